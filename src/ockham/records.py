@@ -324,6 +324,107 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LabelDoubt:
+    """A row whose label the cross-validated cheap rungs doubt. ``doubt`` is in [0, 1]; 1 is the strongest."""
+
+    id: str
+    given: str
+    suggested: str
+    doubt: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """A rung trained on a share of the training rows, measured on the validation rows."""
+
+    candidate: str
+    rows: int
+    share: float
+    metric: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochPoint:
+    """One pass of tuning: loss over the training rows, the task metric over seen and over validation rows."""
+
+    epoch: float
+    train_loss: float
+    train_metric: float
+    valid_metric: float
+    kept: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flattery:
+    """What a naive random split would have shown: the same rung, measured with and without the leak guard.
+
+    Both are measured inside the training and validation rows; the test set stays sealed.
+    """
+
+    candidate: str
+    naive: Estimate
+    guarded: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoveragePoint:
+    """A threshold on confidence: the share of answers kept, and the error among the kept ones."""
+
+    threshold: float
+    share: float
+    error: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiCost:
+    """What an API would cost for the same requests, and the traffic at which serving here costs the same."""
+
+    name: str
+    date: str
+    per_million: float
+    per_day: float | None
+    break_even_per_day: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where the measuring was done."""
+
+    system: str
+    processor: str
+    cores: int
+    memory_gb: float
+    python: str
+    packages: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Everything one run found out: what the HTML report is made from.
+
+    ``examples`` are the test rows (the only ones shown with their answers) and the doubted rows, by id.
+    """
+
+    title: str
+    made: str
+    verdict: Verdict
+    intake: Intake
+    reports: tuple[Report, ...]
+    comparisons: tuple[Comparison, ...]
+    examples: Mapping[str, Example]
+    doubts: tuple[LabelDoubt, ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
+    training: Mapping[str, tuple[EpochPoint, ...]] = field(default_factory=dict)
+    flattery: tuple[Flattery, ...] = ()
+    coverage: Mapping[str, tuple[CoveragePoint, ...]] = field(default_factory=dict)
+    apis: tuple[ApiCost, ...] = ()
+    machine_per_day: float | None = None
+    openings: tuple[str, ...] = ()
+    machine: Machine | None = None
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a bundle is: enough to load it, check it and know where it came from. Stored as ``bundle.json``."""
 

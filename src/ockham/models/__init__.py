@@ -57,4 +57,6 @@ def plug(kind: str) -> Plug:
     for entry in entry_points(group="ockham.models"):
         if entry.name == kind:
             return cast(Plug, entry.load())
-    raise ModelError("E_MODEL_MISSING", f"no model of kind {kind!r} is known", fix="install the package that provides it")
+    raise ModelError(
+        "E_MODEL_MISSING", f"no model of kind {kind!r} is known", fix="install the package that provides it"
+    )
