@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 TaskName = Literal["classify", "extract", "choose", "generate"]
 Status = Literal["measured", "skipped", "failed"]
@@ -26,7 +26,8 @@ Side = Literal["train", "valid", "test"]
 class Example:
     """One labelled row: what goes in and the answer a person gave.
 
-    ``id`` is the record number in its file ("17"), with the file's name in front ("test.csv:17") where there are several.
+    ``id`` is the record number in its file ("17"), with the file's name in
+    front ("test.csv:17") where there are several.
     """
 
     id: str
@@ -190,7 +191,10 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """What serving costs, measured in a process that only serves. Milliseconds, answers per second, megabytes (10^6)."""
+    """What serving costs, measured in a process that only serves.
+
+    Latencies in milliseconds, throughput in answers per second, peak resident memory in megabytes (10^6 bytes).
+    """
 
     p50_ms: Estimate
     p95_ms: Estimate
@@ -246,7 +250,10 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requirements:
-    """What the user needs. A field that is ``None`` is not required; ``tolerance`` is in points of the metric (1 = .01)."""
+    """What the user needs. A field that is ``None`` is not required.
+
+    ``tolerance`` is in points of the metric (1 is .01).
+    """
 
     min_accuracy: float | None = None
     min_f1_macro: float | None = None

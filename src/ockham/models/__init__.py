@@ -53,10 +53,10 @@ def plug(kind: str) -> Plug:
     Raises `ModelError` (``E_MODEL_MISSING``) for a kind that no plug and no entry point provides.
     """
     if kind in PLUGS:
-        return cast(Plug, importlib.import_module(PLUGS[kind]))
+        return cast("Plug", importlib.import_module(PLUGS[kind]))
     for entry in entry_points(group="ockham.models"):
         if entry.name == kind:
-            return cast(Plug, entry.load())
+            return cast("Plug", entry.load())
     raise ModelError(
         "E_MODEL_MISSING", f"no model of kind {kind!r} is known", fix="install the package that provides it"
     )
