@@ -1,0 +1,136 @@
+"""The example data set is what its ground truth claims, and nobody wrote it from a template."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import json
+import re
+from collections import Counter, defaultdict
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CARD = re.compile(r"(?<![A-Z]{2}\d\d )\b(?:\d{4}[ -]?){3}\d{4}\b(?! \d)")
+MAIL = re.compile(r"[\w.]+@[\w.]+\.\w+")
+ACCOUNT = re.compile(r"\b[A-Z]{2}\d{2}(?: [A-Z0-9]{1,4}){3,8}\b")
+
+
+@pytest.fixture(scope="module")
+def rows() -> dict[str, dict[str, str]]:
+    with (EXAMPLES / "support_mail.csv").open(encoding="utf-8", newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+@pytest.fixture(scope="module")
+def truth() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((EXAMPLES / "support_mail.truth.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def squeezed(row: dict[str, str]) -> str:
+    return " ".join(f"{row['subject']}\n{row['body']}".split())
+
+
+def luhn(number: str) -> bool:
+    digits = [int(c) for c in number if c.isdigit()][::-1]
+    return sum(d if i % 2 == 0 else sum(divmod(2 * d, 10)) for i, d in enumerate(digits)) % 10 == 0
+
+
+def mod97(account: str) -> bool:
+    """Check an account number as ISO 13616 says: first four characters to the end, letters to numbers, rest 1."""
+    text = account.replace(" ", "")
+    return int("".join(str(int(c, 36)) for c in text[4:] + text[:4])) % 97 == 1
+
+
+def test_size_and_columns(rows: dict[str, dict[str, str]]) -> None:
+    assert len(rows) >= 600
+    assert list(rows) == [str(i + 1) for i in range(len(rows))], "an id is the record's number in the file"
+    assert {tuple(row) for row in rows.values()} == {("id", "received", "subject", "body", "label")}
+    assert all(row["body"].strip() for row in rows.values())
+    assert {datetime.strptime(row["received"], "%Y-%m-%d %H:%M").year for row in rows.values()} == {2026}
+
+
+def test_labels_are_as_documented(rows: dict[str, dict[str, str]]) -> None:
+    counts = Counter(row["label"] for row in rows.values())
+    documented = re.findall(
+        r"^\| `(\w+)` \| (?!pairs|the exact|mails with|rows)", (EXAMPLES / "README.md").read_text(), re.M
+    )
+    assert set(counts) == set(documented)
+    assert 10 <= len(counts) <= 12
+    assert min(counts.values()) >= 25
+
+
+def test_truth_covers_four_to_eight_percent(rows: dict[str, dict[str, str]], truth: dict[str, Any]) -> None:
+    planted = {later for key in ("exact_duplicates", "near_duplicates") for _, later in truth[key]}
+    planted |= {*truth["html"], *truth["wrong_labels"], *truth["personal"]}
+    assert planted <= set(rows)
+    assert 0.04 <= len(planted) / len(rows) <= 0.08
+
+
+def test_exact_duplicates_are_equal_and_sent_within_minutes(
+    rows: dict[str, dict[str, str]], truth: dict[str, Any]
+) -> None:
+    listed = {frozenset(pair) for pair in truth["exact_duplicates"]}
+    groups = defaultdict(list)
+    for row in rows.values():
+        groups[squeezed(row)].append(row["id"])
+    assert {frozenset(ids) for ids in groups.values() if len(ids) > 1} == listed
+    assert any(rows[a]["body"] != rows[b]["body"] for a, b in truth["exact_duplicates"]), "some differ in white space"
+    for a, b in truth["exact_duplicates"]:
+        apart = datetime.fromisoformat(rows[a]["received"]) - datetime.fromisoformat(rows[b]["received"])
+        assert abs(apart.total_seconds()) <= 300
+
+
+def test_conflicting_duplicates_have_two_labels(rows: dict[str, dict[str, str]], truth: dict[str, Any]) -> None:
+    found = [pair for pair in truth["exact_duplicates"] if rows[pair[0]]["label"] != rows[pair[1]]["label"]]
+    assert found == truth["conflicting"]
+    for pair in found:
+        assert len({*pair} & {*truth["wrong_labels"]}) == 1
+
+
+def test_near_duplicates_are_similar_and_not_equal(rows: dict[str, dict[str, str]], truth: dict[str, Any]) -> None:
+    for a, b in truth["near_duplicates"]:
+        first, second = rows[a]["body"].split(), rows[b]["body"].split()
+        assert first != second
+        assert difflib.SequenceMatcher(None, first, second, autojunk=False).ratio() > 0.85
+        assert rows[a]["label"] == rows[b]["label"]
+
+
+def test_html_mails_hold_tags_and_no_others_do(rows: dict[str, dict[str, str]], truth: dict[str, Any]) -> None:
+    tagged = [i for i, row in rows.items() if re.search(r"</\w+>", row["body"])]
+    assert tagged == truth["html"]
+
+
+def test_wrong_labels_are_given_in_the_file(rows: dict[str, dict[str, str]], truth: dict[str, Any]) -> None:
+    known = {row["label"] for row in rows.values()}
+    for row, label in truth["wrong_labels"].items():
+        assert rows[row]["label"] == label["given"] != label["true"]
+        assert label["true"] in known
+
+
+def test_personal_data_is_listed_and_checks_out(rows: dict[str, dict[str, str]], truth: dict[str, Any]) -> None:
+    kinds = {"name", "address", "email", "phone", "card", "iban", "password"}
+    assert {kind for found in truth["personal"].values() for kind in found} == kinds
+    for kind, pattern in (("card", CARD), ("email", MAIL), ("iban", ACCOUNT)):
+        listed = {i for i, found in truth["personal"].items() if kind in found}
+        assert {i for i, row in rows.items() if pattern.search(row["body"])} == listed, kind
+    every = "\n".join(row["body"] for row in rows.values())
+    assert all(luhn(number) for number in CARD.findall(every))
+    assert all(mod97(number) for number in ACCOUNT.findall(every))
+    assert all(re.search(r"@example\.(com|org|net)$", address) for address in MAIL.findall(every))
+
+
+def test_no_two_mails_come_from_one_template(rows: dict[str, dict[str, str]], truth: dict[str, Any]) -> None:
+    same = {frozenset(pair) for key in ("exact_duplicates", "near_duplicates") for pair in truth[key]}
+    runs = defaultdict(set)
+    for row in rows.values():
+        words = re.findall(r"\w+", row["body"].lower())
+        for start in range(len(words) - 5):
+            runs[tuple(words[start : start + 6])].add(row["id"])
+    shared = [ids for ids in runs.values() if len(ids) > 1 and frozenset(ids) not in same]
+    assert len(shared) <= 20, "runs of six words that two different mails share"
+    assert max(map(len, shared), default=0) <= 3
