@@ -1,0 +1,174 @@
+"""Folders that can be checked: every file has a SHA-256 written down, and nothing else is inside.
+
+A sealed artifact carries ``MANIFEST.json``, written by the store; a bundle carries ``bundle.json``, the `Manifest` that
+travels with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+
+from ockham.errors import BundleError, Defect, RunError
+from ockham.records import Manifest
+from ockham.store.atomic import disk, save_bytes, shown
+from ockham.store.codec import SCHEMA, decode, encode
+
+BUNDLE = "bundle.json"
+SEAL = "MANIFEST.json"
+_LIST_LIMIT = 64 << 20
+_CHUNK = 1 << 20
+_FIX = "copy the bundle again from where it was made, or make it again"
+
+
+def file_digest(path: Path) -> str:
+    """Give the SHA-256 of a file's bytes, in hexadecimal. Raises `OSError`."""
+    digest = hashlib.sha256()
+    with path.open("rb") as reader:
+        while chunk := reader.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def seal_bundle(folder: Path, manifest: Manifest) -> Manifest:
+    """Write down the SHA-256 of every file of a folder, which thereby becomes a bundle; give the complete manifest.
+
+    ``manifest.files`` is replaced. Raises `Defect` for links and other things that are not plain files, `StoreError`
+    (``E_DISK``) when the disk refuses.
+    """
+    with disk(folder, "reading the files of a bundle"):
+        files = {name: file_digest(folder / name) for name in _own_files(folder, besides=(BUNDLE, SEAL))}
+    sealed = dataclasses.replace(manifest, files=files)
+    save_bytes(folder / BUNDLE, encode(sealed) + b"\n")
+    return sealed
+
+
+def read_bundle(folder: Path) -> Manifest:
+    """Read a bundle's manifest after checking every file of it.
+
+    Raises `BundleError` (``E_BUNDLE``) that names the first file that is missing, changed, extra, a link, or placed
+    outside the folder.
+    """
+    data = _read_list(folder, BUNDLE)
+    try:
+        manifest = decode(data, Manifest)
+    except RunError as error:
+        raise BundleError("E_BUNDLE", f"{shown(folder / BUNDLE)} cannot be read: {error.message}", fix=_FIX) from None
+    if manifest.format != SCHEMA:
+        message = f"{shown(folder / BUNDLE)} has format {manifest.format}; this version reads format {SCHEMA}"
+        raise BundleError("E_BUNDLE", message, fix="use the version of ockham that wrote the bundle, or a newer one")
+    _check(folder, manifest.files, besides=(BUNDLE, SEAL))
+    return manifest
+
+
+def write_seal(folder: Path, kind: str, key: str) -> None:
+    """Write the list of a folder's files, with their SHA-256, as its last file."""
+    files = {name: file_digest(folder / name) for name in _own_files(folder, besides=(SEAL,))}
+    save_bytes(folder / SEAL, encode({"schema": SCHEMA, "kind": kind, "key": key, "files": files}) + b"\n")
+
+
+def check_seal(folder: Path, kind: str, key: str) -> None:
+    """Check a sealed artifact against its list. Raises `BundleError` (``E_BUNDLE``)."""
+    sealed = _read_seal(folder)
+    if sealed.get("schema") != SCHEMA or sealed.get("kind") != kind or sealed.get("key") != key:
+        raise _wrong(folder / SEAL, "belongs to another artifact or version")
+    _check(folder, _digests(folder, sealed), besides=(SEAL,))
+
+
+def verify_folder(folder: Path) -> None:
+    """Check every file of a bundle or a sealed artifact, wherever it was moved.
+
+    Raises `BundleError` (``E_BUNDLE``) that names the first file whose content is wrong, missing or extra.
+    """
+    if (folder / BUNDLE).exists():
+        read_bundle(folder)
+    else:
+        _check(folder, _digests(folder, _read_seal(folder)), besides=(SEAL,))
+
+
+def _own_files(folder: Path, *, besides: tuple[str, ...]) -> list[str]:
+    found, strange = _walk(folder)
+    if strange:
+        raise Defect("E_DEFECT", f"{shown(folder / strange[0])} is not a plain file", fix="please report this")
+    return [name for name in found if name not in besides]
+
+
+def _walk(folder: Path) -> tuple[list[str], list[str]]:
+    """List the plain files below a folder, and what is neither file nor folder, both sorted, as paths with slashes."""
+    found: list[str] = []
+    strange: list[str] = []
+    for root, folders, files in os.walk(folder):
+        for name in [*folders, *files]:
+            path = Path(root, name)
+            mode = os.lstat(path).st_mode
+            relative = path.relative_to(folder).as_posix()
+            if stat.S_ISREG(mode):
+                found.append(relative)
+            elif not stat.S_ISDIR(mode):
+                strange.append(relative)
+    return sorted(found), sorted(strange)
+
+
+def _check(folder: Path, files: Mapping[str, str], *, besides: tuple[str, ...]) -> None:
+    for name in sorted(files):
+        pure = PurePosixPath(name)
+        if not name or "\0" in name or "\\" in name or pure.is_absolute() or ".." in pure.parts or str(pure) != name:
+            raise _wrong(folder / besides[0], f"lists a file outside the folder ({name!a})")
+    try:
+        found, strange = _walk(folder)
+        if strange:
+            raise _wrong(folder / strange[0], "is a link or a device, not a plain file")
+        for name in sorted({*found, *files} - {*besides}):
+            if name not in files:
+                raise _wrong(folder / name, "is not part of it")
+            if name not in found:
+                raise _wrong(folder / name, "is missing")
+            if file_digest(folder / name) != files[name]:
+                raise _wrong(folder / name, "was changed (its SHA-256 is not the one written down)")
+    except OSError as error:
+        raise _wrong(folder, f"cannot be read: {os.strerror(error.errno or 0)}") from error
+
+
+def _read_list(folder: Path, name: str) -> bytes:
+    path = folder / name
+    try:
+        if not folder.is_dir():
+            raise BundleError("E_BUNDLE", f"{shown(folder)} is not a folder", fix="name the folder of a bundle")
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise _wrong(path, "is not a plain file")
+        with path.open("rb") as reader:
+            data = reader.read(_LIST_LIMIT + 1)
+    except FileNotFoundError:
+        message = f"{shown(folder)} is not a bundle: it has no {name}"
+        raise BundleError("E_BUNDLE", message, fix="name the folder of a bundle, such as RUN/bundle") from None
+    except OSError as error:
+        raise _wrong(path, f"cannot be read: {os.strerror(error.errno or 0)}") from error
+    if len(data) > _LIST_LIMIT:
+        raise _wrong(path, "is too large to be a list of files")
+    return data
+
+
+def _read_seal(folder: Path) -> dict[str, object]:
+    try:
+        sealed = json.loads(_read_list(folder, SEAL))
+    except (ValueError, RecursionError):
+        raise _wrong(folder / SEAL, "is not whole") from None
+    if not isinstance(sealed, dict):
+        raise _wrong(folder / SEAL, "is not whole")
+    return sealed
+
+
+def _digests(folder: Path, sealed: Mapping[str, object]) -> dict[str, str]:
+    files = sealed.get("files")
+    if not isinstance(files, dict):
+        raise _wrong(folder / SEAL, "is not whole")
+    return {str(name): str(digest) for name, digest in files.items()}
+
+
+def _wrong(path: Path, what: str) -> BundleError:
+    return BundleError("E_BUNDLE", f"{shown(path)} {what}", fix=_FIX)

@@ -1,0 +1,52 @@
+"""One process to a run folder: an exclusive lock that the kernel releases, however its holder dies."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import socket
+from pathlib import Path
+
+from ockham.errors import RunError, StoreError
+from ockham.store.atomic import disk, shown, write_all
+
+
+def take_lock(path: Path) -> int:
+    """Take the lock file of a run, or fail at once; closing the descriptor that is returned releases it.
+
+    The file says who holds the lock (pid and host), for people only: what counts is ``flock``, which ends with its
+    holder, so a stale file never blocks. Child processes that inherit the descriptor would hold the lock too; it is
+    closed on exec. Raises `RunError` (``E_RUN_LOCKED``) and `StoreError` (``E_DISK``).
+    """
+    import fcntl
+
+    with disk(path, "taking the lock"):
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise _held(path, descriptor) from None
+            except OSError as error:
+                if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
+                    raise
+                message = f"{shown(path)}: this file system cannot lock files"
+                raise StoreError("E_DISK", message, fix="choose a folder on a local disk with --out") from error
+            os.ftruncate(descriptor, 0)
+            write_all(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
+        except BaseException:
+            os.close(descriptor)
+            raise
+    return descriptor
+
+
+def _held(path: Path, descriptor: int) -> RunError:
+    holder = "another process"
+    try:
+        said = json.loads(os.pread(descriptor, 4096, 0))
+        holder = f"process {int(said['pid'])} on {str(said['host'])[:255]!a}"
+    except (OSError, ValueError, KeyError, TypeError):
+        pass  # the holder has taken the lock and not yet written its name
+    message = f"{shown(path.parent)} is in use by {holder}"
+    return RunError("E_RUN_LOCKED", message, fix="wait until it ends, or choose another folder with --out")
