@@ -1,0 +1,110 @@
+"""A decision in short plain sentences, with its numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ockham.records import Estimate, Finding
+
+QUANTITIES = {
+    "accuracy": "accuracy",
+    "f1_macro": "macro F1",
+    "f1_weighted": "weighted F1",
+    "p50_ms": "median latency",
+    "p95_ms": "95th percentile latency",
+    "p99_ms": "99th percentile latency",
+    "memory_mb": "memory",
+    "artifact_mb": "size on disk",
+    "cost_per_day": "cost per day",
+}
+_UNITS = {"p50_ms": " ms", "p95_ms": " ms", "p99_ms": " ms", "memory_mb": " MB", "artifact_mb": " MB"}
+
+
+def percent(estimate: Estimate) -> str:
+    """Write a share: "91.2 % (90.1 to 92.2, n = 4,500)"."""
+    value, low, high = (100 * number for number in (estimate.value, estimate.low, estimate.high))
+    places = 1 if high - low >= 0.2 else 2
+    return f"{value:.{places}f} % ({low:.{places}f} to {high:.{places}f}, n = {estimate.n:,})"
+
+
+def amount(name: str, number: float) -> str:
+    """Write a limit or a plain number of a quantity: "90 %", "200 ms", "2,000 MB", "2.40"."""
+    if name in ("accuracy", "f1_macro", "f1_weighted"):
+        return f"{100 * number:.4g} %"
+    if name == "cost_per_day":
+        return f"{number:,.2f}"
+    return f"{_digits(number)}{_UNITS.get(name, '')}"
+
+
+def fact(requirement: str, limit: float, seen: Estimate | float | None) -> str:
+    """Write one number beside what was required of it."""
+    name = requirement[4:]
+    side = "at least" if requirement.startswith("min_") else "at most"
+    required = f"required is {side} {amount(name, limit)}"
+    if seen is None:
+        return f"{QUANTITIES[name]} was not measured ({required})"
+    return f"{QUANTITIES[name]} {number(name, seen)} ({required})"
+
+
+def number(name: str, seen: Estimate | float) -> str:
+    """Write what was measured of a quantity, with its interval where it has one."""
+    if not isinstance(seen, Estimate):
+        return amount(name, seen)
+    if name in ("accuracy", "f1_macro", "f1_weighted"):
+        return percent(seen)
+    low, high = _digits(seen.low), _digits(seen.high)
+    return f"{amount(name, seen.value)} ({low} to {high}, n = {seen.n:,})"
+
+
+def several(words: Sequence[str], joint: str = "and") -> str:
+    """Join words as a sentence does: "a", "a and b", "a, b and c"."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {joint} {words[-1]}"
+
+
+def plainly(name: str) -> str:
+    """Say what it means when one of the smallest rungs wins; empty for the others."""
+    return {
+        "constant": " Always giving the most frequent answer does as well: the inputs may say nothing of the target.",
+        "lookup": " No model is needed: the answer of the most similar training example does the job.",
+        "linear": " No language model is needed: a linear model over words and characters does the job.",
+    }.get(name, "")
+
+
+def after(smaller: Sequence[str], rows: Mapping[str, int | None]) -> str:
+    """Say what to do once a candidate is chosen; ``smaller`` are the smaller ones that might still do."""
+    serve = "Serve it with `ockham serve`."
+    if not smaller:
+        return serve
+    known = [(name, more) for name in smaller if (more := rows.get(name)) is not None]
+    if not known:
+        return f"{serve} {several(smaller)} {'is' if len(smaller) == 1 else 'are'} smaller and could not be ruled out."
+    name, more = min(known, key=lambda item: item[1])
+    return f"{serve} {name} is smaller and might do: about {more:,} more test rows would tell."
+
+
+def remedy(name: str, findings: Mapping[str, Finding], rows: int | None) -> str:
+    """Say what to try when no candidate is chosen and ``name`` comes closest."""
+    missed = [r for r, found in findings.items() if found == "misses"]
+    unsure = [r for r, found in findings.items() if found == "cannot tell"]
+    if any(r.startswith("min_") for r in missed):
+        return (
+            "Climb on to larger candidates (`--all`, or name an endpoint), correct the doubted labels, or label more "
+            "training rows if the learning curve still rises."
+        )
+    if missed:
+        wide = several([QUANTITIES[r[4:]] for r in missed])
+        return f"{name} is held back by its {wide} alone: allow more of it, or serve on another machine."
+    if any(r.startswith("min_") for r in unsure):
+        if rows is None:
+            return f"{name} is too close to the requirement for any test set to tell: correct the doubted labels."
+        return f"Label about {rows:,} more test rows: that would tell whether {name} does."
+    if "max_cost_per_day" in unsure:
+        return "Give `--requests-per-day`, so that the cost per day can be worked out."
+    wide = several([QUANTITIES[r[4:]] for r in unsure])
+    return f"Measure the {wide} of {name} again, on a machine that does nothing else meanwhile."
+
+
+def _digits(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"
