@@ -1,0 +1,232 @@
+"""Curves: more training rows, passes of tuning, the cascade, and cost against traffic; each with its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ockham.records import Account, CoveragePoint, CurvePoint, EpochPoint
+from ockham.report import series
+from ockham.report.draw import Draw, figure
+from ockham.report.markup import Child, Html, join, note, section, table, tag
+from ockham.report.text import count, dollars, figures, full, metric_name, percent, points, sound
+from ockham.report.view import focus
+
+_PASSES = 60
+
+
+def learning(account: Account, draw: Draw | None) -> Html | None:
+    """Show quality against the number of training rows: would more rows help?"""
+    known = [p for p in account.curve if sound(p.metric) and p.rows > 0]
+    if not known:
+        return None
+    metric = account.verdict.metric
+    by_name = _by_name(known)
+    lines = [
+        series.Line(
+            name=name, points=tuple((float(p.rows), p.metric.value, p.metric.low, p.metric.high) for p in found)
+        )
+        for name, found in by_name.items()
+    ]
+    chart = series.Chart(x_title="training rows (logarithmic)", x_log=True, x_format=",~f", y_format=".0%")
+    body = [(p.candidate, count(p.rows), percent(p.share, 0), full(metric, p.metric)) for p in known]
+    return section(
+        "learning",
+        "Would more rows help?",
+        tag("ul", [tag("li", _slope(name, found)) for name, found in by_name.items()]),
+        figure(
+            draw,
+            "learning",
+            f"{metric_name(metric)} against the number of training rows; the numbers stand in the table below.",
+            lambda width: series.spec(lines, chart, width),
+            f"{metric_name(metric)} on the validation rows with 95 % intervals, by share of the training rows.",
+        ),
+        _numbers(
+            table(("Candidate", "Rows", "Share", metric_name(metric)), body, label="Learning curve", numbers=(1, 2))
+        ),
+    )
+
+
+def training(account: Account, draw: Draw | None) -> Html | None:
+    """Show each tuning run: quality on rows it has seen against rows it has not."""
+    runs = {name: points for name, points in account.training.items() if points}
+    if not runs:
+        return None
+    return section(
+        "training",
+        "How tuning went",
+        note(
+            "Where the line of the seen rows goes on rising and that of the unseen rows does not, the model memorises."
+        ),
+        [_run(account, name, points, draw) for name, points in runs.items()],
+    )
+
+
+def cascade(account: Account, draw: Draw | None) -> Html | None:
+    """Show how the error among the kept answers falls as doubtful ones are passed on."""
+    curves = {n: [p for p in points if sound(p.error)] for n, points in account.coverage.items()}
+    curves = {n: sorted(points, key=lambda p: p.share) for n, points in curves.items() if points}
+    if not curves:
+        return None
+    lines = [
+        series.Line(name=name, points=tuple((p.share, p.error.value, p.error.low, p.error.high) for p in points))
+        for name, points in curves.items()
+    ]
+    chart = series.Chart(x_title="share of answers kept", x_format=".0%", y_format=".0%", y_zero=True)
+    body = [
+        (name, percent(p.share, 0), figures(p.threshold), full("accuracy", p.error))
+        for name, points in curves.items()
+        for p in points
+    ]
+    return section(
+        "cascade",
+        "Keep the confident answers, pass on the rest",
+        tag("ul", [tag("li", said) for name, points in curves.items() if (said := _promise(name, points))]),
+        figure(
+            draw,
+            "cascade",
+            "Error among the kept answers against the share kept; the numbers stand in the table below.",
+            lambda width: series.spec(lines, chart, width),
+            "Error among the kept answers with its 95 % interval. Answers passed on go to a person or a larger model.",
+        ),
+        _numbers(
+            table(("Candidate", "Kept", "Confidence from", "Error among kept"), body, label="Cascade", numbers=(1, 2))
+        ),
+    )
+
+
+def cost(account: Account, draw: Draw | None) -> Html | None:
+    """Show cost a day against traffic: serving here, and the listed APIs."""
+    apis = [a for a in account.apis if a.per_million > 0 and math.isfinite(a.per_million)]
+    here = account.machine_per_day
+    line = focus(account)
+    if not apis and here is None:
+        return None
+    parts: list[Child] = []
+    if here is not None:
+        name = line.name if line else "the chosen candidate"
+        parts.append(
+            tag("p", f"One machine that serves {name} costs {dollars(here)} a day, however few requests come.")
+        )
+    if apis and here is not None:
+        parts.append(_cost_figure(account, here, draw))
+    if apis:
+        body = [
+            (
+                a.name,
+                dollars(a.per_million),
+                dollars(a.per_day) if a.per_day is not None else tag("span", "traffic not given", class_="none"),
+                f"{count(a.break_even_per_day)} requests a day"
+                if a.break_even_per_day is not None
+                else tag("span", "none found", class_="none"),
+                a.date,
+            )
+            for a in apis
+        ]
+        heads = ("API", "A million requests", "A day, at your traffic", "Costs the same from", "Price as of")
+        parts.append(table(heads, body, label="Costs of APIs", numbers=(1, 2, 3)))
+        parts.append(note("List prices; rows of this data set's length. Below the break-even the API is cheaper."))
+    return section("cost", "Cost, and where an API costs the same", *parts)
+
+
+def _by_name(known: Sequence[CurvePoint]) -> Mapping[str, list[CurvePoint]]:
+    found: dict[str, list[CurvePoint]] = {}
+    for p in sorted(known, key=lambda p: p.rows):
+        found.setdefault(p.candidate, []).append(p)
+    return found
+
+
+def _slope(name: str, found: Sequence[CurvePoint]) -> str:
+    if len(found) < 2:
+        return f"{name}: one size only, nothing to compare."
+    last, before = found[-1], found[-2]
+    gain = last.metric.value - before.metric.value
+    step = f"from {count(before.rows)} to {count(last.rows)} rows"
+    if last.metric.low > before.metric.value and gain > 0:
+        return f"{name}: still rising ({points(gain)} points {step}); more rows would probably help."
+    return f"{name}: {points(gain)} points {step}, within the interval; no sure gain from more rows."
+
+
+def _run(account: Account, name: str, points: Sequence[EpochPoint], draw: Draw | None) -> Html:
+    metric = metric_name(account.verdict.metric)
+    shown = (
+        points
+        if len(points) <= _PASSES
+        else [points[round(i * (len(points) - 1) / (_PASSES - 1))] for i in range(_PASSES)]
+    )
+    seen = tuple((p.epoch, p.train_metric, p.train_metric, p.train_metric) for p in shown)
+    fresh = tuple((p.epoch, p.valid_metric, p.valid_metric, p.valid_metric) for p in shown)
+    lines = [series.Line(name="seen rows", points=seen), series.Line(name="unseen rows", points=fresh)]
+    kept = [p.epoch for p in points if p.kept]
+    chart = series.Chart(
+        x_title="passes over the training rows", x_format="~g", y_format=".0%", mark=kept[-1] if kept else None
+    )
+    body = [
+        (
+            f"{figures(p.epoch)}{' (kept)' if p.kept else ''}",
+            figures(p.train_loss),
+            percent(p.train_metric),
+            percent(p.valid_metric),
+        )
+        for p in shown
+    ]
+    picture = figure(
+        draw,
+        f"training-{series.word(name)}",
+        f"{metric} of {name} on seen and unseen rows after each pass; the numbers stand in the table below.",
+        lambda width: series.spec(lines, chart, width),
+        f"{metric} after each pass. The dashed line marks the weights that were kept.",
+    )
+    heads = ("Pass", "Training loss", f"{metric}, seen", f"{metric}, unseen")
+    return join((tag("h3", name), picture, _numbers(table(heads, body, label=f"Tuning of {name}", numbers=(1, 2, 3)))))
+
+
+def _promise(name: str, points: Sequence[CoveragePoint]) -> str | None:
+    whole = max(points, key=lambda p: p.share)
+    half = [p for p in points if p.error.high <= whole.error.value / 2]
+    if not half or whole.error.value == 0:
+        return None
+    best = max(half, key=lambda p: p.share)
+    return (
+        f"{name}: of all answers {percent(whole.error.value)} are wrong; of the most confident "
+        f"{percent(best.share, 0)} only "
+        f"{percent(best.error.value)} (at most {percent(best.error.high)}, n = {count(best.error.n)})."
+    )
+
+
+def _cost_figure(account: Account, here: float, draw: Draw | None) -> Html | None:
+    apis = [a for a in account.apis if a.per_million > 0]
+    asked = account.verdict.requirements.get("requests_per_day")
+    known = [a.break_even_per_day for a in apis if a.break_even_per_day] + ([asked] if asked else [])
+    low, high = min(known or [1e3]) / 8, max(known or [1e5]) * 8
+    line = focus(account)
+    speed = line.throughput.value if line and line.throughput else None
+    steps = [low * (high / low) ** (i / 120) for i in range(121)]
+    mine = tuple((r, v, v, v) for r in steps for v in (series.machines(r, speed) * here,))
+    lines = [series.Line(name="here", points=mine)]
+    for a in apis[:4]:
+        ends = tuple((r, a.per_million * r / 1e6) for r in (low, high))
+        lines.append(series.Line(name=a.name, points=tuple((r, v, v, v) for r, v in ends)))
+    dots = tuple((a.break_even_per_day, here) for a in apis[:4] if a.break_even_per_day)
+    chart = series.Chart(
+        x_title="requests a day (logarithmic)",
+        x_log=True,
+        x_format="~s",
+        y_log=True,
+        y_format="$,~f",
+        mark=asked,
+        dots=dots,
+        joints=False,
+    )
+    return figure(
+        draw,
+        "cost",
+        "Cost a day against requests a day, here and for the listed APIs; the numbers stand in the table below.",
+        lambda width: series.spec(lines, chart, width),
+        "Cost a day, both axes logarithmic. Rings: where serving here costs the same."
+        + (" Dashed: your traffic." if asked else ""),
+    )
+
+
+def _numbers(content: Html) -> Html:
+    return tag("details", tag("summary", "The numbers"), content)

@@ -1,0 +1,96 @@
+"""How it was measured, so that someone else can judge it and do it again; and what the words mean."""
+
+from __future__ import annotations
+
+import re
+
+from ockham.records import Account
+from ockham.report.markup import Child, Html, section, tag
+from ockham.report.text import count, figures, rows
+
+_WORDS = (
+    ("Accuracy", "the share of test rows answered right."),
+    ("Macro F1", "F1 of each label, averaged; rare labels count as much as frequent ones."),
+    (
+        "F1",
+        "the harmonic mean of precision (of what it called X, how much is X) and recall (of all X, how much it found).",
+    ),
+    ("95 % interval", "made so that 95 of 100 such intervals hold the true value; more rows make it narrower."),
+    ("p50, p95, p99", "half, 95 % and 99 % of the requests were answered at least this fast."),
+    ("Candidate", "one model as it would be served: weights, quantization, prompt and engine together."),
+    (
+        "Meets, misses, cannot tell",
+        "the whole interval is on the right side of the requirement, on the wrong one, or on both.",
+    ),
+    ("Holm's correction", "who compares often finds differences by chance; corrected p-values take that into account."),
+    ("Cascade", "confident answers stay here, doubtful ones go to a person or to a larger model."),
+)
+
+
+def measured(account: Account) -> Html:
+    """Tell how the numbers were made."""
+    data = account.verdict.dataset
+    facts: list[tuple[str, Child]] = [
+        ("Date", date(account.made)),
+        ("Run", tag("code", account.verdict.run)),
+        ("Task and metric", f"{account.verdict.task}, judged by {account.verdict.metric.replace('_', ' ')}"),
+        ("Data", (f"{rows(data.rows)}, digest ", tag("code", data.digest or "unknown", class_="digest"))),
+        (
+            "Split",
+            f"{count(data.train)} training, {count(data.valid)} validation, {count(data.test)} test rows; "
+            "near-duplicates and rows of one group never stand on both sides",
+        ),
+        ("Sealed test", _openings(account)),
+        (
+            "Intervals",
+            "95 % everywhere: Wilson for shares, BCa bootstrap for F1, order statistics for latency; clustered "
+            "where rows come in groups",
+        ),
+        (
+            "Comparisons",
+            "paired on the same rows: exact McNemar for accuracy, paired bootstrap for F1; Holm's correction",
+        ),
+        ("Latency", "end to end, one request at a time, after warm-up, in a process that only serves"),
+        ("Memory", "peak resident size of that process"),
+    ]
+    seeds = sorted({str(r.candidate.settings["seed"]) for r in account.reports if "seed" in r.candidate.settings})
+    if seeds:
+        facts.append(("Seed", ", ".join(seeds)))
+    if account.machine_per_day is not None:
+        facts.append(("Machine price", f"${account.machine_per_day:,.2f} a day, from the price table"))
+    if account.machine:
+        m = account.machine
+        where = f"{m.system}; {m.processor}; {count(m.cores)} cores; {figures(m.memory_gb)} GB; Python {m.python}"
+        facts.append(("Machine", where))
+        if m.packages:
+            facts.append(("Versions", ", ".join(f"{k} {v}" for k, v in sorted(m.packages.items()))))
+    settings = [(r.candidate.name, r.candidate.settings) for r in account.reports if r.candidate.settings]
+    for name, chosen in settings:
+        facts.append(
+            (f"Settings of {name}", ", ".join(f"{k} = {v}" for k, v in sorted(chosen.items()) if v is not None))
+        )
+    listed = [tag("div", tag("dt", term), tag("dd", said)) for term, said in facts]
+    return section("method", "How it was measured", tag("dl", listed, class_="facts"))
+
+
+def glossary(_account: Account) -> Html:
+    """Say what the words on the page mean."""
+    words = [tag("div", tag("dt", word), tag("dd", said)) for word, said in _WORDS]
+    return section("words", "Words", tag("dl", words, class_="facts words"))
+
+
+def date(made: str) -> str:
+    """Write an ISO 8601 time for a reader; anything else stays as it is."""
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:?\d\d)?", made)
+    if not match:
+        return made
+    day, time, zone = match.groups()
+    return f"{day}, {time} {'UTC' if zone in ('Z', '+00:00') else zone or ''}".strip()
+
+
+def _openings(account: Account) -> Child:
+    n = account.verdict.test_openings
+    times = "once" if n == 1 else "twice" if n == 2 else f"{count(n)} times"
+    said = "never opened" if n == 0 else f"opened {times}"
+    listed = tag("ul", [tag("li", opening) for opening in account.openings]) if account.openings else None
+    return f"{said}; no choice was made with its rows", listed

@@ -1,0 +1,201 @@
+"""The first screen: what to use, how good it is, how it compares, what is still unknown, what to do next."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ockham.records import Account
+from ockham.report import charts
+from ockham.report.draw import Draw, figure
+from ockham.report.markup import Html, join, tag
+from ockham.report.text import (
+    amount,
+    count,
+    dollars,
+    interval,
+    limit_name,
+    limit_value,
+    megabytes,
+    metric_name,
+    milliseconds,
+    rows,
+)
+from ockham.report.view import Line, focus, lines, measured
+
+_AXES = (("latency", "latency"), ("memory", "memory"), ("cost", "cost"))
+
+
+def verdict(account: Account, draw: Draw | None) -> Html:
+    """Write the first screen."""
+    picture = _ladder(account, draw)
+    asked = _asked(account)
+    told = join(
+        (
+            tag("p", account.verdict.because, class_="because"),
+            asked,
+            _figures(account),
+        )
+    )
+    return tag(
+        "section",
+        tag("h1", _headline(account)),
+        tag("div", tag("div", told, class_="told"), picture, class_="split" if picture else None),
+        tag("div", _next(account), _unknown(account), class_="split after"),
+        id="verdict",
+        aria_label="Verdict",
+    )
+
+
+def _headline(account: Account) -> Html:
+    chosen = account.verdict.chosen
+    if chosen:
+        return join(("Use ", tag("strong", chosen), "."))
+    if account.verdict.exit_status == 4:
+        return join(("The test rows ", tag("strong", "cannot tell yet"), "."))
+    return join((tag("strong", "No candidate"), " does the job yet."))
+
+
+def _asked(account: Account) -> Html | None:
+    limits = [
+        f"{limit_name(k)} {limit_value(k, v)}"
+        for k, v in account.verdict.requirements.items()
+        if k.startswith(("min_", "max_"))
+    ]
+    per_day = account.verdict.requirements.get("requests_per_day")
+    if per_day:
+        limits.append(f"{count(per_day)} requests a day")
+    return tag("p", "Asked for: ", ", ".join(limits), ".", class_="asked") if limits else None
+
+
+def _figures(account: Account) -> Html | None:
+    line = focus(account)
+    if line is None:
+        return None
+    items = [item for item in (_quality(account, line), _latency(line), _memory(line), _cost(account, line)) if item]
+    if not items:
+        return None
+    name = line.name if account.verdict.chosen else f"{line.name} (closest)"
+    cards = [
+        tag("div", tag("dt", term), tag("dd", tag("span", value, class_="big"), tag("span", small, class_="small")))
+        for term, value, small in items
+    ]
+    about = tag("p", tag("b", name), f": {line.gloss}" if line.gloss else None, class_="about")
+    return join((about, tag("dl", cards, class_="figures")))
+
+
+def _quality(account: Account, line: Line) -> tuple[str, str, str] | None:
+    metric = account.verdict.metric
+    e = line.metric(metric)
+    if e is None:
+        return None
+    return metric_name(metric), amount(metric, e.value), f"{interval(metric, e)}, n = {count(e.n)}"
+
+
+def _latency(line: Line) -> tuple[str, str, str] | None:
+    e = line.latency("p95")
+    if e is None:
+        return None
+    spread = f"{milliseconds(e.low)} to {milliseconds(e.high)}, n = {count(e.n)}" if e.n else "no interval known"
+    return "p95 latency", milliseconds(e.value), spread
+
+
+def _memory(line: Line) -> tuple[str, str, str] | None:
+    if line.memory_mb is None:
+        return None
+    disk = line.result.artifact_mb
+    return "Memory", megabytes(line.memory_mb), f"peak, serving; {megabytes(disk)} on disk" if disk else "peak, serving"
+
+
+def _cost(account: Account, line: Line) -> tuple[str, str, str] | None:
+    if line.cost_per_day is None:
+        return None
+    per_day = account.verdict.requirements.get("requests_per_day")
+    return (
+        "Cost a day",
+        dollars(line.cost_per_day),
+        f"{count(per_day)} requests" if per_day else "one machine, always on",
+    )
+
+
+def _ladder(account: Account, draw: Draw | None) -> Html | None:
+    metric = account.verdict.metric
+    pictures: list[tuple[str, Html]] = []
+    for key, word in _AXES:
+        spots = charts.spots(measured(account), metric, key)
+        if not spots or (len({spot.x for spot in spots}) < 2 and pictures):
+            continue
+        drawn = figure(
+            draw,
+            f"ladder-{key}",
+            charts.told(spots, metric, word),
+            partial(charts.ladder, account, spots, key),
+            charts.caption(account, spots, word),
+        )
+        if drawn:
+            pictures.append((key, drawn))
+    if not pictures:
+        return None
+    switches = [
+        (
+            tag("input", type="radio", name="axis", id=f"axis-{key}", checked=i == 0),
+            tag("label", dict(_AXES)[key], for_=f"axis-{key}"),
+        )
+        for i, (key, _) in enumerate(pictures)
+    ]
+    return tag(
+        "fieldset",
+        tag("legend", f"{metric_name(metric)} against "),
+        switches,
+        [tag("div", drawn, class_=f"picture {key}") for key, drawn in pictures],
+        class_="ladder",
+    )
+
+
+def _next(account: Account) -> Html:
+    return tag("div", tag("h2", "Next step"), tag("p", account.verdict.next or "Nothing is left to do."), class_="next")
+
+
+def _unknown(account: Account) -> Html:
+    open_ = _open_questions(account)
+    content = (
+        tag("ul", [tag("li", q) for q in open_]) if open_ else tag("p", "Nothing that this run could have found out.")
+    )
+    return tag("div", tag("h2", "Still unknown"), content, class_="unknown")
+
+
+def _open_questions(account: Account) -> list[Html]:
+    found: list[Html] = []
+    for line in lines(account):
+        undecided = [limit_name(k) for k, v in line.result.meets.items() if v == "cannot tell"]
+        if line.result.status == "measured" and undecided:
+            need = line.result.rows_needed
+            more = (
+                f"about {count(need)} more test rows would tell"
+                if need
+                else "it was not measured, or not finely enough"
+            )
+            found.append(join((tag("b", line.name), f": {', '.join(undecided)}; {more}.")))
+        elif line.result.status != "measured":
+            found.append(join((tag("b", line.name), f" was not measured ({line.result.status}: {line.result.why}).")))
+    if account.intake.conflicts:
+        n = len(account.intake.conflicts)
+        found.append(
+            join(
+                (
+                    f"{count(n)} {'input carries' if n == 1 else 'inputs carry'} two different labels and ",
+                    tag("a", "wait for a decision", href="#data"),
+                    ".",
+                )
+            )
+        )
+    if account.doubts:
+        found.append(
+            join(
+                (
+                    f"{rows(len(account.doubts))} may carry a wrong label: ",
+                    tag("a", "look at them", href="#doubts"),
+                    ".",
+                )
+            )
+        )
+    return found + [join((warning,)) for warning in account.warnings]

@@ -1,0 +1,112 @@
+"""The page: sections in reading order, one style, one script, and a policy that lets nothing else in."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from importlib.resources import files
+
+from ockham.records import Account
+from ockham.report import answers, candidates, curves, intake, method, opening
+from ockham.report.draw import Draw, drawer
+from ockham.report.markup import Html, join, note, tag
+
+_CONTENTS = (
+    ("candidates", "Candidates"),
+    ("data", "Data"),
+    ("labels", "Labels"),
+    ("answers", "Wrong answers"),
+    ("learning", "More rows"),
+    ("cascade", "Cascade"),
+    ("cost", "Cost"),
+    ("method", "How it was measured"),
+)
+
+
+def render(account: Account) -> str:
+    """Write the report of a run as one HTML file that needs nothing outside itself.
+
+    Text from the user's data is cleaned and escaped. Charts are drawn to static SVG here; where the library that draws
+    them is missing, the page says so and its tables carry the numbers. Equal accounts give equal pages.
+    """
+    draw = drawer()
+    style, script = _asset("page.css"), _asset("page.js")
+    main = join(
+        part
+        for part in (
+            opening.verdict(account, draw),
+            None if draw else note("The charts are left out: vl-convert-python is not installed here."),
+            *_details(account, draw),
+        )
+        if part
+    )
+    head = tag(
+        "head",
+        tag("meta", charset="utf-8"),
+        tag("meta", http_equiv="Content-Security-Policy", content=_policy(style, script)),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("meta", name="referrer", content="no-referrer"),
+        tag("title", f"Ockham: {account.title}"),
+        tag("style", Html(style)),
+    )
+    body = tag(
+        "body",
+        tag("a", "Skip to the verdict", href="#verdict", class_="skip"),
+        _banner(account, main),
+        tag("main", main, id="main"),
+        _foot(account),
+        tag("script", Html(script)),
+    )
+    return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
+
+
+def _details(account: Account, draw: Draw | None) -> tuple[Html | None, ...]:
+    return (
+        candidates.table(account),
+        candidates.comparisons(account),
+        intake.rows(account),
+        intake.guard(account),
+        intake.doubts(account),
+        candidates.labels(account),
+        answers.explorer(account),
+        curves.learning(account, draw),
+        curves.training(account, draw),
+        curves.cascade(account, draw),
+        curves.cost(account, draw),
+        method.measured(account),
+        method.glossary(account),
+    )
+
+
+def _banner(account: Account, main: Html) -> Html:
+    links = [tag("a", title, href=f"#{name}") for name, title in _CONTENTS if f'<section id="{name}"' in main]
+    return tag(
+        "header",
+        tag("p", tag("span", "Ockham", class_="wordmark"), tag("bdi", account.title, dir="auto", class_="of")),
+        tag("nav", links, aria_label="Sections"),
+        class_="banner",
+    )
+
+
+def _foot(account: Account) -> Html:
+    return tag(
+        "footer",
+        tag("p", f"Ockham {account.verdict.ockham} · {method.date(account.made)} · run {account.verdict.run}"),
+        tag("p", "This file holds test rows of your data. It loads nothing from anywhere and sends nothing anywhere."),
+    )
+
+
+def _asset(name: str) -> str:
+    return files("ockham.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    return (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(source: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()
