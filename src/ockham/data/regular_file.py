@@ -1,0 +1,182 @@
+"""A regular file on disk: opened without waiting, hashed before and while it is read, and checked again at the end."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import FileIO
+from pathlib import Path
+
+from ockham.errors import DataError
+
+BLOCK = 1 << 20
+HEAD = 1 << 17
+"""Bytes kept from the first pass, from which format, encoding and dialect are judged."""
+
+
+class RegularFile:
+    """A regular file, open for reading: its name as it may be shown, SHA-256, first bytes, and size in bytes."""
+
+    __slots__ = ("_stamp", "head", "name", "path", "raw", "sha256", "size")
+
+    def __init__(self, path: Path, raw: FileIO) -> None:
+        """Take over an open file and read it once for its hash.
+
+        Raises `DataError`: ``E_NOT_REGULAR``, ``E_IO`` (with the byte offset), ``E_CHANGED``.
+        """
+        self.path, self.name, self.raw = path, shown(path.name), raw
+        self._stamp = _stamp(os.fstat(raw.fileno()))
+        self.size = self._stamp[2]
+        self.head = b""
+        self.sha256 = ""
+        seen = hashlib.sha256()
+        for block in self._read():
+            seen.update(block)
+            if len(self.head) < HEAD:
+                self.head += block[: HEAD - len(self.head)]
+        self.sha256 = seen.hexdigest()
+
+    def tail(self, length: int) -> bytes:
+        """Give the last bytes."""
+        self.raw.seek(max(self.size - length, 0))
+        return self.raw.read(length) or b""
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the whole file in blocks of 1 MiB, and compare what was read with the first pass.
+
+        Raises `DataError`: ``E_IO`` with the byte offset, ``E_CHANGED``.
+        """
+        seen = hashlib.sha256()
+        for block in self._read():
+            seen.update(block)
+            yield block
+        if seen.hexdigest() != self.sha256:
+            raise self._changed()
+
+    def verify(self, *, content: bool = False) -> None:
+        """Compare the open file, and what now stands under its path, with what was opened; ``content``: hash it again.
+
+        Raises `DataError` (``E_CHANGED``).
+        """
+        if content:
+            for _ in self.blocks():
+                pass
+        try:
+            now = _stamp(os.fstat(self.raw.fileno())), _stamp(os.stat(self.path))  # noqa: PTH116 - beside os.fstat
+        except OSError as error:
+            raise self._changed() from error
+        if now != (self._stamp, self._stamp):
+            raise self._changed()
+
+    def _read(self) -> Iterator[bytes]:
+        at = 0
+        try:
+            self.raw.seek(0)
+            while block := self.raw.read(BLOCK):
+                at += len(block)
+                if at > self.size:
+                    break
+                yield block
+        except OSError as error:
+            raise self.unreadable(error, at) from error
+        if at > self.size:
+            if self.size == 0:
+                raise not_regular(self.path, "a file of the kernel, not of a disk")
+            raise self._changed()
+        if at < self.size:
+            raise self._changed()
+
+    def unreadable(self, error: OSError, at: int | None = None) -> DataError:
+        """Say that the system failed to give the bytes (``E_IO``), from an offset on where it is known."""
+        where = "" if at is None else f" at byte {at}"
+        return DataError(
+            "E_IO",
+            f"{shown(self.path)} could not be read{where}: {error.strerror or type(error).__name__}",
+            fix="check the disk or network share, copy the file to a local disk and run again; nothing was written",
+        )
+
+    def _changed(self) -> DataError:
+        return DataError(
+            "E_CHANGED",
+            f"{shown(self.path)} changed while it was read",
+            fix="wait until the program that writes it is done, or copy the file, and run again; nothing was written",
+        )
+
+
+@contextmanager
+def open_file(path: Path) -> Iterator[RegularFile]:
+    """Open a regular file without ever waiting for a pipe, device or socket; close it in the end.
+
+    Raises `DataError`: ``E_NOT_REGULAR`` for anything but a regular file, ``E_IO`` where the system refuses.
+    """
+    with open_raw(path) as raw:
+        if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
+            raise not_regular(path, "something that took the file's place")
+        yield RegularFile(path, raw)
+
+
+def open_raw(path: Path) -> FileIO:
+    """Open the bytes of a path that is a regular file when looked at."""
+    try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode):
+            raise not_regular(path, _kind(mode))
+        flags = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
+        flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        return os.fdopen(os.open(path, flags), "rb", buffering=0)
+    except (OSError, ValueError) as error:
+        raise refused(path, error) from error
+
+
+def refused(path: Path, error: OSError | ValueError) -> DataError:
+    """Say why the system would not open a path: ``E_NOT_REGULAR`` for broken links, else ``E_IO``."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number == errno.ELOOP:
+        return not_regular(path, "a symbolic link that leads back to itself")
+    if number == errno.ENOENT and path.is_symlink():
+        return not_regular(path, "a symbolic link to nothing")
+    why = (error.strerror if isinstance(error, OSError) else None) or "the name is not a path"
+    fix = "check the path" if number == errno.ENOENT else "check the path and who may read it (permissions)"
+    return DataError("E_IO", f"{shown(path)} cannot be opened: {why}", fix=fix)
+
+
+def not_regular(path: Path, kind: str) -> DataError:
+    """Say that a path is not a regular file."""
+    return DataError(
+        "E_NOT_REGULAR",
+        f"{shown(path)} is not a regular file but {kind}",
+        fix="name a CSV, TSV, JSONL or Parquet file, or a folder of them; write a stream to a file first",
+    )
+
+
+def shown(name: str | Path) -> str:
+    """Give a file's name so that it can be printed anywhere: whatever is not printable is escaped as in Python."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace") if _encodable(name) else str(name)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def _encodable(name: str | Path) -> bool:
+    try:
+        os.fsencode(name)
+    except UnicodeError:
+        return False
+    return True
+
+
+def _kind(mode: int) -> str:
+    kinds = {
+        stat.S_IFIFO: "a pipe",
+        stat.S_IFCHR: "a device",
+        stat.S_IFBLK: "a device",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFDIR: "a folder",
+    }
+    return kinds.get(stat.S_IFMT(mode), "something else")
+
+
+def _stamp(found: os.stat_result) -> tuple[int, int, int, int]:
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns

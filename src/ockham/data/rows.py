@@ -1,0 +1,48 @@
+"""What the parsers give: rows with a place, records that could not be read, and the limits both keep."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MAX_RECORD = 16_000_000
+"""Characters (bytes, where a line is not decoded yet) of one record."""
+MAX_COLUMNS = 10_000
+MAX_DEPTH = 64
+MAX_DIGITS = 4_300
+
+
+class Row(NamedTuple):
+    """A record that was parsed: its number in the file (from 1, a header not counted), its byte offset, its cells."""
+
+    record: int
+    offset: int | None
+    cells: Mapping[str, object]
+
+
+class Broken(NamedTuple):
+    """A record that could not be parsed, and why, in words without its content."""
+
+    record: int
+    offset: int | None
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A source of rows before its columns are chosen.
+
+    ``columns`` are the names that exist; ``headerless`` says that the first row seems to hold data, so that its cells
+    must not be repeated in a message. ``project``, where reading fewer columns saves work, gives rows of these alone.
+    """
+
+    name: str
+    format: str
+    encoding: str
+    dialect: str | None
+    columns: Sequence[str]
+    rows: Iterator[Row | Broken]
+    headerless: bool = False
+    project: Callable[[Sequence[str]], Iterator[Row | Broken]] | None = None
