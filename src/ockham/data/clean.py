@@ -1,0 +1,112 @@
+"""Which rows are fit to learn from and to be measured on; every row left out has a reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from ockham.data import personal
+from ockham.data.cluster import DEFAULT_THRESHOLD, join, near_duplicates
+from ockham.data.merges import propose
+from ockham.data.normal import canonical, is_blank
+from ockham.data.read import Reading
+from ockham.data.task import are_free_text, are_labels
+from ockham.records import Conflict, Dropped, Example, Intake, LabelMerge
+
+
+def clean(reading: Reading, *, labelled: bool = True) -> tuple[tuple[Example, ...], Intake]:
+    """Keep the rows that can be used, in their order, and account for all others.
+
+    Left out are rows whose input cannot be seen (``empty_input``), rows without a target (``missing_target``), rows
+    said before (``exact_duplicate``: same input, same target; the first stays) and rows that contradict each other
+    (``conflicting_label``: same input, different targets; all of them, since nobody knows which is right). Inputs are
+    the same if they are equal in NFC with white space collapsed, targets only if they are equal verbatim. Where
+    targets are free text, several answers to one input contradict nothing and stay.
+
+    Without ``labelled`` (rows to be answered) only empty inputs are left out: every other row gets its answer.
+    """
+    reasons = [_unusable(example, labelled=labelled) for example in reading.examples]
+    usable = [example for example, reason in zip(reading.examples, reasons, strict=True) if not reason]
+    out = {e.id: Dropped(id=e.id, reason=r) for e, r in zip(reading.examples, reasons, strict=True) if r}
+    warnings = list(reading.warnings)
+    conflicts: tuple[Conflict, ...] = ()
+    merges: tuple[LabelMerge, ...] = ()
+    if labelled:
+        targets = [example.target for example in usable]
+        free = are_free_text(targets)
+        repeated, conflicts, several = _repeated(usable, one_answer=not free)
+        out |= {row.id: row for row in repeated}
+        merges = propose(Counter(targets)) if are_labels(targets) else ()
+        if several:
+            warnings.append(f"{several:,} inputs have several different answers; all of them were kept")
+    kept = tuple(example for example in usable if example.id not in out)
+    intake = Intake(
+        rows=reading.rows,
+        kept=len(kept),
+        dropped=tuple(out[example.id] for example in reading.examples if example.id in out),
+        quarantined=reading.quarantined,
+        sources=reading.sources,
+        merges=merges,
+        conflicts=conflicts,
+        personal=personal.count([example.input for example in usable]),
+        warnings=tuple(warnings),
+    )
+    return kept, intake
+
+
+def drop_seen(
+    train: Sequence[Example], test: Sequence[Example], threshold: float = DEFAULT_THRESHOLD
+) -> tuple[tuple[Example, ...], tuple[Dropped, ...]]:
+    """Take out of the training rows what the user's own test set would show again; the test rows all stay.
+
+    A training row leaves if its input stands in the test set (``in_test_set``), if its group does
+    (``group_in_test_set``), or if its cluster of near-duplicates does (``near_test_set``).
+    """
+    inputs = {canonical(example.input): example.id for example in reversed(test)}
+    groups = {example.group: example.id for example in reversed(test) if example.group is not None}
+    everyone = [*train, *test]
+    clusters = near_duplicates([example.input for example in everyone], threshold=threshold)
+    clusters = join(clusters, [example.group for example in everyone]).tolist()
+    near = {cluster: example.id for cluster, example in zip(clusters[len(train) :][::-1], reversed(test), strict=True)}
+    kept: list[Example] = []
+    dropped: list[Dropped] = []
+    for example, cluster in zip(train, clusters, strict=False):
+        key = canonical(example.input)
+        if key in inputs:
+            dropped.append(Dropped(id=example.id, reason="in_test_set", kept=inputs[key]))
+        elif example.group in groups:
+            dropped.append(Dropped(id=example.id, reason="group_in_test_set", kept=groups[example.group]))
+        elif cluster in near:
+            dropped.append(Dropped(id=example.id, reason="near_test_set", kept=near[cluster]))
+        else:
+            kept.append(example)
+    return tuple(kept), tuple(dropped)
+
+
+def _unusable(example: Example, *, labelled: bool) -> str:
+    if is_blank(example.input):
+        return "empty_input"
+    return "missing_target" if labelled and is_blank(example.target) else ""
+
+
+def _repeated(examples: Sequence[Example], *, one_answer: bool) -> tuple[list[Dropped], tuple[Conflict, ...], int]:
+    """Find what stands more than once: rows to drop, contradictions, and how many inputs have several answers."""
+    same: dict[str, list[Example]] = {}
+    for example in examples:
+        same.setdefault(canonical(example.input), []).append(example)
+    dropped: list[Dropped] = []
+    conflicts: list[Conflict] = []
+    several = 0
+    for rows in same.values():
+        first = {row.target: row.id for row in reversed(rows)}
+        if len(first) > 1 and one_answer:
+            dropped += (Dropped(id=row.id, reason="conflicting_label") for row in rows)
+            conflicts.append(Conflict(ids=tuple(row.id for row in rows), labels=tuple(sorted(first))))
+            continue
+        several += len(first) > 1
+        dropped += (
+            Dropped(id=row.id, reason="exact_duplicate", kept=first[row.target])
+            for row in rows
+            if first[row.target] != row.id
+        )
+    return dropped, tuple(conflicts), several

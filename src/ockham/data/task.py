@@ -1,0 +1,128 @@
+"""Which task the examples show: classify, extract, choose or generate."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+
+from ockham.errors import DataError
+from ockham.records import Example, TaskName
+
+MIN_ROWS = 20
+"""Fewer usable rows than this cannot be split, learned from and measured."""
+
+_LONGEST_LABEL = 100
+_OPTION = re.compile(
+    r"^\s*(?:options?\s*:\s*)?[(\[]?([A-Za-z]|\d{1,2})[).\]:]\s+(\S.*?)\s*$", re.MULTILINE | re.IGNORECASE
+)
+_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:[ ,'_]\d{3})+|\d+)?(?:[.,]\d+)?(?:[eE][+-]?\d+)?%?")
+_IDENTIFIER = re.compile(r"(?=\S*\d)\S{1,64}")
+
+
+def infer(examples: Sequence[Example], override: TaskName | None = None) -> tuple[TaskName, str]:
+    """Name the task that the targets show, and say why in one sentence; ``override`` decides where it is given.
+
+    Raises `DataError`: ``E_TOO_FEW`` under 20 examples; ``E_LABEL_ONE`` for one answer only; ``E_LABEL_NUMERIC`` for
+    targets that look like quantities; ``E_LABEL_DISTINCT`` for targets that look like identifiers, or that hardly
+    repeat where ``classify`` was asked for.
+    """
+    if len(examples) < MIN_ROWS:
+        raise DataError(
+            "E_TOO_FEW",
+            f"{len(examples)} usable examples are left; {MIN_ROWS} are the least that can be measured",
+            fix="add labelled examples (a few hundred reach most verdicts), or look at what was dropped and why",
+        )
+    targets = [example.target for example in examples]
+    distinct = len(set(targets))
+    if override is not None:
+        if override == "classify":
+            _check_labels(targets, distinct)
+        return override, f"the task is {override}, as asked for"
+    if distinct > 1 and all(map(_is_object, targets)):
+        return "extract", f"all {len(targets):,} targets are JSON objects, so the task is to extract their fields"
+    if distinct > 1 and _are_choices(examples):
+        return "choose", "the targets are among options that their own inputs list, so the task is to choose"
+    if distinct == 1 or _are_quantities(targets) or _are_identifiers(targets, distinct):
+        _check_labels(targets, distinct)
+    if are_labels(targets):
+        return (
+            "classify",
+            f"{distinct:,} distinct short targets stand for {len(targets):,} examples: labels to classify",
+        )
+    return "generate", f"{distinct:,} distinct targets stand for {len(targets):,} examples: text to generate"
+
+
+def are_labels(targets: Sequence[str]) -> bool:
+    """Tell whether targets are labels: at least two rows for each on average, none over 100 characters or one line."""
+    distinct = set(targets)
+    if not targets or 2 * len(distinct) > len(targets):
+        return False
+    return all(len(t) <= _LONGEST_LABEL and "\n" not in t.strip() and not _is_object(t) for t in distinct)
+
+
+def are_free_text(targets: Sequence[str]) -> bool:
+    """Tell whether targets are text to be written, where one input may well have several right answers."""
+    if len(targets) < MIN_ROWS or 2 * len(set(targets)) <= len(targets) or are_labels(targets):
+        return False
+    return not all(map(_is_object, targets))
+
+
+def _check_labels(targets: Sequence[str], distinct: int) -> None:
+    n = len(targets)
+    if distinct == 1:
+        raise DataError(
+            "E_LABEL_ONE",
+            f"all {n:,} examples have the same target: there is nothing to tell apart",
+            fix="add examples of the other labels, or name another column with --target",
+        )
+    if _are_quantities(targets):
+        raise DataError(
+            "E_LABEL_NUMERIC",
+            f"the target column holds {distinct:,} different numbers in {n:,} rows: a quantity or an identifier",
+            fix="name the label column with --target, put the numbers into named ranges, or pass --task generate",
+        )
+    if distinct * 10 >= n * 9:
+        raise DataError(
+            "E_LABEL_DISTINCT",
+            f"{distinct:,} of {n:,} targets are different: an identifier or free text, no label",
+            fix="name the label column with --target, or pass --task generate if the targets are text to be written",
+        )
+
+
+def _are_quantities(targets: Sequence[str]) -> bool:
+    numbers = [
+        t for t in (target.strip() for target in targets) if t and any(map(str.isdigit, t)) and _NUMBER.fullmatch(t)
+    ]
+    distinct = set(numbers)
+    if len(numbers) * 20 < len(targets) * 19 or len(distinct) <= 20:
+        return False
+    # Class numbers (0 to 76) are whole and come back often; quantities and row numbers do not.
+    whole = all(number.lstrip("+-").isdigit() for number in distinct)
+    return not whole or len(distinct) * 10 > len(numbers)
+
+
+def _are_identifiers(targets: Sequence[str], distinct: int) -> bool:
+    return distinct * 20 >= len(targets) * 19 and all(_IDENTIFIER.fullmatch(target.strip()) for target in targets)
+
+
+def _is_object(target: str) -> bool:
+    if not target.lstrip().startswith("{"):
+        return False
+    try:
+        return isinstance(json.loads(target), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _are_choices(examples: Sequence[Example]) -> bool:
+    return sum(map(_is_choice, examples)) * 20 >= len(examples) * 19
+
+
+def _is_choice(example: Example) -> bool:
+    options = _OPTION.findall(example.input)
+    if len(options) < 2:
+        return False
+    target = example.target.strip()
+    named = {mark.casefold() for mark, _ in options}
+    return target.strip("()[].: ").casefold() in named or target in {text for _, text in options}
