@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ockham import config
@@ -259,6 +259,7 @@ VALUES = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(values=st.dictionaries(st.sampled_from([f for f in Spec.__slots__ if f != "data"]) | st.text(), VALUES))
 def test_whatever_comes_in_a_spec_in_range_comes_out_or_a_config_error(values: dict[str, object]) -> None:
     try:
