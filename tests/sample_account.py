@@ -153,7 +153,7 @@ RUNGS = (
     ("constant", 0, 0.0, 0.004, 61.0, 0.001, 0.4),
     ("lookup", 1, 0.72, 1.1, 88.0, 1.4, 1.9),
     ("linear", 2, 0.86, 0.9, 104.0, 3.2, 2.6),
-    ("encoder", 3, 0.945, 9.4, 212.0, 91.0, 38.0),
+    ("encoder", 3, 0.93, 9.4, 212.0, 91.0, 38.0),
     ("encoder-tuned", 4, 0.955, 9.6, 214.0, 93.0, 412.0),
 )
 
@@ -299,7 +299,7 @@ def comparisons(reports: Sequence[Report]) -> tuple[Comparison, ...]:
                 first=best.candidate.name,
                 second=other.candidate.name,
                 metric="accuracy",
-                difference=Estimate(value=value, low=value - half, high=value + half, n=len(pairs)),
+                difference=Estimate(value=value, low=value - half, high=min(1.0, value + half), n=len(pairs)),
                 p_value=p,
                 p_holm=min(1.0, p * (4 - i)),
             )
@@ -346,7 +346,7 @@ def intake(kept: int) -> Intake:
     )
 
 
-def sample_account(n: int = 144, need: float = 0.85, seed: int = 3) -> Account:
+def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> Account:
     """Give a whole account with ``n`` test rows; ``need`` is the accuracy that is required."""
     rows = mails(n)
     reports = tuple(measured(rung, rows, seed) for rung in RUNGS)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from ockham.records import Account, Comparison, Estimate, LabelScore
-from ockham.report.markup import Child, Html, join, note, scroll, section, tag
+from ockham.report.markup import Child, Html, note, scroll, section, tag
 from ockham.report.markup import table as grid
 from ockham.report.text import (
     amount,
@@ -14,14 +12,14 @@ from ockham.report.text import (
     figures,
     finite,
     interval,
-    limit_name,
-    limit_value,
     megabytes,
     metric_name,
     milliseconds,
+    milliseconds_between,
     minus,
     p_value,
     points,
+    quantity_name,
     seconds,
     sound,
 )
@@ -35,8 +33,8 @@ def table(account: Account) -> Html:
     """List every candidate, the skipped and failed ones with their reason."""
     found = lines(account)
     metrics = _metrics(account, found)
-    heads: list[Child] = ["Candidate", *(metric_name(m) for m in metrics), "Latency p95", "Memory", "Answers a second"]
-    heads += ["Cost a day", "Requirements"]
+    heads: list[Child] = ["Candidate", "Requirements", *(metric_name(m) for m in metrics)]
+    heads += ["Latency p95", "Memory", "Answers a second", "Cost a day"]
     head = tag("tr", [tag("th", h, scope="col") for h in heads])
     body = [_row(account, line, metrics) for line in found]
     grid_ = tag("table", tag("caption", "Candidates", class_="unseen"), tag("thead", head), tag("tbody", body))
@@ -44,8 +42,8 @@ def table(account: Account) -> Html:
         "candidates",
         "Candidates, smallest first",
         note(
-            "Each was measured on the same test rows, the way it would be served. "
-            "Bars show 95 % intervals from 0 to 100 %."
+            "All measured on the same test rows, the way they would be served. Bars: 95 % intervals on a scale from 0 "
+            "to 100 %. A million requests: the price when the machine is fully used."
         ),
         scroll(tag("div", grid_, class_="candidates"), "Candidates"),
     )
@@ -90,7 +88,7 @@ def labels(account: Account) -> Html | None:
         parts.append(_confused(pairs, of))
     if not parts:
         return None
-    return section("labels", f"Label by label: {line.name}", *parts)
+    return section("labels", f"Label by label: {line.name}", tag("div", parts, class_="blocks"))
 
 
 def _metrics(account: Account, found: tuple[Line, ...]) -> list[str]:
@@ -111,9 +109,9 @@ def _row(account: Account, line: Line, metrics: list[str]) -> Html:
     if line.result.status != "measured":
         why = f"{line.result.status}, because {line.result.why or 'no reason was recorded'}"
         return tag("tr", name, tag("td", why, colspan=len(metrics) + 5), class_="skipped")
-    cells = [tag("td", _measure(m, line.metric(m))) for m in metrics]
+    cells = [tag("td", _findings(line))]
+    cells += [tag("td", _measure(m, line.metric(m))) for m in metrics]
     cells += [tag("td", _latencies(line)), tag("td", _sizes(line)), tag("td", _speed(line)), tag("td", _price(line))]
-    cells.append(tag("td", _findings(account, line)))
     return tag("tr", name, cells, class_="chosen" if chosen else None)
 
 
@@ -128,7 +126,7 @@ def _latencies(line: Line) -> Child:
     p50, p95, p99 = (line.latency(q) for q in ("p50", "p95", "p99"))
     if p95 is None:
         return _none()
-    spread = f"{milliseconds(p95.low)} to {milliseconds(p95.high)}" if p95.n else "no interval"
+    spread = milliseconds_between(p95.low, p95.high) if p95.n else "no interval"
     rest = [f"{q} {milliseconds(e.value)}" for q, e in (("p50", p50), ("p99", p99)) if e]
     return (
         tag("span", milliseconds(p95.value), class_="value"),
@@ -159,21 +157,19 @@ def _price(line: Line) -> Child:
     million = line.cost_per_million
     return (
         tag("span", dollars(line.cost_per_day), class_="value"),
-        _small(f"{dollars(million)} a million, fully used") if million is not None else None,
+        _small(f"{dollars(million)} a million") if million is not None else None,
     )
 
 
-def _findings(account: Account, line: Line) -> Child:
-    asked: Mapping[str, float] = account.verdict.requirements
+def _findings(line: Line) -> Child:
     items = []
     for limit, finding in line.result.meets.items():
-        words = f"{limit_name(limit)} {limit_value(limit, asked[limit])}" if limit in asked else limit_name(limit)
         sign = tag("span", _SIGNS[finding], aria_hidden="true", class_="sign")
-        items.append(tag("li", sign, tag("b", finding), f" {words}", class_=_CLASSES[finding]))
+        items.append(tag("li", sign, tag("b", finding), f" {quantity_name(limit)}", class_=_CLASSES[finding]))
     need = line.result.rows_needed
     return (
         tag("ul", items, class_="findings") if items else _small("none was set"),
-        _small(f"about {count(need)} more test rows needed to tell") if need else None,
+        _small(f"about {count(need)} more test rows would tell") if need else None,
         _small(line.result.why) if line.result.why else None,
     )
 
@@ -212,7 +208,7 @@ def whisker(e: Estimate, low: float, high: float, *, zero: bool = False) -> Html
         tag("line", x1=4, x2=96, y1=7, y2=7, class_="track"),
         middle,
         tag("line", x1=at(e.low), x2=at(e.high), y1=7, y2=7, class_="range"),
-        tag("circle", cx=at(e.value), cy=7, r=3.2),
+        tag("line", x1=at(e.value), x2=at(e.value), y1=2, y2=12, class_="dot"),
         viewBox="0 0 100 14",
         class_="whisker",
         aria_hidden="true",
@@ -236,7 +232,7 @@ def _per_label(scores: tuple[LabelScore, ...]) -> Html:
     ]
     caption = tag("caption", "Precision, recall and F1 of each label", class_="unseen")
     grid_ = tag("table", caption, tag("thead", tag("tr", head)), tag("tbody", body), class_="sortable")
-    return scroll(grid_, "Scores of each label")
+    return tag("div", scroll(grid_, "Scores of each label"), class_="tall" if len(scores) > 30 else None)
 
 
 def _share(estimate: Estimate | None) -> Html:
@@ -258,12 +254,11 @@ def _confused(pairs: list[tuple[str, str | None, int]], of: dict[str, int]) -> H
         )
         for target, answer, n in shown
     ]
-    return join(
-        (
-            tag("h3", "What is taken for what"),
-            grid(("The label is", "It answered", "Rows", "Of the label's"), body, label="Confusions", numbers=(2, 3)),
-            note(f"{count(rest)} more wrong answers are spread over rarer pairs.") if rest else None,
-        )
+    return tag(
+        "div",
+        tag("h3", "What is taken for what"),
+        grid(("The label is", "It answered", "Rows", "Of the label's"), body, label="Confusions", numbers=(2, 3)),
+        note(f"{count(rest)} more wrong answers are spread over rarer pairs.") if rest else None,
     )
 
 

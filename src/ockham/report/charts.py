@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from ockham.records import Account, Estimate
 from ockham.report.draw import NARROW, Spec
@@ -25,6 +25,7 @@ _TITLES = {
     "cost_day": "cost a day in US dollars",
 }
 _MARGIN = 62
+_Box: TypeAlias = tuple[float, float, float, float]
 _TEXT = 12
 
 
@@ -76,12 +77,16 @@ def ladder(account: Account, found: Sequence[Spot], key: str, width: int) -> Spe
     least, most = asked.get(f"min_{metric}"), asked.get(_limit(key, found))
     x0, x1 = _log_domain([v for s in shown for v in (s.x.low, s.x.high)] + ([most] if most else []))
     y0, y1 = _share_domain([v for s in shown for v in (s.y.low, s.y.high)] + ([least] if least is not None else []))
-    inner, height = width - _MARGIN, 330 if width > NARROW else 300
+    inner, height = width - _MARGIN, 300 if width > NARROW else 290
     frame = _Frame(x0=x0, x1=x1, y0=y0, y1=y1, width=inner, height=height)
+    said = (
+        f"asked: at least {limit_value(f'min_{metric}', least)}" if least is not None else "",
+        f"asked: at most {limit_value(_limit(key, found), most)}" if most is not None else "",
+    )
     layers = [
-        *_wishes(frame, least, most, limit_value(f"min_{metric}", least) if least is not None else ""),
+        *_wishes(frame, least, most, said),
         *_bars(shown, account.verdict.chosen),
-        *_names(frame, shown, account.verdict.chosen),
+        *_names(frame, shown, account.verdict.chosen, _reserved(frame, least, most)),
     ]
     title = _TITLES["cost_day" if key == "cost" and any(s.per_day for s in shown) else key]
     x_axis = {"values": log_ticks(x0, x1), "format": ",~f", "title": title, "labelOverlap": True}
@@ -185,7 +190,7 @@ def _share_domain(values: Sequence[float]) -> tuple[float, float]:
     return max(0.0, math.floor(20 * low - 0.2) / 20), min(1.0, math.ceil(20 * high + 0.2) / 20)
 
 
-def _wishes(frame: _Frame, least: float | None, most: float | None, said: str) -> list[Spec]:
+def _wishes(frame: _Frame, least: float | None, most: float | None, said: tuple[str, str]) -> list[Spec]:
     layers: list[Spec] = []
     low, right = frame.y0 if least is None else least, frame.x1 if most is None else most
     if least is not None or most is not None:
@@ -195,13 +200,25 @@ def _wishes(frame: _Frame, least: float | None, most: float | None, said: str) -
     word = {"type": "text", "fontSize": _TEXT, "color": "var(--soft)"}
     if least is not None:
         layers.append(_mark(dash, {"x": frame.x0, "x2": frame.x1, "y": least}, x2=True))
-        mark = {**word, "align": "right", "dy": 11, "dx": -2}
-        layers.append(_mark(mark, {"x": frame.x1, "y": least, "t": f"asked: {said}"}, text=True))
+        mark = {**word, "align": "right", "dy": 11, "dx": -5}
+        layers.append(_mark(mark, {"x": right, "y": least, "t": said[0]}, text=True))
     if most is not None:
         layers.append(_mark(dash, {"x": most, "y": frame.y0, "y2": frame.y1}, y2=True))
         mark = {**word, "align": "right", "dx": -5, "dy": -8}
-        layers.append(_mark(mark, {"x": most, "y": frame.y0, "t": "asked: at most this"}, text=True))
+        layers.append(_mark(mark, {"x": most, "y": frame.y0, "t": said[1]}, text=True))
     return layers
+
+
+def _reserved(frame: _Frame, least: float | None, most: float | None) -> list[_Box]:
+    """Keep names off the lines of the requirements and off their captions."""
+    boxes: list[_Box] = []
+    right = frame.width if most is None else frame.at(most, frame.y0)[0]
+    if least is not None:
+        y = frame.at(frame.x0, least)[1]
+        boxes += [(0, y - 2, frame.width, y + 2), (right - 130, y, right, y + 20)]
+    if most is not None:
+        boxes += [(right - 2, 0, right + 2, frame.height), (right - 130, frame.height - 18, right, frame.height)]
+    return boxes
 
 
 def _mark(
@@ -230,9 +247,9 @@ def _bars(shown: Sequence[Spot], chosen: str | None) -> list[Spec]:
     return layers
 
 
-def _names(frame: _Frame, shown: Sequence[Spot], chosen: str | None) -> list[Spec]:
+def _names(frame: _Frame, shown: Sequence[Spot], chosen: str | None, reserved: Sequence[_Box]) -> list[Spec]:
     """Write each name beside its dot, where it covers the least."""
-    taken: list[tuple[float, float, float, float]] = []
+    taken = list(reserved)
     for s in shown:
         x, top = frame.at(s.x.value, s.y.high)
         left, y = frame.at(max(s.x.low, frame.x0), s.y.value)
@@ -275,14 +292,12 @@ def _names(frame: _Frame, shown: Sequence[Spot], chosen: str | None) -> list[Spe
     return layers
 
 
-def _box(x: float, y: float, long: float, align: str) -> tuple[float, float, float, float]:
+def _box(x: float, y: float, long: float, align: str) -> _Box:
     left = x if align == "left" else x - long if align == "right" else x - long / 2
     return left, y - 7, left + long, y + 7
 
 
-def _covered(
-    box: tuple[float, float, float, float], taken: Sequence[tuple[float, float, float, float]], frame: _Frame
-) -> float:
+def _covered(box: _Box, taken: Sequence[_Box], frame: _Frame) -> float:
     total = 0.0
     for other in taken:
         wide = min(box[2], other[2]) - max(box[0], other[0])

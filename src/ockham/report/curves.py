@@ -159,7 +159,11 @@ def _run(account: Account, name: str, points: Sequence[EpochPoint], draw: Draw |
     lines = [series.Line(name="seen rows", points=seen), series.Line(name="unseen rows", points=fresh)]
     kept = [p.epoch for p in points if p.kept]
     chart = series.Chart(
-        x_title="passes over the training rows", x_format="~g", y_format=".0%", mark=kept[-1] if kept else None
+        x_title="passes over the training rows",
+        x_format="~g",
+        y_format=".0%",
+        mark=kept[-1] if kept else None,
+        whole=all(p.epoch.is_integer() for p in shown),
     )
     body = [
         (

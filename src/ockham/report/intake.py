@@ -25,10 +25,7 @@ def rows(account: Account) -> Html:
         ),
         _bars(intake),
         _sources(intake),
-        _quarantined(intake),
-        _conflicts(intake),
-        _merges(intake),
-        _personal(intake),
+        tag("div", _quarantined(intake), _conflicts(intake), _merges(intake), _personal(intake), class_="blocks"),
     ]
     if intake.warnings:
         parts.append(tag("ul", [tag("li", w) for w in intake.warnings], class_="note"))
@@ -97,7 +94,7 @@ def doubts(account: Account) -> Html | None:
 def _bars(intake: Intake) -> Html:
     parts = [("kept", intake.kept), *intake.dropped_counts().items()]
     whole = max(1, intake.rows)
-    body = [
+    body: list[Sequence[Child]] = [
         (
             reason_name(reason),
             tag(
@@ -135,7 +132,7 @@ def _sources(intake: Intake) -> Html | None:
     ]
     heads = ("File", "Read as", "Input columns", "Target", "Group", "Records", "SHA-256 begins")
     reason = note(f"The task was inferred: {intake.task_reason}.") if intake.task_reason else None
-    return join((tag("h3", "How the files were read"), table(heads, body, label="Files", numbers=(5,)), reason))
+    return tag("div", (tag("h3", "How the files were read"), table(heads, body, label="Files", numbers=(5,)), reason))
 
 
 def _quarantined(intake: Intake) -> Html | None:
@@ -153,12 +150,13 @@ def _quarantined(intake: Intake) -> Html | None:
         for q in shown
     ]
     more = len(intake.quarantined) - len(shown)
-    return join(
+    return tag(
+        "div",
         (
             tag("h3", "Set aside, unread"),
             table(("File", "Record", "Byte", "Code", "Reason"), body, label="Records set aside", numbers=(1, 2)),
             note(f"{count(more)} more are in the run's folder.") if more else None,
-        )
+        ),
     )
 
 
@@ -168,13 +166,14 @@ def _conflicts(intake: Intake) -> Html | None:
     shown = intake.conflicts[:_SHOWN]
     body = [(user(", ".join(c.ids)), user(" / ".join(c.labels))) for c in shown]
     more = len(intake.conflicts) - len(shown)
-    return join(
+    return tag(
+        "div",
         (
             tag("h3", "Same input, different labels"),
             note("All of these rows are left out until a person decides."),
             table(("Rows", "Labels"), body, label="Conflicts"),
             note(f"{count(more)} more are in the run's folder.") if more else None,
-        )
+        ),
     )
 
 
@@ -185,12 +184,13 @@ def _merges(intake: Intake) -> Html | None:
     for merge in intake.merges:
         spelled = [(tag("q", label), f" {rows_of(n)} ") for label, n in zip(merge.labels, merge.counts, strict=False)]
         body.append((join(spelled), user(merge.proposal)))
-    return join(
+    return tag(
+        "div",
         (
             tag("h3", "Labels that look like one"),
             note("Proposed, not done: merge them in the data if they are the same."),
             table(("Spellings", "Proposed"), body, label="Proposed merges"),
-        )
+        ),
     )
 
 
@@ -199,10 +199,11 @@ def _personal(intake: Intake) -> Html | None:
         return None
     ordered = sorted(intake.personal.items(), key=lambda item: (-item[1], item[0]))
     body = [(reason_name(kind), count(n)) for kind, n in ordered]
-    return join(
+    return tag(
+        "div",
         (
             tag("h3", "Personal data"),
             note("Patterns found in the rows, by kind. The values are not shown here and nothing was removed."),
             table(("Kind", "Found"), body, label="Personal data by kind", numbers=(1,)),
-        )
+        ),
     )

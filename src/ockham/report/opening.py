@@ -18,6 +18,7 @@ from ockham.report.text import (
     megabytes,
     metric_name,
     milliseconds,
+    milliseconds_between,
     rows,
 )
 from ockham.report.view import Line, focus, lines, measured
@@ -28,19 +29,13 @@ _AXES = (("latency", "latency"), ("memory", "memory"), ("cost", "cost"))
 def verdict(account: Account, draw: Draw | None) -> Html:
     """Write the first screen."""
     picture = _ladder(account, draw)
-    asked = _asked(account)
-    told = join(
-        (
-            tag("p", account.verdict.because, class_="because"),
-            asked,
-            _figures(account),
-        )
-    )
+    because = tag("p", account.verdict.because, class_="because")
+    told = tag("div", because, _asked(account), _figures(account), _next(account), class_="told")
     return tag(
         "section",
         tag("h1", _headline(account)),
-        tag("div", tag("div", told, class_="told"), picture, class_="split" if picture else None),
-        tag("div", _next(account), _unknown(account), class_="split after"),
+        tag("div", told, picture, class_="split" if picture else None),
+        _unknown(account),
         id="verdict",
         aria_label="Verdict",
     )
@@ -95,7 +90,7 @@ def _latency(line: Line) -> tuple[str, str, str] | None:
     e = line.latency("p95")
     if e is None:
         return None
-    spread = f"{milliseconds(e.low)} to {milliseconds(e.high)}, n = {count(e.n)}" if e.n else "no interval known"
+    spread = f"{milliseconds_between(e.low, e.high)}, n = {count(e.n)}" if e.n else "no interval known"
     return "p95 latency", milliseconds(e.value), spread
 
 
@@ -156,46 +151,52 @@ def _next(account: Account) -> Html:
 
 
 def _unknown(account: Account) -> Html:
-    open_ = _open_questions(account)
-    content = (
-        tag("ul", [tag("li", q) for q in open_]) if open_ else tag("p", "Nothing that this run could have found out.")
+    found = [*_undecided(account), *_unmeasured(account), *_unresolved(account)]
+    found += [join((warning,)) for warning in account.warnings]
+    said = (
+        tag("ul", [tag("li", q) for q in found]) if found else tag("p", "Nothing that this run could have found out.")
     )
-    return tag("div", tag("h2", "Still unknown"), content, class_="unknown")
+    return tag("div", tag("h2", "Still unknown"), said, class_="unknown")
 
 
-def _open_questions(account: Account) -> list[Html]:
-    found: list[Html] = []
-    for line in lines(account):
-        undecided = [limit_name(k) for k, v in line.result.meets.items() if v == "cannot tell"]
-        if line.result.status == "measured" and undecided:
-            need = line.result.rows_needed
-            more = (
-                f"about {count(need)} more test rows would tell"
-                if need
-                else "it was not measured, or not finely enough"
-            )
-            found.append(join((tag("b", line.name), f": {', '.join(undecided)}; {more}.")))
-        elif line.result.status != "measured":
-            found.append(join((tag("b", line.name), f" was not measured ({line.result.status}: {line.result.why}).")))
-    if account.intake.conflicts:
-        n = len(account.intake.conflicts)
-        found.append(
-            join(
-                (
-                    f"{count(n)} {'input carries' if n == 1 else 'inputs carry'} two different labels and ",
-                    tag("a", "wait for a decision", href="#data"),
-                    ".",
-                )
-            )
+def _undecided(account: Account) -> list[Html]:
+    """Name the candidates that might do too, as far as that would change the verdict."""
+    chosen = next((line.result.rung for line in measured(account) if line.name == account.verdict.chosen), None)
+    asked = account.verdict.requirements
+    found = []
+    for line in measured(account):
+        limits = [k for k, v in line.result.meets.items() if v == "cannot tell"]
+        if not limits or "misses" in line.result.meets.values() or (chosen is not None and line.result.rung >= chosen):
+            continue
+        words = " and ".join(
+            f"{limit_name(k)} {limit_value(k, asked[k])}" if k in asked else limit_name(k) for k in limits
         )
+        need = line.result.rows_needed
+        more = f"about {count(need)} more test rows would tell" if need else "it was not measured, or not finely enough"
+        smaller = ", which is smaller," if chosen is not None else ""
+        found.append(join((tag("b", line.name), f"{smaller} might do too ({words}): {more}.")))
+    return found
+
+
+def _unmeasured(account: Account) -> list[Html]:
+    others = [line for line in lines(account) if line.result.status != "measured"]
+    if not others:
+        return []
+    named = [
+        join((", " if i else None, tag("b", line.name), f" ({line.result.why})" if line.result.why else None))
+        for i, line in enumerate(others)
+    ]
+    return [join(("Not measured: ", named, "."))]
+
+
+def _unresolved(account: Account) -> list[Html]:
+    found = []
+    n = len(account.intake.conflicts)
+    if n:
+        said = "1 input carries" if n == 1 else f"{count(n)} inputs carry"
+        decide = tag("a", "wait for a decision", href="#data")
+        found.append(join((f"{said} different labels and ", decide, ".")))
     if account.doubts:
-        found.append(
-            join(
-                (
-                    f"{rows(len(account.doubts))} may carry a wrong label: ",
-                    tag("a", "look at them", href="#doubts"),
-                    ".",
-                )
-            )
-        )
-    return found + [join((warning,)) for warning in account.warnings]
+        said = f"{rows(len(account.doubts))} may carry a wrong label: "
+        found.append(join((said, tag("a", "look at them", href="#doubts"), ".")))
+    return found

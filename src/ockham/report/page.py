@@ -70,10 +70,8 @@ def _details(account: Account, draw: Draw | None) -> tuple[Html | None, ...]:
         intake.doubts(account),
         candidates.labels(account),
         answers.explorer(account),
-        curves.learning(account, draw),
-        curves.training(account, draw),
-        curves.cascade(account, draw),
-        curves.cost(account, draw),
+        tag("div", curves.learning(account, draw), curves.training(account, draw), class_="pair"),
+        tag("div", curves.cascade(account, draw), curves.cost(account, draw), class_="pair"),
         method.measured(account),
         method.glossary(account),
     )

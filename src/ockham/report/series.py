@@ -25,7 +25,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """What the axes are: titles, d3 number formats, a marked place on x, and ringed points."""
+    """What the axes are: titles, d3 number formats, a marked place on x, ringed points, whole numbers only."""
 
     x_title: str
     x_format: str
@@ -36,6 +36,7 @@ class Chart:
     mark: float | None = None
     dots: tuple[tuple[float, float], ...] = ()
     joints: bool = True
+    whole: bool = False
 
 
 def machines(per_day: float, per_second: float | None) -> int:
@@ -58,9 +59,11 @@ def spec(lines: Sequence[Line], chart: Chart, width: int) -> Spec:
     x_domain, y_domain = _span(xs, log=chart.x_log), _padded(ys, chart)
     layers = _marked(chart, y_domain)
     for i, line in enumerate(lines):
-        layers += _line(line, _COLOURS[i % 5], _DASHES[i % 5], joints=chart.joints)
+        layers += _line(line, _COLOURS[i % 5], _DASHES[i % 5], joints=chart.joints and len(line.points) <= 12)
     layers += _ends(lines, y_domain, chart.y_log, height)
-    x_axis: Spec = {"format": chart.x_format, "title": chart.x_title, "labelOverlap": True}
+    x_axis: Spec = {"format": chart.x_format, "title": chart.x_title, "labelOverlap": True, "labelFlush": False}
+    if chart.whole:
+        x_axis["tickMinStep"] = 1
     y_axis: Spec = {"format": chart.y_format, "title": None, "tickCount": 6}
     if chart.x_log:
         x_axis["values"] = _places(lines, x_domain)

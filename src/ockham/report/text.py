@@ -151,6 +151,13 @@ def milliseconds(value: float) -> str:
     return f"{figures(value)}{NBSP}ms" if value < 1000 else f"{figures(value / 1000)}{NBSP}s"
 
 
+def milliseconds_between(low: float, high: float) -> str:
+    """Write an interval of times given in milliseconds, the unit once: ``1.8 to 2.1 ms``."""
+    first, last = milliseconds(low), milliseconds(high)
+    same = first.rpartition(NBSP)[2] == last.rpartition(NBSP)[2]
+    return f"{first.rpartition(NBSP)[0] if same else first} to {last}"
+
+
 def seconds(value: float) -> str:
     """Write a time given in seconds: ``0.41 s``, ``12 min``, ``1.3 h``."""
     if value < 90:
@@ -216,15 +223,20 @@ def limit_name(limit: str) -> str:
     return f"{rest.replace('_', ' ')} {'at least' if side == 'min' else 'at most'}"
 
 
+def quantity_name(limit: str) -> str:
+    """Name what a requirement is about: ``accuracy``, ``p95 latency``."""
+    return limit_name(limit).removesuffix(" at least").removesuffix(" at most")
+
+
 def limit_value(limit: str, value: float) -> str:
     """Write the number of a requirement in its unit."""
     if limit.endswith("_ms"):
-        return milliseconds(value)
+        return f"{value:,g}{NBSP}ms" if value < 1000 else f"{value / 1000:,g}{NBSP}s"
     if limit.endswith("_mb"):
-        return megabytes(value)
+        return f"{value:,g}{NBSP}MB" if value < 1000 else f"{value / 1000:,g}{NBSP}GB"
     if "cost" in limit:
         return dollars(value)
-    return f"{figures(100 * value)}{NBSP}%" if limit.startswith("min_") and value <= 1 else figures(value)
+    return f"{100 * value:g}{NBSP}%" if limit.startswith("min_") and value <= 1 else f"{value:,g}"
 
 
 def reason_name(reason: str) -> str:
