@@ -17,9 +17,12 @@ from ockham.data.text import CUT_OFF, Encoding, Line, head_of, lines_of, undecod
 from ockham.errors import DataError
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_NONE = "\0"
+"""The delimiter of a file of one column: a record with a NUL is kept out before its cells are looked at."""
 _WINDOW = 1 << 16
 """Characters after which an open quote is doubted."""
 _OPEN = "a quote is opened and not closed"
+_STRAY = "text follows a closing quote"
 
 
 class Record(NamedTuple):
@@ -71,12 +74,11 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
         )
     names = _names(file, header)
     sample = head_of(file, encoding).splitlines()[1:50]
-    wide = len(names) > 1
     return Table(
         name=file.name,
         format={"\t": "tsv"}.get(delimiter, "csv"),
         encoding=encoding.name,
-        dialect=DELIMITERS[delimiter] if wide else "one column",
+        dialect=DELIMITERS.get(delimiter, "one column"),
         columns=names,
         rows=_rows(feed, delimiter, names),
         headerless=_headerless(names, [line.split(delimiter) for line in sample]),
@@ -100,6 +102,8 @@ def read_record(feed: Feed, delimiter: str, width: int | None) -> Record | None:
         if _swallowed(lines[1:], delimiter, width):
             feed.put_back(lines[1:])
             reason = _OPEN
+        elif reason == _STRAY:
+            _pass_rest(feed, lines, delimiter)
         return Record(first.offset, None, stray.code, reason)
     return Record(first.offset, cells)
 
@@ -147,7 +151,7 @@ def scan(text: str, delimiter: str, cells: list[str], part: list[str] | None) ->
             cells.append("".join(part).replace('""', '"'))
             part, stop = None, close + 1
             if stop < end and text[stop] != delimiter:
-                raise _StrayError("text follows a closing quote")
+                raise _StrayError(_STRAY)
         else:
             stop = text.find(delimiter, at, end)
             stop = end if stop == -1 else stop
@@ -168,7 +172,8 @@ def _closing(text: str, begin: int) -> int:
 def dialect_of(head: str, *, tab_first: bool = False) -> str:
     """Choose the delimiter that gives a header of several columns and the most rows of its width.
 
-    A header with names that are known counts more; then the wider header; then comma, semicolon, tab, bar.
+    A header with names that are known counts more; then the wider header; then comma, semicolon, tab, bar. A header of
+    one column has no delimiter (NUL is given).
     """
     lines = [line for line in head.replace("\r\n", "\n").replace("\r", "\n").split("\n")[:200] if line]
 
@@ -180,7 +185,8 @@ def dialect_of(head: str, *, tab_first: bool = False) -> str:
         named = bool(known_names(rows[0]))
         return (1.0, tab_first and delimiter == "\t", named, round(share, 2), len(rows[0]))
 
-    return max(DELIMITERS, key=worth)
+    best = max(DELIMITERS, key=worth)
+    return best if worth(best)[0] else _NONE
 
 
 def _alone(line: str, delimiter: str) -> list[str]:
@@ -211,6 +217,28 @@ def _swallowed(lines: Sequence[Line], delimiter: str, width: int | None) -> bool
         if part is None:
             rows, good, cells = rows + 1, good + (len(cells) == width), []
     return good > 0 and good >= 0.8 * rows
+
+
+def _pass_rest(feed: Feed, lines: Sequence[Line], delimiter: str) -> None:
+    """Pass the lines that a broken record goes on in, lest the rest of its text be taken for rows.
+
+    Its quotes tell: their number is odd so far, and the next line that makes it even begins by closing a cell.
+    """
+    if sum((line.text or "").count('"') for line in lines) % 2 == 0:
+        return
+    ahead: list[Line] = []
+    size = 0
+    while size < _WINDOW and (line := feed.take()) is not None:
+        ahead.append(line)
+        text = line.text or ""
+        size += len(text) + 1
+        if text.count('"') % 2:
+            before, _, after = text.partition('"')
+            closes = before and not before.endswith(delimiter)
+            if closes and (not after.strip("\r\n") or after.startswith(delimiter)):
+                return
+            break
+    feed.put_back(ahead)
 
 
 def _sound(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
@@ -250,17 +278,13 @@ def _names(file: RegularFile, header: Record) -> list[str]:
 
 
 def _rows(feed: Feed, delimiter: str, names: Sequence[str]) -> Iterator[Row | Broken]:
-    record, wake = 0, False
+    record = 0
     while (found := read_record(feed, delimiter, len(names))) is not None:
         record += 1
-        cells, code, reason = found.cells, found.code, found.reason
-        if wake and cells is not None and sum(cell.count('"') for cell in cells) % 2:
-            cells, code, reason = None, "E_FORMAT", "it looks like the rest of the broken record before it"
-        wake = cells is None
-        if cells is None:
-            yield Broken(record, found.offset, code, reason)
+        if found.cells is None:
+            yield Broken(record, found.offset, found.code, found.reason)
         else:
-            yield Row(record, found.offset, dict(zip(names, cells, strict=True)))
+            yield Row(record, found.offset, dict(zip(names, found.cells, strict=True)))
 
 
 def _headerless(names: Sequence[str], sample: Sequence[Sequence[str]]) -> bool:

@@ -67,12 +67,12 @@ class Harvest:
         """Add the remarks that need everything read: ids used for different texts, characters lost before."""
         if self._reused:
             self.warnings.append(
-                f"{len(self._reused)} ids in the id column stand on rows with different inputs;"
-                " the column is not used, but the export that wrote it may be faulty"
+                f"ids that stand on rows with different inputs: {len(self._reused)};"
+                " the id column is not used, but the export that wrote it may be faulty"
             )
         if self._replaced:
             self.warnings.append(
-                f"{self._replaced} rows hold the character U+FFFD: text was lost when the file was written;"
+                f"rows that hold the character U+FFFD: {self._replaced}; text was lost when the file was written,"
                 " export it again with the right encoding if you can"
             )
 
