@@ -15,6 +15,7 @@ import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import NoReturn
 
 from ockham.errors import StoreError
 
@@ -122,29 +123,39 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def walk(folder: Path, *, topdown: bool = True) -> Iterator[tuple[Path, list[str], list[str]]]:
+    """Walk a folder as `os.walk`, but raise `OSError` for what cannot be listed, where that would pass over it."""
+
+    def refuse(error: OSError) -> NoReturn:
+        raise error
+
+    for root, folders, files in os.walk(folder, topdown=topdown, onerror=refuse):
+        yield Path(root), folders, files
+
+
 def sync_tree(folder: Path) -> None:
     """Force a folder, all files in it and all their names to the disk, innermost first."""
-    for root, _, files in os.walk(folder, topdown=False):
+    for root, _, files in walk(folder, topdown=False):
         for name in files:
-            descriptor = os.open(Path(root, name), os.O_RDONLY | os.O_NOFOLLOW)
+            descriptor = os.open(root / name, os.O_RDONLY | os.O_NOFOLLOW)
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        sync_folder(Path(root))
+        sync_folder(root)
 
 
 def copy_tree(source: Path, target: Path, *, leave: tuple[str, ...] = ()) -> None:
     """Copy the files below a folder into an empty one and force them to the disk; ``leave`` names files at its top."""
-    for root, folders, files in os.walk(source):
-        place = target / Path(root).relative_to(source)
+    for root, folders, files in walk(source):
+        place = target / root.relative_to(source)
         for name in sorted(folders):
             os.mkdir(place / name, 0o700)
         for name in sorted(files):
-            if name not in leave or Path(root) != source:
-                _copy_file(Path(root, name), place / name)
-    for root, _, _ in os.walk(target, topdown=False):
-        sync_folder(Path(root))
+            if name not in leave or root != source:
+                _copy_file(root / name, place / name)
+    for root, _, _ in walk(target, topdown=False):
+        sync_folder(root)
 
 
 def _copy_file(source: Path, target: Path) -> None:

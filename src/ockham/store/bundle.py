@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from ockham.errors import BundleError, Defect, RunError
 from ockham.records import Manifest
-from ockham.store.atomic import disk, save_bytes, shown
+from ockham.store.atomic import disk, save_bytes, shown, walk
 from ockham.store.codec import SCHEMA, decode, encode
 
 BUNDLE = "bundle.json"
@@ -102,9 +102,9 @@ def _walk(folder: Path) -> tuple[list[str], list[str]]:
     """List the plain files below a folder, and what is neither file nor folder, both sorted, as paths with slashes."""
     found: list[str] = []
     strange: list[str] = []
-    for root, folders, files in os.walk(folder):
+    for root, folders, files in walk(folder):
         for name in [*folders, *files]:
-            path = Path(root, name)
+            path = root / name
             mode = os.lstat(path).st_mode
             relative = path.relative_to(folder).as_posix()
             if stat.S_ISREG(mode):
