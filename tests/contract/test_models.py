@@ -1,21 +1,25 @@
 """One suite over every model plug: what `ockham.models.Model` promises holds for each of them.
 
-A plug joins by one line in `PLUGS`: its kind, and how it is fitted on examples into a folder.
+A plug joins by one line in `PLUGS`: its kind, and how it is fitted on examples into a folder. The endpoint needs a
+server to ask: it is fitted against a stub on the loopback.
 """
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import hashlib
 import random
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests.stub_api import Response, Seen, says, serving
 
 from ockham import models
-from ockham.models import constant, fake
+from ockham.models import constant, endpoint, fake
 from ockham.records import Answer, Example
 
 Fit = Callable[[Sequence[Example], Path], None]
@@ -65,18 +69,47 @@ class Fitted:
     """A fitted model, the folder it stands in and the rows it was fitted on."""
 
     kind: str
+    fit: Fit
     model: models.Model
     folder: Path
     rows: tuple[Example, ...]
 
 
-@pytest.fixture(scope="module", params=sorted(PLUGS))
-def fitted(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+@contextlib.contextmanager
+def loaded(kind: str, folder: Path) -> Iterator[models.Model]:
+    """Load a model for the length of a block; one that holds connections is closed."""
+    model = models.plug(kind).load(folder)
+    try:
+        yield model
+    finally:
+        if isinstance(model, endpoint.Endpoint):
+            model.close()
+
+
+def by_hash(_number: int, seen: Seen) -> Response:
+    """Answer as a model at temperature 0 would: by the text alone."""
+    drawn = hashlib.sha256(seen.text.encode("utf-8", "surrogatepass")).digest()[0]
+    return says([*sorted(TOPICS), "no label"][drawn % 4])
+
+
+@pytest.fixture(scope="module")
+def fit_endpoint() -> Iterator[Fit]:
+    with serving(by_hash) as api:
+        spec = endpoint.EndpointSpec(url=api.url, model="stub", key_env=None)
+        yield lambda rows, folder: endpoint.fit(rows, folder, spec)
+
+
+@pytest.fixture(scope="module", params=[*sorted(PLUGS), "endpoint"])
+def fitted(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, fit_endpoint: Fit
+) -> Iterator[Fitted]:
     kind = str(request.param)
     folder = tmp_path_factory.mktemp(kind)
     rows = examples()
-    PLUGS[kind](rows, folder)
-    return Fitted(kind=kind, model=models.plug(kind).load(folder), folder=folder, rows=rows)
+    fit = PLUGS.get(kind, fit_endpoint)
+    fit(rows, folder)
+    with loaded(kind, folder) as model:
+        yield Fitted(kind=kind, fit=fit, model=model, folder=folder, rows=rows)
 
 
 def close(one: Sequence[Answer], other: Sequence[Answer]) -> bool:
@@ -144,22 +177,24 @@ def test_it_never_changes_its_arguments(fitted: Fitted) -> None:
 
 def test_it_survives_being_saved_and_loaded(fitted: Fitted) -> None:
     inputs = [*(row.input for row in fitted.rows), *UNICODE]
-    again = models.plug(fitted.kind).load(fitted.folder)
-    assert again.answer(inputs) == fitted.model.answer(inputs)
+    with loaded(fitted.kind, fitted.folder) as again:
+        assert again.answer(inputs) == fitted.model.answer(inputs)
 
 
 def test_answering_and_loading_leave_the_folder_as_it_is(fitted: Fitted) -> None:
     before = {path: path.read_bytes() for path in fitted.folder.rglob("*") if path.is_file()}
-    models.plug(fitted.kind).load(fitted.folder).answer(["parcel"])
+    with loaded(fitted.kind, fitted.folder) as again:
+        again.answer(["parcel"])
     assert before == {path: path.read_bytes() for path in fitted.folder.rglob("*") if path.is_file()}
     assert before, "a model is saved in files"
 
 
 def test_fitting_twice_on_the_same_rows_gives_the_same_answers(fitted: Fitted, tmp_path: Path) -> None:
     rows = copy.copy(fitted.rows)
-    PLUGS[fitted.kind](rows, tmp_path)
+    fitted.fit(rows, tmp_path)
     inputs = [row.input for row in rows]
-    assert close(models.plug(fitted.kind).load(tmp_path).answer(inputs), fitted.model.answer(inputs))
+    with loaded(fitted.kind, tmp_path) as again:
+        assert close(again.answer(inputs), fitted.model.answer(inputs))
     assert rows == fitted.rows
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import logging
 import random
-import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -222,6 +221,8 @@ class Caller:
         return bytes(raw)
 
     def _opened(self) -> httpx.Client:
+        import ssl
+
         import httpx
 
         with self._lock:
