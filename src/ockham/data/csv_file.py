@@ -178,6 +178,8 @@ def dialect_of(head: str, *, tab_first: bool = False) -> str:
     lines = [line for line in head.replace("\r\n", "\n").replace("\r", "\n").split("\n")[:200] if line]
 
     def worth(delimiter: str) -> tuple[float, ...]:
+        if lines and lines[0].count(delimiter) >= MAX_COLUMNS:
+            return (1.0,)  # to be refused when the header is read
         rows = [row for row in (_alone(line, delimiter) for line in lines) if row]
         if not rows or len(rows[0]) < 2:
             return (0.0,)

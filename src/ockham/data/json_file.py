@@ -59,7 +59,7 @@ def is_json(head: str, suffix: str) -> bool:
         json_name = suffix in (".json", ".jsonl", ".ndjson")
         return json_name and any(line.lstrip()[:1] == "{" for line in head.split("\n")[:50])
     if suffix in (".csv", ".tsv"):
-        return isinstance(parse(begin.split("\n", 1)[0]), dict)
+        return isinstance(parse(begin.split("\n", 1)[0]), (dict, list))
     return True
 
 

@@ -167,7 +167,7 @@ def _codec(name: str) -> str:
         known = codecs.lookup(name).name
         if known in _NOT_FOR_FILES:
             raise LookupError(name)
-        b"".decode(known)  # refuses codecs that are not of text, such as zip
+        b"text".decode(known, "ignore")  # refuses codecs that are not of text, such as zip
     except (LookupError, ValueError) as error:
         raise DataError(
             "E_ENCODING", "the encoding that was named is not known", fix="name one such as utf-8, utf-16 or cp1252"
