@@ -150,7 +150,7 @@ def text_of(value: object) -> str:
         value = value.tolist()
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")  # what is not UTF-8 is kept out as half a character
-    if value is None or value != value or type(value).__name__ == "NAType":  # NaN, NaT, NA
+    if value is None or type(value).__name__ == "NAType" or value != value:  # NaN, NaT, NA
         return ""
     if isinstance(value, (dict, list, tuple, bool, int, float)):
         return json.dumps(
