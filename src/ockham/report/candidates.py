@@ -119,7 +119,12 @@ def _measure(metric: str, e: Estimate | None) -> Child:
     if e is None:
         return _none()
     bar = whisker(e, 0.0, 1.0) if 0 <= e.low <= e.high <= 1 else None
-    return tag("span", amount(metric, e.value), class_="value"), bar, _small(f"{interval(metric, e)}, n = {count(e.n)}")
+    return (
+        tag("span", amount(metric, e.value), class_="value"),
+        bar,
+        _small(interval(metric, e)),
+        _small(f"n = {count(e.n)}"),
+    )
 
 
 def _latencies(line: Line) -> Child:
@@ -127,12 +132,8 @@ def _latencies(line: Line) -> Child:
     if p95 is None:
         return _none()
     spread = milliseconds_between(p95.low, p95.high) if p95.n else "no interval"
-    rest = [f"{q} {milliseconds(e.value)}" for q, e in (("p50", p50), ("p99", p99)) if e]
-    return (
-        tag("span", milliseconds(p95.value), class_="value"),
-        _small(spread),
-        _small(" · ".join(rest)) if rest else None,
-    )
+    rest = [_small(f"{q} {milliseconds(e.value)}") for q, e in (("p50", p50), ("p99", p99)) if e]
+    return tag("span", milliseconds(p95.value), class_="value"), _small(spread), rest
 
 
 def _sizes(line: Line) -> Child:

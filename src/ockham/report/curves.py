@@ -9,7 +9,7 @@ from ockham.records import Account, CoveragePoint, CurvePoint, EpochPoint
 from ockham.report import series
 from ockham.report.draw import Draw, figure
 from ockham.report.markup import Child, Html, join, note, section, table, tag
-from ockham.report.text import count, dollars, figures, full, metric_name, percent, points, sound
+from ockham.report.text import count, dollars, full, metric_name, percent, points, sound
 from ockham.report.view import focus
 
 _PASSES = 60
@@ -74,7 +74,7 @@ def cascade(account: Account, draw: Draw | None) -> Html | None:
     ]
     chart = series.Chart(x_title="share of answers kept", x_format=".0%", y_format=".0%", y_zero=True)
     body = [
-        (name, percent(p.share, 0), figures(p.threshold), full("accuracy", p.error))
+        (name, percent(p.share, 0), f"{p.threshold:.2f}", full("accuracy", p.error))
         for name, points in curves.items()
         for p in points
     ]
@@ -116,14 +116,14 @@ def cost(account: Account, draw: Draw | None) -> Html | None:
                 a.name,
                 dollars(a.per_million),
                 dollars(a.per_day) if a.per_day is not None else tag("span", "traffic not given", class_="none"),
-                f"{count(a.break_even_per_day)} requests a day"
+                f"{count(a.break_even_per_day)} a day"
                 if a.break_even_per_day is not None
                 else tag("span", "none found", class_="none"),
                 a.date,
             )
             for a in apis
         ]
-        heads = ("API", "A million requests", "A day, at your traffic", "Costs the same from", "Price as of")
+        heads = ("API", "A million requests", "A day, at your traffic", "Costs the same from", "Price of")
         parts.append(table(heads, body, label="Costs of APIs", numbers=(1, 2, 3)))
         parts.append(note("List prices; rows of this data set's length. Below the break-even the API is cheaper."))
     return section("cost", "Cost, and where an API costs the same", *parts)
@@ -167,8 +167,8 @@ def _run(account: Account, name: str, points: Sequence[EpochPoint], draw: Draw |
     )
     body = [
         (
-            f"{figures(p.epoch)}{' (kept)' if p.kept else ''}",
-            figures(p.train_loss),
+            f"{p.epoch:g}{' (kept)' if p.kept else ''}",
+            f"{p.train_loss:.3f}",
             percent(p.train_metric),
             percent(p.valid_metric),
         )

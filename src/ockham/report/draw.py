@@ -12,7 +12,7 @@ from ockham.report.markup import Html, join, tag
 Spec: TypeAlias = dict[str, Any]
 Draw: TypeAlias = Callable[[Spec, str], "Html | None"]
 
-WIDE, NARROW = 600, 330
+WIDE, NARROW = 560, 340
 _log = logging.getLogger(__name__)
 
 

@@ -173,8 +173,8 @@ def _undecided(account: Account) -> list[Html]:
         )
         need = line.result.rows_needed
         more = f"about {count(need)} more test rows would tell" if need else "it was not measured, or not finely enough"
-        smaller = ", which is smaller," if chosen is not None else ""
-        found.append(join((tag("b", line.name), f"{smaller} might do too ({words}): {more}.")))
+        might = ", which is smaller, might do too" if chosen is not None else " might do"
+        found.append(join((tag("b", line.name), f"{might} ({words}): {more}.")))
     return found
 
 
@@ -183,7 +183,7 @@ def _unmeasured(account: Account) -> list[Html]:
     if not others:
         return []
     named = [
-        join((", " if i else None, tag("b", line.name), f" ({line.result.why})" if line.result.why else None))
+        join(("; " if i else None, tag("b", line.name), f", because {line.result.why}" if line.result.why else None))
         for i, line in enumerate(others)
     ]
     return [join(("Not measured: ", named, "."))]

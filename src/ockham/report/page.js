@@ -53,6 +53,12 @@
     control.label.parentElement.hidden = true;
   }
 
+  const single = data.names.length === 1;
+  if (single) {
+    control.b.parentElement.hidden = true;
+    for (const option of [...control.mode.options]) if (!["wrong", "all"].includes(option.value)) option.remove();
+  }
+
   const make = (name, className, ...children) => {
     const element = document.createElement(name);
     if (className) element.className = className;
@@ -101,7 +107,7 @@
     const pages = Math.max(1, Math.ceil(found.length / PAGE));
     page = Math.min(Math.max(page, 0), pages - 1);
     const [i, j] = [Number(control.a.value), Number(control.b.value)];
-    const heads = ["Row", "Text", "Right answer", `A: ${data.names[i]}`, `B: ${data.names[j]}`];
+    const heads = ["Row", "Text", "Right answer", `A: ${data.names[i]}`, `B: ${data.names[j]}`].slice(0, single ? 4 : 5);
     const head = make("tr", "", ...heads.map((text) => {
       const cell = make("th", "", text);
       cell.scope = "col";
@@ -113,7 +119,7 @@
       const said = make("td", "text", row[1] === "" ? make("span", "none", "not kept") : foreign(row[1], "said"));
       const right = make("td", "", foreign(data.strings[row[2]]));
       right.dataset.head = heads[2];
-      return make("tr", "", id, said, right, answer(row, i, heads[3]), answer(row, j, heads[4]));
+      return make("tr", "", id, said, right, answer(row, i, heads[3]), ...(single ? [] : [answer(row, j, heads[4])]));
     });
     const caption = make("caption", "unseen", "Answers");
     const table = make("table", "answers", caption, make("thead", "", head), make("tbody", "", ...body));

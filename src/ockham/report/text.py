@@ -241,7 +241,7 @@ def limit_value(limit: str, value: float) -> str:
 
 def reason_name(reason: str) -> str:
     """Name a rule or class for a reader: ``exact_duplicate`` becomes ``exact duplicate``."""
-    return reason.replace("_", " ").replace("-", " ").strip()
+    return reason.replace("_", " ").strip()
 
 
 def _shown(match: re.Match[str]) -> str:
