@@ -1,0 +1,1 @@
+"""One script per table; run them with ``scripts/bench NAME``."""

@@ -1,0 +1,53 @@
+"""The benchmark scripts start, and the hand-written rungs measure what they say."""
+
+from __future__ import annotations
+
+import csv
+import json
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MAIL = ROOT / "examples" / "support_mail.csv"
+NAMES = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py") if path.stem != "table")
+
+
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*map(str, words)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_benchmark_starts_without_its_peers(name: str) -> None:
+    done = run(sys.executable, "-m", f"benchmarks.{name}", "--help")
+    assert done.returncode == 0, done.stderr
+    assert "usage:" in done.stdout
+
+
+def test_bench_lists_the_benchmarks() -> None:
+    done = run(ROOT / "scripts" / "bench", "no-such-benchmark")
+    assert done.returncode == 2
+    assert [name for name in NAMES if name not in done.stderr.split()] == ["handwritten"]
+
+
+@pytest.mark.slow
+def test_handwritten_constant_scores_the_share_of_the_largest_label(tmp_path: Path) -> None:
+    with MAIL.open(encoding="utf-8", newline="") as file:
+        labels = Counter(row["label"] for row in csv.DictReader(file))
+    largest, count = labels.most_common(1)[0]
+    out = tmp_path / "deep" / "constant.json"
+    script = ROOT / "benchmarks" / "handwritten.py"
+    columns = ("--input", "subject", "--input", "body", "--target", "label")
+    done = run(sys.executable, script, "constant", "--train", MAIL, "--test", MAIL, "--out", out, *columns)
+    assert done.returncode == 0, done.stderr
+    told, written = json.loads(done.stdout), json.loads(out.read_text(encoding="utf-8"))
+    assert told["accuracy"] == pytest.approx(count / labels.total())
+    # Only one label is ever answered: its precision is the accuracy and its recall 1, every other F1 is 0.
+    share = count / labels.total()
+    assert told["f1_macro"] == pytest.approx(2 * share / (share + 1) / len(labels))
+    assert set(written.pop("answers")) == {largest}
+    assert written == told
+    assert told["peak_rss_mb"] > 1
