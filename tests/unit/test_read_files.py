@@ -7,6 +7,7 @@ import csv
 import hashlib
 import io
 import json
+import random
 import tempfile
 from pathlib import Path
 
@@ -96,6 +97,24 @@ def test_any_bytes_give_rows_or_a_data_error(begin: bytes, rest: bytes, name: st
         offsets = [item.offset for item in reading.quarantined if item.offset is not None]
         assert offsets == sorted(offsets)
         assert all(0 <= offset <= path.stat().st_size for offset in offsets)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_one_quote_too_many_or_too_few_costs_its_own_row(tmp_path: Path, seed: int) -> None:
+    draw = random.Random(seed)
+    words = ["a", "bb", "word,", '"hi"', "and\nso,"]
+    rows = [(f"{' '.join(draw.choices(words, k=draw.randint(1, 9)))} #{n}", draw.choice("xyz")) for n in range(60)]
+    out = io.StringIO(newline="")
+    csv.writer(out, lineterminator="\n").writerows([("text", "label"), *rows])
+    text = out.getvalue()
+    place = draw.randrange(len("text,label\n"), len(text))
+    if seed % 2:
+        place = draw.choice([at for at, character in enumerate(text) if character == '"'])
+    path = tmp_path / "a.csv"
+    path.write_text(text[:place] + text[place + 1 :] if seed % 2 else text[:place] + '"' + text[place:])
+    found = {(example.input, example.target) for example in read(path, ReadSpec()).examples}
+    assert len(set(rows) - found) <= 4
+    assert len(found - set(rows)) <= 2
 
 
 @settings(max_examples=100, deadline=None)

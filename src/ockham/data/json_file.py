@@ -132,7 +132,7 @@ def _decode(text: str, at: int) -> tuple[object, int]:
         return number
 
     def whole(digits: str) -> int:
-        if len(digits) > MAX_DIGITS:
+        if len(digits.lstrip("-")) > MAX_DIGITS:
             faults.append(f"a number has more than {MAX_DIGITS:,} digits")
             return 0
         return int(digits)
@@ -151,7 +151,7 @@ def _decode(text: str, at: int) -> tuple[object, int]:
 
 
 def _why(message: str) -> str:
-    return message[:1].lower() + message[1:].removesuffix(" at")
+    return message[:1].lower() + message[1:].removesuffix(" at").partition(":")[0]  # a detail may quote the text
 
 
 def _filling(text: str, at: int) -> int:

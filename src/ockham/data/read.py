@@ -13,8 +13,10 @@ from ockham.data.columns import Wanted
 from ockham.data.csv_file import csv_table
 from ockham.data.harvest import Harvest
 from ockham.data.json_file import is_json, json_table
+from ockham.data.parquet_file import parquet_table
 from ockham.data.regular_file import RegularFile, open_file, refused, shown
 from ockham.data.rows import Table
+from ockham.data.tables import memory_table
 from ockham.data.text import encoding_of, head_of
 from ockham.errors import DataError
 from ockham.records import Example, Quarantined, Source
@@ -71,8 +73,6 @@ def read(source: object, spec: ReadSpec) -> Reading:
                 harvest.gather(table, wanted, prefix=f"{file.name}:" if len(paths) > 1 else "", sha256=file.sha256)
                 file.verify(content=table.format == "parquet")
     else:
-        from ockham.data.tables import memory_table
-
         harvest.gather(memory_table(source), wanted, prefix="", sha256="")
     harvest.remark()
     return Reading(
@@ -89,10 +89,10 @@ def _paths(path: Path, harvest: Harvest) -> list[Path]:
         if not stat.S_ISDIR(path.stat().st_mode):
             return [path]
         inside = sorted(path.iterdir(), key=lambda item: item.name)
+        seen = [item for item in inside if not item.name.startswith(".")]
+        found = [item for item in seen if item.suffix.lower() in SUFFIXES and not item.is_dir()]
     except (OSError, ValueError) as error:
         raise refused(path, error) from error
-    seen = [item for item in inside if not item.name.startswith(".")]
-    found = [item for item in seen if item.suffix.lower() in SUFFIXES and not item.is_dir()]
     if any(item.suffix.lower() != ".txt" for item in found):  # beside data, a text file is a note
         found = [item for item in found if item.suffix.lower() != ".txt"]
     if not found:
@@ -112,8 +112,6 @@ def _table(file: RegularFile, spec: ReadSpec) -> Iterator[Table]:
     if file.size == 0:
         raise _empty(file)
     if file.head.startswith(b"PAR1"):
-        from ockham.data.parquet_file import parquet_table
-
         yield parquet_table(file)
         return
     packed = next((name for mark, name in _PACKED.items() if file.head.startswith(mark)), None)
