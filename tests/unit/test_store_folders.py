@@ -180,6 +180,31 @@ def test_a_published_folder_is_a_copy_that_replaces_the_older_one(
         assert names == {"lock", "run.json", "artifacts", "staging", "aside", "bundle"}
 
 
+@pytest.mark.parametrize("failing", [1, 2, 3, 4])
+def test_a_replacement_that_fails_half_way_leaves_a_whole_folder_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+) -> None:
+    with open_run(tmp_path, {}) as run:
+        old, new = sealed(run, "0" * 64, b"old"), sealed(run, "1" * 64, b"new")
+        bundle = run.publish_folder("bundle", old)
+        rename, calls = os.rename, []
+
+        def breaking(source: Path, target: Path) -> None:
+            calls.append(source)
+            if len(calls) == failing:
+                raise OSError(5, "Input/output error")
+            rename(source, target)
+
+        monkeypatch.setattr(recovery, "exchange", lambda first, second: False)
+        monkeypatch.setattr(os, "rename", breaking)
+        with pytest.raises(StoreError, match="EIO"):
+            run.publish_folder("bundle", new)
+        monkeypatch.undo()
+        assert (bundle / "model" / "a.bin").read_bytes() == b"old"
+        verify_folder(bundle)
+        assert {path.name for path in tmp_path.iterdir()} == {"lock", "run.json", "artifacts", "staging", "bundle"}
+
+
 def test_publishing_what_is_not_there_changes_nothing(tmp_path: Path) -> None:
     with open_run(tmp_path, {}) as run:
         bundle = run.publish_folder("bundle", sealed(run))

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from tests.e2e import store_child as child
 
-from ockham.store import recovery
+from ockham.store import open_run, recovery
 
 
 class Disk:
@@ -104,6 +104,22 @@ def test_k17_content_before_name_and_name_before_return(
     child.save(path, "new", disk.must_be_named)
     assert disk.in_place == {"lock", "openings.jsonl"}
     assert disk.names_given >= 8
+
+
+def test_k17_what_a_verb_wrote_without_care_is_forced_to_the_disk_by_sealing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_run(tmp_path / "run", {}) as run:
+        disk = Disk(monkeypatch)
+        with run.staging() as folder:
+            os.mkdir(folder / "model")  # noqa: PTH102 - called by the name that is followed
+            descriptor = os.open(folder / "model" / "a.bin", os.O_WRONLY | os.O_CREAT)
+            os.write(descriptor, b"weights")
+            os.close(descriptor)
+            assert str(folder / "model" / "a.bin") in disk.dirty
+            run.seal("model", "a", folder)
+        disk.must_be_named()
+    assert disk.names_given == 2
 
 
 def test_the_rules_catch_a_name_given_too_early(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
