@@ -180,10 +180,9 @@ def test_rows_add_up_kept_dropped_quarantined(sample: str) -> None:
 def test_comparisons_state_the_correction_and_read_it(sample: str) -> None:
     said = Page(sample).said
     assert "4 comparisons were made; p-values are corrected for that (Holm, 1979)" in said
-    assert (
-        "encoder-tuned \N{MINUS SIGN} encoder Accuracy +0.7 \N{MINUS SIGN}4.6 to +6.0, n = 144 0.580 0.580 no difference shown"
-        in said
-    )
+    minus = "\N{MINUS SIGN}"
+    same = f"encoder-tuned {minus} encoder Accuracy +0.7 {minus}4.6 to +6.0, n = 144 0.580 0.580 no difference shown"
+    assert same in said
     assert (
         "encoder-tuned \N{MINUS SIGN} linear Accuracy +9.7 +2.5 to +16.9, n = 144 0.007 0.013 encoder-tuned is better"
         in said
@@ -259,14 +258,12 @@ def test_equal_accounts_give_equal_pages(undrawn: None) -> None:
     assert render(sample_account()) == render(sample_account())
 
 
-def test_ten_thousand_rows_stay_under_four_megabytes(undrawn: None) -> None:
-    assert len(render(sample_account(n=10_000)).encode()) < 4_000_000
-
-
 def test_long_texts_are_cut_and_say_so(undrawn: None) -> None:
-    page = render(hostile_account(["x" * 50_000]))
+    account = dataclasses.replace(hostile_account(["x" * 50_000]), title="long", warnings=())
+    page = render(account)
     assert "(50,000 characters)" in page
-    assert "x" * 2_001 not in page.replace("x" * 50_000, "")[page.index("<main") :] or page.count("x" * 2_001) <= 4
+    assert "x" * 2_000 in page
+    assert "x" * 2_001 not in page
 
 
 HOSTILE = (
