@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -34,13 +35,18 @@ def wilson(successes: float, n: float, level: float = LEVEL) -> Estimate:
     Raises `DataError` (``E_TOO_FEW``) where ``n`` is 0.
     """
     _check(successes, n)
-    z = Z if level == LEVEL else float(stats.norm.ppf(0.5 + level / 2))
     share = successes / n
+    low, high = wilson_ends(share, n, Z if level == LEVEL else float(stats.norm.ppf(0.5 + level / 2)))
+    return Estimate(value=share, low=low, high=high, n=max(1, round(n)))
+
+
+def wilson_ends(share: float, n: float, z: float = Z) -> tuple[float, float]:
+    """Give the ends of Wilson's interval of a share on ``n`` rows, which may be fractions of rows."""
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    low = 0.0 if successes == 0 else max(0.0, middle - half)
-    high = 1.0 if successes == n else min(1.0, middle + half)
-    return Estimate(value=share, low=min(low, share), high=max(high, share), n=max(1, round(n)))
+    low = 0.0 if share == 0 else max(0.0, middle - half)
+    high = 1.0 if share == 1 else min(1.0, middle + half)
+    return min(low, share), max(high, share)
 
 
 def clopper_pearson(successes: int, n: int, level: float = LEVEL) -> Estimate:
@@ -134,6 +140,36 @@ def quantile(values: Sequence[float], q: float) -> Estimate:
     return Estimate(value=value, low=min(float(array[first - 1]), value), high=max(high, value), n=n)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Jackknife:
+    """A statistic's value, its variance, and the two-sided 95 % quantile of Student's t for its number of units."""
+
+    value: float
+    variance: float
+    quantile: float
+
+
+def jackknife(
+    statistic: Statistic,
+    rows: Floats | Matrix,
+    counts: Sequence[int] | npt.NDArray[np.int64] | None = None,
+    clusters: Sequence[int] | None = None,
+) -> Jackknife:
+    """Leave out one row at a time, or one cluster: parameters as in `bca` (Efron and Stein, 1981).
+
+    Raises `DataError` (``E_TOO_FEW``) without rows.
+    """
+    matrix, many, _ = _units(rows, counts, clusters)
+    value, left = _left_out(statistic, matrix, many)
+    units = int(many.sum())
+    middle = float(np.average(left, weights=many))
+    variance = (units - 1) / units * float((many * (left - middle) ** 2).sum())
+    few = clusters is not None and units > 1
+    return Jackknife(
+        value=value, variance=variance, quantile=float(stats.t.ppf(0.5 + LEVEL / 2, units - 1)) if few else Z
+    )
+
+
 def bca(
     statistic: Statistic,
     rows: Floats | Matrix,
@@ -149,90 +185,54 @@ def bca(
     turns sums of shape (m, columns) into m numbers. With ``clusters`` (one number per row) whole clusters are drawn.
     Raises `DataError` (``E_TOO_FEW``) without rows.
     """
-    draws = resample(rows, counts, clusters, resamples=resamples, seed=seed)
-    values = draws.apply(statistic)
-    low, high = values.interval()
-    value = values.value
-    return Estimate(value=value, low=min(low, value), high=max(high, value), n=draws.n)
+    matrix, many, n = _units(rows, counts, clusters)
+    value, left = _left_out(statistic, matrix, many)
+    draws = np.sort(statistic(_sums(matrix, many, resamples, seed)))
+    low, high = _bca_ends(value, draws, left, many)
+    return Estimate(value=value, low=min(low, value), high=max(high, value), n=n)
 
 
-def resample(
-    rows: Floats | Matrix,
-    counts: Sequence[int] | None,
-    clusters: Sequence[int] | None,
-    *,
-    resamples: int,
-    seed: int,
-) -> Resampled:
-    """Draw the bootstrap's column sums once, for any number of statistics of them; parameters as in `bca`."""
+def _units(
+    rows: Floats | Matrix, counts: Sequence[int] | npt.NDArray[np.int64] | None, clusters: Sequence[int] | None
+) -> tuple[Matrix, npt.NDArray[np.int64], int]:
+    """Sum the rows of each cluster; give what is drawn or left out as a whole, how often it stands, and the rows."""
     matrix = sparse.csr_matrix(rows, dtype=np.float64)
     many = np.ones(matrix.shape[0], dtype=np.int64) if counts is None else np.asarray(counts, dtype=np.int64)
     n = int(many.sum())
     _check(0, n)
     if clusters is not None:
         codes = np.unique(np.asarray(clusters), return_inverse=True)[1].reshape(-1)
-        groups = sparse.csr_matrix((many, (codes, np.arange(codes.size))), shape=(int(codes.max()) + 1, codes.size))
-        matrix, many = sparse.csr_matrix(groups.dot(matrix), dtype=np.float64), np.ones(groups.shape[0], dtype=np.int64)
-    return Resampled(matrix, many, n, _sums(matrix, many, resamples, seed))
+        cells, groups = matrix.tocoo(), int(codes.max()) + 1
+        weights = cells.data * many[cells.row]
+        matrix = sparse.csr_matrix((weights, (codes[cells.row], cells.col)), shape=(groups, matrix.shape[1]))
+        many = np.ones(groups, dtype=np.int64)
+    return matrix, many, n
 
 
-class Resampled:
-    """Column sums of the rows, of each bootstrap resample, and of the rows without one unit of each kind."""
-
-    def __init__(self, matrix: Matrix, many: npt.NDArray[np.int64], n: int, sums: Floats) -> None:
-        self.n = n
-        self.many = many
-        self.sums = sums
-        self.matrix = matrix
-        self.total: Floats = np.asarray(many.astype(np.float64) @ matrix, dtype=np.float64)[None, :]
-
-    def apply(self, statistic: Statistic) -> Bootstrap:
-        """Work out one statistic on all the sums."""
-        step = max(1, _CHUNK // max(1, self.total.size))
-        starts = range(0, self.many.size, step)
-        left = [statistic(self.total - self.matrix[start : start + step].toarray()) for start in starts]
-        value = float(statistic(self.total)[0])
-        return Bootstrap(value, np.sort(statistic(self.sums)), np.concatenate(left), self.many)
+def _left_out(statistic: Statistic, matrix: Matrix, many: npt.NDArray[np.int64]) -> tuple[float, Floats]:
+    """Work out the statistic on all rows, and without one unit of each kind."""
+    total: Floats = np.asarray(many.astype(np.float64) @ matrix, dtype=np.float64)[None, :]
+    step = max(1, _CHUNK // max(1, total.size))
+    starts = range(0, many.size, step)
+    left = [statistic(total - matrix[start : start + step].toarray()) for start in starts]
+    return float(statistic(total)[0]), np.concatenate(left)
 
 
-class Bootstrap:
-    """A statistic's value, its sorted bootstrap values, and its jackknife values with their multiplicities."""
-
-    def __init__(self, value: float, draws: Floats, jackknife: Floats, many: npt.NDArray[np.int64]) -> None:
-        self.value = value
-        self.draws = draws
-        # A statistic that says "less than" of equal numbers because of rounding would shift the bias correction.
-        near = 1e-12 * max(1.0, abs(value))
-        below = float(np.searchsorted(draws, value - near) + np.searchsorted(draws, value + near, side="right")) / 2
-        self.bias = float(stats.norm.ppf(_inside(below / draws.size, draws.size)))
-        middle = float(np.average(jackknife, weights=many))
-        pulls = middle - jackknife
-        cubes, squares = float((many * pulls**3).sum()), float((many * pulls**2).sum())
-        self.acceleration = cubes / (6 * squares**1.5) if squares > 1e-24 else 0.0
-
-    @property
-    def degenerate(self) -> bool:
-        """Say whether every resample gave the same value, so that the bootstrap knows nothing of the error."""
-        return bool(self.draws[-1] - self.draws[0] <= 1e-12)
-
-    def interval(self) -> tuple[float, float]:
-        """Give the 95 % BCa interval."""
-        ends = []
-        for z in (-Z, Z):
-            shifted = self.bias + z
-            level = stats.norm.cdf(self.bias + shifted / (1 - self.acceleration * shifted))
-            ends.append(float(np.quantile(self.draws, level)))
-        return ends[0], ends[1]
-
-    def p_value(self, null: float = 0.0) -> float:
-        """Give the two-sided p-value of "the truth is ``null``": the level at which the BCa interval ends there."""
-        if self.degenerate:
-            return 1.0
-        size = self.draws.size
-        below = float(np.searchsorted(self.draws, null) + np.searchsorted(self.draws, null, side="right")) / 2
-        shifted = float(stats.norm.ppf(_inside(below / size, size))) - self.bias
-        z = shifted / max(1 + self.acceleration * shifted, 1e-9) - self.bias
-        return min(1.0, 2 * float(stats.norm.sf(abs(z))))
+def _bca_ends(value: float, draws: Floats, left: Floats, many: npt.NDArray[np.int64]) -> tuple[float, float]:
+    """Correct the percentiles of the sorted ``draws`` for bias and for skewness, the latter by the jackknife."""
+    # Equal numbers may differ by rounding, and half of the ties count as below.
+    near = 1e-12 * max(1.0, abs(value))
+    ties = np.searchsorted(draws, value - near) + np.searchsorted(draws, value + near, side="right")
+    below = min(max(float(ties) / 2, 0.5), draws.size - 0.5)
+    bias = float(stats.norm.ppf(below / draws.size))
+    pulls = float(np.average(left, weights=many)) - left
+    cubes, squares = float((many * pulls**3).sum()), float((many * pulls**2).sum())
+    acceleration = cubes / (6 * squares**1.5) if squares > 1e-24 else 0.0
+    ends = []
+    for z in (-Z, Z):
+        level = float(stats.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z))))
+        ends.append(float(np.quantile(draws, level)))
+    return ends[0], ends[1]
 
 
 def _sums(matrix: Matrix, many: npt.NDArray[np.int64], resamples: int, seed: int) -> Floats:
@@ -251,11 +251,6 @@ def _sums(matrix: Matrix, many: npt.NDArray[np.int64], resamples: int, seed: int
             drawn = np.bincount(places.reshape(-1), minlength=size * kinds).reshape(size, kinds)
         parts.append(np.asarray(drawn.astype(np.float64) @ matrix, dtype=np.float64))
     return np.concatenate(parts)
-
-
-def _inside(share: float, size: int) -> float:
-    """Keep a share of draws off 0 and 1, where its normal quantile is infinite."""
-    return min(max(share, 0.5 / size), 1 - 0.5 / size)
 
 
 def _check(successes: float, n: float) -> None:

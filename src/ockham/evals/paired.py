@@ -10,8 +10,9 @@ import numpy as np
 from scipy import sparse, stats
 
 from ockham.errors import DataError, Defect
-from ockham.evals.intervals import Floats, Z, effective_size, mean, resample
-from ockham.evals.metrics import cluster_numbers, statistic_of, tabulate
+from ockham.evals.clusters import cluster_numbers
+from ockham.evals.f1 import mistake_cost, shortfall, statistic_of, tabulate
+from ockham.evals.intervals import Floats, Z, effective_size, jackknife, mean
 from ockham.records import Comparison, Estimate, Score
 
 _FLIPS = 10_000
@@ -28,15 +29,15 @@ def compare(
     """Compare two candidates on the rows that both have a value for; ``difference`` is metric(first) - metric(second).
 
     Accuracy: Tango's score interval and the exact McNemar test; in clusters the interval on the effective sample size
-    and the sign-flip test over clusters, which is McNemar's where every cluster is one row. F1: the paired BCa
-    bootstrap. ``p_holm`` is the p-value until `correct` fills it. Raises `DataError` (``E_TOO_FEW``) without a common
-    row, and `Defect` where the targets of one row differ.
+    and the sign-flip test over clusters, which is McNemar's where every cluster is one row. F1: the paired jackknife.
+    ``p_holm`` is the p-value until `correct` fills it. Raises `DataError` (``E_TOO_FEW``) without a common row, and
+    `Defect` where the targets of one row differ.
     """
     pairs = _pair(first, second)
     if metric == "accuracy":
         difference, p_value = _accuracy(pairs, seed)
     else:
-        difference, p_value = _f1(pairs, metric, seed)
+        difference, p_value = _f1(pairs, metric)
     return Comparison(
         first=names[0], second=names[1], metric=metric, difference=difference, p_value=p_value, p_holm=p_value
     )
@@ -149,17 +150,19 @@ def _sign_flip(totals: Floats, seed: int) -> float:
     return (reached + 1) / (_FLIPS + 1)
 
 
-def _f1(pairs: Sequence[tuple[Score, Score]], metric: str, seed: int) -> tuple[Estimate, float]:
-    ours, theirs = [a for a, _ in pairs], [b for _, b in pairs]
+def _f1(pairs: Sequence[tuple[Score, Score]], metric: str) -> tuple[Estimate, float]:
+    """Compare two F1 by the jackknife, as if each candidate alone had made one more mistake."""
     statistic = statistic_of(metric)
-    left, right = tabulate(ours, apart=True), tabulate(theirs, apart=True)
+    left, right = (tabulate([pair[side] for pair in pairs], apart=True) for side in (0, 1))
     half = 3 * len(left.labels)
     rows = sparse.csr_matrix(sparse.hstack([left.rows, right.rows]))
-    draws = resample(rows, None, left.clusters, resamples=2000, seed=seed)
-    found = draws.apply(lambda sums: statistic(sums[:, :half]) - statistic(sums[:, half:]))
-    low, high = found.interval()
-    if found.degenerate:
-        by_rows, _ = _accuracy(pairs, seed)
-        low, high = found.value + by_rows.low - by_rows.value, found.value + by_rows.high - by_rows.value
+    found = jackknife(lambda sums: statistic(sums[:, :half]) - statistic(sums[:, half:]), rows, clusters=left.clusters)
+    extra = sum(mistake_cost(statistic, cells)[1] for cells in (left, right))
+    gap = found.value
+    if metric == "f1_macro":
+        gap += shortfall(left.total, len(left.labels)) - shortfall(right.total, len(right.labels))
+    error = math.sqrt(found.variance + extra)
+    low, high = (min(max(gap + side * found.quantile * error, -1.0), 1.0) for side in (-1, 1))
     value = found.value
-    return Estimate(value=value, low=min(low, value), high=max(high, value), n=len(pairs)), found.p_value()
+    p_value = 2 * float(stats.norm.sf(abs(gap) / error * Z / found.quantile)) if error > 0 else 1.0
+    return Estimate(value=value, low=min(low, value), high=max(high, value), n=len(pairs)), min(1.0, p_value)

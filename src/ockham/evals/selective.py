@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ockham.evals.clusters import cluster_numbers
 from ockham.evals.intervals import proportion
-from ockham.evals.metrics import cluster_numbers, known
+from ockham.evals.metrics import known
 from ockham.records import CoveragePoint, Score
 
 

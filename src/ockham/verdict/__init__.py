@@ -200,10 +200,11 @@ def _smallest_near_the_best(
     z = normal_quantile(1 - min(threshold, ALPHA / 2))
     rows: dict[str, int | None] = dict(case.rows)
     near, open_ = {best.name}, []
+    by_name = {c.name: c for c in able}
     for name, gap in gaps.items():
         if gap is not None and gap.high <= allowed and p_worse(gap, allowed) <= threshold:
             near.add(name)
-        elif gap is None or gap.low <= allowed:
+        elif gap.low <= allowed if gap is not None else _overlap(best, by_name[name], case.metric, allowed):
             open_.append(name)
             rows[name] = None if gap is None else rows_needed(stretched(gap, z), allowed)
     chosen = next(c for c in able if c.name in near)
@@ -227,6 +228,11 @@ def _smallest_near_the_best(
         meets=case.meets,
         rows_needed=rows,
     )
+
+
+def _overlap(best: Measured, other: Measured, metric: str, allowed: float) -> bool:
+    """Say whether two intervals leave it open that they differ by no more than ``allowed``, where nothing is paired."""
+    return other.metrics[metric].high >= best.metrics[metric].low - allowed
 
 
 def _none(ordered: Sequence[Measured], case: Case) -> Decision:

@@ -40,10 +40,10 @@ def fact(requirement: str, limit: float, seen: Estimate | float | None) -> str:
     """Write one number beside what was required of it."""
     name = requirement[4:]
     side = "at least" if requirement.startswith("min_") else "at most"
-    required = f"required is {side} {amount(name, limit)}"
+    required = f"where {side} {amount(name, limit)} is required"
     if seen is None:
-        return f"{QUANTITIES[name]} was not measured ({required})"
-    return f"{QUANTITIES[name]} {number(name, seen)} ({required})"
+        return f"{QUANTITIES[name]} was not measured, {required}"
+    return f"{QUANTITIES[name]} {number(name, seen)}, {required}"
 
 
 def number(name: str, seen: Estimate | float) -> str:
@@ -81,7 +81,7 @@ def after(smaller: Sequence[str], rows: Mapping[str, int | None]) -> str:
     if not known:
         return f"{serve} {several(smaller)} {'is' if len(smaller) == 1 else 'are'} smaller and could not be ruled out."
     name, more = min(known, key=lambda item: item[1])
-    return f"{serve} {name} is smaller and might do: about {more:,} more test rows would tell."
+    return f"{serve} {name} is smaller and might do: about {_about(more)} more test rows would tell."
 
 
 def remedy(name: str, findings: Mapping[str, Finding], rows: int | None) -> str:
@@ -99,11 +99,17 @@ def remedy(name: str, findings: Mapping[str, Finding], rows: int | None) -> str:
     if any(r.startswith("min_") for r in unsure):
         if rows is None:
             return f"{name} is too close to the requirement for any test set to tell: correct the doubted labels."
-        return f"Label about {rows:,} more test rows: that would tell whether {name} does."
+        return f"Label about {_about(rows)} more test rows: that would tell whether {name} does."
     if "max_cost_per_day" in unsure:
         return "Give `--requests-per-day`, so that the cost per day can be worked out."
     wide = several([QUANTITIES[r[4:]] for r in unsure])
     return f"Measure the {wide} of {name} again, on a machine that does nothing else meanwhile."
+
+
+def _about(rows: int) -> str:
+    """Round a number of rows up to two digits: more would claim to know more."""
+    step = 10 ** max(0, len(str(rows)) - 2)
+    return f"{-(-rows // step) * step:,}"
 
 
 def _digits(number: float) -> str:
