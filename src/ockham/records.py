@@ -432,6 +432,16 @@ class Account:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Where long work stands: its stage, one line for a person, and how far it is (where that is known)."""
+
+    stage: str
+    message: str
+    done: int | None = None
+    total: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a bundle is: enough to load it, check it and know where it came from. Stored as ``bundle.json``."""
 
