@@ -430,7 +430,9 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> Account:
         coverage={
             name: tuple(
                 CoveragePoint(
-                    threshold=0.4 + 0.03 * i, share=1 - i / 20, error=wilson(worst * n * (1 - i / 20) ** 2, n)
+                    threshold=0.4 + 0.03 * i,
+                    share=1 - i / 20,
+                    error=wilson(worst * n * (1 - i / 20) ** 2, round(n * (1 - i / 20))),
                 )
                 for i in range(19)
             )

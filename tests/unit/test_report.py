@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from tests.sample_account import bare_account, hostile_account, sample_account
 
 from ockham.records import Account, Dropped, Estimate, Intake, Quarantined
-from ockham.report import render
+from ockham.report import charts, render
 from ockham.report import text as words
 from ockham.report.answers import embedded
 from ockham.report.charts import log_ticks
@@ -386,6 +386,33 @@ def test_machines_are_busy_half_of_the_time_at_most() -> None:
 
 def test_ladder_leaves_the_baseline_out_and_says_so(sample: str) -> None:
     assert "Below the picture: constant (8.3 %)." in Page(sample).said
+
+
+def test_crowded_ladder_numbers_its_dots() -> None:
+    account = sample_account()
+    lines_ = [line for line in lines(account) if line.report]
+    few = charts.spots(lines_, "accuracy", "latency")
+    many = tuple(dataclasses.replace(s, name=f"{s.name}-{i}", baseline=False) for i in range(2) for s in few)
+    names = {layer["data"]["values"][0].get("t") for layer in charts.ladder(account, few, "latency", 560)["layer"]}
+    assert names >= {"linear", "encoder", "asked: at least 85\u00a0%", "asked: at most 200\u00a0ms"}
+    numbers = {layer["data"]["values"][0].get("t") for layer in charts.ladder(account, many, "latency", 560)["layer"]}
+    assert numbers >= {str(i) for i in range(1, 11)}
+    assert "3 linear-0, 4 encoder-0" in charts.caption(account, many, "latency")
+
+
+def test_charts_draw_every_interval_and_keep_to_the_axes() -> None:
+    account = sample_account()
+    found = charts.spots(lines(account), "accuracy", "latency")
+    spec = charts.ladder(account, found, "latency", 560)
+    low, high = spec["layer"][0]["encoding"]["x"]["scale"]["domain"]
+    bottom, top = spec["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    drawn = [layer["data"]["values"][0] for layer in spec["layer"] if layer["mark"]["type"] == "rule"]
+    for spot in found[1:]:
+        assert {"x": spot.x.value, "y": spot.y.low, "y2": spot.y.high} in drawn
+        assert {"x": spot.x.low, "x2": spot.x.high, "y": spot.y.value} in drawn
+        assert low < spot.x.low < spot.x.high < high
+        assert bottom <= spot.y.low <= spot.y.high <= top
+    assert low < 200 < high  # what was asked for stays in the picture
 
 
 def test_focus_is_the_chosen_or_else_the_best() -> None:

@@ -136,7 +136,8 @@ def _data(account: Account, found: Sequence[Line]) -> dict[str, Any]:
                 [round(100 * s.confidence) if s and s.confidence is not None else -1 for s in scores],
             ]
         )
-    return {"names": [clean(line.name) for line in found], "strings": list(strings), "rows": packed}
+    few = account.verdict.task in ("classify", "choose")
+    return {"names": [clean(line.name) for line in found], "strings": list(strings), "rows": packed, "few": few}
 
 
 def _mark(score: Score | None) -> int:

@@ -65,6 +65,8 @@ def caption(account: Account, found: Sequence[Spot], word: str) -> str:
     words = ["Lines through the dots are 95 % intervals; the axis below is logarithmic."]
     if any(k in account.verdict.requirements for k in (f"min_{metric}", _limit(word, found))):
         words.append("Dashed: what was asked for; the tinted field fulfils it.")
+    if _crowded(shown):
+        words.append(f"{', '.join(f'{i} {s.name}' for i, s in enumerate(shown, 1))}.")
     if below:
         words.append(f"Below the picture: {', '.join(below)}.")
     return " ".join(words)
@@ -175,6 +177,11 @@ def _visible(found: Sequence[Spot]) -> tuple[Spot, ...]:
     return tuple(s for s in found if not s.baseline or low - s.y.high < max(0.1, 0.5 * (high - low)))
 
 
+def _crowded(shown: Sequence[Spot]) -> bool:
+    """Tell whether names would cover each other, so that numbers have to stand for them."""
+    return len(shown) > 6 or any(len(s.name) > 18 for s in shown)
+
+
 def _log_domain(values: Sequence[float]) -> tuple[float, float]:
     positive = [v for v in values if v > 0] or [1.0]
     low, high = min(positive), max(positive)
@@ -256,8 +263,9 @@ def _names(frame: _Frame, shown: Sequence[Spot], chosen: str | None, reserved: S
         bottom, right = frame.at(s.x.value, s.y.low)[1], frame.at(s.x.high, s.y.value)[0]
         taken += [(x - 2, top, x + 2, bottom), (left, y - 2, right, y + 2), (x - 6, y - 6, x + 6, y + 6)]
     layers: list[Spec] = []
+    numbers = {s.name: str(i) for i, s in enumerate(shown, 1)} if _crowded(shown) else {}
     for s in sorted(shown, key=lambda s: s.name != chosen):
-        name = clean(s.name)
+        name = numbers.get(s.name, clean(s.name))
         x, y = frame.at(s.x.value, s.y.value)
         top, bottom = frame.at(s.x.value, s.y.high)[1], frame.at(s.x.value, s.y.low)[1]
         long = 6.7 * len(name) + (4 if s.name == chosen else 0)

@@ -41,7 +41,7 @@
   const folded = data.rows.map((row) => `${row[0]}\n${row[1]}`.toLocaleLowerCase());
 
   const targets = [...new Set(data.rows.map((row) => row[2]))];
-  if (targets.length <= 300) {
+  if (data.few && targets.length <= 300) {
     targets.sort((x, y) => (data.strings[x] < data.strings[y] ? -1 : 1));
     for (const target of targets) {
       const option = document.createElement("option");
@@ -98,7 +98,7 @@
     sign.setAttribute("aria-hidden", "true");
     const word = make("span", "unseen", mark === 1 ? "right: " : mark === 0 ? "wrong: " : "not judged: ");
     cell.append(sign, word, row[3][i] < 0 ? make("span", "none", "no valid answer") : foreign(data.strings[row[3][i]]));
-    if (row[5][i] >= 0) cell.append(make("span", "small", `confidence ${row[5][i]} %`));
+    if (row[5][i] >= 0) cell.append(make("span", "small", `confidence ${row[5][i]}\u00a0%`));
     return cell;
   };
 
