@@ -24,7 +24,6 @@ from ockham.report import text as words
 from ockham.report.answers import embedded
 from ockham.report.charts import log_ticks
 from ockham.report.markup import tag, text
-from ockham.report.series import machines
 from ockham.report.view import confusions, focus, lines
 
 VOID = {"br", "col", "hr", "input", "meta"}
@@ -377,13 +376,6 @@ def test_ticks_are_round_and_inside() -> None:
     assert log_ticks(0.004, 900) == [0.01, 0.1, 1, 10, 100]
 
 
-def test_machines_are_busy_half_of_the_time_at_most() -> None:
-    assert machines(10_000, None) == 1
-    assert machines(43_200, 1.0) == 1
-    assert machines(43_201, 1.0) == 2
-    assert machines(432_000, 1.0) == 10
-
-
 def test_ladder_leaves_the_baseline_out_and_says_so(sample: str) -> None:
     assert "Below the picture: constant (8.3 %)." in Page(sample).said
 
@@ -397,7 +389,7 @@ def test_crowded_ladder_numbers_its_dots() -> None:
     assert names >= {"linear", "encoder", "asked: at least 85\u00a0%", "asked: at most 200\u00a0ms"}
     numbers = {layer["data"]["values"][0].get("t") for layer in charts.ladder(account, many, "latency", 560)["layer"]}
     assert numbers >= {str(i) for i in range(1, 11)}
-    assert "3 linear-0, 4 encoder-0" in charts.caption(account, many, "latency")
+    assert "3\u00a0linear-0, 4\u00a0encoder-0" in charts.caption(account, many, "latency")
 
 
 def test_charts_draw_every_interval_and_keep_to_the_axes() -> None:

@@ -43,7 +43,7 @@ def table(account: Account) -> Html:
         "Candidates, smallest first",
         note(
             "All measured on the same test rows, the way they would be served. Bars: 95 % intervals on a scale from 0 "
-            "to 100 %. A million requests: the price when the machine is fully used."
+            "to 100 %. A million requests: the price on a machine that is busy half of the time."
         ),
         scroll(tag("div", grid_, class_="candidates"), "Candidates"),
     )

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from ockham.records import Account, Estimate
 from ockham.report.draw import NARROW, Spec
 from ockham.report.text import (
+    NBSP,
     amount,
     clean,
     interval,
@@ -21,7 +22,7 @@ from ockham.report.view import Line
 _TITLES = {
     "latency": "p95 latency in milliseconds",
     "memory": "memory while serving, in megabytes",
-    "cost": "cost of a million requests in US dollars, fully used",
+    "cost": "cost of a million requests in US dollars",
     "cost_day": "cost a day in US dollars",
 }
 _MARGIN = 62
@@ -66,7 +67,7 @@ def caption(account: Account, found: Sequence[Spot], word: str) -> str:
     if any(k in account.verdict.requirements for k in (f"min_{metric}", _limit(word, found))):
         words.append("Dashed: what was asked for; the tinted field fulfils it.")
     if _crowded(shown):
-        words.append(f"{', '.join(f'{i} {s.name}' for i, s in enumerate(shown, 1))}.")
+        words.append(f"{', '.join(f'{i}{NBSP}{s.name}' for i, s in enumerate(shown, 1))}.")
     if below:
         words.append(f"Below the picture: {', '.join(below)}.")
     return " ".join(words)

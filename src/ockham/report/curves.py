@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
+from ockham.evals.cost import machines
 from ockham.records import Account, CoveragePoint, CurvePoint, EpochPoint
 from ockham.report import series
 from ockham.report.draw import Draw, figure
@@ -106,7 +107,11 @@ def cost(account: Account, draw: Draw | None) -> Html | None:
     if here is not None:
         name = line.name if line else "the chosen candidate"
         parts.append(
-            tag("p", f"One machine that serves {name} costs {dollars(here)} a day, however few requests come.")
+            tag(
+                "p",
+                f"A machine that serves {name} costs {dollars(here)} a day, however few requests come. "
+                "It is planned to be busy half of the time at most; more traffic needs more machines.",
+            )
         )
     if apis and here is not None:
         parts.append(_cost_figure(account, here, draw))
@@ -118,7 +123,7 @@ def cost(account: Account, draw: Draw | None) -> Html | None:
                 dollars(a.per_day) if a.per_day is not None else tag("span", "traffic not given", class_="none"),
                 f"{count(a.break_even_per_day)} a day"
                 if a.break_even_per_day is not None
-                else tag("span", "none found", class_="none"),
+                else tag("span", "never: the API stays cheaper", class_="none"),
                 a.date,
             )
             for a in apis
@@ -206,7 +211,7 @@ def _cost_figure(account: Account, here: float, draw: Draw | None) -> Html | Non
     line = focus(account)
     speed = line.throughput.value if line and line.throughput else None
     steps = [low * (high / low) ** (i / 120) for i in range(121)]
-    mine = tuple((r, v, v, v) for r in steps for v in (series.machines(r, speed) * here,))
+    mine = tuple((r, v, v, v) for r in steps for v in (here * (machines(speed, r) if speed else 1),))
     lines = [series.Line(name="here", points=mine)]
     for a in apis[:4]:
         ends = tuple((r, a.per_million * r / 1e6) for r in (low, high))

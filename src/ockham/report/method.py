@@ -6,7 +6,7 @@ import re
 
 from ockham.records import Account
 from ockham.report.markup import Child, Html, section, tag
-from ockham.report.text import count, figures, rows
+from ockham.report.text import count, rows, shorten
 
 _WORDS = (
     ("Accuracy", "the share of test rows answered right."),
@@ -43,12 +43,14 @@ def measured(account: Account) -> Html:
         ("Sealed test", _openings(account)),
         (
             "Intervals",
-            "95 % everywhere: Wilson for shares, BCa bootstrap for F1, order statistics for latency; clustered "
+            "95 % everywhere: Wilson for shares and, on the jackknife's effective sample size, for F1; "
+            "order statistics for latency; wider "
             "where rows come in groups",
         ),
         (
             "Comparisons",
-            "paired on the same rows: exact McNemar for accuracy, paired bootstrap for F1; Holm's correction",
+            "paired on the same rows: Tango's interval and the exact McNemar test for accuracy, "
+            "paired jackknife for F1; Holm's correction",
         ),
         ("Latency", "end to end, one request at a time, after warm-up, in a process that only serves"),
         ("Memory", "peak resident size of that process"),
@@ -60,14 +62,17 @@ def measured(account: Account) -> Html:
         facts.append(("Machine price", f"${account.machine_per_day:,.2f} a day, from the price table"))
     if account.machine:
         m = account.machine
-        where = f"{m.system}; {m.processor}; {count(m.cores)} cores; {figures(m.memory_gb)} GB; Python {m.python}"
+        where = f"{m.system}; {m.processor}; {count(m.cores)} cores; {m.memory_gb:.3g} GB; Python {m.python}"
         facts.append(("Machine", where))
         if m.packages:
             facts.append(("Versions", ", ".join(f"{k} {v}" for k, v in sorted(m.packages.items()))))
     settings = [(r.candidate.name, r.candidate.settings) for r in account.reports if r.candidate.settings]
     for name, chosen in settings:
         facts.append(
-            (f"Settings of {name}", ", ".join(f"{k} = {v}" for k, v in sorted(chosen.items()) if v is not None))
+            (
+                f"Settings of {name}",
+                ", ".join(shorten(f"{k} = {v}", 120) for k, v in sorted(chosen.items()) if v is not None),
+            )
         )
     listed = [tag("div", tag("dt", term), tag("dd", said)) for term, said in facts]
     return section("method", "How it was measured", tag("dl", listed, class_="facts"))

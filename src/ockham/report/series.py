@@ -39,11 +39,6 @@ class Chart:
     whole: bool = False
 
 
-def machines(per_day: float, per_second: float | None) -> int:
-    """Count the machines that so many requests a day need when each is busy at most half of the time."""
-    return 1 if not per_second else max(1, math.ceil(per_day / (0.5 * 86_400 * per_second)))
-
-
 def word(name: str) -> str:
     """Make a name fit to be part of an identifier."""
     return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-") or "x"
