@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from ockham.data import personal
 from ockham.data.cluster import DEFAULT_THRESHOLD, join, near_duplicates
@@ -26,29 +26,28 @@ def clean(reading: Reading, *, labelled: bool = True) -> tuple[tuple[Example, ..
     Without ``labelled`` (rows to be answered) only empty inputs are left out: every other row gets its answer.
     """
     reasons = [_unusable(example, labelled=labelled) for example in reading.examples]
-    usable = [example for example, reason in zip(reading.examples, reasons, strict=True) if not reason]
-    out = {e.id: Dropped(id=e.id, reason=r) for e, r in zip(reading.examples, reasons, strict=True) if r}
+    out = {i: Dropped(id=reading.examples[i].id, reason=reason) for i, reason in enumerate(reasons) if reason}
+    usable = {i: example for i, example in enumerate(reading.examples) if i not in out}
     warnings = list(reading.warnings)
     conflicts: tuple[Conflict, ...] = ()
     merges: tuple[LabelMerge, ...] = ()
     if labelled:
-        targets = [example.target for example in usable]
-        free = are_free_text(targets)
-        repeated, conflicts, several = _repeated(usable, one_answer=not free)
-        out |= {row.id: row for row in repeated}
+        targets = [example.target for example in usable.values()]
+        repeated, conflicts, several = _repeated(usable, one_answer=not are_free_text(targets))
+        out |= repeated
         merges = propose(Counter(targets)) if are_labels(targets) else ()
         if several:
             warnings.append(f"{several:,} inputs have several different answers; all of them were kept")
-    kept = tuple(example for example in usable if example.id not in out)
+    kept = tuple(example for i, example in usable.items() if i not in out)
     intake = Intake(
         rows=reading.rows,
         kept=len(kept),
-        dropped=tuple(out[example.id] for example in reading.examples if example.id in out),
+        dropped=tuple(out[i] for i in sorted(out)),
         quarantined=reading.quarantined,
         sources=reading.sources,
         merges=merges,
         conflicts=conflicts,
-        personal=personal.count([example.input for example in usable]),
+        personal=personal.count(example.input for example in usable.values()),
         warnings=tuple(warnings),
     )
     return kept, intake
@@ -89,24 +88,25 @@ def _unusable(example: Example, *, labelled: bool) -> str:
     return "missing_target" if labelled and is_blank(example.target) else ""
 
 
-def _repeated(examples: Sequence[Example], *, one_answer: bool) -> tuple[list[Dropped], tuple[Conflict, ...], int]:
+def _repeated(
+    examples: Mapping[int, Example], *, one_answer: bool
+) -> tuple[dict[int, Dropped], tuple[Conflict, ...], int]:
     """Find what stands more than once: rows to drop, contradictions, and how many inputs have several answers."""
-    same: dict[str, list[Example]] = {}
-    for example in examples:
-        same.setdefault(canonical(example.input), []).append(example)
-    dropped: list[Dropped] = []
+    same: dict[str, list[int]] = {}
+    for i, example in examples.items():
+        same.setdefault(canonical(example.input), []).append(i)
+    dropped: dict[int, Dropped] = {}
     conflicts: list[Conflict] = []
     several = 0
     for rows in same.values():
-        first = {row.target: row.id for row in reversed(rows)}
+        first = {examples[i].target: i for i in reversed(rows)}
         if len(first) > 1 and one_answer:
-            dropped += (Dropped(id=row.id, reason="conflicting_label") for row in rows)
-            conflicts.append(Conflict(ids=tuple(row.id for row in rows), labels=tuple(sorted(first))))
+            dropped |= {i: Dropped(id=examples[i].id, reason="conflicting_label") for i in rows}
+            conflicts.append(Conflict(ids=tuple(examples[i].id for i in rows), labels=tuple(sorted(first))))
             continue
         several += len(first) > 1
-        dropped += (
-            Dropped(id=row.id, reason="exact_duplicate", kept=first[row.target])
-            for row in rows
-            if first[row.target] != row.id
-        )
+        for i in rows:
+            stays = first[examples[i].target]
+            if stays != i:
+                dropped[i] = Dropped(id=examples[i].id, reason="exact_duplicate", kept=examples[stays].id)
     return dropped, tuple(conflicts), several

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable
 # Every quantifier is bounded, so that no text costs more than a constant number of steps per character.
 _EMAIL = re.compile(r"[\w.%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}\.[A-Za-z]{2,24}\b")
 _PHONE = re.compile(
-    r"(?<![\w.,+])"
+    r"(?<![\w.,+])(?<!\d[ -])"
     r"(?:\+\d{1,3}[ .()/-]{0,3}(?:\d[ .()/-]{0,2}){6,13}\d|\(?0?\d{2,4}\)?[ ./-]{1,2}\d{3,4}[ .-]\d{3,4})"
-    r"(?![\w-])"
+    r"(?![\w-]|[ .-]\d)"
 )
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![A-Za-z0-9])")
 _CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
@@ -81,7 +81,8 @@ def _is_iban(text: str) -> bool:
 
 def _is_card(text: str) -> bool:
     digits = [int(char) for char in text if char.isdecimal()]
-    if not 13 <= len(digits) <= 19 or len(set(digits)) == 1:
+    # Cards of all payment networks start with 2 to 6; an order number of random digits passes Luhn one time in ten.
+    if not 13 <= len(digits) <= 19 or not 2 <= digits[0] <= 6:
         return False
     doubled = (digit * 2 - 9 if digit > 4 else digit * 2 for digit in digits[-2::-2])
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0

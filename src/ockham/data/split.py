@@ -12,6 +12,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,9 @@ _FROM = 500
 _MOST_VALID = 2000
 _SMALLEST_TEST = 4
 _DOMINANT = 0.2
+_ROUNDS = 8
+
+_Counts: TypeAlias = "tuple[tuple[int, int], ...]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +142,30 @@ def leaks(clusters: NDArray[np.int64], naive_split: Split) -> int:
     return int(np.isin(clusters[list(naive_split.test)], seen).sum())
 
 
+class _Side:
+    """What stands on one side so far, and how many rows of each label it still needs."""
+
+    def __init__(self, places: list[int]) -> None:
+        self.chosen: dict[int, None] = {}
+        self.size = 0
+        self._need = list(places)
+        self._weights = [1 / max(place, 1) for place in places]
+
+    def change(self, counts: _Counts, sign: int) -> float:
+        """Give what a cluster adds to the distance from the places (chi-squared), coming (1) or going (-1)."""
+        return sum(c * (c - 2 * sign * self._need[label]) * self._weights[label] for label, c in counts)
+
+    def move(self, cluster: int, counts: _Counts, sign: int) -> None:
+        """Let a cluster come (1) or go (-1)."""
+        for label, c in counts:
+            self._need[label] -= sign * c
+            self.size += sign * c
+        if sign > 0:
+            self.chosen[cluster] = None
+        else:
+            del self.chosen[cluster]
+
+
 class _Pool:
     """The clusters that are not yet on a side, in the order in which they are asked."""
 
@@ -159,28 +187,46 @@ class _Pool:
     def draw(self, rows: int, least: int) -> list[int]:
         """Take clusters of about ``rows`` rows, in the proportions of the labels.
 
-        The first pass takes what brings the labels nearer to their places. The second fills up with labels that then
-        stand up to a quarter over their share, the third, up to ``least`` rows, with any.
+        First comes what brings the labels nearer to their places; then, while it helps, what stands in the way goes
+        back and others come. What is still missing is filled up with labels that then stand up to a quarter over
+        their share, then also with clusters of more than a quarter of the side (they say less than their size), and up
+        to ``least`` rows with any.
         """
-        places = self._places(rows)
-        need = list(places)
-        chosen: list[int] = []
-        for slack, aim in ((0.0, rows), (0.5, rows), (math.inf, min(least, rows))):
-            passed: list[int] = []
-            for cluster in self._order:
-                counts, size, missing = self._counts[cluster], len(self.rows[cluster]), aim - len(chosen)
-                # What the cluster adds to the squared distance from the places, weighed by the size of each label.
-                worse = sum(c * (c - 2 * need[label]) / max(places[label], 1) for label, c in counts)
-                fits = missing > 0 and size <= missing + rows // 4
-                if fits and (worse < slack * size) and all(self._clusters_left[label] > 1 for label, _ in counts):
-                    chosen += self.rows[cluster]
-                    for label, c in counts:
-                        need[label] -= c
-                        self._clusters_left[label] -= 1
-                else:
-                    passed.append(cluster)
-            self._order = passed
-        return sorted(chosen)
+        side = _Side(self._places(rows))
+        quarter = max(rows // 4, 1)
+        self._take(side, rows, most=quarter)
+        for _ in range(_ROUNDS):
+            if not self._return(side):
+                break
+            self._take(side, rows, most=quarter)
+        self._take(side, rows, most=quarter, slack=0.5)
+        self._take(side, rows, most=rows, slack=0.5)
+        self._take(side, min(least, rows), most=rows, slack=math.inf)
+        return sorted(row for cluster in side.chosen for row in self.rows[cluster])
+
+    def _take(self, side: _Side, aim: int, *, most: int, slack: float = 0.0) -> None:
+        passed: list[int] = []
+        for cluster in self._order:
+            counts, size, missing = self._counts[cluster], len(self.rows[cluster]), aim - side.size
+            room = missing + aim // 4 if slack > 1 else 2 * missing - 1
+            fits = missing > 0 and size <= min(most, room) and side.change(counts, 1) < slack * size
+            if fits and all(self._clusters_left[label] > 1 for label, _ in counts):
+                side.move(cluster, counts, 1)
+                self._clusters_left.subtract(label for label, _ in counts)
+            else:
+                passed.append(cluster)
+        self._order = passed
+
+    def _return(self, side: _Side) -> bool:
+        """Give back the clusters without which the labels are nearer to their places; tell whether there were any."""
+        before = len(self._order)
+        for cluster in list(side.chosen):
+            counts = self._counts[cluster]
+            if side.change(counts, -1) < 0:
+                side.move(cluster, counts, -1)
+                self._clusters_left.update(label for label, _ in counts)
+                self._order.append(cluster)
+        return len(self._order) > before
 
     def _places(self, rows: int) -> list[int]:
         """Share out the rows among the labels by systematic sampling: whole numbers, fair on average."""
