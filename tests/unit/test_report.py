@@ -176,6 +176,13 @@ def test_rows_add_up_kept_dropped_quarantined(sample: str) -> None:
     assert "e-mail address 12" in said
 
 
+def test_rows_that_do_not_add_up_are_not_hidden(sample: str, undrawn: None) -> None:
+    account = sample_account()
+    short = dataclasses.replace(account, intake=dataclasses.replace(account.intake, rows=790))
+    assert "The counts do not add up : 3 rows are not accounted for." in Page(render(short)).said
+    assert "do not add up" not in sample
+
+
 def test_comparisons_state_the_correction_and_read_it(sample: str) -> None:
     said = Page(sample).said
     assert "4 comparisons were made; p-values are corrected for that (Holm, 1979)" in said

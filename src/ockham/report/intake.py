@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ockham.records import Account, Intake
 from ockham.report.markup import Child, Html, join, note, section, table, tag, user
-from ockham.report.text import amount, count, interval, percent, points, reason_name, shorten, sound
+from ockham.report.text import count, full, percent, points, reason_name, shorten, sound
 from ockham.report.text import rows as rows_of
 
 _SHOWN = 100
@@ -24,6 +24,7 @@ def rows(account: Account) -> Html:
             f"{count(len(intake.quarantined))} could not be read safely and were set aside.",
         ),
         _bars(intake),
+        _gap(intake),
         _sources(intake),
         tag("div", _quarantined(intake), _conflicts(intake), _merges(intake), _personal(intake), class_="blocks"),
     ]
@@ -42,8 +43,8 @@ def guard(account: Account) -> Html | None:
     body = [
         (
             f.candidate,
-            f"{amount(metric, f.naive.value)} ({interval(metric, f.naive)})",
-            f"{amount(metric, f.guarded.value)} ({interval(metric, f.guarded)})",
+            full(metric, f.naive),
+            full(metric, f.guarded),
             f"{points(f.naive.value - f.guarded.value)} points",
         )
         for f in pairs
@@ -113,6 +114,15 @@ def _bars(intake: Intake) -> Html:
     total = sum(n for _, n in parts)
     body.append((tag("b", "all rows"), "", tag("b", count(total)), percent(total / whole)))
     return table(("Rows", "", "Number", "Share"), body, label="Kept and dropped rows", numbers=(2, 3))
+
+
+def _gap(intake: Intake) -> Html | None:
+    missing = intake.rows - intake.kept - len(intake.dropped) - len(intake.quarantined)
+    if not missing:
+        return None
+    return tag(
+        "p", tag("b", "The counts do not add up"), f": {rows_of(abs(missing))} are not accounted for.", class_="no"
+    )
 
 
 def _sources(intake: Intake) -> Html | None:
