@@ -78,17 +78,13 @@ def tabulate(scores: Sequence[Score], *, apart: bool = False) -> Cells:
     apart = apart or clusters is not None
     kinds = pairs if apart else list(counted)
     counts = [1] * len(kinds) if apart else [counted[kind] for kind in kinds]
-    entries: list[tuple[int, int]] = []
-    for row, (target, answer) in enumerate(kinds):
-        entries.append((row, 2 * len(labels) + place[target]))
-        if answer in place:
-            entries.append((row, len(labels) + place[answer]))
-        if answer == target:
-            entries.append((row, place[target]))
-    at = np.array(entries, dtype=np.int64).reshape(-1, 2)
-    rows = sparse.csr_matrix(
-        (np.ones(len(entries)), (at[:, 0], at[:, 1])), shape=(len(kinds), 3 * len(labels)), dtype=np.float64
-    )
+    targets = np.array([place[target] for target, _ in kinds], dtype=np.int64)
+    answers = np.array([-1 if answer is None else place.get(answer, -1) for _, answer in kinds], dtype=np.int64)
+    every, named = np.arange(len(kinds)), np.flatnonzero(answers >= 0)
+    right = np.flatnonzero(answers == targets)
+    at = np.concatenate([right, named, every])
+    columns = np.concatenate([targets[right], len(labels) + answers[named], 2 * len(labels) + targets])
+    rows = sparse.csr_matrix((np.ones(at.size), (at, columns)), shape=(len(kinds), 3 * len(labels)), dtype=np.float64)
     return Cells(rows=rows, counts=np.array(counts, dtype=np.int64), clusters=clusters, labels=labels)
 
 

@@ -120,7 +120,8 @@ def quantile(values: Sequence[float], q: float) -> Estimate:
     """Estimate a quantile; the interval is two order statistics (David and Nagaraja, 2003, section 7.1).
 
     No order statistic bounds a high quantile of few values from above (the 99th percentile needs 368). There the bound
-    stands above the largest value by as much as an exponential tail makes necessary, with the scale of the top tenth.
+    stands above the largest value by as much as an exponential tail makes necessary, whose scale is taken from the
+    largest third, one standard error up. Of one value nothing is known: the interval is that value.
     Raises `DataError` (``E_TOO_FEW``) without values and `Defect` for ``q`` outside (0, 1).
     """
     array = np.sort(np.asarray(values, dtype=np.float64))
@@ -133,10 +134,10 @@ def quantile(values: Sequence[float], q: float) -> Estimate:
     last = int(stats.binom.ppf(1 - tail, n, q)) + 1
     value = float(np.quantile(array, q))
     high = float(array[min(last, n) - 1])
-    if last > n:
-        top = array[-max(2, math.ceil(n / 10)) :]
-        beyond = math.log(-math.log(tail)) - math.log(n * (1 - q))
-        high += max(0.0, beyond) * float(top.mean() - top[0])
+    if last > n and n > 1:
+        top = array[-max(2, math.ceil(n / 3)) :]
+        excess = 2 * float((top - top[0]).sum()) / float(stats.chi2.ppf(stats.norm.cdf(-1), 2 * (top.size - 1)))
+        high += max(0.0, math.log(-math.log(tail)) - math.log(n * (1 - q))) * excess
     return Estimate(value=value, low=min(float(array[first - 1]), value), high=max(high, value), n=n)
 
 
