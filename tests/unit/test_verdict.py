@@ -1,0 +1,230 @@
+"""The verdict: which candidate, why, and what is still unknown."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ockham.evals.intervals import wilson
+from ockham.evals.power import rows_needed
+from ockham.records import Comparison, Estimate, Requirements
+from ockham.verdict import Decision, Measured, decide
+from ockham.verdict.proof import holm_threshold, normal_quantile, normal_tail, p_below
+
+
+def candidate(name: str, rung: int, right: int, n: int = 1000, artifact_mb: float | None = None) -> Measured:
+    return Measured(name=name, rung=rung, metrics={"accuracy": wilson(right, n)}, artifact_mb=artifact_mb)
+
+
+def gap(first: str, second: str, value: float, half: float) -> Comparison:
+    difference = Estimate(value=value, low=value - half, high=value + half, n=1000)
+    return Comparison(first=first, second=second, metric="accuracy", difference=difference, p_value=0.5, p_holm=0.5)
+
+
+def judge(measured: list[Measured], requirements: Requirements, *comparisons: Comparison) -> Decision:
+    return decide(measured, requirements, comparisons, rows_needed=rows_needed)
+
+
+LADDER = [candidate("constant", 0, 120), candidate("linear", 2, 912), candidate("encoder", 3, 940)]
+
+
+def test_the_smallest_that_meets_is_chosen_and_linear_is_said_to_do() -> None:
+    found = judge(LADDER, Requirements(min_accuracy=0.88))
+    assert found.chosen == "linear"
+    assert found.because == (
+        "linear is the smallest candidate that meets every requirement: accuracy 91.2 % (89.3 to 92.8, n = 1,000), "
+        "where at least 88 % is required. No language model is needed: a linear model over words and characters does "
+        "the job."
+    )
+    assert found.next == "Serve it with `ockham serve`."
+    assert found.meets["constant"] == {"min_accuracy": "misses"}
+
+
+def test_a_smaller_one_that_might_do_is_named_with_its_rows() -> None:
+    found = judge(LADDER, Requirements(min_accuracy=0.90))
+    assert found.chosen == "encoder"
+    assert found.meets["linear"] == {"min_accuracy": "cannot tell"}
+    assert found.rows_needed["linear"] is not None
+    assert "linear is smaller and might do: about" in found.next
+
+
+def test_none_meets_names_the_closest_with_numbers_and_a_next_step() -> None:
+    found = judge(LADDER, Requirements(min_accuracy=0.98))
+    assert found.chosen is None
+    assert found.because.startswith(
+        "No candidate meets every requirement. encoder comes closest: accuracy 94.0 % (92.4"
+    )
+    assert "n = 1,000), where at least 98 % is required" in found.because
+    assert "`--all`" in found.next
+
+
+def test_cannot_tell_says_how_many_rows_would() -> None:
+    found = judge(LADDER, Requirements(min_accuracy=0.93))
+    assert found.chosen is None
+    assert found.because.startswith("It cannot be told yet")
+    assert found.meets["encoder"] == {"min_accuracy": "cannot tell"}
+    assert "Label about" in found.next
+    assert "whether encoder does" in found.next
+
+
+def test_what_was_not_measured_is_never_met() -> None:
+    found = judge(LADDER, Requirements(min_accuracy=0.88, max_cost_per_day=5.0, max_p95_ms=100))
+    assert found.chosen is None
+    assert found.meets["linear"] == {
+        "min_accuracy": "meets",
+        "max_p95_ms": "cannot tell",
+        "max_cost_per_day": "cannot tell",
+    }
+    assert "cost per day was not measured" in found.because
+    assert "--requests-per-day" in found.next
+    assert judge(LADDER, Requirements(min_f1_macro=0.1)).meets["linear"] == {"min_f1_macro": "cannot tell"}
+
+
+def test_latency_meets_by_its_high_end_and_misses_by_its_low_end() -> None:
+    seen = Estimate(value=10.0, low=9.0, high=12.0, n=500)
+    one = [replace(LADDER[1], p95_ms=seen, memory_mb=300.0)]
+    for limit, finding in ((12.0, "meets"), (11.0, "cannot tell"), (9.0, "cannot tell"), (8.9, "misses")):
+        assert judge(one, Requirements(max_p95_ms=limit)).meets["linear"]["max_p95_ms"] == finding
+    assert judge(one, Requirements(max_memory_mb=300)).chosen == "linear"
+    slow = judge(one, Requirements(min_accuracy=0.8, max_memory_mb=299))
+    assert slow.next == "linear is held back by its memory alone: allow more of it, or serve on another machine."
+
+
+def test_without_a_minimum_the_smallest_near_the_best_is_chosen() -> None:
+    near = judge(
+        LADDER,
+        Requirements(tolerance=4),
+        gap("encoder", "linear", 0.028, 0.010),
+        gap("encoder", "constant", 0.82, 0.02),
+    )
+    assert near.chosen == "linear"
+    assert "within 4 points of the best" in near.because
+    assert "ahead by 2.8 points (1.8 to 3.8)" in near.because
+    far = judge(LADDER, Requirements(), gap("linear", "encoder", -0.028, 0.010), gap("encoder", "constant", 0.82, 0.02))
+    assert far.chosen == "encoder"
+    assert far.next == "Serve it with `ockham serve`."
+    unsure = judge(LADDER, Requirements(tolerance=3), gap("linear", "encoder", -0.028, 0.010))
+    assert unsure.chosen == "encoder"
+    assert "linear is smaller and might do" in unsure.next
+    assert unsure.rows_needed["linear"] is not None
+
+
+def test_limits_alone_leave_out_what_is_over_them() -> None:
+    heavy = [replace(LADDER[1], memory_mb=100.0), replace(LADDER[2], memory_mb=900.0)]
+    found = judge(heavy, Requirements(max_memory_mb=500))
+    assert (found.chosen, found.meets["encoder"]) == ("linear", {"max_memory_mb": "misses"})
+
+
+def test_ties_go_to_the_smaller_artifact_and_then_the_name() -> None:
+    same = [candidate(n, 2, 950, artifact_mb=a) for n, a in (("b", 3.0), ("a", 3.0), ("c", 9.0))]
+    assert judge(same, Requirements(min_accuracy=0.9)).chosen == "a"
+    unknown = [candidate("a", 2, 950), candidate("z", 2, 950, artifact_mb=99.0)]
+    assert judge(unknown, Requirements(min_accuracy=0.9)).chosen == "z"
+
+
+def test_nothing_measured_is_said() -> None:
+    found = judge([], Requirements(min_accuracy=0.5))
+    assert (found.chosen, found.because) == (None, "No candidate could be measured.")
+
+
+def test_many_candidates_need_more_proof() -> None:
+    # 928 of 1,000 clears 91 % with an interval that stands for one candidate, and not for twelve.
+    one = candidate("m", 5, 928)
+    assert judge([one], Requirements(min_accuracy=0.91)).chosen == "m"
+    crowd = [one, *(candidate(f"x{i}", 1, 500) for i in range(11))]
+    found = judge(crowd, Requirements(min_accuracy=0.91))
+    assert found.chosen is None
+    assert "With 12 candidates tried" in found.because
+    assert (found.rows_needed["m"] or 0) > 0
+    early = decide([one], Requirements(min_accuracy=0.91), (), rows_needed=rows_needed, planned=12)
+    assert early.chosen is None
+
+
+def test_proofs_agree_with_their_intervals() -> None:
+    for right, n in ((45, 50), (928, 1000), (50, 50), (1, 40)):
+        seen = wilson(right, n)
+        assert p_below(seen, seen.low) == pytest.approx(0.025, abs=1e-9)
+    assert normal_tail(1.959963984540054) == pytest.approx(0.025)
+    assert normal_quantile(0.975) == pytest.approx(1.959963984540054)
+    # Holm over .01, .02, .04 at 5 %: .01 <= .05/3, .02 <= .05/2, .04 <= .05/1: all rejected.
+    assert holm_threshold([0.01, 0.02, 0.04], 3) == 0.05
+    assert holm_threshold([0.01, 0.03, 0.04], 3) == 0.025
+    assert holm_threshold([0.01], 5) == 0.0125
+
+
+candidates_ = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(1, 400).flatmap(lambda n: st.tuples(st.integers(0, n), st.just(n)))),
+    min_size=1,
+    max_size=5,
+).map(lambda rows: [candidate(f"m{i}", rung, k, n) for i, (rung, (k, n)) in enumerate(rows)])
+
+
+@given(candidates_, st.floats(0.05, 0.99), st.randoms(use_true_random=False))
+@settings(max_examples=50, deadline=None)
+def test_promises_of_every_decision(ladder: list[Measured], limit: float, chance: random.Random) -> None:
+    required = Requirements(min_accuracy=limit)
+    found = judge(ladder, required)
+    shuffled = list(ladder)
+    chance.shuffle(shuffled)
+    assert judge(shuffled, required) == found
+    for one in ladder:
+        seen, finding = one.metrics["accuracy"], found.meets[one.name]["min_accuracy"]
+        assert finding != "meets" or seen.value >= seen.low >= limit
+        assert finding != "misses" or seen.high < limit
+    if found.chosen is not None:
+        chosen = next(c for c in ladder if c.name == found.chosen)
+        assert chosen.metrics["accuracy"].low >= limit
+        # A higher bar never makes a smaller candidate do.
+        stricter = judge(ladder, Requirements(min_accuracy=min(limit + 0.02, 1.0))).chosen
+        assert stricter is None or next(c for c in ladder if c.name == stricter).rung >= chosen.rung
+    assert judge(ladder, replace(required, max_memory_mb=100.0)).chosen is None
+
+
+@given(st.integers(5, 200), st.floats(0, 1), st.floats(0.02, 0.98))
+@settings(max_examples=50, deadline=None)
+def test_more_rows_of_the_same_kind_only_settle_what_is_open(n: int, share: float, limit: float) -> None:
+    right = round(share * n)
+    before = judge([candidate("m", 1, right, n)], Requirements(min_accuracy=limit)).meets["m"]["min_accuracy"]
+    after = judge([candidate("m", 1, 10 * right, 10 * n)], Requirements(min_accuracy=limit)).meets["m"]["min_accuracy"]
+    if before != "cannot tell":
+        assert after == before
+    elif after != "cannot tell":
+        assert after == ("meets" if right / n > limit else "misses")
+
+
+def test_the_rows_asked_for_are_enough() -> None:
+    for right, limit in ((928, 0.92), (905, 0.92), (990, 0.985)):
+        more = judge([candidate("m", 1, right)], Requirements(min_accuracy=limit)).rows_needed["m"]
+        assert more is not None
+        grown = Measured(name="m", rung=1, metrics={"accuracy": scaled(right / 1000, 1000 + more)})
+        assert judge([grown], Requirements(min_accuracy=limit)).meets["m"]["min_accuracy"] != "cannot tell"
+        fewer = Measured(name="m", rung=1, metrics={"accuracy": scaled(right / 1000, 1000 + int(0.9 * more))})
+        assert judge([fewer], Requirements(min_accuracy=limit)).meets["m"]["min_accuracy"] == "cannot tell"
+
+
+def scaled(share: float, n: int) -> Estimate:
+    found = wilson(share * n, n)
+    return replace(found, value=share)
+
+
+@pytest.mark.parametrize("copies", [1, 4])
+def test_a_candidate_below_the_bar_is_chosen_in_at_most_five_percent(copies: int) -> None:
+    # All candidates are truly just below; independent candidates are the worst case for the family.
+    rng = np.random.default_rng(0)
+    for truth, n in itertools.product((0.8, 0.95), (100, 400)):
+        right = rng.binomial(n, truth, size=(400, copies))
+        wrong = sum(
+            judge(
+                [candidate(f"m{i}", i, int(k), n) for i, k in enumerate(row)], Requirements(min_accuracy=truth + 1e-9)
+            ).chosen
+            is not None
+            for row in right
+        )
+        # 400 draws at 5 % stay below 29 with 97.5 %.
+        assert wrong <= 29
