@@ -93,7 +93,9 @@ def _is_address(text: str) -> bool:
         address = ipaddress.ip_address(text)
     except ValueError:
         return False
-    return not address.is_unspecified
+    # Four small numbers ("12.3.1.2") are a section or a version, unless they are an address of a private network.
+    small = address.version == 4 and max(address.packed) < 32
+    return not address.is_unspecified and (address.is_private or not small)
 
 
 _CLASSES: dict[str, Callable[[str], bool]] = {
