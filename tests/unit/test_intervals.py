@@ -88,6 +88,9 @@ def test_mean_equals_students_interval() -> None:
     found = mean(values)
     assert (found.low, found.high) == pytest.approx((low, high))
     assert mean([2.0]).high == pytest.approx(2 + 9.68 * 2)
+    copied = mean([v for v in values for _ in range(3)], [i for i in range(4) for _ in range(3)])
+    assert (copied.low, copied.high) == pytest.approx((low, high))
+    assert copied.n == 12
 
 
 def test_median_of_ten_has_the_textbook_ranks() -> None:

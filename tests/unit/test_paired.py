@@ -7,6 +7,7 @@ import random
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.optimize import minimize_scalar
 from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 from statsmodels.stats.multitest import multipletests
@@ -145,3 +146,15 @@ def test_what_cannot_be_compared_is_refused() -> None:
         compare(ours, [], "accuracy")
     with pytest.raises(Defect, match="two targets"):
         compare(ours, other, "accuracy")
+
+
+def test_scores_between_0_and_1_are_compared_by_their_means() -> None:
+    values = [(0.5, 0.25), (1.0, 0.5), (0.75, 0.75), (0.25, 0.0), (1.0, 0.75), (0.5, 0.25)]
+    sides = [
+        [Score(example=str(i), answer="a", target="t", value=pair[side]) for i, pair in enumerate(values)]
+        for side in (0, 1)
+    ]
+    found = compare(sides[0], sides[1], "accuracy")
+    low, high = stats.ttest_rel([a for a, _ in values], [b for _, b in values]).confidence_interval(0.95)
+    assert (found.difference.low, found.difference.high) == pytest.approx((low, high))
+    assert found.p_value < 0.05

@@ -150,6 +150,10 @@ def test_proofs_agree_with_their_intervals() -> None:
     for right, n in ((45, 50), (928, 1000), (50, 50), (1, 40)):
         seen = wilson(right, n)
         assert p_below(seen, seen.low) == pytest.approx(0.025, abs=1e-9)
+    # A bias-corrected interval may start at its value: that is not certainty.
+    assert p_below(Estimate(value=0.8, low=0.8, high=0.86, n=90), 0.79) == pytest.approx(
+        normal_tail(1.96 / 3), abs=1e-3
+    )
     assert normal_tail(1.959963984540054) == pytest.approx(0.025)
     assert normal_quantile(0.975) == pytest.approx(1.959963984540054)
     # Holm over .01, .02, .04 at 5 %: .01 <= .05/3, .02 <= .05/2, .04 <= .05/1: all rejected.

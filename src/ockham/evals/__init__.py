@@ -1,1 +1,1 @@
-"""."""
+"""Judge answers, and say how sure the numbers are."""

@@ -100,8 +100,10 @@ def effective_size(values: Floats, clusters: Sequence[int], variance: float) -> 
     return max(min(variance / robust, float(n)) * fewness, min(kish, 1.0))
 
 
-def mean(values: Sequence[float]) -> Estimate:
-    """Estimate a mean with Student's interval; of a single value, x ± 9.68 |x| (Blachman and Machol, 1987).
+def mean(values: Sequence[float], clusters: Sequence[int] | None = None) -> Estimate:
+    """Estimate a mean with Student's interval, by cluster where rows come in clusters.
+
+    Of a single value, or a single cluster: x ± 9.68 |x| (Blachman and Machol, 1987).
 
     Raises `DataError` (``E_TOO_FEW``) without values.
     """
@@ -109,10 +111,14 @@ def mean(values: Sequence[float]) -> Estimate:
     n = array.size
     _check(0, n)
     middle = float(array.mean())
-    if n == 1:
+    if n == 1 or (clusters is not None and len(set(clusters)) == 1):
         half = 9.68 * abs(middle)
     else:
-        half = float(stats.t.ppf(0.5 + LEVEL / 2, n - 1)) * float(array.std(ddof=1)) / math.sqrt(n)
+        rows = np.stack([array, np.ones(n)], axis=1)
+        found = jackknife(
+            lambda sums: sums[:, 0] / sums[:, 1], rows, clusters=range(n) if clusters is None else clusters
+        )
+        half = found.quantile * math.sqrt(found.variance)
     return Estimate(value=middle, low=middle - half, high=middle + half, n=n)
 
 

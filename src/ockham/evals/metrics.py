@@ -38,7 +38,7 @@ def accuracy(scores: Sequence[Score]) -> Estimate:
     values = [value for score in scores if (value := score.value) is not None]
     if all(value in (0.0, 1.0) for value in values):
         return proportion(values, cluster_numbers(scores))
-    return mean(values)
+    return mean(values, cluster_numbers(scores))
 
 
 def point(metric: str, targets: Sequence[str], answers: Sequence[str | None]) -> float:

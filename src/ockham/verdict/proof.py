@@ -21,10 +21,11 @@ def p_below(estimate: Estimate, limit: float) -> float:
     value, low = estimate.value, estimate.low
     if value <= limit:
         return 1.0
-    if low >= value:
+    if estimate.high <= low:
         return 0.0
-    z = Z * (value - limit) / (value - low)
-    if 0 < low < 1 and 0 < limit < 1:
+    # An interval corrected for bias can stand off its value; then half of its width says how sure it is.
+    z = Z * (value - limit) / (value - low if low < value else (estimate.high - low) / 2)
+    if 0 < low < value and 0 < limit < 1:
         z *= math.sqrt(low * (1 - low) / (limit * (1 - limit)))
     return normal_tail(z)
 
@@ -33,9 +34,11 @@ def p_worse(difference: Estimate, tolerance: float) -> float:
     """Give the one-sided p-value of "the difference is at least ``tolerance``", normal on the interval's high side."""
     if difference.value >= tolerance:
         return 1.0
-    if difference.high <= difference.value:
+    width = difference.high - difference.low
+    if width <= 0:
         return 0.0
-    return normal_tail(Z * (tolerance - difference.value) / (difference.high - difference.value))
+    side = difference.high - difference.value
+    return normal_tail(Z * (tolerance - difference.value) / (side if side > 0 else width / 2))
 
 
 def holm_threshold(p_values: Sequence[float], family: int) -> float:
