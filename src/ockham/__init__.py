@@ -1,1 +1,90 @@
-"""Ockham."""
+"""Find the smallest language model that provably does the job.
+
+The doorway: every name a user needs, each imported when it is first asked for, so that ``import ockham`` loads
+nothing heavy. ``fit``, ``predict``, ``evaluate``, ``write_report`` and ``diagnose`` are the verbs; the rest are the
+records that they take and give, and the errors that they raise.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ockham.answering import EvalSpec, Prediction, evaluate, predict
+    from ockham.doctor import Diagnosis, diagnose
+    from ockham.errors import ConfigError, DataError, OckhamError
+    from ockham.ladder import FitSpec, account, fit, write_report
+    from ockham.models.calls import EndpointSpec
+    from ockham.records import (
+        Account,
+        Candidate,
+        Dataset,
+        Estimate,
+        Example,
+        Progress,
+        Report,
+        Requirements,
+        Verdict,
+    )
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "ockham.answering": ("EvalSpec", "Prediction", "evaluate", "predict"),
+    "ockham.doctor": ("Diagnosis", "diagnose"),
+    "ockham.errors": ("ConfigError", "DataError", "OckhamError"),
+    "ockham.ladder": ("FitSpec", "account", "fit", "write_report"),
+    "ockham.models.calls": ("EndpointSpec",),
+    "ockham.records": (
+        "Account",
+        "Candidate",
+        "Dataset",
+        "Estimate",
+        "Example",
+        "Progress",
+        "Report",
+        "Requirements",
+        "Verdict",
+    ),
+}
+_ORIGIN = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = [
+    "Account",
+    "Candidate",
+    "ConfigError",
+    "DataError",
+    "Dataset",
+    "Diagnosis",
+    "EndpointSpec",
+    "Estimate",
+    "EvalSpec",
+    "Example",
+    "FitSpec",
+    "OckhamError",
+    "Prediction",
+    "Progress",
+    "Report",
+    "Requirements",
+    "Verdict",
+    "__version__",
+    "account",
+    "diagnose",
+    "evaluate",
+    "fit",
+    "predict",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name from its room."""
+    if name not in _ORIGIN:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_ORIGIN[name]), name)
+
+
+def __dir__() -> list[str]:
+    """List the public names."""
+    return sorted(__all__)

@@ -252,20 +252,20 @@ class Comparison:
 class Requirements:
     """What the user needs. A field that is ``None`` is not required.
 
-    ``tolerance`` is in points of the metric (1 is .01).
+    ``tolerance`` is in points of the metric (1 is .01). Ranges stand with the fields, for `ockham.config`.
     """
 
-    min_accuracy: float | None = None
-    min_f1_macro: float | None = None
-    min_f1_weighted: float | None = None
-    max_p50_ms: float | None = None
-    max_p95_ms: float | None = None
-    max_p99_ms: float | None = None
-    max_memory_mb: float | None = None
-    max_artifact_mb: float | None = None
-    max_cost_per_day: float | None = None
-    requests_per_day: float | None = None
-    tolerance: float = 1.0
+    min_accuracy: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_f1_macro: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_f1_weighted: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    max_p50_ms: float | None = field(default=None, metadata={"above": 0})
+    max_p95_ms: float | None = field(default=None, metadata={"above": 0})
+    max_p99_ms: float | None = field(default=None, metadata={"above": 0})
+    max_memory_mb: float | None = field(default=None, metadata={"above": 0})
+    max_artifact_mb: float | None = field(default=None, metadata={"above": 0})
+    max_cost_per_day: float | None = field(default=None, metadata={"min": 0})
+    requests_per_day: float | None = field(default=None, metadata={"above": 0})
+    tolerance: float = field(default=1.0, metadata={"min": 0, "max": 100})
 
     def limits(self) -> dict[str, float]:
         """Name the limits that are set, ``min_…`` and ``max_…`` alone."""

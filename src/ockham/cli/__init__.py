@@ -1,1 +1,105 @@
-"""."""
+"""The command line: one file per verb, each imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import click
+
+from ockham import __version__
+from ockham.cli import trouble
+
+# The first sentence of each verb's help stands here too, so that `ockham --help` imports no verb; a test compares them.
+VERBS = {
+    "doctor": "Say what this machine has and which rungs it can run.",
+    "eval": "Measure a bundle on labelled rows.",
+    "fit": "Find the smallest model that does the job.",
+    "predict": "Answer the rows of a file with a bundle.",
+    "report": "Write a run's report again.",
+}
+
+# Libraries that would ask the network or report their use are told not to; whoever wants them to says so.
+QUIET = {
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "DO_NOT_TRACK": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+}
+
+
+class Verbs(click.Group):
+    """A group that knows its commands by name and imports one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name the verbs."""
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one verb."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"ockham.cli.{cmd_name}").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, and suggest the nearest one where there is none."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], sorted(VERBS), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the commands are: {', '.join(sorted(VERBS))}"
+            ctx.fail(f"there is no such command; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="ockham", message="%(prog)s %(version)s")
+def ockham() -> None:
+    """Find the smallest language model that provably does the job.
+
+    Give real examples of one task; nothing leaves this machine unless you name an endpoint.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit status.
+
+    0 done or chosen, 3 none meets the requirements, 4 cannot tell yet, 2 bad input or usage, 1 a fault of ours, 130
+    stopped by the user, 141 nobody reads the output any more.
+    """
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    _write_anything(sys.stdout, sys.stderr)
+    sys.exit(trouble.guard(lambda: run(sys.argv[1:] if args is None else args)))
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command and give its exit status; whatever goes wrong is raised."""
+    try:
+        with ockham.make_context("ockham", list(args)) as context:
+            status = ockham.invoke(context)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    sys.stdout.flush()
+    return status if isinstance(status, int) else 0
+
+
+def _write_anything(*streams: TextIO) -> None:
+    """Let a stream show what its encoding lacks as an escape, rather than stop (LC_ALL=C)."""
+    for stream in streams:
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

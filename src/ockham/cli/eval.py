@@ -1,0 +1,36 @@
+"""`ockham eval`: a bundle measured on labelled rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ockham.cli import options, progress, settings
+from ockham.cli.options import PATH
+
+
+@click.command("eval")
+@click.argument("bundle", type=PATH, metavar="BUNDLE")
+@click.argument("data", metavar="DATA")
+@options.columns
+@click.option("--seed", type=int, metavar="N", help="Where the randomness of the intervals starts (0 if not set).")
+@options.configuration
+@options.as_json
+@options.quiet
+def command(*, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, **flags: object) -> None:
+    """Measure a bundle on labelled rows.
+
+    BUNDLE is a run's folder or its bundle; DATA holds rows with their right answers, best rows that the bundle was
+    never fitted on. Every number comes with its 95 % interval.
+    """
+    from ockham.answering import EvalSpec, evaluate
+    from ockham.cli import show
+
+    spec = settings.spec(EvalSpec, settings.collect("eval", config, flags))
+    with progress.telling(quiet=quiet) as tell:
+        found = evaluate(bundle, data, spec, tell=tell)
+    if as_json:
+        show.record(found)
+    else:
+        show.report(found)

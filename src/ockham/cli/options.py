@@ -1,0 +1,60 @@
+"""The options that several verbs share, declared once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+PATH = click.Path(path_type=Path)
+
+
+def together(*options: Callable[[F], F]) -> Callable[[F], F]:
+    """Put options on a command in the order they are named."""
+
+    def put(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return put
+
+
+def columns(function: F) -> F:
+    """Say which columns of the data are what."""
+    return together(
+        click.option(
+            "--input", multiple=True, metavar="COLUMN", help="Column with the input; give it once per column."
+        ),
+        click.option("--target", metavar="COLUMN", help="Column with the right answer."),
+        click.option("--group", metavar="COLUMN", help="Column that names rows which belong together."),
+        encoding,
+    )(function)
+
+
+def encoding(function: F) -> F:
+    """Say how the file's bytes are to be read."""
+    return click.option("--encoding", metavar="NAME", help="Encoding of the file, where it is not found out.")(function)
+
+
+def as_json(function: F) -> F:
+    """Ask for the record instead of prose."""
+    return click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON object, nothing else.")(
+        function
+    )
+
+
+def quiet(function: F) -> F:
+    """Ask for silence while it works."""
+    return click.option("--quiet", "-q", is_flag=True, help="Tell no progress.")(function)
+
+
+def configuration(function: F) -> F:
+    """Name the settings file."""
+    return click.option(
+        "--config", type=PATH, metavar="FILE", help="Settings file; ockham.toml in this folder otherwise."
+    )(function)

@@ -1,0 +1,124 @@
+"""How long work is told on stderr: a bar on a terminal, plain lines elsewhere, nothing with --quiet."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TextIO
+
+from ockham.cli.terminal import inert
+from ockham.records import Progress
+
+STAGES = ("read", "clean", "split", "climb", "measure", "decide", "report")
+_EVERY = 0.1  # a plain line at most every tenth of a stage
+
+
+@contextmanager
+def telling(*, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
+    """Give a function that tells progress on stderr while the block runs; our warnings go there too."""
+    with warnings.catch_warnings(), _warnings_on(sys.stderr):
+        # What libraries warn of may quote the data, and is nothing the user can act on.
+        warnings.simplefilter("ignore")
+        if quiet:
+            yield _nothing
+        elif sys.stderr.isatty():
+            with _bar() as tell:
+                yield tell
+        else:
+            yield _Lines(sys.stderr)
+
+
+class _Lines:
+    """Plain lines: one per message, and for counted work one per tenth."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._last: tuple[str, str] | None = None
+        self._share = 0.0
+
+    def __call__(self, progress: Progress) -> None:
+        """Write a line if it says something new."""
+        place = (progress.stage, progress.message)
+        share = progress.done / progress.total if progress.done is not None and progress.total else 0.0
+        if place == self._last and share < self._share + _EVERY and (share < 1.0 or self._share >= 1.0):
+            return
+        self._last, self._share = place, share
+        self._stream.write(f"{inert(progress.stage)}: {inert(progress.message)}{_counted(progress)}\n")
+        self._stream.flush()
+
+
+@contextmanager
+def _bar() -> Iterator[Callable[[Progress], None]]:
+    from rich import progress as rich
+    from rich.console import Console
+    from rich.markup import escape
+
+    console = Console(stderr=True, highlight=False)
+    columns = (
+        rich.SpinnerColumn(),
+        rich.TextColumn("{task.fields[stage]:<8}"),
+        rich.TextColumn("{task.description}"),
+        rich.BarColumn(bar_width=20),
+        rich.TimeElapsedColumn(),
+        rich.TimeRemainingColumn(compact=True),
+    )
+    with rich.Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("", total=None, stage="")
+        last: tuple[str, str] | None = None
+
+        def tell(progress: Progress) -> None:
+            nonlocal last
+            place = (progress.stage, progress.message)
+            if place != last:
+                if last is not None:
+                    console.print(f"[green]{escape(last[0]):<8}[/] {escape(last[1])}", soft_wrap=True)
+                bar.reset(task, total=progress.total)
+                last = (inert(progress.stage), inert(progress.message))
+                bar.update(task, description=escape(last[1]), stage=escape(last[0]))
+                last = place
+            bar.update(task, completed=progress.done or 0, total=progress.total)
+
+        yield tell
+        if last is not None:
+            console.print(f"[green]{escape(inert(last[0])):<8}[/] {escape(inert(last[1]))}", soft_wrap=True)
+
+
+@contextmanager
+def _warnings_on(stream: TextIO) -> Iterator[None]:
+    """Show what our own rooms log as a warning; other libraries' logs may quote the data and stay unheard."""
+    handler = _Handler(stream)
+    ours, root = logging.getLogger("ockham"), logging.getLogger()
+    silent = logging.NullHandler()
+    spread = ours.propagate
+    ours.addHandler(handler)
+    root.addHandler(silent)
+    ours.propagate = False
+    try:
+        yield
+    finally:
+        ours.propagate = spread
+        ours.removeHandler(handler)
+        root.removeHandler(silent)
+
+
+class _Handler(logging.Handler):
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(logging.WARNING)
+        self._stream = stream
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one line, without the traceback a record may carry."""
+        self._stream.write(f"warning: {inert(record.getMessage())}\n")
+
+
+def _counted(progress: Progress) -> str:
+    if progress.done is None:
+        return ""
+    return f" ({progress.done} of {progress.total})" if progress.total else f" ({progress.done})"
+
+
+def _nothing(progress: Progress) -> None:
+    """Tell nothing."""

@@ -1,0 +1,109 @@
+"""From `ockham.toml` and the flags to the records a verb takes: one list of names, one check, the flags win."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TypeVar
+
+from ockham import config
+from ockham.errors import ConfigError
+from ockham.records import Requirements
+
+FILE = "ockham.toml"
+FLAGS = "the command line"
+
+# A flag that may be given several times is one word; the record holds them all.
+_SEVERAL = {"input": "inputs", "rung": "rungs"}
+_ENDPOINT = {
+    "endpoint": "url",
+    "endpoint_model": "model",
+    "endpoint_key_env": "key_env",
+    "endpoint_max_cost": "max_cost",
+}
+
+T = TypeVar("T")
+
+
+def collect(verb: str, path: Path | None, flags: Mapping[str, object]) -> dict[str, object]:
+    """Put a verb's settings together: the file's table, then the flags that were given (``None`` and () were not).
+
+    ``path`` is the file the user named; without one `ockham.toml` in the caller's folder counts where it is. Raises
+    `ConfigError` (``E_CONFIG``) for a file or table that cannot be used.
+    """
+    file = Path(FILE) if path is None else path
+    values: dict[str, object] = {}
+    if path is not None or file.exists():
+        values = dict(config.load(file).get(verb, {}))
+    return values | {name: value for name, value in flags.items() if value not in (None, ())}
+
+
+def requirements(values: dict[str, object]) -> Requirements:
+    """Take what the user requires out of ``values`` and check it."""
+    names = [field.name for field in dataclasses.fields(Requirements) if field.name in values]
+    return config.build(Requirements, {name: values.pop(name) for name in names}, "requirements")
+
+
+def spec(kind: type[T], values: Mapping[str, object]) -> T:
+    """Make a verb's Spec from its settings.
+
+    Raises `ConfigError` (``E_CONFIG``) for a name the Spec does not know, a wrong type, a number out of range, an
+    unknown rung, and an endpoint without its address or model.
+    """
+    fields = {_SEVERAL.get(name, name): _listed(name, value) for name, value in values.items() if not _remote(name)}
+    endpoint = _endpoint({name: value for name, value in values.items() if _remote(name)})
+    if endpoint:
+        fields["endpoint"] = endpoint
+    return config.build(kind, fields, "settings")
+
+
+def text(values: dict[str, object], name: str) -> str | None:
+    """Take a setting that must be a text out of ``values``."""
+    value = values.pop(name, None)
+    if value is None or isinstance(value, str):
+        return value
+    raise ConfigError("E_CONFIG", f"settings: {name} is no text", fix=f"put {name} in quotes")
+
+
+def _listed(name: str, value: object) -> object:
+    """Let a setting that may be given several times stand alone: ``input = "text"``."""
+    return (value,) if name in _SEVERAL and isinstance(value, str) else value
+
+
+def _remote(name: str) -> bool:
+    return name == "endpoint" or name.startswith("endpoint_")
+
+
+def _endpoint(values: Mapping[str, object]) -> dict[str, object]:
+    """Put the flat names (``endpoint_model``) and the table ``[fit.endpoint]`` together."""
+    found: dict[str, object] = {}
+    for name, value in values.items():
+        if name == "endpoint" and isinstance(value, Mapping):
+            found = {**value, **found}
+        elif name in _ENDPOINT:
+            found[_ENDPOINT[name]] = value
+        elif name == "endpoint_price":
+            found["price_in"], found["price_out"] = _prices(value)
+        else:
+            known = ", ".join(sorted([*_ENDPOINT, "endpoint_price"]))
+            raise ConfigError("E_CONFIG", "settings: an endpoint has no such setting", fix=f"the names are: {known}")
+    if found and "url" not in found:
+        raise ConfigError("E_CONFIG", "settings: the endpoint has no address", fix="name it: --endpoint URL")
+    if found and "model" not in found:
+        raise ConfigError("E_CONFIG", "settings: the endpoint has no model", fix="name it: --endpoint-model NAME")
+    return found
+
+
+def _prices(value: object) -> tuple[object, object]:
+    """Read IN,OUT: USD per million tokens."""
+    parts: object = value
+    if isinstance(value, str):
+        try:
+            parts = [float(part) for part in value.split(",")]
+        except ValueError:
+            parts = None
+    if not isinstance(parts, (list, tuple)) or len(parts) != 2:
+        fix = "give the prices of a million tokens in and out, as in --endpoint-price 0.15,0.60"
+        raise ConfigError("E_CONFIG", "settings: endpoint_price is not two numbers", fix=fix)
+    return parts[0], parts[1]

@@ -1,0 +1,80 @@
+"""What a terminal is shown: foreign text made inert, tables that fit, plain ASCII where nothing else will do."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import textwrap
+import unicodedata
+from collections.abc import Sequence
+from typing import TextIO
+
+# Controls, invisible format marks (bidi overrides, zero width), lone surrogates, line and paragraph separators, and
+# what is not assigned: none of it may reach a terminal, which would act on it or show something else than it is.
+_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
+_PLAIN = str.maketrans({"\u2026": "...", "\u2192": "->", "\u00a0": " ", "\u2212": "-", "\u2013": "-", "\u00d7": "x"})
+MAX_WIDTH = 120
+
+
+def inert(text: str) -> str:
+    r"""Show every character that a terminal could act on as its escape (``\x1b``, ``\u202e``)."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(_escape(c) if unicodedata.category(c) in _UNSAFE else c for c in text)
+
+
+def speaks_unicode(stream: TextIO) -> bool:
+    """Say whether a stream is a terminal that takes UTF-8."""
+    encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
+    return encoding == "utf8" and stream.isatty()
+
+
+def dull(text: str, stream: TextIO) -> str:
+    """Make a text inert, and plain where the stream is no UTF-8 terminal."""
+    text = inert(text)
+    return text if speaks_unicode(stream) else text.translate(_PLAIN)
+
+
+def width(stream: TextIO | None = None) -> int:
+    """Give the width to write in: the terminal's, at most 120 columns; 100 where there is none."""
+    stream = sys.stdout if stream is None else stream
+    if "COLUMNS" not in os.environ and not stream.isatty():
+        return 100
+    return max(40, min(MAX_WIDTH, shutil.get_terminal_size((100, 24)).columns))
+
+
+def fill(text: str, columns: int, indent: str = "") -> str:
+    """Break a text into lines; a long word (a path) is never broken."""
+    return textwrap.fill(
+        text,
+        columns,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[str]], columns: int, *, left: int = 1) -> list[str]:
+    """Set rows in columns, the first ``left`` of them to the left; the rightmost that do not fit are left out."""
+    sizes = [max(_size(row[i]) for row in (head, *rows)) for i in range(len(head))]
+    while len(sizes) > 2 and sum(sizes) + 2 * (len(sizes) - 1) > columns:
+        sizes.pop()
+    lines = []
+    for row in (head, *rows):
+        cells = [
+            cell + " " * (size - _size(cell)) if i < left else " " * (size - _size(cell)) + cell
+            for i, (cell, size) in enumerate(zip(row, sizes, strict=False))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def _size(text: str) -> int:
+    """Count the columns a text takes: wide characters take two, marks that combine none."""
+    return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _escape(character: str) -> str:
+    return character.encode("unicode_escape", "backslashreplace").decode("ascii")

