@@ -44,6 +44,7 @@ def written(found: Diagnosis, columns: int) -> list[str]:
         ),
     ]
     lines += [f"For {one.name}: {one.install}" for one in found.rungs if one.install is not None]
-    lines += ["", "Packages: " + ", ".join(f"{name} {version}" for name, version in machine.packages.items())]
-    lines += [fill(note, columns) for note in found.notes]
+    packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+    for text in (f"Packages: {packages}", *found.notes):
+        lines += ["", *fill(text, columns)]
     return lines

@@ -69,21 +69,21 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
         task = bar.add_task("", total=None, stage="")
         last: tuple[str, str] | None = None
 
+        def done() -> None:
+            if last is not None:
+                console.print(f"[green]{last[0]:<8}[/] {last[1]}", soft_wrap=True)
+
         def tell(progress: Progress) -> None:
             nonlocal last
-            place = (progress.stage, progress.message)
+            place = (escape(inert(progress.stage)), escape(inert(progress.message)))
             if place != last:
-                if last is not None:
-                    console.print(f"[green]{escape(last[0]):<8}[/] {escape(last[1])}", soft_wrap=True)
-                bar.reset(task, total=progress.total)
-                last = (inert(progress.stage), inert(progress.message))
-                bar.update(task, description=escape(last[1]), stage=escape(last[0]))
+                done()
                 last = place
+                bar.reset(task, total=progress.total, description=place[1], stage=place[0])
             bar.update(task, completed=progress.done or 0, total=progress.total)
 
         yield tell
-        if last is not None:
-            console.print(f"[green]{escape(inert(last[0])):<8}[/] {escape(inert(last[1]))}", soft_wrap=True)
+        done()
 
 
 @contextmanager

@@ -28,16 +28,16 @@ def lines(*texts: str) -> None:
 def verdict(found: Verdict) -> None:
     """Print the sentence, the ladder, what is next, and where the rest is."""
     columns = width()
-    lines(fill(found.because, columns), "")
+    lines(*fill(found.because, columns), "")
     measured = [one for one in found.candidates if one.status == "measured"]
     if measured:
         lines(*_ladder(found, measured, columns), "")
     for one in found.candidates:
         if one.status != "measured":
-            lines(fill(f"{one.name} {one.status}: {one.why}", columns, "  "))
+            lines(*fill(f"{one.name} {one.status}: {one.why}", columns, "  "))
     if len(measured) < len(found.candidates):
         lines("")
-    lines(fill(f"Next: {found.next}", columns), f"Report: {found.run}/report.html")
+    lines(*fill(f"Next: {found.next}", columns), f"Report: {found.run}/report.html")
     if found.chosen is not None:
         lines(f"Bundle: {found.run}/bundle")
 
@@ -55,7 +55,7 @@ def report(found: Report) -> None:
         ]
         lines(*table(("label", "F1", "precision", "recall", "n"), labels, columns), "")
     if found.profile is not None:
-        lines(fill(_profile(found.profile), columns))
+        lines(*fill(_profile(found.profile), columns))
 
 
 def _ladder(found: Verdict, measured: list[CandidateResult], columns: int) -> list[str]:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import textwrap
 import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
@@ -37,17 +35,26 @@ def dull(text: str, stream: TextIO) -> str:
 
 
 def width(stream: TextIO | None = None) -> int:
-    """Give the width to write in: the terminal's, at most 120 columns; 100 where there is none."""
-    stream = sys.stdout if stream is None else stream
-    if "COLUMNS" not in os.environ and not stream.isatty():
+    """Give the width to write in: $COLUMNS or the terminal's, from 40 to 120 columns; 100 where neither is known."""
+    named = os.environ.get("COLUMNS", "")
+    if named.isdecimal():
+        return _bounded(int(named))
+    try:
+        return _bounded(os.get_terminal_size((sys.stdout if stream is None else stream).fileno()).columns)
+    except (OSError, ValueError):
         return 100
-    return max(40, min(MAX_WIDTH, shutil.get_terminal_size((100, 24)).columns))
 
 
-def fill(text: str, columns: int, indent: str = "") -> str:
-    """Break a text into lines; a long word (a path) is never broken."""
-    return textwrap.fill(
-        text,
+def _bounded(columns: int) -> int:
+    return max(40, min(MAX_WIDTH, columns))
+
+
+def fill(text: str, columns: int, indent: str = "") -> list[str]:
+    """Make a text inert and break it into lines; a long word (a path) is never broken."""
+    import textwrap
+
+    return textwrap.wrap(
+        inert(text),
         columns,
         initial_indent=indent,
         subsequent_indent=indent,
@@ -58,6 +65,7 @@ def fill(text: str, columns: int, indent: str = "") -> str:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], columns: int, *, left: int = 1) -> list[str]:
     """Set rows in columns, the first ``left`` of them to the left; the rightmost that do not fit are left out."""
+    head, rows = [inert(cell) for cell in head], [[inert(cell) for cell in row] for row in rows]
     sizes = [max(_size(row[i]) for row in (head, *rows)) for i in range(len(head))]
     while len(sizes) > 2 and sum(sizes) + 2 * (len(sizes) - 1) > columns:
         sizes.pop()

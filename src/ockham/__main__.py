@@ -1,0 +1,6 @@
+"""``python -m ockham`` is ``ockham``."""
+
+from ockham.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,566 @@
+"""The command line: what each verb passes on, prints and leaves with; nothing foreign reaches a terminal alive."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import unicodedata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ockham import cli
+from ockham.cli import progress, show, terminal, trouble
+from ockham.errors import DataError, Defect
+from ockham.models.calls import EndpointSpec
+from ockham.records import (
+    Candidate,
+    CandidateResult,
+    DatasetSummary,
+    Estimate,
+    Finding,
+    LabelScore,
+    Profile,
+    Progress,
+    Report,
+    Requirements,
+    Verdict,
+)
+
+CANARY = "Mrs Pell, card 4111"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitSpec:
+    inputs: tuple[str, ...] = ()
+    target: str | None = None
+    group: str | None = None
+    encoding: str | None = None
+    task: str | None = None
+    test: str | None = None
+    encoder: str | None = None
+    rungs: tuple[str, ...] = ()
+    all: bool = False
+    seed: int = field(default=0, metadata={"min": 0})
+    epochs: int = field(default=8, metadata={"min": 1, "max": 1000})
+    learning_rate: float = field(default=1e-4, metadata={"above": 0, "max": 1})
+    batch: int = field(default=16, metadata={"min": 1, "max": 4096})
+    rank: int = field(default=8, metadata={"min": 1, "max": 1024})
+    endpoint: EndpointSpec | None = None
+    prices: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalSpec:
+    inputs: tuple[str, ...] = ()
+    target: str | None = None
+    group: str | None = None
+    encoding: str | None = None
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    id: str
+    answer: str | None
+    confidence: float | None
+
+
+def share(value: float, half: float = 0.02) -> Estimate:
+    return Estimate(value=value, low=value - half, high=value + half, n=140)
+
+
+def a_verdict(**changes: Any) -> Verdict:
+    linear = CandidateResult(
+        name="linear",
+        rung=2,
+        status="measured",
+        why="",
+        metrics={"accuracy": share(0.913), "f1_macro": share(0.9)},
+        latency_ms={"p50": share(0.4), "p95": share(0.81), "p99": share(1.2)},
+        throughput_per_s=2100.0,
+        memory_mb=212.4,
+        artifact_mb=1.93,
+        fit_seconds=1.4,
+        cost_per_day=0.31,
+        meets={"min_accuracy": "meets"},
+    )
+    constant = dataclasses.replace(
+        linear, name="constant", rung=0, metrics={"accuracy": share(0.11)}, meets={"min_accuracy": "misses"}
+    )
+    skipped = CandidateResult(name="encoder", rung=3, status="skipped", why="onnxruntime is not installed")
+    verdict = Verdict(
+        ockham="0.1.0",
+        task="classify",
+        metric="accuracy",
+        dataset=DatasetSummary(
+            rows=700,
+            train=420,
+            valid=120,
+            test=140,
+            digest="ab" * 32,
+            dropped={"exact_duplicate": 20},
+            leaks_prevented=9,
+        ),
+        requirements={"min_accuracy": 0.9},
+        candidates=(constant, linear, skipped),
+        chosen="linear",
+        because="linear is the smallest candidate that meets every requirement.",
+        next="Serve it with `ockham serve`.",
+        test_openings=1,
+        run="runs/support",
+    )
+    return dataclasses.replace(verdict, **changes)
+
+
+def a_report() -> Report:
+    return Report(
+        candidate=Candidate(name="linear", rung=2, kind="linear"),
+        dataset="ab" * 32,
+        spec="cd" * 32,
+        side="test",
+        metrics={"accuracy": share(0.913)},
+        per_label=(LabelScore(label="re\u202efund", precision=share(0.8), recall=None, f1=share(0.7), n=12),),
+        scores=(),
+        profile=Profile(
+            p50_ms=share(0.4),
+            p95_ms=share(0.8),
+            p99_ms=share(1.2),
+            throughput_per_s=share(2100.0),
+            memory_mb=212.4,
+            load_seconds=0.2,
+        ),
+        artifact_mb=1.9,
+        fit_seconds=1.4,
+    )
+
+
+class Verbs:
+    """Stands in for the rooms behind the verbs, and keeps what they were asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Any, ...]] = []
+        self.result: Any = a_verdict()
+        self.raises: BaseException | None = None
+
+    def verb(self, *given: Any, **named: Any) -> Any:
+        self.asked.append((given, {name: value for name, value in named.items() if name != "tell"}))
+        if "tell" in named:
+            named["tell"](Progress(stage="read", message="mail\x1b[2J.csv", done=1, total=2))
+        if self.raises is not None:
+            raise self.raises
+        return self.result
+
+
+@pytest.fixture
+def verbs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verbs:
+    stand_in = Verbs()
+    for name, members in {
+        "ockham.ladder": {"FitSpec": FitSpec, "fit": stand_in.verb, "write_report": stand_in.verb},
+        "ockham.answering": {"EvalSpec": EvalSpec, "evaluate": stand_in.verb, "predict": stand_in.verb},
+    }.items():
+        module = ModuleType(name)
+        for member, value in members.items():
+            setattr(module, member, value)
+        monkeypatch.setitem(sys.modules, name, module)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.delenv("OCKHAM_DEBUG", raising=False)
+    return stand_in
+
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    def command(*args: str) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as leaving:
+            cli.main(args)
+        out, err = capsys.readouterr()
+        assert isinstance(leaving.value.code, int)
+        return leaving.value.code, out, err
+
+    return command
+
+
+def test_every_flag_of_fit_reaches_its_field(verbs: Verbs, run: Run, tmp_path: Path) -> None:
+    status, _, _ = run(
+        *("fit", "mail.csv", "--input", "subject", "--input", "body", "--target", "label", "--group", "customer"),
+        *("--encoding", "cp1252", "--task", "classify", "--test", "held.csv", "--encoder", "minilm", "--all"),
+        *("--rung", "linear", "--rung", "encoder", "--seed", "7", "--epochs", "3", "--learning-rate", "2e-4"),
+        *("--batch", "4", "--rank", "2", "--prices", "p.toml", "--out", "here", "--endpoint", "http://127.0.0.1:9/v1"),
+        *("--endpoint-model", "big", "--endpoint-key-env", "KEY", "--endpoint-price", "0.15,0.6"),
+        *("--endpoint-max-cost", "2", "--min-accuracy", "0.9", "--min-f1-macro", "0.8", "--min-f1-weighted", "0.85"),
+        *("--max-p50-ms", "50", "--max-p95-ms", "200", "--max-p99-ms", "400", "--max-memory-mb", "2000"),
+        *("--max-artifact-mb", "100", "--max-cost-per-day", "3", "--requests-per-day", "10000", "--tolerance", "0.5"),
+    )
+    assert status == 0
+    ((source, spec, needs), named) = verbs.asked[0]
+    assert source == "mail.csv"
+    assert named == {"out": Path("here")}
+    assert spec == FitSpec(
+        inputs=("subject", "body"),
+        target="label",
+        group="customer",
+        encoding="cp1252",
+        task="classify",
+        test="held.csv",
+        encoder="minilm",
+        rungs=("linear", "encoder"),
+        all=True,
+        seed=7,
+        epochs=3,
+        learning_rate=2e-4,
+        batch=4,
+        rank=2,
+        prices="p.toml",
+        endpoint=EndpointSpec(
+            url="http://127.0.0.1:9/v1", model="big", key_env="KEY", price_in=0.15, price_out=0.6, max_cost=2.0
+        ),
+    )
+    assert needs == Requirements(
+        min_accuracy=0.9,
+        min_f1_macro=0.8,
+        min_f1_weighted=0.85,
+        max_p50_ms=50,
+        max_p95_ms=200,
+        max_p99_ms=400,
+        max_memory_mb=2000,
+        max_artifact_mb=100,
+        max_cost_per_day=3,
+        requests_per_day=10000,
+        tolerance=0.5,
+    )
+
+
+def test_without_flags_the_defaults_of_the_records_hold(verbs: Verbs, run: Run) -> None:
+    assert run("fit", "mail.csv")[0] == 0
+    assert verbs.asked == [(("mail.csv", FitSpec(), Requirements()), {"out": None})]
+
+
+def test_the_settings_file_counts_and_flags_win(verbs: Verbs, run: Run, tmp_path: Path) -> None:
+    (tmp_path / "ockham.toml").write_text(
+        '[fit]\ndata = "mail.csv"\ninput = ["subject", "body"]\nrung = "linear"\nseed = 3\nmin_accuracy = 0.8\n'
+        '[fit.endpoint]\nurl = "http://127.0.0.1:9/v1"\nmodel = "big"\nshots = 2\n'
+    )
+    assert run("fit", "--seed", "5", "--endpoint-model", "bigger")[0] == 0
+    ((source, spec, needs), _) = verbs.asked[0]
+    assert (source, spec.inputs, spec.rungs, spec.seed) == ("mail.csv", ("subject", "body"), ("linear",), 5)
+    assert (spec.endpoint.model, spec.endpoint.shots) == ("bigger", 2)
+    assert needs.min_accuracy == 0.8
+
+
+@pytest.mark.parametrize(
+    ("toml", "flags", "says"),
+    [
+        ("[fit]\nmin_acuracy = 0.9\n", (), "there is no setting 'min_acuracy'"),
+        ('[fit]\nseed = "3"\n', (), "seed is text"),
+        ("[fti]\nseed = 3\n", (), "did you mean fit?"),
+        ("seed = 3\n", (), "stands outside any table"),
+        ("", ("--min-accuracy", "90"), "min_accuracy is out of range"),
+        ("", ("--epochs", "0"), "epochs is out of range"),
+        ("", ("--endpoint", "http://127.0.0.1:9/v1"), "the endpoint has no model"),
+        ("", ("--endpoint-model", "big"), "the endpoint has no address"),
+        ("", ("--endpoint", "u", "--endpoint-model", "m", "--endpoint-price", "cheap"), "not two numbers"),
+        ("[fit]\nendpoint_secret = 'x'\n", (), "an endpoint has no such setting"),
+    ],
+)
+def test_a_wrong_setting_stops_before_any_work(
+    verbs: Verbs, run: Run, tmp_path: Path, toml: str, flags: Sequence[str], says: str
+) -> None:
+    (tmp_path / "ockham.toml").write_text(toml)
+    status, out, err = run("fit", "mail.csv", *flags)
+    assert (status, out, verbs.asked) == (2, "", [])
+    assert err.startswith("E_CONFIG: ")
+    assert says in err
+    assert "\n  next: " in err
+
+
+def test_a_settings_file_that_is_named_must_be_there(verbs: Verbs, run: Run) -> None:
+    status, _, err = run("fit", "mail.csv", "--config", "other.toml")
+    assert status == 2
+    assert "other.toml: there is no such file" in err
+
+
+def test_no_data_is_a_usage_error(verbs: Verbs, run: Run) -> None:
+    status, _, err = run("fit")
+    assert status == 2
+    assert "ockham fit FILE" in err
+
+
+@pytest.mark.parametrize(
+    ("chosen", "meets", "status"), [("linear", "meets", 0), (None, "misses", 3), (None, "cannot tell", 4)]
+)
+def test_json_is_the_verdict_and_nothing_else(
+    verbs: Verbs, run: Run, chosen: str | None, meets: Finding, status: int
+) -> None:
+    found = a_verdict(chosen=chosen)
+    only = dataclasses.replace(found.candidates[1], meets={"min_accuracy": meets})
+    verbs.result = dataclasses.replace(found, candidates=(only,), because="caf\u00e9 \u202e wins")
+    code, out, _ = run("fit", "mail.csv", "--json")
+    assert code == status
+    assert out.endswith("}\n")
+    assert out.count("\n") == 1
+    assert out.isascii()
+    read = json.loads(out)
+    assert list(read) == [f.name for f in dataclasses.fields(Verdict)]
+    assert read["because"] == "caf\u00e9 \u202e wins"
+    assert read["candidates"][0]["metrics"]["accuracy"] == {"value": 0.913, "low": 0.893, "high": 0.933, "n": 140}
+
+
+def test_the_verdict_for_a_person(verbs: Verbs, run: Run) -> None:
+    status, out, err = run("fit", "mail.csv")
+    assert status == 0
+    assert out.splitlines() == [
+        "linear is the smallest candidate that meets every requirement.",
+        "",
+        "            does it?  accuracy   95 % interval  p95 ms  memory MB  size MB  cost/day",
+        "  constant  misses       0.110  0.090 to 0.130    0.81        212     1.93      0.31",
+        "> linear    meets        0.913  0.893 to 0.933    0.81        212     1.93      0.31",
+        "",
+        "  encoder skipped: onnxruntime is not installed",
+        "",
+        "Next: Serve it with `ockham serve`.",
+        "Report: runs/support/report.html",
+        "Bundle: runs/support/bundle",
+    ]
+    assert err == "read: mail\\x1b[2J.csv (1 of 2)\n"
+
+
+def test_a_narrow_terminal_keeps_the_first_columns(verbs: Verbs, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    _, out, _ = run("fit", "mail.csv")
+    assert "            does it?  accuracy   95 % interval\n" in out
+    assert max(map(len, out.splitlines())) <= 50
+
+
+def test_quiet_tells_no_progress(verbs: Verbs, run: Run) -> None:
+    assert run("fit", "mail.csv", "--quiet")[2] == ""
+
+
+def test_predict_writes_lines_of_json(verbs: Verbs, run: Run, tmp_path: Path) -> None:
+    verbs.result = (
+        Prediction(id="1", answer="=cmd()", confidence=0.75),
+        Prediction(id="2", answer=None, confidence=None),
+    )
+    status, out, _ = run("predict", "runs/a", "new.csv", "--encoding", "utf-16")
+    assert status == 0
+    assert verbs.asked == [((Path("runs/a"), "new.csv"), {"encoding": "utf-16"})]
+    assert [json.loads(line) for line in out.splitlines()] == [
+        {"id": "1", "answer": "=cmd()", "confidence": 0.75},
+        {"id": "2", "answer": None, "confidence": None},
+    ]
+
+
+def test_predict_writes_a_table_that_runs_no_formula(verbs: Verbs, run: Run, tmp_path: Path) -> None:
+    verbs.result = (
+        Prediction(id="1", answer="=cmd()", confidence=1 / 3),
+        Prediction(id="2", answer=None, confidence=None),
+        Prediction(id="3", answer="r\u00fcckgabe", confidence=1.0),
+    )
+    status, out, _ = run("predict", "runs/a", "new.csv", "-o", "out.csv")
+    assert (status, out) == (0, "")
+    assert (tmp_path / "out.csv").read_bytes().decode() == (
+        "id,answer,confidence\r\n1,'=cmd(),0.333333\r\n2,,\r\n3,r\u00fcckgabe,1\r\n"
+    )
+    run("predict", "runs/a", "new.csv", "-o", "out.jsonl")
+    lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
+    assert lines[2] == '{"id": "3", "answer": "r\u00fcckgabe", "confidence": 1.0}'
+
+
+def test_predict_refuses_a_form_it_does_not_know_before_it_works(verbs: Verbs, run: Run) -> None:
+    status, _, err = run("predict", "runs/a", "new.csv", "-o", "out.xlsx")
+    assert (status, verbs.asked) == (2, [])
+    assert "end it in .csv or .jsonl" in err
+
+
+def test_eval_prints_the_report(verbs: Verbs, run: Run) -> None:
+    verbs.result = a_report()
+    status, out, _ = run("eval", "runs/a", "test.csv", "--target", "label", "--seed", "2")
+    assert status == 0
+    assert verbs.asked == [((Path("runs/a"), "test.csv", EvalSpec(target="label", seed=2)), {})]
+    assert out.splitlines() == [
+        "linear on 140 labelled rows",
+        "",
+        "metric    value   95 % interval    n",
+        "accuracy  0.913  0.893 to 0.933  140",
+        "",
+        "label                          F1            precision  recall   n",
+        "re\\u202efund  0.70 (0.68 to 0.72)  0.80 (0.78 to 0.82)       -  12",
+        "",
+        "Latency 0.4 ms (median), 0.8 ms (p95), 1.2 ms (p99); 2,100 answers a second; memory 212 MB; loaded",
+        "in 0.2 s.",
+    ]
+    _, out, _ = run("eval", "runs/a", "test.csv", "--json")
+    assert json.loads(out)["per_label"][0]["label"] == "re\u202efund"
+
+
+def test_report_opens_a_browser_only_when_asked(
+    verbs: Verbs, run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    verbs.result = Path("runs/a/report.html")
+    assert run("report", "runs/a") == (0, "runs/a/report.html\n", "")
+    assert opened == []
+    run("report", "runs/a", "--open")
+    assert opened == [(tmp_path / "runs/a/report.html").as_uri()]
+
+
+def test_an_error_is_two_lines_and_its_exit_status(verbs: Verbs, run: Run) -> None:
+    verbs.raises = DataError("E_FORMAT", "a\x1b]0;b\x07.csv, record 3: a quote is not closed", fix="close it")
+    assert run("fit", "mail.csv", "-q") == (
+        2,
+        "",
+        "E_FORMAT: a\\x1b]0;b\\x07.csv, record 3: a quote is not closed\n  next: close it\n",
+    )
+    verbs.raises = Defect("E_DEFECT", "a promise was broken", fix="report it")
+    assert run("fit", "mail.csv", "-q")[0] == 1
+
+
+def test_a_fault_of_ours_names_its_place_and_never_its_words(
+    verbs: Verbs, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    verbs.raises = ValueError(CANARY)
+    status, out, err = run("fit", "mail.csv", "-q")
+    assert (status, out) == (1, "")
+    assert err.startswith("E_DEFECT: an unexpected ValueError at ockham/cli/fit.py:")
+    assert CANARY not in err
+    monkeypatch.setenv("OCKHAM_DEBUG", "1")
+    _, _, err = run("fit", "mail.csv", "-q")
+    assert "The traceback may hold your data" in err
+    assert CANARY in err
+
+
+def test_ctrl_c_is_one_line(verbs: Verbs, run: Run) -> None:
+    verbs.raises = KeyboardInterrupt()
+    before = signal.getsignal(signal.SIGINT)
+    assert run("fit", "mail.csv", "-q") == (130, "", "stopped; run the same command again to go on\n")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_a_second_ctrl_c_ends_the_process_at_once() -> None:
+    code = (
+        "import time\n"
+        "from ockham.cli import trouble\n"
+        "def work():\n"
+        "    try:\n"
+        "        print('working', flush=True); time.sleep(60)\n"
+        "    except KeyboardInterrupt:\n"
+        "        print('saving', flush=True); time.sleep(60)\n"
+        "    return 0\n"
+        "raise SystemExit(trouble.guard(work))\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "working\n"
+        child.send_signal(signal.SIGINT)
+        assert child.stdout.readline() == "saving\n"
+        began = time.monotonic()
+        child.send_signal(signal.SIGINT)
+        assert child.wait(30) == -signal.SIGINT
+        assert time.monotonic() - began < 20
+
+
+def test_a_closed_pipe_is_quiet() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    child = subprocess.run(
+        [sys.executable, "-m", "ockham", "--help"], stdout=writer, stderr=subprocess.PIPE, check=False, text=True
+    )
+    os.close(writer)
+    assert (child.returncode, child.stderr) == (trouble.UNREAD, "")
+
+
+def test_an_unknown_command_gets_the_nearest(run: Run) -> None:
+    status, _, err = run("fti")
+    assert status == 2
+    assert "did you mean fit?" in err
+
+
+def test_the_list_of_verbs_says_what_their_help_says(run: Run) -> None:
+    status, out, _ = run("--help")
+    assert status == 0
+    group = cli.ockham
+    for name, line in cli.VERBS.items():
+        with group.make_context("ockham", [name], resilient_parsing=True) as context:
+            command = group.get_command(context, name)
+        assert command is not None
+        assert (command.help or "").startswith(line)
+        assert f"{name} " in out
+
+
+@given(text=st.text(max_size=40))
+@settings(max_examples=100, deadline=None)
+def test_nothing_a_terminal_acts_on_passes(text: str) -> None:
+    shown = terminal.inert(text)
+    assert not [c for c in shown if unicodedata.category(c)[0] == "C" or unicodedata.category(c) in ("Zl", "Zp")]
+    assert [c for c in text if c.isprintable()] == [c for c in text if c.isprintable() and c in shown]
+    assert terminal.inert(shown) == shown
+
+
+def test_a_plain_stream_gets_plain_signs() -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii")
+    assert terminal.dull("a \u2026 \u2192\u00a0b", stream) == "a ... -> b"
+
+
+def test_wide_letters_count_twice() -> None:
+    lines = terminal.table(("label", "n"), [["\u6ce8\u6587", "1"], ["e\u0301", "20"]], 40)
+    assert lines == ["label   n", "\u6ce8\u6587    1", "e\u0301      20"]
+
+
+def test_counted_work_is_told_by_tenths() -> None:
+    stream = io.StringIO()
+    tell = progress._Lines(stream)
+    for done in range(101):
+        tell(Progress(stage="measure", message="linear", done=done, total=100))
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "measure: linear (0 of 100)"
+    assert lines[-1] == "measure: linear (100 of 100)"
+    assert len(lines) == 11
+
+
+def test_our_warnings_are_shown_and_other_libraries_are_not(capsys: pytest.CaptureFixture[str]) -> None:
+    import logging
+    import warnings
+
+    with progress.telling(quiet=True):
+        logging.getLogger("ockham.data").warning("rows %s were left out", "1\x1b[0m")
+        logging.getLogger("elsewhere").warning(CANARY)
+        warnings.warn(CANARY, stacklevel=1)
+    assert capsys.readouterr().err == "warning: rows 1\\x1b[0m were left out\n"
+
+
+def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    screen = Terminal()
+    monkeypatch.setattr(sys, "stderr", screen)
+    monkeypatch.setenv("TERM", "xterm")
+    with progress.telling() as tell:
+        tell(Progress(stage="read", message="a [bold]\x1b[2J file"))
+        tell(Progress(stage="climb", message="linear", done=1, total=4))
+    text = screen.getvalue()
+    assert "a [bold]\\x1b[2J file" in text
+    assert "linear" in text
+    assert "\x1b[2J" not in text
+
+
+def test_a_verdict_without_a_choice_names_no_bundle(capsys: pytest.CaptureFixture[str]) -> None:
+    show.verdict(a_verdict(chosen=None, candidates=()))
+    assert "Bundle" not in capsys.readouterr().out
