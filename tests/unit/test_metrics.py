@@ -73,6 +73,14 @@ def test_all_right_is_not_certain() -> None:
     assert found["f1_macro"].low == pytest.approx(wilson(50, 50).low, abs=0.01)
 
 
+def test_all_right_in_clusters_promises_no_more_than_the_clusters() -> None:
+    pairs = [("a", "a")] * 25 + [("b", "b")] * 25
+    found = metrics(scored(pairs, 5), "ab")
+    assert found["accuracy"].low == pytest.approx(wilson(10, 10).low)
+    assert found["f1_weighted"].low == pytest.approx(wilson(10, 10).low, abs=0.1)
+    assert found["f1_weighted"].low < wilson(50, 50).low - 0.1
+
+
 def test_rows_in_clusters_widen_every_interval() -> None:
     chance = random.Random(4)
     pairs: list[Pair] = []

@@ -145,7 +145,8 @@ def _expected(rows: int, rate: float, stray: Floats) -> Floats:
 def mistake_cost(statistic: Statistic, cells: Cells) -> tuple[float, float]:
     """Say what one more mistake among the right answers would cost on average, and its mean square.
 
-    The wrong answer is spread over the other labels as the answers are.
+    The wrong answer is spread over the other labels as the answers are. In clusters a mistake is made on a whole one:
+    the cluster of a random row (Kish's sum m^2 / sum m rows), as `ockham.evals.intervals.effective_size` takes it.
     """
     total, count = cells.total, len(cells.labels)
     right: Floats = total[0, :count]
@@ -158,7 +159,11 @@ def mistake_cost(statistic: Statistic, cells: Cells) -> tuple[float, float]:
     changed[:, :count] -= np.eye(count)
     changed[:, count : 2 * count] += others / np.maximum(others.sum(axis=1, keepdims=True), 1) - np.eye(count)
     losses: Floats = np.where(right > 0, float(statistic(total)[0]) - statistic(changed), 0.0)
-    return float(losses @ right / right.sum()), float(losses**2 @ right / right.sum())
+    rows = 1.0
+    if cells.clusters is not None:
+        sizes = np.unique(np.asarray(cells.clusters), return_counts=True)[1].astype(np.float64)
+        rows = float(np.square(sizes).sum() / sizes.sum())
+    return rows * float(losses @ right / right.sum()), rows**2 * float(losses**2 @ right / right.sum())
 
 
 def _each(sums: Floats) -> tuple[Floats, Floats]:
