@@ -1,0 +1,65 @@
+"""From an encoder's weights to the files that serve it: calibrate, quantize, check, write."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ockham import machine
+from ockham.convert import encoder_graph
+from ockham.models import embedder, settings
+from ockham.models.sentence import Sentence
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+CALIBRATION_TEXTS = 300
+
+
+def write(
+    sentence: Sentence,
+    weights: Mapping[str, NDArray[np.float32]],
+    texts: Sequence[str],
+    folder: Path,
+    *,
+    quantize: bool = True,
+) -> embedder.Embedder:
+    """Write an encoder's graph, tokenizer and settings into a staging folder, and load it as it will be served.
+
+    ``texts`` are training inputs: evenly spaced ones calibrate the ranges of the activations. Raises `ModelError`
+    (``E_MODEL_FORMAT``) where the encoder is of an unknown build.
+    """
+    found = embedder.Settings(
+        hidden=sentence.hidden,
+        max_tokens=sentence.max_tokens,
+        first_position=sentence.first_position,
+        prefix=sentence.prefix,
+    )
+    ranges = calibrate(sentence, weights, texts, found) if quantize else None
+    graph, _ = encoder_graph.build(sentence, weights, ranges)
+    (folder / embedder.GRAPH).write_bytes(graph)
+    # The tokenizer must be byte for byte the encoder's own.
+    shutil.copyfile(sentence.folder / "tokenizer.json", folder / embedder.TOKENIZER)
+    settings.write(found, folder / embedder.FILE)
+    return embedder.load(folder, threads=machine.cores())
+
+
+def calibrate(
+    sentence: Sentence,
+    weights: Mapping[str, NDArray[np.float32]],
+    texts: Sequence[str],
+    found: embedder.Settings,
+) -> dict[str, tuple[float, float]]:
+    """Find the range of every tensor that enters a matrix product, over at most `CALIBRATION_TEXTS` texts."""
+    graph, taps = encoder_graph.build(sentence, weights, taps=True)
+    full = embedder.open_graph(graph, sentence.folder / "tokenizer.json", found, threads=machine.cores())
+    step = max(1, len(texts) // CALIBRATION_TEXTS)
+    ranges = dict.fromkeys(taps, (0.0, 0.0))
+    for tensors in full.tensors(list(texts)[::step][:CALIBRATION_TEXTS], taps):
+        for name, values in zip(taps, tensors, strict=True):
+            low, high = ranges[name]
+            ranges[name] = (min(low, float(values.min())), max(high, float(values.max())))
+    return ranges

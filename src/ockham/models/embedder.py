@@ -1,0 +1,121 @@
+"""Texts in, vectors out: an encoder's graph run by ONNX Runtime, on batches of one length, without padding."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ockham.errors import ModelError
+from ockham.models import settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GRAPH = "encoder.onnx"
+TOKENIZER = "tokenizer.json"
+FILE = "encoder.json"
+BATCH_TOKENS = 1024
+"""Tokens that go through the graph at a time: enough to keep the processor busy, few enough to stay in its cache."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is needed to run the graph on texts."""
+
+    hidden: int = field(metadata={"min": 1})
+    max_tokens: int = field(metadata={"min": 1})
+    first_position: int = field(metadata={"min": 0})
+    prefix: str
+
+
+@dataclass(frozen=True, slots=True)
+class Embedder:
+    """A loaded encoder. Equal texts get equal vectors, whatever stands beside them."""
+
+    tokenizer: Any
+    session: Any
+    settings: Settings
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Turn texts into token ids, cut at ``max_tokens``. Lone surrogates count as U+FFFD here (and only here)."""
+        clean = [(self.settings.prefix + text).encode("utf-8", "replace").decode() for text in texts]
+        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(clean)]
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts: (texts, hidden) float32, in order."""
+        import numpy as np
+
+        rows = self.tokens(texts)
+        out = np.empty((len(rows), self.settings.hidden), np.float32)
+        for batch in batches([len(row) for row in rows]):
+            ids = np.array([rows[place] for place in batch], np.int64)
+            out[batch] = self.session.run(["embedding"], {"ids": ids, "positions": self._positions(ids.shape[1])})[0]
+        return out
+
+    def tensors(self, texts: Sequence[str], names: Sequence[str]) -> Iterator[list[NDArray[np.float32]]]:
+        """Give the named tensors of the graph for each text alone (for calibration)."""
+        import numpy as np
+
+        for row in self.tokens(texts):
+            yield self.session.run(
+                list(names), {"ids": np.array([row], np.int64), "positions": self._positions(len(row))}
+            )
+
+    def _positions(self, length: int) -> NDArray[np.int64]:
+        import numpy as np
+
+        first = self.settings.first_position
+        return np.arange(first, first + length, dtype=np.int64)
+
+
+def batches(lengths: Sequence[int], tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
+    """Group places by exact length, in batches of about so many tokens: no padding, hence none to mask."""
+    by_length: dict[int, list[int]] = {}
+    for place, length in enumerate(lengths):
+        by_length.setdefault(length, []).append(place)
+    for length, places in sorted(by_length.items()):
+        size = max(1, tokens // max(1, length))
+        for start in range(0, len(places), size):
+            yield places[start : start + size]
+
+
+def load(folder: Path, *, threads: int) -> Embedder:
+    """Load an encoder from the files of a bundle; raises `ModelError` where one is missing or damaged."""
+    found = settings.read(Settings, folder / FILE)
+    return open_graph(folder / GRAPH, folder / TOKENIZER, found, threads=threads)
+
+
+def open_graph(graph: Path | bytes, tokenizer: Path, found: Settings, *, threads: int) -> Embedder:
+    """Make an embedder of a graph (a file or its bytes) and a tokenizer file.
+
+    Raises `ModelError` (``E_MODEL_FORMAT``) where either cannot be read, ``E_MODEL_MISSING`` where ONNX Runtime or
+    tokenizers is not installed.
+    """
+    fix = "make the bundle again with: ockham fit"
+    try:
+        import onnxruntime
+        from tokenizers import Tokenizer
+    except ImportError:
+        message = "onnxruntime and tokenizers are needed for the encoder rungs"
+        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[encoder]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Higher levels replace Add and LayerNormalization by a fused operator that is eight times slower on the CPU.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    # Spinning threads burn a core between requests; a server shares its machine.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    try:
+        words = Tokenizer.from_file(str(tokenizer))
+        model = graph if isinstance(graph, bytes) else str(graph)
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # both libraries raise plain Exceptions of their own
+        message = f"the encoder's files cannot be loaded ({type(error).__name__})"
+        raise ModelError("E_MODEL_FORMAT", message, fix=fix) from None
+    words.no_padding()
+    words.enable_truncation(found.max_tokens)
+    return Embedder(words, session, found)

@@ -1,0 +1,74 @@
+"""A sentence encoder and a linear head: the plug of both encoder rungs, frozen and tuned.
+
+The two differ in their files only. The head is a logistic regression on the vectors; its confidence is the probability
+of the answer, with one temperature fitted on the validation rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ockham import machine
+from ockham.models import embedder, settings, softmax, weights
+from ockham.records import Answer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FILE = "head.json"
+WEIGHTS = "head.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadSettings:
+    """The head's labels and its temperature."""
+
+    labels: tuple[str, ...]
+    temperature: float = field(metadata={"above": 0})
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A linear head: ``weight`` (hidden, labels), ``bias`` (labels,)."""
+
+    settings: HeadSettings
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def margins(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Give one number per label for each vector: (rows, labels)."""
+        found: NDArray[np.float32] = vectors @ self.weight + self.bias
+        return found
+
+    def save(self, folder: Path) -> None:
+        """Write the head into a staging folder."""
+        from safetensors.numpy import save_file
+
+        settings.write(self.settings, folder / FILE)
+        save_file({"weight": self.weight, "bias": self.bias}, folder / WEIGHTS)
+
+
+@dataclass(frozen=True, slots=True)
+class Encoder:
+    """An encoder ready to answer."""
+
+    embedder: embedder.Embedder
+    head: Head
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        """Answer with the most probable label; confidence is its probability."""
+        if not inputs:
+            return []
+        margins = self.head.margins(self.embedder.embed(inputs))
+        return softmax.answers(margins, self.head.settings.labels, self.head.settings.temperature)
+
+
+def load(folder: Path) -> Encoder:
+    """Read the model; raises `ModelError` where a file is missing or not as it was written."""
+    arrays = weights.read(folder / WEIGHTS, ("weight", "bias"))
+    head = Head(settings.read(HeadSettings, folder / FILE), arrays["weight"], arrays["bias"])
+    return Encoder(embedder.load(folder, threads=machine.cores()), head)

@@ -1,0 +1,138 @@
+"""TF-IDF features and a linear classifier: the rung that much bigger models have to beat.
+
+The classifier is a linear support vector machine, one label against the rest (Fan et al. 2008, LIBLINEAR): on intent
+data it is as good as multinomial logistic regression or better, and trains ten times faster. Its margins become
+probabilities by a softmax with one temperature, fitted on the validation rows (Guo et al. 2017).
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ockham.models import choose, settings, softmax, tfidf, weights
+from ockham.records import Answer, Example
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+FILE = "linear.json"
+WEIGHTS = "linear.safetensors"
+STRENGTHS = (0.1, 0.25, 0.5, 1.0, 2.0)
+"""The values of C that validation chooses from, starting in the middle; a smaller C is a stronger penalty."""
+
+Metric = Callable[[Sequence[str], Sequence[str]], float]
+"""Targets and answers in, one number out: larger is better."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What `fit` decided."""
+
+    labels: tuple[str, ...]
+    strength: float = field(metadata={"above": 0})
+    temperature: float = field(metadata={"above": 0})
+
+
+@dataclass(frozen=True, slots=True)
+class Linear:
+    """The fitted features and one weight vector per label, (features, labels)."""
+
+    features: tfidf.Tfidf
+    settings: Settings
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        """Answer with the label of the largest margin; confidence is its probability."""
+        if not inputs:
+            return []
+        margins = self.features.transform(inputs) @ self.weight + self.bias
+        return softmax.answers(margins, self.settings.labels, self.settings.temperature)
+
+
+def fit(train: Sequence[Example], valid: Sequence[Example], folder: Path, *, metric: Metric, seed: int) -> Settings:
+    """Choose C on the validation rows, fit on all rows with it, and write the model into a staging folder.
+
+    With a single label, or without validation rows, C is 0.5.
+    """
+    from safetensors.numpy import save_file
+
+    rows = [*train, *valid]
+    strength, temperature = _choose(train, valid, metric, seed)
+    features, matrix = tfidf.fit([example.input for example in rows])
+    labels, weight, bias = _solve(matrix, [example.target for example in rows], strength, seed)
+    found = Settings(labels=labels, strength=strength, temperature=temperature)
+    features.save(folder)
+    settings.write(found, folder / FILE)
+    save_file({"weight": weight, "bias": bias}, folder / WEIGHTS)
+    return found
+
+
+def load(folder: Path) -> Linear:
+    """Read the model; raises `ModelError` where a file is missing or not as `fit` wrote it."""
+    arrays = weights.read(folder / WEIGHTS, ("weight", "bias"))
+    return Linear(tfidf.load(folder), settings.read(Settings, folder / FILE), arrays["weight"], arrays["bias"])
+
+
+def cross_probabilities(
+    examples: Sequence[Example], folds: Sequence[int], found: Settings, *, seed: int
+) -> NDArray[np.float64]:
+    """Give each row's label probabilities from a model that has not seen its fold: (rows, labels of ``found``)."""
+    import numpy as np
+
+    _, matrix = tfidf.fit([example.input for example in examples])
+    targets = [example.target for example in examples]
+    places = np.asarray(folds)
+    out = np.zeros((len(examples), len(found.labels)))
+    column = {label: place for place, label in enumerate(found.labels)}
+    for fold in sorted(set(folds)):
+        inside, outside = np.flatnonzero(places == fold), np.flatnonzero(places != fold)
+        labels, weight, bias = _solve(matrix[outside], [targets[i] for i in outside], found.strength, seed)
+        known = softmax.probabilities(matrix[inside] @ weight + bias, found.temperature)
+        out[np.ix_(inside, np.array([column[label] for label in labels]))] = known
+    return out
+
+
+def _choose(train: Sequence[Example], valid: Sequence[Example], metric: Metric, seed: int) -> tuple[float, float]:
+    targets = [example.target for example in train]
+    if not valid or len(set(targets)) < 2:
+        return 0.5, 1.0
+    features, matrix = tfidf.fit([example.input for example in train])
+    unseen = features.transform([example.input for example in valid])
+    truth = [example.target for example in valid]
+
+    def trial(strength: float) -> tuple[float, float]:
+        labels, weight, bias = _solve(matrix, targets, strength, seed)
+        margins = unseen @ weight + bias
+        score = metric(truth, softmax.best(margins, labels))
+        return score, softmax.temperature(margins, truth, labels)
+
+    return choose.climb(STRENGTHS, trial)
+
+
+def _solve(
+    matrix: csr_matrix, targets: Sequence[str], strength: float, seed: int
+) -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.float32]]:
+    """Fit one margin per label: labels in sorted order, weights (features, labels), biases (labels,)."""
+    import numpy as np
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.svm import LinearSVC
+
+    labels = tuple(sorted(set(targets)))
+    if len(labels) == 1:
+        return labels, np.zeros((matrix.shape[1], 1), np.float32), np.zeros(1, np.float32)
+    solver: Any = LinearSVC(C=strength, random_state=seed % 2**32, max_iter=200)
+    with warnings.catch_warnings():
+        # Stopping a little short of the optimum costs nothing measurable; validation judges the result as it is.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        solver.fit(matrix, np.asarray(targets, dtype=object).astype(str))
+    weight, bias = solver.coef_, solver.intercept_
+    if len(labels) == 2:  # one margin, for the second label
+        weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    return labels, np.ascontiguousarray(weight.T, dtype=np.float32), bias.astype(np.float32)

@@ -1,0 +1,61 @@
+"""From one number per label to an answer with its confidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from ockham.records import Answer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+def probabilities(margins: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+    """Turn margins (rows, labels) into probabilities: softmax of margins / temperature."""
+    import numpy as np
+
+    scaled = margins.astype(np.float64) / temperature
+    powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+    shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
+    return shares
+
+
+def answers(margins: NDArray[np.floating], labels: Sequence[str], temperature: float) -> list[Answer]:
+    """Answer each row with its most probable label and that label's probability; the first of equals."""
+    shares = probabilities(margins, temperature)
+    best = shares.argmax(axis=1)
+    return [
+        Answer(value=labels[int(place)], confidence=float(row[place])) for row, place in zip(shares, best, strict=True)
+    ]
+
+
+def best(margins: NDArray[np.floating], labels: Sequence[str]) -> list[str]:
+    """Name the label of the largest margin of each row."""
+    return [labels[int(place)] for place in margins.argmax(axis=1)]
+
+
+def temperature(margins: NDArray[np.floating], targets: Sequence[str], labels: Sequence[str]) -> float:
+    """Fit the one number that makes the probabilities most likely (Guo et al. 2017), between 1/64 and 64.
+
+    Rows whose target is not among the labels say nothing and are left out; with none left the answer is 1.
+    """
+    import numpy as np
+    from scipy.optimize import minimize_scalar
+
+    column = {label: place for place, label in enumerate(labels)}
+    known = [row for row, target in enumerate(targets) if target in column]
+    if not known:
+        return 1.0
+    seen = margins[known].astype(np.float64)
+    right = np.array([column[targets[row]] for row in known])
+
+    def loss(log_temperature: float) -> float:
+        scaled = seen / np.exp(log_temperature)
+        top = scaled.max(axis=1)
+        spread = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
+        return float((spread - scaled[np.arange(len(right)), right]).mean())
+
+    bound = float(np.log(64))
+    return float(np.exp(minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x))
