@@ -1,0 +1,221 @@
+"""The house rules that a machine can check: layers, where heavy libraries live, sizes, the doorway."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import ockham
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).parents[2]
+SOURCE = ROOT / "src" / "ockham"
+FILES = sorted(SOURCE.rglob("*.py"))
+SETTINGS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+RUFF = SETTINGS["ruff"]["lint"]
+BANNED = set(RUFF["flake8-tidy-imports"]["banned-module-level-imports"])
+HEAVY_HOMES = {ROOT / path for path, rules in RUFF["per-file-ignores"].items() if "TID253" in rules}
+
+MAX_FILE = 400
+MAX_FUNCTION = 70
+MAX_PARAMETERS = 6
+# What is larger, and why. An entry that is no longer needed fails too.
+LARGER = {
+    "ockham/records.py": "what flows between the rooms is read in one place; values only",
+}
+
+PUBLIC = [
+    "Account",
+    "Candidate",
+    "ConfigError",
+    "DataError",
+    "Dataset",
+    "Diagnosis",
+    "EndpointSpec",
+    "Estimate",
+    "EvalSpec",
+    "Example",
+    "FitSpec",
+    "OckhamError",
+    "Prediction",
+    "Progress",
+    "Report",
+    "Requirements",
+    "Verdict",
+    "__version__",
+    "account",
+    "diagnose",
+    "evaluate",
+    "fit",
+    "predict",
+    "write_report",
+]
+
+Function = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT / "src").as_posix()
+
+
+def functions(tree: ast.AST) -> Iterator[Function]:
+    return (node for node in ast.walk(tree) if isinstance(node, Function))
+
+
+def at_module_level(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Every import that runs when the module is imported, with its line; those for type checking do not run."""
+    waiting: list[ast.AST] = list(tree.body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (Function, ast.Lambda)):
+            continue
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            waiting += node.orelse
+            continue
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0:
+            yield node.lineno, node.module or ""
+        waiting += ast.iter_child_nodes(node)
+
+
+def test_the_layers_hold() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_heavy_libraries_are_imported_at_module_level_only_where_the_table_says() -> None:
+    found = [
+        f"{name_of(path)}:{line} imports {module}"
+        for path in FILES
+        if path not in HEAVY_HOMES
+        for line, module in at_module_level(ast.parse(path.read_text(encoding="utf-8")))
+        if module.split(".")[0] in BANNED
+    ]
+    assert found == []
+
+
+def test_the_table_of_heavy_libraries_names_files_that_need_it() -> None:
+    homes = [path for path in HEAVY_HOMES if path.is_relative_to(SOURCE)]
+    idle = [
+        name_of(path)
+        for path in homes
+        if not any(
+            module.split(".")[0] in BANNED for _, module in at_module_level(ast.parse(path.read_text(encoding="utf-8")))
+        )
+    ]
+    assert idle == []
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import ockham",
+        "import ockham; dir(ockham); ockham.Requirements(); ockham.OckhamError",
+        "from ockham import cli; cli.run(['--help'])",
+        "from ockham import cli; cli.run(['--version'])",
+        "from ockham import cli; cli.run(['fit', '--help'])",
+        "from ockham import cli; cli.run(['doctor', '--help'])",
+    ],
+)
+def test_starting_loads_nothing_heavy(code: str) -> None:
+    script = f"{code}\nimport sys\nprint('LOADED', *sorted(set({sorted(BANNED)!r}) & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True, text=True)
+    assert done.stdout.splitlines()[-1] == "LOADED"
+
+
+def test_the_doorway_is_as_recorded() -> None:
+    assert ockham.__all__ == PUBLIC
+    assert sorted(PUBLIC) == PUBLIC
+    assert dir(ockham) == PUBLIC
+
+
+def test_every_public_name_opens() -> None:
+    for name in PUBLIC:
+        value = getattr(ockham, name)
+        if name != "__version__":
+            assert value.__name__ == name
+            assert value.__module__.startswith("ockham.")
+            assert value.__doc__
+    with pytest.raises(AttributeError, match="no attribute 'fitt'"):
+        _ = ockham.fitt
+
+
+def test_the_version_is_the_projects() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert ockham.__version__ == project["version"]
+
+
+def too_large() -> set[str]:
+    found = set()
+    for path in FILES:
+        text = path.read_text(encoding="utf-8")
+        if text.count("\n") > MAX_FILE:
+            found.add(name_of(path))
+        for node in functions(ast.parse(text)):
+            given = node.args
+            # Keyword-only parameters count too; self and cls do not.
+            number = len(
+                [a for a in (*given.posonlyargs, *given.args, *given.kwonlyargs) if a.arg not in ("self", "cls")]
+            )
+            option = any("click" in ast.unparse(decorator) for decorator in node.decorator_list)
+            if number > MAX_PARAMETERS and not option:
+                found.add(f"{name_of(path)}:{node.name} has {number} parameters")
+            if (node.end_lineno or 0) - node.lineno + 1 > MAX_FUNCTION:
+                found.add(f"{name_of(path)}:{node.name} is too long")
+    return found
+
+
+def test_files_and_functions_stay_small() -> None:
+    assert too_large() == set(LARGER)
+
+
+def test_every_module_says_what_it_is() -> None:
+    silent = [name_of(path) for path in FILES if len(ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "") < 20]
+    assert silent == []
+
+
+def test_no_drawers() -> None:
+    drawers = {"utils", "util", "common", "core", "helpers", "base", "managers", "misc"}
+    assert [name_of(path) for path in FILES if drawers & {*path.parts[len(SOURCE.parts) :], path.stem}] == []
+
+
+def test_no_assert_global_or_print_in_the_source() -> None:
+    found = []
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            prints = isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+            if isinstance(node, (ast.Assert, ast.Global)) or (prints and "cli" not in path.parts):
+                found.append(f"{name_of(path)}:{getattr(node, 'lineno', 0)} {type(node).__name__}")
+    assert found == []
+
+
+def test_nothing_unpickles() -> None:
+    forbidden = ("pickle", "joblib", "dill", "cloudpickle", "shelve", "marshal")
+    found = []
+    for path in FILES:
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for node in ast.walk(tree):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            if any(name.split(".")[0] in forbidden for name in names):
+                found.append(f"{name_of(path)}: {names}")
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load":
+                found.append(f"{name_of(path)}:{node.lineno} torch.load")
+    assert found == []
