@@ -3,7 +3,7 @@
 A simple classifier answers the rows of a data set; all its scored answers are the population, whose values are known.
 From it, many samples of n rows are drawn with replacement, and each is measured as a run measures its test set.
 
-    python benchmarks/coverage.py --data ../shared/data/clinc150 --data ../shared/data/sms_spam
+    python benchmarks/coverage.py --data ../shared/data/hwu64 --data ../shared/data/sms_spam
 """
 
 from __future__ import annotations
