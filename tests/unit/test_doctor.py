@@ -13,6 +13,7 @@ from ockham import catalog, doctor
 from ockham.cli.doctor import written
 from ockham.doctor import Diagnosis, diagnose
 from ockham.records import plain
+from ockham.rungs import LADDER
 
 TODAY = dt.date(2030, 1, 1)
 EVERYTHING = {*doctor.CLASSIC, *doctor.TUNE}
@@ -46,14 +47,7 @@ def states(found: Diagnosis) -> dict[str, tuple[bool, str | None]]:
 
 def test_with_everything_here_every_rung_can_run(tmp_path: Path, package: Path) -> None:
     found = look(tmp_path, package, EVERYTHING)
-    assert [rung.name for rung in found.rungs] == [
-        "constant",
-        "lookup",
-        "linear",
-        "encoder",
-        "encoder-tuned",
-        "endpoint",
-    ]
+    assert [rung.name for rung in found.rungs] == [rung.name for rung in LADDER]
     assert all(rung.can_run for rung in found.rungs)
     assert found.encoder.state == "right"
     assert (found.memory_free_gb, found.ockham) == (8.0, "0.1.0")
@@ -85,13 +79,6 @@ def test_a_package_without_weights_is_told(tmp_path: Path, package: Path) -> Non
     found = look(tmp_path, package, EVERYTHING)
     assert found.encoder == doctor.EncoderState(state="missing", path=None, sha256=None)
     assert found.rungs[3].because == "the encoder's package is here without its weights"
-
-
-def test_tuning_needs_memory(tmp_path: Path, package: Path) -> None:
-    found = look(tmp_path, package, EVERYTHING, memory_gb=2)
-    assert states(found)["encoder"] == (True, None)
-    assert states(found)["encoder-tuned"] == (False, None)
-    assert found.rungs[4].because == "tuning takes about 4 GB of memory; this machine has 2.0"
 
 
 def test_old_prices_are_told(tmp_path: Path, package: Path) -> None:
