@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import click
 
 from ockham.cli.terminal import dull, fill, table, width
-from ockham.records import CandidateResult, Estimate, Profile, Report, Verdict, plain
+from ockham.records import CandidateResult, DatasetSummary, Estimate, Profile, Report, Verdict, plain
 
 _LATENCY = "p95"
 
@@ -28,7 +28,7 @@ def lines(*texts: str) -> None:
 def verdict(found: Verdict) -> None:
     """Print the sentence, the ladder, what is next, and where the rest is."""
     columns = width()
-    lines(*fill(found.because, columns), "")
+    lines(*fill(found.because, columns), "", *fill(_summary(found.dataset), columns), "")
     measured = [one for one in found.candidates if one.status == "measured"]
     if measured:
         lines(*_ladder(found, measured, columns), "")
@@ -56,6 +56,18 @@ def report(found: Report) -> None:
         lines(*table(("label", "F1", "precision", "recall", "n"), labels, columns), "")
     if found.profile is not None:
         lines(*fill(_profile(found.profile), columns))
+
+
+def _summary(found: DatasetSummary) -> str:
+    """Account for every row: what it was used for, or why it was left out."""
+    text = (
+        f"{found.rows:,} rows: {found.train:,} to learn from, {found.valid:,} to choose by, {found.test:,} to test on"
+    )
+    out = sum(found.dropped.values())
+    if not out:
+        return f"{text}."
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in found.dropped.items())
+    return f"{text}; left out {out:,} ({reasons})."
 
 
 def _ladder(found: Verdict, measured: list[CandidateResult], columns: int) -> list[str]:
