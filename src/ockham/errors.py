@@ -2,8 +2,8 @@
 
 OckhamError
 ├── InputError       the user's data, configuration or usage: exit status 2
-│   ├── DataError    a file of examples          E_EMPTY E_ENCODING E_FORMAT E_NOT_REGULAR E_CHANGED E_IO E_COLUMN E_LABEL_…
-│   │                                            E_TOO_FEW
+│   ├── DataError    a file of examples          E_EMPTY E_ENCODING E_FORMAT E_NOT_REGULAR E_CHANGED E_IO E_COLUMN
+│   │                                            E_LABEL_… E_TOO_FEW
 │   ├── ConfigError  a setting                   E_CONFIG
 │   ├── ModelError   a model file or folder      E_MODEL_FORMAT E_MODEL_DIGEST E_MODEL_MISSING
 │   ├── BundleError  a bundle                    E_BUNDLE

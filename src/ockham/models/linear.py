@@ -48,6 +48,14 @@ class Linear:
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
 
+    def save(self, folder: Path) -> None:
+        """Write the model into a staging folder."""
+        from safetensors.numpy import save_file
+
+        self.features.save(folder)
+        settings.write(self.settings, folder / FILE)
+        save_file({"weight": self.weight, "bias": self.bias}, folder / WEIGHTS)
+
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answer with the label of the largest margin; confidence is its probability."""
         if not inputs:
@@ -61,17 +69,17 @@ def fit(train: Sequence[Example], valid: Sequence[Example], folder: Path, *, met
 
     With a single label, or without validation rows, C is 0.5.
     """
-    from safetensors.numpy import save_file
-
-    rows = [*train, *valid]
     strength, temperature = _choose(train, valid, metric, seed)
-    features, matrix = tfidf.fit([example.input for example in rows])
-    labels, weight, bias = _solve(matrix, [example.target for example in rows], strength, seed)
-    found = Settings(labels=labels, strength=strength, temperature=temperature)
-    features.save(folder)
-    settings.write(found, folder / FILE)
-    save_file({"weight": weight, "bias": bias}, folder / WEIGHTS)
-    return found
+    model = learn([*train, *valid], strength, temperature=temperature, seed=seed)
+    model.save(folder)
+    return model.settings
+
+
+def learn(examples: Sequence[Example], strength: float, *, seed: int, temperature: float = 1.0) -> Linear:
+    """Fit features and margins on all the examples given, with a given C."""
+    features, matrix = tfidf.fit([example.input for example in examples])
+    labels, weight, bias = _solve(matrix, [example.target for example in examples], strength, seed)
+    return Linear(features, Settings(labels=labels, strength=strength, temperature=temperature), weight, bias)
 
 
 def load(folder: Path) -> Linear:
@@ -93,7 +101,7 @@ def cross_probabilities(
     column = {label: place for place, label in enumerate(found.labels)}
     for fold in sorted(set(folds)):
         inside, outside = np.flatnonzero(places == fold), np.flatnonzero(places != fold)
-        labels, weight, bias = _solve(matrix[outside], [targets[i] for i in outside], found.strength, seed)
+        labels, weight, bias = _solve(matrix[outside], [targets[int(i)] for i in outside], found.strength, seed)
         known = softmax.probabilities(matrix[inside] @ weight + bias, found.temperature)
         out[np.ix_(inside, np.array([column[label] for label in labels]))] = known
     return out

@@ -34,7 +34,16 @@ class Lookup:
 
     features: tfidf.Tfidf
     rows: csr_matrix
+    """(features, training rows)"""
     targets: Targets
+
+    def save(self, folder: Path) -> None:
+        """Write the model into a staging folder."""
+        from safetensors.numpy import save_file
+
+        self.features.save(folder)
+        settings.write(self.targets, folder / TARGETS)
+        save_file({name: getattr(self.rows, name) for name in _ARRAYS}, folder / ROWS)
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answer as the most similar training example; its cosine similarity is the confidence.
@@ -52,16 +61,18 @@ class Lookup:
         return answers
 
 
-def fit(examples: Sequence[Example], folder: Path) -> None:
-    """Write the training rows' features and targets into a staging folder."""
-    from safetensors.numpy import save_file
-
+def learn(examples: Sequence[Example]) -> Lookup:
+    """Put the training rows in order for comparing."""
     features, rows = tfidf.fit([example.input for example in examples])
-    features.save(folder)
     values = tuple(sorted({example.target for example in examples}))
     place = {value: index for index, value in enumerate(values)}
-    settings.write(Targets(values=values, rows=tuple(place[e.target] for e in examples)), folder / TARGETS)
-    save_file({name: getattr(rows, name) for name in _ARRAYS}, folder / ROWS)
+    targets = Targets(values=values, rows=tuple(place[example.target] for example in examples))
+    return Lookup(features, rows.T.tocsr(), targets)
+
+
+def fit(examples: Sequence[Example], folder: Path) -> None:
+    """Write the training rows' features and targets into a staging folder."""
+    learn(examples).save(folder)
 
 
 def load(folder: Path) -> Lookup:
@@ -72,5 +83,5 @@ def load(folder: Path) -> Lookup:
     targets = settings.read(Targets, folder / TARGETS)
     arrays = weights.read(folder / ROWS, _ARRAYS)
     width = sum(len(half.vocabulary_) for half in features.halves)
-    rows = csr_matrix(tuple(arrays[name] for name in _ARRAYS), shape=(len(targets.rows), width))
-    return Lookup(features, rows.T.tocsr(), targets)
+    rows = csr_matrix(tuple(arrays[name] for name in _ARRAYS), shape=(width, len(targets.rows)))
+    return Lookup(features, rows, targets)

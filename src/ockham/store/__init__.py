@@ -1,6 +1,6 @@
 """The only room that writes: records and artifacts of one run, saved whole or not at all."""
 
-from ockham.store.atomic import save_bytes, save_text
+from ockham.store.atomic import save_bytes, save_text, shown
 from ockham.store.bundle import read_bundle, seal_bundle, verify_folder
 from ockham.store.codec import decode, encode
 from ockham.store.run import Run, identity_of, open_run
@@ -15,5 +15,6 @@ __all__ = [
     "save_bytes",
     "save_text",
     "seal_bundle",
+    "shown",
     "verify_folder",
 ]

@@ -41,11 +41,8 @@ def fit(
     return Head(found, head.weight, head.bias), strength
 
 
-def solve(vectors: NDArray[np.float32], targets: Sequence[str], strength: float, start: Head | None = None) -> Head:
-    """Fit a head with a given C: multinomial logistic regression by L-BFGS, labels in sorted order.
-
-    ``start`` is a head over the same labels from which to go on.
-    """
+def solve(vectors: NDArray[np.float32], targets: Sequence[str], strength: float) -> Head:
+    """Fit a head with a given C: multinomial logistic regression by L-BFGS, labels in sorted order."""
     import numpy as np
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

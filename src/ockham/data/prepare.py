@@ -1,0 +1,107 @@
+"""The data work of a run, in order: read, clean, tell the task, keep the test set apart by cluster and group."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ockham.data import cluster, task
+from ockham.data.clean import clean, drop_seen
+from ockham.data.read import Reading, ReadSpec, read
+from ockham.data.split import SplitSpec, split, split_with_test
+from ockham.records import Dataset, Dropped, Example, Intake, Progress, Source, Split, TaskName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """What a climb starts from. ``repeats`` are the exact duplicates that cleaning left out, for `naive` splits."""
+
+    dataset: Dataset
+    intake: Intake
+    split: Split
+    repeats: tuple[Example, ...]
+    inputs: tuple[str, ...]
+    target: str
+
+
+def prepare(
+    source: object,
+    spec: ReadSpec,
+    split_spec: SplitSpec,
+    *,
+    test: object | None,
+    asked: TaskName | None,
+    tell: Callable[[Progress], None],
+) -> Prepared:
+    """Read, clean and split; ``test`` is a test set of the user's own, ``asked`` the task where they named it.
+
+    Raises `DataError` where the data cannot be used.
+    """
+    tell(Progress(stage="read", message="reading the examples"))
+    reading = read(source, spec)
+    examples, intake = clean(reading)
+    own = () if test is None else _own_test(test, spec, reading.sources[0])
+    if own:
+        examples, intake, test_rows = _join(examples, intake, own[0], own[1])
+    else:
+        test_rows = ()
+    name, why = task.infer([*examples, *test_rows], asked)
+    dataset = Dataset(name=reading.sources[0].file, task=name, examples=(*examples, *test_rows))
+    tell(Progress(stage="split", message="looking for near-duplicates, so that none stands on two sides"))
+    clusters = cluster.near_duplicates([example.input for example in dataset.examples])
+    clusters = cluster.join(clusters, [example.group for example in dataset.examples])
+    stratified = dataclasses.replace(split_spec, stratify=name == "classify")
+    if test_rows:
+        sides = split_with_test(examples, test_rows, clusters, stratified)
+    else:
+        sides = split(examples, clusters, stratified)
+    return Prepared(
+        dataset=dataset,
+        intake=dataclasses.replace(intake, task_reason=why),
+        split=sides,
+        repeats=_repeats(reading, intake),
+        inputs=reading.sources[0].inputs,
+        target=reading.sources[0].target,
+    )
+
+
+def _own_test(test: object, spec: ReadSpec, first: Source) -> tuple[tuple[Example, ...], Intake]:
+    """Read the user's test set by the same columns, its ids marked as the test's."""
+    columns = dataclasses.replace(
+        spec,
+        inputs=spec.inputs or (first.inputs if first.inputs != ("messages",) else ()),
+        target=spec.target or (first.target if first.inputs != ("messages",) else None),
+    )
+    reading = read(test, columns)
+    marked = tuple(dataclasses.replace(example, id=f"test:{example.id}") for example in reading.examples)
+    return clean(dataclasses.replace(reading, examples=marked))
+
+
+def _join(
+    examples: tuple[Example, ...], intake: Intake, test_rows: tuple[Example, ...], test_intake: Intake
+) -> tuple[tuple[Example, ...], Intake, tuple[Example, ...]]:
+    """Put both intakes together; training rows that stand in the test set, or nearly do, leave."""
+    kept, seen = drop_seen(examples, test_rows)
+    dropped: tuple[Dropped, ...] = (*intake.dropped, *test_intake.dropped, *seen)
+    personal = {
+        kind: intake.personal.get(kind, 0) + test_intake.personal.get(kind, 0)
+        for kind in sorted({*intake.personal, *test_intake.personal})
+    }
+    both = Intake(
+        rows=intake.rows + test_intake.rows,
+        kept=len(kept) + len(test_rows),
+        dropped=dropped,
+        quarantined=(*intake.quarantined, *test_intake.quarantined),
+        sources=(*intake.sources, *test_intake.sources),
+        merges=intake.merges,
+        conflicts=(*intake.conflicts, *test_intake.conflicts),
+        personal=personal,
+        warnings=(*intake.warnings, *test_intake.warnings),
+    )
+    return tuple(kept), both, test_rows
+
+
+def _repeats(reading: Reading, intake: Intake) -> tuple[Example, ...]:
+    left_out = {row.id for row in intake.dropped if row.reason == "exact_duplicate"}
+    return tuple(example for example in reading.examples if example.id in left_out)

@@ -1,0 +1,129 @@
+"""Ask a bundle as it will be served: in a process of its own that does nothing else.
+
+Latency, throughput and memory measured in the process that trained would be those of another program.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ockham import errors
+from ockham.errors import Defect, OckhamError
+from ockham.evals import intervals
+from ockham.records import Answer, Profile
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSpec:
+    """How long to measure: single answers for ``seconds`` or ``most`` of them, then ``rounds`` over all inputs."""
+
+    seconds: float = 4.0
+    most: int = 400
+    rounds: int = 3
+
+
+class Serving:
+    """A serving process; use it in a ``with`` block."""
+
+    def __init__(self, bundle: Path) -> None:
+        """Start the process and wait until the bundle is loaded.
+
+        Raises the `OckhamError` that loading met, `Defect` where the process died without a word.
+        """
+        # The worker needs no network unless the bundle is an endpoint's; libraries are told so.
+        environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "ockham.evals.worker", str(bundle)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            env=environment,
+            # A Ctrl-C at the terminal stops the climb, which then ends its workers itself.
+            start_new_session=True,
+        )
+        try:
+            self.load_seconds = float(self._receive()["loaded"])
+        except BaseException:
+            self._stop()
+            raise
+
+    def __enter__(self) -> Self:
+        """Give the process itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process."""
+        self._stop()
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        """Answer inputs, in order."""
+        return [Answer(**answer) for answer in self._ask({"do": "answer", "inputs": list(inputs)})["answers"]]
+
+    def profile(self, inputs: Sequence[str], spec: ProbeSpec) -> Profile:
+        """Measure latency at batch 1, throughput, and the peak resident memory of the process so far."""
+        request = {"do": "profile", "inputs": list(inputs), "seconds": spec.seconds, "most": spec.most}
+        found = self._ask({**request, "rounds": spec.rounds})
+        times, memory = found["latency"], found["memory_mb"]
+        if memory is None:
+            raise Defect(
+                "E_DEFECT", "this system does not tell how much memory a process uses", fix="please report this"
+            )
+        return Profile(
+            p50_ms=intervals.quantile(times, 0.50),
+            p95_ms=intervals.quantile(times, 0.95),
+            p99_ms=intervals.quantile(times, 0.99),
+            throughput_per_s=intervals.mean(found["rounds"] or [1000 / (sum(times) / len(times))]),
+            memory_mb=memory,
+            load_seconds=self.load_seconds,
+        )
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        stream = self._process.stdin
+        if stream is None:
+            raise self._died()
+        try:
+            stream.write(json.dumps(request) + "\n")
+            stream.flush()
+        except BrokenPipeError:
+            raise self._died() from None
+        return self._receive()
+
+    def _receive(self) -> dict[str, Any]:
+        stream = self._process.stdout
+        line = stream.readline() if stream is not None else ""
+        if not line:
+            raise self._died()
+        message: dict[str, Any] = json.loads(line)
+        if "error" in message:
+            kind, code, text, fix = message["error"]
+            known: type[OckhamError] = getattr(errors, kind, OckhamError)
+            raise known(code, text, fix=fix)
+        return message
+
+    def _died(self) -> Defect:
+        status = self._process.wait()
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        fix = "look for a full memory (dmesg); if there is none, please report this"
+        return Defect("E_DEFECT", f"the serving process {how}", fix=fix)
+
+    def _stop(self) -> None:
+        self._process.kill()
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                stream.close()
+        self._process.wait()

@@ -1,0 +1,84 @@
+"""The process that only serves: loads one bundle, answers, and times itself. Started by `ockham.evals.serving`.
+
+It speaks JSON lines over its standard streams. Whatever a library prints goes to standard error instead, so nothing can
+mix with the answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from ockham import machine, models, store
+from ockham.errors import OckhamError
+from ockham.records import plain
+
+if TYPE_CHECKING:
+    from ockham.models import Model
+
+WARM_UP = 20
+BATCH = 4096
+
+
+def main(folder: str) -> int:
+    """Load the bundle and serve requests until standard input ends."""
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    begin = time.perf_counter()
+    try:
+        manifest = store.read_bundle(Path(folder))
+        model = models.plug(manifest.kind).load(Path(folder))
+        _say(out, {"loaded": time.perf_counter() - begin})
+        for line in sys.stdin:
+            _say(out, _serve(model, json.loads(line)))
+    except OckhamError as error:
+        _say(out, {"error": [type(error).__name__, error.code, error.message, error.fix]})
+        return error.exit_status
+    finally:
+        out.close()
+    return 0
+
+
+def _serve(model: Model, request: dict[str, Any]) -> dict[str, Any]:
+    inputs: list[str] = request["inputs"]
+    if request["do"] == "answer":
+        return {"answers": [plain(answer) for answer in model.answer(inputs)]}
+    found: dict[str, Any] = {"latency": _latencies(model, inputs, request["seconds"], request["most"])}
+    # Few rounds over a batch that a busy server would see; the median round is what it can keep up.
+    found["rounds"] = [_round(model, inputs[:BATCH]) for _ in range(request["rounds"])]
+    found["memory_mb"] = machine.peak_rss_mb()
+    return found
+
+
+def _latencies(model: Model, inputs: Sequence[str], seconds: float, most: int) -> list[float]:
+    """Time single answers, in milliseconds, after a warm-up; at least 20, until the time or ``most`` is over."""
+    for place in range(min(WARM_UP, most)):
+        model.answer([inputs[place % len(inputs)]])
+    times: list[float] = []
+    end = time.perf_counter() + seconds
+    while len(times) < most and (len(times) < WARM_UP or time.perf_counter() < end):
+        one = [inputs[len(times) % len(inputs)]]
+        begin = time.perf_counter()
+        model.answer(one)
+        times.append((time.perf_counter() - begin) * 1000)
+    return times
+
+
+def _round(model: Model, inputs: list[str]) -> float:
+    begin = time.perf_counter()
+    model.answer(inputs)
+    return len(inputs) / (time.perf_counter() - begin)
+
+
+def _say(out: TextIO, message: dict[str, Any]) -> None:
+    out.write(json.dumps(message) + "\n")
+    out.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1]))

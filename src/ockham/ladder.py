@@ -1,0 +1,364 @@
+"""Climb: the page where everything meets.
+
+Read, clean and split the examples; build each rung from the smallest up and measure it in a process that only serves;
+stop where validation says that the job is done; open the sealed test set once for all of them; decide; write it down.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ockham import catalog, machine, measuring, store, studies
+from ockham.data.prepare import Prepared, prepare
+from ockham.data.read import ReadSpec
+from ockham.data.split import SplitSpec
+from ockham.errors import ConfigError, OckhamError, RunError
+from ockham.evals import paired, power
+from ockham.measuring import Standing
+from ockham.models.calls import EndpointSpec
+from ockham.records import (
+    Account,
+    CandidateResult,
+    Comparison,
+    DatasetSummary,
+    Example,
+    Json,
+    Progress,
+    Report,
+    Requirements,
+    Score,
+    TaskName,
+    Verdict,
+    digest,
+    plain,
+)
+from ockham.rungs import LADDER, Material, Plan, Rung, make
+from ockham.tune.spec import TuneSpec
+from ockham.verdict import Decision, decide
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_log = logging.getLogger(__name__)
+RUNGS = tuple(rung.name for rung in LADDER)
+ACCOUNT = "account.json"
+OPENINGS = "openings"
+
+
+def ignore(progress: Progress) -> None:
+    """Hear nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitSpec:
+    """What to fit, and how: every field has the name of its flag. ``rungs`` empty means all of them.
+
+    ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`.
+    """
+
+    inputs: tuple[str, ...] = ()
+    target: str | None = None
+    group: str | None = None
+    encoding: str | None = None
+    task: TaskName | None = None
+    test: str | None = None
+    encoder: str | None = None
+    rungs: tuple[str, ...] = ()
+    all: bool = False
+    seed: int = field(default=0, metadata={"min": 0, "max": 2**32 - 1})
+    epochs: int = field(default=5, metadata={"min": 1, "max": 1000})
+    learning_rate: float = field(default=1e-3, metadata={"above": 0, "max": 1})
+    batch: int = field(default=32, metadata={"min": 1, "max": 65_536})
+    rank: int = field(default=16, metadata={"min": 1, "max": 1024})
+    endpoint: EndpointSpec | None = None
+    prices: str | None = None
+
+
+def fit(
+    source: object,
+    spec: FitSpec | None = None,
+    requirements: Requirements | None = None,
+    *,
+    out: Path | None = None,
+    tell: Callable[[Progress], None] = ignore,
+) -> Verdict:
+    """Find the smallest model that does the job; leave verdict, report and bundle in the run folder.
+
+    ``source`` is a file, a folder of files, a pandas or polars frame, an Arrow table, or a list of dicts. Equal work is
+    never done twice: a run that was stopped goes on, and a finished one answers at once. Raises `DataError` for data
+    that cannot be used, `ConfigError` for settings that cannot, `RunError` for a run folder that is busy or belongs to
+    other work, `StoreError` when the disk refuses.
+    """
+    spec, requirements = spec or FitSpec(), requirements or Requirements()
+    rungs = _chosen(spec)
+    prices = catalog.prices(None if spec.prices is None else Path(spec.prices))
+    reading = ReadSpec(inputs=spec.inputs, target=spec.target, group=spec.group, encoding=spec.encoding)
+    prepared = prepare(source, reading, SplitSpec(seed=spec.seed), test=spec.test, asked=spec.task, tell=tell)
+    if prepared.dataset.task != "classify":
+        message = f"the task is {prepared.dataset.task}; this version climbs for classify only"
+        raise ConfigError("E_CONFIG", message, fix="if the targets are labels, say so with --task classify")
+    plan = _plan(spec, requirements)
+    identity = _identity(prepared, spec)
+    folder = out or Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
+    with store.open_run(folder, identity) as run:
+        material = Material(prepared, plan, run, tell)
+        standings, openings = _climb(material, rungs, requirements, spec, prices)
+        findings = _decide(standings, requirements, plan.metric, len(rungs))
+        verdict = _verdict(material, requirements, standings, findings, openings)
+        account = _account(material, verdict, standings, findings, prices)
+        _publish(run, account, standings)
+    return verdict
+
+
+def account(run: Path) -> Account:
+    """Give everything that a finished run found out. Raises `RunError` (``E_RUN_MISSING``) where there is none."""
+    store.identity_of(run)
+    try:
+        data = (run / ACCOUNT).read_bytes()
+    except OSError:
+        message = f"{store.shown(run)} has not come to a verdict"
+        raise RunError("E_RUN_MISSING", message, fix="go on with the run: ockham fit, as before") from None
+    return store.decode(data, Account)
+
+
+def write_report(run: Path) -> Path:
+    """Write the report of a finished run again, and give its path."""
+    from ockham.report import render
+
+    found = account(run)
+    with store.open_run(run, store.identity_of(run), create=False) as opened:
+        return opened.publish("report.html", render(found).encode())
+
+
+def bundle_of(place: Path) -> Path:
+    """Find the bundle: the folder itself, or the one that a run has chosen."""
+    return place / "bundle" if (place / "run.json").exists() else place
+
+
+def _climb(
+    material: Material, rungs: Sequence[Rung], requirements: Requirements, spec: FitSpec, prices: catalog.Prices
+) -> tuple[list[Standing], int]:
+    """Build and measure rung after rung, and open the test set; climb on while the test does not settle it.
+
+    Gives one standing per rung, and how often the test set was opened.
+    """
+    standings: list[Standing] = []
+    opened = 0
+    left = list(rungs)
+    asks = any(name.startswith("min_") for name in requirements.limits())
+    while left:
+        while left:
+            standing = _stand(material, left.pop(0), requirements, prices)
+            standings.append(standing)
+            if standing.valid and asks and not spec.all and measuring.does(standing.valid, requirements):
+                break
+        closed = [standing for standing in standings if standing.valid and not standing.test]
+        if closed:
+            opened += 1
+            _open_test(material.run, opened, [standing.rung.name for standing in closed])
+            for standing in closed:
+                standing.test = measuring.test_report(material, standing, requirements, prices)
+        if asks and not spec.all and _decide(standings, requirements, material.plan.metric, len(rungs))[0].chosen:
+            break
+    standings += [Standing(rung, "skipped", "a smaller rung does the job (--all climbs on)") for rung in left]
+    return standings, opened
+
+
+def _stand(material: Material, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> Standing:
+    why = rung.missing(material.plan)
+    if why is not None:
+        return Standing(rung, "skipped", why)
+    try:
+        made = make(material, rung)
+        standing = Standing(rung, "measured", "", made=made)
+        standing.valid = measuring.valid_report(material, standing, requirements, prices)
+    except OckhamError as error:
+        _log.warning("%s failed: %s", rung.name, error.code)
+        return Standing(rung, "failed", f"{error.code}: {error.message}")
+    except MemoryError:
+        return Standing(rung, "failed", "there was not enough memory")
+    return standing
+
+
+def _open_test(run: store.Run, number: int, names: Sequence[str]) -> None:
+    """Write an opening of the test set down, once, before any of its rows is answered."""
+    row: dict[str, Json] = {"opening": number, "candidates": list(names)}
+    if row not in [{key: old.get(key) for key in row} for old in run.rows(OPENINGS)]:
+        run.append(OPENINGS, row)
+
+
+def _decide(
+    standings: Sequence[Standing], requirements: Requirements, metric: str, planned: int
+) -> tuple[Decision, tuple[Comparison, ...]]:
+    """Compare every pair of measured candidates on the test rows, and decide."""
+    tested = [standing for standing in standings if standing.test]
+    pairs = [(a, b) for place, a in enumerate(tested) for b in tested[place + 1 :]]
+    comparisons = paired.correct(
+        [paired.compare(_scores(b.test), _scores(a.test), metric, names=(b.rung.name, a.rung.name)) for a, b in pairs]
+    )
+    measured = [measuring.measured(standing.test) for standing in tested if standing.test]
+    decision = decide(
+        measured, requirements, comparisons, metric=metric, rows_needed=power.rows_needed, planned=planned
+    )
+    return decision, comparisons
+
+
+def _scores(report: Report | None) -> tuple[Score, ...]:
+    return () if report is None else report.scores
+
+
+def _verdict(
+    material: Material,
+    requirements: Requirements,
+    standings: Sequence[Standing],
+    findings: tuple[Decision, tuple[Comparison, ...]],
+    openings: int,
+) -> Verdict:
+    decision, prepared = findings[0], material.prepared
+    split, intake = prepared.split, prepared.intake
+    required = {name: value for name, value in plain(requirements).items() if value is not None}
+    return Verdict(
+        ockham=version("ockham"),
+        task=prepared.dataset.task,
+        metric=material.plan.metric,
+        dataset=DatasetSummary(
+            rows=intake.rows,
+            train=len(split.train),
+            valid=len(split.valid),
+            test=len(split.test),
+            digest=prepared.dataset.digest,
+            dropped=intake.dropped_counts(),
+            leaks_prevented=split.leaks_prevented,
+        ),
+        requirements=required,
+        candidates=tuple(_result(standing, decision) for standing in standings),
+        chosen=decision.chosen,
+        because=decision.because,
+        next=decision.next,
+        test_openings=openings,
+        run=str(material.run.path),
+    )
+
+
+def _result(standing: Standing, decision: Decision) -> CandidateResult:
+    rung, report = standing.rung, standing.test
+    if report is None or report.profile is None:
+        return CandidateResult(name=rung.name, rung=rung.number, status=standing.status, why=standing.why)
+    profile = report.profile
+    ends = {"p50": profile.p50_ms, "p95": profile.p95_ms, "p99": profile.p99_ms}
+    latency: dict[str, object] = {name: estimate.value for name, estimate in ends.items()}
+    latency["intervals"] = {name: [estimate.low, estimate.high] for name, estimate in ends.items()}
+    latency["n"] = profile.p50_ms.n
+    return CandidateResult(
+        name=rung.name,
+        rung=rung.number,
+        status="measured",
+        why=standing.why,
+        metrics=report.metrics,
+        latency_ms=latency,
+        throughput_per_s=profile.throughput_per_s.value,
+        memory_mb=profile.memory_mb,
+        artifact_mb=report.artifact_mb,
+        fit_seconds=report.fit_seconds,
+        cost_per_day=report.cost_per_day,
+        meets=decision.meets.get(rung.name, {}),
+        rows_needed=decision.rows_needed.get(rung.name),
+    )
+
+
+def _account(
+    material: Material,
+    verdict: Verdict,
+    standings: Sequence[Standing],
+    findings: tuple[Decision, tuple[Comparison, ...]],
+    prices: catalog.Prices,
+) -> Account:
+    decision, comparisons = findings
+    reports = tuple(standing.test for standing in standings if standing.test)
+    doubts = studies.doubts(material)
+    made = [(standing.rung.name, standing.made.built) for standing in standings if standing.made]
+    shown = {row.id: row for row in material.side("test")} | _by_id(material, (doubt.id for doubt in doubts))
+    chosen = next((report for report in reports if report.candidate.name == decision.chosen), None)
+    return Account(
+        title=material.prepared.dataset.name,
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        verdict=verdict,
+        intake=material.prepared.intake,
+        reports=reports,
+        comparisons=comparisons,
+        examples=shown,
+        doubts=doubts,
+        curve=studies.curve(material),
+        training={name: built.points for name, built in made if built.points},
+        flattery=studies.flattery(material),
+        coverage=measuring.coverage(reports),
+        apis=measuring.apis(chosen or (reports[-1] if reports else None), material.side("test"), verdict, prices),
+        machine_per_day=24 * prices.machine.per_hour,
+        openings=tuple(
+            f"opening {row['opening']}: {_joined(row['candidates'])}" for row in material.run.rows(OPENINGS)
+        ),
+        machine=machine.look(),
+        warnings=(*material.prepared.split.warnings, *(text for _, built in made for text in built.warnings)),
+    )
+
+
+def _publish(run: store.Run, found: Account, standings: Sequence[Standing]) -> None:
+    """Leave account, verdict, report, and the bundle of the chosen candidate in the run folder."""
+    from ockham.report import render
+
+    run.publish(ACCOUNT, store.encode(found) + b"\n")
+    run.publish("report.html", render(found).encode())
+    chosen = next((standing for standing in standings if standing.rung.name == found.verdict.chosen), None)
+    if chosen is not None and chosen.made is not None:
+        run.publish_folder("bundle", chosen.made.folder)
+    run.publish("verdict.json", store.encode(found.verdict) + b"\n")
+
+
+def _chosen(spec: FitSpec) -> list[Rung]:
+    unknown = [name for name in spec.rungs if name not in RUNGS]
+    if unknown:
+        message = f"there is no rung {unknown[0]!a}"
+        raise ConfigError("E_CONFIG", message, fix=f"choose from {', '.join(RUNGS)}")
+    return [rung for rung in LADDER if not spec.rungs or rung.name in spec.rungs]
+
+
+def _plan(spec: FitSpec, requirements: Requirements) -> Plan:
+    """Choose by the metric that is required; by accuracy where none or several are."""
+    asked = [name.removeprefix("min_") for name in requirements.limits() if name.startswith("min_")]
+    return Plan(
+        metric=asked[0] if len(asked) == 1 else "accuracy",
+        seed=spec.seed,
+        encoder=spec.encoder,
+        tune=TuneSpec(
+            epochs=spec.epochs,
+            learning_rate=spec.learning_rate,
+            batch=spec.batch,
+            rank=spec.rank,
+            seed=spec.seed,
+        ),
+        endpoint=spec.endpoint,
+    )
+
+
+def _identity(prepared: Prepared, spec: FitSpec) -> dict[str, Json]:
+    """Say what a run is about: the rows, their split, and the settings that decide what is built from them."""
+    deciding = ("encoder", "epochs", "learning_rate", "batch", "rank", "seed")
+    settings: dict[str, Json] = {name: getattr(spec, name) for name in deciding}
+    split = prepared.split
+    rows = digest([list(split.train), list(split.valid), list(split.test)])
+    return {"dataset": prepared.dataset.digest, "split": rows, "inputs": list(prepared.inputs), **settings}
+
+
+def _by_id(material: Material, ids: Iterable[str]) -> dict[str, Example]:
+    wanted = set(ids)
+    return {row.id: row for row in material.prepared.dataset.examples if row.id in wanted}
+
+
+def _joined(names: object) -> str:
+    return ", ".join(str(name) for name in names) if isinstance(names, list) else ""

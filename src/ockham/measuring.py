@@ -1,0 +1,200 @@
+"""Measure a rung as it will be served, and put its numbers into a report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ockham import catalog
+from ockham.evals import cost, metrics, power, scorers, selective
+from ockham.evals.serving import ProbeSpec, Serving
+from ockham.models.calls import EndpointSpec
+from ockham.records import (
+    Answer,
+    ApiCost,
+    Candidate,
+    CoveragePoint,
+    Example,
+    Profile,
+    Progress,
+    Report,
+    Requirements,
+    Side,
+    Status,
+    Verdict,
+    digest,
+)
+from ockham.rungs import Made, Material, Rung, work_of
+from ockham.verdict import Measured, decide
+
+CHARACTERS_PER_TOKEN = 4
+"""A rough mean for English; used only to guess what an API that was not asked would cost."""
+_PAID = ProbeSpec(seconds=0, most=20, rounds=0)
+_FREE = ProbeSpec()
+
+
+@dataclass(slots=True)
+class Standing:
+    """How a rung stands: what was built, and its reports on the validation and on the test rows."""
+
+    rung: Rung
+    status: Status
+    why: str
+    made: Made | None = None
+    valid: Report | None = None
+    test: Report | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a serving process answered on one side, and the profile taken in it."""
+
+    answers: tuple[Answer, ...]
+    profile: Profile
+
+
+def valid_report(material: Material, standing: Standing, requirements: Requirements, prices: catalog.Prices) -> Report:
+    """Measure on the validation rows: what the climb may look at."""
+    return _report(material, standing, "valid", requirements, prices)
+
+
+def test_report(material: Material, standing: Standing, requirements: Requirements, prices: catalog.Prices) -> Report:
+    """Measure on the sealed test rows; the profile is the one taken on the validation rows."""
+    return _report(material, standing, "test", requirements, prices)
+
+
+def does(report: Report, requirements: Requirements) -> bool:
+    """Say whether a validation report alone would choose its candidate: where the climb may pause."""
+    found = decide(
+        [measured(report)], requirements, (), metric=next(iter(report.metrics)), rows_needed=power.rows_needed
+    )
+    return found.chosen is not None
+
+
+def measured(report: Report) -> Measured:
+    """Give the part of a report that a verdict is made from."""
+    profile = report.profile
+    return Measured(
+        name=report.candidate.name,
+        rung=report.candidate.rung,
+        metrics=report.metrics,
+        p50_ms=profile.p50_ms if profile else None,
+        p95_ms=profile.p95_ms if profile else None,
+        p99_ms=profile.p99_ms if profile else None,
+        memory_mb=profile.memory_mb if profile else None,
+        artifact_mb=report.artifact_mb,
+        cost_per_day=report.cost_per_day,
+    )
+
+
+def coverage(reports: Sequence[Report]) -> dict[str, tuple[CoveragePoint, ...]]:
+    """Give each candidate's share kept against error, where its answers carry a confidence."""
+    found = {report.candidate.name: selective.risk_coverage(report.scores) for report in reports}
+    return {name: points for name, points in found.items() if points}
+
+
+def apis(
+    report: Report | None, rows: Sequence[Example], verdict: Verdict, prices: catalog.Prices
+) -> tuple[ApiCost, ...]:
+    """Guess what the table's APIs would cost for rows like these: list prices, tokens from characters."""
+    if report is None or report.profile is None or not rows:
+        return ()
+    labels = sum(len(label) for label in {row.target for row in rows})
+    tokens_in = (sum(len(row.input) for row in rows) / len(rows) + labels) / CHARACTERS_PER_TOKEN
+    tokens_out = sum(len(row.target) for row in rows) / len(rows) / CHARACTERS_PER_TOKEN
+    daily = verdict.requirements.get("requests_per_day")
+    found = []
+    for price in prices.apis:
+        million = cost.api_per_million(tokens_in, tokens_out, price)
+        even = cost.break_even(million, report.profile.throughput_per_s.value, prices.machine.per_hour)
+        found.append(
+            ApiCost(
+                name=price.name,
+                date=price.date.isoformat(),
+                per_million=million,
+                per_day=None if daily is None else million * daily / 1e6,
+                break_even_per_day=even,
+            )
+        )
+    return tuple(found)
+
+
+def _report(
+    material: Material, standing: Standing, side: Side, requirements: Requirements, prices: catalog.Prices
+) -> Report:
+    made, rung = standing.made, standing.rung
+    if made is None:
+        raise ValueError("a rung that was not built cannot be measured")
+    rows = material.side(side)
+    asked = _ask(material, standing.rung, made.folder, side)
+    places = material.prepared.split.valid if side == "valid" else material.prepared.split.test
+    clusters = [material.prepared.split.clusters[place] for place in places]
+    scores = tuple(
+        dataclasses.replace(scorers.exact(row, answer), cluster=cluster)
+        for row, answer, cluster in zip(rows, asked.answers, clusters, strict=True)
+    )
+    spec = material.plan.endpoint if rung.kind == "endpoint" else None
+    daily, million = _costs(asked, spec, requirements, prices)
+    every = metrics.metrics(scores, material.prepared.dataset.labels)
+    first = material.plan.metric
+    return Report(
+        candidate=Candidate(name=rung.name, rung=rung.number, kind=rung.kind, settings=made.built.settings),
+        dataset=material.prepared.dataset.digest,
+        spec=work_of(material, rung),
+        side=side,
+        metrics={first: every[first], **every},
+        per_label=metrics.per_label(scores),
+        scores=scores,
+        profile=asked.profile,
+        artifact_mb=_size_mb(made.folder),
+        fit_seconds=made.built.seconds,
+        cost_per_day=daily,
+        cost_per_million=million,
+    )
+
+
+def _ask(material: Material, rung: Rung, folder: Path, side: Side) -> Asked:
+    """Answer one side in a serving process, once a run; the validation side is where the profile is taken."""
+    work = work_of(material, rung)
+    key = digest([work, side, [row.id for row in material.side(side)]])
+    found = material.run.find("answers", key, Asked)
+    if found is not None:
+        return found
+    material.tell(Progress(stage="measure", message=f"measuring {rung.name} on the {side} rows as it will be served"))
+    inputs = [row.input for row in material.side(side)]
+    probe = _PAID if rung.kind == "endpoint" else _FREE
+    with Serving(folder) as serving:
+        answers = tuple(serving.answer(inputs))
+        known = material.run.find("profile", work, Profile)
+        profile = known or serving.profile(inputs, probe)
+    material.run.keep("profile", work, profile)
+    found = Asked(answers=answers, profile=profile)
+    material.run.keep("answers", key, found)
+    return found
+
+
+def _costs(
+    asked: Asked, spec: EndpointSpec | None, requirements: Requirements, prices: catalog.Prices
+) -> tuple[float | None, float | None]:
+    """Give the cost per day (where the traffic is known) and per million requests."""
+    daily = requirements.requests_per_day
+    if spec is not None:
+        counted = [answer for answer in asked.answers if answer.tokens_in is not None and answer.tokens_out is not None]
+        paid = [spec.cost(answer.tokens_in or 0, answer.tokens_out or 0) for answer in counted]
+        known = [price for price in paid if price is not None]
+        if not known:
+            return None, None
+        each = sum(known) / len(known)
+        return (None if daily is None else each * daily), each * 1e6
+    throughput = asked.profile.throughput_per_s.value
+    hourly = prices.machine.per_hour
+    return (
+        None if daily is None else cost.per_day(throughput, daily, hourly),
+        cost.per_million(throughput, hourly),
+    )
+
+
+def _size_mb(folder: Path) -> float:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6

@@ -1,0 +1,327 @@
+"""The rungs of the ladder, smallest first: what each needs, and how it becomes a folder that serves."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ockham import store
+from ockham.data.prepare import Prepared
+from ockham.evals import metrics
+from ockham.models import constant, encoder, endpoint, linear, lookup, sentence
+from ockham.models.endpoint import EndpointSpec
+from ockham.records import Candidate, EpochPoint, Example, Manifest, Progress, Side, digest
+from ockham.tune.spec import TuneSpec, guardrails
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ockham.models.embedder import Embedder
+    from ockham.tune import encoder as tuning
+
+VECTORS = "vectors.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What the user decided about the rungs."""
+
+    metric: str
+    seed: int
+    encoder: str | None
+    tune: TuneSpec
+    endpoint: EndpointSpec | None
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a rung is made from: the prepared data, the plan, and the run that keeps what was made."""
+
+    prepared: Prepared
+    plan: Plan
+    run: store.Run
+    tell: Callable[[Progress], None]
+
+    def side(self, name: Side) -> list[Example]:
+        """Give the examples of one side."""
+        places = {
+            "train": self.prepared.split.train,
+            "valid": self.prepared.split.valid,
+            "test": self.prepared.split.test,
+        }
+        return [self.prepared.dataset.examples[place] for place in places[name]]
+
+    def labels(self) -> tuple[str, ...]:
+        """Give the labels that stand in training and validation, sorted."""
+        return tuple(sorted({row.target for row in (*self.side("train"), *self.side("valid"))}))
+
+    def metric(self, targets: Sequence[str], answers: Sequence[str]) -> float:
+        """Measure the plan's metric on answers: the one number that choices are made by."""
+        return metrics.point(self.plan.metric, targets, answers)
+
+    def work(self, *parts: object) -> str:
+        """Name a piece of work: the digest of the data, its split, and what else decides its outcome."""
+        split = self.prepared.split
+        return digest([self.prepared.dataset.digest, list(split.train), list(split.valid), self.plan.seed, list(parts)])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What building a rung decided and took."""
+
+    settings: dict[str, str | int | float | bool] = field(default_factory=dict)
+    seconds: float = 0.0
+    points: tuple[EpochPoint, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def strength(self) -> float:
+        """The C that validation chose for a linear classifier."""
+        return float(self.settings["C"])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """A place on the ladder. ``missing`` says why it cannot be built here, or nothing."""
+
+    name: str
+    number: int
+    kind: str
+    missing: Callable[[Plan], str | None]
+    build: Callable[[Material, Path], Built]
+    decides: Callable[[Plan], object]
+    """The part of the plan that decides the outcome, beside data and seed."""
+
+
+def _nothing(plan: Plan) -> None:  # noqa: ARG001 - every rung takes the plan
+    return None
+
+
+def _constant(material: Material, folder: Path) -> Built:
+    constant.fit([*material.side("train"), *material.side("valid")], folder)
+    return Built()
+
+
+def _lookup(material: Material, folder: Path) -> Built:
+    lookup.fit([*material.side("train"), *material.side("valid")], folder)
+    return Built()
+
+
+def _linear(material: Material, folder: Path) -> Built:
+    train, valid = material.side("train"), material.side("valid")
+    found = linear.fit(train, valid, folder, metric=material.metric, seed=material.plan.seed)
+    return Built(settings={"C": found.strength, "temperature": found.temperature})
+
+
+def _encoder(material: Material, folder: Path) -> Built:
+    from ockham.tune import heads
+
+    found = sentence.find(material.plan.encoder)
+    embedder = _write_encoder(material, found, found.weights(), folder)
+    vectors = embed_sides(material, embedder, found)
+    train, valid = ([example.target for example in material.side(side)] for side in ("train", "valid"))
+    head, strength = heads.fit(vectors["train"], train, vectors["valid"], valid, material.metric)
+    head.save(folder)
+    return Built(settings={"encoder": found.name, "C": strength, "temperature": head.settings.temperature})
+
+
+def _encoder_tuned(material: Material, folder: Path) -> Built:
+    from ockham.tune import encoder as tuning
+
+    spec = material.plan.tune
+    found = sentence.find(material.plan.encoder)
+    start = encoder.load(make(material, ENCODER).folder)
+    train, valid = material.side("train"), material.side("valid")
+    rows = tuning.Material(
+        sentence=found, head=start.head, train=_tokens(start.embedder, train), valid=_tokens(start.embedder, valid)
+    )
+
+    def tell(done: int, total: int) -> None:
+        material.tell(Progress(stage="climb", message="tuning the encoder", done=done, total=total))
+
+    place = _Checkpoint(material.run, f"tuning-{work_of(material, ENCODER_TUNED)[:16]}")
+    tuned = tuning.tune(rows, spec, material.metric, place, tell)
+    served = _write_encoder(material, found, tuned.weights, folder)
+    head = tuning.calibrated(tuned.head, served.embed([row.input for row in valid]), rows.valid.targets)
+    head.save(folder)
+    best = next(point.epoch for point in tuned.points if point.kept)
+    rates = {"rank": spec.rank, "learning_rate": spec.learning_rate}
+    return Built(
+        settings={"encoder": found.name, "passes": best, **rates},
+        points=tuned.points,
+        warnings=guardrails(spec, len(train)),
+    )
+
+
+def _endpoint(material: Material, folder: Path) -> Built:
+    spec = material.plan.endpoint
+    if spec is None:  # `missing` has said so before
+        return Built()
+    endpoint.fit([*material.side("train"), *material.side("valid")], folder, spec)
+    return Built(settings={"url": spec.url, "model": spec.model, "shots": spec.shots})
+
+
+def _without(*modules: str, extra: str) -> Callable[[Plan], str | None]:
+    def missing(plan: Plan) -> str | None:  # noqa: ARG001 - every rung takes the plan
+        absent = [module for module in modules if importlib.util.find_spec(module) is None]
+        return f"{', '.join(absent)} not installed (pip install 'ockham[{extra}]')" if absent else None
+
+    return missing
+
+
+def _no_endpoint(plan: Plan) -> str | None:
+    return "no endpoint was named (--endpoint URL); nothing leaves this machine" if plan.endpoint is None else None
+
+
+def _tuning(plan: Plan) -> object:
+    return [plan.encoder, plan.metric, plan.tune]
+
+
+_NEEDS = ("onnx", "onnxruntime", "tokenizers")
+
+LINEAR = Rung(
+    name="linear",
+    number=2,
+    kind="linear",
+    missing=_nothing,
+    build=_linear,
+    decides=lambda plan: plan.metric,
+)
+ENCODER = Rung(
+    name="encoder",
+    number=3,
+    kind="encoder",
+    missing=_without(*_NEEDS, extra="encoder"),
+    build=_encoder,
+    decides=lambda plan: [plan.encoder, plan.metric],
+)
+ENCODER_TUNED = Rung(
+    name="encoder-tuned",
+    number=4,
+    kind="encoder",
+    missing=_without(*_NEEDS, "torch", "transformers", "peft", extra="tune"),
+    build=_encoder_tuned,
+    decides=_tuning,
+)
+LADDER: tuple[Rung, ...] = (
+    Rung(name="constant", number=0, kind="constant", missing=_nothing, build=_constant, decides=_nothing),
+    Rung(name="lookup", number=1, kind="lookup", missing=_nothing, build=_lookup, decides=_nothing),
+    LINEAR,
+    ENCODER,
+    ENCODER_TUNED,
+    Rung(
+        name="endpoint",
+        number=7,
+        kind="endpoint",
+        missing=_no_endpoint,
+        build=_endpoint,
+        decides=lambda plan: plan.endpoint,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A rung as it stands in the run: a folder that serves, and what building it decided."""
+
+    folder: Path
+    built: Built
+
+
+def work_of(material: Material, rung: Rung) -> str:
+    """Name the work of building a rung."""
+    return material.work("rung", rung.name, rung.decides(material.plan))
+
+
+def made(material: Material, rung: Rung) -> Made | None:
+    """Find a rung that was built in this run; ``None`` where it was not, or did not stay whole."""
+    key = work_of(material, rung)
+    built, folder = material.run.find("built", key, Built), material.run.artifact("bundle", key)
+    return None if built is None or folder is None else Made(folder, built)
+
+
+def make(material: Material, rung: Rung) -> Made:
+    """Find a rung, or build it into a bundle and keep it."""
+    found = made(material, rung)
+    if found is not None:
+        return found
+    key, prepared = work_of(material, rung), material.prepared
+    material.tell(Progress(stage="climb", message=f"building {rung.name}"))
+    with material.run.staging() as staging:
+        begin = time.monotonic()
+        built = rung.build(material, staging)
+        built = dataclasses.replace(built, seconds=time.monotonic() - begin)
+        manifest = Manifest(
+            format=1,
+            ockham=version("ockham"),
+            task=prepared.dataset.task,
+            kind=rung.kind,
+            candidate=Candidate(name=rung.name, rung=rung.number, kind=rung.kind, settings=built.settings),
+            labels=prepared.dataset.labels,
+            inputs=prepared.inputs,
+            target=prepared.target,
+            dataset=prepared.dataset.digest,
+            files={},
+        )
+        store.seal_bundle(staging, manifest)
+        material.run.keep("built", key, built)
+        return Made(material.run.seal("bundle", key, staging), built)
+
+
+def embed_sides(material: Material, embedder: Embedder, found: sentence.Sentence) -> dict[str, NDArray[np.float32]]:
+    """Embed the training and validation rows with the frozen encoder, once a run: (rows, hidden) each."""
+    from safetensors.numpy import load_file, save_file
+
+    key = material.work("vectors", found.sha256)
+    kept = material.run.artifact("vectors", key)
+    if kept is not None:
+        return dict(load_file(kept / VECTORS))
+    vectors: dict[str, NDArray[np.float32]] = {}
+    for side in ("train", "valid"):
+        texts = [example.input for example in material.side(side)]
+        material.tell(Progress(stage="climb", message=f"reading {len(texts):,} {side} rows with {found.name}"))
+        vectors[side] = embedder.embed(texts)
+    with material.run.staging() as staging:
+        save_file(vectors, staging / VECTORS)
+        material.run.seal("vectors", key, staging)
+    return vectors
+
+
+def _write_encoder(
+    material: Material, found: sentence.Sentence, weights: dict[str, NDArray[np.float32]], folder: Path
+) -> Embedder:
+    from ockham.convert import encoder_files
+
+    texts = [example.input for example in material.side("train")]
+    return encoder_files.write(found, weights, texts, folder)
+
+
+def _tokens(embedder: Embedder, examples: Sequence[Example]) -> tuning.Rows:
+    from ockham.tune import encoder as tuning
+
+    tokens = embedder.tokens([example.input for example in examples])
+    return tuning.Rows(tokens=tokens, targets=[example.target for example in examples])
+
+
+@dataclass(frozen=True, slots=True)
+class _Checkpoint:
+    """The state of tuning as a file of the run."""
+
+    run: store.Run
+    name: str
+
+    def load(self) -> bytes | None:
+        """Give the last state saved, or ``None``."""
+        path = self.run.path / f"{self.name}.safetensors"
+        return path.read_bytes() if path.exists() else None
+
+    def save(self, state: bytes) -> None:
+        """Save a state in place of the last one."""
+        self.run.publish(f"{self.name}.safetensors", state)

@@ -1,0 +1,156 @@
+"""What a run finds out about the data itself: label doubts, the learning curve, the flattery of a naive split.
+
+All of it is measured inside the training and validation rows; the test set stays sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
+
+from ockham.data import labels
+from ockham.data.split import SplitSpec, naive
+from ockham.errors import Defect
+from ockham.evals import intervals
+from ockham.models import encoder, linear, lookup, sentence, softmax
+from ockham.records import CurvePoint, Example, Flattery, LabelDoubt, Progress
+from ockham.rungs import ENCODER, LINEAR, Built, Material, embed_sides, made
+from ockham.tune import heads
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SHARES = (0.12, 0.25, 0.5, 1.0)
+FOLDS = 5
+LEAST_ROWS = 20
+
+T = TypeVar("T")
+
+
+def doubts(material: Material) -> tuple[LabelDoubt, ...]:
+    """List the training and validation rows whose label the cross-validated cheap rungs doubt, worst first."""
+    rows = [*material.side("train"), *material.side("valid")]
+    if len(material.labels()) < 2 or not _cheap(material):
+        return ()
+
+    def study() -> tuple[LabelDoubt, ...]:
+        import numpy as np
+
+        split = material.prepared.split
+        clusters = np.array([split.clusters[place] for place in (*split.train, *split.valid)])
+        folds = labels.folds(clusters, [row.target for row in rows], FOLDS, material.plan.seed).tolist()
+        return labels.doubts(rows, _probabilities(material, rows, folds), material.labels())
+
+    return _once(material, "doubts", tuple[LabelDoubt, ...], study)
+
+
+def curve(material: Material) -> tuple[CurvePoint, ...]:
+    """Train the cheap rungs on growing shares of the training rows; measure each on the validation rows."""
+    valid, train = material.side("valid"), material.side("train")
+    if not valid or not _cheap(material):
+        return ()
+
+    def study() -> tuple[CurvePoint, ...]:
+        import numpy as np
+
+        order = np.random.default_rng(material.plan.seed).permutation(len(train)).tolist()
+        points = []
+        for share in SHARES:
+            part = sorted(order[: max(2, round(share * len(train)))])
+            for name, answers in _answers(material, part).items():
+                right = [float(answer == row.target) for answer, row in zip(answers, valid, strict=True)]
+                estimate = intervals.proportion(right)
+                points.append(CurvePoint(candidate=name, rows=len(part), share=share, metric=estimate))
+        return tuple(points)
+
+    return _once(material, "curve", tuple[CurvePoint, ...], study)
+
+
+def flattery(material: Material) -> tuple[Flattery, ...]:
+    """Measure the lookup rung on a naive random split, repeats included, and on the guarded one.
+
+    The lookup rung is the most easily flattered: a near-duplicate on the other side is all it needs.
+    """
+    valid, train = material.side("valid"), material.side("train")
+    inside = {row.id for row in (*train, *valid)}
+    stays = {row.id: row.kept for row in material.prepared.intake.dropped}
+    pool = [*train, *valid, *(row for row in material.prepared.repeats if stays.get(row.id) in inside)]
+    if len(valid) < LEAST_ROWS:
+        return ()
+
+    def study() -> tuple[Flattery, ...]:
+        share = len(valid) / len(pool)
+        random = naive(pool, SplitSpec(seed=material.plan.seed, test_share=share, valid_share=0))
+        seen, unseen = ([pool[place] for place in side] for side in (random.train, random.test))
+        found = Flattery(
+            candidate="lookup",
+            naive=intervals.proportion(_right(lookup.learn(seen), unseen)),
+            guarded=intervals.proportion(_right(lookup.learn(train), valid)),
+        )
+        return (found,)
+
+    return _once(material, "flattery", tuple[Flattery, ...], study)
+
+
+def _once(material: Material, name: str, kind: type[T], study: Callable[[], T]) -> T:
+    key = material.work("study", name, sorted(_cheap(material)), material.plan.encoder)
+    found = material.run.find("study", key, kind)
+    if found is None:
+        material.tell(Progress(stage="measure", message=f"studying the data: {name}"))
+        found = study()
+        material.run.keep("study", key, found)
+    return found
+
+
+def _cheap(material: Material) -> dict[str, Built]:
+    """Give the cheap rungs that stand in this run, with what building them decided."""
+    found = {rung.name: made(material, rung) for rung in (LINEAR, ENCODER)}
+    return {name: each.built for name, each in found.items() if each is not None}
+
+
+def _probabilities(material: Material, rows: Sequence[Example], folds: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+    import numpy as np
+
+    found: dict[str, NDArray[np.float64]] = {}
+    for name, built in _cheap(material).items():
+        material.tell(Progress(stage="measure", message=f"asking {name} about every label, in {FOLDS} parts"))
+        if name == "linear":
+            chosen = linear.Settings(
+                labels=material.labels(), strength=built.strength, temperature=float(built.settings["temperature"])
+            )
+            found[name] = linear.cross_probabilities(rows, folds, chosen, seed=material.plan.seed)
+        else:
+            vectors = _vectors(material)
+            everything = np.concatenate([vectors["train"], vectors["valid"]])
+            targets = [row.target for row in rows]
+            found[name] = heads.cross_probabilities(everything, targets, folds, material.labels(), built.strength)
+    return found
+
+
+def _answers(material: Material, part: Sequence[int]) -> dict[str, list[str]]:
+    """Train the cheap rungs on some of the training rows, and answer the validation rows."""
+    train, valid = material.side("train"), material.side("valid")
+    some = [train[place] for place in part]
+    found: dict[str, list[str]] = {}
+    for name, built in _cheap(material).items():
+        if name == "linear":
+            model = linear.learn(some, built.strength, seed=material.plan.seed)
+            found[name] = [str(answer.value) for answer in model.answer([row.input for row in valid])]
+        else:
+            vectors = _vectors(material)
+            head = heads.solve(vectors["train"][list(part)], [row.target for row in some], built.strength)
+            found[name] = softmax.best(head.margins(vectors["valid"]), head.settings.labels)
+    return found
+
+
+def _vectors(material: Material) -> dict[str, NDArray[np.float32]]:
+    standing = made(material, ENCODER)
+    if standing is None:
+        raise Defect("E_DEFECT", "the vectors of an encoder that was not built", fix="please report this")
+    return embed_sides(material, encoder.load(standing.folder).embedder, sentence.find(material.plan.encoder))
+
+
+def _right(model: lookup.Lookup, rows: Sequence[Example]) -> list[float]:
+    answers = model.answer([row.input for row in rows])
+    return [float(answer.value == row.target) for answer, row in zip(answers, rows, strict=True)]

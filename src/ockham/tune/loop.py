@@ -1,0 +1,206 @@
+"""The training loop, the only one: what is trained, and how a batch becomes a loss, is data (`Lesson`).
+
+Deterministic on a CPU: the order of the batches follows from seed and pass alone, so a run that was killed goes on from
+its last checkpoint to the same weights, bit by bit.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import struct
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from ockham.records import EpochPoint
+from ockham.tune.spec import TuneSpec
+
+if TYPE_CHECKING:
+    import torch
+
+CHECKPOINT_SECONDS = 20.0
+
+Batch = Sequence[int]
+"""Places of rows in the lesson."""
+
+
+class Lesson(Protocol):
+    """What is trained."""
+
+    def parameters(self) -> Mapping[str, torch.nn.Parameter]:
+        """Name the tensors that training changes."""
+        ...
+
+    def batches(self, epoch: int) -> Sequence[Batch]:
+        """Give the batches of a pass, in the order in which they are taken; the same at every call."""
+        ...
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, int]:
+        """Give the mean loss over a batch, and how many of its rows were answered right."""
+        ...
+
+    def judge(self) -> float:
+        """Measure the task metric on the validation rows; larger is better."""
+        ...
+
+
+class Checkpoint(Protocol):
+    """Where the state of a training run survives a kill."""
+
+    def load(self) -> bytes | None:
+        """Give the last state saved, or ``None``."""
+        ...
+
+    def save(self, state: bytes) -> None:
+        """Save a state in place of the last one, atomically."""
+        ...
+
+
+@dataclass(slots=True)
+class _State:
+    """Where training stands: everything that decides how it goes on."""
+
+    epoch: int
+    batch: int
+    step: int
+    loss: float
+    right: int
+    rows: int
+    best: float
+    best_epoch: int
+    points: list[EpochPoint]
+
+
+def train(
+    lesson: Lesson, spec: TuneSpec, checkpoint: Checkpoint, tell: Callable[[int, int], None]
+) -> tuple[EpochPoint, ...]:
+    """Train until the passes are over or validation has stopped rising, and leave the best weights in the lesson.
+
+    The start counts as pass 0: where no pass is better, the weights stay as they were. ``tell`` hears (batches done,
+    batches in all). Gives one point per pass, the start included.
+    """
+    import torch
+
+    parameters = lesson.parameters()
+    optimizer = torch.optim.AdamW(parameters.values(), lr=spec.learning_rate, weight_decay=spec.weight_decay)
+    per_epoch = len(lesson.batches(1))
+    total = per_epoch * spec.epochs
+    best = {name: tensor.detach().clone() for name, tensor in parameters.items()}
+    state = _restore(checkpoint.load(), parameters, optimizer, best)
+    if state is None:
+        score = lesson.judge()
+        first = EpochPoint(epoch=0, train_loss=0.0, train_metric=0.0, valid_metric=score, kept=True)
+        state = _State(1, 0, 0, 0.0, 0, 0, score, 0, [first])
+    saved = time.monotonic()
+    while state.epoch <= spec.epochs and state.epoch - state.best_epoch <= spec.patience:
+        batches = lesson.batches(state.epoch)
+        while state.batch < len(batches):
+            _step(lesson, batches[state.batch], optimizer, _rate(spec, state.step, total), state)
+            tell(state.step, total)
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                checkpoint.save(_freeze(state, parameters, optimizer, best))
+                saved = time.monotonic()
+        _close_epoch(lesson, state, parameters, best)
+        checkpoint.save(_freeze(state, parameters, optimizer, best))
+        saved = time.monotonic()
+    with torch.no_grad():
+        for name, tensor in parameters.items():
+            tensor.copy_(best[name])
+    return tuple(_kept(point, state.best_epoch) for point in state.points)
+
+
+def _step(lesson: Lesson, batch: Batch, optimizer: Any, rate: float, state: _State) -> None:  # noqa: ANN401
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    loss, right = lesson.loss(batch)
+    loss.backward()
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    state.loss += float(loss.detach()) * len(batch)
+    state.right += right
+    state.rows += len(batch)
+    state.batch += 1
+    state.step += 1
+
+
+def _close_epoch(
+    lesson: Lesson, state: _State, parameters: Mapping[str, torch.Tensor], best: dict[str, torch.Tensor]
+) -> None:
+    score = lesson.judge()
+    rows = max(1, state.rows)
+    state.points.append(
+        EpochPoint(
+            epoch=state.epoch,
+            train_loss=state.loss / rows,
+            train_metric=state.right / rows,
+            valid_metric=score,
+            kept=False,
+        )
+    )
+    if score > state.best:
+        state.best, state.best_epoch = score, state.epoch
+        for name, tensor in parameters.items():
+            best[name] = tensor.detach().clone()
+    state.epoch, state.batch, state.loss, state.right, state.rows = state.epoch + 1, 0, 0.0, 0, 0
+
+
+def _rate(spec: TuneSpec, step: int, total: int) -> float:
+    """Give the learning rate of a step: a linear warm-up, then a linear decay to zero."""
+    warm = max(1.0, spec.warmup * total)
+    return spec.learning_rate * min(1.0, (step + 1) / warm) * max(0.0, 1.0 - step / total)
+
+
+def _kept(point: EpochPoint, best: int) -> EpochPoint:
+    return dataclasses.replace(point, kept=point.epoch == best)
+
+
+def _freeze(
+    state: _State,
+    parameters: Mapping[str, torch.Tensor],
+    optimizer: Any,  # noqa: ANN401
+    best: Mapping[str, torch.Tensor],
+) -> bytes:
+    """Write the state as safetensors bytes: weights, best weights, both moments of AdamW, and the counters."""
+    from safetensors.torch import save
+
+    tensors: dict[str, torch.Tensor] = {}
+    for name, tensor in parameters.items():
+        tensors[f"now/{name}"] = tensor.detach().contiguous()
+        tensors[f"best/{name}"] = best[name].contiguous()
+        moments = optimizer.state.get(tensor)
+        if moments:
+            tensors[f"first/{name}"] = moments["exp_avg"].contiguous()
+            tensors[f"second/{name}"] = moments["exp_avg_sq"].contiguous()
+            tensors[f"steps/{name}"] = moments["step"].reshape(1)
+    written: bytes = save(tensors, metadata={"state": json.dumps(dataclasses.asdict(state))})
+    return written
+
+
+def _restore(
+    data: bytes | None,
+    parameters: Mapping[str, torch.Tensor],
+    optimizer: Any,  # noqa: ANN401
+    best: dict[str, torch.Tensor],
+) -> _State | None:
+    import torch
+    from safetensors.torch import load
+
+    if data is None:
+        return None
+    length = struct.unpack("<Q", data[:8])[0]
+    values = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["state"])
+    tensors = load(data)
+    with torch.no_grad():
+        for name, tensor in parameters.items():
+            tensor.copy_(tensors[f"now/{name}"])
+            best[name] = tensors[f"best/{name}"]
+            if f"first/{name}" in tensors:
+                optimizer.state[tensor] = {
+                    "step": tensors[f"steps/{name}"].reshape(()),
+                    "exp_avg": tensors[f"first/{name}"],
+                    "exp_avg_sq": tensors[f"second/{name}"],
+                }
+    values["points"] = [EpochPoint(**point) for point in values["points"]]
+    return _State(**values)

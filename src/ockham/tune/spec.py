@@ -1,0 +1,46 @@
+"""How to tune: one frozen spec for every model, and the guardrails that speak before it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+FEW_ROWS = 1000
+MANY_EPOCHS = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuneSpec:
+    """How to tune.
+
+    ``epochs`` is the most passes over the training rows; tuning ends earlier when the task metric on the validation
+    rows has not risen for ``patience`` passes, and keeps the best pass. ``batch`` is in rows, ``learning_rate`` the
+    peak of a warm-up and linear decay over all ``epochs``. LoRA (Hu et al. 2021) of ``rank`` and scale
+    ``alpha``/``rank`` goes into the upper ``depth`` share of the layers; the layers below run without a backward pass.
+    """
+
+    epochs: int = field(default=5, metadata={"min": 1, "max": 1000})
+    learning_rate: float = field(default=1e-3, metadata={"above": 0, "max": 1})
+    batch: int = field(default=32, metadata={"min": 1, "max": 65_536})
+    rank: int = field(default=16, metadata={"min": 1, "max": 1024})
+    alpha: float = field(default=32.0, metadata={"above": 0, "max": 65_536})
+    depth: float = field(default=0.5, metadata={"above": 0, "max": 1})
+    warmup: float = field(default=0.06, metadata={"min": 0, "max": 1})
+    weight_decay: float = field(default=0.01, metadata={"min": 0, "max": 1})
+    patience: int = field(default=2, metadata={"min": 1, "max": 1000})
+    seed: int = field(default=0, metadata={"min": 0})
+
+
+def guardrails(spec: TuneSpec, rows: int) -> tuple[str, ...]:
+    """Say what is risky about tuning with this spec on so many training rows, and why."""
+    said = []
+    if rows < FEW_ROWS:
+        said.append(
+            f"tuning on {rows:,} training rows: under {FEW_ROWS:,} a tuned model often learns the rows by heart; "
+            "watch its training curve, and trust only the test interval"
+        )
+    if spec.epochs > MANY_EPOCHS:
+        said.append(
+            f"up to {spec.epochs} passes over the rows: after about {MANY_EPOCHS} a model learns the rows instead of "
+            "the task; the best pass on the validation rows is kept"
+        )
+    return tuple(said)
