@@ -121,7 +121,8 @@ def test_requirements_that_none_meets_leave_with_3(tmp_path: Path) -> None:
     [
         ("", (), "E_EMPTY"),
         ("text,label\nhello,a\n", (), "E_TOO_FEW"),
-        ("text,label\nhello,a\n", ("--target", "labl"), "E_COLUMN"),
+        ("text,label\nhello,a\n", ("--target", "labl"), "E_LABEL_MISSING"),
+        ("text,label\nhello,a\n", ("--input", "txt"), "E_COLUMN"),
         ("text,label\nhello,a\n", ("--epochs", "0"), "E_CONFIG"),
         ("text,label\nhello,a\n", ("--rung", "liner"), "E_CONFIG"),
     ],
