@@ -168,7 +168,7 @@ def _run(account: Account, name: str, points: Sequence[EpochPoint], draw: Draw |
         x_format="~g",
         y_format=".0%",
         mark=kept[-1] if kept else None,
-        whole=all(p.epoch.is_integer() for p in shown),
+        whole=all(float(p.epoch).is_integer() for p in shown),
     )
     body = [
         (
