@@ -73,8 +73,8 @@ class FitSpec:
     all: bool = False
     seed: int = field(default=0, metadata={"min": 0, "max": 2**32 - 1})
     epochs: int = field(default=5, metadata={"min": 1, "max": 1000})
-    learning_rate: float = field(default=1e-3, metadata={"above": 0, "max": 1})
-    batch: int = field(default=32, metadata={"min": 1, "max": 65_536})
+    learning_rate: float = field(default=2e-3, metadata={"above": 0, "max": 1})
+    batch: int = field(default=64, metadata={"min": 1, "max": 65_536})
     rank: int = field(default=16, metadata={"min": 1, "max": 1024})
     endpoint: EndpointSpec | None = None
     prices: str | None = None

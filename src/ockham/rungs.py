@@ -134,14 +134,18 @@ def _encoder(material: Material, folder: Path) -> Built:
 
 def _encoder_tuned(material: Material, folder: Path) -> Built:
     from ockham.tune import encoder as tuning
+    from ockham.tune import heads
 
     spec = material.plan.tune
     found = sentence.find(material.plan.encoder)
-    start = encoder.load(make(material, ENCODER).folder)
-    train, valid = material.side("train"), material.side("valid")
-    rows = tuning.Material(
-        sentence=found, head=start.head, train=_tokens(start.embedder, train), valid=_tokens(start.embedder, valid)
-    )
+    frozen = make(material, ENCODER)
+    embedder = encoder.load(frozen.folder).embedder
+    vectors = embed_sides(material, embedder, found)
+    train, valid = _tokens(embedder, material.side("train")), _tokens(embedder, material.side("valid"))
+    # The frozen rung's own head has seen the validation rows, which stop the tuning: this one has not.
+    head = heads.solve(vectors["train"], train.targets, frozen.built.strength)
+    head = heads.calibrated(head, vectors["valid"], valid.targets)
+    rows = tuning.Material(sentence=found, head=head, train=train, valid=valid)
 
     def tell(done: int, total: int) -> None:
         material.tell(Progress(stage="climb", message="tuning the encoder", done=done, total=total))
@@ -149,14 +153,14 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
     place = _Checkpoint(material.run, f"tuning-{work_of(material, ENCODER_TUNED)[:16]}")
     tuned = tuning.tune(rows, spec, material.metric, place, tell)
     served = _write_encoder(material, found, tuned.weights, folder)
-    head = tuning.calibrated(tuned.head, served.embed([row.input for row in valid]), rows.valid.targets)
-    head.save(folder)
+    served_vectors = served.embed([row.input for row in material.side("valid")])
+    heads.calibrated(tuned.head, served_vectors, valid.targets).save(folder)
     best = next(point.epoch for point in tuned.points if point.kept)
     rates = {"rank": spec.rank, "learning_rate": spec.learning_rate}
     return Built(
         settings={"encoder": found.name, "passes": best, **rates},
         points=tuned.points,
-        warnings=guardrails(spec, len(train)),
+        warnings=guardrails(spec, len(train.tokens)),
     )
 
 

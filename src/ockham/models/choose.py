@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
+MARGIN = 0.5
+"""How many standard errors better a setting must be than the one nearer to the middle."""
 
-def climb(grid: Sequence[float], trial: Callable[[float], tuple[float, float]]) -> tuple[float, float]:
-    """Walk from the middle of the grid to the better side while the score rises; gives the setting and its extra.
 
-    ``trial`` maps a setting to (score, extra); larger scores are better. The middle is what usually works, so it stays
-    where its neighbours are not strictly better: small validation sets do not send the choice to the edge by chance.
+def climb(grid: Sequence[float], trial: Callable[[float], tuple[float, float]], rows: int) -> tuple[float, float]:
+    """Walk from the middle of the grid to the better side while the score clearly rises; gives setting and extra.
+
+    ``trial`` maps a setting to (score, extra), the score a share in [0, 1] over ``rows`` validation rows; larger is
+    better. The middle is what usually works, so it stays where a neighbour is not better by half a standard error:
+    small validation sets do not send the choice to the edge by chance.
     """
     middle = len(grid) // 2
     tried = {place: trial(grid[place]) for place in (middle, middle - 1, middle + 1)}
-    best = max(sorted(tried, key=lambda place: abs(place - middle)), key=lambda place: tried[place][0])
+    score = tried[middle][0]
+    margin = MARGIN * math.sqrt(max(score * (1 - score), 0.0) / max(1, rows))
+    best = max((middle - 1, middle + 1), key=lambda place: tried[place][0])
+    if tried[best][0] <= score + margin:
+        return grid[middle], tried[middle][1]
     step = best - middle
-    while step and 0 <= best + step < len(grid):
+    while 0 <= best + step < len(grid):
         tried[best + step] = trial(grid[best + step])
-        if tried[best + step][0] <= tried[best][0]:
+        if tried[best + step][0] <= tried[best][0] + margin:
             break
         best += step
     return grid[best], tried[best][1]

@@ -121,7 +121,7 @@ def _choose(train: Sequence[Example], valid: Sequence[Example], metric: Metric, 
         score = metric(truth, softmax.best(margins, labels))
         return score, softmax.temperature(margins, truth, labels)
 
-    return choose.climb(STRENGTHS, trial)
+    return choose.climb(STRENGTHS, trial, len(truth))
 
 
 def _solve(

@@ -62,6 +62,14 @@ def solve(vectors: NDArray[np.float32], targets: Sequence[str], strength: float)
     return Head(found, np.ascontiguousarray(weight.T, dtype=np.float32), bias.astype(np.float32))
 
 
+def calibrated(head: Head, vectors: NDArray[np.float32], targets: Sequence[str]) -> Head:
+    """Give the head the temperature that fits the validation rows as they will be served, (rows, hidden)."""
+    temperature = 1.0
+    if len(targets) and len(head.settings.labels) > 1:
+        temperature = softmax.temperature(head.margins(vectors), targets, head.settings.labels)
+    return Head(HeadSettings(labels=head.settings.labels, temperature=temperature), head.weight, head.bias)
+
+
 def cross_probabilities(
     vectors: NDArray[np.float32], targets: Sequence[str], folds: Sequence[int], labels: Sequence[str], strength: float
 ) -> NDArray[np.float64]:
@@ -92,4 +100,4 @@ def _choose(
         score = metric(valid_targets, softmax.best(margins, head.settings.labels))
         return score, softmax.temperature(margins, valid_targets, head.settings.labels)
 
-    return choose.climb(STRENGTHS, trial)
+    return choose.climb(STRENGTHS, trial, len(valid_targets))

@@ -16,11 +16,12 @@ class TuneSpec:
     rows has not risen for ``patience`` passes, and keeps the best pass. ``batch`` is in rows, ``learning_rate`` the
     peak of a warm-up and linear decay over all ``epochs``. LoRA (Hu et al. 2021) of ``rank`` and scale
     ``alpha``/``rank`` goes into the upper ``depth`` share of the layers; the layers below run without a backward pass.
+    ``workers`` threads share each batch; their number is part of the result, in its last bits.
     """
 
     epochs: int = field(default=5, metadata={"min": 1, "max": 1000})
-    learning_rate: float = field(default=1e-3, metadata={"above": 0, "max": 1})
-    batch: int = field(default=32, metadata={"min": 1, "max": 65_536})
+    learning_rate: float = field(default=2e-3, metadata={"above": 0, "max": 1})
+    batch: int = field(default=64, metadata={"min": 1, "max": 65_536})
     rank: int = field(default=16, metadata={"min": 1, "max": 1024})
     alpha: float = field(default=32.0, metadata={"above": 0, "max": 65_536})
     depth: float = field(default=0.5, metadata={"above": 0, "max": 1})
@@ -28,6 +29,7 @@ class TuneSpec:
     weight_decay: float = field(default=0.01, metadata={"min": 0, "max": 1})
     patience: int = field(default=2, metadata={"min": 1, "max": 1000})
     seed: int = field(default=0, metadata={"min": 0})
+    workers: int = field(default=2, metadata={"min": 1, "max": 256})
 
 
 def guardrails(spec: TuneSpec, rows: int) -> tuple[str, ...]:
