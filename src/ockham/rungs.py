@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from ockham.tune import encoder as tuning
 
 VECTORS = "vectors.safetensors"
+SEEN: tuple[Side, ...] = ("train", "valid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,8 +154,9 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
     place = _Checkpoint(material.run, f"tuning-{work_of(material, ENCODER_TUNED)[:16]}")
     tuned = tuning.tune(rows, spec, material.metric, place, tell)
     served = _write_encoder(material, found, tuned.weights, folder)
-    served_vectors = served.embed([row.input for row in material.side("valid")])
-    heads.calibrated(tuned.head, served_vectors, valid.targets).save(folder)
+    tuned_vectors = {side: served.embed([row.input for row in material.side(side)]) for side in SEEN}
+    head = heads.best(tuned.head, tuned_vectors, (train.targets, valid.targets), material.metric)
+    head.save(folder)
     best = next(point.epoch for point in tuned.points if point.kept)
     rates = {"rank": spec.rank, "learning_rate": spec.learning_rate}
     return Built(
@@ -288,7 +290,7 @@ def embed_sides(material: Material, embedder: Embedder, found: sentence.Sentence
     if kept is not None:
         return dict(load_file(kept / VECTORS))
     vectors: dict[str, NDArray[np.float32]] = {}
-    for side in ("train", "valid"):
+    for side in SEEN:
         texts = [example.input for example in material.side(side)]
         material.tell(Progress(stage="climb", message=f"reading {len(texts):,} {side} rows with {found.name}"))
         vectors[side] = embedder.embed(texts)

@@ -52,14 +52,18 @@ def calibrate(
     weights: Mapping[str, NDArray[np.float32]],
     texts: Sequence[str],
     found: embedder.Settings,
-) -> dict[str, tuple[float, float]]:
-    """Find the range of every tensor that enters a matrix product, over at most `CALIBRATION_TEXTS` texts."""
+) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    """Find the range of every channel that enters a matrix product, over at most `CALIBRATION_TEXTS` texts."""
+    import numpy as np
+
     graph, taps = encoder_graph.build(sentence, weights, taps=True)
     full = embedder.open_graph(graph, sentence.folder / "tokenizer.json", found, threads=machine.cores())
     step = max(1, len(texts) // CALIBRATION_TEXTS)
-    ranges = dict.fromkeys(taps, (0.0, 0.0))
+    ranges: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
     for tensors in full.tensors(list(texts)[::step][:CALIBRATION_TEXTS], taps):
         for name, values in zip(taps, tensors, strict=True):
-            low, high = ranges[name]
-            ranges[name] = (min(low, float(values.min())), max(high, float(values.max())))
+            low, high = values.min(axis=(0, 1)), values.max(axis=(0, 1))
+            if name in ranges:
+                low, high = np.minimum(low, ranges[name][0]), np.maximum(high, ranges[name][1])
+            ranges[name] = (low, high)
     return ranges

@@ -24,8 +24,10 @@ CONTRIB = "com.microsoft"
 OPSET = 20
 _BITS = 7
 
-Ranges = Mapping[str, tuple[float, float]]
-"""The smallest and largest value seen at each tensor that enters a matrix product."""
+_SMOOTH = 0.5
+
+Ranges = Mapping[str, "tuple[NDArray[np.float32], NDArray[np.float32]]"]
+"""The smallest and largest value seen in each channel of each tensor that enters a matrix product."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,19 +77,41 @@ class _Builder:
             self.constant(f"{name}.weight", weight)
             product = self.node("MatMul", [entering, f"{name}.weight"], f"{name}.product")
             return self.node("Add", [product, f"{name}.bias"], f"{name}.out")
-        quantized = f"{entering}.q"
+        quantized, weight = f"{entering}.q", weight * self.smooth(entering)[:, None]
         if not any(node.name == quantized for node in self.nodes):
-            low, high = min(0.0, self.ranges[entering][0]), max(0.0, self.ranges[entering][1])
-            scale = max(high - low, 1e-12) / 255
-            self.constant(f"{entering}.scale", np.array(scale, np.float32))
-            self.constant(f"{entering}.zero", np.array(min(255, max(0, round(-low / scale))), np.uint8))
-            self.node("QuantizeLinear", [entering, f"{entering}.scale", f"{entering}.zero"], quantized)
+            self.quantize(entering, quantized)
         top = 2 ** (_BITS - 1) - 1
         scales = np.maximum(np.abs(weight).max(axis=0), 1e-12) / top
         self.constant(f"{name}.weight", np.clip(np.rint(weight / scales), -top, top).astype(np.int8))
         self.constant(f"{name}.scales", scales.astype(np.float32))
         inputs = [quantized, f"{name}.weight", f"{entering}.scale", f"{name}.scales", f"{entering}.zero", ""]
         return self.node("MatMulIntegerToFloat", [*inputs, f"{name}.bias"], f"{name}.out", domain=CONTRIB)
+
+    def smooth(self, entering: str) -> NDArray[np.float32]:
+        """Give the divisor of each channel (SmoothQuant, Xiao et al. 2023): a few are far larger than the rest.
+
+        What the channel is divided by, its row of the weights is multiplied by, so the product stays what it was.
+        """
+        import numpy as np
+
+        low, high = (self.ranges or {})[entering]
+        size = np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-6)
+        divisors: NDArray[np.float32] = ((size / np.median(size)) ** _SMOOTH).astype(np.float32)
+        return divisors
+
+    def quantize(self, entering: str, quantized: str) -> None:
+        """Even the channels out, and turn the tensor into 8-bit numbers with one fixed scale."""
+        import numpy as np
+
+        low, high = (self.ranges or {})[entering]
+        divisors = self.smooth(entering)
+        bottom, top = min(0.0, float((low / divisors).min())), max(0.0, float((high / divisors).max()))
+        scale = max(top - bottom, 1e-12) / 255
+        self.constant(f"{entering}.factors", 1 / divisors)
+        self.constant(f"{entering}.scale", np.array(scale, np.float32))
+        self.constant(f"{entering}.zero", np.array(min(255, max(0, round(-bottom / scale))), np.uint8))
+        even = self.node("Mul", [entering, f"{entering}.factors"], f"{entering}.even")
+        self.node("QuantizeLinear", [even, f"{entering}.scale", f"{entering}.zero"], quantized)
 
 
 def build(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ockham.models import choose, softmax
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 STRENGTHS = (1.0, 3.0, 10.0, 30.0, 100.0)
 """The values of C that validation chooses from, starting in the middle; a smaller C is a stronger penalty."""
+
+REFIT = 1.0
+"""C for a head on tuned vectors, whose labels lie further apart than those of the frozen encoder."""
 
 Metric = Callable[[Sequence[str], Sequence[str]], float]
 
@@ -60,6 +63,34 @@ def solve(vectors: NDArray[np.float32], targets: Sequence[str], strength: float)
     if len(labels) == 2:  # one margin, for the second label
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     return Head(found, np.ascontiguousarray(weight.T, dtype=np.float32), bias.astype(np.float32))
+
+
+def best(
+    tuned: Head,
+    vectors: Mapping[str, NDArray[np.float32]],
+    targets: tuple[Sequence[str], Sequence[str]],
+    metric: Metric,
+) -> Head:
+    """Choose between the head that was tuned and one fitted anew on the vectors as they will be served.
+
+    ``vectors`` has ``train`` and ``valid``, (rows, hidden) each; ``targets`` are those of both. The new head is chosen
+    where it is no worse on the validation rows, and then learns from these too.
+    """
+    import numpy as np
+
+    train, valid = targets
+    tuned = calibrated(tuned, vectors["valid"], valid)
+    anew = calibrated(solve(vectors["train"], train, REFIT), vectors["valid"], valid)
+    if not len(valid):
+        return tuned
+    scores = [
+        metric(valid, softmax.best(head.margins(vectors["valid"]), head.settings.labels)) for head in (tuned, anew)
+    ]
+    if scores[1] < scores[0]:
+        return tuned
+    whole = solve(np.concatenate([vectors["train"], vectors["valid"]]), [*train, *valid], REFIT)
+    found = HeadSettings(labels=whole.settings.labels, temperature=anew.settings.temperature)
+    return Head(found, whole.weight, whole.bias)
 
 
 def calibrated(head: Head, vectors: NDArray[np.float32], targets: Sequence[str]) -> Head:
