@@ -42,14 +42,14 @@ class EvalSpec:
 
 
 def predict(
-    bundle: Path, source: object, *, encoding: str | None = None, tell: Callable[[Progress], None] = ignore
+    bundle: str | Path, source: object, *, encoding: str | None = None, tell: Callable[[Progress], None] = ignore
 ) -> tuple[Prediction, ...]:
     """Answer every readable row of a file or table, in order; ``bundle`` may be a run, whose chosen bundle is used.
 
     Records that cannot be read are left out; their number and places are told. Raises `BundleError` for a folder that
     is not a whole bundle, `DataError` for data that cannot be used.
     """
-    folder = bundle_of(bundle)
+    folder = bundle_of(Path(bundle))
     manifest = store.read_bundle(folder)
     reading = read(source, ReadSpec(inputs=_columns(manifest), encoding=encoding, labelled=False))
     for bad in reading.quarantined:
@@ -66,7 +66,7 @@ def predict(
 
 
 def evaluate(
-    bundle: Path, source: object, spec: EvalSpec | None = None, *, tell: Callable[[Progress], None] = ignore
+    bundle: str | Path, source: object, spec: EvalSpec | None = None, *, tell: Callable[[Progress], None] = ignore
 ) -> Report:
     """Measure a bundle on labelled rows, as it is served: metrics with intervals, latency, throughput and memory.
 
@@ -75,7 +75,7 @@ def evaluate(
     cannot be used.
     """
     spec = spec or EvalSpec()
-    folder = bundle_of(bundle)
+    folder = bundle_of(Path(bundle))
     manifest = store.read_bundle(folder)
     chat = manifest.inputs == ("messages",)
     reading = read(

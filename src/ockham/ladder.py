@@ -6,7 +6,6 @@ stop where validation says that the job is done; open the sealed test set once f
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -45,7 +44,6 @@ from ockham.verdict import Decision, decide
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-_log = logging.getLogger(__name__)
 RUNGS = tuple(rung.name for rung in LADDER)
 ACCOUNT = "account.json"
 OPENINGS = "openings"
@@ -85,7 +83,7 @@ def fit(
     spec: FitSpec | None = None,
     requirements: Requirements | None = None,
     *,
-    out: Path | None = None,
+    out: str | Path | None = None,
     tell: Callable[[Progress], None] = ignore,
 ) -> Verdict:
     """Find the smallest model that does the job; leave verdict, report and bundle in the run folder.
@@ -103,9 +101,10 @@ def fit(
     if prepared.dataset.task != "classify":
         message = f"the task is {prepared.dataset.task}; this version climbs for classify only"
         raise ConfigError("E_CONFIG", message, fix="if the targets are labels, say so with --task classify")
+    _introduce(prepared, tell)
     plan = _plan(spec, requirements)
     identity = _identity(prepared, spec)
-    folder = out or Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
+    folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
     with store.open_run(folder, identity) as run:
         material = Material(prepared, plan, run, tell)
         standings, openings = _climb(material, rungs, requirements, spec, prices)
@@ -116,8 +115,9 @@ def fit(
     return verdict
 
 
-def account(run: Path) -> Account:
+def account(run: str | Path) -> Account:
     """Give everything that a finished run found out. Raises `RunError` (``E_RUN_MISSING``) where there is none."""
+    run = Path(run)
     store.identity_of(run)
     try:
         data = (run / ACCOUNT).read_bytes()
@@ -127,10 +127,11 @@ def account(run: Path) -> Account:
     return store.decode(data, Account)
 
 
-def write_report(run: Path) -> Path:
+def write_report(run: str | Path) -> Path:
     """Write the report of a finished run again, and give its path."""
     from ockham.report import render
 
+    run = Path(run)
     found = account(run)
     with store.open_run(run, store.identity_of(run), create=False) as opened:
         return opened.publish("report.html", render(found).encode())
@@ -139,6 +140,26 @@ def write_report(run: Path) -> Path:
 def bundle_of(place: Path) -> Path:
     """Find the bundle: the folder itself, or the one that a run has chosen."""
     return place / "bundle" if (place / "run.json").exists() else place
+
+
+def _introduce(prepared: Prepared, tell: Callable[[Progress], None]) -> None:
+    """Say what was found in the data: nothing is guessed silently."""
+    intake, split = prepared.intake, prepared.split
+    for source in intake.sources:
+        columns = " + ".join(source.inputs)
+        tell(
+            Progress(
+                stage="read", message=f"{source.file}: {source.format}, {source.encoding}; {columns} → {source.target}"
+            )
+        )
+    counts = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in intake.dropped_counts().items()]
+    left_out = f"; left out: {', '.join(counts)}" if counts else ""
+    tell(Progress(stage="clean", message=f"{intake.rows:,} rows, {intake.kept:,} kept{left_out}"))
+    tell(Progress(stage="clean", message=f"the task is {prepared.dataset.task}: {intake.task_reason}"))
+    sides = f"{len(split.train):,} to train, {len(split.valid):,} to validate, {len(split.test):,} sealed for the test"
+    tell(Progress(stage="split", message=f"{sides}; {split.leaks_prevented:,} leaks prevented"))
+    for warning in (*intake.warnings, *split.warnings):
+        tell(Progress(stage="split", message=f"note: {warning}"))
 
 
 def _climb(
@@ -173,16 +194,20 @@ def _climb(
 def _stand(material: Material, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> Standing:
     why = rung.missing(material.plan)
     if why is not None:
+        material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
         return Standing(rung, "skipped", why)
     try:
         made = make(material, rung)
         standing = Standing(rung, "measured", "", made=made)
         standing.valid = measuring.valid_report(material, standing, requirements, prices)
     except OckhamError as error:
-        _log.warning("%s failed: %s", rung.name, error.code)
+        material.tell(Progress(stage="climb", message=f"{rung.name} failed: {error.code}: {error.message}"))
         return Standing(rung, "failed", f"{error.code}: {error.message}")
     except MemoryError:
         return Standing(rung, "failed", "there was not enough memory")
+    material.tell(Progress(stage="measure", message=measuring.sentence(standing.valid)))
+    for warning in made.built.warnings:
+        material.tell(Progress(stage="climb", message=f"note: {warning}"))
     return standing
 
 

@@ -89,6 +89,17 @@ def measured(report: Report) -> Measured:
     )
 
 
+def sentence(report: Report) -> str:
+    """Put a report into one line for the progress of a climb."""
+    name, seen = next(iter(report.metrics.items()))
+    took = f", p95 {report.profile.p95_ms.value:.3g} ms" if report.profile else ""
+    where = "validation rows" if report.side == "valid" else "test rows"
+    return (
+        f"{report.candidate.name}: {name.replace('_', ' ')} {seen.value:.1%} ({seen.low:.1%} to {seen.high:.1%}) "
+        f"on {seen.n:,} {where}{took}"
+    )
+
+
 def coverage(reports: Sequence[Report]) -> dict[str, tuple[CoveragePoint, ...]]:
     """Give each candidate's share kept against error, where its answers carry a confidence."""
     found = {report.candidate.name: selective.risk_coverage(report.scores) for report in reports}

@@ -154,7 +154,9 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
     place = _Checkpoint(material.run, f"tuning-{work_of(material, ENCODER_TUNED)[:16]}")
     tuned = tuning.tune(rows, spec, material.metric, place, tell)
     served = _write_encoder(material, found, tuned.weights, folder)
-    tuned_vectors = {side: served.embed([row.input for row in material.side(side)]) for side in SEEN}
+    tuned_vectors: dict[str, NDArray[np.float32]] = {
+        side: served.embed([row.input for row in material.side(side)]) for side in SEEN
+    }
     head = heads.best(tuned.head, tuned_vectors, (train.targets, valid.targets), material.metric)
     head.save(folder)
     best = next(point.epoch for point in tuned.points if point.kept)

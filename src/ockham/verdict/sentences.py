@@ -74,14 +74,14 @@ def plainly(name: str) -> str:
 
 def after(smaller: Sequence[str], rows: Mapping[str, int | None]) -> str:
     """Say what to do once a candidate is chosen; ``smaller`` are the smaller ones that might still do."""
-    serve = "Serve it with `ockham serve`."
+    use = "Use it: `ockham predict RUN FILE`."
     if not smaller:
-        return serve
+        return use
     known = [(name, more) for name in smaller if (more := rows.get(name)) is not None]
     if not known:
-        return f"{serve} {several(smaller)} {'is' if len(smaller) == 1 else 'are'} smaller and could not be ruled out."
+        return f"{use} {several(smaller)} {'is' if len(smaller) == 1 else 'are'} smaller and could not be ruled out."
     name, more = min(known, key=lambda item: item[1])
-    return f"{serve} {name} is smaller and might do: about {_about(more)} more test rows would tell."
+    return f"{use} {name} is smaller and might do: about {_about(more)} more test rows would tell."
 
 
 def remedy(name: str, findings: Mapping[str, Finding], rows: int | None) -> str:
