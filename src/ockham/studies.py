@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SHARES = (0.12, 0.25, 0.5, 1.0)
 FOLDS = 5
+FOLDS_OF_MANY = 3
+MANY_ROWS = 5000
+"""From here on, three folds leave enough rows to learn from."""
 LEAST_ROWS = 20
 
 T = TypeVar("T")
@@ -39,7 +42,7 @@ def doubts(material: Material) -> tuple[LabelDoubt, ...]:
 
         split = material.prepared.split
         clusters = np.array([split.clusters[place] for place in (*split.train, *split.valid)])
-        folds = labels.folds(clusters, [row.target for row in rows], FOLDS, material.plan.seed).tolist()
+        folds = labels.folds(clusters, [row.target for row in rows], _folds(rows), material.plan.seed).tolist()
         return labels.doubts(rows, _probabilities(material, rows, folds), material.labels())
 
     return _once(material, "doubts", tuple[LabelDoubt, ...], study)
@@ -103,6 +106,10 @@ def _once(material: Material, name: str, kind: type[T], study: Callable[[], T]) 
     return found
 
 
+def _folds(rows: Sequence[Example]) -> int:
+    return FOLDS if len(rows) < MANY_ROWS else FOLDS_OF_MANY
+
+
 def _cheap(material: Material) -> dict[str, Built]:
     """Give the cheap rungs that stand in this run, with what building them decided."""
     found = {rung.name: made(material, rung) for rung in (LINEAR, ENCODER)}
@@ -114,7 +121,7 @@ def _probabilities(material: Material, rows: Sequence[Example], folds: Sequence[
 
     found: dict[str, NDArray[np.float64]] = {}
     for name, built in _cheap(material).items():
-        material.tell(Progress(stage="measure", message=f"asking {name} about every label, in {FOLDS} parts"))
+        material.tell(Progress(stage="measure", message=f"asking {name} about every label, in {_folds(rows)} parts"))
         if name == "linear":
             chosen = linear.Settings(
                 labels=material.labels(), strength=built.strength, temperature=float(built.settings["temperature"])

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ockham import machine
 from ockham.models import choose, settings, softmax, tfidf, weights
 from ockham.records import Answer, Example
 
@@ -99,11 +101,16 @@ def cross_probabilities(
     places = np.asarray(folds)
     out = np.zeros((len(examples), len(found.labels)))
     column = {label: place for place, label in enumerate(found.labels)}
-    for fold in sorted(set(folds)):
+
+    def answer(fold: int) -> None:
         inside, outside = np.flatnonzero(places == fold), np.flatnonzero(places != fold)
         labels, weight, bias = _solve(matrix[outside], [targets[int(i)] for i in outside], found.strength, seed)
         known = softmax.probabilities(matrix[inside] @ weight + bias, found.temperature)
         out[np.ix_(inside, np.array([column[label] for label in labels]))] = known
+
+    # The solver works outside the interpreter's lock, on one core each.
+    with ThreadPoolExecutor(machine.cores()) as pool:
+        list(pool.map(answer, sorted(set(folds))))
     return out
 
 
@@ -121,7 +128,7 @@ def _choose(train: Sequence[Example], valid: Sequence[Example], metric: Metric, 
         score = metric(truth, softmax.best(margins, labels))
         return score, softmax.temperature(margins, truth, labels)
 
-    return choose.climb(STRENGTHS, trial, len(truth))
+    return choose.climb(STRENGTHS, trial, len(truth), workers=machine.cores())
 
 
 def _solve(
