@@ -11,6 +11,7 @@ import csv
 import json
 import random
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ def peer(texts: Sequence[str], loaded: Any = None) -> Any:  # noqa: ANN401 - num
     return loaded.encode(list(texts))
 
 
-def load_peer() -> Any:  # noqa: ANN401 - a library that only the peers' environment has
+def load_peer(texts: Sequence[str]) -> Any:  # noqa: ANN401, ARG001 - it needs no texts, ours does
     """Load the packaged model the way its card says."""
     from sentence_transformers import SentenceTransformer
 
@@ -36,20 +37,19 @@ def load_peer() -> Any:  # noqa: ANN401 - a library that only the peers' environ
     return SentenceTransformer(model_folder())
 
 
-# --- the adapter: the one place that knows how ours is called ---
+def load_ours(texts: Sequence[str]) -> Any:  # noqa: ANN401 - whatever `ours` takes
+    """Load our encoder as the encoder rung does: in 8 bits, calibrated on some of the texts."""
+    from ockham.convert import encoder_files
+    from ockham.models import sentence
 
-
-def load_ours() -> Any:  # noqa: ANN401 - whatever `ours` takes
-    """Load our encoder, as the encoder rung does."""
-    raise NotImplementedError("connect ockham.models.encoder here: load it")
+    found = sentence.find(None)
+    with tempfile.TemporaryDirectory() as folder:
+        return encoder_files.write(found, found.weights(), texts, Path(folder))
 
 
 def ours(texts: Sequence[str], loaded: Any = None) -> Any:  # noqa: ANN401 - numpy is not imported here
     """Embed with ``ockham.models.encoder``. Gives an (n, 384) array, in the order of the texts."""
-    raise NotImplementedError("connect ockham.models.encoder here: embed the texts")
-
-
-# --- end of the adapter ---
+    return loaded.embed(texts)
 
 
 def work(side: str, texts: Sequence[str], out: Path) -> None:
@@ -57,7 +57,7 @@ def work(side: str, texts: Sequence[str], out: Path) -> None:
     import numpy as np
 
     load, embed = (load_peer, peer) if side == "peer" else (load_ours, ours)
-    loaded = load()
+    loaded = load(texts)
     embed(texts[:128], loaded)
     wall, cpu = time.perf_counter(), time.process_time()
     vectors = embed(texts, loaded)

@@ -82,7 +82,7 @@ def a_verdict(**changes: Any) -> Verdict:
         candidates=(constant, linear, skipped),
         chosen="linear",
         because="linear is the smallest candidate that meets every requirement.",
-        next="Use it: `ockham predict RUN FILE`.",
+        next="Use it with `ockham predict RUN FILE`.",
         test_openings=1,
         run="runs/support",
     )
@@ -293,7 +293,7 @@ def test_the_verdict_for_a_person(verbs: Verbs, run: Run) -> None:
         "",
         "  encoder skipped: onnxruntime is not installed",
         "",
-        "Next: Use it: `ockham predict RUN FILE`.",
+        "Next: Use it with `ockham predict RUN FILE`.",
         "Report: runs/support/report.html",
         "Bundle: runs/support/bundle",
     ]

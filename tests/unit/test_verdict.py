@@ -42,7 +42,7 @@ def test_the_smallest_that_meets_is_chosen_and_linear_is_said_to_do() -> None:
         "where at least 88 % is required. No language model is needed: a linear model over words and characters does "
         "the job."
     )
-    assert found.next == "Use it: `ockham predict RUN FILE`."
+    assert found.next == "Use it with `ockham predict RUN FILE`."
     assert found.meets["constant"] == {"min_accuracy": "misses"}
 
 
@@ -108,7 +108,7 @@ def test_without_a_minimum_the_smallest_near_the_best_is_chosen() -> None:
     assert "ahead by 2.8 points (1.8 to 3.8)" in near.because
     far = judge(LADDER, Requirements(), gap("linear", "encoder", -0.028, 0.010), gap("encoder", "constant", 0.82, 0.02))
     assert far.chosen == "encoder"
-    assert far.next == "Use it: `ockham predict RUN FILE`."
+    assert far.next == "Use it with `ockham predict RUN FILE`."
     unsure = judge(LADDER, Requirements(tolerance=3), gap("linear", "encoder", -0.028, 0.010))
     assert unsure.chosen == "encoder"
     assert "linear is smaller and might do" in unsure.next

@@ -57,7 +57,8 @@ class _Builder:
         import numpy as np
         from onnx import numpy_helper
 
-        self.constants.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
+        # Not `ascontiguousarray`: it gives a scalar an axis, which pooling by the first token would pass on.
+        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
         return name
 
     def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:  # noqa: ANN401

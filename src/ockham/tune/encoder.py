@@ -7,6 +7,7 @@ the same in every pass: the rows go through them once, and what comes out is kep
 from __future__ import annotations
 
 import copy
+import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -239,7 +240,10 @@ def _lesson(material: Material, spec: TuneSpec, metric: Metric) -> _Lesson:
         target_modules=list(TARGETS.get(sentence.family, _BERT_TARGETS)),
     )
     # Without dropout: a few low-rank weights do not need it, and every pass is then the same for a given seed.
-    adapted = get_peft_model(upper, config).eval()
+    with warnings.catch_warnings():
+        # peft asks transformers by an older name; the user can do nothing about it.
+        warnings.simplefilter("ignore", FutureWarning)
+        adapted = get_peft_model(upper, config).eval()
     head = torch.nn.Linear(sentence.hidden, len(frozen.settings.labels))
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(frozen.weight.T / frozen.settings.temperature))

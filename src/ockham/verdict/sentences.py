@@ -74,7 +74,7 @@ def plainly(name: str) -> str:
 
 def after(smaller: Sequence[str], rows: Mapping[str, int | None]) -> str:
     """Say what to do once a candidate is chosen; ``smaller`` are the smaller ones that might still do."""
-    use = "Use it: `ockham predict RUN FILE`."
+    use = "Use it with `ockham predict RUN FILE`."
     if not smaller:
         return use
     known = [(name, more) for name in smaller if (more := rows.get(name)) is not None]
