@@ -38,7 +38,7 @@ from ockham.records import (
     plain,
 )
 from ockham.rungs import LADDER, Material, Plan, Rung, make
-from ockham.tune.spec import TuneSpec
+from ockham.tune.spec import TuneSpec, passes
 from ockham.verdict import Decision, decide
 
 if TYPE_CHECKING:
@@ -57,7 +57,8 @@ def ignore(progress: Progress) -> None:
 class FitSpec:
     """What to fit, and how: every field has the name of its flag. ``rungs`` empty means all of them.
 
-    ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`.
+    ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`; without ``epochs`` their number
+    follows from the number of training rows.
     """
 
     inputs: tuple[str, ...] = ()
@@ -70,7 +71,7 @@ class FitSpec:
     rungs: tuple[str, ...] = ()
     all: bool = False
     seed: int = field(default=0, metadata={"min": 0, "max": 2**32 - 1})
-    epochs: int = field(default=5, metadata={"min": 1, "max": 1000})
+    epochs: int | None = field(default=None, metadata={"min": 1, "max": 1000})
     learning_rate: float = field(default=2e-3, metadata={"above": 0, "max": 1})
     batch: int = field(default=64, metadata={"min": 1, "max": 65_536})
     rank: int = field(default=16, metadata={"min": 1, "max": 1024})
@@ -102,7 +103,7 @@ def fit(
         message = f"the task is {prepared.dataset.task}; this version climbs for classify only"
         raise ConfigError("E_CONFIG", message, fix="if the targets are labels, say so with --task classify")
     _introduce(prepared, tell)
-    plan = _plan(spec, requirements)
+    plan = _plan(spec, requirements, len(prepared.split.train))
     identity = _identity(prepared, spec)
     folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
     with store.open_run(folder, identity) as run:
@@ -170,7 +171,6 @@ def _climb(
     Gives one standing per rung, and how often the test set was opened.
     """
     standings: list[Standing] = []
-    opened = 0
     left = list(rungs)
     asks = any(name.startswith("min_") for name in requirements.limits())
     while left:
@@ -181,14 +181,13 @@ def _climb(
                 break
         closed = [standing for standing in standings if standing.valid and not standing.test]
         if closed:
-            opened += 1
-            _open_test(material.run, opened, [standing.rung.name for standing in closed])
+            _open_test(material.run, [standing.rung.name for standing in closed], requirements)
             for standing in closed:
                 standing.test = measuring.test_report(material, standing, requirements, prices)
         if asks and not spec.all and _decide(standings, requirements, material.plan.metric, len(rungs))[0].chosen:
             break
     standings += [Standing(rung, "skipped", "a smaller rung does the job (--all climbs on)") for rung in left]
-    return standings, opened
+    return standings, len(material.run.rows(OPENINGS))
 
 
 def _stand(material: Material, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> Standing:
@@ -211,10 +210,14 @@ def _stand(material: Material, rung: Rung, requirements: Requirements, prices: c
     return standing
 
 
-def _open_test(run: store.Run, number: int, names: Sequence[str]) -> None:
-    """Write an opening of the test set down, once, before any of its rows is answered."""
-    row: dict[str, Json] = {"opening": number, "candidates": list(names)}
-    if row not in [{key: old.get(key) for key in row} for old in run.rows(OPENINGS)]:
+def _open_test(run: store.Run, names: Sequence[str], requirements: Requirements) -> None:
+    """Write an opening of the test set down before any of its rows is answered.
+
+    The same question about the same candidates is the same opening, however often a run is stopped and goes on; other
+    requirements are another look at the test set.
+    """
+    row: dict[str, Json] = {"candidates": list(names), "requirements": plain(requirements)}
+    if row not in run.rows(OPENINGS):
         run.append(OPENINGS, row)
 
 
@@ -325,9 +328,7 @@ def _account(
         coverage=measuring.coverage(reports),
         apis=measuring.apis(chosen or (reports[-1] if reports else None), material.side("test"), verdict, prices),
         machine_per_day=24 * prices.machine.per_hour,
-        openings=tuple(
-            f"opening {row['opening']}: {_joined(row['candidates'])}" for row in material.run.rows(OPENINGS)
-        ),
+        openings=tuple(_joined(row["candidates"]) for row in material.run.rows(OPENINGS)),
         machine=machine.look(),
         warnings=(*material.prepared.split.warnings, *(text for _, built in made for text in built.warnings)),
     )
@@ -353,7 +354,7 @@ def _chosen(spec: FitSpec) -> list[Rung]:
     return [rung for rung in LADDER if not spec.rungs or rung.name in spec.rungs]
 
 
-def _plan(spec: FitSpec, requirements: Requirements) -> Plan:
+def _plan(spec: FitSpec, requirements: Requirements, rows: int) -> Plan:
     """Choose by the metric that is required; by accuracy where none or several are."""
     asked = [name.removeprefix("min_") for name in requirements.limits() if name.startswith("min_")]
     return Plan(
@@ -361,7 +362,7 @@ def _plan(spec: FitSpec, requirements: Requirements) -> Plan:
         seed=spec.seed,
         encoder=spec.encoder,
         tune=TuneSpec(
-            epochs=spec.epochs,
+            epochs=spec.epochs or passes(rows, spec.batch),
             learning_rate=spec.learning_rate,
             batch=spec.batch,
             rank=spec.rank,

@@ -266,8 +266,9 @@ def _as_given(module: type[torch.nn.Module]) -> torch.nn.Module:
     """Make a stand-in for the embeddings that passes on what it is given."""
 
     class AsGiven(module):  # type: ignore[misc]  # the base class is known at run time only
-        def forward(self, inputs_embeds: torch.Tensor, **_: object) -> torch.Tensor:
-            return inputs_embeds
+        def forward(self, *args: torch.Tensor | None, **named: torch.Tensor | None) -> torch.Tensor:
+            # The families call their embeddings by name or by place; only what we give has three axes.
+            return next(x for x in (*args, *named.values()) if x is not None and x.ndim == 3)
 
     return AsGiven()
 

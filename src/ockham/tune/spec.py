@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 FEW_ROWS = 1000
 MANY_EPOCHS = 10
+_STEPS = 700
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +29,18 @@ class TuneSpec:
     depth: float = field(default=0.5, metadata={"above": 0, "max": 1})
     warmup: float = field(default=0.06, metadata={"min": 0, "max": 1})
     weight_decay: float = field(default=0.01, metadata={"min": 0, "max": 1})
-    patience: int = field(default=2, metadata={"min": 1, "max": 1000})
+    patience: int = field(default=3, metadata={"min": 1, "max": 1000})
     seed: int = field(default=0, metadata={"min": 0})
     workers: int = field(default=2, metadata={"min": 1, "max": 256})
+
+
+def passes(rows: int, batch: int) -> int:
+    """Give the most passes worth trying: about 700 steps, at least 3 passes and at most 10.
+
+    Few rows need more passes for as many steps; early stopping ends them where they stop helping.
+    """
+    steps = max(1, math.ceil(rows / batch))
+    return min(MANY_EPOCHS, max(3, round(_STEPS / steps)))
 
 
 def guardrails(spec: TuneSpec, rows: int) -> tuple[str, ...]:
