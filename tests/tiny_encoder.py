@@ -1,0 +1,56 @@
+"""Sentence encoders of a few thousand random weights, in the layout in which real ones come."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+WORDS = (
+    *("parcel", "late", "invoice", "refund", "card", "paid", "twice", "courier", "price", "broken", "pump", "milk"),
+    *("where", "is", "my", "the", "a", "not"),
+)
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
+
+
+def write(folder: Path, family: str, *, pooling: str = "mean", layers: int = 4, normalize: bool = True) -> Path:
+    """Write an encoder of a family (bert, roberta, xlm-roberta, camembert, distilbert); the same at every call."""
+    import torch
+    from transformers import AutoModel
+
+    torch.manual_seed(5)
+    body = AutoModel.from_config(_config(family, layers))
+    for parameter in body.parameters():  # larger than a fresh model's, so that every part leaves its mark
+        torch.nn.init.normal_(parameter, std=0.3)
+    body.save_pretrained(folder, safe_serialization=True)
+    _tokenizer(folder)
+    modules = [{"type": "sentence_transformers.models.Transformer", "path": ""}]
+    modules.append({"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"})
+    if normalize:
+        modules.append({"type": "sentence_transformers.models.Normalize", "path": "2_Normalize"})
+    (folder / "modules.json").write_text(json.dumps(modules))
+    (folder / "1_Pooling").mkdir()
+    modes = {"pooling_mode_mean_tokens": pooling == "mean", "pooling_mode_cls_token": pooling == "cls"}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps(modes))
+    return folder
+
+
+def _config(family: str, layers: int) -> Any:
+    from transformers import AutoConfig
+
+    shared: dict[str, Any] = {"vocab_size": len(SPECIAL) + len(WORDS), "max_position_embeddings": 40, "pad_token_id": 1}
+    if family == "distilbert":
+        return AutoConfig.for_model(family, dim=32, n_layers=layers, n_heads=4, hidden_dim=48, **shared)
+    sizes = {"hidden_size": 32, "num_hidden_layers": layers, "num_attention_heads": 4, "intermediate_size": 48}
+    return AutoConfig.for_model(family, **sizes, **shared)
+
+
+def _tokenizer(folder: Path) -> None:
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+
+    places = {word: place for place, word in enumerate((*SPECIAL, *WORDS))}
+    words = Tokenizer(models.WordLevel(places, unk_token="<unk>"))
+    words.pre_tokenizer = pre_tokenizers.Whitespace()
+    ends = [("<s>", places["<s>"]), ("</s>", places["</s>"])]
+    words.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
+    words.save(str(folder / "tokenizer.json"))
