@@ -6,7 +6,8 @@ stop where validation says that the job is done; open the sealed test set once f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from importlib.metadata import version
@@ -17,7 +18,7 @@ from ockham import catalog, machine, measuring, store, studies
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.read import ReadSpec
 from ockham.data.split import SplitSpec
-from ockham.errors import ConfigError, OckhamError, RunError
+from ockham.errors import ConfigError, InputError, RunError
 from ockham.evals import paired, power
 from ockham.measuring import Standing
 from ockham.models.calls import EndpointSpec
@@ -179,11 +180,11 @@ def _climb(
             standings.append(standing)
             if standing.valid and asks and not spec.all and measuring.does(standing.valid, requirements):
                 break
-        closed = [standing for standing in standings if standing.valid and not standing.test]
+        closed = [standing for standing in standings if standing.status == "measured" and not standing.test]
         if closed:
             _open_test(material.run, [standing.rung.name for standing in closed], requirements)
             for standing in closed:
-                standing.test = measuring.test_report(material, standing, requirements, prices)
+                _test(material, standing, requirements, prices)
         if asks and not spec.all and _decide(standings, requirements, material.plan.metric, len(rungs))[0].chosen:
             break
     standings += [Standing(rung, "skipped", "a smaller rung does the job (--all climbs on)") for rung in left]
@@ -195,19 +196,33 @@ def _stand(material: Material, rung: Rung, requirements: Requirements, prices: c
     if why is not None:
         material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
         return Standing(rung, "skipped", why)
-    try:
-        made = make(material, rung)
-        standing = Standing(rung, "measured", "", made=made)
+    standing = Standing(rung, "measured", "")
+    with _failing(material, standing):
+        standing.made = make(material, rung)
         standing.valid = measuring.valid_report(material, standing, requirements, prices)
-    except OckhamError as error:
-        material.tell(Progress(stage="climb", message=f"{rung.name} failed: {error.code}: {error.message}"))
-        return Standing(rung, "failed", f"{error.code}: {error.message}")
-    except MemoryError:
-        return Standing(rung, "failed", "there was not enough memory")
-    material.tell(Progress(stage="measure", message=measuring.sentence(standing.valid)))
-    for warning in made.built.warnings:
-        material.tell(Progress(stage="climb", message=f"note: {warning}"))
+        if standing.valid:
+            material.tell(Progress(stage="measure", message=measuring.sentence(standing.valid)))
+        for warning in standing.made.built.warnings:
+            material.tell(Progress(stage="climb", message=f"note: {warning}"))
     return standing
+
+
+def _test(material: Material, standing: Standing, requirements: Requirements, prices: catalog.Prices) -> None:
+    with _failing(material, standing):
+        standing.test = measuring.test_report(material, standing, requirements, prices)
+        if standing.test:
+            material.tell(Progress(stage="measure", message=measuring.sentence(standing.test)))
+
+
+@contextmanager
+def _failing(material: Material, standing: Standing) -> Iterator[None]:
+    """Let a rung fail alone: what the others found stays. A full disk and a fault of ours end the climb."""
+    try:
+        yield
+    except (InputError, MemoryError) as error:
+        why = f"{error.code}: {error.message}" if isinstance(error, InputError) else "there was not enough memory"
+        standing.status, standing.why = "failed", why
+        material.tell(Progress(stage="climb", message=f"{standing.rung.name} failed: {why}"))
 
 
 def _open_test(run: store.Run, names: Sequence[str], requirements: Requirements) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ockham import catalog
+from ockham.errors import Defect
 from ockham.evals import cost, metrics, power, scorers, selective
 from ockham.evals.serving import ProbeSpec, Serving
 from ockham.models.calls import EndpointSpec
@@ -55,14 +56,28 @@ class Asked:
     profile: Profile
 
 
-def valid_report(material: Material, standing: Standing, requirements: Requirements, prices: catalog.Prices) -> Report:
-    """Measure on the validation rows: what the climb may look at."""
-    return _report(material, standing, "valid", requirements, prices)
+def valid_report(
+    material: Material, standing: Standing, requirements: Requirements, prices: catalog.Prices
+) -> Report | None:
+    """Report on the validation rows, what the climb may look at: answers of a model that had not seen them.
+
+    ``None`` where there are none, as for an endpoint, which is paid by the answer.
+    """
+    if standing.made is None or not standing.made.built.answers:
+        return None
+    answers = tuple(Answer(value=value) for value in standing.made.built.answers)
+    profile = _profile(material, standing.rung, standing.made.folder)
+    return _report(material, standing, "valid", Asked(answers=answers, profile=profile), (requirements, prices))
 
 
-def test_report(material: Material, standing: Standing, requirements: Requirements, prices: catalog.Prices) -> Report:
-    """Measure on the sealed test rows; the profile is the one taken on the validation rows."""
-    return _report(material, standing, "test", requirements, prices)
+def test_report(
+    material: Material, standing: Standing, requirements: Requirements, prices: catalog.Prices
+) -> Report | None:
+    """Report on the sealed test rows, answered by the bundle itself in a serving process."""
+    if standing.made is None:
+        return None
+    asked = _ask(material, standing.rung, standing.made.folder)
+    return _report(material, standing, "test", asked, (requirements, prices))
 
 
 def does(report: Report, requirements: Requirements) -> bool:
@@ -133,13 +148,12 @@ def apis(
 
 
 def _report(
-    material: Material, standing: Standing, side: Side, requirements: Requirements, prices: catalog.Prices
+    material: Material, standing: Standing, side: Side, asked: Asked, money: tuple[Requirements, catalog.Prices]
 ) -> Report:
     made, rung = standing.made, standing.rung
     if made is None:
-        raise ValueError("a rung that was not built cannot be measured")
+        raise Defect("E_DEFECT", "a rung that was not built was measured", fix="please report this")
     rows = material.side(side)
-    asked = _ask(material, standing.rung, made.folder, side)
     places = material.prepared.split.valid if side == "valid" else material.prepared.split.test
     clusters = [material.prepared.split.clusters[place] for place in places]
     scores = tuple(
@@ -147,7 +161,7 @@ def _report(
         for row, answer, cluster in zip(rows, asked.answers, clusters, strict=True)
     )
     spec = material.plan.endpoint if rung.kind == "endpoint" else None
-    daily, million = _costs(asked, spec, requirements, prices)
+    daily, million = _costs(asked, spec, *money)
     every = metrics.metrics(scores, material.prepared.dataset.labels)
     first = material.plan.metric
     return Report(
@@ -166,23 +180,32 @@ def _report(
     )
 
 
-def _ask(material: Material, rung: Rung, folder: Path, side: Side) -> Asked:
-    """Answer one side in a serving process, once a run; the validation side is where the profile is taken."""
-    work = work_of(material, rung)
-    key = digest([work, side, [row.id for row in material.side(side)]])
+def _ask(material: Material, rung: Rung, folder: Path) -> Asked:
+    """Answer the test rows in a serving process, once a run."""
+    rows = material.side("test")
+    key = digest([work_of(material, rung), [row.id for row in rows]])
     found = material.run.find("answers", key, Asked)
     if found is not None:
         return found
-    material.tell(Progress(stage="measure", message=f"measuring {rung.name} on the {side} rows as it will be served"))
-    inputs = [row.input for row in material.side(side)]
-    probe = _PAID if rung.kind == "endpoint" else _FREE
+    material.tell(Progress(stage="measure", message=f"opening the test set for {rung.name}"))
     with Serving(folder) as serving:
-        answers = tuple(serving.answer(inputs))
-        known = material.run.find("profile", work, Profile)
-        profile = known or serving.profile(inputs, probe)
-    material.run.keep("profile", work, profile)
-    found = Asked(answers=answers, profile=profile)
+        answers = tuple(serving.answer([row.input for row in rows]))
+    found = Asked(answers=answers, profile=_profile(material, rung, folder))
     material.run.keep("answers", key, found)
+    return found
+
+
+def _profile(material: Material, rung: Rung, folder: Path) -> Profile:
+    """Take latency, throughput and memory in a serving process, on validation rows, once a run."""
+    work = work_of(material, rung)
+    found = material.run.find("profile", work, Profile)
+    if found is not None:
+        return found
+    material.tell(Progress(stage="measure", message=f"measuring {rung.name} as it will be served"))
+    with Serving(folder) as serving:
+        inputs = [row.input for row in material.side("valid") or material.side("train")]
+        found = serving.profile(inputs, _PAID if rung.kind == "endpoint" else _FREE)
+    material.run.keep("profile", work, found)
     return found
 
 

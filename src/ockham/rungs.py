@@ -78,6 +78,8 @@ class Built:
     """What building a rung decided and took."""
 
     settings: dict[str, str | int | float | bool] = field(default_factory=dict)
+    answers: tuple[str, ...] = ()
+    """What a model that had not seen the validation rows answered to them: the rung's own has learnt from them too."""
     seconds: float = 0.0
     points: tuple[EpochPoint, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -106,19 +108,23 @@ def _nothing(plan: Plan) -> None:  # noqa: ARG001 - every rung takes the plan
 
 
 def _constant(material: Material, folder: Path) -> Built:
-    constant.fit([*material.side("train"), *material.side("valid")], folder)
-    return Built()
+    train, valid = material.side("train"), material.side("valid")
+    constant.fit([*train, *valid], folder)
+    usual = constant.learn(train)
+    return Built(answers=(usual.value,) * len(valid))
 
 
 def _lookup(material: Material, folder: Path) -> Built:
-    lookup.fit([*material.side("train"), *material.side("valid")], folder)
-    return Built()
+    train, valid = material.side("train"), material.side("valid")
+    answers = lookup.learn(train).answer([row.input for row in valid])
+    lookup.fit([*train, *valid], folder)
+    return Built(answers=tuple(str(answer.value) for answer in answers))
 
 
 def _linear(material: Material, folder: Path) -> Built:
     train, valid = material.side("train"), material.side("valid")
-    found = linear.fit(train, valid, folder, metric=material.metric, seed=material.plan.seed)
-    return Built(settings={"C": found.strength, "temperature": found.temperature})
+    found, answers = linear.fit(train, valid, folder, metric=material.metric, seed=material.plan.seed)
+    return Built(settings={"C": found.strength, "temperature": found.temperature}, answers=answers)
 
 
 def _encoder(material: Material, folder: Path) -> Built:
@@ -127,10 +133,12 @@ def _encoder(material: Material, folder: Path) -> Built:
     found = sentence.find(material.plan.encoder)
     embedder = _write_encoder(material, found, found.weights(), folder)
     vectors = embed_sides(material, embedder, found)
-    train, valid = ([example.target for example in material.side(side)] for side in ("train", "valid"))
-    head, strength = heads.fit(vectors["train"], train, vectors["valid"], valid, material.metric)
-    head.save(folder)
-    return Built(settings={"encoder": found.name, "C": strength, "temperature": head.settings.temperature})
+    train, valid = ([example.target for example in material.side(side)] for side in SEEN)
+    fitted = heads.fit(vectors["train"], train, vectors["valid"], valid, material.metric)
+    fitted.head.save(folder)
+    temperature = fitted.head.settings.temperature
+    numbers = {"C": fitted.strength, "temperature": temperature}
+    return Built(settings={"encoder": found.name, **numbers}, answers=fitted.answers)
 
 
 def _encoder_tuned(material: Material, folder: Path) -> Built:
@@ -157,12 +165,13 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
     tuned_vectors: dict[str, NDArray[np.float32]] = {
         side: served.embed([row.input for row in material.side(side)]) for side in SEEN
     }
-    head = heads.best(tuned.head, tuned_vectors, (train.targets, valid.targets), material.metric)
+    head, answers = heads.best(tuned.head, tuned_vectors, (train.targets, valid.targets), material.metric)
     head.save(folder)
     best = next(point.epoch for point in tuned.points if point.kept)
     rates = {"rank": spec.rank, "learning_rate": spec.learning_rate}
     return Built(
         settings={"encoder": found.name, "passes": best, **rates},
+        answers=answers,
         points=tuned.points,
         warnings=guardrails(spec, len(train.tokens)),
     )
@@ -172,7 +181,7 @@ def _endpoint(material: Material, folder: Path) -> Built:
     spec = material.plan.endpoint
     if spec is None:  # `missing` has said so before
         return Built()
-    endpoint.fit([*material.side("train"), *material.side("valid")], folder, spec)
+    endpoint.fit(material.side("train"), folder, spec)
     return Built(settings={"url": spec.url, "model": spec.model, "shots": spec.shots})
 
 

@@ -12,7 +12,7 @@ from ockham.data import labels
 from ockham.data.split import SplitSpec, naive
 from ockham.errors import Defect
 from ockham.evals import intervals
-from ockham.models import encoder, linear, lookup, sentence, softmax
+from ockham.models import encoder, linear, lookup, sentence
 from ockham.records import CurvePoint, Example, Flattery, LabelDoubt, Progress
 from ockham.rungs import ENCODER, LINEAR, Built, Material, embed_sides, made
 from ockham.tune import heads
@@ -147,7 +147,7 @@ def _answers(material: Material, part: Sequence[int]) -> dict[str, list[str]]:
         else:
             vectors = _vectors(material)
             head = heads.solve(vectors["train"][list(part)], [row.target for row in some], built.strength)
-            found[name] = softmax.best(head.margins(vectors["valid"]), head.settings.labels)
+            found[name] = head.best(vectors["valid"])
     return found
 
 

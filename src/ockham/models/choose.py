@@ -5,14 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+T = TypeVar("T")
 
 MARGIN = 0.5
 """How many standard errors better a setting must be than the one nearer to the middle."""
 
 
 def climb(
-    grid: Sequence[float], trial: Callable[[float], tuple[float, float]], rows: int, *, workers: int = 1
-) -> tuple[float, float]:
+    grid: Sequence[float], trial: Callable[[float], tuple[float, T]], rows: int, *, workers: int = 1
+) -> tuple[float, T]:
     """Walk from the middle of the grid to the better side while the score clearly rises; gives setting and extra.
 
     ``trial`` maps a setting to (score, extra), the score a share in [0, 1] over ``rows`` validation rows; larger is

@@ -26,8 +26,8 @@ class Constant:
         return [Answer(value=self.value, confidence=self.share) for _ in inputs]
 
 
-def fit(examples: Sequence[Example], folder: Path) -> None:
-    """Write the most frequent target and its share; the first in sorted order where several are equally frequent.
+def learn(examples: Sequence[Example]) -> Constant:
+    """Find the most frequent target and its share; the first in sorted order where several are equally frequent.
 
     Raises `DataError` (``E_EMPTY``) where there is no example.
     """
@@ -35,7 +35,12 @@ def fit(examples: Sequence[Example], folder: Path) -> None:
         raise DataError("E_EMPTY", "there is no example to learn from", fix="give at least one labelled row")
     counts = Counter(example.target for example in examples)
     value = min(counts, key=lambda target: (-counts[target], target))
-    settings.write(Constant(value=value, share=counts[value] / len(examples)), folder / FILE)
+    return Constant(value=value, share=counts[value] / len(examples))
+
+
+def fit(examples: Sequence[Example], folder: Path) -> None:
+    """Write what `learn` finds into a staging folder."""
+    settings.write(learn(examples), folder / FILE)
 
 
 def load(folder: Path) -> Constant:

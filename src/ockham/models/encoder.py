@@ -44,6 +44,14 @@ class Head:
         found: NDArray[np.float32] = vectors @ self.weight + self.bias
         return found
 
+    def best(self, vectors: NDArray[np.float32]) -> list[str]:
+        """Answer each vector with the label of the largest margin."""
+        return softmax.best(self.margins(vectors), self.settings.labels)
+
+    def with_temperature(self, temperature: float) -> Head:
+        """Give the same head with another temperature."""
+        return Head(HeadSettings(labels=self.settings.labels, temperature=temperature), self.weight, self.bias)
+
     def save(self, folder: Path) -> None:
         """Write the head into a staging folder."""
         from safetensors.numpy import save_file

@@ -41,6 +41,14 @@ class Settings:
     temperature: float = field(metadata={"above": 0})
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What validation chose: a temperature for the chosen C, and its answers to rows that it had not seen."""
+
+    temperature: float
+    answers: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Linear:
     """The fitted features and one weight vector per label, (features, labels)."""
@@ -66,15 +74,18 @@ class Linear:
         return softmax.answers(margins, self.settings.labels, self.settings.temperature)
 
 
-def fit(train: Sequence[Example], valid: Sequence[Example], folder: Path, *, metric: Metric, seed: int) -> Settings:
+def fit(
+    train: Sequence[Example], valid: Sequence[Example], folder: Path, *, metric: Metric, seed: int
+) -> tuple[Settings, tuple[str, ...]]:
     """Choose C on the validation rows, fit on all rows with it, and write the model into a staging folder.
 
-    With a single label, or without validation rows, C is 0.5.
+    Gives the settings, and the answers to the validation rows of the model that had not seen them. Without validation
+    rows C is 0.5.
     """
-    strength, temperature = _choose(train, valid, metric, seed)
-    model = learn([*train, *valid], strength, temperature=temperature, seed=seed)
+    strength, choice = _choose(train, valid, metric, seed)
+    model = learn([*train, *valid], strength, temperature=choice.temperature, seed=seed)
     model.save(folder)
-    return model.settings
+    return model.settings, choice.answers
 
 
 def learn(examples: Sequence[Example], strength: float, *, seed: int, temperature: float = 1.0) -> Linear:
@@ -114,19 +125,19 @@ def cross_probabilities(
     return out
 
 
-def _choose(train: Sequence[Example], valid: Sequence[Example], metric: Metric, seed: int) -> tuple[float, float]:
+def _choose(train: Sequence[Example], valid: Sequence[Example], metric: Metric, seed: int) -> tuple[float, Choice]:
     targets = [example.target for example in train]
-    if not valid or len(set(targets)) < 2:
-        return 0.5, 1.0
+    if not valid:
+        return 0.5, Choice(temperature=1.0, answers=())
     features, matrix = tfidf.fit([example.input for example in train])
     unseen = features.transform([example.input for example in valid])
     truth = [example.target for example in valid]
 
-    def trial(strength: float) -> tuple[float, float]:
+    def trial(strength: float) -> tuple[float, Choice]:
         labels, weight, bias = _solve(matrix, targets, strength, seed)
         margins = unseen @ weight + bias
-        score = metric(truth, softmax.best(margins, labels))
-        return score, softmax.temperature(margins, truth, labels)
+        answers = tuple(softmax.best(margins, labels))
+        return metric(truth, answers), Choice(temperature=softmax.temperature(margins, truth, labels), answers=answers)
 
     return choose.climb(STRENGTHS, trial, len(truth), workers=machine.cores())
 

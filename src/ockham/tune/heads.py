@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from ockham.models import choose, softmax
@@ -22,26 +23,41 @@ REFIT = 1.0
 Metric = Callable[[Sequence[str], Sequence[str]], float]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """A head, its C, and the answers to the validation rows of a head that had not seen them."""
+
+    head: Head
+    strength: float
+    answers: tuple[str, ...]
+
+
 def fit(
     vectors: NDArray[np.float32],
     targets: Sequence[str],
     valid_vectors: NDArray[np.float32],
     valid_targets: Sequence[str],
     metric: Metric,
-) -> tuple[Head, float]:
-    """Choose C on the validation rows and fit the head on all rows with it; gives the head and C.
+) -> Fitted:
+    """Choose C on the validation rows and fit the head on all rows with it.
 
-    ``vectors`` are (rows, hidden). Without validation rows, or with a single label, C is 10.
+    ``vectors`` are (rows, hidden). Without validation rows C is 10.
     """
     import numpy as np
 
-    strength, temperature = 10.0, 1.0
-    if len(valid_targets) and len(set(targets)) > 1:
-        strength, temperature = _choose(vectors, targets, valid_vectors, valid_targets, metric)
-    everything = np.concatenate([vectors, valid_vectors]) if len(valid_targets) else vectors
-    head = solve(everything, [*targets, *valid_targets], strength)
-    found = HeadSettings(labels=head.settings.labels, temperature=temperature)
-    return Head(found, head.weight, head.bias), strength
+    def trial(strength: float) -> tuple[float, Head]:
+        head = calibrated(solve(vectors, targets, strength), valid_vectors, valid_targets)
+        return metric(valid_targets, head.best(valid_vectors)), head
+
+    if not len(valid_targets):
+        return Fitted(head=solve(vectors, targets, 10.0), strength=10.0, answers=())
+    strength, seen = choose.climb(STRENGTHS, trial, len(valid_targets))
+    whole = solve(np.concatenate([vectors, valid_vectors]), [*targets, *valid_targets], strength)
+    return Fitted(
+        head=whole.with_temperature(seen.settings.temperature),
+        strength=strength,
+        answers=tuple(seen.best(valid_vectors)),
+    )
 
 
 def solve(vectors: NDArray[np.float32], targets: Sequence[str], strength: float) -> Head:
@@ -70,27 +86,25 @@ def best(
     vectors: Mapping[str, NDArray[np.float32]],
     targets: tuple[Sequence[str], Sequence[str]],
     metric: Metric,
-) -> Head:
+) -> tuple[Head, tuple[str, ...]]:
     """Choose between the head that was tuned and one fitted anew on the vectors as they will be served.
 
     ``vectors`` has ``train`` and ``valid``, (rows, hidden) each; ``targets`` are those of both. The new head is chosen
-    where it is no worse on the validation rows, and then learns from these too.
+    where it is no worse on the validation rows, and then learns from these too. Gives the head, and the answers to the
+    validation rows of the one that had not seen them.
     """
     import numpy as np
 
     train, valid = targets
+    if not len(valid):
+        return tuned, ()
     tuned = calibrated(tuned, vectors["valid"], valid)
     anew = calibrated(solve(vectors["train"], train, REFIT), vectors["valid"], valid)
-    if not len(valid):
-        return tuned
-    scores = [
-        metric(valid, softmax.best(head.margins(vectors["valid"]), head.settings.labels)) for head in (tuned, anew)
-    ]
-    if scores[1] < scores[0]:
-        return tuned
+    kept, fresh = (tuple(head.best(vectors["valid"])) for head in (tuned, anew))
+    if metric(valid, fresh) < metric(valid, kept):
+        return tuned, kept
     whole = solve(np.concatenate([vectors["train"], vectors["valid"]]), [*train, *valid], REFIT)
-    found = HeadSettings(labels=whole.settings.labels, temperature=anew.settings.temperature)
-    return Head(found, whole.weight, whole.bias)
+    return whole.with_temperature(anew.settings.temperature), fresh
 
 
 def calibrated(head: Head, vectors: NDArray[np.float32], targets: Sequence[str]) -> Head:
@@ -98,7 +112,7 @@ def calibrated(head: Head, vectors: NDArray[np.float32], targets: Sequence[str])
     temperature = 1.0
     if len(targets) and len(head.settings.labels) > 1:
         temperature = softmax.temperature(head.margins(vectors), targets, head.settings.labels)
-    return Head(HeadSettings(labels=head.settings.labels, temperature=temperature), head.weight, head.bias)
+    return head.with_temperature(temperature)
 
 
 def cross_probabilities(
@@ -116,19 +130,3 @@ def cross_probabilities(
         columns = np.array([column[label] for label in head.settings.labels])
         out[np.ix_(inside, columns)] = softmax.probabilities(head.margins(vectors[inside]), 1.0)
     return out
-
-
-def _choose(
-    vectors: NDArray[np.float32],
-    targets: Sequence[str],
-    valid_vectors: NDArray[np.float32],
-    valid_targets: Sequence[str],
-    metric: Metric,
-) -> tuple[float, float]:
-    def trial(strength: float) -> tuple[float, float]:
-        head = solve(vectors, targets, strength)
-        margins = head.margins(valid_vectors)
-        score = metric(valid_targets, softmax.best(margins, head.settings.labels))
-        return score, softmax.temperature(margins, valid_targets, head.settings.labels)
-
-    return choose.climb(STRENGTHS, trial, len(valid_targets))
