@@ -115,8 +115,8 @@ def main() -> None:
     ratio = {key: median(a[key] / b[key] for a, b in zip(hand, us, strict=True)) for key in ("wall", "cpu")}
     missing = [rung for rung in args.rungs if rung not in us[-1]["rungs"]]
     foot = (
-        f"\n\n{args.rows:,} training rows of {args.data.name}, {args.repeats} turn(s); a rung's column is its accuracy. Hand-written to ours: "
-        f"{ratio['wall']:.2f} in wall time, {ratio['cpu']:.2f} in CPU time, turn by turn."
+        f"\n\n{args.rows:,} training rows of {args.data.name}, {args.repeats} turn(s); a rung's column is its accuracy. "
+        f"Hand-written to ours: {ratio['wall']:.2f} in wall time, {ratio['cpu']:.2f} in CPU time, turn by turn."
     )
     if missing:
         foot += f" NOT COMPARABLE: ours did not measure {', '.join(missing)}."
