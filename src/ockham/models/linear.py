@@ -8,8 +8,9 @@ probabilities by a softmax with one temperature, fitted on the validation rows (
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -91,7 +92,8 @@ def fit(
 def learn(examples: Sequence[Example], strength: float, *, seed: int, temperature: float = 1.0) -> Linear:
     """Fit features and margins on all the examples given, with a given C."""
     features, matrix = tfidf.fit([example.input for example in examples])
-    labels, weight, bias = _solve(matrix, [example.target for example in examples], strength, seed)
+    with _stopping_early():
+        labels, weight, bias = _solve(matrix, [example.target for example in examples], strength, seed)
     return Linear(features, Settings(labels=labels, strength=strength, temperature=temperature), weight, bias)
 
 
@@ -120,7 +122,7 @@ def cross_probabilities(
         out[np.ix_(inside, np.array([column[label] for label in labels]))] = known
 
     # The solver works outside the interpreter's lock, on one core each.
-    with ThreadPoolExecutor(machine.cores()) as pool:
+    with _stopping_early(), ThreadPoolExecutor(machine.cores()) as pool:
         list(pool.map(answer, sorted(set(folds))))
     return out
 
@@ -139,7 +141,21 @@ def _choose(train: Sequence[Example], valid: Sequence[Example], metric: Metric, 
         answers = tuple(softmax.best(margins, labels))
         return metric(truth, answers), Choice(temperature=softmax.temperature(margins, truth, labels), answers=answers)
 
-    return choose.climb(STRENGTHS, trial, len(truth), workers=machine.cores())
+    with _stopping_early():
+        return choose.climb(STRENGTHS, trial, len(truth), workers=machine.cores())
+
+
+@contextmanager
+def _stopping_early() -> Iterator[None]:
+    """Let solvers stop a little short of the optimum: validation judges the result as it is.
+
+    It stands around the threads, not in them: the list of filters is one for all of them.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        yield
 
 
 def _solve(
@@ -147,17 +163,13 @@ def _solve(
 ) -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.float32]]:
     """Fit one margin per label: labels in sorted order, weights (features, labels), biases (labels,)."""
     import numpy as np
-    from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
     labels = tuple(sorted(set(targets)))
     if len(labels) == 1:
         return labels, np.zeros((matrix.shape[1], 1), np.float32), np.zeros(1, np.float32)
     solver: Any = LinearSVC(C=strength, random_state=seed % 2**32, max_iter=200)
-    with warnings.catch_warnings():
-        # Stopping a little short of the optimum costs nothing measurable; validation judges the result as it is.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        solver.fit(matrix, np.asarray(targets, dtype=object).astype(str))
+    solver.fit(matrix, np.asarray(targets, dtype=object).astype(str))
     weight, bias = solver.coef_, solver.intercept_
     if len(labels) == 2:  # one margin, for the second label
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2

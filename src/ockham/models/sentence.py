@@ -53,11 +53,18 @@ class Sentence:
     """Text put before every input, where the encoder asks for one."""
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
-        """Read the weights by their names within the body, as float32."""
+        """Read the weights by their names within the body, as float32.
+
+        Raises `ModelError` (``E_MODEL_FORMAT``) where the file is damaged or of a number format that numpy lacks.
+        """
         import numpy as np
+        from safetensors import SafetensorError
         from safetensors.numpy import load_file
 
-        found = load_file(self.folder / "model.safetensors")
+        try:
+            found = load_file(self.folder / "model.safetensors")
+        except (OSError, SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:
+            raise _unfit(f"its model.safetensors cannot be read ({type(error).__name__})") from None
         heads = ("bert.", "roberta.", "distilbert.", "0.auto_model.")
         return {_without(name, heads): array.astype(np.float32) for name, array in found.items()}
 

@@ -1,0 +1,227 @@
+"""An encoder's graph against transformers' own model, and the folders that are not encoders."""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from tests import tiny_encoder
+
+from ockham.convert import encoder_files, encoder_graph
+from ockham.errors import ModelError
+from ockham.models import embedder, sentence
+from ockham.models.sentence import Sentence
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "support_mail.csv"
+SENTENCES = (
+    "The parcel is late again.",
+    "I was charged twice for the same order.",
+    "How loud is the pump?",
+    "Please change the address on my account.",
+    "refund",
+    "The courier left it in the rain, and the box fell apart when I picked it up this morning.",
+    "Naïve café, Straße 5, 日本語",
+    "",
+    "   ",
+    "Where is my invoice? Where is my invoice? " * 40,
+    "Your machine stopped with error E12!!! What now???",
+    "Thank you; it works now.",
+)
+SHORT = ("parcel late", "where is my refund", "the card", "unheard words", "milk " * 60, "", "a not paid pump twice")
+
+
+def embed(found: Sentence, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Embed with the float32 graph."""
+    graph, _ = encoder_graph.build(found, found.weights())
+    settings = embedder.Settings(
+        hidden=found.hidden, max_tokens=found.max_tokens, first_position=found.first_position, prefix=found.prefix
+    )
+    return embedder.open_graph(graph, found.folder / "tokenizer.json", settings, threads=1).embed(texts)
+
+
+def reference(found: Sentence, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Embed with transformers, one padded batch with its mask, pooled and scaled as the encoder says."""
+    import torch
+    from tokenizers import Tokenizer
+    from transformers import AutoModel
+
+    words = Tokenizer.from_file(str(found.folder / "tokenizer.json"))
+    words.no_padding()
+    words.enable_truncation(found.max_tokens)
+    rows = [words.encode(text).ids for text in texts]
+    width = max(map(len, rows))
+    body: Any = AutoModel.from_pretrained(str(found.folder), local_files_only=True).eval()
+    pad = body.config.pad_token_id or 0
+    ids = torch.tensor([[*row, *[pad] * (width - len(row))] for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    with torch.no_grad():
+        hidden = body(input_ids=ids, attention_mask=mask).last_hidden_state
+    if found.pooling == "mean":
+        vectors = (hidden * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
+    else:
+        vectors = hidden[:, 0]
+    if found.normalize:
+        vectors = torch.nn.functional.normalize(vectors, dim=-1)
+    out: NDArray[np.float32] = vectors.numpy()
+    return out
+
+
+@pytest.fixture(scope="module")
+def packaged() -> Sentence:
+    return sentence.find(None)
+
+
+@pytest.mark.tune
+def test_the_packaged_encoder_is_what_transformers_runs(packaged: Sentence) -> None:
+    assert packaged.max_tokens == 256
+    plain = embed(packaged, SENTENCES)
+    assert plain == pytest.approx(reference(packaged, SENTENCES), abs=2e-5)
+    assert np.linalg.norm(plain, axis=1) == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.tune
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+@pytest.mark.parametrize("family", ["bert", "roberta", "xlm-roberta", "camembert", "distilbert"])
+def test_every_family_is_what_transformers_runs(family: str, pooling: str, tmp_path: Path) -> None:
+    found = sentence.find(str(tiny_encoder.write(tmp_path, family, pooling=pooling, normalize=pooling == "mean")))
+    assert (found.family, found.pooling, found.normalize) == (family, pooling, pooling == "mean")
+    assert found.first_position == (0 if family in ("bert", "distilbert") else 2)
+    assert found.max_tokens == 40 - found.first_position, "no position is past the table"
+    assert embed(found, SHORT) == pytest.approx(reference(found, SHORT), abs=2e-5)
+
+
+def test_eight_bits_stay_close_to_float32(packaged: Sentence, tmp_path: Path) -> None:
+    with EXAMPLE.open(encoding="utf-8", newline="") as stream:
+        mails = [mail["body"] for mail in csv.DictReader(stream)][:240]
+    seen, unseen = mails[:200], mails[200:]
+    full = tmp_path / "full"
+    full.mkdir()
+    plain = encoder_files.write(packaged, packaged.weights(), (), full, quantize=False).embed(unseen)
+    served = encoder_files.write(packaged, packaged.weights(), seen, tmp_path).embed(unseen)
+    cosines = (served * plain).sum(axis=1)
+    assert cosines.min() >= 0.98
+    assert cosines.mean() >= 0.99
+    small, large = ((folder / embedder.GRAPH).stat().st_size for folder in (tmp_path, full))
+    assert small < 0.3 * large
+
+
+@pytest.mark.tune
+def test_the_same_weights_give_the_same_bytes(tmp_path: Path) -> None:
+    found = sentence.find(str(tiny_encoder.write(tmp_path / "tiny", "bert")))
+    written = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        encoder_files.write(found, found.weights(), SHORT, tmp_path / name)
+        written.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
+    assert written[0] == written[1]
+    assert set(written[0]) == {"encoder.onnx", "tokenizer.json", "encoder.json"}
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_encoder.write(tmp_path_factory.mktemp("source"), "bert", layers=1)
+
+
+def spoiled(tiny: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny, tmp_path / "encoder"))
+
+
+def code(name: str) -> tuple[str, str]:
+    with pytest.raises(ModelError) as caught:
+        sentence.find(name)
+    assert caught.value.fix
+    return caught.value.code, caught.value.message
+
+
+@pytest.mark.tune
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("tokenizer.json", "has no tokenizer.json"),
+        ("model.safetensors", "pickled weights are never opened"),
+        ("config.json", "has no config.json"),
+    ],
+)
+def test_a_folder_that_is_not_whole(missing: str, message: str, tiny: Path, tmp_path: Path) -> None:
+    folder = spoiled(tiny, tmp_path)
+    (folder / "pytorch_model.bin").write_bytes(b"\x80\x02never opened")
+    (folder / missing).unlink()
+    found = code(str(folder))
+    assert found[0] == "E_MODEL_MISSING"
+    assert message in found[1]
+
+
+@pytest.mark.tune
+@pytest.mark.parametrize(
+    ("file", "content", "message"),
+    [
+        ("config.json", {"model_type": "gpt2"}, "its body is 'gpt2'"),
+        ("config.json", {"model_type": "bert"}, "its config.json has no hidden_size"),
+        ("config.json", "{", "config.json cannot be read"),
+        ("modules.json", [{"type": "sentence_transformers.models.Dense", "path": "2"}], "it has a 'Dense' layer"),
+        ("1_Pooling/config.json", {"pooling_mode_max_tokens": True}, "its pooling is neither"),
+    ],
+)
+def test_a_folder_of_another_build(file: str, content: Any, message: str, tiny: Path, tmp_path: Path) -> None:
+    folder = spoiled(tiny, tmp_path)
+    (folder / file).write_text(content if isinstance(content, str) else json.dumps(content))
+    found = code(str(folder))
+    assert found[0] == "E_MODEL_FORMAT"
+    assert message in found[1]
+
+
+@pytest.mark.tune
+def test_weights_and_activation_that_the_graph_does_not_know(tiny: Path, tmp_path: Path) -> None:
+    folder = spoiled(tiny, tmp_path)
+    found = sentence.find(str(folder))
+    weights = found.weights()
+    del weights["encoder.layer.0.output.dense.bias"]
+    with pytest.raises(ModelError, match=r"no weight 'encoder\.layer\.0\.output\.dense\.bias'"):
+        encoder_graph.build(found, weights)
+    config = json.loads((folder / "config.json").read_text()) | {"hidden_act": "gelu_new"}
+    (folder / "config.json").write_text(json.dumps(config))
+    found = sentence.find(str(folder))
+    with pytest.raises(ModelError, match="activation 'gelu_new' is unknown"):
+        encoder_graph.build(found, found.weights())
+
+
+@pytest.mark.tune
+def test_damaged_weights_are_refused(tiny: Path, tmp_path: Path) -> None:
+    folder = spoiled(tiny, tmp_path)
+    (folder / "model.safetensors").write_bytes(b"not safetensors")
+    with pytest.raises(ModelError) as caught:
+        sentence.find(str(folder)).weights()
+    assert caught.value.code == "E_MODEL_FORMAT"
+
+
+def test_a_hub_id_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import huggingface_hub.constants
+
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+    found = code("nobody/no-such-encoder")
+    assert found[0] == "E_MODEL_MISSING"
+    assert "the hub could not give it" in found[1]
+
+
+@pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder", "a/b/c", "~/nowhere", "a\\b"])
+def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(name: str) -> None:
+    found = code(name)
+    assert found[0] == "E_MODEL_MISSING"
+    assert "there is no folder" in found[1]
+
+
+def test_other_weights_in_the_package_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sentence, "PACKAGE_SHA256", "0" * 64)
+    with pytest.raises(ModelError) as caught:
+        sentence.find(None)
+    assert caught.value.code == "E_MODEL_DIGEST"
