@@ -115,7 +115,7 @@ def main() -> None:
     ratio = {key: median(a[key] / b[key] for a, b in zip(hand, us, strict=True)) for key in ("wall", "cpu")}
     missing = [rung for rung in args.rungs if rung not in us[-1]["rungs"]]
     foot = (
-        f"\n\n{args.rows:,} training rows of {args.data.name}, {args.repeats} turn(s); a rung's column is its accuracy. "
+        f"\n\n{args.rows:,} training rows of {args.data.name}, {args.repeats} turn(s); columns of rungs: accuracy. "
         f"Hand-written to ours: {ratio['wall']:.2f} in wall time, {ratio['cpu']:.2f} in CPU time, turn by turn."
     )
     if missing:
