@@ -8,14 +8,11 @@ probabilities by a softmax with one temperature, fitted on the validation rows (
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ockham import machine
 from ockham.models import choose, settings, softmax, tfidf, weights
 from ockham.records import Answer, Example
 
@@ -92,8 +89,7 @@ def fit(
 def learn(examples: Sequence[Example], strength: float, *, seed: int, temperature: float = 1.0) -> Linear:
     """Fit features and margins on all the examples given, with a given C."""
     features, matrix = tfidf.fit([example.input for example in examples])
-    with _stopping_early():
-        labels, weight, bias = _solve(matrix, [example.target for example in examples], strength, seed)
+    labels, weight, bias = _solve(matrix, [example.target for example in examples], strength, seed)
     return Linear(features, Settings(labels=labels, strength=strength, temperature=temperature), weight, bias)
 
 
@@ -115,15 +111,11 @@ def cross_probabilities(
     out = np.zeros((len(examples), len(found.labels)))
     column = {label: place for place, label in enumerate(found.labels)}
 
-    def answer(fold: int) -> None:
+    for fold in sorted(set(folds)):
         inside, outside = np.flatnonzero(places == fold), np.flatnonzero(places != fold)
         labels, weight, bias = _solve(matrix[outside], [targets[int(i)] for i in outside], found.strength, seed)
         known = softmax.probabilities(matrix[inside] @ weight + bias, found.temperature)
         out[np.ix_(inside, np.array([column[label] for label in labels]))] = known
-
-    # The solver works outside the interpreter's lock, on one core each.
-    with _stopping_early(), ThreadPoolExecutor(machine.cores()) as pool:
-        list(pool.map(answer, sorted(set(folds))))
     return out
 
 
@@ -141,35 +133,29 @@ def _choose(train: Sequence[Example], valid: Sequence[Example], metric: Metric, 
         answers = tuple(softmax.best(margins, labels))
         return metric(truth, answers), Choice(temperature=softmax.temperature(margins, truth, labels), answers=answers)
 
-    with _stopping_early():
-        return choose.climb(STRENGTHS, trial, len(truth), workers=machine.cores())
-
-
-@contextmanager
-def _stopping_early() -> Iterator[None]:
-    """Let solvers stop a little short of the optimum: validation judges the result as it is.
-
-    It stands around the threads, not in them: the list of filters is one for all of them.
-    """
-    from sklearn.exceptions import ConvergenceWarning
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        yield
+    return choose.climb(STRENGTHS, trial, len(truth))
 
 
 def _solve(
     matrix: csr_matrix, targets: Sequence[str], strength: float, seed: int
 ) -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.float32]]:
-    """Fit one margin per label: labels in sorted order, weights (features, labels), biases (labels,)."""
+    """Fit one margin per label: labels in sorted order, weights (features, labels), biases (labels,).
+
+    Never from two threads at once: LIBLINEAR's random numbers are one stream for the whole process, and the last digits
+    of the result would follow from which thread was faster.
+    """
     import numpy as np
+    from sklearn.exceptions import ConvergenceWarning
     from sklearn.svm import LinearSVC
 
     labels = tuple(sorted(set(targets)))
     if len(labels) == 1:
         return labels, np.zeros((matrix.shape[1], 1), np.float32), np.zeros(1, np.float32)
     solver: Any = LinearSVC(C=strength, random_state=seed % 2**32, max_iter=200)
-    solver.fit(matrix, np.asarray(targets, dtype=object).astype(str))
+    with warnings.catch_warnings():
+        # Stopping a little short of the optimum costs nothing measurable; validation judges the result as it is.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        solver.fit(matrix, np.asarray(targets, dtype=object).astype(str))
     weight, bias = solver.coef_, solver.intercept_
     if len(labels) == 2:  # one margin, for the second label
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
