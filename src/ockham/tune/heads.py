@@ -70,7 +70,7 @@ def solve(vectors: NDArray[np.float32], targets: Sequence[str], strength: float)
     found = HeadSettings(labels=labels, temperature=1.0)
     if len(labels) == 1:
         return Head(found, np.zeros((vectors.shape[1], 1), np.float32), np.zeros(1, np.float32))
-    solver: Any = LogisticRegression(C=strength, max_iter=300, tol=1e-3)
+    solver: Any = LogisticRegression(C=strength, max_iter=1000, tol=1e-4)
     with warnings.catch_warnings():
         # Validation judges the head as it is; a slightly early stop of the optimizer is no fault.
         warnings.simplefilter("ignore", ConvergenceWarning)
