@@ -5,6 +5,7 @@ Latency, throughput and memory measured in the process that trained would be tho
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -125,5 +126,7 @@ class Serving:
         self._process.kill()
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                stream.close()
+                # What was not yet written to a process that is gone must not hide why it went.
+                with contextlib.suppress(OSError):
+                    stream.close()
         self._process.wait()
