@@ -10,6 +10,7 @@ from ockham.data import cluster, task
 from ockham.data.clean import clean, drop_seen
 from ockham.data.read import Reading, ReadSpec, read
 from ockham.data.split import SplitSpec, split, split_with_test
+from ockham.errors import DataError
 from ockham.records import Dataset, Dropped, Example, Intake, Progress, Source, Split, TaskName
 
 
@@ -41,11 +42,10 @@ def prepare(
     tell(Progress(stage="read", message="reading the examples"))
     reading = read(source, spec)
     examples, intake = clean(reading)
-    own = () if test is None else _own_test(test, spec, reading.sources[0])
-    if own:
+    test_rows: tuple[Example, ...] = ()
+    if test is not None:
+        own = _own_test(test, spec, reading.sources[0])
         examples, intake, test_rows = _join(examples, intake, own[0], own[1])
-    else:
-        test_rows = ()
     name, why = task.infer([*examples, *test_rows], asked)
     dataset = Dataset(name=reading.sources[0].file, task=name, examples=(*examples, *test_rows))
     tell(Progress(stage="split", message="looking for near-duplicates, so that none stands on two sides"))
@@ -75,7 +75,11 @@ def _own_test(test: object, spec: ReadSpec, first: Source) -> tuple[tuple[Exampl
     )
     reading = read(test, columns)
     marked = tuple(dataclasses.replace(example, id=f"test:{example.id}") for example in reading.examples)
-    return clean(dataclasses.replace(reading, examples=marked))
+    rows, intake = clean(dataclasses.replace(reading, examples=marked))
+    if not rows:
+        message = f"{reading.sources[0].file}: no row of the test set is left after cleaning"
+        raise DataError("E_TOO_FEW", message, fix="give a test set with inputs and labels, or leave --test out")
+    return rows, intake
 
 
 def _join(
