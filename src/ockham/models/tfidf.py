@@ -24,6 +24,9 @@ WEIGHTS = "tfidf.safetensors"
 MAX_FEATURES = 150_000
 """Per half. Longer texts have more distinct terms than help, and each costs memory for every label."""
 
+_NO_TERM = ""
+"""Stands for a half without terms: no text has it."""
+
 _HALVES: tuple[dict[str, Any], ...] = (
     # Any run of word characters, one-letter words too: in short texts they count.
     {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"},
@@ -72,7 +75,11 @@ def fit(texts: Sequence[str]) -> tuple[Tfidf, csr_matrix]:
     rows = []
     for options in _HALVES:
         half = _vectorizer(**options)
-        matrix = half.fit_transform(texts)
+        try:
+            matrix = half.fit_transform(texts)
+        except ValueError:  # texts of emoji or punctuation alone have no words
+            half = _vectorizer(**options, vocabulary={_NO_TERM: 0})
+            matrix = half.fit_transform(texts)
         if matrix.shape[1] > MAX_FEATURES:
             half = _vectorizer(**options, min_df=2, max_features=MAX_FEATURES)
             matrix = half.fit_transform(texts)
