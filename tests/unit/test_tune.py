@@ -107,6 +107,21 @@ def test_it_stops_after_patience_passes_without_a_rise(patience: int, points: in
     assert len(found) == points
 
 
+def test_a_loss_that_is_no_number_ends_the_tuning_with_the_best_pass() -> None:
+
+    class Diverging(Scripted):
+        def loss(self, batch: Sequence[int]) -> tuple[torch.Tensor, int]:
+            loss, right = super().loss(batch)
+            return (loss * float("nan") if self.judged == 2 else loss), right
+
+    lesson, kept = Diverging((0.5, 0.6)), Kept()
+    points = loop.train(lesson, TuneSpec(epochs=9, workers=1), kept, quiet)
+    assert [(point.epoch, point.kept) for point in points] == [(0, False), (1, True)]
+    assert all(np.isfinite(point.train_loss) for point in points)
+    assert float(lesson.weight.detach()) == lesson.seen[1]
+    assert loop.train(Diverging((0.5, 0.6)), TuneSpec(epochs=9, workers=1), kept, quiet) == points
+
+
 def test_the_rate_warms_up_and_falls_to_nearly_nothing() -> None:
     spec = TuneSpec(learning_rate=0.1, warmup=0.1)
     rates = [loop._rate(spec, step, 100) for step in range(100)]
@@ -311,4 +326,4 @@ def test_guardrails_speak_only_where_there_is_a_risk() -> None:
     few, many = guardrails(TuneSpec(epochs=11), 999)
     assert few.startswith("tuning on 999 training rows: under 1,000")
     assert many.startswith("up to 11 passes over the rows: after about 10")
-    assert guardrails(TuneSpec(), 999) == (few,)
+    assert guardrails(TuneSpec(epochs=3), 999) == (few,)

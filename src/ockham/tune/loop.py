@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
+import math
 import struct
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +26,10 @@ if TYPE_CHECKING:
     import torch
 
 CHECKPOINT_SECONDS = 20.0
+_NEVER = sys.maxsize
+"""A pass that no spec comes to."""
+
+_log = logging.getLogger(__name__)
 
 Batch = Sequence[int]
 """Places of rows in the lesson."""
@@ -164,8 +171,12 @@ def _step(optimizer: Any, rate: float, state: _State) -> None:  # noqa: ANN401
 def _close_epoch(
     lesson: Lesson, state: _State, parameters: Mapping[str, torch.Tensor], best: dict[str, torch.Tensor]
 ) -> None:
-    score = lesson.judge()
     rows = max(1, state.rows)
+    if not math.isfinite(state.loss):
+        _log.warning("the loss is no longer a number (the learning rate is too high): tuning ends with its best pass")
+        state.epoch = _NEVER
+        return
+    score = lesson.judge()
     state.points.append(
         EpochPoint(
             epoch=float(state.epoch),
