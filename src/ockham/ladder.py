@@ -9,12 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
-from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ockham import catalog, machine, measuring, store, studies
+from ockham import accounts, catalog, measuring, store
+from ockham.accounts import OPENINGS
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.read import ReadSpec
 from ockham.data.split import SplitSpec
@@ -24,10 +22,7 @@ from ockham.measuring import Standing
 from ockham.models.calls import EndpointSpec
 from ockham.records import (
     Account,
-    CandidateResult,
     Comparison,
-    DatasetSummary,
-    Example,
     Json,
     Progress,
     Report,
@@ -42,12 +37,8 @@ from ockham.rungs import LADDER, Material, Plan, Rung, make
 from ockham.tune.spec import TuneSpec, passes
 from ockham.verdict import Decision, decide
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
 RUNGS = tuple(rung.name for rung in LADDER)
 ACCOUNT = "account.json"
-OPENINGS = "openings"
 
 
 def ignore(progress: Progress) -> None:
@@ -109,11 +100,17 @@ def fit(
     folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
     with store.open_run(folder, identity) as run:
         material = Material(prepared, plan, run, tell)
-        standings, openings = _climb(material, rungs, requirements, spec, prices)
-        findings = _decide(standings, requirements, plan.metric, len(rungs))
-        verdict = _verdict(material, requirements, standings, findings, openings)
-        account = _account(material, verdict, standings, findings, prices)
-        _publish(run, account, standings)
+        standings = _climb(material, rungs, requirements, spec, prices)
+        decision, comparisons = _decide(standings, requirements, plan.metric, len(rungs))
+        found = accounts.Found(
+            standings=standings,
+            requirements=requirements,
+            prices=prices,
+            decision=decision,
+            comparisons=comparisons,
+        )
+        verdict = accounts.verdict(material, found)
+        _publish(run, accounts.account(material, verdict, found), standings)
     return verdict
 
 
@@ -166,10 +163,10 @@ def _introduce(prepared: Prepared, tell: Callable[[Progress], None]) -> None:
 
 def _climb(
     material: Material, rungs: Sequence[Rung], requirements: Requirements, spec: FitSpec, prices: catalog.Prices
-) -> tuple[list[Standing], int]:
+) -> list[Standing]:
     """Build and measure rung after rung, and open the test set; climb on while the test does not settle it.
 
-    Gives one standing per rung, and how often the test set was opened.
+    Gives one standing per rung.
     """
     standings: list[Standing] = []
     left = list(rungs)
@@ -188,7 +185,7 @@ def _climb(
         if asks and not spec.all and _decide(standings, requirements, material.plan.metric, len(rungs))[0].chosen:
             break
     standings += [Standing(rung, "skipped", "a smaller rung does the job (--all climbs on)") for rung in left]
-    return standings, len(material.run.rows(OPENINGS))
+    return standings
 
 
 def _stand(material: Material, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> Standing:
@@ -256,99 +253,6 @@ def _scores(report: Report | None) -> tuple[Score, ...]:
     return () if report is None else report.scores
 
 
-def _verdict(
-    material: Material,
-    requirements: Requirements,
-    standings: Sequence[Standing],
-    findings: tuple[Decision, tuple[Comparison, ...]],
-    openings: int,
-) -> Verdict:
-    decision, prepared = findings[0], material.prepared
-    split, intake = prepared.split, prepared.intake
-    required = {name: value for name, value in plain(requirements).items() if value is not None}
-    return Verdict(
-        ockham=version("ockham"),
-        task=prepared.dataset.task,
-        metric=material.plan.metric,
-        dataset=DatasetSummary(
-            rows=intake.rows,
-            train=len(split.train),
-            valid=len(split.valid),
-            test=len(split.test),
-            digest=prepared.dataset.digest,
-            dropped=intake.dropped_counts(),
-            leaks_prevented=split.leaks_prevented,
-        ),
-        requirements=required,
-        candidates=tuple(_result(standing, decision) for standing in standings),
-        chosen=decision.chosen,
-        because=decision.because,
-        next=decision.next,
-        test_openings=openings,
-        run=str(material.run.path),
-    )
-
-
-def _result(standing: Standing, decision: Decision) -> CandidateResult:
-    rung, report = standing.rung, standing.test
-    if report is None or report.profile is None:
-        return CandidateResult(name=rung.name, rung=rung.number, status=standing.status, why=standing.why)
-    profile = report.profile
-    ends = {"p50": profile.p50_ms, "p95": profile.p95_ms, "p99": profile.p99_ms}
-    latency: dict[str, object] = {name: estimate.value for name, estimate in ends.items()}
-    latency["intervals"] = {name: [estimate.low, estimate.high] for name, estimate in ends.items()}
-    latency["n"] = profile.p50_ms.n
-    return CandidateResult(
-        name=rung.name,
-        rung=rung.number,
-        status="measured",
-        why=standing.why,
-        metrics=report.metrics,
-        latency_ms=latency,
-        throughput_per_s=profile.throughput_per_s.value,
-        memory_mb=profile.memory_mb,
-        artifact_mb=report.artifact_mb,
-        fit_seconds=report.fit_seconds,
-        cost_per_day=report.cost_per_day,
-        meets=decision.meets.get(rung.name, {}),
-        rows_needed=decision.rows_needed.get(rung.name),
-    )
-
-
-def _account(
-    material: Material,
-    verdict: Verdict,
-    standings: Sequence[Standing],
-    findings: tuple[Decision, tuple[Comparison, ...]],
-    prices: catalog.Prices,
-) -> Account:
-    decision, comparisons = findings
-    reports = tuple(standing.test for standing in standings if standing.test)
-    doubts = studies.doubts(material)
-    made = [(standing.rung.name, standing.made.built) for standing in standings if standing.made]
-    shown = {row.id: row for row in material.side("test")} | _by_id(material, (doubt.id for doubt in doubts))
-    chosen = next((report for report in reports if report.candidate.name == decision.chosen), None)
-    return Account(
-        title=material.prepared.dataset.name,
-        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        verdict=verdict,
-        intake=material.prepared.intake,
-        reports=reports,
-        comparisons=comparisons,
-        examples=shown,
-        doubts=doubts,
-        curve=studies.curve(material),
-        training={name: built.points for name, built in made if built.points},
-        flattery=studies.flattery(material),
-        coverage=measuring.coverage(reports),
-        apis=measuring.apis(chosen or (reports[-1] if reports else None), material.side("test"), verdict, prices),
-        machine_per_day=24 * prices.machine.per_hour,
-        openings=tuple(_joined(row["candidates"]) for row in material.run.rows(OPENINGS)),
-        machine=machine.look(),
-        warnings=(*material.prepared.split.warnings, *(text for _, built in made for text in built.warnings)),
-    )
-
-
 def _publish(run: store.Run, found: Account, standings: Sequence[Standing]) -> None:
     """Leave account, verdict, report, and the bundle of the chosen candidate in the run folder."""
     from ockham.report import render
@@ -394,12 +298,3 @@ def _identity(prepared: Prepared, spec: FitSpec) -> dict[str, Json]:
     split = prepared.split
     rows = digest([list(split.train), list(split.valid), list(split.test)])
     return {"dataset": prepared.dataset.digest, "split": rows, "inputs": list(prepared.inputs), **settings}
-
-
-def _by_id(material: Material, ids: Iterable[str]) -> dict[str, Example]:
-    wanted = set(ids)
-    return {row.id: row for row in material.prepared.dataset.examples if row.id in wanted}
-
-
-def _joined(names: object) -> str:
-    return ", ".join(str(name) for name in names) if isinstance(names, list) else ""

@@ -1,0 +1,128 @@
+"""Put what a climb found into the records that leave it: the verdict for scripts, the account for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+
+from ockham import catalog, machine, measuring, studies
+from ockham.measuring import Standing
+from ockham.records import (
+    Account,
+    CandidateResult,
+    Comparison,
+    DatasetSummary,
+    Example,
+    Requirements,
+    Verdict,
+    plain,
+)
+from ockham.rungs import Material
+from ockham.verdict import Decision
+
+OPENINGS = "openings"
+"""The run's journal of looks at the test set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a climb came to: how each rung stands, what was asked for, and the decision."""
+
+    standings: Sequence[Standing]
+    requirements: Requirements
+    prices: catalog.Prices
+    decision: Decision
+    comparisons: tuple[Comparison, ...]
+
+
+def verdict(material: Material, found: Found) -> Verdict:
+    """Put the decision, and the numbers behind it, into the record that scripts depend on."""
+    decision, prepared = found.decision, material.prepared
+    split, intake = prepared.split, prepared.intake
+    required = {name: value for name, value in plain(found.requirements).items() if value is not None}
+    return Verdict(
+        ockham=version("ockham"),
+        task=prepared.dataset.task,
+        metric=material.plan.metric,
+        dataset=DatasetSummary(
+            rows=intake.rows,
+            train=len(split.train),
+            valid=len(split.valid),
+            test=len(split.test),
+            digest=prepared.dataset.digest,
+            dropped=intake.dropped_counts(),
+            leaks_prevented=split.leaks_prevented,
+        ),
+        requirements=required,
+        candidates=tuple(_result(standing, decision) for standing in found.standings),
+        chosen=decision.chosen,
+        because=decision.because,
+        next=decision.next,
+        test_openings=len(material.run.rows(OPENINGS)),
+        run=str(material.run.path),
+    )
+
+
+def account(material: Material, judged: Verdict, found: Found) -> Account:
+    """Put together everything that the run found out, the studies of the data included."""
+    reports = tuple(standing.test for standing in found.standings if standing.test)
+    doubts = studies.doubts(material)
+    made = [(standing.rung.name, standing.made.built) for standing in found.standings if standing.made]
+    shown = {row.id: row for row in material.side("test")} | _by_id(material, (doubt.id for doubt in doubts))
+    chosen = next((report for report in reports if report.candidate.name == found.decision.chosen), None)
+    return Account(
+        title=material.prepared.dataset.name,
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        verdict=judged,
+        intake=material.prepared.intake,
+        reports=reports,
+        comparisons=found.comparisons,
+        examples=shown,
+        doubts=doubts,
+        curve=studies.curve(material),
+        training={name: built.points for name, built in made if built.points},
+        flattery=studies.flattery(material),
+        coverage=measuring.coverage(reports),
+        apis=measuring.apis(chosen or (reports[-1] if reports else None), material.side("test"), judged, found.prices),
+        machine_per_day=24 * found.prices.machine.per_hour,
+        openings=tuple(_joined(row["candidates"]) for row in material.run.rows(OPENINGS)),
+        machine=machine.look(),
+        warnings=(*material.prepared.split.warnings, *(text for _, built in made for text in built.warnings)),
+    )
+
+
+def _result(standing: Standing, decision: Decision) -> CandidateResult:
+    rung, report = standing.rung, standing.test
+    if report is None or report.profile is None:
+        return CandidateResult(name=rung.name, rung=rung.number, status=standing.status, why=standing.why)
+    profile = report.profile
+    ends = {"p50": profile.p50_ms, "p95": profile.p95_ms, "p99": profile.p99_ms}
+    latency: dict[str, object] = {name: estimate.value for name, estimate in ends.items()}
+    latency["intervals"] = {name: [estimate.low, estimate.high] for name, estimate in ends.items()}
+    latency["n"] = profile.p50_ms.n
+    return CandidateResult(
+        name=rung.name,
+        rung=rung.number,
+        status="measured",
+        why=standing.why,
+        metrics=report.metrics,
+        latency_ms=latency,
+        throughput_per_s=profile.throughput_per_s.value,
+        memory_mb=profile.memory_mb,
+        artifact_mb=report.artifact_mb,
+        fit_seconds=report.fit_seconds,
+        cost_per_day=report.cost_per_day,
+        meets=decision.meets.get(rung.name, {}),
+        rows_needed=decision.rows_needed.get(rung.name),
+    )
+
+
+def _by_id(material: Material, ids: Iterable[str]) -> dict[str, Example]:
+    wanted = set(ids)
+    return {row.id: row for row in material.prepared.dataset.examples if row.id in wanted}
+
+
+def _joined(names: object) -> str:
+    return ", ".join(str(name) for name in names) if isinstance(names, list) else ""
