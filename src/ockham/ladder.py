@@ -16,7 +16,7 @@ from ockham.accounts import OPENINGS
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.read import ReadSpec
 from ockham.data.split import SplitSpec
-from ockham.errors import ConfigError, InputError, RunError
+from ockham.errors import ConfigError, OckhamError, RunError, StoreError
 from ockham.evals import paired, power
 from ockham.measuring import Standing
 from ockham.models.calls import EndpointSpec
@@ -213,13 +213,22 @@ def _test(material: Material, standing: Standing, requirements: Requirements, pr
 
 @contextmanager
 def _failing(material: Material, standing: Standing) -> Iterator[None]:
-    """Let a rung fail alone: what the others found stays. A full disk and a fault of ours end the climb."""
+    """Let a rung fail alone: what the others found stays. Only a full disk ends the climb."""
     try:
         yield
-    except (InputError, MemoryError) as error:
-        why = f"{error.code}: {error.message}" if isinstance(error, InputError) else "there was not enough memory"
-        standing.status, standing.why = "failed", why
-        material.tell(Progress(stage="climb", message=f"{standing.rung.name} failed: {why}"))
+    except StoreError:
+        raise
+    except OckhamError as error:
+        _fail(material, standing, f"{error.code}: {error.message}")
+    except MemoryError:
+        _fail(material, standing, "there was not enough memory")
+    except Exception as error:  # a fault of ours or of a library in one rung; its words may hold the user's data
+        _fail(material, standing, f"E_DEFECT: an unexpected {type(error).__name__}")
+
+
+def _fail(material: Material, standing: Standing, why: str) -> None:
+    standing.status, standing.why = "failed", why
+    material.tell(Progress(stage="climb", message=f"{standing.rung.name} failed: {why}"))
 
 
 def _open_test(run: store.Run, names: Sequence[str], requirements: Requirements) -> None:
