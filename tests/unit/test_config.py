@@ -1,3 +1,4 @@
+# ruff: noqa: N802 - the names of the tests carry the IDs of the faults as the catalogue writes them
 """Settings: TOML read safely, and plain values built into a frozen Spec with strict names, types and ranges."""
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ C01 = [
 
 
 @pytest.mark.parametrize(("values", "message", "fix"), C01)
-def test_c01_unknown_names_and_wrong_types_are_errors(values: dict[str, object], message: str, fix: str) -> None:
+def test_C01_unknown_names_and_wrong_types_are_errors(values: dict[str, object], message: str, fix: str) -> None:
     """C01. Its YAML rows do not apply: TOML has none of YAML's implicit types, which the next test shows."""
     with pytest.raises(ConfigError) as caught:
         build(**values)
@@ -148,7 +149,7 @@ def test_c01_unknown_names_and_wrong_types_are_errors(values: dict[str, object],
         ("data = !!python/object:os.system", "not valid TOML"),
     ],
 )
-def test_c01_toml_does_not_guess(tmp_path: Path, line: str, message: str) -> None:
+def test_C01_toml_does_not_guess(tmp_path: Path, line: str, message: str) -> None:
     """C01: ``no`` is not false, ``010`` is not eight, a name given twice does not silently win."""
     path = write(tmp_path, f"[fit]\n# a comment\n{line}\n")
     with pytest.raises(ConfigError) as caught:
@@ -157,7 +158,7 @@ def test_c01_toml_does_not_guess(tmp_path: Path, line: str, message: str) -> Non
     assert f"line {3 + line.count(chr(10)) + ('[1' in line)}" in caught.value.message
 
 
-def test_c01_numbers_in_other_bases_are_written_as_such(tmp_path: Path) -> None:
+def test_C01_numbers_in_other_bases_are_written_as_such(tmp_path: Path) -> None:
     path = write(tmp_path, "[fit]\nbatch = 0o10\nlr = 1e-4\n")
     assert config.load(path)["fit"] == {"batch": 8, "lr": 1e-4}
 
@@ -167,20 +168,20 @@ BAD_NUMBERS = [-1, 0, 2**63, 10**30, -(2**64), math.nan, math.inf, -math.inf, 1e
 
 @pytest.mark.parametrize("name", ["lr", "batch", "epochs", "rank"])
 @pytest.mark.parametrize("value", BAD_NUMBERS)
-def test_c03_numbers_out_of_range_are_errors_before_any_work(name: str, value: float) -> None:
+def test_C03_numbers_out_of_range_are_errors_before_any_work(name: str, value: float) -> None:
     with pytest.raises(ConfigError) as caught:
         build(**{name: value})
     assert f"ockham.toml [fit]: {name} is" in said(caught)
 
 
 @pytest.mark.parametrize("value", [-1, 2**63, 2**64, 1.5, math.nan])
-def test_c03_a_seed_is_a_whole_number_from_0_to_2_63_less_1(value: float) -> None:
+def test_C03_a_seed_is_a_whole_number_from_0_to_2_63_less_1(value: float) -> None:
     with pytest.raises(ConfigError):
         build(seed=value)
     assert build(seed=2**63 - 1).seed == 2**63 - 1
 
 
-def test_c03_the_message_gives_the_whole_range_and_never_the_value() -> None:
+def test_C03_the_message_gives_the_whole_range_and_never_the_value() -> None:
     with pytest.raises(ConfigError) as caught:
         build(batch=987654)
     assert caught.value.fix == "it must be at least 1 and at most 4096"
@@ -192,7 +193,7 @@ def test_c03_the_message_gives_the_whole_range_and_never_the_value() -> None:
 
 
 @pytest.mark.parametrize("text", ["[fit]\nlr = nan\n", "[fit]\nlr = inf\n", "[fit]\nlr = 1e999\n"])
-def test_c03_toml_s_own_words_for_no_number_are_refused(tmp_path: Path, text: str) -> None:
+def test_C03_toml_s_own_words_for_no_number_are_refused(tmp_path: Path, text: str) -> None:
     with pytest.raises(ConfigError) as caught:
         build(**config.load(write(tmp_path, text))["fit"])
     assert "lr is not finite" in said(caught)
