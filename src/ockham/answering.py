@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,9 +11,10 @@ from ockham.data import cluster
 from ockham.data.clean import clean
 from ockham.data.read import ReadSpec, read
 from ockham.errors import DataError
-from ockham.evals import metrics, scorers
+from ockham.evals import metrics
 from ockham.evals.serving import ProbeSpec, Serving
 from ockham.ladder import bundle_of, ignore
+from ockham.measuring import judged, size_mb
 from ockham.records import Manifest, Progress, Report, digest
 
 _STEP = 2048
@@ -96,10 +96,7 @@ def evaluate(
     with Serving(folder) as serving:
         answers = serving.answer([row.input for row in rows])
         profile = serving.profile([row.input for row in rows], ProbeSpec())
-    scores = tuple(
-        dataclasses.replace(scorers.exact(row, answer), cluster=int(place))
-        for row, answer, place in zip(rows, answers, clusters, strict=True)
-    )
+    scores = judged(rows, answers, [int(place) for place in clusters])
     return Report(
         candidate=manifest.candidate,
         dataset=digest([[row.id, row.input, row.target] for row in rows]),
@@ -109,7 +106,7 @@ def evaluate(
         per_label=metrics.per_label(scores),
         scores=scores,
         profile=profile,
-        artifact_mb=sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6,
+        artifact_mb=size_mb(folder),
         fit_seconds=0.0,
     )
 

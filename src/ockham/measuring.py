@@ -22,6 +22,7 @@ from ockham.records import (
     Progress,
     Report,
     Requirements,
+    Score,
     Side,
     Status,
     Verdict,
@@ -115,6 +116,19 @@ def sentence(report: Report) -> str:
     )
 
 
+def judged(rows: Sequence[Example], answers: Sequence[Answer], clusters: Sequence[int]) -> tuple[Score, ...]:
+    """Judge one answer per row, and note the cluster that each row belongs to."""
+    return tuple(
+        dataclasses.replace(scorers.exact(row, answer), cluster=cluster)
+        for row, answer, cluster in zip(rows, answers, clusters, strict=True)
+    )
+
+
+def size_mb(folder: Path) -> float:
+    """Give the size of a bundle on disk, in megabytes (10^6 bytes)."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
 def coverage(reports: Sequence[Report]) -> dict[str, tuple[CoveragePoint, ...]]:
     """Give each candidate's share kept against error, where its answers carry a confidence."""
     found = {report.candidate.name: selective.risk_coverage(report.scores) for report in reports}
@@ -156,10 +170,7 @@ def _report(
     rows = material.side(side)
     places = material.prepared.split.valid if side == "valid" else material.prepared.split.test
     clusters = [material.prepared.split.clusters[place] for place in places]
-    scores = tuple(
-        dataclasses.replace(scorers.exact(row, answer), cluster=cluster)
-        for row, answer, cluster in zip(rows, asked.answers, clusters, strict=True)
-    )
+    scores = judged(rows, asked.answers, clusters)
     spec = material.plan.endpoint if rung.kind == "endpoint" else None
     daily, million = _costs(asked, spec, *money)
     every = metrics.metrics(scores, material.prepared.dataset.labels)
@@ -173,7 +184,7 @@ def _report(
         per_label=metrics.per_label(scores),
         scores=scores,
         profile=asked.profile,
-        artifact_mb=_size_mb(made.folder),
+        artifact_mb=size_mb(made.folder),
         fit_seconds=made.built.seconds,
         cost_per_day=daily,
         cost_per_million=million,
@@ -228,7 +239,3 @@ def _costs(
         None if daily is None else cost.per_day(throughput, daily, hourly),
         cost.per_million(throughput, hourly),
     )
-
-
-def _size_mb(folder: Path) -> float:
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6

@@ -57,11 +57,13 @@ def curve(material: Material) -> tuple[CurvePoint, ...]:
     def study() -> tuple[CurvePoint, ...]:
         import numpy as np
 
+        cheap = _cheap(material)
+        vectors = _vectors(material) if ENCODER.name in cheap else {}
         order = np.random.default_rng(material.plan.seed).permutation(len(train)).tolist()
         points = []
         for share in SHARES:
             part = sorted(order[: max(2, round(share * len(train)))])
-            for name, answers in _answers(material, part).items():
+            for name, answers in _answers(material, part, cheap, vectors).items():
                 right = [float(answer == row.target) for answer, row in zip(answers, valid, strict=True)]
                 estimate = intervals.proportion(right)
                 points.append(CurvePoint(candidate=name, rows=len(part), share=share, metric=estimate))
@@ -135,17 +137,18 @@ def _probabilities(material: Material, rows: Sequence[Example], folds: Sequence[
     return found
 
 
-def _answers(material: Material, part: Sequence[int]) -> dict[str, list[str]]:
+def _answers(
+    material: Material, part: Sequence[int], cheap: dict[str, Built], vectors: dict[str, NDArray[np.float32]]
+) -> dict[str, list[str]]:
     """Train the cheap rungs on some of the training rows, and answer the validation rows."""
     train, valid = material.side("train"), material.side("valid")
     some = [train[place] for place in part]
     found: dict[str, list[str]] = {}
-    for name, built in _cheap(material).items():
+    for name, built in cheap.items():
         if name == "linear":
             model = linear.learn(some, built.strength, seed=material.plan.seed)
             found[name] = [str(answer.value) for answer in model.answer([row.input for row in valid])]
         else:
-            vectors = _vectors(material)
             head = heads.solve(vectors["train"][list(part)], [row.target for row in some], built.strength)
             found[name] = head.best(vectors["valid"])
     return found
