@@ -8,16 +8,14 @@ nothing is taken off for it.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import random
 import tempfile
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from benchmarks import table
-from benchmarks.quality import ANSWERED, RUNGS, SEED
+from benchmarks.quality import RUNGS, SEED, Files, climb, sample
 
 # A hand-written rung's own figures: from its first line to its last answer, the scoring left out.
 FIGURES = {"wall": "wall_seconds", "cpu": "cpu_seconds", "peak_mb": "peak_rss_mb", "accuracy": "accuracy"}
@@ -45,20 +43,7 @@ def by_hand(train: Path, test: Path, rungs: list[str], folder: Path) -> dict[str
 
 def by_us(train: Path, test: Path, folder: Path) -> dict[str, Any]:
     """Climb our ladder, all rungs."""
-    words: list[str | Path] = [
-        "--test",
-        test,
-        "--input",
-        "text",
-        "--target",
-        "label",
-        "--all",
-        "--json",
-        "--out",
-        folder / "run",
-    ]
-    command: list[str | Path] = [table.OCKHAM, "fit", train, *words]
-    done = table.need(table.run(command, folder / "ockham.log"), command, ANSWERED)
+    done = climb(Files(train, test), folder / "run")
     rungs = {
         one["name"]: {"accuracy": one["metrics"]["accuracy"]["value"], "fit_seconds": one["fit_seconds"]}
         for one in json.loads(done.output)["candidates"]
@@ -77,17 +62,6 @@ def totals(name: str, turns: list[dict[str, Any]], rungs: list[str]) -> list[str
         table.spread([turn["peak_mb"] for turn in turns], 0),
         *("none" if value is None else f"{value:.3f}" for value in reached),
     ]
-
-
-def sample(path: Path, rows: int, out: Path) -> Path:
-    """Write some rows of a CSV file, always the same ones, and give their place."""
-    with path.open(encoding="utf-8", newline="") as file:
-        header, *lines = list(csv.reader(file))
-    chosen = sorted(random.Random(SEED).sample(range(len(lines)), min(rows, len(lines))))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with out.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file).writerows([header, *(lines[place] for place in chosen)])
-    return out
 
 
 def main() -> None:

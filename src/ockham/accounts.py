@@ -15,6 +15,8 @@ from ockham.records import (
     Comparison,
     DatasetSummary,
     Example,
+    Profile,
+    RateLatency,
     Requirements,
     Verdict,
     plain,
@@ -83,6 +85,7 @@ def account(material: Material, judged: Verdict, found: Found) -> Account:
         doubts=doubts,
         curve=studies.curve(material),
         training={name: built.points for name, built in made if built.points},
+        parity={name: built.parity for name, built in made if built.parity},
         flattery=studies.flattery(material),
         coverage=measuring.coverage(reports),
         apis=measuring.apis(chosen or (reports[-1] if reports else None), material.side("test"), judged, found.prices),
@@ -98,10 +101,10 @@ def _result(standing: Standing, decision: Decision) -> CandidateResult:
     if report is None or report.profile is None:
         return CandidateResult(name=rung.name, rung=rung.number, status=standing.status, why=standing.why)
     profile = report.profile
-    ends = {"p50": profile.p50_ms, "p95": profile.p95_ms, "p99": profile.p99_ms}
-    latency: dict[str, object] = {name: estimate.value for name, estimate in ends.items()}
-    latency["intervals"] = {name: [estimate.low, estimate.high] for name, estimate in ends.items()}
-    latency["n"] = profile.p50_ms.n
+    latency = _percentiles(profile)
+    if report.at_rate is not None:
+        rate = {"requests_per_second": report.at_rate.requests_per_second, "machines": report.at_rate.machines}
+        latency["at_rate"] = {**rate, **_percentiles(report.at_rate)}
     return CandidateResult(
         name=rung.name,
         rung=rung.number,
@@ -117,6 +120,15 @@ def _result(standing: Standing, decision: Decision) -> CandidateResult:
         meets=decision.meets.get(rung.name, {}),
         rows_needed=decision.rows_needed.get(rung.name),
     )
+
+
+def _percentiles(found: Profile | RateLatency) -> dict[str, object]:
+    ends = {"p50": found.p50_ms, "p95": found.p95_ms, "p99": found.p99_ms}
+    known = {name: estimate for name, estimate in ends.items() if estimate is not None}
+    values: dict[str, object] = {name: known[name].value if name in known else None for name in ends}
+    values["intervals"] = {name: [estimate.low, estimate.high] for name, estimate in known.items()}
+    values["n"] = max((estimate.n for estimate in known.values()), default=0)
+    return values
 
 
 def _by_id(material: Material, ids: Iterable[str]) -> dict[str, Example]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ockham import catalog
 from ockham.errors import Defect
-from ockham.evals import cost, metrics, power, scorers, selective
+from ockham.evals import cost, metrics, power, queueing, scorers, selective
 from ockham.evals.serving import ProbeSpec, Serving
 from ockham.models.calls import EndpointSpec
 from ockham.records import (
@@ -20,6 +20,7 @@ from ockham.records import (
     Example,
     Profile,
     Progress,
+    RateLatency,
     Report,
     Requirements,
     Score,
@@ -90,15 +91,16 @@ def does(report: Report, requirements: Requirements) -> bool:
 
 
 def measured(report: Report) -> Measured:
-    """Give the part of a report that a verdict is made from."""
+    """Give the part of a report that a verdict is made from: latency at the rate of requests, where one was named."""
     profile = report.profile
+    latency = report.at_rate or profile
     return Measured(
         name=report.candidate.name,
         rung=report.candidate.rung,
         metrics=report.metrics,
-        p50_ms=profile.p50_ms if profile else None,
-        p95_ms=profile.p95_ms if profile else None,
-        p99_ms=profile.p99_ms if profile else None,
+        p50_ms=latency.p50_ms if latency else None,
+        p95_ms=latency.p95_ms if latency else None,
+        p99_ms=latency.p99_ms if latency else None,
         memory_mb=profile.memory_mb if profile else None,
         artifact_mb=report.artifact_mb,
         cost_per_day=report.cost_per_day,
@@ -188,7 +190,16 @@ def _report(
         fit_seconds=made.built.seconds,
         cost_per_day=daily,
         cost_per_million=million,
+        at_rate=None if spec else _at_rate(asked.profile, money[0].requests_per_day, material.plan.seed),
     )
+
+
+def _at_rate(profile: Profile, daily: float | None, seed: int) -> RateLatency | None:
+    """Give the latency at the user's traffic, on as many machines as their cost is counted for."""
+    if daily is None:
+        return None
+    machines = cost.machines(profile.throughput_per_s.value, daily)
+    return queueing.at_rate(profile, daily, machines=machines, seed=seed)
 
 
 def _ask(material: Material, rung: Rung, folder: Path) -> Asked:

@@ -194,6 +194,7 @@ class Profile:
     """What serving costs, measured in a process that only serves.
 
     Latencies in milliseconds, throughput in answers per second, peak resident memory in megabytes (10^6 bytes).
+    ``times_ms`` are the single latencies that the percentiles were taken from, in the order of measuring.
     """
 
     p50_ms: Estimate
@@ -202,6 +203,21 @@ class Profile:
     throughput_per_s: Estimate
     memory_mb: float
     load_seconds: float
+    times_ms: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLatency:
+    """Latency in milliseconds from a request's arrival to its answer, at a rate of requests to each machine.
+
+    ``None`` where requests come faster than one machine can answer them one at a time.
+    """
+
+    requests_per_second: float
+    machines: int
+    p50_ms: Estimate | None = None
+    p95_ms: Estimate | None = None
+    p99_ms: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +247,7 @@ class Report:
     fit_seconds: float
     cost_per_day: float | None = None
     cost_per_million: float | None = None
+    at_rate: RateLatency | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -362,6 +379,18 @@ class EpochPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """The same validation rows before and after a step that should change nothing (merging, quantizing).
+
+    ``agreement`` is the share of answers that stayed the same, ``difference`` the accuracy after minus the one before.
+    """
+
+    step: str
+    agreement: Estimate
+    difference: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Flattery:
     """What a naive random split would have shown: the same rung, measured with and without the leak guard.
 
@@ -422,6 +451,7 @@ class Account:
     doubts: tuple[LabelDoubt, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
     training: Mapping[str, tuple[EpochPoint, ...]] = field(default_factory=dict)
+    parity: Mapping[str, tuple[Parity, ...]] = field(default_factory=dict)
     flattery: tuple[Flattery, ...] = ()
     coverage: Mapping[str, tuple[CoveragePoint, ...]] = field(default_factory=dict)
     apis: tuple[ApiCost, ...] = ()

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 from ockham import store
 from ockham.data.prepare import Prepared
-from ockham.evals import metrics
+from ockham.evals import metrics, parity
 from ockham.models import constant, encoder, endpoint, linear, lookup, sentence
 from ockham.models.endpoint import EndpointSpec
-from ockham.records import Candidate, EpochPoint, Example, Manifest, Progress, Side, digest
+from ockham.records import Candidate, EpochPoint, Example, Manifest, Parity, Progress, Side, digest
 from ockham.tune.spec import TuneSpec, guardrails
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ class Built:
     """What a model that had not seen the validation rows answered to them: the rung's own has learnt from them too."""
     seconds: float = 0.0
     points: tuple[EpochPoint, ...] = ()
+    parity: tuple[Parity, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
@@ -132,7 +133,7 @@ def _encoder(material: Material, folder: Path) -> Built:
 
     found = sentence.find(material.plan.encoder)
     embedder = _write_encoder(material, found, found.weights(), folder)
-    vectors = embed_sides(material, embedder, found)
+    vectors = embed_sides(material, found, lambda: embedder)
     train, valid = ([example.target for example in material.side(side)] for side in SEEN)
     fitted = heads.fit(vectors["train"], train, vectors["valid"], valid, material.metric)
     fitted.head.save(folder)
@@ -149,7 +150,7 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
     found = sentence.find(material.plan.encoder)
     frozen = make(material, ENCODER)
     embedder = encoder.load(frozen.folder).embedder
-    vectors = embed_sides(material, embedder, found)
+    vectors = embed_sides(material, found, lambda: embedder)
     train, valid = _tokens(embedder, material.side("train")), _tokens(embedder, material.side("valid"))
     # The frozen rung's own head has seen the validation rows, which stop the tuning: this one has not.
     head = heads.solve(vectors["train"], train.targets, frozen.built.strength)
@@ -165,6 +166,7 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
     tuned_vectors: dict[str, NDArray[np.float32]] = {
         side: served.embed([row.input for row in material.side(side)]) for side in SEEN
     }
+    stayed = _parity(tuned.answers, tuned.head.best(tuned_vectors["valid"]), valid.targets)
     head, answers = heads.best(tuned.head, tuned_vectors, (train.targets, valid.targets), material.metric)
     head.save(folder)
     best = next(point.epoch for point in tuned.points if point.kept)
@@ -173,8 +175,19 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
         settings={"encoder": found.name, "passes": best, **rates},
         answers=answers,
         points=tuned.points,
+        parity=stayed,
         warnings=guardrails(spec, len(train.tokens)),
     )
+
+
+def _parity(before: Sequence[str], after: Sequence[str], targets: Sequence[str]) -> tuple[Parity, ...]:
+    """Compare a tuned encoder's answers before merging with those of the 8-bit graph that serves."""
+    if not targets:
+        return ()
+    found = parity.compare("merging and quantizing to 8 bits", before, after, targets)
+    cause = "the 8-bit graph answers otherwise than the model that was tuned"
+    parity.check(found, cause, "the encoder rung below stays; tune on more rows, whose texts set the 8-bit ranges")
+    return (found,)
 
 
 def _endpoint(material: Material, folder: Path) -> Built:
@@ -292,8 +305,13 @@ def make(material: Material, rung: Rung) -> Made:
         return Made(material.run.seal("bundle", key, staging), built)
 
 
-def embed_sides(material: Material, embedder: Embedder, found: sentence.Sentence) -> dict[str, NDArray[np.float32]]:
-    """Embed the training and validation rows with the frozen encoder, once a run: (rows, hidden) each."""
+def embed_sides(
+    material: Material, found: sentence.Sentence, load: Callable[[], Embedder]
+) -> dict[str, NDArray[np.float32]]:
+    """Embed the training and validation rows with the frozen encoder, once a run: (rows, hidden) each.
+
+    ``load`` gives the encoder as it will be served; it is not asked where the vectors were kept.
+    """
     from safetensors.numpy import load_file, save_file
 
     key = material.work("vectors", found.sha256)
@@ -301,6 +319,7 @@ def embed_sides(material: Material, embedder: Embedder, found: sentence.Sentence
     if kept is not None:
         return dict(load_file(kept / VECTORS))
     vectors: dict[str, NDArray[np.float32]] = {}
+    embedder = load()
     for side in SEEN:
         texts = [example.input for example in material.side(side)]
         material.tell(Progress(stage="climb", message=f"reading {len(texts):,} {side} rows with {found.name}"))

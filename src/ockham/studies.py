@@ -158,7 +158,8 @@ def _vectors(material: Material) -> dict[str, NDArray[np.float32]]:
     standing = made(material, ENCODER)
     if standing is None:
         raise Defect("E_DEFECT", "the vectors of an encoder that was not built", fix="please report this")
-    return embed_sides(material, encoder.load(standing.folder).embedder, sentence.find(material.plan.encoder))
+    folder = standing.folder
+    return embed_sides(material, sentence.find(material.plan.encoder), lambda: encoder.load(folder).embedder)
 
 
 def _right(model: lookup.Lookup, rows: Sequence[Example]) -> list[float]:

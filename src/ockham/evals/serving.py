@@ -91,6 +91,7 @@ class Serving:
             throughput_per_s=intervals.mean(found["rounds"] or [1000 / (sum(times) / len(times))]),
             memory_mb=memory,
             load_seconds=self.load_seconds,
+            times_ms=tuple(times),
         )
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:

@@ -129,10 +129,13 @@ def _measure(metric: str, e: Estimate | None) -> Child:
 
 def _latencies(line: Line) -> Child:
     p50, p95, p99 = (line.latency(q) for q in ("p50", "p95", "p99"))
+    at_rate = line.report.at_rate if line.report else None
     if p95 is None:
-        return _none()
+        return (_none(), _small("requests come faster than one at a time is answered")) if at_rate else _none()
     spread = milliseconds_between(p95.low, p95.high) if p95.n else "no interval"
     rest = [_small(f"{q} {milliseconds(e.value)}") for q, e in (("p50", p50), ("p99", p99)) if e]
+    if at_rate:
+        rest.append(_small(f"at {at_rate.requests_per_second:.3g} requests a second"))
     return tag("span", milliseconds(p95.value), class_="value"), _small(spread), rest
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
-from ockham.records import Account
+from ockham.records import Account, Parity
 from ockham.report.markup import Child, Html, section, tag
-from ockham.report.text import count, rows, shorten
+from ockham.report.text import count, full, points, rows, shorten
 
 _WORDS = (
     ("Accuracy", "the share of test rows answered right."),
@@ -52,8 +53,9 @@ def measured(account: Account) -> Html:
             "paired on the same rows: Tango's interval and the exact McNemar test for accuracy, "
             "paired jackknife for F1; Holm's correction",
         ),
-        ("Latency", "end to end, one request at a time, after warm-up, in a process that only serves"),
+        ("Latency", _latency(account)),
         ("Memory", "peak resident size of that process"),
+        *((f"Parity of {name}", _parity(steps)) for name, steps in sorted(account.parity.items())),
     ]
     seeds = sorted({str(r.candidate.settings["seed"]) for r in account.reports if "seed" in r.candidate.settings})
     if seeds:
@@ -91,6 +93,23 @@ def date(made: str) -> str:
         return made
     day, time, zone = match.groups()
     return f"{day}, {time} {'UTC' if zone in ('Z', '+00:00') else zone or ''}".strip()
+
+
+def _parity(steps: Sequence[Parity]) -> str:
+    return "; ".join(
+        f"after {one.step}, {full('accuracy', one.agreement)} of the validation rows are answered as before; accuracy "
+        f"changed by {points(one.difference.value)} points ({points(one.difference.low)} to "
+        f"{points(one.difference.high)})"
+        for one in steps
+    )
+
+
+def _latency(account: Account) -> str:
+    alone = "end to end, one request at a time, after warm-up, in a process that only serves"
+    daily = account.verdict.requirements.get("requests_per_day")
+    if daily is None:
+        return alone
+    return f"{alone}; from these times, the wait in a queue where {count(daily)} requests a day come at random is added"
 
 
 def _openings(account: Account) -> Child:

@@ -72,7 +72,9 @@ class Line:
         return sound(self.result.metrics.get(name) or (self.report.metrics.get(name) if self.report else None))
 
     def latency(self, name: str) -> Estimate | None:
-        """Give ``p50``, ``p95`` or ``p99`` in milliseconds."""
+        """Give ``p50``, ``p95`` or ``p99`` in milliseconds: at the user's rate of requests, where one was named."""
+        if self.report and self.report.at_rate:
+            return sound(getattr(self.report.at_rate, f"{name}_ms"))
         if self.report and self.report.profile:
             return sound(getattr(self.report.profile, f"{name}_ms"))
         return estimate_of((self.result.latency_ms or {}).get(name))

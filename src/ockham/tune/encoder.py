@@ -48,10 +48,14 @@ class Rows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tuned:
-    """What tuning gave: merged weights by their original names, the head, and the curve."""
+    """What tuning gave: merged weights by their original names, the head, and the curve.
+
+    ``answers`` are those to the validation rows before the adapter was merged.
+    """
 
     weights: dict[str, NDArray[np.float32]]
     head: Head
+    answers: tuple[str, ...]
     points: tuple[EpochPoint, ...]
 
 
@@ -124,8 +128,11 @@ class _Lesson:
 
     def judge(self) -> float:
         """Measure the task metric on the validation rows."""
-        answers = softmax.best(self.margins(self.material.valid.tokens), self.labels)
-        return self.metric(self.material.valid.targets, answers)
+        return self.metric(self.material.valid.targets, self.answers())
+
+    def answers(self) -> list[str]:
+        """Answer the validation rows."""
+        return softmax.best(self.margins(self.material.valid.tokens), self.labels)
 
     def margins(self, tokens: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         """Give the head's margins for any rows: (rows, labels)."""
@@ -207,10 +214,12 @@ def tune(
     lesson = _lesson(material, spec, metric)
     lesson.read()
     points = train(lesson, spec, checkpoint, tell)
+    answers = tuple(lesson.answers())
     weight = lesson.head.weight.detach().numpy().T.copy()
     settings = HeadSettings(labels=lesson.labels, temperature=1.0)
     head = Head(settings, weight, lesson.head.bias.detach().numpy().copy())
-    return Tuned(weights=_merged(lesson.upper, material.sentence, spec), head=head, points=points)
+    merged = _merged(lesson.upper, material.sentence, spec)
+    return Tuned(weights=merged, head=head, answers=answers, points=points)
 
 
 def _lesson(material: Material, spec: TuneSpec, metric: Metric) -> _Lesson:

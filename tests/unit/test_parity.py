@@ -1,0 +1,55 @@
+"""The parity gate: what passes, what is told, what stops."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from ockham.errors import ModelError
+from ockham.evals import parity
+
+TARGETS = ["a", "b"] * 200
+
+
+def worse(rows: int) -> list[str]:
+    """Answer all right but so many rows."""
+    return ["x" if place < rows else target for place, target in enumerate(TARGETS)]
+
+
+def check(before: list[str], after: list[str]) -> None:
+    parity.check(parity.compare("quantizing", before, after, TARGETS), "the cause", "the next step")
+
+
+def test_equal_answers_agree_wholly() -> None:
+    found = parity.compare("merging", TARGETS, TARGETS, TARGETS)
+    assert (found.agreement.value, found.agreement.n) == (1.0, 400)
+    assert found.difference.value == 0
+    assert found.difference.low < 0 < found.difference.high
+    check(TARGETS, TARGETS)
+
+
+def test_changes_that_cost_nothing_pass() -> None:
+    shuffled = random.Random(0).sample(range(400), 40)
+    before = [target if place not in shuffled[:20] else "x" for place, target in enumerate(TARGETS)]
+    after = [target if place not in shuffled[20:] else "x" for place, target in enumerate(TARGETS)]
+    found = parity.compare("quantizing", before, after, TARGETS)
+    assert found.agreement.value == 0.9
+    assert found.difference.value == 0
+    check(before, after)
+
+
+def test_a_loss_that_may_be_chance_passes() -> None:
+    assert parity.compare("quantizing", TARGETS, worse(3), TARGETS).difference.value == pytest.approx(-0.0075)
+    check(TARGETS, worse(3))
+
+
+def test_a_loss_beyond_chance_stops_and_names_step_and_cause() -> None:
+    with pytest.raises(ModelError, match=r"quantizing cost 7\.5% accuracy.*92\.5% of 400.*the cause") as caught:
+        check(TARGETS, worse(30))
+    assert caught.value.code == "E_PARITY"
+    assert caught.value.fix == "the next step"
+
+
+def test_a_gain_never_stops() -> None:
+    check(worse(30), TARGETS)
