@@ -1,4 +1,4 @@
-"""Facts about this machine: what it is, what this process may use of it, and what a process has used.
+"""This machine: what it is, what this process may use of it, what a process has used, and work on all its cores.
 
 Everything is read from the operating system; nothing is asked over a network and no heavy library is imported. Limits
 set by control groups count (cgroup v2 and v1), since a container is killed at its own limit, not at the machine's.
@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from ockham.records import Machine
+
+T = TypeVar("T")
 
 PACKAGES = ("numpy", "onnxruntime", "scikit-learn", "torch", "transformers")
 ROOT = Path("/")
@@ -50,6 +53,21 @@ def cores(root: Path = ROOT) -> int:
     here = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
     quotas = [quota for quota in _quotas(root) if quota > 0]
     return max(1, min([here, *(int(quota) for quota in quotas)]))
+
+
+def side_by_side(jobs: Sequence[Callable[[], T]]) -> list[T]:
+    """Run jobs in threads, one core each, and give their results in order.
+
+    Linear algebra is held to one core a job: many small products are faster apart than divided, and their results do
+    not depend on the number of cores. Not for use within a job.
+    """
+    # Loaded before they are limited: only libraries that are there can be.
+    import numpy as np  # noqa: F401
+    import scipy.linalg  # noqa: F401
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(min(cores(), max(1, len(jobs)))) as pool:
+        return list(pool.map(lambda job: job(), jobs))
 
 
 def memory_gb(root: Path = ROOT) -> float:

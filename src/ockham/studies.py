@@ -6,8 +6,10 @@ All of it is measured inside the training and validation rows; the test set stay
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
+from ockham import machine
 from ockham.data import labels
 from ockham.data.split import SplitSpec, naive
 from ockham.errors import Defect
@@ -63,7 +65,10 @@ def curve(material: Material) -> tuple[CurvePoint, ...]:
         points = []
         for share in SHARES:
             part = sorted(order[: max(2, round(share * len(train)))])
-            for name, answers in _answers(material, part, cheap, vectors).items():
+            # All training rows, with the same C, is how each rung chose it: those answers are kept.
+            whole = {name: list(built.answers) for name, built in cheap.items()}
+            found = whole if len(part) == len(train) else _answers(material, part, cheap, vectors)
+            for name, answers in found.items():
                 right = [float(answer == row.target) for answer, row in zip(answers, valid, strict=True)]
                 estimate = intervals.proportion(right)
                 points.append(CurvePoint(candidate=name, rows=len(part), share=share, metric=estimate))
@@ -121,20 +126,25 @@ def _cheap(material: Material) -> dict[str, Built]:
 def _probabilities(material: Material, rows: Sequence[Example], folds: Sequence[int]) -> dict[str, NDArray[np.float64]]:
     import numpy as np
 
-    found: dict[str, NDArray[np.float64]] = {}
-    for name, built in _cheap(material).items():
-        material.tell(Progress(stage="measure", message=f"asking {name} about every label, in {_folds(rows)} parts"))
-        if name == "linear":
-            chosen = linear.Settings(
-                labels=material.labels(), strength=built.strength, temperature=float(built.settings["temperature"])
-            )
-            found[name] = linear.cross_probabilities(rows, folds, chosen, seed=material.plan.seed)
-        else:
-            vectors = _vectors(material)
-            everything = np.concatenate([vectors["train"], vectors["valid"]])
-            targets = [row.target for row in rows]
-            found[name] = heads.cross_probabilities(everything, targets, folds, material.labels(), built.strength)
-    return found
+    cheap = _cheap(material)
+    names = " and ".join(cheap)
+    material.tell(Progress(stage="measure", message=f"asking {names} about every label, in {_folds(rows)} parts"))
+
+    def by_linear(built: Built) -> NDArray[np.float64]:
+        chosen = linear.Settings(
+            labels=material.labels(), strength=built.strength, temperature=float(built.settings["temperature"])
+        )
+        return linear.cross_probabilities(rows, folds, chosen, seed=material.plan.seed)
+
+    def by_encoder(built: Built) -> NDArray[np.float64]:
+        vectors = _vectors(material)
+        everything = np.concatenate([vectors["train"], vectors["valid"]])
+        targets = [row.target for row in rows]
+        return heads.cross_probabilities(everything, targets, folds, material.labels(), built.strength)
+
+    asks = {LINEAR.name: by_linear, ENCODER.name: by_encoder}
+    found = machine.side_by_side([partial(asks[name], built) for name, built in cheap.items()])
+    return dict(zip(cheap, found, strict=True))
 
 
 def _answers(
@@ -143,15 +153,18 @@ def _answers(
     """Train the cheap rungs on some of the training rows, and answer the validation rows."""
     train, valid = material.side("train"), material.side("valid")
     some = [train[place] for place in part]
-    found: dict[str, list[str]] = {}
-    for name, built in cheap.items():
-        if name == "linear":
-            model = linear.learn(some, built.strength, seed=material.plan.seed)
-            found[name] = [str(answer.value) for answer in model.answer([row.input for row in valid])]
-        else:
-            head = heads.solve(vectors["train"][list(part)], [row.target for row in some], built.strength)
-            found[name] = head.best(vectors["valid"])
-    return found
+
+    def by_linear(built: Built) -> list[str]:
+        model = linear.learn(some, built.strength, seed=material.plan.seed)
+        return [str(answer.value) for answer in model.answer([row.input for row in valid])]
+
+    def by_encoder(built: Built) -> list[str]:
+        head = heads.solve(vectors["train"][list(part)], [row.target for row in some], built.strength)
+        return head.best(vectors["valid"])
+
+    asks = {LINEAR.name: by_linear, ENCODER.name: by_encoder}
+    found = machine.side_by_side([partial(asks[name], built) for name, built in cheap.items()])
+    return dict(zip(cheap, found, strict=True))
 
 
 def _vectors(material: Material) -> dict[str, NDArray[np.float32]]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TypeVar
+
+from ockham import machine
 
 T = TypeVar("T")
 
@@ -12,16 +15,20 @@ MARGIN = 0.5
 """How many standard errors better a setting must be than the one nearer to the middle."""
 
 
-def climb(grid: Sequence[float], trial: Callable[[float], tuple[float, T]], rows: int) -> tuple[float, T]:
+def climb(
+    grid: Sequence[float], trial: Callable[[float], tuple[float, T]], rows: int, *, together: bool = False
+) -> tuple[float, T]:
     """Walk from the middle of the grid to the better side while the score clearly rises; gives setting and extra.
 
     ``trial`` maps a setting to (score, extra), the score a share in [0, 1] over ``rows`` validation rows; larger is
     better. The middle is what usually works, so it stays where a neighbour is not better by half a standard error:
-    small validation sets do not send the choice to the edge by chance.
+    small validation sets do not send the choice to the edge by chance. ``together`` says that trials may run side by
+    side.
     """
     middle = len(grid) // 2
     first = (middle, middle - 1, middle + 1)
-    tried = {place: trial(grid[place]) for place in first}
+    jobs = [partial(trial, grid[place]) for place in first]
+    tried = dict(zip(first, machine.side_by_side(jobs) if together else [job() for job in jobs], strict=True))
     score = tried[middle][0]
     margin = MARGIN * math.sqrt(max(score * (1 - score), 0.0) / max(1, rows))
     best = max((middle - 1, middle + 1), key=lambda place: tried[place][0])

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ockham import machine
 from ockham.models import choose, softmax
 from ockham.models.encoder import Head, HeadSettings
 
@@ -51,8 +52,10 @@ def fit(
 
     if not len(valid_targets):
         return Fitted(head=solve(vectors, targets, 10.0), strength=10.0, answers=())
-    strength, seen = choose.climb(STRENGTHS, trial, len(valid_targets))
-    whole = solve(np.concatenate([vectors, valid_vectors]), [*targets, *valid_targets], strength)
+    strength, seen = choose.climb(STRENGTHS, trial, len(valid_targets), together=True)
+    [whole] = machine.side_by_side(
+        [lambda: solve(np.concatenate([vectors, valid_vectors]), [*targets, *valid_targets], strength)]
+    )
     return Fitted(
         head=whole.with_temperature(seen.settings.temperature),
         strength=strength,
@@ -98,12 +101,14 @@ def best(
     train, valid = targets
     if not len(valid):
         return tuned, ()
-    tuned = calibrated(tuned, vectors["valid"], valid)
-    anew = calibrated(solve(vectors["train"], train, REFIT), vectors["valid"], valid)
+    everything = np.concatenate([vectors["train"], vectors["valid"]])
+    anew, whole = machine.side_by_side(
+        [lambda: solve(vectors["train"], train, REFIT), lambda: solve(everything, [*train, *valid], REFIT)]
+    )
+    tuned, anew = (calibrated(head, vectors["valid"], valid) for head in (tuned, anew))
     kept, fresh = (tuple(head.best(vectors["valid"])) for head in (tuned, anew))
     if metric(valid, fresh) < metric(valid, kept):
         return tuned, kept
-    whole = solve(np.concatenate([vectors["train"], vectors["valid"]]), [*train, *valid], REFIT)
     return whole.with_temperature(anew.settings.temperature), fresh
 
 

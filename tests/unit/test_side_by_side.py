@@ -1,0 +1,50 @@
+"""Work on all cores: results in order, linear algebra on one core each."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from threadpoolctl import threadpool_info
+
+from ockham import machine
+
+
+def blas_threads() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_results_stand_in_the_order_of_the_jobs() -> None:
+    assert machine.side_by_side([lambda place=place: place * place for place in range(7)]) == [
+        0,
+        1,
+        4,
+        9,
+        16,
+        25,
+        36,
+    ]
+    assert machine.side_by_side([]) == []
+
+
+def test_linear_algebra_has_one_core_inside_and_all_of_them_afterwards() -> None:
+    before = blas_threads()
+    assert machine.side_by_side([blas_threads]) == [{1}]
+    assert blas_threads() == before
+
+
+def test_a_product_is_the_same_bits_alone_and_beside_others() -> None:
+    left, right = (np.random.default_rng(seed).standard_normal((300, 300)).astype(np.float32) for seed in (0, 1))
+    [alone] = machine.side_by_side([lambda: left @ right])
+    beside = machine.side_by_side([lambda: left @ right for _ in range(4)])
+    assert all(np.array_equal(alone, one) for one in beside)
+
+
+def test_the_fault_of_a_job_is_the_fault_of_all() -> None:
+    before = blas_threads()
+
+    def fails() -> None:
+        raise ValueError("a fault")
+
+    with pytest.raises(ValueError, match="a fault"):
+        machine.side_by_side([fails, lambda: None])
+    assert blas_threads() == before
