@@ -1,0 +1,157 @@
+"""The short supervised phase: chats made of rows, in the words that the rungs use, with a loss on the answers alone.
+
+Questions and answers, descriptions and commands, turns of dialogues, and few-shot chats with labels or JSON as answers
+(`ockham.models.prompts` writes these, as it does for every rung that prompts). Nothing is from ``restaurant8k``, which
+is the evaluation, and nothing was answered by another model.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ockham.models import prompts
+from ockham.models.prompts import Shot
+from pretrain import bpe
+from pretrain.sources import Document
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+Chat: TypeAlias = "list[dict[str, str]]"
+
+ANSWER_CHARACTERS = 700
+EXTRACT = (
+    'You find diseases. Each user message is a JSON object; the string under "text" is the text to read. Answer with a '
+    'JSON object whose "Disease" lists every disease as it stands in the text, and nothing else.'
+)
+COMMAND = "You write shell commands. Answer with the command alone; parts to fill in stand in {{double braces}}."
+QUESTION = "You answer questions about health."
+
+_LABELS, _SHOTS = (3, 8), (3, 6)
+_SENTENCE = re.compile(r"(?<=[.!?]) ")
+_TURN = re.compile(r"^(User|Assistant): ", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Packed:
+    """Chats in windows: tokens (windows, context + 1) and which of them count (windows, context)."""
+
+    tokens: NDArray[np.int64]
+    counts: NDArray[np.float32]
+
+
+def chats(rows: Mapping[str, Sequence[Document]], seed: int) -> Iterator[Chat]:
+    """Give chats without end, the kinds in turn; ``rows`` are the documents of each source, by its name.
+
+    A source that has no rows gives no chats. Which rows meet in a few-shot chat follows from the seed.
+    """
+    rng = np.random.default_rng(seed)
+    kinds = [_labelled(rows[name], rng) for name in ("clinc150", "hwu64") if rows.get(name)]
+    if rows.get("ncbi_disease"):
+        kinds.append(_extracted(rows["ncbi_disease"], rng))
+    if rows.get("tldr_commands"):
+        kinds.append(_simple(rows["tldr_commands"], COMMAND, rng))
+    if rows.get("medical"):
+        kinds.append(_simple(rows["medical"], QUESTION, rng))
+    if rows.get("dialogues"):
+        kinds.append(_dialogues(rows["dialogues"], rng))
+    while kinds:
+        for kind in kinds:
+            yield next(kind)
+
+
+def pack(tokenizer: Tokenizer, source: Iterator[Chat], windows: int, context: int) -> Packed:
+    """Fill windows with whole chats, each between two ``<|endoftext|>``; a chat that is too long is left out."""
+    end = bpe.number(tokenizer, bpe.END)
+    tokens = np.full((windows, context + 1), end, dtype=np.int64)
+    counts = np.zeros((windows, context), dtype=np.float32)
+    waiting: tuple[list[int], list[bool]] | None = None
+    for i in range(windows):
+        at = 1
+        while True:
+            ids, kept = waiting if waiting is not None else encoded(tokenizer, next(source))
+            waiting = None
+            if at + len(ids) > context:
+                waiting = (ids, kept) if len(ids) < context else None
+                if at > 1 or waiting is not None:
+                    break
+                continue
+            tokens[i, at : at + len(ids)] = ids
+            counts[i, at - 1 : at - 1 + len(ids)] = kept
+            at += len(ids) + 1
+    return Packed(tokens=tokens, counts=counts)
+
+
+def encoded(tokenizer: Tokenizer, chat: Chat) -> tuple[list[int], list[bool]]:
+    """Encode a chat as the template writes it; what counts are the answers and the mark that ends them."""
+    end = bpe.number(tokenizer, bpe.TURN_END)
+    newline = tokenizer.encode("\n", add_special_tokens=False).ids
+    ids: list[int] = []
+    kept: list[bool] = []
+    for message in chat:
+        role = bpe.number(tokenizer, f"<|{message['role']}|>")
+        words = tokenizer.encode("\n" + message["content"].strip(), add_special_tokens=False).ids
+        ids += [role, *words, end, *newline]
+        answer = message["role"] == "assistant"
+        kept += [False] + [False] * len(newline) + [answer] * (len(words) - len(newline) + 1) + [False] * len(newline)
+    return ids, kept
+
+
+def _labelled(rows: Sequence[Document], rng: np.random.Generator) -> Iterator[Chat]:
+    by_label: dict[str, list[Document]] = {}
+    for row in rows:
+        by_label.setdefault(row.answer, []).append(row)
+    names = sorted(by_label)
+    while True:
+        some = [names[i] for i in rng.choice(len(names), min(len(names), int(rng.integers(*_LABELS))), replace=False)]
+        chosen = [_pick(by_label[some[i % len(some)]], rng) for i in range(int(rng.integers(*_SHOTS)))]
+        asked = _pick(by_label[some[int(rng.integers(len(some)))]], rng)
+        shots = [Shot(text=row.ask, label=row.answer) for row in chosen]
+        yield _answered(prompts.messages(sorted(some), "", shots, asked.ask), asked.answer)
+
+
+def _extracted(rows: Sequence[Document], rng: np.random.Generator) -> Iterator[Chat]:
+    while True:
+        *chosen, asked = (_pick(rows, rng) for _ in range(int(rng.integers(2, 5))))
+        shots = [Shot(text=row.ask, label=row.answer) for row in chosen]
+        yield _answered(prompts.turns(EXTRACT, shots, asked.ask), asked.answer)
+
+
+def _simple(rows: Sequence[Document], order: str, rng: np.random.Generator) -> Iterator[Chat]:
+    while True:
+        row = _pick(rows, rng)
+        yield _answered(
+            [{"role": "system", "content": order}, {"role": "user", "content": row.ask}], _short(row.answer)
+        )
+
+
+def _dialogues(rows: Sequence[Document], rng: np.random.Generator) -> Iterator[Chat]:
+    while True:
+        parts = _TURN.split(_pick(rows, rng).text)[1:]
+        yield [
+            {"role": who.lower(), "content": words.strip()} for who, words in zip(parts[::2], parts[1::2], strict=True)
+        ]
+
+
+def _pick(rows: Sequence[Document], rng: np.random.Generator) -> Document:
+    return rows[int(rng.integers(len(rows)))]
+
+
+def _answered(chat: Chat, answer: str) -> Chat:
+    return [*chat, {"role": "assistant", "content": answer}]
+
+
+def _short(answer: str) -> str:
+    """Cut an answer at the end of a sentence."""
+    kept = ""
+    for sentence in _SENTENCE.split(answer):
+        if kept and len(kept) + len(sentence) > ANSWER_CHARACTERS:
+            break
+        kept = f"{kept} {sentence}".strip()
+    return kept

@@ -1,0 +1,72 @@
+"""What the model says, for the card: the first held-out texts and chats, none of them picked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from pretrain import bpe, instruct, model
+from pretrain.instruct import Chat
+from pretrain.model import Shape
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """A prompt, what the model wrote after it (most likely token each time), and what really stands there."""
+
+    kind: str
+    prompt: str
+    written: str
+    real: str
+
+
+def continued(weights: Mapping[str, Tensor], shape: Shape, prompt: Sequence[int], limit: int, stop: int) -> list[int]:
+    """Write at most ``limit`` tokens after a prompt, always the most likely one, until ``stop``."""
+    device = next(iter(weights.values())).device
+    written: list[int] = []
+    while len(written) < limit:
+        given = torch.tensor([[*prompt, *written][-shape.context :]], device=device)
+        with torch.no_grad():
+            states = model.hidden(weights, shape, given, torch.float32)[:, -1]
+            token = int((states @ weights[model.EMBEDDING].T).argmax())
+        if token == stop:
+            break
+        written.append(token)
+    return written
+
+
+def texts(
+    weights: Mapping[str, Tensor], shape: Shape, tokenizer: Tokenizer, documents: Iterable[tuple[str, Sequence[int]]]
+) -> list[Sample]:
+    """Go on after the first 48 tokens of each (source, document) for 48 tokens."""
+    end = bpe.number(tokenizer, bpe.END)
+    found: list[Sample] = []
+    for source, tokens in documents:
+        prompt, real = list(tokens[:48]), list(tokens[48:96])
+        written = continued(weights, shape, prompt, 48, end)
+        words = [tokenizer.decode(part, skip_special_tokens=False) for part in (prompt, written, real)]
+        found.append(Sample(kind=source, prompt=words[0], written=words[1], real=words[2]))
+    return found
+
+
+def answers(
+    weights: Mapping[str, Tensor], shape: Shape, tokenizer: Tokenizer, chats: Iterable[tuple[str, Chat]]
+) -> list[Sample]:
+    """Answer the last question of each (kind, chat) that leaves room for an answer."""
+    stop, role = bpe.number(tokenizer, bpe.TURN_END), bpe.number(tokenizer, "<|assistant|>")
+    found: list[Sample] = []
+    for kind, chat in chats:
+        newline = tokenizer.encode("\n", add_special_tokens=False).ids
+        prompt = [*instruct.encoded(tokenizer, chat[:-1])[0], role, *newline]
+        if len(prompt) > shape.context - 64:
+            continue
+        written = tokenizer.decode(continued(weights, shape, prompt, 64, stop), skip_special_tokens=False)
+        found.append(Sample(kind=kind, prompt=chat[-2]["content"], written=written, real=chat[-1]["content"]))
+    return found

@@ -1,0 +1,129 @@
+"""From data to package, step by step; each leaves its files in the state folder and goes on where it stopped."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ockham.errors import ConfigError, InputError
+from ockham.records import Progress
+from ockham.store import save_text
+from pretrain import bpe, corpus, model, packing, training
+from pretrain.packing import Stream, Stretch
+from pretrain.sources import SOURCES
+from pretrain.training import Decay, Lesson, Spec, State
+
+Tell = Callable[[Progress], None]
+
+STABLE, DECAYED = "stable.safetensors", "decay.safetensors"
+_JUDGED = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What is asked for. ``tokens`` and ``hours`` bound the stable phase; ``decay`` is a share of its steps."""
+
+    state: Path
+    data: Path
+    shape: str = "8m"
+    spec: Spec = field(default_factory=Spec)
+    tokens: int = 40_000_000
+    hours: float | None = None
+    decay: float = 0.25
+    workers: int = 2
+    device: str = "cpu"
+
+
+def prepare(recipe: Recipe, tell: Tell) -> None:
+    """Clean the corpus, train the tokenizer, write both token streams and the account; done once."""
+    folder = recipe.state
+    if (folder / "corpus.json").exists():
+        return
+    made = corpus.build(SOURCES, recipe.data, lambda text: tell(Progress(stage="prepare", message=text)))
+    tell(Progress(stage="prepare", message="training the vocabulary"))
+    tokenizer = bpe.train(bpe.sample(made.train))
+    bpe.save(tokenizer, folder, model.SHAPES[recipe.shape].context)
+    about: dict[str, Any] = {"sources": [dataclasses.asdict(account) for account in made.accounts]}
+    for side, documents in (("train", made.train), ("held", made.held)):
+
+        def told(done: int, total: int, side: str = side) -> None:
+            tell(Progress(stage="prepare", message=f"encoding ({side})", done=done, total=total))
+
+        stream, stretches = packing.encode(tokenizer, documents, told)
+        packing.save(stream, folder / f"{side}.tokens")
+        about[side] = [dataclasses.asdict(stretch) for stretch in stretches]
+    save_text(folder / "corpus.json", json.dumps(about, indent=1) + "\n")
+
+
+def train(recipe: Recipe, tell: Tell) -> None:
+    """Begin the stable phase, or go on with it, until it has seen ``tokens`` or worked for ``hours``."""
+    path = recipe.state / STABLE
+    shape = model.SHAPES[recipe.shape]
+    if path.exists():
+        state = training.load(path, recipe.device)
+        if (state.shape, state.spec) != (shape, recipe.spec):
+            raise ConfigError("E_CONFIG", f"{path}: begun with another shape or spec", fix="use another --state")
+    else:
+        state = training.begin(shape, recipe.spec, model.start(shape, recipe.spec.seed, recipe.device))
+    end = None if recipe.hours is None else time.monotonic() + 3600 * recipe.hours
+
+    def over(now: State) -> bool:
+        return time.monotonic() >= end if end is not None else now.tokens >= recipe.tokens
+
+    training.run(state, lesson(recipe, state), over, path, tell, recipe.workers)
+
+
+def decay(recipe: Recipe, tell: Tell) -> None:
+    """Let the rate fall to nothing, from the newest state of the stable phase."""
+    path = recipe.state / DECAYED
+    stable = training.load(recipe.state / STABLE, recipe.device)
+    plan = Decay(start=stable.step, steps=max(1, round(recipe.decay * stable.step)))
+    state = training.load(path, recipe.device) if path.exists() else stable
+    if state.decay != plan:
+        state = stable
+        state.decay = plan
+    end = plan.start + plan.steps
+    training.run(state, lesson(recipe, state), lambda now: now.step >= end, path, tell, recipe.workers)
+
+
+def lesson(recipe: Recipe, state: State) -> Lesson:
+    """Give next-token training on the prepared streams; validation reads 32 windows spread over the held-out text."""
+    stream, held = tokens_of(recipe, "train"), tokens_of(recipe, "held")
+    context, spec = state.shape.context, state.spec
+    count = packing.windows(stream, context)
+    places = np.linspace(0, packing.windows(held, context) - 1, _JUDGED).astype(np.int64)
+    judged = torch.from_numpy(packing.window(held, places, context)).to(recipe.device)
+    dtype = torch.bfloat16 if recipe.device == "cuda" else torch.float32
+
+    def batch(step: int) -> tuple[Tensor, None]:
+        chosen = packing.batch(step, spec.batch, count, spec.seed)
+        return torch.from_numpy(packing.window(stream, chosen, context)).to(recipe.device), None
+
+    def valid(weights: Mapping[str, Tensor]) -> float:
+        parts = [model.losses(weights, state.shape, part, dtype) for part in judged.split(4)]
+        return float(torch.cat(parts).double().mean())
+
+    return Lesson(batch=batch, valid=valid)
+
+
+def tokens_of(recipe: Recipe, side: str) -> Stream:
+    """Open a prepared stream (``train`` or ``held``). Raises `InputError` (``E_EMPTY``) before the step `prepare`."""
+    path = recipe.state / f"{side}.tokens"
+    if not path.exists():
+        raise InputError("E_EMPTY", f"{path}: not here", fix="scripts/pretrain prepare")
+    return packing.load(path)
+
+
+def stretches_of(recipe: Recipe, side: str) -> tuple[Stretch, ...]:
+    """Read where the sources lie in a prepared stream."""
+    about = json.loads((recipe.state / "corpus.json").read_text(encoding="utf-8"))
+    return tuple(Stretch(**stretch) for stretch in about[side])

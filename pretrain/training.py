@@ -1,0 +1,254 @@
+"""Next-token training that can be stopped and gone on with: on a CPU, to the same weights byte for byte.
+
+The learning rate warms up and then stays ("warm-up, stable, decay"; Hu et al., 2024, arXiv:2404.06395): the stable
+phase has no end, and a short decay from any of its checkpoints gives weights that are fit to be used.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import struct
+import time
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ockham.errors import ModelError
+from ockham.records import Progress
+from ockham.store import save_bytes
+from pretrain import model
+from pretrain.model import Shape
+from pretrain.muon import Optimizer
+
+CHECKPOINT_SECONDS = 240.0
+_TELL_SECONDS = 20.0
+
+Batch = Callable[[int], tuple[Tensor, Tensor | None]]
+"""Step to windows (batch, context + 1) and, where not all tokens count, which do (batch, context)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    """How to train. ``batch`` windows a step are taken ``part`` by ``part``; sums do not depend on ``workers``."""
+
+    seed: int = 0
+    batch: int = 8
+    part: int = 4
+    muon_rate: float = 0.01
+    adam_rate: float = 0.003
+    weight_decay: float = 0.01
+    warmup: int = 100
+    judge_every: int = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decay:
+    """From which step the rate falls, and in how many steps it comes to nothing."""
+
+    start: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """One point of the loss curve, in nats per token: training since the last point, validation now."""
+
+    step: int
+    tokens: int
+    train: float
+    valid: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lesson:
+    """What is learnt: the batch of a step, how many tokens of it count, and the validation loss."""
+
+    batch: Batch
+    valid: Callable[[Mapping[str, Tensor]], float]
+
+
+@dataclass(slots=True, kw_only=True)
+class State:
+    """Where training stands: everything that decides how it goes on."""
+
+    shape: Shape
+    spec: Spec
+    weights: dict[str, Tensor]
+    optimizer: Optimizer
+    step: int = 0
+    tokens: int = 0
+    since: float = 0.0
+    counted: float = 0.0
+    decay: Decay | None = None
+    points: list[Point] = field(default_factory=list)
+
+
+def begin(shape: Shape, spec: Spec, weights: dict[str, Tensor]) -> State:
+    """Give the state before the first step, from weights that are changed in place."""
+    weights = dict(sorted(weights.items()))  # the order in which they are read back
+    return State(
+        shape=shape,
+        spec=spec,
+        weights=weights,
+        optimizer=Optimizer(weights, model.matrices(shape), spec.weight_decay),
+    )
+
+
+def run(
+    state: State,
+    lesson: Lesson,
+    until: Callable[[State], bool],
+    path: Path,
+    tell: Callable[[Progress], None],
+    workers: int,
+) -> None:
+    """Train until ``until`` says so, saving the state to ``path`` every few minutes and at the end.
+
+    On a CPU each part of a batch is worked on by one thread, ``workers`` of them side by side, and the gradients are
+    added in a fixed order. Raises `ModelError` (``E_MODEL_FORMAT``) where the loss is no longer a number.
+    """
+    saved = told = time.monotonic()
+    tokens = state.tokens
+    with _single_threaded(), ThreadPoolExecutor(workers) as pool:
+        while not until(state):
+            _step(state, lesson, pool)
+            now = time.monotonic()
+            if now - told > _TELL_SECONDS:
+                tell(_progress(state, (state.tokens - tokens) / (now - told)))
+                told, tokens = now, state.tokens
+            if now - saved > CHECKPOINT_SECONDS:
+                save(state, path)
+                saved = now
+    save(state, path)
+
+
+def _step(state: State, lesson: Lesson, pool: Executor) -> None:
+    spec = state.spec
+    tokens, counts = lesson.batch(state.step)
+    gradients, loss = _gradients(state, tokens, counts, pool)
+    counted = float(counts.sum()) if counts is not None else float(tokens[:, 1:].numel())
+    share = rate(spec, state.step, state.decay)
+    state.optimizer.step(gradients, (share * spec.muon_rate, share * spec.adam_rate), state.step + 1, pool)
+    state.step += 1
+    state.tokens += tokens[:, 1:].numel()
+    state.since += loss
+    state.counted += counted
+    if state.step % spec.judge_every == 0:
+        if not state.since < float("inf"):
+            raise ModelError(
+                "E_MODEL_FORMAT", "the loss is no longer a number", fix="start again with a lower learning rate"
+            )
+        valid = lesson.valid(state.weights)
+        mean = state.since / state.counted
+        state.points.append(Point(step=state.step, tokens=state.tokens, train=mean, valid=valid))
+        state.since = state.counted = 0.0
+
+
+def _gradients(state: State, tokens: Tensor, counts: Tensor | None, pool: Executor) -> tuple[dict[str, Tensor], float]:
+    """Give the gradients of the mean loss, and the summed loss."""
+    names = list(state.weights)
+    leaves = [tensor.detach().requires_grad_() for tensor in state.weights.values()]
+    weights = dict(zip(names, leaves, strict=True))
+    dtype = torch.bfloat16 if tokens.is_cuda else torch.float32
+    total = float(tokens[:, 1:].numel()) if counts is None else float(counts.sum())
+
+    def part(start: int) -> tuple[float, tuple[Tensor, ...]]:
+        some = slice(start, start + state.spec.part)
+        loss = model.loss(weights, state.shape, tokens[some], None if counts is None else counts[some], dtype)
+        return float(loss.detach()), torch.autograd.grad(loss / total, leaves)
+
+    sums: list[Tensor] | None = None
+    loss = 0.0
+    for value, found in pool.map(part, range(0, len(tokens), state.spec.part)):
+        loss += value
+        if sums is None:
+            sums = list(found)
+        else:
+            for total_so_far, gradient in zip(sums, found, strict=True):
+                total_so_far += gradient  # noqa: PLW2901 - the tensor is changed, not the name
+    return dict(zip(names, sums or [], strict=True)), loss
+
+
+def rate(spec: Spec, step: int, decay: Decay | None) -> float:
+    """Give the share of the full learning rates at a step (from 0).
+
+    Warm-up is linear; decay is one minus the square root (Haegele et al., 2024, arXiv:2405.18392).
+    """
+    warm = min(1.0, (step + 1) / max(1, spec.warmup))
+    if decay is None or step < decay.start:
+        return warm
+    return warm * max(0.0, 1.0 - math.sqrt((step - decay.start) / decay.steps))
+
+
+def save(state: State, path: Path) -> None:
+    """Save the state as safetensors, whole or not at all."""
+    from safetensors.torch import save as pack
+
+    tensors = {f"weights/{name}": tensor for name, tensor in state.weights.items()}
+    tensors |= {f"moments/{name}": tensor for name, tensor in state.optimizer.state.items()}
+    about = {
+        "shape": dataclasses.asdict(state.shape),
+        "spec": dataclasses.asdict(state.spec),
+        "decay": None if state.decay is None else dataclasses.asdict(state.decay),
+        "step": state.step,
+        "tokens": state.tokens,
+        "since": state.since,
+        "counted": state.counted,
+        "points": [dataclasses.asdict(point) for point in state.points],
+    }
+    cpu = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    save_bytes(path, pack(cpu, metadata={"state": json.dumps(about, sort_keys=True)}))
+
+
+def load(path: Path, device: str) -> State:
+    """Read a saved state. Raises `ModelError`: ``E_MODEL_MISSING``, ``E_MODEL_FORMAT``."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load as unpack
+
+    try:
+        data = path.read_bytes()
+    except OSError:
+        raise ModelError("E_MODEL_MISSING", f"{path.name}: no state here", fix="run the step before") from None
+    try:
+        tensors = {name: tensor.to(device) for name, tensor in unpack(data).items()}
+        length = struct.unpack("<Q", data[:8])[0]
+        about: dict[str, Any] = json.loads(json.loads(data[8 : 8 + length])["__metadata__"]["state"])
+    except (SafetensorError, struct.error, ValueError, KeyError):
+        raise ModelError("E_MODEL_FORMAT", f"{path.name}: not a saved state", fix="begin that step again") from None
+    weights = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("weights/")}
+    state = begin(Shape(**about["shape"]), Spec(**about["spec"]), weights)
+    for name in state.optimizer.state:
+        state.optimizer.state[name] = tensors[f"moments/{name}"]
+    state.decay = None if about["decay"] is None else Decay(**about["decay"])
+    state.points = [Point(**point) for point in about["points"]]
+    state.step, state.tokens = about["step"], about["tokens"]
+    state.since, state.counted = about["since"], about["counted"]
+    return state
+
+
+def _progress(state: State, speed: float) -> Progress:
+    last = f", valid {state.points[-1].valid:.3f}" if state.points else ""
+    loss = f"loss {state.since / state.counted:.3f}" if state.counted else "loss as below"
+    return Progress(
+        stage="train",
+        message=f"step {state.step:,}, {state.tokens / 1e6:.2f} million tokens, {loss}{last}, {speed:,.0f} tokens/s",
+        done=state.step,
+    )
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
