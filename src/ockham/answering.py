@@ -11,7 +11,7 @@ from ockham.data import cluster
 from ockham.data.clean import clean
 from ockham.data.read import ReadSpec, read
 from ockham.errors import DataError
-from ockham.evals import metrics
+from ockham.evals import judging
 from ockham.evals.serving import ProbeSpec, Serving
 from ockham.ladder import bundle_of, ignore
 from ockham.measuring import judged, size_mb
@@ -96,14 +96,14 @@ def evaluate(
     with Serving(folder) as serving:
         answers = serving.answer([row.input for row in rows])
         profile = serving.profile([row.input for row in rows], ProbeSpec())
-    scores = judged(rows, answers, [int(place) for place in clusters])
+    scores = judged(manifest.task, rows, answers, [int(place) for place in clusters])
     return Report(
         candidate=manifest.candidate,
         dataset=digest([[row.id, row.input, row.target] for row in rows]),
         spec=digest(spec),
         side="test",
-        metrics=metrics.metrics(scores, manifest.labels),
-        per_label=metrics.per_label(scores),
+        metrics=judging.measure(manifest.task, scores, manifest.labels),
+        per_label=judging.parts(manifest.task, scores),
         scores=scores,
         profile=profile,
         artifact_mb=size_mb(folder),

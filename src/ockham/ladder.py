@@ -17,7 +17,7 @@ from ockham.data.prepare import Prepared, prepare
 from ockham.data.read import ReadSpec
 from ockham.data.split import SplitSpec
 from ockham.errors import ConfigError, OckhamError, RunError, StoreError
-from ockham.evals import paired, power
+from ockham.evals import judging, paired, power
 from ockham.measuring import Standing
 from ockham.models.calls import EndpointSpec
 from ockham.records import (
@@ -91,11 +91,8 @@ def fit(
     prices = catalog.prices(None if spec.prices is None else Path(spec.prices))
     reading = ReadSpec(inputs=spec.inputs, target=spec.target, group=spec.group, encoding=spec.encoding)
     prepared = prepare(source, reading, SplitSpec(seed=spec.seed), test=spec.test, asked=spec.task, tell=tell)
-    if prepared.dataset.task != "classify":
-        message = f"the task is {prepared.dataset.task}; this version climbs for classify only"
-        raise ConfigError("E_CONFIG", message, fix="if the targets are labels, say so with --task classify")
     _introduce(prepared, tell)
-    plan = _plan(spec, requirements, len(prepared.split.train))
+    plan = _plan(spec, requirements, prepared)
     identity = _identity(prepared, spec)
     folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
     with store.open_run(folder, identity) as run:
@@ -189,7 +186,7 @@ def _climb(
 
 
 def _stand(material: Material, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> Standing:
-    why = rung.missing(material.plan)
+    why = rung.absent(material.plan)
     if why is not None:
         material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
         return Standing(rung, "skipped", why)
@@ -282,11 +279,11 @@ def _chosen(spec: FitSpec) -> list[Rung]:
     return [rung for rung in LADDER if not spec.rungs or rung.name in spec.rungs]
 
 
-def _plan(spec: FitSpec, requirements: Requirements, rows: int) -> Plan:
-    """Choose by the metric that is required; by accuracy where none or several are."""
-    asked = [name.removeprefix("min_") for name in requirements.limits() if name.startswith("min_")]
+def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> Plan:
+    task, rows = prepared.dataset.task, len(prepared.split.train)
     return Plan(
-        metric=asked[0] if len(asked) == 1 else "accuracy",
+        task=task,
+        metric=judging.metric_for(task, requirements),
         seed=spec.seed,
         encoder=spec.encoder,
         tune=TuneSpec(

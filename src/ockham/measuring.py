@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ockham import catalog
 from ockham.errors import Defect
-from ockham.evals import cost, metrics, power, queueing, scorers, selective
+from ockham.evals import cost, judging, power, queueing, selective
 from ockham.evals.serving import ProbeSpec, Serving
 from ockham.models.calls import EndpointSpec
 from ockham.records import (
@@ -26,6 +26,7 @@ from ockham.records import (
     Score,
     Side,
     Status,
+    TaskName,
     Verdict,
     digest,
 )
@@ -118,12 +119,12 @@ def sentence(report: Report) -> str:
     )
 
 
-def judged(rows: Sequence[Example], answers: Sequence[Answer], clusters: Sequence[int]) -> tuple[Score, ...]:
+def judged(
+    task: TaskName, rows: Sequence[Example], answers: Sequence[Answer], clusters: Sequence[int]
+) -> tuple[Score, ...]:
     """Judge one answer per row, and note the cluster that each row belongs to."""
-    return tuple(
-        dataclasses.replace(scorers.exact(row, answer), cluster=cluster)
-        for row, answer, cluster in zip(rows, answers, clusters, strict=True)
-    )
+    scores = judging.judged(task, rows, answers)
+    return tuple(dataclasses.replace(score, cluster=place) for score, place in zip(scores, clusters, strict=True))
 
 
 def size_mb(folder: Path) -> float:
@@ -172,10 +173,11 @@ def _report(
     rows = material.side(side)
     places = material.prepared.split.valid if side == "valid" else material.prepared.split.test
     clusters = [material.prepared.split.clusters[place] for place in places]
-    scores = judged(rows, asked.answers, clusters)
+    task = material.prepared.dataset.task
+    scores = judged(task, rows, asked.answers, clusters)
     spec = material.plan.endpoint if rung.kind == "endpoint" else None
     daily, million = _costs(asked, spec, *money)
-    every = metrics.metrics(scores, material.prepared.dataset.labels)
+    every = judging.measure(task, scores, material.prepared.dataset.labels)
     first = material.plan.metric
     return Report(
         candidate=Candidate(name=rung.name, rung=rung.number, kind=rung.kind, settings=made.built.settings),
@@ -183,7 +185,7 @@ def _report(
         spec=work_of(material, rung),
         side=side,
         metrics={first: every[first], **every},
-        per_label=metrics.per_label(scores),
+        per_label=judging.parts(task, scores),
         scores=scores,
         profile=asked.profile,
         artifact_mb=size_mb(made.folder),

@@ -275,6 +275,8 @@ class Requirements:
     min_accuracy: float | None = field(default=None, metadata={"min": 0, "max": 1})
     min_f1_macro: float | None = field(default=None, metadata={"min": 0, "max": 1})
     min_f1_weighted: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_f1_micro: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_chrf: float | None = field(default=None, metadata={"min": 0, "max": 1})
     max_p50_ms: float | None = field(default=None, metadata={"above": 0})
     max_p95_ms: float | None = field(default=None, metadata={"above": 0})
     max_p99_ms: float | None = field(default=None, metadata={"above": 0})

@@ -9,14 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from ockham import store
 from ockham.data.prepare import Prepared
-from ockham.evals import metrics, parity
+from ockham.evals import judging, parity
 from ockham.models import constant, encoder, endpoint, linear, lookup, sentence
 from ockham.models.endpoint import EndpointSpec
-from ockham.records import Candidate, EpochPoint, Example, Manifest, Parity, Progress, Side, digest
+from ockham.records import Candidate, EpochPoint, Example, Manifest, Parity, Progress, Side, TaskName, digest
 from ockham.tune.spec import TuneSpec, guardrails
 
 if TYPE_CHECKING:
@@ -27,13 +27,15 @@ if TYPE_CHECKING:
     from ockham.tune import encoder as tuning
 
 VECTORS = "vectors.safetensors"
+LABELLED: tuple[TaskName, ...] = ("classify", "choose")
 SEEN: tuple[Side, ...] = ("train", "valid")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What the user decided about the rungs."""
+    """What the data and the user decided about the rungs."""
 
+    task: TaskName
     metric: str
     seed: int
     encoder: str | None
@@ -65,7 +67,7 @@ class Material:
 
     def metric(self, targets: Sequence[str], answers: Sequence[str]) -> float:
         """Measure the plan's metric on answers: the one number that choices are made by."""
-        return metrics.point(self.plan.metric, targets, answers)
+        return judging.point(self.prepared.dataset.task, self.plan.metric, targets, answers)
 
     def work(self, *parts: object) -> str:
         """Name a piece of work: the digest of the data, its split, and what else decides its outcome."""
@@ -102,6 +104,13 @@ class Rung:
     build: Callable[[Material, Path], Built]
     decides: Callable[[Plan], object]
     """The part of the plan that decides the outcome, beside data and seed."""
+    tasks: tuple[TaskName, ...] = ("classify",)
+
+    def absent(self, plan: Plan) -> str | None:
+        """Say why the rung cannot be climbed here and for this task, or nothing."""
+        if plan.task not in self.tasks:
+            return f"it answers with labels only, and the task is {plan.task}"
+        return self.missing(plan)
 
 
 def _nothing(plan: Plan) -> None:  # noqa: ARG001 - every rung takes the plan
@@ -241,8 +250,24 @@ ENCODER_TUNED = Rung(
     decides=_tuning,
 )
 LADDER: tuple[Rung, ...] = (
-    Rung(name="constant", number=0, kind="constant", missing=_nothing, build=_constant, decides=_nothing),
-    Rung(name="lookup", number=1, kind="lookup", missing=_nothing, build=_lookup, decides=_nothing),
+    Rung(
+        name="constant",
+        number=0,
+        kind="constant",
+        missing=_nothing,
+        build=_constant,
+        decides=_nothing,
+        tasks=get_args(TaskName),
+    ),
+    Rung(
+        name="lookup",
+        number=1,
+        kind="lookup",
+        missing=_nothing,
+        build=_lookup,
+        decides=_nothing,
+        tasks=get_args(TaskName),
+    ),
     LINEAR,
     ENCODER,
     ENCODER_TUNED,
@@ -253,6 +278,7 @@ LADDER: tuple[Rung, ...] = (
         missing=_no_endpoint,
         build=_endpoint,
         decides=lambda plan: plan.endpoint,
+        tasks=("classify", "choose"),
     ),
 )
 
@@ -294,7 +320,7 @@ def make(material: Material, rung: Rung) -> Made:
             task=prepared.dataset.task,
             kind=rung.kind,
             candidate=Candidate(name=rung.name, rung=rung.number, kind=rung.kind, settings=built.settings),
-            labels=prepared.dataset.labels,
+            labels=prepared.dataset.labels if prepared.dataset.task in LABELLED else (),
             inputs=prepared.inputs,
             target=prepared.target,
             dataset=prepared.dataset.digest,

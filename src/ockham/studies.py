@@ -13,9 +13,9 @@ from ockham import machine
 from ockham.data import labels
 from ockham.data.split import SplitSpec, naive
 from ockham.errors import Defect
-from ockham.evals import intervals
+from ockham.evals import intervals, judging
 from ockham.models import encoder, linear, lookup, sentence
-from ockham.records import CurvePoint, Example, Flattery, LabelDoubt, Progress
+from ockham.records import CurvePoint, Example, Flattery, LabelDoubt, Progress, TaskName
 from ockham.rungs import ENCODER, LINEAR, Built, Material, embed_sides, made
 from ockham.tune import heads
 
@@ -93,10 +93,11 @@ def flattery(material: Material) -> tuple[Flattery, ...]:
         share = len(valid) / len(pool)
         random = naive(pool, SplitSpec(seed=material.plan.seed, test_share=share, valid_share=0))
         seen, unseen = ([pool[place] for place in side] for side in (random.train, random.test))
+        task = material.plan.task
         found = Flattery(
             candidate="lookup",
-            naive=intervals.proportion(_right(lookup.learn(seen), unseen)),
-            guarded=intervals.proportion(_right(lookup.learn(train), valid)),
+            naive=intervals.proportion(_right(task, lookup.learn(seen), unseen)),
+            guarded=intervals.proportion(_right(task, lookup.learn(train), valid)),
         )
         return (found,)
 
@@ -175,6 +176,6 @@ def _vectors(material: Material) -> dict[str, NDArray[np.float32]]:
     return embed_sides(material, sentence.find(material.plan.encoder), lambda: encoder.load(folder).embedder)
 
 
-def _right(model: lookup.Lookup, rows: Sequence[Example]) -> list[float]:
-    answers = model.answer([row.input for row in rows])
-    return [float(answer.value == row.target) for answer, row in zip(answers, rows, strict=True)]
+def _right(task: TaskName, model: lookup.Lookup, rows: Sequence[Example]) -> list[float]:
+    scores = judging.judged(task, rows, model.answer([row.input for row in rows]))
+    return [score.value or 0.0 for score in scores]

@@ -15,6 +15,8 @@ REQUIREMENTS = together(
     click.option("--min-accuracy", type=float, metavar="SHARE", help="Least accuracy, as in 0.90."),
     click.option("--min-f1-macro", type=float, metavar="SHARE", help="Least macro F1: every label counts the same."),
     click.option("--min-f1-weighted", type=float, metavar="SHARE", help="Least weighted F1."),
+    click.option("--min-f1-micro", type=float, metavar="SHARE", help="Least F1 over all fields that are extracted."),
+    click.option("--min-chrf", type=float, metavar="SHARE", help="Least chrF: likeness of texts that are written."),
     click.option("--max-p50-ms", type=float, metavar="MS", help="Greatest median latency, one request at a time."),
     click.option("--max-p95-ms", type=float, metavar="MS", help="Greatest 95th percentile latency."),
     click.option("--max-p99-ms", type=float, metavar="MS", help="Greatest 99th percentile latency."),

@@ -10,9 +10,12 @@ import numpy as np
 from scipy import sparse, stats
 
 from ockham.errors import DataError, Defect
+from ockham.evals import slots
+from ockham.evals.chrf import chrf
 from ockham.evals.clusters import cluster_numbers
 from ockham.evals.f1 import mistake_cost, shortfall, statistic_of, tabulate
-from ockham.evals.intervals import Floats, Z, effective_size, jackknife, mean
+from ockham.evals.intervals import Floats, Jackknife, Z, effective_size, jackknife, mean
+from ockham.evals.slots import one_mistake
 from ockham.records import Comparison, Estimate, Score
 
 _FLIPS = 10_000
@@ -30,12 +33,18 @@ def compare(
 
     Accuracy: Tango's score interval and the exact McNemar test; in clusters the interval on the effective sample size
     and the sign-flip test over clusters, which is McNemar's where every cluster is one row. F1: the paired jackknife.
+    chrF: Student's interval of the mean difference.
     ``p_holm`` is the p-value until `correct` fills it. Raises `DataError` (``E_TOO_FEW``) without a common row, and
     `Defect` where the targets of one row differ.
     """
     pairs = _pair(first, second)
     if metric == "accuracy":
         difference, p_value = _accuracy(pairs, seed)
+    elif metric == "chrf":
+        gaps = np.array([chrf(a.answer, a.target) - chrf(b.answer, b.target) for a, b in pairs])
+        difference, p_value = _mean_gap(gaps, cluster_numbers([a for a, _ in pairs]))
+    elif metric == "f1_micro":
+        difference, p_value = _f1_micro(pairs)
     else:
         difference, p_value = _f1(pairs, metric)
     return Comparison(
@@ -151,6 +160,19 @@ def _sign_flip(totals: Floats, seed: int) -> float:
     return (reached + 1) / (_FLIPS + 1)
 
 
+def _f1_micro(pairs: Sequence[tuple[Score, Score]]) -> tuple[Estimate, float]:
+    """Compare two micro F1 by the jackknife, as if each candidate alone had made one more mistake."""
+    clusters = cluster_numbers([a for a, _ in pairs])
+    left, right = (slots.tally((pair[side].answer, pair[side].target) for pair in pairs) for side in (0, 1))
+    found = jackknife(
+        lambda sums: slots.f1_micro(sums[:, :3]) - slots.f1_micro(sums[:, 3:]),
+        np.hstack([left, right]),
+        clusters=clusters,
+    )
+    extra = sum(one_mistake(counts, clusters) ** 2 for counts in (left, right))
+    return _gap(found, found.value, extra, len(pairs))
+
+
 def _f1(pairs: Sequence[tuple[Score, Score]], metric: str) -> tuple[Estimate, float]:
     """Compare two F1 by the jackknife, as if each candidate alone had made one more mistake."""
     statistic = statistic_of(metric)
@@ -162,8 +184,13 @@ def _f1(pairs: Sequence[tuple[Score, Score]], metric: str) -> tuple[Estimate, fl
     gap = found.value
     if metric == "f1_macro":
         gap += shortfall(left.total, len(left.labels)) - shortfall(right.total, len(right.labels))
+    return _gap(found, gap, extra, len(pairs))
+
+
+def _gap(found: Jackknife, gap: float, extra: float, n: int) -> tuple[Estimate, float]:
+    """Give a difference with its interval around ``gap``, its variance ``extra`` larger, and the p-value of none."""
     error = math.sqrt(found.variance + extra)
     low, high = (min(max(gap + side * found.quantile * error, -1.0), 1.0) for side in (-1, 1))
     value = found.value
     p_value = 2 * float(stats.norm.sf(abs(gap) / error * Z / found.quantile)) if error > 0 else 1.0
-    return Estimate(value=value, low=min(low, value), high=max(high, value), n=len(pairs)), min(1.0, p_value)
+    return Estimate(value=value, low=min(low, value), high=max(high, value), n=n), min(1.0, p_value)

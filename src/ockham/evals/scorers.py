@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from ockham.evals import slots
 from ockham.records import Answer, Example, Score
 
 Scorer: TypeAlias = Callable[[Example, Answer], Score]
@@ -12,10 +13,33 @@ Scorer: TypeAlias = Callable[[Example, Answer], Score]
 
 def exact(example: Example, answer: Answer) -> Score:
     """Score 1 where the answer is the target, character for character, and 0 elsewhere; no answer is wrong."""
+    return _score(example, answer, answer.value == example.target)
+
+
+def option(example: Example, answer: Answer) -> Score:
+    """Score 1 where the answer names the target's option; case and marks around it ("(b)", "B.") do not matter."""
+    return _score(example, answer, answer.value is not None and _named(answer.value) == _named(example.target))
+
+
+def fields(example: Example, answer: Answer) -> Score:
+    """Score 1 where the answer is a JSON object with the target's fields and values, in any order, and no others."""
+    return _score(example, answer, slots.equal(answer.value, example.target))
+
+
+def words(example: Example, answer: Answer) -> Score:
+    """Score 1 where the answer is the target's text; runs of white space count as one space."""
+    return _score(example, answer, answer.value is not None and answer.value.split() == example.target.split())
+
+
+def _score(example: Example, answer: Answer, right: bool) -> Score:
     return Score(
         example=example.id,
         answer=answer.value,
         target=example.target,
-        value=1.0 if answer.value == example.target else 0.0,
+        value=float(right),
         confidence=answer.confidence,
     )
+
+
+def _named(text: str) -> str:
+    return text.strip().strip("()[].: ").casefold()

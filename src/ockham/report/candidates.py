@@ -75,7 +75,7 @@ def comparisons(account: Account) -> Html | None:
 
 
 def labels(account: Account) -> Html | None:
-    """Show the measured candidate label by label, and which labels it takes for which."""
+    """Show the measured candidate label by label (or field by field), and which labels it takes for which."""
     line = focus(account)
     if line is None or line.report is None or not (line.report.per_label or line.scores):
         return None
@@ -88,7 +88,8 @@ def labels(account: Account) -> Html | None:
         parts.append(_confused(pairs, of))
     if not parts:
         return None
-    return section("labels", f"Label by label: {line.name}", tag("div", parts, class_="blocks"))
+    part = "Field" if account.verdict.task == "extract" else "Label"
+    return section("labels", f"{part} by {part.lower()}: {line.name}", tag("div", parts, class_="blocks"))
 
 
 def _metrics(account: Account, found: tuple[Line, ...]) -> list[str]:

@@ -53,15 +53,17 @@ _NAMES = {
 }
 _METRICS = {
     "accuracy": "Accuracy",
-    "exact_match": "Exact match",
     "f1_macro": "Macro F1",
     "f1_weighted": "Weighted F1",
     "f1_micro": "Micro F1",
+    "chrf": "chrF",
 }
 _LIMITS = {
     "min_accuracy": "accuracy at least",
     "min_f1_macro": "macro F1 at least",
     "min_f1_weighted": "weighted F1 at least",
+    "min_f1_micro": "micro F1 at least",
+    "min_chrf": "chrF at least",
     "max_p50_ms": "median latency at most",
     "max_p95_ms": "p95 latency at most",
     "max_p99_ms": "p99 latency at most",

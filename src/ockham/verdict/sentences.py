@@ -10,6 +10,8 @@ QUANTITIES = {
     "accuracy": "accuracy",
     "f1_macro": "macro F1",
     "f1_weighted": "weighted F1",
+    "f1_micro": "micro F1",
+    "chrf": "chrF",
     "p50_ms": "median latency",
     "p95_ms": "95th percentile latency",
     "p99_ms": "99th percentile latency",
@@ -17,6 +19,7 @@ QUANTITIES = {
     "artifact_mb": "size on disk",
     "cost_per_day": "cost per day",
 }
+_SHARES = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "chrf")
 _UNITS = {"p50_ms": " ms", "p95_ms": " ms", "p99_ms": " ms", "memory_mb": " MB", "artifact_mb": " MB"}
 
 
@@ -29,7 +32,7 @@ def percent(estimate: Estimate) -> str:
 
 def amount(name: str, number: float) -> str:
     """Write a limit or a plain number of a quantity: "90 %", "200 ms", "2,000 MB", "2.40"."""
-    if name in ("accuracy", "f1_macro", "f1_weighted"):
+    if name in _SHARES:
         return f"{100 * number:.4g} %"
     if name == "cost_per_day":
         return f"{number:,.2f}"
@@ -50,7 +53,7 @@ def number(name: str, seen: Estimate | float) -> str:
     """Write what was measured of a quantity, with its interval where it has one."""
     if not isinstance(seen, Estimate):
         return amount(name, seen)
-    if name in ("accuracy", "f1_macro", "f1_weighted"):
+    if name in _SHARES:
         return percent(seen)
     low, high = _digits(seen.low), _digits(seen.high)
     return f"{amount(name, seen.value)} ({low} to {high}, n = {seen.n:,})"

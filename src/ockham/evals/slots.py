@@ -1,0 +1,97 @@
+"""Extracted fields: a JSON object as a bag of fields with their values, so that right and wrong can be counted.
+
+A field is its path of keys; the items of a list each count, in any order. What is empty (an empty text, list or object,
+or null) says that there is no such field, as leaving it out does. Texts are compared without case, and with runs of
+white space as one space.
+"""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+
+from ockham.evals.intervals import Floats
+from ockham.records import Score
+
+Slot = tuple[str, str]
+"""A field's path, and its value as it is compared."""
+
+
+def slots(text: str | None) -> Counter[Slot] | None:
+    """Read the fields of a JSON object; ``None`` for what is no JSON object."""
+    if text is None:
+        return None
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return Counter(_leaves("", value)) if isinstance(value, dict) else None
+
+
+def equal(answer: str | None, target: str) -> bool:
+    """Tell whether an answer has the target's fields and no others."""
+    given = slots(answer)
+    return given is not None and given == slots(target)
+
+
+def f1_micro(sums: Floats) -> Floats:
+    """Give F1 = 2 right / (given + wanted) from sums of shape (m, 3); 1 where nothing is wanted and nothing given."""
+    right, given, wanted = sums[:, 0], sums[:, 1], sums[:, 2]
+    both = given + wanted
+    found: Floats = np.where(both > 0, 2 * right / np.maximum(both, 1), 1.0)
+    return found
+
+
+def tally(pairs: Iterable[tuple[str | None, str]]) -> Floats:
+    """Count the fields of (answer, target) pairs: right, given, wanted, one row each (pairs, 3).
+
+    An answer that is no JSON object gives no field.
+    """
+    rows = [_count(answer, target) for answer, target in pairs]
+    return np.array(rows, dtype=np.float64).reshape(-1, 3)
+
+
+def by_field(scores: Sequence[Score]) -> dict[str, Floats]:
+    """Count field by field: for each path, right, given, wanted of the rows that have it, (rows, 3)."""
+    found: dict[str, list[tuple[float, float, float]]] = {}
+    for score in scores:
+        given, wanted = slots(score.answer) or Counter(), slots(score.target) or Counter()
+        for path in {path for path, _ in (*given, *wanted)}:
+            mine = Counter({slot: count for slot, count in given.items() if slot[0] == path})
+            theirs = Counter({slot: count for slot, count in wanted.items() if slot[0] == path})
+            found.setdefault(path, []).append(((mine & theirs).total(), mine.total(), theirs.total()))
+    return {path: np.array(rows, dtype=np.float64) for path, rows in sorted(found.items())}
+
+
+def one_mistake(counts: Floats, clusters: Sequence[int] | None) -> float:
+    """Say what one more wrong field would cost micro F1; in clusters, one in each row of a cluster."""
+    both = float(counts[:, 1:].sum())
+    rows = 1.0
+    if clusters is not None:
+        sizes = np.unique(np.asarray(clusters), return_counts=True)[1].astype(np.float64)
+        rows = float(np.square(sizes).sum() / sizes.sum())
+    return 2 * rows / both if both else rows / len(counts)
+
+
+def _count(answer: str | None, target: str) -> tuple[int, int, int]:
+    given, wanted = slots(answer) or Counter(), slots(target) or Counter()
+    return (given & wanted).total(), given.total(), wanted.total()
+
+
+def _leaves(path: str, value: object) -> Iterator[Slot]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _leaves(f"{path}.{key}" if path else str(key), item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _leaves(path, item)
+    elif isinstance(value, str):
+        folded = " ".join(unicodedata.normalize("NFC", value).casefold().split())
+        if folded:
+            yield path, folded
+    elif value is not None:
+        yield path, json.dumps(value)

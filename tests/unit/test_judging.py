@@ -1,0 +1,210 @@
+"""How the answers of each task are judged, against known values and naive second implementations."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ockham.errors import ConfigError, Defect
+from ockham.evals import judging, paired, scorers, slots
+from ockham.evals.chrf import chrf
+from ockham.records import Answer, Example, Requirements, Score, TaskName
+
+
+def score(answer: str | None, target: str, place: int = 0, cluster: int | None = None) -> Score:
+    found = scorers.fields(Example(id=str(place), input="", target=target), Answer(value=answer))
+    return Score(example=found.example, answer=answer, target=target, value=found.value, cluster=cluster)
+
+
+def extracted(pairs: Sequence[tuple[str | None, str]]) -> list[Score]:
+    return [score(answer, target, place) for place, (answer, target) in enumerate(pairs)]
+
+
+# sacreBLEU 2.6.0, CHRF().sentence_score(answer, [target]) / 100
+SACREBLEU = [
+    ("pm list packages", "pm list packages -f", 0.87579),
+    ("git commit --amend", "git commit -m {{message}}", 0.437158),
+    ("a", "ab", 0.555556),
+    ("ab", "cd", 0.0),
+    ("Der Löwe schläft", "Die Löwin schlief", 0.237448),
+    ("the cat sat on the mat", "the cat sat on the mat today", 0.782011),
+    ("", "x", 0.0),
+    ("tar xf {{path}}", "tar xf {{path/to/file.tar}}", 0.441452),
+]
+
+
+@pytest.mark.parametrize(("answer", "target", "expected"), SACREBLEU)
+def test_chrf_equals_sacrebleu(answer: str, target: str, expected: float) -> None:
+    assert chrf(answer, target) == pytest.approx(expected, abs=1e-6)
+
+
+def test_chrf_of_no_answer_is_nothing_and_white_space_does_not_count() -> None:
+    assert chrf(None, "a") == 0.0
+    assert chrf("a  b\n", "ab") == 1.0
+
+
+@given(st.text(max_size=30), st.text(max_size=30))
+@settings(max_examples=50)
+def test_chrf_is_a_share_and_1_for_equal_texts(one: str, other: str) -> None:
+    assert 0.0 <= chrf(one, other) <= 1.0
+    assert chrf(one, one) == 1.0
+
+
+def test_fields_are_compared_without_order_case_and_emptiness() -> None:
+    target = json.dumps({"time": "6 pm", "people": "Nine", "place": {"city": "Graz"}, "note": ""})
+    same = json.dumps({"place": {"city": "graz"}, "people": " nine ", "time": "6  pm", "extra": None, "list": []})
+    assert slots.equal(same, target)
+    assert not slots.equal(json.dumps({"time": "6 pm"}), target)
+    assert slots.equal("{}", json.dumps({"note": ""}))
+    assert slots.slots(json.dumps({"a": ["x", "y", "x"], "n": [1, True]})) == {
+        ("a", "x"): 2,
+        ("a", "y"): 1,
+        ("n", "1"): 1,
+        ("n", "true"): 1,
+    }
+
+
+@pytest.mark.parametrize("answer", [None, "", "no json", "[1]", '"text"', "{", "[" * 100_000])
+def test_what_is_no_object_has_no_fields(answer: str | None) -> None:
+    assert slots.slots(answer) is None
+    assert not slots.equal(answer, "{}")
+
+
+def test_micro_f1_counts_fields_over_all_rows() -> None:
+    scores = extracted(
+        [
+            ('{"a": "1", "b": "2"}', '{"a": "1", "b": "3"}'),  # one right of two given and two wanted
+            ("{}", '{"a": "1"}'),
+            ("not json", '{"b": "1"}'),
+            ('{"c": ["x", "x"]}', '{"c": ["x"]}'),  # a second "x" is one too many
+        ]
+    )
+    found = judging.measure("extract", scores, ())
+    assert found["f1_micro"].value == pytest.approx(2 * 2 / (4 + 5))
+    assert found["f1_micro"].n == 4
+    assert found["accuracy"].value == 0.0
+    assert list(found) == ["f1_micro", "accuracy"]
+
+
+def test_no_field_wanted_and_none_given_is_right() -> None:
+    found = judging.measure("extract", extracted([("{}", "{}")] * 30), ())
+    assert found["f1_micro"].value == 1.0
+    assert found["accuracy"].value == 1.0
+    assert 0.8 < found["f1_micro"].low < 0.95, "thirty rows cannot be certain"
+
+
+def test_each_field_has_its_precision_and_recall() -> None:
+    scores = extracted([('{"a": "1", "b": "2"}', '{"a": "1"}'), ('{"a": "9"}', '{"a": "1"}'), ("{}", '{"a": "1"}')])
+    by_name = {part.label: part for part in judging.parts("extract", scores)}
+    a, b = by_name["a"], by_name["b"]
+    assert (a.n, b.n) == (3, 0)
+    assert a.precision is not None
+    assert a.recall is not None
+    assert (a.precision.value, a.recall.value) == (1 / 2, 1 / 3)
+    assert b.precision is not None
+    assert b.precision.value == 0.0
+    assert b.recall is None
+
+
+def simulated(random_: random.Random, rows: int, right: float) -> list[Score]:
+    """Draw rows of one to three fields, each answered right with one probability; hard rows come whole."""
+    pairs = []
+    for _ in range(rows):
+        wanted = dict.fromkeys(random_.sample("abc", random_.randint(1, 3)), "v")
+        easy = random_.random() < 0.5
+        chance = min(1.0, right + 0.08) if easy else right - 0.08
+        pairs.append((json.dumps({k: "v" if random_.random() < chance else "x" for k in wanted}), json.dumps(wanted)))
+    return extracted(pairs)
+
+
+@pytest.mark.parametrize(("rows", "right"), [(60, 0.9), (150, 0.6)])
+def test_the_interval_of_micro_f1_holds_the_truth_95_times_in_100(rows: int, right: float) -> None:
+    random_ = random.Random(rows)
+    hits = 0
+    for _ in range(300):
+        found = judging.f1_micro(simulated(random_, rows, right))
+        hits += found.low <= right <= found.high
+    assert 0.92 <= hits / 300 <= 0.985
+
+
+def test_rows_of_one_cluster_widen_the_interval_of_micro_f1() -> None:
+    pairs = [("{}" if place // 5 % 4 == 0 else '{"a": "1"}', '{"a": "1"}') for place in range(200)]
+    alone = judging.f1_micro([score(a, t, i) for i, (a, t) in enumerate(pairs)])
+    together = judging.f1_micro([score(a, t, i, cluster=i // 5) for i, (a, t) in enumerate(pairs)])
+    assert together.value == alone.value
+    assert together.high - together.low > 1.5 * (alone.high - alone.low)
+
+
+def test_two_extractors_are_compared_on_the_same_rows() -> None:
+    random_ = random.Random(1)
+    good = simulated(random_, 300, 0.9)
+    targets = [one.target for one in good]
+    bad = extracted([("{}" if i % 5 == 0 else one.answer, t) for i, (one, t) in enumerate(zip(good, targets))])  # noqa: B905 - equally long
+    found = paired.compare(good, bad, "f1_micro")
+    expected = judging.f1_micro(good).value - judging.f1_micro(bad).value
+    assert found.difference.value == pytest.approx(expected)
+    assert found.difference.low > 0
+    assert found.p_value < 0.001
+    same = paired.compare(good, good, "f1_micro")
+    assert same.difference.value == 0
+    assert same.p_value > 0.9
+
+
+def test_two_writers_are_compared_by_their_mean_chrf() -> None:
+    target = "list all files of a folder"
+    good = [Score(example=str(i), answer="list files of a folder", target=target, value=0.0) for i in range(40)]
+    mixed = [
+        Score(example=str(i), answer="list files" if i % 2 else "list all files of a folder", target=target, value=0.0)
+        for i in range(40)
+    ]
+    found = paired.compare(good, mixed, "chrf")
+    mean = [chrf(a.answer, target) - chrf(b.answer, target) for a, b in zip(good, mixed, strict=True)]
+    assert found.difference.value == pytest.approx(sum(mean) / 40)
+    assert found.difference.low <= found.difference.value <= found.difference.high
+
+
+@pytest.mark.parametrize(
+    ("answer", "target", "right"),
+    [("B", "(b)", True), ("b.", "B", True), ("A", "B", False), (None, "B", False), ("Paris", "paris", True)],
+)
+def test_an_option_is_named_with_or_without_its_marks(answer: str | None, target: str, right: bool) -> None:
+    found = scorers.option(Example(id="1", input="", target=target), Answer(value=answer))
+    assert found.value == float(right)
+
+
+def test_a_written_text_is_right_word_for_word() -> None:
+    example = Example(id="1", input="", target="SELECT a\nFROM b")
+    assert scorers.words(example, Answer(value="SELECT  a FROM b")).value == 1.0
+    assert scorers.words(example, Answer(value="select a from b")).value == 0.0
+
+
+@pytest.mark.parametrize("task", get_args(TaskName))
+def test_the_point_of_every_metric_is_the_value_of_its_estimate(task: TaskName) -> None:
+    targets = ['{"a": "1"}', '{"a": "2"}', '{"b": "x y"}', '{"a": "1"}'] * 6
+    answers = ['{"a": "1"}', '{"a": "3"}', '{"b": "x y"}', None] * 6
+    rows = [Example(id=str(i), input="", target=target) for i, target in enumerate(targets)]
+    scores = judging.judged(task, rows, [Answer(value=answer) for answer in answers])
+    estimates = judging.measure(task, scores, sorted(set(targets)) if task == "classify" else ())
+    assert tuple(estimates) == judging.JUDGES[task].metrics
+    for name, estimate in estimates.items():
+        assert judging.point(task, name, targets, answers) == pytest.approx(estimate.value)
+        assert estimate.low <= estimate.value <= estimate.high
+    with pytest.raises(Defect):
+        judging.point(task, "f1_none", targets, answers)
+
+
+def test_choices_are_made_by_the_metric_that_is_required() -> None:
+    assert judging.metric_for("classify", Requirements()) == "accuracy"
+    assert judging.metric_for("classify", Requirements(min_f1_macro=0.8)) == "f1_macro"
+    assert judging.metric_for("classify", Requirements(min_f1_macro=0.8, min_accuracy=0.9)) == "accuracy"
+    assert judging.metric_for("extract", Requirements(max_p95_ms=10)) == "f1_micro"
+    assert judging.metric_for("generate", Requirements(min_accuracy=0.5)) == "accuracy"
+    with pytest.raises(ConfigError, match="min_f1_macro is required, and the task is extract") as caught:
+        judging.metric_for("extract", Requirements(min_f1_macro=0.8))
+    assert "--min-f1-micro, --min-accuracy" in caught.value.fix
