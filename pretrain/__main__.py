@@ -11,7 +11,7 @@ from pathlib import Path
 
 from ockham.errors import OckhamError
 from ockham.records import Progress
-from pretrain import model, steps
+from pretrain import finish, model, steps
 from pretrain.steps import Recipe
 from pretrain.training import Spec
 
@@ -19,6 +19,10 @@ STEPS: dict[str, Callable[[Recipe, steps.Tell], None]] = {
     "prepare": steps.prepare,
     "train": steps.train,
     "decay": steps.decay,
+    "instruct": finish.teach,
+    "score": finish.score,
+    "card": finish.write_card,
+    "package": finish.package,
 }
 
 
@@ -33,6 +37,7 @@ def main(arguments: list[str]) -> int:
         tokens=asked.tokens,
         hours=asked.hours,
         decay=asked.decay,
+        taught=asked.taught,
         workers=asked.workers,
         device=asked.device,
     )
@@ -64,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     bound.add_argument("--tokens", type=int, default=defaults["tokens"], help="end of the stable phase")
     bound.add_argument("--hours", type=float, help="work for so long on the stable phase instead")
     parser.add_argument("--decay", type=float, default=defaults["decay"], help="share of the stable phase's steps")
+    parser.add_argument("--taught", type=int, default=defaults["taught"], help="tokens of the supervised phase")
     parser.add_argument("--workers", type=int, default=defaults["workers"], help="threads, on a CPU")
     parser.add_argument("--device", choices=["cpu", "cuda"], default=defaults["device"])
     return parser

@@ -86,12 +86,13 @@ def save(tokenizer: Tokenizer, folder: Path, context: int) -> None:
         "tokenizer_class": "PreTrainedTokenizerFast",
         "model_max_length": context,
         "bos_token": END,
-        "eos_token": END,
+        # What ends an answer: a decoder that is asked in turns stops here.
+        "eos_token": TURN_END,
         "pad_token": END,
         "add_bos_token": False,
         "add_prefix_space": False,
         "clean_up_tokenization_spaces": False,
-        "additional_special_tokens": [*TURNS, TURN_END],
+        "additional_special_tokens": list(TURNS),
         "chat_template": CHAT_TEMPLATE,
     }
     save_text(folder / "tokenizer.json", tokenizer.to_str(pretty=True))

@@ -20,16 +20,20 @@ def write(weights: Mapping[str, Tensor], shape: Shape, tokenizer: Path, folder: 
     from safetensors.torch import save
 
     read = bpe.load(tokenizer)
-    end, turn_end = bpe.number(read, bpe.END), bpe.number(read, bpe.TURN_END)
-    save_text(folder / "config.json", _json(config(shape, end, dtype)))
-    generation = {"bos_token_id": end, "eos_token_id": [turn_end, end], "pad_token_id": end}
+    marks = {
+        "bos_token_id": bpe.number(read, bpe.END),
+        "eos_token_id": bpe.number(read, bpe.TURN_END),
+        "pad_token_id": bpe.number(read, bpe.END),
+    }
+    save_text(folder / "config.json", _json({**config(shape, dtype), **marks}))
+    generation = {**marks, "eos_token_id": [marks["eos_token_id"], marks["bos_token_id"]]}
     save_text(folder / "generation_config.json", _json(generation))
     tensors = {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in sorted(weights.items())}
     save_bytes(folder / "model.safetensors", save(tensors, metadata={"format": "pt"}))
     bpe.save(read, folder, shape.context)
 
 
-def config(shape: Shape, end: int, dtype: torch.dtype) -> dict[str, Any]:
+def config(shape: Shape, dtype: torch.dtype) -> dict[str, Any]:
     """Describe the model as `transformers.LlamaConfig` does."""
     return {
         "architectures": ["LlamaForCausalLM"],
@@ -48,9 +52,6 @@ def config(shape: Shape, end: int, dtype: torch.dtype) -> dict[str, Any]:
         "attention_bias": False,
         "mlp_bias": False,
         "tie_word_embeddings": True,
-        "bos_token_id": end,
-        "eos_token_id": end,
-        "pad_token_id": end,
         "torch_dtype": str(dtype).removeprefix("torch."),
     }
 

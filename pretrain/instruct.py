@@ -8,7 +8,7 @@ is the evaluation, and nothing was answered by another model.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -46,23 +46,25 @@ class Packed:
     counts: NDArray[np.float32]
 
 
-def chats(rows: Mapping[str, Sequence[Document]], seed: int) -> Iterator[Chat]:
-    """Give chats without end, the kinds in turn; ``rows`` are the documents of each source, by its name.
-
-    A source that has no rows gives no chats. Which rows meet in a few-shot chat follows from the seed.
-    """
+def kinds(rows: Mapping[str, Sequence[Document]], seed: int) -> dict[str, Iterator[Chat]]:
+    """Give chats without end for each source that has rows; which rows meet in one follows from the seed."""
     rng = np.random.default_rng(seed)
-    kinds = [_labelled(rows[name], rng) for name in ("clinc150", "hwu64") if rows.get(name)]
-    if rows.get("ncbi_disease"):
-        kinds.append(_extracted(rows["ncbi_disease"], rng))
-    if rows.get("tldr_commands"):
-        kinds.append(_simple(rows["tldr_commands"], COMMAND, rng))
-    if rows.get("medical"):
-        kinds.append(_simple(rows["medical"], QUESTION, rng))
-    if rows.get("dialogues"):
-        kinds.append(_dialogues(rows["dialogues"], rng))
-    while kinds:
-        for kind in kinds:
+    writers: dict[str, Callable[[Sequence[Document]], Iterator[Chat]]] = {
+        "clinc150": lambda some: _labelled(some, rng),
+        "hwu64": lambda some: _labelled(some, rng),
+        "ncbi_disease": lambda some: _extracted(some, rng),
+        "tldr_commands": lambda some: _simple(some, COMMAND, rng),
+        "medical": lambda some: _simple(some, QUESTION, rng),
+        "dialogues": lambda some: _dialogues(some, rng),
+    }
+    return {name: write(rows[name]) for name, write in writers.items() if rows.get(name)}
+
+
+def chats(rows: Mapping[str, Sequence[Document]], seed: int) -> Iterator[Chat]:
+    """Give chats without end, the kinds in turn."""
+    found = list(kinds(rows, seed).values())
+    while found:
+        for kind in found:
             yield next(kind)
 
 
@@ -134,9 +136,11 @@ def _simple(rows: Sequence[Document], order: str, rng: np.random.Generator) -> I
 def _dialogues(rows: Sequence[Document], rng: np.random.Generator) -> Iterator[Chat]:
     while True:
         parts = _TURN.split(_pick(rows, rng).text)[1:]
-        yield [
-            {"role": who.lower(), "content": words.strip()} for who, words in zip(parts[::2], parts[1::2], strict=True)
-        ]
+        chat = [{"role": who.lower(), "content": words} for who, words in zip(parts[::2], parts[1::2], strict=True)]
+        while chat and chat[-1]["role"] != "assistant":
+            chat.pop()
+        if chat:
+            yield chat
 
 
 def _pick(rows: Sequence[Document], rng: np.random.Generator) -> Document:

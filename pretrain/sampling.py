@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
 
+LENGTH = 48
+"""Tokens given, and tokens written after them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """A prompt, what the model wrote after it (most likely token each time), and what really stands there."""
@@ -45,12 +49,12 @@ def continued(weights: Mapping[str, Tensor], shape: Shape, prompt: Sequence[int]
 def texts(
     weights: Mapping[str, Tensor], shape: Shape, tokenizer: Tokenizer, documents: Iterable[tuple[str, Sequence[int]]]
 ) -> list[Sample]:
-    """Go on after the first 48 tokens of each (source, document) for 48 tokens."""
+    """Go on after the first 48 tokens of each (source, tokens) for 48 tokens."""
     end = bpe.number(tokenizer, bpe.END)
     found: list[Sample] = []
     for source, tokens in documents:
-        prompt, real = list(tokens[:48]), list(tokens[48:96])
-        written = continued(weights, shape, prompt, 48, end)
+        prompt, real = list(tokens[:LENGTH]), list(tokens[LENGTH : 2 * LENGTH])
+        written = continued(weights, shape, prompt, LENGTH, end)
         words = [tokenizer.decode(part, skip_special_tokens=False) for part in (prompt, written, real)]
         found.append(Sample(kind=source, prompt=words[0], written=words[1], real=words[2]))
     return found

@@ -24,13 +24,16 @@ from pretrain.training import Decay, Lesson, Spec, State
 
 Tell = Callable[[Progress], None]
 
-STABLE, DECAYED = "stable.safetensors", "decay.safetensors"
+STABLE = "stable.safetensors"
 _JUDGED = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What is asked for. ``tokens`` and ``hours`` bound the stable phase; ``decay`` is a share of its steps."""
+    """What is asked for. ``tokens`` and ``hours`` bound the stable phase; ``decay`` is a share of its steps.
+
+    ``taught`` are the tokens of the supervised phase.
+    """
 
     state: Path
     data: Path
@@ -39,6 +42,7 @@ class Recipe:
     tokens: int = 40_000_000
     hours: float | None = None
     decay: float = 0.25
+    taught: int = 1_500_000
     workers: int = 2
     device: str = "cpu"
 
@@ -83,16 +87,33 @@ def train(recipe: Recipe, tell: Tell) -> None:
 
 
 def decay(recipe: Recipe, tell: Tell) -> None:
-    """Let the rate fall to nothing, from the newest state of the stable phase."""
-    path = recipe.state / DECAYED
-    stable = training.load(recipe.state / STABLE, recipe.device)
-    plan = Decay(start=stable.step, steps=max(1, round(recipe.decay * stable.step)))
-    state = training.load(path, recipe.device) if path.exists() else stable
-    if state.decay != plan:
-        state = stable
-        state.decay = plan
-    end = plan.start + plan.steps
-    training.run(state, lesson(recipe, state), lambda now: now.step >= end, path, tell, recipe.workers)
+    """Let the rate fall to nothing: go on with a branch that is not finished, else begin one from the stable phase."""
+    newest = newest_branch(recipe)
+    state = None if newest is None else training.load(newest, recipe.device)
+    if state is None or finished(state):
+        state = training.load(recipe.state / STABLE, recipe.device)
+        state.decay = Decay(start=state.step, steps=max(1, round(recipe.decay * state.step)))
+    path = recipe.state / f"decay-{(state.decay or Decay(start=0, steps=1)).start:07d}.safetensors"
+    training.run(state, lesson(recipe, state), finished, path, tell, recipe.workers)
+
+
+def newest_branch(recipe: Recipe) -> Path | None:
+    """Find the decay that began last, finished or not."""
+    return max(recipe.state.glob("decay-*.safetensors"), default=None)
+
+
+def decayed(recipe: Recipe) -> State:
+    """Load the newest decay. Raises `InputError` (``E_EMPTY``) where there is none, or where it is not finished."""
+    path = newest_branch(recipe)
+    state = None if path is None else training.load(path, recipe.device)
+    if state is None or not finished(state):
+        raise InputError("E_EMPTY", f"{recipe.state}: no finished decay here", fix="scripts/pretrain decay")
+    return state
+
+
+def finished(state: State) -> bool:
+    """Tell whether a state's decay has come to its end."""
+    return state.decay is not None and state.step >= state.decay.start + state.decay.steps
 
 
 def lesson(recipe: Recipe, state: State) -> Lesson:
@@ -123,7 +144,12 @@ def tokens_of(recipe: Recipe, side: str) -> Stream:
     return packing.load(path)
 
 
+def account_of(recipe: Recipe) -> dict[str, Any]:
+    """Read the account that `prepare` wrote."""
+    found: dict[str, Any] = json.loads((recipe.state / "corpus.json").read_text(encoding="utf-8"))
+    return found
+
+
 def stretches_of(recipe: Recipe, side: str) -> tuple[Stretch, ...]:
     """Read where the sources lie in a prepared stream."""
-    about = json.loads((recipe.state / "corpus.json").read_text(encoding="utf-8"))
-    return tuple(Stretch(**stretch) for stretch in about[side])
+    return tuple(Stretch(**stretch) for stretch in account_of(recipe)[side])

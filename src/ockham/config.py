@@ -27,7 +27,7 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-VERBS = ("curate", "doctor", "eval", "export", "fit", "plan", "predict", "report", "serve", "tune")
+VERBS = ("curate", "decide", "doctor", "eval", "export", "fit", "plan", "predict", "report", "serve", "tune")
 MAX_BYTES = 1_000_000
 MAX_INTEGER = 2**63 - 1
 

@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from tests import tiny_gguf
 from tests.stub_api import Response, Seen, says, serving
 
 from ockham import models
 from ockham.convert import encoder_files
 from ockham.evals import metrics
-from ockham.models import constant, endpoint, fake, linear, lookup, sentence
+from ockham.models import constant, endpoint, fake, gguf, linear, lookup, sentence
 from ockham.records import Answer, Example
 from ockham.tune import heads
 
@@ -42,10 +43,17 @@ def fit_encoder(rows: Sequence[Example], folder: Path) -> None:
     heads.solve(embedder.embed(inputs), [row.target for row in rows], 10.0).save(folder)
 
 
+def fit_gguf(rows: Sequence[Example], folder: Path) -> None:
+    """Prompt a small language model with random weights; its labels are known to it from the rows."""
+    weights = tiny_gguf.write(folder / gguf.WEIGHTS)
+    gguf.fit(rows, folder, gguf.Base(weights=weights), gguf.GgufSpec(threads=1))
+
+
 PLUGS: dict[str, Fit] = {
     "constant": constant.fit,
     "encoder": fit_encoder,
     "fake": fake.fit,
+    "gguf": fit_gguf,
     "linear": fit_linear,
     "lookup": lookup.fit,
 }
@@ -98,12 +106,12 @@ class Fitted:
 
 @contextlib.contextmanager
 def loaded(kind: str, folder: Path) -> Iterator[models.Model]:
-    """Load a model for the length of a block; one that holds connections is closed."""
+    """Load a model for the length of a block; one that holds connections or an engine is closed."""
     model = models.plug(kind).load(folder)
     try:
         yield model
     finally:
-        if isinstance(model, endpoint.Endpoint):
+        if isinstance(model, (endpoint.Endpoint, gguf.Decoder)):
             model.close()
 
 
@@ -222,7 +230,7 @@ def test_fitting_twice_on_the_same_rows_gives_the_same_answers(fitted: Fitted, t
 def test_its_files_hold_no_pickle(fitted: Fitted) -> None:
     for path in fitted.folder.rglob("*"):
         if path.is_file():
-            assert path.suffix in {".json", ".safetensors", ".onnx", ".txt"}
+            assert path.suffix in {".json", ".safetensors", ".onnx", ".txt", ".gguf"}
             raw = path.read_bytes()
             # A safetensors file begins with the length of its JSON header, whose first byte may be any.
             assert raw[8:9] == b"{" if path.suffix == ".safetensors" else not raw.startswith(b"\x80")

@@ -161,3 +161,30 @@ def test_chats_are_encoded_as_the_template_writes_them_and_only_answers_count(wr
     assert ids[: len(asked)] == asked
     assert kept[len(asked)]
     assert not any(kept[len(asked) - 2 : len(asked)])
+
+
+@pytest.mark.slow
+def test_llama_cpp_gives_the_same_tokens_and_logits(written: Path, tmp_path: Path) -> None:
+    pytest.importorskip("xllamacpp", reason="needs ockham[gguf]")
+    from ockham.convert import pretokenizer
+    from ockham.convert.gguf import convert
+    from ockham.models.engine import Engine, EngineSpec
+
+    assert pretokenizer.recognise(written) == bpe.PRE_TOKENIZER
+    convert(written, tmp_path / "nano.gguf", "f32")
+    engine = Engine(tmp_path / "nano.gguf", EngineSpec(context=32, slots=1, threads=1))
+    try:
+        ours = bpe.load(written / "tokenizer.json")
+        for text in (*WORDS, "call 0800 555 now!  \n\n  42x7 it's", "日本語 🙂"):
+            assert engine.tokens(text, special=False) == ours.encode(text, add_special_tokens=False).ids
+        assert engine.head.metadata["tokenizer.ggml.eos_token_id"] == bpe.number(ours, bpe.TURN_END)
+        chat = [{"role": "user", "content": "Is 1 pill enough?"}]
+        start = [*instruct.encoded(ours, chat)[0], bpe.number(ours, "<|assistant|>"), *ours.encode("\n").ids]
+        assert engine.tokens(engine.render(chat), special=True) == start
+        theirs = engine.top(start, 5)
+    finally:
+        engine.close()
+    wanted = torch.log_softmax(model.logits(weights(), TINY, torch.tensor([start]))[0, -1], dim=-1)
+    assert set(theirs) <= set(wanted.topk(8).indices.tolist())
+    for token, found in theirs.items():
+        assert found == pytest.approx(float(wanted[token]), abs=0.01)

@@ -15,9 +15,11 @@ from ockham.cli import trouble
 
 # The first sentence of each verb's help stands here too, so that `ockham --help` imports no verb; a test compares them.
 VERBS = {
+    "decide": "Say whether a small model is the right one, and how to find out.",
     "doctor": "Say what this machine has and which rungs it can run.",
     "eval": "Measure a bundle on labelled rows.",
     "fit": "Find the smallest model that does the job.",
+    "plan": "Predict fit, speed and cost of models before any download.",
     "predict": "Answer the rows of a file with a bundle.",
     "report": "Write a run's report again.",
 }

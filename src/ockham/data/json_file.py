@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from ockham.data.regular_file import RegularFile, shown
 from ockham.data.rows import MAX_COLUMNS, MAX_DEPTH, MAX_DIGITS, MAX_RECORD, Broken, Row, Table
-from ockham.data.text import CUT_OFF, Encoding, blocks_of, head_of, lines_of
+from ockham.data.text import CUT_OFF, Encoding, Line, blocks_of, head_of, lines_of
 from ockham.errors import DataError
 
 _PEEK = 200
@@ -165,13 +165,17 @@ def _line_rows(file: RegularFile, encoding: Encoding) -> Iterator[Row | Broken]:
         if line.text is not None and not line.text.strip():
             continue
         record += 1
-        if line.text is None:
-            yield Broken(record, line.offset, line.code, TRUNCATED if line.reason == CUT_OFF else line.reason)
-            continue
-        value = parse(line.text)
-        if isinstance(value, Fault) and not line.text.endswith(("\n", "\r")) and _stops_short(line.text):
-            value = Fault(TRUNCATED)
-        yield _row(record, line.offset, value)
+        yield parse_line(record, line)
+
+
+def parse_line(record: int, line: Line) -> Row | Broken:
+    """Parse one line of a JSONL file, or say why it is broken."""
+    if line.text is None:
+        return Broken(record, line.offset, line.code, TRUNCATED if line.reason == CUT_OFF else line.reason)
+    value = parse(line.text)
+    if isinstance(value, Fault) and not line.text.endswith(("\n", "\r")) and _stops_short(line.text):
+        value = Fault(TRUNCATED)
+    return _row(record, line.offset, value)
 
 
 def _row(record: int, offset: int, value: object) -> Row | Broken:

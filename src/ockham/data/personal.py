@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 # Every quantifier is bounded, so that no text costs more than a constant number of steps per character.
 _EMAIL = re.compile(r"[\w.%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}\.[A-Za-z]{2,24}\b")
@@ -44,6 +44,26 @@ def count(texts: Iterable[str]) -> dict[str, int]:
         for name, holds in _CLASSES.items():
             counts[name] += holds(text)
     return {name: number for name, number in counts.items() if number}
+
+
+def spans(text: str, start: int, end: int) -> Iterator[tuple[str, int, int]]:
+    """Find every class in a stretch of a text: class, where it begins and where it ends, in characters.
+
+    Secrets may go on behind the stretch, by up to 4,000 characters. Finds of different classes may overlap.
+    """
+    sound: tuple[tuple[str, re.Pattern[str], Callable[[str], bool]], ...] = (
+        ("email", _EMAIL, bool),
+        ("phone", _PHONE, lambda value: not _is_card(value)),
+        ("iban", _IBAN, lambda value: _is_iban(value.replace(" ", ""))),
+        ("card", _CARD, _is_card),
+        ("ip", _IP4, _is_address),
+        ("ip", _IP6, lambda value: value.count(":") > 1 and _is_address(value)),
+        ("secret", _SECRET, bool),
+    )
+    for name, pattern, holds in sound:
+        for match in pattern.finditer(text, start, end + 4_000 if name == "secret" else end):
+            if holds(match.group()):
+                yield name, match.start(), match.end()
 
 
 def _has_email(text: str) -> bool:

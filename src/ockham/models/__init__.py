@@ -23,6 +23,7 @@ PLUGS = {
     "encoder": "ockham.models.encoder",
     "endpoint": "ockham.models.endpoint",
     "fake": "ockham.models.fake",
+    "gguf": "ockham.models.gguf",
 }
 
 

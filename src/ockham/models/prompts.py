@@ -84,12 +84,17 @@ def messages(labels: Sequence[str], instructions: str, shots: Sequence[Shot], te
     )
     if instructions.strip():
         order += f"\nAbout the task: {instructions.strip()}"
-    turns = [{"role": "system", "content": order}]
+    return turns(order, shots, text)
+
+
+def turns(order: str, shots: Sequence[Shot], text: str) -> list[dict[str, str]]:
+    """Write a chat: the order, the answered examples as earlier turns, and the text as a JSON object."""
+    chat = [{"role": "system", "content": order}]
     for shot in shots:
-        turns.append({"role": "user", "content": _quoted({"text": shot.text})})
-        turns.append({"role": "assistant", "content": shot.label})
-    turns.append({"role": "user", "content": _quoted({"text": text})})
-    return turns
+        chat.append({"role": "user", "content": _quoted({"text": shot.text})})
+        chat.append({"role": "assistant", "content": shot.label})
+    chat.append({"role": "user", "content": _quoted({"text": text})})
+    return chat
 
 
 def read_label(reply: str, labels: Sequence[str]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,3 +34,12 @@ def read(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
     if set(found) != set(names):
         raise ModelError("E_MODEL_FORMAT", f"{path.name}: holds other arrays than expected", fix=_FIX)
     return found
+
+
+def sha256(path: Path) -> str:
+    """Give the SHA-256 of a file's bytes, in hexadecimal. Raises `OSError`."""
+    whole = hashlib.sha256()
+    with path.open("rb") as reader:
+        while chunk := reader.read(1 << 20):
+            whole.update(chunk)
+    return whole.hexdigest()

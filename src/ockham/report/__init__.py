@@ -1,5 +1,6 @@
-"""A run in, one HTML file out."""
+"""A run, or a plan, in; one HTML file out."""
 
 from ockham.report.page import render
+from ockham.report.planned import render_plan
 
-__all__ = ["render"]
+__all__ = ["render", "render_plan"]

@@ -30,7 +30,6 @@ def render(account: Account) -> str:
     them is missing, the page says so and its tables carry the numbers. Equal accounts give equal pages.
     """
     draw = drawer()
-    style, script = _asset("page.css"), _asset("page.js")
     main = join(
         part
         for part in (
@@ -40,6 +39,14 @@ def render(account: Account) -> str:
         )
         if part
     )
+    return document(
+        f"Ockham: {account.title}", ("Skip to the verdict", "#verdict"), _banner(account, main), main, _foot(account)
+    )
+
+
+def document(title: str, skip: tuple[str, str], banner: Html, main: Html, foot: Html) -> str:
+    """Write a whole page in the report's style; ``skip`` is the text and the target of the link for keyboards."""
+    style, script = _asset("page.css"), _asset("page.js")
     head = tag(
         "head",
         tag("meta", charset="utf-8"),
@@ -47,15 +54,15 @@ def render(account: Account) -> str:
         tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
         tag("meta", name="color-scheme", content="light dark"),
         tag("meta", name="referrer", content="no-referrer"),
-        tag("title", f"Ockham: {account.title}"),
+        tag("title", title),
         tag("style", Html(style)),
     )
     body = tag(
         "body",
-        tag("a", "Skip to the verdict", href="#verdict", class_="skip"),
-        _banner(account, main),
+        tag("a", skip[0], href=skip[1], class_="skip"),
+        banner,
         tag("main", main, id="main"),
-        _foot(account),
+        foot,
         tag("script", Html(script)),
     )
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"

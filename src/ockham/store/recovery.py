@@ -21,6 +21,8 @@ from ockham.store.bundle import verify_folder
 from ockham.store.journal import repair
 
 SWAP = ".swap-"
+SHARDS = ("clean", "quarantine")
+"""Folders of files that are published one by one (`Run.publish_in`)."""
 
 
 def recover(path: Path) -> None:
@@ -32,6 +34,7 @@ def recover(path: Path) -> None:
             elif name.endswith(".jsonl"):
                 repair(path / name)
         places = [path, *sorted(path.glob("records/*")), *sorted(path.glob("artifacts/*"))]
+        places += [path / name for name in SHARDS if (path / name).is_dir()]
         for place in places:
             for name in entries(place):
                 if TEMPORARY.fullmatch(name):

@@ -210,6 +210,19 @@ class Run:
         save_bytes(path, data)
         return path
 
+    def publish_in(self, folder: str, name: str, data: bytes) -> Path:
+        """Save a file into a folder of the run's own, such as ``clean/00000.jsonl``, in place of an older one."""
+        path = self._published(folder) / _checked(name, _NAME)
+        save_bytes(path, data)
+        return path
+
+    def discard(self, kind: str) -> None:
+        """Remove all artifacts of a kind, which were needed on the way alone."""
+        folder = self._inside("artifacts", _checked(kind, _KIND))
+        with disk(folder, "removing what is no longer needed"):
+            if folder.exists():
+                remove(folder)
+
     def publish_folder(self, name: str, source: Path) -> Path:
         """Copy a folder into the run, such as ``bundle``, in place of an older one.
 

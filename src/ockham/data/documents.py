@@ -1,0 +1,210 @@
+"""Documents of any size, one after the other: files, packed files, folders and patterns, read row by row."""
+
+from __future__ import annotations
+
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ockham.data.columns import TARGETS, Columns, Wanted, choose
+from ockham.data.csv_file import csv_table
+from ockham.data.harvest import text_of
+from ockham.data.json_file import TRUNCATED, is_json, json_table
+from ockham.data.packed_file import GZIP, ZSTD, Unpacked
+from ockham.data.parquet_file import parquet_table
+from ockham.data.quick_json import quick_table
+from ockham.data.regular_file import RegularFile, not_regular, open_file, refused, shown
+from ockham.data.rows import MAX_RECORD, Broken, Row, Table
+from ockham.data.text import encoding_of, head_of
+from ockham.errors import DataError
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+PACKED = (".gz", ".zst", ".zstd")
+
+
+class Document(NamedTuple):
+    """One readable record: its file, place, cells as they stand, input texts, and target (``None``: raw text)."""
+
+    file: int
+    record: int
+    offset: int | None
+    cells: dict[str, object]
+    texts: tuple[str, ...]
+    target: str | None
+
+
+class Unreadable(NamedTuple):
+    """One record that cannot be read safely: its file, place, error code, and why."""
+
+    file: int
+    record: int
+    offset: int | None
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """A file of documents: its path, the name it is shown by, SHA-256, size in bytes, and the columns that are used."""
+
+    path: Path
+    name: str
+    sha256: str
+    size: int
+    format: str
+    inputs: tuple[str, ...]
+    target: str | None
+
+
+def find_files(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """Find the files of a source: a file, a folder (with all folders in it), a pattern (``*``), or several of these.
+
+    Sorted within a folder or pattern, so that the order is the same everywhere; hidden files are passed over, and
+    links to folders are not followed. Raises `DataError`: ``E_EMPTY`` where nothing is found, ``E_IO``.
+    """
+    sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
+    found = [path for one in sources for path in _files_of(os.fspath(one))]
+    if not found:
+        names = ", ".join(shown(os.fspath(one)) for one in sources[:3])
+        fix = f"name files that end in one of {', '.join(SUFFIXES)}, packed with {' or '.join(PACKED)} or not"
+        raise DataError("E_EMPTY", f"no file of documents is found under {names}", fix=fix)
+    return list(dict.fromkeys(found))
+
+
+def describe(path: Path, wanted: Wanted, encoding: str | None) -> SourceFile:
+    """Look at one file: hash it, find out its format, and choose its columns.
+
+    Where no target is named, a column with the usual name of one (label, answer, …) makes the rows labelled ones.
+    Raises `DataError` as `ockham.data.read.read` does, and ``E_FORMAT`` for packed files that are not sound.
+    """
+    with open_file(path) as file, _table(file, encoding) as (table, _):
+        columns = _columns(table, wanted)
+        return SourceFile(
+            path=path,
+            name=file.name,
+            sha256=file.sha256,
+            size=file.size,
+            format=table.format,
+            inputs=columns.inputs,
+            target=columns.target or None,
+        )
+
+
+def documents_of(number: int, file: SourceFile, encoding: str | None) -> Iterator[Document | Unreadable]:
+    """Yield the records of a file in their order, holding one block at a time.
+
+    Raises `DataError`: ``E_CHANGED`` where the file is no longer the one that was described, and what reading raises.
+    """
+    with open_file(file.path) as opened, _table(opened, encoding) as (table, plain):
+        if opened.sha256 != file.sha256:
+            message = f"{shown(file.path)} changed since it was looked at"
+            raise DataError("E_CHANGED", message, fix="start again once nothing writes to the file")
+        record = 0
+        for row in table.rows:
+            record = row.record
+            yield _document(number, row, file)
+        if isinstance(plain, Unpacked) and plain.cut:
+            yield Unreadable(number, record + 1, None, "E_FORMAT", TRUNCATED)
+        opened.verify(content=table.format == "parquet")
+
+
+def _document(number: int, row: Row | Broken, file: SourceFile) -> Document | Unreadable:
+    if isinstance(row, Broken):
+        return Unreadable(number, row.record, row.offset, row.code, row.reason)
+    try:
+        texts = tuple(text_of(row.cells.get(name)) for name in file.inputs)
+        target = None if file.target is None else text_of(row.cells.get(file.target))
+    except (ValueError, TypeError, RecursionError):
+        why = "a cell holds a value that cannot be written as JSON"
+        return Unreadable(number, row.record, row.offset, "E_FORMAT", why)
+    fault = next((found for text in (*texts, target or "") if (found := _fault(text))), None)
+    if fault:
+        return Unreadable(number, row.record, row.offset, "E_FORMAT", fault)
+    return Document(number, row.record, row.offset, dict(row.cells), texts, target)
+
+
+def _fault(text: str) -> str | None:
+    if len(text) > MAX_RECORD:
+        return "the record is longer than 16 MB"
+    if "\0" in text:
+        return "the record holds a NUL character"
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "the record holds half a character (a lone surrogate)"
+    return None
+
+
+def _files_of(name: str) -> list[Path]:
+    path = Path(name)
+    try:
+        if path.is_dir():
+            return _inside(path)
+        if not path.exists() and not path.is_symlink() and glob.has_magic(name):
+            hits = [Path(hit) for hit in sorted(glob.glob(name, recursive=True))]  # noqa: PTH207 - takes absolute patterns too
+            return [hit for hit in hits if not hit.is_dir()]
+        path.lstat()
+    except (OSError, ValueError) as error:
+        raise refused(path, error) from error
+    return [path]
+
+
+def _inside(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(root) / name for name in sorted(files) if not name.startswith(".") and _is_known(name)]
+    return found
+
+
+def _is_known(name: str) -> bool:
+    path = Path(name)
+    if path.suffix.lower() in PACKED:
+        path = path.with_suffix("")
+    return path.suffix.lower() in SUFFIXES
+
+
+@contextmanager
+def _table(file: RegularFile, encoding: str | None) -> Iterator[tuple[Table, RegularFile]]:
+    """Judge the format by the content, and give the table with the file that it is read from."""
+    suffix = file.path.suffix.lower()
+    if file.head.startswith((GZIP, ZSTD)):
+        suffix = Path(file.path.stem).suffix.lower()
+        file = Unpacked(file)
+    if file.head.startswith(b"PAR1"):
+        if isinstance(file, Unpacked):
+            raise not_regular(file.path, "packed Parquet, which packs its columns itself")
+        yield parquet_table(file), file
+        return
+    found = encoding_of(file, encoding)
+    head = head_of(file, found)
+    if not head.strip():
+        raise DataError("E_EMPTY", f"{shown(file.path)} is empty", fix="name a file with at least one document")
+    if b"\0" in file.head[:1024] and not found.name.startswith("utf-"):
+        raise DataError("E_FORMAT", f"{shown(file.path)} is not text", fix="save it as JSONL, CSV or Parquet")
+    if not is_json(head, suffix):
+        yield csv_table(file, found), file
+        return
+    table = json_table(file, found)
+    yield (quick_table(table, file, found) if table.format == "jsonl" else table), file
+
+
+def _columns(table: Table, wanted: Wanted) -> Columns:
+    labelled = wanted.target is not None or any(_is_target(name, wanted) for name in table.columns)
+    asked = Wanted(
+        inputs=wanted.inputs,
+        target=wanted.target,
+        group=None,
+        labelled=labelled,
+        place=table.name,
+        headerless=table.headerless,
+    )
+    return choose(table.columns, asked)
+
+
+def _is_target(name: str, wanted: Wanted) -> bool:
+    return name not in wanted.inputs and name.strip().casefold().replace(" ", "_").replace("-", "_") in TARGETS

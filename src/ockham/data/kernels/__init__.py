@@ -1,0 +1,1 @@
+"""Loops over bytes, compiled to machine code: words and their n-grams, MinHash, quality statistics."""

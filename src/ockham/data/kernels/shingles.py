@@ -1,0 +1,253 @@
+"""Words, their n-grams, MinHash band keys, and the exact similarity of two texts.
+
+A word is a run of letters, marks and digits, case folded; each character of a script without spaces is a word. A text
+of fewer words than n has one shingle, all of its words; a text without words has none. MinHash: Broder, 1997; banding:
+Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", chapter 3.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ockham.data.kernels.characters import ALONE, BETWEEN, LIMIT, Alphabet, Whole, code_at, mixed
+from ockham.data.kernels.compiler import compiled
+
+PERMUTATIONS = 128
+_START = np.uint64(0xCBF29CE484222325)
+_STEP = np.uint64(0x100000001B3)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_OTHER = np.uint64(0xD6E8FEB86659FD93)
+
+
+class Texts(NamedTuple):
+    """Texts in UTF-8, one after the other: text i is ``data[starts[i]:starts[i + 1]]``."""
+
+    data: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+
+
+class Orders(NamedTuple):
+    """The random orders of MinHash: ``value * factors[k] + terms[k]`` modulo 2^32."""
+
+    factors: NDArray[np.uint32]
+    terms: NDArray[np.uint32]
+
+
+class Sketches(NamedTuple):
+    """For each text: its number of words, a 128-bit hash of them, and its band keys (texts x bands)."""
+
+    words: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
+    keys: NDArray[np.uint64]
+
+
+def texts_of(texts: list[bytes]) -> Texts:
+    """Put texts (sound UTF-8) one after the other."""
+    starts = np.zeros(len(texts) + 1, dtype=np.int64)
+    np.cumsum([len(text) for text in texts], out=starts[1:])
+    return Texts(np.frombuffer(b"".join(texts), dtype=np.uint8), starts)
+
+
+def orders(seed: int = 0) -> Orders:
+    """Draw the random orders."""
+    rng = np.random.default_rng(seed)
+    factors = rng.integers(0, 1 << 31, PERMUTATIONS, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
+    return Orders(factors, rng.integers(0, 1 << 32, PERMUTATIONS, dtype=np.uint32))
+
+
+def rows_for(threshold: float) -> int:
+    """Choose the rows of a band: the most with which a pair at the threshold meets in nine of ten cases or more.
+
+    A threshold of .8 gives 16 bands of 8 rows: a pair at .8 is missed with probability .05, one at .9 with 5e-6.
+    """
+    rows = 1
+    while rows < PERMUTATIONS // 4 and (1 - threshold ** (rows + 1)) ** (PERMUTATIONS // (rows + 1)) <= 0.1:
+        rows += 1
+    return rows
+
+
+def sketch(texts: Texts, letters: Alphabet, order: Orders, width: int, rows: int) -> Sketches:
+    """Count and hash the words of each text and give its band keys; a text without words has keys that mean nothing.
+
+    ``width`` is the number of words of an n-gram; no ``rows`` means that no keys are wanted.
+    """
+    number = len(texts.starts) - 1
+    longest = int(np.diff(texts.starts).max(initial=0)) + 1
+    room = np.empty(longest, dtype=np.uint64)
+    bands = PERMUTATIONS // rows if rows else 0
+    found = Sketches(
+        np.zeros(number, dtype=np.int64),
+        np.zeros((number, 2), dtype=np.uint64),
+        np.zeros((number, bands), dtype=np.uint64),
+    )
+    _sketch_all(texts, letters, order, (width, rows), room, found)
+    return found
+
+
+def shingles(text: bytes, letters: Alphabet, width: int) -> NDArray[np.uint64]:
+    """Give the hashes of a text's shingles, in order, repeated ones included."""
+    data = np.frombuffer(text, dtype=np.uint8)
+    room = np.empty(len(data) + 1, dtype=np.uint64)
+    count = words_of(data, 0, len(data), letters, room)
+    return room[: combine(room, count, width)].copy()
+
+
+@compiled
+def words_of(text: NDArray[np.uint8], begin: int, end: int, letters: Alphabet, out: NDArray[np.uint64]) -> int:
+    """Write the hashes of the words of ``text[begin:end]`` to ``out`` and give their number."""
+    count = 0
+    state = _START
+    at = np.uintp(begin)  # unsigned, or each access asks first whether the index is negative
+    one = np.uintp(1)
+    while at < np.uintp(end):
+        plain = letters.plain[text[at]]
+        if plain != 0 and plain != 255:
+            state = (state ^ np.uint64(plain)) * _STEP
+            at += one
+            continue
+        if plain == 0:
+            at += one
+            kind = BETWEEN
+            code: Whole = 0
+        else:
+            code, size = code_at(text, at)
+            at += np.uintp(size)
+            kind = letters.kinds[code] if code < LIMIT else BETWEEN
+        if kind != BETWEEN and kind != ALONE:
+            state = (state ^ np.uint64(letters.folds[code])) * _STEP
+            continue
+        if state != _START:
+            out[count] = mixed(state)
+            count += 1
+            state = _START
+        if kind == ALONE:
+            out[count] = mixed((_START ^ np.uint64(code)) * _STEP)
+            count += 1
+    if state != _START:
+        out[count] = mixed(state)
+        count += 1
+    return count
+
+
+@compiled
+def combine(words: NDArray[np.uint64], count: int, width: int) -> int:
+    """Replace word hashes, in their place, by those of the n-grams that begin there; give the number of n-grams."""
+    size = min(width, count)
+    if size == 0:
+        return 0
+    for at in range(count - size + 1):
+        value = np.uint64(size)
+        for offset in range(size):
+            value = value * _GOLDEN + words[at + offset]
+        words[at] = mixed(value)
+    return count - size + 1
+
+
+@compiled
+def _hash_words(words: NDArray[np.uint64], count: int) -> tuple[np.uint64, np.uint64]:
+    first = np.uint64(count)
+    second = ~np.uint64(count)
+    for at in range(count):
+        first = (first ^ words[at]) * _GOLDEN
+        first ^= first >> np.uint64(32)
+        second = (second + words[at]) * _OTHER
+        second ^= second >> np.uint64(29)
+    return mixed(first), mixed(second)
+
+
+@compiled
+def _minima(values: NDArray[np.uint64], count: int, order: Orders, least: NDArray[np.uint32]) -> None:
+    """Find the least value under each order; four values at a time, so that each order is loaded once for four."""
+    for k in range(PERMUTATIONS):
+        least[k] = np.uint32(0xFFFFFFFF)
+    at = 0
+    while at < count:
+        one = np.uint32(values[at] >> np.uint64(32))
+        two = np.uint32(values[min(at + 1, count - 1)] >> np.uint64(32))
+        three = np.uint32(values[min(at + 2, count - 1)] >> np.uint64(32))
+        four = np.uint32(values[min(at + 3, count - 1)] >> np.uint64(32))
+        at += 4
+        for k in range(PERMUTATIONS):
+            a = order.factors[k]
+            b = order.terms[k]
+            first = min(np.uint32(one * a + b), np.uint32(two * a + b))
+            second = min(np.uint32(three * a + b), np.uint32(four * a + b))
+            least[k] = min(least[k], first, second)
+
+
+@compiled
+def _sketch_all(
+    texts: Texts,
+    letters: Alphabet,
+    order: Orders,
+    shape: tuple[int, int],
+    room: NDArray[np.uint64],
+    found: Sketches,
+) -> None:
+    width, rows = shape
+    least = np.empty(PERMUTATIONS, dtype=np.uint32)
+    for i in range(len(texts.starts) - 1):
+        count = words_of(texts.data, texts.starts[i], texts.starts[i + 1], letters, room)
+        found.words[i] = count
+        first, second = _hash_words(room, count)
+        found.hashes[i, 0] = first
+        found.hashes[i, 1] = second
+        if rows == 0:
+            continue
+        count = combine(room, count, width)
+        _minima(room, count, order, least)
+        for band in range(PERMUTATIONS // rows):
+            key = np.uint64(band)
+            for row in range(rows):
+                key = (key ^ np.uint64(least[band * rows + row])) * _GOLDEN
+                key ^= key >> np.uint64(32)
+            found.keys[i, band] = mixed(key)
+
+
+@compiled
+def similarity(first: NDArray[np.uint64], second: NDArray[np.uint64], table: NDArray[np.uint64]) -> float:
+    """Give |A and B| / |A or B| of two sets of shingles, given with repetitions; 0 where one is empty.
+
+    ``table`` is room for more hashes than both have, its length a power of two. The lowest two bits of a slot say who
+    put its value there (1: A alone, 2: B alone, 3: both), so 62 bits of a hash decide.
+    """
+    if len(first) == 0 or len(second) == 0:
+        return 0.0
+    mask = np.uint64(len(table) - 1)
+    low = np.uint64(3)
+    table[:] = np.uint64(0)
+    either = 0
+    for value in first:
+        slot = _slot(table, mask, value & ~low)
+        if table[slot] == np.uint64(0):
+            table[slot] = (value & ~low) | np.uint64(1)
+            either += 1
+    both = 0
+    for value in second:
+        slot = _slot(table, mask, value & ~low)
+        owner = table[slot] & low
+        if owner == np.uint64(0):
+            table[slot] = (value & ~low) | np.uint64(2)
+            either += 1
+        elif owner == np.uint64(1):
+            table[slot] |= low
+            both += 1
+    return both / either
+
+
+@compiled
+def _slot(table: NDArray[np.uint64], mask: np.uint64, value: np.uint64) -> np.uint64:
+    """Find the slot of a value in an open-addressed set, or the free one where it belongs."""
+    slot = (value >> np.uint64(2)) & mask
+    while table[slot] != np.uint64(0) and table[slot] & ~np.uint64(3) != value:
+        slot = (slot + np.uint64(1)) & mask
+    return slot
+
+
+def jaccard(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> float:
+    """Give the exact Jaccard similarity of two texts from their shingles."""
+    need = 2 * (len(first) + len(second)) + 2
+    return float(similarity(first, second, np.empty(1 << need.bit_length(), dtype=np.uint64)))

@@ -1,0 +1,256 @@
+"""llama.cpp inside this process: tokens in, probabilities or text out. The only file that knows xllamacpp.
+
+The package can only be had with an HTTP server around it. Ours listens on no port: its address is a socket file in a
+folder that only this user may enter, behind a key drawn anew for each engine. Through that socket go the two questions
+the package has no call for (the template, the tokens); answers are asked for by calls in this process.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ockham.errors import Defect, ModelError
+from ockham.models import gguf_format
+
+if TYPE_CHECKING:
+    import httpx
+
+BIAS = 256.0
+"""Added to the logits of allowed tokens: far above any real difference, and still fine in 32 bits (3e-5)."""
+
+_LIFTS = range(0, 400, 20)
+TIMEOUT_S = 60.0
+SOCKET = "engine.sock"
+
+_FIX = "pip install 'ockham[gguf]'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSpec:
+    """How an engine runs: tokens of context per request, requests side by side, threads, layers on a GPU."""
+
+    context: int
+    slots: int
+    threads: int
+    gpu_layers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """A text the model wrote: whether it came to its own end, how many tokens, and their mean log-probability."""
+
+    text: str
+    ended: bool
+    tokens: int
+    mean_logprob: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a written text is bound by: tokens, a JSON schema (as JSON text), and words that end it."""
+
+    tokens: int
+    schema: str | None = None
+    stop: tuple[str, ...] = ()
+
+
+class Engine:
+    """One model, loaded; ``close`` it when done. Requests may come from several threads, one per slot at a time."""
+
+    def __init__(self, weights: Path, spec: EngineSpec, adapters: Sequence[Path] = ()) -> None:
+        """Check the files and load them; adapters are off until a request turns one on.
+
+        Raises `ModelError`: ``E_MODEL_MISSING`` where a file or the package is not here, ``E_MODEL_FORMAT`` where a
+        file is damaged, an adapter does not fit, or the engine does not know the architecture.
+        """
+        self.spec = spec
+        self.head = gguf_format.inspect(weights)
+        for adapter in adapters:
+            gguf_format.check_adapter(gguf_format.inspect(adapter), self.head, adapter.name)
+        self._adapters = len(adapters)
+        folder = Path(tempfile.mkdtemp(prefix="ockham-"))
+        self._end = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        key = secrets.token_hex(32)
+        self._server = _start(weights, spec, adapters, folder / SOCKET, key)
+        self._client: httpx.Client | None = _client(folder / SOCKET, key)
+        # Tokens that are whole characters, to be drawn in place of one that is none.
+        self._whole = [self.tokens(letter, special=False)[-1] for letter in "abcdefgh"]
+
+    def close(self) -> None:
+        """Let the model and its socket go."""
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+        self._server = None
+        self._end()
+
+    def tokens(self, text: str, *, special: bool, begin: bool = False) -> list[int]:
+        """Encode a text. ``special``: marks such as ``<|im_end|>`` become their token; ``begin``: the start token."""
+        body = {"content": text, "add_special": begin, "parse_special": special}
+        found: list[int] = self._post("/tokenize", body)["tokens"]
+        return found
+
+    def render(self, chat: Sequence[Mapping[str, str]]) -> str:
+        """Write a chat as the model's own template does, up to where its answer begins; thinking is turned off.
+
+        Raises `ModelError` (``E_MODEL_FORMAT``) where the template refuses the chat.
+        """
+        body = {"messages": list(chat), "chat_template_kwargs": {"enable_thinking": False}}
+        found: str = self._post("/apply-template", body)["prompt"]
+        return found
+
+    def probabilities(
+        self, prompt: Sequence[int], allowed: Sequence[int], *, slot: int, scales: Sequence[float] = ()
+    ) -> list[float]:
+        """Give the probability of each allowed token to come next, over the allowed ones alone (they sum to 1)."""
+        entries = self._chances(prompt, slot, scales, [[token, BIAS] for token in allowed])
+        for lift in _LIFTS:
+            if entries:
+                break
+            # The engine tells nothing of a token that ends inside a character. A token that is one, raised step by
+            # step until it is the one drawn, makes it tell; the others keep their probabilities to one another.
+            other = next(token for token in self._whole if token not in allowed)
+            entries = self._chances(prompt, slot, scales, [[other, BIAS + lift], *([t, BIAS] for t in allowed)])
+        probs = {entry["id"]: float(entry["prob"]) for entry in (entries[0]["top_probs"] if entries else ())}
+        whole = sum(probs.get(token, 0.0) for token in allowed)
+        if not whole > 0:
+            raise _broken("gave no probability to any allowed token")
+        return [probs.get(token, 0.0) / whole for token in allowed]
+
+    def top(self, prompt: Sequence[int], count: int, *, scales: Sequence[float] = ()) -> dict[int, float]:
+        """Give the log-probabilities of the ``count`` tokens most probable to come next, over the whole vocabulary."""
+        bias = [[self._whole[0], 4 * BIAS]]
+        request = {"max_tokens": 1, "temperature": 0.0, "logprobs": count, "logit_bias": bias}
+        entries = _taken(self._complete(prompt, 0, scales, request))
+        return {entry["id"]: float(entry["logprob"]) for entry in entries[0]["top_logprobs"]}
+
+    def write(self, prompt: Sequence[int], limits: Limits, *, slot: int, scales: Sequence[float] = ()) -> Generated:
+        """Let the model write: always its most probable next token, within the limits."""
+        bounds: dict[str, Any] = {"stop": list(limits.stop)} if limits.stop else {}
+        if limits.schema is not None:
+            bounds["json_schema"] = json.loads(limits.schema)
+        request = {"max_tokens": limits.tokens, "samplers": ["top_k"], "top_k": 1, "logprobs": 1, **bounds}
+        found = self._complete(prompt, slot, scales, request)
+        choice = found["choices"][0]
+        taken = [float(entry["logprob"]) for entry in _taken(found)]
+        return Generated(
+            text=choice["text"],
+            ended=choice["finish_reason"] == "stop",
+            tokens=int(found["usage"]["completion_tokens"]),
+            mean_logprob=sum(taken) / len(taken) if taken else 0.0,
+        )
+
+    def _chances(
+        self, prompt: Sequence[int], slot: int, scales: Sequence[float], bias: Sequence[Sequence[float]]
+    ) -> list[dict[str, Any]]:
+        request = {
+            "max_tokens": 1,
+            "samplers": ["top_k", "temperature"],
+            "temperature": 1.0,
+            "top_k": len(bias),
+            "logprobs": len(bias),
+            "post_sampling_probs": True,
+            "logit_bias": bias,
+        }
+        return _taken(self._complete(prompt, slot, scales, request))
+
+    def _complete(
+        self, prompt: Sequence[int], slot: int, scales: Sequence[float], request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        if self._server is None:
+            raise _broken("is closed")
+        if len(scales) > self._adapters:
+            raise _broken("was asked for an adapter it does not have")
+        scales = [*scales, *[0.0] * (self._adapters - len(scales))]
+        full = {
+            "prompt": list(prompt),
+            "id_slot": slot,
+            "cache_prompt": True,
+            "seed": 0,
+            # Every request names every adapter, also those that are off: with none named, what was computed with an
+            # adapter on is used again for a request without it (llama.cpp issue 26207).
+            "lora": [{"id": place, "scale": scale} for place, scale in enumerate(scales)],
+            **request,
+        }
+        return _answered(self._server.handle_completions(full))
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        if self._client is None:
+            raise _broken("is closed")
+        # ASCII JSON, so that a lone surrogate cannot stop the encoding; the engine refuses it, so it is replaced.
+        raw = json.dumps(body).encode()
+        return _answered(self._client.post(path, content=raw, headers={"Content-Type": "application/json"}).json())
+
+
+def _start(weights: Path, spec: EngineSpec, adapters: Sequence[Path], socket: Path, key: str) -> Any:  # noqa: ANN401 - the package has no types
+    try:
+        import xllamacpp
+    except ImportError:
+        raise ModelError("E_MODEL_MISSING", "the package xllamacpp is not installed", fix=_FIX) from None
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights)
+    params.hostnames = [str(socket)]
+    params.api_keys = [key]
+    params.ui = False
+    params.endpoint_slots = False
+    params.offline = True
+    params.n_threads_http = 1
+    params.verbosity = -1
+    params.n_ctx = spec.context * spec.slots
+    params.n_parallel = spec.slots
+    params.cpuparams.n_threads = spec.threads
+    params.cpuparams_batch.n_threads = spec.threads
+    params.n_gpu_layers = spec.gpu_layers
+    params.fit_params = False
+    params.warmup = False
+    # Each slot has a cache of its own and nothing is kept elsewhere, so no request sees what another one computed.
+    params.kv_unified = False
+    params.cache_ram_mib = 0
+    params.cache_idle_slots = False
+    params.ctx_shift = False
+    # Flash attention sums in another order when more tokens come at once: answers then depend on what stands in the
+    # cache (differences up to .014 were seen). Without it they are the same to the last bit.
+    params.flash_attn_type = int(xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED)
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 0.0) for path in adapters]
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError:
+        # The engine gives no reason; the file itself is whole, since it was checked.
+        what = f"{weights.name}: the engine cannot load it (an architecture it does not know, or too little memory)"
+        raise ModelError("E_MODEL_FORMAT", what, fix="use a newer xllamacpp, a smaller model or less context") from None
+
+
+def _client(socket: Path, key: str) -> httpx.Client:
+    import httpx
+
+    transport = httpx.HTTPTransport(uds=str(socket))
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.Client(transport=transport, base_url="http://engine", headers=headers, timeout=TIMEOUT_S)
+
+
+def _answered(found: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    if not isinstance(found, dict):
+        raise _broken("answered with something else than an object")
+    if "error" in found:
+        # Its words may quote the prompt; its kind does not.
+        error = found["error"]
+        kind = error.get("type") if isinstance(error, dict) else None
+        raise ModelError("E_MODEL_FORMAT", f"the engine refused a request ({kind})", fix="use a model made for chat")
+    return found
+
+
+def _taken(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = (found["choices"][0]["logprobs"] or {}).get("content") or []
+    return entries
+
+
+def _broken(what: str) -> Defect:
+    return Defect("E_DEFECT", f"the engine {what}", fix="report this, with the model's name")

@@ -1,0 +1,268 @@
+"""A causal language model through llama.cpp: the plug of the decoder rungs, prompted or with a LoRA adapter.
+
+Classify walks a trie of the labels' tokens, so an answer is always a label; extract writes under a JSON schema; other
+tasks write freely up to a limit. The bundle holds the rendered template, so nothing of it is run again while serving.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import queue
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ockham import machine
+from ockham.errors import ModelError
+from ockham.models import chat, gguf_format, json_schema, prompts, settings, threads, weights
+from ockham.models.engine import Engine, EngineSpec, Limits
+from ockham.models.question import Question, Questioner, Task, readable
+from ockham.models.trie import Trie
+from ockham.records import Answer, Example, TaskName
+
+__all__ = ["Base", "Decoder", "GgufSpec", "fit", "load"]
+
+FILE = "gguf.json"
+WEIGHTS = "model.gguf"
+ADAPTER = "adapter.gguf"
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufSpec:
+    """How a decoder is asked and run.
+
+    ``context`` is in tokens, for one request; ``slots`` requests run side by side. ``threads`` of ``None`` are chosen
+    by a short measurement when the model is loaded. ``shots`` examples are shown with each text.
+    """
+
+    context: int = field(default=1024, metadata={"min": 64, "max": 1_048_576})
+    slots: int = field(default=4, metadata={"min": 1, "max": 64})
+    threads: int | None = field(default=None, metadata={"min": 1, "max": 256})
+    shots: int = field(default=0, metadata={"min": 0, "max": 64})
+    max_output_tokens: int = field(default=256, metadata={"min": 1, "max": 100_000})
+    gpu_layers: int = field(default=0, metadata={"min": 0, "max": 1000})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The files a decoder is made of.
+
+    ``source`` and ``adapter_source`` are digests of the folder the weights were converted from, and of the one the
+    adapter was trained on (`ockham.convert.gguf.Converted.source`). ``copy``: the bundle takes the weights in;
+    without it, it remembers their place and digest.
+    """
+
+    weights: Path
+    source: str | None = None
+    adapter: Path | None = None
+    adapter_source: str | None = None
+    copy: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    place: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What the bundle's file holds."""
+
+    spec: GgufSpec
+    task: Task
+    pool: tuple[prompts.Shot, ...]
+    skeletons: tuple[chat.Skeleton, ...]
+    weights: _File
+    adapter: _File | None
+
+
+class Decoder:
+    """A language model ready to answer; ``close`` it when done. ``cut`` counts the texts that were too long."""
+
+    def __init__(self, kept: _Kept, engine: Engine) -> None:
+        """Take what the bundle holds, and the engine with its weights."""
+        self.cut = 0
+        self._kept = kept
+        self._engine = engine
+        self._scales = () if kept.adapter is None else (1.0,)
+        self._pool = prompts.Pool(kept.pool)
+        answer_room = kept.spec.max_output_tokens
+        self._trie: Trie | None = None
+        if kept.task.name == "classify":
+            paths = [engine.tokens(label, special=False) for label in kept.task.labels]
+            end = Questioner(kept.task, kept.skeletons, self._encode, 0).end(_end(engine))
+            self._trie = Trie(kept.task.labels, paths, end)
+            answer_room = self._trie.longest
+        room = engine.spec.context - answer_room - 1
+        self._questioner = Questioner(kept.task, kept.skeletons, self._encode, room)
+        self._limits = Limits(tokens=kept.spec.max_output_tokens, schema=kept.task.schema)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, for what is measured about it."""
+        return self._engine
+
+    def close(self) -> None:
+        """Let the model go."""
+        self._engine.close()
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        """Answer every input, several at a time, in order.
+
+        The confidence of a label is the product, over its tokens, of each token's probability among those that may
+        follow there; of a written text, the geometric mean of its tokens' probabilities. A JSON object that did not
+        come to its end within the limit is no answer.
+        """
+        if not inputs:
+            return []
+        slots: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for slot in range(self._engine.spec.slots):
+            slots.put(slot)
+
+        def one(text: str) -> tuple[Answer, bool]:
+            slot = slots.get()
+            try:
+                return self._one(text, slot)
+            finally:
+                slots.put(slot)
+
+        with ThreadPoolExecutor(max_workers=min(self._engine.spec.slots, len(inputs))) as workers:
+            found = list(workers.map(one, inputs))
+        cut = sum(was_cut for _, was_cut in found)
+        if cut:
+            self.cut += cut
+            _log.warning("%d of %d texts were longer than the context and lost their end", cut, len(inputs))
+        return [answer for answer, _ in found]
+
+    def question(self, text: str) -> Question:
+        """Give the tokens the model is asked with for a text."""
+        return self._questioner.ask(text, self._pool.choose(text, self._kept.spec.shots))
+
+    def _one(self, text: str, slot: int) -> tuple[Answer, bool]:
+        question = self.question(text)
+        answer = self._label(question, slot) if self._trie is not None else self._text(question, slot)
+        return answer, question.cut
+
+    def _label(self, question: Question, slot: int) -> Answer:
+        if self._trie is None:
+            return Answer(value=None)
+
+        def chances(taken: tuple[int, ...], allowed: tuple[int, ...]) -> list[float]:
+            prompt = (*question.tokens, *taken)
+            return self._engine.probabilities(prompt, allowed, slot=slot, scales=self._scales)
+
+        label, probability = self._trie.walk(chances)
+        return Answer(value=label, confidence=min(1.0, probability), tokens_in=len(question.tokens))
+
+    def _text(self, question: Question, slot: int) -> Answer:
+        written = self._engine.write(question.tokens, self._limits, slot=slot, scales=self._scales)
+        value = readable(written.text) if self._kept.task.name == "extract" else written.text.strip()
+        return Answer(
+            value=value,
+            confidence=min(1.0, math.exp(written.mean_logprob)),
+            tokens_in=len(question.tokens),
+            tokens_out=written.tokens,
+        )
+
+    def _encode(self, text: str, special: bool, begin: bool) -> list[int]:
+        return self._engine.tokens(text, special=special, begin=begin)
+
+
+def fit(
+    examples: Sequence[Example],
+    folder: Path,
+    base: Base,
+    spec: GgufSpec,
+    *,
+    task: TaskName = "classify",
+    instructions: str = "",
+) -> None:
+    """Write what the model is asked with, and its weights or their place, into a staging folder.
+
+    Nothing is learnt: labels, schema and the pool of examples come from ``examples``. Raises `ModelError` for files
+    that are damaged (``E_MODEL_FORMAT``) or do not belong together (``E_MODEL_DIGEST``).
+    """
+    if (
+        base.adapter is not None
+        and None not in (base.source, base.adapter_source)
+        and base.source != base.adapter_source
+    ):
+        what = f"{base.adapter.name} was trained on another base than {base.weights.name}"
+        raise ModelError("E_MODEL_DIGEST", what, fix="use the base it was trained on, or tune again")
+    gguf_format.inspect(base.weights)
+    paths = (base.weights, *(() if base.adapter is None else (base.adapter,)))
+    engine = Engine(base.weights, EngineSpec(context=256, slots=1, threads=1), paths[1:])
+    try:
+        skeletons = tuple(chat.skeleton(engine.render, shots) for shots in range(max(1, spec.shots) + 1))
+    finally:
+        engine.close()
+    targets = [example.target for example in examples]
+    asked = Task(
+        name=task,
+        labels=tuple(sorted(set(targets))) if task == "classify" else (),
+        schema=json.dumps(json_schema.infer(targets), ensure_ascii=False) if task == "extract" else None,
+        instructions=instructions,
+    )
+    files = [
+        _kept_file(path, folder / name, copy=base.copy) for path, name in zip(paths, (WEIGHTS, ADAPTER), strict=False)
+    ]
+    kept = _Kept(
+        spec=spec,
+        task=asked,
+        pool=prompts.choose_pool(examples) if spec.shots else (),
+        skeletons=skeletons,
+        weights=files[0],
+        adapter=files[1] if len(files) > 1 else None,
+    )
+    settings.write(kept, folder / FILE)
+
+
+def load(folder: Path) -> Decoder:
+    """Check the files against their digests and load the model, with the threads that are fastest here now.
+
+    Raises `ModelError`: ``E_MODEL_MISSING``, ``E_MODEL_DIGEST`` where a file is not the one that was measured,
+    ``E_MODEL_FORMAT``.
+    """
+    kept = settings.read(_Kept, folder / FILE)
+    paths = [_checked(folder, file) for file in (kept.weights, kept.adapter) if file is not None]
+    trained = gguf_format.inspect(paths[0]).number("context_length")
+    spec = EngineSpec(
+        context=min(kept.spec.context, trained or kept.spec.context),
+        slots=kept.spec.slots,
+        threads=kept.spec.threads or 1,
+        gpu_layers=kept.spec.gpu_layers,
+    )
+    if kept.spec.threads is None:
+        spec = threads.choose(paths[0], spec, machine.cores())
+    return Decoder(kept, Engine(paths[0], spec, paths[1:]))
+
+
+def _end(engine: Engine) -> int:
+    value = engine.head.metadata.get("tokenizer.ggml.eos_token_id")
+    return value if type(value) is int else engine.tokens("\n", special=False)[-1]
+
+
+def _kept_file(path: Path, to: Path, *, copy: bool) -> _File:
+    if copy and path.resolve() != to.resolve():
+        shutil.copyfile(path, to)
+    return _File(place=to.name if copy else str(path.resolve()), sha256=weights.sha256(path))
+
+
+def _checked(folder: Path, file: _File) -> Path:
+    path = folder / file.place
+    try:
+        found = weights.sha256(path)
+    except OSError as error:
+        what = f"{path.name}: cannot be read ({error.strerror})"
+        raise ModelError("E_MODEL_MISSING", what, fix="put the file back, or make the bundle again") from None
+    if found != file.sha256:
+        what = f"{path.name}: its SHA-256 is not the one written down"
+        raise ModelError("E_MODEL_DIGEST", what, fix="put the file back that was measured, or make the bundle again")
+    return path

@@ -1,0 +1,55 @@
+"""What training targets that are JSON objects have in common, as a JSON schema to decode under."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+MAX_DEPTH = 16
+
+
+def infer(targets: Sequence[str]) -> dict[str, Any]:
+    """Give the narrowest schema of these kinds that every target fits: types, required keys, arrays' elements.
+
+    A key that stands in every object is required; no key that was never seen is allowed. Targets that are not JSON
+    objects are passed over; with none left any object fits.
+    """
+    objects = [value for value in map(_read, targets) if isinstance(value, dict)]
+    return _object(objects, 0) if objects else {"type": "object"}
+
+
+def _read(target: str) -> object:
+    try:
+        return json.loads(target)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _schema(values: Sequence[Any], depth: int) -> dict[str, Any]:
+    if depth > MAX_DEPTH:
+        return {}
+    kinds: list[dict[str, Any]] = []
+    if objects := [value for value in values if isinstance(value, dict)]:
+        kinds.append(_object(objects, depth))
+    if arrays := [value for value in values if isinstance(value, list)]:
+        items = [item for array in arrays for item in array]
+        kinds.append({"type": "array", "items": _schema(items, depth + 1)} if items else {"type": "array"})
+    if any(isinstance(value, str) for value in values):
+        kinds.append({"type": "string"})
+    if any(isinstance(value, float) for value in values):
+        kinds.append({"type": "number"})
+    elif any(type(value) is int for value in values):
+        kinds.append({"type": "integer"})
+    if any(isinstance(value, bool) for value in values):
+        kinds.append({"type": "boolean"})
+    if any(value is None for value in values):
+        kinds.append({"type": "null"})
+    return kinds[0] if len(kinds) == 1 else {"anyOf": kinds}
+
+
+def _object(objects: Sequence[dict[str, Any]], depth: int) -> dict[str, Any]:
+    keys = list(dict.fromkeys(key for one in objects for key in one))
+    properties = {key: _schema([one[key] for one in objects if key in one], depth + 1) for key in keys}
+    required = [key for key in keys if all(key in one for one in objects)]
+    return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

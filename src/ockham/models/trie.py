@@ -1,0 +1,51 @@
+"""Labels as paths of tokens: what a model may say next, so that its answer is always one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+Ask = Callable[[tuple[int, ...], tuple[int, ...]], Sequence[float]]
+"""(tokens taken so far, tokens allowed next) → one probability each, over the allowed ones alone."""
+
+
+@dataclass(slots=True)
+class _Node:
+    label: str | None = None
+    after: dict[int, _Node] = field(default_factory=dict)
+
+
+class Trie:
+    """The labels' tokens as a tree. Each path ends with the same token, so no label is the beginning of another."""
+
+    def __init__(self, labels: Sequence[str], paths: Sequence[Sequence[int]], end: int) -> None:
+        """Take each label's tokens, without the token that ends an answer, and that token.
+
+        Where two labels have the same tokens (a tokenizer may fold characters) the first one stands for both.
+        """
+        self._root = _Node()
+        for label, path in zip(labels, paths, strict=True):
+            node = self._root
+            for token in (*path, end):
+                node = node.after.setdefault(token, _Node())
+            node.label = node.label if node.label is not None else label
+        self.longest = max((len(path) + 1 for path in paths), default=0)
+
+    def walk(self, ask: Ask) -> tuple[str, float]:
+        """Take the most probable token at every fork; gives the label and the product of what was taken.
+
+        Where only one token may follow it is taken without asking. The probability at a fork is over the tokens
+        allowed there, so over all paths they sum to 1. Of equally probable tokens the smaller number is taken.
+        """
+        node, probability = self._root, 1.0
+        taken: tuple[int, ...] = ()
+        while node.label is None:
+            allowed = tuple(sorted(node.after))
+            best = 0
+            if len(allowed) > 1:
+                found = ask(taken, allowed)
+                best = max(range(len(allowed)), key=lambda place: (found[place], -place))
+                probability *= found[best]
+            taken = (*taken, allowed[best])
+            node = node.after[allowed[best]]
+        return node.label, probability

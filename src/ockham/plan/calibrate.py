@@ -1,0 +1,160 @@
+"""Correct the predictions by measuring: this machine's rates, an engine's own speed, and how wrong it was before."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import statistics
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, cast
+
+from ockham.catalog import Device, Engine, Shape
+from ockham.errors import RunError, StoreError
+from ockham.plan import speed
+from ockham.plan.records import PastError, Quantization
+from ockham.store import decode, encode, save_bytes
+from ockham.store.journal import append_row, read_rows
+
+CALIBRATION = "calibration.json"
+JOURNAL = "predictions.jsonl"
+MEASURED_SPREAD = 1.25
+"""What a prediction's spread becomes once the engine itself was measured on the machine."""
+
+_MAX_AGE = dt.timedelta(days=1)
+_ROWS, _COLUMNS, _SIDE = 16_384, 4096, 1024
+_PASSES = 7
+
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Calibration:
+    """What a machine reaches: gigabytes read a second and 10^9 operations a second in FP32, with so many threads.
+
+    ``chosen`` says that the number of threads was found by measuring, not named.
+    """
+
+    processor: str
+    made: str
+    threads: int
+    chosen: bool
+    bandwidth_gb_s: float = field(metadata={"above": 0})
+    gflops: float = field(metadata={"above": 0})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """An engine measured once: seconds to read ``prompt`` tokens, and of a step that writes ``batch`` of them."""
+
+    quantization: Quantization
+    prompt: int
+    prompt_seconds: float
+    context: int
+    batch: int
+    step_seconds: float
+
+
+def measure(processor: str, threads: Sequence[int], now: dt.datetime, clock: Clock) -> Calibration:
+    """Measure how fast this machine reads memory and multiplies, in about two seconds and 300 MB.
+
+    Reading is a matrix of 268 MB times a vector, as writing a token does it; multiplying is a square product in FP32.
+    The best of seven passes counts: what disturbs a pass only makes it slower. Of several numbers of ``threads`` the
+    one that multiplies fastest is taken: on a busy or shared machine that need not be the largest.
+    """
+    import numpy as np
+
+    tall, vector = np.ones((_ROWS, _COLUMNS), np.float32), np.ones(_COLUMNS, np.float32)
+    square = np.ones((_SIDE, _SIDE), np.float32)
+    multiplying = {number: _best(lambda: square @ square, number, clock) for number in threads}
+    fastest = min(multiplying, key=lambda number: multiplying[number])
+    reading = _best(lambda: tall @ vector, fastest, clock)
+    return Calibration(
+        processor=processor,
+        made=now.isoformat(timespec="seconds"),
+        threads=fastest,
+        chosen=len(threads) > 1,
+        bandwidth_gb_s=4.0 * _ROWS * _COLUMNS / reading / 1e9,
+        gflops=2.0 * _SIDE**3 / multiplying[fastest] / 1e9,
+    )
+
+
+def remembered(place: Path, processor: str, threads: int | None, now: dt.datetime) -> Calibration | None:
+    """Give the calibration kept in the folder ``place``, if it is of this processor and not over a day old.
+
+    ``threads`` is the number that was named; without one the calibration must have chosen its own.
+    """
+    try:
+        found = decode((place / CALIBRATION).read_bytes(), Calibration)
+        age = now - dt.datetime.fromisoformat(found.made)
+    except (OSError, RunError, ValueError, TypeError):
+        # A cache that cannot be read is measured anew.
+        return None
+    same = found.processor == processor and (found.chosen if threads is None else found.threads == threads)
+    return found if same and dt.timedelta(0) <= age <= _MAX_AGE else None
+
+
+def keep(place: Path, found: Calibration) -> None:
+    """Keep a calibration in the folder ``place``. Raises `StoreError` where the disk refuses."""
+    save_bytes(place / CALIBRATION, encode(found))
+
+
+def corrected(engine: Engine, shape: Shape, seen: Observation, device: Device) -> Engine:
+    """Give the engine's numbers such that the prediction of what was observed comes out right on ``device``.
+
+    The share of reading follows from the prompt. Of writing, the share of the bound that the prediction holds for the
+    active one follows from the step; the other keeps the proportion it had.
+    """
+    fixed = shape.layers * engine.layer_us / 1e6
+    wanted = max(seen.prompt_seconds - fixed, 0.1 * seen.prompt_seconds)
+    told = speed.prefill_seconds(shape, seen.quantization, seen.prompt, device, engine) - fixed
+    ratio = told / wanted
+    step = speed.step_seconds(shape, seen.quantization, seen.context, seen.batch, device, engine) - fixed
+    factor = step / max(seen.step_seconds - fixed, 0.1 * seen.step_seconds)
+    return dataclasses.replace(
+        engine,
+        prefill_share=engine.prefill_share * ratio,
+        step_share=engine.step_share * factor,
+        bandwidth_share=engine.bandwidth_share * factor,
+        spread=MEASURED_SPREAD,
+        source="measured on this machine",
+    )
+
+
+def record(place: Path, what: Literal["memory", "speed"], predicted: float, measured: float) -> None:
+    """Write down a prediction beside what was measured later. Raises `StoreError` where the disk refuses."""
+    place.mkdir(parents=True, exist_ok=True)
+    append_row(place / JOURNAL, encode({"what": what, "predicted": predicted, "measured": measured}))
+
+
+def past_error(place: Path) -> PastError | None:
+    """Say how wrong the predictions in ``place`` were; ``None`` where there are none or they are damaged."""
+    try:
+        rows = read_rows(place / JOURNAL)
+    except StoreError:
+        return None
+    errors: dict[str, list[float]] = {"memory": [], "speed": []}
+    for row in rows:
+        predicted, measured = row.get("predicted"), row.get("measured")
+        known = isinstance(predicted, (int, float)) and isinstance(measured, (int, float)) and measured > 0
+        if known and row.get("what") in errors:
+            errors[cast("str", row["what"])].append(abs(cast("float", predicted) / cast("float", measured) - 1))
+    number = sum(map(len, errors.values()))
+    return PastError(n=number, memory=_median(errors["memory"]), speed=_median(errors["speed"])) if number else None
+
+
+def _best(work: Callable[[], object], threads: int, clock: Clock) -> float:
+    from threadpoolctl import threadpool_limits
+
+    times = []
+    with threadpool_limits(limits=threads):
+        for _ in range(_PASSES):
+            start = clock()
+            work()
+            times.append(clock() - start)
+    return min(times)
+
+
+def _median(values: Sequence[float]) -> float | None:
+    return statistics.median(values) if values else None

@@ -1,0 +1,227 @@
+"""Should it be a small model at all? Four questions, an honest answer, and what would prove it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from ockham.catalog import ApiPrice, Prices
+from ockham.evals import cost as money
+
+Task = Literal[
+    "classify",
+    "extract",
+    "choose",
+    "rewrite",
+    "chat",
+    "long-documents",
+    "mathematics",
+    "multi-step",
+]
+Privacy = Literal["inside", "anywhere"]
+Choice = Literal["baseline", "small", "small-tuned", "small-cascade", "large"]
+
+TASKS: Final[dict[Task, str]] = {
+    "classify": "give each text one of a few labels",
+    "extract": "find fields in a text",
+    "choose": "pick one of several options that come with the question",
+    "rewrite": "write a short text from a given one (summary, answer from a template, translation)",
+    "chat": "talk about anything",
+    "long-documents": "draw conclusions from many pages",
+    "mathematics": "calculate or prove in several steps",
+    "multi-step": "follow instructions that depend on each other, or use tools",
+}
+HARD: Final[dict[Task, str]] = {
+    "long-documents": (
+        "small models lose what stands far apart in a long text, and each token of it takes memory and time"
+    ),
+    "mathematics": "each step must be right, and a small model errs in a step far more often than a large one",
+    "multi-step": (
+        "an instruction forgotten half-way spoils the rest, and tuning on examples teaches the form of the steps "
+        "rather than the planning"
+    ),
+    "chat": "nobody can say beforehand what will be asked, so no set of examples would prove a small model",
+}
+"""Work for a large model, and why."""
+
+FEW_ROWS, TUNE_ROWS = 50, 200
+"""Below the first a test set proves nothing; from the second on there is enough to tune on beside it."""
+
+API_MS = 500.0
+"""What a remote API takes at least for a short answer: the way there and back and its queue."""
+
+_LABELS = (
+    "On 77 intents a linear model over words reaches .916 and a frozen encoder with a linear head .930, where a "
+    "published platform reports .91 for its large model: labels rarely need one."
+)
+_TEST_SHARE = 0.2
+_Z = 1.959963984540054
+_VERY_ACCURATE = 0.95
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Questions:
+    """The answers to the four questions: task and accuracy, how fast, how private, how much there is of it.
+
+    ``max_ms`` of ``None`` means that the answer can wait.
+    """
+
+    task: Task
+    accuracy: float = field(metadata={"above": 0, "max": 1})
+    max_ms: float | None = field(default=None, metadata={"above": 0})
+    privacy: Privacy = "inside"
+    requests_per_day: float = field(default=1000.0, metadata={"above": 0})
+    rows: int = field(default=0, metadata={"min": 0})
+    input_tokens: int = field(default=200, metadata={"min": 1, "max": 1_000_000})
+    output_tokens: int = field(default=20, metadata={"min": 1, "max": 1_000_000})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Advice:
+    """What to try first, why, what is not known yet, and the command that finds it out."""
+
+    choice: Choice
+    sentence: str
+    reasons: tuple[str, ...]
+    missing: tuple[str, ...]
+    command: str
+    api_per_day: float | None
+    machine_per_day: float
+    currency: str
+    test_rows_needed: int
+
+
+SENTENCES: Final[dict[Choice, str]] = {
+    "baseline": "Start with the baselines: a linear model or a frozen sentence encoder probably does this.",
+    "small": "Start with a small model, prompted; label rows before you trust it.",
+    "small-tuned": "Start with a small model and tune it on your rows.",
+    "small-cascade": "Start with a small model for the sure answers; the doubtful ones go to a large one or a person.",
+    "large": "Use a large model.",
+}
+
+
+def decide(asked: Questions, prices: Prices) -> Advice:
+    """Recommend what to try first. The rules are written out in docs/plan.md; the prices decide nothing alone."""
+    choice, reasons = _choose(asked)
+    api, machine = _cheapest(asked, prices), 24 * prices.machine.per_hour
+    per_day = None if api is None else _api_day(asked, api)
+    needed = test_rows(asked.accuracy)
+    return Advice(
+        choice=choice,
+        sentence=SENTENCES[choice],
+        reasons=(*reasons, *_side(asked, choice, per_day, machine, prices.currency)),
+        missing=tuple(_missing(asked, choice, needed)),
+        command=_command(asked, choice),
+        api_per_day=per_day,
+        machine_per_day=machine,
+        currency=prices.currency,
+        test_rows_needed=needed,
+    )
+
+
+def test_rows(accuracy: float) -> int:
+    """Count the test rows on which a model 3 points better than ``accuracy`` proves that it is better.
+
+    The lower end of Wilson's 95 % interval of b reaches a at n = z^2 a (1 - a) / (b - a)^2 (Wilson 1927, solved for n).
+    Where 3 points are not left, the model is taken to be half of the way to 1 better; 0 where nothing can be better.
+    """
+    better = accuracy + min(0.03, (1 - accuracy) / 2)
+    return math.ceil(_Z**2 * accuracy * (1 - accuracy) / (better - accuracy) ** 2) if accuracy < 1 else 0
+
+
+def _choose(asked: Questions) -> tuple[Choice, list[str]]:
+    if asked.task in HARD:
+        return "large", [f"{TASKS[asked.task].capitalize()}: {HARD[asked.task]}."]
+    if asked.rows < FEW_ROWS:
+        return "small", [
+            f"With {asked.rows:,} labelled rows nothing can be trained or proved; {FEW_ROWS} are the least, 500 good.",
+            "A prompted model needs no rows to start, and its answers become rows to correct.",
+        ]
+    dear = asked.accuracy > _VERY_ACCURATE
+    if asked.task == "rewrite" and dear:
+        return "large", [f"Free text that is right {asked.accuracy:.0%} of the time: no small model was seen to do it."]
+    if dear:
+        labels = [_LABELS] if asked.task == "classify" else []
+        last = f"At {asked.accuracy:.0%} the last points are dear: keep what the model is sure of and pass on the rest."
+        return "small-cascade", [*labels, last]
+    if asked.task == "classify":
+        return "baseline", [_LABELS]
+    return _tuned(asked)
+
+
+def _tuned(asked: Questions) -> tuple[Choice, list[str]]:
+    if asked.rows < TUNE_ROWS:
+        found = f"{asked.rows:,} rows are enough to measure with, but few to tune on ({TUNE_ROWS} are a start)."
+        return "small", [found]
+    return "small-tuned", [
+        "A narrow task with a fixed form of answer is what tuning a small model is good at.",
+        f"{asked.rows:,} rows are enough to tune on and to measure with.",
+    ]
+
+
+def _side(asked: Questions, choice: Choice, api: float | None, machine: float, currency: str) -> list[str]:
+    said = [_inside(choice)] if asked.privacy == "inside" else []
+    if asked.max_ms is not None and asked.max_ms < API_MS:
+        slow = f"{asked.max_ms:g} ms is less than a remote API takes (about {API_MS:g} ms): "
+        if choice == "large":
+            said.append(slow + "relax the limit, narrow the task, or run the large model yourself.")
+        elif choice == "small-cascade":
+            said.append(slow + "answers that are passed on will be late.")
+        else:
+            said.append(slow + "stay local.")
+    if api is not None and asked.privacy == "anywhere":
+        cheaper = "your own machine is cheaper" if machine < api else "cost alone is no reason to leave the API"
+        said.append(
+            f"At {asked.requests_per_day:,.0f} requests a day the cheapest listed API costs about {api:,.2f} "
+            f"{currency} a day, an always-on small machine {machine:,.2f}: {cheaper}."
+        )
+    return said
+
+
+def _inside(choice: Choice) -> str:
+    if choice == "large":
+        return (
+            "Nothing may leave the building, so the large model must run there: "
+            "`ockham plan Llama-3.1-70B --device NAME` says on what."
+        )
+    if choice == "small-cascade":
+        return "Nothing may leave the building: what a model here is not sure of goes to a person."
+    return "Nothing leaves the building."
+
+
+def _missing(asked: Questions, choice: Choice, needed: int) -> list[str]:
+    missing = []
+    test = int(asked.rows * _TEST_SHARE)
+    if test < needed:
+        missing.append(
+            f"Test rows: about {needed:,} would show that a model 3 points better than {asked.accuracy:.0%} truly is; "
+            f"a fifth of your {asked.rows:,} rows is {test:,}. Label about {max(0, 5 * needed - asked.rows):,} more."
+        )
+    if choice == "large":
+        missing.append("Whether a small model fails on your own rows: nobody has measured it; the command does.")
+    else:
+        missing.append(
+            "What a large model reaches on the same rows: add --endpoint URL --endpoint-model NAME to compare."
+        )
+    return missing
+
+
+def _command(asked: Questions, choice: Choice) -> str:
+    parts = ["ockham fit DATA", f"--min-accuracy {asked.accuracy:g}"]
+    if asked.max_ms is not None:
+        parts.append(f"--max-p95-ms {asked.max_ms:g}")
+    parts.append(f"--requests-per-day {asked.requests_per_day:g}")
+    if choice in ("large", "small-cascade"):
+        parts.append("--all")
+        if asked.privacy == "anywhere":
+            parts.append("--endpoint URL --endpoint-model NAME")
+    return " ".join(parts)
+
+
+def _cheapest(asked: Questions, prices: Prices) -> ApiPrice | None:
+    return min(prices.apis, key=lambda one: _api_day(asked, one), default=None)
+
+
+def _api_day(asked: Questions, price: ApiPrice) -> float:
+    return money.api_per_million(asked.input_tokens, asked.output_tokens, price) * asked.requests_per_day / 1e6

@@ -1,0 +1,169 @@
+"""Forecasts: each model on a device, whether it fits, how fast it answers, what it is good for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from ockham.catalog import Device, Engine, Shape, engine
+from ockham.errors import ConfigError
+from ockham.plan.memory import devices_needed, serving, usable_gb
+from ockham.plan.quantization import usual
+from ockham.plan.records import Forecast, PlanSpec, Quantization, Reach, Speed
+from ockham.plan.speed import speed
+from ockham.records import Finding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Use:
+    """What an answer may take in a use: to its first token, where it is read or heard as it is written, or whole."""
+
+    name: str
+    ms: float
+    whole: bool
+
+
+USES: Final = (
+    Use(name="voice", ms=200.0, whole=False),
+    Use(name="games, code", ms=200.0, whole=True),
+    Use(name="chat", ms=1000.0, whole=False),
+    Use(name="mail, tickets", ms=10_000.0, whole=True),
+)
+"""Under 200 ms an answer feels instant, over 1,000 ms a person notices the wait, over 10,000 ms they turn to something
+else (Nielsen 1993, "Response times: the three important limits", gives 100, 1,000 and 10,000)."""
+
+SPEECH = 5.0
+"""Tokens a second that keep up with speaking or reading: about 200 words a minute, 1.3 tokens a word."""
+
+_SERVED: Final[tuple[Quantization, ...]] = ("f16", "q8_0", "q4_k_m", "q4_0")
+_ENCODED: Final[tuple[Quantization, ...]] = ("f32", "int8")
+
+
+def quantizations(shape: Shape, spec: PlanSpec) -> tuple[Quantization, ...]:
+    """Give the formats to forecast: those asked for, all usual ones of a model that was named, else the usual one."""
+    if spec.quantizations:
+        return spec.quantizations
+    if spec.models:
+        return _ENCODED if shape.kind == "encoder" else _SERVED
+    return (usual(shape),)
+
+
+def context_of(shape: Shape, spec: PlanSpec) -> int:
+    """Give the context to plan for: the one asked for, or what prompt and answer need.
+
+    Raises `ConfigError` (``E_CONFIG``) where a model that was named was not made for so long a context.
+    """
+    needed = spec.input_tokens + (spec.output_tokens if shape.kind == "decoder" else 0)
+    wanted = spec.context or needed
+    if spec.context is not None and spec.context < needed and shape.kind == "decoder":
+        raise ConfigError(
+            "E_CONFIG",
+            f"a context of {spec.context:,} tokens cannot hold a prompt of {spec.input_tokens:,} and an answer of "
+            f"{spec.output_tokens:,}",
+            fix=f"give --context {needed} or more, or shorter --input-tokens and --output-tokens",
+        )
+    if wanted > shape.context and spec.models:
+        raise ConfigError(
+            "E_CONFIG",
+            f"{shape.name} was made for {shape.context:,} tokens at most, not {wanted:,}",
+            fix=f"give --context {shape.context} or less, or name another model",
+        )
+    return wanted
+
+
+def forecast(
+    shape: Shape, quantization: Quantization, spec: PlanSpec, device: Device, usable: float, how: Engine | None = None
+) -> Forecast:
+    """Predict memory and speed of a model on ``spec.count`` devices with ``usable`` GB each.
+
+    ``how`` are the engine's numbers, where they were measured; the catalogue's otherwise. Layers are spread over
+    several devices one after the other, so that one answer is no faster than on a single one that held them all.
+    """
+    how = how or engine(device.kind, encoders=shape.kind == "encoder")
+    context = context_of(shape, spec)
+    memory = serving(shape, quantization, context, spec.concurrency, how)
+    needed = devices_needed(memory.total_mb, usable)
+    said = speed(shape, quantization, (spec.input_tokens, spec.output_tokens), spec.concurrency, device, how)
+    too_long = context > shape.context
+    fits = needed <= spec.count and not too_long
+    why = _why(memory.total_mb / 1000, usable, needed, spec.count)
+    if too_long:
+        why = f"it was made for {shape.context:,} tokens at most"
+    return Forecast(
+        model=shape.name,
+        kind=shape.kind,
+        parameters_m=shape.parameters / 1e6,
+        licence=shape.licence,
+        quantization=quantization,
+        context=context,
+        fits=fits,
+        devices=needed,
+        why=why,
+        memory=memory,
+        speed=said,
+        max_p95_ms=None if spec.max_p95_ms is None else judge(said.answer_ms, said.spread, spec.max_p95_ms),
+        good_for=tuple(use.name for use in USES if fits and good_for(said, use)),
+        engine=how.name,
+    )
+
+
+def good_for(said: Speed, use: Use) -> bool:
+    """Say whether an answer is surely fast enough for a use."""
+    if use.whole or said.tokens_per_s is None:
+        return said.answer_ms * said.spread <= use.ms
+    return said.first_token_ms * said.spread <= use.ms and said.tokens_per_s / said.spread >= SPEECH
+
+
+def judge(predicted: float, spread: float, limit: float) -> Finding:
+    """Say whether a limit is met: surely, surely not, or within what the prediction may be wrong by."""
+    if predicted * spread <= limit:
+        return "meets"
+    return "misses" if predicted / spread > limit else "cannot tell"
+
+
+def largest(found: Sequence[Forecast]) -> Forecast | None:
+    """Give the largest model that fits, and surely meets the limit where there is one; of two formats the finer."""
+    does = [one for one in found if one.fits and one.max_p95_ms in (None, "meets")]
+    return max(does, key=lambda one: (one.parameters_m, one.memory.weights_mb), default=None)
+
+
+def reach(
+    limit: float, shapes: Sequence[Shape], spec: PlanSpec, places: Sequence[tuple[str, Device, float]]
+) -> list[Reach]:
+    """Find the largest model that surely answers within a limit, on each device."""
+    found = []
+    for name, device, usable in places:
+        best: Forecast | None = None
+        for shape in shapes:
+            if context_needed(shape, spec) > shape.context:
+                continue
+            one = forecast(shape, usual(shape), spec, device, usable)
+            if one.fits and one.speed.answer_ms * one.speed.spread <= limit:
+                best = one if best is None or one.parameters_m > best.parameters_m else best
+        found.append(
+            Reach(
+                device=name,
+                limit_ms=limit,
+                model=None if best is None else best.model,
+                quantization=None if best is None else best.quantization,
+                ms=None if best is None else best.speed.answer_ms,
+            )
+        )
+    return found
+
+
+def context_needed(shape: Shape, spec: PlanSpec) -> int:
+    """Give the tokens that prompt and answer take together, or the context asked for."""
+    return spec.context or spec.input_tokens + (spec.output_tokens if shape.kind == "decoder" else 0)
+
+
+def usable_of(device: Device, spec: PlanSpec, free_gb: float | None) -> float:
+    """Give the memory of one device that a model may take: as named, as free, or the usual share."""
+    return usable_gb(device, spec.memory_gb if spec.memory_gb is not None else free_gb)
+
+
+def _why(total: float, usable: float, needed: int, count: int) -> str:
+    if needed <= count:
+        return f"{total:.1f} of {usable * count:.1f} GB" if count > 1 else f"{total:.1f} of {usable:.1f} GB"
+    return f"needs {total:.1f} GB, {usable * count:.1f} GB can be used: {needed} such devices would do"

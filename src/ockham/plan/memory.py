@@ -1,0 +1,80 @@
+"""Memory of a model while it serves: weights, cache, activations, overhead."""
+
+from __future__ import annotations
+
+import math
+
+from ockham.catalog import Device, Engine, Shape
+from ockham.plan.quantization import weights
+from ockham.plan.records import Memory, Quantization
+
+USABLE = {"server-gpu": 0.95, "gpu": 0.90, "apple": 0.75, "cpu": 0.90, "phone": 0.50}
+"""Share of a device's memory that a model may take: the rest is the screen's, the system's or other programs'.
+
+On Apple's shared memory the system lets the GPU have 70 to 78 % (WWDC tech talk 10580); on a phone an app that takes
+more than about half is ended.
+"""
+
+_CACHE_BYTES = 2.0
+_FLOAT = 4.0
+_MEGA = 1e6
+
+
+def serving(shape: Shape, quantization: Quantization, context: int, concurrency: int, engine: Engine) -> Memory:
+    """Predict the memory of serving a model, ``concurrency`` answers at a time, each with a context of its own."""
+    held = weights(shape, quantization)
+    cache = kv_cache(shape, context, engine.batch_tokens) * concurrency
+    buffers = activations(shape, min(context * concurrency, engine.batch_tokens))
+    # The pages of the file stay in memory beside the copy in the processor's order, until something wants them.
+    again = held.reordered if engine.repacks else 0.0
+    parts = [held.total / _MEGA, cache / _MEGA, buffers / _MEGA, engine.overhead_mb]
+    return Memory(
+        weights_mb=parts[0],
+        kv_cache_mb=parts[1],
+        activations_mb=parts[2],
+        overhead_mb=parts[3],
+        total_mb=sum(parts),
+        reclaimable_mb=again / _MEGA,
+    )
+
+
+def kv_cache(shape: Shape, context: int, batch_tokens: int) -> float:
+    """Count the bytes of one context's cache of keys and values, in 16 bits.
+
+    2 x layers x heads of keys x head size x tokens x 2 bytes (Pope et al. 2022, arXiv 2211.05102, section 3.3; with
+    grouped-query attention the heads of keys count, Ainslie et al. 2023, arXiv 2305.13245). A layer with local
+    attention keeps its window and the tokens that are read at once.
+    """
+    if shape.kind == "encoder":
+        return 0.0
+    token = 2 * shape.kv_heads * shape.head_size * _CACHE_BYTES
+    if shape.window is None:
+        return token * shape.layers * context
+    whole = shape.layers // shape.window_every
+    kept = min(context, shape.window + batch_tokens)
+    return token * (whole * context + (shape.layers - whole) * kept)
+
+
+def activations(shape: Shape, tokens: int) -> float:
+    """Count the bytes of the largest buffers while ``tokens`` are read at once, in 32 bits.
+
+    Buffers are used again as soon as they are free, so the largest stage decides: the scores over the vocabulary, or
+    one layer's stream, norm, queries, keys and values and feed-forward block. Attention is computed in tiles and
+    stores no scores (Dao et al. 2022, arXiv 2205.14135); an encoder's short texts do store them.
+    """
+    wide = (shape.heads + 2 * shape.kv_heads) * shape.head_size
+    ffn = (2 if shape.gated else 1) * (shape.expert_ffn or shape.ffn) * shape.experts_used
+    layer = 2 * shape.hidden + max(wide, ffn)
+    if shape.kind == "encoder":
+        return _FLOAT * tokens * (layer + shape.heads * min(tokens, shape.context))
+    return _FLOAT * tokens * max(shape.vocabulary, layer)
+
+
+def usable_gb(device: Device, memory_gb: float | None = None) -> float:
+    """Give the memory of a device that a model may take, in GB; ``memory_gb`` is what is known to be free instead."""
+    return device.memory_gb * USABLE[device.kind] if memory_gb is None else memory_gb
+
+
+def devices_needed(total_mb: float, usable: float) -> int:
+    """Count the devices over which the memory must be spread."""
+    return max(1, math.ceil(total_mb / 1000 / usable))

@@ -1,0 +1,96 @@
+"""Time to the first token, tokens and answers a second: a roofline with what engines reach of it.
+
+A device either waits for its arithmetic or for its memory (Williams, Waterman and Patterson 2009, "Roofline").
+Reading a prompt is bound by arithmetic; writing reads every weight once for each step, however many answers share it,
+and is bound by memory until the answers are many (Pope et al. 2022, arXiv 2211.05102).
+"""
+
+from __future__ import annotations
+
+from ockham.catalog import Device, Engine, Shape
+from ockham.plan.memory import kv_cache
+from ockham.plan.quantization import weights
+from ockham.plan.records import Quantization, Speed
+
+_GIGA, _TERA = 1e9, 1e12
+
+
+def prefill_seconds(shape: Shape, quantization: Quantization, tokens: int, device: Device, engine: Engine) -> float:
+    """Predict the seconds to read ``tokens`` of a prompt.
+
+    2 operations for each weight and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1) and 2 x 2 x tokens^2 x
+    heads x head size a layer for the scores and sums of attention, half of that where a token sees only those before
+    it; the output matrix once. No faster than the weights can be read.
+    """
+    wide = shape.heads * shape.head_size
+    seen = 1.0 if shape.kind == "encoder" else 0.5
+    attention = 4.0 * seen * wide * shape.layers * tokens * _seen(shape, tokens)
+    head = 2.0 * shape.table if shape.kind == "decoder" else 0.0
+    operations = 2.0 * shape.matrices_used * tokens + attention + head
+    held = weights(shape, quantization)
+    reads = (held.matrices + (held.head or held.table)) / (device.bandwidth_gb_s * _GIGA * engine.bandwidth_share)
+    works = operations / (device.tflops * _TERA * engine.prefill_share)
+    return shape.layers * engine.layer_us / 1e6 + max(works, reads if shape.kind == "decoder" else 0.0)
+
+
+def step_seconds(
+    shape: Shape, quantization: Quantization, context: int, batch: int, device: Device, engine: Engine
+) -> float:
+    """Predict the seconds of one step of writing: a token for each of ``batch`` answers, ``context`` tokens in each.
+
+    Reads the matrices once (of experts only those that some answer goes through) and every answer's cache.
+    """
+    held = weights(shape, quantization)
+    share = shape.matrices_used / shape.matrices
+    if shape.experts > 1:
+        # Of E experts, B tokens with k each meet E (1 - (1 - k / E)^B) in the mean.
+        met = 1.0 - (1.0 - shape.experts_used / shape.experts) ** batch
+        always = (shape.matrices_used - shape.experts_used / shape.experts * _experts(shape)) / shape.matrices
+        share = always + met * _experts(shape) / shape.matrices
+    read = held.matrices * share + (held.head or held.table) + batch * kv_cache(shape, context, 0)
+    wide = shape.heads * shape.head_size
+    attention = 4.0 * wide * shape.layers * _seen(shape, context)
+    operations = batch * (2.0 * (shape.matrices_used + shape.table) + attention)
+    waits = read / (device.bandwidth_gb_s * _GIGA * engine.bandwidth_share)
+    works = operations / (device.tflops * _TERA * engine.step_share)
+    return shape.layers * engine.layer_us / 1e6 + max(waits, works)
+
+
+def speed(
+    shape: Shape, quantization: Quantization, lengths: tuple[int, int], batch: int, device: Device, engine: Engine
+) -> Speed:
+    """Predict how fast a model answers; ``lengths`` are the tokens of prompt and answer.
+
+    With several answers at a time their prompts are read one after the other and their tokens written together.
+    """
+    prompt, answer = lengths
+    first = prefill_seconds(shape, quantization, prompt, device, engine)
+    if shape.kind == "encoder":
+        return Speed(
+            first_token_ms=1000 * first,
+            tokens_per_s=None,
+            answer_ms=1000 * first * batch,
+            answers_per_s=1 / first,
+            spread=engine.spread,
+        )
+    step = step_seconds(shape, quantization, prompt + answer // 2, batch, device, engine)
+    whole = batch * first + (answer - 1) * step
+    return Speed(
+        first_token_ms=1000 * first,
+        tokens_per_s=1 / step,
+        answer_ms=1000 * whole,
+        answers_per_s=batch / whole,
+        spread=engine.spread,
+    )
+
+
+def _experts(shape: Shape) -> float:
+    return float(shape.layers * shape.experts * (3 if shape.gated else 2) * shape.hidden * (shape.expert_ffn or 0))
+
+
+def _seen(shape: Shape, tokens: int) -> float:
+    """Give the mean number of tokens a layer looks at, where some look only at their window."""
+    if shape.window is None:
+        return float(tokens)
+    near = 1 - 1 / shape.window_every
+    return near * min(tokens, shape.window) + (1 - near) * tokens

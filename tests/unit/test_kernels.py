@@ -1,0 +1,311 @@
+"""The compiled loops against naive ones: words, n-grams, similarity, marks, Gopher's statistics, containment."""
+
+from __future__ import annotations
+
+import math
+import re
+import unicodedata
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("numba", reason="the extra curate is not installed")
+
+from ockham.data.kernels import characters, compiler, leaks, marks, quality, shingles
+from ockham.data.kernels.characters import alphabet
+
+WORDS = ["the", "of", "Cancel", "ORDER", "12", "3.5", "naïve", "Straße", "取消", "訂單", "ภาษาไทย", "привет", "don't"]
+GAPS = [" ", "  ", "\n", "\n\n", "\n\n\n", "\t", ". ", "... ", "… ", " # ", " - ", "\n- ", "\n• ", "\r\n", " \n"]
+pieces = st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from(GAPS)).map("".join), max_size=40).map("".join)
+wild = pieces | st.text(max_size=60)
+EVERY = st.lists(wild, min_size=1, max_size=6)
+
+
+def kind_of(char: str) -> str:
+    """Tell letter, digit, alone and between as the documentation says, by other means than the tables."""
+    code = ord(char)
+    if code >= characters.LIMIT:
+        return "between"
+    if code >= 0x20000:
+        return "alone"
+    name = unicodedata.name(char, "")
+    category = unicodedata.category(char)
+    if category[0] in "LM":
+        scripts = ("THAI", "LAO", "MYANMAR", "KHMER", "HIRAGANA", "KATAKANA", "CJK", "HALFWIDTH KATAKANA")
+        return "alone" if name.startswith(scripts) or 0x3005 <= code <= 0x3007 else "letter"
+    return "digit" if category[0] == "N" else "between"
+
+
+def plain(text: str) -> bool:
+    """Leave out characters of blocks that mix scripts, where the naive rule by names is not exact."""
+    odd = (
+        (0x0E00, 0x0F00),
+        (0x1000, 0x10A0),
+        (0x1780, 0x1800),
+        (0x3000, 0x3400),
+        (0xF900, 0x10000),
+        (0x10000, 0x120000),
+    )
+    return not any(low <= ord(char) < high for char in text for low, high in odd) or text in "".join(WORDS)
+
+
+def fold(char: str) -> str:
+    low = char.lower()
+    return low if len(low) == 1 else char
+
+
+def words_of(text: str) -> list[str]:
+    found, word = [], ""
+    for char in text:
+        kind = kind_of(char)
+        if kind in ("letter", "digit"):
+            word += fold(char)
+            continue
+        if word:
+            found.append(word)
+        word = ""
+        if kind == "alone":
+            found.append(char)
+    return [*found, word] if word else found
+
+
+def grams_of(text: str, width: int = 5) -> list[tuple[str, ...]]:
+    words = words_of(text)
+    size = min(width, len(words))
+    return [tuple(words[at : at + size]) for at in range(len(words) - size + 1)] if words else []
+
+
+def runs_of(text: str) -> list[str]:
+    """Give what stands between blanks; a character of a script without spaces is a run of its own."""
+    found = []
+    for run in re.split(r"[ \t\n\v\f\r]+", text):
+        part = ""
+        for char in run:
+            if kind_of(char) == "alone":
+                found += [part, char] if part else [char]
+                part = ""
+            else:
+                part += char
+        found += [part] if part else []
+    return found
+
+
+def folded(run: str) -> tuple[str, tuple[tuple[int, str], ...]]:
+    """What two words must share to be the same: their letters, case folded, and their signs with their places."""
+    letters = "".join(fold(char) for char in run if kind_of(char) != "between")
+    return letters, tuple((place, char) for place, char in enumerate(run) if kind_of(char) == "between")
+
+
+def naive_counts(text: str, stops: set[str]) -> dict[str, int]:
+    runs = runs_of(text)
+    kinds = [[kind_of(char) for char in run] for run in runs]
+    inner = [sum(kind != "between" for kind in each) for each in kinds]
+    alphabetic = [sum(kind in ("letter", "alone") for kind in each) for each in kinds]
+    lines = [line for line in (line.strip(" \t\r\v\f") for line in text.split("\n")) if line]
+    blocks, block = [], list[str]()
+    for line in [*text.split("\n"), ""]:
+        if line.strip(" \t\r\v\f"):
+            block.append(line.strip(" \t\r\v\f"))
+        elif block:
+            blocks.append(tuple(block))
+            block = []
+    keys = [folded(run) for run in runs]
+    sizes = list(map(len, runs))
+    counts = {
+        "chars": sum(sizes), "words": sum(n > 0 for n in inner), "word_chars": sum(inner),
+        "letters": sum(alphabetic), "digits": sum(inner) - sum(alphabetic),
+        "unspaced": sum(kind == "alone" for each in kinds for kind in each), "hashes": text.count("#"),
+        "ellipses": text.count("…") + sum(_dots(run) for run in runs),
+        "with_letter": sum(n > 0 for n in alphabetic),
+        "stop_words": len({letters for letters, _ in keys} & stops), "lines": len(lines),
+        "bullet_lines": sum(line[0] in "*-\u00b7\u2013\u2022\u2023\u2043\u25aa\u25cf\u25e6" for line in lines),
+        "ellipsis_lines": sum(line.endswith(("...", "…")) for line in lines),
+        "paragraphs": len(blocks),
+    }  # fmt: skip
+    marks_of = [tuple(map(folded, runs_of(line))) for line in lines]
+    lengths = [sum(map(len, runs_of(line))) for line in lines]
+    again = [i for i, line in enumerate(marks_of) if line in marks_of[:i]]
+    counts["same_lines"], counts["same_line_chars"] = len(again), sum(lengths[i] for i in again)
+    parts = [tuple(tuple(map(folded, runs_of(line))) for line in each) for each in blocks]
+    again = [i for i, each in enumerate(parts) if each in parts[:i]]
+    counts["same_paragraphs"] = len(again)
+    counts["same_paragraph_chars"] = sum(len(run) for i in again for line in blocks[i] for run in runs_of(line))
+    for n in range(2, 11):
+        grams = [tuple(keys[at : at + n]) for at in range(len(keys) - n + 1)]
+        length = [sum(sizes[at : at + n]) for at in range(len(grams))]
+        if n <= 4:
+            often = Counter(grams)
+            most = max(often.values(), default=1)
+            best = [most * length[at] for at, gram in enumerate(grams) if often[gram] == most]
+            counts[f"top_{n}"] = max(best) if most > 1 else 0
+        else:
+            seen, at, chars = set(), 0, 0
+            while at < len(grams):
+                if grams[at] in seen:
+                    chars += length[at]
+                    at += n
+                else:
+                    seen.add(grams[at])
+                    at += 1
+            counts[f"same_{n}"] = chars
+    return counts
+
+
+def _dots(run: str) -> int:
+    """Count the threes of dots that only signs stand between."""
+    total = streak = 0
+    for char in run:
+        if kind_of(char) == "between":
+            streak = streak + 1 if char == "." else 0
+            total += streak > 0 and streak % 3 == 0
+    return total
+
+
+@given(EVERY.filter(lambda texts: all(map(plain, texts))))
+@settings(max_examples=50, deadline=None)
+def test_words_are_those_of_the_naive_rule(texts: list[str]) -> None:
+    found = shingles.sketch(shingles.texts_of([t.encode() for t in texts]), alphabet(), shingles.orders(), 5, 8)
+    naive = [words_of(text) for text in texts]
+    assert found.words.tolist() == [len(words) for words in naive]
+    same = [[a == b for b in naive] for a in naive]
+    hashes = [tuple(row) for row in found.hashes.tolist()]
+    assert [[a == b for b in hashes] for a in hashes] == same
+    for i, a in enumerate(naive):
+        for j, b in enumerate(naive):
+            if a and set(grams_of(texts[i])) == set(grams_of(texts[j])):
+                assert (found.keys[i] == found.keys[j]).all(), (a, b)
+
+
+@given(wild.filter(plain), wild.filter(plain), st.integers(1, 6))
+@settings(max_examples=50, deadline=None)
+def test_similarity_is_that_of_the_sets(first: str, second: str, width: int) -> None:
+    a, b = set(grams_of(first, width)), set(grams_of(second, width))
+    wanted = len(a & b) / len(a | b) if a and b else 0.0
+    one, other = (shingles.shingles(text.encode(), alphabet(), width) for text in (first, second))
+    assert shingles.jaccard(one, other) == pytest.approx(wanted)
+    assert len(set(one.tolist())) == len(a)
+
+
+def test_the_share_of_equal_band_keys_follows_the_similarity() -> None:
+    """With 16 bands of 8, a pair at J agrees in a band with probability J^8 (Leskovec, Rajaraman and Ullman)."""
+    rng = np.random.default_rng(5)
+    texts, wanted = [], []
+    for _ in range(300):
+        base = [f"w{n}" for n in rng.integers(0, 10**6, 400)]
+        changed = list(base)
+        for at in rng.integers(0, 400, 12):
+            changed[at] = f"x{rng.integers(10**6)}"
+        texts += [" ".join(base), " ".join(changed)]
+        a, b = set(grams_of(texts[-2])), set(grams_of(texts[-1]))
+        wanted.append(len(a & b) / len(a | b))
+    found = shingles.sketch(shingles.texts_of([t.encode() for t in texts]), alphabet(), shingles.orders(), 5, 8)
+    agree = (found.keys[0::2] == found.keys[1::2]).mean()
+    expected = np.mean([j**8 for j in wanted])
+    assert 0.5 < np.mean(wanted) < 0.9
+    assert agree == pytest.approx(expected, abs=4 * math.sqrt(expected / len(wanted) / 4))
+
+
+def test_rows_of_a_band_follow_the_threshold() -> None:
+    assert [shingles.rows_for(threshold) for threshold in (0.3, 0.5, 0.7, 0.8, 0.9)] == [2, 3, 6, 8, 14]
+    for threshold in (0.3, 0.5, 0.7, 0.8, 0.9, 0.95):
+        rows = shingles.rows_for(threshold)
+        assert (1 - threshold**rows) ** (128 // rows) <= 0.1
+
+
+@given(EVERY)
+@settings(max_examples=50, deadline=None)
+def test_marks_miss_no_suspect(texts: list[str]) -> None:
+    found = marks.marks(shingles.texts_of([text.encode() for text in texts])).tolist()
+    for text, mark in zip(texts, found, strict=True):
+        controls = any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in text)
+        assert bool(mark & marks.CONTROL) == (controls or any(c in "\ufeff\u200b\u2060\ufffd" for c in text))
+        assert bool(mark & marks.WIDE) == (not text.isascii())
+        assert bool(mark & marks.AT) == ("@" in text)
+        assert bool(mark & marks.TAG) == bool(re.search(r"<[A-Za-z/!]", text))
+        assert bool(mark & marks.ENTITY) == bool(re.search(r"&[A-Za-z#]", text))
+        assert bool(mark & marks.DIGITS) == (sum(c in "0123456789" for c in text) >= 4)
+
+
+@pytest.mark.parametrize("text", ["schön", "naïve café — “quoted” …", "Ünïcödé", "价格 € 5", "Dvořák\u2019s", "¿Qué?"])
+def test_marks_see_text_that_was_decoded_with_the_wrong_encoding(text: str) -> None:
+    broken = text.encode().decode("cp1252", "replace")
+    assert broken != text
+    found = marks.marks(shingles.texts_of([broken.encode(), b"plain text, nothing else"])).tolist()
+    assert found[0] & marks.MOJIBAKE
+    assert found[1] == 0
+
+
+@given(EVERY.filter(lambda texts: all(map(plain, texts))))
+@settings(max_examples=50, deadline=None)
+def test_statistics_are_those_of_the_naive_rule(texts: list[str]) -> None:
+    stops = ["the", "of", "naïve", "dont"]
+    listed = quality.StopWords(
+        np.array([quality.word_hash(word, alphabet()) for word in stops], dtype=np.uint64), np.array([0, len(stops)])
+    )
+    languages = np.array([0 if i % 2 == 0 else -1 for i in range(len(texts))], dtype=np.int64)
+    packed = shingles.texts_of([text.encode() for text in texts])
+    found = quality.statistics(packed, alphabet(), listed, languages)
+    for i, text in enumerate(texts):
+        wanted = naive_counts(text, set(stops) if i % 2 == 0 else set())
+        assert dict(zip(quality.COUNTS, found[i].tolist(), strict=True)) == wanted
+
+
+def test_statistics_of_gopher_by_hand() -> None:
+    text = "- one two ...\n\n- one two ...\n\nthe end of it # 7\n"
+    packed = shingles.texts_of([text.encode()])
+    none = quality.StopWords(np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.int64))
+    found = quality.statistics(packed, alphabet(), none, np.array([-1]))[0].tolist()
+    counts = dict(zip(quality.COUNTS, found, strict=True))
+    assert counts["words"] == 9
+    assert counts["chars"] == 10 + 10 + 12
+    assert (counts["lines"], counts["bullet_lines"], counts["ellipsis_lines"]) == (3, 2, 2)
+    assert (counts["same_lines"], counts["same_line_chars"]) == (1, 10)
+    assert (counts["same_paragraphs"], counts["same_paragraph_chars"]) == (1, 10)
+    assert (counts["hashes"], counts["ellipses"], counts["with_letter"], counts["digits"]) == (1, 2, 8, 1)
+    assert (counts["top_2"], counts["top_3"], counts["top_4"]) == (12, 18, 20)  # two times "one two", …
+
+
+rows = st.lists(pieces, min_size=1, max_size=8)
+
+
+@given(rows, rows, st.sampled_from([0.3, 0.5, 1.0]))
+@settings(max_examples=50, deadline=None)
+def test_leaks_are_those_of_all_pairs(tests: list[str], texts: list[str], containment: float) -> None:
+    index = leaks.index_of([row.encode() for row in tests], alphabet(), 5, containment)
+    row, share = leaks.leaks(shingles.texts_of([t.encode() for t in texts]), alphabet(), index, 5)
+    sets = [set(grams_of(test)) for test in tests]
+    for i, text in enumerate(texts):
+        grams = set(grams_of(text))
+        shares = [len(test & grams) / len(test) if test else 0.0 for test in sets]
+        least = [1.0 if len(test) <= leaks.FEW else containment for test in sets]
+        hits = [(-s, j) for j, s in enumerate(shares) if sets[j] and s >= least[j] - 1e-9]
+        assert (int(row[i]), float(share[i])) == ((min(hits)[1], pytest.approx(-min(hits)[0])) if hits else (-1, 0.0))
+
+
+def test_texts_without_words_have_no_shingles() -> None:
+    for text in ("", " \n", "*** --- !!!", "🙂🙂🙂"):
+        assert len(shingles.shingles(text.encode(), alphabet(), 5)) == 0
+        assert shingles.jaccard(shingles.shingles(text.encode(), alphabet(), 5), np.zeros(0, dtype=np.uint64)) == 0.0
+
+
+def test_machine_code_is_kept_in_a_private_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(compiler.VARIABLE, str(tmp_path))
+    compiler.kept_in.cache_clear()
+    try:
+        folder = compiler.kept_in()
+        assert folder is not None
+        assert folder.parent == tmp_path
+        assert folder.stat().st_mode & 0o777 == 0o700
+        folder.chmod(0o777)
+        compiler.kept_in.cache_clear()
+        assert compiler.kept_in() is None
+        (tmp_path / "file").write_bytes(b"")
+        monkeypatch.setenv(compiler.VARIABLE, str(tmp_path / "file"))
+        compiler.kept_in.cache_clear()
+        assert compiler.kept_in() is None
+    finally:
+        compiler.kept_in.cache_clear()

@@ -1,0 +1,148 @@
+"""This machine: what is read, measured, kept, and how wrong it was before."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from ockham.catalog import device
+from ockham.errors import StoreError
+from ockham.plan import calibrate, here
+from ockham.plan.calibrate import Calibration
+
+NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.timezone.utc)
+FOUND = Calibration(
+    processor="a processor", made=NOW.isoformat(), threads=2, chosen=True, bandwidth_gb_s=20.0, gflops=100.0
+)
+
+
+def ticking(step: float) -> calibrate.Clock:
+    """A clock that moves on by ``step`` each time it is read."""
+    now = 0.0
+
+    def read() -> float:
+        nonlocal now
+        now += step
+        return now
+
+    return read
+
+
+def test_the_rates_follow_from_the_time_of_known_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "_ROWS", 256)
+    monkeypatch.setattr(calibrate, "_SIDE", 64)
+    found = calibrate.measure("a processor", [1, 2], NOW, ticking(0.01))
+    # 256 x 4,096 numbers of 4 bytes in 10 ms; 2 x 64^3 operations in 10 ms.
+    assert found.bandwidth_gb_s == pytest.approx(256 * 4096 * 4 / 0.01 / 1e9)
+    assert found.gflops == pytest.approx(2 * 64**3 / 0.01 / 1e9)
+    assert (found.threads, found.chosen) == (1, True)
+    assert found.made == "2026-11-22T12:00:00+00:00"
+
+
+def test_a_calibration_is_kept_and_counts_for_its_processor_its_threads_and_a_day(tmp_path: Path) -> None:
+    assert calibrate.remembered(tmp_path, "a processor", None, NOW) is None
+    calibrate.keep(tmp_path, FOUND)
+    assert calibrate.remembered(tmp_path, "a processor", None, NOW) == FOUND
+    assert calibrate.remembered(tmp_path, "a processor", 2, NOW) == FOUND
+    assert calibrate.remembered(tmp_path, "a processor", 1, NOW) is None
+    assert calibrate.remembered(tmp_path, "another", None, NOW) is None
+    assert calibrate.remembered(tmp_path, "a processor", None, NOW + dt.timedelta(days=2)) is None
+    assert calibrate.remembered(tmp_path, "a processor", None, NOW - dt.timedelta(days=1)) is None
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"processor": 3}', b"\xff\xfe"])
+def test_a_damaged_calibration_is_measured_anew(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / calibrate.CALIBRATION).write_bytes(content)
+    assert calibrate.remembered(tmp_path, "a processor", None, NOW) is None
+
+
+def test_past_errors_are_the_median_of_what_was_written_down(tmp_path: Path) -> None:
+    place = tmp_path / "cache"
+    assert calibrate.past_error(place) is None
+    for predicted in (90.0, 130.0, 100.0):
+        calibrate.record(place, "speed", predicted, 100.0)
+    calibrate.record(place, "memory", 95.0, 100.0)
+    found = calibrate.past_error(place)
+    assert found is not None
+    assert found.n == 4
+    assert found.memory == pytest.approx(0.05)
+    assert found.speed == pytest.approx(0.10)
+    (place / calibrate.JOURNAL).write_bytes(b"damaged\n")
+    assert calibrate.past_error(place) is None
+
+
+def test_features_are_read_from_the_system(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc/cpuinfo").write_text("model name : x\nflags\t\t: fpu avx2 sse avx512f amx_int8\n")
+    assert here.features(tmp_path) == ("avx2", "avx512f", "amx_int8")
+    assert here.features(tmp_path / "nowhere") == ()
+
+
+def test_graphics_processors_are_read_and_the_largest_known_is_taken(tmp_path: Path) -> None:
+    def run(command: Sequence[str]) -> str:
+        assert command[0] == "nvidia-smi"
+        return "NVIDIA GeForce RTX 3060, 12288\nNVIDIA H100 80GB HBM3, 81559\nnonsense\nX, [N/A]\n"
+
+    card = tmp_path / "sys/class/drm/card0/device"
+    card.mkdir(parents=True)
+    (card / "mem_info_vram_total").write_text(f"{16 * 2**30}\n")
+    found = here.gpus(tmp_path, run)
+    assert [one.name for one in found] == ["NVIDIA GeForce RTX 3060", "NVIDIA H100 80GB HBM3", "AMD GPU"]
+    assert found[1].memory_gb == pytest.approx(81_559 * 2**20 / 1e9)
+    assert here.best_gpu([here.Gpu(name="Voodoo 2", memory_gb=0.012)]) is None
+    best = here.best_gpu([found[0], here.Gpu(name="NVIDIA GeForce RTX 4090", memory_gb=25.7)])
+    assert best is not None
+    assert (best.name, best.memory_gb) == ("RTX 4090", 25.7)
+    assert best.bandwidth_gb_s == device("RTX 4090").bandwidth_gb_s
+
+
+def test_a_program_that_is_missing_or_fails_says_nothing() -> None:
+    assert here.ask(["no-such-program-here"]) == ""
+    assert here.ask(["false"]) == ""
+    assert here.ask(["echo", "yes"]) == "yes\n"
+
+
+def test_a_package_built_for_avx2_reaches_half_of_avx_512() -> None:
+    plain = here.this_machine("it", 16, FOUND, ["avx2"])
+    wide = here.this_machine("it", 16, FOUND, ["avx2", "avx512f"])
+    assert plain.tflops == pytest.approx(0.1)
+    assert wide.tflops == pytest.approx(0.05)
+    assert plain.bandwidth_gb_s == wide.bandwidth_gb_s == 20
+
+
+def test_looking_measures_once_and_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Sequence[int]] = []
+
+    def measure(processor: str, threads: Sequence[int], now: dt.datetime, clock: calibrate.Clock) -> Calibration:
+        calls.append(threads)
+        return Calibration(
+            processor=processor, made=now.isoformat(), threads=1, chosen=True, bandwidth_gb_s=20, gflops=100
+        )
+
+    monkeypatch.setattr(calibrate, "measure", measure)
+    monkeypatch.setattr(here, "gpus", tuple)
+    first = here.look(tmp_path, NOW, ticking(1))
+    again = here.look(tmp_path, NOW, ticking(1))
+    assert len(calls) == 1
+    assert first.device == again.device
+    assert first.device.kind == "cpu"
+    assert first.threads == 1
+    here.look(tmp_path, NOW, ticking(1), anew=True)
+    here.look(tmp_path, NOW, ticking(1), threads=7)
+    assert calls[1:] == [calls[0], [7]]
+
+
+def test_a_cache_that_cannot_be_written_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(place: Path, found: Calibration) -> None:
+        raise StoreError("E_DISK", "the disk is full", fix="free some space")
+
+    monkeypatch.setattr(calibrate, "measure", lambda *_: FOUND)
+    monkeypatch.setattr(calibrate, "keep", refuse)
+    monkeypatch.setattr(here, "gpus", tuple)
+    assert here.look(tmp_path, NOW, ticking(1)).threads == 2
+    assert "the disk is full" in caplog.text

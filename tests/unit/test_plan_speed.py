@@ -1,0 +1,146 @@
+"""Speed: the roofline against published and own measurements, and the order it must keep."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ockham.catalog import Device, device, engine, shape
+from ockham.plan import PlanSpec
+from ockham.plan.calibrate import Observation, corrected
+from ockham.plan.forecasts import USES, context_of, forecast, good_for, judge, largest, reach
+from ockham.plan.records import Quantization, Speed
+from ockham.plan.speed import prefill_seconds, speed, step_seconds
+
+# One core with 25.5 GB/s and 112 GFLOP/s, as the engines' starting values were measured on.
+CORE = Device(
+    name="a core", kind="cpu", memory_gb=8, bandwidth_gb_s=25.5, fp32_tflops=0.112, date="2026-11-22", source="-"
+)
+
+# tokens a second writing and reading 512: XiongjieDai/GPU-Benchmarks-on-LLM-Inference, README.md.
+SEEN: list[tuple[str, str, Quantization, float, float]] = [
+    ("RTX 4090", "Llama-3.1-8B", "q4_k_m", 130.6, 7139),
+    ("RTX 4090", "Llama-3.1-8B", "f16", 54.8, 9382),
+    ("RTX 3090", "Llama-3.1-8B", "f16", 47.4, 4445),
+    ("RTX 3070", "Llama-3.1-8B", "q4_k_m", 72.8, 2402),
+    ("A100 80GB", "Llama-2-70B", "q4_0", 25.7, 612),
+    ("Apple M1", "Llama-3.1-8B", "q4_k_m", 10.2, 94),
+    ("Apple M1 Max", "Llama-3.1-8B", "q4_k_m", 35.7, 408),
+    ("Apple M2 Ultra", "Llama-3.1-8B", "q4_k_m", 78.8, 994),
+]
+
+
+@pytest.mark.parametrize(("where", "what", "quantization", "writing", "reading"), SEEN)
+def test_published_measurements_lie_within_the_spread(
+    where: str, what: str, quantization: Quantization, writing: float, reading: float
+) -> None:
+    at, one = device(where), shape(what)
+    how = engine(at.kind, encoders=False)
+    told = 1 / step_seconds(one, quantization, 256, 1, at, how)
+    read = 512 / prefill_seconds(one, quantization, 512, at, how)
+    assert writing / how.spread <= told <= writing * how.spread
+    assert reading / how.spread <= read <= reading * how.spread
+
+
+@pytest.mark.parametrize(
+    ("what", "reading", "one_answer", "eight"), [("SmolLM2-135M", 324, 123, 156), ("Qwen2.5-1.5B", 38, 17.4, 21)]
+)
+def test_the_cpu_engine_comes_out_as_it_was_measured(
+    what: str, reading: float, one_answer: float, eight: float
+) -> None:
+    one, how = shape(what), engine("cpu", encoders=False)
+    assert 512 / prefill_seconds(one, "q4_0", 512, CORE, how) == pytest.approx(reading, rel=0.4)
+    assert 1 / step_seconds(one, "q4_0", 128, 1, CORE, how) == pytest.approx(one_answer, rel=0.25)
+    assert 8 / step_seconds(one, "q4_0", 128, 8, CORE, how) == pytest.approx(eight, rel=0.25)
+
+
+def test_writing_is_bound_by_memory_until_answers_are_many() -> None:
+    card, one = device("RTX 4090"), shape("Qwen2.5-7B")
+    how = engine("gpu", encoders=False)
+    alone, eight = (step_seconds(one, "f16", 512, n, card, how) for n in (1, 8))
+    # 15.2 GB at 0.7 x 1,008 GB/s: 21.6 ms, whether one answer shares the weights or eight do.
+    assert alone == pytest.approx(0.0213, rel=0.05)
+    assert eight == pytest.approx(alone, rel=0.05)
+    many = step_seconds(one, "f16", 512, 512, card, how)
+    assert many > 3 * alone
+
+
+def test_experts_that_no_answer_needs_are_not_read() -> None:
+    card, one, how = device("H100 SXM"), shape("Mixtral-8x7B"), engine("server-gpu", encoders=False)
+    alone, many = step_seconds(one, "q4_0", 128, 1, card, how), step_seconds(one, "q4_0", 128, 16, card, how)
+    # 2 of 8 experts for one answer, 8 (1 - (3/4)^16) = 7.9 of them for sixteen.
+    assert 2.5 < many / alone < 4.0
+
+
+def test_prompts_wait_for_each_other_and_tokens_are_written_together() -> None:
+    card, one, how = device("RTX 4090"), shape("Qwen2.5-7B"), engine("gpu", encoders=False)
+    alone, eight = (speed(one, "q4_k_m", (500, 100), n, card, how) for n in (1, 8))
+    step = 1 / (eight.tokens_per_s or 1)
+    assert eight.answer_ms == pytest.approx(8 * eight.first_token_ms + 99_000 * step)
+    assert eight.answers_per_s == pytest.approx(8000 / eight.answer_ms)
+    assert eight.answers_per_s > 4 * alone.answers_per_s
+
+
+def test_an_encoder_answers_when_it_has_read() -> None:
+    found = speed(shape("all-MiniLM-L6-v2"), "int8", (100, 50), 1, CORE, engine("cpu", encoders=True))
+    assert found.tokens_per_s is None
+    assert found.answer_ms == found.first_token_ms
+    # 2 x 10.6 million x 100 tokens = 2.1 G operations at 112 G a second: 19 ms.
+    assert found.answer_ms == pytest.approx(19, rel=0.1)
+
+
+def test_a_limit_is_met_surely_or_not_or_nobody_can_tell() -> None:
+    assert judge(100, 1.5, 200) == "meets"
+    assert judge(180, 1.5, 200) == "cannot tell"
+    assert judge(301, 1.5, 200) == "misses"
+
+
+def test_uses_look_at_the_first_token_or_at_the_whole() -> None:
+    voice, games = USES[0], USES[1]
+    quick = Speed(first_token_ms=100, tokens_per_s=20, answer_ms=3000, answers_per_s=1, spread=1.5)
+    assert good_for(quick, voice)
+    assert not good_for(quick, games)
+    slow = dataclasses.replace(quick, tokens_per_s=6.0)
+    assert not good_for(slow, voice)
+
+
+def test_the_largest_is_found_and_its_finer_format() -> None:
+    spec = PlanSpec(models=("Qwen2.5-7B",))
+    card = device("RTX 4090")
+    found = [forecast(shape("Qwen2.5-7B"), q, spec, card, 21.6) for q in ("f16", "q8_0", "q4_k_m")]
+    best = largest(found)
+    assert best is not None
+    assert best.quantization == "f16"
+    assert largest([forecast(shape("Llama-3.1-70B"), "f16", spec, card, 21.6)]) is None
+
+
+def test_a_longer_limit_reaches_no_smaller_model() -> None:
+    spec = PlanSpec(input_tokens=100, output_tokens=10)
+    places = [("card", device("RTX 4060"), 7.2)]
+    models = [shape(name) for name in ("all-MiniLM-L6-v2", "SmolLM2-360M", "Qwen2.5-1.5B", "Qwen2.5-7B")]
+    order = ["all-MiniLM-L6-v2", "SmolLM2-360M", "Qwen2.5-1.5B", "Qwen2.5-7B"]
+    found = [reach(limit, models, spec, places)[0].model for limit in (20, 200, 2000, 20_000)]
+    assert [order.index(name) if name else -1 for name in found] == sorted(
+        order.index(name) if name else -1 for name in found
+    )
+    assert found[-1] == "Qwen2.5-7B"
+
+
+def test_a_measurement_takes_the_place_of_the_starting_values() -> None:
+    one, how = shape("Qwen2.5-0.5B"), engine("cpu", encoders=False)
+    seen = Observation(quantization="q4_0", prompt=256, prompt_seconds=4.0, context=256, batch=1, step_seconds=0.05)
+    better = corrected(how, one, seen, CORE)
+    assert prefill_seconds(one, "q4_0", 256, CORE, better) == pytest.approx(4.0)
+    assert step_seconds(one, "q4_0", 256, 1, CORE, better) == pytest.approx(0.05)
+    assert better.spread == 1.25
+
+
+def test_a_context_that_cannot_be_is_refused() -> None:
+    from ockham.errors import ConfigError
+
+    with pytest.raises(ConfigError, match="made for 8,192 tokens at most, not 9,000"):
+        context_of(shape("SmolLM2-135M"), PlanSpec(models=("SmolLM2-135M",), context=9000))
+    with pytest.raises(ConfigError, match="cannot hold a prompt of 200"):
+        context_of(shape("SmolLM2-135M"), PlanSpec(context=100))
+    assert context_of(shape("SmolLM2-135M"), PlanSpec(input_tokens=100, output_tokens=10)) == 110
