@@ -15,6 +15,7 @@ from ockham.cli import trouble
 
 # The first sentence of each verb's help stands here too, so that `ockham --help` imports no verb; a test compares them.
 VERBS = {
+    "curate": "Clean documents or labelled rows of any size.",
     "decide": "Say whether a small model is the right one, and how to find out.",
     "doctor": "Say what this machine has and which rungs it can run.",
     "eval": "Measure a bundle on labelled rows.",

@@ -113,6 +113,20 @@ def curate(
     return Curated(Path(out), report)
 
 
+def preview(
+    source: Source, spec: CurateSpec | None = None, *, workers: int = 1, tell: Tell | None = None
+) -> CurationReport:
+    """Curate the first rows of every file in a temporary folder: what all of the data would take and lose.
+
+    Raises as `curate` does. See `ockham.curation.foresight.foresee` for what the report says.
+    """
+    from ockham.curation.foresight import foresee
+
+    require()
+    files, plan = prepared(source, spec or CurateSpec(), tell or _silent)
+    return foresee(files, plan, workers, tell or _silent)
+
+
 def require() -> None:
     """Raise `ModelError` (``E_MODEL_MISSING``) where a package of the extra ``curate`` is not installed."""
     lacking = [name for name in PACKAGES if find_spec(name) is None]
@@ -211,4 +225,4 @@ def _silent(progress: Progress) -> None:
     """Tell nothing."""
 
 
-__all__ = ["Curated", "curate", "prepared", "read_report", "require"]
+__all__ = ["CurateSpec", "Curated", "curate", "prepared", "preview", "read_report", "require"]

@@ -101,8 +101,7 @@ def _equal(chunks: Chunks, decision: Decision, span: tuple[int, int], steps: tup
     words, numbers = words[alive], numbers[alive]
     order = np.lexsort((numbers, words[:, 3], words[:, 2]))
     words, numbers = words[order], numbers[order]
-    starts = np.flatnonzero(np.append(True, (words[1:, 2:4] != words[:-1, 2:4]).any(axis=1)))[: len(numbers)]
-    for start, end in zip(starts.tolist(), np.append(starts[1:], len(numbers)).tolist(), strict=True):
+    for start, end in _runs((words[1:, 2:4] != words[:-1, 2:4]).any(axis=1), len(numbers)):
         if end - start > 1:
             _group(decision, words[start:end], numbers[start:end].tolist(), steps, labels)
 
@@ -143,7 +142,7 @@ def _group(
 
 def _near(chunks: Chunks, decision: Decision, spec: CurateSpec, tell: Work, *, by_target: bool) -> None:
     """Leave out each document that is nearly the same as one before it that stays."""
-    members, buckets = _shared(chunks, decision, tell)
+    members, buckets = _shared(chunks, decision)
     shingles = _Shingles(chunks)
     kept: dict[int, list[int]] = defaultdict(list)
     sizes = None if spec.survivor == "first" else _sizes(chunks)
@@ -178,14 +177,13 @@ def _sizes(chunks: Chunks) -> NDArray[np.int64]:
     return np.concatenate([np.zeros(0, np.int64), *(chunk.load("table")["size"] for chunk in chunks)])
 
 
-def _shared(chunks: Chunks, decision: Decision, tell: Work) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _shared(chunks: Chunks, decision: Decision) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Find the buckets (equal keys of one band) of two documents or more: a member and its bucket, pair by pair."""
     import numpy as np
 
     counts = _range_counts(chunks)
     members, buckets, number = [np.zeros(0, dtype=np.int64)], [np.zeros(0, dtype=np.int64)], 0
     for band, row in enumerate(counts.tolist()):
-        tell("bands", band, len(counts))
         for low, high in _spans(row):
             parts = [chunk.band(band, low, high) for chunk in chunks]
             keys = np.concatenate([part[0] for part in parts])
@@ -223,9 +221,18 @@ def _in_order(
     keys = (buckets, members) if sizes is None else (buckets, members, -sizes[members])
     order = np.lexsort(keys)
     members, buckets = members[order], buckets[order]
-    starts = np.flatnonzero(np.append(True, members[1:] != members[:-1]))[: len(members)]
-    for start, end in zip(starts.tolist(), np.append(starts[1:], len(members)).tolist(), strict=True):
+    for start, end in _runs(members[1:] != members[:-1], len(members)):
         yield int(members[start]), buckets[start:end].tolist()
+
+
+def _runs(changes: NDArray[np.bool_], number: int) -> list[tuple[int, int]]:
+    """Give where each run of equal entries begins and ends, from the places where one differs from the one before."""
+    import numpy as np
+
+    if not number:
+        return []
+    starts = [0, *(np.flatnonzero(changes) + 1).tolist()]
+    return list(zip(starts, [*starts[1:], number], strict=True))
 
 
 class _Shingles:

@@ -21,6 +21,8 @@ Batch = list[Document | Unreadable]
 _EACH = 256
 """Bytes that a document counts at least, so that a chunk of tiny rows stays small too."""
 KIND = "chunk"
+_WORTH = 32
+"""Megabytes from which on more than one process is started."""
 
 
 class _Job(NamedTuple):
@@ -39,6 +41,8 @@ def examined_chunks(run: Run, files: list[SourceFile], plan: Plan, size: tuple[i
     """Examine all documents and give the folders of the chunks, in order; ``size`` is (processes, bytes a chunk)."""
     workers, most = size
     total = sum(file.size for file in files) // 1_000_000
+    if total < _WORTH:  # a process takes seconds to start, and what is written is the same
+        workers = 1
     folders: list[Path] = []
     before = 0
     with _pool(workers) as pool:

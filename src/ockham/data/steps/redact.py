@@ -58,7 +58,7 @@ def find(text: str, data: bytes | None = None) -> list[Found]:
         for start, end in _places(text, text.encode() if data is None else data)
         for span in _judged(text, start, end)
     ]
-    spans.sort(key=lambda span: (_RANK[span.kind], span.start))
+    spans.sort(key=lambda span: (_RANK[span.kind], span.start, -span.end))
     taken: list[Found] = []
     for span in spans:
         if all(span.end <= other.start or other.end <= span.start for other in taken):
@@ -147,5 +147,5 @@ def _always(text: str) -> bool:  # noqa: ARG001 - the shape says all
 
 
 _NATIONAL = ((_SSN, _always), (_DNI, _is_dni), (_NINO, _always), (_CODICE, _is_codice), (_NIR, _is_nir))
-CLASSES = ("secret", "email", "iban", "card", "national_id", "ip", "phone")
+CLASSES = ("secret", "email", "iban", "national_id", "card", "ip", "phone")
 _RANK = {name: rank for rank, name in enumerate(CLASSES)}

@@ -1,0 +1,83 @@
+"""A dry run: the same work over the first rows of every file, and what that says about all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ockham.curation.chunks import Chunks, write_chunk
+from ockham.curation.duplicates import decide
+from ockham.curation.passes import Batch, inputs_of
+from ockham.curation.writing import write_all
+from ockham.data.documents import Document, SourceFile, documents_of
+from ockham.data.steps.account import CurationReport
+from ockham.data.steps.examine import Plan, examine
+from ockham.errors import DataError
+from ockham.records import Progress
+from ockham.store import open_run
+
+Tell = Callable[[Progress], None]
+SAMPLE = 4_000_000
+"""Characters that a dry run looks at, spread over the files by their size."""
+_PLAIN = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+
+
+def foresee(files: list[SourceFile], plan: Plan, workers: int, tell: Tell) -> CurationReport:
+    """Curate a sample in a temporary folder, and say what all of the data would take.
+
+    The report's counts are those of the sample. ``estimate`` holds ``seconds``, ``clean_mb`` and ``disk_mb`` (the most
+    that is needed on the way) for all files, where none of them is packed: what those unfold to is not known. Fewer
+    duplicates meet in a sample than in all rows, so the shares of those are least values.
+    """
+    tell(Progress(stage="sample", message="the first rows of every file"))
+    batch = _sample(files, plan)
+    if not batch:
+        raise DataError("E_EMPTY", "the files hold no row", fix="name files with at least one document")
+    examine(batch[:8], plan)  # what is loaded and compiled once says nothing about the speed
+    text = sum(sum(map(len, one.texts)) for one in batch if isinstance(one, Document))
+    with TemporaryDirectory(prefix="ockham-") as folder:
+        start = time.perf_counter()
+        with open_run(Path(folder) / "run", {"verb": "curate, dry run"}) as run, run.staging() as place:
+            write_chunk(place, examine(batch, plan), inputs_of(files))
+            disk = sum(file.stat().st_size for file in place.iterdir())
+            with closing(Chunks([place], inputs_of(files))) as chunks:
+                decision = decide(chunks, plan.spec, plan.steps, lambda *_: None)
+                report = write_all(run, chunks, decision, (files, plan), tell)
+        seconds = time.perf_counter() - start
+    clean = sum(shard.bytes for shard in report.shards if shard.path.startswith("clean/"))
+    estimate: dict[str, float] = {}
+    if all(file.path.suffix.lower() in _PLAIN for file in files) and text:
+        whole = sum(file.size for file in files)
+        share = max(1.0, whole / max(text, _read_to(batch)))
+        estimate = {
+            "seconds": round(seconds * share / workers, 1),
+            "clean_mb": round(clean * share / 1e6, 1),
+            "disk_mb": round((disk + 2 * clean) * share / 1e6, 1),
+        }
+    return dataclasses.replace(report, shards=(), sample_of_rows=report.rows, estimate=estimate)
+
+
+def _sample(files: list[SourceFile], plan: Plan) -> Batch:
+    """Take the first rows of each file, as many characters as its share of all bytes."""
+    whole = sum(file.size for file in files) or 1
+    batch: Batch = []
+    for number, file in enumerate(files):
+        left = SAMPLE * file.size / whole
+        for one in islice(documents_of(number, file, plan.spec.encoding), 100_000):
+            batch.append(one)
+            left -= 200 + (sum(map(len, one.texts)) if isinstance(one, Document) else 0)
+            if left < 0:
+                break
+    return batch
+
+
+def _read_to(batch: Batch) -> int:
+    """Give how many bytes of all files the sample takes, from the offset of the last row of each."""
+    last = {one.file: one.offset for one in batch if one.offset is not None}
+    counts = {number: sum(one.file == number for one in batch) for number in last}
+    return sum(int(offset * (counts[number] + 1) / max(1, counts[number])) for number, offset in last.items())
