@@ -29,7 +29,7 @@ from tests.gguf_bytes import (
 )
 
 from ockham.errors import ModelError
-from ockham.models import gguf_format
+from ockham.models import gguf_format, lora_format
 
 TOKENS = [b"a", b"b", b"<0x0A>", b"</s>"]
 
@@ -219,7 +219,7 @@ def base(folder: Path) -> gguf_format.Head:
 
 def test_a01_an_adapter_must_fit_its_base(tmp_path: Path) -> None:
     onto, name = base(tmp_path), "blk.0.attn_q.weight"
-    gguf_format.check_adapter(adapter(tmp_path, name=name), onto, "a.gguf")
+    lora_format.check(adapter(tmp_path, name=name), onto, "a.gguf")
     for wrong, reason in (
         (adapter(tmp_path, name=name, architecture="qwen2"), "'qwen2', the base is 'llama'"),
         (adapter(tmp_path, name=name, width=64), "do not fit"),
@@ -227,5 +227,5 @@ def test_a01_an_adapter_must_fit_its_base(tmp_path: Path) -> None:
         (onto, "not a LoRA adapter"),
     ):
         with pytest.raises(ModelError, match=reason) as caught:
-            gguf_format.check_adapter(wrong, onto, "a.gguf")
+            lora_format.check(wrong, onto, "a.gguf")
         assert caught.value.code == "E_MODEL_FORMAT"

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ockham.errors import Defect, ModelError
-from ockham.models import gguf_format
+from ockham.models import gguf_format, lora_format
 
 if TYPE_CHECKING:
     import httpx
@@ -63,7 +63,10 @@ class Limits:
 
 
 class Engine:
-    """One model, loaded; ``close`` it when done. Requests may come from several threads, one per slot at a time."""
+    """One model, loaded; ``close`` it when done. Requests may come from several threads, one per slot at a time.
+
+    ``reuse``: what two requests begin with in common is computed once.
+    """
 
     def __init__(self, weights: Path, spec: EngineSpec, adapters: Sequence[Path] = ()) -> None:
         """Check the files and load them; adapters are off until a request turns one on.
@@ -72,24 +75,23 @@ class Engine:
         file is damaged, an adapter does not fit, or the engine does not know the architecture.
         """
         self.spec = spec
+        self.reuse = True
         self.head = gguf_format.inspect(weights)
         for adapter in adapters:
-            gguf_format.check_adapter(gguf_format.inspect(adapter), self.head, adapter.name)
+            lora_format.check(gguf_format.inspect(adapter), self.head, adapter.name)
         self._adapters = len(adapters)
         folder = Path(tempfile.mkdtemp(prefix="ockham-"))
-        self._end = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
         key = secrets.token_hex(32)
+        client = _client(folder / SOCKET, key)
+        self._end = weakref.finalize(self, _let_go, client, folder)
+        self._client: httpx.Client | None = client
         self._server = _start(weights, spec, adapters, folder / SOCKET, key)
-        self._client: httpx.Client | None = _client(folder / SOCKET, key)
         # Tokens that are whole characters, to be drawn in place of one that is none.
         self._whole = [self.tokens(letter, special=False)[-1] for letter in "abcdefgh"]
 
     def close(self) -> None:
         """Let the model and its socket go."""
-        client, self._client = self._client, None
-        if client is not None:
-            client.close()
-        self._server = None
+        self._client = self._server = None
         self._end()
 
     def tokens(self, text: str, *, special: bool, begin: bool = False) -> list[int]:
@@ -173,7 +175,7 @@ class Engine:
         full = {
             "prompt": list(prompt),
             "id_slot": slot,
-            "cache_prompt": True,
+            "cache_prompt": self.reuse,
             "seed": 0,
             # Every request names every adapter, also those that are off: with none named, what was computed with an
             # adapter on is used again for a request without it (llama.cpp issue 26207).
@@ -234,6 +236,11 @@ def _client(socket: Path, key: str) -> httpx.Client:
     transport = httpx.HTTPTransport(uds=str(socket))
     headers = {"Authorization": f"Bearer {key}"}
     return httpx.Client(transport=transport, base_url="http://engine", headers=headers, timeout=TIMEOUT_S)
+
+
+def _let_go(client: httpx.Client, folder: Path) -> None:
+    client.close()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _answered(found: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from ockham import machine
 from ockham.errors import ModelError
-from ockham.models import chat, gguf_format, json_schema, prompts, settings, threads, weights
+from ockham.models import chat, gguf_format, json_schema, prompts, settings, steady, threads, weights
 from ockham.models.engine import Engine, EngineSpec, Limits
 from ockham.models.question import Question, Questioner, Task, readable
 from ockham.models.trie import Trie
@@ -91,6 +91,9 @@ class Decoder:
         self.cut = 0
         self._kept = kept
         self._engine = engine
+        # Where batches change the arithmetic, every request is computed alone and from its beginning.
+        engine.reuse = steady.steady(engine)
+        self._slots = engine.spec.slots if engine.reuse else 1
         self._scales = () if kept.adapter is None else (1.0,)
         self._pool = prompts.Pool(kept.pool)
         answer_room = kept.spec.max_output_tokens
@@ -123,7 +126,7 @@ class Decoder:
         if not inputs:
             return []
         slots: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for slot in range(self._engine.spec.slots):
+        for slot in range(self._slots):
             slots.put(slot)
 
         def one(text: str) -> tuple[Answer, bool]:
@@ -133,7 +136,7 @@ class Decoder:
             finally:
                 slots.put(slot)
 
-        with ThreadPoolExecutor(max_workers=min(self._engine.spec.slots, len(inputs))) as workers:
+        with ThreadPoolExecutor(max_workers=min(self._slots, len(inputs))) as workers:
             found = list(workers.map(one, inputs))
         cut = sum(was_cut for _, was_cut in found)
         if cut:
@@ -207,7 +210,7 @@ def fit(
     asked = Task(
         name=task,
         labels=tuple(sorted(set(targets))) if task == "classify" else (),
-        schema=json.dumps(json_schema.infer(targets), ensure_ascii=False) if task == "extract" else None,
+        schema=json.dumps({**json_schema.infer(targets), **json_schema.PLAIN}) if task == "extract" else None,
         instructions=instructions,
     )
     files = [

@@ -8,6 +8,10 @@ from typing import Any
 
 MAX_DEPTH = 16
 
+PLAIN = {"x-guidance": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "}}
+"""What the engine's grammar is told beside a schema: white space as `json.dumps` writes it and no other, since a small
+model may otherwise write line breaks until its limit."""
+
 
 def infer(targets: Sequence[str]) -> dict[str, Any]:
     """Give the narrowest schema of these kinds that every target fits: types, required keys, arrays' elements.

@@ -41,7 +41,8 @@ class Task:
         if self.name == "extract":
             order = "Answer with one JSON object that holds what the text says, and nothing else."
             if self.schema is not None:
-                order += f"\nIt has this JSON schema: {self.schema}"
+                shown = {key: value for key, value in json.loads(self.schema).items() if not key.startswith("x-")}
+                order += f"\nIt has this JSON schema: {json.dumps(shown, ensure_ascii=False)}"
         else:
             order = "Answer with the text that belongs to it, as in the examples, and nothing else."
         order = f"{_SHOWN} {order}\n{_DATA}"
