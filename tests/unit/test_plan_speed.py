@@ -13,9 +13,9 @@ from ockham.plan.forecasts import USES, context_of, forecast, good_for, judge, l
 from ockham.plan.records import Quantization, Speed
 from ockham.plan.speed import prefill_seconds, speed, step_seconds
 
-# One core with 25.5 GB/s and 112 GFLOP/s, as the engines' starting values were measured on.
+# One core with 25.5 GB/s and about 172 GFLOP/s, on which the engine was measured first.
 CORE = Device(
-    name="a core", kind="cpu", memory_gb=8, bandwidth_gb_s=25.5, fp32_tflops=0.112, date="2026-11-22", source="-"
+    name="a core", kind="cpu", memory_gb=8, bandwidth_gb_s=25.5, fp32_tflops=0.172, date="2026-11-22", source="-"
 )
 
 # tokens a second writing and reading 512: XiongjieDai/GPU-Benchmarks-on-LLM-Inference, README.md.
@@ -52,7 +52,7 @@ def test_the_cpu_engine_comes_out_as_it_was_measured(
     one, how = shape(what), engine("cpu", encoders=False)
     assert 512 / prefill_seconds(one, "q4_0", 512, CORE, how) == pytest.approx(reading, rel=0.4)
     assert 1 / step_seconds(one, "q4_0", 128, 1, CORE, how) == pytest.approx(one_answer, rel=0.25)
-    assert 8 / step_seconds(one, "q4_0", 128, 8, CORE, how) == pytest.approx(eight, rel=0.25)
+    assert 8 / step_seconds(one, "q4_0", 128, 8, CORE, how) == pytest.approx(eight, rel=how.spread - 1)
 
 
 def test_writing_is_bound_by_memory_until_answers_are_many() -> None:
@@ -86,8 +86,8 @@ def test_an_encoder_answers_when_it_has_read() -> None:
     found = speed(shape("all-MiniLM-L6-v2"), "int8", (100, 50), 1, CORE, engine("cpu", encoders=True))
     assert found.tokens_per_s is None
     assert found.answer_ms == found.first_token_ms
-    # 2 x 10.6 million x 100 tokens = 2.1 G operations at 112 G a second: 19 ms.
-    assert found.answer_ms == pytest.approx(19, rel=0.1)
+    # 2 x 10.6 million x 100 tokens = 2.1 G operations at 172 G a second: 12.4 ms.
+    assert found.answer_ms == pytest.approx(12.4, rel=0.1)
 
 
 def test_a_limit_is_met_surely_or_not_or_nobody_can_tell() -> None:

@@ -80,7 +80,7 @@ def command(
     now = dt.datetime.now(dt.timezone.utc)
     place = None
     if spec.device is None:
-        place = look(_cache(), now, time.perf_counter, threads=spec.threads, anew=measure)
+        place = look(_cache(), now, time.process_time, threads=spec.threads, anew=measure)
     found = plan(spec, known, now.date(), place)
     if report is not None:
         from ockham.report import render_plan

@@ -60,8 +60,8 @@ def measure(processor: str, threads: Sequence[int], now: dt.datetime, clock: Clo
     """Measure how fast this machine reads memory and multiplies, in about two seconds and 300 MB.
 
     Reading is a matrix of 268 MB times a vector, as writing a token does it; multiplying is a square product in FP32.
-    The best of seven passes counts: what disturbs a pass only makes it slower. Of several numbers of ``threads`` the
-    one that multiplies fastest is taken: on a busy or shared machine that need not be the largest.
+    ``clock`` counts processor time over all threads, so that other programs disturb it little; the best of seven passes
+    counts. Of several numbers of ``threads`` the one that multiplies fastest is taken.
     """
     import numpy as np
 
@@ -147,13 +147,13 @@ def past_error(place: Path) -> PastError | None:
 def _best(work: Callable[[], object], threads: int, clock: Clock) -> float:
     from threadpoolctl import threadpool_limits
 
-    times = []
+    seconds = []
     with threadpool_limits(limits=threads):
         for _ in range(_PASSES):
             start = clock()
             work()
-            times.append(clock() - start)
-    return min(times)
+            seconds.append(clock() - start)
+    return min(seconds) / threads
 
 
 def _median(values: Sequence[float]) -> float | None:

@@ -107,7 +107,7 @@ def look(cache: Path, now: dt.datetime, clock: Clock, *, threads: int | None = N
         except StoreError as error:
             _log.warning("the calibration is not kept: %s", error.message)
     return Place(
-        device=this_machine(f"{processor}, {cores} cores", machine.memory_gb(), found, has),
+        device=this_machine(f"{processor}, {cores} cores", machine.memory_gb(), found),
         free_gb=machine.available_memory_gb(),
         threads=found.threads,
         features=has,
@@ -116,19 +116,14 @@ def look(cache: Path, now: dt.datetime, clock: Clock, *, threads: int | None = N
     )
 
 
-def this_machine(name: str, memory_gb: float, measured: Calibration, has: Sequence[str]) -> Device:
-    """Describe this machine's processor as a device, with its measured rates.
-
-    The engine's package for x86 is built for AVX2, so on a processor with AVX-512 it reaches half of what the measured
-    product did.
-    """
-    half = 0.5 if "avx512f" in has else 1.0
+def this_machine(name: str, memory_gb: float, measured: Calibration) -> Device:
+    """Describe this machine's processor as a device, with its measured rates."""
     return Device(
         name=name,
         kind="cpu",
         memory_gb=memory_gb,
         bandwidth_gb_s=measured.bandwidth_gb_s,
-        fp32_tflops=measured.gflops * half / 1000,
+        fp32_tflops=measured.gflops / 1000,
         date=measured.made[:10],
         source=f"measured {measured.made[:10]} with {measured.threads} threads",
     )

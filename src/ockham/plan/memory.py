@@ -17,17 +17,22 @@ more than about half is ended.
 
 _CACHE_BYTES = 2.0
 _FLOAT = 4.0
+_WORD_BYTES = 112.0
 _MEGA = 1e6
 
 
 def serving(shape: Shape, quantization: Quantization, context: int, concurrency: int, engine: Engine) -> Memory:
-    """Predict the memory of serving a model, ``concurrency`` answers at a time, each with a context of its own."""
+    """Predict the memory of serving a model, ``concurrency`` answers at a time, each with a context of its own.
+
+    The engine's overhead includes its list of tokens, 112 bytes for each word of the vocabulary as measured.
+    """
     held = weights(shape, quantization)
     cache = kv_cache(shape, context, engine.batch_tokens) * concurrency
-    buffers = activations(shape, min(context * concurrency, engine.batch_tokens))
+    buffers = activations(shape, min(context, engine.batch_tokens), context, concurrency)
+    words = _WORD_BYTES * shape.vocabulary / _MEGA if shape.kind == "decoder" else 0.0
     # The pages of the file stay in memory beside the copy in the processor's order, until something wants them.
     again = held.reordered if engine.repacks else 0.0
-    parts = [held.total / _MEGA, cache / _MEGA, buffers / _MEGA, engine.overhead_mb]
+    parts = [held.total / _MEGA, cache / _MEGA, buffers / _MEGA, engine.overhead_mb + words]
     return Memory(
         weights_mb=parts[0],
         kv_cache_mb=parts[1],
@@ -55,19 +60,19 @@ def kv_cache(shape: Shape, context: int, batch_tokens: int) -> float:
     return token * (whole * context + (shape.layers - whole) * kept)
 
 
-def activations(shape: Shape, tokens: int) -> float:
-    """Count the bytes of the largest buffers while ``tokens`` are read at once, in 32 bits.
+def activations(shape: Shape, tokens: int, context: int, outputs: int) -> float:
+    """Count the bytes of the buffers while ``tokens`` are read at once behind a full context, in 32 bits.
 
-    Buffers are used again as soon as they are free, so the largest stage decides: the scores over the vocabulary, or
-    one layer's stream, norm, queries, keys and values and feed-forward block. Attention is computed in tiles and
-    stores no scores (Dao et al. 2022, arXiv 2205.14135); an encoder's short texts do store them.
+    One layer's stream and norm with the larger of queries, keys and values or the feed-forward block; the scores of
+    attention with their mask, tokens x context x (heads + 1), since the engine runs without flash attention (its
+    answers must not depend on what stands in the cache); and the scores over the vocabulary, one row an answer.
     """
     wide = (shape.heads + 2 * shape.kv_heads) * shape.head_size
     ffn = (2 if shape.gated else 1) * (shape.expert_ffn or shape.ffn) * shape.experts_used
-    layer = 2 * shape.hidden + max(wide, ffn)
-    if shape.kind == "encoder":
-        return _FLOAT * tokens * (layer + shape.heads * min(tokens, shape.context))
-    return _FLOAT * tokens * max(shape.vocabulary, layer)
+    layer = tokens * (2 * shape.hidden + max(wide, ffn))
+    scores = tokens * min(context, shape.context) * (shape.heads + 1)
+    answers = outputs * shape.vocabulary if shape.kind == "decoder" else 0
+    return _FLOAT * (layer + scores + answers)
 
 
 def usable_gb(device: Device, memory_gb: float | None = None) -> float:

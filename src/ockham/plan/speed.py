@@ -19,12 +19,11 @@ def prefill_seconds(shape: Shape, quantization: Quantization, tokens: int, devic
     """Predict the seconds to read ``tokens`` of a prompt.
 
     2 operations for each weight and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1) and 2 x 2 x tokens^2 x
-    heads x head size a layer for the scores and sums of attention, half of that where a token sees only those before
-    it; the output matrix once. No faster than the weights can be read.
+    heads x head size a layer for the scores and sums of attention (an engine without flash attention computes also
+    those that the mask then takes out); the output matrix once. No faster than the weights can be read.
     """
     wide = shape.heads * shape.head_size
-    seen = 1.0 if shape.kind == "encoder" else 0.5
-    attention = 4.0 * seen * wide * shape.layers * tokens * _seen(shape, tokens)
+    attention = 4.0 * wide * shape.layers * tokens * _seen(shape, tokens)
     head = 2.0 * shape.table if shape.kind == "decoder" else 0.0
     operations = 2.0 * shape.matrices_used * tokens + attention + head
     held = weights(shape, quantization)

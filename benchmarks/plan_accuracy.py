@@ -1,0 +1,177 @@
+"""How wrong ``ockham plan`` is on this machine: ``scripts/bench plan_accuracy``.
+
+Random weights of the true shapes are served by the engine that serves; peak memory and processor time are compared
+with what the plan said before. Speed is predicted twice: from this machine's rates alone, and after the engine was
+measured once with the smallest model. Processor time is taken instead of the clock, so that other work on the machine
+counts little; with more than one thread it is divided by their number.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks import table
+from benchmarks._random_gguf import write
+from ockham import catalog, machine
+from ockham.catalog import Device, Engine, Shape
+from ockham.plan import calibrate, here, memory, speed
+from ockham.plan.records import Quantization
+
+MODELS = ("SmolLM2-135M", "SmolLM2-360M", "Qwen2.5-0.5B", "Qwen2.5-1.5B")
+LARGER = ("Qwen2.5-3B", "Qwen2.5-7B")
+FORMATS: tuple[Quantization, ...] = ("q4_0", "q8_0")
+CONTEXTS = (256, 1024)
+WRITTEN = 9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """What is measured: a model in a format, with a context that its prompt fills, on so many threads."""
+
+    model: str
+    quantization: Quantization
+    context: int
+    threads: int
+
+
+def child(path: Path, context: int, threads: int) -> None:
+    """Serve one model, read a prompt that fills the context, write a few tokens, and say what that took."""
+    from ockham.models.engine import Engine as Served
+    from ockham.models.engine import EngineSpec, Limits
+
+    served = Served(path, EngineSpec(context=context, slots=1, threads=threads))
+    prompt = [(7 * i) % 200 for i in range(context - 2 * WRITTEN)]
+    start = time.process_time()
+    served.write(prompt, Limits(tokens=1), slot=0)
+    read = time.process_time()
+    # The prompt is in the cache now, but for its last token: as many steps as tokens are written.
+    tokens = served.write(prompt, Limits(tokens=WRITTEN), slot=0).tokens
+    step = (time.process_time() - read) / tokens / threads
+    found = {"prompt": len(prompt), "read": (read - start) / threads, "step": step, "peak": machine.peak_rss_mb()}
+    print(json.dumps(found))
+
+
+def measured(point: Point, folder: Path) -> dict[str, float]:
+    """Measure a point in a process of its own."""
+    path = folder / f"{point.model}-{point.quantization}.gguf"
+    if not path.exists():
+        for old in folder.glob("*.gguf"):
+            old.unlink()
+        write(catalog.shape(point.model), point.quantization, path)
+    command = [sys.executable, "-m", "benchmarks.plan_accuracy", "--child", path]
+    command += ["--context", str(point.context), "--threads", str(point.threads)]
+    found: dict[str, float] = json.loads(table.need(table.run(command), command).output)
+    return found
+
+
+def compared(point: Point, seen: dict[str, float], device: Device, engines: Sequence[Engine]) -> dict[str, Any]:
+    """Put the prediction beside the measurement: memory, and times from the starting values and after the probe."""
+    shape = catalog.shape(point.model)
+    said = memory.serving(shape, point.quantization, point.context, 1, engines[0])
+    found: dict[str, Any] = {
+        "model": point.model,
+        "quantization": point.quantization,
+        "context": point.context,
+        "threads": point.threads,
+        "memory_mb": [said.total_mb + said.reclaimable_mb, seen["peak"]],
+    }
+    prompt = int(seen["prompt"])
+    for name, engine in zip(("start", "probed"), engines, strict=True):
+        read = speed.prefill_seconds(shape, point.quantization, prompt, device, engine)
+        step = speed.step_seconds(shape, point.quantization, prompt, 1, device, engine)
+        found[f"read_{name}"] = [prompt / read, prompt / seen["read"]]
+        found[f"write_{name}"] = [1 / step, 1 / seen["step"]]
+    return found
+
+
+def probe(shape: Shape, seen: dict[str, float], device: Device, engine: Engine) -> Engine:
+    """Correct the engine's numbers by one measurement, as a calibration with the engine would."""
+    observation = calibrate.Observation(
+        quantization="q4_0",
+        prompt=int(seen["prompt"]),
+        prompt_seconds=seen["read"],
+        context=int(seen["prompt"]),
+        batch=1,
+        step_seconds=seen["step"],
+    )
+    return calibrate.corrected(engine, shape, observation, device)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Compare predictions with measurements.")
+    parser.add_argument("--larger", action="store_true", help="also 3 and 7 billion weights (16 GB of memory, an hour)")
+    parser.add_argument("--threads", type=int, nargs="*", default=[1])
+    parser.add_argument("--child", type=Path)
+    parser.add_argument("--context", type=int, default=0)
+    args = parser.parse_args()
+    if args.child is not None:
+        child(args.child, args.context, args.threads[0])
+        return
+    models = (*MODELS, *LARGER) if args.larger else MODELS
+    start = catalog.engine("cpu", encoders=False)
+    rows: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        for threads in args.threads:
+            now = dt.datetime.now(dt.timezone.utc)
+            rates = calibrate.measure("here", [threads], now, time.process_time)
+            device = here.this_machine("here", machine.memory_gb(), rates)
+            first = Point(model=models[0], quantization="q4_0", context=CONTEXTS[0], threads=threads)
+            corrected = probe(catalog.shape(models[0]), measured(first, Path(folder)), device, start)
+            for model in models:
+                for quantization in FORMATS if model not in LARGER else FORMATS[:1]:
+                    for context in CONTEXTS:
+                        point = Point(model=model, quantization=quantization, context=context, threads=threads)
+                        seen = measured(point, Path(folder))
+                        rows.append(compared(point, seen, device, (start, corrected)))
+                        print(json.dumps(rows[-1]), file=sys.stderr)
+    table.publish("plan_accuracy", text(rows), {"rows": rows})
+
+
+def text(rows: Sequence[dict[str, Any]]) -> str:
+    """Write the table: predicted / measured (error)."""
+    names = {
+        "memory_mb": "memory, MB",
+        "read_start": "reading, tokens/s",
+        "read_probed": "reading, probed",
+        "write_start": "writing, tokens/s",
+        "write_probed": "writing, probed",
+    }
+    body = [
+        [
+            row["model"],
+            row["quantization"],
+            str(row["context"]),
+            str(row["threads"]),
+            *(_cell(row[key]) for key in names),
+        ]
+        for row in rows
+    ]
+    foot = [
+        f"- {title}: median error {median(_error(row[key]) for row in rows):.0%}, "
+        f"largest {max(_error(row[key]) for row in rows):.0%}"
+        for key, title in names.items()
+    ]
+    head = ["model", "format", "context", "threads", *names.values()]
+    return table.markdown(head, body) + "\n\nPredicted / measured (error).\n\n" + "\n".join(foot)
+
+
+def _error(pair: Sequence[float]) -> float:
+    return abs(pair[0] / pair[1] - 1)
+
+
+def _cell(pair: Sequence[float]) -> str:
+    return f"{pair[0]:.3g} / {pair[1]:.3g} ({pair[0] / pair[1] - 1:+.0%})"
+
+
+if __name__ == "__main__":
+    main()
