@@ -18,8 +18,8 @@ from ockham.store import save_text
 from pretrain import bpe, card, corpus, evaluation, folder, instruct, model, ngram, sampling, training
 from pretrain.evaluation import Held
 from pretrain.sources import SOURCES, Document, documents
-from pretrain.steps import Recipe, Tell, account_of, decayed, finished, stretches_of, tokens_of
-from pretrain.training import Decay, Lesson, State
+from pretrain.steps import Recipe, Tell, account_of, decayed, end_of, finished, stretches_of, tokens_of
+from pretrain.training import Bound, Decay, Lesson, State
 
 _GENTLE = 0.2
 """The supervised phase learns at this share of the rates."""
@@ -47,7 +47,7 @@ def teach(recipe: Recipe, tell: Tell) -> None:
     if finished(state):
         return
     tell(Progress(stage="instruct", message="writing chats"))
-    training.run(state, _lesson(recipe, state), finished, path, tell, recipe.workers)
+    training.run(state, _lesson(recipe, state), Bound(step=end_of(state).end), path, tell, recipe.workers)
 
 
 def score(recipe: Recipe, tell: Tell) -> None:
@@ -76,7 +76,7 @@ def write_card(recipe: Recipe, tell: Tell) -> None:
         spec=base.spec,
         accounts=account_of(recipe)["sources"],
         curve=base.points,
-        stable_tokens=(base.decay.start if base.decay else 0) * base.spec.batch * base.shape.context,
+        stable_tokens=end_of(base).start * base.spec.batch * base.shape.context,
         scores=_scores(recipe.state / "scores.json"),
         samples=sampling.texts(taught.weights, base.shape, tokenizer, _first_documents(recipe)),
         chats=sampling.answers(taught.weights, base.shape, tokenizer, chats),
@@ -110,7 +110,7 @@ def package(recipe: Recipe, tell: Tell) -> None:
 
 
 def _taught_path(recipe: Recipe, base: State) -> Path:
-    return recipe.state / f"instruct-{base.decay.start if base.decay else 0:07d}.safetensors"
+    return recipe.state / f"instruct-{end_of(base).start:07d}.safetensors"
 
 
 def _taught(recipe: Recipe, base: State) -> State:
@@ -132,11 +132,10 @@ def _rows(recipe: Recipe, *, held: bool) -> dict[str, list[Document]]:
 
 def _lesson(recipe: Recipe, state: State) -> Lesson:
     """Give the supervised phase: chats of learnt rows, in the order in which they were written; judged on held ones."""
-    size, context, end = state.spec.batch, state.shape.context, state.decay
+    size, context = state.spec.batch, state.shape.context
     tokenizer = bpe.load(recipe.state / "tokenizer.json")
-    windows = size * (end.start + end.steps) if end else size
     chats = {held: instruct.chats(_rows(recipe, held=held), state.spec.seed) for held in (False, True)}
-    learnt = instruct.pack(tokenizer, chats[False], windows, context)
+    learnt = instruct.pack(tokenizer, chats[False], size * end_of(state).end, context)
     judged = instruct.pack(tokenizer, chats[True], _JUDGED, context)
     dtype = torch.bfloat16 if recipe.device == "cuda" else torch.float32
 

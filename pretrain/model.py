@@ -17,7 +17,7 @@ Weights = Mapping[str, Tensor]
 EMBEDDING = "model.embed_tokens.weight"
 LAST_NORM = "model.norm.weight"
 _SLICE = 512
-"""Positions whose logits exist at the same time."""
+"""Positions whose logits exist at the same time, on a CPU; on an accelerator sixteen times as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +42,10 @@ class Shape:
 
 SHAPES = {
     "8m": Shape(),
+    "14m": Shape(hidden=512, layers=5, heads=8, kv_heads=4),
     "26m": Shape(hidden=512, heads=8, kv_heads=4, ffn=1280),
 }
-"""What a processor can train in hours, and the most that stays under 30 MB in 8 bits, for an accelerator."""
+"""What a processor can train, and for an accelerator the most that stays under 30 MB in 16 bits and in 8 bits."""
 
 
 def matrices(shape: Shape) -> dict[str, tuple[int, int]]:
@@ -120,8 +121,8 @@ def losses(weights: Weights, shape: Shape, tokens: Tensor, dtype: torch.dtype) -
         states = hidden(weights, shape, tokens[:, :-1], dtype).flatten(0, 1)
         table, targets = weights[EMBEDDING].to(dtype), tokens[:, 1:].flatten()
         parts = [
-            F.cross_entropy((states[i : i + _SLICE] @ table.T).float(), targets[i : i + _SLICE], reduction="none")
-            for i in range(0, len(targets), _SLICE)
+            F.cross_entropy((states[some] @ table.T).float(), targets[some], reduction="none")
+            for some in _slices(targets)
         ]
         return torch.cat(parts).reshape(tokens.shape[0], -1)
 
@@ -132,8 +133,8 @@ def _cross_entropy(states: Tensor, table: Tensor, targets: Tensor, kept: Tensor)
         near = table.to(states.dtype)
         to_states, to_table = torch.empty_like(states), torch.zeros_like(table)
         total = torch.zeros((), dtype=torch.float32, device=states.device)
-        for i in range(0, len(targets), _SLICE):
-            part, aims, weight = states[i : i + _SLICE], targets[i : i + _SLICE, None], kept[i : i + _SLICE]
+        for some in _slices(targets):
+            part, aims, weight = states[some], targets[some, None], kept[some]
             scores = (part @ near.T).float()
             scores -= scores.amax(1, keepdim=True)
             right = scores.gather(1, aims)[:, 0]
@@ -143,11 +144,16 @@ def _cross_entropy(states: Tensor, table: Tensor, targets: Tensor, kept: Tensor)
             scores *= (weight / mass)[:, None]
             scores.scatter_add_(1, aims, -weight[:, None])
             slope = scores.to(states.dtype)
-            to_states[i : i + _SLICE] = slope @ near
+            to_states[some] = slope @ near
             to_table += (slope.T @ part).to(table.dtype)
     # Worth exactly nothing, and its gradient is the one made above.
     nothing = (states * to_states).sum().float() + (table * to_table).sum()
     return total + (nothing - nothing.detach())
+
+
+def _slices(targets: Tensor) -> list[slice]:
+    size = 16 * _SLICE if targets.is_cuda else _SLICE
+    return [slice(i, i + size) for i in range(0, len(targets), size)]
 
 
 def _norm(x: Tensor, gain: Tensor, shape: Shape) -> Tensor:

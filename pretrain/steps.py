@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import time
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,13 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ockham.errors import ConfigError, InputError
+from ockham.errors import ConfigError, Defect, InputError
 from ockham.records import Progress
 from ockham.store import save_text
 from pretrain import bpe, corpus, model, packing, training
 from pretrain.packing import Stream, Stretch
 from pretrain.sources import SOURCES
-from pretrain.training import Decay, Lesson, Spec, State
+from pretrain.training import Bound, Decay, Lesson, Spec, State
 
 Tell = Callable[[Progress], None]
 
@@ -78,12 +78,11 @@ def train(recipe: Recipe, tell: Tell) -> None:
             raise ConfigError("E_CONFIG", f"{path}: begun with another shape or spec", fix="use another --state")
     else:
         state = training.begin(shape, recipe.spec, model.start(shape, recipe.spec.seed, recipe.device))
-    end = None if recipe.hours is None else time.monotonic() + 3600 * recipe.hours
-
-    def over(now: State) -> bool:
-        return time.monotonic() >= end if end is not None else now.tokens >= recipe.tokens
-
-    training.run(state, lesson(recipe, state), over, path, tell, recipe.workers)
+    if recipe.hours is not None:
+        bound = Bound(seconds=3600 * recipe.hours)
+    else:
+        bound = Bound(step=math.ceil(recipe.tokens / (recipe.spec.batch * shape.context)))
+    training.run(state, lesson(recipe, state), bound, path, tell, recipe.workers)
 
 
 def decay(recipe: Recipe, tell: Tell) -> None:
@@ -93,8 +92,8 @@ def decay(recipe: Recipe, tell: Tell) -> None:
     if state is None or finished(state):
         state = training.load(recipe.state / STABLE, recipe.device)
         state.decay = Decay(start=state.step, steps=max(1, round(recipe.decay * state.step)))
-    path = recipe.state / f"decay-{(state.decay or Decay(start=0, steps=1)).start:07d}.safetensors"
-    training.run(state, lesson(recipe, state), finished, path, tell, recipe.workers)
+    path = recipe.state / f"decay-{end_of(state).start:07d}.safetensors"
+    training.run(state, lesson(recipe, state), Bound(step=end_of(state).end), path, tell, recipe.workers)
 
 
 def newest_branch(recipe: Recipe) -> Path | None:
@@ -113,7 +112,14 @@ def decayed(recipe: Recipe) -> State:
 
 def finished(state: State) -> bool:
     """Tell whether a state's decay has come to its end."""
-    return state.decay is not None and state.step >= state.decay.start + state.decay.steps
+    return state.decay is not None and state.step >= state.decay.end
+
+
+def end_of(state: State) -> Decay:
+    """Give the decay of a state that has one. Raises `Defect` where it has none."""
+    if state.decay is None:
+        raise Defect("E_DEFECT", "a branch without a decay", fix="report this with the command you gave")
+    return state.decay
 
 
 def lesson(recipe: Recipe, state: State) -> Lesson:

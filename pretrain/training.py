@@ -56,6 +56,26 @@ class Decay:
     start: int
     steps: int
 
+    @property
+    def end(self) -> int:
+        """The step at which nothing is left."""
+        return self.start + self.steps
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """Where a run ends: at a step, after some seconds, or at what comes first."""
+
+    step: int | None = None
+    seconds: float | None = None
+
+    def left(self, state: State, seconds: float, speed: float) -> float:
+        """Give the seconds that are left after ``seconds`` of work at ``speed`` tokens a second."""
+        tokens = state.spec.batch * state.shape.context
+        by_step = math.inf if self.step is None else (self.step - state.step) * tokens / max(speed, 1e-9)
+        by_clock = math.inf if self.seconds is None else self.seconds - seconds
+        return max(0.0, min(by_step, by_clock))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
@@ -105,24 +125,25 @@ def begin(shape: Shape, spec: Spec, weights: dict[str, Tensor]) -> State:
 def run(
     state: State,
     lesson: Lesson,
-    until: Callable[[State], bool],
+    bound: Bound,
     path: Path,
     tell: Callable[[Progress], None],
     workers: int,
 ) -> None:
-    """Train until ``until`` says so, saving the state to ``path`` every few minutes and at the end.
+    """Train up to a bound, saving the state to ``path`` every few minutes and at the end.
 
     On a CPU each part of a batch is worked on by one thread, ``workers`` of them side by side, and the gradients are
     added in a fixed order. Raises `ModelError` (``E_MODEL_FORMAT``) where the loss is no longer a number.
     """
-    saved = told = time.monotonic()
+    began = saved = told = now = time.monotonic()
     tokens = state.tokens
     with _single_threaded(), ThreadPoolExecutor(workers) as pool:
-        while not until(state):
+        while bound.left(state, now - began, 1.0) > 0:
             _step(state, lesson, pool)
             now = time.monotonic()
             if now - told > _TELL_SECONDS:
-                tell(_progress(state, (state.tokens - tokens) / (now - told)))
+                speed = (state.tokens - tokens) / (now - told)
+                tell(_progress(state, speed, bound.left(state, now - began, speed)))
                 told, tokens = now, state.tokens
             if now - saved > CHECKPOINT_SECONDS:
                 save(state, path)
@@ -234,14 +255,16 @@ def load(path: Path, device: str) -> State:
     return state
 
 
-def _progress(state: State, speed: float) -> Progress:
-    last = f", valid {state.points[-1].valid:.3f}" if state.points else ""
-    loss = f"loss {state.since / state.counted:.3f}" if state.counted else "loss as below"
-    return Progress(
-        stage="train",
-        message=f"step {state.step:,}, {state.tokens / 1e6:.2f} million tokens, {loss}{last}, {speed:,.0f} tokens/s",
-        done=state.step,
-    )
+def _progress(state: State, speed: float, left: float) -> Progress:
+    parts = [f"step {state.step:,}", f"{state.tokens / 1e6:.2f} million tokens"]
+    if state.counted:
+        parts.append(f"loss {state.since / state.counted:.3f}")
+    if state.points:
+        parts.append(f"held out {state.points[-1].valid:.3f}")
+    parts.append(f"{speed:,.0f} tokens/s")
+    if not math.isinf(left):
+        parts.append(f"{left // 3600:.0f} h {left % 3600 / 60:.0f} min left")
+    return Progress(stage="train", message=", ".join(parts), done=state.step)
 
 
 @contextmanager

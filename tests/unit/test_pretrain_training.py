@@ -14,7 +14,7 @@ import torch
 from pretrain import evaluation, model, muon, packing, training
 from pretrain.model import Shape
 from pretrain.packing import Stretch
-from pretrain.training import Decay, Lesson, Point, Spec, State
+from pretrain.training import Bound, Decay, Lesson, Point, Spec, State
 from torch import Tensor
 
 from ockham.errors import ModelError
@@ -50,7 +50,7 @@ def fresh(spec: Spec = SPEC) -> State:
 
 
 def run(state: State, steps: int, path: Path, workers: int = 2) -> bytes:
-    training.run(state, lesson(state.spec), lambda now: now.step >= steps, path, silent, workers)
+    training.run(state, lesson(state.spec), Bound(step=steps), path, silent, workers)
     return path.read_bytes()
 
 
@@ -92,6 +92,16 @@ def test_the_rate_warms_up_stays_and_falls_to_nothing() -> None:
     assert [training.rate(spec, step, None) for step in (0, 1, 3, 4, 10_000)] == [0.25, 0.5, 1.0, 1.0, 1.0]
     fall = [training.rate(spec, step, Decay(start=100, steps=16)) for step in (99, 100, 104, 109, 115, 116)]
     assert fall == pytest.approx([1.0, 1.0, 0.5, 0.25, 1 - math.sqrt(15 / 16), 0.0])
+
+
+def test_a_run_ends_at_its_step_or_its_time_and_says_how_long_that_is() -> None:
+    state = fresh()
+    state.step = 30
+    assert Bound(step=40).left(state, 5.0, 96.0) == pytest.approx(10.0)  # a step has 6 windows of 16 tokens
+    assert Bound(step=40, seconds=12.0).left(state, 5.0, 96.0) == pytest.approx(7.0)
+    assert Bound(step=30).left(state, 0.0, 96.0) == 0.0
+    assert Bound(seconds=4.0).left(state, 5.0, 96.0) == 0.0
+    assert math.isinf(Bound().left(state, 5.0, 96.0))
 
 
 def test_a_loss_that_is_no_number_ends_the_run_and_says_so(tmp_path: Path) -> None:
