@@ -58,9 +58,11 @@ def memory_spec(found: Sequence[Forecast], limit_gb: float, width: int) -> Spec:
             "encoding": {"x": {"field": "at", "type": "quantitative", "scale": scale}},
         },
     ]
-    for place, (part, colour) in enumerate(_PARTS):
+    at = 0
+    for part, colour in _PARTS:
         word = {"type": "text", "align": "left", "fontSize": 12, "color": colour, "fontWeight": "bold"}
-        at_top = {"x": {"value": place * (66 if wide else 50)}, "y": {"value": -10}}
+        at_top = {"x": {"value": at}, "y": {"value": -10}}
+        at += 7 * len(part) + (18 if wide else 8)
         layers.append(
             {
                 "data": {"values": [{"t": part}]},

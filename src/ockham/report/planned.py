@@ -72,7 +72,10 @@ def _opening(found: Plan) -> Html:
         ("Device", f"{many}{device.name}"),
         ("Memory that can be used", f"{figures(device.usable_gb * device.count)} GB"),
         ("Bandwidth", f"{figures(device.bandwidth_gb_s)} GB/s"),
-        ("Arithmetic", f"{figures(device.tflops)} TFLOP/s"),
+        (
+            "Arithmetic",
+            f"{figures(tera)} TFLOP/s" if (tera := device.tflops) >= 1 else f"{figures(1000 * tera)} GFLOP/s",
+        ),
     )
     work = (
         f"Prompts of {count(found.input_tokens)} tokens, answers of {count(found.output_tokens)}, "
