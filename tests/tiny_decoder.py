@@ -70,3 +70,77 @@ def llama(folder: Path, *, seed: int = 0, scale: float = 0.2, **changes: Any) ->
     model = LlamaForCausalLM(LlamaConfig(**{**settings, **changes}))
     model.save_pretrained(folder)
     return folder
+
+
+def sentencepiece(folder: Path, vocabulary: int = 400) -> int:
+    """Write a SentencePiece vocabulary (``tokenizer.model``) with chat marks, as Gemma 2 and Phi-3 have; its size."""
+    import io
+
+    from sentencepiece import SentencePieceTrainer
+
+    folder.mkdir(parents=True, exist_ok=True)
+    made = io.BytesIO()
+    SentencePieceTrainer.train(
+        sentence_iterator=iter([WORDS] * 8),
+        model_writer=made,
+        vocab_size=vocabulary,
+        model_type="bpe",
+        byte_fallback=True,
+        hard_vocab_limit=False,
+        user_defined_symbols=SPECIAL[1:],
+        bos_id=1,
+        eos_id=2,
+        unk_id=0,
+        pad_id=-1,
+        minloglevel=2,
+    )
+    (folder / "tokenizer.model").write_bytes(made.getvalue())
+    settings = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>", "chat_template": CHATML}
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    from sentencepiece import SentencePieceProcessor
+
+    return int(SentencePieceProcessor(model_proto=made.getvalue()).vocab_size())
+
+
+_SHAPE: dict[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 512,
+    "initializer_range": 0.2,
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": None,
+}
+_HEAD = {"head_dim": 32}
+_GEMMA = {**_HEAD, "query_pre_attn_scalar": 32, "sliding_window": 64, "pad_token_id": 0}
+FAMILIES: dict[str, tuple[str, bool, dict[str, Any]]] = {
+    "llama": ("Llama", False, {"tie_word_embeddings": True}),
+    "smollm3": ("SmolLM3", False, {"num_hidden_layers": 4, "tie_word_embeddings": True}),
+    "qwen2": ("Qwen2", False, {"tie_word_embeddings": True}),
+    "qwen3": ("Qwen3", False, _HEAD),
+    "gemma2": ("Gemma2", True, _GEMMA),
+    "gemma3": ("Gemma3", True, {**_GEMMA, "num_hidden_layers": 6}),
+    "phi3": ("Phi3", False, {"partial_rotary_factor": 1.0}),
+    "mistral": ("Mistral", False, {"sliding_window": None}),
+    "granite": ("Granite", False, {"embedding_multiplier": 3.0, "residual_multiplier": 0.5, "logits_scaling": 2.0}),
+    "lfm2": ("Lfm2", False, {"layer_types": ["conv", "full_attention"], "block_auto_adjust_ff_dim": False}),
+}
+"""Family → its class's name, whether its vocabulary is SentencePiece, and what is its own in the configuration."""
+
+
+def family(name: str, folder: Path, *, seed: int = 0) -> Path:
+    """Write a small model of a family with random weights, in its true architecture, into a folder."""
+    import torch
+    import transformers
+
+    stem, pieces, changes = FAMILIES[name]
+    size = sentencepiece(folder) if pieces else tokenizer(folder)
+    text = "Text" if stem == "Gemma3" else ""
+    config = getattr(transformers, f"{stem}{text}Config")(**{**_SHAPE, "vocab_size": size, **changes})
+    torch.manual_seed(seed)
+    model = getattr(transformers, f"{stem}ForCausalLM")(config)
+    model.save_pretrained(folder)
+    return folder

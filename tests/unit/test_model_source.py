@@ -213,12 +213,15 @@ def adapter(folder: Path, **config: object) -> Path:
         {"lora_alpha": float("nan")},
         {"lora_alpha": "16"},
         {"auto_mapping": {"base_model_class": "X"}},
+        {"auto_mapping": {"base_model_class": "X", "parent_library": "os.path"}},
+        {"auto_mapping": ["X"]},
         {"megatron_config": {"a": 1}},
         {"modules_to_save": ["lm_head"]},
     ],
 )
 def test_a02_an_adapters_settings_are_checked(config: dict[str, object], tmp_path: Path) -> None:
-    source.check_adapter(adapter(tmp_path / "whole"))
+    named = {"base_model_class": "LlamaForCausalLM", "parent_library": "transformers.models.llama.modeling_llama"}
+    source.check_adapter(adapter(tmp_path / "whole", auto_mapping=named))
     assert refused(adapter(tmp_path / "a", **config), source.check_adapter).code == "E_MODEL_FORMAT"
 
 

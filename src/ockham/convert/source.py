@@ -68,7 +68,11 @@ def check_adapter(folder: Path) -> Source:
         _refuse(folder, "the adapter's rank is not a number from 1 to 4096")
     if not isinstance(alpha, (int, float)) or isinstance(alpha, bool) or not 0 < alpha < 1e6:
         _refuse(folder, "the adapter's alpha is not a number above 0")
-    for key in ("auto_mapping", "megatron_config", "modules_to_save"):
+    mapping = config.get("auto_mapping") or {"parent_library": "transformers.models"}
+    library = mapping.get("parent_library") if isinstance(mapping, dict) else None
+    if not isinstance(library, str) or library.split(".")[:2] != ["transformers", "models"]:
+        _refuse(folder, "the adapter names a class outside the library of models")
+    for key in ("megatron_config", "modules_to_save"):
         if config.get(key):
             _refuse(folder, f"the adapter sets {key}, which is not read here")
     path = folder / "adapter_model.safetensors"
