@@ -60,11 +60,11 @@ def test_70_billion_in_16_bits_take_about_140_gb_and_two_cards_of_80() -> None:
 def test_a_model_of_1500_million_in_4_bits_runs_in_under_2_gb(quantization: Quantization) -> None:
     # 1,310 million weights of matrices x 4.5 bits = 737 MB; the table of 233 million, which is the output matrix too, x
     # 6.5625 bits = 191 MB; cache of 2,048 tokens: 2 x 28 x 2 x 128 x 2 bytes = 28.7 kB a token = 59 MB; buffers: 512 x
-    # (2 x 1,536 + 2 x 8,960) x 4 bytes = 43 MB and 512 x 2,048 x 13 x 4 bytes = 55 MB; the process and its words 82 MB.
+    # (2 x 1,536 + 2 x 8,960) x 4 bytes = 43 MB and 512 x 2,048 x 13 x 4 bytes = 55 MB; the process and its words 97 MB.
     memory = serving(shape("Qwen2.5-1.5B"), quantization, 2048, 1, CPU)
     assert memory.total_mb < 2000
     if quantization == "q4_0":
-        assert memory.total_mb == pytest.approx(737 + 191 + 59 + 43 + 55 + 82, abs=3)
+        assert memory.total_mb == pytest.approx(737 + 191 + 59 + 43 + 55 + 97, abs=3)
 
 
 def test_adapters_save_about_70_percent_of_the_memory_of_tuning() -> None:
