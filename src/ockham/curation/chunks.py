@@ -32,6 +32,21 @@ _TABLE = [
 ]  # fmt: skip
 
 
+class Line(NamedTuple):
+    """One document of a chunk, and its row; ``offset`` and ``leaked`` are -1 where there is none."""
+
+    file: int
+    record: int
+    offset: int
+    reason: int
+    changed: int
+    score: float
+    limit: float
+    leaked: int
+    words: int
+    row: bytes
+
+
 class Summary(NamedTuple):
     """The counts of one chunk that are only added up."""
 
@@ -117,6 +132,17 @@ class Chunk:
         found: NDArray[Any] = np.load(self.folder / f"{name}.npy", allow_pickle=False)
         return found
 
+    def lines(self) -> Iterator[Line]:
+        """Read the documents one after the other, with their rows; the texts of one chunk are in memory."""
+        rows = (self.folder / "rows.bin").read_bytes()
+        table = self.load("table")
+        columns = [table[name].tolist() for name, _ in _TABLE]
+        for file, record, offset, reason, changed, score, limit, leaked, words, _, start, length in zip(
+            *columns, strict=True
+        ):
+            row = rows[start : start + length]
+            yield Line(file, record, offset, reason, changed, score, limit, leaked, words, row)
+
     def summary(self) -> Summary:
         """Read the counts that are added up."""
         return Summary(**json.loads((self.folder / "summary.json").read_text(encoding="utf-8")))
@@ -142,7 +168,7 @@ class Chunks:
         self.items: list[Chunk] = []
         self._firsts: list[int] = []
         self.inputs = inputs
-        self._open: OrderedDict[Path, int] = OrderedDict()
+        self._open: OrderedDict[tuple[int, str], int] = OrderedDict()
         self.size = 0
         for folder in folders:
             self.items.append(Chunk(folder, self.size))
@@ -157,15 +183,12 @@ class Chunks:
         """Read a document's line of the table."""
         return self._entry(document, "table.npy", _TABLE)
 
-    def row(self, document: int) -> bytes:
-        """Read a document's row."""
-        line = self.line(document)
-        return os.pread(self._file(self._chunk(document).folder / "rows.bin"), int(line["length"]), int(line["start"]))
-
     def text(self, document: int) -> bytes:
         """Read the input of a document as it was examined, after all changes."""
-        cells = parsed(self.row(document))
-        names = self.inputs[int(self.line(document)["file"])]
+        line = self.line(document)
+        rows = self._file(self._chunk(document), "rows.bin")
+        cells = parsed(os.pread(rows, int(line["length"]), int(line["start"])))
+        names = self.inputs[int(line["file"])]
         return "\n".join(text_of(cells.get(name)) for name in names).encode()
 
     def target(self, document: int) -> bytes:
@@ -185,18 +208,19 @@ class Chunks:
         import numpy as np
 
         chunk, dtype = self._chunk(document), np.dtype(kind)
-        descriptor = self._file(chunk.folder / name)
+        descriptor = self._file(chunk, name)
         # Entries stand at the end of the file, behind a header of numpy's.
         begin = os.fstat(descriptor).st_size - (chunk.size - (document - chunk.first)) * dtype.itemsize
         return np.frombuffer(os.pread(descriptor, dtype.itemsize, begin), dtype=dtype)[0]
 
-    def _file(self, path: Path) -> int:
-        if path not in self._open:
+    def _file(self, chunk: Chunk, name: str) -> int:
+        key = chunk.first, name
+        if key not in self._open:
             while len(self._open) >= _OPEN:
                 os.close(self._open.popitem(last=False)[1])
-            self._open[path] = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
-        self._open.move_to_end(path)
-        return self._open[path]
+            self._open[key] = os.open(chunk.folder / name, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        self._open.move_to_end(key)
+        return self._open[key]
 
 
 def parsed(row: bytes) -> dict[str, Any]:

@@ -101,9 +101,9 @@ def _equal(chunks: Chunks, decision: Decision, span: tuple[int, int], steps: tup
     words, numbers = words[alive], numbers[alive]
     order = np.lexsort((numbers, words[:, 3], words[:, 2]))
     words, numbers = words[order], numbers[order]
-    for start, end in _runs((words[1:, 2:4] != words[:-1, 2:4]).any(axis=1), len(numbers)):
-        if end - start > 1:
-            _group(decision, words[start:end], numbers[start:end].tolist(), steps, labels)
+    runs = _runs((words[1:, 2:4] != words[:-1, 2:4]).any(axis=1), len(numbers))
+    for start, end in runs[np.diff(runs, axis=1)[:, 0] > 1].tolist():
+        _group(decision, words[start:end], numbers[start:end].tolist(), steps, labels)
 
 
 def _gather(chunks: Chunks, span: tuple[int, int], column: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
@@ -154,7 +154,7 @@ def _near(chunks: Chunks, decision: Decision, spec: CurateSpec, tell: Work, *, b
         for other in others[:_MOST]:
             if by_target and shingles.target(number) != shingles.target(other):
                 continue
-            similarity = shingles.similarity(number, other)
+            similarity = shingles.similarity(number, other, spec.similarity - _STEP)
             best = max(best, similarity)
             if similarity >= spec.similarity:
                 decision.reason[number] = REASONS.index("near_duplicate")
@@ -221,18 +221,18 @@ def _in_order(
     keys = (buckets, members) if sizes is None else (buckets, members, -sizes[members])
     order = np.lexsort(keys)
     members, buckets = members[order], buckets[order]
-    for start, end in _runs(members[1:] != members[:-1], len(members)):
+    for start, end in _runs(members[1:] != members[:-1], len(members)).tolist():
         yield int(members[start]), buckets[start:end].tolist()
 
 
-def _runs(changes: NDArray[np.bool_], number: int) -> list[tuple[int, int]]:
+def _runs(changes: NDArray[np.bool_], number: int) -> NDArray[np.int64]:
     """Give where each run of equal entries begins and ends, from the places where one differs from the one before."""
     import numpy as np
 
     if not number:
-        return []
-    starts = [0, *(np.flatnonzero(changes) + 1).tolist()]
-    return list(zip(starts, [*starts[1:], number], strict=True))
+        return np.zeros((0, 2), dtype=np.int64)
+    starts = np.append(0, np.flatnonzero(changes) + 1)
+    return np.stack([starts, np.append(starts[1:], number)], axis=1)
 
 
 class _Shingles:
@@ -245,11 +245,14 @@ class _Shingles:
         self._cache: OrderedDict[int, NDArray[np.uint64]] = OrderedDict()
         self._held = 0
 
-    def similarity(self, first: int, second: int) -> float:
-        """Give the exact Jaccard similarity of two documents."""
+    def similarity(self, first: int, second: int, least: float) -> float:
+        """Give the exact Jaccard similarity of two documents; 0 where their sizes alone keep it under the least."""
         from ockham.data.kernels.shingles import jaccard
 
-        return jaccard(self._of(first), self._of(second))
+        one, other = self._of(first), self._of(second)
+        if min(len(one), len(other)) < least * max(len(one), len(other)):
+            return 0.0
+        return jaccard(one, other)
 
     def target(self, number: int) -> bytes:
         """Give the hash of a document's target."""

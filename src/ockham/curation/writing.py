@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ockham import __version__
-from ockham.curation.chunks import Chunk, Chunks, dumped, parsed
+from ockham.curation.chunks import Chunk, Chunks, Line, dumped, parsed
 from ockham.curation.duplicates import Decision
 from ockham.curation.shards import Shards
 from ockham.data.documents import SourceFile
@@ -74,42 +74,40 @@ def _write_chunk(
 ) -> None:
     chunks, decision = known
     files, plan, tally = given
-    table = chunk.load("table")
-    for place, line in enumerate(table):
-        document = chunk.first + place
-        row = chunks.row(document)
-        reason = int(decision.reason[document])
+    reasons = decision.reason[chunk.first : chunk.first + chunk.size].tolist()
+    for document, (line, reason) in enumerate(zip(chunk.lines(), reasons, strict=True), chunk.first):
         _count(tally, line, reason)
         if not reason:
-            shards[0].add(row)
+            shards[0].add(line.row)
             continue
         entry = _entry(document, line, (chunks, decision), (files, plan))
-        shards[1].add(dumped(entry)[:-1] + b',"row":' + row + b"}")
+        shards[1].add(dumped(entry)[:-1] + b',"row":' + line.row + b"}")
         if int(decision.instead[document]) >= 0:
             tally.instead[int(decision.instead[document])] += 1
         if tally.left_out[reason] <= _SAMPLES:
-            tally.samples.append(_sample(entry, row, files[int(line["file"])].inputs))
+            tally.samples.append(_sample(entry, line.row, files[line.file].inputs))
 
 
-def _count(tally: _Tally, line: Any, reason: int) -> None:  # noqa: ANN401 - a line of a structured array
-    tally.records[int(line["file"])] += 1
-    size = min(_BINS - 1, int(line["words"]).bit_length())
+def _count(tally: _Tally, line: Line, reason: int) -> None:
+    tally.records[line.file] += 1
+    size = min(_BINS - 1, line.words.bit_length())
     if REASONS[reason] != "unreadable":
         tally.before[size] += 1
     if reason:
         tally.left_out[reason] += 1
         return
     tally.after[size] += 1
-    changed = int(line["changed"])
-    tally.changed += changed > 0
-    tally.kept += changed == 0
+    if not line.changed:
+        tally.kept += 1
+        return
+    tally.changed += 1
     for bit, step in enumerate(CHANGES):
-        tally.changes[step] += changed >> bit & 1
+        tally.changes[step] += line.changed >> bit & 1
 
 
 def _entry(
     document: int,
-    line: Any,  # noqa: ANN401 - a line of a structured array
+    line: Line,
     known: tuple[Chunks, Decision],
     given: tuple[list[SourceFile], Plan],
 ) -> dict[str, Any]:
@@ -117,21 +115,21 @@ def _entry(
     chunks, decision = known
     files, plan = given
     reason = REASONS[int(decision.reason[document])]
-    score, limit = float(line["score"]), float(line["limit"])
+    score, limit = line.score, line.limit
     if reason == "near_duplicate":
         score, limit = round(float(decision.score[document]), 6), plan.spec.similarity
     instead = int(decision.instead[document])
     entry: dict[str, Any] = {
-        "file": files[int(line["file"])].name,
-        "record": int(line["record"]),
-        "offset": None if int(line["offset"]) < 0 else int(line["offset"]),
+        "file": files[line.file].name,
+        "record": line.record,
+        "offset": None if line.offset < 0 else line.offset,
         "reason": reason,
         "score": None if math.isnan(score) else score,
         "limit": None if math.isnan(limit) else limit,
         "instead": _place(chunks, files, instead) if instead >= 0 else None,
     }
     if reason == "leak" and plan.leak is not None:
-        entry["leak_of"] = plan.leak.places[int(line["leaked"])]
+        entry["leak_of"] = plan.leak.places[line.leaked]
     return entry
 
 

@@ -116,15 +116,18 @@ def _document(number: int, row: Row | Broken, file: SourceFile) -> Document | Un
     if isinstance(row, Broken):
         return Unreadable(number, row.record, row.offset, row.code, row.reason)
     try:
-        texts = tuple(text_of(row.cells.get(name)) for name in file.inputs)
+        found = [row.cells.get(name) for name in file.inputs]
+        texts = tuple([one if type(one) is str else text_of(one) for one in found])
         target = None if file.target is None else text_of(row.cells.get(file.target))
     except (ValueError, TypeError, RecursionError):
         why = "a cell holds a value that cannot be written as JSON"
         return Unreadable(number, row.record, row.offset, "E_FORMAT", why)
-    fault = next((found for text in (*texts, target or "") if (found := _fault(text))), None)
-    if fault:
-        return Unreadable(number, row.record, row.offset, "E_FORMAT", fault)
-    return Document(number, row.record, row.offset, dict(row.cells), texts, target)
+    for text in texts if target is None else (*texts, target):
+        fault = _fault(text)
+        if fault:
+            return Unreadable(number, row.record, row.offset, "E_FORMAT", fault)
+    cells = row.cells if isinstance(row.cells, dict) else dict(row.cells)
+    return Document(number, row.record, row.offset, cells, texts, target)
 
 
 def _fault(text: str) -> str | None:
@@ -132,6 +135,8 @@ def _fault(text: str) -> str | None:
         return "the record is longer than 16 MB"
     if "\0" in text:
         return "the record holds a NUL character"
+    if text.isascii():
+        return None
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -35,7 +35,7 @@ class Index(NamedTuple):
 
 def index_of(rows: list[bytes], letters: Alphabet, width: int, containment: float) -> Index:
     """Index test rows (sound UTF-8) by their word n-grams; ``containment`` is the share of them that makes a leak."""
-    sets = [np.unique(shingles(row, letters, width)) for row in rows]
+    sets = [shingles(row, letters, width) for row in rows]
     sizes = np.array([len(found) for found in sets], dtype=np.int64)
     hashes = np.concatenate([np.zeros(0, dtype=np.uint64), *sets])
     owners = np.repeat(np.arange(len(rows), dtype=np.int64), sizes)

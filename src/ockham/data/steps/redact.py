@@ -38,6 +38,8 @@ _KEY_BLOCK = re.compile(
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----.{0,20000}?-----END [A-Z ]{0,30}PRIVATE KEY-----", re.S
 )
 _AROUND = 40
+_AHEAD = 4_000
+_KEYS = ("sk", "gh", "hf", "xo", "AIza", "AKIA", "ASIA", "pk", "rk")
 
 
 class Found(NamedTuple):
@@ -53,17 +55,20 @@ def find(text: str, data: bytes | None = None) -> list[Found]:
 
     ``data`` is the text in UTF-8, where the caller has it already.
     """
-    spans = [
-        span
-        for start, end in _places(text, text.encode() if data is None else data)
-        for span in _judged(text, start, end)
-    ]
-    spans.sort(key=lambda span: (_RANK[span.kind], span.start, -span.end))
+    places = _places(text, text.encode() if data is None else data)
+    spans = sorted({span for start, end in places for span in _judged(text, start, end)})
     taken: list[Found] = []
     for span in spans:
-        if all(span.end <= other.start or other.end <= span.start for other in taken):
+        if not taken or taken[-1].end <= span.start:
             taken.append(span)
-    return sorted(taken)
+        elif _weight(span) < _weight(taken[-1]):
+            taken[-1] = span
+    return taken
+
+
+def _weight(span: Found) -> tuple[int, int]:
+    """Let the class named first win, then the longer find."""
+    return _RANK[span.kind], span.start - span.end
 
 
 def redact(text: str, spans: list[Found]) -> str:
@@ -77,9 +82,8 @@ def redact(text: str, spans: list[Found]) -> str:
 
 
 def _places(text: str, data: bytes) -> Iterator[tuple[int, int]]:
-    """Give the stretches, in characters, in which something may stand; those that touch are one."""
+    """Give the stretches, in characters, in which something may stand."""
     plain = len(data) == len(text)
-    last: tuple[int, int] | None = None
     bytes_at = chars_at = 0
     for match in _finder().finditer(data):
         start, end = match.span()
@@ -87,29 +91,42 @@ def _places(text: str, data: bytes) -> Iterator[tuple[int, int]]:
             chars_at += len(data[bytes_at:start].decode("utf-8", "ignore"))
             bytes_at = start
             start, end = chars_at, chars_at + len(data[start:end].decode("utf-8", "ignore"))
-        if last is not None and start <= last[1]:
-            last = (last[0], max(end, last[1]))
-        else:
-            if last is not None:
-                yield last
-            last = (start, end)
-    if last is not None:
-        yield last
+        yield start, end
 
 
 def _judged(text: str, start: int, end: int) -> Iterator[Found]:
-    low, high = max(0, start - _AROUND), min(len(text), end + _AROUND)
-    for kind, begin, stop in personal.spans(text, low, high):
+    classes = _possible(text[start:end])
+    if not classes:
+        return
+    low, high = max(0, start - _AROUND), min(len(text), end + (_AHEAD if "secret" in classes else _AROUND))
+    for kind, begin, stop in personal.spans(text, low, high, classes):
         if begin < end and start < stop:
             yield Found(begin, stop, kind)
-    if text.startswith("-----BEGIN", start):
+    if "secret" in classes:
         block = _KEY_BLOCK.match(text, start)
         if block:
             yield Found(start, block.end(), "secret")
-    for pattern, sound in _NATIONAL:
+        return
+    for pattern, sound in _NATIONAL if "phone" in classes or "iban" in classes else ():
         for match in pattern.finditer(text, low, high):
             if match.start() < end and start < match.end() and sound(match.group()):
                 yield Found(match.start(), match.end(), "national_id")
+
+
+def _possible(found: str) -> tuple[str, ...]:
+    """Say which classes a find of `_MAYBE` may be of, from what is in it."""
+    if "@" in found:
+        return ("email",)
+    if found.count(":") > 1:
+        return ("ip6",)
+    if found[0] == "-" or found[-1] in ":=._" or found[:2] in _KEYS or found[:4] in _KEYS:
+        return ("secret",)
+    digits = sum(map(str.isdigit, found))
+    if found.count(".") == 3 and digits <= 12:
+        return ("ip4", "phone")
+    if digits < 6:
+        return ()
+    return ("phone", "card", "iban") if digits >= 13 else ("phone", "iban")
 
 
 @lru_cache(maxsize=1)

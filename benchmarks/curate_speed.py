@@ -1,0 +1,233 @@
+"""Megabytes per second of CPU of every kernel, step and pass of `ockham curate`, and how well it finds duplicates.
+
+``scripts/bench curate_speed``. The corpus is made here from the text in ``data/pretrain``, with duplicates of known
+kinds planted. Recall and precision are judged by another tokenizer (a regular expression) and by sets: recall is the
+share of planted copies at J >= .8 that were left out, precision the share of those left out as near-duplicates that
+are at J >= .8 to the row that stayed. CPU is that of one process, after the kernels are compiled; writing is included
+where a whole run is measured. Best of three.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import lzma
+import random
+import re
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks import table
+
+WORD = re.compile(r"\w+")
+PIECE = 2_500
+
+
+def pieces(folder: Path, rng: random.Random, limit: int) -> list[str]:
+    """Cut the texts into documents of a paragraph to a few pages, in random order."""
+    found: list[str] = []
+    for path in sorted(folder.glob("*.jsonl.xz")):
+        held = 0
+        with lzma.open(path, "rt", encoding="utf-8") as lines:
+            for line in lines:
+                text = json.loads(line)["text"]
+                at = 0
+                while at < len(text) and held < limit:
+                    end = at + rng.randint(PIECE // 5, 2 * PIECE)
+                    found.append(text[at:end])
+                    held += len(found[-1])
+                    at = end
+    rng.shuffle(found)
+    return found
+
+
+def grams(text: str) -> set[tuple[str, ...]]:
+    """Give the word 5-grams of a text, by a tokenizer that is not ours."""
+    words = WORD.findall(text.casefold())
+    return {tuple(words[at : at + 5]) for at in range(max(1, len(words) - 4))} if words else set()
+
+
+def jaccard(first: str, second: str) -> float:
+    a, b = grams(first), grams(second)
+    return len(a & b) / len(a | b) if a and b else 0.0
+
+
+def changed(text: str, share: float, rng: random.Random) -> str:
+    """Replace a share of the words."""
+    return WORD.sub(lambda word: "changed" if rng.random() < share else word[0], text)
+
+
+def plant(texts: list[str], rng: random.Random) -> tuple[list[str], dict[int, tuple[str, str]]]:
+    """Add copies behind the texts: equal, equal but for case and signs, and with up to 4 % of the words replaced.
+
+    Gives all documents, and for each copy its kind and the text it was made from.
+    """
+    documents, truth = list(texts), dict[int, tuple[str, str]]()
+    for text in texts:
+        draw = rng.random()
+        if draw < 0.05:
+            kind, copy = "exact", text
+        elif draw < 0.08:
+            kind, copy = "normalised", text.upper().replace(" ", "  ")
+        elif draw < 0.20:
+            kind, copy = "near", changed(text, rng.uniform(0.001, 0.04), rng)
+        else:
+            continue
+        truth[len(documents)] = (kind, text)
+        documents.append(copy)
+    return documents, truth
+
+
+def best(work: Callable[[], object], times: int = 3) -> float:
+    """Give the least CPU time of some passes, in seconds."""
+    found = []
+    for _ in range(times):
+        start = time.process_time()
+        work()
+        found.append(time.process_time() - start)
+    return min(found)
+
+
+def kernels(documents: list[str]) -> dict[str, float]:
+    """Measure the kernels over texts in memory."""
+    import numpy as np
+    import xxhash
+
+    from ockham.data.kernels.characters import alphabet
+    from ockham.data.kernels.leaks import index_of, leaks
+    from ockham.data.kernels.marks import marks
+    from ockham.data.kernels.quality import statistics
+    from ockham.data.kernels.shingles import orders, sketch, texts_of
+    from ockham.data.steps.stop_words import hashed
+
+    raw = [text.encode() for text in documents]
+    packed, letters, order = texts_of(raw), alphabet(), orders()
+    english = np.full(len(raw), 3, dtype=np.int64)
+    index = index_of([text[:300] for text in raw[:1000] if text[:300].isascii()], letters, 5, 0.5)
+    work: dict[str, Callable[[], object]] = {
+        "hash of the bytes, and a set of them": lambda: len(set(map(xxhash.xxh3_128_digest, raw))),
+        "words and their hash": lambda: sketch(packed, letters, order, 5, 0),
+        "words, 5-grams, 128 minima, 16 band keys": lambda: sketch(packed, letters, order, 5, 8),
+        "marks of suspects": lambda: marks(packed),
+        "quality and repetition statistics": lambda: statistics(packed, letters, hashed(), english),
+        "leaks of 1,000 test rows": lambda: leaks(packed, letters, index, 5),
+    }
+    return {name: best(one) for name, one in work.items()}
+
+
+def steps(path: Path) -> dict[str, float]:
+    """Measure reading, and each step over documents that were read."""
+    from ockham.data.columns import Wanted
+    from ockham.data.documents import describe, documents_of
+    from ockham.data.steps.examine import Plan, examine
+    from ockham.data.steps.spec import CurateSpec, Step
+
+    wanted = Wanted(inputs=("text",), target=None, group=None, labelled=False, place="")
+    file = describe(path, wanted, None)
+    documents = list(documents_of(0, file, None))
+    found = {"reading and checking JSON lines": best(lambda: list(documents_of(0, file, None)))}
+    groups: dict[str, tuple[Step, ...]] = {
+        "examining: nothing but hashes": ("exact",),
+        "examining: repairs": ("encoding", "html", "characters"),
+        "examining: personal data": ("personal",),
+        "examining: language": ("language",),
+        "examining: length, quality, repetition": ("length", "quality", "repetition"),
+        "examining: band keys": ("near",),
+    }
+    for name, taken in groups.items():
+        plan = Plan(spec=CurateSpec(steps=taken), steps=taken, labelled=False)
+        found[name] = best(lambda plan=plan: examine(documents, plan))  # type: ignore[misc]  # mypy and a lambda's default
+    return found
+
+
+def runs(path: Path, folder: Path) -> tuple[dict[str, float], Any]:
+    """Measure whole runs, from file to files, in one process."""
+    from ockham.curation import CurateSpec, curate
+    from ockham.data.steps.spec import STEPS, Step
+
+    groups: dict[str, tuple[Step, ...]] = {
+        "whole run: exact duplicates": ("exact",),
+        "whole run: exact and near-duplicates": ("exact", "near"),
+        "whole run: length, quality, repetition": ("length", "quality", "repetition"),
+        "whole run: all steps": tuple(step for step in STEPS if step != "leak"),
+    }
+    found: dict[str, float] = {}
+    done: Any = None
+    for name, taken in groups.items():
+
+        def work(taken: tuple[Step, ...] = taken) -> None:
+            nonlocal done
+            shutil.rmtree(folder, ignore_errors=True)
+            result = curate(path, CurateSpec(inputs=("text",), steps=taken), out=folder)
+            done = result if taken == ("exact", "near") else done
+
+        found[name] = best(work, 2)
+        if taken == ("exact", "near"):
+            done = (done.report, list(done.dropped()))
+    return found, done
+
+
+def judged(entries: list[dict[str, Any]], documents: list[str], truth: dict[int, tuple[str, str]]) -> dict[str, Any]:
+    """Hold what was left out to what was planted."""
+    gone = {entry["record"] - 1: entry for entry in entries}
+    planted = {number: (kind, jaccard(documents[number], source)) for number, (kind, source) in truth.items()}
+    above = [number for number, (kind, j) in planted.items() if kind == "near" and j >= 0.8]
+    close = [number for number in above if planted[number][1] < 0.9]
+    copies = [number for number, (kind, _) in planted.items() if kind != "near"]
+    near = [entry for entry in entries if entry["reason"] == "near_duplicate"]
+    right = [
+        jaccard(documents[entry["record"] - 1], documents[int(entry["instead"].rsplit(":", 1)[1]) - 1]) >= 0.8
+        for entry in near
+    ]
+    return {
+        "planted_equal": len(copies),
+        "recall_equal": sum(number in gone for number in copies) / max(1, len(copies)),
+        "planted_at_08": len(above),
+        "recall_at_08": sum(number in gone for number in above) / max(1, len(above)),
+        "planted_08_to_09": len(close),
+        "recall_08_to_09": sum(number in gone for number in close) / max(1, len(close)),
+        "left_out_as_near": len(near),
+        "precision": sum(right) / max(1, len(right)),
+    }
+
+
+def main() -> None:
+    """Make the corpus, measure, write the table."""
+    parser = argparse.ArgumentParser(description="Measure ockham curate.")
+    parser.add_argument("--data", type=Path, default=table.DATA / "pretrain")
+    parser.add_argument("--megabytes", type=int, default=60, help="size of the corpus")
+    parser.add_argument("--cores", help="hold everything to these cores, as in 0")
+    args = parser.parse_args()
+    cores = table.pin(args.cores)
+    rng = random.Random(0)
+    documents, truth = plant(pieces(args.data, rng, args.megabytes * 300_000), rng)
+    folder = table.CELLS / "curate_speed"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "corpus.jsonl"
+    path.write_text("".join(json.dumps({"text": text}, ensure_ascii=False) + "\n" for text in documents), "utf-8")
+    size = sum(len(text.encode()) for text in documents) / 1e6
+    table.say(f"{len(documents):,} documents, {size:.0f} MB")
+    seconds = kernels(documents)
+    table.say("kernels measured")
+    seconds |= steps(path)
+    table.say("steps measured")
+    more, (_, entries) = runs(path, folder / "out")
+    seconds |= more
+    quality = judged(entries, documents, truth)
+    rows = [[name, f"{size / one:,.0f}"] for name, one in seconds.items()]
+    foot = (
+        f"\n\n{len(documents):,} documents, {size:.0f} MB, one process. Planted copies that were left out: "
+        f"{quality['recall_equal']:.4f} of {quality['planted_equal']:,} equal ones, {quality['recall_at_08']:.4f} of "
+        f"{quality['planted_at_08']:,} at J >= .8, {quality['recall_08_to_09']:.4f} of "
+        f"{quality['planted_08_to_09']:,} at J from .8 to .9. Of {quality['left_out_as_near']:,} left out as "
+        f"near-duplicates {quality['precision']:.4f} are at J >= .8 to the row that stays, by another tokenizer."
+    )
+    text = table.markdown(["what", "MB per CPU second"], rows) + foot
+    table.publish("curate_speed", text, {"seconds": seconds, "megabytes": size, "cores": cores, "quality": quality})
+
+
+if __name__ == "__main__":
+    main()
