@@ -107,6 +107,8 @@ def written(report: CurationReport, out: str | None) -> list[str]:
     for title, counts in (("Changed", report.changes), ("Personal data in rows", report.personal)):
         if counts:
             lines += fill(f"{title}: {', '.join(f'{name} {number:,}' for name, number in counts.items())}.", columns)
+    for warning in report.warnings:
+        lines += fill(f"Warning: {warning}.", columns)
     if report.estimate:
         lines += fill(
             f"All of it would take about {report.estimate['seconds']:,.0f} s and {report.estimate['disk_mb']:,.0f} MB "

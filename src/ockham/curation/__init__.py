@@ -7,6 +7,7 @@ examined is not examined again, so a run that was killed goes on where it was.
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import os
 import time
@@ -27,7 +28,7 @@ from ockham.data.steps.account import CurationReport
 from ockham.data.steps.examine import Plan
 from ockham.data.steps.leak import read_tests
 from ockham.data.steps.spec import CurateSpec
-from ockham.errors import ConfigError, ModelError, RunError
+from ockham.errors import ConfigError, DataError, ModelError, RunError
 from ockham.records import Progress, plain
 from ockham.store import Run, encode, open_run
 
@@ -96,7 +97,7 @@ def curate(
         raise ConfigError("E_CONFIG", "workers and chunk_mb must be at least 1", fix="leave them out")
     spec, say = spec or CurateSpec(), tell or _silent
     require()
-    files, plan = prepared(source, spec, say)
+    files, plan, warnings = prepared(source, spec, say)
     identity = {
         "verb": "curate",
         "ockham": __version__,
@@ -108,6 +109,8 @@ def curate(
         report = run.find("curation", "report", CurationReport)
         if report is None or not _is_whole(run, report):
             report = _curated(run, files, plan, (workers, chunk_mb * 1_000_000), say)
+            report = dataclasses.replace(report, warnings=warnings)
+            run.keep("curation", "report", report)
         _publish(run, report)
         run.discard("chunk")
     return Curated(Path(out), report)
@@ -123,8 +126,8 @@ def preview(
     from ockham.curation.foresight import foresee
 
     require()
-    files, plan = prepared(source, spec or CurateSpec(), tell or _silent)
-    return foresee(files, plan, workers, tell or _silent)
+    files, plan, warnings = prepared(source, spec or CurateSpec(), tell or _silent)
+    return dataclasses.replace(foresee(files, plan, workers, tell or _silent), warnings=warnings)
 
 
 def require() -> None:
@@ -138,20 +141,30 @@ def require() -> None:
         )
 
 
-def prepared(source: Source, spec: CurateSpec, tell: Tell) -> tuple[list[SourceFile], Plan]:
-    """Look at every file and settle what is done: rows are labelled ones where every file has a target."""
+def prepared(source: Source, spec: CurateSpec, tell: Tell) -> tuple[list[SourceFile], Plan, tuple[str, ...]]:
+    """Look at every file and settle what is done: rows are labelled ones where every file has a target.
+
+    Gives the files, the plan, and warnings: files without a row are passed over where others have some.
+    """
     wanted = Wanted(inputs=spec.inputs, target=spec.target, group=None, labelled=False, place="")
     paths = find_files(source)
     files: list[SourceFile] = []
-    for path in paths:
-        tell(Progress(stage="read", message="looking at the files", done=len(files), total=len(paths)))
-        files.append(describe(path, wanted, spec.encoding))
+    warnings: list[str] = []
+    for done, path in enumerate(paths, 1):
+        tell(Progress(stage="read", message="looking at the files", done=done, total=len(paths)))
+        try:
+            files.append(describe(path, wanted, spec.encoding))
+        except DataError as error:
+            if error.code != "E_EMPTY" or (done == len(paths) and not files):
+                raise
+            warnings.append(error.message)
     labelled = all(file.target is not None for file in files)
     leak = None
     if spec.test:
         tests = [path for one in spec.test for path in find_files(one)]
         leak = read_tests(tests, spec.inputs, spec.containment)
-    return files, Plan(spec=spec, steps=spec.taken(labelled=labelled), labelled=labelled, leak=leak)
+    plan = Plan(spec=spec, steps=spec.taken(labelled=labelled), labelled=labelled, leak=leak)
+    return files, plan, tuple(warnings)
 
 
 def _curated(run: Run, files: list[SourceFile], plan: Plan, size: tuple[int, int], tell: Tell) -> CurationReport:
@@ -164,7 +177,6 @@ def _curated(run: Run, files: list[SourceFile], plan: Plan, size: tuple[int, int
 
         decision = decide(chunks, plan.spec, plan.steps, said)
         report = write_all(run, chunks, decision, (files, plan), tell)
-    run.keep("curation", "report", report)
     _log.info("curated %d rows in %.1f s", report.rows, time.monotonic() - start)
     return report
 

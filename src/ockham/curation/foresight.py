@@ -17,7 +17,6 @@ from ockham.curation.writing import write_all
 from ockham.data.documents import Document, SourceFile, documents_of
 from ockham.data.steps.account import CurationReport
 from ockham.data.steps.examine import Plan, examine
-from ockham.errors import DataError
 from ockham.records import Progress
 from ockham.store import open_run
 
@@ -36,8 +35,6 @@ def foresee(files: list[SourceFile], plan: Plan, workers: int, tell: Tell) -> Cu
     """
     tell(Progress(stage="sample", message="the first rows of every file"))
     batch = _sample(files, plan)
-    if not batch:
-        raise DataError("E_EMPTY", "the files hold no row", fix="name files with at least one document")
     examine(batch[:8], plan)  # what is loaded and compiled once says nothing about the speed
     text = sum(sum(map(len, one.texts)) for one in batch if isinstance(one, Document))
     with TemporaryDirectory(prefix="ockham-") as folder:

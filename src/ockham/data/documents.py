@@ -49,7 +49,10 @@ class Unreadable(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """A file of documents: its path, the name it is shown by, SHA-256, size in bytes, and the columns that are used."""
+    """A file of documents: its path, the name it is shown by, SHA-256, size in bytes, and the columns that are used.
+
+    ``size`` is that of the file as it lies on the disk, packed or not.
+    """
 
     path: Path
     name: str
@@ -82,6 +85,9 @@ def describe(path: Path, wanted: Wanted, encoding: str | None) -> SourceFile:
     Raises `DataError` as `ockham.data.read.read` does, and ``E_FORMAT`` for packed files that are not sound.
     """
     with open_file(path) as file, _table(file, encoding) as (table, _):
+        if next(table.rows, None) is None:
+            fix = "name a file with at least one document"
+            raise DataError("E_EMPTY", f"{shown(file.path)} holds no row", fix=fix)
         columns = _columns(table, wanted)
         return SourceFile(
             path=path,
