@@ -124,7 +124,7 @@ FAMILIES: dict[str, tuple[str, bool, dict[str, Any]]] = {
     "gemma2": ("Gemma2", True, _GEMMA),
     "gemma3": ("Gemma3", True, {**_GEMMA, "num_hidden_layers": 6}),
     "phi3": ("Phi3", False, {"partial_rotary_factor": 1.0}),
-    "mistral": ("Mistral", False, {"sliding_window": None}),
+    "mistral": ("Mistral", True, {"sliding_window": None}),
     "granite": ("Granite", False, {"embedding_multiplier": 3.0, "residual_multiplier": 0.5, "logits_scaling": 2.0}),
     "lfm2": ("Lfm2", False, {"layer_types": ["conv", "full_attention"], "block_auto_adjust_ff_dim": False}),
 }

@@ -125,6 +125,23 @@ def test_a_vocabulary_of_ones_own_has_the_tokens_of_its_tokenizer(folders: dict[
         engine.close()
 
 
+def test_a_piece_of_a_prompt_gets_no_space_of_its_own(folders: dict[str, Path]) -> None:
+    from sentencepiece import SentencePieceProcessor
+
+    for name in ("mistral", "gemma2"):
+        folder = folders[name]
+        own = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
+        engine = Engine(folder.with_name(folder.name + ".gguf"), ENGINE)
+        try:
+            found = engine.tokens('{"text": 1}', special=False)
+            marked = engine.tokens("<|im_end|>\nb", special=True)
+        finally:
+            engine.close()
+        assert found[0] == own.piece_to_id("{")
+        assert own.decode(found) == '{"text": 1}'
+        assert marked[0] == own.piece_to_id("<|im_end|>")
+
+
 @pytest.fixture(scope="module")
 def adapter(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch

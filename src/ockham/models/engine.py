@@ -86,6 +86,12 @@ class Engine:
         self._end = weakref.finalize(self, _let_go, client, folder)
         self._client: httpx.Client | None = client
         self._server = _start(weights, spec, adapters, folder / SOCKET, key)
+        self._spaced = False
+        self._break = self.tokens("\n", special=False)[-1]
+        self._spaced = (
+            self.head.metadata.get("tokenizer.ggml.model") == "llama"
+            and self.head.metadata.get("tokenizer.ggml.add_space_prefix", True) is True
+        )
         # Tokens that are whole characters, to be drawn in place of one that is none.
         self._whole = [self.tokens(letter, special=False)[-1] for letter in "abcdefgh"]
 
@@ -96,9 +102,12 @@ class Engine:
 
     def tokens(self, text: str, *, special: bool, begin: bool = False) -> list[int]:
         """Encode a text. ``special``: marks such as ``<|im_end|>`` become their token; ``begin``: the start token."""
-        body = {"content": text, "add_special": begin, "parse_special": special}
+        # A SentencePiece vocabulary of this kind sets a space before whatever it is given, also in the midst of a
+        # prompt. Behind a line break it has been set already.
+        lead = "\n" if self._spaced and text and not begin else ""
+        body = {"content": lead + text, "add_special": begin, "parse_special": special}
         found: list[int] = self._post("/tokenize", body)["tokens"]
-        return found
+        return found[found.index(self._break) + 1 :] if lead else found
 
     def render(self, chat: Sequence[Mapping[str, str]]) -> str:
         """Write a chat as the model's own template does, up to where its answer begins; thinking is turned off.
