@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ockham import accounts, catalog, measuring, store
+from ockham import accounts, catalog, decoders, measuring, store
 from ockham.accounts import OPENINGS
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.read import ReadSpec
@@ -37,7 +37,9 @@ from ockham.rungs import LADDER, Material, Plan, Rung, make
 from ockham.tune.spec import TuneSpec, passes
 from ockham.verdict import Decision, decide
 
-RUNGS = tuple(rung.name for rung in LADDER)
+DECODER = "decoder"
+RUNGS = tuple(rung.name for rung in LADDER if rung.number < decoders.NUMBER)
+RUNGS += (DECODER, *(rung.name for rung in LADDER if rung.number > decoders.NUMBER))
 ACCOUNT = "account.json"
 
 
@@ -48,6 +50,8 @@ def ignore(progress: Progress) -> None:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FitSpec:
     """What to fit, and how: every field has the name of its flag. ``rungs`` empty means all of them.
+
+    ``models`` are language models to try: folders, GGUF files or hub ids.
 
     ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`; without ``epochs`` their number
     follows from the number of training rows.
@@ -60,6 +64,7 @@ class FitSpec:
     task: TaskName | None = None
     test: str | None = None
     encoder: str | None = None
+    models: tuple[str, ...] = ()
     rungs: tuple[str, ...] = ()
     all: bool = False
     seed: int = field(default=0, metadata={"min": 0, "max": 2**32 - 1})
@@ -272,11 +277,13 @@ def _publish(run: store.Run, found: Account, standings: Sequence[Standing]) -> N
 
 
 def _chosen(spec: FitSpec) -> list[Rung]:
+    """Put the ladder together, smallest first: the rungs that were named, or all; each model is a decoder's rung."""
     unknown = [name for name in spec.rungs if name not in RUNGS]
     if unknown:
         message = f"there is no rung {unknown[0]!a}"
         raise ConfigError("E_CONFIG", message, fix=f"choose from {', '.join(RUNGS)}")
-    return [rung for rung in LADDER if not spec.rungs or rung.name in spec.rungs]
+    every = sorted([*LADDER, *decoders.rungs(spec.models)], key=lambda rung: rung.number)
+    return [rung for rung in every if not spec.rungs or rung.name.partition(":")[0] in spec.rungs]
 
 
 def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> Plan:

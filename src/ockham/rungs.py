@@ -203,11 +203,13 @@ def _endpoint(material: Material, folder: Path) -> Built:
     spec = material.plan.endpoint
     if spec is None:  # `missing` has said so before
         return Built()
-    endpoint.fit(material.side("train"), folder, spec)
+    endpoint.fit(material.side("train"), folder, spec, task=material.plan.task)
     return Built(settings={"url": spec.url, "model": spec.model, "shots": spec.shots})
 
 
-def _without(*modules: str, extra: str) -> Callable[[Plan], str | None]:
+def without(*modules: str, extra: str) -> Callable[[Plan], str | None]:
+    """Give a check that says which of the modules are not installed, and how to get them."""
+
     def missing(plan: Plan) -> str | None:  # noqa: ARG001 - every rung takes the plan
         absent = [module for module in modules if importlib.util.find_spec(module) is None]
         return f"{', '.join(absent)} not installed (pip install 'ockham[{extra}]')" if absent else None
@@ -237,7 +239,7 @@ ENCODER = Rung(
     name="encoder",
     number=3,
     kind="encoder",
-    missing=_without(*_NEEDS, extra="encoder"),
+    missing=without(*_NEEDS, extra="encoder"),
     build=_encoder,
     decides=lambda plan: [plan.encoder, plan.metric],
 )
@@ -245,7 +247,7 @@ ENCODER_TUNED = Rung(
     name="encoder-tuned",
     number=4,
     kind="encoder",
-    missing=_without(*_NEEDS, "torch", "transformers", "peft", extra="tune"),
+    missing=without(*_NEEDS, "torch", "transformers", "peft", extra="tune"),
     build=_encoder_tuned,
     decides=_tuning,
 )
@@ -278,7 +280,7 @@ LADDER: tuple[Rung, ...] = (
         missing=_no_endpoint,
         build=_endpoint,
         decides=lambda plan: plan.endpoint,
-        tasks=("classify", "choose"),
+        tasks=get_args(TaskName),
     ),
 )
 

@@ -32,6 +32,7 @@ CHOICES = together(
     click.option("--test", metavar="FILE", help="A test set of your own; none is split off then."),
     click.option("--task", type=click.Choice(get_args(TaskName)), help="The task, where it is not found out."),
     click.option("--encoder", metavar="NAME", help="Folder or hub id of a sentence encoder to use instead."),
+    click.option("--models", metavar="A,B", help="Language models to try: folders, GGUF files or hub ids."),
     click.option("--all", "all_", is_flag=True, default=None, help="Climb on after the first rung that does the job."),
     click.option("--rung", multiple=True, metavar="NAME", help="Climb only this rung; give it once per rung."),
     click.option("--seed", type=int, metavar="N", help="Where the randomness starts (0 if not set)."),

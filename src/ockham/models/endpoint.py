@@ -1,6 +1,6 @@
-"""The top rung: an OpenAI-compatible API, asked for one label per text. Off unless the user names an endpoint.
+"""The top rung: an OpenAI-compatible API, asked for one answer per text. Off unless the user names an endpoint.
 
-A bundle of this kind holds the spec, the labels, the user's instructions and the examples prompts choose from. It holds
+A bundle of this kind holds the spec, the task with its labels or schema, and the examples prompts choose from. It holds
 no key: only the name of the environment variable where the key stands.
 """
 
@@ -20,8 +20,9 @@ from ockham import config
 from ockham.errors import EndpointError
 from ockham.models import prompts, settings
 from ockham.models.calls import Caller, Clock, EndpointSpec, address
+from ockham.models.question import Task, longest, task_of
 from ockham.models.replies import Trouble, refusal
-from ockham.records import Answer, Example
+from ockham.records import Answer, Example, TaskName
 
 __all__ = ["Endpoint", "EndpointSpec", "fit", "load"]
 
@@ -37,8 +38,7 @@ class _Kept:
     """What the bundle's file holds."""
 
     spec: EndpointSpec
-    labels: tuple[str, ...]
-    instructions: str
+    task: Task
     pool: tuple[prompts.Shot, ...]
 
 
@@ -92,7 +92,7 @@ class Endpoint:
         kept = self._kept
         shots = self._pool.choose(text, self.spec.shots)
         try:
-            got = self._caller.ask(prompts.messages(kept.labels, kept.instructions, shots, text), batch.stop)
+            got = self._caller.ask(kept.task.chat(shots, text), batch.stop)
         except EndpointError as error:
             batch.end(error)
             return Answer(value=None)
@@ -100,7 +100,7 @@ class Endpoint:
             batch.failed(got.reason)
             return Answer(value=None)
         batch.succeeded()
-        value = None if got.content is None else prompts.read_label(got.content, kept.labels)
+        value = None if got.content is None else kept.task.read(got.content)
         return Answer(value=value, tokens_in=got.tokens_in, tokens_out=got.tokens_out)
 
 
@@ -135,19 +135,29 @@ class _Batch:
             self.stop.set()
 
 
-def fit(examples: Sequence[Example], folder: Path, spec: EndpointSpec, *, instructions: str = "") -> None:
+def fit(
+    examples: Sequence[Example],
+    folder: Path,
+    spec: EndpointSpec,
+    *,
+    task: TaskName = "classify",
+    instructions: str = "",
+) -> None:
     """Write what prompts are made from; nothing is sent.
 
-    The labels are the distinct targets, sorted. ``instructions`` are the user's own words about the task. Raises
+    Labels and schema are those of the targets. ``instructions`` are the user's own words about the task. Raises
     `ConfigError` (``E_CONFIG``) for a spec out of range and `EndpointError` (``E_ENDPOINT``) for an address that is
     none, for a cap without prices, and where there is no label to choose from.
     """
     _check(spec)
-    labels = tuple(sorted({example.target for example in examples}))
-    if not labels:
-        raise refusal("there is no example, so there is no label to choose from", "give at least one labelled row")
+    if not examples:
+        raise refusal("there is no example, so there is nothing to ask for", "give at least one labelled row")
+    targets = [example.target for example in examples]
+    asked = task_of(task, targets, instructions)
+    if task in ("extract", "generate"):
+        spec = dataclasses.replace(spec, max_output_tokens=max(spec.max_output_tokens, longest(targets)))
     pool = prompts.choose_pool(examples) if spec.shots else ()
-    kept = _Kept(spec=spec, labels=labels, instructions=instructions, pool=pool)
+    kept = _Kept(spec=spec, task=asked, pool=pool)
     settings.write(kept, folder / FILE)
 
 

@@ -6,7 +6,6 @@ tasks write freely up to a limit. The bundle holds the rendered template, so not
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import queue
@@ -18,9 +17,9 @@ from pathlib import Path
 
 from ockham import machine
 from ockham.errors import ModelError
-from ockham.models import chat, gguf_format, json_schema, prompts, settings, steady, threads, weights
+from ockham.models import chat, gguf_format, prompts, settings, steady, threads, weights
 from ockham.models.engine import Engine, EngineSpec, Limits
-from ockham.models.question import Question, Questioner, Task, readable
+from ockham.models.question import Question, Questioner, Task, task_of
 from ockham.models.trie import Trie
 from ockham.records import Answer, Example, TaskName
 
@@ -166,9 +165,8 @@ class Decoder:
 
     def _text(self, question: Question, slot: int) -> Answer:
         written = self._engine.write(question.tokens, self._limits, slot=slot, scales=self._scales)
-        value = readable(written.text) if self._kept.task.name == "extract" else written.text.strip()
         return Answer(
-            value=value,
+            value=self._kept.task.read(written.text),
             confidence=min(1.0, math.exp(written.mean_logprob)),
             tokens_in=len(question.tokens),
             tokens_out=written.tokens,
@@ -206,13 +204,7 @@ def fit(
         skeletons = tuple(chat.skeleton(engine.render, shots) for shots in range(max(1, spec.shots) + 1))
     finally:
         engine.close()
-    targets = [example.target for example in examples]
-    asked = Task(
-        name=task,
-        labels=tuple(sorted(set(targets))) if task == "classify" else (),
-        schema=json.dumps({**json_schema.infer(targets), **json_schema.PLAIN}) if task == "extract" else None,
-        instructions=instructions,
-    )
+    asked = task_of(task, [example.target for example in examples], instructions)
     files = [
         _kept_file(path, folder / name, copy=base.copy) for path, name in zip(paths, (WEIGHTS, ADAPTER), strict=False)
     ]

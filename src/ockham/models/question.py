@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ockham.errors import ModelError
-from ockham.models import chat, prompts
+from ockham.models import chat, json_schema, prompts
 from ockham.models.prompts import Shot
 from ockham.records import TaskName
 
@@ -49,6 +49,27 @@ class Task:
         if self.instructions.strip():
             order += f"\nAbout the task: {self.instructions.strip()}"
         return prompts.turns(order, shots, text)
+
+    def read(self, reply: str) -> str | None:
+        """Read the answer a reply gives: one of the labels, a JSON object in its plain form, or the text itself."""
+        if self.name == "classify":
+            return prompts.read_label(reply, self.labels)
+        return readable(reply) if self.name == "extract" else reply.strip()
+
+
+def task_of(name: TaskName, targets: Sequence[str], instructions: str) -> Task:
+    """Say what is asked of every text, from the targets of examples: their labels, or the schema they fit."""
+    return Task(
+        name=name,
+        labels=tuple(sorted(set(targets))) if name == "classify" else (),
+        schema=json.dumps({**json_schema.infer(targets), **json_schema.PLAIN}) if name == "extract" else None,
+        instructions=instructions,
+    )
+
+
+def longest(targets: Sequence[str]) -> int:
+    """Say how many tokens an answer may have: no token is shorter than a byte, so none like these is cut off."""
+    return max(len(target.encode("utf-8", "replace")) for target in targets) + 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

