@@ -9,7 +9,7 @@ from typing import Any
 from pretrain import model
 from pretrain.evaluation import Held
 from pretrain.model import Shape
-from pretrain.sampling import Sample
+from pretrain.sampling import Obedience, Sample
 from pretrain.sources import LEFT_OUT
 from pretrain.training import Point, Spec
 
@@ -31,6 +31,7 @@ class Facts:
     scores: Mapping[str, Sequence[Held]]
     samples: Sequence[Sample]
     chats: Sequence[Sample]
+    labels: Obedience
 
 
 def beats(scores: Mapping[str, Sequence[Held]], name: str = "nano") -> bool:
@@ -50,10 +51,12 @@ def write(facts: Facts) -> str:
         "machine without a network. It knows very little.",
         _verdict(whole),
         "## What it can and cannot do",
-        "It goes on with English prose for a sentence or two, often keeps to the form of what it was shown (a label "
-        "out of a list, a JSON object, a shell command), and takes a LoRA adapter. It does not know facts, cannot "
+        "It goes on with a text in the manner of the text, and takes a LoRA adapter. It does not know facts, cannot "
         "reason, add or translate, and what it says about health is worth nothing. Do not use its answers untuned; the "
         "samples below were not picked.",
+        f"Asked {facts.labels.chats} times for one of three to seven labels, with three to five examples, about rows "
+        f"that it has never seen, it answered {facts.labels.listed} times with a label of the list and "
+        f"{facts.labels.right} times with the right one; choosing blindly gives {facts.labels.chance:.0f}.",
         "## Held-out text",
         "One document in a hundred, by the digest of its content, stood aside from the start. Perplexity is per token "
         f"of the model's own vocabulary of {facts.shape.vocabulary:,}; the n-grams learnt from the same tokens. The "

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,7 +26,9 @@ _GENTLE = 0.2
 """The supervised phase learns at this share of the rates."""
 _WARMUP = 20
 _JUDGED = 16
-_CHATS = ("clinc150", "hwu64", "ncbi_disease", "tldr_commands", "medical", "dialogues")
+_ASKED = 60
+_LABELLED = ("clinc150", "hwu64")
+_CHATS = (*_LABELLED, "ncbi_disease", "tldr_commands", "medical", "dialogues")
 
 
 def teach(recipe: Recipe, tell: Tell) -> None:
@@ -69,8 +72,10 @@ def write_card(recipe: Recipe, tell: Tell) -> None:
     taught = _taught(recipe, base)
     tokenizer = bpe.load(recipe.state / "tokenizer.json")
     tell(Progress(stage="card", message="writing samples"))
-    kinds = instruct.kinds(_rows(recipe, held=True), base.spec.seed)
+    held = _rows(recipe, held=True)
+    kinds = instruct.kinds(held, base.spec.seed)
     chats = [(name, next(kind)) for name, kind in kinds.items()]
+    labelled = itertools.islice(instruct.chats({name: held[name] for name in _LABELLED}, base.spec.seed + 1), _ASKED)
     facts = card.Facts(
         shape=base.shape,
         spec=base.spec,
@@ -80,6 +85,7 @@ def write_card(recipe: Recipe, tell: Tell) -> None:
         scores=_scores(recipe.state / "scores.json"),
         samples=sampling.texts(taught.weights, base.shape, tokenizer, _first_documents(recipe)),
         chats=sampling.answers(taught.weights, base.shape, tokenizer, chats),
+        labels=sampling.obedience(taught.weights, base.shape, tokenizer, labelled),
     )
     place = recipe.state / "card"
     save_text(place / "README.md", card.write(facts))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from ockham.models import prompts
 from pretrain import bpe, instruct, model
 from pretrain.instruct import Chat
 from pretrain.model import Shape
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
 
 LENGTH = 48
 """Tokens given, and tokens written after them."""
+_LABEL = 24
+"""More tokens than any label has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +50,33 @@ def continued(weights: Mapping[str, Tensor], shape: Shape, prompt: Sequence[int]
     return written
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Obedience:
+    """How few-shot chats with labels were answered: how many, with one of the labels, rightly, and by chance."""
+
+    chats: int
+    listed: int
+    right: int
+    chance: float
+
+
+def obedience(weights: Mapping[str, Tensor], shape: Shape, tokenizer: Tokenizer, chats: Iterable[Chat]) -> Obedience:
+    """Answer few-shot chats with labels (`ockham.models.prompts.messages`) and read the answers as the rungs do."""
+    asked = listed = right = 0
+    chance = 0.0
+    for chat in chats:
+        answered = answers(weights, shape, tokenizer, [("", chat)], limit=_LABEL)
+        if not answered:
+            continue
+        labels = json.loads(chat[0]["content"].split("\n")[1])
+        label = prompts.read_label(answered[0].written, labels)
+        asked += 1
+        listed += label is not None
+        right += label == answered[0].real
+        chance += 1 / len(labels)
+    return Obedience(chats=asked, listed=listed, right=right, chance=chance)
+
+
 def texts(
     weights: Mapping[str, Tensor], shape: Shape, tokenizer: Tokenizer, documents: Iterable[tuple[str, Sequence[int]]]
 ) -> list[Sample]:
@@ -61,16 +92,20 @@ def texts(
 
 
 def answers(
-    weights: Mapping[str, Tensor], shape: Shape, tokenizer: Tokenizer, chats: Iterable[tuple[str, Chat]]
+    weights: Mapping[str, Tensor],
+    shape: Shape,
+    tokenizer: Tokenizer,
+    chats: Iterable[tuple[str, Chat]],
+    limit: int = 64,
 ) -> list[Sample]:
-    """Answer the last question of each (kind, chat) that leaves room for an answer."""
+    """Answer the last question of each (kind, chat) that leaves room for an answer of ``limit`` tokens."""
     stop, role = bpe.number(tokenizer, bpe.TURN_END), bpe.number(tokenizer, "<|assistant|>")
     found: list[Sample] = []
     for kind, chat in chats:
         newline = tokenizer.encode("\n", add_special_tokens=False).ids
         prompt = [*instruct.encoded(tokenizer, chat[:-1])[0], role, *newline]
-        if len(prompt) > shape.context - 64:
+        if len(prompt) > shape.context - limit:
             continue
-        written = tokenizer.decode(continued(weights, shape, prompt, 64, stop), skip_special_tokens=False)
+        written = tokenizer.decode(continued(weights, shape, prompt, limit, stop), skip_special_tokens=False)
         found.append(Sample(kind=kind, prompt=chat[-2]["content"], written=written, real=chat[-1]["content"]))
     return found

@@ -137,6 +137,7 @@ def test_the_tokenizer_gives_every_text_back_and_splits_digits(written: Path) ->
         ids = ours.encode(text, add_special_tokens=False).ids
         assert ours.decode(ids, skip_special_tokens=False) == text
         assert theirs(text)["input_ids"] == ids
+    assert bpe.train(WORDS * 3, TINY.vocabulary).to_str() == bpe.train(WORDS * 3, TINY.vocabulary).to_str()
     assert len(ours.encode("2026", add_special_tokens=False).ids) == 4
     assert [ours.token_to_id(name) for name in bpe.SPECIAL] == [0, 1, 2, 3, 4]
 

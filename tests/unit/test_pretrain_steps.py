@@ -5,18 +5,21 @@ from __future__ import annotations
 import csv
 import json
 import lzma
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from pretrain import bpe, card, finish, instruct, model, steps, training
+from pretrain import bpe, card, finish, instruct, model, sampling, steps, training
 from pretrain.__main__ import main
 from pretrain.evaluation import Held
 from pretrain.model import Shape
 from pretrain.sources import SOURCES, Document
 
 from ockham.errors import InputError
+from ockham.models import prompts
 
 pytestmark = pytest.mark.tune
 
@@ -80,6 +83,7 @@ def test_from_data_to_package(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(model.SHAPES, "8m", TINY)
+    monkeypatch.setattr(finish, "_ASKED", 3)  # a model that never ends an answer takes its time
     state = tmp_path / "state"
     common = ["--state", str(state), "--data", str(data), "--taught", "40000", "--batch", "2"]
 
@@ -118,6 +122,7 @@ def test_from_data_to_package(
     assert "does **not** clearly beat" in text
     assert all(source.name in text for source in SOURCES)
     assert text.count("GIVEN:") >= len(SOURCES) + 2
+    assert re.search(r"Asked [123] times for one of three to seven labels", text)
     assert main(["package", *common]) == 2
     assert "do not clearly beat the 5-gram" in capsys.readouterr().err
     assert not (state / "package").exists()
@@ -140,6 +145,22 @@ def _loads(place: Path, taught: training.State) -> None:
         wanted = model.logits(taught.weights, TINY, ids)
         assert torch.allclose(theirs(ids).logits, wanted, atol=0.05)  # the package has 16 bits
     assert {path.name for path in place.iterdir()} >= {"README.md", "loss.svg", "model.safetensors", "config.json"}
+
+
+def test_answers_are_read_as_the_rungs_read_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    chats = [
+        [*prompts.messages(["a", "b"], "", [], "x"), {"role": "assistant", "content": real}] for real in ("a", "b", "b")
+    ]
+    written = iter([" A", "a", "neither"])
+
+    def answers(*given: Any, limit: int) -> list[sampling.Sample]:
+        assert limit < 64
+        real = given[3][0][1][-1]["content"]
+        return [sampling.Sample(kind="", prompt="", written=next(written), real=real)]
+
+    monkeypatch.setattr(sampling, "answers", answers)
+    found = sampling.obedience({}, TINY, bpe.train(["a"], 300), chats)
+    assert found == sampling.Obedience(chats=3, listed=2, right=1, chance=1.5)
 
 
 def test_a_model_beats_the_5_gram_clearly_from_a_twentieth_on() -> None:

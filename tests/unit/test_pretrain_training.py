@@ -64,6 +64,35 @@ def test_a_run_that_was_killed_ends_as_a_straight_one_byte_for_byte(tmp_path: Pa
     assert training.load(path, "cpu").tokens == 23 * 6 * 16
 
 
+def test_a_run_that_breaks_off_goes_on_from_its_last_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = run(fresh(), 12, tmp_path / "straight")
+    whole, path = lesson(), tmp_path / "broken"
+    saves: list[int] = []
+    save = training.save
+
+    def every_fifth(state: State, to: Path) -> None:
+        saves.append(state.step)
+        if state.step % 5 == 0:
+            save(state, to)
+
+    def batch(step: int) -> tuple[Tensor, Tensor | None]:
+        if step == 8:
+            raise KeyboardInterrupt
+        return whole.batch(step)
+
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+    monkeypatch.setattr(training, "save", every_fifth)
+    with pytest.raises(KeyboardInterrupt):
+        training.run(fresh(), Lesson(batch=batch, valid=whole.valid), Bound(step=12), path, silent, 2)
+    monkeypatch.undo()
+    assert saves == list(range(1, 9))
+    state = training.load(path, "cpu")
+    assert state.step == 5  # three steps are lost, and taken again
+    assert run(state, 12, path) == straight
+
+
 def test_the_number_of_threads_changes_nothing(tmp_path: Path) -> None:
     assert run(fresh(), 6, tmp_path / "one", workers=1) == run(fresh(), 6, tmp_path / "three", workers=3)
 
