@@ -7,7 +7,7 @@ order (as they came, or the longest first), so nothing depends on chunks or work
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _PART = 4_000_000
 """Keys that are sorted at once: about 200 MB."""
 _MOST = 256
-"""Documents that stay and share a band with one: so many of them are compared with it, the first in order."""
+"""Documents that stay and share a band with one: so many of them are compared with it, those that share most bands."""
 _CACHED = 4_000_000
 """Shingles that are kept at hand: 32 MB."""
 _STEP = 0.05
@@ -149,9 +149,9 @@ def _near(chunks: Chunks, decision: Decision, spec: CurateSpec, tell: Work, *, b
     for done, (number, mine) in enumerate(_in_order(members, buckets, sizes)):
         if done % 1000 == 0:
             tell("near-duplicates", done, 0)
-        others = sorted({other for bucket in mine for other in kept[bucket]}, key=_rank(sizes))
+        others = _candidates([kept[bucket] for bucket in mine], _rank(sizes))
         best = 0.0
-        for other in others[:_MOST]:
+        for other in others:
             if by_target and shingles.target(number) != shingles.target(other):
                 continue
             similarity = shingles.similarity(number, other, spec.similarity - _STEP)
@@ -165,6 +165,14 @@ def _near(chunks: Chunks, decision: Decision, spec: CurateSpec, tell: Work, *, b
             decision.near_looser += best >= spec.similarity - _STEP
             for bucket in mine:
                 kept[bucket].append(number)
+
+
+def _candidates(kept: list[list[int]], rank: Callable[[int], tuple[int, int]]) -> list[int]:
+    """Give the documents that stay and share a band, in order; of too many, those that share the most bands."""
+    shared = Counter(other for group in kept for other in group)
+    if len(shared) > _MOST:
+        return sorted(sorted(shared, key=lambda other: (-shared[other], rank(other)))[:_MOST], key=rank)
+    return sorted(shared, key=rank)
 
 
 def _rank(sizes: NDArray[np.int64] | None) -> Callable[[int], tuple[int, int]]:
