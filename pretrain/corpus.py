@@ -26,7 +26,9 @@ _REPEATED_IN = 20
 _BOOK_HEADER = re.compile(r"\A# Title:.*?^-------$", re.DOTALL | re.MULTILINE)
 _YEAR = re.compile(r"^## Year: *(-?\d+)", re.MULTILINE)
 _PEP_HEADER = re.compile(r"\A(?:.*\n)*?Title: *(.+(?:\n .+)*)\n(?:.+\n)*")
-_MAIL = re.compile(r"[\w.+-]+(?:@| at )[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
+_MAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}")
+_SPELT_MAIL = re.compile(_MAIL.pattern.replace("@", "(?:@| at )"))
+"""As authors of proposals write their addresses; elsewhere "available at www…" looks the same."""
 _PLAIN = str.maketrans({"\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u00a0": " ", "\ufeff": None})
 
 
@@ -142,14 +144,18 @@ def clean(document: Document) -> Document | str:
 
 
 def tidy(text: str, *, indented: bool) -> str:
-    """Clean the lines of a text: NFC, straight quotation marks, single blanks (after the indent, if that is kept)."""
+    """Clean the lines of a text: NFC, straight quotation marks, single blanks, no mail addresses.
+
+    ``indented`` texts keep the blanks that begin a line, and lose addresses that are spelt with "at" too.
+    """
+    mail = _SPELT_MAIL if indented else _MAIL
     lines: list[str] = []
     for raw in unicodedata.normalize("NFC", text).translate(_PLAIN).split("\n"):
         line = canonical(raw)
         if indented and line:
             line = raw[: len(raw) - len(raw.lstrip(" "))] + line
         if line or (lines and lines[-1]):
-            lines.append(_MAIL.sub("name@example.org", line))
+            lines.append(mail.sub("name@example.org", line))
     return "\n".join(lines).strip("\n")
 
 

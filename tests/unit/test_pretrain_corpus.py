@@ -82,6 +82,12 @@ def test_quotation_marks_become_straight_and_white_space_single() -> None:
     assert tidy(given, indented=False) == '"It\'s late" he said\u2014twice.\n\ncafé !'
 
 
+def test_addresses_of_people_go_and_those_of_pages_stay() -> None:
+    given = "Ask jo.doe+x@mail.example.com; more is available at www.cancer.gov today."
+    assert tidy(given, indented=False) == "Ask name@example.org; more is available at www.cancer.gov today."
+    assert tidy("  jo at example.com", indented=True) == "  name@example.org"
+
+
 def test_notices_that_stand_in_many_documents_go_and_short_lines_stay() -> None:
     notice, short = "This document has been placed in the public domain.", "Yes, sir."
     given = [Document(source="technical", text=f"Text {i}\n{notice}\n{short}", key=str(i)) for i in range(20)]
