@@ -19,7 +19,7 @@ from ockham.store import save_text
 from pretrain import bpe, card, corpus, evaluation, folder, instruct, model, ngram, sampling, training
 from pretrain.evaluation import Held
 from pretrain.sources import SOURCES, Document, documents
-from pretrain.steps import Recipe, Tell, account_of, decayed, end_of, finished, stretches_of, tokens_of
+from pretrain.steps import Recipe, Tell, account_of, alone, decayed, end_of, finished, stretches_of, tokens_of
 from pretrain.training import Bound, Decay, Lesson, State
 
 _GENTLE = 0.2
@@ -36,21 +36,22 @@ def teach(recipe: Recipe, tell: Tell) -> None:
     base = decayed(recipe)
     path = _taught_path(recipe, base)
     steps = max(2 * _WARMUP, recipe.taught // (base.spec.batch * base.shape.context))
-    if path.exists():
-        state = training.load(path, recipe.device)
-    else:
-        gentle = dataclasses.replace(
-            base.spec,
-            muon_rate=_GENTLE * base.spec.muon_rate,
-            adam_rate=_GENTLE * base.spec.adam_rate,
-            warmup=_WARMUP,
-        )
-        state = training.begin(base.shape, gentle, base.weights)
-        state.decay = Decay(start=_WARMUP, steps=steps - _WARMUP)
-    if finished(state):
-        return
-    tell(Progress(stage="instruct", message="writing chats"))
-    training.run(state, _lesson(recipe, state), Bound(step=end_of(state).end), path, tell, recipe.workers)
+    with alone(recipe.state, "instruct"):
+        if path.exists():
+            state = training.load(path, recipe.device)
+        else:
+            gentle = dataclasses.replace(
+                base.spec,
+                muon_rate=_GENTLE * base.spec.muon_rate,
+                adam_rate=_GENTLE * base.spec.adam_rate,
+                warmup=_WARMUP,
+            )
+            state = training.begin(base.shape, gentle, base.weights)
+            state.decay = Decay(start=_WARMUP, steps=steps - _WARMUP)
+        if finished(state):
+            return
+        tell(Progress(stage="instruct", message="writing chats"))
+        training.run(state, _lesson(recipe, state), Bound(step=end_of(state).end), path, tell, recipe.workers)
 
 
 def score(recipe: Recipe, tell: Tell) -> None:

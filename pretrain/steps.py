@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from torch import Tensor
 from ockham.errors import ConfigError, Defect, InputError
 from ockham.records import Progress
 from ockham.store import save_text
+from ockham.store.lock import take_lock
 from pretrain import bpe, corpus, model, packing, training
 from pretrain.packing import Stream, Stretch
 from pretrain.sources import SOURCES
@@ -68,32 +71,45 @@ def prepare(recipe: Recipe, tell: Tell) -> None:
     save_text(folder / "corpus.json", json.dumps(about, indent=1) + "\n")
 
 
+@contextmanager
+def alone(folder: Path, step: str) -> Iterator[None]:
+    """Hold a step's lock: two processes would undo each other's work. Raises `RunError` where it is taken."""
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = take_lock(folder / f"{step}.lock")
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
 def train(recipe: Recipe, tell: Tell) -> None:
     """Begin the stable phase, or go on with it, until it has seen ``tokens`` or worked for ``hours``."""
     path = recipe.state / STABLE
     shape = model.SHAPES[recipe.shape]
-    if path.exists():
-        state = training.load(path, recipe.device)
-        if (state.shape, state.spec) != (shape, recipe.spec):
-            raise ConfigError("E_CONFIG", f"{path}: begun with another shape or spec", fix="use another --state")
-    else:
-        state = training.begin(shape, recipe.spec, model.start(shape, recipe.spec.seed, recipe.device))
-    if recipe.hours is not None:
-        bound = Bound(seconds=3600 * recipe.hours)
-    else:
-        bound = Bound(step=math.ceil(recipe.tokens / (recipe.spec.batch * shape.context)))
-    training.run(state, lesson(recipe, state), bound, path, tell, recipe.workers)
+    with alone(recipe.state, "train"):
+        if path.exists():
+            state = training.load(path, recipe.device)
+            if (state.shape, state.spec) != (shape, recipe.spec):
+                raise ConfigError("E_CONFIG", f"{path}: begun with another shape or spec", fix="use another --state")
+        else:
+            state = training.begin(shape, recipe.spec, model.start(shape, recipe.spec.seed, recipe.device))
+        if recipe.hours is not None:
+            bound = Bound(seconds=3600 * recipe.hours)
+        else:
+            bound = Bound(step=math.ceil(recipe.tokens / (recipe.spec.batch * shape.context)))
+        training.run(state, lesson(recipe, state), bound, path, tell, recipe.workers)
 
 
 def decay(recipe: Recipe, tell: Tell) -> None:
     """Let the rate fall to nothing: go on with a branch that is not finished, else begin one from the stable phase."""
-    newest = newest_branch(recipe)
-    state = None if newest is None else training.load(newest, recipe.device)
-    if state is None or finished(state):
-        state = training.load(recipe.state / STABLE, recipe.device)
-        state.decay = Decay(start=state.step, steps=max(1, round(recipe.decay * state.step)))
-    path = recipe.state / f"decay-{end_of(state).start:07d}.safetensors"
-    training.run(state, lesson(recipe, state), Bound(step=end_of(state).end), path, tell, recipe.workers)
+    with alone(recipe.state, "decay"):
+        newest = newest_branch(recipe)
+        state = None if newest is None else training.load(newest, recipe.device)
+        if state is None or finished(state):
+            state = training.load(recipe.state / STABLE, recipe.device)
+            state.decay = Decay(start=state.step, steps=max(1, round(recipe.decay * state.step)))
+        path = recipe.state / f"decay-{end_of(state).start:07d}.safetensors"
+        training.run(state, lesson(recipe, state), Bound(step=end_of(state).end), path, tell, recipe.workers)
 
 
 def newest_branch(recipe: Recipe) -> Path | None:

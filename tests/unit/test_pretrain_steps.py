@@ -98,6 +98,9 @@ def test_from_data_to_package(
     assert min(one["documents"] for one in about["held"]) >= 1
     prepared = (state / "train.tokens").stat().st_mtime_ns
 
+    with steps.alone(state, "train"):
+        assert main(["train", *common, "--tokens", "20000"]) == 2
+    assert "is in use by process" in capsys.readouterr().err
     assert main(["train", *common, "--tokens", "20000"]) == 0
     assert main(["train", *common, "--tokens", "40000"]) == 0  # goes on
     stable = training.load(state / "stable.safetensors", "cpu")
