@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from ockham.answering import EvalSpec, Prediction, evaluate, predict
+    from ockham.curation import Curated, CurateSpec, curate
     from ockham.doctor import Diagnosis, diagnose
     from ockham.errors import ConfigError, DataError, OckhamError
     from ockham.ladder import FitSpec, account, fit, write_report
@@ -32,6 +33,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "ockham.answering": ("EvalSpec", "Prediction", "evaluate", "predict"),
+    "ockham.curation": ("CurateSpec", "Curated", "curate"),
     "ockham.doctor": ("Diagnosis", "diagnose"),
     "ockham.errors": ("ConfigError", "DataError", "OckhamError"),
     "ockham.ladder": ("FitSpec", "account", "fit", "write_report"),
@@ -54,6 +56,8 @@ __all__ = [
     "Account",
     "Candidate",
     "ConfigError",
+    "CurateSpec",
+    "Curated",
     "DataError",
     "Dataset",
     "Diagnosis",
@@ -70,6 +74,7 @@ __all__ = [
     "Verdict",
     "__version__",
     "account",
+    "curate",
     "diagnose",
     "evaluate",
     "fit",

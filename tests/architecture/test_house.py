@@ -38,6 +38,8 @@ PUBLIC = [
     "Account",
     "Candidate",
     "ConfigError",
+    "CurateSpec",
+    "Curated",
     "DataError",
     "Dataset",
     "Diagnosis",
@@ -54,6 +56,7 @@ PUBLIC = [
     "Verdict",
     "__version__",
     "account",
+    "curate",
     "diagnose",
     "evaluate",
     "fit",
@@ -132,6 +135,8 @@ def test_the_table_of_heavy_libraries_names_files_that_need_it() -> None:
         "from ockham import cli; cli.run(['--version'])",
         "from ockham import cli; cli.run(['fit', '--help'])",
         "from ockham import cli; cli.run(['doctor', '--help'])",
+        "from ockham import cli; cli.run(['curate', '--help'])",
+        "from ockham import curate",
     ],
 )
 def test_starting_loads_nothing_heavy(code: str) -> None:

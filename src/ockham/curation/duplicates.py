@@ -150,19 +150,15 @@ def _near(chunks: Chunks, decision: Decision, spec: CurateSpec, tell: Work, *, b
         if done % 1000 == 0:
             tell("near-duplicates", done, 0)
         others = _candidates([kept[bucket] for bucket in mine], _rank(sizes))
-        best = 0.0
-        for other in others:
-            if by_target and shingles.target(number) != shingles.target(other):
-                continue
-            similarity = shingles.similarity(number, other, spec.similarity - _STEP)
-            best = max(best, similarity)
-            if similarity >= spec.similarity:
-                decision.reason[number] = REASONS.index("near_duplicate")
-                decision.instead[number], decision.score[number] = other, similarity
-                decision.near_stricter += similarity < spec.similarity + _STEP
-                break
+        if by_target:
+            others = [other for other in others if chunks.target(other) == chunks.target(number)]
+        other, similarity = shingles.first_like(number, others, spec.similarity)
+        if similarity >= spec.similarity:
+            decision.reason[number] = REASONS.index("near_duplicate")
+            decision.instead[number], decision.score[number] = other, similarity
+            decision.near_stricter += similarity < spec.similarity + _STEP
         else:
-            decision.near_looser += best >= spec.similarity - _STEP
+            decision.near_looser += similarity >= spec.similarity - _STEP
             for bucket in mine:
                 kept[bucket].append(number)
 
@@ -253,18 +249,26 @@ class _Shingles:
         self._cache: OrderedDict[int, NDArray[np.uint64]] = OrderedDict()
         self._held = 0
 
-    def similarity(self, first: int, second: int, least: float) -> float:
-        """Give the exact Jaccard similarity of two documents; 0 where their sizes alone keep it under the least."""
+    def first_like(self, number: int, others: list[int], threshold: float) -> tuple[int, float]:
+        """Find the first document that is as similar to one as the threshold says, with the exact Jaccard similarity.
+
+        Where there is none, the most similar one is given; pairs that their sizes alone keep far below are passed over.
+        """
         from ockham.data.kernels.shingles import jaccard
 
-        one, other = self._of(first), self._of(second)
-        if min(len(one), len(other)) < least * max(len(one), len(other)):
-            return 0.0
-        return jaccard(one, other)
-
-    def target(self, number: int) -> bytes:
-        """Give the hash of a document's target."""
-        return self._chunks.target(number)
+        mine = self._of(number)
+        least = (threshold - _STEP) * len(mine)
+        most = len(mine) / (threshold - _STEP)
+        best = (-1, 0.0)
+        for other in others:
+            theirs = self._of(other)
+            if least <= len(theirs) <= most:
+                similarity = jaccard(mine, theirs)
+                if similarity > best[1]:
+                    best = (other, similarity)
+                    if similarity >= threshold:
+                        break
+        return best
 
     def _of(self, number: int) -> NDArray[np.uint64]:
         from ockham.data.kernels.shingles import shingles
