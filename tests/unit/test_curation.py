@@ -21,7 +21,7 @@ pytest.importorskip("numba", reason="the extra curate is not installed")
 from ockham import curation
 from ockham.cli import run as command
 from ockham.curation import Curated, curate, passes, preview, read_report
-from ockham.curation.duplicates import _spans
+from ockham.curation.decision import spans_of
 from ockham.data.steps.examine import examine
 from ockham.data.steps.spec import CurateSpec
 from ockham.errors import ConfigError, DataError, RunError
@@ -389,7 +389,7 @@ def test_settings_are_checked(tmp_path: Path) -> None:
 @given(st.lists(st.integers(0, 3_000_000), min_size=1, max_size=30))
 @settings(max_examples=50, deadline=None)
 def test_spans_cover_every_range_once(counts: list[int]) -> None:
-    spans = _spans([float(count) for count in counts])
+    spans = spans_of([float(count) for count in counts])
     assert [place for low, high in spans for place in range(low, high)] == list(range(len(counts)))
     assert all(sum(counts[low:high]) <= 4_000_000 or high - low == 1 for low, high in spans)
 

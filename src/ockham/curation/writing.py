@@ -10,7 +10,7 @@ from typing import Any
 
 from ockham import __version__
 from ockham.curation.chunks import Chunk, Chunks, Line, dumped, parsed
-from ockham.curation.duplicates import Decision
+from ockham.curation.decision import Decision
 from ockham.curation.shards import Shards
 from ockham.data.documents import SourceFile
 from ockham.data.harvest import text_of
