@@ -305,6 +305,26 @@ def test_labelled_rows(tmp_path: Path) -> None:
     adds_up(done, len(texts))
 
 
+def test_rows_of_test_files_are_left_out_and_named(tmp_path: Path) -> None:
+    rng = random.Random(6)
+    texts = [" ".join(words(rng, 80)) for _ in range(20)]
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    write_rows(tests / "one.jsonl", [" ".join(texts[4].split()[10:40]), "nothing of this stands anywhere in there"])
+    write_rows(tests / "two.jsonl", [f"{' '.join(texts[9].split()[:20])} and then words of its own, only a few"])
+    spec = CurateSpec(test=(str(tests),), steps=("leak", "exact"))
+    done = curate(write_rows(tmp_path / "a.jsonl", texts), spec, out=tmp_path / "out")
+    assert [(one["record"], one["leak_of"]) for one in done.dropped("leak")] == [
+        (5, "one.jsonl:1"),
+        (10, "two.jsonl:1"),
+    ]
+    assert [one["score"] for one in done.dropped("leak")] == [1.0, pytest.approx(16 / 25)]
+    adds_up(done, len(texts))
+    write_rows(tests / "two.jsonl", ["other rows"])
+    with pytest.raises(RunError):
+        curate(tmp_path / "a.jsonl", spec, out=tmp_path / "out")
+
+
 def test_answers_in_free_text_contradict_nothing(tmp_path: Path) -> None:
     texts = [f"question {n // 2}" for n in range(60)]
     answers = [f"answer {n}" for n in range(60)]

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import gzip
 import hashlib
 import json
@@ -25,7 +26,7 @@ pytest.importorskip("zstandard", reason="the extra curate is not installed")
 
 import zstandard
 
-from ockham.curation import Curated, CurateSpec, curate
+from ockham.curation import Curated, CurateSpec, curate, passes
 from ockham.data import packed_file
 from ockham.data.columns import Wanted
 from ockham.data.documents import Document, Unreadable, describe, documents_of, find_files
@@ -362,6 +363,19 @@ def test_P01_one_run_in_a_folder_at_a_time(tmp_path: Path) -> None:
         curate(source, EXACT, out=mine)
     assert caught.value.code == "E_RUN_MISSING"
     assert [path.name for path in mine.iterdir()] == ["notes.txt"]
+
+
+def test_S01_a_full_disk_says_so_and_the_work_goes_on_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = write(tmp_path, "a.jsonl", lines("a", "b", "a"))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(passes, "write_chunk", full)
+        error = refuse(source, "E_DISK")
+    assert "free some space" in error.fix
+    assert kept(curate(source, EXACT, out=tmp_path / "refused")) == ["a", "b"]
 
 
 wild = st.binary(max_size=300) | st.lists(

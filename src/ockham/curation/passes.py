@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,8 +13,10 @@ from typing import NamedTuple
 from ockham.curation.chunks import write_chunk
 from ockham.data.documents import Document, SourceFile, Unreadable, documents_of
 from ockham.data.steps.examine import Plan, examine
+from ockham.errors import Defect
 from ockham.records import Progress, digest, plain
 from ockham.store import Run
+from ockham.store.atomic import disk
 
 Tell = Callable[[Progress], None]
 Batch = list[Document | Unreadable]
@@ -133,7 +135,11 @@ def _begun(
 def _sealed(run: Run, job: _Job) -> Path:
     with job.leave:
         if job.done is not None:
-            job.done.result()
+            try:
+                job.done.result()
+            except BrokenExecutor as error:
+                fix = "run the same command again, with fewer --workers if memory is short; what was done is kept"
+                raise Defect("E_DEFECT", "a process that examines documents has died", fix=fix) from error
         if job.folder is not None:
             return run.seal(KIND, job.key, job.folder)
     return run.path / "artifacts" / KIND / job.key[:32]
@@ -141,7 +147,9 @@ def _sealed(run: Run, job: _Job) -> Path:
 
 def work(folder: Path, batch: Batch, plan: Plan, inputs: list[tuple[str, ...]]) -> None:
     """Examine a chunk and write what was found out into a folder of its own; this runs in any process."""
-    write_chunk(folder, examine(batch, plan), inputs)
+    examined = examine(batch, plan)
+    with disk(folder, "keeping what was examined"):
+        write_chunk(folder, examined, inputs)
 
 
 @contextmanager
