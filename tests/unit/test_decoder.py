@@ -135,6 +135,18 @@ def test_tokens_inside_a_character_have_their_probability_too(engine: Engine) ->
     assert engine.probabilities(PROMPT, pieces, slot=0) == pytest.approx((expected / expected.sum()).tolist(), abs=1e-3)
 
 
+def test_the_token_that_ends_an_answer_has_its_probability_too(engine: Engine) -> None:
+    drawn = set()
+    for first in range(12):
+        prompt = [first, *PROMPT]
+        whole = engine.top(prompt, 259)
+        expected = np.exp([whole[258], whole[70]])
+        found = engine.probabilities(prompt, [258, 70], slot=0)
+        assert found == pytest.approx((expected / expected.sum()).tolist(), abs=1e-3)
+        drawn.add(found[0] > 0.5)
+    assert drawn == {True, False}, "it was the likelier one at times"
+
+
 def test_an_answer_is_the_same_bit_by_bit_whatever_is_in_the_cache_and_beside_it(classifier: gguf.Decoder) -> None:
     assert classifier.engine.reuse, "these weights are in Q8_0"
     texts = [f"{row.input} {place} " + "x" * (place % 7) for place, row in enumerate(ROWS * 3)]
@@ -421,7 +433,18 @@ def test_pitfall_7_the_engine_listens_on_no_port_and_asks_for_its_key(weights: P
 def test_pitfall_8_more_threads_are_taken_only_where_they_were_faster(
     seconds: dict[int, float], cores: int, expected: int
 ) -> None:
-    assert threads.fastest(seconds.__getitem__, cores) == expected
+    assert threads.fastest(lambda number, enough: seconds[number], cores) == expected
+
+
+def test_pitfall_8_a_hopeless_number_of_threads_is_given_up_early() -> None:
+    asked = []
+
+    def seconds(number: int, enough: float) -> float:
+        asked.append((number, enough))
+        return {1: 0.1, 2: 9.0}[number]
+
+    assert threads.fastest(seconds, 2) == 1
+    assert asked == [(1, math.inf), (2, pytest.approx(0.3))]
 
 
 def test_pitfall_8_threads_are_measured_on_the_model_itself(weights: Path) -> None:
