@@ -84,6 +84,7 @@ def _build(model: str, material: Material, folder: Path) -> Built:
         "weights": _quantization(base.weights),
         "shots": best.shots,
         "context": best.context,
+        "slots": best.slots,
     }
     found = dict(zip(SHOTS, scores, strict=False))
     settings |= {f"validation_{material.plan.metric}_{shots}_shots": round(score, 4) for shots, score in found.items()}

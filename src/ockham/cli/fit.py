@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
@@ -85,8 +86,20 @@ def command(
     spec = settings.spec(FitSpec, values)
     with progress.telling(quiet=quiet) as tell:
         verdict = fit(source, spec, needs, out=None if folder is None else Path(folder), tell=tell)
+    _learn(verdict.run)
     if as_json:
         show.record(verdict)
     else:
         show.verdict(verdict)
     return verdict.exit_status
+
+
+def _learn(run: str) -> None:
+    """Let `ockham plan` know how far its predictions were from what was measured."""
+    from ockham.errors import OckhamError
+    from ockham.ladder import account
+    from ockham.plan.feedback import learn
+
+    # What cannot be written there takes nothing from the verdict.
+    with suppress(OckhamError):
+        learn(settings.cache(), account(run).reports)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,7 +79,7 @@ def command(
     now = dt.datetime.now(dt.timezone.utc)
     place = None
     if spec.device is None:
-        place = look(_cache(), now, time.process_time, threads=spec.threads, anew=measure)
+        place = look(settings.cache(), now, time.process_time, threads=spec.threads, anew=measure)
     found = plan(spec, known, now.date(), place)
     if report is not None:
         from ockham.report import render_plan
@@ -106,9 +105,3 @@ def _spec(values: dict[str, object]) -> PlanSpec:
             listed = tuple(one.casefold() if isinstance(one, str) else one for one in listed)
         fields[word] = listed
     return build(PlanSpec, fields, "settings")
-
-
-def _cache() -> Path:
-    """Give the user's folder for what can be made again."""
-    named = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(named) if named else Path.home() / ".cache") / "ockham"

@@ -122,10 +122,25 @@ def corrected(engine: Engine, shape: Shape, seen: Observation, device: Device) -
     )
 
 
-def record(place: Path, what: Literal["memory", "speed"], predicted: float, measured: float) -> None:
-    """Write down a prediction beside what was measured later. Raises `StoreError` where the disk refuses."""
-    place.mkdir(parents=True, exist_ok=True)
-    append_row(place / JOURNAL, encode({"what": what, "predicted": predicted, "measured": measured}))
+def record(
+    place: Path, what: Literal["memory", "speed"], predicted: float, measured: float, work: str | None = None
+) -> None:
+    """Write down a prediction beside what was measured later; ``work`` names the measurement.
+
+    Raises `StoreError` where the disk refuses.
+    """
+    row = {"what": what, "predicted": predicted, "measured": measured}
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{place}: the folder cannot be made ({error.strerror})"
+        raise StoreError("E_DISK", message, fix="make it, or name another by XDG_CACHE_HOME") from None
+    append_row(place / JOURNAL, encode(row if work is None else {**row, "work": work}))
+
+
+def compared(place: Path) -> set[str]:
+    """Name the measurements that are written down in the folder ``place``. Raises `StoreError` where it is damaged."""
+    return {str(row["work"]) for row in read_rows(place / JOURNAL) if "work" in row}
 
 
 def past_error(place: Path) -> PastError | None:
