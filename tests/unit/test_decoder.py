@@ -280,12 +280,23 @@ def test_d23_the_end_of_a_long_text_is_cut_and_counted_never_labels_or_instructi
     made.close()
 
 
-def test_d23_labels_that_leave_no_room_are_an_error(weights: Path, tmp_path: Path) -> None:
-    rows = [Example(id=str(place), input="a", target=f"a long label number {place}") for place in range(40)]
-    made = decoder(tmp_path / "b", gguf.Base(weights=weights), dataclasses.replace(SPEC, context=256), rows)
+def test_d23_orders_that_leave_no_room_are_an_error_before_anything_is_asked(weights: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="labels and instructions take"):
-        made.answer(["x"])
+        gguf.fit(ROWS, tmp_path, gguf.Base(weights=weights), dataclasses.replace(SPEC, context=128))
+
+
+def test_labels_too_many_to_list_still_hold_the_answer(weights: Path, tmp_path: Path) -> None:
+    rows = [Example(id=str(place), input="a", target=f"a long label number {place}") for place in range(60)]
+    made = decoder(tmp_path / "b", gguf.Base(weights=weights), SPEC, rows)
+    assert len(made.question("x").tokens) < 1024, "half of what the model reads"
+    answers = made.answer(["x", "y"])
     made.close()
+    assert {answer.value for answer in answers} <= {row.target for row in rows}
+    few = decoder(tmp_path / "few", gguf.Base(weights=weights))
+    listed = few.engine.tokens("zgłoszenie", special=False)
+    asked = few.question("x").tokens
+    few.close()
+    assert any(list(asked[at : at + len(listed)]) == listed for at in range(len(asked)))
 
 
 def test_what_requests_begin_with_in_common_is_computed_once(classifier: gguf.Decoder) -> None:

@@ -6,6 +6,7 @@ tasks write freely up to a limit. The bundle holds the rendered template, so not
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import math
 import queue
@@ -19,7 +20,7 @@ from ockham import machine
 from ockham.errors import ModelError
 from ockham.models import chat, gguf_format, prompts, settings, steady, threads, weights
 from ockham.models.engine import Engine, EngineSpec, Limits
-from ockham.models.question import Question, Questioner, Task, task_of
+from ockham.models.question import Encode, Question, Questioner, Task, task_of
 from ockham.models.trie import Trie
 from ockham.records import Answer, Example, TaskName
 
@@ -29,6 +30,8 @@ FILE = "gguf.json"
 WEIGHTS = "model.gguf"
 ADAPTER = "adapter.gguf"
 
+_ENDLESS = 1 << 30
+
 _log = logging.getLogger(__name__)
 
 
@@ -37,10 +40,11 @@ class GgufSpec:
     """How a decoder is asked and run.
 
     ``context`` is in tokens, for one request; ``slots`` requests run side by side. ``threads`` of ``None`` are chosen
-    by a short measurement when the model is loaded. ``shots`` examples are shown with each text.
+    by a short measurement when the model is loaded. ``shots`` examples are shown with each text. Labels are listed in
+    the orders unless they would take more than half of what the model was trained to read.
     """
 
-    context: int = field(default=1024, metadata={"min": 64, "max": 1_048_576})
+    context: int = field(default=2048, metadata={"min": 64, "max": 1_048_576})
     slots: int = field(default=4, metadata={"min": 1, "max": 64})
     threads: int | None = field(default=None, metadata={"min": 1, "max": 256})
     shots: int = field(default=0, metadata={"min": 0, "max": 64})
@@ -95,15 +99,13 @@ class Decoder:
         self._slots = engine.spec.slots if engine.reuse else 1
         self._scales = () if kept.adapter is None else (1.0,)
         self._pool = prompts.Pool(kept.pool)
-        answer_room = kept.spec.max_output_tokens
+        encode = _encoder(engine)
+        room = _room(kept.task, encode, engine.spec.context, kept.spec)
+        self._questioner = Questioner(kept.task, kept.skeletons, encode, room)
         self._trie: Trie | None = None
         if kept.task.name == "classify":
-            paths = [engine.tokens(label, special=False) for label in kept.task.labels]
-            end = Questioner(kept.task, kept.skeletons, self._encode, 0).end(_end(engine))
-            self._trie = Trie(kept.task.labels, paths, end)
-            answer_room = self._trie.longest
-        room = engine.spec.context - answer_room - 1
-        self._questioner = Questioner(kept.task, kept.skeletons, self._encode, room)
+            paths = [encode(label, False, False) for label in kept.task.labels]
+            self._trie = Trie(kept.task.labels, paths, self._questioner.end(_end(engine)))
         self._limits = Limits(tokens=kept.spec.max_output_tokens, schema=kept.task.schema)
 
     @property
@@ -172,9 +174,6 @@ class Decoder:
             tokens_out=written.tokens,
         )
 
-    def _encode(self, text: str, special: bool, begin: bool) -> list[int]:
-        return self._engine.tokens(text, special=special, begin=begin)
-
 
 def fit(
     examples: Sequence[Example],
@@ -202,9 +201,10 @@ def fit(
     engine = Engine(base.weights, EngineSpec(context=256, slots=1, threads=1), paths[1:])
     try:
         skeletons = tuple(chat.skeleton(engine.render, shots) for shots in range(max(1, spec.shots) + 1))
+        asked = task_of(task, [example.target for example in examples], instructions)
+        asked = _fitting(asked, skeletons, _encoder(engine), engine.head, spec)
     finally:
         engine.close()
-    asked = task_of(task, [example.target for example in examples], instructions)
     files = [
         _kept_file(path, folder / name, copy=base.copy) for path, name in zip(paths, (WEIGHTS, ADAPTER), strict=False)
     ]
@@ -227,9 +227,8 @@ def load(folder: Path) -> Decoder:
     """
     kept = settings.read(_Kept, folder / FILE)
     paths = [_checked(folder, file) for file in (kept.weights, kept.adapter) if file is not None]
-    trained = gguf_format.inspect(paths[0]).number("context_length")
     spec = EngineSpec(
-        context=min(kept.spec.context, trained or kept.spec.context),
+        context=_context(gguf_format.inspect(paths[0]), kept.spec),
         slots=kept.spec.slots,
         threads=kept.spec.threads or 1,
         gpu_layers=kept.spec.gpu_layers,
@@ -237,6 +236,36 @@ def load(folder: Path) -> Decoder:
     if kept.spec.threads is None:
         spec = threads.choose(paths[0], spec, machine.cores())
     return Decoder(kept, Engine(paths[0], spec, paths[1:]))
+
+
+def _encoder(engine: Engine) -> Encode:
+    return lambda text, special, begin: engine.tokens(text, special=special, begin=begin)
+
+
+def _context(head: gguf_format.Head, spec: GgufSpec) -> int:
+    return min(spec.context, head.number("context_length") or spec.context)
+
+
+def _room(task: Task, encode: Encode, context: int, spec: GgufSpec) -> int:
+    """Count the tokens that are left for a question when the longest answer has its own."""
+    if task.name != "classify":
+        return context - spec.max_output_tokens - 1
+    return context - max((len(encode(label, False, False)) for label in task.labels), default=0) - 2
+
+
+def _fitting(
+    task: Task, skeletons: Sequence[chat.Skeleton], encode: Encode, head: gguf_format.Head, spec: GgufSpec
+) -> Task:
+    """Leave the labels out of the orders where they would take more than half of what the model was trained to read.
+
+    Raises `ModelError` (``E_MODEL_FORMAT``) where the orders alone leave no room for a text.
+    """
+    trained = head.number("context_length") or spec.context
+    if task.name == "classify":
+        bare = Questioner(task, skeletons, encode, _ENDLESS).ask("", ()).tokens
+        task = dataclasses.replace(task, listed=len(bare) <= trained // 2)
+    Questioner(task, skeletons, encode, _room(task, encode, _context(head, spec), spec)).ask("", ())
+    return task
 
 
 def _end(engine: Engine) -> int:

@@ -27,18 +27,24 @@ Encode = Callable[[str, bool, bool], list[int]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """What is asked of every text: the task, its labels (classify), its schema (extract), the user's own words."""
+    """What is asked of every text: the task, its labels (classify), its schema (extract), the user's own words.
+
+    ``listed``: the order lists the labels. Without it they are only what the answer is held to.
+    """
 
     name: TaskName
     labels: tuple[str, ...] = ()
     schema: str | None = None
     instructions: str = ""
+    listed: bool = True
 
     def chat(self, shots: Sequence[Shot], text: str) -> list[dict[str, str]]:
         """Write the chat for one text."""
-        if self.name == "classify":
+        if self.name == "classify" and self.listed:
             return prompts.messages(self.labels, self.instructions, shots, text)
-        if self.name == "extract":
+        if self.name == "classify":
+            order = "Answer with the one label that belongs to it, and nothing else."
+        elif self.name == "extract":
             order = "Answer with one JSON object that holds what the text says, and nothing else."
             if self.schema is not None:
                 shown = {key: value for key, value in json.loads(self.schema).items() if not key.startswith("x-")}
