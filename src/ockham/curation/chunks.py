@@ -1,8 +1,9 @@
 """What was found out about a chunk of documents, kept on disk until all are decided: memory does not grow with texts.
 
 A chunk is a folder: ``rows.bin`` (each row as JSON, as it is to be written), ``table.npy`` (a line per document),
-``hashes.npy``, and for near-duplicates the band keys, each band sorted, with the document of each key and where each
-of 256 ranges of keys begins, so that one range over all chunks can be read alone.
+``hashes.npy`` with its orders by the hash of the bytes and by that of the words, and for near-duplicates the band keys,
+each band sorted, with the document of each key. For each order and each band it is known where each of 256 ranges of
+keys begins, so that one range over all chunks can be read alone.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RANGES = 256
+HASHES = {"raw": 0, "words": 2}
+"""The hashes by which documents are found again, and their columns in ``hashes.npy``."""
 _OPEN = 64
 """Files that are open at once."""
 _TABLE = [
@@ -72,11 +75,16 @@ def write_chunk(folder: Path, examined: Examined, inputs: Sequence[tuple[str, ..
     (folder / "rows.bin").write_bytes(b"".join(rows))
     np.save(folder / "table.npy", table)
     np.save(folder / "hashes.npy", examined.hashes)
+    bounds = np.arange(RANGES, dtype=np.uint64) << np.uint64(56)
+    for name, column in HASHES.items():
+        order = np.argsort(examined.hashes[:, column], kind="stable")
+        starts = np.searchsorted(examined.hashes[order, column], bounds)
+        np.save(folder / f"{name}_order.npy", order)
+        np.save(folder / f"{name}_ranges.npy", np.append(starts, len(order)))
     alive = np.flatnonzero((examined.reason == 0) & (examined.words > 0))
     keys = np.ascontiguousarray(examined.keys[alive].T)
     order = np.argsort(keys, axis=1, kind="stable")
     keys = np.take_along_axis(keys, order, axis=1)
-    bounds = np.arange(RANGES, dtype=np.uint64) << np.uint64(56)
     begins = [np.append(np.searchsorted(band, bounds), len(band)) for band in keys]
     np.save(folder / "keys.npy", keys)
     np.save(folder / "documents.npy", alive[order] if len(keys) else order)
@@ -146,6 +154,15 @@ class Chunk:
     def summary(self) -> Summary:
         """Read the counts that are added up."""
         return Summary(**json.loads((self.folder / "summary.json").read_text(encoding="utf-8")))
+
+    def hashes(self, name: str, low: int, high: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+        """Read the hashes of the documents of which one ("raw" or "words") lies in a span of ranges; and their numbers."""
+        import numpy as np
+
+        ranges = self.load(f"{name}_ranges")
+        order = np.load(self.folder / f"{name}_order.npy", mmap_mode="r", allow_pickle=False)
+        inside = np.sort(order[ranges[low] : ranges[high]])
+        return np.load(self.folder / "hashes.npy", mmap_mode="r", allow_pickle=False)[inside], inside + self.first
 
     def band(self, band: int, low: int, high: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """Read the keys of one band in a span of ranges, sorted, and the documents they are of (numbered through)."""

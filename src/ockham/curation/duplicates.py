@@ -28,7 +28,8 @@ def decide(chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], tell: Work)
         score=np.full(chunks.size, np.nan, dtype=np.float32),
     )
     labels = "labels" in steps and _are_labels(chunks)
-    parts = spans_of([chunks.size / RANGES] * RANGES)
+    # A document has six hashes here where it has one key in a band.
+    parts = spans_of([6 * chunks.size / RANGES] * RANGES)
     for done, (low, high) in enumerate(parts):
         tell("equal documents", done, len(parts))
         _equal(chunks, decision, (low, high), steps, labels)
@@ -51,11 +52,11 @@ def _equal(chunks: Chunks, decision: Decision, span: tuple[int, int], steps: tup
     """Decide the documents whose words are equal; ``span`` are the ranges of hashes that are looked at."""
     import numpy as np
 
-    words, numbers = _gather(chunks, span, 2)
-    raw, everyone = _gather(chunks, span, 0)
-    readable = decision.reason[everyone] != REASONS.index("unreadable")
-    _, counts = np.unique(raw[readable][:, :2], axis=0, return_counts=True) if readable.any() else (0, np.zeros(0))
-    decision.raw_duplicates += int(counts.sum() - len(counts))
+    raw, everyone = _gather(chunks, "raw", span)
+    readable = raw[decision.reason[everyone] != REASONS.index("unreadable"), :2]
+    decision.raw_duplicates += len(readable) - len(np.unique(readable, axis=0))
+    del raw, everyone, readable
+    words, numbers = _gather(chunks, "words", span)
     alive = decision.reason[numbers] == 0
     words, numbers = words[alive], numbers[alive]
     order = np.lexsort((numbers, words[:, 3], words[:, 2]))
@@ -65,18 +66,13 @@ def _equal(chunks: Chunks, decision: Decision, span: tuple[int, int], steps: tup
         _group(decision, words[start:end], numbers[start:end].tolist(), steps, labels)
 
 
-def _gather(chunks: Chunks, span: tuple[int, int], column: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Read the hashes of the documents whose hash in a column lies in a span of ranges, with their numbers."""
+def _gather(chunks: Chunks, name: str, span: tuple[int, int]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Read the hashes of the documents whose hash of a kind lies in a span of ranges, with their numbers."""
     import numpy as np
 
-    found, numbers = [np.zeros((0, 6), dtype=np.uint64)], [np.zeros(0, dtype=np.int64)]
-    for chunk in chunks:
-        hashes = chunk.load("hashes")
-        ranges = hashes[:, column] >> np.uint64(56)
-        inside = np.flatnonzero((ranges >= span[0]) & (ranges < span[1]))
-        found.append(hashes[inside])
-        numbers.append(inside + chunk.first)
-    return np.concatenate(found), np.concatenate(numbers)
+    parts = [chunk.hashes(name, *span) for chunk in chunks]
+    hashes = np.concatenate([np.zeros((0, 6), dtype=np.uint64), *(part[0] for part in parts)])
+    return hashes, np.concatenate([np.zeros(0, dtype=np.int64), *(part[1] for part in parts)])
 
 
 def _group(
