@@ -156,7 +156,7 @@ class Chunk:
         return Summary(**json.loads((self.folder / "summary.json").read_text(encoding="utf-8")))
 
     def hashes(self, name: str, low: int, high: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        """Read the hashes of the documents of which one ("raw" or "words") lies in a span of ranges; and their numbers."""
+        """Read the hashes of the documents whose hash of a name ("raw", "words") lies in a span, and their numbers."""
         import numpy as np
 
         ranges = self.load(f"{name}_ranges")
