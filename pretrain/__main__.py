@@ -15,6 +15,8 @@ from pretrain import finish, model, steps
 from pretrain.steps import Recipe
 from pretrain.training import Spec
 
+DATA = Path(__file__).parents[2] / "shared" / "data"
+
 STEPS: dict[str, Callable[[Recipe, steps.Tell], None]] = {
     "prepare": steps.prepare,
     "train": steps.train,
@@ -60,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="scripts/pretrain", description="Make the base model, from data to package.")
     parser.add_argument("step", nargs="?", choices=list(STEPS), help="one step alone; without: all, in this order")
     parser.add_argument("--state", type=Path, required=True, help="folder that keeps tokens, states and results")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="folder of the sources")
+    parser.add_argument("--data", type=Path, default=DATA, help="folder of the sources")
     parser.add_argument("--shape", choices=list(model.SHAPES), default=defaults["shape"])
     parser.add_argument("--seed", type=int, default=spec.seed)
     parser.add_argument("--batch", type=int, default=spec.batch, help="windows in a step")

@@ -5,7 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import lzma
+import os
 import re
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -220,6 +224,19 @@ def test_windows_hold_whole_chats_and_only_their_answers_count() -> None:
     seen = counted.split("<|end|>")[:-1]
     assert len(seen) >= 6
     assert seen == [f"answer {i}" for i in range(len(seen))]
+
+
+def test_the_script_runs_from_any_folder(tmp_path: Path) -> None:
+    script = Path(__file__).parents[2] / "scripts" / "pretrain"
+    environment = {**os.environ, "PYTHON": sys.executable}
+    run = partial(subprocess.run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    done = run([script, "--help"])
+    assert done.returncode == 0, done.stderr
+    assert "{prepare,train,decay,instruct,score,card,package}" in done.stdout
+    done = run([script, "decay", "--state", "here"])
+    assert done.returncode == 2
+    assert "E_MODEL_MISSING" in done.stderr
+    assert (tmp_path / "here").is_dir()
 
 
 def test_a_card_cannot_be_written_without_scores(tmp_path: Path) -> None:
