@@ -8,6 +8,7 @@ a hard case: nothing in them is as redundant as in trained ones.
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -185,6 +186,17 @@ def test_splitting_rules_that_llama_cpp_does_not_know_are_refused(folders: dict[
     with pytest.raises(ModelError, match=r"splits texts in a way that llama\.cpp does not know") as caught:
         gguf.convert(folder, tmp_path / "odd.gguf", "f16")
     assert caught.value.code == "E_MODEL_FORMAT"
+
+
+def test_an_architecture_the_converter_does_not_know_is_refused(folders: dict[str, Path], tmp_path: Path) -> None:
+    folder = tmp_path / "unknown"
+    shutil.copytree(folders["llama"], folder)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "architectures": ["NobodyKnowsForCausalLM"]}))
+    with pytest.raises(ModelError, match="does not know this architecture") as caught:
+        gguf.convert(folder, tmp_path / "unknown.gguf", "f16")
+    assert caught.value.code == "E_MODEL_FORMAT"
+    assert not (tmp_path / "unknown.gguf").exists()
 
 
 def test_a_conversion_that_takes_too_long_is_stopped(folders: dict[str, Path], tmp_path: Path) -> None:
