@@ -49,18 +49,6 @@ def wilson_ends(share: float, n: float, z: float = Z) -> tuple[float, float]:
     return min(low, share), max(high, share)
 
 
-def clopper_pearson(successes: int, n: int, level: float = LEVEL) -> Estimate:
-    """Estimate a proportion with the exact interval: never too narrow, often too wide (Clopper and Pearson, 1934).
-
-    Raises `DataError` (``E_TOO_FEW``) where ``n`` is 0.
-    """
-    _check(successes, n)
-    tail = (1 - level) / 2
-    low = 0.0 if successes == 0 else float(stats.beta.ppf(tail, successes, n - successes + 1))
-    high = 1.0 if successes == n else float(stats.beta.ppf(1 - tail, successes + 1, n - successes))
-    return Estimate(value=successes / n, low=low, high=high, n=n)
-
-
 def proportion(values: Sequence[float], clusters: Sequence[int] | None = None) -> Estimate:
     """Estimate the share of ones among zeros and ones; Wilson's interval, on the effective sample size in clusters.
 
@@ -162,9 +150,11 @@ def jackknife(
     counts: Sequence[int] | npt.NDArray[np.int64] | None = None,
     clusters: Sequence[int] | None = None,
 ) -> Jackknife:
-    """Leave out one row at a time, or one cluster: parameters as in `bca` (Efron and Stein, 1981).
+    """Leave out one row at a time, or one cluster (Efron and Stein, 1981).
 
-    Raises `DataError` (``E_TOO_FEW``) without rows.
+    ``rows`` is (kinds, columns); ``counts`` says how many rows there are of each kind (1 without it). ``statistic``
+    turns column sums of shape (m, columns) into m numbers. With ``clusters`` (one number per row) whole clusters are
+    left out. Raises `DataError` (``E_TOO_FEW``) without rows.
     """
     matrix, many, _ = _units(rows, counts, clusters)
     value, left = _left_out(statistic, matrix, many)
@@ -175,28 +165,6 @@ def jackknife(
     return Jackknife(
         value=value, variance=variance, quantile=float(stats.t.ppf(0.5 + LEVEL / 2, units - 1)) if few else Z
     )
-
-
-def bca(
-    statistic: Statistic,
-    rows: Floats | Matrix,
-    counts: Sequence[int] | None = None,
-    clusters: Sequence[int] | None = None,
-    *,
-    resamples: int = 2000,
-    seed: int = 0,
-) -> Estimate:
-    """Estimate a function of column sums with the BCa bootstrap interval (Efron, 1987).
-
-    ``rows`` is (kinds, columns); ``counts`` says how many rows there are of each kind (1 without it). ``statistic``
-    turns sums of shape (m, columns) into m numbers. With ``clusters`` (one number per row) whole clusters are drawn.
-    Raises `DataError` (``E_TOO_FEW``) without rows.
-    """
-    matrix, many, n = _units(rows, counts, clusters)
-    value, left = _left_out(statistic, matrix, many)
-    draws = np.sort(statistic(_sums(matrix, many, resamples, seed)))
-    low, high = _bca_ends(value, draws, left, many)
-    return Estimate(value=value, low=min(low, value), high=max(high, value), n=n)
 
 
 def _units(
@@ -223,41 +191,6 @@ def _left_out(statistic: Statistic, matrix: Matrix, many: npt.NDArray[np.int64])
     starts = range(0, many.size, step)
     left = [statistic(total - matrix[start : start + step].toarray()) for start in starts]
     return float(statistic(total)[0]), np.concatenate(left)
-
-
-def _bca_ends(value: float, draws: Floats, left: Floats, many: npt.NDArray[np.int64]) -> tuple[float, float]:
-    """Correct the percentiles of the sorted ``draws`` for bias and for skewness, the latter by the jackknife."""
-    # Equal numbers may differ by rounding, and half of the ties count as below.
-    near = 1e-12 * max(1.0, abs(value))
-    ties = np.searchsorted(draws, value - near) + np.searchsorted(draws, value + near, side="right")
-    below = min(max(float(ties) / 2, 0.5), draws.size - 0.5)
-    bias = float(stats.norm.ppf(below / draws.size))
-    pulls = float(np.average(left, weights=many)) - left
-    cubes, squares = float((many * pulls**3).sum()), float((many * pulls**2).sum())
-    acceleration = cubes / (6 * squares**1.5) if squares > 1e-24 else 0.0
-    ends = []
-    for z in (-Z, Z):
-        level = float(stats.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z))))
-        ends.append(float(np.quantile(draws, level)))
-    return ends[0], ends[1]
-
-
-def _sums(matrix: Matrix, many: npt.NDArray[np.int64], resamples: int, seed: int) -> Floats:
-    """Draw as many units as there are, with replacement, ``resamples`` times; give the column sums of each draw."""
-    rng = np.random.default_rng(seed)
-    kinds, units = many.size, int(many.sum())
-    step = max(1, _CHUNK // max(units, kinds))
-    parts = []
-    for start in range(0, resamples, step):
-        size = min(step, resamples - start)
-        if kinds * 4 < units:
-            drawn = rng.multinomial(units, many / units, size=size)
-        else:
-            places = np.repeat(np.arange(kinds), many)[rng.integers(0, units, size=(size, units))]
-            places += np.arange(size)[:, None] * kinds
-            drawn = np.bincount(places.reshape(-1), minlength=size * kinds).reshape(size, kinds)
-        parts.append(np.asarray(drawn.astype(np.float64) @ matrix, dtype=np.float64))
-    return np.concatenate(parts)
 
 
 def _check(successes: float, n: float) -> None:
