@@ -156,7 +156,7 @@ def jackknife(
     turns column sums of shape (m, columns) into m numbers. With ``clusters`` (one number per row) whole clusters are
     left out. Raises `DataError` (``E_TOO_FEW``) without rows.
     """
-    matrix, many, _ = _units(rows, counts, clusters)
+    matrix, many = _units(rows, counts, clusters)
     value, left = _left_out(statistic, matrix, many)
     units = int(many.sum())
     middle = float(np.average(left, weights=many))
@@ -169,19 +169,18 @@ def jackknife(
 
 def _units(
     rows: Floats | Matrix, counts: Sequence[int] | npt.NDArray[np.int64] | None, clusters: Sequence[int] | None
-) -> tuple[Matrix, npt.NDArray[np.int64], int]:
-    """Sum the rows of each cluster; give what is drawn or left out as a whole, how often it stands, and the rows."""
+) -> tuple[Matrix, npt.NDArray[np.int64]]:
+    """Sum the rows of each cluster; give what is left out as a whole, and how often it stands."""
     matrix = sparse.csr_matrix(rows, dtype=np.float64)
     many = np.ones(matrix.shape[0], dtype=np.int64) if counts is None else np.asarray(counts, dtype=np.int64)
-    n = int(many.sum())
-    _check(0, n)
+    _check(0, int(many.sum()))
     if clusters is not None:
         codes = np.unique(np.asarray(clusters), return_inverse=True)[1].reshape(-1)
         cells, groups = matrix.tocoo(), int(codes.max()) + 1
         weights = cells.data * many[cells.row]
         matrix = sparse.csr_matrix((weights, (codes[cells.row], cells.col)), shape=(groups, matrix.shape[1]))
         many = np.ones(groups, dtype=np.int64)
-    return matrix, many, n
+    return matrix, many
 
 
 def _left_out(statistic: Statistic, matrix: Matrix, many: npt.NDArray[np.int64]) -> tuple[float, Floats]:
