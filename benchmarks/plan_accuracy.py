@@ -14,7 +14,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -33,6 +33,15 @@ FORMATS: tuple[Quantization, ...] = ("q4_0", "q8_0")
 CONTEXTS = (256, 1024)
 WRITTEN = 9
 PASSES = 2
+KEY = ("model", "quantization", "context", "threads")
+
+_NOTE = """
+
+Predicted / measured (error). Probed: after the engine was measured once, with the first row's model. The catalogue's
+numbers for this engine come from models of these sizes on such a machine: the table shows how well the formulas carry
+over formats, sizes and contexts, and says nothing of machines that nobody measured.
+
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +84,7 @@ def measured(point: Point, folder: Path) -> dict[str, float]:
             old.unlink()
         write(catalog.shape(point.model), point.quantization, path)
     command: list[str | Path] = [sys.executable, "-m", "benchmarks.plan_accuracy", "--child", path]
-    command += ["--context", str(point.context), "--threads", str(point.threads)]
+    command += ["--contexts", str(point.context), "--threads", str(point.threads)]
     found: dict[str, float] = json.loads(table.need(table.run(command), command).output)
     return found
 
@@ -114,33 +123,49 @@ def probe(shape: Shape, seen: dict[str, float], device: Device, engine: Engine) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Compare predictions with measurements.")
-    parser.add_argument("--larger", action="store_true", help="also 3 and 7 billion weights (16 GB of memory, an hour)")
+    parser = argparse.ArgumentParser(description="Compare predictions with measurements; earlier rows are kept.")
+    parser.add_argument("--models", nargs="*", default=MODELS, help=f"larger ones take an hour: {', '.join(LARGER)}")
+    parser.add_argument("--contexts", type=int, nargs="*", default=CONTEXTS)
     parser.add_argument("--threads", type=int, nargs="*", default=[1])
     parser.add_argument("--child", type=Path)
-    parser.add_argument("--context", type=int, default=0)
     args = parser.parse_args()
     if args.child is not None:
-        child(args.child, args.context, args.threads[0])
+        child(args.child, args.contexts[0], args.threads[0])
         return
-    models = (*MODELS, *LARGER) if args.larger else MODELS
+    rows = _earlier()
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            for threads in args.threads:
+                for row in _rows(args.models, args.contexts, threads, Path(folder)):
+                    rows[tuple(row[key] for key in KEY)] = row
+                    print(json.dumps(row), file=sys.stderr)
+    finally:
+        _publish(list(rows.values()))
+
+
+def _publish(rows: list[dict[str, Any]]) -> None:
+    order = (*MODELS, *LARGER)
+    found = sorted(rows, key=lambda row: (order.index(row["model"]), *(row[key] for key in KEY[1:])))
+    table.publish("plan_accuracy", text(found), {"rows": found})
+
+
+def _rows(models: Sequence[str], contexts: Sequence[int], threads: int, folder: Path) -> Iterator[dict[str, Any]]:
     start = catalog.engine("cpu", encoders=False)
-    rows: list[dict[str, Any]] = []
-    with tempfile.TemporaryDirectory() as folder:
-        for threads in args.threads:
-            now = dt.datetime.now(dt.timezone.utc)
-            rates = calibrate.measure("here", [threads], now, time.process_time)
-            device = here.this_machine("here", machine.memory_gb(), rates)
-            first = Point(model=models[0], quantization="q4_0", context=CONTEXTS[0], threads=threads)
-            corrected = probe(catalog.shape(models[0]), measured(first, Path(folder)), device, start)
-            for model in models:
-                for quantization in FORMATS if model not in LARGER else FORMATS[:1]:
-                    for context in CONTEXTS:
-                        point = Point(model=model, quantization=quantization, context=context, threads=threads)
-                        seen = measured(point, Path(folder))
-                        rows.append(compared(point, seen, device, (start, corrected)))
-                        print(json.dumps(rows[-1]), file=sys.stderr)
-    table.publish("plan_accuracy", text(rows), {"rows": rows})
+    rates = calibrate.measure("here", [threads], dt.datetime.now(dt.timezone.utc), time.process_time)
+    device = here.this_machine("here", machine.memory_gb(), rates)
+    first = Point(model=MODELS[0], quantization="q4_0", context=CONTEXTS[0], threads=threads)
+    corrected = probe(catalog.shape(first.model), measured(first, folder), device, start)
+    for model in models:
+        for quantization in FORMATS if model not in LARGER else FORMATS[:1]:
+            for context in contexts:
+                point = Point(model=model, quantization=quantization, context=context, threads=threads)
+                yield compared(point, measured(point, folder), device, (start, corrected))
+
+
+def _earlier() -> dict[tuple[Any, ...], dict[str, Any]]:
+    place = table.RESULTS / "plan_accuracy.json"
+    rows = json.loads(place.read_text(encoding="utf-8"))["rows"] if place.exists() else []
+    return {tuple(row[key] for key in KEY): row for row in rows}
 
 
 def text(rows: Sequence[dict[str, Any]]) -> str:
@@ -168,7 +193,7 @@ def text(rows: Sequence[dict[str, Any]]) -> str:
         for key, title in names.items()
     ]
     head = ["model", "format", "context", "threads", *names.values()]
-    return table.markdown(head, body) + "\n\nPredicted / measured (error).\n\n" + "\n".join(foot)
+    return table.markdown(head, body) + _NOTE + "\n".join(foot)
 
 
 def _error(pair: Sequence[float]) -> float:
@@ -176,7 +201,8 @@ def _error(pair: Sequence[float]) -> float:
 
 
 def _cell(pair: Sequence[float]) -> str:
-    return f"{pair[0]:.3g} / {pair[1]:.3g} ({pair[0] / pair[1] - 1:+.0%})"
+    said, seen = (f"{value:,.0f}" if value >= 100 else f"{value:.3g}" for value in pair)
+    return f"{said} / {seen} ({pair[0] / pair[1] - 1:+.0%})"
 
 
 if __name__ == "__main__":

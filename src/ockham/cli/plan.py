@@ -26,7 +26,7 @@ DEVICE = together(
     click.option("--count", type=int, metavar="N", help="How many of them (1 if not set)."),
     click.option("--memory-gb", type=float, metavar="GB", help="Memory to plan with instead of the device's."),
     click.option("--threads", type=int, metavar="N", help="Threads on this machine; found by measuring otherwise."),
-    click.option("--measure", is_flag=True, help="Measure this machine anew (about two seconds)."),
+    click.option("--measure", is_flag=True, help="Measure this machine anew (a few seconds)."),
 )
 TUNING = together(
     click.option("--for", "purpose", metavar="PURPOSE", help="serving (if not set) or tuning."),

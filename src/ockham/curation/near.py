@@ -25,6 +25,8 @@ _MOST = 256
 _CACHED = 4_000_000
 """Shingles that are kept at hand: 32 MB."""
 _STEP = 0.05
+_BLOCK = 1_000_000
+"""Pairs that are looked at at once."""
 _LOW = 0xFFFFFFFF
 
 
@@ -62,7 +64,14 @@ class _Kept:
         import numpy as np
 
         self._pairs = pairs
-        counts = np.bincount((pairs & np.uint64(_LOW)).astype(np.int64))
+        number = max(
+            (int((pairs[at : at + _BLOCK] & np.uint64(_LOW)).max()) + 1 for at in range(0, len(pairs), _BLOCK)),
+            default=0,
+        )
+        counts = np.zeros(number, dtype=np.int64)
+        for start in range(0, len(pairs), _BLOCK):
+            part = (pairs[start : start + _BLOCK] & np.uint64(_LOW)).astype(np.int64)
+            counts += np.bincount(part, minlength=number)
         self._begin = np.cumsum(counts) - counts
         self._end = self._begin.copy()
         self._turns = np.zeros(len(pairs), dtype=np.uint32)
@@ -71,10 +80,15 @@ class _Kept:
         """Give each turn with its buckets, in order."""
         import numpy as np
 
-        turns = (self._pairs >> np.uint64(32)).astype(np.uint32)
-        runs = runs_of(turns[1:] != turns[:-1], len(turns))
-        for start, end in runs:
-            yield int(turns[start]), (self._pairs[start:end] & np.uint64(_LOW)).astype(np.int64)
+        at, pairs = 0, self._pairs
+        while at < len(pairs):
+            end = min(at + _BLOCK, len(pairs))
+            while end < len(pairs) and pairs[end] >> np.uint64(32) == pairs[end - 1] >> np.uint64(32):
+                end += 1
+            turns = pairs[at:end] >> np.uint64(32)
+            for start, stop in runs_of(turns[1:] != turns[:-1], len(turns)).tolist():
+                yield int(turns[start]), (pairs[at + start : at + stop] & np.uint64(_LOW)).astype(np.int64)
+            at = end
 
     def candidates(self, buckets: NDArray[np.int64]) -> list[int]:
         """Give the turns that stay in these buckets, in order; of too many, those that share the most buckets."""

@@ -24,7 +24,7 @@ MEASURED_SPREAD = 1.25
 
 _MAX_AGE = dt.timedelta(days=1)
 _ROWS, _COLUMNS, _SIDE = 16_384, 4096, 1024
-_PASSES = 7
+_PASSES = 25
 
 Clock = Callable[[], float]
 
@@ -57,10 +57,10 @@ class Observation:
 
 
 def measure(processor: str, threads: Sequence[int], now: dt.datetime, clock: Clock) -> Calibration:
-    """Measure how fast this machine reads memory and multiplies, in about two seconds and 300 MB.
+    """Measure how fast this machine reads memory and multiplies, in a few seconds and 300 MB.
 
     Reading is a matrix of 268 MB times a vector, as writing a token does it; multiplying is a square product in FP32.
-    ``clock`` counts processor time over all threads, so that other programs disturb it little; the best of seven passes
+    ``clock`` counts processor time over all threads, so that other programs disturb it little; the best of 25 passes
     counts. Of several numbers of ``threads`` the one that multiplies fastest is taken.
     """
     import numpy as np
