@@ -111,7 +111,7 @@ def kernels(documents: list[str]) -> dict[str, float]:
     work: dict[str, Callable[[], object]] = {
         "hash of the bytes, and a set of them": lambda: len(set(map(xxhash.xxh3_128_digest, raw))),
         "words and their hash": lambda: sketch(packed, letters, order, 5, 0),
-        "words, 5-grams, 128 minima, 16 band keys": lambda: sketch(packed, letters, order, 5, 8),
+        "words, 5-grams, 128 minima, 21 band keys": lambda: sketch(packed, letters, order, 5, 6),
         "marks of suspects": lambda: marks(packed),
         "quality and repetition statistics": lambda: statistics(packed, letters, hashed(), english),
         "leaks of 1,000 test rows": lambda: leaks(packed, letters, index, 5),
