@@ -55,6 +55,12 @@ def cores(root: Path = ROOT) -> int:
     return max(1, min([here, *(int(quota) for quota in quotas)]))
 
 
+def cache() -> Path:
+    """Give the user's folder for what can be made again; it may not be there yet."""
+    named = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(named) if named else Path.home() / ".cache") / "ockham"
+
+
 def side_by_side(jobs: Sequence[Callable[[], T]]) -> list[T]:
     """Run jobs in threads, one core each, and give their results in order.
 

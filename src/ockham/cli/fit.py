@@ -96,10 +96,11 @@ def command(
 
 def _learn(run: str) -> None:
     """Let `ockham plan` know how far its predictions were from what was measured."""
+    from ockham import machine
     from ockham.errors import OckhamError
     from ockham.ladder import account
     from ockham.plan.feedback import learn
 
     # What cannot be written there takes nothing from the verdict.
     with suppress(OckhamError):
-        learn(settings.cache(), account(run).reports)
+        learn(machine.cache(), account(run).reports)

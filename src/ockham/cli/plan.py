@@ -67,7 +67,7 @@ def command(
     the plan is for this machine, whose memory and arithmetic are measured once a day. Nothing is downloaded or
     sent.
     """
-    from ockham import catalog
+    from ockham import catalog, machine
     from ockham.cli import forecasts, show
     from ockham.plan import plan
     from ockham.plan.here import look
@@ -79,7 +79,7 @@ def command(
     now = dt.datetime.now(dt.timezone.utc)
     place = None
     if spec.device is None:
-        place = look(settings.cache(), now, time.process_time, threads=spec.threads, anew=measure)
+        place = look(machine.cache(), now, time.process_time, threads=spec.threads, anew=measure)
     found = plan(spec, known, now.date(), place)
     if report is not None:
         from ockham.report import render_plan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -110,9 +109,3 @@ def _prices(value: object) -> tuple[object, object]:
         fix = "give the prices of a million tokens in and out, as in --endpoint-price 0.15,0.60"
         raise ConfigError("E_CONFIG", "settings: endpoint_price is not two numbers", fix=fix)
     return parts[0], parts[1]
-
-
-def cache() -> Path:
-    """Give the user's folder for what can be made again."""
-    named = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
-    return (Path(named) if named else Path.home() / ".cache") / "ockham"

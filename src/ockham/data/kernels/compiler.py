@@ -19,6 +19,8 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+from ockham import machine
+
 VARIABLE = "OCKHAM_KERNELS"
 _log = logging.getLogger(__name__)
 
@@ -40,12 +42,11 @@ def compiled(function: F) -> F:
 @lru_cache(maxsize=1)
 def kept_in() -> Path | None:
     """Give the folder for machine code, made if need be; ``None`` where there is none that is safe to use."""
-    named = os.environ.get(VARIABLE)
-    root = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "ockham"
     sources = sorted(Path(__file__).parent.glob("*.py"))
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
-    folder = root / f"kernels-{digest[:16]}"
     try:
+        named = os.environ.get(VARIABLE)
+        folder = (Path(named) if named else machine.cache()) / f"kernels-{digest[:16]}"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.lstat()
     except (OSError, RuntimeError):

@@ -1,0 +1,19 @@
+"""What every test may count on: nothing is written to the caches of the person who runs them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from ockham import machine
+
+
+@pytest.fixture(autouse=True, scope="session")
+def cache_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what is learnt apart; only the machine code of the kernels, which takes long to make, is shared."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OCKHAM_KERNELS", os.environ.get("OCKHAM_KERNELS") or str(machine.cache()))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        yield
