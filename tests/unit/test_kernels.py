@@ -254,6 +254,15 @@ def test_statistics_are_those_of_the_naive_rule(texts: list[str]) -> None:
         assert dict(zip(quality.COUNTS, found[i].tolist(), strict=True)) == wanted
 
 
+@pytest.mark.parametrize("text", ["", "a", "\x1c", "\n", "#", "取", "a\n", "ⅷ\n\nⅧ"])
+def test_statistics_of_tiny_texts(text: str) -> None:
+    """A text of a byte or two needs no less room in the tables than a longer one."""
+    none = quality.StopWords(np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.int64))
+    for _ in range(50):
+        found = quality.statistics(shingles.texts_of([text.encode()]), alphabet(), none, np.array([-1]))[0].tolist()
+        assert dict(zip(quality.COUNTS, found, strict=True)) == naive_counts(text, set())
+
+
 def test_statistics_of_gopher_by_hand() -> None:
     text = "- one two ...\n\n- one two ...\n\nthe end of it # 7\n"
     packed = shingles.texts_of([text.encode()])

@@ -47,7 +47,7 @@ def alphabet() -> Alphabet:
     classes = np.frombuffer("".join(map(unicodedata.category, every)).encode(), dtype=np.uint8)[::2]
     kinds[:0x20000][np.isin(classes, (ord("L"), ord("M")))] = LETTER
     kinds[:0x20000][classes == ord("N")] = DIGIT
-    for code in np.flatnonzero(kinds == LETTER).tolist():
+    for code in np.flatnonzero(kinds[:0x20000] != BETWEEN).tolist():
         low = every[code].lower()
         if len(low) == 1:
             folds[code] = ord(low)

@@ -45,6 +45,7 @@ _START = np.uint64(0xCBF29CE484222325)
 _STEP = np.uint64(0x100000001B3)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _NONE = np.uint64(0)
+_LEAST_SLOTS = 16
 
 
 class Room(NamedTuple):
@@ -73,7 +74,7 @@ def statistics(texts: Texts, letters: Alphabet, stops: StopWords, languages: NDA
     ``languages[i]`` is the place of text i's language in ``stops``, or -1; of a language at most 63 words count.
     """
     longest = int(np.diff(texts.starts).max(initial=0)) + 2
-    slots = 1 << (2 * longest).bit_length()
+    slots = max(_LEAST_SLOTS, 1 << (2 * longest).bit_length())
     room = Room(
         np.empty(longest, dtype=np.uint64),
         np.empty(longest, dtype=np.int64),
@@ -332,7 +333,7 @@ def _length(room: Room, at: int, width: int) -> int:
 @compiled
 def _clear(room: Room, entries: int) -> np.uint64:
     """Empty as much of the table as so many entries need, and give its mask."""
-    slots = 16
+    slots = _LEAST_SLOTS
     while slots < 2 * entries:
         slots *= 2
     room.keys[:slots] = _NONE
