@@ -13,10 +13,12 @@ from typing import get_args
 
 from ockham.convert.gguf import Precision, convert
 from ockham.errors import ConfigError
+from ockham.evals import judging
 from ockham.models import gguf, gguf_format, hub, question
 from ockham.models.gguf import Base, GgufSpec
-from ockham.records import Progress, TaskName, digest
+from ockham.records import Answer, Progress, TaskName, digest
 from ockham.rungs import Built, Material, Plan, Rung, without
+from ockham.verdict.sentences import percent
 
 NUMBER = 5
 SHOTS = (0, 8)
@@ -69,26 +71,28 @@ def _signature(place: Path) -> list[tuple[str, int, int]]:
 def _build(model: str, material: Material, folder: Path) -> Built:
     base = _base(model, material)
     train, valid = material.side("train"), material.side("valid")
-    best = dataclasses.replace(_sized(material, base, folder, SHOTS[0]), shots=SHOTS[0])
-    chosen: tuple[str, ...] = ()
-    scores = []
-    for shots in SHOTS if valid else ():
-        spec = _sized(material, base, folder, shots)
-        answers = _trial(material, base, spec, folder)
-        scores.append(material.metric([row.target for row in valid], answers))
-        if not chosen or scores[-1] > max(scores[:-1]):
-            best, chosen = spec, answers
-    gguf.fit([*train, *valid], folder, base, best, task=material.plan.task)
+    specs = [_sized(material, base, folder, shots) for shots in (SHOTS if valid else SHOTS[:1])]
+    trials = [_trial(material, base, spec, folder) for spec in specs] if valid else [()]
+    scores = [material.metric([row.target for row in valid], answers) if valid else 0.0 for answers in trials]
+    best = scores.index(max(scores))
+    gguf.fit([*train, *valid], folder, base, specs[best], task=material.plan.task)
     settings: dict[str, str | int | float | bool] = {
         "model": Path(model).name,
         "weights": _quantization(base.weights),
-        "shots": best.shots,
-        "context": best.context,
-        "slots": best.slots,
+        "shots": specs[best].shots,
+        "context": specs[best].context,
+        "slots": specs[best].slots,
     }
-    found = dict(zip(SHOTS, scores, strict=False))
-    settings |= {f"validation_{material.plan.metric}_{shots}_shots": round(score, 4) for shots, score in found.items()}
-    return Built(settings=settings, answers=chosen)
+    for spec, answers in zip(specs, trials if valid else (), strict=False):
+        settings[f"validation_{spec.shots}_shots"] = _told(material, answers)
+    return Built(settings=settings, answers=trials[best])
+
+
+def _told(material: Material, answers: Sequence[str]) -> str:
+    """Write the metric that choices are made by, as measured on the validation rows."""
+    task, metric = material.plan.task, material.plan.metric
+    scores = judging.judged(task, material.side("valid"), [Answer(value=answer) for answer in answers])
+    return f"{metric} {percent(judging.measure(task, scores, material.labels())[metric])}"
 
 
 def _base(model: str, material: Material) -> Base:

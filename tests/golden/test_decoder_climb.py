@@ -66,8 +66,9 @@ def test_a_language_model_is_a_rung_like_any_other(trips: list[dict[str, Any]], 
     settings = report.candidate.settings
     assert settings["shots"] in (0, 8)
     assert settings["weights"] == "q8_0"
-    found = {shots: settings[f"validation_accuracy_{shots}_shots"] for shots in (0, 8)}
-    assert settings["shots"] == (8 if found[8] > found[0] else 0), "validation chooses, and ties stay small"
+    found = [float(str(settings[f"validation_{shots}_shots"]).split()[1]) for shots in (0, 8)]
+    assert settings["shots"] == (8 if found[1] > found[0] else 0), "validation chooses, and ties stay small"
+    assert str(settings["validation_0_shots"]).endswith(f"n = {verdict.dataset.valid})")
     told: list[Progress] = []
     assert fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", tell=told.append) == verdict
     assert not [one for one in told if "building" in one.message], "nothing is built twice"
