@@ -51,9 +51,11 @@ FEW_ROWS, TUNE_ROWS = 50, 200
 API_MS = 500.0
 """What a remote API takes at least for a short answer: the way there and back and its queue."""
 
+# From benchmarks/results/fit_speed.md.
 _LABELS = (
-    "On 77 intents a linear model over words reaches .916 and a frozen encoder with a linear head .930, where a "
-    "published platform reports .91 for its large model: labels rarely need one."
+    "On clinc150 (150 intents, 10,000 rows to learn from) a linear model over words and characters reached 91.7 % and a "
+    "frozen encoder with a linear head 94.9 % of 4,500 test rows (scripts/bench fit_speed): try them before anything "
+    "larger."
 )
 _TEST_SHARE = 0.2
 _Z = 1.959963984540054
