@@ -53,8 +53,8 @@ API_MS = 500.0
 
 # From benchmarks/results/fit_speed.md.
 _LABELS = (
-    "On clinc150 (150 intents, 10,000 rows to learn from) a linear model over words and characters reached 91.7 % and a "
-    "frozen encoder with a linear head 94.9 % of 4,500 test rows (scripts/bench fit_speed): try them before anything "
+    "On clinc150 (150 intents, 10,000 rows to learn from) a linear model over words and characters reached 91.7 % and "
+    "a frozen encoder with a linear head 94.9 % of 4,500 test rows (scripts/bench fit_speed): try them before anything "
     "larger."
 )
 _TEST_SHARE = 0.2
