@@ -19,6 +19,10 @@ Ids: TypeAlias = NDArray[np.int64]
 Nats: TypeAlias = NDArray[np.float64]
 
 
+_LEAST = 0.05
+"""The least that is taken from a count; real texts take more than ten times as much."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """The n-grams of one order: sorted keys, and what Kneser-Ney needs of each and of each beginning.
@@ -117,7 +121,8 @@ def _discounts(counts: Ids) -> Nats:
         return np.array([0.0, 0.5, 0.5, 0.5])  # too small a text to estimate from
     y = n1 / (n1 + 2 * n2)
     found = (1 - 2 * y * n2 / n1, 2 - 3 * y * n3 / n2, 3 - 4 * y * n4 / n3)
-    return np.array([0.0, *(min(max(d, 0.0), float(i)) for i, d in enumerate(found, 1))])
+    # The counts of a small text can ask for no discount, or less: what it has not seen would then be impossible.
+    return np.array([0.0, *(min(max(d, _LEAST), float(i)) for i, d in enumerate(found, 1))])
 
 
 def _find(keys: Ids, wanted: Ids) -> tuple[Ids, NDArray[np.bool_]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -38,9 +39,9 @@ class Naive:
         y = n1 / (n1 + 2 * n2)
         return [
             0.0,
-            min(max(1 - 2 * y * n2 / n1, 0), 1),
-            min(max(2 - 3 * y * n3 / n2, 0), 2),
-            min(max(3 - 4 * y * n4 / n3, 0), 3),
+            min(max(1 - 2 * y * n2 / n1, 0.05), 1),
+            min(max(2 - 3 * y * n3 / n2, 0.05), 2),
+            min(max(3 - 4 * y * n4 / n3, 0.05), 3),
         ]
 
     def probability(self, word: int, context: tuple[int, ...]) -> float:
@@ -82,6 +83,15 @@ def test_every_token_is_as_likely_as_the_naive_model_says(order: int) -> None:
     for i in range(1, len(held)):
         context = tuple(held[max(0, i - order + 1) : i])
         assert found[i - 1] == pytest.approx(-math.log(naive.probability(held[i], context))), i
+
+
+def test_a_text_whose_counts_ask_for_no_discount_leaves_nothing_impossible() -> None:
+    train = [0] * 4 + [1] * 3 + [2, 2, 3, 3, 4, 5]  # counts of counts: n1 = 2, n2 = 2, n3 = 1, n4 = 1
+    model = ngram.fit(stream(train), 7, 1)
+    assert (model.orders[0].discounts[1:] > 0).all()
+    for draw in range(200):
+        few = random.Random(draw).choices(range(6), k=12)
+        assert np.isfinite(ngram.nats(ngram.fit(stream(few), 7, 4), stream([6, 0, 6, 1, 6]))).all()
 
 
 @settings(max_examples=25, deadline=None)
