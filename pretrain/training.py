@@ -11,9 +11,8 @@ import json
 import math
 import struct
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from torch import Tensor
 from ockham.errors import ModelError
 from ockham.records import Progress
 from ockham.store import save_bytes
+from ockham.tune.loop import single_threaded
 from pretrain import model
 from pretrain.model import Shape
 from pretrain.muon import Optimizer
@@ -137,7 +137,7 @@ def run(
     """
     began = saved = told = now = time.monotonic()
     tokens = state.tokens
-    with _single_threaded(), ThreadPoolExecutor(workers) as pool:
+    with single_threaded(), ThreadPoolExecutor(workers) as pool:
         while bound.left(state, now - began, 1.0) > 0:
             _step(state, lesson, pool)
             now = time.monotonic()
@@ -265,13 +265,3 @@ def _progress(state: State, speed: float, left: float) -> Progress:
     if not math.isinf(left):
         parts.append(f"{left // 3600:.0f} h {left % 3600 / 60:.0f} min left")
     return Progress(stage="train", message=", ".join(parts), done=state.step)
-
-
-@contextmanager
-def _single_threaded() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

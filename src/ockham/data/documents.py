@@ -18,7 +18,7 @@ from ockham.data.packed_file import GZIP, ZSTD, Unpacked
 from ockham.data.parquet_file import parquet_table
 from ockham.data.quick_json import quick_table
 from ockham.data.regular_file import RegularFile, not_regular, open_file, refused, shown
-from ockham.data.rows import MAX_RECORD, Broken, Row, Table
+from ockham.data.rows import Broken, Row, Table, unusable
 from ockham.data.text import encoding_of, head_of
 from ockham.errors import DataError
 
@@ -129,25 +129,11 @@ def _document(number: int, row: Row | Broken, file: SourceFile) -> Document | Un
         why = "a cell holds a value that cannot be written as JSON"
         return Unreadable(number, row.record, row.offset, "E_FORMAT", why)
     for text in texts if target is None else (*texts, target):
-        fault = _fault(text)
+        fault = unusable(text)
         if fault:
             return Unreadable(number, row.record, row.offset, "E_FORMAT", fault)
     cells = row.cells if isinstance(row.cells, dict) else dict(row.cells)
     return Document(number, row.record, row.offset, cells, texts, target)
-
-
-def _fault(text: str) -> str | None:
-    if len(text) > MAX_RECORD:
-        return "the record is longer than 16 MB"
-    if "\0" in text:
-        return "the record holds a NUL character"
-    if text.isascii():
-        return None
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "the record holds half a character (a lone surrogate)"
-    return None
 
 
 def _files_of(name: str) -> list[Path]:

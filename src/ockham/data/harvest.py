@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ockham.data.chat import INPUT, TARGET, chat_table, is_chat
 from ockham.data.columns import Columns, Wanted, choose
 from ockham.data.json_file import TRUNCATED
-from ockham.data.rows import MAX_RECORD, Broken, Row, Table
+from ockham.data.rows import Broken, Row, Table, unusable
 from ockham.errors import DataError
 from ockham.records import Example, Quarantined, Source
 
@@ -89,7 +89,7 @@ class Harvest:
         target = text_of(row.cells.get(columns.target)) if columns.target else ""
         group = text_of(row.cells.get(columns.group)) if columns.group else None
         for text in (given, target, group or ""):
-            fault = _fault(text)
+            fault = unusable(text)
             if fault:
                 return Broken(row.record, row.offset, "E_FORMAT", fault)
         if columns.id is not None and columns.id not in columns.inputs:
@@ -157,20 +157,6 @@ def text_of(value: object) -> str:
             value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str
         )
     return str(value)
-
-
-def _fault(text: str) -> str | None:
-    if "\0" in text:
-        return "the record holds a NUL character"
-    if len(text) > MAX_RECORD:
-        return "the record is longer than 16 MB"
-    if text.isascii():
-        return None
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return "the record holds half a character (a lone surrogate)"
-    return None
 
 
 def _check_any(table: Table, rows: int, broken: list[Broken]) -> None:

@@ -46,3 +46,18 @@ class Table:
     rows: Iterator[Row | Broken]
     headerless: bool = False
     project: Callable[[Sequence[str]], Iterator[Row | Broken]] | None = None
+
+
+def unusable(text: str) -> str | None:
+    """Say why a text cannot be used as it is: a NUL character, its length, half a character; nothing if it can."""
+    if "\0" in text:
+        return "the record holds a NUL character"
+    if len(text) > MAX_RECORD:
+        return "the record is longer than 16 MB"
+    if text.isascii():
+        return None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "the record holds half a character (a lone surrogate)"
+    return None

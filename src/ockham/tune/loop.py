@@ -105,7 +105,7 @@ def train(
         first = EpochPoint(epoch=0.0, train_loss=0.0, train_metric=0.0, valid_metric=score, kept=True)
         state = _State(1, 0, 0, 0.0, 0, 0, score, 0, [first])
     saved = time.monotonic()
-    with _single_threaded(), ThreadPoolExecutor(spec.workers) as pool:
+    with single_threaded(), ThreadPoolExecutor(spec.workers) as pool:
         while state.epoch <= spec.epochs and state.epoch - state.best_epoch <= spec.patience:
             batches = lesson.batches(state.epoch)
             while state.batch < len(batches):
@@ -125,7 +125,8 @@ def train(
 
 
 @contextmanager
-def _single_threaded() -> Iterator[None]:
+def single_threaded() -> Iterator[None]:
+    """Hold torch to one core for each thread that calls it, as long as the block lasts."""
     import torch
 
     before = torch.get_num_threads()
