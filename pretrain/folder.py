@@ -51,7 +51,7 @@ def config(shape: Shape, dtype: torch.dtype) -> dict[str, Any]:
         "hidden_act": "silu",
         "attention_bias": False,
         "mlp_bias": False,
-        "tie_word_embeddings": True,
+        "tie_word_embeddings": shape.tied,
         "torch_dtype": str(dtype).removeprefix("torch."),
     }
 

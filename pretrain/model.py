@@ -1,7 +1,7 @@
 """A Llama in plain torch: weights by the names of Hugging Face's format, and functions over them.
 
-RMSNorm, rotary positions, grouped queries, SwiGLU and tied embeddings, as in "LLaMA" (Touvron et al., 2023,
-arXiv:2302.13971) and Llama 3.2. The loss never holds more than a slice of the logits.
+RMSNorm, rotary positions, grouped queries and SwiGLU, as in "LLaMA" (Touvron et al., 2023, arXiv:2302.13971); the
+output matrix is the embedding's, as in Llama 3.2, or one of its own. The loss never holds more than a slice of the logits.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from torch import Tensor
 Weights = Mapping[str, Tensor]
 EMBEDDING = "model.embed_tokens.weight"
 LAST_NORM = "model.norm.weight"
+OUTPUT = "lm_head.weight"
 _SLICE = 512
 """Positions whose logits exist at the same time, on a CPU; on an accelerator sixteen times as many."""
 
@@ -33,6 +34,12 @@ class Shape:
     context: int = 512
     theta: float = 10_000.0
     epsilon: float = 1e-5
+    tied: bool = True
+
+    @property
+    def output(self) -> str:
+        """The name of the output matrix."""
+        return EMBEDDING if self.tied else OUTPUT
 
     @property
     def head(self) -> int:
@@ -41,7 +48,7 @@ class Shape:
 
 
 SHAPES = {
-    "8m": Shape(),
+    "8m": Shape(layers=5, tied=False),
     "14m": Shape(hidden=512, layers=5, heads=8, kv_heads=4),
     "26m": Shape(hidden=512, heads=8, kv_heads=4, ffn=1280),
 }
@@ -79,13 +86,15 @@ def start(shape: Shape, seed: int, device: str = "cpu") -> dict[str, Tensor]:
         weights[f"model.layers.{i}.input_layernorm.weight"] = torch.ones(shape.hidden)
         weights[f"model.layers.{i}.post_attention_layernorm.weight"] = torch.ones(shape.hidden)
     weights[LAST_NORM] = torch.ones(shape.hidden)
+    if not shape.tied:
+        weights[OUTPUT] = torch.zeros(shape.vocabulary, shape.hidden)
     return {name: tensor.to(device) for name, tensor in weights.items()}
 
 
 def parameters(shape: Shape) -> int:
     """Count the numbers in a model's weights."""
     inside = sum(rows * columns for rows, columns in matrices(shape).values())
-    return inside + shape.vocabulary * shape.hidden + (2 * shape.layers + 1) * shape.hidden
+    return inside + (1 if shape.tied else 2) * shape.vocabulary * shape.hidden + (2 * shape.layers + 1) * shape.hidden
 
 
 def hidden(weights: Weights, shape: Shape, tokens: Tensor, dtype: torch.dtype) -> Tensor:
@@ -101,7 +110,7 @@ def hidden(weights: Weights, shape: Shape, tokens: Tensor, dtype: torch.dtype) -
 
 def logits(weights: Weights, shape: Shape, tokens: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
     """Give all logits, (batch, length, vocabulary): for a few positions, not for training."""
-    return hidden(weights, shape, tokens, dtype) @ weights[EMBEDDING].to(dtype).T
+    return hidden(weights, shape, tokens, dtype) @ weights[shape.output].to(dtype).T
 
 
 def loss(weights: Weights, shape: Shape, tokens: Tensor, counts: Tensor | None, dtype: torch.dtype) -> Tensor:
@@ -112,14 +121,14 @@ def loss(weights: Weights, shape: Shape, tokens: Tensor, counts: Tensor | None, 
     states = hidden(weights, shape, tokens[:, :-1], dtype).flatten(0, 1)
     targets = tokens[:, 1:].flatten()
     kept = torch.ones_like(targets, dtype=torch.float32) if counts is None else counts.flatten()
-    return _cross_entropy(states, weights[EMBEDDING], targets, kept)
+    return _cross_entropy(states, weights[shape.output], targets, kept)
 
 
 def losses(weights: Weights, shape: Shape, tokens: Tensor, dtype: torch.dtype) -> Tensor:
     """Give the cross-entropy in nats of each token but the first, (batch, length), without gradients."""
     with torch.no_grad():
         states = hidden(weights, shape, tokens[:, :-1], dtype).flatten(0, 1)
-        table, targets = weights[EMBEDDING].to(dtype), tokens[:, 1:].flatten()
+        table, targets = weights[shape.output].to(dtype), tokens[:, 1:].flatten()
         parts = [
             F.cross_entropy((states[some] @ table.T).float(), targets[some], reduction="none")
             for some in _slices(targets)

@@ -86,6 +86,15 @@ def window(stream: Stream, places: Sequence[int] | NDArray[np.int64], context: i
     return np.stack([stream[i * context : (i + 1) * context + 1] for i in places]).astype(np.int64)
 
 
+def cut(rows: NDArray[np.int64], pieces: int) -> NDArray[np.int64]:
+    """Cut windows (windows, context + 1) into equal pieces that foretell the same tokens, with less before them.
+
+    The result is (windows * pieces, context / pieces + 1).
+    """
+    length = (rows.shape[1] - 1) // pieces
+    return np.concatenate([rows[:, i * length : (i + 1) * length + 1] for i in range(pieces)])
+
+
 def batch(step: int, size: int, count: int, seed: int) -> NDArray[np.int64]:
     """Give the numbers of the windows of a step, ``size`` of ``count``, passing through all before any comes again."""
     first = step * size

@@ -43,7 +43,7 @@ def continued(weights: Mapping[str, Tensor], shape: Shape, prompt: Sequence[int]
         given = torch.tensor([[*prompt, *written][-shape.context :]], device=device)
         with torch.no_grad():
             states = model.hidden(weights, shape, given, torch.float32)[:, -1]
-            token = int((states @ weights[model.EMBEDDING].T).argmax())
+            token = int((states @ weights[shape.output].T).argmax())
         if token == stop:
             break
         written.append(token)

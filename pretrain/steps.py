@@ -142,14 +142,16 @@ def lesson(recipe: Recipe, state: State) -> Lesson:
     """Give next-token training on the prepared streams; validation reads 32 windows spread over the held-out text."""
     stream, held = tokens_of(recipe, "train"), tokens_of(recipe, "held")
     context, spec = state.shape.context, state.spec
+    pieces = spec.pieces if state.decay is None else 1
     count = packing.windows(stream, context)
     places = np.linspace(0, packing.windows(held, context) - 1, _JUDGED).astype(np.int64)
-    judged = torch.from_numpy(packing.window(held, places, context)).to(recipe.device)
+    judged = torch.from_numpy(packing.cut(packing.window(held, places, context), pieces)).to(recipe.device)
     dtype = torch.bfloat16 if recipe.device == "cuda" else torch.float32
 
     def batch(step: int) -> tuple[Tensor, None]:
         chosen = packing.batch(step, spec.batch, count, spec.seed)
-        return torch.from_numpy(packing.window(stream, chosen, context)).to(recipe.device), None
+        rows = packing.cut(packing.window(stream, chosen, context), pieces)
+        return torch.from_numpy(rows).to(recipe.device), None
 
     def valid(weights: Mapping[str, Tensor]) -> float:
         parts = [model.losses(weights, state.shape, part, dtype) for part in judged.split(4)]

@@ -32,20 +32,24 @@ CHECKPOINT_SECONDS = 240.0
 _TELL_SECONDS = 20.0
 
 Batch = Callable[[int], tuple[Tensor, Tensor | None]]
-"""Step to windows (batch, context + 1) and, where not all tokens count, which do (batch, context)."""
+"""Step to windows (batch, context + 1), whole or cut, and, where not all tokens count, which do (batch, context)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
-    """How to train. ``batch`` windows a step are taken ``part`` by ``part``; sums do not depend on ``workers``."""
+    """How to train. ``batch`` windows a step are taken ``part`` by ``part``; sums do not depend on ``workers``.
+
+    Until the decay, windows are cut into ``pieces``: less attention a token, and long contexts are learnt late.
+    """
 
     seed: int = 0
     batch: int = 8
-    part: int = 4
-    muon_rate: float = 0.01
-    adam_rate: float = 0.003
+    part: int = 2
+    pieces: int = 2
+    muon_rate: float = 0.02
+    adam_rate: float = 0.004
     weight_decay: float = 0.01
-    warmup: int = 100
+    warmup: int = 50
     judge_every: int = 100
 
 
@@ -180,15 +184,16 @@ def _gradients(state: State, tokens: Tensor, counts: Tensor | None, pool: Execut
     weights = dict(zip(names, leaves, strict=True))
     dtype = torch.bfloat16 if tokens.is_cuda else torch.float32
     total = float(tokens[:, 1:].numel()) if counts is None else float(counts.sum())
+    rows = max(1, state.spec.part * len(tokens) // state.spec.batch)
 
     def part(start: int) -> tuple[float, tuple[Tensor, ...]]:
-        some = slice(start, start + state.spec.part)
+        some = slice(start, start + rows)
         loss = model.loss(weights, state.shape, tokens[some], None if counts is None else counts[some], dtype)
         return float(loss.detach()), torch.autograd.grad(loss / total, leaves)
 
     sums: list[Tensor] | None = None
     loss = 0.0
-    for value, found in pool.map(part, range(0, len(tokens), state.spec.part)):
+    for value, found in pool.map(part, range(0, len(tokens), rows)):
         loss += value
         if sums is None:
             sums = list(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from safetensors.torch import load_file
 
 pytestmark = pytest.mark.tune
 
-TINY = Shape(vocabulary=320, hidden=64, layers=3, heads=4, kv_heads=2, ffn=96, context=32)
+TINY = Shape(vocabulary=320, hidden=64, layers=3, heads=4, kv_heads=2, ffn=96, context=32, tied=False)
 WORDS = (
     "the order came late and the box was open",
     "Is 1 pill of Aspirin2 enough?\n\tNo, take 20.",
@@ -56,10 +57,24 @@ def test_transformers_gives_the_same_logits(written: Path) -> None:
     assert torch.allclose(found, wanted, atol=1e-4)
 
 
+def test_tied_weights_are_those_transformers_knows_too(tmp_path: Path) -> None:
+    from transformers import AutoModelForCausalLM
+
+    tied = dataclasses.replace(TINY, tied=True)
+    drawn = model.start(tied, 0)
+    assert model.parameters(tied) == model.parameters(TINY) - TINY.vocabulary * TINY.hidden
+    bpe.save(bpe.train(WORDS * 3, TINY.vocabulary), tmp_path, TINY.context)
+    folder.write(drawn, tied, tmp_path / "tokenizer.json", tmp_path / "hf", torch.float32)
+    theirs = AutoModelForCausalLM.from_pretrained(tmp_path / "hf")
+    given = tokens(1, 8)
+    with torch.no_grad():
+        assert torch.allclose(model.logits(drawn, tied, given), theirs(given).logits, atol=1e-4)
+
+
 def test_the_folder_holds_what_it_says(written: Path) -> None:
     config = json.loads((written / "config.json").read_text(encoding="utf-8"))
-    assert config["tie_word_embeddings"] is True
-    assert "lm_head.weight" not in load_file(written / "model.safetensors")
+    assert config["tie_word_embeddings"] is False
+    assert "lm_head.weight" in load_file(written / "model.safetensors")
     assert {path.name for path in written.iterdir()} == {
         "config.json",
         "generation_config.json",

@@ -194,6 +194,14 @@ def test_windows_overlap_by_the_token_that_is_foretold() -> None:
     assert packing.windows(np.arange(32, dtype=np.uint16), 16) == 1
 
 
+def test_cut_windows_foretell_the_same_tokens() -> None:
+    rows = packing.window(np.arange(33, dtype=np.uint16), [0, 1], 16)
+    cut = packing.cut(rows, 2)
+    assert cut.tolist() == [[*range(9)], [*range(16, 25)], [*range(8, 17)], [*range(24, 33)]]
+    assert sorted(cut[:, 1:].ravel()) == sorted(rows[:, 1:].ravel())
+    assert packing.cut(rows, 1).tolist() == rows.tolist()
+
+
 def test_held_out_nats_are_those_of_a_window_with_half_a_context_before_it() -> None:
     weights = model.start(TINY, 1)
     for name in model.matrices(TINY):  # blocks start as nothing: give them something to do
