@@ -1,7 +1,7 @@
 """A Llama in plain torch: weights by the names of Hugging Face's format, and functions over them.
 
-RMSNorm, rotary positions, grouped queries and SwiGLU, as in "LLaMA" (Touvron et al., 2023, arXiv:2302.13971); the
-output matrix is the embedding's, as in Llama 3.2, or one of its own. The loss never holds more than a slice of the logits.
+RMSNorm, rotary positions, grouped queries and SwiGLU, as in "LLaMA" (Touvron et al., 2023, arXiv:2302.13971). The
+output matrix is the embedding's, as in Llama 3.2, or one of its own. The loss holds no more than a slice of the logits.
 """
 
 from __future__ import annotations
