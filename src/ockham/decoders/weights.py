@@ -1,0 +1,91 @@
+"""The weights of a language model that was named: found, converted once a run, and how much context a task needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+from ockham.convert.gguf import Precision, convert
+from ockham.models import gguf, gguf_format, hub, question
+from ockham.models.gguf import Base, GgufSpec
+from ockham.records import Progress, digest
+from ockham.rungs import Material
+
+LONGEST_CONTEXT = 8192
+SLOTS = 2
+QUANTIZATION: Precision = "q8_0"
+WEIGHTS = "model.gguf"
+_CONTEXT_STEP = 256
+_SIZED = 100
+"""Texts that the context is sized by; all but one in twenty of them must fit whole, with their examples."""
+_PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.gguf")
+
+
+def signature(place: Path) -> list[tuple[str, int, int]]:
+    """Tell one state of a folder or file from another without reading gigabytes: names, sizes and times."""
+    files = sorted(place.iterdir()) if place.is_dir() else [place] if place.exists() else []
+    return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Origin:
+    """The folder that weights were converted from, as `ockham.convert.gguf.Converted.source` has it."""
+
+    digest: str
+
+
+def find(model: str) -> Path:
+    """Give the folder or file of a model, fetched from the hub where it is neither. Raises `ModelError`."""
+    return hub.find(model, _PATTERNS, extra="gguf")
+
+
+def base_of(model: str, material: Material) -> Base:
+    """Find the weights; those of a folder are converted once a run."""
+    place = find(model)
+    if place.is_dir():
+        ready = sorted(place.glob("*.gguf"))
+        if len(ready) != 1:
+            return converted(place, model, material)
+        place = ready[0]
+    return Base(weights=place)
+
+
+def converted(place: Path, model: str, material: Material, precision: Precision = QUANTIZATION) -> Base:
+    """Convert a folder to GGUF, or find what was converted in this run. Raises `ModelError`."""
+    key = digest(["weights", model, signature(place), precision])
+    kept, origin = material.run.artifact("weights", key), material.run.find("origin", key, _Origin)
+    if kept is None or origin is None:
+        material.tell(Progress(stage="climb", message=f"converting {place.name} to GGUF, {precision}"))
+        with material.run.staging() as staging:
+            origin = _Origin(digest=convert(place, staging / WEIGHTS, precision).source)
+            material.run.keep("origin", key, origin)
+            kept = material.run.seal("weights", key, staging)
+    return Base(weights=kept / WEIGHTS, source=origin.digest)
+
+
+def quantization(weights: Path) -> str:
+    """Name what most of the weights are stored as."""
+    sizes: dict[str, int] = {}
+    for tensor in gguf_format.inspect(weights).tensors.values():
+        sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.nbytes
+    return max(sizes, key=lambda kind: (sizes[kind], kind), default="unknown").lower()
+
+
+def sized(material: Material, base: Base, folder: Path, shots: int) -> GgufSpec:
+    """Find the context that the task's texts need: questions and answers of nearly all of them fit."""
+    trained = gguf_format.inspect(base.weights).number("context_length") or LONGEST_CONTEXT
+    spec = GgufSpec(context=min(LONGEST_CONTEXT, trained), slots=1, threads=1, shots=shots)
+    train, valid = material.side("train"), material.side("valid")
+    answer = question.longest([row.target for row in train])
+    spec = dataclasses.replace(spec, max_output_tokens=min(answer, spec.context // 2))
+    gguf.fit(train, folder, dataclasses.replace(base, copy=False), spec, task=material.plan.task)
+    model = gguf.load(folder)
+    try:
+        rows = (valid or train)[:: max(1, len(valid or train) // _SIZED)]
+        lengths = sorted(len(model.question(row.input).tokens) for row in rows)
+    finally:
+        model.close()
+    need = lengths[int(0.95 * (len(lengths) - 1))] + spec.max_output_tokens + 1
+    context = min(spec.context, -(-need // _CONTEXT_STEP) * _CONTEXT_STEP)
+    return dataclasses.replace(spec, context=context, slots=SLOTS, threads=None)
