@@ -37,9 +37,8 @@ from ockham.rungs import LADDER, Material, Plan, Rung, make
 from ockham.tune.spec import TuneSpec, passes
 from ockham.verdict import Decision, decide
 
-DECODER = "decoder"
-RUNGS = tuple(rung.name for rung in LADDER if rung.number < decoders.NUMBER)
-RUNGS += (DECODER, *(rung.name for rung in LADDER if rung.number > decoders.NUMBER))
+_NUMBERS = {**{rung.name: rung.number for rung in LADDER}, **decoders.NUMBERS}
+RUNGS = tuple(sorted(_NUMBERS, key=lambda name: _NUMBERS[name]))
 ACCOUNT = "account.json"
 
 
@@ -54,7 +53,7 @@ class FitSpec:
     ``models`` are language models to try: folders, GGUF files or hub ids.
 
     ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`; without ``epochs`` their number
-    follows from the number of training rows.
+    follows from the number of training rows, without ``learning_rate`` each kind of model has its own.
     """
 
     inputs: tuple[str, ...] = ()
@@ -69,7 +68,7 @@ class FitSpec:
     all: bool = False
     seed: int = field(default=0, metadata={"min": 0, "max": 2**32 - 1})
     epochs: int | None = field(default=None, metadata={"min": 1, "max": 1000})
-    learning_rate: float = field(default=2e-3, metadata={"above": 0, "max": 1})
+    learning_rate: float | None = field(default=None, metadata={"above": 0, "max": 1})
     batch: int = field(default=64, metadata={"min": 1, "max": 65_536})
     rank: int = field(default=16, metadata={"min": 1, "max": 1024})
     endpoint: EndpointSpec | None = None
@@ -295,12 +294,13 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> Plan
         encoder=spec.encoder,
         tune=TuneSpec(
             epochs=spec.epochs or passes(rows, spec.batch),
-            learning_rate=spec.learning_rate,
+            learning_rate=spec.learning_rate or TuneSpec().learning_rate,
             batch=spec.batch,
             rank=spec.rank,
             seed=spec.seed,
         ),
         endpoint=spec.endpoint,
+        learning_rate=spec.learning_rate,
     )
 
 

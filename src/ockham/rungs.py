@@ -16,7 +16,19 @@ from ockham.data.prepare import Prepared
 from ockham.evals import judging, parity
 from ockham.models import constant, encoder, endpoint, linear, lookup, sentence
 from ockham.models.endpoint import EndpointSpec
-from ockham.records import Candidate, EpochPoint, Example, Manifest, Parity, Progress, Side, TaskName, digest
+from ockham.records import (
+    Answer,
+    Candidate,
+    EpochPoint,
+    Example,
+    Manifest,
+    Parity,
+    Progress,
+    Score,
+    Side,
+    TaskName,
+    digest,
+)
 from ockham.tune.spec import TuneSpec, guardrails
 
 if TYPE_CHECKING:
@@ -41,6 +53,8 @@ class Plan:
     encoder: str | None
     tune: TuneSpec
     endpoint: EndpointSpec | None
+    learning_rate: float | None = None
+    """The one that was asked for; without it each kind of model has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +82,10 @@ class Material:
     def metric(self, targets: Sequence[str], answers: Sequence[str]) -> float:
         """Measure the plan's metric on answers: the one number that choices are made by."""
         return judging.point(self.prepared.dataset.task, self.plan.metric, targets, answers)
+
+    def judged(self, side: Side, answers: Sequence[str]) -> tuple[Score, ...]:
+        """Judge one answer for each example of a side."""
+        return judging.judged(self.prepared.dataset.task, self.side(side), [Answer(value=one) for one in answers])
 
     def work(self, *parts: object) -> str:
         """Name a piece of work: the digest of the data, its split, and what else decides its outcome."""
@@ -169,13 +187,13 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
     def tell(done: int, total: int) -> None:
         material.tell(Progress(stage="climb", message="tuning the encoder", done=done, total=total))
 
-    place = _Checkpoint(material.run, f"tuning-{work_of(material, ENCODER_TUNED)[:16]}")
+    place = Checkpoint(material.run, f"tuning-{work_of(material, ENCODER_TUNED)[:16]}")
     tuned = tuning.tune(rows, spec, material.metric, place, tell)
     served = _write_encoder(material, found, tuned.weights, folder)
     tuned_vectors: dict[str, NDArray[np.float32]] = {
         side: served.embed([row.input for row in material.side(side)]) for side in SEEN
     }
-    stayed = _parity(tuned.answers, tuned.head.best(tuned_vectors["valid"]), valid.targets)
+    stayed = _parity(material, tuned.answers, tuned.head.best(tuned_vectors["valid"]))
     head, answers = heads.best(tuned.head, tuned_vectors, (train.targets, valid.targets), material.metric)
     head.save(folder)
     best = next(point.epoch for point in tuned.points if point.kept)
@@ -189,13 +207,15 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
     )
 
 
-def _parity(before: Sequence[str], after: Sequence[str], targets: Sequence[str]) -> tuple[Parity, ...]:
+def _parity(material: Material, before: Sequence[str], after: Sequence[str]) -> tuple[Parity, ...]:
     """Compare a tuned encoder's answers before merging with those of the 8-bit graph that serves."""
-    if not targets:
+    if not before:
         return ()
-    found = parity.compare("merging and quantizing to 8 bits", before, after, targets)
+    was, now = (material.judged("valid", answers) for answers in (before, after))
+    found = parity.compare("merging and quantizing to 8 bits", was, now, material.plan.metric)
     cause = "the 8-bit graph answers otherwise than the model that was tuned"
-    parity.check(found, cause, "the encoder rung below stays; tune on more rows, whose texts set the 8-bit ranges")
+    fix = "the encoder rung below stays; tune on more rows, whose texts set the 8-bit ranges"
+    parity.check(found, lambda: cause, fix)
     return (found,)
 
 
@@ -375,7 +395,7 @@ def _tokens(embedder: Embedder, examples: Sequence[Example]) -> tuning.Rows:
 
 
 @dataclass(frozen=True, slots=True)
-class _Checkpoint:
+class Checkpoint:
     """The state of tuning as a file of the run."""
 
     run: store.Run

@@ -7,7 +7,8 @@ import random
 import pytest
 
 from ockham.errors import ModelError
-from ockham.evals import parity
+from ockham.evals import judging, parity
+from ockham.records import Answer, Example, Parity
 
 TARGETS = ["a", "b"] * 200
 
@@ -17,12 +18,18 @@ def worse(rows: int) -> list[str]:
     return ["x" if place < rows else target for place, target in enumerate(TARGETS)]
 
 
-def check(before: list[str], after: list[str]) -> None:
-    parity.check(parity.compare("quantizing", before, after, TARGETS), "the cause", "the next step")
+def compare(step: str, before: list[str], after: list[str]) -> Parity:
+    rows = [Example(id=str(place), input="", target=target) for place, target in enumerate(TARGETS)]
+    scores = [judging.judged("classify", rows, [Answer(value=one) for one in answers]) for answers in (before, after)]
+    return parity.compare(step, *scores, "accuracy")
+
+
+def check(before: list[str], after: list[str], *, exact: bool = False) -> None:
+    parity.check(compare("quantizing", before, after), lambda: "the cause", "the next step", exact=exact)
 
 
 def test_equal_answers_agree_wholly() -> None:
-    found = parity.compare("merging", TARGETS, TARGETS, TARGETS)
+    found = compare("merging", TARGETS, TARGETS)
     assert (found.agreement.value, found.agreement.n) == (1.0, 400)
     assert found.difference.value == 0
     assert found.difference.low < 0 < found.difference.high
@@ -33,19 +40,19 @@ def test_changes_that_cost_nothing_pass() -> None:
     shuffled = random.Random(0).sample(range(400), 40)
     before = [target if place not in shuffled[:20] else "x" for place, target in enumerate(TARGETS)]
     after = [target if place not in shuffled[20:] else "x" for place, target in enumerate(TARGETS)]
-    found = parity.compare("quantizing", before, after, TARGETS)
+    found = compare("quantizing", before, after)
     assert found.agreement.value == 0.9
     assert found.difference.value == 0
     check(before, after)
 
 
 def test_a_loss_that_may_be_chance_passes() -> None:
-    assert parity.compare("quantizing", TARGETS, worse(3), TARGETS).difference.value == pytest.approx(-0.0075)
+    assert compare("quantizing", TARGETS, worse(3)).difference.value == pytest.approx(-0.0075)
     check(TARGETS, worse(3))
 
 
 def test_a_loss_beyond_chance_stops_and_names_step_and_cause() -> None:
-    with pytest.raises(ModelError, match=r"quantizing cost 7\.5% accuracy.*92\.5% of 400.*the cause") as caught:
+    with pytest.raises(ModelError, match=r"quantizing cost 7\.5%.*92\.5% of 400.*the cause") as caught:
         check(TARGETS, worse(30))
     assert caught.value.code == "E_PARITY"
     assert caught.value.fix == "the next step"
@@ -53,3 +60,12 @@ def test_a_loss_beyond_chance_stops_and_names_step_and_cause() -> None:
 
 def test_a_gain_never_stops() -> None:
     check(worse(30), TARGETS)
+
+
+def test_a_step_that_should_change_nothing_must_leave_nine_answers_in_ten_as_they_were() -> None:
+    before = [target if place % 2 else "x" for place, target in enumerate(TARGETS)]
+    after = ["y" if answer == "x" else answer for answer in before]
+    check(before, after)
+    with pytest.raises(ModelError, match=r"quantizing changed the answers \(50\.0% of 400"):
+        check(before, after, exact=True)
+    check(TARGETS, worse(1), exact=True)

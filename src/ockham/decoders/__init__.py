@@ -7,38 +7,59 @@ from functools import partial
 from pathlib import Path
 from typing import get_args
 
-from ockham.decoders import prompted
+from ockham import machine
+from ockham.decoders import prompted, tuned
 from ockham.decoders.weights import signature
 from ockham.errors import ConfigError
 from ockham.records import TaskName
 from ockham.rungs import Plan, Rung, without
 
-NUMBER = 5
+PROMPTED, TUNED = "decoder", "decoder-tuned"
+NUMBERS = {PROMPTED: 5, TUNED: 6}
 _engine_missing = without("xllamacpp", extra="gguf")
+_tuner_missing = without("xllamacpp", "torch", "transformers", "peft", "llguidance", extra="gguf,tune")
 
 
 def rungs(models: Sequence[str]) -> list[Rung]:
-    """Give a rung for each model: a folder, a GGUF file or a hub id. Without any, the one rung says so.
+    """Give two rungs for each model, prompted and tuned: a folder, a GGUF file or a hub id. Without any, one says so.
 
     Raises `ConfigError` (``E_CONFIG``) where two models have the same last name.
     """
     if not models:
-        return [_rung("decoder", lambda _plan: "no model was named (--models FOLDER, GGUF file or hub id)", "")]
+        return [_rung(PROMPTED, "", "", lambda _plan: "no model was named (--models FOLDER, GGUF file or hub id)")]
     names = [Path(model).stem for model in models]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         message = f"two models are called {twice!a}"
         raise ConfigError("E_CONFIG", message, fix="rename one of the folders or files")
-    return [_rung(f"decoder:{name}", _engine_missing, model) for name, model in zip(names, models, strict=True)]
+    found = [_rung(PROMPTED, name, model, _engine_missing) for name, model in zip(names, models, strict=True)]
+    return found + [
+        _rung(TUNED, name, model, partial(_untunable, model)) for name, model in zip(names, models, strict=True)
+    ]
 
 
-def _rung(name: str, missing: Callable[[Plan], str | None], model: str) -> Rung:
+def _rung(kind: str, name: str, model: str, missing: Callable[[Plan], str | None]) -> Rung:
+    def decides(plan: Plan) -> object:
+        tuning = [plan.tune, plan.learning_rate] if kind == TUNED else []
+        return [plan.metric, model, signature(Path(model).expanduser()), *tuning]
+
     return Rung(
-        name=name,
-        number=NUMBER,
+        name=f"{kind}:{name}" if name else kind,
+        number=NUMBERS[kind],
         kind="gguf",
         missing=missing,
-        build=partial(prompted.build, model),
-        decides=lambda plan: [plan.metric, model, signature(Path(model).expanduser())],
+        build=partial(tuned.build if kind == TUNED else prompted.build, model),
+        decides=decides,
         tasks=get_args(TaskName),
     )
+
+
+def _untunable(model: str, plan: Plan) -> str | None:
+    """Say why a model cannot be tuned here, or nothing."""
+    place = Path(model).expanduser()
+    if place.is_file() or (place.is_dir() and not any(place.glob("*.safetensors"))):
+        return "a GGUF file cannot be tuned (name the model's Hugging Face folder, with its safetensors files)"
+    if (absent := _tuner_missing(plan)) is not None or not place.is_dir():
+        return absent
+    stored = sum(path.stat().st_size for path in place.glob("*.safetensors"))
+    return tuned.too_large(stored / 1e9, machine.available_memory_gb())

@@ -72,10 +72,10 @@ def quantization(weights: Path) -> str:
     return max(sizes, key=lambda kind: (sizes[kind], kind), default="unknown").lower()
 
 
-def sized(material: Material, base: Base, folder: Path, shots: int) -> GgufSpec:
+def sized(material: Material, base: Base, folder: Path, shots: int, *, brief: bool = False) -> GgufSpec:
     """Find the context that the task's texts need: questions and answers of nearly all of them fit."""
     trained = gguf_format.inspect(base.weights).number("context_length") or LONGEST_CONTEXT
-    spec = GgufSpec(context=min(LONGEST_CONTEXT, trained), slots=1, threads=1, shots=shots)
+    spec = GgufSpec(context=min(LONGEST_CONTEXT, trained), slots=1, threads=1, shots=shots, brief=brief)
     train, valid = material.side("train"), material.side("valid")
     answer = question.longest([row.target for row in train])
     spec = dataclasses.replace(spec, max_output_tokens=min(answer, spec.context // 2))

@@ -5,38 +5,48 @@ After each step between training and serving that should change nothing, the sam
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from ockham.errors import ModelError
 from ockham.evals import paired
 from ockham.evals.intervals import proportion
-from ockham.records import Estimate, Parity
+from ockham.records import Parity, Score
 
 LOSS = 0.01
 """A loss that is beyond chance, and larger than this, ends the rung; a smaller one is told."""
+AGREED = 0.9
+"""The share of answers that must stay the same where a step changes numbers in their last bits only."""
 
 
-def compare(step: str, before: Sequence[str], after: Sequence[str], targets: Sequence[str]) -> Parity:
+def compare(step: str, before: Sequence[Score], after: Sequence[Score], metric: str) -> Parity:
     """Compare two models' answers to the same rows; at least one row.
 
     Raises `DataError` (``E_TOO_FEW``) without rows.
     """
-    same = proportion([float(a == b) for a, b in zip(before, after, strict=True)])
-    right = [(a == target, b == target) for a, b, target in zip(before, after, targets, strict=True)]
-    gained = sum(b and not a for a, b in right)
-    lost = sum(a and not b for a, b in right)
-    low, high = paired.tango(gained, lost, len(right))
-    difference = Estimate(value=(gained - lost) / len(right), low=low, high=high, n=len(right))
+    same = proportion([float(a.answer == b.answer) for a, b in zip(before, after, strict=True)])
+    difference = paired.compare(after, before, metric).difference
     return Parity(step=step, agreement=same, difference=difference)
 
 
-def check(found: Parity, cause: str, fix: str) -> None:
-    """Raise `ModelError` (``E_PARITY``) where a step has cost accuracy beyond chance and more than one point.
+def lost(found: Parity, *, exact: bool) -> str | None:
+    """Say what a step has cost, where that is beyond chance and more than one point, or nothing.
 
-    ``cause`` names what most likely went wrong, and ``fix`` the next step.
+    Of an ``exact`` step, which changes numbers in their last bits only, nine answers in ten must have stayed the same.
     """
-    lost = found.difference
-    if lost.high < 0 and lost.value < -LOSS:
-        kept = f"{found.agreement.value:.1%} of {found.agreement.n:,} validation answers stayed the same"
-        message = f"{found.step} cost {-lost.value:.1%} accuracy ({-lost.high:.1%} to {-lost.low:.1%}; {kept}): {cause}"
-        raise ModelError("E_PARITY", message, fix=fix)
+    cost, agreement = found.difference, found.agreement
+    kept = f"{agreement.value:.1%} of {agreement.n:,} validation answers stayed the same"
+    if cost.high < 0 and cost.value < -LOSS:
+        return f"{found.step} cost {-cost.value:.1%} ({-cost.high:.1%} to {-cost.low:.1%}; {kept})"
+    if exact and agreement.high < AGREED:
+        return f"{found.step} changed the answers ({kept})"
+    return None
+
+
+def check(found: Parity, cause: Callable[[], str], fix: str, *, exact: bool = False) -> None:
+    """Raise `ModelError` (``E_PARITY``) where a step has cost what `lost` says.
+
+    ``cause`` is asked what most likely went wrong, and ``fix`` is the next step.
+    """
+    what = lost(found, exact=exact)
+    if what is not None:
+        raise ModelError("E_PARITY", f"{what}: {cause()}", fix=fix)

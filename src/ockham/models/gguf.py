@@ -41,7 +41,8 @@ class GgufSpec:
 
     ``context`` is in tokens, for one request; ``slots`` requests run side by side. ``threads`` of ``None`` are chosen
     by a short measurement when the model is loaded. ``shots`` examples are shown with each text. Labels are listed in
-    the orders unless they would take more than half of what the model was trained to read.
+    the orders unless they would take more than half of what the model was trained to read. ``brief``: labels and
+    schema stay out of the orders, since the model has learnt them.
     """
 
     context: int = field(default=2048, metadata={"min": 64, "max": 1_048_576})
@@ -50,6 +51,7 @@ class GgufSpec:
     shots: int = field(default=0, metadata={"min": 0, "max": 64})
     max_output_tokens: int = field(default=256, metadata={"min": 1, "max": 100_000})
     gpu_layers: int = field(default=0, metadata={"min": 0, "max": 1000})
+    brief: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +105,11 @@ class Decoder:
         room = _room(kept.task, encode, engine.spec.context, kept.spec)
         self._questioner = Questioner(kept.task, kept.skeletons, encode, room)
         self._trie: Trie | None = None
+        self.end_token = self._questioner.end(_end(engine))
+        """The token that ends an answer."""
         if kept.task.name == "classify":
             paths = [encode(label, False, False) for label in kept.task.labels]
-            self._trie = Trie(kept.task.labels, paths, self._questioner.end(_end(engine)))
+            self._trie = Trie(kept.task.labels, paths, self.end_token)
         self._limits = Limits(tokens=kept.spec.max_output_tokens, schema=kept.task.schema)
 
     @property
@@ -148,6 +152,21 @@ class Decoder:
     def question(self, text: str) -> Question:
         """Give the tokens the model is asked with for a text."""
         return self._questioner.ask(text, self._pool.choose(text, self._kept.spec.shots))
+
+    def lesson(self, text: str, target: str) -> tuple[Question, tuple[int, ...]]:
+        """Give a text's question, and the tokens of the answer that is wanted, with the token that ends it."""
+        wanted = self._kept.task.written(target)
+        return self.question(text), (*_encoder(self._engine)(wanted, False, False), self.end_token)
+
+    @property
+    def trie(self) -> Trie | None:
+        """The labels that an answer is held to, where the task has labels."""
+        return self._trie
+
+    @property
+    def task(self) -> Task:
+        """What the model is asked."""
+        return self._kept.task
 
     def _one(self, text: str, slot: int) -> tuple[Answer, bool]:
         question = self.question(text)
@@ -202,6 +221,7 @@ def fit(
     try:
         skeletons = tuple(chat.skeleton(engine.render, shots) for shots in range(max(1, spec.shots) + 1))
         asked = task_of(task, [example.target for example in examples], instructions)
+        asked = dataclasses.replace(asked, listed=not spec.brief)
         asked = _fitting(asked, skeletons, _encoder(engine), engine.head, spec)
     finally:
         engine.close()
@@ -261,7 +281,7 @@ def _fitting(
     Raises `ModelError` (``E_MODEL_FORMAT``) where the orders alone leave no room for a text.
     """
     trained = head.number("context_length") or spec.context
-    if task.name == "classify":
+    if task.name == "classify" and task.listed:
         bare = Questioner(task, skeletons, encode, _ENDLESS).ask("", ()).tokens
         task = dataclasses.replace(task, listed=len(bare) <= trained // 2)
     Questioner(task, skeletons, encode, _room(task, encode, _context(head, spec), spec)).ask("", ())

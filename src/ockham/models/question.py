@@ -29,7 +29,7 @@ Encode = Callable[[str, bool, bool], list[int]]
 class Task:
     """What is asked of every text: the task, its labels (classify), its schema (extract), the user's own words.
 
-    ``listed``: the order lists the labels. Without it they are only what the answer is held to.
+    ``listed``: the order lists the labels or shows the schema. Without it they are only what the answer is held to.
     """
 
     name: TaskName
@@ -46,7 +46,7 @@ class Task:
             order = "Answer with the one label that belongs to it, and nothing else."
         elif self.name == "extract":
             order = "Answer with one JSON object that holds what the text says, and nothing else."
-            if self.schema is not None:
+            if self.schema is not None and self.listed:
                 shown = {key: value for key, value in json.loads(self.schema).items() if not key.startswith("x-")}
                 order += f"\nIt has this JSON schema: {json.dumps(shown, ensure_ascii=False)}"
         else:
@@ -55,6 +55,10 @@ class Task:
         if self.instructions.strip():
             order += f"\nAbout the task: {self.instructions.strip()}"
         return prompts.turns(order, shots, text)
+
+    def written(self, target: str) -> str:
+        """Give a target as the model should write it: an object in the plain form that its schema allows."""
+        return (readable(target) or target) if self.name == "extract" else whole(target)
 
     def read(self, reply: str) -> str | None:
         """Read the answer a reply gives: one of the labels, a JSON object in its plain form, or the text itself."""

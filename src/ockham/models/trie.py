@@ -31,6 +31,22 @@ class Trie:
             node.label = node.label if node.label is not None else label
         self.longest = max((len(path) + 1 for path in paths), default=0)
 
+    def after(self, taken: Sequence[int]) -> tuple[int, ...]:
+        """Give the tokens that may follow those taken, the smallest first; none where a label has ended."""
+        node: _Node | None = self._root
+        for token in taken:
+            node = None if node is None else node.after.get(token)
+        return () if node is None else tuple(sorted(node.after))
+
+    def label(self, taken: Sequence[int]) -> str | None:
+        """Give the label whose tokens these are, with or without the one that ends it."""
+        node: _Node | None = self._root
+        for token in taken:
+            node = None if node is None else node.after.get(token)
+        while node is not None and node.label is None and len(node.after) == 1:
+            node = next(iter(node.after.values()))
+        return None if node is None else node.label
+
     def walk(self, ask: Ask) -> tuple[str, float]:
         """Take the most probable token at every fork; gives the label and the product of what was taken.
 

@@ -18,6 +18,7 @@ from ockham.models import softmax
 from ockham.models.encoder import Head, HeadSettings
 from ockham.models.sentence import Sentence
 from ockham.records import EpochPoint
+from ockham.tune.batches import by_length
 from ockham.tune.loop import Batch, Checkpoint, train
 from ockham.tune.spec import TuneSpec
 
@@ -30,8 +31,6 @@ TARGETS = {
     "distilbert": ("q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2"),
 }
 _BERT_TARGETS = ("query", "key", "value", "dense")
-_STRETCH = 32
-"""Batches that are sorted by length together: enough for equal lengths, few enough to stay random."""
 _EVAL_ROWS = 64
 _KEPT_BYTES = 600e6
 
@@ -103,19 +102,8 @@ class _Lesson:
         return adapter | {f"head.{name}": tensor for name, tensor in self.head.named_parameters()}
 
     def batches(self, epoch: int) -> list[list[int]]:
-        """Shuffle the rows, sort each stretch of them by length, and shuffle the batches that this gives."""
-        import numpy as np
-
-        random = np.random.default_rng([self.spec.seed, epoch])
-        order = random.permutation(len(self.material.train.tokens)).tolist()
-        done: list[list[int]] = []
-        for start in range(0, len(order), _STRETCH * self.spec.batch):
-            stretch = sorted(
-                order[start : start + _STRETCH * self.spec.batch],
-                key=lambda place: len(self.material.train.tokens[place]),
-            )
-            done += [stretch[at : at + self.spec.batch] for at in range(0, len(stretch), self.spec.batch)]
-        return [done[place] for place in random.permutation(len(done)).tolist()]
+        """Give batches of rows of like length."""
+        return by_length([(len(row),) for row in self.material.train.tokens], self.spec, epoch)
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, int]:
         """Give the summed cross-entropy of some rows."""

@@ -87,10 +87,10 @@ def train(
 ) -> tuple[EpochPoint, ...]:
     """Train until the passes are over or validation has stopped rising, and leave the best weights in the lesson.
 
-    The start counts as pass 0: where no pass is better, the weights stay as they were. Each batch is divided among
-    ``spec.workers`` threads with one core each, and their gradients are added in a fixed order: no core waits inside a
-    small matrix product, and the sum is the same every time. ``tell`` hears (batches done, batches in all). Gives one
-    point per pass, the start included.
+    The start counts as pass 0: where no pass is better, the weights stay as they were. Each batch is divided into parts
+    of at most ``spec.part`` rows, for ``spec.workers`` threads with one core each, and their gradients are added in a
+    fixed order: no core waits inside a small matrix product, and the sum is the same every time. ``tell`` hears
+    (batches done, batches in all). Gives one point per pass, the start included.
     """
     import torch
 
@@ -109,7 +109,7 @@ def train(
         while state.epoch <= spec.epochs and state.epoch - state.best_epoch <= spec.patience:
             batches = lesson.batches(state.epoch)
             while state.batch < len(batches):
-                _gradients(lesson, batches[state.batch], spec.workers, pool, state)
+                _gradients(lesson, batches[state.batch], spec, pool, state)
                 _step(optimizer, _rate(spec, state.step, total), state)
                 tell(state.step, total)
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
@@ -137,7 +137,7 @@ def single_threaded() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _gradients(lesson: Lesson, batch: Batch, workers: int, pool: ThreadPoolExecutor, state: _State) -> None:
+def _gradients(lesson: Lesson, batch: Batch, spec: TuneSpec, pool: ThreadPoolExecutor, state: _State) -> None:
     """Leave the gradient of the mean loss in the parameters."""
     import torch
 
@@ -148,7 +148,8 @@ def _gradients(lesson: Lesson, batch: Batch, workers: int, pool: ThreadPoolExecu
         return float(loss.detach()), right, torch.autograd.grad(loss / len(batch), parameters)
 
     # Neighbours have like lengths: dealing them out keeps both the padding and the loads even.
-    shards = [batch[worker::workers] for worker in range(min(workers, len(batch)))]
+    count = max(min(spec.workers, len(batch)), math.ceil(len(batch) / spec.part))
+    shards = [batch[place::count] for place in range(count)]
     parts = list(pool.map(part, shards))
     for place, parameter in enumerate(parameters):
         total = parts[0][2][place]
@@ -247,8 +248,8 @@ def _restore(
             if f"first/{name}" in tensors:
                 optimizer.state[tensor] = {
                     "step": tensors[f"steps/{name}"].reshape(()),
-                    "exp_avg": tensors[f"first/{name}"],
-                    "exp_avg_sq": tensors[f"second/{name}"],
+                    "exp_avg": tensors[f"first/{name}"].to(tensor.device),
+                    "exp_avg_sq": tensors[f"second/{name}"].to(tensor.device),
                 }
     values["points"] = [EpochPoint(**point) for point in values["points"]]
     return _State(**values)

@@ -18,7 +18,8 @@ class TuneSpec:
     rows has not risen for ``patience`` passes, and keeps the best pass. ``batch`` is in rows, ``learning_rate`` the
     peak of a warm-up and linear decay over all ``epochs``. LoRA (Hu et al. 2021) of ``rank`` and scale
     ``alpha``/``rank`` goes into the upper ``depth`` share of the layers; the layers below run without a backward pass.
-    ``workers`` threads share each batch; their number is part of the result, in its last bits.
+    ``workers`` threads share each batch, at most ``part`` rows at a time; both numbers are part of the result, in its
+    last bits.
     """
 
     epochs: int = field(default=5, metadata={"min": 1, "max": 1000})
@@ -32,6 +33,7 @@ class TuneSpec:
     patience: int = field(default=3, metadata={"min": 1, "max": 1000})
     seed: int = field(default=0, metadata={"min": 0})
     workers: int = field(default=2, metadata={"min": 1, "max": 256})
+    part: int = field(default=32, metadata={"min": 1, "max": 65_536})
 
 
 def passes(rows: int, batch: int) -> int:

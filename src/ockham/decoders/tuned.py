@@ -1,0 +1,284 @@
+"""The tuned decoder rung: LoRA on the questions exactly as they will be asked, merged, quantized, held to parity.
+
+Early stopping asks the engine that serves, with the adapter apart; what it learns from are training rows alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ockham.convert.gguf import Precision, convert, convert_adapter
+from ockham.decoders import gate
+from ockham.decoders.gate import Question, Step
+from ockham.decoders.weights import QUANTIZATION, converted, find, sized
+from ockham.errors import DataError
+from ockham.evals import judging
+from ockham.models import gguf
+from ockham.models.gguf import Base, GgufSpec
+from ockham.records import Answer, Example, Parity, Progress, Score
+from ockham.rungs import Built, Checkpoint, Material
+from ockham.store import save_bytes
+from ockham.tune.spec import TuneSpec, guardrails
+
+if TYPE_CHECKING:
+    from ockham.tune import decoder as tuning
+
+ADAPTER = "adapter"
+"""The folder of a bundle with the adapter in PEFT's format."""
+_JUDGED = 400
+"""Validation rows that each pass is judged by, and that the gate asks."""
+_TORCH = 100
+"""Validation rows that torch answers for the gate: it is slow at writing."""
+_CHUNK = 16
+_PRECISIONS: tuple[tuple[str, Precision], ...] = (("merging", "f16"), (f"quantizing to {QUANTIZATION}", QUANTIZATION))
+_TEXTS = ("*.json", "*.model", "*.txt", "*.jinja")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What tuning one model works with: its folder, its converted weights, how it is asked, and the rows."""
+
+    model: str
+    folder: Path
+    base: Base
+    spec: GgufSpec
+    material: Material
+
+    def judged(self) -> list[Example]:
+        """Give the validation rows that passes are judged by: spread over all of them."""
+        rows = self.material.side("valid")
+        return rows[:: max(1, len(rows) // _JUDGED)][:_JUDGED]
+
+    def fit(self, folder: Path, base: Base) -> None:
+        """Write a bundle that asks with training rows alone and leaves the weights where they are."""
+        base = dataclasses.replace(base, copy=False)
+        gguf.fit(self.material.side("train"), folder, base, self.spec, task=self.material.plan.task)
+
+    def serve(self, folder: Path, base: Base, rows: Sequence[Example], said: str) -> _Served:
+        """Make a bundle and answer rows with it."""
+        folder.mkdir(exist_ok=True)
+        self.fit(folder, base)
+        model = gguf.load(folder)
+        texts, answers = [row.input for row in rows], []
+        try:
+            questions = tuple(model.question(text).tokens for text in texts)
+            for start in range(0, len(texts), _CHUNK):
+                answers += [found.value or "" for found in model.answer(texts[start : start + _CHUNK])]
+                self.material.tell(Progress(stage="climb", message=said, done=len(answers), total=len(texts)))
+        finally:
+            model.close()
+        return _Served(answers=tuple(answers), questions=questions)
+
+    def scores(self, rows: Sequence[Example], answers: Sequence[str]) -> tuple[Score, ...]:
+        """Judge one answer for each row."""
+        return judging.judged(self.material.plan.task, rows, [Answer(value=answer) for answer in answers])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Served:
+    """What a bundle answered to some rows, and the tokens it was asked with."""
+
+    answers: tuple[str, ...]
+    questions: tuple[Question, ...]
+
+
+def build(model: str, material: Material, folder: Path) -> Built:
+    """Make the bundle of a tuned model.
+
+    Raises `ModelError` (``E_PARITY`` where what is served is not what was tuned) and `DataError` (``E_TOO_FEW``)
+    without validation rows.
+    """
+    from ockham.tune import decoder as tuning
+
+    if not material.side("valid"):
+        raise DataError("E_TOO_FEW", "no row is left to stop the tuning by", fix="give more rows")
+    source = find(model)
+    base = converted(source, model, material)
+    spec = sized(material, base, folder, 0, brief=True)
+    place = _Place(model, source, base, spec, material)
+    rows, left_out = _lessons(place, folder)
+    rate = material.plan.learning_rate
+    learn = tuning.Material(folder=source, train=rows, judge=lambda adapter: _judge(place, adapter), rate=rate)
+    settings = material.plan.tune
+
+    def tell(done: int, total: int) -> None:
+        material.tell(Progress(stage="climb", message=f"tuning {source.name}", done=done, total=total))
+
+    checkpoint = Checkpoint(material.run, f"tuning-{material.work('decoder', model, settings)[:16]}")
+    tuned = tuning.tune(learn, _parts(settings, rows), checkpoint, tell)
+    with material.run.staging() as staging:
+        held = _gated(place, tuned, staging)
+        train, valid = material.side("train"), material.side("valid")
+        gguf.fit([*train, *valid], folder, Base(weights=held.weights), spec, task=material.plan.task)
+    _write(tuned.adapter, folder / ADAPTER)
+    best = next(point.epoch for point in tuned.points if point.kept)
+    return Built(
+        settings={
+            "model": Path(model).name,
+            "weights": QUANTIZATION,
+            "passes": best,
+            "rank": settings.rank,
+            "learning_rate": tuned.rate,
+            "context": spec.context,
+            "slots": spec.slots,
+        },
+        answers=held.answers,
+        points=tuned.points,
+        parity=held.parity,
+        warnings=(*guardrails(settings, len(rows)), *_said(left_out, len(rows))),
+    )
+
+
+def too_large(stored_gb: float, free_gb: float) -> str | None:
+    """Say that tuning needs more memory than is free, or nothing.
+
+    Weights of 16 bits take twice their size in the 32 bits that are computed with, as much again while they are merged,
+    and what a part of a batch leaves behind takes about a gigabyte.
+    """
+    needed = 4 * stored_gb + 1
+    return f"tuning it needs about {needed:.0f} GB of memory, {free_gb:.0f} GB are free" if needed > free_gb else None
+
+
+def _parts(spec: TuneSpec, rows: Sequence[tuning.Row]) -> TuneSpec:
+    """Bound what a thread holds at once: about 4,000 tokens."""
+    longest = max(len(row.question) + len(row.answer) for row in rows)
+    return dataclasses.replace(spec, part=max(1, min(spec.part, 4096 // longest)))
+
+
+def _said(left_out: int, kept: int) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    return (f"{left_out:,} of {left_out + kept:,} training rows are longer than the context and were not learnt from",)
+
+
+def _lessons(place: _Place, folder: Path) -> tuple[list[tuning.Row], int]:
+    """Write every training row as the tokens it will be asked and answered with; leaves out what does not fit whole.
+
+    Raises `DataError` (``E_TOO_FEW``) where no row fits.
+    """
+    from ockham.tune.decoder import Row
+
+    place.fit(folder, place.base)
+    model = gguf.load(folder)
+    try:
+        found = [model.lesson(row.input, row.target) for row in place.material.side("train")]
+    finally:
+        model.close()
+    room = place.spec.context
+    rows = [
+        Row(question=question.tokens, answer=answer)
+        for question, answer in found
+        if not question.cut and len(question.tokens) + len(answer) <= room
+    ]
+    if not rows:
+        raise DataError("E_TOO_FEW", "no training row fits the model's context", fix="use a model with a longer one")
+    return rows, len(found) - len(rows)
+
+
+def _judge(place: _Place, adapter: tuning.Adapter) -> float:
+    """Measure an adapter by the task metric, through the engine that serves."""
+    rows = place.judged()
+    with place.material.run.staging() as staging:
+        put = _apart(place, adapter, place.base, staging)
+        served = place.serve(staging / "bundle", put, rows, "judging the pass")
+    return place.material.metric([row.target for row in rows], served.answers)
+
+
+def _apart(place: _Place, adapter: tuning.Adapter, base: Base, staging: Path) -> Base:
+    """Convert an adapter, to be put on a base without becoming one with it."""
+    _write(adapter, staging / ADAPTER)
+    made = convert_adapter(staging / ADAPTER, place.folder, staging / "adapter.gguf")
+    return Base(weights=base.weights, source=base.source, adapter=made.path, adapter_source=made.source)
+
+
+def _write(adapter: tuning.Adapter, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    save_bytes(folder / "adapter_config.json", adapter.config)
+    save_bytes(folder / "adapter_model.safetensors", adapter.weights)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """What the gate let through: the weights to serve, their answers to all validation rows, and the comparisons."""
+
+    weights: Path
+    answers: tuple[str, ...]
+    parity: tuple[Parity, ...]
+
+
+def _gated(place: _Place, tuned: tuning.Tuned, staging: Path) -> _Held:
+    """Go from torch to the weights that serve, and hold the answers of every step to those before it."""
+    metric, rows = place.material.plan.metric, place.judged()
+    few = range(0, len(rows), max(1, len(rows) // _TORCH))[:_TORCH]
+    some = [rows[i] for i in few]
+    learnt, written = _in_torch(place, tuned, rows, few, staging / "learnt")
+
+    plain = convert(place.folder, staging / "base.gguf", "f16")
+    put = _apart(place, tuned.adapter, Base(weights=plain.path, source=plain.source), staging)
+    apart = place.serve(staging / "apart", put, rows, "answering with the adapter apart")
+    step = Step(
+        name="conversion with the adapter apart",
+        exact=True,
+        learnt=[learnt[i] for i in few],
+        asked=[apart.questions[i] for i in few],
+        files=[(plain.path, plain.sha256)],
+        bases=(put.adapter_source or "", plain.source),
+    )
+    before, after = place.scores(some, written), place.scores(some, [apart.answers[i] for i in few])
+    found = [gate.passed(step, before, after, metric)]
+
+    tuned.merged(staging / "merged")
+    for text in [path for pattern in _TEXTS for path in place.folder.glob(pattern)]:
+        if text.name not in {"config.json", "model.safetensors.index.json"}:
+            shutil.copyfile(text, staging / "merged" / text.name)
+    last, valid = apart.answers, place.material.side("valid")
+    for name, precision in _PRECISIONS:
+        made = convert(staging / "merged", staging / f"{precision}.gguf", precision)
+        served = place.serve(staging / precision, Base(weights=made.path), valid, f"answering after {name}")
+        judged = [valid.index(row) for row in rows]
+        answers = tuple(served.answers[i] for i in judged)
+        step = Step(
+            name=name,
+            exact=precision != QUANTIZATION,
+            learnt=learnt,
+            asked=[served.questions[i] for i in judged],
+            files=[(made.path, made.sha256)],
+        )
+        found.append(gate.passed(step, place.scores(rows, last), place.scores(rows, answers), metric))
+        last = answers
+    return _Held(weights=made.path, answers=served.answers, parity=tuple(found))
+
+
+def _in_torch(
+    place: _Place, tuned: tuning.Tuned, rows: Sequence[Example], few: Sequence[int], folder: Path
+) -> tuple[list[Question], list[str]]:
+    """Give the questions of all rows as they were learnt, and what torch answers to a few of them."""
+    from ockham.tune.grammar import Grammar
+
+    folder.mkdir()
+    place.fit(folder, place.base)
+    model = gguf.load(folder)
+    try:
+        learnt = [model.question(row.input).tokens for row in rows]
+    finally:
+        model.close()
+    trie, task, end = model.trie, model.task, model.end_token
+    allowed: Callable[[Sequence[int]], Sequence[int]] | None = None
+    if trie is not None:
+        allowed = trie.after
+    elif task.schema is not None:
+        allowed = Grammar(place.folder, task.schema, end).after
+    limit = place.spec.max_output_tokens if trie is None else trie.longest
+    tell = place.material.tell
+    answers: list[str] = []
+    for i in few:
+        tokens = tuned.write(learnt[i], end, limit, allowed)
+        answer = trie.label(tokens) if trie is not None else task.read(tuned.text(tokens))
+        answers.append(answer or "")
+        tell(Progress(stage="climb", message="answering before conversion", done=len(answers), total=len(few)))
+    return learnt, answers

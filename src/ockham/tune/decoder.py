@@ -1,0 +1,294 @@
+"""Tune a causal language model with LoRA on questions and their answers, token by token as they will be served.
+
+The loss is on the answer alone, and output logits are computed where an answer stands and nowhere else. What all
+questions of a part begin with is computed once for all of them, also in the backward pass.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ockham.errors import ModelError
+from ockham.records import EpochPoint
+from ockham.tune.batches import by_length
+from ockham.tune.loop import Batch, Checkpoint, train
+from ockham.tune.spec import TuneSpec
+
+if TYPE_CHECKING:
+    import torch
+
+RATE = 1e-3
+"""The learning rate for a model of `_USUAL` parameters; it falls with the root of their number."""
+_USUAL, _RATES = 135e6, (1e-4, 3e-3)
+_SHARED = 8
+"""Tokens in common that are worth a pass of their own."""
+_SAME = 1e-3
+"""Nats by which the loss with and without a shared beginning may differ."""
+_IGNORED = -100
+
+Allowed = Callable[[Sequence[int]], Sequence[int]]
+"""Tokens written so far → the tokens that may come next."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A question and its answer as token numbers; the answer ends with the token that ends a turn."""
+
+    question: tuple[int, ...]
+    answer: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Adapter:
+    """A LoRA adapter as PEFT's two files: ``adapter_config.json`` and ``adapter_model.safetensors``."""
+
+    config: bytes
+    weights: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What tuning starts from: a folder in Hugging Face's format, the rows, and the judge of an adapter.
+
+    ``judge`` measures the task metric on the validation rows as they will be served; larger is better. ``rate`` is the
+    learning rate, where the one that follows from the model's size is not wanted.
+    """
+
+    folder: Path
+    train: Sequence[Row]
+    judge: Callable[[Adapter], float]
+    rate: float | None = None
+
+
+@dataclass(slots=True)
+class _Lesson:
+    """A decoder with an adapter, as the loop trains it."""
+
+    model: Any
+    material: Material
+    spec: TuneSpec
+    half: bool
+    """The weights were stored in 16 bits."""
+    shared: bool = True
+
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """Name the adapter's tensors."""
+        return {name: tensor for name, tensor in self.model.named_parameters() if tensor.requires_grad}
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """Give batches of rows with questions, then answers, of like length."""
+        rows = self.material.train
+        return by_length([(len(row.question), len(row.answer)) for row in rows], self.spec, epoch)
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, int]:
+        """Give the summed loss of some rows: a row's is the mean cross-entropy of its answer's tokens."""
+        import torch
+
+        rows = [self.material.train[place] for place in batch]
+        scores, truth = self._scores(rows)
+        each = torch.nn.functional.cross_entropy(
+            scores.flatten(0, 1).float(), truth.flatten(), reduction="none", ignore_index=_IGNORED
+        ).view(truth.shape)
+        lengths = torch.tensor([len(row.answer) for row in rows], device=each.device)
+        wrong = (scores.detach().argmax(dim=-1) != truth) & (truth != _IGNORED)
+        return (each.sum(dim=1) / lengths).sum(), int((~wrong.any(dim=1)).sum())
+
+    def judge(self) -> float:
+        """Measure the adapter as it stands."""
+        return self.material.judge(self.adapter())
+
+    def adapter(self) -> Adapter:
+        """Write the adapter as PEFT's files."""
+        from peft import get_peft_model_state_dict
+        from safetensors.torch import save
+
+        tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._state(get_peft_model_state_dict)}
+        config = self.model.peft_config["default"].to_dict()
+        config |= {"inference_mode": True, "base_model_name_or_path": self.material.folder.name}
+        plain = {name: sorted(value) if isinstance(value, set) else value for name, value in config.items()}
+        return Adapter(
+            config=json.dumps(plain, indent=1, sort_keys=True, default=str).encode() + b"\n",
+            weights=save(tensors, metadata={"format": "pt"}),
+        )
+
+    def check_sharing(self) -> None:
+        """Compute a few rows both ways; where the model's cache does not allow it, no beginning is shared."""
+        import torch
+
+        few = range(min(4, len(self.material.train)))
+        found = []
+        for self.shared in (False, True):
+            with torch.no_grad():
+                try:
+                    found.append(float(self.loss(few)[0]))
+                except Exception:
+                    found.append(float("nan"))
+        self.shared = abs(found[0] - found[1]) <= _SAME * len(few)
+
+    def _state(self, read: Callable[[Any], dict[str, torch.Tensor]]) -> list[tuple[str, torch.Tensor]]:
+        return sorted(read(self.model).items())
+
+    def _scores(self, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Give logits (rows, places, vocabulary) where answers stand, and the tokens that belong there.
+
+        Rows stand at the left; places behind an answer's end, or before its beginning, are ``_IGNORED``.
+        """
+        import torch
+
+        common = _common([row.question for row in rows]) if self.shared and len(rows) > 1 else 0
+        cache = self._read(rows[0].question[:common], len(rows)) if common >= _SHARED else None
+        start = common if cache is not None else 0
+        given = [[*row.question[start:], *row.answer[:-1]] for row in rows]
+        longest = max(map(len, given))
+        first = min(len(row.question) for row in rows) - start - 1
+        ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in given])
+        mask = torch.tensor([[*[1] * (start + len(row)), *[0] * (longest - len(row))] for row in given])
+        truth = torch.full((len(rows), longest - first), _IGNORED)
+        for place, row in enumerate(rows):
+            at = len(row.question) - start - 1 - first
+            truth[place, at : at + len(row.answer)] = torch.tensor(row.answer)
+        device = self.model.device
+        named = {} if cache is None else {"past_key_values": cache, "use_cache": True}
+        out = self.model(
+            input_ids=ids.to(device),
+            attention_mask=mask.to(device),
+            logits_to_keep=torch.arange(first, longest, device=device),
+            **({"use_cache": False} | named),
+        )
+        return out.logits, truth.to(device)
+
+    def _read(self, beginning: Sequence[int], times: int) -> Any:  # noqa: ANN401 - a cache of transformers
+        """Read what all rows begin with once, and give what it leaves behind for each of them."""
+        import torch
+        from transformers import DynamicCache
+
+        cache = DynamicCache()
+        ids = torch.tensor([list(beginning)], device=self.model.device)
+        self.model(input_ids=ids, past_key_values=cache, use_cache=True, logits_to_keep=1)
+        cache.batch_repeat_interleave(times)
+        return cache
+
+
+class Tuned:
+    """A tuned model, still in torch: its adapter, its curve, what it writes, and its merged weights."""
+
+    def __init__(self, lesson: _Lesson, points: tuple[EpochPoint, ...]) -> None:
+        """Take what the loop left: the best adapter is in the model."""
+        self._lesson = lesson
+        self.points = points
+        self.adapter = lesson.adapter()
+        self._tokenizer: Any = None
+
+    @property
+    def rate(self) -> float:
+        """The learning rate that was used."""
+        return self._lesson.spec.learning_rate
+
+    def write(self, question: Sequence[int], end: int, limit: int, allowed: Allowed | None = None) -> list[int]:
+        """Write after a question, always the likeliest allowed token, until ``end`` (not given) or ``limit`` tokens.
+
+        An implementation apart from the engine's, for the parity gate.
+        """
+        import torch
+        from transformers import GenerationConfig
+
+        model = self._lesson.model
+        ids = torch.tensor([list(question)], device=model.device)
+        settings = GenerationConfig(max_new_tokens=limit, do_sample=False, eos_token_id=end, pad_token_id=end)
+        held = None if allowed is None else lambda _, taken: list(allowed(taken[len(question) :].tolist()))
+        with torch.no_grad():
+            written: list[int] = model.generate(
+                input_ids=ids,
+                attention_mask=torch.ones_like(ids),
+                generation_config=settings,
+                prefix_allowed_tokens_fn=held,
+            )[0, len(question) :].tolist()
+        return written[: written.index(end)] if end in written else written
+
+    def text(self, tokens: Sequence[int]) -> str:
+        """Give the text of tokens, by the tokenizer of the model's folder."""
+        from transformers import AutoTokenizer
+
+        if self._tokenizer is None:
+            folder = str(self._lesson.material.folder)
+            self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        found: str = self._tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False)
+        return found
+
+    def merged(self, folder: Path) -> None:
+        """Add the adapter to the weights and save them into a staging folder; the model cannot be used afterwards."""
+        import torch
+
+        whole = self._lesson.model.merge_and_unload()
+        whole.to(torch.float16 if self._lesson.half else torch.float32).save_pretrained(folder)
+
+
+def tune(material: Material, spec: TuneSpec, checkpoint: Checkpoint, tell: Callable[[int, int], None]) -> Tuned:
+    """Tune a decoder; early stopping on ``material.judge``, the best pass kept.
+
+    Raises `ModelError` (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
+    """
+    lesson = _lesson(material, spec)
+    lesson.check_sharing()
+    return Tuned(lesson, train(lesson, lesson.spec, checkpoint, tell))
+
+
+def _lesson(material: Material, spec: TuneSpec) -> _Lesson:
+    try:
+        import torch
+        from peft import LoraConfig, get_peft_model
+        from transformers import AutoConfig, AutoModelForCausalLM
+        from transformers.utils import logging
+    except ImportError:
+        message = "torch, transformers and peft are needed for tuning"
+        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[tune]'") from None
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    torch.manual_seed(spec.seed)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    body = AutoModelForCausalLM.from_pretrained(
+        str(material.folder), local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=_dtype(device)
+    )
+    config = LoraConfig(
+        r=spec.rank,
+        lora_alpha=int(spec.alpha),
+        lora_dropout=0.0,
+        target_modules="all-linear",
+        task_type="CAUSAL_LM",
+    )
+    # Without dropout: a few low-rank weights do not need it, and every pass is then the same for a given seed.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # peft asks transformers by older names; the user can do nothing about it
+        model = get_peft_model(body.to(device), config).eval()
+    rate = material.rate or rate_for(sum(tensor.numel() for tensor in body.parameters()))
+    workers = 1 if device == "cuda" else spec.workers
+    stored = AutoConfig.from_pretrained(str(material.folder), local_files_only=True, trust_remote_code=False).dtype
+    chosen = dataclasses.replace(spec, learning_rate=rate, workers=workers)
+    return _Lesson(model, material, chosen, half=stored in (torch.float16, torch.bfloat16))
+
+
+def rate_for(parameters: int) -> float:
+    """Give the learning rate for a model of so many parameters: smaller ones bear larger steps."""
+    low, high = _RATES
+    return min(high, max(low, RATE * float((_USUAL / parameters) ** 0.5)))
+
+
+def _dtype(device: str) -> torch.dtype:
+    """Choose 16 bits where they are faster: on a GPU, and on processors with instructions for them."""
+    import torch
+
+    half = device == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+    return torch.bfloat16 if half else torch.float32
+
+
+def _common(questions: Sequence[tuple[int, ...]]) -> int:
+    """Count the tokens that all questions begin with, leaving at least one of each."""
+    least, most = min(questions), max(questions)
+    limit = min(map(len, questions)) - 1
+    return next((i for i in range(limit) if least[i] != most[i]), limit)
