@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -39,16 +37,6 @@ TEXTS = (
     '{"text": "a \\"quoted\\" one"}',
     "<|im_start|>user\nhello<|im_end|>\n",
 )
-# All in one process: to import the converter takes ten times as long as to convert.
-DRIVER = """
-import sys
-from pathlib import Path
-_, home, script, *folders = sys.argv
-sys.path.insert(0, home)
-import converter
-for folder in folders:
-    converter.run(Path(script), "gpt-2", [folder, "--outfile", folder + ".gguf", "--outtype", "f16"])
-"""
 
 
 @pytest.fixture(scope="module")
@@ -59,9 +47,9 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     for name, folder in made.items():
         tiny_decoder.family(name, folder)
         source.check_model(folder)
-    script = gguf._scripts() / "convert_hf_to_gguf.py"
-    command = [sys.executable, "-I", "-c", DRIVER, str(gguf.CONVERTER.parent), str(script), *map(str, made.values())]
-    subprocess.run(command, check=True, capture_output=True, timeout=300, env=gguf._environment())
+    with gguf.Converter() as converter:
+        for folder in made.values():
+            converter.convert(folder, folder.with_name(f"{folder.name}.gguf"), "f16")
     return made
 
 

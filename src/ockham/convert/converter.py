@@ -5,14 +5,23 @@ known to it, though its splitting rules may be exactly those of a known family. 
 rules themselves and names the family; this file runs as a script, alone, and hands that name to the converter where
 its own table has none. Nothing of ockham is imported here: the process is started with ``-I``.
 
-    python -I converter.py SCRIPT NAME ARGUMENTS...
+    python -I converter.py FOLDER
+
+FOLDER is the converter's; then each line of the input is one job as a JSON object (script, name, arguments, log), and
+each line of the output its exit status. What the converter needs takes seconds to import, so where the system can fork
+a process, jobs run in copies of one that has imported it already. What a job says goes to its log.
 """
 
 from __future__ import annotations
 
+import importlib
+import json
+import os
 import runpy
 import sys
+import traceback
 from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -33,14 +42,48 @@ def knowing(recognise: Callable[[Any, Any], str], name: str) -> Callable[[Any, A
 
 def run(script: Path, name: str, arguments: list[str]) -> None:
     """Run the converter's script as if it were started itself."""
-    sys.path[:0] = [str(script.parent), str(script.parent / "gguf-py")]
-    import importlib
-
     text_model = importlib.import_module("conversion.base").TextModel
     text_model.get_vocab_base_pre = knowing(text_model.get_vocab_base_pre, name)
     sys.argv = [str(script), *arguments]
     runpy.run_path(str(script), run_name="__main__")
 
 
+def ready(folder: Path) -> None:
+    """Let the converter's own modules be found, and import what takes long."""
+    sys.path[:0] = [str(folder), str(folder / "gguf-py")]
+    importlib.import_module("transformers")
+    importlib.import_module("conversion").load_all_models()
+
+
+def serve(folder: Path) -> None:
+    """Do job after job, until the input ends."""
+    ready(folder)
+    for line in sys.stdin:
+        job = json.loads(line)
+        process = os.fork() if hasattr(os, "fork") else None
+        if process == 0:
+            os._exit(_done(folder / job["script"], job))
+        status = _done(folder / job["script"], job) if process is None else _status(process)
+        sys.stdout.write(f"{status}\n")
+        sys.stdout.flush()
+
+
+def _status(process: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def _done(script: Path, job: dict[str, Any]) -> int:
+    """Do one job, its words going to its log; give its exit status."""
+    with Path(job["log"]).open("w", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+        try:
+            run(script, job["name"], job["arguments"])
+        except SystemExit as end:
+            return end.code if isinstance(end.code, int) else int(end.code is not None)
+        except BaseException:
+            traceback.print_exc()
+            return 1
+    return 0
+
+
 if __name__ == "__main__":
-    run(Path(sys.argv[1]), sys.argv[2], sys.argv[3:])
+    serve(Path(sys.argv[1]))

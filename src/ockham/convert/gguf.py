@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import logging
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ockham.convert import pretokenizer, source
-from ockham.errors import ModelError
+from ockham.errors import Defect, ModelError
 from ockham.models import gguf_format, weights
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 Precision = Literal["f32", "f16", "bf16", "q8_0"]
 
@@ -46,47 +54,125 @@ class Converted:
     source: str
 
 
-def convert(folder: Path, out: Path, precision: Precision, *, seconds: float = SECONDS) -> Converted:
-    """Convert a model's folder to one GGUF file, which is then checked.
+class Converter:
+    """The converter, started once for several models: what it needs takes longer to import than most models to convert.
 
-    Raises `ModelError`: as `source.check_model` for the folder, ``E_MODEL_FORMAT`` where the converter refuses it or
-    needs longer than ``seconds``, ``E_MODEL_MISSING`` where the converter is not installed.
+    Ends with its ``with`` block.
     """
-    checked = source.check_model(folder)
-    _run("convert_hf_to_gguf.py", folder, [str(folder), "--outfile", str(out), "--outtype", precision], seconds)
-    return _made(out, checked.digest)
+
+    def __init__(self, *, seconds: float = SECONDS) -> None:
+        """Take the seconds that one model may need; nothing is started before the first."""
+        self._seconds = seconds
+        self._process: subprocess.Popen[str] | None = None
+        self._logs = tempfile.TemporaryDirectory(prefix="ockham-")
+
+    def __enter__(self) -> Self:
+        """Give the converter itself."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """End the process."""
+        self._end()
+        self._logs.cleanup()
+
+    def convert(self, folder: Path, out: Path, precision: Precision) -> Converted:
+        """Convert a model's folder to one GGUF file, which is then checked.
+
+        Raises `ModelError`: as `source.check_model` for the folder, ``E_MODEL_FORMAT`` where the converter refuses it
+        or needs too long, ``E_MODEL_MISSING`` where it is not installed.
+        """
+        checked = source.check_model(folder)
+        self._run("convert_hf_to_gguf.py", folder, [str(folder), "--outfile", str(out), "--outtype", precision])
+        return _made(out, checked.digest)
+
+    def convert_adapter(self, adapter: Path, base: Path, out: Path) -> Converted:
+        """Convert a PEFT folder to a GGUF adapter for the base in a Hugging Face folder. Raises as `convert`."""
+        source.check_adapter(adapter)
+        checked = source.check_model(base)
+        arguments = [str(adapter), "--base", str(base), "--outfile", str(out), "--outtype", "f32"]
+        self._run("convert_lora_to_gguf.py", base, arguments)
+        return _made(out, checked.digest)
+
+    def _run(self, script: str, folder: Path, arguments: Sequence[str]) -> None:
+        log = Path(self._logs.name) / "said.txt"
+        name = pretokenizer.recognise(folder) or ""
+        status = self._ask(folder, {"script": script, "name": name, "arguments": list(arguments), "log": str(log)})
+        if status == 0:
+            return
+        said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        _log.debug("the converter ended with %s: %s", status, said[-4000:])
+        if status < 0:
+            what = f"the converter was ended by signal {-status} (memory?)"
+            raise ModelError("E_MODEL_FORMAT", f"{folder.name}: {what}", fix="convert it where more memory is")
+        reason = next((told for sign, told in _KNOWN.items() if sign in said), "the converter refused it")
+        fix = "use a model of a family that llama.cpp knows; OCKHAM_DEBUG=1 shows what the converter said"
+        raise ModelError("E_MODEL_FORMAT", f"{folder.name}: {reason}", fix=fix)
+
+    def _ask(self, folder: Path, job: Mapping[str, object]) -> int:
+        """Give one job to the process, and its exit status; a process that takes too long is ended."""
+        process = self._process or _started()
+        self._process = process
+        if process.stdin is None or process.stdout is None:
+            raise Defect("E_DEFECT", "the converter has no pipes", fix="report this")
+        late = threading.Timer(self._seconds, _kill, [process])
+        late.start()
+        try:
+            process.stdin.write(json.dumps(job) + "\n")
+            process.stdin.flush()
+            line = process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        finally:
+            was_late = not late.is_alive()
+            late.cancel()
+        if line:
+            return int(line)
+        self._end()
+        if was_late:
+            what = f"{folder.name}: converting took longer than {self._seconds:.0f} s and was stopped"
+            fix = "convert it where more time and memory are, or take a smaller model"
+            raise ModelError("E_MODEL_FORMAT", what, fix=fix)
+        return process.returncode or 1
+
+    def _end(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        _kill(process)
+        process.communicate()
+
+
+def convert(folder: Path, out: Path, precision: Precision, *, seconds: float = SECONDS) -> Converted:
+    """Convert one folder, as `Converter.convert` does."""
+    with Converter(seconds=seconds) as converter:
+        return converter.convert(folder, out, precision)
 
 
 def convert_adapter(adapter: Path, base: Path, out: Path, *, seconds: float = SECONDS) -> Converted:
-    """Convert a PEFT folder to a GGUF adapter for the base in a Hugging Face folder. Raises as `convert`."""
-    source.check_adapter(adapter)
-    checked = source.check_model(base)
-    arguments = [str(adapter), "--base", str(base), "--outfile", str(out), "--outtype", "f32"]
-    _run("convert_lora_to_gguf.py", base, arguments, seconds)
-    return _made(out, checked.digest)
+    """Convert one adapter, as `Converter.convert_adapter` does."""
+    with Converter(seconds=seconds) as converter:
+        return converter.convert_adapter(adapter, base, out)
 
 
-def _run(script: str, folder: Path, arguments: Sequence[str], seconds: float) -> None:
-    name = pretokenizer.recognise(folder) or ""
-    command = [sys.executable, "-I", str(CONVERTER), str(_scripts() / script), name, *arguments]
-    try:
-        done = subprocess.run(
-            command, capture_output=True, check=False, text=True, errors="replace", timeout=seconds, env=_environment()
-        )
-    except subprocess.TimeoutExpired:
-        what = f"{folder.name}: converting took longer than {seconds:.0f} s and was stopped"
-        raise ModelError(
-            "E_MODEL_FORMAT", what, fix="convert it where more time and memory are, or take a smaller model"
-        ) from None
-    if done.returncode == 0:
-        return
-    _log.debug("the converter ended with %s: %s", done.returncode, done.stderr[-4000:])
-    if done.returncode < 0:
-        what = f"the converter was ended by signal {-done.returncode} (memory?)"
-        raise ModelError("E_MODEL_FORMAT", f"{folder.name}: {what}", fix="convert it where more memory is")
-    reason = next((said for sign, said in _KNOWN.items() if sign in done.stderr), "the converter refused it")
-    fix = "use a model of a family that llama.cpp knows; OCKHAM_DEBUG=1 shows what the converter said"
-    raise ModelError("E_MODEL_FORMAT", f"{folder.name}: {reason}", fix=fix)
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End the process and its copies, which belong to its group."""
+    with suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+
+
+def _started() -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-I", str(CONVERTER), str(_scripts())],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=_environment(),
+        start_new_session=True,
+    )
 
 
 def _scripts() -> Path:

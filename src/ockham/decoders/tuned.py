@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ockham.convert.gguf import Precision, convert, convert_adapter
+from ockham.convert.gguf import Converter, Precision
 from ockham.decoders import gate
 from ockham.decoders.gate import Question, Step
 from ockham.decoders.weights import QUANTIZATION, converted, find, sized
@@ -43,8 +43,8 @@ _TEXTS = ("*.json", "*.model", "*.txt", "*.jinja")
 class _Place:
     """What tuning one model works with: its folder, its converted weights, how it is asked, and the rows."""
 
-    model: str
     folder: Path
+    converter: Converter
     base: Base
     spec: GgufSpec
     material: Material
@@ -93,36 +93,25 @@ def build(model: str, material: Material, folder: Path) -> Built:
     Raises `ModelError` (``E_PARITY`` where what is served is not what was tuned) and `DataError` (``E_TOO_FEW``)
     without validation rows.
     """
-    from ockham.tune import decoder as tuning
-
     if not material.side("valid"):
         raise DataError("E_TOO_FEW", "no row is left to stop the tuning by", fix="give more rows")
     source = find(model)
     base = converted(source, model, material)
     spec = sized(material, base, folder, 0, brief=True)
-    place = _Place(model, source, base, spec, material)
-    rows, left_out = _lessons(place, folder)
-    rate = material.plan.learning_rate
-    learn = tuning.Material(folder=source, train=rows, judge=lambda adapter: _judge(place, adapter), rate=rate)
-    settings = material.plan.tune
-
-    def tell(done: int, total: int) -> None:
-        material.tell(Progress(stage="climb", message=f"tuning {source.name}", done=done, total=total))
-
-    checkpoint = Checkpoint(material.run, f"tuning-{material.work('decoder', model, settings)[:16]}")
-    tuned = tuning.tune(learn, _parts(settings, rows), checkpoint, tell)
-    with material.run.staging() as staging:
+    with Converter() as converter, material.run.staging() as staging:
+        place = _Place(source, converter, base, spec, material)
+        rows, left_out = _lessons(place, folder)
+        tuned = _tuned(place, rows, f"tuning-{material.work('decoder', model, material.plan.tune)[:16]}")
         held = _gated(place, tuned, staging)
         train, valid = material.side("train"), material.side("valid")
         gguf.fit([*train, *valid], folder, Base(weights=held.weights), spec, task=material.plan.task)
     _write(tuned.adapter, folder / ADAPTER)
-    best = next(point.epoch for point in tuned.points if point.kept)
     return Built(
         settings={
             "model": Path(model).name,
             "weights": QUANTIZATION,
-            "passes": best,
-            "rank": settings.rank,
+            "passes": next(point.epoch for point in tuned.points if point.kept),
+            "rank": material.plan.tune.rank,
             "learning_rate": tuned.rate,
             "context": spec.context,
             "slots": spec.slots,
@@ -130,8 +119,25 @@ def build(model: str, material: Material, folder: Path) -> Built:
         answers=held.answers,
         points=tuned.points,
         parity=held.parity,
-        warnings=(*guardrails(settings, len(rows)), *_said(left_out, len(rows))),
+        warnings=(*guardrails(material.plan.tune, len(rows)), *_said(left_out, len(rows))),
     )
+
+
+def _tuned(place: _Place, rows: Sequence[tuning.Row], name: str) -> tuning.Tuned:
+    from ockham.tune import decoder as tuning
+
+    material = place.material
+
+    def tell(done: int, total: int) -> None:
+        material.tell(Progress(stage="climb", message=f"tuning {place.folder.name}", done=done, total=total))
+
+    learn = tuning.Material(
+        folder=place.folder,
+        train=rows,
+        judge=lambda adapter: _judge(place, adapter),
+        rate=material.plan.learning_rate,
+    )
+    return tuning.tune(learn, _parts(material.plan.tune, rows), Checkpoint(material.run, name), tell)
 
 
 def too_large(stored_gb: float, free_gb: float) -> str | None:
@@ -192,7 +198,7 @@ def _judge(place: _Place, adapter: tuning.Adapter) -> float:
 def _apart(place: _Place, adapter: tuning.Adapter, base: Base, staging: Path) -> Base:
     """Convert an adapter, to be put on a base without becoming one with it."""
     _write(adapter, staging / ADAPTER)
-    made = convert_adapter(staging / ADAPTER, place.folder, staging / "adapter.gguf")
+    made = place.converter.convert_adapter(staging / ADAPTER, place.folder, staging / "adapter.gguf")
     return Base(weights=base.weights, source=base.source, adapter=made.path, adapter_source=made.source)
 
 
@@ -218,7 +224,7 @@ def _gated(place: _Place, tuned: tuning.Tuned, staging: Path) -> _Held:
     some = [rows[i] for i in few]
     learnt, written = _in_torch(place, tuned, rows, few, staging / "learnt")
 
-    plain = convert(place.folder, staging / "base.gguf", "f16")
+    plain = place.converter.convert(place.folder, staging / "base.gguf", "f16")
     put = _apart(place, tuned.adapter, Base(weights=plain.path, source=plain.source), staging)
     apart = place.serve(staging / "apart", put, rows, "answering with the adapter apart")
     step = Step(
@@ -238,7 +244,7 @@ def _gated(place: _Place, tuned: tuning.Tuned, staging: Path) -> _Held:
             shutil.copyfile(text, staging / "merged" / text.name)
     last, valid = apart.answers, place.material.side("valid")
     for name, precision in _PRECISIONS:
-        made = convert(staging / "merged", staging / f"{precision}.gguf", precision)
+        made = place.converter.convert(staging / "merged", staging / f"{precision}.gguf", precision)
         served = place.serve(staging / precision, Base(weights=made.path), valid, f"answering after {name}")
         judged = [valid.index(row) for row in rows]
         answers = tuple(served.answers[i] for i in judged)
