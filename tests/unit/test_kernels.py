@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 import unicodedata
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the extra curate is not installed")
 
-from ockham.data.kernels import characters, compiler, leaks, marks, quality, shingles
+from ockham.data.json_file import Fault, parse
+from ockham.data.kernels import characters, compiler, json_lines, leaks, marks, quality, shingles, unions
 from ockham.data.kernels.characters import alphabet
 
 WORDS = ["the", "of", "Cancel", "ORDER", "12", "3.5", "naïve", "Straße", "取消", "訂單", "ภาษาไทย", "привет", "don't"]
@@ -224,10 +226,21 @@ def test_marks_miss_no_suspect(texts: list[str]) -> None:
         controls = any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in text)
         assert bool(mark & marks.CONTROL) == (controls or any(c in "\ufeff\u200b\u2060\ufffd" for c in text))
         assert bool(mark & marks.WIDE) == (not text.isascii())
+        assert bool(mark & marks.LOOSE) or unicodedata.is_normalized("NFC", text)
         assert bool(mark & marks.AT) == ("@" in text)
         assert bool(mark & marks.TAG) == bool(re.search(r"<[A-Za-z/!]", text))
         assert bool(mark & marks.ENTITY) == bool(re.search(r"&[A-Za-z#]", text))
         assert bool(mark & marks.DIGITS) == (sum(c in "0123456789" for c in text) >= 4)
+
+
+def test_no_two_characters_that_combine_go_unmarked() -> None:
+    """Of all pairs of a base and another character, those that NFC would change are marked."""
+    bases = ["e", "é", "\u1100", "\u1112\u1161", "\u09c7", "\u0b47", "\U00011131", "か", "\u03b1"]
+    pairs = [base + chr(code) for base in bases for code in (*range(0x80, 0xD800), *range(0x10000, 0x1F000))]
+    changed = [pair for pair in pairs if not unicodedata.is_normalized("NFC", pair)]
+    found = marks.marks(shingles.texts_of([pair.encode() for pair in changed]))
+    assert len(changed) > 1000
+    assert (found & marks.LOOSE).all()
 
 
 @pytest.mark.parametrize("text", ["schön", "naïve café — “quoted” …", "Ünïcödé", "价格 € 5", "Dvořák\u2019s", "¿Qué?"])
@@ -293,6 +306,92 @@ def test_leaks_are_those_of_all_pairs(tests: list[str], texts: list[str], contai
         least = [1.0 if len(test) <= leaks.FEW else containment for test in sets]
         hits = [(-s, j) for j, s in enumerate(shares) if sets[j] and s >= least[j] - 1e-9]
         assert (int(row[i]), float(share[i])) == ((min(hits)[1], pytest.approx(-min(hits)[0])) if hits else (-1, 0.0))
+
+
+KEYS = st.sampled_from(["a", "b", "text", "é", "label", "n"])
+CHARS = st.text(alphabet=st.sampled_from('ab"\\\n\t\x01\x1f\x7fé取🙂/ '), max_size=6)
+NUMBERS = st.sampled_from(
+    [0, -1, 10**14, 10**15, 2**63, 0.0, -0.0, 0.5, 1.0, 1e-5, 0.0001, 0.00012, 1e16, 123.456, -2.25, 99999999999.25]
+)
+VALUES = st.recursive(
+    CHARS | NUMBERS | st.sampled_from([True, False, None]),
+    lambda inner: st.dictionaries(KEYS, inner, max_size=3) | st.lists(inner, max_size=3),
+    max_leaves=6,
+)
+SPOILT = st.none() | st.tuples(
+    st.integers(0, 80), st.sampled_from(b'"\\{}[],: 0123\xff\xc3\xe5nulltrue.eE+-\x80a\x00/u')
+)
+
+
+@given(
+    st.lists(st.dictionaries(KEYS, VALUES, max_size=4), min_size=1, max_size=8),
+    st.booleans(),
+    st.sampled_from([(",", ":"), (", ", ": "), (" ,\t", ":  ")]),
+    SPOILT,
+)
+@settings(max_examples=50, deadline=None)
+def test_lines_are_read_as_the_strict_parser_reads_them(
+    rows: list[dict[str, object]], plain: bool, signs: tuple[str, str], spoilt: tuple[int, int] | None
+) -> None:
+    orjson = pytest.importorskip("orjson")
+    lines = [json.dumps(row, ensure_ascii=plain, separators=signs).encode() for row in rows]
+    if spoilt is not None and lines[0]:
+        broken = bytearray(lines[0])
+        broken[spoilt[0] % len(broken)] = spoilt[1]
+        lines[0] = bytes(broken)
+    data = np.frombuffer(b"\n".join([*lines, b" \t", b""]), dtype=np.uint8)
+    read = json_lines.read_lines(data, ("text", "b"), "label")
+    assert read.verdicts[-1] == json_lines.BLANK
+
+    def at(texts: shingles.Texts, place: int) -> bytes:
+        return bytes(texts.data[texts.starts[place] : texts.ends[place]])
+
+    for place, line in enumerate(lines):
+        assert at(read.lines, place) == line
+        if read.verdicts[place] != json_lines.SOUND:
+            continue
+        found = parse(line.decode())
+        assert not isinstance(found, Fault), line
+        assert isinstance(found, dict)
+        cells = [found.get(name) or "" for name in ("text", "b", "label")]
+        assert all(isinstance(cell, str) for cell in cells)
+        assert at(read.rows, place) == orjson.dumps(found)
+        assert at(read.texts, place).decode() == f"{cells[0]}\n{cells[1]}"
+        assert at(read.targets, place).decode() == cells[2]
+
+
+def test_usual_lines_need_no_other_parser() -> None:
+    row = {
+        "text": 'He said: "no"\n\tand 取 🙂 went',
+        "label": "a",
+        "n": 7,
+        "score": 0.25,
+        "meta": {"tags": ["x", None]},
+    }
+    lines = "".join(json.dumps(row, ensure_ascii=plain) + "\n" for plain in (True, False))
+    read = json_lines.read_lines(np.frombuffer(lines.encode(), dtype=np.uint8), ("text",), "label")
+    assert read.verdicts.tolist() == [json_lines.SOUND] * 2
+
+
+@given(st.lists(st.lists(st.integers(0, 30), min_size=2, max_size=4, unique=True), max_size=12), st.integers(1, 12))
+@settings(max_examples=50, deadline=None)
+def test_sets_hold_whole_groups(buckets: list[list[int]], most: int) -> None:
+    parents, counts = np.arange(31, dtype=np.uint32), np.zeros(31, dtype=np.uint8)
+    members = np.array([one for bucket in buckets for one in bucket], dtype=np.uint32)
+    places = np.array([place for place, bucket in enumerate(buckets) for _ in bucket], dtype=np.uint64)
+    unions.unite(members, places, parents, counts)
+    number = unions.sets_of(parents, counts, most)
+    naive = {one: {one} for one in range(31)}
+    for bucket in buckets:
+        joined = set().union(*(naive[one] for one in bucket))
+        naive.update(dict.fromkeys(joined, joined))
+    assert number == parents.max() + 1
+    for group in naive.values():
+        assert len({int(parents[one]) for one in group}) == 1
+    for place in range(number):
+        held = sum(counts[one] for one in range(31) if parents[one] == place)
+        groups = {min(naive[one]) for one in range(31) if parents[one] == place and counts[one]}
+        assert held <= most or len(groups) == 1
 
 
 def test_texts_without_words_have_no_shingles() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import click
 
@@ -12,6 +12,9 @@ from ockham.cli import options, progress, settings
 from ockham.cli.options import PATH, together
 from ockham.data.steps.account import CurationReport
 from ockham.data.steps.spec import CurateSpec, Step
+
+if TYPE_CHECKING:
+    from ockham.curation.pools import RayCluster
 
 _SEVERAL = {"step": "steps", "language": "languages"}
 CHOICES = together(
@@ -36,7 +39,11 @@ OUTPUT = together(
         help="Form of the clean rows (jsonl if not set).",
     ),
     click.option("--shard-mb", type=int, metavar="MB", help="Size of a file of clean rows (64 if not set)."),
-    click.option("--workers", type=int, metavar="N", help="Processes at work (as many as cores if not set)."),
+    click.option(
+        "--workers", type=int, metavar="N", help="Processes, or tasks of a cluster (as many as cores if not set)."
+    ),
+    click.option("--engine", type=click.Choice(["local", "ray"]), help="Who works (local if not set)."),
+    click.option("--address", metavar="HOST:PORT", help="The Ray cluster (one is started here if not set)."),
     click.option("--chunk-mb", type=int, metavar="MB", help="Text that a process looks at at once (8 if not set)."),
     click.option("--dry-run", is_flag=True, help="Try the first rows; say what all would take and lose."),
 )
@@ -74,9 +81,9 @@ def command(
     if limits:
         table = values.get("limits", {})
         values["limits"] = {**(table if isinstance(table, dict) else {}), **limits}
-    out, workers, chunk = (values.pop(name, None) for name in ("out", "workers", "chunk_mb"))
+    out, chunk = (values.pop(name, None) for name in ("out", "chunk_mb"))
+    number, crew = _workers(values)
     spec = settings.spec(CurateSpec, values)
-    number = workers if isinstance(workers, int) else min(16, os.cpu_count() or 1)
     if out is None and not dry_run:
         raise ConfigError("E_CONFIG", "no folder is named", fix="name it: -o FOLDER, or ask for a --dry-run")
     with progress.telling(quiet=quiet) as tell:
@@ -84,11 +91,26 @@ def command(
             report = preview(data, spec, workers=number, tell=tell)
         else:
             size = chunk if isinstance(chunk, int) else 8
-            report = curate(data, spec, out=Path(str(out)), workers=number, chunk_mb=size, tell=tell).report
+            report = curate(data, spec, out=Path(str(out)), workers=crew, chunk_mb=size, tell=tell).report
     if as_json:
         show.record(report)
     else:
         show.lines(*written(report, None if dry_run else str(out)))
+
+
+def _workers(values: dict[str, object]) -> tuple[int, int | RayCluster]:
+    """Take out of the settings how many processes work here, and who curates: these, or a Ray cluster."""
+    from ockham.curation.pools import RayCluster
+    from ockham.errors import ConfigError
+
+    workers, engine, address = (values.pop(name, None) for name in ("workers", "engine", "address"))
+    number = workers if isinstance(workers, int) else min(16, os.cpu_count() or 1)
+    if engine == "ray":
+        tasks = workers if isinstance(workers, int) else None
+        return number, RayCluster(address=None if address is None else str(address), tasks=tasks)
+    if address is not None:
+        raise ConfigError("E_CONFIG", "an address is named, but not the engine", fix="add --engine ray")
+    return number, number
 
 
 def written(report: CurationReport, out: str | None) -> list[str]:

@@ -12,18 +12,20 @@ import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import ExitStack, closing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ockham import __version__
-from ockham.curation.chunks import Chunks, parsed
+from ockham.curation.chunks import Chunks
 from ockham.curation.duplicates import decide
-from ockham.curation.passes import examined_chunks, inputs_of
+from ockham.curation.passes import examined_chunks, inputs_of, is_worth
+from ockham.curation.pools import RayCluster, crew_of
 from ockham.curation.writing import write_all
 from ockham.data.columns import Wanted
 from ockham.data.documents import SourceFile, describe, find_files
+from ockham.data.portions import parsed
 from ockham.data.steps.account import CurationReport
 from ockham.data.steps.examine import Plan
 from ockham.data.steps.leak import read_tests
@@ -81,19 +83,20 @@ def curate(
     spec: CurateSpec | None = None,
     *,
     out: str | os.PathLike[str],
-    workers: int = 1,
+    workers: int | RayCluster = 1,
     chunk_mb: int = 8,
     tell: Tell | None = None,
 ) -> Curated:
     """Curate the documents of files, folders or patterns into the folder ``out``.
 
     ``out`` gets ``clean/``, ``quarantine/``, ``report.json`` and ``report.html``, the same bytes for any number of
-    ``workers`` (processes) and any ``chunk_mb`` (megabytes of text that are examined at once). A run that was stopped
-    goes on when it is called again; a finished one answers at once. Raises `DataError` for files that cannot be read,
-    `ConfigError` for settings that do not fit, `ModelError` (``E_MODEL_MISSING``) where the extra ``curate`` is not
-    installed, `RunError` for a folder that holds something else, `StoreError` when the disk refuses.
+    ``workers`` (processes, or a Ray cluster) and any ``chunk_mb`` (megabytes of text that are examined at once). A run
+    that was stopped goes on when it is called again; a finished one answers at once. Raises `DataError` for files that
+    cannot be read, `ConfigError` for settings that do not fit and where no cluster answers, `ModelError`
+    (``E_MODEL_MISSING``) where the extra ``curate`` (or ``ray``) is not installed, `RunError` for a folder that holds
+    something else, `StoreError` when the disk refuses.
     """
-    if workers < 1 or chunk_mb < 1:
+    if (isinstance(workers, int) and workers < 1) or chunk_mb < 1:
         raise ConfigError("E_CONFIG", "workers and chunk_mb must be at least 1", fix="leave them out")
     spec, say = spec or CurateSpec(), tell or _silent
     require()
@@ -167,15 +170,21 @@ def prepared(source: Source, spec: CurateSpec, tell: Tell) -> tuple[list[SourceF
     return files, plan, tuple(warnings)
 
 
-def _curated(run: Run, files: list[SourceFile], plan: Plan, size: tuple[int, int], tell: Tell) -> CurationReport:
+def _curated(
+    run: Run, files: list[SourceFile], plan: Plan, size: tuple[int | RayCluster, int], tell: Tell
+) -> CurationReport:
     start = time.monotonic()
-    folders = examined_chunks(run, files, plan, size, tell)
-    with closing(Chunks(folders, inputs_of(files))) as chunks:
+    workers = 1 if isinstance(size[0], int) and not is_worth(files) else size[0]
+    with ExitStack() as leave:
+        crew = leave.enter_context(crew_of(workers))
+        folders = examined_chunks(run, files, plan, (crew, size[1]), tell)
+        chunks = leave.enter_context(closing(Chunks(folders, inputs_of(files))))
 
         def said(what: str, done: int, total: int) -> None:
             tell(Progress(stage="decide", message=what, done=done, total=total or None))
 
-        decision = decide(chunks, plan.spec, plan.steps, said)
+        with run.staging() as scratch:
+            decision = decide(chunks, plan.spec, plan.steps, (scratch, crew), said)
         report = write_all(run, chunks, decision, (files, plan), tell)
     _log.info("curated %d rows in %.1f s", report.rows, time.monotonic() - start)
     return report
@@ -237,4 +246,4 @@ def _silent(progress: Progress) -> None:
     """Tell nothing."""
 
 
-__all__ = ["CurateSpec", "Curated", "curate", "prepared", "preview", "read_report", "require"]
+__all__ = ["CurateSpec", "Curated", "RayCluster", "curate", "prepared", "preview", "read_report", "require"]

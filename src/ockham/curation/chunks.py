@@ -1,9 +1,9 @@
 """What was found out about a chunk of documents, kept on disk until all are decided: memory does not grow with texts.
 
-A chunk is a folder: ``rows.bin`` (each row as JSON, as it is to be written), ``table.npy`` (a line per document),
-``hashes.npy`` with its orders by the hash of the bytes and by that of the words, and for near-duplicates the band keys,
+A chunk is a folder: ``rows.bin`` (each row as JSON, as it is to be written), ``table.bin`` (a line per document),
+``hashes.bin`` with its orders by the hash of the bytes and by that of the words, and for near-duplicates the band keys,
 each band sorted, with the document of each key. For each order and each band it is known where each of 256 ranges of
-keys begins, so that one range over all chunks can be read alone.
+keys begins, so that one range over all chunks can be read alone. Files hold plain numbers, so that a part is one read.
 """
 
 from __future__ import annotations
@@ -13,11 +13,12 @@ import json
 import os
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ockham.data.documents import Document
 from ockham.data.harvest import text_of
+from ockham.data.portions import dumped, parsed, replaced
 from ockham.data.steps.examine import Examined
 
 if TYPE_CHECKING:
@@ -26,191 +27,191 @@ if TYPE_CHECKING:
 
 RANGES = 256
 HASHES = {"raw": 0, "words": 2}
-"""The hashes by which documents are found again, and their columns in ``hashes.npy``."""
+"""The hashes by which documents are found again, and their columns in ``hashes.bin``."""
 _OPEN = 64
 """Files that are open at once."""
+Given = tuple[tuple[Path, ...], tuple[tuple[str, ...], ...]]
+"""The folders of chunks, and the input columns of each file."""
 _TABLE = [
-    ("file", "<i4"), ("record", "<i8"), ("offset", "<i8"), ("reason", "u1"), ("changed", "u1"), ("score", "<f8"),
-    ("limit", "<f8"), ("leaked", "<i8"), ("words", "<i8"), ("size", "<i8"), ("start", "<i8"), ("length", "<i8"),
+    ("offset", "<i8"), ("reason", "u1"), ("changed", "u1"), ("score", "<f8"), ("limit", "<f8"), ("leaked", "<i8"),
+    ("words", "<i8"), ("size", "<i8"), ("start", "<i8"), ("length", "<i8"),
 ]  # fmt: skip
 
 
-class Line(NamedTuple):
-    """One document of a chunk, and its row; ``offset`` and ``leaked`` are -1 where there is none."""
+class Summary(NamedTuple):
+    """The file that a chunk is of, how many documents, bands and keys of each band it has, counts to be added up."""
 
     file: int
-    record: int
-    offset: int
-    reason: int
-    changed: int
-    score: float
-    limit: float
-    leaked: int
-    words: int
-    row: bytes
-
-
-class Summary(NamedTuple):
-    """The counts of one chunk that are only added up."""
-
+    shape: tuple[int, int, int]
     personal: dict[str, int]
     languages: dict[str, int]
     would: dict[str, list[int]]
 
 
-def write_chunk(folder: Path, examined: Examined, inputs: Sequence[tuple[str, ...]]) -> None:
-    """Write a chunk into an empty folder; ``inputs`` are the input columns of each file."""
+def write_chunk(folder: Path, examined: Examined) -> None:
+    """Write a chunk into an empty folder."""
     import numpy as np
 
-    rows = [_row(examined, i, inputs) for i in range(len(examined.documents))]
-    table = np.zeros(len(rows), dtype=_TABLE)
-    table["file"] = [one.file for one in examined.documents]
-    table["record"] = [one.record for one in examined.documents]
-    table["offset"] = [-1 if one.offset is None else one.offset for one in examined.documents]
-    table["size"] = [sum(map(len, texts)) for texts in examined.texts]
+    from ockham.data.kernels.shingles import gathered
+
+    portion = examined.portion
+    kept = [place for place in examined.new if examined.reason[place] == 0]
+    rows = gathered(replaced(portion.rows, {place: _row(examined, place) for place in kept}), 10)
+    table = np.zeros(len(portion), dtype=_TABLE)
     for name in ("reason", "changed", "score", "limit", "leaked", "words"):
         table[name] = getattr(examined, name)
-    table["length"] = [len(row) for row in rows]
-    table["start"] = np.cumsum(table["length"]) - table["length"]
-    (folder / "rows.bin").write_bytes(b"".join(rows))
-    np.save(folder / "table.npy", table)
-    np.save(folder / "hashes.npy", examined.hashes)
+    table["offset"] = portion.offsets
+    table["size"] = examined.sizes
+    table["start"], table["length"] = rows.starts, rows.ends - rows.starts
+    orders, begins = [], []
     bounds = np.arange(RANGES, dtype=np.uint64) << np.uint64(56)
-    for name, column in HASHES.items():
+    for column in HASHES.values():
         order = np.argsort(examined.hashes[:, column], kind="stable")
-        starts = np.searchsorted(examined.hashes[order, column], bounds)
-        np.save(folder / f"{name}_order.npy", order)
-        np.save(folder / f"{name}_ranges.npy", np.append(starts, len(order)))
+        orders.append(order)
+        begins.append(np.append(np.searchsorted(examined.hashes[order, column], bounds), len(order)))
     alive = np.flatnonzero((examined.reason == 0) & (examined.words > 0))
     keys = np.ascontiguousarray(examined.keys[alive].T)
     order = np.argsort(keys, axis=1, kind="stable")
     keys = np.take_along_axis(keys, order, axis=1)
-    begins = [np.append(np.searchsorted(band, bounds), len(band)) for band in keys]
-    np.save(folder / "keys.npy", keys)
-    np.save(folder / "documents.npy", alive[order] if len(keys) else order)
-    np.save(folder / "ranges.npy", np.array(begins, dtype=np.int64).reshape(len(keys), RANGES + 1))
+    ranges = [np.append(np.searchsorted(band, bounds), len(band)) for band in keys]
+    files: dict[str, NDArray[Any]] = {
+        "rows": rows.data,
+        "table": table,
+        "hashes": examined.hashes,
+        "orders": np.array(orders, dtype=np.int32),
+        "begins": np.array(begins, dtype=np.int64),
+        "keys": keys,
+        "documents": alive[order].astype(np.int32) if len(keys) else np.zeros(0, dtype=np.int32),
+        "ranges": np.array(ranges, dtype=np.int64),
+    }
+    for name, values in files.items():
+        (folder / f"{name}.bin").write_bytes(np.ascontiguousarray(values).data)
     summary = Summary(
-        dict(examined.personal), dict(examined.languages), {k: list(v) for k, v in examined.would.items()}
+        portion.file,
+        (len(table), *keys.shape),
+        dict(examined.personal),
+        dict(examined.languages),
+        {k: list(v) for k, v in examined.would.items()},
     )
     (folder / "summary.json").write_text(json.dumps(summary._asdict(), sort_keys=True), encoding="utf-8")
 
 
-def _row(examined: Examined, place: int, inputs: Sequence[tuple[str, ...]]) -> bytes:
-    """Give the row as it is to be written: with its changes, or as it came where a rule leaves it out."""
-    one = examined.documents[place]
-    if not isinstance(one, Document):
-        return dumped({"code": one.code, "reason": one.reason})
-    cells = one.cells
-    if examined.changed[place] and examined.reason[place] == 0:
-        texts = zip(inputs[one.file], one.texts, examined.texts[place], strict=True)
-        cells = cells | {name: after for name, before, after in texts if after != before}
-    return dumped(cells)
-
-
-def dumped(value: object) -> bytes:
-    """Write one JSON object on one line; numbers that are not finite become null, other kinds of value text."""
-    import orjson
-
-    try:
-        return orjson.dumps(value, default=_plain)
-    except (TypeError, ValueError):  # an integer over 64 bits, or half a character in a column that is not looked at
-        return json.dumps(value, default=_plain, separators=(",", ":")).encode()
-
-
-def _plain(value: object) -> object:
-    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
+def _row(examined: Examined, place: int) -> bytes:
+    """Give the row of a document that was changed as it is to be written."""
+    portion = examined.portion
+    texts = zip(portion.inputs, portion.inputs_of(place), examined.new[place], strict=True)
+    return dumped(portion.cells_of(place) | {name: after for name, before, after in texts if after != before})
 
 
 class Chunk:
-    """One chunk on disk: its folder, the number of its first document among all, and how many it has."""
+    """One chunk on disk: its folder and file, the number of its first document among all, and how many it has."""
 
-    __slots__ = ("first", "folder", "size")
+    __slots__ = ("_shape", "file", "first", "folder", "size")
 
     def __init__(self, folder: Path, first: int) -> None:
         """Look at a chunk; its arrays are read when they are asked for."""
-        import numpy as np
-
         self.folder, self.first = folder, first
-        self.size = len(np.load(folder / "table.npy", mmap_mode="r", allow_pickle=False))
+        found = self.summary()
+        self.file, self._shape = found.file, found.shape
+        self.size = self._shape[0]
 
-    def load(self, name: str) -> NDArray[Any]:
-        """Read one of the arrays."""
-        import numpy as np
+    def table(self) -> NDArray[Any]:
+        """Read the lines of the documents."""
+        return self._read("table", _TABLE, 0, self.size)
 
-        found: NDArray[Any] = np.load(self.folder / f"{name}.npy", allow_pickle=False)
-        return found
+    def hashes(self) -> NDArray[np.uint64]:
+        """Read the hashes of the documents, as `Examined` has them."""
+        return self._read("hashes", "<u8", 0, 6 * self.size).reshape(-1, 6)
 
-    def lines(self) -> Iterator[Line]:
-        """Read the documents one after the other, with their rows; the texts of one chunk are in memory."""
-        rows = (self.folder / "rows.bin").read_bytes()
-        table = self.load("table")
-        columns = [table[name].tolist() for name, _ in _TABLE]
-        for file, record, offset, reason, changed, score, limit, leaked, words, _, start, length in zip(
-            *columns, strict=True
-        ):
-            row = rows[start : start + length]
-            yield Line(file, record, offset, reason, changed, score, limit, leaked, words, row)
+    def ranges(self) -> NDArray[np.int64]:
+        """Read where each range of the keys begins: (bands x ranges + 1)."""
+        return self._read("ranges", "<i8", 0, self._shape[1] * (RANGES + 1)).reshape(-1, RANGES + 1)
+
+    def rows(self) -> bytes:
+        """Read the rows, a line end behind each; the texts of one chunk are in memory."""
+        return (self.folder / "rows.bin").read_bytes()
 
     def summary(self) -> Summary:
         """Read the counts that are added up."""
         return Summary(**json.loads((self.folder / "summary.json").read_text(encoding="utf-8")))
 
-    def hashes(self, name: str, low: int, high: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    def hashed(self, name: str, low: int, high: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """Read the hashes of the documents whose hash of a name ("raw", "words") lies in a span, and their numbers."""
         import numpy as np
 
-        ranges = self.load(f"{name}_ranges")
-        order = np.load(self.folder / f"{name}_order.npy", mmap_mode="r", allow_pickle=False)
-        inside = np.sort(order[ranges[low] : ranges[high]])
-        return np.load(self.folder / "hashes.npy", mmap_mode="r", allow_pickle=False)[inside], inside + self.first
+        place = list(HASHES).index(name)
+        begins = self._read("begins", "<i8", place * (RANGES + 1), RANGES + 1)
+        begin, end = int(begins[low]), int(begins[high])
+        inside = np.sort(self._read("orders", "<i4", place * self.size + begin, end - begin)).astype(np.int64)
+        return self.hashes()[inside], inside + self.first
 
     def band(self, band: int, low: int, high: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """Read the keys of one band in a span of ranges, sorted, and the documents they are of (numbered through)."""
         import numpy as np
 
-        ranges = np.load(self.folder / "ranges.npy", mmap_mode="r", allow_pickle=False)
-        begin, end = int(ranges[band, low]), int(ranges[band, high])
-        keys = np.load(self.folder / "keys.npy", mmap_mode="r", allow_pickle=False)[band, begin:end]
-        documents = np.load(self.folder / "documents.npy", mmap_mode="r", allow_pickle=False)[band, begin:end]
-        return np.array(keys), np.array(documents) + self.first
+        ranges = self._read("ranges", "<i8", band * (RANGES + 1), RANGES + 1)
+        begin, end = int(ranges[low]), int(ranges[high])
+        at = band * self._shape[2] + begin
+        documents = self._read("documents", "<i4", at, end - begin).astype(np.int64)
+        return self._read("keys", "<u8", at, end - begin), documents + self.first
+
+    def _read(self, name: str, kind: Any, begin: int, number: int) -> NDArray[Any]:  # noqa: ANN401 - a numpy type
+        import numpy as np
+
+        dtype = np.dtype(kind)
+        with (self.folder / f"{name}.bin").open("rb", buffering=0) as file:
+            file.seek(begin * dtype.itemsize)
+            return np.frombuffer(file.read(number * dtype.itemsize), dtype=dtype)
 
 
 class Chunks:
     """All chunks, in order; documents are numbered through."""
 
-    __slots__ = ("_firsts", "_open", "inputs", "items", "size")
+    __slots__ = ("_begins", "_firsts", "_given", "_open", "inputs", "items", "size")
 
     def __init__(self, folders: Sequence[Path], inputs: Sequence[tuple[str, ...]]) -> None:
         """Look at the chunks in these folders; ``inputs`` are the input columns of each file."""
         self.items: list[Chunk] = []
         self._firsts: list[int] = []
         self.inputs = inputs
+        self._given: Given = tuple(folders), tuple(inputs)
         self._open: OrderedDict[tuple[int, str], int] = OrderedDict()
+        self._begins: dict[int, int] = {}
         self.size = 0
         for folder in folders:
             self.items.append(Chunk(folder, self.size))
             self._firsts.append(self.size)
+            self._begins.setdefault(self.items[-1].file, self.size)
             self.size += self.items[-1].size
 
     def __iter__(self) -> Iterator[Chunk]:
         """Give the chunks in order."""
         return iter(self.items)
 
+    def given(self) -> Given:
+        """Give what the chunks can be found by in another process."""
+        return self._given
+
+    def place(self, document: int) -> tuple[int, int]:
+        """Give the file of a document, and the number of its record there, from 1."""
+        file = self._chunk(document).file
+        return file, document - self._begins[file] + 1
+
     def line(self, document: int) -> Any:  # noqa: ANN401 - a line of a structured array
         """Read a document's line of the table."""
-        return self._entry(document, "table.npy", _TABLE)
+        return self._entry(document, "table.bin", _TABLE)
 
     def text(self, document: int) -> bytes:
         """Read the input of a document as it was examined, after all changes."""
         line = self.line(document)
         rows = self._file(self._chunk(document), "rows.bin")
         cells = parsed(os.pread(rows, int(line["length"]), int(line["start"])))
-        names = self.inputs[int(line["file"])]
+        names = self.inputs[self._chunk(document).file]
         return "\n".join(text_of(cells.get(name)) for name in names).encode()
 
     def target(self, document: int) -> bytes:
         """Read the hash of a document's target."""
-        return bytes(self._entry(document, "hashes.npy", [("hashes", "<u8", 6)])["hashes"][4:6].tobytes())
+        return bytes(self._entry(document, "hashes.bin", [("hashes", "<u8", 6)])["hashes"][4:6].tobytes())
 
     def close(self) -> None:
         """Close what is open."""
@@ -225,10 +226,8 @@ class Chunks:
         import numpy as np
 
         chunk, dtype = self._chunk(document), np.dtype(kind)
-        descriptor = self._file(chunk, name)
-        # Entries stand at the end of the file, behind a header of numpy's.
-        begin = os.fstat(descriptor).st_size - (chunk.size - (document - chunk.first)) * dtype.itemsize
-        return np.frombuffer(os.pread(descriptor, dtype.itemsize, begin), dtype=dtype)[0]
+        begin = (document - chunk.first) * dtype.itemsize
+        return np.frombuffer(os.pread(self._file(chunk, name), dtype.itemsize, begin), dtype=dtype)[0]
 
     def _file(self, chunk: Chunk, name: str) -> int:
         key = chunk.first, name
@@ -240,12 +239,7 @@ class Chunks:
         return self._open[key]
 
 
-def parsed(row: bytes) -> dict[str, Any]:
-    """Read a row back."""
-    import orjson
-
-    try:
-        found: dict[str, Any] = orjson.loads(row)
-    except ValueError:
-        found = json.loads(row)
-    return found
+@lru_cache(maxsize=1)
+def chunks_of(given: Given) -> Chunks:
+    """Give the chunks in some folders; those that were looked at last are known."""
+    return Chunks(*given)

@@ -5,11 +5,13 @@ Hashes travel, texts never do. The hashes are looked at range by range, so that 
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ockham.curation.chunks import RANGES, Chunks
 from ockham.curation.decision import Decision, Work, runs_of, spans_of
 from ockham.curation.near import decide_near
+from ockham.curation.pools import Crew
 from ockham.data.steps.examine import REASONS
 from ockham.data.steps.spec import CurateSpec
 
@@ -18,12 +20,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def decide(chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], tell: Work) -> Decision:
-    """Decide every document, beginning with what its own chunk says about it."""
+def decide(chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], how: tuple[Path, Crew], tell: Work) -> Decision:
+    """Decide every document, beginning with what its own chunk says about it.
+
+    ``how`` is an empty folder for what is needed on the way, and who works.
+    """
     import numpy as np
 
     decision = Decision(
-        reason=np.concatenate([np.zeros(0, np.uint8), *(chunk.load("table")["reason"] for chunk in chunks)]),
+        reason=np.concatenate([np.zeros(0, np.uint8), *(chunk.table()["reason"] for chunk in chunks)]),
         instead=np.full(chunks.size, -1, dtype=np.int64),
         score=np.full(chunks.size, np.nan, dtype=np.float32),
     )
@@ -34,7 +39,7 @@ def decide(chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], tell: Work)
         tell("equal documents", done, len(parts))
         _equal(chunks, decision, (low, high), steps, labels)
     if "near" in steps:
-        decide_near(chunks, decision, spec, tell, by_target="labels" in steps)
+        decide_near(chunks, decision, spec, (how[0], "labels" in steps, how[1]), tell)
     return decision
 
 
@@ -44,7 +49,7 @@ def _are_labels(chunks: Chunks) -> bool:
 
     seen = np.zeros(0, dtype=np.uint64)
     for chunk in chunks:
-        seen = np.unique(np.concatenate([seen, chunk.load("hashes")[:, 4]]))
+        seen = np.unique(np.concatenate([seen, chunk.hashes()[:, 4]]))
     return len(seen) * 10 <= chunks.size or len(seen) <= 20
 
 
@@ -70,7 +75,7 @@ def _gather(chunks: Chunks, name: str, span: tuple[int, int]) -> tuple[NDArray[n
     """Read the hashes of the documents whose hash of a kind lies in a span of ranges, with their numbers."""
     import numpy as np
 
-    parts = [chunk.hashes(name, *span) for chunk in chunks]
+    parts = [chunk.hashed(name, *span) for chunk in chunks]
     hashes = np.concatenate([np.zeros((0, 6), dtype=np.uint64), *(part[0] for part in parts)])
     return hashes, np.concatenate([np.zeros(0, dtype=np.int64), *(part[1] for part in parts)])
 

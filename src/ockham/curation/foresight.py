@@ -12,9 +12,11 @@ from tempfile import TemporaryDirectory
 
 from ockham.curation.chunks import Chunks, write_chunk
 from ockham.curation.duplicates import decide
-from ockham.curation.passes import Batch, inputs_of
+from ockham.curation.passes import inputs_of
+from ockham.curation.pools import Crew
 from ockham.curation.writing import write_all
-from ockham.data.documents import Document, SourceFile, documents_of
+from ockham.data.documents import Document, Kept, SourceFile, Unreadable, documents_of
+from ockham.data.portions import portion_of
 from ockham.data.steps.account import CurationReport
 from ockham.data.steps.examine import Plan, examine
 from ockham.records import Progress
@@ -34,16 +36,25 @@ def foresee(files: list[SourceFile], plan: Plan, workers: int, tell: Tell) -> Cu
     duplicates meet in a sample than in all rows, so the shares of those are least values.
     """
     tell(Progress(stage="sample", message="the first rows of every file"))
-    batch = _sample(files, plan)
-    examine(batch[:8], plan)  # what is loaded and compiled once says nothing about the speed
+    sample = _sample(files, plan)
+    batch = [one for each in sample for one in each.documents]
+    # What is loaded and compiled once says nothing about the speed.
+    examine(portion_of(sample[0]._replace(documents=sample[0].documents[:8])), plan)
     text = sum(sum(map(len, one.texts)) for one in batch if isinstance(one, Document))
     with TemporaryDirectory(prefix="ockham-") as folder:
         start = time.perf_counter()
-        with open_run(Path(folder) / "run", {"verb": "curate, dry run"}) as run, run.staging() as place:
-            write_chunk(place, examine(batch, plan), inputs_of(files))
-            disk = sum(file.stat().st_size for file in place.iterdir())
-            with closing(Chunks([place], inputs_of(files))) as chunks:
-                decision = decide(chunks, plan.spec, plan.steps, lambda *_: None)
+        with (
+            open_run(Path(folder) / "run", {"verb": "curate, dry run"}) as run,
+            run.staging() as place,
+            run.staging() as scratch,
+        ):
+            places = [place / str(each.file) for each in sample]
+            for inner, each in zip(places, sample, strict=True):
+                inner.mkdir()
+                write_chunk(inner, examine(portion_of(each), plan))
+            disk = sum(file.stat().st_size for file in place.glob("*/*"))
+            with closing(Chunks(places, inputs_of(files))) as chunks:
+                decision = decide(chunks, plan.spec, plan.steps, (scratch, Crew()), lambda *_: None)
                 report = write_all(run, chunks, decision, (files, plan), tell)
         seconds = time.perf_counter() - start
     clean = sum(shard.bytes for shard in report.shards if shard.path.startswith("clean/"))
@@ -59,21 +70,23 @@ def foresee(files: list[SourceFile], plan: Plan, workers: int, tell: Tell) -> Cu
     return dataclasses.replace(report, shards=(), sample_of_rows=report.rows, estimate=estimate)
 
 
-def _sample(files: list[SourceFile], plan: Plan) -> Batch:
+def _sample(files: list[SourceFile], plan: Plan) -> list[Kept]:
     """Take the first rows of each file, as many characters as its share of all bytes."""
     whole = sum(file.size for file in files) or 1
-    batch: Batch = []
+    sample: list[Kept] = []
     for number, file in enumerate(files):
+        batch: list[Document | Unreadable] = []
         left = SAMPLE * file.size / whole
         for one in islice(documents_of(number, file, plan.spec.encoding), 100_000):
             batch.append(one)
             left -= 200 + (sum(map(len, one.texts)) if isinstance(one, Document) else 0)
             if left < 0:
                 break
-    return batch
+        sample.append(Kept(number, batch, file.inputs))
+    return sample
 
 
-def _read_to(batch: Batch) -> int:
+def _read_to(batch: list[Document | Unreadable]) -> int:
     """Give how many bytes of all files the sample takes, from the offset of the last row of each."""
     last = {one.file: one.offset for one in batch if one.offset is not None}
     counts = {number: sum(one.file == number for one in batch) for number in last}

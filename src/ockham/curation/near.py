@@ -1,18 +1,23 @@
 """Near-duplicates: candidates share a band of their MinHash signatures, and each is checked exactly.
 
 A document is left out for one that stays, and the similarity to that very one is what was verified: a chain of small
-changes never carries a text away. Documents are decided in one order (as they came, or the longest first), so nothing
-depends on chunks or workers. About 20 bytes are held for each band that a document shares with another one.
+changes never carries a text away. Documents are decided in one order (as they came, or the longest first), group by
+group (`ockham.curation.groups`), so nothing depends on chunks or workers, and memory is bounded.
 """
 
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
 from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ockham.curation.chunks import RANGES, Chunks
-from ockham.curation.decision import Decision, Work, runs_of, spans_of
+from ockham.curation.chunks import Chunks, Given, chunks_of
+from ockham.curation.decision import Decision, Work, runs_of
+from ockham.curation.groups import read_pairs, write_pairs
+from ockham.curation.pools import Crew, in_order
 from ockham.data.steps.examine import REASONS
 from ockham.data.steps.spec import WIDTH, CurateSpec
 
@@ -24,36 +29,77 @@ _MOST = 256
 """Documents that stay and share a band with one: so many of them are compared with it, those that share most bands."""
 _CACHED = 4_000_000
 """Shingles that are kept at hand: 32 MB."""
+_TOGETHER = 1_000_000
+"""Shingles that a document is compared with at once."""
 _STEP = 0.05
 _BLOCK = 1_000_000
 """Pairs that are looked at at once."""
 _LOW = 0xFFFFFFFF
 
 
-def decide_near(chunks: Chunks, decision: Decision, spec: CurateSpec, tell: Work, *, by_target: bool) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Near:
+    """What was decided over one set of documents: (who goes, who stays instead, how similar), and the two counts."""
+
+    gone: tuple[tuple[int, int, float], ...]
+    looser: int
+    stricter: int
+
+
+def decide_near(chunks: Chunks, decision: Decision, spec: CurateSpec, how: tuple[Path, bool, Crew], tell: Work) -> None:
     """Leave out each document that is nearly the same as one before it that stays.
 
-    ``by_target``: only documents of the same target are duplicates. At most 2^32 documents.
+    ``how`` is an empty folder for what is needed on the way, whether only documents of the same target are duplicates,
+    and who works.
     """
+    import numpy as np
+
+    folder, by_target, crew = how
     order = None if spec.survivor == "first" else _longest_first(chunks)
-    kept = _Kept(_shared(chunks, decision, order))
+    turns = None if order is None else np.argsort(order, kind="stable").astype(np.uint32)
+    tell("documents that share a band", 0, 0)
+    sets = write_pairs(chunks, decision, turns, (folder, crew))
+    if order is not None:
+        np.save(folder / "order.npy", order)
+    given = ((path, chunks.given(), spec, by_target) for path in sets)
+    for done, near in enumerate(in_order(crew, near_of, given)):
+        tell("near-duplicates", done, len(sets))
+        for number, other, similarity in near.gone:
+            decision.reason[number] = REASONS.index("near_duplicate")
+            decision.instead[number], decision.score[number] = other, similarity
+        decision.near_looser += near.looser
+        decision.near_stricter += near.stricter
+
+
+def near_of(path: Path, given: Given, spec: CurateSpec, by_target: bool) -> Near:
+    """Decide the documents of one file of pairs; this runs in any process that reads the folders of the chunks."""
+    with closing(chunks_of(given)) as chunks:
+        return _decided(path, chunks, spec, by_target)
+
+
+def _decided(path: Path, chunks: Chunks, spec: CurateSpec, by_target: bool) -> Near:
+    import numpy as np
+
+    kept = _Kept(read_pairs(path))
+    order = None if spec.survivor == "first" else np.load(path.parent / "order.npy", mmap_mode="r")
     shingles = _Shingles(chunks)
-    for done, (turn, mine) in enumerate(kept):
-        if done % 1000 == 0:
-            tell("near-duplicates", done, 0)
+    gone: list[tuple[int, int, float]] = []
+    looser = stricter = 0
+    for turn, mine in kept:
         number = turn if order is None else int(order[turn])
         turns = kept.candidates(mine)
         others = turns if order is None else order[turns].tolist()
-        if by_target:
-            others = [other for other in others if chunks.target(other) == chunks.target(number)]
+        if by_target and others:
+            target = chunks.target(number)
+            others = [other for other in others if chunks.target(other) == target]
         other, similarity = shingles.first_like(number, others, spec.similarity)
         if similarity >= spec.similarity:
-            decision.reason[number] = REASONS.index("near_duplicate")
-            decision.instead[number], decision.score[number] = other, similarity
-            decision.near_stricter += similarity < spec.similarity + _STEP
+            gone.append((number, other, similarity))
+            stricter += similarity < spec.similarity + _STEP
         else:
-            decision.near_looser += similarity >= spec.similarity - _STEP
+            looser += similarity >= spec.similarity - _STEP
             kept.add(turn, mine)
+    return Near(gone=tuple(gone), looser=looser, stricter=stricter)
 
 
 class _Kept:
@@ -110,57 +156,21 @@ def _longest_first(chunks: Chunks) -> NDArray[np.uint32]:
     """Give the documents in the order of their turns: the longest first, of equal length the first."""
     import numpy as np
 
-    sizes = np.concatenate([np.zeros(0, np.int64), *(chunk.load("table")["size"] for chunk in chunks)])
+    sizes = np.concatenate([np.zeros(0, np.int64), *(chunk.table()["size"] for chunk in chunks)])
     return np.argsort(-sizes, kind="stable").astype(np.uint32)
-
-
-def _shared(chunks: Chunks, decision: Decision, order: NDArray[np.uint32] | None) -> NDArray[np.uint64]:
-    """Find the buckets of two documents or more: pairs of a turn (upper 32 bits) and a bucket, sorted."""
-    import numpy as np
-
-    turns = None if order is None else np.argsort(order, kind="stable").astype(np.uint64)
-    found, number = [np.zeros(0, dtype=np.uint64)], 0
-    for band, counts in enumerate(_range_counts(chunks).tolist()):
-        for low, high in spans_of(counts):
-            parts = [chunk.band(band, low, high) for chunk in chunks]
-            keys = np.concatenate([part[0] for part in parts])
-            documents = np.concatenate([part[1] for part in parts])
-            alive = decision.reason[documents] == 0
-            keys, documents = keys[alive], documents[alive]
-            by_key = np.argsort(keys, kind="stable")
-            keys, documents = keys[by_key], documents[by_key]
-            same = np.append(keys[1:] == keys[:-1], False)[: len(keys)]
-            behind = np.append(False, same[:-1])[: len(keys)]
-            inside = same | behind
-            buckets = (number - 1 + np.cumsum(same & ~behind)[inside]).astype(np.uint64)
-            number += int((same & ~behind).sum())
-            members = documents[inside].astype(np.uint64) if turns is None else turns[documents[inside]]
-            found.append((members << np.uint64(32)) | buckets)
-    pairs = np.concatenate(found)
-    found.clear()
-    pairs.sort()
-    return pairs
-
-
-def _range_counts(chunks: Chunks) -> NDArray[np.int64]:
-    """Count the keys of each band in each range, over all chunks."""
-    import numpy as np
-
-    total: NDArray[np.int64] | None = None
-    for chunk in chunks:
-        counts = np.diff(chunk.load("ranges"), axis=1)
-        total = counts if total is None else total + counts
-    return np.zeros((0, RANGES), dtype=np.int64) if total is None else total
 
 
 class _Shingles:
     """The shingles of documents, read when they are needed; the ones used last are kept at hand."""
 
     def __init__(self, chunks: Chunks) -> None:
+        import numpy as np
+
         from ockham.data.kernels.characters import alphabet
 
         self._chunks, self._letters = chunks, alphabet()
         self._cache: OrderedDict[int, NDArray[np.uint64]] = OrderedDict()
+        self._room = np.empty(1 << 16, dtype=np.uint64)
         self._held = 0
 
     def first_like(self, number: int, others: list[int], threshold: float) -> tuple[int, float]:
@@ -168,32 +178,44 @@ class _Shingles:
 
         Where there is none, the most similar one is given; pairs that their sizes alone keep far below are passed over.
         """
-        from ockham.data.kernels.shingles import jaccard
+        import numpy as np
 
+        from ockham.data.kernels.shingles import first_alike
+
+        best, most = -1, 0.0
         mine = self._of(number)
-        least = (threshold - _STEP) * len(mine)
-        most = len(mine) / (threshold - _STEP)
-        best = (-1, 0.0)
-        for other in others:
-            theirs = self._of(other)
-            if least <= len(theirs) <= most:
-                similarity = jaccard(mine, theirs)
-                if similarity > best[1]:
-                    best = (other, similarity)
-                    if similarity >= threshold:
-                        break
-        return best
+        begin = 0
+        while begin < len(others) and most < threshold:
+            held, end = 0, begin
+            sets: list[NDArray[np.uint64]] = []
+            while end < len(others) and held < _TOGETHER:
+                sets.append(self._of(others[end]))
+                held += len(sets[-1])
+                end += 1
+            ends = np.cumsum([len(one) for one in sets])
+            place, similarity = first_alike(mine, np.concatenate(sets), ends, (threshold, threshold - _STEP))
+            if similarity > most:
+                best, most = others[begin + place], float(similarity)
+            begin = end
+        return best, most
 
     def _of(self, number: int) -> NDArray[np.uint64]:
-        from ockham.data.kernels.shingles import shingles
+        import numpy as np
+
+        from ockham.data.kernels.shingles import distinct, grams_of
 
         found = self._cache.get(number)
-        if found is None:
-            found = shingles(self._chunks.text(number), self._letters, WIDTH)
-            self._cache[number] = found
-            self._held += len(found)
-            while self._held > _CACHED and len(self._cache) > 2:
-                self._held -= len(self._cache.popitem(last=False)[1])
-        else:
+        if found is not None:
             self._cache.move_to_end(number)
+            return found
+        text = self._chunks.text(number)
+        if len(self._room) <= len(text):
+            self._room = np.empty(2 * len(text), dtype=np.uint64)
+        grams = self._room[: grams_of(np.frombuffer(text, dtype=np.uint8), self._letters, WIDTH, self._room)]
+        grams.sort()
+        found = grams[: distinct(grams)].copy()
+        self._cache[number] = found
+        self._held += len(found)
+        while self._held > _CACHED and len(self._cache) > 2:
+            self._held -= len(self._cache.popitem(last=False)[1])
         return found

@@ -5,13 +5,17 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ockham.curation.chunks import parsed
 from ockham.data.export import csv_text
 from ockham.data.harvest import text_of
+from ockham.data.portions import parsed
 from ockham.data.steps.account import Shard
 from ockham.store import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 class Shards:
@@ -21,42 +25,50 @@ class Shards:
         """Write into a folder of a run, in one of the forms jsonl, jsonl.gz, jsonl.zst, csv and parquet."""
         self._run, self._folder, self._form = run, folder, form
         self._most = megabytes * 1_000_000
-        self._rows: list[bytes] = []
-        self._held = 0
+        self._parts: list[bytes] = []
+        self._held = self._rows = 0
         self.written: list[Shard] = []
 
-    def add(self, row: bytes) -> None:
-        """Add a row, given as one JSON object; a shard ends behind the row that fills it."""
-        self._rows.append(row)
-        self._held += len(row) + 1
-        if self._held >= self._most:
-            self.flush()
+    def add(self, rows: bytes, ends: NDArray[np.int64]) -> None:
+        """Add rows, JSON objects with a line end behind each; a shard ends behind the row that fills it."""
+        import numpy as np
+
+        at = begin = 0
+        while begin < len(ends):
+            # The first row behind which the shard is full, or the last one there is.
+            last = min(int(np.searchsorted(ends, at + self._most - self._held)), len(ends) - 1)
+            self._parts.append(rows[at : int(ends[last])])
+            self._held += int(ends[last]) - at
+            self._rows += last + 1 - begin
+            at, begin = int(ends[last]), last + 1
+            if self._held >= self._most:
+                self.flush()
 
     def flush(self) -> None:
         """Write the rows that are held as a shard of their own."""
         if not self._rows:
             return
-        data = encoded(self._rows, self._form)
+        data = encoded(b"".join(self._parts), self._form)
+        self._parts = []
         name = f"{len(self.written):05d}.{self._form}"
         self._run.publish_in(self._folder, name, data)
         digest = hashlib.sha256(data).hexdigest()
         path = f"{self._folder}/{name}"
-        self.written.append(Shard(path=path, sha256=digest, rows=len(self._rows), bytes=len(data)))
-        self._rows, self._held = [], 0
+        self.written.append(Shard(path=path, sha256=digest, rows=self._rows, bytes=len(data)))
+        self._held = self._rows = 0
 
 
-def encoded(rows: list[bytes], form: str) -> bytes:
-    """Write rows, given as JSON objects, as one file; nothing in it depends on time or place."""
+def encoded(rows: bytes, form: str) -> bytes:
+    """Write rows, JSON objects with a line end behind each, as one file; nothing in it depends on time or place."""
     if form in ("csv", "parquet"):
-        return _table([parsed(row) for row in rows], form)
-    data = b"\n".join(rows) + b"\n"
+        return _table([parsed(row) for row in rows.split(b"\n")[:-1]], form)
     if form == "jsonl.gz":
-        return gzip.compress(data, 6, mtime=0)
+        return gzip.compress(rows, 6, mtime=0)
     if form == "jsonl.zst":
         import zstandard
 
-        return zstandard.ZstdCompressor(level=3).compress(data)
-    return data
+        return zstandard.ZstdCompressor(level=3).compress(rows)
+    return rows
 
 
 def _table(rows: list[dict[str, Any]], form: str) -> bytes:

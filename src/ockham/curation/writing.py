@@ -6,20 +6,25 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ockham import __version__
-from ockham.curation.chunks import Chunk, Chunks, Line, dumped, parsed
+from ockham.curation.chunks import Chunk, Chunks
 from ockham.curation.decision import Decision
 from ockham.curation.shards import Shards
 from ockham.data.documents import SourceFile
 from ockham.data.harvest import text_of
+from ockham.data.portions import dumped, parsed
 from ockham.data.steps import redact
 from ockham.data.steps.account import Cluster, CurationReport, FileCount, RuleCount, Sample
 from ockham.data.steps.examine import CHANGES, REASONS, Plan
 from ockham.data.steps.rules import RULES
 from ockham.records import Progress
 from ockham.store import Run
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 Tell = Callable[[Progress], None]
 _SAMPLES = 3
@@ -42,9 +47,8 @@ class _Tally:
     changes: Counter[str] = field(default_factory=Counter)
     changed: int = 0
     kept: int = 0
-    before: list[int] = field(default_factory=lambda: [0] * _BINS)
-    after: list[int] = field(default_factory=lambda: [0] * _BINS)
-    instead: Counter[int] = field(default_factory=Counter)
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
     samples: list[Sample] = field(default_factory=list)
 
 
@@ -52,11 +56,13 @@ def write_all(
     run: Run, chunks: Chunks, decision: Decision, given: tuple[list[SourceFile], Plan], tell: Tell
 ) -> CurationReport:
     """Write the clean rows and the quarantine of a run, and give the report."""
+    import numpy as np
+
     files, plan = given
     packed = plan.spec.format if plan.spec.format.startswith("jsonl") else "jsonl"
     clean = Shards(run, "clean", plan.spec.format, plan.spec.shard_mb)
     quarantine = Shards(run, "quarantine", packed, plan.spec.shard_mb)
-    tally = _Tally()
+    tally = _Tally(before=np.zeros(_BINS, dtype=np.int64), after=np.zeros(_BINS, dtype=np.int64))
     for chunk in chunks:
         tell(Progress(stage="write", message="rows", done=chunk.first, total=chunks.size))
         _write_chunk(chunk, (chunks, decision), (files, plan, tally), (clean, quarantine))
@@ -72,42 +78,52 @@ def _write_chunk(
     given: tuple[list[SourceFile], Plan, _Tally],
     shards: tuple[Shards, Shards],
 ) -> None:
+    import numpy as np
+
+    from ockham.data.kernels.shingles import Texts, gathered
+
     chunks, decision = known
     files, plan, tally = given
-    reasons = decision.reason[chunk.first : chunk.first + chunk.size].tolist()
-    for document, (line, reason) in enumerate(zip(chunk.lines(), reasons, strict=True), chunk.first):
-        _count(tally, line, reason)
-        if not reason:
-            shards[0].add(line.row)
-            continue
-        entry = _entry(document, line, (chunks, decision), (files, plan))
-        shards[1].add(dumped(entry)[:-1] + b',"row":' + line.row + b"}")
-        if int(decision.instead[document]) >= 0:
-            tally.instead[int(decision.instead[document])] += 1
-        if tally.left_out[reason] <= _SAMPLES:
-            tally.samples.append(_sample(entry, line.row, files[line.file].inputs))
-
-
-def _count(tally: _Tally, line: Line, reason: int) -> None:
-    tally.records[line.file] += 1
-    size = min(_BINS - 1, line.words.bit_length())
-    if REASONS[reason] != "unreadable":
-        tally.before[size] += 1
-    if reason:
+    table, rows = chunk.table(), chunk.rows()
+    reasons = decision.reason[chunk.first : chunk.first + chunk.size]
+    _count(tally, chunk, table, reasons)
+    begins, ends = table["start"], table["start"] + table["length"]
+    stay = reasons == 0
+    clean = gathered(Texts(np.frombuffer(rows, dtype=np.uint8), begins[stay], ends[stay]), 10)
+    shards[0].add(clean.data.tobytes(), clean.ends + 1)
+    gone = np.flatnonzero(reasons).tolist()
+    lines: list[bytes] = []
+    for place in gone:
+        reason = int(reasons[place])
+        row = rows[int(begins[place]) : int(ends[place])]
+        entry = _entry(chunk.first + place, table[place], (chunks, decision), (files, plan))
+        line = dumped(entry)[:-1] + b',"row":' + row + b"}\n"
+        lines.append(line)
         tally.left_out[reason] += 1
-        return
-    tally.after[size] += 1
-    if not line.changed:
-        tally.kept += 1
-        return
-    tally.changed += 1
+        if tally.left_out[reason] <= _SAMPLES:
+            tally.samples.append(_sample(entry, row, files[chunk.file].inputs))
+    shards[1].add(b"".join(lines), np.cumsum([len(line) for line in lines], dtype=np.int64))
+
+
+def _count(tally: _Tally, chunk: Chunk, table: NDArray[Any], reasons: NDArray[np.uint8]) -> None:
+    import numpy as np
+
+    tally.records[chunk.file] += chunk.size
+    # A number below 2^53 is m 2^e with m from .5 to 1, so that e is its number of binary digits.
+    sizes = np.minimum(_BINS - 1, np.frexp(table["words"].astype(np.float64))[1])
+    readable, stays = reasons != REASONS.index("unreadable"), reasons == 0
+    tally.before += np.bincount(sizes[readable], minlength=_BINS)
+    tally.after += np.bincount(sizes[stays], minlength=_BINS)
+    changed = table["changed"][stays]
+    tally.changed += int((changed > 0).sum())
+    tally.kept += int((changed == 0).sum())
     for bit, step in enumerate(CHANGES):
-        tally.changes[step] += line.changed >> bit & 1
+        tally.changes[step] += int((changed >> bit & 1).sum())
 
 
 def _entry(
     document: int,
-    line: Line,
+    line: Any,  # noqa: ANN401 - a line of a structured array
     known: tuple[Chunks, Decision],
     given: tuple[list[SourceFile], Plan],
 ) -> dict[str, Any]:
@@ -115,27 +131,28 @@ def _entry(
     chunks, decision = known
     files, plan = given
     reason = REASONS[int(decision.reason[document])]
-    score, limit = line.score, line.limit
+    offset, _, _, score, limit, leaked, *_ = line.item()
     if reason == "near_duplicate":
         score, limit = round(float(decision.score[document]), 6), plan.spec.similarity
     instead = int(decision.instead[document])
+    file, record = chunks.place(document)
     entry: dict[str, Any] = {
-        "file": files[line.file].name,
-        "record": line.record,
-        "offset": None if line.offset < 0 else line.offset,
+        "file": files[file].name,
+        "record": record,
+        "offset": None if offset < 0 else offset,
         "reason": reason,
         "score": None if math.isnan(score) else score,
         "limit": None if math.isnan(limit) else limit,
         "instead": _place(chunks, files, instead) if instead >= 0 else None,
     }
     if reason == "leak" and plan.leak is not None:
-        entry["leak_of"] = plan.leak.places[line.leaked]
+        entry["leak_of"] = plan.leak.places[leaked]
     return entry
 
 
 def _place(chunks: Chunks, files: list[SourceFile], document: int) -> str:
-    line = chunks.line(document)
-    return f"{files[int(line['file'])].name}:{int(line['record'])}"
+    file, record = chunks.place(document)
+    return f"{files[file].name}:{record}"
 
 
 def _sample(entry: dict[str, Any], row: bytes, inputs: tuple[str, ...]) -> Sample:
@@ -167,8 +184,7 @@ def summed_up(chunks: Chunks, decision: Decision, tally: _Tally, files: list[Sou
         for name, counts in found.would.items():
             would[name] = [a + b for a, b in zip(would.get(name, [0, 0, 0]), counts, strict=True)]
     left_out = {REASONS[reason]: count for reason, count in tally.left_out.items()}
-    most = tally.instead.most_common()
-    most = sorted(most, key=lambda item: (-item[1], item[0]))[:_CLUSTERS]
+    most = _largest_clusters(decision)
     return CurationReport(
         ockham=__version__,
         rows=chunks.size,
@@ -183,7 +199,7 @@ def summed_up(chunks: Chunks, decision: Decision, tally: _Tally, files: list[Sou
         raw_duplicates=decision.raw_duplicates,
         personal=_largest_first(personal),
         languages=_largest_first(languages),
-        lengths={"before": tuple(tally.before), "after": tuple(tally.after)},
+        lengths={"before": tuple(tally.before.tolist()), "after": tuple(tally.after.tolist())},
         clusters=tuple(Cluster(survivor=_place(chunks, files, one), left_out=count) for one, count in most),
         samples=tuple(sorted(tally.samples, key=lambda one: REASONS.index(one.reason))),
         files=tuple(_file(number, file, tally) for number, file in enumerate(files)),
@@ -192,6 +208,15 @@ def summed_up(chunks: Chunks, decision: Decision, tally: _Tally, files: list[Sou
         near_looser=decision.near_looser,
         near_stricter=decision.near_stricter,
     )
+
+
+def _largest_clusters(decision: Decision) -> list[tuple[int, int]]:
+    """Give the documents that stand for most others, and for how many; of equal ones the first."""
+    import numpy as np
+
+    survivors, counts = np.unique(decision.instead[decision.instead >= 0], return_counts=True)
+    most = np.argsort(-counts, kind="stable")[:_CLUSTERS]
+    return list(zip(survivors[most].tolist(), counts[most].tolist(), strict=True))
 
 
 def _is_taken(name: str, left_out: dict[str, int], plan: Plan) -> bool:

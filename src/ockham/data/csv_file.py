@@ -246,7 +246,7 @@ def _pass_rest(feed: Feed, lines: Sequence[Line], delimiter: str) -> None:
 def _sound(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
     for line in lines_of(file, encoding):
         if line.reason == CUT_OFF:  # in a table the last byte may as well be an accented letter of another encoding
-            raise undecodable(file, encoding, file.size - 1)
+            raise undecodable(shown(file.path), encoding, file.size - 1)
         if line.text is not None and "\0" in line.text:
             yield Line(line.offset, None, "E_FORMAT", "the record holds a NUL byte")
         else:

@@ -23,8 +23,8 @@ class RegularFile:
 
     __slots__ = ("_stamp", "head", "name", "path", "raw", "sha256", "size")
 
-    def __init__(self, path: Path, raw: FileIO) -> None:
-        """Take over an open file and read it once for its hash.
+    def __init__(self, path: Path, raw: FileIO, known: str | None = None) -> None:
+        """Take over an open file and read it once for its hash, unless that is ``known`` from an earlier look.
 
         Raises `DataError`: ``E_NOT_REGULAR``, ``E_IO`` (with the byte offset), ``E_CHANGED``.
         """
@@ -32,12 +32,14 @@ class RegularFile:
         self._stamp = _stamp(os.fstat(raw.fileno()))
         self.size = self._stamp[2]
         self.head = b""
-        self.sha256 = ""
+        self.sha256 = known or ""
         seen = hashlib.sha256()
         for block in self._read():
-            seen.update(block)
             if len(self.head) < HEAD:
                 self.head += block[: HEAD - len(self.head)]
+            if known is not None:
+                return
+            seen.update(block)
         self.sha256 = seen.hexdigest()
 
     def tail(self, length: int) -> bytes:
@@ -108,15 +110,17 @@ class RegularFile:
 
 
 @contextmanager
-def open_file(path: Path) -> Iterator[RegularFile]:
+def open_file(path: Path, known: str | None = None) -> Iterator[RegularFile]:
     """Open a regular file without ever waiting for a pipe, device or socket; close it in the end.
+
+    ``known`` is its hash from an earlier look, which what `RegularFile.blocks` reads is compared with.
 
     Raises `DataError`: ``E_NOT_REGULAR`` for anything but a regular file, ``E_IO`` where the system refuses.
     """
     with open_raw(path) as raw:
         if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
             raise not_regular(path, "something that took the file's place")
-        yield RegularFile(path, raw)
+        yield RegularFile(path, raw, known)
 
 
 def open_raw(path: Path) -> FileIO:

@@ -82,13 +82,13 @@ def blocks_of(file: RegularFile, encoding: Encoding) -> Iterator[str]:
         try:
             yield decoder.decode(block[skip:])
         except UnicodeError as error:
-            raise undecodable(file, encoding, at + skip - kept + getattr(error, "start", 0)) from error
+            raise undecodable(shown(file.path), encoding, at + skip - kept + getattr(error, "start", 0)) from error
         at, skip = at + len(block), 0
         kept = len(decoder.getstate()[0])
     try:
         yield decoder.decode(b"", final=True)
     except UnicodeError as error:
-        raise undecodable(file, encoding, at - kept) from error
+        raise undecodable(shown(file.path), encoding, at - kept) from error
 
 
 def lines_of(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
@@ -102,24 +102,30 @@ def lines_of(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
         yield from _wide_lines(file, encoding)
         return
     end = b"\r" if b"\r" in file.head and b"\n" not in file.head else b"\n"
+    name = shown(file.path)
     for offset, raw in _byte_lines(file, encoding.bom, end):
         if raw is None:
-            yield Line(offset, None, "E_FORMAT", _TOO_LONG)
-            continue
-        try:
-            yield Line(offset, raw.decode(encoding.name))
-        except UnicodeError as error:
-            start = getattr(error, "start", 0)
-            reason = _forbidden(raw[start : start + 2]) if encoding.name == "utf-8" else None
-            if reason is None and _cut_off(raw, start, encoding, end):
-                reason = CUT_OFF
-            if reason is None:
-                raise undecodable(file, encoding, offset + start) from error
-            yield Line(offset, None, "E_ENCODING", reason)
+            yield Line(offset, None, "E_FORMAT", TOO_LONG)
+        else:
+            yield line_of(offset, raw, name, encoding, end)
+
+
+def line_of(offset: int, raw: bytes, name: str, encoding: Encoding, end: bytes = b"\n") -> Line:
+    """Decode one line with its line end, as `lines_of` does; ``name`` is the file's in messages."""
+    try:
+        return Line(offset, raw.decode(encoding.name))
+    except UnicodeError as error:
+        start = getattr(error, "start", 0)
+        reason = _forbidden(raw[start : start + 2]) if encoding.name == "utf-8" else None
+        if reason is None and _cut_off(raw, start, encoding, end):
+            reason = CUT_OFF
+        if reason is None:
+            raise undecodable(name, encoding, offset + start) from error
+        return Line(offset, None, "E_ENCODING", reason)
 
 
 CUT_OFF = "the file ends in the middle of a character; it looks truncated"
-_TOO_LONG = f"the record is longer than {MAX_RECORD // 1_000_000} MB"
+TOO_LONG = f"the record is longer than {MAX_RECORD // 1_000_000} MB"
 
 
 def _byte_lines(file: RegularFile, skip: int, end: bytes) -> Iterator[tuple[int, bytes | None]]:
@@ -150,12 +156,12 @@ def _wide_lines(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
             line = part + end
             length = dropped + _bytes(line, encoding)
             long = dropped or len(line) > MAX_RECORD
-            yield Line(at, None, "E_FORMAT", _TOO_LONG) if long else Line(at, line)
+            yield Line(at, None, "E_FORMAT", TOO_LONG) if long else Line(at, line)
             at, dropped = at + length, 0
         if dropped or len(rest) > MAX_RECORD:
             dropped, rest = dropped + _bytes(rest, encoding), ""
     if rest or dropped:
-        yield Line(at, None, "E_FORMAT", _TOO_LONG) if dropped else Line(at, rest)
+        yield Line(at, None, "E_FORMAT", TOO_LONG) if dropped else Line(at, rest)
 
 
 def _bytes(text: str, encoding: Encoding) -> int:
@@ -205,11 +211,11 @@ def _cut_off(raw: bytes, start: int, encoding: Encoding, end: bytes) -> bool:
     return True
 
 
-def undecodable(file: RegularFile, encoding: Encoding, offset: int) -> DataError:
-    """Say that the byte at an offset is not of the encoding (``E_ENCODING``)."""
+def undecodable(name: str, encoding: Encoding, offset: int) -> DataError:
+    """Say that the byte of a file at an offset is not of the encoding (``E_ENCODING``)."""
     other = "cp1252" if encoding.name == "utf-8" else "utf-8"
     return DataError(
         "E_ENCODING",
-        f"{shown(file.path)} is not {encoding.name}: the byte at offset {offset} does not fit",
+        f"{name} is not {encoding.name}: the byte at offset {offset} does not fit",
         fix=f"name the encoding it was written in, for example --encoding {other}, or save it as UTF-8",
     )

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ockham.data.kernels.characters import Alphabet
 from ockham.data.kernels.compiler import compiled
-from ockham.data.kernels.shingles import Texts, combine, shingles, words_of
+from ockham.data.kernels.shingles import Texts, combine, longest_of, shingles, words_of
 
 FEW = 8
 """A test row of so many n-grams or fewer must stand in a text as a whole: parts of it are common phrases."""
@@ -49,11 +49,11 @@ def index_of(rows: list[bytes], letters: Alphabet, width: int, containment: floa
 
 def leaks(texts: Texts, letters: Alphabet, index: Index, width: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Give for each text the test row of which it holds the most, or -1 where no row leaks, and that share."""
-    number = len(texts.starts) - 1
+    number = len(texts.starts)
     row = np.full(number, -1, dtype=np.int64)
     share = np.zeros(number, dtype=np.float64)
     if len(index.grams):
-        room = np.empty(int(np.diff(texts.starts).max(initial=0)) + 1, dtype=np.uint64)
+        room = np.empty(longest_of(texts) + 1, dtype=np.uint64)
         _find_all(texts, letters, index, (width, room), (row, share))
     return row, share
 
@@ -92,8 +92,8 @@ def _find_all(
     seen = np.full(len(index.rows), -1, dtype=np.int64)
     begun = np.full(len(index.sizes), -1, dtype=np.int64)
     hits = np.zeros(len(index.sizes), dtype=np.int64)
-    for i in range(len(texts.starts) - 1):
-        count = words_of(texts.data, texts.starts[i], texts.starts[i + 1], letters, room)
+    for i in range(len(texts.starts)):
+        count = words_of(texts.data, texts.starts[i], texts.ends[i], letters, room)
         for at in range(combine(room, count, width)):
             gram = _look_up(index, room[at])
             if gram < 0:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import unicodedata
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ockham.data.kernels.characters import Whole, code_at
+from ockham.data.kernels.characters import LIMIT, Whole, code_at
 from ockham.data.kernels.compiler import compiled
 from ockham.data.kernels.shingles import Texts
 
-MOJIBAKE, CONTROL, TAG, ENTITY, WIDE, AT, DIGITS = 1, 2, 4, 8, 16, 32, 64
+MOJIBAKE, CONTROL, TAG, ENTITY, WIDE, AT, DIGITS, LOOSE = 1, 2, 4, 8, 16, 32, 64, 128
 # What cp1252 shows for the bytes 80 to 9F: seen behind a letter of the range C2 to F4, they may be a broken character.
 _CP1252 = np.array(
     [0x20AC, 0x201A, 0x0192, 0x201E, 0x2026, 0x2020, 0x2021, 0x02C6, 0x2030, 0x0160, 0x2039, 0x0152, 0x017D, 0x2018,
@@ -19,26 +22,55 @@ _CP1252 = np.array(
 
 
 def marks(texts: Texts) -> NDArray[np.uint8]:
-    """Mark each text: may hold mojibake, control characters, tags, entities; is not ASCII; has @; has many digits."""
-    found = np.zeros(len(texts.starts) - 1, dtype=np.uint8)
+    """Mark each text: may hold mojibake, control characters, tags, entities; is not ASCII; has @; has many digits.
+
+    `LOOSE` says that its characters may not be composed (NFC); where it is missing they are.
+    """
+    found = np.zeros(len(texts.starts), dtype=np.uint8)
     kinds = np.zeros(256, dtype=np.uint8)
     kinds[:32] = kinds[127] = CONTROL
     kinds[[9, 10]] = 0
     kinds[ord("0") : ord("9") + 1] = DIGITS
     kinds[ord("@")], kinds[ord("<")], kinds[ord("&")] = AT, TAG, ENTITY
     kinds[128:] = WIDE
-    _mark_all(texts, kinds, _CP1252, found)
+    _mark_all(texts, kinds, (_CP1252, _loose()), found)
+    return found
+
+
+@lru_cache(maxsize=1)
+def _loose() -> NDArray[np.bool_]:
+    """For each code point below `LIMIT`: whether a text that holds it may not be in the form NFC.
+
+    Text of characters that stand for themselves, combine with none before them and are no second half of a composed
+    one is in that form (Unicode Standard Annex 15, section 9; above `LIMIT` no character is otherwise).
+    """
+    found = np.zeros(LIMIT, dtype=np.bool_)
+    for code in range(0x80, LIMIT):
+        char = chr(code)
+        parts = unicodedata.decomposition(char)
+        if parts and parts[0] != "<":
+            found[[int(part, 16) for part in parts.split()[1:]]] = True
+        found[code] |= unicodedata.combining(char) > 0 or not unicodedata.is_normalized("NFC", char)
+    found[0x1161:0x1176] = found[0x11A8:0x11C3] = True  # Hangul, which is composed by arithmetic
     return found
 
 
 @compiled
-def _mark_all(texts: Texts, kinds: NDArray[np.uint8], broken: NDArray[np.int64], found: NDArray[np.uint8]) -> None:
+def _mark_all(
+    texts: Texts,
+    kinds: NDArray[np.uint8],
+    tables: tuple[NDArray[np.int64], NDArray[np.bool_]],
+    found: NDArray[np.uint8],
+) -> None:
+    broken, loose = tables
     for i in range(len(found)):
-        found[i] = _mark(texts.data[texts.starts[i] : texts.starts[i + 1]], kinds, broken)
+        found[i] = _mark(texts.data[texts.starts[i] : texts.ends[i]], kinds, broken, loose)
 
 
 @compiled
-def _mark(text: NDArray[np.uint8], kinds: NDArray[np.uint8], broken: NDArray[np.int64]) -> Whole:
+def _mark(
+    text: NDArray[np.uint8], kinds: NDArray[np.uint8], broken: NDArray[np.int64], loose: NDArray[np.bool_]
+) -> Whole:
     seen = np.uint8(0)
     digits = 0
     before: Whole = 0
@@ -52,6 +84,8 @@ def _mark(text: NDArray[np.uint8], kinds: NDArray[np.uint8], broken: NDArray[np.
         elif kind == WIDE:
             code, size = code_at(text, at)
             seen |= np.uint8(_wide(code, before, broken))
+            if code < LIMIT and loose[code]:
+                seen |= np.uint8(LOOSE)
             before = code
             at += np.uintp(size)
         else:

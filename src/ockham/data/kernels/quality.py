@@ -28,7 +28,7 @@ from ockham.data.kernels.characters import (
     mixed,
 )
 from ockham.data.kernels.compiler import compiled
-from ockham.data.kernels.shingles import Texts
+from ockham.data.kernels.shingles import Texts, longest_of
 
 COUNTS = (
     "chars", "words", "word_chars", "letters", "digits", "unspaced", "hashes", "ellipses", "with_letter", "stop_words",
@@ -73,7 +73,7 @@ def statistics(texts: Texts, letters: Alphabet, stops: StopWords, languages: NDA
 
     ``languages[i]`` is the place of text i's language in ``stops``, or -1; of a language at most 63 words count.
     """
-    longest = int(np.diff(texts.starts).max(initial=0)) + 2
+    longest = longest_of(texts) + 2
     slots = max(_LEAST_SLOTS, 1 << (2 * longest).bit_length())
     room = Room(
         np.empty(longest, dtype=np.uint64),
@@ -85,7 +85,7 @@ def statistics(texts: Texts, letters: Alphabet, stops: StopWords, languages: NDA
         np.empty(slots, dtype=np.uint64),
         np.empty(slots, dtype=np.int64),
     )
-    found = np.zeros((len(texts.starts) - 1, len(COUNTS)), dtype=np.int64)
+    found = np.zeros((len(texts.starts), len(COUNTS)), dtype=np.int64)
     _measure_all(texts, letters, stops, languages, room, found)
     return found
 
@@ -111,7 +111,7 @@ def _measure_all(
         language = languages[i]
         first = stops.starts[language] if language >= 0 else 0
         last = stops.starts[language + 1] if language >= 0 else 0
-        text = texts.data[texts.starts[i] : texts.starts[i + 1]]
+        text = texts.data[texts.starts[i] : texts.ends[i]]
         count, lines, paragraphs = _read(text, letters, stops.hashes[first:last], room, found[i])
         _repeated_lines(room, lines, paragraphs, found[i])
         _repeated_grams(room, count, found[i])

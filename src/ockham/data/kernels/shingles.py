@@ -23,10 +23,22 @@ _OTHER = np.uint64(0xD6E8FEB86659FD93)
 
 
 class Texts(NamedTuple):
-    """Texts in UTF-8, one after the other: text i is ``data[starts[i]:starts[i + 1]]``."""
+    """Texts in UTF-8 in one buffer: text i is ``data[starts[i]:ends[i]]``."""
 
     data: NDArray[np.uint8]
     starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+
+def gathered(texts: Texts, behind: int) -> Texts:
+    """Put texts one after the other in a buffer of its own, a byte behind each."""
+    ends = np.cumsum(texts.ends - texts.starts + 1) - 1
+    starts = ends - (texts.ends - texts.starts)
+    if len(ends) and len(texts.data) == ends[-1] + 1 and (texts.starts == starts).all():
+        return texts  # they stand so already
+    data = np.full(int(ends[-1]) + 1 if len(ends) else 0, behind, dtype=np.uint8)
+    _gather(texts, starts, data)
+    return Texts(data, starts, ends)
 
 
 class Orders(NamedTuple):
@@ -44,11 +56,23 @@ class Sketches(NamedTuple):
     keys: NDArray[np.uint64]
 
 
-def texts_of(texts: list[bytes]) -> Texts:
-    """Put texts (sound UTF-8) one after the other."""
-    starts = np.zeros(len(texts) + 1, dtype=np.int64)
-    np.cumsum([len(text) for text in texts], out=starts[1:])
-    return Texts(np.frombuffer(b"".join(texts), dtype=np.uint8), starts)
+def texts_of(texts: list[bytes], behind: bytes = b"\0") -> Texts:
+    """Put texts (sound UTF-8) one after the other, a byte behind each: a NUL, so that no pattern goes on behind it."""
+    sizes = np.array([len(text) for text in texts], dtype=np.int64)
+    ends = np.cumsum(sizes + 1) - 1
+    return Texts(np.frombuffer(behind.join([*texts, b""]), dtype=np.uint8), ends - sizes, ends)
+
+
+def characters_of(texts: Texts) -> NDArray[np.int64]:
+    """Count the characters of each text."""
+    found = np.zeros(len(texts.starts), dtype=np.int64)
+    _count_characters(texts, found)
+    return found
+
+
+def longest_of(texts: Texts) -> int:
+    """Give the bytes of the longest text; 0 where there is none."""
+    return int((texts.ends - texts.starts).max(initial=0))
 
 
 def orders(seed: int = 0) -> Orders:
@@ -75,9 +99,8 @@ def sketch(texts: Texts, letters: Alphabet, order: Orders, width: int, rows: int
 
     ``width`` is the number of words of an n-gram; no ``rows`` means that no keys are wanted.
     """
-    number = len(texts.starts) - 1
-    longest = int(np.diff(texts.starts).max(initial=0)) + 1
-    room = np.empty(longest, dtype=np.uint64)
+    number = len(texts.starts)
+    room = np.empty(longest_of(texts) + 1, dtype=np.uint64)
     bands = PERMUTATIONS // rows if rows else 0
     found = Sketches(
         np.zeros(number, dtype=np.int64),
@@ -92,10 +115,39 @@ def shingles(text: bytes, letters: Alphabet, width: int) -> NDArray[np.uint64]:
     """Give the set of a text's shingles: their hashes, sorted."""
     data = np.frombuffer(text, dtype=np.uint8)
     room = np.empty(len(data) + 1, dtype=np.uint64)
-    count = words_of(data, 0, len(data), letters, room)
-    found: NDArray[np.uint64] = np.sort(room[: combine(room, count, width)])
-    distinct: NDArray[np.uint64] = found[np.append(True, found[1:] != found[:-1])[: len(found)]]
-    return distinct
+    found: NDArray[np.uint64] = np.sort(room[: grams_of(data, letters, width, room)])
+    return found[: distinct(found)]
+
+
+@compiled
+def grams_of(text: NDArray[np.uint8], letters: Alphabet, width: int, out: NDArray[np.uint64]) -> int:
+    """Write the hashes of a text's n-grams to ``out``, which has room for more than its bytes; give how many."""
+    return combine(out, words_of(text, 0, len(text), letters, out), width)
+
+
+@compiled
+def distinct(values: NDArray[np.uint64]) -> int:
+    """Put the different ones of sorted values to the front; give their number."""
+    number = 0
+    for at in range(len(values)):
+        if at == 0 or values[at] != values[at - 1]:
+            values[number] = values[at]
+            number += 1
+    return number
+
+
+@compiled
+def _gather(texts: Texts, starts: NDArray[np.int64], data: NDArray[np.uint8]) -> None:
+    for i in range(len(starts)):
+        size = texts.ends[i] - texts.starts[i]
+        data[starts[i] : starts[i] + size] = texts.data[texts.starts[i] : texts.ends[i]]
+
+
+@compiled
+def _count_characters(texts: Texts, found: NDArray[np.int64]) -> None:
+    for i in range(len(found)):
+        for at in range(texts.starts[i], texts.ends[i]):
+            found[i] += (texts.data[at] & 0xC0) != 0x80
 
 
 @compiled
@@ -192,8 +244,8 @@ def _sketch_all(
 ) -> None:
     width, rows = shape
     least = np.empty(PERMUTATIONS, dtype=np.uint32)
-    for i in range(len(texts.starts) - 1):
-        count = words_of(texts.data, texts.starts[i], texts.starts[i + 1], letters, room)
+    for i in range(len(texts.starts)):
+        count = words_of(texts.data, texts.starts[i], texts.ends[i], letters, room)
         found.words[i] = count
         first, second = _hash_words(room, count)
         found.hashes[i, 0] = first
@@ -210,25 +262,38 @@ def _sketch_all(
             found.keys[i, band] = mixed(key)
 
 
-def jaccard(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> float:
-    """Give |A and B| / |A or B| of two sets of shingles; 0 where one is empty."""
-    if not len(first) or not len(second):
-        return 0.0
-    both = int(_shared(first, second))
-    return both / (len(first) + len(second) - both)
+@compiled
+def first_alike(
+    mine: NDArray[np.uint64], others: NDArray[np.uint64], ends: NDArray[np.int64], limits: tuple[float, float]
+) -> tuple[int, float]:
+    """Find the first of some sets whose Jaccard similarity with one reaches the first limit, else the most similar one.
+
+    The sets are sorted and stand one after the other in ``others``; ``ends`` is where each ends. Those that their sizes
+    alone keep below the second limit are passed over. Gives the place of the set (-1: none) and the similarity.
+    """
+    best = -1
+    most = 0.0
+    begin = 0
+    for place in range(len(ends)):
+        size = ends[place] - begin
+        if limits[1] * len(mine) <= size and size * limits[1] <= len(mine):
+            similarity = jaccard(mine, others[begin : ends[place]])
+            if similarity > most:
+                best, most = place, similarity
+                if most >= limits[0]:
+                    break
+        begin = ends[place]
+    return best, most
 
 
 @compiled
-def _shared(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> int:
-    """Count the values that two sorted sets share."""
+def jaccard(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> float:
+    """Give |A and B| / |A or B| of two sorted sets of shingles; 0 where one is empty."""
     at = other = both = 0
     while at < len(first) and other < len(second):
-        if first[at] < second[other]:
-            at += 1
-        elif first[at] > second[other]:
-            other += 1
-        else:
-            both += 1
-            at += 1
-            other += 1
-    return both
+        one, two = first[at], second[other]
+        both += one == two
+        at += one <= two
+        other += one >= two
+    either = len(first) + len(second) - both
+    return both / either if both > 0 else 0.0

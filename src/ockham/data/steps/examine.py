@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ockham.data.documents import Document, Unreadable
-from ockham.data.steps import redact, repair
-from ockham.data.steps.language import identify
+from ockham.data.portions import Portion, bytes_at, replaced
+from ockham.data.steps import language, redact, repair
 from ockham.data.steps.leak import LeakIndex
 from ockham.data.steps.rules import RULES, judged
 from ockham.data.steps.spec import TEXT_ONLY, WIDTH, CurateSpec, Step
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
 
     from ockham.data.kernels.shingles import Texts
 
-KEPT, CHANGED, DROPPED = 0, 1, 2
 CHANGES: tuple[Step, ...] = ("encoding", "html", "characters", "personal")
 REASONS = (
     "", "unreadable", "empty", "missing_target", "personal_data", "other_language", *(rule.name for rule in RULES),
@@ -41,21 +39,25 @@ class Plan:
 
 @dataclass(slots=True, kw_only=True)
 class Examined:
-    """What was found out about a chunk of documents; arrays have one entry a document.
+    """What was found out about a portion of documents; arrays have one entry a document.
 
     ``reason`` is a place in `REASONS`, ``changed`` a bit for each of `CHANGES`, ``texts`` are the inputs after all
-    changes. ``hashes`` are 128 bits each of the text as it came, of its words, and of the target. ``would`` counts for
-    each rule how many documents break its limit when it is one step looser, as it is, and one step stricter.
+    changes, ``new`` those of the documents that were changed. ``hashes`` are 128 bits each of the text as it came, of
+    its words, and of the target. ``sizes`` are in characters, and asked for where the longest document shall stay.
+    ``would`` counts for each rule how many documents break its limit when it is one step looser, as it is, and one step
+    stricter.
     """
 
-    documents: list[Document | Unreadable]
-    texts: list[tuple[str, ...]]
+    portion: Portion
+    texts: Texts
+    new: dict[int, tuple[str, ...]]
     reason: NDArray[np.uint8]
     score: NDArray[np.float64]
     limit: NDArray[np.float64]
     changed: NDArray[np.uint8]
     hashes: NDArray[np.uint64]
     words: NDArray[np.int64]
+    sizes: NDArray[np.int64]
     keys: NDArray[np.uint64]
     leaked: NDArray[np.int64]
     personal: Counter[str] = field(default_factory=Counter)
@@ -64,124 +66,141 @@ class Examined:
     counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
 
 
-def examine(documents: Sequence[Document | Unreadable], plan: Plan) -> Examined:
-    """Examine a chunk. What is found out about a document does not depend on the others in the chunk."""
+def examine(portion: Portion, plan: Plan) -> Examined:
+    """Examine a portion. What is found out about a document does not depend on the others in it."""
     import numpy as np
 
     from ockham.data.kernels.characters import alphabet
-    from ockham.data.kernels.shingles import orders, rows_for, sketch, texts_of
+    from ockham.data.kernels.shingles import characters_of, orders, rows_for, sketch
 
-    number = len(documents)
-    came = [one.texts if isinstance(one, Document) else () for one in documents]
-    before = [_joined(texts) for texts in came]
-    texts, changed, found = _changed(came, before, plan)
-    after = [old if new is was else _joined(new) for old, new, was in zip(before, texts, came, strict=True)]
-    packed = texts_of(after)
+    number = len(portion)
+    changes = _Changes(portion, plan)
+    texts = replaced(portion.texts, {place: "\n".join(after).encode() for place, after in changes.new.items()})
     rows = rows_for(plan.spec.similarity) if "near" in plan.steps else 0
-    sketches = sketch(packed, alphabet(), orders(), WIDTH, rows)
+    sketches = sketch(texts, alphabet(), orders(), WIDTH, rows)
     examined = Examined(
-        documents=list(documents),
+        portion=portion,
         texts=texts,
+        new=changes.new,
         reason=np.zeros(number, dtype=np.uint8),
         score=np.full(number, np.nan),
         limit=np.full(number, np.nan),
-        changed=changed,
-        hashes=_hashes(documents, before, after, sketches.hashes, sketches.words),
+        changed=changes.changed,
+        hashes=_hashes(portion, texts, sketches.hashes, sketches.words),
         words=sketches.words,
+        sizes=characters_of(texts) if plan.spec.survivor == "longest" else np.zeros(number, dtype=np.int64),
         keys=sketches.keys,
         leaked=np.full(number, -1, dtype=np.int64),
-        personal=Counter(kind for spans in found for kind in sorted({span.kind for span in spans})),
+        personal=changes.counted,
     )
-    _judge(examined, packed, [bool(spans) for spans in found], plan)
+    _judge(examined, changes.personal, plan)
     return examined
 
 
-def _joined(texts: tuple[str, ...]) -> bytes:
-    return "\n".join(texts).encode()
+class _Changes:
+    """Repair and redact: new inputs, which steps changed them, and the documents that hold personal data."""
+
+    def __init__(self, portion: Portion, plan: Plan) -> None:
+        import numpy as np
+
+        from ockham.data.kernels.marks import marks
+
+        self._portion, self._plan = portion, plan
+        self.new: dict[int, tuple[str, ...]] = {}
+        self.changed = np.zeros(len(portion), dtype=np.uint8)
+        self.personal = np.zeros(len(portion), dtype=np.bool_)
+        self.counted: Counter[str] = Counter()
+        wanted = sum(bits for bit, bits, _ in _REPAIRS if CHANGES[bit] in plan.steps)
+        if wanted:
+            seen = marks(portion.texts)
+            suspects = np.flatnonzero(seen & wanted)
+            for place, mark in zip(suspects.tolist(), seen[suspects].tolist(), strict=True):
+                self._repair(place, mark)
+        if "personal" in plan.steps:
+            # What was repaired is searched anew: a repair may bring something to light.
+            for place in sorted({*redact.suspects(portion.texts), *self.new}):
+                self._search(place)
+
+    def _repair(self, place: int, mark: int) -> None:
+        texts = before = self._portion.inputs_of(place)
+        for bit, wanted, mend in _REPAIRS:
+            if mark & wanted and CHANGES[bit] in self._plan.steps:
+                mended = tuple(map(mend, texts))
+                if mended != texts:
+                    texts = mended
+                    self.changed[place] |= 1 << bit
+        if texts != before:
+            self.new[place] = texts
+
+    def _search(self, place: int) -> None:
+        texts = self.new.get(place) or self._portion.inputs_of(place)
+        spans = [redact.find(text) for text in texts]
+        self.counted.update({span.kind for group in spans for span in group})
+        self.personal[place] = any(spans)
+        if self.personal[place] and self._plan.spec.personal == "redact":
+            self.new[place] = tuple(redact.redact(text, group) for text, group in zip(texts, spans, strict=True))
+            self.changed[place] |= 1 << CHANGES.index("personal")
 
 
-def _changed(
-    came: Sequence[tuple[str, ...]], joined: list[bytes], plan: Plan
-) -> tuple[list[tuple[str, ...]], NDArray[np.uint8], list[list[redact.Found]]]:
-    """Repair and redact: the new texts, which steps changed them, and the personal data that was found."""
+def _hashes(portion: Portion, after: Texts, words: NDArray[np.uint64], counts: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Hash text as it came, words, and target: (documents x 6), 128 bits each."""
     import numpy as np
 
-    from ockham.data.kernels.marks import marks
-    from ockham.data.kernels.shingles import texts_of
-
-    seen = marks(texts_of(joined)).tolist()
-    texts = list(came)
-    changed = np.zeros(len(texts), dtype=np.uint8)
-    personal: list[list[redact.Found]] = []
-    for i, mark in enumerate(seen):
-        for bit, wanted, mend in _REPAIRS:
-            if mark & wanted and CHANGES[bit] in plan.steps:
-                mended = tuple(map(mend, texts[i]))
-                if mended != texts[i]:
-                    texts[i] = mended
-                    changed[i] |= 1 << bit
-        personal.append([])
-        if "personal" in plan.steps:
-            data = joined[i] if len(texts[i]) == 1 and not changed[i] else None
-            spans = [redact.find(text, data) for text in texts[i]]
-            personal[i] = [span for group in spans for span in group]
-            if personal[i] and plan.spec.personal == "redact":
-                texts[i] = tuple(redact.redact(text, group) for text, group in zip(texts[i], spans, strict=True))
-                changed[i] |= 1 << CHANGES.index("personal")
-    return texts, changed, personal
+    inner = words.copy()
+    # A text without words is told by its bytes, or all of them would be one.
+    bare = np.flatnonzero(counts == 0)
+    inner[bare] = _digests(after, bare)
+    everyone = np.arange(len(portion))
+    targets = portion.targets
+    labelled = bool((targets.ends > targets.starts).any())
+    empty = _digests(targets, everyone[:1])
+    target = _digests(targets, everyone) if labelled else np.repeat(empty, len(portion), axis=0)
+    return np.concatenate([_digests(portion.texts, everyone), inner, target], axis=1)
 
 
-def _hashes(
-    documents: Sequence[Document | Unreadable],
-    before: list[bytes],
-    after: list[bytes],
-    words: NDArray[np.uint64],
-    counts: NDArray[np.int64],
-) -> NDArray[np.uint64]:
-    """Hash text as it came, words, and target: (documents x 6), 128 bits each."""
+def _digests(texts: Texts, places: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Hash some texts: (texts x 2), the 128 bits of XXH3."""
     import numpy as np
     import xxhash
 
-    raw = b"".join(map(xxhash.xxh3_128_digest, before))
-    # A text without words is told by its bytes, or all of them would be one.
-    bare = b"".join(xxhash.xxh3_128_digest(text) for text in after)
-    target = b"".join(xxhash.xxh3_128_digest((getattr(one, "target", None) or "").encode()) for one in documents)
-    raw_, bare_, target_ = (
-        np.frombuffer(one, dtype=">u8").reshape(-1, 2).astype(np.uint64) for one in (raw, bare, target)
-    )
-    return np.concatenate([raw_, np.where(counts[:, None] > 0, words, bare_), target_], axis=1)
+    data, digest = texts.data.data, xxhash.xxh3_128_digest
+    spans = zip(texts.starts[places].tolist(), texts.ends[places].tolist(), strict=True)
+    found = b"".join([digest(data[start:end]) for start, end in spans])
+    return np.frombuffer(found, dtype=">u8").reshape(-1, 2).astype(np.uint64)
 
 
-def _judge(examined: Examined, packed: Texts, personal: list[bool], plan: Plan) -> None:
+def _judge(examined: Examined, personal: NDArray[np.bool_], plan: Plan) -> None:
     """Give each document the first reason to leave it out, in the order of the steps."""
     import numpy as np
 
-    _drop(examined, "unreadable", np.array([isinstance(one, Unreadable) for one in examined.documents], dtype=bool))
-    readable = examined.reason == 0
-    counts = _counts(examined, packed, plan, readable)
-    examined.counts = counts
+    portion = examined.portion
+    broken = np.zeros(len(portion), dtype=np.bool_)
+    broken[list(portion.broken)] = True
+    _drop(examined, "unreadable", broken)
+    counts = examined.counts = _counts(examined, plan, ~broken)
     _drop(examined, "empty", counts["chars"] == 0)
     if plan.labelled and "labels" in plan.steps:
-        _drop(examined, "missing_target", np.array([not _target(one) for one in examined.documents], dtype=bool))
+        targets = [bytes_at(portion.targets, place) for place in range(len(portion))]
+        _drop(examined, "missing_target", np.array([not one.decode().strip() for one in targets], dtype=np.bool_))
     if "personal" in plan.steps and plan.spec.personal == "drop":
-        _drop(examined, "personal_data", np.array(personal, dtype=bool))
+        _drop(examined, "personal_data", personal)
     if "language" in plan.steps and plan.spec.languages:
         wanted = counts["wanted"] > 0
         _drop(examined, "other_language", ~wanted, counts["sure"] / 1e6, plan.spec.min_language)
     for rule, values, limit in judged(counts, plan.spec.limits, plan.steps):
-        broken = rule.breaks(values, limit)
+        breaks = rule.breaks(values, limit)
         loose, strict = (rule.breaks(values, other) for other in rule.steps(limit))
-        alive = readable & (counts["chars"] > 0)
-        would = tuple(int((one & alive).sum()) for one in (loose, broken, strict))
+        alive = ~broken & (counts["chars"] > 0)
+        would = tuple(int((one & alive).sum()) for one in (loose, breaks, strict))
         examined.would[rule.name] = (would[0], would[1], would[2])
-        _drop(examined, rule.name, broken, values, limit)
+        _drop(examined, rule.name, breaks, values, limit)
     if plan.leak is not None and "leak" in plan.steps:
-        row, share = plan.leak.find(packed)
+        row, share = plan.leak.find(examined.texts)
         examined.leaked = row
         _drop(examined, "leak", row >= 0, share, plan.spec.containment)
 
 
-def _counts(examined: Examined, packed: Texts, plan: Plan, readable: NDArray[np.bool_]) -> dict[str, NDArray[np.int64]]:
+def _counts(examined: Examined, plan: Plan, readable: NDArray[np.bool_]) -> dict[str, NDArray[np.int64]]:
     """Count what the rules need, and identify the languages."""
     import numpy as np
 
@@ -189,23 +208,30 @@ def _counts(examined: Examined, packed: Texts, plan: Plan, readable: NDArray[np.
     from ockham.data.kernels.quality import COUNTS, statistics
     from ockham.data.steps import stop_words
 
-    number = len(examined.documents)
+    number = len(readable)
     places = np.full(number, -1, dtype=np.int64)
-    wanted, sure = np.ones(number, dtype=np.int64), np.zeros(number, dtype=np.int64)
+    more: dict[str, NDArray[np.int64]] = {}
     if "language" in plan.steps:
-        named = identify(["\n".join(texts) for texts in examined.texts])
+        found, sure = language.identified(examined.texts)
+        codes = (*language.languages(), language.UNKNOWN)
+        certain = sure.astype(np.float64) >= plan.spec.min_language
         lists = stop_words.languages()
-        for i, one in enumerate(named):
-            places[i] = lists.get(one.code, -1) if one.sure >= plan.spec.min_language else -1
-            wanted[i] = one.code in plan.spec.languages and one.sure >= plan.spec.min_language
-            sure[i] = round(one.sure * 1e6)
-        examined.languages.update(one.code for one, read in zip(named, readable.tolist(), strict=True) if read)
+        places[certain] = np.array([lists.get(code, -1) for code in codes])[found[certain]]
+        asked = np.array([code in plan.spec.languages for code in codes])
+        more["wanted"] = (asked[found] & certain).astype(np.int64)
+        more["sure"] = np.rint(sure.astype(np.float64) * 1e6).astype(np.int64)
+        each = np.bincount(found[readable] + 1, minlength=len(codes)).tolist()
+        named = zip((codes[-1], *codes[:-1]), each, strict=True)
+        examined.languages.update({code: count for code, count in named if count})
     if set(TEXT_ONLY) & set(plan.steps):
-        found = statistics(packed, alphabet(), stop_words.hashed(), places)
-        counts = {name: found[:, place] for place, name in enumerate(COUNTS)}
+        table = statistics(examined.texts, alphabet(), stop_words.hashed(), places)
+        counts = {name: table[:, place] for place, name in enumerate(COUNTS)}
     else:
-        counts = {"chars": np.array([sum(map(_visible, texts)) for texts in examined.texts], dtype=np.int64)}
-    return counts | {"listed": (places >= 0).astype(np.int64), "wanted": wanted, "sure": sure}
+        seen = examined.words.copy()
+        for place in np.flatnonzero(seen == 0).tolist():
+            seen[place] = len(bytes_at(examined.texts, place).decode().strip())
+        counts = {"chars": seen}
+    return counts | {"listed": (places >= 0).astype(np.int64)} | more
 
 
 def _drop(
@@ -222,21 +248,13 @@ def _drop(
         examined.limit[chosen] = limit
 
 
-def _visible(text: str) -> int:
-    return len(text.strip())
-
-
-def _target(one: Document | Unreadable) -> bool:
-    return isinstance(one, Document) and bool((one.target or "").strip())
-
-
 def _repairs() -> tuple[tuple[int, int, Callable[[str], str]], ...]:
     # Bits of `kernels.marks`, which is not imported here: it needs numba.
-    mojibake, control, tag, entity, wide = 1, 2, 4, 8, 16
+    mojibake, control, tag, entity, loose = 1, 2, 4, 8, 128
     return (
         (0, mojibake, repair.encoding),
         (1, tag | entity, repair.markup),
-        (2, control | wide, repair.characters),
+        (2, control | loose, repair.characters),
     )
 
 

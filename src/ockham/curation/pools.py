@@ -1,0 +1,93 @@
+"""Who does the work: this process, several, or a Ray cluster. What is done, and in which order it comes back, is equal.
+
+A pool takes functions that stand at the top of a module, with arguments that travel. Texts travel to several processes
+of this machine; a Ray cluster gets the places of texts in files, and reads them where it works.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+
+
+class Done(Protocol):
+    """Work that was given away."""
+
+    def result(self) -> Any:  # noqa: ANN401 - whatever the function gives
+        """Wait for the outcome, and give it or raise what went wrong."""
+
+    def cancel(self) -> object:
+        """Give up work that was not begun."""
+
+
+class Pool(Protocol):
+    """Something that works, elsewhere."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Done:  # noqa: ANN401 - those of the function
+        """Begin to work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """A pool (``None``: this process), how many work there at once, and whether they read files from a shared disk."""
+
+    pool: Pool | None = None
+    size: int = 1
+    apart: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RayCluster:
+    """A Ray cluster by its address (``None``: one that is started on this machine for the time of the work).
+
+    ``tasks`` is how many pieces are at work at once (``None``: as many as the cluster has cores). All its machines must
+    see the input and the output under the same paths.
+    """
+
+    address: str | None = None
+    tasks: int | None = None
+
+
+def crew_of(workers: int | RayCluster) -> AbstractContextManager[Crew]:
+    """Lend a crew: a number of processes, or a Ray cluster.
+
+    Raises `ModelError` (``E_MODEL_MISSING``) where Ray is not installed, `ConfigError` where no cluster answers.
+    """
+    if isinstance(workers, RayCluster):
+        from ockham.curation.ray_pool import ray_crew
+
+        return ray_crew(workers.address, workers.tasks)
+    return nullcontext(Crew()) if workers == 1 else _processes(workers)
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[Crew]:
+    """Lend processes, started anew: a fork would inherit the lock of the run."""
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield Crew(pool=pool, size=workers)
+
+
+def in_order(crew: Crew, function: Callable[..., T], each: Iterable[tuple[Any, ...]]) -> Iterator[T]:
+    """Call a function with each of some arguments, and give the outcomes in the same order."""
+    if crew.pool is None:
+        for arguments in each:
+            yield function(*arguments)
+        return
+    waiting: deque[Done] = deque()
+    try:
+        for arguments in each:
+            waiting.append(crew.pool.submit(function, *arguments))
+            if len(waiting) > 2 * crew.size:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        for job in waiting:
+            job.cancel()
