@@ -215,7 +215,7 @@ def _parity(material: Material, before: Sequence[str], after: Sequence[str]) -> 
     found = parity.compare("merging and quantizing to 8 bits", was, now, material.plan.metric)
     cause = "the 8-bit graph answers otherwise than the model that was tuned"
     fix = "the encoder rung below stays; tune on more rows, whose texts set the 8-bit ranges"
-    parity.check(found, lambda: cause, fix)
+    parity.check(found, cause, fix)
     return (found,)
 
 

@@ -25,7 +25,7 @@ def compare(step: str, before: list[str], after: list[str]) -> Parity:
 
 
 def check(before: list[str], after: list[str], *, exact: bool = False) -> None:
-    parity.check(compare("quantizing", before, after), lambda: "the cause", "the next step", exact=exact)
+    parity.check(compare("quantizing", before, after), "the cause", "the next step", exact=exact)
 
 
 def test_equal_answers_agree_wholly() -> None:

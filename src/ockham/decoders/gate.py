@@ -1,7 +1,8 @@
 """The parity gate of a tuned decoder: tuned in torch, converted with its adapter apart, merged, quantized.
 
-After each step the same validation rows are answered again. Where a step costs more than chance explains, each likely
-cause is checked: the file, the adapter's base, the template and its marks; what is left is the step itself.
+After each step the same validation rows are answered again. What can be known is checked first: that the questions are
+the tokens that were learnt, that the adapter stands on its own base, and that the file is the one that was made. Where a
+step then costs more than chance explains, what is left is the step itself.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ockham.errors import ModelError
 from ockham.evals import parity
 from ockham.models import weights
 from ockham.records import Parity, Score
@@ -36,14 +38,23 @@ class Step:
 
 
 def passed(step: Step, before: Sequence[Score], after: Sequence[Score], metric: str) -> Parity:
-    """Compare the answers before and after a step. Raises `ModelError` (``E_PARITY``) with the likely cause."""
+    """Compare the answers before and after a step.
+
+    Raises `ModelError` (``E_PARITY``) where what is served is not what was tuned, also where the answers happen to be
+    the same, and where they are worse than chance explains.
+    """
     found = parity.compare(step.name, before, after, metric)
-    parity.check(found, lambda: cause(step), FIX, exact=step.exact)
+    known = cause(step)
+    if known is not None:
+        kept = f"{found.agreement.value:.1%} of {found.agreement.n:,} validation answers stayed the same"
+        raise ModelError("E_PARITY", f"{step.name}: {known} ({kept})", fix=FIX)
+    left = "the conversion computes something else" if step.exact else "quantizing loses too much"
+    parity.check(found, f"the questions are the same, so {left}", FIX, exact=step.exact)
     return found
 
 
-def cause(step: Step) -> str:
-    """Say what most likely went wrong in a step, by checking one cause after the other."""
+def cause(step: Step) -> str | None:
+    """Say what is wrong with a step as far as it can be known, or nothing."""
     for path, sha256 in step.files:
         if weights.sha256(path) != sha256:
             return f"{path.name} is damaged: it is not the file that was made"
@@ -52,9 +63,7 @@ def cause(step: Step) -> str:
     for learnt, asked in zip(step.learnt, step.asked, strict=True):
         if learnt != asked:
             return _difference(learnt, asked)
-    if step.exact:
-        return "the questions are the same, so the conversion computes something else"
-    return "the questions are the same, so quantizing loses too much"
+    return None
 
 
 def _difference(learnt: Question, asked: Question) -> str:

@@ -5,7 +5,7 @@ After each step between training and serving that should change nothing, the sam
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from ockham.errors import ModelError
 from ockham.evals import paired
@@ -42,11 +42,11 @@ def lost(found: Parity, *, exact: bool) -> str | None:
     return None
 
 
-def check(found: Parity, cause: Callable[[], str], fix: str, *, exact: bool = False) -> None:
+def check(found: Parity, cause: str, fix: str, *, exact: bool = False) -> None:
     """Raise `ModelError` (``E_PARITY``) where a step has cost what `lost` says.
 
-    ``cause`` is asked what most likely went wrong, and ``fix`` is the next step.
+    ``cause`` names what most likely went wrong, and ``fix`` the next step.
     """
     what = lost(found, exact=exact)
     if what is not None:
-        raise ModelError("E_PARITY", f"{what}: {cause()}", fix=fix)
+        raise ModelError("E_PARITY", f"{what}: {cause}", fix=fix)

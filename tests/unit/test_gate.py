@@ -1,0 +1,203 @@
+"""The parity gate finds what went wrong between tuning and serving: each cause made for real, in files."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from tests import tiny_decoder
+
+from ockham.convert.gguf import Converted, Converter
+from ockham.decoders import gate
+from ockham.decoders.gate import Question, Step
+from ockham.errors import ModelError
+from ockham.evals import judging
+from ockham.models import gguf
+from ockham.models.gguf import Base, GgufSpec
+from ockham.records import Answer, Example, Score
+from ockham.store import save_bytes
+from ockham.tune import decoder
+from ockham.tune.decoder import Material, Row
+from ockham.tune.spec import TuneSpec
+
+pytestmark = [pytest.mark.tune, pytest.mark.slow]
+
+CITIES = ("Graz", "Linz", "Wels", "Steyr", "Ried", "Enns")
+ROWS = tuple(
+    Example(id=str(place), input=f"{draw} {' '.join(random.Random(place).sample(CITIES, 3))}", target=label)
+    for place, (draw, label) in enumerate([("to", "go"), ("from", "come"), ("via", "pass"), ("no", "stay")] * 10)
+)
+START = "<|endoftext|>"
+SPEC = GgufSpec(context=256, slots=2, threads=1, brief=True)
+
+
+@dataclass(frozen=True)
+class World:
+    """A tiny model with an adapter that matters, converted apart, and what it answers in torch."""
+
+    folder: Path
+    adapter: Path
+    base: Converted
+    converter: Converter
+    learnt: Sequence[Question]
+    answers: Sequence[str]
+
+
+def served(base: Base, folder: Path) -> tuple[list[Question], list[str]]:
+    folder.mkdir()
+    gguf.fit(ROWS, folder, base, SPEC)
+    model = gguf.load(folder)
+    try:
+        questions = [model.question(row.input).tokens for row in ROWS]
+        return questions, [answer.value or "" for answer in model.answer([row.input for row in ROWS])]
+    finally:
+        model.close()
+
+
+def scores(answers: Sequence[str]) -> tuple[Score, ...]:
+    return judging.judged("classify", ROWS, [Answer(value=answer) for answer in answers])
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    root = tmp_path_factory.mktemp("gate")
+    folder = templated(tiny_decoder.llama(root / "tiny"), START + tiny_decoder.CHATML)
+    with Converter() as converter:
+        base = converter.convert(folder, root / "base.gguf", "f16")
+        yield _world(root, folder, base, converter)
+
+
+def _world(root: Path, folder: Path, base: Converted, converter: Converter) -> World:
+    (root / "asked").mkdir()
+    gguf.fit(ROWS, root / "asked", Base(weights=base.path, copy=False), SPEC)
+    model = gguf.load(root / "asked")
+    try:
+        learnt = [model.question(row.input).tokens for row in ROWS]
+        lessons = [model.lesson(row.input, row.target) for row in ROWS]
+    finally:
+        model.close()
+    rows = [Row(question=question.tokens, answer=answer) for question, answer in lessons]
+    made = decoder._lesson(Material(folder=folder, train=rows, judge=lambda _: 0.0), TuneSpec(rank=4))
+    draw = torch.Generator().manual_seed(2)
+    with torch.no_grad():
+        for tensor in made.parameters().values():
+            tensor.add_(0.2 * torch.randn(tensor.shape, generator=draw))
+    tuned = decoder.Tuned(made, ())
+    trie = model.trie
+    assert trie is not None
+    answers = [trie.label(tuned.write(q, model.end_token, trie.longest, trie.after)) or "" for q in learnt]
+    assert len(set(answers)) > 1, "a model that says one thing proves nothing"
+    (root / "adapter").mkdir()
+    save_bytes(root / "adapter" / "adapter_config.json", tuned.adapter.config)
+    save_bytes(root / "adapter" / "adapter_model.safetensors", tuned.adapter.weights)
+    return World(folder, root / "adapter", base, converter, learnt, answers)
+
+
+def apart(world: World, base: Converted, folder: Path) -> tuple[Step, list[str]]:
+    """Serve a base with the world's adapter apart, as the rung does, but without the digests that would refuse it."""
+    folder.mkdir()
+    made = world.converter.convert_adapter(world.adapter, world.folder, folder / "adapter.gguf")
+    asked, answers = served(Base(weights=base.path, adapter=made.path, copy=False), folder / "bundle")
+    step = Step(
+        name="conversion with the adapter apart",
+        exact=True,
+        learnt=world.learnt,
+        asked=asked,
+        files=[(base.path, base.sha256)],
+        bases=(made.source, base.source),
+    )
+    return step, answers
+
+
+def refused(step: Step, before: Sequence[str], after: Sequence[str]) -> str:
+    with pytest.raises(ModelError) as caught:
+        gate.passed(step, scores(before), scores(after), "accuracy")
+    assert caught.value.code == "E_PARITY"
+    return caught.value.message
+
+
+def test_torch_and_the_engine_agree_on_an_adapter_apart(world: World, tmp_path: Path) -> None:
+    step, answers = apart(world, world.base, tmp_path / "apart")
+    found = gate.passed(step, scores(world.answers), scores(answers), "accuracy")
+    assert found.agreement.value >= 0.95
+    assert found.agreement.n == len(ROWS)
+
+
+def test_an_adapter_on_another_base_is_found(world: World, tmp_path: Path) -> None:
+    other = tiny_decoder.llama(tmp_path / "other", seed=7)
+    base = world.converter.convert(other, tmp_path / "other.gguf", "f16")
+    step, answers = apart(world, base, tmp_path / "apart")
+    assert "trained on another base" in refused(step, world.answers, answers)
+
+
+def test_a_damaged_file_is_found(world: World, tmp_path: Path) -> None:
+    path = tmp_path / "damaged.gguf"
+    shutil.copyfile(world.base.path, path)
+    step, _ = apart(
+        world, Converted(path=path, sha256=world.base.sha256, nbytes=0, source=world.base.source), tmp_path / "a"
+    )
+    data = bytearray(path.read_bytes())
+    data[-60_000:] = random.Random(0).randbytes(60_000)
+    path.write_bytes(data)
+    with pytest.raises(ModelError) as caught:
+        gguf.load(tmp_path / "a" / "bundle")
+    assert caught.value.code == "E_MODEL_DIGEST", "it is not even loaded once it stands in a bundle"
+    changed = ["stay" if answer != "stay" else "go" for answer in world.answers]
+    assert "damaged.gguf is damaged" in refused(step, world.answers, changed)
+
+
+def templated(folder: Path, template: str) -> Path:
+    """Give a folder another chat template."""
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    settings["chat_template"] = template
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings), encoding="utf-8")
+    return folder
+
+
+def otherwise(world: World, folder: Path, template: str) -> tuple[Step, list[str]]:
+    """Serve the world's weights with another template."""
+    templated(Path(shutil.copytree(world.folder, folder)), template)
+    base = world.converter.convert(folder, folder.with_suffix(".gguf"), "f16")
+    step, answers = apart(world, base, folder.with_name("apart"))
+    return dataclasses.replace(step, bases=None), answers  # the folder's digest would tell, too
+
+
+def test_a_wrong_chat_template_is_found(world: World, tmp_path: Path) -> None:
+    other = "{% for m in messages %}[{{ m['role'] }}] {{ m['content'] }}\n{% endfor %}[assistant] "
+    step, answers = otherwise(world, tmp_path / "other", other)
+    assert "the chat template is not the one" in refused(step, world.answers, answers)
+
+
+def test_a_start_token_that_stands_twice_is_found(world: World, tmp_path: Path) -> None:
+    step, answers = otherwise(world, tmp_path / "twice", START + START + tiny_decoder.CHATML)
+    assert "the start token (BOS) stands twice" in refused(step, world.answers, answers)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ((0, 0, 5, 6), "stands twice"),
+        ((5, 6), "is missing"),
+        ((0, 5), "the question's end"),
+        ((0, 5, 6, 9), "the question's end"),
+        ((0, 7, 6), "the chat template"),
+    ],
+)
+def test_the_cause_is_read_off_the_tokens(asked: Question, said: str) -> None:
+    found = gate.cause(Step(name="merging", exact=True, learnt=[(0, 5, 6)], asked=[asked]))
+    assert said in (found or "")
+
+
+@pytest.mark.parametrize(("exact", "said"), [(True, "computes something else"), (False, "quantizing loses too much")])
+def test_what_is_left_is_the_step_itself(exact: bool, said: str) -> None:
+    step = Step(name="a step", exact=exact, learnt=[(1,)] * len(ROWS), asked=[(1,)] * len(ROWS))
+    right = [row.target for row in ROWS]
+    assert said in refused(step, right, ["stay"] * len(ROWS))
+    assert gate.passed(step, scores(right), scores(right), "accuracy").agreement.value == 1

@@ -1,0 +1,239 @@
+"""Tuning a decoder: the loss of the answers alone, what is computed once, kills, and the adapter as PEFT reads it."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load
+from tests import tiny_decoder
+
+from ockham.convert import source
+from ockham.errors import ModelError
+from ockham.store import save_bytes
+from ockham.tune import decoder
+from ockham.tune.decoder import Adapter, Material, Row
+from ockham.tune.grammar import Grammar
+from ockham.tune.spec import TuneSpec
+
+pytestmark = pytest.mark.tune
+
+SPEC = TuneSpec(epochs=2, batch=6, rank=2, alpha=4.0, workers=2, part=2, patience=9)
+
+
+def rows(count: int = 9, shared: int = 20, seed: int = 0) -> list[Row]:
+    """Questions that begin alike, of several lengths, with answers of one to three tokens."""
+    draw = random.Random(seed)
+
+    def some(least: int, most: int) -> tuple[int, ...]:
+        return tuple(draw.randrange(3, 300) for _ in range(draw.randint(least, most)))
+
+    beginning = some(shared, shared)
+    return [Row(question=beginning + some(2, 9), answer=some(1, 3)) for _ in range(count)]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_decoder.llama(tmp_path_factory.mktemp("tiny"))
+
+
+def lesson(folder: Path, given: list[Row] | None = None, spec: TuneSpec = SPEC) -> Any:
+    """Make a lesson whose adapter already does something: a fresh one's second half is zero."""
+    made = decoder._lesson(Material(folder=folder, train=given or rows(), judge=lambda _: 0.0), spec)
+    draw = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for tensor in made.parameters().values():
+            tensor.add_(0.05 * torch.randn(tensor.shape, generator=draw))
+    return made
+
+
+def gradients(made: Any) -> tuple[float, list[torch.Tensor]]:
+    loss, _ = made.loss(range(len(made.material.train)))
+    return float(loss.detach()), list(torch.autograd.grad(loss, list(made.parameters().values())))
+
+
+def test_the_loss_is_that_of_transformers_over_the_answers_alone(folder: Path) -> None:
+    made = lesson(folder)
+    found, right = made.loss(range(9))
+    wanted, hits = 0.0, 0
+    for row in made.material.train:
+        ids = torch.tensor([[*row.question, *row.answer]])
+        labels = torch.tensor([[*[-100] * len(row.question), *row.answer]])
+        with torch.no_grad():
+            out = made.model(input_ids=ids, labels=labels)
+        wanted += float(out.loss)
+        hits += out.logits[0, len(row.question) - 1 : -1].argmax(dim=-1).tolist() == list(row.answer)
+    assert float(found.detach()) == pytest.approx(wanted, rel=1e-5)
+    assert right == hits
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("family", sorted(tiny_decoder.FAMILIES))
+def test_a_shared_beginning_changes_neither_loss_nor_gradients(family: str, tmp_path: Path) -> None:
+    made = lesson(tiny_decoder.family(family, tmp_path))
+    made.check_sharing()
+    assert made.shared == (family != "lfm2"), "LFM2's own cache cannot be divided; it is tuned without"
+    if not made.shared:
+        return
+    loss, slopes = gradients(made)
+    made.shared = False
+    plain, wanted = gradients(made)
+    assert loss == pytest.approx(plain, rel=1e-5)
+    for slope, other in zip(slopes, wanted, strict=True):
+        assert torch.allclose(slope, other, atol=1e-5 * float(other.abs().max()) + 1e-8)
+
+
+def test_a_beginning_is_shared_only_where_that_was_seen_to_change_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = lesson(folder)
+    made.check_sharing()
+    assert made.shared
+    read = decoder._Lesson._read
+    monkeypatch.setattr(decoder._Lesson, "_read", lambda self, beginning, times: read(self, beginning[::-1], times))
+    made.check_sharing()
+    assert not made.shared, "a cache that was filled otherwise is noticed"
+
+
+def test_what_questions_have_in_common_leaves_a_token_of_each() -> None:
+    assert decoder._common([(1, 2, 3), (1, 2, 4, 5)]) == 2
+    assert decoder._common([(1, 2, 3), (1, 2, 3, 4)]) == 2, "one token of the shorter one is left to read"
+    assert decoder._common([(1, 2, 3)]) == 2
+    assert decoder._common([(5,), (6, 7)]) == 0
+
+
+def test_smaller_models_take_larger_steps() -> None:
+    assert decoder.rate_for(135_000_000) == pytest.approx(1e-3)
+    assert decoder.rate_for(540_000_000) == pytest.approx(5e-4)
+    assert decoder.rate_for(8_000_000) == 3e-3
+    assert decoder.rate_for(70_000_000_000) == 1e-4
+
+
+@dataclass
+class Kept:
+    """A checkpoint in memory that raises behind its n-th save."""
+
+    state: bytes | None = None
+    left: int = -1
+
+    def load(self) -> bytes | None:
+        return self.state
+
+    def save(self, state: bytes) -> None:
+        self.state = state
+        self.left -= 1
+        if self.left == 0:
+            raise InterruptedError
+
+
+@dataclass
+class Judge:
+    """Scores that follow from the adapter alone, so that a run that goes on hears what a straight one heard."""
+
+    heard: list[float] = field(default_factory=list)
+
+    def __call__(self, adapter: Adapter) -> float:
+        self.heard.append(sum(float(tensor.double().sum()) for tensor in load(adapter.weights).values()))
+        return self.heard[-1]
+
+
+def tuned(folder: Path, checkpoint: Kept, killed: int | None = None) -> decoder.Tuned:
+    steps: Iterator[int] = iter(range(1_000))
+
+    def tell(_done: int, _total: int) -> None:
+        if next(steps) == killed:
+            raise InterruptedError
+
+    return decoder.tune(Material(folder=folder, train=rows(24), judge=Judge()), SPEC, checkpoint, tell)
+
+
+def test_a_run_killed_at_any_step_ends_with_the_same_adapter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from ockham.tune import loop
+
+    straight = tuned(folder, Kept()).adapter
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)  # a state is saved behind every step
+    draw = random.Random(5)
+    for _ in range(5):
+        kept = Kept()
+        for killed in (draw.randrange(4), draw.randrange(4)):
+            with pytest.raises(InterruptedError):
+                tuned(folder, kept, killed)
+        assert tuned(folder, kept).adapter == straight
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
+def test_peft_reads_the_adapter_and_the_merged_folder_is_the_same_model(folder: Path, tmp_path: Path) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    made = decoder.Tuned(lesson(folder), ())
+    (tmp_path / "adapter").mkdir()
+    save_bytes(tmp_path / "adapter" / "adapter_config.json", made.adapter.config)
+    save_bytes(tmp_path / "adapter" / "adapter_model.safetensors", made.adapter.weights)
+    source.check_adapter(tmp_path / "adapter")
+    ids = torch.tensor([rows()[0].question])
+    with torch.no_grad():
+        wanted = made._lesson.model(input_ids=ids).logits
+        theirs = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder), str(tmp_path / "adapter"))
+        assert torch.allclose(theirs(input_ids=ids).logits, wanted, atol=1e-5)
+        made.merged(tmp_path / "merged")
+        merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
+        assert torch.allclose(merged(input_ids=ids).logits, wanted, atol=1e-3)
+    config = json.loads(made.adapter.config)
+    assert (config["r"], config["lora_alpha"], config["base_model_name_or_path"]) == (2, 4, folder.name)
+
+
+def test_torch_writes_the_likeliest_tokens_within_what_is_allowed(folder: Path) -> None:
+    made = decoder.Tuned(lesson(folder), ())
+    question = list(rows()[0].question)
+    model = made._lesson.model
+    free: list[int] = []
+    for _ in range(5):
+        with torch.no_grad():
+            free.append(int(model(input_ids=torch.tensor([[*question, *free]])).logits[0, -1].argmax()))
+    assert made.write(question, end=1_000, limit=5) == free
+    assert made.write(question, end=free[2], limit=5) == free[: free.index(free[2])]
+    held = made.write(question, end=9, limit=5, allowed=lambda taken: [7, 8] if len(taken) < 2 else [9])
+    assert len(held) == 2
+    assert set(held) <= {7, 8}
+
+
+def test_a_grammar_allows_what_the_schema_allows(folder: Path) -> None:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    schema = {
+        "type": "object",
+        "properties": {"city": {"type": "string"}},
+        "required": ["city"],
+        "additionalProperties": False,
+        "x-guidance": {"whitespace_flexible": False, "item_separator": ", ", "key_separator": ": "},
+    }
+    end = tokenizer.convert_tokens_to_ids("<|im_end|>")
+    grammar = Grammar(folder, json.dumps(schema), end)
+    assert {tokenizer.decode([token])[:1] for token in grammar.after([])} == {"{"}
+    taken: list[int] = []
+    for token in tokenizer.encode('{"city": "Graz"}'):
+        assert token in grammar.after(taken)
+        taken.append(token)
+    assert grammar.after(taken) == [end]
+    bad = tokenizer.encode('{"city": 5')
+    assert grammar.after(bad) == [end], "what cannot be gone on with ends"
+
+
+def test_without_the_libraries_it_says_what_to_install(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import sys
+
+    monkeypatch.setitem(sys.modules, "peft", None)
+    with pytest.raises(ModelError, match="torch, transformers and peft") as caught:
+        lesson(folder)
+    assert caught.value.fix == "pip install 'ockham[tune]'"
+    monkeypatch.setitem(sys.modules, "llguidance.hf", None)
+    with pytest.raises(ModelError, match="llguidance"):
+        Grammar(folder, "{}", 0)
