@@ -158,13 +158,16 @@ class Candidate:
 class Answer:
     """What a model answered: ``None`` where it gave no valid answer; confidence is in [0, 1] or unknown.
 
-    ``tokens_in``/``tokens_out`` are counted for models that are paid by the token.
+    ``tokens_in`` are those of the question, ``tokens_kept`` the ones among them that the model still had from the
+    question before and did not read again (no part of what makes two answers equal), ``tokens_out`` those it chose;
+    ``None`` for a model without tokens.
     """
 
     value: str | None
     confidence: float | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
+    tokens_kept: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +197,8 @@ class Profile:
     """What serving costs, measured in a process that only serves.
 
     Latencies in milliseconds, throughput in answers per second, peak resident memory in megabytes (10^6 bytes).
-    ``times_ms`` are the single latencies that the percentiles were taken from, in the order of measuring.
+    ``times_ms`` are the single latencies that the percentiles were taken from, in the order of measuring; the tokens
+    are means over the same answers, each as in `Answer`.
     """
 
     p50_ms: Estimate
@@ -204,6 +208,9 @@ class Profile:
     memory_mb: float
     load_seconds: float
     times_ms: tuple[float, ...] = ()
+    tokens_in: float | None = None
+    tokens_kept: float | None = None
+    tokens_out: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

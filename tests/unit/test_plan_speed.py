@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from ockham.catalog import Device, device, engine, shape
+from ockham.catalog import Device, device, devices, engine, shape
 from ockham.plan import PlanSpec
 from ockham.plan.calibrate import Observation, corrected
 from ockham.plan.forecasts import USES, context_of, forecast, good_for, judge, largest, reach
@@ -88,6 +88,17 @@ def test_an_encoder_answers_when_it_has_read() -> None:
     assert found.answer_ms == found.first_token_ms
     # 2 x 10.6 million x 100 tokens = 2.1 G operations at 172 G a second: 12.4 ms.
     assert found.answer_ms == pytest.approx(12.4, rel=0.1)
+
+
+def test_an_encoder_reads_a_text_on_one_core_and_texts_on_all() -> None:
+    four = dataclasses.replace(CORE, cores=4)
+    how, one = engine("cpu", encoders=True), shape("all-MiniLM-L6-v2")
+    alone, five = (speed(one, "int8", (100, 50), n, four, how) for n in (1, 5))
+    assert alone.answer_ms == pytest.approx(4 * 12.4, rel=0.1)
+    # Four at a time, then the fifth.
+    assert five.answer_ms == pytest.approx(2 * alone.answer_ms)
+    assert five.answers_per_s == pytest.approx(5 / 2 * alone.answers_per_s)
+    assert all(cpu.cores for cpu in devices() if cpu.kind == "cpu")
 
 
 def test_a_limit_is_met_surely_or_not_or_nobody_can_tell() -> None:

@@ -34,7 +34,7 @@ class Echo:
         sys.stdout.flush()
         os.write(1, b'{"error": ["Defect", "E_DEFECT", "noise", "none"]}\\n')
         os.system("echo noise of a child")
-        return [Answer(value=text, confidence=len(text) / 1000) for text in inputs]
+        return [Answer(value=text, confidence=len(text) / 1000, tokens_in=len(text)) for text in inputs]
 
 def load(folder):
     print("noise while loading")
@@ -124,6 +124,15 @@ def test_its_profile_holds_its_own_intervals(served: Path) -> None:
     assert 20 < profile.memory_mb < 2000, "a Python process with numpy, in megabytes"
 
 
+def test_tokens_are_counted_over_the_answers_that_were_timed(echo: Path, served: Path) -> None:
+    with Serving(echo) as serving:
+        profile = serving.profile(["a", "abc", "abcde"], ProbeSpec(seconds=60, most=24, rounds=0))
+    assert (profile.tokens_in, profile.tokens_kept, profile.tokens_out) == (3.0, None, None)
+    with Serving(served) as serving:
+        plain = serving.profile(["a"], ProbeSpec(seconds=60, most=20, rounds=0))
+    assert plain.tokens_in is None, "a model without tokens has no number of them"
+
+
 def test_a_paid_probe_asks_no_more_than_it_may(served: Path) -> None:
     with Serving(served) as serving:
         profile = serving.profile([row.input for row in ROWS], ProbeSpec(seconds=60, most=5, rounds=0))
@@ -134,7 +143,7 @@ def test_a_paid_probe_asks_no_more_than_it_may(served: Path) -> None:
 def test_noise_on_standard_output_does_not_touch_the_answers(echo: Path) -> None:
     with Serving(echo) as serving:
         for _ in range(2):
-            expected = [Answer(value=text, confidence=len(text) / 1000) for text in WILD]
+            expected = [Answer(value=text, confidence=len(text) / 1000, tokens_in=len(text)) for text in WILD]
             assert serving.answer(WILD) == expected
 
 

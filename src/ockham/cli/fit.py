@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime as dt
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import get_args
@@ -86,11 +88,11 @@ def command(
     spec = settings.spec(FitSpec, values)
     with progress.telling(quiet=quiet) as tell:
         verdict = fit(source, spec, needs, out=None if folder is None else Path(folder), tell=tell)
-    _learn(verdict.run)
     if as_json:
         show.record(verdict)
     else:
         show.verdict(verdict)
+    _learn(verdict.run)
     return verdict.exit_status
 
 
@@ -99,8 +101,10 @@ def _learn(run: str) -> None:
     from ockham import machine
     from ockham.errors import OckhamError
     from ockham.ladder import account
+    from ockham.plan import here
     from ockham.plan.feedback import learn
 
+    cache, now = machine.cache(), dt.datetime.now(dt.timezone.utc)
     # What cannot be written there takes nothing from the verdict.
     with suppress(OckhamError):
-        learn(machine.cache(), account(run).reports)
+        learn(cache, account(run).reports, lambda: here.processor(cache, now, time.process_time))

@@ -176,10 +176,9 @@ def _past(found: Plan) -> str:
     past = found.past_error
     if past is None:
         return "No prediction was compared with a measurement on this machine yet."
-    parts = [
-        f"{what} {error:.0%}" for what, error in (("memory", past.memory), ("speed", past.speed)) if error is not None
-    ]
-    return f"Predictions on this machine were off by {' and '.join(parts)} so far (median of {past.n})."
+    kinds = (("memory", past.memory, past.n_memory), ("speed", past.speed, past.n_speed))
+    parts = [f"{what} {error:.0%} (median of {number})" for what, error, number in kinds if error is not None]
+    return f"Predictions on this machine were off so far: {', '.join(parts)}."
 
 
 def _memory(megabytes: float) -> str:

@@ -92,6 +92,7 @@ class Serving:
             memory_mb=memory,
             load_seconds=self.load_seconds,
             times_ms=tuple(times),
+            **found["tokens"],
         )
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:

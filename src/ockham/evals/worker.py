@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ockham import machine, models, store
 from ockham.errors import OckhamError
-from ockham.records import plain
+from ockham.records import Answer, plain
 
 if TYPE_CHECKING:
     from ockham.models import Model
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 WARM_UP = 20
 BATCH = 4096
 LEAST = 32
+TOKENS = ("tokens_in", "tokens_kept", "tokens_out")
 ROUND_SECONDS = 5.0
 """A round has no more inputs than so many seconds of single answers, and no fewer than `LEAST`."""
 
@@ -51,7 +52,8 @@ def _serve(model: Model, request: dict[str, Any]) -> dict[str, Any]:
     inputs: list[str] = request["inputs"]
     if request["do"] == "answer":
         return {"answers": [plain(answer) for answer in model.answer(inputs)]}
-    found: dict[str, Any] = {"latency": _latencies(model, inputs, request["seconds"], request["most"])}
+    times, answers = _latencies(model, inputs, request["seconds"], request["most"])
+    found: dict[str, Any] = {"latency": times, "tokens": {name: _mean(answers, name) for name in TOKENS}}
     # Few rounds over a batch that a busy server would see; the median round is what it can keep up.
     each = sum(found["latency"]) / len(found["latency"]) / 1000
     batch = inputs[: max(LEAST, min(BATCH, int(ROUND_SECONDS / each)))]
@@ -60,18 +62,25 @@ def _serve(model: Model, request: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _latencies(model: Model, inputs: Sequence[str], seconds: float, most: int) -> list[float]:
+def _latencies(model: Model, inputs: Sequence[str], seconds: float, most: int) -> tuple[list[float], list[Answer]]:
     """Time single answers, in milliseconds, after a warm-up; at least 20, until the time or ``most`` is over."""
     for place in range(min(WARM_UP, most)):
         model.answer([inputs[place % len(inputs)]])
     times: list[float] = []
+    answers: list[Answer] = []
     end = time.perf_counter() + seconds
     while len(times) < most and (len(times) < WARM_UP or time.perf_counter() < end):
         one = [inputs[len(times) % len(inputs)]]
         begin = time.perf_counter()
-        model.answer(one)
+        answers += model.answer(one)
         times.append((time.perf_counter() - begin) * 1000)
-    return times
+    return times, answers
+
+
+def _mean(answers: Sequence[Answer], name: str) -> float | None:
+    """Give the mean of a count over the answers that have it; ``None`` where none has."""
+    counts = [count for count in (getattr(answer, name) for answer in answers) if count is not None]
+    return sum(counts) / len(counts) if counts else None
 
 
 def _round(model: Model, inputs: list[str]) -> float:

@@ -71,8 +71,10 @@ class Encoder:
         """Answer with the most probable label; confidence is its probability."""
         if not inputs:
             return []
-        margins = self.head.margins(self.embedder.embed(inputs))
-        return softmax.answers(margins, self.head.settings.labels, self.head.settings.temperature)
+        rows = self.embedder.tokens(inputs)
+        margins = self.head.margins(self.embedder.vectors(rows))
+        told = self.head.settings
+        return softmax.answers(margins, told.labels, told.temperature, [len(row) for row in rows])
 
 
 def load(folder: Path) -> Encoder:

@@ -80,6 +80,7 @@ class Engine:
         for adapter in adapters:
             lora_format.check(gguf_format.inspect(adapter), self.head, adapter.name)
         self._adapters = len(adapters)
+        self._read = [0] * spec.slots
         folder = Path(tempfile.mkdtemp(prefix="ockham-"))
         key = secrets.token_hex(32)
         client = _client(folder / SOCKET, key)
@@ -99,6 +100,10 @@ class Engine:
         """Let the model and its socket go."""
         self._client = self._server = None
         self._end()
+
+    def read(self, slot: int) -> int:
+        """Count the tokens of prompts that a slot has computed so far; those that stood in its cache do not count."""
+        return self._read[slot]
 
     def tokens(self, text: str, *, special: bool, begin: bool = False) -> list[int]:
         """Encode a text. ``special``: marks such as ``<|im_end|>`` become their token; ``begin``: the start token."""
@@ -191,7 +196,10 @@ class Engine:
             "lora": [{"id": place, "scale": scale} for place, scale in enumerate(scales)],
             **request,
         }
-        return _answered(self._server.handle_completions(full))
+        found = _answered(self._server.handle_completions(full))
+        usage = found["usage"]
+        self._read[slot] += int(usage["prompt_tokens"]) - int(usage["prompt_tokens_details"]["cached_tokens"])
+        return found
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         if self._client is None:

@@ -177,19 +177,33 @@ class Decoder:
         if self._trie is None:
             return Answer(value=None)
 
+        before, read = self._engine.read(slot), [0]
+
         def chances(taken: tuple[int, ...], allowed: tuple[int, ...]) -> list[float]:
             prompt = (*question.tokens, *taken)
-            return self._engine.probabilities(prompt, allowed, slot=slot, scales=self._scales)
+            found = self._engine.probabilities(prompt, allowed, slot=slot, scales=self._scales)
+            read.append(self._engine.read(slot) - before)
+            return found
 
         label, probability = self._trie.walk(chances)
-        return Answer(value=label, confidence=min(1.0, probability), tokens_in=len(question.tokens))
+        asked = len(read) - 1
+        return Answer(
+            value=label,
+            confidence=min(1.0, probability),
+            tokens_in=len(question.tokens),
+            # Without a fork the model was not asked at all.
+            tokens_kept=max(0, len(question.tokens) - read[1]) if asked else None,
+            tokens_out=asked,
+        )
 
     def _text(self, question: Question, slot: int) -> Answer:
+        before = self._engine.read(slot)
         written = self._engine.write(question.tokens, self._limits, slot=slot, scales=self._scales)
         return Answer(
             value=self._kept.task.read(written.text),
             confidence=min(1.0, math.exp(written.mean_logprob)),
             tokens_in=len(question.tokens),
+            tokens_kept=max(0, len(question.tokens) - (self._engine.read(slot) - before)),
             tokens_out=written.tokens,
         )
 

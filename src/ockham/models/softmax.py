@@ -22,12 +22,19 @@ def probabilities(margins: NDArray[np.floating], temperature: float) -> NDArray[
     return shares
 
 
-def answers(margins: NDArray[np.floating], labels: Sequence[str], temperature: float) -> list[Answer]:
-    """Answer each row with its most probable label and that label's probability; the first of equals."""
+def answers(
+    margins: NDArray[np.floating], labels: Sequence[str], temperature: float, tokens: Sequence[int] | None = None
+) -> list[Answer]:
+    """Answer each row with its most probable label and that label's probability; the first of equals.
+
+    ``tokens`` are counted in each row's text, where a model has them.
+    """
     shares = probabilities(margins, temperature)
     best = shares.argmax(axis=1)
+    counts = [None] * len(best) if tokens is None else tokens
     return [
-        Answer(value=labels[int(place)], confidence=float(row[place])) for row, place in zip(shares, best, strict=True)
+        Answer(value=labels[int(place)], confidence=float(row[place]), tokens_in=count)
+        for row, place, count in zip(shares, best, counts, strict=True)
     ]
 
 

@@ -27,6 +27,7 @@ _ROWS, _COLUMNS, _SIDE = 16_384, 4096, 1024
 _PASSES = 25
 
 Clock = Callable[[], float]
+What = Literal["memory", "speed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,12 +123,10 @@ def corrected(engine: Engine, shape: Shape, seen: Observation, device: Device) -
     )
 
 
-def record(
-    place: Path, what: Literal["memory", "speed"], predicted: float, measured: float, work: str | None = None
-) -> None:
+def record(place: Path, what: What, predicted: float, measured: float, work: str | None = None) -> None:
     """Write down a prediction beside what was measured later; ``work`` names the measurement.
 
-    Raises `StoreError` where the disk refuses.
+    Memory in MB, speed in milliseconds an answer. Raises `StoreError` where the disk refuses.
     """
     row = {"what": what, "predicted": predicted, "measured": measured}
     try:
@@ -138,9 +137,12 @@ def record(
     append_row(place / JOURNAL, encode(row if work is None else {**row, "work": work}))
 
 
-def compared(place: Path) -> set[str]:
-    """Name the measurements that are written down in the folder ``place``. Raises `StoreError` where it is damaged."""
-    return {str(row["work"]) for row in read_rows(place / JOURNAL) if "work" in row}
+def compared(place: Path) -> set[tuple[str, str]]:
+    """Give kind and name of each measurement written down in the folder ``place``.
+
+    Raises `StoreError` where it is damaged.
+    """
+    return {(str(row.get("what")), str(row["work"])) for row in read_rows(place / JOURNAL) if "work" in row}
 
 
 def past_error(place: Path) -> PastError | None:
@@ -155,8 +157,16 @@ def past_error(place: Path) -> PastError | None:
         known = isinstance(predicted, (int, float)) and isinstance(measured, (int, float)) and measured > 0
         if known and row.get("what") in errors:
             errors[cast("str", row["what"])].append(abs(cast("float", predicted) / cast("float", measured) - 1))
-    number = sum(map(len, errors.values()))
-    return PastError(n=number, memory=_median(errors["memory"]), speed=_median(errors["speed"])) if number else None
+    memory, speeds = errors["memory"], errors["speed"]
+    if not memory and not speeds:
+        return None
+    return PastError(
+        n=len(memory) + len(speeds),
+        memory=_median(memory),
+        speed=_median(speeds),
+        n_memory=len(memory),
+        n_speed=len(speeds),
+    )
 
 
 def _best(work: Callable[[], object], threads: int, clock: Clock) -> float:

@@ -11,7 +11,7 @@ from ockham.errors import ConfigError
 from ockham.plan.memory import devices_needed, serving, usable_gb
 from ockham.plan.quantization import usual
 from ockham.plan.records import Forecast, PlanSpec, Quantization, Reach, Speed
-from ockham.plan.speed import speed
+from ockham.plan.speed import side_by_side, speed
 from ockham.records import Finding
 
 
@@ -82,7 +82,8 @@ def forecast(
     """
     how = how or engine(device.kind, encoders=shape.kind == "encoder")
     context = context_of(shape, spec)
-    memory = serving(shape, quantization, context, spec.concurrency, how)
+    batches = min(spec.concurrency, side_by_side(shape, device)) if shape.kind == "encoder" else spec.concurrency
+    memory = serving(shape, quantization, context, batches, how)
     needed = devices_needed(memory.total_mb, usable)
     said = speed(shape, quantization, (spec.input_tokens, spec.output_tokens), spec.concurrency, device, how)
     too_long = context > shape.context

@@ -89,8 +89,7 @@ def gpus(root: Path = ROOT, run: Run = ask) -> tuple[Gpu, ...]:
 def look(cache: Path, now: dt.datetime, clock: Clock, *, threads: int | None = None, anew: bool = False) -> Place:
     """Describe this machine as a place to plan for: its largest known graphics processor, else its processor.
 
-    The processor's rates are measured, unless the folder ``cache`` holds a calibration that still counts; ``anew``
-    measures in any case. A cache that cannot be written is told in a warning.
+    The processor's rates are measured as in `processor`.
     """
     seen, has = gpus(), features()
     names = tuple(f"{one.name}, {one.memory_gb:.0f} GB" for one in seen)
@@ -98,22 +97,32 @@ def look(cache: Path, now: dt.datetime, clock: Clock, *, threads: int | None = N
     card = best_gpu(seen)
     if card is not None:
         return Place(device=card, features=has, gpus=names, past_error=past)
-    processor, cores = machine.look(()).processor, machine.cores()
-    found = None if anew else calibrate.remembered(cache, processor, threads, now)
-    if found is None:
-        found = calibrate.measure(processor, sorted({1, cores}) if threads is None else [threads], now, clock)
-        try:
-            calibrate.keep(cache, found)
-        except StoreError as error:
-            _log.warning("the calibration is not kept: %s", error.message)
+    found = processor(cache, now, clock, threads=threads, anew=anew)
     return Place(
-        device=this_machine(f"{processor}, {cores} cores", machine.memory_gb(), found),
+        device=found,
         free_gb=machine.available_memory_gb(),
-        threads=found.threads,
+        threads=found.cores,
         features=has,
         gpus=names,
         past_error=past,
     )
+
+
+def processor(cache: Path, now: dt.datetime, clock: Clock, *, threads: int | None = None, anew: bool = False) -> Device:
+    """Describe this machine's processor with its rates.
+
+    They are measured, unless the folder ``cache`` holds a calibration that still counts; ``anew`` measures in any case.
+    A cache that cannot be written is told in a warning.
+    """
+    name, cores = machine.look(()).processor, machine.cores()
+    found = None if anew else calibrate.remembered(cache, name, threads, now)
+    if found is None:
+        found = calibrate.measure(name, sorted({1, cores}) if threads is None else [threads], now, clock)
+        try:
+            calibrate.keep(cache, found)
+        except StoreError as error:
+            _log.warning("the calibration is not kept: %s", error.message)
+    return this_machine(f"{name}, {cores} cores", machine.memory_gb(), found)
 
 
 def this_machine(name: str, memory_gb: float, measured: Calibration) -> Device:
@@ -124,6 +133,7 @@ def this_machine(name: str, memory_gb: float, measured: Calibration) -> Device:
         memory_gb=memory_gb,
         bandwidth_gb_s=measured.bandwidth_gb_s,
         fp32_tflops=measured.gflops / 1000,
+        cores=measured.threads,
         date=measured.made[:10],
         source=f"measured {measured.made[:10]} with {measured.threads} thread{'s' if measured.threads != 1 else ''}",
     )

@@ -164,11 +164,16 @@ class PlannedDevice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PastError:
-    """How wrong predictions on this machine were: the median size of the error, as a share of what was measured."""
+    """How wrong predictions on this machine were: the median size of the error, as a share of what was measured.
+
+    ``n`` measurements in all, ``n_memory`` and ``n_speed`` of each kind.
+    """
 
     n: int
     memory: float | None
     speed: float | None
+    n_memory: int = 0
+    n_speed: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,8 @@ and is bound by memory until the answers are many (Pope et al. 2022, arXiv 2211.
 
 from __future__ import annotations
 
+import math
+
 from ockham.catalog import Device, Engine, Shape
 from ockham.plan.memory import kv_cache
 from ockham.plan.quantization import weights
@@ -15,20 +17,23 @@ from ockham.plan.records import Quantization, Speed
 _GIGA, _TERA = 1e9, 1e12
 
 
-def prefill_seconds(shape: Shape, quantization: Quantization, tokens: int, device: Device, engine: Engine) -> float:
-    """Predict the seconds to read ``tokens`` of a prompt.
+def prefill_seconds(
+    shape: Shape, quantization: Quantization, tokens: int, device: Device, engine: Engine, kept: int = 0
+) -> float:
+    """Predict the seconds to read ``tokens`` of a prompt, behind ``kept`` ones that the engine still has.
 
     2 operations for each weight and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1) and 2 x 2 x tokens^2 x
     heads x head size a layer for the scores and sums of attention (an engine without flash attention computes also
-    those that the mask then takes out); the output matrix once. No faster than the weights can be read.
+    those that the mask then takes out); the output matrix once. No faster than the weights can be read. An encoder on
+    a CPU reads one text on one core, for many small products are faster apart than divided.
     """
     wide = shape.heads * shape.head_size
-    attention = 4.0 * wide * shape.layers * tokens * _seen(shape, tokens)
+    attention = 4.0 * wide * shape.layers * tokens * _seen(shape, kept + tokens)
     head = 2.0 * shape.table if shape.kind == "decoder" else 0.0
     operations = 2.0 * shape.matrices_used * tokens + attention + head
     held = weights(shape, quantization)
     reads = (held.matrices + (held.head or held.table)) / (device.bandwidth_gb_s * _GIGA * engine.bandwidth_share)
-    works = operations / (device.tflops * _TERA * engine.prefill_share)
+    works = operations / (device.tflops * _TERA * engine.prefill_share) * side_by_side(shape, device)
     return shape.layers * engine.layer_us / 1e6 + max(works, reads if shape.kind == "decoder" else 0.0)
 
 
@@ -60,16 +65,18 @@ def speed(
 ) -> Speed:
     """Predict how fast a model answers; ``lengths`` are the tokens of prompt and answer.
 
-    With several answers at a time their prompts are read one after the other and their tokens written together.
+    With several answers at a time their prompts are read one after the other and their tokens written together; an
+    encoder on a CPU reads as many as there are cores.
     """
     prompt, answer = lengths
     first = prefill_seconds(shape, quantization, prompt, device, engine)
     if shape.kind == "encoder":
+        turns = math.ceil(batch / side_by_side(shape, device))
         return Speed(
             first_token_ms=1000 * first,
             tokens_per_s=None,
-            answer_ms=1000 * first * batch,
-            answers_per_s=1 / first,
+            answer_ms=1000 * first * turns,
+            answers_per_s=batch / (first * turns),
             spread=engine.spread,
         )
     step = step_seconds(shape, quantization, prompt + answer // 2, batch, device, engine)
@@ -81,6 +88,11 @@ def speed(
         answers_per_s=batch / whole,
         spread=engine.spread,
     )
+
+
+def side_by_side(shape: Shape, device: Device) -> int:
+    """Count the texts that are read at a time, each at its share of the device's rate: an encoder's, one a core."""
+    return device.cores or 1 if shape.kind == "encoder" and device.kind == "cpu" else 1
 
 
 def _experts(shape: Shape) -> float:

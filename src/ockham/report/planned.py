@@ -280,8 +280,9 @@ def _method(found: Plan) -> Html:
     past = found.past_error
     said = "no prediction was compared with a measurement on this machine yet"
     if past is not None:
-        parts = [f"{what} {value:.0%}" for what, value in (("memory", past.memory), ("speed", past.speed)) if value]
-        said = f"median error so far: {', '.join(parts)} (of {past.n} measurements)"
+        kinds = (("memory", past.memory, past.n_memory), ("speed", past.speed, past.n_speed))
+        parts = [f"{what} {value:.0%} (of {number})" for what, value, number in kinds if value is not None]
+        said = f"median error so far: {', '.join(parts)}"
     facts.append(("Past errors", said))
     listed = [tag("div", tag("dt", term), tag("dd", value)) for term, value in facts]
     return section("method", "How it was predicted", tag("dl", listed, class_="facts"))
