@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the extra curate is not installed")
 
-from ockham.data.documents import Document, Kept
+from ockham.data.blocks import Kept
+from ockham.data.documents import Document
 from ockham.data.portions import bytes_at, portion_of
 from ockham.data.steps import language, redact, repair, stop_words
 from ockham.data.steps.examine import CHANGES, REASONS, Examined, Plan, examine

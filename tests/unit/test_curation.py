@@ -22,6 +22,7 @@ from ockham import curation
 from ockham.cli import run as command
 from ockham.curation import Curated, curate, decision, groups, near, passes, preview, read_report
 from ockham.curation.decision import spans_of
+from ockham.data import text_files
 from ockham.data.portions import Portion
 from ockham.data.steps.examine import examine
 from ockham.data.steps.spec import CurateSpec
@@ -455,3 +456,96 @@ def test_settings_from_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (tmp_path / "o.toml").write_text("[curate.limits]\nmin_word = 2\n")
     with pytest.raises(ConfigError, match="min_word"):
         command([*given_, "-o", str(tmp_path / "three")])
+
+
+def test_text_files_of_a_folder_are_documents(tmp_path: Path) -> None:
+    """One that cannot be read takes no other with it; beside data, a text file is a note."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name, data in (("a.txt", b"one\n\ntwo"), ("b.txt", b"\xff\xfe\xfa"), ("c.txt", b"ONE two"), ("d.txt", b"")):
+        (folder / name).write_bytes(data)
+    done = curate(folder, NEAR, out=tmp_path / "out")
+    assert clean_rows(done) == [{"file": "a.txt", "text": "one\n\ntwo"}]
+    assert {entry["record"]: entry["reason"] for entry in done.dropped()} == {
+        2: "unreadable", 3: "normalised_duplicate", 4: "empty",
+    }  # fmt: skip
+    assert [(file.file, file.format, file.records) for file in done.report.files] == [("in/*.txt", "text", 4)]
+    write_rows(folder / "e.jsonl", ["row"])
+    assert [row["text"] for row in clean_rows(curate(folder, NEAR, out=tmp_path / "two"))] == ["row"]
+
+
+def test_a_text_file_that_changes_is_told(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one", encoding="utf-8")
+    source = text_files.describe_texts((tmp_path / "a.txt",))
+    (tmp_path / "a.txt").write_text("other", encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        list(text_files.texts_of(0, source, None))
+    assert caught.value.code == "E_CHANGED"
+
+
+def turn(role: str, content: Any) -> dict[str, Any]:
+    return {"role": role, "content": content}
+
+
+def test_chats_are_judged_by_their_turns_and_stay_chats(tmp_path: Path) -> None:
+    said = turn("assistant", "Yes.")
+    rows = [
+        {"messages": [turn("system", "Be kind."), turn("user", "Mail me@example.org?"), said], "n": 1},
+        {"messages": [turn("user", [{"type": "text", "text": "schÃ¶n"}]), turn("assistant", "Fine.")]},
+        {"messages": [turn("system", "Be kind."), turn("user", "mail me@example.org?"), said]},
+        {"messages": [turn("user", "no answer")]},
+        {"messages": []},
+        {"request": {"messages": [turn("user", "a call")]}, "response": {"choices": [{"message": said}]}},
+    ]  # fmt: skip
+    source = tmp_path / "a.jsonl"
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    spec = CurateSpec(steps=("encoding", "personal", "labels", "exact", "near"), personal="redact", doubts="off")
+    done = curate(source, spec, out=tmp_path / "out")
+    assert done.report.labelled
+    assert clean_rows(done) == [
+        {"messages": [turn("system", "Be kind."), turn("user", "Mail [EMAIL]?"), turn("assistant", "Yes.")], "n": 1},
+        {"messages": [turn("user", "schön"), turn("assistant", "Fine.")]},
+        rows[5],
+    ]
+    assert {entry["record"]: entry["reason"] for entry in done.dropped()} == {
+        3: "normalised_duplicate", 4: "unreadable", 5: "unreadable",
+    }  # fmt: skip
+    (report,) = done.report.files
+    assert (report.format, report.inputs, report.target) == (
+        "jsonl, chat",
+        ("messages", "request"),
+        "last assistant turn",
+    )
+
+
+def test_chats_without_answers_are_raw_text(tmp_path: Path) -> None:
+    source = tmp_path / "a.jsonl"
+    rows = [{"messages": [turn("user", f"question {n}")]} for n in range(3)]
+    source.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    done = curate(source, NEAR, out=tmp_path / "out")
+    assert not done.report.labelled
+    assert clean_rows(done) == rows
+
+
+def test_labels_in_doubt_are_listed_and_left_out_if_asked(tmp_path: Path) -> None:
+    rng = random.Random(2)
+    kinds = {"fruit": ["apple", "pear", "plum", "cherry"], "tool": ["hammer", "saw", "drill", "wrench"]}
+    texts, labels = [], []
+    for n in range(120):
+        label = ("fruit", "tool")[n % 2]
+        texts.append(f"{rng.choice(kinds[label])} {rng.choice(kinds[label])} number{n} {rng.choice(words(rng, 9))}")
+        labels.append(label)
+    wrong = [10, 55, 90]
+    for place in wrong:
+        labels[place] = {"fruit": "tool", "tool": "fruit"}[labels[place]]
+    source = write_rows(tmp_path / "a.jsonl", texts, label=labels)
+    listed = curate(source, out=tmp_path / "listed").report
+    assert listed.left_out == {}
+    assert {f"a.jsonl:{place + 1}" for place in wrong} <= {doubt.place for doubt in listed.doubts}
+    assert listed.doubted == len(listed.doubts) <= 6
+    assert all(doubt.given != doubt.suggested and 0.5 < doubt.doubt <= 1 for doubt in listed.doubts)
+    done = curate(source, CurateSpec(doubts="drop"), out=tmp_path / "dropped")
+    assert done.report.left_out == {"doubted_label": listed.doubted}
+    assert {entry["record"] - 1 for entry in done.dropped()} >= set(wrong)
+    assert "Labels in doubt" in (done.path / "report.html").read_text("utf-8")
+    assert curate(source, CurateSpec(doubts="off"), out=tmp_path / "off").report.doubts == ()

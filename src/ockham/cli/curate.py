@@ -28,6 +28,7 @@ CHOICES = together(
     click.option(
         "--personal", type=click.Choice(["report", "redact", "drop"]), help="What is done about personal data."
     ),
+    click.option("--doubts", type=click.Choice(["off", "report", "drop"]), help="What is done about labels in doubt."),
     click.option("--min-words", type=int, metavar="N", help="Fewest words of a document (50 if not set)."),
     click.option("--max-words", type=int, metavar="N", help="Most words of a document (100,000 if not set)."),
 )
@@ -64,9 +65,9 @@ def command(
 ) -> None:
     """Clean documents or labelled rows of any size.
 
-    DATA are files (JSONL, CSV, TSV, Parquet; JSONL and CSV packed with gzip or zstd too), folders or patterns. FOLDER
-    gets clean/ (the rows that stay, in their order), quarantine/ (every other row, with the rule, its score and its
-    limit), report.html and report.json. Nothing is lost: rows in = kept + changed + quarantined.
+    DATA are files (JSONL, CSV, TSV, Parquet, text; JSONL and CSV packed with gzip or zstd too), folders or patterns.
+    FOLDER gets clean/ (the rows that stay, in their order), quarantine/ (every other row, with the rule, its score and
+    its limit), report.html and report.json. Nothing is lost: rows in = kept + changed + quarantined.
 
     A run that was stopped goes on when the same command is given again. The first run of a version compiles its
     kernels, which takes about half a minute.

@@ -19,7 +19,9 @@ from typing import Any
 
 from ockham import __version__
 from ockham.curation.chunks import Chunks
-from ockham.curation.duplicates import decide
+from ockham.curation.decision import Decision
+from ockham.curation.doubting import doubt_labels
+from ockham.curation.duplicates import are_labels, decide
 from ockham.curation.passes import examined_chunks, inputs_of, is_worth
 from ockham.curation.pools import RayCluster, crew_of
 from ockham.curation.writing import write_all
@@ -30,6 +32,7 @@ from ockham.data.steps.account import CurationReport
 from ockham.data.steps.examine import Plan
 from ockham.data.steps.leak import read_tests
 from ockham.data.steps.spec import CurateSpec
+from ockham.data.text_files import SUFFIX, describe_texts, grouped
 from ockham.errors import ConfigError, DataError, ModelError, RunError
 from ockham.records import Progress, plain
 from ockham.store import Run, encode, open_run
@@ -112,7 +115,7 @@ def curate(
         report = run.find("curation", "report", CurationReport)
         if report is None or not _is_whole(run, report):
             report = _curated(run, files, plan, (workers, chunk_mb * 1_000_000), say)
-            report = dataclasses.replace(report, warnings=warnings)
+            report = dataclasses.replace(report, warnings=(*warnings, *report.warnings))
             run.keep("curation", "report", report)
         _publish(run, report)
         run.discard("chunk")
@@ -150,13 +153,14 @@ def prepared(source: Source, spec: CurateSpec, tell: Tell) -> tuple[list[SourceF
     Gives the files, the plan, and warnings: files without a row are passed over where others have some.
     """
     wanted = Wanted(inputs=spec.inputs, target=spec.target, group=None, labelled=False, place="")
-    paths = find_files(source)
+    paths = grouped(find_files(source))
     files: list[SourceFile] = []
     warnings: list[str] = []
     for done, path in enumerate(paths, 1):
         tell(Progress(stage="read", message="looking at the files", done=done, total=len(paths)))
         try:
-            files.append(describe(path, wanted, spec.encoding))
+            is_text = path[0].suffix.lower() == SUFFIX
+            files.append(describe_texts(path) if is_text else describe(path[0], wanted, spec.encoding))
         except DataError as error:
             if error.code != "E_EMPTY" or (done == len(paths) and not files):
                 raise
@@ -185,9 +189,22 @@ def _curated(
 
         with run.staging() as scratch:
             decision = decide(chunks, plan.spec, plan.steps, (scratch, crew), said)
+        doubt = _doubted(chunks, decision, files, plan, said)
         report = write_all(run, chunks, decision, (files, plan), tell)
+        report = dataclasses.replace(report, warnings=(*report.warnings, *doubt))
     _log.info("curated %d rows in %.1f s", report.rows, time.monotonic() - start)
     return report
+
+
+def _doubted(
+    chunks: Chunks, decision: Decision, files: list[SourceFile], plan: Plan, said: Callable[[str, int, int], None]
+) -> list[str]:
+    """Look for labels in doubt where rows have labels; give what is to be warned of."""
+    if plan.spec.doubts == "off" or "labels" not in plan.steps or not are_labels(chunks):
+        return []
+    said("labels in doubt", 0, 0)
+    warning = doubt_labels(chunks, decision, [file.target for file in files], plan.spec.doubts == "drop")
+    return [warning] if warning else []
 
 
 def _publish(run: Run, report: CurationReport) -> None:

@@ -17,7 +17,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ockham.data.harvest import text_of
+from ockham.data.chat_rows import is_conversation, texts_in, with_turns
 from ockham.data.portions import dumped, parsed, replaced
 from ockham.data.steps.examine import Examined
 
@@ -99,6 +99,8 @@ def write_chunk(folder: Path, examined: Examined) -> None:
 def _row(examined: Examined, place: int) -> bytes:
     """Give the row of a document that was changed as it is to be written."""
     portion = examined.portion
+    if is_conversation(portion.inputs):
+        return dumped(with_turns(portion.cells_of(place), portion.inputs_of(place), examined.new[place]))
     texts = zip(portion.inputs, portion.inputs_of(place), examined.new[place], strict=True)
     return dumped(portion.cells_of(place) | {name: after for name, before, after in texts if after != before})
 
@@ -203,11 +205,13 @@ class Chunks:
 
     def text(self, document: int) -> bytes:
         """Read the input of a document as it was examined, after all changes."""
+        return "\n".join(texts_in(self.cells(document), self.inputs[self.place(document)[0]])).encode()
+
+    def cells(self, document: int) -> dict[str, Any]:
+        """Read the row of a document."""
         line = self.line(document)
         rows = self._file(self._chunk(document), "rows.bin")
-        cells = parsed(os.pread(rows, int(line["length"]), int(line["start"])))
-        names = self.inputs[self._chunk(document).file]
-        return "\n".join(text_of(cells.get(name)) for name in names).encode()
+        return parsed(os.pread(rows, int(line["length"]), int(line["start"])))
 
     def target(self, document: int) -> bytes:
         """Read the hash of a document's target."""

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from ockham.records import LabelDoubt
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -20,8 +22,8 @@ Work = Callable[[str, int, int], None]
 class Decision:
     """What becomes of each document: the place of its reason in `REASONS`, the one that stays instead, a score.
 
-    13 bytes a document. ``near_looser`` and ``near_stricter`` are those
-    of `CurationReport`.
+    13 bytes a document. ``near_looser`` and ``near_stricter`` are those of `CurationReport`; the ids of ``doubts`` are
+    numbers of documents.
     """
 
     reason: NDArray[np.uint8]
@@ -30,6 +32,7 @@ class Decision:
     raw_duplicates: int = 0
     near_looser: int = 0
     near_stricter: int = 0
+    doubts: tuple[LabelDoubt, ...] = ()
 
 
 def spans_of(counts: list[float]) -> list[tuple[int, int]]:

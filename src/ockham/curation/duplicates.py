@@ -32,7 +32,7 @@ def decide(chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], how: tuple[
         instead=np.full(chunks.size, -1, dtype=np.int64),
         score=np.full(chunks.size, np.nan, dtype=np.float32),
     )
-    labels = "labels" in steps and _are_labels(chunks)
+    labels = "labels" in steps and are_labels(chunks)
     # A document has six hashes here where it has one key in a band.
     parts = spans_of([6 * chunks.size / RANGES] * RANGES)
     for done, (low, high) in enumerate(parts):
@@ -43,7 +43,7 @@ def decide(chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], how: tuple[
     return decision
 
 
-def _are_labels(chunks: Chunks) -> bool:
+def are_labels(chunks: Chunks) -> bool:
     """Tell labels from free text: each label comes ten times on average."""
     import numpy as np
 

@@ -15,10 +15,12 @@ from ockham.curation.duplicates import decide
 from ockham.curation.passes import inputs_of
 from ockham.curation.pools import Crew
 from ockham.curation.writing import write_all
-from ockham.data.documents import Document, Kept, SourceFile, Unreadable, documents_of
+from ockham.data.blocks import Kept
+from ockham.data.documents import Document, SourceFile, Unreadable, documents_of
 from ockham.data.portions import portion_of
 from ockham.data.steps.account import CurationReport
 from ockham.data.steps.examine import Plan, examine
+from ockham.data.text_files import texts_of
 from ockham.records import Progress
 from ockham.store import open_run
 
@@ -77,12 +79,13 @@ def _sample(files: list[SourceFile], plan: Plan) -> list[Kept]:
     for number, file in enumerate(files):
         batch: list[Document | Unreadable] = []
         left = SAMPLE * file.size / whole
-        for one in islice(documents_of(number, file, plan.spec.encoding), 100_000):
+        rows = texts_of if file.parts else documents_of
+        for one in islice(rows(number, file, plan.spec.encoding), 100_000):
             batch.append(one)
             left -= 200 + (sum(map(len, one.texts)) if isinstance(one, Document) else 0)
             if left < 0:
                 break
-        sample.append(Kept(number, batch, file.inputs))
+        sample.append(Kept(number, batch, inputs_of([file])[0]))
     return sample
 
 

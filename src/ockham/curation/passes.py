@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 from ockham.curation.chunks import write_chunk
 from ockham.curation.pools import Crew, Done
-from ockham.data.documents import Block, Kept, Placed, SourceFile, work_of
+from ockham.data.blocks import Block, Kept, Placed, work_of
+from ockham.data.chat_rows import columns_of
+from ockham.data.documents import SourceFile
 from ockham.data.portions import portion_of
 from ockham.data.steps.examine import Plan, examine
 from ockham.errors import Defect
@@ -33,8 +35,8 @@ class _Job(NamedTuple):
 
 
 def inputs_of(files: list[SourceFile]) -> list[tuple[str, ...]]:
-    """Give the input columns of each file."""
-    return [file.inputs for file in files]
+    """Give the input columns of each file, as `columns_of` says for conversations."""
+    return [columns_of(file.target) if file.chat else file.inputs for file in files]
 
 
 def is_worth(files: list[SourceFile]) -> bool:

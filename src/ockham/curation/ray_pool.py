@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -69,6 +70,13 @@ def _called(function: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN4
     return function(*arguments)
 
 
+def _knock(address: str | None) -> None:
+    """Raise OSError or ValueError where nothing listens at an address: Ray itself waits for minutes."""
+    if address is not None and ":" in address:
+        host, _, port = address.removeprefix("ray://").rpartition(":")
+        socket.create_connection((host.strip("[]"), int(port)), timeout=10).close()
+
+
 @contextmanager
 def ray_crew(address: str | None, tasks: int | None) -> Iterator[Crew]:
     """Lend a cluster, started here where no address is given; what was started or joined is left in the end.
@@ -83,6 +91,7 @@ def ray_crew(address: str | None, tasks: int | None) -> Iterator[Crew]:
     joined = ray.is_initialized()
     if not joined:
         try:
+            _knock(address)
             ray.init(
                 address=address or "local",
                 num_cpus=tasks if address is None else None,

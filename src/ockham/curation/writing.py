@@ -12,14 +12,14 @@ from ockham import __version__
 from ockham.curation.chunks import Chunk, Chunks
 from ockham.curation.decision import Decision
 from ockham.curation.shards import Shards
+from ockham.data.chat_rows import texts_in
 from ockham.data.documents import SourceFile
-from ockham.data.harvest import text_of
 from ockham.data.portions import dumped, parsed
 from ockham.data.steps import redact
-from ockham.data.steps.account import Cluster, CurationReport, FileCount, RuleCount, Sample
+from ockham.data.steps.account import Cluster, CurationReport, Doubt, FileCount, RuleCount, Sample
 from ockham.data.steps.examine import CHANGES, REASONS, Plan
 from ockham.data.steps.rules import RULES
-from ockham.records import Progress
+from ockham.records import LabelDoubt, Progress
 from ockham.store import Run
 
 if TYPE_CHECKING:
@@ -35,6 +35,7 @@ _STEP_OF = {
     "unreadable": "read", "empty": "read", "missing_target": "labels", "personal_data": "personal",
     "other_language": "language", "leak": "leak", "conflicting_label": "labels", "exact_duplicate": "exact",
     "normalised_duplicate": "exact", "near_duplicate": "near",
+    "doubted_label": "labels",
 } | {rule.name: rule.step for rule in RULES}  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def _write_chunk(
         lines.append(line)
         tally.left_out[reason] += 1
         if tally.left_out[reason] <= _SAMPLES:
-            tally.samples.append(_sample(entry, row, files[chunk.file].inputs))
+            tally.samples.append(_sample(entry, row, chunks.inputs[chunk.file]))
     shards[1].add(b"".join(lines), np.cumsum([len(line) for line in lines], dtype=np.int64))
 
 
@@ -134,6 +135,8 @@ def _entry(
     offset, _, _, score, limit, leaked, *_ = line.item()
     if reason == "near_duplicate":
         score, limit = round(float(decision.score[document]), 6), plan.spec.similarity
+    if reason == "doubted_label":
+        score = round(float(decision.score[document]), 6)
     instead = int(decision.instead[document])
     file, record = chunks.place(document)
     entry: dict[str, Any] = {
@@ -156,16 +159,13 @@ def _place(chunks: Chunks, files: list[SourceFile], document: int) -> str:
 
 
 def _sample(entry: dict[str, Any], row: bytes, inputs: tuple[str, ...]) -> Sample:
-    """Cut a text short and mask personal data in it, whatever is done about that in the rows."""
     cells = parsed(row)
     text = str(cells.get("reason", "")) if entry["reason"] == "unreadable" else ""
-    text = text or "\n".join(text_of(cells.get(name)) for name in inputs)
-    text = text[: 4 * _SHOWN]
-    text = redact.redact(text, redact.find(text))
+    text = text or "\n".join(texts_in(cells, inputs))
     return Sample(
         place=f"{entry['file']}:{entry['record']}",
         reason=entry["reason"],
-        text=text[:_SHOWN],
+        text=_shown(text),
         score=entry["score"],
         limit=entry["limit"],
         instead=entry["instead"] or entry.get("leak_of"),
@@ -207,7 +207,27 @@ def summed_up(chunks: Chunks, decision: Decision, tally: _Tally, files: list[Sou
         similarity=plan.spec.similarity,
         near_looser=decision.near_looser,
         near_stricter=decision.near_stricter,
+        doubted=len(decision.doubts),
+        doubts=tuple(_doubt(chunks, files, doubt) for doubt in decision.doubts[:_CLUSTERS]),
     )
+
+
+def _doubt(chunks: Chunks, files: list[SourceFile], doubt: LabelDoubt) -> Doubt:
+    document = int(doubt.id)
+    names = chunks.inputs[chunks.place(document)[0]]
+    return Doubt(
+        place=_place(chunks, files, document),
+        text=_shown("\n".join(texts_in(chunks.cells(document), names))),
+        given=_shown(doubt.given),
+        suggested=_shown(doubt.suggested),
+        doubt=doubt.doubt,
+    )
+
+
+def _shown(text: str) -> str:
+    """Cut a text short and mask personal data in it, whatever is done about that in the rows."""
+    text = text[: 4 * _SHOWN]
+    return redact.redact(text, redact.find(text))[:_SHOWN]
 
 
 def _largest_clusters(decision: Decision) -> list[tuple[int, int]]:
@@ -222,6 +242,8 @@ def _largest_clusters(decision: Decision) -> list[tuple[int, int]]:
 def _is_taken(name: str, left_out: dict[str, int], plan: Plan) -> bool:
     if name in left_out or name in ("unreadable", "empty"):
         return True
+    if name == "doubted_label":
+        return plan.spec.doubts == "drop" and "labels" in plan.steps
     if name == "other_language":
         return bool(plan.spec.languages) and "language" in plan.steps
     if name == "personal_data":

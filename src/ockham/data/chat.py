@@ -27,7 +27,7 @@ class Turn(NamedTuple):
     calls: tuple[str, ...] = ()
 
 
-class _UnsoundError(Exception):
+class UnsoundError(Exception):
     """A row is not a conversation; the message says why, without its content."""
 
 
@@ -58,7 +58,7 @@ def _rows(rows: Iterator[Row | Broken], others: Sequence[str], whole: bool, labe
             continue
         try:
             before, answer = split_turns(turns_of(row.cells), whole=whole, labelled=labelled)
-        except _UnsoundError as unsound:
+        except UnsoundError as unsound:
             yield Broken(row.record, row.offset, "E_FORMAT", str(unsound))
             continue
         rest = {name: row.cells[name] for name in others if name in row.cells}
@@ -71,7 +71,7 @@ def turns_of(cells: Mapping[str, object]) -> list[Turn]:
     holder = request if isinstance(request, Mapping) else cells
     messages = holder.get("messages")
     if not isinstance(messages, list) or not messages:
-        raise _UnsoundError("the conversation has no turns")
+        raise UnsoundError("the conversation has no turns")
     turns = [_turn(message) for message in messages]
     response = cells.get("response")
     if isinstance(response, Mapping) or "choices" in cells:
@@ -88,11 +88,11 @@ def split_turns(turns: Sequence[Turn], *, whole: bool, labelled: bool) -> tuple[
     if not labelled and last != len(turns) - 1:
         return list(turns), ""
     if last == -1:
-        raise _UnsoundError("the conversation has no assistant turn")
+        raise UnsoundError("the conversation has no assistant turn")
     if not turns[last].text.strip() and labelled:
-        raise _UnsoundError("the last assistant turn is empty")
+        raise UnsoundError("the last assistant turn is empty")
     if not any(turn.role == "user" for turn in turns[:last]):
-        raise _UnsoundError("no user turn stands before the last assistant turn")
+        raise UnsoundError("no user turn stands before the last assistant turn")
     return list(turns[:last]), turns[last].text
 
 
@@ -105,10 +105,10 @@ def render(turns: Sequence[Turn]) -> str:
 
 def _turn(message: object) -> Turn:
     if not isinstance(message, Mapping):
-        raise _UnsoundError("a turn is not an object")
+        raise UnsoundError("a turn is not an object")
     role = message.get("role")
     if not isinstance(role, str) or role not in _ROLES:
-        raise _UnsoundError("a turn has an unknown role")
+        raise UnsoundError("a turn has an unknown role")
     calls = message.get("tool_calls")
     ids = _call_ids(calls) if calls else ()
     if role == "tool":
@@ -117,7 +117,7 @@ def _turn(message: object) -> Turn:
     if not text and calls:
         text = canonical(calls).decode()
     if not text.strip() and role == "user":
-        raise _UnsoundError("a user turn is empty")
+        raise UnsoundError("a user turn is empty")
     return Turn(_ROLES[role], text, ids)
 
 
@@ -127,23 +127,23 @@ def _text(content: object) -> str:
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
-        raise _UnsoundError("a turn's content is not text")
+        raise UnsoundError("a turn's content is not text")
     parts = [part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None for part in content]
     texts = [part for part in parts if isinstance(part, str)]
     if len(texts) < len(parts):
-        raise _UnsoundError("a turn holds a part that is not text")
+        raise UnsoundError("a turn holds a part that is not text")
     return "\n".join(texts)
 
 
 def _call_ids(calls: object) -> tuple[str, ...]:
     if not isinstance(calls, list):
-        raise _UnsoundError("a turn's tool calls are not a list")
+        raise UnsoundError("a turn's tool calls are not a list")
     return tuple(_id(call.get("id") if isinstance(call, Mapping) else None) for call in calls)
 
 
 def _id(value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise _UnsoundError("a tool call has no id")
+        raise UnsoundError("a tool call has no id")
     return value
 
 
@@ -152,9 +152,9 @@ def _logged(response: Mapping[str, object]) -> Turn:
     first = choices[0] if isinstance(choices, list) and choices else None
     message = first.get("message") if isinstance(first, Mapping) else None
     if not isinstance(first, Mapping) or not isinstance(message, Mapping):
-        raise _UnsoundError("the logged call has no answer")
+        raise UnsoundError("the logged call has no answer")
     if first.get("finish_reason") in ("length", "content_filter"):
-        raise _UnsoundError("the logged answer was cut off")
+        raise UnsoundError("the logged answer was cut off")
     return _turn({"role": "assistant", **message})
 
 
@@ -163,11 +163,11 @@ def _check_order(turns: Sequence[Turn]) -> None:
     before, called = "system", set[str]()
     for turn in turns:
         if turn.role == "system" and before != "system":
-            raise _UnsoundError("roles are out of order: a system turn stands behind others")
+            raise UnsoundError("roles are out of order: a system turn stands behind others")
         if turn.role == "assistant" and before in ("system", "assistant"):
-            raise _UnsoundError("roles are out of order: an assistant turn answers no one")
+            raise UnsoundError("roles are out of order: an assistant turn answers no one")
         if turn.role == "tool" and not called.issuperset(turn.calls):
-            raise _UnsoundError("roles are out of order: a tool turn answers no call")
+            raise UnsoundError("roles are out of order: a tool turn answers no call")
         if turn.role == "assistant":
             called.update(turn.calls)
         before = turn.role

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import glob
 import os
 from collections.abc import Iterator, Sequence
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from ockham.data.chat import UnsoundError, is_chat, turns_of
+from ockham.data.chat_rows import LAST, taken_of
 from ockham.data.columns import TARGETS, Columns, Wanted, choose
 from ockham.data.csv_file import csv_table
 from ockham.data.harvest import text_of
@@ -17,15 +20,13 @@ from ockham.data.json_file import TRUNCATED, is_json, json_table
 from ockham.data.packed_file import GZIP, ZSTD, Unpacked
 from ockham.data.parquet_file import parquet_table
 from ockham.data.quick_json import quick_table
-from ockham.data.regular_file import RegularFile, not_regular, open_file, open_raw, refused, shown
-from ockham.data.rows import MAX_RECORD, Broken, Row, Table, unusable
+from ockham.data.regular_file import RegularFile, not_regular, open_file, refused, shown
+from ockham.data.rows import Broken, Row, Table, unusable
 from ockham.data.text import encoding_of, head_of
 from ockham.errors import DataError
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet")
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt")
 PACKED = (".gz", ".zst", ".zstd")
-_EACH = 256
-"""Bytes that a record counts at least, so that a piece of tiny ones stays small too."""
 
 
 class Document(NamedTuple):
@@ -37,63 +38,6 @@ class Document(NamedTuple):
     cells: dict[str, object]
     texts: tuple[str, ...]
     target: str | None
-
-
-class Block(NamedTuple):
-    """Whole lines of a JSONL file in UTF-8 as they stand there, from a byte on; or one line too long to be kept.
-
-    ``columns`` are the inputs and the target (``None``: raw text), ``name`` is the file's in messages, ``path`` where
-    the bytes stand as they are (``None``: they are packed there).
-    """
-
-    file: int
-    name: str
-    data: bytes
-    offset: int
-    columns: tuple[tuple[str, ...], str | None]
-    path: Path | None = None
-    too_long: bool = False
-
-    def placed(self) -> Block | Placed:
-        """Give the place of the lines, by which another machine finds them, where they can be found by it."""
-        if self.path is None or self.too_long:
-            return self
-        import xxhash
-
-        digest = xxhash.xxh3_128_hexdigest(self.data)
-        return Placed(self._replace(data=b"", path=self.path.absolute()), len(self.data), digest)
-
-
-class Placed(NamedTuple):
-    """Lines of a file that are still to be read: a block without them, their bytes, and their digest (XXH3)."""
-
-    block: Block
-    size: int
-    digest: str
-
-    def read(self) -> Block:
-        """Read the lines. Raises `DataError` (``E_CHANGED``, ``E_IO``) where they are not there any more."""
-        import xxhash
-
-        path = self.block.path or Path()
-        with open_raw(path) as raw:
-            data = bytearray()
-            raw.seek(self.block.offset)
-            while len(data) < self.size and (part := raw.read(self.size - len(data))):
-                data += part
-        if xxhash.xxh3_128_hexdigest(data) != self.digest:
-            message = f"{self.block.name} changed while it was read, or is another file on a machine of the cluster"
-            fix = "let all machines see the same files under the same paths, and nothing write to them"
-            raise DataError("E_CHANGED", message, fix=fix)
-        return self.block._replace(data=bytes(data))
-
-
-class Kept(NamedTuple):
-    """Records of a file that were read one by one, and its input columns."""
-
-    file: int
-    documents: Sequence[Document | Unreadable]
-    inputs: tuple[str, ...]
 
 
 class Unreadable(NamedTuple):
@@ -110,7 +54,8 @@ class Unreadable(NamedTuple):
 class SourceFile:
     """A file of documents: its path, the name it is shown by, SHA-256, size in bytes, and the columns that are used.
 
-    ``size`` is that of the file as it lies on the disk, packed or not.
+    ``size`` is that of the file as it lies on the disk, packed or not. ``chat`` says that the input is a conversation.
+    ``parts`` are the files, where each is one document.
     """
 
     path: Path
@@ -120,6 +65,8 @@ class SourceFile:
     format: str
     inputs: tuple[str, ...]
     target: str | None
+    chat: bool = False
+    parts: tuple[Path, ...] = ()
 
 
 def find_files(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -143,19 +90,23 @@ def describe(path: Path, wanted: Wanted, encoding: str | None) -> SourceFile:
     Where no target is named, a column with the usual name of one (label, answer, …) makes the rows labelled ones.
     Raises `DataError` as `ockham.data.read.read` does, and ``E_FORMAT`` for packed files that are not sound.
     """
-    with open_file(path) as file, _table(file, encoding) as (table, _):
-        if next(table.rows, None) is None:
+    with open_file(path) as file, open_table(file, encoding) as (table, _):
+        first = next(table.rows, None)
+        if first is None:
             fix = "name a file with at least one document"
             raise DataError("E_EMPTY", f"{shown(file.path)} holds no row", fix=fix)
-        columns = _columns(table, wanted)
+        chat = not wanted.inputs and is_chat(table.columns)
+        asked = wanted if not chat else dataclasses.replace(wanted, inputs=tuple(table.columns)[:1])
+        columns = _columns(table, asked, chat)
         return SourceFile(
             path=path,
             name=file.name,
             sha256=file.sha256,
             size=file.size,
-            format=table.format,
-            inputs=columns.inputs,
-            target=columns.target or None,
+            format=f"{table.format}, chat" if chat else table.format,
+            inputs=tuple(name for name in ("messages", "request") if name in table.columns) if chat else columns.inputs,
+            target=columns.target or (LAST if chat and is_answered(first) else None),
+            chat=chat,
         )
 
 
@@ -164,79 +115,38 @@ def documents_of(number: int, file: SourceFile, encoding: str | None) -> Iterato
 
     Raises `DataError`: ``E_CHANGED`` where the file is no longer the one that was described, and what reading raises.
     """
-    with open_file(file.path) as opened, _table(opened, encoding) as (table, plain):
+    with open_file(file.path) as opened, open_table(opened, encoding) as (table, plain):
         if opened.sha256 != file.sha256:
             message = f"{shown(file.path)} changed since it was looked at"
             raise DataError("E_CHANGED", message, fix="start again once nothing writes to the file")
         record = 0
         for row in table.rows:
             record = row.record
-            yield document_of(number, row, (file.inputs, file.target))
+            yield (
+                chat_of(number, row, file.target) if file.chat else document_of(number, row, (file.inputs, file.target))
+            )
         if isinstance(plain, Unpacked) and plain.cut:
             yield Unreadable(number, record + 1, None, "E_FORMAT", TRUNCATED)
         opened.verify(content=table.format == "parquet")
 
 
-def work_of(number: int, file: SourceFile, encoding: str | None, most: int) -> Iterator[tuple[Block | Kept, int]]:
-    """Part the records of a file into pieces of about so many bytes, each with the bytes seen so far.
-
-    Lines of JSON are left as they are, to be read where they are examined; other records are read here. Raises as
-    `documents_of` does, in the end: what was read is compared with what was described.
-    """
-    with open_file(file.path, file.sha256) as opened, _table(opened, encoding) as (table, plain):
-        found = encoding_of(plain, encoding) if table.format == "jsonl" else None
-        if found is not None and found.name == "utf-8" and (b"\r" not in plain.head or b"\n" in plain.head):
-            columns = file.inputs, file.target
-            seen = 0
-            for offset, data in _whole_lines(plain, found.bom, most):
-                seen += len(data or b"")
-                place = None if isinstance(plain, Unpacked) else file.path
-                yield Block(number, shown(file.path), data or b"", offset, columns, place, data is None), seen
-            if isinstance(plain, Unpacked) and plain.cut:
-                yield Kept(number, [Unreadable(number, 0, None, "E_FORMAT", TRUNCATED)], file.inputs), seen
-            opened.verify()
-            return
-    batch: list[Document | Unreadable] = []
-    held = seen = 0
-    for one in documents_of(number, file, encoding):
-        batch.append(one)
-        held += max(_EACH, sum(map(len, one.texts)) if isinstance(one, Document) else 0)
-        if held >= most:
-            seen += held
-            yield Kept(number, batch, file.inputs), seen
-            batch, held = [], 0
-    if batch:
-        yield Kept(number, batch, file.inputs), seen + held
+def is_answered(row: Row | Broken) -> bool:
+    """Tell whether an assistant speaks in a conversation."""
+    try:
+        return isinstance(row, Row) and any(turn.role == "assistant" for turn in turns_of(row.cells))
+    except UnsoundError:
+        return True
 
 
-def _whole_lines(file: RegularFile, skip: int, most: int) -> Iterator[tuple[int, bytes | None]]:
-    """Part a file behind line ends into pieces of so many bytes or a little more; ``None`` is one line over 16 MB."""
-    at, parts, held, dropped = skip, list[bytes](), 0, False
-    for block in file.blocks():
-        part, skip = block[skip:], 0
-        if dropped:
-            end = part.find(b"\n") + 1
-            at, part, dropped = at + (end or len(part)), part[end:] if end else b"", end == 0
-        parts.append(part)
-        held += len(part)
-        if held < most:
-            continue
-        data, begin = b"".join(parts), 0
-        while len(data) - begin >= most:
-            end = data.find(b"\n", begin + most - 1) + 1
-            if not end and len(data) - begin > MAX_RECORD:
-                end = data.rfind(b"\n", begin) + 1
-                dropped = end == 0
-            if not end:
-                break
-            yield at + begin, data[begin:end]
-            begin = end
-        if dropped:
-            yield at + begin, None
-            begin = len(data)
-        at, parts, held = at + begin, [data[begin:]], len(data) - begin
-    if held:
-        yield at, b"".join(parts)
+def chat_of(number: int, row: Row | Broken, target: str | None) -> Document | Unreadable:
+    """Take the turns of a conversation and its target; unreadable where it is none, or cannot be used as it is."""
+    if isinstance(row, Broken):
+        return Unreadable(number, row.record, row.offset, row.code, row.reason)
+    try:
+        texts, answer = taken_of(row.cells, target)
+    except UnsoundError as unsound:
+        return Unreadable(number, row.record, row.offset, "E_FORMAT", str(unsound))
+    return _checked(Document(number, row.record, row.offset, dict(row.cells), texts, answer))
 
 
 def document_of(number: int, row: Row | Broken, columns: tuple[tuple[str, ...], str | None]) -> Document | Unreadable:
@@ -251,12 +161,16 @@ def document_of(number: int, row: Row | Broken, columns: tuple[tuple[str, ...], 
     except (ValueError, TypeError, RecursionError):
         why = "a cell holds a value that cannot be written as JSON"
         return Unreadable(number, row.record, row.offset, "E_FORMAT", why)
-    for text in texts if target is None else (*texts, target):
+    cells = row.cells if isinstance(row.cells, dict) else dict(row.cells)
+    return _checked(Document(number, row.record, row.offset, cells, texts, target))
+
+
+def _checked(one: Document) -> Document | Unreadable:
+    for text in one.texts if one.target is None else (*one.texts, one.target):
         fault = unusable(text)
         if fault:
-            return Unreadable(number, row.record, row.offset, "E_FORMAT", fault)
-    cells = row.cells if isinstance(row.cells, dict) else dict(row.cells)
-    return Document(number, row.record, row.offset, cells, texts, target)
+            return Unreadable(one.file, one.record, one.offset, "E_FORMAT", fault)
+    return one
 
 
 def _files_of(name: str) -> list[Path]:
@@ -277,7 +191,10 @@ def _inside(folder: Path) -> list[Path]:
     found: list[Path] = []
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        found += [Path(root) / name for name in sorted(files) if not name.startswith(".") and _is_known(name)]
+        known = [Path(root) / name for name in sorted(files) if not name.startswith(".") and _is_known(name)]
+        # Beside data, a text file is a note.
+        data = [path for path in known if path.suffix.lower() != ".txt"]
+        found += data or known
     return found
 
 
@@ -289,7 +206,7 @@ def _is_known(name: str) -> bool:
 
 
 @contextmanager
-def _table(file: RegularFile, encoding: str | None) -> Iterator[tuple[Table, RegularFile]]:
+def open_table(file: RegularFile, encoding: str | None) -> Iterator[tuple[Table, RegularFile]]:
     """Judge the format by the content, and give the table with the file that it is read from."""
     suffix = file.path.suffix.lower()
     if file.head.startswith((GZIP, ZSTD)):
@@ -313,8 +230,9 @@ def _table(file: RegularFile, encoding: str | None) -> Iterator[tuple[Table, Reg
     yield (quick_table(table, file, found) if table.format == "jsonl" else table), file
 
 
-def _columns(table: Table, wanted: Wanted) -> Columns:
-    labelled = wanted.target is not None or any(_is_target(name, wanted) for name in table.columns)
+def _columns(table: Table, wanted: Wanted, chat: bool) -> Columns:
+    known = not chat and any(_is_target(name, wanted) for name in table.columns)
+    labelled = wanted.target is not None or known
     asked = Wanted(
         inputs=wanted.inputs,
         target=wanted.target,

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ockham.data.documents import Block, Document, Kept, Unreadable, document_of
-from ockham.data.harvest import text_of
+from ockham.data.blocks import Block, Kept
+from ockham.data.chat_rows import is_conversation, texts_in
+from ockham.data.documents import Document, Unreadable, document_of
 from ockham.data.quick_json import row_of
 from ockham.data.rows import MAX_RECORD
 from ockham.data.text import TOO_LONG, Encoding, Line, line_of
@@ -54,8 +55,7 @@ class Portion:
             return self.parts[place]
         if len(self.inputs) == 1:
             return (bytes_at(self.texts, place).decode(),)
-        cells = self.cells_of(place)
-        return tuple(text_of(cells.get(name)) for name in self.inputs)
+        return texts_in(self.cells_of(place), self.inputs)
 
     def cells_of(self, place: int) -> dict[str, Any]:
         """Give the cells of a record."""
@@ -134,7 +134,7 @@ def _packed(file: int, documents: Sequence[Document | Unreadable], inputs: tuple
         targets=texts_of(targets),
         offsets=np.array([-1 if one.offset is None else one.offset for one in documents], dtype=np.int64),
         broken={n: (one.code, one.reason) for n, one in enumerate(documents) if isinstance(one, Unreadable)},
-        parts={n: one.texts for n, one in readable.items() if len(inputs) > 1},
+        parts={n: one.texts for n, one in readable.items() if len(inputs) > 1 or is_conversation(inputs)},
     )
 
 

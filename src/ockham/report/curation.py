@@ -16,6 +16,7 @@ _CONTENTS = (
     ("rules", "Rules"),
     ("samples", "Examples"),
     ("duplicates", "Duplicates"),
+    ("doubts", "Labels in doubt"),
     ("lengths", "Lengths"),
     ("files", "Files"),
 )
@@ -38,6 +39,7 @@ def render(report: CurationReport) -> str:
         _rules(report),
         _samples(report.samples),
         _duplicates(report),
+        _doubts(report),
         _lengths(report, draw),
         _files(report),
     )
@@ -182,6 +184,18 @@ def _duplicates(report: CurationReport) -> Html | None:
         note("The rows that stand for most others. Which ones these are is in quarantine/, under instead."),
         table(("Row that stays", "Left out for it"), body, label="Duplicates", numbers=(1,)),
     )
+
+
+def _doubts(report: CurationReport) -> Html | None:
+    if not report.doubts:
+        return None
+    body = [
+        (user(one.place), user(one.text, class_="said"), user(one.given), user(one.suggested), percent(one.doubt, 0))
+        for one in report.doubts
+    ]
+    said = f"{rows_of(report.doubted)} may carry a wrong label, say models that did not see them; the worst are shown."
+    heads = ("Row", "Text", "Given label", "Suggested", "Doubt")
+    return section("doubts", "Labels in doubt", note(said), table(heads, body, label="Labels in doubt", numbers=(4,)))
 
 
 def _lengths(report: CurationReport, draw: Draw | None) -> Html | None:

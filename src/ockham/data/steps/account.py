@@ -38,6 +38,17 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Doubt:
+    """One row whose label looks wrong, by its place; its text is cut and masked. ``doubt`` is in [0, 1]."""
+
+    place: str
+    text: str
+    given: str
+    suggested: str
+    doubt: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Cluster:
     """Duplicates of one document: the place of the one that stays, and how many were left out for it."""
 
@@ -75,7 +86,8 @@ class CurationReport:
     ``lengths`` are numbers of documents by their number of words, before and after: place k counts those of
     2^(k-1) to 2^k - 1 words, place 0 those of none. ``near_looser`` are near-duplicates that a threshold .05 lower
     would add (at least: pairs far below the threshold are not looked for), ``near_stricter`` those that one .05 higher
-    would leave in. ``estimate`` is what a dry run foresees for all of the data.
+    would leave in. ``doubted`` are the rows whose label looks wrong, ``doubts`` the worst of them. ``estimate`` is what
+    a dry run foresees for all of the data.
     """
 
     ockham: str
@@ -99,6 +111,8 @@ class CurationReport:
     similarity: float
     near_looser: int
     near_stricter: int
+    doubted: int = 0
+    doubts: tuple[Doubt, ...] = ()
     sample_of_rows: int | None = None
     warnings: tuple[str, ...] = ()
     estimate: Mapping[str, float] = field(default_factory=dict)

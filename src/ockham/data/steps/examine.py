@@ -23,6 +23,7 @@ CHANGES: tuple[Step, ...] = ("encoding", "html", "characters", "personal")
 REASONS = (
     "", "unreadable", "empty", "missing_target", "personal_data", "other_language", *(rule.name for rule in RULES),
     "leak", "conflicting_label", "exact_duplicate", "normalised_duplicate", "near_duplicate",
+    "doubted_label",
 )  # fmt: skip
 """What a document can be left out for; a reason is stored as its place here."""
 

@@ -64,7 +64,8 @@ class CurateSpec:
     ISO 639-1 codes to keep (empty: all), where the identification is at least ``min_language`` sure. ``similarity`` is
     the least Jaccard similarity of near-duplicates, of which ``survivor`` stays. ``test`` names files whose rows must
     not stand in the data; ``containment`` is the share of a row's n-grams that makes a leak. ``personal`` says what is
-    done about personal data. The clean rows come in shards of ``shard_mb`` megabytes (before compression).
+    done about personal data, ``doubts`` what is done about labels that look wrong. The clean rows come in shards of
+    ``shard_mb`` megabytes (before compression).
     """
 
     inputs: tuple[str, ...] = ()
@@ -80,6 +81,7 @@ class CurateSpec:
     test: tuple[str, ...] = ()
     containment: float = field(default=0.5, metadata={"above": 0, "max": 1})
     personal: Literal["report", "redact", "drop"] = "report"
+    doubts: Literal["off", "report", "drop"] = "report"
     format: Literal["jsonl", "jsonl.gz", "jsonl.zst", "csv", "parquet"] = "jsonl"
     shard_mb: int = field(default=64, metadata={"min": 1, "max": 512})
 

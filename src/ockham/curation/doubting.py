@@ -1,0 +1,67 @@
+"""Labels in doubt among the rows that stay: those that a model which did not see them holds for wrong.
+
+As `ockham fit` finds them (`ockham.data.labels`), with the linear rung alone. Texts of labelled rows are read into
+memory here, which is why there is a most; larger data is told about in a warning.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from ockham.curation.chunks import Chunks
+from ockham.curation.decision import Decision
+from ockham.data.chat_rows import target_in, texts_in
+from ockham.data.steps.examine import REASONS
+from ockham.records import Example, LabelDoubt
+
+MOST = 50_000
+"""Rows in which doubts are looked for."""
+LEAST = 20
+_STRENGTH = 5.0
+_FOLDS, _FOLDS_OF_MANY, _MANY = 5, 3, 5_000
+
+
+def doubt_labels(chunks: Chunks, decision: Decision, targets: list[str | None], drop: bool) -> str | None:
+    """Note in the decision which rows carry a label in doubt, worst first, and leave them out if asked to.
+
+    ``targets`` are the target columns of the files. Gives a warning where there are too many rows to look.
+    """
+    import numpy as np
+
+    staying = np.flatnonzero(decision.reason == 0)
+    if len(staying) > MOST:
+        return f"labels were not doubted: {len(staying):,} rows stay, and this is done for up to {MOST:,}"
+    rows: list[Example] = []
+    for document in staying.tolist():
+        cells = chunks.cells(document)
+        file = chunks.place(document)[0]
+        names = chunks.inputs[file]
+        target = target_in(cells, names, targets[file])
+        rows.append(Example(id=str(document), input="\n".join(texts_in(cells, names)), target=target))
+    decision.doubts = doubted(rows)
+    for doubt in decision.doubts if drop else ():
+        decision.reason[int(doubt.id)] = REASONS.index("doubted_label")
+        decision.score[int(doubt.id)] = doubt.doubt
+    return None
+
+
+def doubted(rows: list[Example]) -> tuple[LabelDoubt, ...]:
+    """List the rows whose label is in doubt, worst first; none where rows or labels are too few to tell."""
+    import numpy as np
+
+    from ockham.data import labels
+    from ockham.models import linear
+
+    counts = Counter(row.target for row in rows)
+    names = tuple(sorted(name for name, count in counts.items() if count > 1))
+    known = [row for row in rows if row.target in names]
+    if len(known) < LEAST or len(names) < 2:
+        return ()
+    number = _FOLDS if len(known) < _MANY else _FOLDS_OF_MANY
+    # Near-duplicates of one label are gone by now, so each row is a cluster of its own.
+    folds = labels.folds(np.arange(len(known)), [row.target for row in known], number, 0).tolist()
+    settings = linear.Settings(labels=names, strength=_STRENGTH, temperature=1.0)
+    shares = linear.cross_probabilities(known, folds, settings, seed=0)
+    found = labels.doubts(known, {"linear": shares}, names)
+    return tuple(replace(one, doubt=round(one.doubt, 6)) for one in found)
