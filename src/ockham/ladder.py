@@ -6,6 +6,7 @@ stop where validation says that the job is done; open the sealed test set once f
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -115,6 +116,29 @@ def fit(
     return verdict
 
 
+def tune(
+    source: object,
+    base: str,
+    spec: FitSpec | None = None,
+    requirements: Requirements | None = None,
+    *,
+    out: str | Path | None = None,
+    tell: Callable[[Progress], None] = ignore,
+) -> Verdict:
+    """Tune one model, and measure it before and after beside the rungs that cost nothing; otherwise as `fit`.
+
+    ``base`` is a causal language model or a sentence encoder: a folder in Hugging Face's format or a hub id. Raises
+    `ModelError` where it is neither here nor to be had.
+    """
+    kind = decoders.kind_of(base)
+    spec = dataclasses.replace(
+        spec or FitSpec(),
+        rungs=("constant", "lookup", kind, f"{kind}-tuned"),
+        **({"models": (base,)} if kind == decoders.PROMPTED else {"encoder": base}),
+    )
+    return fit(source, spec, requirements, out=out, tell=tell)
+
+
 def account(run: str | Path) -> Account:
     """Give everything that a finished run found out. Raises `RunError` (``E_RUN_MISSING``) where there is none."""
     run = Path(run)
@@ -137,9 +161,22 @@ def write_report(run: str | Path) -> Path:
         return opened.publish("report.html", render(found).encode())
 
 
-def bundle_of(place: Path) -> Path:
-    """Find the bundle: the folder itself, or the one that a run has chosen."""
-    return place / "bundle" if (place / "run.json").exists() else place
+def bundle_of(place: Path, rung: str | None = None) -> Path:
+    """Find the bundle: the folder itself, or in a run the one that was chosen, or that of a candidate by its name.
+
+    Raises `RunError` (``E_RUN_MISSING``) where the run has no such candidate.
+    """
+    if not (place / "run.json").exists():
+        return place
+    if rung is None:
+        return place / "bundle"
+    wanted = [report.candidate for report in account(place).reports if report.candidate.name == rung]
+    for folder in sorted((place / "artifacts" / "bundle").glob("*")):
+        if wanted and store.read_bundle(folder).candidate == wanted[0]:
+            return folder
+    names = ", ".join(report.candidate.name for report in account(place).reports)
+    message = f"{store.shown(place)} has no candidate {rung!a}"
+    raise RunError("E_RUN_MISSING", message, fix=f"choose from {names}")
 
 
 def _introduce(prepared: Prepared, tell: Callable[[Progress], None]) -> None:

@@ -30,7 +30,7 @@ def main(source: str, folder: str) -> None:
         sys.stdout.flush()
 
     with store.open_run(Path(folder), {"of": "a test"}) as run:
-        place = rungs._Checkpoint(run, "tuning-test")
+        place = rungs.Checkpoint(run, "tuning-test")
         tuned = encoder.tune(material, spec, lambda t, a: metrics.point("accuracy", t, a), place, tell)
     digest = hashlib.sha256(repr(tuned.points).encode() + tuned.head.weight.tobytes() + tuned.head.bias.tobytes())
     for name, array in sorted(tuned.weights.items()):

@@ -20,8 +20,8 @@ def worse(rows: int) -> list[str]:
 
 def compare(step: str, before: list[str], after: list[str]) -> Parity:
     rows = [Example(id=str(place), input="", target=target) for place, target in enumerate(TARGETS)]
-    scores = [judging.judged("classify", rows, [Answer(value=one) for one in answers]) for answers in (before, after)]
-    return parity.compare(step, *scores, "accuracy")
+    was, now = (judging.judged("classify", rows, [Answer(value=one) for one in answers]) for answers in (before, after))
+    return parity.compare(step, was, now, "accuracy")
 
 
 def check(before: list[str], after: list[str], *, exact: bool = False) -> None:

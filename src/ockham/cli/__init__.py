@@ -19,10 +19,12 @@ VERBS = {
     "decide": "Say whether a small model is the right one, and how to find out.",
     "doctor": "Say what this machine has and which rungs it can run.",
     "eval": "Measure a bundle on labelled rows.",
+    "export": "Take a language model out of a bundle.",
     "fit": "Find the smallest model that does the job.",
     "plan": "Predict fit, speed and cost of models before any download.",
     "predict": "Answer the rows of a file with a bundle.",
     "report": "Write a run's report again.",
+    "tune": "Tune one model on labelled rows with LoRA.",
 }
 
 # Libraries that would ask the network or report their use are told not to; whoever wants them to says so.

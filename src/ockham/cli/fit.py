@@ -31,18 +31,20 @@ REQUIREMENTS = together(
         "--tolerance", type=float, metavar="POINTS", help="Points below the best that still do (1 if not set)."
     ),
 )
-CHOICES = together(
+TUNING = together(
     click.option("--test", metavar="FILE", help="A test set of your own; none is split off then."),
     click.option("--task", type=click.Choice(get_args(TaskName)), help="The task, where it is not found out."),
-    click.option("--encoder", metavar="NAME", help="Folder or hub id of a sentence encoder to use instead."),
-    click.option("--models", metavar="A,B", help="Language models to try: folders, GGUF files or hub ids."),
-    click.option("--all", "all_", is_flag=True, default=None, help="Climb on after the first rung that does the job."),
-    click.option("--rung", multiple=True, metavar="NAME", help="Climb only this rung; give it once per rung."),
     click.option("--seed", type=int, metavar="N", help="Where the randomness starts (0 if not set)."),
     click.option("--epochs", type=int, metavar="N", help="Most passes over the training rows when tuning."),
     click.option("--learning-rate", type=float, metavar="RATE", help="Learning rate when tuning."),
     click.option("--batch", type=int, metavar="N", help="Rows per step when tuning."),
     click.option("--rank", type=int, metavar="N", help="Rank of the LoRA adapter when tuning."),
+)
+CHOICES = together(
+    click.option("--encoder", metavar="NAME", help="Folder or hub id of a sentence encoder to use instead."),
+    click.option("--models", metavar="A,B", help="Language models to try: folders, GGUF files or hub ids."),
+    click.option("--all", "all_", is_flag=True, default=None, help="Climb on after the first rung that does the job."),
+    click.option("--rung", multiple=True, metavar="NAME", help="Climb only this rung; give it once per rung."),
 )
 ENDPOINT = together(
     click.option("--endpoint", metavar="URL", help="An OpenAI-compatible API to measure too. Rows are sent to it."),
@@ -58,6 +60,7 @@ ENDPOINT = together(
 @click.argument("data", required=False, metavar="DATA")
 @options.columns
 @REQUIREMENTS
+@TUNING
 @CHOICES
 @ENDPOINT
 @click.option("--out", type=PATH, metavar="FOLDER", help="Where the run is kept; a folder in runs/ otherwise.")
@@ -92,11 +95,11 @@ def command(
         show.record(verdict)
     else:
         show.verdict(verdict)
-    _learn(verdict.run)
+    learn(verdict.run)
     return verdict.exit_status
 
 
-def _learn(run: str) -> None:
+def learn(run: str) -> None:
     """Let `ockham plan` know how far its predictions were from what was measured."""
     from ockham import machine
     from ockham.errors import OckhamError

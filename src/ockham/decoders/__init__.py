@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import get_args
 
 from ockham import machine
+from ockham.convert.source import check_model
 from ockham.decoders import prompted, tuned
-from ockham.decoders.weights import signature
+from ockham.decoders.weights import find, signature
 from ockham.errors import ConfigError
 from ockham.records import TaskName
-from ockham.rungs import Plan, Rung, without
+from ockham.rungs import ENCODER, Plan, Rung, without
 
 PROMPTED, TUNED = "decoder", "decoder-tuned"
 NUMBERS = {PROMPTED: 5, TUNED: 6}
@@ -36,6 +37,20 @@ def rungs(models: Sequence[str]) -> list[Rung]:
     return found + [
         _rung(TUNED, name, model, partial(_untunable, model)) for name, model in zip(names, models, strict=True)
     ]
+
+
+def kind_of(model: str) -> str:
+    """Say which rung a model belongs to: ``decoder`` for one that writes, ``encoder`` for one that does not.
+
+    Raises `ModelError` (``E_MODEL_MISSING``, ``E_MODEL_FORMAT``) for what is no model.
+    """
+    place = find(model)
+    if place.is_file() or any(place.glob("*.gguf")):
+        return PROMPTED
+    if not (place / "config.json").is_file():  # sentence encoders may keep theirs in a folder inside
+        return ENCODER.name
+    named = check_model(place).architecture
+    return PROMPTED if named.endswith(("ForCausalLM", "ForConditionalGeneration")) else ENCODER.name
 
 
 def _rung(kind: str, name: str, model: str, missing: Callable[[Plan], str | None]) -> Rung:

@@ -1,8 +1,8 @@
 """The parity gate of a tuned decoder: tuned in torch, converted with its adapter apart, merged, quantized.
 
 After each step the same validation rows are answered again. What can be known is checked first: that the questions are
-the tokens that were learnt, that the adapter stands on its own base, and that the file is the one that was made. Where a
-step then costs more than chance explains, what is left is the step itself.
+the tokens that were learnt, that the adapter stands on its own base, and that the file is the one that was made. Where
+a step then costs more than chance explains, what is left is the step itself.
 """
 
 from __future__ import annotations

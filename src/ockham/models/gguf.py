@@ -24,7 +24,7 @@ from ockham.models.question import Encode, Question, Questioner, Task, task_of
 from ockham.models.trie import Trie
 from ockham.records import Answer, Example, TaskName
 
-__all__ = ["Base", "Decoder", "GgufSpec", "fit", "load"]
+__all__ = ["Base", "Decoder", "GgufSpec", "Parts", "fit", "load", "parts"]
 
 FILE = "gguf.json"
 WEIGHTS = "model.gguf"
@@ -270,6 +270,36 @@ def load(folder: Path) -> Decoder:
     if kept.spec.threads is None:
         spec = threads.choose(paths[0], spec, machine.cores())
     return Decoder(kept, Engine(paths[0], spec, paths[1:]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What another program needs to ask as a bundle does: weights, orders, and what the template writes around a turn.
+
+    ``pieces`` stand before the orders, between orders and text, and behind the text; ``folded``: the template knows no
+    system turn, so the orders begin the user's, with an empty line behind them, and there are two pieces.
+    """
+
+    weights: Path
+    orders: str
+    pieces: tuple[str, ...]
+    folded: bool
+    spec: GgufSpec
+    task: TaskName
+
+
+def parts(folder: Path) -> Parts:
+    """Take a bundle's parts, checked against their digests. Raises as `load`."""
+    kept = settings.read(_Kept, folder / FILE)
+    skeleton = kept.skeletons[0]
+    return Parts(
+        weights=_checked(folder, kept.weights),
+        orders=kept.task.chat((), "")[0]["content"],
+        pieces=skeleton.pieces,
+        folded=skeleton.folded,
+        spec=kept.spec,
+        task=kept.task.name,
+    )
 
 
 def _encoder(engine: Engine) -> Encode:

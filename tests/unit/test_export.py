@@ -1,0 +1,117 @@
+"""A language model taken out of a bundle: what is written for whom, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests import tiny_gguf
+
+from ockham import store
+from ockham.errors import BundleError, ConfigError
+from ockham.exporting import export, modelfile
+from ockham.models import gguf
+from ockham.models.gguf import Base, GgufSpec, Parts
+from ockham.records import Candidate, Example, Manifest
+
+ROWS = [Example(id=str(place), input="late again", target=("billing", "delivery")[place % 2]) for place in range(8)]
+
+
+def sealed(folder: Path, kind: str) -> Path:
+    """Seal a folder as a bundle of a kind."""
+    manifest = Manifest(
+        format=1,
+        ockham="0",
+        task="classify",
+        kind=kind,
+        candidate=Candidate(name="decoder:tiny", rung=5, kind=kind),
+        labels=("billing", "delivery"),
+        inputs=("text",),
+        target="label",
+        dataset="d",
+        files={},
+    )
+    store.seal_bundle(folder, manifest)
+    return folder
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    folder = tmp_path / "bundle"
+    folder.mkdir()
+    weights = tiny_gguf.write(tmp_path / "tiny.gguf")
+    gguf.fit(ROWS, folder, Base(weights=weights), GgufSpec(context=1024, threads=1))
+    (folder / "adapter").mkdir()
+    (folder / "adapter" / "adapter_config.json").write_text("{}", encoding="utf-8")
+    return sealed(folder, "gguf")
+
+
+def test_gguf_is_the_weights_and_the_orders(bundle: Path, tmp_path: Path) -> None:
+    written = export(bundle, "gguf", tmp_path / "out")
+    assert [path.name for path in written] == ["model.gguf", "orders.txt"]
+    assert written[0].read_bytes() == (bundle / "model.gguf").read_bytes()
+    assert '["billing", "delivery"]' in written[1].read_text(encoding="utf-8")
+
+
+def test_ollama_asks_with_the_same_template_and_orders(bundle: Path, tmp_path: Path) -> None:
+    export(bundle, "ollama", tmp_path / "new" / "out")
+    text = (tmp_path / "new" / "out" / "Modelfile").read_text(encoding="utf-8")
+    found = gguf.parts(bundle)
+    assert "FROM ./model.gguf\n" in text
+    assert "PARAMETER num_ctx 1024\n" in text
+    model = gguf.load(bundle)
+    try:
+        asked = model.question("hello").tokens
+        template = text.partition('TEMPLATE """')[2].partition('"""')[0]
+        shown = template.replace("{{ .System }}", found.orders).replace("{{ .Prompt }}", '{"text": "hello"}')
+        assert model.engine.tokens(shown.replace("{{ .Response }}", ""), special=True, begin=True) == list(asked)
+    finally:
+        model.close()
+
+
+def test_peft_is_the_adapter(bundle: Path, tmp_path: Path) -> None:
+    assert [path.name for path in export(bundle, "peft", tmp_path / "out")] == ["adapter_config.json"]
+
+
+def test_what_has_no_such_form_is_refused_and_nothing_is_written(bundle: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain"
+    plain.mkdir()
+    (plain / "model.json").write_text("{}", encoding="utf-8")
+    sealed(plain, "linear")
+    with pytest.raises(ConfigError, match="holds no language model"):
+        export(plain, "gguf", tmp_path / "out")
+    prompted = tmp_path / "prompted"
+    prompted.mkdir()
+    gguf.fit(ROWS, prompted, Base(weights=tmp_path / "tiny.gguf"), GgufSpec(context=1024, threads=1))
+    with pytest.raises(ConfigError, match="prompted, not tuned"):
+        export(sealed(prompted, "gguf"), "peft", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert not list(tmp_path.glob(".out-*")), "no half-written folder is left"
+
+
+def test_a_folder_that_is_there_is_never_written_over(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ConfigError, match="is there already"):
+        export(bundle, "gguf", tmp_path / "out")
+
+
+@pytest.mark.parametrize("piece", ['"""', "{{ .Evil }}"])
+def test_a_template_that_would_break_a_modelfile_is_refused(piece: str, tmp_path: Path) -> None:
+    parts = Parts(
+        weights=tmp_path,
+        orders="Answer.",
+        pieces=("<|u|>", piece, "<|a|>"),
+        folded=False,
+        spec=GgufSpec(),
+        task="generate",
+    )
+    with pytest.raises(BundleError, match="Modelfile"):
+        modelfile(parts)
+
+
+def test_a_template_without_a_system_turn_begins_the_first_one_with_the_orders(tmp_path: Path) -> None:
+    parts = Parts(
+        weights=tmp_path, orders="Answer.", pieces=("<|u|>", "<|a|>"), folded=True, spec=GgufSpec(), task="generate"
+    )
+    wanted = 'TEMPLATE """<|u|>{{ .System }}\n\n{{ .Prompt }}<|a|>{{ .Response }}"""'
+    assert wanted in modelfile(parts)
