@@ -22,7 +22,8 @@ def written(found: Plan) -> list[str]:
         lines += [*fill(_largest(found), columns), "", *_reach(found.reach, columns), ""]
     if found.costs:
         lines += [*_costs(found, columns), ""]
-    for note in (*found.notes, _past(found)):
+    # How wrong predictions were here says nothing of another device.
+    for note in (*found.notes, *([_past(found)] if found.device.measured or found.past_error else [])):
         lines += fill(note, columns)
     return lines
 

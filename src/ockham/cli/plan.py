@@ -63,7 +63,8 @@ def command(
 ) -> None:
     """Predict fit, speed and cost of models before any download.
 
-    MODEL is a name of the catalogue, as in Qwen2.5-1.5B; without one the whole catalogue is listed. Without --device
+    MODEL is a name of the catalogue, as in Qwen2.5-1.5B, or a folder or GGUF file that is here; without one the whole
+    catalogue is listed. Without --device
     the plan is for this machine, whose memory and arithmetic are measured once a day. Nothing is downloaded or
     sent.
     """

@@ -40,10 +40,15 @@ _SERVED: Final[tuple[Quantization, ...]] = ("f16", "q8_0", "q4_k_m", "q4_0")
 _ENCODED: Final[tuple[Quantization, ...]] = ("f32", "int8")
 
 
-def quantizations(shape: Shape, spec: PlanSpec) -> tuple[Quantization, ...]:
-    """Give the formats to forecast: those asked for, all usual ones of a model that was named, else the usual one."""
+def quantizations(shape: Shape, spec: PlanSpec, stored: Quantization | None = None) -> tuple[Quantization, ...]:
+    """Give the formats to forecast: those asked for, the one a file is ``stored`` in, all usual ones, or the usual one.
+
+    All usual ones are listed of a model that was named.
+    """
     if spec.quantizations:
         return spec.quantizations
+    if stored is not None:
+        return (stored,)
     if spec.models:
         return _ENCODED if shape.kind == "encoder" else _SERVED
     return (usual(shape),)

@@ -12,6 +12,7 @@ from ockham.evals.cost import UTILISATION
 from ockham.plan import cost
 from ockham.plan.forecasts import USES, context_needed, forecast, largest, quantizations, reach, usable_of
 from ockham.plan.here import Place
+from ockham.plan.local import find
 from ockham.plan.memory import usable_gb
 from ockham.plan.quantization import usual
 from ockham.plan.records import Cost, Forecast, Plan, PlannedDevice, PlanSpec, Reach, Speed
@@ -27,18 +28,21 @@ USUAL = "Qwen2.5-7B"
 def plan(spec: PlanSpec, prices: Prices, today: dt.date, here: Place | None = None) -> Plan:
     """Predict memory, speed and cost of models, before any of them is downloaded.
 
-    ``here`` is this machine, where ``spec.device`` names none. Raises `ConfigError` (``E_CONFIG``) for an unknown
+    A model is a name of the catalogue, or a folder or GGUF file that is here. ``here`` is this machine, where
+    ``spec.device`` names none. Raises `ConfigError` (``E_CONFIG``) for an unknown
     model, device or API (with the nearest names), an impossible context and a price that is missing.
     """
     place = _place(spec, here)
     usable = usable_of(place.device, spec, place.free_gb)
-    chosen = tuple(shape(name) for name in spec.models) or shapes()
+    wanted = [find(name) for name in spec.models]
+    chosen = tuple(one.shape for one in wanted) or shapes()
+    stored = {one.shape.name: one.stored for one in wanted if one.stored is not None}
     found: tuple[Forecast, ...] = ()
     if spec.purpose == "serving":
         found = tuple(
             forecast(one, quantization, spec, place.device, usable)
             for one in chosen
-            for quantization in quantizations(one, spec)
+            for quantization in quantizations(one, spec, stored.get(one.name))
         )
     best = largest(found)
     priced = _priced(spec, chosen, best)
