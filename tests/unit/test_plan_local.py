@@ -114,8 +114,9 @@ def test_what_is_not_here_and_not_known_is_refused(tmp_path: Path) -> None:
     for name in (str(tmp_path / "nothing"), "./nothing", "gone.gguf"):
         with pytest.raises(ConfigError, match="there is no folder or file"):
             find(name)
-    with pytest.raises(ConfigError, match="the catalogue has no model"):
-        find("Qwen2.5-8B")
+    for name in ("Qwen2.5-8B", "", "A" * 5000, "a\0b"):
+        with pytest.raises(ConfigError, match="the catalogue has no model"):
+            find(name)
     damaged = tmp_path / "damaged.gguf"
     damaged.write_bytes(b"GGUF\x03\x00\x00\x00 and then nothing")
     with pytest.raises(ModelError):

@@ -72,9 +72,13 @@ def find(name: str) -> Wanted:
     for a GGUF file that is damaged.
     """
     place = Path(name).expanduser()
-    if place.is_file():
+    try:
+        is_file, is_folder = place.is_file(), bool(name) and place.is_dir()
+    except (OSError, ValueError):  # a name that no file can have
+        is_file = is_folder = False
+    if is_file:
         return _file(place)
-    if place.is_dir():
+    if is_folder:
         return Wanted(shape=_folder(place))
     try:
         return Wanted(shape=catalog.shape(name))
