@@ -73,15 +73,19 @@ def _asked(values: dict[str, object]) -> dict[str, object]:
             click.echo(f"  {name:<15} {said}", err=True)
         found["task"] = click.prompt("1. Task", type=click.Choice(list(TASKS)), show_choices=False, err=True)
     if "accuracy" not in values:
-        found["accuracy"] = click.prompt("   Accuracy that is enough, as in 0.90", type=float, err=True)
+        share = click.FloatRange(0, 1, min_open=True)
+        found["accuracy"] = click.prompt("   Accuracy that is enough, as in 0.90", type=share, err=True)
     if "max_ms" not in values:
-        limit = click.prompt("2. Greatest time of an answer in ms (0: it can wait)", type=float, default=0.0, err=True)
+        said = "2. Greatest time of an answer in ms (nothing: it can wait)"
+        limit = click.prompt(said, type=click.FloatRange(0), default=0, show_default=False, err=True)
         found |= {"max_ms": limit} if limit else {}
     if "privacy" not in values:
         where = click.Choice(["inside", "anywhere"])
         found["privacy"] = click.prompt("3. Where may the texts go", type=where, err=True)
     if "requests_per_day" not in values:
-        found["requests_per_day"] = click.prompt("4. Requests in a day", type=float, err=True)
+        found["requests_per_day"] = click.prompt(
+            "4. Requests in a day", type=click.FloatRange(0, min_open=True), err=True
+        )
     if "rows" not in values:
-        found["rows"] = click.prompt("   Labelled rows you have", type=int, err=True)
+        found["rows"] = click.prompt("   Labelled rows you have", type=click.IntRange(0), err=True)
     return found

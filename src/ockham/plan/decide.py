@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from ockham.catalog import ApiPrice, Prices
+from ockham.catalog import ApiPrice, Prices, shape
 from ockham.evals import cost as money
 
 Task = Literal[
@@ -47,6 +47,9 @@ HARD: Final[dict[Task, str]] = {
 
 FEW_ROWS, TUNE_ROWS = 50, 200
 """Below the first a test set proves nothing; from the second on there is enough to tune on beside it."""
+
+SMALL = "Qwen2.5-0.5B"
+"""The small model to try first: under a free licence, and small enough to answer without a graphics processor."""
 
 API_MS = 500.0
 """What a remote API takes at least for a short answer: the way there and back and its queue."""
@@ -175,8 +178,8 @@ def _side(asked: Questions, choice: Choice, api: float | None, machine: float, c
     if api is not None and asked.privacy == "anywhere":
         cheaper = "your own machine is cheaper" if machine < api else "cost alone is no reason to leave the API"
         said.append(
-            f"At {asked.requests_per_day:,.0f} requests a day the cheapest listed API costs about {api:,.2f} "
-            f"{currency} a day, an always-on small machine {machine:,.2f}: {cheaper}."
+            f"At {asked.requests_per_day:,.0f} requests a day the cheapest listed API costs {_money(api)} {currency} a "
+            f"day, an always-on small machine {_money(machine)}: {cheaper}."
         )
     return said
 
@@ -214,11 +217,17 @@ def _command(asked: Questions, choice: Choice) -> str:
     if asked.max_ms is not None:
         parts.append(f"--max-p95-ms {asked.max_ms:g}")
     parts.append(f"--requests-per-day {asked.requests_per_day:g}")
+    if choice in ("small", "small-tuned"):
+        parts.append(f"--models {shape(SMALL).hub}")
     if choice in ("large", "small-cascade"):
         parts.append("--all")
         if asked.privacy == "anywhere":
             parts.append("--endpoint URL --endpoint-model NAME")
     return " ".join(parts)
+
+
+def _money(amount: float) -> str:
+    return f"about {amount:,.2f}" if amount >= 0.01 else "less than 0.01"
 
 
 def _cheapest(asked: Questions, prices: Prices) -> ApiPrice | None:
