@@ -9,7 +9,7 @@ import pytest
 from ockham.catalog import Device, device, devices, engine, shape
 from ockham.plan import PlanSpec
 from ockham.plan.calibrate import Observation, corrected
-from ockham.plan.forecasts import USES, context_of, forecast, good_for, judge, largest, reach
+from ockham.plan.forecasts import USES, able, context_of, forecast, good_for, judge, largest, reach
 from ockham.plan.records import Quantization, Speed
 from ockham.plan.speed import prefill_seconds, speed, step_seconds
 
@@ -155,3 +155,14 @@ def test_a_context_that_cannot_be_is_refused() -> None:
     with pytest.raises(ConfigError, match="cannot hold a prompt of 200"):
         context_of(shape("SmolLM2-135M"), PlanSpec(context=100))
     assert context_of(shape("SmolLM2-135M"), PlanSpec(input_tokens=100, output_tokens=10)) == 110
+
+
+def test_an_encoder_is_no_choice_for_long_answers_unless_it_is_named() -> None:
+    short, long = PlanSpec(output_tokens=20), PlanSpec(output_tokens=300)
+    one = shape("all-MiniLM-L6-v2")
+    assert [able(one, spec) for spec in (short, long)] == [True, False]
+    assert able(one, dataclasses.replace(long, models=("all-MiniLM-L6-v2",)))
+    assert able(shape("gpt2"), long)
+    places = [("card", device("RTX 4060"), 7.2)]
+    assert reach(5000, [one], long, places)[0].model is None
+    assert forecast(one, "int8", long, CORE, 7.2).good_for == ()

@@ -10,7 +10,7 @@ from ockham.catalog import Device, Engine, Shape, engine
 from ockham.errors import ConfigError
 from ockham.plan.memory import devices_needed, serving, usable_gb
 from ockham.plan.quantization import usual
-from ockham.plan.records import Forecast, PlanSpec, Quantization, Reach, Speed
+from ockham.plan.records import LABEL_TOKENS, Forecast, PlanSpec, Quantization, Reach, Speed
 from ockham.plan.speed import side_by_side, speed
 from ockham.records import Finding
 
@@ -109,7 +109,7 @@ def forecast(
         memory=memory,
         speed=said,
         max_p95_ms=None if spec.max_p95_ms is None else judge(said.answer_ms, said.spread, spec.max_p95_ms),
-        good_for=tuple(use.name for use in USES if fits and good_for(said, use)),
+        good_for=tuple(use.name for use in USES if fits and able(shape, spec) and good_for(said, use)),
         engine=how.name,
     )
 
@@ -142,7 +142,7 @@ def reach(
     for name, device, usable in places:
         best: Forecast | None = None
         for shape in shapes:
-            if context_needed(shape, spec) > shape.context:
+            if context_needed(shape, spec) > shape.context or not able(shape, spec):
                 continue
             one = forecast(shape, usual(shape), spec, device, usable)
             if one.fits and one.speed.answer_ms * one.speed.spread <= limit:
@@ -157,6 +157,11 @@ def reach(
             )
         )
     return found
+
+
+def able(shape: Shape, spec: PlanSpec) -> bool:
+    """Say whether a model can give the answers asked for: an encoder gives labels, and no text. One named is taken."""
+    return shape.kind == "decoder" or spec.output_tokens <= LABEL_TOKENS or bool(spec.models)
 
 
 def context_needed(shape: Shape, spec: PlanSpec) -> int:

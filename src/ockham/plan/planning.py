@@ -10,12 +10,12 @@ from ockham.catalog import FRESH_DAYS, Device, Prices, Shape, device, devices, s
 from ockham.errors import ConfigError
 from ockham.evals.cost import UTILISATION
 from ockham.plan import cost
-from ockham.plan.forecasts import USES, context_needed, forecast, largest, quantizations, reach, usable_of
+from ockham.plan.forecasts import USES, able, context_needed, forecast, largest, quantizations, reach, usable_of
 from ockham.plan.here import Place
 from ockham.plan.local import find
 from ockham.plan.memory import usable_gb
 from ockham.plan.quantization import usual
-from ockham.plan.records import Cost, Forecast, Plan, PlannedDevice, PlanSpec, Reach, Speed
+from ockham.plan.records import LABEL_TOKENS, Cost, Forecast, Plan, PlannedDevice, PlanSpec, Reach, Speed
 from ockham.plan.tuning import METHODS, TRAIN_SHARE, tuning
 
 ELSEWHERE = ("iPhone 14 Pro (A16)", "Apple M2", "RTX 4060", "RTX 4090", "L4", "H100 SXM")
@@ -44,7 +44,8 @@ def plan(spec: PlanSpec, prices: Prices, today: dt.date, here: Place | None = No
             for one in chosen
             for quantization in quantizations(one, spec, stored.get(one.name))
         )
-    best = largest(found)
+    can = {one.name for one in chosen if able(one, spec)}
+    best = largest([one for one in found if one.model in can])
     priced = _priced(spec, chosen, best)
     costs, against = _costs(spec, prices, today, place, priced) if spec.requests_per_day is not None else ((), None)
     trained = [tuning(one, method, spec, place.device, usable) for one in chosen for method in METHODS]
@@ -150,6 +151,8 @@ def _notes(spec: PlanSpec, prices: Prices, place: Place, costs: Sequence[Cost], 
     if found:
         spread = max(one.speed.spread for one in found)
         notes.append(f"Speeds are predictions: expect the truth within a factor of {spread:g}.")
+    if found and spec.output_tokens > LABEL_TOKENS and any(one.kind == "encoder" for one in found):
+        notes.append(f"Encoders give labels: they are no choice for answers of {spec.output_tokens:,} tokens.")
     if place.device.kind in ("server-gpu", "gpu", "apple", "phone") and spec.purpose == "serving":
         notes.append(f"The rates of {place.device.name} are published peaks, not measured here.")
     if costs:

@@ -15,6 +15,10 @@ _ABOVE = {"above": 0}
 _COUNT = {"min": 1, "max": 1_000_000}
 
 
+LABEL_TOKENS = 32
+"""The longest answer that a label may be: longer ones have to be written, which no encoder does."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSpec:
     """What to plan for. Without ``models`` the whole catalogue; without ``device`` this machine."""

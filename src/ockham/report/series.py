@@ -48,9 +48,11 @@ def spec(lines: Sequence[Line], chart: Chart, width: int) -> Spec:
     """Specify the chart for a width in pixels."""
     longest = max(len(line.name) for line in lines)
     room = min(130, int(7 * longest) + 14)
-    inner, height = width - 62 - room, 280 if width > NARROW else 240
     xs = [p[0] for line in lines for p in line.points] + ([chart.mark] if chart.mark is not None else [])
     ys = [v for line in lines for p in line.points for v in p[1:]]
+    # A browser's letters may be wider than those the chart was measured with: long numbers get more room.
+    more = 10 if max(map(abs, ys)) >= 10_000 else 0
+    inner, height = width - 62 - more - room, 280 if width > NARROW else 240
     x_domain, y_domain = _span(xs, log=chart.x_log), _padded(ys, chart)
     layers = _marked(chart, y_domain)
     for i, line in enumerate(lines):
@@ -71,6 +73,7 @@ def spec(lines: Sequence[Line], chart: Chart, width: int) -> Spec:
         layer["encoding"]["y"].update(type="quantitative", scale=y_scale, axis=y_axis)
     made = base(inner, height, layers)
     made["padding"]["right"] = room
+    made["padding"]["left"] += more
     return made
 
 
