@@ -30,6 +30,7 @@ from ockham.plan.records import Quantization
 MODELS = ("SmolLM2-135M", "SmolLM2-360M", "Qwen2.5-0.5B", "Qwen2.5-1.5B")
 LARGER = ("Qwen2.5-3B", "Qwen2.5-7B")
 FORMATS: tuple[Quantization, ...] = ("q4_0", "q8_0")
+LARGER_FORMATS: tuple[Quantization, ...] = ("q4_0", "q4_k_m")
 CONTEXTS = (256, 1024)
 WRITTEN = 9
 PASSES = 2
@@ -52,6 +53,21 @@ class Point:
     quantization: Quantization
     context: int
     threads: int
+
+    @property
+    def key(self) -> tuple[str, str, int, int]:
+        return (self.model, self.quantization, self.context, self.threads)
+
+
+def points(models: Sequence[str], contexts: Sequence[int], threads: Sequence[int]) -> list[Point]:
+    """List the points, a model's in one format one after the other: each file is written once."""
+    return [
+        Point(model=model, quantization=quantization, context=context, threads=number)
+        for model in models
+        for quantization in (LARGER_FORMATS if model in LARGER else FORMATS)
+        for context in contexts
+        for number in threads
+    ]
 
 
 def child(path: Path, context: int, threads: int) -> None:
@@ -123,24 +139,30 @@ def probe(shape: Shape, seen: dict[str, float], device: Device, engine: Engine) 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Compare predictions with measurements; earlier rows are kept.")
-    parser.add_argument("--models", nargs="*", default=MODELS, help=f"larger ones take an hour: {', '.join(LARGER)}")
+    parser = argparse.ArgumentParser(
+        description="Compare predictions with measurements. Points that were measured before are left as they are, and "
+        "each new one is written down at once: a run that was stopped goes on."
+    )
+    parser.add_argument("--models", nargs="*", default=(*MODELS, *LARGER), help="the largest take minutes a point")
     parser.add_argument("--contexts", type=int, nargs="*", default=CONTEXTS)
-    parser.add_argument("--threads", type=int, nargs="*", default=[1])
+    parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
+    parser.add_argument("--again", action="store_true", help="measure points anew that were measured before")
+    parser.add_argument("--left", action="store_true", help="only list the points that are left")
     parser.add_argument("--child", type=Path)
     args = parser.parse_args()
     if args.child is not None:
         child(args.child, args.contexts[0], args.threads[0])
         return
     rows = _earlier()
-    try:
-        with tempfile.TemporaryDirectory() as folder:
-            for threads in args.threads:
-                for row in _rows(args.models, args.contexts, threads, Path(folder)):
-                    rows[tuple(row[key] for key in KEY)] = row
-                    print(json.dumps(row), file=sys.stderr)
-    finally:
-        _publish(list(rows.values()))
+    wanted = [one for one in points(args.models, args.contexts, args.threads) if args.again or one.key not in rows]
+    if args.left:
+        print("\n".join(" ".join(map(str, one.key)) for one in wanted))
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for row in _rows(wanted, Path(folder)):
+            rows[tuple(row[key] for key in KEY)] = row
+            print(json.dumps(row), file=sys.stderr)
+            _publish(list(rows.values()))
 
 
 def _publish(rows: list[dict[str, Any]]) -> None:
@@ -149,17 +171,17 @@ def _publish(rows: list[dict[str, Any]]) -> None:
     table.publish("plan_accuracy", text(found), {"rows": found})
 
 
-def _rows(models: Sequence[str], contexts: Sequence[int], threads: int, folder: Path) -> Iterator[dict[str, Any]]:
+def _rows(wanted: Sequence[Point], folder: Path) -> Iterator[dict[str, Any]]:
     start = catalog.engine("cpu", encoders=False)
-    rates = calibrate.measure("here", [threads], dt.datetime.now(dt.timezone.utc), time.process_time)
-    device = here.this_machine("here", machine.memory_gb(), rates)
-    first = Point(model=MODELS[0], quantization="q4_0", context=CONTEXTS[0], threads=threads)
-    corrected = probe(catalog.shape(first.model), measured(first, folder), device, start)
-    for model in models:
-        for quantization in FORMATS if model not in LARGER else FORMATS[:1]:
-            for context in contexts:
-                point = Point(model=model, quantization=quantization, context=context, threads=threads)
-                yield compared(point, measured(point, folder), device, (start, corrected))
+    known: dict[int, tuple[Device, Engine]] = {}
+    for threads in sorted({one.threads for one in wanted}):
+        rates = calibrate.measure("here", [threads], dt.datetime.now(dt.timezone.utc), time.process_time)
+        device = here.this_machine("here", machine.memory_gb(), rates)
+        first = Point(model=MODELS[0], quantization="q4_0", context=CONTEXTS[0], threads=threads)
+        known[threads] = device, probe(catalog.shape(first.model), measured(first, folder), device, start)
+    for one in wanted:
+        device, corrected = known[one.threads]
+        yield compared(one, measured(one, folder), device, (start, corrected))
 
 
 def _earlier() -> dict[tuple[Any, ...], dict[str, Any]]:

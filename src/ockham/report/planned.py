@@ -250,7 +250,8 @@ def _few(costs: Sequence[Cost]) -> list[Cost]:
 
 def _named(one: Cost) -> str:
     # "cloud machine, 2 virtual cores, 8 GB" is named in full in the table.
-    return one.name if one.kind == "api" else f"{one.name.partition(',')[0]}, {_KINDS[one.kind]}"
+    name, of, _ = one.name.partition(",")
+    return name if one.kind == "api" or of else f"{name}, {_KINDS[one.kind]}"
 
 
 def _tuning(found: Plan) -> Html | None:
