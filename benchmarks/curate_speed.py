@@ -102,6 +102,8 @@ def kernels(documents: list[str]) -> dict[str, float]:
     from ockham.data.kernels.marks import marks
     from ockham.data.kernels.quality import statistics
     from ockham.data.kernels.shingles import orders, sketch, texts_of
+    from ockham.data.steps.language import identified
+    from ockham.data.steps.redact import suspects
     from ockham.data.steps.stop_words import hashed
 
     raw = [text.encode() for text in documents]
@@ -115,21 +117,32 @@ def kernels(documents: list[str]) -> dict[str, float]:
         "marks of suspects": lambda: marks(packed),
         "quality and repetition statistics": lambda: statistics(packed, letters, hashed(), english),
         "leaks of 1,000 test rows": lambda: leaks(packed, letters, index, 5),
+        "language, from 80 characters each": lambda: identified(packed),
+        "personal data: texts where something may be": lambda: suspects(packed),
     }
     return {name: best(one) for name, one in work.items()}
 
 
 def steps(path: Path) -> dict[str, float]:
-    """Measure reading, and each step over documents that were read."""
+    """Measure reading, and each step over portions that were read."""
+    from ockham.data.blocks import work_of
     from ockham.data.columns import Wanted
     from ockham.data.documents import describe, documents_of
+    from ockham.data.portions import portion_of
     from ockham.data.steps.examine import Plan, examine
     from ockham.data.steps.spec import CurateSpec, Step
 
     wanted = Wanted(inputs=("text",), target=None, group=None, labelled=False, place="")
     file = describe(path, wanted, None)
-    documents = list(documents_of(0, file, None))
-    found = {"reading and checking JSON lines": best(lambda: list(documents_of(0, file, None)))}
+
+    def read() -> list[Any]:
+        return [portion_of(block) for block, _ in work_of(0, file, None, 8_000_000)]
+
+    portions = read()
+    found = {
+        "reading JSON lines, checked, into buffers": best(read),
+        "reading JSON lines, checked, one by one": best(lambda: list(documents_of(0, file, None))),
+    }
     groups: dict[str, tuple[Step, ...]] = {
         "examining: nothing but hashes": ("exact",),
         "examining: repairs": ("encoding", "html", "characters"),
@@ -140,7 +153,7 @@ def steps(path: Path) -> dict[str, float]:
     }
     for name, taken in groups.items():
         plan = Plan(spec=CurateSpec(steps=taken), steps=taken, labelled=False)
-        found[name] = best(lambda plan=plan: examine(documents, plan))  # type: ignore[misc]  # mypy and a lambda's default
+        found[name] = best(lambda plan=plan: [examine(portion, plan) for portion in portions])  # type: ignore[misc]  # mypy and a lambda's default
     return found
 
 

@@ -117,14 +117,15 @@ def naive(texts: list[str], threshold: float) -> list[tuple[str, int | None]]:
     return decided
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_duplicates_are_those_of_all_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Also where keys and pairs are looked at in small parts, as they are of many documents."""
     if seed > 1:
         monkeypatch.setattr(near, "_BLOCK", 7)
         monkeypatch.setattr(near, "_TOGETHER", 5)
+        monkeypatch.setattr(near, "_AT_ONCE", 0 if seed == 2 else 10**6)
         monkeypatch.setattr(groups, "_BLOCK", 11)
-        monkeypatch.setattr(groups, "_SET", 30)
+        monkeypatch.setattr(groups, "SET", 300)
         monkeypatch.setattr(decision, "_PART", 20)
     texts = documents(seed, 120)
     done = curate(write_rows(tmp_path / "a.jsonl", texts), NEAR, out=tmp_path / "out")

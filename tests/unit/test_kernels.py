@@ -376,10 +376,12 @@ def test_usual_lines_need_no_other_parser() -> None:
 @given(st.lists(st.lists(st.integers(0, 30), min_size=2, max_size=4, unique=True), max_size=12), st.integers(1, 12))
 @settings(max_examples=50, deadline=None)
 def test_sets_hold_whole_groups(buckets: list[list[int]], most: int) -> None:
-    parents, counts = np.arange(31, dtype=np.uint32), np.zeros(31, dtype=np.uint8)
+    parents, seen = np.arange(31, dtype=np.uint32), np.zeros(31, dtype=np.bool_)
     members = np.array([one for bucket in buckets for one in bucket], dtype=np.uint32)
     places = np.array([place for place, bucket in enumerate(buckets) for _ in bucket], dtype=np.uint64)
-    unions.unite(members, places, parents, counts)
+    unions.unite(members, places, parents, seen)
+    assert set(np.flatnonzero(seen).tolist()) == set(members.tolist())
+    counts = seen.astype(np.uint32) * np.arange(31, dtype=np.uint32)
     number = unions.sets_of(parents, counts, most)
     naive = {one: {one} for one in range(31)}
     for bucket in buckets:

@@ -213,6 +213,45 @@ class Chunks:
         rows = self._file(self._chunk(document), "rows.bin")
         return parsed(os.pread(rows, int(line["length"]), int(line["start"])))
 
+    def texts(self, documents: NDArray[np.int64]) -> list[bytes]:
+        """Read the inputs of documents."""
+        found = [b""] * len(documents)
+        for chunk, places in self._by_chunk(documents):
+            table, names, rows = chunk.table(), self.inputs[chunk.file], self._file(chunk, "rows.bin")
+            inner = documents[places] - chunk.first
+            starts, sizes = table["start"][inner].tolist(), table["length"][inner].tolist()
+            for place, start, size in zip(places.tolist(), starts, sizes, strict=True):
+                found[place] = "\n".join(texts_in(parsed(os.pread(rows, size, start)), names)).encode()
+        return found
+
+    def targets(self, documents: NDArray[np.int64]) -> NDArray[np.uint64]:
+        """Read the hashes of the targets of documents: (documents x 2)."""
+        import numpy as np
+
+        found = np.zeros((len(documents), 2), dtype=np.uint64)
+        for chunk, places in self._by_chunk(documents):
+            found[places] = chunk.hashes()[documents[places] - chunk.first, 4:6]
+        return found
+
+    def column(self, name: str, documents: NDArray[np.int64]) -> NDArray[Any]:
+        """Read a column of the table for some documents."""
+        import numpy as np
+
+        found: NDArray[Any] = np.zeros(len(documents), dtype=dict(_TABLE)[name])
+        for chunk, places in self._by_chunk(documents):
+            found[places] = chunk.table()[name][documents[places] - chunk.first]
+        return found
+
+    def _by_chunk(self, documents: NDArray[np.int64]) -> Iterator[tuple[Chunk, NDArray[np.int64]]]:
+        """Give each chunk that holds some of the documents, with their places among these."""
+        import numpy as np
+
+        holders = np.searchsorted(np.array(self._firsts), documents, side="right") - 1
+        order = np.argsort(holders, kind="stable")
+        bounds = np.flatnonzero(np.append(True, holders[order][1:] != holders[order][:-1])[: len(order)])
+        for places in np.split(order, bounds[1:]) if len(order) else ():
+            yield self.items[int(holders[places[0]])], places
+
     def target(self, document: int) -> bytes:
         """Read the hash of a document's target."""
         return bytes(self._entry(document, "hashes.bin", [("hashes", "<u8", 6)])["hashes"][4:6].tobytes())

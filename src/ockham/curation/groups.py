@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_SET = 2_000_000
-"""Pairs that are decided at once: about 60 MB. A single group of more is decided as a whole."""
+SET = 4_000_000
+"""Words of the documents that are decided at once: about 100 MB. A single group of more is decided as a whole."""
 _BLOCK = 1_000_000
 """Pairs that are read at once."""
 _NAME = "pairs.bin"
@@ -45,20 +45,24 @@ def write_pairs(
     spans = [(band, span) for band, ranges in enumerate(_range_counts(chunks).tolist()) for span in spans_of(ranges)]
     given = ((chunks.given(), folder / "reasons.npy", band, span) for band, span in spans)
     parents = np.arange(chunks.size, dtype=np.uint32)
-    counts = np.zeros(chunks.size, dtype=np.uint8)
+    seen = np.zeros(chunks.size, dtype=np.bool_)
     total = buckets = 0
     with (folder / _NAME).open("wb") as file:
         for members, places in in_order(crew, shared, given):
             if len(members):
                 mine = members if turns is None else turns[members]
-                unite(mine, places, parents, counts)
+                unite(members, places, parents, seen)
                 file.write(((mine.astype(np.uint64) << np.uint64(32)) | (places + np.uint64(buckets))).data)
                 buckets += int(places[-1]) + 1
                 total += len(members)
-    if total <= _SET:
-        return [folder / _NAME] if total else []
-    number = sets_of(parents, counts, _SET)
-    return _parted(folder, parents, number)
+    if not total:
+        return []
+    words = np.concatenate([chunk.table()["words"].astype(np.uint32) for chunk in chunks])
+    words[~seen] = 0
+    number = sets_of(parents, words, SET)
+    if number == 1:
+        return [folder / _NAME]
+    return _parted(folder, parents if turns is None else parents[np.argsort(turns, kind="stable")], number)
 
 
 def read_pairs(path: Path) -> NDArray[np.uint64]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from ockham.curation.chunks import Chunks, Given, chunks_of
 from ockham.curation.decision import Decision, Work, runs_of
-from ockham.curation.groups import read_pairs, write_pairs
+from ockham.curation.groups import SET, read_pairs, write_pairs
 from ockham.curation.pools import Crew, in_order
 from ockham.data.steps.examine import REASONS
 from ockham.data.steps.spec import WIDTH, CurateSpec
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 _MOST = 256
 """Documents that stay and share a band with one: so many of them are compared with it, those that share most bands."""
+_AT_ONCE = 4 * SET
+"""Words of documents that are in memory together: about 400 MB at most."""
 _CACHED = 4_000_000
 """Shingles that are kept at hand: 32 MB."""
 _TOGETHER = 1_000_000
@@ -80,8 +82,50 @@ def near_of(path: Path, given: Given, spec: CurateSpec, by_target: bool) -> Near
 def _decided(path: Path, chunks: Chunks, spec: CurateSpec, by_target: bool) -> Near:
     import numpy as np
 
-    kept = _Kept(read_pairs(path))
+    pairs = read_pairs(path)
     order = None if spec.survivor == "first" else np.load(path.parent / "order.npy", mmap_mode="r")
+    turns = np.unique((pairs >> np.uint64(32)).astype(np.int64))
+    numbers = turns if order is None else order[turns].astype(np.int64)
+    words = chunks.column("words", numbers)
+    if int(words.sum()) > _AT_ONCE:  # one group of very many
+        return _one_by_one(pairs, chunks, spec, (order, by_target))
+    return _at_once(pairs, numbers, chunks, spec, by_target)
+
+
+def _at_once(
+    pairs: NDArray[np.uint64], numbers: NDArray[np.int64], chunks: Chunks, spec: CurateSpec, by_target: bool
+) -> Near:
+    """Decide documents whose shingles fit into memory together."""
+    import numpy as np
+
+    from ockham.data.kernels.characters import alphabet
+    from ockham.data.kernels.greedy import Members, decided, shingles_of
+    from ockham.data.kernels.shingles import texts_of
+
+    shingles, starts = shingles_of(texts_of(chunks.texts(numbers)), alphabet(), WIDTH)
+    ahead = pairs >> np.uint64(32)
+    buckets = (pairs & np.uint64(_LOW)).astype(np.int64)
+    begins = np.append(np.flatnonzero(np.append(True, ahead[1:] != ahead[:-1])), len(pairs))
+    targets = chunks.targets(numbers) if by_target else np.zeros((len(numbers), 2), dtype=np.uint64)
+    rooms = np.append(0, np.cumsum(np.bincount(buckets)))
+    members = Members(begins, buckets, rooms, shingles, starts, targets)
+    threshold = spec.similarity
+    instead, similarity = decided(members, (threshold, threshold - _STEP), _MOST)
+    goes = np.flatnonzero(instead >= 0)
+    gone = zip(numbers[goes].tolist(), numbers[instead[goes]].tolist(), similarity[goes].tolist(), strict=True)
+    return Near(
+        gone=tuple(gone),
+        looser=int(((instead < 0) & (similarity >= threshold - _STEP)).sum()),
+        stricter=int((similarity[goes] < threshold + _STEP).sum()),
+    )
+
+
+def _one_by_one(
+    pairs: NDArray[np.uint64], chunks: Chunks, spec: CurateSpec, how: tuple[NDArray[np.uint32] | None, bool]
+) -> Near:
+    """Decide documents of which only some are in memory at a time."""
+    order, by_target = how
+    kept = _Kept(pairs)
     shingles = _Shingles(chunks)
     gone: list[tuple[int, int, float]] = []
     looser = stricter = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -84,7 +84,7 @@ def _write_chunk(
     from ockham.data.kernels.shingles import Texts, gathered
 
     chunks, decision = known
-    files, plan, tally = given
+    tally = given[2]
     table, rows = chunk.table(), chunk.rows()
     reasons = decision.reason[chunk.first : chunk.first + chunk.size]
     _count(tally, chunk, table, reasons)
@@ -92,17 +92,15 @@ def _write_chunk(
     stay = reasons == 0
     clean = gathered(Texts(np.frombuffer(rows, dtype=np.uint8), begins[stay], ends[stay]), 10)
     shards[0].add(clean.data.tobytes(), clean.ends + 1)
-    gone = np.flatnonzero(reasons).tolist()
+    gone = np.flatnonzero(reasons)
     lines: list[bytes] = []
-    for place in gone:
-        reason = int(reasons[place])
-        row = rows[int(begins[place]) : int(ends[place])]
-        entry = _entry(chunk.first + place, table[place], (chunks, decision), (files, plan))
-        line = dumped(entry)[:-1] + b',"row":' + row + b"}\n"
-        lines.append(line)
+    spans = zip(begins[gone].tolist(), ends[gone].tolist(), strict=True)
+    for (begin, end), entry in zip(spans, _entries(chunk, gone, table[gone], known, given), strict=True):
+        lines.append(dumped(entry)[:-1] + b',"row":' + rows[begin:end] + b"}\n")
+        reason = REASONS.index(entry["reason"])
         tally.left_out[reason] += 1
         if tally.left_out[reason] <= _SAMPLES:
-            tally.samples.append(_sample(entry, row, chunks.inputs[chunk.file]))
+            tally.samples.append(_sample(entry, rows[begin:end], chunks.inputs[chunk.file]))
     shards[1].add(b"".join(lines), np.cumsum([len(line) for line in lines], dtype=np.int64))
 
 
@@ -122,35 +120,39 @@ def _count(tally: _Tally, chunk: Chunk, table: NDArray[Any], reasons: NDArray[np
         tally.changes[step] += int((changed >> bit & 1).sum())
 
 
-def _entry(
-    document: int,
-    line: Any,  # noqa: ANN401 - a line of a structured array
+def _entries(
+    chunk: Chunk,
+    gone: NDArray[np.int64],
+    lines: NDArray[Any],
     known: tuple[Chunks, Decision],
-    given: tuple[list[SourceFile], Plan],
-) -> dict[str, Any]:
-    """Say of a row that is left out where it stood, why it went, and what stays in its place."""
+    given: tuple[list[SourceFile], Plan, _Tally],
+) -> Iterator[dict[str, Any]]:
+    """Say of each row that is left out where it stood, why it went, and what stays in its place."""
     chunks, decision = known
-    files, plan = given
-    reason = REASONS[int(decision.reason[document])]
-    offset, _, _, score, limit, leaked, *_ = line.item()
-    if reason == "near_duplicate":
-        score, limit = round(float(decision.score[document]), 6), plan.spec.similarity
-    if reason == "doubted_label":
-        score = round(float(decision.score[document]), 6)
-    instead = int(decision.instead[document])
-    file, record = chunks.place(document)
-    entry: dict[str, Any] = {
-        "file": files[file].name,
-        "record": record,
-        "offset": None if offset < 0 else offset,
-        "reason": reason,
-        "score": None if math.isnan(score) else score,
-        "limit": None if math.isnan(limit) else limit,
-        "instead": _place(chunks, files, instead) if instead >= 0 else None,
-    }
-    if reason == "leak" and plan.leak is not None:
-        entry["leak_of"] = plan.leak.places[leaked]
-    return entry
+    files, plan, _ = given
+    documents = gone + chunk.first
+    own = {REASONS.index("near_duplicate"): plan.spec.similarity, REASONS.index("doubted_label"): math.nan}
+    name, first = files[chunk.file].name, chunks.place(chunk.first)[1]
+    columns = (
+        gone.tolist(), lines["offset"].tolist(), decision.reason[documents].tolist(), lines["score"].tolist(),
+        lines["limit"].tolist(), decision.instead[documents].tolist(), decision.score[documents].tolist(),
+        lines["leaked"].tolist(),
+    )  # fmt: skip
+    for place, offset, reason, score, limit, instead, decided, leaked in zip(*columns, strict=True):
+        if reason in own:
+            score, limit = round(decided, 6), own[reason]  # noqa: PLW2901 - what was decided later counts
+        entry: dict[str, Any] = {
+            "file": name,
+            "record": first + place,
+            "offset": None if offset < 0 else offset,
+            "reason": REASONS[reason],
+            "score": None if math.isnan(score) else score,
+            "limit": None if math.isnan(limit) else limit,
+            "instead": _place(chunks, files, instead) if instead >= 0 else None,
+        }
+        if entry["reason"] == "leak" and plan.leak is not None:
+            entry["leak_of"] = plan.leak.places[leaked]
+        yield entry
 
 
 def _place(chunks: Chunks, files: list[SourceFile], document: int) -> str:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ockham.data.kernels.characters import LIMIT, code_at
+from ockham.data.kernels.characters import LIMIT, Whole, code_at
 from ockham.data.kernels.compiler import compiled
 from ockham.data.kernels.shingles import Texts
 
@@ -174,7 +174,7 @@ def _mean(line: NDArray[np.uint8], classifier: Classifier, hidden: NDArray[np.fl
             continue
         place = _find_word(word[1:size], classifier)
         if place >= 0:
-            _add(hidden, classifier.vectors[place])
+            _add(hidden, classifier.vectors, place)
             count += 1
         if place == classifier.shape[3]:
             ended = True
@@ -183,15 +183,15 @@ def _mean(line: NDArray[np.uint8], classifier: Classifier, hidden: NDArray[np.fl
         count += _add_grams(word[: size + 1], classifier, hidden)
         size = 1
     if not ended:
-        _add(hidden, classifier.vectors[classifier.shape[3]])
+        _add(hidden, classifier.vectors, classifier.shape[3])
         count += 1
     hidden *= np.float32(1.0 / count)
 
 
 @compiled
-def _add(hidden: NDArray[np.float32], vector: NDArray[np.float32]) -> None:
+def _add(hidden: NDArray[np.float32], vectors: NDArray[np.float32], row: Whole) -> None:
     for k in range(len(hidden)):
-        hidden[k] += vector[k]
+        hidden[k] += vectors[row, k]
 
 
 @compiled
@@ -224,8 +224,10 @@ def _find_word(word: NDArray[np.uint8], classifier: Classifier) -> int:
 @compiled
 def _add_grams(word: NDArray[np.uint8], classifier: Classifier, hidden: NDArray[np.float32]) -> int:
     """Add the vectors of the n-grams of characters of a word in its brackets, those that were kept; give how many."""
+    # Taken out of the tuple first: numba counts the references of all of its arrays at each access.
+    grams, vectors = classifier.grams, classifier.vectors
     numbers, least, most = classifier.shape[0], classifier.shape[1], classifier.shape[2]
-    mask = len(classifier.grams) - 1
+    mask = len(grams) - 1
     added = 0
     for begin in range(len(word)):
         if (word[begin] & 0xC0) == 0x80:
@@ -244,9 +246,9 @@ def _add_grams(word: NDArray[np.uint8], classifier: Classifier, hidden: NDArray[
                 continue
             number = np.int64(state) % numbers
             slot = number & mask
-            while classifier.grams[slot, 0] >= 0:
-                if classifier.grams[slot, 0] == number:
-                    _add(hidden, classifier.vectors[classifier.grams[slot, 1]])
+            while grams[slot, 0] >= 0:
+                if grams[slot, 0] == number:
+                    _add(hidden, vectors, grams[slot, 1])
                     added += 1
                     break
                 slot = (slot + 1) & mask
@@ -258,8 +260,9 @@ def _likeliest(
     classifier: Classifier, hidden: NDArray[np.float32], nodes: NDArray[np.int64], scores: NDArray[np.float32]
 ) -> tuple[int, float]:
     """Walk the tree to the likeliest leaf, leaving out what cannot be likelier than the best one so far."""
-    leaves = len(classifier.weights)
-    nodes[0] = len(classifier.left) - 1
+    left, right, weights = classifier.left, classifier.right, classifier.weights
+    leaves = len(weights)
+    nodes[0] = len(left) - 1
     scores[0] = 0
     waiting = 1
     label = -1
@@ -270,16 +273,16 @@ def _likeliest(
         node, score = nodes[waiting], scores[waiting]
         if score < least or (label >= 0 and score < best):
             continue
-        if classifier.left[node] < 0:
+        if left[node] < 0:
             label, best = node, score
             continue
         value = np.float32(0)
         for k in range(len(hidden)):
-            value += hidden[k] * classifier.weights[node - leaves, k]
+            value += hidden[k] * weights[node - leaves, k]
         share = np.float32(1.0 / (1.0 + np.exp(-value)))
-        nodes[waiting] = classifier.right[node]
+        nodes[waiting] = right[node]
         scores[waiting] = score + np.float32(np.log(share + _TINY))
-        nodes[waiting + 1] = classifier.left[node]
+        nodes[waiting + 1] = left[node]
         scores[waiting + 1] = score + np.float32(np.log(np.float32(1.0 - share) + _TINY))
         waiting += 2
     return label, np.exp(best)

@@ -10,15 +10,15 @@ from ockham.data.kernels.compiler import compiled
 
 @compiled
 def unite(
-    members: NDArray[np.uint32], buckets: NDArray[np.uint64], parents: NDArray[np.uint32], counts: NDArray[np.uint8]
+    members: NDArray[np.uint32], buckets: NDArray[np.uint64], parents: NDArray[np.uint32], seen: NDArray[np.bool_]
 ) -> None:
-    """Join members that follow each other in the same bucket, and count for each member in how many it stands.
+    """Join members that follow each other in the same bucket, and note which were seen.
 
     The root of a group is its least member, in whatever order the groups were joined.
     """
     for at in range(len(members)):
         one = members[at]
-        counts[one] += counts[one] < 255
+        seen[one] = True
         if at == 0 or buckets[at] != buckets[at - 1]:
             continue
         other = members[at - 1]
@@ -35,10 +35,11 @@ def unite(
 
 
 @compiled
-def sets_of(parents: NDArray[np.uint32], counts: NDArray[np.uint8], most: int) -> int:
+def sets_of(parents: NDArray[np.uint32], weights: NDArray[np.uint32], most: int) -> int:
     """Replace the parent of each member by the number of its set, and give how many sets there are.
 
-    A set is filled with whole groups in the order of their roots, up to so many pairs of a member and a bucket.
+    A set is filled with whole groups in the order of their roots, up to so much weight; members without weight count
+    for nothing.
     """
     sizes = np.zeros(len(parents), dtype=np.uint32)
     for one in range(len(parents)):
@@ -46,7 +47,7 @@ def sets_of(parents: NDArray[np.uint32], counts: NDArray[np.uint8], most: int) -
         while parents[root] != root:
             root = parents[root]
         parents[one] = root
-        sizes[root] += counts[one]
+        sizes[root] = min(np.int64(sizes[root]) + np.int64(weights[one]), np.int64(0xFFFFFFFF))
     number = held = 0
     for one in range(len(parents)):
         if parents[one] == one:

@@ -1,0 +1,81 @@
+"""Peak memory of `ockham curate` against the size of its input, over generated text of which much is duplicated.
+
+``scripts/bench curate_memory`` curates 50, 100, 200 and 400 MB and fits a line through the peaks;
+``scripts/bench curate_memory --megabytes 20000`` shows one large run (it needs 60 GB of disk and some hours). Each run
+is a process of its own, so that one's peak says nothing about another's. Text: words drawn from a fixed vocabulary,
+four documents in ten a copy of one of the last thousand with 1 to 4 % of the words replaced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import table
+
+COPIES, CHANGES = 0.4, (0.01, 0.04)
+
+
+def write(path: Path, megabytes: int) -> None:
+    """Write so many megabytes of rows, always the same for the same size."""
+    rng = random.Random(megabytes)
+    vocabulary = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 9))) for _ in range(50_000)]
+    recent: list[list[str]] = []
+    held = 0
+    with path.open("w", encoding="utf-8") as file:
+        while held < megabytes * 1_000_000:
+            if recent and rng.random() < COPIES:
+                words = list(rng.choice(recent))
+                for _ in range(max(1, int(len(words) * rng.uniform(*CHANGES)))):
+                    words[rng.randrange(len(words))] = rng.choice(vocabulary)
+            else:
+                words = rng.choices(vocabulary, k=rng.randint(60, 600))
+                recent.append(words)
+                del recent[:-1000]
+            held += file.write(json.dumps({"text": " ".join(words)}) + "\n")
+
+
+def main() -> None:
+    """Generate, curate, measure, fit."""
+    parser = argparse.ArgumentParser(description="Measure the memory of ockham curate.")
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[50, 100, 200, 400], help="sizes of the input")
+    parser.add_argument("--workers", type=int, default=1, help="processes at work")
+    args = parser.parse_args()
+    folder = table.CELLS / "curate_memory"
+    folder.mkdir(parents=True, exist_ok=True)
+    rows: list[list[str]] = []
+    peaks: list[float] = []
+    for size in args.megabytes:
+        source, out = folder / f"{size}.jsonl", folder / f"out-{size}"
+        shutil.rmtree(out, ignore_errors=True)
+        if not source.exists():
+            write(source, size)
+        steps = [word for step in ("personal", "language", "exact", "near") for word in ("--step", step)]
+        command = [table.OCKHAM, "curate", source, "-o", out, "--workers", str(args.workers), "--quiet", *steps]
+        done = table.run(command, folder / f"{size}.log")
+        if done.status:
+            raise SystemExit(f"curating {size} MB failed; see {folder / f'{size}.log'}")
+        report = json.loads((out / "report.json").read_text("utf-8"))
+        peaks.append(done.peak_mb)
+        rows.append(
+            [f"{size:,}", f"{report['rows']:,}", f"{done.peak_mb:,.0f}", f"{done.cpu:,.0f}", f"{done.wall:,.0f}"]
+        )
+        table.say(f"{size} MB: {done.peak_mb:.0f} MB at most")
+        source.unlink()
+        shutil.rmtree(out)
+    text = table.markdown(["input (MB)", "rows", "peak memory (MB)", "CPU (s)", "time (s)"], rows)
+    slope = None
+    if len(peaks) > 2:
+        slope, base = np.polyfit(args.megabytes, peaks, 1).tolist()
+        text += f"\n\nA line through the peaks: {base:,.0f} MB and {slope:.3f} MB for each megabyte of input."
+    name = "curate_memory" if len(peaks) > 2 else "curate_memory_large"
+    table.publish(name, text, {"megabytes": args.megabytes, "peaks": peaks, "slope": slope, "workers": args.workers})
+
+
+if __name__ == "__main__":
+    main()
