@@ -45,6 +45,7 @@ def teach(recipe: Recipe, tell: Tell) -> None:
                 muon_rate=_GENTLE * base.spec.muon_rate,
                 adam_rate=_GENTLE * base.spec.adam_rate,
                 warmup=_WARMUP,
+                drops=(),
             )
             state = training.begin(base.shape, gentle, base.weights)
             state.decay = Decay(start=_WARMUP, steps=steps - _WARMUP)

@@ -39,7 +39,8 @@ Batch = Callable[[int], tuple[Tensor, Tensor | None]]
 class Spec:
     """How to train. ``batch`` windows a step are taken ``part`` by ``part``; sums do not depend on ``workers``.
 
-    Until the decay, windows are cut into ``pieces``: less attention a token, and long contexts are learnt late.
+    Until the decay, windows are cut into ``pieces``: less attention a token, and long contexts are learnt late. From
+    each step of ``drops`` on, the rates are that share of the full ones.
     """
 
     seed: int = 0
@@ -50,6 +51,7 @@ class Spec:
     adam_rate: float = 0.004
     weight_decay: float = 0.01
     warmup: int = 50
+    drops: tuple[tuple[int, float], ...] = ((1245, 0.25),)
     judge_every: int = 100
 
 
@@ -208,10 +210,11 @@ def rate(spec: Spec, step: int, decay: Decay | None) -> float:
 
     Warm-up is linear; decay is one minus the square root (Haegele et al., 2024, arXiv:2405.18392).
     """
-    warm = min(1.0, (step + 1) / max(1, spec.warmup))
+    share = min(1.0, (step + 1) / max(1, spec.warmup))
+    share *= next((part for at, part in reversed(spec.drops) if step >= at), 1.0)
     if decay is None or step < decay.start:
-        return warm
-    return warm * max(0.0, 1.0 - math.sqrt((step - decay.start) / decay.steps))
+        return share
+    return share * max(0.0, 1.0 - math.sqrt((step - decay.start) / decay.steps))
 
 
 def save(state: State, path: Path) -> None:
@@ -250,7 +253,8 @@ def load(path: Path, device: str) -> State:
     except (SafetensorError, struct.error, ValueError, KeyError):
         raise ModelError("E_MODEL_FORMAT", f"{path.name}: not a saved state", fix="begin that step again") from None
     weights = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("weights/")}
-    state = begin(Shape(**about["shape"]), Spec(**about["spec"]), weights)
+    drops = tuple((at, share) for at, share in about["spec"].pop("drops", Spec().drops))
+    state = begin(Shape(**about["shape"]), Spec(drops=drops, **about["spec"]), weights)
     for name in state.optimizer.state:
         state.optimizer.state[name] = tensors[f"moments/{name}"]
     state.decay = None if about["decay"] is None else Decay(**about["decay"])

@@ -117,10 +117,17 @@ def test_training_learns_and_a_decay_from_a_checkpoint_goes_on_with_its_data(tmp
 
 
 def test_the_rate_warms_up_stays_and_falls_to_nothing() -> None:
-    spec = Spec(warmup=4)
+    spec = Spec(warmup=4, drops=())
     assert [training.rate(spec, step, None) for step in (0, 1, 3, 4, 10_000)] == [0.25, 0.5, 1.0, 1.0, 1.0]
     fall = [training.rate(spec, step, Decay(start=100, steps=16)) for step in (99, 100, 104, 109, 115, 116)]
     assert fall == pytest.approx([1.0, 1.0, 0.5, 0.25, 1 - math.sqrt(15 / 16), 0.0])
+
+
+def test_the_rate_is_a_share_of_itself_from_each_drop_on() -> None:
+    spec = Spec(warmup=4, drops=((10, 0.5), (20, 0.25)))
+    found = [training.rate(spec, step, None) for step in (0, 9, 10, 19, 20, 10_000)]
+    assert found == [0.25, 1.0, 0.5, 0.5, 0.25, 0.25]
+    assert training.rate(spec, 104, Decay(start=100, steps=16)) == pytest.approx(0.125)
 
 
 def test_a_run_ends_at_its_step_or_its_time_and_says_how_long_that_is() -> None:
