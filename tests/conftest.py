@@ -15,5 +15,8 @@ def cache_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
     """Keep what is learnt apart; only the machine code of the kernels, which takes long to make, is shared."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("OCKHAM_KERNELS", os.environ.get("OCKHAM_KERNELS") or str(machine.cache()))
+        # Models that were fetched before would be climbed.
+        for name in ("HF_HOME", "HF_HUB_CACHE"):
+            patch.delenv(name, raising=False)
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield

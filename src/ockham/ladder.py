@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ockham import accounts, catalog, decoders, measuring, store
+from ockham import accounts, catalog, decoders, machine, measuring, store
 from ockham.accounts import OPENINGS
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.read import ReadSpec
@@ -51,7 +51,8 @@ def ignore(progress: Progress) -> None:
 class FitSpec:
     """What to fit, and how: every field has the name of its flag. ``rungs`` empty means all of them.
 
-    ``models`` are language models to try: folders, GGUF files or hub ids.
+    ``models`` are language models to try: folders, GGUF files or hub ids. Without any, those of the catalogue are
+    taken that stand on this machine and fit into its memory; ``models_folder`` is one more place to look for them.
 
     ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`; without ``epochs`` their number
     follows from the number of training rows, without ``learning_rate`` each kind of model has its own.
@@ -65,6 +66,7 @@ class FitSpec:
     test: str | None = None
     encoder: str | None = None
     models: tuple[str, ...] = ()
+    models_folder: str | None = None
     rungs: tuple[str, ...] = ()
     all: bool = False
     seed: int = field(default=0, metadata={"min": 0, "max": 2**32 - 1})
@@ -318,7 +320,11 @@ def _chosen(spec: FitSpec) -> list[Rung]:
     if unknown:
         message = f"there is no rung {unknown[0]!a}"
         raise ConfigError("E_CONFIG", message, fix=f"choose from {', '.join(RUNGS)}")
-    every = sorted([*LADDER, *decoders.rungs(spec.models)], key=lambda rung: rung.number)
+    wanted = not spec.rungs or {decoders.PROMPTED, decoders.TUNED} & set(spec.rungs)
+    shelf = None
+    if wanted and not spec.models:
+        shelf = decoders.shelf_here(machine.cache(), spec.models_folder, machine.available_memory_gb())
+    every = sorted([*LADDER, *decoders.rungs(spec.models, shelf)], key=lambda rung: rung.number)
     return [rung for rung in every if not spec.rungs or rung.name.partition(":")[0] in spec.rungs]
 
 

@@ -128,7 +128,8 @@ def test_texts_are_written_and_judged_by_their_likeness(trips: list[dict[str, An
     assert lookup.metrics["chrf"].value > constant.metrics["chrf"].value
     assert lookup.metrics["accuracy"].value == 0.0
     assert decoder.status == "skipped"
-    assert decoder.why == "no model was named (--models FOLDER, GGUF file or hub id)"
+    assert decoder.why.startswith("no model was named (--models FOLDER, GGUF file or hub id); of the catalogue's")
+    assert "pythia-70m" in decoder.why
 
 
 def test_a_metric_of_another_task_is_refused(trips: list[dict[str, Any]], tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import datetime as dt
 
 import pytest
 
-from ockham.catalog import device, devices, engine, engines, prices, shape, shapes
+from ockham.catalog import device, devices, engine, engines, prices, revision, shape, shapes
 from ockham.catalog.tables import entries
 from ockham.errors import ConfigError, Defect
 
@@ -58,6 +58,17 @@ def test_the_catalogue_is_as_large_as_promised_and_dated() -> None:
         assert len(source) > 15
     for names in ([one.name for one in shapes()], [one.name for one in devices()]):
         assert len(set(names)) == len(names)
+
+
+def test_most_models_are_fetched_at_a_known_commit() -> None:
+    known = [one for one in shapes() if one.revision is not None]
+    assert len(known) >= 25
+    assert len({one.revision for one in known}) == len(known)
+    assert revision("qwen/qwen2.5-0.5B") == shape("Qwen2.5-0.5B").revision
+    # A revision is a commit of one repository, not of its relatives.
+    assert revision("Qwen/Qwen2.5-0.5B-Instruct") is None
+    with pytest.raises(Defect):
+        dataclasses.replace(known[0], revision="main")
 
 
 @pytest.mark.parametrize("name", PUBLISHED)

@@ -11,7 +11,7 @@ from ockham.catalog.price_list import (
     RentPrice,
     prices,
 )
-from ockham.catalog.shape_list import Shape, shape, shapes
+from ockham.catalog.shape_list import Shape, revision, shape, shapes
 
 __all__ = [
     "FRESH_DAYS",
@@ -30,6 +30,7 @@ __all__ = [
     "engine",
     "engines",
     "prices",
+    "revision",
     "shape",
     "shapes",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cache
@@ -50,6 +51,7 @@ class Shape:
             and self.experts_used <= self.experts
             and (self.experts > 1) == (self.expert_ffn is not None)
             and (self.window is not None or self.window_every == 1)
+            and (self.revision is None or re.fullmatch("[0-9a-f]{40}", self.revision) is not None)
         )
         if not sound:
             raise Defect("E_DEFECT", f"the numbers of {self.name} contradict each other", fix="correct models.toml")
@@ -127,6 +129,11 @@ def shape(name: str) -> Shape:
         if bare.casefold().endswith(ending):
             bare = bare[: -len(ending)]
     return lookup(bare, shapes(), _names, "model")
+
+
+def revision(hub: str) -> str | None:
+    """Give the commit that an id on the hub is fetched at; ``None`` where the catalogue knows none of that very id."""
+    return next((one.revision for one in shapes() if one.hub.casefold() == hub.casefold()), None)
 
 
 def _names(one: Shape) -> Iterable[str]:

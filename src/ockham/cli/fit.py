@@ -43,6 +43,7 @@ TUNING = together(
 CHOICES = together(
     click.option("--encoder", metavar="NAME", help="Folder or hub id of a sentence encoder to use instead."),
     click.option("--models", metavar="A,B", help="Language models to try: folders, GGUF files or hub ids."),
+    click.option("--models-folder", metavar="FOLDER", help="Where models stand too, for when none is named."),
     click.option("--all", "all_", is_flag=True, default=None, help="Climb on after the first rung that does the job."),
     click.option("--rung", multiple=True, metavar="NAME", help="Climb only this rung; give it once per rung."),
 )

@@ -10,25 +10,38 @@ from typing import get_args
 from ockham import machine
 from ockham.convert.source import check_model
 from ockham.decoders import prompted, tuned
-from ockham.decoders.weights import find, signature
+from ockham.decoders.shelf import Shelf, shelf_here
+from ockham.decoders.weights import called, find, signature
 from ockham.errors import ConfigError
 from ockham.records import TaskName
 from ockham.rungs import ENCODER, Plan, Rung, without
 
+__all__ = ["NUMBERS", "PROMPTED", "TUNED", "Shelf", "kind_of", "rungs", "shelf_here"]
+
 PROMPTED, TUNED = "decoder", "decoder-tuned"
 NUMBERS = {PROMPTED: 5, TUNED: 6}
+_PLACES = "FOLDER, GGUF file or hub id"
 _engine_missing = without("xllamacpp", extra="gguf")
 _tuner_missing = without("xllamacpp", "torch", "transformers", "peft", "llguidance", extra="gguf,tune")
 
 
-def rungs(models: Sequence[str]) -> list[Rung]:
-    """Give two rungs for each model, prompted and tuned: a folder, a GGUF file or a hub id. Without any, one says so.
+def rungs(models: Sequence[str], shelf: Shelf | None = None) -> list[Rung]:
+    """Give two rungs for each model, prompted and tuned: a folder, a GGUF file or a hub id.
 
-    Raises `ConfigError` (``E_CONFIG``) where two models have the same last name.
+    Where none is named, the models of the catalogue that stand on this machine's ``shelf`` are taken, and one more rung
+    says why the others are left out. Raises `ConfigError` (``E_CONFIG``) where two models have the same last name.
     """
     if not models:
-        return [_rung(PROMPTED, "", "", lambda _plan: "no model was named (--models FOLDER, GGUF file or hub id)")]
-    names = [Path(model).stem for model in models]
+        why = f"no model was named (--models {_PLACES})"
+        if shelf is not None:
+            why = "; ".join([*([] if shelf.here else [why]), *([shelf.rest] if shelf.rest else [])])
+        left_out = [_rung(PROMPTED, "", "", lambda _plan: why)] if why else []
+        return [*_rungs(shelf.here if shelf is not None else ()), *left_out]
+    return _rungs(models)
+
+
+def _rungs(models: Sequence[str]) -> list[Rung]:
+    names = [called(model) for model in models]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         message = f"two models are called {twice!a}"

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from ockham.decoders.weights import base_of, quantization, sized
+from ockham.decoders.weights import base_of, called, quantization, sized
 from ockham.evals import judging
 from ockham.models import gguf
 from ockham.models.gguf import Base, GgufSpec
@@ -32,7 +32,7 @@ def build(model: str, material: Material, folder: Path) -> Built:
     best = scores.index(max(scores))
     gguf.fit([*train, *valid], folder, base, specs[best], task=material.plan.task)
     settings: dict[str, str | int | float | bool] = {
-        "model": Path(model).name,
+        "model": called(model),
         "weights": quantization(base.weights),
         "shots": specs[best].shots,
         "context": specs[best].context,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from ockham.convert.gguf import Converter, Precision
 from ockham.decoders import gate
 from ockham.decoders.gate import Question, Step
-from ockham.decoders.weights import QUANTIZATION, converted, find, sized
+from ockham.decoders.weights import QUANTIZATION, called, converted, find, sized
 from ockham.errors import DataError
 from ockham.evals import judging
 from ockham.models import gguf
@@ -108,7 +108,7 @@ def build(model: str, material: Material, folder: Path) -> Built:
     _write(tuned.adapter, folder / ADAPTER)
     return Built(
         settings={
-            "model": Path(model).name,
+            "model": called(model),
             "weights": QUANTIZATION,
             "passes": next(point.epoch for point in tuned.points if point.kept),
             "rank": material.plan.tune.rank,

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 
+from ockham import catalog
 from ockham.convert.gguf import Precision, convert
 from ockham.models import gguf, gguf_format, hub, question
 from ockham.models.gguf import Base, GgufSpec
@@ -37,7 +38,16 @@ class _Origin:
 
 def find(model: str) -> Path:
     """Give the folder or file of a model, fetched from the hub where it is neither. Raises `ModelError`."""
-    return hub.find(model, _PATTERNS, extra="gguf")
+    return hub.find(model, _PATTERNS, extra="gguf", revision=catalog.revision(model))
+
+
+def called(model: str) -> str:
+    """Name a model as people do: the last part of its path or id; in the hub's cache, of the id it was fetched by."""
+    place = Path(model)
+    folder = place.parent.parent.name
+    if place.parent.name == "snapshots" and folder.startswith("models--"):
+        return folder.rpartition("--")[2]
+    return place.name.removesuffix(".gguf")
 
 
 def base_of(model: str, material: Material) -> Base:
