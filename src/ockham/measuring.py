@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +38,8 @@ CHARACTERS_PER_TOKEN = 4
 """A rough mean for English; used only to guess what an API that was not asked would cost."""
 _PAID = ProbeSpec(seconds=0, most=20, rounds=0)
 _FREE = ProbeSpec()
+_KEPT = {"gguf": 32, "endpoint": 64}
+"""Kinds of models whose answers take long or cost money, and after how many of them they are written down."""
 
 
 @dataclass(slots=True)
@@ -57,6 +60,13 @@ class Asked:
 
     answers: tuple[Answer, ...]
     profile: Profile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What a model answered to some rows."""
+
+    answers: tuple[Answer, ...]
 
 
 def valid_report(
@@ -212,11 +222,32 @@ def _ask(material: Material, rung: Rung, folder: Path) -> Asked:
     if found is not None:
         return found
     material.tell(Progress(stage="measure", message=f"opening the test set for {rung.name}"))
-    with Serving(folder) as serving:
-        answers = tuple(serving.answer([row.input for row in rows]))
+    answers = _answers(material, rung, folder, rows)
     found = Asked(answers=answers, profile=_profile(material, rung, folder))
     material.run.keep("answers", key, found)
     return found
+
+
+def _answers(material: Material, rung: Rung, folder: Path, rows: Sequence[Example]) -> tuple[Answer, ...]:
+    """Answer rows in a serving process; what slow and paid models answered is kept at every step of a run."""
+    step = _KEPT.get(rung.kind, max(1, len(rows)))
+    found: list[Answer] = []
+    with ExitStack() as stack:
+        serving: Serving | None = None
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step]
+            key = digest([work_of(material, rung), "part", [row.id for row in some]])
+            part = material.run.find("part", key, _Part) if rung.kind in _KEPT else None
+            if part is None:
+                serving = serving or stack.enter_context(Serving(folder))
+                part = _Part(answers=tuple(serving.answer([row.input for row in some])))
+                if rung.kind in _KEPT:
+                    material.run.keep("part", key, part)
+            found += part.answers
+            if rung.kind in _KEPT:
+                said = f"answering the test rows with {rung.name}"
+                material.tell(Progress(stage="measure", message=said, done=len(found), total=len(rows)))
+    return tuple(found)
 
 
 def _profile(material: Material, rung: Rung, folder: Path) -> Profile:

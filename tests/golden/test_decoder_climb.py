@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ from tests.stub_api import Response, Seen, says, serving
 from ockham import ladder, measuring
 from ockham.answering import predict
 from ockham.errors import ConfigError
-from ockham.evals.serving import ProbeSpec
+from ockham.evals.serving import ProbeSpec, Serving
 from ockham.ladder import FitSpec, fit
+from ockham.models import gguf
+from ockham.models import weights as digests
 from ockham.models.calls import EndpointSpec
-from ockham.records import Progress, Requirements
+from ockham.records import Answer, Progress, Requirements
 
 CITIES = ("Graz", "Linz", "Wels", "Steyr", "Ried", "Enns", "Perg", "Traun")
 
@@ -147,3 +150,50 @@ def test_two_models_of_one_name_are_refused_and_a_missing_one_fails_alone(
     verdict = fit(trips, gone, out=tmp_path / "two")
     assert verdict.candidates[-1].status == "failed"
     assert verdict.candidates[-1].why.startswith("E_MODEL_MISSING: there is no folder or file")
+
+
+def test_a_run_that_was_stopped_asks_no_row_again_and_reads_the_weights_once(
+    trips: list[dict[str, Any]], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = FitSpec(rungs=("constant", "decoder"), models=(str(weights),), all=True)
+    whole = fit(labelled(trips), spec, out=tmp_path / "whole")
+
+    asked: list[int] = []
+    read: list[str] = []
+    answer, hashed, served = gguf.Decoder.answer, digests.sha256, Serving.answer
+
+    def counting(self: gguf.Decoder, inputs: Sequence[str]) -> list[Answer]:
+        asked.append(len(inputs))
+        return answer(self, inputs)
+
+    def counting_too(self: Serving, inputs: Sequence[str]) -> list[Answer]:
+        asked.append(len(inputs))
+        return served(self, inputs)
+
+    def reading(path: Path) -> str:
+        read.append(path.name)
+        return hashed(path)
+
+    def stopping(told: Progress) -> None:
+        if told.message == stop[0] and told.done == stop[1]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(gguf.Decoder, "answer", counting)
+    monkeypatch.setattr(Serving, "answer", counting_too)
+    monkeypatch.setattr(digests, "sha256", reading)
+    monkeypatch.setattr("ockham.decoders.weights.sha256", reading)
+    valid, test = whole.dataset.valid, whole.dataset.test
+    monkeypatch.setattr("ockham.decoders.prompted._CHUNK", 8)
+    monkeypatch.setattr(measuring, "_KEPT", {"gguf": 8})
+    for said in ("asking the model with 8 examples", "answering the test rows with decoder:tiny"):
+        stop = (said, 8)
+        with pytest.raises(KeyboardInterrupt):
+            fit(labelled(trips), spec, out=tmp_path / "run", tell=stopping)
+    stop = ("", 0)
+    again = fit(labelled(trips), spec, out=tmp_path / "run", tell=stopping)
+    decoder, before = again.candidates[-1], whole.candidates[-1]
+    assert decoder.metrics == before.metrics
+    # Validation twice, with none and with 8 examples, the test rows by the decoder once; the constant answers them too.
+    assert sum(asked) == 2 * valid + test + test
+    # The weights are read for their digest when building begins, once for each time that it began.
+    assert read.count(weights.name) == 2

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ockham.decoders.weights import base_of, called, quantization, sized
+from ockham.decoders.weights import base_of, called, quantization, sized, words
 from ockham.evals import judging
 from ockham.models import gguf
+from ockham.models.engine import Engine
 from ockham.models.gguf import Base, GgufSpec
-from ockham.records import Answer, Progress
+from ockham.records import Answer, Progress, digest
 from ockham.rungs import Built, Material
 from ockham.verdict.sentences import percent
 
@@ -24,10 +26,11 @@ _CHUNK = 16
 
 def build(model: str, material: Material, folder: Path) -> Built:
     """Make the bundle of a prompted model. Raises `ModelError`."""
-    base = base_of(model, material)
     train, valid = material.side("train"), material.side("valid")
-    specs = [sized(material, base, folder, shots) for shots in (SHOTS if valid else SHOTS[:1])]
-    trials = [trial(material, base, spec, folder) for spec in specs] if valid else [()]
+    with words(base_of(model, material)) as known:
+        specs = [sized(material, known, folder, shots) for shots in (SHOTS if valid else SHOTS[:1])]
+    base = dataclasses.replace(known, engine=None)
+    trials = _trials(material, base, specs, folder) if valid else [()]
     scores = [material.metric([row.target for row in valid], answers) if valid else 0.0 for answers in trials]
     best = scores.index(max(scores))
     gguf.fit([*train, *valid], folder, base, specs[best], task=material.plan.task)
@@ -50,18 +53,48 @@ def _told(material: Material, answers: Sequence[str]) -> str:
     return f"{metric} {percent(judging.measure(task, scores, material.labels())[metric])}"
 
 
-def trial(material: Material, base: Base, spec: GgufSpec, folder: Path) -> tuple[str, ...]:
-    """Answer the validation rows with a model whose examples are training rows alone."""
-    train, valid = material.side("train"), material.side("valid")
-    gguf.fit(train, folder, dataclasses.replace(base, copy=False), spec, task=material.plan.task)
-    model = gguf.load(folder)
-    answers: list[str] = []
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What a model answered to some rows, in order."""
+
+    answers: tuple[str, ...]
+
+
+def _trials(material: Material, base: Base, specs: Sequence[GgufSpec], folder: Path) -> list[tuple[str, ...]]:
+    """Answer the validation rows with a model whose examples are training rows alone, once for each spec.
+
+    The weights are loaded once, with the longest context of all. What was answered is kept in the run at every step, so
+    that a run which is stopped goes on there.
+    """
+    widest = dataclasses.replace(specs[0], context=max(spec.context for spec in specs))
+    engine = None
+    found = []
     try:
-        for start in range(0, len(valid), _CHUNK):
-            found = model.answer([row.input for row in valid[start : start + _CHUNK]])
-            answers += [answer.value or "" for answer in found]
-            message = f"asking the model with {spec.shots} examples"
-            material.tell(Progress(stage="climb", message=message, done=len(answers), total=len(valid)))
+        for spec in specs:
+            key = material.work("trial", base.sha256, spec)
+            answers: list[str] = []
+            model: gguf.Decoder | None = None
+            valid = material.side("valid")
+            for start in range(0, len(valid), _CHUNK):
+                rows = valid[start : start + _CHUNK]
+                part = material.run.find("trial", digest([key, start, len(rows)]), _Part)
+                if part is None:
+                    engine = engine or gguf.start(base.weights, widest)
+                    model = model or _asking(material, base, spec, folder, engine)
+                    part = _Part(answers=tuple(one.value or "" for one in model.answer([row.input for row in rows])))
+                    material.run.keep("trial", digest([key, start, len(rows)]), part)
+                answers += part.answers
+                message = f"asking the model with {spec.shots} examples"
+                material.tell(Progress(stage="climb", message=message, done=len(answers), total=len(valid)))
+            found.append(tuple(answers))
     finally:
-        model.close()
-    return tuple(answers)
+        if engine is not None:
+            engine.close()
+    return found
+
+
+def _asking(material: Material, base: Base, spec: GgufSpec, folder: Path, engine: Engine) -> gguf.Decoder:
+    """Make a bundle that knows the training rows alone, and open it on the engine that has the weights."""
+    base = dataclasses.replace(base, copy=False, engine=engine)
+    gguf.fit(material.side("train"), folder, base, spec, task=material.plan.task)
+    return gguf.load(folder, engine)

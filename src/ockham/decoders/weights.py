@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from ockham import catalog
 from ockham.convert.gguf import Precision, convert
 from ockham.models import gguf, gguf_format, hub, question
+from ockham.models.engine import Engine, EngineSpec
 from ockham.models.gguf import Base, GgufSpec
+from ockham.models.weights import sha256
 from ockham.records import Progress, digest
 from ockham.rungs import Material
 
@@ -82,20 +86,29 @@ def quantization(weights: Path) -> str:
     return max(sizes, key=lambda kind: (sizes[kind], kind), default="unknown").lower()
 
 
+@contextmanager
+def words(base: Base) -> Iterator[Base]:
+    """Load weights for all that is asked of their words and template alone, and name their digest."""
+    engine = Engine(base.weights, EngineSpec(context=256, slots=1, threads=1))
+    try:
+        yield dataclasses.replace(base, sha256=base.sha256 or sha256(base.weights), engine=engine)
+    finally:
+        engine.close()
+
+
 def sized(material: Material, base: Base, folder: Path, shots: int, *, brief: bool = False) -> GgufSpec:
     """Find the context that the task's texts need: questions and answers of nearly all of them fit."""
+    if base.engine is None:
+        with words(base) as known:
+            return sized(material, known, folder, shots, brief=brief)
     trained = gguf_format.inspect(base.weights).number("context_length") or LONGEST_CONTEXT
     spec = GgufSpec(context=min(LONGEST_CONTEXT, trained), slots=1, threads=1, shots=shots, brief=brief)
     train, valid = material.side("train"), material.side("valid")
     answer = question.longest([row.target for row in train])
     spec = dataclasses.replace(spec, max_output_tokens=min(answer, spec.context // 2))
     gguf.fit(train, folder, dataclasses.replace(base, copy=False), spec, task=material.plan.task)
-    model = gguf.load(folder)
-    try:
-        rows = (valid or train)[:: max(1, len(valid or train) // _SIZED)]
-        lengths = sorted(len(model.question(row.input).tokens) for row in rows)
-    finally:
-        model.close()
-    need = lengths[int(0.95 * (len(lengths) - 1))] + spec.max_output_tokens + 1
+    rows = (valid or train)[:: max(1, len(valid or train) // _SIZED)]
+    found = sorted(gguf.lengths(folder, base.engine, [row.input for row in rows]))
+    need = found[int(0.95 * (len(found) - 1))] + spec.max_output_tokens + 1
     context = min(spec.context, -(-need // _CONTEXT_STEP) * _CONTEXT_STEP)
     return dataclasses.replace(spec, context=context, slots=SLOTS, threads=None)

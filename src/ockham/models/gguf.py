@@ -61,6 +61,9 @@ class Base:
     ``source`` and ``adapter_source`` are digests of the folder the weights were converted from, and of the one the
     adapter was trained on (`ockham.convert.gguf.Converted.source`). ``copy``: the bundle takes the weights in;
     without it, it remembers their place and digest.
+
+    ``sha256`` is the weights' digest and ``engine`` one that has them loaded, where either is at hand: gigabytes are
+    then not read again.
     """
 
     weights: Path
@@ -68,6 +71,8 @@ class Base:
     adapter: Path | None = None
     adapter_source: str | None = None
     copy: bool = True
+    sha256: str | None = None
+    engine: Engine | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,8 +107,7 @@ class Decoder:
         self._scales = () if kept.adapter is None else (1.0,)
         self._pool = prompts.Pool(kept.pool)
         encode = _encoder(engine)
-        room = _room(kept.task, encode, engine.spec.context, kept.spec)
-        self._questioner = Questioner(kept.task, kept.skeletons, encode, room)
+        self._questioner = _questioner(kept, engine)
         self._trie: Trie | None = None
         self.end_token = self._questioner.end(_end(engine))
         """The token that ends an answer."""
@@ -231,16 +235,19 @@ def fit(
         raise ModelError("E_MODEL_DIGEST", what, fix="use the base it was trained on, or tune again")
     gguf_format.inspect(base.weights)
     paths = (base.weights, *(() if base.adapter is None else (base.adapter,)))
-    engine = Engine(base.weights, EngineSpec(context=256, slots=1, threads=1), paths[1:])
+    engine = base.engine or Engine(base.weights, EngineSpec(context=256, slots=1, threads=1), paths[1:])
     try:
         skeletons = tuple(chat.skeleton(engine.render, shots) for shots in range(max(1, spec.shots) + 1))
         asked = task_of(task, [example.target for example in examples], instructions)
         asked = dataclasses.replace(asked, listed=not spec.brief)
         asked = _fitting(asked, skeletons, _encoder(engine), engine.head, spec)
     finally:
-        engine.close()
+        if base.engine is None:
+            engine.close()
+    known = (base.sha256, None)
     files = [
-        _kept_file(path, folder / name, copy=base.copy) for path, name in zip(paths, (WEIGHTS, ADAPTER), strict=False)
+        _kept_file(path, folder / name, sha256, copy=base.copy)
+        for path, name, sha256 in zip(paths, (WEIGHTS, ADAPTER), known, strict=False)
     ]
     kept = _Kept(
         spec=spec,
@@ -253,23 +260,35 @@ def fit(
     settings.write(kept, folder / FILE)
 
 
-def load(folder: Path) -> Decoder:
+def load(folder: Path, engine: Engine | None = None) -> Decoder:
     """Check the files against their digests and load the model, with the threads that are fastest here now.
 
-    Raises `ModelError`: ``E_MODEL_MISSING``, ``E_MODEL_DIGEST`` where a file is not the one that was measured,
-    ``E_MODEL_FORMAT``.
+    ``engine`` has the weights loaded already: they are neither checked nor loaded again. Raises `ModelError`:
+    ``E_MODEL_MISSING``, ``E_MODEL_DIGEST`` where a file is not the one that was measured, ``E_MODEL_FORMAT``.
     """
     kept = settings.read(_Kept, folder / FILE)
+    if engine is not None:
+        return Decoder(kept, engine)
     paths = [_checked(folder, file) for file in (kept.weights, kept.adapter) if file is not None]
-    spec = EngineSpec(
-        context=_context(gguf_format.inspect(paths[0]), kept.spec),
-        slots=kept.spec.slots,
-        threads=kept.spec.threads or 1,
-        gpu_layers=kept.spec.gpu_layers,
+    return Decoder(kept, start(paths[0], kept.spec, paths[1:]))
+
+
+def start(path: Path, spec: GgufSpec, adapters: Sequence[Path] = ()) -> Engine:
+    """Load weights as ``spec`` has it, with the threads that are fastest here now. Raises `ModelError`."""
+    how = EngineSpec(
+        context=_context(gguf_format.inspect(path), spec),
+        slots=spec.slots,
+        threads=spec.threads or 1,
+        gpu_layers=spec.gpu_layers,
     )
-    if kept.spec.threads is None:
-        spec = threads.choose(paths[0], spec, machine.cores())
-    return Decoder(kept, Engine(paths[0], spec, paths[1:]))
+    return Engine(path, how if spec.threads is not None else threads.choose(path, how, machine.cores()), adapters)
+
+
+def lengths(folder: Path, engine: Engine, texts: Sequence[str]) -> list[int]:
+    """Count the tokens of the question to each text, as the bundle in ``folder`` would ask; nothing is computed."""
+    kept = settings.read(_Kept, folder / FILE)
+    pool, asking = prompts.Pool(kept.pool), _questioner(kept, engine)
+    return [len(asking.ask(text, pool.choose(text, kept.spec.shots)).tokens) for text in texts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -300,6 +319,13 @@ def parts(folder: Path) -> Parts:
         spec=kept.spec,
         task=kept.task.name,
     )
+
+
+def _questioner(kept: _Kept, engine: Engine) -> Questioner:
+    encode = _encoder(engine)
+    # The bundle's own context counts: an engine may have been loaded with more, or for its words alone.
+    room = _room(kept.task, encode, _context(engine.head, kept.spec), kept.spec)
+    return Questioner(kept.task, kept.skeletons, encode, room)
 
 
 def _encoder(engine: Engine) -> Encode:
@@ -337,10 +363,10 @@ def _end(engine: Engine) -> int:
     return value if type(value) is int else engine.tokens("\n", special=False)[-1]
 
 
-def _kept_file(path: Path, to: Path, *, copy: bool) -> _File:
+def _kept_file(path: Path, to: Path, sha256: str | None, *, copy: bool) -> _File:
     if copy and path.resolve() != to.resolve():
         shutil.copyfile(path, to)
-    return _File(place=to.name if copy else str(path.resolve()), sha256=weights.sha256(path))
+    return _File(place=to.name if copy else str(path.resolve()), sha256=sha256 or weights.sha256(path))
 
 
 def _checked(folder: Path, file: _File) -> Path:
