@@ -1,6 +1,6 @@
 """Peak memory of `ockham curate` against the size of its input, over generated text of which much is duplicated.
 
-``scripts/bench curate_memory`` curates 50, 100, 200 and 400 MB and fits a line through the peaks;
+``scripts/bench curate_memory`` curates 200, 400 and 800 MB (sizes at which every buffer is full) and fits a line;
 ``scripts/bench curate_memory --megabytes 20000`` shows one large run (it needs 60 GB of disk and some hours). Each run
 is a process of its own, so that one's peak says nothing about another's. Text: words drawn from a fixed vocabulary,
 four documents in ten a copy of one of the last thousand with 1 to 4 % of the words replaced.
@@ -43,7 +43,7 @@ def write(path: Path, megabytes: int) -> None:
 def main() -> None:
     """Generate, curate, measure, fit."""
     parser = argparse.ArgumentParser(description="Measure the memory of ockham curate.")
-    parser.add_argument("--megabytes", type=int, nargs="+", default=[50, 100, 200, 400], help="sizes of the input")
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[200, 400, 800], help="sizes of the input")
     parser.add_argument("--workers", type=int, default=1, help="processes at work")
     args = parser.parse_args()
     folder = table.CELLS / "curate_memory"

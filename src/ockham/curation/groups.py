@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-SET = 4_000_000
-"""Words of the documents that are decided at once: about 100 MB. A single group of more is decided as a whole."""
+SET = 2_000_000
+"""Words of the documents that are decided at once: about 60 MB. A single group of more is decided as a whole."""
 _BLOCK = 1_000_000
 """Pairs that are read at once."""
 _NAME = "pairs.bin"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _MOST = 256
 """Documents that stay and share a band with one: so many of them are compared with it, those that share most bands."""
 _AT_ONCE = 4 * SET
-"""Words of documents that are in memory together: about 400 MB at most."""
+"""Words of documents that are in memory together: about 250 MB at most."""
 _CACHED = 4_000_000
 """Shingles that are kept at hand: 32 MB."""
 _TOGETHER = 1_000_000

@@ -25,8 +25,8 @@ class Shards:
         """Write into a folder of a run, in one of the forms jsonl, jsonl.gz, jsonl.zst, csv and parquet."""
         self._run, self._folder, self._form = run, folder, form
         self._most = megabytes * 1_000_000
-        self._parts: list[bytes] = []
-        self._held = self._rows = 0
+        self._held = bytearray()
+        self._rows = 0
         self.written: list[Shard] = []
 
     def add(self, rows: bytes, ends: NDArray[np.int64]) -> None:
@@ -36,29 +36,28 @@ class Shards:
         at = begin = 0
         while begin < len(ends):
             # The first row behind which the shard is full, or the last one there is.
-            last = min(int(np.searchsorted(ends, at + self._most - self._held)), len(ends) - 1)
-            self._parts.append(rows[at : int(ends[last])])
-            self._held += int(ends[last]) - at
+            last = min(int(np.searchsorted(ends, at + self._most - len(self._held))), len(ends) - 1)
+            self._held += memoryview(rows)[at : int(ends[last])]
             self._rows += last + 1 - begin
             at, begin = int(ends[last]), last + 1
-            if self._held >= self._most:
+            if len(self._held) >= self._most:
                 self.flush()
 
     def flush(self) -> None:
         """Write the rows that are held as a shard of their own."""
         if not self._rows:
             return
-        data = encoded(b"".join(self._parts), self._form)
-        self._parts = []
+        rows, self._held = self._held, bytearray()
+        data = encoded(rows, self._form)
         name = f"{len(self.written):05d}.{self._form}"
         self._run.publish_in(self._folder, name, data)
         digest = hashlib.sha256(data).hexdigest()
         path = f"{self._folder}/{name}"
         self.written.append(Shard(path=path, sha256=digest, rows=self._rows, bytes=len(data)))
-        self._held = self._rows = 0
+        self._rows = 0
 
 
-def encoded(rows: bytes, form: str) -> bytes:
+def encoded(rows: bytes | bytearray, form: str) -> bytes | bytearray:
     """Write rows, JSON objects with a line end behind each, as one file; nothing in it depends on time or place."""
     if form in ("csv", "parquet"):
         return _table([parsed(row) for row in rows.split(b"\n")[:-1]], form)

@@ -102,7 +102,7 @@ def dumped(value: object) -> bytes:
         return json.dumps(value, default=_plain, separators=(",", ":")).encode()
 
 
-def parsed(row: bytes) -> dict[str, Any]:
+def parsed(row: bytes | bytearray) -> dict[str, Any]:
     """Read a row back."""
     import orjson
 

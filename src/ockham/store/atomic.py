@@ -50,7 +50,7 @@ def disk(path: Path, doing: str) -> Iterator[None]:
         raise StoreError("E_DISK", f"{shown(path)}: {doing} failed: {name} ({why})", fix=fix) from error
 
 
-def save_bytes(path: Path, data: bytes) -> None:
+def save_bytes(path: Path, data: bytes | bytearray) -> None:
     """Save a file whole: after a kill or a full disk its old content stands, or the new one, never a part.
 
     Missing folders are made (0700); the file is readable by its owner alone (0600). Raises `StoreError` (``E_DISK``)
@@ -81,7 +81,7 @@ def save_text(path: Path, text: str) -> None:
     save_bytes(path, text.encode())
 
 
-def write_all(descriptor: int, data: bytes) -> None:
+def write_all(descriptor: int, data: bytes | bytearray) -> None:
     """Write every byte; a disk may take fewer than it was offered."""
     left = memoryview(data)
     while left:

@@ -210,7 +210,7 @@ class Run:
         save_bytes(path, data)
         return path
 
-    def publish_in(self, folder: str, name: str, data: bytes) -> Path:
+    def publish_in(self, folder: str, name: str, data: bytes | bytearray) -> Path:
         """Save a file into a folder of the run's own, such as ``clean/00000.jsonl``, in place of an older one."""
         path = self._published(folder) / _checked(name, _NAME)
         save_bytes(path, data)

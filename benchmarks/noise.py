@@ -1,0 +1,166 @@
+"""Accuracy of the cheap rungs against noise in their training rows, raw and curated: ``scripts/bench noise``.
+
+Into each of two real tasks are planted, at 0, 5, 20 and 40 % of the rows: wrong labels, copies (each with the label of
+another row in one case of four, as scraped copies have), and junk (boilerplate, markup, noise) under some label. The
+rungs lookup and linear learn from the rows as they are, and from what `ockham curate` leaves of them, once with its
+defaults and once with ``--doubts drop``; all are measured on the same clean test rows. Each cell is a file under
+``.bench/noise/``; what is there is not run again. ``--rows`` takes fewer training rows, ``--tasks`` fewer tasks.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import random
+import shutil
+from pathlib import Path
+from typing import Any
+
+from benchmarks import table
+
+TASKS = ("clinc150", "hwu64")
+LEVELS = (0.0, 0.05, 0.2, 0.4)
+WAYS = ("raw", "curated", "curated, doubts dropped")
+STRENGTH = 5.0
+CELLS = table.CELLS / "noise"
+_SCRAPS = (
+    "<div class='nav'><a href='#'>Home</a> | <a href='#'>Contact</a></div>", "Loading, please wait...", "error 404",
+    "&nbsp;&nbsp;&copy; all rights reserved", "asdf asdf asdf asdf", "-----", "click here click here click here",
+)  # fmt: skip
+
+
+def read(name: str, part: str) -> list[tuple[str, str]]:
+    with (table.DATA / name / f"{part}.csv").open(encoding="utf-8", newline="") as file:
+        return [(row["text"], row["label"]) for row in csv.DictReader(file)]
+
+
+def planted(rows: list[tuple[str, str]], level: float, rng: random.Random) -> list[tuple[str, str]]:
+    """Give the rows with wrong labels, copies and junk, each in so large a share of them, in random order."""
+    labels = sorted({label for _, label in rows})
+    number = round(level * len(rows))
+    noisy = list(rows)
+    for place in rng.sample(range(len(rows)), number):
+        text, label = rows[place]
+        noisy[place] = text, rng.choice([other for other in labels if other != label])
+    for text, label in rng.choices(noisy, k=number):
+        noisy.append((text, rng.choice(labels) if rng.random() < 0.25 else label))
+    for _ in range(number):
+        letters = "".join(rng.choices("abcdefghijklmnopqrstuvwxyz0123456789 ", k=rng.randint(10, 60)))
+        noisy.append((rng.choice([letters, f"{rng.choice(_SCRAPS)} {rng.randint(1, 99)}"]), rng.choice(labels)))
+    rng.shuffle(noisy)
+    return noisy
+
+
+def curated(rows: list[tuple[str, str]], way: str, folder: Path) -> list[tuple[str, str]]:
+    """Curate the rows in the given way; raw rows stay as they are."""
+    from ockham.curation import CurateSpec, curate
+
+    if way == "raw":
+        return rows
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    source = folder / "rows.jsonl"
+    lines = [json.dumps({"text": text, "label": label}, ensure_ascii=False) for text, label in rows]
+    source.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    spec = CurateSpec(doubts="drop" if way.endswith("dropped") else "report")
+    done = curate(source, spec, out=folder / "out")
+    shards = [done.path / shard.path for shard in done.report.shards if shard.path.startswith("clean/")]
+    found = [json.loads(line) for shard in shards for line in shard.read_text("utf-8").splitlines()]
+    shutil.rmtree(folder)
+    return [(row["text"], row["label"]) for row in found]
+
+
+def accuracies(rows: list[tuple[str, str]], test: list[tuple[str, str]]) -> dict[str, float]:
+    """Learn from rows, and give the share of test rows that each rung answers rightly."""
+    from ockham.models import linear, lookup
+    from ockham.records import Example
+
+    examples = [Example(id=str(place), input=text, target=label) for place, (text, label) in enumerate(rows)]
+    models: dict[str, Any] = {
+        "lookup": lookup.learn(examples),
+        "linear": linear.learn(examples, STRENGTH, seed=0),
+    }
+    found = {}
+    for name, model in models.items():
+        answers = model.answer([text for text, _ in test])
+        found[name] = sum(one.value == label for one, (_, label) in zip(answers, test, strict=True)) / len(test)
+    return found
+
+
+def cell(task: str, level: float, way: str, most: int) -> dict[str, Any]:
+    """Measure one cell, or read it."""
+    path = CELLS / f"{task}-{most}-{round(100 * level)}-{way.replace(', ', '-').replace(' ', '-')}.json"
+    if path.exists():
+        found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+        return found
+    rng = random.Random(f"{task} {level}")
+    rows, test = read(task, "train"), read(task, "test")
+    random.Random(0).shuffle(rows)
+    noisy = planted(rows[:most], level, rng)
+    kept = curated(noisy, way, CELLS / "work")
+    cell = {"task": task, "level": level, "way": way, "rows": len(noisy), "kept": len(kept), "test": len(test)}
+    cell |= {"accuracy": accuracies(kept, test)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(cell), encoding="utf-8")
+    table.say(f"{task} {level:.0%} {way}: {cell['accuracy']}")
+    return cell
+
+
+def drawn(cells: list[dict[str, Any]], path: Path) -> None:
+    """Draw accuracy against noise, a panel for each task and rung."""
+    import vl_convert
+
+    values = [
+        {"noise": one["level"], "accuracy": share, "way": one["way"], "panel": f"{one['task']}, {rung}"}
+        for one in cells
+        for rung, share in one["accuracy"].items()
+    ]
+    spec = {
+        "data": {"values": values},
+        "facet": {"field": "panel", "type": "nominal", "title": None},
+        "columns": 2,
+        "spec": {
+            "width": 260,
+            "height": 160,
+            "mark": {"type": "line", "point": True},
+            "encoding": {
+                "x": {"field": "noise", "type": "quantitative", "axis": {"format": "%"}, "title": "noise of each kind"},
+                "y": {"field": "accuracy", "type": "quantitative", "scale": {"zero": False}, "axis": {"format": "%"}},
+                "color": {"field": "way", "sort": list(WAYS), "title": None, "legend": {"orient": "top"}},
+            },
+        },
+    }
+    path.write_text(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]), encoding="utf-8")
+
+
+def main() -> None:
+    """Measure every cell, write the table and the picture."""
+    parser = argparse.ArgumentParser(description="Measure what curating gains under noise.")
+    parser.add_argument("--rows", type=int, default=10**9, help="training rows to plant into (all if not set)")
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--cores", help="hold everything to these cores, as in 0")
+    args = parser.parse_args()
+    table.pin(args.cores)
+    cells = [cell(task, level, way, args.rows) for task in args.tasks for level in LEVELS for way in WAYS]
+    rows = [
+        [
+            one["task"],
+            f"{one['level']:.0%}",
+            one["way"],
+            f"{one['kept']:,} of {one['rows']:,}",
+            *(f"{100 * one['accuracy'][rung]:.1f} %" for rung in ("lookup", "linear")),
+        ]
+        for one in cells
+    ]
+    text = table.markdown(["task", "noise of each kind", "training rows", "rows", "lookup", "linear"], rows)
+    size = "" if args.rows == 10**9 else f" Only {args.rows:,} training rows of each task were taken."
+    text += (
+        f"\n\nAccuracy on {', '.join(str(n) for n in sorted({one['test'] for one in cells}))} clean test rows.{size}"
+    )
+    table.publish("noise", text, {"cells": cells, "rows": None if args.rows == 10**9 else args.rows})
+    drawn(cells, table.RESULTS / "noise.svg")
+
+
+if __name__ == "__main__":
+    main()
