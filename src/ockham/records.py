@@ -391,12 +391,13 @@ class EpochPoint:
 class Parity:
     """The same validation rows before and after a step that should change nothing (merging, quantizing).
 
-    ``agreement`` is the share of answers that stayed the same, ``difference`` the accuracy after minus the one before.
+    ``agreement`` is the share of answers that stayed the same, ``difference`` the metric after minus the one before.
     """
 
     step: str
     agreement: Estimate
     difference: Estimate
+    metric: str = "accuracy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

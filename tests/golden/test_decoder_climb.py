@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests import tiny_gguf
+from tests import tiny_decoder, tiny_gguf
 from tests.stub_api import Response, Seen, says, serving
 
 from ockham import ladder, measuring
 from ockham.answering import predict
-from ockham.errors import ConfigError
+from ockham.errors import ConfigError, RunError
 from ockham.evals.serving import ProbeSpec, Serving
+from ockham.exporting import export
 from ockham.ladder import FitSpec, fit
 from ockham.models import gguf
 from ockham.models import weights as digests
@@ -197,3 +198,29 @@ def test_a_run_that_was_stopped_asks_no_row_again_and_reads_the_weights_once(
     assert sum(asked) == 2 * valid + test + test
     # The weights are read for their digest when building begins, once for each time that it began.
     assert read.count(weights.name) == 2
+
+
+@pytest.mark.tune
+@pytest.mark.slow
+def test_a_folder_is_tuned_held_to_parity_served_and_exported(trips: list[dict[str, Any]], tmp_path: Path) -> None:
+    folder = tiny_decoder.llama(tmp_path / "small", scale=0.05)
+    spec = FitSpec(rungs=("constant", "decoder-tuned"), models=(str(folder),), all=True, epochs=2, batch=8, rank=4)
+    told: list[Progress] = []
+    verdict = fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", tell=told.append)
+    tuned = verdict.candidates[-1]
+    assert (tuned.name, tuned.rung, tuned.status) == ("decoder-tuned:small", 6, "measured")
+    account = ladder.account(tmp_path / "run")
+    report = next(r for r in account.reports if r.candidate.name == tuned.name)
+    assert {score.answer for score in report.scores} <= {"dated", "open"}
+    assert report.candidate.settings["weights"] == "q8_0"
+    steps = account.parity[tuned.name]
+    assert [step.step for step in steps] == ["conversion with the adapter apart", "merging", "quantizing to q8_0"]
+    assert all(step.agreement.n > 0 for step in steps)
+    assert [one.message for one in told if "learns the rows by heart" in one.message], "few rows are warned about"
+    again: list[Progress] = []
+    assert fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", tell=again.append) == verdict
+    assert not [one for one in again if "building" in one.message], "nothing is tuned twice"
+    written = export(tmp_path / "run", "peft", tmp_path / "adapter", rung=tuned.name)
+    assert [path.name for path in written] == ["adapter_config.json", "adapter_model.safetensors"]
+    with pytest.raises(RunError, match="no candidate 'linear'"):
+        export(tmp_path / "run", "peft", tmp_path / "other", rung="linear")

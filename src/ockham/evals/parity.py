@@ -25,7 +25,7 @@ def compare(step: str, before: Sequence[Score], after: Sequence[Score], metric: 
     """
     same = proportion([float(a.answer == b.answer) for a, b in zip(before, after, strict=True)])
     difference = paired.compare(after, before, metric).difference
-    return Parity(step=step, agreement=same, difference=difference)
+    return Parity(step=step, agreement=same, difference=difference, metric=metric)
 
 
 def lost(found: Parity, *, exact: bool) -> str | None:

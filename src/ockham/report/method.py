@@ -97,9 +97,9 @@ def date(made: str) -> str:
 
 def _parity(steps: Sequence[Parity]) -> str:
     return "; ".join(
-        f"after {one.step}, {full('accuracy', one.agreement)} of the validation rows are answered as before; accuracy "
-        f"changed by {points(one.difference.value)} points ({points(one.difference.low)} to "
-        f"{points(one.difference.high)})"
+        f"after {one.step}, {full('accuracy', one.agreement)} of the validation rows are answered as before; "
+        f"{one.metric.replace('_', ' ')} changed by {points(one.difference.value)} points "
+        f"({points(one.difference.low)} to {points(one.difference.high)})"
         for one in steps
     )
 
