@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -22,11 +23,12 @@ from ockham import curation
 from ockham.cli import run as command
 from ockham.curation import Curated, curate, decision, groups, near, passes, preview, read_report
 from ockham.curation.decision import spans_of
+from ockham.curation.pools import crew_of, in_order
 from ockham.data import text_files
 from ockham.data.portions import Portion
 from ockham.data.steps.examine import examine
 from ockham.data.steps.spec import CurateSpec
-from ockham.errors import ConfigError, DataError, RunError
+from ockham.errors import ConfigError, DataError, Defect, RunError
 from ockham.records import Progress
 from ockham.report import curation as page
 
@@ -222,6 +224,14 @@ def test_the_same_bytes_for_any_number_of_workers(tmp_path: Path, monkeypatch: p
     curate(tmp_path / "a.jsonl", NEAR, out=tmp_path / "one")
     curate(tmp_path / "a.jsonl", NEAR, out=tmp_path / "three", workers=3)
     assert content(tmp_path / "three") == content(tmp_path / "one")
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_told_of() -> None:
+    with crew_of(2) as crew, pytest.raises(Defect, match="has died"):
+        list(in_order(crew, os._exit, [(3,)]))
+    with crew_of(2) as crew:
+        assert list(in_order(crew, pow, [(n, 2) for n in range(9)])) == [n * n for n in range(9)]
 
 
 def stopping(after: int) -> Callable[[Progress], None]:

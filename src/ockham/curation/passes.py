@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import BrokenExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 from ockham.curation.chunks import write_chunk
-from ockham.curation.pools import Crew, Done
+from ockham.curation.pools import Crew, Done, outcome
 from ockham.data.blocks import Block, Kept, Placed, work_of
 from ockham.data.chat_rows import columns_of
 from ockham.data.documents import SourceFile
 from ockham.data.portions import portion_of
 from ockham.data.steps.examine import Plan, examine
-from ockham.errors import Defect
 from ockham.records import Progress, digest, plain
 from ockham.store import Run
 from ockham.store.atomic import disk
@@ -131,11 +129,7 @@ def _begun(run: Run, key: str, batch: Block | Kept, how: tuple[Crew, Plan]) -> _
 def _sealed(run: Run, job: _Job) -> Path:
     with job.leave:
         if job.done is not None:
-            try:
-                job.done.result()
-            except BrokenExecutor as error:
-                fix = "run the same command again, with fewer --workers if memory is short; what was done is kept"
-                raise Defect("E_DEFECT", "a process that examines documents has died", fix=fix) from error
+            outcome(job.done)
         if job.folder is not None:
             return run.seal(KIND, job.key, job.folder)
     return run.path / "artifacts" / KIND / job.key[:32]

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any, Protocol, TypeVar
+
+from ockham.errors import Defect
 
 T = TypeVar("T")
 
@@ -74,6 +76,15 @@ def _processes(workers: int) -> Iterator[Crew]:
         yield Crew(pool=pool, size=workers)
 
 
+def outcome(job: Done) -> Any:  # noqa: ANN401 - whatever the function gives
+    """Wait for work that was given away. Raises `Defect` where the process that did it has died."""
+    try:
+        return job.result()
+    except BrokenExecutor as error:
+        fix = "run the same command again, with fewer --workers if memory is short; what was done is kept"
+        raise Defect("E_DEFECT", "a process that examines documents has died", fix=fix) from error
+
+
 def in_order(crew: Crew, function: Callable[..., T], each: Iterable[tuple[Any, ...]]) -> Iterator[T]:
     """Call a function with each of some arguments, and give the outcomes in the same order."""
     if crew.pool is None:
@@ -85,9 +96,9 @@ def in_order(crew: Crew, function: Callable[..., T], each: Iterable[tuple[Any, .
         for arguments in each:
             waiting.append(crew.pool.submit(function, *arguments))
             if len(waiting) > 2 * crew.size:
-                yield waiting.popleft().result()
+                yield outcome(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield outcome(waiting.popleft())
     finally:
         for job in waiting:
             job.cancel()
