@@ -558,5 +558,6 @@ def test_labels_in_doubt_are_listed_and_left_out_if_asked(tmp_path: Path) -> Non
     done = curate(source, CurateSpec(doubts="drop"), out=tmp_path / "dropped")
     assert done.report.left_out == {"doubted_label": listed.doubted}
     assert {entry["record"] - 1 for entry in done.dropped()} >= set(wrong)
+    assert preview(source, CurateSpec(doubts="drop")).left_out == done.report.left_out
     assert "Labels in doubt" in (done.path / "report.html").read_text("utf-8")
     assert curate(source, CurateSpec(doubts="off"), out=tmp_path / "off").report.doubts == ()

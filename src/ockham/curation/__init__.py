@@ -19,9 +19,8 @@ from typing import Any
 
 from ockham import __version__
 from ockham.curation.chunks import Chunks
-from ockham.curation.decision import Decision
 from ockham.curation.doubting import doubt_labels
-from ockham.curation.duplicates import are_labels, decide
+from ockham.curation.duplicates import decide
 from ockham.curation.passes import examined_chunks, inputs_of, is_worth
 from ockham.curation.pools import RayCluster, crew_of
 from ockham.curation.writing import write_all
@@ -189,22 +188,12 @@ def _curated(
 
         with run.staging() as scratch:
             decision = decide(chunks, plan.spec, plan.steps, (scratch, crew), said)
-        doubt = _doubted(chunks, decision, files, plan, said)
+        said("labels in doubt", 0, 0)
+        doubt = doubt_labels(chunks, decision, [file.target for file in files], plan)
         report = write_all(run, chunks, decision, (files, plan), tell)
         report = dataclasses.replace(report, warnings=(*report.warnings, *doubt))
     _log.info("curated %d rows in %.1f s", report.rows, time.monotonic() - start)
     return report
-
-
-def _doubted(
-    chunks: Chunks, decision: Decision, files: list[SourceFile], plan: Plan, said: Callable[[str, int, int], None]
-) -> list[str]:
-    """Look for labels in doubt where rows have labels; give what is to be warned of."""
-    if plan.spec.doubts == "off" or "labels" not in plan.steps or not are_labels(chunks):
-        return []
-    said("labels in doubt", 0, 0)
-    warning = doubt_labels(chunks, decision, [file.target for file in files], plan.spec.doubts == "drop")
-    return [warning] if warning else []
 
 
 def _publish(run: Run, report: CurationReport) -> None:

@@ -11,8 +11,9 @@ from dataclasses import replace
 
 from ockham.curation.chunks import Chunks
 from ockham.curation.decision import Decision
+from ockham.curation.duplicates import are_labels
 from ockham.data.chat_rows import target_in, texts_in
-from ockham.data.steps.examine import REASONS
+from ockham.data.steps.examine import REASONS, Plan
 from ockham.records import Example, LabelDoubt
 
 MOST = 50_000
@@ -22,16 +23,19 @@ _STRENGTH = 5.0
 _FOLDS, _FOLDS_OF_MANY, _MANY = 5, 3, 5_000
 
 
-def doubt_labels(chunks: Chunks, decision: Decision, targets: list[str | None], drop: bool) -> str | None:
+def doubt_labels(chunks: Chunks, decision: Decision, targets: list[str | None], plan: Plan) -> tuple[str, ...]:
     """Note in the decision which rows carry a label in doubt, worst first, and leave them out if asked to.
 
-    ``targets`` are the target columns of the files. Gives a warning where there are too many rows to look.
+    ``targets`` are the target columns of the files; where these hold no labels, nothing is done. Gives a warning where
+    there are too many rows to look.
     """
     import numpy as np
 
+    if plan.spec.doubts == "off" or "labels" not in plan.steps or not are_labels(chunks):
+        return ()
     staying = np.flatnonzero(decision.reason == 0)
     if len(staying) > MOST:
-        return f"labels were not doubted: {len(staying):,} rows stay, and this is done for up to {MOST:,}"
+        return (f"labels were not doubted: {len(staying):,} rows stay, and this is done for up to {MOST:,}",)
     rows: list[Example] = []
     for document in staying.tolist():
         cells = chunks.cells(document)
@@ -40,10 +44,10 @@ def doubt_labels(chunks: Chunks, decision: Decision, targets: list[str | None], 
         target = target_in(cells, names, targets[file])
         rows.append(Example(id=str(document), input="\n".join(texts_in(cells, names)), target=target))
     decision.doubts = doubted(rows)
-    for doubt in decision.doubts if drop else ():
+    for doubt in decision.doubts if plan.spec.doubts == "drop" else ():
         decision.reason[int(doubt.id)] = REASONS.index("doubted_label")
         decision.score[int(doubt.id)] = doubt.doubt
-    return None
+    return ()
 
 
 def doubted(rows: list[Example]) -> tuple[LabelDoubt, ...]:

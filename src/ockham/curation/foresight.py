@@ -11,6 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ockham.curation.chunks import Chunks, write_chunk
+from ockham.curation.doubting import doubt_labels
 from ockham.curation.duplicates import decide
 from ockham.curation.passes import inputs_of
 from ockham.curation.pools import Crew
@@ -57,6 +58,7 @@ def foresee(files: list[SourceFile], plan: Plan, workers: int, tell: Tell) -> Cu
             disk = sum(file.stat().st_size for file in place.glob("*/*"))
             with closing(Chunks(places, inputs_of(files))) as chunks:
                 decision = decide(chunks, plan.spec, plan.steps, (scratch, Crew()), lambda *_: None)
+                doubt_labels(chunks, decision, [file.target for file in files], plan)
                 report = write_all(run, chunks, decision, (files, plan), tell)
         seconds = time.perf_counter() - start
     clean = sum(shard.bytes for shard in report.shards if shard.path.startswith("clean/"))
