@@ -100,7 +100,7 @@ def ours(folder: Path, given: list[tuple[str, str]], steps: int, batch: int) -> 
 
     learnt = [decoder.Row(question=ids(prompt), answer=ids(answer)) for prompt, answer in given[: steps * batch]]
     judged = iter(range(9))
-    material = decoder.Material(folder=folder, train=learnt, judge=lambda _: float(next(judged)), rate=RATE)
+    material = decoder.Material(folder=folder, train=learnt, valid=(), judge=lambda _: float(next(judged)), rate=RATE)
     spec = TuneSpec(epochs=1, batch=batch, part=max(1, batch // 2), rank=RANK, alpha=ALPHA, warmup=WARMUP, patience=9)
     begun: list[tuple[float, float]] = []
     lesson = decoder._lesson(material, spec)

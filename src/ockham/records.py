@@ -284,6 +284,8 @@ class Requirements:
     min_f1_weighted: float | None = field(default=None, metadata={"min": 0, "max": 1})
     min_f1_micro: float | None = field(default=None, metadata={"min": 0, "max": 1})
     min_chrf: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_rouge_l: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_f1_tokens: float | None = field(default=None, metadata={"min": 0, "max": 1})
     max_p50_ms: float | None = field(default=None, metadata={"above": 0})
     max_p95_ms: float | None = field(default=None, metadata={"above": 0})
     max_p99_ms: float | None = field(default=None, metadata={"above": 0})
@@ -385,6 +387,7 @@ class EpochPoint:
     train_metric: float
     valid_metric: float
     kept: bool
+    valid_loss: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

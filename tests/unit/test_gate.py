@@ -84,7 +84,7 @@ def _world(root: Path, folder: Path, base: Converted, converter: Converter) -> W
     finally:
         model.close()
     rows = [Row(question=question.tokens, answer=answer) for question, answer in lessons]
-    made = decoder._lesson(Material(folder=folder, train=rows, judge=lambda _: 0.0), TuneSpec(rank=4))
+    made = decoder._lesson(Material(folder=folder, train=rows, valid=(), judge=lambda _: 0.0), TuneSpec(rank=4))
     draw = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for tensor in made.parameters().values():

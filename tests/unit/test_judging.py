@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 import pytest
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ockham.errors import ConfigError, Defect
 from ockham.evals import judging, paired, scorers, slots
-from ockham.evals.chrf import chrf
+from ockham.evals.likeness import chrf, f1_tokens, longest_common, rouge_l
 from ockham.records import Answer, Example, Requirements, Score, TaskName
 
 
@@ -54,6 +54,46 @@ def test_chrf_of_no_answer_is_nothing_and_white_space_does_not_count() -> None:
 def test_chrf_is_a_share_and_1_for_equal_texts(one: str, other: str) -> None:
     assert 0.0 <= chrf(one, other) <= 1.0
     assert chrf(one, one) == 1.0
+
+
+# rouge-score 0.1.2, RougeScorer(["rougeL"]).score(target, answer)["rougeL"].fmeasure
+ROUGE = [
+    ("the cat sat on the mat", "the cat is on the mat today", 0.769231),
+    ("police killed the gunman", "police kill the gunman", 0.75),
+    ("the gunman kill police", "police kill the gunman", 0.5),
+    ("git commit -m x", "git commit --amend -m y", 0.666667),
+    ("SELECT a FROM b", "select a from b;", 1.0),
+    ("nothing alike", "quite another", 0.0),
+]
+
+
+@pytest.mark.parametrize(("answer", "target", "expected"), ROUGE)
+def test_rouge_l_equals_rouge_score(answer: str, target: str, expected: float) -> None:
+    assert rouge_l(answer, target) == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("alike", [rouge_l, f1_tokens])
+def test_likeness_of_words_at_its_ends(alike: Callable[[str | None, str], float]) -> None:
+    assert alike(None, "a") == 0.0
+    assert alike("", "a") == 0.0
+    assert alike("- -", "- -") == 1.0, "no word in either: they are the same text or not"
+    assert alike("-", "+") == 0.0
+    assert alike("Größe ÄNDERN", "größe ändern") == 1.0
+
+
+def test_f1_of_words_forgets_their_order_and_counts_each_once() -> None:
+    assert f1_tokens("the gunman kill police", "police kill the gunman") == 1.0
+    assert f1_tokens("a a b", "a b b") == pytest.approx(2 * 2 / 6)
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=12), st.lists(st.sampled_from("abc"), max_size=12))
+@settings(max_examples=50)
+def test_the_longest_common_subsequence_is_that_of_the_plain_table(one: list[str], other: list[str]) -> None:
+    table = [[0] * (len(other) + 1) for _ in range(len(one) + 1)]
+    for i, a in enumerate(one):
+        for j, b in enumerate(other):
+            table[i + 1][j + 1] = table[i][j] + 1 if a == b else max(table[i][j + 1], table[i + 1][j])
+    assert longest_common(one, other) == table[-1][-1]
 
 
 def test_fields_are_compared_without_order_case_and_emptiness() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,8 +17,9 @@ from tests import tiny_encoder
 from ockham.evals import metrics
 from ockham.models import sentence, softmax
 from ockham.models.embedder import Settings
+from ockham.records import EpochPoint
 from ockham.tune import encoder, heads, loop
-from ockham.tune.spec import TuneSpec, guardrails
+from ockham.tune.spec import TuneSpec, guardrails, memorising
 
 if TYPE_CHECKING:
     import torch
@@ -75,10 +77,10 @@ class Scripted:
     def loss(self, batch: Sequence[int]) -> tuple[torch.Tensor, int]:
         return (self.weight * len(batch)).sum(), 1
 
-    def judge(self) -> float:
+    def judge(self) -> loop.Judgement:
         self.judged += 1
         self.seen.append(float(self.weight.detach()))
-        return self.script[self.judged - 1]
+        return loop.Judgement(metric=self.script[self.judged - 1])
 
 
 def scripted(*script: float, patience: int = 9) -> tuple[Scripted, list[tuple[float, float, bool]]]:
@@ -99,6 +101,26 @@ def test_where_no_pass_is_better_the_weights_stay_as_they_were() -> None:
     lesson, points = scripted(0.9, 0.9, 0.8)
     assert [point[2] for point in points] == [True, False, False]
     assert float(lesson.weight.detach()) == 1.0
+
+
+def test_of_passes_with_the_same_metric_the_one_with_the_smaller_loss_is_better() -> None:
+    judged = loop.Judgement
+    assert judged(metric=0.2, loss=9.0).beats(judged(metric=0.1, loss=1.0))
+    assert judged(metric=0.1, loss=1.0).beats(judged(metric=0.1, loss=2.0))
+    assert not judged(metric=0.1, loss=2.0).beats(judged(metric=0.1, loss=2.0))
+    assert not judged(metric=0.1).beats(judged(metric=0.1, loss=2.0))
+
+
+def test_it_says_when_rows_are_learnt_by_heart() -> None:
+    losses = [(0.0, 3.0), (2.0, 2.5), (1.5, 2.4), (0.9, 2.6), (0.5, 3.0)]
+    points = [
+        EpochPoint(epoch=i, train_loss=train, train_metric=0, valid_metric=0, kept=i == 2, valid_loss=valid)
+        for i, (train, valid) in enumerate(losses)
+    ]
+    (said,) = memorising(points)
+    assert said.startswith("from pass 3 on it learns rows by heart")
+    assert said.endswith("pass 2 was kept")
+    assert memorising(points[:3]) == ()
 
 
 @pytest.mark.parametrize(("patience", "points"), [(1, 3), (2, 4), (3, 5), (4, 8)])
@@ -248,6 +270,18 @@ def test_a_finished_run_asked_again_does_nothing_anew(material: encoder.Material
     assert told == []
 
 
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(material: encoder.Material) -> None:
+    gradients = []
+    for part in (32, 2):
+        lesson = encoder._lesson(material, SPEC, accuracy)
+        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.Judgement(metric=0.0), 0, [])
+        with ThreadPoolExecutor(1) as pool:
+            loop._gradients(lesson, range(7), dataclasses.replace(SPEC, part=part), pool, state)
+        gradients.append({name: tensor.grad.numpy().copy() for name, tensor in lesson.parameters().items()})
+    for name, one in gradients[0].items():
+        assert gradients[1][name] == pytest.approx(one, abs=1e-5), name
+
+
 def test_two_workers_agree_with_one_but_for_rounding(material: encoder.Material) -> None:
     import torch
 
@@ -257,9 +291,9 @@ def test_two_workers_agree_with_one_but_for_rounding(material: encoder.Material)
         for name, tensor in lesson.parameters().items():
             if "lora_B" in name:  # they start at zero, where their partners have no gradient
                 torch.nn.init.constant_(tensor, 0.1)
-        state = loop._State(1, 0, 0, 0.0, 0, 0, 0.0, 0, [])
+        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.Judgement(metric=0.0), 0, [])
         with ThreadPoolExecutor(workers) as pool:
-            loop._gradients(lesson, range(7), workers, pool, state)
+            loop._gradients(lesson, range(7), dataclasses.replace(SPEC, workers=workers), pool, state)
         assert state.rows == 7
         gradients.append({name: tensor.grad.numpy().copy() for name, tensor in lesson.parameters().items()})
     for name, one in gradients[0].items():

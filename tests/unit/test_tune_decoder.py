@@ -45,7 +45,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def lesson(folder: Path, given: list[Row] | None = None, spec: TuneSpec = SPEC) -> Any:
     """Make a lesson whose adapter already does something: a fresh one's second half is zero."""
-    made = decoder._lesson(Material(folder=folder, train=given or rows(), judge=lambda _: 0.0), spec)
+    made = decoder._lesson(
+        Material(folder=folder, train=given or rows(), valid=rows(4, seed=9), judge=lambda _: 0.0), spec
+    )
     draw = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for tensor in made.parameters().values():
@@ -150,7 +152,9 @@ def tuned(folder: Path, checkpoint: Kept, killed: int | None = None) -> decoder.
         if next(steps) == killed:
             raise InterruptedError
 
-    return decoder.tune(Material(folder=folder, train=rows(24), judge=Judge()), SPEC, checkpoint, tell)
+    return decoder.tune(
+        Material(folder=folder, train=rows(24), valid=rows(4, seed=9), judge=Judge()), SPEC, checkpoint, tell
+    )
 
 
 def test_a_run_killed_at_any_step_ends_with_the_same_adapter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

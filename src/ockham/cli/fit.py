@@ -20,6 +20,8 @@ REQUIREMENTS = together(
     click.option("--min-f1-weighted", type=float, metavar="SHARE", help="Least weighted F1."),
     click.option("--min-f1-micro", type=float, metavar="SHARE", help="Least F1 over all fields that are extracted."),
     click.option("--min-chrf", type=float, metavar="SHARE", help="Least chrF: likeness of texts that are written."),
+    click.option("--min-rouge-l", type=float, metavar="SHARE", help="Least ROUGE-L of texts that are written."),
+    click.option("--min-f1-tokens", type=float, metavar="SHARE", help="Least F1 of words of texts that are written."),
     click.option("--max-p50-ms", type=float, metavar="MS", help="Greatest median latency, one request at a time."),
     click.option("--max-p95-ms", type=float, metavar="MS", help="Greatest 95th percentile latency."),
     click.option("--max-p99-ms", type=float, metavar="MS", help="Greatest 99th percentile latency."),

@@ -23,7 +23,7 @@ from ockham.models.gguf import Base, GgufSpec
 from ockham.records import Answer, Example, Parity, Progress, Score
 from ockham.rungs import Built, Checkpoint, Material
 from ockham.store import save_bytes
-from ockham.tune.spec import TuneSpec, guardrails
+from ockham.tune.spec import TuneSpec, guardrails, memorising
 
 if TYPE_CHECKING:
     from ockham.tune import decoder as tuning
@@ -100,11 +100,12 @@ def build(model: str, material: Material, folder: Path) -> Built:
     spec = sized(material, base, folder, 0, brief=True)
     with Converter() as converter, material.run.staging() as staging:
         place = _Place(source, converter, base, spec, material)
-        rows, left_out = _lessons(place, folder)
-        tuned = _tuned(place, rows, f"tuning-{material.work('decoder', model, material.plan.tune)[:16]}")
+        rows, left_out = _lessons(place, material.side("train"), folder)
+        valid, _ = _lessons(place, place.judged(), folder)
+        tuned = _tuned(place, rows, valid, f"tuning-{material.work('decoder', model, material.plan.tune)[:16]}")
         held = _gated(place, tuned, staging)
-        train, valid = material.side("train"), material.side("valid")
-        gguf.fit([*train, *valid], folder, Base(weights=held.weights), spec, task=material.plan.task)
+        everything = [*material.side("train"), *material.side("valid")]
+        gguf.fit(everything, folder, Base(weights=held.weights), spec, task=material.plan.task)
     _write(tuned.adapter, folder / ADAPTER)
     return Built(
         settings={
@@ -119,11 +120,15 @@ def build(model: str, material: Material, folder: Path) -> Built:
         answers=held.answers,
         points=tuned.points,
         parity=held.parity,
-        warnings=(*guardrails(material.plan.tune, len(rows)), *_said(left_out, len(rows))),
+        warnings=(
+            *guardrails(material.plan.tune, len(rows)),
+            *_said(left_out, len(rows)),
+            *memorising(tuned.points),
+        ),
     )
 
 
-def _tuned(place: _Place, rows: Sequence[tuning.Row], name: str) -> tuning.Tuned:
+def _tuned(place: _Place, rows: Sequence[tuning.Row], valid: Sequence[tuning.Row], name: str) -> tuning.Tuned:
     from ockham.tune import decoder as tuning
 
     material = place.material
@@ -134,6 +139,7 @@ def _tuned(place: _Place, rows: Sequence[tuning.Row], name: str) -> tuning.Tuned
     learn = tuning.Material(
         folder=place.folder,
         train=rows,
+        valid=valid,
         judge=lambda adapter: _judge(place, adapter),
         rate=material.plan.learning_rate,
     )
@@ -162,8 +168,8 @@ def _said(left_out: int, kept: int) -> tuple[str, ...]:
     return (f"{left_out:,} of {left_out + kept:,} training rows are longer than the context and were not learnt from",)
 
 
-def _lessons(place: _Place, folder: Path) -> tuple[list[tuning.Row], int]:
-    """Write every training row as the tokens it will be asked and answered with; leaves out what does not fit whole.
+def _lessons(place: _Place, examples: Sequence[Example], folder: Path) -> tuple[list[tuning.Row], int]:
+    """Write rows as the tokens they will be asked and answered with; leaves out, and counts, what does not fit whole.
 
     Raises `DataError` (``E_TOO_FEW``) where no row fits.
     """
@@ -172,7 +178,7 @@ def _lessons(place: _Place, folder: Path) -> tuple[list[tuning.Row], int]:
     place.fit(folder, place.base)
     model = gguf.load(folder)
     try:
-        found = [model.lesson(row.input, row.target) for row in place.material.side("train")]
+        found = [model.lesson(row.input, row.target) for row in examples]
     finally:
         model.close()
     room = place.spec.context
@@ -182,7 +188,7 @@ def _lessons(place: _Place, folder: Path) -> tuple[list[tuning.Row], int]:
         if not question.cut and len(question.tokens) + len(answer) <= room
     ]
     if not rows:
-        raise DataError("E_TOO_FEW", "no training row fits the model's context", fix="use a model with a longer one")
+        raise DataError("E_TOO_FEW", "no row fits the model's context", fix="use a model with a longer one")
     return rows, len(found) - len(rows)
 
 

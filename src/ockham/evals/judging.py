@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from ockham.errors import ConfigError, Defect
 from ockham.evals import metrics, scorers, slots
-from ockham.evals.chrf import chrf
 from ockham.evals.clusters import cluster_numbers
 from ockham.evals.intervals import Floats, Z, jackknife, mean, proportion, wilson_ends
+from ockham.evals.likeness import LIKENESS
 from ockham.evals.scorers import Scorer
 from ockham.records import Answer, Estimate, Example, LabelScore, Requirements, Score, TaskName
 
@@ -28,7 +29,7 @@ JUDGES: Mapping[TaskName, Judge] = {
     "classify": Judge(scorer=scorers.exact, metrics=metrics.METRICS),
     "choose": Judge(scorer=scorers.option, metrics=("accuracy",)),
     "extract": Judge(scorer=scorers.fields, metrics=("f1_micro", "accuracy")),
-    "generate": Judge(scorer=scorers.words, metrics=("chrf", "accuracy")),
+    "generate": Judge(scorer=scorers.words, metrics=(*LIKENESS, "accuracy")),
 }
 
 
@@ -61,7 +62,8 @@ def measure(task: TaskName, scores: Sequence[Score], labels: Sequence[str]) -> d
     if task == "classify":
         return metrics.metrics(scores, labels)
     known = metrics.known(scores)
-    estimates = {"accuracy": metrics.accuracy, "f1_micro": f1_micro, "chrf": mean_chrf}
+    estimates: dict[str, Callable[[Sequence[Score]], Estimate]] = {"accuracy": metrics.accuracy, "f1_micro": f1_micro}
+    estimates |= {name: partial(mean_likeness, name) for name in LIKENESS}
     return {name: estimates[name](known) for name in JUDGES[task].metrics}
 
 
@@ -77,8 +79,8 @@ def point(task: TaskName, metric: str, targets: Sequence[str], answers: Sequence
     pairs = list(zip(answers, targets, strict=True))
     if metric == "f1_micro":
         return float(slots.f1_micro(slots.tally(pairs).sum(axis=0)[None, :])[0])
-    if metric == "chrf":
-        return sum(chrf(answer, target) for answer, target in pairs) / len(pairs)
+    if metric in LIKENESS:
+        return sum(LIKENESS[metric](answer, target) for answer, target in pairs) / len(pairs)
     rows = [Example(id="", input="", target=target) for target in targets]
     scores = judged(task, rows, [Answer(value=answer) for answer in answers])
     return sum(score.value or 0.0 for score in scores) / len(scores)
@@ -112,9 +114,9 @@ def f1_micro(scores: Sequence[Score]) -> Estimate:
     return _f1(slots.tally((score.answer, score.target) for score in scores), cluster_numbers(scores))
 
 
-def mean_chrf(scores: Sequence[Score]) -> Estimate:
-    """Estimate the mean chrF of the answers, with Student's interval."""
-    return mean([chrf(score.answer, score.target) for score in scores], cluster_numbers(scores))
+def mean_likeness(metric: str, scores: Sequence[Score]) -> Estimate:
+    """Estimate the mean likeness of the answers to their targets, with Student's interval."""
+    return mean([LIKENESS[metric](score.answer, score.target) for score in scores], cluster_numbers(scores))
 
 
 def _f1(counts: Floats, clusters: Sequence[int] | None) -> Estimate:

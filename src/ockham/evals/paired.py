@@ -11,10 +11,10 @@ from scipy import sparse, stats
 
 from ockham.errors import DataError, Defect
 from ockham.evals import slots
-from ockham.evals.chrf import chrf
 from ockham.evals.clusters import cluster_numbers
 from ockham.evals.f1 import mistake_cost, shortfall, statistic_of, tabulate
 from ockham.evals.intervals import Floats, Jackknife, Z, effective_size, jackknife, mean
+from ockham.evals.likeness import LIKENESS
 from ockham.evals.slots import one_mistake
 from ockham.records import Comparison, Estimate, Score
 
@@ -33,15 +33,16 @@ def compare(
 
     Accuracy: Tango's score interval and the exact McNemar test; in clusters the interval on the effective sample size
     and the sign-flip test over clusters, which is McNemar's where every cluster is one row. F1: the paired jackknife.
-    chrF: Student's interval of the mean difference.
+    Likeness (chrF, ROUGE-L, F1 of words): Student's interval of the mean difference.
     ``p_holm`` is the p-value until `correct` fills it. Raises `DataError` (``E_TOO_FEW``) without a common row, and
     `Defect` where the targets of one row differ.
     """
     pairs = _pair(first, second)
     if metric == "accuracy":
         difference, p_value = _accuracy(pairs, seed)
-    elif metric == "chrf":
-        gaps = np.array([chrf(a.answer, a.target) - chrf(b.answer, b.target) for a, b in pairs])
+    elif metric in LIKENESS:
+        alike = LIKENESS[metric]
+        gaps = np.array([alike(a.answer, a.target) - alike(b.answer, b.target) for a, b in pairs])
         difference, p_value = _mean_gap(gaps, cluster_numbers([a for a, _ in pairs]))
     elif metric == "f1_micro":
         difference, p_value = _f1_micro(pairs)

@@ -57,6 +57,8 @@ _METRICS = {
     "f1_weighted": "Weighted F1",
     "f1_micro": "Micro F1",
     "chrf": "chrF",
+    "rouge_l": "ROUGE-L",
+    "f1_tokens": "F1 of words",
 }
 _LIMITS = {
     "min_accuracy": "accuracy at least",
@@ -64,6 +66,8 @@ _LIMITS = {
     "min_f1_weighted": "weighted F1 at least",
     "min_f1_micro": "micro F1 at least",
     "min_chrf": "chrF at least",
+    "min_rouge_l": "ROUGE-L at least",
+    "min_f1_tokens": "F1 of words at least",
     "max_p50_ms": "median latency at most",
     "max_p95_ms": "p95 latency at most",
     "max_p99_ms": "p99 latency at most",

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from ockham.errors import ModelError
 from ockham.records import EpochPoint
 from ockham.tune.batches import by_length
-from ockham.tune.loop import Batch, Checkpoint, train
+from ockham.tune.loop import Batch, Checkpoint, Judgement, train
 from ockham.tune.spec import TuneSpec
 
 if TYPE_CHECKING:
@@ -56,12 +56,14 @@ class Adapter:
 class Material:
     """What tuning starts from: a folder in Hugging Face's format, the rows, and the judge of an adapter.
 
-    ``judge`` measures the task metric on the validation rows as they will be served; larger is better. ``rate`` is the
-    learning rate, where the one that follows from the model's size is not wanted.
+    ``judge`` measures the task metric on the validation rows as they will be served; larger is better. The loss of
+    ``valid`` tells passes with the same metric apart. ``rate`` is the learning rate, where the one that follows from
+    the model's size is not wanted.
     """
 
     folder: Path
     train: Sequence[Row]
+    valid: Sequence[Row]
     judge: Callable[[Adapter], float]
     rate: float | None = None
 
@@ -88,9 +90,21 @@ class _Lesson:
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, int]:
         """Give the summed loss of some rows: a row's is the mean cross-entropy of its answer's tokens."""
+        return self._loss([self.material.train[place] for place in batch])
+
+    def judge(self) -> Judgement:
+        """Measure the adapter as it stands."""
         import torch
 
-        rows = [self.material.train[place] for place in batch]
+        rows = sorted(self.material.valid, key=lambda row: (len(row.question), len(row.answer)))
+        parts = [rows[start : start + self.spec.part] for start in range(0, len(rows), self.spec.part)]
+        with torch.no_grad():
+            loss = sum(float(self._loss(part)[0]) for part in parts) / len(rows) if rows else None
+        return Judgement(metric=self.material.judge(self.adapter()), loss=loss)
+
+    def _loss(self, rows: Sequence[Row]) -> tuple[torch.Tensor, int]:
+        import torch
+
         scores, truth = self._scores(rows)
         each = torch.nn.functional.cross_entropy(
             scores.flatten(0, 1).float(), truth.flatten(), reduction="none", ignore_index=_IGNORED
@@ -98,10 +112,6 @@ class _Lesson:
         lengths = torch.tensor([len(row.answer) for row in rows], device=each.device)
         wrong = (scores.detach().argmax(dim=-1) != truth) & (truth != _IGNORED)
         return (each.sum(dim=1) / lengths).sum(), int((~wrong.any(dim=1)).sum())
-
-    def judge(self) -> float:
-        """Measure the adapter as it stands."""
-        return self.material.judge(self.adapter())
 
     def adapter(self) -> Adapter:
         """Write the adapter as PEFT's files."""

@@ -19,7 +19,7 @@ from ockham.models.encoder import Head, HeadSettings
 from ockham.models.sentence import Sentence
 from ockham.records import EpochPoint
 from ockham.tune.batches import by_length
-from ockham.tune.loop import Batch, Checkpoint, train
+from ockham.tune.loop import Batch, Checkpoint, Judgement, train
 from ockham.tune.spec import TuneSpec
 
 if TYPE_CHECKING:
@@ -114,9 +114,9 @@ class _Lesson:
         right = int((margins.detach().argmax(dim=1) == truth).sum())
         return torch.nn.functional.cross_entropy(margins, truth, reduction="sum"), right
 
-    def judge(self) -> float:
+    def judge(self) -> Judgement:
         """Measure the task metric on the validation rows."""
-        return self.metric(self.material.valid.targets, self.answers())
+        return Judgement(metric=self.metric(self.material.valid.targets, self.answers()))
 
     def answers(self) -> list[str]:
         """Answer the validation rows."""

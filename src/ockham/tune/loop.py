@@ -35,6 +35,23 @@ Batch = Sequence[int]
 """Places of rows in the lesson."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """What the validation rows say of a pass: the task metric, where larger is better, and the loss where it is known.
+
+    The metric decides; of two passes with the same metric the one with the smaller loss is better.
+    """
+
+    metric: float
+    loss: float | None = None
+
+    def beats(self, other: Judgement) -> bool:
+        """Tell whether this pass is better than another."""
+        if self.metric != other.metric or self.loss is None or other.loss is None:
+            return self.metric > other.metric
+        return self.loss < other.loss
+
+
 class Lesson(Protocol):
     """What is trained."""
 
@@ -50,8 +67,8 @@ class Lesson(Protocol):
         """Give the summed loss over some rows, and how many of them were answered right; called by several threads."""
         ...
 
-    def judge(self) -> float:
-        """Measure the task metric on the validation rows; larger is better."""
+    def judge(self) -> Judgement:
+        """Measure the validation rows."""
         ...
 
 
@@ -77,7 +94,7 @@ class _State:
     loss: float
     right: int
     rows: int
-    best: float
+    best: Judgement
     best_epoch: int
     points: list[EpochPoint]
 
@@ -102,7 +119,9 @@ def train(
     state = _restore(checkpoint.load(), parameters, optimizer, best)
     if state is None:
         score = lesson.judge()
-        first = EpochPoint(epoch=0.0, train_loss=0.0, train_metric=0.0, valid_metric=score, kept=True)
+        first = EpochPoint(
+            epoch=0.0, train_loss=0.0, train_metric=0.0, valid_metric=score.metric, kept=True, valid_loss=score.loss
+        )
         state = _State(1, 0, 0, 0.0, 0, 0, score, 0, [first])
     saved = time.monotonic()
     with single_threaded(), ThreadPoolExecutor(spec.workers) as pool:
@@ -184,11 +203,12 @@ def _close_epoch(
             epoch=float(state.epoch),
             train_loss=state.loss / rows,
             train_metric=state.right / rows,
-            valid_metric=score,
+            valid_metric=score.metric,
             kept=False,
+            valid_loss=score.loss,
         )
     )
-    if score > state.best:
+    if score.beats(state.best):
         state.best, state.best_epoch = score, state.epoch
         for name, tensor in parameters.items():
             best[name] = tensor.detach().clone()
@@ -252,4 +272,5 @@ def _restore(
                     "exp_avg_sq": tensors[f"second/{name}"].to(tensor.device),
                 }
     values["points"] = [EpochPoint(**point) for point in values["points"]]
+    values["best"] = Judgement(**values["best"])
     return _State(**values)

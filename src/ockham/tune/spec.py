@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+from ockham.records import EpochPoint
 
 FEW_ROWS = 1000
 MANY_EPOCHS = 10
@@ -43,6 +47,21 @@ def passes(rows: int, batch: int) -> int:
     """
     steps = max(1, math.ceil(rows / batch))
     return min(MANY_EPOCHS, max(3, round(_STEPS / steps)))
+
+
+def memorising(points: Sequence[EpochPoint]) -> tuple[str, ...]:
+    """Say from which pass on the model learns rows by heart: training loss falls while validation loss rises."""
+    for before, after in itertools.pairwise(points[1:]):
+        if before.valid_loss is None or after.valid_loss is None:
+            continue
+        if after.valid_loss > before.valid_loss and after.train_loss < before.train_loss:
+            kept = next(point.epoch for point in points if point.kept)
+            return (
+                f"from pass {after.epoch:.0f} on it learns rows by heart: the loss of the validation rows rises "
+                f"({before.valid_loss:.3g} to {after.valid_loss:.3g}) while that of the training rows falls; pass "
+                f"{kept:.0f} was kept",
+            )
+    return ()
 
 
 def guardrails(spec: TuneSpec, rows: int) -> tuple[str, ...]:

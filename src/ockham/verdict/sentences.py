@@ -12,6 +12,8 @@ QUANTITIES = {
     "f1_weighted": "weighted F1",
     "f1_micro": "micro F1",
     "chrf": "chrF",
+    "rouge_l": "ROUGE-L",
+    "f1_tokens": "F1 of words",
     "p50_ms": "median latency",
     "p95_ms": "95th percentile latency",
     "p99_ms": "99th percentile latency",
@@ -19,7 +21,7 @@ QUANTITIES = {
     "artifact_mb": "size on disk",
     "cost_per_day": "cost per day",
 }
-_SHARES = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "chrf")
+_SHARES = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "chrf", "rouge_l", "f1_tokens")
 _UNITS = {"p50_ms": " ms", "p95_ms": " ms", "p99_ms": " ms", "memory_mb": " MB", "artifact_mb": " MB"}
 
 
