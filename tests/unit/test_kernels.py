@@ -381,7 +381,7 @@ def test_sets_hold_whole_groups(buckets: list[list[int]], most: int) -> None:
     places = np.array([place for place, bucket in enumerate(buckets) for _ in bucket], dtype=np.uint64)
     unions.unite(members, places, parents, seen)
     assert set(np.flatnonzero(seen).tolist()) == set(members.tolist())
-    counts = seen.astype(np.uint32) * np.arange(31, dtype=np.uint32)
+    counts = (seen * np.arange(31)).astype(np.uint32)
     number = unions.sets_of(parents, counts, most)
     naive = {one: {one} for one in range(31)}
     for bucket in buckets:

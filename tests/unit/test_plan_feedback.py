@@ -48,7 +48,8 @@ def report(
 ) -> Report:
     one = sample_account(n=24).reports[0]
     assert isinstance(one.profile, Profile)
-    profile = dataclasses.replace(one.profile, memory_mb=memory_mb, **(tokens or {}))
+    counts: dict[str, Any] = dict(tokens or {})
+    profile = dataclasses.replace(one.profile, memory_mb=memory_mb, **counts)
     return dataclasses.replace(
         one, candidate=Candidate(name=name, rung=5, kind=kind, settings=settings), profile=profile
     )
