@@ -13,6 +13,7 @@ import pytest
 
 from ockham import models, store
 from ockham.errors import BundleError, Defect, EndpointError, OckhamError
+from ockham.evals import worker
 from ockham.evals.serving import ProbeSpec, Serving
 from ockham.models import linear
 from ockham.records import Answer, Candidate, Estimate, Example, Manifest
@@ -131,6 +132,27 @@ def test_tokens_are_counted_over_the_answers_that_were_timed(echo: Path, served:
     with Serving(served) as serving:
         plain = serving.profile(["a"], ProbeSpec(seconds=60, most=20, rounds=0))
     assert plain.tokens_in is None, "a model without tokens has no number of them"
+
+
+@pytest.mark.parametrize(("each", "timed", "asked"), [(0.001, 400, 420), (1.0, 20, 26), (10.0, 6, 11), (100.0, 5, 10)])
+def test_a_slow_model_is_timed_for_a_minute_and_no_less_than_five_answers(
+    each: float, timed: int, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+
+    class Slow:
+        asked = 0
+
+        def answer(self, inputs: Sequence[str]) -> list[Answer]:
+            self.asked += 1
+            now[0] += each
+            return [Answer(value=one) for one in inputs]
+
+    model = Slow()
+    monkeypatch.setattr("ockham.evals.worker.time.perf_counter", lambda: now[0])
+    times, answers = worker._latencies(model, ["a", "b"], 4.0, 400)
+    assert (len(times), len(answers), model.asked) == (timed, timed, asked)
+    assert times == pytest.approx([1000 * each] * timed)
 
 
 def test_a_paid_probe_asks_no_more_than_it_may(served: Path) -> None:

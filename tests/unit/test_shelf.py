@@ -63,11 +63,8 @@ def test_what_is_here_and_fits_is_taken_smallest_first(tmp_path: Path) -> None:
 def test_rungs_are_of_what_was_named_else_of_what_is_here(tmp_path: Path) -> None:
     smol = whole(tmp_path / "SmolLM2-135M")
     shelf = look([tmp_path], free_gb=8.0)
-    assert [rung.name for rung in decoders.rungs((), shelf)] == [
-        "decoder:SmolLM2-135M",
-        "decoder-tuned:SmolLM2-135M",
-        "decoder",
-    ]
+    found = [rung.name for rung in decoders.rungs((), shelf)]
+    assert found == ["decoder:SmolLM2-135M", "decoder"], "what nobody named is not tuned"
     assert [rung.name for rung in decoders.rungs((str(smol),), None)] == [
         "decoder:SmolLM2-135M",
         "decoder-tuned:SmolLM2-135M",

@@ -28,28 +28,31 @@ _tuner_missing = without("xllamacpp", "torch", "transformers", "peft", "llguidan
 def rungs(models: Sequence[str], shelf: Shelf | None = None) -> list[Rung]:
     """Give two rungs for each model, prompted and tuned: a folder, a GGUF file or a hub id.
 
-    Where none is named, the models of the catalogue that stand on this machine's ``shelf`` are taken, and one more rung
-    says why the others are left out. Raises `ConfigError` (``E_CONFIG``) where two models have the same last name.
+    Where none is named, the models of the catalogue that stand on this machine's ``shelf`` are prompted, and one more
+    rung says why the others are left out. Raises `ConfigError` (``E_CONFIG``) where two models have the same last name.
     """
     if not models:
         why = f"no model was named (--models {_PLACES})"
         if shelf is not None:
             why = "; ".join([*([] if shelf.here else [why]), *([shelf.rest] if shelf.rest else [])])
         left_out = [_rung(PROMPTED, "", "", lambda _plan: why)] if why else []
-        return [*_rungs(shelf.here if shelf is not None else ()), *left_out]
-    return _rungs(models)
+        # What nobody named is prompted and not tuned: that would take hours that nobody asked for.
+        return [*_rungs(shelf.here if shelf is not None else (), tune=False), *left_out]
+    return _rungs(models, tune=True)
 
 
-def _rungs(models: Sequence[str]) -> list[Rung]:
+def _rungs(models: Sequence[str], *, tune: bool) -> list[Rung]:
     names = [called(model) for model in models]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         message = f"two models are called {twice!a}"
         raise ConfigError("E_CONFIG", message, fix="rename one of the folders or files")
     found = [_rung(PROMPTED, name, model, _engine_missing) for name, model in zip(names, models, strict=True)]
-    return found + [
-        _rung(TUNED, name, model, partial(_untunable, model)) for name, model in zip(names, models, strict=True)
-    ]
+    if tune:
+        found += [
+            _rung(TUNED, name, model, partial(_untunable, model)) for name, model in zip(names, models, strict=True)
+        ]
+    return found
 
 
 def kind_of(model: str) -> str:
