@@ -129,6 +129,19 @@ def test_it_stops_after_patience_passes_without_a_rise(patience: int, points: in
     assert len(found) == points
 
 
+def test_a_falling_loss_keeps_it_going_where_the_metric_says_nothing_yet() -> None:
+    script = [(0.0, 9.0), (0.0, 8.0), (0.0, 7.0), (0.0, 6.0), (0.2, 6.5), (0.1, 6.6), (0.1, 6.7), (0.1, 6.8)]
+
+    class WithLoss(Scripted):
+        def judge(self) -> loop.Judgement:
+            return dataclasses.replace(super().judge(), loss=script[self.judged - 1][1])
+
+    lesson = WithLoss([metric for metric, _ in script])
+    points = loop.train(lesson, TuneSpec(epochs=7, workers=1, patience=2), Kept(), quiet)
+    assert [point.epoch for point in points] == [0, 1, 2, 3, 4, 5, 6], "two passes behind the best one"
+    assert [point.epoch for point in points if point.kept] == [4]
+
+
 def test_a_loss_that_is_no_number_ends_the_tuning_with_the_best_pass() -> None:
 
     class Diverging(Scripted):
@@ -274,7 +287,7 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(material: encoder.Mater
     gradients = []
     for part in (32, 2):
         lesson = encoder._lesson(material, SPEC, accuracy)
-        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.Judgement(metric=0.0), 0, [])
+        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.Judgement(metric=0.0), 0, None, 0, [])
         with ThreadPoolExecutor(1) as pool:
             loop._gradients(lesson, range(7), dataclasses.replace(SPEC, part=part), pool, state)
         gradients.append({name: tensor.grad.numpy().copy() for name, tensor in lesson.parameters().items()})
@@ -291,7 +304,7 @@ def test_two_workers_agree_with_one_but_for_rounding(material: encoder.Material)
         for name, tensor in lesson.parameters().items():
             if "lora_B" in name:  # they start at zero, where their partners have no gradient
                 torch.nn.init.constant_(tensor, 0.1)
-        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.Judgement(metric=0.0), 0, [])
+        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.Judgement(metric=0.0), 0, None, 0, [])
         with ThreadPoolExecutor(workers) as pool:
             loop._gradients(lesson, range(7), dataclasses.replace(SPEC, workers=workers), pool, state)
         assert state.rows == 7

@@ -96,13 +96,20 @@ class _State:
     rows: int
     best: Judgement
     best_epoch: int
+    least: float | None
+    """The least loss of the validation rows."""
+    gained: int
+    """The last pass that was the best, or had the least loss."""
     points: list[EpochPoint]
 
 
 def train(
     lesson: Lesson, spec: TuneSpec, checkpoint: Checkpoint, tell: Callable[[int, int], None]
 ) -> tuple[EpochPoint, ...]:
-    """Train until the passes are over or validation has stopped rising, and leave the best weights in the lesson.
+    """Train until the passes are over or validation gains nothing more, and leave the best weights in the lesson.
+
+    A pass gains where it is the best by the task metric, or where its loss on the validation rows is the least so far:
+    a metric that counts whole answers may stay at nothing while a model learns.
 
     The start counts as pass 0: where no pass is better, the weights stay as they were. Each batch is divided into parts
     of at most ``spec.part`` rows, for ``spec.workers`` threads with one core each, and their gradients are added in a
@@ -122,10 +129,10 @@ def train(
         first = EpochPoint(
             epoch=0.0, train_loss=0.0, train_metric=0.0, valid_metric=score.metric, kept=True, valid_loss=score.loss
         )
-        state = _State(1, 0, 0, 0.0, 0, 0, score, 0, [first])
+        state = _State(1, 0, 0, 0.0, 0, 0, score, 0, score.loss, 0, [first])
     saved = time.monotonic()
     with single_threaded(), ThreadPoolExecutor(spec.workers) as pool:
-        while state.epoch <= spec.epochs and state.epoch - state.best_epoch <= spec.patience:
+        while state.epoch <= spec.epochs and state.epoch - state.gained <= spec.patience:
             batches = lesson.batches(state.epoch)
             while state.batch < len(batches):
                 _gradients(lesson, batches[state.batch], spec, pool, state)
@@ -208,8 +215,10 @@ def _close_epoch(
             valid_loss=score.loss,
         )
     )
+    if score.loss is not None and (state.least is None or score.loss < state.least):
+        state.least, state.gained = score.loss, state.epoch
     if score.beats(state.best):
-        state.best, state.best_epoch = score, state.epoch
+        state.best, state.best_epoch, state.gained = score, state.epoch, state.epoch
         for name, tensor in parameters.items():
             best[name] = tensor.detach().clone()
     state.epoch, state.batch, state.loss, state.right, state.rows = state.epoch + 1, 0, 0.0, 0, 0

@@ -18,8 +18,8 @@ _STEPS = 700
 class TuneSpec:
     """How to tune.
 
-    ``epochs`` is the most passes over the training rows; tuning ends earlier when the task metric on the validation
-    rows has not risen for ``patience`` passes, and keeps the best pass. ``batch`` is in rows, ``learning_rate`` the
+    ``epochs`` is the most passes over the training rows; tuning ends earlier when the validation rows have gained
+    nothing (metric or loss) for ``patience`` passes, and keeps the best pass by the task metric. ``batch`` is in rows, ``learning_rate`` the
     peak of a warm-up and linear decay over all ``epochs``. LoRA (Hu et al. 2021) of ``rank`` and scale
     ``alpha``/``rank`` goes into the upper ``depth`` share of the layers; the layers below run without a backward pass.
     ``workers`` threads share each batch, at most ``part`` rows at a time; both numbers are part of the result, in its
