@@ -21,10 +21,9 @@ class TuneSpec:
     ``epochs`` is the most passes over the training rows; tuning ends earlier when the validation rows have gained
     nothing (metric or loss) for ``patience`` passes, and keeps the best pass by the task metric. ``batch`` is in rows,
     ``learning_rate`` the peak of a warm-up and linear decay over all ``epochs``. LoRA (Hu et al. 2021) of ``rank`` and
-    scale ``alpha``/``rank`` goes into the upper ``depth`` share of the layers; the layers below run without a backward
-    pass.
-    ``workers`` threads share each batch, at most ``part`` rows at a time; both numbers are part of the result, in its
-    last bits.
+    scale ``alpha``/``rank`` goes into all layers of a decoder and into the upper ``depth`` share of an encoder's; the
+    layers below run without a backward pass. ``workers`` threads share each batch, at most ``part`` rows at a time;
+    both numbers are part of the result, in its last bits.
     """
 
     epochs: int = field(default=5, metadata={"min": 1, "max": 1000})
