@@ -15,7 +15,7 @@ from ockham.evals import judging
 from ockham.models import gguf
 from ockham.models.engine import Engine
 from ockham.models.gguf import Base, GgufSpec
-from ockham.records import Answer, Progress, digest
+from ockham.records import Progress, digest
 from ockham.rungs import Built, Material
 from ockham.verdict.sentences import percent
 
@@ -49,7 +49,7 @@ def build(model: str, material: Material, folder: Path) -> Built:
 def _told(material: Material, answers: Sequence[str]) -> str:
     """Write the metric that choices are made by, as measured on the validation rows."""
     task, metric = material.plan.task, material.plan.metric
-    scores = judging.judged(task, material.side("valid"), [Answer(value=answer) for answer in answers])
+    scores = material.judged("valid", answers)
     return f"{metric} {percent(judging.measure(task, scores, material.labels())[metric])}"
 
 

@@ -54,7 +54,7 @@ class _Place:
     def judged(self) -> list[Example]:
         """Give the validation rows that passes are judged by: spread over all of them."""
         rows = self.material.side("valid")
-        return rows[:: max(1, len(rows) // _JUDGED)][:_JUDGED]
+        return [rows[i] for i in _spread(len(rows), _JUDGED)]
 
     def fit(self, folder: Path, base: Base) -> None:
         """Write a bundle that asks with training rows alone and leaves the weights where they are."""
@@ -148,6 +148,11 @@ def _tuned(place: _Place, rows: Sequence[tuning.Row], valid: Sequence[tuning.Row
     return tuning.tune(learn, _parts(material.plan.tune, rows), Checkpoint(material.run, name), tell)
 
 
+def _spread(count: int, most: int) -> range:
+    """Give the places of at most so many rows, spread over all of them."""
+    return range(0, count, max(1, count // most))[:most]
+
+
 def too_large(stored_gb: float, free_gb: float) -> str | None:
     """Say that tuning needs more memory than is free, or nothing.
 
@@ -228,7 +233,7 @@ class _Held:
 def _gated(place: _Place, tuned: tuning.Tuned, staging: Path) -> _Held:
     """Go from torch to the weights that serve, and hold the answers of every step to those before it."""
     metric, rows = place.material.plan.metric, place.judged()
-    few = range(0, len(rows), max(1, len(rows) // _TORCH))[:_TORCH]
+    few = _spread(len(rows), _TORCH)
     some = [rows[i] for i in few]
     learnt, written = _in_torch(place, tuned, rows, few, staging / "learnt")
 
@@ -252,13 +257,15 @@ def _gated(place: _Place, tuned: tuning.Tuned, staging: Path) -> _Held:
             shutil.copyfile(text, staging / "merged" / text.name)
     last, valid = apart.answers, place.material.side("valid")
     for name, precision in _PRECISIONS:
+        # What serves answers every validation row; a step before it those of the gate.
+        serves = precision == QUANTIZATION
+        everyone, judged = (valid, _spread(len(valid), _JUDGED)) if serves else (rows, range(len(rows)))
         made = place.converter.convert(staging / "merged", staging / f"{precision}.gguf", precision)
-        served = place.serve(staging / precision, Base(weights=made.path), valid, f"answering after {name}")
-        judged = [valid.index(row) for row in rows]
+        served = place.serve(staging / precision, Base(weights=made.path), everyone, f"answering after {name}")
         answers = tuple(served.answers[i] for i in judged)
         step = Step(
             name=name,
-            exact=precision != QUANTIZATION,
+            exact=not serves,
             learnt=learnt,
             asked=[served.questions[i] for i in judged],
             files=[(made.path, made.sha256)],

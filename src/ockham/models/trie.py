@@ -33,16 +33,12 @@ class Trie:
 
     def after(self, taken: Sequence[int]) -> tuple[int, ...]:
         """Give the tokens that may follow those taken, the smallest first; none where a label has ended."""
-        node: _Node | None = self._root
-        for token in taken:
-            node = None if node is None else node.after.get(token)
+        node = self._behind(taken)
         return () if node is None else tuple(sorted(node.after))
 
     def label(self, taken: Sequence[int]) -> str | None:
         """Give the label whose tokens these are, with or without the one that ends it."""
-        node: _Node | None = self._root
-        for token in taken:
-            node = None if node is None else node.after.get(token)
+        node = self._behind(taken)
         while node is not None and node.label is None and len(node.after) == 1:
             node = next(iter(node.after.values()))
         return None if node is None else node.label
@@ -65,3 +61,9 @@ class Trie:
             taken = (*taken, allowed[best])
             node = node.after[allowed[best]]
         return node.label, probability
+
+    def _behind(self, taken: Sequence[int]) -> _Node | None:
+        node: _Node | None = self._root
+        for token in taken:
+            node = None if node is None else node.after.get(token)
+        return node
