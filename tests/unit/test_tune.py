@@ -287,7 +287,7 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(material: encoder.Mater
     gradients = []
     for part in (32, 2):
         lesson = encoder._lesson(material, SPEC, accuracy)
-        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.Judgement(metric=0.0), 0, None, 0, [])
+        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.Judgement(metric=0.0), 0, [])
         with ThreadPoolExecutor(1) as pool:
             loop._gradients(lesson, range(7), dataclasses.replace(SPEC, part=part), pool, state)
         gradients.append({name: tensor.grad.numpy().copy() for name, tensor in lesson.parameters().items()})
@@ -304,7 +304,7 @@ def test_two_workers_agree_with_one_but_for_rounding(material: encoder.Material)
         for name, tensor in lesson.parameters().items():
             if "lora_B" in name:  # they start at zero, where their partners have no gradient
                 torch.nn.init.constant_(tensor, 0.1)
-        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.Judgement(metric=0.0), 0, None, 0, [])
+        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.Judgement(metric=0.0), 0, [])
         with ThreadPoolExecutor(workers) as pool:
             loop._gradients(lesson, range(7), dataclasses.replace(SPEC, workers=workers), pool, state)
         assert state.rows == 7

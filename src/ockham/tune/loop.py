@@ -96,10 +96,6 @@ class _State:
     rows: int
     best: Judgement
     best_epoch: int
-    least: float | None
-    """The least loss of the validation rows."""
-    gained: int
-    """The last pass that was the best, or had the least loss."""
     points: list[EpochPoint]
 
 
@@ -129,10 +125,10 @@ def train(
         first = EpochPoint(
             epoch=0.0, train_loss=0.0, train_metric=0.0, valid_metric=score.metric, kept=True, valid_loss=score.loss
         )
-        state = _State(1, 0, 0, 0.0, 0, 0, score, 0, score.loss, 0, [first])
+        state = _State(1, 0, 0, 0.0, 0, 0, score, 0, [first])
     saved = time.monotonic()
     with single_threaded(), ThreadPoolExecutor(spec.workers) as pool:
-        while state.epoch <= spec.epochs and state.epoch - state.gained <= spec.patience:
+        while state.epoch <= spec.epochs and state.epoch - _gained(state) <= spec.patience:
             batches = lesson.batches(state.epoch)
             while state.batch < len(batches):
                 _gradients(lesson, batches[state.batch], spec, pool, state)
@@ -215,13 +211,17 @@ def _close_epoch(
             valid_loss=score.loss,
         )
     )
-    if score.loss is not None and (state.least is None or score.loss < state.least):
-        state.least, state.gained = score.loss, state.epoch
     if score.beats(state.best):
-        state.best, state.best_epoch, state.gained = score, state.epoch, state.epoch
+        state.best, state.best_epoch = score, state.epoch
         for name, tensor in parameters.items():
             best[name] = tensor.detach().clone()
     state.epoch, state.batch, state.loss, state.right, state.rows = state.epoch + 1, 0, 0.0, 0, 0
+
+
+def _gained(state: _State) -> int:
+    """Give the last pass that was the best, or had the least loss on the validation rows."""
+    losses = [(point.valid_loss, int(point.epoch)) for point in state.points if point.valid_loss is not None]
+    return max(state.best_epoch, min(losses)[1]) if losses else state.best_epoch
 
 
 def _rate(spec: TuneSpec, step: int, total: int) -> float:
