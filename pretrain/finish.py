@@ -18,6 +18,7 @@ from ockham.records import Progress
 from ockham.store import save_text
 from pretrain import bpe, card, corpus, evaluation, folder, instruct, model, ngram, sampling, training
 from pretrain.evaluation import Held
+from pretrain.model import Portion
 from pretrain.sources import SOURCES, Document, documents
 from pretrain.steps import Recipe, Tell, account_of, alone, decayed, end_of, finished, stretches_of, tokens_of
 from pretrain.training import Bound, Decay, Lesson, State
@@ -45,7 +46,7 @@ def teach(recipe: Recipe, tell: Tell) -> None:
                 muon_rate=_GENTLE * base.spec.muon_rate,
                 adam_rate=_GENTLE * base.spec.adam_rate,
                 warmup=_WARMUP,
-                drops=(),
+                phases=(),
             )
             state = training.begin(base.shape, gentle, base.weights)
             state.decay = Decay(start=_WARMUP, steps=steps - _WARMUP)
@@ -147,10 +148,10 @@ def _lesson(recipe: Recipe, state: State) -> Lesson:
     judged = instruct.pack(tokenizer, chats[True], _JUDGED, context)
     dtype = torch.bfloat16 if recipe.device == "cuda" else torch.float32
 
-    def batch(step: int) -> tuple[Tensor, Tensor]:
+    def batch(step: int) -> Portion:
         some = slice(step * size, (step + 1) * size)
         tokens, counts = torch.from_numpy(learnt.tokens[some]), torch.from_numpy(learnt.counts[some])
-        return tokens.to(recipe.device), counts.to(recipe.device)
+        return Portion(tokens=tokens.to(recipe.device), counts=counts.to(recipe.device))
 
     def valid(weights: Mapping[str, Tensor]) -> float:
         each = model.losses(weights, state.shape, torch.from_numpy(judged.tokens).to(recipe.device), dtype).cpu()

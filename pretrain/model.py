@@ -6,14 +6,20 @@ output matrix is the embedding's, as in Llama 3.2, or one of its own. The loss h
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's own name for it
 from torch import Tensor
 
+from pretrain import copying
+
 Weights = Mapping[str, Tensor]
+Watch = Callable[[int, Tensor, Tensor], None]
+"""What is shown layer, queries and keys, the latter two rotated and (batch, heads, length, head)."""
+
 EMBEDDING = "model.embed_tokens.weight"
 LAST_NORM = "model.norm.weight"
 OUTPUT = "lm_head.weight"
@@ -97,13 +103,42 @@ def parameters(shape: Shape) -> int:
     return inside + (1 if shape.tied else 2) * shape.vocabulary * shape.hidden + (2 * shape.layers + 1) * shape.hidden
 
 
-def hidden(weights: Weights, shape: Shape, tokens: Tensor, dtype: torch.dtype) -> Tensor:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Portion:
+    """Tokens to learn, (batch, length + 1), and, where not all count, which do, (batch, length).
+
+    ``periods`` (batch) are those of windows that repeat themselves, 0 for others; ``guidance`` is the weight with which
+    attention is led in them.
+    """
+
+    tokens: Tensor
+    counts: Tensor | None = None
+    periods: Tensor | None = None
+    guidance: float = 0.0
+
+    @property
+    def counted(self) -> float:
+        """How many tokens count."""
+        return float(self.tokens[:, 1:].numel() if self.counts is None else self.counts.sum())
+
+    def part(self, some: slice) -> Portion:
+        """Take some of the windows."""
+        return Portion(
+            tokens=self.tokens[some],
+            counts=None if self.counts is None else self.counts[some],
+            periods=None if self.periods is None else self.periods[some],
+            guidance=self.guidance,
+        )
+
+
+def hidden(weights: Weights, shape: Shape, tokens: Tensor, dtype: torch.dtype, watch: Watch | None = None) -> Tensor:
     """Give the states before the output matrix, (batch, length, hidden), for tokens (batch, length)."""
     turn = _rotations(shape, tokens.shape[1], tokens.device, dtype)
     x = F.embedding(tokens, weights[EMBEDDING]).to(dtype)
     for i in range(shape.layers):
         at = f"model.layers.{i}."
-        x = x + _attention(_norm(x, weights[f"{at}input_layernorm.weight"], shape), weights, at, shape, turn)
+        seen = None if watch is None else partial(watch, i)
+        x = x + _attention(_norm(x, weights[f"{at}input_layernorm.weight"], shape), weights, at, turn, seen)
         x = x + _mlp(_norm(x, weights[f"{at}post_attention_layernorm.weight"], shape), weights, at)
     return _norm(x, weights[LAST_NORM], shape)
 
@@ -113,15 +148,23 @@ def logits(weights: Weights, shape: Shape, tokens: Tensor, dtype: torch.dtype = 
     return hidden(weights, shape, tokens, dtype) @ weights[shape.output].to(dtype).T
 
 
-def loss(weights: Weights, shape: Shape, tokens: Tensor, counts: Tensor | None, dtype: torch.dtype) -> Tensor:
-    """Give the summed cross-entropy in nats of every token but the first, given those before it.
+def loss(weights: Weights, shape: Shape, portion: Portion, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """Give the summed cross-entropy in nats of every token but the first, given those before it, and what to descend.
 
-    ``tokens`` are (batch, length + 1); ``counts`` (batch, length), where given, is 0 for tokens that do not count.
+    The latter is the same with the guidance of attention added, where there is any.
     """
-    states = hidden(weights, shape, tokens[:, :-1], dtype).flatten(0, 1)
-    targets = tokens[:, 1:].flatten()
-    kept = torch.ones_like(targets, dtype=torch.float32) if counts is None else counts.flatten()
-    return _cross_entropy(states, weights[shape.output], targets, kept)
+    led: list[Tensor] = []
+
+    def watch(layer: int, queries: Tensor, keys: Tensor) -> None:
+        if layer == copying.guided(shape.layers) and portion.periods is not None:
+            led.append(portion.guidance * copying.guidance(queries, keys, portion.periods))
+
+    guided = portion.periods is not None and portion.guidance > 0
+    states = hidden(weights, shape, portion.tokens[:, :-1], dtype, watch if guided else None).flatten(0, 1)
+    targets = portion.tokens[:, 1:].flatten()
+    kept = torch.ones_like(targets, dtype=torch.float32) if portion.counts is None else portion.counts.flatten()
+    nats = _cross_entropy(states, weights[shape.output], targets, kept)
+    return nats.detach(), sum(led, nats)
 
 
 def losses(weights: Weights, shape: Shape, tokens: Tensor, dtype: torch.dtype) -> Tensor:
@@ -169,19 +212,26 @@ def _norm(x: Tensor, gain: Tensor, shape: Shape) -> Tensor:
     return F.rms_norm(x.float(), (shape.hidden,), gain, shape.epsilon).to(x.dtype)
 
 
-def _attention(x: Tensor, weights: Weights, at: str, shape: Shape, turn: tuple[Tensor, Tensor]) -> Tensor:
-    batch, length, _ = x.shape
+def _attention(
+    x: Tensor,
+    weights: Weights,
+    at: str,
+    turn: tuple[Tensor, Tensor],
+    seen: Callable[[Tensor, Tensor], None] | None,
+) -> Tensor:
+    batch, length, hidden = x.shape
+    width = turn[0].shape[-1]
 
-    def heads(name: str, count: int) -> Tensor:
+    def heads(name: str) -> Tensor:
         matrix = weights[f"{at}self_attn.{name}_proj.weight"].to(x.dtype)
-        return F.linear(x, matrix).view(batch, length, count, shape.head).transpose(1, 2)
+        return F.linear(x, matrix).view(batch, length, -1, width).transpose(1, 2)
 
-    queries = _rotated(heads("q", shape.heads), turn)
-    keys = _rotated(heads("k", shape.kv_heads), turn)
-    values = heads("v", shape.kv_heads)
+    queries, keys, values = _rotated(heads("q"), turn), _rotated(heads("k"), turn), heads("v")
+    if seen is not None:
+        seen(queries, keys)
     mixed = F.scaled_dot_product_attention(queries, keys, values, is_causal=True, enable_gqa=True)
     out = weights[f"{at}self_attn.o_proj.weight"].to(x.dtype)
-    return F.linear(mixed.transpose(1, 2).reshape(batch, length, shape.hidden), out)
+    return F.linear(mixed.transpose(1, 2).reshape(batch, length, hidden), out)
 
 
 def _mlp(x: Tensor, weights: Weights, at: str) -> Tensor:

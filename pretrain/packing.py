@@ -95,10 +95,21 @@ def cut(rows: NDArray[np.int64], pieces: int) -> NDArray[np.int64]:
     return np.concatenate([rows[:, i * length : (i + 1) * length + 1] for i in range(pieces)])
 
 
-def batch(step: int, size: int, count: int, seed: int) -> NDArray[np.int64]:
-    """Give the numbers of the windows of a step, ``size`` of ``count``, passing through all before any comes again."""
-    first = step * size
-    place = np.arange(first, first + size)
-    passes = np.unique(place // count)
-    orders = {p: np.random.default_rng([seed, int(p)]).permutation(count) for p in passes}
-    return np.array([orders[p][i] for p, i in zip(place // count, place % count, strict=True)], dtype=np.int64)
+def batch(step: int, size: int, groups: tuple[int, int], share: float | None, seed: int) -> NDArray[np.int64]:
+    """Give the numbers of the windows of a step, ``size`` of them, passing through all before any comes again.
+
+    ``groups`` are the windows of books, which come first, and of all else; with a ``share``, that part of a step is of
+    the latter, and each group has passes of its own.
+    """
+    if share is None:
+        return _pass(step, size, sum(groups), [seed])
+    others = round(share * size)
+    first = _pass(step, size - others, groups[0], [seed, 1])
+    return np.concatenate([first, groups[0] + _pass(step, others, groups[1], [seed, 2])])
+
+
+def _pass(step: int, size: int, count: int, seed: list[int]) -> NDArray[np.int64]:
+    places = range(step * size, (step + 1) * size)
+    passes = {place // count for place in places}
+    orders = {number: np.random.default_rng([*seed, number]).permutation(count) for number in passes}
+    return np.array([orders[place // count][place % count] for place in places], dtype=np.int64)

@@ -20,7 +20,8 @@ from ockham.errors import ConfigError, Defect, InputError
 from ockham.records import Progress
 from ockham.store import save_text
 from ockham.store.lock import take_lock
-from pretrain import bpe, corpus, model, packing, training
+from pretrain import bpe, copying, corpus, model, packing, training
+from pretrain.model import Portion
 from pretrain.packing import Stream, Stretch
 from pretrain.sources import SOURCES
 from pretrain.training import Bound, Decay, Lesson, Spec, State
@@ -89,8 +90,9 @@ def train(recipe: Recipe, tell: Tell) -> None:
     with alone(recipe.state, "train"):
         if path.exists():
             state = training.load(path, recipe.device)
-            if (state.shape, state.spec) != (shape, recipe.spec):
+            if (state.shape, state.spec.until(state.step)) != (shape, recipe.spec.until(state.step)):
                 raise ConfigError("E_CONFIG", f"{path}: begun with another shape or spec", fix="use another --state")
+            state.spec = recipe.spec  # phases to come may be others than were thought of when it began
         else:
             state = training.begin(shape, recipe.spec, model.start(shape, recipe.spec.seed, recipe.device))
         if recipe.hours is not None:
@@ -143,21 +145,35 @@ def lesson(recipe: Recipe, state: State) -> Lesson:
     stream, held = tokens_of(recipe, "train"), tokens_of(recipe, "held")
     context, spec = state.shape.context, state.spec
     pieces = spec.pieces if state.decay is None else 1
-    count = packing.windows(stream, context)
     places = np.linspace(0, packing.windows(held, context) - 1, _JUDGED).astype(np.int64)
     judged = torch.from_numpy(packing.cut(packing.window(held, places, context), pieces)).to(recipe.device)
     dtype = torch.bfloat16 if recipe.device == "cuda" else torch.float32
 
-    def batch(step: int) -> tuple[Tensor, None]:
-        chosen = packing.batch(step, spec.batch, count, spec.seed)
+    books = packing.windows(stream[: _books(recipe)], context)
+    groups = (books, packing.windows(stream, context) - books)
+
+    def batch(step: int) -> Portion:
+        phase = spec.at(step)
+        chosen = packing.batch(step, spec.batch, groups, phase.others, spec.seed)
         rows = packing.cut(packing.window(stream, chosen, context), pieces)
-        return torch.from_numpy(rows).to(recipe.device), None
+        rows, periods = copying.repeat(rows, round(phase.copies * len(rows)), np.random.default_rng([spec.seed, step]))
+        return Portion(
+            tokens=torch.from_numpy(rows).to(recipe.device),
+            periods=torch.from_numpy(periods).to(recipe.device),
+            guidance=phase.guidance,
+        )
 
     def valid(weights: Mapping[str, Tensor]) -> float:
         parts = [model.losses(weights, state.shape, part, dtype) for part in judged.split(4)]
         return float(torch.cat(parts).double().mean())
 
     return Lesson(batch=batch, valid=valid)
+
+
+def _books(recipe: Recipe) -> int:
+    """Count the tokens of books, which lie at the beginning of the stream."""
+    first = stretches_of(recipe, "train")[0]
+    return first.tokens if first.source == "books" else 0
 
 
 def tokens_of(recipe: Recipe, side: str) -> Stream:

@@ -25,22 +25,42 @@ from ockham.records import Progress
 from ockham.store import save_bytes
 from ockham.tune.loop import single_threaded
 from pretrain import model
-from pretrain.model import Shape
+from pretrain.model import Portion, Shape
 from pretrain.muon import Optimizer
 
 CHECKPOINT_SECONDS = 240.0
 _TELL_SECONDS = 20.0
 
-Batch = Callable[[int], tuple[Tensor, Tensor | None]]
-"""Step to windows (batch, context + 1), whole or cut, and, where not all tokens count, which do (batch, context)."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """What holds from step ``since`` on.
+
+    ``rate`` is the share of the full rates; ``others`` the share of windows that are not from books (as many as there
+    are, where it is None); ``copies`` the share that repeats itself, in which attention is led with the weight
+    ``guidance``.
+    """
+
+    since: int = 0
+    rate: float = 1.0
+    others: float | None = None
+    copies: float = 0.0
+    guidance: float = 0.0
+
+
+PHASES = (
+    Phase(),
+    Phase(since=1245, rate=0.25),
+    Phase(since=2500, rate=0.5, others=0.375, copies=0.25, guidance=1.0),
+    Phase(since=2800, rate=0.5, others=0.375, copies=0.125),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     """How to train. ``batch`` windows a step are taken ``part`` by ``part``; sums do not depend on ``workers``.
 
-    Until the decay, windows are cut into ``pieces``: less attention a token, and long contexts are learnt late. From
-    each step of ``drops`` on, the rates are that share of the full ones.
+    Until the decay, windows are cut into ``pieces``: less attention a token, and long contexts are learnt late.
     """
 
     seed: int = 0
@@ -51,8 +71,16 @@ class Spec:
     adam_rate: float = 0.004
     weight_decay: float = 0.01
     warmup: int = 50
-    drops: tuple[tuple[int, float], ...] = ((1245, 0.25),)
+    phases: tuple[Phase, ...] = PHASES
     judge_every: int = 100
+
+    def at(self, step: int) -> Phase:
+        """Give the phase of a step."""
+        return next((phase for phase in reversed(self.phases) if step >= phase.since), Phase())
+
+    def until(self, step: int) -> Spec:
+        """Give what decided the steps before this one."""
+        return dataclasses.replace(self, phases=tuple(phase for phase in self.phases if phase.since < step))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,9 +123,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lesson:
-    """What is learnt: the batch of a step, how many tokens of it count, and the validation loss."""
+    """What is learnt: the windows of a step, whole or cut, and the validation loss."""
 
-    batch: Batch
+    batch: Callable[[int], Portion]
     valid: Callable[[Mapping[str, Tensor]], float]
 
 
@@ -159,15 +187,14 @@ def run(
 
 def _step(state: State, lesson: Lesson, pool: Executor) -> None:
     spec = state.spec
-    tokens, counts = lesson.batch(state.step)
-    gradients, loss = _gradients(state, tokens, counts, pool)
-    counted = float(counts.sum()) if counts is not None else float(tokens[:, 1:].numel())
+    portion = lesson.batch(state.step)
+    gradients, loss = _gradients(state, portion, pool)
     share = rate(spec, state.step, state.decay)
     state.optimizer.step(gradients, (share * spec.muon_rate, share * spec.adam_rate), state.step + 1, pool)
     state.step += 1
-    state.tokens += tokens[:, 1:].numel()
+    state.tokens += portion.tokens[:, 1:].numel()
     state.since += loss
-    state.counted += counted
+    state.counted += portion.counted
     if state.step % spec.judge_every == 0:
         if not state.since < float("inf"):
             raise ModelError(
@@ -179,23 +206,22 @@ def _step(state: State, lesson: Lesson, pool: Executor) -> None:
         state.since = state.counted = 0.0
 
 
-def _gradients(state: State, tokens: Tensor, counts: Tensor | None, pool: Executor) -> tuple[dict[str, Tensor], float]:
+def _gradients(state: State, portion: Portion, pool: Executor) -> tuple[dict[str, Tensor], float]:
     """Give the gradients of the mean loss, and the summed loss."""
     names = list(state.weights)
     leaves = [tensor.detach().requires_grad_() for tensor in state.weights.values()]
     weights = dict(zip(names, leaves, strict=True))
-    dtype = torch.bfloat16 if tokens.is_cuda else torch.float32
-    total = float(tokens[:, 1:].numel()) if counts is None else float(counts.sum())
-    rows = max(1, state.spec.part * len(tokens) // state.spec.batch)
+    dtype = torch.bfloat16 if portion.tokens.is_cuda else torch.float32
+    total, windows = portion.counted, len(portion.tokens)
+    rows = max(1, state.spec.part * windows // state.spec.batch)
 
     def part(start: int) -> tuple[float, tuple[Tensor, ...]]:
-        some = slice(start, start + rows)
-        loss = model.loss(weights, state.shape, tokens[some], None if counts is None else counts[some], dtype)
-        return float(loss.detach()), torch.autograd.grad(loss / total, leaves)
+        nats, descended = model.loss(weights, state.shape, portion.part(slice(start, start + rows)), dtype)
+        return float(nats), torch.autograd.grad(descended / total, leaves)
 
     sums: list[Tensor] | None = None
     loss = 0.0
-    for value, found in pool.map(part, range(0, len(tokens), rows)):
+    for value, found in pool.map(part, range(0, windows, rows)):
         loss += value
         if sums is None:
             sums = list(found)
@@ -211,7 +237,7 @@ def rate(spec: Spec, step: int, decay: Decay | None) -> float:
     Warm-up is linear; decay is one minus the square root (Haegele et al., 2024, arXiv:2405.18392).
     """
     share = min(1.0, (step + 1) / max(1, spec.warmup))
-    share *= next((part for at, part in reversed(spec.drops) if step >= at), 1.0)
+    share *= spec.at(step).rate
     if decay is None or step < decay.start:
         return share
     return share * max(0.0, 1.0 - math.sqrt((step - decay.start) / decay.steps))
@@ -253,8 +279,8 @@ def load(path: Path, device: str) -> State:
     except (SafetensorError, struct.error, ValueError, KeyError):
         raise ModelError("E_MODEL_FORMAT", f"{path.name}: not a saved state", fix="begin that step again") from None
     weights = {name[8:]: tensor for name, tensor in tensors.items() if name.startswith("weights/")}
-    drops = tuple((at, share) for at, share in about["spec"].pop("drops", Spec().drops))
-    state = begin(Shape(**about["shape"]), Spec(drops=drops, **about["spec"]), weights)
+    phases = tuple(Phase(**phase) for phase in about["spec"].pop("phases"))
+    state = begin(Shape(**about["shape"]), Spec(phases=phases, **about["spec"]), weights)
     for name in state.optimizer.state:
         state.optimizer.state[name] = tensors[f"moments/{name}"]
     state.decay = None if about["decay"] is None else Decay(**about["decay"])

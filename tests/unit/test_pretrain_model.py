@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - the field's own name for it
 from pretrain import bpe, folder, instruct, model
-from pretrain.model import SHAPES, Shape
+from pretrain.model import SHAPES, Portion, Shape
 from safetensors.torch import load_file
 
 pytestmark = pytest.mark.tune
@@ -91,7 +91,7 @@ def test_the_sliced_loss_and_its_gradients_are_the_plain_ones(masked: bool, monk
     counts = (tokens(3, 11) % 3 == 0).float() if masked else None
     ours = {name: tensor.requires_grad_() for name, tensor in weights().items()}
     plain = {name: tensor.requires_grad_() for name, tensor in weights().items()}
-    loss = model.loss(ours, TINY, given, counts, torch.float32)
+    _, loss = model.loss(ours, TINY, Portion(tokens=given, counts=counts), torch.float32)
     each = F.cross_entropy(
         model.logits(plain, TINY, given[:, :-1]).flatten(0, 1), given[:, 1:].flatten(), reduction="none"
     )
@@ -111,7 +111,8 @@ def test_losses_are_those_of_each_token() -> None:
     given = tokens(2, 12)
     each = model.losses(weights(), TINY, given, torch.float32)
     assert each.shape == (2, 11)
-    assert float(each.sum()) == pytest.approx(float(model.loss(weights(), TINY, given, None, torch.float32)), rel=1e-5)
+    whole, _ = model.loss(weights(), TINY, Portion(tokens=given), torch.float32)
+    assert float(each.sum()) == pytest.approx(float(whole), rel=1e-5)
 
 
 def test_a_token_never_sees_those_after_it() -> None:
@@ -125,9 +126,9 @@ def test_a_token_never_sees_those_after_it() -> None:
 
 def test_half_precision_is_near_the_whole_one() -> None:
     given = tokens(2, 17)
-    whole = float(model.loss(weights(), TINY, given, None, torch.float32))
-    half = float(model.loss(weights(), TINY, given, None, torch.bfloat16))
-    assert half == pytest.approx(whole, rel=0.02)
+    whole, _ = model.loss(weights(), TINY, Portion(tokens=given), torch.float32)
+    half, _ = model.loss(weights(), TINY, Portion(tokens=given), torch.bfloat16)
+    assert float(half) == pytest.approx(float(whole), rel=0.02)
 
 
 @pytest.mark.parametrize(("name", "most"), [("8m", 8.5e6), ("14m", 14.1e6), ("26m", 26.5e6)])

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pretrain import evaluation, model, muon, packing, training
-from pretrain.model import Shape
+from pretrain import copying, evaluation, model, muon, packing, training
+from pretrain.model import Portion, Shape
 from pretrain.packing import Stretch
-from pretrain.training import Bound, Decay, Lesson, Point, Spec, State
+from pretrain.training import Bound, Decay, Lesson, Phase, Point, Spec, State
 from torch import Tensor
 
 from ockham.errors import ModelError
@@ -35,9 +35,10 @@ def lesson(spec: Spec = SPEC) -> Lesson:
     count = packing.windows(TEXT, TINY.context)
     judged = torch.from_numpy(packing.window(TEXT, [0, 5, 9], TINY.context))
 
-    def batch(step: int) -> tuple[Tensor, None]:
-        chosen = packing.batch(step, spec.batch, count, spec.seed)
-        return torch.from_numpy(packing.window(TEXT, chosen, TINY.context)), None
+    def batch(step: int) -> Portion:
+        chosen = packing.batch(step, spec.batch, (count, 0), None, spec.seed)
+        rows, periods = copying.repeat(packing.window(TEXT, chosen, TINY.context), 2, np.random.default_rng(step))
+        return Portion(tokens=torch.from_numpy(rows), periods=torch.from_numpy(periods), guidance=0.5)
 
     def valid(weights: Mapping[str, Tensor]) -> float:
         return float(model.losses(weights, TINY, judged, torch.float32).mean())
@@ -77,7 +78,7 @@ def test_a_run_that_breaks_off_goes_on_from_its_last_checkpoint(
         if state.step % 5 == 0:
             save(state, to)
 
-    def batch(step: int) -> tuple[Tensor, Tensor | None]:
+    def batch(step: int) -> Portion:
         if step == 8:
             raise KeyboardInterrupt
         return whole.batch(step)
@@ -117,14 +118,14 @@ def test_training_learns_and_a_decay_from_a_checkpoint_goes_on_with_its_data(tmp
 
 
 def test_the_rate_warms_up_stays_and_falls_to_nothing() -> None:
-    spec = Spec(warmup=4, drops=())
+    spec = Spec(warmup=4, phases=())
     assert [training.rate(spec, step, None) for step in (0, 1, 3, 4, 10_000)] == [0.25, 0.5, 1.0, 1.0, 1.0]
     fall = [training.rate(spec, step, Decay(start=100, steps=16)) for step in (99, 100, 104, 109, 115, 116)]
     assert fall == pytest.approx([1.0, 1.0, 0.5, 0.25, 1 - math.sqrt(15 / 16), 0.0])
 
 
 def test_the_rate_is_a_share_of_itself_from_each_drop_on() -> None:
-    spec = Spec(warmup=4, drops=((10, 0.5), (20, 0.25)))
+    spec = Spec(warmup=4, phases=(Phase(since=10, rate=0.5), Phase(since=20, rate=0.25)))
     found = [training.rate(spec, step, None) for step in (0, 9, 10, 19, 20, 10_000)]
     assert found == [0.25, 1.0, 0.5, 0.5, 0.25, 0.25]
     assert training.rate(spec, 104, Decay(start=100, steps=16)) == pytest.approx(0.125)
@@ -185,12 +186,12 @@ def test_muon_and_adam_take_their_first_step_as_the_formulas_say() -> None:
 
 def test_each_window_comes_once_in_a_pass_and_in_another_order_in_the_next() -> None:
     count, size = 11, 4
-    taken = np.concatenate([packing.batch(step, size, count, seed=1) for step in range(11)])
+    taken = np.concatenate([packing.batch(step, size, (count, 0), None, seed=1) for step in range(11)])
     passes = taken.reshape(4, count)
     for one in passes:
         assert sorted(one) == list(range(count))
     assert passes[0].tolist() != passes[1].tolist()
-    assert packing.batch(7, size, count, seed=1).tolist() == taken[28:32].tolist()
+    assert packing.batch(7, size, (count, 0), None, seed=1).tolist() == taken[28:32].tolist()
 
 
 def test_windows_overlap_by_the_token_that_is_foretold() -> None:
