@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ockham import decoders
-from ockham.catalog import shapes
+from ockham.catalog import SHIPPED, shapes
 from ockham.decoders.shelf import folders, look
 from ockham.decoders.weights import called
 
@@ -32,7 +32,12 @@ def cached(hub: Path, name: str, commit: str, main: str) -> Path:
 
 def test_models_stand_in_the_hubs_cache_in_ours_and_in_a_folder_that_is_named() -> None:
     cache = Path("/x/ockham")
-    assert folders(cache, "/mine", {"HF_HUB_CACHE": "/hub"}) == (Path("/hub"), cache / "models", Path("/mine"))
+    assert folders(cache, "/mine", {"HF_HUB_CACHE": "/hub"}) == (
+        Path("/hub"),
+        cache / "models",
+        Path("/mine"),
+        SHIPPED,
+    )
     assert folders(cache, None, {"HF_HOME": "/home"})[0] == Path("/home/hub")
     assert folders(cache, None, {"XDG_CACHE_HOME": "/x"})[0] == Path("/x/huggingface/hub")
     assert folders(cache, None, {})[0] == Path.home() / ".cache/huggingface/hub"

@@ -12,9 +12,11 @@ from ockham.catalog.price_list import (
     prices,
 )
 from ockham.catalog.shape_list import Shape, revision, shape, shapes
+from ockham.catalog.shipped import SHIPPED, shipped
 
 __all__ = [
     "FRESH_DAYS",
+    "SHIPPED",
     "ApiPrice",
     "Device",
     "DeviceKind",
@@ -33,4 +35,5 @@ __all__ = [
     "revision",
     "shape",
     "shapes",
+    "shipped",
 ]

@@ -32,7 +32,6 @@ class Shape:
     tied: bool
     context: int = field(metadata=_POSITIVE)
     licence: str
-    hub: str
     date: str
     source: str
     bias: Literal["none", "qkv", "all"] = "none"
@@ -42,6 +41,7 @@ class Shape:
     experts: int = field(default=1, metadata=_POSITIVE)
     experts_used: int = field(default=1, metadata=_POSITIVE)
     expert_ffn: int | None = field(default=None, metadata=_POSITIVE)
+    hub: str | None = None
     revision: str | None = None
 
     def __post_init__(self) -> None:
@@ -133,12 +133,12 @@ def shape(name: str) -> Shape:
 
 def revision(hub: str) -> str | None:
     """Give the commit that an id on the hub is fetched at; ``None`` where the catalogue knows none of that very id."""
-    return next((one.revision for one in shapes() if one.hub.casefold() == hub.casefold()), None)
+    return next((one.revision for one in shapes() if (one.hub or one.name).casefold() == hub.casefold()), None)
 
 
 def _names(one: Shape) -> Iterable[str]:
-    hub = one.hub
+    hub = whole = one.hub or one.name
     for ending in _ENDINGS:
         if hub.casefold().endswith(ending):
             hub = hub[: -len(ending)]
-    return (one.name, hub, hub.partition("/")[2], one.hub)
+    return (one.name, hub, hub.rpartition("/")[2], whole)

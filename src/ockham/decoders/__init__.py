@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from pathlib import Path
 from typing import get_args
 
 from ockham import machine
 from ockham.convert.source import check_model
 from ockham.decoders import prompted, tuned
 from ockham.decoders.shelf import Shelf, shelf_here
-from ockham.decoders.weights import called, find, signature
+from ockham.decoders.weights import called, find, local, signature
 from ockham.errors import ConfigError
 from ockham.records import TaskName
 from ockham.rungs import ENCODER, Plan, Rung, without
@@ -72,7 +71,7 @@ def kind_of(model: str) -> str:
 def _rung(kind: str, name: str, model: str, missing: Callable[[Plan], str | None]) -> Rung:
     def decides(plan: Plan) -> object:
         tuning = [plan.tune, plan.learning_rate] if kind == TUNED else []
-        return [plan.metric, model, signature(Path(model).expanduser()), *tuning]
+        return [plan.metric, model, signature(local(model)), *tuning]
 
     return Rung(
         name=f"{kind}:{name}" if name else kind,
@@ -87,7 +86,7 @@ def _rung(kind: str, name: str, model: str, missing: Callable[[Plan], str | None
 
 def _untunable(model: str, plan: Plan) -> str | None:
     """Say why a model cannot be tuned here, or nothing."""
-    place = Path(model).expanduser()
+    place = local(model)
     if place.is_file() or (place.is_dir() and not any(place.glob("*.safetensors"))):
         return "a GGUF file cannot be tuned (name the model's Hugging Face folder, with its safetensors files)"
     if (absent := _tuner_missing(plan)) is not None or not place.is_dir():

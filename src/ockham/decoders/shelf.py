@@ -25,14 +25,14 @@ class Shelf:
 
 
 def folders(cache: Path, named: str | None, environment: Mapping[str, str]) -> tuple[Path, ...]:
-    """List where models may stand: the hub's cache, the folder ``models`` in our ``cache``, and one that was named.
+    """List where models may stand: the hub's cache, ``models`` in our ``cache``, one that was named, the package.
 
     The hub's client keeps its cache where ``HF_HUB_CACHE``, ``HF_HOME`` or ``XDG_CACHE_HOME`` say.
     """
     root = environment.get("HF_HOME") or str(Path(environment.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
     hub = environment.get("HF_HUB_CACHE") or str(Path(root) / "hub")
     every = (hub, str(cache / "models"), *([named] if named else []))
-    return tuple(Path(place).expanduser() for place in every)
+    return (*(Path(place).expanduser() for place in every), catalog.SHIPPED)
 
 
 def look(places: Sequence[Path], free_gb: float) -> Shelf:
