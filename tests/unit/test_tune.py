@@ -357,10 +357,10 @@ def test_merged_weights_answer_as_the_adapter_did(family: str, pooling: str, tmp
 
     result = encoder.tune(material, SPEC, lambda t, a: -float(len(t)), Kept(), quiet)
     assert result.points[0].kept
-    lesson._kept.clear()
+    lesson.body.kept.clear()
     loop.train(lesson, SPEC, Kept(), quiet)
     trained = lesson.margins(rows.tokens)
-    weights = encoder._merged(lesson.upper, found, SPEC)
+    weights = lesson.body.merged()
     graph = open_graph(encoder_graph.build(found, weights)[0], found.folder / "tokenizer.json", settings, threads=1)
     head_weight = lesson.head.weight.detach().numpy().T
     served = graph.embed(texts) @ head_weight + lesson.head.bias.detach().numpy()
