@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ockham import store
-from ockham.data import cluster
+from ockham.data import cluster, options
 from ockham.data.clean import clean
 from ockham.data.read import ReadSpec, read
 from ockham.errors import DataError
@@ -71,8 +71,8 @@ def evaluate(
     """Measure a bundle on labelled rows, as it is served: metrics with intervals, latency, throughput and memory.
 
     Exact duplicates and rows with contradicting labels are left out, as in a fit; near-duplicates and groups count as
-    clusters in the intervals. Raises `BundleError` for a folder that is not a whole bundle, `DataError` for data that
-    cannot be used.
+    clusters in the intervals; options are asked in a random order. Raises `BundleError` for a folder that is not a
+    whole bundle, `DataError` for data that cannot be used.
     """
     spec = spec or EvalSpec()
     folder = bundle_of(Path(bundle))
@@ -93,6 +93,8 @@ def evaluate(
     tell(Progress(stage="measure", message=f"asking {manifest.candidate.name} about {len(rows):,} rows"))
     clusters = cluster.near_duplicates([row.input for row in rows], seed=spec.seed)
     clusters = cluster.join(clusters, [row.group for row in rows])
+    if manifest.task == "choose":
+        rows = tuple(options.shuffled(rows, spec.seed)[0])
     with Serving(folder) as serving:
         answers = serving.answer([row.input for row in rows])
         profile = serving.profile([row.input for row in rows], ProbeSpec())

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ockham import catalog
+from ockham.data import options
 from ockham.errors import Defect
 from ockham.evals import cost, judging, power, queueing, selective
+from ockham.evals.intervals import proportion
 from ockham.evals.serving import ProbeSpec, Serving
 from ockham.models.calls import EndpointSpec
 from ockham.records import (
@@ -18,6 +20,7 @@ from ockham.records import (
     ApiCost,
     Candidate,
     CoveragePoint,
+    Estimate,
     Example,
     Profile,
     Progress,
@@ -38,6 +41,8 @@ CHARACTERS_PER_TOKEN = 4
 """A rough mean for English; used only to guess what an API that was not asked would cost."""
 _PAID = ProbeSpec(seconds=0, most=20, rounds=0)
 _FREE = ProbeSpec()
+_REORDERED = 200
+"""Test questions of options that are asked a second time, in another order."""
 _KEPT = {"gguf": 32, "endpoint": 64}
 """Kinds of models whose answers take long or cost money, and after how many of them they are written down."""
 
@@ -56,10 +61,14 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What a serving process answered on one side, and the profile taken in it."""
+    """What a serving process answered on one side, and the profile taken in it.
+
+    ``again`` are the answers to some of the questions with their options in another order.
+    """
 
     answers: tuple[Answer, ...]
     profile: Profile
+    again: tuple[Answer, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -203,6 +212,7 @@ def _report(
         cost_per_day=daily,
         cost_per_million=million,
         at_rate=None if spec else _at_rate(asked.profile, money[0].requests_per_day, material.plan.seed),
+        reordered=_stayed(material, asked),
     )
 
 
@@ -217,15 +227,44 @@ def _at_rate(profile: Profile, daily: float | None, seed: int) -> RateLatency | 
 def _ask(material: Material, rung: Rung, folder: Path) -> Asked:
     """Answer the test rows in a serving process, once a run."""
     rows = material.side("test")
+    sealed = len(rows)
+    if rung.kind != "endpoint":  # which is paid by the answer
+        rows += [second for _, second in _reordered(material)]
     key = digest([work_of(material, rung), [row.id for row in rows]])
     found = material.run.find("answers", key, Asked)
     if found is not None:
         return found
     material.tell(Progress(stage="measure", message=f"opening the test set for {rung.name}"))
     answers = _answers(material, rung, folder, rows)
-    found = Asked(answers=answers, profile=_profile(material, rung, folder))
+    profile = _profile(material, rung, folder)
+    found = Asked(answers=answers[:sealed], profile=profile, again=answers[sealed:])
     material.run.keep("answers", key, found)
     return found
+
+
+def _reordered(material: Material) -> list[tuple[int, Example]]:
+    """Give some test questions of options once more, their options in another order, each with its row's place."""
+    rows = material.side("test")
+    if material.plan.task != "choose":
+        return []
+    form = options.form_of(rows)
+    few = range(0, len(rows), max(1, len(rows) // _REORDERED))[:_REORDERED]
+    found = [(place, options.again(rows[place], form, material.plan.seed)) for place in few]
+    return [(place, dataclasses.replace(row, id=f"{row.id} again")) for place, row in found if row is not None]
+
+
+def _stayed(material: Material, asked: Asked) -> Estimate | None:
+    """Estimate how often an answer stays the same when the options of its question stand in another order."""
+    if not asked.again:
+        return None
+    rows, split = material.side("test"), material.prepared.split
+    form, pairs = options.form_of(rows), _reordered(material)
+    same = [
+        options.same((rows[place], asked.answers[place].value), (second, answer.value), form)
+        for (place, second), answer in zip(pairs, asked.again, strict=True)
+    ]
+    clusters = [split.clusters[split.test[place]] for place, _ in pairs]
+    return proportion([float(one) for one in same], clusters)
 
 
 def _answers(material: Material, rung: Rung, folder: Path, rows: Sequence[Example]) -> tuple[Answer, ...]:

@@ -240,7 +240,10 @@ class LabelScore:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """A candidate measured on a dataset. ``metrics`` maps metric names to estimates."""
+    """A candidate measured on a dataset. ``metrics`` maps metric names to estimates.
+
+    ``reordered`` is the share of questions that are answered the same when their options stand in another order.
+    """
 
     candidate: Candidate
     dataset: str
@@ -255,6 +258,7 @@ class Report:
     cost_per_day: float | None = None
     cost_per_million: float | None = None
     at_rate: RateLatency | None = None
+    reordered: Estimate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ockham.data import cluster, task
+from ockham.data import cluster, options, task
 from ockham.data.clean import clean, drop_seen
 from ockham.data.read import Reading, ReadSpec, read
 from ockham.data.split import SplitSpec, split, split_with_test
@@ -56,11 +56,12 @@ def prepare(
         sides = split_with_test(examples, test_rows, clusters, stratified)
     else:
         sides = split(examples, clusters, stratified)
+    dataset, repeats, kept = _shuffled(dataset, _repeats(reading, intake), split_spec.seed)
     return Prepared(
         dataset=dataset,
-        intake=dataclasses.replace(intake, task_reason=why),
+        intake=dataclasses.replace(intake, task_reason=why, warnings=(*intake.warnings, *kept)),
         split=sides,
-        repeats=_repeats(reading, intake),
+        repeats=repeats,
         inputs=reading.sources[0].inputs,
         target=reading.sources[0].target,
     )
@@ -104,6 +105,25 @@ def _join(
         warnings=(*intake.warnings, *test_intake.warnings),
     )
     return tuple(kept), both, test_rows
+
+
+def _shuffled(
+    dataset: Dataset, repeats: tuple[Example, ...], seed: int
+) -> tuple[Dataset, tuple[Example, ...], tuple[str, ...]]:
+    """Put the options of every question into an order of its own, where the task is to choose; a repeat has the same.
+
+    Says how many rows keep the order they came with.
+    """
+    if dataset.task != "choose":
+        return dataset, repeats, ()
+    form = options.form_of(dataset.examples)
+    rows, kept = options.shuffled(dataset.examples, seed, form)
+    said = (
+        f"{kept:,} of {len(rows):,} questions keep the order of their options, which speak of one another's places or "
+        "are not listed one to a line; every other is asked in a random order",
+    )
+    others = tuple(options.shuffled(repeats, seed, form)[0])
+    return dataclasses.replace(dataset, examples=tuple(rows)), others, said if kept else ()
 
 
 def _repeats(reading: Reading, intake: Intake) -> tuple[Example, ...]:

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Sequence
 
+from ockham.data.options import LINE
 from ockham.errors import DataError
 from ockham.records import Example, TaskName
 
@@ -13,9 +14,6 @@ MIN_ROWS = 20
 """Fewer usable rows than this cannot be split, learned from and measured."""
 
 _LONGEST_LABEL = 100
-_OPTION = re.compile(
-    r"^\s*(?:options?\s*:\s*)?[(\[]?([A-Za-z]|\d{1,2})[).\]:]\s+(\S.*?)\s*$", re.MULTILINE | re.IGNORECASE
-)
 _NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:[ ,'_]\d{3})+|\d+)?(?:[.,]\d+)?(?:[eE][+-]?\d+)?%?")
 _IDENTIFIER = re.compile(r"(?=\S*\d)\S{1,64}")
 
@@ -120,7 +118,7 @@ def _are_choices(examples: Sequence[Example]) -> bool:
 
 
 def _is_choice(example: Example) -> bool:
-    options = _OPTION.findall(example.input)
+    options = LINE.findall(example.input)
     if len(options) < 2:
         return False
     target = example.target.strip()

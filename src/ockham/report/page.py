@@ -7,13 +7,14 @@ import hashlib
 from importlib.resources import files
 
 from ockham.records import Account
-from ockham.report import answers, candidates, curves, intake, method, opening
+from ockham.report import answers, candidates, choices, curves, intake, method, opening
 from ockham.report.draw import Draw, drawer
 from ockham.report.markup import Html, join, note, tag
 
 _CONTENTS = (
     ("candidates", "Candidates"),
     ("data", "Data"),
+    ("order", "Order"),
     ("labels", "Labels"),
     ("answers", "Wrong answers"),
     ("learning", "More rows"),
@@ -75,6 +76,7 @@ def _details(account: Account, draw: Draw | None) -> tuple[Html | None, ...]:
         intake.rows(account),
         intake.guard(account),
         intake.doubts(account),
+        choices.reordered(account),
         candidates.labels(account),
         answers.explorer(account),
         tag("div", curves.learning(account, draw), curves.training(account, draw), class_="pair"),

@@ -1,0 +1,167 @@
+"""Options in another order: the answer goes along, and who always takes one place gets chance."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ockham import ladder, measuring
+from ockham.answering import evaluate
+from ockham.data import options
+from ockham.evals.serving import ProbeSpec
+from ockham.ladder import FitSpec, fit
+from ockham.records import Example
+
+COLOURS = ("red", "green", "blue", "grey", "pink", "white", "black", "brown")
+
+
+def question(number: int, texts: list[str], right: int, *, form: str = "(X)") -> Example:
+    """Ask for a colour; the target is a mark in the given form, or the option's text."""
+    marks = "ABCDEFGH"
+    lines = "\n".join(f"{mark}) {text}" for mark, text in zip(marks, texts, strict=False))
+    target = texts[right] if form == "text" else form.replace("X", marks[right]).replace("x", marks[right].lower())
+    return Example(id=str(number), input=f"Item {number}: which colour is it?\n{lines}\nAnswer:", target=target)
+
+
+def questions(count: int, *, form: str = "(X)", right: int | None = None) -> list[Example]:
+    draw = random.Random(5)
+    picked = [draw.sample(COLOURS, 4) for _ in range(count)]
+    return [
+        question(number, texts, draw.randrange(4) if right is None else right, form=form)
+        for number, texts in enumerate(picked)
+    ]
+
+
+def text_of(row: Example, form: options.Form) -> str:
+    found = options.listed(row.input)
+    assert found is not None
+    place = found.place(row.target, form)
+    assert place is not None
+    return found.texts[place]
+
+
+@pytest.mark.parametrize("form", ["(X)", "X", "X.", "x", "text"])
+def test_the_right_option_stays_the_right_one(form: str) -> None:
+    rows = questions(60, form=form)
+    named: options.Form = "text" if form == "text" else "mark"
+    assert options.form_of(rows) == named
+    found, kept = options.shuffled(rows, 1)
+    assert kept == 0
+    assert [text_of(row, named) for row in found] == [text_of(row, named) for row in rows]
+    for old, new in zip(rows, found, strict=True):
+        was, now = options.listed(old.input), options.listed(new.input)
+        assert was is not None
+        assert now is not None
+        assert (now.marks, sorted(now.texts)) == (was.marks, sorted(was.texts))
+        assert len(new.input) == len(old.input)
+        assert new.input.endswith("\nAnswer:")
+        assert new.target.strip("()[].: ").islower() == (form in ("x", "text"))
+    assert sum(old.input != new.input for old, new in zip(rows, found, strict=True)) > 45
+
+
+def test_who_always_takes_the_first_option_gets_chance_where_it_had_been_right_every_time() -> None:
+    rows = questions(400, form="X", right=0)
+    assert Counter(row.target for row in rows) == {"A": 400}
+    found, _ = options.shuffled(rows, 0)
+    right = sum(row.target == "A" for row in found)
+    # 400 draws with p = 1/4: five standard deviations on either side.
+    assert 57 < right < 143
+
+
+def test_the_order_follows_from_the_seed_and_the_question_alone() -> None:
+    rows = questions(40)
+    assert options.shuffled(rows, 3) == options.shuffled(rows, 3)
+    assert options.shuffled(rows[20:], 3)[0] == options.shuffled(rows, 3)[0][20:], "neighbours do not matter"
+    assert options.shuffled(rows, 3)[0] != options.shuffled(rows, 4)[0]
+
+
+def test_a_second_order_is_another_one_and_names_the_same_option() -> None:
+    for row in options.shuffled(questions(60, form="X"), 0)[0]:
+        second = options.again(row, "mark", 0)
+        assert second is not None
+        assert second.input != row.input
+        assert text_of(second, "mark") == text_of(row, "mark")
+        assert options.same((row, row.target), (second, second.target), "mark")
+        assert options.same((row, None), (second, None), "mark") is False, "no answer is no steady answer"
+        assert options.same((row, "Z"), (second, "Z"), "mark") is False
+
+
+@pytest.mark.parametrize("tied", ["None of the above", "both A and C", "(A) or (B)", "the former", "A, B"])
+def test_options_that_speak_of_places_keep_their_order(tied: str) -> None:
+    row = question(1, ["red", "green", "blue", tied], 2)
+    assert options.shuffled([row], 0) == ([row], 1)
+    assert options.again(row, "mark", 0) is None
+
+
+@pytest.mark.parametrize("free", ["None of these", "Vitamin A and iron", "black and white"])
+def test_options_that_do_not_are_moved(free: str) -> None:
+    rows = [question(n, ["red", "green", free], 2, form="text") for n in range(20)]
+    found, kept = options.shuffled(rows, 0)
+    assert kept == 0
+    assert {row.target for row in found} == {free}
+
+
+def test_what_cannot_be_told_apart_keeps_its_order() -> None:
+    over_lines = Example(id="1", input="Which?\nA) red\n  or so\nB) green\nC) blue", target="A")
+    none = Example(id="2", input="Which colour is it, red or green?", target="red")
+    strange = Example(id="3", input=question(3, ["red", "green"], 0).input, target="purple")
+    rows = [none, strange]
+    assert options.shuffled(rows, 0) == (rows, 2)
+    found = options.listed(over_lines.input)
+    assert found is not None
+    assert found.texts == ("green", "blue"), "a run begins behind the line that is no option"
+    assert options.shuffled([over_lines], 0)[1] == 1, "whose target is then not among them"
+
+
+def test_a_numbered_passage_before_the_options_stays() -> None:
+    text = "1. Mix.\n2. Bake.\nWhat comes last?\n1) mix\n2) bake\n3) eat"
+    found = options.listed(text)
+    assert found is not None
+    assert found.texts == ("mix", "bake", "eat")
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=200), st.text(max_size=5), st.integers(0, 9))
+def test_wild_questions_are_only_ever_rearranged(text: str, target: str, seed: int) -> None:
+    row = Example(id="1", input=text + "\nA) x\nB) y", target=target)
+    (found,), kept = options.shuffled([row], seed)
+    assert sorted(found.input) == sorted(row.input)
+    assert kept == 0 or found == row
+    second = options.again(found, "mark", seed)
+    assert second is None or sorted(second.input) == sorted(row.input)
+
+
+def test_a_climb_asks_in_random_order_and_tells_how_steady_answers_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measuring, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
+    # In nine rows of ten the first option is right, so that a model which always takes it would look good.
+    draw = random.Random(2)
+    made = [draw.choices("bcdfghjklmnpqrstvwxyz", k=24) for _ in range(400)]
+    rows = []
+    for number, letters in enumerate(made):
+        row = question(number, draw.sample(COLOURS, 4), 0 if number % 10 else 2, form="X")
+        rows.append({"input": f"{''.join(letters)} {row.input}", "target": row.target})
+    spec = FitSpec(rungs=("constant", "lookup"), all=True)
+    verdict = fit(rows, spec, out=tmp_path / "run")
+    assert verdict.task == "choose"
+    constant = next(one for one in verdict.candidates if one.name == "constant")
+    assert constant.metrics["accuracy"].value < 0.5, "A is right in 90 % of the file, and in a quarter of what is asked"
+    report = next(one for one in ladder.account(tmp_path / "run").reports if one.candidate.name == "constant")
+    assert report.reordered is not None
+    asked = report.reordered
+    assert asked.n == verdict.dataset.test
+    assert 0 < asked.value < 0.5, "the mark stays, the option behind it changes"
+    assert asked.low < asked.value < asked.high
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "The same question, its options in another order" in page
+
+    measured = evaluate(tmp_path / "run", rows)
+    answer = {score.answer for score in measured.scores}
+    assert len(answer) <= 4
+    assert measured.metrics["accuracy"].value < 0.95
