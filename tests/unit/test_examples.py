@@ -1,4 +1,4 @@
-"""The example data set is what its ground truth claims, and nobody wrote it from a template."""
+"""The example data sets are what their page claims, and nobody wrote them from a template."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from ockham.data.cluster import near_duplicates
+from ockham.data.prepare import Prepared, prepare
+from ockham.data.read import ReadSpec
+from ockham.data.split import SplitSpec
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CARD = re.compile(r"(?<![A-Z]{2}\d\d )\b(?:\d{4}[ -]?){3}\d{4}\b(?! \d)")
@@ -134,3 +139,63 @@ def test_no_two_mails_come_from_one_template(rows: dict[str, dict[str, str]], tr
     shared = [ids for ids in runs.values() if len(ids) > 1 and frozenset(ids) not in same]
     assert len(shared) <= 20, "runs of six words that two different mails share"
     assert max(map(len, shared), default=0) <= 3
+
+
+def prepared(name: str) -> Prepared:
+    """Read a file as a run does, with no column and no task named."""
+    return prepare(EXAMPLES / name, ReadSpec(), SplitSpec(), test=None, asked=None, tell=lambda _: None)
+
+
+def lines(name: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (EXAMPLES / name).read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def deliveries() -> list[dict[str, Any]]:
+    return lines("deliveries.jsonl")
+
+
+@pytest.mark.parametrize(("name", "task"), [("deliveries.jsonl", "extract")])
+def test_a_run_keeps_every_row_and_tells_the_task(name: str, task: str) -> None:
+    found = prepared(name)
+    assert found.dataset.task == task
+    assert found.intake.kept == found.intake.rows == len(lines(name)) >= 400
+    assert found.intake.personal == {}, "nobody's address or number"
+    assert len(found.split.test) >= 60
+    assert found.split.warnings == ()
+    documented = re.search(
+        rf"^\| \[`{name}`\]\(#[\w-]+\) \| {task} \| (\d+) \|$", (EXAMPLES / "README.md").read_text(), re.M
+    )
+    assert documented is not None
+    assert int(documented[1]) == found.intake.rows
+
+
+@pytest.mark.parametrize("name", ["deliveries.jsonl"])
+def test_no_two_messages_are_alike(name: str) -> None:
+    inputs = [row["input"] for row in lines(name)]
+    for threshold, most in ((0.8, 0), (0.6, 0.01 * len(inputs))):
+        clusters = near_duplicates(inputs, threshold=threshold)
+        assert len(inputs) - len(set(clusters.tolist())) <= most, f"rows that resemble another by {threshold}"
+
+
+def test_delivery_values_are_cut_out_of_the_message(deliveries: list[dict[str, Any]]) -> None:
+    fields = ("item", "from", "to", "day", "time")
+    for row in deliveries:
+        assert set(row) == {"input", "target"}
+        assert row["target"], row["input"]
+        assert [*row["target"]] == [name for name in fields if name in row["target"]], "one order of fields"
+        for value in row["target"].values():
+            assert value
+            assert value == value.strip(" ,;:!?")
+            assert re.search(rf"(?<!\w){re.escape(value)}(?!\w)", row["input"]), f"{value!r} in {row['input']!r}"
+        assert 8 <= len(row["input"].split()) <= 40
+
+
+def test_delivery_fields_are_missing_as_often_as_in_life(deliveries: list[dict[str, Any]]) -> None:
+    shares = {
+        name: sum(name in row["target"] for row in deliveries) / len(deliveries)
+        for name in ("item", "from", "to", "day", "time")
+    }
+    assert 0.9 < shares.pop("item") < 1
+    assert all(0.45 < share < 0.85 for share in shares.values()), shares
+    assert set(Counter(len(row["target"]) for row in deliveries)) >= {2, 3, 4, 5}
