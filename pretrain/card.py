@@ -65,10 +65,12 @@ def write(facts: Facts) -> str:
         "## Size",
         _table(("", ""), _sizes(facts.shape)),
         "## Training",
-        f"Seed {facts.spec.seed}; {facts.spec.batch} windows of {facts.shape.context} tokens a step; Muon for the "
-        f"matrices at {facts.spec.muon_rate:g}, Adam for embeddings and gains at {facts.spec.adam_rate:g}; warm-up "
-        f"over {facts.spec.warmup} steps, {facts.stable_tokens:,} tokens at the full rate, then a decay to nothing. "
+        f"Seed {facts.spec.seed}; {facts.spec.batch} windows of {facts.shape.context} tokens a step, cut into "
+        f"{facts.spec.pieces} until the decay; Muon for the matrices at {facts.spec.muon_rate:g}, Adam for embeddings, "
+        f"output and gains at {facts.spec.adam_rate:g}; warm-up over {facts.spec.warmup} steps, {facts.stable_tokens:,} "
+        "tokens in the phases below, then a decay to nothing, and the supervised phase on chats in the rungs' own words. "
         "The recipe and its reasons: docs/design/006-nano.md.",
+        _phases(facts.spec),
         f"![Loss on training and held-out text]({CURVE})",
         _curve(facts.curve),
         "## Data",
@@ -132,6 +134,21 @@ def _sizes(shape: Shape) -> list[tuple[str, str]]:
         ("heads, key-value heads", f"{shape.heads}, {shape.kv_heads}"),
         ("context, vocabulary", f"{shape.context}, {shape.vocabulary:,} (byte-level BPE)"),
     ]
+
+
+def _phases(spec: Spec) -> str:
+    rows = [
+        (
+            f"{phase.since:,}",
+            f"{phase.rate:g}",
+            "as they come" if phase.others is None else f"{phase.others:.1%}",
+            f"{phase.copies:.1%}",
+            f"{phase.guidance:g}",
+        )
+        for phase in spec.phases
+    ]
+    heads = ("from step", "of the rates", "windows not from books", "windows that repeat themselves", "guidance")
+    return _table(heads, rows)
 
 
 def _curve(points: Sequence[Point]) -> str:

@@ -53,6 +53,8 @@ PHASES = (
     Phase(since=1245, rate=0.25),
     Phase(since=2500, rate=0.5, others=0.375, copies=0.25, guidance=1.0),
     Phase(since=2800, rate=0.5, others=0.375, copies=0.125),
+    Phase(since=2900, rate=0.5, others=0.375, copies=0.1875, guidance=0.3),
+    Phase(since=3400, rate=0.5, others=0.375, copies=0.125),
 )
 
 
