@@ -67,9 +67,9 @@ def write(facts: Facts) -> str:
         "## Training",
         f"Seed {facts.spec.seed}; {facts.spec.batch} windows of {facts.shape.context} tokens a step, cut into "
         f"{facts.spec.pieces} until the decay; Muon for the matrices at {facts.spec.muon_rate:g}, Adam for embeddings, "
-        f"output and gains at {facts.spec.adam_rate:g}; warm-up over {facts.spec.warmup} steps, {facts.stable_tokens:,} "
-        "tokens in the phases below, then a decay to nothing, and the supervised phase on chats in the rungs' own words. "
-        "The recipe and its reasons: docs/design/006-nano.md.",
+        f"output and gains at {facts.spec.adam_rate:g}; warm-up over {facts.spec.warmup} steps; "
+        f"{facts.stable_tokens:,} tokens in the phases below, a decay to nothing, and the supervised phase on chats in "
+        "the rungs' own words. The recipe and its reasons: docs/design/006-nano.md.",
         _phases(facts.spec),
         f"![Loss on training and held-out text]({CURVE})",
         _curve(facts.curve),
