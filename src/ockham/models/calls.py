@@ -102,10 +102,16 @@ class Budget:
 class Caller:
     """A connection to one API. Safe to use from several threads; ``close`` it when done."""
 
-    def __init__(self, spec: EndpointSpec, key: str | None, clock: Clock) -> None:
-        """Check the address and the key; nothing is sent yet. Raises `EndpointError` (``E_ENDPOINT``)."""
+    def __init__(
+        self, spec: EndpointSpec, key: str | None, clock: Clock, more: Mapping[str, object] | None = None
+    ) -> None:
+        """Check the address and the key; nothing is sent yet. ``more`` are parameters that every question carries.
+
+        Raises `EndpointError` (``E_ENDPOINT``).
+        """
         self.budget = Budget(spec.max_cost)
         self._spec = spec
+        self._more = dict(more or {})
         self._clock = clock
         self._url = address(spec.url)
         self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "ockham"}
@@ -159,6 +165,7 @@ class Caller:
             "seed": spec.seed,
             spec.token_limit: spec.max_output_tokens,
             "stream": False,
+            **self._more,
         }
         return json.dumps({name: value for name, value in body.items() if name not in spec.omit}).encode("ascii")
 
