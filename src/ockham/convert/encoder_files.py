@@ -26,20 +26,17 @@ def write(
     folder: Path,
     *,
     quantize: bool = True,
+    output: str = embedder.EMBEDDING,
 ) -> embedder.Embedder:
     """Write an encoder's graph, tokenizer and settings into a staging folder, and load it as it will be served.
 
-    ``texts`` are training inputs: evenly spaced ones calibrate the ranges of the activations. Raises `ModelError`
-    (``E_MODEL_FORMAT``) where the encoder is of an unknown build.
+    ``texts`` are training inputs: evenly spaced ones calibrate the ranges of the activations. ``output`` is what the
+    graph gives, ``embedding`` or ``states``. Raises `ModelError` (``E_MODEL_FORMAT``) where the encoder is of an
+    unknown build.
     """
-    found = embedder.Settings(
-        hidden=sentence.hidden,
-        max_tokens=sentence.max_tokens,
-        first_position=sentence.first_position,
-        prefix=sentence.prefix,
-    )
+    found = embedder.settings_of(sentence)
     ranges = calibrate(sentence, weights, texts, found) if quantize else None
-    graph, _ = encoder_graph.build(sentence, weights, ranges)
+    graph, _ = encoder_graph.build(sentence, weights, ranges, output=output)
     (folder / embedder.GRAPH).write_bytes(graph)
     # The tokenizer must be byte for byte the encoder's own.
     shutil.copyfile(sentence.folder / "tokenizer.json", folder / embedder.TOKENIZER)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
+from ockham.models.embedder import EMBEDDING, STATES
 from ockham.models.sentence import Sentence
 
 if TYPE_CHECKING:
@@ -116,12 +117,18 @@ class _Builder:
 
 
 def build(
-    sentence: Sentence, weights: Mapping[str, NDArray[np.float32]], ranges: Ranges | None = None, *, taps: bool = False
+    sentence: Sentence,
+    weights: Mapping[str, NDArray[np.float32]],
+    ranges: Ranges | None = None,
+    *,
+    taps: bool = False,
+    output: str = EMBEDDING,
 ) -> tuple[bytes, tuple[str, ...]]:
     """Build the graph; gives it as bytes, with the names of the tensors that enter matrix products.
 
     The graph takes ``ids`` (batch, tokens) int64 and ``positions`` (tokens,) int64 and gives ``embedding``
-    (batch, hidden) float32, pooled and scaled as the encoder asks. With ``taps`` it gives the named tensors as well.
+    (batch, hidden) float32, pooled and scaled as the encoder asks, or as ``output`` ``states`` (batch, tokens, hidden),
+    the tokens' own. With ``taps`` it gives the named tensors as well.
     Raises `ModelError` (``E_MODEL_FORMAT``) where a weight is missing or an activation is unknown.
     """
     from onnx import TensorProto, helper
@@ -134,8 +141,11 @@ def build(
     except KeyError as missing:
         message = f"the encoder has no weight {missing.args[0]!a}"
         raise ModelError("E_MODEL_FORMAT", message, fix="choose another with --encoder") from None
-    _pool(builder, sentence, hidden)
-    shown = ("embedding", *(builder.taps if taps else ()))
+    if output == STATES:
+        builder.node("Identity", [hidden], STATES)
+    else:
+        _pool(builder, sentence, hidden)
+    shown = (output, *(builder.taps if taps else ()))
     graph = helper.make_graph(
         builder.nodes,
         "sentence-encoder",
@@ -210,7 +220,7 @@ def _norm(
 def _pool(builder: _Builder, sentence: Sentence, hidden: str) -> None:
     import numpy as np
 
-    out = "pooled" if sentence.normalize else "embedding"
+    out = "pooled" if sentence.normalize else EMBEDDING
     if sentence.pooling == "mean":
         builder.constant("tokens_axis", np.array([1], np.int64))
         builder.node("ReduceMean", [hidden, "tokens_axis"], out, keepdims=0)
@@ -218,7 +228,7 @@ def _pool(builder: _Builder, sentence: Sentence, hidden: str) -> None:
         builder.constant("first", np.array(0, np.int64))
         builder.node("Gather", [hidden, "first"], out, axis=1)
     if sentence.normalize:
-        builder.node("LpNormalization", [out], "embedding", axis=1, p=2)
+        builder.node("LpNormalization", [out], EMBEDDING, axis=1, p=2)
 
 
 def _activation(sentence: Sentence, entering: str) -> tuple[str, list[str]]:

@@ -24,6 +24,7 @@ PLUGS = {
     "endpoint": "ockham.models.endpoint",
     "fake": "ockham.models.fake",
     "gguf": "ockham.models.gguf",
+    "tagger": "ockham.models.tagger",
 }
 
 

@@ -1,4 +1,7 @@
-"""Texts in, vectors out: an encoder's graph run by ONNX Runtime, on batches of one length, without padding."""
+"""Texts in, vectors out: an encoder's graph run by ONNX Runtime, on batches of one length, without padding.
+
+A graph gives one vector for a text, or one for each of its tokens (`STATES`).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
 from ockham.models import settings
+from ockham.models.sentence import Sentence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,6 +22,8 @@ if TYPE_CHECKING:
 GRAPH = "encoder.onnx"
 TOKENIZER = "tokenizer.json"
 FILE = "encoder.json"
+EMBEDDING, STATES = "embedding", "states"
+"""What a graph gives: the vectors of texts (texts, hidden), or of their tokens (texts, tokens, hidden)."""
 BATCH_TOKENS = 256
 """Tokens that go through the graph at a time: enough to keep the processor busy, few enough to stay in its cache.
 
@@ -33,6 +39,16 @@ class Settings:
     max_tokens: int = field(metadata={"min": 1})
     first_position: int = field(metadata={"min": 0})
     prefix: str
+
+
+def settings_of(sentence: Sentence) -> Settings:
+    """Say what is needed to run the graph of a sentence encoder."""
+    return Settings(
+        hidden=sentence.hidden,
+        max_tokens=sentence.max_tokens,
+        first_position=sentence.first_position,
+        prefix=sentence.prefix,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,18 +75,33 @@ class Embedder:
         import numpy as np
 
         out = np.empty((len(rows), self.settings.hidden), np.float32)
+        for places, found in self._computed(rows, EMBEDDING):
+            out[places] = found
+        return out
 
-        def run(batch: list[int]) -> None:
+    def states(self, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+        """Give the states of the tokens of each row, (tokens, hidden) float32, by a graph that has them."""
+        out: dict[int, NDArray[np.float32]] = {}
+        for places, found in self._computed(rows, STATES):
+            out.update(zip(places, found, strict=True))
+        return [out[place] for place in range(len(rows))]
+
+    def _computed(self, rows: Sequence[Sequence[int]], output: str) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+        """Run the graph on batches of rows; gives the places of each batch with what came out."""
+        import numpy as np
+
+        def run(batch: list[int]) -> NDArray[np.float32]:
             ids = np.array([rows[place] for place in batch], np.int64)
-            out[batch] = self.session.run(["embedding"], {"ids": ids, "positions": self._positions(ids.shape[1])})[0]
+            given = {"ids": ids, "positions": self._positions(ids.shape[1])}
+            found: NDArray[np.float32] = self.session.run([output], given)[0]
+            return found
 
         parts = list(batches([len(row) for row in rows]))
         if len(parts) == 1:
-            run(parts[0])
+            yield parts[0], run(parts[0])
         else:
             with ThreadPoolExecutor(self.threads) as pool:
-                list(pool.map(run, parts))
-        return out
+                yield from zip(parts, pool.map(run, parts), strict=True)
 
     def tensors(self, texts: Sequence[str], names: Sequence[str]) -> Iterator[list[NDArray[np.float32]]]:
         """Give the named tensors of the graph for each text alone (for calibration)."""

@@ -1,0 +1,131 @@
+"""A tagger: an encoder that says of each token of a text which field's value it belongs to (`ockham.models.tags`).
+
+Its answer is a JSON object of the schema that the training targets had, and each text in it is cut from the input: it
+has exactly the user's characters.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ockham import machine
+from ockham.errors import ModelError
+from ockham.models import embedder, fields, settings, tags, weights
+from ockham.models.fields import Field
+from ockham.models.question import whole
+from ockham.models.reading import Reader, Reading
+from ockham.records import Answer
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FILE = "tagger.json"
+WEIGHTS = "tagger.safetensors"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaggerSettings:
+    """The schema of the answers as JSON, the paths of the fields that have tags, and the temperature."""
+
+    schema: str
+    paths: tuple[tuple[str, ...], ...]
+    temperature: float = field(metadata={"above": 0})
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes answers of tags: one object a text, of the schema."""
+
+    schema: Mapping[str, Any]
+    fields: tuple[Field, ...]
+
+    def answer(self, text: str, reading: Reading, margins: NDArray[np.floating]) -> Answer:
+        """Answer a text by the margins of its tokens (tokens, tags), of which the temperature is taken off.
+
+        A field that the schema has once gets its surest span. The confidence is the probability of all tags together.
+        """
+        path = tags.likeliest(margins, reading.free)
+        found: dict[fields.Path, list[tuple[float, str]]] = {}
+        for span, tokens in tags.decode(path.tags, reading.places):
+            part = text[span.start : span.end]
+            if fields.fits(self.fields[span.field], part):
+                sure = sum(path.logs[token] for token in tokens) / len(tokens)
+                found.setdefault(self.fields[span.field].path, []).append((sure, part))
+        once = {one.path for one in self.fields if not one.repeated}
+        said = {
+            path: [max(parts, key=lambda part: part[0])[1]] if path in once else [part for _, part in parts]
+            for path, parts in found.items()
+        }
+        value = json.dumps(fields.object_of(self.schema, said), ensure_ascii=False)
+        tokens_in = sum(len(window.tokens) for window in reading.windows)
+        return Answer(value=whole(value), confidence=path.probability, tokens_in=tokens_in)
+
+
+@dataclass(frozen=True, slots=True)
+class Tagger:
+    """A tagger ready to answer: ``weight`` (hidden, tags), ``bias`` (tags,)."""
+
+    embedder: embedder.Embedder
+    reader: Reader
+    writer: Writer
+    weight: NDArray[np.float32]
+    bias: NDArray[np.float32]
+    temperature: float
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        """Answer with the fields found in each text; a text longer than the encoder is read in windows."""
+        if not inputs:
+            return []
+        readings = self.reader.read(inputs)
+        return [
+            self.writer.answer(text, reading, margins / self.temperature)
+            for text, reading, margins in zip(inputs, readings, self.margins(readings), strict=True)
+        ]
+
+    def margins(self, readings: Sequence[Reading]) -> list[NDArray[np.float32]]:
+        """Give one number per tag for each token of each text: (tokens, tags)."""
+        rows = [window.tokens for reading in readings for window in reading.windows]
+        parts = iter(self.embedder.states(rows))
+        return [reading.join([next(parts) for _ in reading.windows]) @ self.weight + self.bias for reading in readings]
+
+
+def writer(told: TaggerSettings) -> Writer:
+    """Make the writer of a tagger's answers.
+
+    Raises `ModelError` (``E_MODEL_FORMAT``) where its paths are not those of its schema.
+    """
+    try:
+        schema = json.loads(told.schema)
+        known = {one.path: one for one in fields.of_schema(schema)}
+        return Writer(schema, tuple(known[path] for path in told.paths))
+    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
+        raise _unfit(f"{FILE}: its fields are not those of its schema") from None
+
+
+def save(told: TaggerSettings, weight: NDArray[np.float32], bias: NDArray[np.float32], folder: Path) -> None:
+    """Write a tagger's head into a staging folder: ``weight`` (hidden, tags), ``bias`` (tags,)."""
+    from safetensors.numpy import save_file
+
+    settings.write(told, folder / FILE)
+    save_file({"weight": weight, "bias": bias}, folder / WEIGHTS)
+
+
+def load(folder: Path) -> Tagger:
+    """Read the model; raises `ModelError` where a file is missing or not as it was written."""
+    told = settings.read(TaggerSettings, folder / FILE)
+    arrays = weights.read(folder / WEIGHTS, ("weight", "bias"))
+    body = embedder.load(folder, threads=machine.cores())
+    shape = (body.settings.hidden, tags.count(len(told.paths)))
+    if arrays["weight"].shape != shape or arrays["bias"].shape != shape[1:]:
+        raise _unfit(f"{WEIGHTS}: its arrays are not of the shape that {FILE} tells")
+    reader = Reader(body.tokenizer, body.settings)
+    return Tagger(body, reader, writer(told), arrays["weight"], arrays["bias"], told.temperature)
+
+
+def _unfit(message: str) -> ModelError:
+    return ModelError("E_MODEL_FORMAT", message, fix="make the bundle again with: ockham fit")
