@@ -120,6 +120,7 @@ def _rungs(encoder: EncoderState, find: Find) -> tuple[RungState, ...]:
         else _lacking("linear", CLASSIC, None, find),
         _learning("encoder", ENCODER, "encoder", encoder, find),
         _learning("encoder-tuned", TUNE, "tune", encoder, find),
+        _learning("encoder-tagger", TUNE, "tune", encoder, find),
         RungState(name="decoder", can_run=True, because="its engine is here: name models with --models")
         if not _missing(DECODER, find)
         else _lacking("decoder", DECODER, "gguf", find),

@@ -34,7 +34,7 @@ from ockham.records import (
     digest,
     plain,
 )
-from ockham.rungs import LADDER, Material, Plan, Rung, make
+from ockham.rungs import ENCODER_TAGGER, LADDER, Material, Plan, Rung, make
 from ockham.tune.spec import TuneSpec, passes
 from ockham.verdict import Decision, decide
 
@@ -105,7 +105,7 @@ def fit(
     with store.open_run(folder, identity) as run:
         material = Material(prepared, plan, run, tell)
         standings = _climb(material, rungs, requirements, spec, prices)
-        decision, comparisons = _decide(standings, requirements, plan.metric, len(rungs))
+        decision, comparisons = _decide(standings, requirements, plan.metric, _planned(rungs, plan.task))
         found = accounts.Found(
             standings=standings,
             requirements=requirements,
@@ -133,10 +133,11 @@ def tune(
     `ModelError` where it is neither here nor to be had.
     """
     kind = decoders.kind_of(base)
+    causal = kind == decoders.PROMPTED
     spec = dataclasses.replace(
         spec or FitSpec(),
-        rungs=("constant", "lookup", kind, f"{kind}-tuned"),
-        **({"models": (base,)} if kind == decoders.PROMPTED else {"encoder": base}),
+        rungs=("constant", "lookup", kind, f"{kind}-tuned", *([] if causal else [ENCODER_TAGGER.name])),
+        **({"models": (base,)} if causal else {"encoder": base}),
     )
     return fit(source, spec, requirements, out=out, tell=tell)
 
@@ -210,6 +211,7 @@ def _climb(
     """
     standings: list[Standing] = []
     left = list(rungs)
+    planned = _planned(rungs, material.plan.task)
     asks = any(name.startswith("min_") for name in requirements.limits())
     while left:
         while left:
@@ -222,14 +224,19 @@ def _climb(
             _open_test(material.run, [standing.rung.name for standing in closed], requirements)
             for standing in closed:
                 _test(material, standing, requirements, prices)
-        if asks and not spec.all and _decide(standings, requirements, material.plan.metric, len(rungs))[0].chosen:
+        if asks and not spec.all and _decide(standings, requirements, material.plan.metric, planned)[0].chosen:
             break
     standings += [Standing(rung, "skipped", "a smaller rung does the job (--all climbs on)") for rung in left]
     return standings
 
 
+def _planned(rungs: Sequence[Rung], task: TaskName) -> int:
+    """Count the rungs that may be measured: one that is not for the task has no chance to be right by luck."""
+    return sum(task in rung.tasks for rung in rungs)
+
+
 def _stand(material: Material, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> Standing:
-    why = rung.absent(material.plan)
+    why = rung.absent(material.plan) or rung.unsuited(material)
     if why is not None:
         material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
         return Standing(rung, "skipped", why)

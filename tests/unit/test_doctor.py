@@ -61,6 +61,7 @@ def test_the_base_install_runs_the_classic_rungs_and_says_what_is_missing(tmp_pa
         "linear": (True, None),
         "encoder": (False, "pip install 'ockham[encoder]'"),
         "encoder-tuned": (False, "pip install 'ockham[tune]'"),
+        "encoder-tagger": (False, "pip install 'ockham[tune]'"),
         "decoder": (False, "pip install 'ockham[gguf]'"),
         "decoder-tuned": (False, "pip install 'ockham[gguf,tune]'"),
         "endpoint": (True, None),

@@ -13,6 +13,7 @@ _GLOSSES = {
     "linear": "counts of words and letters, one linear model; no language model",
     "encoder": "a small frozen language model, one linear layer on top",
     "encoder-tuned": "the small language model, tuned on the training rows",
+    "encoder-tagger": "the small language model, tuned to mark values in the text",
     "decoder": "a quantized language model, prompted",
     "decoder-tuned": "a quantized language model, tuned and prompted",
     "endpoint": "a large model behind an API",

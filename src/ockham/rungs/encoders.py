@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from ockham.models.embedder import Embedder
     from ockham.tune import encoder as tuning
 
+ENCODERS = ("onnx", "onnxruntime", "tokenizers")
+"""What an encoder is served with."""
+TUNERS = (*ENCODERS, "torch", "transformers", "peft")
+"""What one is tuned with."""
 VECTORS = "vectors.safetensors"
 SEEN: tuple[Side, ...] = ("train", "valid")
-
-_NEEDS = ("onnx", "onnxruntime", "tokenizers")
 
 
 def _encoder(material: Material, folder: Path) -> Built:
@@ -63,7 +65,7 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
     tuned_vectors: dict[str, NDArray[np.float32]] = {
         side: served.embed([row.input for row in material.side(side)]) for side in SEEN
     }
-    stayed = _parity(material, tuned.answers, tuned.head.best(tuned_vectors["valid"]))
+    stayed = parity_of(material, tuned.answers, tuned.head.best(tuned_vectors["valid"]))
     head, answers = heads.best(tuned.head, tuned_vectors, (train.targets, valid.targets), material.metric)
     head.save(folder)
     best = next(point.epoch for point in tuned.points if point.kept)
@@ -77,14 +79,17 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
     )
 
 
-def _parity(material: Material, before: Sequence[str], after: Sequence[str]) -> tuple[Parity, ...]:
-    """Compare a tuned encoder's answers before merging with those of the 8-bit graph that serves."""
+def parity_of(material: Material, before: Sequence[str], after: Sequence[str]) -> tuple[Parity, ...]:
+    """Compare a tuned encoder's answers before merging with those of the 8-bit graph that serves.
+
+    Raises `ModelError` (``E_PARITY``) where they have become worse.
+    """
     if not before:
         return ()
     was, now = (material.judged("valid", answers) for answers in (before, after))
     found = parity.compare("merging and quantizing to 8 bits", was, now, material.plan.metric)
     cause = "the 8-bit graph answers otherwise than the model that was tuned"
-    fix = "the encoder rung below stays; tune on more rows, whose texts set the 8-bit ranges"
+    fix = "the rungs below stay; tune on more rows, whose texts set the 8-bit ranges"
     parity.check(found, cause, fix)
     return (found,)
 
@@ -138,7 +143,7 @@ ENCODER = Rung(
     name="encoder",
     number=3,
     kind="encoder",
-    missing=without(*_NEEDS, extra="encoder"),
+    missing=without(*ENCODERS, extra="encoder"),
     build=_encoder,
     decides=lambda plan: [plan.encoder, plan.metric],
 )
@@ -146,7 +151,7 @@ ENCODER_TUNED = Rung(
     name="encoder-tuned",
     number=4,
     kind="encoder",
-    missing=without(*_NEEDS, "torch", "transformers", "peft", extra="tune"),
+    missing=without(*TUNERS, extra="tune"),
     build=_encoder_tuned,
     decides=_tuning,
 )

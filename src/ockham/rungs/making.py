@@ -112,11 +112,15 @@ class Rung:
     decides: Callable[[Plan], object]
     """The part of the plan that decides the outcome, beside data and seed."""
     tasks: tuple[TaskName, ...] = ("classify",)
+    does: str = "answers with labels only"
+    """Why it is of no use for other tasks."""
+    unsuited: Callable[[Material], str | None] = lambda _material: None
+    """Says why the rows are not for this rung, or nothing."""
 
     def absent(self, plan: Plan) -> str | None:
         """Say why the rung cannot be climbed here and for this task, or nothing."""
         if plan.task not in self.tasks:
-            return f"it answers with labels only, and the task is {plan.task}"
+            return f"it {self.does}, and the task is {plan.task}"
         return self.missing(plan)
 
 

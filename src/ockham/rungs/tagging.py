@@ -1,0 +1,135 @@
+"""The rung that extracts with an encoder: a tagger tuned with LoRA, where targets are made of parts of their texts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ockham.models import embedder, fields, json_schema, sentence, softmax, tagger
+from ockham.models.fields import Field
+from ockham.models.reading import reader
+from ockham.models.tagger import TaggerSettings
+from ockham.records import Progress
+from ockham.rungs.encoders import TUNERS, parity_of
+from ockham.rungs.making import Built, Checkpoint, Material, Plan, Rung, without, work_of
+from ockham.tune import align
+from ockham.tune.spec import guardrails, memorising
+
+if TYPE_CHECKING:
+    from ockham.tune import tagger as tuning
+
+LEAST = 0.5
+"""The share of the values that must stand in their texts: with fewer, most of what is asked for cannot be answered."""
+_TOKENS = 20_000
+"""Tokens of the validation rows that the temperature is fitted on."""
+
+
+def _build(material: Material, folder: Path) -> Built:
+    from ockham.convert import encoder_files
+    from ockham.tune import tagger as tuning
+
+    spec, found = material.plan.tune, sentence.find(material.plan.encoder)
+    train, valid = material.side("train"), material.side("valid")
+    told = _told(material)
+    writer, reads = tagger.writer(told), reader(found)
+    rows, checked = (
+        tuning.rows_of(side, reads.read([row.input for row in side]), align.align(side, writer.fields))
+        for side in (train, valid)
+    )
+
+    def tell(done: int, total: int) -> None:
+        material.tell(Progress(stage="climb", message="tuning the tagger", done=done, total=total))
+
+    place = Checkpoint(material.run, f"tuning-{work_of(material, ENCODER_TAGGER)[:16]}")
+    start = tuning.Material(sentence=found, train=rows, valid=checked, writer=writer)
+    tuned = tuning.tune(start, spec, material.metric, place, tell)
+    encoder_files.write(found, tuned.weights, rows.texts, folder, output=embedder.STATES)
+    tagger.save(told, tuned.weight, tuned.bias, folder)
+    told = dataclasses.replace(told, temperature=_temperature(tagger.load(folder), checked))
+    tagger.save(told, tuned.weight, tuned.bias, folder)
+    answers = tuple(str(answer.value) for answer in tagger.load(folder).answer(checked.texts))
+    wanted = sum(one.wanted for one in align.align(train, writer.fields))
+    return Built(
+        settings={
+            "encoder": found.name,
+            "passes": next(point.epoch for point in tuned.points if point.kept),
+            "rank": spec.rank,
+            "learning_rate": spec.learning_rate,
+            "temperature": told.temperature,
+            "fields": len(told.paths),
+            "reachable": rows.reached / wanted,
+        },
+        answers=answers,
+        points=tuned.points,
+        parity=parity_of(material, tuned.answers, answers),
+        warnings=(
+            *guardrails(spec, len(train)),
+            *_missed(wanted - rows.reached, wanted),
+            *memorising(tuned.points),
+        ),
+    )
+
+
+def _told(material: Material) -> TaggerSettings:
+    """Find the schema of the training targets, and those of its fields that the tags are for."""
+    train = material.side("train")
+    schema = json_schema.infer([row.target for row in train])
+    known = fields.of_schema(schema)
+    seen = {known[span.field].path for one in align.align(train, known) for span in one.spans}
+    paths = tuple(field.path for field in known if field.path in seen)
+    return TaggerSettings(schema=json.dumps(schema, ensure_ascii=False), paths=paths, temperature=1.0)
+
+
+def _temperature(served: tagger.Tagger, rows: tuning.Rows) -> float:
+    """Fit the temperature on the tags of the validation rows, as they are served."""
+    import numpy as np
+
+    if not rows.texts:
+        return 1.0
+    margins = np.concatenate(served.margins(rows.readings))
+    marked = [str(tag) for row in rows.tags for tag in row]
+    step = max(1, len(marked) // _TOKENS)
+    labels = [str(tag) for tag in range(margins.shape[1])]
+    return softmax.temperature(margins[::step], marked[::step], labels)
+
+
+def _missed(count: int, wanted: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    return (
+        f"{count:,} of {wanted:,} values of the training targets stand nowhere in their texts: it cannot give such",
+    )
+
+
+def _unsuited(material: Material) -> str | None:
+    train = material.side("train")
+    known: Sequence[Field] = fields.of_schema(json_schema.infer([row.target for row in train]))
+    reached = align.share(align.align(train, known))
+    if reached is None:
+        return "it marks values in the text, and the training targets have none"
+    if reached < LEAST:
+        return (
+            f"it marks values in the text, and of those of the training targets {reached:.0%} stand in theirs as whole "
+            f"words ({LEAST:.0%} are the least)"
+        )
+    return None
+
+
+def _decides(plan: Plan) -> object:
+    return [plan.encoder, plan.metric, plan.tune]
+
+
+ENCODER_TAGGER = Rung(
+    name="encoder-tagger",
+    number=4,
+    kind="tagger",
+    missing=without(*TUNERS, extra="tune"),
+    build=_build,
+    decides=_decides,
+    tasks=("extract",),
+    does="extracts fields only",
+    unsuited=_unsuited,
+)
