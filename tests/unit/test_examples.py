@@ -23,6 +23,31 @@ CARD = re.compile(r"(?<![A-Z]{2}\d\d )\b(?:\d{4}[ -]?){3}\d{4}\b(?! \d)")
 MAIL = re.compile(r"[\w.]+@[\w.]+\.\w+")
 ACCOUNT = re.compile(r"\b[A-Z]{2}\d{2}(?: [A-Z0-9]{1,4}){3,8}\b")
 
+# The language of the reminders, as the page of the examples has it.
+WEEKDAY = "(?:monday|tuesday|wednesday|thursday|friday|saturday|sunday)"
+DAY = f" --day (?:today|tomorrow|{WEEKDAY})"
+DAYS = f"(?:{DAY}| --repeat (?:daily|weekdays|weekends|{WEEKDAY}))"
+TIME = r"(?:[01]\d|2[0-3]):[0-5]\d"
+AT = f" --at {TIME}"
+LENGTH = r"(?:\d+h(?:\d+m)?(?:\d+s)?|\d+m(?:\d+s)?|\d+s)"
+TEXT = ' "(?P<text>[^"]+)"'
+COMMANDS = {
+    "add": f"{TEXT}(?:{DAYS}(?:{AT})?|{AT}| --in {LENGTH})?",
+    "alarm": f" {TIME}(?:{DAYS})?",
+    "timer": f" {LENGTH}",
+    "snooze": f" {LENGTH}",
+    "list": f"(?:{DAY})?",
+    "move": f"{TEXT}(?:{DAY}(?:{AT})?|{AT})",
+    "cancel": TEXT,
+    "done": TEXT,
+}
+
+HOURS = ["one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"]
+COUNTED = {word: i + 1 for i, word in enumerate(HOURS)} | {"fifteen": 15, "twenty": 20, "fifty": 50, "noon": 12}
+COUNTED |= {"midday": 12, "midnight": 12, "lunchtime": 12, "morning": 8, "afternoon": 3, "evening": 6, "bedtime": 10}
+COUNTED |= {"tonight": 8}
+NUMBER = rf"(\d{{1,2}}|{'|'.join(COUNTED)})"
+
 
 @pytest.fixture(scope="module")
 def rows() -> dict[str, dict[str, str]]:
@@ -155,7 +180,7 @@ def deliveries() -> list[dict[str, Any]]:
     return lines("deliveries.jsonl")
 
 
-@pytest.mark.parametrize(("name", "task"), [("deliveries.jsonl", "extract")])
+@pytest.mark.parametrize(("name", "task"), [("deliveries.jsonl", "extract"), ("reminders.jsonl", "generate")])
 def test_a_run_keeps_every_row_and_tells_the_task(name: str, task: str) -> None:
     found = prepared(name)
     assert found.dataset.task == task
@@ -170,7 +195,7 @@ def test_a_run_keeps_every_row_and_tells_the_task(name: str, task: str) -> None:
     assert int(documented[1]) == found.intake.rows
 
 
-@pytest.mark.parametrize("name", ["deliveries.jsonl"])
+@pytest.mark.parametrize("name", ["deliveries.jsonl", "reminders.jsonl"])
 def test_no_two_messages_are_alike(name: str) -> None:
     inputs = [row["input"] for row in lines(name)]
     for threshold, most in ((0.8, 0), (0.6, 0.01 * len(inputs))):
@@ -199,3 +224,63 @@ def test_delivery_fields_are_missing_as_often_as_in_life(deliveries: list[dict[s
     assert 0.9 < shares.pop("item") < 1
     assert all(0.45 < share < 0.85 for share in shares.values()), shares
     assert set(Counter(len(row["target"]) for row in deliveries)) >= {2, 3, 4, 5}
+
+
+def counted(word: str) -> int:
+    return int(word) if word.isdigit() else COUNTED[word]
+
+
+def times_said(message: str) -> set[tuple[int, int]]:
+    """Find every time that a message could mean, on a dial of twelve hours."""
+    said = message.lower().replace("quarter", "15").replace("half past", "30 past").replace("half ", "30 past ")
+    past = {(counted(hour), counted(minute)) for minute, hour in re.findall(rf"\b{NUMBER} past {NUMBER}\b", said)}
+    before = {
+        (counted(hour) - 1, 60 - counted(minute)) for minute, hour in re.findall(rf"\b{NUMBER} to {NUMBER}\b", said)
+    }
+    digits = {(int(hour), int(minute)) for hour, minute in re.findall(r"\b(\d{1,2})[:.](\d\d)\b", said)}
+    spoken = {(counted(a), counted(b)) for a, b in re.findall(rf"\b{NUMBER} {NUMBER}\b", said)}
+    full = {(counted(hour), 0) for hour in re.findall(rf"\b{NUMBER}\b", said)}
+    return {(hour % 12, minute) for hour, minute in past | before | digits | spoken | full}
+
+
+@pytest.fixture(scope="module")
+def reminders() -> list[dict[str, Any]]:
+    return lines("reminders.jsonl")
+
+
+def test_every_reminder_is_a_command(reminders: list[dict[str, Any]]) -> None:
+    counts: Counter[str] = Counter()
+    for row in reminders:
+        assert set(row) == {"input", "target"}
+        verb = row["target"].split()[0]
+        found = re.fullmatch(verb + COMMANDS[verb], row["target"])
+        assert found, row["target"]
+        counts[verb] += 1
+        if text := found.groupdict().get("text"):
+            assert re.search(rf"(?<!\w){re.escape(text)}(?!\w)", row["input"]), row
+            assert not re.match(r"(?i)(the|an?|my|to|that|about) ", text), text
+    assert set(counts) == set(COMMANDS)
+    assert min(counts.values()) >= 20
+    assert all(
+        sum(f"--{option} " in row["target"] for row in reminders) >= 20 for option in ("day", "at", "in", "repeat")
+    )
+
+
+def test_days_and_times_of_a_reminder_are_said(reminders: list[dict[str, Any]]) -> None:
+    said = {"today": "today|tonight|this (morning|afternoon|evening)", "daily": "daily|every|each"}
+    said |= {"weekdays": "weekday|every|school days|monday to friday", "weekends": "weekend|saturdays and sundays"}
+    for row in reminders:
+        options = re.sub(TEXT, "", row["target"])
+        for day in re.findall(r"--(?:day|repeat) (\w+)", options):
+            assert re.search(said.get(day, day), row["input"].lower()), row
+        for hour, minute in re.findall(r"(\d\d):(\d\d)", options):
+            assert (int(hour) % 12, int(minute)) in times_said(row["input"]), row
+
+
+def test_an_hour_alone_is_one_of_the_working_day(reminders: list[dict[str, Any]]) -> None:
+    half = re.compile(r"morning|evening|afternoon|tonight|bedtime|night|\b[ap]m\b|\d\d:\d\d")
+    for row in reminders:
+        options = re.sub(TEXT, "", row["target"])
+        if (found := re.search(TIME, options)) and not half.search(row["input"].lower()):
+            earliest, latest = ("00:00", "11:59") if options.startswith("alarm") else ("07:00", "18:59")
+            assert earliest <= found[0] <= latest, row
