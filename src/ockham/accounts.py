@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 
-from ockham import catalog, machine, measuring, studies
+from ockham import catalog, machine, measuring, opinions, studies
 from ockham.measuring import Standing
 from ockham.records import (
     Account,
@@ -73,6 +73,7 @@ def account(material: Material, judged: Verdict, found: Found) -> Account:
     doubts = studies.doubts(material)
     made = [(standing.rung.name, standing.made.built) for standing in found.standings if standing.made]
     shown = {row.id: row for row in material.side("test")} | _by_id(material, (doubt.id for doubt in doubts))
+    judged_by, said = opinions.ask(material, found.standings)
     chosen = next((report for report in reports if report.candidate.name == found.decision.chosen), None)
     return Account(
         title=material.prepared.dataset.name,
@@ -91,8 +92,9 @@ def account(material: Material, judged: Verdict, found: Found) -> Account:
         apis=measuring.apis(chosen or (reports[-1] if reports else None), material.side("test"), judged, found.prices),
         machine_per_day=24 * found.prices.machine.per_hour,
         openings=tuple(_joined(row["candidates"]) for row in material.run.rows(OPENINGS)),
+        judged=judged_by,
         machine=machine.look(),
-        warnings=(*material.prepared.split.warnings, *(text for _, built in made for text in built.warnings)),
+        warnings=(*material.prepared.split.warnings, *said, *(text for _, built in made for text in built.warnings)),
     )
 
 

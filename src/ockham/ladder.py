@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ockham import accounts, catalog, decoders, machine, measuring, store
+from ockham import accounts, catalog, decoders, machine, measuring, opinions, store
 from ockham.accounts import OPENINGS
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.read import ReadSpec
@@ -56,6 +56,8 @@ class FitSpec:
 
     ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`; without ``epochs`` their number
     follows from the number of training rows, without ``learning_rate`` each kind of model has its own.
+
+    ``judge`` is a large model that is asked whether written answers are right; the verdict does not rest on it.
     """
 
     inputs: tuple[str, ...] = ()
@@ -75,6 +77,7 @@ class FitSpec:
     batch: int = field(default=64, metadata={"min": 1, "max": 65_536})
     rank: int = field(default=16, metadata={"min": 1, "max": 1024})
     endpoint: EndpointSpec | None = None
+    judge: EndpointSpec | None = None
     prices: str | None = None
 
 
@@ -95,6 +98,7 @@ def fit(
     """
     spec, requirements = spec or FitSpec(), requirements or Requirements()
     rungs = _chosen(spec)
+    opinions.ready(spec.judge)
     prices = catalog.prices(None if spec.prices is None else Path(spec.prices))
     reading = ReadSpec(inputs=spec.inputs, target=spec.target, group=spec.group, encoding=spec.encoding)
     prepared = prepare(source, reading, SplitSpec(seed=spec.seed), test=spec.test, asked=spec.task, tell=tell)
@@ -351,6 +355,7 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> Plan
         ),
         endpoint=spec.endpoint,
         learning_rate=spec.learning_rate,
+        judge=spec.judge,
     )
 
 

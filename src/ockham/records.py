@@ -420,6 +420,25 @@ class Flattery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What a large model, named as judge, said of a candidate's test answers; no verdict rests on it.
+
+    The four counts hold its opinion against exact scoring, ``kappa`` is their agreement beyond chance; rows on which it
+    gave no usable opinion count under ``unusable`` alone. ``cost`` is in USD, ``None`` where prices are not known.
+    """
+
+    model: str
+    accuracy: Estimate | None
+    both_right: int
+    judge_alone: int
+    exact_alone: int
+    both_wrong: int
+    unusable: int
+    kappa: Estimate | None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CoveragePoint:
     """A threshold on confidence: the share of answers kept, and the error among the kept ones."""
 
@@ -474,6 +493,7 @@ class Account:
     apis: tuple[ApiCost, ...] = ()
     machine_per_day: float | None = None
     openings: tuple[str, ...] = ()
+    judged: Mapping[str, Judged] = field(default_factory=dict)
     machine: Machine | None = None
     warnings: tuple[str, ...] = ()
 

@@ -161,6 +161,7 @@ def test_every_flag_of_fit_reaches_its_field(verbs: Verbs, run: Run, tmp_path: P
         *("--rung", "linear", "--rung", "encoder", "--seed", "7", "--epochs", "3", "--learning-rate", "2e-4"),
         *("--batch", "4", "--rank", "2", "--prices", "p.toml", "--out", "here", "--endpoint", "http://127.0.0.1:9/v1"),
         *("--endpoint-model", "big", "--endpoint-key-env", "KEY", "--endpoint-price", "0.15,0.6"),
+        *("--judge", "http://127.0.0.1:9/v2", "--judge-model", "wise", "--judge-key-env", "", "--judge-price", "1,2"),
         *("--endpoint-max-cost", "2", "--min-accuracy", "0.9", "--min-f1-macro", "0.8", "--min-f1-weighted", "0.85"),
         *("--max-p50-ms", "50", "--max-p95-ms", "200", "--max-p99-ms", "400", "--max-memory-mb", "2000"),
         *("--max-artifact-mb", "100", "--max-cost-per-day", "3", "--requests-per-day", "10000", "--tolerance", "0.5"),
@@ -188,6 +189,7 @@ def test_every_flag_of_fit_reaches_its_field(verbs: Verbs, run: Run, tmp_path: P
         endpoint=EndpointSpec(
             url="http://127.0.0.1:9/v1", model="big", key_env="KEY", price_in=0.15, price_out=0.6, max_cost=2.0
         ),
+        judge=EndpointSpec(url="http://127.0.0.1:9/v2", model="wise", key_env="", price_in=1.0, price_out=2.0),
     )
     assert needs == Requirements(
         min_accuracy=0.9,
@@ -232,6 +234,9 @@ def test_the_settings_file_counts_and_flags_win(verbs: Verbs, run: Run, tmp_path
         ("", ("--epochs", "0"), "epochs is out of range"),
         ("", ("--endpoint", "http://127.0.0.1:9/v1"), "the endpoint has no model"),
         ("", ("--endpoint-model", "big"), "the endpoint has no address"),
+        ("", ("--judge", "http://127.0.0.1:9/v1"), "the judge has no model"),
+        ("", ("--judge-model", "big"), "the judge has no address"),
+        ("[fit]\njudge_secret = 'x'\n", (), "a judge has no such setting"),
         ("", ("--endpoint", "u", "--endpoint-model", "m", "--endpoint-price", "cheap"), "not two numbers"),
         ("[fit]\nendpoint_secret = 'x'\n", (), "an endpoint has no such setting"),
     ],

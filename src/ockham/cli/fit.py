@@ -55,6 +55,11 @@ ENDPOINT = together(
     click.option("--endpoint-key-env", metavar="NAME", help="Environment variable that holds the API's key."),
     click.option("--endpoint-price", metavar="IN,OUT", help="USD per million tokens in and out, as in 0.15,0.60."),
     click.option("--endpoint-max-cost", type=float, metavar="USD", help="Stop asking the API before it costs more."),
+    click.option("--judge", metavar="URL", help="An API to judge written answers. Test rows are sent to it."),
+    click.option("--judge-model", metavar="NAME", help="The judge's model; no verdict rests on what it says."),
+    click.option("--judge-key-env", metavar="NAME", help="Environment variable that holds the judge's key."),
+    click.option("--judge-price", metavar="IN,OUT", help="USD per million tokens in and out of the judge."),
+    click.option("--judge-max-cost", type=float, metavar="USD", help="Stop asking the judge before it costs more."),
     click.option("--prices", metavar="FILE", help="Price table of your own (TOML)."),
 )
 

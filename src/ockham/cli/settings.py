@@ -16,12 +16,9 @@ FLAGS = "the command line"
 
 # A flag that may be given several times is one word; the record holds them all.
 _SEVERAL = {"input": "inputs", "rung": "rungs"}
-_ENDPOINT = {
-    "endpoint": "url",
-    "endpoint_model": "model",
-    "endpoint_key_env": "key_env",
-    "endpoint_max_cost": "max_cost",
-}
+# The APIs that may be named, and the settings of one: ``endpoint`` is the address, ``endpoint_model`` its model.
+_APIS = ("endpoint", "judge")
+_API = {"": "url", "_model": "model", "_key_env": "key_env", "_max_cost": "max_cost"}
 
 T = TypeVar("T")
 
@@ -49,12 +46,15 @@ def spec(kind: type[T], values: Mapping[str, object]) -> T:
     """Make a verb's Spec from its settings.
 
     Raises `ConfigError` (``E_CONFIG``) for a name the Spec does not know, a wrong type, a number out of range, an
-    unknown rung, and an endpoint without its address or model.
+    unknown rung, and an endpoint or a judge without its address or model.
     """
-    fields = {_SEVERAL.get(name, name): _listed(name, value) for name, value in values.items() if not _remote(name)}
-    endpoint = _endpoint({name: value for name, value in values.items() if _remote(name)})
-    if endpoint:
-        fields["endpoint"] = endpoint
+    own = {api: {name: value for name, value in values.items() if _of(api, name)} for api in _APIS}
+    fields = {
+        _SEVERAL.get(name, name): _listed(name, value)
+        for name, value in values.items()
+        if not any(name in some for some in own.values())
+    }
+    fields |= {api: _api(api, some) for api, some in own.items() if some}
     return config.build(kind, fields, "settings")
 
 
@@ -73,31 +73,33 @@ def _listed(name: str, value: object) -> object:
     return (value,) if name in _SEVERAL and isinstance(value, str) else value
 
 
-def _remote(name: str) -> bool:
-    return name == "endpoint" or name.startswith("endpoint_")
+def _of(api: str, name: str) -> bool:
+    return name == api or name.startswith(f"{api}_")
 
 
-def _endpoint(values: Mapping[str, object]) -> dict[str, object]:
+def _api(api: str, values: Mapping[str, object]) -> dict[str, object]:
     """Put the flat names (``endpoint_model``) and the table ``[fit.endpoint]`` together."""
     found: dict[str, object] = {}
     for name, value in values.items():
-        if name == "endpoint" and isinstance(value, Mapping):
+        part = name.removeprefix(api)
+        if name == api and isinstance(value, Mapping):
             found = {**value, **found}
-        elif name in _ENDPOINT:
-            found[_ENDPOINT[name]] = value
-        elif name == "endpoint_price":
-            found["price_in"], found["price_out"] = _prices(value)
+        elif part in _API:
+            found[_API[part]] = value
+        elif part == "_price":
+            found["price_in"], found["price_out"] = _prices(name, value)
         else:
-            known = ", ".join(sorted([*_ENDPOINT, "endpoint_price"]))
-            raise ConfigError("E_CONFIG", "settings: an endpoint has no such setting", fix=f"the names are: {known}")
-    if found and "url" not in found:
-        raise ConfigError("E_CONFIG", "settings: the endpoint has no address", fix="name it: --endpoint URL")
-    if found and "model" not in found:
-        raise ConfigError("E_CONFIG", "settings: the endpoint has no model", fix="name it: --endpoint-model NAME")
+            known = ", ".join(sorted(f"{api}{end}" for end in (*_API, "_price")))
+            kind = "an endpoint" if api == "endpoint" else f"a {api}"
+            raise ConfigError("E_CONFIG", f"settings: {kind} has no such setting", fix=f"the names are: {known}")
+    if "url" not in found:
+        raise ConfigError("E_CONFIG", f"settings: the {api} has no address", fix=f"name it: --{api} URL")
+    if "model" not in found:
+        raise ConfigError("E_CONFIG", f"settings: the {api} has no model", fix=f"name it: --{api}-model NAME")
     return found
 
 
-def _prices(value: object) -> tuple[object, object]:
+def _prices(name: str, value: object) -> tuple[object, object]:
     """Read IN,OUT: USD per million tokens."""
     parts: object = value
     if isinstance(value, str):
@@ -106,6 +108,7 @@ def _prices(value: object) -> tuple[object, object]:
         except ValueError:
             parts = None
     if not isinstance(parts, (list, tuple)) or len(parts) != 2:
-        fix = "give the prices of a million tokens in and out, as in --endpoint-price 0.15,0.60"
-        raise ConfigError("E_CONFIG", "settings: endpoint_price is not two numbers", fix=fix)
+        flag = f"--{name.replace('_', '-')}"
+        fix = f"give the prices of a million tokens in and out, as in {flag} 0.15,0.60"
+        raise ConfigError("E_CONFIG", f"settings: {name} is not two numbers", fix=fix)
     return parts[0], parts[1]

@@ -7,13 +7,14 @@ import hashlib
 from importlib.resources import files
 
 from ockham.records import Account
-from ockham.report import answers, candidates, choices, curves, intake, method, opening
+from ockham.report import answers, candidates, choices, curves, intake, judged, method, opening
 from ockham.report.draw import Draw, drawer
 from ockham.report.markup import Html, join, note, tag
 
 _CONTENTS = (
     ("candidates", "Candidates"),
     ("data", "Data"),
+    ("judge", "Judge"),
     ("order", "Order"),
     ("labels", "Labels"),
     ("answers", "Wrong answers"),
@@ -76,6 +77,7 @@ def _details(account: Account, draw: Draw | None) -> tuple[Html | None, ...]:
         intake.rows(account),
         intake.guard(account),
         intake.doubts(account),
+        judged.judged(account),
         choices.reordered(account),
         candidates.labels(account),
         answers.explorer(account),

@@ -44,6 +44,8 @@ class Plan:
     endpoint: EndpointSpec | None
     learning_rate: float | None = None
     """The one that was asked for; without it each kind of model has its own."""
+    judge: EndpointSpec | None = None
+    """A large model to judge written answers; no rung and no verdict depends on it."""
 
 
 @dataclass(frozen=True, slots=True)
