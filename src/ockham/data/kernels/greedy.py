@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ockham.data.kernels.characters import Alphabet
-from ockham.data.kernels.compiler import compiled
+from ockham.data.kernels.compiler import compiled_with_arrays
 from ockham.data.kernels.shingles import Texts, distinct, grams_of, jaccard
 
 
@@ -50,11 +50,17 @@ def decided(members: Members, limits: tuple[float, float], most: int) -> tuple[N
     number = len(members.begins) - 1
     instead = np.full(number, -1, dtype=np.int64)
     similarity = np.zeros(number, dtype=np.float64)
-    _decide(members, (*limits, most), instead, similarity)
+    room = (
+        np.zeros(len(members.rooms), dtype=np.int64),
+        np.empty(len(members.buckets), dtype=np.int64),
+        np.zeros(number, dtype=np.int64),
+        np.empty(number, dtype=np.int64),
+    )
+    _decide(members, (*limits, most), instead, similarity, room)
     return instead, similarity
 
 
-@compiled
+@compiled_with_arrays
 def _all_shingles(
     texts: Texts,
     letters: Alphabet,
@@ -71,27 +77,26 @@ def _all_shingles(
         count = distinct(grams)
         if used + count > len(found):
             return -1
-        found[used : used + count] = room[:count]
+        for k in range(count):
+            found[used + k] = room[k]
         used += count
         starts[i + 1] = used
     return used
 
 
-@compiled
+@compiled_with_arrays
 def _decide(
     members: Members,
     limits: tuple[float, float, int],
     instead: NDArray[np.int64],
     similarity: NDArray[np.float64],
+    room: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
 ) -> None:
     threshold, least, most = limits
     begins, buckets, rooms = members.begins, members.buckets, members.rooms
     shingles, starts, targets = members.shingles, members.starts, members.targets
     number = len(instead)
-    inside = np.zeros(len(rooms), dtype=np.int64)
-    stay = np.empty(len(buckets), dtype=np.int64)
-    shared = np.zeros(number, dtype=np.int64)
-    found = np.empty(number, dtype=np.int64)
+    inside, stay, shared, found = room
     for one in range(number):
         count = _gather_shared((begins[one], begins[one + 1]), (buckets, rooms, inside, stay), found, shared)
         count = _chosen(found, count, shared, most)
@@ -116,7 +121,7 @@ def _decide(
                 inside[bucket] += 1
 
 
-@compiled
+@compiled_with_arrays
 def _gather_shared(
     span: tuple[int, int],
     held: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
@@ -137,7 +142,7 @@ def _gather_shared(
     return count
 
 
-@compiled
+@compiled_with_arrays
 def _chosen(found: NDArray[np.int64], count: int, shared: NDArray[np.int64], most: int) -> int:
     """Sort what was found; of too many keep those that share most buckets, of equal ones the first."""
     if count > most:

@@ -45,6 +45,16 @@ class Classifier(NamedTuple):
     shape: NDArray[np.int64]
 
 
+class _Room(NamedTuple):
+    """Room for a sample, for one of its words, for its vector, and for nodes of the tree with their scores."""
+
+    line: NDArray[np.uint8]
+    word: NDArray[np.uint8]
+    hidden: NDArray[np.float32]
+    nodes: NDArray[np.int64]
+    scores: NDArray[np.float32]
+
+
 def classify(texts: Texts, classifier: Classifier, sample: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Give the label of each text (-1: no letter in its sample) and its probability.
 
@@ -53,7 +63,14 @@ def classify(texts: Texts, classifier: Classifier, sample: int) -> tuple[NDArray
     number = len(texts.starts)
     labels = np.full(number, -1, dtype=np.int32)
     sure = np.zeros(number, dtype=np.float32)
-    _classify_all(texts, classifier, (_signs(), sample), labels, sure)
+    room = _Room(
+        np.empty(4 * sample + 8, dtype=np.uint8),
+        np.empty(4 * sample + 8, dtype=np.uint8),
+        np.empty(classifier.vectors.shape[1], dtype=np.float32),
+        np.empty(len(classifier.left) + 1, dtype=np.int64),
+        np.empty(len(classifier.left) + 1, dtype=np.float32),
+    )
+    _classify_all(texts, classifier, (_signs(), sample), room, (labels, sure))
     return labels, sure
 
 
@@ -93,18 +110,16 @@ def _classify_all(
     texts: Texts,
     classifier: Classifier,
     how: tuple[NDArray[np.uint8], int],
-    labels: NDArray[np.int32],
-    sure: NDArray[np.float32],
+    room: _Room,
+    found: tuple[NDArray[np.int32], NDArray[np.float32]],
 ) -> None:
     signs, sample = how
-    room = np.empty(4 * sample + 8, dtype=np.uint8)
-    hidden = np.empty(classifier.vectors.shape[1], dtype=np.float32)
-    nodes = np.empty(len(classifier.left) + 1, dtype=np.int64)
-    scores = np.empty(len(classifier.left) + 1, dtype=np.float32)
+    line, word, hidden, nodes, scores = room
+    labels, sure = found
     for i in range(len(labels)):
-        begin, end = _sample(texts.data[texts.starts[i] : texts.ends[i]], sample, signs, room)
+        begin, end = _sample(texts.data[texts.starts[i] : texts.ends[i]], sample, signs, line)
         if end > begin:
-            _mean(room[begin:end], classifier, hidden)
+            _mean(line[begin:end], classifier, hidden, word)
             labels[i], sure[i] = _likeliest(classifier, hidden, nodes, scores)
 
 
@@ -133,7 +148,8 @@ def _sample(text: NDArray[np.uint8], sample: int, signs: NDArray[np.uint8], room
                 size += 1
                 blanks += 1
                 gap = False
-            room[size : size + width] = text[at : at + width]
+            for k in range(width):
+                room[size + k] = text[at + k]
             size += width
         at += width
     begin = 0
@@ -159,10 +175,11 @@ def _inner(room: NDArray[np.uint8], size: int) -> tuple[int, int]:
 
 
 @compiled
-def _mean(line: NDArray[np.uint8], classifier: Classifier, hidden: NDArray[np.float32]) -> None:
+def _mean(
+    line: NDArray[np.uint8], classifier: Classifier, hidden: NDArray[np.float32], word: NDArray[np.uint8]
+) -> None:
     """Give the mean vector of a line: of its words, of their n-grams, and of the word that ends it."""
     hidden[:] = 0
-    word = np.empty(len(line) + 2, dtype=np.uint8)
     word[0] = 60  # <
     size = 1
     count = 0

@@ -54,7 +54,10 @@ def leaks(texts: Texts, letters: Alphabet, index: Index, width: int) -> tuple[ND
     share = np.zeros(number, dtype=np.float64)
     if len(index.grams):
         room = np.empty(longest_of(texts) + 1, dtype=np.uint64)
-        _find_all(texts, letters, index, (width, room), (row, share))
+        seen = np.full(len(index.rows), -1, dtype=np.int64)
+        begun = np.full(len(index.sizes), -1, dtype=np.int64)
+        hits = np.zeros(len(index.sizes), dtype=np.int64)
+        _find_all(texts, letters, index, (width, room, seen, begun, hits), (row, share))
     return row, share
 
 
@@ -85,13 +88,10 @@ def _find_all(
     texts: Texts,
     letters: Alphabet,
     index: Index,
-    how: tuple[int, NDArray[np.uint64]],
+    how: tuple[int, NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
     found: tuple[NDArray[np.int64], NDArray[np.float64]],
 ) -> None:
-    width, room = how
-    seen = np.full(len(index.rows), -1, dtype=np.int64)
-    begun = np.full(len(index.sizes), -1, dtype=np.int64)
-    hits = np.zeros(len(index.sizes), dtype=np.int64)
+    width, room, seen, begun, hits = how
     for i in range(len(texts.starts)):
         count = words_of(texts.data, texts.starts[i], texts.ends[i], letters, room)
         for at in range(combine(room, count, width)):

@@ -28,7 +28,10 @@ from ockham.data.kernels.characters import (
     mixed,
 )
 from ockham.data.kernels.compiler import compiled
+from ockham.data.kernels.lanes import LANES, digit_bits, ones
+from ockham.data.kernels.repeats import clear, counted, repeated_grams, slots_for
 from ockham.data.kernels.shingles import Texts, longest_of
+from ockham.data.kernels.spelling import START, number_of, run_of, spelled, spelled_by
 
 COUNTS = (
     "chars", "words", "word_chars", "letters", "digits", "unspaced", "hashes", "ellipses", "with_letter", "stop_words",
@@ -39,21 +42,21 @@ COUNTS = (
 (
     _CHARS, _WORDS, _WORD_CHARS, _LETTERS, _DIGITS, _UNSPACED, _HASHES, _ELLIPSES, _WITH_LETTER, _STOPS,
     _LINES, _BULLETS, _ELLIPSIS_LINES, _SAME_LINES, _SAME_LINE_CHARS, _PARAGRAPHS, _SAME_PARAGRAPHS,
-    _SAME_PARAGRAPH_CHARS, _TOP, _, _, _SAME, *_REST,
+    _SAME_PARAGRAPH_CHARS, _TOP, *_REST,
 ) = range(len(COUNTS))  # fmt: skip
-_START = np.uint64(0xCBF29CE484222325)
 _STEP = np.uint64(0x100000001B3)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _NONE = np.uint64(0)
-_LEAST_SLOTS = 16
 
 
 class Room(NamedTuple):
-    """Room for the longest text: the hash and length of each word, of each n-gram, of each line; a hash table."""
+    """Room for the longest text: words and their lengths, n-grams, lines, and a hash table (`repeats.Table`)."""
 
     words: NDArray[np.uint64]
     sizes: NDArray[np.int64]
     grams: NDArray[np.uint64]
+    places: NDArray[np.int64]
+    slots: NDArray[np.uint64]
     lines: NDArray[np.uint64]
     line_sizes: NDArray[np.int64]
     breaks: NDArray[np.int64]
@@ -74,8 +77,10 @@ def statistics(texts: Texts, letters: Alphabet, stops: StopWords, languages: NDA
     ``languages[i]`` is the place of text i's language in ``stops``, or -1; of a language at most 63 words count.
     """
     longest = longest_of(texts) + 2
-    slots = max(_LEAST_SLOTS, 1 << (2 * longest).bit_length())
+    slots = slots_for(longest)
     room = Room(
+        np.empty(longest, dtype=np.uint64),
+        np.empty(longest, dtype=np.int64),
         np.empty(longest, dtype=np.uint64),
         np.empty(longest, dtype=np.int64),
         np.empty(longest, dtype=np.uint64),
@@ -92,10 +97,15 @@ def statistics(texts: Texts, letters: Alphabet, stops: StopWords, languages: NDA
 
 def word_hash(word: str, letters: Alphabet) -> np.uint64:
     """Hash a word as the kernels do when they look for stop words: letters and digits, case folded."""
-    state = int(_START)
-    for char in word:
-        state = ((state ^ int(letters.folds[ord(char)])) * int(_STEP)) & 0xFFFFFFFFFFFFFFFF
-    return np.uint64(state)
+    return np.uint64(_word_hash(letters.folds[[ord(char) for char in word]]))
+
+
+@compiled
+def _word_hash(codes: NDArray[np.uint32]) -> np.uint64:
+    word = START, _NONE, _NONE
+    for code in codes:
+        word = spelled_by(word, code)
+    return number_of(word)
 
 
 @compiled
@@ -111,38 +121,48 @@ def _measure_all(
         language = languages[i]
         first = stops.starts[language] if language >= 0 else 0
         last = stops.starts[language + 1] if language >= 0 else 0
-        text = texts.data[texts.starts[i] : texts.ends[i]]
-        count, lines, paragraphs = _read(text, letters, stops.hashes[first:last], room, found[i])
+        span = np.uintp(texts.starts[i]), np.uintp(texts.ends[i])
+        count, lines, paragraphs = _read(texts.data, span, letters, stops.hashes[first:last], room, found[i])
         _repeated_lines(room, lines, paragraphs, found[i])
-        _repeated_grams(room, count, found[i])
+        grams = room.grams, room.places, room.slots, room.keys, room.counts
+        repeated_grams(room.words, room.sizes, grams, count, found[i, _TOP:])
 
 
 @compiled
 def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call for each word takes four times as long
-    text: NDArray[np.uint8], letters: Alphabet, stops: NDArray[np.uint64], room: Room, out: NDArray[np.int64]
+    text: NDArray[np.uint8],
+    span: tuple[np.uintp, np.uintp],
+    letters: Alphabet,
+    stops: NDArray[np.uint64],
+    room: Room,
+    out: NDArray[np.int64],
 ) -> tuple[int, int, int]:
     """Read a text once: count its characters, write down its words and lines; give how many there are.
 
     A word ends before a blank, and before and behind a character of a script without spaces. ``room.breaks`` holds
     the number of lines before each paragraph's end.
     """
-    traits, plain, words, sizes = letters.traits, letters.plain, room.words, room.sizes
+    traits, words, sizes = letters.traits, room.words, room.sizes
     count = lines = paragraphs = line_words = size = alphabetic = digits = dots = 0
-    core = _START
+    chars = all_letters = all_digits = whole = lettered = 0
+    core = START, _NONE, _NONE
     rest = seen = _NONE
-    at = np.uintp(0)  # unsigned, or each access asks first whether the index is negative
-    end = np.uintp(len(text))
+    sieve = _sieve(stops)
+    at, end = span  # unsigned, or each access asks first whether the index is negative
     gap = True
     while at <= end:
+        run = run_of(text, at, end)
+        if run > np.uintp(0):
+            core = spelled(core, text, at, run)
+            numbers = int(ones(digit_bits(text, at) & ((np.uint32(1) << np.uint32(run)) - np.uint32(1))))
+            alphabetic += int(run) - numbers
+            digits += numbers
+            size += int(run)
+            at += run
+            if run == LANES:
+                continue
         byte = text[at] if at < end else np.uint8(10)
         trait = traits[byte]
-        if trait == LETTER or trait == DIGIT:  # noqa: SIM109 - a tuple to search takes longer here
-            core = (core ^ np.uint64(plain[byte])) * _STEP
-            alphabetic += trait == LETTER
-            digits += trait == DIGIT
-            size += 1
-            at += np.uintp(1)
-            continue
         alone = False
         if trait != BLANK:
             code, width, kind = _look(text, at, trait, letters)
@@ -158,28 +178,34 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
                     out[_HASHES] += trait == HASH
                     out[_ELLIPSES] += code == 0x2026 or (dots > 0 and dots % 3 == 0)
                 else:
-                    core = (core ^ np.uint64(letters.folds[code])) * _STEP
+                    core = spelled_by(core, letters.folds[code])
                     alphabetic += kind != DIGIT
                     digits += kind == DIGIT
                     out[_UNSPACED] += alone
                 if not alone:
                     continue
         if size > 0:
-            words[count] = mixed(core ^ (rest << np.uint64(1)))
+            word = number_of(core)
+            words[count] = mixed(word ^ (rest << np.uint64(1)))
             sizes[count] = size
             count += 1
-            for k in range(len(stops)):
-                seen |= np.uint64(stops[k] == core) << np.uint64(k)
-            _note(out, size, alphabetic, digits)
+            if (sieve >> (word >> np.uint64(58))) & np.uint64(1):
+                for k in range(len(stops)):
+                    seen |= np.uint64(stops[k] == word) << np.uint64(k)
+            chars += size
+            all_letters += alphabetic
+            all_digits += digits
+            whole += alphabetic + digits > 0
+            lettered += alphabetic > 0
             size = alphabetic = digits = dots = 0
-            core = _START
+            core = START, _NONE, _NONE
             rest = _NONE
         if alone:
             continue
         if byte == 10:
             if count > line_words:
                 _close_line(room, line_words, count, lines)
-                _judge_line(text, at, out)
+                _judge_line(text, span[0], at, out)
                 lines += 1
                 gap = False
             elif not gap:
@@ -191,34 +217,33 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
     if not gap:
         room.breaks[paragraphs] = lines
         paragraphs += 1
-    _sum_up(out, seen, lines, paragraphs)
+    out[_CHARS], out[_LETTERS], out[_DIGITS], out[_WORD_CHARS] = (
+        chars,
+        all_letters,
+        all_digits,
+        all_letters + all_digits,
+    )
+    out[_WORDS], out[_WITH_LETTER], out[_LINES], out[_PARAGRAPHS] = whole, lettered, lines, paragraphs
+    while seen != _NONE:
+        seen &= seen - np.uint64(1)
+        out[_STOPS] += 1
     return count, lines, paragraphs
 
 
 @compiled
-def _note(out: NDArray[np.int64], size: int, alphabetic: int, digits: int) -> None:
-    out[_CHARS] += size
-    out[_LETTERS] += alphabetic
-    out[_DIGITS] += digits
-    out[_WORDS] += alphabetic + digits > 0
-    out[_WITH_LETTER] += alphabetic > 0
-
-
-@compiled
-def _sum_up(out: NDArray[np.int64], seen: np.uint64, lines: int, paragraphs: int) -> None:
-    while seen != _NONE:
-        seen &= seen - np.uint64(1)
-        out[_STOPS] += 1
-    out[_WORD_CHARS] = out[_LETTERS] + out[_DIGITS]
-    out[_LINES] = lines
-    out[_PARAGRAPHS] = paragraphs
+def _sieve(stops: NDArray[np.uint64]) -> np.uint64:
+    """Give a bit for the upper six bits of each stop word, so that most other words are told by one look."""
+    sieve = _NONE
+    for stop in stops:
+        sieve |= np.uint64(1) << (stop >> np.uint64(58))
+    return sieve
 
 
 @compiled
 def _look(text: NDArray[np.uint8], at: Whole, trait: Whole, letters: Alphabet) -> tuple[Whole, int, Whole]:
-    """Look at a character that is no plain letter, digit or blank: its code point, size in bytes, and kind."""
+    """Look at a character that is no blank: its code point, size in bytes, and kind."""
     if trait != MANY:
-        return np.int64(text[at]), 1, BETWEEN
+        return np.int64(text[at]), 1, np.int64(trait & (LETTER | DIGIT))
     code, width = code_at(text, at)
     return code, width, np.int64(letters.kinds[code]) if code < LIMIT else BETWEEN
 
@@ -236,12 +261,12 @@ def _close_line(room: Room, first: int, last: int, line: int) -> None:
 
 
 @compiled
-def _judge_line(text: NDArray[np.uint8], end: Whole, out: NDArray[np.int64]) -> None:
+def _judge_line(text: NDArray[np.uint8], begin: Whole, end: Whole, out: NDArray[np.int64]) -> None:
     """Count a line that ends, blanks aside, in an ellipsis."""
-    last = end - 1
-    while last > 0 and (text[last] == 32 or (9 <= text[last] <= 13)):
+    last = np.int64(end) - 1
+    while last > np.int64(begin) and (text[last] == 32 or (9 <= text[last] <= 13)):
         last -= 1
-    if last < 2:
+    if last < np.int64(begin) + 2:
         return
     one, two, three = text[last - 2], text[last - 1], text[last]
     if (one == 46 and two == 46 and three == 46) or (one == 0xE2 and two == 0x80 and three == 0xA6):
@@ -256,12 +281,12 @@ def _is_bullet(code: Whole) -> bool:
 @compiled
 def _repeated_lines(room: Room, lines: int, paragraphs: int, out: NDArray[np.int64]) -> None:
     """Count lines and paragraphs that stood before, and their characters."""
-    mask = _clear(room, lines)
+    mask = clear(room.keys, lines)
     for line in range(lines):
-        if _count(room, mask, room.lines[line]) > 1:
+        if room.counts[counted(room.keys, room.counts, mask, room.lines[line])] > 1:
             out[_SAME_LINES] += 1
             out[_SAME_LINE_CHARS] += room.line_sizes[line]
-    mask = _clear(room, paragraphs)
+    mask = clear(room.keys, paragraphs)
     first = 0
     for paragraph in range(paragraphs):
         value = np.uint64(1)
@@ -270,99 +295,6 @@ def _repeated_lines(room: Room, lines: int, paragraphs: int, out: NDArray[np.int
             value = mixed(value ^ room.lines[line])
             size += room.line_sizes[line]
         first = room.breaks[paragraph]
-        if _count(room, mask, value) > 1:
+        if room.counts[counted(room.keys, room.counts, mask, value)] > 1:
             out[_SAME_PARAGRAPHS] += 1
             out[_SAME_PARAGRAPH_CHARS] += size
-
-
-@compiled
-def _repeated_grams(room: Room, words: int, out: NDArray[np.int64]) -> None:
-    """Count the characters of the most frequent 2-, 3- and 4-gram, and of the 5- to 10-grams that stood before."""
-    for word in range(words):
-        room.grams[word] = room.words[word]
-    for width in range(2, 11):
-        count = words - width + 1
-        if count < 2:
-            return
-        for at in range(count):
-            value = room.grams[at] * _GOLDEN + room.words[at + width - 1]
-            room.grams[at] = value ^ (value >> np.uint64(32))
-        chars = _top(room, count, width) if width <= 4 else _same(room, count, width)
-        if chars == 0:  # no n-gram comes twice, so no longer one does
-            return
-        out[(_TOP + width - 2) if width <= 4 else (_SAME + width - 5)] = chars
-
-
-@compiled
-def _top(room: Room, count: int, width: int) -> int:
-    """Give the characters that the most frequent n-gram takes, over all of its places; 0 where none comes twice."""
-    mask = _clear(room, count)
-    most = 1
-    chars = 0
-    for at in range(count):
-        times = _count(room, mask, room.grams[at])
-        if times > 1 and times >= most:
-            taken = times * _length(room, at, width)
-            chars = taken if times > most else max(chars, taken)
-            most = times
-    return chars
-
-
-@compiled
-def _same(room: Room, count: int, width: int) -> int:
-    """Give the characters of the n-grams that stood before, none counted twice."""
-    mask = _clear(room, count)
-    at = chars = 0
-    while at < count:
-        if not _add(room, mask, room.grams[at]):
-            chars += _length(room, at, width)
-            at += width
-        else:
-            at += 1
-    return chars
-
-
-@compiled
-def _length(room: Room, at: int, width: int) -> int:
-    size = 0
-    for offset in range(width):
-        size += room.sizes[at + offset]
-    return size
-
-
-@compiled
-def _clear(room: Room, entries: int) -> np.uint64:
-    """Empty as much of the table as so many entries need, and give its mask."""
-    slots = _LEAST_SLOTS
-    while slots < 2 * entries:
-        slots *= 2
-    room.keys[:slots] = _NONE
-    return np.uint64(slots - 1)
-
-
-@compiled
-def _count(room: Room, mask: np.uint64, value: np.uint64) -> int:
-    """Count a value in the table and give how often it has come."""
-    value |= np.uint64(1)
-    slot = (value >> np.uint64(1)) & mask
-    while room.keys[slot] != value:
-        if room.keys[slot] == _NONE:
-            room.keys[slot] = value
-            room.counts[slot] = 0
-            break
-        slot = (slot + np.uint64(1)) & mask
-    room.counts[slot] += 1
-    return int(room.counts[slot])
-
-
-@compiled
-def _add(room: Room, mask: np.uint64, value: np.uint64) -> bool:
-    """Put a value into the table; tell whether it is new."""
-    value |= np.uint64(1)
-    slot = (value >> np.uint64(1)) & mask
-    while room.keys[slot] != value:
-        if room.keys[slot] == _NONE:
-            room.keys[slot] = value
-            return True
-        slot = (slot + np.uint64(1)) & mask
-    return False

@@ -107,7 +107,7 @@ def sketch(texts: Texts, letters: Alphabet, order: Orders, width: int, rows: int
         np.zeros((number, 2), dtype=np.uint64),
         np.zeros((number, bands), dtype=np.uint64),
     )
-    _sketch_all(texts, letters, order, (width, rows), room, found)
+    _sketch_all(texts, letters, order, (width, rows), (room, np.empty(PERMUTATIONS, dtype=np.uint32)), found)
     return found
 
 
@@ -139,8 +139,9 @@ def distinct(values: NDArray[np.uint64]) -> int:
 @compiled
 def _gather(texts: Texts, starts: NDArray[np.int64], data: NDArray[np.uint8]) -> None:
     for i in range(len(starts)):
-        size = texts.ends[i] - texts.starts[i]
-        data[starts[i] : starts[i] + size] = texts.data[texts.starts[i] : texts.ends[i]]
+        begin, to = texts.starts[i], starts[i]
+        for k in range(texts.ends[i] - begin):
+            data[to + k] = texts.data[begin + k]
 
 
 @compiled
@@ -239,11 +240,11 @@ def _sketch_all(
     letters: Alphabet,
     order: Orders,
     shape: tuple[int, int],
-    room: NDArray[np.uint64],
+    rooms: tuple[NDArray[np.uint64], NDArray[np.uint32]],
     found: Sketches,
 ) -> None:
     width, rows = shape
-    least = np.empty(PERMUTATIONS, dtype=np.uint32)
+    room, least = rooms
     for i in range(len(texts.starts)):
         count = words_of(texts.data, texts.starts[i], texts.ends[i], letters, room)
         found.words[i] = count

@@ -34,14 +34,17 @@ def unite(
             parents[one] = other
 
 
-@compiled
 def sets_of(parents: NDArray[np.uint32], weights: NDArray[np.uint32], most: int) -> int:
     """Replace the parent of each member by the number of its set, and give how many sets there are.
 
     A set is filled with whole groups in the order of their roots, up to so much weight; members without weight count
     for nothing.
     """
-    sizes = np.zeros(len(parents), dtype=np.uint32)
+    return _sets_of(parents, weights, most, np.zeros(len(parents), dtype=np.uint32))
+
+
+@compiled
+def _sets_of(parents: NDArray[np.uint32], weights: NDArray[np.uint32], most: int, sizes: NDArray[np.uint32]) -> int:
     for one in range(len(parents)):
         root = parents[one]
         while parents[root] != root:

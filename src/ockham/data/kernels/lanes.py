@@ -1,0 +1,128 @@
+"""Sixteen bytes at once: vector instructions that a loop over bytes does not become, said to LLVM itself.
+
+LLVM has them for every processor. Whoever calls makes sure that so many bytes may be read from a place on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+from numba.np.arrayobj import make_array
+from numpy.typing import NDArray
+
+LANES = np.uintp(16)
+_BYTE = ir.IntType(8)
+_VECTOR = ir.VectorType(_BYTE, 16)
+
+Bytes = NDArray[np.uint8]
+Find = Callable[[Any, Any], Any]
+
+
+def _at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - llvmlite has no types
+    array = make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.gep(array.data, [arguments[1]])
+
+
+def _bits(test: Find) -> Callable[[Bytes, np.uintp], np.uint32]:
+    """Make a function of a buffer and a place: a bit for each of the sixteen bytes there that a test holds for."""
+
+    def typed(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
+            place = builder.bitcast(_at(context, builder, signature, arguments), _VECTOR.as_pointer())
+            found = test(builder, builder.load(place, align=1))
+            return builder.zext(builder.bitcast(found, ir.IntType(16)), ir.IntType(32))
+
+        return types.uint32(data, types.uintp), generate
+
+    return cast("Callable[[Bytes, np.uintp], np.uint32]", intrinsic(typed))
+
+
+def _all(value: int) -> Any:  # noqa: ANN401 - a constant of llvmlite
+    return ir.Constant(_VECTOR, [value] * 16)
+
+
+def _between(builder: Any, bytes_: Any, low: int, high: int) -> Any:  # noqa: ANN401 - as above
+    return builder.icmp_unsigned("<", builder.sub(bytes_, _all(low)), _all(high - low))
+
+
+def _is_plain(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
+    letter = _between(builder, builder.or_(bytes_, _all(0x20)), 0x61, 0x7B)
+    return builder.or_(letter, _between(builder, bytes_, 0x30, 0x3A))
+
+
+def _is_digit(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
+    return _between(builder, bytes_, 0x30, 0x3A)
+
+
+def _is_special(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
+    quote = builder.icmp_unsigned("==", bytes_, _all(0x22))
+    escape = builder.icmp_unsigned("==", bytes_, _all(0x5C))
+    # Controls and bytes of longer characters are below blank as signed numbers.
+    return builder.or_(builder.or_(quote, escape), builder.icmp_signed("<", bytes_, _all(0x20)))
+
+
+def _is_escape(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
+    return builder.icmp_unsigned("==", bytes_, _all(0x5C))
+
+
+plain_bits = _bits(_is_plain)
+"""ASCII letters and digits."""
+digit_bits = _bits(_is_digit)
+"""ASCII digits."""
+special_bits = _bits(_is_special)
+"""What a JSON string does not hold as it is, ends with, or holds longer characters of: quote, backslash, not ASCII."""
+escape_bits = _bits(_is_escape)
+"""Backslashes."""
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+def eight(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
+    """Read the eight bytes at a place as one number, the first one lowest."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
+        place = builder.bitcast(_at(context, builder, signature, arguments), ir.IntType(64).as_pointer())
+        return builder.load(place, align=1)
+
+    return types.uint64(data, types.uintp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+def copy_lanes(typing: Any, data: Any, at: Any, out: Any, to: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
+    """Copy the sixteen bytes at a place of one buffer to a place of another."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
+        source = make_array(signature.args[0])(context, builder, arguments[0])
+        target = make_array(signature.args[2])(context, builder, arguments[2])
+        first = builder.bitcast(builder.gep(source.data, [arguments[1]]), _VECTOR.as_pointer())
+        second = builder.bitcast(builder.gep(target.data, [arguments[3]]), _VECTOR.as_pointer())
+        builder.store(builder.load(first, align=1), second, align=1)
+        return context.get_dummy_value()
+
+    return types.void(data, types.uintp, out, types.uintp), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+def zeros_below(typing: Any, bits: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
+    """Count the zeros below the lowest bit that is set; 32 where none is."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401, ARG001 - as above
+        count = builder.cttz(arguments[0], cgutils.false_bit)
+        return builder.zext(count, context.get_value_type(types.uintp))
+
+    return types.uintp(types.uint32), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+def ones(typing: Any, bits: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
+    """Count the bits that are set."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401, ARG001 - as above
+        return builder.zext(builder.ctpop(arguments[0]), ir.IntType(64))
+
+    return types.int64(types.uint32), generate
