@@ -240,12 +240,12 @@ def _planned(rungs: Sequence[Rung], task: TaskName) -> int:
 
 
 def _stand(material: Material, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> Standing:
-    why = rung.absent(material.plan) or rung.unsuited(material)
-    if why is not None:
-        material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
-        return Standing(rung, "skipped", why)
     standing = Standing(rung, "measured", "")
     with _failing(material, standing):
+        why = rung.absent(material.plan) or rung.unsuited(material)
+        if why is not None:
+            material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
+            return Standing(rung, "skipped", why)
         standing.made = make(material, rung)
         standing.valid = measuring.valid_report(material, standing, requirements, prices)
         if standing.valid:
@@ -356,6 +356,7 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> Plan
         endpoint=spec.endpoint,
         learning_rate=spec.learning_rate,
         judge=spec.judge,
+        every=spec.all,
     )
 
 

@@ -69,9 +69,11 @@ def test_rungs_are_of_what_was_named_else_of_what_is_here(tmp_path: Path) -> Non
     smol = whole(tmp_path / "SmolLM2-135M")
     shelf = look([tmp_path], free_gb=8.0)
     found = [rung.name for rung in decoders.rungs((), shelf)]
-    assert found == ["decoder:SmolLM2-135M", "decoder"], "what nobody named is not tuned"
+    assert found == ["decoder:SmolLM2-135M", "decoder"], "what nobody named is not tuned, and stays in one form"
     assert [rung.name for rung in decoders.rungs((str(smol),), None)] == [
+        "decoder:SmolLM2-135M:4bit",
         "decoder:SmolLM2-135M",
+        "decoder-tuned:SmolLM2-135M:4bit",
         "decoder-tuned:SmolLM2-135M",
     ]
     (nothing,) = decoders.rungs((), look([], free_gb=8.0))

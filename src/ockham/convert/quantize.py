@@ -61,6 +61,16 @@ def quantize(path: Path, out: Path, form: Format, *, source: str = "") -> Conver
     return Converted(path=out, sha256=weights.sha256(out), nbytes=out.stat().st_size, source=source)
 
 
+def fitting(path: Path) -> Format:
+    """Say which 4-bit form fits a model: ``q4_k_m``, or ``q4_0`` where the rows of a matrix hold no blocks of 256.
+
+    Raises `ModelError` (``E_MODEL_FORMAT``) for a damaged file.
+    """
+    head = gguf_format.inspect(path)
+    rows = [tensor.shape[0] for tensor in head.tensors.values() if _type(tensor, head, "q8_0") == "Q8_0"]
+    return "q4_k_m" if all(row % _block("Q4_K") == 0 for row in rows) else "q4_0"
+
+
 def _type(tensor: Tensor, head: Head, form: Format) -> str:
     name = tensor.name
     if len(tensor.shape) != 2 or not name.endswith(".weight") or "norm" in name or "conv" in name:

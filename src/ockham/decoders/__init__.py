@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import get_args
 
 from ockham import machine
 from ockham.convert.source import check_model
-from ockham.decoders import prompted, tuned
+from ockham.decoders import four, promise, prompted, tuned
 from ockham.decoders.shelf import Shelf, shelf_here
 from ockham.decoders.weights import called, find, local, signature
 from ockham.errors import ConfigError
 from ockham.records import TaskName
-from ockham.rungs import ENCODER, Plan, Rung, without
+from ockham.rungs import ENCODER, Material, Plan, Rung, without
 
 __all__ = ["NUMBERS", "PROMPTED", "TUNED", "Shelf", "kind_of", "rungs", "shelf_here"]
 
@@ -25,7 +26,9 @@ _tuner_missing = without("xllamacpp", "torch", "transformers", "peft", "llguidan
 
 
 def rungs(models: Sequence[str], shelf: Shelf | None = None) -> list[Rung]:
-    """Give two rungs for each model, prompted and tuned: a folder, a GGUF file or a hub id.
+    """Give two rungs for each model, prompted and tuned, and for each of them its 4-bit form.
+
+    A model is a folder, a GGUF file or a hub id.
 
     Where none is named, the models of the catalogue that stand on this machine's ``shelf`` are prompted, and one more
     rung says why the others are left out. Raises `ConfigError` (``E_CONFIG``) where two models have the same last name.
@@ -35,23 +38,36 @@ def rungs(models: Sequence[str], shelf: Shelf | None = None) -> list[Rung]:
         if shelf is not None:
             why = "; ".join([*([] if shelf.here else [why]), *([shelf.rest] if shelf.rest else [])])
         left_out = [_rung(PROMPTED, "", "", lambda _plan: why)] if why else []
-        # What nobody named is prompted and not tuned: that would take hours that nobody asked for.
-        return [*_rungs(shelf.here if shelf is not None else (), tune=False), *left_out]
-    return _rungs(models, tune=True)
+        # What nobody named is prompted in one form and not tuned: more would take hours that nobody asked for.
+        return [*_rungs(shelf.here if shelf is not None else (), whole=False), *left_out]
+    return _rungs(models, whole=True)
 
 
-def _rungs(models: Sequence[str], *, tune: bool) -> list[Rung]:
+def _rungs(models: Sequence[str], *, whole: bool) -> list[Rung]:
     names = [called(model) for model in models]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         message = f"two models are called {twice!a}"
         raise ConfigError("E_CONFIG", message, fix="rename one of the folders or files")
-    found = [_rung(PROMPTED, name, model, _engine_missing) for name, model in zip(names, models, strict=True)]
-    if tune:
-        found += [
-            _rung(TUNED, name, model, partial(_untunable, model)) for name, model in zip(names, models, strict=True)
-        ]
+    named = list(zip(names, models, strict=True))
+    asked = [_rung(PROMPTED, name, model, _engine_missing) for name, model in named]
+    if not whole:
+        return asked
+    found = [form for rung, model in zip(asked, models, strict=True) for form in _forms(rung, model, four.of_folder)]
+    for name, model in named:
+        others = [other for other in models if other != model]
+        rung = _rung(TUNED, name, model, partial(_untunable, model))
+        rung = dataclasses.replace(rung, unsuited=partial(_unpromising, model, others))
+        found += _forms(rung, model, four.of_tuned)
     return found
+
+
+def _forms(rung: Rung, model: str, weights: four.Weights) -> list[Rung]:
+    """Give a model's rung, and before it that of its 4-bit form; what is a GGUF file stays as it is."""
+    place = local(model)
+    if place.suffix == ".gguf" or place.is_file() or (place.is_dir() and any(place.glob("*.gguf"))):
+        return [rung]
+    return [four.rung(rung, model, weights), rung]
 
 
 def kind_of(model: str) -> str:
@@ -84,6 +100,11 @@ def _rung(kind: str, name: str, model: str, missing: Callable[[Plan], str | None
     )
 
 
+def _unpromising(model: str, others: Sequence[str], material: Material) -> str | None:
+    """Say why a model is not worth tuning beside those others that can be tuned here, or nothing."""
+    return promise.unpromising(model, [one for one in others if _untunable(one, material.plan) is None], material)
+
+
 def _untunable(model: str, plan: Plan) -> str | None:
     """Say why a model cannot be tuned here, or nothing."""
     place = local(model)
@@ -91,5 +112,4 @@ def _untunable(model: str, plan: Plan) -> str | None:
         return "a GGUF file cannot be tuned (name the model's Hugging Face folder, with its safetensors files)"
     if (absent := _tuner_missing(plan)) is not None or not place.is_dir():
         return absent
-    stored = sum(path.stat().st_size for path in place.glob("*.safetensors"))
-    return tuned.too_large(stored / 1e9, machine.available_memory_gb())
+    return tuned.too_large(promise.stored(place) / 1e9, machine.available_memory_gb())

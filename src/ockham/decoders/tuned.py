@@ -6,6 +6,7 @@ Early stopping asks the engine that serves, with the adapter apart; what it lear
 from __future__ import annotations
 
 import dataclasses
+import logging
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ockham.convert.gguf import Converter, Precision
-from ockham.decoders import gate
+from ockham.decoders import four, gate
 from ockham.decoders.gate import Question, Step
-from ockham.decoders.weights import QUANTIZATION, called, converted, find, sized
-from ockham.errors import DataError
+from ockham.decoders.lessons import Lessons, lessons
+from ockham.decoders.weights import QUANTIZATION, called, converted, find
+from ockham.errors import DataError, ModelError
 from ockham.evals import judging
 from ockham.models import gguf
-from ockham.models.gguf import Base, GgufSpec
+from ockham.models.gguf import Base
 from ockham.records import Answer, Example, Parity, Progress, Score
 from ockham.rungs import Built, Checkpoint, Material
 from ockham.store import save_bytes
@@ -38,28 +40,24 @@ _CHUNK = 16
 _HELD = 1024
 """Tokens that a thread computes on at once: of a model of 135 million parameters they leave behind 1.5 GB."""
 _PRECISIONS: tuple[tuple[str, Precision], ...] = (("merging", "f16"), (f"quantizing to {QUANTIZATION}", QUANTIZATION))
+_log = logging.getLogger(__name__)
 _TEXTS = ("*.json", "*.model", "*.txt", "*.jinja")
 
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """What tuning one model works with: its folder, its converted weights, how it is asked, and the rows."""
+    """What tuning one model works with: its folder, what it learns from, and the rows that passes are judged by."""
 
     folder: Path
     converter: Converter
-    base: Base
-    spec: GgufSpec
+    told: Lessons
     material: Material
-
-    def judged(self) -> list[Example]:
-        """Give the validation rows that passes are judged by: spread over all of them."""
-        rows = self.material.side("valid")
-        return [rows[i] for i in _spread(len(rows), _JUDGED)]
+    judged: Sequence[Example]
 
     def fit(self, folder: Path, base: Base) -> None:
         """Write a bundle that asks with training rows alone and leaves the weights where they are."""
         base = dataclasses.replace(base, copy=False)
-        gguf.fit(self.material.side("train"), folder, base, self.spec, task=self.material.plan.task)
+        gguf.fit(self.material.side("train"), folder, base, self.told.spec, task=self.material.plan.task)
 
     def serve(self, folder: Path, base: Base, rows: Sequence[Example], said: str) -> _Served:
         """Make a bundle and answer rows with it."""
@@ -98,16 +96,15 @@ def build(model: str, material: Material, folder: Path) -> Built:
     if not material.side("valid"):
         raise DataError("E_TOO_FEW", "no row is left to stop the tuning by", fix="give more rows")
     source = find(model)
-    base = converted(source, model, material)
-    spec = sized(material, base, folder, 0, brief=True)
+    rows = material.side("valid")
+    judged = [rows[i] for i in _spread(len(rows), _JUDGED)]
+    told = lessons(material, converted(source, model, material), folder, material.side("train"), judged)
     with Converter() as converter, material.run.staging() as staging:
-        place = _Place(source, converter, base, spec, material)
-        rows, left_out = _lessons(place, material.side("train"), folder)
-        valid, _ = _lessons(place, place.judged(), folder)
-        tuned = _tuned(place, rows, valid, f"tuning-{material.work('decoder', model, material.plan.tune)[:16]}")
+        place = _Place(source, converter, told, material, judged)
+        tuned = _tuned(place, f"tuning-{material.work('decoder', model, material.plan.tune)[:16]}")
         held = _gated(place, tuned, staging)
         everything = [*material.side("train"), *material.side("valid")]
-        gguf.fit(everything, folder, Base(weights=held.weights), spec, task=material.plan.task)
+        gguf.fit(everything, folder, Base(weights=held.weights), told.spec, task=material.plan.task)
     _write(tuned.adapter, folder / ADAPTER)
     return Built(
         settings={
@@ -116,36 +113,36 @@ def build(model: str, material: Material, folder: Path) -> Built:
             "passes": next(point.epoch for point in tuned.points if point.kept),
             "rank": material.plan.tune.rank,
             "learning_rate": tuned.rate,
-            "context": spec.context,
-            "slots": spec.slots,
+            "context": told.spec.context,
+            "slots": told.spec.slots,
         },
         answers=held.answers,
         points=tuned.points,
         parity=held.parity,
         warnings=(
-            *guardrails(material.plan.tune, len(rows)),
-            *_said(left_out, len(rows)),
+            *guardrails(material.plan.tune, len(told.train)),
+            *_said(told.left_out, len(told.train)),
             *memorising(tuned.points),
         ),
     )
 
 
-def _tuned(place: _Place, rows: Sequence[tuning.Row], valid: Sequence[tuning.Row], name: str) -> tuning.Tuned:
+def _tuned(place: _Place, name: str) -> tuning.Tuned:
     from ockham.tune import decoder as tuning
 
-    material = place.material
+    material, told = place.material, place.told
 
     def tell(done: int, total: int) -> None:
         material.tell(Progress(stage="climb", message=f"tuning {place.folder.name}", done=done, total=total))
 
     learn = tuning.Material(
         folder=place.folder,
-        train=rows,
-        valid=valid,
+        train=told.train,
+        valid=told.valid,
         judge=lambda adapter: _judge(place, adapter),
         rate=material.plan.learning_rate,
     )
-    return tuning.tune(learn, _parts(material.plan.tune, rows), Checkpoint(material.run, name), tell)
+    return tuning.tune(learn, _parts(material.plan.tune, told.train), Checkpoint(material.run, name), tell)
 
 
 def _spread(count: int, most: int) -> range:
@@ -175,35 +172,11 @@ def _said(left_out: int, kept: int) -> tuple[str, ...]:
     return (f"{left_out:,} of {left_out + kept:,} training rows are longer than the context and were not learnt from",)
 
 
-def _lessons(place: _Place, examples: Sequence[Example], folder: Path) -> tuple[list[tuning.Row], int]:
-    """Write rows as the tokens they will be asked and answered with; leaves out, and counts, what does not fit whole.
-
-    Raises `DataError` (``E_TOO_FEW``) where no row fits.
-    """
-    from ockham.tune.decoder import Row
-
-    place.fit(folder, place.base)
-    model = gguf.load(folder)
-    try:
-        found = [model.lesson(row.input, row.target) for row in examples]
-    finally:
-        model.close()
-    room = place.spec.context
-    rows = [
-        Row(question=question.tokens, answer=answer)
-        for question, answer in found
-        if not question.cut and len(question.tokens) + len(answer) <= room
-    ]
-    if not rows:
-        raise DataError("E_TOO_FEW", "no row fits the model's context", fix="use a model with a longer one")
-    return rows, len(found) - len(rows)
-
-
 def _judge(place: _Place, adapter: tuning.Adapter) -> float:
     """Measure an adapter by the task metric, through the engine that serves."""
-    rows = place.judged()
+    rows = place.judged
     with place.material.run.staging() as staging:
-        put = _apart(place, adapter, place.base, staging)
+        put = _apart(place, adapter, place.told.base, staging)
         served = place.serve(staging / "bundle", put, rows, "judging the pass")
     return place.material.metric([row.target for row in rows], served.answers)
 
@@ -212,7 +185,7 @@ def _apart(place: _Place, adapter: tuning.Adapter, base: Base, staging: Path) ->
     """Convert an adapter, to be put on a base without becoming one with it."""
     _write(adapter, staging / ADAPTER)
     made = place.converter.convert_adapter(staging / ADAPTER, place.folder, staging / "adapter.gguf")
-    return Base(weights=base.weights, source=base.source, adapter=made.path, adapter_source=made.source)
+    return dataclasses.replace(base, adapter=made.path, adapter_source=made.source)
 
 
 def _write(adapter: tuning.Adapter, folder: Path) -> None:
@@ -232,10 +205,10 @@ class _Held:
 
 def _gated(place: _Place, tuned: tuning.Tuned, staging: Path) -> _Held:
     """Go from torch to the weights that serve, and hold the answers of every step to those before it."""
-    metric, rows = place.material.plan.metric, place.judged()
+    metric, rows = place.material.plan.metric, place.judged
     few = _spread(len(rows), _TORCH)
     some = [rows[i] for i in few]
-    learnt, written = _in_torch(place, tuned, rows, few, staging / "learnt")
+    learnt, written = place.told.questions, _in_torch(place, tuned, few)
 
     plain = place.converter.convert(place.folder, staging / "base.gguf", "f16")
     put = _apart(place, tuned.adapter, Base(weights=plain.path, source=plain.source), staging)
@@ -271,35 +244,37 @@ def _gated(place: _Place, tuned: tuning.Tuned, staging: Path) -> _Held:
             files=[(made.path, made.sha256)],
         )
         found.append(gate.passed(step, place.scores(rows, last), place.scores(rows, answers), metric))
+        if not serves:
+            _keep_four(place, made.path)
         last = answers
     return _Held(weights=made.path, answers=served.answers, parity=tuple(found))
 
 
-def _in_torch(
-    place: _Place, tuned: tuning.Tuned, rows: Sequence[Example], few: Sequence[int], folder: Path
-) -> tuple[list[Question], list[str]]:
-    """Give the questions of all rows as they were learnt, and what torch answers to a few of them."""
+def _keep_four(place: _Place, whole: Path) -> None:
+    """Keep the 4-bit form too; where it cannot be made, the 8-bit form is what there is."""
+    try:
+        four.keep(place.folder, place.material, whole)
+    except ModelError as error:
+        _log.warning("no 4-bit form of %s: %s", place.folder.name, error.message)
+
+
+def _in_torch(place: _Place, tuned: tuning.Tuned, few: Sequence[int]) -> list[str]:
+    """Give what torch answers to a few of the rows."""
     from ockham.tune.grammar import Grammar
 
-    folder.mkdir()
-    place.fit(folder, place.base)
-    model = gguf.load(folder)
-    try:
-        learnt = [model.question(row.input).tokens for row in rows]
-    finally:
-        model.close()
-    trie, task, end = model.trie, model.task, model.end_token
+    told = place.told
+    trie, task = told.trie, told.task
     allowed: Callable[[Sequence[int]], Sequence[int]] | None = None
     if trie is not None:
         allowed = trie.after
     elif task.schema is not None:
-        allowed = Grammar(place.folder, task.schema, end).after
-    limit = place.spec.max_output_tokens if trie is None else trie.longest
-    tell = place.material.tell
+        allowed = Grammar(place.folder, task.schema, told.end).after
+    limit = told.spec.max_output_tokens if trie is None else trie.longest
     answers: list[str] = []
     for i in few:
-        tokens = tuned.write(learnt[i], end, limit, allowed)
+        tokens = tuned.write(told.questions[i], told.end, limit, allowed)
         answer = trie.label(tokens) if trie is not None else task.read(tuned.text(tokens))
         answers.append(answer or "")
-        tell(Progress(stage="climb", message="answering before conversion", done=len(answers), total=len(few)))
-    return learnt, answers
+        message = "answering before conversion"
+        place.material.tell(Progress(stage="climb", message=message, done=len(answers), total=len(few)))
+    return answers

@@ -46,6 +46,8 @@ class Plan:
     """The one that was asked for; without it each kind of model has its own."""
     judge: EndpointSpec | None = None
     """A large model to judge written answers; no rung and no verdict depends on it."""
+    every: bool = False
+    """Every rung is wanted, also one that promises nothing."""
 
 
 @dataclass(frozen=True, slots=True)

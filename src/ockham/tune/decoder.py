@@ -31,6 +31,8 @@ _SHARED = 8
 _SAME = 1e-3
 """Nats by which the loss with and without a shared beginning may differ."""
 _IGNORED = -100
+_FIRST_BATCH = 16
+"""Rows of a step in a first part, which would have hardly any steps otherwise."""
 
 Allowed = Callable[[Sequence[int]], Sequence[int]]
 """Tokens written so far → the tokens that may come next."""
@@ -102,16 +104,30 @@ class _Lesson:
             loss = sum(float(self._loss(part)[0]) for part in parts) / len(rows) if rows else None
         return Judgement(metric=self.material.judge(self.adapter()), loss=loss)
 
+    def nats(self) -> tuple[float, ...]:
+        """Give the negative log-probability of every validation answer, its end included, in their order."""
+        import torch
+
+        with torch.no_grad():
+            return tuple(float(self._answered([row])[0].sum()) for row in self.material.valid)
+
     def _loss(self, rows: Sequence[Row]) -> tuple[torch.Tensor, int]:
+        import torch
+
+        each, right = self._answered(rows)
+        lengths = torch.tensor([len(row.answer) for row in rows], device=each.device)
+        return (each / lengths).sum(), right
+
+    def _answered(self, rows: Sequence[Row]) -> tuple[torch.Tensor, int]:
+        """Give each row's summed cross-entropy over its answer's tokens, and how many rows were answered right."""
         import torch
 
         scores, truth = self._scores(rows)
         each = torch.nn.functional.cross_entropy(
             scores.flatten(0, 1).float(), truth.flatten(), reduction="none", ignore_index=_IGNORED
         ).view(truth.shape)
-        lengths = torch.tensor([len(row.answer) for row in rows], device=each.device)
         wrong = (scores.detach().argmax(dim=-1) != truth) & (truth != _IGNORED)
-        return (each.sum(dim=1) / lengths).sum(), int((~wrong.any(dim=1)).sum())
+        return each.sum(dim=1), int((~wrong.any(dim=1)).sum())
 
     def adapter(self) -> Adapter:
         """Write the adapter as PEFT's files."""
@@ -237,6 +253,57 @@ class Tuned:
 
         whole = self._lesson.model.merge_and_unload()
         whole.to(torch.float16 if self._lesson.half else torch.float32).save_pretrained(folder)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """What a first part of tuning shows: seconds a row, and nats that each validation answer then needs."""
+
+    seconds: float
+    nats: tuple[float, ...]
+
+
+class _Enough(Exception):  # noqa: N818 - no fault: the way out of a loop that knows no other
+    """The pace is known, and nothing else is wanted."""
+
+
+class _Nowhere:
+    """The checkpoint of what is not worth one."""
+
+    def load(self) -> None:
+        """Give nothing."""
+
+    def save(self, state: bytes) -> None:
+        """Keep nothing."""
+
+
+def begin(material: Material, spec: TuneSpec, clock: Callable[[], float], enough: Callable[[float], bool]) -> Begun:
+    """Tune for one pass over the rows, in small steps, and measure the validation answers.
+
+    ``enough`` hears the seconds a row of the first step took; where it says so, nothing more is done and there are no
+    nats. Nothing is judged by the task metric. Raises as `tune`.
+    """
+    marks: list[float] = []
+
+    def judge(_adapter: Adapter) -> float:
+        marks.append(clock())
+        return 0.0
+
+    small = dataclasses.replace(spec, epochs=1, batch=min(_FIRST_BATCH, spec.batch))
+    lesson = _lesson(dataclasses.replace(material, judge=judge), small)
+    lesson.check_sharing()
+    first = len(lesson.batches(1)[0])
+
+    def tell(done: int, _total: int) -> None:
+        marks.append(clock())
+        if done == 1 and enough((marks[-1] - marks[0]) / first):
+            raise _Enough
+
+    try:
+        train(lesson, lesson.spec, _Nowhere(), tell)
+    except _Enough:
+        return Begun(seconds=(marks[-1] - marks[0]) / first, nats=())
+    return Begun(seconds=(marks[-2] - marks[0]) / len(material.train), nats=lesson.nats())
 
 
 def tune(material: Material, spec: TuneSpec, checkpoint: Checkpoint, tell: Callable[[int, int], None]) -> Tuned:

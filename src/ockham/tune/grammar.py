@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ockham.errors import ModelError
 
@@ -28,14 +29,23 @@ class Grammar:
         self._end = end
         self._vocabulary = llguidance.hf.from_tokenizer(tokenizer, eos_token=end)
         self._matcher = LLMatcher
+        self._made: Any = None
+        self._read: tuple[int, ...] = ()
+        self._whole = True
         self._grammar = json.dumps({"grammars": [{"json_schema": json.loads(schema)}]})
 
     def after(self, taken: Sequence[int]) -> list[int]:
         """Give the tokens that may follow those taken; the end alone where nothing may."""
         import numpy as np
 
-        matcher = self._matcher(self._vocabulary, self._grammar)
-        if not matcher.consume_tokens(list(taken)):
+        taken = tuple(taken)
+        # Writing asks after one token more each time: the matcher goes on where it stands.
+        if self._made is None or taken[: len(self._read)] != self._read:
+            self._made, self._read, self._whole = self._matcher(self._vocabulary, self._grammar), (), True
+        self._whole = self._whole and self._made.consume_tokens(list(taken[len(self._read) :]))
+        self._read = taken
+        if not self._whole:
             return [self._end]
+        matcher = self._made
         allowed: list[int] = np.flatnonzero(np.frombuffer(matcher.compute_logit_bias(), np.uint8)).tolist()
         return allowed or [self._end]

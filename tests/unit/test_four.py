@@ -1,0 +1,136 @@
+"""The 4-bit form of a decoder: offered where validation answers are as good and the file is smaller, never else."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests import tiny_decoder, tiny_gguf
+
+from ockham import decoders, store
+from ockham.convert.quantize import fitting
+from ockham.data.prepare import prepare
+from ockham.data.read import ReadSpec
+from ockham.data.split import SplitSpec
+from ockham.decoders import four, prompted
+from ockham.errors import ModelError
+from ockham.models import gguf
+from ockham.records import Progress
+from ockham.rungs import Material, Plan, Rung, make
+from ockham.tune.spec import TuneSpec
+
+pytestmark = pytest.mark.tune
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model whose layers, not its words, take the room, and whose rows hold blocks of 256."""
+    place = tmp_path_factory.mktemp("base") / "wide"
+    return tiny_decoder.llama(place, scale=0.05, hidden_size=256, intermediate_size=1024, num_hidden_layers=4)
+
+
+@pytest.fixture(scope="module")
+def material(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Material]:
+    draw = random.Random(6)
+    rows = [
+        {"text": f"{''.join(draw.choices('abcdefghijklmnop', k=20))} {n}", "label": "ab"[n % 2]} for n in range(100)
+    ]
+    told: list[Progress] = []
+    prepared = prepare(
+        rows, ReadSpec(inputs=("text",), target="label"), SplitSpec(), test=None, asked="classify", tell=told.append
+    )
+    tune = TuneSpec(epochs=1)
+    plan = Plan(task="classify", metric="accuracy", seed=0, encoder=None, tune=tune, endpoint=None)
+    with store.open_run(tmp_path_factory.mktemp("runs") / "run", {"dataset": "x"}) as run:
+        yield Material(prepared, plan, run, told.append)
+
+
+def forms(folder: Path) -> tuple[Rung, Rung]:
+    """Give the rungs of the 4-bit and the 8-bit form of a prompted model."""
+    small, eight = [rung for rung in decoders.rungs([str(folder)]) if rung.name.startswith("decoder:")]
+    assert (small.name, eight.name) == ("decoder:wide:4bit", "decoder:wide")
+    assert small.number == eight.number
+    return small, eight
+
+
+def test_a_file_has_the_form_it_has(tmp_path: Path) -> None:
+    weights = tiny_gguf.write(tmp_path / "tiny.gguf")
+    assert [rung.name for rung in decoders.rungs([str(weights)])] == ["decoder:tiny", "decoder-tuned:tiny"]
+
+
+def test_rows_that_hold_no_blocks_of_256_take_the_smaller_blocks(tmp_path: Path) -> None:
+    narrow = tiny_gguf.lay(tmp_path / "narrow.gguf", tiny_gguf.matrices(2), tiny_gguf.metadata(), whole=True)
+    assert fitting(narrow) == "q4_0"
+
+
+def test_a_4_bit_form_that_answers_as_well_is_offered_with_its_figures(
+    folder: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompted, "SHOTS", (0,))
+    small, eight = forms(folder)
+    assert small.unsuited(material) is None, "both guess, so that nothing is lost beyond chance"
+    made, whole = make(material, small), make(material, eight)
+    assert made.built.settings["weights"] == "q4_k"
+    assert whole.built.settings["weights"] == "q8_0"
+    assert {**made.built.settings, "weights": ""} == {**whole.built.settings, "weights": ""}, "the same prompt"
+    ours, theirs = gguf.parts(made.folder), gguf.parts(whole.folder)
+    assert ours.weights.stat().st_size < 0.7 * theirs.weights.stat().st_size
+    assert (ours.spec, ours.orders) == (theirs.spec, theirs.orders)
+    (compared,) = made.built.parity
+    assert compared.step == "quantizing to 4 bits"
+    valid = len(material.side("valid"))
+    assert compared.agreement.n == valid == len(made.built.answers)
+    same = sum(a == b for a, b in zip(made.built.answers, whole.built.answers, strict=True))
+    assert compared.agreement.value == same / valid
+
+    asked: list[int] = []
+    monkeypatch.setattr(gguf, "load", lambda *_: asked.append(1))
+    assert small.unsuited(material) is None
+    assert not asked, "what was answered in this run is kept"
+
+
+def test_one_that_answers_worse_is_left_out_with_the_figure(
+    folder: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompted, "SHOTS", (0,))
+    _, eight = forms(folder)
+    right = tuple(row.target for row in material.side("valid"))
+    wrong = tuple("ab"[target == "a"] for target in right)
+
+    whole = make(material, eight)
+    perfect = dataclasses.replace(whole, built=dataclasses.replace(whole.built, answers=right))
+    monkeypatch.setattr(four, "make", lambda _material, _rung: perfect)
+    monkeypatch.setattr(four, "_answers", lambda *_: wrong)
+    small = four.rung(dataclasses.replace(eight, name="decoder:other"), str(folder), four.of_folder)
+    why = small.unsuited(material)
+    assert why is not None
+    assert why.startswith("quantizing to 4 bits cost 100.0% (")
+    assert why.endswith(f"0.0% of {len(right)} validation answers stayed the same)")
+    with pytest.raises(ModelError, match="quantizing to 4 bits cost"):
+        small.build(material, folder)
+
+
+def test_one_that_is_hardly_smaller_is_left_out(
+    folder: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompted, "SHOTS", (0,))
+    small, eight = forms(folder)
+    weights = gguf.parts(make(material, eight).folder).weights
+    monkeypatch.setattr(four, "_answers", lambda *_: ())
+    monkeypatch.setattr(four, "make", lambda _material, _rung: make(material, eight))
+    same = four.rung(dataclasses.replace(eight, name="decoder:same"), str(folder), lambda _model, _material: weights)
+    assert same.unsuited(material) == "its 4-bit form has 100% of the 8-bit form's size"
+    nothing = four.rung(eight, str(folder), lambda _model, _material: None)
+    assert nothing.unsuited(material) == "no weights in 16 bits are there to make 4 bits of"
+    assert small.tasks == eight.tasks
+
+
+def test_where_the_8_bit_form_fails_so_does_this_one(material: Material, tmp_path: Path) -> None:
+    (tmp_path / "broken").mkdir()
+    small, _ = [rung for rung in decoders.rungs([str(tmp_path / "broken")]) if rung.name.startswith("decoder:")]
+    why = small.unsuited(material)
+    assert why is not None
+    assert why.startswith("its 8-bit form failed (E_MODEL")

@@ -1,0 +1,190 @@
+"""Whether tuning is worth it: the pace of a first batch, what a first part has taught, and the rule over both."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from tests import tiny_decoder
+from transformers import AutoModelForCausalLM
+
+from ockham import store
+from ockham.data.prepare import prepare
+from ockham.data.read import ReadSpec
+from ockham.data.split import SplitSpec
+from ockham.decoders import promise
+from ockham.decoders.promise import First
+from ockham.errors import ModelError
+from ockham.records import Progress
+from ockham.rungs import Material, Plan
+from ockham.tune import decoder
+from ockham.tune.decoder import Row
+from ockham.tune.spec import TuneSpec
+
+pytestmark = pytest.mark.tune
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny_decoder.llama(tmp_path_factory.mktemp("base") / "small")
+
+
+@pytest.fixture
+def material(tmp_path: Path) -> Iterator[Material]:
+    """100 rows of two labels; no tuning takes longer than a moment."""
+    draw = random.Random(6)
+    rows = [
+        {"text": f"{''.join(draw.choices('abcdefghijklmnop', k=20))} {n}", "label": "ab"[n % 2]} for n in range(100)
+    ]
+    told: list[Progress] = []
+    prepared = prepare(
+        rows, ReadSpec(inputs=("text",), target="label"), SplitSpec(), test=None, asked="classify", tell=told.append
+    )
+    plan = Plan(
+        task="classify",
+        metric="accuracy",
+        seed=0,
+        encoder=None,
+        tune=TuneSpec(epochs=4, batch=8, rank=2),
+        endpoint=None,
+        learning_rate=0.01,
+    )
+    with store.open_run(tmp_path / "run", {"dataset": "x"}) as run:
+        yield Material(prepared, plan, run, told.append)
+
+
+def some(count: int, seed: int) -> list[Row]:
+    draw = random.Random(seed)
+    return [
+        Row(question=tuple(draw.randrange(10, 300) for _ in range(12)), answer=(*(draw.sample(range(10, 300), 3)), 2))
+        for _ in range(count)
+    ]
+
+
+def test_a_first_part_learns_and_tells_the_nats_of_each_answer(folder: Path) -> None:
+    train, valid = some(24, 1), some(5, 2)
+    ticks = iter(range(1_000))
+    heard: list[float] = []
+    material = decoder.Material(folder=folder, train=train, valid=valid, judge=lambda _: 0.0, rate=1e-9)
+
+    def enough(pace: float) -> bool:
+        heard.append(pace)
+        return False
+
+    found = decoder.begin(material, TuneSpec(batch=8), lambda: float(next(ticks)), enough)
+    assert heard == [1 / 8], "a tick for the first step of eight rows"
+    assert found.seconds == 3 / 24, "three steps, a tick each, for 24 rows"
+    # With hardly any step the model is the one it was: another implementation's log-probabilities.
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
+    for row, nats in zip(valid, found.nats, strict=True):
+        with torch.no_grad():
+            scores = model(torch.tensor([[*row.question, *row.answer]])).logits[0].log_softmax(-1)
+        places = range(len(row.question) - 1, len(row.question) + len(row.answer) - 1)
+        wanted = -sum(float(scores[place, token]) for place, token in zip(places, row.answer, strict=True))
+        assert nats == pytest.approx(wanted, rel=1e-4)
+    learnt = decoder.begin(
+        decoder.Material(folder=folder, train=train, valid=train[:5], judge=lambda _: 0.0, rate=0.01),
+        TuneSpec(batch=8),
+        lambda: 0.0,
+        lambda _: False,
+    )
+    plain = decoder.begin(
+        decoder.Material(folder=folder, train=train, valid=train[:5], judge=lambda _: 0.0, rate=1e-9),
+        TuneSpec(batch=8),
+        lambda: 0.0,
+        lambda _: False,
+    )
+    assert sum(learnt.nats) < sum(plain.nats), "three steps on the rows themselves"
+
+
+def test_a_pace_that_is_enough_ends_it(folder: Path) -> None:
+    ticks = iter(range(1_000))
+    material = decoder.Material(folder=folder, train=some(24, 1), valid=some(2, 2), judge=lambda _: 0.0, rate=0.01)
+    found = decoder.begin(material, TuneSpec(batch=8), lambda: float(next(ticks)), lambda _: True)
+    assert (found.seconds, found.nats) == (1 / 8, ())
+
+
+def known(monkeypatch: pytest.MonkeyPatch, found: dict[str, First | None], sizes: dict[str, int]) -> None:
+    """Let first parts have shown something; ``None`` fails."""
+
+    def first_part(model: str, _material: Material, *, alone: bool) -> First:
+        first = found[model]
+        if first is None:
+            raise ModelError("E_MODEL_FORMAT", "no", fix="no")
+        assert alone == (len(found) == 1)
+        return first
+
+    monkeypatch.setattr(promise, "first_part", first_part)
+    monkeypatch.setattr(promise, "find", Path)
+    monkeypatch.setattr(promise, "stored", lambda place: sizes[str(place)])
+
+
+def first(level: float, *, seconds: float = 0.001, noise: float = 0.1, seed: int = 0) -> First:
+    draw = random.Random(seed)
+    return First(seconds=seconds, rows=50, nats={str(n): level + draw.gauss(0, noise) for n in range(30)})
+
+
+def test_a_model_is_left_out_where_one_no_larger_has_learnt_more(
+    material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known(monkeypatch, {"s": first(3.0), "m": first(5.0, seed=1), "l": first(2.0)}, {"s": 1, "m": 2, "l": 3})
+    assert promise.unpromising("s", ["m", "l"], material) is None
+    why = promise.unpromising("m", ["s", "l"], material)
+    assert why is not None
+    assert why.startswith("after the same first 50 rows it needs 2 nats more (")
+    assert why.endswith("n = 30) for a validation answer than s, which is no larger (--all tunes it)")
+    assert promise.unpromising("l", ["s", "m"], material) is None, "the larger one has learnt more than both"
+
+
+def test_chance_and_larger_models_leave_nobody_out(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    known(monkeypatch, {"s": first(3.0, noise=2), "m": first(3.1, noise=2, seed=1)}, {"s": 1, "m": 2})
+    assert promise.unpromising("m", ["s"], material) is None, "a tenth of a nat is within chance"
+    known(monkeypatch, {"s": first(9.0), "m": first(3.0)}, {"s": 1, "m": 2})
+    assert promise.unpromising("s", ["m"], material) is None, "the smaller one is what is looked for"
+    known(monkeypatch, {"s": None, "m": first(3.0)}, {"s": 1, "m": 2})
+    assert promise.unpromising("m", ["s"], material) is None, "a model that cannot be tried proves nothing"
+
+
+def test_what_would_take_days_is_left_out_with_its_pace(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = len(material.side("train"))
+    slow = 13 * 3600 / (rows * 4)
+    known(monkeypatch, {"s": First(seconds=slow, rows=8, nats={})}, {"s": 1})
+    said = f"tuning it would take about 13 hours here ({slow:.2g} s a row, {rows} rows, up to 4 passes; --all tunes it)"
+    assert promise.unpromising("s", [], material) == said
+    known(monkeypatch, {"s": First(seconds=slow * 11 / 13, rows=8, nats={})}, {"s": 1})
+    assert promise.unpromising("s", [], material) is None
+
+
+def test_who_wants_every_rung_gets_it(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+    import dataclasses
+
+    known(monkeypatch, {}, {})
+    every = dataclasses.replace(material, plan=dataclasses.replace(material.plan, every=True))
+    assert promise.unpromising("s", ["m"], every) is None
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_first_part_is_tried_once_a_run(
+    alone: bool, folder: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    begin = decoder.begin
+
+    def counted(
+        given: decoder.Material, spec: TuneSpec, clock: Callable[[], float], enough: Callable[[float], bool]
+    ) -> decoder.Begun:
+        begun.append(len(given.train))
+        return begin(given, spec, clock, enough)
+
+    monkeypatch.setattr(decoder, "begin", counted)
+    found = promise.first_part(str(folder), material, alone=alone)
+    assert found.seconds > 0
+    assert promise.first_part(str(folder), material, alone=alone) == found
+    rows = len(material.side("train"))
+    assert len(begun) == 1
+    assert begun[0] <= rows // 2, "a first part"
+    heard = {row.id for row in material.side("valid")}
+    assert (set(found.nats) == set()) if alone else (set(found.nats) <= heard and len(found.nats) > 5)
