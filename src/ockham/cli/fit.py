@@ -43,8 +43,10 @@ TUNING = together(
     click.option("--rank", type=int, metavar="N", help="Rank of the LoRA adapter when tuning."),
 )
 CHOICES = together(
-    click.option("--encoder", metavar="NAME", help="Folder or hub id of a sentence encoder to use instead."),
-    click.option("--models", metavar="A,B", help="Language models to try: folders, GGUF files or hub ids."),
+    click.option("--encoder", metavar="NAME", help="Folder or hub id (id@revision) of a sentence encoder."),
+    click.option(
+        "--models", metavar="A,B", help="Language models to try: folders, GGUF files or hub ids (id@revision)."
+    ),
     click.option("--models-folder", metavar="FOLDER", help="Where models stand too, for when none is named."),
     click.option("--all", "all_", is_flag=True, default=None, help="Climb on after the first rung that does the job."),
     click.option("--rung", multiple=True, metavar="NAME", help="Climb only this rung; give it once per rung."),

@@ -13,7 +13,9 @@ from ockham.cli.options import PATH
 
 @click.command("tune")
 @click.argument("data", metavar="DATA")
-@click.option("--base", required=True, metavar="MODEL", help="The model to tune: a Hugging Face folder or a hub id.")
+@click.option(
+    "--base", required=True, metavar="MODEL", help="The model to tune: a Hugging Face folder or a hub id (id@revision)."
+)
 @options.columns
 @fit.REQUIREMENTS
 @fit.TUNING

@@ -54,7 +54,7 @@ def find(model: str) -> Path:
 
 def called(model: str) -> str:
     """Name a model as people do: the last part of its path or id; in the hub's cache, of the id it was fetched by."""
-    place = Path(model)
+    place = Path(hub.parted(model)[0])
     folder = place.parent.parent.name
     if place.parent.name == "snapshots" and folder.startswith("models--"):
         return folder.rpartition("--")[2]

@@ -3,24 +3,42 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from ockham.errors import ModelError
 
+_REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 _log = logging.getLogger(__name__)
+
+
+def parted(name: str) -> tuple[str, str | None]:
+    """Part an id on the hub from the revision (commit, branch or tag) behind its ``@``; a path that is here has none.
+
+    Raises `ModelError` (``E_MODEL_MISSING``) for an id with an ``@`` and nothing that can be a revision behind it.
+    """
+    if "@" not in name or Path(name).expanduser().exists():
+        return name, None
+    model, _, revision = name.rpartition("@")
+    if not _REVISION.fullmatch(revision) or not model:
+        message = f"{name!a} names no revision behind its @"
+        raise ModelError("E_MODEL_MISSING", message, fix="give a commit, a branch or a tag: owner/model@revision")
+    return model, revision
 
 
 def find(name: str, patterns: Sequence[str], *, extra: str, revision: str | None = None) -> Path:
     """Give the folder or file of that name, or the hub's snapshot of that id with the files of these patterns.
 
-    ``extra`` is the one that installs the hub's client; ``revision`` the commit to fetch. Without one the newest is
-    taken, and that is said. Raises `ModelError` (``E_MODEL_MISSING``) where there is no
-    such path and the hub cannot give it.
+    ``extra`` is the one that installs the hub's client; ``revision`` the commit to fetch where the name has none of
+    its own (``owner/model@revision``). Without either the newest is taken, and that is said. Raises `ModelError`
+    (``E_MODEL_MISSING``) where there is no such path and the hub cannot give it.
     """
     path = Path(name).expanduser()
     if path.exists():
         return path
+    name, asked = parted(name)
+    revision = asked or revision
     if name.count("/") > 1 or name.startswith((".", "~", "/")) or "\\" in name:
         message = f"there is no folder or file {name!a}"
         raise ModelError("E_MODEL_MISSING", message, fix="give the place of a model, or a hub id")
@@ -29,11 +47,12 @@ def find(name: str, patterns: Sequence[str], *, extra: str, revision: str | None
     except ImportError:
         message = f"{name!a} is not here, and huggingface_hub is not installed"
         raise ModelError("E_MODEL_MISSING", message, fix=f"pip install 'ockham[{extra}]'") from None
+    at = "" if revision is None else f" --revision {revision}"
     if revision is None:
-        _log.warning("%s: the catalogue knows no revision of it, so the hub's newest is taken", name)
+        _log.warning("%s: no revision of it is known (name one: %s@revision), so the hub's newest is taken", name, name)
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except Exception as error:  # the hub client raises many kinds, of several libraries
         message = f"{name!a} is not here, and the hub could not give it ({type(error).__name__})"
-        fix = "give a folder instead, or run once on a machine with a network: hf download " + name
+        fix = f"give a folder instead, or run once on a machine with a network: hf download {name}{at}"
         raise ModelError("E_MODEL_MISSING", message, fix=fix) from None

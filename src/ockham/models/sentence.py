@@ -71,14 +71,14 @@ class Sentence:
 
 
 def find(name: str | None) -> Sentence:
-    """Find the encoder to use: the packaged one for ``None``, else a folder, else a hub id.
+    """Find the encoder to use: the packaged one for ``None``, else a folder, else a hub id (``id@revision``).
 
     Raises `ModelError`: ``E_MODEL_MISSING`` where it is not here and cannot be fetched, ``E_MODEL_DIGEST`` where the
     packaged weights are not the original's, ``E_MODEL_FORMAT`` where the folder is not of a kind this version can run.
     """
     if name is None:
         return _packaged()
-    return _read(hub.find(name, _WANTED, extra="encoder"), name.rstrip("/").rsplit("/", 1)[-1])
+    return _read(hub.find(name, _WANTED, extra="encoder"), hub.parted(name)[0].rstrip("/").rsplit("/", 1)[-1])
 
 
 def packaged_folder() -> Path | None:
