@@ -29,7 +29,9 @@ _WARMUP = 20
 _JUDGED = 16
 _ASKED = 60
 _LABELLED = ("clinc150", "hwu64")
-_CHATS = (*_LABELLED, "ncbi_disease", "tldr_commands", "medical", "dialogues")
+_CHATS = (*_LABELLED, "ncbi_disease", "tldr_commands", "medical", "dialogues", "books")
+_BOOKS = 60
+"""Books whose sentences are read for fields."""
 
 
 def teach(recipe: Recipe, tell: Tell) -> None:
@@ -134,7 +136,8 @@ def _rows(recipe: Recipe, *, held: bool) -> dict[str, list[Document]]:
     wanted = [source for source in SOURCES if source.name in _CHATS]
     found: dict[str, list[Document]] = {}
     for source in wanted:
-        usable = corpus.usable(source, documents(source, recipe.data), recipe.data, Counter())
+        given = itertools.islice(documents(source, recipe.data), _BOOKS if source.name == "books" else None)
+        usable = corpus.usable(source, given, recipe.data, Counter())
         found[source.name] = [row for row in usable if corpus.is_held_out(row) == held]
     return found
 

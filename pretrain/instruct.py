@@ -1,12 +1,13 @@
 """The short supervised phase: chats made of rows, in the words that the rungs use, with a loss on the answers alone.
 
-Questions and answers, descriptions and commands, turns of dialogues, and few-shot chats with labels or JSON as answers
-(`ockham.models.prompts` writes these, as it does for every rung that prompts). Nothing is from ``restaurant8k``, which
-is the evaluation, and nothing was answered by another model.
+Questions and answers, descriptions and commands, turns of dialogues, and chats with labels or JSON as answers, most of
+them with examples (`ockham.models.question` writes these, as it does for every rung that prompts or is tuned). Nothing
+is from ``restaurant8k``, which is the evaluation, and nothing was answered by another model.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ockham.models import prompts
+from ockham.models import prompts, question
 from ockham.models.prompts import Shot
-from pretrain import bpe
+from ockham.models.question import Task
+from pretrain import bpe, fields
 from pretrain.sources import Document
 
 if TYPE_CHECKING:
@@ -26,14 +28,17 @@ if TYPE_CHECKING:
 Chat: TypeAlias = "list[dict[str, str]]"
 
 ANSWER_CHARACTERS = 700
-EXTRACT = (
-    'You find diseases. Each user message is a JSON object; the string under "text" is the text to read. Answer with a '
-    'JSON object whose "Disease" lists every disease as it stands in the text, and nothing else.'
-)
+DISEASES = "The diseases that the text names, each as it stands there."
 COMMAND = "You write shell commands. Answer with the command alone; parts to fill in stand in {{double braces}}."
 QUESTION = "You answer questions about health."
 
 _LABELS, _SHOTS = (3, 8), (3, 6)
+_READ = ("hwu64", "clinc150", "dialogues", "books")
+"""Sources in whose sentences rules find fields (`pretrain.fields`)."""
+_FIELDS = ("fields", "more fields")
+"""To extract is what a small model finds hardest: twice as many chats as of another kind."""
+_LISTED = 0.5
+"""The share of those in which the schema is shown; a model that is tuned never sees it."""
 _SENTENCE = re.compile(r"(?<=[.!?]) ")
 _TURN = re.compile(r"^(User|Assistant): ", re.MULTILINE)
 
@@ -57,7 +62,9 @@ def kinds(rows: Mapping[str, Sequence[Document]], seed: int) -> dict[str, Iterat
         "medical": lambda some: _simple(some, QUESTION, rng),
         "dialogues": lambda some: _dialogues(some, rng),
     }
-    return {name: write(rows[name]) for name, write in writers.items() if rows.get(name)}
+    found = {name: write(rows[name]) for name, write in writers.items() if rows.get(name)}
+    texts = [rows[name] for name in _READ if rows.get(name)]
+    return found | {name: _filled(texts, rng) for name in _FIELDS if texts}
 
 
 def chats(rows: Mapping[str, Sequence[Document]], seed: int) -> Iterator[Chat]:
@@ -121,16 +128,26 @@ def _labelled(rows: Sequence[Document], rng: np.random.Generator) -> Iterator[Ch
 def _extracted(rows: Sequence[Document], rng: np.random.Generator) -> Iterator[Chat]:
     while True:
         *chosen, asked = (_pick(rows, rng) for _ in range(int(rng.integers(2, 5))))
-        shots = [Shot(text=row.ask, label=row.answer) for row in chosen]
-        yield _answered(prompts.turns(EXTRACT, shots, asked.ask), asked.answer)
+        task = question.task_of("extract", [row.answer for row in (*chosen, asked)], DISEASES)
+        yield _asked(task, [Shot(text=row.ask, label=row.answer) for row in chosen], asked.ask, asked.answer)
+
+
+def _filled(texts: Sequence[Sequence[Document]], rng: np.random.Generator) -> Iterator[Chat]:
+    """Let fields be found: with a schema or examples in the chat, or with neither where the names can be guessed."""
+    for *chosen, asked in fields.tasks(texts, rng):
+        task = question.task_of("extract", [one.target for one in (*chosen, asked)], "")
+        task = dataclasses.replace(task, listed=bool(rng.random() < _LISTED))
+        yield _asked(task, [Shot(text=one.text, label=one.target) for one in chosen], asked.text, asked.target)
+
+
+def _asked(task: Task, shots: Sequence[Shot], text: str, answer: str) -> Chat:
+    return _answered(task.chat(shots, text), task.written(answer))
 
 
 def _simple(rows: Sequence[Document], order: str, rng: np.random.Generator) -> Iterator[Chat]:
     while True:
         row = _pick(rows, rng)
-        yield _answered(
-            [{"role": "system", "content": order}, {"role": "user", "content": row.ask}], _short(row.answer)
-        )
+        yield _asked(Task(name="generate", instructions=order), [], row.ask, _short(row.answer))
 
 
 def _dialogues(rows: Sequence[Document], rng: np.random.Generator) -> Iterator[Chat]:

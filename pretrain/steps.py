@@ -46,7 +46,7 @@ class Recipe:
     tokens: int = 40_000_000
     hours: float | None = None
     decay: float = 0.25
-    taught: int = 1_500_000
+    taught: int = 3_000_000
     workers: int = 2
     device: str = "cpu"
 

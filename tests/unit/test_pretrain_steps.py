@@ -183,7 +183,12 @@ def test_chats_come_in_turn_and_hold_the_words_of_the_rungs() -> None:
         return Document(source=source, text=f"{i}", key=f"{i}", ask=f"question {i}", answer=answer)
 
     rows = {
-        "hwu64": [row(i, "hwu64", f"label {i % 4}") for i in range(40)],
+        "hwu64": [
+            Document(
+                source="hwu64", text=f"{i}", key=f"{i}", ask=f"question {i}: buy a ball in Linz", answer=f"{i % 4}"
+            )
+            for i in range(40)
+        ],
         "tldr_commands": [row(i, "tldr_commands", f"ls {i}") for i in range(5)],
         "medical": [row(i, "medical", "Short. " + "Long sentence here. " * 60) for i in range(5)],
         "dialogues": [Document(source="dialogues", text="User: Tea\nUser: now\nAssistant: Yes.\nUser: Bye", key="k")],
@@ -191,18 +196,20 @@ def test_chats_come_in_turn_and_hold_the_words_of_the_rungs() -> None:
     found = [chat for chat, _ in zip(instruct.chats(rows, seed=0), range(8), strict=False)]
     again = [chat for chat, _ in zip(instruct.chats(rows, seed=0), range(8), strict=False)]
     assert found == again
-    labelled, command, answer, dialogue = found[:4]
+    labelled, command, answer, dialogue, fields = found[:5]
     assert labelled[0]["content"].startswith("You label texts.")
     listed = json.loads(labelled[0]["content"].split("\n")[1])
     assert labelled[-1]["content"] in listed
     assert json.loads(labelled[-2]["content"])["text"].startswith("question ")
     assert {turn["content"] for turn in labelled[2::2]} <= set(listed)
-    assert command[0]["content"] == instruct.COMMAND
+    assert command[0]["content"].endswith(f"About the task: {instruct.COMMAND}")
+    assert json.loads(command[-2]["content"])["text"].startswith("question ")
     assert command[-1]["content"].startswith("ls ")
     assert len(answer[-1]["content"]) <= instruct.ANSWER_CHARACTERS + 20
     assert answer[-1]["content"].endswith("here.")
     assert [turn["role"] for turn in dialogue] == ["user", "user", "assistant"]
-    assert found[4] != labelled
+    assert isinstance(json.loads(fields[-1]["content"]), dict)
+    assert found[6] != labelled
 
 
 def test_windows_hold_whole_chats_and_only_their_answers_count() -> None:
