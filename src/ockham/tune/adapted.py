@@ -13,8 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ockham.errors import ModelError
 from ockham.models.sentence import Sentence
+from ockham.tune import libraries
 from ockham.tune.spec import TuneSpec
 
 if TYPE_CHECKING:
@@ -122,16 +122,11 @@ def adapt(sentence: Sentence, spec: TuneSpec) -> Adapted:
 
     Raises `ModelError` (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
     """
-    try:
-        import torch
-        from peft import LoraConfig, get_peft_model
-        from transformers import AutoModel
-        from transformers.utils import logging
-    except ImportError:
-        message = "torch, transformers and peft are needed for tuning"
-        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[tune]'") from None
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    libraries.ready()
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModel
+
     torch.manual_seed(spec.seed)
     body = AutoModel.from_pretrained(str(sentence.folder), local_files_only=True, trust_remote_code=False)
     first = min(sentence.layers - 1, round(sentence.layers * (1 - spec.depth)))

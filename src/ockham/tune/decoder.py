@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ockham.errors import ModelError
 from ockham.records import EpochPoint
+from ockham.tune import libraries
 from ockham.tune.batches import by_length
 from ockham.tune.loop import Batch, Checkpoint, Judgement, train
 from ockham.tune.spec import TuneSpec
@@ -317,16 +317,11 @@ def tune(material: Material, spec: TuneSpec, checkpoint: Checkpoint, tell: Calla
 
 
 def _lesson(material: Material, spec: TuneSpec) -> _Lesson:
-    try:
-        import torch
-        from peft import LoraConfig, get_peft_model
-        from transformers import AutoConfig, AutoModelForCausalLM
-        from transformers.utils import logging
-    except ImportError:
-        message = "torch, transformers and peft are needed for tuning"
-        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[tune]'") from None
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
+    libraries.ready()
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoConfig, AutoModelForCausalLM
+
     torch.manual_seed(spec.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
     body = AutoModelForCausalLM.from_pretrained(
