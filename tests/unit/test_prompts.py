@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ockham.models.prompts import POOL_LIMIT, SHOT_CHARACTERS, Pool, Shot, choose_pool, messages, read_label
+from ockham.models.question import task_of
 from ockham.records import Example
 
 
@@ -108,3 +109,12 @@ def test_the_pool_is_bounded_in_rows_and_characters_and_keeps_rare_labels() -> N
     assert len(pool) == POOL_LIMIT
     assert Shot(text="z", label="rare") in pool[:2]
     assert max(len(shot.text) for shot in pool) == SHOT_CHARACTERS
+
+
+def test_options_are_asked_for_as_the_targets_name_them() -> None:
+    marked, written = (task_of("choose", targets, "") for targets in (["A", "(b)", "C."], ["red", "green"]))
+    assert (marked.marked, written.marked) == (True, False)
+    orders = [task.chat((), "Which?\nA) red\nB) green")[0]["content"] for task in (marked, written)]
+    assert "Answer with the mark (such as A) of the one option that is right, and nothing else." in orders[0]
+    assert "Answer with the text of the one option that is right, and nothing else." in orders[1]
+    assert marked.read(" B ") == "B"
