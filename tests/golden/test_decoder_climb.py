@@ -81,7 +81,7 @@ def test_a_language_model_is_a_rung_like_any_other(trips: list[dict[str, Any]], 
 def test_objects_are_extracted_and_judged_field_by_field(
     trips: list[dict[str, Any]], weights: Path, tmp_path: Path
 ) -> None:
-    spec = FitSpec(models=(str(weights),), all=True)
+    spec = FitSpec(rungs=("constant", "lookup", "encoder", "decoder"), models=(str(weights),), all=True)
     verdict = fit(trips, spec, Requirements(), out=tmp_path / "run")
     assert (verdict.task, verdict.metric) == ("extract", "f1_micro")
     by_name = {line.name: line for line in verdict.candidates}
