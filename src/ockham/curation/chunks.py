@@ -71,7 +71,7 @@ def write_chunk(folder: Path, examined: Examined) -> None:
         begins.append(np.append(np.searchsorted(examined.hashes[order, column], bounds), len(order)))
     alive = np.flatnonzero((examined.reason == 0) & (examined.words > 0))
     keys = np.ascontiguousarray(examined.keys[alive].T)
-    order = np.argsort(keys, axis=1, kind="stable")
+    order = np.argsort(keys, axis=1)  # in which order equal keys stand means nothing
     keys = np.take_along_axis(keys, order, axis=1)
     ranges = [np.append(np.searchsorted(band, bounds), len(band)) for band in keys]
     files: dict[str, NDArray[Any]] = {

@@ -29,7 +29,7 @@ class Shards:
         self._rows = 0
         self.written: list[Shard] = []
 
-    def add(self, rows: bytes, ends: NDArray[np.int64]) -> None:
+    def add(self, rows: bytes | memoryview, ends: NDArray[np.int64]) -> None:
         """Add rows, JSON objects with a line end behind each; a shard ends behind the row that fills it."""
         import numpy as np
 

@@ -91,7 +91,7 @@ def _write_chunk(
     begins, ends = table["start"], table["start"] + table["length"]
     stay = reasons == 0
     clean = gathered(Texts(np.frombuffer(rows, dtype=np.uint8), begins[stay], ends[stay]), 10)
-    shards[0].add(clean.data.tobytes(), clean.ends + 1)
+    shards[0].add(clean.data.data, clean.ends + 1)
     gone = np.flatnonzero(reasons)
     lines: list[bytes] = []
     spans = zip(begins[gone].tolist(), ends[gone].tolist(), strict=True)

@@ -10,7 +10,7 @@ from ockham.data.chat_rows import columns_of
 from ockham.data.documents import Document, SourceFile, Unreadable, documents_of, open_table
 from ockham.data.json_file import TRUNCATED
 from ockham.data.packed_file import Unpacked
-from ockham.data.regular_file import RegularFile, open_file, open_raw, shown
+from ockham.data.regular_file import Digests, RegularFile, open_file, open_raw, shown
 from ockham.data.rows import MAX_RECORD
 from ockham.data.text import encoding_of
 from ockham.data.text_files import texts_of
@@ -107,7 +107,10 @@ def work_of(number: int, file: SourceFile, encoding: str | None, most: int) -> I
 
 def _blocks_of(number: int, file: SourceFile, encoding: str | None, most: int) -> Iterator[tuple[Block | Kept, int]]:
     """Yield the lines of a file of JSON lines in UTF-8; nothing where it is another one."""
-    with open_file(file.path, file.sha256) as opened, open_table(opened, encoding) as (table, plain):
+    with (
+        open_file(file.path, Digests(file.sha256, file.quick)) as opened,
+        open_table(opened, encoding) as (table, plain),
+    ):
         found = encoding_of(plain, encoding) if table.format == "jsonl" and not file.chat else None
         if found is not None and found.name == "utf-8" and (b"\r" not in plain.head or b"\n" in plain.head):
             columns = file.inputs, file.target

@@ -55,7 +55,7 @@ class SourceFile:
     """A file of documents: its path, the name it is shown by, SHA-256, size in bytes, and the columns that are used.
 
     ``size`` is that of the file as it lies on the disk, packed or not. ``chat`` says that the input is a conversation.
-    ``parts`` are the files, where each is one document.
+    ``parts`` are the files, where each is one document; ``quick`` is the other hash of `Digests`, where there is one.
     """
 
     path: Path
@@ -67,6 +67,7 @@ class SourceFile:
     target: str | None
     chat: bool = False
     parts: tuple[Path, ...] = ()
+    quick: str = ""
 
 
 def find_files(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
@@ -102,6 +103,7 @@ def describe(path: Path, wanted: Wanted, encoding: str | None) -> SourceFile:
             path=path,
             name=file.name,
             sha256=file.sha256,
+            quick=file.digests.quick,
             size=file.size,
             format=f"{table.format}, chat" if chat else table.format,
             inputs=tuple(name for name in ("messages", "request") if name in table.columns) if chat else columns.inputs,

@@ -30,7 +30,7 @@ class Unpacked(RegularFile):
         Raises `DataError` (``E_FORMAT``) for what is not sound, unfolds too far, or holds another packed file.
         """
         self.path, self.name, self.raw = packed.path, packed.name, packed.raw
-        self._stamp, self.size, self.sha256 = packed._stamp, packed.size, packed.sha256
+        self._stamp, self.size, self.digests = packed._stamp, packed.size, packed.digests
         self._packed, self.cut = packed, False
         head = b""
         for block in self.blocks():

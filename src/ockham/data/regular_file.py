@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import FileIO
 from pathlib import Path
+from typing import Any, NamedTuple
 
 from ockham.errors import DataError
 
@@ -18,13 +19,20 @@ HEAD = 1 << 17
 """Bytes kept from the first pass, from which format, encoding and dialect are judged."""
 
 
+class Digests(NamedTuple):
+    """The SHA-256 of a file, and a hash (XXH3 where it is installed) that is quickly found again when it is read."""
+
+    sha256: str
+    quick: str
+
+
 class RegularFile:
-    """A regular file, open for reading: its name as it may be shown, SHA-256, first bytes, and size in bytes."""
+    """A regular file, open for reading: its name as it may be shown, hashes, first bytes, and size in bytes."""
 
-    __slots__ = ("_stamp", "head", "name", "path", "raw", "sha256", "size")
+    __slots__ = ("_stamp", "digests", "head", "name", "path", "raw", "size")
 
-    def __init__(self, path: Path, raw: FileIO, known: str | None = None) -> None:
-        """Take over an open file and read it once for its hash, unless that is ``known`` from an earlier look.
+    def __init__(self, path: Path, raw: FileIO, known: Digests | None = None) -> None:
+        """Take over an open file and read it once for its hashes, unless they are ``known`` from an earlier look.
 
         Raises `DataError`: ``E_NOT_REGULAR``, ``E_IO`` (with the byte offset), ``E_CHANGED``.
         """
@@ -32,15 +40,21 @@ class RegularFile:
         self._stamp = _stamp(os.fstat(raw.fileno()))
         self.size = self._stamp[2]
         self.head = b""
-        self.sha256 = known or ""
-        seen = hashlib.sha256()
+        self.digests = known or Digests("", "")
+        seen, quick = hashlib.sha256(), _quick()
         for block in self._read():
             if len(self.head) < HEAD:
                 self.head += block[: HEAD - len(self.head)]
             if known is not None:
                 return
             seen.update(block)
-        self.sha256 = seen.hexdigest()
+            quick.update(block)
+        self.digests = Digests(seen.hexdigest(), quick.hexdigest())
+
+    @property
+    def sha256(self) -> str:
+        """Give the SHA-256 of the content, by which it is named."""
+        return self.digests.sha256
 
     def tail(self, length: int) -> bytes:
         """Give the last bytes."""
@@ -52,11 +66,11 @@ class RegularFile:
 
         Raises `DataError`: ``E_IO`` with the byte offset, ``E_CHANGED``.
         """
-        seen = hashlib.sha256()
+        seen = _quick()
         for block in self._read():
             seen.update(block)
             yield block
-        if seen.hexdigest() != self.sha256:
+        if seen.hexdigest() != self.digests.quick:
             raise self._changed()
 
     def verify(self, *, content: bool = False) -> None:
@@ -109,11 +123,19 @@ class RegularFile:
         )
 
 
+def _quick() -> Any:  # noqa: ANN401 - a hash of either package
+    try:
+        import xxhash
+    except ImportError:
+        return hashlib.sha256()
+    return xxhash.xxh3_128()
+
+
 @contextmanager
-def open_file(path: Path, known: str | None = None) -> Iterator[RegularFile]:
+def open_file(path: Path, known: Digests | None = None) -> Iterator[RegularFile]:
     """Open a regular file without ever waiting for a pipe, device or socket; close it in the end.
 
-    ``known`` is its hash from an earlier look, which what `RegularFile.blocks` reads is compared with.
+    ``known`` are its hashes from an earlier look, which what `RegularFile.blocks` reads is compared with.
 
     Raises `DataError`: ``E_NOT_REGULAR`` for anything but a regular file, ``E_IO`` where the system refuses.
     """

@@ -20,6 +20,8 @@ BLANK, SOUND, UNSURE = 0, 1, 2
 _DEEP = 16
 _MANY_KEYS = 64
 _DIGITS = 15
+_SLACK = 16
+"""Bytes at the end of a buffer, so that the last ones can be copied in lanes too."""
 _KEY, _VALUE, _MAY_END, _BEHIND = 1, 2, 4, 12
 """What may come next: a key, a value, the end of what is open, or (with the end) a comma."""
 _START = np.uint64(0xCBF29CE484222325)
@@ -78,9 +80,9 @@ def read_lines(data: NDArray[np.uint8], inputs: tuple[str, ...], target: str | N
     found = Read(
         np.zeros(number, dtype=np.uint8),
         lines,
-        _room_for(len(data) + 2 * number + 8, number),
-        _room_for(len(data) + (len(inputs) + 2) * number, number),
-        _room_for(0 if target is None else len(data) + 2 * number, number),
+        _room_for(len(data) + 2 * number + _SLACK, number),
+        _room_for(len(data) + (len(inputs) + 2) * number + _SLACK, number),
+        _room_for(0 if target is None else len(data) + 2 * number + _SLACK, number),
     )
     used = _read_all(found, wanted, room)
     return found._replace(

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from ockham.data.kernels.characters import Whole
 from ockham.data.kernels.compiler import compiled
+from ockham.data.kernels.lanes import LANES, copy_lanes, escape_bits, special_bits, zeros_below
 
 FAILED = np.uintp(0)
 """Instead of a place: the string is none for this loop."""
@@ -41,16 +42,12 @@ def string(
     rows[to] = 34
     at, to = at + ONE, to + ONE
     while at < end:
-        kind = kinds[data[at]]
-        while kind == 0 and at + ONE < end:
-            rows[to] = data[at]
-            at += ONE
-            to += ONE
-            kind = kinds[data[at]]
+        at, to = _copied(data, at, end, rows, to)
+        kind = kinds[data[at]] if at < end else _CONTROL
         if kind == _WIDE:
             width = _width(data, at, end)
             if width == 0:
-                return FAILED, to
+                break
             for _ in range(width):
                 rows[to] = data[at]
                 at += ONE
@@ -58,13 +55,32 @@ def string(
         elif kind == _ESCAPE:
             at, to = _escape(data, at, end, rows, to)
             if at == FAILED:
-                return FAILED, to
+                break
         elif kind == _QUOTE:
             rows[to] = 34
             return at + ONE, to + ONE
         else:
-            return FAILED, to
+            break
     return FAILED, to
+
+
+@compiled
+def _copied(
+    data: NDArray[np.uint8], at: np.uintp, end: np.uintp, rows: NDArray[np.uint8], to: np.uintp
+) -> tuple[np.uintp, np.uintp]:
+    """Copy the characters of a string that stand for themselves; give where that ends in both."""
+    while at < end:
+        if at + LANES > np.uintp(len(data)) or to + LANES > np.uintp(len(rows)):
+            break
+        copy_lanes(data, at, rows, to)
+        plain = zeros_below(special_bits(data, at))
+        if plain < LANES:
+            return at + plain, to + plain
+        at, to = at + LANES, to + LANES
+    while at < end and 32 <= data[at] < 128 and data[at] != 34 and data[at] != 92:
+        rows[to] = data[at]
+        at, to = at + ONE, to + ONE
+    return at, to
 
 
 @compiled
@@ -172,12 +188,16 @@ def unescaped(rows: NDArray[np.uint8], span: NDArray[np.int64], texts: NDArray[n
         return to
     at, end = np.uintp(span[0]), np.uintp(span[1])
     while at < end:
-        while at < end and rows[at] != 92:
+        if at + LANES <= np.uintp(len(rows)) and to + LANES <= np.uintp(len(texts)):
+            copy_lanes(rows, at, texts, to)
+            plain = min(zeros_below(escape_bits(rows, at)), LANES, end - at)
+            at, to = at + plain, to + plain
+            if at >= end or plain == LANES:
+                continue
+        if rows[at] != 92:
             texts[to] = rows[at]
-            at += ONE
-            to += ONE
-        if at >= end:
-            break
+            at, to = at + ONE, to + ONE
+            continue
         if rows[at + ONE] == 117:
             texts[to] = _hexadecimal(rows, at + np.uintp(2), end)
             at += np.uintp(6)

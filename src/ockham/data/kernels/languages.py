@@ -28,10 +28,10 @@ class Classifier(NamedTuple):
     """A classifier of fastText, unpacked.
 
     ``vectors`` are those of words, then of n-grams (rows x size). Word w is ``spelling[begins[w]:begins[w + 1]]`` and
-    is found through ``words``, a hash table of places (-1: free); ``grams`` is one of pairs, an n-gram's number and its
-    row. ``left`` and ``right`` are the children of each node of the tree (-1: a leaf, which is a label), ``weights``
-    belong to the inner nodes. ``shape`` is: numbers of n-grams, least and most characters of one, the word that ends a
-    line.
+    is found through ``words``, a hash table of places (-1: free); ``grams`` gives the row of each n-gram's number (-1:
+    it was not kept). ``left`` and ``right`` are the children of each node of the tree (-1: a leaf, which is a label),
+    ``weights`` belong to the inner nodes. ``shape`` is: numbers of n-grams, least and most characters of one, the word
+    that ends a line.
     """
 
     vectors: NDArray[np.float32]
@@ -46,10 +46,11 @@ class Classifier(NamedTuple):
 
 
 class _Room(NamedTuple):
-    """Room for a sample, for one of its words, for its vector, and for nodes of the tree with their scores."""
+    """Room for a sample, for one of its words, for rows of vectors, their mean, and nodes of the tree with scores."""
 
     line: NDArray[np.uint8]
     word: NDArray[np.uint8]
+    rows: NDArray[np.int32]
     hidden: NDArray[np.float32]
     nodes: NDArray[np.int64]
     scores: NDArray[np.float32]
@@ -66,6 +67,8 @@ def classify(texts: Texts, classifier: Classifier, sample: int) -> tuple[NDArray
     room = _Room(
         np.empty(4 * sample + 8, dtype=np.uint8),
         np.empty(4 * sample + 8, dtype=np.uint8),
+        # A word of n characters has n + 2 with its brackets, so all words together at most three a character.
+        np.empty((3 * sample + 8) * (int(classifier.shape[2]) + 1), dtype=np.int32),
         np.empty(classifier.vectors.shape[1], dtype=np.float32),
         np.empty(len(classifier.left) + 1, dtype=np.int64),
         np.empty(len(classifier.left) + 1, dtype=np.float32),
@@ -114,12 +117,12 @@ def _classify_all(
     found: tuple[NDArray[np.int32], NDArray[np.float32]],
 ) -> None:
     signs, sample = how
-    line, word, hidden, nodes, scores = room
+    line, word, rows, hidden, nodes, scores = room
     labels, sure = found
     for i in range(len(labels)):
         begin, end = _sample(texts.data[texts.starts[i] : texts.ends[i]], sample, signs, line)
         if end > begin:
-            _mean(line[begin:end], classifier, hidden, word)
+            _mean(line[begin:end], classifier, hidden, (word, rows))
             labels[i], sure[i] = _likeliest(classifier, hidden, nodes, scores)
 
 
@@ -130,8 +133,8 @@ def _sample(text: NDArray[np.uint8], sample: int, signs: NDArray[np.uint8], room
     for at in range(len(text)):
         chars += (text[at] & 0xC0) != 0x80
     skip = max(0, (chars - sample) // 2)
-    at = 0
-    for _ in range(skip):
+    at = skip if chars == len(text) else 0
+    for _ in range(skip if at == 0 else 0):
         at += 1
         while at < len(text) and (text[at] & 0xC0) == 0x80:
             at += 1
@@ -176,10 +179,14 @@ def _inner(room: NDArray[np.uint8], size: int) -> tuple[int, int]:
 
 @compiled
 def _mean(
-    line: NDArray[np.uint8], classifier: Classifier, hidden: NDArray[np.float32], word: NDArray[np.uint8]
+    line: NDArray[np.uint8],
+    classifier: Classifier,
+    hidden: NDArray[np.float32],
+    room: tuple[NDArray[np.uint8], NDArray[np.int32]],
 ) -> None:
     """Give the mean vector of a line: of its words, of their n-grams, and of the word that ends it."""
-    hidden[:] = 0
+    word, rows = room
+    vectors = classifier.vectors
     word[0] = 60  # <
     size = 1
     count = 0
@@ -191,17 +198,20 @@ def _mean(
             continue
         place = _find_word(word[1:size], classifier)
         if place >= 0:
-            _add(hidden, classifier.vectors, place)
+            rows[count] = place
             count += 1
         if place == classifier.shape[3]:
             ended = True
             break
         word[size] = 62  # >
-        count += _add_grams(word[: size + 1], classifier, hidden)
+        count = _add_grams(word[: size + 1], classifier, rows, count)
         size = 1
     if not ended:
-        _add(hidden, classifier.vectors, classifier.shape[3])
+        rows[count] = classifier.shape[3]
         count += 1
+    hidden[:] = 0
+    for k in range(count):
+        _add(hidden, vectors, rows[k])
     hidden *= np.float32(1.0 / count)
 
 
@@ -239,13 +249,10 @@ def _find_word(word: NDArray[np.uint8], classifier: Classifier) -> int:
 
 
 @compiled
-def _add_grams(word: NDArray[np.uint8], classifier: Classifier, hidden: NDArray[np.float32]) -> int:
-    """Add the vectors of the n-grams of characters of a word in its brackets, those that were kept; give how many."""
-    # Taken out of the tuple first: numba counts the references of all of its arrays at each access.
-    grams, vectors = classifier.grams, classifier.vectors
-    numbers, least, most = classifier.shape[0], classifier.shape[1], classifier.shape[2]
-    mask = len(grams) - 1
-    added = 0
+def _add_grams(word: NDArray[np.uint8], classifier: Classifier, rows: NDArray[np.int32], count: int) -> int:
+    """Note the rows of the n-grams of characters of a word in its brackets, those that were kept; give how many."""
+    grams, least, most = classifier.grams, classifier.shape[1], classifier.shape[2]
+    numbers = np.uint32(classifier.shape[0])
     for begin in range(len(word)):
         if (word[begin] & 0xC0) == 0x80:
             continue
@@ -261,15 +268,11 @@ def _add_grams(word: NDArray[np.uint8], classifier: Classifier, hidden: NDArray[
                 at += 1
             if width < least or (width == 1 and (begin == 0 or at == len(word))):
                 continue
-            number = np.int64(state) % numbers
-            slot = number & mask
-            while grams[slot, 0] >= 0:
-                if grams[slot, 0] == number:
-                    _add(hidden, vectors, grams[slot, 1])
-                    added += 1
-                    break
-                slot = (slot + 1) & mask
-    return added
+            # No branch: whether an n-gram was kept cannot be foreseen, and its row is far away in memory.
+            row = grams[state % numbers]
+            rows[count] = row
+            count += row >= 0
+    return count
 
 
 @compiled
@@ -297,9 +300,11 @@ def _likeliest(
         for k in range(len(hidden)):
             value += hidden[k] * weights[node - leaves, k]
         share = np.float32(1.0 / (1.0 + np.exp(-value)))
-        nodes[waiting] = right[node]
-        scores[waiting] = score + np.float32(np.log(share + _TINY))
-        nodes[waiting + 1] = left[node]
-        scores[waiting + 1] = score + np.float32(np.log(np.float32(1.0 - share) + _TINY))
+        # The likelier child is looked at first, so that most others cannot be likelier any more.
+        last = 1 if value >= 0 else 0
+        nodes[waiting + last] = right[node]
+        scores[waiting + last] = score + np.float32(np.log(share + _TINY))
+        nodes[waiting + 1 - last] = left[node]
+        scores[waiting + 1 - last] = score + np.float32(np.log(np.float32(1.0 - share) + _TINY))
         waiting += 2
     return label, np.exp(best)

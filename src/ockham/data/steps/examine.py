@@ -119,8 +119,9 @@ class _Changes:
                 self._repair(place, mark)
         if "personal" in plan.steps:
             # What was repaired is searched anew: a repair may bring something to light.
-            for place in sorted({*redact.suspects(portion.texts), *self.new}):
-                self._search(place)
+            found = redact.suspects(portion.texts)
+            for place in sorted({*found, *self.new}):
+                self._search(place, found.get(place))
 
     def _repair(self, place: int, mark: int) -> None:
         texts = before = self._portion.inputs_of(place)
@@ -133,9 +134,11 @@ class _Changes:
         if texts != before:
             self.new[place] = texts
 
-    def _search(self, place: int) -> None:
+    def _search(self, place: int, known: list[redact.Stretch] | None) -> None:
         texts = self.new.get(place) or self._portion.inputs_of(place)
-        spans = [redact.find(text) for text in texts]
+        # What was found in the text of a record holds for its input where it has one, as it came.
+        same = known if place not in self.new and len(texts) == 1 else None
+        spans = [redact.find(text, same) for text in texts]
         self.counted.update({span.kind for group in spans for span in group})
         self.personal[place] = any(spans)
         if self.personal[place] and self._plan.spec.personal == "redact":

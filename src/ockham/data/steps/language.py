@@ -124,12 +124,14 @@ def _unpacked(data: bytes) -> tuple[Classifier, tuple[str, ...]]:
     weights = np.ascontiguousarray(file.array("<f4", rows * width).reshape(rows, width), dtype=np.float32)
     spelled = [entry[0] for entry in entries[:known]]
     left, right = _tree([entry[1][0] for entry in entries[known:]])
+    rows_of = np.full(numbers, -1, dtype=np.int32)
+    rows_of[[number for number, _ in pairs]] = [known + row for _, row in pairs]
     classifier = Classifier(
         vectors=vectors,
         spelling=np.frombuffer(b"".join(spelled), dtype=np.uint8),
         begins=np.cumsum([0, *map(len, spelled)]),
         words=hash_table([hash_of(word) for word in spelled], [(n,) for n in range(known)], 1)[:, 0].copy(),
-        grams=hash_table([number for number, _ in pairs], [(number, known + row) for number, row in pairs], 2),
+        grams=rows_of,
         left=left,
         right=right,
         weights=weights,

@@ -8,9 +8,9 @@ values never leave this module but inside the text they stand in.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ockham.data import personal
 
@@ -45,6 +45,10 @@ _AHEAD = 4_000
 _KEYS = ("sk", "gh", "hf", "xo", "AIza", "AKIA", "ASIA", "pk", "rk")
 
 
+Stretch: TypeAlias = tuple[int, int]
+"""Where something begins and ends."""
+
+
 class Found(NamedTuple):
     """One find: where it stands, in characters, and its class."""
 
@@ -53,19 +57,32 @@ class Found(NamedTuple):
     kind: str
 
 
-def suspects(texts: Texts) -> list[int]:
-    """Give the texts in which something may be, by one pass over all of them (the NUL between two ends any match)."""
+def suspects(texts: Texts) -> dict[int, list[Stretch]]:
+    """Give the texts in which something may be, with the stretches in which it may stand.
+
+    One pass over all of them finds what a search in each would find: the NUL between two ends any match.
+    """
     import numpy as np
 
-    found = [match.start() for match in _finder().finditer(texts.data.tobytes())]
+    found = [match.span() for match in _finder().finditer(texts.data.tobytes())]
+    stretches = np.array(found, dtype=np.int64).reshape(-1, 2)
     order = np.argsort(texts.starts, kind="stable")
-    places = order[np.searchsorted(texts.starts[order], np.array(found, dtype=np.int64), side="right") - 1]
-    return list(dict.fromkeys(places.tolist()))
+    places = order[np.searchsorted(texts.starts[order], stretches[:, 0], side="right") - 1]
+    inside = stretches[:, 1] <= texts.ends[places]
+    stretches, places = (stretches - texts.starts[places][:, None])[inside], places[inside]
+    by_text: dict[int, list[Stretch]] = {}
+    for place, (start, end) in zip(places.tolist(), stretches.tolist(), strict=True):
+        by_text.setdefault(place, []).append((start, end))
+    return by_text
 
 
-def find(text: str) -> list[Found]:
-    """Find personal data, in order, without overlaps; where two classes fit, the one named first in `CLASSES`."""
-    places = _places(text, text.encode())
+def find(text: str, stretches: list[Stretch] | None = None) -> list[Found]:
+    """Find personal data, in order, without overlaps; where two classes fit, the one named first in `CLASSES`.
+
+    ``stretches`` are those of `suspects`, if they are known.
+    """
+    data = text.encode()
+    places = _places(text, data, _stretches(data) if stretches is None else stretches)
     spans = sorted({span for start, end in places for span in _judged(text, start, end)})
     taken: list[Found] = []
     for span in spans:
@@ -91,17 +108,22 @@ def redact(text: str, spans: list[Found]) -> str:
     return "".join([*parts, text[at:]])
 
 
-def _places(text: str, data: bytes) -> Iterator[tuple[int, int]]:
-    """Give the stretches, in characters, in which something may stand."""
+def _stretches(data: bytes) -> Iterator[Stretch]:
+    """Give the stretches, in bytes, in which something may stand."""
+    return (match.span() for match in _finder().finditer(data))
+
+
+def _places(text: str, data: bytes, stretches: Iterable[Stretch]) -> Iterator[Stretch]:
+    """Give the same stretches in characters."""
     plain = len(data) == len(text)
     bytes_at = chars_at = 0
-    for match in _finder().finditer(data):
-        start, end = match.span()
+    for start, end in stretches:
         if not plain:
             chars_at += len(data[bytes_at:start].decode("utf-8", "ignore"))
             bytes_at = start
-            start, end = chars_at, chars_at + len(data[start:end].decode("utf-8", "ignore"))
-        yield start, end
+            yield chars_at, chars_at + len(data[start:end].decode("utf-8", "ignore"))
+        else:
+            yield start, end
 
 
 def _judged(text: str, start: int, end: int) -> Iterator[Found]:
@@ -117,7 +139,9 @@ def _judged(text: str, start: int, end: int) -> Iterator[Found]:
         if block:
             yield Found(start, block.end(), "secret")
         return
-    for pattern, sound in _NATIONAL if "phone" in classes or "iban" in classes else ():
+    if not ("phone" in classes or "iban" in classes) or _ANY_NATIONAL.search(text, low, high) is None:
+        return
+    for pattern, sound in _NATIONAL:
         for match in pattern.finditer(text, low, high):
             if match.start() < end and start < match.end() and sound(match.group()):
                 yield Found(match.start(), match.end(), "national_id")
@@ -174,5 +198,6 @@ def _always(text: str) -> bool:  # noqa: ARG001 - the shape says all
 
 
 _NATIONAL = ((_SSN, _always), (_DNI, _is_dni), (_NINO, _always), (_CODICE, _is_codice), (_NIR, _is_nir))
+_ANY_NATIONAL = re.compile("|".join(pattern.pattern for pattern, _ in _NATIONAL))
 CLASSES = ("secret", "email", "iban", "national_id", "card", "ip", "phone")
 _RANK = {name: rank for rank, name in enumerate(CLASSES)}
