@@ -207,12 +207,17 @@ def test_a_folder_is_tuned_held_to_parity_served_and_exported(trips: list[dict[s
     spec = FitSpec(rungs=("constant", "decoder-tuned"), models=(str(folder),), all=True, epochs=2, batch=8, rank=4)
     told: list[Progress] = []
     verdict = fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", tell=told.append)
-    tuned = verdict.candidates[-1]
+    small, tuned = verdict.candidates[-2:]
     assert (tuned.name, tuned.rung, tuned.status) == ("decoder-tuned:small", 6, "measured")
+    assert (small.name, small.rung, small.status) == ("decoder-tuned:small:4bit", 6, "measured")
+    assert small.artifact_mb is not None
+    assert tuned.artifact_mb is not None
+    assert small.artifact_mb < tuned.artifact_mb
     account = ladder.account(tmp_path / "run")
     report = next(r for r in account.reports if r.candidate.name == tuned.name)
     assert {score.answer for score in report.scores} <= {"dated", "open"}
     assert report.candidate.settings["weights"] == "q8_0"
+    assert [step.step for step in account.parity[small.name]] == ["quantizing to 4 bits"]
     steps = account.parity[tuned.name]
     assert [step.step for step in steps] == ["conversion with the adapter apart", "merging", "quantizing to q8_0"]
     assert all(step.agreement.n > 0 for step in steps)
@@ -220,6 +225,7 @@ def test_a_folder_is_tuned_held_to_parity_served_and_exported(trips: list[dict[s
     again: list[Progress] = []
     assert fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", tell=again.append) == verdict
     assert not [one for one in again if "building" in one.message], "nothing is tuned twice"
+    export(tmp_path / "run", "peft", tmp_path / "small", rung=small.name)
     written = export(tmp_path / "run", "peft", tmp_path / "adapter", rung=tuned.name)
     assert [path.name for path in written] == ["adapter_config.json", "adapter_model.safetensors"]
     with pytest.raises(RunError, match="no candidate 'linear'"):

@@ -7,6 +7,7 @@ out with the figure, before a test row is spent on it.
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from ockham.models.gguf import Base
 from ockham.records import Parity, Progress, digest
 from ockham.rungs import Built, Made, Material, Rung, make
 
+ADAPTER = "adapter"
+"""The folder of a tuned model's bundle with the adapter in PEFT's format."""
 SMALLER = 0.9
 """The 4-bit form must have less than this share of the 8-bit form's bytes."""
 _CHUNK = 16
@@ -69,6 +72,8 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
             spec,
             task=material.plan.task,
         )
+        if (made.folder / ADAPTER).is_dir():
+            shutil.copytree(made.folder / ADAPTER, folder / ADAPTER)
         settings = {**made.built.settings, "weights": quantization(path)}
         return Built(settings=settings, answers=offer.answers, parity=offer.parity)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from ockham.convert.gguf import Converter, Precision
 from ockham.decoders import four, gate
+from ockham.decoders.four import ADAPTER
 from ockham.decoders.gate import Question, Step
 from ockham.decoders.lessons import Lessons, lessons
 from ockham.decoders.weights import QUANTIZATION, called, converted, find
@@ -30,8 +31,6 @@ from ockham.tune.spec import TuneSpec, guardrails, memorising
 if TYPE_CHECKING:
     from ockham.tune import decoder as tuning
 
-ADAPTER = "adapter"
-"""The folder of a bundle with the adapter in PEFT's format."""
 _JUDGED = 400
 """Validation rows that each pass is judged by, and that the gate asks."""
 _TORCH = 100
