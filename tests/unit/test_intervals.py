@@ -12,7 +12,7 @@ from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
 from ockham.errors import DataError, Defect
-from ockham.evals.intervals import jackknife, mean, proportion, quantile, wilson
+from ockham.evals.intervals import jackknife, mean, proportion, quantile, rate, wilson
 
 
 @pytest.mark.parametrize(("right", "n"), [(0, 10), (10, 10), (1, 7), (45, 50), (4103, 4500)])
@@ -38,7 +38,7 @@ def test_an_interval_holds_its_value_and_stays_in_bounds(case: tuple[int, int]) 
 
 
 def test_no_rows_is_an_error_and_not_a_zero() -> None:
-    for act in (proportion, mean, lambda values: quantile(values, 0.5), lambda values: wilson(0, len(values))):
+    for act in (proportion, mean, rate, lambda values: quantile(values, 0.5), lambda values: wilson(0, len(values))):
         with pytest.raises(DataError, match="E_TOO_FEW"):
             act([])
     with pytest.raises(Defect):
@@ -89,6 +89,18 @@ def test_mean_equals_students_interval() -> None:
     copied = mean([v for v in values for _ in range(3)], [i for i in range(4) for _ in range(3)])
     assert (copied.low, copied.high) == pytest.approx((low, high))
     assert copied.n == 12
+
+
+def test_a_rate_has_students_interval_of_its_logarithms() -> None:
+    values = [2.0, 3.5, 4.0, 8.25]
+    logs = np.log(values)
+    low, high = np.exp(stats.t.interval(0.95, 3, loc=logs.mean(), scale=stats.sem(logs)))
+    found = rate(values)
+    assert (found.low, found.value, found.high, found.n) == pytest.approx((low, stats.gmean(values), high, 4))
+    wild = rate([0.5, 90.0, 4000.0])
+    assert 0 < wild.low < wild.value < wild.high
+    alone = rate([2.0])
+    assert (alone.low, alone.value, alone.high, alone.n) == pytest.approx((0, 2, 2 + 9.68 * 2, 1))
 
 
 def test_median_of_ten_has_the_textbook_ranks() -> None:

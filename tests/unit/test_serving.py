@@ -6,6 +6,10 @@ A plug of the tests' own, installed as a user's package would be, makes the trou
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,7 +23,7 @@ from ockham.models import linear
 from ockham.records import Answer, Candidate, Estimate, Example, Manifest
 
 PLUG = """
-import os, signal, sys
+import os, signal, sys, time
 from ockham.errors import EndpointError
 from ockham.records import Answer
 
@@ -29,6 +33,9 @@ class Echo:
             os.kill(os.getpid(), signal.SIGKILL)
         if "raise" in inputs:
             raise ValueError("a fault of the plug")
+        if inputs[0].startswith("sleep "):
+            open(inputs[0][6:], "w").write(str(os.getpid()))
+            time.sleep(60)
         if "refuse" in inputs:
             raise EndpointError("E_ENDPOINT", "it refused", fix="ask again")
         print("noise", '{"answers": []}')
@@ -195,6 +202,29 @@ def test_a_bundle_that_is_not_whole_is_refused_in_words(served: Path, tmp_path: 
     with pytest.raises(OckhamError) as unknown:
         Serving(bundle(empty, "no-such-kind"))
     assert unknown.value.code == "E_MODEL_MISSING"
+
+
+def test_a_process_ends_with_the_one_that_asks_though_an_answer_is_in_hand(echo: Path, tmp_path: Path) -> None:
+    place = tmp_path / "pid"
+    code = "import sys; from ockham.evals.serving import Serving; Serving(sys.argv[1]).answer(['sleep ' + sys.argv[2]])"
+    with subprocess.Popen([sys.executable, "-c", code, echo, place]) as asking:
+        while not place.is_file() or not place.read_text():
+            assert asking.poll() is None
+            time.sleep(0.02)
+        asking.kill()
+    worker_id, patience = int(place.read_text()), time.monotonic() + 20
+    while _runs(worker_id):
+        assert time.monotonic() < patience
+        time.sleep(0.02)
+
+
+def _runs(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{process}/stat")  # one that ended and that nobody has asked about yet still has a number
+    return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
 
 
 def test_leaving_ends_the_process(served: Path) -> None:

@@ -110,6 +110,23 @@ def mean(values: Sequence[float], clusters: Sequence[int] | None = None) -> Esti
     return Estimate(value=middle, low=middle - half, high=middle + half, n=n)
 
 
+def rate(values: Sequence[float]) -> Estimate:
+    """Estimate a rate, which is above 0: the geometric mean, with Student's interval of the logarithms.
+
+    Of a single value: from 0 to 10.68 times the value, the part above 0 of x ± 9.68 |x| (Blachman and Machol, 1987).
+
+    Raises `DataError` (``E_TOO_FEW``) without values.
+    """
+    logs = np.log(np.asarray(values, dtype=np.float64))
+    _check(0, logs.size)
+    middle = float(logs.mean())
+    if logs.size == 1:
+        return Estimate(value=values[0], low=0.0, high=10.68 * values[0], n=1)
+    half = float(stats.t.ppf(0.975, logs.size - 1) * logs.std(ddof=1)) / math.sqrt(logs.size)
+    low, value, high = (math.exp(end) for end in (middle - half, middle, middle + half))
+    return Estimate(value=value, low=low, high=high, n=logs.size)
+
+
 def quantile(values: Sequence[float], q: float) -> Estimate:
     """Estimate a quantile; the interval is two order statistics (David and Nagaraja, 2003, section 7.1).
 

@@ -88,7 +88,7 @@ class Serving:
             p50_ms=intervals.quantile(times, 0.50),
             p95_ms=intervals.quantile(times, 0.95),
             p99_ms=intervals.quantile(times, 0.99),
-            throughput_per_s=intervals.mean(found["rounds"] or [1000 / (sum(times) / len(times))]),
+            throughput_per_s=intervals.rate(found["rounds"] or [1000 / (sum(times) / len(times))]),
             memory_mb=memory,
             load_seconds=self.load_seconds,
             times_ms=tuple(times),

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,6 +39,7 @@ def main(folder: str) -> int:
     """Load the bundle and serve requests until standard input ends."""
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    threading.Thread(target=_leave_with_whoever_asks, daemon=True).start()
     begin = time.perf_counter()
     try:
         manifest = store.read_bundle(Path(folder))
@@ -50,6 +53,14 @@ def main(folder: str) -> int:
     finally:
         out.close()
     return 0
+
+
+def _leave_with_whoever_asks() -> None:
+    """End this process, a long answer in hand or not, as soon as the other side of standard input is gone."""
+    end = select.poll()
+    end.register(0, 0)  # of what is there to be read the other thread hears; only the end is waited for
+    end.poll()
+    os._exit(1)
 
 
 def _serve(model: Model, request: dict[str, Any]) -> dict[str, Any]:
