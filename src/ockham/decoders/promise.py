@@ -56,9 +56,9 @@ def unpromising(model: str, others: Sequence[str], material: Material) -> str | 
         return f"tuning it would take about {hours:,.0f} hours here ({what}; --all tunes it)"
     size = stored(find(model))
     for other in others:
-        if stored(find(other)) > size:
-            continue
         try:
+            if stored(find(other)) > size:
+                continue
             theirs = first_part(other, material, alone=False)
         except OckhamError:  # the other one's own rung says what is wrong with it
             continue
