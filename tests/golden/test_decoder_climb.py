@@ -225,7 +225,7 @@ def test_a_folder_is_tuned_held_to_parity_served_and_exported(trips: list[dict[s
     again: list[Progress] = []
     assert fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", tell=again.append) == verdict
     assert not [one for one in again if "building" in one.message], "nothing is tuned twice"
-    export(tmp_path / "run", "peft", tmp_path / "small", rung=small.name)
+    export(tmp_path / "run", "peft", tmp_path / "adapter-4bit", rung=small.name)
     written = export(tmp_path / "run", "peft", tmp_path / "adapter", rung=tuned.name)
     assert [path.name for path in written] == ["adapter_config.json", "adapter_model.safetensors"]
     with pytest.raises(RunError, match="no candidate 'linear'"):
