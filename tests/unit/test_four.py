@@ -6,6 +6,7 @@ import dataclasses
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests import tiny_decoder, tiny_gguf
@@ -19,7 +20,7 @@ from ockham.decoders import four, prompted
 from ockham.errors import ModelError
 from ockham.models import gguf
 from ockham.records import Progress
-from ockham.rungs import Material, Plan, Rung, make
+from ockham.rungs import Built, Made, Material, Plan, Rung, make
 from ockham.tune.spec import TuneSpec
 
 pytestmark = pytest.mark.tune
@@ -134,3 +135,22 @@ def test_where_the_8_bit_form_fails_so_does_this_one(material: Material, tmp_pat
     why = small.unsuited(material)
     assert why is not None
     assert why.startswith("its 8-bit form failed (E_MODEL")
+
+
+def test_the_adapter_of_a_tuned_model_lies_beside_its_4_bit_form(
+    material: Material, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    (whole / four.ADAPTER).mkdir(parents=True)
+    (whole / four.ADAPTER / "adapter_config.json").write_text("{}")
+    out.mkdir()
+    made = Made(whole, Built(answers=("a",), settings={"weights": "q8_0", "rank": 4}))
+    monkeypatch.setattr(four, "make", lambda _material, _rung: made)
+    monkeypatch.setattr(four, "_offer", lambda *_: four._Offer(answers=("b",), parity=(), why=None))
+    monkeypatch.setattr(four, "quantization", lambda _path: "q4_k")
+    monkeypatch.setattr(gguf, "parts", lambda _folder: SimpleNamespace(spec=None))
+    monkeypatch.setattr(gguf, "fit", lambda *_, **__: None)
+    _, eight = forms(tmp_path / "wide")
+    built = four.rung(eight, "wide", lambda _model, _material: tmp_path / "4.gguf").build(material, out)
+    assert (built.answers, built.settings) == (("b",), {"weights": "q4_k", "rank": 4})
+    assert (out / four.ADAPTER / "adapter_config.json").read_text() == "{}"
