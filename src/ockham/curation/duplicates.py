@@ -59,7 +59,8 @@ def _equal(chunks: Chunks, decision: Decision, span: tuple[int, int], steps: tup
 
     raw, everyone = _gather(chunks, "raw", span)
     readable = raw[decision.reason[everyone] != REASONS.index("unreadable"), :2]
-    decision.raw_duplicates += len(readable) - len(np.unique(readable, axis=0))
+    readable = readable[np.lexsort((readable[:, 1], readable[:, 0]))]
+    decision.raw_duplicates += int((readable[1:] == readable[:-1]).all(axis=1).sum())
     del raw, everyone, readable
     words, numbers = _gather(chunks, "words", span)
     alive = decision.reason[numbers] == 0
@@ -67,8 +68,37 @@ def _equal(chunks: Chunks, decision: Decision, span: tuple[int, int], steps: tup
     order = np.lexsort((numbers, words[:, 3], words[:, 2]))
     words, numbers = words[order], numbers[order]
     runs = runs_of((words[1:, 2:4] != words[:-1, 2:4]).any(axis=1), len(numbers))
-    for start, end in runs[np.diff(runs, axis=1)[:, 0] > 1].tolist():
-        _group(decision, words[start:end], numbers[start:end].tolist(), steps, labels)
+    runs = runs[np.diff(runs, axis=1)[:, 0] > 1]
+    if len(runs):
+        _groups(decision, words, numbers, runs, (steps, labels))
+
+
+def _groups(
+    decision: Decision,
+    words: NDArray[np.uint64],
+    numbers: NDArray[np.int64],
+    runs: NDArray[np.int64],
+    how: tuple[tuple[str, ...], bool],
+) -> None:
+    """Decide groups of documents of the same words, given where each begins and ends: those of one target together."""
+    import numpy as np
+
+    sizes = np.diff(runs, axis=1)[:, 0]
+    begins = np.cumsum(sizes) - sizes
+    firsts = np.repeat(runs[:, 0], sizes)
+    members = firsts + np.arange(len(firsts)) - np.repeat(begins, sizes)
+    differ = (words[members, 4:6] != words[firsts, 4:6]).any(axis=1)
+    several = np.add.reduceat(differ, begins, dtype=np.int64) > 0
+    for start, end in runs[several].tolist():
+        _group(decision, words[start:end], numbers[start:end].tolist(), *how)
+    if "exact" not in how[0]:
+        return
+    goes = (members != firsts) & ~np.repeat(several, sizes)
+    members, firsts = members[goes], firsts[goes]
+    same = (words[members, :2] == words[firsts, :2]).all(axis=1)
+    equal, normalised = REASONS.index("exact_duplicate"), REASONS.index("normalised_duplicate")
+    decision.reason[numbers[members]] = np.where(same, equal, normalised)
+    decision.instead[numbers[members]] = numbers[firsts]
 
 
 def _gather(chunks: Chunks, name: str, span: tuple[int, int]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
