@@ -19,6 +19,7 @@ pytest.importorskip("numba", reason="the extra curate is not installed")
 from ockham.data.json_file import Fault, parse
 from ockham.data.kernels import characters, compiler, json_lines, leaks, marks, quality, shingles, unions
 from ockham.data.kernels.characters import alphabet
+from ockham.data.steps import redact
 
 WORDS = ["the", "of", "Cancel", "ORDER", "12", "3.5", "naïve", "Straße", "取消", "訂單", "ภาษาไทย", "привет", "don't"]
 GAPS = [" ", "  ", "\n", "\n\n", "\n\n\n", "\t", ". ", "... ", "… ", " # ", " - ", "\n- ", "\n• ", "\r\n", " \n"]
@@ -419,3 +420,29 @@ def test_machine_code_is_kept_in_a_private_folder_alone(tmp_path: Path, monkeypa
         assert compiler.kept_in() is None
     finally:
         compiler.kept_in.cache_clear()
+
+
+@given(EVERY)
+@settings(max_examples=30, deadline=None)
+def test_statistics_do_not_depend_on_where_the_bytes_stand(texts: list[str]) -> None:
+    """The last sixteen bytes of a buffer are read one by one, those before in lanes: both give the same counts."""
+    letters, stops = alphabet(), quality.StopWords(np.zeros(0, np.uint64), np.zeros(1, np.int64))
+    raw = [text.encode() for text in texts]
+    none = np.full(len(raw), -1, dtype=np.int64)
+    packed = shingles.texts_of(raw)
+    longer = packed._replace(data=np.concatenate([packed.data, np.zeros(64, np.uint8)]))
+    alone = [quality.statistics(shingles.texts_of([one]), letters, stops, none[:1])[0] for one in raw]
+    together = quality.statistics(longer, letters, stops, none)
+    assert (np.array(alone) == together).all()
+
+
+@given(
+    st.lists(st.sampled_from([*WORDS, "a@b.example.com", "+49 170 1234567", "4111 1111 1111 1111", "key:"]), max_size=9)
+)
+@settings(max_examples=30, deadline=None)
+def test_stretches_found_in_a_buffer_are_those_of_each_text(words: list[str]) -> None:
+    pytest.importorskip("re2", reason="the extra curate is not installed")
+    texts = [" ".join(words), "", " ".join(reversed(words)), "no data"]
+    known = redact.suspects(shingles.texts_of([text.encode() for text in texts]))
+    for place, text in enumerate(texts):
+        assert redact.find(text, known.get(place, [])) == redact.find(text)
