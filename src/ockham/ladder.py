@@ -24,6 +24,7 @@ from ockham.models.calls import EndpointSpec
 from ockham.records import (
     Account,
     Comparison,
+    DeviceName,
     Json,
     Progress,
     Report,
@@ -34,7 +35,7 @@ from ockham.records import (
     digest,
     plain,
 )
-from ockham.rungs import ENCODER_TAGGER, LADDER, Material, Plan, Rung, make
+from ockham.rungs import ENCODER_TAGGER, LADDER, Material, Plan, Rung, make, made
 from ockham.tune.spec import TuneSpec, passes
 from ockham.verdict import Decision, decide
 
@@ -55,7 +56,8 @@ class FitSpec:
     taken that stand on this machine and fit into its memory; ``models_folder`` is one more place to look for them.
 
     ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`; without ``epochs`` their number
-    follows from the number of training rows, without ``learning_rate`` each kind of model has its own.
+    follows from the number of training rows, without ``learning_rate`` each kind of model has its own. ``device`` is
+    where language models compute: ``auto`` takes a graphics processor where the libraries see one, ``cuda`` insists.
 
     ``judge`` is a large model that is asked whether written answers are right; the verdict does not rest on it.
     """
@@ -76,6 +78,7 @@ class FitSpec:
     learning_rate: float | None = field(default=None, metadata={"above": 0, "max": 1})
     batch: int = field(default=64, metadata={"min": 1, "max": 65_536})
     rank: int = field(default=16, metadata={"min": 1, "max": 1024})
+    device: DeviceName = "auto"
     endpoint: EndpointSpec | None = None
     judge: EndpointSpec | None = None
     prices: str | None = None
@@ -98,6 +101,7 @@ def fit(
     """
     spec, requirements = spec or FitSpec(), requirements or Requirements()
     rungs = _chosen(spec)
+    decoders.check(spec.device)
     opinions.ready(spec.judge)
     prices = catalog.prices(None if spec.prices is None else Path(spec.prices))
     reading = ReadSpec(inputs=spec.inputs, target=spec.target, group=spec.group, encoding=spec.encoding)
@@ -242,7 +246,8 @@ def _planned(rungs: Sequence[Rung], task: TaskName) -> int:
 def _stand(material: Material, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> Standing:
     standing = Standing(rung, "measured", "")
     with _failing(material, standing):
-        why = rung.absent(material.plan) or rung.unsuited(material)
+        # What was built once is not asked again whether it is worth building.
+        why = rung.absent(material.plan) or (None if made(material, rung) else rung.unsuited(material))
         if why is not None:
             material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
             return Standing(rung, "skipped", why)
@@ -355,6 +360,7 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> Plan
         ),
         endpoint=spec.endpoint,
         learning_rate=spec.learning_rate,
+        device=spec.device,
         judge=spec.judge,
         every=spec.all,
     )
@@ -362,7 +368,7 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> Plan
 
 def _identity(prepared: Prepared, spec: FitSpec) -> dict[str, Json]:
     """Say what a run is about: the rows, their split, and the settings that decide what is built from them."""
-    deciding = ("encoder", "epochs", "learning_rate", "batch", "rank", "seed")
+    deciding = ("encoder", "epochs", "learning_rate", "batch", "rank", "device", "seed")
     settings: dict[str, Json] = {name: getattr(spec, name) for name in deciding}
     split = prepared.split
     rows = digest([list(split.train), list(split.valid), list(split.test)])

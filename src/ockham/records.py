@@ -17,6 +17,7 @@ from typing import Any, Literal, TypeAlias
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 TaskName = Literal["classify", "extract", "choose", "generate"]
+DeviceName = Literal["auto", "cpu", "cuda"]
 Status = Literal["measured", "skipped", "failed"]
 Finding = Literal["meets", "misses", "cannot tell"]
 Side = Literal["train", "valid", "test"]

@@ -13,6 +13,7 @@ from ockham import catalog, doctor
 from ockham.cli.doctor import written
 from ockham.doctor import Diagnosis, diagnose
 from ockham.ladder import RUNGS
+from ockham.plan.graphics import Gpu
 from ockham.records import plain
 
 TODAY = dt.date(2030, 1, 1)
@@ -109,3 +110,12 @@ def test_finding_a_package_imports_nothing() -> None:
     place = doctor.located("json")
     assert place is not None
     assert place.name == "json"
+
+
+def test_graphics_processors_are_named_with_what_they_are_used_for(tmp_path: Path) -> None:
+    none = diagnose(tmp_path, find=lambda _: None, found=())
+    assert none.graphics == ()
+    assert none.notes[0].startswith("No graphics processor was found")
+    one = diagnose(tmp_path, find=lambda _: None, found=[Gpu(name="NVIDIA L4", memory_gb=23.0)])
+    assert one.graphics == ("NVIDIA L4, 23 GB",)
+    assert "--device cuda says what is missing" in one.notes[0]

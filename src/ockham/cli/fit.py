@@ -12,7 +12,7 @@ import click
 
 from ockham.cli import options, progress, settings
 from ockham.cli.options import PATH, together
-from ockham.records import TaskName
+from ockham.records import DeviceName, TaskName
 
 REQUIREMENTS = together(
     click.option("--min-accuracy", type=float, metavar="SHARE", help="Least accuracy, as in 0.90."),
@@ -41,6 +41,7 @@ TUNING = together(
     click.option("--learning-rate", type=float, metavar="RATE", help="Learning rate when tuning."),
     click.option("--batch", type=int, metavar="N", help="Rows per step when tuning."),
     click.option("--rank", type=int, metavar="N", help="Rank of the LoRA adapter when tuning."),
+    click.option("--device", type=click.Choice(get_args(DeviceName)), help="Where language models compute (auto)."),
 )
 CHOICES = together(
     click.option("--encoder", metavar="NAME", help="Folder or hub id (id@revision) of a sentence encoder."),

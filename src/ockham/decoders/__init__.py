@@ -11,12 +11,12 @@ from ockham import machine
 from ockham.convert.source import check_model
 from ockham.decoders import four, promise, prompted, tuned
 from ockham.decoders.shelf import Shelf, shelf_here
-from ockham.decoders.weights import called, find, local, signature
+from ockham.decoders.weights import called, check, find, local, signature
 from ockham.errors import ConfigError
 from ockham.records import TaskName
 from ockham.rungs import ENCODER, Material, Plan, Rung, without
 
-__all__ = ["NUMBERS", "PROMPTED", "TUNED", "Shelf", "kind_of", "rungs", "shelf_here"]
+__all__ = ["NUMBERS", "PROMPTED", "TUNED", "Shelf", "check", "kind_of", "rungs", "shelf_here"]
 
 PROMPTED, TUNED = "decoder", "decoder-tuned"
 NUMBERS = {PROMPTED: 5, TUNED: 6}

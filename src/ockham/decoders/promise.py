@@ -91,7 +91,12 @@ def first_part(model: str, material: Material, *, alone: bool) -> First:
         told = lessons(material, converted(source, model, material), staging, few, some)
     begun = tuning.begin(
         tuning.Material(
-            folder=source, train=told.train, valid=told.valid, judge=lambda _: 0.0, rate=plan.learning_rate
+            folder=source,
+            train=told.train,
+            valid=told.valid,
+            judge=lambda _: 0.0,
+            rate=plan.learning_rate,
+            device=plan.device,
         ),
         plan.tune,
         time.monotonic,

@@ -140,6 +140,7 @@ def _tuned(place: _Place, name: str) -> tuning.Tuned:
         valid=told.valid,
         judge=lambda adapter: _judge(place, adapter),
         rate=material.plan.learning_rate,
+        device=material.plan.device,
     )
     return tuning.tune(learn, _parts(material.plan.tune, told.train), Checkpoint(material.run, name), tell)
 

@@ -6,21 +6,24 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 from ockham import catalog
 from ockham.convert.gguf import Precision, convert
+from ockham.errors import ConfigError
 from ockham.models import gguf, gguf_format, hub, question
-from ockham.models.engine import Engine, EngineSpec
+from ockham.models.engine import Engine, EngineSpec, accelerators
 from ockham.models.gguf import Base, GgufSpec
 from ockham.models.weights import sha256
-from ockham.records import Progress, digest
+from ockham.records import DeviceName, Progress, digest
 from ockham.rungs import Material
 
 LONGEST_CONTEXT = 8192
 SLOTS = 2
 QUANTIZATION: Precision = "q8_0"
 WEIGHTS = "model.gguf"
+EVERY_LAYER = 1000
 _CONTEXT_STEP = 256
 _SIZED = 100
 """Texts that the context is sized by; all but one in twenty of them must fit whole, with their examples."""
@@ -85,6 +88,25 @@ def converted(place: Path, model: str, material: Material, precision: Precision 
     return Base(weights=kept / WEIGHTS, source=origin.digest)
 
 
+def on_graphics(device: DeviceName) -> bool:
+    """Say whether language models are served by a graphics processor: where the engine has one, unless declined."""
+    return device != "cpu" and bool(accelerators())
+
+
+def check(device: DeviceName) -> None:
+    """Refuse a device that is not here. Raises `ConfigError` (``E_CONFIG``) that says what is missing."""
+    if device != "cuda":
+        return
+    lacking = [] if accelerators() else ["this build of llama.cpp (xllamacpp) sees none"]
+    if find_spec("torch") is not None:
+        import torch
+
+        lacking += [] if torch.cuda.is_available() else ["this build of torch sees none"]
+    if lacking:
+        message = f"a graphics processor is wanted (device cuda), and {' and '.join(lacking)}"
+        raise ConfigError("E_CONFIG", message, fix="install their CUDA builds, or use --device auto")
+
+
 def quantization(weights: Path) -> str:
     """Name what most of the weights are stored as."""
     sizes: dict[str, int] = {}
@@ -109,7 +131,10 @@ def sized(material: Material, base: Base, folder: Path, shots: int, *, brief: bo
         with words(base) as known:
             return sized(material, known, folder, shots, brief=brief)
     trained = gguf_format.inspect(base.weights).number("context_length") or LONGEST_CONTEXT
-    spec = GgufSpec(context=min(LONGEST_CONTEXT, trained), slots=1, threads=1, shots=shots, brief=brief)
+    layers = EVERY_LAYER if on_graphics(material.plan.device) else 0
+    spec = GgufSpec(
+        context=min(LONGEST_CONTEXT, trained), slots=1, threads=1, shots=shots, brief=brief, gpu_layers=layers
+    )
     train, valid = material.side("train"), material.side("valid")
     answer = question.longest([row.target for row in train])
     spec = dataclasses.replace(spec, max_output_tokens=min(answer, spec.context // 2))

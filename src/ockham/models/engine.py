@@ -62,6 +62,16 @@ class Limits:
     stop: tuple[str, ...] = ()
 
 
+def accelerators() -> tuple[str, ...]:
+    """Name the graphics processors that this build of the engine computes on; none where it is not installed."""
+    try:
+        import xllamacpp
+    except ImportError:
+        return ()
+    kind = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_GPU
+    return tuple(one["description"] for one in xllamacpp.get_device_info() if one["type"] == kind)
+
+
 class Engine:
     """One model, loaded; ``close`` it when done. Requests may come from several threads, one per slot at a time.
 

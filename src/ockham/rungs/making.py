@@ -17,6 +17,7 @@ from ockham.models.endpoint import EndpointSpec
 from ockham.records import (
     Answer,
     Candidate,
+    DeviceName,
     EpochPoint,
     Example,
     Manifest,
@@ -44,6 +45,7 @@ class Plan:
     endpoint: EndpointSpec | None
     learning_rate: float | None = None
     """The one that was asked for; without it each kind of model has its own."""
+    device: DeviceName = "auto"
     judge: EndpointSpec | None = None
     """A large model to judge written answers; no rung and no verdict depends on it."""
     every: bool = False

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ockham.records import EpochPoint
+from ockham.records import DeviceName, EpochPoint
 from ockham.tune import libraries
 from ockham.tune.batches import by_length
 from ockham.tune.loop import Batch, Checkpoint, Judgement, train
@@ -60,7 +60,7 @@ class Material:
 
     ``judge`` measures the task metric on the validation rows as they will be served; larger is better. The loss of
     ``valid`` tells passes with the same metric apart. ``rate`` is the learning rate, where the one that follows from
-    the model's size is not wanted.
+    the model's size is not wanted. ``device`` "auto" is a graphics processor where torch sees one.
     """
 
     folder: Path
@@ -68,6 +68,7 @@ class Material:
     valid: Sequence[Row]
     judge: Callable[[Adapter], float]
     rate: float | None = None
+    device: DeviceName = "auto"
 
 
 @dataclass(slots=True)
@@ -323,7 +324,7 @@ def _lesson(material: Material, spec: TuneSpec) -> _Lesson:
     from transformers import AutoConfig, AutoModelForCausalLM
 
     torch.manual_seed(spec.seed)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
+    device = "cuda" if material.device != "cpu" and torch.cuda.is_available() else "cpu"
     body = AutoModelForCausalLM.from_pretrained(
         str(material.folder), local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=_dtype(device)
     )
