@@ -35,7 +35,7 @@ from ockham.records import (
     digest,
     plain,
 )
-from ockham.rungs import ENCODER_TAGGER, LADDER, Material, Plan, Rung, make, made
+from ockham.rungs import ENCODER_TAGGER, LADDER, Material, Plan, Rung, made, make
 from ockham.tune.spec import TuneSpec, passes
 from ockham.verdict import Decision, decide
 
