@@ -80,7 +80,7 @@ def write_card(recipe: Recipe, tell: Tell) -> None:
     held = _rows(recipe, held=True)
     kinds = instruct.kinds(held, base.spec.seed)
     chats = [(name, next(kind)) for name, kind in kinds.items()]
-    labelled = itertools.islice(instruct.chats({name: held[name] for name in _LABELLED}, base.spec.seed + 1), _ASKED)
+    labelled = itertools.islice(instruct.chats(held, base.spec.seed + 1, only=_LABELLED), _ASKED)
     facts = card.Facts(
         shape=base.shape,
         spec=base.spec,

@@ -67,9 +67,9 @@ def kinds(rows: Mapping[str, Sequence[Document]], seed: int) -> dict[str, Iterat
     return found | {name: _filled(texts, rng) for name in _FIELDS if texts}
 
 
-def chats(rows: Mapping[str, Sequence[Document]], seed: int) -> Iterator[Chat]:
-    """Give chats without end, the kinds in turn."""
-    found = list(kinds(rows, seed).values())
+def chats(rows: Mapping[str, Sequence[Document]], seed: int, only: Sequence[str] = ()) -> Iterator[Chat]:
+    """Give chats without end, the kinds in turn: all, or ``only`` some."""
+    found = [kind for name, kind in kinds(rows, seed).items() if not only or name in only]
     while found:
         for kind in found:
             yield next(kind)
