@@ -246,12 +246,14 @@ def _planned(rungs: Sequence[Rung], task: TaskName) -> int:
 def _stand(material: Material, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> Standing:
     standing = Standing(rung, "measured", "")
     with _failing(material, standing):
-        # What was built once is not asked again whether it is worth building.
-        why = rung.absent(material.plan) or (None if made(material, rung) else rung.unsuited(material))
+        why = rung.absent(material.plan)
+        found = made(material, rung) if why is None else None
+        if why is None and found is None:  # what was built once is not asked again whether it is worth building
+            why = rung.unsuited(material)
         if why is not None:
             material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
             return Standing(rung, "skipped", why)
-        standing.made = make(material, rung)
+        standing.made = found or make(material, rung)
         standing.valid = measuring.valid_report(material, standing, requirements, prices)
         if standing.valid:
             material.tell(Progress(stage="measure", message=measuring.sentence(standing.valid)))

@@ -11,7 +11,7 @@ from ockham import machine
 from ockham.convert.source import check_model
 from ockham.decoders import four, promise, prompted, tuned
 from ockham.decoders.shelf import Shelf, shelf_here
-from ockham.decoders.weights import called, check, find, local, signature
+from ockham.decoders.weights import called, check, find, is_gguf, local, signature
 from ockham.errors import ConfigError
 from ockham.records import TaskName
 from ockham.rungs import ENCODER, Material, Plan, Rung, without
@@ -65,7 +65,7 @@ def _rungs(models: Sequence[str], *, whole: bool) -> list[Rung]:
 def _forms(rung: Rung, model: str, weights: four.Weights) -> list[Rung]:
     """Give a model's rung, and before it that of its 4-bit form; what is a GGUF file stays as it is."""
     place = local(model)
-    if place.suffix == ".gguf" or place.is_file() or (place.is_dir() and any(place.glob("*.gguf"))):
+    if place.suffix == ".gguf" or is_gguf(place):  # one that is not there yet is known by its name
         return [rung]
     return [four.rung(rung, model, weights), rung]
 
@@ -76,7 +76,7 @@ def kind_of(model: str) -> str:
     Raises `ModelError` (``E_MODEL_MISSING``, ``E_MODEL_FORMAT``) for what is no model.
     """
     place = find(model)
-    if place.is_file() or any(place.glob("*.gguf")):
+    if is_gguf(place):
         return PROMPTED
     if not (place / "config.json").is_file():  # sentence encoders may keep theirs in a folder inside
         return ENCODER.name

@@ -9,12 +9,14 @@ from __future__ import annotations
 import dataclasses
 import shutil
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
 from ockham.convert.gguf import convert
 from ockham.convert.quantize import fitting, quantize
-from ockham.decoders.weights import WEIGHTS, find, quantization, signature
+from ockham.decoders import prompted
+from ockham.decoders.weights import WEIGHTS, find, is_gguf, quantization, signature
 from ockham.errors import ModelError, OckhamError
 from ockham.evals import parity
 from ockham.models import gguf
@@ -26,7 +28,6 @@ ADAPTER = "adapter"
 """The folder of a tuned model's bundle with the adapter in PEFT's format."""
 SMALLER = 0.9
 """The 4-bit form must have less than this share of the 8-bit form's bytes."""
-_CHUNK = 16
 
 Weights = Callable[[str, Material], Path | None]
 """(model, material) → its weights in 4 bits, or nothing where they cannot be made."""
@@ -39,11 +40,6 @@ class _Offer:
     answers: tuple[str, ...]
     parity: tuple[Parity, ...]
     why: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    answers: tuple[str, ...]
 
 
 def rung(eight: Rung, model: str, weights: Weights) -> Rung:
@@ -83,7 +79,7 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
 def of_folder(model: str, material: Material) -> Path | None:
     """Give the 4-bit weights of a model's folder, made once a run; nothing for what is no folder of weights."""
     place = find(model)
-    if place.is_file() or any(place.glob("*.gguf")):
+    if is_gguf(place):
         return None
     key = digest(["four", model, signature(place)])
     kept = material.run.artifact("weights", key)
@@ -142,25 +138,14 @@ def _offer(eight: Rung, made: Made, model: str, weights: Weights, material: Mate
 
 def _answers(eight: Rung, made: Made, path: Path, material: Material, key: str) -> tuple[str, ...]:
     """Answer the validation rows; the model knows the training rows alone, as the 8-bit form did."""
-    valid, found = material.side("valid"), list[str]()
-    model: gguf.Decoder | None = None
-    with material.run.staging() as staging:
-        try:
-            for start in range(0, len(valid), _CHUNK):
-                part = material.run.find("trial", digest([key, start]), _Part)
-                if part is None:
-                    if model is None:
-                        spec = gguf.parts(made.folder).spec
-                        base = Base(weights=path, copy=False)
-                        gguf.fit(material.side("train"), staging, base, spec, task=material.plan.task)
-                        model = gguf.load(staging)
-                    rows = [row.input for row in valid[start : start + _CHUNK]]
-                    part = _Part(answers=tuple(one.value or "" for one in model.answer(rows)))
-                    material.run.keep("trial", digest([key, start]), part)
-                found += part.answers
-                said = f"answering with {eight.name} in 4 bits"
-                material.tell(Progress(stage="climb", message=said, done=len(found), total=len(valid)))
-        finally:
-            if model is not None:
-                model.close()
-    return tuple(found)
+    spec = gguf.parts(made.folder).spec
+    with ExitStack() as until:
+        staging = until.enter_context(material.run.staging())
+
+        def opened() -> gguf.Decoder:
+            gguf.fit(material.side("train"), staging, Base(weights=path, copy=False), spec, task=material.plan.task)
+            model = gguf.load(staging)
+            until.callback(model.close)
+            return model
+
+        return prompted.answered(material, key, opened, f"answering with {eight.name} in 4 bits")

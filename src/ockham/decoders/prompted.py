@@ -6,7 +6,7 @@ How many examples a prompt shows is chosen on the validation rows, which stand i
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,30 +67,42 @@ def _trials(material: Material, base: Base, specs: Sequence[GgufSpec], folder: P
     that a run which is stopped goes on there.
     """
     widest = dataclasses.replace(specs[0], context=max(spec.context for spec in specs))
-    engine = None
+    engine: Engine | None = None
     found = []
     try:
         for spec in specs:
+
+            def opened(spec: GgufSpec = spec) -> gguf.Decoder:
+                nonlocal engine
+                engine = engine or gguf.start(base.weights, widest)
+                return _asking(material, base, spec, folder, engine)
+
             key = material.work("trial", base.sha256, spec)
-            answers: list[str] = []
-            model: gguf.Decoder | None = None
-            valid = material.side("valid")
-            for start in range(0, len(valid), _CHUNK):
-                rows = valid[start : start + _CHUNK]
-                part = material.run.find("trial", digest([key, start, len(rows)]), _Part)
-                if part is None:
-                    engine = engine or gguf.start(base.weights, widest)
-                    model = model or _asking(material, base, spec, folder, engine)
-                    part = _Part(answers=tuple(one.value or "" for one in model.answer([row.input for row in rows])))
-                    material.run.keep("trial", digest([key, start, len(rows)]), part)
-                answers += part.answers
-                message = f"asking the model with {spec.shots} examples"
-                material.tell(Progress(stage="climb", message=message, done=len(answers), total=len(valid)))
-            found.append(tuple(answers))
+            found.append(answered(material, key, opened, f"asking the model with {spec.shots} examples"))
     finally:
         if engine is not None:
             engine.close()
     return found
+
+
+def answered(material: Material, key: str, opened: Callable[[], gguf.Decoder], said: str) -> tuple[str, ...]:
+    """Answer the validation rows, a few at a time; each part is kept in the run under ``key``.
+
+    The model is opened where a part is not there yet, and not closed: whoever opens it does that.
+    """
+    answers: list[str] = []
+    model: gguf.Decoder | None = None
+    valid = material.side("valid")
+    for start in range(0, len(valid), _CHUNK):
+        rows = valid[start : start + _CHUNK]
+        part = material.run.find("trial", digest([key, start, len(rows)]), _Part)
+        if part is None:
+            model = model or opened()
+            part = _Part(answers=tuple(one.value or "" for one in model.answer([row.input for row in rows])))
+            material.run.keep("trial", digest([key, start, len(rows)]), part)
+        answers += part.answers
+        material.tell(Progress(stage="climb", message=said, done=len(answers), total=len(valid)))
+    return tuple(answers)
 
 
 def _asking(material: Material, base: Base, spec: GgufSpec, folder: Path, engine: Engine) -> gguf.Decoder:

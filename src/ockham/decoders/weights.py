@@ -55,6 +55,11 @@ def find(model: str) -> Path:
     return place if place.exists() else hub.find(model, _PATTERNS, extra="gguf", revision=catalog.revision(model))
 
 
+def is_gguf(place: Path) -> bool:
+    """Say whether a model is in GGUF already: one file, or a folder with such files."""
+    return place.is_file() or any(place.glob("*.gguf"))
+
+
 def called(model: str) -> str:
     """Name a model as people do: the last part of its path or id; in the hub's cache, of the id it was fetched by."""
     place = Path(hub.parted(model)[0])

@@ -135,7 +135,8 @@ def _tokens(embedder: Embedder, examples: Sequence[Example]) -> tuning.Rows:
     return tuning.Rows(tokens=tokens, targets=[example.target for example in examples])
 
 
-def _tuning(plan: Plan) -> object:
+def tuned_by(plan: Plan) -> object:
+    """Give the part of the plan that decides what comes of tuning an encoder."""
     return [plan.encoder, plan.metric, plan.tune]
 
 
@@ -153,5 +154,5 @@ ENCODER_TUNED = Rung(
     kind="encoder",
     missing=without(*TUNERS, extra="tune"),
     build=_encoder_tuned,
-    decides=_tuning,
+    decides=tuned_by,
 )

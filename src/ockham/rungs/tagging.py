@@ -13,8 +13,8 @@ from ockham.models.fields import Field
 from ockham.models.reading import reader
 from ockham.models.tagger import TaggerSettings
 from ockham.records import Progress
-from ockham.rungs.encoders import TUNERS, parity_of
-from ockham.rungs.making import Built, Checkpoint, Material, Plan, Rung, without, work_of
+from ockham.rungs.encoders import TUNERS, parity_of, tuned_by
+from ockham.rungs.making import Built, Checkpoint, Material, Rung, without, work_of
 from ockham.tune import align
 from ockham.tune.spec import guardrails, memorising
 
@@ -35,9 +35,10 @@ def _build(material: Material, folder: Path) -> Built:
     train, valid = material.side("train"), material.side("valid")
     told = _told(material)
     writer, reads = tagger.writer(told), reader(found)
+    aligned = align.align(train, writer.fields)
     rows, checked = (
-        tuning.rows_of(side, reads.read([row.input for row in side]), align.align(side, writer.fields))
-        for side in (train, valid)
+        tuning.rows_of(side, reads.read([row.input for row in side]), places)
+        for side, places in ((train, aligned), (valid, align.align(valid, writer.fields)))
     )
 
     def tell(done: int, total: int) -> None:
@@ -48,10 +49,12 @@ def _build(material: Material, folder: Path) -> Built:
     tuned = tuning.tune(start, spec, material.metric, place, tell)
     encoder_files.write(found, tuned.weights, rows.texts, folder, output=embedder.STATES)
     tagger.save(told, tuned.weight, tuned.bias, folder)
-    told = dataclasses.replace(told, temperature=_temperature(tagger.load(folder), checked))
+    served = tagger.load(folder)
+    told = dataclasses.replace(told, temperature=_temperature(served, checked))
     tagger.save(told, tuned.weight, tuned.bias, folder)
-    answers = tuple(str(answer.value) for answer in tagger.load(folder).answer(checked.texts))
-    wanted = sum(one.wanted for one in align.align(train, writer.fields))
+    served = dataclasses.replace(served, temperature=told.temperature)
+    answers = tuple(str(answer.value) for answer in served.answer(checked.texts))
+    wanted = sum(one.wanted for one in aligned)
     return Built(
         settings={
             "encoder": found.name,
@@ -118,17 +121,13 @@ def _unsuited(material: Material) -> str | None:
     return None
 
 
-def _decides(plan: Plan) -> object:
-    return [plan.encoder, plan.metric, plan.tune]
-
-
 ENCODER_TAGGER = Rung(
     name="encoder-tagger",
     number=4,
     kind="tagger",
     missing=without(*TUNERS, extra="tune"),
     build=_build,
-    decides=_decides,
+    decides=tuned_by,
     tasks=("extract",),
     does="extracts fields only",
     unsuited=_unsuited,

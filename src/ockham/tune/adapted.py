@@ -49,9 +49,10 @@ class Adapted:
     kept: dict[int, torch.Tensor] = field(default_factory=dict)
     """What ``lower`` gave for a row, by the identity of its tokens (they live as long as the material)."""
 
-    def parameters(self) -> dict[str, torch.nn.Parameter]:
-        """Name the adapter's tensors."""
-        return {name: tensor for name, tensor in self.upper.named_parameters() if tensor.requires_grad}
+    def parameters(self, head: torch.nn.Linear) -> dict[str, torch.nn.Parameter]:
+        """Name the adapter's tensors, and those of the head that stands on the body."""
+        own = {name: tensor for name, tensor in self.upper.named_parameters() if tensor.requires_grad}
+        return own | {f"head.{name}": tensor for name, tensor in head.named_parameters()}
 
     def read(self, rows: Tokens) -> None:
         """Take every row through the lower layers once, if there is room to keep what comes out."""

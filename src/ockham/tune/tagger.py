@@ -91,7 +91,7 @@ class _Lesson:
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """Name the adapter's and the head's tensors."""
-        return self.body.parameters() | {f"head.{name}": tensor for name, tensor in self.head.named_parameters()}
+        return self.body.parameters(self.head)
 
     def batches(self, epoch: int) -> list[list[int]]:
         """Give batches of windows of like length."""
