@@ -15,6 +15,7 @@ from ockham.evals import cost, judging, power, queueing, selective
 from ockham.evals.intervals import proportion
 from ockham.evals.serving import ProbeSpec, Serving
 from ockham.models.calls import EndpointSpec
+from ockham.models.options import form_of
 from ockham.records import (
     Answer,
     ApiCost,
@@ -247,7 +248,7 @@ def _reordered(material: Material) -> list[tuple[int, Example]]:
     rows = material.side("test")
     if material.plan.task != "choose":
         return []
-    form = options.form_of(rows)
+    form = form_of(rows)
     few = range(0, len(rows), max(1, len(rows) // _REORDERED))[:_REORDERED]
     found = [(place, options.again(rows[place], form, material.plan.seed)) for place in few]
     return [(place, dataclasses.replace(row, id=f"{row.id} again")) for place, row in found if row is not None]
@@ -258,7 +259,7 @@ def _stayed(material: Material, asked: Asked) -> Estimate | None:
     if not asked.again:
         return None
     rows, split = material.side("test"), material.prepared.split
-    form, pairs = options.form_of(rows), _reordered(material)
+    form, pairs = form_of(rows), _reordered(material)
     same = [
         options.same((rows[place], asked.answers[place].value), (second, answer.value), form)
         for (place, second), answer in zip(pairs, asked.again, strict=True)

@@ -15,6 +15,7 @@ from ockham.answering import evaluate
 from ockham.data import options
 from ockham.evals.serving import ProbeSpec
 from ockham.ladder import FitSpec, fit
+from ockham.models.options import Form, form_of, listed
 from ockham.records import Example
 
 COLOURS = ("red", "green", "blue", "grey", "pink", "white", "black", "brown")
@@ -37,8 +38,8 @@ def questions(count: int, *, form: str = "(X)", right: int | None = None) -> lis
     ]
 
 
-def text_of(row: Example, form: options.Form) -> str:
-    found = options.listed(row.input)
+def text_of(row: Example, form: Form) -> str:
+    found = listed(row.input)
     assert found is not None
     place = found.place(row.target, form)
     assert place is not None
@@ -48,13 +49,13 @@ def text_of(row: Example, form: options.Form) -> str:
 @pytest.mark.parametrize("form", ["(X)", "X", "X.", "x", "text"])
 def test_the_right_option_stays_the_right_one(form: str) -> None:
     rows = questions(60, form=form)
-    named: options.Form = "text" if form == "text" else "mark"
-    assert options.form_of(rows) == named
+    named: Form = "text" if form == "text" else "mark"
+    assert form_of(rows) == named
     found, kept = options.shuffled(rows, 1)
     assert kept == 0
     assert [text_of(row, named) for row in found] == [text_of(row, named) for row in rows]
     for old, new in zip(rows, found, strict=True):
-        was, now = options.listed(old.input), options.listed(new.input)
+        was, now = listed(old.input), listed(new.input)
         assert was is not None
         assert now is not None
         assert (now.marks, sorted(now.texts)) == (was.marks, sorted(was.texts))
@@ -112,7 +113,7 @@ def test_what_cannot_be_told_apart_keeps_its_order() -> None:
     strange = Example(id="3", input=question(3, ["red", "green"], 0).input, target="purple")
     rows = [none, strange]
     assert options.shuffled(rows, 0) == (rows, 2)
-    found = options.listed(over_lines.input)
+    found = listed(over_lines.input)
     assert found is not None
     assert found.texts == ("green", "blue"), "a run begins behind the line that is no option"
     assert options.shuffled([over_lines], 0)[1] == 1, "whose target is then not among them"
@@ -120,7 +121,7 @@ def test_what_cannot_be_told_apart_keeps_its_order() -> None:
 
 def test_a_numbered_passage_before_the_options_stays() -> None:
     text = "1. Mix.\n2. Bake.\nWhat comes last?\n1) mix\n2) bake\n3) eat"
-    found = options.listed(text)
+    found = listed(text)
     assert found is not None
     assert found.texts == ("mix", "bake", "eat")
 

@@ -1,4 +1,4 @@
-"""The options that a question lists, and the same question with its options in another order.
+"""The same question with its options in another order.
 
 A model that has learnt to prefer a place ("always B") must not gain by it, so every question of a task of options is
 asked with its options in an order drawn for that row (Zheng et al. 2024 measured how much places alone decide).
@@ -7,85 +7,10 @@ asked with its options in an order drawn for that row (Zheng et al. 2024 measure
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
 
+from ockham.models.options import Form, form_of, listed, worded
 from ockham.records import Example, digest
-
-LINE = re.compile(
-    r"^\s*(?:options?\s*:\s*)?[(\[]?([A-Za-z]|\d{1,2})[).\]:]\s+(\S.*?)\s*$", re.MULTILINE | re.IGNORECASE
-)
-"""One option on a line of its own: its mark and its text."""
-
-Form = Literal["mark", "text"]
-"""Whether answers name an option by its mark ("B") or by its text."""
-
-_AROUND = "()[].: "
-_MARK = re.compile(r"[A-Za-z]|\d{1,2}")
-_PLACES = re.compile(r"\b(?:above|below|preceding|previous|following|former|latter)\b", re.IGNORECASE)
-_OTHERS = re.compile(r"(?<!\w)\(?([A-Z]|\d{1,2})\)?\s*(?:,|&|/|\band\b|\bor\b)\s*\(?([A-Z]|\d{1,2})\)?(?!\w)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """The options of one question: their marks, their texts, and where each text stands in it (start, end)."""
-
-    marks: tuple[str, ...]
-    texts: tuple[str, ...]
-    spans: tuple[tuple[int, int], ...]
-
-    def tied(self) -> bool:
-        """Tell whether an option speaks of the others' places or marks ("none of the above", "A and C")."""
-        known = {_named(mark) for mark in self.marks}
-        for text in self.texts:
-            pairs = ({_named(one), _named(other)} for one, other in _OTHERS.findall(text))
-            if _PLACES.search(text) or any(pair <= known for pair in pairs):
-                return True
-        return False
-
-    def place(self, answer: str, form: Form) -> int | None:
-        """Give the place of the option that an answer names, ``None`` where it names none."""
-        if form == "mark":
-            marks = [_named(mark) for mark in self.marks]
-            return marks.index(_named(answer)) if _named(answer) in marks else None
-        return self.texts.index(answer.strip()) if answer.strip() in self.texts else None
-
-
-def listed(text: str) -> Options | None:
-    """Find the options of a question: the last run of lines whose marks count up; ``None`` where there is no such run.
-
-    Lines between options that are none of them (an option over several lines) break the run.
-    """
-    runs: list[list[re.Match[str]]] = []
-    for found in LINE.finditer(text):
-        last = runs[-1][-1] if runs else None
-        if last is not None and not text[last.end() : found.start()].strip() and _follows(last[1], found[1]):
-            runs[-1].append(found)
-        else:
-            runs.append([found])
-    run = next((run for run in reversed(runs) if len(run) > 1), None)
-    if run is None:
-        return None
-    return Options(
-        marks=tuple(found[1] for found in run),
-        texts=tuple(found[2] for found in run),
-        spans=tuple(found.span(2) for found in run),
-    )
-
-
-def form_of(examples: Sequence[Example]) -> Form:
-    """Say how targets name their option: as most of the rows do that can be read in one way alone."""
-    votes = {"mark": 0, "text": 0}
-    for example in examples:
-        options = listed(example.input)
-        if options is None:
-            continue
-        by_mark, by_text = (options.place(example.target, form) is not None for form in ("mark", "text"))
-        if by_mark != by_text:
-            votes["mark" if by_mark else "text"] += 1
-    return "text" if votes["text"] > votes["mark"] else "mark"
 
 
 def shuffled(examples: Sequence[Example], seed: int, form: Form | None = None) -> tuple[list[Example], int]:
@@ -127,8 +52,7 @@ def _asked(example: Example, form: Form, order: Sequence[int] | None) -> Example
         text = text[:start] + options.texts[source] + text[end:]
     target = example.target
     if form == "mark":
-        mark = options.marks[order.index(at)]
-        target = _MARK.sub(mark.lower() if target == target.lower() else mark, target, count=1)
+        target = worded(target, options.marks[at]).write(options, order.index(at))
     return dataclasses.replace(example, input=text, target=target)
 
 
@@ -147,13 +71,3 @@ def _order(example: Example, seed: int, turn: str) -> list[int] | None:
 
 def _sorted(places: Sequence[int], name: str) -> list[int]:
     return sorted(places, key=lambda place: digest([name, place]))
-
-
-def _follows(one: str, other: str) -> bool:
-    if one.isdigit() and other.isdigit():
-        return int(other) == int(one) + 1
-    return not one.isdigit() and not other.isdigit() and ord(other.casefold()) == ord(one.casefold()) + 1
-
-
-def _named(answer: str) -> str:
-    return answer.strip().strip(_AROUND).casefold()

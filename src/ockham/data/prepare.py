@@ -11,6 +11,7 @@ from ockham.data.clean import clean, drop_seen
 from ockham.data.read import Reading, ReadSpec, read
 from ockham.data.split import SplitSpec, split, split_with_test
 from ockham.errors import DataError
+from ockham.models.options import form_of
 from ockham.records import Dataset, Dropped, Example, Intake, Progress, Source, Split, TaskName
 
 
@@ -116,7 +117,7 @@ def _shuffled(
     """
     if dataset.task != "choose":
         return dataset, repeats, ()
-    form = options.form_of(dataset.examples)
+    form = form_of(dataset.examples)
     rows, kept = options.shuffled(dataset.examples, seed, form)
     said = (
         f"{kept:,} of {len(rows):,} questions keep the order of their options, which speak of one another's places or "

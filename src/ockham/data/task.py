@@ -6,8 +6,8 @@ import json
 import re
 from collections.abc import Sequence
 
-from ockham.data.options import LINE
 from ockham.errors import DataError
+from ockham.models.options import LINE, named
 from ockham.records import Example, TaskName
 
 MIN_ROWS = 20
@@ -122,5 +122,4 @@ def _is_choice(example: Example) -> bool:
     if len(options) < 2:
         return False
     target = example.target.strip()
-    named = {mark.casefold() for mark, _ in options}
-    return target.strip("()[].: ").casefold() in named or target in {text for _, text in options}
+    return named(target) in {named(mark) for mark, _ in options} or target in {text for _, text in options}

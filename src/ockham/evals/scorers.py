@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from ockham.evals import slots
+from ockham.models.options import named
 from ockham.records import Answer, Example, Score
 
 Scorer: TypeAlias = Callable[[Example, Answer], Score]
@@ -18,7 +19,7 @@ def exact(example: Example, answer: Answer) -> Score:
 
 def option(example: Example, answer: Answer) -> Score:
     """Score 1 where the answer names the target's option; case and marks around it ("(b)", "B.") do not matter."""
-    return _score(example, answer, answer.value is not None and _named(answer.value) == _named(example.target))
+    return _score(example, answer, answer.value is not None and named(answer.value) == named(example.target))
 
 
 def fields(example: Example, answer: Answer) -> Score:
@@ -39,7 +40,3 @@ def _score(example: Example, answer: Answer, right: bool) -> Score:
         value=float(right),
         confidence=answer.confidence,
     )
-
-
-def _named(text: str) -> str:
-    return text.strip().strip("()[].: ").casefold()

@@ -1,0 +1,156 @@
+"""The options that a question lists on lines of their own, and how answers write the one they name."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ockham.records import Example
+
+LINE = re.compile(
+    r"^[^\S\n]*(?:(?i:options?)\s*:\s*)?[(\[]?([A-Za-z]|\d{1,2})[).\]:]\s+(\S(?:.*\S)?)[^\S\n]*$", re.MULTILINE
+)
+"""One option on a line of its own: its mark and its text. It reads any text in linear time."""
+
+Form = Literal["mark", "text"]
+"""Whether answers name an option by its mark ("B") or by its text."""
+Case = Literal["listed", "lower", "upper"]
+
+_CASES: tuple[Case, ...] = ("listed", "lower", "upper")
+_AROUND = "()[].: "
+_PLACES = re.compile(r"\b(?:above|below|preceding|previous|following|former|latter)\b", re.IGNORECASE)
+_OTHERS = re.compile(r"(?<!\w)\(?([A-Z]|\d{1,2})\)?\s*(?:,|&|/|\band\b|\bor\b)\s*\(?([A-Z]|\d{1,2})\)?(?!\w)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """The options of one question: their marks, their texts, and where each text stands in it (start, end)."""
+
+    marks: tuple[str, ...]
+    texts: tuple[str, ...]
+    spans: tuple[tuple[int, int], ...]
+
+    def tied(self) -> bool:
+        """Tell whether an option speaks of the others' places or marks ("none of the above", "A and C")."""
+        known = {named(mark) for mark in self.marks}
+        for text in self.texts:
+            pairs = ({named(one), named(other)} for one, other in _OTHERS.findall(text))
+            if _PLACES.search(text) or any(pair <= known for pair in pairs):
+                return True
+        return False
+
+    def place(self, answer: str, form: Form) -> int | None:
+        """Give the place of the option that an answer names, ``None`` where it names none."""
+        if form == "mark":
+            marks = [named(mark) for mark in self.marks]
+            return marks.index(named(answer)) if named(answer) in marks else None
+        return self.texts.index(answer.strip()) if answer.strip() in self.texts else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wording:
+    """How an answer writes the option it names: its text, or its mark with what stands around it ("(b)", "B.").
+
+    ``case``: a mark is written as its question lists it, or always as a small or a capital letter.
+    """
+
+    form: Form
+    before: str = ""
+    after: str = ""
+    case: Case = "listed"
+
+    def write(self, options: Options, place: int) -> str:
+        """Write the option at a place."""
+        if self.form == "text":
+            return options.texts[place]
+        mark = options.marks[place]
+        cased = {"listed": mark, "lower": mark.lower(), "upper": mark.upper()}[self.case]
+        return f"{self.before}{cased}{self.after}"
+
+    def every(self, options: Options) -> tuple[str, ...]:
+        """Write every option, in order: the answers that are valid."""
+        return tuple(self.write(options, place) for place in range(len(options.marks)))
+
+
+def listed(text: str) -> Options | None:
+    """Find the options of a question: the last run of lines whose marks count up; ``None`` where there is no such run.
+
+    Lines between options that are none of them (an option over several lines) break the run.
+    """
+    runs: list[list[re.Match[str]]] = []
+    for found in LINE.finditer(text):
+        last = runs[-1][-1] if runs else None
+        if last is not None and not text[last.end() : found.start()].strip() and _follows(last[1], found[1]):
+            runs[-1].append(found)
+        else:
+            runs.append([found])
+    run = next((run for run in reversed(runs) if len(run) > 1), None)
+    if run is None:
+        return None
+    return Options(
+        marks=tuple(found[1] for found in run),
+        texts=tuple(found[2] for found in run),
+        spans=tuple(found.span(2) for found in run),
+    )
+
+
+def form_of(examples: Sequence[Example]) -> Form:
+    """Say how targets name their option: as most of the rows do that can be read in one way alone."""
+    votes = {"mark": 0, "text": 0}
+    for example in examples:
+        options = listed(example.input)
+        if options is None:
+            continue
+        by_mark, by_text = (options.place(example.target, form) is not None for form in ("mark", "text"))
+        if by_mark != by_text:
+            votes["mark" if by_mark else "text"] += 1
+    return "text" if votes["text"] > votes["mark"] else "mark"
+
+
+def wording_of(examples: Sequence[Example]) -> Wording | None:
+    """Find how targets write their option, as most rows do.
+
+    ``None`` where no more than half of the rows that list options have one of them as their target: what stands on
+    those lines is then something else.
+    """
+    form = form_of(examples)
+    found = [(options, row.target) for row in examples if (options := listed(row.input)) is not None]
+    told = [(options, target, place) for options, target in found if (place := options.place(target, form)) is not None]
+    if 2 * len(told) <= len(found):
+        return None
+    if form == "text":
+        return Wording(form=form)
+    votes: Counter[Wording] = Counter()
+    for options, target, place in told:
+        before, _, after = _parted(target.strip())
+        for case in _CASES:
+            one = Wording(form=form, before=before, after=after, case=case)
+            votes[one] += one.write(options, place) == target.strip()
+    return min(votes, key=lambda one: (-votes[one], _CASES.index(one.case), one.before, one.after))
+
+
+def worded(target: str, mark: str) -> Wording:
+    """Give the wording of one target that names an option by its mark."""
+    before, said, after = _parted(target)
+    case: Case = "listed" if said == mark else "lower" if said == said.lower() else "upper"
+    return Wording(form="mark", before=before, after=after, case=case)
+
+
+def named(answer: str) -> str:
+    """Give what an answer names, without the marks around it and whatever its case."""
+    return answer.strip().strip(_AROUND).casefold()
+
+
+def _parted(target: str) -> tuple[str, str, str]:
+    """Part a target into what stands before its mark, the mark, and what stands behind it."""
+    said = target.strip().strip(_AROUND)
+    return target.partition(said) if said else (target, "", "")
+
+
+def _follows(one: str, other: str) -> bool:
+    if one.isdigit() and other.isdigit():
+        return int(other) == int(one) + 1
+    return not one.isdigit() and not other.isdigit() and ord(other.casefold()) == ord(one.casefold()) + 1
