@@ -129,6 +129,28 @@ def test_a_reply_that_names_no_label_is_no_answer_but_was_paid(tmp_path: Path, c
         assert at.model.spent == pytest.approx(120e-6)
 
 
+def test_a_choice_is_one_of_its_own_questions_options_or_no_answer(tmp_path: Path) -> None:
+    asked = ["Which?\nA) red\nB) green", "Which?\nA) blue\nB) red\nC) pink", "Red or blue?"]
+    rows = [Example(id=str(n), input=text, target=f"({'AB'[n]})") for n, text in enumerate(asked[:2])]
+    said = {
+        asked[0]: ["Answer: b.", "C", "red"],
+        asked[1]: ["**C**", "B) red", "A or B"],
+        asked[2]: ["Red, I think"] * 3,
+    }
+    found = []
+    with serving(lambda number, seen: says(said[seen.text][number // 3])) as api:
+        spec = EndpointSpec(url=api.url, model="big", key_env="", concurrency=1)
+        endpoint.fit(rows, tmp_path, spec, task="choose")
+        with contextlib.closing(endpoint.load(tmp_path, environment={})) as model:
+            found = [[answer.value for answer in model.answer(asked)] for _ in range(3)]
+        assert api.seen[0].body["max_tokens"] == 32
+        long = Example(id="3", input="Which?\nA) red\nB) " + "very " * 20 + "dark", target="red")
+        endpoint.fit([long], tmp_path, spec, task="choose")
+        with contextlib.closing(endpoint.load(tmp_path, environment={})) as model:
+            assert model.spec.max_output_tokens > 104
+    assert found == [["(B)", "(C)", "Red, I think"], [None, "(B)", "Red, I think"], ["(A)", None, "Red, I think"]]
+
+
 @pytest.mark.parametrize(
     "trouble",
     [

@@ -90,7 +90,7 @@ def _world(root: Path, folder: Path, base: Converted, converter: Converter) -> W
         for tensor in made.parameters().values():
             tensor.add_(0.2 * torch.randn(tensor.shape, generator=draw))
     tuned = decoder.Tuned(made, ())
-    trie = model.trie
+    trie = model.trie("")
     assert trie is not None
     answers = [trie.label(tuned.write(q, model.end_token, trie.longest, trie.after)) or "" for q in learnt]
     assert len(set(answers)) > 1, "a model that says one thing proves nothing"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from ockham.answering import evaluate
 from ockham.data import options
 from ockham.evals.serving import ProbeSpec
 from ockham.ladder import FitSpec, fit
-from ockham.models.options import Form, form_of, listed
+from ockham.models.options import Form, form_of, listed, wording_of
 from ockham.records import Example
 
 COLOURS = ("red", "green", "blue", "grey", "pink", "white", "black", "brown")
@@ -105,6 +107,60 @@ def test_options_that_do_not_are_moved(free: str) -> None:
     found, kept = options.shuffled(rows, 0)
     assert kept == 0
     assert {row.target for row in found} == {free}
+
+
+@pytest.mark.parametrize("form", ["(X)", "X", "X.", "x", "text"])
+def test_the_form_of_targets_is_found_in_them(form: str) -> None:
+    found = wording_of([*questions(9, form=form), *questions(4, form="text" if form != "text" else "X")])
+    assert found is not None
+    other = listed("Which?\nA) one\nB) two")
+    assert other is not None
+    wanted = {"(X)": "(B)", "X": "B", "X.": "B.", "x": "b", "text": "two"}[form]
+    assert found.write(other, 1) == wanted
+    assert found.every(other)[1] == wanted
+    assert other.place(wanted, found.form) == 1
+
+
+def test_letters_are_written_large_or_small_as_in_targets() -> None:
+    rows = [
+        dataclasses.replace(row, input=re.sub(r"^([A-H])\)", lambda mark: f"{mark[1].lower()})", row.input, flags=re.M))
+        for row in questions(9, form="X")
+    ]
+    found = wording_of(rows)
+    assert found is not None
+    assert found.case == "upper"
+    asked, kept = options.shuffled(rows, 0)
+    assert kept == 0
+    assert all(row.target.isupper() for row in asked)
+
+
+def test_lines_that_targets_do_not_name_are_no_options() -> None:
+    rows = questions(10, form="X")
+    other = [dataclasses.replace(row, target="purple") for row in questions(10, form="X")]
+    assert wording_of([*rows, *other]) is None
+    assert wording_of([*rows, *other[1:]]) is not None
+    assert wording_of([]) is None
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(["A", "b", "C", "1", "2", ")", ".", "(", " ", "\n", "\r", "\u0130", "Options:", "\u017f", "٣"])
+    )
+)
+def test_options_stand_where_they_were_found(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    found = listed(text)
+    if found is not None:
+        assert tuple(text[start:end] for start, end in found.spans) == found.texts
+        assert len(found.marks) == len(found.texts) > 1
+        assert all(one == one.strip() and one for one in found.texts)
+
+
+def test_text_made_to_take_long_is_read_at_once() -> None:
+    # Each of these took time by the square of its length: hours, for so many.
+    for text in ("\n" * 300_000, "A) a" + " " * 300_000 + "x" + " " * 300_000, "A)" + "\n" * 300_000):
+        assert listed(text) is None
 
 
 def test_what_cannot_be_told_apart_keeps_its_order() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ockham.models.prompts import POOL_LIMIT, SHOT_CHARACTERS, Pool, Shot, choose_pool, messages, read_label
-from ockham.models.question import task_of
+from ockham.models.question import Task, task_of, task_shown
 from ockham.records import Example
 
 
@@ -117,4 +117,88 @@ def test_options_are_asked_for_as_the_targets_name_them() -> None:
     orders = [task.chat((), "Which?\nA) red\nB) green")[0]["content"] for task in (marked, written)]
     assert "Answer with the mark (such as A) of the one option that is right, and nothing else." in orders[0]
     assert "Answer with the text of the one option that is right, and nothing else." in orders[1]
-    assert marked.read(" B ") == "B"
+    assert marked.read(" B ", "") == "B"
+
+
+ASKED = "Which?\nA) dark green\nB) red\nC) A 4-door car\nD) red and green"
+
+
+def reading(targets: list[str], text: str = ASKED) -> Task:
+    return task_shown("choose", rows(*((text, target) for target in targets)), "")
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "B",
+        "(b)",
+        "B.",
+        " B) ",
+        "Answer: (B)",
+        "The correct answer is B.",
+        "**B**",
+        "**Answer:** B",
+        "`B`",
+        '"B"',
+        "Option B",
+        "red",
+        "Red.",
+        "'red'",
+        "B) red",
+        "(B) RED",
+        "B. red",
+        "B - red",
+        "The answer is: B) red.",
+        "answer is option b",
+    ],
+)
+@pytest.mark.parametrize(("target", "wanted"), [("(C)", "(B)"), ("a", "b"), ("red", "red")])
+def test_a_reply_that_names_one_option_is_read_as_targets_write_it(reply: str, target: str, wanted: str) -> None:
+    assert reading([target]).read(reply, ASKED) == wanted
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "",
+        "E",
+        "A or B",
+        "A, B",
+        "AB",
+        "green",
+        "A) red",
+        "I think B",
+        "B because it is red",
+        "Answer:",
+        "none",
+        "re",
+        '"' * 9_000,
+        "answer " * 9_000,
+    ],
+)
+@pytest.mark.parametrize("target", ["(C)", "red"])
+def test_a_reply_that_names_none_or_several_is_no_answer(reply: str, target: str) -> None:
+    assert reading([target]).read(reply, ASKED) is None
+
+
+def test_what_is_a_mark_and_a_text_is_read_as_it_was_asked_for() -> None:
+    text = "How many?\n1) 2\n2) 4\n3) 1"
+    by_text, by_mark = reading(["4"], text), reading(["(3)"], text)
+    assert by_text.wording is not None
+    assert by_mark.wording is not None
+    assert (by_text.wording.form, by_mark.wording.form) == ("text", "mark")
+    assert by_text.read("2", text) == "2"
+    assert by_mark.read("2", text) == "(2)"
+    assert by_mark.read("Answer: 4", text) == "(2)", "no mark, but a text"
+
+
+def test_without_options_a_reply_is_the_answer() -> None:
+    assert reading(["B"]).read(" B it is\n", "Which is it, red or green?") == "B it is"
+    assert task_of("choose", ["B"], "").read(" B it is\n", ASKED) == "B it is"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=60), st.sampled_from(["(C)", "red"]))
+def test_wild_replies_are_an_option_or_no_answer(reply: str, target: str) -> None:
+    task = reading([target])
+    assert task.read(reply, ASKED) in {None, *(task.answers(ASKED) or ())}

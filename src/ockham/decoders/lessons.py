@@ -26,7 +26,8 @@ class Lessons:
     """What a model learns from: how it is asked, the rows that fit whole, and what its answers are held to.
 
     ``heard`` are the places, among the validation rows that were given, of those in ``valid``; ``questions`` are those
-    of all of them. ``left_out`` counts the training rows that do not fit.
+    of all of them, and ``tries`` what the answer to each is held to. ``left_out`` counts the training rows that do not
+    fit.
     """
 
     base: Base
@@ -37,7 +38,7 @@ class Lessons:
     heard: tuple[int, ...]
     questions: tuple[tuple[int, ...], ...]
     task: Task
-    trie: Trie | None
+    tries: tuple[Trie | None, ...]
     end: int
 
 
@@ -57,7 +58,8 @@ def lessons(
         gguf.fit(material.side("train"), folder, there, spec, task=material.plan.task)
         model = gguf.load(folder, known.engine)
         asked = [[model.lesson(row.input, row.target) for row in rows] for rows in (train, valid)]
-        trie, task, end = model.trie, model.task, model.end_token
+        tries = tuple(model.trie(row.input) for row in valid)
+        task, end = model.task, model.end_token
     whole = [
         [
             (place, Row(question=question.tokens, answer=answer))
@@ -77,6 +79,6 @@ def lessons(
         heard=tuple(place for place, _ in whole[1]),
         questions=tuple(question.tokens for question, _ in asked[1]),
         task=task,
-        trie=trie,
+        tries=tries,
         end=end,
     )

@@ -259,21 +259,21 @@ def _keep_four(place: _Place, whole: Path) -> None:
 
 
 def _in_torch(place: _Place, tuned: tuning.Tuned, few: Sequence[int]) -> list[str]:
-    """Give what torch answers to a few of the rows."""
+    """Give what torch answers to a few of the rows that passes are judged by."""
     from ockham.tune.grammar import Grammar
 
     told = place.told
-    trie, task = told.trie, told.task
-    allowed: Callable[[Sequence[int]], Sequence[int]] | None = None
-    if trie is not None:
-        allowed = trie.after
-    elif task.schema is not None:
-        allowed = Grammar(place.folder, task.schema, told.end).after
-    limit = told.spec.max_output_tokens if trie is None else trie.longest
+    task, most = told.task, told.spec.max_output_tokens
+    free: Callable[[Sequence[int]], Sequence[int]] | None = None
+    if task.schema is not None:
+        free = Grammar(place.folder, task.schema, told.end).after
     answers: list[str] = []
     for i in few:
-        tokens = tuned.write(told.questions[i], told.end, limit, allowed)
-        answer = trie.label(tokens) if trie is not None else task.read(tuned.text(tokens))
+        question, trie = told.questions[i], told.tries[i]
+        if trie is not None:
+            answer = trie.label(tuned.write(question, told.end, trie.longest, trie.after))
+        else:
+            answer = task.read(tuned.text(tuned.write(question, told.end, most, free)), place.judged[i].input)
         answers.append(answer or "")
         message = "answering before conversion"
         place.material.tell(Progress(stage="climb", message=message, done=len(answers), total=len(few)))

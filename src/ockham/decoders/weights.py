@@ -141,7 +141,7 @@ def sized(material: Material, base: Base, folder: Path, shots: int, *, brief: bo
         context=min(LONGEST_CONTEXT, trained), slots=1, threads=1, shots=shots, brief=brief, gpu_layers=layers
     )
     train, valid = material.side("train"), material.side("valid")
-    answer = question.longest([row.target for row in train])
+    answer = question.longest(question.task_shown(material.plan.task, train, ""), train)
     spec = dataclasses.replace(spec, max_output_tokens=min(answer, spec.context // 2))
     gguf.fit(train, folder, dataclasses.replace(base, copy=False), spec, task=material.plan.task)
     rows = (valid or train)[:: max(1, len(valid or train) // _SIZED)]

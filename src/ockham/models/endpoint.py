@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ockham.models import asking, prompts, settings
 from ockham.models.calls import Caller, Clock, EndpointSpec
-from ockham.models.question import Task, longest, task_of
+from ockham.models.question import Task, longest, task_shown
 from ockham.models.replies import Reply, refusal
 from ockham.records import Answer, Example, TaskName
 
@@ -56,19 +56,21 @@ class Endpoint:
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Ask for every input, several at a time, and give the answers in order.
 
-        A reply that names no label, or no reply at all within the deadline, is an `Answer` of ``None``. Raises
+        A reply that names no label or option, or no reply at all within the deadline, is an `Answer` of ``None``; where
+        a text lists no options that could be found, the reply itself is the answer. Raises
         `EndpointError` (``E_ENDPOINT``) for a refusal that no retry can mend, where ``stop_after`` answers in a row
         (or all there are) got no reply, and where the next call could pass ``max_cost``. No further call is then made.
         """
-        return [self._read(reply) for reply in asking.replies(self._caller, self.spec, self._chat, inputs)]
+        found = asking.replies(self._caller, self.spec, self._chat, inputs)
+        return [self._read(reply, text) for reply, text in zip(found, inputs, strict=True)]
 
     def _chat(self, text: str) -> list[dict[str, str]]:
         return self._kept.task.chat(self._pool.choose(text, self.spec.shots), text)
 
-    def _read(self, reply: Reply | None) -> Answer:
+    def _read(self, reply: Reply | None, text: str) -> Answer:
         if reply is None:
             return Answer(value=None)
-        value = None if reply.content is None else self._kept.task.read(reply.content)
+        value = None if reply.content is None else self._kept.task.read(reply.content, text)
         return Answer(value=value, tokens_in=reply.tokens_in, tokens_out=reply.tokens_out)
 
 
@@ -89,10 +91,9 @@ def fit(
     asking.check(spec)
     if not examples:
         raise refusal("there is no example, so there is nothing to ask for", "give at least one labelled row")
-    targets = [example.target for example in examples]
-    asked = task_of(task, targets, instructions)
-    if task in ("extract", "generate"):
-        spec = dataclasses.replace(spec, max_output_tokens=max(spec.max_output_tokens, longest(targets)))
+    asked = task_shown(task, examples, instructions)
+    if task != "classify":
+        spec = dataclasses.replace(spec, max_output_tokens=max(spec.max_output_tokens, longest(asked, examples)))
     pool = prompts.choose_pool(examples) if spec.shots else ()
     kept = _Kept(spec=spec, task=asked, pool=pool)
     settings.write(kept, folder / FILE)

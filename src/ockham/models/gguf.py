@@ -1,7 +1,9 @@
 """A causal language model through llama.cpp: the plug of the decoder rungs, prompted or with a LoRA adapter.
 
-Classify walks a trie of the labels' tokens, so an answer is always a label; extract writes under a JSON schema; other
-tasks write freely up to a limit. The bundle holds the rendered template, so nothing of it is run again while serving.
+Classify walks a trie of the labels' tokens, so an answer is always a label; choose walks one of the options that the
+question itself lists; extract writes under a JSON schema; generate, and choose where a question's options cannot be
+found in it, write freely up to a limit. The bundle holds the rendered template, so nothing of it is run again while
+serving.
 """
 
 from __future__ import annotations
@@ -20,8 +22,9 @@ from ockham import machine
 from ockham.errors import ModelError
 from ockham.models import chat, gguf_format, prompts, settings, steady, threads, weights
 from ockham.models.engine import Engine, EngineSpec, Limits
-from ockham.models.question import Encode, Question, Questioner, Task, task_of
+from ockham.models.question import Encode, Question, Questioner, Task, task_shown
 from ockham.models.trie import Trie
+from ockham.models.valid import ValidAnswers
 from ockham.records import Answer, Example, TaskName
 
 __all__ = ["Base", "Decoder", "GgufSpec", "Parts", "fit", "load", "parts"]
@@ -106,14 +109,10 @@ class Decoder:
         self._slots = engine.spec.slots if engine.reuse else 1
         self._scales = () if kept.adapter is None else (1.0,)
         self._pool = prompts.Pool(kept.pool)
-        encode = _encoder(engine)
-        self._questioner = _questioner(kept, engine)
-        self._trie: Trie | None = None
+        self._questioner = Questioner(kept.task, kept.skeletons, _encoder(engine))
         self.end_token = self._questioner.end(_end(engine))
         """The token that ends an answer."""
-        if kept.task.name == "classify":
-            paths = [encode(label, False, False) for label in kept.task.labels]
-            self._trie = Trie(kept.task.labels, paths, self.end_token)
+        self._valid = _valid(kept.task, self._questioner, engine, kept.spec)
         self._limits = Limits(tokens=kept.spec.max_output_tokens, schema=kept.task.schema)
 
     @property
@@ -128,9 +127,10 @@ class Decoder:
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answer every input, several at a time, in order.
 
-        The confidence of a label is the product, over its tokens, of each token's probability among those that may
-        follow there; of a written text, the geometric mean of its tokens' probabilities. A JSON object that did not
-        come to its end within the limit is no answer.
+        The confidence of a label or option is the product, over its tokens, of each token's probability among those
+        that may follow there; of a written text, the geometric mean of its tokens' probabilities. A JSON object that
+        did not come to its end within the limit is no answer. Where a question's options cannot be found, what was
+        written is the answer, one of them or not.
         """
         if not inputs:
             return []
@@ -155,32 +155,33 @@ class Decoder:
 
     def question(self, text: str) -> Question:
         """Give the tokens the model is asked with for a text."""
-        return self._questioner.ask(text, self._pool.choose(text, self._kept.spec.shots))
+        return self._question(text, self.trie(text))
 
     def lesson(self, text: str, target: str) -> tuple[Question, tuple[int, ...]]:
         """Give a text's question, and the tokens of the answer that is wanted, with the token that ends it."""
-        wanted = self._kept.task.written(target)
+        wanted = self._kept.task.written(target, text)
         return self.question(text), (*_encoder(self._engine)(wanted, False, False), self.end_token)
 
-    @property
-    def trie(self) -> Trie | None:
-        """The labels that an answer is held to, where the task has labels."""
-        return self._trie
+    def trie(self, text: str) -> Trie | None:
+        """Give what the answer to a text is held to: the labels, or its own options; ``None`` where there are none."""
+        return self._valid.trie(text)
 
     @property
     def task(self) -> Task:
         """What the model is asked."""
         return self._kept.task
 
+    def _question(self, text: str, trie: Trie | None) -> Question:
+        return self._questioner.ask(text, self._pool.choose(text, self._kept.spec.shots), self._valid.room(trie))
+
     def _one(self, text: str, slot: int) -> tuple[Answer, bool]:
-        question = self.question(text)
-        answer = self._label(question, slot) if self._trie is not None else self._text(question, slot)
+        trie = self.trie(text)
+        question = self._question(text, trie)
+        answer = self._written(question, text, slot) if trie is None else self._taken(question, trie, slot)
         return answer, question.cut
 
-    def _label(self, question: Question, slot: int) -> Answer:
-        if self._trie is None:
-            return Answer(value=None)
-
+    def _taken(self, question: Question, trie: Trie, slot: int) -> Answer:
+        """Take one of the answers of a trie."""
         before, read = self._engine.read(slot), [0]
 
         def chances(taken: tuple[int, ...], allowed: tuple[int, ...]) -> list[float]:
@@ -189,7 +190,7 @@ class Decoder:
             read.append(self._engine.read(slot) - before)
             return found
 
-        label, probability = self._trie.walk(chances)
+        label, probability = trie.walk(chances)
         asked = len(read) - 1
         return Answer(
             value=label,
@@ -200,11 +201,11 @@ class Decoder:
             tokens_out=asked,
         )
 
-    def _text(self, question: Question, slot: int) -> Answer:
+    def _written(self, question: Question, text: str, slot: int) -> Answer:
         before = self._engine.read(slot)
         written = self._engine.write(question.tokens, self._limits, slot=slot, scales=self._scales)
         return Answer(
-            value=self._kept.task.read(written.text),
+            value=self._kept.task.read(written.text, text),
             confidence=min(1.0, math.exp(written.mean_logprob)),
             tokens_in=len(question.tokens),
             tokens_kept=max(0, len(question.tokens) - (self._engine.read(slot) - before)),
@@ -238,9 +239,9 @@ def fit(
     engine = base.engine or Engine(base.weights, EngineSpec(context=256, slots=1, threads=1), paths[1:])
     try:
         skeletons = tuple(chat.skeleton(engine.render, shots) for shots in range(max(1, spec.shots) + 1))
-        asked = task_of(task, [example.target for example in examples], instructions)
+        asked = task_shown(task, examples, instructions)
         asked = dataclasses.replace(asked, listed=not spec.brief)
-        asked = _fitting(asked, skeletons, _encoder(engine), engine.head, spec)
+        asked = _fitting(asked, skeletons, engine, spec)
     finally:
         if base.engine is None:
             engine.close()
@@ -287,8 +288,10 @@ def start(path: Path, spec: GgufSpec, adapters: Sequence[Path] = ()) -> Engine:
 def lengths(folder: Path, engine: Engine, texts: Sequence[str]) -> list[int]:
     """Count the tokens of the question to each text, as the bundle in ``folder`` would ask; nothing is computed."""
     kept = settings.read(_Kept, folder / FILE)
-    pool, asking = prompts.Pool(kept.pool), _questioner(kept, engine)
-    return [len(asking.ask(text, pool.choose(text, kept.spec.shots)).tokens) for text in texts]
+    pool, asking = prompts.Pool(kept.pool), Questioner(kept.task, kept.skeletons, _encoder(engine))
+    valid = _valid(kept.task, asking, engine, kept.spec)
+    shots = kept.spec.shots
+    return [len(asking.ask(text, pool.choose(text, shots), valid.room(valid.trie(text))).tokens) for text in texts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,11 +324,10 @@ def parts(folder: Path) -> Parts:
     )
 
 
-def _questioner(kept: _Kept, engine: Engine) -> Questioner:
-    encode = _encoder(engine)
+def _valid(task: Task, asking: Questioner, engine: Engine, spec: GgufSpec) -> ValidAnswers:
     # The bundle's own context counts: an engine may have been loaded with more, or for its words alone.
-    room = _room(kept.task, encode, _context(engine.head, kept.spec), kept.spec)
-    return Questioner(kept.task, kept.skeletons, encode, room)
+    context = _context(engine.head, spec)
+    return ValidAnswers(task, _encoder(engine), asking.end(_end(engine)), context, spec.max_output_tokens)
 
 
 def _encoder(engine: Engine) -> Encode:
@@ -336,25 +338,19 @@ def _context(head: gguf_format.Head, spec: GgufSpec) -> int:
     return min(spec.context, head.number("context_length") or spec.context)
 
 
-def _room(task: Task, encode: Encode, context: int, spec: GgufSpec) -> int:
-    """Count the tokens that are left for a question when the longest answer has its own."""
-    if task.name != "classify":
-        return context - spec.max_output_tokens - 1
-    return context - max((len(encode(label, False, False)) for label in task.labels), default=0) - 2
-
-
-def _fitting(
-    task: Task, skeletons: Sequence[chat.Skeleton], encode: Encode, head: gguf_format.Head, spec: GgufSpec
-) -> Task:
+def _fitting(task: Task, skeletons: Sequence[chat.Skeleton], engine: Engine, spec: GgufSpec) -> Task:
     """Leave the labels out of the orders where they would take more than half of what the model was trained to read.
 
     Raises `ModelError` (``E_MODEL_FORMAT``) where the orders alone leave no room for a text.
     """
-    trained = head.number("context_length") or spec.context
+    encode = _encoder(engine)
+    trained = engine.head.number("context_length") or spec.context
     if task.name == "classify" and task.listed:
-        bare = Questioner(task, skeletons, encode, _ENDLESS).ask("", ()).tokens
+        bare = Questioner(task, skeletons, encode).ask("", (), _ENDLESS).tokens
         task = dataclasses.replace(task, listed=len(bare) <= trained // 2)
-    Questioner(task, skeletons, encode, _room(task, encode, _context(head, spec), spec)).ask("", ())
+    asking = Questioner(task, skeletons, encode)
+    valid = _valid(task, asking, engine, spec)
+    asking.ask("", (), valid.room(valid.trie("")))
     return task
 
 

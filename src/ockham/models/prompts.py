@@ -10,9 +10,10 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from ockham.models.options import Form, Options, Wording, named
 from ockham.records import Example
 
 POOL_LIMIT = 2_000
@@ -20,6 +21,15 @@ SHOT_CHARACTERS = 2_000
 
 _WORD = re.compile(r"\w+")
 _QUOTES = {'"': '"', "'": "'", "`": "`", "“": "”", "«": "»"}
+_LEAD = re.compile(
+    r"(?:(?:the|my)\s+)?(?:(?:correct|right|best|final)\s+)?(?:answer|option|choice)\b(?:\s+is\b)?\s*[:=]?\s*",
+    re.IGNORECASE,
+)
+_LAYERS = 6
+"""How much is taken off around an option, one thing after another."""
+_EMPHASIS = re.compile(r"[*`]+")
+_BOTH = re.compile(r"[(\[]?([A-Za-z]|\d{1,2})[)\].:]*(?:\s+[-\u2013\u2014])?\s+(\S.*)", re.DOTALL)
+"""An option as its mark and its text: "B) green", "B - green"."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +121,58 @@ def read_label(reply: str, labels: Sequence[str]) -> str | None:
     folded = {_folded(said), _folded(_unquoted(said))}
     fitting = [label for label in sorted(known) if _folded(label) in folded]
     return fitting[0] if len(fitting) == 1 else None
+
+
+def read_option(reply: str, options: Options, wording: Wording) -> str | None:
+    """Read the option a reply names, as answers write it, or ``None``: an option is matched, never guessed.
+
+    The reply must be an option's mark, its text or both, whole; quotes, emphasis and words such as "The answer is" may
+    stand around. What can be read as a mark and as a text is read in the form that was asked for.
+    """
+    said = reply.strip()
+    answers = wording.every(options)
+    if said in answers:
+        return said
+    other: Form = "text" if wording.form == "mark" else "mark"
+    fitting = set()
+    for bare in _unwrapped(said):
+        places = _named(bare, options, wording.form) or _named(bare, options, other) or _named_twice(bare, options)
+        fitting |= {answers[place] for place in places}
+    return fitting.pop() if len(fitting) == 1 else None
+
+
+def _unwrapped(said: str) -> Iterator[str]:
+    """Give a reply as it stands, and each time something around it is taken off."""
+    for _ in range(_LAYERS):
+        yield said
+        bare = _unquoted(_EMPHASIS.sub("", said).strip())
+        lead = _LEAD.match(bare)
+        bare = bare[lead.end() :] if lead else bare
+        if bare == said:
+            return
+        said = bare
+
+
+def _named(said: str, options: Options, form: Form) -> list[int]:
+    """Give the places of the options that a reply names in one form."""
+    if form == "mark":
+        place = options.place(said, "mark")
+        return [] if place is None else [place]
+    wanted = _ended(said)
+    return [place for place, text in enumerate(options.texts) if _ended(text) == wanted]
+
+
+def _named_twice(said: str, options: Options) -> list[int]:
+    """Give the place of the option that a reply names by its mark with its text behind it."""
+    both = _BOTH.fullmatch(said)
+    if both is None:
+        return []
+    return [place for place in _named(both[2], options, "text") if named(options.marks[place]) == named(both[1])]
+
+
+def _ended(text: str) -> str:
+    """Fold a text, whether or not it ends as a sentence does."""
+    return _folded(text).rstrip(". ")
 
 
 def _words(text: str) -> frozenset[str]:
