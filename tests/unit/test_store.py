@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -225,6 +227,43 @@ def test_g04_files_are_their_owners_alone(tmp_path: Path) -> None:
     modes = {oct(p.stat().st_mode & 0o777) for p in (tmp_path / "new").rglob("*") if p.is_file()}
     folders = {oct(p.stat().st_mode & 0o777) for p in [tmp_path / "new", *(tmp_path / "new").rglob("*")] if p.is_dir()}
     assert (modes, folders) == ({"0o600"}, {"0o700"})
+
+
+def test_a_file_written_piece_by_piece_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
+    with open_run(tmp_path / "run", {}) as run:
+        place = run.publish_in("clean", "a.jsonl", b"old")
+        new = run.begin_in("clean", "a.jsonl")
+        new.write(b"first ")
+        new.write(bytearray(b"second"))
+        assert place.read_bytes() == b"old"
+        new.finish()
+        new.drop()  # too late: it is there
+        assert place.read_bytes() == b"first second"
+        assert stat.S_IMODE(place.stat().st_mode) == 0o600
+        other = run.begin_in("clean", "b.jsonl")
+        other.write(b"half")
+        other.drop()
+        assert os.listdir(place.parent) == ["a.jsonl"]  # noqa: PTH208 - the names alone
+        (place.parent / "c.jsonl").symlink_to("/dev/null")
+        with pytest.raises(StoreError, match="not a plain file"):
+            run.begin_in("clean", "c.jsonl")
+
+
+def test_a_piece_that_the_disk_refuses_leaves_the_older_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with open_run(tmp_path / "run", {}) as run:
+        place = run.publish_in("clean", "a.jsonl", b"old")
+        new = run.begin_in("clean", "a.jsonl")
+
+        def full(descriptor: int, data: bytes) -> int:
+            raise OSError(errno.ENOSPC, "full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "write", full)
+            with pytest.raises(StoreError, match="ENOSPC"):
+                new.write(b"more")
+        new.drop()
+        assert [path.name for path in place.parent.iterdir()] == ["a.jsonl"]
+        assert place.read_bytes() == b"old"
 
 
 def test_a_save_follows_no_link_and_touches_no_device(tmp_path: Path) -> None:

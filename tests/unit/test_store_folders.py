@@ -148,6 +148,26 @@ def test_sealing_again_changes_nothing_and_staging_is_emptied(tmp_path: Path) ->
         assert list((tmp_path / "staging").iterdir()) == []
 
 
+def test_what_is_needed_on_the_way_alone_does_not_wait_for_the_disk_and_damage_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    xxhash = pytest.importorskip("xxhash", reason="the extra curate is not installed")
+    with open_run(tmp_path, {}) as run:
+        sealed(run)
+        with run.staging() as folder, monkeypatch.context() as patch:
+            (folder / "rows.bin").write_bytes(b"rows")
+            (folder / "empty.bin").write_bytes(b"")
+            patch.setattr(os, "fsync", lambda descriptor: pytest.fail(f"waits for the disk ({descriptor})"))
+            place = run.seal("model", "1" * 64, folder, lasting=False)
+        listed = json.loads((place / "MANIFEST.json").read_bytes())["files"]
+        assert listed["rows.bin"] == f"xxh3:{xxhash.xxh3_128_hexdigest(b'rows')}"
+        assert listed["empty.bin"] == f"xxh3:{xxhash.xxh3_128_hexdigest(b'')}"
+        assert run.artifact("model", "1" * 64) == place
+        (place / "rows.bin").write_bytes(b"r0ws")  # as a power cut may leave it
+        assert run.artifact("model", "1" * 64) is None
+        assert run.rebuilt == 1
+
+
 def test_a_link_in_a_staging_folder_is_a_defect(tmp_path: Path) -> None:
     with open_run(tmp_path, {}) as run, run.staging() as folder:
         (folder / "link").symlink_to("/etc/passwd")

@@ -131,7 +131,7 @@ def _sealed(run: Run, job: _Job) -> Path:
         if job.done is not None:
             outcome(job.done)
         if job.folder is not None:
-            return run.seal(KIND, job.key, job.folder)
+            return run.seal(KIND, job.key, job.folder, lasting=False)
     return run.path / "artifacts" / KIND / job.key[:32]
 
 

@@ -12,6 +12,7 @@ from ockham.data.harvest import text_of
 from ockham.data.portions import parsed
 from ockham.data.steps.account import Shard
 from ockham.store import Run
+from ockham.store.atomic import NewFile
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,42 +20,70 @@ if TYPE_CHECKING:
 
 
 class Shards:
-    """One folder of numbered files, which rows are added to one after the other."""
+    """One folder of numbered files, which rows are added to one after the other.
+
+    Plain lines are written as they come; other forms are put together when a file is full. What is not finished by
+    `flush` is removed by `close`.
+    """
 
     def __init__(self, run: Run, folder: str, form: str, megabytes: int) -> None:
         """Write into a folder of a run, in one of the forms jsonl, jsonl.gz, jsonl.zst, csv and parquet."""
         self._run, self._folder, self._form = run, folder, form
         self._most = megabytes * 1_000_000
         self._held = bytearray()
-        self._rows = 0
+        self._file: NewFile | None = None
+        self._digest = hashlib.sha256()
+        self._size = self._rows = 0
         self.written: list[Shard] = []
 
-    def add(self, rows: bytes | memoryview, ends: NDArray[np.int64]) -> None:
+    def add(self, rows: bytes, ends: NDArray[np.int64]) -> None:
         """Add rows, JSON objects with a line end behind each; a shard ends behind the row that fills it."""
         import numpy as np
 
         at = begin = 0
         while begin < len(ends):
             # The first row behind which the shard is full, or the last one there is.
-            last = min(int(np.searchsorted(ends, at + self._most - len(self._held))), len(ends) - 1)
-            self._held += memoryview(rows)[at : int(ends[last])]
+            last = min(int(np.searchsorted(ends, at + self._most - self._size)), len(ends) - 1)
+            end = int(ends[last])
+            if self._form == "jsonl":
+                self._write(rows if end - at == len(rows) else rows[at:end])
+            else:
+                self._held += memoryview(rows)[at:end]
             self._rows += last + 1 - begin
-            at, begin = int(ends[last]), last + 1
-            if len(self._held) >= self._most:
+            self._size += end - at
+            at, begin = end, last + 1
+            if self._size >= self._most:
                 self.flush()
 
     def flush(self) -> None:
-        """Write the rows that are held as a shard of their own."""
+        """Finish the shard of the rows that were added."""
         if not self._rows:
             return
-        rows, self._held = self._held, bytearray()
-        data = encoded(rows, self._form)
-        name = f"{len(self.written):05d}.{self._form}"
-        self._run.publish_in(self._folder, name, data)
-        digest = hashlib.sha256(data).hexdigest()
-        path = f"{self._folder}/{name}"
-        self.written.append(Shard(path=path, sha256=digest, rows=self._rows, bytes=len(data)))
-        self._rows = 0
+        if self._form != "jsonl":
+            rows, self._held = self._held, bytearray()
+            data = encoded(rows, self._form)
+            self._write(data)
+            self._size = len(data)
+        if self._file is not None:
+            self._file.finish()
+        path = f"{self._folder}/{self._name()}"
+        self.written.append(Shard(path=path, sha256=self._digest.hexdigest(), rows=self._rows, bytes=self._size))
+        self._file, self._digest = None, hashlib.sha256()
+        self._size = self._rows = 0
+
+    def close(self) -> None:
+        """Leave nothing of a shard that was not finished."""
+        if self._file is not None:
+            self._file.drop()
+
+    def _name(self) -> str:
+        return f"{len(self.written):05d}.{self._form}"
+
+    def _write(self, data: bytes | bytearray) -> None:
+        if self._file is None:
+            self._file = self._run.begin_in(self._folder, self._name())
+        self._file.write(data)
+        self._digest.update(data)
 
 
 def encoded(rows: bytes | bytearray, form: str) -> bytes | bytearray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -61,14 +62,16 @@ def write_all(
 
     files, plan = given
     packed = plan.spec.format if plan.spec.format.startswith("jsonl") else "jsonl"
-    clean = Shards(run, "clean", plan.spec.format, plan.spec.shard_mb)
-    quarantine = Shards(run, "quarantine", packed, plan.spec.shard_mb)
     tally = _Tally(before=np.zeros(_BINS, dtype=np.int64), after=np.zeros(_BINS, dtype=np.int64))
-    for chunk in chunks:
-        tell(Progress(stage="write", message="rows", done=chunk.first, total=chunks.size))
-        _write_chunk(chunk, (chunks, decision), (files, plan, tally), (clean, quarantine))
-    clean.flush()
-    quarantine.flush()
+    with (
+        closing(Shards(run, "clean", plan.spec.format, plan.spec.shard_mb)) as clean,
+        closing(Shards(run, "quarantine", packed, plan.spec.shard_mb)) as quarantine,
+    ):
+        for chunk in chunks:
+            tell(Progress(stage="write", message="rows", done=chunk.first, total=chunks.size))
+            _write_chunk(chunk, (chunks, decision), (files, plan, tally), (clean, quarantine))
+        clean.flush()
+        quarantine.flush()
     report = summed_up(chunks, decision, tally, files, plan)
     return _with_shards(report, clean, quarantine)
 
@@ -81,8 +84,6 @@ def _write_chunk(
 ) -> None:
     import numpy as np
 
-    from ockham.data.kernels.shingles import Texts, gathered
-
     chunks, decision = known
     tally = given[2]
     table, rows = chunk.table(), chunk.rows()
@@ -90,8 +91,7 @@ def _write_chunk(
     _count(tally, chunk, table, reasons)
     begins, ends = table["start"], table["start"] + table["length"]
     stay = reasons == 0
-    clean = gathered(Texts(np.frombuffer(rows, dtype=np.uint8), begins[stay], ends[stay]), 10)
-    shards[0].add(clean.data.data, clean.ends + 1)
+    shards[0].add(_staying(rows, ends, stay), np.cumsum(table["length"][stay] + 1))
     gone = np.flatnonzero(reasons)
     lines: list[bytes] = []
     spans = zip(begins[gone].tolist(), ends[gone].tolist(), strict=True)
@@ -102,6 +102,17 @@ def _write_chunk(
         if tally.left_out[reason] <= _SAMPLES:
             tally.samples.append(_sample(entry, rows[begin:end], chunks.inputs[chunk.file]))
     shards[1].add(b"".join(lines), np.cumsum([len(line) for line in lines], dtype=np.int64))
+
+
+def _staying(rows: bytes, ends: NDArray[np.int64], stay: NDArray[np.bool_]) -> bytes:
+    """Put together the rows that stay, stretch by stretch: rows stand one behind the other with their line ends."""
+    import numpy as np
+
+    edges = np.flatnonzero(np.diff(stay, prepend=False, append=False))
+    places = np.append(0, ends + 1)[edges].tolist()
+    view = memoryview(rows)
+    parts = [view[begin:end] for begin, end in zip(places[::2], places[1::2], strict=True)]
+    return rows if parts and len(parts[0]) == len(rows) else b"".join(parts)
 
 
 def _count(tally: _Tally, chunk: Chunk, table: NDArray[Any], reasons: NDArray[np.uint8]) -> None:

@@ -57,9 +57,7 @@ def save_bytes(path: Path, data: bytes | bytearray) -> None:
     when the disk refuses, or when the path names something that is not a plain file, such as a link or a device.
     """
     with disk(path, f"saving {len(data)} bytes"):
-        with suppress(FileNotFoundError):
-            if not stat.S_ISREG(os.lstat(path).st_mode):
-                raise StoreError("E_DISK", f"{shown(path)} is not a plain file", fix="name a file to write to")
+        _refuse_strange(path)
         make_folder(path.parent)
         descriptor, temporary = _open_temporary(path.parent)
         try:
@@ -74,6 +72,42 @@ def save_bytes(path: Path, data: bytes | bytearray) -> None:
                 os.unlink(temporary)
             raise
         sync_folder(path.parent)
+
+
+class NewFile:
+    """A file that is written piece by piece, and gets its name when it is whole; otherwise as `save_bytes`."""
+
+    __slots__ = ("_descriptor", "_path", "_temporary")
+
+    def __init__(self, path: Path) -> None:
+        """Begin a file. Raises `StoreError` as `save_bytes` does."""
+        with disk(path, "beginning a file"):
+            _refuse_strange(path)
+            make_folder(path.parent)
+            self._path = path
+            self._descriptor, self._temporary = _open_temporary(path.parent)
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Add bytes. Raises `StoreError` (``E_DISK``) when the disk refuses."""
+        with disk(self._path, f"writing {len(data)} bytes"):
+            write_all(self._descriptor, data)
+
+    def finish(self) -> None:
+        """Force what was written to the disk and give it its name. Raises `StoreError` (``E_DISK``)."""
+        with disk(self._path, "saving a file"):
+            os.fsync(self._descriptor)
+            os.rename(self._temporary, self._path)
+            sync_folder(self._path.parent)
+        os.close(self._descriptor)
+        self._descriptor = -1
+
+    def drop(self) -> None:
+        """Give up what was not finished; nothing is left of it."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            with suppress(OSError):
+                os.unlink(self._temporary)
 
 
 def save_text(path: Path, text: str) -> None:
@@ -203,6 +237,12 @@ def exchange(first: Path, second: Path) -> bool:
     if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP):
         return False
     raise OSError(number, os.strerror(number), os.fspath(first))
+
+
+def _refuse_strange(path: Path) -> None:
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            raise StoreError("E_DISK", f"{shown(path)} is not a plain file", fix="name a file to write to")
 
 
 def _open_temporary(folder: Path) -> tuple[int, Path]:

@@ -1,7 +1,8 @@
-"""Folders that can be checked: every file has a SHA-256 written down, and nothing else is inside.
+"""Folders that can be checked: every file has a digest written down, and nothing else is inside.
 
 A sealed artifact carries ``MANIFEST.json``, written by the store; a bundle carries ``bundle.json``, the `Manifest` that
-travels with it.
+travels with it. Digests are SHA-256, or XXH3 (written as ``xxh3:…``) for what is needed on the way alone: that finds
+what a disk has damaged as well, in a tenth of the time.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import stat
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from ockham.errors import BundleError, Defect, RunError
 from ockham.records import Manifest
@@ -23,16 +25,24 @@ BUNDLE = "bundle.json"
 SEAL = "MANIFEST.json"
 _LIST_LIMIT = 64 << 20
 _CHUNK = 1 << 20
+_QUICK = "xxh3:"
 _FIX = "copy the bundle again from where it was made, or make it again"
 
 
-def file_digest(path: Path) -> str:
-    """Give the SHA-256 of a file's bytes, in hexadecimal. Raises `OSError`."""
-    digest = hashlib.sha256()
-    with path.open("rb") as reader:
-        while chunk := reader.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
+def file_digest(path: Path, *, quick: bool = False) -> str:
+    """Give the SHA-256 of a file's bytes, in hexadecimal, or its quick digest. Raises `OSError`."""
+    digest = _quick() if quick else hashlib.sha256()
+    room = memoryview(bytearray(_CHUNK))
+    with path.open("rb", buffering=0) as reader:
+        while size := reader.readinto(room):
+            digest.update(room[:size])
+    return (_QUICK if quick else "") + digest.hexdigest()
+
+
+def _quick() -> Any:  # noqa: ANN401 - a hash of a package that is not always there
+    import xxhash
+
+    return xxhash.xxh3_128()
 
 
 def seal_bundle(folder: Path, manifest: Manifest) -> Manifest:
@@ -66,10 +76,17 @@ def read_bundle(folder: Path) -> Manifest:
     return manifest
 
 
-def write_seal(folder: Path, kind: str, key: str) -> None:
-    """Write the list of a folder's files, with their SHA-256, as its last file."""
-    files = {name: file_digest(folder / name) for name in _own_files(folder, besides=(SEAL,))}
-    save_bytes(folder / SEAL, encode({"schema": SCHEMA, "kind": kind, "key": key, "files": files}) + b"\n")
+def write_seal(folder: Path, kind: str, key: str, *, lasting: bool = True) -> None:
+    """Write the list of a folder's files, with their digests, as its last file.
+
+    What is not ``lasting`` gets quick digests, and its list is not forced to the disk.
+    """
+    files = {name: file_digest(folder / name, quick=not lasting) for name in _own_files(folder, besides=(SEAL,))}
+    data = encode({"schema": SCHEMA, "kind": kind, "key": key, "files": files}) + b"\n"
+    if lasting:
+        save_bytes(folder / SEAL, data)
+    else:
+        (folder / SEAL).write_bytes(data)
 
 
 def check_seal(folder: Path, kind: str, key: str) -> None:
@@ -128,8 +145,8 @@ def _check(folder: Path, files: Mapping[str, str], *, besides: tuple[str, ...]) 
                 raise _wrong(folder / name, "is not part of it")
             if name not in found:
                 raise _wrong(folder / name, "is missing")
-            if file_digest(folder / name) != files[name]:
-                raise _wrong(folder / name, "was changed (its SHA-256 is not the one written down)")
+            if file_digest(folder / name, quick=files[name].startswith(_QUICK)) != files[name]:
+                raise _wrong(folder / name, "was changed (its digest is not the one written down)")
     except OSError as error:
         raise _wrong(folder, f"cannot be read: {os.strerror(error.errno or 0)}") from error
 

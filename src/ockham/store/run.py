@@ -28,6 +28,7 @@ from ockham.errors import BundleError, Defect, RunError
 from ockham.records import Json, canonical
 from ockham.store.atomic import (
     TEMPORARY,
+    NewFile,
     copy_tree,
     disk,
     entries,
@@ -175,21 +176,26 @@ class Run:
                 if folder.exists():
                     remove(folder)
 
-    def seal(self, kind: str, key: str, folder: Path) -> Path:
+    def seal(self, kind: str, key: str, folder: Path, *, lasting: bool = True) -> Path:
         """Turn a staging folder into an artifact that is never changed again; give its place.
 
         Its files and their SHA-256 are forced to the disk before the folder gets its name. If the artifact is there
-        already and whole, it stays, and the staging folder is left for its block to remove. Raises `Defect` for links
+        already and whole, it stays, and the staging folder is left for its block to remove. What is needed on the way
+        alone is not ``lasting``: it is named without waiting for the disk, so that after a power cut (not after a kill)
+        it may be damaged, which `artifact` finds by quick digests. Raises `Defect` for links
         and devices in the folder, `StoreError` (``E_DISK``) when the disk refuses.
         """
         target = self._artifact(kind, key)
         if self.artifact(kind, key) is not None:
             return target
         with disk(target, "sealing an artifact"):
-            write_seal(folder, kind, key)
-            sync_tree(folder)
+            write_seal(folder, kind, key, lasting=lasting)
             make_folder(target.parent)
-            move(folder, target)
+            if lasting:
+                sync_tree(folder)
+                move(folder, target)
+            else:
+                folder.rename(target)
         return target
 
     def artifact(self, kind: str, key: str) -> Path | None:
@@ -215,6 +221,10 @@ class Run:
         path = self._published(folder) / _checked(name, _NAME)
         save_bytes(path, data)
         return path
+
+    def begin_in(self, folder: str, name: str) -> NewFile:
+        """Begin a file as `publish_in` saves it, that is written piece by piece."""
+        return NewFile(self._published(folder) / _checked(name, _NAME))
 
     def discard(self, kind: str) -> None:
         """Remove all artifacts of a kind, which were needed on the way alone."""
