@@ -20,12 +20,28 @@ from pretrain import bpe, card, corpus, evaluation, folder, instruct, model, ngr
 from pretrain.evaluation import Held
 from pretrain.model import Portion
 from pretrain.sources import SOURCES, Document, documents
-from pretrain.steps import Recipe, Tell, account_of, alone, decayed, end_of, finished, stretches_of, tokens_of
+from pretrain.steps import (
+    Recipe,
+    Tell,
+    account_of,
+    alone,
+    decayed,
+    end_of,
+    finished,
+    lesson,
+    stretches_of,
+    tokens_of,
+)
 from pretrain.training import Bound, Decay, Lesson, State
 
 _GENTLE = 0.2
 """The supervised phase learns at this share of the rates."""
 _WARMUP = 20
+_ASKING, _REHEARSED = 0.7, 0.2
+"""The share of the windows that are chats, and how much a token of the others, which are plain text, counts.
+
+A model that sees chats alone forgets the rest; earlier text beside them keeps it (rehearsal; Robins 1995).
+"""
 _JUDGED = 16
 _ASKED = 60
 _LABELLED = ("clinc150", "hwu64")
@@ -143,8 +159,15 @@ def _rows(recipe: Recipe, *, held: bool) -> dict[str, list[Document]]:
 
 
 def _lesson(recipe: Recipe, state: State) -> Lesson:
-    """Give the supervised phase: chats of learnt rows, in the order in which they were written; judged on held ones."""
-    size, context = state.spec.batch, state.shape.context
+    """Give the supervised phase: chats of learnt rows in the order in which they were written, judged on held ones.
+
+    Beside them it reads on in the text, from where the decay ended.
+    """
+    base, context = decayed(recipe), state.shape.context
+    size = max(1, round(_ASKING * state.spec.batch))
+    # A step's windows begin with books and end with all else: those that are read are spread over them.
+    spread = np.linspace(0, state.spec.batch - 1, state.spec.batch - size).round().astype(np.int64)
+    text = lesson(recipe, base)
     tokenizer = bpe.load(recipe.state / "tokenizer.json")
     chats = {held: instruct.chats(_rows(recipe, held=held), state.spec.seed) for held in (False, True)}
     learnt = instruct.pack(tokenizer, chats[False], size * end_of(state).end, context)
@@ -153,7 +176,9 @@ def _lesson(recipe: Recipe, state: State) -> Lesson:
 
     def batch(step: int) -> Portion:
         some = slice(step * size, (step + 1) * size)
-        tokens, counts = torch.from_numpy(learnt.tokens[some]), torch.from_numpy(learnt.counts[some])
+        plain = text.batch(base.step + step).tokens.cpu()[spread]
+        tokens = torch.cat((torch.from_numpy(learnt.tokens[some]), plain))
+        counts = torch.cat((torch.from_numpy(learnt.counts[some]), torch.full((len(plain), context), _REHEARSED)))
         return Portion(tokens=tokens.to(recipe.device), counts=counts.to(recipe.device))
 
     def valid(weights: Mapping[str, Tensor]) -> float:
