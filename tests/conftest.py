@@ -10,6 +10,11 @@ import pytest
 from ockham import machine
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let whoever has the time kill each tuning more often than ten times."""
+    parser.addoption("--kills", type=int, default=10, help="how often each kind of tuning is killed (10)")
+
+
 @pytest.fixture(autouse=True, scope="session")
 def cache_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep what is learnt apart; only the machine code of the kernels, which takes long to make, is shared."""

@@ -1,45 +1,82 @@
-"""A tuning process that is killed for good and started again ends with the same bytes."""
+"""Tunings that are killed at random moments and started again end with the same bytes (K02).
+
+How many kills each kind gets is an option: ``scripts/test tests/e2e/test_tune_kill.py --kills 100``.
+"""
 
 from __future__ import annotations
 
 import os
+import random
+import signal
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests import tiny_encoder
+from tests import tiny_decoder, tiny_encoder
 
 CHILD = Path(__file__).with_name("tune_child.py")
+STEPS = 24
 
 
-def run(what: str, source: Path, folder: Path, *, kill_at: int | None = None) -> list[str]:
-    """Run the child, or kill it (SIGKILL) as soon as it has told a step; gives what it said."""
-    said: list[str] = []
-    with subprocess.Popen(
-        [sys.executable, CHILD, source, folder, what], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-        env=os.environ | {"PYTHONWARNINGS": "ignore"},
-    ) as child:  # fmt: skip
-        for line in child.stdout or ():
+class Server:
+    """The process that forks a tuning for each request."""
+
+    def __init__(self) -> None:
+        environment = os.environ | {"PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false"}
+        self.process = subprocess.Popen(
+            [sys.executable, CHILD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            text=True, env=environment,
+        )  # fmt: skip
+
+    def run(self, what: str, source: Path, folder: Path, *, kill: tuple[int, float] | None = None) -> list[str]:
+        """Tune, or kill the process (SIGKILL) so many steps after its first, and seconds later; gives what it said."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(f"{what} {source} {folder}\n")
+        self.process.stdin.flush()
+        number = int(self.process.stdout.readline().removeprefix("process "))
+        said: list[str] = []
+        for line in self.process.stdout:
+            if line == "end\n":
+                return said
             said.append(line.strip())
-            if line.strip() == f"step {kill_at}":
-                child.kill()
-                break
-    assert child.returncode == (0 if kill_at is None else -9)
-    return said
+            if kill is not None and len(said) == kill[0]:
+                time.sleep(kill[1])
+                os.kill(number, signal.SIGKILL)
+        raise AssertionError("the server has ended")
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    made = Server()
+    yield made
+    made.process.kill()
+    made.process.communicate()
 
 
 @pytest.mark.tune
 @pytest.mark.slow
-@pytest.mark.parametrize(("what", "kills"), [("encoder", [14]), ("tagger", [3, 17])])
-def test_a_killed_tuning_goes_on_to_the_same_bytes(what: str, kills: list[int], tmp_path: Path) -> None:
-    source = tiny_encoder.write(tmp_path / "tiny", "bert")
-    whole = run(what, source, tmp_path / "whole")
-    assert [line for line in whole if line.startswith("step")] == [f"step {n}" for n in range(1, 25)]
-    for kill_at in kills:
-        run(what, source, tmp_path / "killed", kill_at=kill_at)
-    last = run(what, source, tmp_path / "killed")
-    first = int(last[0].removeprefix("step ")) if last[0].startswith("step") else 25
-    assert first >= kills[-1], "only what was not saved is done again"
-    assert last[-1] == whole[-1]
-    assert last[-1].startswith("digest ")
+@pytest.mark.parametrize("what", ["encoder", "tagger", "decoder"])
+def test_a_tuning_killed_at_any_moment_ends_with_the_same_bytes(
+    what: str, server: Server, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    place = tmp_path / "tiny"
+    source = tiny_decoder.llama(place) if what == "decoder" else tiny_encoder.write(place, "bert")
+    whole = server.run(what, source, tmp_path / "whole")
+    assert [line for line in whole if line.startswith("step")] == [f"step {n}" for n in range(1, STEPS + 1)]
+    assert whole[-1].startswith("digest ")
+    draw, left, runs = random.Random(11), request.config.getoption("kills"), 0
+    while left:
+        folder, seen, runs = tmp_path / f"run-{runs}", 0, runs + 1
+        for _ in range(min(left, draw.randint(2, 8))):
+            said = server.run(what, source, folder, kill=(draw.randint(1, 6), draw.uniform(0, 0.05)))
+            steps = [int(line.removeprefix("step ")) for line in said if line.startswith("step")]
+            assert steps == list(range(steps[0], steps[-1] + 1)) if steps else seen >= STEPS - 1
+            assert not steps or steps[0] in (seen, seen + 1), "only what was not saved is done again"
+            seen, left = max([seen, *steps]), left - 1
+            if said[-1:] == whole[-1:]:
+                break
+        assert server.run(what, source, folder)[-1] == whole[-1]

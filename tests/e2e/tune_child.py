@@ -1,9 +1,15 @@
-"""A process that tunes a tiny encoder, or a tagger, with its checkpoint in a run folder: it tells its steps."""
+"""A process that tunes a tiny encoder, tagger or decoder for whoever asks, each time in a process of its own.
+
+A request is a line: what to tune, the folder of the model, the run folder. The answer is the number of the process, its
+steps, and the digest of what it made; torch is loaded once, before anything is computed.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import random
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -13,10 +19,9 @@ from ockham import rungs, store
 from ockham.evals import judging, metrics
 from ockham.models import json_schema, reading, sentence
 from ockham.models import tagger as models_tagger
-from ockham.models.sentence import Sentence
 from ockham.records import Example
 from ockham.rungs import Checkpoint
-from ockham.tune import align, encoder, heads, loop, tagger
+from ockham.tune import align, decoder, encoder, heads, loop, tagger
 from ockham.tune.spec import TuneSpec
 
 if TYPE_CHECKING:
@@ -29,25 +34,46 @@ SPEC = TuneSpec(epochs=4, batch=4, rank=2, learning_rate=0.01, patience=9)
 TEXTS = ("my parcel is late", "where is the invoice", "card paid twice", "the pump is broken") * 6
 
 
-def main(source: str, folder: str, what: str) -> None:
-    found = sentence.find(source)
+def main() -> None:
+    """Answer requests, one after the other."""
+    import torch  # noqa: F401 - once, for all that are forked
+    import transformers  # noqa: F401
+
     vars(loop)["CHECKPOINT_SECONDS"] = -1.0
+    for line in sys.stdin:
+        what, source, folder = line.split()
+        forked = os.fork()
+        if not forked:
+            tune(what, source, folder)
+            sys.stdout.flush()
+            os._exit(0)
+        os.waitpid(forked, 0)
+        say("end")
+
+
+def say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+
+
+def tune(what: str, source: str, folder: str) -> None:
+    say(f"process {os.getpid()}")
 
     def tell(done: int, _total: int) -> None:
-        sys.stdout.write(f"step {done}\n")
-        sys.stdout.flush()
+        say(f"step {done}")
 
     with store.open_run(Path(folder), {"of": "a test"}) as run:
         place = rungs.Checkpoint(run, "tuning-test")
         digest = hashlib.sha256()
-        for part in (tuned_tagger if what == "tagger" else tuned_encoder)(found, place, tell):
+        for part in TUNED[what](source, place, tell):
             digest.update(part)
-    sys.stdout.write(f"digest {digest.hexdigest()}\n")
+    say(f"digest {digest.hexdigest()}")
 
 
-def tuned_encoder(found: Sentence, place: Checkpoint, tell: Tell) -> Iterator[bytes]:
+def tuned_encoder(source: str, place: Checkpoint, tell: Tell) -> Iterator[bytes]:
     import numpy as np
 
+    found = sentence.find(source)
     pick = np.random.default_rng(0)
     targets = ["a", "b", "c"] * 8
     rows = encoder.Rows(tokens=[[0, *pick.integers(4, 20, 6).tolist(), 2] for _ in targets], targets=targets)
@@ -58,7 +84,8 @@ def tuned_encoder(found: Sentence, place: Checkpoint, tell: Tell) -> Iterator[by
     yield from named(tuned.weights)
 
 
-def tuned_tagger(found: Sentence, place: Checkpoint, tell: Tell) -> Iterator[bytes]:
+def tuned_tagger(source: str, place: Checkpoint, tell: Tell) -> Iterator[bytes]:
+    found = sentence.find(source)
     rows = [
         Example(id=str(number), input=text, target=json.dumps({"last": text.split()[-1]}))
         for number, text in enumerate(TEXTS)
@@ -73,10 +100,35 @@ def tuned_tagger(found: Sentence, place: Checkpoint, tell: Tell) -> Iterator[byt
     yield from named(tuned.weights)
 
 
+def tuned_decoder(source: str, place: Checkpoint, tell: Tell) -> Iterator[bytes]:
+    draw = random.Random(0)
+    rows = [
+        decoder.Row(
+            question=tuple(range(3, 15)) + tuple(draw.randrange(3, 300) for _ in range(draw.randint(2, 9))),
+            answer=tuple(draw.randrange(3, 300) for _ in range(draw.randint(1, 3))),
+        )
+        for _ in range(24)
+    ]
+
+    def judge(adapter: decoder.Adapter) -> float:
+        """Score an adapter by its own bytes, so that each pass has another score."""
+        return int(hashlib.sha256(adapter.weights).hexdigest()[:8], 16) / 2**32
+
+    material = decoder.Material(folder=Path(source), train=rows, valid=rows[:4], judge=judge)
+    tuned = decoder.tune(material, SPEC, place, tell)
+    yield from (repr(tuned.points).encode(), tuned.adapter.config, tuned.adapter.weights)
+
+
 def named(weights: Mapping[str, NDArray[np.float32]]) -> Iterator[bytes]:
     for name, array in sorted(weights.items()):
         yield name.encode() + array.tobytes()
 
 
+TUNED: Mapping[str, Callable[[str, Checkpoint, Tell], Iterator[bytes]]] = {
+    "encoder": tuned_encoder,
+    "tagger": tuned_tagger,
+    "decoder": tuned_decoder,
+}
+
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3])
+    main()
