@@ -78,6 +78,49 @@ def test_a_language_model_is_a_rung_like_any_other(trips: list[dict[str, Any]], 
     assert not [one for one in told if "building" in one.message], "nothing is built twice"
 
 
+def choices(*, marked: bool) -> list[dict[str, Any]]:
+    """Questions with three to five options of their own, answered by "(B)" or by the text."""
+    draw = random.Random(4)
+    rows = []
+    for _ in range(120):
+        texts = draw.sample(CITIES, draw.randint(3, 5))
+        right = draw.randrange(len(texts))
+        lines = "\n".join(f"{'ABCDE'[place]}) {text}" for place, text in enumerate(texts))
+        noise = "".join(draw.choices("bcdfgklmnprst", k=24))
+        target = f"({'ABCDE'[right]})" if marked else texts[right]
+        rows.append({"input": f"{noise}: where to?\n{lines}", "target": target})
+    return rows
+
+
+def options_of(row: dict[str, Any]) -> set[str]:
+    """What a question's lines list: marks in brackets and texts."""
+    lines = row["input"].splitlines()[1:]
+    return {f"({line[0]})" for line in lines} | {line[3:] for line in lines}
+
+
+def all_valid(run: Path, name: str, rows: list[dict[str, Any]], *, marked: bool) -> bool:
+    """Tell whether every answer to a test row is an option of its own question, in the form of the targets."""
+    account = ladder.account(run)
+    report = next(one for one in account.reports if one.candidate.name == name)
+    by_id = {str(number): options_of(row) for number, row in enumerate(rows, start=1)}
+    assert all(score.target in by_id[score.example] for score in report.scores)
+    answers = [(by_id[score.example], score.answer or "") for score in report.scores]
+    assert report.reordered is not None
+    assert 0 <= report.reordered.value <= 1
+    return all(answer in valid and answer.startswith("(") == marked for valid, answer in answers)
+
+
+def test_a_choice_is_always_one_of_its_own_questions_options(weights: Path, tmp_path: Path) -> None:
+    rows = choices(marked=True)
+    spec = FitSpec(rungs=("constant", "decoder"), models=(str(weights),), all=True)
+    verdict = fit(rows, spec, Requirements(), out=tmp_path / "run")
+    assert verdict.task == "choose"
+    assert all_valid(tmp_path / "run", "decoder:tiny", rows, marked=True)
+    fresh = "zzz: where to?\nA) Wien\nB) Bad Ischl\nC) Gmunden\nD) Wels\nE) Linz\nF) Lienz"
+    (answer,) = predict(ladder.bundle_of(tmp_path / "run", "decoder:tiny"), [{"input": fresh}])
+    assert answer.answer in {"(A)", "(B)", "(C)", "(D)", "(E)", "(F)"}
+
+
 def test_objects_are_extracted_and_judged_field_by_field(
     trips: list[dict[str, Any]], weights: Path, tmp_path: Path
 ) -> None:
@@ -198,6 +241,21 @@ def test_a_run_that_was_stopped_asks_no_row_again_and_reads_the_weights_once(
     assert sum(asked) == 2 * valid + test + test
     # The weights are read for their digest when building begins, once for each time that it began.
     assert read.count(weights.name) == 2
+
+
+@pytest.mark.tune
+@pytest.mark.slow
+def test_a_tuned_model_chooses_among_its_own_questions_options(tmp_path: Path) -> None:
+    folder = tiny_decoder.llama(tmp_path / "small", scale=0.05)
+    rows = choices(marked=False)
+    spec = FitSpec(rungs=("constant", "decoder-tuned"), models=(str(folder),), all=True, epochs=1, batch=16, rank=4)
+    verdict = fit(rows, spec, Requirements(), out=tmp_path / "run")
+    measured = [line.name for line in verdict.candidates if line.status == "measured"]
+    assert "decoder-tuned:small" in measured
+    for name in measured[1:]:
+        assert all_valid(tmp_path / "run", name, rows, marked=False)
+    steps = ladder.account(tmp_path / "run").parity["decoder-tuned:small"]
+    assert [step.step for step in steps] == ["conversion with the adapter apart", "merging", "quantizing to q8_0"]
 
 
 @pytest.mark.tune

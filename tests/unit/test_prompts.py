@@ -192,6 +192,12 @@ def test_what_is_a_mark_and_a_text_is_read_as_it_was_asked_for() -> None:
     assert by_mark.read("Answer: 4", text) == "(2)", "no mark, but a text"
 
 
+def test_an_empty_reply_names_no_option_whatever_its_text() -> None:
+    text = "Which?\nA) ...\nB) ?"
+    assert reading(["?"], text).read("", text) is None
+    assert reading(["?"], text).read("...", text) == "..."
+
+
 def test_without_options_a_reply_is_the_answer() -> None:
     assert reading(["B"]).read(" B it is\n", "Which is it, red or green?") == "B it is"
     assert task_of("choose", ["B"], "").read(" B it is\n", ASKED) == "B it is"

@@ -159,7 +159,7 @@ def _named(said: str, options: Options, form: Form) -> list[int]:
         place = options.place(said, "mark")
         return [] if place is None else [place]
     wanted = _ended(said)
-    return [place for place, text in enumerate(options.texts) if _ended(text) == wanted]
+    return [place for place, text in enumerate(options.texts) if wanted and _ended(text) == wanted]
 
 
 def _named_twice(said: str, options: Options) -> list[int]:
