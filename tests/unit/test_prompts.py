@@ -45,7 +45,7 @@ def test_a_label_is_matched_whole_and_never_guessed(reply: str, label: str | Non
     assert read_label(reply, labels) == label
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(labels=st.lists(st.text(), min_size=1, max_size=5, unique=True), reply=st.text())
 def test_a_label_reads_as_itself_and_nothing_else_is_ever_read(labels: list[str], reply: str) -> None:
     assert all(read_label(label, labels) == label for label in labels)
@@ -62,7 +62,7 @@ def test_the_chat_is_the_order_then_answered_examples_then_the_text() -> None:
     assert json.loads(chat[3]["content"]) == {"text": "two"}
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(text=st.text(), label=st.text())
 def test_L05_no_text_or_label_can_leave_its_quotation(text: str, label: str) -> None:
     """L05: whatever stands in a text or a label, it is one JSON string; the rest of the chat does not move."""
