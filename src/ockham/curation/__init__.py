@@ -22,7 +22,7 @@ from ockham.curation.chunks import Chunks
 from ockham.curation.doubting import doubt_labels
 from ockham.curation.duplicates import decide
 from ockham.curation.passes import examined_chunks, inputs_of, is_worth
-from ockham.curation.pools import RayCluster, crew_of
+from ockham.curation.pools import RayCluster, crew_of, keep_memory
 from ockham.curation.writing import write_all
 from ockham.data.columns import Wanted
 from ockham.data.documents import SourceFile, describe, find_files
@@ -177,6 +177,7 @@ def _curated(
     run: Run, files: list[SourceFile], plan: Plan, size: tuple[int | RayCluster, int], tell: Tell
 ) -> CurationReport:
     start = time.monotonic()
+    keep_memory()
     workers = 1 if isinstance(size[0], int) and not is_worth(files) else size[0]
     with ExitStack() as leave:
         crew = leave.enter_context(crew_of(workers))

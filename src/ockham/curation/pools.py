@@ -6,6 +6,8 @@ of this machine; a Ray cluster gets the places of texts in files, and reads them
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
@@ -17,6 +19,9 @@ from typing import Any, Protocol, TypeVar
 from ockham.errors import Defect
 
 T = TypeVar("T")
+_TRIM, _MAP = (-1, 128_000_000), (-3, 32_000_000)
+"""Numbers of settings of glibc (malloc.h), and their values: bytes free at the end of the heap that are not given back,
+and from how many on a buffer gets pages of its own."""
 
 
 class Done(Protocol):
@@ -72,8 +77,20 @@ def crew_of(workers: int | RayCluster) -> AbstractContextManager[Crew]:
 @contextmanager
 def _processes(workers: int) -> Iterator[Crew]:
     """Lend processes, started anew: a fork would inherit the lock of the run."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=keep_memory) as pool:
         yield Crew(pool=pool, size=workers)
+
+
+def keep_memory() -> None:
+    """Let this process keep freed memory for the next chunk, where the C library is glibc; elsewhere nothing is done.
+
+    By default the buffers of each chunk are given back and taken anew, and the system fills each page with zeros again:
+    that took a sixth of the time. At most 128 MB are kept.
+    """
+    setting = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if setting is not None:
+        for name, value in (_TRIM, _MAP):
+            setting(name, value)
 
 
 def outcome(job: Done) -> Any:  # noqa: ANN401 - whatever the function gives
