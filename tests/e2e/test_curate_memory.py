@@ -18,9 +18,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from ockham.curation import CurateSpec, curate, groups, near
-from ockham.report import curation as page
 
-page.drawer = lambda: None
 groups.SET = 100_000
 near._AT_ONCE = 400_000
 done = curate(sys.argv[1], CurateSpec(steps=("exact", "near"), shard_mb=1), out=sys.argv[2], chunk_mb=1)

@@ -30,16 +30,8 @@ from ockham.data.steps.examine import examine
 from ockham.data.steps.spec import CurateSpec
 from ockham.errors import ConfigError, DataError, Defect, RunError
 from ockham.records import Progress
-from ockham.report import curation as page
 
 NEAR = CurateSpec(steps=("near", "exact"))
-
-
-@pytest.fixture(autouse=True)
-def _no_charts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the drawing out, which takes most of a second a page; one test draws."""
-    if request.function is not test_the_command:
-        monkeypatch.setattr(page, "drawer", lambda: None)
 
 
 def words(rng: random.Random, count: int) -> list[str]:

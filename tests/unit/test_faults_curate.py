@@ -33,16 +33,10 @@ from ockham.data.documents import Document, Unreadable, describe, documents_of, 
 from ockham.data.json_file import Fault, parse
 from ockham.data.quick_json import quick
 from ockham.errors import DataError, OckhamError, RunError
-from ockham.report import curation as page
 from ockham.store import open_run
 
 EXACT = CurateSpec(steps=("exact",), inputs=("text",))
 CANARY = "canary-7f3a9c"
-
-
-@pytest.fixture(autouse=True)
-def _no_charts(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "drawer", lambda: None)
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:

@@ -17,7 +17,6 @@ pytest.importorskip("ray", reason="the extra ray is not installed")
 from ockham.curation import CurateSpec, RayCluster, curate, passes
 from ockham.errors import ConfigError
 from ockham.records import Progress
-from ockham.report import curation as page
 
 SPEC = CurateSpec(steps=("encoding", "personal", "language", "exact", "near"), personal="redact", shard_mb=1)
 
@@ -66,7 +65,6 @@ def tasks_of(parent: int) -> list[int]:
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked for in /proc")
 def test_two_workers_of_which_one_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "drawer", lambda: None)
     source = corpus(tmp_path / "a.jsonl")
     before = passes._batches
     monkeypatch.setattr(passes, "_batches", lambda number, file, plan, most: before(number, file, plan, 60_000))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from ockham.data.steps.account import CurationReport, RuleCount, Sample
-from ockham.report.draw import Draw, Spec, drawer, figure
+from ockham.report.bars import Series, bars
+from ockham.report.draw import figure
 from ockham.report.markup import Child, Html, join, note, section, table, tag, user
 from ockham.report.page import document
 from ockham.report.text import count, figures, percent
@@ -33,14 +34,13 @@ def render(report: CurationReport) -> str:
 
     Text from the data is cut, masked, cleaned and escaped. Equal reports give equal pages.
     """
-    draw = drawer()
     parts = (
         _summary(report),
         _rules(report),
         _samples(report.samples),
         _duplicates(report),
         _doubts(report),
-        _lengths(report, draw),
+        _lengths(report),
         _files(report),
     )
     main = join(part for part in parts if part)
@@ -198,18 +198,23 @@ def _doubts(report: CurationReport) -> Html | None:
     return section("doubts", "Labels in doubt", note(said), table(heads, body, label="Labels in doubt", numbers=(4,)))
 
 
-def _lengths(report: CurationReport, draw: Draw | None) -> Html | None:
+def _lengths(report: CurationReport) -> Html | None:
     before, after = report.lengths["before"], report.lengths["after"]
     used = [place for place, n in enumerate(before) if n]
     if not used:
         return None
     span = range(used[0], used[-1] + 1)
     body = [(_words(place), count(before[place]), count(after[place])) for place in span]
+    names = [_words(place) for place in span]
+    series = (
+        Series("came in", "#b8b8b8", [before[place] for place in span]),
+        Series("stay", "#2f6f8f", [after[place] for place in span]),
+    )
     picture = figure(
-        draw,
+        lambda spec, _: bars(names, series, ("words", "rows"), spec["width"]),
         "lengths",
         "Documents by their number of words, before and after",
-        lambda width: _histogram(before, after, span, width),
+        lambda width: {"width": width},
         "Documents by their number of words: all that came in, and those that stay.",
     )
     heads = ("Words", "Came in", "Stay")
@@ -221,32 +226,6 @@ def _words(place: int) -> str:
         return "none"
     low, high = 1 << (place - 1), (1 << place) - 1
     return count(low) if low == high else f"{count(low)} to {count(high)}"
-
-
-def _histogram(before: Sequence[int], after: Sequence[int], span: range, width: int) -> Spec:
-    values = [
-        {"words": _words(place), "order": place, "rows": counts[place], "what": what}
-        for place in span
-        for what, counts in (("came in", before), ("stay", after))
-    ]
-    return {
-        "data": {"values": values},
-        "width": width - 80,
-        "height": 180,
-        "background": "transparent",
-        "mark": {"type": "bar"},
-        "encoding": {
-            "x": {"field": "words", "type": "ordinal", "sort": {"field": "order"}, "title": "words"},
-            "xOffset": {"field": "what", "sort": ["came in", "stay"]},
-            "y": {"field": "rows", "type": "quantitative", "title": "rows"},
-            "color": {
-                "field": "what",
-                "scale": {"domain": ["came in", "stay"], "range": ["#b8b8b8", "#2f6f8f"]},
-                "title": None,
-                "legend": {"orient": "top"},
-            },
-        },
-    }
 
 
 def _files(report: CurationReport) -> Html:
