@@ -397,6 +397,26 @@ def test_sets_hold_whole_groups(buckets: list[list[int]], most: int) -> None:
         assert held <= most or len(groups) == 1
 
 
+LONG = ["eightlet", "ninechars", "Internationalization1", "x" * 70, "Straßenbahnhaltestelle", "é", "naïvenaïvenaïve"]
+
+
+@given(st.lists(st.lists(st.sampled_from([*WORDS, *LONG]), max_size=30).map(" ".join) | wild, max_size=6))
+@settings(max_examples=50, deadline=None)
+def test_words_are_the_same_wherever_their_bytes_stand(texts: list[str]) -> None:
+    """They are read 64 bytes at once where so many can be, else character by character: both give the same numbers."""
+    letters, known = alphabet(), dict[int, str]()
+    for text in filter(plain, texts):
+        raw, naive = text.encode(), words_of(text)
+        padded = np.frombuffer(b"\xff" * 3 + raw + b"a1 \xc3" * 30, dtype=np.uint8)
+        out = np.zeros((2, len(raw) + 1), dtype=np.uint64)
+        count = shingles.words_of(np.frombuffer(raw, dtype=np.uint8), 0, len(raw), letters, out[0])
+        assert count == shingles.words_of(padded, 3, 3 + len(raw), letters, out[1]) == len(naive)
+        assert out[0, :count].tolist() == out[1, :count].tolist()
+        for number, word in zip(out[0].tolist(), naive, strict=False):
+            assert known.setdefault(number, word) == word
+    assert len(set(known.values())) == len(known)
+
+
 def test_texts_without_words_have_no_shingles() -> None:
     for text in ("", " \n", "*** --- !!!", "🙂🙂🙂"):
         assert len(shingles.shingles(text.encode(), alphabet(), 5)) == 0

@@ -102,6 +102,7 @@ def curate(
         raise ConfigError("E_CONFIG", "workers and chunk_mb must be at least 1", fix="leave them out")
     spec, say = spec or CurateSpec(), tell or _silent
     require()
+    keep_memory()
     files, plan, warnings = prepared(source, spec, say)
     identity = {
         "verb": "curate",
@@ -177,7 +178,6 @@ def _curated(
     run: Run, files: list[SourceFile], plan: Plan, size: tuple[int | RayCluster, int], tell: Tell
 ) -> CurationReport:
     start = time.monotonic()
-    keep_memory()
     workers = 1 if isinstance(size[0], int) and not is_worth(files) else size[0]
     with ExitStack() as leave:
         crew = leave.enter_context(crew_of(workers))

@@ -21,6 +21,8 @@ from ockham.store.atomic import disk
 
 Tell = Callable[[Progress], None]
 KIND = "chunk"
+_FORM = "chunks, words by eights"
+"""What is in a chunk, and by which hashes: a run that was begun with others examines anew."""
 _WORTH = 32
 """Megabytes from which on more than one process is started."""
 
@@ -49,7 +51,7 @@ def examined_chunks(run: Run, files: list[SourceFile], plan: Plan, how: tuple[Cr
     folders: list[Path] = []
     before = 0
     for number, file in enumerate(files):
-        work = digest(["chunks", number, file.sha256, plain(plan.spec), list(plan.steps), most, _tests(plan)])
+        work = digest([_FORM, number, file.sha256, plain(plan.spec), list(plan.steps), most, _tests(plan)])
         known = run.find("file", work, tuple[str, ...])
         if known is not None:
             kept = [run.artifact(KIND, key) for key in known]

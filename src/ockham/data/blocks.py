@@ -136,6 +136,12 @@ def _whole_lines(file: RegularFile, skip: int, most: int) -> Iterator[tuple[int,
         held += len(part)
         if held < most:
             continue
+        before = held - len(part)
+        end = part.find(b"\n", max(0, most - 1 - before)) + 1
+        if end and len(part) - end < most:  # as it is of usual lines: the piece is put together once
+            yield at, b"".join([*parts[:-1], part[:end]])
+            at, parts, held = at + before + end, [part[end:]], len(part) - end
+            continue
         data, begin = b"".join(parts), 0
         while len(data) - begin >= most:
             end = data.find(b"\n", begin + most - 1) + 1

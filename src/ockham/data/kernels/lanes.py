@@ -1,4 +1,4 @@
-"""Sixteen bytes at once: vector instructions that a loop over bytes does not become, said to LLVM itself.
+"""Many bytes at once: vector instructions that a loop over bytes does not become, said to LLVM itself.
 
 LLVM has them for every processor. Whoever calls makes sure that so many bytes may be read from a place on.
 """
@@ -17,6 +17,7 @@ from numba.np.arrayobj import make_array
 from numpy.typing import NDArray
 
 LANES = np.uintp(16)
+WIDE = np.uintp(64)
 _BYTE = ir.IntType(8)
 _VECTOR = ir.VectorType(_BYTE, 16)
 
@@ -34,25 +35,42 @@ def _bits(test: Find) -> Callable[[Bytes, np.uintp], np.uint32]:
 
     def typed(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
-            place = builder.bitcast(_at(context, builder, signature, arguments), _VECTOR.as_pointer())
-            found = test(builder, builder.load(place, align=1))
-            return builder.zext(builder.bitcast(found, ir.IntType(16)), ir.IntType(32))
+            found = _tested(test, 16, builder, _at(context, builder, signature, arguments))
+            return builder.zext(found, ir.IntType(32))
 
         return types.uint32(data, types.uintp), generate
 
     return cast("Callable[[Bytes, np.uintp], np.uint32]", intrinsic(typed))
 
 
-def _all(value: int) -> Any:  # noqa: ANN401 - a constant of llvmlite
-    return ir.Constant(_VECTOR, [value] * 16)
+def _wide_bits(test: Find) -> Callable[[Bytes, np.uintp], np.uint64]:
+    """Make a function of a buffer and a place: a bit for each of the 64 bytes there that a test holds for."""
+
+    def typed(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
+            return _tested(test, 64, builder, _at(context, builder, signature, arguments))
+
+        return types.uint64(data, types.uintp), generate
+
+    return cast("Callable[[Bytes, np.uintp], np.uint64]", intrinsic(typed))
+
+
+def _tested(test: Find, lanes: int, builder: Any, place: Any) -> Any:  # noqa: ANN401 - as above
+    bytes_ = builder.load(builder.bitcast(place, ir.VectorType(_BYTE, lanes).as_pointer()), align=1)
+    return builder.bitcast(test(builder, bytes_), ir.IntType(lanes))
+
+
+def _all(value: int, like: Any = None) -> Any:  # noqa: ANN401 - a constant of llvmlite
+    kind = _VECTOR if like is None else like.type
+    return ir.Constant(kind, [value] * kind.count)
 
 
 def _between(builder: Any, bytes_: Any, low: int, high: int) -> Any:  # noqa: ANN401 - as above
-    return builder.icmp_unsigned("<", builder.sub(bytes_, _all(low)), _all(high - low))
+    return builder.icmp_unsigned("<", builder.sub(bytes_, _all(low, bytes_)), _all(high - low, bytes_))
 
 
 def _is_plain(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
-    letter = _between(builder, builder.or_(bytes_, _all(0x20)), 0x61, 0x7B)
+    letter = _between(builder, builder.or_(bytes_, _all(0x20, bytes_)), 0x61, 0x7B)
     return builder.or_(letter, _between(builder, bytes_, 0x30, 0x3A))
 
 
@@ -67,6 +85,10 @@ def _is_special(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
     return builder.or_(builder.or_(quote, escape), builder.icmp_signed("<", bytes_, _all(0x20)))
 
 
+def _is_longer(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
+    return builder.icmp_signed("<", bytes_, _all(0, bytes_))
+
+
 def _is_escape(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
     return builder.icmp_unsigned("==", bytes_, _all(0x5C))
 
@@ -79,6 +101,10 @@ special_bits = _bits(_is_special)
 """What a JSON string does not hold as it is, ends with, or holds longer characters of: quote, backslash, not ASCII."""
 escape_bits = _bits(_is_escape)
 """Backslashes."""
+plain_bits_wide = _wide_bits(_is_plain)
+"""ASCII letters and digits, of 64 bytes."""
+longer_bits_wide = _wide_bits(_is_longer)
+"""Bytes of longer characters, of 64 bytes."""
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba has no types
@@ -116,6 +142,16 @@ def zeros_below(typing: Any, bits: Any) -> Any:  # noqa: ANN401, ARG001 - as num
         return builder.zext(count, context.get_value_type(types.uintp))
 
     return types.uintp(types.uint32), generate
+
+
+@intrinsic  # type: ignore[untyped-decorator]  # numba has no types
+def lowest(typing: Any, bits: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
+    """Give the place of the lowest bit that is set; 64 where none is."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401, ARG001 - as above
+        return builder.cttz(arguments[0], cgutils.false_bit)
+
+    return types.uintp(types.uint64), generate
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba has no types

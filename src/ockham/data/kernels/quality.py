@@ -147,7 +147,7 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
     chars = all_letters = all_digits = whole = lettered = 0
     core = START, _NONE, _NONE
     rest = seen = _NONE
-    sieve = _sieve(stops)
+    sieve = _sieve(stops, seen)
     at, end = span  # unsigned, or each access asks first whether the index is negative
     gap = True
     while at <= end:
@@ -192,6 +192,7 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
             if (sieve >> (word >> np.uint64(58))) & np.uint64(1):
                 for k in range(len(stops)):
                     seen |= np.uint64(stops[k] == word) << np.uint64(k)
+                sieve = _sieve(stops, seen)
             chars += size
             all_letters += alphabetic
             all_digits += digits
@@ -231,11 +232,12 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
 
 
 @compiled
-def _sieve(stops: NDArray[np.uint64]) -> np.uint64:
-    """Give a bit for the upper six bits of each stop word, so that most other words are told by one look."""
+def _sieve(stops: NDArray[np.uint64], seen: np.uint64) -> np.uint64:
+    """Give a bit for the upper six bits of each stop word not yet seen, so that most words are told by one look."""
     sieve = _NONE
-    for stop in stops:
-        sieve |= np.uint64(1) << (stop >> np.uint64(58))
+    for k in range(len(stops)):
+        missing = ~(seen >> np.uint64(k)) & np.uint64(1)
+        sieve |= missing << (stops[k] >> np.uint64(58))
     return sieve
 
 

@@ -14,10 +14,15 @@ from numpy.typing import NDArray
 
 from ockham.data.kernels.characters import ALONE, BETWEEN, LIMIT, Alphabet, Whole, code_at, mixed
 from ockham.data.kernels.compiler import compiled
+from ockham.data.kernels.lanes import WIDE, longer_bits_wide, lowest, plain_bits_wide
+from ockham.data.kernels.spelling import START, number_of, plain_number, spelled_by
 
 PERMUTATIONS = 128
-_START = np.uint64(0xCBF29CE484222325)
-_STEP = np.uint64(0x100000001B3)
+_AHEAD = WIDE + np.uintp(8)
+"""Bytes that may be read at once."""
+_ONE = np.uintp(1)
+_BIT = np.uint64(1)
+_NONE = np.uint64(0)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _OTHER = np.uint64(0xD6E8FEB86659FD93)
 
@@ -36,8 +41,13 @@ def gathered(texts: Texts, behind: int) -> Texts:
     starts = ends - (texts.ends - texts.starts)
     if len(ends) and len(texts.data) == ends[-1] + 1 and (texts.starts == starts).all():
         return texts  # they stand so already
-    data = np.full(int(ends[-1]) + 1 if len(ends) else 0, behind, dtype=np.uint8)
-    _gather(texts, starts, data)
+    data = np.empty(int(ends[-1]) + 1 if len(ends) else 0, dtype=np.uint8)
+    # Texts that stand one behind the other are copied together, with what stands between them.
+    breaks = np.flatnonzero(texts.starts[1:] != texts.ends[:-1] + 1) + 1
+    for first, last in zip([0, *breaks.tolist()], [*(breaks - 1).tolist(), len(ends) - 1], strict=True):
+        if last >= first:
+            data[starts[first] : ends[last]] = texts.data[texts.starts[first] : texts.ends[last]]
+    data[ends] = behind
     return Texts(data, starts, ends)
 
 
@@ -137,14 +147,6 @@ def distinct(values: NDArray[np.uint64]) -> int:
 
 
 @compiled
-def _gather(texts: Texts, starts: NDArray[np.int64], data: NDArray[np.uint8]) -> None:
-    for i in range(len(starts)):
-        begin, to = texts.starts[i], starts[i]
-        for k in range(texts.ends[i] - begin):
-            data[to + k] = texts.data[begin + k]
-
-
-@compiled
 def _count_characters(texts: Texts, found: NDArray[np.int64]) -> None:
     for i in range(len(found)):
         for at in range(texts.starts[i], texts.ends[i]):
@@ -153,39 +155,84 @@ def _count_characters(texts: Texts, found: NDArray[np.int64]) -> None:
 
 @compiled
 def words_of(text: NDArray[np.uint8], begin: int, end: int, letters: Alphabet, out: NDArray[np.uint64]) -> int:
-    """Write the hashes of the words of ``text[begin:end]`` to ``out`` and give their number."""
+    """Write the hashes of the words of ``text[begin:end]`` to ``out`` and give their number.
+
+    Where words begin and end is seen of 64 bytes at once; a word with a longer character is read again, one by one.
+    """
     count = 0
-    state = _START
-    at = np.uintp(begin)  # unsigned, or each access asks first whether the index is negative
-    one = np.uintp(1)
-    while at < np.uintp(end):
+    at = start = np.uintp(begin)  # unsigned, or each access asks first whether the index is negative
+    stop = np.uintp(end)
+    inside = _NONE
+    while at < stop and at + _AHEAD <= np.uintp(len(text)):
+        longer = min(lowest(longer_bits_wide(text, at)), stop - at)
+        seen = (_BIT << np.uint64(longer)) - _BIT if longer < WIDE else ~_NONE
+        plain = plain_bits_wide(text, at) & seen
+        edges = (plain ^ ((plain << _BIT) | inside)) & seen
+        while edges != _NONE:
+            place = at + lowest(edges)
+            edges &= edges - _BIT
+            if inside == _NONE:
+                start = place
+            else:
+                out[count] = mixed(plain_number(text, start, place))
+                count += 1
+            inside ^= _BIT
+        at += min(longer, WIDE)
+        if longer < WIDE and at < stop:
+            at, count = _one_by_one(text, (start if inside != _NONE else at, stop), letters, (out, count), False)
+            inside = _NONE
+    return _one_by_one(text, (start if inside != _NONE else at, stop), letters, (out, count), True)[1]
+
+
+@compiled
+def _one_by_one(
+    text: NDArray[np.uint8],
+    span: tuple[np.uintp, np.uintp],
+    letters: Alphabet,
+    found: tuple[NDArray[np.uint64], int],
+    whole: bool,
+) -> tuple[np.uintp, int]:
+    """Write the hashes of words to ``found`` (and how many are there), looking at each character; give where it ends.
+
+    That is at the end of the span where the ``whole`` of it is read, else where no word is open and ASCII goes on.
+    """
+    at, stop = span
+    out, count = found
+    word = START, _NONE, _NONE
+    inside = False
+    while at < stop:
         plain = letters.plain[text[at]]
         if plain != 0 and plain != 255:
-            state = (state ^ np.uint64(plain)) * _STEP
-            at += one
+            word = spelled_by(word, np.uint32(plain))
+            inside = True
+            at += _ONE
             continue
+        kind = np.uint8(BETWEEN)
+        code: Whole = 0
         if plain == 0:
-            at += one
-            kind = BETWEEN
-            code: Whole = 0
+            at += _ONE
         else:
             code, size = code_at(text, at)
             at += np.uintp(size)
-            kind = letters.kinds[code] if code < LIMIT else BETWEEN
+            kind = letters.kinds[code] if code < LIMIT else np.uint8(BETWEEN)
         if kind != BETWEEN and kind != ALONE:
-            state = (state ^ np.uint64(letters.folds[code])) * _STEP
+            word = spelled_by(word, letters.folds[code])
+            inside = True
             continue
-        if state != _START:
-            out[count] = mixed(state)
+        if inside:
+            out[count] = mixed(number_of(word))
             count += 1
-            state = _START
+            word = START, _NONE, _NONE
+            inside = False
         if kind == ALONE:
-            out[count] = mixed((_START ^ np.uint64(code)) * _STEP)
+            out[count] = mixed(number_of(spelled_by(word, np.uint32(code))))
             count += 1
-    if state != _START:
-        out[count] = mixed(state)
+        if not whole and at < stop and text[at] < 128:
+            break
+    if inside:
+        out[count] = mixed(number_of(word))
         count += 1
-    return count
+    return at, count
 
 
 @compiled

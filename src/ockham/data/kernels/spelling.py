@@ -52,6 +52,19 @@ def spelled_by(word: Spelling, code: Whole) -> Spelling:
 
 
 @compiled
+def plain_number(text: NDArray[np.uint8], begin: np.uintp, end: np.uintp) -> np.uint64:
+    """Give the number of a word of ASCII letters and digits; eight bytes behind it must be there to be read."""
+    state = START
+    size = np.uint64(end - begin)
+    while size >= _EIGHT:
+        state = _mixed_in(state, eight(text, begin) | _BLANKS)
+        begin += np.uintp(8)
+        size -= _EIGHT
+    mask = (np.uint64(1) << (size * _EIGHT)) - np.uint64(1)
+    return _mixed_in(state, (eight(text, begin) | _BLANKS) & mask)
+
+
+@compiled
 def number_of(word: Spelling) -> np.uint64:
     """Give the number of a whole word."""
     return _mixed_in(word[0], word[1])
