@@ -100,8 +100,9 @@ def kernels(documents: list[str]) -> dict[str, float]:
     from ockham.data.kernels.characters import alphabet
     from ockham.data.kernels.leaks import index_of, leaks
     from ockham.data.kernels.marks import marks
+    from ockham.data.kernels.minhash import orders
     from ockham.data.kernels.quality import statistics
-    from ockham.data.kernels.shingles import orders, sketch, texts_of
+    from ockham.data.kernels.shingles import sketch, texts_of
     from ockham.data.steps.language import identified
     from ockham.data.steps.redact import suspects
     from ockham.data.steps.stop_words import hashed

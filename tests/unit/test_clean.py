@@ -3,6 +3,7 @@ from hypothesis import strategies as st
 
 from ockham.data.clean import clean, drop_seen
 from ockham.data.read import Reading
+from ockham.data.same import standing
 from ockham.records import Conflict, Dropped, Example, Quarantined
 
 
@@ -117,3 +118,12 @@ def test_what_the_users_test_set_holds_leaves_training() -> None:
         Dropped(id="2", reason="near_test_set", kept="t1"),
         Dropped(id="4", reason="group_in_test_set", kept="t2"),
     )
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=8), st.booleans())
+def test_the_first_of_each_target_stays_unless_only_one_can_be_right(targets: list[str], one_answer: bool) -> None:
+    stays = standing(targets, one_answer=one_answer)
+    if one_answer and len(set(targets)) > 1:
+        assert stays is None
+    else:
+        assert stays == [targets.index(target) for target in targets]

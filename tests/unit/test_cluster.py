@@ -1,9 +1,13 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ockham.data.cluster import join, near_duplicates
+from ockham.data.kernels.minhash import PERMUTATIONS, rows_for
 from ockham.data.normal import loose
 
 WORDS = ["please", "cancel", "my", "order", "12", "refund", "the", "account", "now", "取消", "訂單", "привет", "!", ""]
@@ -87,6 +91,26 @@ def test_a_threshold_out_of_range_is_refused() -> None:
 def test_ten_thousand_copies_of_one_template_are_one_cluster() -> None:
     texts = [f"cancel order number {i} for customer {'abcdefghij'[i % 10]} please, thank you" for i in range(10_000)]
     assert set(near_duplicates(texts).tolist()) == {0}
+
+
+def test_fitting_does_not_wait_for_the_compiler() -> None:
+    script = (
+        "import sys; from ockham.data import cluster, prepare\n"
+        "assert cluster.near_duplicates(['cancel my order 1', 'x', 'Cancel my order 22']).tolist() == [0, 1, 0]\n"
+        "assert prepare and 'numba' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("missed", [1e-6, 0.005])
+@pytest.mark.parametrize("threshold", [0.3, 0.5, 0.8, 0.9, 0.99])
+def test_bands_are_the_longest_that_miss_no_more_than_allowed(threshold: float, missed: float) -> None:
+    def misses(rows: int) -> float:
+        return float((1 - threshold**rows) ** (PERMUTATIONS // rows))
+
+    rows = rows_for(threshold, missed)
+    assert rows == 1 or misses(rows) <= missed
+    assert rows == PERMUTATIONS // 4 or misses(rows + 1) > missed
 
 
 def test_groups_join_clusters_across_each_other() -> None:

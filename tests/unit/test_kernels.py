@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 pytest.importorskip("numba", reason="the extra curate is not installed")
 
 from ockham.data.json_file import Fault, parse
-from ockham.data.kernels import characters, compiler, json_lines, leaks, marks, quality, shingles, unions
+from ockham.data.kernels import characters, compiler, json_lines, leaks, marks, minhash, quality, shingles, unions
 from ockham.data.kernels.characters import alphabet
 from ockham.data.steps import redact
 
@@ -171,7 +171,7 @@ def _dots(run: str) -> int:
 @given(EVERY.filter(lambda texts: all(map(plain, texts))))
 @settings(max_examples=50, deadline=None)
 def test_words_are_those_of_the_naive_rule(texts: list[str]) -> None:
-    found = shingles.sketch(shingles.texts_of([t.encode() for t in texts]), alphabet(), shingles.orders(), 5, 8)
+    found = shingles.sketch(shingles.texts_of([t.encode() for t in texts]), alphabet(), minhash.orders(), 5, 8)
     naive = [words_of(text) for text in texts]
     assert found.words.tolist() == [len(words) for words in naive]
     same = [[a == b for b in naive] for a in naive]
@@ -205,7 +205,7 @@ def test_the_share_of_equal_band_keys_follows_the_similarity() -> None:
         texts += [" ".join(base), " ".join(changed)]
         a, b = set(grams_of(texts[-2])), set(grams_of(texts[-1]))
         wanted.append(len(a & b) / len(a | b))
-    found = shingles.sketch(shingles.texts_of([t.encode() for t in texts]), alphabet(), shingles.orders(), 5, 8)
+    found = shingles.sketch(shingles.texts_of([t.encode() for t in texts]), alphabet(), minhash.orders(), 5, 8)
     agree = (found.keys[0::2] == found.keys[1::2]).mean()
     expected = np.mean([j**8 for j in wanted])
     assert 0.5 < np.mean(wanted) < 0.9
@@ -213,9 +213,9 @@ def test_the_share_of_equal_band_keys_follows_the_similarity() -> None:
 
 
 def test_rows_of_a_band_follow_the_threshold() -> None:
-    assert [shingles.rows_for(threshold) for threshold in (0.3, 0.5, 0.7, 0.8, 0.9)] == [2, 3, 4, 6, 9]
+    assert [minhash.rows_for(threshold) for threshold in (0.3, 0.5, 0.7, 0.8, 0.9)] == [2, 3, 4, 6, 9]
     for threshold in (0.3, 0.5, 0.7, 0.8, 0.9, 0.95):
-        rows = shingles.rows_for(threshold)
+        rows = minhash.rows_for(threshold)
         assert (1 - threshold**rows) ** (128 // rows) <= 0.005
 
 
@@ -395,6 +395,13 @@ def test_sets_hold_whole_groups(buckets: list[list[int]], most: int) -> None:
         held = sum(counts[one] for one in range(31) if parents[one] == place)
         groups = {min(naive[one]) for one in range(31) if parents[one] == place and counts[one]}
         assert held <= most or len(groups) == 1
+
+
+@given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=8))
+@settings(max_examples=20, deadline=None)
+def test_arrays_and_compiled_loops_mix_alike(values: list[int]) -> None:
+    array = np.array(values, dtype=np.uint64)
+    assert [int(characters.mixed(value)) for value in array] == minhash.mixed(array).tolist()
 
 
 LONG = ["eightlet", "ninechars", "Internationalization1", "x" * 70, "Straßenbahnhaltestelle", "é", "naïvenaïvenaïve"]

@@ -12,6 +12,7 @@ from ockham.curation.chunks import RANGES, Chunks
 from ockham.curation.decision import Decision, Work, runs_of, spans_of
 from ockham.curation.near import decide_near
 from ockham.curation.pools import Crew
+from ockham.data.same import standing
 from ockham.data.steps.examine import REASONS
 from ockham.data.steps.spec import CurateSpec
 
@@ -114,17 +115,15 @@ def _group(
     decision: Decision, hashes: NDArray[np.uint64], numbers: list[int], steps: tuple[str, ...], labels: bool
 ) -> None:
     """Decide documents of the same words: contradictions all go; of equal ones the first stays."""
-    targets = [tuple(row) for row in hashes[:, 4:6].tolist()]
-    if labels and len(set(targets)) > 1:
+    stays = standing([tuple(row) for row in hashes[:, 4:6].tolist()], one_answer=labels)
+    if stays is None:
         for number in numbers:
             decision.reason[number] = REASONS.index("conflicting_label")
         return
     if "exact" not in steps:
         return
-    first: dict[tuple[int, ...], int] = {}
-    for place, (number, target) in enumerate(zip(numbers, targets, strict=True)):
-        stays = first.setdefault(target, place)
-        if stays != place:
-            same = (hashes[stays, :2] == hashes[place, :2]).all()
-            decision.reason[number] = REASONS.index("exact_duplicate" if same else "normalised_duplicate")
-            decision.instead[number] = numbers[stays]
+    for place, first in enumerate(stays):
+        if first != place:
+            same = (hashes[first, :2] == hashes[place, :2]).all()
+            decision.reason[numbers[place]] = REASONS.index("exact_duplicate" if same else "normalised_duplicate")
+            decision.instead[numbers[place]] = numbers[first]

@@ -10,6 +10,7 @@ from ockham.data.cluster import DEFAULT_THRESHOLD, join, near_duplicates
 from ockham.data.merges import propose
 from ockham.data.normal import canonical, is_blank
 from ockham.data.read import Reading
+from ockham.data.same import standing
 from ockham.data.task import are_free_text, are_labels
 from ockham.records import Conflict, Dropped, Example, Intake, LabelMerge
 
@@ -99,14 +100,15 @@ def _repeated(
     conflicts: list[Conflict] = []
     several = 0
     for rows in same.values():
-        first = {examples[i].target: i for i in reversed(rows)}
-        if len(first) > 1 and one_answer:
+        targets = [examples[i].target for i in rows]
+        stays = standing(targets, one_answer=one_answer)
+        if stays is None:
             dropped |= {i: Dropped(id=examples[i].id, reason="conflicting_label") for i in rows}
-            conflicts.append(Conflict(ids=tuple(examples[i].id for i in rows), labels=tuple(sorted(first))))
+            conflicts.append(Conflict(ids=tuple(examples[i].id for i in rows), labels=tuple(sorted(set(targets)))))
             continue
-        several += len(first) > 1
-        for i in rows:
-            stays = first[examples[i].target]
-            if stays != i:
-                dropped[i] = Dropped(id=examples[i].id, reason="exact_duplicate", kept=examples[stays].id)
+        several += len(set(stays)) > 1
+        for place, first in enumerate(stays):
+            if first != place:
+                kept = examples[rows[first]].id
+                dropped[rows[place]] = Dropped(id=examples[rows[place]].id, reason="exact_duplicate", kept=kept)
     return dropped, tuple(conflicts), several

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ockham.data.kernels.minhash import GOLDEN, PERMUTATIONS, mixed, orders, rows_for
 from ockham.data.normal import loose
 
 DEFAULT_THRESHOLD = 0.8
@@ -20,7 +21,6 @@ DEFAULT_THRESHOLD = 0.8
 # Three letters see a changed word in a sentence of ten as a small change. In very long texts they say too little (two
 # English texts of 100,000 letters share 70 % of them): there five decide. A length between takes part in both.
 _PASSES = ((3, 0, 12_000), (5, 8_000, sys.maxsize))
-_PERMUTATIONS = 128
 _SKETCH = 128
 _MARGIN = 0.2
 _NEIGHBOURS = 64
@@ -123,31 +123,21 @@ def _hashed(forms: Sequence[str], width: int) -> tuple[NDArray[np.uint32], _Ids]
     lengths = np.fromiter(map(len, padded), dtype=np.int64, count=len(padded))
     codes = np.frombuffer("".join(padded).encode("utf-32-le", "surrogatepass"), dtype=np.uint32).astype(np.uint64)
     windows = len(codes) - width + 1
-    mixed = np.zeros(windows, dtype=np.uint64)
+    hashed = np.zeros(windows, dtype=np.uint64)
     for offset in range(width):
-        mixed *= np.uint64(0x9E3779B97F4A7C15)
-        mixed += codes[offset : offset + windows]
-    mixed = _finish(mixed)
+        hashed *= GOLDEN
+        hashed += codes[offset : offset + windows]
+    hashed = mixed(hashed)
     owner = np.repeat(np.arange(len(padded), dtype=np.uint64), lengths)[:windows]
     inside = np.ones(windows, dtype=bool)
     ends = np.cumsum(lengths)[:-1]
     for back in range(1, width):
         inside[ends - back] = False
-    keys = ((owner << np.uint64(32)) | (mixed >> np.uint64(32)))[inside]
+    keys = ((owner << np.uint64(32)) | (hashed >> np.uint64(32)))[inside]
     keys.sort()
     keys = keys[np.concatenate(([True], keys[1:] != keys[:-1]))]
     counts = np.bincount((keys >> np.uint64(32)).astype(np.int64), minlength=len(padded))
     return keys.astype(np.uint32), counts.astype(np.int64)
-
-
-def _finish(mixed: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Spread every input bit over all output bits (the finalizer of SplitMix64; Steele, Lea and Flood, 2014)."""
-    mixed ^= mixed >> np.uint64(30)
-    mixed *= np.uint64(0xBF58476D1CE4E5B9)
-    mixed ^= mixed >> np.uint64(27)
-    mixed *= np.uint64(0x94D049BB133111EB)
-    mixed ^= mixed >> np.uint64(31)
-    return mixed
 
 
 def _signatures(shingles: _Shingles, seed: int) -> NDArray[np.uint32]:
@@ -159,22 +149,11 @@ def _signatures(shingles: _Shingles, seed: int) -> NDArray[np.uint32]:
     sizes = np.minimum(np.diff(shingles.starts), _SKETCH)
     starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     picks = np.repeat(shingles.starts[:-1] - starts, sizes) + np.arange(int(sizes.sum()))
-    sketch = _finish(shingles.hashes[picks].astype(np.uint64)).astype(np.uint32)
-    rng = np.random.default_rng(seed)
-    factors = rng.integers(0, 1 << 31, _PERMUTATIONS, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-    terms = rng.integers(0, 1 << 32, _PERMUTATIONS, dtype=np.uint32)
-    signatures = np.empty((len(sizes), _PERMUTATIONS), dtype=np.uint32)
-    for i in range(_PERMUTATIONS):
-        signatures[:, i] = np.minimum.reduceat(sketch * factors[i] + terms[i], starts)
+    sketch = mixed(shingles.hashes[picks].astype(np.uint64)).astype(np.uint32)
+    signatures = np.empty((len(sizes), PERMUTATIONS), dtype=np.uint32)
+    for i, (factor, term) in enumerate(zip(*orders(seed), strict=True)):
+        signatures[:, i] = np.minimum.reduceat(sketch * factor + term, starts)
     return signatures
-
-
-def _rows_per_band(threshold: float) -> int:
-    """Find the longest band with which a pair at the threshold is missed less often than once in a million."""
-    rows = 1
-    while (1 - threshold ** (rows + 1)) ** (_PERMUTATIONS // (rows + 1)) < _MISSED and rows < _PERMUTATIONS // 8:
-        rows += 1
-    return rows
 
 
 def _link(shingles: _Shingles, signatures: NDArray[np.uint32], threshold: float) -> _Ids:
@@ -185,7 +164,7 @@ def _link(shingles: _Shingles, signatures: NDArray[np.uint32], threshold: float)
     template cost 10,000 comparisons and not 50 million.
     """
     n = len(signatures)
-    orders, left_in_run = _bands(signatures, _rows_per_band(threshold))
+    orders, left_in_run = _bands(signatures, rows_for(threshold, _MISSED))
     roots = np.arange(n)
     edges: list[_Ids] = []
     tried = np.array([n * n])
@@ -219,10 +198,10 @@ def _bands(signatures: NDArray[np.uint32], rows: int) -> tuple[_Ids, _Ids]:
     n = len(signatures)
     orders: list[_Ids] = []
     following: list[_Ids] = []
-    for start in range(0, _PERMUTATIONS - rows + 1, rows):
+    for start in range(0, PERMUTATIONS - rows + 1, rows):
         key = np.zeros(n, dtype=np.uint64)
         for column in range(start, start + rows):
-            key = _finish(key * np.uint64(0x9E3779B97F4A7C15) + signatures[:, column])
+            key = mixed(key * GOLDEN + signatures[:, column])
         order = np.argsort(key, kind="stable")
         changes = np.flatnonzero(np.concatenate((key[order][1:] != key[order][:-1], [True])))
         last = np.repeat(changes, np.diff(np.concatenate(([-1], changes))))

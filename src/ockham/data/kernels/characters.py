@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ockham.data.kernels import minhash
 from ockham.data.kernels.compiler import compiled
 
 Whole: TypeAlias = "int | np.integer[Any]"
@@ -80,9 +82,4 @@ def code_at(text: NDArray[np.uint8], at: Whole) -> tuple[Whole, int]:
     return ((lead & 0x07) << 18) | (second << 12) | (third << 6) | (np.int64(text[at + 3]) & 0x3F), 4
 
 
-@compiled
-def mixed(value: np.uint64) -> np.uint64:
-    """Spread every input bit over all output bits (the finalizer of SplitMix64; Steele, Lea and Flood, 2014)."""
-    value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return value ^ (value >> np.uint64(31))
+mixed: Callable[[np.uint64], np.uint64] = compiled(minhash.mixed)

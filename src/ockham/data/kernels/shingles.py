@@ -1,8 +1,7 @@
 """Words, their n-grams, MinHash band keys, and the exact similarity of two texts.
 
 A word is a run of letters, marks and digits, case folded; each character of a script without spaces is a word. A text
-of fewer words than n has one shingle, all of its words; a text without words has none. MinHash: Broder, 1997; banding:
-Leskovec, Rajaraman and Ullman, "Mining of Massive Datasets", chapter 3.
+of fewer words than n has one shingle, all of its words; a text without words has none.
 """
 
 from __future__ import annotations
@@ -15,15 +14,14 @@ from numpy.typing import NDArray
 from ockham.data.kernels.characters import ALONE, BETWEEN, LIMIT, Alphabet, Whole, code_at, mixed
 from ockham.data.kernels.compiler import compiled
 from ockham.data.kernels.lanes import WIDE, longer_bits_wide, lowest, plain_bits_wide
+from ockham.data.kernels.minhash import GOLDEN, PERMUTATIONS, Orders
 from ockham.data.kernels.spelling import START, number_of, plain_number, spelled_by
 
-PERMUTATIONS = 128
 _AHEAD = WIDE + np.uintp(8)
 """Bytes that may be read at once."""
 _ONE = np.uintp(1)
 _BIT = np.uint64(1)
 _NONE = np.uint64(0)
-_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _OTHER = np.uint64(0xD6E8FEB86659FD93)
 
 
@@ -51,13 +49,6 @@ def gathered(texts: Texts, behind: int) -> Texts:
     return Texts(data, starts, ends)
 
 
-class Orders(NamedTuple):
-    """The random orders of MinHash: ``value * factors[k] + terms[k]`` modulo 2^32."""
-
-    factors: NDArray[np.uint32]
-    terms: NDArray[np.uint32]
-
-
 class Sketches(NamedTuple):
     """For each text: its number of words, a 128-bit hash of them, and its band keys (texts x bands)."""
 
@@ -83,25 +74,6 @@ def characters_of(texts: Texts) -> NDArray[np.int64]:
 def longest_of(texts: Texts) -> int:
     """Give the bytes of the longest text; 0 where there is none."""
     return int((texts.ends - texts.starts).max(initial=0))
-
-
-def orders(seed: int = 0) -> Orders:
-    """Draw the random orders."""
-    rng = np.random.default_rng(seed)
-    factors = rng.integers(0, 1 << 31, PERMUTATIONS, dtype=np.uint32) * np.uint32(2) + np.uint32(1)
-    return Orders(factors, rng.integers(0, 1 << 32, PERMUTATIONS, dtype=np.uint32))
-
-
-def rows_for(threshold: float) -> int:
-    """Choose the rows of a band: the most with which a pair at the threshold is missed in one of 200 cases or fewer.
-
-    A threshold of .8 gives 21 bands of 6 rows: a pair at .8 is missed with probability .0017. (16 bands of 8, which
-    are usual, miss .053 of the pairs at .8. More candidates cost little, since each is checked exactly.)
-    """
-    rows = 1
-    while rows < PERMUTATIONS // 4 and (1 - threshold ** (rows + 1)) ** (PERMUTATIONS // (rows + 1)) <= 0.005:
-        rows += 1
-    return rows
 
 
 def sketch(texts: Texts, letters: Alphabet, order: Orders, width: int, rows: int) -> Sketches:
@@ -244,7 +216,7 @@ def combine(words: NDArray[np.uint64], count: int, width: int) -> int:
     for at in range(count - size + 1):
         value = np.uint64(size)
         for offset in range(size):
-            value = value * _GOLDEN + words[at + offset]
+            value = value * GOLDEN + words[at + offset]
         words[at] = mixed(value)
     return count - size + 1
 
@@ -254,7 +226,7 @@ def _hash_words(words: NDArray[np.uint64], count: int) -> tuple[np.uint64, np.ui
     first = np.uint64(count)
     second = ~np.uint64(count)
     for at in range(count):
-        first = (first ^ words[at]) * _GOLDEN
+        first = (first ^ words[at]) * GOLDEN
         first ^= first >> np.uint64(32)
         second = (second + words[at]) * _OTHER
         second ^= second >> np.uint64(29)
@@ -305,7 +277,7 @@ def _sketch_all(
         for band in range(PERMUTATIONS // rows):
             key = np.uint64(band)
             for row in range(rows):
-                key = (key ^ np.uint64(least[band * rows + row])) * _GOLDEN
+                key = (key ^ np.uint64(least[band * rows + row])) * GOLDEN
                 key ^= key >> np.uint64(32)
             found.keys[i, band] = mixed(key)
 

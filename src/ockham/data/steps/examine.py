@@ -72,7 +72,8 @@ def examine(portion: Portion, plan: Plan) -> Examined:
     import numpy as np
 
     from ockham.data.kernels.characters import alphabet
-    from ockham.data.kernels.shingles import characters_of, orders, rows_for, sketch
+    from ockham.data.kernels.minhash import orders, rows_for
+    from ockham.data.kernels.shingles import characters_of, sketch
 
     number = len(portion)
     changes = _Changes(portion, plan)
