@@ -15,6 +15,7 @@ from ockham.errors import ConfigError, Defect
 PUBLISHED = {
     "all-MiniLM-L6-v2": 22_713_216,
     "gpt2": 124_439_808,
+    "ockham-nano": 8_129_280,
     "pythia-70m": 70_426_624,
     "pythia-410m": 405_334_016,
     "SmolLM2-135M": 134_515_008,

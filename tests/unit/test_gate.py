@@ -1,4 +1,7 @@
-"""The parity gate finds what went wrong between tuning and serving: each cause made for real, in files."""
+"""The parity gate finds what went wrong between tuning and serving: each cause made for real, in files.
+
+Each is made twice: in a tiny model of random weights, and in the base model that comes with the package.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ import pytest
 import torch
 from tests import tiny_decoder
 
+from ockham import catalog
 from ockham.convert.gguf import Converted, Converter
 from ockham.decoders import gate
 from ockham.decoders.gate import Question, Step
@@ -40,9 +44,11 @@ SPEC = GgufSpec(context=256, slots=2, threads=1, brief=True)
 
 @dataclass(frozen=True)
 class World:
-    """A tiny model with an adapter that matters, converted apart, and what it answers in torch."""
+    """A model with an adapter that matters, converted apart, another of its shape, and what it answers in torch."""
 
     folder: Path
+    other: Path
+    template: str
     adapter: Path
     base: Converted
     converter: Converter
@@ -65,16 +71,38 @@ def scores(answers: Sequence[str]) -> tuple[Score, ...]:
     return judging.judged("classify", ROWS, [Answer(value=answer) for answer in answers])
 
 
-@pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+@pytest.fixture(scope="module", params=["random", "real"])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     root = tmp_path_factory.mktemp("gate")
-    folder = templated(tiny_decoder.llama(root / "tiny"), START + tiny_decoder.CHATML)
+    if request.param == "random":
+        folder, other = tiny_decoder.llama(root / "tiny"), tiny_decoder.llama(root / "other", seed=7)
+        template = tiny_decoder.CHATML
+    else:
+        folder = Path(shutil.copytree(catalog.shipped("ockham-nano") or "", root / "nano"))
+        other = shaken(Path(shutil.copytree(folder, root / "other")))
+        template = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"]
+    templated(folder, START + template)
     with Converter() as converter:
         base = converter.convert(folder, root / "base.gguf", "f16")
-        yield _world(root, folder, base, converter)
+        learnt, answers = _tuned(root, folder, base)
+        yield World(folder, other, template, root / "adapter", base, converter, learnt, answers)
 
 
-def _world(root: Path, folder: Path, base: Converted, converter: Converter) -> World:
+def shaken(folder: Path) -> Path:
+    """Move the weights of a folder by a tenth of their spread: a model that was trained a little longer, say."""
+    from safetensors.torch import load_file, save_file
+
+    path, draw = folder / "model.safetensors", torch.Generator().manual_seed(3)
+    weights = load_file(path)
+    for name, tensor in weights.items():
+        noise = torch.randn(tensor.shape, generator=draw) * 0.1 * tensor.float().std()
+        weights[name] = (tensor.float() + noise.nan_to_num()).to(tensor.dtype)
+    save_file(weights, path, metadata={"format": "pt"})
+    return folder
+
+
+def _tuned(root: Path, folder: Path, base: Converted) -> tuple[list[Question], list[str]]:
+    """Write an adapter beside a model, and give the questions it is asked in torch, with the answers."""
     (root / "asked").mkdir()
     gguf.fit(ROWS, root / "asked", Base(weights=base.path, copy=False), SPEC)
     model = gguf.load(root / "asked")
@@ -97,7 +125,7 @@ def _world(root: Path, folder: Path, base: Converted, converter: Converter) -> W
     (root / "adapter").mkdir()
     save_bytes(root / "adapter" / "adapter_config.json", tuned.adapter.config)
     save_bytes(root / "adapter" / "adapter_model.safetensors", tuned.adapter.weights)
-    return World(folder, root / "adapter", base, converter, learnt, answers)
+    return learnt, answers
 
 
 def apart(world: World, base: Converted, folder: Path) -> tuple[Step, list[str]]:
@@ -131,8 +159,7 @@ def test_torch_and_the_engine_agree_on_an_adapter_apart(world: World, tmp_path: 
 
 
 def test_an_adapter_on_another_base_is_found(world: World, tmp_path: Path) -> None:
-    other = tiny_decoder.llama(tmp_path / "other", seed=7)
-    base = world.converter.convert(other, tmp_path / "other.gguf", "f16")
+    base = world.converter.convert(world.other, tmp_path / "other.gguf", "f16")
     step, answers = apart(world, base, tmp_path / "apart")
     assert "trained on another base" in refused(step, world.answers, answers)
 
@@ -176,7 +203,7 @@ def test_a_wrong_chat_template_is_found(world: World, tmp_path: Path) -> None:
 
 
 def test_a_start_token_that_stands_twice_is_found(world: World, tmp_path: Path) -> None:
-    step, answers = otherwise(world, tmp_path / "twice", START + START + tiny_decoder.CHATML)
+    step, answers = otherwise(world, tmp_path / "twice", START + START + world.template)
     assert "the start token (BOS) stands twice" in refused(step, world.answers, answers)
 
 
