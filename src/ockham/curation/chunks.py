@@ -46,6 +46,8 @@ class Summary(NamedTuple):
     personal: dict[str, int]
     languages: dict[str, int]
     would: dict[str, list[int]]
+    unlike: int
+    objects: int
 
 
 def write_chunk(folder: Path, examined: Examined) -> None:
@@ -92,6 +94,8 @@ def write_chunk(folder: Path, examined: Examined) -> None:
         dict(examined.personal),
         dict(examined.languages),
         {k: list(v) for k, v in examined.would.items()},
+        examined.unlike,
+        examined.objects,
     )
     (folder / "summary.json").write_text(json.dumps(summary._asdict(), sort_keys=True), encoding="utf-8")
 
@@ -161,9 +165,11 @@ class Chunk:
         import numpy as np
 
         dtype = np.dtype(kind)
-        with (self.folder / f"{name}.bin").open("rb", buffering=0) as file:
-            file.seek(begin * dtype.itemsize)
-            return np.frombuffer(file.read(number * dtype.itemsize), dtype=dtype)
+        descriptor = os.open(f"{self.folder}/{name}.bin", os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            return np.frombuffer(os.pread(descriptor, number * dtype.itemsize, begin * dtype.itemsize), dtype=dtype)
+        finally:
+            os.close(descriptor)
 
 
 class Chunks:

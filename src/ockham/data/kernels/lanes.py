@@ -89,6 +89,17 @@ def _is_longer(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
     return builder.icmp_signed("<", bytes_, _all(0, bytes_))
 
 
+def _is_marked(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
+    def same(value: int) -> Any:  # noqa: ANN401 - as above
+        return builder.icmp_unsigned("==", bytes_, _all(value, bytes_))
+
+    usual = builder.or_(same(9), same(10))
+    found = builder.and_(builder.icmp_signed("<", bytes_, _all(0x20, bytes_)), builder.not_(usual))
+    for one in (same(0x7F), same(0x40), same(0x3C), same(0x26), _is_digit(builder, bytes_)):
+        found = builder.or_(found, one)
+    return found
+
+
 def _is_escape(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
     return builder.icmp_unsigned("==", bytes_, _all(0x5C))
 
@@ -101,6 +112,8 @@ special_bits = _bits(_is_special)
 """What a JSON string does not hold as it is, ends with, or holds longer characters of: quote, backslash, not ASCII."""
 escape_bits = _bits(_is_escape)
 """Backslashes."""
+marked_bits_wide = _wide_bits(_is_marked)
+"""What `ockham.data.kernels.marks` has to look at, of 64 bytes."""
 plain_bits_wide = _wide_bits(_is_plain)
 """ASCII letters and digits, of 64 bytes."""
 longer_bits_wide = _wide_bits(_is_longer)

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from ockham.data.kernels.characters import LIMIT, Whole, code_at
 from ockham.data.kernels.compiler import compiled
+from ockham.data.kernels.lanes import WIDE as WIDE_LANES
+from ockham.data.kernels.lanes import lowest, marked_bits_wide
 from ockham.data.kernels.shingles import Texts
 
 MOJIBAKE, CONTROL, TAG, ENTITY, WIDE, AT, DIGITS, LOOSE = 1, 2, 4, 8, 16, 32, 64, 128
@@ -79,7 +81,7 @@ def _mark(
     while at < end:
         kind = kinds[text[at]]
         if kind == 0:
-            at += np.uintp(1)
+            at += lowest(marked_bits_wide(text, at)) if at + WIDE_LANES <= end else np.uintp(1)
             before = 0
         elif kind == WIDE:
             code, size = code_at(text, at)

@@ -38,6 +38,8 @@ def repeated_grams(
         grams[at] = words[at]
     for width in range(2, WIDEST + 1):
         left = _widened(words, room, (number, left), width)
+        if width == 2:
+            left = _maybe_often(room, left)
         chars = _top(sizes, room, left, width)
         left = _often(room, left)
         if left == 0:  # no n-gram comes twice, so no longer one does
@@ -58,6 +60,32 @@ def _widened(words: NDArray[np.uint64], room: Table, numbers: tuple[int, int], w
             grams[at] = value ^ (value >> np.uint64(32))
             places[kept] = at
             kept += 1
+    return kept
+
+
+@compiled
+def _maybe_often(room: Table, left: int) -> int:
+    """Keep the places of n-grams that may come twice: those whose bit, of some that many share, was set before.
+
+    Most n-grams of most texts are alone, and two bits are found sooner than a place in the table of counts.
+    """
+    grams, places, _, keys, _ = room
+    size = _LEAST_SLOTS // 2
+    while 8 * size < left:
+        size *= 2
+    mask = np.uint64(64 * size - 1)
+    keys[: 2 * size] = _NONE  # fewer than there are: counting as many n-grams takes four times the room
+    for k in range(left):
+        bit = (grams[places[k]] >> np.uint64(1)) & mask
+        word = bit >> np.uint64(6)
+        seen = np.uint64(1) << (bit & np.uint64(63))
+        keys[np.uint64(size) + word] |= keys[word] & seen
+        keys[word] |= seen
+    kept = 0
+    for k in range(left):
+        bit = (grams[places[k]] >> np.uint64(1)) & mask
+        places[kept] = places[k]
+        kept += int((keys[np.uint64(size) + (bit >> np.uint64(6))] >> (bit & np.uint64(63))) & np.uint64(1))
     return kept
 
 
