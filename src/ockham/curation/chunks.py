@@ -223,7 +223,7 @@ class Chunks:
             inner = documents[places] - chunk.first
             starts, sizes = table["start"][inner].tolist(), table["length"][inner].tolist()
             for place, start, size in zip(places.tolist(), starts, sizes, strict=True):
-                found[place] = "\n".join(texts_in(parsed(os.pread(rows, size, start)), names)).encode()
+                found[place] = _text_in(os.pread(rows, size, start), names)
         return found
 
     def targets(self, documents: NDArray[np.int64]) -> NDArray[np.uint64]:
@@ -282,6 +282,13 @@ class Chunks:
             self._open[key] = os.open(chunk.folder / name, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
         self._open.move_to_end(key)
         return self._open[key]
+
+
+def _text_in(row: bytes, inputs: tuple[str, ...]) -> bytes:
+    """Give the input of a row; most have one column of text, which is taken as it is."""
+    cells = parsed(row)
+    only = cells.get(inputs[0]) if len(inputs) == 1 else None
+    return (only if isinstance(only, str) else "\n".join(texts_in(cells, inputs))).encode()
 
 
 @lru_cache(maxsize=1)
