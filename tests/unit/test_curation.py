@@ -25,7 +25,9 @@ from ockham.curation import Curated, curate, decision, groups, near, passes, pre
 from ockham.curation.decision import spans_of
 from ockham.curation.pools import crew_of, in_order
 from ockham.data import text_files
+from ockham.data.clean import clean
 from ockham.data.portions import Portion
+from ockham.data.read import ReadSpec, read
 from ockham.data.steps.examine import examine
 from ockham.data.steps.spec import CurateSpec
 from ockham.errors import ConfigError, DataError, Defect, RunError
@@ -342,6 +344,22 @@ def test_answers_in_free_text_contradict_nothing(tmp_path: Path) -> None:
     answers = [f"answer {n}" for n in range(60)]
     done = curate(write_rows(tmp_path / "a.jsonl", texts, answer=answers), out=tmp_path / "out")
     assert done.report.left_out == {}
+
+
+@pytest.mark.parametrize(
+    ("target", "one_answer"),
+    [("label {third}", True), ("label {half}", True), ('{{"n": {n}}}', True), ("answer {n}", False)],
+)
+def test_rows_contradict_each_other_as_in_fitting(tmp_path: Path, target: str, one_answer: bool) -> None:
+    """Few labels, labels of two rows each, objects, and answers in free text; one target cannot be seen."""
+    texts = [f"question {n % 55}" for n in range(60)]
+    targets = [target.format(n=n, half=n // 2, third=n % 3) for n in range(60)]
+    source = write_rows(tmp_path / "a.jsonl", [*texts, "question 99"], answer=[*targets, "\u200b"])
+    done = curate(source, CurateSpec(steps=("labels", "exact"), doubts="off"), out=tmp_path / "out")
+    kept, intake = clean(read(source, ReadSpec()))
+    assert done.report.left_out == {"missing_target": 1} | ({"conflicting_label": 10} if one_answer else {})
+    assert intake.dropped_counts() == done.report.left_out
+    assert [row["text"] for row in clean_rows(done)] == [example.input for example in kept]
 
 
 @pytest.mark.parametrize("form", ["jsonl", "jsonl.gz", "jsonl.zst", "csv", "parquet"])

@@ -46,6 +46,8 @@ class Summary(NamedTuple):
     personal: dict[str, int]
     languages: dict[str, int]
     would: dict[str, list[int]]
+    unlike: int
+    objects: int
 
 
 def write_chunk(folder: Path, examined: Examined) -> None:
@@ -92,6 +94,8 @@ def write_chunk(folder: Path, examined: Examined) -> None:
         dict(examined.personal),
         dict(examined.languages),
         {k: list(v) for k, v in examined.would.items()},
+        examined.unlike,
+        examined.objects,
     )
     (folder / "summary.json").write_text(json.dumps(summary._asdict(), sort_keys=True), encoding="utf-8")
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ockham.curation.chunks import Chunks
 from ockham.curation.decision import Decision
-from ockham.curation.duplicates import are_labels
+from ockham.curation.duplicates import kinds_of
 from ockham.data.chat_rows import target_in, texts_in
 from ockham.data.steps.examine import REASONS, Plan
 from ockham.records import Example, LabelDoubt
@@ -31,7 +31,7 @@ def doubt_labels(chunks: Chunks, decision: Decision, targets: list[str | None], 
     """
     import numpy as np
 
-    if plan.spec.doubts == "off" or "labels" not in plan.steps or not are_labels(chunks):
+    if plan.spec.doubts == "off" or "labels" not in plan.steps or not kinds_of(chunks).are_labels:
         return ()
     staying = np.flatnonzero(decision.reason == 0)
     if len(staying) > MOST:

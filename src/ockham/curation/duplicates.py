@@ -15,6 +15,7 @@ from ockham.curation.pools import Crew
 from ockham.data.same import standing
 from ockham.data.steps.examine import REASONS
 from ockham.data.steps.spec import CurateSpec
+from ockham.data.task import Kinds
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,28 +34,37 @@ def decide(chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], how: tuple[
         instead=np.full(chunks.size, -1, dtype=np.int64),
         score=np.full(chunks.size, np.nan, dtype=np.float32),
     )
-    labels = "labels" in steps and are_labels(chunks)
+    one_answer = "labels" in steps and not kinds_of(chunks).are_free_text
     # A document has six hashes here where it has one key in a band.
     parts = spans_of([6 * chunks.size / RANGES] * RANGES)
     for done, (low, high) in enumerate(parts):
         tell("equal documents", done, len(parts))
-        _equal(chunks, decision, (low, high), steps, labels)
+        _equal(chunks, decision, (low, high), steps, one_answer)
     if "near" in steps:
         decide_near(chunks, decision, spec, (how[0], "labels" in steps, how[1]), tell)
     return decision
 
 
-def are_labels(chunks: Chunks) -> bool:
-    """Tell labels from free text: each label comes ten times on average."""
+def kinds_of(chunks: Chunks) -> Kinds:
+    """Tell what the targets of the rows are that no chunk leaves out.
+
+    Where more than half of them differ, it is not counted how many more: that would take memory, and says no more.
+    """
     import numpy as np
 
     seen = np.zeros(0, dtype=np.uint64)
+    rows = unlike = objects = 0
     for chunk in chunks:
-        seen = np.unique(np.concatenate([seen, chunk.hashes()[:, 4]]))
-    return len(seen) * 10 <= chunks.size or len(seen) <= 20
+        summary = chunk.summary()
+        unlike, objects = unlike + summary.unlike, objects + summary.objects
+        alive = chunk.table()["reason"] == 0
+        rows += int(alive.sum())
+        if 2 * len(seen) <= chunks.size:
+            seen = np.union1d(seen, chunk.hashes()[alive, 4])
+    return Kinds(rows=rows, distinct=len(seen), unlike=unlike, objects=objects)
 
 
-def _equal(chunks: Chunks, decision: Decision, span: tuple[int, int], steps: tuple[str, ...], labels: bool) -> None:
+def _equal(chunks: Chunks, decision: Decision, span: tuple[int, int], steps: tuple[str, ...], one_answer: bool) -> None:
     """Decide the documents whose words are equal; ``span`` are the ranges of hashes that are looked at."""
     import numpy as np
 
@@ -71,7 +81,7 @@ def _equal(chunks: Chunks, decision: Decision, span: tuple[int, int], steps: tup
     runs = runs_of((words[1:, 2:4] != words[:-1, 2:4]).any(axis=1), len(numbers))
     runs = runs[np.diff(runs, axis=1)[:, 0] > 1]
     if len(runs):
-        _groups(decision, words, numbers, runs, (steps, labels))
+        _groups(decision, words, numbers, runs, (steps, one_answer))
 
 
 def _groups(
@@ -112,10 +122,10 @@ def _gather(chunks: Chunks, name: str, span: tuple[int, int]) -> tuple[NDArray[n
 
 
 def _group(
-    decision: Decision, hashes: NDArray[np.uint64], numbers: list[int], steps: tuple[str, ...], labels: bool
+    decision: Decision, hashes: NDArray[np.uint64], numbers: list[int], steps: tuple[str, ...], one_answer: bool
 ) -> None:
     """Decide documents of the same words: contradictions all go; of equal ones the first stays."""
-    stays = standing([tuple(row) for row in hashes[:, 4:6].tolist()], one_answer=labels)
+    stays = standing([tuple(row) for row in hashes[:, 4:6].tolist()], one_answer=one_answer)
     if stays is None:
         for number in numbers:
             decision.reason[number] = REASONS.index("conflicting_label")

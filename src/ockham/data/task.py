@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from ockham.errors import DataError
 from ockham.models.options import LINE, named
@@ -16,6 +18,26 @@ MIN_ROWS = 20
 _LONGEST_LABEL = 100
 _NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:[ ,'_]\d{3})+|\d+)?(?:[.,]\d+)?(?:[eE][+-]?\d+)?%?")
 _IDENTIFIER = re.compile(r"(?=\S*\d)\S{1,64}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kinds:
+    """What targets are, counted: rows, different targets, rows whose target is like no label, and is a JSON object."""
+
+    rows: int
+    distinct: int
+    unlike: int
+    objects: int
+
+    @property
+    def are_labels(self) -> bool:
+        """Tell whether the targets are labels: none is unlike one, and each comes twice on average."""
+        return self.rows > 0 and 2 * self.distinct <= self.rows and not self.unlike
+
+    @property
+    def are_free_text(self) -> bool:
+        """Tell whether the targets are text to be written, where one input may well have several right answers."""
+        return self.rows >= MIN_ROWS and 2 * self.distinct > self.rows and self.objects < self.rows
 
 
 def infer(examples: Sequence[Example], override: TaskName | None = None) -> tuple[TaskName, str]:
@@ -37,7 +59,7 @@ def infer(examples: Sequence[Example], override: TaskName | None = None) -> tupl
         if override == "classify":
             _check_labels(targets, distinct)
         return override, f"the task is {override}, as asked for"
-    if distinct > 1 and all(map(_is_object, targets)):
+    if distinct > 1 and all(map(is_object, targets)):
         return "extract", f"all {len(targets):,} targets are JSON objects, so the task is to extract their fields"
     if distinct > 1 and _are_choices(examples):
         return "choose", "the targets are among options that their own inputs list, so the task is to choose"
@@ -53,17 +75,37 @@ def infer(examples: Sequence[Example], override: TaskName | None = None) -> tupl
 
 def are_labels(targets: Sequence[str]) -> bool:
     """Tell whether targets are labels: at least two rows for each on average, none over 100 characters or one line."""
-    distinct = set(targets)
-    if not targets or 2 * len(distinct) > len(targets):
-        return False
-    return all(len(t) <= _LONGEST_LABEL and "\n" not in t.strip() and not _is_object(t) for t in distinct)
+    return _kinds(targets).are_labels
 
 
 def are_free_text(targets: Sequence[str]) -> bool:
     """Tell whether targets are text to be written, where one input may well have several right answers."""
-    if len(targets) < MIN_ROWS or 2 * len(set(targets)) <= len(targets) or are_labels(targets):
+    return _kinds(targets).are_free_text
+
+
+def is_object(target: str) -> bool:
+    """Tell whether a target is a JSON object."""
+    if not target.lstrip().startswith("{"):
         return False
-    return not all(map(_is_object, targets))
+    try:
+        return isinstance(json.loads(target), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def is_like_label(target: str) -> bool:
+    """Tell whether a target could be a label: one line of at most 100 characters, and no JSON object."""
+    return len(target) <= _LONGEST_LABEL and "\n" not in target.strip() and not is_object(target)
+
+
+def _kinds(targets: Sequence[str]) -> Kinds:
+    counts = Counter(targets)
+    return Kinds(
+        rows=len(targets),
+        distinct=len(counts),
+        unlike=sum(count for target, count in counts.items() if not is_like_label(target)),
+        objects=sum(count for target, count in counts.items() if is_object(target)),
+    )
 
 
 def _check_labels(targets: Sequence[str], distinct: int) -> None:
@@ -102,15 +144,6 @@ def _are_quantities(targets: Sequence[str]) -> bool:
 
 def _are_identifiers(targets: Sequence[str], distinct: int) -> bool:
     return distinct * 20 >= len(targets) * 19 and all(_IDENTIFIER.fullmatch(target.strip()) for target in targets)
-
-
-def _is_object(target: str) -> bool:
-    if not target.lstrip().startswith("{"):
-        return False
-    try:
-        return isinstance(json.loads(target), dict)
-    except (ValueError, RecursionError):
-        return False
 
 
 def _are_choices(examples: Sequence[Example]) -> bool:

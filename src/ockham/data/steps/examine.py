@@ -7,11 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from ockham.data.normal import is_blank
 from ockham.data.portions import Portion, bytes_at, replaced
 from ockham.data.steps import language, redact, repair
 from ockham.data.steps.leak import LeakIndex
 from ockham.data.steps.rules import RULES, judged
 from ockham.data.steps.spec import TEXT_ONLY, WIDTH, CurateSpec, Step
+from ockham.data.task import is_like_label, is_object
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +48,7 @@ class Examined:
     changes, ``new`` those of the documents that were changed. ``hashes`` are 128 bits each of the text as it came, of
     its words, and of the target. ``sizes`` are in characters, and asked for where the longest document shall stay.
     ``would`` counts for each rule how many documents break its limit when it is one step looser, as it is, and one step
-    stricter.
+    stricter. ``unlike`` and ``objects`` count the targets of the rows that have no reason to go, as `Kinds` does.
     """
 
     portion: Portion
@@ -65,6 +67,8 @@ class Examined:
     languages: Counter[str] = field(default_factory=Counter)
     would: dict[str, tuple[int, int, int]] = field(default_factory=dict)
     counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    unlike: int = 0
+    objects: int = 0
 
 
 def examine(portion: Portion, plan: Plan) -> Examined:
@@ -184,9 +188,11 @@ def _judge(examined: Examined, personal: NDArray[np.bool_], plan: Plan) -> None:
     _drop(examined, "unreadable", broken)
     counts = examined.counts = _counts(examined, plan, ~broken)
     _drop(examined, "empty", counts["chars"] == 0)
+    targets: list[bytes] = []
     if plan.labelled and "labels" in plan.steps:
         targets = [bytes_at(portion.targets, place) for place in range(len(portion))]
-        _drop(examined, "missing_target", np.array([not one.decode().strip() for one in targets], dtype=np.bool_))
+        blank = {one for one in set(targets) if is_blank(one.decode())}
+        _drop(examined, "missing_target", np.array([one in blank for one in targets], dtype=np.bool_))
     if "personal" in plan.steps and plan.spec.personal == "drop":
         _drop(examined, "personal_data", personal)
     if "language" in plan.steps and plan.spec.languages:
@@ -203,6 +209,19 @@ def _judge(examined: Examined, personal: NDArray[np.bool_], plan: Plan) -> None:
         row, share = plan.leak.find(examined.texts)
         examined.leaked = row
         _drop(examined, "leak", row >= 0, share, plan.spec.containment)
+    if targets:
+        _look_at(examined, targets)
+
+
+def _look_at(examined: Examined, targets: list[bytes]) -> None:
+    """Count the targets of the rows that have no reason to go, as `Kinds` does."""
+    import numpy as np
+
+    alive = np.flatnonzero(examined.reason == 0).tolist()
+    for target, count in Counter([targets[place] for place in alive]).items():
+        text = target.decode()
+        examined.unlike += count * (not is_like_label(text))
+        examined.objects += count * is_object(text)
 
 
 def _counts(examined: Examined, plan: Plan, readable: NDArray[np.bool_]) -> dict[str, NDArray[np.int64]]:
@@ -234,7 +253,7 @@ def _counts(examined: Examined, plan: Plan, readable: NDArray[np.bool_]) -> dict
     else:
         seen = examined.words.copy()
         for place in np.flatnonzero(seen == 0).tolist():
-            seen[place] = len(bytes_at(examined.texts, place).decode().strip())
+            seen[place] = not is_blank(bytes_at(examined.texts, place).decode())
         counts = {"chars": seen}
     return counts | {"listed": (places >= 0).astype(np.int64)} | more
 
