@@ -31,12 +31,12 @@ class Half(NamedTuple):
 
 EXTRACT, GENERATE, CLASSIFY = ("f1_micro", "accuracy"), ("chrf", "accuracy", "rouge_l"), ("accuracy", "f1_macro")
 SETS = {
-    "restaurant8k": Half(2000, 500, EXTRACT),
-    "usaddress": Half(1500, 400, EXTRACT),
-    "ncbi_disease": Half(1500, 400, EXTRACT),
-    "text2sql": Half(1000, 300, GENERATE),
-    "tldr_commands": Half(1500, 400, GENERATE),
-    "clinc150": Half(3000, 1000, CLASSIFY),
+    "restaurant8k": Half(1000, 500, EXTRACT),
+    "usaddress": Half(600, 300, EXTRACT),
+    "ncbi_disease": Half(600, 300, EXTRACT),
+    "text2sql": Half(600, 200, GENERATE),
+    "tldr_commands": Half(800, 300, GENERATE),
+    "clinc150": Half(1500, 600, CLASSIFY),
 }
 
 

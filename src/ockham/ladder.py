@@ -36,7 +36,7 @@ from ockham.records import (
     plain,
 )
 from ockham.rungs import ENCODER_TAGGER, LADDER, Material, Plan, Rung, made, make
-from ockham.tune.spec import TuneSpec, passes
+from ockham.tune.spec import TuneSpec, batch_for, passes
 from ockham.verdict import Decision, decide
 
 _NUMBERS = {**{rung.name: rung.number for rung in LADDER}, **decoders.NUMBERS}
@@ -55,8 +55,8 @@ class FitSpec:
     ``models`` are language models to try: folders, GGUF files or hub ids. Without any, those of the catalogue are
     taken that stand on this machine and fit into its memory; ``models_folder`` is one more place to look for them.
 
-    ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`; without ``epochs`` their number
-    follows from the number of training rows, without ``learning_rate`` each kind of model has its own. ``device`` is
+    ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`; without ``epochs`` or ``batch`` they
+    follow from the number of training rows, without ``learning_rate`` each kind of model has its own. ``device`` is
     where language models compute: ``auto`` takes a graphics processor where the libraries see one, ``cuda`` insists.
 
     ``judge`` is a large model that is asked whether written answers are right; the verdict does not rest on it.
@@ -76,7 +76,7 @@ class FitSpec:
     seed: int = field(default=0, metadata={"min": 0, "max": 2**32 - 1})
     epochs: int | None = field(default=None, metadata={"min": 1, "max": 1000})
     learning_rate: float | None = field(default=None, metadata={"above": 0, "max": 1})
-    batch: int = field(default=64, metadata={"min": 1, "max": 65_536})
+    batch: int | None = field(default=None, metadata={"min": 1, "max": 65_536})
     rank: int = field(default=16, metadata={"min": 1, "max": 1024})
     device: DeviceName = "auto"
     endpoint: EndpointSpec | None = None
@@ -348,15 +348,16 @@ def _chosen(spec: FitSpec) -> list[Rung]:
 
 def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> Plan:
     task, rows = prepared.dataset.task, len(prepared.split.train)
+    batch = spec.batch or batch_for(rows)
     return Plan(
         task=task,
         metric=judging.metric_for(task, requirements),
         seed=spec.seed,
         encoder=spec.encoder,
         tune=TuneSpec(
-            epochs=spec.epochs or passes(rows, spec.batch),
+            epochs=spec.epochs or passes(rows, batch),
             learning_rate=spec.learning_rate or TuneSpec().learning_rate,
-            batch=spec.batch,
+            batch=batch,
             rank=spec.rank,
             seed=spec.seed,
         ),

@@ -39,7 +39,7 @@ TUNING = together(
     click.option("--seed", type=int, metavar="N", help="Where the randomness starts (0 if not set)."),
     click.option("--epochs", type=int, metavar="N", help="Most passes over the training rows when tuning."),
     click.option("--learning-rate", type=float, metavar="RATE", help="Learning rate when tuning."),
-    click.option("--batch", type=int, metavar="N", help="Rows per step when tuning."),
+    click.option("--batch", type=int, metavar="N", help="Rows per step when tuning (8 to 64 if not set)."),
     click.option("--rank", type=int, metavar="N", help="Rank of the LoRA adapter when tuning."),
     click.option("--device", type=click.Choice(get_args(DeviceName)), help="Where language models compute (auto)."),
 )

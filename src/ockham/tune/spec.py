@@ -12,6 +12,8 @@ from ockham.records import EpochPoint
 FEW_ROWS = 1000
 MANY_EPOCHS = 10
 _STEPS = 700
+_PASS = 20
+_SMALLEST, _LARGEST = 8, 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,14 @@ class TuneSpec:
     seed: int = field(default=0, metadata={"min": 0})
     workers: int = field(default=2, metadata={"min": 1, "max": 256})
     part: int = field(default=32, metadata={"min": 1, "max": 65_536})
+
+
+def batch_for(rows: int) -> int:
+    """Give the rows of a step: 64, and with fewer than 1,280 so many that a pass has 20 steps, but at least 8.
+
+    So few rows would otherwise end after a hundred steps, which is too few to learn anything new.
+    """
+    return min(_LARGEST, max(_SMALLEST, rows // _PASS))
 
 
 def passes(rows: int, batch: int) -> int:
