@@ -93,7 +93,7 @@ def test_tuned_on_an_example_it_clearly_beats_what_has_learnt_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(measuring, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
-    spec = FitSpec(rungs=("constant", "lookup", "decoder-tuned"), models=(NAME,), all=True)
+    spec = FitSpec(rungs=("constant", "lookup", "decoder-tuned"), models=(NAME,), epochs=3, all=True)
     verdict = fit(DELIVERIES, spec, out=tmp_path / "run")
     by_name = {line.name: line for line in verdict.candidates}
     tuned = by_name[f"decoder-tuned:{NAME}"]
