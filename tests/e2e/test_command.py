@@ -171,3 +171,18 @@ def test_a_locale_without_unicode_stops_nothing(tmp_path: Path) -> None:
     done = command("doctor", cwd=tmp_path, LC_ALL="C", PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
     assert done.returncode == 0, done.stderr
     assert done.stdout.isascii()
+
+
+@pytest.mark.slow
+def test_the_language_model_that_comes_along_is_climbed_without_a_network(tmp_path: Path) -> None:
+    lines = (ROOT / "examples" / "deliveries.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "few.jsonl").write_text("".join(lines[:90]), encoding="utf-8")
+    rungs = ("--rung", "constant", "--rung", "decoder", "--models", "ockham-nano")
+    done = command("fit", "few.jsonl", *rungs, "--json", "--out", "run", cwd=tmp_path, HF_HUB_OFFLINE="1")
+    assert done.returncode == 0, done.stderr
+    by_name = {line["name"]: line for line in json.loads(done.stdout)["candidates"]}
+    assert by_name["decoder:ockham-nano"]["status"] == "measured"
+    export = ("export", "run", "--rung", "decoder:ockham-nano", "--to", "gguf", "-o", "exported")
+    again = command(*export, cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert (tmp_path / "exported" / "model.gguf").stat().st_size > 8_000_000

@@ -1,4 +1,4 @@
-"""A process that tunes a tiny encoder, tagger or decoder for whoever asks, each time in a process of its own.
+"""A process that tunes an encoder, a tagger or a decoder for whoever asks, each time in a process of its own.
 
 A request is a line: what to tune, the folder of the model, the run folder. The answer is the number of the process, its
 steps, and the digest of what it made; torch is loaded once, before anything is computed.
