@@ -74,7 +74,9 @@ def climb(name: str, model: str) -> dict[str, Any]:
         command: list[str | Path] = [table.OCKHAM, "fit", train, *words]
         done = table.need(table.run(command, folder / "log"), command, ANSWERED)
         measured = {"wall_seconds": done.wall, "peak_rss_mb": done.peak_mb}
-        cell.write_text(json.dumps({**measured, "verdict": json.loads(done.output)}) + "\n", encoding="utf-8")
+        verdict = json.loads(done.output)
+        del verdict["run"]  # where it lies says nothing to others
+        cell.write_text(json.dumps({**measured, "verdict": verdict}) + "\n", encoding="utf-8")
     return dict(json.loads(cell.read_text(encoding="utf-8")))
 
 
