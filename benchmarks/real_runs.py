@@ -29,7 +29,9 @@ class Half(NamedTuple):
     metrics: tuple[str, ...]
 
 
-EXTRACT, GENERATE, CLASSIFY = ("f1_micro", "accuracy"), ("chrf", "accuracy", "rouge_l"), ("accuracy", "f1_macro")
+EXTRACT = ("f1_micro", "accuracy", "validity")
+GENERATE = ("chrf", "accuracy", "rouge_l")
+CLASSIFY = ("accuracy", "f1_macro")
 SETS = {
     "restaurant8k": Half(1000, 500, EXTRACT),
     "usaddress": Half(600, 300, EXTRACT),
@@ -80,32 +82,30 @@ def climb(name: str, model: str) -> dict[str, Any]:
     return dict(json.loads(cell.read_text(encoding="utf-8")))
 
 
-def written(estimate: dict[str, float] | None) -> str:
+def written(estimate: dict[str, float]) -> str:
     """Write a metric in percent with its interval."""
-    if estimate is None:
-        return ""
     return f"{100 * estimate['value']:.1f} ({100 * estimate['low']:.1f} to {100 * estimate['high']:.1f})"
 
 
 def lines(name: str, verdict: dict[str, Any]) -> list[list[str]]:
     """Write a line of the table for each rung that was measured or failed."""
-    first, second = SETS[name].metrics[:2]
+    shown = SETS[name].metrics
     found = []
     for candidate in verdict["candidates"]:
         metrics = candidate["metrics"]
         if candidate["status"] == "skipped":
             continue
         if candidate["status"] != "measured":
-            found.append([name, candidate["name"], f"{candidate['status']}: {candidate['why']}", *[""] * 5])
+            found.append([name, candidate["name"], f"{candidate['status']}: {candidate['why']}", *[""] * 6])
             continue
         chosen = " (chosen)" if candidate["name"] == verdict["chosen"] else ""
         found.append(
             [
                 name,
                 candidate["name"] + chosen,
-                f"{first} {written(metrics[first])}",
-                f"{second} {written(metrics.get(second))}",
-                f"{metrics[first]['n']:,}",
+                *(f"{metric} {written(metrics[metric])}" for metric in shown),
+                *[""] * (3 - len(shown)),
+                f"{metrics[shown[0]]['n']:,}",
                 f"{candidate['latency_ms']['p95']:,.1f}",
                 f"{candidate['memory_mb']:,.0f}",
                 f"{candidate['artifact_mb']:,.1f}",
@@ -125,7 +125,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for name in args.sets:
         record[name] = climb(name, args.model)
         rows += lines(name, record[name]["verdict"])
-    head = ["set", "rung", "metric, %", "second metric, %", "n", "p95 ms", "memory MB", "size MB"]
+    head = ["set", "rung", "metric, %", "second, %", "third, %", "n", "p95 ms", "memory MB", "size MB"]
     table.publish("real_runs", table.markdown(head, rows), {"sets": record})
 
 

@@ -288,6 +288,7 @@ class Requirements:
     min_f1_macro: float | None = field(default=None, metadata={"min": 0, "max": 1})
     min_f1_weighted: float | None = field(default=None, metadata={"min": 0, "max": 1})
     min_f1_micro: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_validity: float | None = field(default=None, metadata={"min": 0, "max": 1})
     min_chrf: float | None = field(default=None, metadata={"min": 0, "max": 1})
     min_rouge_l: float | None = field(default=None, metadata={"min": 0, "max": 1})
     min_f1_tokens: float | None = field(default=None, metadata={"min": 0, "max": 1})

@@ -10,6 +10,8 @@ from typing import get_args
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import binomtest
+from statsmodels.stats.proportion import proportion_confint
 
 from ockham.errors import ConfigError, Defect
 from ockham.evals import judging, paired, scorers, slots
@@ -111,8 +113,9 @@ def test_fields_are_compared_without_order_case_and_emptiness() -> None:
 
 
 @pytest.mark.parametrize("answer", [None, "", "no json", "[1]", '"text"', "{", "[" * 100_000])
-def test_what_is_no_object_has_no_fields(answer: str | None) -> None:
+def test_what_is_no_object_has_no_fields_and_is_not_valid(answer: str | None) -> None:
     assert slots.slots(answer) is None
+    assert not slots.valid(answer)
     assert not slots.equal(answer, "{}")
 
 
@@ -129,7 +132,7 @@ def test_micro_f1_counts_fields_over_all_rows() -> None:
     assert found["f1_micro"].value == pytest.approx(2 * 2 / (4 + 5))
     assert found["f1_micro"].n == 4
     assert found["accuracy"].value == 0.0
-    assert list(found) == ["f1_micro", "accuracy"]
+    assert list(found) == ["f1_micro", "accuracy", "validity"]
 
 
 def test_no_field_wanted_and_none_given_is_right() -> None:
@@ -137,6 +140,23 @@ def test_no_field_wanted_and_none_given_is_right() -> None:
     assert found["f1_micro"].value == 1.0
     assert found["accuracy"].value == 1.0
     assert 0.8 < found["f1_micro"].low < 0.95, "thirty rows cannot be certain"
+
+
+def test_an_object_is_valid_also_where_it_is_wrong() -> None:
+    answers = ["{}", '{"b": 1}', '{"a": "1"}', '{"a": "1"', "I found a = 1."]
+    found = judging.measure("extract", extracted([(answer, '{"a": "1"}') for answer in answers] * 6), ())["validity"]
+    assert (found.value, found.n) == (0.6, 30)
+    assert (found.low, found.high) == pytest.approx(proportion_confint(18, 30, method="wilson"))
+
+
+def test_the_validity_of_two_extractors_is_compared_by_the_rows_where_they_differ() -> None:
+    targets = ['{"a": "1"}'] * 40
+    wrong = extracted([("{}", target) for target in targets])
+    cut = extracted([('{"a": "1"' if i < 10 else target, target) for i, target in enumerate(targets)])
+    found = paired.compare(wrong, cut, "validity")
+    assert found.difference.value == 0.25
+    assert found.difference.low > 0
+    assert found.p_value == pytest.approx(binomtest(10, 10).pvalue)
 
 
 def test_each_field_has_its_precision_and_recall() -> None:
@@ -244,6 +264,8 @@ def test_choices_are_made_by_the_metric_that_is_required() -> None:
     assert judging.metric_for("classify", Requirements(min_f1_macro=0.8)) == "f1_macro"
     assert judging.metric_for("classify", Requirements(min_f1_macro=0.8, min_accuracy=0.9)) == "accuracy"
     assert judging.metric_for("extract", Requirements(max_p95_ms=10)) == "f1_micro"
+    assert judging.metric_for("extract", Requirements(min_validity=0.99)) == "f1_micro", "every constant is valid"
+    assert judging.metric_for("extract", Requirements(min_validity=0.99, min_accuracy=0.5)) == "accuracy"
     assert judging.metric_for("generate", Requirements(min_accuracy=0.5)) == "accuracy"
     with pytest.raises(ConfigError, match="min_f1_macro is required, and the task is extract") as caught:
         judging.metric_for("extract", Requirements(min_f1_macro=0.8))

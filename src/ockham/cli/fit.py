@@ -19,6 +19,7 @@ REQUIREMENTS = together(
     click.option("--min-f1-macro", type=float, metavar="SHARE", help="Least macro F1: every label counts the same."),
     click.option("--min-f1-weighted", type=float, metavar="SHARE", help="Least weighted F1."),
     click.option("--min-f1-micro", type=float, metavar="SHARE", help="Least F1 over all fields that are extracted."),
+    click.option("--min-validity", type=float, metavar="SHARE", help="Least share of answers that are JSON objects."),
     click.option("--min-chrf", type=float, metavar="SHARE", help="Least chrF: likeness of texts that are written."),
     click.option("--min-rouge-l", type=float, metavar="SHARE", help="Least ROUGE-L of texts that are written."),
     click.option("--min-f1-tokens", type=float, metavar="SHARE", help="Least F1 of words of texts that are written."),

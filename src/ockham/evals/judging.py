@@ -28,7 +28,7 @@ class Judge:
 JUDGES: Mapping[TaskName, Judge] = {
     "classify": Judge(scorer=scorers.exact, metrics=metrics.METRICS),
     "choose": Judge(scorer=scorers.option, metrics=("accuracy",)),
-    "extract": Judge(scorer=scorers.fields, metrics=("f1_micro", "accuracy")),
+    "extract": Judge(scorer=scorers.fields, metrics=("f1_micro", "accuracy", "validity")),
     "generate": Judge(scorer=scorers.words, metrics=(*LIKENESS, "accuracy")),
 }
 
@@ -36,7 +36,8 @@ JUDGES: Mapping[TaskName, Judge] = {
 def metric_for(task: TaskName, requirements: Requirements) -> str:
     """Name the metric that choices are made by: the one that is required, the task's own where none or several are.
 
-    Raises `ConfigError` (``E_CONFIG``) for a required metric that the task does not have.
+    Validity can be required and is no such metric: a constant answer is always valid. Raises `ConfigError`
+    (``E_CONFIG``) for a required metric that the task does not have.
     """
     known = JUDGES[task].metrics
     asked = [name.removeprefix("min_") for name in requirements.limits() if name.startswith("min_")]
@@ -45,7 +46,8 @@ def metric_for(task: TaskName, requirements: Requirements) -> str:
         flags = ", ".join(f"--min-{name.replace('_', '-')}" for name in known)
         message = f"min_{strange} is required, and the task is {task}, which has no such metric"
         raise ConfigError("E_CONFIG", message, fix=f"use one of {flags}, or name another task with --task")
-    return asked[0] if len(asked) == 1 else known[0]
+    aims = [name for name in asked if name != "validity"]
+    return aims[0] if len(aims) == 1 else known[0]
 
 
 def judged(task: TaskName, rows: Sequence[Example], answers: Sequence[Answer]) -> tuple[Score, ...]:
@@ -63,7 +65,7 @@ def measure(task: TaskName, scores: Sequence[Score], labels: Sequence[str]) -> d
         return metrics.metrics(scores, labels)
     known = metrics.known(scores)
     estimates: dict[str, Callable[[Sequence[Score]], Estimate]] = {"accuracy": metrics.accuracy, "f1_micro": f1_micro}
-    estimates |= {name: partial(mean_likeness, name) for name in LIKENESS}
+    estimates |= {"validity": validity, **{name: partial(mean_likeness, name) for name in LIKENESS}}
     return {name: estimates[name](known) for name in JUDGES[task].metrics}
 
 
@@ -79,6 +81,8 @@ def point(task: TaskName, metric: str, targets: Sequence[str], answers: Sequence
     pairs = list(zip(answers, targets, strict=True))
     if metric == "f1_micro":
         return float(slots.f1_micro(slots.tally(pairs).sum(axis=0)[None, :])[0])
+    if metric == "validity":
+        return sum(slots.valid(answer) for answer, _ in pairs) / len(pairs)
     if metric in LIKENESS:
         return sum(LIKENESS[metric](answer, target) for answer, target in pairs) / len(pairs)
     rows = [Example(id="", input="", target=target) for target in targets]
@@ -112,6 +116,15 @@ def f1_micro(scores: Sequence[Score]) -> Estimate:
     certain. Raises `DataError` (``E_TOO_FEW``) without scores.
     """
     return _f1(slots.tally((score.answer, score.target) for score in scores), cluster_numbers(scores))
+
+
+def validity(scores: Sequence[Score]) -> Estimate:
+    """Estimate the share of answers that are a JSON object, right or wrong, with Wilson's interval.
+
+    What a program that reads the answers can take at all. An answer cut off by its limit is none, and neither is
+    prose; fields that nobody asked for count in F1.
+    """
+    return proportion([float(slots.valid(score.answer)) for score in scores], cluster_numbers(scores))
 
 
 def mean_likeness(metric: str, scores: Sequence[Score]) -> Estimate:

@@ -31,19 +31,23 @@ def compare(
 ) -> Comparison:
     """Compare two candidates on the rows that both have a value for; ``difference`` is metric(first) - metric(second).
 
-    Accuracy: Tango's score interval and the exact McNemar test; in clusters the interval on the effective sample size
-    and the sign-flip test over clusters, which is McNemar's where every cluster is one row. F1: the paired jackknife.
-    Likeness (chrF, ROUGE-L, F1 of words): Student's interval of the mean difference.
+    Accuracy, validity: Tango's score interval and the exact McNemar test; in clusters the interval on the effective
+    sample size and the sign-flip test over clusters, which is McNemar's where every cluster is one row. F1: the paired
+    jackknife. Likeness (chrF, ROUGE-L, F1 of words): Student's interval of the mean difference.
     ``p_holm`` is the p-value until `correct` fills it. Raises `DataError` (``E_TOO_FEW``) without a common row, and
     `Defect` where the targets of one row differ.
     """
     pairs = _pair(first, second)
+    clusters = cluster_numbers([a for a, _ in pairs])
     if metric == "accuracy":
-        difference, p_value = _accuracy(pairs, seed)
+        difference, p_value = _shares([((a.value or 0.0), (b.value or 0.0)) for a, b in pairs], clusters, seed)
+    elif metric == "validity":
+        both = [(float(slots.valid(a.answer)), float(slots.valid(b.answer))) for a, b in pairs]
+        difference, p_value = _shares(both, clusters, seed)
     elif metric in LIKENESS:
         alike = LIKENESS[metric]
         gaps = np.array([alike(a.answer, a.target) - alike(b.answer, b.target) for a, b in pairs])
-        difference, p_value = _mean_gap(gaps, cluster_numbers([a for a, _ in pairs]))
+        difference, p_value = _mean_gap(gaps, clusters)
     elif metric == "f1_micro":
         difference, p_value = _f1_micro(pairs)
     else:
@@ -120,9 +124,9 @@ def _pair(first: Sequence[Score], second: Sequence[Score]) -> list[tuple[Score, 
     return pairs
 
 
-def _accuracy(pairs: Sequence[tuple[Score, Score]], seed: int) -> tuple[Estimate, float]:
-    gaps = np.array([(a.value or 0.0) - (b.value or 0.0) for a, b in pairs])
-    n, clusters = gaps.size, cluster_numbers([a for a, _ in pairs])
+def _shares(pairs: Sequence[tuple[float, float]], clusters: Sequence[int] | None, seed: int) -> tuple[Estimate, float]:
+    gaps = np.array([a - b for a, b in pairs])
+    n = gaps.size
     if not np.isin(gaps, (-1.0, 0.0, 1.0)).all():
         return _mean_gap(gaps, clusters)
     better, worse = int((gaps > 0).sum()), int((gaps < 0).sum())

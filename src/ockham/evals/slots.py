@@ -32,6 +32,11 @@ def slots(text: str | None) -> Counter[Slot] | None:
     return Counter(_leaves("", value)) if isinstance(value, dict) else None
 
 
+def valid(answer: str | None) -> bool:
+    """Tell whether an answer is a JSON object."""
+    return slots(answer) is not None
+
+
 def equal(answer: str | None, target: str) -> bool:
     """Tell whether an answer has the target's fields and no others."""
     given = slots(answer)

@@ -11,6 +11,7 @@ QUANTITIES = {
     "f1_macro": "macro F1",
     "f1_weighted": "weighted F1",
     "f1_micro": "micro F1",
+    "validity": "validity",
     "chrf": "chrF",
     "rouge_l": "ROUGE-L",
     "f1_tokens": "F1 of words",
@@ -21,7 +22,7 @@ QUANTITIES = {
     "artifact_mb": "size on disk",
     "cost_per_day": "cost per day",
 }
-_SHARES = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "chrf", "rouge_l", "f1_tokens")
+_SHARES = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "validity", "chrf", "rouge_l", "f1_tokens")
 _UNITS = {"p50_ms": " ms", "p95_ms": " ms", "p99_ms": " ms", "memory_mb": " MB", "artifact_mb": " MB"}
 
 
