@@ -15,6 +15,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--kills", type=int, default=10, help="how often each kind of tuning is killed (10)")
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Give a tuning that is killed more often as much more time."""
+    often = config.getoption("kills") / 10
+    for item in items:
+        if item.path.name == "test_tune_kill.py":
+            item.add_marker(pytest.mark.timeout(600 * max(1, often)))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def cache_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Keep what is learnt apart; only the machine code of the kernels, which takes long to make, is shared."""
