@@ -1,7 +1,7 @@
 """The peer of ``lm_eval_speed``: lm-evaluation-harness answers the same rows. Run by the peers' Python.
 
-Reads a JSON object from a file: the model's folder, the rows' prompts, the labels, batch and threads. Writes answers
-and times; the model is loaded before the clock starts.
+Reads a JSON object from a file: the model's folder, the rows' prompts, the labels and what ends each, batch, threads.
+Writes answers and times; the model is loaded before the clock starts.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main(place: Path) -> None:
         "test_split": "test",
         "output_type": "multiple_choice",
         "doc_to_text": "{{prompt}}",
-        "doc_to_choice": given["labels"],
+        "doc_to_choice": [label + given["end"] for label in given["labels"]],
         "doc_to_target": "target",
         "metric_list": [{"metric": "acc"}],
         "num_fewshot": 0,

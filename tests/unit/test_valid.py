@@ -24,6 +24,7 @@ from ockham.records import Answer, Example
 
 COLOURS = ("red", "reddish", "green", "blue", "blue-green", "pink", "white", "black")
 SPEC = gguf.GgufSpec(threads=1, context=1024, max_output_tokens=16)
+LEARNT = dataclasses.replace(SPEC, brief=True)
 END = 0
 
 
@@ -83,18 +84,41 @@ def written(model: gguf.Decoder, text: str) -> str:
     return model.engine.write(model.question(text).tokens, limits, slot=0).text.strip()
 
 
+def options_of(row: Example, form: str) -> list[str]:
+    """The options of a row as its form of target writes them."""
+    found = listed(row.input)
+    assert found is not None
+    marks = [form.replace("X", mark).replace("x", mark.lower()) for mark in found.marks]
+    return list(found.texts) if form == "text" else marks
+
+
+@pytest.mark.parametrize("form", ["(X)", "text"])
+def test_a_prompted_model_answers_with_the_option_that_is_the_most_probable_of_all(
+    form: str, engine: Engine, weights: Path, tmp_path: Path
+) -> None:
+    rows = questions(form, 6)
+    model = decoder(engine, weights, tmp_path / "b", rows)
+    for row, answer in zip(rows, model.answer([row.input for row in rows]), strict=True):
+        tokens, sums = model.question(row.input).tokens, {}
+        for option in options_of(row, form):
+            path = [*model.engine.tokens(option, special=False), model.end_token]
+            places = range(len(path))
+            sums[option] = math.fsum(engine.top((*tokens, *path[:at]), 259)[path[at]] for at in places)
+        assert answer.value == max(sums, key=lambda option: sums[option])
+        share = math.exp(sums[answer.value]) / math.fsum(math.exp(one) for one in sums.values())
+        assert answer.confidence is not None
+        assert 0 < answer.confidence <= share + 1e-3
+
+
 @pytest.mark.parametrize("form", ["(X)", "X", "X.", "x", "text"])
 def test_every_answer_is_one_of_its_own_questions_options_with_its_probability(
     form: str, engine: Engine, weights: Path, tmp_path: Path
 ) -> None:
     rows = questions(form)
-    model = decoder(engine, weights, tmp_path / "b", rows)
+    model = decoder(engine, weights, tmp_path / "b", rows, LEARNT)
     taken = set()
     for row, answer in zip(rows, model.answer([row.input for row in rows]), strict=True):
-        found = listed(row.input)
-        assert found is not None
-        marks = [form.replace("X", mark).replace("x", mark.lower()) for mark in found.marks]
-        valid = list(found.texts) if form == "text" else marks
+        valid = options_of(row, form)
         assert row.target in valid
         assert answer.value in valid
         taken.add(valid.index(answer.value))

@@ -148,4 +148,5 @@ def sized(material: Material, base: Base, folder: Path, shots: int, *, brief: bo
     found = sorted(gguf.lengths(folder, base.engine, [row.input for row in rows]))
     need = found[int(0.95 * (len(found) - 1))] + spec.max_output_tokens + 1
     context = min(spec.context, -(-need // _CONTEXT_STEP) * _CONTEXT_STEP)
-    return dataclasses.replace(spec, context=context, slots=SLOTS, threads=None)
+    slots = 1 if material.plan.task in gguf.HELD else SLOTS
+    return dataclasses.replace(spec, context=context, slots=slots, threads=None)

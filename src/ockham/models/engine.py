@@ -8,6 +8,7 @@ the package has no call for (the template, the tokens); answers are asked for by
 from __future__ import annotations
 
 import json
+import math
 import secrets
 import shutil
 import tempfile
@@ -27,6 +28,9 @@ BIAS = 256.0
 """Added to the logits of allowed tokens: far above any real difference, and still fine in 32 bits (3e-5)."""
 
 _LIFTS = range(0, 400, 20)
+_SMALLEST = 2.0**-149
+"""The smallest number above 0 in 32 bits."""
+
 TIMEOUT_S = 60.0
 SOCKET = "engine.sock"
 
@@ -75,7 +79,7 @@ def accelerators() -> tuple[str, ...]:
 class Engine:
     """One model, loaded; ``close`` it when done. Requests may come from several threads, one per slot at a time.
 
-    ``reuse``: what two requests begin with in common is computed once.
+    What a slot's request begins with in common with its last one is computed once.
     """
 
     def __init__(self, weights: Path, spec: EngineSpec, adapters: Sequence[Path] = ()) -> None:
@@ -85,12 +89,13 @@ class Engine:
         file is damaged, an adapter does not fit, or the engine does not know the architecture.
         """
         self.spec = spec
-        self.reuse = True
         self.head = gguf_format.inspect(weights)
         for adapter in adapters:
             lora_format.check(gguf_format.inspect(adapter), self.head, adapter.name)
         self._adapters = len(adapters)
         self._read = [0] * spec.slots
+        self._seen: list[tuple[int, ...]] = [()] * spec.slots
+        self._forgotten: set[int] = set()
         folder = Path(tempfile.mkdtemp(prefix="ockham-"))
         key = secrets.token_hex(32)
         client = _client(folder / SOCKET, key)
@@ -115,6 +120,17 @@ class Engine:
         """Count the tokens of prompts that a slot has computed so far; those that stood in its cache do not count."""
         return self._read[slot]
 
+    def begin(self, prompt: Sequence[int], *, slot: int, whole: bool, scales: Sequence[float] = ()) -> None:
+        """Prepare a slot for a prompt that is new: all of it is computed (``whole``), or two tokens of it at least.
+
+        A single token is computed by other code than several, and once in some hundred prompts that changes its
+        numbers. The next requests, which go on from this prompt, compute what they add.
+        """
+        if whole:
+            self._forgotten.add(slot)
+        elif self._seen[slot][: len(prompt) - 1] == tuple(prompt[:-1]):
+            self._complete(prompt[:-2], slot, scales, {"max_tokens": 1, "temperature": 0.0})
+
     def tokens(self, text: str, *, special: bool, begin: bool = False) -> list[int]:
         """Encode a text. ``special``: marks such as ``<|im_end|>`` become their token; ``begin``: the start token."""
         # A SentencePiece vocabulary of this kind sets a space before whatever it is given, also in the midst of a
@@ -137,19 +153,40 @@ class Engine:
         self, prompt: Sequence[int], allowed: Sequence[int], *, slot: int, scales: Sequence[float] = ()
     ) -> list[float]:
         """Give the probability of each allowed token to come next, over the allowed ones alone (they sum to 1)."""
-        entries = self._chances(prompt, slot, scales, [[token, BIAS] for token in allowed])
+        probs = self._chances(prompt, slot, scales, [[token, BIAS] for token in allowed])
         for lift in _LIFTS:
-            if entries:
+            if probs:
                 break
             # The engine tells nothing of a token that ends inside a character. A token that is one, raised step by
             # step until it is the one drawn, makes it tell; the others keep their probabilities to one another.
             other = next(token for token in self._whole if token not in allowed)
-            entries = self._chances(prompt, slot, scales, [[other, BIAS + lift], *([t, BIAS] for t in allowed)])
-        probs = {entry["id"]: float(entry["prob"]) for entry in (entries[0]["top_probs"] if entries else ())}
+            probs = self._chances(prompt, slot, scales, [[other, BIAS + lift], *([t, BIAS] for t in allowed)])
         whole = sum(probs.get(token, 0.0) for token in allowed)
         if not whole > 0:
             raise _broken("gave no probability to any allowed token")
         return [probs.get(token, 0.0) / whole for token in allowed]
+
+    def likelihoods(
+        self, prompt: Sequence[int], allowed: Sequence[int], *, slot: int, scales: Sequence[float] = ()
+    ) -> list[float]:
+        """Give the log-probability of each allowed token to come next, over the whole vocabulary.
+
+        The engine tells that of the token it draws alone, and of others how they stand to one another: one token that
+        is a whole character is asked for both, and the allowed ones are measured by it.
+        """
+        if len(allowed) == 1 and (told := self._drawn(prompt, allowed[0], slot, scales)) is not None:
+            return [told]
+        other = self._whole[0]
+        known = self._drawn(prompt, other, slot, scales)
+        rest = [[token, BIAS] for token in allowed if token != other]
+        for lift in _LIFTS:
+            probs = self._chances(prompt, slot, scales, [[other, BIAS + lift], *rest])
+            self._read[slot] -= 1  # the last token, which was computed for the first request
+            if known is not None and probs.get(other, 0.0) > 0 and any(probs.get(token, 0.0) > 0 for token in allowed):
+                zero = known + lift - math.log(probs[other])
+                # A token that has no number has one below the smallest that 32 bits hold.
+                return [zero + math.log(max(probs.get(token, 0.0), _SMALLEST)) for token in allowed]
+        raise _broken("gave no probability to any allowed token")
 
     def top(self, prompt: Sequence[int], count: int, *, scales: Sequence[float] = ()) -> dict[int, float]:
         """Give the log-probabilities of the ``count`` tokens most probable to come next, over the whole vocabulary."""
@@ -176,7 +213,8 @@ class Engine:
 
     def _chances(
         self, prompt: Sequence[int], slot: int, scales: Sequence[float], bias: Sequence[Sequence[float]]
-    ) -> list[dict[str, Any]]:
+    ) -> dict[int, float]:
+        """Give the probabilities of raised tokens; none where the one drawn ends inside a character."""
         request = {
             "max_tokens": 1,
             "samplers": ["top_k", "temperature"],
@@ -186,7 +224,14 @@ class Engine:
             "post_sampling_probs": True,
             "logit_bias": bias,
         }
-        return _taken(self._complete(prompt, slot, scales, request))
+        entries = _taken(self._complete(prompt, slot, scales, request))
+        return {entry["id"]: float(entry["prob"]) for entry in (entries[0]["top_probs"] if entries else ())}
+
+    def _drawn(self, prompt: Sequence[int], token: int, slot: int, scales: Sequence[float]) -> float | None:
+        """Give the log-probability of one token over the vocabulary; ``None`` where it ends inside a character."""
+        request = {"max_tokens": 1, "temperature": 0.0, "logprobs": 1, "logit_bias": [[token, 4 * BIAS]]}
+        entries = _taken(self._complete(prompt, slot, scales, request))
+        return float(entries[0]["logprob"]) if entries else None
 
     def _complete(
         self, prompt: Sequence[int], slot: int, scales: Sequence[float], request: Mapping[str, Any]
@@ -199,13 +244,15 @@ class Engine:
         full = {
             "prompt": list(prompt),
             "id_slot": slot,
-            "cache_prompt": self.reuse,
+            "cache_prompt": slot not in self._forgotten,
             "seed": 0,
             # Every request names every adapter, also those that are off: with none named, what was computed with an
             # adapter on is used again for a request without it (llama.cpp issue 26207).
             "lora": [{"id": place, "scale": scale} for place, scale in enumerate(scales)],
             **request,
         }
+        self._forgotten.discard(slot)
+        self._seen[slot] = tuple(prompt)
         found = _answered(self._server.handle_completions(full))
         usage = found["usage"]
         self._read[slot] += int(usage["prompt_tokens"]) - int(usage["prompt_tokens_details"]["cached_tokens"])

@@ -1,7 +1,7 @@
 """A causal language model through llama.cpp: the plug of the decoder rungs, prompted or with a LoRA adapter.
 
-Classify walks a trie of the labels' tokens, so an answer is always a label; choose walks one of the options that the
-question itself lists; extract writes under a JSON schema; generate, and choose where a question's options cannot be
+Classify takes a path of a trie of the labels' tokens, so an answer is always a label; choose one of the options that
+the question itself lists; extract writes under a JSON schema; generate, and choose where a question's options cannot be
 found in it, write freely up to a limit. The bundle holds the rendered template, so nothing of it is run again while
 serving.
 """
@@ -32,6 +32,9 @@ __all__ = ["Base", "Decoder", "GgufSpec", "Parts", "fit", "load", "parts"]
 FILE = "gguf.json"
 WEIGHTS = "model.gguf"
 ADAPTER = "adapter.gguf"
+
+HELD: tuple[TaskName, ...] = ("classify", "choose")
+"""The tasks whose answers are held to a trie; their questions are answered one after the other."""
 
 _ENDLESS = 1 << 30
 
@@ -104,9 +107,10 @@ class Decoder:
         self.cut = 0
         self._kept = kept
         self._engine = engine
-        # Where batches change the arithmetic, every request is computed alone and from its beginning.
-        engine.reuse = steady.steady(engine)
-        self._slots = engine.spec.slots if engine.reuse else 1
+        # Where batches change the arithmetic, every question is computed alone and from its beginning. Labels gain
+        # nothing from questions side by side: what takes the time is reading, which is bound by arithmetic.
+        self._steady = steady.steady(engine)
+        self._slots = engine.spec.slots if self._steady and kept.task.name not in HELD else 1
         self._scales = () if kept.adapter is None else (1.0,)
         self._pool = prompts.Pool(kept.pool)
         self._questioner = Questioner(kept.task, kept.skeletons, _encoder(engine))
@@ -127,8 +131,10 @@ class Decoder:
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answer every input, several at a time, in order.
 
-        The confidence of a label or option is the product, over its tokens, of each token's probability among those
-        that may follow there; of a written text, the geometric mean of its tokens' probabilities. A JSON object that
+        A prompted model answers with the label or option whose tokens are together the most probable; its confidence
+        is the least share that this one has of what all of them have. One that has learnt the answers takes the most
+        probable token at every fork; its confidence is the product of each token's probability among those that may
+        follow there. Of a written text it is the geometric mean of its tokens' probabilities. A JSON object that
         did not come to its end within the limit is no answer. Where a question's options cannot be found, what was
         written is the answer, one of them or not.
         """
@@ -177,20 +183,22 @@ class Decoder:
     def _one(self, text: str, slot: int) -> tuple[Answer, bool]:
         trie = self.trie(text)
         question = self._question(text, trie)
+        self._engine.begin(question.tokens, slot=slot, whole=not self._steady, scales=self._scales)
         answer = self._written(question, text, slot) if trie is None else self._taken(question, trie, slot)
         return answer, question.cut
 
     def _taken(self, question: Question, trie: Trie, slot: int) -> Answer:
         """Take one of the answers of a trie."""
         before, read = self._engine.read(slot), [0]
+        learnt = self._kept.spec.brief
+        ask = self._engine.probabilities if learnt else self._engine.likelihoods
 
         def chances(taken: tuple[int, ...], allowed: tuple[int, ...]) -> list[float]:
-            prompt = (*question.tokens, *taken)
-            found = self._engine.probabilities(prompt, allowed, slot=slot, scales=self._scales)
+            found = ask((*question.tokens, *taken), allowed, slot=slot, scales=self._scales)
             read.append(self._engine.read(slot) - before)
             return found
 
-        label, probability = trie.walk(chances)
+        label, probability = (trie.walk if learnt else trie.search)(chances)
         asked = len(read) - 1
         return Answer(
             value=label,

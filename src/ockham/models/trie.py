@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 Ask = Callable[[tuple[int, ...], tuple[int, ...]], Sequence[float]]
-"""(tokens taken so far, tokens allowed next) → one probability each, over the allowed ones alone."""
+"""(tokens taken so far, tokens allowed next) → one number each.
+
+For a walk their probabilities over the allowed ones alone; for a search their log-probabilities over the vocabulary.
+"""
 
 
 @dataclass(slots=True)
@@ -61,6 +66,34 @@ class Trie:
             taken = (*taken, allowed[best])
             node = node.after[allowed[best]]
         return node.label, probability
+
+    def search(self, ask: Ask) -> tuple[str, float]:
+        """Take the label whose tokens, its end among them, have the greatest product of probabilities of all.
+
+        As lm-evaluation-harness does, which asks for every label; here the best path so far is always the one gone on
+        with (Dijkstra, 1959), so what has fallen behind the best label is never asked for. Beside the label stands the
+        least share that it has of what all labels have together: paths that were left count as if all of theirs
+        followed. Of equally probable labels the one with the smaller tokens is taken.
+        """
+        best: tuple[float, tuple[int, ...]] = (0.0, ())
+        left: list[tuple[float, tuple[int, ...]]] = []
+        node = self._root
+        while node.label is None:
+            cost, taken = best
+            allowed = tuple(sorted(node.after))
+            # What all labels that are left go through changes nothing between them.
+            chances = ask(taken, allowed) if left or len(allowed) > 1 else (0.0,)
+            for token, chance in zip(allowed, chances, strict=True):
+                heapq.heappush(left, (cost - chance, (*taken, token)))
+            best = heapq.heappop(left)
+            node = self._at(best[1])
+        return node.label, 1 / math.fsum([1.0, *(math.exp(best[0] - cost) for cost, _ in left)])
+
+    def _at(self, taken: Sequence[int]) -> _Node:
+        node = self._root
+        for token in taken:
+            node = node.after[token]
+        return node
 
     def _behind(self, taken: Sequence[int]) -> _Node | None:
         node: _Node | None = self._root
