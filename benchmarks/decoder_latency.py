@@ -1,9 +1,10 @@
 """One classification by a causal language model of SmolLM2-135M's true shape: time, memory and answers a second.
 
 ``scripts/bench decoder_latency``. Random weights: they take the same time as trained ones. A prompt has 100 tokens, of
-which the first 60 are the same for all (orders and labels); the label is one of ten, of two to four tokens each. Each
-variant runs in a process of its own. Wall time is what a user waits for; CPU time hardly depends on what else the
-machine does, so it is told too, with the load while it ran.
+which the first 60 are the same for all (orders and labels); the label is one of ten, of two to four tokens each. It is
+taken as a tuned model takes it, fork by fork, and as a prompted one does, by a search, for which random weights are the
+worst case: they find no label unlikely. Each variant runs in a process of its own. Wall time is what a user waits for;
+CPU time hardly depends on what else the machine does, so it is told too, with the load while it ran.
 """
 
 from __future__ import annotations
@@ -30,8 +31,14 @@ from ockham.models.trie import Trie
 
 MODEL = "SmolLM2-135M"
 PROMPT, SHARED, LABELS, WRITTEN = 100, 60, 10, 64
-VARIANTS = (("q8_0", 1, 1), ("q8_0", 2, 1), ("q8_0", 1, 4), ("q4_0", 1, 1))
-"""Quantization, threads, slots."""
+VARIANTS = (
+    ("q8_0", 1, 1, "forks"),
+    ("q8_0", 2, 1, "forks"),
+    ("q8_0", 1, 4, "forks"),
+    ("q8_0", 2, 1, "search"),
+    ("q4_0", 1, 1, "forks"),
+)
+"""Quantization, threads, slots, and how a label is taken."""
 
 
 def prompts(count: int, vocabulary: int) -> list[list[int]]:
@@ -49,18 +56,19 @@ def labels(vocabulary: int) -> Trie:
     return Trie([str(place) for place in range(LABELS)], paths, end=0)
 
 
-def child(path: Path, threads: int, slots: int, requests: int) -> None:
+def child(path: Path, threads: int, slots: int, how: str, requests: int) -> None:
     """Measure one variant in this process and write what was found as JSON."""
     engine = Engine(path, EngineSpec(context=256, slots=slots, threads=threads))
     exact = steady(engine)
     trie = labels(engine.head.tokens)
+    ask, take = (engine.likelihoods, trie.search) if how == "search" else (engine.probabilities, trie.walk)
     texts = prompts(requests + slots, engine.head.tokens)
     free = list(range(slots))
 
     def one(prompt: list[int]) -> float:
         slot = free.pop()
         began = time.perf_counter()
-        trie.walk(lambda taken, allowed: engine.probabilities((*prompt, *taken), allowed, slot=slot))
+        take(lambda taken, allowed: ask((*prompt, *taken), allowed, slot=slot))
         free.append(slot)
         return time.perf_counter() - began
 
@@ -90,31 +98,34 @@ def main() -> None:
     """Write the model's file, run the variants in turn and publish the table."""
     options = argparse.ArgumentParser()
     options.add_argument("--requests", type=int, default=60)
-    options.add_argument("--child", nargs=3)
+    options.add_argument("--child", nargs=4)
     given = options.parse_args()
     if given.child:
-        child(Path(given.child[0]), int(given.child[1]), int(given.child[2]), given.requests)
+        path, threads, slots, how = given.child
+        child(Path(path), int(threads), int(slots), how, given.requests)
         return
     rows, record = [], []
     with tempfile.TemporaryDirectory() as folder:
         for form, group in itertools.groupby(VARIANTS, key=lambda variant: variant[0]):
             path = Path(folder) / f"{form}.gguf"
             _random_gguf.write(catalog.shape(MODEL), form, path)
-            for _, threads, slots in group:
+            for _, threads, slots, how in group:
                 command = [sys.executable, "-m", "benchmarks.decoder_latency", "--requests", str(given.requests)]
                 done = subprocess.run(
-                    [*command, "--child", str(path), str(threads), str(slots)], check=True, capture_output=True
+                    [*command, "--child", str(path), str(threads), str(slots), how], check=True, capture_output=True
                 )
                 found = json.loads(done.stdout)
                 load = os.getloadavg()[0]
-                record.append({"quantization": form, "threads": threads, "slots": slots, "load": load, **found})
+                record.append(
+                    {"quantization": form, "threads": threads, "slots": slots, "label": how, "load": load, **found}
+                )
                 rows.append(
-                    [form.upper(), str(threads), str(slots)]
+                    [form.upper(), str(threads), str(slots), how]
                     + [f"{found[name]:.0f}" for name in ("p50_ms", "p95_ms", "cpu_ms")]
                     + [f"{found['answers_per_s']:.1f}", f"{found['write_tokens_per_s']:.0f}"]
                     + [f"{found['write_tokens_per_cpu_s']:.0f}", f"{found['rss_mb']:.0f}", f"{load:.1f}"]
                 )
-    header = ["weights", "threads", "slots", "p50 ms", "p95 ms", "CPU ms", "answers/s", "written tokens/s"]
+    header = ["weights", "threads", "slots", "label by", "p50 ms", "p95 ms", "CPU ms", "answers/s", "written tokens/s"]
     header += ["written tokens/CPU s", "peak MB", "load"]
     text = f"{MODEL}'s shape, {given.requests} requests of {PROMPT} tokens, {SHARED} of them shared, {LABELS} labels."
     table.publish("decoder_latency", f"{text}\n\n{table.markdown(header, rows)}", {"variants": record})
