@@ -145,7 +145,9 @@ def test_lines_that_targets_do_not_name_are_no_options() -> None:
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(
-        st.sampled_from(["A", "b", "C", "1", "2", ")", ".", "(", " ", "\n", "\r", "\u0130", "Options:", "\u017f", "٣"])
+        st.sampled_from(
+            ["A", "b", "C", "1", "2", ")", ".", "(", " ", "\n", "\r", "\u0130", "Options:\n", "- ", "\u017f", "٣"]
+        )
     )
 )
 def test_options_stand_where_they_were_found(pieces: list[str]) -> None:
@@ -154,13 +156,70 @@ def test_options_stand_where_they_were_found(pieces: list[str]) -> None:
     if found is not None:
         assert tuple(text[start:end] for start, end in found.spans) == found.texts
         assert len(found.marks) == len(found.texts) > 1
+        assert found.marked or not any(found.marks)
         assert all(one == one.strip() and one for one in found.texts)
 
 
 def test_text_made_to_take_long_is_read_at_once() -> None:
     # Each of these took time by the square of its length: hours, for so many.
-    for text in ("\n" * 300_000, "A) a" + " " * 300_000 + "x" + " " * 300_000, "A)" + "\n" * 300_000):
+    spaces = " " * 300_000
+    wild = ["\n" * 300_000, f"A) a{spaces}x{spaces}", "A)" + "\n" * 300_000]
+    wild += [f"{spaces}options", f"Options:{spaces}", f"Options:\n- {spaces}\n- {spaces}", "options:\n- x\n" * 60_000]
+    for text in wild:
         assert listed(text) is None
+
+
+def bulleted(number: int, texts: list[str], right: int, bullet: str = "-") -> Example:
+    lines = "\n".join(f"{bullet} {text}" for text in texts)
+    return Example(id=str(number), input=f"Item {number}: which colour?\nOptions:\n{lines}", target=texts[right])
+
+
+@pytest.mark.parametrize("bullet", ["-", "*", "•", " -"])
+def test_options_behind_bullets_are_named_by_their_texts_whatever_the_form(bullet: str) -> None:
+    draw = random.Random(3)
+    rows = [bulleted(number, draw.sample(COLOURS, 3), draw.randrange(3), bullet) for number in range(40)]
+    for named in ("mark", "text"):
+        found, kept = options.shuffled(rows, 1, named)
+        assert kept == 0
+        assert [text_of(row, named) for row in found] == [row.target for row in rows]
+        assert sum(old.input != new.input for old, new in zip(rows, found, strict=True)) > 20
+        again = options.again(rows[0], named, 1)
+        assert again is not None
+        assert again.input != rows[0].input
+    wording = wording_of(rows)
+    assert wording is not None
+    first = listed(rows[0].input)
+    assert first is not None
+    assert wording.every(first) == first.texts
+
+
+def test_bullets_beside_questions_with_marks_keep_their_texts() -> None:
+    rows = [*questions(9, form="(X)"), *(bulleted(number, ["yes", "no"], number % 2) for number in range(4))]
+    wording = wording_of(rows)
+    assert wording is not None
+    assert (wording.form, wording.before, wording.after) == ("mark", "(", ")")
+    last = listed(rows[-1].input)
+    assert last is not None
+    assert wording.every(last) == ("yes", "no")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Which?\n- yes\n- no",  # any list of bullets
+        "Options:\n- yes",  # one is no choice
+        "Options:\n\n- yes\n- no",
+        "The options: pick one.\n- yes\n- no",
+    ],
+)
+def test_bullets_that_nobody_calls_options_are_none(text: str) -> None:
+    assert listed(text) is None
+
+
+def test_marks_win_over_bullets() -> None:
+    found = listed("Options:\n- in\n- out\nWhich?\nA) red\nB) blue")
+    assert found is not None
+    assert found.texts == ("red", "blue")
 
 
 def test_what_cannot_be_told_apart_keeps_its_order() -> None:

@@ -51,7 +51,7 @@ def _asked(example: Example, form: Form, order: Sequence[int] | None) -> Example
     for (start, end), source in sorted(zip(options.spans, order, strict=True), reverse=True):
         text = text[:start] + options.texts[source] + text[end:]
     target = example.target
-    if form == "mark":
+    if form == "mark" and options.marked:
         target = worded(target, options.marks[at]).write(options, order.index(at))
     return dataclasses.replace(example, input=text, target=target)
 

@@ -15,6 +15,13 @@ LINE = re.compile(
 )
 """One option on a line of its own: its mark and its text. It reads any text in linear time."""
 
+_BULLETED = re.compile(
+    r"^[^\S\n]*(?:options?|choices|answers)[^\S\n]*:[^\S\n]*((?:\n[^\S\n]*[-*\u2022][^\S\n]+\S[^\n]*){2,})",
+    re.IGNORECASE | re.MULTILINE,
+)
+"""Options without marks, each behind a bullet, under a line that says what they are."""
+_BULLET = re.compile(r"^[^\S\n]*[-*\u2022][^\S\n]+(\S(?:[^\n]*\S)?)[^\S\n]*$", re.MULTILINE)
+
 Form = Literal["mark", "text"]
 """Whether answers name an option by its mark ("B") or by its text."""
 Case = Literal["listed", "lower", "upper"]
@@ -27,7 +34,10 @@ _OTHERS = re.compile(r"(?<!\w)\(?([A-Z]|\d{1,2})\)?\s*(?:,|&|/|\band\b|\bor\b)\s
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """The options of one question: their marks, their texts, and where each text stands in it (start, end)."""
+    """The options of one question: their marks, their texts, and where each text stands in it (start, end).
+
+    Options behind bullets have no marks: whatever the form of answers, they are named by their texts.
+    """
 
     marks: tuple[str, ...]
     texts: tuple[str, ...]
@@ -42,9 +52,14 @@ class Options:
                 return True
         return False
 
+    @property
+    def marked(self) -> bool:
+        """Tell whether each option has a mark."""
+        return all(self.marks)
+
     def place(self, answer: str, form: Form) -> int | None:
         """Give the place of the option that an answer names, ``None`` where it names none."""
-        if form == "mark":
+        if form == "mark" and self.marked:
             marks = [named(mark) for mark in self.marks]
             return marks.index(named(answer)) if named(answer) in marks else None
         return self.texts.index(answer.strip()) if answer.strip() in self.texts else None
@@ -64,7 +79,7 @@ class Wording:
 
     def write(self, options: Options, place: int) -> str:
         """Write the option at a place."""
-        if self.form == "text":
+        if self.form == "text" or not options.marked:
             return options.texts[place]
         mark = options.marks[place]
         cased = {"listed": mark, "lower": mark.lower(), "upper": mark.upper()}[self.case]
@@ -76,9 +91,10 @@ class Wording:
 
 
 def listed(text: str) -> Options | None:
-    """Find the options of a question: the last run of lines whose marks count up; ``None`` where there is no such run.
+    """Find the options of a question: the last run of lines whose marks count up, else the last list of bullets.
 
-    Lines between options that are none of them (an option over several lines) break the run.
+    Lines between options that are none of them (an option over several lines) break the run. A list of bullets stands
+    under a line that calls them options, choices or answers. ``None`` where there is neither.
     """
     runs: list[list[re.Match[str]]] = []
     for found in LINE.finditer(text):
@@ -89,11 +105,23 @@ def listed(text: str) -> Options | None:
             runs.append([found])
     run = next((run for run in reversed(runs) if len(run) > 1), None)
     if run is None:
-        return None
+        return _bulleted(text)
     return Options(
         marks=tuple(found[1] for found in run),
         texts=tuple(found[2] for found in run),
         spans=tuple(found.span(2) for found in run),
+    )
+
+
+def _bulleted(text: str) -> Options | None:
+    lists = list(_BULLETED.finditer(text))
+    if not lists:
+        return None
+    run = list(_BULLET.finditer(text, *lists[-1].span(1)))
+    return Options(
+        marks=("",) * len(run),
+        texts=tuple(found[1] for found in run),
+        spans=tuple(found.span(1) for found in run),
     )
 
 
@@ -124,6 +152,9 @@ def wording_of(examples: Sequence[Example]) -> Wording | None:
     if form == "text":
         return Wording(form=form)
     votes: Counter[Wording] = Counter()
+    told = [one for one in told if one[0].marked]
+    if not told:
+        return Wording(form="text")
     for options, target, place in told:
         before, _, after = _parted(target.strip())
         for case in _CASES:
