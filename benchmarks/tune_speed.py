@@ -23,7 +23,7 @@ from benchmarks import table
 SIDES = {"ours": Path(sys.executable), "lean": Path(sys.executable), "trl": table.PEERS, "full": table.PEERS}
 NAMES = {
     "ours": "ockham, LoRA, parts of half a batch",
-    "lean": "ockham, LoRA, parts of two rows",
+    "lean": "ockham, LoRA, lean, parts of a quarter",
     "trl": "TRL, LoRA",
     "full": "TRL, full fine-tuning",
 }
@@ -84,7 +84,9 @@ def validation(model: Any, tokenizer: Any, held: list[tuple[str, str]]) -> float
     return total / count
 
 
-def ours(folder: Path, given: list[tuple[str, str]], steps: int, batch: int, part: int) -> tuple[float, float, float]:
+def ours(
+    folder: Path, given: list[tuple[str, str]], steps: int, batch: int, *, lean: bool
+) -> tuple[float, float, float]:
     """Tune with ``ockham.tune.decoder`` in one pass; gives wall seconds, CPU seconds and the validation loss."""
     from transformers import AutoTokenizer
 
@@ -106,7 +108,8 @@ def ours(folder: Path, given: list[tuple[str, str]], steps: int, batch: int, par
     learnt = [decoder.Row(question=ids(prompt), answer=ids(answer)) for prompt, answer in given[: steps * batch]]
     judged = iter(range(9))
     material = decoder.Material(folder=folder, train=learnt, valid=(), judge=lambda _: float(next(judged)), rate=RATE)
-    spec = TuneSpec(epochs=1, batch=batch, part=part, rank=RANK, alpha=ALPHA, warmup=WARMUP, patience=9)
+    part = max(1, batch // (4 if lean else 2))
+    spec = TuneSpec(epochs=1, batch=batch, part=part, rank=RANK, alpha=ALPHA, warmup=WARMUP, patience=9, lean=lean)
     begun: list[tuple[float, float]] = []
     lesson = decoder._lesson(material, spec)
     begun.append((time.perf_counter(), time.process_time()))
@@ -167,8 +170,7 @@ def work(side: str, args: argparse.Namespace) -> None:
     """Be one side, and print what was measured."""
     given = rows(args.data, args.steps * args.batch)
     if side in ("ours", "lean"):
-        part = 2 if side == "lean" else max(1, args.batch // 2)
-        wall, cpu, loss = ours(PLACE / "model", given, args.steps, args.batch, part)
+        wall, cpu, loss = ours(PLACE / "model", given, args.steps, args.batch, lean=side == "lean")
     else:
         wall, cpu, loss = trl(PLACE / "model", given, args.steps, args.batch, lora=side == "trl")
     print(json.dumps({"wall": wall, "cpu": cpu, "loss": loss}))
@@ -233,7 +235,7 @@ def publish(passes: dict[str, list[dict[str, float]]], count: int, args: argpars
     foot = (
         f"\n\n{shape}, {args.steps} steps of {args.batch} rows, {count:,} tokens, turns: {args.repeats}. Parts of "
         f"half a batch: {both[0][0]:.2f} times the tokens per second of TRL with LoRA, {both[0][1]:.0f} % of the peak "
-        f"memory of full fine-tuning. Parts of two rows: {both[1][0]:.2f} times, {both[1][1]:.0f} %."
+        f"memory of full fine-tuning. Lean, parts of a quarter: {both[1][0]:.2f} times, {both[1][1]:.0f} %."
     )
     header = ["side", "tokens per second", "tokens per CPU second", "validation loss", "peak memory, MB"]
     record = {"passes": passes, "tokens": count, "steps": args.steps, "batch": args.batch, "cores": cores}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from ockham.store import save_bytes
 from ockham.tune import decoder
 from ockham.tune.decoder import Adapter, Material, Row
 from ockham.tune.grammar import Grammar
+from ockham.tune.lean import needed
 from ockham.tune.spec import TuneSpec
 
 pytestmark = pytest.mark.tune
@@ -91,6 +93,34 @@ def test_a_shared_beginning_changes_neither_loss_nor_gradients(family: str, tmp_
         assert torch.allclose(slope, other, atol=1e-5 * float(other.abs().max()) + 1e-8)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("family", sorted(tiny_decoder.FAMILIES))
+def test_a_lean_tuning_computes_the_same_numbers_and_keeps_less(family: str, tmp_path: Path) -> None:
+    place = tiny_decoder.family(family, tmp_path)
+    plain, lean = (lesson(place, spec=dataclasses.replace(SPEC, lean=lean)) for lean in (False, True))
+    kept = [0, 0]
+    found = []
+    for which, made in enumerate((plain, lean)):
+        made.check_sharing()
+
+        def keep(tensor: torch.Tensor, which: int = which) -> torch.Tensor:
+            kept[which] += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            loss, _ = made.loss(range(len(made.material.train)))
+        found.append((loss.detach(), torch.autograd.grad(loss, list(made.parameters().values()))))
+    assert torch.equal(found[0][0], found[1][0])
+    assert all(torch.equal(one, other) for one, other in zip(found[0][1], found[1][1], strict=True))
+    assert kept[1] < 0.8 * kept[0]
+
+
+def test_models_that_are_large_for_a_machine_are_tuned_lean() -> None:
+    assert not needed(stored_gb=0.27, memory_gb=25), "SmolLM2-135M beside 25 GB"
+    assert needed(stored_gb=0.27, memory_gb=16)
+    assert not needed(stored_gb=0.016, memory_gb=8), "ockham-nano on any machine"
+
+
 def test_a_beginning_is_shared_only_where_that_was_seen_to_change_nothing(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,7 +175,7 @@ class Judge:
         return self.heard[-1]
 
 
-def tuned(folder: Path, checkpoint: Kept, killed: int | None = None) -> decoder.Tuned:
+def tuned(folder: Path, checkpoint: Kept, killed: int | None = None, spec: TuneSpec = SPEC) -> decoder.Tuned:
     steps: Iterator[int] = iter(range(1_000))
 
     def tell(_done: int, _total: int) -> None:
@@ -153,7 +183,7 @@ def tuned(folder: Path, checkpoint: Kept, killed: int | None = None) -> decoder.
             raise InterruptedError
 
     return decoder.tune(
-        Material(folder=folder, train=rows(24), valid=rows(4, seed=9), judge=Judge()), SPEC, checkpoint, tell
+        Material(folder=folder, train=rows(24), valid=rows(4, seed=9), judge=Judge()), spec, checkpoint, tell
     )
 
 
@@ -169,6 +199,11 @@ def test_a_run_killed_at_any_step_ends_with_the_same_adapter(folder: Path, monke
             with pytest.raises(InterruptedError):
                 tuned(folder, kept, killed)
         assert tuned(folder, kept).adapter == straight
+    lean = dataclasses.replace(SPEC, lean=True)
+    kept = Kept()
+    with pytest.raises(InterruptedError):
+        tuned(folder, kept, 2, lean)
+    assert tuned(folder, kept, spec=lean).adapter == straight, "the same bits, computed twice"
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")

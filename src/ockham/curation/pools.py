@@ -6,8 +6,6 @@ of this machine; a Ray cluster gets the places of texts in files, and reads them
 
 from __future__ import annotations
 
-import ctypes
-import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
@@ -16,12 +14,12 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Any, Protocol, TypeVar
 
+from ockham import machine
 from ockham.errors import Defect
 
 T = TypeVar("T")
-_TRIM, _MAP = (-1, 128_000_000), (-3, 32_000_000)
-"""Numbers of settings of glibc (malloc.h), and their values: bytes free at the end of the heap that are not given back,
-and from how many on a buffer gets pages of its own."""
+_KEPT, _OWN = 128_000_000, 32_000_000
+"""Bytes free at the end of the heap that are not given back, and from how many on a buffer gets pages of its own."""
 
 
 class Done(Protocol):
@@ -87,10 +85,7 @@ def keep_memory() -> None:
     By default the buffers of each chunk are given back and taken anew, and the system fills each page with zeros again:
     that took a sixth of the time. At most 128 MB are kept.
     """
-    setting = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if setting is not None:
-        for name, value in (_TRIM, _MAP):
-            setting(name, value)
+    machine.allocate(own=_OWN, kept=_KEPT)
 
 
 def outcome(job: Done) -> Any:  # noqa: ANN401 - whatever the function gives

@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ockham import machine
 from ockham.convert.gguf import Converter, Precision
 from ockham.decoders import four, gate
 from ockham.decoders.four import ADAPTER
 from ockham.decoders.gate import Question, Step
 from ockham.decoders.lessons import Lessons, lessons
-from ockham.decoders.weights import QUANTIZATION, called, converted, find
+from ockham.decoders.promise import stored
+from ockham.decoders.weights import QUANTIZATION, called, converted, find, on_graphics
 from ockham.errors import DataError, ModelError
 from ockham.evals import judging
 from ockham.models import gguf
@@ -26,6 +28,7 @@ from ockham.models.gguf import Base
 from ockham.records import Answer, Example, Parity, Progress, Score
 from ockham.rungs import Built, Checkpoint, Material
 from ockham.store import save_bytes
+from ockham.tune import lean
 from ockham.tune.spec import TuneSpec, guardrails, memorising
 
 if TYPE_CHECKING:
@@ -36,8 +39,8 @@ _JUDGED = 400
 _TORCH = 100
 """Validation rows that torch answers for the gate: it is slow at writing."""
 _CHUNK = 16
-_HELD = 1024
-"""Tokens that a thread computes on at once: of a model of 135 million parameters they leave behind 1.5 GB."""
+_HELD, _HELD_LEAN = 1024, 384
+"""Tokens that a thread computes on at once: 1,024 of a model of 135 million parameters leave behind 1.5 GB."""
 _PRECISIONS: tuple[tuple[str, Precision], ...] = (("merging", "f16"), (f"quantizing to {QUANTIZATION}", QUANTIZATION))
 _log = logging.getLogger(__name__)
 _TEXTS = ("*.json", "*.model", "*.txt", "*.jinja")
@@ -142,7 +145,8 @@ def _tuned(place: _Place, name: str) -> tuning.Tuned:
         rate=material.plan.learning_rate,
         device=material.plan.device,
     )
-    return tuning.tune(learn, _parts(material.plan.tune, told.train), Checkpoint(material.run, name), tell)
+    large = lean.needed(stored(place.folder) / 1e9, machine.memory_gb()) and not on_graphics(material.plan.device)
+    return tuning.tune(learn, _parts(material.plan.tune, told.train, lean=large), Checkpoint(material.run, name), tell)
 
 
 def _spread(count: int, most: int) -> range:
@@ -160,10 +164,11 @@ def too_large(stored_gb: float, free_gb: float) -> str | None:
     return f"tuning it needs about {needed:.0f} GB of memory, {free_gb:.0f} GB are free" if needed > free_gb else None
 
 
-def _parts(spec: TuneSpec, rows: Sequence[tuning.Row]) -> TuneSpec:
-    """Bound what a thread holds at once."""
+def _parts(spec: TuneSpec, rows: Sequence[tuning.Row], *, lean: bool) -> TuneSpec:
+    """Bound what a thread holds at once; ``lean`` is what memory asks for (`ockham.tune.lean`)."""
     longest = max(len(row.question) + len(row.answer) for row in rows)
-    return dataclasses.replace(spec, part=max(1, min(spec.part, _HELD // longest)))
+    part = (_HELD_LEAN if lean else _HELD) // longest
+    return dataclasses.replace(spec, part=max(1, min(spec.part, part)), lean=lean)
 
 
 def _said(left_out: int, kept: int) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ockham.records import DeviceName, EpochPoint
-from ockham.tune import libraries
+from ockham.tune import lean, libraries
 from ockham.tune.batches import by_length
 from ockham.tune.loop import Batch, Checkpoint, Judgement, train
 from ockham.tune.spec import TuneSpec
@@ -339,6 +339,8 @@ def _lesson(material: Material, spec: TuneSpec) -> _Lesson:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # peft asks transformers by older names; the user can do nothing about it
         model = get_peft_model(body.to(device), config).eval()
+    if spec.lean:
+        lean.prepare(model)
     rate = material.rate or rate_for(sum(tensor.numel() for tensor in body.parameters()))
     workers = 1 if device == "cuda" else spec.workers
     stored = AutoConfig.from_pretrained(str(material.folder), local_files_only=True, trust_remote_code=False).dtype
