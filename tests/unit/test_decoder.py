@@ -327,6 +327,18 @@ def test_labels_too_many_to_list_still_hold_the_answer(weights: Path, tmp_path: 
     assert any(list(asked[at : at + len(listed)]) == listed for at in range(len(asked)))
 
 
+def test_a_schema_too_long_to_show_still_holds_the_answer(weights: Path, tmp_path: Path) -> None:
+    fields = {f"a field of number {place}": True for place in range(20)}
+    rows = [Example(id=str(place), input="a", target=json.dumps({"paid": True} | fields)) for place in range(3)]
+    rows.append(Example(id="3", input="a", target='{"paid": false}'))
+    spec = dataclasses.replace(SPEC, max_output_tokens=600)
+    made = decoder(tmp_path / "b", gguf.Base(weights=weights), spec, rows, "extract")
+    assert len(made.question("x").tokens) < 1024, "half of what the model reads"
+    (answer,) = made.answer(["x"])
+    made.close()
+    assert answer.value is None or json.loads(answer.value).keys() <= {"paid", *fields}
+
+
 def test_what_requests_begin_with_in_common_is_computed_once(classifier: gguf.Decoder) -> None:
     one, two = (classifier.question(text).tokens for text in ("first", "second"))
     shared = next(place for place, (left, right) in enumerate(zip(one, two, strict=False)) if left != right)

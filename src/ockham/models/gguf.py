@@ -46,9 +46,9 @@ class GgufSpec:
     """How a decoder is asked and run.
 
     ``context`` is in tokens, for one request; ``slots`` requests run side by side. ``threads`` of ``None`` are chosen
-    by a short measurement when the model is loaded. ``shots`` examples are shown with each text. Labels are listed in
-    the orders unless they would take more than half of what the model was trained to read. ``brief``: labels and
-    schema stay out of the orders, since the model has learnt them.
+    by a short measurement when the model is loaded. ``shots`` examples are shown with each text. Labels and schema
+    stand in the orders unless they would take more than half of what the model was trained to read. ``brief``: they
+    stay out of the orders, since the model has learnt them.
     """
 
     context: int = field(default=2048, metadata={"min": 64, "max": 1_048_576})
@@ -347,13 +347,13 @@ def _context(head: gguf_format.Head, spec: GgufSpec) -> int:
 
 
 def _fitting(task: Task, skeletons: Sequence[chat.Skeleton], engine: Engine, spec: GgufSpec) -> Task:
-    """Leave the labels out of the orders where they would take more than half of what the model was trained to read.
+    """Leave labels or schema out of the orders where they would take more than half of what the model learnt to read.
 
     Raises `ModelError` (``E_MODEL_FORMAT``) where the orders alone leave no room for a text.
     """
     encode = _encoder(engine)
     trained = engine.head.number("context_length") or spec.context
-    if task.name == "classify" and task.listed:
+    if task.name in ("classify", "extract") and task.listed:
         bare = Questioner(task, skeletons, encode).ask("", (), _ENDLESS).tokens
         task = dataclasses.replace(task, listed=len(bare) <= trained // 2)
     asking = Questioner(task, skeletons, encode)
