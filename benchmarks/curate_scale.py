@@ -132,7 +132,7 @@ def measured(data: Path, megabytes: int) -> Costs:
             timed("examine", work, place, piece, plan)
         chunks, scratch = Chunks(places, inputs_of(files)), leave.enter_context(run.staging())
         decision = timed("equal", decide, chunks, plan.spec, steps, (scratch, Crew()), lambda *_: None)
-        sets = timed("bands", write_pairs, chunks, decision, None, (scratch, Crew()))
+        sets = timed("bands", write_pairs, chunks, decision, (scratch, Crew()))
         near_of(sets[0], chunks.given(), plan.spec, False)
         for path in sets:
             timed("near", near_of, path, chunks.given(), plan.spec, False)

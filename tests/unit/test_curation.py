@@ -21,7 +21,7 @@ pytest.importorskip("numba", reason="the extra curate is not installed")
 
 from ockham import curation
 from ockham.cli import run as command
-from ockham.curation import Curated, curate, decision, groups, near, passes, preview, read_report
+from ockham.curation import Curated, curate, decision, groups, near, passes, preview, read_report, scattered
 from ockham.curation.decision import spans_of
 from ockham.curation.pools import crew_of, in_order
 from ockham.data import text_files
@@ -113,6 +113,12 @@ def naive(texts: list[str], threshold: float) -> list[tuple[str, int | None]]:
     return decided
 
 
+def chunked(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """Let chunks be of so many bytes, which the argument in megabytes cannot say."""
+    before = passes._batches
+    monkeypatch.setattr(passes, "_batches", lambda number, file, plan, most: before(number, file, plan, size))
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_duplicates_are_those_of_all_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Also where keys and pairs are looked at in small parts, as they are of many documents."""
@@ -120,9 +126,11 @@ def test_duplicates_are_those_of_all_pairs(tmp_path: Path, monkeypatch: pytest.M
         monkeypatch.setattr(near, "_BLOCK", 7)
         monkeypatch.setattr(near, "_TOGETHER", 5)
         monkeypatch.setattr(near, "_AT_ONCE", 0 if seed == 2 else 10**6)
-        monkeypatch.setattr(groups, "_BLOCK", 11)
         monkeypatch.setattr(groups, "SET", 300)
-        monkeypatch.setattr(decision, "_PART", 20)
+        monkeypatch.setattr(decision, "KEYS", 20)
+        monkeypatch.setattr(decision, "PART", 8)
+        monkeypatch.setattr(scattered, "HELD", 10**6 if seed == 3 else 50)
+        chunked(monkeypatch, 700)
     texts = documents(seed, 120)
     done = curate(write_rows(tmp_path / "a.jsonl", texts), NEAR, out=tmp_path / "out")
     adds_up(done, len(texts))
@@ -184,12 +192,6 @@ def test_the_longest_may_stay(tmp_path: Path) -> None:
     assert curate(tmp_path / "a.jsonl", NEAR, out=tmp_path / "p").clusters() == {
         "a.jsonl:1": ["a.jsonl:2", "a.jsonl:3"]
     }
-
-
-def chunked(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """Let chunks be of so many bytes, which the argument in megabytes cannot say."""
-    before = passes._batches
-    monkeypatch.setattr(passes, "_batches", lambda number, file, plan, most: before(number, file, plan, size))
 
 
 @pytest.mark.parametrize("size", [1, 700, 5_000, 10**9])

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 pytest.importorskip("numba", reason="the extra curate is not installed")
 
 from ockham.data.json_file import Fault, parse
-from ockham.data.kernels import characters, compiler, json_lines, leaks, marks, minhash, quality, shingles, unions
+from ockham.data.kernels import characters, compiler, json_lines, leaks, marks, minhash, quality, shingles
 from ockham.data.kernels.characters import alphabet
 from ockham.data.steps import redact
 
@@ -372,29 +372,6 @@ def test_usual_lines_need_no_other_parser() -> None:
     lines = "".join(json.dumps(row, ensure_ascii=plain) + "\n" for plain in (True, False))
     read = json_lines.read_lines(np.frombuffer(lines.encode(), dtype=np.uint8), ("text",), "label")
     assert read.verdicts.tolist() == [json_lines.SOUND] * 2
-
-
-@given(st.lists(st.lists(st.integers(0, 30), min_size=2, max_size=4, unique=True), max_size=12), st.integers(1, 12))
-@settings(max_examples=50, deadline=None)
-def test_sets_hold_whole_groups(buckets: list[list[int]], most: int) -> None:
-    parents, seen = np.arange(31, dtype=np.uint32), np.zeros(31, dtype=np.bool_)
-    members = np.array([one for bucket in buckets for one in bucket], dtype=np.uint32)
-    places = np.array([place for place, bucket in enumerate(buckets) for _ in bucket], dtype=np.uint64)
-    unions.unite(members, places, parents, seen)
-    assert set(np.flatnonzero(seen).tolist()) == set(members.tolist())
-    counts = (seen * np.arange(31)).astype(np.uint32)
-    number = unions.sets_of(parents, counts, most)
-    naive = {one: {one} for one in range(31)}
-    for bucket in buckets:
-        joined = set().union(*(naive[one] for one in bucket))
-        naive.update(dict.fromkeys(joined, joined))
-    assert number == parents.max() + 1
-    for group in naive.values():
-        assert len({int(parents[one]) for one in group}) == 1
-    for place in range(number):
-        held = sum(counts[one] for one in range(31) if parents[one] == place)
-        groups = {min(naive[one]) for one in range(31) if parents[one] == place and counts[one]}
-        assert held <= most or len(groups) == 1
 
 
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=8))

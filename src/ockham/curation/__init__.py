@@ -187,8 +187,8 @@ def _curated(
         def said(what: str, done: int, total: int) -> None:
             tell(Progress(stage="decide", message=what, done=done, total=total or None))
 
-        with run.staging() as scratch:
-            decision = decide(chunks, plan.spec, plan.steps, (scratch, crew), said)
+        scratch = leave.enter_context(run.staging())
+        decision = decide(chunks, plan.spec, plan.steps, (scratch, crew), said)
         said("labels in doubt", 0, 0)
         doubt = doubt_labels(chunks, decision, [file.target for file in files], plan)
         report = write_all(run, chunks, decision, (files, plan), tell)

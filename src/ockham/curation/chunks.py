@@ -1,9 +1,9 @@
 """What was found out about a chunk of documents, kept on disk until all are decided: memory does not grow with texts.
 
 A chunk is a folder: ``rows.bin`` (each row as JSON, as it is to be written), ``table.bin`` (a line per document),
-``hashes.bin`` with its orders by the hash of the bytes and by that of the words, and for near-duplicates the band keys,
-each band sorted, with the document of each key. For each order and each band it is known where each of 256 ranges of
-keys begins, so that one range over all chunks can be read alone. Files hold plain numbers, so that a part is one read.
+``hashes.bin``, and for near-duplicates the band keys, each band sorted, with the document of each key. For each band it
+is known where each of 256 ranges of keys begins, so that one range over all chunks can be read alone. Files hold plain
+numbers, so that a part is one read.
 """
 
 from __future__ import annotations
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 RANGES = 256
-HASHES = {"raw": 0, "words": 2}
-"""The hashes by which documents are found again, and their columns in ``hashes.bin``."""
 _OPEN = 64
 """Files that are open at once."""
 Given = tuple[tuple[Path, ...], tuple[tuple[str, ...], ...]]
@@ -65,12 +63,7 @@ def write_chunk(folder: Path, examined: Examined) -> None:
     table["offset"] = portion.offsets
     table["size"] = examined.sizes
     table["start"], table["length"] = rows.starts, rows.ends - rows.starts
-    orders, begins = [], []
     bounds = np.arange(RANGES, dtype=np.uint64) << np.uint64(56)
-    for column in HASHES.values():
-        order = np.argsort(examined.hashes[:, column], kind="stable")
-        orders.append(order)
-        begins.append(np.append(np.searchsorted(examined.hashes[order, column], bounds), len(order)))
     alive = np.flatnonzero((examined.reason == 0) & (examined.words > 0))
     keys = np.ascontiguousarray(examined.keys[alive].T)
     order = np.argsort(keys, axis=1)  # in which order equal keys stand means nothing
@@ -80,8 +73,6 @@ def write_chunk(folder: Path, examined: Examined) -> None:
         "rows": rows.data,
         "table": table,
         "hashes": examined.hashes,
-        "orders": np.array(orders, dtype=np.int32),
-        "begins": np.array(begins, dtype=np.int64),
         "keys": keys,
         "documents": alive[order].astype(np.int32) if len(keys) else np.zeros(0, dtype=np.int32),
         "ranges": np.array(ranges, dtype=np.int64),
@@ -140,16 +131,6 @@ class Chunk:
     def summary(self) -> Summary:
         """Read the counts that are added up."""
         return Summary(**json.loads((self.folder / "summary.json").read_text(encoding="utf-8")))
-
-    def hashed(self, name: str, low: int, high: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-        """Read the hashes of the documents whose hash of a name ("raw", "words") lies in a span, and their numbers."""
-        import numpy as np
-
-        place = list(HASHES).index(name)
-        begins = self._read("begins", "<i8", place * (RANGES + 1), RANGES + 1)
-        begin, end = int(begins[low]), int(begins[high])
-        inside = np.sort(self._read("orders", "<i4", place * self.size + begin, end - begin)).astype(np.int64)
-        return self.hashes()[inside], inside + self.first
 
     def band(self, band: int, low: int, high: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
         """Read the keys of one band in a span of ranges, sorted, and the documents they are of (numbered through)."""

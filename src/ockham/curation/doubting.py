@@ -11,9 +11,8 @@ from dataclasses import replace
 
 from ockham.curation.chunks import Chunks
 from ockham.curation.decision import Decision
-from ockham.curation.duplicates import kinds_of
 from ockham.data.chat_rows import target_in, texts_in
-from ockham.data.steps.examine import REASONS, Plan
+from ockham.data.steps.examine import Plan
 from ockham.records import Example, LabelDoubt
 
 MOST = 50_000
@@ -31,22 +30,27 @@ def doubt_labels(chunks: Chunks, decision: Decision, targets: list[str | None], 
     """
     import numpy as np
 
-    if plan.spec.doubts == "off" or "labels" not in plan.steps or not kinds_of(chunks).are_labels:
+    if plan.spec.doubts == "off" or decision.kinds is None or not decision.kinds.are_labels:
         return ()
-    staying = np.flatnonzero(decision.reason == 0)
-    if len(staying) > MOST:
-        return (f"labels were not doubted: {len(staying):,} rows stay, and this is done for up to {MOST:,}",)
+    staying: list[int] = []
+    number = 0
+    for part in range(len(decision.parts)):
+        found = np.flatnonzero(decision.part(part).reason == 0) + decision.parts.span(part)[0]
+        number += len(found)
+        staying += found.tolist() if number <= MOST else []
+    if number > MOST:
+        return (f"labels were not doubted: {number:,} rows stay, and this is done for up to {MOST:,}",)
     rows: list[Example] = []
-    for document in staying.tolist():
+    for document in staying:
         cells = chunks.cells(document)
         file = chunks.place(document)[0]
         names = chunks.inputs[file]
         target = target_in(cells, names, targets[file])
         rows.append(Example(id=str(document), input="\n".join(texts_in(cells, names)), target=target))
     decision.doubts = doubted(rows)
-    for doubt in decision.doubts if plan.spec.doubts == "drop" else ():
-        decision.reason[int(doubt.id)] = REASONS.index("doubted_label")
-        decision.score[int(doubt.id)] = doubt.doubt
+    if plan.spec.doubts == "drop" and decision.doubts:
+        numbers = np.array([int(doubt.id) for doubt in decision.doubts], dtype=np.int64)
+        decision.note(numbers, "doubted_label", score=np.array([doubt.doubt for doubt in decision.doubts]))
     return ()
 
 

@@ -1,18 +1,20 @@
 """Which documents say what another one says: those whose words are equal, by their hashes; then the near-duplicates.
 
-Hashes travel, texts never do. The hashes are looked at range by range, so that what is sorted at once stays bounded.
+Hashes travel, texts never do. The hashes are parted by their first bits, so that what is sorted at once stays bounded.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ockham.curation.chunks import RANGES, Chunks
-from ockham.curation.decision import Decision, Work, runs_of, spans_of
+from ockham.curation import decision as deciding
+from ockham.curation.chunks import Chunks
+from ockham.curation.decision import Decision, Work
 from ockham.curation.near import decide_near
 from ockham.curation.pools import Crew
-from ockham.data.same import standing
+from ockham.curation.scattered import Scattered
 from ockham.data.steps.examine import REASONS
 from ockham.data.steps.spec import CurateSpec
 from ockham.data.task import Kinds
@@ -21,119 +23,139 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_HASHES = 6
+"""Hashes of a document: two each of its bytes, its words and its target; behind them stands its number."""
+_BYTES, _WORDS, _SAID = [0, 1], [2, 3], [2, 3, 4, 5]
+
 
 def decide(chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], how: tuple[Path, Crew], tell: Work) -> Decision:
     """Decide every document, beginning with what its own chunk says about it.
 
-    ``how`` is an empty folder for what is needed on the way, and who works.
+    ``how`` is an empty folder for what is needed on the way, which must stay as long as the decision does, and who
+    works.
     """
     import numpy as np
 
-    decision = Decision(
-        reason=np.concatenate([np.zeros(0, np.uint8), *(chunk.table()["reason"] for chunk in chunks)]),
-        instead=np.full(chunks.size, -1, dtype=np.int64),
-        score=np.full(chunks.size, np.nan, dtype=np.float32),
-    )
-    one_answer = "labels" in steps and not kinds_of(chunks).are_free_text
-    # A document has six hashes here where it has one key in a band.
-    parts = spans_of([6 * chunks.size / RANGES] * RANGES)
-    for done, (low, high) in enumerate(parts):
-        tell("equal documents", done, len(parts))
-        _equal(chunks, decision, (low, high), steps, one_answer)
+    decision = Decision(chunks, how[0])
+    if "labels" in steps:
+        decision.kinds = kinds_of(chunks, how[0])
+    one_answer = decision.kinds is not None and not decision.kinds.are_free_text
+    number = _places_for(chunks)
+    raw, words = _scattered(chunks, how[0], number)
+    for done in range(number):
+        tell("equal documents", done, number)
+        decision.raw_duplicates += _duplicates(raw, done)
+        torn = _torn(words, done) if one_answer else np.zeros((0, _HASHES + 1), dtype=np.uint64)
+        if len(torn) or "exact" in steps:
+            _equal(decision, words.blocks(done), torn, "exact" in steps)
+    raw.drop()
+    words.drop()
     if "near" in steps:
         decide_near(chunks, decision, spec, (how[0], "labels" in steps, how[1]), tell)
     return decision
 
 
-def kinds_of(chunks: Chunks) -> Kinds:
-    """Tell what the targets of the rows are that no chunk leaves out.
-
-    Where more than half of them differ, it is not counted how many more: that would take memory, and says no more.
-    """
-    import numpy as np
-
-    seen = np.zeros(0, dtype=np.uint64)
+def kinds_of(chunks: Chunks, folder: Path) -> Kinds:
+    """Tell what the targets of the rows are that no chunk leaves out; a folder holds what is needed on the way."""
+    number = _places_for(chunks)
+    targets = Scattered(folder, "targets", ("<u8", 2))
     rows = unlike = objects = 0
     for chunk in chunks:
         summary = chunk.summary()
         unlike, objects = unlike + summary.unlike, objects + summary.objects
         alive = chunk.table()["reason"] == 0
         rows += int(alive.sum())
-        if 2 * len(seen) <= chunks.size:
-            seen = np.union1d(seen, chunk.hashes()[alive, 4])
-    return Kinds(rows=rows, distinct=len(seen), unlike=unlike, objects=objects)
+        found = chunk.hashes()[alive, 4:6]
+        targets.add(_place(found[:, 0], number), found)
+    same = sum(_duplicates(targets, place) for place in range(number))
+    targets.drop()
+    return Kinds(rows=rows, distinct=rows - same, unlike=unlike, objects=objects)
 
 
-def _equal(chunks: Chunks, decision: Decision, span: tuple[int, int], steps: tuple[str, ...], one_answer: bool) -> None:
-    """Decide the documents whose words are equal; ``span`` are the ranges of hashes that are looked at."""
+def _places_for(chunks: Chunks) -> int:
+    """Give the number of places for hashes of which each is to be sorted at once."""
+    return max(1, -(-_HASHES * chunks.size // deciding.KEYS))
+
+
+def _place(hashes: NDArray[np.uint64], number: int) -> NDArray[np.uint64]:
+    """Spread hashes over so many places, by their upper 32 bits."""
     import numpy as np
 
-    raw, everyone = _gather(chunks, "raw", span)
-    readable = raw[decision.reason[everyone] != REASONS.index("unreadable"), :2]
-    readable = readable[np.lexsort((readable[:, 1], readable[:, 0]))]
-    decision.raw_duplicates += int((readable[1:] == readable[:-1]).all(axis=1).sum())
-    del raw, everyone, readable
-    words, numbers = _gather(chunks, "words", span)
-    alive = decision.reason[numbers] == 0
-    words, numbers = words[alive], numbers[alive]
-    order = np.lexsort((numbers, words[:, 3], words[:, 2]))
-    words, numbers = words[order], numbers[order]
-    runs = runs_of((words[1:, 2:4] != words[:-1, 2:4]).any(axis=1), len(numbers))
-    runs = runs[np.diff(runs, axis=1)[:, 0] > 1]
-    if len(runs):
-        _groups(decision, words, numbers, runs, (steps, one_answer))
+    return ((hashes >> np.uint64(32)) * np.uint64(number)) >> np.uint64(32)
 
 
-def _groups(
-    decision: Decision,
-    words: NDArray[np.uint64],
-    numbers: NDArray[np.int64],
-    runs: NDArray[np.int64],
-    how: tuple[tuple[str, ...], bool],
-) -> None:
-    """Decide groups of documents of the same words, given where each begins and ends: those of one target together."""
+def _scattered(chunks: Chunks, folder: Path, number: int) -> tuple[Scattered, Scattered]:
+    """Part the hashes of all texts that can be read, and of the words (with the document) of all that stay so far."""
     import numpy as np
 
-    sizes = np.diff(runs, axis=1)[:, 0]
-    begins = np.cumsum(sizes) - sizes
-    firsts = np.repeat(runs[:, 0], sizes)
-    members = firsts + np.arange(len(firsts)) - np.repeat(begins, sizes)
-    differ = (words[members, 4:6] != words[firsts, 4:6]).any(axis=1)
-    several = np.add.reduceat(differ, begins, dtype=np.int64) > 0
-    for start, end in runs[several].tolist():
-        _group(decision, words[start:end], numbers[start:end].tolist(), *how)
-    if "exact" not in how[0]:
-        return
-    goes = (members != firsts) & ~np.repeat(several, sizes)
-    members, firsts = members[goes], firsts[goes]
-    same = (words[members, :2] == words[firsts, :2]).all(axis=1)
-    equal, normalised = REASONS.index("exact_duplicate"), REASONS.index("normalised_duplicate")
-    decision.reason[numbers[members]] = np.where(same, equal, normalised)
-    decision.instead[numbers[members]] = numbers[firsts]
+    raw, words = Scattered(folder, "raw", ("<u8", 2)), Scattered(folder, "words", ("<u8", _HASHES + 1))
+    for chunk in chunks:
+        reason, hashes = chunk.table()["reason"], chunk.hashes()
+        readable = hashes[reason != REASONS.index("unreadable"), :2]
+        raw.add(_place(readable[:, 0], number), readable)
+        alive = np.flatnonzero(reason == 0)
+        numbers = (alive + chunk.first).astype(np.uint64)
+        words.add(_place(hashes[alive, 2], number), np.column_stack([hashes[alive], numbers]))
+    return raw, words
 
 
-def _gather(chunks: Chunks, name: str, span: tuple[int, int]) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Read the hashes of the documents whose hash of a kind lies in a span of ranges, with their numbers."""
+def _firsts(rows: NDArray[np.uint64], columns: list[int]) -> NDArray[np.int64]:
+    """Give for each row the place of the first one that is equal to it in some columns."""
     import numpy as np
 
-    parts = [chunk.hashed(name, *span) for chunk in chunks]
-    hashes = np.concatenate([np.zeros((0, 6), dtype=np.uint64), *(part[0] for part in parts)])
-    return hashes, np.concatenate([np.zeros(0, dtype=np.int64), *(part[1] for part in parts)])
+    order = np.lexsort([rows[:, column] for column in reversed(columns)])  # equal rows stay in their order
+    ordered = rows[order][:, columns]
+    begins = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))[: len(rows)]
+    firsts = np.empty(len(rows), dtype=np.int64)
+    firsts[order] = order[begins][np.cumsum(begins) - 1]
+    return firsts
 
 
-def _group(
-    decision: Decision, hashes: NDArray[np.uint64], numbers: list[int], steps: tuple[str, ...], one_answer: bool
-) -> None:
-    """Decide documents of the same words: contradictions all go; of equal ones the first stays."""
-    stays = standing([tuple(row) for row in hashes[:, 4:6].tolist()], one_answer=one_answer)
-    if stays is None:
-        for number in numbers:
-            decision.reason[number] = REASONS.index("conflicting_label")
-        return
-    if "exact" not in steps:
-        return
-    for place, first in enumerate(stays):
-        if first != place:
-            same = (hashes[first, :2] == hashes[place, :2]).all()
-            decision.reason[numbers[place]] = REASONS.index("exact_duplicate" if same else "normalised_duplicate")
-            decision.instead[numbers[place]] = numbers[first]
+def _duplicates(hashes: Scattered, place: int) -> int:
+    """Count the hashes of a place that were there before; of many that are equal one is in memory."""
+    import numpy as np
+
+    seen = np.zeros((0, 2), dtype=np.uint64)
+    count = 0
+    for block in hashes.blocks(place):
+        rows = np.concatenate([seen, block])
+        new = _firsts(rows, _BYTES) == np.arange(len(rows))
+        seen = rows[new]
+        count += int((~new).sum())
+    return count
+
+
+def _torn(words: Scattered, place: int) -> NDArray[np.uint64]:
+    """Find the words that come with several targets: the first document with each of these."""
+    import numpy as np
+
+    heads = np.zeros((0, _HASHES + 1), dtype=np.uint64)
+    for block in words.blocks(place):
+        rows = np.concatenate([heads, block])
+        heads = rows[_firsts(rows, _SAID) == np.arange(len(rows))]
+    first = _firsts(heads, _WORDS)
+    return heads[np.bincount(first, minlength=len(heads))[first] > 1]
+
+
+def _equal(decision: Decision, blocks: Iterator[NDArray[np.uint64]], torn: NDArray[np.uint64], exact: bool) -> None:
+    """Decide documents of the same words: torn ones all go; if asked for, of equal ones the first stays alone.
+
+    That is the rule of `ockham.data.same.standing`. Of many that are equal one is in memory.
+    """
+    import numpy as np
+
+    heads = np.zeros((0, _HASHES + 1), dtype=np.uint64)
+    for block in blocks:
+        if len(torn):
+            goes = _firsts(np.concatenate([torn, block]), _WORDS)[len(torn) :] < len(torn)
+            decision.note(block[goes, _HASHES].astype(np.int64), "conflicting_label")
+            block = block[~goes]  # noqa: PLW2901 - what is left of it
+        if exact:
+            rows = np.concatenate([heads, block])
+            first = _firsts(rows, _SAID)
+            new = first == np.arange(len(rows))
+            heads, copies, stays = rows[new], rows[~new], rows[first[~new]]
+            same = (copies[:, _BYTES] == stays[:, _BYTES]).all(axis=1)
+            equal, normalised = REASONS.index("exact_duplicate"), REASONS.index("normalised_duplicate")
+            reasons = np.where(same, equal, normalised).astype(np.uint8)
+            decision.note(copies[:, _HASHES].astype(np.int64), reasons, stays[:, _HASHES].astype(np.int64))

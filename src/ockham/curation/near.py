@@ -18,7 +18,6 @@ from ockham.curation.chunks import Chunks, Given, chunks_of
 from ockham.curation.decision import Decision, Work, runs_of
 from ockham.curation.groups import SET, read_pairs, write_pairs
 from ockham.curation.pools import Crew, in_order
-from ockham.data.steps.examine import REASONS
 from ockham.data.steps.spec import WIDTH, CurateSpec
 
 if TYPE_CHECKING:
@@ -57,20 +56,17 @@ def decide_near(chunks: Chunks, decision: Decision, spec: CurateSpec, how: tuple
     import numpy as np
 
     folder, by_target, crew = how
-    order = None if spec.survivor == "first" else _longest_first(chunks)
-    turns = None if order is None else np.argsort(order, kind="stable").astype(np.uint32)
     tell("documents that share a band", 0, 0)
-    sets = write_pairs(chunks, decision, turns, (folder, crew))
-    if order is not None:
-        np.save(folder / "order.npy", order)
+    sets = write_pairs(chunks, decision, (folder, crew))
     given = ((path, chunks.given(), spec, by_target) for path in sets)
     for done, near in enumerate(in_order(crew, near_of, given)):
         tell("near-duplicates", done, len(sets))
-        for number, other, similarity in near.gone:
-            decision.reason[number] = REASONS.index("near_duplicate")
-            decision.instead[number], decision.score[number] = other, similarity
+        if near.gone:
+            numbers, others, similarities = map(np.array, zip(*near.gone, strict=True))
+            decision.note(numbers, "near_duplicate", others, similarities)
         decision.near_looser += near.looser
         decision.near_stricter += near.stricter
+        sets[done].unlink()
 
 
 def near_of(path: Path, given: Given, spec: CurateSpec, by_target: bool) -> Near:
@@ -80,16 +76,37 @@ def near_of(path: Path, given: Given, spec: CurateSpec, by_target: bool) -> Near
 
 
 def _decided(path: Path, chunks: Chunks, spec: CurateSpec, by_target: bool) -> Near:
-    import numpy as np
 
-    pairs = read_pairs(path)
-    order = None if spec.survivor == "first" else np.load(path.parent / "order.npy", mmap_mode="r")
-    turns = np.unique((pairs >> np.uint64(32)).astype(np.int64))
-    numbers = turns if order is None else order[turns].astype(np.int64)
+    pairs, numbers = _in_turn(read_pairs(path), chunks, spec)
     words = chunks.column("words", numbers)
     if int(words.sum()) > _AT_ONCE:  # one group of very many
-        return _one_by_one(pairs, chunks, spec, (order, by_target))
+        return _one_by_one(pairs, chunks, spec, (numbers, by_target))
     return _at_once(pairs, numbers, chunks, spec, by_target)
+
+
+def _in_turn(
+    pairs: NDArray[np.uint64], chunks: Chunks, spec: CurateSpec
+) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Put the turn of each document for its number, the pairs sorted again, and give the documents in their turns.
+
+    They are decided as they came, or the longest first, of equal length the first.
+    """
+    import numpy as np
+
+    documents = pairs >> np.uint64(32)
+    begins = np.append(True, documents[1:] != documents[:-1])[: len(documents)]
+    numbers = documents[begins].astype(np.int64)
+    del documents  # a group may have very many pairs
+    turns = np.cumsum(begins, dtype=np.uint64) - np.uint64(1)
+    if spec.survivor == "longest":
+        order = np.argsort(-chunks.column("size", numbers), kind="stable")
+        turns, numbers = np.argsort(order).astype(np.uint64)[turns], numbers[order]
+    turns <<= np.uint64(32)
+    pairs &= np.uint64(_LOW)
+    pairs |= turns
+    if spec.survivor == "longest":
+        pairs.sort()
+    return pairs, numbers
 
 
 def _at_once(
@@ -121,18 +138,16 @@ def _at_once(
 
 
 def _one_by_one(
-    pairs: NDArray[np.uint64], chunks: Chunks, spec: CurateSpec, how: tuple[NDArray[np.uint32] | None, bool]
+    pairs: NDArray[np.uint64], chunks: Chunks, spec: CurateSpec, how: tuple[NDArray[np.int64], bool]
 ) -> Near:
     """Decide documents of which only some are in memory at a time."""
-    order, by_target = how
+    numbers, by_target = how
     kept = _Kept(pairs)
     shingles = _Shingles(chunks)
     gone: list[tuple[int, int, float]] = []
     looser = stricter = 0
     for turn, mine in kept:
-        number = turn if order is None else int(order[turn])
-        turns = kept.candidates(mine)
-        others = turns if order is None else order[turns].tolist()
+        number, others = int(numbers[turn]), numbers[kept.candidates(mine)].tolist()
         if by_target and others:
             target = chunks.target(number)
             others = [other for other in others if chunks.target(other) == target]
@@ -194,14 +209,6 @@ class _Kept:
         """Let a turn stay in its buckets."""
         self._turns[self._end[buckets]] = turn
         self._end[buckets] += 1
-
-
-def _longest_first(chunks: Chunks) -> NDArray[np.uint32]:
-    """Give the documents in the order of their turns: the longest first, of equal length the first."""
-    import numpy as np
-
-    sizes = np.concatenate([np.zeros(0, np.int64), *(chunk.table()["size"] for chunk in chunks)])
-    return np.argsort(-sizes, kind="stable").astype(np.uint32)
 
 
 class _Shingles:

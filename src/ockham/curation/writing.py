@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ockham import __version__
 from ockham.curation.chunks import Chunk, Chunks
-from ockham.curation.decision import Decision
+from ockham.curation.decision import Decided, Decision
 from ockham.curation.shards import Shards
 from ockham.data.chat_rows import texts_in
 from ockham.data.documents import SourceFile
@@ -69,7 +69,7 @@ def write_all(
     ):
         for chunk in chunks:
             tell(Progress(stage="write", message="rows", done=chunk.first, total=chunks.size))
-            _write_chunk(chunk, (chunks, decision), (files, plan, tally), (clean, quarantine))
+            _write_chunk(chunk, (chunks, decision.of(chunk)), (files, plan, tally), (clean, quarantine))
         clean.flush()
         quarantine.flush()
     report = summed_up(chunks, decision, tally, files, plan)
@@ -78,16 +78,16 @@ def write_all(
 
 def _write_chunk(
     chunk: Chunk,
-    known: tuple[Chunks, Decision],
+    known: tuple[Chunks, Decided],
     given: tuple[list[SourceFile], Plan, _Tally],
     shards: tuple[Shards, Shards],
 ) -> None:
     import numpy as np
 
-    chunks, decision = known
+    chunks, decided = known
     tally = given[2]
     table, rows = chunk.table(), chunk.rows()
-    reasons = decision.reason[chunk.first : chunk.first + chunk.size]
+    reasons = decided.reason
     _count(tally, chunk, table, reasons)
     begins, ends = table["start"], table["start"] + table["length"]
     stay = reasons == 0
@@ -137,26 +137,25 @@ def _entries(
     chunk: Chunk,
     gone: NDArray[np.int64],
     lines: NDArray[Any],
-    known: tuple[Chunks, Decision],
+    known: tuple[Chunks, Decided],
     given: tuple[list[SourceFile], Plan, _Tally],
 ) -> Iterator[bytes]:
     """Say of each row that is left out where it stood, why it went, and what stays instead: JSON without its end."""
     from orjson import dumps as written  # numbers that are not finite become null
 
-    chunks, decision = known
+    chunks, decided = known
     files, plan, _ = given
-    documents = gone + chunk.first
     own = {REASONS.index("near_duplicate"): plan.spec.similarity, REASONS.index("doubted_label"): math.nan}
     name, first = written(files[chunk.file].name), chunks.place(chunk.first)[1]
     names = [one.encode() for one in REASONS]
     columns = (
-        gone.tolist(), lines["offset"].tolist(), decision.reason[documents].tolist(), lines["score"].tolist(),
-        lines["limit"].tolist(), decision.instead[documents].tolist(), decision.score[documents].tolist(),
+        gone.tolist(), lines["offset"].tolist(), decided.reason[gone].tolist(), lines["score"].tolist(),
+        lines["limit"].tolist(), decided.instead[gone].tolist(), decided.score[gone].tolist(),
         lines["leaked"].tolist(),
     )  # fmt: skip
-    for place, offset, reason, score, limit, instead, decided, leaked in zip(*columns, strict=True):
+    for place, offset, reason, score, limit, instead, found, leaked in zip(*columns, strict=True):
         if reason in own:
-            score, limit = round(decided, 6), own[reason]  # noqa: PLW2901 - what was decided later counts
+            score, limit = round(found, 6), own[reason]  # noqa: PLW2901 - what was decided later counts
         said = (
             b'{"file":%b,"record":%d,"offset":%b,"reason":"%b","score":%b,"limit":%b,"instead":%b'
             % (name, first + place, b"null" if offset < 0 else b"%d" % offset, names[reason], written(score),
@@ -198,7 +197,7 @@ def summed_up(chunks: Chunks, decision: Decision, tally: _Tally, files: list[Sou
         for name, counts in found.would.items():
             would[name] = [a + b for a, b in zip(would.get(name, [0, 0, 0]), counts, strict=True)]
     left_out = {REASONS[reason]: count for reason, count in tally.left_out.items()}
-    most = _largest_clusters(decision)
+    most = decision.largest(_CLUSTERS)
     return CurationReport(
         ockham=__version__,
         rows=chunks.size,
@@ -242,15 +241,6 @@ def _shown(text: str) -> str:
     """Cut a text short and mask personal data in it, whatever is done about that in the rows."""
     text = text[: 4 * _SHOWN]
     return redact.redact(text, redact.find(text))[:_SHOWN]
-
-
-def _largest_clusters(decision: Decision) -> list[tuple[int, int]]:
-    """Give the documents that stand for most others, and for how many; of equal ones the first."""
-    import numpy as np
-
-    survivors, counts = np.unique(decision.instead[decision.instead >= 0], return_counts=True)
-    most = np.argsort(-counts, kind="stable")[:_CLUSTERS]
-    return list(zip(survivors[most].tolist(), counts[most].tolist(), strict=True))
 
 
 def _is_taken(name: str, left_out: dict[str, int], plan: Plan) -> bool:

@@ -1,4 +1,7 @@
-"""Rows that say the same: which of them stays, and where they contradict each other. Fitting and curating ask here."""
+"""Rows that say the same: which of them stays, and where they contradict each other. Fitting asks here.
+
+Curating goes by the same rule, over sorted hashes (`ockham.curation.duplicates`).
+"""
 
 from __future__ import annotations
 

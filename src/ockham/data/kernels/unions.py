@@ -1,4 +1,9 @@
-"""Union-find over members of buckets (Tarjan, 1975), and its groups put together to sets of bounded size."""
+"""Union-find over documents (Tarjan, 1975), one part after the other, and groups put together to sets of bounded size.
+
+Parts are joined from the last to the first. A group that meets documents of earlier parts keeps a link to one of them;
+that the others belong to it too is said by an edge between two of those, for an earlier part to join. So each part
+needs its own documents in memory alone, and an edge is handed on at most once for each part.
+"""
 
 from __future__ import annotations
 
@@ -7,58 +12,81 @@ from numpy.typing import NDArray
 
 from ockham.data.kernels.compiler import compiled
 
+NONE = 0xFFFFFFFF
+"""No link."""
+
 
 @compiled
 def unite(
-    members: NDArray[np.uint32], buckets: NDArray[np.uint64], parents: NDArray[np.uint32], seen: NDArray[np.bool_]
-) -> None:
-    """Join members that follow each other in the same bucket, and note which were seen.
+    edges: NDArray[np.uint64],
+    first: int,
+    parents: NDArray[np.uint32],
+    links: NDArray[np.uint32],
+    more: NDArray[np.uint64],
+) -> int:
+    """Join documents by edges (the later one in the upper 32 bits), give how many edges were handed on in ``more``.
 
-    The root of a group is its least member, in whatever order the groups were joined.
+    The later document of each edge is in the part that begins with ``first``; ``parents`` and ``links`` are of that
+    part. The root of a group is its least member, in whatever order the groups were joined; it alone has a link.
     """
-    for at in range(len(members)):
-        one = members[at]
-        seen[one] = True
-        if at == 0 or buckets[at] != buckets[at - 1]:
-            continue
-        other = members[at - 1]
-        while parents[one] != one:
-            parents[one] = parents[parents[one]]
-            one = parents[one]
-        while parents[other] != other:
-            parents[other] = parents[parents[other]]
-            other = parents[other]
-        if one < other:
-            parents[other] = one
+    count = 0
+    for at in range(len(edges)):
+        one = _root(parents, np.int64(edges[at] >> np.uint64(32)) - first)
+        other = np.int64(edges[at] & np.uint64(0xFFFFFFFF)) - first
+        link = np.uint32(NONE)
+        if other < 0:
+            link = np.uint32(other + first)
         else:
-            parents[one] = other
-
-
-def sets_of(parents: NDArray[np.uint32], weights: NDArray[np.uint32], most: int) -> int:
-    """Replace the parent of each member by the number of its set, and give how many sets there are.
-
-    A set is filled with whole groups in the order of their roots, up to so much weight; members without weight count
-    for nothing.
-    """
-    return _sets_of(parents, weights, most, np.zeros(len(parents), dtype=np.uint32))
+            other = _root(parents, other)
+            if one == other:
+                continue
+            if one > other:
+                one, other = other, one
+            parents[other] = np.uint32(one)
+            link = links[other]
+            links[other] = NONE
+        if link == NONE:
+            continue
+        if links[one] == NONE:
+            links[one] = link
+        elif links[one] != link:
+            more[count] = (np.uint64(max(link, links[one])) << np.uint64(32)) | np.uint64(min(link, links[one]))
+            count += 1
+    return count
 
 
 @compiled
-def _sets_of(parents: NDArray[np.uint32], weights: NDArray[np.uint32], most: int, sizes: NDArray[np.uint32]) -> int:
+def _root(parents: NDArray[np.uint32], one: np.int64) -> np.int64:
+    while parents[one] != one:
+        parents[one] = parents[parents[one]]
+        one = np.int64(parents[one])
+    return one
+
+
+@compiled
+def settle(parents: NDArray[np.uint32]) -> None:
+    """Let the parent of each document be its root; a parent is never behind its child."""
     for one in range(len(parents)):
-        root = parents[one]
-        while parents[root] != root:
-            root = parents[root]
-        parents[one] = root
-        sizes[root] = min(np.int64(sizes[root]) + np.int64(weights[one]), np.int64(0xFFFFFFFF))
-    number = held = 0
-    for one in range(len(parents)):
-        if parents[one] == one:
-            if held > 0 and held + sizes[one] > most:
+        parents[one] = parents[parents[one]]
+
+
+@compiled
+def fill(
+    roots: NDArray[np.uint32], weights: NDArray[np.int64], sets: NDArray[np.uint32], begun: tuple[int, int, int]
+) -> tuple[int, int]:
+    """Give each document of a part the number of its set, and the number of the last set, and what that one holds.
+
+    A set is filled with whole groups in the order of their roots, up to so much weight. ``begun`` is that number and
+    weight before, and the most; groups of negative weight have their set already.
+    """
+    number, held, most = begun
+    for one in range(len(roots)):
+        if roots[one] == one and weights[one] >= 0:
+            if held > 0 and held + weights[one] > most:
                 number += 1
                 held = 0
-            held += sizes[one]
-            sizes[one] = number
-    for one in range(len(parents)):
-        parents[one] = sizes[parents[one]]
-    return number + 1
+            held += weights[one]
+            sets[one] = number
+    for one in range(len(roots)):
+        sets[one] = sets[roots[one]]
+    return number, held
