@@ -145,7 +145,9 @@ def read_pairs(path: Path) -> NDArray[np.uint64]:
     pairs |= documents
     del documents  # a group may have very many pairs
     pairs.sort()
-    new = np.diff(pairs >> half, prepend=pairs[:1] >> half) != 0
+    buckets = pairs >> half
+    new = np.append(False, buckets[1:] != buckets[:-1])[: len(pairs)]
+    del buckets
     pairs <<= half
     pairs |= np.cumsum(new, dtype=np.uint64)
     pairs.sort()

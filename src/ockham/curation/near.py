@@ -97,7 +97,8 @@ def _in_turn(
     begins = np.append(True, documents[1:] != documents[:-1])[: len(documents)]
     numbers = documents[begins].astype(np.int64)
     del documents  # a group may have very many pairs
-    turns = np.cumsum(begins, dtype=np.uint64) - np.uint64(1)
+    turns = np.cumsum(begins, dtype=np.uint64)
+    turns -= np.uint64(1)
     if spec.survivor == "longest":
         order = np.argsort(-chunks.column("size", numbers), kind="stable")
         turns, numbers = np.argsort(order).astype(np.uint64)[turns], numbers[order]
