@@ -160,8 +160,8 @@ class Answer:
     """What a model answered: ``None`` where it gave no valid answer; confidence is in [0, 1] or unknown.
 
     ``tokens_in`` are those of the question, ``tokens_kept`` the ones among them that the model still had from the
-    question before and did not read again (no part of what makes two answers equal), ``tokens_out`` those it chose;
-    ``None`` for a model without tokens.
+    question before and did not read again (no part of what makes two answers equal), ``tokens_out`` the steps that
+    chose the answer, one for each token that was written; ``None`` for a model without tokens.
     """
 
     value: str | None

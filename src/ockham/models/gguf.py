@@ -189,24 +189,25 @@ class Decoder:
 
     def _taken(self, question: Question, trie: Trie, slot: int) -> Answer:
         """Take one of the answers of a trie."""
-        before, read = self._engine.read(slot), [0]
+        before, read, steps = self._engine.read(slot), [0], 0
         learnt = self._kept.spec.brief
         ask = self._engine.probabilities if learnt else self._engine.likelihoods
 
         def chances(taken: tuple[int, ...], allowed: tuple[int, ...]) -> list[float]:
+            nonlocal steps
             found = ask((*question.tokens, *taken), allowed, slot=slot, scales=self._scales)
+            steps += 1 if learnt or len(allowed) == 1 else 2  # of a search's forks two requests are made
             read.append(self._engine.read(slot) - before)
             return found
 
         label, probability = (trie.walk if learnt else trie.search)(chances)
-        asked = len(read) - 1
         return Answer(
             value=label,
             confidence=min(1.0, probability),
             tokens_in=len(question.tokens),
             # Without a fork the model was not asked at all.
-            tokens_kept=max(0, len(question.tokens) - read[1]) if asked else None,
-            tokens_out=asked,
+            tokens_kept=max(0, len(question.tokens) - read[1]) if steps else None,
+            tokens_out=steps,
         )
 
     def _written(self, question: Question, text: str, slot: int) -> Answer:
