@@ -49,7 +49,7 @@ def compare(
         gaps = np.array([alike(a.answer, a.target) - alike(b.answer, b.target) for a, b in pairs])
         difference, p_value = _mean_gap(gaps, clusters)
     elif metric == "f1_micro":
-        difference, p_value = _f1_micro(pairs)
+        difference, p_value = _f1_micro(pairs, clusters)
     else:
         difference, p_value = _f1(pairs, metric)
     return Comparison(
@@ -165,9 +165,8 @@ def _sign_flip(totals: Floats, seed: int) -> float:
     return (reached + 1) / (_FLIPS + 1)
 
 
-def _f1_micro(pairs: Sequence[tuple[Score, Score]]) -> tuple[Estimate, float]:
+def _f1_micro(pairs: Sequence[tuple[Score, Score]], clusters: Sequence[int] | None) -> tuple[Estimate, float]:
     """Compare two micro F1 by the jackknife, as if each candidate alone had made one more mistake."""
-    clusters = cluster_numbers([a for a, _ in pairs])
     left, right = (slots.tally((pair[side].answer, pair[side].target) for pair in pairs) for side in (0, 1))
     found = jackknife(
         lambda sums: slots.f1_micro(sums[:, :3]) - slots.f1_micro(sums[:, 3:]),

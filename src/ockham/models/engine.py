@@ -174,15 +174,15 @@ class Engine:
         The engine tells that of the token it draws alone, and of others how they stand to one another: one token that
         is a whole character is asked for both, and the allowed ones are measured by it.
         """
-        if len(allowed) == 1 and (told := self._drawn(prompt, allowed[0], slot, scales)) is not None:
-            return [told]
+        if len(allowed) == 1 and (told := self._drawn(prompt, allowed[0], slot, scales)):
+            return [float(told[0]["logprob"])]
         other = self._whole[0]
-        known = self._drawn(prompt, other, slot, scales)
+        known = float(self._drawn(prompt, other, slot, scales)[0]["logprob"])
         rest = [[token, BIAS] for token in allowed if token != other]
         for lift in _LIFTS:
             probs = self._chances(prompt, slot, scales, [[other, BIAS + lift], *rest])
             self._read[slot] -= 1  # the last token, which was computed for the first request
-            if known is not None and probs.get(other, 0.0) > 0 and any(probs.get(token, 0.0) > 0 for token in allowed):
+            if probs.get(other, 0.0) > 0 and any(probs.get(token, 0.0) > 0 for token in allowed):
                 zero = known + lift - math.log(probs[other])
                 # A token that has no number has one below the smallest that 32 bits hold.
                 return [zero + math.log(max(probs.get(token, 0.0), _SMALLEST)) for token in allowed]
@@ -190,9 +190,7 @@ class Engine:
 
     def top(self, prompt: Sequence[int], count: int, *, scales: Sequence[float] = ()) -> dict[int, float]:
         """Give the log-probabilities of the ``count`` tokens most probable to come next, over the whole vocabulary."""
-        bias = [[self._whole[0], 4 * BIAS]]
-        request = {"max_tokens": 1, "temperature": 0.0, "logprobs": count, "logit_bias": bias}
-        entries = _taken(self._complete(prompt, 0, scales, request))
+        entries = self._drawn(prompt, self._whole[0], 0, scales, count)
         return {entry["id"]: float(entry["logprob"]) for entry in entries[0]["top_logprobs"]}
 
     def write(self, prompt: Sequence[int], limits: Limits, *, slot: int, scales: Sequence[float] = ()) -> Generated:
@@ -227,11 +225,15 @@ class Engine:
         entries = _taken(self._complete(prompt, slot, scales, request))
         return {entry["id"]: float(entry["prob"]) for entry in (entries[0]["top_probs"] if entries else ())}
 
-    def _drawn(self, prompt: Sequence[int], token: int, slot: int, scales: Sequence[float]) -> float | None:
-        """Give the log-probability of one token over the vocabulary; ``None`` where it ends inside a character."""
-        request = {"max_tokens": 1, "temperature": 0.0, "logprobs": 1, "logit_bias": [[token, 4 * BIAS]]}
-        entries = _taken(self._complete(prompt, slot, scales, request))
-        return float(entries[0]["logprob"]) if entries else None
+    def _drawn(
+        self, prompt: Sequence[int], token: int, slot: int, scales: Sequence[float], count: int = 1
+    ) -> list[dict[str, Any]]:
+        """Draw one token, and have its log-probability over the vocabulary and those of the ``count`` most probable.
+
+        Nothing is told of a token that ends inside a character.
+        """
+        request = {"max_tokens": 1, "temperature": 0.0, "logprobs": count, "logit_bias": [[token, 4 * BIAS]]}
+        return _taken(self._complete(prompt, slot, scales, request))
 
     def _complete(
         self, prompt: Sequence[int], slot: int, scales: Sequence[float], request: Mapping[str, Any]

@@ -75,25 +75,17 @@ class Trie:
         least share that it has of what all labels have together: paths that were left count as if all of theirs
         followed. Of equally probable labels the one with the smaller tokens is taken.
         """
-        best: tuple[float, tuple[int, ...]] = (0.0, ())
-        left: list[tuple[float, tuple[int, ...]]] = []
-        node = self._root
+        taken: tuple[int, ...] = ()
+        cost, node = 0.0, self._root
+        left: list[tuple[float, tuple[int, ...], _Node]] = []  # no two have the same tokens, so nodes never compare
         while node.label is None:
-            cost, taken = best
             allowed = tuple(sorted(node.after))
             # What all labels that are left go through changes nothing between them.
             chances = ask(taken, allowed) if left or len(allowed) > 1 else (0.0,)
             for token, chance in zip(allowed, chances, strict=True):
-                heapq.heappush(left, (cost - chance, (*taken, token)))
-            best = heapq.heappop(left)
-            node = self._at(best[1])
-        return node.label, 1 / math.fsum([1.0, *(math.exp(best[0] - cost) for cost, _ in left)])
-
-    def _at(self, taken: Sequence[int]) -> _Node:
-        node = self._root
-        for token in taken:
-            node = node.after[token]
-        return node
+                heapq.heappush(left, (cost - chance, (*taken, token), node.after[token]))
+            cost, taken, node = heapq.heappop(left)
+        return node.label, 1 / math.fsum([1.0, *(math.exp(cost - other) for other, _, _ in left)])
 
     def _behind(self, taken: Sequence[int]) -> _Node | None:
         node: _Node | None = self._root
