@@ -58,6 +58,18 @@ def spans(text: str, start: int, end: int, names: Iterable[str]) -> Iterator[tup
                 yield name[:2] if name[:2] == "ip" else name, match.start(), match.end()
 
 
+def secrets(text: str, start: int, end: int, most: int) -> Iterator[tuple[int, int]]:
+    """Find secrets that begin in a stretch of a text, and end ``most`` characters behind it at the latest.
+
+    They may be long: a search would read on to the end of where they might, and here most begin nowhere.
+    """
+    while start < end:
+        match = _SECRET.match(text, start, end + most)
+        if match is not None:
+            yield match.span()
+        start = start + 1 if match is None else match.end()
+
+
 def _has_email(text: str) -> bool:
     return "@" in text and _EMAIL.search(text) is not None
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ockham.data.kernels.characters import Alphabet
-from ockham.data.kernels.compiler import compiled_with_arrays
-from ockham.data.kernels.shingles import Texts, distinct, grams_of, jaccard
+from ockham.data.kernels.compiler import compiled, compiled_with_arrays
+from ockham.data.kernels.lanes import ones
+from ockham.data.kernels.shingles import Texts, distinct, grams_of, jaccard, longest_of
+
+_BITS = 2048
+"""A document's shingles as bits, by which most pairs are told to be too far from each other: 256 bytes each."""
 
 
 class Members(NamedTuple):
@@ -31,21 +36,21 @@ class Members(NamedTuple):
 def shingles_of(texts: Texts, letters: Alphabet, width: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
     """Give the sets of shingles of all texts one after the other, each sorted, and where each begins."""
     starts = np.zeros(len(texts.starts) + 1, dtype=np.int64)
-    room = np.empty(int((texts.ends - texts.starts).sum()) // 2 + len(starts) + 1, dtype=np.uint64)
-    longest = int((texts.ends - texts.starts).max(initial=0)) + 1
-    used = _all_shingles(texts, letters, width, (np.empty(longest, dtype=np.uint64), room, starts))
-    if used < 0:  # texts of which most bytes are a word of their own
-        room = np.empty(int((texts.ends - texts.starts).sum()) + len(starts), dtype=np.uint64)
-        used = _all_shingles(texts, letters, width, (np.empty(longest, dtype=np.uint64), room, starts))
-    return room[:used], starts
+    room = np.empty(int((texts.ends - texts.starts).sum()) // 2 + longest_of(texts) + 1, dtype=np.uint64)
+    if not _all_grams(texts, letters, width, room, starts):  # texts of which most bytes are a word of their own
+        room = np.empty(int((texts.ends - texts.starts).sum()) + longest_of(texts) + 1, dtype=np.uint64)
+        _all_grams(texts, letters, width, room, starts)
+    for begin, end in pairwise(starts.tolist()):  # numpy sorts with vectors, numba does not
+        room[begin:end].sort()
+    return room[: _distinct_of_each(room, starts)], starts
 
 
 def decided(members: Members, limits: tuple[float, float], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Decide each document: the one before it that it goes for, -1 where it stays, and the similarity to it.
 
     One goes for the first that stays, shares a bucket with it and is as similar as the first limit says. Of those that
-    share a bucket so many are compared, the ones that share most buckets; those that sizes alone keep below the second
-    limit are passed over. Of one that stays the similarity is the greatest that was seen.
+    share a bucket so many are compared, the ones that share most buckets; those below the second limit are passed
+    over. Of one that stays the similarity is the greatest that was seen.
     """
     number = len(members.begins) - 1
     instead = np.full(number, -1, dtype=np.int64)
@@ -56,43 +61,74 @@ def decided(members: Members, limits: tuple[float, float], most: int) -> tuple[N
         np.zeros(number, dtype=np.int64),
         np.empty(number, dtype=np.int64),
     )
-    _decide(members, (*limits, most), instead, similarity, room)
+    bits = np.zeros((number, _BITS // 64), dtype=np.uint64)
+    _set_bits(members.shingles, members.starts, bits)
+    _decide(members, bits, (*limits, most), (instead, similarity), room)
     return instead, similarity
 
 
-@compiled_with_arrays
-def _all_shingles(
-    texts: Texts,
-    letters: Alphabet,
-    width: int,
-    out: tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.int64]],
-) -> int:
-    """Write all sets; -1 where there is no room for them."""
-    room, found, starts = out
+@compiled
+def _all_grams(
+    texts: Texts, letters: Alphabet, width: int, room: NDArray[np.uint64], starts: NDArray[np.int64]
+) -> bool:
+    """Write the n-grams of all texts, and where each text's begin; tell whether there was room for them."""
     used = 0
     for i in range(len(texts.starts)):
-        count = grams_of(texts.data[texts.starts[i] : texts.ends[i]], letters, width, room)
-        grams = room[:count]
-        grams.sort()
-        count = distinct(grams)
-        if used + count > len(found):
-            return -1
-        for k in range(count):
-            found[used + k] = room[k]
-        used += count
+        text = texts.data[texts.starts[i] : texts.ends[i]]
+        if used + len(text) >= len(room):
+            return False
+        used += grams_of(text, letters, width, room[used:])
         starts[i + 1] = used
+    return True
+
+
+@compiled
+def _distinct_of_each(grams: NDArray[np.uint64], starts: NDArray[np.int64]) -> int:
+    """Put the different ones of each text one after the other, change where they begin; give how many there are."""
+    used = begin = 0
+    for i in range(1, len(starts)):
+        count = distinct(grams[begin : starts[i]])
+        for k in range(count):
+            grams[used + k] = grams[begin + k]
+        begin = starts[i]
+        used += count
+        starts[i] = used
     return used
+
+
+@compiled
+def _set_bits(shingles: NDArray[np.uint64], starts: NDArray[np.int64], bits: NDArray[np.uint64]) -> None:
+    """Set a bit for each shingle of each document, by its lowest bits."""
+    for i in range(len(bits)):
+        for at in range(starts[i], starts[i + 1]):
+            bit = shingles[at] & np.uint64(_BITS - 1)
+            bits[i, bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
+
+
+@compiled
+def most_alike(first: NDArray[np.uint64], second: NDArray[np.uint64], one: int, two: int) -> float:
+    """Give a Jaccard similarity that two sets of so many shingles do not exceed, by their bits.
+
+    Behind each bit that one set has alone is a shingle that the other has not.
+    """
+    without = others = 0
+    for k in range(len(first)):
+        without += ones(first[k] & ~second[k])
+        others += ones(second[k] & ~first[k])
+    both = min(one - without, two - others)
+    return both / (one + two - both) if both > 0 else 0.0
 
 
 @compiled_with_arrays
 def _decide(
     members: Members,
+    bits: NDArray[np.uint64],
     limits: tuple[float, float, int],
-    instead: NDArray[np.int64],
-    similarity: NDArray[np.float64],
+    out: tuple[NDArray[np.int64], NDArray[np.float64]],
     room: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
 ) -> None:
     threshold, least, most = limits
+    instead, similarity = out
     begins, buckets, rooms = members.begins, members.buckets, members.rooms
     shingles, starts, targets = members.shingles, members.starts, members.targets
     number = len(instead)
@@ -103,10 +139,9 @@ def _decide(
         mine = shingles[starts[one] : starts[one + 1]]
         for at in range(count):
             other = found[at]
-            size = starts[other + 1] - starts[other]
             if targets[other, 0] != targets[one, 0] or targets[other, 1] != targets[one, 1]:
                 continue
-            if least * len(mine) > size or size * least > len(mine):
+            if most_alike(bits[one], bits[other], len(mine), starts[other + 1] - starts[other]) < least:
                 continue
             alike = jaccard(mine, shingles[starts[other] : starts[other + 1]])
             if alike > similarity[one]:

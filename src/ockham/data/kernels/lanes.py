@@ -100,6 +100,13 @@ def _is_marked(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
     return found
 
 
+def _is_trace(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
+    found = builder.or_(_between(builder, bytes_, 0x30, 0x3B), _between(builder, bytes_, 0x49, 0x4B))
+    for one in (0x40, 0x3D, 0x5F, 0x2D):
+        found = builder.or_(found, builder.icmp_unsigned("==", bytes_, _all(one, bytes_)))
+    return found
+
+
 def _is_escape(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
     return builder.icmp_unsigned("==", bytes_, _all(0x5C))
 
@@ -114,6 +121,8 @@ escape_bits = _bits(_is_escape)
 """Backslashes."""
 marked_bits_wide = _wide_bits(_is_marked)
 """What `ockham.data.kernels.marks` has to look at, of 64 bytes."""
+trace_bits_wide = _wide_bits(_is_trace)
+"""What `ockham.data.kernels.traces` has to look at, of 64 bytes: digits and some signs."""
 plain_bits_wide = _wide_bits(_is_plain)
 """ASCII letters and digits, of 64 bytes."""
 longer_bits_wide = _wide_bits(_is_longer)
@@ -172,6 +181,6 @@ def ones(typing: Any, bits: Any) -> Any:  # noqa: ANN401, ARG001 - as numba call
     """Count the bits that are set."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401, ARG001 - as above
-        return builder.zext(builder.ctpop(arguments[0]), ir.IntType(64))
+        return builder.ctpop(arguments[0])
 
-    return types.int64(types.uint32), generate
+    return types.int64(types.uint64), generate

@@ -60,12 +60,18 @@ class Found(NamedTuple):
 def suspects(texts: Texts) -> dict[int, list[Stretch]]:
     """Give the texts in which something may be, with the stretches in which it may stand.
 
-    One pass over all of them finds what a search in each would find: the NUL between two ends any match.
+    The patterns read pieces in which there are traces of something, one after the other with a NUL behind each: no
+    find goes on over one, nor from a piece to the next.
     """
     import numpy as np
 
-    found = [match.span() for match in _finder().finditer(texts.data.tobytes())]
+    from ockham.data.kernels.traces import traces
+
+    pieces, begins = traces(texts.data)
+    found = [match.span() for match in _finder().finditer(pieces.data.tobytes())]
     stretches = np.array(found, dtype=np.int64).reshape(-1, 2)
+    holders = np.searchsorted(pieces.starts, stretches[:, :1], side="right") - 1
+    stretches += (begins - pieces.starts)[holders] if len(begins) else 0
     order = np.argsort(texts.starts, kind="stable")
     places = order[np.searchsorted(texts.starts[order], stretches[:, 0], side="right") - 1]
     inside = stretches[:, 1] <= texts.ends[places]
@@ -130,15 +136,16 @@ def _judged(text: str, start: int, end: int) -> Iterator[Found]:
     classes = _possible(text[start:end])
     if not classes:
         return
-    low, high = max(0, start - _AROUND), min(len(text), end + (_AHEAD if "secret" in classes else _AROUND))
-    for kind, begin, stop in personal.spans(text, low, high, classes):
-        if begin < end and start < stop:
-            yield Found(begin, stop, kind)
+    low, high = max(0, start - _AROUND), min(len(text), end + _AROUND)
     if "secret" in classes:
+        yield from (Found(begin, stop, "secret") for begin, stop in personal.secrets(text, low, end, _AHEAD) if start < stop)
         block = _KEY_BLOCK.match(text, start)
         if block:
             yield Found(start, block.end(), "secret")
         return
+    for kind, begin, stop in personal.spans(text, low, high, classes):
+        if begin < end and start < stop:
+            yield Found(begin, stop, kind)
     for pattern, sound in _NATIONAL if _may_be_national(text, (low, high), classes) else ():
         for match in pattern.finditer(text, low, high):
             if match.start() < end and start < match.end() and sound(match.group()):

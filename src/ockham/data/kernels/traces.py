@@ -1,0 +1,150 @@
+"""Where personal data may stand: short pieces of a buffer, so that the patterns read little of it.
+
+A piece ends where no find of `ockham.data.steps.redact` goes on: at a byte that stands in none of its patterns, and
+between a blank or line end and a small letter. So what is found in the pieces is what is found in the whole.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ockham.data.kernels.compiler import compiled
+from ockham.data.kernels.lanes import WIDE, lowest, trace_bits_wide
+from ockham.data.kernels.shingles import Texts
+
+_ONE = np.uintp(1)
+_NEVER, _DIGIT = 1, 2
+_FEW, _MANY, _DOTS = 4, 6, 3
+"""Digits of an address of four numbers at least, its dots, and the digits of anything else."""
+_INSIDE = b"%+-@()/:\"'=._ \t\n\f\r"
+
+
+def traces(data: NDArray[np.uint8]) -> tuple[Texts, NDArray[np.int64]]:
+    """Give the pieces of a buffer in which something may be, in order, a NUL behind each, and where they begin in it."""
+    kinds = np.full(256, _NEVER, dtype=np.uint8)
+    for letters in (b"az", b"AZ", b"09"):
+        kinds[letters[0] : letters[1] + 1] = 0
+    kinds[ord("0") : ord("9") + 1] = _DIGIT
+    kinds[list(_INSIDE)] = 0
+    room = np.empty((len(data) // 2 + 1, 2), dtype=np.int64)
+    found = room[: _traces(data, kinds, room)]
+    sizes = found[:, 1] - found[:, 0]
+    ends = np.cumsum(sizes + 1) - 1
+    pieces = Texts(np.zeros(int(ends[-1]) + 1 if len(ends) else 0, dtype=np.uint8), ends - sizes, ends)
+    _copy(data, found, pieces)
+    return pieces, found[:, 0].copy()
+
+
+@compiled
+def _copy(data: NDArray[np.uint8], found: NDArray[np.int64], pieces: Texts) -> None:
+    for i in range(len(found)):
+        to = np.uintp(pieces.starts[i])
+        for at in range(np.uintp(found[i, 0]), np.uintp(found[i, 1])):
+            pieces.data[to] = data[at]
+            to += _ONE
+
+
+@compiled
+def _traces(data: NDArray[np.uint8], kinds: NDArray[np.uint8], out: NDArray[np.int64]) -> int:
+    """Write down the pieces; every byte is looked at a bounded number of times."""
+    end = np.uintp(len(data))
+    at = done = counted = np.uintp(0)
+    number = 0
+    while at < end:
+        ahead = lowest(trace_bits_wide(data, at)) if at + WIDE <= end else np.uintp(0)
+        if ahead > np.uintp(0):
+            at += ahead
+            continue
+        digit = kinds[data[at]] == _DIGIT
+        if (digit and at >= counted) or (not digit and _is_trace(data, at, end)):
+            begin, behind = _piece(data, kinds, at, done)
+            if not digit or _may_count(data, kinds, begin, behind):
+                out[number, 0], out[number, 1] = np.int64(begin), np.int64(behind)
+                number += 1
+                at = done = behind
+                continue
+            counted = behind
+        at += _ONE
+    return number
+
+
+@compiled
+def _piece(
+    data: NDArray[np.uint8], kinds: NDArray[np.uint8], at: np.uintp, done: np.uintp
+) -> tuple[np.uintp, np.uintp]:
+    """Give the piece that a byte is in; what is before ``done`` was given."""
+    end = np.uintp(len(data))
+    begin, behind = at, at + _ONE
+    while begin > done and not _parts(data, kinds, begin):
+        begin -= _ONE
+    while behind < end and not _parts(data, kinds, behind):
+        behind += _ONE
+    return begin, behind
+
+
+@compiled
+def _parts(data: NDArray[np.uint8], kinds: NDArray[np.uint8], at: np.uintp) -> bool:
+    """Tell whether no find goes on from the byte before to this one."""
+    before, byte = data[at - _ONE], data[at]
+    if kinds[before] == _NEVER or kinds[byte] == _NEVER:
+        return True
+    return bool((before == 32 or before == 10) and 97 <= byte <= 122)
+
+
+@compiled
+def _may_count(data: NDArray[np.uint8], kinds: NDArray[np.uint8], begin: np.uintp, end: np.uintp) -> bool:
+    """Tell whether there are enough digits for a number that means something, or for an address."""
+    digits = dots = 0
+    for at in range(begin, end):
+        digits += kinds[data[at]] == _DIGIT
+        dots += data[at] == 46
+    return digits >= _MANY or (digits >= _FEW and dots >= _DOTS)
+
+
+@compiled
+def _is_trace(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> bool:
+    """Tell whether a sign other than a digit stands as in some find."""
+    byte = data[at]
+    one, two, three = _before(data, at, 1), _before(data, at, 2), _before(data, at, 3)
+    after = data[at + _ONE] if at + _ONE < end else np.uint8(0)
+    if byte == 58 or byte == 61:
+        hexed = byte == 58 and _is_colon_or_hex(after) and at + np.uintp(2) < end
+        return bool(hexed and _is_colon_or_hex(data[at + np.uintp(2)])) or _is_named(data, at)
+    if byte == 45:  # sk-, xoxb-, -----BEGIN
+        return bool((one == 107 and two == 115) or (two == 120 and three == 111) or (one == 45 and after == 66))
+    if byte == 95:  # ghp_, github_pat_, hf_, sk_live_
+        known = (two == 104 and three == 103) or (one == 116 and two == 97 and three == 112)
+        return bool(known or (one == 102 and two == 104) or (one == 107 and (after == 108 or after == 116)))
+    if byte == 73:  # AKIA, ASIA, AIza
+        return bool((after == 65 and (one == 75 or one == 83)) or (one == 65 and after == 122))
+    return bool(byte == 64 or (byte == 74 and one == 121))  # a@b, eyJ
+
+
+@compiled
+def _is_named(data: NDArray[np.uint8], at: np.uintp) -> bool:
+    """Tell whether key, secret, password, passwd or token may stand before a sign: by their last two letters."""
+    far = 1
+    while far < 4 and _is_blank(_before(data, at, far)):
+        far += 1
+    if _before(data, at, far) in (34, 39):
+        far += 1
+    last, other = _before(data, at, far) | 32, _before(data, at, far + 1) | 32
+    if last == 100:
+        return bool(other == 114 or other == 119)
+    return bool(other == 101 and (last == 121 or last == 116 or last == 110))
+
+
+@compiled
+def _is_blank(byte: int) -> bool:
+    return byte == 32 or 9 <= byte <= 13
+
+
+@compiled
+def _before(data: NDArray[np.uint8], at: np.uintp, far: int) -> int:
+    return int(data[at - np.uintp(far)]) if at >= np.uintp(far) else 0
+
+
+@compiled
+def _is_colon_or_hex(byte: int) -> bool:
+    return bool(48 <= byte <= 58 or 97 <= (byte | 32) <= 102)
