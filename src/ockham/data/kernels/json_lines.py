@@ -20,7 +20,7 @@ BLANK, SOUND, UNSURE = 0, 1, 2
 _DEEP = 16
 _MANY_KEYS = 64
 _DIGITS = 15
-_SLACK = 16
+_SLACK = 64
 """Bytes at the end of a buffer, so that the last ones can be copied in lanes too."""
 _KEY, _VALUE, _MAY_END, _BEHIND = 1, 2, 4, 12
 """What may come next: a key, a value, the end of what is open, or (with the end) a comma."""

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ockham.data.kernels.characters import Whole
 from ockham.data.kernels.compiler import compiled
-from ockham.data.kernels.lanes import LANES, copy_lanes, escape_bits, special_bits, zeros_below
+from ockham.data.kernels.lanes import WIDE, copy_wide, escape_bits_wide, lowest, special_bits_wide
 
 FAILED = np.uintp(0)
 """Instead of a place: the string is none for this loop."""
@@ -16,6 +16,9 @@ _QUOTE, _ESCAPE, _CONTROL, _WIDE = 1, 2, 3, 4
 _SHORT = np.zeros(256, dtype=np.uint8)
 _SHORT[[8, 9, 10, 12, 13, 34, 92]] = [98, 116, 110, 102, 114, 34, 92]
 """Behind a backslash, the letter that a character is written with."""
+_MEANT = np.zeros(256, dtype=np.uint8)
+_MEANT[[98, 116, 110, 102, 114, 34, 92, 47]] = [8, 9, 10, 12, 13, 34, 92, 47]
+"""The character that a letter behind a backslash means."""
 
 
 def kinds() -> NDArray[np.uint8]:
@@ -70,13 +73,13 @@ def _copied(
 ) -> tuple[np.uintp, np.uintp]:
     """Copy the characters of a string that stand for themselves; give where that ends in both."""
     while at < end:
-        if at + LANES > np.uintp(len(data)) or to + LANES > np.uintp(len(rows)):
+        if at + WIDE > np.uintp(len(data)) or to + WIDE > np.uintp(len(rows)):
             break
-        copy_lanes(data, at, rows, to)
-        plain = zeros_below(special_bits(data, at))
-        if plain < LANES:
-            return at + plain, to + plain
-        at, to = at + LANES, to + LANES
+        copy_wide(data, at, rows, to)
+        plain = lowest(special_bits_wide(data, at))
+        at, to = at + plain, to + plain
+        if plain < WIDE:
+            return at, to
     while at < end and 32 <= data[at] < 128 and data[at] != 34 and data[at] != 92:
         rows[to] = data[at]
         at, to = at + ONE, to + ONE
@@ -122,12 +125,8 @@ def _escape(
                 return FAILED, to
             code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00)
             width = 12
-    elif letter == 47:
-        code = np.int64(47)
     else:
-        for k in range(len(_SHORT)):
-            if _SHORT[k] == letter and letter != 0:
-                code = np.int64(k)
+        code = np.int64(_MEANT[letter])
     if code <= 0:
         return FAILED, to
     return at + np.uintp(width), _written(code, rows, to)
@@ -188,11 +187,11 @@ def unescaped(rows: NDArray[np.uint8], span: NDArray[np.int64], texts: NDArray[n
         return to
     at, end = np.uintp(span[0]), np.uintp(span[1])
     while at < end:
-        if at + LANES <= np.uintp(len(rows)) and to + LANES <= np.uintp(len(texts)):
-            copy_lanes(rows, at, texts, to)
-            plain = min(zeros_below(escape_bits(rows, at)), LANES, end - at)
+        if at + WIDE <= np.uintp(len(rows)) and to + WIDE <= np.uintp(len(texts)):
+            copy_wide(rows, at, texts, to)
+            plain = min(lowest(escape_bits_wide(rows, at)), end - at)
             at, to = at + plain, to + plain
-            if at >= end or plain == LANES:
+            if at >= end or plain == WIDE:
                 continue
         if rows[at] != 92:
             texts[to] = rows[at]
@@ -202,11 +201,7 @@ def unescaped(rows: NDArray[np.uint8], span: NDArray[np.int64], texts: NDArray[n
             texts[to] = _hexadecimal(rows, at + np.uintp(2), end)
             at += np.uintp(6)
         else:
-            letter = rows[at + ONE]
-            texts[to] = letter
-            for k in range(8, 14):
-                if _SHORT[k] == letter:
-                    texts[to] = k
+            texts[to] = _MEANT[rows[at + ONE]]
             at += np.uintp(2)
         to += ONE
     return to

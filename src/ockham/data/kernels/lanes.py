@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 LANES = np.uintp(16)
 WIDE = np.uintp(64)
 _BYTE = ir.IntType(8)
-_VECTOR = ir.VectorType(_BYTE, 16)
+_WHOLE = ir.VectorType(_BYTE, 64)
 
 Bytes = NDArray[np.uint8]
 Find = Callable[[Any, Any], Any]
@@ -60,9 +60,8 @@ def _tested(test: Find, lanes: int, builder: Any, place: Any) -> Any:  # noqa: A
     return builder.bitcast(test(builder, bytes_), ir.IntType(lanes))
 
 
-def _all(value: int, like: Any = None) -> Any:  # noqa: ANN401 - a constant of llvmlite
-    kind = _VECTOR if like is None else like.type
-    return ir.Constant(kind, [value] * kind.count)
+def _all(value: int, like: Any) -> Any:  # noqa: ANN401 - a constant of llvmlite
+    return ir.Constant(like.type, [value] * like.type.count)
 
 
 def _between(builder: Any, bytes_: Any, low: int, high: int) -> Any:  # noqa: ANN401 - as above
@@ -79,10 +78,10 @@ def _is_digit(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
 
 
 def _is_special(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
-    quote = builder.icmp_unsigned("==", bytes_, _all(0x22))
-    escape = builder.icmp_unsigned("==", bytes_, _all(0x5C))
+    quote = builder.icmp_unsigned("==", bytes_, _all(0x22, bytes_))
+    escape = builder.icmp_unsigned("==", bytes_, _all(0x5C, bytes_))
     # Controls and bytes of longer characters are below blank as signed numbers.
-    return builder.or_(builder.or_(quote, escape), builder.icmp_signed("<", bytes_, _all(0x20)))
+    return builder.or_(builder.or_(quote, escape), builder.icmp_signed("<", bytes_, _all(0x20, bytes_)))
 
 
 def _is_longer(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
@@ -108,17 +107,17 @@ def _is_trace(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
 
 
 def _is_escape(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
-    return builder.icmp_unsigned("==", bytes_, _all(0x5C))
+    return builder.icmp_unsigned("==", bytes_, _all(0x5C, bytes_))
 
 
 plain_bits = _bits(_is_plain)
 """ASCII letters and digits."""
 digit_bits = _bits(_is_digit)
 """ASCII digits."""
-special_bits = _bits(_is_special)
+special_bits_wide = _wide_bits(_is_special)
 """What a JSON string does not hold as it is, ends with, or holds longer characters of: quote, backslash, not ASCII."""
-escape_bits = _bits(_is_escape)
-"""Backslashes."""
+escape_bits_wide = _wide_bits(_is_escape)
+"""Backslashes, of 64 bytes."""
 marked_bits_wide = _wide_bits(_is_marked)
 """What `ockham.data.kernels.marks` has to look at, of 64 bytes."""
 trace_bits_wide = _wide_bits(_is_trace)
@@ -141,14 +140,14 @@ def eight(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001 - as 
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba has no types
-def copy_lanes(typing: Any, data: Any, at: Any, out: Any, to: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
-    """Copy the sixteen bytes at a place of one buffer to a place of another."""
+def copy_wide(typing: Any, data: Any, at: Any, out: Any, to: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
+    """Copy the 64 bytes at a place of one buffer to a place of another."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
         source = make_array(signature.args[0])(context, builder, arguments[0])
         target = make_array(signature.args[2])(context, builder, arguments[2])
-        first = builder.bitcast(builder.gep(source.data, [arguments[1]]), _VECTOR.as_pointer())
-        second = builder.bitcast(builder.gep(target.data, [arguments[3]]), _VECTOR.as_pointer())
+        first = builder.bitcast(builder.gep(source.data, [arguments[1]]), _WHOLE.as_pointer())
+        second = builder.bitcast(builder.gep(target.data, [arguments[3]]), _WHOLE.as_pointer())
         builder.store(builder.load(first, align=1), second, align=1)
         return context.get_dummy_value()
 

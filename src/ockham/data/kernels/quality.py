@@ -47,6 +47,8 @@ COUNTS = (
 _STEP = np.uint64(0x100000001B3)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _NONE = np.uint64(0)
+_LINE = np.uint64(1)
+"""What the hash of a line begins with."""
 
 
 class Room(NamedTuple):
@@ -143,10 +145,11 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
     the number of lines before each paragraph's end.
     """
     traits, words, sizes = letters.traits, room.words, room.sizes
-    count = lines = paragraphs = line_words = size = alphabetic = digits = dots = 0
+    count = lines = paragraphs = line_words = line_size = size = alphabetic = digits = dots = 0
     chars = all_letters = all_digits = whole = lettered = 0
     core = START, _NONE, _NONE
     rest = seen = _NONE
+    line = _LINE
     sieve = _sieve(stops, seen)
     at, end = span  # unsigned, or each access asks first whether the index is negative
     gap = True
@@ -188,6 +191,9 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
             word = number_of(core)
             words[count] = mixed(word ^ (rest << np.uint64(1)))
             sizes[count] = size
+            line = (line ^ words[count]) * _GOLDEN
+            line ^= line >> np.uint64(32)
+            line_size += size
             count += 1
             if (sieve >> (word >> np.uint64(58))) & np.uint64(1):
                 for k in range(len(stops)):
@@ -205,7 +211,8 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
             continue
         if byte == 10:
             if count > line_words:
-                _close_line(room, line_words, count, lines)
+                room.lines[lines], room.line_sizes[lines] = mixed(line), line_size
+                line, line_size = _LINE, 0
                 _judge_line(text, span[0], at, out)
                 lines += 1
                 gap = False
@@ -248,18 +255,6 @@ def _look(text: NDArray[np.uint8], at: Whole, trait: Whole, letters: Alphabet) -
         return np.int64(text[at]), 1, np.int64(trait & (LETTER | DIGIT))
     code, width = code_at(text, at)
     return code, width, np.int64(letters.kinds[code]) if code < LIMIT else BETWEEN
-
-
-@compiled
-def _close_line(room: Room, first: int, last: int, line: int) -> None:
-    value = np.uint64(1)
-    size = 0
-    for word in range(first, last):
-        value = (value ^ room.words[word]) * _GOLDEN
-        value ^= value >> np.uint64(32)
-        size += room.sizes[word]
-    room.lines[line] = mixed(value)
-    room.line_sizes[line] = size
 
 
 @compiled
