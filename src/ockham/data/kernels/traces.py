@@ -21,7 +21,7 @@ _INSIDE = b"%+-@()/:\"'=._ \t\n\f\r"
 
 
 def traces(data: NDArray[np.uint8]) -> tuple[Texts, NDArray[np.int64]]:
-    """Give the pieces of a buffer in which something may be, in order, a NUL behind each, and where they begin in it."""
+    """Give the pieces of a buffer in which something may be, a NUL behind each, and where they begin in it."""
     kinds = np.full(256, _NEVER, dtype=np.uint8)
     for letters in (b"az", b"AZ", b"09"):
         kinds[letters[0] : letters[1] + 1] = 0
@@ -107,10 +107,10 @@ def _is_trace(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> bool:
     """Tell whether a sign other than a digit stands as in some find."""
     byte = data[at]
     one, two, three = _before(data, at, 1), _before(data, at, 2), _before(data, at, 3)
-    after = data[at + _ONE] if at + _ONE < end else np.uint8(0)
+    after = int(data[at + _ONE]) if at + _ONE < end else 0
     if byte == 58 or byte == 61:
         hexed = byte == 58 and _is_colon_or_hex(after) and at + np.uintp(2) < end
-        return bool(hexed and _is_colon_or_hex(data[at + np.uintp(2)])) or _is_named(data, at)
+        return bool(hexed and _is_colon_or_hex(int(data[at + np.uintp(2)]))) or _is_named(data, at)
     if byte == 45:  # sk-, xoxb-, -----BEGIN
         return bool((one == 107 and two == 115) or (two == 120 and three == 111) or (one == 45 and after == 66))
     if byte == 95:  # ghp_, github_pat_, hf_, sk_live_

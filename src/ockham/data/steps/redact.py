@@ -138,7 +138,9 @@ def _judged(text: str, start: int, end: int) -> Iterator[Found]:
         return
     low, high = max(0, start - _AROUND), min(len(text), end + _AROUND)
     if "secret" in classes:
-        yield from (Found(begin, stop, "secret") for begin, stop in personal.secrets(text, low, end, _AHEAD) if start < stop)
+        yield from (
+            Found(begin, stop, "secret") for begin, stop in personal.secrets(text, low, end, _AHEAD) if start < stop
+        )
         block = _KEY_BLOCK.match(text, start)
         if block:
             yield Found(start, block.end(), "secret")

@@ -1,0 +1,51 @@
+"""Personal data is found in short pieces of a buffer as it is in the whole of each text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+pytest.importorskip("numba", reason="the extra curate is not installed")
+pytest.importorskip("re2", reason="the extra curate is not installed")
+
+from ockham.data import personal
+from ockham.data.kernels import shingles
+from ockham.data.steps import redact
+
+WORDS = ["the", "Cancel", "ORDER", "12", "3.5", "naïve", "取消", "привет", "don't"]
+PERSONAL = [
+    "a@b.example.com", "é@b.example.com", "@b", "+49 170 1234567", "(030) 123 4567", "4111 1111 1111 1111",
+    "192.168.0.17", "10.0.0.1.", "fe80::1", "::", ":", "12:30", "a:b", "DE89 3704 0044 0532 0130 00", "12345678Z",
+    "X1234567-L", "AB 12 34 56 C", "AB123456C", "RSSMRA85T10A562S", "078-05-1120", "1 85 05 78 006 084 91",
+    "2019-06-04", "1,000,000", "KEY", "key", "api_key", "secret", "password", "TOKEN", '"', "'", "=",
+    ": hunter2hunter2", "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----", "AKIA" + "ABCD" * 4,
+    "ghp_" + "a1B2" * 9, "github_pat_" + "a1B2" * 6, "hf_" + "a1B2" * 8, "sk-" + "a1B2" * 6, "xoxb-1234567890",
+    "AIza" + "a1B2_" * 7, "sk_live_" + "a1B2" * 5, "eyJ" + "a1B2" * 4, ".eyJ" + "a1B2" * 4 + ".abcdefghijkl",
+    "__init__", "I", "-", ".",
+]  # fmt: skip
+JOINED = st.lists(
+    st.tuples(st.sampled_from([*PERSONAL, *WORDS]), st.sampled_from([" ", " ", "", "\n", "  ", "\t", ",", "\x00"])),
+    max_size=30,
+).map(lambda parts: "".join(word + behind for word, behind in parts))
+
+
+@given(JOINED, JOINED)
+@settings(max_examples=200, deadline=None)
+def test_stretches_found_in_a_buffer_are_those_of_each_text(first: str, second: str) -> None:
+    """Patterns read pieces with traces of something alone, and find there what they find in the whole text."""
+    texts = [first, "", second, "no data"]
+    known = redact.suspects(shingles.texts_of([text.encode() for text in texts]))
+    for place, text in enumerate(texts):
+        assert redact.find(text, known.get(place, [])) == redact.find(text)
+
+
+@given(JOINED, st.integers(0, 60), st.integers(0, 60))
+@settings(max_examples=100, deadline=None)
+def test_secrets_of_a_stretch_are_those_a_search_finds_there(text: str, start: int, size: int) -> None:
+    start = min(start, len(text))
+    end = min(start + size, len(text))
+    wanted = [
+        span[1:] for span in personal.spans(text, start, min(len(text), end + 4000), ("secret",)) if span[1] < end
+    ]
+    assert list(personal.secrets(text, start, end, 4000)) == wanted
