@@ -1,9 +1,10 @@
 """Peak memory of `ockham curate` against the size of its input, over generated text of which much is duplicated.
 
 ``scripts/bench curate_memory`` curates 200, 400 and 800 MB (sizes at which every buffer is full) and fits a line;
-``scripts/bench curate_memory --megabytes 20000`` shows one large run (it needs 60 GB of disk and some hours). Each run
-is a process of its own, so that one's peak says nothing about another's. Text: words drawn from a fixed vocabulary,
-four documents in ten a copy of one of the last thousand with 1 to 4 % of the words replaced.
+``scripts/bench curate_memory --megabytes 20000 --packed`` shows one large run (it needs 40 GB of disk and half an hour;
+packed, the rows come from and go to files of zstd, whose sizes are counted unpacked). Each run is a process of its own,
+so that one's peak says nothing about another's. Text: words drawn from a fixed vocabulary, four documents in ten a copy
+of one of the last thousand with 1 to 4 % of the words replaced.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import argparse
 import json
 import random
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -27,7 +30,12 @@ def write(path: Path, megabytes: int) -> None:
     vocabulary = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 9))) for _ in range(50_000)]
     recent: list[list[str]] = []
     held = 0
-    with path.open("w", encoding="utf-8") as file:
+    with ExitStack() as leave:
+        file: IO[bytes] = leave.enter_context(path.open("wb"))
+        if path.suffix == ".zst":
+            import zstandard
+
+            file = leave.enter_context(zstandard.ZstdCompressor(level=1).stream_writer(file))
         while held < megabytes * 1_000_000:
             if recent and rng.random() < COPIES:
                 words = list(rng.choice(recent))
@@ -37,7 +45,9 @@ def write(path: Path, megabytes: int) -> None:
                 words = rng.choices(vocabulary, k=rng.randint(60, 600))
                 recent.append(words)
                 del recent[:-1000]
-            held += file.write(json.dumps({"text": " ".join(words)}) + "\n")
+            line = json.dumps({"text": " ".join(words)}).encode() + b"\n"
+            file.write(line)
+            held += len(line)
 
 
 def main() -> None:
@@ -45,18 +55,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the memory of ockham curate.")
     parser.add_argument("--megabytes", type=int, nargs="+", default=[200, 400, 800], help="sizes of the input")
     parser.add_argument("--workers", type=int, default=1, help="processes at work")
+    parser.add_argument("--packed", action="store_true", help="read and write zstd: large runs need half the disk")
     args = parser.parse_args()
+    form = "jsonl.zst" if args.packed else "jsonl"
     folder = table.CELLS / "curate_memory"
     folder.mkdir(parents=True, exist_ok=True)
     rows: list[list[str]] = []
     peaks: list[float] = []
     for size in args.megabytes:
-        source, out = folder / f"{size}.jsonl", folder / f"out-{size}"
+        source, out = folder / f"{size}.{form}", folder / f"out-{size}"
         shutil.rmtree(out, ignore_errors=True)
         if not source.exists():
             write(source, size)
         steps = [word for step in ("personal", "language", "exact", "near") for word in ("--step", step)]
-        command = [table.OCKHAM, "curate", source, "-o", out, "--workers", str(args.workers), "--quiet", *steps]
+        command: list[str | Path] = [
+            table.OCKHAM,
+            "curate",
+            source,
+            "-o",
+            out,
+            "--workers",
+            str(args.workers),
+            "--format",
+            form,
+        ]
+        command += ["--quiet", *steps]
         done = table.run(command, folder / f"{size}.log")
         if done.status:
             raise SystemExit(f"curating {size} MB failed; see {folder / f'{size}.log'}")
@@ -74,7 +97,9 @@ def main() -> None:
         slope, base = np.polyfit(args.megabytes, peaks, 1).tolist()
         text += f"\n\nA line through the peaks: {base:,.0f} MB and {slope:.3f} MB for each megabyte of input."
     name = "curate_memory" if len(peaks) > 2 else "curate_memory_large"
-    table.publish(name, text, {"megabytes": args.megabytes, "peaks": peaks, "slope": slope, "workers": args.workers})
+    table.publish(
+        name, text, {"megabytes": args.megabytes, "peaks": peaks, "slope": slope, "workers": args.workers, "form": form}
+    )
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 Into each of two real tasks are planted, at 0, 5, 20 and 40 % of the rows: wrong labels, copies (each with the label of
 another row in one case of four, as scraped copies have), and junk (boilerplate, markup, noise) under some label. The
-rungs lookup and linear learn from the rows as they are, and from what `ockham curate` leaves of them, once with its
-defaults and once with ``--doubts drop``; all are measured on the same clean test rows. Each cell is a file under
-``.bench/noise/``; what is there is not run again. ``--rows`` takes fewer training rows, ``--tasks`` fewer tasks.
+rungs lookup, linear and encoder learn from the rows as they are, and from what `ockham curate` leaves of them, once
+with its defaults and once with ``--doubts drop``; all are measured on the same clean test rows. The encoder's C is 10,
+as that of a fit without validation rows. Each cell is a file under ``.bench/noise/``; what is there is not run again.
+``--rows`` takes fewer training rows, ``--tasks`` fewer tasks.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import csv
 import json
 import random
 import shutil
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from benchmarks import table
 TASKS = ("clinc150", "hwu64")
 LEVELS = (0.0, 0.05, 0.2, 0.4)
 WAYS = ("raw", "curated", "curated, doubts dropped")
+RUNGS = ("lookup", "linear", "encoder")
 STRENGTH = 5.0
 CELLS = table.CELLS / "noise"
 _SCRAPS = (
@@ -71,24 +74,55 @@ def curated(rows: list[tuple[str, str]], way: str, folder: Path) -> list[tuple[s
     return [(row["text"], row["label"]) for row in found]
 
 
-def accuracies(rows: list[tuple[str, str]], test: list[tuple[str, str]]) -> dict[str, float]:
-    """Learn from rows, and give the share of test rows that each rung answers rightly."""
+@lru_cache(maxsize=1)
+def embedder(task: str) -> Any:  # noqa: ANN401 - the embedder of ockham
+    """Make the sentence encoder as a fit would serve it, its 8-bit ranges set by the clean training rows."""
+    from ockham.convert import encoder_files
+    from ockham.models import sentence
+
+    found = sentence.find(None)
+    folder = CELLS / "encoder"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return encoder_files.write(found, found.weights(), [text for text, _ in read(task, "train")], folder)
+
+
+def vectors(task: str, texts: list[str], known: dict[str, Any]) -> Any:  # noqa: ANN401 - an array (texts, hidden)
+    """Embed texts; each is embedded once a task."""
+    import numpy as np
+
+    new = [text for text in dict.fromkeys(texts) if text not in known]
+    if new:
+        known.update(zip(new, embedder(task).embed(new), strict=True))
+    return np.stack([known[text] for text in texts])
+
+
+def accuracies(
+    task: str, rows: list[tuple[str, str]], test: list[tuple[str, str]], known: dict[str, Any]
+) -> dict[str, Any]:
+    """Learn from rows, and give the share of test rows that each rung answers rightly, with its interval."""
+    from ockham.evals.intervals import wilson
     from ockham.models import linear, lookup
     from ockham.records import Example
+    from ockham.tune import heads
 
     examples = [Example(id=str(place), input=text, target=label) for place, (text, label) in enumerate(rows)]
     models: dict[str, Any] = {
         "lookup": lookup.learn(examples),
         "linear": linear.learn(examples, STRENGTH, seed=0),
     }
+    asked = [text for text, _ in test]
+    answers = {name: [one.value for one in model.answer(asked)] for name, model in models.items()}
+    head = heads.solve(vectors(task, [text for text, _ in rows], known), [label for _, label in rows], 10.0)
+    answers["encoder"] = head.best(vectors(task, asked, known))
     found = {}
-    for name, model in models.items():
-        answers = model.answer([text for text, _ in test])
-        found[name] = sum(one.value == label for one, (_, label) in zip(answers, test, strict=True)) / len(test)
+    for name, given in answers.items():
+        right = wilson(sum(one == label for one, (_, label) in zip(given, test, strict=True)), len(test))
+        found[name] = [right.value, right.low, right.high]
     return found
 
 
-def cell(task: str, level: float, way: str, most: int) -> dict[str, Any]:
+def cell(task: str, level: float, way: str, most: int, known: dict[str, Any]) -> dict[str, Any]:
     """Measure one cell, or read it."""
     path = CELLS / f"{task}-{most}-{round(100 * level)}-{way.replace(', ', '-').replace(' ', '-')}.json"
     if path.exists():
@@ -100,7 +134,7 @@ def cell(task: str, level: float, way: str, most: int) -> dict[str, Any]:
     noisy = planted(rows[:most], level, rng)
     kept = curated(noisy, way, CELLS / "work")
     cell = {"task": task, "level": level, "way": way, "rows": len(noisy), "kept": len(kept), "test": len(test)}
-    cell |= {"accuracy": accuracies(kept, test)}
+    cell |= {"accuracy": accuracies(task, kept, test, known)}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(cell), encoding="utf-8")
     table.say(f"{task} {level:.0%} {way}: {cell['accuracy']}")
@@ -112,23 +146,39 @@ def drawn(cells: list[dict[str, Any]], path: Path) -> None:
     import vl_convert
 
     values = [
-        {"noise": one["level"], "accuracy": share, "way": one["way"], "panel": f"{one['task']}, {rung}"}
+        {
+            "noise": one["level"],
+            "accuracy": share,
+            "low": low,
+            "high": high,
+            "way": one["way"],
+            "panel": f"{one['task']}, {rung}",
+        }
         for one in cells
-        for rung, share in one["accuracy"].items()
+        for rung, (share, low, high) in one["accuracy"].items()
     ]
     spec = {
         "data": {"values": values},
         "facet": {"field": "panel", "type": "nominal", "title": None},
-        "columns": 2,
+        "columns": 3,
         "spec": {
-            "width": 260,
+            "width": 220,
             "height": 160,
-            "mark": {"type": "line", "point": True},
             "encoding": {
                 "x": {"field": "noise", "type": "quantitative", "axis": {"format": "%"}, "title": "noise of each kind"},
-                "y": {"field": "accuracy", "type": "quantitative", "scale": {"zero": False}, "axis": {"format": "%"}},
+                "y": {
+                    "field": "accuracy",
+                    "type": "quantitative",
+                    "scale": {"zero": False},
+                    "axis": {"format": "%"},
+                    "title": "accuracy",
+                },
                 "color": {"field": "way", "sort": list(WAYS), "title": None, "legend": {"orient": "top"}},
             },
+            "layer": [
+                {"mark": {"type": "line", "point": True}},
+                {"mark": "rule", "encoding": {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}},
+            ],
         },
     }
     path.write_text(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]), encoding="utf-8")
@@ -142,22 +192,29 @@ def main() -> None:
     parser.add_argument("--cores", help="hold everything to these cores, as in 0")
     args = parser.parse_args()
     table.pin(args.cores)
-    cells = [cell(task, level, way, args.rows) for task in args.tasks for level in LEVELS for way in WAYS]
+    cells = []
+    for task in args.tasks:
+        known: dict[str, Any] = {}
+        cells += [cell(task, level, way, args.rows, known) for level in LEVELS for way in WAYS]
     rows = [
         [
             one["task"],
             f"{one['level']:.0%}",
             one["way"],
             f"{one['kept']:,} of {one['rows']:,}",
-            *(f"{100 * one['accuracy'][rung]:.1f} %" for rung in ("lookup", "linear")),
+            *(
+                "{:.1f} % ({:.1f} to {:.1f})".format(*(100 * share for share in one["accuracy"][rung]))
+                for rung in RUNGS
+            ),
         ]
         for one in cells
     ]
-    text = table.markdown(["task", "noise of each kind", "training rows", "rows", "lookup", "linear"], rows)
+    text = table.markdown(["task", "noise of each kind", "training rows", "rows", *RUNGS], rows)
     size = "" if args.rows == 10**9 else f" Only {args.rows:,} training rows of each task were taken."
-    text += (
-        f"\n\nAccuracy on {', '.join(str(n) for n in sorted({one['test'] for one in cells}))} clean test rows.{size}"
+    sizes = " and ".join(
+        f"{cells[place]['test']:,} ({cells[place]['task']})" for place in range(0, len(cells), len(LEVELS) * len(WAYS))
     )
+    text += f"\n\nAccuracy on clean test rows, with 95 % intervals; {sizes} of them.{size}"
     table.publish("noise", text, {"cells": cells, "rows": None if args.rows == 10**9 else args.rows})
     drawn(cells, table.RESULTS / "noise.svg")
 

@@ -1,9 +1,9 @@
 """How wrong ``ockham plan`` is on this machine: ``scripts/bench plan_accuracy``.
 
 Random weights of the true shapes are served by the engine that serves; peak memory and processor time are compared
-with what the plan said before. Speed is predicted twice: from this machine's rates alone, and after the engine was
-measured once with the smallest model. Processor time is taken instead of the clock, so that other work on the machine
-counts little, and the best pass, as in the calibration; with several threads it is divided by their number.
+with what the plan says from the machine's rates, which are measured as the plan measures them. Processor time is taken
+instead of the clock, so that other work on the machine counts little, and the best pass, as in the calibration; with
+several threads it is divided by their number.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -23,7 +23,7 @@ from typing import Any
 from benchmarks import table
 from benchmarks._random_gguf import write
 from ockham import catalog, machine
-from ockham.catalog import Device, Engine, Shape
+from ockham.catalog import Device
 from ockham.plan import calibrate, here, memory, speed
 from ockham.plan.records import Quantization
 
@@ -38,9 +38,9 @@ KEY = ("model", "quantization", "context", "threads")
 
 _NOTE = """
 
-Predicted / measured (error). Probed: after the engine was measured once, with the first row's model. The catalogue's
-numbers for this engine come from models of these sizes on such a machine: the table shows how well the formulas carry
-over formats, sizes and contexts, and says nothing of machines that nobody measured.
+Predicted / measured (error). The catalogue's numbers for this engine come from measurements of these models on such a
+machine, so the table shows how well a dozen numbers and the formulas carry over formats, sizes, contexts and threads;
+it says nothing of machines that nobody measured.
 
 """
 
@@ -105,37 +105,32 @@ def measured(point: Point, folder: Path) -> dict[str, float]:
     return found
 
 
-def compared(point: Point, seen: dict[str, float], device: Device, engines: Sequence[Engine]) -> dict[str, Any]:
-    """Put the prediction beside the measurement: memory, and times from the starting values and after the probe."""
-    shape = catalog.shape(point.model)
-    said = memory.serving(shape, point.quantization, point.context, 1, engines[0])
-    found: dict[str, Any] = {
-        "model": point.model,
-        "quantization": point.quantization,
-        "context": point.context,
-        "threads": point.threads,
-        "memory_mb": [said.total_mb + said.reclaimable_mb, seen["peak"]],
+def compared(row: Mapping[str, Any], rates: Sequence[float]) -> dict[str, tuple[float, float]]:
+    """Put predictions beside what was measured: memory, and tokens a second; ``rates`` are GB and 10^9 operations."""
+    shape, form, engine = catalog.shape(row["model"]), row["quantization"], catalog.engine("cpu", encoders=False)
+    device = _device(rates, row["threads"])
+    said = memory.serving(shape, form, row["context"], 1, engine)
+    prompt = int(row["prompt"])
+    read = speed.prefill_seconds(shape, form, prompt, device, engine)
+    step = speed.step_seconds(shape, form, prompt, 1, device, engine)
+    return {
+        "memory, MB": (said.total_mb + said.reclaimable_mb, row["peak"]),
+        "reading, tokens/s": (prompt / read, prompt / row["read"]),
+        "writing, tokens/s": (1 / step, 1 / row["step"]),
     }
-    prompt = int(seen["prompt"])
-    for name, engine in zip(("start", "probed"), engines, strict=True):
-        read = speed.prefill_seconds(shape, point.quantization, prompt, device, engine)
-        step = speed.step_seconds(shape, point.quantization, prompt, 1, device, engine)
-        found[f"read_{name}"] = [prompt / read, prompt / seen["read"]]
-        found[f"write_{name}"] = [1 / step, 1 / seen["step"]]
-    return found
 
 
-def probe(shape: Shape, seen: dict[str, float], device: Device, engine: Engine) -> Engine:
-    """Correct the engine's numbers by one measurement, as a calibration with the engine would."""
-    observation = calibrate.Observation(
-        quantization="q4_0",
-        prompt=int(seen["prompt"]),
-        prompt_seconds=seen["read"],
-        context=int(seen["prompt"]),
-        batch=1,
-        step_seconds=seen["step"],
+def _device(rates: Sequence[float], threads: int) -> Device:
+    found = calibrate.Calibration(
+        processor="here", made="", threads=threads, chosen=False, bandwidth_gb_s=rates[0], gflops=rates[1]
     )
-    return calibrate.corrected(engine, shape, observation, device)
+    return here.this_machine("here", machine.memory_gb(), found)
+
+
+def rates_of(threads: int) -> tuple[float, float]:
+    """Measure this machine's rates as the plan does, but in processor time."""
+    found = calibrate.measure("here", [threads], dt.datetime.now(dt.timezone.utc), time.process_time)
+    return found.bandwidth_gb_s, found.gflops
 
 
 def main() -> None:
@@ -147,75 +142,61 @@ def main() -> None:
     parser.add_argument("--contexts", type=int, nargs="*", default=CONTEXTS)
     parser.add_argument("--threads", type=int, nargs="*", default=[1, 2])
     parser.add_argument("--again", action="store_true", help="measure points anew that were measured before")
+    parser.add_argument("--rates", action="store_true", help="measure the machine's rates anew")
     parser.add_argument("--left", action="store_true", help="only list the points that are left")
     parser.add_argument("--child", type=Path)
     args = parser.parse_args()
     if args.child is not None:
         child(args.child, args.contexts[0], args.threads[0])
         return
-    rows = _earlier()
+    rows, rates = _earlier()
     wanted = [one for one in points(args.models, args.contexts, args.threads) if args.again or one.key not in rows]
     if args.left:
         print("\n".join(" ".join(map(str, one.key)) for one in wanted))
         return
+    for threads in sorted({*args.threads} - (set() if args.rates else {*rates})):
+        rates[threads] = rates_of(threads)
+    _publish(list(rows.values()), rates)
     with tempfile.TemporaryDirectory() as folder:
-        for row in _rows(wanted, Path(folder)):
-            rows[tuple(row[key] for key in KEY)] = row
-            print(json.dumps(row), file=sys.stderr)
-            _publish(list(rows.values()))
+        for point in wanted:
+            rows[point.key] = dict(zip(KEY, point.key, strict=True)) | measured(point, Path(folder))
+            table.say(json.dumps(rows[point.key]))
+            _publish(list(rows.values()), rates)
 
 
-def _publish(rows: list[dict[str, Any]]) -> None:
+def _publish(rows: list[dict[str, Any]], rates: Mapping[int, Sequence[float]]) -> None:
     order = (*MODELS, *LARGER)
     found = sorted(rows, key=lambda row: (order.index(row["model"]), *(row[key] for key in KEY[1:])))
-    table.publish("plan_accuracy", text(found), {"rows": found})
+    if found:
+        table.publish("plan_accuracy", text(found, rates), {"rates": dict(rates), "rows": found})
 
 
-def _rows(wanted: Sequence[Point], folder: Path) -> Iterator[dict[str, Any]]:
-    start = catalog.engine("cpu", encoders=False)
-    known: dict[int, tuple[Device, Engine]] = {}
-    for threads in sorted({one.threads for one in wanted}):
-        rates = calibrate.measure("here", [threads], dt.datetime.now(dt.timezone.utc), time.process_time)
-        device = here.this_machine("here", machine.memory_gb(), rates)
-        first = Point(model=MODELS[0], quantization="q4_0", context=CONTEXTS[0], threads=threads)
-        known[threads] = device, probe(catalog.shape(first.model), measured(first, folder), device, start)
-    for one in wanted:
-        device, corrected = known[one.threads]
-        yield compared(one, measured(one, folder), device, (start, corrected))
-
-
-def _earlier() -> dict[tuple[Any, ...], dict[str, Any]]:
+def _earlier() -> tuple[dict[tuple[Any, ...], dict[str, Any]], dict[int, Sequence[float]]]:
     place = table.RESULTS / "plan_accuracy.json"
-    rows = json.loads(place.read_text(encoding="utf-8"))["rows"] if place.exists() else []
-    return {tuple(row[key] for key in KEY): row for row in rows}
+    if not place.exists():
+        return {}, {}
+    found = json.loads(place.read_text(encoding="utf-8"))
+    rows = {tuple(row[key] for key in KEY): row for row in found["rows"]}
+    return rows, {int(threads): rates for threads, rates in found["rates"].items()}
 
 
-def text(rows: Sequence[dict[str, Any]]) -> str:
+def text(rows: Sequence[dict[str, Any]], rates: Mapping[int, Sequence[float]]) -> str:
     """Write the table: predicted / measured (error)."""
-    names = {
-        "memory_mb": "memory, MB",
-        "read_start": "reading, tokens/s",
-        "read_probed": "reading, probed",
-        "write_start": "writing, tokens/s",
-        "write_probed": "writing, probed",
-    }
+    pairs = [compared(row, rates[row["threads"]]) for row in rows]
     body = [
-        [
-            row["model"],
-            row["quantization"],
-            str(row["context"]),
-            str(row["threads"]),
-            *(_cell(row[key]) for key in names),
-        ]
-        for row in rows
+        [*(str(row[key]) for key in KEY), *map(_cell, found.values())] for row, found in zip(rows, pairs, strict=True)
     ]
     foot = [
-        f"- {title}: median error {median(_error(row[key]) for row in rows):.0%}, "
-        f"largest {max(_error(row[key]) for row in rows):.0%}"
-        for key, title in names.items()
+        f"- {name}: median error {median(_error(one[name]) for one in pairs):.0%}, "
+        f"largest {max(_error(one[name]) for one in pairs):.0%}"
+        for name in pairs[0]
     ]
-    head = ["model", "format", "context", "threads", *names.values()]
-    return table.markdown(head, body) + _NOTE + "\n".join(foot)
+    foot += [
+        f"- with {threads} thread{'s' * (threads > 1)}: {rates[threads][0]:.1f} GB and {rates[threads][1]:.0f} billion "
+        "operations a second"
+        for threads in sorted(rates)
+    ]
+    return table.markdown(["model", "format", "context", "threads", *pairs[0]], body) + _NOTE + "\n".join(foot)
 
 
 def _error(pair: Sequence[float]) -> float:

@@ -8,7 +8,6 @@ import pytest
 
 from ockham.catalog import Device, device, devices, engine, shape
 from ockham.plan import PlanSpec
-from ockham.plan.calibrate import Observation, corrected
 from ockham.plan.forecasts import USES, able, context_of, forecast, good_for, judge, largest, reach
 from ockham.plan.records import Quantization, Speed
 from ockham.plan.speed import prefill_seconds, speed, step_seconds
@@ -136,15 +135,6 @@ def test_a_longer_limit_reaches_no_smaller_model() -> None:
         order.index(name) if name else -1 for name in found
     )
     assert found[-1] == "Qwen2.5-7B"
-
-
-def test_a_measurement_takes_the_place_of_the_starting_values() -> None:
-    one, how = shape("Qwen2.5-0.5B"), engine("cpu", encoders=False)
-    seen = Observation(quantization="q4_0", prompt=256, prompt_seconds=4.0, context=256, batch=1, step_seconds=0.05)
-    better = corrected(how, one, seen, CORE)
-    assert prefill_seconds(one, "q4_0", 256, CORE, better) == pytest.approx(4.0)
-    assert step_seconds(one, "q4_0", 256, 1, CORE, better) == pytest.approx(0.05)
-    assert better.spread == 1.25
 
 
 def test_a_context_that_cannot_be_is_refused() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal, get_args
@@ -58,6 +58,8 @@ class Engine:
     encoders: bool
     prefill_share: float = field(metadata=_SHARE)
     step_share: float = field(metadata=_SHARE)
+    attention_share: float = field(metadata=_SHARE)
+    step_attention_share: float = field(metadata=_SHARE)
     bandwidth_share: float = field(metadata=_SHARE)
     layer_us: float = field(metadata={"min": 0})
     overhead_mb: float = field(metadata={"min": 0})
@@ -66,6 +68,17 @@ class Engine:
     spread: float = field(metadata={"min": 1})
     date: str
     source: str
+    element_ops: float = field(default=0.0, metadata={"min": 0})
+    prefill_formats: Mapping[str, float] = field(default_factory=dict, metadata=_SHARE)
+    step_formats: Mapping[str, float] = field(default_factory=dict, metadata=_SHARE)
+
+    def prefill_in(self, quantization: str) -> float:
+        """Give the share of the peak rate that products reach while reading, with weights in a format."""
+        return self.prefill_share * self.prefill_formats.get(quantization, 1.0)
+
+    def step_in(self, quantization: str) -> float:
+        """Give the share of the peak rate that products reach while writing, with weights in a format."""
+        return self.step_share * self.step_formats.get(quantization, 1.0)
 
 
 @cache

@@ -1,8 +1,7 @@
-"""Correct the predictions by measuring: this machine's rates, an engine's own speed, and how wrong it was before."""
+"""Correct the predictions by measuring: this machine's rates, and how wrong the predictions were before."""
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 import statistics
 from collections.abc import Callable, Sequence
@@ -10,18 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, cast
 
-from ockham.catalog import Device, Engine, Shape
 from ockham.errors import RunError, StoreError
-from ockham.plan import speed
-from ockham.plan.records import PastError, Quantization
+from ockham.plan.records import PastError
 from ockham.store import decode, encode, save_bytes
 from ockham.store.journal import append_row, read_rows
 
 CALIBRATION = "calibration.json"
 JOURNAL = "predictions.jsonl"
-MEASURED_SPREAD = 1.25
-"""What a prediction's spread becomes once the engine itself was measured on the machine."""
-
 _MAX_AGE = dt.timedelta(days=1)
 _ROWS, _COLUMNS, _SIDE = 16_384, 4096, 1024
 _PASSES = 25
@@ -43,18 +37,6 @@ class Calibration:
     chosen: bool
     bandwidth_gb_s: float = field(metadata={"above": 0})
     gflops: float = field(metadata={"above": 0})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Observation:
-    """An engine measured once: seconds to read ``prompt`` tokens, and of a step that writes ``batch`` of them."""
-
-    quantization: Quantization
-    prompt: int
-    prompt_seconds: float
-    context: int
-    batch: int
-    step_seconds: float
 
 
 def measure(processor: str, threads: Sequence[int], now: dt.datetime, clock: Clock) -> Calibration:
@@ -99,28 +81,6 @@ def remembered(place: Path, processor: str, threads: int | None, now: dt.datetim
 def keep(place: Path, found: Calibration) -> None:
     """Keep a calibration in the folder ``place``. Raises `StoreError` where the disk refuses."""
     save_bytes(place / CALIBRATION, encode(found))
-
-
-def corrected(engine: Engine, shape: Shape, seen: Observation, device: Device) -> Engine:
-    """Give the engine's numbers such that the prediction of what was observed comes out right on ``device``.
-
-    The share of reading follows from the prompt. Of writing, the share of the bound that the prediction holds for the
-    active one follows from the step; the other keeps the proportion it had.
-    """
-    fixed = shape.layers * engine.layer_us / 1e6
-    wanted = max(seen.prompt_seconds - fixed, 0.1 * seen.prompt_seconds)
-    told = speed.prefill_seconds(shape, seen.quantization, seen.prompt, device, engine) - fixed
-    ratio = told / wanted
-    step = speed.step_seconds(shape, seen.quantization, seen.context, seen.batch, device, engine) - fixed
-    factor = step / max(seen.step_seconds - fixed, 0.1 * seen.step_seconds)
-    return dataclasses.replace(
-        engine,
-        prefill_share=engine.prefill_share * ratio,
-        step_share=engine.step_share * factor,
-        bandwidth_share=engine.bandwidth_share * factor,
-        spread=MEASURED_SPREAD,
-        source="measured on this machine",
-    )
 
 
 def record(place: Path, what: What, predicted: float, measured: float, work: str | None = None) -> None:

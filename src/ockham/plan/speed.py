@@ -24,16 +24,18 @@ def prefill_seconds(
 
     2 operations for each weight and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1) and 2 x 2 x tokens^2 x
     heads x head size a layer for the scores and sums of attention (an engine without flash attention computes also
-    those that the mask then takes out); the output matrix once. No faster than the weights can be read. An encoder on
-    a CPU reads one text on one core, for many small products are faster apart than divided.
+    those that the mask then takes out); the output matrix once. What is done to each element between two matrices
+    (normed, rounded to the blocks of a product, gated) grows with their width and not with its square: small models
+    spend most of their time there. No faster than the weights can be read. An encoder on a CPU reads one text on one
+    core, for many small products are faster apart than divided.
     """
-    wide = shape.heads * shape.head_size
-    attention = 4.0 * wide * shape.layers * tokens * _seen(shape, kept + tokens)
+    attention = _attention(shape, kept + tokens) * tokens / engine.attention_share
     head = 2.0 * shape.table if shape.kind == "decoder" else 0.0
-    operations = 2.0 * shape.matrices_used * tokens + attention + head
+    products = (2.0 * shape.matrices_used * tokens + head) / engine.prefill_in(quantization)
+    between = engine.element_ops * _elements(shape) * tokens
     held = weights(shape, quantization)
     reads = (held.matrices + (held.head or held.table)) / (device.bandwidth_gb_s * _GIGA * engine.bandwidth_share)
-    works = operations / (device.tflops * _TERA * engine.prefill_share) * side_by_side(shape, device)
+    works = (products + attention + between) / (device.tflops * _TERA) * side_by_side(shape, device)
     return shape.layers * engine.layer_us / 1e6 + max(works, reads if shape.kind == "decoder" else 0.0)
 
 
@@ -42,7 +44,8 @@ def step_seconds(
 ) -> float:
     """Predict the seconds of one step of writing: a token for each of ``batch`` answers, ``context`` tokens in each.
 
-    Reads the matrices once (of experts only those that some answer goes through) and every answer's cache.
+    Reads the matrices once (of experts only those that some answer goes through) and every answer's cache. Scores and
+    sums of attention, and what is done between two matrices, come on top: they wait for what was read.
     """
     held = weights(shape, quantization)
     share = shape.matrices_used / shape.matrices
@@ -52,12 +55,12 @@ def step_seconds(
         always = (shape.matrices_used - shape.experts_used / shape.experts * _experts(shape)) / shape.matrices
         share = always + met * _experts(shape) / shape.matrices
     read = held.matrices * share + (held.head or held.table) + batch * kv_cache(shape, context, 0)
-    wide = shape.heads * shape.head_size
-    attention = 4.0 * wide * shape.layers * _seen(shape, context)
-    operations = batch * (2.0 * (shape.matrices_used + shape.table) + attention)
+    rate = device.tflops * _TERA
     waits = read / (device.bandwidth_gb_s * _GIGA * engine.bandwidth_share)
-    works = operations / (device.tflops * _TERA * engine.step_share)
-    return shape.layers * engine.layer_us / 1e6 + max(waits, works)
+    works = batch * 2.0 * (shape.matrices_used + shape.table) / (rate * engine.step_in(quantization))
+    attention = batch * _attention(shape, context) / (rate * engine.step_attention_share)
+    between = batch * engine.element_ops * _elements(shape) / rate
+    return shape.layers * engine.layer_us / 1e6 + max(waits, works) + attention + between
 
 
 def speed(
@@ -93,6 +96,16 @@ def speed(
 def side_by_side(shape: Shape, device: Device) -> int:
     """Count the texts that are read at a time, each at its share of the device's rate: an encoder's, one a core."""
     return device.cores or 1 if shape.kind == "encoder" and device.kind == "cpu" else 1
+
+
+def _attention(shape: Shape, tokens: int) -> float:
+    """Count the operations of scores and sums for one token that looks at so many, in all layers."""
+    return 4.0 * shape.heads * shape.head_size * shape.layers * _seen(shape, tokens)
+
+
+def _elements(shape: Shape) -> float:
+    """Count the elements between the matrices of all layers, those of the experts that a token goes through."""
+    return float(shape.layers * (shape.hidden + shape.experts_used * (shape.expert_ffn or shape.ffn)))
 
 
 def _experts(shape: Shape) -> float:
