@@ -446,8 +446,7 @@ def test_bits_never_tell_two_sets_to_be_further_apart_than_they_are(
 ) -> None:
     other |= set(data.draw(st.lists(st.sampled_from(sorted(one)), max_size=300))) if one else set()
     sets = [np.array(sorted(values), dtype=np.uint64) for values in (one, other)]
-    bits = np.zeros((2, greedy.BITS // 64), dtype=np.uint64)
-    greedy.set_bits(np.concatenate(sets), np.cumsum([0, len(one), len(other)]), bits)
+    bits = greedy.bits_of(np.concatenate(sets), np.cumsum([0, len(one), len(other)]))
     similarity = len(one & other) / max(1, len(one | other))
     assert greedy.most_alike(bits[0], bits[1], len(one), len(other)) >= similarity
     assert greedy.most_alike(bits[0], bits[0], len(one), len(one)) == (1.0 if one else 0.0)

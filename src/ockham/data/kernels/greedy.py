@@ -13,8 +13,9 @@ from ockham.data.kernels.compiler import compiled, compiled_with_arrays
 from ockham.data.kernels.lanes import ones
 from ockham.data.kernels.shingles import Texts, distinct, grams_of, jaccard, longest_of
 
-BITS = 2048
-"""A document's shingles as bits, by which most pairs are told to be too far from each other: 256 bytes each."""
+_MOST_BITS = 2048
+_SPARSE = 8
+"""Bits for each shingle of a document at least, so that few shingles share one; at most twice as many."""
 
 
 class Members(NamedTuple):
@@ -61,8 +62,7 @@ def decided(members: Members, limits: tuple[float, float], most: int) -> tuple[N
         np.zeros(number, dtype=np.int64),
         np.empty(number, dtype=np.int64),
     )
-    bits = np.zeros((number, BITS // 64), dtype=np.uint64)
-    set_bits(members.shingles, members.starts, bits)
+    bits = bits_of(members.shingles, members.starts)
     _decide(members, bits, (*limits, most), (instead, similarity), room)
     return instead, similarity
 
@@ -96,12 +96,24 @@ def _distinct_of_each(grams: NDArray[np.uint64], starts: NDArray[np.int64]) -> i
     return used
 
 
+def bits_of(shingles: NDArray[np.uint64], starts: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Give the shingles of each document as bits (documents x words), by which most pairs are told to be far apart."""
+    number = max(1, len(starts) - 1)
+    size = 64
+    while size < min(_MOST_BITS, _SPARSE * len(shingles) / number):
+        size *= 2
+    bits = np.zeros((len(starts) - 1, size // 64), dtype=np.uint64)
+    _set_bits(shingles, starts, bits)
+    return bits
+
+
 @compiled
-def set_bits(shingles: NDArray[np.uint64], starts: NDArray[np.int64], bits: NDArray[np.uint64]) -> None:
+def _set_bits(shingles: NDArray[np.uint64], starts: NDArray[np.int64], bits: NDArray[np.uint64]) -> None:
     """Set a bit for each shingle of each document, by its lowest bits."""
+    last = np.uint64(64 * bits.shape[1] - 1)
     for i in range(len(bits)):
         for at in range(starts[i], starts[i + 1]):
-            bit = shingles[at] & np.uint64(BITS - 1)
+            bit = shingles[at] & last
             bits[i, bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
 
 
