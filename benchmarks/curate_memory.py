@@ -1,9 +1,8 @@
 """Peak memory of `ockham curate` against the size of its input, over generated text of which much is duplicated.
 
-``scripts/bench curate_memory`` curates 200, 400 and 800 MB (sizes at which every buffer is full) and fits a line;
-``scripts/bench curate_memory --megabytes 20000 --packed`` shows one large run (it needs 40 GB of disk and half an hour;
-packed, the rows come from and go to files of zstd, whose sizes are counted unpacked). Each run is a process of its own,
-so that one's peak says nothing about another's. Text: words drawn from a fixed vocabulary, four documents in ten a copy
+``scripts/bench curate_memory --packed`` curates 400 MB, 5 GB and 10 GB; ``--megabytes 5000 10000 20000`` shows one large
+run more (40 GB of disk, half an hour; packed, the rows come from and go to files of zstd, whose sizes are counted
+unpacked). Each run is a process of its own, so that one's peak says nothing about another's. Text: words drawn from a fixed vocabulary, four documents in ten a copy
 of one of the last thousand with 1 to 4 % of the words replaced.
 """
 
@@ -22,6 +21,8 @@ import numpy as np
 from benchmarks import table
 
 COPIES, CHANGES = 0.4, (0.01, 0.04)
+FULL = 5_000
+"""Megabytes from which on every buffer is full: two million documents at a time."""
 
 
 def write(path: Path, megabytes: int) -> None:
@@ -53,7 +54,7 @@ def write(path: Path, megabytes: int) -> None:
 def main() -> None:
     """Generate, curate, measure, fit."""
     parser = argparse.ArgumentParser(description="Measure the memory of ockham curate.")
-    parser.add_argument("--megabytes", type=int, nargs="+", default=[200, 400, 800], help="sizes of the input")
+    parser.add_argument("--megabytes", type=int, nargs="+", default=[400, 5_000, 10_000], help="sizes of the input")
     parser.add_argument("--workers", type=int, default=1, help="processes at work")
     parser.add_argument("--packed", action="store_true", help="read and write zstd: large runs need half the disk")
     args = parser.parse_args()
@@ -92,14 +93,16 @@ def main() -> None:
         source.unlink()
         shutil.rmtree(out)
     text = table.markdown(["input (MB)", "rows", "peak memory (MB)", "CPU (s)", "time (s)"], rows)
+    # Below, the first part of the documents is not full, and what is in memory grows with it.
+    full = [(size, peak) for size, peak in zip(args.megabytes, peaks, strict=True) if size >= FULL]
     slope = None
-    if len(peaks) > 2:
-        slope, base = np.polyfit(args.megabytes, peaks, 1).tolist()
-        text += f"\n\nA line through the peaks: {base:,.0f} MB and {slope:.3f} MB for each megabyte of input."
-    name = "curate_memory" if len(peaks) > 2 else "curate_memory_large"
-    table.publish(
-        name, text, {"megabytes": args.megabytes, "peaks": peaks, "slope": slope, "workers": args.workers, "form": form}
-    )
+    if len(full) > 1:
+        slope, base = np.polyfit(*zip(*full, strict=True), 1).tolist()
+        text += (
+            f"\n\nA line through the peaks from {FULL:,} MB on: {base:,.0f} MB and {1000 * slope:.1f} MB for each GB."
+        )
+    record = {"megabytes": args.megabytes, "peaks": peaks, "slope": slope, "workers": args.workers, "form": form}
+    table.publish("curate_memory", text, record)
 
 
 if __name__ == "__main__":

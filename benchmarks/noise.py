@@ -173,7 +173,13 @@ def drawn(cells: list[dict[str, Any]], path: Path) -> None:
                     "axis": {"format": "%"},
                     "title": "accuracy",
                 },
-                "color": {"field": "way", "type": "nominal", "sort": list(WAYS), "title": None, "legend": {"orient": "top"}},
+                "color": {
+                    "field": "way",
+                    "type": "nominal",
+                    "sort": list(WAYS),
+                    "title": None,
+                    "legend": {"orient": "top"},
+                },
             },
             "layer": [
                 {"mark": {"type": "line", "point": True}},
