@@ -1,9 +1,9 @@
 """Peak memory of `ockham curate` against the size of its input, over generated text of which much is duplicated.
 
-``scripts/bench curate_memory --packed`` curates 400 MB, 5 GB and 10 GB; ``--megabytes 5000 10000 20000`` shows one large
-run more (40 GB of disk, half an hour; packed, the rows come from and go to files of zstd, whose sizes are counted
-unpacked). Each run is a process of its own, so that one's peak says nothing about another's. Text: words drawn from a fixed vocabulary, four documents in ten a copy
-of one of the last thousand with 1 to 4 % of the words replaced.
+``scripts/bench curate_memory --packed`` curates 400 MB, 5 GB and 10 GB; ``--megabytes 400 5000 10000 20000`` shows one
+large run more (40 GB of disk, half an hour; packed, the rows come from and go to files of zstd, whose sizes are counted
+unpacked). Each run is a process of its own, so that one's peak says nothing about another's. Text: words drawn from a
+fixed vocabulary, four documents in ten a copy of one of the last thousand with 1 to 4 % of the words replaced.
 """
 
 from __future__ import annotations
