@@ -17,6 +17,8 @@ WORDS = ["the", "Cancel", "ORDER", "12", "3.5", "naïve", "取消", "приве�
 PERSONAL = [
     "a@b.example.com", "é@b.example.com", "@b", "+49 170 1234567", "(030) 123 4567", "4111 1111 1111 1111",
     "192.168.0.17", "10.0.0.1.", "fe80::1", "::", ":", "12:30", "a:b", "DE89 3704 0044 0532 0130 00", "12345678Z",
+    "٣", "0.4111111111111111", ".", "1850578006084", "std::cout", "::c", "1:2:3", "2019-06-04 12:30:07", "555-1234",
+    "555 123 4567",
     "X1234567-L", "AB 12 34 56 C", "AB123456C", "RSSMRA85T10A562S", "078-05-1120", "1 85 05 78 006 084 91",
     "2019-06-04", "1,000,000", "KEY", "key", "api_key", "secret", "password", "TOKEN", '"', "'", "=",
     ": hunter2hunter2", "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----", "AKIA" + "ABCD" * 4,
@@ -24,7 +26,8 @@ PERSONAL = [
     "AIza" + "a1B2_" * 7, "sk_live_" + "a1B2" * 5, "eyJ" + "a1B2" * 4, ".eyJ" + "a1B2" * 4 + ".abcdefghijkl",
     "__init__", "I", "-", ".",
 ]  # fmt: skip
-JOINED = st.lists(
+SIGNS = st.text("001122334567890123456789  ..--++()/:AADXZ,٣é\n", max_size=80)
+JOINED = SIGNS | st.lists(
     st.tuples(st.sampled_from([*PERSONAL, *WORDS]), st.sampled_from([" ", " ", "", "\n", "  ", "\t", ",", "\x00"])),
     max_size=30,
 ).map(lambda parts: "".join(word + behind for word, behind in parts))

@@ -1,7 +1,8 @@
 """Where personal data may stand: short pieces of a buffer, so that the patterns read little of it.
 
-A piece ends where no find of `ockham.data.steps.redact` goes on: at a byte that stands in none of its patterns, and
-between a blank or line end and a small letter. So what is found in the pieces is what is found in the whole.
+A piece ends where no find of `ockham.data.steps.redact` goes on: at a byte that stands in none of its patterns, between
+a blank and a small letter, and behind a line end, unless blanks or the sign of a password follow. So what is found in
+the pieces is what is found in the whole.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from ockham.data.kernels.shingles import Texts
 
 _ONE = np.uintp(1)
 _NEVER, _DIGIT = 1, 2
-_FEW, _MANY, _DOTS = 4, 6, 3
-"""Digits of an address of four numbers at least, its dots, and the digits of anything else."""
+_FEW, _MANY, _DOTS, _CARD = 4, 6, 3, 13
+"""Digits of an address of four numbers at least, its dots, the digits of anything else, and those of a card."""
+_LONGEST = 15
+"""Digits of the longest national number, the only one that may stand behind a point."""
+_SIXTH = np.uintp(40)
+"""More characters than an address of IP version 6 has."""
 _INSIDE = b"%+-@()/:\"'=._ \t\n\f\r"
 
 
@@ -89,17 +94,66 @@ def _parts(data: NDArray[np.uint8], kinds: NDArray[np.uint8], at: np.uintp) -> b
     before, byte = data[at - _ONE], data[at]
     if kinds[before] == _NEVER or kinds[byte] == _NEVER:
         return True
-    return bool((before == 32 or before == 10) and 97 <= byte <= 122)
+    if before == 32:
+        return bool(97 <= byte <= 122)
+    return bool(9 <= before <= 13 and not (byte == 32 or 9 <= byte <= 13 or byte == 58 or byte == 61))
 
 
 @compiled
 def _may_count(data: NDArray[np.uint8], kinds: NDArray[np.uint8], begin: np.uintp, end: np.uintp) -> bool:
-    """Tell whether there are enough digits for a number that means something, or for an address."""
-    digits = dots = 0
-    for at in range(begin, end):
-        digits += kinds[data[at]] == _DIGIT
-        dots += data[at] == 46
-    return digits >= _MANY or (digits >= _FEW and dots >= _DOTS)
+    """Tell whether the digits of a piece may be a number that means something: dates and the like are not.
+
+    Beside characters that are not ASCII there may be digits that are none either, which belong to a number too.
+    """
+    foreign = (begin > np.uintp(0) and data[begin - _ONE] >= 128) or (end < np.uintp(len(data)) and data[end] >= 128)
+    digits = dots = chain = before = 0
+    shaped = foreign
+    at = behind = begin
+    while at < end:
+        if kinds[data[at]] != _DIGIT:
+            dots += data[at] == 46
+            at += _ONE
+            continue
+        start = at
+        while at < end and kinds[data[at]] == _DIGIT:
+            at += _ONE
+        run = int(at - start)
+        between = int(data[start - _ONE]) if before > 0 and start - behind == _ONE else 0
+        chain = run + (chain if between in (32, 45) else 0)
+        if run > _LONGEST and _before(data, start, 1) == 46:  # a fraction: no number of the kinds begins behind a point
+            chain = 0
+        shaped |= chain >= _CARD or _is_shaped(before, between, run) or _is_lettered(data, start, at, begin, end)
+        digits += run
+        before, behind = run, at
+    return (shaped and digits >= _MANY) or (digits >= _FEW and dots >= _DOTS)
+
+
+@compiled
+def _is_shaped(before: int, between: int, run: int) -> bool:
+    """Tell whether two runs of digits with one sign between them may stand in a phone number, or an American one."""
+    if between in (32, 45, 46) and 3 <= before <= 4 and 3 <= run <= 4:
+        return True
+    return between == 45 and before == 3 and run == 2
+
+
+@compiled
+def _is_lettered(data: NDArray[np.uint8], start: np.uintp, at: np.uintp, begin: np.uintp, end: np.uintp) -> bool:
+    """Tell whether a run of digits has a plus or capital letters before it, or many digits one behind, as in codes."""
+    if start > begin:
+        one = int(data[start - _ONE])
+        if one == 32 and start - begin > _ONE:
+            one = int(data[start - np.uintp(2)])
+        if one == 43 or _is_capital(one):
+            return True
+    if at - start < np.uintp(7) or at == end:
+        return False
+    after = int(data[at + _ONE]) if data[at] == 45 and at + _ONE < end else int(data[at])
+    return _is_capital(after)
+
+
+@compiled
+def _is_capital(byte: int) -> bool:
+    return 65 <= byte <= 90
 
 
 @compiled
@@ -109,8 +163,7 @@ def _is_trace(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> bool:
     one, two, three = _before(data, at, 1), _before(data, at, 2), _before(data, at, 3)
     after = int(data[at + _ONE]) if at + _ONE < end else 0
     if byte == 58 or byte == 61:
-        hexed = byte == 58 and _is_colon_or_hex(after) and at + np.uintp(2) < end
-        return bool(hexed and _is_colon_or_hex(int(data[at + np.uintp(2)]))) or _is_named(data, at)
+        return _is_named(data, at) or (byte == 58 and _is_sixth(data, at, end))
     if byte == 45:  # sk-, xoxb-, -----BEGIN
         return bool((one == 107 and two == 115) or (two == 120 and three == 111) or (one == 45 and after == 66))
     if byte == 95:  # ghp_, github_pat_, hf_, sk_live_
@@ -143,6 +196,28 @@ def _is_blank(byte: int) -> bool:
 @compiled
 def _before(data: NDArray[np.uint8], at: np.uintp, far: int) -> int:
     return int(data[at - np.uintp(far)]) if at >= np.uintp(far) else 0
+
+
+@compiled
+def _is_sixth(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> bool:
+    """Tell whether a colon may stand in an address of IP version 6: colons and hexadecimal digits that stand alone."""
+    first, behind = at, at + _ONE
+    while first > np.uintp(0) and at - first < _SIXTH and _is_colon_or_hex(int(data[first - _ONE])):
+        first -= _ONE
+    while behind < end and behind - at < _SIXTH and _is_colon_or_hex(int(data[behind])):
+        behind += _ONE
+    before = _before(data, first, 1)
+    if before == 46 or _is_word(before) or (behind < end and _is_word(int(data[behind]))):
+        return False
+    colons = 0
+    for place in range(first, behind):
+        colons += data[place] == 58
+    return colons > 1
+
+
+@compiled
+def _is_word(byte: int) -> bool:
+    return byte == 95 or 48 <= byte <= 57 or 97 <= (byte | 32) <= 122
 
 
 @compiled
