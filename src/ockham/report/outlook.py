@@ -70,9 +70,10 @@ def memory_spec(found: Sequence[Forecast], limit_gb: float, width: int) -> Spec:
                 "encoding": {**at_top, "text": {"field": "t", "type": "nominal"}},
             }
         )
-    made = base(width - _NAMES[wide] - 30, _ROW * len(found), layers)
+    # The reader's font may be wider than the one that names were measured with.
+    made = base(width - _NAMES[wide] - 46, _ROW * len(found), layers)
     made["config"]["axisY"] = {"domain": False, "ticks": False}
-    made["padding"] = {"left": 16, "right": 12, "top": 14, "bottom": 2}
+    made["padding"] = {"left": 32, "right": 12, "top": 14, "bottom": 2}
     return made
 
 
