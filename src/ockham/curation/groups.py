@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 SET = 2_000_000
 """Words of the documents that are decided at once: about 60 MB. A single group of more is decided as a whole."""
 _LOW = 0xFFFFFFFF
+_STATE = [("root", "<u4"), ("weight", "<i8")]
+_HEAVIER = [("document", "<u4"), ("weight", "<i8")]
 
 
 def write_pairs(chunks: Chunks, decision: Decision, where: tuple[Path, Crew]) -> list[Path]:
@@ -69,9 +71,9 @@ class _Joined:
     __slots__ = ("asks", "heavier", "states")
 
     def __init__(self, folder: Path) -> None:
-        self.states = Scattered(folder, "states", [("root", "<u4"), ("weight", "<i8")])
+        self.states = Scattered(folder, "states", _STATE)
         self.asks = Scattered(folder, "asks", "<u8")
-        self.heavier = Scattered(folder, "heavier", [("document", "<u4"), ("weight", "<i8")])
+        self.heavier = Scattered(folder, "heavier", _HEAVIER)
 
 
 def _join(part: int, parts: Parts, found: tuple[Scattered, Scattered], joined: _Joined) -> None:
@@ -91,19 +93,19 @@ def _join(part: int, parts: Parts, found: tuple[Scattered, Scattered], joined: _
     settle(roots)
     seen = np.zeros(end - first, dtype=np.bool_)
     for block in pairs.blocks(part):
-        seen[(block >> np.uint64(32)).astype(np.int64) - first] = True
+        seen[_unpacked(block)[0] - first] = True
     weights = np.bincount(roots, np.where(seen, parts.column(part, "words"), 0), end - first).astype(np.int64)
     for more in joined.heavier.blocks(part):
         np.add.at(weights, roots[more["document"].astype(np.int64) - first], more["weight"])
     linked = np.flatnonzero(links != NONE)
     if len(linked):
         link, places = links[linked], parts.of(links[linked])
-        heavier = np.empty(len(linked), dtype=[("document", "<u4"), ("weight", "<i8")])
+        heavier = np.empty(len(linked), dtype=_HEAVIER)
         heavier["document"], heavier["weight"] = link, weights[linked]
         joined.heavier.add(places, heavier)
         joined.asks.add(places, _packed(link, linked + first))
         weights[linked] = -1
-    state = np.empty(end - first, dtype=[("root", "<u4"), ("weight", "<i8")])
+    state = np.empty(end - first, dtype=_STATE)
     state["root"], state["weight"] = roots, weights
     joined.states.add(np.full(end - first, part), state)
 

@@ -76,7 +76,6 @@ def near_of(path: Path, given: Given, spec: CurateSpec, by_target: bool) -> Near
 
 
 def _decided(path: Path, chunks: Chunks, spec: CurateSpec, by_target: bool) -> Near:
-
     pairs, numbers = _in_turn(read_pairs(path), chunks, spec)
     words = chunks.column("words", numbers)
     if int(words.sum()) > _AT_ONCE:  # one group of very many

@@ -37,16 +37,21 @@ def gathered(texts: Texts, behind: int) -> Texts:
     """Put texts one after the other in a buffer of its own, a byte behind each."""
     ends = np.cumsum(texts.ends - texts.starts + 1) - 1
     starts = ends - (texts.ends - texts.starts)
-    if len(ends) and len(texts.data) == ends[-1] + 1 and (texts.starts == starts).all():
+    whole = len(ends) > 0 and len(texts.data) == ends[-1] + 1 and (texts.starts == starts).all()
+    if whole and (texts.data[ends] == behind).all():
         return texts  # they stand so already
-    data = np.empty(int(ends[-1]) + 1 if len(ends) else 0, dtype=np.uint8)
-    # Texts that stand one behind the other are copied together, with what stands between them.
-    breaks = np.flatnonzero(texts.starts[1:] != texts.ends[:-1] + 1) + 1
-    for first, last in zip([0, *breaks.tolist()], [*(breaks - 1).tolist(), len(ends) - 1], strict=True):
-        if last >= first:
-            data[starts[first] : ends[last]] = texts.data[texts.starts[first] : texts.ends[last]]
-    data[ends] = behind
+    data = np.full(int(ends[-1]) + 1 if len(ends) else 0, behind, dtype=np.uint8)
+    _copy(texts, starts, data)
     return Texts(data, starts, ends)
+
+
+@compiled
+def _copy(texts: Texts, starts: NDArray[np.int64], data: NDArray[np.uint8]) -> None:
+    for i in range(len(starts)):
+        to = np.uintp(starts[i])
+        for at in range(np.uintp(texts.starts[i]), np.uintp(texts.ends[i])):
+            data[to] = texts.data[at]
+            to += _ONE
 
 
 class Sketches(NamedTuple):

@@ -7,12 +7,14 @@ the pieces is what is found in the whole.
 
 from __future__ import annotations
 
+import string
+
 import numpy as np
 from numpy.typing import NDArray
 
 from ockham.data.kernels.compiler import compiled
 from ockham.data.kernels.lanes import WIDE, lowest, trace_bits_wide
-from ockham.data.kernels.shingles import Texts
+from ockham.data.kernels.shingles import Texts, gathered
 
 _ONE = np.uintp(1)
 _NEVER, _DIGIT = 1, 2
@@ -22,32 +24,18 @@ _LONGEST = 15
 """Digits of the longest national number, the only one that may stand behind a point."""
 _SIXTH = np.uintp(40)
 """More characters than an address of IP version 6 has."""
+_LETTERS = string.ascii_letters.encode()
 _INSIDE = b"%+-@()/:\"'=._ \t\n\f\r"
 
 
 def traces(data: NDArray[np.uint8]) -> tuple[Texts, NDArray[np.int64]]:
     """Give the pieces of a buffer in which something may be, a NUL behind each, and where they begin in it."""
     kinds = np.full(256, _NEVER, dtype=np.uint8)
-    for letters in (b"az", b"AZ", b"09"):
-        kinds[letters[0] : letters[1] + 1] = 0
+    kinds[list(_LETTERS + _INSIDE)] = 0
     kinds[ord("0") : ord("9") + 1] = _DIGIT
-    kinds[list(_INSIDE)] = 0
-    room = np.empty((len(data) // 2 + 1, 2), dtype=np.int64)
-    found = room[: _traces(data, kinds, room)]
-    sizes = found[:, 1] - found[:, 0]
-    ends = np.cumsum(sizes + 1) - 1
-    pieces = Texts(np.zeros(int(ends[-1]) + 1 if len(ends) else 0, dtype=np.uint8), ends - sizes, ends)
-    _copy(data, found, pieces)
-    return pieces, found[:, 0].copy()
-
-
-@compiled
-def _copy(data: NDArray[np.uint8], found: NDArray[np.int64], pieces: Texts) -> None:
-    for i in range(len(found)):
-        to = np.uintp(pieces.starts[i])
-        for at in range(np.uintp(found[i, 0]), np.uintp(found[i, 1])):
-            pieces.data[to] = data[at]
-            to += _ONE
+    room = np.empty((2, len(data) // 2 + 1), dtype=np.int64)
+    begins, ends = room[:, : _traces(data, kinds, room)].copy()
+    return gathered(Texts(data, begins, ends), 0), begins
 
 
 @compiled
@@ -65,7 +53,7 @@ def _traces(data: NDArray[np.uint8], kinds: NDArray[np.uint8], out: NDArray[np.i
         if (digit and at >= counted) or (not digit and _is_trace(data, at, end)):
             begin, behind = _piece(data, kinds, at, done)
             if not digit or _may_count(data, kinds, begin, behind):
-                out[number, 0], out[number, 1] = np.int64(begin), np.int64(behind)
+                out[0, number], out[1, number] = np.int64(begin), np.int64(behind)
                 number += 1
                 at = done = behind
                 continue
@@ -96,7 +84,7 @@ def _parts(data: NDArray[np.uint8], kinds: NDArray[np.uint8], at: np.uintp) -> b
         return True
     if before == 32:
         return bool(97 <= byte <= 122)
-    return bool(9 <= before <= 13 and not (byte == 32 or 9 <= byte <= 13 or byte == 58 or byte == 61))
+    return _is_blank(before) and not (_is_blank(byte) or byte == 58 or byte == 61)
 
 
 @compiled

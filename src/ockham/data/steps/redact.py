@@ -71,7 +71,7 @@ def suspects(texts: Texts) -> dict[int, list[Stretch]]:
     found = [match.span() for match in _finder().finditer(pieces.data.tobytes())]
     stretches = np.array(found, dtype=np.int64).reshape(-1, 2)
     holders = np.searchsorted(pieces.starts, stretches[:, :1], side="right") - 1
-    stretches += (begins - pieces.starts)[holders] if len(begins) else 0
+    stretches += (begins - pieces.starts)[holders]
     order = np.argsort(texts.starts, kind="stable")
     places = order[np.searchsorted(texts.starts[order], stretches[:, 0], side="right") - 1]
     inside = stretches[:, 1] <= texts.ends[places]
