@@ -14,8 +14,9 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
+T = TypeVar("T")
 WORD = re.compile(r"\w+")
 BANDS, ROWS, HASHES, WIDTH = 16, 8, 128, 5
 SLOW = 4_000_000
@@ -65,19 +66,28 @@ def with_daft(path: Path) -> None:
     daft.read_json(str(path)).distinct().collect()
 
 
+def left_out(documents: Iterable[T], like: Callable[[T], Any], keep: Callable[[int, T], object]) -> list[int]:
+    """Give the documents that are like one that was kept before; the others are kept."""
+    gone = []
+    for number, document in enumerate(documents):
+        if like(document):
+            gone.append(number)
+        else:
+            keep(number, document)
+    return gone
+
+
 def near_datasketch(path: Path) -> list[int]:
     from datasketch import MinHash, MinHashLSH
 
     index = MinHashLSH(num_perm=HASHES, params=(BANDS, ROWS))
-    gone = []
-    for number, text in enumerate(texts_of(path)):
-        made = MinHash(num_perm=HASHES)
-        made.update_batch([gram.encode() for gram in set(grams(text))])
-        if index.query(made):
-            gone.append(number)
-        else:
-            index.insert(number, made)
-    return gone
+
+    def made(text: str) -> MinHash:
+        found = MinHash(num_perm=HASHES)
+        found.update_batch([gram.encode() for gram in set(grams(text))])
+        return found
+
+    return left_out(map(made, texts_of(path)), index.query, index.insert)
 
 
 def near_rensa(path: Path) -> list[int]:
@@ -90,27 +100,15 @@ def near_rensa(path: Path) -> list[int]:
 def sharing_a_band(signatures: Iterable[Sequence[int]]) -> list[int]:
     """Give the documents that share a band with an earlier one that stays."""
     seen: set[tuple[int, ...]] = set()
-    gone = []
-    for number, hashes in enumerate(signatures):
-        keys = {(band, *hashes[band * ROWS : (band + 1) * ROWS]) for band in range(BANDS)}
-        if seen.isdisjoint(keys):
-            seen |= keys
-        else:
-            gone.append(number)
-    return gone
+    keys = ({(band, *hashes[band * ROWS : (band + 1) * ROWS]) for band in range(BANDS)} for hashes in signatures)
+    return left_out(keys, lambda mine: not seen.isdisjoint(mine), lambda _, mine: seen.update(mine))
 
 
 def near_gaoya(path: Path) -> list[int]:
     from gaoya.minhash import MinHashStringIndex
 
     index = MinHashStringIndex(32, 0.8, BANDS, ROWS, None, "word", True, (WIDTH, WIDTH))
-    gone = []
-    for number, text in enumerate(texts_of(path)):
-        if index.query(text):
-            gone.append(number)
-        else:
-            index.insert_document(number, text)
-    return gone
+    return left_out(texts_of(path), index.query, index.insert_document)
 
 
 def near_daft(path: Path) -> list[int]:

@@ -184,8 +184,8 @@ def steps(path: Path) -> dict[str, float]:
     return found
 
 
-def runs(path: Path, folder: Path) -> tuple[dict[str, float], Any]:
-    """Measure whole runs, from file to files, in one process."""
+def runs(path: Path, folder: Path) -> tuple[dict[str, float], list[dict[str, Any]]]:
+    """Measure whole runs, from file to files, in one process; and give what went as exact and near-duplicates."""
     from ockham.curation import CurateSpec, curate
     from ockham.data.steps.spec import STEPS, Step
 
@@ -196,21 +196,16 @@ def runs(path: Path, folder: Path) -> tuple[dict[str, float], Any]:
         "whole run: all steps": tuple(step for step in STEPS if step != "leak"),
     }
     found: dict[str, float] = {}
-    done: Any = None
+    gone: list[dict[str, Any]] = []
     for name, taken in groups.items():
-
-        def clean() -> None:
-            shutil.rmtree(folder, ignore_errors=True)
-
-        def work(taken: tuple[Step, ...] = taken) -> None:
-            nonlocal done
-            result = curate(path, CurateSpec(inputs=("text",), steps=taken), out=folder)
-            done = result if taken == ("exact", "near") else done
-
-        found[name] = best(work, before=clean)
+        spec = CurateSpec(inputs=("text",), steps=taken)
+        found[name] = best(
+            lambda spec=spec: curate(path, spec, out=folder),  # type: ignore[misc]  # mypy and a lambda's default
+            before=lambda: shutil.rmtree(folder, ignore_errors=True),
+        )
         if taken == ("exact", "near"):
-            done = (done.report, list(done.dropped()))
-    return found, done
+            gone = list(curate(path, spec, out=folder).dropped())  # it is done, and answers at once
+    return found, gone
 
 
 class Truth:
@@ -291,7 +286,7 @@ def main() -> None:
     table.say("kernels measured")
     seconds |= steps(path)
     table.say("steps measured")
-    more, (_, entries) = runs(path, folder / "out")
+    more, entries = runs(path, folder / "out")
     seconds |= more
     table.say("whole runs measured")
     known = Truth(documents, truth)

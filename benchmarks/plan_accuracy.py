@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -159,7 +159,7 @@ def main() -> None:
     _publish(list(rows.values()), rates)
     with tempfile.TemporaryDirectory() as folder:
         for point in wanted:
-            rows[point.key] = dict(zip(KEY, point.key, strict=True)) | measured(point, Path(folder))
+            rows[point.key] = asdict(point) | measured(point, Path(folder))
             table.say(json.dumps(rows[point.key]))
             _publish(list(rows.values()), rates)
 
