@@ -6,8 +6,8 @@ import dataclasses
 import logging
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -17,6 +17,10 @@ from ockham.models.calls import Caller, EndpointSpec, address
 from ockham.models.replies import Reply, Trouble, refusal
 
 _ENV_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
+
+_GLANCE = 0.1
+_GRACE = 1.0
+"""Seconds: how often the silence is looked at, and how long a worker may take to notice that the work has ended."""
 
 _log = logging.getLogger(__name__)
 
@@ -28,38 +32,68 @@ def replies(caller: Caller, spec: EndpointSpec, chat: Callable[[T], Chat], items
     """Ask about every item and give the replies in order; ``None`` where there was none within the deadline.
 
     ``chat`` writes what is asked about an item. Raises `EndpointError` (``E_ENDPOINT``) for a refusal that no retry can
-    mend, where ``stop_after`` questions in a row (or all there are) got no reply, and where the next call could pass
-    ``max_cost``. No further call is then made.
+    mend, where ``stop_after`` questions in a row (or all there are) got no reply, where no response at all came for
+    ``silence_s``, and where the next call could pass ``max_cost``. No further call is then made.
     """
     if not items:
         return []
     batch = _Batch(limit=min(spec.stop_after, len(items)))
+    found: list[Reply | None] = [None] * len(items)
+    places = iter(range(len(items)))
 
-    def one(item: T) -> Reply | None:
-        if batch.stop.is_set():
-            return None
-        try:
-            got = caller.ask(chat(item), batch.stop)
-        except EndpointError as error:
-            batch.end(error)
-            return None
-        if isinstance(got, Trouble):
-            batch.failed(got.reason)
-            return None
-        batch.succeeded()
-        return got
+    def work() -> None:
+        while not batch.stop.is_set():
+            place = next(places, None)  # one step of the interpreter: no two workers get the same place
+            if place is None:
+                return
+            try:
+                found[place] = _reply(caller, chat(items[place]), batch)
+            except Exception as error:  # a fault of ours: it is raised where it can be told
+                batch.end(error)
 
-    pool = ThreadPoolExecutor(max_workers=min(spec.concurrency, len(items)))
+    caller.begin()
+    # A name that is being looked up, or a response that comes byte by byte, cannot be interrupted: the workers are left
+    # behind then, and none of them begins another call.
+    workers = [threading.Thread(target=work, daemon=True) for _ in range(min(spec.concurrency, len(items)))]
     try:
-        futures = [pool.submit(one, item) for item in items]
-        found = [future.result() for future in futures]
+        for worker in workers:
+            worker.start()
+        _wait(workers, batch, caller)
     finally:
         batch.stop.set()
-        pool.shutdown(wait=True, cancel_futures=True)
-    if batch.fault is not None:
+    if isinstance(batch.fault, EndpointError):
         # The worker's traceback goes: its frames hold the prompt.
         raise batch.fault.with_traceback(None)
+    if batch.fault is not None:
+        raise batch.fault
     return found
+
+
+def _reply(caller: Caller, asked: Chat, batch: _Batch) -> Reply | None:
+    try:
+        got = caller.ask(asked, batch.stop)
+    except EndpointError as error:
+        batch.end(error)
+        return None
+    if isinstance(got, Trouble):
+        batch.failed(got.reason)
+        return None
+    batch.succeeded()
+    return got
+
+
+def _wait(workers: Sequence[threading.Thread], batch: _Batch, caller: Caller) -> None:
+    """Wait for the workers, but no longer than the endpoint may be silent, nor much longer than the work goes on."""
+    leave: float | None = None
+    for worker in workers:
+        while worker.is_alive():
+            worker.join(_GLANCE)
+            if leave is None and caller.silence_left() < -_GRACE:
+                batch.end(caller.given_up("no answer in time"))
+            if batch.stop.is_set():
+                leave = leave or time.monotonic() + _GRACE
+                if time.monotonic() > leave:
+                    return
 
 
 def check(spec: EndpointSpec) -> None:
@@ -100,7 +134,7 @@ class _Batch:
 
     def __init__(self, limit: int) -> None:
         self.stop = threading.Event()
-        self.fault: EndpointError | None = None
+        self.fault: Exception | None = None
         self._limit = limit
         self._row = 0
         self._lock = threading.Lock()
@@ -120,7 +154,7 @@ class _Batch:
         what = f"{self._limit} answers in a row got no reply; the last time, {reason}"
         self.end(EndpointError("E_ENDPOINT", what, fix="try again later, or check url and the network"))
 
-    def end(self, fault: EndpointError) -> None:
+    def end(self, fault: Exception) -> None:
         with self._lock:
             self.fault = self.fault or fault
             self.stop.set()

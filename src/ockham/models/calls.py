@@ -34,16 +34,18 @@ class EndpointSpec:
 
     ``url`` is the base ("https://api.example.com/v1"). ``key_env`` names the environment variable that holds the key;
     the key itself is never stored ("" or ``None``: no key is sent). ``timeout_s`` bounds one attempt and
-    ``deadline_s`` one answer with all its attempts. Prices are in USD per million tokens, ``max_cost`` in USD over the
-    life of the loaded model; it needs both prices. ``stop_after`` answers in a row that fail for good stop the work.
-    ``omit`` names parameters that an API refuses. ``trust_env`` lets proxies and certificates named in the environment
-    count; without it they do not.
+    ``deadline_s`` one answer with all its attempts. ``silence_s``, but never less than ``timeout_s``, is how long no
+    question at all may get a response before the endpoint is given up. Prices are in USD per million tokens,
+    ``max_cost`` in USD over the life of the loaded model; it needs both prices. ``stop_after`` answers in a row that
+    fail for good stop the work. ``omit`` names parameters that an API refuses. ``trust_env`` lets proxies and
+    certificates named in the environment count; without it they do not.
     """
 
     url: str
     model: str
     key_env: str | None = "OPENAI_API_KEY"
-    timeout_s: float = field(default=30.0, metadata={"above": 0, "max": 3600})
+    timeout_s: float = field(default=25.0, metadata={"above": 0, "max": 3600})
+    silence_s: float = field(default=25.0, metadata={"above": 0, "max": 3600})
     deadline_s: float = field(default=120.0, metadata={"above": 0, "max": 86400})
     retries: int = field(default=4, metadata={"min": 0, "max": 20})
     concurrency: int = field(default=4, metadata={"min": 1, "max": 64})
@@ -122,6 +124,23 @@ class Caller:
             self._headers["Authorization"] = f"Bearer {key}"
         self._client: httpx.Client | None = None
         self._lock = threading.Lock()
+        self._patience = max(spec.silence_s, spec.timeout_s)
+        self._heard = clock.now()
+        self.answered = False
+        """Whether any response has come since the connection was made."""
+
+    def begin(self) -> None:
+        """Start to count the endpoint's silence: before this it was not asked."""
+        self._heard = self._clock.now()
+
+    def silence_left(self) -> float:
+        """Return the seconds within which some response must come, or the endpoint is given up."""
+        return self._heard + self._patience - self._clock.now()
+
+    def given_up(self, reason: str) -> EndpointError:
+        """Make the error for an endpoint that was silent for too long."""
+        what = f"the endpoint gave no response to any question for {self._patience:g} s; the last time, {reason}"
+        return refusal(what, "try again later, or check url and the network; a slow API needs a larger timeout_s")
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
@@ -134,7 +153,8 @@ class Caller:
         """Ask once, trying again within the deadline; `Trouble` says why there is no reply.
 
         Waits grow from half a second to 20 seconds, jittered, and are never shorter than the API asks for. Raises
-        `EndpointError` (``E_ENDPOINT``) for what no further attempt can mend, and where the next could pass the cap.
+        `EndpointError` (``E_ENDPOINT``) for what no further attempt can mend, where the next could pass the cap, and
+        where the endpoint has been silent for too long.
         """
         body = self._body(messages)
         # A token is at least one byte of the prompt; 64 allow for the marks a chat template puts around it.
@@ -152,8 +172,10 @@ class Caller:
             if attempt == self._spec.retries or self._clock.now() + wait >= end:
                 break
             _log.debug("attempt %d failed: %s; next in %.1f s", attempt + 1, got.reason, wait)
-            if self._clock.pause(stop, wait):
+            if self._clock.pause(stop, max(0.0, min(wait, self.silence_left()))):
                 break
+            if self.silence_left() <= 0:
+                raise self.given_up(got.reason)
         return trouble
 
     def _body(self, messages: Sequence[Mapping[str, str]]) -> bytes:
@@ -193,7 +215,7 @@ class Caller:
     def _attempt(self, body: bytes, end: float) -> Reply | Trouble:
         import httpx
 
-        limit = min(self._spec.timeout_s, end - self._clock.now())
+        limit = min(self._spec.timeout_s, end - self._clock.now(), self.silence_left())
         if limit <= 0:
             return Trouble(reason="no answer in time", billed=False)
         until = self._clock.now() + limit
@@ -203,7 +225,11 @@ class Caller:
                 raw = self._raw(response, until)
                 if isinstance(raw, Trouble):
                     return raw
-                return judge(response.status_code, response.headers, raw)
+                self.answered, self._heard = True, self._clock.now()
+                got = judge(response.status_code, response.headers, raw)
+                if isinstance(got, Trouble):  # an API that asks for a pause is not silent while it lasts
+                    self._heard += got.wait
+                return got
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             return Trouble(reason="no connection could be made", billed=False)
         except httpx.TimeoutException:

@@ -93,6 +93,8 @@ class Judge:
             try:
                 found = self._ask(cases[:1])
             except EndpointError:  # an API that knows no such parameter refuses the request; other faults come again
+                if not self._caller.answered:  # as one that says nothing would, after as long a wait
+                    raise
                 self._caller, self._free = self._free, self._caller
                 found = self._ask(cases[:1])
             self._known = True
