@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ockham.errors import ConfigError, DataError, OckhamError
     from ockham.ladder import FitSpec, account, fit, write_report
     from ockham.models.calls import EndpointSpec
+    from ockham.models.consent import Destination
     from ockham.records import (
         Account,
         Candidate,
@@ -38,6 +39,7 @@ _HOMES = {
     "ockham.errors": ("ConfigError", "DataError", "OckhamError"),
     "ockham.ladder": ("FitSpec", "account", "fit", "write_report"),
     "ockham.models.calls": ("EndpointSpec",),
+    "ockham.models.consent": ("Destination",),
     "ockham.records": (
         "Account",
         "Candidate",
@@ -60,6 +62,7 @@ __all__ = [
     "Curated",
     "DataError",
     "Dataset",
+    "Destination",
     "Diagnosis",
     "EndpointSpec",
     "Estimate",

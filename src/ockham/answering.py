@@ -12,9 +12,12 @@ from ockham.data.clean import clean
 from ockham.data.read import ReadSpec, read
 from ockham.errors import DataError
 from ockham.evals import judging
-from ockham.evals.serving import ProbeSpec, Serving
+from ockham.evals.serving import Serving
 from ockham.ladder import bundle_of, ignore
-from ockham.measuring import judged, size_mb
+from ockham.measuring import judged, probe, probe_rows, size_mb
+from ockham.models import consent, package_of
+from ockham.models.consent import Destination
+from ockham.models.endpoint import KIND, permit
 from ockham.records import Manifest, Progress, Report, digest
 
 _STEP = 2048
@@ -42,20 +45,26 @@ class EvalSpec:
 
 
 def predict(
-    bundle: str | Path, source: object, *, encoding: str | None = None, tell: Callable[[Progress], None] = ignore
+    bundle: str | Path,
+    source: object,
+    *,
+    encoding: str | None = None,
+    endpoint: Destination | None = None,
+    tell: Callable[[Progress], None] = ignore,
 ) -> tuple[Prediction, ...]:
     """Answer every readable row of a file or table, in order; ``bundle`` may be a run, whose chosen bundle is used.
 
-    Records that cannot be read are left out; their number and places are told. Raises `BundleError` for a folder that
-    is not a whole bundle, `DataError` for data that cannot be used.
+    Records that cannot be read are left out; their number and places are told. An endpoint's bundle is asked only where
+    ``endpoint`` names the address and the variable of the key that the bundle does. Raises `ConsentError` where it does
+    not, `BundleError` for a folder that is not a whole bundle, `DataError` for data that cannot be used.
     """
-    folder = bundle_of(Path(bundle))
-    manifest = store.read_bundle(folder)
+    folder, manifest = _opened(bundle, endpoint, tell)
     reading = read(source, ReadSpec(inputs=_columns(manifest), encoding=encoding, labelled=False))
     for bad in reading.quarantined:
         tell(Progress(stage="read", message=f"left out: {bad.file}, record {bad.record}: {bad.code} ({bad.reason})"))
     answers = []
-    with Serving(folder) as serving:
+    _announce(manifest, endpoint, len(reading.examples), tell)
+    with Serving(folder, endpoint) as serving:
         total = len(reading.examples)
         for start in range(0, total, _STEP):
             rows = reading.examples[start : start + _STEP]
@@ -66,17 +75,22 @@ def predict(
 
 
 def evaluate(
-    bundle: str | Path, source: object, spec: EvalSpec | None = None, *, tell: Callable[[Progress], None] = ignore
+    bundle: str | Path,
+    source: object,
+    spec: EvalSpec | None = None,
+    *,
+    endpoint: Destination | None = None,
+    tell: Callable[[Progress], None] = ignore,
 ) -> Report:
     """Measure a bundle on labelled rows, as it is served: metrics with intervals, latency, throughput and memory.
 
     Exact duplicates and rows with contradicting labels are left out, as in a fit; near-duplicates and groups count as
-    clusters in the intervals; options are asked in a random order. Raises `BundleError` for a folder that is not a
-    whole bundle, `DataError` for data that cannot be used.
+    clusters in the intervals; options are asked in a random order. An endpoint's bundle is asked only where
+    ``endpoint`` names the address and the variable of the key that the bundle does. Raises `ConsentError` where it does
+    not, `BundleError` for a folder that is not a whole bundle, `DataError` for data that cannot be used.
     """
     spec = spec or EvalSpec()
-    folder = bundle_of(Path(bundle))
-    manifest = store.read_bundle(folder)
+    folder, manifest = _opened(bundle, endpoint, tell)
     chat = manifest.inputs == ("messages",)
     reading = read(
         source,
@@ -95,9 +109,10 @@ def evaluate(
     clusters = cluster.join(clusters, [row.group for row in rows])
     if manifest.task == "choose":
         rows = tuple(options.shuffled(rows, spec.seed)[0])
-    with Serving(folder) as serving:
+    _announce(manifest, endpoint, len(rows), tell, timed=probe_rows(len(rows)))
+    with Serving(folder, endpoint) as serving:
         answers = serving.answer([row.input for row in rows])
-        profile = serving.profile([row.input for row in rows], ProbeSpec())
+        profile = serving.profile([row.input for row in rows], probe(manifest.kind))
     scores = judged(manifest.task, rows, answers, [int(place) for place in clusters])
     return Report(
         candidate=manifest.candidate,
@@ -111,6 +126,35 @@ def evaluate(
         artifact_mb=size_mb(folder),
         fit_seconds=0.0,
     )
+
+
+def _opened(
+    bundle: str | Path, permitted: Destination | None, tell: Callable[[Progress], None]
+) -> tuple[Path, Manifest]:
+    """Find a bundle and check it, its kind and where it would send rows, before anything is loaded, read or sent."""
+    folder = bundle_of(Path(bundle))
+    manifest = store.read_bundle(folder)
+    package = package_of(manifest.kind)
+    if package is not None:
+        tell(Progress(stage="read", message=f"the bundle is answered by a plug of another package: {package}"))
+    if manifest.kind == KIND:
+        permit(folder, permitted)
+    return folder, manifest
+
+
+def _announce(
+    manifest: Manifest,
+    permitted: Destination | None,
+    rows: int,
+    tell: Callable[[Progress], None],
+    *,
+    timed: int = 0,
+) -> None:
+    """Say what goes to an endpoint before anything does."""
+    if permitted is None or manifest.kind != KIND:
+        return
+    why = f"; {timed:,} of them again, to time it" if timed else ""
+    tell(Progress(stage="endpoint", message=consent.announcement(permitted, rows, why)))
 
 
 def _columns(manifest: Manifest) -> tuple[str, ...]:

@@ -10,7 +10,8 @@ OckhamError
 │   │                                            E_PARITY
 │   ├── BundleError  a bundle                    E_BUNDLE
 │   ├── RunError     a run folder                E_RUN_LOCKED E_RUN_CHANGED E_RUN_MISSING
-│   └── EndpointError  a named API               E_ENDPOINT
+│   ├── EndpointError  a named API               E_ENDPOINT
+│   └── ConsentError   where rows would go       E_CONSENT
 ├── StoreError       the disk                    E_DISK                        exit status 2
 └── Defect           a fault of ours             E_DEFECT                      exit status 1
 
@@ -68,6 +69,10 @@ class RunError(InputError):
 
 class EndpointError(InputError):
     """A named API refused or failed for good."""
+
+
+class ConsentError(InputError):
+    """Rows or a key would go where this call did not say."""
 
 
 class StoreError(OckhamError):

@@ -14,7 +14,9 @@ from ockham.errors import Defect
 from ockham.evals import cost, judging, power, queueing, selective
 from ockham.evals.intervals import proportion
 from ockham.evals.serving import ProbeSpec, Serving
+from ockham.models import consent, endpoint, prompts
 from ockham.models.calls import EndpointSpec
+from ockham.models.consent import Destination
 from ockham.models.options import form_of
 from ockham.records import (
     Answer,
@@ -44,7 +46,7 @@ _PAID = ProbeSpec(seconds=0, most=20, rounds=0)
 _FREE = ProbeSpec()
 _REORDERED = 200
 """Test questions of options that are asked a second time, in another order."""
-_KEPT = {"gguf": 32, "endpoint": 64}
+_KEPT = {"gguf": 32, endpoint.KIND: 64}
 """Kinds of models whose answers take long or cost money, and after how many of them they are written down."""
 
 
@@ -147,6 +149,16 @@ def judged(
     return tuple(dataclasses.replace(score, cluster=place) for score, place in zip(scores, clusters, strict=True))
 
 
+def probe(kind: str) -> ProbeSpec:
+    """Say how long to measure a bundle of a kind: an endpoint is paid by the answer, whoever measures it."""
+    return _PAID if kind == endpoint.KIND else _FREE
+
+
+def probe_rows(rows: int) -> int:
+    """Say how many of so many rows a paid probe sends at most."""
+    return min(rows, _PAID.most)
+
+
 def size_mb(folder: Path) -> float:
     """Give the size of a bundle on disk, in megabytes (10^6 bytes)."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
@@ -195,7 +207,7 @@ def _report(
     clusters = [material.prepared.split.clusters[place] for place in places]
     task = material.prepared.dataset.task
     scores = judged(task, rows, asked.answers, clusters)
-    spec = material.plan.endpoint if rung.kind == "endpoint" else None
+    spec = material.plan.endpoint if rung.kind == endpoint.KIND else None
     daily, million = _costs(asked, spec, *money)
     every = judging.measure(task, scores, material.prepared.dataset.labels)
     first = material.plan.metric
@@ -229,13 +241,14 @@ def _ask(material: Material, rung: Rung, folder: Path) -> Asked:
     """Answer the test rows in a serving process, once a run."""
     rows = material.side("test")
     sealed = len(rows)
-    if rung.kind != "endpoint":  # which is paid by the answer
+    if rung.kind != endpoint.KIND:  # which is paid by the answer
         rows += [second for _, second in _reordered(material)]
     key = digest([work_of(material, rung), [row.id for row in rows]])
     found = material.run.find("answers", key, Asked)
     if found is not None:
         return found
     material.tell(Progress(stage="measure", message=f"opening the test set for {rung.name}"))
+    _announce(material, rung)
     answers = _answers(material, rung, folder, rows)
     profile = _profile(material, rung, folder)
     found = Asked(answers=answers[:sealed], profile=profile, again=answers[sealed:])
@@ -279,7 +292,7 @@ def _answers(material: Material, rung: Rung, folder: Path, rows: Sequence[Exampl
             key = digest([work_of(material, rung), "part", [row.id for row in some]])
             part = material.run.find("part", key, _Part) if rung.kind in _KEPT else None
             if part is None:
-                serving = serving or stack.enter_context(Serving(folder))
+                serving = serving or stack.enter_context(Serving(folder, _destination(material, rung)))
                 part = _Part(answers=tuple(serving.answer([row.input for row in some])))
                 if rung.kind in _KEPT:
                     material.run.keep("part", key, part)
@@ -297,11 +310,31 @@ def _profile(material: Material, rung: Rung, folder: Path) -> Profile:
     if found is not None:
         return found
     material.tell(Progress(stage="measure", message=f"measuring {rung.name} as it will be served"))
-    with Serving(folder) as serving:
+    with Serving(folder, _destination(material, rung)) as serving:
         inputs = [row.input for row in material.side("valid") or material.side("train")]
-        found = serving.profile(inputs, _PAID if rung.kind == "endpoint" else _FREE)
+        found = serving.profile(inputs, probe(rung.kind))
     material.run.keep("profile", work, found)
     return found
+
+
+def _destination(material: Material, rung: Rung) -> Destination | None:
+    spec = material.plan.endpoint
+    if spec is None or rung.kind != endpoint.KIND:
+        return None
+    return Destination(url=spec.url, key_env=spec.key_env)
+
+
+def _announce(material: Material, rung: Rung) -> None:
+    """Say what goes to an endpoint before anything does."""
+    spec = material.plan.endpoint
+    if spec is None or rung.kind != endpoint.KIND:
+        return
+    test, timed = len(material.side("test")), probe_rows(len(material.side("valid") or material.side("train")))
+    shots = len(prompts.choose_pool(material.side("train"))) if spec.shots else 0
+    why = f": {test:,} to test it, {timed:,} to time it"
+    if shots:
+        why += f", {shots:,} with their answers as examples"
+    material.tell(Progress(stage="endpoint", message=consent.announcement(spec, test + timed + shots, why)))
 
 
 def _costs(

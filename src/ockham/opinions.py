@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from ockham.errors import OckhamError
 from ockham.evals import opinions
 from ockham.measuring import CHARACTERS_PER_TOKEN, Standing
+from ockham.models import consent
 from ockham.models.calls import EndpointSpec
 from ockham.models.judge import Case, Judge, Opinion, chat
 from ockham.records import Judged, Progress, Report, digest
@@ -48,9 +48,7 @@ def ask(material: Material, standings: Sequence[Standing]) -> tuple[Mapping[str,
     if material.plan.task != "generate":
         return {}, (f"the judge was not asked: it is for written texts, and the task is {material.plan.task}",)
     cases = {report.candidate.name: _cases(material, report) for report in reports}
-    material.tell(
-        Progress(stage="measure", message=_announced(spec, [case for some in cases.values() for case in some]))
-    )
+    material.tell(Progress(stage="judge", message=_announced(spec, [case for some in cases.values() for case in some])))
     found: dict[str, Judged] = {}
     try:
         with closing(Judge(spec)) as judge:
@@ -76,8 +74,9 @@ def _announced(spec: EndpointSpec, cases: Sequence[Case]) -> str:
     read = sum(len(part["content"]) for case in cases for part in chat(case)) // CHARACTERS_PER_TOKEN
     price = spec.cost(read, len(cases) * spec.max_output_tokens)
     costs = "no price was named" if price is None else f"about {price:.2f} USD at most"
-    where = urlsplit(spec.url).hostname
-    return f"sending {len(cases):,} test answers with question and target to the judge at {where} ({costs})"
+    rows = len({case.input for case in cases})
+    why = f": {len(cases):,} test answers with question and target; {costs}"
+    return consent.announcement(spec, rows, why)
 
 
 def _parts(

@@ -42,6 +42,7 @@ PUBLIC = [
     "Curated",
     "DataError",
     "Dataset",
+    "Destination",
     "Diagnosis",
     "EndpointSpec",
     "Estimate",

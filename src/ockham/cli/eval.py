@@ -15,6 +15,7 @@ from ockham.cli.options import PATH
 @click.argument("data", metavar="DATA")
 @options.columns
 @click.option("--seed", type=int, metavar="N", help="Where the randomness of the intervals starts (0 if not set).")
+@options.endpoint
 @options.configuration
 @options.as_json
 @options.quiet
@@ -22,14 +23,18 @@ def command(*, bundle: Path, data: str, config: Path | None, as_json: bool, quie
     """Measure a bundle on labelled rows.
 
     BUNDLE is a run's folder or its bundle; DATA holds rows with their right answers, best rows that the bundle was
-    never fitted on. Every number comes with its 95 % interval.
+    never fitted on. Every number comes with its 95 % interval. Where the bundle asks an API, that API and the variable
+    of its key must be named here too: --endpoint URL --endpoint-key-env NAME.
     """
     from ockham.answering import EvalSpec, evaluate
     from ockham.cli import show
 
-    spec = settings.spec(EvalSpec, settings.collect("eval", config, flags))
-    with progress.telling(quiet=quiet) as tell:
-        found = evaluate(bundle, data, spec, tell=tell)
+    values = settings.collect("eval", config, flags)
+    origins = settings.origins(config, flags, values)
+    endpoint = settings.destination(values)
+    spec = settings.spec(EvalSpec, values)
+    with progress.telling(quiet=quiet, origins=origins) as tell:
+        found = evaluate(bundle, data, spec, endpoint=endpoint, tell=tell)
     if as_json:
         show.record(found)
     else:

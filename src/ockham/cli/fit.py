@@ -65,6 +65,7 @@ ENDPOINT = together(
     click.option("--judge-price", metavar="IN,OUT", help="USD per million tokens in and out of the judge."),
     click.option("--judge-max-cost", type=float, metavar="USD", help="Stop asking the judge before it costs more."),
     click.option("--prices", metavar="FILE", help="Price table of your own (TOML)."),
+    options.yes,
 )
 
 
@@ -95,13 +96,15 @@ def command(
     from ockham.errors import ConfigError
     from ockham.ladder import FitSpec, fit
 
-    values = settings.collect("fit", config, {"data": data, "out": out and str(out), "all": flags.pop("all_"), **flags})
+    given = {"data": data, "out": out and str(out), "all": flags.pop("all_"), **flags}
+    values = settings.collect("fit", config, given)
+    origins = settings.origins(config, given, values)
     source, folder = settings.text(values, "data"), settings.text(values, "out")
     if source is None:
         raise ConfigError("E_CONFIG", "no data is named", fix="name the file: ockham fit FILE")
     needs = settings.requirements(values)
     spec = settings.spec(FitSpec, values)
-    with progress.telling(quiet=quiet) as tell:
+    with progress.telling(quiet=quiet, origins=origins) as tell:
         verdict = fit(source, spec, needs, out=None if folder is None else Path(folder), tell=tell)
     if as_json:
         show.record(verdict)

@@ -50,7 +50,25 @@ def as_json(function: F) -> F:
 
 def quiet(function: F) -> F:
     """Ask for silence while it works."""
-    return click.option("--quiet", "-q", is_flag=True, help="Tell no progress.")(function)
+    return click.option("--quiet", "-q", is_flag=True, help="Tell no progress, only what leaves this machine.")(
+        function
+    )
+
+
+def yes(function: F) -> F:
+    """Let an ockham.toml that was only found say where rows go."""
+    return click.option(
+        "--yes", is_flag=True, help="Send to the API, and with the key, that ockham.toml in this folder names."
+    )(function)
+
+
+def endpoint(function: F) -> F:
+    """Say where the bundle of an endpoint may send rows."""
+    return together(
+        click.option("--endpoint", metavar="URL", help="The API that the bundle asks. Every row is sent to it."),
+        click.option("--endpoint-key-env", metavar="NAME", help="Environment variable that holds the API's key."),
+        yes,
+    )(function)
 
 
 def configuration(function: F) -> F:

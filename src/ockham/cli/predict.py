@@ -36,6 +36,7 @@ class Output:
     "--out", "-o", type=PATH, metavar="FILE", help="Write a .csv or .jsonl file; lines of JSON on stdout otherwise."
 )
 @options.encoding
+@options.endpoint
 @options.configuration
 @options.as_json
 @options.quiet
@@ -44,14 +45,18 @@ def command(*, bundle: Path, data: str, config: Path | None, as_json: bool, quie
 
     BUNDLE is a run's folder or its bundle; DATA is a file with the same input columns. Each row gets its id, an answer
     (none where the model gave no valid one) and a confidence. Cells that a spreadsheet would run as a formula are
-    quoted in a .csv file.
+    quoted in a .csv file. Where the bundle asks an API, that API and the variable of its key must be named here too:
+    --endpoint URL --endpoint-key-env NAME.
     """
     from ockham.answering import predict
 
-    how = settings.spec(Output, settings.collect("predict", config, flags))
+    values = settings.collect("predict", config, flags)
+    origins = settings.origins(config, flags, values)
+    endpoint = settings.destination(values)
+    how = settings.spec(Output, values)
     form = _form(how.out)
-    with progress.telling(quiet=quiet) as tell:
-        found = predict(bundle, data, encoding=how.encoding, tell=tell)
+    with progress.telling(quiet=quiet, origins=origins) as tell:
+        found = predict(bundle, data, encoding=how.encoding, endpoint=endpoint, tell=tell)
     if as_json:
         click.echo(json.dumps(plain(found), allow_nan=False))
     if how.out is not None:

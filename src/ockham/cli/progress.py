@@ -5,25 +5,43 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TextIO
 
 from ockham.cli.terminal import inert
 from ockham.records import Progress
 
 STAGES = ("read", "clean", "split", "climb", "measure", "decide", "report")
+LEAVING = ("endpoint", "judge")
+"""Stages that say what leaves this machine; they are told whatever else is not."""
 _EVERY = 0.1  # a plain line at most every tenth of a stage
 
 
 @contextmanager
-def telling(*, quiet: bool = False) -> Iterator[Callable[[Progress], None]]:
-    """Give a function that tells progress on stderr while the block runs; our warnings go there too."""
+def telling(*, quiet: bool = False, origins: Mapping[str, str] | None = None) -> Iterator[Callable[[Progress], None]]:
+    """Give a function that tells progress on stderr while the block runs; our warnings go there too.
+
+    ``origins`` say of each API where it was named.
+    """
+    with _shown(quiet=quiet) as tell:
+
+        def told(progress: Progress) -> None:
+            origin = (origins or {}).get(progress.stage)
+            tell(progress if origin is None else replace(progress, message=f"{progress.message} ({origin})"))
+
+        yield told
+
+
+@contextmanager
+def _shown(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     with warnings.catch_warnings(), _warnings_on(sys.stderr):
         # What libraries warn of may quote the data, and is nothing the user can act on.
         warnings.simplefilter("ignore")
         if quiet:
-            yield _nothing
+            lines = _Lines(sys.stderr)
+            yield lambda progress: lines(progress) if progress.stage in LEAVING else None
         elif sys.stderr.isatty():
             with _bar() as tell:
                 yield tell
@@ -118,7 +136,3 @@ def _counted(progress: Progress) -> str:
     if progress.done is None:
         return ""
     return f" ({progress.done} of {progress.total})" if progress.total else f" ({progress.done})"
-
-
-def _nothing(progress: Progress) -> None:
-    """Tell nothing."""

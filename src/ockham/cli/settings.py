@@ -5,11 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ockham import config
-from ockham.errors import ConfigError
+from ockham.errors import ConfigError, ConsentError
 from ockham.records import Requirements
+
+if TYPE_CHECKING:
+    from ockham.models.consent import Destination
 
 FILE = "ockham.toml"
 FLAGS = "the command line"
@@ -19,6 +22,9 @@ _SEVERAL = {"input": "inputs", "rung": "rungs"}
 # The APIs that may be named, and the settings of one: ``endpoint`` is the address, ``endpoint_model`` its model.
 _APIS = ("endpoint", "judge")
 _API = {"": "url", "_model": "model", "_key_env": "key_env", "_max_cost": "max_cost"}
+
+# Said by a flag alone: a file cannot vouch for itself.
+_YES = "yes"
 
 T = TypeVar("T")
 
@@ -33,7 +39,61 @@ def collect(verb: str, path: Path | None, flags: Mapping[str, object]) -> dict[s
     values: dict[str, object] = {}
     if path is not None or file.exists():
         values = dict(config.load(file).get(verb, {}))
-    return values | {name: value for name, value in flags.items() if value not in (None, ())}
+    return values | {name: value for name, value in flags.items() if value not in (None, ()) and name != _YES}
+
+
+def origins(path: Path | None, flags: Mapping[str, object], values: Mapping[str, object]) -> dict[str, str]:
+    """Say of each API in ``values`` where its address and the variable of its key were named.
+
+    Raises `ConsentError` (``E_CONSENT``) where that is an `ockham.toml` that nobody named, and --yes was not said: it
+    may have come with somebody else's folder.
+    """
+    given = {name for name, value in flags.items() if value not in (None, ())}
+    file = FILE if path is None else str(path)
+    named: dict[str, str] = {}
+    for api in _APIS:
+        value = values.get(api)
+        table: Mapping[str, object] = value if isinstance(value, Mapping) else {}
+        if value is None or (table and "url" not in table):
+            continue  # without an address nothing can be sent, which `spec` says
+        key_env = f"{api}_key_env"
+        address = f"--{api}" if api in given else file
+        key = f"--{api}-key-env" if key_env in given else file if key_env in values or "key_env" in table else ""
+        if path is None and not flags.get(_YES) and file in (address, key):
+            raise _unasked(api, table.get("url", value), values.get(key_env, table.get("key_env")), flags)
+        named[api] = f"address: {address}; key: {key or 'the default'}"
+    return named
+
+
+def _unasked(api: str, url: object, key_env: object, flags: Mapping[str, object]) -> ConsentError:
+    from ockham.models import consent
+
+    key = f", with the key from {consent.variable(str(key_env))}" if key_env else ""
+    where = f"the {api} {consent.host(str(url))}{key}"
+    message = f"{FILE}, which lies in this folder and was not named, sends rows to {where}; nothing was sent"
+    fix = f"if you trust the file, say --yes or --config {FILE}"
+    if api in flags:
+        fix += f"; or name what you want yourself: --{api} URL --{api}-key-env NAME"
+    return ConsentError("E_CONSENT", message, fix=fix)
+
+
+def destination(values: dict[str, object]) -> Destination | None:
+    """Take the API that a bundle may ask out of ``values``.
+
+    Raises `ConfigError` (``E_CONFIG``) for a key's variable without an address, and for other settings of an API.
+    """
+    from ockham.models.consent import Destination
+
+    own = {name: values.pop(name) for name in [name for name in values if _of("endpoint", name)]}
+    if not own:
+        return None
+    value = own.pop("endpoint", None)
+    fields = dict(value) if isinstance(value, Mapping) else {} if value is None else {"url": value}
+    for name, said in own.items():
+        fields[_API.get(name.removeprefix("endpoint"), name)] = said
+    if "url" not in fields:
+        raise ConfigError("E_CONFIG", "settings: the endpoint has no address", fix="name it: --endpoint URL")
+    return config.build(Destination, fields, "the endpoint")
 
 
 def requirements(values: dict[str, object]) -> Requirements:

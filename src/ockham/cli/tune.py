@@ -21,6 +21,7 @@ from ockham.cli.options import PATH
 @fit.TUNING
 @click.option("--out", type=PATH, metavar="FOLDER", help="Where the run is kept; a folder in runs/ otherwise.")
 @options.configuration
+@options.yes
 @options.as_json
 @options.quiet
 def command(
@@ -36,9 +37,10 @@ def command(
     from ockham.ladder import FitSpec, tune
 
     values = settings.collect("tune", config, flags)
+    origins = settings.origins(config, flags, values)
     needs = settings.requirements(values)
     spec = dataclasses.replace(settings.spec(FitSpec, values), all=True)
-    with progress.telling(quiet=quiet) as tell:
+    with progress.telling(quiet=quiet, origins=origins) as tell:
         verdict = tune(data, base, spec, needs, out=out, tell=tell)
     if as_json:
         show.record(verdict)

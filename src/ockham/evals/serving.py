@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from ockham import errors
 from ockham.errors import Defect, OckhamError
 from ockham.evals import intervals
+from ockham.models.consent import Destination
 from ockham.records import Answer, Profile
 
 if TYPE_CHECKING:
@@ -37,15 +38,17 @@ class ProbeSpec:
 class Serving:
     """A serving process; use it in a ``with`` block."""
 
-    def __init__(self, bundle: Path) -> None:
+    def __init__(self, bundle: Path, endpoint: Destination | None = None) -> None:
         """Start the process and wait until the bundle is loaded.
 
-        Raises the `OckhamError` that loading met, `Defect` where the process died without a word.
+        An endpoint's bundle is loaded only where ``endpoint`` is what it would ask. Raises the `OckhamError` that
+        loading met, `Defect` where the process died without a word.
         """
         # The worker needs no network unless the bundle is an endpoint's; libraries are told so.
         environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+        permitted = [] if endpoint is None else [endpoint.url, endpoint.key_env or ""]
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "ockham.evals.worker", str(bundle)],
+            [sys.executable, "-m", "ockham.evals.worker", str(bundle), *permitted],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

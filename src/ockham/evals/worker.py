@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from ockham import machine, models, store
 from ockham.errors import OckhamError
+from ockham.models import endpoint
+from ockham.models.consent import Destination
 from ockham.records import Answer, plain
 
 if TYPE_CHECKING:
@@ -35,14 +37,19 @@ ROUND_SECONDS = 5.0
 """A round has no more inputs than so many seconds of single answers, and no fewer than `LEAST`."""
 
 
-def main(folder: str) -> int:
-    """Load the bundle and serve requests until standard input ends."""
+def main(folder: str, *permitted: str) -> int:
+    """Load the bundle and serve requests until standard input ends.
+
+    ``permitted`` are the address that the bundle of an endpoint may ask, and the variable of the key.
+    """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     threading.Thread(target=_leave_with_whoever_asks, daemon=True).start()
     begin = time.perf_counter()
     try:
         manifest = store.read_bundle(Path(folder))
+        if manifest.kind == endpoint.KIND:
+            endpoint.permit(Path(folder), Destination(url=permitted[0], key_env=permitted[1]) if permitted else None)
         model = models.plug(manifest.kind).load(Path(folder))
         _say(out, {"loaded": time.perf_counter() - begin})
         for line in sys.stdin:
@@ -121,4 +128,4 @@ def _say(out: TextIO, message: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(*sys.argv[1:]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
@@ -56,9 +56,24 @@ def plug(kind: str) -> Plug:
     """
     if kind in PLUGS:
         return cast("Plug", importlib.import_module(PLUGS[kind]))
+    return cast("Plug", _entry(kind).load())
+
+
+def package_of(kind: str) -> str | None:
+    """Name the package whose plug a kind is, ``None`` for our own; nothing of it is imported.
+
+    Raises `ModelError` (``E_MODEL_MISSING``) for a kind that no plug and no entry point provides.
+    """
+    if kind in PLUGS:
+        return None
+    entry = _entry(kind)
+    return entry.value if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
+
+
+def _entry(kind: str) -> EntryPoint:
     for entry in entry_points(group="ockham.models"):
         if entry.name == kind:
-            return cast("Plug", entry.load())
+            return entry
     raise ModelError(
         "E_MODEL_MISSING", f"no model of kind {kind!r} is known", fix="install the package that provides it"
     )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -14,9 +13,8 @@ from urllib.parse import urlsplit
 from ockham import config
 from ockham.errors import EndpointError
 from ockham.models.calls import Caller, EndpointSpec, address
+from ockham.models.consent import ENV_NAME
 from ockham.models.replies import Reply, Trouble, refusal
-
-_ENV_NAME = re.compile(r"[A-Z_][A-Z0-9_]{0,63}")
 
 _GLANCE = 0.1
 _GRACE = 1.0
@@ -105,7 +103,7 @@ def check(spec: EndpointSpec) -> None:
     address(spec.url)
     if not spec.model.strip():
         raise refusal("the endpoint names no model", 'give it as model = "name"')
-    if spec.key_env and not _ENV_NAME.fullmatch(spec.key_env):
+    if spec.key_env and not ENV_NAME.fullmatch(spec.key_env):
         # The usual mistake is the key itself; it must not reach a file or a message.
         raise refusal("key_env is not the name of an environment variable", 'give it as key_env = "OPENAI_API_KEY"')
     if spec.max_cost is not None and (spec.price_in is None or spec.price_out is None):

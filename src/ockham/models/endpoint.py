@@ -11,13 +11,16 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ockham.models import asking, prompts, settings
+from ockham.models import asking, consent, prompts, settings
 from ockham.models.calls import Caller, Clock, EndpointSpec
+from ockham.models.consent import Destination
 from ockham.models.question import Task, longest, task_shown
 from ockham.models.replies import Reply, refusal
 from ockham.records import Answer, Example, TaskName
 
-__all__ = ["Endpoint", "EndpointSpec", "fit", "load"]
+__all__ = ["KIND", "Endpoint", "EndpointSpec", "fit", "load", "permit"]
+
+KIND = "endpoint"
 
 FILE = "endpoint.json"
 
@@ -97,6 +100,18 @@ def fit(
     pool = prompts.choose_pool(examples) if spec.shots else ()
     kept = _Kept(spec=spec, task=asked, pool=pool)
     settings.write(kept, folder / FILE)
+
+
+def permit(folder: Path, destination: Destination | None) -> EndpointSpec:
+    """Check that a bundle sends rows only where the caller said, and return what it would ask; nothing is sent.
+
+    Raises `ConsentError` (``E_CONSENT``) where the caller named no endpoint or another one, `ModelError` for a missing
+    or damaged file, `EndpointError` (``E_ENDPOINT``) for a spec that cannot work.
+    """
+    spec = settings.read(_Kept, folder / FILE).spec
+    asking.check(spec)
+    consent.permit(spec, destination)
+    return spec
 
 
 def load(folder: Path, *, environment: Mapping[str, str] | None = None, clock: Clock | None = None) -> Endpoint:

@@ -62,7 +62,7 @@ def read_bundle(folder: Path) -> Manifest:
     """Read a bundle's manifest after checking every file of it.
 
     Raises `BundleError` (``E_BUNDLE``) that names the first file that is missing, changed, extra, a link, or placed
-    outside the folder.
+    outside the folder, or for a candidate of another kind than the bundle's.
     """
     data = _read_list(folder, BUNDLE)
     try:
@@ -72,6 +72,8 @@ def read_bundle(folder: Path) -> Manifest:
     if manifest.format != SCHEMA:
         message = f"{shown(folder / BUNDLE)} has format {manifest.format}; this version reads format {SCHEMA}"
         raise BundleError("E_BUNDLE", message, fix="use the version of ockham that wrote the bundle, or a newer one")
+    if manifest.candidate.kind != manifest.kind:
+        raise _wrong(folder / BUNDLE, "names a candidate of another kind than its own")
     _check(folder, manifest.files, besides=(BUNDLE, SEAL))
     return manifest
 
