@@ -1,8 +1,8 @@
 """Find the smallest language model that provably does the job.
 
 The doorway: every name a user needs, each imported when it is first asked for, so that ``import ockham`` loads
-nothing heavy. ``fit``, ``predict``, ``evaluate``, ``write_report`` and ``diagnose`` are the verbs; the rest are the
-records that they take and give, and the errors that they raise.
+nothing heavy. ``fit``, ``predict``, ``evaluate``, ``verify``, ``write_report`` and ``diagnose`` are the verbs; the rest
+are the records that they take and give, and the errors that they raise.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Requirements,
         Verdict,
     )
+    from ockham.verifying import Check, Verification, verify
 
 __version__ = "0.1.0"
 
@@ -51,12 +52,14 @@ _HOMES = {
         "Requirements",
         "Verdict",
     ),
+    "ockham.verifying": ("Check", "Verification", "verify"),
 }
 _ORIGIN = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "Account",
     "Candidate",
+    "Check",
     "ConfigError",
     "CurateSpec",
     "Curated",
@@ -75,6 +78,7 @@ __all__ = [
     "Report",
     "Requirements",
     "Verdict",
+    "Verification",
     "__version__",
     "account",
     "curate",
@@ -82,6 +86,7 @@ __all__ = [
     "evaluate",
     "fit",
     "predict",
+    "verify",
     "write_report",
 ]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 
-from ockham import catalog, machine, measuring, opinions, studies
+from ockham import catalog, machine, measuring, opinions, store, studies
 from ockham.measuring import Standing
 from ockham.records import (
     Account,
@@ -43,6 +43,7 @@ def verdict(material: Material, found: Found) -> Verdict:
     """Put the decision, and the numbers behind it, into the record that scripts depend on."""
     decision, prepared = found.decision, material.prepared
     split, intake = prepared.split, prepared.intake
+    chosen = next((standing.made for standing in found.standings if standing.rung.name == decision.chosen), None)
     required = {name: value for name, value in plain(found.requirements).items() if value is not None}
     return Verdict(
         ockham=version("ockham"),
@@ -64,6 +65,7 @@ def verdict(material: Material, found: Found) -> Verdict:
         next=decision.next,
         test_openings=len(material.run.rows(OPENINGS)),
         run=str(material.run.path),
+        bundle=None if chosen is None else store.bundle_digest(chosen.folder),
     )
 
 

@@ -341,7 +341,10 @@ class CandidateResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Which candidate, why, and what is still unknown. The field names are a contract with users' scripts."""
+    """Which candidate, why, and what is still unknown. The field names are a contract with users' scripts.
+
+    ``bundle`` is the digest ("sha256:…") of the chosen bundle's ``bundle.json``, which lists those of its files.
+    """
 
     ockham: str
     task: TaskName
@@ -354,6 +357,7 @@ class Verdict:
     next: str
     test_openings: int
     run: str
+    bundle: str | None = None
 
     @property
     def exit_status(self) -> int:

@@ -37,6 +37,7 @@ LARGER = {
 PUBLIC = [
     "Account",
     "Candidate",
+    "Check",
     "ConfigError",
     "CurateSpec",
     "Curated",
@@ -55,6 +56,7 @@ PUBLIC = [
     "Report",
     "Requirements",
     "Verdict",
+    "Verification",
     "__version__",
     "account",
     "curate",
@@ -62,6 +64,7 @@ PUBLIC = [
     "evaluate",
     "fit",
     "predict",
+    "verify",
     "write_report",
 ]
 

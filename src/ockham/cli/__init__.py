@@ -25,6 +25,7 @@ VERBS = {
     "predict": "Answer the rows of a file with a bundle.",
     "report": "Write a run's report again.",
     "tune": "Tune one model on labelled rows with LoRA.",
+    "verify": "Check a run or a bundle against its records.",
 }
 
 # Libraries that would ask the network or report their use are told not to; whoever wants them to says so.

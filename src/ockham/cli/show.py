@@ -5,11 +5,15 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from ockham.cli.terminal import dull, fill, table, width
 from ockham.records import CandidateResult, DatasetSummary, Estimate, Profile, Report, Verdict, plain
+
+if TYPE_CHECKING:
+    from ockham.verifying import Verification
 
 _LATENCY = "p95"
 
@@ -40,6 +44,8 @@ def verdict(found: Verdict) -> None:
     lines(*fill(f"Next: {found.next}", columns), f"Report: {found.run}/report.html")
     if found.chosen is not None:
         lines(f"Bundle: {found.run}/bundle")
+    if found.bundle is not None:
+        lines(f"Digest: {found.bundle}")
 
 
 def report(found: Report) -> None:
@@ -56,6 +62,15 @@ def report(found: Report) -> None:
         lines(*table(("label", "F1", "precision", "recall", "n"), labels, columns), "")
     if found.profile is not None:
         lines(*fill(_profile(found.profile), columns))
+
+
+def verification(found: Verification) -> None:
+    """Print every check, whether it holds, and the digest to compare."""
+    columns = width()
+    for check in found.checks:
+        lines(*fill(f"{'holds' if check.ok else 'FAILS'}  {check.name}: {check.detail}", columns))
+    if found.digest is not None:
+        lines(f"Digest: {found.digest}")
 
 
 def _summary(found: DatasetSummary) -> str:

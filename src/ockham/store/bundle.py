@@ -78,6 +78,14 @@ def read_bundle(folder: Path) -> Manifest:
     return manifest
 
 
+def bundle_digest(folder: Path) -> str:
+    """Return the SHA-256 of a bundle's manifest ("sha256:…"), which names the bundle with all files that it lists.
+
+    Raises `BundleError` (``E_BUNDLE``) where there is no manifest.
+    """
+    return f"sha256:{hashlib.sha256(_read_list(folder, BUNDLE)).hexdigest()}"
+
+
 def write_seal(folder: Path, kind: str, key: str, *, lasting: bool = True) -> None:
     """Write the list of a folder's files, with their digests, as its last file.
 
@@ -104,9 +112,10 @@ def verify_folder(folder: Path) -> None:
 
     Raises `BundleError` (``E_BUNDLE``) that names the first file whose content is wrong, missing or extra.
     """
-    if (folder / BUNDLE).exists():
+    bundle = (folder / BUNDLE).exists()
+    if bundle:
         read_bundle(folder)
-    else:
+    if not bundle or (folder / SEAL).exists():
         _check(folder, _digests(folder, _read_seal(folder)), besides=(SEAL,))
 
 
