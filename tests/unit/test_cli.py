@@ -216,7 +216,7 @@ def test_the_settings_file_counts_and_flags_win(verbs: Verbs, run: Run, tmp_path
         '[fit]\ndata = "mail.csv"\ninput = ["subject", "body"]\nrung = "linear"\nseed = 3\nmin_accuracy = 0.8\n'
         '[fit.endpoint]\nurl = "http://127.0.0.1:9/v1"\nmodel = "big"\nshots = 2\n'
     )
-    assert run("fit", "--seed", "5", "--endpoint-model", "bigger")[0] == 0
+    assert run("fit", "--seed", "5", "--endpoint-model", "bigger", "--yes")[0] == 0
     ((source, spec, needs), _) = verbs.asked[0]
     assert (source, spec.inputs, spec.rungs, spec.seed) == ("mail.csv", ("subject", "body"), ("linear",), 5)
     assert (spec.endpoint.model, spec.endpoint.shots) == ("bigger", 2)
@@ -323,7 +323,7 @@ def test_predict_writes_lines_of_json(verbs: Verbs, run: Run, tmp_path: Path) ->
     )
     status, out, _ = run("predict", "runs/a", "new.csv", "--encoding", "utf-16")
     assert status == 0
-    assert verbs.asked == [((Path("runs/a"), "new.csv"), {"encoding": "utf-16"})]
+    assert verbs.asked == [((Path("runs/a"), "new.csv"), {"encoding": "utf-16", "endpoint": None})]
     assert [json.loads(line) for line in out.splitlines()] == [
         {"id": "1", "answer": "=cmd()", "confidence": 0.75},
         {"id": "2", "answer": None, "confidence": None},
@@ -356,7 +356,7 @@ def test_eval_prints_the_report(verbs: Verbs, run: Run) -> None:
     verbs.result = a_report()
     status, out, _ = run("eval", "runs/a", "test.csv", "--target", "label", "--seed", "2")
     assert status == 0
-    assert verbs.asked == [((Path("runs/a"), "test.csv", EvalSpec(target="label", seed=2)), {})]
+    assert verbs.asked == [((Path("runs/a"), "test.csv", EvalSpec(target="label", seed=2)), {"endpoint": None})]
     assert out.splitlines() == [
         "linear on 140 labelled rows",
         "",

@@ -190,9 +190,9 @@ def test_a_climb_asks_the_judge_once_and_without_one_nobody(tmp_path: Path, monk
         after = len(api.seen)
         fit(texts(), spec, out=tmp_path / "run")
         assert len(api.seen) == after, "a judge is asked once"
-    (announced,) = [one.message for one in told if "to the judge at" in one.message]
-    assert announced.startswith(f"sending {2 * rows} test answers")
-    assert "127.0.0.1 (about 0." in announced
+    (announced,) = [one.message for one in told if one.stage == "judge"]
+    assert announced.startswith(f"at most {rows} rows go to 127.0.0.1:")
+    assert f": {2 * rows} test answers with question and target; about 0." in announced
     for seen in api.seen:
         assert set(shown(seen)) == {"input", "target", "answer"}
         assert not any(name in json.dumps(seen.body) for name in ("lookup", "constant", "candidate"))
