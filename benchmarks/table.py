@@ -19,6 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from ockham.sealed import switches
+
 ROOT = Path(__file__).parents[1]
 DATA = ROOT.parent / "shared" / "data"
 CELLS = ROOT / ".bench"
@@ -27,8 +29,8 @@ PEERS = CELLS / "venv-peers" / "bin" / "python"
 USUAL_PEERS = ("accelerate", "peft", "scikit-learn", "sentence-transformers", "torch", "transformers")
 OCKHAM = Path(sys.executable).parent / "ockham"
 
-# Both sides run on the processor and ask no network.
-ENVIRONMENT = {"CUDA_VISIBLE_DEVICES": "", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+# Both sides run on the processor, ask no network and report nothing.
+ENVIRONMENT = {**switches.worker_environment({}), "CUDA_VISIBLE_DEVICES": "", "PYTHONWARNINGS": "ignore"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

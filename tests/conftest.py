@@ -8,6 +8,10 @@ from collections.abc import Iterator
 import pytest
 
 from ockham import machine
+from ockham.sealed import switches
+
+# A test's process is one of ours: it fetches nothing either.
+switches.apply(os.environ, own=True)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,11 +3,15 @@
 The doorway: every name a user needs, each imported when it is first asked for, so that ``import ockham`` loads
 nothing heavy. ``fit``, ``predict``, ``evaluate``, ``verify``, ``write_report`` and ``diagnose`` are the verbs; the rest
 are the records that they take and give, and the errors that they raise.
+
+To import it sets a few environment variables, by which libraries are told not to report their use to their vendors
+(`ockham.sealed.switches`): onnxruntime does so by default, and can only be told before it is loaded.
 """
 
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -30,6 +34,10 @@ if TYPE_CHECKING:
         Verdict,
     )
     from ockham.verifying import Check, Verification, verify
+
+from ockham.sealed import switches as _switches
+
+_switches.apply(os.environ)
 
 __version__ = "0.1.0"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import os
+import shlex
 import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from ockham.models.sentence import PACKAGE, PACKAGE_SHA256
 from ockham.plan import graphics
 from ockham.plan.graphics import Gpu
 from ockham.records import Machine
+from ockham.sealed import switches
 
 CLASSIC = ("numpy", "scipy", "sklearn")
 ENCODER = (PACKAGE, "onnx", "onnxruntime", "tokenizers")
@@ -103,7 +105,7 @@ def diagnose(
         graphics=tuple(gpu.shown for gpu in gpus),
         rungs=_rungs(encoder, find),
         prices_date=prices.date.isoformat(),
-        notes=(_computing(gpus), *_notes(folder, prices, today)),
+        notes=(_computing(gpus), *_notes(folder, prices, today), *_left_behind()),
     )
 
 
@@ -178,6 +180,21 @@ def _computing(gpus: Sequence[Gpu]) -> str:
     return (
         f"Graphics processors: {', '.join(gpu.shown for gpu in gpus)}. Language models use one where torch and "
         "llama.cpp were installed with CUDA; --device cuda says what is missing, --device cpu declines."
+    )
+
+
+def _left_behind() -> tuple[str, ...]:
+    """Name what onnxruntime wrote where nobody had silenced it. It is not removed: other programs keep their own there.
+
+    onnxruntime-genai and Olive share the folder, so whether it may go is for the user to say.
+    """
+    folder = switches.leftovers(os.environ)
+    if folder is None:
+        return ()
+    return (
+        f"onnxruntime keeps a device id and reports for its vendor in {folder}; a program that did not silence it "
+        "(early builds of Ockham were one) had it written. Nothing of Ockham needs it. To remove it: "
+        f"rm -r {shlex.quote(str(folder))}",
     )
 
 

@@ -6,7 +6,7 @@ OckhamError
 │   │                                            E_LABEL_… E_TOO_FEW
 │   ├── ConfigError  a setting                   E_CONFIG
 │   ├── ModelError   a model file or folder      E_MODEL_FORMAT E_MODEL_DIGEST E_MODEL_MISSING
-│   │                                            E_REMOTE_CODE
+│   │                                            E_REMOTE_CODE E_TELEMETRY
 │   │                                            E_PARITY
 │   ├── BundleError  a bundle                    E_BUNDLE
 │   ├── RunError     a run folder                E_RUN_LOCKED E_RUN_CHANGED E_RUN_MISSING

@@ -12,6 +12,7 @@ import click
 
 from ockham import __version__
 from ockham.cli import trouble
+from ockham.sealed import switches
 
 # The first sentence of each verb's help stands here too, so that `ockham --help` imports no verb; a test compares them.
 VERBS = {
@@ -28,15 +29,8 @@ VERBS = {
     "verify": "Check a run or a bundle against its records.",
 }
 
-# Libraries that would ask the network or report their use are told not to; whoever wants them to says so.
-QUIET = {
-    "HF_HUB_OFFLINE": "1",
-    "TRANSFORMERS_OFFLINE": "1",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
-    "DO_NOT_TRACK": "1",
-    "TOKENIZERS_PARALLELISM": "false",
-}
+# What libraries would write between our lines; whoever wants it says so.
+QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 class Verbs(click.Group):
@@ -86,6 +80,7 @@ def main(args: Sequence[str] | None = None) -> None:
     0 done or chosen, 3 none meets the requirements, 4 cannot tell yet, 2 bad input or usage, 1 a fault of ours, 130
     stopped by the user, 141 nobody reads the output any more.
     """
+    switches.apply(os.environ, own=True)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     _write_anything(sys.stdout, sys.stderr)

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from ockham.convert import pretokenizer, source
 from ockham.errors import Defect, ModelError
 from ockham.models import gguf_format, weights
+from ockham.sealed import switches
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -185,12 +186,11 @@ def _scripts() -> Path:
 
 
 def _environment() -> dict[str, str]:
-    # No network: both libraries' own switches, and a proxy that leads nowhere for whatever does not heed them.
+    # No network: the libraries' own switches, and a proxy that leads nowhere for whatever does not heed them.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
     nowhere = "http://127.0.0.1:9"
     proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), nowhere)
-    offline = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
-    return {**kept, **proxies, **offline, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
+    return {**switches.worker_environment(kept), **proxies, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
 
 
 def _made(out: Path, digest: str) -> Converted:

@@ -6,6 +6,7 @@ of this machine; a Ray cluster gets the places of texts in files, and reads them
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
@@ -16,6 +17,7 @@ from typing import Any, Protocol, TypeVar
 
 from ockham import machine
 from ockham.errors import Defect
+from ockham.sealed import switches
 
 T = TypeVar("T")
 _KEPT, _OWN = 128_000_000, 32_000_000
@@ -75,8 +77,14 @@ def crew_of(workers: int | RayCluster) -> AbstractContextManager[Crew]:
 @contextmanager
 def _processes(workers: int) -> Iterator[Crew]:
     """Lend processes, started anew: a fork would inherit the lock of the run."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=keep_memory) as pool:
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin) as pool:
         yield Crew(pool=pool, size=workers)
+
+
+def _begin() -> None:
+    """Prepare a process of a pool."""
+    switches.apply(os.environ, own=True)
+    keep_memory()
 
 
 def keep_memory() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from typing import Any
 
 from ockham.curation.pools import Crew
 from ockham.errors import ConfigError, Defect, ModelError
+from ockham.sealed import switches
 
 _RETRIES = 8
 """How often a task is made again whose process died."""
@@ -83,6 +85,7 @@ def ray_crew(address: str | None, tasks: int | None) -> Iterator[Crew]:
 
     Raises `ModelError` (``E_MODEL_MISSING``) where Ray is not installed, `ConfigError` where no cluster answers.
     """
+    switches.apply(os.environ)  # the cluster's processes inherit them
     try:
         import ray
     except ImportError as error:

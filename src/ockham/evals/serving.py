@@ -16,11 +16,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ockham import errors
+from ockham import errors, models
 from ockham.errors import Defect, OckhamError
 from ockham.evals import intervals
 from ockham.models.consent import Destination
 from ockham.records import Answer, Profile
+from ockham.sealed import switches
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -35,6 +36,15 @@ class ProbeSpec:
     rounds: int = 3
 
 
+def _may_ask(bundle: Path) -> bool:
+    """Return whether a bundle's model may ask over a network: an endpoint, or a plug of a package of the user's own."""
+    try:
+        kind = json.loads((bundle / "bundle.json").read_bytes())["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # the worker says what is wrong with it
+    return kind == "endpoint" or kind not in models.PLUGS
+
+
 class Serving:
     """A serving process; use it in a ``with`` block."""
 
@@ -44,8 +54,6 @@ class Serving:
         An endpoint's bundle is loaded only where ``endpoint`` is what it would ask. Raises the `OckhamError` that
         loading met, `Defect` where the process died without a word.
         """
-        # The worker needs no network unless the bundle is an endpoint's; libraries are told so.
-        environment = os.environ | {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
         permitted = [] if endpoint is None else [endpoint.url, endpoint.key_env or ""]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "ockham.evals.worker", str(bundle), *permitted],
@@ -54,7 +62,7 @@ class Serving:
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            env=environment,
+            env=switches.worker_environment(os.environ, asks=_may_ask(bundle)),
             # A Ctrl-C at the terminal stops the climb, which then ends its workers itself.
             start_new_session=True,
         )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ockham.errors import ModelError
 from ockham.models import settings
 from ockham.models.sentence import Sentence
+from ockham.sealed import switches
 
 if TYPE_CHECKING:
     import numpy as np
@@ -140,9 +141,10 @@ def open_graph(graph: Path | bytes, tokenizer: Path, found: Settings, *, threads
     """Make an embedder of a graph (a file or its bytes) and a tokenizer file.
 
     Raises `ModelError` (``E_MODEL_FORMAT``) where either cannot be read, ``E_MODEL_MISSING`` where ONNX Runtime or
-    tokenizers is not installed.
+    tokenizers is not installed, ``E_TELEMETRY`` where ONNX Runtime was imported before it could be silenced.
     """
     fix = "make the bundle again with: ockham fit"
+    switches.need_silence()
     try:
         import onnxruntime
         from tokenizers import Tokenizer

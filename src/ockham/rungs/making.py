@@ -28,6 +28,7 @@ from ockham.records import (
     TaskName,
     digest,
 )
+from ockham.sealed import switches
 from ockham.tune.spec import TuneSpec
 
 LABELLED: tuple[TaskName, ...] = ("classify", "choose")
@@ -131,11 +132,15 @@ class Rung:
 
 
 def without(*modules: str, extra: str) -> Callable[[Plan], str | None]:
-    """Give a check that says which of the modules are not installed, and how to get them."""
+    """Give a check that says which of the modules are not installed or cannot be silenced, and what to do about it."""
 
     def missing(plan: Plan) -> str | None:  # noqa: ARG001 - every rung takes the plan
         absent = [module for module in modules if importlib.util.find_spec(module) is None]
-        return f"{', '.join(absent)} not installed (pip install 'ockham[{extra}]')" if absent else None
+        if absent:
+            return f"{', '.join(absent)} not installed (pip install 'ockham[{extra}]')"
+        if switches.REPORTING in modules and (why := switches.silence()) is not None:
+            return f"{why}; {switches.REMEDY}"
+        return None
 
     return missing
 
