@@ -26,7 +26,7 @@ def modules() -> list[str]:
 def test_e5_the_libraries_that_speak_on_import_are_the_published_ones(
     sealed_world: None, modules: list[str], tmp_path: Path
 ) -> None:
-    traffic = sweep.sweep(modules, tmp_path / "home", patience=60)
+    traffic = sweep.sweep(modules, tmp_path / "home", patience=30)
     assert (traffic.status, traffic.stderr) == (0, "")
     assert traffic.stdout == f"imported {len(modules)}\n"
     asked = {row["asks"].strip("`") for row in OFFENDERS.values()} - {"-"}
