@@ -107,7 +107,14 @@ def ours(
 
     learnt = [decoder.Row(question=ids(prompt), answer=ids(answer)) for prompt, answer in given[: steps * batch]]
     judged = iter(range(9))
-    material = decoder.Material(folder=folder, train=learnt, valid=(), judge=lambda _: float(next(judged)), rate=RATE)
+    material = decoder.Material(
+        folder=folder,
+        train=learnt,
+        valid=(),
+        judge=lambda _: float(next(judged)),
+        precision="float32",
+        rate=RATE,
+    )
     part = max(1, batch // (4 if lean else 2))
     spec = TuneSpec(epochs=1, batch=batch, part=part, rank=RANK, alpha=ALPHA, warmup=WARMUP, patience=9, lean=lean)
     begun: list[tuple[float, float]] = []

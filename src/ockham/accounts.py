@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 
-from ockham import catalog, machine, measuring, opinions, store, studies
+from ockham import catalog, decoders, machine, measuring, opinions, store, studies
 from ockham.measuring import Standing
 from ockham.records import (
     Account,
@@ -95,6 +95,7 @@ def account(material: Material, judged: Verdict, found: Found) -> Account:
         machine_per_day=24 * found.prices.machine.per_hour,
         openings=tuple(_joined(row["candidates"]) for row in material.run.rows(OPENINGS)),
         judged=judged_by,
+        tuned_in=decoders.tuned_in(material.run),
         machine=machine.look(),
         warnings=(*material.prepared.split.warnings, *said, *(text for _, built in made for text in built.warnings)),
     )

@@ -26,6 +26,7 @@ from ockham.records import (
     Comparison,
     DeviceName,
     Json,
+    PrecisionName,
     Progress,
     Report,
     Requirements,
@@ -58,6 +59,8 @@ class FitSpec:
     ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`; without ``epochs`` or ``batch`` they
     follow from the number of training rows, without ``learning_rate`` each kind of model has its own. ``device`` is
     where language models compute: ``auto`` takes a graphics processor where the libraries see one, ``cuda`` insists.
+    ``precision`` is what they are tuned in: ``auto`` is ``bfloat16`` where that is measured to be faster when the run
+    begins, else ``float32``; a run goes on in the precision it began with.
 
     ``judge`` is a large model that is asked whether written answers are right; the verdict does not rest on it.
     """
@@ -79,6 +82,7 @@ class FitSpec:
     batch: int | None = field(default=None, metadata={"min": 1, "max": 65_536})
     rank: int = field(default=16, metadata={"min": 1, "max": 1024})
     device: DeviceName = "auto"
+    precision: PrecisionName = "auto"
     endpoint: EndpointSpec | None = None
     judge: EndpointSpec | None = None
     prices: str | None = None
@@ -111,6 +115,8 @@ def fit(
     identity = _identity(prepared, spec)
     folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
     with store.open_run(folder, identity) as run:
+        if decoders.tunes(rungs, plan):
+            plan = dataclasses.replace(plan, precision=decoders.settle(spec.precision, spec.device, run))
         material = Material(prepared, plan, run, tell)
         standings = _climb(material, rungs, requirements, spec, prices)
         decision, comparisons = _decide(standings, requirements, plan.metric, _planned(rungs, plan.task))
@@ -371,7 +377,7 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> Plan
 
 def _identity(prepared: Prepared, spec: FitSpec) -> dict[str, Json]:
     """Say what a run is about: the rows, their split, and the settings that decide what is built from them."""
-    deciding = ("encoder", "epochs", "learning_rate", "batch", "rank", "device", "seed")
+    deciding = ("encoder", "epochs", "learning_rate", "batch", "rank", "device", "precision", "seed")
     settings: dict[str, Json] = {name: getattr(spec, name) for name in deciding}
     split = prepared.split
     rows = digest([list(split.train), list(split.valid), list(split.test)])

@@ -18,6 +18,10 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 
 TaskName = Literal["classify", "extract", "choose", "generate"]
 DeviceName = Literal["auto", "cpu", "cuda"]
+Precision = Literal["float32", "bfloat16"]
+"""What a language model is computed in while it is tuned."""
+PrecisionName = Literal["auto", "float32", "bfloat16"]
+"""A precision as it is asked for: ``auto`` is the one that measuring chooses."""
 Status = Literal["measured", "skipped", "failed"]
 Finding = Literal["meets", "misses", "cannot tell"]
 Side = Literal["train", "valid", "test"]
@@ -477,6 +481,19 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TunedIn:
+    """The precision that a run tunes language models in, and why: it was ``asked`` for, or measured once.
+
+    ``speedup`` is how many times as fast bfloat16 was as float32 on ``processor``; ``None`` where it was not measured.
+    """
+
+    precision: Precision
+    asked: bool
+    processor: str
+    speedup: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """Everything one run found out: what the HTML report is made from.
 
@@ -500,6 +517,7 @@ class Account:
     machine_per_day: float | None = None
     openings: tuple[str, ...] = ()
     judged: Mapping[str, Judged] = field(default_factory=dict)
+    tuned_in: TunedIn | None = None
     machine: Machine | None = None
     warnings: tuple[str, ...] = ()
 

@@ -114,7 +114,7 @@ def tuned_decoder(source: str, place: Checkpoint, tell: Tell) -> Iterator[bytes]
         """Score an adapter by its own bytes, so that each pass has another score."""
         return int(hashlib.sha256(adapter.weights).hexdigest()[:8], 16) / 2**32
 
-    material = decoder.Material(folder=Path(source), train=rows, valid=rows[:4], judge=judge)
+    material = decoder.Material(folder=Path(source), train=rows, valid=rows[:4], judge=judge, precision="float32")
     tuned = decoder.tune(material, SPEC, place, tell)
     yield from (repr(tuned.points).encode(), tuned.adapter.config, tuned.adapter.weights)
 

@@ -12,7 +12,7 @@ import click
 
 from ockham.cli import options, progress, settings
 from ockham.cli.options import PATH, together
-from ockham.records import DeviceName, TaskName
+from ockham.records import DeviceName, PrecisionName, TaskName
 
 REQUIREMENTS = together(
     click.option("--min-accuracy", type=float, metavar="SHARE", help="Least accuracy, as in 0.90."),
@@ -43,6 +43,11 @@ TUNING = together(
     click.option("--batch", type=int, metavar="N", help="Rows per step when tuning (8 to 64 if not set)."),
     click.option("--rank", type=int, metavar="N", help="Rank of the LoRA adapter when tuning."),
     click.option("--device", type=click.Choice(get_args(DeviceName)), help="Where language models compute (auto)."),
+    click.option(
+        "--precision",
+        type=click.Choice(get_args(PrecisionName)),
+        help="What language models are tuned in (auto: bfloat16 where that is measured to be faster).",
+    ),
 )
 CHOICES = together(
     click.option("--encoder", metavar="NAME", help="Folder or hub id (id@revision) of a sentence encoder."),

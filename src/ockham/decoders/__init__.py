@@ -10,13 +10,26 @@ from typing import get_args
 from ockham import machine
 from ockham.convert.source import check_model
 from ockham.decoders import four, promise, prompted, tuned
+from ockham.decoders.precision import settle, tuned_in
 from ockham.decoders.shelf import Shelf, shelf_here
 from ockham.decoders.weights import called, check, find, is_gguf, local, signature
 from ockham.errors import ConfigError
 from ockham.records import TaskName
 from ockham.rungs import ENCODER, Material, Plan, Rung, without
 
-__all__ = ["NUMBERS", "PROMPTED", "TUNED", "Shelf", "check", "kind_of", "rungs", "shelf_here"]
+__all__ = [
+    "NUMBERS",
+    "PROMPTED",
+    "TUNED",
+    "Shelf",
+    "check",
+    "kind_of",
+    "rungs",
+    "settle",
+    "shelf_here",
+    "tuned_in",
+    "tunes",
+]
 
 PROMPTED, TUNED = "decoder", "decoder-tuned"
 NUMBERS = {PROMPTED: 5, TUNED: 6}
@@ -70,6 +83,11 @@ def _forms(rung: Rung, model: str, weights: four.Weights) -> list[Rung]:
     return [four.rung(rung, model, weights), rung]
 
 
+def tunes(rungs: Sequence[Rung], plan: Plan) -> bool:
+    """Say whether a language model may be tuned: one is named, and what tuning needs is installed."""
+    return any(rung.name.startswith(f"{TUNED}:") for rung in rungs) and _tuner_missing(plan) is None
+
+
 def kind_of(model: str) -> str:
     """Say which rung a model belongs to: ``decoder`` for one that writes, ``encoder`` for one that does not.
 
@@ -86,7 +104,7 @@ def kind_of(model: str) -> str:
 
 def _rung(kind: str, name: str, model: str, missing: Callable[[Plan], str | None]) -> Rung:
     def decides(plan: Plan) -> object:
-        tuning = [plan.tune, plan.learning_rate] if kind == TUNED else []
+        tuning = [plan.tune, plan.learning_rate, plan.precision] if kind == TUNED else []
         return [plan.metric, model, signature(local(model)), *tuning]
 
     return Rung(

@@ -110,7 +110,9 @@ def of_tuned(model: str, material: Material) -> Path | None:
 
 def _tuned(folder: Path, material: Material) -> str:
     plan = material.plan
-    return material.work("four", folder.name, signature(folder), plan.tune, plan.learning_rate, plan.metric)
+    return material.work(
+        "four", folder.name, signature(folder), plan.tune, plan.learning_rate, plan.precision, plan.metric
+    )
 
 
 def _offer(eight: Rung, made: Made, model: str, weights: Weights, material: Material) -> _Offer:

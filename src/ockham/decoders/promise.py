@@ -77,7 +77,7 @@ def behind(mine: First, theirs: First) -> Estimate | None:
 def first_part(model: str, material: Material, *, alone: bool) -> First:
     """Tune a model on a first part of the rows, once a run; where it is ``alone``, the pace of one batch is enough."""
     source = find(model)
-    key = material.work("first", model, signature(source), material.plan.tune, alone)
+    key = material.work("first", model, signature(source), material.plan.tune, material.plan.precision, alone)
     kept = material.run.find("first", key, First)
     if kept is not None:
         return kept
@@ -95,6 +95,7 @@ def first_part(model: str, material: Material, *, alone: bool) -> First:
             train=told.train,
             valid=told.valid,
             judge=lambda _: 0.0,
+            precision=plan.precision,
             rate=plan.learning_rate,
             device=plan.device,
         ),

@@ -103,7 +103,8 @@ def build(model: str, material: Material, folder: Path) -> Built:
     told = lessons(material, converted(source, model, material), folder, material.side("train"), judged)
     with Converter() as converter, material.run.staging() as staging:
         place = _Place(source, converter, told, material, judged)
-        tuned = _tuned(place, f"tuning-{material.work('decoder', model, material.plan.tune)[:16]}")
+        work = material.work("decoder", model, material.plan.tune, material.plan.precision)
+        tuned = _tuned(place, f"tuning-{work[:16]}")
         held = _gated(place, tuned, staging)
         everything = [*material.side("train"), *material.side("valid")]
         gguf.fit(everything, folder, Base(weights=held.weights), told.spec, task=material.plan.task)
@@ -115,6 +116,7 @@ def build(model: str, material: Material, folder: Path) -> Built:
             "passes": next(point.epoch for point in tuned.points if point.kept),
             "rank": material.plan.tune.rank,
             "learning_rate": tuned.rate,
+            "precision": material.plan.precision,
             "context": told.spec.context,
             "slots": told.spec.slots,
         },
@@ -142,6 +144,7 @@ def _tuned(place: _Place, name: str) -> tuning.Tuned:
         train=told.train,
         valid=told.valid,
         judge=lambda adapter: _judge(place, adapter),
+        precision=material.plan.precision,
         rate=material.plan.learning_rate,
         device=material.plan.device,
     )

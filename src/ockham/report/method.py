@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ockham.records import Account, Parity
+from ockham.records import Account, Parity, TunedIn
 from ockham.report.markup import Child, Html, section, tag
 from ockham.report.text import count, full, points, rows, shorten
 
@@ -57,6 +57,8 @@ def measured(account: Account) -> Html:
         ("Memory", "peak resident size of that process"),
         *((f"Parity of {name}", _parity(steps)) for name, steps in sorted(account.parity.items())),
     ]
+    if account.tuned_in is not None:
+        facts.append(("Precision of tuning", _tuned_in(account.tuned_in)))
     seeds = sorted({str(r.candidate.settings["seed"]) for r in account.reports if "seed" in r.candidate.settings})
     if seeds:
         facts.append(("Seed", ", ".join(seeds)))
@@ -102,6 +104,13 @@ def _parity(steps: Sequence[Parity]) -> str:
         f"({points(one.difference.low)} to {points(one.difference.high)})"
         for one in steps
     )
+
+
+def _tuned_in(found: TunedIn) -> str:
+    what = f"language models were tuned in {found.precision}"
+    if found.speedup is None:
+        return f"{what}, as was asked for"
+    return f"{what}: where the run began ({found.processor}), bfloat16 was {found.speedup:.2g} times as fast as float32"
 
 
 def _latency(account: Account) -> str:

@@ -44,6 +44,7 @@ def _encoder(material: Material, folder: Path) -> Built:
 def _encoder_tuned(material: Material, folder: Path) -> Built:
     from ockham.tune import encoder as tuning
     from ockham.tune import heads
+    from ockham.tune.adapted import PRECISION
 
     spec = material.plan.tune
     found = sentence.find(material.plan.encoder)
@@ -69,7 +70,7 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
     head, answers = heads.best(tuned.head, tuned_vectors, (train.targets, valid.targets), material.metric)
     head.save(folder)
     best = next(point.epoch for point in tuned.points if point.kept)
-    rates = {"rank": spec.rank, "learning_rate": spec.learning_rate}
+    rates = {"rank": spec.rank, "learning_rate": spec.learning_rate, "precision": PRECISION}
     return Built(
         settings={"encoder": found.name, "passes": best, **rates},
         answers=answers,

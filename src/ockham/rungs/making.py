@@ -22,6 +22,7 @@ from ockham.records import (
     Example,
     Manifest,
     Parity,
+    Precision,
     Progress,
     Score,
     Side,
@@ -46,6 +47,8 @@ class Plan:
     endpoint: EndpointSpec | None
     learning_rate: float | None = None
     """The one that was asked for; without it each kind of model has its own."""
+    precision: Precision = "float32"
+    """What language models are tuned in; encoders always in float32."""
     device: DeviceName = "auto"
     judge: EndpointSpec | None = None
     """A large model to judge written answers; no rung and no verdict depends on it."""

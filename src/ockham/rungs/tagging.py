@@ -30,6 +30,7 @@ _TOKENS = 20_000
 def _build(material: Material, folder: Path) -> Built:
     from ockham.convert import encoder_files
     from ockham.tune import tagger as tuning
+    from ockham.tune.adapted import PRECISION
 
     spec, found = material.plan.tune, sentence.find(material.plan.encoder)
     train, valid = material.side("train"), material.side("valid")
@@ -61,6 +62,7 @@ def _build(material: Material, folder: Path) -> Built:
             "passes": next(point.epoch for point in tuned.points if point.kept),
             "rank": spec.rank,
             "learning_rate": spec.learning_rate,
+            "precision": PRECISION,
             "temperature": told.temperature,
             "fields": len(told.paths),
             "reachable": rows.reached / wanted,

@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ockham.models.sentence import Sentence
+from ockham.records import Precision
 from ockham.tune import libraries
+from ockham.tune.precision import torch_dtype
 from ockham.tune.spec import TuneSpec
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ TARGETS = {
     "distilbert": ("q_lin", "k_lin", "v_lin", "out_lin", "lin1", "lin2"),
 }
 _BERT_TARGETS = ("query", "key", "value", "dense")
+PRECISION: Precision = "float32"
+"""What an encoder is tuned in, however its weights are stored and whatever the processor."""
 _EVAL_ROWS = 64
 _KEPT_BYTES = 600e6
 
@@ -129,7 +133,9 @@ def adapt(sentence: Sentence, spec: TuneSpec) -> Adapted:
     from transformers import AutoModel
 
     torch.manual_seed(spec.seed)
-    body = AutoModel.from_pretrained(str(sentence.folder), local_files_only=True, trust_remote_code=False)
+    body = AutoModel.from_pretrained(
+        str(sentence.folder), local_files_only=True, trust_remote_code=False, dtype=torch_dtype(PRECISION)
+    )
     first = min(sentence.layers - 1, round(sentence.layers * (1 - spec.depth)))
     lower, upper = body, copy.deepcopy(body)
     _keep_layers(lower, slice(None, first))

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ockham.records import DeviceName, EpochPoint
+from ockham.records import DeviceName, EpochPoint, Precision
 from ockham.tune import lean, libraries
 from ockham.tune.batches import by_length
+from ockham.tune.causal import computing_in_float32, load_adapted
 from ockham.tune.loop import Batch, Checkpoint, Judgement, train
+from ockham.tune.precision import compute_device
 from ockham.tune.spec import TuneSpec
 
 if TYPE_CHECKING:
@@ -60,13 +61,15 @@ class Material:
 
     ``judge`` measures the task metric on the validation rows as they will be served; larger is better. The loss of
     ``valid`` tells passes with the same metric apart. ``rate`` is the learning rate, where the one that follows from
-    the model's size is not wanted. ``device`` "auto" is a graphics processor where torch sees one.
+    the model's size is not wanted. ``precision`` is what the frozen weights are computed in; the adapter, its gradients
+    and the optimizer are float32 in any case. ``device`` "auto" is a graphics processor where torch sees one.
     """
 
     folder: Path
     train: Sequence[Row]
     valid: Sequence[Row]
     judge: Callable[[Adapter], float]
+    precision: Precision
     rate: float | None = None
     device: DeviceName = "auto"
 
@@ -145,18 +148,32 @@ class _Lesson:
         )
 
     def check_sharing(self) -> None:
-        """Compute a few rows both ways; where the model's cache does not allow it, no beginning is shared."""
+        """Compute a few rows both ways; where the model's cache does not allow it, no beginning is shared.
+
+        That belongs to the family and not to the precision: it is tried in 32 bits, where a difference shows.
+        """
         import torch
 
         few = range(min(4, len(self.material.train)))
         found = []
-        for self.shared in (False, True):
-            with torch.no_grad():
-                try:
-                    found.append(float(self.loss(few)[0]))
-                except Exception:
-                    found.append(float("nan"))
+        with computing_in_float32(self.model):
+            for self.shared in (False, True):
+                with torch.no_grad():
+                    try:
+                        found.append(float(self.loss(few)[0]))
+                    except Exception:
+                        found.append(float("nan"))
         self.shared = abs(found[0] - found[1]) <= _SAME * len(few)
+
+    def widen(self) -> None:
+        """Go over to the weights as they are stored, in 32 bits, under the trained adapter."""
+        from peft import get_peft_model_state_dict, set_peft_model_state_dict
+
+        if self.material.precision == "float32":
+            return
+        trained = dict(self._state(get_peft_model_state_dict))
+        self.model = load_adapted(self.material.folder, self.spec, "float32", self.model.device.type)
+        set_peft_model_state_dict(self.model, trained)
 
     def _state(self, read: Callable[[Any], dict[str, torch.Tensor]]) -> list[tuple[str, torch.Tensor]]:
         return sorted(read(self.model).items())
@@ -206,7 +223,12 @@ class Tuned:
     """A tuned model, still in torch: its adapter, its curve, what it writes, and its merged weights."""
 
     def __init__(self, lesson: _Lesson, points: tuple[EpochPoint, ...]) -> None:
-        """Take what the loop left: the best adapter is in the model."""
+        """Take what the loop left: the best adapter is in the model.
+
+        What was tuned in 16 bits is from here on what will be served: the weights as they are stored, and the adapter.
+        Merged into weights that were rounded to 16 bits, an adapter would lose most of its digits.
+        """
+        lesson.widen()
         self._lesson = lesson
         self.points = points
         self.adapter = lesson.adapter()
@@ -320,29 +342,14 @@ def tune(material: Material, spec: TuneSpec, checkpoint: Checkpoint, tell: Calla
 def _lesson(material: Material, spec: TuneSpec) -> _Lesson:
     libraries.ready()
     import torch
-    from peft import LoraConfig, get_peft_model
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     torch.manual_seed(spec.seed)
-    device = "cuda" if material.device != "cpu" and torch.cuda.is_available() else "cpu"
-    body = AutoModelForCausalLM.from_pretrained(
-        str(material.folder), local_files_only=True, trust_remote_code=False, use_safetensors=True, dtype=_dtype(device)
-    )
-    config = LoraConfig(
-        r=spec.rank,
-        lora_alpha=int(spec.alpha),
-        lora_dropout=0.0,
-        target_modules="all-linear",
-        task_type="CAUSAL_LM",
-    )
-    # Without dropout: a few low-rank weights do not need it, and every pass is then the same for a given seed.
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # peft asks transformers by older names; the user can do nothing about it
-        model = get_peft_model(body.to(device), config).eval()
+    model = load_adapted(material.folder, spec, material.precision, compute_device(material.device))
     if spec.lean:
         lean.prepare(model)
-    rate = material.rate or rate_for(sum(tensor.numel() for tensor in body.parameters()))
-    workers = 1 if device == "cuda" else spec.workers
+    rate = material.rate or rate_for(sum(part.numel() for part in model.parameters()))
+    workers = 1 if compute_device(material.device) == "cuda" else spec.workers
     stored = AutoConfig.from_pretrained(str(material.folder), local_files_only=True, trust_remote_code=False).dtype
     chosen = dataclasses.replace(spec, learning_rate=rate, workers=workers)
     return _Lesson(model, material, chosen, half=stored in (torch.float16, torch.bfloat16))
@@ -352,14 +359,6 @@ def rate_for(parameters: int) -> float:
     """Give the learning rate for a model of so many parameters: smaller ones bear larger steps."""
     low, high = _RATES
     return min(high, max(low, RATE * float((_USUAL / parameters) ** 0.5)))
-
-
-def _dtype(device: str) -> torch.dtype:
-    """Choose 16 bits where they are faster: on a GPU, and on processors with instructions for them."""
-    import torch
-
-    half = device == "cuda" or torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    return torch.bfloat16 if half else torch.float32
 
 
 def _common(questions: Sequence[tuple[int, ...]]) -> int:

@@ -1,0 +1,43 @@
+"""The precision that a run tunes language models in: decided once, where the run begins, and kept in it."""
+
+from __future__ import annotations
+
+from ockham import machine
+from ockham.records import DeviceName, Precision, PrecisionName, TunedIn
+from ockham.store import Run
+
+_KIND, _KEY = "precision", "tuning"
+
+
+def settle(asked: PrecisionName, device: DeviceName, run: Run) -> Precision:
+    """Return the precision to tune in: the one that was asked for, or the faster one here when the run began.
+
+    What is measured is kept in the run, so that a run which goes on on another processor does not mix two precisions.
+    torch must be installed.
+    """
+    found = tuned_in(run)
+    if found is None:
+        found = _decide(asked, device)
+        run.keep(_KIND, _KEY, found)
+    return found.precision
+
+
+def tuned_in(run: Run) -> TunedIn | None:
+    """Return what was settled in a run, or ``None`` where nothing has been."""
+    return run.find(_KIND, _KEY, TunedIn)
+
+
+def _decide(asked: PrecisionName, device: DeviceName) -> TunedIn:
+    from ockham.tune import precision
+
+    processor = machine.look(()).processor
+    if asked != "auto":
+        return TunedIn(precision=asked, asked=True, processor=processor)
+    where = precision.compute_device(device)
+    speedup = precision.measure_speedup(precision.step_timer(where))
+    return TunedIn(
+        precision=precision.faster(speedup),
+        asked=False,
+        processor=processor if where == "cpu" else precision.graphics_name(),
+        speedup=float(f"{speedup:.3g}"),
+    )
