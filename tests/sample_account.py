@@ -32,6 +32,7 @@ from ockham.records import (
     Report,
     Score,
     Source,
+    TunedIn,
     Verdict,
 )
 
@@ -444,6 +445,7 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> Account:
         ),
         machine_per_day=2.4,
         openings=("2025-03-04T10:13:20Z fit: five candidates scored together",),
+        tuned_in=TunedIn(precision="float32", asked=False, processor="x86-64, AVX2", speedup=0.06),
         machine=Machine(
             system="Linux 6.1",
             processor="x86-64, AVX2",

@@ -22,6 +22,7 @@ from ockham.models import gguf
 from ockham.models import weights as digests
 from ockham.models.calls import EndpointSpec
 from ockham.records import Answer, Progress, Requirements
+from ockham.tune import loop, precision
 
 CITIES = ("Graz", "Linz", "Wels", "Steyr", "Ried", "Enns", "Perg", "Traun")
 
@@ -249,7 +250,15 @@ def test_a_run_that_was_stopped_asks_no_row_again_and_reads_the_weights_once(
 def test_a_tuned_model_chooses_among_its_own_questions_options(tmp_path: Path) -> None:
     folder = tiny_decoder.llama(tmp_path / "small", scale=0.05)
     rows = choices(marked=False)
-    spec = FitSpec(rungs=("constant", "decoder-tuned"), models=(str(folder),), all=True, epochs=1, batch=16, rank=4)
+    spec = FitSpec(
+        rungs=("constant", "decoder-tuned"),
+        models=(str(folder),),
+        all=True,
+        epochs=1,
+        batch=16,
+        rank=4,
+        precision="bfloat16",
+    )
     verdict = fit(rows, spec, Requirements(), out=tmp_path / "run")
     measured = [line.name for line in verdict.candidates if line.status == "measured"]
     assert "decoder-tuned:small" in measured
@@ -261,11 +270,33 @@ def test_a_tuned_model_chooses_among_its_own_questions_options(tmp_path: Path) -
 
 @pytest.mark.tune
 @pytest.mark.slow
-def test_a_folder_is_tuned_held_to_parity_served_and_exported(trips: list[dict[str, Any]], tmp_path: Path) -> None:
+@pytest.mark.parametrize(("chosen", "begun_on", "gone_on_on"), [("float32", 0.1, 3.0), ("bfloat16", 3.0, 0.1)])
+def test_a_folder_is_tuned_held_to_parity_served_and_exported(
+    chosen: str,
+    begun_on: float,
+    gone_on_on: float,
+    trips: list[dict[str, Any]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Stopped in the midst of tuning, it goes on where the other precision is faster: in the one it began with."""
     folder = tiny_decoder.llama(tmp_path / "small", scale=0.05)
     spec = FitSpec(rungs=("constant", "decoder-tuned"), models=(str(folder),), all=True, epochs=2, batch=8, rank=4)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)  # a state is saved behind every step
+
+    def stopping(progress: Progress) -> None:
+        if progress.message == "tuning small" and progress.done == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(precision, "measure_speedup", lambda _seconds: begun_on)
+    with pytest.raises(KeyboardInterrupt):
+        fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", tell=stopping)
+    monkeypatch.setattr(precision, "measure_speedup", lambda _seconds: gone_on_on)
     told: list[Progress] = []
     verdict = fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", tell=told.append)
+    assert min(one.done for one in told if one.message == "tuning small" and one.done) == 3, (
+        "the state was gone on from"
+    )
     small, tuned = verdict.candidates[-2:]
     assert (tuned.name, tuned.rung, tuned.status) == ("decoder-tuned:small", 6, "measured")
     assert (small.name, small.rung, small.status) == ("decoder-tuned:small:4bit", 6, "measured")
@@ -276,6 +307,9 @@ def test_a_folder_is_tuned_held_to_parity_served_and_exported(trips: list[dict[s
     report = next(r for r in account.reports if r.candidate.name == tuned.name)
     assert {score.answer for score in report.scores} <= {"dated", "open"}
     assert report.candidate.settings["weights"] == "q8_0"
+    assert report.candidate.settings["precision"] == chosen
+    assert account.tuned_in is not None
+    assert (account.tuned_in.precision, account.tuned_in.speedup) == (chosen, begun_on)
     assert [step.step for step in account.parity[small.name]] == ["quantizing to 4 bits"]
     steps = account.parity[tuned.name]
     assert [step.step for step in steps] == ["conversion with the adapter apart", "merging", "quantizing to q8_0"]

@@ -60,7 +60,9 @@ def test_tuning_uses_a_graphics_processor_and_ends_near_the_same(tmp_path: Path)
     rows = [Row(question=(1, 2, 3, 10 + i % 7), answer=(20 + i % 7, 2)) for i in range(64)]
     losses = {}
     for device in ("cpu", "cuda"):
-        material = Material(folder=folder, train=rows, valid=rows[:8], judge=lambda _: 0.0, device=device)
+        material = Material(
+            folder=folder, train=rows, valid=rows[:8], judge=lambda _: 0.0, precision="bfloat16", device=device
+        )
         made = decoder._lesson(material, TuneSpec(rank=4))
         assert str(made.model.device).startswith(device)
         losses[device] = float(made.loss(list(range(8)))[0].detach())

@@ -114,7 +114,8 @@ def _tuned(root: Path, folder: Path, base: Converted, *, real: bool) -> tuple[li
         model.close()
     rows = [Row(question=question.tokens, answer=answer) for question, answer in lessons]
     passes = itertools.count()  # the last one is the best
-    tuned = _adapted(Material(folder=folder, train=rows, valid=rows[:4], judge=lambda _: next(passes)), real=real)
+    material = Material(folder=folder, train=rows, valid=rows[:4], judge=lambda _: next(passes), precision="float32")
+    tuned = _adapted(material, real=real)
     trie = model.trie("")
     assert trie is not None
     answers = [trie.label(tuned.write(q, model.end_token, trie.longest, trie.after)) or "" for q in learnt]

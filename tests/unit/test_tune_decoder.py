@@ -8,7 +8,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -17,16 +17,35 @@ from tests import tiny_decoder
 
 from ockham.convert import source
 from ockham.errors import ModelError
+from ockham.records import Precision
 from ockham.store import save_bytes
 from ockham.tune import decoder
 from ockham.tune.decoder import Adapter, Material, Row
 from ockham.tune.grammar import Grammar
 from ockham.tune.lean import needed
+from ockham.tune.precision import torch_dtype
 from ockham.tune.spec import TuneSpec
 
 pytestmark = pytest.mark.tune
 
 SPEC = TuneSpec(epochs=2, batch=6, rank=2, alpha=4.0, workers=2, part=2, patience=9)
+
+UNIT = 2.0**-8
+"""What bfloat16 rounds by, relative to a number; processors without instructions for it round the same in software."""
+LOSS: dict[Precision, float] = {"float32": 1e-5, "bfloat16": UNIT}
+"""How far two ways to the same loss may be apart, relative to it.
+
+In 32 bits only the order of sums differs. In 16 bits each logit is rounded (by at most 2**-9 of it), and a loss is the
+difference of two of them that are no larger than itself here: the models are random, and a right token is no likelier
+than any other.
+"""
+SLOPES: dict[Precision, float] = {"float32": 1e-5, "bfloat16": 16 * UNIT}
+"""How far two ways to the same gradient may be apart, relative to the largest number of its tensor.
+
+In 16 bits every layer rounds four times forward and backward, and there are 2 to 6 layers: roundings add up like the
+root of their number, some 7, of which the largest of a thousand numbers shows about twice the mean. A gradient that was
+computed from another question is off by its own size.
+"""
 
 
 def rows(count: int = 9, shared: int = 20, seed: int = 0) -> list[Row]:
@@ -45,11 +64,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tiny_decoder.llama(tmp_path_factory.mktemp("tiny"))
 
 
-def lesson(folder: Path, given: list[Row] | None = None, spec: TuneSpec = SPEC) -> Any:
+@pytest.fixture(params=get_args(Precision))
+def precision(request: pytest.FixtureRequest) -> Precision:
+    """Both, on every machine, whatever its processor would choose."""
+    found: Precision = request.param
+    return found
+
+
+def lesson(folder: Path, precision: Precision, spec: TuneSpec = SPEC) -> Any:
     """Make a lesson whose adapter already does something: a fresh one's second half is zero."""
     made = decoder._lesson(
-        Material(folder=folder, train=given or rows(), valid=rows(4, seed=9), judge=lambda _: 0.0), spec
+        Material(folder=folder, train=rows(), valid=rows(4, seed=9), judge=lambda _: 0.0, precision=precision), spec
     )
+    assert computed_in(made) == ({torch_dtype(precision)}, {torch.float32})
     draw = torch.Generator().manual_seed(1)
     with torch.no_grad():
         for tensor in made.parameters().values():
@@ -57,13 +84,21 @@ def lesson(folder: Path, given: list[Row] | None = None, spec: TuneSpec = SPEC) 
     return made
 
 
+def computed_in(made: Any) -> tuple[set[torch.dtype], set[torch.dtype]]:
+    """Give the types of the frozen weights and of the adapter's."""
+    every = list(made.model.parameters())
+    return {part.dtype for part in every if not part.requires_grad}, {
+        part.dtype for part in every if part.requires_grad
+    }
+
+
 def gradients(made: Any) -> tuple[float, list[torch.Tensor]]:
     loss, _ = made.loss(range(len(made.material.train)))
     return float(loss.detach()), list(torch.autograd.grad(loss, list(made.parameters().values())))
 
 
-def test_the_loss_is_that_of_transformers_over_the_answers_alone(folder: Path) -> None:
-    made = lesson(folder)
+def test_the_loss_is_that_of_transformers_over_the_answers_alone(folder: Path, precision: Precision) -> None:
+    made = lesson(folder, precision)
     found, right = made.loss(range(9))
     wanted, hits = 0.0, 0
     for row in made.material.train:
@@ -73,31 +108,45 @@ def test_the_loss_is_that_of_transformers_over_the_answers_alone(folder: Path) -
             out = made.model(input_ids=ids, labels=labels)
         wanted += float(out.loss)
         hits += out.logits[0, len(row.question) - 1 : -1].argmax(dim=-1).tolist() == list(row.answer)
-    assert float(found.detach()) == pytest.approx(wanted, rel=1e-5)
+    assert float(found.detach()) == pytest.approx(wanted, rel=LOSS[precision])
     assert right == hits
+
+
+def test_precisions_differ_by_their_rounding_and_by_no_more(folder: Path) -> None:
+    losses = {each: gradients(lesson(folder, each))[0] for each in get_args(Precision)}
+    assert losses["bfloat16"] != losses["float32"], "both are computed as they are called"
+    # The two layers' roundings are added to that of the logits.
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=2 * LOSS["bfloat16"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", sorted(tiny_decoder.FAMILIES))
-def test_a_shared_beginning_changes_neither_loss_nor_gradients(family: str, tmp_path: Path) -> None:
-    made = lesson(tiny_decoder.family(family, tmp_path))
+def test_a_shared_beginning_changes_neither_loss_nor_gradients(
+    family: str, precision: Precision, tmp_path: Path
+) -> None:
+    made = lesson(tiny_decoder.family(family, tmp_path), precision)
+    before = [part.clone() for part in made.model.parameters()]
     made.check_sharing()
+    assert all(map(torch.equal, before, made.model.parameters())), "trying it leaves every weight as it was"
+    assert computed_in(made) == ({torch_dtype(precision)}, {torch.float32})
     assert made.shared == (family != "lfm2"), "LFM2's own cache cannot be divided; it is tuned without"
     if not made.shared:
         return
     loss, slopes = gradients(made)
     made.shared = False
     plain, wanted = gradients(made)
-    assert loss == pytest.approx(plain, rel=1e-5)
+    assert loss == pytest.approx(plain, rel=LOSS[precision])
     for slope, other in zip(slopes, wanted, strict=True):
-        assert torch.allclose(slope, other, atol=1e-5 * float(other.abs().max()) + 1e-8)
+        assert torch.allclose(slope, other, rtol=0, atol=SLOPES[precision] * float(other.abs().max()) + 1e-8)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("family", sorted(tiny_decoder.FAMILIES))
-def test_a_lean_tuning_computes_the_same_numbers_and_keeps_less(family: str, tmp_path: Path) -> None:
+def test_a_lean_tuning_computes_the_same_numbers_and_keeps_less(
+    family: str, precision: Precision, tmp_path: Path
+) -> None:
     place = tiny_decoder.family(family, tmp_path)
-    plain, lean = (lesson(place, spec=dataclasses.replace(SPEC, lean=lean)) for lean in (False, True))
+    plain, lean = (lesson(place, precision, dataclasses.replace(SPEC, lean=lean)) for lean in (False, True))
     kept = [0, 0]
     found = []
     for which, made in enumerate((plain, lean)):
@@ -122,9 +171,9 @@ def test_models_that_are_large_for_a_machine_are_tuned_lean() -> None:
 
 
 def test_a_beginning_is_shared_only_where_that_was_seen_to_change_nothing(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+    folder: Path, precision: Precision, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = lesson(folder)
+    made = lesson(folder, precision)
     made.check_sharing()
     assert made.shared
     read = decoder._Lesson._read
@@ -175,43 +224,53 @@ class Judge:
         return self.heard[-1]
 
 
-def tuned(folder: Path, checkpoint: Kept, killed: int | None = None, spec: TuneSpec = SPEC) -> decoder.Tuned:
+def tuned(
+    folder: Path, checkpoint: Kept, killed: int | None = None, spec: TuneSpec = SPEC, precision: Precision = "float32"
+) -> decoder.Tuned:
     steps: Iterator[int] = iter(range(1_000))
 
     def tell(_done: int, _total: int) -> None:
         if next(steps) == killed:
             raise InterruptedError
 
-    return decoder.tune(
-        Material(folder=folder, train=rows(24), valid=rows(4, seed=9), judge=Judge()), spec, checkpoint, tell
-    )
+    material = Material(folder=folder, train=rows(24), valid=rows(4, seed=9), judge=Judge(), precision=precision)
+    return decoder.tune(material, spec, checkpoint, tell)
 
 
-def test_a_run_killed_at_any_step_ends_with_the_same_adapter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_killed_at_any_step_ends_with_the_same_adapter(
+    folder: Path, precision: Precision, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from ockham.tune import loop
 
-    straight = tuned(folder, Kept()).adapter
+    straight = tuned(folder, Kept(), precision=precision).adapter
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)  # a state is saved behind every step
     draw = random.Random(5)
     for _ in range(5):
         kept = Kept()
         for killed in (draw.randrange(4), draw.randrange(4)):
             with pytest.raises(InterruptedError):
-                tuned(folder, kept, killed)
-        assert tuned(folder, kept).adapter == straight
+                tuned(folder, kept, killed, precision=precision)
+        assert tuned(folder, kept, precision=precision).adapter == straight
     lean = dataclasses.replace(SPEC, lean=True)
     kept = Kept()
     with pytest.raises(InterruptedError):
-        tuned(folder, kept, 2, lean)
-    assert tuned(folder, kept, spec=lean).adapter == straight, "the same bits, computed twice"
+        tuned(folder, kept, 2, lean, precision)
+    assert tuned(folder, kept, spec=lean, precision=precision).adapter == straight, "the same bits, computed twice"
 
 
 @pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")
-def test_peft_reads_the_adapter_and_the_merged_folder_is_the_same_model(folder: Path, tmp_path: Path) -> None:
+def test_peft_reads_the_adapter_and_the_merged_folder_is_the_same_model(
+    folder: Path, precision: Precision, tmp_path: Path
+) -> None:
     from peft import PeftModel
     from transformers import AutoModelForCausalLM
 
-    made = decoder.Tuned(lesson(folder), ())
+    taught = lesson(folder, precision)
+    learnt = taught.adapter()
+    made = decoder.Tuned(taught, ())
+    assert made.adapter == learnt, "the adapter is what was tuned, to the last bit"
+    # Whatever it was tuned in, it is the weights as they are stored that the adapter goes onto: one tolerance for both.
+    assert computed_in(made._lesson) == ({torch.float32}, {torch.float32})
     (tmp_path / "adapter").mkdir()
     save_bytes(tmp_path / "adapter" / "adapter_config.json", made.adapter.config)
     save_bytes(tmp_path / "adapter" / "adapter_model.safetensors", made.adapter.weights)
@@ -228,8 +287,8 @@ def test_peft_reads_the_adapter_and_the_merged_folder_is_the_same_model(folder: 
     assert (config["r"], config["lora_alpha"], config["base_model_name_or_path"]) == (2, 4, folder.name)
 
 
-def test_torch_writes_the_likeliest_tokens_within_what_is_allowed(folder: Path) -> None:
-    made = decoder.Tuned(lesson(folder), ())
+def test_torch_writes_the_likeliest_tokens_within_what_is_allowed(folder: Path, precision: Precision) -> None:
+    made = decoder.Tuned(lesson(folder, precision), ())
     question = list(rows()[0].question)
     model = made._lesson.model
     free: list[int] = []
@@ -271,7 +330,7 @@ def test_without_the_libraries_it_says_what_to_install(folder: Path, monkeypatch
 
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ModelError, match="torch, transformers and peft") as caught:
-        lesson(folder)
+        lesson(folder, "float32")
     assert caught.value.fix == "pip install 'ockham[tune]'"
     monkeypatch.setitem(sys.modules, "llguidance.hf", None)
     with pytest.raises(ModelError, match="llguidance"):
