@@ -114,6 +114,36 @@ def test_eight_bits_stay_close_to_float32(packaged: Sentence, tmp_path: Path) ->
     assert small < 0.3 * large
 
 
+def test_the_largest_products_do_not_overflow_on_any_processor() -> None:
+    """Without VNNI two products are added in 16 bits first: the worst that can enter gives the exact sum there too."""
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    inputs, outputs = 64, 16
+    draw = np.random.default_rng(0)
+    signs = np.where(np.arange(outputs) % 2, 1.0, -1.0)
+    weight = (np.ones((inputs, outputs)) * signs).astype(np.float32)  # every number of a column is its largest
+    ranges = {"given": (np.zeros(inputs, np.float32), np.full(inputs, 255.0, np.float32))}
+    builder = encoder_graph._Builder(ranges)
+    out = builder.product("given", "worst", weight, np.zeros(outputs, np.float32))
+    stored = {one.name: one for one in builder.constants}
+    numbers = np.abs(np.frombuffer(stored["worst.weight"].raw_data, np.int8).astype(int))
+    assert 2 * 255 * numbers.max() <= 2**15 - 1, "what any processor adds up exactly"
+    graph = helper.make_graph(
+        builder.nodes,
+        "worst",
+        [helper.make_tensor_value_info("given", TensorProto.FLOAT, ["rows", inputs])],
+        [helper.make_tensor_value_info(out, TensorProto.FLOAT, None)],
+        builder.constants,
+    )
+    opsets = [helper.make_opsetid("", encoder_graph.OPSET), helper.make_opsetid(encoder_graph.CONTRIB, 1)]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
+    session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
+    given = np.vstack([np.full((1, inputs), 255.0), draw.integers(200, 256, size=(40, inputs))]).astype(np.float32)
+    (found,) = session.run(None, {"given": given})
+    assert found == pytest.approx(given @ weight, rel=1e-5)
+
+
 @pytest.mark.tune
 def test_the_same_weights_give_the_same_bytes(tmp_path: Path) -> None:
     found = sentence.find(str(tiny_encoder.write(tmp_path / "tiny", "bert")))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -366,6 +367,22 @@ def test_merged_weights_answer_as_the_adapter_did(family: str, pooling: str, tmp
     served = graph.embed(texts) @ head_weight + lesson.head.bias.detach().numpy()
     assert served == pytest.approx(trained, abs=2e-4)
     assert softmax.best(served, head.settings.labels) == softmax.best(trained, head.settings.labels)
+
+
+def test_an_encoder_is_tuned_in_float32_however_it_is_stored(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    from ockham.tune.adapted import adapt
+
+    folder = tiny_encoder.write(tmp_path, "bert")
+    narrow = {name: part.half() for name, part in load_file(folder / "model.safetensors").items()}
+    save_file(narrow, folder / "model.safetensors", metadata={"format": "pt"})
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"dtype": "float16", "torch_dtype": "float16"}))
+    body = adapt(sentence.find(str(folder)), SPEC)
+    every = [*body.lower.parameters(), *body.upper.parameters()]
+    assert {part.dtype for part in every} == {torch.float32}
 
 
 def test_guardrails_speak_only_where_there_is_a_risk() -> None:
