@@ -6,6 +6,7 @@ Whoever calls it may force a choice through the environment: libraries look at t
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
 import sys
 from collections.abc import Callable, Mapping
@@ -30,17 +31,17 @@ def solve(_source: str, _folder: str) -> dict[str, Any]:
     """Fit a head on vectors; give its weights and answers, and what BLAS and numpy compute with."""
     import numpy as np
     import scipy.linalg  # noqa: F401 - its BLAS is looked at
-    from numpy._core import _multiarray_umath as core
     from threadpoolctl import threadpool_info
 
     from ockham.tune import heads
 
+    core: Any = importlib.import_module("numpy._core._multiarray_umath")  # which has no types
     draw = np.random.default_rng(0)
     centres = draw.normal(size=(5, 64))
     targets = [str(number % 5) for number in range(300)]
     vectors = (centres[np.arange(300) % 5] + 1.5 * draw.normal(size=(300, 64))).astype(np.float32)
     head = heads.solve(vectors[:200], targets[:200], 1.0)
-    vector = [name for name, there in core.__cpu_features__.items() if there]  # type: ignore[attr-defined]
+    vector = [name for name, there in core.__cpu_features__.items() if there]
     blas = sorted({one["architecture"] for one in threadpool_info() if one["user_api"] == "blas"})
     margins = head.margins(vectors[200:]).tolist()
     return {"chose": {"blas": blas, "numpy": vector}, "found": margins, "answers": list(head.best(vectors[200:]))}

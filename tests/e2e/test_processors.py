@@ -6,6 +6,7 @@ beyond those that every x86-64 has, and another one as its own processor lets it
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import platform
@@ -16,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy._core import _multiarray_umath
 from tests import tiny_gguf
 from tests.e2e.test_curate_kill import corpus
 
@@ -29,10 +29,11 @@ pytestmark = [
 
 ROOT = Path(__file__).parents[2]
 CHILD = Path(__file__).with_name("processor_child.py")
+NUMPY: Any = importlib.import_module("numpy._core._multiarray_umath")  # which has no types
 OLD = {
     "ARROW_USER_SIMD_LEVEL": "NONE",
     "ATEN_CPU_CAPABILITY": "default",
-    "NPY_DISABLE_CPU_FEATURES": " ".join(_multiarray_umath.__cpu_dispatch__),  # type: ignore[attr-defined]
+    "NPY_DISABLE_CPU_FEATURES": " ".join(NUMPY.__cpu_dispatch__),
     "NUMBA_CPU_NAME": "generic",
     "ONEDNN_MAX_CPU_ISA": "SSE41",
     "OPENBLAS_CORETYPE": "Nehalem",

@@ -114,6 +114,13 @@ def test_eight_bits_stay_close_to_float32(packaged: Sentence, tmp_path: Path) ->
     assert small < 0.3 * large
 
 
+def test_a_text_is_embedded_the_same_by_any_number_of_threads(packaged: Sentence, tmp_path: Path) -> None:
+    texts = [f"{text} {number}" for number in range(30) for text in SENTENCES[:6]]
+    encoder_files.write(packaged, packaged.weights(), texts, tmp_path)
+    alone, shared = (embedder.load(tmp_path, threads=threads).embed(texts) for threads in (1, 3))
+    assert np.array_equal(alone, shared)
+
+
 def test_the_largest_products_do_not_overflow_on_any_processor() -> None:
     """Without VNNI two products are added in 16 bits first: the worst that can enter gives the exact sum there too."""
     import onnxruntime

@@ -85,14 +85,14 @@ def test_a_first_part_learns_and_tells_the_nats_of_each_answer(folder: Path, pre
     # With hardly any step the model is the one it was: another implementation's log-probabilities, in 32 bits. In 16
     # bits (rounding by 2**-9) the logits, of some 10, are off by .02 and the two layers below add as much: .05 nats a
     # token, of which an answer has four.
-    tolerance = {"rel": 1e-4} if precision == "float32" else {"abs": 0.2}
+    relative, absolute = (1e-4, None) if precision == "float32" else (None, 0.2)
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
     for row, nats in zip(valid, found.nats, strict=True):
         with torch.no_grad():
             scores = model(torch.tensor([[*row.question, *row.answer]])).logits[0].log_softmax(-1)
         places = range(len(row.question) - 1, len(row.question) + len(row.answer) - 1)
         wanted = -sum(float(scores[place, token]) for place, token in zip(places, row.answer, strict=True))
-        assert nats == pytest.approx(wanted, **tolerance)
+        assert nats == pytest.approx(wanted, rel=relative, abs=absolute)
     learnt = decoder.begin(
         dataclasses.replace(material, valid=train[:5], rate=0.01),
         TuneSpec(batch=8),

@@ -22,7 +22,7 @@ GAIN = 1.25
 HOPELESS = 1 / 3
 """A first speedup below this one settles it."""
 ROUNDS = 5
-_TOKENS, _INPUTS, _OUTPUTS, _RANK = 256, 576, 1536, 16
+_TOKENS, _INPUTS, _OUTPUTS, _RANK = 128, 576, 1536, 16
 """A matrix of SmolLM2-135M's feed-forward block, with the adapter that is usual."""
 _BOTH: Final[tuple[Precision, Precision]] = ("float32", "bfloat16")
 
