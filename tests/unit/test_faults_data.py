@@ -346,17 +346,96 @@ def test_D12_parquet_that_is_none(tmp_path: Path) -> None:
     assert "the rows after number 0 cannot be read" in error.message
 
 
-def test_D12_a_dictionary_bomb_is_one_string_in_memory(tmp_path: Path) -> None:
-    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 3_000, pa.int32()), pa.array(["x" * 100_000]))
-    path = tmp_path / "bomb.parquet"
-    pq.write_table(pa.table({"text": texts, "label": ["x"] * 3_000}), path, write_statistics=False)
-    assert path.stat().st_size < 300_000
+def repeated(count: int, size: int = 100_000) -> pa.DictionaryArray:
+    return pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array(["x" * size]))
+
+
+def traced(path: Path) -> tuple[Reading | DataError, int]:
+    """Read or refuse, and give the peak of memory too."""
     tracemalloc.start()
-    reading = read(path, ReadSpec())
+    try:
+        outcome: Reading | DataError = read(path, ReadSpec())
+    except DataError as error:
+        outcome = error
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert len(reading.examples) == 3_000
-    assert peak < 50_000_000
+    return outcome, peak
+
+
+def test_D12_equal_texts_are_one_string_in_memory(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pq.write_table(pa.table({"text": repeated(600), "label": ["x"] * 600}), path, write_statistics=False)
+    assert path.stat().st_size < 300_000
+    reading, peak = traced(path)
+    assert isinstance(reading, Reading)
+    assert len(reading.examples) == 600
+    assert peak < 20_000_000
+
+
+def bombs(kind: str) -> pa.Table:
+    """Make a table whose text is 300 MB, or that has 8 million rows of nothing, in a few kilobytes."""
+    labels = ["x"] * 3_000
+    ends = pa.array(range(3_001), pa.int32())
+    keys = pa.array([str(number) for number in range(3_000)])
+    if kind == "list":
+        return pa.table({"text": pa.ListArray.from_arrays(ends, repeated(3_000)), "label": labels})
+    if kind == "struct":
+        return pa.table({"text": pa.StructArray.from_arrays([repeated(3_000)], names=["said"]), "label": labels})
+    if kind == "map":
+        return pa.table({"text": pa.MapArray.from_arrays(ends, keys, repeated(3_000)), "label": labels})
+    if kind == "bytes":
+        return pa.table({"text": repeated(3_000).cast(pa.dictionary(pa.int32(), pa.binary())), "label": labels})
+    if kind == "nothing":
+        return pa.table({"text": pa.nulls(8_000_000, pa.string()), "label": pa.nulls(8_000_000, pa.string())})
+    return pa.table({"text": repeated(3_000), "label": labels})
+
+
+@pytest.mark.parametrize("kind", ["dictionary", "groups", "plain", "list", "struct", "map", "bytes", "nothing"])
+def test_D12_what_unfolds_too_far_is_refused_within_memory(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "bomb.parquet"
+    how: dict[str, object] = {"row_group_size": 1_000} if kind == "groups" else {}
+    if kind == "plain":
+        how = {"use_dictionary": False, "compression": "zstd"}
+    pq.write_table(bombs(kind), path, write_statistics=False, **how)
+    assert path.stat().st_size < 400_000
+    error, peak = traced(path)
+    assert isinstance(error, DataError)
+    assert error.code == "E_FORMAT"
+    assert "it unfolds to over 250 times its size" in error.message
+    assert peak < 100_000_000
+
+
+def test_D12_text_that_packs_well_is_read(tmp_path: Path) -> None:
+    """A column of one value beside real texts, and values within values, come out as they were."""
+    texts = [f"request {number} " + "abc " * 20 for number in range(2_000)]
+    table = pa.table(
+        {
+            "text": texts,
+            "label": ["one"] * 2_000,
+            "tags": [["a", "b"], None] * 1_000,
+            "more": [{"k": "v", "n": [1]}] * 2_000,
+            "bytes": [b"raw"] * 2_000,
+        }
+    )
+    pq.write_table(table, tmp_path / "a.parquet")
+    assert pairs(read(tmp_path / "a.parquet", ReadSpec(inputs=("text",), target="label")))[:1] == [(texts[0], "one")]
+    reading = read(tmp_path / "a.parquet", ReadSpec(inputs=("more",), target="tags"))
+    assert pairs(reading)[:2] == [('{"k":"v","n":[1]}', '["a","b"]'), ('{"k":"v","n":[1]}', "")]
+
+
+@pytest.mark.parametrize("place", ["everywhere", "in the row groups", "inside another"])
+def test_D12_names_of_columns_that_are_not_utf_8(tmp_path: Path, place: str) -> None:
+    cells = [{"xyzzy": "a"}] if place == "inside another" else ["a"]
+    name = "outer" if place == "inside another" else "xyzzy"
+    pq.write_table(pa.table({"text": ["b"], name: cells}), tmp_path / "a.parquet", store_schema=False)
+    whole = (tmp_path / "a.parquet").read_bytes()
+    if place == "in the row groups":
+        at = whole.rindex(b"xyzzy")
+        spoiled = whole[:at] + b"xy\xffzy" + whole[at + 5 :]
+    else:
+        spoiled = whole.replace(b"xyzzy", b"xy\xffzy")
+    error = refuse(write(tmp_path, "b.parquet", spoiled), "E_FORMAT", inputs=("text",), labelled=False)
+    assert "the name of a column is not UTF-8" in error.message
 
 
 def test_D14_only_regular_files(tmp_path: Path) -> None:

@@ -13,7 +13,13 @@ GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 MAX_RATIO = 250
 """How many times its packed size a file may unfold to, once it is over `FREE` bytes; text packs 3 to 30 times."""
 FREE = 64_000_000
+UNFOLDS = f"it unfolds to over {MAX_RATIO} times its size"
 _MAX_WINDOW = 1 << 27
+
+
+def unfolds_too_far(unfolded: int, packed: int) -> bool:
+    """Tell whether so many packed bytes have given more than any honest file would."""
+    return unfolded > FREE and unfolded > MAX_RATIO * packed
 
 
 class Unpacked(RegularFile):
@@ -53,8 +59,8 @@ class Unpacked(RegularFile):
         for block in unpack(self._packed, source, self._note_cut):
             given += len(block)
             taken = source.taken
-            if given > FREE and given > MAX_RATIO * taken:
-                raise _unsound(self._packed, f"it unfolds to over {MAX_RATIO} times its size")
+            if unfolds_too_far(given, taken):
+                raise _unsound(self._packed, UNFOLDS)
             yield block
 
     def _note_cut(self) -> None:

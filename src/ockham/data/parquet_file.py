@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from ockham.data.packed_file import UNFOLDS, unfolds_too_far
 from ockham.data.regular_file import RegularFile, shown
 from ockham.data.rows import MAX_COLUMNS, Broken, Row, Table
 from ockham.errors import DataError
@@ -13,15 +14,18 @@ _BATCH = 1024
 _MAX_GROUPS = 100_000
 _MAX_FOOTER = 64_000_000
 _MAX_CHUNK = 2_000_000_000
-_MAX_TEXT = 4_000_000_000
-"""Characters over all cells: a small file can unfold to more than any memory (a dictionary bomb)."""
+_CELL = 6
+"""Characters around a cell and its name where a row stands as JSON; so many rows of nothing are something too."""
+_BAD_NAME = "the name of a column is not UTF-8"
 
 
-def parquet_table(file: RegularFile) -> Table:
+def parquet_table(file: RegularFile, most: int | None = None) -> Table:
     """Read a Parquet file: schema now, rows as they are asked for. Nested cells become JSON later.
 
-    Columns of extension types are read as the plain type they store. Raises `DataError` (``E_FORMAT``): not sound
-    Parquet, over 10,000 columns, over 100,000 row groups, an index over 64 MB.
+    Columns of extension types are read as the plain type they store. What the rows unfold to is counted as if they
+    stood as JSON, and held against the size of the file as for packed files; ``most`` is a limit whatever that size is.
+    Raises `DataError` (``E_FORMAT``): not sound Parquet, unfolds too far, over 10,000 columns, over 100,000 row groups,
+    an index over 64 MB.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -29,10 +33,12 @@ def parquet_table(file: RegularFile) -> Table:
     _check_footer(file)
     try:
         found = pq.ParquetFile(file.raw, memory_map=False, pre_buffer=False)
-        schema = found.schema_arrow
-        texts = [f.name for f in schema if pa.types.is_string(f.type) or pa.types.is_large_string(f.type)]
+        # Equal texts are then one string in memory, however often and however deep in other values they stand.
+        texts = [leaf.path for leaf in map(found.schema.column, range(len(found.schema))) if _is_text(leaf)]
         found = pq.ParquetFile(file.raw, memory_map=False, pre_buffer=False, read_dictionary=texts)
-        names, groups = list(schema.names), found.metadata.num_row_groups
+        names, groups = list(found.schema_arrow.names), found.metadata.num_row_groups
+    except UnicodeDecodeError as error:
+        raise _unsound(file, _BAD_NAME) from error
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _failed(file, error, "its index cannot be read") from error
     if len(names) > MAX_COLUMNS or groups > _MAX_GROUPS:
@@ -45,9 +51,13 @@ def parquet_table(file: RegularFile) -> Table:
         encoding="utf-8",
         dialect=None,
         columns=names,
-        rows=_rows(file, found, names),
-        project=lambda wanted: _rows(file, found, wanted),
+        rows=_rows(file, found, names, most),
+        project=lambda wanted: _rows(file, found, wanted, most),
     )
+
+
+def _is_text(leaf: Any) -> bool:  # noqa: ANN401 - pyarrow
+    return leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type != "DECIMAL"
 
 
 def _check_footer(file: RegularFile) -> None:
@@ -57,10 +67,11 @@ def _check_footer(file: RegularFile) -> None:
         raise _unsound(file, "its end is missing or says nonsense; it may be truncated")
 
 
-def _rows(file: RegularFile, found: Any, names: Sequence[str]) -> Iterator[Row | Broken]:  # noqa: ANN401 - pyarrow
+def _rows(file: RegularFile, found: Any, names: Sequence[str], most: int | None) -> Iterator[Row | Broken]:  # noqa: ANN401 - pyarrow
     import pyarrow as pa
 
-    _check_sizes(file, found.metadata, names)
+    around = sum(len(name) + _CELL for name in names)
+    _check_sizes(file, found.metadata, names, around)
     record = total = 0
     batches = found.iter_batches(batch_size=_BATCH, columns=list(names), use_threads=False)
     while True:
@@ -68,33 +79,74 @@ def _rows(file: RegularFile, found: Any, names: Sequence[str]) -> Iterator[Row |
             batch = next(batches, None)
             if batch is None:
                 return
-            columns = [_cells(batch.column(batch.schema.get_field_index(name))) for name in names]
+            arrays = [_stored(batch.column(batch.schema.get_field_index(name))) for name in names]
+            total += sum(_unfolded(array) for array in arrays if pa.types.is_nested(array.type))
+            _check_total(file, total, most)
+            columns = [_cells(array) for array in arrays]
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _failed(file, error, f"the rows after number {record} cannot be read") from error
         for cells in zip(*columns, strict=True):
             record += 1
-            total += sum(len(cell) for cell in cells if isinstance(cell, (str, bytes)))
-            if total > _MAX_TEXT:
-                raise _unsound(file, f"its text unfolds to over {_MAX_TEXT:,} characters")
+            total += around + sum(len(cell) for cell in cells if isinstance(cell, (str, bytes)))
+            _check_total(file, total, most)
             yield Row(record, None, dict(zip(names, cells, strict=True)))
 
 
-def _check_sizes(file: RegularFile, metadata: Any, names: Sequence[str]) -> None:  # noqa: ANN401 - pyarrow
+def _check_sizes(file: RegularFile, metadata: Any, names: Sequence[str], around: int) -> None:  # noqa: ANN401 - pyarrow
+    """Refuse what the index itself says to be too much; it may say less than there is."""
     wanted = set(names)
+    total = metadata.num_rows * around
     for group in range(metadata.num_row_groups):
         chunks = metadata.row_group(group)
         for place in range(chunks.num_columns):
             chunk = chunks.column(place)
-            if chunk.path_in_schema.split(".")[0] in wanted and chunk.total_uncompressed_size > _MAX_CHUNK:
-                raise _unsound(file, f"a column of row group {group + 1} unfolds to over {_MAX_CHUNK:,} bytes")
+            try:
+                name = chunk.path_in_schema.split(".")[0]
+            except UnicodeDecodeError as error:
+                raise _unsound(file, _BAD_NAME) from error
+            if name in wanted:
+                total += chunk.total_uncompressed_size
+                if chunk.total_uncompressed_size > _MAX_CHUNK:
+                    raise _unsound(file, f"a column of row group {group + 1} unfolds to over {_MAX_CHUNK:,} bytes")
+    _check_total(file, total, None)
+
+
+def _check_total(file: RegularFile, total: int, most: int | None) -> None:
+    if unfolds_too_far(total, file.size):
+        raise _unsound(file, UNFOLDS)
+    if most is not None and total > most:
+        raise _unsound(file, f"its text unfolds to over {most:,} characters")
+
+
+def _unfolded(array: Any) -> int:  # noqa: ANN401 - pyarrow
+    """Count the bytes of the values of an array, each as often as it stands there, without unfolding it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    array = _stored(array)
+    if pa.types.is_dictionary(array.type):
+        return int(pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0)
+    if pa.types.is_map(array.type):
+        begin, end = (array.offsets[place].as_py() for place in (0, len(array)))
+        return sum(_unfolded(part.slice(begin, end - begin)) for part in (array.keys, array.items))
+    if pa.types.is_struct(array.type):
+        return sum(map(_unfolded, array.flatten()))
+    if pa.types.is_nested(array.type):
+        return _unfolded(array.flatten())
+    return int(array.nbytes)
+
+
+def _stored(array: Any) -> Any:  # noqa: ANN401 - pyarrow
+    """Give the plain values of an array of an extension type; any other array is given as it is."""
+    import pyarrow as pa
+
+    return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
 def _cells(array: Any) -> list[Any]:  # noqa: ANN401 - pyarrow
     """Give the cells of one column of a batch; equal strings of a dictionary column are one string in memory."""
     import pyarrow as pa
 
-    if isinstance(array, pa.ExtensionArray):
-        array = array.storage
     if pa.types.is_dictionary(array.type):
         places = array.indices.to_pylist()
         wanted = sorted({place for place in places if place is not None})

@@ -26,6 +26,8 @@ _PACKED = {
     b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip (or a spreadsheet)", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd",
     b"BZh": "bzip2", b"%PDF": "PDF", b"\xd0\xcf\x11\xe0": "an old Office file", b"ARROW1": "Arrow IPC",
 }  # fmt: skip
+_MAX_TEXT = 4_000_000_000
+"""Characters of a Parquet file that are read, all of which stay in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +114,7 @@ def _table(file: RegularFile, spec: ReadSpec) -> Iterator[Table]:
     if file.size == 0:
         raise _empty(file)
     if file.head.startswith(b"PAR1"):
-        yield parquet_table(file)
+        yield parquet_table(file, _MAX_TEXT)
         return
     packed = next((name for mark, name in _PACKED.items() if file.head.startswith(mark)), None)
     if packed:
