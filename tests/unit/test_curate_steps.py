@@ -19,7 +19,8 @@ from ockham.data.blocks import Kept
 from ockham.data.documents import Document
 from ockham.data.portions import bytes_at, portion_of
 from ockham.data.steps import language, redact, repair, stop_words
-from ockham.data.steps.examine import CHANGES, REASONS, Examined, Plan, examine
+from ockham.data.steps.account import CHANGES
+from ockham.data.steps.examine import REASONS, Examined, Plan, examine
 from ockham.data.steps.leak import read_tests
 from ockham.data.steps.rules import RULES
 from ockham.data.steps.spec import STEPS, CurateSpec, Limits, Step

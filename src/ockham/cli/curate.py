@@ -46,6 +46,7 @@ OUTPUT = together(
     click.option("--engine", type=click.Choice(["local", "ray"]), help="Who works (local if not set)."),
     click.option("--address", metavar="HOST:PORT", help="The Ray cluster (one is started here if not set)."),
     click.option("--chunk-mb", type=int, metavar="MB", help="Text that a process looks at at once (8 if not set)."),
+    click.option("--restart", is_flag=True, help="Replace what FOLDER holds of other data or settings, once done."),
     click.option("--dry-run", is_flag=True, help="Try the first rows; say what all would take and lose."),
 )
 
@@ -61,7 +62,14 @@ OUTPUT = together(
 @options.as_json
 @options.quiet
 def command(
-    *, data: tuple[str, ...], config: Path | None, dry_run: bool, as_json: bool, quiet: bool, **flags: object
+    *,
+    data: tuple[str, ...],
+    config: Path | None,
+    restart: bool,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    **flags: object,
 ) -> None:
     """Clean documents or labelled rows of any size.
 
@@ -69,11 +77,12 @@ def command(
     FOLDER gets clean/ (the rows that stay, in their order), quarantine/ (every other row, with the rule, its score and
     its limit), report.html and report.json. Nothing is lost: rows in = kept + changed + quarantined.
 
-    A run that was stopped goes on when the same command is given again. The first run of a version compiles its
+    A run that was stopped goes on when the same command is given again; --restart begins one of other data or settings
+    in the same folder. The first run of a version compiles its
     kernels, which takes about half a minute.
     """
+    from ockham import curation
     from ockham.cli import show
-    from ockham.curation import curate, preview
     from ockham.errors import ConfigError
 
     values = settings.collect("curate", config, flags)
@@ -89,10 +98,11 @@ def command(
         raise ConfigError("E_CONFIG", "no folder is named", fix="name it: -o FOLDER, or ask for a --dry-run")
     with progress.telling(quiet=quiet) as tell:
         if dry_run:
-            report = preview(data, spec, workers=number, tell=tell)
+            report = curation.preview(data, spec, workers=number, tell=tell)
         else:
             size = chunk if isinstance(chunk, int) else 8
-            report = curate(data, spec, out=Path(str(out)), workers=crew, chunk_mb=size, tell=tell).report
+            verb = curation.restart if restart else curation.curate
+            report = verb(data, spec, out=Path(str(out)), workers=crew, chunk_mb=size, tell=tell).report
     if as_json:
         show.record(report)
     else:

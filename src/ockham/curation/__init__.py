@@ -21,20 +21,21 @@ from ockham import __version__
 from ockham.curation.chunks import Chunks
 from ockham.curation.doubting import doubt_labels
 from ockham.curation.duplicates import decide
+from ockham.curation.folder import Opening, opened, replaced
 from ockham.curation.passes import examined_chunks, inputs_of, is_worth
 from ockham.curation.pools import RayCluster, crew_of, keep_memory
 from ockham.curation.writing import write_all
 from ockham.data.columns import Wanted
 from ockham.data.documents import SourceFile, describe, find_files
 from ockham.data.portions import parsed
-from ockham.data.steps.account import CurationReport
+from ockham.data.steps.account import CurationReport, in_order
 from ockham.data.steps.examine import Plan
 from ockham.data.steps.leak import read_tests
 from ockham.data.steps.spec import CurateSpec
 from ockham.data.text_files import SUFFIX, describe_texts, grouped
 from ockham.errors import ConfigError, DataError, ModelError, RunError
-from ockham.records import Progress, plain
-from ockham.store import Run, encode, open_run
+from ockham.records import Json, Progress, plain
+from ockham.store import Run, check_folder, encode
 
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Tell = Callable[[Progress], None]
@@ -93,33 +94,58 @@ def curate(
 
     ``out`` gets ``clean/``, ``quarantine/``, ``report.json`` and ``report.html``, the same bytes for any number of
     ``workers`` (processes, or a Ray cluster) and any ``chunk_mb`` (megabytes of text that are examined at once). A run
-    that was stopped goes on when it is called again; a finished one answers at once. Raises `DataError` for files that
-    cannot be read, `ConfigError` for settings that do not fit and where no cluster answers, `ModelError`
-    (``E_MODEL_MISSING``) where the extra ``curate`` (or ``ray``) is not installed, `RunError` for a folder that holds
-    something else, `StoreError` when the disk refuses.
+    that was stopped goes on when it is called again; a finished one answers at once; one that fails for its data leaves
+    nothing. Raises `DataError` for files that cannot be read, `ConfigError` for settings that do not fit and where no
+    cluster answers, `ModelError` (``E_MODEL_MISSING``) where the extra ``curate`` (or ``ray``) is not installed,
+    `RunError` for a folder that holds something else (``E_RUN_CHANGED``: a curation of other data or settings; see
+    `restart`), `StoreError` when the disk refuses.
     """
-    if (isinstance(workers, int) and workers < 1) or chunk_mb < 1:
+    return _run(source, spec or CurateSpec(), Path(out), (workers, chunk_mb), opened, tell or _silent)
+
+
+def restart(
+    source: Source,
+    spec: CurateSpec | None = None,
+    *,
+    out: str | os.PathLike[str],
+    workers: int | RayCluster = 1,
+    chunk_mb: int = 8,
+    tell: Tell | None = None,
+) -> Curated:
+    """Curate as `curate` does, into a folder that may hold a curation of other data or settings.
+
+    What that one has finished stays until the new one is done, and is replaced as a whole then; files of the user's
+    stay. Raises as `curate` does.
+    """
+    return _run(source, spec or CurateSpec(), Path(out), (workers, chunk_mb), replaced, tell or _silent)
+
+
+def _run(
+    source: Source, spec: CurateSpec, out: Path, size: tuple[int | RayCluster, int], opening: Opening, tell: Tell
+) -> Curated:
+    if (isinstance(size[0], int) and size[0] < 1) or size[1] < 1:
         raise ConfigError("E_CONFIG", "workers and chunk_mb must be at least 1", fix="leave them out")
-    spec, say = spec or CurateSpec(), tell or _silent
     require()
+    check_folder(out)
     keep_memory()
-    files, plan, warnings = prepared(source, spec, say)
-    identity = {
+    files, plan, warnings = prepared(source, spec, tell)
+    identity: dict[str, Json] = {
         "verb": "curate",
         "ockham": __version__,
         "spec": plain(spec),
         "files": [[file.name, file.sha256] for file in files],
         "test": list(plan.leak.digests) if plan.leak else [],
     }
-    with open_run(Path(out), identity) as run:
+    with opening(out, identity) as run:
         report = run.find("curation", "report", CurationReport)
         if report is None or not _is_whole(run, report):
-            report = _curated(run, files, plan, (workers, chunk_mb * 1_000_000), say)
+            report = _curated(run, files, plan, (size[0], size[1] * 1_000_000), tell)
             report = dataclasses.replace(report, warnings=(*warnings, *report.warnings))
             run.keep("curation", "report", report)
+        report = in_order(report)
         _publish(run, report)
         run.discard("chunk")
-    return Curated(Path(out), report)
+    return Curated(out, report)
 
 
 def preview(
@@ -246,11 +272,11 @@ def read_report(path: str | os.PathLike[str]) -> Curated:
     except OSError:
         message = f"{Path(path).name} holds no curation"
         raise RunError("E_RUN_MISSING", message, fix="name the folder that ockham curate has written") from None
-    return Curated(Path(path), decode(data, CurationReport))
+    return Curated(Path(path), in_order(decode(data, CurationReport)))
 
 
 def _silent(progress: Progress) -> None:
     """Tell nothing."""
 
 
-__all__ = ["CurateSpec", "Curated", "RayCluster", "curate", "prepared", "preview", "read_report", "require"]
+__all__ = ["CurateSpec", "Curated", "RayCluster", "curate", "prepared", "preview", "read_report", "require", "restart"]

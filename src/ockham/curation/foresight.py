@@ -19,7 +19,7 @@ from ockham.curation.writing import write_all
 from ockham.data.blocks import Kept
 from ockham.data.documents import Document, SourceFile, Unreadable, documents_of
 from ockham.data.portions import portion_of
-from ockham.data.steps.account import CurationReport
+from ockham.data.steps.account import CurationReport, in_order
 from ockham.data.steps.examine import Plan, examine
 from ockham.data.text_files import texts_of
 from ockham.records import Progress
@@ -71,7 +71,7 @@ def foresee(files: list[SourceFile], plan: Plan, workers: int, tell: Tell) -> Cu
             "clean_mb": round(clean * share / 1e6, 1),
             "disk_mb": round((disk + 2 * clean) * share / 1e6, 1),
         }
-    return dataclasses.replace(report, shards=(), sample_of_rows=report.rows, estimate=estimate)
+    return in_order(dataclasses.replace(report, shards=(), sample_of_rows=report.rows, estimate=estimate))
 
 
 def _sample(files: list[SourceFile], plan: Plan) -> list[Kept]:

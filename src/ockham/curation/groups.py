@@ -16,6 +16,7 @@ from ockham.curation.chunks import RANGES, Chunks, Given, chunks_of
 from ockham.curation.decision import Decision, Parts, spans_of
 from ockham.curation.pools import Crew, in_order
 from ockham.curation.scattered import Scattered
+from ockham.store.atomic import disk
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,7 @@ def write_pairs(chunks: Chunks, decision: Decision, where: tuple[Path, Crew]) ->
 
     folder, crew = where
     parts, alive = decision.parts, folder / "alive.bin"
-    with alive.open("wb") as file:
+    with disk(alive, "keeping what is needed on the way"), alive.open("wb") as file:
         for part in range(len(parts)):
             file.write((decision.part(part).reason == 0).data)
     spans = [(band, span) for band, ranges in enumerate(_range_counts(chunks).tolist()) for span in spans_of(ranges)]

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ockham.store.atomic import disk
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -104,6 +106,6 @@ class Scattered:
         begins = np.flatnonzero(np.append(True, places[1:] != places[:-1])[: len(places)])
         for begin, end in zip(begins.tolist(), [*begins[1:].tolist(), len(places)], strict=False):
             place = int(places[begin])
-            with self._path(place).open("ab") as file:
+            with disk(self._path(place), "keeping what is needed on the way"), self._path(place).open("ab") as file:
                 file.write(np.ascontiguousarray(records[order[begin:end]]).data)
             self._places.add(place)

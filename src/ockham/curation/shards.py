@@ -100,17 +100,25 @@ def encoded(rows: bytes | bytearray, form: str) -> bytes | bytearray:
 
 
 def _table(rows: list[dict[str, Any]], form: str) -> bytes:
-    """Write rows as a table of texts: its columns are all keys in the order of coming, a missing cell is empty."""
+    """Write rows as a table of texts: its columns are all keys in the order of coming, a missing cell is empty.
+
+    Half a character, which JSON can hold and these forms cannot, is written as the escape that stands for it in JSON.
+    """
     names = list(dict.fromkeys(name for row in rows for name in row))
+    heads = [_whole(name) for name in names]
     if form == "csv":
-        return csv_text([[text_of(row.get(name)) for name in names] for row in rows], names).encode()
+        return csv_text([[_whole(text_of(row.get(name))) for name in names] for row in rows], heads).encode()
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    columns = {
-        name: pa.array([None if row.get(name) is None else text_of(row[name]) for row in rows], pa.string())
+    columns = [
+        pa.array([None if row.get(name) is None else _whole(text_of(row[name])) for row in rows], pa.string())
         for name in names
-    }
+    ]
     sink = io.BytesIO()
-    pq.write_table(pa.table(columns), sink, compression="zstd")
+    pq.write_table(pa.table(columns, names=heads), sink, compression="zstd")
     return sink.getvalue()
+
+
+def _whole(text: str) -> str:
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()

@@ -17,8 +17,8 @@ from ockham.data.chat_rows import texts_in
 from ockham.data.documents import SourceFile
 from ockham.data.portions import parsed
 from ockham.data.steps import redact
-from ockham.data.steps.account import Cluster, CurationReport, Doubt, FileCount, RuleCount, Sample
-from ockham.data.steps.examine import CHANGES, REASONS, Plan
+from ockham.data.steps.account import CHANGES, Cluster, CurationReport, Doubt, FileCount, RuleCount, Sample
+from ockham.data.steps.examine import REASONS, Plan
 from ockham.data.steps.rules import RULES
 from ockham.records import LabelDoubt, Progress
 from ockham.store import Run
@@ -204,14 +204,14 @@ def summed_up(chunks: Chunks, decision: Decision, tally: _Tally, files: list[Sou
         kept=tally.kept,
         changed=tally.changed,
         quarantined=sum(left_out.values()),
-        left_out=_largest_first(left_out),
+        left_out=left_out,
         changes={step: tally.changes[step] for step in CHANGES if tally.changes[step]},
         rules=tuple(_rule(name, left_out, would, plan) for name in REASONS[1:] if _is_taken(name, left_out, plan)),
         steps=plan.steps,
         labelled=plan.labelled,
         raw_duplicates=decision.raw_duplicates,
-        personal=_largest_first(personal),
-        languages=_largest_first(languages),
+        personal=dict(personal),
+        languages=dict(languages),
         lengths={"before": tuple(tally.before.tolist()), "after": tuple(tally.after.tolist())},
         clusters=tuple(Cluster(survivor=_place(chunks, files, one), left_out=count) for one, count in most),
         samples=tuple(sorted(tally.samples, key=lambda one: REASONS.index(one.reason))),
@@ -285,10 +285,6 @@ def _file(number: int, file: SourceFile, tally: _Tally) -> FileCount:
         megabytes=round(file.size / 1e6, 3),
         records=tally.records[number],
     )
-
-
-def _largest_first(counts: dict[str, int]) -> dict[str, int]:
-    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _with_shards(report: CurationReport, *shards: Shards) -> CurationReport:

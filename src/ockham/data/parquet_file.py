@@ -57,7 +57,7 @@ def parquet_table(file: RegularFile, most: int | None = None) -> Table:
 
 
 def _is_text(leaf: Any) -> bool:  # noqa: ANN401 - pyarrow
-    return leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type != "DECIMAL"
+    return bool(leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type != "DECIMAL")
 
 
 def _check_footer(file: RegularFile) -> None:

@@ -112,14 +112,14 @@ class RegularFile:
         return DataError(
             "E_IO",
             f"{shown(self.path)} could not be read{where}: {error.strerror or type(error).__name__}",
-            fix="check the disk or network share, copy the file to a local disk and run again; nothing was written",
+            fix="check the disk or network share, copy the file to a local disk and run again",
         )
 
     def _changed(self) -> DataError:
         return DataError(
             "E_CHANGED",
             f"{shown(self.path)} changed while it was read",
-            fix="wait until the program that writes it is done, or copy the file, and run again; nothing was written",
+            fix="wait until the program that writes it is done, or copy the file, and run again",
         )
 
 

@@ -1,14 +1,17 @@
 """The only room that writes: records and artifacts of one run, saved whole or not at all."""
 
-from ockham.store.atomic import save_bytes, save_text, shown
+from ockham.store.atomic import check_place, save_bytes, save_text, shown
 from ockham.store.bundle import bundle_digest, read_bundle, seal_bundle, verify_folder
 from ockham.store.codec import decode, encode
-from ockham.store.run import Run, identity_of, open_run
+from ockham.store.run import Run, check_folder, differences, identity_of, open_run
 
 __all__ = [
     "Run",
     "bundle_digest",
+    "check_folder",
+    "check_place",
     "decode",
+    "differences",
     "encode",
     "identity_of",
     "open_run",

@@ -26,6 +26,7 @@ _FIXES = {
     errno.EDQUOT: "free some of your quota on that disk and run the same command again",
     errno.EIO: "the disk reports a fault: check it, then run the same command again, or write to another disk",
     errno.EROFS: "that disk is read-only: write to another folder",
+    errno.ENOTDIR: "choose another name: a part of the path is a file, not a folder",
     errno.EACCES: "make the folder writable for you, or write to another folder",
     errno.EPERM: "make the folder writable for you, or write to another folder",
     errno.ENAMETOOLONG: "choose a shorter name",
@@ -48,6 +49,25 @@ def disk(path: Path, doing: str) -> Iterator[None]:
         why = os.strerror(error.errno) if error.errno else "no reason given"
         fix = _FIXES.get(error.errno or 0, "check the path and the disk, then run the same command again")
         raise StoreError("E_DISK", f"{shown(path)}: {doing} failed: {name} ({why})", fix=fix) from error
+
+
+def check_place(path: Path) -> None:
+    """Find out, before any work, whether a file can be saved; nothing is written.
+
+    Raises `StoreError` (``E_DISK``) where `save_bytes` would: the path names something that is no plain file, or its
+    folder cannot be made or written to. A disk that is full is found when it is written to.
+    """
+    with disk(path, "writing to that place"):
+        _refuse_strange(path)
+        folder = path.parent
+        while not os.path.lexists(folder) and folder != folder.parent:
+            folder = folder.parent
+        if not folder.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+        if not os.access(folder, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def save_bytes(path: Path, data: bytes | bytearray) -> None:

@@ -26,6 +26,9 @@ def take_lock(path: Path) -> int:
         try:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if not _stands(path, descriptor):
+                    # A run that was given up has removed its lock, which nobody else could see as held then.
+                    raise _held(path, descriptor)
             except BlockingIOError:
                 raise _held(path, descriptor) from None
             except OSError as error:
@@ -39,6 +42,14 @@ def take_lock(path: Path) -> int:
             os.close(descriptor)
             raise
     return descriptor
+
+
+def _stands(path: Path, descriptor: int) -> bool:
+    """Tell whether the file that is locked is the one that the name still stands for."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _held(path: Path, descriptor: int) -> RunError:

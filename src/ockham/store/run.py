@@ -7,6 +7,7 @@
           artifacts/<kind>/<key>/        weights and the like, each with MANIFEST.json
           staging/<n>/                   where a verb writes; emptied at every opening
           aside/                         damaged entries, moved here and made again
+          .next/                         another run, which replaces this one when it is done
           <name>.jsonl                   journals
           verdict.json report.html bundle/ …    what was published
 """
@@ -29,6 +30,7 @@ from ockham.records import Json, canonical
 from ockham.store.atomic import (
     TEMPORARY,
     NewFile,
+    check_place,
     copy_tree,
     disk,
     entries,
@@ -45,6 +47,7 @@ from ockham.store.codec import SCHEMA, decode, encode, open_entry, seal_entry
 from ockham.store.journal import append_row, read_rows
 from ockham.store.lock import take_lock
 from ockham.store.recovery import SWAP, move_aside, recover, replace_folder, settle
+from ockham.store.replacing import NEXT, finish_replacement, give_up, take_over
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -83,6 +86,16 @@ def identity_of(path: Path) -> dict[str, Json]:
     raise RunError("E_RUN_CHANGED", f"{shown(path / 'run.json')} {what}", fix=fix)
 
 
+def check_folder(path: Path) -> None:
+    """Find out, before any work, whether a run can be kept in a folder; nothing is written.
+
+    Raises `RunError` (``E_RUN_MISSING``) for a folder that holds something else, `StoreError` (``E_DISK``) where the
+    disk would refuse.
+    """
+    _refuse_foreign(path, create=True)
+    check_place(path / "run.json")
+
+
 def open_run(path: Path, identity: Mapping[str, Json], *, create: bool = True) -> Run:
     """Open a run folder for this process alone, making it first if need be; use it in a ``with`` block.
 
@@ -97,6 +110,7 @@ def open_run(path: Path, identity: Mapping[str, Json], *, create: bool = True) -
     descriptor = take_lock(path / "lock")
     try:
         _refuse_foreign(path, create=create)
+        finish_replacement(path)
         if (path / "run.json").exists():
             _compare(path, identity_of(path), json.loads(canonical(identity)))
         recover(path)
@@ -233,6 +247,30 @@ class Run:
             if folder.exists():
                 remove(folder)
 
+    def begin_next(self, identity: Mapping[str, Json]) -> Run:
+        """Open the run that is to replace this one; `take_over` does that when it is closed.
+
+        One that was begun with the same identity goes on, another one is given up. Raises as `open_run` does.
+        """
+        path = self._inside(NEXT)
+        try:
+            return open_run(path, identity)
+        except RunError as error:
+            if error.code != "E_RUN_CHANGED":
+                raise
+        with disk(path, "removing what is not needed any more"):
+            remove(path)
+        return open_run(path, identity)
+
+    def take_over(self) -> None:
+        """Put the run that `begin_next` gave in place of this one. Raises `StoreError` (``E_DISK``)."""
+        take_over(self._inside())
+
+    def give_up(self) -> None:
+        """Remove all that the run has written, and close it; what the user put into its folder stays."""
+        give_up(self._inside())
+        self.close()
+
     def publish_folder(self, name: str, source: Path) -> Path:
         """Copy a folder into the run, such as ``bundle``, in place of an older one.
 
@@ -312,7 +350,7 @@ def _refuse_foreign(path: Path, *, create: bool) -> None:
             raise RunError("E_RUN_MISSING", message, fix="choose another folder with --out") from None
     if "run.json" in names:
         return
-    foreign = [name for name in names if name != "lock" and not TEMPORARY.fullmatch(name)]
+    foreign = [name for name in names if name not in ("lock", "aside") and not TEMPORARY.fullmatch(name)]
     if foreign:
         message = f"{shown(path)} holds {len(foreign)} other files or folders and no run; nothing was written into it"
         raise RunError("E_RUN_MISSING", message, fix="choose an empty or new folder with --out")
@@ -322,17 +360,18 @@ def _refuse_foreign(path: Path, *, create: bool) -> None:
 
 
 def _compare(path: Path, old: Mapping[str, Json], new: Mapping[str, Json]) -> None:
-    changes = list(_differences(old, new, ""))
+    changes = list(differences(old, new, ""))
     if changes:
         message = f"{shown(path)} was made with other settings: {'; '.join(changes)}"
         raise RunError("E_RUN_CHANGED", message, fix="use the same settings to go on, or another folder with --out")
 
 
-def _differences(old: Mapping[str, Json], new: Mapping[str, Json], prefix: str) -> Iterator[str]:
+def differences(old: Mapping[str, Json], new: Mapping[str, Json], prefix: str) -> Iterator[str]:
+    """Say of each setting that differs what it was and what it is now."""
     for key in sorted({*old, *new}):
         before, after = old.get(key), new.get(key)
         if isinstance(before, Mapping) and isinstance(after, Mapping):
-            yield from _differences(before, after, f"{prefix}{key}.")
+            yield from differences(before, after, f"{prefix}{key}.")
         elif before != after or (key in old) != (key in new):
             words = [json.dumps(side[key])[:80] if key in side else "not set" for side in (old, new)]
             yield f"{prefix}{key} was {words[0]}, now {words[1]}"

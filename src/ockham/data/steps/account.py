@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from ockham.data.steps.spec import Step
+
+CHANGES: tuple[Step, ...] = ("encoding", "html", "characters", "personal")
+"""The steps that change documents, in their order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,3 +121,22 @@ class CurationReport:
     sample_of_rows: int | None = None
     warnings: tuple[str, ...] = ()
     estimate: Mapping[str, float] = field(default_factory=dict)
+
+
+def in_order(report: CurationReport) -> CurationReport:
+    """Give a report whose counts stand in their order: the largest first, changes by their steps.
+
+    A report that was stored has its names sorted, and is to be shown like one that was not.
+    """
+    return replace(
+        report,
+        left_out=_largest_first(report.left_out),
+        personal=_largest_first(report.personal),
+        languages=_largest_first(report.languages),
+        changes={step: report.changes[step] for step in CHANGES if step in report.changes},
+        lengths={name: report.lengths[name] for name in ("before", "after")},
+    )
+
+
+def _largest_first(counts: Mapping[str, int]) -> dict[str, int]:
+    return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from ockham.data.normal import is_blank
 from ockham.data.portions import Portion, bytes_at, replaced
 from ockham.data.steps import language, redact, repair
+from ockham.data.steps.account import CHANGES
 from ockham.data.steps.leak import LeakIndex
 from ockham.data.steps.rules import RULES, judged
 from ockham.data.steps.spec import TEXT_ONLY, WIDTH, CurateSpec, Step
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from ockham.data.kernels.shingles import Texts
 
-CHANGES: tuple[Step, ...] = ("encoding", "html", "characters", "personal")
 REASONS = (
     "", "unreadable", "empty", "missing_target", "personal_data", "other_language", *(rule.name for rule in RULES),
     "leak", "conflicting_label", "exact_duplicate", "normalised_duplicate", "near_duplicate",
