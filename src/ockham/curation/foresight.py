@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from itertools import islice
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from ockham.curation.chunks import Chunks, write_chunk
 from ockham.curation.doubting import doubt_labels
@@ -23,7 +21,7 @@ from ockham.data.steps.account import CurationReport, in_order
 from ockham.data.steps.examine import Plan, examine
 from ockham.data.text_files import texts_of
 from ockham.records import Progress
-from ockham.store import open_run
+from ockham.store import open_run, scratch_folder
 
 Tell = Callable[[Progress], None]
 SAMPLE = 4_000_000
@@ -44,10 +42,10 @@ def foresee(files: list[SourceFile], plan: Plan, workers: int, tell: Tell) -> Cu
     # What is loaded and compiled once says nothing about the speed.
     examine(portion_of(sample[0]._replace(documents=sample[0].documents[:8])), plan)
     text = sum(sum(map(len, one.texts)) for one in batch if isinstance(one, Document))
-    with TemporaryDirectory(prefix="ockham-") as folder:
+    with scratch_folder() as folder:
         start = time.perf_counter()
         with (
-            open_run(Path(folder) / "run", {"verb": "curate, dry run"}) as run,
+            open_run(folder / "run", {"verb": "curate, dry run"}) as run,
             run.staging() as place,
             run.staging() as scratch,
         ):

@@ -10,13 +10,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from ockham import errors, models
+from ockham import errors, models, store
 from ockham.errors import Defect, OckhamError
 from ockham.evals import intervals
 from ockham.models.consent import Destination
@@ -25,6 +25,9 @@ from ockham.sealed import switches
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_PATIENCE_S = 2.0
+"""How long a process that is asked to end may take; by itself it gives up an answer in hand after half of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,22 +57,12 @@ class Serving:
         An endpoint's bundle is loaded only where ``endpoint`` is what it would ask. Raises the `OckhamError` that
         loading met, `Defect` where the process died without a word.
         """
-        permitted = [] if endpoint is None else [endpoint.url, endpoint.key_env or ""]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "ockham.evals.worker", str(bundle), *permitted],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            encoding="utf-8",
-            env=switches.worker_environment(os.environ, asks=_may_ask(bundle)),
-            # A Ctrl-C at the terminal stops the climb, which then ends its workers itself.
-            start_new_session=True,
-        )
+        self._held = contextlib.ExitStack()
         try:
+            self._process = self._held.enter_context(_worker(bundle, endpoint))
             self.load_seconds = float(self._receive()["loaded"])
         except BaseException:
-            self._stop()
+            self._held.close()
             raise
 
     def __enter__(self) -> Self:
@@ -80,7 +73,7 @@ class Serving:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """End the process."""
-        self._stop()
+        self._held.close()
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answer inputs, in order."""
@@ -135,11 +128,39 @@ class Serving:
         fix = "look for a full memory (dmesg); if there is none, please report this"
         return Defect("E_DEFECT", f"the serving process {how}", fix=fix)
 
-    def _stop(self) -> None:
-        self._process.kill()
-        for stream in (self._process.stdin, self._process.stdout):
+
+@contextlib.contextmanager
+def _worker(bundle: Path, endpoint: Destination | None) -> Iterator[subprocess.Popen[str]]:
+    """Lend a process that serves a bundle; in the end it is gone, with all it left in its temporary folder."""
+    with store.scratch_folder() as scratch:
+        permitted = [] if endpoint is None else [endpoint.url, endpoint.key_env or ""]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ockham.evals.worker", str(bundle), str(scratch), *permitted],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            env=switches.worker_environment(os.environ, asks=_may_ask(bundle)) | {"TMPDIR": str(scratch)},
+            # A Ctrl-C at the terminal stops the climb, which then ends its workers itself.
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask a process to end, by closing its input, and end it if it does not."""
+    try:
+        for stream in (process.stdin, process.stdout):
             if stream is not None:
                 # What was not yet written to a process that is gone must not hide why it went.
                 with contextlib.suppress(OSError):
                     stream.close()
-        self._process.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait()

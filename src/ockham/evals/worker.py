@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import os
 import select
+import shutil
 import sys
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -33,18 +35,21 @@ FEW = 5
 BATCH = 4096
 LEAST = 8
 TOKENS = ("tokens_in", "tokens_kept", "tokens_out")
+GRACE_S = 1.0
+"""How long the model has to end by itself once nobody asks any more."""
 ROUND_SECONDS = 5.0
 """A round has no more inputs than so many seconds of single answers, and no fewer than `LEAST`."""
 
 
-def main(folder: str, *permitted: str) -> int:
+def main(folder: str, scratch: str, *permitted: str) -> int:
     """Load the bundle and serve requests until standard input ends.
 
+    ``scratch`` is the temporary folder of this process alone, which is removed in the end: whoever made it may be gone.
     ``permitted`` are the address that the bundle of an endpoint may ask, and the variable of the key.
     """
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
-    threading.Thread(target=_leave_with_whoever_asks, daemon=True).start()
+    threading.Thread(target=_leave_with_whoever_asks, args=[scratch], daemon=True).start()
     begin = time.perf_counter()
     try:
         manifest = store.read_bundle(Path(folder))
@@ -58,15 +63,20 @@ def main(folder: str, *permitted: str) -> int:
         _say(out, {"error": [type(error).__name__, error.code, error.message, error.fix]})
         return error.exit_status
     finally:
-        out.close()
+        shutil.rmtree(scratch, ignore_errors=True)
+        # Nobody may be left to hear the last word.
+        with suppress(OSError):
+            out.close()
     return 0
 
 
-def _leave_with_whoever_asks() -> None:
-    """End this process, a long answer in hand or not, as soon as the other side of standard input is gone."""
+def _leave_with_whoever_asks(scratch: str) -> None:
+    """End this process soon after the other side of standard input is gone, a long answer in hand or not."""
     end = select.poll()
     end.register(0, 0)  # of what is there to be read the other thread hears; only the end is waited for
     end.poll()
+    time.sleep(GRACE_S)
+    shutil.rmtree(scratch, ignore_errors=True)
     os._exit(1)
 
 

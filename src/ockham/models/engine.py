@@ -1,8 +1,8 @@
 """llama.cpp inside this process: tokens in, probabilities or text out. The only file that knows xllamacpp.
 
-The package can only be had with an HTTP server around it. Ours listens on no port: its address is a socket file in a
-folder that only this user may enter, behind a key drawn anew for each engine. Through that socket go the two questions
-the package has no call for (the template, the tokens); answers are asked for by calls in this process.
+The package can only be had with an HTTP server around it. Ours listens on no port: its address is a socket that no
+other user can reach (`ockham.models.private_socket`), behind a key drawn anew for each engine. Through it go the two
+questions the package has no call for (the template, the tokens); answers are asked for by calls in this process.
 """
 
 from __future__ import annotations
@@ -10,8 +10,6 @@ from __future__ import annotations
 import json
 import math
 import secrets
-import shutil
-import tempfile
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from ockham.errors import Defect, ModelError
 from ockham.models import gguf_format, lora_format
+from ockham.models.private_socket import PrivateSocket
 
 if TYPE_CHECKING:
     import httpx
@@ -32,7 +31,6 @@ _SMALLEST = 2.0**-149
 """The smallest number above 0 in 32 bits."""
 
 TIMEOUT_S = 60.0
-SOCKET = "engine.sock"
 
 _FIX = "pip install 'ockham[gguf]'"
 
@@ -96,12 +94,16 @@ class Engine:
         self._read = [0] * spec.slots
         self._seen: list[tuple[int, ...]] = [()] * spec.slots
         self._forgotten: set[int] = set()
-        folder = Path(tempfile.mkdtemp(prefix="ockham-"))
         key = secrets.token_hex(32)
-        client = _client(folder / SOCKET, key)
-        self._end = weakref.finalize(self, _let_go, client, folder)
+        self._socket = PrivateSocket()
+        try:
+            self._server = _start(weights, spec, adapters, self._socket.path, key)
+            client = _client(self._socket.hide(), key)
+        except BaseException:
+            self._socket.close()
+            raise
+        self._end = weakref.finalize(self, _let_go, client, self._socket)
         self._client: httpx.Client | None = client
-        self._server = _start(weights, spec, adapters, folder / SOCKET, key)
         self._spaced = False
         self._break = self.tokens("\n", special=False)[-1]
         self._spaced = (
@@ -314,9 +316,9 @@ def _client(socket: Path, key: str) -> httpx.Client:
     return httpx.Client(transport=transport, base_url="http://engine", headers=headers, timeout=TIMEOUT_S)
 
 
-def _let_go(client: httpx.Client, folder: Path) -> None:
+def _let_go(client: httpx.Client, socket: PrivateSocket) -> None:
     client.close()
-    shutil.rmtree(folder, ignore_errors=True)
+    socket.close()
 
 
 def _answered(found: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON

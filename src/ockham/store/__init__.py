@@ -4,6 +4,7 @@ from ockham.store.atomic import check_place, save_bytes, save_text, shown
 from ockham.store.bundle import bundle_digest, read_bundle, seal_bundle, verify_folder
 from ockham.store.codec import decode, encode
 from ockham.store.run import Run, check_folder, differences, identity_of, open_run
+from ockham.store.scratch import scratch_folder
 
 __all__ = [
     "Run",
@@ -18,6 +19,7 @@ __all__ = [
     "read_bundle",
     "save_bytes",
     "save_text",
+    "scratch_folder",
     "seal_bundle",
     "shown",
     "verify_folder",
