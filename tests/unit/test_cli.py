@@ -417,6 +417,46 @@ def test_ctrl_c_is_one_line(verbs: Verbs, run: Run) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+@pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
+def test_k19_a_signal_is_one_line_and_its_number(name: str, status: int, capsys: pytest.CaptureFixture[str]) -> None:
+    number = signal.Signals[name]
+    before = [signal.getsignal(one) for one in trouble._SIGNALS]
+
+    def work() -> int:
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+        finally:
+            raise Defect("E_DEFECT", "a child got the signal too", fix="nothing")
+
+    assert trouble.guard(work) == status
+    by = "" if name == "SIGINT" else f" by {name}"
+    assert capsys.readouterr().err == f"stopped{by}; run the same command again to go on\n"
+    assert [signal.getsignal(one) for one in trouble._SIGNALS] == before
+
+
+def hung_up() -> int:
+    os.kill(os.getpid(), signal.SIGHUP)
+    return 7
+
+
+def test_k19_what_was_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert trouble.guard(hung_up) == 7
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_k19_a_terminal_that_hung_up_changes_no_exit_status(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("click.echo", refuse)
+    assert trouble.guard(hung_up) == 129
+
+
 def test_a_second_ctrl_c_ends_the_process_at_once() -> None:
     code = (
         "import time\n"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 
@@ -14,34 +16,34 @@ import click
 from ockham.cli.terminal import inert
 from ockham.errors import OckhamError
 
-STOPPED = 130
 UNREAD = 141  # 128 + SIGPIPE, as a shell reports it
+_SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
 def guard(work: Callable[[], int]) -> int:
     """Do the work and give its exit status; say on stderr what stopped it.
 
-    The first Ctrl-C lets what is being saved be saved and leaves with one line; the second ends the process at once.
+    The first SIGINT (Ctrl-C), SIGTERM or SIGHUP lets what is being saved be saved, ends child processes, removes what
+    is temporary and leaves with one line and 128 + its number; the second ends the process at once.
     """
-    before = _stop_twice()
-    try:
-        return work()
-    except (Exception, KeyboardInterrupt) as error:
-        return told(error)
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGINT, before)
+    with _stopped_by() as received:
+        try:
+            return work()
+        except (Exception, KeyboardInterrupt) as error:
+            # Once the signal has come, whatever else goes wrong is what it stopped: a child may have got it too.
+            return told(KeyboardInterrupt() if received else error, *received)
 
 
-def told(error: BaseException) -> int:
-    """Say on stderr what happened and give the exit status that goes with it."""
+def told(error: BaseException, number: int = signal.SIGINT) -> int:
+    """Say on stderr what happened and give the exit status that goes with it; ``number`` is the signal that came."""
     if isinstance(error, OckhamError):
         _say(f"{error.code}: {error.message}", f"  next: {error.fix}")
         return error.exit_status
     if isinstance(error, (KeyboardInterrupt, click.exceptions.Abort)):
-        _say("stopped; run the same command again to go on")
-        return STOPPED
+        by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
+        _say(f"stopped{by}; run the same command again to go on")
+        return 128 + number
     if isinstance(error, click.ClickException):
         error.show()
         return 2
@@ -77,17 +79,31 @@ def _place(trace: TracebackType | None) -> str:
     return found
 
 
-def _stop_twice() -> signal._HANDLER | None:
-    """Let the second Ctrl-C end the process at once; only the main thread may set this."""
+@contextmanager
+def _stopped_by() -> Iterator[list[int]]:
+    """Let the first signal stop the work, and the second end the process; lend the list of those that came.
 
-    def first(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal's signature
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    What is ignored when the command starts, as SIGHUP under nohup, stays ignored. Only the main thread may set this.
+    """
+    received: list[int] = []
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        before = {one: signal.getsignal(one) for one in _SIGNALS}
+        before = {one: handler for one, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+
+    def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal's signature
+        for one in before:
+            signal.signal(one, signal.SIG_DFL)
+        received.append(number)
         raise KeyboardInterrupt
 
+    for one in before:
+        signal.signal(one, stop)
     try:
-        return signal.signal(signal.SIGINT, first)
-    except ValueError:
-        return None
+        yield received
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 def _unread() -> None:
@@ -100,4 +116,6 @@ def _unread() -> None:
 
 
 def _say(*lines: str) -> None:
-    click.echo("\n".join(map(inert, lines)), err=True)
+    # A terminal that hung up cannot be written to; the exit status still tells.
+    with suppress(OSError):
+        click.echo("\n".join(map(inert, lines)), err=True)

@@ -7,9 +7,10 @@ its own table has none. Nothing of ockham is imported here: the process is start
 
     python -I converter.py FOLDER
 
-FOLDER is the converter's; then each line of the input is one job as a JSON object (script, name, arguments, log), and
-each line of the output its exit status. What the converter needs takes seconds to import, so where the system can fork
-a process, jobs run in copies of one that has imported it already. What a job says goes to its log.
+FOLDER is the converter's; then each line of the input is one job as a JSON object (script, name, arguments, and the
+number of an open file as its log), and each line of the output its exit status. What the converter needs takes seconds
+to import, so where the system can fork a process, jobs run in copies of one that has imported it already. What a job
+says goes to its log.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ import importlib
 import json
 import os
 import runpy
+import select
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from contextlib import redirect_stderr, redirect_stdout
@@ -57,6 +61,7 @@ def ready(folder: Path) -> None:
 
 def serve(folder: Path) -> None:
     """Do job after job, until the input ends."""
+    threading.Thread(target=_leave_with_whoever_asks, daemon=True).start()
     ready(folder)
     for line in sys.stdin:
         job = json.loads(line)
@@ -68,13 +73,23 @@ def serve(folder: Path) -> None:
         sys.stdout.flush()
 
 
+def _leave_with_whoever_asks() -> None:
+    """End this process and the copy that does a job as soon as the other side of the input is gone."""
+    end = select.poll()
+    end.register(0, 0)
+    end.poll()
+    if os.getpgrp() == os.getpid():
+        os.killpg(os.getpid(), signal.SIGKILL)
+    os._exit(1)
+
+
 def _status(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
 def _done(script: Path, job: dict[str, Any]) -> int:
     """Do one job, its words going to its log; give its exit status."""
-    with Path(job["log"]).open("w", encoding="utf-8") as log, redirect_stdout(log), redirect_stderr(log):
+    with open(job["log"], "w", encoding="utf-8", closefd=False) as log, redirect_stdout(log), redirect_stderr(log):
         try:
             run(script, job["name"], job["arguments"])
         except SystemExit as end:

@@ -65,7 +65,8 @@ class Converter:
         """Take the seconds that one model may need; nothing is started before the first."""
         self._seconds = seconds
         self._process: subprocess.Popen[str] | None = None
-        self._logs = tempfile.TemporaryDirectory(prefix="ockham-")
+        # It has no name, so that nothing stays after a kill.
+        self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by __exit__
 
     def __enter__(self) -> Self:
         """Give the converter itself."""
@@ -74,7 +75,7 @@ class Converter:
     def __exit__(self, *_: object) -> None:
         """End the process."""
         self._end()
-        self._logs.cleanup()
+        self._log.close()
 
     def convert(self, folder: Path, out: Path, precision: Precision) -> Converted:
         """Convert a model's folder to one GGUF file, which is then checked.
@@ -95,12 +96,15 @@ class Converter:
         return _made(out, checked.digest)
 
     def _run(self, script: str, folder: Path, arguments: Sequence[str]) -> None:
-        log = Path(self._logs.name) / "said.txt"
+        self._log.seek(0)
+        self._log.truncate()
         name = pretokenizer.recognise(folder) or ""
-        status = self._ask(folder, {"script": script, "name": name, "arguments": list(arguments), "log": str(log)})
+        log = self._log.fileno()
+        status = self._ask(folder, {"script": script, "name": name, "arguments": list(arguments), "log": log})
         if status == 0:
             return
-        said = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+        self._log.seek(0)
+        said = self._log.read().decode("utf-8", "replace")
         _log.debug("the converter ended with %s: %s", status, said[-4000:])
         if status < 0:
             what = f"the converter was ended by signal {-status} (memory?)"
@@ -111,7 +115,7 @@ class Converter:
 
     def _ask(self, folder: Path, job: Mapping[str, object]) -> int:
         """Give one job to the process, and its exit status; a process that takes too long is ended."""
-        process = self._process or _started()
+        process = self._process or _started(self._log.fileno())
         self._process = process
         if process.stdin is None or process.stdout is None:
             raise Defect("E_DEFECT", "the converter has no pipes", fix="report this")
@@ -164,7 +168,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
             process.kill()
 
 
-def _started() -> subprocess.Popen[str]:
+def _started(log: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-I", str(CONVERTER), str(_scripts())],
         stdin=subprocess.PIPE,
@@ -173,6 +177,7 @@ def _started() -> subprocess.Popen[str]:
         text=True,
         env=_environment(),
         start_new_session=True,
+        pass_fds=(log,),
     )
 
 

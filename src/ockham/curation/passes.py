@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ockham.curation.chunks import write_chunk
-from ockham.curation.pools import Crew, Done, outcome
+from ockham.curation.pools import Crew, Done, give_up, outcome
 from ockham.data.blocks import Block, Kept, Placed, work_of
 from ockham.data.chat_rows import columns_of
 from ockham.data.documents import SourceFile
@@ -101,9 +101,8 @@ def _in_turn(
             job, at = waiting.popleft()
             yield _sealed(run, job), job.key, at
     finally:
+        give_up(job.done for job, _ in waiting if job.done is not None)
         for job, _ in waiting:
-            if job.done is not None:
-                job.done.cancel()
             job.leave.close()
 
 

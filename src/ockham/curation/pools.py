@@ -7,12 +7,14 @@ of this machine; a Ray cluster gets the places of texts in files, and reads them
 from __future__ import annotations
 
 import os
+import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process, resource_tracker
 from typing import Any, Protocol, TypeVar
 
 from ockham import machine
@@ -20,6 +22,7 @@ from ockham.errors import Defect
 from ockham.sealed import switches
 
 T = TypeVar("T")
+_TERMINAL = (signal.SIGINT, signal.SIGHUP)
 _KEPT, _OWN = 128_000_000, 32_000_000
 """Bytes free at the end of the heap that are not given back, and from how many on a buffer gets pages of its own."""
 
@@ -74,17 +77,58 @@ def crew_of(workers: int | RayCluster) -> AbstractContextManager[Crew]:
     return nullcontext(Crew()) if workers == 1 else _processes(workers)
 
 
+class _Processes:
+    """Processes that are started as there is work."""
+
+    def __init__(self, pool: ProcessPoolExecutor) -> None:
+        self._pool = pool
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Done:  # noqa: ANN401 - those of the function
+        """Begin to work."""
+        with _signals_held():
+            return self._pool.submit(function, *arguments)
+
+
 @contextmanager
 def _processes(workers: int) -> Iterator[Crew]:
     """Lend processes, started anew: a fork would inherit the lock of the run."""
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin) as pool:
-        yield Crew(pool=pool, size=workers)
+    with _signals_held():
+        # Its own start lets signals through again.
+        resource_tracker.ensure_running()
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_join) as pool:
+        try:
+            yield Crew(pool=_Processes(pool), size=workers)
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
-def _begin() -> None:
-    """Prepare a process of a pool."""
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Hold back what a terminal sends to all processes of a command; one that is started meanwhile inherits this."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _TERMINAL)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _join() -> None:
+    """Begin to work for the process that asks: it alone is stopped by a terminal, and when it is gone, this ends."""
+    for number in _TERMINAL:
+        signal.signal(number, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _TERMINAL)
+    threading.Thread(target=_leave_with_whoever_asks, daemon=True).start()
     switches.apply(os.environ, own=True)
     keep_memory()
+
+
+def _leave_with_whoever_asks() -> None:
+    """End this process, work in hand or not, as soon as its parent is gone: it holds both ends of its own queue."""
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def keep_memory() -> None:
@@ -105,6 +149,16 @@ def outcome(job: Done) -> Any:  # noqa: ANN401 - whatever the function gives
         raise Defect("E_DEFECT", "a process that examines documents has died", fix=fix) from error
 
 
+def give_up(jobs: Iterable[Done]) -> None:
+    """Cancel work that was given away, and wait for what is at work: the folders that it writes to can then go."""
+    waiting = list(jobs)
+    for job in waiting:
+        job.cancel()
+    for job in waiting:
+        with suppress(Exception):
+            job.result()
+
+
 def in_order(crew: Crew, function: Callable[..., T], each: Iterable[tuple[Any, ...]]) -> Iterator[T]:
     """Call a function with each of some arguments, and give the outcomes in the same order."""
     if crew.pool is None:
@@ -120,5 +174,4 @@ def in_order(crew: Crew, function: Callable[..., T], each: Iterable[tuple[Any, .
         while waiting:
             yield outcome(waiting.popleft())
     finally:
-        for job in waiting:
-            job.cancel()
+        give_up(waiting)

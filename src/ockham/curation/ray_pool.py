@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -95,6 +97,7 @@ def ray_crew(address: str | None, tasks: int | None) -> Iterator[Crew]:
     if not joined:
         try:
             _knock(address)
+            stop = signal.getsignal(signal.SIGTERM)
             ray.init(
                 address=address or "local",
                 num_cpus=tasks if address is None else None,
@@ -102,6 +105,9 @@ def ray_crew(address: str | None, tasks: int | None) -> Iterator[Crew]:
                 log_to_driver=False,
                 configure_logging=False,
             )
+            # Ray lets SIGTERM leave with status 15; whoever called decides what it does.
+            if stop is not None and threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, stop)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             message = f"no Ray cluster answers ({type(error).__name__})"
             fix = "check the address, as in --address ray-head:6379, or leave it out to start one here"
