@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from ockham import store
 from ockham.data import cluster, options
 from ockham.data.clean import clean
-from ockham.data.read import ReadSpec, read
+from ockham.data.read import Reading, ReadSpec, read
 from ockham.errors import DataError
 from ockham.evals import judging
 from ockham.evals.serving import Serving
@@ -18,8 +20,11 @@ from ockham.measuring import judged, probe, probe_rows, size_mb
 from ockham.models import consent, package_of
 from ockham.models.consent import Destination
 from ockham.models.endpoint import KIND, permit
-from ockham.records import Manifest, Progress, Report, digest
+from ockham.records import Manifest, Progress, Quarantined, Report, digest
 
+_log = logging.getLogger(__name__)
+_NAMED = 10
+"""Records that are named one by one; of more, their number is told."""
 _STEP = 2048
 """Inputs sent to the serving process at a time, so that progress can be told."""
 
@@ -31,6 +36,14 @@ class Prediction:
     id: str
     answer: str | None
     confidence: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """The answers to a file or table, and the records that could not be read and have none."""
+
+    answers: tuple[Prediction, ...]
+    left_out: tuple[Quarantined, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,14 +67,26 @@ def predict(
 ) -> tuple[Prediction, ...]:
     """Answer every readable row of a file or table, in order; ``bundle`` may be a run, whose chosen bundle is used.
 
-    Records that cannot be read are left out; their number and places are told. An endpoint's bundle is asked only where
-    ``endpoint`` names the address and the variable of the key that the bundle does. Raises `ConsentError` where it does
-    not, `BundleError` for a folder that is not a whole bundle, `DataError` for data that cannot be used.
+    Records that cannot be read are left out, and a warning is logged that counts and names them. An endpoint's bundle
+    is asked only where ``endpoint`` names the address and the variable of the key that the bundle does. Raises
+    `ConsentError` where it does not, `BundleError` for a folder that is not a whole bundle, `DataError` for data that
+    cannot be used.
     """
+    return predictions(bundle, source, encoding=encoding, endpoint=endpoint, tell=tell).answers
+
+
+def predictions(
+    bundle: str | Path,
+    source: object,
+    *,
+    encoding: str | None = None,
+    endpoint: Destination | None = None,
+    tell: Callable[[Progress], None] = ignore,
+) -> Predictions:
+    """Answer as `predict` does, and also return the records that were left out."""
     folder, manifest = _opened(bundle, endpoint, tell)
     reading = read(source, ReadSpec(inputs=_columns(manifest), encoding=encoding, labelled=False))
-    for bad in reading.quarantined:
-        tell(Progress(stage="read", message=f"left out: {bad.file}, record {bad.record}: {bad.code} ({bad.reason})"))
+    _warn(reading)
     answers = []
     _announce(manifest, endpoint, len(reading.examples), tell)
     with Serving(folder, endpoint) as serving:
@@ -71,7 +96,7 @@ def predict(
             for row, answer in zip(rows, serving.answer([row.input for row in rows]), strict=True):
                 answers.append(Prediction(id=row.id, answer=answer.value, confidence=answer.confidence))
             tell(Progress(stage="measure", message="answering", done=min(total, start + _STEP), total=total))
-    return tuple(answers)
+    return Predictions(answers=tuple(answers), left_out=reading.quarantined)
 
 
 def evaluate(
@@ -101,6 +126,7 @@ def evaluate(
             encoding=spec.encoding,
         ),
     )
+    _warn(reading)
     rows, _ = clean(reading)
     if not rows:
         raise DataError("E_TOO_FEW", "no row is left after cleaning", fix="give a file of labelled rows")
@@ -155,6 +181,22 @@ def _announce(
         return
     why = f"; {timed:,} of them again, to time it" if timed else ""
     tell(Progress(stage="endpoint", message=consent.announcement(permitted, rows, why)))
+def _warn(reading: Reading) -> None:
+    """Log how many records could not be read, why, and which: no progress, but a loss that must be seen."""
+    if reading.quarantined:
+        _log.warning(
+            "left out %d of %d records: %s", len(reading.quarantined), reading.rows, _loss(reading.quarantined)
+        )
+
+
+def _loss(left_out: Sequence[Quarantined]) -> str:
+    reasons = Counter(f"{bad.code}, {bad.reason}" for bad in left_out)
+    first = left_out[:_NAMED]
+    files = dict.fromkeys(bad.file for bad in first)
+    places = [f"{file}: {', '.join(str(bad.record) for bad in first if bad.file == file)}" for file in files]
+    more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+    counts = "; ".join(f"{number} of them {reason}" for reason, number in reasons.most_common())
+    return f"{counts} (record numbers in {'; in '.join(places)}{more})"
 
 
 def _columns(manifest: Manifest) -> tuple[str, ...]:

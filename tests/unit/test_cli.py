@@ -20,7 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ockham import cli
-from ockham.answering import EvalSpec, Prediction
+from ockham.answering import EvalSpec, Prediction, Predictions
 from ockham.cli import progress, show, terminal, trouble
 from ockham.errors import DataError, Defect
 from ockham.ladder import FitSpec
@@ -34,6 +34,7 @@ from ockham.records import (
     LabelScore,
     Profile,
     Progress,
+    Quarantined,
     Report,
     Requirements,
     Verdict,
@@ -131,7 +132,7 @@ class Verbs:
 @pytest.fixture
 def verbs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verbs:
     stand_in = Verbs()
-    for name in ("ladder.fit", "ladder.write_report", "answering.evaluate", "answering.predict"):
+    for name in ("ladder.fit", "ladder.write_report", "answering.evaluate", "answering.predictions"):
         monkeypatch.setattr(f"ockham.{name}", stand_in.verb)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
@@ -316,10 +317,13 @@ def test_quiet_tells_no_progress(verbs: Verbs, run: Run) -> None:
     assert run("fit", "mail.csv", "--quiet")[2] == ""
 
 
+def answered(*rows: Prediction, left_out: Sequence[Quarantined] = ()) -> Predictions:
+    return Predictions(answers=rows, left_out=tuple(left_out))
+
+
 def test_predict_writes_lines_of_json(verbs: Verbs, run: Run, tmp_path: Path) -> None:
-    verbs.result = (
-        Prediction(id="1", answer="=cmd()", confidence=0.75),
-        Prediction(id="2", answer=None, confidence=None),
+    verbs.result = answered(
+        Prediction(id="1", answer="=cmd()", confidence=0.75), Prediction(id="2", answer=None, confidence=None)
     )
     status, out, _ = run("predict", "runs/a", "new.csv", "--encoding", "utf-16")
     assert status == 0
@@ -331,7 +335,7 @@ def test_predict_writes_lines_of_json(verbs: Verbs, run: Run, tmp_path: Path) ->
 
 
 def test_predict_writes_a_table_that_runs_no_formula(verbs: Verbs, run: Run, tmp_path: Path) -> None:
-    verbs.result = (
+    verbs.result = answered(
         Prediction(id="1", answer="=cmd()", confidence=1 / 3),
         Prediction(id="2", answer=None, confidence=None),
         Prediction(id="3", answer="r\u00fcckgabe", confidence=1.0),
@@ -344,6 +348,15 @@ def test_predict_writes_a_table_that_runs_no_formula(verbs: Verbs, run: Run, tmp
     run("predict", "runs/a", "new.csv", "-o", "out.jsonl")
     lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
     assert lines[2] == '{"id": "3", "answer": "r\u00fcckgabe", "confidence": 1.0}'
+
+
+@pytest.mark.parametrize("form", [(), ("--json",), ("-o", "out.csv"), ("-q",)])
+def test_predict_tells_by_its_exit_status_that_records_were_left_out(
+    verbs: Verbs, run: Run, form: tuple[str, ...]
+) -> None:
+    bad = Quarantined(file="new.csv", record=2, offset=9, code="E_FORMAT", reason="a quote is not closed")
+    verbs.result = answered(Prediction(id="1", answer="a", confidence=None), left_out=[bad])
+    assert run("predict", "runs/a", "new.csv", *form)[0] == 5
 
 
 def test_predict_refuses_a_form_it_does_not_know_before_it_works(verbs: Verbs, run: Run) -> None:

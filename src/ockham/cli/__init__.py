@@ -77,8 +77,9 @@ def ockham() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status.
 
-    0 done or chosen, 3 none meets the requirements, 4 cannot tell yet, 2 bad input or usage, 1 a fault of ours, 141
-    nobody reads the output any more; 129, 130 and 143 stopped by SIGHUP, SIGINT (Ctrl-C) and SIGTERM.
+    0 done or chosen, 3 none meets the requirements, 4 cannot tell yet, 5 done but records were left out, 2 bad input or
+    usage, 1 a fault of ours, 141 nobody reads the output any more; 129, 130 and 143 stopped by SIGHUP, SIGINT (Ctrl-C)
+    and SIGTERM.
     """
     switches.apply(os.environ, own=True)
     for name, value in QUIET.items():

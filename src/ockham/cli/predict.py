@@ -18,6 +18,8 @@ from ockham.records import plain
 if TYPE_CHECKING:
     from ockham.answering import Prediction
 
+LEFT_OUT = 5
+"""Exit status where records have no answer: they are missing from what was written, which nothing else there says."""
 FIELDS = ("id", "answer", "confidence")
 
 
@@ -40,15 +42,18 @@ class Output:
 @options.configuration
 @options.as_json
 @options.quiet
-def command(*, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, **flags: object) -> None:
+def command(*, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, **flags: object) -> int:
     """Answer the rows of a file with a bundle.
 
     BUNDLE is a run's folder or its bundle; DATA is a file with the same input columns. Each row gets its id, an answer
     (none where the model gave no valid one) and a confidence. Cells that a spreadsheet would run as a formula are
     quoted in a .csv file. Where the bundle asks an API, that API and the variable of its key must be named here too:
     --endpoint URL --endpoint-key-env NAME.
+
+    Records that cannot be read are left out: a warning counts and names them, with --quiet too. Exit status: 0 every
+    record was answered, 5 some were left out, 2 bad input or usage, 1 a fault of ours.
     """
-    from ockham.answering import predict
+    from ockham.answering import predictions
 
     values = settings.collect("predict", config, flags)
     origins = settings.origins(config, flags, values)
@@ -56,7 +61,8 @@ def command(*, bundle: Path, data: str, config: Path | None, as_json: bool, quie
     how = settings.spec(Output, values)
     form = _form(how.out)
     with progress.telling(quiet=quiet, origins=origins) as tell:
-        found = predict(bundle, data, encoding=how.encoding, endpoint=endpoint, tell=tell)
+        outcome = predictions(bundle, data, encoding=how.encoding, endpoint=endpoint, tell=tell)
+    found = outcome.answers
     if as_json:
         click.echo(json.dumps(plain(found), allow_nan=False))
     if how.out is not None:
@@ -65,6 +71,7 @@ def command(*, bundle: Path, data: str, config: Path | None, as_json: bool, quie
         save_bytes(how.out, form(found).encode())
     elif not as_json:
         click.echo(form(found), nl=False)
+    return LEFT_OUT if outcome.left_out else 0
 
 
 def jsonl_text(found: Iterable[Prediction], *, ascii_only: bool = False) -> str:
