@@ -21,6 +21,8 @@ value from the user's data.
 
 from __future__ import annotations
 
+from ockham.printable import printable
+
 
 class OckhamError(Exception):
     """Everything this package raises on purpose."""
@@ -28,11 +30,14 @@ class OckhamError(Exception):
     exit_status = 2
 
     def __init__(self, code: str, message: str, *, fix: str) -> None:
-        """Say what happened (``message``), under which stable ``code``, and what to do next (``fix``)."""
-        super().__init__(message)
+        """Say what happened (``message``), under which stable ``code``, and what to do next (``fix``).
+
+        Names of files, columns and settings are others' words: both texts are made printable.
+        """
         self.code = code
-        self.message = message
-        self.fix = fix
+        self.message = printable(message)
+        self.fix = printable(fix)
+        super().__init__(self.message)
 
     def __str__(self) -> str:
         """Give the whole error on two lines."""

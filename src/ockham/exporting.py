@@ -13,7 +13,8 @@ from ockham.errors import BundleError, ConfigError
 from ockham.ladder import bundle_of
 from ockham.models import gguf
 from ockham.models.gguf import Parts
-from ockham.store import save_text, shown
+from ockham.printable import printable
+from ockham.store import save_text
 
 Form = Literal["gguf", "peft", "ollama"]
 
@@ -31,10 +32,10 @@ def export(place: str | Path, form: Form, out: str | Path, *, rung: str | None =
     folder, out = bundle_of(Path(place), rung), Path(out)
     manifest = store.read_bundle(folder)
     if manifest.kind != "gguf":
-        message = f"{shown(folder)} holds no language model, but {manifest.candidate.name}"
+        message = f"{printable(folder)} holds no language model, but {manifest.candidate.name}"
         raise ConfigError("E_CONFIG", message, fix="serve it with ockham; only decoder rungs are exported")
     if out.exists():
-        raise ConfigError("E_CONFIG", f"{shown(out)} is there already", fix="name a new folder: -o FOLDER")
+        raise ConfigError("E_CONFIG", f"{printable(out)} is there already", fix="name a new folder: -o FOLDER")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as fresh:
         staging = Path(fresh) / "whole"
@@ -58,7 +59,7 @@ def _ollama(folder: Path, out: Path) -> None:
 
 def _peft(folder: Path, out: Path) -> None:
     if not (folder / ADAPTER).is_dir():
-        message = f"{shown(folder)} has no adapter: the model was prompted, not tuned"
+        message = f"{printable(folder)} has no adapter: the model was prompted, not tuned"
         raise ConfigError("E_CONFIG", message, fix="export a decoder-tuned candidate: --rung decoder-tuned:NAME")
     shutil.copytree(folder / ADAPTER, out, dirs_exist_ok=True)
 

@@ -21,6 +21,7 @@ from ockham.errors import ConfigError, OckhamError, RunError, StoreError
 from ockham.evals import judging, paired, power
 from ockham.measuring import Standing
 from ockham.models.calls import EndpointSpec
+from ockham.printable import printable
 from ockham.records import (
     Account,
     Comparison,
@@ -163,7 +164,7 @@ def account(run: str | Path) -> Account:
     try:
         data = (run / ACCOUNT).read_bytes()
     except OSError:
-        message = f"{store.shown(run)} has not come to a verdict"
+        message = f"{printable(run)} has not come to a verdict"
         raise RunError("E_RUN_MISSING", message, fix="go on with the run: ockham fit, as before") from None
     return store.decode(data, Account)
 
@@ -192,7 +193,7 @@ def bundle_of(place: Path, rung: str | None = None) -> Path:
         if wanted and store.read_bundle(folder).candidate == wanted[0]:
             return folder
     names = ", ".join(report.candidate.name for report in account(place).reports)
-    message = f"{store.shown(place)} has no candidate {rung!a}"
+    message = f"{printable(place)} has no candidate {rung!a}"
     raise RunError("E_RUN_MISSING", message, fix=f"choose from {names}")
 
 

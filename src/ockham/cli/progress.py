@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TextIO
 
-from ockham.cli.terminal import inert
+from ockham.printable import printable
 from ockham.records import Progress
 
 STAGES = ("read", "clean", "split", "climb", "measure", "decide", "report")
@@ -64,7 +64,7 @@ class _Lines:
         if place == self._last and share < self._share + _EVERY and (share < 1.0 or self._share >= 1.0):
             return
         self._last, self._share = place, share
-        self._stream.write(f"{inert(progress.stage)}: {inert(progress.message)}{_counted(progress)}\n")
+        self._stream.write(f"{printable(progress.stage)}: {printable(progress.message)}{_counted(progress)}\n")
         self._stream.flush()
 
 
@@ -93,7 +93,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
         def tell(progress: Progress) -> None:
             nonlocal last
-            place = (escape(inert(progress.stage)), escape(inert(progress.message)))
+            place = (escape(printable(progress.stage)), escape(printable(progress.message)))
             if place != last:
                 done()
                 last = place
@@ -129,7 +129,7 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, without the traceback a record may carry."""
-        self._stream.write(f"warning: {inert(record.getMessage())}\n")
+        self._stream.write(f"warning: {printable(record.getMessage())}\n")
 
 
 def _counted(progress: Progress) -> str:

@@ -24,7 +24,7 @@ def record(value: object) -> None:
 
 
 def lines(*texts: str) -> None:
-    """Print lines, inert and as plain as stdout needs them."""
+    """Print lines, printable and as plain as stdout needs them."""
     for text in texts:
         click.echo(dull(text, sys.stdout))
 

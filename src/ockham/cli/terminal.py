@@ -1,4 +1,4 @@
-"""What a terminal is shown: foreign text made inert, tables that fit, plain ASCII where nothing else will do."""
+"""What a terminal is shown: foreign text made printable, tables that fit, plain ASCII where nothing else will do."""
 
 from __future__ import annotations
 
@@ -8,18 +8,10 @@ import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
 
-# Controls, invisible format marks (bidi overrides, zero width), lone surrogates, line and paragraph separators, and
-# what is not assigned: none of it may reach a terminal, which would act on it or show something else than it is.
-_UNSAFE = frozenset({"Cc", "Cf", "Cs", "Cn", "Co", "Zl", "Zp"})
+from ockham.printable import printable
+
 _PLAIN = str.maketrans({"\u2026": "...", "\u2192": "->", "\u00a0": " ", "\u2212": "-", "\u2013": "-", "\u00d7": "x"})
 MAX_WIDTH = 120
-
-
-def inert(text: str) -> str:
-    r"""Show every character that a terminal could act on as its escape (``\x1b``, ``\u202e``)."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_escape(c) if unicodedata.category(c) in _UNSAFE else c for c in text)
 
 
 def speaks_unicode(stream: TextIO) -> bool:
@@ -29,8 +21,8 @@ def speaks_unicode(stream: TextIO) -> bool:
 
 
 def dull(text: str, stream: TextIO) -> str:
-    """Make a text inert, and plain where the stream is no UTF-8 terminal."""
-    text = inert(text)
+    """Make a text printable, and plain where the stream is no UTF-8 terminal."""
+    text = printable(text)
     return text if speaks_unicode(stream) else text.translate(_PLAIN)
 
 
@@ -50,11 +42,11 @@ def _bounded(columns: int) -> int:
 
 
 def fill(text: str, columns: int, indent: str = "") -> list[str]:
-    """Make a text inert and break it into lines; a long word (a path) is never broken."""
+    """Make a text printable and break it into lines; a long word (a path) is never broken."""
     import textwrap
 
     return textwrap.wrap(
-        inert(text),
+        printable(text),
         columns,
         initial_indent=indent,
         subsequent_indent=indent,
@@ -65,7 +57,7 @@ def fill(text: str, columns: int, indent: str = "") -> list[str]:
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], columns: int, *, left: int = 1) -> list[str]:
     """Set rows in columns, the first ``left`` of them to the left; the rightmost that do not fit are left out."""
-    head, rows = [inert(cell) for cell in head], [[inert(cell) for cell in row] for row in rows]
+    head, rows = [printable(cell) for cell in head], [[printable(cell) for cell in row] for row in rows]
     sizes = [max(_size(row[i]) for row in (head, *rows)) for i in range(len(head))]
     while len(sizes) > 2 and sum(sizes) + 2 * (len(sizes) - 1) > columns:
         sizes.pop()
@@ -82,7 +74,3 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], columns: int, *, l
 def _size(text: str) -> int:
     """Count the columns a text takes: wide characters take two, marks that combine none."""
     return sum(0 if unicodedata.combining(c) else 2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in text)
-
-
-def _escape(character: str) -> str:
-    return character.encode("unicode_escape", "backslashreplace").decode("ascii")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -13,8 +14,8 @@ from types import FrameType, TracebackType
 
 import click
 
-from ockham.cli.terminal import inert
 from ockham.errors import OckhamError
+from ockham.printable import printable
 
 UNREAD = 141  # 128 + SIGPIPE, as a shell reports it
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
@@ -45,7 +46,9 @@ def told(error: BaseException, number: int = signal.SIGINT) -> int:
         _say(f"stopped{by}; run the same command again to go on")
         return 128 + number
     if isinstance(error, click.ClickException):
-        error.show()
+        text = io.StringIO()
+        error.show(text)
+        _say(*text.getvalue().expandtabs().rstrip("\n").split("\n"))
         return 2
     if isinstance(error, BrokenPipeError):
         _unread()
@@ -118,4 +121,4 @@ def _unread() -> None:
 def _say(*lines: str) -> None:
     # A terminal that hung up cannot be written to; the exit status still tells.
     with suppress(OSError):
-        click.echo("\n".join(map(inert, lines)), err=True)
+        click.echo("\n".join(map(printable, lines)), err=True)

@@ -10,11 +10,12 @@ from ockham.data.chat_rows import columns_of
 from ockham.data.documents import Document, SourceFile, Unreadable, documents_of, open_table
 from ockham.data.json_file import TRUNCATED
 from ockham.data.packed_file import Unpacked
-from ockham.data.regular_file import Digests, RegularFile, open_file, open_raw, shown
+from ockham.data.regular_file import Digests, RegularFile, open_file, open_raw
 from ockham.data.rows import MAX_RECORD
 from ockham.data.text import encoding_of
 from ockham.data.text_files import texts_of
 from ockham.errors import DataError
+from ockham.printable import printable
 
 _EACH = 256
 """Bytes that a record counts at least, so that a piece of tiny ones stays small too."""
@@ -118,7 +119,7 @@ def _blocks_of(number: int, file: SourceFile, encoding: str | None, most: int) -
             for offset, data in _whole_lines(plain, found.bom, most):
                 seen += len(data or b"")
                 place = None if isinstance(plain, Unpacked) else file.path
-                yield Block(number, shown(file.path), data or b"", offset, columns, place, data is None), seen
+                yield Block(number, printable(file.path), data or b"", offset, columns, place, data is None), seen
             if isinstance(plain, Unpacked) and plain.cut:
                 yield Kept(number, [Unreadable(number, 0, None, "E_FORMAT", TRUNCATED)], file.inputs), seen
             opened.verify()

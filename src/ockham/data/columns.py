@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ockham.data.regular_file import shown
 from ockham.errors import DataError
+from ockham.printable import printable
 
 INPUTS = (
     "text", "input", "prompt", "question", "message", "body", "content", "sentence", "utterance", "query", "email",
@@ -74,10 +74,10 @@ def choose(names: Sequence[str], wanted: Wanted) -> Columns:
     free = [name for name in names if name not in (target, group, key, *inputs)]
     if not inputs and len(free) == 1 and (target or not wanted.labelled) and not wanted.headerless:
         inputs = (free[0],)
-        remarks.append(f"{wanted.place}: took column {shown(free[0])!r} as the input: the only one left")
+        remarks.append(f"{wanted.place}: took column {printable(free[0])!r} as the input: the only one left")
     elif not target and inputs and wanted.labelled and len(free) == 1 and not wanted.headerless:
         target = free[0]
-        remarks.append(f"{wanted.place}: took column {shown(free[0])!r} as the target: the only one left")
+        remarks.append(f"{wanted.place}: took column {printable(free[0])!r} as the target: the only one left")
     if wanted.labelled and not target:
         raise _missing(names, wanted, "target")
     if not inputs:
@@ -85,12 +85,13 @@ def choose(names: Sequence[str], wanted: Wanted) -> Columns:
     if target in inputs:
         raise DataError(
             "E_COLUMN",
-            f"{wanted.place}: column {shown(target)!r} is named both as input and as target",
+            f"{wanted.place}: column {printable(target)!r} is named both as input and as target",
             fix="name two different columns with --input and --target",
         )
     if group is None:
         remarks += [
-            f"{wanted.place}: column {shown(name)!r} may name rows that belong together; if so: --group {shown(name)}"
+            f"{wanted.place}: column {printable(name)!r} may name rows that belong together;"
+            f" if so: --group {printable(name)}"
             for name in names
             if _plain(name) in _GROUPS and name not in (target, *inputs)
         ]
@@ -126,16 +127,16 @@ def _named(names: Sequence[str], name: str, wanted: Wanted, flag: str, code: str
     if len(alike) == 1:
         return alike[0]
     near = [] if wanted.headerless else difflib.get_close_matches(name, names, n=1)
-    guess = f"did you mean {flag} {shown(near[0])}?" if near else f"name one that exists with {flag}"
-    raise DataError(code, f"{wanted.place} has no column {shown(name)!r}{_listing(names, wanted)}", fix=guess)
+    guess = f"did you mean {flag} {printable(near[0])}?" if near else f"name one that exists with {flag}"
+    raise DataError(code, f"{wanted.place} has no column {printable(name)!r}{_listing(names, wanted)}", fix=guess)
 
 
 def _several(found: Sequence[str], wanted: Wanted, what: str) -> DataError:
-    some = ", ".join(repr(shown(name)) for name in found)
+    some = ", ".join(repr(printable(name)) for name in found)
     return DataError(
         "E_COLUMN",
         f"{wanted.place}: several columns could be the {what}: {some}",
-        fix=f"name it: --{what} {shown(found[0])}"
+        fix=f"name it: --{what} {printable(found[0])}"
         + (" (give --input several times to use several)" if what == "input" else ""),
     )
 
@@ -158,7 +159,7 @@ def _missing(names: Sequence[str], wanted: Wanted, what: str) -> DataError:
 def _listing(names: Sequence[str], wanted: Wanted) -> str:
     if wanted.headerless:
         return "; its first row seems to hold data, not column names"
-    some = ", ".join(repr(shown(name[:40])) for name in names[:30])
+    some = ", ".join(repr(printable(name[:40])) for name in names[:30])
     return f"; its columns are {some}" + (f" and {len(names) - 30} more" if len(names) > 30 else "")
 
 

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from ockham.data.columns import known_names
-from ockham.data.regular_file import RegularFile, shown
+from ockham.data.regular_file import RegularFile
 from ockham.data.rows import MAX_COLUMNS, MAX_RECORD, Broken, Row, Table
 from ockham.data.text import CUT_OFF, Encoding, Line, head_of, lines_of, undecodable
 from ockham.errors import DataError
+from ockham.printable import printable
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _NONE = "\0"
@@ -70,7 +71,7 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
     header = read_record(feed, delimiter, None)
     if header is None:
         raise DataError(
-            "E_EMPTY", f"{shown(file.path)} is empty", fix="name a file that holds a header and at least one row"
+            "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file that holds a header and at least one row"
         )
     names = _names(file, header)
     sample = head_of(file, encoding).splitlines()[1:50]
@@ -246,7 +247,7 @@ def _pass_rest(feed: Feed, lines: Sequence[Line], delimiter: str) -> None:
 def _sound(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
     for line in lines_of(file, encoding):
         if line.reason == CUT_OFF:  # in a table the last byte may as well be an accented letter of another encoding
-            raise undecodable(shown(file.path), encoding, file.size - 1)
+            raise undecodable(printable(file.path), encoding, file.size - 1)
         if line.text is not None and "\0" in line.text:
             yield Line(line.offset, None, "E_FORMAT", "the record holds a NUL byte")
         else:
@@ -257,14 +258,14 @@ def _names(file: RegularFile, header: Record) -> list[str]:
     if header.cells is None:
         raise DataError(
             "E_FORMAT",
-            f"{shown(file.path)}: the header (byte {header.offset}) cannot be read: {header.reason}",
+            f"{printable(file.path)}: the header (byte {header.offset}) cannot be read: {header.reason}",
             fix="save the file as CSV (UTF-8, comma, quotes doubled inside quoted cells) with one header row",
         )
     names = [name.strip() or f"column {place}" for place, name in enumerate(header.cells, 1)]
     if len(names) > MAX_COLUMNS:
         raise DataError(
             "E_FORMAT",
-            f"{shown(file.path)} has {len(names):,} columns; at most {MAX_COLUMNS:,} can be read",
+            f"{printable(file.path)} has {len(names):,} columns; at most {MAX_COLUMNS:,} can be read",
             fix="save only the columns that are needed",
         )
     first: dict[str, int] = {}
@@ -272,7 +273,7 @@ def _names(file: RegularFile, header: Record) -> list[str]:
         if name in first:
             raise DataError(
                 "E_FORMAT",
-                f"{shown(file.path)}: columns {first[name]} and {place} have the same name in the first row",
+                f"{printable(file.path)}: columns {first[name]} and {place} have the same name in the first row",
                 fix="give each column a name of its own; if there is no header row, add one, for example text,label",
             )
         first[name] = place

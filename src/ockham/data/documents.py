@@ -20,10 +20,11 @@ from ockham.data.json_file import TRUNCATED, is_json, json_table
 from ockham.data.packed_file import GZIP, ZSTD, Unpacked
 from ockham.data.parquet_file import parquet_table
 from ockham.data.quick_json import quick_table
-from ockham.data.regular_file import RegularFile, not_regular, open_file, refused, shown
+from ockham.data.regular_file import RegularFile, not_regular, open_file, refused
 from ockham.data.rows import Broken, Row, Table, unusable
 from ockham.data.text import encoding_of, head_of
 from ockham.errors import DataError
+from ockham.printable import printable
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt")
 PACKED = (".gz", ".zst", ".zstd")
@@ -79,7 +80,7 @@ def find_files(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
     found = [path for one in sources for path in _files_of(os.fspath(one))]
     if not found:
-        names = ", ".join(shown(os.fspath(one)) for one in sources[:3])
+        names = ", ".join(printable(os.fspath(one)) for one in sources[:3])
         fix = f"name files that end in one of {', '.join(SUFFIXES)}, packed with {' or '.join(PACKED)} or not"
         raise DataError("E_EMPTY", f"no file of documents is found under {names}", fix=fix)
     return list(dict.fromkeys(found))
@@ -95,7 +96,7 @@ def describe(path: Path, wanted: Wanted, encoding: str | None) -> SourceFile:
         first = next(table.rows, None)
         if first is None:
             fix = "name a file with at least one document"
-            raise DataError("E_EMPTY", f"{shown(file.path)} holds no row", fix=fix)
+            raise DataError("E_EMPTY", f"{printable(file.path)} holds no row", fix=fix)
         chat = not wanted.inputs and is_chat(table.columns)
         asked = wanted if not chat else dataclasses.replace(wanted, inputs=tuple(table.columns)[:1])
         columns = _columns(table, asked, chat)
@@ -119,7 +120,7 @@ def documents_of(number: int, file: SourceFile, encoding: str | None) -> Iterato
     """
     with open_file(file.path) as opened, open_table(opened, encoding) as (table, plain):
         if opened.sha256 != file.sha256:
-            message = f"{shown(file.path)} changed since it was looked at"
+            message = f"{printable(file.path)} changed since it was looked at"
             raise DataError("E_CHANGED", message, fix="start again once nothing writes to the file")
         record = 0
         for row in table.rows:
@@ -222,9 +223,9 @@ def open_table(file: RegularFile, encoding: str | None) -> Iterator[tuple[Table,
     found = encoding_of(file, encoding)
     head = head_of(file, found)
     if not head.strip():
-        raise DataError("E_EMPTY", f"{shown(file.path)} is empty", fix="name a file with at least one document")
+        raise DataError("E_EMPTY", f"{printable(file.path)} is empty", fix="name a file with at least one document")
     if b"\0" in file.head[:1024] and not found.name.startswith("utf-"):
-        raise DataError("E_FORMAT", f"{shown(file.path)} is not text", fix="save it as JSONL, CSV or Parquet")
+        raise DataError("E_FORMAT", f"{printable(file.path)} is not text", fix="save it as JSONL, CSV or Parquet")
     if not is_json(head, suffix):
         yield csv_table(file, found), file
         return

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import NamedTuple
 
-from ockham.data.regular_file import RegularFile, shown
+from ockham.data.regular_file import RegularFile
 from ockham.data.rows import MAX_COLUMNS, MAX_DEPTH, MAX_DIGITS, MAX_RECORD, Broken, Row, Table
 from ockham.data.text import CUT_OFF, Encoding, Line, blocks_of, head_of, lines_of
 from ockham.errors import DataError
+from ockham.printable import printable
 
 _PEEK = 200
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1},}}")
@@ -39,7 +40,7 @@ def json_table(file: RegularFile, encoding: Encoding) -> Table:
     if len(names) > MAX_COLUMNS:
         raise DataError(
             "E_FORMAT",
-            f"{shown(file.path)} has over {MAX_COLUMNS:,} different keys",
+            f"{printable(file.path)} has over {MAX_COLUMNS:,} different keys",
             fix="save only the keys that are needed",
         )
     return Table(
@@ -291,6 +292,6 @@ def _comma(file: RegularFile, scroll: _Scroll, record: int) -> bool:
 def _unsound(file: RegularFile, scroll: _Scroll, record: int, why: str) -> DataError:
     return DataError(
         "E_FORMAT",
-        f"{shown(file.path)} is not sound JSON: {why} (record {record}, byte {scroll.offset})",
+        f"{printable(file.path)} is not sound JSON: {why} (record {record}, byte {scroll.offset})",
         fix="save it as JSONL (one object a line), where a broken record does not spoil the others",
     )

@@ -6,8 +6,9 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ockham.data.regular_file import BLOCK, HEAD, RegularFile, shown
+from ockham.data.regular_file import BLOCK, HEAD, RegularFile
 from ockham.errors import DataError
+from ockham.printable import printable
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 MAX_RATIO = 250
@@ -111,7 +112,7 @@ def _unzstd(file: RegularFile, source: _Counted, cut: Callable[[], None]) -> Ite
         import zstandard
     except ImportError as error:
         raise DataError(
-            "E_FORMAT", f"{shown(file.path)} is zstd, which cannot be read here", fix="pip install 'ockham[curate]'"
+            "E_FORMAT", f"{printable(file.path)} is zstd, which cannot be read here", fix="pip install 'ockham[curate]'"
         ) from error
     maker: Any = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
     frame = maker.decompressobj()
@@ -136,6 +137,6 @@ def _unzstd(file: RegularFile, source: _Counted, cut: Callable[[], None]) -> Ite
 def _unsound(file: RegularFile, why: str) -> DataError:
     return DataError(
         "E_FORMAT",
-        f"{shown(file.path)} cannot be unpacked: {why}",
+        f"{printable(file.path)} cannot be unpacked: {why}",
         fix="pack the file again with gzip or zstd, or unpack it yourself and name the plain file",
     )

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ockham.data.packed_file import UNFOLDS, unfolds_too_far
-from ockham.data.regular_file import RegularFile, shown
+from ockham.data.regular_file import RegularFile
 from ockham.data.rows import MAX_COLUMNS, Broken, Row, Table
 from ockham.errors import DataError
+from ockham.printable import printable
 
 _BATCH = 1024
 _MAX_GROUPS = 100_000
@@ -167,6 +168,6 @@ def _failed(file: RegularFile, error: Exception, why: str) -> DataError:
 def _unsound(file: RegularFile, why: str) -> DataError:
     return DataError(
         "E_FORMAT",
-        f"{shown(file.path)} is not a Parquet file that can be read: {why}",
+        f"{printable(file.path)} is not a Parquet file that can be read: {why}",
         fix="write it again with a current library (plain columns, row groups of usual size), or save it as JSONL",
     )

@@ -14,11 +14,12 @@ from ockham.data.csv_file import csv_table
 from ockham.data.harvest import Harvest
 from ockham.data.json_file import is_json, json_table
 from ockham.data.parquet_file import parquet_table
-from ockham.data.regular_file import RegularFile, open_file, refused, shown
+from ockham.data.regular_file import RegularFile, open_file, refused
 from ockham.data.rows import Table
 from ockham.data.tables import memory_table
 from ockham.data.text import encoding_of, head_of
 from ockham.errors import DataError
+from ockham.printable import printable
 from ockham.records import Example, Quarantined, Source
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt")
@@ -100,11 +101,11 @@ def _paths(path: Path, harvest: Harvest) -> list[Path]:
     if not found:
         raise DataError(
             "E_EMPTY",
-            f"the folder {shown(path)} holds no file that can be read",
+            f"the folder {printable(path)} holds no file that can be read",
             fix=f"put files in it whose names end in one of {', '.join(SUFFIXES)}",
         )
     if len(found) < len(seen):
-        harvest.warnings.append(f"{len(seen) - len(found)} other entries of the folder {shown(path)} were not read")
+        harvest.warnings.append(f"{len(seen) - len(found)} other entries of the folder {printable(path)} were not read")
     return found
 
 
@@ -120,7 +121,7 @@ def _table(file: RegularFile, spec: ReadSpec) -> Iterator[Table]:
     if packed:
         raise DataError(
             "E_FORMAT",
-            f"{shown(file.path)} is {packed}, not a table of text",
+            f"{printable(file.path)} is {packed}, not a table of text",
             fix="unpack it, or save it as CSV (UTF-8), JSONL or Parquet",
         )
     encoding = encoding_of(file, spec.encoding)
@@ -131,4 +132,6 @@ def _table(file: RegularFile, spec: ReadSpec) -> Iterator[Table]:
 
 
 def _empty(file: RegularFile) -> DataError:
-    return DataError("E_EMPTY", f"{shown(file.path)} is empty", fix="name a file with a header and at least one row")
+    return DataError(
+        "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file with a header and at least one row"
+    )

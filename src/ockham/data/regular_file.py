@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ockham.errors import DataError
+from ockham.printable import printable
 
 BLOCK = 1 << 20
 HEAD = 1 << 17
@@ -36,7 +37,7 @@ class RegularFile:
 
         Raises `DataError`: ``E_NOT_REGULAR``, ``E_IO`` (with the byte offset), ``E_CHANGED``.
         """
-        self.path, self.name, self.raw = path, shown(path.name), raw
+        self.path, self.name, self.raw = path, printable(path.name), raw
         self._stamp = _stamp(os.fstat(raw.fileno()))
         self.size = self._stamp[2]
         self.head = b""
@@ -111,14 +112,14 @@ class RegularFile:
         where = "" if at is None else f" at byte {at}"
         return DataError(
             "E_IO",
-            f"{shown(self.path)} could not be read{where}: {error.strerror or type(error).__name__}",
+            f"{printable(self.path)} could not be read{where}: {error.strerror or type(error).__name__}",
             fix="check the disk or network share, copy the file to a local disk and run again",
         )
 
     def _changed(self) -> DataError:
         return DataError(
             "E_CHANGED",
-            f"{shown(self.path)} changed while it was read",
+            f"{printable(self.path)} changed while it was read",
             fix="wait until the program that writes it is done, or copy the file, and run again",
         )
 
@@ -167,30 +168,16 @@ def refused(path: Path, error: OSError | ValueError) -> DataError:
         return not_regular(path, "a symbolic link to nothing")
     why = (error.strerror if isinstance(error, OSError) else None) or "the name is not a path"
     fix = "check the path" if number == errno.ENOENT else "check the path and who may read it (permissions)"
-    return DataError("E_IO", f"{shown(path)} cannot be opened: {why}", fix=fix)
+    return DataError("E_IO", f"{printable(path)} cannot be opened: {why}", fix=fix)
 
 
 def not_regular(path: Path, kind: str) -> DataError:
     """Say that a path is not a regular file."""
     return DataError(
         "E_NOT_REGULAR",
-        f"{shown(path)} is not a regular file but {kind}",
+        f"{printable(path)} is not a regular file but {kind}",
         fix="name a CSV, TSV, JSONL or Parquet file, or a folder of them; write a stream to a file first",
     )
-
-
-def shown(name: str | Path) -> str:
-    """Give a file's name so that it can be printed anywhere: whatever is not printable is escaped as in Python."""
-    text = os.fsencode(name).decode("utf-8", "backslashreplace") if _encodable(name) else str(name)
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def _encodable(name: str | Path) -> bool:
-    try:
-        os.fsencode(name)
-    except UnicodeError:
-        return False
-    return True
 
 
 def _kind(mode: int) -> str:

@@ -6,9 +6,10 @@ import codecs
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from ockham.data.regular_file import RegularFile, shown
+from ockham.data.regular_file import RegularFile
 from ockham.data.rows import MAX_RECORD
 from ockham.errors import DataError
+from ockham.printable import printable
 
 _BOMS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16 LE, whose mark it begins with
@@ -48,7 +49,8 @@ def encoding_of(file: RegularFile, explicit: str | None) -> Encoding:
         if found is None and _looks_wide(file.head):
             raise DataError(
                 "E_ENCODING",
-                f"{shown(file.path)} has a zero in every second byte: it looks like UTF-16 without a byte order mark",
+                f"{printable(file.path)} has a zero in every second byte:"
+                " it looks like UTF-16 without a byte order mark",
                 fix="name it: --encoding utf-16-le (or utf-16-be)",
             )
         return Encoding(found[1], found[0]) if found else Encoding("utf-8", 0)
@@ -59,7 +61,7 @@ def encoding_of(file: RegularFile, explicit: str | None) -> Encoding:
     if not found[1].startswith(family):
         raise DataError(
             "E_ENCODING",
-            f"{shown(file.path)} begins with the byte order mark of {found[1]}, but the encoding named is {name}",
+            f"{printable(file.path)} begins with the byte order mark of {found[1]}, but the encoding named is {name}",
             fix="leave --encoding out",
         )
     return Encoding(found[1], found[0])
@@ -82,13 +84,13 @@ def blocks_of(file: RegularFile, encoding: Encoding) -> Iterator[str]:
         try:
             yield decoder.decode(block[skip:])
         except UnicodeError as error:
-            raise undecodable(shown(file.path), encoding, at + skip - kept + getattr(error, "start", 0)) from error
+            raise undecodable(printable(file.path), encoding, at + skip - kept + getattr(error, "start", 0)) from error
         at, skip = at + len(block), 0
         kept = len(decoder.getstate()[0])
     try:
         yield decoder.decode(b"", final=True)
     except UnicodeError as error:
-        raise undecodable(shown(file.path), encoding, at - kept) from error
+        raise undecodable(printable(file.path), encoding, at - kept) from error
 
 
 def lines_of(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
@@ -102,7 +104,7 @@ def lines_of(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
         yield from _wide_lines(file, encoding)
         return
     end = b"\r" if b"\r" in file.head and b"\n" not in file.head else b"\n"
-    name = shown(file.path)
+    name = printable(file.path)
     for offset, raw in _byte_lines(file, encoding.bom, end):
         if raw is None:
             yield Line(offset, None, "E_FORMAT", TOO_LONG)

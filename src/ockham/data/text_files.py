@@ -8,10 +8,11 @@ from itertools import groupby
 from pathlib import Path
 
 from ockham.data.documents import Document, SourceFile, Unreadable
-from ockham.data.regular_file import RegularFile, open_file, shown
+from ockham.data.regular_file import RegularFile, open_file
 from ockham.data.rows import MAX_RECORD, unusable
 from ockham.data.text import TOO_LONG, blocks_of, encoding_of
 from ockham.errors import DataError
+from ockham.printable import printable
 
 SUFFIX = ".txt"
 _COLUMNS = ("file", "text")
@@ -33,7 +34,7 @@ def describe_texts(paths: tuple[Path, ...]) -> SourceFile:
         with open_file(path) as file:
             size += file.size
             digest.update(_line(file))
-    name = shown(paths[0].name) if len(paths) == 1 else shown(f"{paths[0].parent.name}/*{SUFFIX}")
+    name = printable(paths[0].name) if len(paths) == 1 else printable(f"{paths[0].parent.name}/*{SUFFIX}")
     return SourceFile(
         path=paths[0],
         name=name,
@@ -61,12 +62,12 @@ def texts_of(number: int, source: SourceFile, encoding: str | None) -> Iterator[
         fault = why or unusable(text)
         if fault:
             code = "E_ENCODING" if why and why != TOO_LONG else "E_FORMAT"
-            yield Unreadable(number, record, 0, code, f"{shown(path.name)}: {fault}")
+            yield Unreadable(number, record, 0, code, f"{printable(path.name)}: {fault}")
         else:
-            cells: dict[str, object] = dict(zip(_COLUMNS, (shown(path.name), text), strict=True))
+            cells: dict[str, object] = dict(zip(_COLUMNS, (printable(path.name), text), strict=True))
             yield Document(number, record, 0, cells, (text,), None)
     if digest.hexdigest() != source.sha256:
-        message = f"the text files beside {shown(source.path)} changed since they were looked at"
+        message = f"the text files beside {printable(source.path)} changed since they were looked at"
         raise DataError("E_CHANGED", message, fix="start again once nothing writes to them")
 
 

@@ -1,6 +1,6 @@
 """The only room that writes: records and artifacts of one run, saved whole or not at all."""
 
-from ockham.store.atomic import check_place, save_bytes, save_text, shown
+from ockham.store.atomic import check_place, save_bytes, save_text
 from ockham.store.bundle import bundle_digest, read_bundle, seal_bundle, verify_folder
 from ockham.store.codec import decode, encode
 from ockham.store.run import Run, check_folder, differences, identity_of, open_run
@@ -21,6 +21,5 @@ __all__ = [
     "save_text",
     "scratch_folder",
     "seal_bundle",
-    "shown",
     "verify_folder",
 ]

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from ockham.errors import StoreError
+from ockham.printable import printable
 
 TEMPORARY = re.compile(r"\.tmp-[0-9]+")
 _CHUNK = 1 << 20
@@ -34,11 +35,6 @@ _FIXES = {
 }
 
 
-def shown(path: Path) -> str:
-    """Give a path as text that any terminal can print; bytes that are not UTF-8 are escaped."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
 @contextmanager
 def disk(path: Path, doing: str) -> Iterator[None]:
     """Turn what the disk refuses inside the block into a `StoreError` (``E_DISK``) with the place and the reason."""
@@ -48,7 +44,7 @@ def disk(path: Path, doing: str) -> Iterator[None]:
         name = errno.errorcode.get(error.errno or 0, "unknown error")
         why = os.strerror(error.errno) if error.errno else "no reason given"
         fix = _FIXES.get(error.errno or 0, "check the path and the disk, then run the same command again")
-        raise StoreError("E_DISK", f"{shown(path)}: {doing} failed: {name} ({why})", fix=fix) from error
+        raise StoreError("E_DISK", f"{printable(path)}: {doing} failed: {name} ({why})", fix=fix) from error
 
 
 def check_place(path: Path) -> None:
@@ -262,7 +258,7 @@ def exchange(first: Path, second: Path) -> bool:
 def _refuse_strange(path: Path) -> None:
     with suppress(FileNotFoundError):
         if not stat.S_ISREG(os.lstat(path).st_mode):
-            raise StoreError("E_DISK", f"{shown(path)} is not a plain file", fix="name a file to write to")
+            raise StoreError("E_DISK", f"{printable(path)} is not a plain file", fix="name a file to write to")
 
 
 def _open_temporary(folder: Path) -> tuple[int, Path]:

@@ -17,8 +17,9 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ockham.errors import BundleError, Defect, RunError
+from ockham.printable import printable
 from ockham.records import Manifest
-from ockham.store.atomic import disk, save_bytes, shown, walk
+from ockham.store.atomic import disk, save_bytes, walk
 from ockham.store.codec import SCHEMA, decode, encode
 
 BUNDLE = "bundle.json"
@@ -68,9 +69,11 @@ def read_bundle(folder: Path) -> Manifest:
     try:
         manifest = decode(data, Manifest)
     except RunError as error:
-        raise BundleError("E_BUNDLE", f"{shown(folder / BUNDLE)} cannot be read: {error.message}", fix=_FIX) from None
+        raise BundleError(
+            "E_BUNDLE", f"{printable(folder / BUNDLE)} cannot be read: {error.message}", fix=_FIX
+        ) from None
     if manifest.format != SCHEMA:
-        message = f"{shown(folder / BUNDLE)} has format {manifest.format}; this version reads format {SCHEMA}"
+        message = f"{printable(folder / BUNDLE)} has format {manifest.format}; this version reads format {SCHEMA}"
         raise BundleError("E_BUNDLE", message, fix="use the version of ockham that wrote the bundle, or a newer one")
     if manifest.candidate.kind != manifest.kind:
         raise _wrong(folder / BUNDLE, "names a candidate of another kind than its own")
@@ -122,7 +125,7 @@ def verify_folder(folder: Path) -> None:
 def _own_files(folder: Path, *, besides: tuple[str, ...]) -> list[str]:
     found, strange = _walk(folder)
     if strange:
-        raise Defect("E_DEFECT", f"{shown(folder / strange[0])} is not a plain file", fix="please report this")
+        raise Defect("E_DEFECT", f"{printable(folder / strange[0])} is not a plain file", fix="please report this")
     return [name for name in found if name not in besides]
 
 
@@ -166,13 +169,13 @@ def _read_list(folder: Path, name: str) -> bytes:
     path = folder / name
     try:
         if not folder.is_dir():
-            raise BundleError("E_BUNDLE", f"{shown(folder)} is not a folder", fix="name the folder of a bundle")
+            raise BundleError("E_BUNDLE", f"{printable(folder)} is not a folder", fix="name the folder of a bundle")
         if not stat.S_ISREG(os.lstat(path).st_mode):
             raise _wrong(path, "is not a plain file")
         with path.open("rb") as reader:
             data = reader.read(_LIST_LIMIT + 1)
     except FileNotFoundError:
-        message = f"{shown(folder)} is not a bundle: it has no {name}"
+        message = f"{printable(folder)} is not a bundle: it has no {name}"
         raise BundleError("E_BUNDLE", message, fix="name the folder of a bundle, such as RUN/bundle") from None
     except OSError as error:
         raise _wrong(path, f"cannot be read: {os.strerror(error.errno or 0)}") from error
@@ -199,4 +202,4 @@ def _digests(folder: Path, sealed: Mapping[str, object]) -> dict[str, str]:
 
 
 def _wrong(path: Path, what: str) -> BundleError:
-    return BundleError("E_BUNDLE", f"{shown(path)} {what}", fix=_FIX)
+    return BundleError("E_BUNDLE", f"{printable(path)} {what}", fix=_FIX)

@@ -14,8 +14,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from ockham.errors import StoreError
+from ockham.printable import printable
 from ockham.records import Json
-from ockham.store.atomic import disk, shown, sync_folder, write_all
+from ockham.store.atomic import disk, sync_folder, write_all
 
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 16
@@ -66,7 +67,7 @@ def read_rows(path: Path) -> list[dict[str, Json]]:
         except (ValueError, RecursionError):
             row = None
         if not isinstance(row, Mapping):
-            message = f"{shown(path)}: line {number} is damaged"
+            message = f"{printable(path)}: line {number} is damaged"
             raise StoreError("E_DISK", message, fix="restore the file from a backup, or start a new run with --out")
         rows.append(dict(row))
     return rows

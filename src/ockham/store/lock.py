@@ -9,7 +9,8 @@ import socket
 from pathlib import Path
 
 from ockham.errors import RunError, StoreError
-from ockham.store.atomic import disk, shown, write_all
+from ockham.printable import printable
+from ockham.store.atomic import disk, write_all
 
 
 def take_lock(path: Path) -> int:
@@ -34,7 +35,7 @@ def take_lock(path: Path) -> int:
             except OSError as error:
                 if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
                     raise
-                message = f"{shown(path)}: this file system cannot lock files"
+                message = f"{printable(path)}: this file system cannot lock files"
                 raise StoreError("E_DISK", message, fix="choose a folder on a local disk with --out") from error
             os.ftruncate(descriptor, 0)
             write_all(descriptor, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode())
@@ -59,5 +60,5 @@ def _held(path: Path, descriptor: int) -> RunError:
         holder = f"process {int(said['pid'])} on {str(said['host'])[:255]!a}"
     except (OSError, ValueError, KeyError, TypeError):
         pass  # the holder has taken the lock and not yet written its name
-    message = f"{shown(path.parent)} is in use by {holder}"
+    message = f"{printable(path.parent)} is in use by {holder}"
     return RunError("E_RUN_LOCKED", message, fix="wait until it ends, or choose another folder with --out")

@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
 from ockham.errors import BundleError, Defect, RunError
+from ockham.printable import printable
 from ockham.records import Json, canonical
 from ockham.store.atomic import (
     TEMPORARY,
@@ -39,7 +40,6 @@ from ockham.store.atomic import (
     move,
     remove,
     save_bytes,
-    shown,
     sync_tree,
 )
 from ockham.store.bundle import BUNDLE, SEAL, check_seal, write_seal
@@ -70,7 +70,7 @@ def identity_of(path: Path) -> dict[str, Json]:
         try:
             data = (path / "run.json").read_bytes()
         except (FileNotFoundError, NotADirectoryError):
-            message = f"{shown(path)} is not a run: it has no run.json"
+            message = f"{printable(path)} is not a run: it has no run.json"
             raise RunError("E_RUN_MISSING", message, fix="name the folder of a run, such as runs/NAME") from None
     try:
         found = json.loads(data)
@@ -83,7 +83,7 @@ def identity_of(path: Path) -> dict[str, Json]:
         what, fix = f"has schema {schema}; this version reads schema {SCHEMA}", "use the version that made the run"
     else:
         what, fix = "cannot be read", "start a new run in another folder with --out"
-    raise RunError("E_RUN_CHANGED", f"{shown(path / 'run.json')} {what}", fix=fix)
+    raise RunError("E_RUN_CHANGED", f"{printable(path / 'run.json')} {what}", fix=fix)
 
 
 def check_folder(path: Path) -> None:
@@ -309,7 +309,7 @@ class Run:
 
     def _inside(self, *parts: str) -> Path:
         if self._descriptor is None:
-            raise Defect("E_DEFECT", f"{shown(self.path)} is used after it was closed", fix="please report this")
+            raise Defect("E_DEFECT", f"{printable(self.path)} is used after it was closed", fix="please report this")
         return self.path.joinpath(*parts)
 
     def _record(self, kind: str, key: str) -> Path:
@@ -336,7 +336,7 @@ class Run:
 
     def _set_aside(self, path: Path) -> None:
         self.rebuilt += 1
-        _log.warning("%s is damaged or of another version: moved aside, to be made again", shown(path))
+        _log.warning("%s is damaged or of another version: moved aside, to be made again", printable(path))
         with disk(path, "moving a damaged entry aside"):
             move_aside(self.path, path, f"{path.parent.name}-{path.name}")
 
@@ -346,23 +346,25 @@ def _refuse_foreign(path: Path, *, create: bool) -> None:
         try:
             names = entries(path)
         except NotADirectoryError:
-            message = f"{shown(path)} is not a folder"
+            message = f"{printable(path)} is not a folder"
             raise RunError("E_RUN_MISSING", message, fix="choose another folder with --out") from None
     if "run.json" in names:
         return
     foreign = [name for name in names if name not in ("lock", "aside") and not TEMPORARY.fullmatch(name)]
     if foreign:
-        message = f"{shown(path)} holds {len(foreign)} other files or folders and no run; nothing was written into it"
+        message = (
+            f"{printable(path)} holds {len(foreign)} other files or folders and no run; nothing was written into it"
+        )
         raise RunError("E_RUN_MISSING", message, fix="choose an empty or new folder with --out")
     if not create:
-        message = f"{shown(path)} is not a run: it has no run.json"
+        message = f"{printable(path)} is not a run: it has no run.json"
         raise RunError("E_RUN_MISSING", message, fix="name the folder of a run, such as runs/NAME")
 
 
 def _compare(path: Path, old: Mapping[str, Json], new: Mapping[str, Json]) -> None:
     changes = list(differences(old, new, ""))
     if changes:
-        message = f"{shown(path)} was made with other settings: {'; '.join(changes)}"
+        message = f"{printable(path)} was made with other settings: {'; '.join(changes)}"
         raise RunError("E_RUN_CHANGED", message, fix="use the same settings to go on, or another folder with --out")
 
 
