@@ -9,7 +9,7 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -312,7 +312,7 @@ def varied(path: Path) -> Path:
 def test_report_and_json_are_the_same_when_a_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Stopped before its report is written, called again when it is done, or read again."""
+    without: tuple[Literal["length", "quality", "repetition"], ...] = ("length", "quality", "repetition")
     source = varied(tmp_path / "a.jsonl")
     without = ("length", "quality", "repetition")
     spec = CurateSpec(personal="redact", skip=without)

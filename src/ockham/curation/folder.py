@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any
 
 from ockham.errors import DataError, Defect, RunError, StoreError
+from ockham.printable import printable
 from ockham.records import Json, canonical
-from ockham.store import Run, differences, identity_of, open_run, shown
+from ockham.store import Run, differences, identity_of, open_run
 
 Opening = Callable[[Path, dict[str, Json]], AbstractContextManager[Run]]
 _SHOWN = 3
@@ -37,7 +38,7 @@ def opened(out: Path, identity: dict[str, Json]) -> Iterator[Run]:
     except RunError as error:
         before = _before(out, error)
         kept = "it keeps what it holds until the new run is done" if _is_finished(out) else "what was done is removed"
-        message = f"{shown(out)} holds a curation of other data or settings: {'; '.join(_changes(before, identity))}"
+        message = f"{printable(out)} holds a curation of other data or settings: {'; '.join(_changes(before, identity))}"
         fix = f"add --restart to curate anew into this folder ({kept}), or choose another one with -o"
         raise RunError("E_RUN_CHANGED", message, fix=fix) from None
     with run, _left_in_order(run):
@@ -82,7 +83,7 @@ def _left_in_order(run: Run) -> Iterator[None]:
             _log.warning(
                 "%s keeps what was done so far (%.0f MB): the same command goes on from there; to give it up, remove "
                 "that folder",
-                shown(run.path),
+                printable(run.path),
                 megabytes,
             )
         else:
@@ -108,7 +109,7 @@ def _before(out: Path, error: RunError | None) -> dict[str, Json]:
         raise error
     before = identity_of(out)
     if before.get("verb") != "curate":
-        message = f"{shown(out)} holds a run of another command"
+        message = f"{printable(out)} holds a run of another command"
         raise RunError("E_RUN_MISSING", message, fix="choose another folder with -o")
     return before
 
