@@ -11,7 +11,8 @@ OckhamError
 │   ├── BundleError  a bundle                    E_BUNDLE
 │   ├── RunError     a run folder                E_RUN_LOCKED E_RUN_CHANGED E_RUN_MISSING
 │   ├── EndpointError  a named API               E_ENDPOINT
-│   └── ConsentError   where rows would go       E_CONSENT
+│   ├── ConsentError   where rows would go       E_CONSENT
+│   └── SealError    sealed mode                 E_SEALED
 ├── StoreError       the disk                    E_DISK                        exit status 2
 └── Defect           a fault of ours             E_DEFECT                      exit status 1
 
@@ -78,6 +79,10 @@ class EndpointError(InputError):
 
 class ConsentError(InputError):
     """Rows or a key would go where this call did not say."""
+
+
+class SealError(InputError):
+    """A process cannot be sealed off from the network here."""
 
 
 class StoreError(OckhamError):

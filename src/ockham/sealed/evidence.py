@@ -1,0 +1,205 @@
+"""The evidence of a run: what protected each go at it, as the kernel said from outside, in one file that can be checked.
+
+``evidence.json`` holds one entry per go (a run that was stopped and went on has several). An entry names the walls, the
+digest of the filter, the outcome of the self-attack and the kernel's facts at each sampling; the file ends with a digest
+over all of it. The digest finds damage and edits by mistake; it is no signature, so whoever can write the file can forge
+it. What cannot be forged is the jail on the reader's own machine: the same command there makes its own evidence.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from ockham.records import canonical, digest, plain
+from ockham.sealed import seccomp, syscalls
+from ockham.sealed.broker import Watch, faults
+from ockham.sealed.facts import Facts
+from ockham.sealed.policy import SWITCHES, UNSEALED, Attack, Policy, Walls
+
+FILE = "evidence.json"
+FORMAT = 1
+MOST_BYTES = 64_000_000
+
+Check = tuple[str, bool, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """One go at a run, as it was protected.
+
+    ``filter`` is the SHA-256 of the seccomp program; ``remote`` names the folders it may change that lie on another
+    machine (a network file system); ``ended`` is the exit status, ``None`` where it is not known.
+    """
+
+    verb: str
+    label: str
+    began: str
+    system: str
+    policy: Policy
+    walls: Walls = field(default_factory=Walls)
+    filter: str = ""
+    attacks: tuple[Attack, ...] = ()
+    facts: tuple[Facts, ...] = ()
+    remote: tuple[str, ...] = ()
+    ended: int | None = None
+
+
+def unwatched(policy: Policy, label: str) -> Evidence:
+    """Return the evidence of a go that nothing protected, or nothing outside it watched: its label, and no more."""
+    return Evidence(verb=policy.verb, label=label, began=_now(), system=_system(), policy=policy)
+
+
+def watched(policy: Policy, watch: Watch, began: str) -> Evidence:
+    """Return the evidence of a child that the broker has followed to its end."""
+    return Evidence(
+        verb=policy.verb,
+        label=watch.walls.label,
+        began=began,
+        system=_system(),
+        policy=policy,
+        walls=watch.walls,
+        filter=seccomp.digest(),
+        attacks=watch.attacks,
+        facts=tuple(watch.facts),
+        remote=tuple(remote(policy.write)),
+        ended=os.waitstatus_to_exitcode(watch.status),
+    )
+
+
+def added(old: bytes | None, fresh: Evidence) -> bytes:
+    """Return the content of ``evidence.json`` with one more entry; what cannot be read is not carried on."""
+    entries = _entries(_parsed(old)) if old else []
+    entries = [*entries, json.loads(canonical(fresh))]
+    return canonical({"format": FORMAT, "entries": entries, "digest": digest(entries)}) + b"\n"
+
+
+def check_evidence(folder: Path) -> list[Check]:
+    """Check the evidence in a run's folder: a list of what was looked at, whether it holds, and a word on it.
+
+    That a go was not sealed is no fault of the evidence, and said in its label.
+    """
+    try:
+        with (folder / FILE).open("rb") as stream:
+            data = stream.read(MOST_BYTES + 1)
+    except OSError:
+        return [("evidence", False, f"there is no {FILE}: the run was made from Python, or by an older version")]
+    content = _parsed(data)
+    entries = _entries(content)
+    if not entries:
+        return [("evidence", False, f"{FILE} cannot be read")]
+    whole = content.get("digest") == digest(entries)
+    checks: list[Check] = [
+        ("evidence digest", whole, "as it was written" if whole else "the file was changed after it was written")
+    ]
+    for number, entry in enumerate(entries, 1):
+        checks += _entry(entry, f"go {number} of {len(entries)}")
+    return [*checks, *_verdict(folder, [str(entry.get("label")) for entry in entries])]
+
+
+def remote(paths: tuple[str, ...], mounts: str | None = None) -> list[str]:
+    """List the paths that lie on another machine, by the kinds of file system in /proc/self/mountinfo (proc(5))."""
+    try:
+        text = Path("/proc/self/mountinfo").read_text("utf-8", "replace") if mounts is None else mounts
+    except OSError:
+        return []
+    kinds = {}
+    for line in text.splitlines():
+        before, _, after = line.partition(" - ")
+        kinds[before.split()[4].replace("\\040", " ")] = after.split()[0]
+    return [path for path in paths if _kind(os.path.realpath(path), kinds) in _REMOTE]
+
+
+_REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "gpfs", "glusterfs", "fuse.sshfs"}
+_REMOTE |= {"fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.glusterfs", "fuse.ceph", "fuse.goofys", "davfs", "orangefs"}
+
+
+def _kind(path: str, kinds: Mapping[str, str]) -> str:
+    parents = [path, *map(str, Path(path).parents)]
+    return next((kinds[parent] for parent in parents if parent in kinds), "")
+
+
+def _entry(entry: Mapping[str, Any], name: str) -> list[Check]:
+    """Check that an entry's label follows from its walls, and these from what the kernel said."""
+    label = str(entry.get("label"))
+    if label == SWITCHES or label.startswith(UNSEALED):
+        return [(f"{name}: label", True, label)]
+    try:
+        walls = Walls(**{**entry["walls"], "forgotten": tuple(entry["walls"]["forgotten"])})
+        facts = [_facts(sample) for sample in entry["facts"]]
+        attacks = [Attack(**one) for one in entry["attacks"]]
+        filter_ = str(entry["filter"])
+    except (KeyError, TypeError, ValueError):
+        return [(f"{name}: label", False, f"{label}, but the entry is not whole")]
+    wrong = sorted({fault for sample in facts for fault in faults(sample, walls)})
+    got_out = [one.name for one in attacks if one.stopped is None]
+    known = {seccomp.digest(machine) for machine in ("x86_64", "aarch64")}
+    samples = f"{len(facts)} samples from outside, {max((one.processes for one in facts), default=0)} processes at most"
+    return [
+        (f"{name}: label", label == walls.label, label),
+        (f"{name}: kernel", bool(facts) and not wrong, "; ".join(wrong) or samples),
+        (
+            f"{name}: self-attack",
+            len(attacks) >= LEAST_ATTACKS and not got_out,
+            f"got out: {', '.join(got_out)}" if got_out else f"{len(attacks)} ways out tried, each refused",
+        ),
+        (f"{name}: filter", filter_ in known, "this version's" if filter_ in known else "another version's"),
+        (f"{name}: disk", not entry.get("remote"), ", ".join(entry.get("remote", [])) or "all folders are local"),
+    ]
+
+
+LEAST_ATTACKS = 10
+"""The self-attack has so many attempts; evidence with fewer has left some out."""
+
+
+def _verdict(folder: Path, labels: list[str]) -> list[Check]:
+    """Check that the verdict claims no more than the evidence shows."""
+    from ockham.sealed.state import weakest
+
+    try:
+        label = json.loads((folder / "verdict.json").read_bytes())["sealed"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    shown = weakest(labels)
+    return [("verdict's label", weakest([shown, label]) == label, f"the verdict says: {label}")]
+
+
+def _facts(sample: Mapping[str, Any]) -> Facts:
+    names = {one.name for one in dataclasses.fields(Facts)}
+    if set(sample) != names:
+        raise ValueError("a sample is not whole")
+    interfaces = sample["interfaces"]
+    lists = {"own": tuple(sample["own"]), "interfaces": None if interfaces is None else tuple(interfaces)}
+    return Facts(**{**sample, **lists})
+
+
+def _parsed(data: bytes) -> dict[str, Any]:
+    try:
+        content = json.loads(data)
+    except (ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
+def _entries(content: Mapping[str, Any]) -> list[dict[str, Any]]:
+    entries = content.get("entries")
+    good = isinstance(entries, list) and content.get("format") == FORMAT
+    return [entry for entry in entries if isinstance(entry, dict)] if good and isinstance(entries, list) else []
+
+
+def _now() -> str:
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")
+
+
+def _system() -> str:
+    return f"{platform.system()} {platform.release()} {syscalls.ARCHITECTURE or platform.machine()}"
+
+
+__all__ = ["FILE", "Evidence", "added", "check_evidence", "plain", "remote", "unwatched", "watched"]
