@@ -85,13 +85,14 @@ def main(args: Sequence[str] | None = None) -> None:
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     _write_anything(sys.stdout, sys.stderr)
-    sys.exit(trouble.guard(lambda: run(sys.argv[1:] if args is None else args)))
+    # Only a process that is ockham's own is sealed: one that calls this function has other work too.
+    sys.exit(trouble.guard(lambda: run(sys.argv[1:], seal=True) if args is None else run(args)))
 
 
-def run(args: Sequence[str]) -> int:
-    """Run one command and give its exit status; whatever goes wrong is raised."""
+def run(args: Sequence[str], *, seal: bool = False) -> int:
+    """Run one command and give its exit status; whatever goes wrong is raised. With ``seal`` it may fork for good."""
     try:
-        with ockham.make_context("ockham", list(args)) as context:
+        with ockham.make_context("ockham", list(args), obj=seal) as context:
             status = ockham.invoke(context)
     except click.exceptions.Exit as leaving:
         return leaving.exit_code

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from ockham.cli import options, progress, settings
+from ockham.cli import options, progress, sealing, settings
 from ockham.cli.options import PATH, together
 from ockham.data.steps.account import CurationReport
 from ockham.data.steps.spec import CurateSpec, Step
@@ -61,6 +61,7 @@ OUTPUT = together(
 @options.configuration
 @options.as_json
 @options.quiet
+@options.unsealed
 def command(
     *,
     data: tuple[str, ...],
@@ -69,6 +70,7 @@ def command(
     dry_run: bool,
     as_json: bool,
     quiet: bool,
+    unsealed: bool,
     **flags: object,
 ) -> None:
     """Clean documents or labelled rows of any size.
@@ -81,11 +83,14 @@ def command(
     in the same folder. The first run of a version compiles its
     kernels, which takes about half a minute.
     """
-    from ockham import curation
-    from ockham.cli import show
     from ockham.errors import ConfigError
 
     values = settings.collect("curate", config, flags)
+    folders = (str(values["out"]),) if values.get("out") and not dry_run else ()
+    sealing.enter("curate", {**values, "data": data}, sealing.Touched(folders=folders), unsealed=unsealed)
+    from ockham.cli import show
+    from ockham import curation
+
     values = {_SEVERAL.get(name, name): value for name, value in values.items()}
     limits = {name: values.pop(name) for name in ("min_words", "max_words") if name in values}
     if limits:
@@ -103,6 +108,7 @@ def command(
             size = chunk if isinstance(chunk, int) else 8
             verb = curation.restart if restart else curation.curate
             report = verb(data, spec, out=Path(str(out)), workers=crew, chunk_mb=size, tell=tell).report
+            sealing.record_run(str(out))
     if as_json:
         show.record(report)
     else:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ockham.cli import options, progress, settings
+from ockham.cli import options, progress, sealing, settings
 from ockham.cli.options import PATH
 
 
@@ -19,19 +19,24 @@ from ockham.cli.options import PATH
 @options.configuration
 @options.as_json
 @options.quiet
-def command(*, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, **flags: object) -> None:
+@options.unsealed
+def command(
+    *, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, unsealed: bool, **flags: object
+) -> None:
     """Measure a bundle on labelled rows.
 
     BUNDLE is a run's folder or its bundle; DATA holds rows with their right answers, best rows that the bundle was
     never fitted on. Every number comes with its 95 % interval. Where the bundle asks an API, that API and the variable
     of its key must be named here too: --endpoint URL --endpoint-key-env NAME.
     """
-    from ockham.answering import EvalSpec, evaluate
-    from ockham.cli import show
-
     values = settings.collect("eval", config, flags)
     origins = settings.origins(config, flags, values)
     endpoint = settings.destination(values)
+    reads = {"bundle": bundle, "data": data, "endpoint": endpoint}
+    sealing.enter("eval", reads, sealing.Touched(), unsealed=unsealed)
+    from ockham.answering import EvalSpec, evaluate
+    from ockham.cli import show
+
     spec = settings.spec(EvalSpec, values)
     with progress.telling(quiet=quiet, origins=origins) as tell:
         found = evaluate(bundle, data, spec, endpoint=endpoint, tell=tell)

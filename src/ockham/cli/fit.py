@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import get_args
 
 import click
 
-from ockham.cli import options, progress, settings
+from ockham.cli import options, progress, sealing, settings
 from ockham.cli.options import PATH, together
 from ockham.records import DeviceName, PrecisionName, TaskName
 
@@ -85,8 +86,16 @@ ENDPOINT = together(
 @options.configuration
 @options.as_json
 @options.quiet
+@options.unsealed
 def command(
-    *, data: str | None, config: Path | None, out: Path | None, as_json: bool, quiet: bool, **flags: object
+    *,
+    data: str | None,
+    config: Path | None,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    unsealed: bool,
+    **flags: object,
 ) -> int:
     """Find the smallest model that does the job.
 
@@ -97,13 +106,15 @@ def command(
     The run can be stopped and started again: what is done is not done twice. Exit status: 0 a candidate was chosen, 3
     none meets the requirements, 4 cannot tell yet, 2 bad input or usage, 1 a fault of ours.
     """
-    from ockham.cli import show
     from ockham.errors import ConfigError
-    from ockham.ladder import FitSpec, fit
 
     given = {"data": data, "out": out and str(out), "all": flags.pop("all_"), **flags}
     values = settings.collect("fit", config, given)
     origins = settings.origins(config, given, values)
+    seal("fit", values, unsealed=unsealed)
+    from ockham.cli import show
+    from ockham.ladder import FitSpec, fit
+
     source, folder = settings.text(values, "data"), settings.text(values, "out")
     if source is None:
         raise ConfigError("E_CONFIG", "no data is named", fix="name the file: ockham fit FILE")
@@ -115,8 +126,16 @@ def command(
         show.record(verdict)
     else:
         show.verdict(verdict)
+    sealing.record_run(verdict.run)
     learn(verdict.run)
     return verdict.exit_status
+
+
+def seal(verb: str, values: Mapping[str, object], *, unsealed: bool) -> None:
+    """Seal a climb: it writes into the folder of its run, or makes one in runs/."""
+    out = values.get("out")
+    folder = str(out) if out else "runs"
+    sealing.enter(verb, values, sealing.Touched(folders=(folder,)), unsealed=unsealed)
 
 
 def learn(run: str) -> None:

@@ -76,3 +76,10 @@ def configuration(function: F) -> F:
     return click.option(
         "--config", type=PATH, metavar="FILE", help="Settings file; ockham.toml in this folder otherwise."
     )(function)
+
+
+def unsealed(function: F) -> F:
+    """Ask to work without the walls of sealed mode."""
+    return click.option(
+        "--unsealed", is_flag=True, help="Do not seal this command off from the network; the record says so."
+    )(function)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ockham.cli import options, progress, settings
+from ockham.cli import options, progress, sealing, settings
 from ockham.cli.options import PATH
 from ockham.errors import ConfigError
 from ockham.records import plain
@@ -42,7 +42,10 @@ class Output:
 @options.configuration
 @options.as_json
 @options.quiet
-def command(*, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, **flags: object) -> int:
+@options.unsealed
+def command(
+    *, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, unsealed: bool, **flags: object
+) -> int:
     """Answer the rows of a file with a bundle.
 
     BUNDLE is a run's folder or its bundle; DATA is a file with the same input columns. Each row gets its id, an answer
@@ -53,13 +56,16 @@ def command(*, bundle: Path, data: str, config: Path | None, as_json: bool, quie
     Records that cannot be read are left out: a warning counts and names them, with --quiet too. Exit status: 0 every
     record was answered, 5 some were left out, 2 bad input or usage, 1 a fault of ours.
     """
-    from ockham.answering import predictions
-
     values = settings.collect("predict", config, flags)
     origins = settings.origins(config, flags, values)
     endpoint = settings.destination(values)
     how = settings.spec(Output, values)
     form = _form(how.out)
+    folders = () if how.out is None else (str(how.out.absolute().parent),)
+    reads = {"bundle": bundle, "data": data, "endpoint": endpoint}
+    sealing.enter("predict", reads, sealing.Touched(folders=folders), unsealed=unsealed)
+    from ockham.answering import predictions
+
     with progress.telling(quiet=quiet, origins=origins) as tell:
         outcome = predictions(bundle, data, encoding=how.encoding, endpoint=endpoint, tell=tell)
     found = outcome.answers

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ockham.cli import fit, options, progress, settings
+from ockham.cli import fit, options, progress, sealing, settings
 from ockham.cli.options import PATH
 
 
@@ -24,8 +24,17 @@ from ockham.cli.options import PATH
 @options.yes
 @options.as_json
 @options.quiet
+@options.unsealed
 def command(
-    *, data: str, base: str, config: Path | None, out: Path | None, as_json: bool, quiet: bool, **flags: object
+    *,
+    data: str,
+    base: str,
+    config: Path | None,
+    out: Path | None,
+    as_json: bool,
+    quiet: bool,
+    unsealed: bool,
+    **flags: object,
 ) -> int:
     """Tune one model on labelled rows with LoRA.
 
@@ -33,10 +42,11 @@ def command(
     tuning as it would be served, beside the rungs that cost nothing. MODEL is a causal language model or a sentence
     encoder. `ockham export RUN --to peft` takes the adapter out.
     """
+    values = settings.collect("tune", config, flags)
+    fit.seal("tune", {**values, "data": data, "base": base, "out": out}, unsealed=unsealed)
     from ockham.cli import show
     from ockham.ladder import FitSpec, tune
 
-    values = settings.collect("tune", config, flags)
     origins = settings.origins(config, flags, values)
     needs = settings.requirements(values)
     spec = dataclasses.replace(settings.spec(FitSpec, values), all=True)
@@ -46,5 +56,6 @@ def command(
         show.record(verdict)
     else:
         show.verdict(verdict)
+    sealing.record_run(verdict.run)
     fit.learn(verdict.run)
     return verdict.exit_status

@@ -18,7 +18,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ockham.records import canonical, digest, plain
+from ockham.records import canonical, digest
 from ockham.sealed import seccomp, syscalls
 from ockham.sealed.broker import Watch, faults
 from ockham.sealed.facts import Facts
@@ -54,7 +54,7 @@ class Evidence:
 
 def unwatched(policy: Policy, label: str) -> Evidence:
     """Return the evidence of a go that nothing protected, or nothing outside it watched: its label, and no more."""
-    return Evidence(verb=policy.verb, label=label, began=_now(), system=_system(), policy=policy)
+    return Evidence(verb=policy.verb, label=label, began=now(), system=_system(), policy=policy)
 
 
 def watched(policy: Policy, watch: Watch, began: str) -> Evidence:
@@ -194,12 +194,10 @@ def _entries(content: Mapping[str, Any]) -> list[dict[str, Any]]:
     return [entry for entry in entries if isinstance(entry, dict)] if good and isinstance(entries, list) else []
 
 
-def _now() -> str:
+def now() -> str:
+    """Return the time of day as ISO 8601, UTC."""
     return datetime.now(timezone.utc).isoformat(timespec="seconds")
 
 
 def _system() -> str:
     return f"{platform.system()} {platform.release()} {syscalls.ARCHITECTURE or platform.machine()}"
-
-
-__all__ = ["FILE", "Evidence", "added", "check_evidence", "plain", "remote", "unwatched", "watched"]
