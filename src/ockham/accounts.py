@@ -15,6 +15,7 @@ from ockham.records import (
     Comparison,
     DatasetSummary,
     Example,
+    Json,
     Profile,
     RateLatency,
     Requirements,
@@ -22,10 +23,14 @@ from ockham.records import (
     plain,
 )
 from ockham.rungs import Material
+from ockham.sealed import state
+from ockham.store import Run
 from ockham.verdict import Decision
 
 OPENINGS = "openings"
 """The run's journal of looks at the test set."""
+SEALS = "seals"
+"""The run's journal of how it was kept from the network: one row for each label it ever had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +42,13 @@ class Found:
     prices: catalog.Prices
     decision: Decision
     comparisons: tuple[Comparison, ...]
+
+
+def record_protection(run: Run) -> None:
+    """Write down what protects this process before it does any work: a run that goes on unsealed was not sealed."""
+    row: dict[str, Json] = {"label": state.current().label}
+    if row not in run.rows(SEALS):
+        run.append(SEALS, row)
 
 
 def verdict(material: Material, found: Found) -> Verdict:
@@ -66,6 +78,7 @@ def verdict(material: Material, found: Found) -> Verdict:
         test_openings=len(material.run.rows(OPENINGS)),
         run=str(material.run.path),
         bundle=None if chosen is None else store.bundle_digest(chosen.folder),
+        sealed=state.weakest([str(row["label"]) for row in material.run.rows(SEALS)] or [state.current().label]),
     )
 
 
@@ -97,6 +110,7 @@ def account(material: Material, judged: Verdict, found: Found) -> Account:
         judged=judged_by,
         tuned_in=decoders.tuned_in(material.run),
         machine=machine.look(),
+        attacks=state.current().attacks,
         warnings=(*material.prepared.split.warnings, *said, *(text for _, built in made for text in built.warnings)),
     )
 

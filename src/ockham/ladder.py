@@ -118,6 +118,7 @@ def fit(
     with store.open_run(folder, identity) as run:
         if decoders.tunes(rungs, plan):
             plan = dataclasses.replace(plan, precision=decoders.settle(spec.precision, spec.device, run))
+        accounts.record_protection(run)
         material = Material(prepared, plan, run, tell)
         standings = _climb(material, rungs, requirements, spec, prices)
         decision, comparisons = _decide(standings, requirements, plan.metric, _planned(rungs, plan.task))

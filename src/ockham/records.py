@@ -362,6 +362,8 @@ class Verdict:
     test_openings: int
     run: str
     bundle: str | None = None
+    sealed: str = "not known"
+    """How the run was kept from the network: the label of `ockham.sealed`, the weakest where it was made in goes."""
 
     @property
     def exit_status(self) -> int:
@@ -520,6 +522,8 @@ class Account:
     tuned_in: TunedIn | None = None
     machine: Machine | None = None
     warnings: tuple[str, ...] = ()
+    attacks: int = 0
+    """How many attempts to get out of its own walls the run made before it began; each failed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

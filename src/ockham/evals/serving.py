@@ -21,7 +21,7 @@ from ockham.errors import Defect, OckhamError
 from ockham.evals import intervals
 from ockham.models.consent import Destination
 from ockham.records import Answer, Profile
-from ockham.sealed import switches
+from ockham.sealed import connector, switches
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -142,6 +142,7 @@ def _worker(bundle: Path, endpoint: Destination | None) -> Iterator[subprocess.P
             text=True,
             encoding="utf-8",
             env=switches.worker_environment(os.environ, asks=_may_ask(bundle)) | {"TMPDIR": str(scratch)},
+            pass_fds=connector.control(),
             # A Ctrl-C at the terminal stops the climb, which then ends its workers itself.
             start_new_session=True,
         )

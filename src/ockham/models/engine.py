@@ -7,21 +7,21 @@ questions the package has no call for (the template, the tokens); answers are as
 
 from __future__ import annotations
 
+import http.client
 import json
 import math
 import secrets
+import threading
 import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ockham.errors import Defect, ModelError
 from ockham.models import gguf_format, lora_format
 from ockham.models.private_socket import PrivateSocket
-
-if TYPE_CHECKING:
-    import httpx
+from ockham.sealed import connector
 
 BIAS = 256.0
 """Added to the logits of allowed tokens: far above any real difference, and still fine in 32 bits (3e-5)."""
@@ -98,12 +98,12 @@ class Engine:
         self._socket = PrivateSocket()
         try:
             self._server = _start(weights, spec, adapters, self._socket.path, key)
-            client = _client(self._socket.hide(), key)
+            client = _Client(self._socket.hide(), key)
         except BaseException:
             self._socket.close()
             raise
         self._end = weakref.finalize(self, _let_go, client, self._socket)
-        self._client: httpx.Client | None = client
+        self._client: _Client | None = client
         self._spaced = False
         self._break = self.tokens("\n", special=False)[-1]
         self._spaced = (
@@ -266,8 +266,7 @@ class Engine:
         if self._client is None:
             raise _broken("is closed")
         # ASCII JSON, so that a lone surrogate cannot stop the encoding; the engine refuses it, so it is replaced.
-        raw = json.dumps(body).encode()
-        return _answered(self._client.post(path, content=raw, headers={"Content-Type": "application/json"}).json())
+        return _answered(json.loads(self._client.post(path, json.dumps(body).encode())))
 
 
 def _start(weights: Path, spec: EngineSpec, adapters: Sequence[Path], socket: Path, key: str) -> Any:  # noqa: ANN401 - the package has no types
@@ -308,15 +307,47 @@ def _start(weights: Path, spec: EngineSpec, adapters: Sequence[Path], socket: Pa
         raise ModelError("E_MODEL_FORMAT", what, fix="use a newer xllamacpp, a smaller model or less context") from None
 
 
-def _client(socket: Path, key: str) -> httpx.Client:
-    import httpx
+class _Client:
+    """Questions to the engine's socket file, one at a time; in a jail the broker makes the connection."""
 
-    transport = httpx.HTTPTransport(uds=str(socket))
-    headers = {"Authorization": f"Bearer {key}"}
-    return httpx.Client(transport=transport, base_url="http://engine", headers=headers, timeout=TIMEOUT_S)
+    def __init__(self, path: Path, key: str) -> None:
+        self._connection = _Connection(path)
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._lock = threading.Lock()
+
+    def post(self, path: str, body: bytes) -> bytes:
+        """Ask, and give the body of the answer, whatever its status."""
+        with self._lock:
+            try:
+                return self._ask(path, body)
+            except (ConnectionError, http.client.BadStatusLine):
+                self._connection.close()  # the engine closes a connection that was idle; the next one is fresh
+                return self._ask(path, body)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _ask(self, path: str, body: bytes) -> bytes:
+        self._connection.request("POST", path, body, self._headers)
+        return self._connection.getresponse().read()
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._connection.close()
 
 
-def _let_go(client: httpx.Client, socket: PrivateSocket) -> None:
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("engine", timeout=TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket file."""
+        self.sock = connector.connect(self._path, TIMEOUT_S)
+
+
+def _let_go(client: _Client, socket: PrivateSocket) -> None:
     client.close()
     socket.close()
 

@@ -8,6 +8,8 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from ockham.sealed import connector
+
 _NAME = "engine.sock"
 _OPEN = Path("/proc/self/fd")
 
@@ -25,7 +27,8 @@ class PrivateSocket:
         self._held = contextlib.ExitStack()
         self._folder = Path(tempfile.mkdtemp(prefix="ockham-"))
         self._held.callback(shutil.rmtree, self._folder, ignore_errors=True)
-        self._hidden = hasattr(os, "O_PATH") and _OPEN.is_dir()
+        # A jail's broker makes the connections and needs the path itself; it also removes the jail's temporary folder.
+        self._hidden = hasattr(os, "O_PATH") and _OPEN.is_dir() and not connector.control()
         self.path = self._reach(self._folder) / _NAME
         """Where the server is to listen."""
 

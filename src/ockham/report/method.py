@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from ockham.records import Account, Parity, TunedIn
 from ockham.report.markup import Child, Html, section, tag
+from ockham.report.protection import protection
 from ockham.report.text import count, full, points, rows, shorten
 
 _WORDS = (
@@ -55,6 +56,7 @@ def measured(account: Account) -> Html:
         ),
         ("Latency", _latency(account)),
         ("Memory", "peak resident size of that process"),
+        ("Data protection", (tag("b", account.verdict.sealed), ". ", protection(account))),
         *((f"Parity of {name}", _parity(steps)) for name, steps in sorted(account.parity.items())),
     ]
     if account.tuned_in is not None:

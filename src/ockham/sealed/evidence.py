@@ -118,7 +118,16 @@ def remote(paths: tuple[str, ...], mounts: str | None = None) -> list[str]:
 
 
 _REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "gpfs", "glusterfs", "fuse.sshfs"}
-_REMOTE |= {"fuse.s3fs", "fuse.gcsfuse", "fuse.rclone", "fuse.glusterfs", "fuse.ceph", "fuse.goofys", "davfs", "orangefs"}
+_REMOTE |= {
+    "fuse.s3fs",
+    "fuse.gcsfuse",
+    "fuse.rclone",
+    "fuse.glusterfs",
+    "fuse.ceph",
+    "fuse.goofys",
+    "davfs",
+    "orangefs",
+}
 
 
 def _kind(path: str, kinds: Mapping[str, str]) -> str:

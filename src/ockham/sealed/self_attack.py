@@ -25,11 +25,7 @@ SERVICES = ("/run/systemd/resolve/io.systemd.Resolve", "/run/nscd/socket", "/run
 """Sockets of services that resolve names or send on; most machines have one of them."""
 _SECONDS = 5.0
 # What a sealed process starts is sealed too: a Python without its libraries tries a raw socket of the C library.
-_CHILD = (
-    "import ctypes,sys\n"
-    "l=ctypes.CDLL(None,use_errno=True)\n"
-    "print(0 if l.socket(2,2,0)>=0 else ctypes.get_errno())"
-)
+_CHILD = "import ctypes,sys\nl=ctypes.CDLL(None,use_errno=True)\nprint(0 if l.socket(2,2,0)>=0 else ctypes.get_errno())"
 
 
 def attack(*, apart: bool) -> tuple[Attack, ...]:
