@@ -63,7 +63,7 @@ def record_run(path: str) -> None:
     """Say in which folder the run is, so that its evidence is kept there; outside of a jail nothing is done."""
     from ockham.sealed.connector import tell_run
 
-    tell_run(os.path.abspath(path))
+    tell_run(str(Path(path).absolute()))
 
 
 def _is_possible() -> bool:
@@ -73,7 +73,7 @@ def _is_possible() -> bool:
 
 
 def _fork(policy: Policy, touched: Touched) -> None:
-    from ockham.sealed import broker, evidence
+    from ockham.sealed import broker
 
     made = _make(touched.folders)
     try:
@@ -84,6 +84,8 @@ def _fork(policy: Policy, touched: Touched) -> None:
     if watch is None:
         declare(Protection(label=walls.label, attacks=len(tried)))
         return
+    from ockham.sealed import evidence  # while the child is at work
+
     began = evidence.now()
     try:
         status = broker.follow(watch)
@@ -121,7 +123,7 @@ def _writable(touched: Touched) -> tuple[str, ...]:
     kernels = os.environ.get("OCKHAM_KERNELS")
     caches = [str(machine.cache()), *([kernels] if kernels else [])]
     paths = [*([touched.run] if touched.run else []), *touched.folders, *caches]
-    return tuple(dict.fromkeys(os.path.abspath(path) for path in paths))
+    return tuple(dict.fromkeys(str(Path(path).absolute()) for path in paths))
 
 
 def _named(values: Mapping[str, object]) -> Iterable[str]:
@@ -130,17 +132,17 @@ def _named(values: Mapping[str, object]) -> Iterable[str]:
         value = values.get(name)
         for item in value if isinstance(value, (list, tuple)) else [value]:
             if isinstance(item, (str, Path)) and str(item):
-                yield from _places(os.path.abspath(os.path.expanduser(str(item))))
+                yield from _places(Path(item).expanduser().absolute())
     for name in ("HF_HOME", "HF_HUB_CACHE", "XDG_CACHE_HOME"):
         if os.environ.get(name):
-            yield os.path.abspath(os.environ[name])
+            yield str(Path(os.environ[name]).absolute())
 
 
-def _places(path: str) -> Iterable[str]:
+def _places(path: Path) -> Iterable[str]:
     """Give the path itself, or for a pattern the folder above its first wildcard."""
-    parts = Path(path).parts
+    parts = path.parts
     wild = [number for number, part in enumerate(parts) if any(mark in part for mark in "*?[")]
-    yield path
+    yield str(path)
     if wild:
         yield str(Path(*parts[: wild[0]]))
 
@@ -152,7 +154,7 @@ def _make(folders: Iterable[str]) -> list[str]:
 
     made: list[str] = []
     for folder in (*folders, str(machine.cache())):
-        path = Path(os.path.abspath(folder))
+        path = Path(folder).absolute()
         missing = [place for place in (path, *path.parents) if not os.path.lexists(place)]
         with suppress(OSError):  # what cannot be made the command itself will tell of
             make_folder(path)
@@ -164,4 +166,4 @@ def _unmake(made: Iterable[str]) -> None:
     """Remove folders that were made in vain: those that are still empty."""
     for folder in made:
         with suppress(OSError):
-            os.rmdir(folder)
+            Path(folder).rmdir()

@@ -33,7 +33,6 @@ def command(
     out: Path | None,
     as_json: bool,
     quiet: bool,
-    unsealed: bool,
     **flags: object,
 ) -> int:
     """Tune one model on labelled rows with LoRA.
@@ -42,6 +41,7 @@ def command(
     tuning as it would be served, beside the rungs that cost nothing. MODEL is a causal language model or a sentence
     encoder. `ockham export RUN --to peft` takes the adapter out.
     """
+    unsealed = bool(flags.pop("unsealed"))
     values = settings.collect("tune", config, flags)
     fit.seal("tune", {**values, "data": data, "base": base, "out": out}, unsealed=unsealed)
     from ockham.cli import show

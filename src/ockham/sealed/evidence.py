@@ -1,9 +1,10 @@
-"""The evidence of a run: what protected each go at it, as the kernel said from outside, in one file that can be checked.
+"""The evidence of a run: what protected each go at it, as the kernel told it, in a file to be checked.
 
 ``evidence.json`` holds one entry per go (a run that was stopped and went on has several). An entry names the walls, the
-digest of the filter, the outcome of the self-attack and the kernel's facts at each sampling; the file ends with a digest
-over all of it. The digest finds damage and edits by mistake; it is no signature, so whoever can write the file can forge
-it. What cannot be forged is the jail on the reader's own machine: the same command there makes its own evidence.
+digest of the filter, the outcome of the self-attack and the kernel's facts at each sampling; the file ends with a
+digest over all of it. The digest finds damage and edits by mistake; it is no signature, so whoever can write the file
+can forge it. What cannot be forged is the jail on the reader's own machine: the same command there makes its own
+evidence.
 """
 
 from __future__ import annotations

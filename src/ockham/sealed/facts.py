@@ -14,11 +14,6 @@ from pathlib import Path
 
 from ockham.sealed.namespaces import NAMES
 
-_TABLES = ("tcp", "tcp6", "udp", "udp6", "udplite", "udplite6", "raw", "raw6", "icmp", "icmp6", "packet", "netlink")
-_INODE = {"packet": 8, "netlink": 9}
-"""The column of the inode in a table of /proc/net; 9 in those of the internet protocols."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What was read at one moment, ``seconds`` after the start.
@@ -27,7 +22,7 @@ class Facts:
     of any process, ``processes`` how many there are, ``unfiltered`` how many of them lack the filter or
     ``no_new_privs``. ``interfaces`` are those of the process's network, ``bytes`` what went through them and
     ``routes`` how many there are; ``None`` where it shares the machine's network. ``descriptors`` counts open ones by
-    kind, ``reaching`` those that are sockets of a family that can reach another machine.
+    kind, ``reaching`` the sockets among them that are not of the family UNIX, and so could reach another machine.
     """
 
     seconds: float
@@ -67,7 +62,8 @@ def look(pid: int, begun: float) -> Facts | None:
         bytes=sum(interfaces.values()) if apart else None,
         routes=_routes(pid) if apart else None,
         descriptors=kinds,
-        reaching=len(sockets & (_inodes(pid) | _inodes(os.getpid()))) if sockets else 0,
+        # Its first sockets were made before it had a network of its own.
+        reaching=len(sockets - _unix_sockets(pid) - _unix_sockets(os.getpid())) if sockets else 0,
     )
 
 
@@ -77,8 +73,8 @@ def descendants(pid: int) -> Iterator[int]:
     while waiting:
         parent = waiting.pop()
         with suppress(OSError):
-            for task in os.listdir(f"/proc/{parent}/task"):
-                children = Path(f"/proc/{parent}/task/{task}/children").read_text("ascii").split()
+            for task in Path(f"/proc/{parent}/task").iterdir():
+                children = (task / "children").read_text("ascii").split()
                 waiting += [int(child) for child in children]
                 yield from (int(child) for child in children)
 
@@ -96,7 +92,7 @@ def is_inside(pid: int, root: int) -> bool:
 
 
 def _link(pid: int, name: str) -> str:
-    return os.readlink(f"/proc/{pid}/ns/{name}")
+    return str(Path(f"/proc/{pid}/ns/{name}").readlink())
 
 
 def _readable(pid: int) -> dict[str, str] | None:
@@ -137,10 +133,9 @@ def _descriptors(pid: int) -> tuple[dict[str, int], set[str]]:
     """Count a process's open descriptors by kind, and name the inodes of its sockets."""
     kinds: dict[str, int] = {}
     sockets = set()
-    folder = f"/proc/{pid}/fd"
-    for name in os.listdir(folder):
+    for link in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):
-            target = os.readlink(f"{folder}/{name}")
+            target = str(link.readlink())
             kind = "file" if target.startswith("/") else target.partition(":")[0]
             kinds[kind] = kinds.get(kind, 0) + 1
             if kind == "socket":
@@ -148,14 +143,9 @@ def _descriptors(pid: int) -> tuple[dict[str, int], set[str]]:
     return dict(sorted(kinds.items())), sockets
 
 
-def _inodes(pid: int) -> set[str]:
-    """List the inodes of all sockets, in a process's network, whose family can reach another machine."""
-    inodes = set()
-    for table in _TABLES:
-        with suppress(OSError):
-            for line in Path(f"/proc/{pid}/net/{table}").read_text("ascii", "replace").splitlines()[1:]:
-                columns = line.split()
-                place = _INODE.get(table, 9)
-                if len(columns) > place:
-                    inodes.add(columns[place])
-    return inodes
+def _unix_sockets(pid: int) -> set[str]:
+    """List the inodes of the UNIX sockets in a process's network (/proc/PID/net/unix)."""
+    with suppress(OSError):
+        lines = Path(f"/proc/{pid}/net/unix").read_text("utf-8", "replace").splitlines()[1:]
+        return {line.split()[6] for line in lines}
+    return set()

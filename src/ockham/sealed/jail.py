@@ -1,8 +1,8 @@
 """Enter the jail: one wall after the other, in the only order that works.
 
-A child of the broker does this while it has one thread and before anything heavy is imported. Namespaces come first (they
-need privileges), then privileges go, then what was inherited, then files, then system calls. No wall can be taken down
-again, and every process that is started later stands behind the same ones.
+A child of the broker does this while it has one thread and before anything heavy is imported. Namespaces come first
+(they need privileges), then privileges go, then what was inherited, then files, then system calls. No wall can be taken
+down again, and every process that is started later stands behind the same ones.
 """
 
 from __future__ import annotations
@@ -84,13 +84,13 @@ def is_possible() -> bool:
 
 def threads() -> int:
     """Count the threads of this process."""
-    return len(os.listdir("/proc/self/task"))
+    return len(list(Path("/proc/self/task").iterdir()))
 
 
 def _readable(policy: Policy) -> Sequence[str]:
     """List what may be read: all but the secret places, and whatever Python and the user need, wherever it lies."""
     import sys
 
-    home = Path(os.path.expanduser("~"))
+    home = Path("~").expanduser()
     own = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path, *os.environ.get("LD_LIBRARY_PATH", "").split(":")]
     return [*landlock.readable(landlock.hidden(home)), *SERVICES_READ, *(path for path in own if path), *policy.read]

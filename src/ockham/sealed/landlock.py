@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import stat
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
@@ -121,7 +122,7 @@ def _allow(ruleset: int, path: str, wanted: int) -> None:
     except OSError:
         return
     try:
-        is_folder = os.path.isdir(f"/proc/self/fd/{descriptor}")
+        is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
         # struct landlock_path_beneath_attr is packed: 8 bytes of rights, 4 of the descriptor.
         rule = struct.pack("=Qi", wanted if is_folder else wanted & _ON_FILES, descriptor)
         with suppress(OSError):

@@ -98,7 +98,7 @@ def bound(memory: int) -> dict[str, int]:
 def close_sockets(keep: Collection[int]) -> int:
     """Close inherited sockets, and what has no file behind it (an io_uring), from descriptor 3 on; return how many."""
     closed = 0
-    for descriptor in sorted(int(name) for name in os.listdir("/proc/self/fd")):
+    for descriptor in sorted(int(link.name) for link in Path("/proc/self/fd").iterdir()):
         with suppress(OSError):
             mode = os.fstat(descriptor).st_mode
             if descriptor > 2 and descriptor not in keep and (stat.S_ISSOCK(mode) or stat.S_IFMT(mode) == 0):

@@ -73,16 +73,17 @@ def _raw(*, apart: bool) -> None:  # noqa: ARG001 - a socket is enough
 
 def _families(*, apart: bool) -> None:  # noqa: ARG001
     """Try the families beside the internet's that leave a process: netlink, packets, virtual machines, the kernel."""
-    refused = None
-    for family in (16, 17, 40, 38, 44):  # AF_NETLINK, AF_PACKET, AF_VSOCK, AF_ALG, AF_XDP
-        try:
-            os.close(syscall("socket", family, 3, 0))
-        except OSError as error:
-            refused = error
-        else:
-            return
-    if refused:
-        raise refused
+    refusals = [_family(family) for family in (16, 17, 40, 38, 44)]  # AF_NETLINK, AF_PACKET, AF_VSOCK, AF_ALG, AF_XDP
+    if all(refusals) and refusals[0]:
+        raise refusals[0]
+
+
+def _family(number: int) -> OSError | None:
+    try:
+        os.close(syscall("socket", number, 3, 0))
+    except OSError as error:
+        return error
+    return None
 
 
 def _io_uring(*, apart: bool) -> None:  # noqa: ARG001

@@ -7,9 +7,11 @@ other machine `NUMBERS` is empty, and nothing here may be called.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import platform
 import sys
+from functools import cache
 from typing import Any
 
 ARCHITECTURE = platform.machine() if sys.platform == "linux" and sys.maxsize > 2**32 else ""
@@ -54,8 +56,6 @@ CLONE_NEWUSER, CLONE_NEWNET, CLONE_NEWIPC = 0x10000000, 0x40000000, 0x08000000
 
 def syscall(name: str, *arguments: Any) -> int:  # noqa: ANN401 - numbers, bytes, pointers
     """Make a system call and return its result. Raises `OSError`; ``ENOSYS`` on an unknown architecture."""
-    import errno
-
     if name not in NUMBERS:
         raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), name)
     values = [ctypes.c_long(value) if isinstance(value, int) else value for value in arguments]
@@ -69,6 +69,7 @@ def prctl(option: int, *arguments: Any) -> int:  # noqa: ANN401
     return _result(_library().prctl(ctypes.c_int(option), *values), "prctl")
 
 
+@cache
 def _library() -> ctypes.CDLL:
     return ctypes.CDLL(None, use_errno=True)
 
