@@ -88,7 +88,10 @@ def prepare(folder: Path) -> None:
     """Make the documentation's addresses local, and the name server one of them."""
     for words in ("link set lo up", f"addr add {HOST}/32 dev lo", f"-6 addr add {HOST6}/128 dev lo nodad"):
         subprocess.run(["ip", *words.split()], check=True)
-    for name, text in (("resolv.conf", f"nameserver {HOST}\noptions timeout:1 attempts:1\n"), ("nsswitch.conf", "hosts: dns\n")):
+    for name, text in (
+        ("resolv.conf", f"nameserver {HOST}\noptions timeout:1 attempts:1\n"),
+        ("nsswitch.conf", "hosts: dns\n"),
+    ):
         (folder / name).write_text(text)
         target = os.path.realpath(f"/etc/{name}")
         if Path(target).exists():
@@ -110,9 +113,14 @@ def main(mode: str, ways: list[str]) -> None:
             proxy = {"http_proxy": f"http://{HOST}:{PROXY}", "SINKHOLE": str(folder)}
             environment = {**os.environ, **proxy, "PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
             environment.pop("no_proxy", None)
-            done = subprocess.run([sys.executable, *command], env=environment, check=False, capture_output=True, timeout=60)
+            done = subprocess.run(
+                [sys.executable, *command], env=environment, check=False, capture_output=True, timeout=60
+            )
             time.sleep(0.2)
-            counts[way] = {"seen": recorder.count(word.encode()), "error": done.stderr.decode().strip().splitlines()[-1:]}
+            counts[way] = {
+                "seen": recorder.count(word.encode()),
+                "error": done.stderr.decode().strip().splitlines()[-1:],
+            }
         sys.stdout.write(json.dumps(counts) + "\n")
 
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import click
 
 from ockham.sealed.policy import SWITCHES, UNSEALED, Policy
-from ockham.sealed.state import Protection, declare
+from ockham.sealed.state import Protection, current, declare
 
 SEALED_VERBS = ("curate", "eval", "fit", "predict", "tune")
 _READ = ("data", "test", "encoder", "base", "models", "models_folder", "prices", "bundle", "config")
 """The settings that name something to read."""
+_POLICY = "ockham.sealed.policy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ def enter(verb: str, values: Mapping[str, object], touched: Touched, *, unsealed
         return
     why = reason(values, unsealed=unsealed)
     policy = Policy(verb=verb, write=_writable(touched), read=tuple(_named(values)))
+    click.get_current_context().meta[_POLICY] = policy
     if why is not None:
         declare(Protection(label=f"{UNSEALED}: {why}"))
         return
@@ -60,10 +62,14 @@ def reason(values: Mapping[str, object], *, unsealed: bool) -> str | None:
 
 
 def record_run(path: str) -> None:
-    """Say in which folder the run is, so that its evidence is kept there; outside of a jail nothing is done."""
-    from ockham.sealed.connector import tell_run
+    """Say in which folder the run is, so that its evidence is kept there; of an unsealed command it is the label."""
+    from ockham.sealed import connector, evidence
 
-    tell_run(str(Path(path).absolute()))
+    policy = click.get_current_context().meta.get(_POLICY)
+    if connector.control():
+        connector.tell_run(str(Path(path).absolute()))
+    elif isinstance(policy, Policy):
+        _keep(path, policy, evidence.unwatched(policy, current().label))
 
 
 def _is_possible() -> bool:

@@ -16,7 +16,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -35,6 +35,7 @@ START_SECONDS = 30.0
 _GROUP = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 """Signals that a terminal sends to all processes in front of it: the child's group gets them too."""
 _ONE = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+_HEARD = (*_GROUP, *_ONE, signal.SIGTSTP, signal.SIGCONT, signal.SIGCHLD)
 _STOP = "--unsealed works without these walls, and the record says so"
 
 
@@ -51,6 +52,7 @@ class Watch:
     facts: list[Facts] = field(default_factory=list)
     run: str | None = None
     status: int = 0
+    mask: Collection[int] = ()
 
 
 def enter(policy: Policy) -> tuple[Watch | None, Walls, tuple[Attack, ...]]:
@@ -66,14 +68,22 @@ def enter(policy: Policy) -> tuple[Watch | None, Walls, tuple[Attack, ...]]:
         raise SealError("E_SEALED", f"{names} leads to another machine or service", fix=f"use a file or pipe; {_STOP}")
     if jail.threads() != 1:
         raise SealError("E_SEALED", "this process has more than one thread, so it cannot be sealed", fix=_STOP)
-    for apart in (True, False):
-        watch = _fork(policy, apart=apart)
-        if isinstance(watch, Watch):
+    # A signal that comes before the child can be told of it waits: for `follow` here, for the end of this call there.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
+    kept = False
+    try:
+        for apart in (True, False):
+            watch = _fork(policy, apart=apart)
+            if not isinstance(watch, Watch):
+                return None, *watch
+            watch.mask = before
             if _prepare(watch):
+                kept = True
                 return watch, watch.walls, watch.attacks
-            continue
-        return None, *watch
-    raise SealError("E_SEALED", "no process could be started", fix=_STOP)
+        raise SealError("E_SEALED", "no process could be started", fix=_STOP)
+    finally:
+        if not kept:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _fork(policy: Policy, *, apart: bool) -> Watch | tuple[Walls, tuple[Attack, ...]]:
@@ -173,7 +183,7 @@ def follow(watch: Watch) -> int:
     os.set_blocking(wake, False)
     due = time.monotonic() + EVERY_SECONDS
     try:
-        with _signals_to(wake), select.epoll() as events:
+        with _signals_to(wake, watch.mask), select.epoll() as events:
             events.register(signals, select.EPOLLIN)
             events.register(watch.control, select.EPOLLIN)
             while True:
@@ -207,13 +217,11 @@ def leave_as(status: int) -> int:
 
 
 @contextmanager
-def _signals_to(wake: int) -> Iterator[None]:
+def _signals_to(wake: int, mask: Collection[int]) -> Iterator[None]:
     """Write the number of every signal that comes into a pipe, and do nothing else about it."""
-    numbers = [*_GROUP, *_ONE, signal.SIGTSTP, signal.SIGCONT, signal.SIGCHLD]
-    before = {number: signal.signal(number, _heard) for number in numbers}
+    before = {number: signal.signal(number, _heard) for number in _HEARD}
     old = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
-    # What came between the fork and now is not in the pipe.
-    os.write(wake, bytes([signal.SIGCHLD]))
+    signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
         yield
     finally:

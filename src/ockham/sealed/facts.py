@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ockham.sealed.namespaces import NAMES
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What was read at one moment, ``seconds`` after the start.

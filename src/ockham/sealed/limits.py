@@ -90,6 +90,7 @@ def bound(memory: int) -> dict[str, int]:
     for name, (number, most) in wanted.items():
         soft, hard = resource.getrlimit(number)
         fresh = [most if limit == resource.RLIM_INFINITY else min(limit, most) for limit in (soft, hard)]
+        fresh[0] = fresh[1] if name == "core" else fresh[0]
         resource.setrlimit(number, (fresh[0], fresh[1]))
         limits[name] = fresh[1]
     return limits

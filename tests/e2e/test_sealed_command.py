@@ -1,0 +1,127 @@
+"""Sealed mode of the installed command: what is sealed, what is said of it, and what it leaves behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.jail import ROOT, environment, jailed
+
+from ockham.sealed.evidence import check_evidence
+
+EXAMPLE = ROOT / "examples" / "support_mail.csv"
+COLUMNS = ("--input", "subject", "--input", "body", "--target", "label")
+QUICK = ("--rung", "constant", "--json", "--out", "run")
+
+pytestmark = pytest.mark.skipif(
+    sys.platform != "linux" or jailed("print(walls.label)").stdout != "sealed\n",
+    reason="this machine offers no user namespaces, no Landlock or no seccomp",
+)
+
+
+def command(*args: str | Path, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "ockham", *args],
+        cwd=cwd,
+        env=environment(**more),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+
+
+def test_a_fit_is_sealed_and_its_evidence_holds(tmp_path: Path) -> None:
+    done = command("fit", EXAMPLE, *COLUMNS, *QUICK, cwd=tmp_path, HF_TOKEN="canary", https_proxy="http://192.0.2.1")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["sealed"] == "sealed"
+    checks = check_evidence(tmp_path / "run")
+    assert [check for check in checks if not check[1]] == []
+    assert {name.rpartition(": ")[2] for name, _, _ in checks} >= {"label", "kernel", "self-attack", "filter", "disk"}
+    text = (tmp_path / "run/evidence.json").read_text()
+    assert '"HF_TOKEN"' in text
+    assert "canary" not in text
+    page = (tmp_path / "run/report.html").read_text("utf-8")
+    assert "which stand in a network of their own with nothing in it. Before the first row was read, 10 ways" in page
+    # Files of a run stay as whoever owns it expects.
+    assert (tmp_path / "run/evidence.json").stat().st_uid == os.getuid()
+
+
+def test_a_run_that_goes_on_unsealed_is_not_called_sealed(tmp_path: Path) -> None:
+    first = command("fit", EXAMPLE, *COLUMNS, *QUICK, "--unsealed", cwd=tmp_path)
+    assert json.loads(first.stdout)["sealed"] == "not sealed: --unsealed"
+    second = command("fit", EXAMPLE, *COLUMNS, *QUICK, cwd=tmp_path)
+    assert json.loads(second.stdout)["sealed"] == "not sealed: --unsealed"
+    checks = check_evidence(tmp_path / "run")
+    assert [check for check in checks if not check[1]] == []
+    labels = [detail for name, _, detail in checks if name.endswith(": label")]
+    assert labels == ["not sealed: --unsealed", "sealed"]
+    assert "was not sealed off from the network (--unsealed)" in (tmp_path / "run/report.html").read_text("utf-8")
+
+
+def test_a_climb_with_an_endpoint_is_not_called_sealed(tmp_path: Path) -> None:
+    endpoint = ("--endpoint", "http://127.0.0.1:9/v1", "--endpoint-model", "m", "--endpoint-key-env", "")
+    done = command("fit", EXAMPLE, *COLUMNS, *QUICK, *endpoint, cwd=tmp_path)
+    assert json.loads(done.stdout)["sealed"] == "not sealed: an endpoint is named, and rows are sent to it", done.stderr
+
+
+def test_bad_input_leaves_no_folder_behind(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_text("text,label\nhello,a\n")
+    done = command("fit", "data.csv", cwd=tmp_path)
+    assert done.returncode == 2
+    assert done.stderr.startswith(("E_", "read: "))
+    assert [path.name for path in tmp_path.iterdir()] == ["data.csv"]
+
+
+def test_answers_are_written_where_they_are_wanted(tmp_path: Path) -> None:
+    assert command("fit", EXAMPLE, *COLUMNS, *QUICK, cwd=tmp_path).returncode == 0
+    done = command("predict", "run", EXAMPLE, "-o", "new/answers.jsonl", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "new/answers.jsonl").read_text().count("\n") == 700
+    done = command("eval", "run", EXAMPLE, *COLUMNS, "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["candidate"]["name"] == "constant"
+
+
+def test_several_processes_curate_behind_the_walls(tmp_path: Path) -> None:
+    pytest.importorskip("numba", reason="the extra curate is not installed")
+    rows = [{"text": f"row {number} " + " ".join(str(number * i) for i in range(400))} for number in range(8000)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    flags = ("--workers", "2", "--chunk-mb", "1", "--step", "exact", "--step", "near", "-o", "out", "--json")
+    done = command("curate", "a.jsonl", *flags, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["rows"] == 8000
+    assert [check for check in check_evidence(tmp_path / "out") if not check[1]] == []
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_ctrl_c_once_saves_and_twice_ends_at_once(tmp_path: Path, times: int) -> None:
+    args = ("fit", str(EXAMPLE), *COLUMNS, "--rung", "linear", "--out", "run")
+    with subprocess.Popen(
+        [sys.executable, "-m", "ockham", *args],
+        cwd=tmp_path,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as child:
+        assert child.stderr is not None
+        for line in child.stderr:
+            if line.startswith("measure: "):
+                break
+        for _ in range(times):
+            os.killpg(child.pid, signal.SIGINT)
+            time.sleep(0.05)
+        _, err = child.communicate(timeout=60)
+    if times == 1:
+        assert child.returncode == 130, err
+        assert err.endswith("stopped; run the same command again to go on\n")
+    else:  # by the second signal itself, unless all was saved before it came
+        assert child.returncode in (-signal.SIGINT, 130), err
+    assert not [path for path in tmp_path.rglob(".tmp-*") if path.is_dir()]
