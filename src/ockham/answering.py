@@ -181,6 +181,8 @@ def _announce(
         return
     why = f"; {timed:,} of them again, to time it" if timed else ""
     tell(Progress(stage="endpoint", message=consent.announcement(permitted, rows, why)))
+
+
 def _warn(reading: Reading) -> None:
     """Log how many records could not be read, why, and which: no progress, but a loss that must be seen."""
     if reading.quarantined:

@@ -88,8 +88,8 @@ def command(
     values = settings.collect("curate", config, flags)
     folders = (str(values["out"]),) if values.get("out") and not dry_run else ()
     sealing.enter("curate", {**values, "data": data}, sealing.Touched(folders=folders), unsealed=unsealed)
-    from ockham.cli import show
     from ockham import curation
+    from ockham.cli import show
 
     values = {_SEVERAL.get(name, name): value for name, value in values.items()}
     limits = {name: values.pop(name) for name in ("min_words", "max_words") if name in values}

@@ -38,7 +38,9 @@ def opened(out: Path, identity: dict[str, Json]) -> Iterator[Run]:
     except RunError as error:
         before = _before(out, error)
         kept = "it keeps what it holds until the new run is done" if _is_finished(out) else "what was done is removed"
-        message = f"{printable(out)} holds a curation of other data or settings: {'; '.join(_changes(before, identity))}"
+        message = (
+            f"{printable(out)} holds a curation of other data or settings: {'; '.join(_changes(before, identity))}"
+        )
         fix = f"add --restart to curate anew into this folder ({kept}), or choose another one with -o"
         raise RunError("E_RUN_CHANGED", message, fix=fix) from None
     with run, _left_in_order(run):
