@@ -9,7 +9,6 @@ from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
 from ockham.errors import ModelError
-from ockham.models import safetensors_format
 from ockham.models import weights as files
 from ockham.records import digest
 
@@ -49,7 +48,7 @@ def check_model(folder: Path) -> Source:
     config = _settings(folder, CONFIG)
     weights = tuple(_shards(folder))
     for path in weights:
-        safetensors_format.inspect(path)
+        check_weights(path)
     tokenizer = [folder / name for name in _TOKENIZER if (folder / name).is_file()]
     for path in tokenizer:
         _inside(folder, path)
@@ -79,8 +78,27 @@ def check_adapter(folder: Path) -> Source:
     if not path.is_file():
         _refuse(folder, "has no adapter_model.safetensors (an adapter saved as a pickle is never opened)")
     _inside(folder, path)
-    safetensors_format.inspect(path)
+    check_weights(path)
     return Source(config=config, weights=(path,), digest=_digest([folder / ADAPTER_CONFIG, path]))
+
+
+def check_weights(path: Path) -> None:
+    """Check a safetensors file's header against its length, without reading a tensor.
+
+    A pickle or an archive under this name is refused and never opened as what it is. Raises `ModelError`:
+    ``E_MODEL_MISSING`` where the file cannot be read, ``E_MODEL_FORMAT`` where it is damaged or of another format.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy"):
+            pass
+    except OSError as error:
+        what = f"{path.name}: cannot be read ({error.strerror or type(error).__name__})"
+        raise ModelError("E_MODEL_MISSING", what, fix="name a folder with the model's files") from None
+    except SafetensorError:
+        what = f"{path.name}: is damaged, incomplete or not a safetensors file"
+        raise ModelError("E_MODEL_FORMAT", what, fix="get the file again from where it came") from None
 
 
 def _shards(folder: Path) -> Iterator[Path]:
