@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from ockham.data.steps.account import CurationReport, RuleCount, Sample
 from ockham.report.bars import Series, bars
-from ockham.report.draw import figure
 from ockham.report.markup import Child, Html, join, note, section, table, tag, user
 from ockham.report.page import document
+from ockham.report.svg import COLORS, figure
 from ockham.report.text import count, figures, percent
 from ockham.report.text import rows as rows_of
 
@@ -207,14 +207,17 @@ def _lengths(report: CurationReport) -> Html | None:
     body = [(_words(place), count(before[place]), count(after[place])) for place in span]
     names = [_words(place) for place in span]
     series = (
-        Series("came in", "#b8b8b8", [before[place] for place in span]),
-        Series("stay", "#2f6f8f", [after[place] for place in span]),
+        Series("came in", "var(--faint)", [before[place] for place in span]),
+        Series("stay", COLORS[0], [after[place] for place in span]),
+    )
+    listed = "; ".join(
+        f"{name}: {count(before[place])}, {count(after[place])}" for name, place in zip(names, span, strict=True)
     )
     picture = figure(
-        lambda spec, _: bars(names, series, ("words", "rows"), spec["width"]),
         "lengths",
         "Documents by their number of words, before and after",
-        lambda width: {"width": width},
+        f"Documents that came in, and those that stay, by their number of words. {listed}.",
+        lambda width: bars(names, series, ("words", "rows"), width),
         "Documents by their number of words: all that came in, and those that stay.",
     )
     heads = ("Words", "Came in", "Stay")

@@ -8,15 +8,16 @@ from collections.abc import Mapping, Sequence
 from ockham.evals.cost import machines
 from ockham.records import Account, CoveragePoint, CurvePoint, EpochPoint
 from ockham.report import series
-from ockham.report.draw import Draw, figure
 from ockham.report.markup import Child, Html, join, note, section, table, tag
+from ockham.report.scales import write_dollars, write_plain, write_shares, write_short
+from ockham.report.svg import figure
 from ockham.report.text import count, dollars, full, metric_name, percent, points, sound
 from ockham.report.view import focus
 
 _PASSES = 60
 
 
-def learning(account: Account, draw: Draw | None) -> Html | None:
+def learning(account: Account) -> Html | None:
     """Show quality against the number of training rows: would more rows help?"""
     known = [p for p in account.curve if sound(p.metric) and p.rows > 0]
     if not known:
@@ -29,17 +30,23 @@ def learning(account: Account, draw: Draw | None) -> Html | None:
         )
         for name, found in by_name.items()
     ]
-    chart = series.Chart(x_title="training rows (logarithmic)", x_log=True, x_format=",~f", y_format=".0%")
+    chart = series.Chart(
+        x_title="training rows (logarithmic)",
+        y_title=metric_name(metric),
+        write_x=write_plain,
+        write_y=write_shares,
+        x_log=True,
+    )
     body = [(p.candidate, count(p.rows), percent(p.share, 0), full(metric, p.metric)) for p in known]
     return section(
         "learning",
         "Would more rows help?",
         tag("ul", [tag("li", _slope(name, found)) for name, found in by_name.items()]),
         figure(
-            draw,
             "learning",
-            f"{metric_name(metric)} against the number of training rows; the numbers stand in the table below.",
-            lambda width: series.spec(lines, chart, width),
+            f"{metric_name(metric)} against the number of training rows",
+            series.description(lines, chart),
+            lambda width: series.draw(lines, chart, width),
             f"{metric_name(metric)} on the validation rows with 95 % intervals, by share of the training rows.",
         ),
         _numbers(
@@ -48,7 +55,7 @@ def learning(account: Account, draw: Draw | None) -> Html | None:
     )
 
 
-def training(account: Account, draw: Draw | None) -> Html | None:
+def training(account: Account) -> Html | None:
     """Show each tuning run: quality on rows it has seen against rows it has not."""
     runs = {name: points for name, points in account.training.items() if points}
     if not runs:
@@ -59,11 +66,11 @@ def training(account: Account, draw: Draw | None) -> Html | None:
         note(
             "Where the line of the seen rows goes on rising and that of the unseen rows does not, the model memorises."
         ),
-        [_run(account, name, points, draw) for name, points in runs.items()],
+        [_run(account, name, points, place) for place, (name, points) in enumerate(runs.items(), 1)],
     )
 
 
-def cascade(account: Account, draw: Draw | None) -> Html | None:
+def cascade(account: Account) -> Html | None:
     """Show how the error among the kept answers falls as doubtful ones are passed on."""
     curves = {n: [p for p in points if sound(p.error)] for n, points in account.coverage.items()}
     curves = {n: sorted(points, key=lambda p: p.share) for n, points in curves.items() if points}
@@ -73,7 +80,13 @@ def cascade(account: Account, draw: Draw | None) -> Html | None:
         series.Line(name=name, points=tuple((p.share, p.error.value, p.error.low, p.error.high) for p in points))
         for name, points in curves.items()
     ]
-    chart = series.Chart(x_title="share of answers kept", x_format=".0%", y_format=".0%", y_zero=True)
+    chart = series.Chart(
+        x_title="share of answers kept",
+        y_title="Error among them",
+        write_x=write_shares,
+        write_y=write_shares,
+        y_zero=True,
+    )
     body = [
         (name, percent(p.share, 0), f"{p.threshold:.2f}", full("accuracy", p.error))
         for name, points in curves.items()
@@ -84,10 +97,10 @@ def cascade(account: Account, draw: Draw | None) -> Html | None:
         "Keep the confident answers, pass on the rest",
         tag("ul", [tag("li", said) for name, points in curves.items() if (said := _promise(name, points))]),
         figure(
-            draw,
             "cascade",
-            "Error among the kept answers against the share kept; the numbers stand in the table below.",
-            lambda width: series.spec(lines, chart, width),
+            "Error among the kept answers against the share kept",
+            series.description(lines, chart),
+            lambda width: series.draw(lines, chart, width),
             "Error among the kept answers with its 95 % interval. Answers passed on go to a person or a larger model.",
         ),
         _numbers(
@@ -96,7 +109,7 @@ def cascade(account: Account, draw: Draw | None) -> Html | None:
     )
 
 
-def cost(account: Account, draw: Draw | None) -> Html | None:
+def cost(account: Account) -> Html | None:
     """Show cost a day against traffic: serving here, and the listed APIs."""
     apis = [a for a in account.apis if a.per_million > 0 and math.isfinite(a.per_million)]
     here = account.machine_per_day
@@ -114,7 +127,7 @@ def cost(account: Account, draw: Draw | None) -> Html | None:
             )
         )
     if apis and here is not None:
-        parts.append(_cost_figure(account, here, draw))
+        parts.append(_cost_figure(account, here))
     if apis:
         body = [
             (
@@ -152,7 +165,7 @@ def _slope(name: str, found: Sequence[CurvePoint]) -> str:
     return f"{name}: {points(gain)} points {step}, within the interval; no sure gain from more rows."
 
 
-def _run(account: Account, name: str, points: Sequence[EpochPoint], draw: Draw | None) -> Html:
+def _run(account: Account, name: str, points: Sequence[EpochPoint], place: int) -> Html:
     metric = metric_name(account.verdict.metric)
     shown = (
         points
@@ -165,9 +178,11 @@ def _run(account: Account, name: str, points: Sequence[EpochPoint], draw: Draw |
     kept = [p.epoch for p in points if p.kept]
     chart = series.Chart(
         x_title="passes over the training rows",
-        x_format="~g",
-        y_format=".0%",
+        y_title=metric,
+        write_x=write_plain,
+        write_y=write_shares,
         mark=kept[-1] if kept else None,
+        mark_name="kept",
         whole=all(float(p.epoch).is_integer() for p in shown),
     )
     body = [
@@ -180,10 +195,10 @@ def _run(account: Account, name: str, points: Sequence[EpochPoint], draw: Draw |
         for p in shown
     ]
     picture = figure(
-        draw,
-        f"training-{series.word(name)}",
-        f"{metric} of {name} on seen and unseen rows after each pass; the numbers stand in the table below.",
-        lambda width: series.spec(lines, chart, width),
+        f"training-{place}",
+        f"{metric} of {name} on seen and unseen rows after each pass",
+        series.description(lines, chart),
+        lambda width: series.draw(lines, chart, width),
         f"{metric} after each pass. The dashed line marks the weights that were kept.",
     )
     heads = ("Pass", "Training loss", f"{metric}, seen", f"{metric}, unseen")
@@ -203,7 +218,7 @@ def _promise(name: str, points: Sequence[CoveragePoint]) -> str | None:
     )
 
 
-def _cost_figure(account: Account, here: float, draw: Draw | None) -> Html | None:
+def _cost_figure(account: Account, here: float) -> Html:
     apis = [a for a in account.apis if a.per_million > 0]
     asked = account.verdict.requirements.get("requests_per_day")
     known = [a.break_even_per_day for a in apis if a.break_even_per_day] + ([asked] if asked else [])
@@ -216,22 +231,24 @@ def _cost_figure(account: Account, here: float, draw: Draw | None) -> Html | Non
     for a in apis[:4]:
         ends = tuple((r, a.per_million * r / 1e6) for r in (low, high))
         lines.append(series.Line(name=a.name, points=tuple((r, v, v, v) for r, v in ends)))
-    dots = tuple((a.break_even_per_day, here) for a in apis[:4] if a.break_even_per_day)
+    rings = tuple((a.break_even_per_day, here) for a in apis[:4] if a.break_even_per_day)
     chart = series.Chart(
         x_title="requests a day (logarithmic)",
         x_log=True,
-        x_format="~s",
+        y_title="Cost a day",
+        write_x=write_short,
+        write_y=write_dollars,
         y_log=True,
-        y_format="$,~f",
         mark=asked,
-        dots=dots,
+        mark_name="your traffic",
+        rings=rings,
         joints=False,
     )
     return figure(
-        draw,
         "cost",
-        "Cost a day against requests a day, here and for the listed APIs; the numbers stand in the table below.",
-        lambda width: series.spec(lines, chart, width),
+        "Cost a day against requests a day, here and for the listed APIs",
+        series.description(lines, chart),
+        lambda width: series.draw(lines, chart, width),
         "Cost a day, both axes logarithmic. Rings: where serving here costs the same."
         + (" Dashed: your traffic." if asked else ""),
     )

@@ -6,8 +6,8 @@ from functools import partial
 
 from ockham.records import Account
 from ockham.report import charts
-from ockham.report.draw import Draw, figure
 from ockham.report.markup import Html, join, tag
+from ockham.report.svg import figure
 from ockham.report.text import (
     amount,
     count,
@@ -26,9 +26,9 @@ from ockham.report.view import Line, focus, lines, measured
 _AXES = (("latency", "latency"), ("memory", "memory"), ("cost", "cost"))
 
 
-def verdict(account: Account, draw: Draw | None) -> Html:
+def verdict(account: Account) -> Html:
     """Write the first screen."""
-    picture = _ladder(account, draw)
+    picture = _ladder(account)
     because = tag("p", account.verdict.because, class_="because")
     told = tag("div", because, _asked(account), _figures(account), _next(account), class_="told")
     return tag(
@@ -112,22 +112,21 @@ def _cost(account: Account, line: Line) -> tuple[str, str, str] | None:
     )
 
 
-def _ladder(account: Account, draw: Draw | None) -> Html | None:
+def _ladder(account: Account) -> Html | None:
     metric = account.verdict.metric
     pictures: list[tuple[str, Html]] = []
     for key, word in _AXES:
         spots = charts.spots(measured(account), metric, key)
         if not spots or (len({spot.x for spot in spots}) < 2 and pictures):
             continue
-        drawn = figure(
-            draw,
+        picture = figure(
             f"ladder-{key}",
-            charts.told(spots, metric, word),
+            f"{metric_name(metric)} against {word}",
+            charts.description(spots, metric, word),
             partial(charts.ladder, account, spots, key),
-            charts.caption(account, spots, word),
+            charts.caption(account, spots, key),
         )
-        if drawn:
-            pictures.append((key, drawn))
+        pictures.append((key, picture))
     if not pictures:
         return None
     switches = [
@@ -141,7 +140,7 @@ def _ladder(account: Account, draw: Draw | None) -> Html | None:
         "fieldset",
         tag("legend", f"{metric_name(metric)} against "),
         switches,
-        [tag("div", drawn, class_=f"picture {key}") for key, drawn in pictures],
+        [tag("div", picture, class_=f"picture {key}") for key, picture in pictures],
         class_="ladder",
     )
 

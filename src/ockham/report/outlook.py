@@ -1,138 +1,158 @@
-"""Pictures of a plan, as Vega-Lite specifications: memory against the device, time against size."""
+"""Pictures of a plan: memory against the device, time against size."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from ockham.plan.records import Forecast
-from ockham.report.charts import base, log_ticks
-from ockham.report.draw import NARROW, Spec
+from ockham.report.labels import SIZE, Anchor, Box, Label, Placed, fit, text_box, text_width
+from ockham.report.markup import Html, tag
+from ockham.report.scales import Scale, log_span, write_plain, write_seconds
+from ockham.report.svg import (
+    BOTTOM,
+    COLORS,
+    NARROW,
+    ROW,
+    TOP,
+    Picture,
+    axis_across,
+    axis_up,
+    dot,
+    draw_across,
+    draw_up,
+    inset,
+    key,
+    labels,
+    line,
+    margin,
+    rect,
+    words_at,
+)
+from ockham.report.text import clean, megabytes, milliseconds
 
-_PARTS = (("weights", "var(--c1)"), ("cache", "var(--c2)"), ("buffers", "var(--c3)"), ("engine", "var(--c5)"))
-_ROW = 24
-_NAMES = {True: 176, False: 140}
+_PARTS = (("weights", COLORS[0]), ("cache", COLORS[1]), ("buffers", COLORS[2]), ("engine", COLORS[4]))
+_BAR = 24
+_THICK = 13
+_CUT = 3
+_PALE = 0.45
 
 
-def memory_spec(found: Sequence[Forecast], limit_gb: float, width: int) -> Spec:
-    """Specify bars of memory by part, in GB, with the limit dashed.
+def memory_chart(forecasts: Sequence[Forecast], limit_gb: float, width: int) -> Picture:
+    """Draw bars of memory by part, in GB, with the limit dashed.
 
-    Bars that are longer than three times the limit are cut there, so that the small ones stay visible.
+    Bars that are longer than three times the limit are cut there, so that the small ones stay visible; the number at
+    the end of each bar is the whole.
     """
-    wide = width > NARROW
-    longest = max(one.memory.total_mb / 1000 for one in found)
-    end = min(max(longest, limit_gb) * 1.05, limit_gb * 3)
-    names = [_label(one) for one in found]
-    bars: list[dict[str, Any]] = []
-    for one, name in zip(found, names, strict=True):
-        at = 0.0
-        memory = one.memory
-        sizes = (memory.weights_mb, memory.kv_cache_mb, memory.activations_mb, memory.overhead_mb)
-        for (part, colour), size in zip(_PARTS, sizes, strict=True):
-            to = min(end, at + size / 1000)
-            bars.append({"name": name, "part": part, "colour": colour, "from": at, "to": to, "fits": one.fits})
-            at = to
-    y: Spec = {
-        "field": "name",
-        "type": "nominal",
-        "sort": names,
-        "axis": {"title": None, "labelLimit": _NAMES[wide], "grid": False},
-    }
-    scale = {"domain": [0, end], "nice": False}
-    x: Spec = {"field": "from", "type": "quantitative", "scale": scale, "axis": {"title": "gigabytes", "format": ",~f"}}
-    layers: list[Spec] = [
-        {
-            "data": {"values": bars},
-            "mark": {"type": "bar", "height": 13},
-            "encoding": {
-                "y": y,
-                "x": x,
-                "x2": {"field": "to"},
-                "color": {"field": "colour", "type": "nominal", "scale": None},
-                "opacity": {"condition": {"test": "datum.fits", "value": 1}, "value": 0.45},
-            },
-        },
-        {
-            "data": {"values": [{"at": limit_gb}]},
-            "mark": {"type": "rule", "strokeDash": [4, 4], "color": "var(--ink)"},
-            "encoding": {"x": {"field": "at", "type": "quantitative", "scale": scale}},
-        },
+    entries = [(part, rect(Box(0, -5, 16, 5), fill=color)) for part, color in _PARTS]
+    rows, high = key(entries, width, ROW / 2)
+    names = [fit(clean(f"{one.model} {one.quantization}"), 0.36 * width) for one in forecasts]
+    totals = [megabytes(one.memory.total_mb) for one in forecasts]
+    room = max(text_width(total) for total in totals) + 6
+    frame = Box(margin(names), high + 8, width - room, high + 8 + _BAR * len(forecasts) + 4)
+    longest = max(one.memory.total_mb / 1000 for one in forecasts)
+    end = min(max(longest, limit_gb) * 1.05, limit_gb * _CUT)
+    scale = Scale(low=0, high=end, start=frame.left, end=frame.right)
+    across = axis_across(scale, write_plain, "gigabytes")
+    bars = []
+    for row, (one, name, total) in enumerate(zip(forecasts, names, totals, strict=True)):
+        middle = frame.top + _BAR * (row + 0.5) + 2
+        bars.append(words_at(name, frame.left - 8, middle, "end", fill="var(--ink)" if one.fits else "var(--soft)"))
+        stop, body = _bar(one, scale, middle)
+        bars.append(tag("g", body, opacity=None if one.fits else _PALE))
+        bars.append(words_at(total, stop + 5, middle, fill="var(--ink)" if one.fits else "var(--soft)"))
+    limit = scale.at(limit_gb)
+    grid = [line((scale.at(tick), frame.top), (scale.at(tick), frame.bottom)) for tick in across.ticks]
+    parts = (
+        *rows,
+        tag("g", grid, stroke="var(--line)"),
+        draw_across(across, frame, width),
+        *bars,
+        line((limit, frame.top), (limit, frame.bottom), stroke="var(--ink)", stroke_dasharray="4 4"),
+    )
+    return Picture(width=width, height=frame.bottom + BOTTOM, parts=parts)
+
+
+def time_chart(forecasts: Sequence[Forecast], limits: Sequence[tuple[str, float]], width: int) -> Picture:
+    """Draw the time of an answer against the millions of weights, both logarithmic, with dashed lines at limits."""
+    lows, highs = ([_seconds(one, way) for one in forecasts] for way in (-1, 1))
+    marks = [ms / 1000 for _, ms in limits]
+    y0, y1 = log_span([*lows, *highs, *marks], least=10.0)
+    frame = Box(0, TOP, width - 6, TOP + (300 if width > NARROW else 260))
+    bottom, top = inset(frame)
+    y = Scale(low=y0, high=y1, start=bottom, end=top, log=True)
+    up = axis_up(y, write_seconds, "Time of an answer (logarithmic)")
+    frame = frame._replace(left=margin(up.words))
+    x0, x1 = log_span([one.parameters_m for one in forecasts], least=4.0)
+    x = Scale(low=x0, high=x1, start=frame.left, end=frame.right, log=True)
+    parts = (
+        draw_up(up, frame),
+        draw_across(axis_across(x, write_plain, "millions of weights (logarithmic)"), frame, width),
+        *(
+            line((frame.left, y.at(s)), (frame.right, y.at(s)), stroke="var(--soft)", stroke_dasharray="4 4")
+            for s in marks
+        ),
+        *(_point(one, x, y) for one in sorted(forecasts, key=lambda one: one.fits)),
+        _limit_names(limits, frame, forecasts, (x, y)),
+    )
+    return Picture(width=width, height=frame.bottom + BOTTOM, parts=parts)
+
+
+def memory_words(forecasts: Sequence[Forecast], limit_gb: float) -> str:
+    """Say in words what the picture of memory shows."""
+    listed = "; ".join(f"{one.model} {one.quantization} {megabytes(one.memory.total_mb)}" for one in forecasts)
+    return f"Memory of each model by part; the device can give {megabytes(1000 * limit_gb)}. {listed}."
+
+
+def time_words(forecasts: Sequence[Forecast]) -> str:
+    """Say in words what the picture of times shows."""
+    ordered = sorted(forecasts, key=lambda one: one.speed.answer_ms)
+    ends = [
+        f"{one.model} {one.quantization} in {milliseconds(one.speed.answer_ms)}" for one in (ordered[0], ordered[-1])
     ]
-    at = 0
-    for part, colour in _PARTS:
-        word = {"type": "text", "align": "left", "fontSize": 12, "color": colour, "fontWeight": "bold"}
-        at_top = {"x": {"value": at}, "y": {"value": -10}}
-        at += 7 * len(part) + (18 if wide else 8)
-        layers.append(
-            {
-                "data": {"values": [{"t": part}]},
-                "mark": word,
-                "encoding": {**at_top, "text": {"field": "t", "type": "nominal"}},
-            }
-        )
-    # The reader's font may be wider than the one that names were measured with.
-    made = base(width - _NAMES[wide] - 46, _ROW * len(found), layers)
-    made["config"]["axisY"] = {"domain": False, "ticks": False}
-    made["padding"] = {"left": 32, "right": 12, "top": 14, "bottom": 2}
-    return made
+    return f"Time of an answer against the size of the model, from {' to '.join(dict.fromkeys(ends))}."
 
 
-def time_spec(found: Sequence[Forecast], limits: Sequence[tuple[str, float]], width: int) -> Spec:
-    """Specify the time of an answer against the millions of weights, both logarithmic, with dashed lines at limits."""
-    points = [
-        {
-            "x": one.parameters_m,
-            "y": one.speed.answer_ms / 1000,
-            "low": one.speed.answer_ms / one.speed.spread / 1000,
-            "high": one.speed.answer_ms * one.speed.spread / 1000,
-            "fits": one.fits,
-        }
-        for one in found
+def _seconds(one: Forecast, way: int) -> float:
+    return one.speed.answer_ms * one.speed.spread**way / 1000
+
+
+def _bar(one: Forecast, scale: Scale, middle: float) -> tuple[float, list[Html]]:
+    memory = one.memory
+    sizes = (memory.weights_mb, memory.kv_cache_mb, memory.activations_mb, memory.overhead_mb)
+    start, parts = 0.0, []
+    for (_, color), size in zip(_PARTS, sizes, strict=True):
+        ends = scale.at(start), scale.at(start + size / 1000)
+        if ends[1] > ends[0]:
+            parts.append(rect(Box(ends[0], middle - _THICK / 2, ends[1], middle + _THICK / 2), fill=color))
+        start += size / 1000
+    return scale.at(start), parts
+
+
+def _point(one: Forecast, x: Scale, y: Scale) -> Html:
+    across, up = x.at(one.parameters_m), y.at(one.speed.answer_ms / 1000)
+    whisker = line((across, y.at(_seconds(one, -1))), (across, y.at(_seconds(one, 1))), stroke="var(--mid)")
+    if one.fits:
+        return tag("g", whisker, dot(across, up, 4, fill="var(--accent)", stroke="var(--paper)", stroke_width=0.8))
+    return tag("g", whisker, dot(across, up, 3.6, fill="var(--paper)", stroke="var(--mid)", stroke_width=1.6))
+
+
+def _limit_names(
+    limits: Sequence[tuple[str, float]], frame: Box, forecasts: Sequence[Forecast], scales: tuple[Scale, Scale]
+) -> Html:
+    """Name the limits above their lines, at the end where fewer marks are."""
+    x, y = scales
+    strokes = [
+        Box(x.at(one.parameters_m) - 4, y.at(_seconds(one, 1)), x.at(one.parameters_m) + 4, y.at(_seconds(one, -1)))
+        for one in forecasts
     ]
-    x0, x1 = min(p["x"] for p in points) / 1.4, max(p["x"] for p in points) * 1.4
-    y0 = min([p["low"] for p in points] + [ms / 1000 for _, ms in limits]) / 1.5
-    y1 = max([p["high"] for p in points] + [ms / 1000 for _, ms in limits]) * 1.5
-    x: Spec = {
-        "field": "x",
-        "type": "quantitative",
-        "scale": {"type": "log", "domain": [x0, x1], "nice": False},
-        "axis": {"title": "millions of weights (logarithmic)", "format": ",~f", "values": log_ticks(x0, x1)},
-    }
-    y: Spec = {
-        "field": "y",
-        "type": "quantitative",
-        "scale": {"type": "log", "domain": [y0, y1], "nice": False},
-        "axis": {"title": None, "format": ",~f", "values": log_ticks(y0, y1), "labelExpr": "datum.label + ' s'"},
-    }
-    rules = [{"y": ms / 1000, "t": name, "x": x1} for name, ms in limits]
-    dash = {"type": "rule", "strokeDash": [4, 4], "color": "var(--soft)"}
-    words = {"type": "text", "align": "right", "dx": -4, "dy": -7, "fontSize": 12, "color": "var(--soft)"}
-    dot = {"type": "point", "size": 46, "strokeWidth": 1.6, "opacity": 1}
-    layers: list[Spec] = [
-        {"data": {"values": rules}, "mark": dash, "encoding": {"y": dict(y)}},
-        {
-            "data": {"values": rules},
-            "mark": words,
-            "encoding": {"x": dict(x), "y": dict(y), "text": {"field": "t", "type": "nominal"}},
-        },
-        {
-            "data": {"values": points},
-            "mark": {"type": "rule", "color": "var(--mid)", "strokeWidth": 1, "opacity": 0.6},
-            "encoding": {"x": dict(x), "y": {**y, "field": "low"}, "y2": {"field": "high"}},
-        },
-        {
-            "data": {"values": [p for p in points if p["fits"]]},
-            "mark": {**dot, "filled": True, "color": "var(--accent)"},
-            "encoding": {"x": dict(x), "y": dict(y)},
-        },
-        {
-            "data": {"values": [p for p in points if not p["fits"]]},
-            "mark": {**dot, "filled": False, "color": "var(--mid)"},
-            "encoding": {"x": dict(x), "y": dict(y)},
-        },
-    ]
-    return base(width - 62, 300 if width > NARROW else 260, layers)
-
-
-def _label(one: Forecast) -> str:
-    return f"{one.model} {one.quantization}"
+    placed = []
+    for name, ms in limits:
+        up = y.at(ms / 1000) - 0.7 * SIZE
+        ends: list[tuple[float, Anchor]] = [(frame.right - 4, "end"), (frame.left + 4, "start")]
+        boxes = [text_box(name, at, up, anchor) for at, anchor in ends]
+        covered = [sum(box.overlap(stroke) for stroke in strokes) for box in boxes]
+        best = covered.index(min(covered))
+        (at, anchor), box = ends[best], boxes[best]
+        label = Label(words=name, x=at, y=up, color="var(--soft)")
+        placed.append(Placed(label=label, x=at, y=up, anchor=anchor, box=box, led=False))
+    return labels(placed)

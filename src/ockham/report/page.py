@@ -8,8 +8,7 @@ from importlib.resources import files
 
 from ockham.records import Account
 from ockham.report import answers, candidates, choices, curves, intake, judged, method, opening
-from ockham.report.draw import Draw, drawer
-from ockham.report.markup import Html, join, note, tag
+from ockham.report.markup import Html, join, tag
 
 _CONTENTS = (
     ("candidates", "Candidates"),
@@ -28,16 +27,13 @@ _CONTENTS = (
 def render(account: Account) -> str:
     """Write the report of a run as one HTML file that needs nothing outside itself.
 
-    Text from the user's data is cleaned and escaped. Charts are drawn to static SVG here; where the library that draws
-    them is missing, the page says so and its tables carry the numbers. Equal accounts give equal pages.
+    Text from the user's data is cleaned and escaped; pictures are static SVG. Equal accounts give equal pages.
     """
-    draw = drawer()
     main = join(
         part
         for part in (
-            opening.verdict(account, draw),
-            None if draw else note("The charts are left out: vl-convert-python is not installed here."),
-            *_details(account, draw),
+            opening.verdict(account),
+            *_details(account),
         )
         if part
     )
@@ -70,7 +66,7 @@ def document(title: str, skip: tuple[str, str], banner: Html, main: Html, foot: 
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _details(account: Account, draw: Draw | None) -> tuple[Html | None, ...]:
+def _details(account: Account) -> tuple[Html | None, ...]:
     return (
         candidates.table(account),
         candidates.comparisons(account),
@@ -81,8 +77,8 @@ def _details(account: Account, draw: Draw | None) -> tuple[Html | None, ...]:
         choices.reordered(account),
         candidates.labels(account),
         answers.explorer(account),
-        tag("div", curves.learning(account, draw), curves.training(account, draw), class_="pair"),
-        tag("div", curves.cascade(account, draw), curves.cost(account, draw), class_="pair"),
+        tag("div", curves.learning(account), curves.training(account), class_="pair"),
+        tag("div", curves.cascade(account), curves.cost(account), class_="pair"),
         method.measured(account),
         method.glossary(account),
     )

@@ -8,10 +8,11 @@ from ockham.evals.cost import machines
 from ockham.plan.forecasts import USES, largest
 from ockham.plan.records import Cost, Forecast, Plan
 from ockham.report import series
-from ockham.report.draw import Draw, drawer, figure
 from ockham.report.markup import Child, Html, join, note, section, table, tag
-from ockham.report.outlook import memory_spec, time_spec
+from ockham.report.outlook import memory_chart, memory_words, time_chart, time_words
 from ockham.report.page import document
+from ockham.report.scales import write_dollars, write_plain, write_short
+from ockham.report.svg import figure
 from ockham.report.text import count, figures, megabytes, milliseconds
 
 BARS = 14
@@ -36,15 +37,13 @@ _METHOD = (
 
 def render_plan(found: Plan) -> str:
     """Write a plan as one HTML file that needs nothing outside itself. Equal plans give equal pages."""
-    draw = drawer()
     main = join(
         part
         for part in (
             _opening(found),
-            None if draw else note("The charts are left out: vl-convert-python is not installed here."),
-            tag("div", _memory(found, draw), _times(found, draw), class_="pair") if found.forecasts else None,
+            tag("div", _memory(found), _times(found), class_="pair") if found.forecasts else None,
             _reach(found),
-            _costs(found, draw),
+            _costs(found),
             _tuning(found),
             _method(found),
         )
@@ -90,7 +89,7 @@ def _within(found: Plan) -> str:
     return "" if found.max_p95_ms is None else f" and surely answers within {milliseconds(found.max_p95_ms)}"
 
 
-def _memory(found: Plan, draw: Draw | None) -> Html | None:
+def _memory(found: Plan) -> Html | None:
     if not found.forecasts:
         return None
     shown = _spread(found.forecasts, BARS)
@@ -109,11 +108,11 @@ def _memory(found: Plan, draw: Draw | None) -> Html | None:
     ]
     limit = found.device.usable_gb * found.device.count
     picture = figure(
-        draw,
         "memory",
-        "Memory of each model by part, against what the device has; the numbers stand in the table below.",
-        lambda width: memory_spec(shown, limit, width),
-        "Memory by part: weights, cache, buffers, the engine. Dashed: what can be used of the device."
+        "Memory of each model by part, against what the device has",
+        memory_words(shown, limit),
+        lambda width: memory_chart(shown, limit, width),
+        "Memory by part: weights, cache, buffers, the engine. Dashed: what can be used of the device. Pale: does not fit."
         + ("" if len(shown) == len(found.forecasts) else " A selection; the table has them all."),
     )
     heads = ("Model", "Format", "Fits", "Memory", "Weights", "Cache", "Buffers", "Engine")
@@ -121,7 +120,7 @@ def _memory(found: Plan, draw: Draw | None) -> Html | None:
     return section("memory", "Does it fit?", picture, _numbers(listed))
 
 
-def _times(found: Plan, draw: Draw | None) -> Html | None:
+def _times(found: Plan) -> Html | None:
     if not found.forecasts:
         return None
     asked = found.max_p95_ms is not None
@@ -141,10 +140,10 @@ def _times(found: Plan, draw: Draw | None) -> Html | None:
     limits = [(milliseconds(found.max_p95_ms), found.max_p95_ms)] if found.max_p95_ms is not None else []
     limits += [(name, ms) for name, ms in (("200 ms", 200.0), ("1 s", 1000.0), ("10 s", 10_000.0)) if not limits]
     picture = figure(
-        draw,
         "times",
-        "Time of an answer against the size of the model; the numbers stand in the table below.",
-        lambda width: time_spec(found.forecasts, limits, width),
+        "Time of an answer against the size of the model",
+        time_words(found.forecasts),
+        lambda width: time_chart(found.forecasts, limits, width),
         "Time of a whole answer, with the range in which the truth is expected. Hollow: does not fit.",
     )
     limit_head = (f"within {milliseconds(found.max_p95_ms)}?",) if found.max_p95_ms is not None else ()
@@ -171,7 +170,7 @@ def _reach(found: Plan) -> Html | None:
     )
 
 
-def _costs(found: Plan, draw: Draw | None) -> Html | None:
+def _costs(found: Plan) -> Html | None:
     if not found.costs or found.requests_per_day is None:
         return None
     body = [
@@ -193,7 +192,7 @@ def _costs(found: Plan, draw: Draw | None) -> Html | None:
         "cost",
         f"What do {count(found.requests_per_day)} requests a day cost?",
         tag("p", f"Devices run {found.costs_of}.{_even(found)}"),
-        _cost_figure(found, draw),
+        _cost_figure(found),
         table(heads, body, label="Costs", numbers=(2, 3, 4, 5, 6)),
     )
 
@@ -204,7 +203,7 @@ def _even(found: Plan) -> str:
     return f" An API costs the same as {found.costs_against} from the traffic under “even from”; below it, less."
 
 
-def _cost_figure(found: Plan, draw: Draw | None) -> Html | None:
+def _cost_figure(found: Plan) -> Html | None:
     traffic = found.requests_per_day or 1.0
     low, high = traffic / 100, traffic * 100
     steps = [low * (high / low) ** (i / 120) for i in range(121)]
@@ -215,17 +214,19 @@ def _cost_figure(found: Plan, draw: Draw | None) -> Html | None:
     chart = series.Chart(
         x_title="requests a day (logarithmic)",
         x_log=True,
-        x_format="~s",
+        y_title="Cost a day" if found.currency == "USD" else f"Cost a day in {found.currency}",
+        write_x=write_short,
+        write_y=write_dollars if found.currency == "USD" else write_plain,
         y_log=True,
-        y_format="$,~f" if found.currency == "USD" else ",~f",
         mark=traffic,
+        mark_name="your traffic",
         joints=False,
     )
     return figure(
-        draw,
         "cost",
-        "Cost a day against requests a day; the numbers stand in the table below.",
-        lambda width: series.spec(lines, chart, width),
+        "Cost a day against requests a day",
+        series.description(lines, chart),
+        lambda width: series.draw(lines, chart, width),
         "Cost a day, both axes logarithmic. Dashed: your traffic.",
     )
 

@@ -1,18 +1,45 @@
-"""Lines on axes, as Vega-Lite specifications: names at the ends of the lines instead of a legend."""
+"""Lines on axes, with their intervals: each line's name stands at its end."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ockham.report.charts import base, log_ticks
-from ockham.report.draw import NARROW, Spec
+from ockham.report.labels import Box, spread, text_width
+from ockham.report.markup import Attribute, Html, tag
+from ockham.report.scales import Scale, Write
+from ockham.report.svg import (
+    BOTTOM,
+    COLORS,
+    HALO,
+    NARROW,
+    ROW,
+    SWATCH,
+    TOP,
+    Axis,
+    Picture,
+    axis_across,
+    axis_at,
+    axis_up,
+    dot,
+    draw_across,
+    draw_up,
+    inset,
+    key,
+    line,
+    margin,
+    marked,
+    path,
+    words_at,
+)
 from ockham.report.text import clean
 
-_COLOURS = ("var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)")
-_DASHES = ([1, 0], [7, 3], [2, 3], [9, 3, 2, 3], [4, 4])
+_DASHES = (None, "7 3", "2 3", "9 3 2 3", "4 4")
+_GAP = 15
+_JOINTS = 12
+_OWN = 6
+_AWAY = 9
+_SIDE = 6
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,62 +52,92 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """What the axes are: titles, d3 number formats, a marked place on x, ringed points, whole numbers only."""
+    """The axes' titles with units, how their numbers are written, a marked place on x with its name, ringed points."""
 
     x_title: str
-    x_format: str
-    y_format: str
+    y_title: str
+    write_x: Write
+    write_y: Write
     x_log: bool = False
     y_log: bool = False
     y_zero: bool = False
     mark: float | None = None
-    dots: tuple[tuple[float, float], ...] = ()
+    mark_name: str = ""
+    rings: tuple[tuple[float, float], ...] = ()
     joints: bool = True
     whole: bool = False
 
 
-def word(name: str) -> str:
-    """Make a name fit to be part of an identifier."""
-    return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-") or "x"
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plot:
+    frame: Box
+    x: Scale
+    y: Scale
+    up: Axis
 
 
-def spec(lines: Sequence[Line], chart: Chart, width: int) -> Spec:
-    """Specify the chart for a width in pixels."""
-    longest = max(len(line.name) for line in lines)
-    room = min(130, int(7 * longest) + 14)
-    xs = [p[0] for line in lines for p in line.points] + ([chart.mark] if chart.mark is not None else [])
-    ys = [v for line in lines for p in line.points for v in p[1:]]
-    # A browser's letters may be wider than those the chart was measured with: long numbers get more room.
-    more = 10 if max(map(abs, ys)) >= 10_000 else 0
-    inner, height = width - 62 - more - room, 280 if width > NARROW else 240
-    x_domain, y_domain = _span(xs, log=chart.x_log), _padded(ys, chart)
-    layers = _marked(chart, y_domain)
-    for i, line in enumerate(lines):
-        layers += _line(line, _COLOURS[i % 5], _DASHES[i % 5], joints=chart.joints and len(line.points) <= 12)
-    layers += _ends(lines, y_domain, chart.y_log, height)
-    x_axis: Spec = {"format": chart.x_format, "title": chart.x_title, "labelOverlap": True, "labelFlush": False}
-    if chart.whole:
-        x_axis["tickMinStep"] = 1
-    y_axis: Spec = {"format": chart.y_format, "title": None, "tickCount": 6}
-    if chart.x_log:
-        x_axis["values"] = _places(lines, x_domain)
-    if chart.y_log:
-        y_axis["values"] = log_ticks(*y_domain)
-    for layer in layers:
-        x_scale = {"type": "log" if chart.x_log else "linear", "domain": list(x_domain), "nice": False, "zero": False}
-        y_scale = {"type": "log" if chart.y_log else "linear", "domain": list(y_domain), "nice": False, "zero": False}
-        layer["encoding"]["x"].update(type="quantitative", scale=x_scale, axis=x_axis)
-        layer["encoding"]["y"].update(type="quantitative", scale=y_scale, axis=y_axis)
-    made = base(inner, height, layers)
-    made["padding"]["right"] = room
-    made["padding"]["left"] += more
-    return made
+def draw(lines: Sequence[Line], chart: Chart, width: int) -> Picture:
+    """Draw the chart for a width in pixels; long names stand in a key above, with their numbers at the lines' ends."""
+    names = [clean(one.name) for one in lines]
+    room = max(text_width(name) for name in names) + _AWAY + 2
+    rows: tuple[list[Html], float] = ([], 0.0)
+    if room > 0.3 * width:
+        entries = [(f"{i} {name}", _sign(i - 1)) for i, name in enumerate(names, 1)]
+        rows = key(entries, width, ROW / 2)
+        names = [str(i) for i in range(1, len(lines) + 1)]
+        room = text_width(names[-1]) + _AWAY + 2
+    plot = _plot(lines, chart, Box(0, rows[1] + TOP, width - room, rows[1] + TOP + _height(len(lines), width)))
+    parts = (
+        *rows[0],
+        draw_up(plot.up, plot.frame),
+        draw_across(_across(lines, chart, plot.x), plot.frame, width),
+        *(
+            marked(chart.mark_name, plot.x.at(chart.mark), plot.frame, width, plot.up.title)
+            if chart.mark is not None
+            else ()
+        ),
+        *(_line(plot, one, i, joints=chart.joints) for i, one in enumerate(lines)),
+        *_rings(plot, chart),
+        _ends(plot, lines, names),
+    )
+    return Picture(width=width, height=plot.frame.bottom + BOTTOM, parts=parts)
 
 
-def _places(lines: Sequence[Line], domain: tuple[float, float]) -> list[float]:
+def description(lines: Sequence[Line], chart: Chart) -> str:
+    """Say in words from where to where each line goes."""
+
+    def at(point: tuple[float, float, float, float]) -> str:
+        return f"{chart.write_y([point[1]])[0]} at {chart.write_x([point[0]])[0]}"
+
+    ranges = [f"{one.name}: {' to '.join(dict.fromkeys((at(one.points[0]), at(one.points[-1]))))}" for one in lines]
+    return f"{chart.y_title} against {chart.x_title}. {'; '.join(ranges)}."
+
+
+def _height(count: int, width: int) -> float:
+    return max(260 if width > NARROW else 230, (count + 1) * _GAP)
+
+
+def _plot(lines: Sequence[Line], chart: Chart, frame: Box) -> _Plot:
+    xs = [p[0] for one in lines for p in one.points] + ([chart.mark] if chart.mark is not None else [])
+    ys = [v for one in lines for p in one.points for v in p[1:]]
+    y0, y1 = _padded(ys, chart)
+    bottom, top = inset(frame)
+    y = Scale(low=y0, high=y1, start=frame.bottom if chart.y_zero else bottom, end=top, log=chart.y_log)
+    up = axis_up(y, chart.write_y, chart.y_title)
+    frame = frame._replace(left=margin(up.words))
+    x0, x1 = _span(xs, log=chart.x_log)
+    x = Scale(low=x0, high=x1, start=frame.left + _SIDE, end=frame.right - _SIDE, log=chart.x_log)
+    return _Plot(frame=frame, x=x, y=y, up=up)
+
+
+def _across(lines: Sequence[Line], chart: Chart, x: Scale) -> Axis:
     """Put ticks where the points are, if these are few; else at round numbers."""
-    own = sorted({p[0] for line in lines for p in line.points})
-    return own if len(own) <= 6 and len(lines[0].points) <= 6 and len(own) > 2 else log_ticks(*domain)
+    own = sorted({p[0] for one in lines for p in one.points})
+    if chart.x_log and chart.joints and len(own) <= _OWN:
+        axis = axis_at(x, own, chart.write_x, chart.x_title)
+        if axis is not None:
+            return axis
+    return axis_across(x, chart.write_x, chart.x_title, whole=chart.whole)
 
 
 def _span(values: Sequence[float], *, log: bool) -> tuple[float, float]:
@@ -96,61 +153,52 @@ def _padded(values: Sequence[float], chart: Chart) -> tuple[float, float]:
         return low / 1.3, high * 1.3
     if chart.y_zero:
         low = 0.0
-    pad = 0.06 * ((high - low) or 0.1)
+    pad = 0.04 * ((high - low) or 0.1)
     share = low >= 0 and high <= 1
-    return (max(0.0, low - pad) if low else 0.0), (min(1.0, high + pad) if share else high + pad)
+    return (max(0.0, low - pad) if low >= 0 else low - pad), (min(1.0, high + pad) if share else high + pad)
 
 
-def _marked(chart: Chart, y: tuple[float, float]) -> list[Spec]:
-    layers: list[Spec] = []
-    if chart.mark is not None:
-        values = [{"x": chart.mark, "y": y[0], "y2": y[1]}]
-        mark = {"type": "rule", "strokeDash": [4, 4], "color": "var(--soft)"}
-        layers.append(_layer(values, mark, ("y2",)))
-    if chart.dots:
-        ring = {"type": "point", "filled": False, "size": 90, "color": "var(--ink)", "strokeWidth": 1.5}
-        layers.append(_layer([{"x": x, "y": v} for x, v in chart.dots], ring, ()))
-    return layers
+def _line(plot: _Plot, one: Line, i: int, *, joints: bool) -> Html:
+    color = COLORS[i % len(COLORS)]
+    points = [(plot.x.at(x), plot.y.at(y)) for x, y, _, _ in one.points]
+    parts: list[Html] = []
+    if any(high > low for _, _, low, high in one.points):
+        parts.append(_band(plot, one, color))
+    if len(points) > 1:
+        parts.append(path(points, fill="none", stroke=color, stroke_width=2, stroke_dasharray=_dash(i)))
+    if (joints and len(points) <= _JOINTS) or len(points) == 1:
+        parts += [dot(x, y, 3.5, fill=color) for x, y in points]
+    return tag("g", parts)
 
 
-def _line(line: Line, colour: str, dash: list[int], *, joints: bool) -> list[Spec]:
-    values = [{"x": x, "y": y, "low": low, "high": high} for x, y, low, high in line.points]
-    layers: list[Spec] = []
-    if any(v["high"] > v["low"] for v in values):
-        band = _layer(values, {"type": "area", "color": colour, "opacity": 0.13}, ())
-        band["encoding"]["y"] = {"field": "low"}
-        band["encoding"]["y2"] = {"field": "high"}
-        layers.append(band)
-    layers.append(_layer(values, {"type": "line", "color": colour, "strokeWidth": 2, "strokeDash": dash}, ()))
-    if joints:
-        layers.append(_layer(values, {"type": "point", "filled": True, "size": 36, "opacity": 1, "color": colour}, ()))
-    return layers
+def _band(plot: _Plot, one: Line, color: str) -> Html:
+    """Draw the intervals: as an area, or as an upright line where there is one point only."""
+    above = [(plot.x.at(x), plot.y.at(high)) for x, _, _, high in one.points]
+    below = [(plot.x.at(x), plot.y.at(low)) for x, _, low, _ in one.points]
+    if len(above) == 1:
+        return line(above[0], below[0], stroke=color, stroke_width=1.4)
+    return path([*above, *reversed(below)], closed=True, fill=color, fill_opacity=0.13)
 
 
-def _ends(lines: Sequence[Line], y: tuple[float, float], log: bool, height: int) -> list[Spec]:
+def _rings(plot: _Plot, chart: Chart) -> list[Html]:
+    style: dict[str, Attribute] = {"fill": "none", "stroke": "var(--ink)", "stroke_width": 1.5}
+    return [dot(plot.x.at(x), plot.y.at(y), 5, **style) for x, y in chart.rings]
+
+
+def _ends(plot: _Plot, lines: Sequence[Line], names: Sequence[str]) -> Html:
     """Write each name at the right end of its line, moved apart where they would touch."""
-
-    def down(value: float) -> float:
-        a, b, v = (math.log(y[0]), math.log(y[1]), math.log(value)) if log else (y[0], y[1], value)
-        return (1 - (v - a) / ((b - a) or 1.0)) * height
-
-    wanted = sorted((down(line.points[-1][1]), i) for i, line in enumerate(lines))
-    placed: dict[int, float] = {}
-    last = -math.inf
-    for want, i in wanted:
-        last = placed[i] = max(want, last + 16)
-    layers = []
-    for want, i in wanted:
-        x, end = lines[i].points[-1][:2]
-        mark = {"type": "text", "align": "left", "baseline": "middle", "dx": 9, "dy": placed[i] - want, "fontSize": 12}
-        layer = _layer([{"x": x, "y": end, "t": clean(lines[i].name)[:18]}], {**mark, "color": _COLOURS[i % 5]}, ())
-        layer["encoding"]["text"] = {"field": "t", "type": "nominal"}
-        layers.append(layer)
-    return layers
+    ends = [(plot.x.at(one.points[-1][0]), plot.y.at(one.points[-1][1])) for one in lines]
+    heights = spread([y for _, y in ends], _GAP, plot.frame.top - _GAP / 2, plot.frame.bottom + _GAP / 2)
+    words = [
+        words_at(name, x + _AWAY, y, fill=COLORS[i % len(COLORS)])
+        for i, (name, (x, _), y) in enumerate(zip(names, ends, heights, strict=True))
+    ]
+    return tag("g", words, **HALO)
 
 
-def _layer(values: Sequence[Spec], mark: Spec, more: Sequence[str]) -> Spec:
-    encoding: Spec = {"x": {"field": "x"}, "y": {"field": "y"}}
-    for name in more:
-        encoding[name] = {"field": name}
-    return {"data": {"values": list(values)}, "mark": mark, "encoding": encoding}
+def _sign(i: int) -> Html:
+    return line((0, 0), (SWATCH, 0), stroke=COLORS[i % len(COLORS)], stroke_width=2, stroke_dasharray=_dash(i))
+
+
+def _dash(i: int) -> str | None:
+    return _DASHES[(i + i // len(COLORS)) % len(_DASHES)]
