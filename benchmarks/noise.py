@@ -20,6 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import table
+from ockham.report import series
+from ockham.report.markup import tag
+from ockham.report.scales import write_shares
+from ockham.report.svg import Picture, standalone, words_at
 
 TASKS = ("clinc150", "hwu64")
 LEVELS = (0.0, 0.05, 0.2, 0.4)
@@ -141,53 +145,35 @@ def cell(task: str, level: float, way: str, most: int, known: dict[str, Any]) ->
     return cell
 
 
-def drawn(cells: list[dict[str, Any]], path: Path) -> None:
-    """Draw accuracy against noise, a panel for each task and rung."""
-    import vl_convert
-
-    values = [
-        {
-            "noise": one["level"],
-            "accuracy": share,
-            "low": low,
-            "high": high,
-            "way": one["way"],
-            "panel": f"{one['task']}, {rung}",
-        }
-        for one in cells
-        for rung, (share, low, high) in one["accuracy"].items()
+def drawn(cells: list[dict[str, Any]]) -> str:
+    """Draw accuracy against noise as an SVG file, a panel for each task and rung, three in a row."""
+    panels = [
+        (f"{task}, {rung}", [one for one in cells if one["task"] == task], rung)
+        for task in dict.fromkeys(one["task"] for one in cells)
+        for rung in RUNGS
     ]
-    spec = {
-        "data": {"values": values},
-        "facet": {"field": "panel", "type": "nominal", "title": None},
-        "columns": 3,
-        "spec": {
-            "width": 220,
-            "height": 160,
-            "encoding": {
-                "x": {"field": "noise", "type": "quantitative", "axis": {"format": "%"}, "title": "noise of each kind"},
-                "y": {
-                    "field": "accuracy",
-                    "type": "quantitative",
-                    "scale": {"zero": False},
-                    "axis": {"format": "%"},
-                    "title": "accuracy",
-                },
-                "color": {
-                    "field": "way",
-                    "type": "nominal",
-                    "sort": list(WAYS),
-                    "title": None,
-                    "legend": {"orient": "top"},
-                },
-            },
-            "layer": [
-                {"mark": {"type": "line", "point": True}},
-                {"mark": "rule", "encoding": {"y": {"field": "low", "type": "quantitative"}, "y2": {"field": "high"}}},
-            ],
-        },
-    }
-    path.write_text(vl_convert.vegalite_to_svg(spec, allowed_base_urls=[]), encoding="utf-8")
+    axes = series.Chart(
+        x_title="noise of each kind", y_title="accuracy", write_x=write_shares, write_y=write_shares, joints=True
+    )
+    width, parts, height, told = 400, [], 0.0, []
+    for place, (title, own, rung) in enumerate(panels):
+        lines = [
+            series.Line(
+                name=way,
+                points=tuple((one["level"], *one["accuracy"][rung]) for one in own if one["way"] == way),
+            )
+            for way in WAYS
+        ]
+        picture = series.draw(lines, axes, width)
+        down, across = divmod(place, 3)
+        head = words_at(title, width / 2, 8, "middle", font_weight="bold")
+        where = f"translate({across * (width + 24)} {down * (picture.height + 40)})"
+        body = tag("g", picture.parts, transform="translate(0 20)")
+        parts.append(tag("g", head, body, transform=where))
+        height = max(height, (down + 1) * (picture.height + 40))
+        told.append(f"{title}: {series.description(lines, axes)}")
+    whole = Picture(width=3 * (width + 24), height=height, parts=tuple(parts))
+    return standalone(whole, "Accuracy against noise", " ".join(told))
 
 
 def main() -> None:
@@ -222,7 +208,7 @@ def main() -> None:
     )
     text += f"\n\nAccuracy on clean test rows, with 95 % intervals; {sizes} of them.{size}"
     table.publish("noise", text, {"cells": cells, "rows": None if args.rows == 10**9 else args.rows})
-    drawn(cells, table.RESULTS / "noise.svg")
+    (table.RESULTS / "noise.svg").write_text(drawn(cells), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ockham.report import series
+from ockham.report.scales import write_plain
+from ockham.report.svg import standalone
 from pretrain import model
 from pretrain.evaluation import Held
 from pretrain.model import Shape
@@ -85,26 +88,20 @@ def write(facts: Facts) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def chart(points: Sequence[Point], width: int = 640) -> dict[str, Any]:
-    """Specify the loss curve in Vega-Lite."""
-    rows = [
-        {"tokens": point.tokens / 1e6, "nats": value, "text": text}
-        for point in points
-        for text, value in (("training", point.train), ("held out", point.valid))
+def chart(points: Sequence[Point], width: int = 640) -> str:
+    """Draw the loss curve as an SVG file."""
+    lines = [
+        series.Line(name=name, points=tuple((point.tokens / 1e6, nats, nats, nats) for point, nats in values))
+        for name, values in (
+            ("training", [(point, point.train) for point in points]),
+            ("held out", [(point, point.valid) for point in points]),
+        )
     ]
-    return {
-        "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
-        "width": width,
-        "height": 300,
-        "data": {"values": rows},
-        "mark": "line",
-        "encoding": {
-            "x": {"field": "tokens", "type": "quantitative", "title": "million tokens"},
-            "y": {"field": "nats", "type": "quantitative", "title": "nats per token", "scale": {"zero": False}},
-            "color": {"field": "text", "type": "nominal", "title": None},
-            "strokeDash": {"field": "text", "type": "nominal", "title": None},
-        },
-    }
+    axes = series.Chart(
+        x_title="million tokens", y_title="nats per token", write_x=write_plain, write_y=write_plain, joints=False
+    )
+    picture = series.draw(lines, axes, width)
+    return standalone(picture, "Loss on training and held-out text", series.description(lines, axes))
 
 
 def _verdict(whole: Mapping[str, Held]) -> str:

@@ -87,8 +87,6 @@ def score(recipe: Recipe, tell: Tell) -> None:
 
 def write_card(recipe: Recipe, tell: Tell) -> None:
     """Write the card and its curve to the folder ``card``."""
-    import vl_convert
-
     base = decayed(recipe)
     taught = _taught(recipe, base)
     tokenizer = bpe.load(recipe.state / "tokenizer.json")
@@ -110,7 +108,7 @@ def write_card(recipe: Recipe, tell: Tell) -> None:
     )
     place = recipe.state / "card"
     save_text(place / "README.md", card.write(facts))
-    save_text(place / card.CURVE, vl_convert.vegalite_to_svg(card.chart(base.points), allowed_base_urls=[]))
+    save_text(place / card.CURVE, card.chart(base.points))
 
 
 def package(recipe: Recipe, tell: Tell) -> None:

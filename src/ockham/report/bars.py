@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ockham.report.labels import Box, text_width
 from ockham.report.markup import Html, tag
 from ockham.report.scales import Scale, write_plain
-from ockham.report.svg import ROW, TOP, Axis, Picture, draw_up, key, line, margin, number, rect, words_at
+from ockham.report.svg import TOP, Axis, Picture, draw_up, key, line, margin, number, rect, words_at
 
 _HEIGHT = 200
 _TICKS = 6
@@ -27,9 +27,9 @@ def bars(groups: Sequence[str], series: Sequence[Series], titles: tuple[str, str
 
     ``width`` is that of the whole drawing in pixels. Numbers must not be negative.
     """
-    rows, high = key([(one.name, rect(Box(0, -5, 16, 5), fill=one.color)) for one in series], width, ROW / 2)
+    rows, high = key([(one.name, rect(Box(0, -5, 12, 5), fill=one.color)) for one in series], width, 12)
     ticks = _ticks(max((value for one in series for value in one.values), default=0))
-    top = high + TOP
+    top = high + TOP + 4
     y = Scale(low=0, high=ticks[-1], start=top + _HEIGHT, end=top)
     up = Axis(scale=y, ticks=tuple(ticks), words=tuple(write_plain(ticks)), title=titles[1])
     frame = Box(margin(up.words), top, width - 2, top + _HEIGHT)
@@ -47,7 +47,7 @@ def bars(groups: Sequence[str], series: Sequence[Series], titles: tuple[str, str
 
 
 def _ticks(most: int) -> list[int]:
-    """Return whole numbers from 0 to at least the largest one, in at most six steps of 1, 2 or 5 times a power of ten."""
+    """Return whole numbers from 0 to at least ``most``, in at most six steps of 1, 2 or 5 times a power of ten."""
     power = 1
     while True:
         for step in (power, 2 * power, 5 * power):

@@ -97,7 +97,7 @@ def ladder(account: Account, candidates: Sequence[Spot], key: str, width: int) -
     wish = _wish(account, candidates, key)
     plot = _plot(shown, wish, metric_name(metric), width)
     title = _TITLES["cost_day" if key == "cost" and any(s.per_day for s in shown) else key]
-    across = axis_across(plot.x, write_plain, title)
+    across = axis_across(plot.x, write_plain, title, width)
     dots, strokes = _dots(plot, shown), _strokes(plot, shown)
     asked = _asked(plot, wish, [*dots, *strokes])
     blocked = [*dots, asked.box] if asked else dots

@@ -82,7 +82,7 @@ def cascade(account: Account) -> Html | None:
     ]
     chart = series.Chart(
         x_title="share of answers kept",
-        y_title="Error among them",
+        y_title="Error",
         write_x=write_shares,
         write_y=write_shares,
         y_zero=True,

@@ -178,8 +178,8 @@ def _best(label: Label, frame: Box, taken: Sequence[Box], crossed: Sequence[Box]
 
 def _spots(reach: float) -> Iterator[_Spot]:
     """Yield offsets from a point, from near to far."""
-    for dx, dy in ((1, -1), (1, 1), (-1, -1), (-1, 1)):
-        yield _Spot(_NEAR * dx, _NEAR * dy, "start" if dx > 0 else "end", 0.0)
+    for side, up in ((1, -1), (1, 1), (-1, -1), (-1, 1)):
+        yield _Spot(_NEAR * side, _NEAR * up, "start" if side > 0 else "end", 0.0)
     yield _Spot(0.0, -15.0, "middle", 1.0)
     yield _Spot(0.0, 15.0, "middle", 1.0)
     yield _Spot(_NEAR, 0.0, "start", 2.0)

@@ -11,8 +11,8 @@ from ockham.report.scales import Scale, log_span, write_plain, write_seconds
 from ockham.report.svg import (
     BOTTOM,
     COLORS,
+    HALO,
     NARROW,
-    ROW,
     TOP,
     Picture,
     axis_across,
@@ -32,34 +32,41 @@ from ockham.report.text import clean, megabytes, milliseconds
 
 _PARTS = (("weights", COLORS[0]), ("cache", COLORS[1]), ("buffers", COLORS[2]), ("engine", COLORS[4]))
 _BAR = 24
+_ABOVE = 17
 _THICK = 13
 _CUT = 3
 _PALE = 0.45
 
 
 def memory_chart(forecasts: Sequence[Forecast], limit_gb: float, width: int) -> Picture:
-    """Draw bars of memory by part, in GB, with the limit dashed.
+    """Draw bars of memory by part, in GB, with the limit dashed; the number beside each bar is the whole.
 
-    Bars that are longer than three times the limit are cut there, so that the small ones stay visible; the number at
-    the end of each bar is the whole.
+    Bars that are longer than three times the limit are cut there, so that the small ones stay visible.
     """
-    entries = [(part, rect(Box(0, -5, 16, 5), fill=color)) for part, color in _PARTS]
-    rows, high = key(entries, width, ROW / 2)
-    names = [fit(clean(f"{one.model} {one.quantization}"), 0.36 * width) for one in forecasts]
+    rows, high = key([(part, rect(Box(0, -5, 12, 5), fill=color)) for part, color in _PARTS], width, 12)
     totals = [megabytes(one.memory.total_mb) for one in forecasts]
-    room = max(text_width(total) for total in totals) + 6
-    frame = Box(margin(names), high + 8, width - room, high + 8 + _BAR * len(forecasts) + 4)
+    names = [
+        fit(clean(f"{one.model} {one.quantization}"), (0.4 if width > NARROW else 0.75) * width) for one in forecasts
+    ]
+    # On a narrow screen names and numbers stand above their bars, which then have the whole width.
+    above = 0 if width > NARROW else _ABOVE
+    left, right = (margin(names), width - max(map(text_width, totals)) - 6) if not above else (0.0, width)
+    frame = Box(left, high, right, high + (_BAR + above) * len(forecasts) + 4)
     longest = max(one.memory.total_mb / 1000 for one in forecasts)
-    end = min(max(longest, limit_gb) * 1.05, limit_gb * _CUT)
-    scale = Scale(low=0, high=end, start=frame.left, end=frame.right)
-    across = axis_across(scale, write_plain, "gigabytes")
-    bars = []
+    scale = Scale(low=0, high=min(max(longest, limit_gb) * 1.05, limit_gb * _CUT), start=frame.left, end=frame.right)
+    across = axis_across(scale, write_plain, "gigabytes", width)
+    bars, words = [], []
     for row, (one, name, total) in enumerate(zip(forecasts, names, totals, strict=True)):
-        middle = frame.top + _BAR * (row + 0.5) + 2
-        bars.append(words_at(name, frame.left - 8, middle, "end", fill="var(--ink)" if one.fits else "var(--soft)"))
+        middle = frame.top + (_BAR + above) * row + above + _BAR / 2 + 2
         stop, body = _bar(one, scale, middle)
         bars.append(tag("g", body, opacity=None if one.fits else _PALE))
-        bars.append(words_at(total, stop + 5, middle, fill="var(--ink)" if one.fits else "var(--soft)"))
+        color = "var(--ink)" if one.fits else "var(--soft)"
+        if above:
+            words.append(words_at(name, 0, middle - _ABOVE, fill=color))
+            words.append(words_at(total, width, middle - _ABOVE, "end", fill=color))
+        else:
+            words.append(words_at(name, frame.left - 8, middle, "end", fill=color))
+            words.append(words_at(total, stop + 5, middle, fill=color))
     limit = scale.at(limit_gb)
     grid = [line((scale.at(tick), frame.top), (scale.at(tick), frame.bottom)) for tick in across.ticks]
     parts = (
@@ -68,6 +75,7 @@ def memory_chart(forecasts: Sequence[Forecast], limit_gb: float, width: int) -> 
         draw_across(across, frame, width),
         *bars,
         line((limit, frame.top), (limit, frame.bottom), stroke="var(--ink)", stroke_dasharray="4 4"),
+        tag("g", words, **HALO),
     )
     return Picture(width=width, height=frame.bottom + BOTTOM, parts=parts)
 
@@ -86,7 +94,7 @@ def time_chart(forecasts: Sequence[Forecast], limits: Sequence[tuple[str, float]
     x = Scale(low=x0, high=x1, start=frame.left, end=frame.right, log=True)
     parts = (
         draw_up(up, frame),
-        draw_across(axis_across(x, write_plain, "millions of weights (logarithmic)"), frame, width),
+        draw_across(axis_across(x, write_plain, "millions of weights (logarithmic)", width), frame, width),
         *(
             line((frame.left, y.at(s)), (frame.right, y.at(s)), stroke="var(--soft)", stroke_dasharray="4 4")
             for s in marks

@@ -112,7 +112,7 @@ def _memory(found: Plan) -> Html | None:
         "Memory of each model by part, against what the device has",
         memory_words(shown, limit),
         lambda width: memory_chart(shown, limit, width),
-        "Memory by part: weights, cache, buffers, the engine. Dashed: what can be used of the device. Pale: does not fit."
+        "Memory by part, and in all. Dashed: what can be used of the device. Pale: does not fit."
         + ("" if len(shown) == len(found.forecasts) else " A selection; the table has them all."),
     )
     heads = ("Model", "Format", "Fits", "Memory", "Weights", "Cache", "Buffers", "Engine")

@@ -18,7 +18,7 @@ _MOST = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """An axis from ``low`` to ``high``, drawn from pixel ``start`` to pixel ``end``; logarithmic where ``log`` is set."""
+    """An axis from ``low`` to ``high``, from pixel ``start`` to pixel ``end``; logarithmic where ``log`` is set."""
 
     low: float
     high: float
@@ -103,8 +103,8 @@ def write_short(ticks: Sequence[float]) -> list[str]:
 
 
 def write_seconds(ticks: Sequence[float]) -> list[str]:
-    """Write times that are given in seconds: ``0.1 s``, ``10 s``."""
-    return [f"{_plain(tick)}{NBSP}s" for tick in ticks]
+    """Write times that are given in seconds: ``0.1 ms``, ``10 s``."""
+    return [f"{_plain(tick)}{NBSP}s" if tick >= 1 else f"{_plain(1000 * tick)}{NBSP}ms" for tick in ticks]
 
 
 def _log_share(value: float, low: float, high: float) -> float:

@@ -13,8 +13,6 @@ from ockham.report.svg import (
     COLORS,
     HALO,
     NARROW,
-    ROW,
-    SWATCH,
     TOP,
     Axis,
     Picture,
@@ -40,6 +38,7 @@ _JOINTS = 12
 _OWN = 6
 _AWAY = 9
 _SIDE = 6
+_SIGN = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,14 +82,14 @@ def draw(lines: Sequence[Line], chart: Chart, width: int) -> Picture:
     rows: tuple[list[Html], float] = ([], 0.0)
     if room > 0.3 * width:
         entries = [(f"{i} {name}", _sign(i - 1)) for i, name in enumerate(names, 1)]
-        rows = key(entries, width, ROW / 2)
+        rows = key(entries, width, _SIGN)
         names = [str(i) for i in range(1, len(lines) + 1)]
         room = text_width(names[-1]) + _AWAY + 2
     plot = _plot(lines, chart, Box(0, rows[1] + TOP, width - room, rows[1] + TOP + _height(len(lines), width)))
     parts = (
         *rows[0],
         draw_up(plot.up, plot.frame),
-        draw_across(_across(lines, chart, plot.x), plot.frame, width),
+        draw_across(_across(lines, chart, plot.x, width), plot.frame, width),
         *(
             marked(chart.mark_name, plot.x.at(chart.mark), plot.frame, width, plot.up.title)
             if chart.mark is not None
@@ -130,14 +129,14 @@ def _plot(lines: Sequence[Line], chart: Chart, frame: Box) -> _Plot:
     return _Plot(frame=frame, x=x, y=y, up=up)
 
 
-def _across(lines: Sequence[Line], chart: Chart, x: Scale) -> Axis:
+def _across(lines: Sequence[Line], chart: Chart, x: Scale, width: int) -> Axis:
     """Put ticks where the points are, if these are few; else at round numbers."""
     own = sorted({p[0] for one in lines for p in one.points})
     if chart.x_log and chart.joints and len(own) <= _OWN:
-        axis = axis_at(x, own, chart.write_x, chart.x_title)
+        axis = axis_at(x, own, chart.write_x, chart.x_title, width)
         if axis is not None:
             return axis
-    return axis_across(x, chart.write_x, chart.x_title, whole=chart.whole)
+    return axis_across(x, chart.write_x, chart.x_title, width, whole=chart.whole)
 
 
 def _span(values: Sequence[float], *, log: bool) -> tuple[float, float]:
@@ -197,7 +196,7 @@ def _ends(plot: _Plot, lines: Sequence[Line], names: Sequence[str]) -> Html:
 
 
 def _sign(i: int) -> Html:
-    return line((0, 0), (SWATCH, 0), stroke=COLORS[i % len(COLORS)], stroke_width=2, stroke_dasharray=_dash(i))
+    return line((0, 0), (_SIGN, 0), stroke=COLORS[i % len(COLORS)], stroke_width=2, stroke_dasharray=_dash(i))
 
 
 def _dash(i: int) -> str | None:

@@ -15,7 +15,6 @@ COLORS = ("var(--c1)", "var(--c2)", "var(--c3)", "var(--c4)", "var(--c5)")
 TOP, BOTTOM, TITLE_UP = 26, 44, 17
 ROW = 18
 _INSET = 8
-SWATCH = 22
 _STANDALONE = (
     "svg{--paper:#fdfdfb;--ink:#1d1f21;--soft:#55595d;--faint:#9a9ea1;--mid:#6c7176;--line:#e4e4df;--accent:#14536b;"
     "--tint:#e3eef0;--c1:#14536b;--c2:#a3501f;--c3:#4b6b1f;--c4:#6b3f86;--c5:#55595d;background:#fdfdfb}"
@@ -129,20 +128,20 @@ HALO: dict[str, Attribute] = {
 }
 
 
-def axis_across(scale: Scale, write: Write, title: str, *, whole: bool = False) -> Axis:
-    """Choose as many ticks for a horizontal axis as can be written without touching."""
+def axis_across(scale: Scale, write: Write, title: str, width: float, *, whole: bool = False) -> Axis:
+    """Choose as many ticks for a horizontal axis as can be written without touching in a picture of a width."""
     ticks: list[float] = []
     for ticks in tick_choices(scale, whole=whole):
         words = write(ticks)
-        if ticks and _apart(scale, ticks, words):
+        if ticks and _apart(scale, ticks, words, width):
             return Axis(scale=scale, ticks=tuple(ticks), words=tuple(words), title=title)
     return Axis(scale=scale, ticks=tuple(ticks[:1]), words=tuple(write(ticks)[:1]), title=title)
 
 
-def axis_at(scale: Scale, values: Sequence[float], write: Write, title: str) -> Axis | None:
+def axis_at(scale: Scale, values: Sequence[float], write: Write, title: str, width: float) -> Axis | None:
     """Return a horizontal axis with ticks at just these values; ``None`` where their words would touch."""
     words = write(values)
-    if not _apart(scale, values, words):
+    if not _apart(scale, values, words, width):
         return None
     return Axis(scale=scale, ticks=tuple(values), words=tuple(words), title=title)
 
@@ -196,19 +195,22 @@ def marked(words: str, x: float, frame: Box, width: float, title: str) -> list[H
     return [rule, words_at(words, middle, frame.top - TITLE_UP, "middle", fill="var(--soft)")]
 
 
-def key(entries: Sequence[tuple[str, Html]], width: float, top: float) -> tuple[list[Html], float]:
-    """Write a key, in as many rows as it takes: a sign about 22 pixels wide, then its name; also return its height."""
+def key(entries: Sequence[tuple[str, Html]], width: float, sign: float) -> tuple[list[Html], float]:
+    """Write a key at the top, in as many rows as it takes: signs of a width with their names; also return its height.
+
+    Signs are drawn from their left end, at height 0.
+    """
     parts: list[Html] = []
-    x, y = 0.0, top
-    for words, sign in entries:
-        short = fit(words, width - SWATCH - 6)
-        taken = SWATCH + 6 + text_width(short)
+    x, y = 0.0, ROW / 2
+    for words, drawn in entries:
+        short = fit(words, width - sign - 6)
+        taken = sign + 6 + text_width(short)
         if x and x + taken > width:
             x, y = 0.0, y + ROW
-        parts.append(tag("g", sign, transform=f"translate({number(x)} {number(y)})"))
-        parts.append(words_at(short, x + SWATCH + 6, y, fill="var(--ink)"))
-        x += taken + 16
-    return parts, y + ROW - top if entries else 0.0
+        parts.append(tag("g", drawn, transform=f"translate({number(x)} {number(y)})"))
+        parts.append(words_at(short, x + sign + 6, y, fill="var(--ink)"))
+        x += taken + 12
+    return parts, y + ROW / 2 + 8 if entries else 0.0
 
 
 def _element(picture: Picture, name: str, words: tuple[str, str], *before: Html, **attributes: str) -> Html:
@@ -231,8 +233,9 @@ def _element(picture: Picture, name: str, words: tuple[str, str], *before: Html,
     )
 
 
-def _apart(scale: Scale, ticks: Sequence[float], words: Sequence[str]) -> bool:
-    boxes = [text_box(one, scale.at(tick), 0, "middle") for tick, one in zip(ticks, words, strict=True)]
+def _apart(scale: Scale, ticks: Sequence[float], words: Sequence[str], width: float) -> bool:
+    places = [_inside(one, scale.at(tick), width) for tick, one in zip(ticks, words, strict=True)]
+    boxes = [text_box(one, x, 0, "middle") for x, one in zip(places, words, strict=True)]
     return all(before.right + 5 <= after.left for before, after in pairwise(boxes))
 
 
