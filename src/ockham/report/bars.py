@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from ockham.report.svg import TOP, Axis, Picture, draw_up, key, line, margin, nu
 
 _HEIGHT = 200
 _TICKS = 6
+_UPRIGHT = 14
 
 
 class Series(NamedTuple):
@@ -57,15 +59,16 @@ def _ticks(most: int) -> list[int]:
 
 
 def _names(groups: Sequence[str], frame: Box) -> tuple[Html, float]:
-    """Write the groups' names under their bars, upright where they would touch; also return the room that they take."""
+    """Write the groups' names under their bars, turned where they would touch; also return their height."""
     step = (frame.right - frame.left) / max(1, len(groups))
     places = [frame.left + step * (i + 0.5) for i in range(len(groups))]
     if all(text_width(name) + 6 <= step for name in groups):
         words = [words_at(name, x, frame.bottom + 13, "middle") for name, x in zip(groups, places, strict=True)]
         return tag("g", words, fill="var(--soft)"), 20
+    every = math.ceil(_UPRIGHT / step)
     words = [
         words_at(name, 0, 0, "end", transform=f"translate({number(x)} {number(frame.bottom + 7)}) rotate(-90)")
-        for name, x in zip(groups, places, strict=True)
+        for name, x in list(zip(groups, places, strict=True))[::every]
     ]
     return tag("g", words, fill="var(--soft)"), max(text_width(name) for name in groups) + 10
 

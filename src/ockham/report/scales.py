@@ -59,7 +59,8 @@ def tick_choices(scale: Scale, *, whole: bool = False) -> Iterator[list[float]]:
         choices = [_log_ticks(scale.low, scale.high, sparse) for sparse in range(first, first + 12)]
         yield from (ticks for ticks in choices if len(ticks) > 1)
     for most in range(_MOST, 1, -1):
-        yield linear_ticks(scale.low, scale.high, most, whole=whole)
+        ticks = linear_ticks(scale.low, scale.high, most, whole=whole)
+        yield [tick for tick in ticks if scale.low <= tick or not scale.log]
 
 
 def log_span(values: Sequence[float], *, least: float = 1.0) -> tuple[float, float]:

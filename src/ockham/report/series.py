@@ -187,7 +187,7 @@ def _rings(plot: _Plot, chart: Chart) -> list[Html]:
 def _ends(plot: _Plot, lines: Sequence[Line], names: Sequence[str]) -> Html:
     """Write each name at the right end of its line, moved apart where they would touch."""
     ends = [(plot.x.at(one.points[-1][0]), plot.y.at(one.points[-1][1])) for one in lines]
-    heights = spread([y for _, y in ends], _GAP, plot.frame.top - _GAP / 2, plot.frame.bottom + _GAP / 2)
+    heights = spread([y for _, y in ends], _GAP, plot.frame.top, plot.frame.bottom)
     words = [
         words_at(name, x + _AWAY, y, fill=COLORS[i % len(COLORS)])
         for i, (name, (x, _), y) in enumerate(zip(names, ends, heights, strict=True))
