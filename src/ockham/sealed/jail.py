@@ -50,7 +50,8 @@ def put_up_walls(policy: Policy, temporary: Path, control: int, absent: Mapping[
     bounds = limits.bound(limits.total_memory())
     closed = limits.close_sockets((control,))
     forgotten = limits.forget_secrets()
-    os.environ["TMPDIR"] = str(temporary)
+    # What is fetched was fetched before; libraries need not try.
+    os.environ.update({"TMPDIR": str(temporary), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"})
     os.environ[CONTROL] = str(control)
     tempfile.tempdir = None  # what was found out before no longer holds
     version = landlock.abi()

@@ -59,12 +59,14 @@ def rights(version: int) -> tuple[int, int, int]:
     return files, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0
 
 
-def restrict(read: Iterable[str], write: Iterable[str], version: int) -> None:
+def restrict(read: Iterable[str], write: Iterable[str], version: int, *, offline: bool = True) -> None:
     """Let this process, and all it starts, read and write below these paths alone. Raises `OSError`.
 
-    ``write`` includes reading. A path that is not there gets no rule. Needs ``no_new_privs``.
+    ``write`` includes reading. A path that is not there gets no rule. ``offline`` refuses TCP, abstract UNIX sockets
+    and signals to others too, where the version knows them. Needs ``no_new_privs``.
     """
     files, ports, scopes = rights(version)
+    ports, scopes = (ports, scopes) if offline else (0, 0)
     sizes = {2: 8, 3: 8, 4: 16, 5: 16}
     attributes = struct.pack("=QQQ", files, ports, scopes)[: sizes.get(version, 24)]
     ruleset = syscall("landlock_create_ruleset", attributes, len(attributes), 0)
