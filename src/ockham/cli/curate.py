@@ -66,7 +66,6 @@ def command(
     *,
     data: tuple[str, ...],
     config: Path | None,
-    restart: bool,
     dry_run: bool,
     as_json: bool,
     quiet: bool,
@@ -80,11 +79,11 @@ def command(
     its limit), report.html and report.json. Nothing is lost: rows in = kept + changed + quarantined.
 
     A run that was stopped goes on when the same command is given again; --restart begins one of other data or settings
-    in the same folder. The first run of a version compiles its
-    kernels, which takes about half a minute.
+    in the same folder. The first run of a version compiles its kernels, which takes about half a minute.
     """
     from ockham.errors import ConfigError
 
+    restart = flags.pop("restart")
     values = settings.collect("curate", config, flags)
     folders = (str(values["out"]),) if values.get("out") and not dry_run else ()
     sealing.enter("curate", {**values, "data": data}, sealing.Touched(folders=folders), unsealed=unsealed)
