@@ -113,8 +113,9 @@ def test_an_inherited_connection_is_closed_or_refused(tmp_path: Path) -> None:
         )
         assert str(way.fileno()) not in done.stdout.split("]")[0].strip("[").split(", ")
         assert done.stdout.endswith(" 1\n")
+        command = script("print('started')")
         refused = subprocess.run(
-            script("print('started')"), env=environment(), stdin=way.fileno(), check=False, capture_output=True, text=True
+            command, env=environment(), stdin=way.fileno(), check=False, capture_output=True, text=True
         )
     assert (refused.returncode, refused.stdout) == (1, "")
     assert "standard input leads to another machine or service" in refused.stderr
