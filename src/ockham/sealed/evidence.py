@@ -38,8 +38,8 @@ class Evidence:
     """One go at a run, as it was protected.
 
     ``filter`` is the SHA-256 of the seccomp program; ``remote`` names the folders it may change that lie on another
-    machine (a network file system); ``ledger`` are the requests of the process that fetched models before, which could not
-    open the data; ``ended`` is the exit status, ``None`` where it is not known.
+    machine (a network file system); ``ledger`` are the requests of the process that fetched models before, which could
+    not open the data; ``ended`` is the exit status, ``None`` where it is not known.
     """
 
     verb: str
