@@ -26,11 +26,11 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 
+from ockham.evals.comparison import compare
 from ockham.evals.metrics import METRICS, metrics, point
-from ockham.evals.paired import compare
-from ockham.evals.power import rows_needed
+from ockham.evals.sample_size import rows_needed
 from ockham.records import Estimate, Requirements, Score
-from ockham.verdict import Measured, decide
+from ockham.verdict.decide import Measured, decide
 
 SIZES = (50, 100, 200, 500, 1000)
 RARE = 10

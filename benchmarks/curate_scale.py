@@ -95,15 +95,15 @@ def simulated(gigabytes: float, nodes: int, costs: Costs) -> dict[str, float]:
 
 def measured(data: Path, megabytes: int) -> Costs:
     """Measure what each part costs one core, over text with planted duplicates: seconds of CPU a megabyte."""
-    from ockham.curation import CurateSpec, prepared
     from ockham.curation.chunks import Chunks
-    from ockham.curation.duplicates import decide
-    from ockham.curation.groups import write_pairs
-    from ockham.curation.near import near_of
-    from ockham.curation.passes import inputs_of, work
-    from ockham.curation.pools import Crew
-    from ockham.curation.writing import write_all
-    from ockham.data.blocks import work_of
+    from ockham.curation.components import write_pairs
+    from ockham.curation.curate import CurateSpec, prepared
+    from ockham.curation.dedup import decide
+    from ockham.curation.executor import Crew
+    from ockham.curation.map_stage import inputs_of, work
+    from ockham.curation.near_dedup import near_of
+    from ockham.curation.write_stage import write_all
+    from ockham.readers.blocks import work_of
     from ockham.store import open_run
 
     rng = random.Random(0)

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import table
-from ockham.curation.pools import keep_memory
+from ockham.curation.executors import keep_memory
 
 WORD = re.compile(r"\w+")
 PIECE = 2_500
@@ -104,15 +104,14 @@ def kernels(documents: list[str]) -> dict[str, float]:
     import numpy as np
     import xxhash
 
-    from ockham.data.kernels.characters import alphabet
-    from ockham.data.kernels.leaks import index_of, leaks
-    from ockham.data.kernels.marks import marks
-    from ockham.data.kernels.minhash import orders
-    from ockham.data.kernels.quality import statistics
-    from ockham.data.kernels.shingles import sketch, texts_of
-    from ockham.data.steps.language import identified
-    from ockham.data.steps.redact import suspects
-    from ockham.data.steps.stop_words import hashed
+    from ockham.curation.kernels.char_classes import alphabet
+    from ockham.curation.kernels.ngram_index import index_of, leaks
+    from ockham.curation.kernels.repair_flags import marks
+    from ockham.curation.kernels.shingles import sketch, texts_of
+    from ockham.curation.kernels.text_stats import statistics
+    from ockham.curation.steps.language import hashed, identified
+    from ockham.curation.steps.redact import suspects
+    from ockham.data.minhash import orders
 
     raw = [text.encode() for text in documents]
     packed, letters, order = texts_of(raw), alphabet(), orders()
@@ -136,12 +135,12 @@ def steps(path: Path) -> dict[str, float]:
     import numpy as np
     import xxhash
 
-    from ockham.data.blocks import work_of
-    from ockham.data.columns import Wanted
-    from ockham.data.documents import describe, documents_of
-    from ockham.data.portions import portion_of
-    from ockham.data.steps.examine import Plan, examine
-    from ockham.data.steps.spec import CurateSpec, Step
+    from ockham.curation.curate_spec import CurateSpec, Step
+    from ockham.curation.record_batch import portion_of
+    from ockham.curation.steps.examine import Plan, examine
+    from ockham.readers.blocks import work_of
+    from ockham.readers.columns import Wanted
+    from ockham.readers.documents import describe, documents_of
 
     wanted = Wanted(inputs=("text",), target=None, group=None, labelled=False, place="")
     file = describe(path, wanted, None)
@@ -186,8 +185,8 @@ def steps(path: Path) -> dict[str, float]:
 
 def runs(path: Path, folder: Path) -> tuple[dict[str, float], list[dict[str, Any]]]:
     """Measure whole runs, from file to files, in one process; and give what went as exact and near-duplicates."""
-    from ockham.curation import CurateSpec, curate
-    from ockham.data.steps.spec import STEPS, Step
+    from ockham.curation.curate import CurateSpec, curate
+    from ockham.curation.curate_spec import STEPS, Step
 
     groups: dict[str, tuple[Step, ...]] = {
         "whole run: exact duplicates": ("exact",),

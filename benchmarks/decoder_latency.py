@@ -25,9 +25,9 @@ from statistics import quantiles
 
 from benchmarks import _random_gguf, table
 from ockham import catalog
-from ockham.models.engine import Engine, EngineSpec, Limits
-from ockham.models.steady import steady
-from ockham.models.trie import Trie
+from ockham.llm.batch_invariance import steady
+from ockham.llm.llamacpp import Engine, EngineSpec, Limits
+from ockham.llm.trie import Trie
 
 MODEL = "SmolLM2-135M"
 PROMPT, SHARED, LABELS, WRITTEN = 100, 60, 10, 64

@@ -39,12 +39,12 @@ def load_peer(texts: Sequence[str]) -> Any:  # noqa: ANN401, ARG001 - it needs n
 
 def load_ours(texts: Sequence[str]) -> Any:  # noqa: ANN401 - whatever `ours` takes
     """Load our encoder as the encoder rung does: in 8 bits, calibrated on some of the texts."""
-    from ockham.convert import encoder_files
-    from ockham.models import sentence
+    from ockham.convert import onnx_export
+    from ockham.models import sentence_encoder
 
-    found = sentence.find(None)
+    found = sentence_encoder.find(None)
     with tempfile.TemporaryDirectory() as folder:
-        return encoder_files.write(found, found.weights(), texts, Path(folder))
+        return onnx_export.write(found, found.weights(), texts, Path(folder))
 
 
 def ours(texts: Sequence[str], loaded: Any = None) -> Any:  # noqa: ANN401 - numpy is not imported here

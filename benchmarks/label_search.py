@@ -19,9 +19,9 @@ from statistics import median
 
 from benchmarks import table
 from ockham import catalog, records
-from ockham.convert.gguf import Converter
-from ockham.evals import judging, paired
-from ockham.models import gguf
+from ockham.convert.gguf_export import Converter
+from ockham.evals import comparison, tasks
+from ockham.models import causal_lm
 from ockham.records import Answer, Estimate, Example, Score
 
 MODEL = "ockham-nano"
@@ -52,7 +52,7 @@ def rows(name: str, half: str, count: int) -> list[Example]:
     return [Example(id=str(place), input=row["text"], target=row["label"]) for place, row in enumerate(chosen)]
 
 
-def answered(model: gguf.Decoder, text: str, *, search: bool) -> tuple[Answer, float, int]:
+def answered(model: causal_lm.Decoder, text: str, *, search: bool) -> tuple[Answer, float, int]:
     """Answer once; gives the answer, the milliseconds and how many nodes of the trie were asked for."""
     trie, tokens, asked = model.trie(text), model.question(text).tokens, 0
     if trie is None:
@@ -73,9 +73,9 @@ def answered(model: gguf.Decoder, text: str, *, search: bool) -> tuple[Answer, f
 def compared(name: str, shots: int, weights: Path, folder: Path, count: int) -> Compared:
     """Answer rows of a set in both ways, in turn, and judge them."""
     folder.mkdir()
-    spec = gguf.GgufSpec(shots=shots, context=1024, slots=1, threads=1)
-    gguf.fit(rows(name, "train", TRAIN), folder, gguf.Base(weights=weights, copy=False), spec)
-    model = gguf.load(folder)
+    spec = causal_lm.GgufSpec(shots=shots, context=1024, slots=1, threads=1)
+    causal_lm.fit(rows(name, "train", TRAIN), folder, causal_lm.Base(weights=weights, copy=False), spec)
+    model = causal_lm.load(folder)
     scores: dict[bool, list[Score]] = {True: [], False: []}
     times: dict[bool, list[float]] = {True: [], False: []}
     asked = {True: 0, False: 0}
@@ -84,12 +84,12 @@ def compared(name: str, shots: int, weights: Path, folder: Path, count: int) -> 
         model.engine.probabilities(model.question(row.input).tokens, (0, 1), slot=0)  # read once, for both
         for search in (True, False):
             answer, took, nodes = answered(model, row.input, search=search)
-            scores[search] += judging.judged("classify", [row], [answer])
+            scores[search] += tasks.judged("classify", [row], [answer])
             times[search].append(took)
             asked[search] += nodes
     model.close()
     labels = sorted({row.target for row in test})
-    both = paired.compare(scores[True], scores[False], "accuracy")
+    both = comparison.compare(scores[True], scores[False], "accuracy")
     return Compared(
         task=name,
         shots=shots,
@@ -102,7 +102,7 @@ def compared(name: str, shots: int, weights: Path, folder: Path, count: int) -> 
 
 
 def accuracy(scores: Sequence[Score], labels: Sequence[str]) -> Estimate:
-    return judging.measure("classify", scores, labels)["accuracy"]
+    return tasks.measure("classify", scores, labels)["accuracy"]
 
 
 def main() -> None:

@@ -94,7 +94,7 @@ def write_model(folder: Path, layers: int) -> None:
 
 
 def convert(model: Path, folder: Path) -> None:
-    from ockham.convert.gguf import Converter
+    from ockham.convert.gguf_export import Converter
 
     with Converter() as converter:
         for form in FORMATS:
@@ -110,8 +110,8 @@ def one_token_labels(folder: Path) -> list[str]:
 
 def child(place: Path, form: str) -> None:
     """Answer as the decoder rung does, and say what that took."""
-    from ockham.models.engine import Engine, EngineSpec
-    from ockham.models.trie import Trie
+    from ockham.llm.llamacpp import Engine, EngineSpec
+    from ockham.llm.trie import Trie
 
     given: dict[str, Any] = json.loads(place.read_text(encoding="utf-8"))
     engine = Engine(Path(given["gguf"]) / f"{form}.gguf", EngineSpec(context=512, slots=1, threads=given["threads"]))

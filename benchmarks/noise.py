@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import table
-from ockham.report import series
-from ockham.report.markup import tag
+from ockham.report import line_chart
+from ockham.report.html import tag
 from ockham.report.scales import write_shares
 from ockham.report.svg import Picture, standalone, words_at
 
@@ -61,7 +61,7 @@ def planted(rows: list[tuple[str, str]], level: float, rng: random.Random) -> li
 
 def curated(rows: list[tuple[str, str]], way: str, folder: Path) -> list[tuple[str, str]]:
     """Curate the rows in the given way; raw rows stay as they are."""
-    from ockham.curation import CurateSpec, curate
+    from ockham.curation.curate import CurateSpec, curate
 
     if way == "raw":
         return rows
@@ -81,14 +81,14 @@ def curated(rows: list[tuple[str, str]], way: str, folder: Path) -> list[tuple[s
 @lru_cache(maxsize=1)
 def embedder(task: str) -> Any:  # noqa: ANN401 - the embedder of ockham
     """Make the sentence encoder as a fit would serve it, its 8-bit ranges set by the clean training rows."""
-    from ockham.convert import encoder_files
-    from ockham.models import sentence
+    from ockham.convert import onnx_export
+    from ockham.models import sentence_encoder
 
-    found = sentence.find(None)
+    found = sentence_encoder.find(None)
     folder = CELLS / "encoder"
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
-    return encoder_files.write(found, found.weights(), [text for text, _ in read(task, "train")], folder)
+    return onnx_export.write(found, found.weights(), [text for text, _ in read(task, "train")], folder)
 
 
 def vectors(task: str, texts: list[str], known: dict[str, Any]) -> Any:  # noqa: ANN401 - an array (texts, hidden)
@@ -108,7 +108,7 @@ def accuracies(
     from ockham.evals.intervals import wilson
     from ockham.models import linear, lookup
     from ockham.records import Example
-    from ockham.tune import heads
+    from ockham.tune import linear_head
 
     examples = [Example(id=str(place), input=text, target=label) for place, (text, label) in enumerate(rows)]
     models: dict[str, Any] = {
@@ -117,7 +117,7 @@ def accuracies(
     }
     asked = [text for text, _ in test]
     answers = {name: [one.value for one in model.answer(asked)] for name, model in models.items()}
-    head = heads.solve(vectors(task, [text for text, _ in rows], known), [label for _, label in rows], 10.0)
+    head = linear_head.solve(vectors(task, [text for text, _ in rows], known), [label for _, label in rows], 10.0)
     answers["encoder"] = head.best(vectors(task, asked, known))
     found = {}
     for name, given in answers.items():
@@ -152,26 +152,26 @@ def drawn(cells: list[dict[str, Any]]) -> str:
         for task in dict.fromkeys(one["task"] for one in cells)
         for rung in RUNGS
     ]
-    axes = series.Chart(
+    axes = line_chart.Chart(
         x_title="noise of each kind", y_title="accuracy", write_x=write_shares, write_y=write_shares, joints=True
     )
     width, parts, height, told = 400, [], 0.0, []
     for place, (title, own, rung) in enumerate(panels):
         lines = [
-            series.Line(
+            line_chart.Line(
                 name=way,
                 points=tuple((one["level"], *one["accuracy"][rung]) for one in own if one["way"] == way),
             )
             for way in WAYS
         ]
-        picture = series.draw(lines, axes, width)
+        picture = line_chart.draw(lines, axes, width)
         down, across = divmod(place, 3)
         head = words_at(title, width / 2, 8, "middle", font_weight="bold")
         where = f"translate({across * (width + 24)} {down * (picture.height + 40)})"
         body = tag("g", picture.parts, transform="translate(0 20)")
         parts.append(tag("g", head, body, transform=where))
         height = max(height, (down + 1) * (picture.height + 40))
-        told.append(f"{title}: {series.description(lines, axes)}")
+        told.append(f"{title}: {line_chart.description(lines, axes)}")
     whole = Picture(width=3 * (width + 24), height=height, parts=tuple(parts))
     return standalone(whole, "Accuracy against noise", " ".join(told))
 

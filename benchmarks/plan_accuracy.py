@@ -24,8 +24,8 @@ from benchmarks import table
 from benchmarks._random_gguf import write
 from ockham import catalog, machine
 from ockham.catalog import Device
-from ockham.plan import calibrate, here, memory, speed
-from ockham.plan.records import Quantization
+from ockham.plan import calibrate, memory, speed, this_machine
+from ockham.records.plan import Quantization
 
 MODELS = ("SmolLM2-135M", "SmolLM2-360M", "Qwen2.5-0.5B", "Qwen2.5-1.5B")
 LARGER = ("Qwen2.5-3B", "Qwen2.5-7B")
@@ -72,8 +72,8 @@ def points(models: Sequence[str], contexts: Sequence[int], threads: Sequence[int
 
 def child(path: Path, context: int, threads: int) -> None:
     """Serve one model, read a prompt that fills the context, write a few tokens, and say what that took."""
-    from ockham.models.engine import Engine as Served
-    from ockham.models.engine import EngineSpec, Limits
+    from ockham.llm.llamacpp import Engine as Served
+    from ockham.llm.llamacpp import EngineSpec, Limits
 
     served = Served(path, EngineSpec(context=context, slots=1, threads=threads))
     reading, writing = [], []
@@ -124,7 +124,7 @@ def _device(rates: Sequence[float], threads: int) -> Device:
     found = calibrate.Calibration(
         processor="here", made="", threads=threads, chosen=False, bandwidth_gb_s=rates[0], gflops=rates[1]
     )
-    return here.this_machine("here", machine.memory_gb(), found)
+    return this_machine.this_machine("here", machine.memory_gb(), found)
 
 
 def rates_of(threads: int) -> tuple[float, float]:

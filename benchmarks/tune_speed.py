@@ -87,11 +87,11 @@ def validation(model: Any, tokenizer: Any, held: list[tuple[str, str]]) -> float
 def ours(
     folder: Path, given: list[tuple[str, str]], steps: int, batch: int, *, lean: bool
 ) -> tuple[float, float, float]:
-    """Tune with ``ockham.tune.decoder`` in one pass; gives wall seconds, CPU seconds and the validation loss."""
+    """Tune with ``ockham.tune.decoder_tuning`` in one pass; gives wall seconds, CPU seconds and the validation loss."""
     from transformers import AutoTokenizer
 
-    from ockham.tune import decoder
-    from ockham.tune.spec import TuneSpec
+    from ockham.tune import decoder_tuning
+    from ockham.tune.tune_spec import TuneSpec
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
 
@@ -105,9 +105,9 @@ def ours(
         def save(self, state: bytes) -> None:
             """Keep nothing: a checkpoint is no part of the work that is compared."""
 
-    learnt = [decoder.Row(question=ids(prompt), answer=ids(answer)) for prompt, answer in given[: steps * batch]]
+    learnt = [decoder_tuning.Row(question=ids(prompt), answer=ids(answer)) for prompt, answer in given[: steps * batch]]
     judged = iter(range(9))
-    material = decoder.Material(
+    material = decoder_tuning.Material(
         folder=folder,
         train=learnt,
         valid=(),
@@ -118,7 +118,7 @@ def ours(
     part = max(1, batch // (4 if lean else 2))
     spec = TuneSpec(epochs=1, batch=batch, part=part, rank=RANK, alpha=ALPHA, warmup=WARMUP, patience=9, lean=lean)
     begun: list[tuple[float, float]] = []
-    lesson = decoder._lesson(material, spec)
+    lesson = decoder_tuning._lesson(material, spec)
     begun.append((time.perf_counter(), time.process_time()))
     lesson.check_sharing()
     from ockham.tune.loop import train

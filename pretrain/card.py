@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ockham.report import series
+from ockham.report import line_chart
 from ockham.report.scales import write_plain
 from ockham.report.svg import standalone
 from pretrain import model
@@ -91,17 +91,17 @@ def write(facts: Facts) -> str:
 def chart(points: Sequence[Point], width: int = 640) -> str:
     """Draw the loss curve as an SVG file."""
     lines = [
-        series.Line(name=name, points=tuple((point.tokens / 1e6, nats, nats, nats) for point, nats in values))
+        line_chart.Line(name=name, points=tuple((point.tokens / 1e6, nats, nats, nats) for point, nats in values))
         for name, values in (
             ("training", [(point, point.train) for point in points]),
             ("held out", [(point, point.valid) for point in points]),
         )
     ]
-    axes = series.Chart(
+    axes = line_chart.Chart(
         x_title="million tokens", y_title="nats per token", write_x=write_plain, write_y=write_plain, joints=False
     )
-    picture = series.draw(lines, axes, width)
-    return standalone(picture, "Loss on training and held-out text", series.description(lines, axes))
+    picture = line_chart.draw(lines, axes, width)
+    return standalone(picture, "Loss on training and held-out text", line_chart.description(lines, axes))
 
 
 def _verdict(whole: Mapping[str, Held]) -> str:

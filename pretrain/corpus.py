@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ockham.data.cluster import near_duplicates
-from ockham.data.normal import canonical, loose
+from ockham.data.near_duplicates import near_duplicates
+from ockham.data.normalize import canonical, loose
 from pretrain.sources import LONG_ANSWER, Document, Source, documents, test_half
 
 LAST_FREE_YEAR = 1930
@@ -174,7 +174,7 @@ def without_repeated_lines(documents: Sequence[Document]) -> tuple[list[Document
 
 
 def deduplicated(documents: Sequence[Document]) -> list[Document]:
-    """Keep the first of each cluster of near-duplicates (`ockham.data.cluster`)."""
+    """Keep the first of each cluster of near-duplicates (`ockham.data.near_duplicates`)."""
     clusters = near_duplicates([document.text for document in documents])
     return [document for i, document in enumerate(documents) if clusters[i] == i]
 

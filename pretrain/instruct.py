@@ -1,8 +1,8 @@
 """The short supervised phase: chats made of rows, in the words that the rungs use, with a loss on the answers alone.
 
 Questions and answers, descriptions and commands, turns of dialogues, and chats with labels or JSON as answers, most of
-them with examples (`ockham.models.question` writes these, as it does for every rung that prompts or is tuned). Nothing
-is from ``restaurant8k``, which is the evaluation, and nothing was answered by another model.
+them with examples (`ockham.llm.prompt_builder` writes these, as it does for every rung that prompts or is tuned).
+Nothing is from ``restaurant8k``, which is the evaluation, and nothing was answered by another model.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ockham.models import prompts, question
-from ockham.models.prompts import Shot
-from ockham.models.question import Task
+from ockham.llm import prompt_builder, prompts
+from ockham.llm.prompt_builder import Task
+from ockham.llm.prompts import Shot
 from pretrain import bpe, fields
 from pretrain.sources import Document
 
@@ -128,14 +128,14 @@ def _labelled(rows: Sequence[Document], rng: np.random.Generator) -> Iterator[Ch
 def _extracted(rows: Sequence[Document], rng: np.random.Generator) -> Iterator[Chat]:
     while True:
         *chosen, asked = (_pick(rows, rng) for _ in range(int(rng.integers(2, 5))))
-        task = question.task_of("extract", [row.answer for row in (*chosen, asked)], DISEASES)
+        task = prompt_builder.task_of("extract", [row.answer for row in (*chosen, asked)], DISEASES)
         yield _asked(task, [Shot(text=row.ask, label=row.answer) for row in chosen], asked.ask, asked.answer)
 
 
 def _filled(texts: Sequence[Sequence[Document]], rng: np.random.Generator) -> Iterator[Chat]:
     """Let fields be found: with a schema or examples in the chat, or with neither where the names can be guessed."""
     for *chosen, asked in fields.tasks(texts, rng):
-        task = question.task_of("extract", [one.target for one in (*chosen, asked)], "")
+        task = prompt_builder.task_of("extract", [one.target for one in (*chosen, asked)], "")
         task = dataclasses.replace(task, listed=bool(rng.random() < _LISTED))
         yield _asked(task, [Shot(text=one.text, label=one.target) for one in chosen], asked.text, asked.target)
 

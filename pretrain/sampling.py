@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ockham.models import prompts
+from ockham.llm import prompts
 from pretrain import bpe, instruct, model
 from pretrain.instruct import Chat
 from pretrain.model import Shape
@@ -61,7 +61,7 @@ class Obedience:
 
 
 def obedience(weights: Mapping[str, Tensor], shape: Shape, tokenizer: Tokenizer, chats: Iterable[Chat]) -> Obedience:
-    """Answer few-shot chats with labels (`ockham.models.prompts.messages`) and read the answers as the rungs do."""
+    """Answer few-shot chats with labels (`ockham.llm.prompts.messages`) and read the answers as the rungs do."""
     asked = listed = right = 0
     chance = 0.0
     for chat in chats:

@@ -15,40 +15,32 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ockham.answering import EvalSpec, Prediction, evaluate, predict
-    from ockham.curation import Curated, CurateSpec, curate
+    from ockham.api.client import EndpointSpec
+    from ockham.api.consent import Destination
+    from ockham.bundles.predict import EvalSpec, Prediction, evaluate, predict
+    from ockham.bundles.verify import Check, Verification, verify
+    from ockham.curation.curate import Curated, CurateSpec, curate
     from ockham.doctor import Diagnosis, diagnose
     from ockham.errors import ConfigError, DataError, OckhamError
-    from ockham.ladder import FitSpec, account, fit, write_report
-    from ockham.models.calls import EndpointSpec
-    from ockham.models.consent import Destination
-    from ockham.records import (
-        Account,
-        Candidate,
-        Dataset,
-        Estimate,
-        Example,
-        Progress,
-        Report,
-        Requirements,
-        Verdict,
-    )
-    from ockham.verifying import Check, Verification, verify
+    from ockham.ladder.fit import FitSpec, fit
+    from ockham.ladder.run_folder import account, write_report
+    from ockham.records import Account, Candidate, Dataset, Estimate, Example, Progress, Report, Requirements, Verdict
 
 from ockham.sealed import switches as _switches
+from ockham.version import __version__
 
 _switches.apply(os.environ)
 
-__version__ = "0.1.0"
-
 _HOMES = {
-    "ockham.answering": ("EvalSpec", "Prediction", "evaluate", "predict"),
-    "ockham.curation": ("CurateSpec", "Curated", "curate"),
+    "ockham.bundles.predict": ("EvalSpec", "Prediction", "evaluate", "predict"),
+    "ockham.curation.curate": ("Curated", "curate"),
+    "ockham.curation.curate_spec": ("CurateSpec",),
     "ockham.doctor": ("Diagnosis", "diagnose"),
     "ockham.errors": ("ConfigError", "DataError", "OckhamError"),
-    "ockham.ladder": ("FitSpec", "account", "fit", "write_report"),
-    "ockham.models.calls": ("EndpointSpec",),
-    "ockham.models.consent": ("Destination",),
+    "ockham.ladder.fit": ("FitSpec", "fit"),
+    "ockham.ladder.run_folder": ("account", "write_report"),
+    "ockham.api.client": ("EndpointSpec",),
+    "ockham.api.consent": ("Destination",),
     "ockham.records": (
         "Account",
         "Candidate",
@@ -60,7 +52,7 @@ _HOMES = {
         "Requirements",
         "Verdict",
     ),
-    "ockham.verifying": ("Check", "Verification", "verify"),
+    "ockham.bundles.verify": ("Check", "Verification", "verify"),
 }
 _ORIGIN = {name: home for home, names in _HOMES.items() for name in names}
 

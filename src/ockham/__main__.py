@@ -1,6 +1,6 @@
 """``python -m ockham`` is ``ockham``."""
 
-from ockham.cli import main
+from ockham.cli.commands import main
 
 if __name__ == "__main__":
     main()

@@ -13,13 +13,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from ockham import __version__, catalog, machine
+from ockham import catalog, machine
 from ockham.machine import ROOT
-from ockham.models.sentence import PACKAGE, PACKAGE_SHA256
-from ockham.plan import graphics
-from ockham.plan.graphics import Gpu
+from ockham.models.sentence_encoder import PACKAGE, PACKAGE_SHA256
+from ockham.plan import gpus
+from ockham.plan.gpus import Gpu
 from ockham.records import Machine
 from ockham.sealed import switches
+from ockham.version import __version__
 
 CLASSIC = ("numpy", "scipy", "sklearn")
 ENCODER = (PACKAGE, "onnx", "onnxruntime", "tokenizers")
@@ -92,7 +93,7 @@ def diagnose(
     ``/proc`` and ``/sys`` are found; ``find`` says where an importable package is; ``found`` are the graphics
     processors, where their drivers are not to be asked.
     """
-    gpus = graphics.gpus(root, visible=os.environ.get("CUDA_VISIBLE_DEVICES")) if found is None else found
+    processors = gpus.gpus(root, visible=os.environ.get("CUDA_VISIBLE_DEVICES")) if found is None else found
     encoder = encoder_state(find)
     free = machine.available_memory_gb(root)
     prices = catalog.prices()
@@ -102,10 +103,10 @@ def diagnose(
         memory_free_gb=round(free, 2),
         disk_free_gb=round(shutil.disk_usage(folder).free / 1e9, 2),
         encoder=encoder,
-        graphics=tuple(gpu.shown for gpu in gpus),
+        graphics=tuple(gpu.shown for gpu in processors),
         rungs=_rungs(encoder, find),
         prices_date=prices.date.isoformat(),
-        notes=(_computing(gpus), *_notes(folder, prices, today), *_left_behind()),
+        notes=(_computing(processors), *_notes(folder, prices, today), *_left_behind()),
     )
 
 

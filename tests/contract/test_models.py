@@ -22,25 +22,25 @@ import pytest
 from tests import tiny_gguf
 from tests.stub_api import Response, Seen, says, serving
 
-from ockham import models
-from ockham.convert import encoder_files
+from ockham.convert import onnx_export
 from ockham.evals import metrics
+from ockham.llm import json_schema
 from ockham.models import (
+    backend,
+    bio_tags,
+    causal_lm,
     constant,
-    embedder,
     endpoint,
     fake,
-    gguf,
-    json_schema,
     linear,
     lookup,
-    reading,
-    sentence,
+    onnx_encoder,
+    sentence_encoder,
     tagger,
-    tags,
+    token_windows,
 )
 from ockham.records import Answer, Example
-from ockham.tune import align, heads
+from ockham.tune import linear_head, span_alignment
 
 Fit = Callable[[Sequence[Example], Path], None]
 
@@ -53,30 +53,32 @@ def fit_linear(rows: Sequence[Example], folder: Path) -> None:
 
 def fit_encoder(rows: Sequence[Example], folder: Path) -> None:
     """Write the packaged encoder in 8 bits, and a head on its vectors."""
-    found = sentence.find(None)
+    found = sentence_encoder.find(None)
     inputs = [row.input for row in rows]
-    embedder = encoder_files.write(found, found.weights(), inputs, folder)
-    heads.solve(embedder.embed(inputs), [row.target for row in rows], 10.0).save(folder)
+    embedder = onnx_export.write(found, found.weights(), inputs, folder)
+    linear_head.solve(embedder.embed(inputs), [row.target for row in rows], 10.0).save(folder)
 
 
 def fit_gguf(rows: Sequence[Example], folder: Path) -> None:
     """Prompt a small language model with random weights; its labels are known to it from the rows."""
-    weights = tiny_gguf.write(folder / gguf.WEIGHTS)
-    gguf.fit(rows, folder, gguf.Base(weights=weights), gguf.GgufSpec(threads=1))
+    weights = tiny_gguf.write(folder / causal_lm.WEIGHTS)
+    causal_lm.fit(rows, folder, causal_lm.Base(weights=weights), causal_lm.GgufSpec(threads=1))
 
 
 def fit_tagger(rows: Sequence[Example], folder: Path) -> None:
     """Mark the last word of a text, with the packaged encoder in 8 bits and a head on its frozen states."""
-    found = sentence.find(None)
+    found = sentence_encoder.find(None)
     rows = [dataclasses.replace(row, target=json.dumps({"code": row.input.split()[-1]})) for row in rows]
     schema = json_schema.infer([row.target for row in rows])
     told = tagger.TaggerSettings(schema=json.dumps(schema), paths=(("code",),), temperature=1.5)
-    readings = reading.reader(found).read([row.input for row in rows])
-    aligned = align.align(rows, tagger.writer(told).fields)
-    marked = [tags.encode(one.spans, each.places, each.free)[0] for one, each in zip(aligned, readings, strict=True)]
-    body = encoder_files.write(found, found.weights(), [row.input for row in rows], folder, output=embedder.STATES)
+    readings = token_windows.reader(found).read([row.input for row in rows])
+    aligned = span_alignment.align(rows, tagger.writer(told).fields)
+    marked = [
+        bio_tags.encode(one.spans, each.places, each.free)[0] for one, each in zip(aligned, readings, strict=True)
+    ]
+    body = onnx_export.write(found, found.weights(), [row.input for row in rows], folder, output=onnx_encoder.STATES)
     states = [state for each in readings for state in each.join(body.states([w.tokens for w in each.windows]))]
-    head = heads.solve(np.array(states), [str(tag) for row in marked for tag in row], 10.0)
+    head = linear_head.solve(np.array(states), [str(tag) for row in marked for tag in row], 10.0)
     assert head.settings.labels == ("0", "1", "2")
     tagger.save(told, head.weight, head.bias, folder)
 
@@ -132,19 +134,19 @@ class Fitted:
 
     kind: str
     fit: Fit
-    model: models.Model
+    model: backend.Model
     folder: Path
     rows: tuple[Example, ...]
 
 
 @contextlib.contextmanager
-def loaded(kind: str, folder: Path) -> Iterator[models.Model]:
+def loaded(kind: str, folder: Path) -> Iterator[backend.Model]:
     """Load a model for the length of a block; one that holds connections or an engine is closed."""
-    model = models.plug(kind).load(folder)
+    model = backend.plug(kind).load(folder)
     try:
         yield model
     finally:
-        if isinstance(model, (endpoint.Endpoint, gguf.Decoder)):
+        if isinstance(model, (endpoint.Endpoint, causal_lm.Decoder)):
             model.close()
 
 
@@ -192,8 +194,8 @@ def close(one: Sequence[Answer], other: Sequence[Answer]) -> bool:
 
 
 def test_it_fits_the_socket(fitted: Fitted) -> None:
-    assert isinstance(fitted.model, models.Model)
-    assert fitted.kind in models.PLUGS
+    assert isinstance(fitted.model, backend.Model)
+    assert fitted.kind in backend.PLUGS
 
 
 def test_it_answers_every_input_with_what_it_may_say_and_a_confidence_in_0_to_1(fitted: Fitted) -> None:
@@ -278,4 +280,4 @@ def test_its_files_hold_no_pickle(fitted: Fitted) -> None:
 
 
 def test_every_plug_is_tested_here() -> None:
-    assert {*PLUGS, "endpoint"} == set(models.PLUGS)
+    assert {*PLUGS, "endpoint"} == set(backend.PLUGS)

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ockham import cli, records
+from ockham import records
+from ockham.cli import commands
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -92,7 +93,7 @@ def test_every_block_says_what_it_is(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_settings_in_the_pages_are_accepted(page: Path) -> None:
     from ockham.cli import settings
-    from ockham.ladder import FitSpec
+    from ockham.ladder.fit import FitSpec
 
     for block in blocks(page):
         if block.kind == "toml" and "[fit]" in block.body:
@@ -122,10 +123,10 @@ def test_the_generated_pages_are_current() -> None:
 
 def test_every_command_and_flag_is_in_the_reference() -> None:
     text = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
-    for name in cli.VERBS:
+    for name in commands.VERBS:
         assert f"## `ockham {name}`" in text
-        with cli.ockham.make_context("ockham", [], resilient_parsing=True) as top:
-            command = cli.ockham.get_command(top, name)
+        with commands.ockham.make_context("ockham", [], resilient_parsing=True) as top:
+            command = commands.ockham.get_command(top, name)
         assert command is not None
         for parameter in command.params:
             if parameter.param_type_name == "option":

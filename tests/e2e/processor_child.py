@@ -18,7 +18,7 @@ def curate(source: str, folder: str) -> dict[str, Any]:
     """Curate a file; give the digests of all that is written, and the processor that numba compiles for."""
     from numba.core.registry import cpu_target
 
-    from ockham.curation import CurateSpec, curate
+    from ockham.curation.curate import CurateSpec, curate
 
     out = Path(folder)
     curate(source, CurateSpec(shard_mb=1), out=out)
@@ -33,14 +33,14 @@ def solve(_source: str, _folder: str) -> dict[str, Any]:
     import scipy.linalg  # noqa: F401 - its BLAS is looked at
     from threadpoolctl import threadpool_info
 
-    from ockham.tune import heads
+    from ockham.tune import linear_head
 
     core: Any = importlib.import_module("numpy._core._multiarray_umath")  # which has no types
     draw = np.random.default_rng(0)
     centres = draw.normal(size=(5, 64))
     targets = [str(number % 5) for number in range(300)]
     vectors = (centres[np.arange(300) % 5] + 1.5 * draw.normal(size=(300, 64))).astype(np.float32)
-    head = heads.solve(vectors[:200], targets[:200], 1.0)
+    head = linear_head.solve(vectors[:200], targets[:200], 1.0)
     vector = [name for name, there in core.__cpu_features__.items() if there]
     blas = sorted({one["architecture"] for one in threadpool_info() if one["user_api"] == "blas"})
     margins = head.margins(vectors[200:]).tolist()
@@ -53,17 +53,18 @@ def tune(_source: str, folder: str) -> dict[str, Any]:
     from tests import tiny_decoder
 
     from ockham.records import Precision
-    from ockham.tune import decoder
-    from ockham.tune.spec import TuneSpec
+    from ockham.tune import decoder_tuning
+    from ockham.tune.tune_spec import TuneSpec
 
     place = tiny_decoder.llama(Path(folder))
     rows = [
-        decoder.Row(question=tuple(range(3, 23)) + tuple(range(i, 2 * i)), answer=(30 + i, 40 + i)) for i in range(3, 9)
+        decoder_tuning.Row(question=tuple(range(3, 23)) + tuple(range(i, 2 * i)), answer=(30 + i, 40 + i))
+        for i in range(3, 9)
     ]
     found = {}
     for precision in get_args(Precision):
-        material = decoder.Material(folder=place, train=rows, valid=(), judge=lambda _: 0.0, precision=precision)
-        made = decoder._lesson(material, TuneSpec(rank=2))
+        material = decoder_tuning.Material(folder=place, train=rows, valid=(), judge=lambda _: 0.0, precision=precision)
+        made = decoder_tuning._lesson(material, TuneSpec(rank=2))
         draw = torch.Generator().manual_seed(1)
         with torch.no_grad():
             for tensor in made.parameters().values():

@@ -17,7 +17,8 @@ pytest.importorskip("numba", reason="the extra curate is not installed")
 
 CHILD = """
 import sys
-from ockham.curation import CurateSpec, curate
+from ockham.curation.curate import curate
+from ockham.curation.curate_spec import CurateSpec
 
 def tell(progress):
     print(progress.stage, progress.done, flush=True)

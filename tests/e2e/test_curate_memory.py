@@ -17,10 +17,12 @@ pytest.importorskip("numba", reason="the extra curate is not installed")
 CHILD = """
 import sys
 from pathlib import Path
-from ockham.curation import CurateSpec, curate, groups, near
+from ockham.curation import components, near_dedup
+from ockham.curation.curate import curate
+from ockham.curation.curate_spec import CurateSpec
 
-groups.SET = 100_000
-near._AT_ONCE = 400_000
+components.SET = 100_000
+near_dedup._AT_ONCE = 400_000
 done = curate(sys.argv[1], CurateSpec(steps=("exact", "near"), shard_mb=1), out=sys.argv[2], chunk_mb=1)
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
 print(done.report.rows, done.report.left_out.get("near_duplicate", 0), peak.split()[1])

@@ -16,9 +16,9 @@ import pytest
 from numpy.typing import NDArray
 from tests import tiny_decoder
 
-from ockham.convert import gguf, pretokenizer, quantize, source
+from ockham.convert import checkpoint_folder, gguf_export, gguf_quantize, pretokenizer
 from ockham.errors import ModelError
-from ockham.models.engine import Engine, EngineSpec
+from ockham.llm.llamacpp import Engine, EngineSpec
 
 pytestmark = [
     pytest.mark.slow,
@@ -46,8 +46,8 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     made = {name: root / f"small-{place}" for place, name in enumerate(tiny_decoder.FAMILIES)}
     for name, folder in made.items():
         tiny_decoder.family(name, folder)
-        source.check_model(folder)
-    with gguf.Converter() as converter:
+        checkpoint_folder.check_model(folder)
+    with gguf_export.Converter() as converter:
         for folder in made.values():
             converter.convert(folder, folder.with_name(f"{folder.name}.gguf"), "f16")
     return made
@@ -92,7 +92,7 @@ def test_a_family_gives_the_logits_of_transformers_and_loses_little_when_quantiz
     assert np.abs(plain - true).max() < 0.05, "in 16 bits"
     losses = {}
     for form, nbytes in (("q8_0", 0.60), ("q4_0", 0.45)):
-        made = quantize.quantize(whole, tmp_path / f"{form}.gguf", form)  # type: ignore[arg-type] # two of its words
+        made = gguf_quantize.quantize(whole, tmp_path / f"{form}.gguf", form)  # type: ignore[arg-type] # two of its words
         tensors, metadata = whole.stat().st_size - 30_000, 30_000
         assert made.nbytes < nbytes * tensors + metadata
         losses[form] = lost(true, found(made.path, len(true)))
@@ -147,8 +147,8 @@ def adapter(folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) 
 
 def test_an_adapter_apart_gives_what_peft_gives(folders: dict[str, Path], adapter: Path, tmp_path: Path) -> None:
     folder = folders["llama"]
-    made = gguf.convert_adapter(adapter, folder, tmp_path / "adapter.gguf")
-    assert made.source == source.check_model(folder).digest
+    made = gguf_export.convert_adapter(adapter, folder, tmp_path / "adapter.gguf")
+    assert made.source == checkpoint_folder.check_model(folder).digest
     true, base = expected(folder, adapter), expected(folder)
     assert np.abs(true - base).max() > 0.5, "the adapter changes the answer"
     got = found(folder.with_name(folder.name + ".gguf"), len(true), made.path)
@@ -156,9 +156,9 @@ def test_an_adapter_apart_gives_what_peft_gives(folders: dict[str, Path], adapte
 
 
 def test_a_folder_converts_to_8_bits_at_once(folders: dict[str, Path], tmp_path: Path) -> None:
-    one = gguf.convert(folders["llama"], tmp_path / "one.gguf", "q8_0")
+    one = gguf_export.convert(folders["llama"], tmp_path / "one.gguf", "q8_0")
     assert one.nbytes == one.path.stat().st_size
-    assert one.source == source.check_model(folders["llama"]).digest
+    assert one.source == checkpoint_folder.check_model(folders["llama"]).digest
     true = expected(folders["llama"])
     assert lost(true, found(one.path, len(true))) < 0.05
 
@@ -172,7 +172,7 @@ def test_splitting_rules_that_llama_cpp_does_not_know_are_refused(folders: dict[
     path.write_text(json.dumps(rules))
     assert pretokenizer.recognise(folder) is None
     with pytest.raises(ModelError, match=r"splits texts in a way that llama\.cpp does not know") as caught:
-        gguf.convert(folder, tmp_path / "odd.gguf", "f16")
+        gguf_export.convert(folder, tmp_path / "odd.gguf", "f16")
     assert caught.value.code == "E_MODEL_FORMAT"
 
 
@@ -182,11 +182,11 @@ def test_an_architecture_the_converter_does_not_know_is_refused(folders: dict[st
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps({**config, "architectures": ["NobodyKnowsForCausalLM"]}))
     with pytest.raises(ModelError, match="does not know this architecture") as caught:
-        gguf.convert(folder, tmp_path / "unknown.gguf", "f16")
+        gguf_export.convert(folder, tmp_path / "unknown.gguf", "f16")
     assert caught.value.code == "E_MODEL_FORMAT"
     assert not (tmp_path / "unknown.gguf").exists()
 
 
 def test_a_conversion_that_takes_too_long_is_stopped(folders: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="took longer than 0 s"):
-        gguf.convert(folders["llama"], tmp_path / "late.gguf", "f16", seconds=0.2)
+        gguf_export.convert(folders["llama"], tmp_path / "late.gguf", "f16", seconds=0.2)

@@ -20,7 +20,7 @@ import pytest
 from tests import tiny_gguf
 from tests.e2e.test_curate_kill import corpus
 
-from ockham.models.engine import Engine, EngineSpec
+from ockham.llm.llamacpp import Engine, EngineSpec
 
 pytestmark = [
     pytest.mark.slow,
@@ -91,7 +91,7 @@ def test_a_tuning_step_is_the_same_within_its_precision(tmp_path: Path) -> None:
 
 
 def test_answers_do_not_depend_on_the_engines_threads(tmp_path: Path) -> None:
-    """How many there are is measured anew on each machine (`ockham.models.threads`); sums are never divided."""
+    """How many there are is measured anew on each machine (`ockham.llm.thread_count`); sums are never divided."""
     pytest.importorskip("xllamacpp", reason="needs ockham[gguf]")
     weights = tiny_gguf.write(tmp_path / "tiny.gguf")
     found = []

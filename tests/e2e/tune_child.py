@@ -15,14 +15,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ockham import rungs, store
-from ockham.evals import judging, metrics
-from ockham.models import json_schema, reading, sentence
+from ockham import store
+from ockham.evals import metrics, tasks
+from ockham.llm import json_schema
+from ockham.models import sentence_encoder, token_windows
 from ockham.models import tagger as models_tagger
 from ockham.records import Example
-from ockham.rungs import Checkpoint
-from ockham.tune import align, decoder, encoder, heads, loop, tagger
-from ockham.tune.spec import TuneSpec
+from ockham.rungs import rung
+from ockham.rungs.rung import Checkpoint
+from ockham.tune import decoder_tuning, encoder_tuning, linear_head, loop, span_alignment, tagger_tuning
+from ockham.tune.tune_spec import TuneSpec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,7 +65,7 @@ def tune(what: str, source: str, folder: str) -> None:
         say(f"step {done}")
 
     with store.open_run(Path(folder), {"of": "a test"}) as run:
-        place = rungs.Checkpoint(run, "tuning-test")
+        place = rung.Checkpoint(run, "tuning-test")
         digest = hashlib.sha256()
         for part in TUNED[what](source, place, tell):
             digest.update(part)
@@ -73,29 +75,29 @@ def tune(what: str, source: str, folder: str) -> None:
 def tuned_encoder(source: str, place: Checkpoint, tell: Tell) -> Iterator[bytes]:
     import numpy as np
 
-    found = sentence.find(source)
+    found = sentence_encoder.find(source)
     pick = np.random.default_rng(0)
     targets = ["a", "b", "c"] * 8
-    rows = encoder.Rows(tokens=[[0, *pick.integers(4, 20, 6).tolist(), 2] for _ in targets], targets=targets)
-    head = heads.solve(pick.normal(size=(24, found.hidden)).astype(np.float32), targets, 1.0)
-    material = encoder.Material(sentence=found, head=head, train=rows, valid=rows)
-    tuned = encoder.tune(material, SPEC, lambda t, a: metrics.point("accuracy", t, a), place, tell)
+    rows = encoder_tuning.Rows(tokens=[[0, *pick.integers(4, 20, 6).tolist(), 2] for _ in targets], targets=targets)
+    head = linear_head.solve(pick.normal(size=(24, found.hidden)).astype(np.float32), targets, 1.0)
+    material = encoder_tuning.Material(sentence=found, head=head, train=rows, valid=rows)
+    tuned = encoder_tuning.tune(material, SPEC, lambda t, a: metrics.point("accuracy", t, a), place, tell)
     yield from (repr(tuned.points).encode(), tuned.head.weight.tobytes(), tuned.head.bias.tobytes())
     yield from named(tuned.weights)
 
 
 def tuned_tagger(source: str, place: Checkpoint, tell: Tell) -> Iterator[bytes]:
-    found = sentence.find(source)
+    found = sentence_encoder.find(source)
     rows = [
         Example(id=str(number), input=text, target=json.dumps({"last": text.split()[-1]}))
         for number, text in enumerate(TEXTS)
     ]
     schema = json.dumps(json_schema.infer([row.target for row in rows]))
     writer = models_tagger.writer(models_tagger.TaggerSettings(schema=schema, paths=(("last",),), temperature=1.0))
-    readings = reading.reader(found).read([row.input for row in rows])
-    side = tagger.rows_of(rows, readings, align.align(rows, writer.fields))
-    material = tagger.Material(sentence=found, train=side, valid=side, writer=writer)
-    tuned = tagger.tune(material, SPEC, lambda t, a: judging.point("extract", "f1_micro", t, a), place, tell)
+    readings = token_windows.reader(found).read([row.input for row in rows])
+    side = tagger_tuning.rows_of(rows, readings, span_alignment.align(rows, writer.fields))
+    material = tagger_tuning.Material(sentence=found, train=side, valid=side, writer=writer)
+    tuned = tagger_tuning.tune(material, SPEC, lambda t, a: tasks.point("extract", "f1_micro", t, a), place, tell)
     yield from (repr((tuned.points, tuned.answers)).encode(), tuned.weight.tobytes(), tuned.bias.tobytes())
     yield from named(tuned.weights)
 
@@ -103,19 +105,21 @@ def tuned_tagger(source: str, place: Checkpoint, tell: Tell) -> Iterator[bytes]:
 def tuned_decoder(source: str, place: Checkpoint, tell: Tell) -> Iterator[bytes]:
     draw = random.Random(0)
     rows = [
-        decoder.Row(
+        decoder_tuning.Row(
             question=tuple(range(3, 15)) + tuple(draw.randrange(3, 300) for _ in range(draw.randint(2, 9))),
             answer=tuple(draw.randrange(3, 300) for _ in range(draw.randint(1, 3))),
         )
         for _ in range(24)
     ]
 
-    def judge(adapter: decoder.Adapter) -> float:
+    def judge(adapter: decoder_tuning.Adapter) -> float:
         """Score an adapter by its own bytes, so that each pass has another score."""
         return int(hashlib.sha256(adapter.weights).hexdigest()[:8], 16) / 2**32
 
-    material = decoder.Material(folder=Path(source), train=rows, valid=rows[:4], judge=judge, precision="float32")
-    tuned = decoder.tune(material, SPEC, place, tell)
+    material = decoder_tuning.Material(
+        folder=Path(source), train=rows, valid=rows[:4], judge=judge, precision="float32"
+    )
+    tuned = decoder_tuning.tune(material, SPEC, place, tell)
     yield from (repr(tuned.points).encode(), tuned.adapter.config, tuned.adapter.weights)
 
 

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 from tests.stub_api import Response, Seen, refuses, says, serving
 
-from ockham import ladder, measuring
+from ockham.api.client import EndpointSpec
 from ockham.errors import ConfigError, RunError
-from ockham.evals.serving import ProbeSpec
-from ockham.ladder import FitSpec, fit
-from ockham.models.calls import EndpointSpec
+from ockham.ladder import measure, run_folder
+from ockham.ladder.fit import FitSpec, fit
 from ockham.records import Progress, Requirements, Verdict, plain
-from ockham.rungs import Material
+from ockham.rungs.rung import Material
+from ockham.serving.process import ProbeSpec
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support_mail.csv"
 QUICK = ("constant", "lookup", "linear")
@@ -36,7 +36,7 @@ Rows = list[dict[str, str]]
 @pytest.fixture(autouse=True)
 def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure latency for a moment only; what is measured is tested elsewhere."""
-    monkeypatch.setattr(measuring, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
+    monkeypatch.setattr(measure, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def climbed(rows: Rows, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     """A finished climb, and everything it told."""
     folder, told = tmp_path_factory.mktemp("climb") / "run", list[Progress]()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measuring, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
+        patch.setattr(measure, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
         verdict = fit(rows, SPEC, Requirements(requests_per_day=1000), out=folder, tell=told.append)
     return folder, verdict, told
 
@@ -111,7 +111,7 @@ def test_the_verdict_adds_up(climbed: tuple[Path, Verdict, list[Progress]], rows
 
 def test_the_constant_scores_what_counting_says(climbed: tuple[Path, Verdict, list[Progress]]) -> None:
     folder, verdict, _ = climbed
-    account = ladder.account(folder)
+    account = run_folder.account(folder)
     constant = next(report for report in account.reports if report.candidate.name == "constant")
     seen = [account.examples[score.example].target for score in constant.scores]
     assert constant.scores[0].answer is not None
@@ -120,10 +120,10 @@ def test_the_constant_scores_what_counting_says(climbed: tuple[Path, Verdict, li
 
 
 def test_the_chosen_bundle_answers_as_it_was_measured(climbed: tuple[Path, Verdict, list[Progress]]) -> None:
-    from ockham.answering import predict
+    from ockham.bundles.predict import predict
 
     folder, _, _ = climbed
-    account = ladder.account(folder)
+    account = run_folder.account(folder)
     report = next(report for report in account.reports if report.candidate.name == "linear")
     asked = [{"text": account.examples[score.example].input} for score in report.scores]
     found = [(row.answer, row.confidence) for row in predict(folder, asked)]

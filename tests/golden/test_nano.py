@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from ockham import catalog, decoders, ladder, measuring
-from ockham.convert import gguf, quantize
-from ockham.convert.source import check_model
-from ockham.decoders import shelf
-from ockham.evals.serving import ProbeSpec
-from ockham.ladder import FitSpec, fit
-from ockham.models.engine import Engine, EngineSpec
+from ockham import catalog
+from ockham.convert import gguf_export, gguf_quantize
+from ockham.convert.checkpoint_folder import check_model
+from ockham.ladder import measure, run_folder
+from ockham.ladder.fit import FitSpec, fit
+from ockham.llm.llamacpp import Engine, EngineSpec
+from ockham.rungs import cached_models, decoder_rungs
+from ockham.serving.process import ProbeSpec
 
 NAME = "ockham-nano"
 DELIVERIES = Path(__file__).parents[2] / "examples" / "deliveries.jsonl"
@@ -47,8 +48,10 @@ def test_the_catalogue_knows_its_shape(folder: Path) -> None:
 
 
 def test_it_stands_on_the_shelf_of_every_machine(folder: Path, tmp_path: Path) -> None:
-    assert shelf.look(shelf.folders(tmp_path, None, {"HF_HOME": str(tmp_path)}), 24.0).here == (str(folder),)
-    assert decoders.kind_of(NAME) == decoders.kind_of(str(folder))
+    assert cached_models.look(cached_models.folders(tmp_path, None, {"HF_HOME": str(tmp_path)}), 24.0).here == (
+        str(folder),
+    )
+    assert decoder_rungs.kind_of(NAME) == decoder_rungs.kind_of(str(folder))
 
 
 @pytest.mark.tune
@@ -63,12 +66,12 @@ def test_the_engine_gives_its_logits_and_quantizing_loses_little(folder: Path, t
     texts = [own.encode(text, add_special_tokens=False).ids for text in TEXTS]
     with torch.no_grad():
         true = [torch.log_softmax(model(torch.tensor([text])).logits[0, -1], 0).double().numpy() for text in texts]
-    gguf.convert(folder, tmp_path / "f16.gguf", "f16")
+    gguf_export.convert(folder, tmp_path / "f16.gguf", "f16")
     losses: dict[str, float] = {}
     for form in ("f16", "q8_0", "q4_0"):
         path = tmp_path / f"{form}.gguf"
         if form != "f16":
-            quantize.quantize(tmp_path / "f16.gguf", path, form)  # type: ignore[arg-type] # two of its words
+            gguf_quantize.quantize(tmp_path / "f16.gguf", path, form)  # type: ignore[arg-type] # two of its words
         engine = Engine(path, EngineSpec(context=128, slots=1, threads=1))
         try:
             assert [engine.tokens(text, special=True) for text in TEXTS] == texts
@@ -92,7 +95,7 @@ def lost(true: NDArray[np.float64], top: dict[int, float]) -> float:
 def test_tuned_on_an_example_it_clearly_beats_what_has_learnt_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
+    monkeypatch.setattr(measure, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
     spec = FitSpec(rungs=("constant", "lookup", "decoder-tuned"), models=(NAME,), epochs=3, all=True)
     verdict = fit(DELIVERIES, spec, out=tmp_path / "run")
     by_name = {line.name: line for line in verdict.candidates}
@@ -100,7 +103,7 @@ def test_tuned_on_an_example_it_clearly_beats_what_has_learnt_nothing(
     assert tuned.status == "measured", tuned.why
     for name in ("constant", "lookup"):
         assert tuned.metrics["f1_micro"].low > by_name[name].metrics["f1_micro"].high
-    steps = ladder.account(tmp_path / "run").parity[tuned.name]
+    steps = run_folder.account(tmp_path / "run").parity[tuned.name]
     assert [step.step for step in steps] == ["conversion with the adapter apart", "merging", "quantizing to q8_0"]
     assert verdict.chosen is not None
     assert verdict.chosen.startswith("decoder-tuned:")

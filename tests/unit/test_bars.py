@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ockham.report.bars import Series, _ticks, bars
+from ockham.report.bar_chart import Series, _ticks, bars
 from ockham.report.svg import element
 
 

@@ -8,7 +8,7 @@ import datetime as dt
 import pytest
 
 from ockham.catalog import device, devices, engine, engines, prices, revision, shape, shapes
-from ockham.catalog.tables import entries
+from ockham.catalog.loader import entries
 from ockham.errors import ConfigError, Defect
 
 # Parameters as the hub counts them in the published safetensors files: every shape is right to the last weight.

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import pytest
 
 from ockham.errors import ModelError
-from ockham.models import chat
-from ockham.models.chat import Message, Skeleton, skeleton
+from ockham.llm import chat_template
+from ockham.llm.chat_template import Message, Skeleton, skeleton
 
 
 def chatml(turns: Sequence[Message]) -> str:
@@ -47,7 +47,9 @@ def test_pieces_and_contents_give_what_the_template_writes() -> None:
 
 
 @pytest.mark.parametrize("render", [without_system, dropping_system])
-def test_where_a_template_knows_no_system_turn_its_content_begins_the_first_user_turn(render: chat.Render) -> None:
+def test_where_a_template_knows_no_system_turn_its_content_begins_the_first_user_turn(
+    render: chat_template.Render,
+) -> None:
     made = skeleton(render, 1)
     assert made.folded
     assert joined(made) == "<user> orders \n\none</><assistant>A</><user><|end|> two</><model>"
@@ -67,7 +69,7 @@ def test_a_template_without_examples_has_orders_and_question_alone() -> None:
     ],
     ids=["drops", "repeats", "changes", "reorders"],
 )
-def test_a_template_that_changes_what_stands_in_a_turn_is_refused(render: chat.Render) -> None:
+def test_a_template_that_changes_what_stands_in_a_turn_is_refused(render: chat_template.Render) -> None:
     with pytest.raises(ModelError) as caught:
         skeleton(render, 1)
     assert caught.value.code == "E_MODEL_FORMAT"

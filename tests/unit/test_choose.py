@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from ockham.models import choose
+from ockham.models import grid_search
 
 GRID = (0.1, 0.25, 0.5, 1.0, 2.0)
 
@@ -19,7 +19,7 @@ def walk(scores: Mapping[float, float], rows: int = 10_000) -> tuple[float, list
         tried.append(setting)
         return scores[setting], -setting
 
-    setting, extra = choose.climb(GRID, trial, rows)
+    setting, extra = grid_search.climb(GRID, trial, rows)
     assert extra == -setting, "what comes along is that of the chosen setting"
     return setting, tried
 

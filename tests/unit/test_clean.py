@@ -1,9 +1,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ockham.data.clean import clean, drop_seen
-from ockham.data.read import Reading
-from ockham.data.same import standing
+from ockham.data.clean import clean, drop_seen, standing
+from ockham.readers.read import Reading
 from ockham.records import Conflict, Dropped, Example, Quarantined
 
 

@@ -16,12 +16,11 @@ from typing import Any
 
 import pytest
 
-from ockham import cli
-from ockham.answering import EvalSpec, Prediction, Predictions
-from ockham.cli import progress, show, terminal, trouble
+from ockham.api.client import EndpointSpec
+from ockham.bundles.predict import EvalSpec, Prediction, Predictions
+from ockham.cli import commands, error_report, output, progress, terminal
 from ockham.errors import DataError, Defect
-from ockham.ladder import FitSpec
-from ockham.models.calls import EndpointSpec
+from ockham.ladder.fit import FitSpec
 from ockham.records import (
     Candidate,
     CandidateResult,
@@ -144,7 +143,7 @@ Run = Callable[..., tuple[int, str, str]]
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def command(*args: str) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as leaving:
-            cli.main(args)
+            commands.main(args)
         out, err = capsys.readouterr()
         assert isinstance(leaving.value.code, int)
         return leaving.value.code, out, err
@@ -412,7 +411,7 @@ def test_a_fault_of_ours_names_its_place_and_never_its_words(
     verbs.raises = ValueError(CANARY)
     status, out, err = run("fit", "mail.csv", "-q")
     assert (status, out) == (1, "")
-    assert err.startswith("E_DEFECT: an unexpected ValueError at ockham/cli/fit.py:")
+    assert err.startswith("E_DEFECT: an unexpected ValueError at ockham/cli/fit_command.py:")
     assert CANARY not in err
     monkeypatch.setenv("OCKHAM_DEBUG", "1")
     _, _, err = run("fit", "mail.csv", "-q")
@@ -430,7 +429,7 @@ def test_ctrl_c_is_one_line(verbs: Verbs, run: Run) -> None:
 @pytest.mark.parametrize(("name", "status"), [("SIGTERM", 143), ("SIGHUP", 129), ("SIGINT", 130)])
 def test_k19_a_signal_is_one_line_and_its_number(name: str, status: int, capsys: pytest.CaptureFixture[str]) -> None:
     number = signal.Signals[name]
-    before = [signal.getsignal(one) for one in trouble._SIGNALS]
+    before = [signal.getsignal(one) for one in error_report._SIGNALS]
 
     def work() -> int:
         try:
@@ -439,10 +438,10 @@ def test_k19_a_signal_is_one_line_and_its_number(name: str, status: int, capsys:
         finally:
             raise Defect("E_DEFECT", "a child got the signal too", fix="nothing")
 
-    assert trouble.guard(work) == status
+    assert error_report.guard(work) == status
     by = "" if name == "SIGINT" else f" by {name}"
     assert capsys.readouterr().err == f"stopped{by}; run the same command again to go on\n"
-    assert [signal.getsignal(one) for one in trouble._SIGNALS] == before
+    assert [signal.getsignal(one) for one in error_report._SIGNALS] == before
 
 
 def hung_up() -> int:
@@ -453,7 +452,7 @@ def hung_up() -> int:
 def test_k19_what_was_ignored_stays_ignored() -> None:
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
-        assert trouble.guard(hung_up) == 7
+        assert error_report.guard(hung_up) == 7
         assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
@@ -464,20 +463,20 @@ def test_k19_a_terminal_that_hung_up_changes_no_exit_status(monkeypatch: pytest.
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("click.echo", refuse)
-    assert trouble.guard(hung_up) == 129
+    assert error_report.guard(hung_up) == 129
 
 
 def test_a_second_ctrl_c_ends_the_process_at_once() -> None:
     code = (
         "import time\n"
-        "from ockham.cli import trouble\n"
+        "from ockham.cli import error_report\n"
         "def work():\n"
         "    try:\n"
         "        print('working', flush=True); time.sleep(60)\n"
         "    except KeyboardInterrupt:\n"
         "        print('saving', flush=True); time.sleep(60)\n"
         "    return 0\n"
-        "raise SystemExit(trouble.guard(work))\n"
+        "raise SystemExit(error_report.guard(work))\n"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as child:
         assert child.stdout is not None
@@ -497,7 +496,7 @@ def test_a_closed_pipe_is_quiet() -> None:
         [sys.executable, "-m", "ockham", "--help"], stdout=writer, stderr=subprocess.PIPE, check=False, text=True
     )
     os.close(writer)
-    assert (child.returncode, child.stderr) == (trouble.UNREAD, "")
+    assert (child.returncode, child.stderr) == (error_report.UNREAD, "")
 
 
 def test_an_unknown_command_gets_the_nearest(run: Run) -> None:
@@ -519,8 +518,8 @@ def test_a_wrong_command_line_is_told_in_plain_signs(run: Run, args: Sequence[st
 def test_the_list_of_verbs_says_what_their_help_says(run: Run) -> None:
     status, out, _ = run("--help")
     assert status == 0
-    group = cli.ockham
-    for name, line in cli.VERBS.items():
+    group = commands.ockham
+    for name, line in commands.VERBS.items():
         with group.make_context("ockham", [name], resilient_parsing=True) as context:
             command = group.get_command(context, name)
         assert command is not None
@@ -578,5 +577,5 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_verdict_without_a_choice_names_no_bundle(capsys: pytest.CaptureFixture[str]) -> None:
-    show.verdict(a_verdict(chosen=None, candidates=()))
+    output.verdict(a_verdict(chosen=None, candidates=()))
     assert "Bundle" not in capsys.readouterr().out

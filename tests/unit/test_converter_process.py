@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.unit.test_scratch import ends
 
-from ockham.convert import gguf
+from ockham.convert import gguf_export
 
 ASKING = """
 import json, subprocess, sys, tempfile, time
@@ -37,7 +37,7 @@ def test_k16_a_job_of_the_converter_ends_with_whoever_asked(tmp_path: Path) -> N
     (tmp_path / "conversion" / "base.py").write_text("class TextModel:\n    def get_vocab_base_pre(self, _): pass\n")
     script = f"import os, pathlib, time\npathlib.Path({str(place)!r}).write_text(str(os.getpid()))\ntime.sleep(60)\n"
     (tmp_path / "slow.py").write_text(script)
-    command = [sys.executable, "-c", ASKING, str(gguf.CONVERTER), str(tmp_path)]
+    command = [sys.executable, "-c", ASKING, str(gguf_export.CONVERTER), str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as asking:
         assert asking.stdout is not None
         converter = int(asking.stdout.readline())

@@ -17,11 +17,11 @@ import pytest
 
 pytest.importorskip("numba", reason="the extra curate is not installed")
 
-from ockham import curation
-from ockham.cli import run as command
-from ockham.curation import CurateSpec, curate, passes, read_report, restart, scattered
-from ockham.data import packed_file
+from ockham.cli.commands import run as command
+from ockham.curation import map_stage, spill
+from ockham.curation.curate import CurateSpec, curate, read_report, restart
 from ockham.errors import DataError, OckhamError, RunError, StoreError
+from ockham.readers import compressed_file
 from ockham.records import Progress
 from ockham.store import Run, open_run, replacing
 
@@ -48,8 +48,8 @@ def content(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Many chunks of rows."""
-    before = passes._batches
-    monkeypatch.setattr(passes, "_batches", lambda number, file, plan, most: before(number, file, plan, 1_500))
+    before = map_stage._batches
+    monkeypatch.setattr(map_stage, "_batches", lambda number, file, plan, most: before(number, file, plan, 1_500))
     path = tmp_path / "a.jsonl"
     path.write_text(lines(*texts(80), *texts(10)))
     return path
@@ -75,7 +75,7 @@ def bomb(path: Path) -> Path:
 def test_d12_a_parquet_bomb_leaves_nothing_and_the_folder_takes_other_data(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(packed_file, "FREE", 200_000)
+    monkeypatch.setattr(compressed_file, "FREE", 200_000)
     out = tmp_path / "runs" / "out"
     written: list[int] = []
     look = lambda _: written.append(len(list(out.glob("artifacts/chunk/*"))))  # noqa: E731 - one line of looking
@@ -135,7 +135,7 @@ def test_s01_a_stopped_run_says_what_it_leaves_and_goes_on(
 
 def test_s01_a_full_disk_under_what_is_decided(tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What waits on disk between the passes is written by other calls than chunks and shards."""
-    monkeypatch.setattr(scattered, "HELD", 50)
+    monkeypatch.setattr(spill, "HELD", 50)
     opening = Path.open
 
     def full(self: Path, mode: str = "r", *args: Any, **named: Any) -> Any:
@@ -356,7 +356,7 @@ def test_a_folder_that_cannot_be_used_is_refused_before_any_work(
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "notes.txt").write_text("x")
     out = tmp_path / {"under a file": "file/out", "long": "x" * 300}.get(kind, kind)
-    monkeypatch.setattr(curation, "prepared", lambda *_: pytest.fail("the data were read"))
+    monkeypatch.setattr(curate, "prepared", lambda *_: pytest.fail("the data were read"))
     for verb in (curate, restart):
         with pytest.raises(OckhamError) as caught:
             verb(source, EXACT, out=out)

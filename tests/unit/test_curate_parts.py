@@ -19,15 +19,16 @@ from numpy.typing import NDArray
 
 pytest.importorskip("numba", reason="the extra curate is not installed")
 
-from ockham.curation import CurateSpec, curate, decision, groups, passes, prepared, scattered
+from ockham.curation import components, map_stage, partitions, spill
 from ockham.curation.chunks import Chunks, chunks_of
-from ockham.curation.decision import Decision, Parts
-from ockham.curation.duplicates import _equal, _torn, decide, kinds_of
-from ockham.curation.pools import Crew
-from ockham.curation.scattered import Scattered
-from ockham.data.blocks import work_of
-from ockham.data.same import standing
-from ockham.data.steps.examine import REASONS
+from ockham.curation.curate import CurateSpec, curate, prepared
+from ockham.curation.dedup import _equal, _torn, decide, kinds_of
+from ockham.curation.executor import Crew
+from ockham.curation.partitions import Decision, Parts
+from ockham.curation.spill import Scattered
+from ockham.curation.steps.examine import REASONS
+from ockham.data.clean import standing
+from ockham.readers.blocks import work_of
 
 DOCUMENTS = 31
 
@@ -51,11 +52,11 @@ def rows_in(path: Path, texts: list[str], labels: list[str] | None = None) -> Pa
 
 
 def small(monkeypatch: pytest.MonkeyPatch, part: int, held: int, keys: int, words: int) -> None:
-    monkeypatch.setattr(decision, "PART", part)
-    monkeypatch.setattr(scattered, "HELD", held)
-    monkeypatch.setattr(scattered, "_BLOCK", held)
-    monkeypatch.setattr(decision, "KEYS", keys)
-    monkeypatch.setattr(groups, "SET", words)
+    monkeypatch.setattr(partitions, "PART", part)
+    monkeypatch.setattr(spill, "HELD", held)
+    monkeypatch.setattr(spill, "_BLOCK", held)
+    monkeypatch.setattr(partitions, "KEYS", keys)
+    monkeypatch.setattr(components, "SET", words)
 
 
 def content(folder: Path) -> dict[str, bytes]:
@@ -79,8 +80,8 @@ def test_the_same_bytes_in_tiny_parts(
     assert min(whole.left_out.get("near_duplicate", 0), whole.left_out.get("exact_duplicate", 0)) >= 5
     assert (whole.left_out.get("conflicting_label", 0) > 1) is labelled
     small(monkeypatch, 8, 60, 40, 40)
-    before = passes._batches
-    monkeypatch.setattr(passes, "_batches", lambda number, file, plan, most: before(number, file, plan, 300))
+    before = map_stage._batches
+    monkeypatch.setattr(map_stage, "_batches", lambda number, file, plan, most: before(number, file, plan, 300))
     curate(source, spec, out=tmp_path / "parts")
     assert content(tmp_path / "parts") == content(tmp_path / "whole")
     assert list((tmp_path / "parts/staging").iterdir()) == []
@@ -94,8 +95,8 @@ def chunked(folder: Path, texts: list[str], size: int, spec: CurateSpec) -> Chun
     for piece, _ in work_of(0, files[0], None, size):
         places.append(folder / f"{len(places)}")
         places[-1].mkdir()
-        passes.work(places[-1], piece, plan)
-    return Chunks(places, passes.inputs_of(files))
+        map_stage.work(places[-1], piece, plan)
+    return Chunks(places, map_stage.inputs_of(files))
 
 
 def peak_of(work: Callable[[], object]) -> int:
@@ -160,15 +161,17 @@ def sets_in(folder: Path, buckets: list[list[int]], size: int) -> list[set[tuple
     pairs, edges = Scattered(folder, "pairs", "<u8"), Scattered(folder, "edges", "<u8")
     for place, bucket in enumerate(buckets):
         members = np.array(bucket)
-        pairs.add(parts.of(members), groups._packed(members, np.full(len(members), place)))
+        pairs.add(parts.of(members), components._packed(members, np.full(len(members), place)))
         one, other = members[1:], members[:-1]
         later = np.maximum(one, other)
-        edges.add(parts.of(later), groups._packed(later, np.minimum(one, other)))
-    joined = groups._Joined(folder)
+        edges.add(parts.of(later), components._packed(later, np.minimum(one, other)))
+    joined = components._Joined(folder)
     for part in reversed(range(len(parts))):
-        groups._join(part, parts, (pairs, edges), joined)
+        components._join(part, parts, (pairs, edges), joined)
     edges.drop()
-    found = [groups._unpacked(np.fromfile(path, "<u8")) for path in groups._parted(folder, parts, pairs, joined)]
+    found = [
+        components._unpacked(np.fromfile(path, "<u8")) for path in components._parted(folder, parts, pairs, joined)
+    ]
     return [set(zip(one.tolist(), other.tolist(), strict=True)) for one, other in found]
 
 
@@ -182,9 +185,9 @@ def sets_in(folder: Path, buckets: list[list[int]], size: int) -> list[set[tuple
 def test_sets_hold_whole_groups(buckets: list[list[int]], size: int, most: int, held: int) -> None:
     """In parts of any size as in one, and as a naive joining of sets says."""
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as one, TemporaryDirectory() as many:
-        patch.setattr(groups, "SET", most)
+        patch.setattr(components, "SET", most)
         whole = sets_in(Path(one), buckets, DOCUMENTS)
-        patch.setattr(scattered, "HELD", held)
+        patch.setattr(spill, "HELD", held)
         assert sets_in(Path(many), buckets, size) == whole
         assert len(list(Path(many).iterdir())) == len(whole)
     pairs = {(document, place) for place, bucket in enumerate(buckets) for document in bucket}
@@ -233,8 +236,8 @@ def test_equal_words_are_decided_as_in_fitting(rows: list[tuple[int, int, int]],
     """Documents of (words, signs, target), looked at in blocks of any size."""
     known = Noted()
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
-        patch.setattr(scattered, "_BLOCK", block)
-        patch.setattr(scattered, "HELD", block)
+        patch.setattr(spill, "_BLOCK", block)
+        patch.setattr(spill, "HELD", block)
         words = Scattered(Path(folder), "words", ("<u8", 7))
         for number, (word, sign, target) in enumerate(rows):
             one = [word, sign, 7, word, target, 5, number]
@@ -263,8 +266,8 @@ def test_equal_words_are_decided_as_in_fitting(rows: list[tuple[int, int, int]],
 def test_scattered_records_come_back_in_their_order(adds: list[list[tuple[int, int]]], held: int) -> None:
     """Also while others are added, in memory and on disk; in the end nothing is left."""
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
-        patch.setattr(scattered, "HELD", held)
-        patch.setattr(scattered, "_BLOCK", 24)
+        patch.setattr(spill, "HELD", held)
+        patch.setattr(spill, "_BLOCK", 24)
         found = Scattered(Path(folder), "one", ("<u8", 2))
         wanted: dict[int, list[list[int]]] = {place: [] for place in range(7)}
         for records in adds:

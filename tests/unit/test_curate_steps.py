@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the extra curate is not installed")
 
-from ockham.data.blocks import Kept
-from ockham.data.documents import Document
-from ockham.data.portions import bytes_at, portion_of
-from ockham.data.steps import language, redact, repair, stop_words
-from ockham.data.steps.account import CHANGES
-from ockham.data.steps.examine import REASONS, Examined, Plan, examine
-from ockham.data.steps.leak import read_tests
-from ockham.data.steps.rules import RULES
-from ockham.data.steps.spec import STEPS, CurateSpec, Limits, Step
+from ockham.curation.curate_spec import STEPS, CurateSpec, Limits, Step
+from ockham.curation.record_batch import bytes_at, portion_of
+from ockham.curation.steps import language, redact, repair
+from ockham.curation.steps.decontamination import read_tests
+from ockham.curation.steps.examine import REASONS, Examined, Plan, examine
+from ockham.curation.steps.gopher_rules import RULES
+from ockham.readers.blocks import Kept
+from ockham.readers.documents import Document
+from ockham.records.curation import CHANGES
 
 PROSE = (
     "The harbour was quiet in the morning and the boats lay at the wall with their nets to dry. Of all the men that "
@@ -197,10 +197,10 @@ def test_languages_are_those_of_fasttext() -> None:
 
 
 def test_running_text_holds_stop_words_of_its_language() -> None:
-    listed = stop_words.languages()
+    listed = language.stop_word_languages()
     assert listed["en"] == list(listed).index("en")
     assert {"en", "de", "fr", "es"} <= set(listed)
-    spaces = np.diff(stop_words.hashed().starts)
+    spaces = np.diff(language.hashed().starts)
     assert spaces[listed["en"]] == 8
     assert (spaces >= 8).all()
     assert (spaces <= 63).all()

@@ -6,6 +6,7 @@ import gzip
 import json
 import os
 import random
+import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -19,18 +20,19 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the extra curate is not installed")
 
-from ockham import curation
-from ockham.cli import run as command
-from ockham.curation import Curated, curate, decision, groups, near, passes, preview, read_report, scattered
-from ockham.curation.decision import spans_of
-from ockham.curation.pools import crew_of, in_order
-from ockham.data import text_files
+from ockham.cli.commands import run as command
+from ockham.curation import components, map_stage, near_dedup, partitions, spill
+from ockham.curation.curate import Curated, curate, preview, read_report
+from ockham.curation.curate_spec import CurateSpec
+from ockham.curation.executor import in_order
+from ockham.curation.executors import crew_of
+from ockham.curation.partitions import spans_of
+from ockham.curation.record_batch import Portion
+from ockham.curation.steps.examine import examine
 from ockham.data.clean import clean
-from ockham.data.portions import Portion
-from ockham.data.read import ReadSpec, read
-from ockham.data.steps.examine import examine
-from ockham.data.steps.spec import CurateSpec
 from ockham.errors import ConfigError, DataError, Defect, RunError
+from ockham.readers import plain_text
+from ockham.readers.read import ReadSpec, read
 from ockham.records import Progress
 
 NEAR = CurateSpec(steps=("near", "exact"))
@@ -115,21 +117,21 @@ def naive(texts: list[str], threshold: float) -> list[tuple[str, int | None]]:
 
 def chunked(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     """Let chunks be of so many bytes, which the argument in megabytes cannot say."""
-    before = passes._batches
-    monkeypatch.setattr(passes, "_batches", lambda number, file, plan, most: before(number, file, plan, size))
+    before = map_stage._batches
+    monkeypatch.setattr(map_stage, "_batches", lambda number, file, plan, most: before(number, file, plan, size))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4])
 def test_duplicates_are_those_of_all_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Also where keys and pairs are looked at in small parts, as they are of many documents."""
     if seed > 1:
-        monkeypatch.setattr(near, "_BLOCK", 7)
-        monkeypatch.setattr(near, "_TOGETHER", 5)
-        monkeypatch.setattr(near, "_AT_ONCE", 0 if seed == 2 else 10**6)
-        monkeypatch.setattr(groups, "SET", 300)
-        monkeypatch.setattr(decision, "KEYS", 20)
-        monkeypatch.setattr(decision, "PART", 8)
-        monkeypatch.setattr(scattered, "HELD", 10**6 if seed == 3 else 50)
+        monkeypatch.setattr(near_dedup, "_BLOCK", 7)
+        monkeypatch.setattr(near_dedup, "_TOGETHER", 5)
+        monkeypatch.setattr(near_dedup, "_AT_ONCE", 0 if seed == 2 else 10**6)
+        monkeypatch.setattr(components, "SET", 300)
+        monkeypatch.setattr(partitions, "KEYS", 20)
+        monkeypatch.setattr(partitions, "PART", 8)
+        monkeypatch.setattr(spill, "HELD", 10**6 if seed == 3 else 50)
         chunked(monkeypatch, 700)
     texts = documents(seed, 120)
     done = curate(write_rows(tmp_path / "a.jsonl", texts), NEAR, out=tmp_path / "out")
@@ -215,7 +217,7 @@ def test_the_same_bytes_for_any_chunk_size(tmp_path: Path, monkeypatch: pytest.M
 def test_the_same_bytes_for_any_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     texts = documents(8, 80)
     write_rows(tmp_path / "a.jsonl", texts)
-    monkeypatch.setattr(passes, "_WORTH", 0)
+    monkeypatch.setattr(map_stage, "_WORTH", 0)
     chunked(monkeypatch, 2_000)
     curate(tmp_path / "a.jsonl", NEAR, out=tmp_path / "one")
     curate(tmp_path / "a.jsonl", NEAR, out=tmp_path / "three", workers=3)
@@ -253,7 +255,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
         seen.append(len(portion))
         return examine(portion, plan)
 
-    monkeypatch.setattr(passes, "examine", counted)
+    monkeypatch.setattr(map_stage, "examine", counted)
     stops = 0
     while True:
         try:
@@ -279,7 +281,7 @@ def test_a_finished_run_answers_at_once_and_mends_what_was_changed(
     first = curate(source, NEAR, out=tmp_path / "out")
     before = content(tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr(curation, "examined_chunks", lambda *_: pytest.fail("examined again"))
+        patch.setattr(sys.modules[curate.__module__], "examined_chunks", lambda *_: pytest.fail("examined again"))
         assert curate(source, NEAR, out=tmp_path / "out").report == first.report
     (tmp_path / "out/clean/00000.jsonl").write_bytes(b"{}\n")
     curate(source, NEAR, out=tmp_path / "out")
@@ -499,10 +501,10 @@ def test_text_files_of_a_folder_are_documents(tmp_path: Path) -> None:
 
 def test_a_text_file_that_changes_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one", encoding="utf-8")
-    source = text_files.describe_texts((tmp_path / "a.txt",))
+    source = plain_text.describe_texts((tmp_path / "a.txt",))
     (tmp_path / "a.txt").write_text("other", encoding="utf-8")
     with pytest.raises(DataError) as caught:
-        list(text_files.texts_of(0, source, None))
+        list(plain_text.texts_of(0, source, None))
     assert caught.value.code == "E_CHANGED"
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 import pytest
 from tests import tiny_decoder
 
-from ockham import ladder
-from ockham.decoders import weights
 from ockham.errors import ConfigError
-from ockham.ladder import FitSpec
-from ockham.models import engine
+from ockham.ladder import fit
+from ockham.ladder.fit import FitSpec
+from ockham.llm import llamacpp
 from ockham.records import DeviceName, Example
-from ockham.tune import decoder
-from ockham.tune.decoder import Material, Row
-from ockham.tune.spec import TuneSpec
+from ockham.rungs import decoder_weights
+from ockham.tune import decoder_tuning
+from ockham.tune.decoder_tuning import Material, Row
+from ockham.tune.tune_spec import TuneSpec
 
 ROWS = [Example(id=str(i), input=f"text {i}", target="a" if i % 2 else "b") for i in range(40)]
 
@@ -27,27 +27,27 @@ ROWS = [Example(id=str(i), input=f"text {i}", target="a" if i % 2 else "b") for 
 def test_the_engine_takes_what_it_sees_unless_declined(
     device: DeviceName, seen: tuple[str, ...], wanted: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "accelerators", lambda: seen)
-    assert weights.on_graphics(device) is wanted
+    monkeypatch.setattr(decoder_weights, "accelerators", lambda: seen)
+    assert decoder_weights.on_graphics(device) is wanted
 
 
 def test_a_device_that_is_not_here_is_refused_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(weights, "accelerators", lambda: ())
+    monkeypatch.setattr(decoder_weights, "accelerators", lambda: ())
     with pytest.raises(
         ConfigError, match=r"\(device cuda\), and this build of llama.cpp \(xllamacpp\) sees none"
     ) as found:
-        ladder.fit(tmp_path / "no such file", FitSpec(device="cuda"), out=tmp_path / "run")
+        fit.fit(tmp_path / "no such file", FitSpec(device="cuda"), out=tmp_path / "run")
     assert "--device auto" in found.value.fix
     assert not (tmp_path / "run").exists()
-    weights.check("auto")
-    weights.check("cpu")
+    decoder_weights.check("auto")
+    decoder_weights.check("cpu")
 
 
 def test_the_engine_lists_graphics_processors_alone() -> None:
     pytest.importorskip("xllamacpp", reason="needs ockham[gguf]")
-    assert not any("EPYC" in name or "Xeon" in name for name in engine.accelerators())
+    assert not any("EPYC" in name or "Xeon" in name for name in llamacpp.accelerators())
 
 
 @pytest.mark.tune
@@ -63,7 +63,7 @@ def test_tuning_uses_a_graphics_processor_and_ends_near_the_same(tmp_path: Path)
         material = Material(
             folder=folder, train=rows, valid=rows[:8], judge=lambda _: 0.0, precision="bfloat16", device=device
         )
-        made = decoder._lesson(material, TuneSpec(rank=4))
+        made = decoder_tuning._lesson(material, TuneSpec(rank=4))
         assert str(made.model.device).startswith(device)
         losses[device] = float(made.loss(list(range(8)))[0].detach())
     assert losses["cuda"] == pytest.approx(losses["cpu"], rel=0.05)

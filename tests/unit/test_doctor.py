@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from ockham import catalog, doctor
-from ockham.cli.doctor import written
+from ockham.cli.doctor_command import written
 from ockham.doctor import Diagnosis, diagnose
-from ockham.ladder import RUNGS
-from ockham.plan.graphics import Gpu
+from ockham.ladder.fit import RUNGS
+from ockham.plan.gpus import Gpu
 from ockham.records import plain
 
 TODAY = dt.date(2030, 1, 1)

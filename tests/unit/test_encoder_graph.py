@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from tests import tiny_encoder
 
-from ockham.convert import encoder_files, encoder_graph
+from ockham.convert import onnx_export, onnx_graph
 from ockham.errors import ModelError
-from ockham.models import embedder, sentence
-from ockham.models.sentence import Sentence
+from ockham.models import onnx_encoder, sentence_encoder
+from ockham.models.sentence_encoder import Sentence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,11 +41,11 @@ SHORT = ("parcel late", "where is my refund", "the card", "unheard words", "milk
 
 def embed(found: Sentence, texts: Sequence[str]) -> NDArray[np.float32]:
     """Embed with the float32 graph."""
-    graph, _ = encoder_graph.build(found, found.weights())
-    settings = embedder.Settings(
+    graph, _ = onnx_graph.build(found, found.weights())
+    settings = onnx_encoder.Settings(
         hidden=found.hidden, max_tokens=found.max_tokens, first_position=found.first_position, prefix=found.prefix
     )
-    return embedder.open_graph(graph, found.folder / "tokenizer.json", settings, threads=1).embed(texts)
+    return onnx_encoder.open_graph(graph, found.folder / "tokenizer.json", settings, threads=1).embed(texts)
 
 
 def reference(found: Sentence, texts: Sequence[str]) -> NDArray[np.float32]:
@@ -77,7 +77,7 @@ def reference(found: Sentence, texts: Sequence[str]) -> NDArray[np.float32]:
 
 @pytest.fixture(scope="module")
 def packaged() -> Sentence:
-    return sentence.find(None)
+    return sentence_encoder.find(None)
 
 
 @pytest.mark.tune
@@ -92,7 +92,9 @@ def test_the_packaged_encoder_is_what_transformers_runs(packaged: Sentence) -> N
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 @pytest.mark.parametrize("family", ["bert", "roberta", "xlm-roberta", "camembert", "distilbert"])
 def test_every_family_is_what_transformers_runs(family: str, pooling: str, tmp_path: Path) -> None:
-    found = sentence.find(str(tiny_encoder.write(tmp_path, family, pooling=pooling, normalize=pooling == "mean")))
+    found = sentence_encoder.find(
+        str(tiny_encoder.write(tmp_path, family, pooling=pooling, normalize=pooling == "mean"))
+    )
     assert (found.family, found.pooling, found.normalize) == (family, pooling, pooling == "mean")
     assert found.first_position == (0 if family in ("bert", "distilbert") else 2)
     assert found.max_tokens == 40 - found.first_position, "no position is past the table"
@@ -105,19 +107,19 @@ def test_eight_bits_stay_close_to_float32(packaged: Sentence, tmp_path: Path) ->
     seen, unseen = mails[:200], mails[200:]
     full = tmp_path / "full"
     full.mkdir()
-    plain = encoder_files.write(packaged, packaged.weights(), (), full, quantize=False).embed(unseen)
-    served = encoder_files.write(packaged, packaged.weights(), seen, tmp_path).embed(unseen)
+    plain = onnx_export.write(packaged, packaged.weights(), (), full, quantize=False).embed(unseen)
+    served = onnx_export.write(packaged, packaged.weights(), seen, tmp_path).embed(unseen)
     cosines = (served * plain).sum(axis=1)
     assert cosines.min() >= 0.98
     assert cosines.mean() >= 0.99
-    small, large = ((folder / embedder.GRAPH).stat().st_size for folder in (tmp_path, full))
+    small, large = ((folder / onnx_encoder.GRAPH).stat().st_size for folder in (tmp_path, full))
     assert small < 0.3 * large
 
 
 def test_a_text_is_embedded_the_same_by_any_number_of_threads(packaged: Sentence, tmp_path: Path) -> None:
     texts = [f"{text} {number}" for number in range(30) for text in SENTENCES[:6]]
-    encoder_files.write(packaged, packaged.weights(), texts, tmp_path)
-    alone, shared = (embedder.load(tmp_path, threads=threads).embed(texts) for threads in (1, 3))
+    onnx_export.write(packaged, packaged.weights(), texts, tmp_path)
+    alone, shared = (onnx_encoder.load(tmp_path, threads=threads).embed(texts) for threads in (1, 3))
     assert np.array_equal(alone, shared)
 
 
@@ -131,7 +133,7 @@ def test_the_largest_products_do_not_overflow_on_any_processor() -> None:
     signs = np.where(np.arange(outputs) % 2, 1.0, -1.0)
     weight = (np.ones((inputs, outputs)) * signs).astype(np.float32)  # every number of a column is its largest
     ranges = {"given": (np.zeros(inputs, np.float32), np.full(inputs, 255.0, np.float32))}
-    builder = encoder_graph._Builder(ranges)
+    builder = onnx_graph._Builder(ranges)
     out = builder.product("given", "worst", weight, np.zeros(outputs, np.float32))
     stored = {one.name: one for one in builder.constants}
     numbers = np.abs(np.frombuffer(stored["worst.weight"].raw_data, np.int8).astype(int))
@@ -143,7 +145,7 @@ def test_the_largest_products_do_not_overflow_on_any_processor() -> None:
         [helper.make_tensor_value_info(out, TensorProto.FLOAT, None)],
         builder.constants,
     )
-    opsets = [helper.make_opsetid("", encoder_graph.OPSET), helper.make_opsetid(encoder_graph.CONTRIB, 1)]
+    opsets = [helper.make_opsetid("", onnx_graph.OPSET), helper.make_opsetid(onnx_graph.CONTRIB, 1)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10).SerializeToString()
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
     given = np.vstack([np.full((1, inputs), 255.0), draw.integers(200, 256, size=(40, inputs))]).astype(np.float32)
@@ -153,11 +155,11 @@ def test_the_largest_products_do_not_overflow_on_any_processor() -> None:
 
 @pytest.mark.tune
 def test_the_same_weights_give_the_same_bytes(tmp_path: Path) -> None:
-    found = sentence.find(str(tiny_encoder.write(tmp_path / "tiny", "bert")))
+    found = sentence_encoder.find(str(tiny_encoder.write(tmp_path / "tiny", "bert")))
     written = []
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
-        encoder_files.write(found, found.weights(), SHORT, tmp_path / name)
+        onnx_export.write(found, found.weights(), SHORT, tmp_path / name)
         written.append({path.name: path.read_bytes() for path in (tmp_path / name).iterdir()})
     assert written[0] == written[1]
     assert set(written[0]) == {"encoder.onnx", "tokenizer.json", "encoder.json"}
@@ -174,7 +176,7 @@ def spoiled(tiny: Path, tmp_path: Path) -> Path:
 
 def code(name: str) -> tuple[str, str]:
     with pytest.raises(ModelError) as caught:
-        sentence.find(name)
+        sentence_encoder.find(name)
     assert caught.value.fix
     return caught.value.code, caught.value.message
 
@@ -219,16 +221,16 @@ def test_a_folder_of_another_build(file: str, content: Any, message: str, tiny: 
 @pytest.mark.tune
 def test_weights_and_activation_that_the_graph_does_not_know(tiny: Path, tmp_path: Path) -> None:
     folder = spoiled(tiny, tmp_path)
-    found = sentence.find(str(folder))
+    found = sentence_encoder.find(str(folder))
     weights = found.weights()
     del weights["encoder.layer.0.output.dense.bias"]
     with pytest.raises(ModelError, match=r"no weight 'encoder\.layer\.0\.output\.dense\.bias'"):
-        encoder_graph.build(found, weights)
+        onnx_graph.build(found, weights)
     config = json.loads((folder / "config.json").read_text()) | {"hidden_act": "gelu_new"}
     (folder / "config.json").write_text(json.dumps(config))
-    found = sentence.find(str(folder))
+    found = sentence_encoder.find(str(folder))
     with pytest.raises(ModelError, match="activation 'gelu_new' is unknown"):
-        encoder_graph.build(found, found.weights())
+        onnx_graph.build(found, found.weights())
 
 
 @pytest.mark.tune
@@ -236,7 +238,7 @@ def test_damaged_weights_are_refused(tiny: Path, tmp_path: Path) -> None:
     folder = spoiled(tiny, tmp_path)
     (folder / "model.safetensors").write_bytes(b"not safetensors")
     with pytest.raises(ModelError) as caught:
-        sentence.find(str(folder)).weights()
+        sentence_encoder.find(str(folder)).weights()
     assert caught.value.code == "E_MODEL_FORMAT"
 
 
@@ -258,7 +260,7 @@ def test_a_folder_that_is_not_there_is_not_looked_for_on_the_hub(name: str) -> N
 
 
 def test_other_weights_in_the_package_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sentence, "PACKAGE_SHA256", "0" * 64)
+    monkeypatch.setattr(sentence_encoder, "PACKAGE_SHA256", "0" * 64)
     with pytest.raises(ModelError) as caught:
-        sentence.find(None)
+        sentence_encoder.find(None)
     assert caught.value.code == "E_MODEL_DIGEST"

@@ -16,11 +16,12 @@ from typing import Any
 import pytest
 from tests.stub_api import Response, Seen, StubApi, refuses, says, serving
 
+from ockham.api.client import Budget, Clock, EndpointSpec, address
+from ockham.api.responses import Reply, Trouble, judge
 from ockham.errors import ConfigError, EndpointError, ModelError
-from ockham.models import endpoint, plug
-from ockham.models.calls import Budget, Clock, EndpointSpec, address
+from ockham.models import endpoint
+from ockham.models.backend import plug
 from ockham.models.endpoint import Endpoint
-from ockham.models.replies import Reply, Trouble, judge
 from ockham.records import Answer, Example
 
 KEY = "sk-CANARY-KEY"

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from ockham.data.cluster import near_duplicates
+from ockham.data.near_duplicates import near_duplicates
 from ockham.data.prepare import Prepared, prepare
-from ockham.data.read import ReadSpec
 from ockham.data.split import SplitSpec
+from ockham.readers.read import ReadSpec
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 CARD = re.compile(r"(?<![A-Z]{2}\d\d )\b(?:\d{4}[ -]?){3}\d{4}\b(?! \d)")

@@ -8,10 +8,10 @@ import pytest
 from tests import tiny_gguf
 
 from ockham import store
+from ockham.bundles.export import export, modelfile
 from ockham.errors import BundleError, ConfigError
-from ockham.exporting import export, modelfile
-from ockham.models import gguf
-from ockham.models.gguf import Base, GgufSpec, Parts
+from ockham.models import causal_lm
+from ockham.models.causal_lm import Base, GgufSpec, Parts
 from ockham.records import Candidate, Example, Manifest
 
 ROWS = [Example(id=str(place), input="late again", target=("billing", "delivery")[place % 2]) for place in range(8)]
@@ -40,7 +40,7 @@ def bundle(tmp_path: Path) -> Path:
     folder = tmp_path / "bundle"
     folder.mkdir()
     weights = tiny_gguf.write(tmp_path / "tiny.gguf")
-    gguf.fit(ROWS, folder, Base(weights=weights), GgufSpec(context=1024, threads=1))
+    causal_lm.fit(ROWS, folder, Base(weights=weights), GgufSpec(context=1024, threads=1))
     (folder / "adapter").mkdir()
     (folder / "adapter" / "adapter_config.json").write_text("{}", encoding="utf-8")
     return sealed(folder, "gguf")
@@ -56,10 +56,10 @@ def test_gguf_is_the_weights_and_the_orders(bundle: Path, tmp_path: Path) -> Non
 def test_ollama_asks_with_the_same_template_and_orders(bundle: Path, tmp_path: Path) -> None:
     export(bundle, "ollama", tmp_path / "new" / "out")
     text = (tmp_path / "new" / "out" / "Modelfile").read_text(encoding="utf-8")
-    found = gguf.parts(bundle)
+    found = causal_lm.parts(bundle)
     assert "FROM ./model.gguf\n" in text
     assert "PARAMETER num_ctx 1024\n" in text
-    model = gguf.load(bundle)
+    model = causal_lm.load(bundle)
     try:
         asked = model.question("hello").tokens
         template = text.partition('TEMPLATE """')[2].partition('"""')[0]
@@ -82,7 +82,7 @@ def test_what_has_no_such_form_is_refused_and_nothing_is_written(bundle: Path, t
         export(plain, "gguf", tmp_path / "out")
     prompted = tmp_path / "prompted"
     prompted.mkdir()
-    gguf.fit(ROWS, prompted, Base(weights=tmp_path / "tiny.gguf"), GgufSpec(context=1024, threads=1))
+    causal_lm.fit(ROWS, prompted, Base(weights=tmp_path / "tiny.gguf"), GgufSpec(context=1024, threads=1))
     with pytest.raises(ConfigError, match="prompted, not tuned"):
         export(sealed(prompted, "gguf"), "peft", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from ockham.errors import DataError, ModelError
-from ockham.models import constant, fake, plug, settings
+from ockham.models import constant, fake, model_files
+from ockham.models.backend import plug
 from ockham.records import Answer, Example
 
 EXAMPLES = tuple(
@@ -65,9 +66,9 @@ class Small:
 
 def test_settings_come_back_as_they_were_written_and_equal_ones_give_equal_bytes(tmp_path: Path) -> None:
     kept = Small(name="zażółć \ud800 \u2028", shares=(0.5, 1.0))
-    settings.write(kept, tmp_path / "a.json")
-    settings.write(kept, tmp_path / "b.json")
-    assert settings.read(Small, tmp_path / "a.json") == kept
+    model_files.write(kept, tmp_path / "a.json")
+    model_files.write(kept, tmp_path / "b.json")
+    assert model_files.read(Small, tmp_path / "a.json") == kept
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
@@ -87,7 +88,7 @@ def test_a_damaged_settings_file_is_a_model_error_that_quotes_nothing(tmp_path: 
     path = tmp_path / "small.json"
     path.write_text(content)
     with pytest.raises(ModelError) as caught:
-        settings.read(Small, path)
+        model_files.read(Small, path)
     assert caught.value.code == "E_MODEL_FORMAT"
     assert said in caught.value.message
     assert "small.json" in caught.value.message

@@ -26,13 +26,14 @@ pytest.importorskip("zstandard", reason="the extra curate is not installed")
 
 import zstandard
 
-from ockham.curation import Curated, CurateSpec, curate, passes
-from ockham.data import packed_file
-from ockham.data.columns import Wanted
-from ockham.data.documents import Document, Unreadable, describe, documents_of, find_files
-from ockham.data.json_file import Fault, parse
-from ockham.data.quick_json import quick
+from ockham.curation import map_stage
+from ockham.curation.curate import Curated, CurateSpec, curate
 from ockham.errors import DataError, OckhamError, RunError
+from ockham.readers import compressed_file
+from ockham.readers.columns import Wanted
+from ockham.readers.documents import Document, Unreadable, describe, documents_of, find_files
+from ockham.readers.json_fast import quick
+from ockham.readers.json_file import Fault, parse
 from ockham.store import open_run
 
 EXACT = CurateSpec(steps=("exact",), inputs=("text",))
@@ -241,7 +242,7 @@ def test_D10_nested_and_foreign_archives(tmp_path: Path) -> None:
     data = gzip.compress(lines("a").encode())
     refuse(write(tmp_path, "a.jsonl.gz", gzip.compress(data)), "E_FORMAT")
     refuse(write(tmp_path, "b.jsonl.gz", data[:2] + b"\x08" + b"\0" * 40), "E_FORMAT")
-    refuse(write(tmp_path, "c.jsonl.zst", packed_file.ZSTD + b"\xff" * 40), "E_FORMAT")
+    refuse(write(tmp_path, "c.jsonl.zst", compressed_file.ZSTD + b"\xff" * 40), "E_FORMAT")
     lying = bytearray(zstandard.compress(lines("a").encode()))
     lying[4:6] = b"\xe0\xff"  # a frame that says it is larger than any memory
     refuse(write(tmp_path, "d.jsonl.zst", bytes(lying)), "E_FORMAT")
@@ -366,7 +367,7 @@ def test_S01_a_full_disk_says_so_and_the_work_goes_on_later(tmp_path: Path, monk
         raise OSError(errno.ENOSPC, "no space")
 
     with monkeypatch.context() as patch:
-        patch.setattr(passes, "write_chunk", full)
+        patch.setattr(map_stage, "write_chunk", full)
         error = refuse(source, "E_DISK")
     assert "free some space" in error.fix
     assert kept(curate(source, EXACT, out=tmp_path / "refused")) == ["a", "b"]
@@ -384,9 +385,9 @@ wild = st.binary(max_size=300) | st.lists(
 @settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_wild_bytes_are_read_or_refused_with_a_code(tmp_path: Path, data: bytes, name: str) -> None:
     if name.endswith("gz"):
-        data = gzip.compress(data) if len(data) % 2 else packed_file.GZIP + data
+        data = gzip.compress(data) if len(data) % 2 else compressed_file.GZIP + data
     if name.endswith("zst"):
-        data = zstandard.compress(data) if len(data) % 2 else packed_file.ZSTD + data
+        data = zstandard.compress(data) if len(data) % 2 else compressed_file.ZSTD + data
     path = write(tmp_path, name, data)
     wanted = Wanted(inputs=(), target=None, group=None, labelled=False, place="")
     try:

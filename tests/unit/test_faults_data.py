@@ -16,12 +16,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ockham.data import csv_file, regular_file
-from ockham.data.export import csv_text, escape_cell
-from ockham.data.read import Reading, ReadSpec, read
-from ockham.data.rows import Table
-from ockham.data.text import Encoding, Line
+from ockham.data.csv_export import csv_text, escape_cell
 from ockham.errors import DataError
+from ockham.readers import csv_file, local_file
+from ockham.readers.read import Reading, ReadSpec, read
+from ockham.readers.table import Table
+from ockham.readers.text_file import Encoding, Line
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
@@ -463,7 +463,7 @@ def test_D15_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: p
     other = write(tmp_path, "other", path.read_bytes())
     whole = csv_file.csv_table
 
-    def meanwhile(file: regular_file.RegularFile, encoding: Encoding) -> Table:
+    def meanwhile(file: local_file.RegularFile, encoding: Encoding) -> Table:
         if how == "grow":
             with path.open("ab") as out:
                 out.write(b"c,d\n")
@@ -475,7 +475,7 @@ def test_D15_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: p
             os.utime(path, ns=(1, 1))
         return whole(file, encoding)
 
-    monkeypatch.setattr("ockham.data.read.csv_table", meanwhile)
+    monkeypatch.setattr("ockham.readers.read.csv_table", meanwhile)
     assert "changed while it was read" in refuse(path, "E_CHANGED").message
 
 
@@ -490,7 +490,7 @@ class Failing(FileIO):
 
 def test_D16_the_disk_fails_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path, "a.csv", "text,label\n" + "a,b\n" * 1_000)
-    monkeypatch.setattr(regular_file, "open_raw", lambda path: Failing(path, "rb"))
+    monkeypatch.setattr(local_file, "open_raw", lambda path: Failing(path, "rb"))
     assert "at byte 100: Input/output error" in refuse(path, "E_IO").message
 
 
@@ -502,7 +502,7 @@ def test_D16_no_permission_and_no_file(tmp_path: Path, monkeypatch: pytest.Monke
     def denied(*_: object) -> int:
         raise PermissionError(errno.EACCES, "Permission denied")
 
-    monkeypatch.setattr("ockham.data.regular_file.os.open", denied)
+    monkeypatch.setattr("ockham.readers.local_file.os.open", denied)
     error = refuse(path, "E_IO")
     assert "Permission denied" in error.message
     assert "permissions" in error.fix

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from ockham.data.clean import clean
-from ockham.data.cluster import near_duplicates
-from ockham.data.labels import doubts, folds
-from ockham.data.read import Reading, ReadSpec, read
+from ockham.data.label_issues import doubts, folds
+from ockham.data.near_duplicates import near_duplicates
 from ockham.data.split import SplitSpec, naive, split
 from ockham.data.task import infer
 from ockham.errors import DataError
+from ockham.readers.read import Reading, ReadSpec, read
 from ockham.records import Example, LabelMerge
 
 TOPICS = {

@@ -11,17 +11,17 @@ from types import SimpleNamespace
 import pytest
 from tests import tiny_decoder, tiny_gguf
 
-from ockham import decoders, store
-from ockham.convert.quantize import fitting
+from ockham import store
+from ockham.convert.gguf_quantize import fitting
 from ockham.data.prepare import prepare
-from ockham.data.read import ReadSpec
 from ockham.data.split import SplitSpec
-from ockham.decoders import four, prompted
 from ockham.errors import ModelError
-from ockham.models import gguf
+from ockham.models import causal_lm
+from ockham.readers.read import ReadSpec
 from ockham.records import Progress
-from ockham.rungs import Built, Made, Material, Plan, Rung, make
-from ockham.tune.spec import TuneSpec
+from ockham.rungs import decoder_4bit, decoder_prompted, decoder_rungs
+from ockham.rungs.rung import Built, Made, Material, Plan, Rung, make
+from ockham.tune.tune_spec import TuneSpec
 
 pytestmark = pytest.mark.tune
 
@@ -51,7 +51,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Material]:
 
 def forms(folder: Path) -> tuple[Rung, Rung]:
     """Give the rungs of the 4-bit and the 8-bit form of a prompted model."""
-    small, eight = [rung for rung in decoders.rungs([str(folder)]) if rung.name.startswith("decoder:")]
+    small, eight = [rung for rung in decoder_rungs.rungs([str(folder)]) if rung.name.startswith("decoder:")]
     assert (small.name, eight.name) == ("decoder:wide:4bit", "decoder:wide")
     assert small.number == eight.number
     return small, eight
@@ -59,7 +59,7 @@ def forms(folder: Path) -> tuple[Rung, Rung]:
 
 def test_a_file_has_the_form_it_has(tmp_path: Path) -> None:
     weights = tiny_gguf.write(tmp_path / "tiny.gguf")
-    assert [rung.name for rung in decoders.rungs([str(weights)])] == ["decoder:tiny", "decoder-tuned:tiny"]
+    assert [rung.name for rung in decoder_rungs.rungs([str(weights)])] == ["decoder:tiny", "decoder-tuned:tiny"]
 
 
 def test_rows_that_hold_no_blocks_of_256_take_the_smaller_blocks(tmp_path: Path) -> None:
@@ -70,14 +70,14 @@ def test_rows_that_hold_no_blocks_of_256_take_the_smaller_blocks(tmp_path: Path)
 def test_a_4_bit_form_that_answers_as_well_is_offered_with_its_figures(
     folder: Path, material: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prompted, "SHOTS", (0,))
+    monkeypatch.setattr(decoder_prompted, "SHOTS", (0,))
     small, eight = forms(folder)
     assert small.unsuited(material) is None, "both guess, so that nothing is lost beyond chance"
     made, whole = make(material, small), make(material, eight)
     assert made.built.settings["weights"] == "q4_k"
     assert whole.built.settings["weights"] == "q8_0"
     assert {**made.built.settings, "weights": ""} == {**whole.built.settings, "weights": ""}, "the same prompt"
-    ours, theirs = gguf.parts(made.folder), gguf.parts(whole.folder)
+    ours, theirs = causal_lm.parts(made.folder), causal_lm.parts(whole.folder)
     assert ours.weights.stat().st_size < 0.7 * theirs.weights.stat().st_size
     assert (ours.spec, ours.orders) == (theirs.spec, theirs.orders)
     (compared,) = made.built.parity
@@ -88,7 +88,7 @@ def test_a_4_bit_form_that_answers_as_well_is_offered_with_its_figures(
     assert compared.agreement.value == same / valid
 
     asked: list[int] = []
-    monkeypatch.setattr(gguf, "load", lambda *_: asked.append(1))
+    monkeypatch.setattr(causal_lm, "load", lambda *_: asked.append(1))
     assert small.unsuited(material) is None
     assert not asked, "what was answered in this run is kept"
 
@@ -96,16 +96,16 @@ def test_a_4_bit_form_that_answers_as_well_is_offered_with_its_figures(
 def test_one_that_answers_worse_is_left_out_with_the_figure(
     folder: Path, material: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prompted, "SHOTS", (0,))
+    monkeypatch.setattr(decoder_prompted, "SHOTS", (0,))
     _, eight = forms(folder)
     right = tuple(row.target for row in material.side("valid"))
     wrong = tuple("ab"[target == "a"] for target in right)
 
     whole = make(material, eight)
     perfect = dataclasses.replace(whole, built=dataclasses.replace(whole.built, answers=right))
-    monkeypatch.setattr(four, "make", lambda _material, _rung: perfect)
-    monkeypatch.setattr(four, "_answers", lambda *_: wrong)
-    small = four.rung(dataclasses.replace(eight, name="decoder:other"), str(folder), four.of_folder)
+    monkeypatch.setattr(decoder_4bit, "make", lambda _material, _rung: perfect)
+    monkeypatch.setattr(decoder_4bit, "_answers", lambda *_: wrong)
+    small = decoder_4bit.rung(dataclasses.replace(eight, name="decoder:other"), str(folder), decoder_4bit.of_folder)
     why = small.unsuited(material)
     assert why is not None
     assert why.startswith("quantizing to 4 bits cost 100.0% (")
@@ -117,21 +117,23 @@ def test_one_that_answers_worse_is_left_out_with_the_figure(
 def test_one_that_is_hardly_smaller_is_left_out(
     folder: Path, material: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(prompted, "SHOTS", (0,))
+    monkeypatch.setattr(decoder_prompted, "SHOTS", (0,))
     small, eight = forms(folder)
-    weights = gguf.parts(make(material, eight).folder).weights
-    monkeypatch.setattr(four, "_answers", lambda *_: ())
-    monkeypatch.setattr(four, "make", lambda _material, _rung: make(material, eight))
-    same = four.rung(dataclasses.replace(eight, name="decoder:same"), str(folder), lambda _model, _material: weights)
+    weights = causal_lm.parts(make(material, eight).folder).weights
+    monkeypatch.setattr(decoder_4bit, "_answers", lambda *_: ())
+    monkeypatch.setattr(decoder_4bit, "make", lambda _material, _rung: make(material, eight))
+    same = decoder_4bit.rung(
+        dataclasses.replace(eight, name="decoder:same"), str(folder), lambda _model, _material: weights
+    )
     assert same.unsuited(material) == "its 4-bit form has 100% of the 8-bit form's size"
-    nothing = four.rung(eight, str(folder), lambda _model, _material: None)
+    nothing = decoder_4bit.rung(eight, str(folder), lambda _model, _material: None)
     assert nothing.unsuited(material) == "no weights in 16 bits are there to make 4 bits of"
     assert small.tasks == eight.tasks
 
 
 def test_where_the_8_bit_form_fails_so_does_this_one(material: Material, tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
-    small, _ = [rung for rung in decoders.rungs([str(tmp_path / "broken")]) if rung.name.startswith("decoder:")]
+    small, _ = [rung for rung in decoder_rungs.rungs([str(tmp_path / "broken")]) if rung.name.startswith("decoder:")]
     why = small.unsuited(material)
     assert why is not None
     assert why.startswith("its 8-bit form failed (E_MODEL")
@@ -141,16 +143,16 @@ def test_the_adapter_of_a_tuned_model_lies_beside_its_4_bit_form(
     material: Material, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
-    (whole / four.ADAPTER).mkdir(parents=True)
-    (whole / four.ADAPTER / "adapter_config.json").write_text("{}")
+    (whole / decoder_4bit.ADAPTER).mkdir(parents=True)
+    (whole / decoder_4bit.ADAPTER / "adapter_config.json").write_text("{}")
     out.mkdir()
     made = Made(whole, Built(answers=("a",), settings={"weights": "q8_0", "rank": 4}))
-    monkeypatch.setattr(four, "make", lambda _material, _rung: made)
-    monkeypatch.setattr(four, "_offer", lambda *_: four._Offer(answers=("b",), parity=(), why=None))
-    monkeypatch.setattr(four, "quantization", lambda _path: "q4_k")
-    monkeypatch.setattr(gguf, "parts", lambda _folder: SimpleNamespace(spec=None))
-    monkeypatch.setattr(gguf, "fit", lambda *_, **__: None)
+    monkeypatch.setattr(decoder_4bit, "make", lambda _material, _rung: made)
+    monkeypatch.setattr(decoder_4bit, "_offer", lambda *_: decoder_4bit._Offer(answers=("b",), parity=(), why=None))
+    monkeypatch.setattr(decoder_4bit, "quantization", lambda _path: "q4_k")
+    monkeypatch.setattr(causal_lm, "parts", lambda _folder: SimpleNamespace(spec=None))
+    monkeypatch.setattr(causal_lm, "fit", lambda *_, **__: None)
     _, eight = forms(tmp_path / "wide")
-    built = four.rung(eight, "wide", lambda _model, _material: tmp_path / "4.gguf").build(material, out)
+    built = decoder_4bit.rung(eight, "wide", lambda _model, _material: tmp_path / "4.gguf").build(material, out)
     assert (built.answers, built.settings) == (("b",), {"weights": "q4_k", "rank": 4})
-    assert (out / four.ADAPTER / "adapter_config.json").read_text() == "{}"
+    assert (out / decoder_4bit.ADAPTER / "adapter_config.json").read_text() == "{}"

@@ -19,18 +19,18 @@ import torch
 from tests import tiny_decoder
 
 from ockham import catalog
-from ockham.convert.gguf import Converted, Converter
-from ockham.decoders import gate
-from ockham.decoders.gate import Question, Step
+from ockham.convert.gguf_export import Converted, Converter
 from ockham.errors import ModelError
-from ockham.evals import judging
-from ockham.models import gguf
-from ockham.models.gguf import Base, GgufSpec
+from ockham.evals import tasks
+from ockham.models import causal_lm
+from ockham.models.causal_lm import Base, GgufSpec
 from ockham.records import Answer, Example, Score
+from ockham.rungs import parity_gate
+from ockham.rungs.parity_gate import Question, Step
 from ockham.store import save_bytes
-from ockham.tune import decoder
-from ockham.tune.decoder import Material, Row
-from ockham.tune.spec import TuneSpec
+from ockham.tune import decoder_tuning
+from ockham.tune.decoder_tuning import Material, Row
+from ockham.tune.tune_spec import TuneSpec
 
 pytestmark = [pytest.mark.tune, pytest.mark.slow]
 
@@ -59,8 +59,8 @@ class World:
 
 def served(base: Base, folder: Path) -> tuple[list[Question], list[str]]:
     folder.mkdir()
-    gguf.fit(ROWS, folder, base, SPEC)
-    model = gguf.load(folder)
+    causal_lm.fit(ROWS, folder, base, SPEC)
+    model = causal_lm.load(folder)
     try:
         questions = [model.question(row.input).tokens for row in ROWS]
         return questions, [answer.value or "" for answer in model.answer([row.input for row in ROWS])]
@@ -69,7 +69,7 @@ def served(base: Base, folder: Path) -> tuple[list[Question], list[str]]:
 
 
 def scores(answers: Sequence[str]) -> tuple[Score, ...]:
-    return judging.judged("classify", ROWS, [Answer(value=answer) for answer in answers])
+    return tasks.judged("classify", ROWS, [Answer(value=answer) for answer in answers])
 
 
 @pytest.fixture(scope="module", params=["random", "real"])
@@ -105,8 +105,8 @@ def shaken(folder: Path) -> Path:
 def _tuned(root: Path, folder: Path, base: Converted, *, real: bool) -> tuple[list[Question], list[str]]:
     """Write an adapter beside a model, and give the questions it is asked in torch, with the answers."""
     (root / "asked").mkdir()
-    gguf.fit(ROWS, root / "asked", Base(weights=base.path, copy=False), SPEC)
-    model = gguf.load(root / "asked")
+    causal_lm.fit(ROWS, root / "asked", Base(weights=base.path, copy=False), SPEC)
+    model = causal_lm.load(root / "asked")
     try:
         learnt = [model.question(row.input).tokens for row in ROWS]
         lessons = [model.lesson(row.input, row.target) for row in ROWS]
@@ -126,18 +126,21 @@ def _tuned(root: Path, folder: Path, base: Converted, *, real: bool) -> tuple[li
     return learnt, answers
 
 
-def _adapted(material: Material, *, real: bool) -> decoder.Tuned:
+def _adapted(material: Material, *, real: bool) -> decoder_tuning.Tuned:
     """Tune what can learn; give what is random an adapter that is random too."""
     if real:
-        return decoder.tune(
-            material, TuneSpec(rank=4, epochs=8, batch=8, learning_rate=3e-3), decoder._Nowhere(), lambda *_: None
+        return decoder_tuning.tune(
+            material,
+            TuneSpec(rank=4, epochs=8, batch=8, learning_rate=3e-3),
+            decoder_tuning._Nowhere(),
+            lambda *_: None,
         )
-    made = decoder._lesson(material, TuneSpec(rank=4))
+    made = decoder_tuning._lesson(material, TuneSpec(rank=4))
     draw = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for tensor in made.parameters().values():
             tensor.add_(0.2 * torch.randn(tensor.shape, generator=draw))
-    return decoder.Tuned(made, ())
+    return decoder_tuning.Tuned(made, ())
 
 
 def apart(world: World, base: Converted, folder: Path) -> tuple[Step, list[str]]:
@@ -158,14 +161,14 @@ def apart(world: World, base: Converted, folder: Path) -> tuple[Step, list[str]]
 
 def refused(step: Step, before: Sequence[str], after: Sequence[str]) -> str:
     with pytest.raises(ModelError) as caught:
-        gate.passed(step, scores(before), scores(after), "accuracy")
+        parity_gate.passed(step, scores(before), scores(after), "accuracy")
     assert caught.value.code == "E_PARITY"
     return caught.value.message
 
 
 def test_torch_and_the_engine_agree_on_an_adapter_apart(world: World, tmp_path: Path) -> None:
     step, answers = apart(world, world.base, tmp_path / "apart")
-    found = gate.passed(step, scores(world.answers), scores(answers), "accuracy")
+    found = parity_gate.passed(step, scores(world.answers), scores(answers), "accuracy")
     assert found.agreement.value >= 0.95
     assert found.agreement.n == len(ROWS)
 
@@ -186,7 +189,7 @@ def test_a_damaged_file_is_found(world: World, tmp_path: Path) -> None:
     data[-60_000:] = random.Random(0).randbytes(60_000)
     path.write_bytes(data)
     with pytest.raises(ModelError) as caught:
-        gguf.load(tmp_path / "a" / "bundle")
+        causal_lm.load(tmp_path / "a" / "bundle")
     assert caught.value.code == "E_MODEL_DIGEST", "it is not even loaded once it stands in a bundle"
     changed = ["stay" if answer != "stay" else "go" for answer in world.answers]
     assert "damaged.gguf is damaged" in refused(step, world.answers, changed)
@@ -230,7 +233,7 @@ def test_a_start_token_that_stands_twice_is_found(world: World, tmp_path: Path) 
     ],
 )
 def test_the_cause_is_read_off_the_tokens(asked: Question, said: str) -> None:
-    found = gate.cause(Step(name="merging", exact=True, learnt=[(0, 5, 6)], asked=[asked]))
+    found = parity_gate.cause(Step(name="merging", exact=True, learnt=[(0, 5, 6)], asked=[asked]))
     assert said in (found or "")
 
 
@@ -239,4 +242,4 @@ def test_what_is_left_is_the_step_itself(exact: bool, said: str) -> None:
     step = Step(name="a step", exact=exact, learnt=[(1,)] * len(ROWS), asked=[(1,)] * len(ROWS))
     right = [row.target for row in ROWS]
     assert said in refused(step, right, ["stay"] * len(ROWS))
-    assert gate.passed(step, scores(right), scores(right), "accuracy").agreement.value == 1
+    assert parity_gate.passed(step, scores(right), scores(right), "accuracy").agreement.value == 1

@@ -29,15 +29,15 @@ from tests.gguf_bytes import (
 )
 
 from ockham.errors import ModelError
-from ockham.models import gguf_format, lora_format
+from ockham.llm import gguf_file, lora_file
 
 TOKENS = [b"a", b"b", b"<0x0A>", b"</s>"]
 
 
-def inspect(raw: bytes, folder: Path) -> gguf_format.Head:
+def inspect(raw: bytes, folder: Path) -> gguf_file.Head:
     path = folder / "model.gguf"
     path.write_bytes(raw)
-    return gguf_format.inspect(path)
+    return gguf_file.inspect(path)
 
 
 def test_a_whole_file_is_read(tmp_path: Path) -> None:
@@ -166,10 +166,10 @@ def test_a_large_vocabulary_is_read_in_a_second_and_in_64_mb(tmp_path: Path) -> 
     path = tmp_path / "model.gguf"
     path.write_bytes(Gguf(tokens=tokens, types=[1] * count, extra=[merges]).laid())
     began = time.process_time()
-    assert gguf_format.inspect(path).tokens == count
+    assert gguf_file.inspect(path).tokens == count
     assert time.process_time() - began < 1
     tracemalloc.start()
-    gguf_format.inspect(path)
+    gguf_file.inspect(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 64e6
@@ -177,7 +177,7 @@ def test_a_large_vocabulary_is_read_in_a_second_and_in_64_mb(tmp_path: Path) -> 
 
 def test_a_missing_file_is_missing(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
-        gguf_format.inspect(tmp_path / "none.gguf")
+        gguf_file.inspect(tmp_path / "none.gguf")
     assert caught.value.code == "E_MODEL_MISSING"
 
 
@@ -205,21 +205,21 @@ def code(raw: bytes, folder: Path) -> str:
 
 def adapter(
     folder: Path, architecture: str = "llama", rank: int = 8, width: int = 32, name: str = "output_norm"
-) -> gguf_format.Head:
+) -> gguf_file.Head:
     pairs = [pair("general.architecture", STRING, architecture), pair("general.type", STRING, "adapter")]
     sizes = (width * rank * 4, rank * 64 * 4)
     tensors = [tensor(f"{name}.lora_a", (width, rank), 0, 0), tensor(f"{name}.lora_b", (rank, 64), 0, sizes[0])]
     return inspect(Gguf(pairs=pairs, tensors=tensors, data=bytes(sum(sizes))).laid(), folder)
 
 
-def base(folder: Path) -> gguf_format.Head:
+def base(folder: Path) -> gguf_file.Head:
     tensors = [WIDE, tensor("blk.0.attn_q.weight", (32, 64), 0, 256)]
     return inspect(Gguf(tensors=tensors, data=bytes(256 + 32 * 64 * 4)).laid(), folder)
 
 
 def test_a01_an_adapter_must_fit_its_base(tmp_path: Path) -> None:
     onto, name = base(tmp_path), "blk.0.attn_q.weight"
-    lora_format.check(adapter(tmp_path, name=name), onto, "a.gguf")
+    lora_file.check(adapter(tmp_path, name=name), onto, "a.gguf")
     for wrong, reason in (
         (adapter(tmp_path, name=name, architecture="qwen2"), "'qwen2', the base is 'llama'"),
         (adapter(tmp_path, name=name, width=64), "do not fit"),
@@ -227,5 +227,5 @@ def test_a01_an_adapter_must_fit_its_base(tmp_path: Path) -> None:
         (onto, "not a LoRA adapter"),
     ):
         with pytest.raises(ModelError, match=reason) as caught:
-            lora_format.check(wrong, onto, "a.gguf")
+            lora_file.check(wrong, onto, "a.gguf")
         assert caught.value.code == "E_MODEL_FORMAT"

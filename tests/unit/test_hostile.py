@@ -16,13 +16,15 @@ from tests.unit.test_serving import bundle as sealed
 from tests.unit.test_serving import echo
 
 import ockham
-from ockham import cli, store
+from ockham import store
+from ockham.api import consent
+from ockham.api.client import EndpointSpec
+from ockham.api.consent import Destination
+from ockham.cli import commands
 from ockham.errors import BundleError, ConsentError, ModelError
-from ockham.evals.serving import Serving
-from ockham.models import consent, endpoint
-from ockham.models.calls import EndpointSpec
-from ockham.models.consent import Destination
+from ockham.models import endpoint
 from ockham.records import Example, Progress
+from ockham.serving.process import Serving
 
 __all__ = ["echo", "run"]
 
@@ -281,7 +283,7 @@ def test_python_reads_no_file_that_it_was_not_given(rows: Path, api: StubApi) ->
 
 def test_help_says_what_leaves_this_machine() -> None:
     for verb in ("predict", "eval"):
-        with cli.ockham.make_context("ockham", [], resilient_parsing=True) as top:
-            command = cli.ockham.get_command(top, verb)
+        with commands.ockham.make_context("ockham", [], resilient_parsing=True) as top:
+            command = commands.ockham.get_command(top, verb)
         assert command is not None
         assert {"endpoint", "endpoint_key_env", "yes"} <= {parameter.name for parameter in command.params}

@@ -7,9 +7,10 @@ from pathlib import Path
 import huggingface_hub
 import pytest
 
-from ockham.decoders.weights import called
 from ockham.errors import ModelError
-from ockham.models import hub, sentence
+from ockham.llm import hub
+from ockham.models import sentence_encoder
+from ockham.rungs.decoder_weights import called
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def test_a_revision_stands_behind_the_id(fetched: list[tuple[str, str | None]]) 
 
 def test_an_encoder_takes_one_too_and_is_called_without_it(fetched: list[tuple[str, str | None]]) -> None:
     with pytest.raises(ModelError):  # the folder that stands in for it is empty
-        sentence.find("owner/encoder@v1.2")
+        sentence_encoder.find("owner/encoder@v1.2")
     assert fetched == [("owner/encoder", "v1.2")]
     assert called("owner/model@v1.2") == "model"
     assert hub.parted("owner/encoder@v1.2") == ("owner/encoder", "v1.2")

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ockham.models import json_schema
+from ockham.llm import json_schema
 
 KINDS: dict[str, type | tuple[type, ...]] = {
     "object": dict,

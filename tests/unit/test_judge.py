@@ -16,14 +16,14 @@ import pytest
 from statsmodels.stats.inter_rater import cohens_kappa
 from tests.stub_api import Response, Seen, refuses, says, serving
 
-from ockham import ladder, measuring
+from ockham.api.client import EndpointSpec
+from ockham.api.judge import Case, Judge, Opinion
 from ockham.errors import EndpointError
-from ockham.evals import opinions
-from ockham.evals.serving import ProbeSpec
-from ockham.ladder import FitSpec, fit
-from ockham.models.calls import EndpointSpec
-from ockham.models.judge import Case, Judge, Opinion
+from ockham.evals import judge_agreement
+from ockham.ladder import measure, run_folder
+from ockham.ladder.fit import FitSpec, fit
 from ockham.records import Progress, Score
+from ockham.serving.process import ProbeSpec
 
 CASES = [Case(input=f"question {n}", target=f"target {n}", answer=f"answer {n}") for n in range(5)]
 
@@ -104,7 +104,7 @@ def test_kappa_is_that_of_another_implementation() -> None:
     counts = (50, 12, 7, 31)
     table = np.repeat(np.eye(4), counts, axis=0)
     theirs = cohens_kappa(np.array([[counts[0], counts[1]], [counts[2], counts[3]]]))
-    ours = opinions.kappa(table, None)
+    ours = judge_agreement.kappa(table, None)
     assert ours is not None
     assert ours.value == pytest.approx(theirs.kappa, abs=1e-12)
     # Theirs is the large-sample formula of Fleiss, Cohen and Everitt (1969).
@@ -124,7 +124,7 @@ def test_kappa_covers_its_true_value() -> None:
     known = (cells[0] + cells[3] - chance) / (1 - chance)
     draw, held = np.random.default_rng(1), 0
     for _ in range(300):
-        found = opinions.kappa(np.eye(4)[draw.choice(4, size=200, p=cells)], None)
+        found = judge_agreement.kappa(np.eye(4)[draw.choice(4, size=200, p=cells)], None)
         assert found is not None
         held += found.low <= known <= found.high
     assert held >= 0.91 * 300
@@ -133,7 +133,7 @@ def test_kappa_covers_its_true_value() -> None:
 def test_opinions_are_counted_against_exact_scores() -> None:
     scores = [score(n, n < 6, cluster=n // 2) for n in range(10)]
     said = [True, True, True, True, False, None, True, True, False, False]
-    found = opinions.summed("big", scores, said, 0.5)
+    found = judge_agreement.summed("big", scores, said, 0.5)
     assert (found.both_right, found.judge_alone, found.exact_alone, found.both_wrong) == (4, 2, 1, 2)
     assert found.unusable == 1
     assert found.accuracy is not None
@@ -141,8 +141,8 @@ def test_opinions_are_counted_against_exact_scores() -> None:
     assert found.accuracy.n == 9
     assert found.kappa is not None
     assert found.kappa.n == 9
-    assert opinions.summed("big", scores, [None] * 10, None).accuracy is None
-    one_sided = opinions.summed("big", scores[:5], [True] * 5, None)
+    assert judge_agreement.summed("big", scores, [None] * 10, None).accuracy is None
+    one_sided = judge_agreement.summed("big", scores[:5], [True] * 5, None)
     assert one_sided.kappa is None, "nothing can be agreed on where all is one thing"
 
 
@@ -160,7 +160,7 @@ SPEC = FitSpec(rungs=("constant", "lookup"), task="generate", all=True)
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measuring, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
+    monkeypatch.setattr(measure, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
 
 
 def counting(verdict: Callable[[dict[str, str]], str], stop: int) -> Callable[[int, Seen], Response]:
@@ -178,7 +178,7 @@ def test_a_climb_asks_the_judge_once_and_without_one_nobody(tmp_path: Path, monk
         judge = spec_of(api.url, price_in=1.0, price_out=2.0)
         spec = FitSpec(rungs=SPEC.rungs, task="generate", all=True, judge=judge)
         first = fit(texts(), spec, out=tmp_path / "run", tell=told.append)
-        broken = ladder.account(tmp_path / "run")
+        broken = run_folder.account(tmp_path / "run")
         assert any("the judge stopped (E_ENDPOINT" in said for said in broken.warnings)
         assert first.chosen is not None, "a judge that fails takes nothing from the run"
         before = len(api.seen)
@@ -196,7 +196,7 @@ def test_a_climb_asks_the_judge_once_and_without_one_nobody(tmp_path: Path, monk
     for seen in api.seen:
         assert set(shown(seen)) == {"input", "target", "answer"}
         assert not any(name in json.dumps(seen.body) for name in ("lookup", "constant", "candidate"))
-    found = ladder.account(tmp_path / "run")
+    found = run_folder.account(tmp_path / "run")
     assert set(found.judged) == {"constant", "lookup"}
     one = found.judged["lookup"]
     assert one.accuracy is not None
@@ -212,7 +212,7 @@ def test_a_climb_asks_the_judge_once_and_without_one_nobody(tmp_path: Path, monk
 
     monkeypatch.setattr(httpx.Client, "stream", refuse)
     plain = fit(texts(), SPEC, out=tmp_path / "without")
-    assert ladder.account(tmp_path / "without").judged == {}
+    assert run_folder.account(tmp_path / "without").judged == {}
     assert "What a large model says" not in (tmp_path / "without" / "report.html").read_text(encoding="utf-8")
     assert plain.chosen == first.chosen
     assert [one.metrics for one in plain.candidates] == [one.metrics for one in first.candidates]
@@ -224,4 +224,4 @@ def test_a_judge_is_for_written_texts(tmp_path: Path) -> None:
     with serving(lambda _number, _seen: says("right")) as api:
         fit(rows, FitSpec(rungs=("constant",), judge=spec_of(api.url)), out=tmp_path / "run")
     assert not api.seen
-    assert any("the task is classify" in said for said in ladder.account(tmp_path / "run").warnings)
+    assert any("the task is classify" in said for said in run_folder.account(tmp_path / "run").warnings)

@@ -14,8 +14,8 @@ from scipy.stats import binomtest
 from statsmodels.stats.proportion import proportion_confint
 
 from ockham.errors import ConfigError, Defect
-from ockham.evals import judging, paired, scorers, slots
-from ockham.evals.likeness import chrf, f1_tokens, longest_common, rouge_l
+from ockham.evals import comparison, field_scores, scorers, tasks
+from ockham.evals.text_similarity import chrf, f1_tokens, longest_common, rouge_l
 from ockham.records import Answer, Example, Requirements, Score, TaskName
 
 
@@ -101,10 +101,10 @@ def test_the_longest_common_subsequence_is_that_of_the_plain_table(one: list[str
 def test_fields_are_compared_without_order_case_and_emptiness() -> None:
     target = json.dumps({"time": "6 pm", "people": "Nine", "place": {"city": "Graz"}, "note": ""})
     same = json.dumps({"place": {"city": "graz"}, "people": " nine ", "time": "6  pm", "extra": None, "list": []})
-    assert slots.equal(same, target)
-    assert not slots.equal(json.dumps({"time": "6 pm"}), target)
-    assert slots.equal("{}", json.dumps({"note": ""}))
-    assert slots.slots(json.dumps({"a": ["x", "y", "x"], "n": [1, True]})) == {
+    assert field_scores.equal(same, target)
+    assert not field_scores.equal(json.dumps({"time": "6 pm"}), target)
+    assert field_scores.equal("{}", json.dumps({"note": ""}))
+    assert field_scores.slots(json.dumps({"a": ["x", "y", "x"], "n": [1, True]})) == {
         ("a", "x"): 2,
         ("a", "y"): 1,
         ("n", "1"): 1,
@@ -114,9 +114,9 @@ def test_fields_are_compared_without_order_case_and_emptiness() -> None:
 
 @pytest.mark.parametrize("answer", [None, "", "no json", "[1]", '"text"', "{", "[" * 100_000])
 def test_what_is_no_object_has_no_fields_and_is_not_valid(answer: str | None) -> None:
-    assert slots.slots(answer) is None
-    assert not slots.valid(answer)
-    assert not slots.equal(answer, "{}")
+    assert field_scores.slots(answer) is None
+    assert not field_scores.valid(answer)
+    assert not field_scores.equal(answer, "{}")
 
 
 def test_micro_f1_counts_fields_over_all_rows() -> None:
@@ -128,7 +128,7 @@ def test_micro_f1_counts_fields_over_all_rows() -> None:
             ('{"c": ["x", "x"]}', '{"c": ["x"]}'),  # a second "x" is one too many
         ]
     )
-    found = judging.measure("extract", scores, ())
+    found = tasks.measure("extract", scores, ())
     assert found["f1_micro"].value == pytest.approx(2 * 2 / (4 + 5))
     assert found["f1_micro"].n == 4
     assert found["accuracy"].value == 0.0
@@ -136,7 +136,7 @@ def test_micro_f1_counts_fields_over_all_rows() -> None:
 
 
 def test_no_field_wanted_and_none_given_is_right() -> None:
-    found = judging.measure("extract", extracted([("{}", "{}")] * 30), ())
+    found = tasks.measure("extract", extracted([("{}", "{}")] * 30), ())
     assert found["f1_micro"].value == 1.0
     assert found["accuracy"].value == 1.0
     assert 0.8 < found["f1_micro"].low < 0.95, "thirty rows cannot be certain"
@@ -144,7 +144,7 @@ def test_no_field_wanted_and_none_given_is_right() -> None:
 
 def test_an_object_is_valid_also_where_it_is_wrong() -> None:
     answers = ["{}", '{"b": 1}', '{"a": "1"}', '{"a": "1"', "I found a = 1."]
-    found = judging.measure("extract", extracted([(answer, '{"a": "1"}') for answer in answers] * 6), ())["validity"]
+    found = tasks.measure("extract", extracted([(answer, '{"a": "1"}') for answer in answers] * 6), ())["validity"]
     assert (found.value, found.n) == (0.6, 30)
     assert (found.low, found.high) == pytest.approx(proportion_confint(18, 30, method="wilson"))
 
@@ -153,7 +153,7 @@ def test_the_validity_of_two_extractors_is_compared_by_the_rows_where_they_diffe
     targets = ['{"a": "1"}'] * 40
     wrong = extracted([("{}", target) for target in targets])
     cut = extracted([('{"a": "1"' if i < 10 else target, target) for i, target in enumerate(targets)])
-    found = paired.compare(wrong, cut, "validity")
+    found = comparison.compare(wrong, cut, "validity")
     assert found.difference.value == 0.25
     assert found.difference.low > 0
     assert found.p_value == pytest.approx(binomtest(10, 10).pvalue)
@@ -161,7 +161,7 @@ def test_the_validity_of_two_extractors_is_compared_by_the_rows_where_they_diffe
 
 def test_each_field_has_its_precision_and_recall() -> None:
     scores = extracted([('{"a": "1", "b": "2"}', '{"a": "1"}'), ('{"a": "9"}', '{"a": "1"}'), ("{}", '{"a": "1"}')])
-    by_name = {part.label: part for part in judging.parts("extract", scores)}
+    by_name = {part.label: part for part in tasks.parts("extract", scores)}
     a, b = by_name["a"], by_name["b"]
     assert (a.n, b.n) == (3, 0)
     assert a.precision is not None
@@ -188,15 +188,15 @@ def test_the_interval_of_micro_f1_holds_the_truth_95_times_in_100(rows: int, rig
     random_ = random.Random(rows)
     hits = 0
     for _ in range(300):
-        found = judging.f1_micro(simulated(random_, rows, right))
+        found = tasks.f1_micro(simulated(random_, rows, right))
         hits += found.low <= right <= found.high
     assert 0.92 <= hits / 300 <= 0.985
 
 
 def test_rows_of_one_cluster_widen_the_interval_of_micro_f1() -> None:
     pairs = [("{}" if place // 5 % 4 == 0 else '{"a": "1"}', '{"a": "1"}') for place in range(200)]
-    alone = judging.f1_micro([score(a, t, i) for i, (a, t) in enumerate(pairs)])
-    together = judging.f1_micro([score(a, t, i, cluster=i // 5) for i, (a, t) in enumerate(pairs)])
+    alone = tasks.f1_micro([score(a, t, i) for i, (a, t) in enumerate(pairs)])
+    together = tasks.f1_micro([score(a, t, i, cluster=i // 5) for i, (a, t) in enumerate(pairs)])
     assert together.value == alone.value
     assert together.high - together.low > 1.5 * (alone.high - alone.low)
 
@@ -206,12 +206,12 @@ def test_two_extractors_are_compared_on_the_same_rows() -> None:
     good = simulated(random_, 300, 0.9)
     targets = [one.target for one in good]
     bad = extracted([("{}" if i % 5 == 0 else one.answer, t) for i, (one, t) in enumerate(zip(good, targets))])  # noqa: B905 - equally long
-    found = paired.compare(good, bad, "f1_micro")
-    expected = judging.f1_micro(good).value - judging.f1_micro(bad).value
+    found = comparison.compare(good, bad, "f1_micro")
+    expected = tasks.f1_micro(good).value - tasks.f1_micro(bad).value
     assert found.difference.value == pytest.approx(expected)
     assert found.difference.low > 0
     assert found.p_value < 0.001
-    same = paired.compare(good, good, "f1_micro")
+    same = comparison.compare(good, good, "f1_micro")
     assert same.difference.value == 0
     assert same.p_value > 0.9
 
@@ -223,7 +223,7 @@ def test_two_writers_are_compared_by_their_mean_chrf() -> None:
         Score(example=str(i), answer="list files" if i % 2 else "list all files of a folder", target=target, value=0.0)
         for i in range(40)
     ]
-    found = paired.compare(good, mixed, "chrf")
+    found = comparison.compare(good, mixed, "chrf")
     mean = [chrf(a.answer, target) - chrf(b.answer, target) for a, b in zip(good, mixed, strict=True)]
     assert found.difference.value == pytest.approx(sum(mean) / 40)
     assert found.difference.low <= found.difference.value <= found.difference.high
@@ -249,24 +249,24 @@ def test_the_point_of_every_metric_is_the_value_of_its_estimate(task: TaskName) 
     targets = ['{"a": "1"}', '{"a": "2"}', '{"b": "x y"}', '{"a": "1"}'] * 6
     answers = ['{"a": "1"}', '{"a": "3"}', '{"b": "x y"}', None] * 6
     rows = [Example(id=str(i), input="", target=target) for i, target in enumerate(targets)]
-    scores = judging.judged(task, rows, [Answer(value=answer) for answer in answers])
-    estimates = judging.measure(task, scores, sorted(set(targets)) if task == "classify" else ())
-    assert tuple(estimates) == judging.JUDGES[task].metrics
+    scores = tasks.judged(task, rows, [Answer(value=answer) for answer in answers])
+    estimates = tasks.measure(task, scores, sorted(set(targets)) if task == "classify" else ())
+    assert tuple(estimates) == tasks.JUDGES[task].metrics
     for name, estimate in estimates.items():
-        assert judging.point(task, name, targets, answers) == pytest.approx(estimate.value)
+        assert tasks.point(task, name, targets, answers) == pytest.approx(estimate.value)
         assert estimate.low <= estimate.value <= estimate.high
     with pytest.raises(Defect):
-        judging.point(task, "f1_none", targets, answers)
+        tasks.point(task, "f1_none", targets, answers)
 
 
 def test_choices_are_made_by_the_metric_that_is_required() -> None:
-    assert judging.metric_for("classify", Requirements()) == "accuracy"
-    assert judging.metric_for("classify", Requirements(min_f1_macro=0.8)) == "f1_macro"
-    assert judging.metric_for("classify", Requirements(min_f1_macro=0.8, min_accuracy=0.9)) == "accuracy"
-    assert judging.metric_for("extract", Requirements(max_p95_ms=10)) == "f1_micro"
-    assert judging.metric_for("extract", Requirements(min_validity=0.99)) == "f1_micro", "every constant is valid"
-    assert judging.metric_for("extract", Requirements(min_validity=0.99, min_accuracy=0.5)) == "accuracy"
-    assert judging.metric_for("generate", Requirements(min_accuracy=0.5)) == "accuracy"
+    assert tasks.metric_for("classify", Requirements()) == "accuracy"
+    assert tasks.metric_for("classify", Requirements(min_f1_macro=0.8)) == "f1_macro"
+    assert tasks.metric_for("classify", Requirements(min_f1_macro=0.8, min_accuracy=0.9)) == "accuracy"
+    assert tasks.metric_for("extract", Requirements(max_p95_ms=10)) == "f1_micro"
+    assert tasks.metric_for("extract", Requirements(min_validity=0.99)) == "f1_micro", "every constant is valid"
+    assert tasks.metric_for("extract", Requirements(min_validity=0.99, min_accuracy=0.5)) == "accuracy"
+    assert tasks.metric_for("generate", Requirements(min_accuracy=0.5)) == "accuracy"
     with pytest.raises(ConfigError, match="min_f1_macro is required, and the task is extract") as caught:
-        judging.metric_for("extract", Requirements(min_f1_macro=0.8))
+        tasks.metric_for("extract", Requirements(min_f1_macro=0.8))
     assert "--min-f1-micro, --min-accuracy" in caught.value.fix

@@ -16,9 +16,19 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the extra curate is not installed")
 
-from ockham.data.json_file import Fault, parse
-from ockham.data.kernels import characters, compiler, greedy, json_lines, leaks, marks, minhash, quality, shingles
-from ockham.data.kernels.characters import alphabet
+from ockham.curation.kernels import (
+    char_classes,
+    greedy_dedup,
+    jit,
+    json_lines,
+    ngram_index,
+    repair_flags,
+    shingles,
+    text_stats,
+)
+from ockham.curation.kernels.char_classes import alphabet
+from ockham.data import minhash
+from ockham.readers.json_file import Fault, parse
 
 WORDS = ["the", "of", "Cancel", "ORDER", "12", "3.5", "naïve", "Straße", "取消", "訂單", "ภาษาไทย", "привет", "don't"]
 GAPS = [" ", "  ", "\n", "\n\n", "\n\n\n", "\t", ". ", "... ", "… ", " # ", " - ", "\n- ", "\n• ", "\r\n", " \n"]
@@ -30,7 +40,7 @@ EVERY = st.lists(wild, min_size=1, max_size=6)
 def kind_of(char: str) -> str:
     """Tell letter, digit, alone and between as the documentation says, by other means than the tables."""
     code = ord(char)
-    if code >= characters.LIMIT:
+    if code >= char_classes.LIMIT:
         return "between"
     if code >= 0x20000:
         return "alone"
@@ -221,16 +231,16 @@ def test_rows_of_a_band_follow_the_threshold() -> None:
 @given(EVERY)
 @settings(max_examples=50, deadline=None)
 def test_marks_miss_no_suspect(texts: list[str]) -> None:
-    found = marks.marks(shingles.texts_of([text.encode() for text in texts])).tolist()
+    found = repair_flags.marks(shingles.texts_of([text.encode() for text in texts])).tolist()
     for text, mark in zip(texts, found, strict=True):
         controls = any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in text)
-        assert bool(mark & marks.CONTROL) == (controls or any(c in "\ufeff\u200b\u2060\ufffd" for c in text))
-        assert bool(mark & marks.WIDE) == (not text.isascii())
-        assert bool(mark & marks.LOOSE) or unicodedata.is_normalized("NFC", text)
-        assert bool(mark & marks.AT) == ("@" in text)
-        assert bool(mark & marks.TAG) == bool(re.search(r"<[A-Za-z/!]", text))
-        assert bool(mark & marks.ENTITY) == bool(re.search(r"&[A-Za-z#]", text))
-        assert bool(mark & marks.DIGITS) == (sum(c in "0123456789" for c in text) >= 4)
+        assert bool(mark & repair_flags.CONTROL) == (controls or any(c in "\ufeff\u200b\u2060\ufffd" for c in text))
+        assert bool(mark & repair_flags.WIDE) == (not text.isascii())
+        assert bool(mark & repair_flags.LOOSE) or unicodedata.is_normalized("NFC", text)
+        assert bool(mark & repair_flags.AT) == ("@" in text)
+        assert bool(mark & repair_flags.TAG) == bool(re.search(r"<[A-Za-z/!]", text))
+        assert bool(mark & repair_flags.ENTITY) == bool(re.search(r"&[A-Za-z#]", text))
+        assert bool(mark & repair_flags.DIGITS) == (sum(c in "0123456789" for c in text) >= 4)
 
 
 def test_no_two_characters_that_combine_go_unmarked() -> None:
@@ -238,17 +248,17 @@ def test_no_two_characters_that_combine_go_unmarked() -> None:
     bases = ["e", "é", "\u1100", "\u1112\u1161", "\u09c7", "\u0b47", "\U00011131", "か", "\u03b1"]
     pairs = [base + chr(code) for base in bases for code in (*range(0x80, 0xD800), *range(0x10000, 0x1F000))]
     changed = [pair for pair in pairs if not unicodedata.is_normalized("NFC", pair)]
-    found = marks.marks(shingles.texts_of([pair.encode() for pair in changed]))
+    found = repair_flags.marks(shingles.texts_of([pair.encode() for pair in changed]))
     assert len(changed) > 1000
-    assert (found & marks.LOOSE).all()
+    assert (found & repair_flags.LOOSE).all()
 
 
 @pytest.mark.parametrize("text", ["schön", "naïve café — “quoted” …", "Ünïcödé", "价格 € 5", "Dvořák\u2019s", "¿Qué?"])
 def test_marks_see_text_that_was_decoded_with_the_wrong_encoding(text: str) -> None:
     broken = text.encode().decode("cp1252", "replace")
     assert broken != text
-    found = marks.marks(shingles.texts_of([broken.encode(), b"plain text, nothing else"])).tolist()
-    assert found[0] & marks.MOJIBAKE
+    found = repair_flags.marks(shingles.texts_of([broken.encode(), b"plain text, nothing else"])).tolist()
+    assert found[0] & repair_flags.MOJIBAKE
     assert found[1] == 0
 
 
@@ -256,32 +266,32 @@ def test_marks_see_text_that_was_decoded_with_the_wrong_encoding(text: str) -> N
 @settings(max_examples=50, deadline=None)
 def test_statistics_are_those_of_the_naive_rule(texts: list[str]) -> None:
     stops = ["the", "of", "naïve", "dont"]
-    listed = quality.StopWords(
-        np.array([quality.word_hash(word, alphabet()) for word in stops], dtype=np.uint64), np.array([0, len(stops)])
+    listed = text_stats.StopWords(
+        np.array([text_stats.word_hash(word, alphabet()) for word in stops], dtype=np.uint64), np.array([0, len(stops)])
     )
     languages = np.array([0 if i % 2 == 0 else -1 for i in range(len(texts))], dtype=np.int64)
     packed = shingles.texts_of([text.encode() for text in texts])
-    found = quality.statistics(packed, alphabet(), listed, languages)
+    found = text_stats.statistics(packed, alphabet(), listed, languages)
     for i, text in enumerate(texts):
         wanted = naive_counts(text, set(stops) if i % 2 == 0 else set())
-        assert dict(zip(quality.COUNTS, found[i].tolist(), strict=True)) == wanted
+        assert dict(zip(text_stats.COUNTS, found[i].tolist(), strict=True)) == wanted
 
 
 @pytest.mark.parametrize("text", ["", "a", "\x1c", "\n", "#", "取", "a\n", "ⅷ\n\nⅧ"])
 def test_statistics_of_tiny_texts(text: str) -> None:
     """A text of a byte or two needs no less room in the tables than a longer one."""
-    none = quality.StopWords(np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.int64))
+    none = text_stats.StopWords(np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.int64))
     for _ in range(50):
-        found = quality.statistics(shingles.texts_of([text.encode()]), alphabet(), none, np.array([-1]))[0].tolist()
-        assert dict(zip(quality.COUNTS, found, strict=True)) == naive_counts(text, set())
+        found = text_stats.statistics(shingles.texts_of([text.encode()]), alphabet(), none, np.array([-1]))[0].tolist()
+        assert dict(zip(text_stats.COUNTS, found, strict=True)) == naive_counts(text, set())
 
 
 def test_statistics_of_gopher_by_hand() -> None:
     text = "- one two ...\n\n- one two ...\n\nthe end of it # 7\n"
     packed = shingles.texts_of([text.encode()])
-    none = quality.StopWords(np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.int64))
-    found = quality.statistics(packed, alphabet(), none, np.array([-1]))[0].tolist()
-    counts = dict(zip(quality.COUNTS, found, strict=True))
+    none = text_stats.StopWords(np.zeros(0, dtype=np.uint64), np.zeros(1, dtype=np.int64))
+    found = text_stats.statistics(packed, alphabet(), none, np.array([-1]))[0].tolist()
+    counts = dict(zip(text_stats.COUNTS, found, strict=True))
     assert counts["words"] == 9
     assert counts["chars"] == 10 + 10 + 12
     assert (counts["lines"], counts["bullet_lines"], counts["ellipsis_lines"]) == (3, 2, 2)
@@ -297,13 +307,13 @@ rows = st.lists(pieces, min_size=1, max_size=8)
 @given(rows, rows, st.sampled_from([0.3, 0.5, 1.0]))
 @settings(max_examples=50, deadline=None)
 def test_leaks_are_those_of_all_pairs(tests: list[str], texts: list[str], containment: float) -> None:
-    index = leaks.index_of([row.encode() for row in tests], alphabet(), 5, containment)
-    row, share = leaks.leaks(shingles.texts_of([t.encode() for t in texts]), alphabet(), index, 5)
+    index = ngram_index.index_of([row.encode() for row in tests], alphabet(), 5, containment)
+    row, share = ngram_index.leaks(shingles.texts_of([t.encode() for t in texts]), alphabet(), index, 5)
     sets = [set(grams_of(test)) for test in tests]
     for i, text in enumerate(texts):
         grams = set(grams_of(text))
         shares = [len(test & grams) / len(test) if test else 0.0 for test in sets]
-        least = [1.0 if len(test) <= leaks.FEW else containment for test in sets]
+        least = [1.0 if len(test) <= ngram_index.FEW else containment for test in sets]
         hits = [(-s, j) for j, s in enumerate(shares) if sets[j] and s >= least[j] - 1e-9]
         assert (int(row[i]), float(share[i])) == ((min(hits)[1], pytest.approx(-min(hits)[0])) if hits else (-1, 0.0))
 
@@ -377,7 +387,7 @@ def test_usual_lines_need_no_other_parser() -> None:
 @settings(max_examples=20, deadline=None)
 def test_arrays_and_compiled_loops_mix_alike(values: list[int]) -> None:
     array = np.array(values, dtype=np.uint64)
-    assert [int(characters.mixed(value)) for value in array] == minhash.mixed(array).tolist()
+    assert [int(char_classes.mixed(value)) for value in array] == minhash.mixed(array).tolist()
 
 
 LONG = ["eightlet", "ninechars", "Internationalization1", "x" * 70, "Straßenbahnhaltestelle", "é", "naïvenaïvenaïve"]
@@ -407,35 +417,35 @@ def test_texts_without_words_have_no_shingles() -> None:
 
 
 def test_machine_code_is_kept_in_a_private_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(compiler.VARIABLE, str(tmp_path))
-    compiler.kept_in.cache_clear()
+    monkeypatch.setenv(jit.VARIABLE, str(tmp_path))
+    jit.kept_in.cache_clear()
     try:
-        folder = compiler.kept_in()
+        folder = jit.kept_in()
         assert folder is not None
         assert folder.parent == tmp_path
         assert folder.stat().st_mode & 0o777 == 0o700
         folder.chmod(0o777)
-        compiler.kept_in.cache_clear()
-        assert compiler.kept_in() is None
+        jit.kept_in.cache_clear()
+        assert jit.kept_in() is None
         (tmp_path / "file").write_bytes(b"")
-        monkeypatch.setenv(compiler.VARIABLE, str(tmp_path / "file"))
-        compiler.kept_in.cache_clear()
-        assert compiler.kept_in() is None
+        monkeypatch.setenv(jit.VARIABLE, str(tmp_path / "file"))
+        jit.kept_in.cache_clear()
+        assert jit.kept_in() is None
     finally:
-        compiler.kept_in.cache_clear()
+        jit.kept_in.cache_clear()
 
 
 @given(EVERY)
 @settings(max_examples=30, deadline=None)
 def test_statistics_do_not_depend_on_where_the_bytes_stand(texts: list[str]) -> None:
     """The last sixteen bytes of a buffer are read one by one, those before in lanes: both give the same counts."""
-    letters, stops = alphabet(), quality.StopWords(np.zeros(0, np.uint64), np.zeros(1, np.int64))
+    letters, stops = alphabet(), text_stats.StopWords(np.zeros(0, np.uint64), np.zeros(1, np.int64))
     raw = [text.encode() for text in texts]
     none = np.full(len(raw), -1, dtype=np.int64)
     packed = shingles.texts_of(raw)
     longer = packed._replace(data=np.concatenate([packed.data, np.zeros(64, np.uint8)]))
-    alone = [quality.statistics(shingles.texts_of([one]), letters, stops, none[:1])[0] for one in raw]
-    together = quality.statistics(longer, letters, stops, none)
+    alone = [text_stats.statistics(shingles.texts_of([one]), letters, stops, none[:1])[0] for one in raw]
+    together = text_stats.statistics(longer, letters, stops, none)
     assert (np.array(alone) == together).all()
 
 
@@ -446,7 +456,7 @@ def test_bits_never_tell_two_sets_to_be_further_apart_than_they_are(
 ) -> None:
     other |= set(data.draw(st.lists(st.sampled_from(sorted(one)), max_size=300))) if one else set()
     sets = [np.array(sorted(values), dtype=np.uint64) for values in (one, other)]
-    bits = greedy.bits_of(np.concatenate(sets), np.cumsum([0, len(one), len(other)]))
+    bits = greedy_dedup.bits_of(np.concatenate(sets), np.cumsum([0, len(one), len(other)]))
     similarity = len(one & other) / max(1, len(one | other))
-    assert greedy.most_alike(bits[0], bits[1], len(one), len(other)) >= similarity
-    assert greedy.most_alike(bits[0], bits[0], len(one), len(one)) == (1.0 if one else 0.0)
+    assert greedy_dedup.most_alike(bits[0], bits[1], len(one), len(other)) >= similarity
+    assert greedy_dedup.most_alike(bits[0], bits[0], len(one), len(one)) == (1.0 if one else 0.0)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ockham.data.labels import doubts, folds
+from ockham.data.label_issues import doubts, folds
 from ockham.records import Example, LabelDoubt
 
 

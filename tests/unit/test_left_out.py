@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from tests.unit.test_serving import ROWS, bundle
 
-from ockham import answering, cli
+from ockham.bundles import predict
+from ockham.cli import commands
 from ockham.models import linear
 
 Run = Callable[..., tuple[int, str, str]]
@@ -26,7 +27,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(capsys: pytest.CaptureFixture[str]) -> Run:
     def command(*args: str | Path) -> tuple[int, str, str]:
         with pytest.raises(SystemExit) as leaving:
-            cli.main([str(arg) for arg in args])
+            commands.main([str(arg) for arg in args])
         out, err = capsys.readouterr()
         assert isinstance(leaving.value.code, int)
         return leaving.value.code, out, err
@@ -73,6 +74,6 @@ def test_a_quiet_evaluation_names_what_it_left_out(served: Path, run: Run, tmp_p
 
 
 def test_the_records_that_were_left_out_can_be_had(served: Path, tmp_path: Path) -> None:
-    found = answering.predictions(served, jsonl(tmp_path / "new.jsonl", ['{"text": "parcel"}', "[broken"]))
+    found = predict.predictions(served, jsonl(tmp_path / "new.jsonl", ['{"text": "parcel"}', "[broken"]))
     assert [answer.id for answer in found.answers] == ["1"]
     assert [(bad.file, bad.record) for bad in found.left_out] == [("new.jsonl", 2)]

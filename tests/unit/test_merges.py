@@ -1,4 +1,4 @@
-from ockham.data.merges import propose
+from ockham.data.label_merges import propose
 from ockham.records import LabelMerge
 
 

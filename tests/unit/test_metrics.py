@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from ockham.errors import DataError, Defect
-from ockham.evals.clusters import cluster_numbers
-from ockham.evals.intervals import wilson
+from ockham.evals.intervals import cluster_numbers, wilson
 from ockham.evals.metrics import METRICS, confusions, metrics, per_label, point
 from ockham.evals.scorers import exact
 from ockham.records import Answer, Example, Score

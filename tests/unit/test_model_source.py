@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import load_file, save, save_file
 
-from ockham.convert import source
+from ockham.convert import checkpoint_folder
 from ockham.errors import ModelError
 
 CONFIG = {"architectures": ["LlamaForCausalLM"], "model_type": "llama", "hidden_size": 64}
@@ -78,7 +78,7 @@ def test_m01_m02_a_file_that_is_not_whole_safetensors_is_refused(fault: str, tmp
     path = tmp_path / "model.safetensors"
     path.write_bytes(BAD[fault]())
     with pytest.raises(ModelError) as caught:
-        source.check_weights(path)
+        checkpoint_folder.check_weights(path)
     assert caught.value.code == "E_MODEL_FORMAT"
     assert caught.value.message.startswith("model.safetensors: ")
 
@@ -97,7 +97,7 @@ HARMLESS: dict[str, Callable[[], bytes]] = {
 def test_what_passes_reads_as_arrays_of_the_file_and_no_more(case: str, tmp_path: Path) -> None:
     path = tmp_path / "model.safetensors"
     path.write_bytes(HARMLESS[case]())
-    source.check_weights(path)
+    checkpoint_folder.check_weights(path)
     arrays = load_file(path)
     assert 0 < sum(array.nbytes for array in arrays.values()) < path.stat().st_size
 
@@ -105,14 +105,14 @@ def test_what_passes_reads_as_arrays_of_the_file_and_no_more(case: str, tmp_path
 def test_a_file_that_cannot_be_read_is_missing(tmp_path: Path) -> None:
     for path in (tmp_path / "model.safetensors", tmp_path):
         with pytest.raises(ModelError) as caught:
-            source.check_weights(path)
+            checkpoint_folder.check_weights(path)
         assert caught.value.code == "E_MODEL_MISSING"
         assert caught.value.message.startswith(f"{path.name}: cannot be read (")
 
 
 def accepted(path: Path) -> bool:
     try:
-        source.check_weights(path)
+        checkpoint_folder.check_weights(path)
     except ModelError:
         return False
     return True
@@ -141,19 +141,21 @@ def model(folder: Path, **config: object) -> Path:
     return folder
 
 
-def refused(folder: Path, check: Callable[[Path], source.Source] = source.check_model) -> ModelError:
+def refused(
+    folder: Path, check: Callable[[Path], checkpoint_folder.Source] = checkpoint_folder.check_model
+) -> ModelError:
     with pytest.raises(ModelError) as caught:
         check(folder)
     return caught.value
 
 
 def test_a_whole_folder_passes_and_its_digest_follows_its_files(tmp_path: Path) -> None:
-    one = source.check_model(model(tmp_path / "one"))
+    one = checkpoint_folder.check_model(model(tmp_path / "one"))
     assert one.architecture == "LlamaForCausalLM"
     assert [path.name for path in one.weights] == ["model.safetensors"]
-    assert one.digest == source.check_model(model(tmp_path / "two")).digest
+    assert one.digest == checkpoint_folder.check_model(model(tmp_path / "two")).digest
     save_file({**ARRAYS, "b": np.zeros(5, dtype=np.float16)}, tmp_path / "two" / "model.safetensors")
-    assert one.digest != source.check_model(tmp_path / "two").digest
+    assert one.digest != checkpoint_folder.check_model(tmp_path / "two").digest
 
 
 def test_m01_a_folder_with_pickles_only_is_refused_and_they_are_not_opened(tmp_path: Path) -> None:
@@ -167,14 +169,16 @@ def test_m01_a_folder_with_pickles_only_is_refused_and_they_are_not_opened(tmp_p
 @pytest.mark.parametrize("name", ["../../x.safetensors", "/etc/x.safetensors", "sub/model.safetensors", "..\\x"])
 def test_m05_an_index_that_leads_outside_is_refused(name: str, tmp_path: Path) -> None:
     folder = model(tmp_path / "m")
-    (folder / source.INDEX).write_text(json.dumps({"weight_map": {"a": name}}))
+    (folder / checkpoint_folder.INDEX).write_text(json.dumps({"weight_map": {"a": name}}))
     assert "outside the folder" in refused(folder).message
 
 
 @pytest.mark.parametrize("listed", [["model.safetensors", "model-2.safetensors"], []])
 def test_m05_an_index_and_the_files_must_name_each_other(listed: list[str], tmp_path: Path) -> None:
     folder = model(tmp_path / "m")
-    (folder / source.INDEX).write_text(json.dumps({"weight_map": {str(n): name for n, name in enumerate(listed)}}))
+    (folder / checkpoint_folder.INDEX).write_text(
+        json.dumps({"weight_map": {str(n): name for n, name in enumerate(listed)}})
+    )
     assert "do not name each other" in refused(folder).message
 
 
@@ -186,14 +190,14 @@ def test_m11_links_are_followed_inside_the_hubs_cache_only(tmp_path: Path) -> No
     model(snapshot)
     (snapshot / "model.safetensors").rename(blobs / "weights")
     (snapshot / "model.safetensors").symlink_to("../../blobs/weights")
-    assert source.check_model(snapshot).digest
+    assert checkpoint_folder.check_model(snapshot).digest
     (blobs / "weights").rename(tmp_path / "elsewhere")
     (snapshot / "model.safetensors").unlink()
     (snapshot / "model.safetensors").symlink_to(tmp_path / "elsewhere")
     assert "outside the folder" in refused(snapshot).message
 
 
-@pytest.mark.parametrize("key", sorted(source.CODE_KEYS))
+@pytest.mark.parametrize("key", sorted(checkpoint_folder.CODE_KEYS))
 def test_m06_a_folder_that_asks_for_code_is_refused(key: str, tmp_path: Path) -> None:
     error = refused(model(tmp_path / "m", text_config={key: {"AutoModel": "evil.Model"}}))
     assert (error.code, key in error.message, "evil" in error.message) == ("E_REMOTE_CODE", True, False)
@@ -234,12 +238,12 @@ def adapter(folder: Path, **config: object) -> Path:
 )
 def test_a02_an_adapters_settings_are_checked(config: dict[str, object], tmp_path: Path) -> None:
     named = {"base_model_class": "LlamaForCausalLM", "parent_library": "transformers.models.llama.modeling_llama"}
-    source.check_adapter(adapter(tmp_path / "whole", auto_mapping=named))
-    assert refused(adapter(tmp_path / "a", **config), source.check_adapter).code == "E_MODEL_FORMAT"
+    checkpoint_folder.check_adapter(adapter(tmp_path / "whole", auto_mapping=named))
+    assert refused(adapter(tmp_path / "a", **config), checkpoint_folder.check_adapter).code == "E_MODEL_FORMAT"
 
 
 def test_a03_an_adapter_as_a_pickle_is_never_opened(tmp_path: Path) -> None:
     folder = adapter(tmp_path / "a")
     (folder / "adapter_model.safetensors").unlink()
     (folder / "adapter_model.bin").write_bytes(pickle.dumps({}))
-    assert "never opened" in refused(folder, source.check_adapter).message
+    assert "never opened" in refused(folder, checkpoint_folder.check_adapter).message

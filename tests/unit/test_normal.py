@@ -3,7 +3,7 @@ import unicodedata
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ockham.data.normal import canonical, is_blank, label_key, loose
+from ockham.data.normalize import canonical, is_blank, label_key, loose
 
 
 def test_canonical_is_nfc_with_white_space_collapsed() -> None:

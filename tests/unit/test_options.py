@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ockham import ladder, measuring
-from ockham.answering import evaluate
-from ockham.data import options
-from ockham.evals.serving import ProbeSpec
-from ockham.ladder import FitSpec, fit
-from ockham.models.options import Form, form_of, listed, wording_of
+from ockham.bundles.predict import evaluate
+from ockham.data import multiple_choice
+from ockham.data.multiple_choice import Form, form_of, listed, wording_of
+from ockham.ladder import measure, run_folder
+from ockham.ladder.fit import FitSpec, fit
 from ockham.records import Example
+from ockham.serving.process import ProbeSpec
 
 COLOURS = ("red", "green", "blue", "grey", "pink", "white", "black", "brown")
 
@@ -53,7 +53,7 @@ def test_the_right_option_stays_the_right_one(form: str) -> None:
     rows = questions(60, form=form)
     named: Form = "text" if form == "text" else "mark"
     assert form_of(rows) == named
-    found, kept = options.shuffled(rows, 1)
+    found, kept = multiple_choice.shuffled(rows, 1)
     assert kept == 0
     assert [text_of(row, named) for row in found] == [text_of(row, named) for row in rows]
     for old, new in zip(rows, found, strict=True):
@@ -70,7 +70,7 @@ def test_the_right_option_stays_the_right_one(form: str) -> None:
 def test_who_always_takes_the_first_option_gets_chance_where_it_had_been_right_every_time() -> None:
     rows = questions(400, form="X", right=0)
     assert Counter(row.target for row in rows) == {"A": 400}
-    found, _ = options.shuffled(rows, 0)
+    found, _ = multiple_choice.shuffled(rows, 0)
     right = sum(row.target == "A" for row in found)
     # 400 draws with p = 1/4: five standard deviations on either side.
     assert 57 < right < 143
@@ -78,33 +78,35 @@ def test_who_always_takes_the_first_option_gets_chance_where_it_had_been_right_e
 
 def test_the_order_follows_from_the_seed_and_the_question_alone() -> None:
     rows = questions(40)
-    assert options.shuffled(rows, 3) == options.shuffled(rows, 3)
-    assert options.shuffled(rows[20:], 3)[0] == options.shuffled(rows, 3)[0][20:], "neighbours do not matter"
-    assert options.shuffled(rows, 3)[0] != options.shuffled(rows, 4)[0]
+    assert multiple_choice.shuffled(rows, 3) == multiple_choice.shuffled(rows, 3)
+    assert multiple_choice.shuffled(rows[20:], 3)[0] == multiple_choice.shuffled(rows, 3)[0][20:], (
+        "neighbours do not matter"
+    )
+    assert multiple_choice.shuffled(rows, 3)[0] != multiple_choice.shuffled(rows, 4)[0]
 
 
 def test_a_second_order_is_another_one_and_names_the_same_option() -> None:
-    for row in options.shuffled(questions(60, form="X"), 0)[0]:
-        second = options.again(row, "mark", 0)
+    for row in multiple_choice.shuffled(questions(60, form="X"), 0)[0]:
+        second = multiple_choice.again(row, "mark", 0)
         assert second is not None
         assert second.input != row.input
         assert text_of(second, "mark") == text_of(row, "mark")
-        assert options.same((row, row.target), (second, second.target), "mark")
-        assert options.same((row, None), (second, None), "mark") is False, "no answer is no steady answer"
-        assert options.same((row, "Z"), (second, "Z"), "mark") is False
+        assert multiple_choice.same((row, row.target), (second, second.target), "mark")
+        assert multiple_choice.same((row, None), (second, None), "mark") is False, "no answer is no steady answer"
+        assert multiple_choice.same((row, "Z"), (second, "Z"), "mark") is False
 
 
 @pytest.mark.parametrize("tied", ["None of the above", "both A and C", "(A) or (B)", "the former", "A, B"])
 def test_options_that_speak_of_places_keep_their_order(tied: str) -> None:
     row = question(1, ["red", "green", "blue", tied], 2)
-    assert options.shuffled([row], 0) == ([row], 1)
-    assert options.again(row, "mark", 0) is None
+    assert multiple_choice.shuffled([row], 0) == ([row], 1)
+    assert multiple_choice.again(row, "mark", 0) is None
 
 
 @pytest.mark.parametrize("free", ["None of these", "Vitamin A and iron", "black and white"])
 def test_options_that_do_not_are_moved(free: str) -> None:
     rows = [question(n, ["red", "green", free], 2, form="text") for n in range(20)]
-    found, kept = options.shuffled(rows, 0)
+    found, kept = multiple_choice.shuffled(rows, 0)
     assert kept == 0
     assert {row.target for row in found} == {free}
 
@@ -129,7 +131,7 @@ def test_letters_are_written_large_or_small_as_in_targets() -> None:
     found = wording_of(rows)
     assert found is not None
     assert found.case == "upper"
-    asked, kept = options.shuffled(rows, 0)
+    asked, kept = multiple_choice.shuffled(rows, 0)
     assert kept == 0
     assert all(row.target.isupper() for row in asked)
 
@@ -179,11 +181,11 @@ def test_options_behind_bullets_are_named_by_their_texts_whatever_the_form(bulle
     draw = random.Random(3)
     rows = [bulleted(number, draw.sample(COLOURS, 3), draw.randrange(3), bullet) for number in range(40)]
     for named in ("mark", "text"):
-        found, kept = options.shuffled(rows, 1, named)
+        found, kept = multiple_choice.shuffled(rows, 1, named)
         assert kept == 0
         assert [text_of(row, named) for row in found] == [row.target for row in rows]
         assert sum(old.input != new.input for old, new in zip(rows, found, strict=True)) > 20
-        again = options.again(rows[0], named, 1)
+        again = multiple_choice.again(rows[0], named, 1)
         assert again is not None
         assert again.input != rows[0].input
     wording = wording_of(rows)
@@ -227,11 +229,11 @@ def test_what_cannot_be_told_apart_keeps_its_order() -> None:
     none = Example(id="2", input="Which colour is it, red or green?", target="red")
     strange = Example(id="3", input=question(3, ["red", "green"], 0).input, target="purple")
     rows = [none, strange]
-    assert options.shuffled(rows, 0) == (rows, 2)
+    assert multiple_choice.shuffled(rows, 0) == (rows, 2)
     found = listed(over_lines.input)
     assert found is not None
     assert found.texts == ("green", "blue"), "a run begins behind the line that is no option"
-    assert options.shuffled([over_lines], 0)[1] == 1, "whose target is then not among them"
+    assert multiple_choice.shuffled([over_lines], 0)[1] == 1, "whose target is then not among them"
 
 
 def test_a_numbered_passage_before_the_options_stays() -> None:
@@ -245,17 +247,17 @@ def test_a_numbered_passage_before_the_options_stays() -> None:
 @given(st.text(max_size=200), st.text(max_size=5), st.integers(0, 9))
 def test_wild_questions_are_only_ever_rearranged(text: str, target: str, seed: int) -> None:
     row = Example(id="1", input=text + "\nA) x\nB) y", target=target)
-    (found,), kept = options.shuffled([row], seed)
+    (found,), kept = multiple_choice.shuffled([row], seed)
     assert sorted(found.input) == sorted(row.input)
     assert kept == 0 or found == row
-    second = options.again(found, "mark", seed)
+    second = multiple_choice.again(found, "mark", seed)
     assert second is None or sorted(second.input) == sorted(row.input)
 
 
 def test_a_climb_asks_in_random_order_and_tells_how_steady_answers_are(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measuring, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
+    monkeypatch.setattr(measure, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
     # In nine rows of ten the first option is right, so that a model which always takes it would look good.
     draw = random.Random(2)
     made = [draw.choices("bcdfghjklmnpqrstvwxyz", k=24) for _ in range(400)]
@@ -268,7 +270,7 @@ def test_a_climb_asks_in_random_order_and_tells_how_steady_answers_are(
     assert verdict.task == "choose"
     constant = next(one for one in verdict.candidates if one.name == "constant")
     assert constant.metrics["accuracy"].value < 0.5, "A is right in 90 % of the file, and in a quarter of what is asked"
-    report = next(one for one in ladder.account(tmp_path / "run").reports if one.candidate.name == "constant")
+    report = next(one for one in run_folder.account(tmp_path / "run").reports if one.candidate.name == "constant")
     assert report.reordered is not None
     asked = report.reordered
     assert asked.n == verdict.dataset.test

@@ -13,8 +13,8 @@ from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from ockham.errors import DataError, Defect
+from ockham.evals.comparison import compare, correct, holm, mcnemar, tango
 from ockham.evals.metrics import METRICS, point
-from ockham.evals.paired import compare, correct, holm, mcnemar, tango
 from ockham.records import Score
 
 

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from ockham.errors import ModelError
-from ockham.evals import judging, parity
+from ockham.evals import parity, tasks
 from ockham.records import Answer, Example, Parity
 
 TARGETS = ["a", "b"] * 200
@@ -20,7 +20,7 @@ def worse(rows: int) -> list[str]:
 
 def compare(step: str, before: list[str], after: list[str]) -> Parity:
     rows = [Example(id=str(place), input="", target=target) for place, target in enumerate(TARGETS)]
-    was, now = (judging.judged("classify", rows, [Answer(value=one) for one in answers]) for answers in (before, after))
+    was, now = (tasks.judged("classify", rows, [Answer(value=one) for one in answers]) for answers in (before, after))
     return parity.compare(step, was, now, "accuracy")
 
 

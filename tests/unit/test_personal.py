@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from ockham.data.personal import count
+from ockham.data.pii import count
 
 
 @pytest.mark.parametrize(

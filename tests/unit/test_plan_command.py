@@ -11,12 +11,11 @@ from typing import Any
 
 import pytest
 
-from ockham import cli
 from ockham.catalog import Device
-from ockham.cli import trouble
+from ockham.cli import commands, error_report
 from ockham.errors import ConfigError
-from ockham.plan import Place, here
-from ockham.report import planned
+from ockham.plan import Place, this_machine
+from ockham.report import plan_page
 
 CORE = Device(
     name="two cores", kind="cpu", memory_gb=16, bandwidth_gb_s=25, fp32_tflops=0.15, date="2026-11-22", source="test"
@@ -27,14 +26,14 @@ PLACE = Place(device=CORE, free_gb=12, threads=2, features=("avx2",), gpus=("Voo
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine with known rates, an empty folder to stand in, and a cache of its own."""
-    monkeypatch.setattr(here, "look", lambda *_, **__: PLACE)
+    monkeypatch.setattr(this_machine, "look", lambda *_, **__: PLACE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
 
 def said(capsys: pytest.CaptureFixture[str], *args: str) -> str:
-    assert cli.run(args) == 0
+    assert commands.run(args) == 0
     return capsys.readouterr().out
 
 
@@ -118,7 +117,7 @@ def test_costs_are_in_the_table_and_the_page(capsys: pytest.CaptureFixture[str],
 def test_the_page_says_when_charts_are_missing(
     capsys: pytest.CaptureFixture[str], machine: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planned, "drawer", lambda: None)
+    monkeypatch.setattr(plan_page, "drawer", lambda: None)
     said(capsys, "plan", "gpt2", "--for", "tuning", "--report", "plan.html")
     page = (machine / "plan.html").read_text(encoding="utf-8")
     assert "The charts are left out" in page
@@ -162,10 +161,10 @@ def test_settings_stand_in_a_file_and_flags_win(capsys: pytest.CaptureFixture[st
 )
 def test_bad_input_is_refused_with_the_way_out(args: tuple[str, ...], message: str, fix: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        cli.run(["plan", *args])
+        commands.run(["plan", *args])
     assert message in caught.value.message
     assert fix in caught.value.fix
-    assert trouble.told(caught.value) == 2
+    assert error_report.told(caught.value) == 2
 
 
 def test_advice_is_given_as_prose_and_as_a_record(capsys: pytest.CaptureFixture[str]) -> None:
@@ -189,13 +188,13 @@ def test_advice_is_given_as_prose_and_as_a_record(capsys: pytest.CaptureFixture[
 
 def test_questions_that_are_not_answered_are_named() -> None:
     with pytest.raises(ConfigError, match="not answered: --accuracy, --privacy, --requests-per-day, --rows"):
-        cli.run(["decide", "--task", "classify"])
+        commands.run(["decide", "--task", "classify"])
     flags = ["--accuracy", "0.9", "--privacy", "inside", "--requests-per-day", "500", "--rows", "8"]
     with pytest.raises(ConfigError) as caught:
-        cli.run(["decide", "--task", "clasify", *flags])
+        commands.run(["decide", "--task", "clasify", *flags])
     assert "did you mean classify?" in caught.value.fix
     with pytest.raises(ConfigError, match="accuracy is out of range"):
-        cli.run(["decide", "--task", "classify", *flags, "--accuracy", "90"])
+        commands.run(["decide", "--task", "classify", *flags, "--accuracy", "90"])
 
 
 def test_in_a_terminal_the_questions_are_asked(
@@ -207,7 +206,7 @@ def test_in_a_terminal_the_questions_are_asked(
 
     monkeypatch.setattr(sys, "stdin", Terminal("mathematics\n0.8\n0\nanywhere\n100\n50\n"))
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    assert cli.run(["decide"]) == 0
+    assert commands.run(["decide"]) == 0
     shown = capsys.readouterr()
     assert "Use a large model." in shown.out
     assert "What is to be done?" in shown.err

@@ -12,7 +12,7 @@ from ockham.catalog import ApiPrice, Device, Prices, prices
 from ockham.errors import ConfigError
 from ockham.plan import Place, PlanSpec, plan
 from ockham.plan.planning import ELSEWHERE, USUAL
-from ockham.plan.records import Cost, Plan
+from ockham.records.plan import Cost, Plan
 
 TODAY = dt.date(2026, 11, 22)
 CORE = Device(

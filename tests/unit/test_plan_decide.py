@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ockham.catalog import prices
-from ockham.cli.fit import command
+from ockham.cli.fit_command import command
 from ockham.plan import Questions, decide
-from ockham.plan.decide import HARD, SENTENCES, TASKS, Privacy, Task, test_rows
+from ockham.plan.advice import HARD, SENTENCES, TASKS, Privacy, Task, test_rows
 
 PRICES = prices()
 NEEDED = test_rows  # under another name, so that pytest does not take it for a test

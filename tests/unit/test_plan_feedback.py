@@ -14,8 +14,8 @@ from ockham import catalog
 from ockham.catalog import Device
 from ockham.errors import StoreError
 from ockham.plan import calibrate
-from ockham.plan.feedback import learn
 from ockham.plan.memory import serving
+from ockham.plan.prediction_error import learn
 from ockham.plan.speed import prefill_seconds, step_seconds
 from ockham.records import Candidate, Profile, Report
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ockham.catalog import device
-from ockham.plan.graphics import AMD, NVIDIA, PARTS, Gpu, ask, best_gpu, gpus, known
+from ockham.plan.gpus import AMD, NVIDIA, PARTS, Gpu, ask, best_gpu, gpus, known
 
 ONE = "0, GPU-5b1e7f0a-0000-0000-0000-000000000001, NVIDIA GeForce RTX 3060, 12288\n"
 SEVERAL = ONE + (

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ockham.errors import StoreError
-from ockham.plan import calibrate, here
+from ockham.plan import calibrate, this_machine
 from ockham.plan.calibrate import Calibration
 
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.timezone.utc)
@@ -77,12 +77,12 @@ def test_past_errors_are_the_median_of_what_was_written_down(tmp_path: Path) -> 
 def test_features_are_read_from_the_system(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/cpuinfo").write_text("model name : x\nflags\t\t: fpu avx2 sse avx512f amx_int8\n")
-    assert here.features(tmp_path) == ("avx2", "avx512f", "amx_int8")
-    assert here.features(tmp_path / "nowhere") == ()
+    assert this_machine.features(tmp_path) == ("avx2", "avx512f", "amx_int8")
+    assert this_machine.features(tmp_path / "nowhere") == ()
 
 
 def test_this_machine_has_the_measured_rates() -> None:
-    found = here.this_machine("it", 16, FOUND)
+    found = this_machine.this_machine("it", 16, FOUND)
     assert (found.kind, found.memory_gb, found.bandwidth_gb_s) == ("cpu", 16, 20)
     assert found.tflops == pytest.approx(0.1)
     assert found.source == "measured 2026-11-22 with 2 threads"
@@ -98,15 +98,15 @@ def test_looking_measures_once_and_keeps_it(tmp_path: Path, monkeypatch: pytest.
         )
 
     monkeypatch.setattr(calibrate, "measure", measure)
-    monkeypatch.setattr(here, "gpus", lambda visible: ())
-    first = here.look(tmp_path, NOW, ticking(1))
-    again = here.look(tmp_path, NOW, ticking(1))
+    monkeypatch.setattr(this_machine, "gpus", lambda visible: ())
+    first = this_machine.look(tmp_path, NOW, ticking(1))
+    again = this_machine.look(tmp_path, NOW, ticking(1))
     assert len(calls) == 1
     assert first.device == again.device
     assert first.device.kind == "cpu"
     assert first.threads == 1
-    here.look(tmp_path, NOW, ticking(1), anew=True)
-    here.look(tmp_path, NOW, ticking(1), threads=7)
+    this_machine.look(tmp_path, NOW, ticking(1), anew=True)
+    this_machine.look(tmp_path, NOW, ticking(1), threads=7)
     assert calls[1:] == [calls[0], [7]]
 
 
@@ -118,6 +118,6 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
 
     monkeypatch.setattr(calibrate, "measure", lambda *_: FOUND)
     monkeypatch.setattr(calibrate, "keep", refuse)
-    monkeypatch.setattr(here, "gpus", lambda visible: ())
-    assert here.look(tmp_path, NOW, ticking(1)).threads == 2
+    monkeypatch.setattr(this_machine, "gpus", lambda visible: ())
+    assert this_machine.look(tmp_path, NOW, ticking(1)).threads == 2
     assert "the disk is full" in caplog.text

@@ -15,7 +15,7 @@ from ockham import catalog
 from ockham.catalog import Shape, prices
 from ockham.errors import ConfigError, ModelError
 from ockham.plan import PlanSpec, plan
-from ockham.plan.local import find
+from ockham.plan.local_models import find
 
 QWEN = {
     "model_type": "qwen2",

@@ -12,8 +12,8 @@ from ockham.catalog import device, engine, shape, shapes
 from ockham.plan import PlanSpec
 from ockham.plan.memory import devices_needed, kv_cache, serving, usable_gb
 from ockham.plan.quantization import usual, weights
-from ockham.plan.records import Quantization
 from ockham.plan.tuning import adapter, tuning
+from ockham.records.plan import Quantization
 
 CPU = engine("cpu", encoders=False)
 SERVER = engine("server-gpu", encoders=False)

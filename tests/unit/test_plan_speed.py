@@ -9,8 +9,8 @@ import pytest
 from ockham.catalog import Device, device, devices, engine, shape
 from ockham.plan import PlanSpec
 from ockham.plan.forecasts import USES, able, context_of, forecast, good_for, judge, largest, reach
-from ockham.plan.records import Quantization, Speed
 from ockham.plan.speed import prefill_seconds, speed, step_seconds
+from ockham.records.plan import Quantization, Speed
 
 # One core with 25.5 GB/s and about 172 GFLOP/s, on which the engine was measured first.
 CORE = Device(

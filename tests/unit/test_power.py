@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from ockham.evals.intervals import wilson
-from ockham.evals.power import rows_needed
+from ockham.evals.sample_size import rows_needed
 from ockham.records import Estimate
 
 

@@ -12,18 +12,19 @@ from typing import get_args
 import pytest
 from tests import sample_account
 
-from ockham import decoders, ladder, machine, store
+from ockham import machine, store
 from ockham.data.prepare import prepare
-from ockham.data.read import ReadSpec
 from ockham.data.split import SplitSpec
-from ockham.decoders import four
 from ockham.errors import RunError
-from ockham.ladder import FitSpec
+from ockham.ladder import fit, run_folder
+from ockham.ladder.fit import FitSpec
+from ockham.readers.read import ReadSpec
 from ockham.records import Precision, TunedIn
 from ockham.report import render
-from ockham.rungs import Material, Plan, work_of
+from ockham.rungs import decoder_4bit, decoder_rungs
+from ockham.rungs.rung import Material, Plan, work_of
 from ockham.tune import precision
-from ockham.tune.spec import TuneSpec
+from ockham.tune.tune_spec import TuneSpec
 
 DRAW = random.Random(6)
 ROWS = [{"text": f"{''.join(DRAW.choices('abcdefghijklmnop', k=20))} {i}", "label": "ab"[i % 2]} for i in range(100)]
@@ -87,17 +88,17 @@ def test_a_run_goes_on_in_the_precision_it_began_with(tmp_path: Path, monkeypatc
     """Begun where bfloat16 is faster, gone on where it is not; the other way round; and asked for either way."""
     pretend(monkeypatch, "new", 3.0)
     with store.open_run(tmp_path / "a", {}) as run:
-        assert decoders.tuned_in(run) is None
-        assert decoders.settle("auto", "cpu", run) == "bfloat16"
+        assert decoder_rungs.tuned_in(run) is None
+        assert decoder_rungs.settle("auto", "cpu", run) == "bfloat16"
     pretend(monkeypatch, "old", 0.1)
     with store.open_run(tmp_path / "a", {}) as run:
-        assert decoders.settle("auto", "cpu", run) == "bfloat16"
-        assert decoders.tuned_in(run) == TunedIn(precision="bfloat16", asked=False, processor="new", speedup=3.0)
+        assert decoder_rungs.settle("auto", "cpu", run) == "bfloat16"
+        assert decoder_rungs.tuned_in(run) == TunedIn(precision="bfloat16", asked=False, processor="new", speedup=3.0)
     with store.open_run(tmp_path / "b", {}) as run:
-        assert decoders.settle("auto", "cpu", run) == "float32"
+        assert decoder_rungs.settle("auto", "cpu", run) == "float32"
     pretend(monkeypatch, "new", 3.0)
     with store.open_run(tmp_path / "b", {}) as run:
-        assert decoders.settle("auto", "cpu", run) == "float32"
+        assert decoder_rungs.settle("auto", "cpu", run) == "float32"
 
     def never(_seconds: object) -> float:
         raise AssertionError
@@ -105,8 +106,8 @@ def test_a_run_goes_on_in_the_precision_it_began_with(tmp_path: Path, monkeypatc
     monkeypatch.setattr(precision, "measure_speedup", never)
     for asked in get_args(Precision):
         with store.open_run(tmp_path / asked, {}) as run:
-            assert decoders.settle(asked, "cpu", run) == asked
-            assert decoders.tuned_in(run) == TunedIn(precision=asked, asked=True, processor="new")
+            assert decoder_rungs.settle(asked, "cpu", run) == asked
+            assert decoder_rungs.tuned_in(run) == TunedIn(precision=asked, asked=True, processor="new")
 
 
 @pytest.mark.tune
@@ -118,14 +119,14 @@ def test_where_the_record_is_lost_what_was_built_is_not_mixed(tmp_path: Path, mo
     )
     plan = Plan(task="classify", metric="accuracy", seed=0, encoder=None, tune=TuneSpec(), endpoint=None)
     (tmp_path / "small").mkdir()
-    tuned = next(rung for rung in decoders.rungs([str(tmp_path / "small")]) if rung.name == "decoder-tuned:small")
+    tuned = next(rung for rung in decoder_rungs.rungs([str(tmp_path / "small")]) if rung.name == "decoder-tuned:small")
     keys = set()
     with store.open_run(tmp_path / "run", {}) as run:
         for speedup in (3.0, 0.1):
             pretend(monkeypatch, "any", speedup)
-            settled = dataclasses.replace(plan, precision=decoders.settle("auto", "cpu", run))
+            settled = dataclasses.replace(plan, precision=decoder_rungs.settle("auto", "cpu", run))
             material = Material(prepared, settled, run, lambda _: None)
-            keys |= {work_of(material, tuned), four._tuned(tmp_path / "small", material)}
+            keys |= {work_of(material, tuned), decoder_4bit._tuned(tmp_path / "small", material)}
             (record,) = (run.path / "records" / "precision").iterdir()
             record.write_bytes(b"damaged")
         assert run.rebuilt == 1
@@ -133,23 +134,23 @@ def test_where_the_record_is_lost_what_was_built_is_not_mixed(tmp_path: Path, mo
 
 
 def test_the_precision_that_is_asked_for_is_part_of_what_a_run_is_about(tmp_path: Path) -> None:
-    def fit(spec: FitSpec) -> None:
-        ladder.fit(ROWS, dataclasses.replace(spec, rungs=("constant",), target="label"), out=tmp_path / "run")
+    def begin(spec: FitSpec) -> None:
+        fit.fit(ROWS, dataclasses.replace(spec, rungs=("constant",), target="label"), out=tmp_path / "run")
 
-    fit(FitSpec())
-    fit(FitSpec())
+    begin(FitSpec())
+    begin(FitSpec())
     assert store.identity_of(tmp_path / "run")["precision"] == "auto"
     with pytest.raises(RunError, match='precision was "auto", now "float32"'):
-        fit(FitSpec(precision="float32"))
+        begin(FitSpec(precision="float32"))
 
 
 def test_without_a_model_to_tune_nothing_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def never(*_: object) -> Precision:
         raise AssertionError
 
-    monkeypatch.setattr(decoders, "settle", never)
-    ladder.fit(ROWS, FitSpec(rungs=("constant", "linear"), target="label"), out=tmp_path / "run")
-    assert ladder.account(tmp_path / "run").tuned_in is None
+    monkeypatch.setattr(decoder_rungs, "settle", never)
+    fit.fit(ROWS, FitSpec(rungs=("constant", "linear"), target="label"), out=tmp_path / "run")
+    assert run_folder.account(tmp_path / "run").tuned_in is None
 
 
 def test_the_report_tells_the_precision_and_why() -> None:

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ockham.data.prepare import Prepared, prepare
-from ockham.data.read import ReadSpec
 from ockham.data.split import SplitSpec
 from ockham.errors import DataError
+from ockham.readers.read import ReadSpec
 from ockham.records import Progress
 
 WORDS = ("parcel", "late", "invoice", "refund", "card", "paid", "twice", "courier", "price", "broken", "pump", "milk")

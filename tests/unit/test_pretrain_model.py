@@ -184,8 +184,8 @@ def test_chats_are_encoded_as_the_template_writes_them_and_only_answers_count(wr
 def test_llama_cpp_gives_the_same_tokens_and_logits(written: Path, tmp_path: Path) -> None:
     pytest.importorskip("xllamacpp", reason="needs ockham[gguf]")
     from ockham.convert import pretokenizer
-    from ockham.convert.gguf import convert
-    from ockham.models.engine import Engine, EngineSpec
+    from ockham.convert.gguf_export import convert
+    from ockham.llm.llamacpp import Engine, EngineSpec
 
     assert pretokenizer.recognise(written) == bpe.PRE_TOKENIZER
     convert(written, tmp_path / "nano.gguf", "f32")

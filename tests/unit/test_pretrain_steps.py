@@ -23,7 +23,7 @@ from pretrain.model import Shape
 from pretrain.sources import SOURCES, Document
 
 from ockham.errors import InputError
-from ockham.models import prompts
+from ockham.llm import prompts
 
 pytestmark = pytest.mark.tune
 

@@ -12,10 +12,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ockham import config, store
-from ockham.answering import predict
-from ockham.data.read import ReadSpec, read
+from ockham.bundles.predict import predict
 from ockham.errors import ConfigError, OckhamError
 from ockham.printable import printable
+from ockham.readers.read import ReadSpec, read
 
 HOSTILE = "a\x1b[2J\r\n\x07\x9b31m\u202e\u2066\u200b\u2028\u061cb"
 CODES = ["\x1b", "\r", "\n", "\x9b", "\u202e", "\u2066", "\u2028", "\ud800", "\udcff", "\udcc3\udca9"]

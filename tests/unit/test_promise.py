@@ -15,16 +15,16 @@ from transformers import AutoModelForCausalLM
 
 from ockham import store
 from ockham.data.prepare import prepare
-from ockham.data.read import ReadSpec
 from ockham.data.split import SplitSpec
-from ockham.decoders import promise
-from ockham.decoders.promise import First
 from ockham.errors import ModelError
+from ockham.readers.read import ReadSpec
 from ockham.records import Precision, Progress
-from ockham.rungs import Material, Plan
-from ockham.tune import decoder
-from ockham.tune.decoder import Row
-from ockham.tune.spec import TuneSpec
+from ockham.rungs import early_rejection
+from ockham.rungs.early_rejection import First
+from ockham.rungs.rung import Material, Plan
+from ockham.tune import decoder_tuning
+from ockham.tune.decoder_tuning import Row
+from ockham.tune.tune_spec import TuneSpec
 
 pytestmark = pytest.mark.tune
 
@@ -71,7 +71,7 @@ def test_a_first_part_learns_and_tells_the_nats_of_each_answer(folder: Path, pre
     train, valid = some(24, 1), some(5, 2)
     ticks = iter(range(1_000))
     heard: list[float] = []
-    material = decoder.Material(
+    material = decoder_tuning.Material(
         folder=folder, train=train, valid=valid, judge=lambda _: 0.0, precision=precision, rate=1e-9
     )
 
@@ -79,7 +79,7 @@ def test_a_first_part_learns_and_tells_the_nats_of_each_answer(folder: Path, pre
         heard.append(pace)
         return False
 
-    found = decoder.begin(material, TuneSpec(batch=8), lambda: float(next(ticks)), enough)
+    found = decoder_tuning.begin(material, TuneSpec(batch=8), lambda: float(next(ticks)), enough)
     assert heard == [1 / 8], "a tick for the first step of eight rows"
     assert found.seconds == 3 / 24, "three steps, a tick each, for 24 rows"
     # With hardly any step the model is the one it was: another implementation's log-probabilities, in 32 bits. In 16
@@ -93,13 +93,13 @@ def test_a_first_part_learns_and_tells_the_nats_of_each_answer(folder: Path, pre
         places = range(len(row.question) - 1, len(row.question) + len(row.answer) - 1)
         wanted = -sum(float(scores[place, token]) for place, token in zip(places, row.answer, strict=True))
         assert nats == pytest.approx(wanted, rel=relative, abs=absolute)
-    learnt = decoder.begin(
+    learnt = decoder_tuning.begin(
         dataclasses.replace(material, valid=train[:5], rate=0.01),
         TuneSpec(batch=8),
         lambda: 0.0,
         lambda _: False,
     )
-    plain = decoder.begin(
+    plain = decoder_tuning.begin(
         dataclasses.replace(material, valid=train[:5]),
         TuneSpec(batch=8),
         lambda: 0.0,
@@ -110,10 +110,10 @@ def test_a_first_part_learns_and_tells_the_nats_of_each_answer(folder: Path, pre
 
 def test_a_pace_that_is_enough_ends_it(folder: Path) -> None:
     ticks = iter(range(1_000))
-    material = decoder.Material(
+    material = decoder_tuning.Material(
         folder=folder, train=some(24, 1), valid=some(2, 2), judge=lambda _: 0.0, precision="float32", rate=0.01
     )
-    found = decoder.begin(material, TuneSpec(batch=8), lambda: float(next(ticks)), lambda _: True)
+    found = decoder_tuning.begin(material, TuneSpec(batch=8), lambda: float(next(ticks)), lambda _: True)
     assert (found.seconds, found.nats) == (1 / 8, ())
 
 
@@ -127,9 +127,9 @@ def known(monkeypatch: pytest.MonkeyPatch, found: dict[str, First | None], sizes
         assert alone == (len(found) == 1)
         return first
 
-    monkeypatch.setattr(promise, "first_part", first_part)
-    monkeypatch.setattr(promise, "find", Path)
-    monkeypatch.setattr(promise, "stored", lambda place: sizes[str(place)])
+    monkeypatch.setattr(early_rejection, "first_part", first_part)
+    monkeypatch.setattr(early_rejection, "find", Path)
+    monkeypatch.setattr(early_rejection, "stored", lambda place: sizes[str(place)])
 
 
 def first(level: float, *, seconds: float = 0.001, noise: float = 0.1, seed: int = 0) -> First:
@@ -141,21 +141,21 @@ def test_a_model_is_left_out_where_one_no_larger_has_learnt_more(
     material: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known(monkeypatch, {"s": first(3.0), "m": first(5.0, seed=1), "l": first(2.0)}, {"s": 1, "m": 2, "l": 3})
-    assert promise.unpromising("s", ["m", "l"], material) is None
-    why = promise.unpromising("m", ["s", "l"], material)
+    assert early_rejection.unpromising("s", ["m", "l"], material) is None
+    why = early_rejection.unpromising("m", ["s", "l"], material)
     assert why is not None
     assert why.startswith("after the same first 50 rows it needs 2 nats more (")
     assert why.endswith("n = 30) for a validation answer than s, which is no larger (--all tunes it)")
-    assert promise.unpromising("l", ["s", "m"], material) is None, "the larger one has learnt more than both"
+    assert early_rejection.unpromising("l", ["s", "m"], material) is None, "the larger one has learnt more than both"
 
 
 def test_chance_and_larger_models_leave_nobody_out(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
     known(monkeypatch, {"s": first(3.0, noise=2), "m": first(3.1, noise=2, seed=1)}, {"s": 1, "m": 2})
-    assert promise.unpromising("m", ["s"], material) is None, "a tenth of a nat is within chance"
+    assert early_rejection.unpromising("m", ["s"], material) is None, "a tenth of a nat is within chance"
     known(monkeypatch, {"s": first(9.0), "m": first(3.0)}, {"s": 1, "m": 2})
-    assert promise.unpromising("s", ["m"], material) is None, "the smaller one is what is looked for"
+    assert early_rejection.unpromising("s", ["m"], material) is None, "the smaller one is what is looked for"
     known(monkeypatch, {"s": None, "m": first(3.0)}, {"s": 1, "m": 2})
-    assert promise.unpromising("m", ["s"], material) is None, "a model that cannot be tried proves nothing"
+    assert early_rejection.unpromising("m", ["s"], material) is None, "a model that cannot be tried proves nothing"
 
 
 def test_what_would_take_days_is_left_out_with_its_pace(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,15 +163,15 @@ def test_what_would_take_days_is_left_out_with_its_pace(material: Material, monk
     slow = 13 * 3600 / (rows * 4)
     known(monkeypatch, {"s": First(seconds=slow, rows=8, nats={})}, {"s": 1})
     said = f"tuning it would take about 13 hours here ({slow:.2g} s a row, {rows} rows, up to 4 passes; --all tunes it)"
-    assert promise.unpromising("s", [], material) == said
+    assert early_rejection.unpromising("s", [], material) == said
     known(monkeypatch, {"s": First(seconds=slow * 11 / 13, rows=8, nats={})}, {"s": 1})
-    assert promise.unpromising("s", [], material) is None
+    assert early_rejection.unpromising("s", [], material) is None
 
 
 def test_who_wants_every_rung_gets_it(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
     known(monkeypatch, {}, {})
     every = dataclasses.replace(material, plan=dataclasses.replace(material.plan, every=True))
-    assert promise.unpromising("s", ["m"], every) is None
+    assert early_rejection.unpromising("s", ["m"], every) is None
 
 
 @pytest.mark.parametrize("alone", [True, False])
@@ -179,18 +179,18 @@ def test_a_first_part_is_tried_once_a_run(
     alone: bool, folder: Path, material: Material, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int] = []
-    begin = decoder.begin
+    begin = decoder_tuning.begin
 
     def counted(
-        given: decoder.Material, spec: TuneSpec, clock: Callable[[], float], enough: Callable[[float], bool]
-    ) -> decoder.Begun:
+        given: decoder_tuning.Material, spec: TuneSpec, clock: Callable[[], float], enough: Callable[[float], bool]
+    ) -> decoder_tuning.Begun:
         begun.append(len(given.train))
         return begin(given, spec, clock, enough)
 
-    monkeypatch.setattr(decoder, "begin", counted)
-    found = promise.first_part(str(folder), material, alone=alone)
+    monkeypatch.setattr(decoder_tuning, "begin", counted)
+    found = early_rejection.first_part(str(folder), material, alone=alone)
     assert found.seconds > 0
-    assert promise.first_part(str(folder), material, alone=alone) == found
+    assert early_rejection.first_part(str(folder), material, alone=alone) == found
     rows = len(material.side("train"))
     assert len(begun) == 1
     assert begun[0] <= rows // 2, "a first part"

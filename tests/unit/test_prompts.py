@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ockham.models.prompts import POOL_LIMIT, SHOT_CHARACTERS, Pool, Shot, choose_pool, messages, read_label
-from ockham.models.question import Task, task_of, task_shown
+from ockham.llm.prompt_builder import Task, task_of, task_shown
+from ockham.llm.prompts import POOL_LIMIT, SHOT_CHARACTERS, Pool, Shot, choose_pool, messages, read_label
 from ockham.records import Example
 
 

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from tests import tiny_gguf
 from tests.gguf_bytes import UINT32, pair
 
-from ockham.convert import quantize
+from ockham.convert import gguf_quantize
 from ockham.errors import ModelError
-from ockham.models import gguf_format
-from ockham.models.engine import Engine, EngineSpec
+from ockham.llm import gguf_file
+from ockham.llm.llamacpp import Engine, EngineSpec
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +25,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def raw(path: Path, name: str) -> bytes:
-    tensor = gguf_format.inspect(path).tensors[name]
+    tensor = gguf_file.inspect(path).tensors[name]
     return path.read_bytes()[tensor.start : tensor.start + tensor.nbytes]
 
 
 def types(path: Path) -> Mapping[str, str]:
-    return {name: tensor.type for name, tensor in gguf_format.inspect(path).tensors.items()}
+    return {name: tensor.type for name, tensor in gguf_file.inspect(path).tensors.items()}
 
 
 def q4_0(matrix: NDArray[np.float32]) -> bytes:
@@ -47,21 +47,21 @@ def q4_0(matrix: NDArray[np.float32]) -> bytes:
 
 def test_8_and_4_bits_are_what_the_formats_define(whole: Path, tmp_path: Path) -> None:
     matrix = tiny_gguf.matrices(2)["blk.1.ffn_down.weight"]
-    eight = quantize.quantize(whole, tmp_path / "8.gguf", "q8_0").path
+    eight = gguf_quantize.quantize(whole, tmp_path / "8.gguf", "q8_0").path
     assert raw(eight, "blk.1.ffn_down.weight") == tiny_gguf.q8_0(matrix)
-    four = quantize.quantize(whole, tmp_path / "4.gguf", "q4_0").path
+    four = gguf_quantize.quantize(whole, tmp_path / "4.gguf", "q4_0").path
     assert raw(four, "blk.1.ffn_down.weight") == q4_0(matrix)
 
 
 def test_norms_stay_whole_and_the_last_matrix_keeps_more_bits(whole: Path, tmp_path: Path) -> None:
-    made = types(quantize.quantize(whole, tmp_path / "4.gguf", "q4_0").path)
+    made = types(gguf_quantize.quantize(whole, tmp_path / "4.gguf", "q4_0").path)
     assert made["output_norm.weight"] == made["blk.0.attn_norm.weight"] == "F32"
     assert made["token_embd.weight"] == "Q8_0", "it is the output too; its rows of 64 hold no block of 256"
     assert {kind for name, kind in made.items() if name.startswith("blk") and "norm" not in name} == {"Q4_0"}
 
 
 def test_pitfall_5_k_quants_give_way_where_rows_are_no_multiple_of_256(whole: Path, tmp_path: Path) -> None:
-    made = types(quantize.quantize(whole, tmp_path / "k.gguf", "q4_k_m").path)
+    made = types(gguf_quantize.quantize(whole, tmp_path / "k.gguf", "q4_k_m").path)
     assert set(made.values()) == {"F32", "Q5_0", "Q8_0"}
     assert made["blk.1.ffn_down.weight"] == "Q8_0"
     assert made["blk.0.attn_q.weight"] == "Q5_0"
@@ -71,9 +71,9 @@ def test_the_file_says_what_it_is_and_keeps_all_else(whole: Path, tmp_path: Path
     marked = tmp_path / "marked.gguf"
     pairs = [*tiny_gguf.metadata(), pair("general.file_type", UINT32, 0)]
     tiny_gguf.lay(marked, tiny_gguf.matrices(2), pairs, whole=True)
-    made = quantize.quantize(marked, tmp_path / "4.gguf", "q4_0", source="abc")
-    before, after = (dict(gguf_format.inspect(path).metadata) for path in (marked, made.path))
-    assert after.pop("general.file_type") == quantize.FILE_TYPES["q4_0"]
+    made = gguf_quantize.quantize(marked, tmp_path / "4.gguf", "q4_0", source="abc")
+    before, after = (dict(gguf_file.inspect(path).metadata) for path in (marked, made.path))
+    assert after.pop("general.file_type") == gguf_quantize.FILE_TYPES["q4_0"]
     before.pop("general.file_type")
     assert before == after
     assert (made.source, made.nbytes) == ("abc", made.path.stat().st_size)
@@ -82,7 +82,7 @@ def test_the_file_says_what_it_is_and_keeps_all_else(whole: Path, tmp_path: Path
 
 def test_what_is_quantized_answers_nearly_the_same(whole: Path, tmp_path: Path) -> None:
     found = []
-    for path in (whole, *(quantize.quantize(whole, tmp_path / form, form).path for form in ("q8_0", "q4_0"))):
+    for path in (whole, *(gguf_quantize.quantize(whole, tmp_path / form, form).path for form in ("q8_0", "q4_0"))):
         engine = Engine(path, EngineSpec(context=64, slots=1, threads=1))
         top = engine.top([257, 70, 80, 90], 259)
         engine.close()
@@ -94,9 +94,9 @@ def test_what_is_quantized_answers_nearly_the_same(whole: Path, tmp_path: Path) 
 
 
 def test_a_file_that_is_quantized_already_is_refused(whole: Path, tmp_path: Path) -> None:
-    eight = quantize.quantize(whole, tmp_path / "8.gguf", "q8_0").path
+    eight = gguf_quantize.quantize(whole, tmp_path / "8.gguf", "q8_0").path
     with pytest.raises(ModelError, match="only 32 and 16 bits"):
-        quantize.quantize(eight, tmp_path / "4.gguf", "q4_0")
+        gguf_quantize.quantize(eight, tmp_path / "4.gguf", "q4_0")
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -105,7 +105,7 @@ def test_m09_a_weight_that_is_no_number_is_refused_and_its_tensor_named(value: f
     named["blk.0.ffn_up.weight"][3, 4] = value
     path = tiny_gguf.lay(tmp_path / "w.gguf", named, tiny_gguf.metadata(), whole=True)
     with pytest.raises(ModelError, match=r"blk\.0\.ffn_up\.weight") as caught:
-        quantize.quantize(path, tmp_path / "8.gguf", "q8_0")
+        gguf_quantize.quantize(path, tmp_path / "8.gguf", "q8_0")
     assert caught.value.code == "E_MODEL_FORMAT"
 
 
@@ -113,6 +113,6 @@ def test_numbers_in_16_bits_are_read_exactly() -> None:
     values = np.array([1.5, -0.25, 0, 65280, 3e-5], dtype=np.float32)
     upper = (values.view(np.uint32) >> 16).astype("<u2").tobytes()
     cut = (values.view(np.uint32) & 0xFFFF0000).view(np.float32)
-    assert quantize._floats(upper, "BF16").tolist() == cut.tolist()
+    assert gguf_quantize._floats(upper, "BF16").tolist() == cut.tolist()
     halves = values[:3].astype("<f2")
-    assert quantize._floats(halves.tobytes(), "F16").tolist() == values[:3].tolist()
+    assert gguf_quantize._floats(halves.tobytes(), "F16").tolist() == values[:3].tolist()

@@ -14,7 +14,8 @@ import pytest
 pytest.importorskip("numba", reason="the extra curate is not installed")
 pytest.importorskip("ray", reason="the extra ray is not installed")
 
-from ockham.curation import CurateSpec, RayCluster, curate, passes
+from ockham.curation import map_stage
+from ockham.curation.curate import CurateSpec, RayCluster, curate
 from ockham.errors import ConfigError
 from ockham.records import Progress
 
@@ -66,8 +67,8 @@ def tasks_of(parent: int) -> list[int]:
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="processes are looked for in /proc")
 def test_two_workers_of_which_one_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = corpus(tmp_path / "a.jsonl")
-    before = passes._batches
-    monkeypatch.setattr(passes, "_batches", lambda number, file, plan, most: before(number, file, plan, 60_000))
+    before = map_stage._batches
+    monkeypatch.setattr(map_stage, "_batches", lambda number, file, plan, most: before(number, file, plan, 60_000))
     whole = curate(source, SPEC, out=tmp_path / "here")
     assert whole.report.left_out["near_duplicate"] > 300
     killed: list[int] = []

@@ -9,11 +9,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from ockham.data.chat import chat_table
-from ockham.data.columns import INPUTS, TARGETS
-from ockham.data.read import Reading, ReadSpec, read
-from ockham.data.rows import Table
 from ockham.errors import DataError
+from ockham.readers.chat import chat_table
+from ockham.readers.columns import INPUTS, TARGETS
+from ockham.readers.read import Reading, ReadSpec, read
+from ockham.readers.table import Table
 
 
 def pairs(reading: Reading) -> list[tuple[str, str]]:

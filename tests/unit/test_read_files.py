@@ -17,10 +17,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ockham.data.csv_file import scan
-from ockham.data.json_file import parse
-from ockham.data.read import ReadSpec, read
 from ockham.errors import DataError
+from ockham.readers.csv_file import scan
+from ockham.readers.json_file import parse
+from ockham.readers.read import ReadSpec, read
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 BOMS = {

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 from tests.sample_account import bare_account, hostile_account, sample_account
 
 from ockham.records import Account, Dropped, Estimate, Intake, Quarantined
-from ockham.report import charts, render
-from ockham.report import text as words
+from ockham.report import formatting as words
+from ockham.report import ladder_chart, render
 from ockham.report.answers import embedded
-from ockham.report.markup import tag, text
+from ockham.report.candidate_view import confusions, focus, lines
+from ockham.report.html import tag, text
 from ockham.report.scales import log_ticks
 from ockham.report.svg import Picture
-from ockham.report.view import confusions, focus, lines
 
 VOID = {"br", "col", "hr", "input", "meta"}
 SVG_ELEMENTS = {"svg", "title", "desc", "g", "path", "line", "rect", "circle", "text"}
@@ -391,24 +391,24 @@ def test_ladder_leaves_the_baseline_out_and_says_so(sample: str) -> None:
 
 def test_crowded_ladder_numbers_its_dots() -> None:
     account = sample_account()
-    few = charts.spots([line for line in lines(account) if line.report], "accuracy", "latency")
+    few = ladder_chart.spots([line for line in lines(account) if line.report], "accuracy", "latency")
     many = tuple(
         dataclasses.replace(s, name=f"decoder:org/{s.name}-instruct-{i}:4bit", baseline=False)
         for i in range(2)
         for s in few
     )
-    direct = charts.ladder(account, few, "latency", 560)
+    direct = ladder_chart.ladder(account, few, "latency", 560)
     assert set(words_in(direct)) >= {"linear", "encoder", "asked: at least 85\u00a0%", "asked: at most 200\u00a0ms"}
     assert direct.key == ()
-    numbered = charts.ladder(account, many, "latency", 560)
+    numbered = ladder_chart.ladder(account, many, "latency", 560)
     assert set(words_in(numbered)) >= {str(i) for i in range(1, 11)}
     assert numbered.key == tuple(s.name for s in many)
 
 
 def test_charts_draw_every_interval_and_keep_to_the_axes() -> None:
     account = sample_account()
-    found = charts.spots(lines(account), "accuracy", "latency")
-    picture = charts.ladder(account, found, "latency", 560)
+    found = ladder_chart.spots(lines(account), "accuracy", "latency")
+    picture = ladder_chart.ladder(account, found, "latency", 560)
     drawn = ET.fromstring(f"<g>{''.join(picture.parts)}</g>")
     strokes = [{k: float(one.attrib[k]) for k in ("x1", "x2", "y1", "y2")} for one in drawn.iter("line")]
     dots = [(float(one.attrib["cx"]), float(one.attrib["cy"])) for one in drawn.iter("circle")]

@@ -14,10 +14,11 @@ from tests import tiny_gguf
 from tests.unit.test_serving import bundle
 
 from ockham.errors import Defect, ModelError
-from ockham.evals.serving import Serving
-from ockham.models import engine, gguf, private_socket
-from ockham.models.private_socket import PrivateSocket
+from ockham.llm import llamacpp, private_socket
+from ockham.llm.private_socket import PrivateSocket
+from ockham.models import causal_lm
 from ockham.records import Example
+from ockham.serving.process import Serving
 from ockham.store import scratch_folder
 
 ROWS = tuple(
@@ -41,9 +42,9 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
     root = tmp_path_factory.mktemp("served")
-    base = gguf.Base(weights=tiny_gguf.write(root / "model.gguf"))
+    base = causal_lm.Base(weights=tiny_gguf.write(root / "model.gguf"))
     (root / "bundle").mkdir()
-    gguf.fit(ROWS, root / "bundle", base, gguf.GgufSpec(threads=1))
+    causal_lm.fit(ROWS, root / "bundle", base, causal_lm.GgufSpec(threads=1))
     return bundle(root / "bundle", "gguf", ["billing", "delivery"])
 
 
@@ -70,7 +71,7 @@ def test_k16_a_killed_worker_leaves_nothing(served: Path, temporary: Path) -> No
 
 def test_k16_a_worker_whose_supervisor_was_killed_leaves_nothing(served: Path, temporary: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from ockham.evals.serving import Serving\n"
+        "import sys, time; from pathlib import Path; from ockham.serving.process import Serving\n"
         "with Serving(Path(sys.argv[1])) as serving: print(serving._process.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, served], stdout=subprocess.PIPE, text=True) as supervisor:
@@ -134,9 +135,9 @@ def test_an_engine_that_does_not_start_leaves_nothing(
         raise ModelError("E_MODEL_FORMAT", "it does not load", fix="take another")
 
     weights = tiny_gguf.write(tmp_path / "model.gguf")
-    monkeypatch.setattr(engine, "_start", refuse)
+    monkeypatch.setattr(llamacpp, "_start", refuse)
     with pytest.raises(ModelError) as caught:
-        engine.Engine(weights, engine.EngineSpec(context=256, slots=1, threads=1))
+        llamacpp.Engine(weights, llamacpp.EngineSpec(context=256, slots=1, threads=1))
     assert caught.value.code == "E_MODEL_FORMAT"
     assert content(temporary) == []
 

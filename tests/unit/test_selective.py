@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ockham.evals.intervals import wilson
-from ockham.evals.selective import risk_coverage
+from ockham.evals.metrics import risk_coverage
 from ockham.records import Score
 
 

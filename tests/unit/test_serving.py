@@ -15,12 +15,12 @@ from pathlib import Path
 
 import pytest
 
-from ockham import models, store
+from ockham import store
 from ockham.errors import BundleError, Defect, EndpointError, OckhamError
-from ockham.evals import worker
-from ockham.evals.serving import ProbeSpec, Serving
-from ockham.models import linear
+from ockham.models import backend, linear
 from ockham.records import Answer, Candidate, Estimate, Example, Manifest
+from ockham.serving import worker
+from ockham.serving.process import ProbeSpec, Serving
 
 PLUG = """
 import os, signal, sys, time
@@ -111,7 +111,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_answers_as_the_model_does_in_process(served: Path) -> None:
     inputs = [*(row.input for row in ROWS), *WILD]
-    here = models.plug("linear").load(served).answer(inputs)
+    here = backend.plug("linear").load(served).answer(inputs)
     with Serving(served) as serving:
         assert serving.answer(inputs) == here
         assert serving.answer([]) == []
@@ -156,7 +156,7 @@ def test_a_slow_model_is_timed_for_a_minute_and_no_less_than_five_answers(
             return [Answer(value=one) for one in inputs]
 
     model = Slow()
-    monkeypatch.setattr("ockham.evals.worker.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("ockham.serving.worker.time.perf_counter", lambda: now[0])
     times, answers = worker._latencies(model, ["a", "b"], 4.0, 400)
     assert (len(times), len(answers), model.asked) == (timed, timed, asked)
     assert times == pytest.approx([1000 * each] * timed)
@@ -206,7 +206,9 @@ def test_a_bundle_that_is_not_whole_is_refused_in_words(served: Path, tmp_path: 
 
 def test_a_process_ends_with_the_one_that_asks_though_an_answer_is_in_hand(echo: Path, tmp_path: Path) -> None:
     place = tmp_path / "pid"
-    code = "import sys; from ockham.evals.serving import Serving; Serving(sys.argv[1]).answer(['sleep ' + sys.argv[2]])"
+    code = (
+        "import sys; from ockham.serving.process import Serving; Serving(sys.argv[1]).answer(['sleep ' + sys.argv[2]])"
+    )
     with subprocess.Popen([sys.executable, "-c", code, echo, place]) as asking:
         while not place.is_file() or not place.read_text():
             assert asking.poll() is None

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ockham import decoders
 from ockham.catalog import SHIPPED, shapes
-from ockham.decoders.shelf import folders, look
-from ockham.decoders.weights import called
+from ockham.rungs import decoder_rungs
+from ockham.rungs.cached_models import folders, look
+from ockham.rungs.decoder_weights import called
 
 COMMITS = ("1" * 40, "2" * 40)
 
@@ -68,15 +68,15 @@ def test_what_is_here_and_fits_is_taken_smallest_first(tmp_path: Path) -> None:
 def test_rungs_are_of_what_was_named_else_of_what_is_here(tmp_path: Path) -> None:
     smol = whole(tmp_path / "SmolLM2-135M")
     shelf = look([tmp_path], free_gb=8.0)
-    found = [rung.name for rung in decoders.rungs((), shelf)]
+    found = [rung.name for rung in decoder_rungs.rungs((), shelf)]
     assert found == ["decoder:SmolLM2-135M", "decoder"], "what nobody named is not tuned, and stays in one form"
-    assert [rung.name for rung in decoders.rungs((str(smol),), None)] == [
+    assert [rung.name for rung in decoder_rungs.rungs((str(smol),), None)] == [
         "decoder:SmolLM2-135M:4bit",
         "decoder:SmolLM2-135M",
         "decoder-tuned:SmolLM2-135M:4bit",
         "decoder-tuned:SmolLM2-135M",
     ]
-    (nothing,) = decoders.rungs((), look([], free_gb=8.0))
+    (nothing,) = decoder_rungs.rungs((), look([], free_gb=8.0))
     assert nothing.name == "decoder"
 
 

@@ -15,10 +15,10 @@ import pytest
 from tests.stub_api import Response, Seen, refuses, says, serving
 from tests.unit.test_endpoint import EXAMPLES, Waits, always, asking
 
+from ockham.api.client import EndpointSpec
+from ockham.api.judge import Case, Judge
 from ockham.errors import EndpointError
 from ockham.models import endpoint
-from ockham.models.calls import EndpointSpec
-from ockham.models.judge import Case, Judge
 
 MOST = 30.0
 

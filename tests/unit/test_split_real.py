@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from ockham.data.clean import clean, drop_seen
-from ockham.data.cluster import join, near_duplicates
-from ockham.data.read import ReadSpec, read
+from ockham.data.near_duplicates import join, near_duplicates
 from ockham.data.split import SplitSpec, split
+from ockham.readers.read import ReadSpec, read
 from ockham.records import Example
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sample_account import sample_account
 
-from ockham.plan.records import Forecast, Memory, Speed
 from ockham.records import Estimate
-from ockham.report import charts, outlook, scales, series, svg
+from ockham.records.plan import Forecast, Memory, Speed
+from ockham.report import ladder_chart, line_chart, plan_charts, scales, svg
 from ockham.report.labels import Box, Label, fit, place, spread, text_box, text_width
 from ockham.report.scales import Scale
 from ockham.report.svg import NARROW, WIDE, Picture
@@ -72,10 +72,10 @@ def estimate(value: float, spread_: float) -> Estimate:
 
 
 @st.composite
-def candidates(draw: st.DrawFn) -> tuple[charts.Spot, ...]:
+def candidates(draw: st.DrawFn) -> tuple[ladder_chart.Spot, ...]:
     rows = draw(st.lists(st.tuples(NAMES, SHARES, SIZES, st.floats(0, 0.3)), min_size=1, max_size=20))
     return tuple(
-        charts.Spot(
+        ladder_chart.Spot(
             name=name,
             x=Estimate(value=size, low=size * (1 - wide), high=size * (1 + wide), n=9),
             y=estimate(share, wide),
@@ -87,8 +87,8 @@ def candidates(draw: st.DrawFn) -> tuple[charts.Spot, ...]:
 
 @settings(max_examples=60, deadline=None)
 @given(candidates(), WIDTHS, st.sampled_from(["latency", "memory"]))
-def test_no_words_of_a_ladder_touch_or_leave(spots: tuple[charts.Spot, ...], width: int, key: str) -> None:
-    picture = charts.ladder(sample_account(n=12), spots, key, width)
+def test_no_words_of_a_ladder_touch_or_leave(spots: tuple[ladder_chart.Spot, ...], width: int, key: str) -> None:
+    picture = ladder_chart.ladder(sample_account(n=12), spots, key, width)
     assert_clear(picture)
     dots = list(tree(picture).iter("circle"))
     assert len(dots) == len(spots)
@@ -108,10 +108,10 @@ def test_no_words_of_lines_touch_or_leave(
     lines: list[tuple[str, list[float]]], width: int, log: bool, mark: float | None
 ) -> None:
     drawn = [
-        series.Line(name=name, points=tuple((100.0 * 2**i, y, y / 2, (1 + y) / 2) for i, y in enumerate(ys)))
+        line_chart.Line(name=name, points=tuple((100.0 * 2**i, y, y / 2, (1 + y) / 2) for i, y in enumerate(ys)))
         for name, ys in lines
     ]
-    chart = series.Chart(
+    chart = line_chart.Chart(
         x_title="training rows (logarithmic)",
         y_title="Accuracy",
         write_x=scales.write_plain,
@@ -120,7 +120,7 @@ def test_no_words_of_lines_touch_or_leave(
         mark=mark,
         mark_name="your traffic",
     )
-    assert_clear(series.draw(drawn, chart, width))
+    assert_clear(line_chart.draw(drawn, chart, width))
 
 
 def forecast(name: str, size: float, fits: bool) -> Forecast:
@@ -159,8 +159,8 @@ def forecast(name: str, size: float, fits: bool) -> Forecast:
 )
 def test_no_words_of_a_plan_touch_or_leave(rows: list[tuple[str, float, bool]], limit_gb: float, width: int) -> None:
     forecasts = [forecast(*row) for row in rows]
-    assert_clear(outlook.memory_chart(forecasts, limit_gb, width))
-    assert_clear(outlook.time_chart(forecasts, [("200 ms", 200.0), ("1 s", 1000.0), ("10 s", 10_000.0)], width))
+    assert_clear(plan_charts.memory_chart(forecasts, limit_gb, width))
+    assert_clear(plan_charts.time_chart(forecasts, [("200 ms", 200.0), ("1 s", 1000.0), ("10 s", 10_000.0)], width))
 
 
 def test_a_value_lies_at_its_pixel() -> None:
@@ -238,10 +238,10 @@ def test_words_are_cut_to_fit(words: str, width: float) -> None:
 
 def test_foreign_names_stay_text() -> None:
     spots = tuple(
-        charts.Spot(name=name, x=estimate(0.5, 0.1), y=estimate(value, 0.05), baseline=False)
+        ladder_chart.Spot(name=name, x=estimate(0.5, 0.1), y=estimate(value, 0.05), baseline=False)
         for name, value in ((EVIL, 0.5), ('"><svg onload=x>', 0.9), ("a\u202eb", 0.1))
     )
-    picture = charts.ladder(sample_account(n=12), spots, "latency", WIDE)
+    picture = ladder_chart.ladder(sample_account(n=12), spots, "latency", WIDE)
     source = svg.figure("x", EVIL, EVIL, lambda _: picture, EVIL)
     assert "<script" not in source
     assert "\u202e" not in source
@@ -253,9 +253,9 @@ def test_foreign_names_stay_text() -> None:
 
 
 def test_equal_pictures_are_equal_bytes_and_lead_nowhere() -> None:
-    lines = [series.Line(name="one", points=((1.0, 0.5, 0.4, 0.6), (2.0, 0.7, 0.6, 0.8)))]
-    chart = series.Chart(x_title="x", y_title="y", write_x=scales.write_plain, write_y=scales.write_plain)
-    first, again = (svg.standalone(series.draw(lines, chart, WIDE), "title", "words") for _ in range(2))
+    lines = [line_chart.Line(name="one", points=((1.0, 0.5, 0.4, 0.6), (2.0, 0.7, 0.6, 0.8)))]
+    chart = line_chart.Chart(x_title="x", y_title="y", write_x=scales.write_plain, write_y=scales.write_plain)
+    first, again = (svg.standalone(line_chart.draw(lines, chart, WIDE), "title", "words") for _ in range(2))
     assert first == again
     root = ET.fromstring(first)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
@@ -264,15 +264,17 @@ def test_equal_pictures_are_equal_bytes_and_lead_nowhere() -> None:
     assert first.count("http") == 1
     assert "url(" not in first
     assert "href" not in first
-    page = svg.element(series.draw(lines, chart, WIDE), "name", "title", "words")
+    page = svg.element(line_chart.draw(lines, chart, WIDE), "name", "title", "words")
     assert "http" not in page
 
 
 @pytest.mark.parametrize("points", [1, 2, 4])
 def test_every_interval_of_a_line_is_drawn(points: int) -> None:
-    line = series.Line(name="one", points=tuple((10.0 * 2**i, 0.5, 0.25, 0.75) for i in range(points)))
-    chart = series.Chart(x_title="x", y_title="y", write_x=scales.write_plain, write_y=scales.write_shares, x_log=True)
-    root = tree(series.draw([line], chart, WIDE))
+    line = line_chart.Line(name="one", points=tuple((10.0 * 2**i, 0.5, 0.25, 0.75) for i in range(points)))
+    chart = line_chart.Chart(
+        x_title="x", y_title="y", write_x=scales.write_plain, write_y=scales.write_shares, x_log=True
+    )
+    root = tree(line_chart.draw([line], chart, WIDE))
     ticks = {one.text: float(one.attrib["y"]) - 0.36 * 12 for one in root.iter("text")}
     up = lambda share: ticks["30\u00a0%"] + (share - 0.3) / 0.4 * (ticks["70\u00a0%"] - ticks["30\u00a0%"])  # noqa: E731
     if points == 1:
@@ -287,10 +289,10 @@ def test_every_interval_of_a_line_is_drawn(points: int) -> None:
 
 def test_long_names_stand_in_a_key_with_their_numbers() -> None:
     names = ["decoder:org/some-long-name-1b:4bit", "linear"]
-    lines = [series.Line(name=name, points=((1.0, 0.5, 0.5, 0.5), (2.0, 0.6, 0.6, 0.6))) for name in names]
-    chart = series.Chart(x_title="x", y_title="y", write_x=scales.write_plain, write_y=scales.write_plain)
+    lines = [line_chart.Line(name=name, points=((1.0, 0.5, 0.5, 0.5), (2.0, 0.6, 0.6, 0.6))) for name in names]
+    chart = line_chart.Chart(x_title="x", y_title="y", write_x=scales.write_plain, write_y=scales.write_plain)
     for width in (WIDE, NARROW):
-        words = [one.text for one in tree(series.draw(lines, chart, width)).iter("text")]
+        words = [one.text for one in tree(line_chart.draw(lines, chart, width)).iter("text")]
         assert words[:2] == [f"{i} {name}" for i, name in enumerate(names, 1)]
         assert words[-2:] == ["1", "2"]
 

@@ -12,16 +12,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from ockham import cli
-from ockham.convert import gguf
-from ockham.curation import pools
+from ockham.cli import commands
+from ockham.convert import gguf_export
+from ockham.curation import executors
 from ockham.doctor import diagnose
 from ockham.errors import ModelError
-from ockham.evals import serving
-from ockham.models import embedder
-from ockham.rungs import encoders
+from ockham.models import onnx_encoder
+from ockham.rungs import encoder_rungs
 from ockham.sealed import switches
 from ockham.sealed.switches import SWITCHES, Reach
+from ockham.serving import process
 
 NAMED = {switch.name: switch for switch in SWITCHES}
 EVERYWHERE = {switch.name: switch.value for switch in SWITCHES if switch.reach is Reach.EVERYWHERE}
@@ -78,7 +78,7 @@ def test_the_command_line_stays_offline_unless_the_user_says_otherwise(monkeypat
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     monkeypatch.setenv("WANDB_MODE", "online")
     with pytest.raises(SystemExit):
-        cli.main(["--version"])
+        commands.main(["--version"])
     assert os.environ["HF_HUB_OFFLINE"] == "0"
     assert (os.environ["TRANSFORMERS_OFFLINE"], os.environ["WANDB_MODE"]) == ("1", "disabled")
     assert not {switch.name for switch in SWITCHES if switch.reach is Reach.WORKER} & set(os.environ)
@@ -123,14 +123,14 @@ def test_only_what_may_ask_a_network_is_served_with_its_keys(
 
     monkeypatch.setattr(subprocess, "Popen", start)
     with pytest.raises(OSError, match="far enough"):
-        serving.Serving(tmp_path)
+        process.Serving(tmp_path)
     assert ("OPENAI_API_KEY" in started[0]) is asks
     assert started[0]["ORT_DISABLE_TELEMETRY"] == started[0]["HF_HUB_OFFLINE"] == "1"
 
 
 def test_the_converter_gets_every_switch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "CANARY")
-    environment = gguf._environment()
+    environment = gguf_export._environment()
     assert {name: environment[name] for name in NAMED} == {name: one.value for name, one in NAMED.items()}
     assert "HF_TOKEN" not in environment
 
@@ -138,7 +138,7 @@ def test_the_converter_gets_every_switch(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_processes_of_a_pool_are_told_whatever_they_inherit(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in NAMED:
         monkeypatch.delenv(name, raising=False)
-    with pools.crew_of(2) as crew:
+    with executors.crew_of(2) as crew:
         assert crew.pool is not None
         inside = crew.pool.submit(os.getenv, "ORT_DISABLE_TELEMETRY"), crew.pool.submit(os.getenv, "WANDB_MODE")
         assert [job.result() for job in inside] == ["1", "disabled"]
@@ -173,8 +173,8 @@ def test_what_was_loaded_too_early_is_refused_with_what_to_do(monkeypatch: pytes
     assert switches.silence({}, loaded_before=True) is not None
     monkeypatch.setattr(switches, "silence", lambda: "onnxruntime was imported before ockham")
     with pytest.raises(ModelError, match="imported before ockham") as error:
-        embedder.open_graph(
-            b"", Path("none"), embedder.Settings(hidden=1, max_tokens=1, first_position=0, prefix=""), threads=1
+        onnx_encoder.open_graph(
+            b"", Path("none"), onnx_encoder.Settings(hidden=1, max_tokens=1, first_position=0, prefix=""), threads=1
         )
     assert error.value.code == "E_TELEMETRY"
     assert "import ockham before onnxruntime" in error.value.fix
@@ -195,8 +195,8 @@ def test_the_order_of_imports_decides_whether_the_encoder_rungs_can_be_climbed(f
     pytest.importorskip("onnxruntime", reason="the extra encoder is not installed")
     second = {"onnxruntime": "ockham", "ockham": "onnxruntime"}[first]
     code = f"""import {first}, {second}
-from ockham.rungs.encoders import ENCODER, ENCODER_TUNED
-from ockham.rungs.plain import LINEAR
+from ockham.rungs.encoder_rungs import ENCODER, ENCODER_TUNED
+from ockham.rungs.baselines import LINEAR
 print(ENCODER.missing(None), ENCODER_TUNED.missing(None), LINEAR.missing(None), sep="\\n")"""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ORT_RUNNING_UNIT_TESTS": "1"}
     del environment["ORT_DISABLE_TELEMETRY"]  # the library is quiet all the same: it takes itself to be tested
@@ -227,4 +227,4 @@ def test_what_the_library_has_written_is_named_with_the_command_that_removes_it(
     elsewhere = tmp_path / ".cache/Microsoft/DeveloperTools/.onnxruntime"
     elsewhere.mkdir(parents=True)
     assert switches.leftovers(os.environ) == elsewhere
-    assert encoders.ENCODERS[1] == switches.REPORTING
+    assert encoder_rungs.ENCODERS[1] == switches.REPORTING

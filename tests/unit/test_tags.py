@@ -13,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import tiny_encoder
 
-from ockham.models import fields, json_schema, reading, sentence, tags
-from ockham.models.tags import Span
+from ockham.llm import json_schema
+from ockham.models import bio_tags, json_fields, sentence_encoder, token_windows
+from ockham.models.bio_tags import Span
 from ockham.records import Example
-from ockham.tune import align
+from ockham.tune import span_alignment
 
 Places = list[tuple[int, int]]
 
@@ -41,35 +42,35 @@ def spans_in_text(draw: st.DrawFn) -> tuple[str, Places, list[Span]]:
 @given(spans_in_text())
 def test_tags_give_back_the_spans_they_were_made_of(drawn: tuple[str, Places, list[Span]]) -> None:
     text, places, spans = drawn
-    marked, said = tags.encode(spans, places, tags.free(text, places))
+    marked, said = bio_tags.encode(spans, places, bio_tags.free(text, places))
     assert said == spans
-    found = tags.decode(marked, places)
+    found = bio_tags.decode(marked, places)
     assert [span for span, _ in found] == spans
     assert [place for _, tokens in found for place in tokens] == [i for i, tag in enumerate(marked) if tag]
 
 
 def test_a_span_that_ends_inside_a_token_or_a_word_is_passed_over() -> None:
     text, places = "paid twice", [(0, 4), (5, 7), (7, 10)]
-    free = tags.free(text, places)
+    free = bio_tags.free(text, places)
     assert free == (True, True, False)
     for span in (Span(0, 3, 0), Span(1, 4, 0), Span(5, 7, 0), Span(7, 10, 0)):
-        assert tags.encode([span], places, free) == ([0, 0, 0], [])
-    assert tags.encode([Span(5, 10, 1)], places, free) == ([0, 3, 4], [Span(5, 10, 1)])
+        assert bio_tags.encode([span], places, free) == ([0, 0, 0], [])
+    assert bio_tags.encode([Span(5, 10, 1)], places, free) == ([0, 3, 4], [Span(5, 10, 1)])
 
 
 def test_tokens_of_one_character_are_one_place() -> None:
     """Byte-level tokenizers cut an emoji into several tokens that all stand where it stands."""
     text, places = "a 😀!", [(0, 1), (2, 3), (2, 3), (3, 4)]
-    free = tags.free(text, places)
+    free = bio_tags.free(text, places)
     assert free == (True, True, False, True)
-    marked, _ = tags.encode([Span(2, 3, 0)], places, free)
+    marked, _ = bio_tags.encode([Span(2, 3, 0)], places, free)
     assert marked == [0, 1, 2, 0]
-    assert tags.decode(marked, places) == [(Span(2, 3, 0), range(1, 3))]
+    assert bio_tags.decode(marked, places) == [(Span(2, 3, 0), range(1, 3))]
 
 
 def test_tags_that_continue_nothing_say_nothing() -> None:
     places = [(i, i + 1) for i in range(5)]
-    assert tags.decode([2, 0, 1, 4, 2], places) == [(Span(2, 3, 0), range(2, 3))]
+    assert bio_tags.decode([2, 0, 1, 4, 2], places) == [(Span(2, 3, 0), range(2, 3))]
 
 
 def means_something(path: tuple[int, ...], free: list[bool]) -> bool:
@@ -86,13 +87,13 @@ def means_something(path: tuple[int, ...], free: list[bool]) -> bool:
 @given(st.integers(1, 4), st.integers(0, 2), st.integers(0, 2**32 - 1))
 def test_the_likeliest_tags_are_those_of_trying_all(tokens: int, count: int, seed: int) -> None:
     pick = np.random.default_rng(seed)
-    margins = pick.normal(size=(tokens, tags.count(count)), scale=3)
+    margins = pick.normal(size=(tokens, bio_tags.count(count)), scale=3)
     free = [True, *(pick.random(tokens - 1) < 0.6).tolist()]
     every = [path for path in itertools.product(range(margins.shape[1]), repeat=tokens) if means_something(path, free)]
     scores = {path: sum(margins[at, tag] for at, tag in enumerate(path)) for path in every}
     best = max(scores, key=lambda path: scores[path])
     whole = math.fsum(math.exp(score - scores[best]) for score in scores.values())
-    found = tags.likeliest(margins, free)
+    found = bio_tags.likeliest(margins, free)
     assert found.tags == best
     assert found.probability == pytest.approx(1 / whole)
     shares = np.exp(margins) / np.exp(margins).sum(axis=1, keepdims=True)
@@ -100,7 +101,7 @@ def test_the_likeliest_tags_are_those_of_trying_all(tokens: int, count: int, see
 
 
 def test_a_text_without_tokens_has_one_path() -> None:
-    assert tags.likeliest(np.zeros((0, 3)), ()) == tags.Path(tags=(), probability=1.0, logs=())
+    assert bio_tags.likeliest(np.zeros((0, 3)), ()) == bio_tags.Path(tags=(), probability=1.0, logs=())
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,7 @@ def test_a_text_without_tokens_has_one_path() -> None:
     ],
 )
 def test_where_words_end(text: str, at: int, expected: bool) -> None:
-    assert tags.boundary(text, at) is expected
+    assert bio_tags.boundary(text, at) is expected
 
 
 TARGETS: tuple[dict[str, Any], ...] = (
@@ -133,7 +134,7 @@ SCHEMA = json_schema.infer([json.dumps(target) for target in TARGETS])
 
 
 def test_the_fields_of_a_schema() -> None:
-    found = {field.path: (field.text, field.whole, field.repeated) for field in fields.of_schema(SCHEMA)}
+    found = {field.path: (field.text, field.whole, field.repeated) for field in json_fields.of_schema(SCHEMA)}
     assert found == {
         ("name",): (True, True, False),
         ("count",): (False, True, False),
@@ -146,7 +147,7 @@ def test_the_fields_of_a_schema() -> None:
 
 
 def test_what_an_object_says() -> None:
-    assert list(fields.values(TARGETS[0])) == [
+    assert list(json_fields.values(TARGETS[0])) == [
         (("name",), "Ada"),
         (("count",), 5),
         (("tags",), "a"),
@@ -155,7 +156,7 @@ def test_what_an_object_says() -> None:
         (("address", "zip"), "007"),
         (None, True),
     ]
-    assert (None, "y") in list(fields.values(TARGETS[1])), "objects in lists are no fields"
+    assert (None, "y") in list(json_fields.values(TARGETS[1])), "objects in lists are no fields"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +165,7 @@ def test_what_an_object_says() -> None:
      (".5", None), ("9" * 301, None), ("9" * 400 + ".0", None), ("1e5", None)],
 )  # fmt: skip
 def test_numbers_as_people_write_them(text: str, expected: float | None) -> None:
-    assert fields.number(text) == expected
+    assert json_fields.number(text) == expected
 
 
 def test_an_object_keeps_the_schema() -> None:
@@ -175,25 +176,25 @@ def test_an_object_keeps_the_schema() -> None:
         ("address", "zip"): ["007"],
         ("price",): ["2"],
     }
-    assert fields.object_of(SCHEMA, found) == {
+    assert json_fields.object_of(SCHEMA, found) == {
         "name": "Ada",
         "count": 1200,
         "tags": ["x", "y"],
         "address": {"city": "", "zip": "007"},
         "price": 2,
     }
-    assert list(fields.object_of(SCHEMA, found)) == ["name", "count", "tags", "address", "price"]
-    assert fields.object_of(SCHEMA, {("tags",): ["x"]})["tags"] == "x", "one value where one may stand alone"
-    assert fields.object_of(SCHEMA, {("count",): ["a few"]}) == {"name": "", "tags": [], "address": {"city": ""}}
+    assert list(json_fields.object_of(SCHEMA, found)) == ["name", "count", "tags", "address", "price"]
+    assert json_fields.object_of(SCHEMA, {("tags",): ["x"]})["tags"] == "x", "one value where one may stand alone"
+    assert json_fields.object_of(SCHEMA, {("count",): ["a few"]}) == {"name": "", "tags": [], "address": {"city": ""}}
     null = json_schema.infer(['{"a": null, "b": {"c": 1}}', '{"a": "x", "b": {"c": 2.5}}'])
-    assert fields.object_of(null, {}) == {"a": None, "b": {}}
-    assert fields.object_of(null, {("b", "c"): ["3"]}) == {"a": None, "b": {"c": 3}}
+    assert json_fields.object_of(null, {}) == {"a": None, "b": {}}
+    assert json_fields.object_of(null, {("b", "c"): ["3"]}) == {"a": None, "b": {"c": 3}}
 
 
 def aligned(text: str, target: dict[str, Any]) -> tuple[list[str], int]:
     row = Example(id="0", input=text, target=json.dumps(target))
-    known = fields.of_schema(json_schema.infer([row.target]))
-    (found,) = align.align([row], known)
+    known = json_fields.of_schema(json_schema.infer([row.target]))
+    (found,) = span_alignment.align([row], known)
     return [f"{'.'.join(known[span.field].path)}={text[span.start : span.end]}" for span in found.spans], found.wanted
 
 
@@ -225,22 +226,22 @@ def test_where_values_stand(text: str, target: dict[str, Any], spans: list[str],
 
 def test_the_share_that_can_be_reached() -> None:
     rows = [Example(id="0", input="a b", target='{"x": "a", "y": "z"}'), Example(id="1", input="b", target="no object")]
-    known = fields.of_schema(json_schema.infer([row.target for row in rows]))
-    assert align.share(align.align(rows, known)) == 0.5
-    assert align.share(align.align(rows[1:], known)) is None
+    known = json_fields.of_schema(json_schema.infer([row.target for row in rows]))
+    assert span_alignment.share(span_alignment.align(rows, known)) == 0.5
+    assert span_alignment.share(span_alignment.align(rows[1:], known)) is None
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> sentence.Sentence:
-    return sentence.find(str(tiny_encoder.write(tmp_path_factory.mktemp("tiny"), "bert")))
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> sentence_encoder.Sentence:
+    return sentence_encoder.find(str(tiny_encoder.write(tmp_path_factory.mktemp("tiny"), "bert")))
 
 
 @pytest.mark.tune
 @pytest.mark.parametrize("words", [0, 1, 37, 38, 39, 60, 200])
-def test_windows_hold_every_token_once(words: int, tiny: sentence.Sentence) -> None:
+def test_windows_hold_every_token_once(words: int, tiny: sentence_encoder.Sentence) -> None:
     pick = np.random.default_rng(words)
     text = " ".join(pick.choice(tiny_encoder.WORDS, words))
-    (found,) = reading.reader(tiny).read([text])
+    (found,) = token_windows.reader(tiny).read([text])
     assert all(len(window.tokens) <= tiny.max_tokens for window in found.windows)
     assert (len(found.windows) == 1) == (words <= 38)
     assert [text[start:end] for start, end in found.places] == text.split()
@@ -255,7 +256,7 @@ def test_windows_hold_every_token_once(words: int, tiny: sentence.Sentence) -> N
     "text", ["", " ", "👩\u200d👩\u200d👧 paid €5", "cafe\u0301 İstanbul", "lone \ud800 x", "a\0b \u202e c"]
 )
 def test_places_are_characters_of_the_text(text: str) -> None:
-    (found,) = reading.reader(sentence.find(None)).read([text])
+    (found,) = token_windows.reader(sentence_encoder.find(None)).read([text])
     assert all(0 <= start < end <= len(text) for start, end in found.places)
     assert all(a[1] <= b[0] for a, b in itertools.pairwise(found.places))
     words = {text[start:end] for start, end in found.places}
@@ -267,6 +268,6 @@ def test_places_are_characters_of_the_text(text: str) -> None:
 
 
 def test_a_long_text_is_read_to_its_end() -> None:
-    (found,) = reading.reader(sentence.find(None)).read(["paid twice " * 3000])
+    (found,) = token_windows.reader(sentence_encoder.find(None)).read(["paid twice " * 3000])
     assert len(found.places) == 6000
     assert found.places[-1] == (11 * 2999 + 5, 11 * 2999 + 10)

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 pytest.importorskip("numba", reason="the extra curate is not installed")
 pytest.importorskip("re2", reason="the extra curate is not installed")
 
-from ockham.data import personal
-from ockham.data.kernels import shingles
-from ockham.data.steps import redact
+from ockham.curation.kernels import shingles
+from ockham.curation.steps import redact
+from ockham.data import pii
 
 WORDS = ["the", "Cancel", "ORDER", "12", "3.5", "naïve", "取消", "привет", "don't"]
 PERSONAL = [
@@ -48,7 +48,5 @@ def test_stretches_found_in_a_buffer_are_those_of_each_text(first: str, second: 
 def test_secrets_of_a_stretch_are_those_a_search_finds_there(text: str, start: int, size: int) -> None:
     start = min(start, len(text))
     end = min(start + size, len(text))
-    wanted = [
-        span[1:] for span in personal.spans(text, start, min(len(text), end + 4000), ("secret",)) if span[1] < end
-    ]
-    assert list(personal.secrets(text, start, end, 4000)) == wanted
+    wanted = [span[1:] for span in pii.spans(text, start, min(len(text), end + 4000), ("secret",)) if span[1] < end]
+    assert list(pii.secrets(text, start, end, 4000)) == wanted

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ockham.models.trie import Ask, Trie
+from ockham.llm.trie import Ask, Trie
 
 END = 0
 

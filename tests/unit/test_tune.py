@@ -16,11 +16,11 @@ import pytest
 from tests import tiny_encoder
 
 from ockham.evals import metrics
-from ockham.models import sentence, softmax
-from ockham.models.embedder import Settings
+from ockham.models import sentence_encoder, softmax
+from ockham.models.onnx_encoder import Settings
 from ockham.records import EpochPoint
-from ockham.tune import encoder, heads, loop
-from ockham.tune.spec import TuneSpec, guardrails, memorising
+from ockham.tune import encoder_tuning, linear_head, loop
+from ockham.tune.tune_spec import TuneSpec, guardrails, memorising
 
 if TYPE_CHECKING:
     import torch
@@ -172,33 +172,33 @@ def accuracy(targets: Sequence[str], answers: Sequence[str]) -> float:
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> encoder.Material:
+def material(tmp_path_factory: pytest.TempPathFactory) -> encoder_tuning.Material:
     """Thirty short rows over three labels, and a tiny encoder whose head knows little."""
-    found = sentence.find(str(tiny_encoder.write(tmp_path_factory.mktemp("tiny"), "bert")))
+    found = sentence_encoder.find(str(tiny_encoder.write(tmp_path_factory.mktemp("tiny"), "bert")))
     pick = np.random.default_rng(3)
     words = len(tiny_encoder.SPECIAL)
     topics = {"a": words, "b": words + 6, "c": words + 12}
 
-    def rows(n: int) -> encoder.Rows:
+    def rows(n: int) -> encoder_tuning.Rows:
         targets = [str(label) for label in pick.choice(sorted(topics), n)]
         tokens = [[0, *(topics[t] + pick.integers(0, 6, pick.integers(1, 9))).tolist(), 2] for t in targets]
-        return encoder.Rows(tokens=tokens, targets=targets)
+        return encoder_tuning.Rows(tokens=tokens, targets=targets)
 
     train, valid = rows(30), rows(20)
-    head = heads.solve(pick.normal(size=(30, found.hidden)).astype(np.float32), train.targets, 1.0)
-    return encoder.Material(sentence=found, head=head, train=train, valid=valid)
+    head = linear_head.solve(pick.normal(size=(30, found.hidden)).astype(np.float32), train.targets, 1.0)
+    return encoder_tuning.Material(sentence=found, head=head, train=train, valid=valid)
 
 
 def tuned(
-    material: encoder.Material,
+    material: encoder_tuning.Material,
     spec: TuneSpec = SPEC,
     checkpoint: Kept | None = None,
     tell: Callable[[int, int], None] = quiet,
-) -> encoder.Tuned:
-    return encoder.tune(material, spec, accuracy, checkpoint or Kept(), tell)
+) -> encoder_tuning.Tuned:
+    return encoder_tuning.tune(material, spec, accuracy, checkpoint or Kept(), tell)
 
 
-def assert_same(one: encoder.Tuned, other: encoder.Tuned) -> None:
+def assert_same(one: encoder_tuning.Tuned, other: encoder_tuning.Tuned) -> None:
     """Compare two results bit by bit."""
     assert one.points == other.points
     assert one.head.settings == other.head.settings
@@ -210,12 +210,12 @@ def assert_same(one: encoder.Tuned, other: encoder.Tuned) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(material: encoder.Material) -> encoder.Tuned:
+def whole(material: encoder_tuning.Material) -> encoder_tuning.Tuned:
     """An uninterrupted run."""
     return tuned(material)
 
 
-def test_it_learns_and_says_so(whole: encoder.Tuned) -> None:
+def test_it_learns_and_says_so(whole: encoder_tuning.Tuned) -> None:
     assert [point.epoch for point in whole.points] == [0, 1, 2, 3]
     assert sum(point.kept for point in whole.points) == 1
     best = max(point.valid_metric for point in whole.points)
@@ -224,13 +224,13 @@ def test_it_learns_and_says_so(whole: encoder.Tuned) -> None:
     assert whole.points[3].train_loss < whole.points[1].train_loss
 
 
-def test_it_is_deterministic(material: encoder.Material, whole: encoder.Tuned) -> None:
+def test_it_is_deterministic(material: encoder_tuning.Material, whole: encoder_tuning.Tuned) -> None:
     assert_same(tuned(material), whole)
 
 
 @pytest.mark.parametrize("step", [1, 4, 5, 12])
 def test_a_run_that_was_stopped_at_a_step_goes_on_to_the_same_weights(
-    step: int, material: encoder.Material, whole: encoder.Tuned, monkeypatch: pytest.MonkeyPatch
+    step: int, material: encoder_tuning.Material, whole: encoder_tuning.Tuned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     kept = Kept()
@@ -250,7 +250,11 @@ def test_a_run_that_was_stopped_at_a_step_goes_on_to_the_same_weights(
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("save", [1, 5, 8, 15])
 def test_a_run_that_died_while_saving_goes_on_to_the_same_weights(
-    save: int, after: bool, material: encoder.Material, whole: encoder.Tuned, monkeypatch: pytest.MonkeyPatch
+    save: int,
+    after: bool,
+    material: encoder_tuning.Material,
+    whole: encoder_tuning.Tuned,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     kept = Kept(fail_at=save, after=after)
@@ -261,7 +265,7 @@ def test_a_run_that_died_while_saving_goes_on_to_the_same_weights(
 
 
 def test_a_run_that_was_stopped_again_and_again_ends_the_same(
-    material: encoder.Material, whole: encoder.Tuned, monkeypatch: pytest.MonkeyPatch
+    material: encoder_tuning.Material, whole: encoder_tuning.Tuned, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     kept = Kept()
@@ -276,7 +280,9 @@ def test_a_run_that_was_stopped_again_and_again_ends_the_same(
     pytest.fail("it never ended")
 
 
-def test_a_finished_run_asked_again_does_nothing_anew(material: encoder.Material, whole: encoder.Tuned) -> None:
+def test_a_finished_run_asked_again_does_nothing_anew(
+    material: encoder_tuning.Material, whole: encoder_tuning.Tuned
+) -> None:
     kept = Kept()
     tuned(material, checkpoint=kept)
     told: list[int] = []
@@ -284,10 +290,10 @@ def test_a_finished_run_asked_again_does_nothing_anew(material: encoder.Material
     assert told == []
 
 
-def test_parts_of_a_batch_give_the_gradient_of_the_whole(material: encoder.Material) -> None:
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(material: encoder_tuning.Material) -> None:
     gradients = []
     for part in (32, 2):
-        lesson = encoder._lesson(material, SPEC, accuracy)
+        lesson = encoder_tuning._lesson(material, SPEC, accuracy)
         state = loop._State(1, 0, 0, 0.0, 0, 0, loop.Judgement(metric=0.0), 0, [])
         with ThreadPoolExecutor(1) as pool:
             loop._gradients(lesson, range(7), dataclasses.replace(SPEC, part=part), pool, state)
@@ -296,12 +302,12 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(material: encoder.Mater
         assert gradients[1][name] == pytest.approx(one, abs=1e-5), name
 
 
-def test_two_workers_agree_with_one_but_for_rounding(material: encoder.Material) -> None:
+def test_two_workers_agree_with_one_but_for_rounding(material: encoder_tuning.Material) -> None:
     import torch
 
     gradients = []
     for workers in (1, 2):
-        lesson = encoder._lesson(material, SPEC, accuracy)
+        lesson = encoder_tuning._lesson(material, SPEC, accuracy)
         for name, tensor in lesson.parameters().items():
             if "lora_B" in name:  # they start at zero, where their partners have no gradient
                 torch.nn.init.constant_(tensor, 0.1)
@@ -315,7 +321,7 @@ def test_two_workers_agree_with_one_but_for_rounding(material: encoder.Material)
         assert gradients[1][name] == pytest.approx(one, abs=1e-5), name
 
 
-def test_only_the_upper_layers_change(material: encoder.Material, whole: encoder.Tuned) -> None:
+def test_only_the_upper_layers_change(material: encoder_tuning.Material, whole: encoder_tuning.Tuned) -> None:
     before = material.sentence.weights()
     assert whole.weights.keys() == before.keys()
     changed = {name for name, array in whole.weights.items() if array.tobytes() != before[name].tobytes()}
@@ -328,10 +334,10 @@ def test_only_the_upper_layers_change(material: encoder.Material, whole: encoder
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
 def test_merged_weights_answer_as_the_adapter_did(family: str, pooling: str, tmp_path: Path) -> None:
     """The graph over the merged weights, with the tuned head, gives the margins that the trained adapter gives."""
-    from ockham.convert import encoder_graph
-    from ockham.models.embedder import open_graph
+    from ockham.convert import onnx_graph
+    from ockham.models.onnx_encoder import open_graph
 
-    found = sentence.find(str(tiny_encoder.write(tmp_path, family, pooling=pooling)))
+    found = sentence_encoder.find(str(tiny_encoder.write(tmp_path, family, pooling=pooling)))
     settings = Settings(
         hidden=found.hidden, max_tokens=found.max_tokens, first_position=found.first_position, prefix=""
     )
@@ -345,24 +351,24 @@ def test_merged_weights_answer_as_the_adapter_did(family: str, pooling: str, tmp
     ] * 3
     targets = ["a", "b", "b", "c", "c", "a"] * 3
     plain = open_graph(
-        encoder_graph.build(found, found.weights())[0], found.folder / "tokenizer.json", settings, threads=1
+        onnx_graph.build(found, found.weights())[0], found.folder / "tokenizer.json", settings, threads=1
     )
-    rows = encoder.Rows(tokens=plain.tokens(texts), targets=targets)
-    head = heads.calibrated(heads.solve(plain.embed(texts), targets, 0.1), plain.embed(texts), targets)
-    material = encoder.Material(sentence=found, head=head, train=rows, valid=rows)
-    lesson = encoder._lesson(material, SPEC, accuracy)
+    rows = encoder_tuning.Rows(tokens=plain.tokens(texts), targets=targets)
+    head = linear_head.calibrated(linear_head.solve(plain.embed(texts), targets, 0.1), plain.embed(texts), targets)
+    material = encoder_tuning.Material(sentence=found, head=head, train=rows, valid=rows)
+    lesson = encoder_tuning._lesson(material, SPEC, accuracy)
     lesson.read()
     start = lesson.margins(rows.tokens)
     served = head.margins(plain.embed(texts)) / head.settings.temperature
     assert start == pytest.approx(served, abs=0.01), "it starts from the frozen solution (kept in half precision)"
 
-    result = encoder.tune(material, SPEC, lambda t, a: -float(len(t)), Kept(), quiet)
+    result = encoder_tuning.tune(material, SPEC, lambda t, a: -float(len(t)), Kept(), quiet)
     assert result.points[0].kept
     lesson.body.kept.clear()
     loop.train(lesson, SPEC, Kept(), quiet)
     trained = lesson.margins(rows.tokens)
     weights = lesson.body.merged()
-    graph = open_graph(encoder_graph.build(found, weights)[0], found.folder / "tokenizer.json", settings, threads=1)
+    graph = open_graph(onnx_graph.build(found, weights)[0], found.folder / "tokenizer.json", settings, threads=1)
     head_weight = lesson.head.weight.detach().numpy().T
     served = graph.embed(texts) @ head_weight + lesson.head.bias.detach().numpy()
     assert served == pytest.approx(trained, abs=2e-4)
@@ -373,14 +379,14 @@ def test_an_encoder_is_tuned_in_float32_however_it_is_stored(tmp_path: Path) -> 
     import torch
     from safetensors.torch import load_file, save_file
 
-    from ockham.tune.adapted import adapt
+    from ockham.tune.lora_encoder import adapt
 
     folder = tiny_encoder.write(tmp_path, "bert")
     narrow = {name: part.half() for name, part in load_file(folder / "model.safetensors").items()}
     save_file(narrow, folder / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"dtype": "float16", "torch_dtype": "float16"}))
-    body = adapt(sentence.find(str(folder)), SPEC)
+    body = adapt(sentence_encoder.find(str(folder)), SPEC)
     every = [*body.lower.parameters(), *body.upper.parameters()]
     assert {part.dtype for part in every} == {torch.float32}
 

@@ -15,16 +15,16 @@ import torch
 from safetensors.torch import load
 from tests import tiny_decoder
 
-from ockham.convert import source
+from ockham.convert import checkpoint_folder
 from ockham.errors import ModelError
 from ockham.records import Precision
 from ockham.store import save_bytes
-from ockham.tune import decoder
-from ockham.tune.decoder import Adapter, Material, Row
+from ockham.tune import decoder_tuning
+from ockham.tune.decoder_tuning import Adapter, Material, Row
 from ockham.tune.grammar import Grammar
-from ockham.tune.lean import needed
 from ockham.tune.precision import torch_dtype
-from ockham.tune.spec import TuneSpec
+from ockham.tune.recompute import needed
+from ockham.tune.tune_spec import TuneSpec
 
 pytestmark = pytest.mark.tune
 
@@ -73,7 +73,7 @@ def precision(request: pytest.FixtureRequest) -> Precision:
 
 def lesson(folder: Path, precision: Precision, spec: TuneSpec = SPEC) -> Any:
     """Make a lesson whose adapter already does something: a fresh one's second half is zero."""
-    made = decoder._lesson(
+    made = decoder_tuning._lesson(
         Material(folder=folder, train=rows(), valid=rows(4, seed=9), judge=lambda _: 0.0, precision=precision), spec
     )
     assert computed_in(made) == ({torch_dtype(precision)}, {torch.float32})
@@ -176,24 +176,26 @@ def test_a_beginning_is_shared_only_where_that_was_seen_to_change_nothing(
     made = lesson(folder, precision)
     made.check_sharing()
     assert made.shared
-    read = decoder._Lesson._read
-    monkeypatch.setattr(decoder._Lesson, "_read", lambda self, beginning, times: read(self, beginning[::-1], times))
+    read = decoder_tuning._Lesson._read
+    monkeypatch.setattr(
+        decoder_tuning._Lesson, "_read", lambda self, beginning, times: read(self, beginning[::-1], times)
+    )
     made.check_sharing()
     assert not made.shared, "a cache that was filled otherwise is noticed"
 
 
 def test_what_questions_have_in_common_leaves_a_token_of_each() -> None:
-    assert decoder._common([(1, 2, 3), (1, 2, 4, 5)]) == 2
-    assert decoder._common([(1, 2, 3), (1, 2, 3, 4)]) == 2, "one token of the shorter one is left to read"
-    assert decoder._common([(1, 2, 3)]) == 2
-    assert decoder._common([(5,), (6, 7)]) == 0
+    assert decoder_tuning._common([(1, 2, 3), (1, 2, 4, 5)]) == 2
+    assert decoder_tuning._common([(1, 2, 3), (1, 2, 3, 4)]) == 2, "one token of the shorter one is left to read"
+    assert decoder_tuning._common([(1, 2, 3)]) == 2
+    assert decoder_tuning._common([(5,), (6, 7)]) == 0
 
 
 def test_smaller_models_take_larger_steps() -> None:
-    assert decoder.rate_for(135_000_000) == pytest.approx(1e-3)
-    assert decoder.rate_for(540_000_000) == pytest.approx(5e-4)
-    assert decoder.rate_for(8_000_000) == 3e-3
-    assert decoder.rate_for(70_000_000_000) == 1e-4
+    assert decoder_tuning.rate_for(135_000_000) == pytest.approx(1e-3)
+    assert decoder_tuning.rate_for(540_000_000) == pytest.approx(5e-4)
+    assert decoder_tuning.rate_for(8_000_000) == 3e-3
+    assert decoder_tuning.rate_for(70_000_000_000) == 1e-4
 
 
 @dataclass
@@ -226,7 +228,7 @@ class Judge:
 
 def tuned(
     folder: Path, checkpoint: Kept, killed: int | None = None, spec: TuneSpec = SPEC, precision: Precision = "float32"
-) -> decoder.Tuned:
+) -> decoder_tuning.Tuned:
     steps: Iterator[int] = iter(range(1_000))
 
     def tell(_done: int, _total: int) -> None:
@@ -234,7 +236,7 @@ def tuned(
             raise InterruptedError
 
     material = Material(folder=folder, train=rows(24), valid=rows(4, seed=9), judge=Judge(), precision=precision)
-    return decoder.tune(material, spec, checkpoint, tell)
+    return decoder_tuning.tune(material, spec, checkpoint, tell)
 
 
 def test_a_run_killed_at_any_step_ends_with_the_same_adapter(
@@ -267,14 +269,14 @@ def test_peft_reads_the_adapter_and_the_merged_folder_is_the_same_model(
 
     taught = lesson(folder, precision)
     learnt = taught.adapter()
-    made = decoder.Tuned(taught, ())
+    made = decoder_tuning.Tuned(taught, ())
     assert made.adapter == learnt, "the adapter is what was tuned, to the last bit"
     # Whatever it was tuned in, it is the weights as they are stored that the adapter goes onto: one tolerance for both.
     assert computed_in(made._lesson) == ({torch.float32}, {torch.float32})
     (tmp_path / "adapter").mkdir()
     save_bytes(tmp_path / "adapter" / "adapter_config.json", made.adapter.config)
     save_bytes(tmp_path / "adapter" / "adapter_model.safetensors", made.adapter.weights)
-    source.check_adapter(tmp_path / "adapter")
+    checkpoint_folder.check_adapter(tmp_path / "adapter")
     ids = torch.tensor([rows()[0].question])
     with torch.no_grad():
         wanted = made._lesson.model(input_ids=ids).logits
@@ -288,7 +290,7 @@ def test_peft_reads_the_adapter_and_the_merged_folder_is_the_same_model(
 
 
 def test_torch_writes_the_likeliest_tokens_within_what_is_allowed(folder: Path, precision: Precision) -> None:
-    made = decoder.Tuned(lesson(folder, precision), ())
+    made = decoder_tuning.Tuned(lesson(folder, precision), ())
     question = list(rows()[0].question)
     model = made._lesson.model
     free: list[int] = []

@@ -13,15 +13,15 @@ import pytest
 from tests import tiny_encoder
 from tests.unit.test_tune import Kept, quiet
 
-from ockham.convert import encoder_files
+from ockham.convert import onnx_export
 from ockham.errors import ModelError
-from ockham.evals import judging
-from ockham.models import embedder, reading, sentence, tagger
+from ockham.evals import tasks
+from ockham.models import onnx_encoder, sentence_encoder, tagger, token_windows
 from ockham.models.tagger import TaggerSettings
 from ockham.records import Example
-from ockham.tune import align, loop
-from ockham.tune import tagger as tuning
-from ockham.tune.spec import TuneSpec
+from ockham.tune import loop, span_alignment
+from ockham.tune import tagger_tuning as tuning
+from ockham.tune.tune_spec import TuneSpec
 
 pytestmark = pytest.mark.tune
 
@@ -54,25 +54,27 @@ def rows(count: int, seed: int) -> list[Example]:
 
 
 def metric(targets: Sequence[str], answers: Sequence[str]) -> float:
-    return judging.point("extract", "f1_micro", targets, answers)
+    return tasks.point("extract", "f1_micro", targets, answers)
 
 
-def material_of(found: sentence.Sentence, train: Sequence[Example], valid: Sequence[Example]) -> tuning.Material:
-    writer, reads = tagger.writer(TOLD), reading.reader(found)
+def material_of(
+    found: sentence_encoder.Sentence, train: Sequence[Example], valid: Sequence[Example]
+) -> tuning.Material:
+    writer, reads = tagger.writer(TOLD), token_windows.reader(found)
     sides = [
-        tuning.rows_of(side, reads.read([row.input for row in side]), align.align(side, writer.fields))
+        tuning.rows_of(side, reads.read([row.input for row in side]), span_alignment.align(side, writer.fields))
         for side in (train, valid)
     ]
     return tuning.Material(sentence=found, train=sides[0], valid=sides[1], writer=writer)
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> sentence.Sentence:
-    return sentence.find(str(tiny_encoder.write(tmp_path_factory.mktemp("tiny"), "bert", layers=1)))
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> sentence_encoder.Sentence:
+    return sentence_encoder.find(str(tiny_encoder.write(tmp_path_factory.mktemp("tiny"), "bert", layers=1)))
 
 
 @pytest.fixture(scope="module")
-def material(tiny: sentence.Sentence) -> tuning.Material:
+def material(tiny: sentence_encoder.Sentence) -> tuning.Material:
     return material_of(tiny, rows(40, 1), rows(20, 2))
 
 
@@ -126,7 +128,7 @@ def test_a_run_that_died_goes_on_to_the_same_bytes(
 @pytest.mark.parametrize("family", ["bert", "xlm-roberta", "distilbert"])
 def test_merged_weights_tag_as_the_adapter_did(family: str, tmp_path: Path) -> None:
     """The graph over the merged weights, with the tuned head, gives the margins that the trained adapter gives."""
-    found = sentence.find(str(tiny_encoder.write(tmp_path / "tiny", family)))
+    found = sentence_encoder.find(str(tiny_encoder.write(tmp_path / "tiny", family)))
     (tmp_path / "bundle").mkdir()
     learnt = material_of(found, rows(24, 3), [*rows(8, 4), dataclasses.replace(rows(1, 5)[0], input="my card " * 40)])
     better = itertools.count()
@@ -139,7 +141,7 @@ def test_merged_weights_tag_as_the_adapter_did(family: str, tmp_path: Path) -> N
     merged = lesson.body.merged()
     assert any(not np.array_equal(merged[name], before) for name, before in found.weights().items())
     texts = learnt.train.texts
-    encoder_files.write(found, merged, texts, tmp_path / "bundle", quantize=False, output=embedder.STATES)
+    onnx_export.write(found, merged, texts, tmp_path / "bundle", quantize=False, output=onnx_encoder.STATES)
     tagger.save(TOLD, weight, bias, tmp_path / "bundle")
     served = tagger.load(tmp_path / "bundle")
     margins = served.margins(served.reader.read(learnt.valid.texts))
@@ -151,10 +153,10 @@ def test_merged_weights_tag_as_the_adapter_did(family: str, tmp_path: Path) -> N
 
 
 @pytest.fixture(scope="module")
-def bundle(tiny: sentence.Sentence, whole: tuning.Tuned, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(tiny: sentence_encoder.Sentence, whole: tuning.Tuned, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundle")
     texts = [row.input for row in rows(40, 1)]
-    encoder_files.write(tiny, whole.weights, texts, folder, output=embedder.STATES)
+    onnx_export.write(tiny, whole.weights, texts, folder, output=onnx_encoder.STATES)
     tagger.save(TOLD, whole.weight, whole.bias, folder)
     return folder
 

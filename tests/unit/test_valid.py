@@ -14,16 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests import tiny_gguf
 
-from ockham.data import options as orders
-from ockham.models import gguf
-from ockham.models.engine import Engine, Limits
-from ockham.models.options import listed
-from ockham.models.question import longest, task_shown
-from ockham.models.valid import ValidAnswers
+from ockham.data import multiple_choice as orders
+from ockham.data.multiple_choice import listed
+from ockham.llm.constraints import ValidAnswers
+from ockham.llm.llamacpp import Engine, Limits
+from ockham.llm.prompt_builder import longest, task_shown
+from ockham.models import causal_lm
 from ockham.records import Answer, Example
 
 COLOURS = ("red", "reddish", "green", "blue", "blue-green", "pink", "white", "black")
-SPEC = gguf.GgufSpec(threads=1, context=1024, max_output_tokens=16)
+SPEC = causal_lm.GgufSpec(threads=1, context=1024, max_output_tokens=16)
 LEARNT = dataclasses.replace(SPEC, brief=True)
 END = 0
 
@@ -50,20 +50,20 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def engine(weights: Path) -> Iterator[Engine]:
-    made = gguf.start(weights, SPEC)
+    made = causal_lm.start(weights, SPEC)
     yield made
     made.close()
 
 
 def decoder(
-    engine: Engine, weights: Path, folder: Path, rows: Sequence[Example], spec: gguf.GgufSpec = SPEC
-) -> gguf.Decoder:
+    engine: Engine, weights: Path, folder: Path, rows: Sequence[Example], spec: causal_lm.GgufSpec = SPEC
+) -> causal_lm.Decoder:
     folder.mkdir(exist_ok=True)
-    gguf.fit(rows, folder, gguf.Base(weights=weights, copy=False, engine=engine), spec, task="choose")
-    return gguf.load(folder, engine)
+    causal_lm.fit(rows, folder, causal_lm.Base(weights=weights, copy=False, engine=engine), spec, task="choose")
+    return causal_lm.load(folder, engine)
 
 
-def chances(model: gguf.Decoder, row: Example, answers: Sequence[str]) -> dict[str, float]:
+def chances(model: causal_lm.Decoder, row: Example, answers: Sequence[str]) -> dict[str, float]:
     """Independent of the trie: multiply along every answer, over the tokens that any answer has at that place."""
     paths = [[*model.engine.tokens(answer, special=False), model.end_token] for answer in answers]
     tokens, found = model.question(row.input).tokens, {}
@@ -78,7 +78,7 @@ def chances(model: gguf.Decoder, row: Example, answers: Sequence[str]) -> dict[s
     return found
 
 
-def written(model: gguf.Decoder, text: str) -> str:
+def written(model: causal_lm.Decoder, text: str) -> str:
     """What the model writes where nothing holds it."""
     limits = Limits(tokens=SPEC.max_output_tokens)
     return model.engine.write(model.question(text).tokens, limits, slot=0).text.strip()
@@ -175,11 +175,11 @@ def test_a_bundle_from_before_options_were_held_answers_as_it_did(
 ) -> None:
     rows = questions("X")
     decoder(engine, weights, tmp_path / "b", rows)
-    path = tmp_path / "b" / gguf.FILE
+    path = tmp_path / "b" / causal_lm.FILE
     kept = json.loads(path.read_text(encoding="utf-8"))
     assert kept["task"].pop("wording") == {"form": "mark", "before": "", "after": "", "case": "listed"}
     path.write_text(json.dumps(kept), encoding="utf-8")
-    model = gguf.load(tmp_path / "b", engine)
+    model = causal_lm.load(tmp_path / "b", engine)
     texts = [row.input for row in rows[:4]]
     assert [answer.value for answer in model.answer(texts)] == [written(model, text) for text in texts]
 

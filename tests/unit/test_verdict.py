@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ockham.evals.intervals import wilson
-from ockham.evals.power import rows_needed
+from ockham.evals.sample_size import rows_needed
 from ockham.records import Comparison, Estimate, Requirements
-from ockham.verdict import Decision, Measured, decide
-from ockham.verdict.proof import holm_threshold, normal_quantile, normal_tail, p_below
+from ockham.verdict.decide import Decision, Measured, decide
+from ockham.verdict.p_values import holm_threshold, normal_quantile, normal_tail, p_below
 
 
 def candidate(name: str, rung: int, right: int, n: int = 1000, artifact_mb: float | None = None) -> Measured:

@@ -1,7 +1,8 @@
 """Facts that age, read in one place: models, devices, engines and prices, each with its date and source."""
 
-from ockham.catalog.device_list import Device, DeviceKind, Engine, device, devices, engine, engines
-from ockham.catalog.price_list import (
+from ockham.catalog.architectures import SHIPPED, Shape, revision, shape, shapes, shipped
+from ockham.catalog.devices import Device, DeviceKind, Engine, device, devices, engine, engines
+from ockham.catalog.prices import (
     FRESH_DAYS,
     ApiPrice,
     MachinePrice,
@@ -11,8 +12,6 @@ from ockham.catalog.price_list import (
     RentPrice,
     prices,
 )
-from ockham.catalog.shape_list import Shape, revision, shape, shapes
-from ockham.catalog.shipped import SHIPPED, shipped
 
 __all__ = [
     "FRESH_DAYS",

@@ -127,7 +127,7 @@ def _fetch(values: Mapping[str, object]) -> tuple[Row, ...]:
     ]
     with tempfile.TemporaryDirectory(prefix="ockham-") as folder:
         file = Path(folder) / "ledger.jsonl"
-        command = [sys.executable, "-m", "ockham.decoders.fetch", str(file), json.dumps(names), *data]
+        command = [sys.executable, "-m", "ockham.rungs.fetch_models", str(file), json.dumps(names), *data]
         subprocess.run(command, check=False, env=os.environ | {"HF_HUB_DISABLE_XET": "1"}, stdin=subprocess.DEVNULL)
         lines = file.read_bytes().splitlines() if file.exists() else []
     return tuple(ledger.row(json.loads(line)) for line in lines)

@@ -12,7 +12,7 @@ from ockham.errors import ConfigError, ConsentError
 from ockham.records import Requirements
 
 if TYPE_CHECKING:
-    from ockham.models.consent import Destination
+    from ockham.api.consent import Destination
 
 FILE = "ockham.toml"
 FLAGS = "the command line"
@@ -66,7 +66,7 @@ def origins(path: Path | None, flags: Mapping[str, object], values: Mapping[str,
 
 
 def _unasked(api: str, url: object, key_env: object, flags: Mapping[str, object]) -> ConsentError:
-    from ockham.models import consent
+    from ockham.api import consent
 
     key = f", with the key from {consent.variable(str(key_env))}" if key_env else ""
     where = f"the {api} {consent.host(str(url))}{key}"
@@ -82,7 +82,7 @@ def destination(values: dict[str, object]) -> Destination | None:
 
     Raises `ConfigError` (``E_CONFIG``) for a key's variable without an address, and for other settings of an API.
     """
-    from ockham.models.consent import Destination
+    from ockham.api.consent import Destination
 
     own = {name: values.pop(name) for name in [name for name in values if _of("endpoint", name)]}
     if not own:

@@ -17,9 +17,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ockham.data.chat_rows import is_conversation, texts_in, with_turns
-from ockham.data.portions import dumped, parsed, replaced
-from ockham.data.steps.examine import Examined
+from ockham.curation.record_batch import dumped, parsed, replaced
+from ockham.curation.steps.examine import Examined
+from ockham.readers.conversations import is_conversation, texts_in, with_turns
 
 if TYPE_CHECKING:
     import numpy as np
@@ -52,7 +52,7 @@ def write_chunk(folder: Path, examined: Examined) -> None:
     """Write a chunk into an empty folder."""
     import numpy as np
 
-    from ockham.data.kernels.shingles import gathered
+    from ockham.curation.kernels.shingles import gathered
 
     portion = examined.portion
     kept = [place for place in examined.new if examined.reason[place] == 0]

@@ -7,10 +7,10 @@ import hashlib
 import io
 from typing import TYPE_CHECKING, Any
 
-from ockham.data.export import csv_text
-from ockham.data.harvest import text_of
-from ockham.data.portions import parsed
-from ockham.data.steps.account import Shard
+from ockham.curation.record_batch import parsed
+from ockham.data.csv_export import csv_text
+from ockham.readers.table import text_of
+from ockham.records.curation import Shard
 from ockham.store import Run
 from ockham.store.atomic import NewFile
 

@@ -1,1 +1,1 @@
-"""Read, clean, cluster and split examples; find the labels that look wrong."""
+"""Labelled rows: cleaned, clustered, split, checked."""

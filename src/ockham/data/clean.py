@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 
-from ockham.data import personal
-from ockham.data.cluster import DEFAULT_THRESHOLD, join, near_duplicates
-from ockham.data.merges import propose
-from ockham.data.normal import canonical, is_blank
-from ockham.data.read import Reading
-from ockham.data.same import standing
+from ockham.data import pii
+from ockham.data.label_merges import propose
+from ockham.data.near_duplicates import DEFAULT_THRESHOLD, join, near_duplicates
+from ockham.data.normalize import canonical, is_blank
 from ockham.data.task import are_free_text, are_labels
+from ockham.readers.read import Reading
 from ockham.records import Conflict, Dropped, Example, Intake, LabelMerge
 
 
@@ -48,7 +47,7 @@ def clean(reading: Reading, *, labelled: bool = True) -> tuple[tuple[Example, ..
         sources=reading.sources,
         merges=merges,
         conflicts=conflicts,
-        personal=personal.count(example.input for example in usable.values()),
+        personal=pii.count(example.input for example in usable.values()),
         warnings=tuple(warnings),
     )
     return kept, intake
@@ -112,3 +111,14 @@ def _repeated(
                 kept = examples[rows[first]].id
                 dropped[rows[place]] = Dropped(id=examples[rows[place]].id, reason="exact_duplicate", kept=kept)
     return dropped, tuple(conflicts), several
+
+
+def standing(targets: Sequence[Hashable], *, one_answer: bool) -> list[int] | None:
+    """Give for each row the place of the one that stays for it: the first that has the same target, maybe itself.
+
+    ``targets`` are those of rows that say the same, in their order. ``None`` if targets differ where there can be
+    ``one_answer`` only: then all of the rows go, since nobody knows which is right.
+    """
+    first: dict[Hashable, int] = {}
+    places = [first.setdefault(target, place) for place, target in enumerate(targets)]
+    return None if one_answer and len(first) > 1 else places

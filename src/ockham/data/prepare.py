@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ockham.data import cluster, options, task
+from ockham.data import multiple_choice, near_duplicates, task
 from ockham.data.clean import clean, drop_seen
-from ockham.data.read import Reading, ReadSpec, read
+from ockham.data.multiple_choice import form_of
 from ockham.data.split import SplitSpec, split, split_with_test
 from ockham.errors import DataError
-from ockham.models.options import form_of
+from ockham.readers.read import Reading, ReadSpec, read
 from ockham.records import Dataset, Dropped, Example, Intake, Progress, Source, Split, TaskName
 
 
@@ -50,8 +50,8 @@ def prepare(
     name, why = task.infer([*examples, *test_rows], asked)
     dataset = Dataset(name=reading.sources[0].file, task=name, examples=(*examples, *test_rows))
     tell(Progress(stage="split", message="looking for near-duplicates, so that none stands on two sides"))
-    clusters = cluster.near_duplicates([example.input for example in dataset.examples])
-    clusters = cluster.join(clusters, [example.group for example in dataset.examples])
+    clusters = near_duplicates.near_duplicates([example.input for example in dataset.examples])
+    clusters = near_duplicates.join(clusters, [example.group for example in dataset.examples])
     stratified = dataclasses.replace(split_spec, stratify=name == "classify")
     if test_rows:
         sides = split_with_test(examples, test_rows, clusters, stratified)
@@ -118,12 +118,12 @@ def _shuffled(
     if dataset.task != "choose":
         return dataset, repeats, ()
     form = form_of(dataset.examples)
-    rows, kept = options.shuffled(dataset.examples, seed, form)
+    rows, kept = multiple_choice.shuffled(dataset.examples, seed, form)
     said = (
         f"{kept:,} of {len(rows):,} questions keep the order of their options, which speak of one another's places or "
         "are not listed one to a line; every other is asked in a random order",
     )
-    others = tuple(options.shuffled(repeats, seed, form)[0])
+    others = tuple(multiple_choice.shuffled(repeats, seed, form)[0])
     return dataclasses.replace(dataset, examples=tuple(rows)), others, said if kept else ()
 
 

@@ -8,8 +8,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ockham.data.multiple_choice import LINE, named
 from ockham.errors import DataError
-from ockham.models.options import LINE, named
 from ockham.records import Example, TaskName
 
 MIN_ROWS = 20

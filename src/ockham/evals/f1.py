@@ -17,8 +17,7 @@ import numpy.typing as npt
 from scipy import sparse, stats
 
 from ockham.errors import Defect
-from ockham.evals.clusters import cluster_numbers
-from ockham.evals.intervals import Floats, Matrix, Statistic, Z, jackknife, wilson_ends
+from ockham.evals.intervals import Floats, Matrix, Statistic, Z, cluster_numbers, jackknife, wilson_ends
 from ockham.records import Estimate, Score
 
 _PLENTY = 60

@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import sparse, stats
 
 from ockham.errors import DataError, Defect
-from ockham.records import Estimate
+from ockham.records import Estimate, Score
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Matrix: TypeAlias = "sparse.csr_matrix[np.float64]"
@@ -214,3 +214,12 @@ def _check(successes: float, n: float) -> None:
         raise DataError("E_TOO_FEW", "there is no scored row to estimate from", fix="label some test rows")
     if not 0 <= successes <= n:
         raise Defect("E_DEFECT", "more successes than rows, or fewer than none", fix="report this defect")
+
+
+def cluster_numbers(scores: Sequence[Score]) -> list[int] | None:
+    """Give each row's cluster, or ``None`` where no two rows share one; a row without a cluster is its own."""
+    named = [score.cluster for score in scores if score.cluster is not None]
+    if len(set(named)) == len(named):
+        return None
+    free = max(named) + 1
+    return [free + place if score.cluster is None else score.cluster for place, score in enumerate(scores)]

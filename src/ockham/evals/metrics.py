@@ -5,14 +5,14 @@ A score without a value (it could not be judged) is left out everywhere. An answ
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from ockham.errors import DataError, Defect
-from ockham.evals.clusters import cluster_numbers
 from ockham.evals.f1 import STATISTICS, estimate, tabulate
-from ockham.evals.intervals import mean, proportion
-from ockham.records import Estimate, LabelScore, Score
+from ockham.evals.intervals import cluster_numbers, mean, proportion
+from ockham.records import CoveragePoint, Estimate, LabelScore, Score
 
 METRICS = ("accuracy", "f1_macro", "f1_weighted")
 
@@ -116,3 +116,28 @@ def _f1_from_jaccard(share: Estimate | None) -> Estimate | None:
         return None
     value, low, high = (2 * j / (1 + j) for j in (share.value, share.low, share.high))
     return Estimate(value=value, low=low, high=high, n=share.n)
+
+
+def risk_coverage(scores: Sequence[Score], points: int = 20) -> tuple[CoveragePoint, ...]:
+    """Draw the risk-coverage curve (El-Yaniv and Wiener, 2010): about ``points`` thresholds, highest first.
+
+    A threshold keeps every answer at least as confident. An answer without a confidence is never kept, and counts in
+    the share. The error has Wilson's interval. Empty where no answer has a confidence.
+    """
+    judged = known(scores)
+    sure = sorted((s for s in judged if s.confidence is not None), key=lambda s: -(s.confidence or 0.0))
+    curve: list[CoveragePoint] = []
+    for step in range(1, points + 1):
+        if not sure:
+            break
+        threshold = sure[math.ceil(step * len(sure) / points) - 1].confidence or 0.0
+        if curve and curve[-1].threshold == threshold:
+            continue
+        kept = [s for s in sure if (s.confidence or 0.0) >= threshold]
+        wrong = [float(s.value != 1.0) for s in kept]
+        curve.append(
+            CoveragePoint(
+                threshold=threshold, share=len(kept) / len(judged), error=proportion(wrong, cluster_numbers(kept))
+            )
+        )
+    return tuple(curve)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ockham.errors import ModelError
-from ockham.evals import paired
+from ockham.evals import comparison
 from ockham.evals.intervals import proportion
 from ockham.records import Parity, Score
 
@@ -24,7 +24,7 @@ def compare(step: str, before: Sequence[Score], after: Sequence[Score], metric: 
     Raises `DataError` (``E_TOO_FEW``) without rows.
     """
     same = proportion([float(a.answer == b.answer) for a, b in zip(before, after, strict=True)])
-    difference = paired.compare(after, before, metric).difference
+    difference = comparison.compare(after, before, metric).difference
     return Parity(step=step, agreement=same, difference=difference, metric=metric)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ockham.evals import slots
-from ockham.models.options import named
+from ockham.data.multiple_choice import named
+from ockham.evals import field_scores
 from ockham.records import Answer, Example, Score
 
 Scorer: TypeAlias = Callable[[Example, Answer], Score]
@@ -24,7 +24,7 @@ def option(example: Example, answer: Answer) -> Score:
 
 def fields(example: Example, answer: Answer) -> Score:
     """Score 1 where the answer is a JSON object with the target's fields and values, in any order, and no others."""
-    return _score(example, answer, slots.equal(answer.value, example.target))
+    return _score(example, answer, field_scores.equal(answer.value, example.target))
 
 
 def words(example: Example, answer: Answer) -> Score:

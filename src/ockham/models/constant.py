@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ockham.errors import DataError
-from ockham.models import settings
+from ockham.models import model_files
 from ockham.records import Answer, Example
 
 FILE = "constant.json"
@@ -40,9 +40,9 @@ def learn(examples: Sequence[Example]) -> Constant:
 
 def fit(examples: Sequence[Example], folder: Path) -> None:
     """Write what `learn` finds into a staging folder."""
-    settings.write(learn(examples), folder / FILE)
+    model_files.write(learn(examples), folder / FILE)
 
 
 def load(folder: Path) -> Constant:
     """Read the model; raises `ModelError` where its file is missing or not as `fit` wrote it."""
-    return settings.read(Constant, folder / FILE)
+    return model_files.read(Constant, folder / FILE)

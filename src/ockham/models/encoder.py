@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ockham import machine
-from ockham.models import embedder, settings, softmax, weights
+from ockham.models import model_files, onnx_encoder, softmax
 from ockham.records import Answer
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Head:
         """Write the head into a staging folder."""
         from safetensors.numpy import save_file
 
-        settings.write(self.settings, folder / FILE)
+        model_files.write(self.settings, folder / FILE)
         save_file({"weight": self.weight, "bias": self.bias}, folder / WEIGHTS)
 
 
@@ -64,7 +64,7 @@ class Head:
 class Encoder:
     """An encoder ready to answer."""
 
-    embedder: embedder.Embedder
+    embedder: onnx_encoder.Embedder
     head: Head
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
@@ -79,6 +79,6 @@ class Encoder:
 
 def load(folder: Path) -> Encoder:
     """Read the model; raises `ModelError` where a file is missing or not as it was written."""
-    arrays = weights.read(folder / WEIGHTS, ("weight", "bias"))
-    head = Head(settings.read(HeadSettings, folder / FILE), arrays["weight"], arrays["bias"])
-    return Encoder(embedder.load(folder, threads=machine.cores()), head)
+    arrays = model_files.read_arrays(folder / WEIGHTS, ("weight", "bias"))
+    head = Head(model_files.read(HeadSettings, folder / FILE), arrays["weight"], arrays["bias"])
+    return Encoder(onnx_encoder.load(folder, threads=machine.cores()), head)

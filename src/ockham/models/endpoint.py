@@ -11,11 +11,13 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ockham.models import asking, consent, prompts, settings
-from ockham.models.calls import Caller, Clock, EndpointSpec
-from ockham.models.consent import Destination
-from ockham.models.question import Task, longest, task_shown
-from ockham.models.replies import Reply, refusal
+from ockham.api import batch, consent
+from ockham.api.client import Caller, Clock, EndpointSpec
+from ockham.api.consent import Destination
+from ockham.api.responses import Reply, refusal
+from ockham.llm import prompts
+from ockham.llm.prompt_builder import Task, longest, task_shown
+from ockham.models import model_files
 from ockham.records import Answer, Example, TaskName
 
 __all__ = ["KIND", "Endpoint", "EndpointSpec", "fit", "load", "permit"]
@@ -64,7 +66,7 @@ class Endpoint:
         `EndpointError` (``E_ENDPOINT``) for a refusal that no retry can mend, where ``stop_after`` answers in a row
         (or all there are) got no reply, and where the next call could pass ``max_cost``. No further call is then made.
         """
-        found = asking.replies(self._caller, self.spec, self._chat, inputs)
+        found = batch.replies(self._caller, self.spec, self._chat, inputs)
         return [self._read(reply, text) for reply, text in zip(found, inputs, strict=True)]
 
     def _chat(self, text: str) -> list[dict[str, str]]:
@@ -91,7 +93,7 @@ def fit(
     `ConfigError` (``E_CONFIG``) for a spec out of range and `EndpointError` (``E_ENDPOINT``) for an address that is
     none, for a cap without prices, and where there is no label to choose from.
     """
-    asking.check(spec)
+    batch.check(spec)
     if not examples:
         raise refusal("there is no example, so there is nothing to ask for", "give at least one labelled row")
     asked = task_shown(task, examples, instructions)
@@ -99,7 +101,7 @@ def fit(
         spec = dataclasses.replace(spec, max_output_tokens=max(spec.max_output_tokens, longest(asked, examples)))
     pool = prompts.choose_pool(examples) if spec.shots else ()
     kept = _Kept(spec=spec, task=asked, pool=pool)
-    settings.write(kept, folder / FILE)
+    model_files.write(kept, folder / FILE)
 
 
 def permit(folder: Path, destination: Destination | None) -> EndpointSpec:
@@ -108,8 +110,8 @@ def permit(folder: Path, destination: Destination | None) -> EndpointSpec:
     Raises `ConsentError` (``E_CONSENT``) where the caller named no endpoint or another one, `ModelError` for a missing
     or damaged file, `EndpointError` (``E_ENDPOINT``) for a spec that cannot work.
     """
-    spec = settings.read(_Kept, folder / FILE).spec
-    asking.check(spec)
+    spec = model_files.read(_Kept, folder / FILE).spec
+    batch.check(spec)
     consent.permit(spec, destination)
     return spec
 
@@ -120,6 +122,6 @@ def load(folder: Path, *, environment: Mapping[str, str] | None = None, clock: C
     Raises `ModelError` for a missing or damaged file and `EndpointError` (``E_ENDPOINT``) where the variable that
     ``key_env`` names is not set.
     """
-    kept = settings.read(_Kept, folder / FILE)
-    asking.check(kept.spec)
-    return Endpoint(kept, asking.key(kept.spec, os.environ if environment is None else environment), clock or Clock())
+    kept = model_files.read(_Kept, folder / FILE)
+    batch.check(kept.spec)
+    return Endpoint(kept, batch.key(kept.spec, os.environ if environment is None else environment), clock or Clock())

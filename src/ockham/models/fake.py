@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ockham.models import settings
+from ockham.models import model_files
 from ockham.records import Answer, Example
 
 FILE = "fake.json"
@@ -43,9 +43,9 @@ def fit(examples: Sequence[Example], folder: Path, *, remember: bool = True) -> 
     """Write the labels, and with ``remember`` every input's target (the last one where an input comes twice)."""
     known = {example.input: example.target for example in examples} if remember else {}
     labels = tuple(sorted({example.target for example in examples}))
-    settings.write(Fake(known=known, labels=labels), folder / FILE)
+    model_files.write(Fake(known=known, labels=labels), folder / FILE)
 
 
 def load(folder: Path) -> Fake:
     """Read the model; raises `ModelError` where its file is missing or not as `fit` wrote it."""
-    return settings.read(Fake, folder / FILE)
+    return model_files.read(Fake, folder / FILE)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ockham.models import choose, settings, softmax, tfidf, weights
+from ockham.models import grid_search, model_files, softmax, tfidf
 from ockham.records import Answer, Example
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Linear:
         from safetensors.numpy import save_file
 
         self.features.save(folder)
-        settings.write(self.settings, folder / FILE)
+        model_files.write(self.settings, folder / FILE)
         save_file({"weight": self.weight, "bias": self.bias}, folder / WEIGHTS)
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
@@ -95,8 +95,8 @@ def learn(examples: Sequence[Example], strength: float, *, seed: int, temperatur
 
 def load(folder: Path) -> Linear:
     """Read the model; raises `ModelError` where a file is missing or not as `fit` wrote it."""
-    arrays = weights.read(folder / WEIGHTS, ("weight", "bias"))
-    return Linear(tfidf.load(folder), settings.read(Settings, folder / FILE), arrays["weight"], arrays["bias"])
+    arrays = model_files.read_arrays(folder / WEIGHTS, ("weight", "bias"))
+    return Linear(tfidf.load(folder), model_files.read(Settings, folder / FILE), arrays["weight"], arrays["bias"])
 
 
 def cross_probabilities(
@@ -133,7 +133,7 @@ def _choose(train: Sequence[Example], valid: Sequence[Example], metric: Metric, 
         answers = tuple(softmax.best(margins, labels))
         return metric(truth, answers), Choice(temperature=softmax.temperature(margins, truth, labels), answers=answers)
 
-    return choose.climb(STRENGTHS, trial, len(truth))
+    return grid_search.climb(STRENGTHS, trial, len(truth))
 
 
 def _solve(

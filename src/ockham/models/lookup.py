@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ockham.models import settings, tfidf, weights
+from ockham.models import model_files, tfidf
 from ockham.records import Answer, Example
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class Lookup:
         from safetensors.numpy import save_file
 
         self.features.save(folder)
-        settings.write(self.targets, folder / TARGETS)
+        model_files.write(self.targets, folder / TARGETS)
         save_file({name: getattr(self.rows, name) for name in _ARRAYS}, folder / ROWS)
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
@@ -80,8 +80,8 @@ def load(folder: Path) -> Lookup:
     from scipy.sparse import csr_matrix
 
     features = tfidf.load(folder)
-    targets = settings.read(Targets, folder / TARGETS)
-    arrays = weights.read(folder / ROWS, _ARRAYS)
+    targets = model_files.read(Targets, folder / TARGETS)
+    arrays = model_files.read_arrays(folder / ROWS, _ARRAYS)
     width = sum(len(half.vocabulary_) for half in features.halves)
     rows = csr_matrix(tuple(arrays[name] for name in _ARRAYS), shape=(width, len(targets.rows)))
     return Lookup(features, rows, targets)

@@ -1,4 +1,4 @@
-"""A tagger: an encoder that says of each token of a text which field's value it belongs to (`ockham.models.tags`).
+"""A tagger: an encoder that says of each token of a text which field's value it belongs to (`ockham.models.bio_tags`).
 
 Its answer is a JSON object of the schema that the training targets had, and each text in it is cut from the input: it
 has exactly the user's characters.
@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from ockham import machine
 from ockham.errors import ModelError
-from ockham.models import embedder, fields, settings, tags, weights
-from ockham.models.fields import Field
-from ockham.models.question import whole
-from ockham.models.reading import Reader, Reading
+from ockham.llm.prompt_builder import whole
+from ockham.models import bio_tags, json_fields, model_files, onnx_encoder
+from ockham.models.json_fields import Field
+from ockham.models.token_windows import Reader, Reading
 from ockham.records import Answer
 
 if TYPE_CHECKING:
@@ -49,11 +49,11 @@ class Writer:
 
         A field that the schema has once gets its surest span. The confidence is the probability of all tags together.
         """
-        path = tags.likeliest(margins, reading.free)
-        found: dict[fields.Path, list[tuple[float, str]]] = {}
-        for span, tokens in tags.decode(path.tags, reading.places):
+        path = bio_tags.likeliest(margins, reading.free)
+        found: dict[json_fields.Path, list[tuple[float, str]]] = {}
+        for span, tokens in bio_tags.decode(path.tags, reading.places):
             part = text[span.start : span.end]
-            if fields.fits(self.fields[span.field], part):
+            if json_fields.fits(self.fields[span.field], part):
                 sure = sum(path.logs[token] for token in tokens) / len(tokens)
                 found.setdefault(self.fields[span.field].path, []).append((sure, part))
         once = {one.path for one in self.fields if not one.repeated}
@@ -61,7 +61,7 @@ class Writer:
             path: [max(parts, key=lambda part: part[0])[1]] if path in once else [part for _, part in parts]
             for path, parts in found.items()
         }
-        value = json.dumps(fields.object_of(self.schema, said), ensure_ascii=False)
+        value = json.dumps(json_fields.object_of(self.schema, said), ensure_ascii=False)
         tokens_in = sum(len(window.tokens) for window in reading.windows)
         return Answer(value=whole(value), confidence=path.probability, tokens_in=tokens_in)
 
@@ -70,7 +70,7 @@ class Writer:
 class Tagger:
     """A tagger ready to answer: ``weight`` (hidden, tags), ``bias`` (tags,)."""
 
-    embedder: embedder.Embedder
+    embedder: onnx_encoder.Embedder
     reader: Reader
     writer: Writer
     weight: NDArray[np.float32]
@@ -101,7 +101,7 @@ def writer(told: TaggerSettings) -> Writer:
     """
     try:
         schema = json.loads(told.schema)
-        known = {one.path: one for one in fields.of_schema(schema)}
+        known = {one.path: one for one in json_fields.of_schema(schema)}
         return Writer(schema, tuple(known[path] for path in told.paths))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise _unfit(f"{FILE}: its fields are not those of its schema") from None
@@ -111,16 +111,16 @@ def save(told: TaggerSettings, weight: NDArray[np.float32], bias: NDArray[np.flo
     """Write a tagger's head into a staging folder: ``weight`` (hidden, tags), ``bias`` (tags,)."""
     from safetensors.numpy import save_file
 
-    settings.write(told, folder / FILE)
+    model_files.write(told, folder / FILE)
     save_file({"weight": weight, "bias": bias}, folder / WEIGHTS)
 
 
 def load(folder: Path) -> Tagger:
     """Read the model; raises `ModelError` where a file is missing or not as it was written."""
-    told = settings.read(TaggerSettings, folder / FILE)
-    arrays = weights.read(folder / WEIGHTS, ("weight", "bias"))
-    body = embedder.load(folder, threads=machine.cores())
-    shape = (body.settings.hidden, tags.count(len(told.paths)))
+    told = model_files.read(TaggerSettings, folder / FILE)
+    arrays = model_files.read_arrays(folder / WEIGHTS, ("weight", "bias"))
+    body = onnx_encoder.load(folder, threads=machine.cores())
+    shape = (body.settings.hidden, bio_tags.count(len(told.paths)))
     if arrays["weight"].shape != shape or arrays["bias"].shape != shape[1:]:
         raise _unfit(f"{WEIGHTS}: its arrays are not of the shape that {FILE} tells")
     reader = Reader(body.tokenizer, body.settings)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
-from ockham.models import settings
+from ockham.models import model_files
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -60,7 +60,7 @@ class Tfidf:
         from safetensors.numpy import save_file
 
         terms = [sorted(half.vocabulary_, key=half.vocabulary_.__getitem__) for half in self.halves]
-        settings.write(Terms(words=tuple(terms[0]), characters=tuple(terms[1])), folder / TERMS)
+        model_files.write(Terms(words=tuple(terms[0]), characters=tuple(terms[1])), folder / TERMS)
         save_file({"words": self.halves[0].idf_, "characters": self.halves[1].idf_}, folder / WEIGHTS)
 
 
@@ -90,10 +90,10 @@ def fit(texts: Sequence[str]) -> tuple[Tfidf, csr_matrix]:
 
 def load(folder: Path) -> Tfidf:
     """Read what `Tfidf.save` wrote; raises `ModelError` where a file is missing or not as it was written."""
-    from ockham.models.weights import read
+    from ockham.models.model_files import read_arrays
 
-    terms = settings.read(Terms, folder / TERMS)
-    idf = read(folder / WEIGHTS, ("words", "characters"))
+    terms = model_files.read(Terms, folder / TERMS)
+    idf = read_arrays(folder / WEIGHTS, ("words", "characters"))
     halves = []
     for options, words, values in zip(
         _HALVES, (terms.words, terms.characters), (idf["words"], idf["characters"]), strict=True

@@ -1,8 +1,8 @@
 """Before any download: will it fit, how fast will it be, what will it cost, and should it be a small model at all."""
 
-from ockham.plan.decide import Advice, Questions, decide
-from ockham.plan.here import Place
+from ockham.plan.advice import Advice, Questions, decide
 from ockham.plan.planning import plan
-from ockham.plan.records import Plan, PlanSpec
+from ockham.plan.this_machine import Place
+from ockham.records.plan import Plan, PlanSpec
 
 __all__ = ["Advice", "Place", "Plan", "PlanSpec", "Questions", "decide", "plan"]

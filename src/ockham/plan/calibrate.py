@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Literal, cast
 
 from ockham.errors import RunError, StoreError
-from ockham.plan.records import PastError
+from ockham.records.plan import PastError
 from ockham.store import decode, encode, save_bytes
 from ockham.store.journal import append_row, read_rows
 

@@ -10,9 +10,9 @@ from ockham.catalog import Device, Engine, Shape, engine
 from ockham.errors import ConfigError
 from ockham.plan.memory import devices_needed, serving, usable_gb
 from ockham.plan.quantization import usual
-from ockham.plan.records import LABEL_TOKENS, Forecast, PlanSpec, Quantization, Reach, Speed
 from ockham.plan.speed import side_by_side, speed
 from ockham.records import Finding
+from ockham.records.plan import LABEL_TOKENS, Forecast, PlanSpec, Quantization, Reach, Speed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

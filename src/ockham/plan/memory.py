@@ -6,7 +6,7 @@ import math
 
 from ockham.catalog import Device, Engine, Shape
 from ockham.plan.quantization import weights
-from ockham.plan.records import Memory, Quantization
+from ockham.records.plan import Memory, Quantization
 
 USABLE = {"server-gpu": 0.95, "gpu": 0.90, "apple": 0.75, "cpu": 0.90, "phone": 0.50}
 """Share of a device's memory that a model may take: the rest is the screen's, the system's or other programs'.

@@ -5,18 +5,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from ockham import __version__
 from ockham.catalog import FRESH_DAYS, Device, Prices, Shape, device, devices, shape, shapes
 from ockham.errors import ConfigError
 from ockham.evals.cost import UTILISATION
-from ockham.plan import cost
+from ockham.plan import serving_cost
 from ockham.plan.forecasts import USES, able, context_needed, forecast, largest, quantizations, reach, usable_of
-from ockham.plan.here import Place
-from ockham.plan.local import find
+from ockham.plan.local_models import find
 from ockham.plan.memory import usable_gb
 from ockham.plan.quantization import usual
-from ockham.plan.records import LABEL_TOKENS, Cost, Forecast, Plan, PlannedDevice, PlanSpec, Reach, Speed
+from ockham.plan.this_machine import Place
 from ockham.plan.tuning import METHODS, TRAIN_SHARE, tuning
+from ockham.records.plan import LABEL_TOKENS, Cost, Forecast, Plan, PlannedDevice, PlanSpec, Reach, Speed
+from ockham.version import __version__
 
 ELSEWHERE = ("iPhone 14 Pro (A16)", "Apple M2", "RTX 4060", "RTX 4090", "L4", "H100 SXM")
 """Devices for which it is said, beside the planned one, which model is fast enough."""
@@ -116,20 +116,20 @@ def _costs(
         found = forecast(model, (spec.quantizations or (usual(model),))[0], spec, one, usable)
         return found.speed if found.fits else None
 
-    asked = cost.apis(spec, prices, today)
+    asked = serving_cost.apis(spec, prices, today)
     known = devices() if spec.device is None else (place.device,)
-    rented = cost.rented(spec, prices, serve, known, today)
-    owned = cost.owned(spec, prices, serve, known, today)
+    rented = serving_cost.rented(spec, prices, serve, known, today)
+    owned = serving_cost.owned(spec, prices, serve, known, today)
     speed = serve(place.device) if spec.device is None and place.device.kind == "cpu" else None
     if speed is not None:
-        rented.insert(0, cost.machine(spec, prices, speed, today))
+        rented.insert(0, serving_cost.machine(spec, prices, speed, today))
     name = place.device.name
     if spec.device is not None and prices.rent(name) is None and prices.purchase(name) is None:
         fix = f'add it under [[rent]] or [[purchase]] in a table of your own (--prices FILE), with device = "{name}"'
         raise ConfigError("E_CONFIG", f"the price table has no price of {name}", fix=fix)
     here = rented[:1] if speed is not None and rented[0].machines == 1 else []
     against = min(here or rented or owned, key=lambda one: one.per_day, default=None)
-    return tuple(cost.compared([*asked, *rented, *owned], against)), None if against is None else against.name
+    return tuple(serving_cost.compared([*asked, *rented, *owned], against)), None if against is None else against.name
 
 
 def _reach(spec: PlanSpec, place: Place, usable: float, chosen: Sequence[Shape]) -> tuple[Reach, ...]:

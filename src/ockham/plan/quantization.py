@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ockham.catalog import Shape
-from ockham.plan.records import Quantization
+from ockham.records.plan import Quantization
 
 BITS: Final = {
     "f32": 32.0,

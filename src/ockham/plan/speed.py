@@ -12,7 +12,7 @@ import math
 from ockham.catalog import Device, Engine, Shape
 from ockham.plan.memory import kv_cache
 from ockham.plan.quantization import weights
-from ockham.plan.records import Quantization, Speed
+from ockham.records.plan import Quantization, Speed
 
 _GIGA, _TERA = 1e9, 1e12
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from ockham.catalog import Device, Shape
 from ockham.plan.memory import devices_needed
-from ockham.plan.records import Method, PlanSpec, TuningForecast
+from ockham.records.plan import Method, PlanSpec, TuningForecast
 
 METHODS: Final[tuple[Method, ...]] = ("lora", "qlora", "full")
 TRAIN_SHARE = 0.35

@@ -6,10 +6,10 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ockham.records import Account, Score
-from ockham.report.markup import Html, note, section, table, tag, user
-from ockham.report.text import clean, count, percent, rows, shorten
-from ockham.report.view import Line, focus, is_right, measured
+from ockham.records import Account, Judged, Score
+from ockham.report.candidate_view import Line, focus, is_right, measured
+from ockham.report.formatting import amount, clean, count, dollars, interval, percent, rows, shorten
+from ockham.report.html import Child, Html, note, section, table, tag, user
 
 _STATIC = 100
 _CHARACTERS = 6_000_000
@@ -143,3 +143,67 @@ def _data(account: Account, found: Sequence[Line]) -> dict[str, Any]:
 def _mark(score: Score | None) -> int:
     right = is_right(score) if score else None
     return -1 if right is None else int(right)
+
+
+def reordered(account: Account) -> Html | None:
+    """Show how often each candidate names the same option when the options stand in another order."""
+    found = [(report.candidate.name, report.reordered) for report in account.reports if report.reordered is not None]
+    if not found:
+        return None
+    return section(
+        "order",
+        "The same question, its options in another order",
+        note(
+            "Every question was asked with its options in a random order, in training and in the test. Some test "
+            "questions were then asked once more in a second order: the share of them for which the same option was "
+            "named. Who answers by place alone names the same option about once in as many times as there are options."
+        ),
+        table(
+            ("Candidate", "Same option named", "95 % interval", "Questions"),
+            [
+                (name, amount("accuracy", e.value), interval("accuracy", e), count(e.n))
+                for name, e in ((name, e) for name, e in found if e)
+            ],
+            label="Answers under two orders of the options",
+            numbers=(1, 3),
+        ),
+    )
+
+
+def judged(account: Account) -> Html | None:
+    """Show the judge's accuracy of each candidate, and how far the judge agrees with exact scoring."""
+    if not account.judged:
+        return None
+    models = ", ".join(sorted({one.model for one in account.judged.values()}))
+    paid = [one.cost for one in account.judged.values() if one.cost is not None]
+    costs = f" It cost {dollars(sum(paid))}." if paid else ""
+    return section(
+        "judge",
+        "What a large model says of the answers",
+        note(
+            f"The judge ({models}) saw question, target and answer, and not whose answer it was. The verdict does not "
+            "rest on it. Cohen's kappa is its agreement with exact scoring beyond chance: 0 is chance, 1 is always; "
+            "where it is low, one of the two does not measure what is wanted, and the answers below show which."
+            f"{costs}"
+        ),
+        table(
+            ("Candidate", "Judged right", "Both right", "Judge alone", "Exact alone", "Both wrong", "No use", "Kappa"),
+            [_row(name, one) for name, one in account.judged.items()],
+            label="The judge beside exact scoring",
+            numbers=range(1, 8),
+        ),
+    )
+
+
+def _row(name: str, one: Judged) -> list[Child]:
+    right, kappa = one.accuracy, one.kappa
+    return [
+        name,
+        "no usable opinion" if right is None else f"{amount('accuracy', right.value)} ({interval('accuracy', right)})",
+        count(one.both_right),
+        count(one.judge_alone),
+        count(one.exact_alone),
+        count(one.both_wrong),
+        count(one.unusable),
+        "undefined" if kappa is None else f"{kappa.value:.2f} ({kappa.low:.2f} to {kappa.high:.2f})",
+    ]

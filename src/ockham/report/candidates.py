@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from ockham.records import Account, Comparison, Estimate, LabelScore
-from ockham.report.markup import Child, Html, note, scroll, section, tag
-from ockham.report.markup import table as grid
-from ockham.report.text import (
+from ockham.report.candidate_view import Line, confusions, focus, lines
+from ockham.report.formatting import (
     amount,
     count,
     dollars,
@@ -23,7 +22,8 @@ from ockham.report.text import (
     seconds,
     sound,
 )
-from ockham.report.view import Line, confusions, focus, lines
+from ockham.report.html import Child, Html, note, scroll, section, tag
+from ockham.report.html import table as grid
 
 _SIGNS = {"meets": "✓", "misses": "✕", "cannot tell": "?"}
 _CLASSES = {"meets": "yes", "misses": "no", "cannot tell": "open"}

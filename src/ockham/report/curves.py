@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 
 from ockham.evals.cost import machines
 from ockham.records import Account, CoveragePoint, CurvePoint, EpochPoint
-from ockham.report import series
-from ockham.report.markup import Child, Html, join, note, section, table, tag
+from ockham.report import line_chart
+from ockham.report.candidate_view import focus
+from ockham.report.formatting import count, dollars, full, metric_name, percent, points, sound
+from ockham.report.html import Child, Html, join, note, section, table, tag
 from ockham.report.scales import write_dollars, write_plain, write_shares, write_short
 from ockham.report.svg import figure
-from ockham.report.text import count, dollars, full, metric_name, percent, points, sound
-from ockham.report.view import focus
 
 _PASSES = 60
 
@@ -25,12 +25,12 @@ def learning(account: Account) -> Html | None:
     metric = account.verdict.metric
     by_name = _by_name(known)
     lines = [
-        series.Line(
+        line_chart.Line(
             name=name, points=tuple((float(p.rows), p.metric.value, p.metric.low, p.metric.high) for p in found)
         )
         for name, found in by_name.items()
     ]
-    chart = series.Chart(
+    chart = line_chart.Chart(
         x_title="training rows (logarithmic)",
         y_title=metric_name(metric),
         write_x=write_plain,
@@ -45,8 +45,8 @@ def learning(account: Account) -> Html | None:
         figure(
             "learning",
             f"{metric_name(metric)} against the number of training rows",
-            series.description(lines, chart),
-            lambda width: series.draw(lines, chart, width),
+            line_chart.description(lines, chart),
+            lambda width: line_chart.draw(lines, chart, width),
             f"{metric_name(metric)} on the validation rows with 95 % intervals, by share of the training rows.",
         ),
         _numbers(
@@ -77,10 +77,10 @@ def cascade(account: Account) -> Html | None:
     if not curves:
         return None
     lines = [
-        series.Line(name=name, points=tuple((p.share, p.error.value, p.error.low, p.error.high) for p in points))
+        line_chart.Line(name=name, points=tuple((p.share, p.error.value, p.error.low, p.error.high) for p in points))
         for name, points in curves.items()
     ]
-    chart = series.Chart(
+    chart = line_chart.Chart(
         x_title="share of answers kept",
         y_title="Error",
         write_x=write_shares,
@@ -99,8 +99,8 @@ def cascade(account: Account) -> Html | None:
         figure(
             "cascade",
             "Error among the kept answers against the share kept",
-            series.description(lines, chart),
-            lambda width: series.draw(lines, chart, width),
+            line_chart.description(lines, chart),
+            lambda width: line_chart.draw(lines, chart, width),
             "Error among the kept answers with its 95 % interval. Answers passed on go to a person or a larger model.",
         ),
         _numbers(
@@ -174,9 +174,9 @@ def _run(account: Account, name: str, points: Sequence[EpochPoint], place: int) 
     )
     seen = tuple((p.epoch, p.train_metric, p.train_metric, p.train_metric) for p in shown)
     fresh = tuple((p.epoch, p.valid_metric, p.valid_metric, p.valid_metric) for p in shown)
-    lines = [series.Line(name="seen rows", points=seen), series.Line(name="unseen rows", points=fresh)]
+    lines = [line_chart.Line(name="seen rows", points=seen), line_chart.Line(name="unseen rows", points=fresh)]
     kept = [p.epoch for p in points if p.kept]
-    chart = series.Chart(
+    chart = line_chart.Chart(
         x_title="passes over the training rows",
         y_title=metric,
         write_x=write_plain,
@@ -197,8 +197,8 @@ def _run(account: Account, name: str, points: Sequence[EpochPoint], place: int) 
     picture = figure(
         f"training-{place}",
         f"{metric} of {name} on seen and unseen rows after each pass",
-        series.description(lines, chart),
-        lambda width: series.draw(lines, chart, width),
+        line_chart.description(lines, chart),
+        lambda width: line_chart.draw(lines, chart, width),
         f"{metric} after each pass. The dashed line marks the weights that were kept.",
     )
     heads = ("Pass", "Training loss", f"{metric}, seen", f"{metric}, unseen")
@@ -227,12 +227,12 @@ def _cost_figure(account: Account, here: float) -> Html:
     speed = line.throughput.value if line and line.throughput else None
     steps = [low * (high / low) ** (i / 120) for i in range(121)]
     mine = tuple((r, v, v, v) for r in steps for v in (here * (machines(speed, r) if speed else 1),))
-    lines = [series.Line(name="here", points=mine)]
+    lines = [line_chart.Line(name="here", points=mine)]
     for a in apis[:4]:
         ends = tuple((r, a.per_million * r / 1e6) for r in (low, high))
-        lines.append(series.Line(name=a.name, points=tuple((r, v, v, v) for r, v in ends)))
+        lines.append(line_chart.Line(name=a.name, points=tuple((r, v, v, v) for r, v in ends)))
     rings = tuple((a.break_even_per_day, here) for a in apis[:4] if a.break_even_per_day)
-    chart = series.Chart(
+    chart = line_chart.Chart(
         x_title="requests a day (logarithmic)",
         x_log=True,
         y_title="Cost a day",
@@ -247,8 +247,8 @@ def _cost_figure(account: Account, here: float) -> Html:
     return figure(
         "cost",
         "Cost a day against requests a day, here and for the listed APIs",
-        series.description(lines, chart),
-        lambda width: series.draw(lines, chart, width),
+        line_chart.description(lines, chart),
+        lambda width: line_chart.draw(lines, chart, width),
         "Cost a day, both axes logarithmic. Rings: where serving here costs the same."
         + (" Dashed: your traffic." if asked else ""),
     )

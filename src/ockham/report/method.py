@@ -6,9 +6,9 @@ import re
 from collections.abc import Sequence
 
 from ockham.records import Account, Parity, TunedIn
-from ockham.report.markup import Child, Html, section, tag
+from ockham.report.formatting import count, full, points, rows, shorten
+from ockham.report.html import Child, Html, section, tag
 from ockham.report.protection import protection
-from ockham.report.text import count, full, points, rows, shorten
 
 _WORDS = (
     ("Accuracy", "the share of test rows answered right."),

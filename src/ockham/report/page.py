@@ -7,8 +7,8 @@ import hashlib
 from importlib.resources import files
 
 from ockham.records import Account
-from ockham.report import answers, candidates, choices, curves, intake, judged, method, opening
-from ockham.report.markup import Html, join, tag
+from ockham.report import answers, candidates, curves, data_section, method, summary
+from ockham.report.html import Html, join, tag
 
 _CONTENTS = (
     ("candidates", "Candidates"),
@@ -32,7 +32,7 @@ def render(account: Account) -> str:
     main = join(
         part
         for part in (
-            opening.verdict(account),
+            summary.verdict(account),
             *_details(account),
         )
         if part
@@ -70,11 +70,11 @@ def _details(account: Account) -> tuple[Html | None, ...]:
     return (
         candidates.table(account),
         candidates.comparisons(account),
-        intake.rows(account),
-        intake.guard(account),
-        intake.doubts(account),
-        judged.judged(account),
-        choices.reordered(account),
+        data_section.rows(account),
+        data_section.guard(account),
+        data_section.doubts(account),
+        answers.judged(account),
+        answers.reordered(account),
         candidates.labels(account),
         answers.explorer(account),
         tag("div", curves.learning(account), curves.training(account), class_="pair"),

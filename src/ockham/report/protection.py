@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ockham.records import Account
-from ockham.report.text import count
+from ockham.report.formatting import count
 
 _FILTER = "the operating system refuses every connection, to other machines and to services of this one"
 _TWO = {

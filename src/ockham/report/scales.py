@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-from ockham.report.text import NBSP
+from ockham.report.formatting import NBSP
 
 Write: TypeAlias = Callable[[Sequence[float]], list[str]]
 

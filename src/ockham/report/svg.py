@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from ockham.report.html import Attribute, Html, join, tag
 from ockham.report.labels import SIZE, Anchor, Box, Placed, fit, text_box, text_width
-from ockham.report.markup import Attribute, Html, join, tag
 from ockham.report.scales import Scale, Write, tick_choices
 
 WIDE, NARROW = 560, 340

@@ -10,7 +10,7 @@ from typing import Any
 
 from ockham.records import Precision
 from ockham.tune.precision import torch_dtype
-from ockham.tune.spec import TuneSpec
+from ockham.tune.tune_spec import TuneSpec
 
 
 def load_adapted(folder: Path, spec: TuneSpec, precision: Precision, device: str) -> Any:  # noqa: ANN401 - of peft

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ockham.records import EpochPoint
-from ockham.tune.spec import TuneSpec
+from ockham.tune.tune_spec import TuneSpec
 
 if TYPE_CHECKING:
     import torch
@@ -283,3 +283,23 @@ def _restore(
     values["points"] = [EpochPoint(**point) for point in values["points"]]
     values["best"] = Judgement(**values["best"])
     return _State(**values)
+
+
+_STRETCH = 32
+"""Batches that are sorted by length together: enough for equal lengths, few enough to stay random."""
+
+
+def by_length(lengths: Sequence[tuple[int, ...]], spec: TuneSpec, epoch: int) -> list[list[int]]:
+    """Shuffle the rows, sort each stretch of them by length, and shuffle the batches that this gives.
+
+    Gives the places of rows; the order follows from the spec's seed and the pass alone.
+    """
+    import numpy as np
+
+    random = np.random.default_rng([spec.seed, epoch])
+    order = random.permutation(len(lengths)).tolist()
+    done: list[list[int]] = []
+    for start in range(0, len(order), _STRETCH * spec.batch):
+        stretch = sorted(order[start : start + _STRETCH * spec.batch], key=lambda place: lengths[place])
+        done += [stretch[at : at + spec.batch] for at in range(0, len(stretch), spec.batch)]
+    return [done[place] for place in random.permutation(len(done)).tolist()]

@@ -1,0 +1,94 @@
+"""Take a language model out of a bundle, in the form that another program reads."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from ockham import store
+from ockham.errors import BundleError, ConfigError
+from ockham.ladder.run_folder import bundle_of
+from ockham.models import causal_lm
+from ockham.models.causal_lm import Parts
+from ockham.printable import printable
+from ockham.store import save_text
+
+Form = Literal["gguf", "peft", "ollama"]
+
+WEIGHTS, ORDERS, MODELFILE, ADAPTER = "model.gguf", "orders.txt", "Modelfile", "adapter"
+
+
+def export(place: str | Path, form: Form, out: str | Path, *, rung: str | None = None) -> tuple[Path, ...]:
+    """Write a decoder's bundle as ``form`` into a new folder; gives the files written.
+
+    ``place`` is a bundle, or a run, whose chosen candidate is taken, or the one that ``rung`` names. ``gguf``: the
+    weights, and the orders that stand before every text. ``ollama``: the same as a model that ``ollama create`` takes.
+    ``peft``: the adapter that was tuned. Raises `BundleError` for a folder that is not a whole bundle, `ConfigError`
+    (``E_CONFIG``) for a bundle that has no such form, and where ``out`` is there already.
+    """
+    folder, out = bundle_of(Path(place), rung), Path(out)
+    manifest = store.read_bundle(folder)
+    if manifest.kind != "gguf":
+        message = f"{printable(folder)} holds no language model, but {manifest.candidate.name}"
+        raise ConfigError("E_CONFIG", message, fix="serve it with ockham; only decoder rungs are exported")
+    if out.exists():
+        raise ConfigError("E_CONFIG", f"{printable(out)} is there already", fix="name a new folder: -o FOLDER")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as fresh:
+        staging = Path(fresh) / "whole"
+        staging.mkdir()
+        FORMS[form](folder, staging)
+        staging.rename(out)
+    return tuple(sorted(path for path in out.rglob("*") if path.is_file()))
+
+
+def _gguf(folder: Path, out: Path) -> None:
+    found = causal_lm.parts(folder)
+    shutil.copyfile(found.weights, out / WEIGHTS)
+    save_text(out / ORDERS, found.orders + "\n")
+
+
+def _ollama(folder: Path, out: Path) -> None:
+    found = causal_lm.parts(folder)
+    shutil.copyfile(found.weights, out / WEIGHTS)
+    save_text(out / MODELFILE, modelfile(found))
+
+
+def _peft(folder: Path, out: Path) -> None:
+    if not (folder / ADAPTER).is_dir():
+        message = f"{printable(folder)} has no adapter: the model was prompted, not tuned"
+        raise ConfigError("E_CONFIG", message, fix="export a decoder-tuned candidate: --rung decoder-tuned:NAME")
+    shutil.copytree(folder / ADAPTER, out, dirs_exist_ok=True)
+
+
+FORMS: Mapping[Form, Callable[[Path, Path], None]] = {"gguf": _gguf, "peft": _peft, "ollama": _ollama}
+
+
+def modelfile(found: Parts) -> str:
+    """Write Ollama's Modelfile: the model's own template, our orders, and answers that are the likeliest words.
+
+    The text to work on is sent as the JSON object that the orders speak of. Raises `BundleError` (``E_BUNDLE``) where a
+    piece of the template cannot stand in a Modelfile.
+    """
+    if '"""' in found.orders or any('"""' in piece or "{{" in piece for piece in found.pieces):
+        message = "the model's chat template holds marks that a Modelfile cannot"
+        raise BundleError("E_BUNDLE", message, fix="export it with --to gguf, and give its orders yourself")
+    if found.folded:
+        before, after = found.pieces
+        template = f"{before}{{{{ .System }}}}\n\n{{{{ .Prompt }}}}{after}{{{{ .Response }}}}"
+    else:
+        before, between, after = found.pieces
+        template = f"{before}{{{{ .System }}}}{between}{{{{ .Prompt }}}}{after}{{{{ .Response }}}}"
+    return (
+        f"# ollama create NAME -f {MODELFILE}\n"
+        '# Send each text as a JSON object: {"text": "..."}\n'
+        f"FROM ./{WEIGHTS}\n"
+        f'TEMPLATE """{template}"""\n'
+        f'SYSTEM """{found.orders}"""\n'
+        "PARAMETER temperature 0\n"
+        f"PARAMETER num_ctx {found.spec.context}\n"
+        f"PARAMETER num_predict {found.spec.max_output_tokens}\n"
+    )

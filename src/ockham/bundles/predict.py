@@ -1,0 +1,208 @@
+"""Use a bundle: answer a file of inputs, or measure it on labelled rows."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ockham import store
+from ockham.api import consent
+from ockham.api.consent import Destination
+from ockham.data import multiple_choice, near_duplicates
+from ockham.data.clean import clean
+from ockham.errors import DataError
+from ockham.evals import tasks
+from ockham.ladder.fit import ignore
+from ockham.ladder.measure import judged, probe, probe_rows, size_mb
+from ockham.ladder.run_folder import bundle_of
+from ockham.models.backend import package_of
+from ockham.models.endpoint import KIND, permit
+from ockham.readers.read import Reading, ReadSpec, read
+from ockham.records import Manifest, Progress, Quarantined, Report, digest
+from ockham.serving.process import Serving
+
+_log = logging.getLogger(__name__)
+_NAMED = 10
+"""Records that are named one by one; of more, their number is told."""
+_STEP = 2048
+"""Inputs sent to the serving process at a time, so that progress can be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """One answer: the row it belongs to, the label, and how sure the model is."""
+
+    id: str
+    answer: str | None
+    confidence: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Predictions:
+    """The answers to a file or table, and the records that could not be read and have none."""
+
+    answers: tuple[Prediction, ...]
+    left_out: tuple[Quarantined, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvalSpec:
+    """How to read the labelled rows; columns that are not named are those the bundle was made with."""
+
+    inputs: tuple[str, ...] = ()
+    target: str | None = None
+    group: str | None = None
+    encoding: str | None = None
+    seed: int = field(default=0, metadata={"min": 0})
+
+
+def predict(
+    bundle: str | Path,
+    source: object,
+    *,
+    encoding: str | None = None,
+    endpoint: Destination | None = None,
+    tell: Callable[[Progress], None] = ignore,
+) -> tuple[Prediction, ...]:
+    """Answer every readable row of a file or table, in order; ``bundle`` may be a run, whose chosen bundle is used.
+
+    Records that cannot be read are left out, and a warning is logged that counts and names them. An endpoint's bundle
+    is asked only where ``endpoint`` names the address and the variable of the key that the bundle does. Raises
+    `ConsentError` where it does not, `BundleError` for a folder that is not a whole bundle, `DataError` for data that
+    cannot be used.
+    """
+    return predictions(bundle, source, encoding=encoding, endpoint=endpoint, tell=tell).answers
+
+
+def predictions(
+    bundle: str | Path,
+    source: object,
+    *,
+    encoding: str | None = None,
+    endpoint: Destination | None = None,
+    tell: Callable[[Progress], None] = ignore,
+) -> Predictions:
+    """Answer as `predict` does, and also return the records that were left out."""
+    folder, manifest = _opened(bundle, endpoint, tell)
+    reading = read(source, ReadSpec(inputs=_columns(manifest), encoding=encoding, labelled=False))
+    _warn(reading)
+    answers = []
+    _announce(manifest, endpoint, len(reading.examples), tell)
+    with Serving(folder, endpoint) as serving:
+        total = len(reading.examples)
+        for start in range(0, total, _STEP):
+            rows = reading.examples[start : start + _STEP]
+            for row, answer in zip(rows, serving.answer([row.input for row in rows]), strict=True):
+                answers.append(Prediction(id=row.id, answer=answer.value, confidence=answer.confidence))
+            tell(Progress(stage="measure", message="answering", done=min(total, start + _STEP), total=total))
+    return Predictions(answers=tuple(answers), left_out=reading.quarantined)
+
+
+def evaluate(
+    bundle: str | Path,
+    source: object,
+    spec: EvalSpec | None = None,
+    *,
+    endpoint: Destination | None = None,
+    tell: Callable[[Progress], None] = ignore,
+) -> Report:
+    """Measure a bundle on labelled rows, as it is served: metrics with intervals, latency, throughput and memory.
+
+    Exact duplicates and rows with contradicting labels are left out, as in a fit; near-duplicates and groups count as
+    clusters in the intervals; options are asked in a random order. An endpoint's bundle is asked only where
+    ``endpoint`` names the address and the variable of the key that the bundle does. Raises `ConsentError` where it does
+    not, `BundleError` for a folder that is not a whole bundle, `DataError` for data that cannot be used.
+    """
+    spec = spec or EvalSpec()
+    folder, manifest = _opened(bundle, endpoint, tell)
+    chat = manifest.inputs == ("messages",)
+    reading = read(
+        source,
+        ReadSpec(
+            inputs=spec.inputs or _columns(manifest),
+            target=spec.target or (None if chat else manifest.target),
+            group=spec.group,
+            encoding=spec.encoding,
+        ),
+    )
+    _warn(reading)
+    rows, _ = clean(reading)
+    if not rows:
+        raise DataError("E_TOO_FEW", "no row is left after cleaning", fix="give a file of labelled rows")
+    tell(Progress(stage="measure", message=f"asking {manifest.candidate.name} about {len(rows):,} rows"))
+    clusters = near_duplicates.near_duplicates([row.input for row in rows], seed=spec.seed)
+    clusters = near_duplicates.join(clusters, [row.group for row in rows])
+    if manifest.task == "choose":
+        rows = tuple(multiple_choice.shuffled(rows, spec.seed)[0])
+    _announce(manifest, endpoint, len(rows), tell, timed=probe_rows(len(rows)))
+    with Serving(folder, endpoint) as serving:
+        answers = serving.answer([row.input for row in rows])
+        profile = serving.profile([row.input for row in rows], probe(manifest.kind))
+    scores = judged(manifest.task, rows, answers, [int(place) for place in clusters])
+    return Report(
+        candidate=manifest.candidate,
+        dataset=digest([[row.id, row.input, row.target] for row in rows]),
+        spec=digest(spec),
+        side="test",
+        metrics=tasks.measure(manifest.task, scores, manifest.labels),
+        per_label=tasks.parts(manifest.task, scores),
+        scores=scores,
+        profile=profile,
+        artifact_mb=size_mb(folder),
+        fit_seconds=0.0,
+    )
+
+
+def _opened(
+    bundle: str | Path, permitted: Destination | None, tell: Callable[[Progress], None]
+) -> tuple[Path, Manifest]:
+    """Find a bundle and check it, its kind and where it would send rows, before anything is loaded, read or sent."""
+    folder = bundle_of(Path(bundle))
+    manifest = store.read_bundle(folder)
+    package = package_of(manifest.kind)
+    if package is not None:
+        tell(Progress(stage="read", message=f"the bundle is answered by a plug of another package: {package}"))
+    if manifest.kind == KIND:
+        permit(folder, permitted)
+    return folder, manifest
+
+
+def _announce(
+    manifest: Manifest,
+    permitted: Destination | None,
+    rows: int,
+    tell: Callable[[Progress], None],
+    *,
+    timed: int = 0,
+) -> None:
+    """Say what goes to an endpoint before anything does."""
+    if permitted is None or manifest.kind != KIND:
+        return
+    why = f"; {timed:,} of them again, to time it" if timed else ""
+    tell(Progress(stage="endpoint", message=consent.announcement(permitted, rows, why)))
+
+
+def _warn(reading: Reading) -> None:
+    """Log how many records could not be read, why, and which: no progress, but a loss that must be seen."""
+    if reading.quarantined:
+        _log.warning(
+            "left out %d of %d records: %s", len(reading.quarantined), reading.rows, _loss(reading.quarantined)
+        )
+
+
+def _loss(left_out: Sequence[Quarantined]) -> str:
+    reasons = Counter(f"{bad.code}, {bad.reason}" for bad in left_out)
+    first = left_out[:_NAMED]
+    files = dict.fromkeys(bad.file for bad in first)
+    places = [f"{file}: {', '.join(str(bad.record) for bad in first if bad.file == file)}" for file in files]
+    more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
+    counts = "; ".join(f"{number} of them {reason}" for reason, number in reasons.most_common())
+    return f"{counts} (record numbers in {'; in '.join(places)}{more})"
+
+
+def _columns(manifest: Manifest) -> tuple[str, ...]:
+    """Name the input columns; conversations are found again by themselves."""
+    return () if manifest.inputs == ("messages",) else manifest.inputs

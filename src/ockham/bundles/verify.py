@@ -1,0 +1,137 @@
+"""Check a run or a bundle against what was written down about it: named checks, each of which holds or does not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from ockham import store
+from ockham.errors import BundleError, ConfigError, OckhamError, RunError
+from ockham.ladder.run_folder import account, bundle_of
+from ockham.records import Verdict
+
+_DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
+_FIX = "make it again: ockham fit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """One thing that was checked, whether it holds, and what was seen."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verification:
+    """What was checked of a run or a bundle; ``ok`` where every check holds.
+
+    ``digest`` names the bundle with all its files ("sha256:…"); ``None`` where a run has none.
+    """
+
+    place: str
+    kind: Literal["run", "bundle"]
+    digest: str | None
+    ok: bool
+    checks: tuple[Check, ...]
+
+
+def verify(place: str | Path, *, digest: str | None = None) -> Verification:
+    """Check every file of a bundle against its list; in a run, the list against the verdict, and all that was sealed.
+
+    ``digest`` is what the bundle's should be, as ``ockham fit`` printed it ("sha256:…"): a list that was swapped along
+    with the files shows by nothing else. A check that does not hold is no error. Raises `BundleError` and `RunError`
+    where there is neither a bundle nor a finished run, `ConfigError` (``E_CONFIG``) for a digest that is none.
+    """
+    place = Path(place)
+    wanted = None if digest is None else _digest(digest)
+    verdict = account(place).verdict if (place / "run.json").exists() else None
+    try:
+        seen = store.bundle_digest(bundle_of(place))
+    except BundleError:
+        if verdict is None:
+            raise
+        seen = None  # a run that chose nothing has no bundle; of another, the check says so
+    checks = [] if verdict and seen is None and verdict.chosen is None else [_check("bundle", lambda: _bundle(place))]
+    if verdict is not None:
+        checks += _run_checks(place, verdict, seen)
+    if wanted is not None:
+        checks.append(_check("digest", lambda: _same(wanted, seen)))
+    return Verification(
+        place=str(place),
+        kind="bundle" if verdict is None else "run",
+        digest=seen,
+        ok=all(check.ok for check in checks),
+        checks=tuple(checks),
+    )
+
+
+def _run_checks(place: Path, verdict: Verdict, seen: str | None) -> Iterator[Check]:
+    """Check what a run wrote down. More evidence of a run is one more line here."""
+    if seen is not None or verdict.chosen is not None:
+        yield _check("record", lambda: _recorded(verdict, seen))
+        yield _check("candidate", lambda: _candidate(place, verdict))
+    yield _check("verdict", lambda: _verdict(place, verdict))
+    yield _check("artifacts", lambda: _artifacts(place))
+
+
+def _check(name: str, look: Callable[[], str]) -> Check:
+    try:
+        return Check(name=name, ok=True, detail=look())
+    except OckhamError as error:
+        return Check(name=name, ok=False, detail=error.message)
+
+
+def _bundle(place: Path) -> str:
+    files = len(store.read_bundle(bundle_of(place)).files)
+    return f"{files:,} file{'' if files == 1 else 's'}, as bundle.json lists them"
+
+
+def _recorded(verdict: Verdict, seen: str | None) -> str:
+    if verdict.bundle is None:
+        raise BundleError("E_BUNDLE", "the verdict chose no candidate, so this bundle is not its own", fix=_FIX)
+    if seen != verdict.bundle:
+        raise BundleError("E_BUNDLE", "bundle.json is not the one that the verdict recorded", fix=_FIX)
+    return "bundle.json is the one that the verdict recorded"
+
+
+def _candidate(place: Path, verdict: Verdict) -> str:
+    manifest = store.read_bundle(bundle_of(place))
+    if manifest.candidate.name != verdict.chosen or manifest.dataset != verdict.dataset.digest:
+        message = "the bundle is of another candidate, or of other rows, than the verdict"
+        raise BundleError("E_BUNDLE", message, fix=_FIX)
+    return f"{verdict.chosen}, which the verdict chose, from the same rows"
+
+
+def _verdict(place: Path, verdict: Verdict) -> str:
+    try:
+        published = store.decode((place / "verdict.json").read_bytes(), Verdict)
+    except OSError:
+        raise RunError("E_RUN_MISSING", "verdict.json is missing", fix=_FIX) from None
+    if published != verdict:
+        raise RunError("E_RUN_CHANGED", "verdict.json and account.json say different things", fix=_FIX)
+    return "verdict.json says what account.json says"
+
+
+def _artifacts(place: Path) -> str:
+    folders = sorted(path for path in (place / "artifacts").glob("*/*") if path.is_dir())
+    for folder in folders:
+        store.verify_folder(folder)
+    return f"{len(folders):,} sealed folder{'' if len(folders) == 1 else 's'}, whole"
+
+
+def _same(wanted: str, seen: str | None) -> str:
+    if seen != wanted:
+        raise BundleError("E_BUNDLE", "the bundle has another digest than the one given", fix=_FIX)
+    return "the bundle has the digest given"
+
+
+def _digest(text: str) -> str:
+    found = _DIGEST.fullmatch(text.strip().lower())
+    if found is None:
+        raise ConfigError("E_CONFIG", "the digest is none", fix="give it as ockham fit printed it: sha256:…")
+    return f"sha256:{found[1]}"

@@ -1,0 +1,154 @@
+"""Known models: the numbers of their architectures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Literal
+
+from ockham.catalog.loader import entries, lookup
+from ockham.errors import Defect
+
+_ENDINGS = ("-instruct", "-it", "-chat", "-base", "-hf")
+_POSITIVE = {"min": 1}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """A model's architecture: what bytes and operations follow from. What each number is stands in ``models.toml``."""
+
+    name: str
+    kind: Literal["encoder", "decoder"]
+    layers: int = field(metadata=_POSITIVE)
+    hidden: int = field(metadata=_POSITIVE)
+    heads: int = field(metadata=_POSITIVE)
+    kv_heads: int = field(metadata=_POSITIVE)
+    head_size: int = field(metadata=_POSITIVE)
+    ffn: int = field(metadata=_POSITIVE)
+    gated: bool
+    vocabulary: int = field(metadata=_POSITIVE)
+    tied: bool
+    context: int = field(metadata=_POSITIVE)
+    licence: str
+    date: str
+    source: str
+    bias: Literal["none", "qkv", "all"] = "none"
+    positions: int = field(default=0, metadata={"min": 0})
+    window: int | None = field(default=None, metadata=_POSITIVE)
+    window_every: int = field(default=1, metadata=_POSITIVE)
+    experts: int = field(default=1, metadata=_POSITIVE)
+    experts_used: int = field(default=1, metadata=_POSITIVE)
+    expert_ffn: int | None = field(default=None, metadata=_POSITIVE)
+    hub: str | None = None
+    revision: str | None = None
+
+    def __post_init__(self) -> None:
+        """Check what no single field can show."""
+        sound = (
+            self.heads % self.kv_heads == 0
+            and self.experts_used <= self.experts
+            and (self.experts > 1) == (self.expert_ffn is not None)
+            and (self.window is not None or self.window_every == 1)
+            and (self.revision is None or re.fullmatch("[0-9a-f]{40}", self.revision) is not None)
+        )
+        if not sound:
+            raise Defect("E_DEFECT", f"the numbers of {self.name} contradict each other", fix="correct models.toml")
+
+    @property
+    def matrices(self) -> int:
+        """Weights in the matrices that a token goes through in all layers, all experts counted.
+
+        Attention has four matrices, those of keys and values narrower under grouped-query attention (Ainslie et al.
+        2023, arXiv 2305.13245); a gated feed-forward block has three (Shazeer 2020, arXiv 2002.05202), a plain one two.
+        """
+        return self.layers * (self._attention + self.experts * self._block + self._router)
+
+    @property
+    def matrices_used(self) -> int:
+        """The same, with only the experts that one token goes through (Shazeer et al. 2017, arXiv 1701.06538)."""
+        return self.layers * (self._attention + self.experts_used * self._block + self._router)
+
+    @property
+    def table(self) -> int:
+        """Weights in the table of embeddings, without positions."""
+        return self.vocabulary * self.hidden
+
+    @property
+    def small(self) -> int:
+        """Weights that stay in 32 bits whatever the quantization: norms, biases, learned positions.
+
+        Two norms a layer and one at the end; an encoder also has two kinds of segment and a dense layer over its first
+        token (Devlin et al. 2019, arXiv 1810.04805).
+        """
+        each = 2 if self.bias == "all" else 1
+        norms = (2 * self.layers + 1) * self.hidden * each
+        wide = self.heads * self.head_size + 2 * self.kv_heads * self.head_size
+        biases = 0
+        if self.bias != "none":
+            biases += wide * self.layers
+        if self.bias == "all":
+            biases += (2 * self.hidden + self.ffn) * self.layers
+        pooler = self.hidden * (self.hidden + 1) + 2 * self.hidden if self.kind == "encoder" else 0
+        return norms + biases + pooler + self.positions * self.hidden
+
+    @property
+    def parameters(self) -> int:
+        """All weights."""
+        head = 0 if self.tied else self.table
+        return self.matrices + self.table + head + self.small
+
+    @property
+    def _attention(self) -> int:
+        wide = self.heads * self.head_size
+        return 2 * self.hidden * wide + 2 * self.hidden * self.kv_heads * self.head_size
+
+    @property
+    def _block(self) -> int:
+        return (3 if self.gated else 2) * self.hidden * (self.expert_ffn or self.ffn)
+
+    @property
+    def _router(self) -> int:
+        return self.hidden * self.experts if self.experts > 1 else 0
+
+
+@cache
+def shapes() -> tuple[Shape, ...]:
+    """Give every known model, smallest first."""
+    return tuple(sorted(entries(Shape, "models.toml", "model"), key=lambda one: (one.parameters, one.name)))
+
+
+def shape(name: str) -> Shape:
+    """Find a model by its name, its hub id, or either with an ending such as ``-Instruct``.
+
+    Raises `ConfigError` (``E_CONFIG``) with the nearest names where there is none.
+    """
+    bare = name
+    for ending in _ENDINGS:
+        if bare.casefold().endswith(ending):
+            bare = bare[: -len(ending)]
+    return lookup(bare, shapes(), _names, "model")
+
+
+def revision(hub: str) -> str | None:
+    """Give the commit that an id on the hub is fetched at; ``None`` where the catalogue knows none of that very id."""
+    return next((one.revision for one in shapes() if (one.hub or one.name).casefold() == hub.casefold()), None)
+
+
+def _names(one: Shape) -> Iterable[str]:
+    hub = whole = one.hub or one.name
+    for ending in _ENDINGS:
+        if hub.casefold().endswith(ending):
+            hub = hub[: -len(ending)]
+    return (one.name, hub, hub.rpartition("/")[2], whole)
+
+
+SHIPPED = Path(__file__).parent / "shipped"
+
+
+def shipped(name: str) -> Path | None:
+    """Give the folder of a model that comes with the package; ``None`` for every other name."""
+    place = SHIPPED / name
+    return place if name == place.name and (place / "config.json").is_file() else None

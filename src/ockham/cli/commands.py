@@ -1,0 +1,108 @@
+"""The command line: one file per verb, each imported when it is called."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from typing import TextIO
+
+import click
+
+from ockham.cli import error_report
+from ockham.sealed import switches
+from ockham.version import __version__
+
+# The first sentence of each verb's help stands here too, so that `ockham --help` imports no verb; a test compares them.
+VERBS = {
+    "curate": "Clean documents or labelled rows of any size.",
+    "decide": "Say whether a small model is the right one, and how to find out.",
+    "doctor": "Say what this machine has and which rungs it can run.",
+    "eval": "Measure a bundle on labelled rows.",
+    "export": "Take a language model out of a bundle.",
+    "fit": "Find the smallest model that does the job.",
+    "plan": "Predict fit, speed and cost of models before any download.",
+    "predict": "Answer the rows of a file with a bundle.",
+    "report": "Write a run's report again.",
+    "tune": "Tune one model on labelled rows with LoRA.",
+    "verify": "Check a run or a bundle against its records.",
+}
+
+# What libraries would write between our lines; whoever wants it says so.
+QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
+
+
+class Verbs(click.Group):
+    """A group that knows its commands by name and imports one when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Name the verbs."""
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import one verb."""
+        if cmd_name not in VERBS:
+            return None
+        command: click.Command = importlib.import_module(f"ockham.cli.{cmd_name}_command").command
+        return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the verb, and suggest the nearest one where there is none."""
+        if args and args[0] not in VERBS and not args[0].startswith("-"):
+            import difflib
+
+            near = difflib.get_close_matches(args[0], sorted(VERBS), n=1)
+            hint = f"did you mean {near[0]}?" if near else f"the commands are: {', '.join(sorted(VERBS))}"
+            ctx.fail(f"there is no such command; {hint}")
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """List the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl(sorted(VERBS.items()))
+
+
+@click.group(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="ockham", message="%(prog)s %(version)s")
+def ockham() -> None:
+    """Find the smallest language model that provably does the job.
+
+    Give real examples of one task; nothing leaves this machine unless you name an endpoint.
+    """
+
+
+def main(args: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit status.
+
+    0 done or chosen, 3 none meets the requirements, 4 cannot tell yet, 5 done but records were left out, 2 bad input or
+    usage, 1 a fault of ours, 141 nobody reads the output any more; 129, 130 and 143 stopped by SIGHUP, SIGINT (Ctrl-C)
+    and SIGTERM.
+    """
+    switches.apply(os.environ, own=True)
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+    _write_anything(sys.stdout, sys.stderr)
+    # Only a process that is ockham's own is sealed: one that calls this function has other work too.
+    sys.exit(error_report.guard(lambda: run(sys.argv[1:], seal=True) if args is None else run(args)))
+
+
+def run(args: Sequence[str], *, seal: bool = False) -> int:
+    """Run one command and give its exit status; whatever goes wrong is raised. With ``seal`` it may fork for good."""
+    try:
+        with ockham.make_context("ockham", list(args), obj=seal) as context:
+            status = ockham.invoke(context)
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    sys.stdout.flush()
+    return status if isinstance(status, int) else 0
+
+
+def _write_anything(*streams: TextIO) -> None:
+    """Let a stream show what its encoding lacks as an escape, rather than stop (LC_ALL=C)."""
+    for stream in streams:
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")

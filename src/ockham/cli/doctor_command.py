@@ -1,0 +1,50 @@
+"""`ockham doctor`: what this machine has."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import click
+
+from ockham.cli import options
+from ockham.cli.terminal import fill, table, width
+from ockham.doctor import Diagnosis, diagnose
+
+
+@click.command("doctor")
+@options.as_json
+def command(*, as_json: bool) -> None:
+    """Say what this machine has and which rungs it can run.
+
+    Looks at this machine alone: no network is asked, nothing is installed, no data is read.
+    """
+    from ockham.cli import output
+
+    found = diagnose(Path.cwd(), today=dt.date.today())
+    if as_json:
+        output.record(found)
+    else:
+        output.lines(*written(found, width()))
+
+
+def written(found: Diagnosis, columns: int) -> list[str]:
+    """Give the lines a person reads."""
+    machine = found.machine
+    lines = [
+        f"Ockham {found.ockham}, Python {machine.python}, {machine.system}",
+        f"{machine.processor}: {machine.cores} cores, {machine.memory_gb:.1f} GB of memory "
+        f"({found.memory_free_gb:.1f} free), {found.disk_free_gb:.1f} GB of disk free in this folder",
+        "",
+        *table(
+            ("rung", "can run", "because"),
+            [[one.name, "yes" if one.can_run else "no", one.because] for one in found.rungs],
+            columns,
+            left=3,
+        ),
+    ]
+    lines += [f"For {one.name}: {one.install}" for one in found.rungs if one.install is not None]
+    packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
+    for text in (f"Packages: {packages}", *found.notes):
+        lines += ["", *fill(text, columns)]
+    return lines

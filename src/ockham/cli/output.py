@@ -1,0 +1,158 @@
+"""Records in a terminal: a few lines a person can read, or the whole record as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import click
+
+from ockham.cli.terminal import dull, fill, table, width
+from ockham.records import CandidateResult, DatasetSummary, Estimate, Profile, Report, Verdict, plain
+
+if TYPE_CHECKING:
+    from ockham.bundles.verify import Verification
+
+_LATENCY = "p95"
+
+
+def record(value: object) -> None:
+    """Print a record as one JSON object in ASCII: the same for every terminal, locale and reader."""
+    click.echo(json.dumps(plain(value), ensure_ascii=True, allow_nan=False))
+
+
+def lines(*texts: str) -> None:
+    """Print lines, printable and as plain as stdout needs them."""
+    for text in texts:
+        click.echo(dull(text, sys.stdout))
+
+
+def verdict(found: Verdict) -> None:
+    """Print the sentence, the ladder, what is next, and where the rest is."""
+    columns = width()
+    lines(*fill(found.because, columns), "", *fill(_summary(found.dataset), columns), "")
+    measured = [one for one in found.candidates if one.status == "measured"]
+    if measured:
+        lines(*_ladder(found, measured, columns), "")
+    for one in found.candidates:
+        if one.status != "measured":
+            lines(*fill(f"{one.name} {one.status}: {one.why}", columns, "  "))
+    if len(measured) < len(found.candidates):
+        lines("")
+    lines(*fill(f"Next: {found.next}", columns), f"Report: {found.run}/report.html")
+    if found.chosen is not None:
+        lines(f"Bundle: {found.run}/bundle")
+    if found.bundle is not None:
+        lines(f"Digest: {found.bundle}")
+
+
+def report(found: Report) -> None:
+    """Print a measured candidate: metrics with their intervals, labels, what serving costs."""
+    columns = width()
+    lines(f"{found.candidate.name} on {_rows(found)}", "")
+    body = [[name, _share(value), _interval(value), f"{value.n:,}"] for name, value in found.metrics.items()]
+    lines(*table(("metric", "value", "95 % interval", "n"), body, columns), "")
+    if found.per_label:
+        labels = [
+            [_short(one.label), _known(one.f1), _known(one.precision), _known(one.recall), f"{one.n:,}"]
+            for one in found.per_label
+        ]
+        lines(*table(("label", "F1", "precision", "recall", "n"), labels, columns), "")
+    if found.profile is not None:
+        lines(*fill(_profile(found.profile), columns))
+
+
+def verification(found: Verification) -> None:
+    """Print every check, whether it holds, and the digest to compare."""
+    columns = width()
+    for check in found.checks:
+        lines(*fill(f"{'holds' if check.ok else 'FAILS'}  {check.name}: {check.detail}", columns))
+    if found.digest is not None:
+        lines(f"Digest: {found.digest}")
+
+
+def _summary(found: DatasetSummary) -> str:
+    """Account for every row: what it was used for, or why it was left out."""
+    text = (
+        f"{found.rows:,} rows: {found.train:,} to learn from, {found.valid:,} to choose by, {found.test:,} to test on"
+    )
+    out = sum(found.dropped.values())
+    if not out:
+        return f"{text}."
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in found.dropped.items())
+    return f"{text}; left out {out:,} ({reasons})."
+
+
+def _ladder(found: Verdict, measured: list[CandidateResult], columns: int) -> list[str]:
+    limits = found.requirements
+    head = ["", found.metric, "95 % interval", "p95 ms", "memory MB", "size MB", "cost/day"]
+    if any(name in limits for one in measured for name in one.meets):
+        head.insert(1, "does it?")
+    body = []
+    for one in measured:
+        quality = one.metrics.get(found.metric)
+        mark = "> " if one.name == found.chosen else "  "
+        row = [
+            mark + one.name,
+            _share(quality),
+            _interval(quality),
+            _plain(_latency(one.latency_ms)),
+            _plain(one.memory_mb),
+            _plain(one.artifact_mb),
+            "-" if one.cost_per_day is None else f"{one.cost_per_day:,.2f}",
+        ]
+        if head[1] == "does it?":
+            row.insert(1, _finding(one.meets))
+        body.append(row)
+    return table(head, body, columns, left=2 if head[1] == "does it?" else 1)
+
+
+def _finding(meets: Mapping[str, str]) -> str:
+    """Say the worst of what was found: a requirement missed, else one that is open."""
+    return next((word for word in ("misses", "cannot tell") if word in meets.values()), "meets")
+
+
+def _latency(value: Mapping[str, object] | None) -> float | None:
+    found = None if value is None else value.get(_LATENCY)
+    if isinstance(found, Estimate):
+        return found.value
+    if isinstance(found, Mapping):
+        found = found.get("value")
+    return float(found) if isinstance(found, (int, float)) else None
+
+
+def _rows(found: Report) -> str:
+    number = max((value.n for value in found.metrics.values()), default=len(found.scores))
+    return f"{number:,} labelled row" + ("" if number == 1 else "s")
+
+
+def _share(value: Estimate | None) -> str:
+    return "-" if value is None else f"{value.value:.3f}"
+
+
+def _interval(value: Estimate | None) -> str:
+    return "-" if value is None else f"{value.low:.3f} to {value.high:.3f}"
+
+
+def _known(value: Estimate | None) -> str:
+    return "-" if value is None else f"{value.value:.2f} ({value.low:.2f} to {value.high:.2f})"
+
+
+def _plain(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 40 else f"{text[:39]}\u2026"
+
+
+def _profile(found: Profile) -> str:
+    return (
+        f"Latency {_plain(found.p50_ms.value)} ms (median), {_plain(found.p95_ms.value)} ms (p95), "
+        f"{_plain(found.p99_ms.value)} ms (p99); {_plain(found.throughput_per_s.value)} answers a second; "
+        f"memory {_plain(found.memory_mb)} MB; loaded in {found.load_seconds:.1f} s."
+    )

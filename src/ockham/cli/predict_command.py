@@ -1,0 +1,107 @@
+"""`ockham predict`: batch answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from ockham.cli import options, progress, sealing, settings
+from ockham.cli.options import PATH
+from ockham.errors import ConfigError
+from ockham.records import plain
+
+if TYPE_CHECKING:
+    from ockham.bundles.predict import Prediction
+
+LEFT_OUT = 5
+"""Exit status where records have no answer: they are missing from what was written, which nothing else there says."""
+FIELDS = ("id", "answer", "confidence")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Output:
+    """Where the answers go, and how the rows are read."""
+
+    out: Path | None = None
+    encoding: str | None = None
+
+
+@click.command("predict")
+@click.argument("bundle", type=PATH, metavar="BUNDLE")
+@click.argument("data", metavar="DATA")
+@click.option(
+    "--out", "-o", type=PATH, metavar="FILE", help="Write a .csv or .jsonl file; lines of JSON on stdout otherwise."
+)
+@options.encoding
+@options.endpoint
+@options.configuration
+@options.as_json
+@options.quiet
+@options.unsealed
+def command(
+    *, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, unsealed: bool, **flags: object
+) -> int:
+    """Answer the rows of a file with a bundle.
+
+    BUNDLE is a run's folder or its bundle; DATA is a file with the same input columns. Each row gets its id, an answer
+    (none where the model gave no valid one) and a confidence. Cells that a spreadsheet would run as a formula are
+    quoted in a .csv file. Where the bundle asks an API, that API and the variable of its key must be named here too:
+    --endpoint URL --endpoint-key-env NAME.
+
+    Records that cannot be read are left out: a warning counts and names them, with --quiet too. Exit status: 0 every
+    record was answered, 5 some were left out, 2 bad input or usage, 1 a fault of ours.
+    """
+    values = settings.collect("predict", config, flags)
+    origins = settings.origins(config, flags, values)
+    endpoint = settings.destination(values)
+    how = settings.spec(Output, values)
+    form = _form(how.out)
+    folders = () if how.out is None else (str(how.out.absolute().parent),)
+    reads = {"bundle": bundle, "data": data, "endpoint": endpoint}
+    sealing.enter("predict", reads, sealing.Touched(folders=folders), unsealed=unsealed)
+    from ockham.bundles.predict import predictions
+
+    with progress.telling(quiet=quiet, origins=origins) as tell:
+        outcome = predictions(bundle, data, encoding=how.encoding, endpoint=endpoint, tell=tell)
+    found = outcome.answers
+    if as_json:
+        click.echo(json.dumps(plain(found), allow_nan=False))
+    if how.out is not None:
+        from ockham.store import save_bytes
+
+        save_bytes(how.out, form(found).encode())
+    elif not as_json:
+        click.echo(form(found), nl=False)
+    return LEFT_OUT if outcome.left_out else 0
+
+
+def jsonl_text(found: Iterable[Prediction], *, ascii_only: bool = False) -> str:
+    """Write one JSON object per line."""
+    return "".join(json.dumps(plain(one), ensure_ascii=ascii_only, allow_nan=False) + "\n" for one in found)
+
+
+def csv_of(found: Iterable[Prediction]) -> str:
+    """Write a table; an answer or confidence that is missing is an empty cell."""
+    from ockham.data.csv_export import csv_text
+
+    return csv_text([(one.id, one.answer or "", _number(one.confidence)) for one in found], FIELDS)
+
+
+def _form(out: Path | None) -> Callable[[Iterable[Prediction]], str]:
+    """Choose the form by the file's extension, before any work is done."""
+    if out is None:
+        return lambda found: jsonl_text(found, ascii_only=True)
+    forms = {".csv": csv_of, ".jsonl": jsonl_text}
+    suffix = out.suffix.lower()
+    if suffix not in forms:
+        raise ConfigError("E_CONFIG", "the output's extension names no known form", fix="end it in .csv or .jsonl")
+    return forms[suffix]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

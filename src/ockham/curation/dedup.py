@@ -1,0 +1,161 @@
+"""Which documents say what another one says: those whose words are equal, by their hashes; then the near-duplicates.
+
+Hashes travel, texts never do. The hashes are parted by their first bits, so that what is sorted at once stays bounded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ockham.curation import partitions as deciding
+from ockham.curation.chunks import Chunks
+from ockham.curation.curate_spec import CurateSpec
+from ockham.curation.executor import Crew
+from ockham.curation.near_dedup import decide_near
+from ockham.curation.partitions import Decision, Work
+from ockham.curation.spill import Scattered
+from ockham.curation.steps.examine import REASONS
+from ockham.data.task import Kinds
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+_HASHES = 6
+"""Hashes of a document: two each of its bytes, its words and its target; behind them stands its number."""
+_BYTES, _WORDS, _SAID = [0, 1], [2, 3], [2, 3, 4, 5]
+
+
+def decide(chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], how: tuple[Path, Crew], tell: Work) -> Decision:
+    """Decide every document, beginning with what its own chunk says about it.
+
+    ``how`` is an empty folder for what is needed on the way, which must stay as long as the decision does, and who
+    works.
+    """
+    import numpy as np
+
+    decision = Decision(chunks, how[0])
+    if "labels" in steps:
+        decision.kinds = kinds_of(chunks, how[0])
+    one_answer = decision.kinds is not None and not decision.kinds.are_free_text
+    number = _places_for(chunks)
+    raw, words = _scattered(chunks, how[0], number)
+    for done in range(number):
+        tell("equal documents", done, number)
+        decision.raw_duplicates += _duplicates(raw, done)
+        torn = _torn(words, done) if one_answer else np.zeros((0, _HASHES + 1), dtype=np.uint64)
+        if len(torn) or "exact" in steps:
+            _equal(decision, words.blocks(done), torn, "exact" in steps)
+    raw.drop()
+    words.drop()
+    if "near" in steps:
+        decide_near(chunks, decision, spec, (how[0], "labels" in steps, how[1]), tell)
+    return decision
+
+
+def kinds_of(chunks: Chunks, folder: Path) -> Kinds:
+    """Tell what the targets of the rows are that no chunk leaves out; a folder holds what is needed on the way."""
+    number = _places_for(chunks)
+    targets = Scattered(folder, "targets", ("<u8", 2))
+    rows = unlike = objects = 0
+    for chunk in chunks:
+        summary = chunk.summary()
+        unlike, objects = unlike + summary.unlike, objects + summary.objects
+        alive = chunk.table()["reason"] == 0
+        rows += int(alive.sum())
+        found = chunk.hashes()[alive, 4:6]
+        targets.add(_place(found[:, 0], number), found)
+    same = sum(_duplicates(targets, place) for place in range(number))
+    targets.drop()
+    return Kinds(rows=rows, distinct=rows - same, unlike=unlike, objects=objects)
+
+
+def _places_for(chunks: Chunks) -> int:
+    """Give the number of places for hashes of which each is to be sorted at once."""
+    return max(1, -(-_HASHES * chunks.size // deciding.KEYS))
+
+
+def _place(hashes: NDArray[np.uint64], number: int) -> NDArray[np.uint64]:
+    """Spread hashes over so many places, by their upper 32 bits."""
+    import numpy as np
+
+    return ((hashes >> np.uint64(32)) * np.uint64(number)) >> np.uint64(32)
+
+
+def _scattered(chunks: Chunks, folder: Path, number: int) -> tuple[Scattered, Scattered]:
+    """Part the hashes of all texts that can be read, and of the words (with the document) of all that stay so far."""
+    import numpy as np
+
+    raw, words = Scattered(folder, "raw", ("<u8", 2)), Scattered(folder, "words", ("<u8", _HASHES + 1))
+    for chunk in chunks:
+        reason, hashes = chunk.table()["reason"], chunk.hashes()
+        readable = hashes[reason != REASONS.index("unreadable"), :2]
+        raw.add(_place(readable[:, 0], number), readable)
+        alive = np.flatnonzero(reason == 0)
+        numbers = (alive + chunk.first).astype(np.uint64)
+        words.add(_place(hashes[alive, 2], number), np.column_stack([hashes[alive], numbers]))
+    return raw, words
+
+
+def _firsts(rows: NDArray[np.uint64], columns: list[int]) -> NDArray[np.int64]:
+    """Give for each row the place of the first one that is equal to it in some columns."""
+    import numpy as np
+
+    order = np.lexsort([rows[:, column] for column in reversed(columns)])  # equal rows stay in their order
+    ordered = rows[order][:, columns]
+    begins = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))[: len(rows)]
+    firsts = np.empty(len(rows), dtype=np.int64)
+    firsts[order] = order[begins][np.cumsum(begins) - 1]
+    return firsts
+
+
+def _duplicates(hashes: Scattered, place: int) -> int:
+    """Count the hashes of a place that were there before; of many that are equal one is in memory."""
+    import numpy as np
+
+    seen = np.zeros((0, 2), dtype=np.uint64)
+    count = 0
+    for block in hashes.blocks(place):
+        rows = np.concatenate([seen, block])
+        new = _firsts(rows, _BYTES) == np.arange(len(rows))
+        seen = rows[new]
+        count += int((~new).sum())
+    return count
+
+
+def _torn(words: Scattered, place: int) -> NDArray[np.uint64]:
+    """Find the words that come with several targets: the first document with each of these."""
+    import numpy as np
+
+    heads = np.zeros((0, _HASHES + 1), dtype=np.uint64)
+    for block in words.blocks(place):
+        rows = np.concatenate([heads, block])
+        heads = rows[_firsts(rows, _SAID) == np.arange(len(rows))]
+    first = _firsts(heads, _WORDS)
+    return heads[np.bincount(first, minlength=len(heads))[first] > 1]
+
+
+def _equal(decision: Decision, blocks: Iterator[NDArray[np.uint64]], torn: NDArray[np.uint64], exact: bool) -> None:
+    """Decide documents of the same words: torn ones all go; if asked for, of equal ones the first stays alone.
+
+    That is the rule of `ockham.data.clean.standing`. Of many that are equal one is in memory.
+    """
+    import numpy as np
+
+    heads = np.zeros((0, _HASHES + 1), dtype=np.uint64)
+    for block in blocks:
+        if len(torn):
+            goes = _firsts(np.concatenate([torn, block]), _WORDS)[len(torn) :] < len(torn)
+            decision.note(block[goes, _HASHES].astype(np.int64), "conflicting_label")
+            block = block[~goes]  # noqa: PLW2901 - what is left of it
+        if exact:
+            rows = np.concatenate([heads, block])
+            first = _firsts(rows, _SAID)
+            new = first == np.arange(len(rows))
+            heads, copies, stays = rows[new], rows[~new], rows[first[~new]]
+            same = (copies[:, _BYTES] == stays[:, _BYTES]).all(axis=1)
+            equal, normalised = REASONS.index("exact_duplicate"), REASONS.index("normalised_duplicate")
+            reasons = np.where(same, equal, normalised).astype(np.uint8)
+            decision.note(copies[:, _HASHES].astype(np.int64), reasons, stays[:, _HASHES].astype(np.int64))

@@ -1,0 +1,77 @@
+"""Something that works elsewhere, as the steps of curation see it: jobs are submitted and come back in order."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import BrokenExecutor
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from ockham.errors import Defect
+
+T = TypeVar("T")
+
+
+class Done(Protocol):
+    """Work that was given away."""
+
+    def result(self) -> Any:  # noqa: ANN401 - whatever the function gives
+        """Wait for the outcome, and give it or raise what went wrong."""
+
+    def cancel(self) -> object:
+        """Give up work that was not begun."""
+
+
+class Pool(Protocol):
+    """Something that works, elsewhere."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Done:  # noqa: ANN401 - those of the function
+        """Begin to work."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crew:
+    """A pool (``None``: this process), how many work there at once, and whether they read files from a shared disk."""
+
+    pool: Pool | None = None
+    size: int = 1
+    apart: bool = False
+
+
+def outcome(job: Done) -> Any:  # noqa: ANN401 - whatever the function gives
+    """Wait for work that was given away. Raises `Defect` where the process that did it has died."""
+    try:
+        return job.result()
+    except BrokenExecutor as error:
+        fix = "run the same command again, with fewer --workers if memory is short; what was done is kept"
+        raise Defect("E_DEFECT", "a process that examines documents has died", fix=fix) from error
+
+
+def in_order(crew: Crew, function: Callable[..., T], each: Iterable[tuple[Any, ...]]) -> Iterator[T]:
+    """Call a function with each of some arguments, and give the outcomes in the same order."""
+    if crew.pool is None:
+        for arguments in each:
+            yield function(*arguments)
+        return
+    waiting: deque[Done] = deque()
+    try:
+        for arguments in each:
+            waiting.append(crew.pool.submit(function, *arguments))
+            if len(waiting) > 2 * crew.size:
+                yield outcome(waiting.popleft())
+        while waiting:
+            yield outcome(waiting.popleft())
+    finally:
+        give_up(waiting)
+
+
+def give_up(jobs: Iterable[Done]) -> None:
+    """Cancel work that was given away, and wait for what is at work: the folders that it writes to can then go."""
+    waiting = list(jobs)
+    for job in waiting:
+        job.cancel()
+    for job in waiting:
+        with suppress(Exception):
+            job.result()

@@ -1,0 +1,205 @@
+"""Near-duplicates of one set of documents, decided in order, all in memory."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ockham.curation.kernels.char_classes import Alphabet
+from ockham.curation.kernels.jit import compiled, compiled_with_arrays
+from ockham.curation.kernels.shingles import Texts, distinct, grams_of, jaccard, longest_of
+from ockham.curation.kernels.simd import ones
+
+_MOST_BITS = 2048
+_SPARSE = 8
+"""Bits for each shingle of a document at least, so that few shingles share one; at most twice as many."""
+
+
+class Members(NamedTuple):
+    """Documents in the order in which they are decided.
+
+    Document d stands in the buckets ``buckets[begins[d]:begins[d + 1]]``; bucket b has room for
+    ``rooms[b + 1] - rooms[b]`` documents. The shingles of d are ``shingles[starts[d]:starts[d + 1]]``, sorted. Only
+    documents of equal ``targets`` are duplicates.
+    """
+
+    begins: NDArray[np.int64]
+    buckets: NDArray[np.int64]
+    rooms: NDArray[np.int64]
+    shingles: NDArray[np.uint64]
+    starts: NDArray[np.int64]
+    targets: NDArray[np.uint64]
+
+
+def shingles_of(texts: Texts, letters: Alphabet, width: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
+    """Give the sets of shingles of all texts one after the other, each sorted, and where each begins."""
+    starts = np.zeros(len(texts.starts) + 1, dtype=np.int64)
+    room = np.empty(int((texts.ends - texts.starts).sum()) // 2 + longest_of(texts) + 1, dtype=np.uint64)
+    if not _all_grams(texts, letters, width, room, starts):  # texts of which most bytes are a word of their own
+        room = np.empty(int((texts.ends - texts.starts).sum()) + longest_of(texts) + 1, dtype=np.uint64)
+        _all_grams(texts, letters, width, room, starts)
+    for begin, end in pairwise(starts.tolist()):  # numpy sorts with vectors, numba does not
+        room[begin:end].sort()
+    return room[: _distinct_of_each(room, starts)], starts
+
+
+def decided(members: Members, limits: tuple[float, float], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Decide each document: the one before it that it goes for, -1 where it stays, and the similarity to it.
+
+    One goes for the first that stays, shares a bucket with it and is as similar as the first limit says. Of those that
+    share a bucket so many are compared, the ones that share most buckets; those below the second limit are passed
+    over. Of one that stays the similarity is the greatest that was seen.
+    """
+    number = len(members.begins) - 1
+    instead = np.full(number, -1, dtype=np.int64)
+    similarity = np.zeros(number, dtype=np.float64)
+    room = (
+        np.zeros(len(members.rooms), dtype=np.int64),
+        np.empty(len(members.buckets), dtype=np.int64),
+        np.zeros(number, dtype=np.int64),
+        np.empty(number, dtype=np.int64),
+    )
+    bits = bits_of(members.shingles, members.starts)
+    _decide(members, bits, (*limits, most), (instead, similarity), room)
+    return instead, similarity
+
+
+@compiled
+def _all_grams(
+    texts: Texts, letters: Alphabet, width: int, room: NDArray[np.uint64], starts: NDArray[np.int64]
+) -> bool:
+    """Write the n-grams of all texts, and where each text's begin; tell whether there was room for them."""
+    used = 0
+    for i in range(len(texts.starts)):
+        text = texts.data[texts.starts[i] : texts.ends[i]]
+        if used + len(text) >= len(room):
+            return False
+        used += grams_of(text, letters, width, room[used:])
+        starts[i + 1] = used
+    return True
+
+
+@compiled
+def _distinct_of_each(grams: NDArray[np.uint64], starts: NDArray[np.int64]) -> int:
+    """Put the different ones of each text one after the other, change where they begin; give how many there are."""
+    used = begin = 0
+    for i in range(1, len(starts)):
+        count = distinct(grams[begin : starts[i]])
+        for k in range(count):
+            grams[used + k] = grams[begin + k]
+        begin = starts[i]
+        used += count
+        starts[i] = used
+    return used
+
+
+def bits_of(shingles: NDArray[np.uint64], starts: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Give the shingles of each document as bits (documents x words), by which most pairs are told to be far apart."""
+    number = max(1, len(starts) - 1)
+    size = 64
+    while size < min(_MOST_BITS, _SPARSE * len(shingles) / number):
+        size *= 2
+    bits = np.zeros((len(starts) - 1, size // 64), dtype=np.uint64)
+    _set_bits(shingles, starts, bits)
+    return bits
+
+
+@compiled
+def _set_bits(shingles: NDArray[np.uint64], starts: NDArray[np.int64], bits: NDArray[np.uint64]) -> None:
+    """Set a bit for each shingle of each document, by its lowest bits."""
+    last = np.uint64(64 * bits.shape[1] - 1)
+    for i in range(len(bits)):
+        for at in range(starts[i], starts[i + 1]):
+            bit = shingles[at] & last
+            bits[i, bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
+
+
+@compiled
+def most_alike(first: NDArray[np.uint64], second: NDArray[np.uint64], one: int, two: int) -> float:
+    """Give a Jaccard similarity that two sets of so many shingles do not exceed, by their bits.
+
+    Behind each bit that one set has alone is a shingle that the other has not.
+    """
+    without = others = 0
+    for k in range(len(first)):
+        without += ones(first[k] & ~second[k])
+        others += ones(second[k] & ~first[k])
+    both = min(one - without, two - others)
+    return both / (one + two - both) if both > 0 else 0.0
+
+
+@compiled_with_arrays
+def _decide(
+    members: Members,
+    bits: NDArray[np.uint64],
+    limits: tuple[float, float, int],
+    out: tuple[NDArray[np.int64], NDArray[np.float64]],
+    room: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+) -> None:
+    threshold, least, most = limits
+    instead, similarity = out
+    begins, buckets, rooms = members.begins, members.buckets, members.rooms
+    shingles, starts, targets = members.shingles, members.starts, members.targets
+    number = len(instead)
+    inside, stay, shared, found = room
+    for one in range(number):
+        count = _gather_shared((begins[one], begins[one + 1]), (buckets, rooms, inside, stay), found, shared)
+        count = _chosen(found, count, shared, most)
+        mine = shingles[starts[one] : starts[one + 1]]
+        for at in range(count):
+            other = found[at]
+            if targets[other, 0] != targets[one, 0] or targets[other, 1] != targets[one, 1]:
+                continue
+            if most_alike(bits[one], bits[other], len(mine), starts[other + 1] - starts[other]) < least:
+                continue
+            alike = jaccard(mine, shingles[starts[other] : starts[other + 1]])
+            if alike > similarity[one]:
+                similarity[one] = alike
+                if alike >= threshold:
+                    instead[one] = other
+                    break
+        if instead[one] < 0:
+            for place in range(begins[one], begins[one + 1]):
+                bucket = buckets[place]
+                stay[rooms[bucket] + inside[bucket]] = one
+                inside[bucket] += 1
+
+
+@compiled_with_arrays
+def _gather_shared(
+    span: tuple[int, int],
+    held: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
+    found: NDArray[np.int64],
+    shared: NDArray[np.int64],
+) -> int:
+    """Find the documents that stay in some buckets, and count in how many of them; give their number."""
+    buckets, rooms, inside, stay = held
+    count = 0
+    for place in range(span[0], span[1]):
+        bucket = buckets[place]
+        for at in range(rooms[bucket], rooms[bucket] + inside[bucket]):
+            other = stay[at]
+            if shared[other] == 0:
+                found[count] = other
+                count += 1
+            shared[other] += 1
+    return count
+
+
+@compiled_with_arrays
+def _chosen(found: NDArray[np.int64], count: int, shared: NDArray[np.int64], most: int) -> int:
+    """Sort what was found; of too many keep those that share most buckets, of equal ones the first."""
+    if count > most:
+        for at in range(count):  # those that share most come first
+            found[at] |= (255 - min(shared[found[at]], 255)) << 32
+        found[:count].sort()
+        for at in range(count):
+            found[at] &= 0xFFFFFFFF
+    for at in range(count):  # for the next document
+        shared[found[at]] = 0
+    count = min(count, most)
+    found[:count].sort()
+    return count

@@ -1,0 +1,213 @@
+"""Where personal data may stand: short pieces of a buffer, so that the patterns read little of it.
+
+A piece ends where no find of `ockham.curation.steps.redact` goes on: at a byte that stands in none of its patterns,
+between a blank and a small letter, and behind a line end, unless blanks or the sign of a password follow. So what is
+found in the pieces is what is found in the whole.
+"""
+
+from __future__ import annotations
+
+import string
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ockham.curation.kernels.jit import compiled
+from ockham.curation.kernels.shingles import Texts, gathered
+from ockham.curation.kernels.simd import WIDE, lowest, trace_bits_wide
+
+_ONE = np.uintp(1)
+_NEVER, _DIGIT = 1, 2
+_FEW, _MANY, _DOTS, _CARD = 4, 6, 3, 13
+"""Digits of an address of four numbers at least, its dots, the digits of anything else, and those of a card."""
+_LONGEST = 15
+"""Digits of the longest national number, the only one that may stand behind a point."""
+_SIXTH = np.uintp(40)
+"""More characters than an address of IP version 6 has."""
+_LETTERS = string.ascii_letters.encode()
+_INSIDE = b"%+-@()/:\"'=._ \t\n\f\r"
+
+
+def traces(data: NDArray[np.uint8]) -> tuple[Texts, NDArray[np.int64]]:
+    """Give the pieces of a buffer in which something may be, a NUL behind each, and where they begin in it."""
+    kinds = np.full(256, _NEVER, dtype=np.uint8)
+    kinds[list(_LETTERS + _INSIDE)] = 0
+    kinds[ord("0") : ord("9") + 1] = _DIGIT
+    room = np.empty((2, len(data) // 2 + 1), dtype=np.int64)
+    begins, ends = room[:, : _traces(data, kinds, room)].copy()
+    return gathered(Texts(data, begins, ends), 0), begins
+
+
+@compiled
+def _traces(data: NDArray[np.uint8], kinds: NDArray[np.uint8], out: NDArray[np.int64]) -> int:
+    """Write down the pieces; every byte is looked at a bounded number of times."""
+    end = np.uintp(len(data))
+    at = done = counted = np.uintp(0)
+    number = 0
+    while at < end:
+        ahead = lowest(trace_bits_wide(data, at)) if at + WIDE <= end else np.uintp(0)
+        if ahead > np.uintp(0):
+            at += ahead
+            continue
+        digit = kinds[data[at]] == _DIGIT
+        if (digit and at >= counted) or (not digit and _is_trace(data, at, end)):
+            begin, behind = _piece(data, kinds, at, done)
+            if not digit or _may_count(data, kinds, begin, behind):
+                out[0, number], out[1, number] = np.int64(begin), np.int64(behind)
+                number += 1
+                at = done = behind
+                continue
+            counted = behind
+        at += _ONE
+    return number
+
+
+@compiled
+def _piece(
+    data: NDArray[np.uint8], kinds: NDArray[np.uint8], at: np.uintp, done: np.uintp
+) -> tuple[np.uintp, np.uintp]:
+    """Give the piece that a byte is in; what is before ``done`` was given."""
+    end = np.uintp(len(data))
+    begin, behind = at, at + _ONE
+    while begin > done and not _parts(data, kinds, begin):
+        begin -= _ONE
+    while behind < end and not _parts(data, kinds, behind):
+        behind += _ONE
+    return begin, behind
+
+
+@compiled
+def _parts(data: NDArray[np.uint8], kinds: NDArray[np.uint8], at: np.uintp) -> bool:
+    """Tell whether no find goes on from the byte before to this one."""
+    before, byte = data[at - _ONE], data[at]
+    if kinds[before] == _NEVER or kinds[byte] == _NEVER:
+        return True
+    if before == 32:
+        return bool(97 <= byte <= 122)
+    return _is_blank(before) and not (_is_blank(byte) or byte == 58 or byte == 61)
+
+
+@compiled
+def _may_count(data: NDArray[np.uint8], kinds: NDArray[np.uint8], begin: np.uintp, end: np.uintp) -> bool:
+    """Tell whether the digits of a piece may be a number that means something: dates and the like are not.
+
+    Beside characters that are not ASCII there may be digits that are none either, which belong to a number too.
+    """
+    foreign = (begin > np.uintp(0) and data[begin - _ONE] >= 128) or (end < np.uintp(len(data)) and data[end] >= 128)
+    digits = dots = chain = before = 0
+    shaped = foreign
+    at = behind = begin
+    while at < end:
+        if kinds[data[at]] != _DIGIT:
+            dots += data[at] == 46
+            at += _ONE
+            continue
+        start = at
+        while at < end and kinds[data[at]] == _DIGIT:
+            at += _ONE
+        run = int(at - start)
+        between = int(data[start - _ONE]) if before > 0 and start - behind == _ONE else 0
+        chain = run + (chain if between in (32, 45) else 0)
+        if run > _LONGEST and _before(data, start, 1) == 46:  # a fraction: no number of the kinds begins behind a point
+            chain = 0
+        shaped |= chain >= _CARD or _is_shaped(before, between, run) or _is_lettered(data, start, at, begin, end)
+        digits += run
+        before, behind = run, at
+    return (shaped and digits >= _MANY) or (digits >= _FEW and dots >= _DOTS)
+
+
+@compiled
+def _is_shaped(before: int, between: int, run: int) -> bool:
+    """Tell whether two runs of digits with one sign between them may stand in a phone number, or an American one."""
+    if between in (32, 45, 46) and 3 <= before <= 4 and 3 <= run <= 4:
+        return True
+    return between == 45 and before == 3 and run == 2
+
+
+@compiled
+def _is_lettered(data: NDArray[np.uint8], start: np.uintp, at: np.uintp, begin: np.uintp, end: np.uintp) -> bool:
+    """Tell whether a run of digits has a plus or capital letters before it, or many digits one behind, as in codes."""
+    if start > begin:
+        one = int(data[start - _ONE])
+        if one == 32 and start - begin > _ONE:
+            one = int(data[start - np.uintp(2)])
+        if one == 43 or _is_capital(one):
+            return True
+    if at - start < np.uintp(7) or at == end:
+        return False
+    after = int(data[at + _ONE]) if data[at] == 45 and at + _ONE < end else int(data[at])
+    return _is_capital(after)
+
+
+@compiled
+def _is_capital(byte: int) -> bool:
+    return 65 <= byte <= 90
+
+
+@compiled
+def _is_trace(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> bool:
+    """Tell whether a sign other than a digit stands as in some find."""
+    byte = data[at]
+    one, two, three = _before(data, at, 1), _before(data, at, 2), _before(data, at, 3)
+    after = int(data[at + _ONE]) if at + _ONE < end else 0
+    if byte == 58 or byte == 61:
+        return _is_named(data, at) or (byte == 58 and _is_sixth(data, at, end))
+    if byte == 45:  # sk-, xoxb-, -----BEGIN
+        return bool((one == 107 and two == 115) or (two == 120 and three == 111) or (one == 45 and after == 66))
+    if byte == 95:  # ghp_, github_pat_, hf_, sk_live_
+        known = (two == 104 and three == 103) or (one == 116 and two == 97 and three == 112)
+        return bool(known or (one == 102 and two == 104) or (one == 107 and (after == 108 or after == 116)))
+    if byte == 73:  # AKIA, ASIA, AIza
+        return bool((after == 65 and (one == 75 or one == 83)) or (one == 65 and after == 122))
+    return bool(byte == 64 or (byte == 74 and one == 121))  # a@b, eyJ
+
+
+@compiled
+def _is_named(data: NDArray[np.uint8], at: np.uintp) -> bool:
+    """Tell whether key, secret, password, passwd or token may stand before a sign: by their last two letters."""
+    far = 1
+    while far < 4 and _is_blank(_before(data, at, far)):
+        far += 1
+    if _before(data, at, far) in (34, 39):
+        far += 1
+    last, other = _before(data, at, far) | 32, _before(data, at, far + 1) | 32
+    if last == 100:
+        return bool(other == 114 or other == 119)
+    return bool(other == 101 and (last == 121 or last == 116 or last == 110))
+
+
+@compiled
+def _is_blank(byte: int) -> bool:
+    return byte == 32 or 9 <= byte <= 13
+
+
+@compiled
+def _before(data: NDArray[np.uint8], at: np.uintp, far: int) -> int:
+    return int(data[at - np.uintp(far)]) if at >= np.uintp(far) else 0
+
+
+@compiled
+def _is_sixth(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> bool:
+    """Tell whether a colon may stand in an address of IP version 6: colons and hexadecimal digits that stand alone."""
+    first, behind = at, at + _ONE
+    while first > np.uintp(0) and at - first < _SIXTH and _is_colon_or_hex(int(data[first - _ONE])):
+        first -= _ONE
+    while behind < end and behind - at < _SIXTH and _is_colon_or_hex(int(data[behind])):
+        behind += _ONE
+    before = _before(data, first, 1)
+    if before == 46 or _is_word(before) or (behind < end and _is_word(int(data[behind]))):
+        return False
+    colons = 0
+    for place in range(first, behind):
+        colons += data[place] == 58
+    return colons > 1
+
+
+@compiled
+def _is_word(byte: int) -> bool:
+    return byte == 95 or 48 <= byte <= 57 or 97 <= (byte | 32) <= 122
+
+
+@compiled
+def _is_colon_or_hex(byte: int) -> bool:
+    return bool(48 <= byte <= 58 or 97 <= (byte | 32) <= 102)

@@ -1,0 +1,324 @@
+"""Words, their n-grams, MinHash band keys, and the exact similarity of two texts.
+
+A word is a run of letters, marks and digits, case folded; each character of a script without spaces is a word. A text
+of fewer words than n has one shingle, all of its words; a text without words has none.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ockham.curation.kernels.char_classes import ALONE, BETWEEN, LIMIT, Alphabet, Whole, code_at, mixed
+from ockham.curation.kernels.jit import compiled
+from ockham.curation.kernels.simd import WIDE, longer_bits_wide, lowest, plain_bits_wide
+from ockham.curation.kernels.word_hash import START, number_of, plain_number, spelled_by
+from ockham.data.minhash import GOLDEN, PERMUTATIONS, Orders
+
+_AHEAD = WIDE + np.uintp(8)
+"""Bytes that may be read at once."""
+_ONE = np.uintp(1)
+_BIT = np.uint64(1)
+_NONE = np.uint64(0)
+_OTHER = np.uint64(0xD6E8FEB86659FD93)
+
+
+class Texts(NamedTuple):
+    """Texts in UTF-8 in one buffer: text i is ``data[starts[i]:ends[i]]``."""
+
+    data: NDArray[np.uint8]
+    starts: NDArray[np.int64]
+    ends: NDArray[np.int64]
+
+
+def gathered(texts: Texts, behind: int) -> Texts:
+    """Put texts one after the other in a buffer of its own, a byte behind each."""
+    ends = np.cumsum(texts.ends - texts.starts + 1) - 1
+    starts = ends - (texts.ends - texts.starts)
+    whole = len(ends) > 0 and len(texts.data) == ends[-1] + 1 and (texts.starts == starts).all()
+    if whole and (texts.data[ends] == behind).all():
+        return texts  # they stand so already
+    data = np.full(int(ends[-1]) + 1 if len(ends) else 0, behind, dtype=np.uint8)
+    _copy(texts, starts, data)
+    return Texts(data, starts, ends)
+
+
+@compiled
+def _copy(texts: Texts, starts: NDArray[np.int64], data: NDArray[np.uint8]) -> None:
+    for i in range(len(starts)):
+        to = np.uintp(starts[i])
+        for at in range(np.uintp(texts.starts[i]), np.uintp(texts.ends[i])):
+            data[to] = texts.data[at]
+            to += _ONE
+
+
+class Sketches(NamedTuple):
+    """For each text: its number of words, a 128-bit hash of them, and its band keys (texts x bands)."""
+
+    words: NDArray[np.int64]
+    hashes: NDArray[np.uint64]
+    keys: NDArray[np.uint64]
+
+
+def texts_of(texts: list[bytes], behind: bytes = b"\0") -> Texts:
+    """Put texts (sound UTF-8) one after the other, a byte behind each: a NUL, so that no pattern goes on behind it."""
+    sizes = np.array([len(text) for text in texts], dtype=np.int64)
+    ends = np.cumsum(sizes + 1) - 1
+    return Texts(np.frombuffer(behind.join([*texts, b""]), dtype=np.uint8), ends - sizes, ends)
+
+
+def characters_of(texts: Texts) -> NDArray[np.int64]:
+    """Count the characters of each text."""
+    found = np.zeros(len(texts.starts), dtype=np.int64)
+    _count_characters(texts, found)
+    return found
+
+
+def longest_of(texts: Texts) -> int:
+    """Give the bytes of the longest text; 0 where there is none."""
+    return int((texts.ends - texts.starts).max(initial=0))
+
+
+def sketch(texts: Texts, letters: Alphabet, order: Orders, width: int, rows: int) -> Sketches:
+    """Count and hash the words of each text and give its band keys; a text without words has keys that mean nothing.
+
+    ``width`` is the number of words of an n-gram; no ``rows`` means that no keys are wanted.
+    """
+    number = len(texts.starts)
+    room = np.empty(longest_of(texts) + 1, dtype=np.uint64)
+    bands = PERMUTATIONS // rows if rows else 0
+    found = Sketches(
+        np.zeros(number, dtype=np.int64),
+        np.zeros((number, 2), dtype=np.uint64),
+        np.zeros((number, bands), dtype=np.uint64),
+    )
+    _sketch_all(texts, letters, order, (width, rows), (room, np.empty(PERMUTATIONS, dtype=np.uint32)), found)
+    return found
+
+
+def shingles(text: bytes, letters: Alphabet, width: int) -> NDArray[np.uint64]:
+    """Give the set of a text's shingles: their hashes, sorted."""
+    data = np.frombuffer(text, dtype=np.uint8)
+    room = np.empty(len(data) + 1, dtype=np.uint64)
+    found: NDArray[np.uint64] = np.sort(room[: grams_of(data, letters, width, room)])
+    return found[: distinct(found)]
+
+
+@compiled
+def grams_of(text: NDArray[np.uint8], letters: Alphabet, width: int, out: NDArray[np.uint64]) -> int:
+    """Write the hashes of a text's n-grams to ``out``, which has room for more than its bytes; give how many."""
+    return combine(out, words_of(text, 0, len(text), letters, out), width)
+
+
+@compiled
+def distinct(values: NDArray[np.uint64]) -> int:
+    """Put the different ones of sorted values to the front; give their number."""
+    number = 0
+    for at in range(len(values)):
+        if at == 0 or values[at] != values[at - 1]:
+            values[number] = values[at]
+            number += 1
+    return number
+
+
+@compiled
+def _count_characters(texts: Texts, found: NDArray[np.int64]) -> None:
+    for i in range(len(found)):
+        for at in range(texts.starts[i], texts.ends[i]):
+            found[i] += (texts.data[at] & 0xC0) != 0x80
+
+
+@compiled
+def words_of(text: NDArray[np.uint8], begin: int, end: int, letters: Alphabet, out: NDArray[np.uint64]) -> int:
+    """Write the hashes of the words of ``text[begin:end]`` to ``out`` and give their number.
+
+    Where words begin and end is seen of 64 bytes at once; a word with a longer character is read again, one by one.
+    """
+    count = 0
+    at = start = np.uintp(begin)  # unsigned, or each access asks first whether the index is negative
+    stop = np.uintp(end)
+    inside = _NONE
+    while at < stop and at + _AHEAD <= np.uintp(len(text)):
+        longer = min(lowest(longer_bits_wide(text, at)), stop - at)
+        seen = (_BIT << np.uint64(longer)) - _BIT if longer < WIDE else ~_NONE
+        plain = plain_bits_wide(text, at) & seen
+        edges = (plain ^ ((plain << _BIT) | inside)) & seen
+        while edges != _NONE:
+            place = at + lowest(edges)
+            edges &= edges - _BIT
+            if inside == _NONE:
+                start = place
+            else:
+                out[count] = mixed(plain_number(text, start, place))
+                count += 1
+            inside ^= _BIT
+        at += min(longer, WIDE)
+        if longer < WIDE and at < stop:
+            at, count = _one_by_one(text, (start if inside != _NONE else at, stop), letters, (out, count), False)
+            inside = _NONE
+    return _one_by_one(text, (start if inside != _NONE else at, stop), letters, (out, count), True)[1]
+
+
+@compiled
+def _one_by_one(
+    text: NDArray[np.uint8],
+    span: tuple[np.uintp, np.uintp],
+    letters: Alphabet,
+    found: tuple[NDArray[np.uint64], int],
+    whole: bool,
+) -> tuple[np.uintp, int]:
+    """Write the hashes of words to ``found`` (and how many are there), looking at each character; give where it ends.
+
+    That is at the end of the span where the ``whole`` of it is read, else where no word is open and ASCII goes on.
+    """
+    at, stop = span
+    out, count = found
+    word = START, _NONE, _NONE
+    inside = False
+    while at < stop:
+        plain = letters.plain[text[at]]
+        if plain != 0 and plain != 255:
+            word = spelled_by(word, np.uint32(plain))
+            inside = True
+            at += _ONE
+            continue
+        kind = np.uint8(BETWEEN)
+        code: Whole = 0
+        if plain == 0:
+            at += _ONE
+        else:
+            code, size = code_at(text, at)
+            at += np.uintp(size)
+            kind = letters.kinds[code] if code < LIMIT else np.uint8(BETWEEN)
+        if kind != BETWEEN and kind != ALONE:
+            word = spelled_by(word, letters.folds[code])
+            inside = True
+            continue
+        if inside:
+            out[count] = mixed(number_of(word))
+            count += 1
+            word = START, _NONE, _NONE
+            inside = False
+        if kind == ALONE:
+            out[count] = mixed(number_of(spelled_by(word, np.uint32(code))))
+            count += 1
+        if not whole and at < stop and text[at] < 128:
+            break
+    if inside:
+        out[count] = mixed(number_of(word))
+        count += 1
+    return at, count
+
+
+@compiled
+def combine(words: NDArray[np.uint64], count: int, width: int) -> int:
+    """Replace word hashes, in their place, by those of the n-grams that begin there; give the number of n-grams."""
+    size = min(width, count)
+    if size == 0:
+        return 0
+    for at in range(count - size + 1):
+        value = np.uint64(size)
+        for offset in range(size):
+            value = value * GOLDEN + words[at + offset]
+        words[at] = mixed(value)
+    return count - size + 1
+
+
+@compiled
+def _hash_words(words: NDArray[np.uint64], count: int) -> tuple[np.uint64, np.uint64]:
+    first = np.uint64(count)
+    second = ~np.uint64(count)
+    for at in range(count):
+        first = (first ^ words[at]) * GOLDEN
+        first ^= first >> np.uint64(32)
+        second = (second + words[at]) * _OTHER
+        second ^= second >> np.uint64(29)
+    return mixed(first), mixed(second)
+
+
+@compiled
+def _minima(values: NDArray[np.uint64], count: int, order: Orders, least: NDArray[np.uint32]) -> None:
+    """Find the least value under each order; four values at a time, so that each order is loaded once for four."""
+    for k in range(PERMUTATIONS):
+        least[k] = np.uint32(0xFFFFFFFF)
+    at = 0
+    while at < count:
+        one = np.uint32(values[at] >> np.uint64(32))
+        two = np.uint32(values[min(at + 1, count - 1)] >> np.uint64(32))
+        three = np.uint32(values[min(at + 2, count - 1)] >> np.uint64(32))
+        four = np.uint32(values[min(at + 3, count - 1)] >> np.uint64(32))
+        at += 4
+        for k in range(PERMUTATIONS):
+            a = order.factors[k]
+            b = order.terms[k]
+            first = min(np.uint32(one * a + b), np.uint32(two * a + b))
+            second = min(np.uint32(three * a + b), np.uint32(four * a + b))
+            least[k] = min(least[k], first, second)
+
+
+@compiled
+def _sketch_all(
+    texts: Texts,
+    letters: Alphabet,
+    order: Orders,
+    shape: tuple[int, int],
+    rooms: tuple[NDArray[np.uint64], NDArray[np.uint32]],
+    found: Sketches,
+) -> None:
+    width, rows = shape
+    room, least = rooms
+    for i in range(len(texts.starts)):
+        count = words_of(texts.data, texts.starts[i], texts.ends[i], letters, room)
+        found.words[i] = count
+        first, second = _hash_words(room, count)
+        found.hashes[i, 0] = first
+        found.hashes[i, 1] = second
+        if rows == 0:
+            continue
+        count = combine(room, count, width)
+        _minima(room, count, order, least)
+        for band in range(PERMUTATIONS // rows):
+            key = np.uint64(band)
+            for row in range(rows):
+                key = (key ^ np.uint64(least[band * rows + row])) * GOLDEN
+                key ^= key >> np.uint64(32)
+            found.keys[i, band] = mixed(key)
+
+
+@compiled
+def first_alike(
+    mine: NDArray[np.uint64], others: NDArray[np.uint64], ends: NDArray[np.int64], limits: tuple[float, float]
+) -> tuple[int, float]:
+    """Find the first of some sets whose Jaccard similarity with one reaches the first limit, else the most similar one.
+
+    The sets are sorted and stand one after the other in ``others``; ``ends`` is where each ends. Those that their sizes
+    alone keep below the second limit are passed over. Gives the place of the set (-1: none) and the similarity.
+    """
+    best = -1
+    most = 0.0
+    begin = 0
+    for place in range(len(ends)):
+        size = ends[place] - begin
+        if limits[1] * len(mine) <= size and size * limits[1] <= len(mine):
+            similarity = jaccard(mine, others[begin : ends[place]])
+            if similarity > most:
+                best, most = place, similarity
+                if most >= limits[0]:
+                    break
+        begin = ends[place]
+    return best, most
+
+
+@compiled
+def jaccard(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> float:
+    """Give |A and B| / |A or B| of two sorted sets of shingles; 0 where one is empty."""
+    at = other = both = 0
+    while at < len(first) and other < len(second):
+        one, two = first[at], second[other]
+        both += one == two
+        at += one <= two
+        other += one >= two
+    either = len(first) + len(second) - both
+    return both / either if both > 0 else 0.0

@@ -1,0 +1,75 @@
+"""Labels in doubt among the rows that stay: those that a model which did not see them holds for wrong.
+
+As `ockham fit` finds them (`ockham.data.label_issues`), with the linear rung alone. Texts of labelled rows are read
+into memory here, which is why there is a most; larger data is told about in a warning.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+from ockham.curation.chunks import Chunks
+from ockham.curation.partitions import Decision
+from ockham.curation.steps.examine import Plan
+from ockham.readers.conversations import target_in, texts_in
+from ockham.records import Example, LabelDoubt
+
+MOST = 50_000
+"""Rows in which doubts are looked for."""
+LEAST = 20
+_STRENGTH = 5.0
+_FOLDS, _FOLDS_OF_MANY, _MANY = 5, 3, 5_000
+
+
+def doubt_labels(chunks: Chunks, decision: Decision, targets: list[str | None], plan: Plan) -> tuple[str, ...]:
+    """Note in the decision which rows carry a label in doubt, worst first, and leave them out if asked to.
+
+    ``targets`` are the target columns of the files; where these hold no labels, nothing is done. Gives a warning where
+    there are too many rows to look.
+    """
+    import numpy as np
+
+    if plan.spec.doubts == "off" or decision.kinds is None or not decision.kinds.are_labels:
+        return ()
+    staying: list[int] = []
+    number = 0
+    for part in range(len(decision.parts)):
+        found = np.flatnonzero(decision.part(part).reason == 0) + decision.parts.span(part)[0]
+        number += len(found)
+        staying += found.tolist() if number <= MOST else []
+    if number > MOST:
+        return (f"labels were not doubted: {number:,} rows stay, and this is done for up to {MOST:,}",)
+    rows: list[Example] = []
+    for document in staying:
+        cells = chunks.cells(document)
+        file = chunks.place(document)[0]
+        names = chunks.inputs[file]
+        target = target_in(cells, names, targets[file])
+        rows.append(Example(id=str(document), input="\n".join(texts_in(cells, names)), target=target))
+    decision.doubts = doubted(rows)
+    if plan.spec.doubts == "drop" and decision.doubts:
+        numbers = np.array([int(doubt.id) for doubt in decision.doubts], dtype=np.int64)
+        decision.note(numbers, "doubted_label", score=np.array([doubt.doubt for doubt in decision.doubts]))
+    return ()
+
+
+def doubted(rows: list[Example]) -> tuple[LabelDoubt, ...]:
+    """List the rows whose label is in doubt, worst first; none where rows or labels are too few to tell."""
+    import numpy as np
+
+    from ockham.data import label_issues
+    from ockham.models import linear
+
+    counts = Counter(row.target for row in rows)
+    names = tuple(sorted(name for name, count in counts.items() if count > 1))
+    known = [row for row in rows if row.target in names]
+    if len(known) < LEAST or len(names) < 2:
+        return ()
+    number = _FOLDS if len(known) < _MANY else _FOLDS_OF_MANY
+    # Near-duplicates of one label are gone by now, so each row is a cluster of its own.
+    folds = label_issues.folds(np.arange(len(known)), [row.target for row in known], number, 0).tolist()
+    settings = linear.Settings(labels=names, strength=_STRENGTH, temperature=1.0)
+    shares = linear.cross_probabilities(known, folds, settings, seed=0)
+    found = label_issues.doubts(known, {"linear": shares}, names)
+    return tuple(replace(one, doubt=round(one.doubt, 6)) for one in found)

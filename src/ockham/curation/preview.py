@@ -1,0 +1,96 @@
+"""A dry run: the same work over the first rows of every file, and what that says about all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from contextlib import closing
+from itertools import islice
+
+from ockham.curation.chunks import Chunks, write_chunk
+from ockham.curation.dedup import decide
+from ockham.curation.executor import Crew
+from ockham.curation.label_check import doubt_labels
+from ockham.curation.map_stage import inputs_of
+from ockham.curation.record_batch import portion_of
+from ockham.curation.steps.examine import Plan, examine
+from ockham.curation.write_stage import write_all
+from ockham.readers.blocks import Kept
+from ockham.readers.documents import Document, SourceFile, Unreadable, documents_of
+from ockham.readers.plain_text import texts_of
+from ockham.records import Progress
+from ockham.records.curation import CurationReport, in_order
+from ockham.store import open_run, scratch_folder
+
+Tell = Callable[[Progress], None]
+SAMPLE = 4_000_000
+"""Characters that a dry run looks at, spread over the files by their size."""
+_PLAIN = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
+
+
+def foresee(files: list[SourceFile], plan: Plan, workers: int, tell: Tell) -> CurationReport:
+    """Curate a sample in a temporary folder, and say what all of the data would take.
+
+    The report's counts are those of the sample. ``estimate`` holds ``seconds``, ``clean_mb`` and ``disk_mb`` (the most
+    that is needed on the way) for all files, where none of them is packed: what those unfold to is not known. Fewer
+    duplicates meet in a sample than in all rows, so the shares of those are least values.
+    """
+    tell(Progress(stage="sample", message="the first rows of every file"))
+    sample = _sample(files, plan)
+    batch = [one for each in sample for one in each.documents]
+    # What is loaded and compiled once says nothing about the speed.
+    examine(portion_of(sample[0]._replace(documents=sample[0].documents[:8])), plan)
+    text = sum(sum(map(len, one.texts)) for one in batch if isinstance(one, Document))
+    with scratch_folder() as folder:
+        start = time.perf_counter()
+        with (
+            open_run(folder / "run", {"verb": "curate, dry run"}) as run,
+            run.staging() as place,
+            run.staging() as scratch,
+        ):
+            places = [place / str(each.file) for each in sample]
+            for inner, each in zip(places, sample, strict=True):
+                inner.mkdir()
+                write_chunk(inner, examine(portion_of(each), plan))
+            disk = sum(file.stat().st_size for file in place.glob("*/*"))
+            with closing(Chunks(places, inputs_of(files))) as chunks:
+                decision = decide(chunks, plan.spec, plan.steps, (scratch, Crew()), lambda *_: None)
+                doubt_labels(chunks, decision, [file.target for file in files], plan)
+                report = write_all(run, chunks, decision, (files, plan), tell)
+        seconds = time.perf_counter() - start
+    clean = sum(shard.bytes for shard in report.shards if shard.path.startswith("clean/"))
+    estimate: dict[str, float] = {}
+    if all(file.path.suffix.lower() in _PLAIN for file in files) and text:
+        whole = sum(file.size for file in files)
+        share = max(1.0, whole / max(text, _read_to(batch)))
+        estimate = {
+            "seconds": round(seconds * share / workers, 1),
+            "clean_mb": round(clean * share / 1e6, 1),
+            "disk_mb": round((disk + 2 * clean) * share / 1e6, 1),
+        }
+    return in_order(dataclasses.replace(report, shards=(), sample_of_rows=report.rows, estimate=estimate))
+
+
+def _sample(files: list[SourceFile], plan: Plan) -> list[Kept]:
+    """Take the first rows of each file, as many characters as its share of all bytes."""
+    whole = sum(file.size for file in files) or 1
+    sample: list[Kept] = []
+    for number, file in enumerate(files):
+        batch: list[Document | Unreadable] = []
+        left = SAMPLE * file.size / whole
+        rows = texts_of if file.parts else documents_of
+        for one in islice(rows(number, file, plan.spec.encoding), 100_000):
+            batch.append(one)
+            left -= 200 + (sum(map(len, one.texts)) if isinstance(one, Document) else 0)
+            if left < 0:
+                break
+        sample.append(Kept(number, batch, inputs_of([file])[0]))
+    return sample
+
+
+def _read_to(batch: list[Document | Unreadable]) -> int:
+    """Give how many bytes of all files the sample takes, from the offset of the last row of each."""
+    last = {one.file: one.offset for one in batch if one.offset is not None}
+    counts = {number: sum(one.file == number for one in batch) for number in last}
+    return sum(int(offset * (counts[number] + 1) / max(1, counts[number])) for number, offset in last.items())

@@ -1,0 +1,53 @@
+"""Test rows that must not stand in the data: read, indexed by their word n-grams, and looked for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ockham.curation.curate_spec import WIDTH
+from ockham.readers.columns import Wanted
+from ockham.readers.documents import Document, describe, documents_of
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ockham.curation.kernels.ngram_index import Index
+    from ockham.curation.kernels.shingles import Texts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeakIndex:
+    """The n-grams of all test rows, and the place of each row ("file:record")."""
+
+    index: Index
+    places: tuple[str, ...]
+    digests: tuple[str, ...]
+
+    def find(self, texts: Texts) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Give for each text the number of the row of which it holds the most (-1: none leaks) and that share."""
+        from ockham.curation.kernels.char_classes import alphabet
+        from ockham.curation.kernels.ngram_index import leaks
+
+        return leaks(texts, alphabet(), self.index, WIDTH)
+
+
+def read_tests(paths: Sequence[Path], inputs: tuple[str, ...], containment: float) -> LeakIndex:
+    """Read the inputs of test files and index them. Raises `DataError` as reading documents does."""
+    from ockham.curation.kernels.char_classes import alphabet
+    from ockham.curation.kernels.ngram_index import index_of
+
+    rows: list[bytes] = []
+    places: list[str] = []
+    digests: list[str] = []
+    for path in paths:
+        file = describe(path, Wanted(inputs=inputs, target=None, group=None, labelled=False, place=""), None)
+        digests.append(file.sha256)
+        for one in documents_of(0, file, None):
+            if isinstance(one, Document):
+                rows.append("\n".join(one.texts).encode())
+                places.append(f"{file.name}:{one.record}")
+    return LeakIndex(index=index_of(rows, alphabet(), WIDTH, containment), places=tuple(places), digests=tuple(digests))

@@ -1,0 +1,284 @@
+"""Examine documents one by one: repair, redact, measure, and judge by every rule that needs no other document."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ockham.curation.curate_spec import TEXT_ONLY, WIDTH, CurateSpec, Step
+from ockham.curation.record_batch import Portion, bytes_at, replaced
+from ockham.curation.steps import language, redact, repair
+from ockham.curation.steps.decontamination import LeakIndex
+from ockham.curation.steps.gopher_rules import RULES, judged
+from ockham.data.normalize import is_blank
+from ockham.data.task import is_like_label, is_object
+from ockham.records.curation import CHANGES
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ockham.curation.kernels.shingles import Texts
+
+REASONS = (
+    "", "unreadable", "empty", "missing_target", "personal_data", "other_language", *(rule.name for rule in RULES),
+    "leak", "conflicting_label", "exact_duplicate", "normalised_duplicate", "near_duplicate",
+    "doubted_label",
+)  # fmt: skip
+"""What a document can be left out for; a reason is stored as its place here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What to do with every document: the settings, the steps to take, and what must not leak in."""
+
+    spec: CurateSpec
+    steps: tuple[Step, ...]
+    labelled: bool
+    leak: LeakIndex | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class Examined:
+    """What was found out about a portion of documents; arrays have one entry a document.
+
+    ``reason`` is a place in `REASONS`, ``changed`` a bit for each of `CHANGES`, ``texts`` are the inputs after all
+    changes, ``new`` those of the documents that were changed. ``hashes`` are 128 bits each of the text as it came, of
+    its words, and of the target. ``sizes`` are in characters, and asked for where the longest document shall stay.
+    ``would`` counts for each rule how many documents break its limit when it is one step looser, as it is, and one step
+    stricter. ``unlike`` and ``objects`` count the targets of the rows that have no reason to go, as `Kinds` does.
+    """
+
+    portion: Portion
+    texts: Texts
+    new: dict[int, tuple[str, ...]]
+    reason: NDArray[np.uint8]
+    score: NDArray[np.float64]
+    limit: NDArray[np.float64]
+    changed: NDArray[np.uint8]
+    hashes: NDArray[np.uint64]
+    words: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+    keys: NDArray[np.uint64]
+    leaked: NDArray[np.int64]
+    personal: Counter[str] = field(default_factory=Counter)
+    languages: Counter[str] = field(default_factory=Counter)
+    would: dict[str, tuple[int, int, int]] = field(default_factory=dict)
+    counts: dict[str, NDArray[np.int64]] = field(default_factory=dict)
+    unlike: int = 0
+    objects: int = 0
+
+
+def examine(portion: Portion, plan: Plan) -> Examined:
+    """Examine a portion. What is found out about a document does not depend on the others in it."""
+    import numpy as np
+
+    from ockham.curation.kernels.char_classes import alphabet
+    from ockham.curation.kernels.shingles import characters_of, sketch
+    from ockham.data.minhash import orders, rows_for
+
+    number = len(portion)
+    changes = _Changes(portion, plan)
+    texts = replaced(portion.texts, {place: "\n".join(after).encode() for place, after in changes.new.items()})
+    rows = rows_for(plan.spec.similarity) if "near" in plan.steps else 0
+    sketches = sketch(texts, alphabet(), orders(), WIDTH, rows)
+    examined = Examined(
+        portion=portion,
+        texts=texts,
+        new=changes.new,
+        reason=np.zeros(number, dtype=np.uint8),
+        score=np.full(number, np.nan),
+        limit=np.full(number, np.nan),
+        changed=changes.changed,
+        hashes=_hashes(portion, texts, sketches.hashes, sketches.words),
+        words=sketches.words,
+        sizes=characters_of(texts) if plan.spec.survivor == "longest" else np.zeros(number, dtype=np.int64),
+        keys=sketches.keys,
+        leaked=np.full(number, -1, dtype=np.int64),
+        personal=changes.counted,
+    )
+    _judge(examined, changes.personal, plan)
+    return examined
+
+
+class _Changes:
+    """Repair and redact: new inputs, which steps changed them, and the documents that hold personal data."""
+
+    def __init__(self, portion: Portion, plan: Plan) -> None:
+        import numpy as np
+
+        from ockham.curation.kernels.repair_flags import marks
+
+        self._portion, self._plan = portion, plan
+        self.new: dict[int, tuple[str, ...]] = {}
+        self.changed = np.zeros(len(portion), dtype=np.uint8)
+        self.personal = np.zeros(len(portion), dtype=np.bool_)
+        self.counted: Counter[str] = Counter()
+        wanted = sum(bits for bit, bits, _ in _REPAIRS if CHANGES[bit] in plan.steps)
+        if wanted:
+            seen = marks(portion.texts)
+            suspects = np.flatnonzero(seen & wanted)
+            for place, mark in zip(suspects.tolist(), seen[suspects].tolist(), strict=True):
+                self._repair(place, mark)
+        if "personal" in plan.steps:
+            # What was repaired is searched anew: a repair may bring something to light.
+            found = redact.suspects(portion.texts)
+            for place in sorted({*found, *self.new}):
+                self._search(place, found.get(place))
+
+    def _repair(self, place: int, mark: int) -> None:
+        texts = before = self._portion.inputs_of(place)
+        for bit, wanted, mend in _REPAIRS:
+            if mark & wanted and CHANGES[bit] in self._plan.steps:
+                mended = tuple(map(mend, texts))
+                if mended != texts:
+                    texts = mended
+                    self.changed[place] |= 1 << bit
+        if texts != before:
+            self.new[place] = texts
+
+    def _search(self, place: int, known: list[redact.Stretch] | None) -> None:
+        texts = self.new.get(place) or self._portion.inputs_of(place)
+        # What was found in the text of a record holds for its input where it has one, as it came.
+        same = known if place not in self.new and len(texts) == 1 else None
+        spans = [redact.find(text, same) for text in texts]
+        self.counted.update({span.kind for group in spans for span in group})
+        self.personal[place] = any(spans)
+        if self.personal[place] and self._plan.spec.personal == "redact":
+            self.new[place] = tuple(redact.redact(text, group) for text, group in zip(texts, spans, strict=True))
+            self.changed[place] |= 1 << CHANGES.index("personal")
+
+
+def _hashes(portion: Portion, after: Texts, words: NDArray[np.uint64], counts: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Hash text as it came, words, and target: (documents x 6), 128 bits each."""
+    import numpy as np
+
+    inner = words.copy()
+    # A text without words is told by its bytes, or all of them would be one.
+    bare = np.flatnonzero(counts == 0)
+    inner[bare] = _digests(after, bare)
+    everyone = np.arange(len(portion))
+    targets = portion.targets
+    labelled = bool((targets.ends > targets.starts).any())
+    empty = _digests(targets, everyone[:1])
+    target = _digests(targets, everyone) if labelled else np.repeat(empty, len(portion), axis=0)
+    return np.concatenate([_digests(portion.texts, everyone), inner, target], axis=1)
+
+
+def _digests(texts: Texts, places: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """Hash some texts: (texts x 2), the 128 bits of XXH3."""
+    import numpy as np
+    import xxhash
+
+    data, digest = texts.data.data, xxhash.xxh3_128_digest
+    spans = zip(texts.starts[places].tolist(), texts.ends[places].tolist(), strict=True)
+    found = b"".join([digest(data[start:end]) for start, end in spans])
+    return np.frombuffer(found, dtype=">u8").reshape(-1, 2).astype(np.uint64)
+
+
+def _judge(examined: Examined, personal: NDArray[np.bool_], plan: Plan) -> None:
+    """Give each document the first reason to leave it out, in the order of the steps."""
+    import numpy as np
+
+    portion = examined.portion
+    broken = np.zeros(len(portion), dtype=np.bool_)
+    broken[list(portion.broken)] = True
+    _drop(examined, "unreadable", broken)
+    counts = examined.counts = _counts(examined, plan, ~broken)
+    _drop(examined, "empty", counts["chars"] == 0)
+    targets: list[bytes] = []
+    if plan.labelled and "labels" in plan.steps:
+        targets = [bytes_at(portion.targets, place) for place in range(len(portion))]
+        blank = {one for one in set(targets) if is_blank(one.decode())}
+        _drop(examined, "missing_target", np.array([one in blank for one in targets], dtype=np.bool_))
+    if "personal" in plan.steps and plan.spec.personal == "drop":
+        _drop(examined, "personal_data", personal)
+    if "language" in plan.steps and plan.spec.languages:
+        wanted = counts["wanted"] > 0
+        _drop(examined, "other_language", ~wanted, counts["sure"] / 1e6, plan.spec.min_language)
+    for rule, values, limit in judged(counts, plan.spec.limits, plan.steps):
+        breaks = rule.breaks(values, limit)
+        loose, strict = (rule.breaks(values, other) for other in rule.steps(limit))
+        alive = ~broken & (counts["chars"] > 0)
+        would = tuple(int((one & alive).sum()) for one in (loose, breaks, strict))
+        examined.would[rule.name] = (would[0], would[1], would[2])
+        _drop(examined, rule.name, breaks, values, limit)
+    if plan.leak is not None and "leak" in plan.steps:
+        row, share = plan.leak.find(examined.texts)
+        examined.leaked = row
+        _drop(examined, "leak", row >= 0, share, plan.spec.containment)
+    if targets:
+        _look_at(examined, targets)
+
+
+def _look_at(examined: Examined, targets: list[bytes]) -> None:
+    """Count the targets of the rows that have no reason to go, as `Kinds` does."""
+    import numpy as np
+
+    alive = np.flatnonzero(examined.reason == 0).tolist()
+    for target, count in Counter([targets[place] for place in alive]).items():
+        text = target.decode()
+        examined.unlike += count * (not is_like_label(text))
+        examined.objects += count * is_object(text)
+
+
+def _counts(examined: Examined, plan: Plan, readable: NDArray[np.bool_]) -> dict[str, NDArray[np.int64]]:
+    """Count what the rules need, and identify the languages."""
+    import numpy as np
+
+    from ockham.curation.kernels.char_classes import alphabet
+    from ockham.curation.kernels.text_stats import COUNTS, statistics
+
+    number = len(readable)
+    places = np.full(number, -1, dtype=np.int64)
+    more: dict[str, NDArray[np.int64]] = {}
+    if "language" in plan.steps:
+        found, sure = language.identified(examined.texts)
+        codes = (*language.languages(), language.UNKNOWN)
+        certain = sure.astype(np.float64) >= plan.spec.min_language
+        lists = language.stop_word_languages()
+        places[certain] = np.array([lists.get(code, -1) for code in codes])[found[certain]]
+        asked = np.array([code in plan.spec.languages for code in codes])
+        more["wanted"] = (asked[found] & certain).astype(np.int64)
+        more["sure"] = np.rint(sure.astype(np.float64) * 1e6).astype(np.int64)
+        each = np.bincount(found[readable] + 1, minlength=len(codes)).tolist()
+        named = zip((codes[-1], *codes[:-1]), each, strict=True)
+        examined.languages.update({code: count for code, count in named if count})
+    if set(TEXT_ONLY) & set(plan.steps):
+        table = statistics(examined.texts, alphabet(), language.hashed(), places)
+        counts = {name: table[:, place] for place, name in enumerate(COUNTS)}
+    else:
+        seen = examined.words.copy()
+        for place in np.flatnonzero(seen == 0).tolist():
+            seen[place] = not is_blank(bytes_at(examined.texts, place).decode())
+        counts = {"chars": seen}
+    return counts | {"listed": (places >= 0).astype(np.int64)} | more
+
+
+def _drop(
+    examined: Examined,
+    reason: str,
+    which: NDArray[np.bool_],
+    score: NDArray[np.float64] | None = None,
+    limit: float | None = None,
+) -> None:
+    chosen = which & (examined.reason == 0)
+    examined.reason[chosen] = REASONS.index(reason)
+    if score is not None and limit is not None:
+        examined.score[chosen] = score[chosen]
+        examined.limit[chosen] = limit
+
+
+def _repairs() -> tuple[tuple[int, int, Callable[[str], str]], ...]:
+    # Bits of `kernels.marks`, which is not imported here: it needs numba.
+    mojibake, control, tag, entity, loose = 1, 2, 4, 8, 128
+    return (
+        (0, mojibake, repair.encoding),
+        (1, tag | entity, repair.markup),
+        (2, control | loose, repair.characters),
+    )
+
+
+_REPAIRS: tuple[tuple[int, int, Callable[[str], Any]], ...] = _repairs()

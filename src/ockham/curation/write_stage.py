@@ -1,0 +1,293 @@
+"""The last pass: every row into its shard, in order, and everything counted on the way."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ockham.curation.chunks import Chunk, Chunks
+from ockham.curation.partitions import Decided, Decision
+from ockham.curation.record_batch import parsed
+from ockham.curation.shards import Shards
+from ockham.curation.steps import redact
+from ockham.curation.steps.examine import REASONS, Plan
+from ockham.curation.steps.gopher_rules import RULES
+from ockham.readers.conversations import texts_in
+from ockham.readers.documents import SourceFile
+from ockham.records import LabelDoubt, Progress
+from ockham.records.curation import CHANGES, Cluster, CurationReport, Doubt, FileCount, RuleCount, Sample
+from ockham.store import Run
+from ockham.version import __version__
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Tell = Callable[[Progress], None]
+_SAMPLES = 3
+_SHOWN = 300
+_CLUSTERS = 50
+_BINS = 24
+_STEP_OF = {
+    "unreadable": "read", "empty": "read", "missing_target": "labels", "personal_data": "personal",
+    "other_language": "language", "leak": "leak", "conflicting_label": "labels", "exact_duplicate": "exact",
+    "normalised_duplicate": "exact", "near_duplicate": "near",
+    "doubted_label": "labels",
+} | {rule.name: rule.step for rule in RULES}  # fmt: skip
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tally:
+    """What is counted while rows are written."""
+
+    records: Counter[int] = field(default_factory=Counter)
+    left_out: Counter[int] = field(default_factory=Counter)
+    changes: Counter[str] = field(default_factory=Counter)
+    changed: int = 0
+    kept: int = 0
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+    samples: list[Sample] = field(default_factory=list)
+
+
+def write_all(
+    run: Run, chunks: Chunks, decision: Decision, given: tuple[list[SourceFile], Plan], tell: Tell
+) -> CurationReport:
+    """Write the clean rows and the quarantine of a run, and give the report."""
+    import numpy as np
+
+    files, plan = given
+    packed = plan.spec.format if plan.spec.format.startswith("jsonl") else "jsonl"
+    tally = _Tally(before=np.zeros(_BINS, dtype=np.int64), after=np.zeros(_BINS, dtype=np.int64))
+    with (
+        closing(Shards(run, "clean", plan.spec.format, plan.spec.shard_mb)) as clean,
+        closing(Shards(run, "quarantine", packed, plan.spec.shard_mb)) as quarantine,
+    ):
+        for chunk in chunks:
+            tell(Progress(stage="write", message="rows", done=chunk.first, total=chunks.size))
+            _write_chunk(chunk, (chunks, decision.of(chunk)), (files, plan, tally), (clean, quarantine))
+        clean.flush()
+        quarantine.flush()
+    report = summed_up(chunks, decision, tally, files, plan)
+    return _with_shards(report, clean, quarantine)
+
+
+def _write_chunk(
+    chunk: Chunk,
+    known: tuple[Chunks, Decided],
+    given: tuple[list[SourceFile], Plan, _Tally],
+    shards: tuple[Shards, Shards],
+) -> None:
+    import numpy as np
+
+    chunks, decided = known
+    tally = given[2]
+    table, rows = chunk.table(), chunk.rows()
+    reasons = decided.reason
+    _count(tally, chunk, table, reasons)
+    begins, ends = table["start"], table["start"] + table["length"]
+    stay = reasons == 0
+    shards[0].add(_staying(rows, ends, stay), np.cumsum(table["length"][stay] + 1))
+    gone = np.flatnonzero(reasons)
+    parts: list[bytes] = []
+    sizes: list[int] = []
+    spans = zip(reasons[gone].tolist(), begins[gone].tolist(), ends[gone].tolist(), strict=True)
+    for (reason, begin, end), entry in zip(spans, _entries(chunk, gone, table[gone], known, given), strict=True):
+        row = rows[begin:end]
+        parts += (entry, b',"row":', row, b"}\n")
+        sizes.append(len(entry) + len(row) + 9)
+        tally.left_out[reason] += 1
+        if tally.left_out[reason] <= _SAMPLES:
+            tally.samples.append(_sample(parsed(entry + b"}"), row, chunks.inputs[chunk.file]))
+    shards[1].add(b"".join(parts), np.cumsum(sizes, dtype=np.int64))
+
+
+def _staying(rows: bytes, ends: NDArray[np.int64], stay: NDArray[np.bool_]) -> bytes:
+    """Put together the rows that stay, stretch by stretch: rows stand one behind the other with their line ends."""
+    import numpy as np
+
+    edges = np.flatnonzero(np.diff(stay, prepend=False, append=False))
+    places = np.append(0, ends + 1)[edges].tolist()
+    view = memoryview(rows)
+    parts = [view[begin:end] for begin, end in zip(places[::2], places[1::2], strict=True)]
+    return rows if parts and len(parts[0]) == len(rows) else b"".join(parts)
+
+
+def _count(tally: _Tally, chunk: Chunk, table: NDArray[Any], reasons: NDArray[np.uint8]) -> None:
+    import numpy as np
+
+    tally.records[chunk.file] += chunk.size
+    # A number below 2^53 is m 2^e with m from .5 to 1, so that e is its number of binary digits.
+    sizes = np.minimum(_BINS - 1, np.frexp(table["words"].astype(np.float64))[1])
+    readable, stays = reasons != REASONS.index("unreadable"), reasons == 0
+    tally.before += np.bincount(sizes[readable], minlength=_BINS)
+    tally.after += np.bincount(sizes[stays], minlength=_BINS)
+    changed = table["changed"][stays]
+    tally.changed += int((changed > 0).sum())
+    tally.kept += int((changed == 0).sum())
+    for bit, step in enumerate(CHANGES):
+        tally.changes[step] += int((changed >> bit & 1).sum())
+
+
+def _entries(
+    chunk: Chunk,
+    gone: NDArray[np.int64],
+    lines: NDArray[Any],
+    known: tuple[Chunks, Decided],
+    given: tuple[list[SourceFile], Plan, _Tally],
+) -> Iterator[bytes]:
+    """Say of each row that is left out where it stood, why it went, and what stays instead: JSON without its end."""
+    from orjson import dumps as written  # numbers that are not finite become null
+
+    chunks, decided = known
+    files, plan, _ = given
+    own = {REASONS.index("near_duplicate"): plan.spec.similarity, REASONS.index("doubted_label"): math.nan}
+    name, first = written(files[chunk.file].name), chunks.place(chunk.first)[1]
+    names = [one.encode() for one in REASONS]
+    columns = (
+        gone.tolist(), lines["offset"].tolist(), decided.reason[gone].tolist(), lines["score"].tolist(),
+        lines["limit"].tolist(), decided.instead[gone].tolist(), decided.score[gone].tolist(),
+        lines["leaked"].tolist(),
+    )  # fmt: skip
+    for place, offset, reason, score, limit, instead, found, leaked in zip(*columns, strict=True):
+        if reason in own:
+            score, limit = round(found, 6), own[reason]  # noqa: PLW2901 - what was decided later counts
+        said = (
+            b'{"file":%b,"record":%d,"offset":%b,"reason":"%b","score":%b,"limit":%b,"instead":%b'
+            % (name, first + place, b"null" if offset < 0 else b"%d" % offset, names[reason], written(score),
+               written(limit), written(_place(chunks, files, instead)) if instead >= 0 else b"null")
+        )  # fmt: skip
+        if names[reason] == b"leak" and plan.leak is not None:
+            said += b',"leak_of":' + written(plan.leak.places[leaked])
+        yield said
+
+
+def _place(chunks: Chunks, files: list[SourceFile], document: int) -> str:
+    file, record = chunks.place(document)
+    return f"{files[file].name}:{record}"
+
+
+def _sample(entry: dict[str, Any], row: bytes, inputs: tuple[str, ...]) -> Sample:
+    cells = parsed(row)
+    text = str(cells.get("reason", "")) if entry["reason"] == "unreadable" else ""
+    text = text or "\n".join(texts_in(cells, inputs))
+    return Sample(
+        place=f"{entry['file']}:{entry['record']}",
+        reason=entry["reason"],
+        text=_shown(text),
+        score=entry["score"],
+        limit=entry["limit"],
+        instead=entry["instead"] or entry.get("leak_of"),
+    )
+
+
+def summed_up(chunks: Chunks, decision: Decision, tally: _Tally, files: list[SourceFile], plan: Plan) -> CurationReport:
+    """Put the counts of all chunks together."""
+    personal: Counter[str] = Counter()
+    languages: Counter[str] = Counter()
+    would: dict[str, list[int]] = {}
+    for chunk in chunks:
+        found = chunk.summary()
+        personal.update(found.personal)
+        languages.update(found.languages)
+        for name, counts in found.would.items():
+            would[name] = [a + b for a, b in zip(would.get(name, [0, 0, 0]), counts, strict=True)]
+    left_out = {REASONS[reason]: count for reason, count in tally.left_out.items()}
+    most = decision.largest(_CLUSTERS)
+    return CurationReport(
+        ockham=__version__,
+        rows=chunks.size,
+        kept=tally.kept,
+        changed=tally.changed,
+        quarantined=sum(left_out.values()),
+        left_out=left_out,
+        changes={step: tally.changes[step] for step in CHANGES if tally.changes[step]},
+        rules=tuple(_rule(name, left_out, would, plan) for name in REASONS[1:] if _is_taken(name, left_out, plan)),
+        steps=plan.steps,
+        labelled=plan.labelled,
+        raw_duplicates=decision.raw_duplicates,
+        personal=dict(personal),
+        languages=dict(languages),
+        lengths={"before": tuple(tally.before.tolist()), "after": tuple(tally.after.tolist())},
+        clusters=tuple(Cluster(survivor=_place(chunks, files, one), left_out=count) for one, count in most),
+        samples=tuple(sorted(tally.samples, key=lambda one: REASONS.index(one.reason))),
+        files=tuple(_file(number, file, tally) for number, file in enumerate(files)),
+        shards=(),
+        similarity=plan.spec.similarity,
+        near_looser=decision.near_looser,
+        near_stricter=decision.near_stricter,
+        doubted=len(decision.doubts),
+        doubts=tuple(_doubt(chunks, files, doubt) for doubt in decision.doubts[:_CLUSTERS]),
+    )
+
+
+def _doubt(chunks: Chunks, files: list[SourceFile], doubt: LabelDoubt) -> Doubt:
+    document = int(doubt.id)
+    names = chunks.inputs[chunks.place(document)[0]]
+    return Doubt(
+        place=_place(chunks, files, document),
+        text=_shown("\n".join(texts_in(chunks.cells(document), names))),
+        given=_shown(doubt.given),
+        suggested=_shown(doubt.suggested),
+        doubt=doubt.doubt,
+    )
+
+
+def _shown(text: str) -> str:
+    """Cut a text short and mask personal data in it, whatever is done about that in the rows."""
+    text = text[: 4 * _SHOWN]
+    return redact.redact(text, redact.find(text))[:_SHOWN]
+
+
+def _is_taken(name: str, left_out: dict[str, int], plan: Plan) -> bool:
+    if name in left_out or name in ("unreadable", "empty"):
+        return True
+    if name == "doubted_label":
+        return plan.spec.doubts == "drop" and "labels" in plan.steps
+    if name == "other_language":
+        return bool(plan.spec.languages) and "language" in plan.steps
+    if name == "personal_data":
+        return plan.spec.personal == "drop" and "personal" in plan.steps
+    return _STEP_OF[name] in plan.steps
+
+
+def _rule(name: str, left_out: dict[str, int], would: dict[str, list[int]], plan: Plan) -> RuleCount:
+    known = {rule.name: rule for rule in RULES}.get(name)
+    if known is None or name not in would:
+        limit = {"near_duplicate": plan.spec.similarity, "leak": plan.spec.containment}.get(name)
+        return RuleCount(step=_STEP_OF[name], reason=name, left_out=left_out.get(name, 0), limit=limit)
+    limit = float(getattr(plan.spec.limits, known.limit))
+    looser, stricter = known.steps(limit)
+    return RuleCount(
+        step=known.step,
+        reason=name,
+        left_out=left_out.get(name, 0),
+        limit=limit,
+        broken=would[name][1],
+        looser=would[name][0],
+        stricter=would[name][2],
+        looser_limit=round(looser, 6),
+        stricter_limit=round(stricter, 6),
+    )
+
+
+def _file(number: int, file: SourceFile, tally: _Tally) -> FileCount:
+    return FileCount(
+        file=file.name,
+        sha256=file.sha256,
+        format=file.format,
+        inputs=file.inputs,
+        target=file.target,
+        megabytes=round(file.size / 1e6, 3),
+        records=tally.records[number],
+    )
+
+
+def _with_shards(report: CurationReport, *shards: Shards) -> CurationReport:
+    import dataclasses
+
+    return dataclasses.replace(report, shards=tuple(one for group in shards for one in group.written))

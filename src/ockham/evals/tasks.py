@@ -1,0 +1,150 @@
+"""How answers are judged, task by task: the scorer, and the metrics with their estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from ockham.errors import ConfigError, Defect
+from ockham.evals import field_scores, metrics, scorers
+from ockham.evals.intervals import Floats, Z, cluster_numbers, jackknife, mean, proportion, wilson_ends
+from ockham.evals.scorers import Scorer
+from ockham.evals.text_similarity import LIKENESS
+from ockham.records import Answer, Estimate, Example, LabelScore, Requirements, Score, TaskName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """How one task is judged; the first of its metrics is the one that choices are made by."""
+
+    scorer: Scorer
+    metrics: tuple[str, ...]
+
+
+JUDGES: Mapping[TaskName, Judge] = {
+    "classify": Judge(scorer=scorers.exact, metrics=metrics.METRICS),
+    "choose": Judge(scorer=scorers.option, metrics=("accuracy",)),
+    "extract": Judge(scorer=scorers.fields, metrics=("f1_micro", "accuracy", "validity")),
+    "generate": Judge(scorer=scorers.words, metrics=(*LIKENESS, "accuracy")),
+}
+
+
+def metric_for(task: TaskName, requirements: Requirements) -> str:
+    """Name the metric that choices are made by: the one that is required, the task's own where none or several are.
+
+    Validity can be required and is no such metric: a constant answer is always valid. Raises `ConfigError`
+    (``E_CONFIG``) for a required metric that the task does not have.
+    """
+    known = JUDGES[task].metrics
+    asked = [name.removeprefix("min_") for name in requirements.limits() if name.startswith("min_")]
+    strange = next((name for name in asked if name not in known), None)
+    if strange is not None:
+        flags = ", ".join(f"--min-{name.replace('_', '-')}" for name in known)
+        message = f"min_{strange} is required, and the task is {task}, which has no such metric"
+        raise ConfigError("E_CONFIG", message, fix=f"use one of {flags}, or name another task with --task")
+    aims = [name for name in asked if name != "validity"]
+    return aims[0] if len(aims) == 1 else known[0]
+
+
+def judged(task: TaskName, rows: Sequence[Example], answers: Sequence[Answer]) -> tuple[Score, ...]:
+    """Judge one answer per row."""
+    scorer = JUDGES[task].scorer
+    return tuple(scorer(row, answer) for row, answer in zip(rows, answers, strict=True))
+
+
+def measure(task: TaskName, scores: Sequence[Score], labels: Sequence[str]) -> dict[str, Estimate]:
+    """Estimate every metric of a task, the first first; ``labels`` are those of a task that has labels.
+
+    Raises `DataError` (``E_TOO_FEW``) without scores.
+    """
+    if task == "classify":
+        return metrics.metrics(scores, labels)
+    known = metrics.known(scores)
+    estimates: dict[str, Callable[[Sequence[Score]], Estimate]] = {"accuracy": metrics.accuracy, "f1_micro": f1_micro}
+    estimates |= {"validity": validity, **{name: partial(mean_likeness, name) for name in LIKENESS}}
+    return {name: estimates[name](known) for name in JUDGES[task].metrics}
+
+
+def point(task: TaskName, metric: str, targets: Sequence[str], answers: Sequence[str | None]) -> float:
+    """Give one metric as one number, fast: what choices are made by.
+
+    Raises `DataError` (``E_TOO_FEW``) without rows and `Defect` for a metric that the task does not have.
+    """
+    if metric not in JUDGES[task].metrics:
+        raise Defect("E_DEFECT", f"{task} has no metric {metric!r}", fix="report this defect")
+    if task == "classify" or not targets:
+        return metrics.point(metric, targets, answers)
+    pairs = list(zip(answers, targets, strict=True))
+    if metric == "f1_micro":
+        return float(field_scores.f1_micro(field_scores.tally(pairs).sum(axis=0)[None, :])[0])
+    if metric == "validity":
+        return sum(field_scores.valid(answer) for answer, _ in pairs) / len(pairs)
+    if metric in LIKENESS:
+        return sum(LIKENESS[metric](answer, target) for answer, target in pairs) / len(pairs)
+    rows = [Example(id="", input="", target=target) for target in targets]
+    scores = judged(task, rows, [Answer(value=answer) for answer in answers])
+    return sum(score.value or 0.0 for score in scores) / len(scores)
+
+
+def parts(task: TaskName, scores: Sequence[Score]) -> tuple[LabelScore, ...]:
+    """Estimate precision, recall and F1 of every label, or of every field; nothing for other tasks."""
+    if task == "classify":
+        return metrics.per_label(scores)
+    if task != "extract":
+        return ()
+    return tuple(
+        LabelScore(
+            label=path,
+            precision=_ratio(counts[:, 0], counts[:, 1]),
+            recall=_ratio(counts[:, 0], counts[:, 2]),
+            f1=_f1(counts, None),
+            n=int((counts[:, 2] > 0).sum()),
+        )
+        for path, counts in field_scores.by_field(metrics.known(scores)).items()
+    )
+
+
+def f1_micro(scores: Sequence[Score]) -> Estimate:
+    """Estimate F1 over the fields of all rows together, 2 right / (given + wanted).
+
+    Wilson's interval on the sample size that the jackknife's standard error implies (by cluster where there are
+    clusters), as if one more field had been answered wrong: without that, a hundred right answers would claim to be
+    certain. Raises `DataError` (``E_TOO_FEW``) without scores.
+    """
+    return _f1(field_scores.tally((score.answer, score.target) for score in scores), cluster_numbers(scores))
+
+
+def validity(scores: Sequence[Score]) -> Estimate:
+    """Estimate the share of answers that are a JSON object, right or wrong, with Wilson's interval.
+
+    What a program that reads the answers can take at all. An answer cut off by its limit is none, and neither is
+    prose; fields that nobody asked for count in F1.
+    """
+    return proportion([float(field_scores.valid(score.answer)) for score in scores], cluster_numbers(scores))
+
+
+def mean_likeness(metric: str, scores: Sequence[Score]) -> Estimate:
+    """Estimate the mean likeness of the answers to their targets, with Student's interval."""
+    return mean([LIKENESS[metric](score.answer, score.target) for score in scores], cluster_numbers(scores))
+
+
+def _f1(counts: Floats, clusters: Sequence[int] | None) -> Estimate:
+    found = jackknife(field_scores.f1_micro, counts, clusters=clusters)
+    loss = field_scores.one_mistake(counts, clusters)
+    wrong = min(1 - found.value + loss, 1.0)
+    variance = found.variance + loss**2
+    size = wrong * (1 - wrong) / variance if variance > 0 and 0 < wrong < 1 else float(len(counts))
+    low, high = wilson_ends(found.value, size * (Z / found.quantile) ** 2)
+    return Estimate(value=found.value, low=low, high=high, n=len(counts))
+
+
+def _ratio(right: Floats, of: Floats) -> Estimate | None:
+    """Estimate a share of fields; those of one row are one cluster."""
+    rows = np.repeat(np.arange(len(of)), of.astype(np.int64))
+    if not rows.size:
+        return None
+    values = [float(place < hits) for hits, total in zip(right, of, strict=True) for place in range(int(total))]
+    return proportion(values, None if len(set(rows.tolist())) == rows.size else rows.tolist())

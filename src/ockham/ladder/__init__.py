@@ -1,0 +1,1 @@
+"""The climb: read, split, build and measure the rungs, decide, publish."""

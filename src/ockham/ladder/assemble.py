@@ -1,0 +1,161 @@
+"""Put what a climb found into the records that leave it: the verdict for scripts, the account for the report."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from importlib.metadata import version
+
+from ockham import catalog, machine, store
+from ockham.ladder import diagnostics, llm_judge, measure
+from ockham.ladder.measure import Standing
+from ockham.records import (
+    Account,
+    CandidateResult,
+    Comparison,
+    DatasetSummary,
+    Example,
+    Json,
+    Profile,
+    RateLatency,
+    Requirements,
+    Verdict,
+    plain,
+)
+from ockham.rungs import decoder_rungs
+from ockham.rungs.rung import Material
+from ockham.sealed import state
+from ockham.store import Run
+from ockham.verdict.decide import Decision
+
+OPENINGS = "openings"
+"""The run's journal of looks at the test set."""
+SEALS = "seals"
+"""The run's journal of how it was kept from the network: one row for each label it ever had."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What a climb came to: how each rung stands, what was asked for, and the decision."""
+
+    standings: Sequence[Standing]
+    requirements: Requirements
+    prices: catalog.Prices
+    decision: Decision
+    comparisons: tuple[Comparison, ...]
+
+
+def record_protection(run: Run) -> None:
+    """Write down what protects this process before it does any work: a run that goes on unsealed was not sealed."""
+    row: dict[str, Json] = {"label": state.current().label}
+    if row not in run.rows(SEALS):
+        run.append(SEALS, row)
+
+
+def verdict(material: Material, found: Found) -> Verdict:
+    """Put the decision, and the numbers behind it, into the record that scripts depend on."""
+    decision, prepared = found.decision, material.prepared
+    split, intake = prepared.split, prepared.intake
+    chosen = next((standing.made for standing in found.standings if standing.rung.name == decision.chosen), None)
+    required = {name: value for name, value in plain(found.requirements).items() if value is not None}
+    return Verdict(
+        ockham=version("ockham"),
+        task=prepared.dataset.task,
+        metric=material.plan.metric,
+        dataset=DatasetSummary(
+            rows=intake.rows,
+            train=len(split.train),
+            valid=len(split.valid),
+            test=len(split.test),
+            digest=prepared.dataset.digest,
+            dropped=intake.dropped_counts(),
+            leaks_prevented=split.leaks_prevented,
+        ),
+        requirements=required,
+        candidates=tuple(_result(standing, decision) for standing in found.standings),
+        chosen=decision.chosen,
+        because=decision.because,
+        next=decision.next,
+        test_openings=len(material.run.rows(OPENINGS)),
+        run=str(material.run.path),
+        bundle=None if chosen is None else store.bundle_digest(chosen.folder),
+        sealed=state.weakest([str(row["label"]) for row in material.run.rows(SEALS)] or [state.current().label]),
+    )
+
+
+def account(material: Material, judged: Verdict, found: Found) -> Account:
+    """Put together everything that the run found out, the studies of the data included."""
+    reports = tuple(standing.test for standing in found.standings if standing.test)
+    doubts = diagnostics.doubts(material)
+    made = [(standing.rung.name, standing.made.built) for standing in found.standings if standing.made]
+    shown = {row.id: row for row in material.side("test")} | _by_id(material, (doubt.id for doubt in doubts))
+    judged_by, said = llm_judge.ask(material, found.standings)
+    chosen = next((report for report in reports if report.candidate.name == found.decision.chosen), None)
+    return Account(
+        title=material.prepared.dataset.name,
+        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        verdict=judged,
+        intake=material.prepared.intake,
+        reports=reports,
+        comparisons=found.comparisons,
+        examples=shown,
+        doubts=doubts,
+        curve=diagnostics.curve(material),
+        training={name: built.points for name, built in made if built.points},
+        parity={name: built.parity for name, built in made if built.parity},
+        flattery=diagnostics.flattery(material),
+        coverage=measure.coverage(reports),
+        apis=measure.apis(chosen or (reports[-1] if reports else None), material.side("test"), judged, found.prices),
+        machine_per_day=24 * found.prices.machine.per_hour,
+        openings=tuple(_joined(row["candidates"]) for row in material.run.rows(OPENINGS)),
+        judged=judged_by,
+        tuned_in=decoder_rungs.tuned_in(material.run),
+        machine=machine.look(),
+        attacks=state.current().attacks,
+        warnings=(*material.prepared.split.warnings, *said, *(text for _, built in made for text in built.warnings)),
+    )
+
+
+def _result(standing: Standing, decision: Decision) -> CandidateResult:
+    rung, report = standing.rung, standing.test
+    if report is None or report.profile is None:
+        return CandidateResult(name=rung.name, rung=rung.number, status=standing.status, why=standing.why)
+    profile = report.profile
+    latency = _percentiles(profile)
+    if report.at_rate is not None:
+        rate = {"requests_per_second": report.at_rate.requests_per_second, "machines": report.at_rate.machines}
+        latency["at_rate"] = {**rate, **_percentiles(report.at_rate)}
+    return CandidateResult(
+        name=rung.name,
+        rung=rung.number,
+        status="measured",
+        why=standing.why,
+        metrics=report.metrics,
+        latency_ms=latency,
+        throughput_per_s=profile.throughput_per_s.value,
+        memory_mb=profile.memory_mb,
+        artifact_mb=report.artifact_mb,
+        fit_seconds=report.fit_seconds,
+        cost_per_day=report.cost_per_day,
+        meets=decision.meets.get(rung.name, {}),
+        rows_needed=decision.rows_needed.get(rung.name),
+    )
+
+
+def _percentiles(found: Profile | RateLatency) -> dict[str, object]:
+    ends = {"p50": found.p50_ms, "p95": found.p95_ms, "p99": found.p99_ms}
+    known = {name: estimate for name, estimate in ends.items() if estimate is not None}
+    values: dict[str, object] = {name: known[name].value if name in known else None for name in ends}
+    values["intervals"] = {name: [estimate.low, estimate.high] for name, estimate in known.items()}
+    values["n"] = max((estimate.n for estimate in known.values()), default=0)
+    return values
+
+
+def _by_id(material: Material, ids: Iterable[str]) -> dict[str, Example]:
+    wanted = set(ids)
+    return {row.id: row for row in material.prepared.dataset.examples if row.id in wanted}
+
+
+def _joined(names: object) -> str:
+    return ", ".join(str(name) for name in names) if isinstance(names, list) else ""

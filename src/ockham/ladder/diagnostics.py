@@ -1,0 +1,183 @@
+"""What a run finds out about the data itself: label doubts, the learning curve, the flattery of a naive split.
+
+All of it is measured inside the training and validation rows; the test set stays sealed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from ockham import machine
+from ockham.data import label_issues
+from ockham.data.split import SplitSpec, naive
+from ockham.errors import Defect
+from ockham.evals import intervals, tasks
+from ockham.models import encoder, linear, lookup, sentence_encoder
+from ockham.records import CurvePoint, Example, Flattery, LabelDoubt, Progress, TaskName
+from ockham.rungs.baselines import LINEAR
+from ockham.rungs.encoder_rungs import ENCODER, embed_sides
+from ockham.rungs.rung import Built, Material, made
+from ockham.tune import linear_head
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SHARES = (0.12, 0.25, 0.5, 1.0)
+FOLDS = 5
+FOLDS_OF_MANY = 3
+MANY_ROWS = 5000
+"""From here on, three folds leave enough rows to learn from."""
+LEAST_ROWS = 20
+
+T = TypeVar("T")
+
+
+def doubts(material: Material) -> tuple[LabelDoubt, ...]:
+    """List the training and validation rows whose label the cross-validated cheap rungs doubt, worst first."""
+    rows = [*material.side("train"), *material.side("valid")]
+    if len(material.labels()) < 2 or not _cheap(material):
+        return ()
+
+    def study() -> tuple[LabelDoubt, ...]:
+        import numpy as np
+
+        split = material.prepared.split
+        clusters = np.array([split.clusters[place] for place in (*split.train, *split.valid)])
+        folds = label_issues.folds(clusters, [row.target for row in rows], _folds(rows), material.plan.seed).tolist()
+        return label_issues.doubts(rows, _probabilities(material, rows, folds), material.labels())
+
+    return _once(material, "doubts", tuple[LabelDoubt, ...], study)
+
+
+def curve(material: Material) -> tuple[CurvePoint, ...]:
+    """Train the cheap rungs on growing shares of the training rows; measure each on the validation rows."""
+    valid, train = material.side("valid"), material.side("train")
+    if not valid or not _cheap(material):
+        return ()
+
+    def study() -> tuple[CurvePoint, ...]:
+        import numpy as np
+
+        cheap = _cheap(material)
+        vectors = _vectors(material) if ENCODER.name in cheap else {}
+        order = np.random.default_rng(material.plan.seed).permutation(len(train)).tolist()
+        points = []
+        for share in SHARES:
+            part = sorted(order[: max(2, round(share * len(train)))])
+            # All training rows, with the same C, is how each rung chose it: those answers are kept.
+            whole = {name: list(built.answers) for name, built in cheap.items()}
+            found = whole if len(part) == len(train) else _answers(material, part, cheap, vectors)
+            for name, answers in found.items():
+                right = [float(answer == row.target) for answer, row in zip(answers, valid, strict=True)]
+                estimate = intervals.proportion(right)
+                points.append(CurvePoint(candidate=name, rows=len(part), share=share, metric=estimate))
+        return tuple(points)
+
+    return _once(material, "curve", tuple[CurvePoint, ...], study)
+
+
+def flattery(material: Material) -> tuple[Flattery, ...]:
+    """Measure the lookup rung on a naive random split, repeats included, and on the guarded one.
+
+    The lookup rung is the most easily flattered: a near-duplicate on the other side is all it needs.
+    """
+    valid, train = material.side("valid"), material.side("train")
+    inside = {row.id for row in (*train, *valid)}
+    stays = {row.id: row.kept for row in material.prepared.intake.dropped}
+    pool = [*train, *valid, *(row for row in material.prepared.repeats if stays.get(row.id) in inside)]
+    if len(valid) < LEAST_ROWS:
+        return ()
+
+    def study() -> tuple[Flattery, ...]:
+        share = len(valid) / len(pool)
+        random = naive(pool, SplitSpec(seed=material.plan.seed, test_share=share, valid_share=0))
+        seen, unseen = ([pool[place] for place in side] for side in (random.train, random.test))
+        task = material.plan.task
+        found = Flattery(
+            candidate="lookup",
+            naive=intervals.proportion(_right(task, lookup.learn(seen), unseen)),
+            guarded=intervals.proportion(_right(task, lookup.learn(train), valid)),
+        )
+        return (found,)
+
+    return _once(material, "flattery", tuple[Flattery, ...], study)
+
+
+def _once(material: Material, name: str, kind: type[T], study: Callable[[], T]) -> T:
+    key = material.work("study", name, sorted(_cheap(material)), material.plan.encoder)
+    found = material.run.find("study", key, kind)
+    if found is None:
+        material.tell(Progress(stage="measure", message=f"studying the data: {name}"))
+        found = study()
+        material.run.keep("study", key, found)
+    return found
+
+
+def _folds(rows: Sequence[Example]) -> int:
+    return FOLDS if len(rows) < MANY_ROWS else FOLDS_OF_MANY
+
+
+def _cheap(material: Material) -> dict[str, Built]:
+    """Give the cheap rungs that stand in this run, with what building them decided."""
+    found = {rung.name: made(material, rung) for rung in (LINEAR, ENCODER)}
+    return {name: each.built for name, each in found.items() if each is not None}
+
+
+def _probabilities(material: Material, rows: Sequence[Example], folds: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+    import numpy as np
+
+    cheap = _cheap(material)
+    names = " and ".join(cheap)
+    material.tell(Progress(stage="measure", message=f"asking {names} about every label, in {_folds(rows)} parts"))
+
+    def by_linear(built: Built) -> NDArray[np.float64]:
+        chosen = linear.Settings(
+            labels=material.labels(), strength=built.strength, temperature=float(built.settings["temperature"])
+        )
+        return linear.cross_probabilities(rows, folds, chosen, seed=material.plan.seed)
+
+    def by_encoder(built: Built) -> NDArray[np.float64]:
+        vectors = _vectors(material)
+        everything = np.concatenate([vectors["train"], vectors["valid"]])
+        targets = [row.target for row in rows]
+        return linear_head.cross_probabilities(everything, targets, folds, material.labels(), built.strength)
+
+    asks = {LINEAR.name: by_linear, ENCODER.name: by_encoder}
+    found = machine.side_by_side([partial(asks[name], built) for name, built in cheap.items()])
+    return dict(zip(cheap, found, strict=True))
+
+
+def _answers(
+    material: Material, part: Sequence[int], cheap: dict[str, Built], vectors: dict[str, NDArray[np.float32]]
+) -> dict[str, list[str]]:
+    """Train the cheap rungs on some of the training rows, and answer the validation rows."""
+    train, valid = material.side("train"), material.side("valid")
+    some = [train[place] for place in part]
+
+    def by_linear(built: Built) -> list[str]:
+        model = linear.learn(some, built.strength, seed=material.plan.seed)
+        return [str(answer.value) for answer in model.answer([row.input for row in valid])]
+
+    def by_encoder(built: Built) -> list[str]:
+        head = linear_head.solve(vectors["train"][list(part)], [row.target for row in some], built.strength)
+        return head.best(vectors["valid"])
+
+    asks = {LINEAR.name: by_linear, ENCODER.name: by_encoder}
+    found = machine.side_by_side([partial(asks[name], built) for name, built in cheap.items()])
+    return dict(zip(cheap, found, strict=True))
+
+
+def _vectors(material: Material) -> dict[str, NDArray[np.float32]]:
+    standing = made(material, ENCODER)
+    if standing is None:
+        raise Defect("E_DEFECT", "the vectors of an encoder that was not built", fix="please report this")
+    folder = standing.folder
+    return embed_sides(material, sentence_encoder.find(material.plan.encoder), lambda: encoder.load(folder).embedder)
+
+
+def _right(task: TaskName, model: lookup.Lookup, rows: Sequence[Example]) -> list[float]:
+    scores = tasks.judged(task, rows, model.answer([row.input for row in rows]))
+    return [score.value or 0.0 for score in scores]

@@ -1,0 +1,352 @@
+"""Climb: the page where everything meets.
+
+Read, clean and split the examples; build each rung from the smallest up and measure it in a process that only serves;
+stop where validation says that the job is done; open the sealed test set once for all of them; decide; write it down.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ockham import catalog, machine, store
+from ockham.api.client import EndpointSpec
+from ockham.data.prepare import Prepared, prepare
+from ockham.data.split import SplitSpec
+from ockham.errors import ConfigError, OckhamError, StoreError
+from ockham.evals import comparison, sample_size, tasks
+from ockham.ladder import assemble, llm_judge, measure
+from ockham.ladder.assemble import OPENINGS
+from ockham.ladder.measure import Standing
+from ockham.ladder.run_folder import ACCOUNT
+from ockham.readers.read import ReadSpec
+from ockham.records import (
+    Account,
+    Comparison,
+    DeviceName,
+    Json,
+    PrecisionName,
+    Progress,
+    Report,
+    Requirements,
+    Score,
+    TaskName,
+    Verdict,
+    digest,
+    plain,
+)
+from ockham.rungs import decoder_rungs
+from ockham.rungs.registry import LADDER
+from ockham.rungs.rung import Material, Plan, Rung, made, make
+from ockham.rungs.tagger_rung import ENCODER_TAGGER
+from ockham.tune.tune_spec import TuneSpec, batch_for, passes
+from ockham.verdict.decide import Decision, decide
+
+_NUMBERS = {**{rung.name: rung.number for rung in LADDER}, **decoder_rungs.NUMBERS}
+RUNGS = tuple(sorted(_NUMBERS, key=lambda name: _NUMBERS[name]))
+
+
+def ignore(progress: Progress) -> None:
+    """Hear nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FitSpec:
+    """What to fit, and how: every field has the name of its flag. ``rungs`` empty means all of them.
+
+    ``models`` are language models to try: folders, GGUF files or hub ids. Without any, those of the catalogue are
+    taken that stand on this machine and fit into its memory; ``models_folder`` is one more place to look for them.
+
+    ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`; without ``epochs`` or ``batch`` they
+    follow from the number of training rows, without ``learning_rate`` each kind of model has its own. ``device`` is
+    where language models compute: ``auto`` takes a graphics processor where the libraries see one, ``cuda`` insists.
+    ``precision`` is what they are tuned in: ``auto`` is ``bfloat16`` where that is measured to be faster when the run
+    begins, else ``float32``; a run goes on in the precision it began with.
+
+    ``judge`` is a large model that is asked whether written answers are right; the verdict does not rest on it.
+    """
+
+    inputs: tuple[str, ...] = ()
+    target: str | None = None
+    group: str | None = None
+    encoding: str | None = None
+    task: TaskName | None = None
+    test: str | None = None
+    encoder: str | None = None
+    models: tuple[str, ...] = ()
+    models_folder: str | None = None
+    rungs: tuple[str, ...] = ()
+    all: bool = False
+    seed: int = field(default=0, metadata={"min": 0, "max": 2**32 - 1})
+    epochs: int | None = field(default=None, metadata={"min": 1, "max": 1000})
+    learning_rate: float | None = field(default=None, metadata={"above": 0, "max": 1})
+    batch: int | None = field(default=None, metadata={"min": 1, "max": 65_536})
+    rank: int = field(default=16, metadata={"min": 1, "max": 1024})
+    device: DeviceName = "auto"
+    precision: PrecisionName = "auto"
+    endpoint: EndpointSpec | None = None
+    judge: EndpointSpec | None = None
+    prices: str | None = None
+
+
+def fit(
+    source: object,
+    spec: FitSpec | None = None,
+    requirements: Requirements | None = None,
+    *,
+    out: str | Path | None = None,
+    tell: Callable[[Progress], None] = ignore,
+) -> Verdict:
+    """Find the smallest model that does the job; leave verdict, report and bundle in the run folder.
+
+    ``source`` is a file, a folder of files, a pandas or polars frame, an Arrow table, or a list of dicts. Equal work is
+    never done twice: a run that was stopped goes on, and a finished one answers at once. Raises `DataError` for data
+    that cannot be used, `ConfigError` for settings that cannot, `RunError` for a run folder that is busy or belongs to
+    other work, `StoreError` when the disk refuses.
+    """
+    spec, requirements = spec or FitSpec(), requirements or Requirements()
+    rungs = _chosen(spec)
+    decoder_rungs.check(spec.device)
+    llm_judge.ready(spec.judge)
+    prices = catalog.prices(None if spec.prices is None else Path(spec.prices))
+    reading = ReadSpec(inputs=spec.inputs, target=spec.target, group=spec.group, encoding=spec.encoding)
+    prepared = prepare(source, reading, SplitSpec(seed=spec.seed), test=spec.test, asked=spec.task, tell=tell)
+    _introduce(prepared, tell)
+    plan = _plan(spec, requirements, prepared)
+    identity = _identity(prepared, spec)
+    folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
+    with store.open_run(folder, identity) as run:
+        if decoder_rungs.tunes(rungs, plan):
+            plan = dataclasses.replace(plan, precision=decoder_rungs.settle(spec.precision, spec.device, run))
+        assemble.record_protection(run)
+        material = Material(prepared, plan, run, tell)
+        standings = _climb(material, rungs, requirements, spec, prices)
+        decision, comparisons = _decide(standings, requirements, plan.metric, _planned(rungs, plan.task))
+        found = assemble.Found(
+            standings=standings,
+            requirements=requirements,
+            prices=prices,
+            decision=decision,
+            comparisons=comparisons,
+        )
+        verdict = assemble.verdict(material, found)
+        _publish(run, assemble.account(material, verdict, found), standings)
+    return verdict
+
+
+def tune(
+    source: object,
+    base: str,
+    spec: FitSpec | None = None,
+    requirements: Requirements | None = None,
+    *,
+    out: str | Path | None = None,
+    tell: Callable[[Progress], None] = ignore,
+) -> Verdict:
+    """Tune one model, and measure it before and after beside the rungs that cost nothing; otherwise as `fit`.
+
+    ``base`` is a causal language model or a sentence encoder: a folder in Hugging Face's format or a hub id. Raises
+    `ModelError` where it is neither here nor to be had.
+    """
+    kind = decoder_rungs.kind_of(base)
+    causal = kind == decoder_rungs.PROMPTED
+    spec = dataclasses.replace(
+        spec or FitSpec(),
+        rungs=("constant", "lookup", kind, f"{kind}-tuned", *([] if causal else [ENCODER_TAGGER.name])),
+        **({"models": (base,)} if causal else {"encoder": base}),
+    )
+    return fit(source, spec, requirements, out=out, tell=tell)
+
+
+def _introduce(prepared: Prepared, tell: Callable[[Progress], None]) -> None:
+    """Say what was found in the data: nothing is guessed silently."""
+    intake, split = prepared.intake, prepared.split
+    for source in intake.sources:
+        columns = " + ".join(source.inputs)
+        tell(
+            Progress(
+                stage="read", message=f"{source.file}: {source.format}, {source.encoding}; {columns} → {source.target}"
+            )
+        )
+    counts = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in intake.dropped_counts().items()]
+    left_out = f"; left out: {', '.join(counts)}" if counts else ""
+    tell(Progress(stage="clean", message=f"{intake.rows:,} rows, {intake.kept:,} kept{left_out}"))
+    tell(Progress(stage="clean", message=f"the task is {prepared.dataset.task}: {intake.task_reason}"))
+    sides = f"{len(split.train):,} to train, {len(split.valid):,} to validate, {len(split.test):,} sealed for the test"
+    tell(Progress(stage="split", message=f"{sides}; {split.leaks_prevented:,} leaks prevented"))
+    for warning in (*intake.warnings, *split.warnings):
+        tell(Progress(stage="split", message=f"note: {warning}"))
+
+
+def _climb(
+    material: Material, rungs: Sequence[Rung], requirements: Requirements, spec: FitSpec, prices: catalog.Prices
+) -> list[Standing]:
+    """Build and measure rung after rung, and open the test set; climb on while the test does not settle it.
+
+    Gives one standing per rung.
+    """
+    standings: list[Standing] = []
+    left = list(rungs)
+    planned = _planned(rungs, material.plan.task)
+    asks = any(name.startswith("min_") for name in requirements.limits())
+    while left:
+        while left:
+            standing = _stand(material, left.pop(0), requirements, prices)
+            standings.append(standing)
+            if standing.valid and asks and not spec.all and measure.does(standing.valid, requirements):
+                break
+        closed = [standing for standing in standings if standing.status == "measured" and not standing.test]
+        if closed:
+            _open_test(material.run, [standing.rung.name for standing in closed], requirements)
+            for standing in closed:
+                _test(material, standing, requirements, prices)
+        if asks and not spec.all and _decide(standings, requirements, material.plan.metric, planned)[0].chosen:
+            break
+    standings += [Standing(rung, "skipped", "a smaller rung does the job (--all climbs on)") for rung in left]
+    return standings
+
+
+def _planned(rungs: Sequence[Rung], task: TaskName) -> int:
+    """Count the rungs that may be measured: one that is not for the task has no chance to be right by luck."""
+    return sum(task in rung.tasks for rung in rungs)
+
+
+def _stand(material: Material, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> Standing:
+    standing = Standing(rung, "measured", "")
+    with _failing(material, standing):
+        why = rung.absent(material.plan)
+        found = made(material, rung) if why is None else None
+        if why is None and found is None:  # what was built once is not asked again whether it is worth building
+            why = rung.unsuited(material)
+        if why is not None:
+            material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
+            return Standing(rung, "skipped", why)
+        standing.made = found or make(material, rung)
+        standing.valid = measure.valid_report(material, standing, requirements, prices)
+        if standing.valid:
+            material.tell(Progress(stage="measure", message=measure.sentence(standing.valid)))
+        for warning in standing.made.built.warnings:
+            material.tell(Progress(stage="climb", message=f"note: {warning}"))
+    return standing
+
+
+def _test(material: Material, standing: Standing, requirements: Requirements, prices: catalog.Prices) -> None:
+    with _failing(material, standing):
+        standing.test = measure.test_report(material, standing, requirements, prices)
+        if standing.test:
+            material.tell(Progress(stage="measure", message=measure.sentence(standing.test)))
+
+
+@contextmanager
+def _failing(material: Material, standing: Standing) -> Iterator[None]:
+    """Let a rung fail alone: what the others found stays. Only a full disk ends the climb."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except OckhamError as error:
+        _fail(material, standing, f"{error.code}: {error.message}")
+    except MemoryError:
+        _fail(material, standing, "there was not enough memory")
+    except Exception as error:  # a fault of ours or of a library in one rung; its words may hold the user's data
+        _fail(material, standing, f"E_DEFECT: an unexpected {type(error).__name__}")
+
+
+def _fail(material: Material, standing: Standing, why: str) -> None:
+    standing.status, standing.why = "failed", why
+    material.tell(Progress(stage="climb", message=f"{standing.rung.name} failed: {why}"))
+
+
+def _open_test(run: store.Run, names: Sequence[str], requirements: Requirements) -> None:
+    """Write an opening of the test set down before any of its rows is answered.
+
+    The same question about the same candidates is the same opening, however often a run is stopped and goes on; other
+    requirements are another look at the test set.
+    """
+    row: dict[str, Json] = {"candidates": list(names), "requirements": plain(requirements)}
+    if row not in run.rows(OPENINGS):
+        run.append(OPENINGS, row)
+
+
+def _decide(
+    standings: Sequence[Standing], requirements: Requirements, metric: str, planned: int
+) -> tuple[Decision, tuple[Comparison, ...]]:
+    """Compare every pair of measured candidates on the test rows, and decide."""
+    tested = [standing for standing in standings if standing.test]
+    pairs = [(a, b) for place, a in enumerate(tested) for b in tested[place + 1 :]]
+    comparisons = comparison.correct(
+        [
+            comparison.compare(_scores(b.test), _scores(a.test), metric, names=(b.rung.name, a.rung.name))
+            for a, b in pairs
+        ]
+    )
+    measured = [measure.measured(standing.test) for standing in tested if standing.test]
+    decision = decide(
+        measured, requirements, comparisons, metric=metric, rows_needed=sample_size.rows_needed, planned=planned
+    )
+    return decision, comparisons
+
+
+def _scores(report: Report | None) -> tuple[Score, ...]:
+    return () if report is None else report.scores
+
+
+def _publish(run: store.Run, found: Account, standings: Sequence[Standing]) -> None:
+    """Leave account, verdict, report, and the bundle of the chosen candidate in the run folder."""
+    from ockham.report import render
+
+    run.publish(ACCOUNT, store.encode(found) + b"\n")
+    run.publish("report.html", render(found).encode())
+    chosen = next((standing for standing in standings if standing.rung.name == found.verdict.chosen), None)
+    if chosen is not None and chosen.made is not None:
+        run.publish_folder("bundle", chosen.made.folder)
+    run.publish("verdict.json", store.encode(found.verdict) + b"\n")
+
+
+def _chosen(spec: FitSpec) -> list[Rung]:
+    """Put the ladder together, smallest first: the rungs that were named, or all; each model is a decoder's rung."""
+    unknown = [name for name in spec.rungs if name not in RUNGS]
+    if unknown:
+        message = f"there is no rung {unknown[0]!a}"
+        raise ConfigError("E_CONFIG", message, fix=f"choose from {', '.join(RUNGS)}")
+    wanted = not spec.rungs or {decoder_rungs.PROMPTED, decoder_rungs.TUNED} & set(spec.rungs)
+    shelf = None
+    if wanted and not spec.models:
+        shelf = decoder_rungs.shelf_here(machine.cache(), spec.models_folder, machine.available_memory_gb())
+    every = sorted([*LADDER, *decoder_rungs.rungs(spec.models, shelf)], key=lambda rung: rung.number)
+    return [rung for rung in every if not spec.rungs or rung.name.partition(":")[0] in spec.rungs]
+
+
+def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> Plan:
+    task, rows = prepared.dataset.task, len(prepared.split.train)
+    batch = spec.batch or batch_for(rows)
+    return Plan(
+        task=task,
+        metric=tasks.metric_for(task, requirements),
+        seed=spec.seed,
+        encoder=spec.encoder,
+        tune=TuneSpec(
+            epochs=spec.epochs or passes(rows, batch),
+            learning_rate=spec.learning_rate or TuneSpec().learning_rate,
+            batch=batch,
+            rank=spec.rank,
+            seed=spec.seed,
+        ),
+        endpoint=spec.endpoint,
+        learning_rate=spec.learning_rate,
+        device=spec.device,
+        judge=spec.judge,
+        every=spec.all,
+    )
+
+
+def _identity(prepared: Prepared, spec: FitSpec) -> dict[str, Json]:
+    """Say what a run is about: the rows, their split, and the settings that decide what is built from them."""
+    deciding = ("encoder", "epochs", "learning_rate", "batch", "rank", "device", "precision", "seed")
+    settings: dict[str, Json] = {name: getattr(spec, name) for name in deciding}
+    split = prepared.split
+    rows = digest([list(split.train), list(split.valid), list(split.test)])
+    return {"dataset": prepared.dataset.digest, "split": rows, "inputs": list(prepared.inputs), **settings}

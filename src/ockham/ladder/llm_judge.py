@@ -1,0 +1,115 @@
+"""Ask a large model about the answers that candidates wrote, where one was named; the verdict never rests on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+from ockham.api import consent
+from ockham.api.client import EndpointSpec
+from ockham.api.judge import Case, Judge, Opinion, chat
+from ockham.errors import OckhamError
+from ockham.evals import judge_agreement
+from ockham.ladder.measure import CHARACTERS_PER_TOKEN, Standing
+from ockham.records import Judged, Progress, Report, digest
+from ockham.rungs.rung import Material
+
+_CHUNK = 32
+"""Opinions that are written down together: a run that is stopped asks for no more than these again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What the judge said of some answers, in order."""
+
+    opinions: tuple[Opinion, ...]
+
+
+def ready(spec: EndpointSpec | None) -> None:
+    """Check a judge before the climb; nothing is sent.
+
+    Raises `ConfigError` (``E_CONFIG``) and `EndpointError` (``E_ENDPOINT``, also where its key is not set).
+    """
+    if spec is not None:
+        Judge(spec).close()
+
+
+def ask(material: Material, standings: Sequence[Standing]) -> tuple[Mapping[str, Judged], tuple[str, ...]]:
+    """Have the test answers of every candidate judged, each once a run; gives what came of it, and what to warn of.
+
+    Nothing is asked where no judge was named, or where the task is not to write texts. A judge that fails takes nothing
+    from the run: it is told, and the next run goes on where it stopped.
+    """
+    spec = material.plan.judge
+    reports = [standing.test for standing in standings if standing.test]
+    if spec is None or not reports:
+        return {}, ()
+    if material.plan.task != "generate":
+        return {}, (f"the judge was not asked: it is for written texts, and the task is {material.plan.task}",)
+    cases = {report.candidate.name: _cases(material, report) for report in reports}
+    material.tell(Progress(stage="judge", message=_announced(spec, [case for some in cases.values() for case in some])))
+    found: dict[str, Judged] = {}
+    try:
+        with closing(Judge(spec)) as judge:
+            for report in reports:
+                name = report.candidate.name
+                found[name] = _judged(report, _opinions(material, spec, judge, cases[name], name), spec)
+    except OckhamError as error:
+        return found, (f"the judge stopped ({error.code}: {error.message}); the next run asks for the rest",)
+    return found, ()
+
+
+def _cases(material: Material, report: Report) -> list[Case]:
+    """Give every test answer with its question; no answer at all is wrong and is not asked about."""
+    return [
+        Case(input=row.input, target=row.target, answer=score.answer)
+        for row, score in zip(material.side("test"), report.scores, strict=True)
+        if score.answer is not None
+    ]
+
+
+def _announced(spec: EndpointSpec, cases: Sequence[Case]) -> str:
+    """Say what will be sent, where, and about what it costs, before it is."""
+    read = sum(len(part["content"]) for case in cases for part in chat(case)) // CHARACTERS_PER_TOKEN
+    price = spec.cost(read, len(cases) * spec.max_output_tokens)
+    costs = "no price was named" if price is None else f"about {price:.2f} USD at most"
+    rows = len({case.input for case in cases})
+    why = f": {len(cases):,} test answers with question and target; {costs}"
+    return consent.announcement(spec, rows, why)
+
+
+def _parts(
+    material: Material, spec: EndpointSpec, cases: Sequence[Case]
+) -> Iterator[tuple[Sequence[Case], _Part | None, str]]:
+    """Divide cases into what is kept together: the cases, what the judge said of them if it did, and their key."""
+    for start in range(0, len(cases), _CHUNK):
+        some = cases[start : start + _CHUNK]
+        key = digest([spec.url, spec.model, spec.seed, [[c.input, c.target, c.answer] for c in some]])
+        yield some, material.run.find("opinions", key, _Part), key
+
+
+def _opinions(material: Material, spec: EndpointSpec, judge: Judge, cases: Sequence[Case], name: str) -> list[Opinion]:
+    found: list[Opinion] = []
+    for some, kept, key in _parts(material, spec, cases):
+        part = kept or _Part(opinions=tuple(judge.judge(some)))
+        if kept is None:
+            material.run.keep("opinions", key, part)
+        found += part.opinions
+        said = f"judging the answers of {name}"
+        material.tell(Progress(stage="measure", message=said, done=len(found), total=len(cases)))
+    return found
+
+
+def _judged(report: Report, found: Sequence[Opinion], spec: EndpointSpec) -> Judged:
+    paid = [_price(one, spec) for one in found]
+    known = [price for price in paid if price is not None]
+    said = iter(found)
+    every = [False if score.answer is None else next(said).right for score in report.scores]
+    return judge_agreement.summed(spec.model, report.scores, every, sum(known) if known else None)
+
+
+def _price(one: Opinion, spec: EndpointSpec) -> float | None:
+    if one.tokens_in is None or one.tokens_out is None:
+        return None
+    return spec.cost(one.tokens_in, one.tokens_out)

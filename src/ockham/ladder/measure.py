@@ -1,0 +1,360 @@
+"""Measure a rung as it will be served, and put its numbers into a report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from ockham import catalog
+from ockham.api import consent
+from ockham.api.client import EndpointSpec
+from ockham.api.consent import Destination
+from ockham.data import multiple_choice
+from ockham.data.multiple_choice import form_of
+from ockham.errors import Defect
+from ockham.evals import cost, metrics, queueing, sample_size, tasks
+from ockham.evals.intervals import proportion
+from ockham.llm import prompts
+from ockham.models import endpoint
+from ockham.records import (
+    Answer,
+    ApiCost,
+    Candidate,
+    CoveragePoint,
+    Estimate,
+    Example,
+    Profile,
+    Progress,
+    RateLatency,
+    Report,
+    Requirements,
+    Score,
+    Side,
+    Status,
+    TaskName,
+    Verdict,
+    digest,
+)
+from ockham.rungs.rung import Made, Material, Rung, work_of
+from ockham.serving.process import ProbeSpec, Serving
+from ockham.verdict.decide import Measured, decide
+
+CHARACTERS_PER_TOKEN = 4
+"""A rough mean for English; used only to guess what an API that was not asked would cost."""
+_PAID = ProbeSpec(seconds=0, most=20, rounds=0)
+_FREE = ProbeSpec()
+_REORDERED = 200
+"""Test questions of options that are asked a second time, in another order."""
+_KEPT = {"gguf": 32, endpoint.KIND: 64}
+"""Kinds of models whose answers take long or cost money, and after how many of them they are written down."""
+
+
+@dataclass(slots=True)
+class Standing:
+    """How a rung stands: what was built, and its reports on the validation and on the test rows."""
+
+    rung: Rung
+    status: Status
+    why: str
+    made: Made | None = None
+    valid: Report | None = None
+    test: Report | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a serving process answered on one side, and the profile taken in it.
+
+    ``again`` are the answers to some of the questions with their options in another order.
+    """
+
+    answers: tuple[Answer, ...]
+    profile: Profile
+    again: tuple[Answer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What a model answered to some rows."""
+
+    answers: tuple[Answer, ...]
+
+
+def valid_report(
+    material: Material, standing: Standing, requirements: Requirements, prices: catalog.Prices
+) -> Report | None:
+    """Report on the validation rows, what the climb may look at: answers of a model that had not seen them.
+
+    ``None`` where there are none, as for an endpoint, which is paid by the answer.
+    """
+    if standing.made is None or not standing.made.built.answers:
+        return None
+    answers = tuple(Answer(value=value) for value in standing.made.built.answers)
+    profile = _profile(material, standing.rung, standing.made.folder)
+    return _report(material, standing, "valid", Asked(answers=answers, profile=profile), (requirements, prices))
+
+
+def test_report(
+    material: Material, standing: Standing, requirements: Requirements, prices: catalog.Prices
+) -> Report | None:
+    """Report on the sealed test rows, answered by the bundle itself in a serving process."""
+    if standing.made is None:
+        return None
+    asked = _ask(material, standing.rung, standing.made.folder)
+    return _report(material, standing, "test", asked, (requirements, prices))
+
+
+def does(report: Report, requirements: Requirements) -> bool:
+    """Say whether a validation report alone would choose its candidate: where the climb may pause."""
+    found = decide(
+        [measured(report)], requirements, (), metric=next(iter(report.metrics)), rows_needed=sample_size.rows_needed
+    )
+    return found.chosen is not None
+
+
+def measured(report: Report) -> Measured:
+    """Give the part of a report that a verdict is made from: latency at the rate of requests, where one was named."""
+    profile = report.profile
+    latency = report.at_rate or profile
+    return Measured(
+        name=report.candidate.name,
+        rung=report.candidate.rung,
+        metrics=report.metrics,
+        p50_ms=latency.p50_ms if latency else None,
+        p95_ms=latency.p95_ms if latency else None,
+        p99_ms=latency.p99_ms if latency else None,
+        memory_mb=profile.memory_mb if profile else None,
+        artifact_mb=report.artifact_mb,
+        cost_per_day=report.cost_per_day,
+    )
+
+
+def sentence(report: Report) -> str:
+    """Put a report into one line for the progress of a climb."""
+    name, seen = next(iter(report.metrics.items()))
+    took = f", p95 {report.profile.p95_ms.value:.3g} ms" if report.profile else ""
+    where = "validation rows" if report.side == "valid" else "test rows"
+    return (
+        f"{report.candidate.name}: {name.replace('_', ' ')} {seen.value:.1%} ({seen.low:.1%} to {seen.high:.1%}) "
+        f"on {seen.n:,} {where}{took}"
+    )
+
+
+def judged(
+    task: TaskName, rows: Sequence[Example], answers: Sequence[Answer], clusters: Sequence[int]
+) -> tuple[Score, ...]:
+    """Judge one answer per row, and note the cluster that each row belongs to."""
+    scores = tasks.judged(task, rows, answers)
+    return tuple(dataclasses.replace(score, cluster=place) for score, place in zip(scores, clusters, strict=True))
+
+
+def probe(kind: str) -> ProbeSpec:
+    """Say how long to measure a bundle of a kind: an endpoint is paid by the answer, whoever measures it."""
+    return _PAID if kind == endpoint.KIND else _FREE
+
+
+def probe_rows(rows: int) -> int:
+    """Say how many of so many rows a paid probe sends at most."""
+    return min(rows, _PAID.most)
+
+
+def size_mb(folder: Path) -> float:
+    """Give the size of a bundle on disk, in megabytes (10^6 bytes)."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def coverage(reports: Sequence[Report]) -> dict[str, tuple[CoveragePoint, ...]]:
+    """Give each candidate's share kept against error, where its answers carry a confidence."""
+    found = {report.candidate.name: metrics.risk_coverage(report.scores) for report in reports}
+    return {name: points for name, points in found.items() if points}
+
+
+def apis(
+    report: Report | None, rows: Sequence[Example], verdict: Verdict, prices: catalog.Prices
+) -> tuple[ApiCost, ...]:
+    """Guess what the table's APIs would cost for rows like these: list prices, tokens from characters."""
+    if report is None or report.profile is None or not rows:
+        return ()
+    labels = sum(len(label) for label in {row.target for row in rows})
+    tokens_in = (sum(len(row.input) for row in rows) / len(rows) + labels) / CHARACTERS_PER_TOKEN
+    tokens_out = sum(len(row.target) for row in rows) / len(rows) / CHARACTERS_PER_TOKEN
+    daily = verdict.requirements.get("requests_per_day")
+    found = []
+    for price in prices.apis:
+        million = cost.api_per_million(tokens_in, tokens_out, price)
+        even = cost.break_even(million, report.profile.throughput_per_s.value, prices.machine.per_hour)
+        found.append(
+            ApiCost(
+                name=price.name,
+                date=price.date.isoformat(),
+                per_million=million,
+                per_day=None if daily is None else million * daily / 1e6,
+                break_even_per_day=even,
+            )
+        )
+    return tuple(found)
+
+
+def _report(
+    material: Material, standing: Standing, side: Side, asked: Asked, money: tuple[Requirements, catalog.Prices]
+) -> Report:
+    made, rung = standing.made, standing.rung
+    if made is None:
+        raise Defect("E_DEFECT", "a rung that was not built was measured", fix="please report this")
+    rows = material.side(side)
+    places = material.prepared.split.valid if side == "valid" else material.prepared.split.test
+    clusters = [material.prepared.split.clusters[place] for place in places]
+    task = material.prepared.dataset.task
+    scores = judged(task, rows, asked.answers, clusters)
+    spec = material.plan.endpoint if rung.kind == endpoint.KIND else None
+    daily, million = _costs(asked, spec, *money)
+    every = tasks.measure(task, scores, material.prepared.dataset.labels)
+    first = material.plan.metric
+    return Report(
+        candidate=Candidate(name=rung.name, rung=rung.number, kind=rung.kind, settings=made.built.settings),
+        dataset=material.prepared.dataset.digest,
+        spec=work_of(material, rung),
+        side=side,
+        metrics={first: every[first], **every},
+        per_label=tasks.parts(task, scores),
+        scores=scores,
+        profile=asked.profile,
+        artifact_mb=size_mb(made.folder),
+        fit_seconds=made.built.seconds,
+        cost_per_day=daily,
+        cost_per_million=million,
+        at_rate=None if spec else _at_rate(asked.profile, money[0].requests_per_day, material.plan.seed),
+        reordered=_stayed(material, asked),
+    )
+
+
+def _at_rate(profile: Profile, daily: float | None, seed: int) -> RateLatency | None:
+    """Give the latency at the user's traffic, on as many machines as their cost is counted for."""
+    if daily is None:
+        return None
+    machines = cost.machines(profile.throughput_per_s.value, daily)
+    return queueing.at_rate(profile, daily, machines=machines, seed=seed)
+
+
+def _ask(material: Material, rung: Rung, folder: Path) -> Asked:
+    """Answer the test rows in a serving process, once a run."""
+    rows = material.side("test")
+    sealed = len(rows)
+    if rung.kind != endpoint.KIND:  # which is paid by the answer
+        rows += [second for _, second in _reordered(material)]
+    key = digest([work_of(material, rung), [row.id for row in rows]])
+    found = material.run.find("answers", key, Asked)
+    if found is not None:
+        return found
+    material.tell(Progress(stage="measure", message=f"opening the test set for {rung.name}"))
+    _announce(material, rung)
+    answers = _answers(material, rung, folder, rows)
+    profile = _profile(material, rung, folder)
+    found = Asked(answers=answers[:sealed], profile=profile, again=answers[sealed:])
+    material.run.keep("answers", key, found)
+    return found
+
+
+def _reordered(material: Material) -> list[tuple[int, Example]]:
+    """Give some test questions of options once more, their options in another order, each with its row's place."""
+    rows = material.side("test")
+    if material.plan.task != "choose":
+        return []
+    form = form_of(rows)
+    few = range(0, len(rows), max(1, len(rows) // _REORDERED))[:_REORDERED]
+    found = [(place, multiple_choice.again(rows[place], form, material.plan.seed)) for place in few]
+    return [(place, dataclasses.replace(row, id=f"{row.id} again")) for place, row in found if row is not None]
+
+
+def _stayed(material: Material, asked: Asked) -> Estimate | None:
+    """Estimate how often an answer stays the same when the options of its question stand in another order."""
+    if not asked.again:
+        return None
+    rows, split = material.side("test"), material.prepared.split
+    form, pairs = form_of(rows), _reordered(material)
+    same = [
+        multiple_choice.same((rows[place], asked.answers[place].value), (second, answer.value), form)
+        for (place, second), answer in zip(pairs, asked.again, strict=True)
+    ]
+    clusters = [split.clusters[split.test[place]] for place, _ in pairs]
+    return proportion([float(one) for one in same], clusters)
+
+
+def _answers(material: Material, rung: Rung, folder: Path, rows: Sequence[Example]) -> tuple[Answer, ...]:
+    """Answer rows in a serving process; what slow and paid models answered is kept at every step of a run."""
+    step = _KEPT.get(rung.kind, max(1, len(rows)))
+    found: list[Answer] = []
+    with ExitStack() as stack:
+        serving: Serving | None = None
+        for start in range(0, len(rows), step):
+            some = rows[start : start + step]
+            key = digest([work_of(material, rung), "part", [row.id for row in some]])
+            part = material.run.find("part", key, _Part) if rung.kind in _KEPT else None
+            if part is None:
+                serving = serving or stack.enter_context(Serving(folder, _destination(material, rung)))
+                part = _Part(answers=tuple(serving.answer([row.input for row in some])))
+                if rung.kind in _KEPT:
+                    material.run.keep("part", key, part)
+            found += part.answers
+            if rung.kind in _KEPT:
+                said = f"answering the test rows with {rung.name}"
+                material.tell(Progress(stage="measure", message=said, done=len(found), total=len(rows)))
+    return tuple(found)
+
+
+def _profile(material: Material, rung: Rung, folder: Path) -> Profile:
+    """Take latency, throughput and memory in a serving process, on validation rows, once a run."""
+    work = work_of(material, rung)
+    found = material.run.find("profile", work, Profile)
+    if found is not None:
+        return found
+    material.tell(Progress(stage="measure", message=f"measuring {rung.name} as it will be served"))
+    with Serving(folder, _destination(material, rung)) as serving:
+        inputs = [row.input for row in material.side("valid") or material.side("train")]
+        found = serving.profile(inputs, probe(rung.kind))
+    material.run.keep("profile", work, found)
+    return found
+
+
+def _destination(material: Material, rung: Rung) -> Destination | None:
+    spec = material.plan.endpoint
+    if spec is None or rung.kind != endpoint.KIND:
+        return None
+    return Destination(url=spec.url, key_env=spec.key_env)
+
+
+def _announce(material: Material, rung: Rung) -> None:
+    """Say what goes to an endpoint before anything does."""
+    spec = material.plan.endpoint
+    if spec is None or rung.kind != endpoint.KIND:
+        return
+    test, timed = len(material.side("test")), probe_rows(len(material.side("valid") or material.side("train")))
+    shots = len(prompts.choose_pool(material.side("train"))) if spec.shots else 0
+    why = f": {test:,} to test it, {timed:,} to time it"
+    if shots:
+        why += f", {shots:,} with their answers as examples"
+    material.tell(Progress(stage="endpoint", message=consent.announcement(spec, test + timed + shots, why)))
+
+
+def _costs(
+    asked: Asked, spec: EndpointSpec | None, requirements: Requirements, prices: catalog.Prices
+) -> tuple[float | None, float | None]:
+    """Give the cost per day (where the traffic is known) and per million requests."""
+    daily = requirements.requests_per_day
+    if spec is not None:
+        counted = [answer for answer in asked.answers if answer.tokens_in is not None and answer.tokens_out is not None]
+        paid = [spec.cost(answer.tokens_in or 0, answer.tokens_out or 0) for answer in counted]
+        known = [price for price in paid if price is not None]
+        if not known:
+            return None, None
+        each = sum(known) / len(known)
+        return (None if daily is None else each * daily), each * 1e6
+    throughput = asked.profile.throughput_per_s.value
+    hourly = prices.machine.per_hour
+    return (
+        None if daily is None else cost.per_day(throughput, daily, hourly),
+        cost.per_million(throughput, hourly),
+    )

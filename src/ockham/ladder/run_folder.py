@@ -1,0 +1,54 @@
+"""Find what a finished run left in its folder: the result, the report, the bundles."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ockham import store
+from ockham.errors import RunError
+from ockham.printable import printable
+from ockham.records import (
+    Account,
+)
+
+ACCOUNT = "account.json"
+
+
+def account(run: str | Path) -> Account:
+    """Give everything that a finished run found out. Raises `RunError` (``E_RUN_MISSING``) where there is none."""
+    run = Path(run)
+    store.identity_of(run)
+    try:
+        data = (run / ACCOUNT).read_bytes()
+    except OSError:
+        message = f"{printable(run)} has not come to a verdict"
+        raise RunError("E_RUN_MISSING", message, fix="go on with the run: ockham fit, as before") from None
+    return store.decode(data, Account)
+
+
+def write_report(run: str | Path) -> Path:
+    """Write the report of a finished run again, and give its path."""
+    from ockham.report import render
+
+    run = Path(run)
+    found = account(run)
+    with store.open_run(run, store.identity_of(run), create=False) as opened:
+        return opened.publish("report.html", render(found).encode())
+
+
+def bundle_of(place: Path, rung: str | None = None) -> Path:
+    """Find the bundle: the folder itself, or in a run the one that was chosen, or that of a candidate by its name.
+
+    Raises `RunError` (``E_RUN_MISSING``) where the run has no such candidate.
+    """
+    if not (place / "run.json").exists():
+        return place
+    if rung is None:
+        return place / "bundle"
+    wanted = [report.candidate for report in account(place).reports if report.candidate.name == rung]
+    for folder in sorted((place / "artifacts" / "bundle").glob("*")):
+        if wanted and store.read_bundle(folder).candidate == wanted[0]:
+            return folder
+    names = ", ".join(report.candidate.name for report in account(place).reports)
+    message = f"{printable(place)} has no candidate {rung!a}"
+    raise RunError("E_RUN_MISSING", message, fix=f"choose from {names}")

@@ -1,0 +1,1 @@
+"""What every language model needs: prompts, templates, constraints, the engine, the formats of its files."""

@@ -1,0 +1,372 @@
+"""llama.cpp inside this process: tokens in, probabilities or text out. The only file that knows xllamacpp.
+
+The package can only be had with an HTTP server around it. Ours listens on no port: its address is a socket that no
+other user can reach (`ockham.llm.private_socket`), behind a key drawn anew for each engine. Through it go the two
+questions the package has no call for (the template, the tokens); answers are asked for by calls in this process.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import math
+import secrets
+import threading
+import weakref
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ockham.errors import Defect, ModelError
+from ockham.llm import gguf_file, lora_file
+from ockham.llm.private_socket import PrivateSocket
+from ockham.sealed import connector
+
+BIAS = 256.0
+"""Added to the logits of allowed tokens: far above any real difference, and still fine in 32 bits (3e-5)."""
+
+_LIFTS = range(0, 400, 20)
+_SMALLEST = 2.0**-149
+"""The smallest number above 0 in 32 bits."""
+
+TIMEOUT_S = 60.0
+
+_FIX = "pip install 'ockham[gguf]'"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineSpec:
+    """How an engine runs: tokens of context per request, requests side by side, threads, layers on a GPU."""
+
+    context: int
+    slots: int
+    threads: int
+    gpu_layers: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generated:
+    """A text the model wrote: whether it came to its own end, how many tokens, and their mean log-probability."""
+
+    text: str
+    ended: bool
+    tokens: int
+    mean_logprob: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What a written text is bound by: tokens, a JSON schema (as JSON text), and words that end it."""
+
+    tokens: int
+    schema: str | None = None
+    stop: tuple[str, ...] = ()
+
+
+def accelerators() -> tuple[str, ...]:
+    """Name the graphics processors that this build of the engine computes on; none where it is not installed."""
+    try:
+        import xllamacpp
+    except ImportError:
+        return ()
+    kind = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_GPU
+    return tuple(one["description"] for one in xllamacpp.get_device_info() if one["type"] == kind)
+
+
+class Engine:
+    """One model, loaded; ``close`` it when done. Requests may come from several threads, one per slot at a time.
+
+    What a slot's request begins with in common with its last one is computed once.
+    """
+
+    def __init__(self, weights: Path, spec: EngineSpec, adapters: Sequence[Path] = ()) -> None:
+        """Check the files and load them; adapters are off until a request turns one on.
+
+        Raises `ModelError`: ``E_MODEL_MISSING`` where a file or the package is not here, ``E_MODEL_FORMAT`` where a
+        file is damaged, an adapter does not fit, or the engine does not know the architecture.
+        """
+        self.spec = spec
+        self.head = gguf_file.inspect(weights)
+        for adapter in adapters:
+            lora_file.check(gguf_file.inspect(adapter), self.head, adapter.name)
+        self._adapters = len(adapters)
+        self._read = [0] * spec.slots
+        self._seen: list[tuple[int, ...]] = [()] * spec.slots
+        self._forgotten: set[int] = set()
+        key = secrets.token_hex(32)
+        self._socket = PrivateSocket()
+        try:
+            self._server = _start(weights, spec, adapters, self._socket.path, key)
+            client = _Client(self._socket.hide(), key)
+        except BaseException:
+            self._socket.close()
+            raise
+        self._end = weakref.finalize(self, _let_go, client, self._socket)
+        self._client: _Client | None = client
+        self._spaced = False
+        self._break = self.tokens("\n", special=False)[-1]
+        self._spaced = (
+            self.head.metadata.get("tokenizer.ggml.model") == "llama"
+            and self.head.metadata.get("tokenizer.ggml.add_space_prefix", True) is True
+        )
+        # Tokens that are whole characters, to be drawn in place of one that is none.
+        self._whole = [self.tokens(letter, special=False)[-1] for letter in "abcdefgh"]
+
+    def close(self) -> None:
+        """Let the model and its socket go."""
+        self._client = self._server = None
+        self._end()
+
+    def read(self, slot: int) -> int:
+        """Count the tokens of prompts that a slot has computed so far; those that stood in its cache do not count."""
+        return self._read[slot]
+
+    def begin(self, prompt: Sequence[int], *, slot: int, whole: bool, scales: Sequence[float] = ()) -> None:
+        """Prepare a slot for a prompt that is new: all of it is computed (``whole``), or two tokens of it at least.
+
+        A single token is computed by other code than several, and once in some hundred prompts that changes its
+        numbers. The next requests, which go on from this prompt, compute what they add.
+        """
+        if whole:
+            self._forgotten.add(slot)
+        elif self._seen[slot][: len(prompt) - 1] == tuple(prompt[:-1]):
+            self._complete(prompt[:-2], slot, scales, {"max_tokens": 1, "temperature": 0.0})
+
+    def tokens(self, text: str, *, special: bool, begin: bool = False) -> list[int]:
+        """Encode a text. ``special``: marks such as ``<|im_end|>`` become their token; ``begin``: the start token."""
+        # A SentencePiece vocabulary of this kind sets a space before whatever it is given, also in the midst of a
+        # prompt. Behind a line break it has been set already.
+        lead = "\n" if self._spaced and text and not begin else ""
+        body = {"content": lead + text, "add_special": begin, "parse_special": special}
+        found: list[int] = self._post("/tokenize", body)["tokens"]
+        return found[found.index(self._break) + 1 :] if lead else found
+
+    def render(self, chat: Sequence[Mapping[str, str]]) -> str:
+        """Write a chat as the model's own template does, up to where its answer begins; thinking is turned off.
+
+        Raises `ModelError` (``E_MODEL_FORMAT``) where the template refuses the chat.
+        """
+        body = {"messages": list(chat), "chat_template_kwargs": {"enable_thinking": False}}
+        found: str = self._post("/apply-template", body)["prompt"]
+        return found
+
+    def probabilities(
+        self, prompt: Sequence[int], allowed: Sequence[int], *, slot: int, scales: Sequence[float] = ()
+    ) -> list[float]:
+        """Give the probability of each allowed token to come next, over the allowed ones alone (they sum to 1)."""
+        probs = self._chances(prompt, slot, scales, [[token, BIAS] for token in allowed])
+        for lift in _LIFTS:
+            if probs:
+                break
+            # The engine tells nothing of a token that ends inside a character. A token that is one, raised step by
+            # step until it is the one drawn, makes it tell; the others keep their probabilities to one another.
+            other = next(token for token in self._whole if token not in allowed)
+            probs = self._chances(prompt, slot, scales, [[other, BIAS + lift], *([t, BIAS] for t in allowed)])
+        whole = sum(probs.get(token, 0.0) for token in allowed)
+        if not whole > 0:
+            raise _broken("gave no probability to any allowed token")
+        return [probs.get(token, 0.0) / whole for token in allowed]
+
+    def likelihoods(
+        self, prompt: Sequence[int], allowed: Sequence[int], *, slot: int, scales: Sequence[float] = ()
+    ) -> list[float]:
+        """Give the log-probability of each allowed token to come next, over the whole vocabulary.
+
+        The engine tells that of the token it draws alone, and of others how they stand to one another: one token that
+        is a whole character is asked for both, and the allowed ones are measured by it.
+        """
+        if len(allowed) == 1 and (told := self._drawn(prompt, allowed[0], slot, scales)):
+            return [float(told[0]["logprob"])]
+        other = self._whole[0]
+        known = float(self._drawn(prompt, other, slot, scales)[0]["logprob"])
+        rest = [[token, BIAS] for token in allowed if token != other]
+        for lift in _LIFTS:
+            probs = self._chances(prompt, slot, scales, [[other, BIAS + lift], *rest])
+            self._read[slot] -= 1  # the last token, which was computed for the first request
+            if probs.get(other, 0.0) > 0 and any(probs.get(token, 0.0) > 0 for token in allowed):
+                zero = known + lift - math.log(probs[other])
+                # A token that has no number has one below the smallest that 32 bits hold.
+                return [zero + math.log(max(probs.get(token, 0.0), _SMALLEST)) for token in allowed]
+        raise _broken("gave no probability to any allowed token")
+
+    def top(self, prompt: Sequence[int], count: int, *, scales: Sequence[float] = ()) -> dict[int, float]:
+        """Give the log-probabilities of the ``count`` tokens most probable to come next, over the whole vocabulary."""
+        entries = self._drawn(prompt, self._whole[0], 0, scales, count)
+        return {entry["id"]: float(entry["logprob"]) for entry in entries[0]["top_logprobs"]}
+
+    def write(self, prompt: Sequence[int], limits: Limits, *, slot: int, scales: Sequence[float] = ()) -> Generated:
+        """Let the model write: always its most probable next token, within the limits."""
+        bounds: dict[str, Any] = {"stop": list(limits.stop)} if limits.stop else {}
+        if limits.schema is not None:
+            bounds["json_schema"] = json.loads(limits.schema)
+        request = {"max_tokens": limits.tokens, "samplers": ["top_k"], "top_k": 1, "logprobs": 1, **bounds}
+        found = self._complete(prompt, slot, scales, request)
+        choice = found["choices"][0]
+        taken = [float(entry["logprob"]) for entry in _taken(found)]
+        return Generated(
+            text=choice["text"],
+            ended=choice["finish_reason"] == "stop",
+            tokens=int(found["usage"]["completion_tokens"]),
+            mean_logprob=sum(taken) / len(taken) if taken else 0.0,
+        )
+
+    def _chances(
+        self, prompt: Sequence[int], slot: int, scales: Sequence[float], bias: Sequence[Sequence[float]]
+    ) -> dict[int, float]:
+        """Give the probabilities of raised tokens; none where the one drawn ends inside a character."""
+        request = {
+            "max_tokens": 1,
+            "samplers": ["top_k", "temperature"],
+            "temperature": 1.0,
+            "top_k": len(bias),
+            "logprobs": len(bias),
+            "post_sampling_probs": True,
+            "logit_bias": bias,
+        }
+        entries = _taken(self._complete(prompt, slot, scales, request))
+        return {entry["id"]: float(entry["prob"]) for entry in (entries[0]["top_probs"] if entries else ())}
+
+    def _drawn(
+        self, prompt: Sequence[int], token: int, slot: int, scales: Sequence[float], count: int = 1
+    ) -> list[dict[str, Any]]:
+        """Draw one token, and have its log-probability over the vocabulary and those of the ``count`` most probable.
+
+        Nothing is told of a token that ends inside a character.
+        """
+        request = {"max_tokens": 1, "temperature": 0.0, "logprobs": count, "logit_bias": [[token, 4 * BIAS]]}
+        return _taken(self._complete(prompt, slot, scales, request))
+
+    def _complete(
+        self, prompt: Sequence[int], slot: int, scales: Sequence[float], request: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        if self._server is None:
+            raise _broken("is closed")
+        if len(scales) > self._adapters:
+            raise _broken("was asked for an adapter it does not have")
+        scales = [*scales, *[0.0] * (self._adapters - len(scales))]
+        full = {
+            "prompt": list(prompt),
+            "id_slot": slot,
+            "cache_prompt": slot not in self._forgotten,
+            "seed": 0,
+            # Every request names every adapter, also those that are off: with none named, what was computed with an
+            # adapter on is used again for a request without it (llama.cpp issue 26207).
+            "lora": [{"id": place, "scale": scale} for place, scale in enumerate(scales)],
+            **request,
+        }
+        self._forgotten.discard(slot)
+        self._seen[slot] = tuple(prompt)
+        found = _answered(self._server.handle_completions(full))
+        usage = found["usage"]
+        self._read[slot] += int(usage["prompt_tokens"]) - int(usage["prompt_tokens_details"]["cached_tokens"])
+        return found
+
+    def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        if self._client is None:
+            raise _broken("is closed")
+        # ASCII JSON, so that a lone surrogate cannot stop the encoding; the engine refuses it, so it is replaced.
+        return _answered(json.loads(self._client.post(path, json.dumps(body).encode())))
+
+
+def _start(weights: Path, spec: EngineSpec, adapters: Sequence[Path], socket: Path, key: str) -> Any:  # noqa: ANN401 - the package has no types
+    try:
+        import xllamacpp
+    except ImportError:
+        raise ModelError("E_MODEL_MISSING", "the package xllamacpp is not installed", fix=_FIX) from None
+    params = xllamacpp.CommonParams()
+    params.model.path = str(weights)
+    params.hostnames = [str(socket)]
+    params.api_keys = [key]
+    params.ui = False
+    params.endpoint_slots = False
+    params.offline = True
+    params.n_threads_http = 1
+    params.verbosity = -1
+    params.n_ctx = spec.context * spec.slots
+    params.n_parallel = spec.slots
+    params.cpuparams.n_threads = spec.threads
+    params.cpuparams_batch.n_threads = spec.threads
+    params.n_gpu_layers = spec.gpu_layers
+    params.fit_params = False
+    params.warmup = False
+    # Each slot has a cache of its own and nothing is kept elsewhere, so no request sees what another one computed.
+    params.kv_unified = False
+    params.cache_ram_mib = 0
+    params.cache_idle_slots = False
+    params.ctx_shift = False
+    # Flash attention sums in another order when more tokens come at once: answers then depend on what stands in the
+    # cache (differences up to .014 were seen). Without it they are the same to the last bit.
+    params.flash_attn_type = int(xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED)
+    params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 0.0) for path in adapters]
+    try:
+        return xllamacpp.Server(params)
+    except RuntimeError:
+        # The engine gives no reason; the file itself is whole, since it was checked.
+        what = f"{weights.name}: the engine cannot load it (an architecture it does not know, or too little memory)"
+        raise ModelError("E_MODEL_FORMAT", what, fix="use a newer xllamacpp, a smaller model or less context") from None
+
+
+class _Client:
+    """Questions to the engine's socket file, one at a time; in a jail the broker makes the connection."""
+
+    def __init__(self, path: Path, key: str) -> None:
+        self._connection = _Connection(path)
+        self._headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+        self._lock = threading.Lock()
+
+    def post(self, path: str, body: bytes) -> bytes:
+        """Ask, and give the body of the answer, whatever its status."""
+        with self._lock:
+            try:
+                return self._ask(path, body)
+            except (ConnectionError, http.client.BadStatusLine):
+                self._connection.close()  # the engine closes a connection that was idle; the next one is fresh
+                return self._ask(path, body)
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _ask(self, path: str, body: bytes) -> bytes:
+        self._connection.request("POST", path, body, self._headers)
+        return self._connection.getresponse().read()
+
+    def close(self) -> None:
+        """Close the connection."""
+        with self._lock:
+            self._connection.close()
+
+
+class _Connection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("engine", timeout=TIMEOUT_S)
+        self._path = path
+
+    def connect(self) -> None:
+        """Connect to the socket file."""
+        self.sock = connector.connect(self._path, TIMEOUT_S)
+
+
+def _let_go(client: _Client, socket: PrivateSocket) -> None:
+    client.close()
+    socket.close()
+
+
+def _answered(found: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    if not isinstance(found, dict):
+        raise _broken("answered with something else than an object")
+    if "error" in found:
+        # Its words may quote the prompt; its kind does not.
+        error = found["error"]
+        kind = error.get("type") if isinstance(error, dict) else None
+        raise ModelError("E_MODEL_FORMAT", f"the engine refused a request ({kind})", fix="use a model made for chat")
+    return found
+
+
+def _taken(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = (found["choices"][0]["logprobs"] or {}).get("content") or []
+    return entries
+
+
+def _broken(what: str) -> Defect:
+    return Defect("E_DEFECT", f"the engine {what}", fix="report this, with the model's name")

@@ -1,0 +1,79 @@
+"""The socket every model fits, and the list of plugs.
+
+A plug is a module with ``load(folder) -> Model``: it reads a bundle's files and answers. Plugs import their heavy
+libraries themselves, on demand; this file imports none. A package of the user's own can add one under the entry point
+group ``ockham.models``.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Sequence
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import Protocol, cast, runtime_checkable
+
+from ockham.errors import ModelError
+from ockham.records import Answer
+
+PLUGS = {
+    "constant": "ockham.models.constant",
+    "lookup": "ockham.models.lookup",
+    "linear": "ockham.models.linear",
+    "encoder": "ockham.models.encoder",
+    "endpoint": "ockham.models.endpoint",
+    "fake": "ockham.models.fake",
+    "gguf": "ockham.models.causal_lm",
+    "tagger": "ockham.models.tagger",
+}
+
+
+@runtime_checkable
+class Model(Protocol):
+    """A candidate, loaded and ready to answer.
+
+    ``answer`` gives one `Answer` per input, in the same order; it is deterministic, takes an empty list, never changes
+    its arguments, and gives the same answer whatever stands beside an input in the batch.
+    """
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        """Answer every input, in order."""
+        ...
+
+
+class Plug(Protocol):
+    """A module that loads one kind of model."""
+
+    def load(self, folder: Path) -> Model:
+        """Load the model from the files of a bundle."""
+        ...
+
+
+def plug(kind: str) -> Plug:
+    """Import the plug of a kind.
+
+    Raises `ModelError` (``E_MODEL_MISSING``) for a kind that no plug and no entry point provides.
+    """
+    if kind in PLUGS:
+        return cast("Plug", importlib.import_module(PLUGS[kind]))
+    return cast("Plug", _entry(kind).load())
+
+
+def package_of(kind: str) -> str | None:
+    """Name the package whose plug a kind is, ``None`` for our own; nothing of it is imported.
+
+    Raises `ModelError` (``E_MODEL_MISSING``) for a kind that no plug and no entry point provides.
+    """
+    if kind in PLUGS:
+        return None
+    entry = _entry(kind)
+    return entry.value if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
+
+
+def _entry(kind: str) -> EntryPoint:
+    for entry in entry_points(group="ockham.models"):
+        if entry.name == kind:
+            return entry
+    raise ModelError(
+        "E_MODEL_MISSING", f"no model of kind {kind!r} is known", fix="install the package that provides it"
+    )

@@ -1,0 +1,388 @@
+"""A causal language model through llama.cpp: the plug of the decoder rungs, prompted or with a LoRA adapter.
+
+Classify takes a path of a trie of the labels' tokens, so an answer is always a label; choose one of the options that
+the question itself lists; extract writes under a JSON schema; generate, and choose where a question's options cannot be
+found in it, write freely up to a limit. The bundle holds the rendered template, so nothing of it is run again while
+serving.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import math
+import queue
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ockham import machine
+from ockham.errors import ModelError
+from ockham.llm import batch_invariance, chat_template, gguf_file, prompts, thread_count
+from ockham.llm.constraints import ValidAnswers
+from ockham.llm.llamacpp import Engine, EngineSpec, Limits
+from ockham.llm.prompt_builder import Encode, Question, Questioner, Task, task_shown
+from ockham.llm.trie import Trie
+from ockham.models import model_files
+from ockham.records import Answer, Example, TaskName
+
+__all__ = ["Base", "Decoder", "GgufSpec", "Parts", "fit", "load", "parts"]
+
+FILE = "gguf.json"
+WEIGHTS = "model.gguf"
+ADAPTER = "adapter.gguf"
+
+HELD: tuple[TaskName, ...] = ("classify", "choose")
+"""The tasks whose answers are held to a trie; their questions are answered one after the other."""
+
+_ENDLESS = 1 << 30
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GgufSpec:
+    """How a decoder is asked and run.
+
+    ``context`` is in tokens, for one request; ``slots`` requests run side by side. ``threads`` of ``None`` are chosen
+    by a short measurement when the model is loaded. ``shots`` examples are shown with each text. Labels and schema
+    stand in the orders unless they would take more than half of what the model was trained to read. ``brief``: they
+    stay out of the orders, since the model has learnt them.
+    """
+
+    context: int = field(default=2048, metadata={"min": 64, "max": 1_048_576})
+    slots: int = field(default=4, metadata={"min": 1, "max": 64})
+    threads: int | None = field(default=None, metadata={"min": 1, "max": 256})
+    shots: int = field(default=0, metadata={"min": 0, "max": 64})
+    max_output_tokens: int = field(default=256, metadata={"min": 1, "max": 100_000})
+    gpu_layers: int = field(default=0, metadata={"min": 0, "max": 1000})
+    brief: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """The files a decoder is made of.
+
+    ``source`` and ``adapter_source`` are digests of the folder the weights were converted from, and of the one the
+    adapter was trained on (`ockham.convert.gguf_export.Converted.source`). ``copy``: the bundle takes the weights in;
+    without it, it remembers their place and digest.
+
+    ``sha256`` is the weights' digest and ``engine`` one that has them loaded, where either is at hand: gigabytes are
+    then not read again.
+    """
+
+    weights: Path
+    source: str | None = None
+    adapter: Path | None = None
+    adapter_source: str | None = None
+    copy: bool = True
+    sha256: str | None = None
+    engine: Engine | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    place: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What the bundle's file holds."""
+
+    spec: GgufSpec
+    task: Task
+    pool: tuple[prompts.Shot, ...]
+    skeletons: tuple[chat_template.Skeleton, ...]
+    weights: _File
+    adapter: _File | None
+
+
+class Decoder:
+    """A language model ready to answer; ``close`` it when done. ``cut`` counts the texts that were too long."""
+
+    def __init__(self, kept: _Kept, engine: Engine) -> None:
+        """Take what the bundle holds, and the engine with its weights."""
+        self.cut = 0
+        self._kept = kept
+        self._engine = engine
+        # Where batches change the arithmetic, every question is computed alone and from its beginning. Labels gain
+        # nothing from questions side by side: what takes the time is reading, which is bound by arithmetic.
+        self._steady = batch_invariance.steady(engine)
+        self._slots = engine.spec.slots if self._steady and kept.task.name not in HELD else 1
+        self._scales = () if kept.adapter is None else (1.0,)
+        self._pool = prompts.Pool(kept.pool)
+        self._questioner = Questioner(kept.task, kept.skeletons, _encoder(engine))
+        self.end_token = self._questioner.end(_end(engine))
+        """The token that ends an answer."""
+        self._valid = _valid(kept.task, self._questioner, engine, kept.spec)
+        self._limits = Limits(tokens=kept.spec.max_output_tokens, schema=kept.task.schema)
+
+    @property
+    def engine(self) -> Engine:
+        """The engine, for what is measured about it."""
+        return self._engine
+
+    def close(self) -> None:
+        """Let the model go."""
+        self._engine.close()
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        """Answer every input, several at a time, in order.
+
+        A prompted model answers with the label or option whose tokens are together the most probable; its confidence
+        is the least share that this one has of what all of them have. One that has learnt the answers takes the most
+        probable token at every fork; its confidence is the product of each token's probability among those that may
+        follow there. Of a written text it is the geometric mean of its tokens' probabilities. A JSON object that
+        did not come to its end within the limit is no answer. Where a question's options cannot be found, what was
+        written is the answer, one of them or not.
+        """
+        if not inputs:
+            return []
+        slots: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for slot in range(self._slots):
+            slots.put(slot)
+
+        def one(text: str) -> tuple[Answer, bool]:
+            slot = slots.get()
+            try:
+                return self._one(text, slot)
+            finally:
+                slots.put(slot)
+
+        with ThreadPoolExecutor(max_workers=min(self._slots, len(inputs))) as workers:
+            found = list(workers.map(one, inputs))
+        cut = sum(was_cut for _, was_cut in found)
+        if cut:
+            self.cut += cut
+            _log.warning("%d of %d texts were longer than the context and lost their end", cut, len(inputs))
+        return [answer for answer, _ in found]
+
+    def question(self, text: str) -> Question:
+        """Give the tokens the model is asked with for a text."""
+        return self._question(text, self.trie(text))
+
+    def lesson(self, text: str, target: str) -> tuple[Question, tuple[int, ...]]:
+        """Give a text's question, and the tokens of the answer that is wanted, with the token that ends it."""
+        wanted = self._kept.task.written(target, text)
+        return self.question(text), (*_encoder(self._engine)(wanted, False, False), self.end_token)
+
+    def trie(self, text: str) -> Trie | None:
+        """Give what the answer to a text is held to: the labels, or its own options; ``None`` where there are none."""
+        return self._valid.trie(text)
+
+    @property
+    def task(self) -> Task:
+        """What the model is asked."""
+        return self._kept.task
+
+    def _question(self, text: str, trie: Trie | None) -> Question:
+        return self._questioner.ask(text, self._pool.choose(text, self._kept.spec.shots), self._valid.room(trie))
+
+    def _one(self, text: str, slot: int) -> tuple[Answer, bool]:
+        trie = self.trie(text)
+        question = self._question(text, trie)
+        self._engine.begin(question.tokens, slot=slot, whole=not self._steady, scales=self._scales)
+        answer = self._written(question, text, slot) if trie is None else self._taken(question, trie, slot)
+        return answer, question.cut
+
+    def _taken(self, question: Question, trie: Trie, slot: int) -> Answer:
+        """Take one of the answers of a trie."""
+        before, read, steps = self._engine.read(slot), [0], 0
+        learnt = self._kept.spec.brief
+        ask = self._engine.probabilities if learnt else self._engine.likelihoods
+
+        def chances(taken: tuple[int, ...], allowed: tuple[int, ...]) -> list[float]:
+            nonlocal steps
+            found = ask((*question.tokens, *taken), allowed, slot=slot, scales=self._scales)
+            steps += 1 if learnt or len(allowed) == 1 else 2  # of a search's forks two requests are made
+            read.append(self._engine.read(slot) - before)
+            return found
+
+        label, probability = (trie.walk if learnt else trie.search)(chances)
+        return Answer(
+            value=label,
+            confidence=min(1.0, probability),
+            tokens_in=len(question.tokens),
+            # Without a fork the model was not asked at all.
+            tokens_kept=max(0, len(question.tokens) - read[1]) if steps else None,
+            tokens_out=steps,
+        )
+
+    def _written(self, question: Question, text: str, slot: int) -> Answer:
+        before = self._engine.read(slot)
+        written = self._engine.write(question.tokens, self._limits, slot=slot, scales=self._scales)
+        return Answer(
+            value=self._kept.task.read(written.text, text),
+            confidence=min(1.0, math.exp(written.mean_logprob)),
+            tokens_in=len(question.tokens),
+            tokens_kept=max(0, len(question.tokens) - (self._engine.read(slot) - before)),
+            tokens_out=written.tokens,
+        )
+
+
+def fit(
+    examples: Sequence[Example],
+    folder: Path,
+    base: Base,
+    spec: GgufSpec,
+    *,
+    task: TaskName = "classify",
+    instructions: str = "",
+) -> None:
+    """Write what the model is asked with, and its weights or their place, into a staging folder.
+
+    Nothing is learnt: labels, schema and the pool of examples come from ``examples``. Raises `ModelError` for files
+    that are damaged (``E_MODEL_FORMAT``) or do not belong together (``E_MODEL_DIGEST``).
+    """
+    if (
+        base.adapter is not None
+        and None not in (base.source, base.adapter_source)
+        and base.source != base.adapter_source
+    ):
+        what = f"{base.adapter.name} was trained on another base than {base.weights.name}"
+        raise ModelError("E_MODEL_DIGEST", what, fix="use the base it was trained on, or tune again")
+    gguf_file.inspect(base.weights)
+    paths = (base.weights, *(() if base.adapter is None else (base.adapter,)))
+    engine = base.engine or Engine(base.weights, EngineSpec(context=256, slots=1, threads=1), paths[1:])
+    try:
+        skeletons = tuple(chat_template.skeleton(engine.render, shots) for shots in range(max(1, spec.shots) + 1))
+        asked = task_shown(task, examples, instructions)
+        asked = dataclasses.replace(asked, listed=not spec.brief)
+        asked = _fitting(asked, skeletons, engine, spec)
+    finally:
+        if base.engine is None:
+            engine.close()
+    known = (base.sha256, None)
+    files = [
+        _kept_file(path, folder / name, sha256, copy=base.copy)
+        for path, name, sha256 in zip(paths, (WEIGHTS, ADAPTER), known, strict=False)
+    ]
+    kept = _Kept(
+        spec=spec,
+        task=asked,
+        pool=prompts.choose_pool(examples) if spec.shots else (),
+        skeletons=skeletons,
+        weights=files[0],
+        adapter=files[1] if len(files) > 1 else None,
+    )
+    model_files.write(kept, folder / FILE)
+
+
+def load(folder: Path, engine: Engine | None = None) -> Decoder:
+    """Check the files against their digests and load the model, with the threads that are fastest here now.
+
+    ``engine`` has the weights loaded already: they are neither checked nor loaded again. Raises `ModelError`:
+    ``E_MODEL_MISSING``, ``E_MODEL_DIGEST`` where a file is not the one that was measured, ``E_MODEL_FORMAT``.
+    """
+    kept = model_files.read(_Kept, folder / FILE)
+    if engine is not None:
+        return Decoder(kept, engine)
+    paths = [_checked(folder, file) for file in (kept.weights, kept.adapter) if file is not None]
+    return Decoder(kept, start(paths[0], kept.spec, paths[1:]))
+
+
+def start(path: Path, spec: GgufSpec, adapters: Sequence[Path] = ()) -> Engine:
+    """Load weights as ``spec`` has it, with the threads that are fastest here now. Raises `ModelError`."""
+    how = EngineSpec(
+        context=_context(gguf_file.inspect(path), spec),
+        slots=spec.slots,
+        threads=spec.threads or 1,
+        gpu_layers=spec.gpu_layers,
+    )
+    return Engine(path, how if spec.threads is not None else thread_count.choose(path, how, machine.cores()), adapters)
+
+
+def lengths(folder: Path, engine: Engine, texts: Sequence[str]) -> list[int]:
+    """Count the tokens of the question to each text, as the bundle in ``folder`` would ask; nothing is computed."""
+    kept = model_files.read(_Kept, folder / FILE)
+    pool, asking = prompts.Pool(kept.pool), Questioner(kept.task, kept.skeletons, _encoder(engine))
+    valid = _valid(kept.task, asking, engine, kept.spec)
+    shots = kept.spec.shots
+    return [len(asking.ask(text, pool.choose(text, shots), valid.room(valid.trie(text))).tokens) for text in texts]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What another program needs to ask as a bundle does: weights, orders, and what the template writes around a turn.
+
+    ``pieces`` stand before the orders, between orders and text, and behind the text; ``folded``: the template knows no
+    system turn, so the orders begin the user's, with an empty line behind them, and there are two pieces.
+    """
+
+    weights: Path
+    orders: str
+    pieces: tuple[str, ...]
+    folded: bool
+    spec: GgufSpec
+    task: TaskName
+
+
+def parts(folder: Path) -> Parts:
+    """Take a bundle's parts, checked against their digests. Raises as `load`."""
+    kept = model_files.read(_Kept, folder / FILE)
+    skeleton = kept.skeletons[0]
+    return Parts(
+        weights=_checked(folder, kept.weights),
+        orders=kept.task.chat((), "")[0]["content"],
+        pieces=skeleton.pieces,
+        folded=skeleton.folded,
+        spec=kept.spec,
+        task=kept.task.name,
+    )
+
+
+def _valid(task: Task, asking: Questioner, engine: Engine, spec: GgufSpec) -> ValidAnswers:
+    # The bundle's own context counts: an engine may have been loaded with more, or for its words alone.
+    context = _context(engine.head, spec)
+    return ValidAnswers(task, _encoder(engine), asking.end(_end(engine)), context, spec.max_output_tokens)
+
+
+def _encoder(engine: Engine) -> Encode:
+    return lambda text, special, begin: engine.tokens(text, special=special, begin=begin)
+
+
+def _context(head: gguf_file.Head, spec: GgufSpec) -> int:
+    return min(spec.context, head.number("context_length") or spec.context)
+
+
+def _fitting(task: Task, skeletons: Sequence[chat_template.Skeleton], engine: Engine, spec: GgufSpec) -> Task:
+    """Leave labels or schema out of the orders where they would take more than half of what the model learnt to read.
+
+    Raises `ModelError` (``E_MODEL_FORMAT``) where the orders alone leave no room for a text.
+    """
+    encode = _encoder(engine)
+    trained = engine.head.number("context_length") or spec.context
+    if task.name in ("classify", "extract") and task.listed:
+        bare = Questioner(task, skeletons, encode).ask("", (), _ENDLESS).tokens
+        task = dataclasses.replace(task, listed=len(bare) <= trained // 2)
+    asking = Questioner(task, skeletons, encode)
+    valid = _valid(task, asking, engine, spec)
+    asking.ask("", (), valid.room(valid.trie("")))
+    return task
+
+
+def _end(engine: Engine) -> int:
+    value = engine.head.metadata.get("tokenizer.ggml.eos_token_id")
+    return value if type(value) is int else engine.tokens("\n", special=False)[-1]
+
+
+def _kept_file(path: Path, to: Path, sha256: str | None, *, copy: bool) -> _File:
+    if copy and path.resolve() != to.resolve():
+        shutil.copyfile(path, to)
+    return _File(place=to.name if copy else str(path.resolve()), sha256=sha256 or model_files.file_sha256(path))
+
+
+def _checked(folder: Path, file: _File) -> Path:
+    path = folder / file.place
+    try:
+        found = model_files.file_sha256(path)
+    except OSError as error:
+        what = f"{path.name}: cannot be read ({error.strerror})"
+        raise ModelError("E_MODEL_MISSING", what, fix="put the file back, or make the bundle again") from None
+    if found != file.sha256:
+        what = f"{path.name}: its SHA-256 is not the one written down"
+        raise ModelError("E_MODEL_DIGEST", what, fix="put the file back that was measured, or make the bundle again")
+    return path

@@ -1,0 +1,84 @@
+"""The JSON file in which a plug keeps what it learnt or was told: one frozen dataclass, checked when it is read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from ockham import config
+from ockham.errors import ConfigError, ModelError
+from ockham.records import canonical
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MAX_BYTES = 64_000_000
+
+T = TypeVar("T")
+
+
+def write(settings: object, path: Path) -> None:
+    """Write a dataclass as canonical JSON (equal settings give equal bytes) into a staging folder."""
+    path.write_bytes(canonical(settings))
+
+
+def read(kind: type[T], path: Path) -> T:
+    """Read what `write` wrote.
+
+    Raises `ModelError`: ``E_MODEL_MISSING`` where the file is missing, ``E_MODEL_FORMAT`` where it is over 64 MB, not
+    JSON, or does not hold exactly the fields of ``kind``.
+    """
+    fix = "make the bundle again with: ockham fit"
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ModelError("E_MODEL_MISSING", f"{path.name}: cannot be read ({error.strerror})", fix=fix) from None
+    if len(raw) > MAX_BYTES:
+        raise ModelError("E_MODEL_FORMAT", f"{path.name}: larger than 64 MB", fix=fix)
+    try:
+        values = json.loads(raw)
+    except (ValueError, RecursionError):
+        raise ModelError("E_MODEL_FORMAT", f"{path.name}: not JSON", fix=fix) from None
+    if not isinstance(values, dict):
+        raise ModelError("E_MODEL_FORMAT", f"{path.name}: not a JSON object", fix=fix)
+    try:
+        return config.build(kind, values, path.name)
+    except ConfigError as error:
+        raise ModelError("E_MODEL_FORMAT", error.message, fix=fix) from None
+
+
+_ARRAYS_FIX = "make the bundle again with: ockham fit"
+
+
+def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+    """Read the arrays of a safetensors file that holds exactly these names.
+
+    Raises `ModelError`: ``E_MODEL_MISSING`` for a missing file, ``E_MODEL_FORMAT`` for one that is not safetensors or
+    holds other names.
+    """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    try:
+        found: dict[str, NDArray[np.float32]] = load_file(path)
+    except OSError:
+        raise ModelError("E_MODEL_MISSING", f"{path.name}: cannot be read", fix=_ARRAYS_FIX) from None
+    except (SafetensorError, ValueError):
+        raise ModelError("E_MODEL_FORMAT", f"{path.name}: not a safetensors file", fix=_ARRAYS_FIX) from None
+    if set(found) != set(names):
+        raise ModelError("E_MODEL_FORMAT", f"{path.name}: holds other arrays than expected", fix=_ARRAYS_FIX)
+    return found
+
+
+def file_sha256(path: Path) -> str:
+    """Give the SHA-256 of a file's bytes, in hexadecimal. Raises `OSError`."""
+    whole = hashlib.sha256()
+    with path.open("rb") as reader:
+        while chunk := reader.read(1 << 20):
+            whole.update(chunk)
+    return whole.hexdigest()

@@ -1,0 +1,171 @@
+"""Texts in, vectors out: an encoder's graph run by ONNX Runtime, on batches of one length, without padding.
+
+A graph gives one vector for a text, or one for each of its tokens (`STATES`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ockham.errors import ModelError
+from ockham.models import model_files
+from ockham.models.sentence_encoder import Sentence
+from ockham.sealed import switches
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+GRAPH = "encoder.onnx"
+TOKENIZER = "tokenizer.json"
+FILE = "encoder.json"
+EMBEDDING, STATES = "embedding", "states"
+"""What a graph gives: the vectors of texts (texts, hidden), or of their tokens (texts, tokens, hidden)."""
+BATCH_TOKENS = 256
+"""Tokens that go through the graph at a time: enough to keep the processor busy, few enough to stay in its cache.
+
+With 128 to 1,024 a text took the same processor time; each token in work takes 30 kB of buffers on each core.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is needed to run the graph on texts."""
+
+    hidden: int = field(metadata={"min": 1})
+    max_tokens: int = field(metadata={"min": 1})
+    first_position: int = field(metadata={"min": 0})
+    prefix: str
+
+
+def settings_of(sentence: Sentence) -> Settings:
+    """Say what is needed to run the graph of a sentence encoder."""
+    return Settings(
+        hidden=sentence.hidden,
+        max_tokens=sentence.max_tokens,
+        first_position=sentence.first_position,
+        prefix=sentence.prefix,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Embedder:
+    """A loaded encoder. Equal texts get equal vectors, whatever stands beside them."""
+
+    tokenizer: Any
+    session: Any
+    settings: Settings
+    threads: int
+    """Batches that run side by side, each on one core: none waits for another inside a small matrix product."""
+
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Turn texts into token ids, cut at ``max_tokens``. Lone surrogates count as U+FFFD here (and only here)."""
+        clean = [(self.settings.prefix + text).encode("utf-8", "replace").decode() for text in texts]
+        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(clean)]
+
+    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
+        """Embed texts: (texts, hidden) float32, in order."""
+        return self.vectors(self.tokens(texts))
+
+    def vectors(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
+        """Embed texts given as their tokens: (texts, hidden) float32, in order."""
+        import numpy as np
+
+        out = np.empty((len(rows), self.settings.hidden), np.float32)
+        for places, found in self._computed(rows, EMBEDDING):
+            out[places] = found
+        return out
+
+    def states(self, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
+        """Give the states of the tokens of each row, (tokens, hidden) float32, by a graph that has them."""
+        out: dict[int, NDArray[np.float32]] = {}
+        for places, found in self._computed(rows, STATES):
+            out.update(zip(places, found, strict=True))
+        return [out[place] for place in range(len(rows))]
+
+    def _computed(self, rows: Sequence[Sequence[int]], output: str) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+        """Run the graph on batches of rows; gives the places of each batch with what came out."""
+        import numpy as np
+
+        def run(batch: list[int]) -> NDArray[np.float32]:
+            ids = np.array([rows[place] for place in batch], np.int64)
+            given = {"ids": ids, "positions": self._positions(ids.shape[1])}
+            found: NDArray[np.float32] = self.session.run([output], given)[0]
+            return found
+
+        parts = list(batches([len(row) for row in rows]))
+        if len(parts) == 1:
+            yield parts[0], run(parts[0])
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:
+                yield from zip(parts, pool.map(run, parts), strict=True)
+
+    def tensors(self, texts: Sequence[str], names: Sequence[str]) -> Iterator[list[NDArray[np.float32]]]:
+        """Give the named tensors of the graph for each text alone (for calibration)."""
+        import numpy as np
+
+        for row in self.tokens(texts):
+            yield self.session.run(
+                list(names), {"ids": np.array([row], np.int64), "positions": self._positions(len(row))}
+            )
+
+    def _positions(self, length: int) -> NDArray[np.int64]:
+        import numpy as np
+
+        first = self.settings.first_position
+        return np.arange(first, first + length, dtype=np.int64)
+
+
+def batches(lengths: Sequence[int], tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
+    """Group places by exact length, in batches of about so many tokens: no padding, hence none to mask."""
+    by_length: dict[int, list[int]] = {}
+    for place, length in enumerate(lengths):
+        by_length.setdefault(length, []).append(place)
+    for length, places in sorted(by_length.items()):
+        size = max(1, tokens // max(1, length))
+        for start in range(0, len(places), size):
+            yield places[start : start + size]
+
+
+def load(folder: Path, *, threads: int) -> Embedder:
+    """Load an encoder from the files of a bundle; raises `ModelError` where one is missing or damaged."""
+    found = model_files.read(Settings, folder / FILE)
+    return open_graph(folder / GRAPH, folder / TOKENIZER, found, threads=threads)
+
+
+def open_graph(graph: Path | bytes, tokenizer: Path, found: Settings, *, threads: int) -> Embedder:
+    """Make an embedder of a graph (a file or its bytes) and a tokenizer file.
+
+    Raises `ModelError` (``E_MODEL_FORMAT``) where either cannot be read, ``E_MODEL_MISSING`` where ONNX Runtime or
+    tokenizers is not installed, ``E_TELEMETRY`` where ONNX Runtime was imported before it could be silenced.
+    """
+    fix = "make the bundle again with: ockham fit"
+    switches.need_silence()
+    try:
+        import onnxruntime
+        from tokenizers import Tokenizer
+    except ImportError:
+        message = "onnxruntime and tokenizers are needed for the encoder rungs"
+        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[encoder]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # A plan of memory for every shape of batch that ever came is 26 MB after a few hundred texts, and saves no time.
+    options.enable_mem_pattern = False
+    # Higher levels replace Add and LayerNormalization by a fused operator that is eight times slower on the CPU.
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+    try:
+        words = Tokenizer.from_file(str(tokenizer))
+        model = graph if isinstance(graph, bytes) else str(graph)
+        session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # both libraries raise plain Exceptions of their own
+        message = f"the encoder's files cannot be loaded ({type(error).__name__})"
+        raise ModelError("E_MODEL_FORMAT", message, fix=fix) from None
+    words.no_padding()
+    words.enable_truncation(found.max_tokens)
+    return Embedder(words, session, found, threads)

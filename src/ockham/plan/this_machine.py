@@ -1,0 +1,100 @@
+"""This machine as a device: what the system says, and what was measured."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ockham import machine
+from ockham.catalog import Device
+from ockham.errors import StoreError
+from ockham.machine import ROOT
+from ockham.plan import calibrate
+from ockham.plan.calibrate import Calibration, Clock
+from ockham.plan.gpus import best_gpu, gpus
+from ockham.records.plan import PastError
+
+FEATURES = ("avx2", "avx512f", "avx512_vnni", "avx_vnni", "amx_int8", "asimd", "sve", "i8mm")
+"""What the processor may have that engines make use of, as ``/proc/cpuinfo`` names it."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where to plan for: a device, with the memory that is free on it and what was seen of the machine."""
+
+    device: Device
+    free_gb: float | None = None
+    threads: int | None = None
+    features: tuple[str, ...] = ()
+    gpus: tuple[str, ...] = ()
+    past_error: PastError | None = None
+
+
+def features(root: Path = ROOT) -> tuple[str, ...]:
+    """Name what of `FEATURES` this processor has; nothing where the system does not say."""
+    try:
+        text = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ()
+    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.M)
+    flags = set(found.group(1).split()) if found else set()
+    return tuple(one for one in FEATURES if one in flags)
+
+
+def look(cache: Path, now: dt.datetime, clock: Clock, *, threads: int | None = None, anew: bool = False) -> Place:
+    """Describe this machine as a place to plan for: its largest known graphics processor, else its processor.
+
+    The processor's rates are measured as in `processor`.
+    """
+    seen, has = gpus(visible=os.environ.get("CUDA_VISIBLE_DEVICES")), features()
+    names = tuple(one.shown for one in seen)
+    past = calibrate.past_error(cache)
+    card = best_gpu(seen)
+    if card is not None:
+        return Place(device=card, features=has, gpus=names, past_error=past)
+    found = processor(cache, now, clock, threads=threads, anew=anew)
+    return Place(
+        device=found,
+        free_gb=machine.available_memory_gb(),
+        threads=found.cores,
+        features=has,
+        gpus=names,
+        past_error=past,
+    )
+
+
+def processor(cache: Path, now: dt.datetime, clock: Clock, *, threads: int | None = None, anew: bool = False) -> Device:
+    """Describe this machine's processor with its rates.
+
+    They are measured, unless the folder ``cache`` holds a calibration that still counts; ``anew`` measures in any case.
+    A cache that cannot be written is told in a warning.
+    """
+    name, cores = machine.look(()).processor, machine.cores()
+    found = None if anew else calibrate.remembered(cache, name, threads, now)
+    if found is None:
+        found = calibrate.measure(name, sorted({1, cores}) if threads is None else [threads], now, clock)
+        try:
+            calibrate.keep(cache, found)
+        except StoreError as error:
+            _log.warning("the calibration is not kept: %s", error.message)
+    return this_machine(f"{name}, {cores} cores", machine.memory_gb(), found)
+
+
+def this_machine(name: str, memory_gb: float, measured: Calibration) -> Device:
+    """Describe this machine's processor as a device, with its measured rates."""
+    return Device(
+        name=name,
+        kind="cpu",
+        memory_gb=memory_gb,
+        bandwidth_gb_s=measured.bandwidth_gb_s,
+        fp32_tflops=measured.gflops / 1000,
+        cores=measured.threads,
+        date=measured.made[:10],
+        source=f"measured {measured.made[:10]} with {measured.threads} thread{'s' if measured.threads != 1 else ''}",
+    )

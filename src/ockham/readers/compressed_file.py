@@ -1,0 +1,142 @@
+"""Packed files (gzip, zstd): unpacked block by block, within limits, and read as if they stood plain on the disk."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from ockham.errors import DataError
+from ockham.printable import printable
+from ockham.readers.local_file import BLOCK, HEAD, RegularFile
+
+GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+MAX_RATIO = 250
+"""How many times its packed size a file may unfold to, once it is over `FREE` bytes; text packs 3 to 30 times."""
+FREE = 64_000_000
+UNFOLDS = f"it unfolds to over {MAX_RATIO} times its size"
+_MAX_WINDOW = 1 << 27
+
+
+def unfolds_too_far(unfolded: int, packed: int) -> bool:
+    """Tell whether so many packed bytes have given more than any honest file would."""
+    return unfolded > FREE and unfolded > MAX_RATIO * packed
+
+
+class Unpacked(RegularFile):
+    """A packed file seen as its content. ``cut`` is true, after reading, where the packed data end too early.
+
+    Its hash is that of the packed file, so a change is noticed; sizes inside the file are never believed.
+    """
+
+    __slots__ = ("_packed", "cut")
+
+    def __init__(self, packed: RegularFile) -> None:
+        """See a packed file as its content; ``head`` is unpacked now.
+
+        Raises `DataError` (``E_FORMAT``) for what is not sound, unfolds too far, or holds another packed file.
+        """
+        self.path, self.name, self.raw = packed.path, packed.name, packed.raw
+        self._stamp, self.size, self.digests = packed._stamp, packed.size, packed.digests
+        self._packed, self.cut = packed, False
+        head = b""
+        for block in self.blocks():
+            head += block
+            if len(head) >= HEAD:
+                break
+        self.head = head[:HEAD]
+        if self.head.startswith((GZIP, ZSTD)):
+            raise _unsound(packed, "it holds another packed file")
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the content in blocks of at most 1 MiB.
+
+        Raises `DataError`: ``E_FORMAT`` where the packed data are not sound or unfold too far, ``E_IO``, ``E_CHANGED``.
+        """
+        given = taken = 0
+        self.cut = False
+        unpack = _gunzip if self._packed.head.startswith(GZIP) else _unzstd
+        source = _Counted(self._packed.blocks())
+        for block in unpack(self._packed, source, self._note_cut):
+            given += len(block)
+            taken = source.taken
+            if unfolds_too_far(given, taken):
+                raise _unsound(self._packed, UNFOLDS)
+            yield block
+
+    def _note_cut(self) -> None:
+        self.cut = True
+
+
+class _Counted:
+    """Blocks, and how many bytes of them were taken."""
+
+    def __init__(self, blocks: Iterator[bytes]) -> None:
+        self._blocks, self.taken = blocks, 0
+
+    def __iter__(self) -> Iterator[bytes]:
+        for block in self._blocks:
+            # Small steps, so that what a few bytes unfold to is seen before more is taken.
+            for start in range(0, len(block), 1 << 16):
+                part = block[start : start + (1 << 16)]
+                self.taken += len(part)
+                yield part
+
+
+def _gunzip(file: RegularFile, source: _Counted, cut: Callable[[], None]) -> Iterator[bytes]:
+    """Unpack the members of a gzip file, one after the other."""
+    member = zlib.decompressobj(wbits=31)
+    begun = False
+    try:
+        for part in source:
+            data = part
+            while data:
+                if member.eof:
+                    if begun and not data.strip(b"\0"):
+                        break  # padding behind the last member
+                    member = zlib.decompressobj(wbits=31)
+                begun = True
+                block = member.decompress(data, BLOCK)
+                if block:
+                    yield block
+                data = member.unused_data if member.eof else member.unconsumed_tail
+    except zlib.error as error:
+        raise _unsound(file, "its packed data are damaged") from error
+    if not member.eof:
+        cut()
+
+
+def _unzstd(file: RegularFile, source: _Counted, cut: Callable[[], None]) -> Iterator[bytes]:
+    """Unpack the frames of a zstd file, one after the other."""
+    try:
+        import zstandard
+    except ImportError as error:
+        raise DataError(
+            "E_FORMAT", f"{printable(file.path)} is zstd, which cannot be read here", fix="pip install 'ockham[curate]'"
+        ) from error
+    maker: Any = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
+    frame = maker.decompressobj()
+    try:
+        for part in source:
+            # A block of a few bytes can unfold to 128 KB, so a kilobyte at a time keeps what comes out small.
+            for start in range(0, len(part), 1 << 10):
+                data = part[start : start + (1 << 10)]
+                while data:
+                    if frame.eof:
+                        frame = maker.decompressobj()
+                    block = frame.decompress(data)
+                    if block:
+                        yield block
+                    data = frame.unused_data if frame.eof else b""
+    except zstandard.ZstdError as error:
+        raise _unsound(file, "its packed data are damaged") from error
+    if not frame.eof:
+        cut()
+
+
+def _unsound(file: RegularFile, why: str) -> DataError:
+    return DataError(
+        "E_FORMAT",
+        f"{printable(file.path)} cannot be unpacked: {why}",
+        fix="pack the file again with gzip or zstd, or unpack it yourself and name the plain file",
+    )

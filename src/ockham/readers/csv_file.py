@@ -1,0 +1,299 @@
+"""Tables of text: CSV and its dialects (RFC 4180 with comma, semicolon, tab or bar), record by record.
+
+The reader is our own, because a record's number, its byte offset and a safe place to go on after a broken quote are
+needed, and the standard library's limit on a cell is a setting of the whole process.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from ockham.errors import DataError
+from ockham.printable import printable
+from ockham.readers.columns import known_names
+from ockham.readers.local_file import RegularFile
+from ockham.readers.table import MAX_COLUMNS, MAX_RECORD, Broken, Row, Table
+from ockham.readers.text_file import CUT_OFF, Encoding, Line, head_of, lines_of, undecodable
+
+DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
+_NONE = "\0"
+"""The delimiter of a file of one column: a record with a NUL is kept out before its cells are looked at."""
+_WINDOW = 1 << 16
+"""Characters after which an open quote is doubted."""
+_OPEN = "a quote is opened and not closed"
+_STRAY = "text follows a closing quote"
+
+
+class Record(NamedTuple):
+    """Cells, or ``None`` with a code and the reason why the record is broken; the offset is in bytes."""
+
+    offset: int
+    cells: list[str] | None
+    code: str = ""
+    reason: str = ""
+
+
+class _StrayError(Exception):
+    """The text of a record is not CSV; the message says why."""
+
+    def __init__(self, reason: str, code: str = "E_FORMAT") -> None:
+        super().__init__(reason)
+        self.code = code
+
+
+class Feed:
+    """Lines that can be put back."""
+
+    __slots__ = ("_back", "_lines")
+
+    def __init__(self, lines: Iterator[Line]) -> None:
+        """Take over the lines."""
+        self._lines, self._back = lines, deque[Line]()
+
+    def take(self) -> Line | None:
+        """Give the next line, ``None`` at the end."""
+        return self._back.popleft() if self._back else next(self._lines, None)
+
+    def put_back(self, lines: Sequence[Line]) -> None:
+        """Let these lines come next."""
+        self._back.extendleft(reversed(lines))
+
+
+def csv_table(file: RegularFile, encoding: Encoding) -> Table:
+    """Read a delimited file: dialect and header now, rows as they are asked for. Blank lines are no records.
+
+    Raises `DataError`: ``E_EMPTY``, ``E_ENCODING``, ``E_FORMAT`` (no usable header, names twice, over 10,000 columns).
+    """
+    delimiter = dialect_of(head_of(file, encoding), tab_first=file.path.suffix.lower() == ".tsv")
+    feed = Feed(_sound(file, encoding))
+    header = read_record(feed, delimiter, None)
+    if header is None:
+        raise DataError(
+            "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file that holds a header and at least one row"
+        )
+    names = _names(file, header)
+    sample = head_of(file, encoding).splitlines()[1:50]
+    return Table(
+        name=file.name,
+        format={"\t": "tsv"}.get(delimiter, "csv"),
+        encoding=encoding.name,
+        dialect=DELIMITERS.get(delimiter, "one column"),
+        columns=names,
+        rows=_rows(feed, delimiter, names),
+        headerless=_headerless(names, [line.split(delimiter) for line in sample]),
+    )
+
+
+def read_record(feed: Feed, delimiter: str, width: int | None) -> Record | None:
+    """Read one record, or say why it is broken; ``None`` at the end. ``width`` is the number of cells it must have.
+
+    A record whose quote runs over lines that read well as rows of their own was broken in its first line: that line
+    alone is given up, the others are read again. This is noticed after 64 KB at the latest.
+    """
+    first = _next_filled(feed)
+    if first is None or first.text is None:
+        return first and Record(first.offset, None, first.code, first.reason)
+    lines, cells = [first], list[str]()
+    try:
+        _fill(feed, delimiter, width, lines, cells)
+    except _StrayError as stray:
+        reason = str(stray)
+        if _swallowed(lines[1:], delimiter, width):
+            feed.put_back(lines[1:])
+            reason = _OPEN
+        elif reason == _STRAY:
+            _pass_rest(feed, lines, delimiter)
+        return Record(first.offset, None, stray.code, reason)
+    return Record(first.offset, cells)
+
+
+def _fill(feed: Feed, delimiter: str, width: int | None, lines: list[Line], cells: list[str]) -> None:
+    """Read the cells of the record that begins with the line given, adding the lines that it takes."""
+    part: list[str] | None = None
+    size = 0
+    while True:
+        text = lines[-1].text or ""
+        size += len(text)
+        part = scan(text, delimiter, cells, part)
+        if part is None:
+            break
+        if size > MAX_RECORD:
+            raise _StrayError("the record is longer than 16 MB")
+        if size - len(text) <= _WINDOW < size and _swallowed(lines[1:], delimiter, width):
+            raise _StrayError(_OPEN)
+        line = feed.take()
+        if line is None:
+            raise _StrayError(_OPEN)
+        if line.text is None:
+            raise _StrayError(line.reason, line.code)
+        lines.append(line)
+    if width is not None and len(cells) != width:
+        raise _StrayError(f"{len(cells)} cells where the header has {width}")
+
+
+def scan(text: str, delimiter: str, cells: list[str], part: list[str] | None) -> list[str] | None:
+    """Take the cells of one line; give the parts of a quoted cell that is still open at its end, else ``None``."""
+    end = len(text) - (2 if text.endswith("\r\n") else 1 if text.endswith(("\n", "\r")) else 0)
+    if text.count(delimiter) >= MAX_COLUMNS and '"' not in text:
+        raise _StrayError(f"more than {MAX_COLUMNS:,} cells")
+    if part is None and '"' not in text:
+        cells.extend(text[:end].split(delimiter))
+        return None
+    at = 0
+    while True:
+        if part is not None or text.startswith('"', at, end):
+            begin = at if part is not None else at + 1
+            close = _closing(text, begin)
+            part = [*(part or ()), text[begin : close if close != -1 else None]]
+            if close == -1:
+                return part
+            cells.append("".join(part).replace('""', '"'))
+            part, stop = None, close + 1
+            if stop < end and text[stop] != delimiter:
+                raise _StrayError(_STRAY)
+        else:
+            stop = text.find(delimiter, at, end)
+            stop = end if stop == -1 else stop
+            cells.append(text[at:stop])
+        if stop >= end:
+            return None
+        at = stop + 1
+
+
+def _closing(text: str, begin: int) -> int:
+    """Find the quote that closes a cell, past doubled ones; -1 where there is none in this line."""
+    close = text.find('"', begin)
+    while close != -1 and text.startswith('"', close + 1):
+        close = text.find('"', close + 2)
+    return close
+
+
+def dialect_of(head: str, *, tab_first: bool = False) -> str:
+    """Choose the delimiter that gives a header of several columns and the most rows of its width.
+
+    A header with names that are known counts more; then the wider header; then comma, semicolon, tab, bar. A header of
+    one column has no delimiter (NUL is given).
+    """
+    lines = [line for line in head.replace("\r\n", "\n").replace("\r", "\n").split("\n")[:200] if line]
+
+    def worth(delimiter: str) -> tuple[float, ...]:
+        if lines and lines[0].count(delimiter) >= MAX_COLUMNS:
+            return (1.0,)  # to be refused when the header is read
+        rows = [row for row in (_alone(line, delimiter) for line in lines) if row]
+        if not rows or len(rows[0]) < 2:
+            return (0.0,)
+        share = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
+        named = bool(known_names(rows[0]))
+        return (1.0, tab_first and delimiter == "\t", named, round(share, 2), len(rows[0]))
+
+    best = max(DELIMITERS, key=worth)
+    return best if worth(best)[0] else _NONE
+
+
+def _alone(line: str, delimiter: str) -> list[str]:
+    cells: list[str] = []
+    try:
+        return cells if scan(line, delimiter, cells, None) is None else []
+    except _StrayError:
+        return []
+
+
+def _next_filled(feed: Feed) -> Line | None:
+    line = feed.take()
+    while line is not None and line.text is not None and not line.text.strip("\r\n"):
+        line = feed.take()
+    return line
+
+
+def _swallowed(lines: Sequence[Line], delimiter: str, width: int | None) -> bool:
+    """Tell whether lines inside an open quote are rows of their own: four in five have the header's width."""
+    rows = good = 0
+    cells: list[str] = []
+    part: list[str] | None = None
+    for line in lines:
+        try:
+            part = scan(line.text or "", delimiter, cells, part)
+        except _StrayError:
+            part, cells = None, []
+        if part is None:
+            rows, good, cells = rows + 1, good + (len(cells) == width), []
+    return good > 0 and good >= 0.8 * rows
+
+
+def _pass_rest(feed: Feed, lines: Sequence[Line], delimiter: str) -> None:
+    """Pass the lines that a broken record goes on in, lest the rest of its text be taken for rows.
+
+    Its quotes tell: their number is odd so far, and the next line that makes it even begins by closing a cell.
+    """
+    if sum((line.text or "").count('"') for line in lines) % 2 == 0:
+        return
+    ahead: list[Line] = []
+    size = 0
+    while size < _WINDOW and (line := feed.take()) is not None:
+        ahead.append(line)
+        text = line.text or ""
+        size += len(text) + 1
+        if text.count('"') % 2:
+            before, _, after = text.partition('"')
+            closes = before and not before.endswith(delimiter)
+            if closes and (not after.strip("\r\n") or after.startswith(delimiter)):
+                return
+            break
+    feed.put_back(ahead)
+
+
+def _sound(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
+    for line in lines_of(file, encoding):
+        if line.reason == CUT_OFF:  # in a table the last byte may as well be an accented letter of another encoding
+            raise undecodable(printable(file.path), encoding, file.size - 1)
+        if line.text is not None and "\0" in line.text:
+            yield Line(line.offset, None, "E_FORMAT", "the record holds a NUL byte")
+        else:
+            yield line
+
+
+def _names(file: RegularFile, header: Record) -> list[str]:
+    if header.cells is None:
+        raise DataError(
+            "E_FORMAT",
+            f"{printable(file.path)}: the header (byte {header.offset}) cannot be read: {header.reason}",
+            fix="save the file as CSV (UTF-8, comma, quotes doubled inside quoted cells) with one header row",
+        )
+    names = [name.strip() or f"column {place}" for place, name in enumerate(header.cells, 1)]
+    if len(names) > MAX_COLUMNS:
+        raise DataError(
+            "E_FORMAT",
+            f"{printable(file.path)} has {len(names):,} columns; at most {MAX_COLUMNS:,} can be read",
+            fix="save only the columns that are needed",
+        )
+    first: dict[str, int] = {}
+    for place, name in enumerate(names, 1):
+        if name in first:
+            raise DataError(
+                "E_FORMAT",
+                f"{printable(file.path)}: columns {first[name]} and {place} have the same name in the first row",
+                fix="give each column a name of its own; if there is no header row, add one, for example text,label",
+            )
+        first[name] = place
+    return names
+
+
+def _rows(feed: Feed, delimiter: str, names: Sequence[str]) -> Iterator[Row | Broken]:
+    record = 0
+    while (found := read_record(feed, delimiter, len(names))) is not None:
+        record += 1
+        if found.cells is None:
+            yield Broken(record, found.offset, found.code, found.reason)
+        else:
+            yield Row(record, found.offset, dict(zip(names, found.cells, strict=True)))
+
+
+def _headerless(names: Sequence[str], sample: Sequence[Sequence[str]]) -> bool:
+    """Tell whether the first row seems to hold data: long or numeric cells, or a cell that comes again below it."""
+    if known_names(names):
+        return False
+    if any(len(name) > 64 or name.replace(".", "", 1).replace("-", "", 1).isdigit() for name in names):
+        return True
+    return any(row[place : place + 1] == [name] for row in sample for place, name in enumerate(names))

@@ -1,0 +1,218 @@
+"""Documents of any size, one after the other: files, packed files, folders and patterns, read row by row."""
+
+from __future__ import annotations
+
+import dataclasses
+import glob
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from ockham.errors import DataError
+from ockham.printable import printable
+from ockham.readers.chat import UnsoundError, is_chat, turns_of
+from ockham.readers.columns import TARGETS, Columns, Wanted, choose
+from ockham.readers.compressed_file import Unpacked
+from ockham.readers.conversations import LAST, taken_of
+from ockham.readers.formats import PACKED, SUFFIXES, open_table
+from ockham.readers.json_file import TRUNCATED
+from ockham.readers.local_file import open_file, refused
+from ockham.readers.table import Broken, Row, Table, text_of, unusable
+
+
+class Document(NamedTuple):
+    """One readable record: its file, place, cells as they stand, input texts, and target (``None``: raw text)."""
+
+    file: int
+    record: int
+    offset: int | None
+    cells: dict[str, object]
+    texts: tuple[str, ...]
+    target: str | None
+
+
+class Unreadable(NamedTuple):
+    """One record that cannot be read safely: its file, place, error code, and why."""
+
+    file: int
+    record: int
+    offset: int | None
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceFile:
+    """A file of documents: its path, the name it is shown by, SHA-256, size in bytes, and the columns that are used.
+
+    ``size`` is that of the file as it lies on the disk, packed or not. ``chat`` says that the input is a conversation.
+    ``parts`` are the files, where each is one document; ``quick`` is the other hash of `Digests`, where there is one.
+    """
+
+    path: Path
+    name: str
+    sha256: str
+    size: int
+    format: str
+    inputs: tuple[str, ...]
+    target: str | None
+    chat: bool = False
+    parts: tuple[Path, ...] = ()
+    quick: str = ""
+
+
+def find_files(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]) -> list[Path]:
+    """Find the files of a source: a file, a folder (with all folders in it), a pattern (``*``), or several of these.
+
+    Sorted within a folder or pattern, so that the order is the same everywhere; hidden files are passed over, and
+    links to folders are not followed. Raises `DataError`: ``E_EMPTY`` where nothing is found, ``E_IO``.
+    """
+    sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
+    found = [path for one in sources for path in _files_of(os.fspath(one))]
+    if not found:
+        names = ", ".join(printable(os.fspath(one)) for one in sources[:3])
+        fix = f"name files that end in one of {', '.join(SUFFIXES)}, packed with {' or '.join(PACKED)} or not"
+        raise DataError("E_EMPTY", f"no file of documents is found under {names}", fix=fix)
+    return list(dict.fromkeys(found))
+
+
+def describe(path: Path, wanted: Wanted, encoding: str | None) -> SourceFile:
+    """Look at one file: hash it, find out its format, and choose its columns.
+
+    Where no target is named, a column with the usual name of one (label, answer, …) makes the rows labelled ones.
+    Raises `DataError` as `ockham.readers.read.read` does, and ``E_FORMAT`` for packed files that are not sound.
+    """
+    with open_file(path) as file, open_table(file, encoding) as (table, _):
+        first = next(table.rows, None)
+        if first is None:
+            fix = "name a file with at least one document"
+            raise DataError("E_EMPTY", f"{printable(file.path)} holds no row", fix=fix)
+        chat = not wanted.inputs and is_chat(table.columns)
+        asked = wanted if not chat else dataclasses.replace(wanted, inputs=tuple(table.columns)[:1])
+        columns = _columns(table, asked, chat)
+        return SourceFile(
+            path=path,
+            name=file.name,
+            sha256=file.sha256,
+            quick=file.digests.quick,
+            size=file.size,
+            format=f"{table.format}, chat" if chat else table.format,
+            inputs=tuple(name for name in ("messages", "request") if name in table.columns) if chat else columns.inputs,
+            target=columns.target or (LAST if chat and is_answered(first) else None),
+            chat=chat,
+        )
+
+
+def documents_of(number: int, file: SourceFile, encoding: str | None) -> Iterator[Document | Unreadable]:
+    """Yield the records of a file in their order, holding one block at a time.
+
+    Raises `DataError`: ``E_CHANGED`` where the file is no longer the one that was described, and what reading raises.
+    """
+    with open_file(file.path) as opened, open_table(opened, encoding) as (table, plain):
+        if opened.sha256 != file.sha256:
+            message = f"{printable(file.path)} changed since it was looked at"
+            raise DataError("E_CHANGED", message, fix="start again once nothing writes to the file")
+        record = 0
+        for row in table.rows:
+            record = row.record
+            yield (
+                chat_of(number, row, file.target) if file.chat else document_of(number, row, (file.inputs, file.target))
+            )
+        if isinstance(plain, Unpacked) and plain.cut:
+            yield Unreadable(number, record + 1, None, "E_FORMAT", TRUNCATED)
+        opened.verify(content=table.format == "parquet")
+
+
+def is_answered(row: Row | Broken) -> bool:
+    """Tell whether an assistant speaks in a conversation."""
+    try:
+        return isinstance(row, Row) and any(turn.role == "assistant" for turn in turns_of(row.cells))
+    except UnsoundError:
+        return True
+
+
+def chat_of(number: int, row: Row | Broken, target: str | None) -> Document | Unreadable:
+    """Take the turns of a conversation and its target; unreadable where it is none, or cannot be used as it is."""
+    if isinstance(row, Broken):
+        return Unreadable(number, row.record, row.offset, row.code, row.reason)
+    try:
+        texts, answer = taken_of(row.cells, target)
+    except UnsoundError as unsound:
+        return Unreadable(number, row.record, row.offset, "E_FORMAT", str(unsound))
+    return _checked(Document(number, row.record, row.offset, dict(row.cells), texts, answer))
+
+
+def document_of(number: int, row: Row | Broken, columns: tuple[tuple[str, ...], str | None]) -> Document | Unreadable:
+    """Take the inputs and the target out of a row; unreadable where one of them cannot be used as it is."""
+    inputs, wanted = columns
+    if isinstance(row, Broken):
+        return Unreadable(number, row.record, row.offset, row.code, row.reason)
+    try:
+        found = [row.cells.get(name) for name in inputs]
+        texts = tuple([one if type(one) is str else text_of(one) for one in found])
+        target = None if wanted is None else text_of(row.cells.get(wanted))
+    except (ValueError, TypeError, RecursionError):
+        why = "a cell holds a value that cannot be written as JSON"
+        return Unreadable(number, row.record, row.offset, "E_FORMAT", why)
+    cells = row.cells if isinstance(row.cells, dict) else dict(row.cells)
+    return _checked(Document(number, row.record, row.offset, cells, texts, target))
+
+
+def _checked(one: Document) -> Document | Unreadable:
+    for text in one.texts if one.target is None else (*one.texts, one.target):
+        fault = unusable(text)
+        if fault:
+            return Unreadable(one.file, one.record, one.offset, "E_FORMAT", fault)
+    return one
+
+
+def _files_of(name: str) -> list[Path]:
+    path = Path(name)
+    try:
+        if path.is_dir():
+            return _inside(path)
+        if not path.exists() and not path.is_symlink() and glob.has_magic(name):
+            hits = [Path(hit) for hit in sorted(glob.glob(name, recursive=True))]  # noqa: PTH207 - takes absolute patterns too
+            return [hit for hit in hits if not hit.is_dir()]
+        path.lstat()
+    except (OSError, ValueError) as error:
+        raise refused(path, error) from error
+    return [path]
+
+
+def _inside(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        known = [Path(root) / name for name in sorted(files) if not name.startswith(".") and _is_known(name)]
+        # Beside data, a text file is a note.
+        data = [path for path in known if path.suffix.lower() != ".txt"]
+        found += data or known
+    return found
+
+
+def _is_known(name: str) -> bool:
+    path = Path(name)
+    if path.suffix.lower() in PACKED:
+        path = path.with_suffix("")
+    return path.suffix.lower() in SUFFIXES
+
+
+def _columns(table: Table, wanted: Wanted, chat: bool) -> Columns:
+    known = not chat and any(_is_target(name, wanted) for name in table.columns)
+    labelled = wanted.target is not None or known
+    asked = Wanted(
+        inputs=wanted.inputs,
+        target=wanted.target,
+        group=None,
+        labelled=labelled,
+        place=table.name,
+        headerless=table.headerless,
+    )
+    return choose(table.columns, asked)
+
+
+def _is_target(name: str, wanted: Wanted) -> bool:
+    return name not in wanted.inputs and name.strip().casefold().replace(" ", "_").replace("-", "_") in TARGETS

@@ -1,0 +1,52 @@
+"""Tables in memory: lists of dicts, pandas and polars frames, Arrow tables; none of their libraries is imported."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ockham.errors import DataError
+from ockham.readers.table import MAX_COLUMNS, Broken, Row, Table
+
+
+def memory_table(source: Any) -> Table:  # noqa: ANN401 - whatever the user holds
+    """Take a table in memory as rows, told by the module of its type.
+
+    Raises `DataError` (``E_FORMAT``) for anything else.
+    """
+    library = type(source).__module__.split(".")[0]
+    if library == "pandas" and hasattr(source, "columns"):
+        names = [str(name) for name in source.columns]
+        lists = [source.iloc[:, place].tolist() for place in range(len(names))]
+        return _table(
+            "pandas frame", names, (dict(zip(names, cells, strict=True)) for cells in zip(*lists, strict=True))
+        )
+    if library == "polars" and hasattr(source, "iter_rows"):
+        return _table("polars frame", list(source.columns), source.iter_rows(named=True))
+    if library == "pyarrow" and hasattr(source, "to_batches"):
+        rows = (row for batch in source.to_batches() for row in batch.to_pylist())
+        return _table("Arrow table", list(source.column_names), rows)
+    if isinstance(source, Sequence) and not isinstance(source, (str, bytes, bytearray)):
+        names = list(dict.fromkeys(str(key) for row in source[:200] if isinstance(row, Mapping) for key in row))
+        return _table("list of dicts", names, iter(source))
+    raise DataError(
+        "E_FORMAT",
+        f"examples cannot be read from a {type(source).__name__}",
+        fix="give a path, a list of dicts, a pandas or polars frame, or an Arrow table",
+    )
+
+
+def _table(kind: str, names: Sequence[str], rows: Iterator[object]) -> Table:
+    if len(names) > MAX_COLUMNS:
+        raise DataError("E_FORMAT", f"the {kind} has over {MAX_COLUMNS:,} columns", fix="keep only those needed")
+    if len(set(names)) < len(names):
+        raise DataError("E_FORMAT", f"the {kind} has columns of the same name", fix="give each column its own name")
+    return Table(name="table", format=kind, encoding="none", dialect=None, columns=names, rows=_rows(rows))
+
+
+def _rows(rows: Iterator[object]) -> Iterator[Row | Broken]:
+    for record, row in enumerate(rows, 1):
+        if isinstance(row, Mapping):
+            yield Row(record, None, {str(key): value for key, value in row.items()})
+        else:
+            yield Broken(record, None, "E_FORMAT", "the row is not a dict")

@@ -1,0 +1,173 @@
+"""Parquet files: only plain Arrow columns, batch by batch, within limits; nothing in a file is ever executed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from ockham.errors import DataError
+from ockham.printable import printable
+from ockham.readers.compressed_file import UNFOLDS, unfolds_too_far
+from ockham.readers.local_file import RegularFile
+from ockham.readers.table import MAX_COLUMNS, Broken, Row, Table
+
+_BATCH = 1024
+_MAX_GROUPS = 100_000
+_MAX_FOOTER = 64_000_000
+_MAX_CHUNK = 2_000_000_000
+_CELL = 6
+"""Characters around a cell and its name where a row stands as JSON; so many rows of nothing are something too."""
+_BAD_NAME = "the name of a column is not UTF-8"
+
+
+def parquet_table(file: RegularFile, most: int | None = None) -> Table:
+    """Read a Parquet file: schema now, rows as they are asked for. Nested cells become JSON later.
+
+    Columns of extension types are read as the plain type they store. What the rows unfold to is counted as if they
+    stood as JSON, and held against the size of the file as for packed files; ``most`` is a limit whatever that size is.
+    Raises `DataError` (``E_FORMAT``): not sound Parquet, unfolds too far, over 10,000 columns, over 100,000 row groups,
+    an index over 64 MB.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    _check_footer(file)
+    try:
+        found = pq.ParquetFile(file.raw, memory_map=False, pre_buffer=False)
+        # Equal texts are then one string in memory, however often and however deep in other values they stand.
+        texts = [leaf.path for leaf in map(found.schema.column, range(len(found.schema))) if _is_text(leaf)]
+        found = pq.ParquetFile(file.raw, memory_map=False, pre_buffer=False, read_dictionary=texts)
+        names, groups = list(found.schema_arrow.names), found.metadata.num_row_groups
+    except UnicodeDecodeError as error:
+        raise _unsound(file, _BAD_NAME) from error
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise _failed(file, error, "its index cannot be read") from error
+    if len(names) > MAX_COLUMNS or groups > _MAX_GROUPS:
+        raise _unsound(file, f"it has over {MAX_COLUMNS:,} columns or {_MAX_GROUPS:,} row groups")
+    if len(set(names)) < len(names):
+        raise _unsound(file, "two of its columns have the same name")
+    return Table(
+        name=file.name,
+        format="parquet",
+        encoding="utf-8",
+        dialect=None,
+        columns=names,
+        rows=_rows(file, found, names, most),
+        project=lambda wanted: _rows(file, found, wanted, most),
+    )
+
+
+def _is_text(leaf: Any) -> bool:  # noqa: ANN401 - pyarrow
+    return bool(leaf.physical_type == "BYTE_ARRAY" and leaf.logical_type.type != "DECIMAL")
+
+
+def _check_footer(file: RegularFile) -> None:
+    tail = file.tail(8)
+    length = int.from_bytes(tail[:4], "little")
+    if tail[4:] != b"PAR1" or length > min(_MAX_FOOTER, file.size):
+        raise _unsound(file, "its end is missing or says nonsense; it may be truncated")
+
+
+def _rows(file: RegularFile, found: Any, names: Sequence[str], most: int | None) -> Iterator[Row | Broken]:  # noqa: ANN401 - pyarrow
+    import pyarrow as pa
+
+    around = sum(len(name) + _CELL for name in names)
+    _check_sizes(file, found.metadata, names, around)
+    record = total = 0
+    batches = found.iter_batches(batch_size=_BATCH, columns=list(names), use_threads=False)
+    while True:
+        try:
+            batch = next(batches, None)
+            if batch is None:
+                return
+            arrays = [_stored(batch.column(batch.schema.get_field_index(name))) for name in names]
+            total += sum(_unfolded(array) for array in arrays if pa.types.is_nested(array.type))
+            _check_total(file, total, most)
+            columns = [_cells(array) for array in arrays]
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise _failed(file, error, f"the rows after number {record} cannot be read") from error
+        for cells in zip(*columns, strict=True):
+            record += 1
+            total += around + sum(len(cell) for cell in cells if isinstance(cell, (str, bytes)))
+            _check_total(file, total, most)
+            yield Row(record, None, dict(zip(names, cells, strict=True)))
+
+
+def _check_sizes(file: RegularFile, metadata: Any, names: Sequence[str], around: int) -> None:  # noqa: ANN401 - pyarrow
+    """Refuse what the index itself says to be too much; it may say less than there is."""
+    wanted = set(names)
+    total = metadata.num_rows * around
+    for group in range(metadata.num_row_groups):
+        chunks = metadata.row_group(group)
+        for place in range(chunks.num_columns):
+            chunk = chunks.column(place)
+            try:
+                name = chunk.path_in_schema.split(".")[0]
+            except UnicodeDecodeError as error:
+                raise _unsound(file, _BAD_NAME) from error
+            if name in wanted:
+                total += chunk.total_uncompressed_size
+                if chunk.total_uncompressed_size > _MAX_CHUNK:
+                    raise _unsound(file, f"a column of row group {group + 1} unfolds to over {_MAX_CHUNK:,} bytes")
+    _check_total(file, total, None)
+
+
+def _check_total(file: RegularFile, total: int, most: int | None) -> None:
+    if unfolds_too_far(total, file.size):
+        raise _unsound(file, UNFOLDS)
+    if most is not None and total > most:
+        raise _unsound(file, f"its text unfolds to over {most:,} characters")
+
+
+def _unfolded(array: Any) -> int:  # noqa: ANN401 - pyarrow
+    """Count the bytes of the values of an array, each as often as it stands there, without unfolding it."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    array = _stored(array)
+    if pa.types.is_dictionary(array.type):
+        return int(pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0)
+    if pa.types.is_map(array.type):
+        begin, end = (array.offsets[place].as_py() for place in (0, len(array)))
+        return sum(_unfolded(part.slice(begin, end - begin)) for part in (array.keys, array.items))
+    if pa.types.is_struct(array.type):
+        return sum(map(_unfolded, array.flatten()))
+    if pa.types.is_nested(array.type):
+        return _unfolded(array.flatten())
+    return int(array.nbytes)
+
+
+def _stored(array: Any) -> Any:  # noqa: ANN401 - pyarrow
+    """Give the plain values of an array of an extension type; any other array is given as it is."""
+    import pyarrow as pa
+
+    return array.storage if isinstance(array, pa.ExtensionArray) else array
+
+
+def _cells(array: Any) -> list[Any]:  # noqa: ANN401 - pyarrow
+    """Give the cells of one column of a batch; equal strings of a dictionary column are one string in memory."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(array.type):
+        places = array.indices.to_pylist()
+        wanted = sorted({place for place in places if place is not None})
+        values = dict(zip(wanted, _cells(array.dictionary.take(pa.array(wanted, pa.int64()))), strict=True))
+        return [None if place is None else values[place] for place in places]
+    try:
+        return list(array.to_pylist())
+    except UnicodeDecodeError:  # strings that are not UTF-8: bytes, of which the bad ones are kept out later
+        return list(array.cast(pa.large_binary()).to_pylist())
+
+
+def _failed(file: RegularFile, error: Exception, why: str) -> DataError:
+    if isinstance(error, OSError) and error.errno:  # of the disk; the library's own OSErrors have no number
+        return file.unreadable(error)
+    return _unsound(file, why)
+
+
+def _unsound(file: RegularFile, why: str) -> DataError:
+    return DataError(
+        "E_FORMAT",
+        f"{printable(file.path)} is not a Parquet file that can be read: {why}",
+        fix="write it again with a current library (plain columns, row groups of usual size), or save it as JSONL",
+    )

@@ -1,0 +1,137 @@
+"""Read examples: any supported file, folder of files, or table in memory, into rows and what had to be left out."""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+from ockham.errors import DataError
+from ockham.printable import printable
+from ockham.readers.columns import Wanted
+from ockham.readers.csv_file import csv_table
+from ockham.readers.examples import Harvest
+from ockham.readers.in_memory import memory_table
+from ockham.readers.json_file import is_json, json_table
+from ockham.readers.local_file import RegularFile, open_file, refused
+from ockham.readers.parquet_file import parquet_table
+from ockham.readers.table import Table
+from ockham.readers.text_file import encoding_of, head_of
+from ockham.records import Example, Quarantined, Source
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt")
+_PACKED = {
+    b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip (or a spreadsheet)", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2", b"%PDF": "PDF", b"\xd0\xcf\x11\xe0": "an old Office file", b"ARROW1": "Arrow IPC",
+}  # fmt: skip
+_MAX_TEXT = 4_000_000_000
+"""Characters of a Parquet file that are read, all of which stay in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSpec:
+    """How to read: which columns (empty or ``None``: find them), which encoding (``None``: byte order mark or UTF-8).
+
+    ``labelled=False`` reads inputs only: no target is needed and every target is "".
+    """
+
+    inputs: tuple[str, ...] = ()
+    target: str | None = None
+    group: str | None = None
+    encoding: str | None = None
+    labelled: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What was read. ``rows`` = examples + quarantined; a target that is missing or blank is ""."""
+
+    examples: tuple[Example, ...]
+    rows: int
+    quarantined: tuple[Quarantined, ...]
+    sources: tuple[Source, ...]
+    warnings: tuple[str, ...]
+
+
+def read(source: object, spec: ReadSpec) -> Reading:
+    """Read the examples of a file, a folder of files, a pandas or polars frame, an Arrow table or a list of dicts.
+
+    Cells are taken verbatim. Several input columns become "name: value" lines, empty cells left out; a target that is
+    a JSON object or list becomes canonical JSON. Nothing on disk changes.
+
+    Raises `DataError`: ``E_EMPTY``, ``E_ENCODING``, ``E_FORMAT``, ``E_NOT_REGULAR``, ``E_CHANGED``, ``E_IO``,
+    ``E_COLUMN``, ``E_LABEL_MISSING``.
+    """
+    harvest = Harvest()
+    wanted = Wanted(
+        inputs=spec.inputs, target=spec.target, group=spec.group, labelled=spec.labelled, place="", headerless=False
+    )
+    if isinstance(source, (str, PathLike)):
+        paths = _paths(Path(source), harvest)
+        for path in paths:
+            with open_file(path) as file, _table(file, spec) as table:
+                harvest.gather(table, wanted, prefix=f"{file.name}:" if len(paths) > 1 else "", sha256=file.sha256)
+                file.verify(content=table.format == "parquet")
+    else:
+        harvest.gather(memory_table(source), wanted, prefix="", sha256="")
+    harvest.remark()
+    return Reading(
+        examples=tuple(harvest.examples),
+        rows=len(harvest.examples) + len(harvest.quarantined),
+        quarantined=tuple(harvest.quarantined),
+        sources=tuple(harvest.sources),
+        warnings=tuple(harvest.warnings),
+    )
+
+
+def _paths(path: Path, harvest: Harvest) -> list[Path]:
+    try:
+        if not stat.S_ISDIR(path.stat().st_mode):
+            return [path]
+        inside = sorted(path.iterdir(), key=lambda item: item.name)
+        seen = [item for item in inside if not item.name.startswith(".")]
+        found = [item for item in seen if item.suffix.lower() in SUFFIXES and not item.is_dir()]
+    except (OSError, ValueError) as error:
+        raise refused(path, error) from error
+    if any(item.suffix.lower() != ".txt" for item in found):  # beside data, a text file is a note
+        found = [item for item in found if item.suffix.lower() != ".txt"]
+    if not found:
+        raise DataError(
+            "E_EMPTY",
+            f"the folder {printable(path)} holds no file that can be read",
+            fix=f"put files in it whose names end in one of {', '.join(SUFFIXES)}",
+        )
+    if len(found) < len(seen):
+        harvest.warnings.append(f"{len(seen) - len(found)} other entries of the folder {printable(path)} were not read")
+    return found
+
+
+@contextmanager
+def _table(file: RegularFile, spec: ReadSpec) -> Iterator[Table]:
+    """Judge the format of a file by its content and open it as a table."""
+    if file.size == 0:
+        raise _empty(file)
+    if file.head.startswith(b"PAR1"):
+        yield parquet_table(file, _MAX_TEXT)
+        return
+    packed = next((name for mark, name in _PACKED.items() if file.head.startswith(mark)), None)
+    if packed:
+        raise DataError(
+            "E_FORMAT",
+            f"{printable(file.path)} is {packed}, not a table of text",
+            fix="unpack it, or save it as CSV (UTF-8), JSONL or Parquet",
+        )
+    encoding = encoding_of(file, spec.encoding)
+    head = head_of(file, encoding)
+    if not head.strip() and file.size <= len(file.head):
+        raise _empty(file)
+    yield json_table(file, encoding) if is_json(head, file.path.suffix.lower()) else csv_table(file, encoding)
+
+
+def _empty(file: RegularFile) -> DataError:
+    return DataError(
+        "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file with a header and at least one row"
+    )

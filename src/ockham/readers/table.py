@@ -1,0 +1,84 @@
+"""What the parsers give: rows with a place, records that could not be read, and the limits both keep."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+MAX_RECORD = 16_000_000
+"""Characters (bytes, where a line is not decoded yet) of one record."""
+MAX_COLUMNS = 10_000
+MAX_DEPTH = 64
+MAX_DIGITS = 4_300
+
+
+class Row(NamedTuple):
+    """A record that was parsed: its number in the file (from 1, a header not counted), its byte offset, its cells."""
+
+    record: int
+    offset: int | None
+    cells: Mapping[str, object]
+
+
+class Broken(NamedTuple):
+    """A record that could not be parsed, and why, in words without its content."""
+
+    record: int
+    offset: int | None
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A source of rows before its columns are chosen.
+
+    ``columns`` are the names that exist; ``headerless`` says that the first row seems to hold data, so that its cells
+    must not be repeated in a message. ``project``, where reading fewer columns saves work, gives rows of these alone.
+    """
+
+    name: str
+    format: str
+    encoding: str
+    dialect: str | None
+    columns: Sequence[str]
+    rows: Iterator[Row | Broken]
+    headerless: bool = False
+    project: Callable[[Sequence[str]], Iterator[Row | Broken]] | None = None
+
+
+def unusable(text: str) -> str | None:
+    """Say why a text cannot be used as it is: a NUL character, its length, half a character; nothing if it can."""
+    if "\0" in text:
+        return "the record holds a NUL character"
+    if len(text) > MAX_RECORD:
+        return "the record is longer than 16 MB"
+    if text.isascii():
+        return None
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return "the record holds half a character (a lone surrogate)"
+    return None
+
+
+def text_of(value: object) -> str:
+    """Give a cell as text: strings verbatim, nothing (``None``, NaN, NaT) as "", other values as canonical JSON.
+
+    Raises ValueError, TypeError or RecursionError for what no JSON text can hold.
+    """
+    if isinstance(value, str):
+        return value
+    if hasattr(value, "tolist"):  # numpy, in the cells of a frame
+        value = value.tolist()
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "surrogateescape")  # what is not UTF-8 is kept out as half a character
+    if value is None or type(value).__name__ == "NAType" or value != value:  # NaN, NaT, NA
+        return ""
+    if isinstance(value, (dict, list, tuple, bool, int, float)):
+        return json.dumps(
+            value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str
+        )
+    return str(value)

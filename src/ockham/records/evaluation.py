@@ -1,0 +1,165 @@
+"""What is measured: candidates, answers, scores, estimates with their intervals, and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ockham.records.dataset import Side
+
+Finding = Literal["meets", "misses", "cannot tell"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """One model as it would be served, and its place on the ladder (0 is the smallest)."""
+
+    name: str
+    rung: int
+    kind: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What a model answered: ``None`` where it gave no valid answer; confidence is in [0, 1] or unknown.
+
+    ``tokens_in`` are those of the question, ``tokens_kept`` the ones among them that the model still had from the
+    question before and did not read again (no part of what makes two answers equal), ``tokens_out`` the steps that
+    chose the answer, one for each token that was written; ``None`` for a model without tokens.
+    """
+
+    value: str | None
+    confidence: float | None = None
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    tokens_kept: int | None = field(default=None, compare=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One answer judged: ``value`` is 1.0 for right and 0.0 for wrong, ``None`` where it could not be judged."""
+
+    example: str
+    answer: str | None
+    target: str
+    value: float | None
+    confidence: float | None = None
+    cluster: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate:
+    """A measured number with its 95 % interval and the number of observations behind it."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """What serving costs, measured in a process that only serves.
+
+    Latencies in milliseconds, throughput in answers per second, peak resident memory in megabytes (10^6 bytes).
+    ``times_ms`` are the single latencies that the percentiles were taken from, in the order of measuring; the tokens
+    are means over the same answers, each as in `Answer`.
+    """
+
+    p50_ms: Estimate
+    p95_ms: Estimate
+    p99_ms: Estimate
+    throughput_per_s: Estimate
+    memory_mb: float
+    load_seconds: float
+    times_ms: tuple[float, ...] = ()
+    tokens_in: float | None = None
+    tokens_kept: float | None = None
+    tokens_out: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateLatency:
+    """Latency in milliseconds from a request's arrival to its answer, at a rate of requests to each machine.
+
+    ``None`` where requests come faster than one machine can answer them one at a time.
+    """
+
+    requests_per_second: float
+    machines: int
+    p50_ms: Estimate | None = None
+    p95_ms: Estimate | None = None
+    p99_ms: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelScore:
+    """Precision, recall and F1 of one label, with its number of test rows."""
+
+    label: str
+    precision: Estimate | None
+    recall: Estimate | None
+    f1: Estimate | None
+    n: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """A candidate measured on a dataset. ``metrics`` maps metric names to estimates.
+
+    ``reordered`` is the share of questions that are answered the same when their options stand in another order.
+    """
+
+    candidate: Candidate
+    dataset: str
+    spec: str
+    side: Side
+    metrics: Mapping[str, Estimate]
+    per_label: tuple[LabelScore, ...]
+    scores: tuple[Score, ...]
+    profile: Profile | None
+    artifact_mb: float | None
+    fit_seconds: float
+    cost_per_day: float | None = None
+    cost_per_million: float | None = None
+    at_rate: RateLatency | None = None
+    reordered: Estimate | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two candidates on the same rows: ``difference`` is metric(first) - metric(second), paired.
+
+    ``p_value`` is two-sided; ``p_holm`` is corrected over all comparisons of the run (Holm, 1979).
+    """
+
+    first: str
+    second: str
+    metric: str
+    difference: Estimate
+    p_value: float
+    p_holm: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parity:
+    """The same validation rows before and after a step that should change nothing (merging, quantizing).
+
+    ``agreement`` is the share of answers that stayed the same, ``difference`` the metric after minus the one before.
+    """
+
+    step: str
+    agreement: Estimate
+    difference: Estimate
+    metric: str = "accuracy"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CoveragePoint:
+    """A threshold on confidence: the share of answers kept, and the error among the kept ones."""
+
+    threshold: float
+    share: float
+    error: Estimate

@@ -1,0 +1,240 @@
+"""What a run comes to: requirements, the verdict, and everything that stands behind it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from ockham.records.dataset import Example, Intake, TaskName
+from ockham.records.evaluation import Comparison, CoveragePoint, Estimate, Finding, Parity, Report
+
+Precision = Literal["float32", "bfloat16"]
+"""What a language model is computed in while it is tuned."""
+PrecisionName = Literal["auto", "float32", "bfloat16"]
+"""A precision as it is asked for: ``auto`` is the one that measuring chooses."""
+Status = Literal["measured", "skipped", "failed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Requirements:
+    """What the user needs. A field that is ``None`` is not required.
+
+    ``tolerance`` is in points of the metric (1 is .01). Ranges stand with the fields, for `ockham.config`.
+    """
+
+    min_accuracy: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_f1_macro: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_f1_weighted: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_f1_micro: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_validity: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_chrf: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_rouge_l: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_f1_tokens: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    max_p50_ms: float | None = field(default=None, metadata={"above": 0})
+    max_p95_ms: float | None = field(default=None, metadata={"above": 0})
+    max_p99_ms: float | None = field(default=None, metadata={"above": 0})
+    max_memory_mb: float | None = field(default=None, metadata={"above": 0})
+    max_artifact_mb: float | None = field(default=None, metadata={"above": 0})
+    max_cost_per_day: float | None = field(default=None, metadata={"min": 0})
+    requests_per_day: float | None = field(default=None, metadata={"above": 0})
+    tolerance: float = field(default=1.0, metadata={"min": 0, "max": 100})
+
+    def limits(self) -> dict[str, float]:
+        """Name the limits that are set, ``min_…`` and ``max_…`` alone."""
+        every = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        return {k: v for k, v in every.items() if v is not None and k.startswith(("min_", "max_"))}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DatasetSummary:
+    """The dataset's part of a verdict: rows = train + valid + test + the sum of ``dropped``."""
+
+    rows: int
+    train: int
+    valid: int
+    test: int
+    digest: str
+    dropped: Mapping[str, int]
+    leaks_prevented: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateResult:
+    """A candidate's line in a verdict."""
+
+    name: str
+    rung: int
+    status: Status
+    why: str
+    metrics: Mapping[str, Estimate] = field(default_factory=dict)
+    latency_ms: Mapping[str, Any] | None = None
+    throughput_per_s: float | None = None
+    memory_mb: float | None = None
+    artifact_mb: float | None = None
+    fit_seconds: float | None = None
+    cost_per_day: float | None = None
+    meets: Mapping[str, Finding] = field(default_factory=dict)
+    rows_needed: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Which candidate, why, and what is still unknown. The field names are a contract with users' scripts.
+
+    ``bundle`` is the digest ("sha256:…") of the chosen bundle's ``bundle.json``, which lists those of its files.
+    """
+
+    ockham: str
+    task: TaskName
+    metric: str
+    dataset: DatasetSummary
+    requirements: Mapping[str, float]
+    candidates: tuple[CandidateResult, ...]
+    chosen: str | None
+    because: str
+    next: str
+    test_openings: int
+    run: str
+    bundle: str | None = None
+    sealed: str = "not known"
+    """How the run was kept from the network: the label of `ockham.sealed`, the weakest where it was made in goes."""
+
+    @property
+    def exit_status(self) -> int:
+        """Give the exit status: 0 chosen, 4 cannot tell yet, 3 none meets the requirements."""
+        if self.chosen is not None:
+            return 0
+        open_ = (c for c in self.candidates if c.status == "measured" and "misses" not in c.meets.values())
+        return 4 if any("cannot tell" in c.meets.values() for c in open_) else 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelDoubt:
+    """A row whose label the cross-validated cheap rungs doubt. ``doubt`` is in [0, 1]; 1 is the strongest."""
+
+    id: str
+    given: str
+    suggested: str
+    doubt: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CurvePoint:
+    """A rung trained on a share of the training rows, measured on the validation rows."""
+
+    candidate: str
+    rows: int
+    share: float
+    metric: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EpochPoint:
+    """One pass of tuning: loss over the training rows, the task metric over seen and over validation rows."""
+
+    epoch: float
+    train_loss: float
+    train_metric: float
+    valid_metric: float
+    kept: bool
+    valid_loss: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flattery:
+    """What a naive random split would have shown: the same rung, measured with and without the leak guard.
+
+    Both are measured inside the training and validation rows; the test set stays sealed.
+    """
+
+    candidate: str
+    naive: Estimate
+    guarded: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """What a large model, named as judge, said of a candidate's test answers; no verdict rests on it.
+
+    The four counts hold its opinion against exact scoring, ``kappa`` is their agreement beyond chance; rows on which it
+    gave no usable opinion count under ``unusable`` alone. ``cost`` is in USD, ``None`` where prices are not known.
+    """
+
+    model: str
+    accuracy: Estimate | None
+    both_right: int
+    judge_alone: int
+    exact_alone: int
+    both_wrong: int
+    unusable: int
+    kappa: Estimate | None
+    cost: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiCost:
+    """What an API would cost for the same requests, and the traffic at which serving here costs the same."""
+
+    name: str
+    date: str
+    per_million: float
+    per_day: float | None
+    break_even_per_day: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """Where the measuring was done."""
+
+    system: str
+    processor: str
+    cores: int
+    memory_gb: float
+    python: str
+    packages: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TunedIn:
+    """The precision that a run tunes language models in, and why: it was ``asked`` for, or measured once.
+
+    ``speedup`` is how many times as fast bfloat16 was as float32 on ``processor``; ``None`` where it was not measured.
+    """
+
+    precision: Precision
+    asked: bool
+    processor: str
+    speedup: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """Everything one run found out: what the HTML report is made from.
+
+    ``examples`` are the test rows (the only ones shown with their answers) and the doubted rows, by id.
+    """
+
+    title: str
+    made: str
+    verdict: Verdict
+    intake: Intake
+    reports: tuple[Report, ...]
+    comparisons: tuple[Comparison, ...]
+    examples: Mapping[str, Example]
+    doubts: tuple[LabelDoubt, ...] = ()
+    curve: tuple[CurvePoint, ...] = ()
+    training: Mapping[str, tuple[EpochPoint, ...]] = field(default_factory=dict)
+    parity: Mapping[str, tuple[Parity, ...]] = field(default_factory=dict)
+    flattery: tuple[Flattery, ...] = ()
+    coverage: Mapping[str, tuple[CoveragePoint, ...]] = field(default_factory=dict)
+    apis: tuple[ApiCost, ...] = ()
+    machine_per_day: float | None = None
+    openings: tuple[str, ...] = ()
+    judged: Mapping[str, Judged] = field(default_factory=dict)
+    tuned_in: TunedIn | None = None
+    machine: Machine | None = None
+    warnings: tuple[str, ...] = ()
+    attacks: int = 0
+    """How many attempts to get out of its own walls the run made before it began; each failed."""

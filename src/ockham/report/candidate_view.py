@@ -1,0 +1,119 @@
+"""The account seen by candidate: each line of the verdict joined with its report."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ockham.records import Account, CandidateResult, Estimate, Report, Score
+from ockham.report.formatting import estimate_of, finite, sound
+
+_GLOSSES = {
+    "constant": "always the most frequent answer: what doing nothing scores",
+    "lookup": "the answer of the most similar training example",
+    "linear": "counts of words and letters, one linear model; no language model",
+    "encoder": "a small frozen language model, one linear layer on top",
+    "encoder-tuned": "the small language model, tuned on the training rows",
+    "encoder-tagger": "the small language model, tuned to mark values in the text",
+    "decoder": "a quantized language model, prompted",
+    "decoder-tuned": "a quantized language model, tuned and prompted",
+    "endpoint": "a large model behind an API",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A candidate's result and, where it was measured, its report on the test rows."""
+
+    result: CandidateResult
+    report: Report | None
+
+    @property
+    def name(self) -> str:
+        """The candidate's name."""
+        return self.result.name
+
+    @property
+    def gloss(self) -> str:
+        """What kind of model it is, in a few plain words; empty for kinds of the user's own."""
+        kind = self.report.candidate.kind if self.report else ""
+        return _GLOSSES.get(self.result.name) or _GLOSSES.get(kind, "")
+
+    @property
+    def throughput(self) -> Estimate | None:
+        """Answers per second."""
+        if self.report and self.report.profile:
+            return sound(self.report.profile.throughput_per_s)
+        return estimate_of(self.result.throughput_per_s)
+
+    @property
+    def memory_mb(self) -> float | None:
+        """Peak memory of the serving process in megabytes."""
+        return finite(self.result.memory_mb) or (
+            finite(self.report.profile.memory_mb) if self.report and self.report.profile else None
+        )
+
+    @property
+    def cost_per_day(self) -> float | None:
+        """Cost of the required requests in US dollars a day."""
+        cost = finite(self.result.cost_per_day)
+        return finite(self.report.cost_per_day) if cost is None and self.report else cost
+
+    @property
+    def cost_per_million(self) -> float | None:
+        """Cost of a million requests in US dollars."""
+        return finite(self.report.cost_per_million) if self.report else None
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """The judged answers, one per test row."""
+        return self.report.scores if self.report else ()
+
+    def metric(self, name: str) -> Estimate | None:
+        """Give a task metric measured on the test rows."""
+        return sound(self.result.metrics.get(name) or (self.report.metrics.get(name) if self.report else None))
+
+    def latency(self, name: str) -> Estimate | None:
+        """Give ``p50``, ``p95`` or ``p99`` in milliseconds: at the user's rate of requests, where one was named."""
+        if self.report and self.report.at_rate:
+            return sound(getattr(self.report.at_rate, f"{name}_ms"))
+        if self.report and self.report.profile:
+            return sound(getattr(self.report.profile, f"{name}_ms"))
+        return estimate_of((self.result.latency_ms or {}).get(name))
+
+
+def lines(account: Account) -> tuple[Line, ...]:
+    """Give every candidate of the verdict, smallest first."""
+    reports = {r.candidate.name: r for r in account.reports if r.side == "test"}
+    ordered = sorted(account.verdict.candidates, key=lambda c: (c.rung, c.name))
+    return tuple(Line(result=c, report=reports.get(c.name)) for c in ordered)
+
+
+def measured(account: Account) -> tuple[Line, ...]:
+    """Give the candidates that were measured, smallest first."""
+    return tuple(line for line in lines(account) if line.result.status == "measured")
+
+
+def focus(account: Account) -> Line | None:
+    """Give the candidate the page speaks about: the chosen one, or the best measured one where none was chosen."""
+    found = measured(account)
+    chosen = [line for line in found if line.name == account.verdict.chosen]
+    if chosen:
+        return chosen[0]
+    scored = [(e.value, -i) for i, line in enumerate(found) if (e := line.metric(account.verdict.metric))]
+    return found[-max(scored)[1]] if scored else (found[0] if found else None)
+
+
+def is_right(score: Score) -> bool | None:
+    """Tell whether an answer was right; ``None`` where it could not be judged."""
+    return None if score.value is None else score.value >= 1
+
+
+def confusions(scores: tuple[Score, ...]) -> list[tuple[str, str | None, int]]:
+    """Count wrong answers by (target, answer), most frequent first."""
+    counts: dict[tuple[str, str | None], int] = {}
+    for score in scores:
+        if is_right(score) is False:
+            pair = (score.target, score.answer)
+            counts[pair] = counts.get(pair, 0) + 1
+    ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0][0], item[0][1] or ""))
+    return [(target, answer, n) for (target, answer), n in ordered]

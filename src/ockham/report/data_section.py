@@ -1,0 +1,219 @@
+"""The data: what was kept, what was left out and why, what the leak guard prevented, which labels are in doubt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ockham.records import Account, Intake
+from ockham.report.formatting import count, full, percent, points, reason_name, shorten, sound
+from ockham.report.formatting import rows as rows_of
+from ockham.report.html import Child, Html, join, note, section, table, tag, user
+
+_SHOWN = 100
+
+
+def rows(account: Account) -> Html:
+    """Account for every row: kept, dropped by rule, or set aside unread."""
+    intake, summary = account.intake, account.verdict.dataset
+    split = f"{count(summary.train)} to train, {count(summary.valid)} to validate, {count(summary.test)} to test"
+    parts: list[Child] = [
+        tag(
+            "p",
+            f"{rows_of(intake.rows)} came in; {count(intake.kept)} were kept ({split}); "
+            f"{count(len(intake.dropped))} were dropped by a rule; "
+            f"{count(len(intake.quarantined))} could not be read safely and were set aside.",
+        ),
+        _bars(intake),
+        _gap(intake),
+        _sources(intake),
+        tag("div", _quarantined(intake), _conflicts(intake), _merges(intake), _personal(intake), class_="blocks"),
+    ]
+    if intake.warnings:
+        parts.append(tag("ul", [tag("li", w) for w in intake.warnings], class_="note"))
+    return section("data", "What was kept, what was dropped", *parts)
+
+
+def guard(account: Account) -> Html | None:
+    """Show how much a split that ignores near-duplicates and groups would have flattered."""
+    leaks = account.verdict.dataset.leaks_prevented
+    pairs = [f for f in account.flattery if sound(f.naive) and sound(f.guarded)]
+    if not leaks and not pairs:
+        return None
+    metric = account.verdict.metric
+    body = [
+        (
+            f.candidate,
+            full(metric, f.naive),
+            full(metric, f.guarded),
+            f"{points(f.naive.value - f.guarded.value)} points",
+        )
+        for f in pairs
+    ]
+    told = (
+        f"{rows_of(leaks)} would have stood on both sides of a naive random split, as near-duplicates or members of "
+        "one group. They were kept on one side."
+    )
+    return section(
+        "guard",
+        "Leak guard",
+        tag("p", told),
+        table(
+            ("Candidate", "Naive split", "Guarded split", "Flattery"),
+            body,
+            label="What a naive split would have shown",
+            numbers=(1, 2, 3),
+        )
+        if body
+        else None,
+        note("Measured inside the training and validation rows; the test rows stayed sealed.") if body else None,
+    )
+
+
+def doubts(account: Account) -> Html | None:
+    """List the rows whose label the cheap rungs doubt, worst first."""
+    if not account.doubts:
+        return None
+    ordered = sorted(account.doubts, key=lambda d: (-d.doubt, d.id))
+    body: list[Sequence[Child]] = []
+    for doubt in ordered[:_SHOWN]:
+        example = account.examples.get(doubt.id)
+        said = user(shorten(example.input, 600), class_="said") if example else tag("span", "not kept", class_="none")
+        body.append((user(doubt.id), said, user(doubt.given), user(doubt.suggested), percent(doubt.doubt, 0)))
+    more = len(ordered) - len(body)
+    return section(
+        "doubts",
+        "Labels in doubt",
+        note(
+            f"{rows_of(len(ordered))}, worst first. Cheap rungs, cross-validated, answer these rows confidently and "
+            "differently. Nothing was changed; a person decides."
+        ),
+        table(("Row", "Text", "Given label", "Suggested", "Doubt"), body, label="Labels in doubt", numbers=(4,)),
+        note(f"{count(more)} more are in the run's folder.") if more > 0 else None,
+    )
+
+
+def _bars(intake: Intake) -> Html:
+    parts = [("kept", intake.kept), *intake.dropped_counts().items()]
+    whole = max(1, intake.rows)
+    body: list[Sequence[Child]] = [
+        (
+            reason_name(reason),
+            tag(
+                "svg",
+                tag("rect", x=0, y=2, width=f"{max(0.4, 100 * n / whole) if n else 0:.2f}", height=6),
+                viewBox="0 0 100 10",
+                preserveAspectRatio="none",
+                class_="bar kept" if reason == "kept" else "bar",
+                aria_hidden="true",
+            ),
+            count(n),
+            percent(n / whole),
+        )
+        for reason, n in parts
+    ]
+    total = sum(n for _, n in parts)
+    body.append((tag("b", "all rows"), "", tag("b", count(total)), percent(total / whole)))
+    return table(("Rows", "", "Number", "Share"), body, label="Kept and dropped rows", numbers=(2, 3))
+
+
+def _gap(intake: Intake) -> Html | None:
+    missing = intake.rows - intake.kept - len(intake.dropped) - len(intake.quarantined)
+    if not missing:
+        return None
+    return tag(
+        "p", tag("b", "The counts do not add up"), f": {rows_of(abs(missing))} are not accounted for.", class_="no"
+    )
+
+
+def _sources(intake: Intake) -> Html | None:
+    if not intake.sources:
+        return None
+    body = [
+        (
+            user(s.file),
+            f"{s.format}, {s.encoding}" + (f", {s.dialect}" if s.dialect else ""),
+            user(", ".join(s.inputs)),
+            user(s.target),
+            user(s.group) if s.group else tag("span", "none", class_="none"),
+            count(s.records),
+            tag("code", s.sha256[:12]),
+        )
+        for s in intake.sources
+    ]
+    heads = ("File", "Read as", "Input columns", "Target", "Group", "Records", "SHA-256 begins")
+    reason = note(f"The task was inferred: {intake.task_reason}.") if intake.task_reason else None
+    return tag("div", (tag("h3", "How the files were read"), table(heads, body, label="Files", numbers=(5,)), reason))
+
+
+def _quarantined(intake: Intake) -> Html | None:
+    if not intake.quarantined:
+        return None
+    shown = intake.quarantined[:_SHOWN]
+    body = [
+        (
+            user(q.file),
+            count(q.record),
+            count(q.offset) if q.offset is not None else tag("span", "unknown", class_="none"),
+            tag("code", q.code),
+            q.reason,
+        )
+        for q in shown
+    ]
+    more = len(intake.quarantined) - len(shown)
+    return tag(
+        "div",
+        (
+            tag("h3", "Set aside, unread"),
+            table(("File", "Record", "Byte", "Code", "Reason"), body, label="Records set aside", numbers=(1, 2)),
+            note(f"{count(more)} more are in the run's folder.") if more else None,
+        ),
+    )
+
+
+def _conflicts(intake: Intake) -> Html | None:
+    if not intake.conflicts:
+        return None
+    shown = intake.conflicts[:_SHOWN]
+    body = [(user(", ".join(c.ids)), user(" / ".join(c.labels))) for c in shown]
+    more = len(intake.conflicts) - len(shown)
+    return tag(
+        "div",
+        (
+            tag("h3", "Same input, different labels"),
+            note("All of these rows are left out until a person decides."),
+            table(("Rows", "Labels"), body, label="Conflicts"),
+            note(f"{count(more)} more are in the run's folder.") if more else None,
+        ),
+    )
+
+
+def _merges(intake: Intake) -> Html | None:
+    if not intake.merges:
+        return None
+    body: list[Sequence[Child]] = []
+    for merge in intake.merges:
+        spelled = [(tag("q", label), f" {rows_of(n)} ") for label, n in zip(merge.labels, merge.counts, strict=False)]
+        body.append((join(spelled), user(merge.proposal)))
+    return tag(
+        "div",
+        (
+            tag("h3", "Labels that look like one"),
+            note("Proposed, not done: merge them in the data if they are the same."),
+            table(("Spellings", "Proposed"), body, label="Proposed merges"),
+        ),
+    )
+
+
+def _personal(intake: Intake) -> Html | None:
+    if not intake.personal:
+        return None
+    ordered = sorted(intake.personal.items(), key=lambda item: (-item[1], item[0]))
+    body = [(reason_name(kind), count(n)) for kind, n in ordered]
+    return tag(
+        "div",
+        (
+            tag("h3", "Personal data"),
+            note("Patterns found in the rows, by kind. The values are not shown here and nothing was removed."),
+            table(("Kind", "Found"), body, label="Personal data by kind", numbers=(1,)),
+        ),
+    )

@@ -1,0 +1,203 @@
+"""Lines on axes, with their intervals: each line's name stands at its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ockham.report.formatting import clean
+from ockham.report.html import Attribute, Html, tag
+from ockham.report.labels import Box, spread, text_width
+from ockham.report.scales import Scale, Write
+from ockham.report.svg import (
+    BOTTOM,
+    COLORS,
+    HALO,
+    NARROW,
+    TOP,
+    Axis,
+    Picture,
+    axis_across,
+    axis_at,
+    axis_up,
+    dot,
+    draw_across,
+    draw_up,
+    inset,
+    key,
+    line,
+    margin,
+    marked,
+    path,
+    words_at,
+)
+
+_DASHES = (None, "7 3", "2 3", "9 3 2 3", "4 4")
+_GAP = 15
+_JOINTS = 12
+_OWN = 6
+_AWAY = 9
+_SIDE = 6
+_SIGN = 24
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A line: points (x, y, low, high), from left to right."""
+
+    name: str
+    points: tuple[tuple[float, float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chart:
+    """The axes' titles with units, how their numbers are written, a marked place on x with its name, ringed points."""
+
+    x_title: str
+    y_title: str
+    write_x: Write
+    write_y: Write
+    x_log: bool = False
+    y_log: bool = False
+    y_zero: bool = False
+    mark: float | None = None
+    mark_name: str = ""
+    rings: tuple[tuple[float, float], ...] = ()
+    joints: bool = True
+    whole: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plot:
+    frame: Box
+    x: Scale
+    y: Scale
+    up: Axis
+
+
+def draw(lines: Sequence[Line], chart: Chart, width: int) -> Picture:
+    """Draw the chart for a width in pixels; long names stand in a key above, with their numbers at the lines' ends."""
+    names = [clean(one.name) for one in lines]
+    room = max(text_width(name) for name in names) + _AWAY + 2
+    rows: tuple[list[Html], float] = ([], 0.0)
+    if room > 0.3 * width:
+        entries = [(f"{i} {name}", _sign(i - 1)) for i, name in enumerate(names, 1)]
+        rows = key(entries, width, _SIGN)
+        names = [str(i) for i in range(1, len(lines) + 1)]
+        room = text_width(names[-1]) + _AWAY + 2
+    plot = _plot(lines, chart, Box(0, rows[1] + TOP, width - room, rows[1] + TOP + _height(len(lines), width)))
+    parts = (
+        *rows[0],
+        draw_up(plot.up, plot.frame),
+        draw_across(_across(lines, chart, plot.x, width), plot.frame, width),
+        *(
+            marked(chart.mark_name, plot.x.at(chart.mark), plot.frame, width, plot.up.title)
+            if chart.mark is not None
+            else ()
+        ),
+        *(_line(plot, one, i, joints=chart.joints) for i, one in enumerate(lines)),
+        *_rings(plot, chart),
+        _ends(plot, lines, names),
+    )
+    return Picture(width=width, height=plot.frame.bottom + BOTTOM, parts=parts)
+
+
+def description(lines: Sequence[Line], chart: Chart) -> str:
+    """Say in words from where to where each line goes."""
+
+    def at(point: tuple[float, float, float, float]) -> str:
+        return f"{chart.write_y([point[1]])[0]} at {chart.write_x([point[0]])[0]}"
+
+    ranges = [f"{one.name}: {' to '.join(dict.fromkeys((at(one.points[0]), at(one.points[-1]))))}" for one in lines]
+    return f"{chart.y_title} against {chart.x_title}. {'; '.join(ranges)}."
+
+
+def _height(count: int, width: int) -> float:
+    return max(260 if width > NARROW else 230, (count + 1) * _GAP)
+
+
+def _plot(lines: Sequence[Line], chart: Chart, frame: Box) -> _Plot:
+    xs = [p[0] for one in lines for p in one.points] + ([chart.mark] if chart.mark is not None else [])
+    ys = [v for one in lines for p in one.points for v in p[1:]]
+    y0, y1 = _padded(ys, chart)
+    bottom, top = inset(frame)
+    y = Scale(low=y0, high=y1, start=frame.bottom if chart.y_zero else bottom, end=top, log=chart.y_log)
+    up = axis_up(y, chart.write_y, chart.y_title)
+    frame = frame._replace(left=margin(up.words))
+    x0, x1 = _span(xs, log=chart.x_log)
+    x = Scale(low=x0, high=x1, start=frame.left + _SIDE, end=frame.right - _SIDE, log=chart.x_log)
+    return _Plot(frame=frame, x=x, y=y, up=up)
+
+
+def _across(lines: Sequence[Line], chart: Chart, x: Scale, width: int) -> Axis:
+    """Put ticks where the points are, if these are few; else at round numbers."""
+    own = sorted({p[0] for one in lines for p in one.points})
+    if chart.x_log and chart.joints and len(own) <= _OWN:
+        axis = axis_at(x, own, chart.write_x, chart.x_title, width)
+        if axis is not None:
+            return axis
+    return axis_across(x, chart.write_x, chart.x_title, width, whole=chart.whole)
+
+
+def _span(values: Sequence[float], *, log: bool) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    if low == high:
+        return (low / 2, high * 2) if log else (low - 1, high + 1)
+    return low, high
+
+
+def _padded(values: Sequence[float], chart: Chart) -> tuple[float, float]:
+    low, high = min(values), max(values)
+    if chart.y_log:
+        return low / 1.3, high * 1.3
+    if chart.y_zero:
+        low = 0.0
+    pad = 0.04 * ((high - low) or 0.1)
+    share = low >= 0 and high <= 1
+    return (max(0.0, low - pad) if low >= 0 else low - pad), (min(1.0, high + pad) if share else high + pad)
+
+
+def _line(plot: _Plot, one: Line, i: int, *, joints: bool) -> Html:
+    color = COLORS[i % len(COLORS)]
+    points = [(plot.x.at(x), plot.y.at(y)) for x, y, _, _ in one.points]
+    parts: list[Html] = []
+    if any(high > low for _, _, low, high in one.points):
+        parts.append(_band(plot, one, color))
+    if len(points) > 1:
+        parts.append(path(points, fill="none", stroke=color, stroke_width=2, stroke_dasharray=_dash(i)))
+    if (joints and len(points) <= _JOINTS) or len(points) == 1:
+        parts += [dot(x, y, 3.5, fill=color) for x, y in points]
+    return tag("g", parts)
+
+
+def _band(plot: _Plot, one: Line, color: str) -> Html:
+    """Draw the intervals: as an area, or as an upright line where there is one point only."""
+    above = [(plot.x.at(x), plot.y.at(high)) for x, _, _, high in one.points]
+    below = [(plot.x.at(x), plot.y.at(low)) for x, _, low, _ in one.points]
+    if len(above) == 1:
+        return line(above[0], below[0], stroke=color, stroke_width=1.4)
+    return path([*above, *reversed(below)], closed=True, fill=color, fill_opacity=0.13)
+
+
+def _rings(plot: _Plot, chart: Chart) -> list[Html]:
+    style: dict[str, Attribute] = {"fill": "none", "stroke": "var(--ink)", "stroke_width": 1.5}
+    return [dot(plot.x.at(x), plot.y.at(y), 5, **style) for x, y in chart.rings]
+
+
+def _ends(plot: _Plot, lines: Sequence[Line], names: Sequence[str]) -> Html:
+    """Write each name at the right end of its line, moved apart where they would touch."""
+    ends = [(plot.x.at(one.points[-1][0]), plot.y.at(one.points[-1][1])) for one in lines]
+    heights = spread([y for _, y in ends], _GAP, plot.frame.top, plot.frame.bottom)
+    words = [
+        words_at(name, x + _AWAY, y, fill=COLORS[i % len(COLORS)])
+        for i, (name, (x, _), y) in enumerate(zip(names, ends, heights, strict=True))
+    ]
+    return tag("g", words, **HALO)
+
+
+def _sign(i: int) -> Html:
+    return line((0, 0), (_SIGN, 0), stroke=COLORS[i % len(COLORS)], stroke_width=2, stroke_dasharray=_dash(i))
+
+
+def _dash(i: int) -> str | None:
+    return _DASHES[(i + i // len(COLORS)) % len(_DASHES)]

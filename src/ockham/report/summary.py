@@ -1,0 +1,201 @@
+"""The first screen: what to use, how good it is, how it compares, what is still unknown, what to do next."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ockham.records import Account
+from ockham.report import ladder_chart
+from ockham.report.candidate_view import Line, focus, lines, measured
+from ockham.report.formatting import (
+    amount,
+    count,
+    dollars,
+    interval,
+    limit_name,
+    limit_value,
+    megabytes,
+    metric_name,
+    milliseconds,
+    milliseconds_between,
+    rows,
+)
+from ockham.report.html import Html, join, tag
+from ockham.report.svg import figure
+
+_AXES = (("latency", "latency"), ("memory", "memory"), ("cost", "cost"))
+
+
+def verdict(account: Account) -> Html:
+    """Write the first screen."""
+    picture = _ladder(account)
+    because = tag("p", account.verdict.because, class_="because")
+    told = tag("div", because, _asked(account), _figures(account), _next(account), class_="told")
+    return tag(
+        "section",
+        tag("h1", _headline(account)),
+        tag("div", told, picture, class_="split" if picture else None),
+        _unknown(account),
+        id="verdict",
+        aria_label="Verdict",
+    )
+
+
+def _headline(account: Account) -> Html:
+    chosen = account.verdict.chosen
+    if chosen:
+        return join(("Use ", tag("strong", chosen), "."))
+    if account.verdict.exit_status == 4:
+        return join(("The test rows ", tag("strong", "cannot tell yet"), "."))
+    return join((tag("strong", "No candidate"), " does the job yet."))
+
+
+def _asked(account: Account) -> Html | None:
+    limits = [
+        f"{limit_name(k)} {limit_value(k, v)}"
+        for k, v in account.verdict.requirements.items()
+        if k.startswith(("min_", "max_"))
+    ]
+    per_day = account.verdict.requirements.get("requests_per_day")
+    if per_day:
+        limits.append(f"{count(per_day)} requests a day")
+    return tag("p", "Asked for: ", ", ".join(limits), ".", class_="asked") if limits else None
+
+
+def _figures(account: Account) -> Html | None:
+    line = focus(account)
+    if line is None:
+        return None
+    items = [item for item in (_quality(account, line), _latency(line), _memory(line), _cost(account, line)) if item]
+    if not items:
+        return None
+    name = line.name if account.verdict.chosen else f"{line.name} (closest)"
+    cards = [
+        tag("div", tag("dt", term), tag("dd", tag("span", value, class_="big"), tag("span", small, class_="small")))
+        for term, value, small in items
+    ]
+    about = tag("p", tag("b", name), f": {line.gloss}" if line.gloss else None, class_="about")
+    return join((about, tag("dl", cards, class_="figures")))
+
+
+def _quality(account: Account, line: Line) -> tuple[str, str, str] | None:
+    metric = account.verdict.metric
+    e = line.metric(metric)
+    if e is None:
+        return None
+    return metric_name(metric), amount(metric, e.value), f"{interval(metric, e)}, n = {count(e.n)}"
+
+
+def _latency(line: Line) -> tuple[str, str, str] | None:
+    e = line.latency("p95")
+    if e is None:
+        return None
+    spread = f"{milliseconds_between(e.low, e.high)}, n = {count(e.n)}" if e.n else "no interval known"
+    return "p95 latency", milliseconds(e.value), spread
+
+
+def _memory(line: Line) -> tuple[str, str, str] | None:
+    if line.memory_mb is None:
+        return None
+    disk = line.result.artifact_mb
+    return "Memory", megabytes(line.memory_mb), f"peak, serving; {megabytes(disk)} on disk" if disk else "peak, serving"
+
+
+def _cost(account: Account, line: Line) -> tuple[str, str, str] | None:
+    if line.cost_per_day is None:
+        return None
+    per_day = account.verdict.requirements.get("requests_per_day")
+    return (
+        "Cost a day",
+        dollars(line.cost_per_day),
+        f"{count(per_day)} requests" if per_day else "one machine, always on",
+    )
+
+
+def _ladder(account: Account) -> Html | None:
+    metric = account.verdict.metric
+    pictures: list[tuple[str, Html]] = []
+    for key, word in _AXES:
+        spots = ladder_chart.spots(measured(account), metric, key)
+        if not spots or (len({spot.x for spot in spots}) < 2 and pictures):
+            continue
+        picture = figure(
+            f"ladder-{key}",
+            f"{metric_name(metric)} against {word}",
+            ladder_chart.description(spots, metric, word),
+            partial(ladder_chart.ladder, account, spots, key),
+            ladder_chart.caption(account, spots, key),
+        )
+        pictures.append((key, picture))
+    if not pictures:
+        return None
+    switches = [
+        (
+            tag("input", type="radio", name="axis", id=f"axis-{key}", checked=i == 0),
+            tag("label", dict(_AXES)[key], for_=f"axis-{key}"),
+        )
+        for i, (key, _) in enumerate(pictures)
+    ]
+    return tag(
+        "fieldset",
+        tag("legend", f"{metric_name(metric)} against "),
+        switches,
+        [tag("div", picture, class_=f"picture {key}") for key, picture in pictures],
+        class_="ladder",
+    )
+
+
+def _next(account: Account) -> Html:
+    return tag("div", tag("h2", "Next step"), tag("p", account.verdict.next or "Nothing is left to do."), class_="next")
+
+
+def _unknown(account: Account) -> Html:
+    found = [*_undecided(account), *_unmeasured(account), *_unresolved(account)]
+    found += [join((warning,)) for warning in account.warnings]
+    said = (
+        tag("ul", [tag("li", q) for q in found]) if found else tag("p", "Nothing that this run could have found out.")
+    )
+    return tag("div", tag("h2", "Still unknown"), said, class_="unknown")
+
+
+def _undecided(account: Account) -> list[Html]:
+    """Name the candidates that might do too, as far as that would change the verdict."""
+    chosen = next((line.result.rung for line in measured(account) if line.name == account.verdict.chosen), None)
+    asked = account.verdict.requirements
+    found = []
+    for line in measured(account):
+        limits = [k for k, v in line.result.meets.items() if v == "cannot tell"]
+        if not limits or "misses" in line.result.meets.values() or (chosen is not None and line.result.rung >= chosen):
+            continue
+        words = " and ".join(
+            f"{limit_name(k)} {limit_value(k, asked[k])}" if k in asked else limit_name(k) for k in limits
+        )
+        need = line.result.rows_needed
+        more = f"about {count(need)} more test rows would tell" if need else "it was not measured, or not finely enough"
+        might = ", which is smaller, might do too" if chosen is not None else " might do"
+        found.append(join((tag("b", line.name), f"{might} ({words}): {more}.")))
+    return found
+
+
+def _unmeasured(account: Account) -> list[Html]:
+    others = [line for line in lines(account) if line.result.status != "measured"]
+    if not others:
+        return []
+    named = [
+        join(("; " if i else None, tag("b", line.name), f", because {line.result.why}" if line.result.why else None))
+        for i, line in enumerate(others)
+    ]
+    return [join(("Not measured: ", named, "."))]
+
+
+def _unresolved(account: Account) -> list[Html]:
+    found = []
+    n = len(account.intake.conflicts)
+    if n:
+        said = "1 input carries" if n == 1 else f"{count(n)} inputs carry"
+        decide = tag("a", "wait for a decision", href="#data")
+        found.append(join((f"{said} different labels and ", decide, ".")))
+    if account.doubts:
+        said = f"{rows(len(account.doubts))} may carry a wrong label: "
+        found.append(join((said, tag("a", "look at them", href="#doubts"), ".")))
+    return found

@@ -1,0 +1,83 @@
+"""The rungs that need nothing but the base installation, and the big model behind an API."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+from ockham.models import constant, endpoint, linear, lookup
+from ockham.records import TaskName
+from ockham.rungs.rung import Built, Material, Plan, Rung
+
+
+def _constant(material: Material, folder: Path) -> Built:
+    train, valid = material.side("train"), material.side("valid")
+    constant.fit([*train, *valid], folder)
+    usual = constant.learn(train)
+    return Built(answers=(usual.value,) * len(valid))
+
+
+def _lookup(material: Material, folder: Path) -> Built:
+    train, valid = material.side("train"), material.side("valid")
+    answers = lookup.learn(train).answer([row.input for row in valid])
+    lookup.fit([*train, *valid], folder)
+    return Built(answers=tuple(str(answer.value) for answer in answers))
+
+
+def _linear(material: Material, folder: Path) -> Built:
+    train, valid = material.side("train"), material.side("valid")
+    found, answers = linear.fit(train, valid, folder, metric=material.metric, seed=material.plan.seed)
+    return Built(settings={"C": found.strength, "temperature": found.temperature}, answers=answers)
+
+
+def _endpoint(material: Material, folder: Path) -> Built:
+    spec = material.plan.endpoint
+    if spec is None:  # `missing` has said so before
+        return Built()
+    endpoint.fit(material.side("train"), folder, spec, task=material.plan.task)
+    return Built(settings={"url": spec.url, "model": spec.model, "shots": spec.shots})
+
+
+def _no_endpoint(plan: Plan) -> str | None:
+    return "no endpoint was named (--endpoint URL); nothing leaves this machine" if plan.endpoint is None else None
+
+
+def _nothing(plan: Plan) -> None:  # noqa: ARG001 - every rung takes the plan
+    return None
+
+
+CONSTANT = Rung(
+    name="constant",
+    number=0,
+    kind="constant",
+    missing=_nothing,
+    build=_constant,
+    decides=_nothing,
+    tasks=get_args(TaskName),
+)
+LOOKUP = Rung(
+    name="lookup",
+    number=1,
+    kind="lookup",
+    missing=_nothing,
+    build=_lookup,
+    decides=_nothing,
+    tasks=get_args(TaskName),
+)
+LINEAR = Rung(
+    name="linear",
+    number=2,
+    kind="linear",
+    missing=_nothing,
+    build=_linear,
+    decides=lambda plan: plan.metric,
+)
+ENDPOINT = Rung(
+    name="endpoint",
+    number=7,
+    kind="endpoint",
+    missing=_no_endpoint,
+    build=_endpoint,
+    decides=lambda plan: plan.endpoint,
+    tasks=get_args(TaskName),
+)

@@ -1,0 +1,122 @@
+"""What stands on this machine of the catalogue: language models that were fetched before, and can run here."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ockham import catalog
+from ockham.catalog import Shape
+from ockham.errors import ConfigError
+from ockham.plan.memory import serving
+from ockham.rungs.decoder_weights import LONGEST_CONTEXT, SLOTS, called
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """``here`` are the places of models that can run; ``rest`` says of the catalogue's others why they are left out."""
+
+    here: tuple[str, ...]
+    rest: str
+
+
+def folders(cache: Path, named: str | None, environment: Mapping[str, str]) -> tuple[Path, ...]:
+    """List where models may stand: the hub's cache, ``models`` in our ``cache``, one that was named, the package.
+
+    The hub's client keeps its cache where ``HF_HUB_CACHE``, ``HF_HOME`` or ``XDG_CACHE_HOME`` say.
+    """
+    root = environment.get("HF_HOME") or str(Path(environment.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
+    hub = environment.get("HF_HUB_CACHE") or str(Path(root) / "hub")
+    every = (hub, str(cache / "models"), *([named] if named else []))
+    return (*(Path(place).expanduser() for place in every), catalog.SHIPPED)
+
+
+def look(places: Sequence[Path], free_gb: float) -> Shelf:
+    """Look for the catalogue's decoders in folders, and sort out those that do not fit into ``free_gb`` of memory.
+
+    Nothing is asked over a network, and no weights are read. Of two places of one model the first is taken.
+    """
+    found: dict[str, str] = {}
+    for place in (one for folder in places for one in _models(folder)):
+        shape = _known(called(str(place)))
+        if shape is not None:
+            found.setdefault(shape.name, str(place))
+    decoders = [shape for shape in catalog.shapes() if shape.kind == "decoder"]
+    large = [shape.name for shape in decoders if _gigabytes(shape) > free_gb]
+    absent = [shape.name for shape in decoders if shape.name not in found and shape.name not in large]
+    said = []
+    if absent:
+        said.append(f"{_listed(absent)} not on this machine (--models ID fetches one)")
+    if large:
+        said.append(f"{_listed(large)} larger than the {free_gb:.1f} GB of memory that are free")
+    if said:
+        said.append("`ockham plan` lists them all")
+    return Shelf(
+        here=tuple(found[shape.name] for shape in decoders if shape.name in found and shape.name not in large),
+        rest="of the catalogue's language models " + "; ".join(said) if said else "",
+    )
+
+
+def _models(folder: Path) -> Iterator[Path]:
+    """List the models in a folder: GGUF files, folders with weights, and snapshots of the hub's cache."""
+    try:
+        inside = sorted(folder.iterdir())
+    except OSError:
+        return
+    for place in inside:
+        if place.name.startswith("models--"):
+            yield from (one for one in _snapshots(place) if _whole(one))
+        elif (place.is_file() and place.suffix == ".gguf") or _whole(place):
+            yield place
+
+
+def _snapshots(repository: Path) -> list[Path]:
+    """Give the commits of a repository in the hub's cache: the one that ``main`` was, then the others."""
+    try:
+        newest = (repository / "refs" / "main").read_text(encoding="ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        newest = ""
+    try:
+        every = sorted((repository / "snapshots").iterdir())
+    except OSError:
+        return []
+    return sorted(every, key=lambda place: place.name != newest)
+
+
+def _whole(place: Path) -> bool:
+    """Say whether a folder holds a model: one GGUF file, or settings, a tokenizer and weights."""
+    if not place.is_dir():
+        return False
+    if len(list(place.glob("*.gguf"))) == 1:
+        return True
+    words = any((place / name).is_file() for name in ("tokenizer.json", "tokenizer.model"))
+    return words and (place / "config.json").is_file() and any(place.glob("*.safetensors"))
+
+
+def _known(name: str) -> Shape | None:
+    try:
+        shape = catalog.shape(name)
+    except ConfigError:
+        return None
+    return shape if shape.kind == "decoder" else None
+
+
+def _gigabytes(shape: Shape) -> float:
+    context = min(shape.context, LONGEST_CONTEXT)
+    return serving(shape, "q8_0", context, SLOTS, catalog.engine("cpu", encoders=False)).total_mb / 1000
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Name models, smallest first: all of a few, the first and the last of many."""
+    if len(names) <= 2 * _SHOWN:
+        return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"
+    return f"{len(names)} ({', '.join(names[:_SHOWN])} … {names[-1]}) are"
+
+
+def shelf_here(cache: Path, named: str | None, free_gb: float) -> Shelf:
+    """Look where this process' environment says."""
+    return look(folders(cache, named, os.environ), free_gb)

@@ -1,0 +1,112 @@
+"""The decoder rung: a causal language model, quantized and prompted.
+
+How many examples a prompt shows is chosen on the validation rows, which stand in no prompt while it is.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ockham.evals import tasks
+from ockham.llm.llamacpp import Engine
+from ockham.models import causal_lm
+from ockham.models.causal_lm import Base, GgufSpec
+from ockham.records import Progress, digest
+from ockham.rungs.decoder_weights import base_of, called, quantization, sized, words
+from ockham.rungs.rung import Built, Material
+from ockham.verdict.sentences import percent
+
+SHOTS = (0, 8)
+"""Examples shown with a text, for validation to choose from."""
+_CHUNK = 16
+
+
+def build(model: str, material: Material, folder: Path) -> Built:
+    """Make the bundle of a prompted model. Raises `ModelError`."""
+    train, valid = material.side("train"), material.side("valid")
+    with words(base_of(model, material)) as known:
+        specs = [sized(material, known, folder, shots) for shots in (SHOTS if valid else SHOTS[:1])]
+    base = dataclasses.replace(known, engine=None)
+    trials = _trials(material, base, specs, folder) if valid else [()]
+    scores = [material.metric([row.target for row in valid], answers) if valid else 0.0 for answers in trials]
+    best = scores.index(max(scores))
+    causal_lm.fit([*train, *valid], folder, base, specs[best], task=material.plan.task)
+    settings: dict[str, str | int | float | bool] = {
+        "model": called(model),
+        "weights": quantization(base.weights),
+        "shots": specs[best].shots,
+        "context": specs[best].context,
+        "slots": specs[best].slots,
+    }
+    for spec, answers in zip(specs, trials if valid else (), strict=False):
+        settings[f"validation_{spec.shots}_shots"] = _told(material, answers)
+    return Built(settings=settings, answers=trials[best])
+
+
+def _told(material: Material, answers: Sequence[str]) -> str:
+    """Write the metric that choices are made by, as measured on the validation rows."""
+    task, metric = material.plan.task, material.plan.metric
+    scores = material.judged("valid", answers)
+    return f"{metric} {percent(tasks.measure(task, scores, material.labels())[metric])}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """What a model answered to some rows, in order."""
+
+    answers: tuple[str, ...]
+
+
+def _trials(material: Material, base: Base, specs: Sequence[GgufSpec], folder: Path) -> list[tuple[str, ...]]:
+    """Answer the validation rows with a model whose examples are training rows alone, once for each spec.
+
+    The weights are loaded once, with the longest context of all. What was answered is kept in the run at every step, so
+    that a run which is stopped goes on there.
+    """
+    widest = dataclasses.replace(specs[0], context=max(spec.context for spec in specs))
+    engine: Engine | None = None
+    found = []
+    try:
+        for spec in specs:
+
+            def opened(spec: GgufSpec = spec) -> causal_lm.Decoder:
+                nonlocal engine
+                engine = engine or causal_lm.start(base.weights, widest)
+                return _asking(material, base, spec, folder, engine)
+
+            key = material.work("trial", base.sha256, spec)
+            found.append(answered(material, key, opened, f"asking the model with {spec.shots} examples"))
+    finally:
+        if engine is not None:
+            engine.close()
+    return found
+
+
+def answered(material: Material, key: str, opened: Callable[[], causal_lm.Decoder], said: str) -> tuple[str, ...]:
+    """Answer the validation rows, a few at a time; each part is kept in the run under ``key``.
+
+    The model is opened where a part is not there yet, and not closed: whoever opens it does that.
+    """
+    answers: list[str] = []
+    model: causal_lm.Decoder | None = None
+    valid = material.side("valid")
+    for start in range(0, len(valid), _CHUNK):
+        rows = valid[start : start + _CHUNK]
+        part = material.run.find("trial", digest([key, start, len(rows)]), _Part)
+        if part is None:
+            model = model or opened()
+            part = _Part(answers=tuple(one.value or "" for one in model.answer([row.input for row in rows])))
+            material.run.keep("trial", digest([key, start, len(rows)]), part)
+        answers += part.answers
+        material.tell(Progress(stage="climb", message=said, done=len(answers), total=len(valid)))
+    return tuple(answers)
+
+
+def _asking(material: Material, base: Base, spec: GgufSpec, folder: Path, engine: Engine) -> causal_lm.Decoder:
+    """Make a bundle that knows the training rows alone, and open it on the engine that has the weights."""
+    base = dataclasses.replace(base, copy=False, engine=engine)
+    causal_lm.fit(material.side("train"), folder, base, spec, task=material.plan.task)
+    return causal_lm.load(folder, engine)

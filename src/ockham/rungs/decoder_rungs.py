@@ -1,0 +1,138 @@
+"""The decoder rungs: causal language models, one rung for each model that was named."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import get_args
+
+from ockham import machine
+from ockham.convert.checkpoint_folder import check_model
+from ockham.errors import ConfigError
+from ockham.records import TaskName
+from ockham.rungs import decoder_4bit, decoder_prompted, decoder_tuned, early_rejection
+from ockham.rungs.cached_models import Shelf, shelf_here
+from ockham.rungs.decoder_weights import called, check, find, is_gguf, local, signature
+from ockham.rungs.encoder_rungs import ENCODER
+from ockham.rungs.rung import Material, Plan, Rung, without
+from ockham.rungs.tuning_precision import settle, tuned_in
+
+__all__ = [
+    "NUMBERS",
+    "PROMPTED",
+    "TUNED",
+    "Shelf",
+    "check",
+    "kind_of",
+    "rungs",
+    "settle",
+    "shelf_here",
+    "tuned_in",
+    "tunes",
+]
+
+PROMPTED, TUNED = "decoder", "decoder-tuned"
+NUMBERS = {PROMPTED: 5, TUNED: 6}
+_PLACES = "FOLDER, GGUF file or hub id"
+_engine_missing = without("xllamacpp", extra="gguf")
+_tuner_missing = without("xllamacpp", "torch", "transformers", "peft", "llguidance", extra="gguf,tune")
+
+
+def rungs(models: Sequence[str], shelf: Shelf | None = None) -> list[Rung]:
+    """Give two rungs for each model, prompted and tuned, and for each of them its 4-bit form.
+
+    A model is a folder, a GGUF file or a hub id.
+
+    Where none is named, the models of the catalogue that stand on this machine's ``shelf`` are prompted, and one more
+    rung says why the others are left out. Raises `ConfigError` (``E_CONFIG``) where two models have the same last name.
+    """
+    if not models:
+        why = f"no model was named (--models {_PLACES})"
+        if shelf is not None:
+            why = "; ".join([*([] if shelf.here else [why]), *([shelf.rest] if shelf.rest else [])])
+        left_out = [_rung(PROMPTED, "", "", lambda _plan: why)] if why else []
+        # What nobody named is prompted in one form and not tuned: more would take hours that nobody asked for.
+        return [*_rungs(shelf.here if shelf is not None else (), whole=False), *left_out]
+    return _rungs(models, whole=True)
+
+
+def _rungs(models: Sequence[str], *, whole: bool) -> list[Rung]:
+    names = [called(model) for model in models]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        message = f"two models are called {twice!a}"
+        raise ConfigError("E_CONFIG", message, fix="rename one of the folders or files")
+    named = list(zip(names, models, strict=True))
+    asked = [_rung(PROMPTED, name, model, _engine_missing) for name, model in named]
+    if not whole:
+        return asked
+    found = [
+        form for rung, model in zip(asked, models, strict=True) for form in _forms(rung, model, decoder_4bit.of_folder)
+    ]
+    for name, model in named:
+        others = [other for other in models if other != model]
+        rung = _rung(TUNED, name, model, partial(_untunable, model))
+        rung = dataclasses.replace(rung, unsuited=partial(_unpromising, model, others))
+        found += _forms(rung, model, decoder_4bit.of_tuned)
+    return found
+
+
+def _forms(rung: Rung, model: str, weights: decoder_4bit.Weights) -> list[Rung]:
+    """Give a model's rung, and before it that of its 4-bit form; what is a GGUF file stays as it is."""
+    place = local(model)
+    if place.suffix == ".gguf" or is_gguf(place):  # one that is not there yet is known by its name
+        return [rung]
+    return [decoder_4bit.rung(rung, model, weights), rung]
+
+
+def tunes(rungs: Sequence[Rung], plan: Plan) -> bool:
+    """Say whether a language model may be tuned: one is named, and what tuning needs is installed."""
+    return any(rung.name.startswith(f"{TUNED}:") for rung in rungs) and _tuner_missing(plan) is None
+
+
+def kind_of(model: str) -> str:
+    """Say which rung a model belongs to: ``decoder`` for one that writes, ``encoder`` for one that does not.
+
+    Raises `ModelError` (``E_MODEL_MISSING``, ``E_MODEL_FORMAT``) for what is no model.
+    """
+    place = find(model)
+    if is_gguf(place):
+        return PROMPTED
+    if not (place / "config.json").is_file():  # sentence encoders may keep theirs in a folder inside
+        return ENCODER.name
+    named = check_model(place).architecture
+    return PROMPTED if named.endswith(("ForCausalLM", "ForConditionalGeneration")) else ENCODER.name
+
+
+def _rung(kind: str, name: str, model: str, missing: Callable[[Plan], str | None]) -> Rung:
+    def decides(plan: Plan) -> object:
+        tuning = [plan.tune, plan.learning_rate, plan.precision] if kind == TUNED else []
+        return [plan.metric, model, signature(local(model)), *tuning]
+
+    return Rung(
+        name=f"{kind}:{name}" if name else kind,
+        number=NUMBERS[kind],
+        kind="gguf",
+        missing=missing,
+        build=partial(decoder_tuned.build if kind == TUNED else decoder_prompted.build, model),
+        decides=decides,
+        tasks=get_args(TaskName),
+    )
+
+
+def _unpromising(model: str, others: Sequence[str], material: Material) -> str | None:
+    """Say why a model is not worth tuning beside those others that can be tuned here, or nothing."""
+    return early_rejection.unpromising(
+        model, [one for one in others if _untunable(one, material.plan) is None], material
+    )
+
+
+def _untunable(model: str, plan: Plan) -> str | None:
+    """Say why a model cannot be tuned here, or nothing."""
+    place = local(model)
+    if place.is_file() or (place.is_dir() and not any(place.glob("*.safetensors"))):
+        return "a GGUF file cannot be tuned (name the model's Hugging Face folder, with its safetensors files)"
+    if (absent := _tuner_missing(plan)) is not None or not place.is_dir():
+        return absent
+    return decoder_tuned.too_large(early_rejection.stored(place) / 1e9, machine.available_memory_gb())

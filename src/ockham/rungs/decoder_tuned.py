@@ -1,0 +1,288 @@
+"""The tuned decoder rung: LoRA on the questions exactly as they will be asked, merged, quantized, held to parity.
+
+Early stopping asks the engine that serves, with the adapter apart; what it learns from are training rows alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ockham import machine
+from ockham.convert.gguf_export import Converter, Precision
+from ockham.errors import DataError, ModelError
+from ockham.evals import tasks
+from ockham.models import causal_lm
+from ockham.models.causal_lm import Base
+from ockham.records import Answer, Example, Parity, Progress, Score
+from ockham.rungs import decoder_4bit, parity_gate
+from ockham.rungs.decoder_4bit import ADAPTER
+from ockham.rungs.decoder_weights import QUANTIZATION, called, converted, find, on_graphics
+from ockham.rungs.early_rejection import stored
+from ockham.rungs.parity_gate import Question, Step
+from ockham.rungs.rung import Built, Checkpoint, Material
+from ockham.rungs.tokenized_rows import Lessons, lessons
+from ockham.store import save_bytes
+from ockham.tune import recompute
+from ockham.tune.tune_spec import TuneSpec, guardrails, memorising
+
+if TYPE_CHECKING:
+    from ockham.tune import decoder_tuning as tuning
+
+_JUDGED = 400
+"""Validation rows that each pass is judged by, and that the gate asks."""
+_TORCH = 100
+"""Validation rows that torch answers for the gate: it is slow at writing."""
+_CHUNK = 16
+_HELD, _HELD_LEAN = 1024, 384
+"""Tokens that a thread computes on at once: 1,024 of a model of 135 million parameters leave behind 1.5 GB."""
+_PRECISIONS: tuple[tuple[str, Precision], ...] = (("merging", "f16"), (f"quantizing to {QUANTIZATION}", QUANTIZATION))
+_log = logging.getLogger(__name__)
+_TEXTS = ("*.json", "*.model", "*.txt", "*.jinja")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What tuning one model works with: its folder, what it learns from, and the rows that passes are judged by."""
+
+    folder: Path
+    converter: Converter
+    told: Lessons
+    material: Material
+    judged: Sequence[Example]
+
+    def fit(self, folder: Path, base: Base) -> None:
+        """Write a bundle that asks with training rows alone and leaves the weights where they are."""
+        base = dataclasses.replace(base, copy=False)
+        causal_lm.fit(self.material.side("train"), folder, base, self.told.spec, task=self.material.plan.task)
+
+    def serve(self, folder: Path, base: Base, rows: Sequence[Example], said: str) -> _Served:
+        """Make a bundle and answer rows with it."""
+        folder.mkdir(exist_ok=True)
+        self.fit(folder, base)
+        model = causal_lm.load(folder)
+        texts, answers = [row.input for row in rows], []
+        try:
+            questions = tuple(model.question(text).tokens for text in texts)
+            for start in range(0, len(texts), _CHUNK):
+                answers += [found.value or "" for found in model.answer(texts[start : start + _CHUNK])]
+                self.material.tell(Progress(stage="climb", message=said, done=len(answers), total=len(texts)))
+        finally:
+            model.close()
+        return _Served(answers=tuple(answers), questions=questions)
+
+    def scores(self, rows: Sequence[Example], answers: Sequence[str]) -> tuple[Score, ...]:
+        """Judge one answer for each row."""
+        return tasks.judged(self.material.plan.task, rows, [Answer(value=answer) for answer in answers])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Served:
+    """What a bundle answered to some rows, and the tokens it was asked with."""
+
+    answers: tuple[str, ...]
+    questions: tuple[Question, ...]
+
+
+def build(model: str, material: Material, folder: Path) -> Built:
+    """Make the bundle of a tuned model.
+
+    Raises `ModelError` (``E_PARITY`` where what is served is not what was tuned) and `DataError` (``E_TOO_FEW``)
+    without validation rows.
+    """
+    if not material.side("valid"):
+        raise DataError("E_TOO_FEW", "no row is left to stop the tuning by", fix="give more rows")
+    source = find(model)
+    rows = material.side("valid")
+    judged = [rows[i] for i in _spread(len(rows), _JUDGED)]
+    told = lessons(material, converted(source, model, material), folder, material.side("train"), judged)
+    with Converter() as converter, material.run.staging() as staging:
+        place = _Place(source, converter, told, material, judged)
+        work = material.work("decoder", model, material.plan.tune, material.plan.precision)
+        tuned = _tuned(place, f"tuning-{work[:16]}")
+        held = _gated(place, tuned, staging)
+        everything = [*material.side("train"), *material.side("valid")]
+        causal_lm.fit(everything, folder, Base(weights=held.weights), told.spec, task=material.plan.task)
+    _write(tuned.adapter, folder / ADAPTER)
+    return Built(
+        settings={
+            "model": called(model),
+            "weights": QUANTIZATION,
+            "passes": next(point.epoch for point in tuned.points if point.kept),
+            "rank": material.plan.tune.rank,
+            "learning_rate": tuned.rate,
+            "precision": material.plan.precision,
+            "context": told.spec.context,
+            "slots": told.spec.slots,
+        },
+        answers=held.answers,
+        points=tuned.points,
+        parity=held.parity,
+        warnings=(
+            *guardrails(material.plan.tune, len(told.train)),
+            *_said(told.left_out, len(told.train)),
+            *memorising(tuned.points),
+        ),
+    )
+
+
+def _tuned(place: _Place, name: str) -> tuning.Tuned:
+    from ockham.tune import decoder_tuning as tuning
+
+    material, told = place.material, place.told
+
+    def tell(done: int, total: int) -> None:
+        material.tell(Progress(stage="climb", message=f"tuning {place.folder.name}", done=done, total=total))
+
+    learn = tuning.Material(
+        folder=place.folder,
+        train=told.train,
+        valid=told.valid,
+        judge=lambda adapter: _judge(place, adapter),
+        precision=material.plan.precision,
+        rate=material.plan.learning_rate,
+        device=material.plan.device,
+    )
+    large = recompute.needed(stored(place.folder) / 1e9, machine.memory_gb()) and not on_graphics(material.plan.device)
+    return tuning.tune(learn, _parts(material.plan.tune, told.train, lean=large), Checkpoint(material.run, name), tell)
+
+
+def _spread(count: int, most: int) -> range:
+    """Give the places of at most so many rows, spread over all of them."""
+    return range(0, count, max(1, count // most))[:most]
+
+
+def too_large(stored_gb: float, free_gb: float) -> str | None:
+    """Say that tuning needs more memory than is free, or nothing.
+
+    Weights of 16 bits take twice their size in the 32 bits that are computed with, as much again while they are merged,
+    and what a part of a batch leaves behind takes about a gigabyte.
+    """
+    needed = 4 * stored_gb + 1
+    return f"tuning it needs about {needed:.0f} GB of memory, {free_gb:.0f} GB are free" if needed > free_gb else None
+
+
+def _parts(spec: TuneSpec, rows: Sequence[tuning.Row], *, lean: bool) -> TuneSpec:
+    """Bound what a thread holds at once; ``lean`` is what memory asks for (`ockham.tune.recompute`)."""
+    longest = max(len(row.question) + len(row.answer) for row in rows)
+    part = (_HELD_LEAN if lean else _HELD) // longest
+    return dataclasses.replace(spec, part=max(1, min(spec.part, part)), lean=lean)
+
+
+def _said(left_out: int, kept: int) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    return (f"{left_out:,} of {left_out + kept:,} training rows are longer than the context and were not learnt from",)
+
+
+def _judge(place: _Place, adapter: tuning.Adapter) -> float:
+    """Measure an adapter by the task metric, through the engine that serves."""
+    rows = place.judged
+    with place.material.run.staging() as staging:
+        put = _apart(place, adapter, place.told.base, staging)
+        served = place.serve(staging / "bundle", put, rows, "judging the pass")
+    return place.material.metric([row.target for row in rows], served.answers)
+
+
+def _apart(place: _Place, adapter: tuning.Adapter, base: Base, staging: Path) -> Base:
+    """Convert an adapter, to be put on a base without becoming one with it."""
+    _write(adapter, staging / ADAPTER)
+    made = place.converter.convert_adapter(staging / ADAPTER, place.folder, staging / "adapter.gguf")
+    return dataclasses.replace(base, adapter=made.path, adapter_source=made.source)
+
+
+def _write(adapter: tuning.Adapter, folder: Path) -> None:
+    folder.mkdir(exist_ok=True)
+    save_bytes(folder / "adapter_config.json", adapter.config)
+    save_bytes(folder / "adapter_model.safetensors", adapter.weights)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """What the gate let through: the weights to serve, their answers to all validation rows, and the comparisons."""
+
+    weights: Path
+    answers: tuple[str, ...]
+    parity: tuple[Parity, ...]
+
+
+def _gated(place: _Place, tuned: tuning.Tuned, staging: Path) -> _Held:
+    """Go from torch to the weights that serve, and hold the answers of every step to those before it."""
+    metric, rows = place.material.plan.metric, place.judged
+    few = _spread(len(rows), _TORCH)
+    some = [rows[i] for i in few]
+    learnt, written = place.told.questions, _in_torch(place, tuned, few)
+
+    plain = place.converter.convert(place.folder, staging / "base.gguf", "f16")
+    put = _apart(place, tuned.adapter, Base(weights=plain.path, source=plain.source), staging)
+    apart = place.serve(staging / "apart", put, rows, "answering with the adapter apart")
+    step = Step(
+        name="conversion with the adapter apart",
+        exact=True,
+        learnt=[learnt[i] for i in few],
+        asked=[apart.questions[i] for i in few],
+        files=[(plain.path, plain.sha256)],
+        bases=(put.adapter_source or "", plain.source),
+    )
+    before, after = place.scores(some, written), place.scores(some, [apart.answers[i] for i in few])
+    found = [parity_gate.passed(step, before, after, metric)]
+
+    tuned.merged(staging / "merged")
+    for text in [path for pattern in _TEXTS for path in place.folder.glob(pattern)]:
+        if text.name not in {"config.json", "model.safetensors.index.json"}:
+            shutil.copyfile(text, staging / "merged" / text.name)
+    last, valid = apart.answers, place.material.side("valid")
+    for name, precision in _PRECISIONS:
+        # What serves answers every validation row; a step before it those of the gate.
+        serves = precision == QUANTIZATION
+        everyone, judged = (valid, _spread(len(valid), _JUDGED)) if serves else (rows, range(len(rows)))
+        made = place.converter.convert(staging / "merged", staging / f"{precision}.gguf", precision)
+        served = place.serve(staging / precision, Base(weights=made.path), everyone, f"answering after {name}")
+        answers = tuple(served.answers[i] for i in judged)
+        step = Step(
+            name=name,
+            exact=not serves,
+            learnt=learnt,
+            asked=[served.questions[i] for i in judged],
+            files=[(made.path, made.sha256)],
+        )
+        found.append(parity_gate.passed(step, place.scores(rows, last), place.scores(rows, answers), metric))
+        if not serves:
+            _keep_four(place, made.path)
+        last = answers
+    return _Held(weights=made.path, answers=served.answers, parity=tuple(found))
+
+
+def _keep_four(place: _Place, whole: Path) -> None:
+    """Keep the 4-bit form too; where it cannot be made, the 8-bit form is what there is."""
+    try:
+        decoder_4bit.keep(place.folder, place.material, whole)
+    except ModelError as error:
+        _log.warning("no 4-bit form of %s: %s", place.folder.name, error.message)
+
+
+def _in_torch(place: _Place, tuned: tuning.Tuned, few: Sequence[int]) -> list[str]:
+    """Give what torch answers to a few of the rows that passes are judged by."""
+    from ockham.tune.grammar import Grammar
+
+    told = place.told
+    task, most = told.task, told.spec.max_output_tokens
+    free: Callable[[Sequence[int]], Sequence[int]] | None = None
+    if task.schema is not None:
+        free = Grammar(place.folder, task.schema, told.end).after
+    answers: list[str] = []
+    for i in few:
+        question, trie = told.questions[i], told.tries[i]
+        if trie is not None:
+            answer = trie.label(tuned.write(question, told.end, trie.longest, trie.after))
+        else:
+            answer = task.read(tuned.text(tuned.write(question, told.end, most, free)), place.judged[i].input)
+        answers.append(answer or "")
+        message = "answering before conversion"
+        place.material.tell(Progress(stage="climb", message=message, done=len(answers), total=len(few)))
+    return answers

@@ -1,0 +1,153 @@
+"""The weights of a language model that was named: found, converted once a run, and how much context a task needs."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from ockham import catalog
+from ockham.convert.gguf_export import Precision, convert
+from ockham.errors import ConfigError
+from ockham.llm import gguf_file, hub, prompt_builder
+from ockham.llm.llamacpp import Engine, EngineSpec, accelerators
+from ockham.models import causal_lm
+from ockham.models.causal_lm import Base, GgufSpec
+from ockham.models.model_files import file_sha256
+from ockham.records import DeviceName, Progress, digest
+from ockham.rungs.rung import Material
+
+LONGEST_CONTEXT = 8192
+SLOTS = 2
+QUANTIZATION: Precision = "q8_0"
+WEIGHTS = "model.gguf"
+EVERY_LAYER = 1000
+_CONTEXT_STEP = 256
+_SIZED = 100
+"""Texts that the context is sized by; all but one in twenty of them must fit whole, with their examples."""
+_PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.gguf")
+
+
+def signature(place: Path) -> list[tuple[str, int, int]]:
+    """Tell one state of a folder or file from another without reading gigabytes: names, sizes and times."""
+    files = sorted(place.iterdir()) if place.is_dir() else [place] if place.exists() else []
+    return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Origin:
+    """The folder that weights were converted from, as `ockham.convert.gguf_export.Converted.source` has it."""
+
+    digest: str
+
+
+def local(model: str) -> Path:
+    """Give where a model lies, or would: a folder or file of this machine, or one that comes with the package."""
+    place = Path(model).expanduser()
+    return place if place.exists() else catalog.shipped(model) or place
+
+
+def find(model: str) -> Path:
+    """Give the folder or file of a model, fetched from the hub where it is not here. Raises `ModelError`."""
+    place = local(model)
+    return place if place.exists() else hub.find(model, _PATTERNS, extra="gguf", revision=catalog.revision(model))
+
+
+def is_gguf(place: Path) -> bool:
+    """Say whether a model is in GGUF already: one file, or a folder with such files."""
+    return place.is_file() or any(place.glob("*.gguf"))
+
+
+def called(model: str) -> str:
+    """Name a model as people do: the last part of its path or id; in the hub's cache, of the id it was fetched by."""
+    place = Path(hub.parted(model)[0])
+    folder = place.parent.parent.name
+    if place.parent.name == "snapshots" and folder.startswith("models--"):
+        return folder.rpartition("--")[2]
+    return place.name.removesuffix(".gguf")
+
+
+def base_of(model: str, material: Material) -> Base:
+    """Find the weights; those of a folder are converted once a run."""
+    place = find(model)
+    if place.is_dir():
+        ready = sorted(place.glob("*.gguf"))
+        if len(ready) != 1:
+            return converted(place, model, material)
+        place = ready[0]
+    return Base(weights=place)
+
+
+def converted(place: Path, model: str, material: Material, precision: Precision = QUANTIZATION) -> Base:
+    """Convert a folder to GGUF, or find what was converted in this run. Raises `ModelError`."""
+    key = digest(["weights", model, signature(place), precision])
+    kept, origin = material.run.artifact("weights", key), material.run.find("origin", key, _Origin)
+    if kept is None or origin is None:
+        material.tell(Progress(stage="climb", message=f"converting {place.name} to GGUF, {precision}"))
+        with material.run.staging() as staging:
+            origin = _Origin(digest=convert(place, staging / WEIGHTS, precision).source)
+            material.run.keep("origin", key, origin)
+            kept = material.run.seal("weights", key, staging)
+    return Base(weights=kept / WEIGHTS, source=origin.digest)
+
+
+def on_graphics(device: DeviceName) -> bool:
+    """Say whether language models are served by a graphics processor: where the engine has one, unless declined."""
+    return device != "cpu" and bool(accelerators())
+
+
+def check(device: DeviceName) -> None:
+    """Refuse a device that is not here. Raises `ConfigError` (``E_CONFIG``) that says what is missing."""
+    if device != "cuda":
+        return
+    lacking = [] if accelerators() else ["this build of llama.cpp (xllamacpp) sees none"]
+    if find_spec("torch") is not None:
+        import torch
+
+        lacking += [] if torch.cuda.is_available() else ["this build of torch sees none"]
+    if lacking:
+        message = f"a graphics processor is wanted (device cuda), and {' and '.join(lacking)}"
+        raise ConfigError("E_CONFIG", message, fix="install their CUDA builds, or use --device auto")
+
+
+def quantization(weights: Path) -> str:
+    """Name what most of the weights are stored as."""
+    sizes: dict[str, int] = {}
+    for tensor in gguf_file.inspect(weights).tensors.values():
+        sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.nbytes
+    return max(sizes, key=lambda kind: (sizes[kind], kind), default="unknown").lower()
+
+
+@contextmanager
+def words(base: Base) -> Iterator[Base]:
+    """Load weights for all that is asked of their words and template alone, and name their digest."""
+    engine = Engine(base.weights, EngineSpec(context=256, slots=1, threads=1))
+    try:
+        yield dataclasses.replace(base, sha256=base.sha256 or file_sha256(base.weights), engine=engine)
+    finally:
+        engine.close()
+
+
+def sized(material: Material, base: Base, folder: Path, shots: int, *, brief: bool = False) -> GgufSpec:
+    """Find the context that the task's texts need: questions and answers of nearly all of them fit."""
+    if base.engine is None:
+        with words(base) as known:
+            return sized(material, known, folder, shots, brief=brief)
+    trained = gguf_file.inspect(base.weights).number("context_length") or LONGEST_CONTEXT
+    layers = EVERY_LAYER if on_graphics(material.plan.device) else 0
+    spec = GgufSpec(
+        context=min(LONGEST_CONTEXT, trained), slots=1, threads=1, shots=shots, brief=brief, gpu_layers=layers
+    )
+    train, valid = material.side("train"), material.side("valid")
+    answer = prompt_builder.longest(prompt_builder.task_shown(material.plan.task, train, ""), train)
+    spec = dataclasses.replace(spec, max_output_tokens=min(answer, spec.context // 2))
+    causal_lm.fit(train, folder, dataclasses.replace(base, copy=False), spec, task=material.plan.task)
+    rows = (valid or train)[:: max(1, len(valid or train) // _SIZED)]
+    found = sorted(causal_lm.lengths(folder, base.engine, [row.input for row in rows]))
+    need = found[int(0.95 * (len(found) - 1))] + spec.max_output_tokens + 1
+    context = min(spec.context, -(-need // _CONTEXT_STEP) * _CONTEXT_STEP)
+    slots = 1 if material.plan.task in causal_lm.HELD else SLOTS
+    return dataclasses.replace(spec, context=context, slots=slots, threads=None)

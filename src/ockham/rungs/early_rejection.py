@@ -1,0 +1,130 @@
+"""Whether a model is worth tuning: told from a first short part of it, before hours are spent.
+
+Two things can be known early. How long the whole would take here, from the pace of the first batch. And, where several
+models are named, what each has learnt from the same first rows: one that then needs more nats for the validation
+answers than another that is no larger would have to overtake it to be chosen (successive halving, Jamieson and
+Talwalkar 2016, within what is no larger). The prompted rung's answers are no evidence: a model that cannot be prompted
+may well be tuned.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ockham.errors import OckhamError
+from ockham.evals.intervals import mean
+from ockham.records import Estimate, Progress
+from ockham.rungs.decoder_weights import called, converted, find, signature
+from ockham.rungs.rung import Material
+from ockham.rungs.tokenized_rows import lessons
+
+LONGEST_HOURS = 12.0
+"""A tuning that would take longer is not begun unasked."""
+_SHARE, _ROWS = 20, 256
+"""The first part is a twentieth of all that would be learnt from, and no more rows than these."""
+_HEARD = 64
+"""Validation rows whose answers are compared."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class First:
+    """What the first part showed: seconds a row, the rows learnt from, and nats for each validation answer by its id.
+
+    No nats where the pace was all that had to be known, or was too slow.
+    """
+
+    seconds: float
+    rows: int
+    nats: Mapping[str, float]
+
+
+def unpromising(model: str, others: Sequence[str], material: Material) -> str | None:
+    """Say why a model is not worth tuning here, with the figure, or nothing; ``others`` are those it stands beside.
+
+    Nothing is tried where the user wants every rung. Raises `ModelError` where the model cannot be read or converted.
+    """
+    if material.plan.every:
+        return None
+    mine = first_part(model, material, alone=not others)
+    hours = _hours(mine, material)
+    if hours > LONGEST_HOURS:
+        passes, rows = material.plan.tune.epochs, len(material.side("train"))
+        what = f"{mine.seconds:.2g} s a row, {rows:,} rows, up to {passes} passes"
+        return f"tuning it would take about {hours:,.0f} hours here ({what}; --all tunes it)"
+    size = stored(find(model))
+    for other in others:
+        try:
+            if stored(find(other)) > size:
+                continue
+            theirs = first_part(other, material, alone=False)
+        except OckhamError:  # the other one's own rung says what is wrong with it
+            continue
+        gap = behind(mine, theirs)
+        if gap is not None and gap.low > 0:
+            return _told(mine, called(other), gap)
+    return None
+
+
+def behind(mine: First, theirs: First) -> Estimate | None:
+    """Estimate how many nats an answer more a model needs than another, on the rows that both could read whole."""
+    both = sorted(mine.nats.keys() & theirs.nats.keys())
+    return mean([mine.nats[one] - theirs.nats[one] for one in both]) if len(both) > 1 else None
+
+
+def first_part(model: str, material: Material, *, alone: bool) -> First:
+    """Tune a model on a first part of the rows, once a run; where it is ``alone``, the pace of one batch is enough."""
+    source = find(model)
+    key = material.work("first", model, signature(source), material.plan.tune, material.plan.precision, alone)
+    kept = material.run.find("first", key, First)
+    if kept is not None:
+        return kept
+    from ockham.tune import decoder_tuning as tuning
+
+    material.tell(Progress(stage="climb", message=f"trying a first part of tuning {called(model)}"))
+    plan, train, valid = material.plan, material.side("train"), material.side("valid")
+    few = train[:: max(1, len(train) // _part(len(train), plan.tune.epochs))]
+    some = valid[:: max(1, len(valid) // _HEARD)][:_HEARD]
+    with material.run.staging() as staging:
+        told = lessons(material, converted(source, model, material), staging, few, some)
+    begun = tuning.begin(
+        tuning.Material(
+            folder=source,
+            train=told.train,
+            valid=told.valid,
+            judge=lambda _: 0.0,
+            precision=plan.precision,
+            rate=plan.learning_rate,
+            device=plan.device,
+        ),
+        plan.tune,
+        time.monotonic,
+        lambda seconds: alone or _hours(First(seconds=seconds, rows=0, nats={}), material) > LONGEST_HOURS,
+    )
+    nats = {some[place].id: value for place, value in zip(told.heard, begun.nats, strict=False)}
+    found = First(seconds=begun.seconds, rows=len(told.train), nats=nats)
+    material.run.keep("first", key, found)
+    return found
+
+
+def stored(folder: Path) -> int:
+    """Give the size of a folder's weights in bytes."""
+    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+
+
+def _part(rows: int, passes: int) -> int:
+    return max(1, min(_ROWS, rows, rows * passes // _SHARE))
+
+
+def _hours(first: First, material: Material) -> float:
+    return first.seconds * len(material.side("train")) * material.plan.tune.epochs / 3600
+
+
+def _told(mine: First, other: str, gap: Estimate) -> str:
+    spread = f"{gap.low:.2g} to {gap.high:.2g}, n = {gap.n}"
+    return (
+        f"after the same first {mine.rows:,} rows it needs {gap.value:.2g} nats more ({spread}) for a validation "
+        f"answer than {other}, which is no larger (--all tunes it)"
+    )

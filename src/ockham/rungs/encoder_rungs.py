@@ -1,0 +1,159 @@
+"""The rungs of sentence encoders: a head on frozen vectors, and the encoder tuned below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ockham.evals import parity
+from ockham.models import encoder, sentence_encoder
+from ockham.records import Example, Parity, Progress, Side
+from ockham.rungs.rung import Built, Checkpoint, Material, Plan, Rung, make, without, work_of
+from ockham.tune.tune_spec import guardrails
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from ockham.models.onnx_encoder import Embedder
+    from ockham.tune import encoder_tuning as tuning
+
+ENCODERS = ("onnx", "onnxruntime", "tokenizers")
+"""What an encoder is served with."""
+TUNERS = (*ENCODERS, "torch", "transformers", "peft")
+"""What one is tuned with."""
+VECTORS = "vectors.safetensors"
+SEEN: tuple[Side, ...] = ("train", "valid")
+
+
+def _encoder(material: Material, folder: Path) -> Built:
+    from ockham.tune import linear_head
+
+    found = sentence_encoder.find(material.plan.encoder)
+    embedder = _write_encoder(material, found, found.weights(), folder)
+    vectors = embed_sides(material, found, lambda: embedder)
+    train, valid = ([example.target for example in material.side(side)] for side in SEEN)
+    fitted = linear_head.fit(vectors["train"], train, vectors["valid"], valid, material.metric)
+    fitted.head.save(folder)
+    temperature = fitted.head.settings.temperature
+    numbers = {"C": fitted.strength, "temperature": temperature}
+    return Built(settings={"encoder": found.name, **numbers}, answers=fitted.answers)
+
+
+def _encoder_tuned(material: Material, folder: Path) -> Built:
+    from ockham.tune import encoder_tuning as tuning
+    from ockham.tune import linear_head
+    from ockham.tune.lora_encoder import PRECISION
+
+    spec = material.plan.tune
+    found = sentence_encoder.find(material.plan.encoder)
+    frozen = make(material, ENCODER)
+    embedder = encoder.load(frozen.folder).embedder
+    vectors = embed_sides(material, found, lambda: embedder)
+    train, valid = _tokens(embedder, material.side("train")), _tokens(embedder, material.side("valid"))
+    # The frozen rung's own head has seen the validation rows, which stop the tuning: this one has not.
+    head = linear_head.solve(vectors["train"], train.targets, frozen.built.strength)
+    head = linear_head.calibrated(head, vectors["valid"], valid.targets)
+    rows = tuning.Material(sentence=found, head=head, train=train, valid=valid)
+
+    def tell(done: int, total: int) -> None:
+        material.tell(Progress(stage="climb", message="tuning the encoder", done=done, total=total))
+
+    place = Checkpoint(material.run, f"tuning-{work_of(material, ENCODER_TUNED)[:16]}")
+    tuned = tuning.tune(rows, spec, material.metric, place, tell)
+    served = _write_encoder(material, found, tuned.weights, folder)
+    tuned_vectors: dict[str, NDArray[np.float32]] = {
+        side: served.embed([row.input for row in material.side(side)]) for side in SEEN
+    }
+    stayed = parity_of(material, tuned.answers, tuned.head.best(tuned_vectors["valid"]))
+    head, answers = linear_head.best(tuned.head, tuned_vectors, (train.targets, valid.targets), material.metric)
+    head.save(folder)
+    best = next(point.epoch for point in tuned.points if point.kept)
+    rates = {"rank": spec.rank, "learning_rate": spec.learning_rate, "precision": PRECISION}
+    return Built(
+        settings={"encoder": found.name, "passes": best, **rates},
+        answers=answers,
+        points=tuned.points,
+        parity=stayed,
+        warnings=guardrails(spec, len(train.tokens)),
+    )
+
+
+def parity_of(material: Material, before: Sequence[str], after: Sequence[str]) -> tuple[Parity, ...]:
+    """Compare a tuned encoder's answers before merging with those of the 8-bit graph that serves.
+
+    Raises `ModelError` (``E_PARITY``) where they have become worse.
+    """
+    if not before:
+        return ()
+    was, now = (material.judged("valid", answers) for answers in (before, after))
+    found = parity.compare("merging and quantizing to 8 bits", was, now, material.plan.metric)
+    cause = "the 8-bit graph answers otherwise than the model that was tuned"
+    fix = "the rungs below stay; tune on more rows, whose texts set the 8-bit ranges"
+    parity.check(found, cause, fix)
+    return (found,)
+
+
+def embed_sides(
+    material: Material, found: sentence_encoder.Sentence, load: Callable[[], Embedder]
+) -> dict[str, NDArray[np.float32]]:
+    """Embed the training and validation rows with the frozen encoder, once a run: (rows, hidden) each.
+
+    ``load`` gives the encoder as it will be served; it is not asked where the vectors were kept.
+    """
+    from safetensors.numpy import load_file, save_file
+
+    key = material.work("vectors", found.sha256)
+    kept = material.run.artifact("vectors", key)
+    if kept is not None:
+        return dict(load_file(kept / VECTORS))
+    vectors: dict[str, NDArray[np.float32]] = {}
+    embedder = load()
+    for side in SEEN:
+        texts = [example.input for example in material.side(side)]
+        material.tell(Progress(stage="climb", message=f"reading {len(texts):,} {side} rows with {found.name}"))
+        vectors[side] = embedder.embed(texts)
+    with material.run.staging() as staging:
+        save_file(vectors, staging / VECTORS)
+        material.run.seal("vectors", key, staging)
+    return vectors
+
+
+def _write_encoder(
+    material: Material, found: sentence_encoder.Sentence, weights: dict[str, NDArray[np.float32]], folder: Path
+) -> Embedder:
+    from ockham.convert import onnx_export
+
+    texts = [example.input for example in material.side("train")]
+    return onnx_export.write(found, weights, texts, folder)
+
+
+def _tokens(embedder: Embedder, examples: Sequence[Example]) -> tuning.Rows:
+    from ockham.tune import encoder_tuning as tuning
+
+    tokens = embedder.tokens([example.input for example in examples])
+    return tuning.Rows(tokens=tokens, targets=[example.target for example in examples])
+
+
+def tuned_by(plan: Plan) -> object:
+    """Give the part of the plan that decides what comes of tuning an encoder."""
+    return [plan.encoder, plan.metric, plan.tune]
+
+
+ENCODER = Rung(
+    name="encoder",
+    number=3,
+    kind="encoder",
+    missing=without(*ENCODERS, extra="encoder"),
+    build=_encoder,
+    decides=lambda plan: [plan.encoder, plan.metric],
+)
+ENCODER_TUNED = Rung(
+    name="encoder-tuned",
+    number=4,
+    kind="encoder",
+    missing=without(*TUNERS, extra="tune"),
+    build=_encoder_tuned,
+    decides=tuned_by,
+)

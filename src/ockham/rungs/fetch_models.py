@@ -1,0 +1,95 @@
+"""The process that fetches models, before a run is sealed: it may speak, and cannot open the data.
+
+    python -m ockham.rungs.fetch_models LEDGER NAMES [DATA...]
+
+NAMES is a JSON list of pairs: ``decoder`` or ``encoder``, and the id. The process is told
+where the data lies so that Landlock can keep it from there; it writes into the hub's cache alone. Each name that it
+looks up and each connection that it makes stands in the ledger before it is made: an audit hook of the interpreter sees
+to that, and the hub's own client is Python (its compiled part, Xet, is switched off).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timezone
+from pathlib import Path
+
+from ockham.errors import OckhamError
+from ockham.llm import hub
+from ockham.models import sentence_encoder
+from ockham.records import canonical
+from ockham.rungs import decoder_weights
+from ockham.sealed import landlock
+from ockham.sealed.ledger import Row, follow
+from ockham.sealed.syscalls import PR_SET_NO_NEW_PRIVS, prctl
+from ockham.store.journal import append_row
+
+EVENTS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Fetch models; give 0. One that cannot be had is left to the sealed run, which finds it missing and says so."""
+    ledger, names, *data = arguments
+    keep_from(data, [str(Path(ledger).parent), tempfile.gettempdir(), *caches()])
+    sys.addaudithook(Bookkeeper(Path(ledger)))
+    for kind, name in json.loads(names):
+        with suppress(OckhamError):
+            hub.find(name, sentence_encoder.WANTED, extra="encoder") if kind == "encoder" else decoder_weights.find(
+                name
+            )
+    return 0
+
+
+def caches() -> list[str]:
+    """List where the hub's client keeps what it has fetched."""
+    root = os.environ.get("HF_HOME") or str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
+    places = [Path(place).expanduser() for place in (root, os.environ.get("HF_HUB_CACHE") or root)]
+    for place in places:
+        with suppress(OSError):
+            place.mkdir(parents=True, exist_ok=True)
+    return [str(place) for place in places]
+
+
+def keep_from(data: Sequence[str], write: Sequence[str]) -> None:
+    """Let this process never open the data, nor write but where it must; where Landlock is missing, nothing is done."""
+    version = landlock.abi() if sys.platform == "linux" else 0
+    if version:
+        prctl(PR_SET_NO_NEW_PRIVS, 1)
+        places = [os.path.realpath(place) for place in data if Path(place).exists()]
+        landlock.restrict(landlock.readable(places, foreign=()), write, version, offline=False)
+
+
+class Bookkeeper:
+    """An audit hook that writes a row before it lets a request go; where it cannot, the request is not made."""
+
+    def __init__(self, path: Path) -> None:
+        """Begin to keep a ledger; one that is there is gone on with by nobody."""
+        self._path = path
+        self._rows: list[Row] = []
+
+    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
+        """Write down who is asked."""
+        if event not in EVENTS:
+            return
+        address = arguments[1] if event in ("socket.connect", "socket.sendto") else arguments[:2]
+        pair = address if isinstance(address, tuple) and len(address) > 1 else (address, None)
+        row = Row(
+            number=len(self._rows),
+            time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            process="fetch",
+            event=event,
+            host=pair[0].decode("ascii", "replace") if isinstance(pair[0], bytes) else str(pair[0]),
+            port=pair[1] if isinstance(pair[1], int) else None,
+            before=follow(self._rows),
+        )
+        self._rows.append(row)
+        append_row(self._path, canonical(row))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

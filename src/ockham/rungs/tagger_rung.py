@@ -1,0 +1,137 @@
+"""The rung that extracts with an encoder: a tagger tuned with LoRA, where targets are made of parts of their texts."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ockham.llm import json_schema
+from ockham.models import json_fields, onnx_encoder, sentence_encoder, softmax, tagger
+from ockham.models.json_fields import Field
+from ockham.models.tagger import TaggerSettings
+from ockham.models.token_windows import reader
+from ockham.records import Progress
+from ockham.rungs.encoder_rungs import TUNERS, parity_of, tuned_by
+from ockham.rungs.rung import Built, Checkpoint, Material, Rung, without, work_of
+from ockham.tune import span_alignment
+from ockham.tune.tune_spec import guardrails, memorising
+
+if TYPE_CHECKING:
+    from ockham.tune import tagger_tuning as tuning
+
+LEAST = 0.5
+"""The share of the values that must stand in their texts: with fewer, most of what is asked for cannot be answered."""
+_TOKENS = 20_000
+"""Tokens of the validation rows that the temperature is fitted on."""
+
+
+def _build(material: Material, folder: Path) -> Built:
+    from ockham.convert import onnx_export
+    from ockham.tune import tagger_tuning as tuning
+    from ockham.tune.lora_encoder import PRECISION
+
+    spec, found = material.plan.tune, sentence_encoder.find(material.plan.encoder)
+    train, valid = material.side("train"), material.side("valid")
+    told = _told(material)
+    writer, reads = tagger.writer(told), reader(found)
+    aligned = span_alignment.align(train, writer.fields)
+    rows, checked = (
+        tuning.rows_of(side, reads.read([row.input for row in side]), places)
+        for side, places in ((train, aligned), (valid, span_alignment.align(valid, writer.fields)))
+    )
+
+    def tell(done: int, total: int) -> None:
+        material.tell(Progress(stage="climb", message="tuning the tagger", done=done, total=total))
+
+    place = Checkpoint(material.run, f"tuning-{work_of(material, ENCODER_TAGGER)[:16]}")
+    start = tuning.Material(sentence=found, train=rows, valid=checked, writer=writer)
+    tuned = tuning.tune(start, spec, material.metric, place, tell)
+    onnx_export.write(found, tuned.weights, rows.texts, folder, output=onnx_encoder.STATES)
+    tagger.save(told, tuned.weight, tuned.bias, folder)
+    served = tagger.load(folder)
+    told = dataclasses.replace(told, temperature=_temperature(served, checked))
+    tagger.save(told, tuned.weight, tuned.bias, folder)
+    served = dataclasses.replace(served, temperature=told.temperature)
+    answers = tuple(str(answer.value) for answer in served.answer(checked.texts))
+    wanted = sum(one.wanted for one in aligned)
+    return Built(
+        settings={
+            "encoder": found.name,
+            "passes": next(point.epoch for point in tuned.points if point.kept),
+            "rank": spec.rank,
+            "learning_rate": spec.learning_rate,
+            "precision": PRECISION,
+            "temperature": told.temperature,
+            "fields": len(told.paths),
+            "reachable": rows.reached / wanted,
+        },
+        answers=answers,
+        points=tuned.points,
+        parity=parity_of(material, tuned.answers, answers),
+        warnings=(
+            *guardrails(spec, len(train)),
+            *_missed(wanted - rows.reached, wanted),
+            *memorising(tuned.points),
+        ),
+    )
+
+
+def _told(material: Material) -> TaggerSettings:
+    """Find the schema of the training targets, and those of its fields that the tags are for."""
+    train = material.side("train")
+    schema = json_schema.infer([row.target for row in train])
+    known = json_fields.of_schema(schema)
+    seen = {known[span.field].path for one in span_alignment.align(train, known) for span in one.spans}
+    paths = tuple(field.path for field in known if field.path in seen)
+    return TaggerSettings(schema=json.dumps(schema, ensure_ascii=False), paths=paths, temperature=1.0)
+
+
+def _temperature(served: tagger.Tagger, rows: tuning.Rows) -> float:
+    """Fit the temperature on the tags of the validation rows, as they are served."""
+    import numpy as np
+
+    if not rows.texts:
+        return 1.0
+    margins = np.concatenate(served.margins(rows.readings))
+    marked = [str(tag) for row in rows.tags for tag in row]
+    step = max(1, len(marked) // _TOKENS)
+    labels = [str(tag) for tag in range(margins.shape[1])]
+    return softmax.temperature(margins[::step], marked[::step], labels)
+
+
+def _missed(count: int, wanted: int) -> tuple[str, ...]:
+    if not count:
+        return ()
+    return (
+        f"{count:,} of {wanted:,} values of the training targets stand nowhere in their texts: it cannot give such",
+    )
+
+
+def _unsuited(material: Material) -> str | None:
+    train = material.side("train")
+    known: Sequence[Field] = json_fields.of_schema(json_schema.infer([row.target for row in train]))
+    reached = span_alignment.share(span_alignment.align(train, known))
+    if reached is None:
+        return "it marks values in the text, and the training targets have none"
+    if reached < LEAST:
+        return (
+            f"it marks values in the text, and of those of the training targets {reached:.0%} stand in theirs as whole "
+            f"words ({LEAST:.0%} are the least)"
+        )
+    return None
+
+
+ENCODER_TAGGER = Rung(
+    name="encoder-tagger",
+    number=4,
+    kind="tagger",
+    missing=without(*TUNERS, extra="tune"),
+    build=_build,
+    decides=tuned_by,
+    tasks=("extract",),
+    does="extracts fields only",
+    unsuited=_unsuited,
+)

@@ -1,0 +1,168 @@
+"""Ask a bundle as it will be served: in a process of its own that does nothing else.
+
+Latency, throughput and memory measured in the process that trained would be those of another program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from ockham import errors, store
+from ockham.api.consent import Destination
+from ockham.errors import Defect, OckhamError
+from ockham.evals import intervals
+from ockham.models import backend
+from ockham.records import Answer, Profile
+from ockham.sealed import connector, switches
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_PATIENCE_S = 2.0
+"""How long a process that is asked to end may take; by itself it gives up an answer in hand after half of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeSpec:
+    """How long to measure: single answers for ``seconds`` or ``most`` of them, then ``rounds`` over all inputs."""
+
+    seconds: float = 4.0
+    most: int = 400
+    rounds: int = 3
+
+
+def _may_ask(bundle: Path) -> bool:
+    """Return whether a bundle's model may ask over a network: an endpoint, or a plug of a package of the user's own."""
+    try:
+        kind = json.loads((bundle / "bundle.json").read_bytes())["kind"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return False  # the worker says what is wrong with it
+    return kind == "endpoint" or kind not in backend.PLUGS
+
+
+class Serving:
+    """A serving process; use it in a ``with`` block."""
+
+    def __init__(self, bundle: Path, endpoint: Destination | None = None) -> None:
+        """Start the process and wait until the bundle is loaded.
+
+        An endpoint's bundle is loaded only where ``endpoint`` is what it would ask. Raises the `OckhamError` that
+        loading met, `Defect` where the process died without a word.
+        """
+        self._held = contextlib.ExitStack()
+        try:
+            self._process = self._held.enter_context(_worker(bundle, endpoint))
+            self.load_seconds = float(self._receive()["loaded"])
+        except BaseException:
+            self._held.close()
+            raise
+
+    def __enter__(self) -> Self:
+        """Give the process itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process."""
+        self._held.close()
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        """Answer inputs, in order."""
+        return [Answer(**answer) for answer in self._ask({"do": "answer", "inputs": list(inputs)})["answers"]]
+
+    def profile(self, inputs: Sequence[str], spec: ProbeSpec) -> Profile:
+        """Measure latency at batch 1, throughput, and the peak resident memory of the process so far."""
+        request = {"do": "profile", "inputs": list(inputs), "seconds": spec.seconds, "most": spec.most}
+        found = self._ask({**request, "rounds": spec.rounds})
+        times, memory = found["latency"], found["memory_mb"]
+        if memory is None:
+            raise Defect(
+                "E_DEFECT", "this system does not tell how much memory a process uses", fix="please report this"
+            )
+        return Profile(
+            p50_ms=intervals.quantile(times, 0.50),
+            p95_ms=intervals.quantile(times, 0.95),
+            p99_ms=intervals.quantile(times, 0.99),
+            throughput_per_s=intervals.rate(found["rounds"] or [1000 / (sum(times) / len(times))]),
+            memory_mb=memory,
+            load_seconds=self.load_seconds,
+            times_ms=tuple(times),
+            **found["tokens"],
+        )
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        stream = self._process.stdin
+        if stream is None:
+            raise self._died()
+        try:
+            stream.write(json.dumps(request) + "\n")
+            stream.flush()
+        except BrokenPipeError:
+            raise self._died() from None
+        return self._receive()
+
+    def _receive(self) -> dict[str, Any]:
+        stream = self._process.stdout
+        line = stream.readline() if stream is not None else ""
+        if not line:
+            raise self._died()
+        message: dict[str, Any] = json.loads(line)
+        if "error" in message:
+            kind, code, text, fix = message["error"]
+            known: type[OckhamError] = getattr(errors, kind, OckhamError)
+            raise known(code, text, fix=fix)
+        return message
+
+    def _died(self) -> Defect:
+        status = self._process.wait()
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        fix = "look for a full memory (dmesg); if there is none, please report this"
+        return Defect("E_DEFECT", f"the serving process {how}", fix=fix)
+
+
+@contextlib.contextmanager
+def _worker(bundle: Path, endpoint: Destination | None) -> Iterator[subprocess.Popen[str]]:
+    """Lend a process that serves a bundle; in the end it is gone, with all it left in its temporary folder."""
+    with store.scratch_folder() as scratch:
+        permitted = [] if endpoint is None else [endpoint.url, endpoint.key_env or ""]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ockham.serving.worker", str(bundle), str(scratch), *permitted],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            env=switches.worker_environment(os.environ, asks=_may_ask(bundle)) | {"TMPDIR": str(scratch)},
+            pass_fds=connector.control(),
+            # A Ctrl-C at the terminal stops the climb, which then ends its workers itself.
+            start_new_session=True,
+        )
+        try:
+            yield process
+        finally:
+            _end(process)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """Ask a process to end, by closing its input, and end it if it does not."""
+    try:
+        for stream in (process.stdin, process.stdout):
+            if stream is not None:
+                # What was not yet written to a process that is gone must not hide why it went.
+                with contextlib.suppress(OSError):
+                    stream.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_PATIENCE_S)
+    finally:
+        process.kill()
+        process.wait()

@@ -1,0 +1,141 @@
+"""The process that only serves: loads one bundle, answers, and times itself. Started by `ockham.serving.process`.
+
+It speaks JSON lines over its standard streams. Whatever a library prints goes to standard error instead, so nothing can
+mix with the answers.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from ockham import machine, store
+from ockham.api.consent import Destination
+from ockham.errors import OckhamError
+from ockham.models import backend, endpoint
+from ockham.records import Answer, plain
+
+if TYPE_CHECKING:
+    from ockham.models.backend import Model
+
+WARM_UP = 20
+WARM_SECONDS = 5.0
+SLOW_SECONDS = 60.0
+FEW = 5
+"""A slow model is warmed up and timed for so long, and for no fewer answers than these."""
+BATCH = 4096
+LEAST = 8
+TOKENS = ("tokens_in", "tokens_kept", "tokens_out")
+GRACE_S = 1.0
+"""How long the model has to end by itself once nobody asks any more."""
+ROUND_SECONDS = 5.0
+"""A round has no more inputs than so many seconds of single answers, and no fewer than `LEAST`."""
+
+
+def main(folder: str, scratch: str, *permitted: str) -> int:
+    """Load the bundle and serve requests until standard input ends.
+
+    ``scratch`` is the temporary folder of this process alone, which is removed in the end: whoever made it may be gone.
+    ``permitted`` are the address that the bundle of an endpoint may ask, and the variable of the key.
+    """
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    threading.Thread(target=_leave_with_whoever_asks, args=[scratch], daemon=True).start()
+    begin = time.perf_counter()
+    try:
+        manifest = store.read_bundle(Path(folder))
+        if manifest.kind == endpoint.KIND:
+            endpoint.permit(Path(folder), Destination(url=permitted[0], key_env=permitted[1]) if permitted else None)
+        model = backend.plug(manifest.kind).load(Path(folder))
+        _say(out, {"loaded": time.perf_counter() - begin})
+        for line in sys.stdin:
+            _say(out, _serve(model, json.loads(line)))
+    except OckhamError as error:
+        _say(out, {"error": [type(error).__name__, error.code, error.message, error.fix]})
+        return error.exit_status
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        # Nobody may be left to hear the last word.
+        with suppress(OSError):
+            out.close()
+    return 0
+
+
+def _leave_with_whoever_asks(scratch: str) -> None:
+    """End this process soon after the other side of standard input is gone, a long answer in hand or not."""
+    end = select.poll()
+    end.register(0, 0)  # of what is there to be read the other thread hears; only the end is waited for
+    end.poll()
+    time.sleep(GRACE_S)
+    shutil.rmtree(scratch, ignore_errors=True)
+    os._exit(1)
+
+
+def _serve(model: Model, request: dict[str, Any]) -> dict[str, Any]:
+    inputs: list[str] = request["inputs"]
+    if request["do"] == "answer":
+        return {"answers": [plain(answer) for answer in model.answer(inputs)]}
+    times, answers = _latencies(model, inputs, request["seconds"], request["most"])
+    found: dict[str, Any] = {"latency": times, "tokens": {name: _mean(answers, name) for name in TOKENS}}
+    # Few rounds over a batch that a busy server would see; the median round is what it can keep up.
+    each = sum(found["latency"]) / len(found["latency"]) / 1000
+    batch = inputs[: max(LEAST, min(BATCH, int(ROUND_SECONDS / each)))]
+    found["rounds"] = [_round(model, batch) for _ in range(request["rounds"])]
+    found["memory_mb"] = machine.peak_rss_mb()
+    return found
+
+
+def _latencies(model: Model, inputs: Sequence[str], seconds: float, most: int) -> tuple[list[float], list[Answer]]:
+    """Time single answers, in milliseconds, after a warm-up, until the time or ``most`` is over.
+
+    At least 20 are timed, of a model that needs longer than a minute for them at least 5.
+    """
+    begun = time.perf_counter()
+    for place in range(min(WARM_UP, most)):
+        if place >= FEW and time.perf_counter() - begun > WARM_SECONDS:
+            break
+        model.answer([inputs[place % len(inputs)]])
+    times: list[float] = []
+    answers: list[Answer] = []
+    begun = time.perf_counter()
+
+    def wanted() -> bool:
+        took = time.perf_counter() - begun
+        return len(times) < FEW or took < seconds or (len(times) < WARM_UP and took < SLOW_SECONDS)
+
+    while len(times) < most and wanted():
+        one = [inputs[len(times) % len(inputs)]]
+        begin = time.perf_counter()
+        answers += model.answer(one)
+        times.append((time.perf_counter() - begin) * 1000)
+    return times, answers
+
+
+def _mean(answers: Sequence[Answer], name: str) -> float | None:
+    """Give the mean of a count over the answers that have it; ``None`` where none has."""
+    counts = [count for count in (getattr(answer, name) for answer in answers) if count is not None]
+    return sum(counts) / len(counts) if counts else None
+
+
+def _round(model: Model, inputs: list[str]) -> float:
+    begin = time.perf_counter()
+    model.answer(inputs)
+    return len(inputs) / (time.perf_counter() - begin)
+
+
+def _say(out: TextIO, message: dict[str, Any]) -> None:
+    out.write(json.dumps(message) + "\n")
+    out.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,156 @@
+"""Tune a sentence encoder with LoRA: mean pooling, a linear head that starts from the frozen solution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ockham.models import softmax
+from ockham.models.encoder import Head, HeadSettings
+from ockham.models.sentence_encoder import Sentence
+from ockham.records import EpochPoint
+from ockham.tune.loop import Batch, Checkpoint, Judgement, by_length, train
+from ockham.tune.lora_encoder import Adapted, Tokens, adapt
+from ockham.tune.tune_spec import TuneSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+    from numpy.typing import NDArray
+
+Metric = Callable[[Sequence[str], Sequence[str]], float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Tokenized rows and their targets."""
+
+    tokens: Tokens
+    targets: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """What tuning gave: merged weights by their original names, the head, and the curve.
+
+    ``answers`` are those to the validation rows before the adapter was merged.
+    """
+
+    weights: dict[str, NDArray[np.float32]]
+    head: Head
+    answers: tuple[str, ...]
+    points: tuple[EpochPoint, ...]
+
+
+@dataclass(slots=True)
+class _Lesson:
+    """An encoder with an adapter and a head, as the loop trains it."""
+
+    body: Adapted
+    head: torch.nn.Linear
+    material: Material
+    metric: Metric
+    spec: TuneSpec
+    _truth: torch.Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        import torch
+
+        place = {label: index for index, label in enumerate(self.labels)}
+        self._truth = torch.tensor([place[target] for target in self.material.train.targets])
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The head's labels."""
+        return self.material.head.settings.labels
+
+    def read(self) -> None:
+        """Take every row through the lower layers once, if there is room to keep what comes out."""
+        self.body.read([*self.material.train.tokens, *self.material.valid.tokens])
+
+    def parameters(self) -> dict[str, torch.nn.Parameter]:
+        """Name the adapter's and the head's tensors."""
+        return self.body.parameters(self.head)
+
+    def batches(self, epoch: int) -> list[list[int]]:
+        """Give batches of rows of like length."""
+        return by_length([(len(row),) for row in self.material.train.tokens], self.spec, epoch)
+
+    def loss(self, batch: Batch) -> tuple[torch.Tensor, int]:
+        """Give the summed cross-entropy of some rows."""
+        import torch
+
+        margins = self._margins([self.material.train.tokens[place] for place in batch])
+        truth = self._truth[list(batch)]
+        right = int((margins.detach().argmax(dim=1) == truth).sum())
+        return torch.nn.functional.cross_entropy(margins, truth, reduction="sum"), right
+
+    def judge(self) -> Judgement:
+        """Measure the task metric on the validation rows."""
+        return Judgement(metric=self.metric(self.material.valid.targets, self.answers()))
+
+    def answers(self) -> list[str]:
+        """Answer the validation rows."""
+        return softmax.best(self.margins(self.material.valid.tokens), self.labels)
+
+    def margins(self, tokens: Tokens) -> NDArray[np.float32]:
+        """Give the head's margins for any rows: (rows, labels)."""
+        import numpy as np
+
+        found = self.body.each(tokens, self._margins)
+        return np.array(found, np.float32).reshape(len(tokens), len(self.labels))
+
+    def _margins(self, rows: Tokens) -> torch.Tensor:
+        """Run some rows: (rows, labels)."""
+        import torch
+
+        hidden, mask = self.body.hidden(rows)
+        if self.material.sentence.pooling == "mean":
+            vector = (hidden * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1)[:, None]
+        else:
+            vector = hidden[:, 0]
+        if self.material.sentence.normalize:
+            vector = torch.nn.functional.normalize(vector, dim=-1)
+        margins: torch.Tensor = self.head(vector)
+        return margins
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """What tuning starts from."""
+
+    sentence: Sentence
+    head: Head
+    """The frozen encoder's head; its temperature is applied, so that it starts neither too sure nor too shy."""
+    train: Rows
+    valid: Rows
+
+
+def tune(
+    material: Material, spec: TuneSpec, metric: Metric, checkpoint: Checkpoint, tell: Callable[[int, int], None]
+) -> Tuned:
+    """Tune an encoder and its head; early stopping on ``metric`` over the validation rows, best pass kept.
+
+    Raises `ModelError` (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
+    """
+    lesson = _lesson(material, spec, metric)
+    lesson.read()
+    points = train(lesson, spec, checkpoint, tell)
+    answers = tuple(lesson.answers())
+    weight = lesson.head.weight.detach().numpy().T.copy()
+    settings = HeadSettings(labels=lesson.labels, temperature=1.0)
+    head = Head(settings, weight, lesson.head.bias.detach().numpy().copy())
+    return Tuned(weights=lesson.body.merged(), head=head, answers=answers, points=points)
+
+
+def _lesson(material: Material, spec: TuneSpec, metric: Metric) -> _Lesson:
+    body = adapt(material.sentence, spec)  # says what to install where torch is not
+    import torch
+
+    frozen = material.head
+    head = torch.nn.Linear(material.sentence.hidden, len(frozen.settings.labels))
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(frozen.weight.T / frozen.settings.temperature))
+        head.bias.copy_(torch.from_numpy(frozen.bias / frozen.settings.temperature))
+    return _Lesson(body, head, material, metric, spec)

@@ -1,0 +1,83 @@
+"""Where the values of a target stand in its text: what a tagger can learn from.
+
+A value is looked for word by word, whatever its case and white space; a number by what it is worth. The longest values
+choose first, each the first place that no other has taken. What stands nowhere cannot be reached.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ockham.models import json_fields
+from ockham.models.bio_tags import Place, Span, boundary
+from ockham.models.json_fields import NUMBER, Field
+from ockham.records import Example
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aligned:
+    """The spans of one text, in order, and how many values its target has."""
+
+    spans: tuple[Span, ...]
+    wanted: int
+
+
+def align(rows: Sequence[Example], known: Sequence[Field]) -> list[Aligned]:
+    """Find the values of every row's target in its text, for the fields of a schema; a span's field is its place there.
+
+    A target that is no JSON object has no values.
+    """
+    number = {field.path: place for place, field in enumerate(known)}
+    return [_row(row, number) for row in rows]
+
+
+def share(aligned: Sequence[Aligned]) -> float | None:
+    """Give the share of all values that stand in their texts; ``None`` where there is no value."""
+    wanted = sum(one.wanted for one in aligned)
+    return sum(len(one.spans) for one in aligned) / wanted if wanted else None
+
+
+def _row(row: Example, number: dict[json_fields.Path, int]) -> Aligned:
+    try:
+        target = json.loads(row.target)
+    except (ValueError, RecursionError):
+        target = None
+    if not isinstance(target, dict):
+        return Aligned(spans=(), wanted=0)
+    wanted = list(json_fields.values(target))
+    named = [(number[path], value) for path, value in wanted if path is not None and path in number]
+    taken: list[Span] = []
+    for field, value in sorted(named, key=lambda one: -len(str(one[1]))):
+        places = _said(row.input, value) if isinstance(value, str) else _counted(row.input, value)
+        place = next((place for place in places if not any(_overlap(place, other) for other in taken)), None)
+        if place is not None:
+            taken.append(Span(*place, field))
+    return Aligned(spans=tuple(sorted(taken)), wanted=len(wanted))
+
+
+def _said(text: str, value: str) -> Iterator[Place]:
+    """Give the places where a text has a value as whole words."""
+    words = re.compile(r"\s+".join(map(re.escape, value.split())), re.IGNORECASE)
+    at = words.search(text)
+    while at is not None:
+        if boundary(text, at.start()) and boundary(text, at.end()):
+            yield at.span()
+        at = words.search(text, at.start() + 1)
+
+
+def _counted(text: str, value: object) -> Iterator[Place]:
+    """Give the places where a text has a number of the same worth."""
+    for at in NUMBER.finditer(text):
+        start = at.start()
+        if text[start] in "+-" and not boundary(text[:start] + text[start + 1 :], start):
+            start += 1  # "3-5" holds no -5
+        worth = json_fields.number(text[start : at.end()])
+        if worth == value and boundary(text, start) and boundary(text, at.end()):
+            yield start, at.end()
+
+
+def _overlap(place: Place, other: Span) -> bool:
+    return place[0] < other.end and other.start < place[1]

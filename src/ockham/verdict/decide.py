@@ -1,0 +1,291 @@
+"""Pure: what was required and what was measured in, one decision with its reasons out.
+
+Two mistakes are guarded against. A candidate that is truly below a requirement is chosen in at most 5 % of runs, over
+all candidates together (Holm, 1979; a candidate with several requirements is tested by its worst, Berger, 1982). And a
+number that was not measured, or not well enough, is "cannot tell", never "meets".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from ockham.records import Comparison, Estimate, Finding, Requirements
+from ockham.verdict.p_values import ALPHA, holm_threshold, normal_quantile, p_below, p_worse, stretched
+from ockham.verdict.sentences import QUANTITIES, after, fact, percent, plainly, remedy
+
+RowsNeeded = Callable[[Estimate, float], "int | None"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measured:
+    """What is known of one candidate. ``None`` where a number was not measured. Megabytes are 10^6 bytes."""
+
+    name: str
+    rung: int
+    metrics: Mapping[str, Estimate]
+    p50_ms: Estimate | None = None
+    p95_ms: Estimate | None = None
+    p99_ms: Estimate | None = None
+    memory_mb: float | None = None
+    artifact_mb: float | None = None
+    cost_per_day: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Which candidate and why; per candidate what each requirement finds, and how many more test rows would tell."""
+
+    chosen: str | None
+    because: str
+    next: str
+    meets: Mapping[str, Mapping[str, Finding]] = field(default_factory=dict)
+    rows_needed: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """What a decision is made from: findings and rows needed by candidate, and how many candidates were tried."""
+
+    requirements: Requirements
+    metric: str
+    meets: Mapping[str, Mapping[str, Finding]]
+    rows: Mapping[str, int | None]
+    family: int
+
+
+def decide(
+    measured: Sequence[Measured],
+    requirements: Requirements,
+    comparisons: Sequence[Comparison],
+    *,
+    metric: str = "accuracy",
+    rows_needed: RowsNeeded,
+    planned: int = 0,
+) -> Decision:
+    """Choose the smallest candidate that meets every requirement: lowest rung, then smallest artifact, then name.
+
+    Without a ``min_…`` requirement: the smallest not worse than the best by more than ``tolerance`` points of
+    ``metric``, paired, among those that meet every limit. ``planned`` is the number of candidates the climb may
+    measure: a climb that stops early has been given as many chances, and is corrected for all of them.
+    """
+    ordered = sorted(measured, key=size)
+    if not ordered:
+        return Decision(
+            chosen=None,
+            because="No candidate could be measured.",
+            next="See why each candidate was skipped or failed; `ockham doctor` says what this machine can run.",
+        )
+    family = max(len(ordered), planned)
+    threshold = holm_threshold([_worst_p(c, requirements) for c in ordered], family)
+    meets = {c.name: find(c, requirements, threshold) for c in ordered}
+    z = normal_quantile(1 - min(threshold, ALPHA / 2))
+    rows = {c.name: _rows(c, requirements, meets[c.name], rows_needed, z) for c in ordered}
+    case = Case(requirements=requirements, metric=metric, meets=meets, rows=rows, family=family)
+    if any(name.startswith("min_") for name in requirements.limits()):
+        return _smallest_that_meets(ordered, case)
+    return _smallest_near_the_best(ordered, case, comparisons, rows_needed)
+
+
+def size(candidate: Measured) -> tuple[int, float, str]:
+    """Order candidates, smallest first: rung, artifact (an unknown one last), name."""
+    return candidate.rung, math.inf if candidate.artifact_mb is None else candidate.artifact_mb, candidate.name
+
+
+def find(candidate: Measured, requirements: Requirements, threshold: float) -> dict[str, Finding]:
+    """Say of each requirement whether the candidate meets it, misses it, or nobody can tell.
+
+    A minimum is met where the interval's low end reaches it and its one-sided p-value is at most ``threshold``.
+    """
+    found: dict[str, Finding] = {}
+    for name, limit in requirements.limits().items():
+        seen = quantity(candidate, name)
+        if seen is None:
+            found[name] = "cannot tell"
+        elif isinstance(seen, Estimate) and name.startswith("min_"):
+            sure = seen.low >= limit and p_below(seen, limit) <= threshold
+            found[name] = "meets" if sure else "misses" if seen.high < limit else "cannot tell"
+        elif isinstance(seen, Estimate):
+            found[name] = "meets" if seen.high <= limit else "misses" if seen.low > limit else "cannot tell"
+        else:
+            found[name] = "meets" if seen <= limit else "misses"
+    return found
+
+
+def quantity(candidate: Measured, requirement: str) -> Estimate | float | None:
+    """Give the number that a requirement speaks of, or ``None`` where it was not measured."""
+    name = requirement[4:]
+    if requirement.startswith("min_"):
+        return candidate.metrics.get(name)
+    return {
+        "p50_ms": candidate.p50_ms,
+        "p95_ms": candidate.p95_ms,
+        "p99_ms": candidate.p99_ms,
+        "memory_mb": candidate.memory_mb,
+        "artifact_mb": candidate.artifact_mb,
+        "cost_per_day": candidate.cost_per_day,
+    }.get(name)
+
+
+def oriented(comparisons: Sequence[Comparison], first: str, second: str, metric: str) -> Estimate | None:
+    """Find the paired difference metric(first) - metric(second), whichever way round it was compared."""
+    for found in comparisons:
+        if found.metric == metric and (found.first, found.second) == (first, second):
+            return found.difference
+        if found.metric == metric and (found.first, found.second) == (second, first):
+            turned = found.difference
+            return replace(turned, value=-turned.value, low=-turned.high, high=-turned.low)
+    return None
+
+
+def _worst_p(candidate: Measured, requirements: Requirements) -> float:
+    values = []
+    for name, limit in requirements.limits().items():
+        if name.startswith("min_"):
+            seen = quantity(candidate, name)
+            values.append(p_below(seen, limit) if isinstance(seen, Estimate) else 1.0)
+    return max(values, default=0.0)
+
+
+def _rows(
+    candidate: Measured,
+    requirements: Requirements,
+    found: Mapping[str, Finding],
+    rows_needed: RowsNeeded,
+    z: float,
+) -> int | None:
+    """Say how many more test rows would settle every metric that is open; ``None`` where none is or none would."""
+    limits = requirements.limits()
+    needed: list[int] = []
+    for name, finding in found.items():
+        seen = quantity(candidate, name)
+        if finding == "cannot tell" and name.startswith("min_"):
+            more = None if not isinstance(seen, Estimate) else rows_needed(stretched(seen, z), limits[name])
+            if more is None:
+                return None
+            needed.append(more)
+    return max(needed, default=None)
+
+
+def _smallest_that_meets(ordered: Sequence[Measured], case: Case) -> Decision:
+    chosen = next((c for c in ordered if set(case.meets[c.name].values()) <= {"meets"}), None)
+    if chosen is None:
+        return _none(ordered, case)
+    open_ = [c.name for c in ordered[: ordered.index(chosen)] if "misses" not in case.meets[c.name].values()]
+    because = (
+        f"{chosen.name} is the smallest candidate that meets every requirement: {_facts(chosen, case)}."
+        f"{plainly(chosen.name)}"
+    )
+    return Decision(
+        chosen=chosen.name,
+        because=because,
+        next=after(open_, case.rows),
+        meets=case.meets,
+        rows_needed=case.rows,
+    )
+
+
+def _smallest_near_the_best(
+    ordered: Sequence[Measured], case: Case, comparisons: Sequence[Comparison], rows_needed: RowsNeeded
+) -> Decision:
+    able = [c for c in ordered if set(case.meets[c.name].values()) <= {"meets"} and case.metric in c.metrics]
+    if not able:
+        return _none(ordered, case)
+    best = max(able, key=lambda c: c.metrics[case.metric].value)
+    allowed = case.requirements.tolerance / 100
+    gaps = {c.name: oriented(comparisons, best.name, c.name, case.metric) for c in able if c is not best}
+    p_values = [1.0 if gap is None else p_worse(gap, allowed) for gap in gaps.values()]
+    threshold = holm_threshold(p_values, case.family - 1)
+    z = normal_quantile(1 - min(threshold, ALPHA / 2))
+    rows: dict[str, int | None] = dict(case.rows)
+    near, open_ = {best.name}, []
+    by_name = {c.name: c for c in able}
+    for name, gap in gaps.items():
+        if gap is not None and gap.high <= allowed and p_worse(gap, allowed) <= threshold:
+            near.add(name)
+        elif gap.low <= allowed if gap is not None else _overlap(best, by_name[name], case.metric, allowed):
+            open_.append(name)
+            rows[name] = None if gap is None else rows_needed(stretched(gap, z), allowed)
+    chosen = next(c for c in able if c.name in near)
+    smaller = [c.name for c in able[: able.index(chosen)] if c.name in open_]
+    points = f"{case.requirements.tolerance:g} {'point' if case.requirements.tolerance == 1 else 'points'}"
+    gap = gaps.get(chosen.name)
+    if gap is None:
+        because = f"{chosen.name} scores best: {_facts(chosen, case)}."
+        if able[0] is not chosen:
+            because += f" No smaller candidate is shown to be within {points} of it."
+    else:
+        because = (
+            f"{chosen.name} is the smallest candidate within {points} of the best: {_facts(chosen, case)}. The best, "
+            f"{best.name}, scores {percent(best.metrics[case.metric])}; on the same rows it is ahead by "
+            f"{100 * gap.value:.1f} points ({100 * gap.low:.1f} to {100 * gap.high:.1f})."
+        )
+    return Decision(
+        chosen=chosen.name,
+        because=because + plainly(chosen.name),
+        next=after(smaller, rows),
+        meets=case.meets,
+        rows_needed=rows,
+    )
+
+
+def _overlap(best: Measured, other: Measured, metric: str, allowed: float) -> bool:
+    """Say whether two intervals leave it open that they differ by no more than ``allowed``, where nothing is paired."""
+    return other.metrics[metric].high >= best.metrics[metric].low - allowed
+
+
+def _none(ordered: Sequence[Measured], case: Case) -> Decision:
+    """Name the candidate that comes closest, what it lacks, and what to try."""
+    closest = min(ordered, key=lambda c: _distance(c, case))
+    found = case.meets[closest.name]
+    limits = case.requirements.limits()
+    if case.metric not in closest.metrics and not found:
+        because = f"No candidate has a measured {case.metric}."
+    else:
+        lacking = [
+            fact(name, limits[name], quantity(closest, name)) for name, finding in found.items() if finding != "meets"
+        ]
+        sure = all("misses" in findings.values() for findings in case.meets.values())
+        start = "No candidate meets every requirement" if sure else "It cannot be told yet whether a candidate will do"
+        because = f"{start}. {closest.name} comes closest: {'; '.join(lacking)}.{_strictness(closest, case)}"
+    return Decision(
+        chosen=None,
+        because=because,
+        next=remedy(closest.name, found, case.rows[closest.name]),
+        meets=case.meets,
+        rows_needed=case.rows,
+    )
+
+
+def _distance(candidate: Measured, case: Case) -> tuple[float, ...]:
+    """Order candidates by how much they lack: minima missed, limits missed, what is open, the widest gap, size."""
+    found, limits = case.meets[candidate.name], case.requirements.limits()
+    gaps = [0.0]
+    for name, finding in found.items():
+        seen = quantity(candidate, name)
+        if finding != "meets" and name.startswith("min_"):
+            gaps.append(limits[name] - seen.value if isinstance(seen, Estimate) else 1.0)
+    missed = [name for name, finding in found.items() if finding == "misses"]
+    quality = [name for name in missed if name.startswith("min_")]
+    unsure = [name for name, finding in found.items() if finding == "cannot tell"]
+    rank, bytes_, _ = size(candidate)
+    return len(quality), max(gaps) if quality else 0.0, len(missed), len(unsure), max(gaps), rank, bytes_
+
+
+def _strictness(candidate: Measured, case: Case) -> str:
+    """Explain an interval that clears its minimum and is yet no proof."""
+    for name, limit in case.requirements.limits().items():
+        seen = quantity(candidate, name)
+        cleared = name.startswith("min_") and isinstance(seen, Estimate) and seen.low >= limit
+        if cleared and case.meets[candidate.name][name] == "cannot tell":
+            return f" With {case.family} candidates tried, one may clear the bar by luck, so more proof is needed."
+    return ""
+
+
+def _facts(candidate: Measured, case: Case) -> str:
+    limits = case.requirements.limits()
+    facts = [fact(name, limit, quantity(candidate, name)) for name, limit in limits.items()]
+    if not any(name.startswith("min_") for name in limits):
+        facts.insert(0, f"{QUANTITIES.get(case.metric, case.metric)} {percent(candidate.metrics[case.metric])}")
+    return "; ".join(facts)
