@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from ockham.catalog import Shape
+from ockham.catalog import Architecture
 
 UINT32, FLOAT32, STRING, ARRAY, INT32 = 4, 6, 8, 9, 5
 ALIGNMENT = 32
@@ -47,7 +47,7 @@ class Tensor:
         return self.row // weights * size * max(1, self.rows)
 
 
-def write(shape: Shape, quantization: str, path: Path) -> None:
+def write(shape: Architecture, quantization: str, path: Path) -> None:
     """Write the file; its weights come from a fixed seed."""
     rng = np.random.default_rng(0)
     tensors = list(_tensors(shape, quantization))
@@ -66,7 +66,7 @@ def write(shape: Shape, quantization: str, path: Path) -> None:
             stream.write(b"\0" * (_padded(one.size) - one.size))
 
 
-def _tensors(shape: Shape, quantization: str) -> Iterator[Tensor]:
+def _tensors(shape: Architecture, quantization: str) -> Iterator[Tensor]:
     base = {"q4_k_m": "q4_k"}.get(quantization, quantization)
     output = "q6_k" if base in ("q4_0", "q4_k") else base
     wide, narrow = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
@@ -123,7 +123,7 @@ def _fill(one: Tensor, rng: np.random.Generator, stream: BinaryIO) -> None:
         stream.write(raw.tobytes())
 
 
-def _pairs(shape: Shape) -> Iterator[bytes]:
+def _pairs(shape: Architecture) -> Iterator[bytes]:
     name = "qwen2" if shape.bias == "qkv" else "llama"
     yield _string("general.architecture", name)
     numbers = {

@@ -30,7 +30,7 @@ from ockham.evals.comparison import compare
 from ockham.evals.metrics import METRICS, metrics, point
 from ockham.evals.sample_size import rows_needed
 from ockham.records import Estimate, Requirements, Score
-from ockham.verdict.decide import Measured, decide
+from ockham.verdict.decide import MeasuredCandidate, decide
 
 SIZES = (50, 100, 200, 500, 1000)
 RARE = 10
@@ -152,7 +152,8 @@ def false_verdicts(people: Population, n: int, resamples: int, seed: int) -> flo
         keep = rng.random((3, n)) < 0.7
         answers = [right[best][rows], *np.where(keep, right[best][rows], right[best][others])]
         measured = [
-            Measured(name=f"m{place}", rung=place, metrics=accuracy_of(values)) for place, values in enumerate(answers)
+            MeasuredCandidate(name=f"m{place}", rung=place, metrics=accuracy_of(values))
+            for place, values in enumerate(answers)
         ]
         wrong += decide(measured, required, (), rows_needed=rows_needed).chosen is not None
     return wrong / resamples

@@ -97,13 +97,13 @@ def measured(data: Path, megabytes: int) -> Costs:
     """Measure what each part costs one core, over text with planted duplicates: seconds of CPU a megabyte."""
     from ockham.curation.chunks import Chunks
     from ockham.curation.components import write_pairs
-    from ockham.curation.curate import CurateSpec, prepared
-    from ockham.curation.dedup import decide
-    from ockham.curation.executor import Crew
+    from ockham.curation.curate import CurateSpec, prepare_curation
+    from ockham.curation.dedup import decide_duplicates
+    from ockham.curation.executor import Executor
     from ockham.curation.map_stage import inputs_of, work
     from ockham.curation.near_dedup import near_of
     from ockham.curation.write_stage import write_all
-    from ockham.readers.blocks import work_of
+    from ockham.readers.blocks import block_work
     from ockham.store import open_run
 
     rng = random.Random(0)
@@ -122,8 +122,8 @@ def measured(data: Path, megabytes: int) -> Costs:
         spent[name] = spent.get(name, 0.0) + time.process_time() - start
         return found
 
-    files, plan, _ = timed("look", prepared, source, CurateSpec(inputs=("text",)), lambda _: None)
-    handed = timed("hand_out", lambda: list(work_of(0, files[0], None, 4_000_000)))
+    files, plan, _ = timed("look", prepare_curation, source, CurateSpec(inputs=("text",)), lambda _: None)
+    handed = timed("hand_out", lambda: list(block_work(0, files[0], None, 4_000_000)))
     steps = tuple(step for step in plan.steps if step != "near")
     with open_run(folder / "run", {"verb": "curate_scale"}) as run, ExitStack() as leave:
         places = [leave.enter_context(run.staging()) for _ in handed]
@@ -131,8 +131,8 @@ def measured(data: Path, megabytes: int) -> Costs:
         for place, (piece, _) in zip(places, handed, strict=True):
             timed("examine", work, place, piece, plan)
         chunks, scratch = Chunks(places, inputs_of(files)), leave.enter_context(run.staging())
-        decision = timed("equal", decide, chunks, plan.spec, steps, (scratch, Crew()), lambda *_: None)
-        sets = timed("bands", write_pairs, chunks, decision, (scratch, Crew()))
+        decision = timed("equal", decide_duplicates, chunks, plan.spec, steps, (scratch, Executor()), lambda *_: None)
+        sets = timed("bands", write_pairs, chunks, decision, (scratch, Executor()))
         near_of(sets[0], chunks.given(), plan.spec, False)
         for path in sets:
             timed("near", near_of, path, chunks.given(), plan.spec, False)

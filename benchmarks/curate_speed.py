@@ -106,10 +106,10 @@ def kernels(documents: list[str]) -> dict[str, float]:
 
     from ockham.curation.kernels.char_classes import alphabet
     from ockham.curation.kernels.ngram_index import index_of, leaks
-    from ockham.curation.kernels.repair_flags import marks
+    from ockham.curation.kernels.repair_flags import repair_flags
     from ockham.curation.kernels.shingles import sketch, texts_of
     from ockham.curation.kernels.text_stats import statistics
-    from ockham.curation.steps.language import hashed, identified
+    from ockham.curation.steps.language import identify_all, stop_words
     from ockham.curation.steps.redact import suspects
     from ockham.data.minhash import orders
 
@@ -121,10 +121,10 @@ def kernels(documents: list[str]) -> dict[str, float]:
         "hash of the bytes, and a set of them": lambda: len(set(map(xxhash.xxh3_128_digest, raw))),
         "words and their hash": lambda: sketch(packed, letters, order, 5, 0),
         "words, 5-grams, 128 minima, 21 band keys": lambda: sketch(packed, letters, order, 5, 6),
-        "marks of suspects": lambda: marks(packed),
-        "quality and repetition statistics": lambda: statistics(packed, letters, hashed(), english),
+        "marks of suspects": lambda: repair_flags(packed),
+        "quality and repetition statistics": lambda: statistics(packed, letters, stop_words(), english),
         "leaks of 1,000 test rows": lambda: leaks(packed, letters, index, 5),
-        "language, from 80 characters each": lambda: identified(packed),
+        "language, from 80 characters each": lambda: identify_all(packed),
         "personal data: texts where something may be": lambda: suspects(packed),
     }
     return {name: best(one) for name, one in work.items()}
@@ -136,31 +136,31 @@ def steps(path: Path) -> dict[str, float]:
     import xxhash
 
     from ockham.curation.curate_spec import CurateSpec, Step
-    from ockham.curation.record_batch import portion_of
-    from ockham.curation.steps.examine import Plan, examine
-    from ockham.readers.blocks import work_of
-    from ockham.readers.columns import Wanted
+    from ockham.curation.record_batch import batch_of
+    from ockham.curation.steps.examine import StepConfig, examine
+    from ockham.readers.blocks import block_work
+    from ockham.readers.columns import ColumnRequest
     from ockham.readers.documents import describe, documents_of
 
-    wanted = Wanted(inputs=("text",), target=None, group=None, labelled=False, place="")
+    wanted = ColumnRequest(inputs=("text",), target=None, group=None, labelled=False, place="")
     file = describe(path, wanted, None)
 
     def read() -> list[Any]:
-        return [portion_of(block) for block, _ in work_of(0, file, None, 8_000_000)]
+        return [batch_of(block) for block, _ in block_work(0, file, None, 8_000_000)]
 
     portions = read()
 
     def by_bytes() -> int:
         seen: set[bytes] = set()
-        for block, _ in work_of(0, file, None, 8_000_000):
-            texts = portion_of(block).texts
+        for block, _ in block_work(0, file, None, 8_000_000):
+            texts = batch_of(block).texts
             spans = zip(texts.starts.tolist(), texts.ends.tolist(), strict=True)
             seen.update([xxhash.xxh3_128_digest(texts.data.data[start:end]) for start, end in spans])
         return len(seen)
 
     def by_words() -> int:
-        plan = Plan(spec=CurateSpec(steps=("exact",)), steps=("exact",), labelled=False)
-        hashes = [examine(portion_of(block), plan).hashes for block, _ in work_of(0, file, None, 8_000_000)]
+        plan = StepConfig(spec=CurateSpec(steps=("exact",)), steps=("exact",), labelled=False)
+        hashes = [examine(batch_of(block), plan).hashes for block, _ in block_work(0, file, None, 8_000_000)]
         return len(np.unique(np.concatenate(hashes)[:, 2]))
 
     found = {
@@ -178,7 +178,7 @@ def steps(path: Path) -> dict[str, float]:
         "examining: band keys": ("near",),
     }
     for name, taken in groups.items():
-        plan = Plan(spec=CurateSpec(steps=taken), steps=taken, labelled=False)
+        plan = StepConfig(spec=CurateSpec(steps=taken), steps=taken, labelled=False)
         found[name] = best(lambda plan=plan: [examine(portion, plan) for portion in portions])  # type: ignore[misc]  # mypy and a lambda's default
     return found
 

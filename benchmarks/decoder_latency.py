@@ -25,8 +25,8 @@ from statistics import quantiles
 
 from benchmarks import _random_gguf, table
 from ockham import catalog
-from ockham.llm.batch_invariance import steady
-from ockham.llm.llamacpp import Engine, EngineSpec, Limits
+from ockham.llm.batch_invariance import is_batch_invariant
+from ockham.llm.llamacpp import DecodingLimits, Engine, EngineSpec
 from ockham.llm.trie import Trie
 
 MODEL = "SmolLM2-135M"
@@ -59,7 +59,7 @@ def labels(vocabulary: int) -> Trie:
 def child(path: Path, threads: int, slots: int, how: str, requests: int) -> None:
     """Measure one variant in this process and write what was found as JSON."""
     engine = Engine(path, EngineSpec(context=256, slots=slots, threads=threads))
-    exact = steady(engine)
+    exact = is_batch_invariant(engine)
     trie = labels(engine.head.tokens)
     ask, take = (engine.likelihoods, trie.search) if how == "search" else (engine.probabilities, trie.walk)
     texts = prompts(requests + slots, engine.head.tokens)
@@ -78,7 +78,7 @@ def child(path: Path, threads: int, slots: int, how: str, requests: int) -> None
         times = list(workers.map(one, texts[slots:]))
         wall, cpu = time.perf_counter() - began, time.process_time() - used
     at = time.perf_counter(), time.process_time()
-    written = engine.write(texts[0], Limits(tokens=WRITTEN), slot=0).tokens
+    written = engine.write(texts[0], DecodingLimits(tokens=WRITTEN), slot=0).tokens
     spent = time.perf_counter() - at[0], time.process_time() - at[1]
     cuts = quantiles(times, n=20, method="inclusive")
     found = {
@@ -108,7 +108,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         for form, group in itertools.groupby(VARIANTS, key=lambda variant: variant[0]):
             path = Path(folder) / f"{form}.gguf"
-            _random_gguf.write(catalog.shape(MODEL), form, path)
+            _random_gguf.write(catalog.find_architecture(MODEL), form, path)
             for _, threads, slots, how in group:
                 command = [sys.executable, "-m", "benchmarks.decoder_latency", "--requests", str(given.requests)]
                 done = subprocess.run(

@@ -84,7 +84,7 @@ def compared(name: str, shots: int, weights: Path, folder: Path, count: int) -> 
         model.engine.probabilities(model.question(row.input).tokens, (0, 1), slot=0)  # read once, for both
         for search in (True, False):
             answer, took, nodes = answered(model, row.input, search=search)
-            scores[search] += tasks.judged("classify", [row], [answer])
+            scores[search] += tasks.score_answers("classify", [row], [answer])
             times[search].append(took)
             asked[search] += nodes
     model.close()
@@ -102,14 +102,14 @@ def compared(name: str, shots: int, weights: Path, folder: Path, count: int) -> 
 
 
 def accuracy(scores: Sequence[Score], labels: Sequence[str]) -> Estimate:
-    return tasks.measure("classify", scores, labels)["accuracy"]
+    return tasks.estimate_metrics("classify", scores, labels)["accuracy"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="The most probable label, against the most probable token at a fork.")
     parser.add_argument("--rows", type=int, default=300)
     given = parser.parse_args()
-    source = catalog.shipped(MODEL)
+    source = catalog.shipped_folder(MODEL)
     if source is None:
         raise SystemExit(f"{MODEL} is not in this package")
     record = []

@@ -55,7 +55,7 @@ def write_model(folder: Path, layers: int) -> None:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    shape = catalog.shape(SHAPE)
+    shape = catalog.find_architecture(SHAPE)
     words = Tokenizer(models.BPE())
     words.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=True)
     words.decoder = decoders.ByteLevel()
@@ -160,7 +160,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16, help="the harness's batch")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--random", action="store_true", help=f"random weights of {SHAPE}'s shape")
-    parser.add_argument("--layers", type=int, default=catalog.shape(SHAPE).layers, help="fewer, only to try it out")
+    parser.add_argument(
+        "--layers", type=int, default=catalog.find_architecture(SHAPE).layers, help="fewer, only to try it out"
+    )
     parser.add_argument("--child", nargs=2)
     args = parser.parse_args()
     if args.child:
@@ -172,7 +174,7 @@ def main() -> None:
     record: list[dict[str, Any]] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        model = folder if args.random else catalog.shipped(MODEL)
+        model = folder if args.random else catalog.shipped_folder(MODEL)
         if model is None:
             raise SystemExit(f"{MODEL} is not in this package")
         if args.random:

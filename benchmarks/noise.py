@@ -158,7 +158,7 @@ def drawn(cells: list[dict[str, Any]]) -> str:
     width, parts, height, told = 400, [], 0.0, []
     for place, (title, own, rung) in enumerate(panels):
         lines = [
-            line_chart.Line(
+            line_chart.ChartLine(
                 name=way,
                 points=tuple((one["level"], *one["accuracy"][rung]) for one in own if one["way"] == way),
             )

@@ -72,20 +72,20 @@ def points(models: Sequence[str], contexts: Sequence[int], threads: Sequence[int
 
 def child(path: Path, context: int, threads: int) -> None:
     """Serve one model, read a prompt that fills the context, write a few tokens, and say what that took."""
+    from ockham.llm.llamacpp import DecodingLimits, EngineSpec
     from ockham.llm.llamacpp import Engine as Served
-    from ockham.llm.llamacpp import EngineSpec, Limits
 
     served = Served(path, EngineSpec(context=context, slots=1, threads=threads))
     reading, writing = [], []
     for first in range(PASSES):
         prompt = [first, *((7 * i) % 200 for i in range(context - 2 * WRITTEN))]
         start = time.process_time()
-        served.write(prompt, Limits(tokens=1), slot=0)
+        served.write(prompt, DecodingLimits(tokens=1), slot=0)
         reading.append(time.process_time() - start)
         for _ in range(PASSES):
             # The prompt is in the cache now, but for its last token: as many steps as tokens are written.
             start = time.process_time()
-            tokens = served.write(prompt, Limits(tokens=WRITTEN), slot=0).tokens
+            tokens = served.write(prompt, DecodingLimits(tokens=WRITTEN), slot=0).tokens
             writing.append((time.process_time() - start) / tokens)
     read, step = min(reading) / threads, min(writing) / threads
     found = {"prompt": len(prompt), "read": read, "step": step, "peak": machine.peak_rss_mb()}
@@ -98,7 +98,7 @@ def measured(point: Point, folder: Path) -> dict[str, float]:
     if not path.exists():
         for old in folder.glob("*.gguf"):
             old.unlink()
-        write(catalog.shape(point.model), point.quantization, path)
+        write(catalog.find_architecture(point.model), point.quantization, path)
     command: list[str | Path] = [sys.executable, "-m", "benchmarks.plan_accuracy", "--child", path]
     command += ["--contexts", str(point.context), "--threads", str(point.threads)]
     found: dict[str, float] = json.loads(table.need(table.run(command), command).output)
@@ -107,7 +107,11 @@ def measured(point: Point, folder: Path) -> dict[str, float]:
 
 def compared(row: Mapping[str, Any], rates: Sequence[float]) -> dict[str, tuple[float, float]]:
     """Put predictions beside what was measured: memory, and tokens a second; ``rates`` are GB and 10^9 operations."""
-    shape, form, engine = catalog.shape(row["model"]), row["quantization"], catalog.engine("cpu", encoders=False)
+    shape, form, engine = (
+        catalog.find_architecture(row["model"]),
+        row["quantization"],
+        catalog.engine("cpu", encoders=False),
+    )
     device = _device(rates, row["threads"])
     said = memory.serving(shape, form, row["context"], 1, engine)
     prompt = int(row["prompt"])

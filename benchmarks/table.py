@@ -119,7 +119,7 @@ def publish(name: str, table: str, record: Mapping[str, Any], peers: Mapping[str
     about = {
         "script": f"scripts/bench {name}",
         "date": f"{datetime.now(timezone.utc):%Y-%m-%d}",
-        "machine": records.plain(machine.look()),
+        "machine": records.plain(machine.describe()),
         "peers": dict(peers or {}),
     }
     here = about["machine"]

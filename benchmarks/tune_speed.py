@@ -105,9 +105,11 @@ def ours(
         def save(self, state: bytes) -> None:
             """Keep nothing: a checkpoint is no part of the work that is compared."""
 
-    learnt = [decoder_tuning.Row(question=ids(prompt), answer=ids(answer)) for prompt, answer in given[: steps * batch]]
+    learnt = [
+        decoder_tuning.DecoderRow(question=ids(prompt), answer=ids(answer)) for prompt, answer in given[: steps * batch]
+    ]
     judged = iter(range(9))
-    material = decoder_tuning.Material(
+    material = decoder_tuning.DecoderTrainingData(
         folder=folder,
         train=learnt,
         valid=(),

@@ -91,7 +91,7 @@ def write(facts: Facts) -> str:
 def chart(points: Sequence[Point], width: int = 640) -> str:
     """Draw the loss curve as an SVG file."""
     lines = [
-        line_chart.Line(name=name, points=tuple((point.tokens / 1e6, nats, nats, nats) for point, nats in values))
+        line_chart.ChartLine(name=name, points=tuple((point.tokens / 1e6, nats, nats, nats) for point, nats in values))
         for name, values in (
             ("training", [(point, point.train) for point in points]),
             ("held out", [(point, point.valid) for point in points]),

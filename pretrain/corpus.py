@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ockham.data.near_duplicates import near_duplicates
-from ockham.data.normalize import canonical, loose
+from ockham.data.normalize import exact_key, near_key
 from pretrain.sources import LONG_ANSWER, Document, Source, documents, test_half
 
 LAST_FREE_YEAR = 1930
@@ -104,7 +104,7 @@ def _one(source: Source, data: Path) -> tuple[list[Document], list[Document], So
 def usable(source: Source, raw: Iterable[Document], data: Path, dropped: Counter[str]) -> list[Document]:
     """Clean documents; leave out what is unfit or stands in the test half, counted by reason in ``dropped``."""
     cleaned: list[Document] = []
-    forbidden = {loose(text) for text in test_half(source, data)}
+    forbidden = {near_key(text) for text in test_half(source, data)}
     for document in raw:
         made = clean(document)
         reason = made if isinstance(made, str) else _refused(made, forbidden)
@@ -134,7 +134,7 @@ def clean(document: Document) -> Document | str:
         header = _PEP_HEADER.match(text)
         if header is None:
             return "not_a_proposal"
-        text = canonical(header.group(1)) + "\n" + text[header.end() :]
+        text = exact_key(header.group(1)) + "\n" + text[header.end() :]
     text = tidy(text, indented=document.source == "technical")
     if document.source in {"books", "technical"} and sum(map(str.isalpha, text)) < _LEAST_LETTERS:
         return "too_short"
@@ -151,7 +151,7 @@ def tidy(text: str, *, indented: bool) -> str:
     mail = _SPELT_MAIL if indented else _MAIL
     lines: list[str] = []
     for raw in unicodedata.normalize("NFC", text).translate(_PLAIN).split("\n"):
-        line = canonical(raw)
+        line = exact_key(raw)
         if indented and line:
             line = raw[: len(raw) - len(raw.lstrip(" "))] + line
         if line or (lines and lines[-1]):
@@ -161,13 +161,13 @@ def tidy(text: str, *, indented: bool) -> str:
 
 def without_repeated_lines(documents: Sequence[Document]) -> tuple[list[Document], int]:
     """Take out lines of five words or more that stand in twenty documents or more: notices, not text."""
-    found = Counter(line for document in documents for line in {*map(canonical, document.text.split("\n"))})
+    found = Counter(line for document in documents for line in {*map(exact_key, document.text.split("\n"))})
     notices = {line for line, n in found.items() if n >= _REPEATED_IN and len(line.split()) >= _REPEATED_WORDS}
     kept: list[Document] = []
     gone = 0
     for document in documents:
         lines = document.text.split("\n")
-        left = [line for line in lines if canonical(line) not in notices]
+        left = [line for line in lines if exact_key(line) not in notices]
         gone += len(lines) - len(left)
         kept.append(Document(source=document.source, text="\n".join(left), key=document.key))
     return kept, gone
@@ -194,7 +194,7 @@ def together(rows: Sequence[Document]) -> list[Document]:
 
 def _refused(document: Document, forbidden: set[str]) -> str:
     shown = [document.ask] + [document.answer] * (len(document.answer) >= LONG_ANSWER)
-    return "in_test_half" if any(text and loose(text) in forbidden for text in shown) else ""
+    return "in_test_half" if any(text and near_key(text) in forbidden for text in shown) else ""
 
 
 def _size(documents: Iterable[Document]) -> int:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ockham.llm import prompt_builder, prompts
-from ockham.llm.prompt_builder import Task
+from ockham.llm.prompt_builder import PromptTask
 from ockham.llm.prompts import Shot
 from pretrain import bpe, fields
 from pretrain.sources import Document
@@ -128,26 +128,26 @@ def _labelled(rows: Sequence[Document], rng: np.random.Generator) -> Iterator[Ch
 def _extracted(rows: Sequence[Document], rng: np.random.Generator) -> Iterator[Chat]:
     while True:
         *chosen, asked = (_pick(rows, rng) for _ in range(int(rng.integers(2, 5))))
-        task = prompt_builder.task_of("extract", [row.answer for row in (*chosen, asked)], DISEASES)
+        task = prompt_builder.infer_prompt_task("extract", [row.answer for row in (*chosen, asked)], DISEASES)
         yield _asked(task, [Shot(text=row.ask, label=row.answer) for row in chosen], asked.ask, asked.answer)
 
 
 def _filled(texts: Sequence[Sequence[Document]], rng: np.random.Generator) -> Iterator[Chat]:
     """Let fields be found: with a schema or examples in the chat, or with neither where the names can be guessed."""
     for *chosen, asked in fields.tasks(texts, rng):
-        task = prompt_builder.task_of("extract", [one.target for one in (*chosen, asked)], "")
+        task = prompt_builder.infer_prompt_task("extract", [one.target for one in (*chosen, asked)], "")
         task = dataclasses.replace(task, listed=bool(rng.random() < _LISTED))
         yield _asked(task, [Shot(text=one.text, label=one.target) for one in chosen], asked.text, asked.target)
 
 
-def _asked(task: Task, shots: Sequence[Shot], text: str, answer: str) -> Chat:
+def _asked(task: PromptTask, shots: Sequence[Shot], text: str, answer: str) -> Chat:
     return _answered(task.chat(shots, text), task.written(answer))
 
 
 def _simple(rows: Sequence[Document], order: str, rng: np.random.Generator) -> Iterator[Chat]:
     while True:
         row = _pick(rows, rng)
-        yield _asked(Task(name="generate", instructions=order), [], row.ask, _short(row.answer))
+        yield _asked(PromptTask(name="generate", instructions=order), [], row.ask, _short(row.answer))
 
 
 def _dialogues(rows: Sequence[Document], rng: np.random.Generator) -> Iterator[Chat]:

@@ -8,7 +8,6 @@ import random
 from collections.abc import Sequence
 
 from ockham.records import (
-    Account,
     ApiCost,
     Candidate,
     CandidateResult,
@@ -21,17 +20,18 @@ from ockham.records import (
     EpochPoint,
     Estimate,
     Example,
-    Flattery,
-    Intake,
-    LabelDoubt,
+    IngestReport,
+    LabelIssue,
     LabelMerge,
     LabelScore,
     Machine,
     Profile,
     Quarantined,
     Report,
+    RunResult,
     Score,
     Source,
+    SplitOptimism,
     TunedIn,
     Verdict,
 )
@@ -308,14 +308,14 @@ def comparisons(reports: Sequence[Report]) -> tuple[Comparison, ...]:
     return tuple(found)
 
 
-def intake(kept: int) -> Intake:
+def intake(kept: int) -> IngestReport:
     dropped = (
         *(Dropped(id=str(2 + 9 * i), reason="exact_duplicate", kept=str(1 + 9 * i)) for i in range(41)),
         *(Dropped(id=str(5 + 11 * i), reason="near_duplicate", kept=str(4 + 11 * i)) for i in range(17)),
         *(Dropped(id=str(8 + 13 * i), reason="conflicting_label") for i in range(4)),
         *(Dropped(id=str(900 + i), reason="empty_input") for i in range(3)),
     )
-    return Intake(
+    return IngestReport(
         rows=kept + len(dropped) + 2,
         kept=kept,
         dropped=dropped,
@@ -347,7 +347,7 @@ def intake(kept: int) -> Intake:
     )
 
 
-def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> Account:
+def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> RunResult:
     """Give a whole account with ``n`` test rows; ``need`` is the accuracy that is required."""
     rows = mails(n)
     reports = tuple(measured(rung, rows, seed) for rung in RUNGS)
@@ -392,7 +392,7 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> Account:
         test_openings=1,
         run="runs/2025-03-04-mails",
     )
-    return Account(
+    return RunResult(
         title="mails.csv",
         made="2025-03-04T10:15:00Z",
         verdict=verdict,
@@ -401,7 +401,7 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> Account:
         comparisons=comparisons(reports),
         examples={r.id: r for r in rows},
         doubts=tuple(
-            LabelDoubt(id=r.id, given=r.target, suggested=CONFUSED[r.target], doubt=0.97 - 0.06 * i)
+            LabelIssue(id=r.id, given=r.target, suggested=CONFUSED[r.target], doubt=0.97 - 0.06 * i)
             for i, r in enumerate(rows[5 : 5 + 11 * 9 : 9])
         ),
         curve=tuple(
@@ -425,8 +425,8 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> Account:
             )
         },
         flattery=(
-            Flattery(candidate="lookup", naive=wilson(0.81 * n, n), guarded=wilson(0.71 * n, n)),
-            Flattery(candidate="linear", naive=wilson(0.89 * n, n), guarded=wilson(0.85 * n, n)),
+            SplitOptimism(candidate="lookup", naive=wilson(0.81 * n, n), guarded=wilson(0.71 * n, n)),
+            SplitOptimism(candidate="linear", naive=wilson(0.89 * n, n), guarded=wilson(0.85 * n, n)),
         ),
         coverage={
             name: tuple(
@@ -458,7 +458,7 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> Account:
     )
 
 
-def hostile_account(texts: Sequence[str]) -> Account:
+def hostile_account(texts: Sequence[str]) -> RunResult:
     """Give the sample with its first rows, labels and names replaced by texts that must not act."""
     account = sample_account()
     examples = dict(account.examples)
@@ -467,7 +467,7 @@ def hostile_account(texts: Sequence[str]) -> Account:
     return dataclasses.replace(account, title=texts[0], examples=examples, warnings=tuple(texts))
 
 
-def bare_account() -> Account:
+def bare_account() -> RunResult:
     """Give an account of a run that measured next to nothing: no profile, no curves, no machine."""
     account = sample_account()
     report = dataclasses.replace(
@@ -483,8 +483,8 @@ def bare_account() -> Account:
         because="Only the baseline could be measured.",
         next="Run ockham doctor.",
     )
-    plain_intake = Intake(rows=720, kept=720, dropped=(), quarantined=(), sources=())
-    return Account(
+    plain_intake = IngestReport(rows=720, kept=720, dropped=(), quarantined=(), sources=())
+    return RunResult(
         title="bare",
         made="2025-03-04",
         verdict=verdict,

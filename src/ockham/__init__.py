@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ockham.doctor import Diagnosis, diagnose
     from ockham.errors import ConfigError, DataError, OckhamError
     from ockham.ladder.fit import FitSpec, fit
-    from ockham.ladder.run_folder import account, write_report
-    from ockham.records import Account, Candidate, Dataset, Estimate, Example, Progress, Report, Requirements, Verdict
+    from ockham.ladder.run_folder import load_result, write_report
+    from ockham.records import Candidate, Dataset, Estimate, Example, Progress, Report, Requirements, RunResult, Verdict
 
 from ockham.sealed import switches as _switches
 from ockham.version import __version__
@@ -38,11 +38,11 @@ _HOMES = {
     "ockham.doctor": ("Diagnosis", "diagnose"),
     "ockham.errors": ("ConfigError", "DataError", "OckhamError"),
     "ockham.ladder.fit": ("FitSpec", "fit"),
-    "ockham.ladder.run_folder": ("account", "write_report"),
+    "ockham.ladder.run_folder": ("load_result", "write_report"),
     "ockham.api.client": ("EndpointSpec",),
     "ockham.api.consent": ("Destination",),
     "ockham.records": (
-        "Account",
+        "RunResult",
         "Candidate",
         "Dataset",
         "Estimate",
@@ -57,7 +57,6 @@ _HOMES = {
 _ORIGIN = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
-    "Account",
     "Candidate",
     "Check",
     "ConfigError",
@@ -77,14 +76,15 @@ __all__ = [
     "Progress",
     "Report",
     "Requirements",
+    "RunResult",
     "Verdict",
     "Verification",
     "__version__",
-    "account",
     "curate",
     "diagnose",
     "evaluate",
     "fit",
+    "load_result",
     "predict",
     "verify",
     "write_report",

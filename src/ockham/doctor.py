@@ -34,7 +34,7 @@ Find = Callable[[str], Path | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RungState:
+class RungAvailability:
     """Whether this machine can run a rung, why, and the command that would make it so (if one would)."""
 
     name: str
@@ -44,7 +44,7 @@ class RungState:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EncoderState:
+class EncoderAvailability:
     """Where the built-in encoder's weights are (if here), and whether they are the published ones."""
 
     state: Literal["right", "wrong", "missing"]
@@ -60,14 +60,14 @@ class Diagnosis:
     machine: Machine
     memory_free_gb: float
     disk_free_gb: float
-    encoder: EncoderState
+    encoder: EncoderAvailability
     graphics: tuple[str, ...]
-    rungs: tuple[RungState, ...]
+    rungs: tuple[RungAvailability, ...]
     prices_date: str
     notes: tuple[str, ...]
 
 
-def located(name: str) -> Path | None:
+def find_package(name: str) -> Path | None:
     """Find an importable package's folder without importing it; ``None`` where it is not installed."""
     try:
         spec = find_spec(name)
@@ -84,7 +84,7 @@ def diagnose(
     *,
     today: dt.date | None = None,
     root: Path = ROOT,
-    find: Find = located,
+    find: Find = find_package,
     found: Sequence[Gpu] | None = None,
 ) -> Diagnosis:
     """Look at this machine: its memory and disk, the packages and weights that are here, and what they allow.
@@ -99,7 +99,7 @@ def diagnose(
     prices = catalog.prices()
     return Diagnosis(
         ockham=__version__,
-        machine=machine.look((*machine.PACKAGES, "onnx", "peft", "pyarrow", "tokenizers"), root),
+        machine=machine.describe((*machine.PACKAGES, "onnx", "peft", "pyarrow", "tokenizers"), root),
         memory_free_gb=round(free, 2),
         disk_free_gb=round(shutil.disk_usage(folder).free / 1e9, 2),
         encoder=encoder,
@@ -110,61 +110,65 @@ def diagnose(
     )
 
 
-def encoder_state(find: Find = located) -> EncoderState:
+def encoder_state(find: Find = find_package) -> EncoderAvailability:
     """Look for the encoder's weights and compare their SHA-256 with the published one."""
     place = find(PACKAGE)
     weights = None if place is None else place / "model" / "model.safetensors"
     if weights is None or not weights.is_file():
-        return EncoderState(state="missing", path=None, sha256=None)
+        return EncoderAvailability(state="missing", path=None, sha256=None)
     with weights.open("rb") as stream:
         found = hashlib.sha256()
         while block := stream.read(1 << 20):
             found.update(block)
     state: Literal["right", "wrong"] = "right" if found.hexdigest() == PACKAGE_SHA256 else "wrong"
-    return EncoderState(state=state, path=str(weights), sha256=found.hexdigest())
+    return EncoderAvailability(state=state, path=str(weights), sha256=found.hexdigest())
 
 
-def _rungs(encoder: EncoderState, find: Find) -> tuple[RungState, ...]:
+def _rungs(encoder: EncoderAvailability, find: Find) -> tuple[RungAvailability, ...]:
     return (
-        RungState(name="constant", can_run=True, because="it needs nothing"),
-        RungState(name="lookup", can_run=True, because="it needs nothing")
+        RungAvailability(name="constant", can_run=True, because="it needs nothing"),
+        RungAvailability(name="lookup", can_run=True, because="it needs nothing")
         if not _missing(CLASSIC, find)
         else _lacking("lookup", CLASSIC, None, find),
-        RungState(name="linear", can_run=True, because="scikit-learn is here")
+        RungAvailability(name="linear", can_run=True, because="scikit-learn is here")
         if not _missing(CLASSIC, find)
         else _lacking("linear", CLASSIC, None, find),
         _learning("encoder", ENCODER, "encoder", encoder, find),
         _learning("encoder-tuned", TUNE, "tune", encoder, find),
         _learning("encoder-tagger", TUNE, "tune", encoder, find),
-        RungState(name="decoder", can_run=True, because="its engine is here: name models with --models")
+        RungAvailability(name="decoder", can_run=True, because="its engine is here: name models with --models")
         if not _missing(DECODER, find)
         else _lacking("decoder", DECODER, "gguf", find),
-        RungState(name="decoder-tuned", can_run=True, because="its packages are here: name folders with --models")
+        RungAvailability(
+            name="decoder-tuned", can_run=True, because="its packages are here: name folders with --models"
+        )
         if not _missing(DECODER_TUNE, find)
         else _lacking("decoder-tuned", DECODER_TUNE, "gguf,tune", find),
-        RungState(
+        RungAvailability(
             name="endpoint", can_run=True, because="off until you name one: --endpoint URL --endpoint-model NAME"
         ),
     )
 
 
-def _learning(name: str, wanted: Iterable[str], extra: str, encoder: EncoderState, find: Find) -> RungState:
+def _learning(
+    name: str, wanted: Iterable[str], extra: str, encoder: EncoderAvailability, find: Find
+) -> RungAvailability:
     if _missing(wanted, find):
         return _lacking(name, wanted, extra, find)
     if encoder.state == "missing":
         because = "the encoder's package is here without its weights"
-        return RungState(name=name, can_run=False, because=because, install=_again())
+        return RungAvailability(name=name, can_run=False, because=because, install=_again())
     if encoder.state == "wrong":
         because = "the encoder's weights are not the published ones (SHA-256 differs)"
-        return RungState(name=name, can_run=False, because=because, install=_again())
+        return RungAvailability(name=name, can_run=False, because=because, install=_again())
     what = "its packages and the encoder's weights are here (SHA-256 right)"
-    return RungState(name=name, can_run=True, because=what)
+    return RungAvailability(name=name, can_run=True, because=what)
 
 
-def _lacking(name: str, wanted: Iterable[str], extra: str | None, find: Find) -> RungState:
+def _lacking(name: str, wanted: Iterable[str], extra: str | None, find: Find) -> RungAvailability:
     package = "ockham" if extra is None else f"ockham[{extra}]"
     because = f"not installed: {', '.join(_missing(wanted, find))}"
-    return RungState(name=name, can_run=False, because=because, install=f"pip install '{package}'")
+    return RungAvailability(name=name, can_run=False, because=because, install=f"pip install '{package}'")
 
 
 def _missing(wanted: Iterable[str], find: Find) -> list[str]:

@@ -27,7 +27,7 @@ ROOT = Path("/")
 _UNLIMITED = 2**60
 
 
-def look(names: Iterable[str] = PACKAGES, root: Path = ROOT) -> Machine:
+def describe(names: Iterable[str] = PACKAGES, root: Path = ROOT) -> Machine:
     """Describe the machine: system, processor, usable cores and memory, Python and the named packages that are here."""
     return Machine(
         system=f"{platform.system()} {platform.release()} {platform.machine()}".strip(),
@@ -61,7 +61,7 @@ def cache() -> Path:
     return (Path(named) if named else Path.home() / ".cache") / "ockham"
 
 
-def side_by_side(jobs: Sequence[Callable[[], T]]) -> list[T]:
+def run_parallel(jobs: Sequence[Callable[[], T]]) -> list[T]:
     """Run jobs in threads, one core each, and give their results in order.
 
     Linear algebra is held to one core a job: many small products are faster apart than divided, and their results do
@@ -82,7 +82,7 @@ def memory_gb(root: Path = ROOT) -> float:
     return min([_total(root), *limits]) / 1e9
 
 
-def allocate(*, own: int, kept: int) -> None:
+def tune_malloc(*, own: int, kept: int) -> None:
     """Tell glibc from how many bytes on a buffer gets pages of its own, which go back to the system when it is freed.
 
     Of the heap's end, ``kept`` freed bytes stay with the process (malloc.h: M_MMAP_THRESHOLD and M_TRIM_THRESHOLD).

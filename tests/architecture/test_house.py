@@ -34,7 +34,6 @@ LARGER = {
 }
 
 PUBLIC = [
-    "Account",
     "Candidate",
     "Check",
     "ConfigError",
@@ -54,14 +53,15 @@ PUBLIC = [
     "Progress",
     "Report",
     "Requirements",
+    "RunResult",
     "Verdict",
     "Verification",
     "__version__",
-    "account",
     "curate",
     "diagnose",
     "evaluate",
     "fit",
+    "load_result",
     "predict",
     "verify",
     "write_report",

@@ -142,7 +142,7 @@ class Fitted:
 @contextlib.contextmanager
 def loaded(kind: str, folder: Path) -> Iterator[backend.Model]:
     """Load a model for the length of a block; one that holds connections or an engine is closed."""
-    model = backend.plug(kind).load(folder)
+    model = backend.load_backend(kind).load(folder)
     try:
         yield model
     finally:
@@ -195,7 +195,7 @@ def close(one: Sequence[Answer], other: Sequence[Answer]) -> bool:
 
 def test_it_fits_the_socket(fitted: Fitted) -> None:
     assert isinstance(fitted.model, backend.Model)
-    assert fitted.kind in backend.PLUGS
+    assert fitted.kind in backend.BACKENDS
 
 
 def test_it_answers_every_input_with_what_it_may_say_and_a_confidence_in_0_to_1(fitted: Fitted) -> None:
@@ -280,4 +280,4 @@ def test_its_files_hold_no_pickle(fitted: Fitted) -> None:
 
 
 def test_every_plug_is_tested_here() -> None:
-    assert {*PLUGS, "endpoint"} == set(backend.PLUGS)
+    assert {*PLUGS, "endpoint"} == set(backend.BACKENDS)

@@ -58,12 +58,14 @@ def tune(_source: str, folder: str) -> dict[str, Any]:
 
     place = tiny_decoder.llama(Path(folder))
     rows = [
-        decoder_tuning.Row(question=tuple(range(3, 23)) + tuple(range(i, 2 * i)), answer=(30 + i, 40 + i))
+        decoder_tuning.DecoderRow(question=tuple(range(3, 23)) + tuple(range(i, 2 * i)), answer=(30 + i, 40 + i))
         for i in range(3, 9)
     ]
     found = {}
     for precision in get_args(Precision):
-        material = decoder_tuning.Material(folder=place, train=rows, valid=(), judge=lambda _: 0.0, precision=precision)
+        material = decoder_tuning.DecoderTrainingData(
+            folder=place, train=rows, valid=(), judge=lambda _: 0.0, precision=precision
+        )
         made = decoder_tuning._lesson(material, TuneSpec(rank=2))
         draw = torch.Generator().manual_seed(1)
         with torch.no_grad():

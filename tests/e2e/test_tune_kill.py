@@ -67,7 +67,9 @@ def server() -> Iterator[Server]:
 def test_a_tuning_killed_at_any_moment_ends_with_the_same_bytes(
     what: str, server: Server, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    source = catalog.shipped("ockham-nano") if what == "decoder" else tiny_encoder.write(tmp_path / "tiny", "bert")
+    source = (
+        catalog.shipped_folder("ockham-nano") if what == "decoder" else tiny_encoder.write(tmp_path / "tiny", "bert")
+    )
     assert source is not None
     whole = server.run(what, source, tmp_path / "whole")
     assert [line for line in whole if line.startswith("step")] == [f"step {n}" for n in range(1, STEPS + 1)]

@@ -22,7 +22,7 @@ from ockham.models import sentence_encoder, token_windows
 from ockham.models import tagger as models_tagger
 from ockham.records import Example
 from ockham.rungs import rung
-from ockham.rungs.rung import Checkpoint
+from ockham.rungs.rung import RunCheckpoint
 from ockham.tune import decoder_tuning, encoder_tuning, linear_head, loop, span_alignment, tagger_tuning
 from ockham.tune.tune_spec import TuneSpec
 
@@ -65,28 +65,30 @@ def tune(what: str, source: str, folder: str) -> None:
         say(f"step {done}")
 
     with store.open_run(Path(folder), {"of": "a test"}) as run:
-        place = rung.Checkpoint(run, "tuning-test")
+        place = rung.RunCheckpoint(run, "tuning-test")
         digest = hashlib.sha256()
         for part in TUNED[what](source, place, tell):
             digest.update(part)
     say(f"digest {digest.hexdigest()}")
 
 
-def tuned_encoder(source: str, place: Checkpoint, tell: Tell) -> Iterator[bytes]:
+def tuned_encoder(source: str, place: RunCheckpoint, tell: Tell) -> Iterator[bytes]:
     import numpy as np
 
     found = sentence_encoder.find(source)
     pick = np.random.default_rng(0)
     targets = ["a", "b", "c"] * 8
-    rows = encoder_tuning.Rows(tokens=[[0, *pick.integers(4, 20, 6).tolist(), 2] for _ in targets], targets=targets)
+    rows = encoder_tuning.EncoderRows(
+        tokens=[[0, *pick.integers(4, 20, 6).tolist(), 2] for _ in targets], targets=targets
+    )
     head = linear_head.solve(pick.normal(size=(24, found.hidden)).astype(np.float32), targets, 1.0)
-    material = encoder_tuning.Material(sentence=found, head=head, train=rows, valid=rows)
+    material = encoder_tuning.EncoderTrainingData(sentence=found, head=head, train=rows, valid=rows)
     tuned = encoder_tuning.tune(material, SPEC, lambda t, a: metrics.point("accuracy", t, a), place, tell)
     yield from (repr(tuned.points).encode(), tuned.head.weight.tobytes(), tuned.head.bias.tobytes())
     yield from named(tuned.weights)
 
 
-def tuned_tagger(source: str, place: Checkpoint, tell: Tell) -> Iterator[bytes]:
+def tuned_tagger(source: str, place: RunCheckpoint, tell: Tell) -> Iterator[bytes]:
     found = sentence_encoder.find(source)
     rows = [
         Example(id=str(number), input=text, target=json.dumps({"last": text.split()[-1]}))
@@ -96,16 +98,18 @@ def tuned_tagger(source: str, place: Checkpoint, tell: Tell) -> Iterator[bytes]:
     writer = models_tagger.writer(models_tagger.TaggerSettings(schema=schema, paths=(("last",),), temperature=1.0))
     readings = token_windows.reader(found).read([row.input for row in rows])
     side = tagger_tuning.rows_of(rows, readings, span_alignment.align(rows, writer.fields))
-    material = tagger_tuning.Material(sentence=found, train=side, valid=side, writer=writer)
-    tuned = tagger_tuning.tune(material, SPEC, lambda t, a: tasks.point("extract", "f1_micro", t, a), place, tell)
+    material = tagger_tuning.TaggerTrainingData(sentence=found, train=side, valid=side, writer=writer)
+    tuned = tagger_tuning.tune(
+        material, SPEC, lambda t, a: tasks.metric_value("extract", "f1_micro", t, a), place, tell
+    )
     yield from (repr((tuned.points, tuned.answers)).encode(), tuned.weight.tobytes(), tuned.bias.tobytes())
     yield from named(tuned.weights)
 
 
-def tuned_decoder(source: str, place: Checkpoint, tell: Tell) -> Iterator[bytes]:
+def tuned_decoder(source: str, place: RunCheckpoint, tell: Tell) -> Iterator[bytes]:
     draw = random.Random(0)
     rows = [
-        decoder_tuning.Row(
+        decoder_tuning.DecoderRow(
             question=tuple(range(3, 15)) + tuple(draw.randrange(3, 300) for _ in range(draw.randint(2, 9))),
             answer=tuple(draw.randrange(3, 300) for _ in range(draw.randint(1, 3))),
         )
@@ -116,7 +120,7 @@ def tuned_decoder(source: str, place: Checkpoint, tell: Tell) -> Iterator[bytes]
         """Score an adapter by its own bytes, so that each pass has another score."""
         return int(hashlib.sha256(adapter.weights).hexdigest()[:8], 16) / 2**32
 
-    material = decoder_tuning.Material(
+    material = decoder_tuning.DecoderTrainingData(
         folder=Path(source), train=rows, valid=rows[:4], judge=judge, precision="float32"
     )
     tuned = decoder_tuning.tune(material, SPEC, place, tell)
@@ -128,7 +132,7 @@ def named(weights: Mapping[str, NDArray[np.float32]]) -> Iterator[bytes]:
         yield name.encode() + array.tobytes()
 
 
-TUNED: Mapping[str, Callable[[str, Checkpoint, Tell], Iterator[bytes]]] = {
+TUNED: Mapping[str, Callable[[str, RunCheckpoint, Tell], Iterator[bytes]]] = {
     "encoder": tuned_encoder,
     "tagger": tuned_tagger,
     "decoder": tuned_decoder,

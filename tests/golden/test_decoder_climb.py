@@ -21,7 +21,7 @@ from ockham.ladder.fit import FitSpec, fit
 from ockham.models import causal_lm
 from ockham.models import model_files as digests
 from ockham.records import Answer, Progress, Requirements
-from ockham.serving.process import ProbeSpec, Serving
+from ockham.serving.process import BenchmarkSpec, ServingProcess
 from ockham.tune import loop, precision
 
 CITIES = ("Graz", "Linz", "Wels", "Steyr", "Ried", "Enns", "Perg", "Traun")
@@ -30,7 +30,7 @@ CITIES = ("Graz", "Linz", "Wels", "Steyr", "Ried", "Enns", "Perg", "Traun")
 @pytest.fixture(autouse=True)
 def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure latency for a moment only; what is measured is tested elsewhere."""
-    monkeypatch.setattr(measure, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
+    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_language_model_is_a_rung_like_any_other(trips: list[dict[str, Any]], 
     constant, decoder = verdict.candidates
     assert (constant.name, decoder.name, decoder.rung, decoder.status) == ("constant", "decoder:tiny", 5, "measured")
     assert verdict.metric == "accuracy"
-    report = next(r for r in run_folder.account(tmp_path / "run").reports if r.candidate.name == "decoder:tiny")
+    report = next(r for r in run_folder.load_result(tmp_path / "run").reports if r.candidate.name == "decoder:tiny")
     assert {score.answer for score in report.scores} <= {"dated", "open"}, "the answer is always a label"
     settings = report.candidate.settings
     assert settings["shots"] in (0, 8)
@@ -101,7 +101,7 @@ def options_of(row: dict[str, Any]) -> set[str]:
 
 def all_valid(run: Path, name: str, rows: list[dict[str, Any]], *, marked: bool) -> bool:
     """Tell whether every answer to a test row is an option of its own question, in the form of the targets."""
-    account = run_folder.account(run)
+    account = run_folder.load_result(run)
     report = next(one for one in account.reports if one.candidate.name == name)
     by_id = {str(number): options_of(row) for number, row in enumerate(rows, start=1)}
     assert all(score.target in by_id[score.example] for score in report.scores)
@@ -135,7 +135,7 @@ def test_objects_are_extracted_and_judged_field_by_field(
         "decoder:tiny",
     }
     assert by_name["encoder"].why == "it answers with labels only, and the task is extract"
-    report = next(r for r in run_folder.account(tmp_path / "run").reports if r.candidate.name == "lookup")
+    report = next(r for r in run_folder.load_result(tmp_path / "run").reports if r.candidate.name == "lookup")
     assert {part.label for part in report.per_label} == {"day", "from", "to"}
     assert report.metrics["f1_micro"].value > report.metrics["accuracy"].value
     assert by_name["lookup"].metrics["f1_micro"].value > by_name["constant"].metrics["f1_micro"].value
@@ -206,13 +206,13 @@ def test_a_run_that_was_stopped_asks_no_row_again_and_reads_the_weights_once(
 
     asked: list[int] = []
     read: list[str] = []
-    answer, hashed, served = causal_lm.Decoder.answer, digests.file_sha256, Serving.answer
+    answer, hashed, served = causal_lm.Decoder.answer, digests.file_sha256, ServingProcess.answer
 
     def counting(self: causal_lm.Decoder, inputs: Sequence[str]) -> list[Answer]:
         asked.append(len(inputs))
         return answer(self, inputs)
 
-    def counting_too(self: Serving, inputs: Sequence[str]) -> list[Answer]:
+    def counting_too(self: ServingProcess, inputs: Sequence[str]) -> list[Answer]:
         asked.append(len(inputs))
         return served(self, inputs)
 
@@ -225,7 +225,7 @@ def test_a_run_that_was_stopped_asks_no_row_again_and_reads_the_weights_once(
             raise KeyboardInterrupt
 
     monkeypatch.setattr(causal_lm.Decoder, "answer", counting)
-    monkeypatch.setattr(Serving, "answer", counting_too)
+    monkeypatch.setattr(ServingProcess, "answer", counting_too)
     monkeypatch.setattr(digests, "file_sha256", reading)
     monkeypatch.setattr("ockham.rungs.decoder_weights.sha256", reading)
     valid, test = whole.dataset.valid, whole.dataset.test
@@ -264,7 +264,7 @@ def test_a_tuned_model_chooses_among_its_own_questions_options(tmp_path: Path) -
     assert "decoder-tuned:small" in measured
     for name in measured[1:]:
         assert all_valid(tmp_path / "run", name, rows, marked=False)
-    steps = run_folder.account(tmp_path / "run").parity["decoder-tuned:small"]
+    steps = run_folder.load_result(tmp_path / "run").parity["decoder-tuned:small"]
     assert [step.step for step in steps] == ["conversion with the adapter apart", "merging", "quantizing to q8_0"]
 
 
@@ -303,7 +303,7 @@ def test_a_folder_is_tuned_held_to_parity_served_and_exported(
     assert small.artifact_mb is not None
     assert tuned.artifact_mb is not None
     assert small.artifact_mb < tuned.artifact_mb
-    account = run_folder.account(tmp_path / "run")
+    account = run_folder.load_result(tmp_path / "run")
     report = next(r for r in account.reports if r.candidate.name == tuned.name)
     assert {score.answer for score in report.scores} <= {"dated", "open"}
     assert report.candidate.settings["weights"] == "q8_0"

@@ -17,8 +17,8 @@ from ockham.errors import ConfigError, RunError
 from ockham.ladder import measure, run_folder
 from ockham.ladder.fit import FitSpec, fit
 from ockham.records import Progress, Requirements, Verdict, plain
-from ockham.rungs.rung import Material
-from ockham.serving.process import ProbeSpec
+from ockham.rungs.rung import RunContext
+from ockham.serving.process import BenchmarkSpec
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support_mail.csv"
 QUICK = ("constant", "lookup", "linear")
@@ -36,7 +36,7 @@ Rows = list[dict[str, str]]
 @pytest.fixture(autouse=True)
 def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure latency for a moment only; what is measured is tested elsewhere."""
-    monkeypatch.setattr(measure, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
+    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,7 @@ def climbed(rows: Rows, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     """A finished climb, and everything it told."""
     folder, told = tmp_path_factory.mktemp("climb") / "run", list[Progress]()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
+        patch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
         verdict = fit(rows, SPEC, Requirements(requests_per_day=1000), out=folder, tell=told.append)
     return folder, verdict, told
 
@@ -111,7 +111,7 @@ def test_the_verdict_adds_up(climbed: tuple[Path, Verdict, list[Progress]], rows
 
 def test_the_constant_scores_what_counting_says(climbed: tuple[Path, Verdict, list[Progress]]) -> None:
     folder, verdict, _ = climbed
-    account = run_folder.account(folder)
+    account = run_folder.load_result(folder)
     constant = next(report for report in account.reports if report.candidate.name == "constant")
     seen = [account.examples[score.example].target for score in constant.scores]
     assert constant.scores[0].answer is not None
@@ -123,7 +123,7 @@ def test_the_chosen_bundle_answers_as_it_was_measured(climbed: tuple[Path, Verdi
     from ockham.bundles.predict import predict
 
     folder, _, _ = climbed
-    account = run_folder.account(folder)
+    account = run_folder.load_result(folder)
     report = next(report for report in account.reports if report.candidate.name == "linear")
     asked = [{"text": account.examples[score.example].input} for score in report.scores]
     found = [(row.answer, row.confidence) for row in predict(folder, asked)]
@@ -213,14 +213,14 @@ def test_the_opening_is_written_down_before_any_test_row_is_answered(
     rows: Rows, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, asked = tmp_path / "run", list[bool]()
-    side = Material.side
+    side = RunContext.side
 
-    def spy(material: Material, name: Any) -> Any:
+    def spy(material: RunContext, name: Any) -> Any:
         if name == "test":
             asked.append((folder / "openings.jsonl").exists())
         return side(material, name)
 
-    monkeypatch.setattr(Material, "side", spy)
+    monkeypatch.setattr(RunContext, "side", spy)
     fit(rows, CHEAPEST, out=folder)
     assert asked
     assert all(asked)

@@ -16,7 +16,7 @@ from ockham.ladder import measure, run_folder
 from ockham.ladder.fit import FitSpec, fit
 from ockham.llm.llamacpp import Engine, EngineSpec
 from ockham.rungs import cached_models, decoder_rungs
-from ockham.serving.process import ProbeSpec
+from ockham.serving.process import BenchmarkSpec
 
 NAME = "ockham-nano"
 DELIVERIES = Path(__file__).parents[2] / "examples" / "deliveries.jsonl"
@@ -25,7 +25,7 @@ TEXTS = ("The captain looked at the sea, and", '{"text": "a van to 12 Mill Lane"
 
 @pytest.fixture(scope="module")
 def folder() -> Path:
-    found = catalog.shipped(NAME)
+    found = catalog.shipped_folder(NAME)
     assert found is not None
     return found
 
@@ -40,7 +40,7 @@ def test_it_ships_whole_with_its_card(folder: Path) -> None:
 
 
 def test_the_catalogue_knows_its_shape(folder: Path) -> None:
-    shape, told = catalog.shape(NAME), json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    shape, told = catalog.find_architecture(NAME), json.loads((folder / "config.json").read_text(encoding="utf-8"))
     keys = ("num_hidden_layers", "hidden_size", "intermediate_size", "vocab_size", "max_position_embeddings")
     assert [shape.layers, shape.hidden, shape.ffn, shape.vocabulary, shape.context] == [told[key] for key in keys]
     weights = (folder / "model.safetensors").stat().st_size
@@ -48,9 +48,9 @@ def test_the_catalogue_knows_its_shape(folder: Path) -> None:
 
 
 def test_it_stands_on_the_shelf_of_every_machine(folder: Path, tmp_path: Path) -> None:
-    assert cached_models.look(cached_models.folders(tmp_path, None, {"HF_HOME": str(tmp_path)}), 24.0).here == (
-        str(folder),
-    )
+    assert cached_models.list_cached_models(
+        cached_models.folders(tmp_path, None, {"HF_HOME": str(tmp_path)}), 24.0
+    ).here == (str(folder),)
     assert decoder_rungs.kind_of(NAME) == decoder_rungs.kind_of(str(folder))
 
 
@@ -95,7 +95,7 @@ def lost(true: NDArray[np.float64], top: dict[int, float]) -> float:
 def test_tuned_on_an_example_it_clearly_beats_what_has_learnt_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(measure, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
+    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
     spec = FitSpec(rungs=("constant", "lookup", "decoder-tuned"), models=(NAME,), epochs=3, all=True)
     verdict = fit(DELIVERIES, spec, out=tmp_path / "run")
     by_name = {line.name: line for line in verdict.candidates}
@@ -103,7 +103,7 @@ def test_tuned_on_an_example_it_clearly_beats_what_has_learnt_nothing(
     assert tuned.status == "measured", tuned.why
     for name in ("constant", "lookup"):
         assert tuned.metrics["f1_micro"].low > by_name[name].metrics["f1_micro"].high
-    steps = run_folder.account(tmp_path / "run").parity[tuned.name]
+    steps = run_folder.load_result(tmp_path / "run").parity[tuned.name]
     assert [step.step for step in steps] == ["conversion with the adapter apart", "merging", "quantizing to q8_0"]
     assert verdict.chosen is not None
     assert verdict.chosen.startswith("decoder-tuned:")

@@ -13,7 +13,7 @@ from ockham.bundles.predict import predict
 from ockham.ladder import measure, run_folder
 from ockham.ladder.fit import FitSpec, fit
 from ockham.records import Requirements
-from ockham.serving.process import ProbeSpec
+from ockham.serving.process import BenchmarkSpec
 
 pytestmark = pytest.mark.tune
 
@@ -24,7 +24,7 @@ Rows = list[dict[str, Any]]
 @pytest.fixture(autouse=True)
 def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
     """Measure latency for a moment only; what is measured is tested elsewhere."""
-    monkeypatch.setattr(measure, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
+    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def test_a_tagger_extracts_what_stands_in_the_text(trips: Rows, tmp_path: Path) 
     tagged, looked = by_name["encoder-tagger"], by_name["lookup"]
     assert (tagged.rung, tagged.status) == (4, "measured")
     assert tagged.metrics["f1_micro"].low > looked.metrics["f1_micro"].high
-    account = run_folder.account(tmp_path / "run")
+    account = run_folder.load_result(tmp_path / "run")
     report = next(r for r in account.reports if r.candidate.name == "encoder-tagger")
     assert {part.label for part in report.per_label} == {"day", "from", "seats", "to"}
     assert report.candidate.settings["reachable"] == 1.0

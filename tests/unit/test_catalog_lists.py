@@ -7,7 +7,7 @@ import datetime as dt
 
 import pytest
 
-from ockham.catalog import device, devices, engine, engines, prices, revision, shape, shapes
+from ockham.catalog import architectures, device, devices, engine, engines, find_architecture, prices, revision
 from ockham.catalog.loader import entries
 from ockham.errors import ConfigError, Defect
 
@@ -45,27 +45,27 @@ NEARLY = {"Qwen3-0.6B": 596_049_920, "Qwen3-30B-A3B": 30_532_122_624, "gemma-2-9
 
 
 def test_the_catalogue_is_as_large_as_promised_and_dated() -> None:
-    assert len(shapes()) >= 40
+    assert len(architectures()) >= 40
     assert len(devices()) >= 30
     assert len(prices().apis) >= 10
-    assert shapes()[0].parameters < 23e6 < 70e9 < shapes()[-1].parameters
+    assert architectures()[0].parameters < 23e6 < 70e9 < architectures()[-1].parameters
     assert {one.kind for one in devices()} == {"server-gpu", "gpu", "apple", "cpu", "phone"}
     today = dt.date(2026, 11, 30)
-    said = [(one.date, one.source) for one in shapes()]
+    said = [(one.date, one.source) for one in architectures()]
     said += [(one.date, one.source) for one in devices()]
     said += [(one.date, one.source) for one in engines()]
     for date, source in said:
         assert dt.date(2020, 1, 1) <= dt.date.fromisoformat(date) <= today
         assert len(source) > 15
-    for names in ([one.name for one in shapes()], [one.name for one in devices()]):
+    for names in ([one.name for one in architectures()], [one.name for one in devices()]):
         assert len(set(names)) == len(names)
 
 
 def test_most_models_are_fetched_at_a_known_commit() -> None:
-    known = [one for one in shapes() if one.revision is not None]
+    known = [one for one in architectures() if one.revision is not None]
     assert len(known) >= 25
     assert len({one.revision for one in known}) == len(known)
-    assert revision("qwen/qwen2.5-0.5B") == shape("Qwen2.5-0.5B").revision
+    assert revision("qwen/qwen2.5-0.5B") == find_architecture("Qwen2.5-0.5B").revision
     # A revision is a commit of one repository, not of its relatives.
     assert revision("Qwen/Qwen2.5-0.5B-Instruct") is None
     with pytest.raises(Defect):
@@ -74,16 +74,16 @@ def test_most_models_are_fetched_at_a_known_commit() -> None:
 
 @pytest.mark.parametrize("name", PUBLISHED)
 def test_the_parameters_are_those_of_the_published_files(name: str) -> None:
-    assert shape(name).parameters == PUBLISHED[name]
+    assert find_architecture(name).parameters == PUBLISHED[name]
 
 
 @pytest.mark.parametrize("name", NEARLY)
 def test_small_norms_aside_the_parameters_are_right(name: str) -> None:
-    assert shape(name).parameters == pytest.approx(NEARLY[name], rel=1e-4)
+    assert find_architecture(name).parameters == pytest.approx(NEARLY[name], rel=1e-4)
 
 
 def test_experts_count_once_for_memory_and_by_use_for_work() -> None:
-    mixtral = shape("Mixtral-8x7B")
+    mixtral = find_architecture("Mixtral-8x7B")
     # Published: 46.7 billion, of which a token uses 12.9.
     assert mixtral.parameters == pytest.approx(46.7e9, rel=0.002)
     assert mixtral.matrices_used + 2 * mixtral.table == pytest.approx(12.9e9, rel=0.01)
@@ -100,7 +100,7 @@ def test_experts_count_once_for_memory_and_by_use_for_work() -> None:
     ],
 )
 def test_a_model_is_found_by_the_names_people_use(asked: str, found: str) -> None:
-    assert shape(asked).name == found
+    assert find_architecture(asked).name == found
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,14 @@ def test_a_device_is_found_with_or_without_its_maker(asked: str, found: str) -> 
 
 def test_an_unknown_name_gets_the_nearest() -> None:
     with pytest.raises(ConfigError, match=r"has no model 'Qwen2\.5-8B'") as caught:
-        shape("Qwen2.5-8B")
+        find_architecture("Qwen2.5-8B")
     assert "Qwen2.5-7B" in caught.value.fix
     with pytest.raises(ConfigError) as caught:
         device("A100")
     assert "A100 40GB" in caught.value.fix
     assert "A100 80GB" in caught.value.fix
     with pytest.raises(ConfigError, match="…'"):
-        shape("x" * 500)
+        find_architecture("x" * 500)
 
 
 def test_every_device_has_an_engine_for_both_kinds_of_model() -> None:
@@ -146,6 +146,6 @@ def test_rents_and_purchases_are_of_known_devices() -> None:
 
 def test_a_wrong_entry_is_refused() -> None:
     with pytest.raises(ConfigError, match="holds something else"):
-        entries(type(shape("gpt2")), "models.toml", "device")
+        entries(type(find_architecture("gpt2")), "models.toml", "device")
     with pytest.raises(Defect, match="contradict"):
-        dataclasses.replace(shape("gpt2"), kv_heads=5)
+        dataclasses.replace(find_architecture("gpt2"), kv_heads=5)

@@ -8,7 +8,7 @@ import pytest
 
 from ockham.errors import ModelError
 from ockham.llm import chat_template
-from ockham.llm.chat_template import Message, Skeleton, skeleton
+from ockham.llm.chat_template import ChatTemplate, Message, compile_template
 
 
 def chatml(turns: Sequence[Message]) -> str:
@@ -34,13 +34,13 @@ TURNS = [
 ]
 
 
-def joined(made: Skeleton) -> str:
+def joined(made: ChatTemplate) -> str:
     contents = made.contents(TURNS)
     return "".join(piece + content for piece, content in zip(made.pieces, [*contents, ""], strict=True))
 
 
 def test_pieces_and_contents_give_what_the_template_writes() -> None:
-    made = skeleton(chatml, 1)
+    made = compile_template(chatml, 1)
     assert not made.folded
     assert len(made.pieces) == 5
     assert joined(made) == chatml(TURNS)
@@ -50,13 +50,13 @@ def test_pieces_and_contents_give_what_the_template_writes() -> None:
 def test_where_a_template_knows_no_system_turn_its_content_begins_the_first_user_turn(
     render: chat_template.Render,
 ) -> None:
-    made = skeleton(render, 1)
+    made = compile_template(render, 1)
     assert made.folded
     assert joined(made) == "<user> orders \n\none</><assistant>A</><user><|end|> two</><model>"
 
 
 def test_a_template_without_examples_has_orders_and_question_alone() -> None:
-    assert skeleton(chatml, 0).pieces == ("<|system|>", "<|end|><|user|>", "<|end|><|assistant|>")
+    assert compile_template(chatml, 0).pieces == ("<|system|>", "<|end|><|user|>", "<|end|><|assistant|>")
 
 
 @pytest.mark.parametrize(
@@ -71,5 +71,5 @@ def test_a_template_without_examples_has_orders_and_question_alone() -> None:
 )
 def test_a_template_that_changes_what_stands_in_a_turn_is_refused(render: chat_template.Render) -> None:
     with pytest.raises(ModelError) as caught:
-        skeleton(render, 1)
+        compile_template(render, 1)
     assert caught.value.code == "E_MODEL_FORMAT"

@@ -19,7 +19,7 @@ def walk(scores: Mapping[float, float], rows: int = 10_000) -> tuple[float, list
         tried.append(setting)
         return scores[setting], -setting
 
-    setting, extra = grid_search.climb(GRID, trial, rows)
+    setting, extra = grid_search.hill_climb(GRID, trial, rows)
     assert extra == -setting, "what comes along is that of the chosen setting"
     return setting, tried
 

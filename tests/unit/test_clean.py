@@ -1,13 +1,13 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ockham.data.clean import clean, drop_seen, standing
-from ockham.readers.read import Reading
+from ockham.data.clean import clean, drop_seen, first_of_each
+from ockham.readers.read import ReadResult
 from ockham.records import Conflict, Dropped, Example, Quarantined
 
 
-def reading(rows: list[tuple[str, str]], quarantined: int = 0) -> Reading:
-    return Reading(
+def reading(rows: list[tuple[str, str]], quarantined: int = 0) -> ReadResult:
+    return ReadResult(
         examples=tuple(Example(id=str(i), input=text, target=target) for i, (text, target) in enumerate(rows, 1)),
         rows=len(rows) + quarantined,
         quarantined=tuple(
@@ -121,7 +121,7 @@ def test_what_the_users_test_set_holds_leaves_training() -> None:
 
 @given(st.lists(st.sampled_from("abc"), max_size=8), st.booleans())
 def test_the_first_of_each_target_stays_unless_only_one_can_be_right(targets: list[str], one_answer: bool) -> None:
-    stays = standing(targets, one_answer=one_answer)
+    stays = first_of_each(targets, one_answer=one_answer)
     if one_answer and len(set(targets)) > 1:
         assert stays is None
     else:

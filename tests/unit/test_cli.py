@@ -552,7 +552,7 @@ def test_our_warnings_are_shown_and_other_libraries_are_not(capsys: pytest.Captu
     import logging
     import warnings
 
-    with progress.telling(quiet=True):
+    with progress.progress_display(quiet=True):
         logging.getLogger("ockham.data").warning("rows %s were left out", "1\x1b[0m")
         logging.getLogger("elsewhere").warning(CANARY)
         warnings.warn(CANARY, stacklevel=1)
@@ -567,7 +567,7 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> Non
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    with progress.telling() as tell:
+    with progress.progress_display() as tell:
         tell(Progress(stage="read", message="a [bold]\x1b[2J file"))
         tell(Progress(stage="climb", message="linear", done=1, total=4))
     text = screen.getvalue()

@@ -21,14 +21,14 @@ pytest.importorskip("numba", reason="the extra curate is not installed")
 
 from ockham.curation import components, map_stage, partitions, spill
 from ockham.curation.chunks import Chunks, chunks_of
-from ockham.curation.curate import CurateSpec, curate, prepared
-from ockham.curation.dedup import _equal, _torn, decide, kinds_of
-from ockham.curation.executor import Crew
-from ockham.curation.partitions import Decision, Parts
-from ockham.curation.spill import Scattered
+from ockham.curation.curate import CurateSpec, curate, prepare_curation
+from ockham.curation.dedup import _equal, _torn, decide_duplicates, kinds_of
+from ockham.curation.executor import Executor
+from ockham.curation.partitions import PartitionDecision, Partitions
+from ockham.curation.spill import SpillFile
 from ockham.curation.steps.examine import REASONS
-from ockham.data.clean import standing
-from ockham.readers.blocks import work_of
+from ockham.data.clean import first_of_each
+from ockham.readers.blocks import block_work
 
 DOCUMENTS = 31
 
@@ -90,9 +90,9 @@ def test_the_same_bytes_in_tiny_parts(
 def chunked(folder: Path, texts: list[str], size: int, spec: CurateSpec) -> Chunks:
     """Examine documents in chunks of so many bytes."""
     folder.mkdir()
-    files, plan, _ = prepared(rows_in(folder / "a.jsonl", texts), spec, lambda _: None)
+    files, plan, _ = prepare_curation(rows_in(folder / "a.jsonl", texts), spec, lambda _: None)
     places: list[Path] = []
-    for piece, _ in work_of(0, files[0], None, size):
+    for piece, _ in block_work(0, files[0], None, size):
         places.append(folder / f"{len(places)}")
         places[-1].mkdir()
         map_stage.work(places[-1], piece, plan)
@@ -118,7 +118,7 @@ def test_memory_does_not_grow_with_the_number_of_documents(tmp_path: Path, monke
 
     def work(chunks: Chunks, scratch: Path) -> None:
         scratch.mkdir()
-        decided = decide(chunks, spec, ("exact", "near"), (scratch, Crew()), lambda *_: None)
+        decided = decide_duplicates(chunks, spec, ("exact", "near"), (scratch, Executor()), lambda *_: None)
         gone = sum(int((decided.of(chunk).reason > 0).sum()) for chunk in chunks)
         assert chunks.size // 8 < gone < chunks.size // 3
         assert len(decided.largest(5)) == 5
@@ -140,7 +140,7 @@ def test_memory_does_not_grow_with_the_number_of_documents(tmp_path: Path, monke
     assert peaks[10_000, False] > peaks[10_000, True] + 18 * 9_000
 
 
-class Even(Parts):
+class Even(Partitions):
     """Parts of so many documents each, without chunks; a document has as many words as its number."""
 
     __slots__ = ()
@@ -158,7 +158,7 @@ class Even(Parts):
 def sets_in(folder: Path, buckets: list[list[int]], size: int) -> list[set[tuple[int, int]]]:
     """Put documents together that share a bucket; give the pairs of each set."""
     parts = Even(size)
-    pairs, edges = Scattered(folder, "pairs", "<u8"), Scattered(folder, "edges", "<u8")
+    pairs, edges = SpillFile(folder, "pairs", "<u8"), SpillFile(folder, "edges", "<u8")
     for place, bucket in enumerate(buckets):
         members = np.array(bucket)
         pairs.add(parts.of(members), components._packed(members, np.full(len(members), place)))
@@ -204,7 +204,7 @@ def test_sets_hold_whole_groups(buckets: list[list[int]], size: int, most: int, 
         assert sum(documents) <= most or len(roots) == 1
 
 
-class Noted(Decision):
+class Noted(PartitionDecision):
     """What is noted, and nothing else."""
 
     __slots__ = ("notes",)
@@ -238,7 +238,7 @@ def test_equal_words_are_decided_as_in_fitting(rows: list[tuple[int, int, int]],
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         patch.setattr(spill, "_BLOCK", block)
         patch.setattr(spill, "HELD", block)
-        words = Scattered(Path(folder), "words", ("<u8", 7))
+        words = SpillFile(Path(folder), "words", ("<u8", 7))
         for number, (word, sign, target) in enumerate(rows):
             one = [word, sign, 7, word, target, 5, number]
             words.add(np.zeros(1), np.array([one], dtype=np.uint64))
@@ -247,7 +247,7 @@ def test_equal_words_are_decided_as_in_fitting(rows: list[tuple[int, int, int]],
     wanted: dict[int, tuple[str, int]] = {}
     for word in range(4):
         group = [number for number, row in enumerate(rows) if row[0] == word]
-        stays = standing([rows[number][2] for number in group], one_answer=one_answer)
+        stays = first_of_each([rows[number][2] for number in group], one_answer=one_answer)
         for place, number in enumerate(group):
             if stays is None:
                 wanted[number] = "conflicting_label", -1
@@ -268,7 +268,7 @@ def test_scattered_records_come_back_in_their_order(adds: list[list[tuple[int, i
     with pytest.MonkeyPatch.context() as patch, TemporaryDirectory() as folder:
         patch.setattr(spill, "HELD", held)
         patch.setattr(spill, "_BLOCK", 24)
-        found = Scattered(Path(folder), "one", ("<u8", 2))
+        found = SpillFile(Path(folder), "one", ("<u8", 2))
         wanted: dict[int, list[list[int]]] = {place: [] for place in range(7)}
         for records in adds:
             pairs = np.array([[value, value + 1] for _, value in records], dtype=np.uint64).reshape(-1, 2)
@@ -297,7 +297,7 @@ def test_what_is_noted_is_found_by_its_chunk(tmp_path: Path, monkeypatch: pytest
     texts = texts_of(100)
     chunks = chunked(tmp_path / "in", texts, 900, CurateSpec(steps=("exact",)))
     assert len(chunks.items) > 5
-    known = Decision(chunks, tmp_path)
+    known = PartitionDecision(chunks, tmp_path)
     assert len(known.parts) > 3
     known.note(np.array([99, 3, 40]), "exact_duplicate", np.array([7, 1, 7]))
     known.note(np.array([50]), "near_duplicate", np.array([30]), np.array([0.75]))

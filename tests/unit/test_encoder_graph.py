@@ -16,7 +16,7 @@ from tests import tiny_encoder
 from ockham.convert import onnx_export, onnx_graph
 from ockham.errors import ModelError
 from ockham.models import onnx_encoder, sentence_encoder
-from ockham.models.sentence_encoder import Sentence
+from ockham.models.sentence_encoder import SentenceEncoder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,16 +39,16 @@ SENTENCES = (
 SHORT = ("parcel late", "where is my refund", "the card", "unheard words", "milk " * 60, "", "a not paid pump twice")
 
 
-def embed(found: Sentence, texts: Sequence[str]) -> NDArray[np.float32]:
+def embed(found: SentenceEncoder, texts: Sequence[str]) -> NDArray[np.float32]:
     """Embed with the float32 graph."""
     graph, _ = onnx_graph.build(found, found.weights())
-    settings = onnx_encoder.Settings(
+    settings = onnx_encoder.EncoderSettings(
         hidden=found.hidden, max_tokens=found.max_tokens, first_position=found.first_position, prefix=found.prefix
     )
     return onnx_encoder.open_graph(graph, found.folder / "tokenizer.json", settings, threads=1).embed(texts)
 
 
-def reference(found: Sentence, texts: Sequence[str]) -> NDArray[np.float32]:
+def reference(found: SentenceEncoder, texts: Sequence[str]) -> NDArray[np.float32]:
     """Embed with transformers, one padded batch with its mask, pooled and scaled as the encoder says."""
     import torch
     from tokenizers import Tokenizer
@@ -76,12 +76,12 @@ def reference(found: Sentence, texts: Sequence[str]) -> NDArray[np.float32]:
 
 
 @pytest.fixture(scope="module")
-def packaged() -> Sentence:
+def packaged() -> SentenceEncoder:
     return sentence_encoder.find(None)
 
 
 @pytest.mark.tune
-def test_the_packaged_encoder_is_what_transformers_runs(packaged: Sentence) -> None:
+def test_the_packaged_encoder_is_what_transformers_runs(packaged: SentenceEncoder) -> None:
     assert packaged.max_tokens == 256
     plain = embed(packaged, SENTENCES)
     assert plain == pytest.approx(reference(packaged, SENTENCES), abs=2e-5)
@@ -101,7 +101,7 @@ def test_every_family_is_what_transformers_runs(family: str, pooling: str, tmp_p
     assert embed(found, SHORT) == pytest.approx(reference(found, SHORT), abs=2e-5)
 
 
-def test_eight_bits_stay_close_to_float32(packaged: Sentence, tmp_path: Path) -> None:
+def test_eight_bits_stay_close_to_float32(packaged: SentenceEncoder, tmp_path: Path) -> None:
     with EXAMPLE.open(encoding="utf-8", newline="") as stream:
         mails = [mail["body"] for mail in csv.DictReader(stream)][:240]
     seen, unseen = mails[:200], mails[200:]
@@ -116,7 +116,7 @@ def test_eight_bits_stay_close_to_float32(packaged: Sentence, tmp_path: Path) ->
     assert small < 0.3 * large
 
 
-def test_a_text_is_embedded_the_same_by_any_number_of_threads(packaged: Sentence, tmp_path: Path) -> None:
+def test_a_text_is_embedded_the_same_by_any_number_of_threads(packaged: SentenceEncoder, tmp_path: Path) -> None:
     texts = [f"{text} {number}" for number in range(30) for text in SENTENCES[:6]]
     onnx_export.write(packaged, packaged.weights(), texts, tmp_path)
     alone, shared = (onnx_encoder.load(tmp_path, threads=threads).embed(texts) for threads in (1, 3))

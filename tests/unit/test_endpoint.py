@@ -17,10 +17,10 @@ import pytest
 from tests.stub_api import Response, Seen, StubApi, refuses, says, serving
 
 from ockham.api.client import Budget, Clock, EndpointSpec, address
-from ockham.api.responses import Reply, Trouble, judge
+from ockham.api.responses import Reply, RetryableError, parse_response
 from ockham.errors import ConfigError, EndpointError, ModelError
 from ockham.models import endpoint
-from ockham.models.backend import plug
+from ockham.models.backend import load_backend
 from ockham.models.endpoint import Endpoint
 from ockham.records import Answer, Example
 
@@ -336,7 +336,7 @@ def test_the_bundle_names_the_variable_and_never_holds_the_key(tmp_path: Path) -
         kept = (tmp_path / endpoint.FILE).read_text()
     assert KEY not in kept
     assert json.loads(kept)["spec"]["key_env"] == "API_KEY"
-    assert plug("endpoint") is endpoint
+    assert load_backend("endpoint") is endpoint
 
 
 @pytest.mark.parametrize("content", ["{}", '{"spec": {"url": "x"}}', '{"pool": 1, "SECRET": 1}'])
@@ -448,13 +448,13 @@ def test_a_key_over_plain_http_is_warned_about(tmp_path: Path, caplog: pytest.Lo
     ],
 )
 def test_retry_after_is_seconds_or_a_date_by_the_server_s_clock(headers: dict[str, str], wait: float) -> None:
-    assert judge(429, headers, b"") == Trouble(reason="the API answered 429", billed=False, wait=wait)
+    assert parse_response(429, headers, b"") == RetryableError(reason="the API answered 429", billed=False, wait=wait)
 
 
 @pytest.mark.parametrize("usage", [None, 3, {"prompt_tokens": -1}, {"prompt_tokens": True}, {"prompt_tokens": "9"}])
 def test_token_counts_that_are_none_are_unknown_not_zero(usage: object) -> None:
     body = {"choices": [{"message": {"content": "x"}}], "usage": usage}
-    assert judge(200, {}, json.dumps(body).encode()) == Reply(content="x")
+    assert parse_response(200, {}, json.dumps(body).encode()) == Reply(content="x")
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from ockham import store
 from ockham.bundles.export import export, modelfile
 from ockham.errors import BundleError, ConfigError
 from ockham.models import causal_lm
-from ockham.models.causal_lm import Base, GgufSpec, Parts
+from ockham.models.causal_lm import Base, DecoderFiles, GgufSpec
 from ockham.records import Candidate, Example, Manifest
 
 ROWS = [Example(id=str(place), input="late again", target=("billing", "delivery")[place % 2]) for place in range(8)]
@@ -97,7 +97,7 @@ def test_a_folder_that_is_there_is_never_written_over(bundle: Path, tmp_path: Pa
 
 @pytest.mark.parametrize("piece", ['"""', "{{ .Evil }}"])
 def test_a_template_that_would_break_a_modelfile_is_refused(piece: str, tmp_path: Path) -> None:
-    parts = Parts(
+    parts = DecoderFiles(
         weights=tmp_path,
         orders="Answer.",
         pieces=("<|u|>", piece, "<|a|>"),
@@ -110,7 +110,7 @@ def test_a_template_that_would_break_a_modelfile_is_refused(piece: str, tmp_path
 
 
 def test_a_template_without_a_system_turn_begins_the_first_one_with_the_orders(tmp_path: Path) -> None:
-    parts = Parts(
+    parts = DecoderFiles(
         weights=tmp_path, orders="Answer.", pieces=("<|u|>", "<|a|>"), folded=True, spec=GgufSpec(), task="generate"
     )
     wanted = 'TEMPLATE """<|u|>{{ .System }}\n\n{{ .Prompt }}<|a|>{{ .Response }}"""'

@@ -10,7 +10,7 @@ import pytest
 
 from ockham.errors import DataError, ModelError
 from ockham.models import constant, fake, model_files
-from ockham.models.backend import plug
+from ockham.models.backend import load_backend
 from ockham.records import Answer, Example
 
 EXAMPLES = tuple(
@@ -55,7 +55,7 @@ def test_a_fake_without_labels_gives_no_answer(tmp_path: Path) -> None:
 
 def test_the_plugs_are_found_by_their_kind(tmp_path: Path) -> None:
     constant.fit(EXAMPLES, tmp_path)
-    assert plug("constant").load(tmp_path).answer([]) == []
+    assert load_backend("constant").load(tmp_path).answer([]) == []
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

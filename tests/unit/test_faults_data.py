@@ -19,9 +19,9 @@ import pytest
 from ockham.data.csv_export import csv_text, escape_cell
 from ockham.errors import DataError
 from ockham.readers import csv_file, local_file
-from ockham.readers.read import Reading, ReadSpec, read
+from ockham.readers.read import ReadResult, ReadSpec, read
 from ockham.readers.table import Table
-from ockham.readers.text_file import Encoding, Line
+from ockham.readers.text_file import Encoding, TextLine
 
 
 def write(folder: Path, name: str, content: str | bytes) -> Path:
@@ -30,7 +30,7 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
     return path
 
 
-def take(folder: Path, name: str, content: str | bytes, **spec: object) -> Reading:
+def take(folder: Path, name: str, content: str | bytes, **spec: object) -> ReadResult:
     reading = read(write(folder, name, content), ReadSpec(**spec))  # type: ignore[arg-type]  # keywords of one test
     assert reading.rows == len(reading.examples) + len(reading.quarantined)
     return reading
@@ -44,11 +44,11 @@ def refuse(path: object, code: str, **spec: object) -> DataError:
     return caught.value
 
 
-def pairs(reading: Reading) -> list[tuple[str, str]]:
+def pairs(reading: ReadResult) -> list[tuple[str, str]]:
     return [(example.input, example.target) for example in reading.examples]
 
 
-def reasons(reading: Reading) -> list[tuple[int, int | None, str]]:
+def reasons(reading: ReadResult) -> list[tuple[int, int | None, str]]:
     return [(item.record, item.offset, item.reason) for item in reading.quarantined]
 
 
@@ -280,12 +280,12 @@ def test_D08_an_unbalanced_quote_costs_its_own_row(tmp_path: Path, rest: str) ->
 def test_D08_an_unbalanced_quote_is_noticed_within_64_KB(tmp_path: Path) -> None:
     taken = 0
 
-    def lines() -> Iterator[Line]:
+    def lines() -> Iterator[TextLine]:
         nonlocal taken
-        yield Line(0, '"a,x\n')
+        yield TextLine(0, '"a,x\n')
         while True:
             taken += 1
-            yield Line(taken, "some words,y\n")
+            yield TextLine(taken, "some words,y\n")
 
     feed = csv_file.Feed(lines())
     record = csv_file.read_record(feed, ",", 2)
@@ -350,11 +350,11 @@ def repeated(count: int, size: int = 100_000) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(pa.array([0] * count, pa.int32()), pa.array(["x" * size]))
 
 
-def traced(path: Path) -> tuple[Reading | DataError, int]:
+def traced(path: Path) -> tuple[ReadResult | DataError, int]:
     """Read or refuse, and give the peak of memory too."""
     tracemalloc.start()
     try:
-        outcome: Reading | DataError = read(path, ReadSpec())
+        outcome: ReadResult | DataError = read(path, ReadSpec())
     except DataError as error:
         outcome = error
     peak = tracemalloc.get_traced_memory()[1]
@@ -367,7 +367,7 @@ def test_D12_equal_texts_are_one_string_in_memory(tmp_path: Path) -> None:
     pq.write_table(pa.table({"text": repeated(600), "label": ["x"] * 600}), path, write_statistics=False)
     assert path.stat().st_size < 300_000
     reading, peak = traced(path)
-    assert isinstance(reading, Reading)
+    assert isinstance(reading, ReadResult)
     assert len(reading.examples) == 600
     assert peak < 20_000_000
 

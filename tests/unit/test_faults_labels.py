@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from ockham.data.clean import clean
-from ockham.data.label_issues import doubts, folds
+from ockham.data.label_issues import find_label_issues, folds
 from ockham.data.near_duplicates import near_duplicates
-from ockham.data.split import SplitSpec, naive, split
+from ockham.data.split import SplitSpec, random_split, split
 from ockham.data.task import infer
 from ockham.errors import DataError
-from ockham.readers.read import Reading, ReadSpec, read
+from ockham.readers.read import ReadResult, ReadSpec, read
 from ockham.records import Example, LabelMerge
 
 TOPICS = {
@@ -32,7 +32,7 @@ def messages(n: int, seed: int = 0) -> list[tuple[str, str]]:
     return rows
 
 
-def reading(rows: list[tuple[str, str]]) -> Reading:
+def reading(rows: list[tuple[str, str]]) -> ReadResult:
     return read([{"text": text, "label": label} for text, label in rows], ReadSpec())
 
 
@@ -61,7 +61,7 @@ def test_D18_near_duplicates_never_stand_on_two_sides_and_the_leak_is_counted() 
     sides = [set(clusters[list(side)]) for side in (made.train, made.valid, made.test)]
     assert sides[0].isdisjoint(sides[1] | sides[2])
     assert sides[1].isdisjoint(sides[2])
-    plain = naive(examples, SplitSpec())
+    plain = random_split(examples, SplitSpec())
     elsewhere = set(clusters[list(plain.train + plain.valid)])
     assert made.leaks_prevented == sum(clusters[i] in elsewhere for i in plain.test)
     assert made.leaks_prevented > 0.7 * len(plain.test)
@@ -180,10 +180,10 @@ def test_L06_a_fifth_of_flipped_labels_is_found() -> None:
         for name, model in (("linear", LogisticRegression()), ("bayes", MultinomialNB())):
             model.fit(features[fold != k], targets[fold != k])
             matrices[name][fold == k] = model.predict_proba(features[fold == k])
-    found = doubts(noisy, matrices, names)
+    found = find_label_issues(noisy, matrices, names)
     hits = {int(doubt.id) for doubt in found}
     assert len(hits & flipped) >= 0.9 * len(flipped)
     assert len(hits & flipped) >= 0.9 * len(hits)
     assert all(doubt.suggested == rows[int(doubt.id)][1] for doubt in found if int(doubt.id) in flipped)
     clean_rows = [Example(id=str(i), input=text, target=label) for i, (text, label) in enumerate(rows)]
-    assert doubts(clean_rows, matrices, names) == ()
+    assert find_label_issues(clean_rows, matrices, names) == ()

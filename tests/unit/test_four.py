@@ -12,7 +12,7 @@ import pytest
 from tests import tiny_decoder, tiny_gguf
 
 from ockham import store
-from ockham.convert.gguf_quantize import fitting
+from ockham.convert.gguf_quantize import fit_quantization
 from ockham.data.prepare import prepare
 from ockham.data.split import SplitSpec
 from ockham.errors import ModelError
@@ -20,7 +20,7 @@ from ockham.models import causal_lm
 from ockham.readers.read import ReadSpec
 from ockham.records import Progress
 from ockham.rungs import decoder_4bit, decoder_prompted, decoder_rungs
-from ockham.rungs.rung import Built, Made, Material, Plan, Rung, make
+from ockham.rungs.rung import BuildConfig, BuildInfo, BuiltRung, RunContext, Rung, build_rung
 from ockham.tune.tune_spec import TuneSpec
 
 pytestmark = pytest.mark.tune
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Material]:
+def material(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunContext]:
     draw = random.Random(6)
     rows = [
         {"text": f"{''.join(draw.choices('abcdefghijklmnop', k=20))} {n}", "label": "ab"[n % 2]} for n in range(100)
@@ -44,9 +44,9 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Material]:
         rows, ReadSpec(inputs=("text",), target="label"), SplitSpec(), test=None, asked="classify", tell=told.append
     )
     tune = TuneSpec(epochs=1)
-    plan = Plan(task="classify", metric="accuracy", seed=0, encoder=None, tune=tune, endpoint=None)
+    plan = BuildConfig(task="classify", metric="accuracy", seed=0, encoder=None, tune=tune, endpoint=None)
     with store.open_run(tmp_path_factory.mktemp("runs") / "run", {"dataset": "x"}) as run:
-        yield Material(prepared, plan, run, told.append)
+        yield RunContext(prepared, plan, run, told.append)
 
 
 def forms(folder: Path) -> tuple[Rung, Rung]:
@@ -64,16 +64,16 @@ def test_a_file_has_the_form_it_has(tmp_path: Path) -> None:
 
 def test_rows_that_hold_no_blocks_of_256_take_the_smaller_blocks(tmp_path: Path) -> None:
     narrow = tiny_gguf.lay(tmp_path / "narrow.gguf", tiny_gguf.matrices(2), tiny_gguf.metadata(), whole=True)
-    assert fitting(narrow) == "q4_0"
+    assert fit_quantization(narrow) == "q4_0"
 
 
 def test_a_4_bit_form_that_answers_as_well_is_offered_with_its_figures(
-    folder: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+    folder: Path, material: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder_prompted, "SHOTS", (0,))
     small, eight = forms(folder)
     assert small.unsuited(material) is None, "both guess, so that nothing is lost beyond chance"
-    made, whole = make(material, small), make(material, eight)
+    made, whole = build_rung(material, small), build_rung(material, eight)
     assert made.built.settings["weights"] == "q4_k"
     assert whole.built.settings["weights"] == "q8_0"
     assert {**made.built.settings, "weights": ""} == {**whole.built.settings, "weights": ""}, "the same prompt"
@@ -94,16 +94,16 @@ def test_a_4_bit_form_that_answers_as_well_is_offered_with_its_figures(
 
 
 def test_one_that_answers_worse_is_left_out_with_the_figure(
-    folder: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+    folder: Path, material: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder_prompted, "SHOTS", (0,))
     _, eight = forms(folder)
     right = tuple(row.target for row in material.side("valid"))
     wrong = tuple("ab"[target == "a"] for target in right)
 
-    whole = make(material, eight)
+    whole = build_rung(material, eight)
     perfect = dataclasses.replace(whole, built=dataclasses.replace(whole.built, answers=right))
-    monkeypatch.setattr(decoder_4bit, "make", lambda _material, _rung: perfect)
+    monkeypatch.setattr(decoder_4bit, "build_rung", lambda _material, _rung: perfect)
     monkeypatch.setattr(decoder_4bit, "_answers", lambda *_: wrong)
     small = decoder_4bit.rung(dataclasses.replace(eight, name="decoder:other"), str(folder), decoder_4bit.of_folder)
     why = small.unsuited(material)
@@ -115,13 +115,13 @@ def test_one_that_answers_worse_is_left_out_with_the_figure(
 
 
 def test_one_that_is_hardly_smaller_is_left_out(
-    folder: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+    folder: Path, material: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder_prompted, "SHOTS", (0,))
     small, eight = forms(folder)
-    weights = causal_lm.parts(make(material, eight).folder).weights
+    weights = causal_lm.parts(build_rung(material, eight).folder).weights
     monkeypatch.setattr(decoder_4bit, "_answers", lambda *_: ())
-    monkeypatch.setattr(decoder_4bit, "make", lambda _material, _rung: make(material, eight))
+    monkeypatch.setattr(decoder_4bit, "build_rung", lambda _material, _rung: build_rung(material, eight))
     same = decoder_4bit.rung(
         dataclasses.replace(eight, name="decoder:same"), str(folder), lambda _model, _material: weights
     )
@@ -131,7 +131,7 @@ def test_one_that_is_hardly_smaller_is_left_out(
     assert small.tasks == eight.tasks
 
 
-def test_where_the_8_bit_form_fails_so_does_this_one(material: Material, tmp_path: Path) -> None:
+def test_where_the_8_bit_form_fails_so_does_this_one(material: RunContext, tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     small, _ = [rung for rung in decoder_rungs.rungs([str(tmp_path / "broken")]) if rung.name.startswith("decoder:")]
     why = small.unsuited(material)
@@ -140,14 +140,14 @@ def test_where_the_8_bit_form_fails_so_does_this_one(material: Material, tmp_pat
 
 
 def test_the_adapter_of_a_tuned_model_lies_beside_its_4_bit_form(
-    material: Material, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    material: RunContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
     (whole / decoder_4bit.ADAPTER).mkdir(parents=True)
     (whole / decoder_4bit.ADAPTER / "adapter_config.json").write_text("{}")
     out.mkdir()
-    made = Made(whole, Built(answers=("a",), settings={"weights": "q8_0", "rank": 4}))
-    monkeypatch.setattr(decoder_4bit, "make", lambda _material, _rung: made)
+    made = BuiltRung(whole, BuildInfo(answers=("a",), settings={"weights": "q8_0", "rank": 4}))
+    monkeypatch.setattr(decoder_4bit, "build_rung", lambda _material, _rung: made)
     monkeypatch.setattr(decoder_4bit, "_offer", lambda *_: decoder_4bit._Offer(answers=("b",), parity=(), why=None))
     monkeypatch.setattr(decoder_4bit, "quantization", lambda _path: "q4_k")
     monkeypatch.setattr(causal_lm, "parts", lambda _folder: SimpleNamespace(spec=None))

@@ -29,7 +29,7 @@ from ockham.rungs import parity_gate
 from ockham.rungs.parity_gate import Question, Step
 from ockham.store import save_bytes
 from ockham.tune import decoder_tuning
-from ockham.tune.decoder_tuning import Material, Row
+from ockham.tune.decoder_tuning import DecoderRow, DecoderTrainingData
 from ockham.tune.tune_spec import TuneSpec
 
 pytestmark = [pytest.mark.tune, pytest.mark.slow]
@@ -69,7 +69,7 @@ def served(base: Base, folder: Path) -> tuple[list[Question], list[str]]:
 
 
 def scores(answers: Sequence[str]) -> tuple[Score, ...]:
-    return tasks.judged("classify", ROWS, [Answer(value=answer) for answer in answers])
+    return tasks.score_answers("classify", ROWS, [Answer(value=answer) for answer in answers])
 
 
 @pytest.fixture(scope="module", params=["random", "real"])
@@ -79,7 +79,7 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
         folder, other = tiny_decoder.llama(root / "tiny"), tiny_decoder.llama(root / "other", seed=7)
         template = tiny_decoder.CHATML
     else:
-        folder = Path(shutil.copytree(catalog.shipped("ockham-nano") or "", root / "nano"))
+        folder = Path(shutil.copytree(catalog.shipped_folder("ockham-nano") or "", root / "nano"))
         other = shaken(Path(shutil.copytree(folder, root / "other")))
         template = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"]
     templated(folder, START + template)
@@ -112,9 +112,11 @@ def _tuned(root: Path, folder: Path, base: Converted, *, real: bool) -> tuple[li
         lessons = [model.lesson(row.input, row.target) for row in ROWS]
     finally:
         model.close()
-    rows = [Row(question=question.tokens, answer=answer) for question, answer in lessons]
+    rows = [DecoderRow(question=question.tokens, answer=answer) for question, answer in lessons]
     passes = itertools.count()  # the last one is the best
-    material = Material(folder=folder, train=rows, valid=rows[:4], judge=lambda _: next(passes), precision="float32")
+    material = DecoderTrainingData(
+        folder=folder, train=rows, valid=rows[:4], judge=lambda _: next(passes), precision="float32"
+    )
     tuned = _adapted(material, real=real)
     trie = model.trie("")
     assert trie is not None
@@ -126,7 +128,7 @@ def _tuned(root: Path, folder: Path, base: Converted, *, real: bool) -> tuple[li
     return learnt, answers
 
 
-def _adapted(material: Material, *, real: bool) -> decoder_tuning.Tuned:
+def _adapted(material: DecoderTrainingData, *, real: bool) -> decoder_tuning.TunedDecoder:
     """Tune what can learn; give what is random an adapter that is random too."""
     if real:
         return decoder_tuning.tune(
@@ -140,7 +142,7 @@ def _adapted(material: Material, *, real: bool) -> decoder_tuning.Tuned:
     with torch.no_grad():
         for tensor in made.parameters().values():
             tensor.add_(0.2 * torch.randn(tensor.shape, generator=draw))
-    return decoder_tuning.Tuned(made, ())
+    return decoder_tuning.TunedDecoder(made, ())
 
 
 def apart(world: World, base: Converted, folder: Path) -> tuple[Step, list[str]]:
@@ -161,14 +163,14 @@ def apart(world: World, base: Converted, folder: Path) -> tuple[Step, list[str]]
 
 def refused(step: Step, before: Sequence[str], after: Sequence[str]) -> str:
     with pytest.raises(ModelError) as caught:
-        parity_gate.passed(step, scores(before), scores(after), "accuracy")
+        parity_gate.compare_step(step, scores(before), scores(after), "accuracy")
     assert caught.value.code == "E_PARITY"
     return caught.value.message
 
 
 def test_torch_and_the_engine_agree_on_an_adapter_apart(world: World, tmp_path: Path) -> None:
     step, answers = apart(world, world.base, tmp_path / "apart")
-    found = parity_gate.passed(step, scores(world.answers), scores(answers), "accuracy")
+    found = parity_gate.compare_step(step, scores(world.answers), scores(answers), "accuracy")
     assert found.agreement.value >= 0.95
     assert found.agreement.n == len(ROWS)
 
@@ -242,4 +244,4 @@ def test_what_is_left_is_the_step_itself(exact: bool, said: str) -> None:
     step = Step(name="a step", exact=exact, learnt=[(1,)] * len(ROWS), asked=[(1,)] * len(ROWS))
     right = [row.target for row in ROWS]
     assert said in refused(step, right, ["stay"] * len(ROWS))
-    assert parity_gate.passed(step, scores(right), scores(right), "accuracy").agreement.value == 1
+    assert parity_gate.compare_step(step, scores(right), scores(right), "accuracy").agreement.value == 1

@@ -34,7 +34,7 @@ from ockham.llm import gguf_file, lora_file
 TOKENS = [b"a", b"b", b"<0x0A>", b"</s>"]
 
 
-def inspect(raw: bytes, folder: Path) -> gguf_file.Head:
+def inspect(raw: bytes, folder: Path) -> gguf_file.GgufHeader:
     path = folder / "model.gguf"
     path.write_bytes(raw)
     return gguf_file.inspect(path)
@@ -205,14 +205,14 @@ def code(raw: bytes, folder: Path) -> str:
 
 def adapter(
     folder: Path, architecture: str = "llama", rank: int = 8, width: int = 32, name: str = "output_norm"
-) -> gguf_file.Head:
+) -> gguf_file.GgufHeader:
     pairs = [pair("general.architecture", STRING, architecture), pair("general.type", STRING, "adapter")]
     sizes = (width * rank * 4, rank * 64 * 4)
     tensors = [tensor(f"{name}.lora_a", (width, rank), 0, 0), tensor(f"{name}.lora_b", (rank, 64), 0, sizes[0])]
     return inspect(Gguf(pairs=pairs, tensors=tensors, data=bytes(sum(sizes))).laid(), folder)
 
 
-def base(folder: Path) -> gguf_file.Head:
+def base(folder: Path) -> gguf_file.GgufHeader:
     tensors = [WIDE, tensor("blk.0.attn_q.weight", (32, 64), 0, 256)]
     return inspect(Gguf(tensors=tensors, data=bytes(256 + 32 * 64 * 4)).laid(), folder)
 

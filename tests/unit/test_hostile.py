@@ -24,7 +24,7 @@ from ockham.cli import commands
 from ockham.errors import BundleError, ConsentError, ModelError
 from ockham.models import endpoint
 from ockham.records import Example, Progress
-from ockham.serving.process import Serving
+from ockham.serving.process import ServingProcess
 
 __all__ = ["echo", "run"]
 
@@ -156,7 +156,7 @@ def test_the_same_holds_in_python(bundle: Path, rows: Path, api: StubApi) -> Non
             assert caught.value.code == "E_CONSENT"
             assert caught.value.exit_status == 2
         with pytest.raises(ConsentError):  # nor does the process that serves take the bundle's word
-            Serving(bundle, named)
+            ServingProcess(bundle, named)
     assert api.seen == []
     told: list[Progress] = []
     assert len(ockham.predict(bundle, rows, endpoint=right, tell=told.append)) == ROWS

@@ -10,7 +10,7 @@ import pytest
 from ockham.errors import ModelError
 from ockham.llm import hub
 from ockham.models import sentence_encoder
-from ockham.rungs.decoder_weights import called
+from ockham.rungs.decoder_weights import model_name
 
 
 @pytest.fixture
@@ -38,8 +38,8 @@ def test_an_encoder_takes_one_too_and_is_called_without_it(fetched: list[tuple[s
     with pytest.raises(ModelError):  # the folder that stands in for it is empty
         sentence_encoder.find("owner/encoder@v1.2")
     assert fetched == [("owner/encoder", "v1.2")]
-    assert called("owner/model@v1.2") == "model"
-    assert hub.parted("owner/encoder@v1.2") == ("owner/encoder", "v1.2")
+    assert model_name("owner/model@v1.2") == "model"
+    assert hub.split_revision("owner/encoder@v1.2") == ("owner/encoder", "v1.2")
 
 
 def test_without_one_the_newest_is_taken_and_that_is_said(
@@ -54,7 +54,7 @@ def test_a_folder_with_an_at_sign_is_a_folder(fetched: list[tuple[str, str | Non
     place = tmp_path / "mine@home"
     place.mkdir()
     assert hub.find(str(place), ["*"], extra="gguf") == place
-    assert called(str(place)) == "mine@home"
+    assert model_name(str(place)) == "mine@home"
     assert not fetched
 
 

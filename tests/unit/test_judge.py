@@ -17,23 +17,23 @@ from statsmodels.stats.inter_rater import cohens_kappa
 from tests.stub_api import Response, Seen, refuses, says, serving
 
 from ockham.api.client import EndpointSpec
-from ockham.api.judge import Case, Judge, Opinion
+from ockham.api.judge import JudgeCase, LlmJudge, Opinion
 from ockham.errors import EndpointError
 from ockham.evals import judge_agreement
 from ockham.ladder import measure, run_folder
 from ockham.ladder.fit import FitSpec, fit
 from ockham.records import Progress, Score
-from ockham.serving.process import ProbeSpec
+from ockham.serving.process import BenchmarkSpec
 
-CASES = [Case(input=f"question {n}", target=f"target {n}", answer=f"answer {n}") for n in range(5)]
+CASES = [JudgeCase(input=f"question {n}", target=f"target {n}", answer=f"answer {n}") for n in range(5)]
 
 
 def spec_of(url: str, **more: Any) -> EndpointSpec:
     return EndpointSpec(url=url, model="big", key_env="", concurrency=1, retries=0, **more)
 
 
-def judged(url: str, *chunks: list[Case]) -> list[Opinion]:
-    with closing(Judge(spec_of(url))) as judge:
+def judged(url: str, *chunks: list[JudgeCase]) -> list[Opinion]:
+    with closing(LlmJudge(spec_of(url))) as judge:
         return [one for chunk in chunks for one in judge.judge(chunk)]
 
 
@@ -92,7 +92,7 @@ def test_a_refusal_that_nothing_can_mend_is_raised() -> None:
 
 def test_a_key_that_is_not_set_is_said_before_anything_is_sent() -> None:
     with pytest.raises(EndpointError) as caught:
-        Judge(EndpointSpec(url="http://127.0.0.1:9/v1", model="big", key_env="JUDGE_KEY"), environment={})
+        LlmJudge(EndpointSpec(url="http://127.0.0.1:9/v1", model="big", key_env="JUDGE_KEY"), environment={})
     assert "JUDGE_KEY" in caught.value.message
 
 
@@ -133,7 +133,7 @@ def test_kappa_covers_its_true_value() -> None:
 def test_opinions_are_counted_against_exact_scores() -> None:
     scores = [score(n, n < 6, cluster=n // 2) for n in range(10)]
     said = [True, True, True, True, False, None, True, True, False, False]
-    found = judge_agreement.summed("big", scores, said, 0.5)
+    found = judge_agreement.summarize_opinions("big", scores, said, 0.5)
     assert (found.both_right, found.judge_alone, found.exact_alone, found.both_wrong) == (4, 2, 1, 2)
     assert found.unusable == 1
     assert found.accuracy is not None
@@ -141,8 +141,8 @@ def test_opinions_are_counted_against_exact_scores() -> None:
     assert found.accuracy.n == 9
     assert found.kappa is not None
     assert found.kappa.n == 9
-    assert judge_agreement.summed("big", scores, [None] * 10, None).accuracy is None
-    one_sided = judge_agreement.summed("big", scores[:5], [True] * 5, None)
+    assert judge_agreement.summarize_opinions("big", scores, [None] * 10, None).accuracy is None
+    one_sided = judge_agreement.summarize_opinions("big", scores[:5], [True] * 5, None)
     assert one_sided.kappa is None, "nothing can be agreed on where all is one thing"
 
 
@@ -160,7 +160,7 @@ SPEC = FitSpec(rungs=("constant", "lookup"), task="generate", all=True)
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "_FREE", ProbeSpec(seconds=0, most=20, rounds=1))
+    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
 
 
 def counting(verdict: Callable[[dict[str, str]], str], stop: int) -> Callable[[int, Seen], Response]:
@@ -178,7 +178,7 @@ def test_a_climb_asks_the_judge_once_and_without_one_nobody(tmp_path: Path, monk
         judge = spec_of(api.url, price_in=1.0, price_out=2.0)
         spec = FitSpec(rungs=SPEC.rungs, task="generate", all=True, judge=judge)
         first = fit(texts(), spec, out=tmp_path / "run", tell=told.append)
-        broken = run_folder.account(tmp_path / "run")
+        broken = run_folder.load_result(tmp_path / "run")
         assert any("the judge stopped (E_ENDPOINT" in said for said in broken.warnings)
         assert first.chosen is not None, "a judge that fails takes nothing from the run"
         before = len(api.seen)
@@ -196,7 +196,7 @@ def test_a_climb_asks_the_judge_once_and_without_one_nobody(tmp_path: Path, monk
     for seen in api.seen:
         assert set(shown(seen)) == {"input", "target", "answer"}
         assert not any(name in json.dumps(seen.body) for name in ("lookup", "constant", "candidate"))
-    found = run_folder.account(tmp_path / "run")
+    found = run_folder.load_result(tmp_path / "run")
     assert set(found.judged) == {"constant", "lookup"}
     one = found.judged["lookup"]
     assert one.accuracy is not None
@@ -212,7 +212,7 @@ def test_a_climb_asks_the_judge_once_and_without_one_nobody(tmp_path: Path, monk
 
     monkeypatch.setattr(httpx.Client, "stream", refuse)
     plain = fit(texts(), SPEC, out=tmp_path / "without")
-    assert run_folder.account(tmp_path / "without").judged == {}
+    assert run_folder.load_result(tmp_path / "without").judged == {}
     assert "What a large model says" not in (tmp_path / "without" / "report.html").read_text(encoding="utf-8")
     assert plain.chosen == first.chosen
     assert [one.metrics for one in plain.candidates] == [one.metrics for one in first.candidates]
@@ -224,4 +224,4 @@ def test_a_judge_is_for_written_texts(tmp_path: Path) -> None:
     with serving(lambda _number, _seen: says("right")) as api:
         fit(rows, FitSpec(rungs=("constant",), judge=spec_of(api.url)), out=tmp_path / "run")
     assert not api.seen
-    assert any("the task is classify" in said for said in run_folder.account(tmp_path / "run").warnings)
+    assert any("the task is classify" in said for said in run_folder.load_result(tmp_path / "run").warnings)

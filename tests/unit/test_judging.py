@@ -104,7 +104,7 @@ def test_fields_are_compared_without_order_case_and_emptiness() -> None:
     assert field_scores.equal(same, target)
     assert not field_scores.equal(json.dumps({"time": "6 pm"}), target)
     assert field_scores.equal("{}", json.dumps({"note": ""}))
-    assert field_scores.slots(json.dumps({"a": ["x", "y", "x"], "n": [1, True]})) == {
+    assert field_scores.parse_fields(json.dumps({"a": ["x", "y", "x"], "n": [1, True]})) == {
         ("a", "x"): 2,
         ("a", "y"): 1,
         ("n", "1"): 1,
@@ -114,7 +114,7 @@ def test_fields_are_compared_without_order_case_and_emptiness() -> None:
 
 @pytest.mark.parametrize("answer", [None, "", "no json", "[1]", '"text"', "{", "[" * 100_000])
 def test_what_is_no_object_has_no_fields_and_is_not_valid(answer: str | None) -> None:
-    assert field_scores.slots(answer) is None
+    assert field_scores.parse_fields(answer) is None
     assert not field_scores.valid(answer)
     assert not field_scores.equal(answer, "{}")
 
@@ -128,7 +128,7 @@ def test_micro_f1_counts_fields_over_all_rows() -> None:
             ('{"c": ["x", "x"]}', '{"c": ["x"]}'),  # a second "x" is one too many
         ]
     )
-    found = tasks.measure("extract", scores, ())
+    found = tasks.estimate_metrics("extract", scores, ())
     assert found["f1_micro"].value == pytest.approx(2 * 2 / (4 + 5))
     assert found["f1_micro"].n == 4
     assert found["accuracy"].value == 0.0
@@ -136,7 +136,7 @@ def test_micro_f1_counts_fields_over_all_rows() -> None:
 
 
 def test_no_field_wanted_and_none_given_is_right() -> None:
-    found = tasks.measure("extract", extracted([("{}", "{}")] * 30), ())
+    found = tasks.estimate_metrics("extract", extracted([("{}", "{}")] * 30), ())
     assert found["f1_micro"].value == 1.0
     assert found["accuracy"].value == 1.0
     assert 0.8 < found["f1_micro"].low < 0.95, "thirty rows cannot be certain"
@@ -144,7 +144,9 @@ def test_no_field_wanted_and_none_given_is_right() -> None:
 
 def test_an_object_is_valid_also_where_it_is_wrong() -> None:
     answers = ["{}", '{"b": 1}', '{"a": "1"}', '{"a": "1"', "I found a = 1."]
-    found = tasks.measure("extract", extracted([(answer, '{"a": "1"}') for answer in answers] * 6), ())["validity"]
+    found = tasks.estimate_metrics("extract", extracted([(answer, '{"a": "1"}') for answer in answers] * 6), ())[
+        "validity"
+    ]
     assert (found.value, found.n) == (0.6, 30)
     assert (found.low, found.high) == pytest.approx(proportion_confint(18, 30, method="wilson"))
 
@@ -161,7 +163,7 @@ def test_the_validity_of_two_extractors_is_compared_by_the_rows_where_they_diffe
 
 def test_each_field_has_its_precision_and_recall() -> None:
     scores = extracted([('{"a": "1", "b": "2"}', '{"a": "1"}'), ('{"a": "9"}', '{"a": "1"}'), ("{}", '{"a": "1"}')])
-    by_name = {part.label: part for part in tasks.parts("extract", scores)}
+    by_name = {part.label: part for part in tasks.per_label_scores("extract", scores)}
     a, b = by_name["a"], by_name["b"]
     assert (a.n, b.n) == (3, 0)
     assert a.precision is not None
@@ -249,14 +251,14 @@ def test_the_point_of_every_metric_is_the_value_of_its_estimate(task: TaskName) 
     targets = ['{"a": "1"}', '{"a": "2"}', '{"b": "x y"}', '{"a": "1"}'] * 6
     answers = ['{"a": "1"}', '{"a": "3"}', '{"b": "x y"}', None] * 6
     rows = [Example(id=str(i), input="", target=target) for i, target in enumerate(targets)]
-    scores = tasks.judged(task, rows, [Answer(value=answer) for answer in answers])
-    estimates = tasks.measure(task, scores, sorted(set(targets)) if task == "classify" else ())
-    assert tuple(estimates) == tasks.JUDGES[task].metrics
+    scores = tasks.score_answers(task, rows, [Answer(value=answer) for answer in answers])
+    estimates = tasks.estimate_metrics(task, scores, sorted(set(targets)) if task == "classify" else ())
+    assert tuple(estimates) == tasks.TASK_SCORING[task].metrics
     for name, estimate in estimates.items():
-        assert tasks.point(task, name, targets, answers) == pytest.approx(estimate.value)
+        assert tasks.metric_value(task, name, targets, answers) == pytest.approx(estimate.value)
         assert estimate.low <= estimate.value <= estimate.high
     with pytest.raises(Defect):
-        tasks.point(task, "f1_none", targets, answers)
+        tasks.metric_value(task, "f1_none", targets, answers)
 
 
 def test_choices_are_made_by_the_metric_that_is_required() -> None:

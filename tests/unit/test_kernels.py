@@ -231,7 +231,7 @@ def test_rows_of_a_band_follow_the_threshold() -> None:
 @given(EVERY)
 @settings(max_examples=50, deadline=None)
 def test_marks_miss_no_suspect(texts: list[str]) -> None:
-    found = repair_flags.marks(shingles.texts_of([text.encode() for text in texts])).tolist()
+    found = repair_flags.repair_flags(shingles.texts_of([text.encode() for text in texts])).tolist()
     for text, mark in zip(texts, found, strict=True):
         controls = any(unicodedata.category(c) == "Cc" and c not in "\n\t" for c in text)
         assert bool(mark & repair_flags.CONTROL) == (controls or any(c in "\ufeff\u200b\u2060\ufffd" for c in text))
@@ -248,7 +248,7 @@ def test_no_two_characters_that_combine_go_unmarked() -> None:
     bases = ["e", "é", "\u1100", "\u1112\u1161", "\u09c7", "\u0b47", "\U00011131", "か", "\u03b1"]
     pairs = [base + chr(code) for base in bases for code in (*range(0x80, 0xD800), *range(0x10000, 0x1F000))]
     changed = [pair for pair in pairs if not unicodedata.is_normalized("NFC", pair)]
-    found = repair_flags.marks(shingles.texts_of([pair.encode() for pair in changed]))
+    found = repair_flags.repair_flags(shingles.texts_of([pair.encode() for pair in changed]))
     assert len(changed) > 1000
     assert (found & repair_flags.LOOSE).all()
 
@@ -257,7 +257,7 @@ def test_no_two_characters_that_combine_go_unmarked() -> None:
 def test_marks_see_text_that_was_decoded_with_the_wrong_encoding(text: str) -> None:
     broken = text.encode().decode("cp1252", "replace")
     assert broken != text
-    found = repair_flags.marks(shingles.texts_of([broken.encode(), b"plain text, nothing else"])).tolist()
+    found = repair_flags.repair_flags(shingles.texts_of([broken.encode(), b"plain text, nothing else"])).tolist()
     assert found[0] & repair_flags.MOJIBAKE
     assert found[1] == 0
 
@@ -387,7 +387,7 @@ def test_usual_lines_need_no_other_parser() -> None:
 @settings(max_examples=20, deadline=None)
 def test_arrays_and_compiled_loops_mix_alike(values: list[int]) -> None:
     array = np.array(values, dtype=np.uint64)
-    assert [int(char_classes.mixed(value)) for value in array] == minhash.mixed(array).tolist()
+    assert [int(char_classes.mixed(value)) for value in array] == minhash.mix_bits(array).tolist()
 
 
 LONG = ["eightlet", "ninechars", "Internationalization1", "x" * 70, "Straßenbahnhaltestelle", "é", "naïvenaïvenaïve"]
@@ -418,21 +418,21 @@ def test_texts_without_words_have_no_shingles() -> None:
 
 def test_machine_code_is_kept_in_a_private_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(jit.VARIABLE, str(tmp_path))
-    jit.kept_in.cache_clear()
+    jit.cache_folder.cache_clear()
     try:
-        folder = jit.kept_in()
+        folder = jit.cache_folder()
         assert folder is not None
         assert folder.parent == tmp_path
         assert folder.stat().st_mode & 0o777 == 0o700
         folder.chmod(0o777)
-        jit.kept_in.cache_clear()
-        assert jit.kept_in() is None
+        jit.cache_folder.cache_clear()
+        assert jit.cache_folder() is None
         (tmp_path / "file").write_bytes(b"")
         monkeypatch.setenv(jit.VARIABLE, str(tmp_path / "file"))
-        jit.kept_in.cache_clear()
-        assert jit.kept_in() is None
+        jit.cache_folder.cache_clear()
+        assert jit.cache_folder() is None
     finally:
-        jit.kept_in.cache_clear()
+        jit.cache_folder.cache_clear()
 
 
 @given(EVERY)

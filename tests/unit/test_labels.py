@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ockham.data.label_issues import doubts, folds
-from ockham.records import Example, LabelDoubt
+from ockham.data.label_issues import find_label_issues, folds
+from ockham.records import Example, LabelIssue
 
 
 def rows(targets: list[str]) -> list[Example]:
@@ -18,32 +18,32 @@ def test_a_row_is_doubted_where_every_rung_is_confident_of_another_label() -> No
     first = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.1, 0.9], [0.9, 0.1]])
     second = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.3, 0.7], [0.2, 0.8], [0.4, 0.6]])
     # Thresholds of the first rung: a .6, b .6; of the second: a .6, b .7. Row 5 is doubted by the first rung alone.
-    (only,) = doubts(examples, {"first": first, "second": second}, ["a", "b"])
+    (only,) = find_label_issues(examples, {"first": first, "second": second}, ["a", "b"])
     assert (only.id, only.given, only.suggested) == ("2", "a", "b")
     assert only.doubt == pytest.approx((1 + 0.85 - 0.15) / 2)
-    assert [doubt.id for doubt in doubts(examples, {"first": first}, ["a", "b"])] == ["2", "5"]
+    assert [doubt.id for doubt in find_label_issues(examples, {"first": first}, ["a", "b"])] == ["2", "5"]
 
 
 def test_a_frequent_label_needs_more_to_be_suggested() -> None:
     # Everything leans to the frequent label; by thresholds (a .9, b .3) no row of b is confidently an a.
     examples = rows(["a"] * 8 + ["b"] * 2)
     matrix = np.array([[0.9, 0.1]] * 8 + [[0.7, 0.3]] * 2)
-    assert doubts(examples, {"rung": matrix}, ["a", "b"]) == ()
+    assert find_label_issues(examples, {"rung": matrix}, ["a", "b"]) == ()
 
 
 def test_worst_first_and_targets_without_a_column_are_passed_over() -> None:
     examples = rows(["a", "a", "a", "b", "b", "b", "c"])
     matrix = np.array([[0.9, 0.1], [0.25, 0.75], [0.05, 0.95], [0.1, 0.9], [0.4, 0.6], [0.4, 0.6], [0.5, 0.5]])
-    found = doubts(examples, {"rung": matrix}, ["a", "b"])
+    found = find_label_issues(examples, {"rung": matrix}, ["a", "b"])
     assert [round(doubt.doubt, 9) for doubt in found] == [0.95, 0.75]
-    assert found[0] == LabelDoubt(id="2", given="a", suggested="b", doubt=found[0].doubt)
+    assert found[0] == LabelIssue(id="2", given="a", suggested="b", doubt=found[0].doubt)
     assert found[1].id == "1"
-    assert doubts(examples, {}, ["a", "b"]) == ()
+    assert find_label_issues(examples, {}, ["a", "b"]) == ()
 
 
 def test_a_wrong_shape_is_refused() -> None:
     with pytest.raises(ValueError, match="shape"):
-        doubts(rows(["a", "b"]), {"rung": np.ones((1, 2))}, ["a", "b"])
+        find_label_issues(rows(["a", "b"]), {"rung": np.ones((1, 2))}, ["a", "b"])
 
 
 @given(

@@ -117,7 +117,7 @@ def test_rows_without_any_word_can_be_learnt_from(tmp_path: Path) -> None:
 def test_cross_validated_probabilities_come_from_models_that_have_not_seen_the_row() -> None:
     every = rows(60, 13)
     folds = [place % 5 for place in range(60)]
-    found = linear.Settings(labels=tuple(sorted(TOPICS)), strength=0.5, temperature=0.4)
+    found = linear.LinearSettings(labels=tuple(sorted(TOPICS)), strength=0.5, temperature=0.4)
     chances = linear.cross_probabilities(every, folds, found, seed=0)
     assert chances.shape == (60, 3)
     assert chances.sum(axis=1) == pytest.approx(1)
@@ -130,7 +130,7 @@ def test_cross_validated_probabilities_come_from_models_that_have_not_seen_the_r
 
 def test_a_label_that_a_fold_has_not_seen_gets_nothing() -> None:
     every = [*rows(20, 14, ("billing", "delivery")), Example(id="20", input="pump", target="defect")]
-    found = linear.Settings(labels=("billing", "defect", "delivery"), strength=0.5, temperature=1.0)
+    found = linear.LinearSettings(labels=("billing", "defect", "delivery"), strength=0.5, temperature=1.0)
     chances = linear.cross_probabilities(every, [*[0, 1] * 10, 2], found, seed=0)
     assert chances[20, 1] == 0.0
     assert chances.sum(axis=1) == pytest.approx(1)

@@ -121,7 +121,7 @@ def test_peak_memory_sees_what_a_process_held_and_gave_back() -> None:
 
 
 def test_look_describes_this_machine() -> None:
-    seen = machine.look(["pytest", "there-is-no-such-package"])
+    seen = machine.describe(["pytest", "there-is-no-such-package"])
     assert seen.packages == {"pytest": metadata.version("pytest")}
     assert seen.cores >= 1
     assert 0.1 < seen.memory_gb < 100_000
@@ -130,6 +130,6 @@ def test_look_describes_this_machine() -> None:
 
 
 def test_an_empty_proc_still_gives_a_processor_and_memory(tmp_path: Path) -> None:
-    seen = machine.look([], tmp_path)
+    seen = machine.describe([], tmp_path)
     assert seen.processor
     assert seen.memory_gb > 0.1

@@ -142,7 +142,7 @@ def model(folder: Path, **config: object) -> Path:
 
 
 def refused(
-    folder: Path, check: Callable[[Path], checkpoint_folder.Source] = checkpoint_folder.check_model
+    folder: Path, check: Callable[[Path], checkpoint_folder.CheckpointFolder] = checkpoint_folder.check_model
 ) -> ModelError:
     with pytest.raises(ModelError) as caught:
         check(folder)

@@ -20,7 +20,9 @@ def worse(rows: int) -> list[str]:
 
 def compare(step: str, before: list[str], after: list[str]) -> Parity:
     rows = [Example(id=str(place), input="", target=target) for place, target in enumerate(TARGETS)]
-    was, now = (tasks.judged("classify", rows, [Answer(value=one) for one in answers]) for answers in (before, after))
+    was, now = (
+        tasks.score_answers("classify", rows, [Answer(value=one) for one in answers]) for answers in (before, after)
+    )
     return parity.compare(step, was, now, "accuracy")
 
 

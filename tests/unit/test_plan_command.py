@@ -14,19 +14,19 @@ import pytest
 from ockham.catalog import Device
 from ockham.cli import commands, error_report
 from ockham.errors import ConfigError
-from ockham.plan import Place, this_machine
+from ockham.plan import PlanTarget, this_machine
 from ockham.report import plan_page
 
 CORE = Device(
     name="two cores", kind="cpu", memory_gb=16, bandwidth_gb_s=25, fp32_tflops=0.15, date="2026-11-22", source="test"
 )
-PLACE = Place(device=CORE, free_gb=12, threads=2, features=("avx2",), gpus=("Voodoo 2, 0 GB",))
+PLACE = PlanTarget(device=CORE, free_gb=12, threads=2, features=("avx2",), gpus=("Voodoo 2, 0 GB",))
 
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A machine with known rates, an empty folder to stand in, and a cache of its own."""
-    monkeypatch.setattr(this_machine, "look", lambda *_, **__: PLACE)
+    monkeypatch.setattr(this_machine, "detect_machine", lambda *_, **__: PLACE)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -164,7 +164,7 @@ def test_bad_input_is_refused_with_the_way_out(args: tuple[str, ...], message: s
         commands.run(["plan", *args])
     assert message in caught.value.message
     assert fix in caught.value.fix
-    assert error_report.told(caught.value) == 2
+    assert error_report.report_error(caught.value) == 2
 
 
 def test_advice_is_given_as_prose_and_as_a_record(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ockham.catalog import ApiPrice, Device, Prices, prices
 from ockham.errors import ConfigError
-from ockham.plan import Place, PlanSpec, plan
+from ockham.plan import PlanSpec, PlanTarget, plan
 from ockham.plan.planning import ELSEWHERE, USUAL
 from ockham.records.plan import Cost, Plan
 
@@ -18,7 +18,7 @@ TODAY = dt.date(2026, 11, 22)
 CORE = Device(
     name="two cores", kind="cpu", memory_gb=16, bandwidth_gb_s=25, fp32_tflops=0.15, date="2026-11-22", source="test"
 )
-HERE = Place(device=CORE, free_gb=12, threads=2)
+HERE = PlanTarget(device=CORE, free_gb=12, threads=2)
 # OpenAI's price of gpt-4-turbo from November 2023: $10 and $30 a million tokens.
 GPT4 = ApiPrice(
     name="gpt-4-turbo", input_per_million=10, output_per_million=30, date=dt.date(2023, 11, 6), source="list price"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ockham.catalog import prices
 from ockham.cli.fit_command import command
-from ockham.plan import Questions, decide
+from ockham.plan import Questions, advise
 from ockham.plan.advice import HARD, SENTENCES, TASKS, Privacy, Task, test_rows
 
 PRICES = prices()
@@ -22,7 +22,7 @@ del test_rows
 @pytest.mark.parametrize("task", ["long-documents", "mathematics", "multi-step", "chat"])
 @pytest.mark.parametrize("rows", [0, 100_000])
 def test_hard_work_goes_to_a_large_model_and_says_why(task: Task, rows: int) -> None:
-    found = decide(Questions(task=task, accuracy=0.5, rows=rows, max_ms=50), PRICES)
+    found = advise(Questions(task=task, accuracy=0.5, rows=rows, max_ms=50), PRICES)
     assert found.choice == "large"
     assert HARD[task] in found.reasons[0]
     assert "Llama-3.1-70B" in " ".join(found.reasons)
@@ -43,7 +43,7 @@ def test_hard_work_goes_to_a_large_model_and_says_why(task: Task, rows: int) -> 
     ],
 )
 def test_the_choice_follows_the_rules(task: Task, accuracy: float, rows: int, choice: str) -> None:
-    found = decide(Questions(task=task, accuracy=accuracy, rows=rows), PRICES)
+    found = advise(Questions(task=task, accuracy=accuracy, rows=rows), PRICES)
     assert found.choice == choice
     assert found.sentence == SENTENCES[found.choice]
 
@@ -59,23 +59,23 @@ def test_test_rows_are_counted_until_wilsons_interval_excludes_the_requirement()
 
 
 def test_missing_rows_are_named_with_a_number() -> None:
-    found = decide(Questions(task="classify", accuracy=0.9, rows=1000), PRICES)
+    found = advise(Questions(task="classify", accuracy=0.9, rows=1000), PRICES)
     assert "a fifth of your 1,000 rows is 200. Label about 925 more." in found.missing[0]
-    enough = decide(Questions(task="classify", accuracy=0.9, rows=10_000), PRICES)
+    enough = advise(Questions(task="classify", accuracy=0.9, rows=10_000), PRICES)
     assert all("Label" not in one for one in enough.missing)
 
 
 def test_traffic_speed_and_privacy_are_answered() -> None:
-    cheap = decide(Questions(task="classify", accuracy=0.9, rows=500, privacy="anywhere", requests_per_day=100), PRICES)
+    cheap = advise(Questions(task="classify", accuracy=0.9, rows=500, privacy="anywhere", requests_per_day=100), PRICES)
     assert any("cost alone is no reason to leave the API" in one for one in cheap.reasons)
-    busy = decide(
+    busy = advise(
         Questions(task="classify", accuracy=0.9, rows=500, privacy="anywhere", requests_per_day=1e6, max_ms=200), PRICES
     )
     assert any("your own machine is cheaper" in one for one in busy.reasons)
     assert any("200 ms is less than a remote API takes" in one and "stay local" in one for one in busy.reasons)
     # gpt-5-nano: (200 x 0.05 + 20 x 0.40) / 1e6 x 1e6 requests = $18 a day.
     assert busy.api_per_day == pytest.approx(18.0)
-    inside = decide(Questions(task="extract", accuracy=0.97, rows=500), PRICES)
+    inside = advise(Questions(task="extract", accuracy=0.97, rows=500), PRICES)
     assert any("goes to a person" in one for one in inside.reasons)
     assert "--endpoint" not in inside.command
 
@@ -95,7 +95,7 @@ def test_every_command_is_one_that_fit_takes(
     asked = Questions(
         task=task, accuracy=accuracy, max_ms=max_ms, privacy=privacy, requests_per_day=requests, rows=rows
     )
-    found = decide(asked, PRICES)
+    found = advise(asked, PRICES)
     words = shlex.split(found.command)
     assert words[:2] == ["ockham", "fit"]
     with click.Context(command) as context:

@@ -65,7 +65,7 @@ def test_the_memory_of_a_known_model_is_compared_once(tmp_path: Path) -> None:
     assert learn(tmp_path / "cache", found, here) == 0, "the same measurement again is no new one"
     decoder, encoder = rows(tmp_path / "cache")
     engine = catalog.engine("cpu", encoders=False)
-    said = serving(catalog.shape("Qwen2.5-0.5B"), "q8_0", 1024, 2, engine)
+    said = serving(catalog.find_architecture("Qwen2.5-0.5B"), "q8_0", 1024, 2, engine)
     assert (decoder["predicted"], decoder["measured"]) == (said.total_mb, 800.0)
     # Weights in 8 bits with their scales, a process of 98 MB and the buffers of two batches of 256 tokens, 23 MB.
     # Serving processes of four runs of 300 to 18,000 rows were measured at 125, 127, 131 and 143 MB.
@@ -84,7 +84,7 @@ def test_latency_is_compared_where_the_tokens_were_counted(tmp_path: Path) -> No
     ]
     assert learn(tmp_path, found, here) == 4
     decoder, encoder = (row for row in rows(tmp_path) if row["what"] == "speed")
-    shape, engine = catalog.shape("Qwen2.5-0.5B"), catalog.engine("cpu", encoders=False)
+    shape, engine = catalog.find_architecture("Qwen2.5-0.5B"), catalog.engine("cpu", encoders=False)
     # 100 of 300 tokens are read behind 200 that were kept; of three tokens the first comes with the prompt.
     reading = prefill_seconds(shape, "q8_0", 100, CORE, engine, 200)
     writing = 2 * step_seconds(shape, "q8_0", 300, 1, CORE, engine)
@@ -120,7 +120,7 @@ def test_the_machine_is_not_measured_where_nothing_is_new(tmp_path: Path) -> Non
 def test_mixtures_are_known_by_what_most_weights_are_and_files_by_their_stem(tmp_path: Path) -> None:
     found = report("gguf", {**DECODER, "model": "Qwen2.5-0.5B.gguf", "weights": "q4_k"}, 700.0)
     assert learn(tmp_path, [found], here) == 1
-    said = serving(catalog.shape("Qwen2.5-0.5B"), "q4_k_m", 1024, 2, catalog.engine("cpu", encoders=False))
+    said = serving(catalog.find_architecture("Qwen2.5-0.5B"), "q4_k_m", 1024, 2, catalog.engine("cpu", encoders=False))
     assert rows(tmp_path)[0]["predicted"] == said.total_mb + said.reclaimable_mb > said.total_mb
 
 

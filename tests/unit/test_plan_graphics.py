@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ockham.catalog import device
-from ockham.plan.gpus import AMD, NVIDIA, PARTS, Gpu, ask, best_gpu, gpus, known
+from ockham.plan.gpus import AMD, NVIDIA, PARTS, Gpu, ask, best_gpu, catalog_entry, gpus
 
 ONE = "0, GPU-5b1e7f0a-0000-0000-0000-000000000001, NVIDIA GeForce RTX 3060, 12288\n"
 SEVERAL = ONE + (
@@ -117,7 +117,7 @@ def test_amds_cards_have_their_names_from_rocm(tmp_path: Path) -> None:
     assert best.name == "RX 7900 XTX"
     (newer,) = gpus(tmp_path, saying(amd=ROCM_NEW))
     assert newer.name == "AMD Radeon RX 7800 XT"
-    assert known(newer) == device("RX 7800 XT")
+    assert catalog_entry(newer) == device("RX 7800 XT")
 
 
 @pytest.mark.parametrize("said", ["", "{", "no JSON", "[1]", '{"card0": 3}', '{"card0": {"Card Series": "x"}}'])
@@ -154,7 +154,7 @@ def test_without_rocm_amds_cards_are_nameless(said: str, tmp_path: Path) -> None
     ],
 )
 def test_drivers_names_find_the_catalogues(name: str, memory_mib: int, expected: str | None) -> None:
-    found = known(Gpu(name=name, memory_gb=memory_mib * 2**20 / 1e9))
+    found = catalog_entry(Gpu(name=name, memory_gb=memory_mib * 2**20 / 1e9))
     assert (None if found is None else found.name) == expected
 
 

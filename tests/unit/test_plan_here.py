@@ -43,20 +43,20 @@ def test_the_rates_follow_from_the_time_of_known_work(monkeypatch: pytest.Monkey
 
 
 def test_a_calibration_is_kept_and_counts_for_its_processor_its_threads_and_a_day(tmp_path: Path) -> None:
-    assert calibrate.remembered(tmp_path, "a processor", None, NOW) is None
-    calibrate.keep(tmp_path, FOUND)
-    assert calibrate.remembered(tmp_path, "a processor", None, NOW) == FOUND
-    assert calibrate.remembered(tmp_path, "a processor", 2, NOW) == FOUND
-    assert calibrate.remembered(tmp_path, "a processor", 1, NOW) is None
-    assert calibrate.remembered(tmp_path, "another", None, NOW) is None
-    assert calibrate.remembered(tmp_path, "a processor", None, NOW + dt.timedelta(days=2)) is None
-    assert calibrate.remembered(tmp_path, "a processor", None, NOW - dt.timedelta(days=1)) is None
+    assert calibrate.load_calibration(tmp_path, "a processor", None, NOW) is None
+    calibrate.save_calibration(tmp_path, FOUND)
+    assert calibrate.load_calibration(tmp_path, "a processor", None, NOW) == FOUND
+    assert calibrate.load_calibration(tmp_path, "a processor", 2, NOW) == FOUND
+    assert calibrate.load_calibration(tmp_path, "a processor", 1, NOW) is None
+    assert calibrate.load_calibration(tmp_path, "another", None, NOW) is None
+    assert calibrate.load_calibration(tmp_path, "a processor", None, NOW + dt.timedelta(days=2)) is None
+    assert calibrate.load_calibration(tmp_path, "a processor", None, NOW - dt.timedelta(days=1)) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"processor": 3}', b"\xff\xfe"])
 def test_a_damaged_calibration_is_measured_anew(tmp_path: Path, content: bytes) -> None:
     (tmp_path / calibrate.CALIBRATION).write_bytes(content)
-    assert calibrate.remembered(tmp_path, "a processor", None, NOW) is None
+    assert calibrate.load_calibration(tmp_path, "a processor", None, NOW) is None
 
 
 def test_past_errors_are_the_median_of_what_was_written_down(tmp_path: Path) -> None:
@@ -99,14 +99,14 @@ def test_looking_measures_once_and_keeps_it(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(calibrate, "measure", measure)
     monkeypatch.setattr(this_machine, "gpus", lambda visible: ())
-    first = this_machine.look(tmp_path, NOW, ticking(1))
-    again = this_machine.look(tmp_path, NOW, ticking(1))
+    first = this_machine.detect_machine(tmp_path, NOW, ticking(1))
+    again = this_machine.detect_machine(tmp_path, NOW, ticking(1))
     assert len(calls) == 1
     assert first.device == again.device
     assert first.device.kind == "cpu"
     assert first.threads == 1
-    this_machine.look(tmp_path, NOW, ticking(1), anew=True)
-    this_machine.look(tmp_path, NOW, ticking(1), threads=7)
+    this_machine.detect_machine(tmp_path, NOW, ticking(1), anew=True)
+    this_machine.detect_machine(tmp_path, NOW, ticking(1), threads=7)
     assert calls[1:] == [calls[0], [7]]
 
 
@@ -117,7 +117,7 @@ def test_a_cache_that_cannot_be_written_stops_nothing(
         raise StoreError("E_DISK", "the disk is full", fix="free some space")
 
     monkeypatch.setattr(calibrate, "measure", lambda *_: FOUND)
-    monkeypatch.setattr(calibrate, "keep", refuse)
+    monkeypatch.setattr(calibrate, "save_calibration", refuse)
     monkeypatch.setattr(this_machine, "gpus", lambda visible: ())
-    assert this_machine.look(tmp_path, NOW, ticking(1)).threads == 2
+    assert this_machine.detect_machine(tmp_path, NOW, ticking(1)).threads == 2
     assert "the disk is full" in caplog.text

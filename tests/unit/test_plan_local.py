@@ -12,7 +12,7 @@ import pytest
 from tests import tiny_gguf
 
 from ockham import catalog
-from ockham.catalog import Shape, prices
+from ockham.catalog import Architecture, prices
 from ockham.errors import ConfigError, ModelError
 from ockham.plan import PlanSpec, plan
 from ockham.plan.local_models import find
@@ -59,7 +59,7 @@ def folder(place: Path, config: dict[str, Any]) -> Path:
     return place
 
 
-def numbers(one: Shape) -> Shape:
+def numbers(one: Architecture) -> Architecture:
     return dataclasses.replace(one, name="", hub="", licence="", date="", source="", revision=None)
 
 
@@ -69,7 +69,7 @@ def numbers(one: Shape) -> Shape:
 )
 def test_a_folder_gives_the_shape_that_the_catalogue_has(config: dict[str, Any], name: str, tmp_path: Path) -> None:
     found = find(str(folder(tmp_path / "mine", config)))
-    assert numbers(found.shape) == numbers(catalog.shape(name))
+    assert numbers(found.shape) == numbers(catalog.find_architecture(name))
     assert (found.shape.name, found.stored) == ("mine", None)
     inside = find(str(folder(tmp_path / "both", {"model_type": "a picture too", "text_config": config})))
     assert numbers(inside.shape) == numbers(found.shape)

@@ -6,9 +6,18 @@ import dataclasses
 
 import pytest
 
-from ockham.catalog import Device, device, devices, engine, shape
+from ockham.catalog import Device, device, devices, engine, find_architecture
 from ockham.plan import PlanSpec
-from ockham.plan.forecasts import USES, able, context_of, forecast, good_for, judge, largest, reach
+from ockham.plan.forecasts import (
+    USES,
+    context_of,
+    fast_enough_for,
+    forecast,
+    judge,
+    largest,
+    largest_per_device,
+    supports_task,
+)
 from ockham.plan.speed import prefill_seconds, speed, step_seconds
 from ockham.records.plan import Quantization, Speed
 
@@ -34,7 +43,7 @@ SEEN: list[tuple[str, str, Quantization, float, float]] = [
 def test_published_measurements_lie_within_the_spread(
     where: str, what: str, quantization: Quantization, writing: float, reading: float
 ) -> None:
-    at, one = device(where), shape(what)
+    at, one = device(where), find_architecture(what)
     how = engine(at.kind, encoders=False)
     told = 1 / step_seconds(one, quantization, 256, 1, at, how)
     read = 512 / prefill_seconds(one, quantization, 512, at, how)
@@ -48,14 +57,14 @@ def test_published_measurements_lie_within_the_spread(
 def test_the_cpu_engine_comes_out_as_it_was_measured(
     what: str, reading: float, one_answer: float, eight: float
 ) -> None:
-    one, how = shape(what), engine("cpu", encoders=False)
+    one, how = find_architecture(what), engine("cpu", encoders=False)
     assert 512 / prefill_seconds(one, "q4_0", 512, CORE, how) == pytest.approx(reading, rel=0.4)
     assert 1 / step_seconds(one, "q4_0", 128, 1, CORE, how) == pytest.approx(one_answer, rel=0.25)
     assert 8 / step_seconds(one, "q4_0", 128, 8, CORE, how) == pytest.approx(eight, rel=how.spread - 1)
 
 
 def test_writing_is_bound_by_memory_until_answers_are_many() -> None:
-    card, one = device("RTX 4090"), shape("Qwen2.5-7B")
+    card, one = device("RTX 4090"), find_architecture("Qwen2.5-7B")
     how = engine("gpu", encoders=False)
     alone, eight = (step_seconds(one, "f16", 512, n, card, how) for n in (1, 8))
     # 15.2 GB at 0.7 x 1,008 GB/s: 21.6 ms, whether one answer shares the weights or eight do.
@@ -66,14 +75,14 @@ def test_writing_is_bound_by_memory_until_answers_are_many() -> None:
 
 
 def test_experts_that_no_answer_needs_are_not_read() -> None:
-    card, one, how = device("H100 SXM"), shape("Mixtral-8x7B"), engine("server-gpu", encoders=False)
+    card, one, how = device("H100 SXM"), find_architecture("Mixtral-8x7B"), engine("server-gpu", encoders=False)
     alone, many = step_seconds(one, "q4_0", 128, 1, card, how), step_seconds(one, "q4_0", 128, 16, card, how)
     # 2 of 8 experts for one answer, 8 (1 - (3/4)^16) = 7.9 of them for sixteen.
     assert 2.5 < many / alone < 4.0
 
 
 def test_prompts_wait_for_each_other_and_tokens_are_written_together() -> None:
-    card, one, how = device("RTX 4090"), shape("Qwen2.5-7B"), engine("gpu", encoders=False)
+    card, one, how = device("RTX 4090"), find_architecture("Qwen2.5-7B"), engine("gpu", encoders=False)
     alone, eight = (speed(one, "q4_k_m", (500, 100), n, card, how) for n in (1, 8))
     step = 1 / (eight.tokens_per_s or 1)
     assert eight.answer_ms == pytest.approx(8 * eight.first_token_ms + 99_000 * step)
@@ -82,7 +91,7 @@ def test_prompts_wait_for_each_other_and_tokens_are_written_together() -> None:
 
 
 def test_an_encoder_answers_when_it_has_read() -> None:
-    found = speed(shape("all-MiniLM-L6-v2"), "int8", (100, 50), 1, CORE, engine("cpu", encoders=True))
+    found = speed(find_architecture("all-MiniLM-L6-v2"), "int8", (100, 50), 1, CORE, engine("cpu", encoders=True))
     assert found.tokens_per_s is None
     assert found.answer_ms == found.first_token_ms
     # 2 x 10.6 million x 100 tokens = 2.1 G operations at 1.2 x 172 G a second: 10.3 ms.
@@ -91,7 +100,7 @@ def test_an_encoder_answers_when_it_has_read() -> None:
 
 def test_an_encoder_reads_a_text_on_one_core_and_texts_on_all() -> None:
     four = dataclasses.replace(CORE, cores=4)
-    how, one = engine("cpu", encoders=True), shape("all-MiniLM-L6-v2")
+    how, one = engine("cpu", encoders=True), find_architecture("all-MiniLM-L6-v2")
     alone, five = (speed(one, "int8", (100, 50), n, four, how) for n in (1, 5))
     assert alone.answer_ms == pytest.approx(4 * 10.5, rel=0.1)
     # Four at a time, then the fifth.
@@ -109,28 +118,28 @@ def test_a_limit_is_met_surely_or_not_or_nobody_can_tell() -> None:
 def test_uses_look_at_the_first_token_or_at_the_whole() -> None:
     voice, games = USES[0], USES[1]
     quick = Speed(first_token_ms=100, tokens_per_s=20, answer_ms=3000, answers_per_s=1, spread=1.5)
-    assert good_for(quick, voice)
-    assert not good_for(quick, games)
+    assert fast_enough_for(quick, voice)
+    assert not fast_enough_for(quick, games)
     slow = dataclasses.replace(quick, tokens_per_s=6.0)
-    assert not good_for(slow, voice)
+    assert not fast_enough_for(slow, voice)
 
 
 def test_the_largest_is_found_and_its_finer_format() -> None:
     spec = PlanSpec(models=("Qwen2.5-7B",))
     card = device("RTX 4090")
-    found = [forecast(shape("Qwen2.5-7B"), q, spec, card, 21.6) for q in ("f16", "q8_0", "q4_k_m")]
+    found = [forecast(find_architecture("Qwen2.5-7B"), q, spec, card, 21.6) for q in ("f16", "q8_0", "q4_k_m")]
     best = largest(found)
     assert best is not None
     assert best.quantization == "f16"
-    assert largest([forecast(shape("Llama-3.1-70B"), "f16", spec, card, 21.6)]) is None
+    assert largest([forecast(find_architecture("Llama-3.1-70B"), "f16", spec, card, 21.6)]) is None
 
 
 def test_a_longer_limit_reaches_no_smaller_model() -> None:
     spec = PlanSpec(input_tokens=100, output_tokens=10)
     places = [("card", device("RTX 4060"), 7.2)]
-    models = [shape(name) for name in ("all-MiniLM-L6-v2", "SmolLM2-360M", "Qwen2.5-1.5B", "Qwen2.5-7B")]
+    models = [find_architecture(name) for name in ("all-MiniLM-L6-v2", "SmolLM2-360M", "Qwen2.5-1.5B", "Qwen2.5-7B")]
     order = ["all-MiniLM-L6-v2", "SmolLM2-360M", "Qwen2.5-1.5B", "Qwen2.5-7B"]
-    found = [reach(limit, models, spec, places)[0].model for limit in (20, 200, 2000, 20_000)]
+    found = [largest_per_device(limit, models, spec, places)[0].model for limit in (20, 200, 2000, 20_000)]
     assert [order.index(name) if name else -1 for name in found] == sorted(
         order.index(name) if name else -1 for name in found
     )
@@ -141,18 +150,18 @@ def test_a_context_that_cannot_be_is_refused() -> None:
     from ockham.errors import ConfigError
 
     with pytest.raises(ConfigError, match="made for 8,192 tokens at most, not 9,000"):
-        context_of(shape("SmolLM2-135M"), PlanSpec(models=("SmolLM2-135M",), context=9000))
+        context_of(find_architecture("SmolLM2-135M"), PlanSpec(models=("SmolLM2-135M",), context=9000))
     with pytest.raises(ConfigError, match="cannot hold a prompt of 200"):
-        context_of(shape("SmolLM2-135M"), PlanSpec(context=100))
-    assert context_of(shape("SmolLM2-135M"), PlanSpec(input_tokens=100, output_tokens=10)) == 110
+        context_of(find_architecture("SmolLM2-135M"), PlanSpec(context=100))
+    assert context_of(find_architecture("SmolLM2-135M"), PlanSpec(input_tokens=100, output_tokens=10)) == 110
 
 
 def test_an_encoder_is_no_choice_for_long_answers_unless_it_is_named() -> None:
     short, long = PlanSpec(output_tokens=20), PlanSpec(output_tokens=300)
-    one = shape("all-MiniLM-L6-v2")
-    assert [able(one, spec) for spec in (short, long)] == [True, False]
-    assert able(one, dataclasses.replace(long, models=("all-MiniLM-L6-v2",)))
-    assert able(shape("gpt2"), long)
+    one = find_architecture("all-MiniLM-L6-v2")
+    assert [supports_task(one, spec) for spec in (short, long)] == [True, False]
+    assert supports_task(one, dataclasses.replace(long, models=("all-MiniLM-L6-v2",)))
+    assert supports_task(find_architecture("gpt2"), long)
     places = [("card", device("RTX 4060"), 7.2)]
-    assert reach(5000, [one], long, places)[0].model is None
+    assert largest_per_device(5000, [one], long, places)[0].model is None
     assert forecast(one, "int8", long, CORE, 7.2).good_for == ()

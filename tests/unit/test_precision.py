@@ -22,7 +22,7 @@ from ockham.readers.read import ReadSpec
 from ockham.records import Precision, TunedIn
 from ockham.report import render
 from ockham.rungs import decoder_4bit, decoder_rungs
-from ockham.rungs.rung import Material, Plan, work_of
+from ockham.rungs.rung import BuildConfig, RunContext, cache_key
 from ockham.tune import precision
 from ockham.tune.tune_spec import TuneSpec
 
@@ -89,16 +89,16 @@ def test_a_run_goes_on_in_the_precision_it_began_with(tmp_path: Path, monkeypatc
     pretend(monkeypatch, "new", 3.0)
     with store.open_run(tmp_path / "a", {}) as run:
         assert decoder_rungs.tuned_in(run) is None
-        assert decoder_rungs.settle("auto", "cpu", run) == "bfloat16"
+        assert decoder_rungs.settle_precision("auto", "cpu", run) == "bfloat16"
     pretend(monkeypatch, "old", 0.1)
     with store.open_run(tmp_path / "a", {}) as run:
-        assert decoder_rungs.settle("auto", "cpu", run) == "bfloat16"
+        assert decoder_rungs.settle_precision("auto", "cpu", run) == "bfloat16"
         assert decoder_rungs.tuned_in(run) == TunedIn(precision="bfloat16", asked=False, processor="new", speedup=3.0)
     with store.open_run(tmp_path / "b", {}) as run:
-        assert decoder_rungs.settle("auto", "cpu", run) == "float32"
+        assert decoder_rungs.settle_precision("auto", "cpu", run) == "float32"
     pretend(monkeypatch, "new", 3.0)
     with store.open_run(tmp_path / "b", {}) as run:
-        assert decoder_rungs.settle("auto", "cpu", run) == "float32"
+        assert decoder_rungs.settle_precision("auto", "cpu", run) == "float32"
 
     def never(_seconds: object) -> float:
         raise AssertionError
@@ -106,7 +106,7 @@ def test_a_run_goes_on_in_the_precision_it_began_with(tmp_path: Path, monkeypatc
     monkeypatch.setattr(precision, "measure_speedup", never)
     for asked in get_args(Precision):
         with store.open_run(tmp_path / asked, {}) as run:
-            assert decoder_rungs.settle(asked, "cpu", run) == asked
+            assert decoder_rungs.settle_precision(asked, "cpu", run) == asked
             assert decoder_rungs.tuned_in(run) == TunedIn(precision=asked, asked=True, processor="new")
 
 
@@ -117,16 +117,16 @@ def test_where_the_record_is_lost_what_was_built_is_not_mixed(tmp_path: Path, mo
     prepared = prepare(
         ROWS, ReadSpec(inputs=("text",), target="label"), SplitSpec(), test=None, asked="classify", tell=lambda _: None
     )
-    plan = Plan(task="classify", metric="accuracy", seed=0, encoder=None, tune=TuneSpec(), endpoint=None)
+    plan = BuildConfig(task="classify", metric="accuracy", seed=0, encoder=None, tune=TuneSpec(), endpoint=None)
     (tmp_path / "small").mkdir()
     tuned = next(rung for rung in decoder_rungs.rungs([str(tmp_path / "small")]) if rung.name == "decoder-tuned:small")
     keys = set()
     with store.open_run(tmp_path / "run", {}) as run:
         for speedup in (3.0, 0.1):
             pretend(monkeypatch, "any", speedup)
-            settled = dataclasses.replace(plan, precision=decoder_rungs.settle("auto", "cpu", run))
-            material = Material(prepared, settled, run, lambda _: None)
-            keys |= {work_of(material, tuned), decoder_4bit._tuned(tmp_path / "small", material)}
+            settled = dataclasses.replace(plan, precision=decoder_rungs.settle_precision("auto", "cpu", run))
+            material = RunContext(prepared, settled, run, lambda _: None)
+            keys |= {cache_key(material, tuned), decoder_4bit._tuned(tmp_path / "small", material)}
             (record,) = (run.path / "records" / "precision").iterdir()
             record.write_bytes(b"damaged")
         assert run.rebuilt == 1
@@ -148,9 +148,9 @@ def test_without_a_model_to_tune_nothing_is_measured(tmp_path: Path, monkeypatch
     def never(*_: object) -> Precision:
         raise AssertionError
 
-    monkeypatch.setattr(decoder_rungs, "settle", never)
+    monkeypatch.setattr(decoder_rungs, "settle_precision", never)
     fit.fit(ROWS, FitSpec(rungs=("constant", "linear"), target="label"), out=tmp_path / "run")
-    assert run_folder.account(tmp_path / "run").tuned_in is None
+    assert run_folder.load_result(tmp_path / "run").tuned_in is None
 
 
 def test_the_report_tells_the_precision_and_why() -> None:
@@ -167,6 +167,6 @@ def test_the_report_tells_the_precision_and_why() -> None:
 
 def pretend(monkeypatch: pytest.MonkeyPatch, processor: str, speedup: float) -> None:
     """Let this machine be another one, on which bfloat16 is so many times as fast as float32."""
-    here = machine.look(())
-    monkeypatch.setattr(machine, "look", lambda _names: dataclasses.replace(here, processor=processor))
+    here = machine.describe(())
+    monkeypatch.setattr(machine, "describe", lambda _names: dataclasses.replace(here, processor=processor))
     monkeypatch.setattr(precision, "measure_speedup", lambda _seconds: speedup)

@@ -20,10 +20,10 @@ from ockham.errors import ModelError
 from ockham.readers.read import ReadSpec
 from ockham.records import Precision, Progress
 from ockham.rungs import early_rejection
-from ockham.rungs.early_rejection import First
-from ockham.rungs.rung import Material, Plan
+from ockham.rungs.early_rejection import PilotRun
+from ockham.rungs.rung import BuildConfig, RunContext
 from ockham.tune import decoder_tuning
-from ockham.tune.decoder_tuning import Row
+from ockham.tune.decoder_tuning import DecoderRow
 from ockham.tune.tune_spec import TuneSpec
 
 pytestmark = pytest.mark.tune
@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def material(tmp_path: Path) -> Iterator[Material]:
+def material(tmp_path: Path) -> Iterator[RunContext]:
     """100 rows of two labels; no tuning takes longer than a moment."""
     draw = random.Random(6)
     rows = [
@@ -45,7 +45,7 @@ def material(tmp_path: Path) -> Iterator[Material]:
     prepared = prepare(
         rows, ReadSpec(inputs=("text",), target="label"), SplitSpec(), test=None, asked="classify", tell=told.append
     )
-    plan = Plan(
+    plan = BuildConfig(
         task="classify",
         metric="accuracy",
         seed=0,
@@ -55,13 +55,15 @@ def material(tmp_path: Path) -> Iterator[Material]:
         learning_rate=0.01,
     )
     with store.open_run(tmp_path / "run", {"dataset": "x"}) as run:
-        yield Material(prepared, plan, run, told.append)
+        yield RunContext(prepared, plan, run, told.append)
 
 
-def some(count: int, seed: int) -> list[Row]:
+def some(count: int, seed: int) -> list[DecoderRow]:
     draw = random.Random(seed)
     return [
-        Row(question=tuple(draw.randrange(10, 300) for _ in range(12)), answer=(*(draw.sample(range(10, 300), 3)), 2))
+        DecoderRow(
+            question=tuple(draw.randrange(10, 300) for _ in range(12)), answer=(*(draw.sample(range(10, 300), 3)), 2)
+        )
         for _ in range(count)
     ]
 
@@ -71,7 +73,7 @@ def test_a_first_part_learns_and_tells_the_nats_of_each_answer(folder: Path, pre
     train, valid = some(24, 1), some(5, 2)
     ticks = iter(range(1_000))
     heard: list[float] = []
-    material = decoder_tuning.Material(
+    material = decoder_tuning.DecoderTrainingData(
         folder=folder, train=train, valid=valid, judge=lambda _: 0.0, precision=precision, rate=1e-9
     )
 
@@ -110,17 +112,17 @@ def test_a_first_part_learns_and_tells_the_nats_of_each_answer(folder: Path, pre
 
 def test_a_pace_that_is_enough_ends_it(folder: Path) -> None:
     ticks = iter(range(1_000))
-    material = decoder_tuning.Material(
+    material = decoder_tuning.DecoderTrainingData(
         folder=folder, train=some(24, 1), valid=some(2, 2), judge=lambda _: 0.0, precision="float32", rate=0.01
     )
     found = decoder_tuning.begin(material, TuneSpec(batch=8), lambda: float(next(ticks)), lambda _: True)
     assert (found.seconds, found.nats) == (1 / 8, ())
 
 
-def known(monkeypatch: pytest.MonkeyPatch, found: dict[str, First | None], sizes: dict[str, int]) -> None:
+def known(monkeypatch: pytest.MonkeyPatch, found: dict[str, PilotRun | None], sizes: dict[str, int]) -> None:
     """Let first parts have shown something; ``None`` fails."""
 
-    def first_part(model: str, _material: Material, *, alone: bool) -> First:
+    def first_part(model: str, _material: RunContext, *, alone: bool) -> PilotRun:
         first = found[model]
         if first is None:
             raise ModelError("E_MODEL_FORMAT", "no", fix="no")
@@ -129,61 +131,64 @@ def known(monkeypatch: pytest.MonkeyPatch, found: dict[str, First | None], sizes
 
     monkeypatch.setattr(early_rejection, "first_part", first_part)
     monkeypatch.setattr(early_rejection, "find", Path)
-    monkeypatch.setattr(early_rejection, "stored", lambda place: sizes[str(place)])
+    monkeypatch.setattr(early_rejection, "weight_bytes", lambda place: sizes[str(place)])
 
 
-def first(level: float, *, seconds: float = 0.001, noise: float = 0.1, seed: int = 0) -> First:
+def first(level: float, *, seconds: float = 0.001, noise: float = 0.1, seed: int = 0) -> PilotRun:
     draw = random.Random(seed)
-    return First(seconds=seconds, rows=50, nats={str(n): level + draw.gauss(0, noise) for n in range(30)})
+    return PilotRun(seconds=seconds, rows=50, nats={str(n): level + draw.gauss(0, noise) for n in range(30)})
 
 
 def test_a_model_is_left_out_where_one_no_larger_has_learnt_more(
-    material: Material, monkeypatch: pytest.MonkeyPatch
+    material: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known(monkeypatch, {"s": first(3.0), "m": first(5.0, seed=1), "l": first(2.0)}, {"s": 1, "m": 2, "l": 3})
-    assert early_rejection.unpromising("s", ["m", "l"], material) is None
-    why = early_rejection.unpromising("m", ["s", "l"], material)
+    assert early_rejection.reject_early("s", ["m", "l"], material) is None
+    why = early_rejection.reject_early("m", ["s", "l"], material)
     assert why is not None
     assert why.startswith("after the same first 50 rows it needs 2 nats more (")
     assert why.endswith("n = 30) for a validation answer than s, which is no larger (--all tunes it)")
-    assert early_rejection.unpromising("l", ["s", "m"], material) is None, "the larger one has learnt more than both"
+    assert early_rejection.reject_early("l", ["s", "m"], material) is None, "the larger one has learnt more than both"
 
 
-def test_chance_and_larger_models_leave_nobody_out(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chance_and_larger_models_leave_nobody_out(material: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     known(monkeypatch, {"s": first(3.0, noise=2), "m": first(3.1, noise=2, seed=1)}, {"s": 1, "m": 2})
-    assert early_rejection.unpromising("m", ["s"], material) is None, "a tenth of a nat is within chance"
+    assert early_rejection.reject_early("m", ["s"], material) is None, "a tenth of a nat is within chance"
     known(monkeypatch, {"s": first(9.0), "m": first(3.0)}, {"s": 1, "m": 2})
-    assert early_rejection.unpromising("s", ["m"], material) is None, "the smaller one is what is looked for"
+    assert early_rejection.reject_early("s", ["m"], material) is None, "the smaller one is what is looked for"
     known(monkeypatch, {"s": None, "m": first(3.0)}, {"s": 1, "m": 2})
-    assert early_rejection.unpromising("m", ["s"], material) is None, "a model that cannot be tried proves nothing"
+    assert early_rejection.reject_early("m", ["s"], material) is None, "a model that cannot be tried proves nothing"
 
 
-def test_what_would_take_days_is_left_out_with_its_pace(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_would_take_days_is_left_out_with_its_pace(material: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = len(material.side("train"))
     slow = 13 * 3600 / (rows * 4)
-    known(monkeypatch, {"s": First(seconds=slow, rows=8, nats={})}, {"s": 1})
+    known(monkeypatch, {"s": PilotRun(seconds=slow, rows=8, nats={})}, {"s": 1})
     said = f"tuning it would take about 13 hours here ({slow:.2g} s a row, {rows} rows, up to 4 passes; --all tunes it)"
-    assert early_rejection.unpromising("s", [], material) == said
-    known(monkeypatch, {"s": First(seconds=slow * 11 / 13, rows=8, nats={})}, {"s": 1})
-    assert early_rejection.unpromising("s", [], material) is None
+    assert early_rejection.reject_early("s", [], material) == said
+    known(monkeypatch, {"s": PilotRun(seconds=slow * 11 / 13, rows=8, nats={})}, {"s": 1})
+    assert early_rejection.reject_early("s", [], material) is None
 
 
-def test_who_wants_every_rung_gets_it(material: Material, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_wants_every_rung_gets_it(material: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     known(monkeypatch, {}, {})
     every = dataclasses.replace(material, plan=dataclasses.replace(material.plan, every=True))
-    assert early_rejection.unpromising("s", ["m"], every) is None
+    assert early_rejection.reject_early("s", ["m"], every) is None
 
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_first_part_is_tried_once_a_run(
-    alone: bool, folder: Path, material: Material, monkeypatch: pytest.MonkeyPatch
+    alone: bool, folder: Path, material: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int] = []
     begin = decoder_tuning.begin
 
     def counted(
-        given: decoder_tuning.Material, spec: TuneSpec, clock: Callable[[], float], enough: Callable[[float], bool]
-    ) -> decoder_tuning.Begun:
+        given: decoder_tuning.DecoderTrainingData,
+        spec: TuneSpec,
+        clock: Callable[[], float],
+        enough: Callable[[float], bool],
+    ) -> decoder_tuning.TuningProbe:
         begun.append(len(given.train))
         return begin(given, spec, clock, enough)
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ockham.llm.prompt_builder import Task, task_of, task_shown
-from ockham.llm.prompts import POOL_LIMIT, SHOT_CHARACTERS, Pool, Shot, choose_pool, messages, read_label
+from ockham.llm.prompt_builder import PromptTask, infer_prompt_task, task_shown
+from ockham.llm.prompts import POOL_LIMIT, SHOT_CHARACTERS, Shot, ShotPool, choose_pool, messages, read_label
 from ockham.records import Example
 
 
@@ -87,20 +87,22 @@ def rows(*pairs: tuple[str, str]) -> tuple[Example, ...]:
 
 
 def test_one_shot_per_label_the_nearest_of_each_and_the_nearest_of_all_last() -> None:
-    pool = Pool(choose_pool(rows(("red car", "a"), ("blue boat", "b"), ("old blue boat", "b"), ("red bus stop", "a"))))
+    pool = ShotPool(
+        choose_pool(rows(("red car", "a"), ("blue boat", "b"), ("old blue boat", "b"), ("red bus stop", "a")))
+    )
     assert [shot.text for shot in pool.choose("my old blue boat", 8)] == ["red car", "old blue boat"]
     assert [shot.text for shot in pool.choose("the bus stop", 8)] == ["blue boat", "red bus stop"]
 
 
 def test_with_more_labels_than_shots_the_nearest_are_shown() -> None:
-    pool = Pool(choose_pool(rows(*((f"word{n} shared", f"label{n}") for n in range(9)))))
+    pool = ShotPool(choose_pool(rows(*((f"word{n} shared", f"label{n}") for n in range(9)))))
     chosen = pool.choose("word7 shared", 2)
     assert [shot.text for shot in chosen] == ["word0 shared", "word7 shared"], "ties go to the first in the pool"
 
 
 def test_no_shots_and_no_pool_choose_nothing() -> None:
-    assert Pool(choose_pool(rows(("x", "a")))).choose("x", 0) == []
-    assert Pool(()).choose("x", 8) == []
+    assert ShotPool(choose_pool(rows(("x", "a")))).choose("x", 0) == []
+    assert ShotPool(()).choose("x", 8) == []
 
 
 def test_the_pool_is_bounded_in_rows_and_characters_and_keeps_rare_labels() -> None:
@@ -112,7 +114,7 @@ def test_the_pool_is_bounded_in_rows_and_characters_and_keeps_rare_labels() -> N
 
 
 def test_options_are_asked_for_as_the_targets_name_them() -> None:
-    marked, written = (task_of("choose", targets, "") for targets in (["A", "(b)", "C."], ["red", "green"]))
+    marked, written = (infer_prompt_task("choose", targets, "") for targets in (["A", "(b)", "C."], ["red", "green"]))
     assert (marked.marked, written.marked) == (True, False)
     orders = [task.chat((), "Which?\nA) red\nB) green")[0]["content"] for task in (marked, written)]
     assert "Answer with the mark (such as A) of the one option that is right, and nothing else." in orders[0]
@@ -123,7 +125,7 @@ def test_options_are_asked_for_as_the_targets_name_them() -> None:
 ASKED = "Which?\nA) dark green\nB) red\nC) A 4-door car\nD) red and green"
 
 
-def reading(targets: list[str], text: str = ASKED) -> Task:
+def reading(targets: list[str], text: str = ASKED) -> PromptTask:
     return task_shown("choose", rows(*((text, target) for target in targets)), "")
 
 
@@ -200,7 +202,7 @@ def test_an_empty_reply_names_no_option_whatever_its_text() -> None:
 
 def test_without_options_a_reply_is_the_answer() -> None:
     assert reading(["B"]).read(" B it is\n", "Which is it, red or green?") == "B it is"
-    assert task_of("choose", ["B"], "").read(" B it is\n", ASKED) == "B it is"
+    assert infer_prompt_task("choose", ["B"], "").read(" B it is\n", ASKED) == "B it is"
 
 
 @settings(max_examples=50, deadline=None)

@@ -12,11 +12,11 @@ import pytest
 from ockham.errors import DataError
 from ockham.readers.chat import chat_table
 from ockham.readers.columns import INPUTS, TARGETS
-from ockham.readers.read import Reading, ReadSpec, read
+from ockham.readers.read import ReadResult, ReadSpec, read
 from ockham.readers.table import Table
 
 
-def pairs(reading: Reading) -> list[tuple[str, str]]:
+def pairs(reading: ReadResult) -> list[tuple[str, str]]:
     return [(example.input, example.target) for example in reading.examples]
 
 

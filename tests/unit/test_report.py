@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sample_account import bare_account, hostile_account, sample_account
 
-from ockham.records import Account, Dropped, Estimate, Intake, Quarantined
+from ockham.records import Dropped, Estimate, IngestReport, Quarantined, RunResult
 from ockham.report import formatting as words
 from ockham.report import ladder_chart, render
-from ockham.report.answers import embedded
-from ockham.report.candidate_view import confusions, focus, lines
+from ockham.report.answers import embed_json
+from ockham.report.candidate_view import candidate_views, confusions, focus
 from ockham.report.html import tag, text
 from ockham.report.scales import log_ticks
 from ockham.report.svg import Picture
@@ -321,7 +321,7 @@ def test_any_text_survives_markup_as_text(value: str) -> None:
 @settings(max_examples=50, deadline=None)
 @given(st.text(st.characters(codec="utf-8")))
 def test_embedded_json_reads_back_and_cannot_end_its_element(value: str) -> None:
-    made = embedded([value])
+    made = embed_json([value])
     assert json.loads(made) == [value]
     assert not set("<>&\u2028\u2029") & set(made)
 
@@ -391,7 +391,7 @@ def test_ladder_leaves_the_baseline_out_and_says_so(sample: str) -> None:
 
 def test_crowded_ladder_numbers_its_dots() -> None:
     account = sample_account()
-    few = ladder_chart.spots([line for line in lines(account) if line.report], "accuracy", "latency")
+    few = ladder_chart.spots([line for line in candidate_views(account) if line.report], "accuracy", "latency")
     many = tuple(
         dataclasses.replace(s, name=f"decoder:org/{s.name}-instruct-{i}:4bit", baseline=False)
         for i in range(2)
@@ -407,7 +407,7 @@ def test_crowded_ladder_numbers_its_dots() -> None:
 
 def test_charts_draw_every_interval_and_keep_to_the_axes() -> None:
     account = sample_account()
-    found = ladder_chart.spots(lines(account), "accuracy", "latency")
+    found = ladder_chart.spots(candidate_views(account), "accuracy", "latency")
     picture = ladder_chart.ladder(account, found, "latency", 560)
     drawn = ET.fromstring(f"<g>{''.join(picture.parts)}</g>")
     strokes = [{k: float(one.attrib[k]) for k in ("x1", "x2", "y1", "y2")} for one in drawn.iter("line")]
@@ -438,7 +438,7 @@ def test_charts_draw_every_interval_and_keep_to_the_axes() -> None:
 
 def test_focus_is_the_chosen_or_else_the_best() -> None:
     account = sample_account()
-    assert [line.name for line in lines(account)][-1] == "endpoint"
+    assert [line.name for line in candidate_views(account)][-1] == "endpoint"
     unchosen = dataclasses.replace(account, verdict=dataclasses.replace(account.verdict, chosen=None))
     best = focus(unchosen)
     assert best is not None
@@ -457,7 +457,7 @@ def test_an_empty_account_is_a_page() -> None:
         verdict=dataclasses.replace(account.verdict, candidates=(), because="Nothing was measured."),
         reports=(),
         examples={},
-        intake=Intake(rows=0, kept=0, dropped=(), quarantined=(), sources=()),
+        intake=IngestReport(rows=0, kept=0, dropped=(), quarantined=(), sources=()),
     )
     page = Page(render(nothing))
     assert page.mistakes == []
@@ -467,13 +467,13 @@ def test_an_empty_account_is_a_page() -> None:
 def test_many_quarantined_rows_are_counted_not_listed() -> None:
     account = sample_account()
     many = tuple(Quarantined(file="f", record=i, offset=None, code="E_FORMAT", reason="r") for i in range(150))
-    intake = Intake(rows=152, kept=1, dropped=(Dropped(id="1", reason="x"),), quarantined=many, sources=())
+    intake = IngestReport(rows=152, kept=1, dropped=(Dropped(id="1", reason="x"),), quarantined=many, sources=())
     said = Page(render(dataclasses.replace(account, intake=intake))).said
     assert "50 more are in the run's folder." in said
     assert "quarantined 150" in said
 
 
-def render_quick(account: Account) -> str:
+def render_quick(account: RunResult) -> str:
     kept = dataclasses.replace(account, curve=(), training={}, coverage={}, apis=())
     return render(kept)
 

@@ -18,7 +18,7 @@ from ockham.llm import llamacpp, private_socket
 from ockham.llm.private_socket import PrivateSocket
 from ockham.models import causal_lm
 from ockham.records import Example
-from ockham.serving.process import Serving
+from ockham.serving.process import ServingProcess
 from ockham.store import scratch_folder
 
 ROWS = tuple(
@@ -53,7 +53,7 @@ def content(folder: Path) -> list[str]:
 
 
 def test_a_language_model_that_served_leaves_nothing(served: Path, temporary: Path) -> None:
-    with Serving(served) as serving:
+    with ServingProcess(served) as serving:
         process = serving._process
         assert len(serving.answer(["charged twice"])) == 1
         assert content(temporary) != [], "the process has a temporary folder of its own"
@@ -62,7 +62,7 @@ def test_a_language_model_that_served_leaves_nothing(served: Path, temporary: Pa
 
 
 def test_k16_a_killed_worker_leaves_nothing(served: Path, temporary: Path) -> None:
-    with Serving(served) as serving:
+    with ServingProcess(served) as serving:
         serving._process.send_signal(signal.SIGKILL)
         with pytest.raises(Defect, match="signal 9"):
             serving.answer(["charged twice"])
@@ -160,7 +160,7 @@ def test_a_temporary_folder_with_a_long_name_will_do(
     long = temporary / ("x" * 200)
     long.mkdir()
     monkeypatch.setenv("TMPDIR", str(long))
-    with Serving(served) as serving:
+    with ServingProcess(served) as serving:
         assert len(serving.answer(["charged twice"])) == 1
 
 

@@ -20,7 +20,7 @@ from ockham.errors import BundleError, Defect, EndpointError, OckhamError
 from ockham.models import backend, linear
 from ockham.records import Answer, Candidate, Estimate, Example, Manifest
 from ockham.serving import worker
-from ockham.serving.process import ProbeSpec, Serving
+from ockham.serving.process import BenchmarkSpec, ServingProcess
 
 PLUG = """
 import os, signal, sys, time
@@ -65,7 +65,7 @@ ROWS = tuple(
     Example(id=str(place), input=f"{word} {place} {'é' * (place % 5)}", target=label)
     for place, (word, label) in enumerate([("parcel", "delivery"), ("invoice", "płatność"), ("pump", "defect")] * 10)
 )
-SHORT = ProbeSpec(seconds=60, most=25, rounds=3)
+SHORT = BenchmarkSpec(seconds=60, most=25, rounds=3)
 
 
 def bundle(folder: Path, kind: str, labels: Sequence[str] = ()) -> Path:
@@ -111,8 +111,8 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_it_answers_as_the_model_does_in_process(served: Path) -> None:
     inputs = [*(row.input for row in ROWS), *WILD]
-    here = backend.plug("linear").load(served).answer(inputs)
-    with Serving(served) as serving:
+    here = backend.load_backend("linear").load(served).answer(inputs)
+    with ServingProcess(served) as serving:
         assert serving.answer(inputs) == here
         assert serving.answer([]) == []
         assert serving.answer(inputs[:3]) == here[:3], "it goes on serving"
@@ -120,7 +120,7 @@ def test_it_answers_as_the_model_does_in_process(served: Path) -> None:
 
 
 def test_its_profile_holds_its_own_intervals(served: Path) -> None:
-    with Serving(served) as serving:
+    with ServingProcess(served) as serving:
         profile = serving.profile([row.input for row in ROWS], SHORT)
         assert serving.load_seconds == profile.load_seconds > 0
     for estimate in (profile.p50_ms, profile.p95_ms, profile.p99_ms, profile.throughput_per_s):
@@ -133,11 +133,11 @@ def test_its_profile_holds_its_own_intervals(served: Path) -> None:
 
 
 def test_tokens_are_counted_over_the_answers_that_were_timed(echo: Path, served: Path) -> None:
-    with Serving(echo) as serving:
-        profile = serving.profile(["a", "abc", "abcde"], ProbeSpec(seconds=60, most=24, rounds=0))
+    with ServingProcess(echo) as serving:
+        profile = serving.profile(["a", "abc", "abcde"], BenchmarkSpec(seconds=60, most=24, rounds=0))
     assert (profile.tokens_in, profile.tokens_kept, profile.tokens_out) == (3.0, None, None)
-    with Serving(served) as serving:
-        plain = serving.profile(["a"], ProbeSpec(seconds=60, most=20, rounds=0))
+    with ServingProcess(served) as serving:
+        plain = serving.profile(["a"], BenchmarkSpec(seconds=60, most=20, rounds=0))
     assert plain.tokens_in is None, "a model without tokens has no number of them"
 
 
@@ -163,28 +163,28 @@ def test_a_slow_model_is_timed_for_a_minute_and_no_less_than_five_answers(
 
 
 def test_a_paid_probe_asks_no_more_than_it_may(served: Path) -> None:
-    with Serving(served) as serving:
-        profile = serving.profile([row.input for row in ROWS], ProbeSpec(seconds=60, most=5, rounds=0))
+    with ServingProcess(served) as serving:
+        profile = serving.profile([row.input for row in ROWS], BenchmarkSpec(seconds=60, most=5, rounds=0))
     assert profile.p50_ms.n == 5
     assert profile.throughput_per_s.value > 0
 
 
 def test_noise_on_standard_output_does_not_touch_the_answers(echo: Path) -> None:
-    with Serving(echo) as serving:
+    with ServingProcess(echo) as serving:
         for _ in range(2):
             expected = [Answer(value=text, confidence=len(text) / 1000, tokens_in=len(text)) for text in WILD]
             assert serving.answer(WILD) == expected
 
 
 def test_an_error_of_the_model_arrives_as_itself(echo: Path) -> None:
-    with Serving(echo) as serving, pytest.raises(EndpointError) as caught:
+    with ServingProcess(echo) as serving, pytest.raises(EndpointError) as caught:
         serving.answer(["refuse"])
     assert (caught.value.code, caught.value.message, caught.value.fix) == ("E_ENDPOINT", "it refused", "ask again")
 
 
 @pytest.mark.parametrize(("text", "message"), [("die", "was ended by signal 9"), ("raise", "ended with status 1")])
 def test_a_process_that_dies_is_a_defect(text: str, message: str, echo: Path) -> None:
-    with Serving(echo) as serving:
+    with ServingProcess(echo) as serving:
         for _ in range(2):
             with pytest.raises(Defect) as caught:
                 serving.answer([text])
@@ -194,13 +194,13 @@ def test_a_process_that_dies_is_a_defect(text: str, message: str, echo: Path) ->
 
 def test_a_bundle_that_is_not_whole_is_refused_in_words(served: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError) as caught:
-        Serving(tmp_path)
+        ServingProcess(tmp_path)
     assert caught.value.code == "E_BUNDLE"
     empty = tmp_path / "unknown"
     empty.mkdir()
     (empty / "weights.json").write_text(json.dumps({}))
     with pytest.raises(OckhamError) as unknown:
-        Serving(bundle(empty, "no-such-kind"))
+        ServingProcess(bundle(empty, "no-such-kind"))
     assert unknown.value.code == "E_MODEL_MISSING"
 
 
@@ -230,7 +230,7 @@ def _runs(process: int) -> bool:
 
 
 def test_leaving_ends_the_process(served: Path) -> None:
-    with Serving(served) as serving:
+    with ServingProcess(served) as serving:
         process = serving._process
         assert process.poll() is None
     assert process.poll() is not None

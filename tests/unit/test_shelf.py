@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from ockham.catalog import SHIPPED, shapes
+from ockham.catalog import SHIPPED, architectures
 from ockham.rungs import decoder_rungs
-from ockham.rungs.cached_models import folders, look
-from ockham.rungs.decoder_weights import called
+from ockham.rungs.cached_models import folders, list_cached_models
+from ockham.rungs.decoder_weights import model_name
 
 COMMITS = ("1" * 40, "2" * 40)
 
@@ -55,19 +55,19 @@ def test_what_is_here_and_fits_is_taken_smallest_first(tmp_path: Path) -> None:
     (mine / "gpt2.gguf").touch()
     (mine / "Qwen2.5-1.5B").mkdir()
     (mine / "Qwen2.5-1.5B" / "pytorch_model.bin").touch()
-    found = look([hub, tmp_path / "no such folder", mine], free_gb=8.0)
+    found = list_cached_models([hub, tmp_path / "no such folder", mine], free_gb=8.0)
     assert found.here == (str(mine / "gpt2.gguf"), str(smol), str(qwen)), "the commit that main was, and no pickle"
-    assert [called(place) for place in found.here] == ["gpt2", "SmolLM2-135M", "Qwen2.5-0.5B-Instruct"]
+    assert [model_name(place) for place in found.here] == ["gpt2", "SmolLM2-135M", "Qwen2.5-0.5B-Instruct"]
     assert "… Qwen2.5-72B) are larger than the 8.0 GB of memory that are free" in found.rest
     absent, large = found.rest.split("; ")[:2]
-    decoders_known = [one for one in shapes() if one.kind == "decoder"]
+    decoders_known = [one for one in architectures() if one.kind == "decoder"]
     numbers = [int(text.split(" (")[0].split()[-1]) for text in (absent, large)]
     assert sum(numbers) + len(found.here) == len(decoders_known), "every model is counted once"
 
 
 def test_rungs_are_of_what_was_named_else_of_what_is_here(tmp_path: Path) -> None:
     smol = whole(tmp_path / "SmolLM2-135M")
-    shelf = look([tmp_path], free_gb=8.0)
+    shelf = list_cached_models([tmp_path], free_gb=8.0)
     found = [rung.name for rung in decoder_rungs.rungs((), shelf)]
     assert found == ["decoder:SmolLM2-135M", "decoder"], "what nobody named is not tuned, and stays in one form"
     assert [rung.name for rung in decoder_rungs.rungs((str(smol),), None)] == [
@@ -76,7 +76,7 @@ def test_rungs_are_of_what_was_named_else_of_what_is_here(tmp_path: Path) -> Non
         "decoder-tuned:SmolLM2-135M:4bit",
         "decoder-tuned:SmolLM2-135M",
     ]
-    (nothing,) = decoder_rungs.rungs((), look([], free_gb=8.0))
+    (nothing,) = decoder_rungs.rungs((), list_cached_models([], free_gb=8.0))
     assert nothing.name == "decoder"
 
 
@@ -91,4 +91,4 @@ def test_rungs_are_of_what_was_named_else_of_what_is_here(tmp_path: Path) -> Non
     ],
 )
 def test_a_model_is_called_by_its_own_name(model: str, name: str) -> None:
-    assert called(model) == name
+    assert model_name(model) == name

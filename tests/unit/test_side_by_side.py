@@ -17,20 +17,20 @@ def blas_threads() -> set[int]:
 
 def test_results_stand_in_the_order_of_the_jobs() -> None:
     jobs = [partial(pow, place, 2) for place in range(7)]
-    assert machine.side_by_side(jobs) == [0, 1, 4, 9, 16, 25, 36]
-    assert machine.side_by_side([]) == []
+    assert machine.run_parallel(jobs) == [0, 1, 4, 9, 16, 25, 36]
+    assert machine.run_parallel([]) == []
 
 
 def test_linear_algebra_has_one_core_inside_and_all_of_them_afterwards() -> None:
     before = blas_threads()
-    assert machine.side_by_side([blas_threads]) == [{1}]
+    assert machine.run_parallel([blas_threads]) == [{1}]
     assert blas_threads() == before
 
 
 def test_a_product_is_the_same_bits_alone_and_beside_others() -> None:
     left, right = (np.random.default_rng(seed).standard_normal((300, 300)).astype(np.float32) for seed in (0, 1))
-    [alone] = machine.side_by_side([lambda: left @ right])
-    beside = machine.side_by_side([lambda: left @ right for _ in range(4)])
+    [alone] = machine.run_parallel([lambda: left @ right])
+    beside = machine.run_parallel([lambda: left @ right for _ in range(4)])
     assert all(np.array_equal(alone, one) for one in beside)
 
 
@@ -41,5 +41,5 @@ def test_the_fault_of_a_job_is_the_fault_of_all() -> None:
         raise ValueError("a fault")
 
     with pytest.raises(ValueError, match="a fault"):
-        machine.side_by_side([fails, lambda: None])
+        machine.run_parallel([fails, lambda: None])
     assert blas_threads() == before

@@ -16,7 +16,7 @@ from tests.stub_api import Response, Seen, refuses, says, serving
 from tests.unit.test_endpoint import EXAMPLES, Waits, always, asking
 
 from ockham.api.client import EndpointSpec
-from ockham.api.judge import Case, Judge
+from ockham.api.judge import JudgeCase, LlmJudge
 from ockham.errors import EndpointError
 from ockham.models import endpoint
 
@@ -134,9 +134,9 @@ def test_a_judge_that_says_nothing_is_not_waited_for_twice() -> None:
         return Response(drop=True)
 
     with serving(script) as api:
-        judge = Judge(dataclasses.replace(spec, url=api.url), environment={}, clock=waits.clock)
+        judge = LlmJudge(dataclasses.replace(spec, url=api.url), environment={}, clock=waits.clock)
         with contextlib.closing(judge), pytest.raises(EndpointError):
-            judge.judge([Case(input="a", target="b", answer="c")])
+            judge.judge([JudgeCase(input="a", target="b", answer="c")])
     assert sum(waits.waited) < MOST
 
 

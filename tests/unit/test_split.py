@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ockham.data.split import SplitSpec, leaks, naive, split, split_with_test
+from ockham.data.split import SplitSpec, leaks, random_split, split, split_with_test
 from ockham.errors import ConfigError, DataError
 from ockham.records import Example, Split
 
@@ -131,7 +131,7 @@ def test_shares_that_leave_nothing_are_refused() -> None:
 
 def test_a_naive_split_has_the_sizes_and_ignores_clusters() -> None:
     examples = rows(["a", "b"] * 500)
-    plain = naive(examples, SplitSpec())
+    plain = random_split(examples, SplitSpec())
     assert (len(plain.train), len(plain.valid), len(plain.test)) == (700, 100, 200)
     assert sorted(plain.train + plain.valid + plain.test) == list(range(1000))
     pairs = np.arange(1000) // 2 * 2

@@ -108,7 +108,7 @@ def test_no_words_of_lines_touch_or_leave(
     lines: list[tuple[str, list[float]]], width: int, log: bool, mark: float | None
 ) -> None:
     drawn = [
-        line_chart.Line(name=name, points=tuple((100.0 * 2**i, y, y / 2, (1 + y) / 2) for i, y in enumerate(ys)))
+        line_chart.ChartLine(name=name, points=tuple((100.0 * 2**i, y, y / 2, (1 + y) / 2) for i, y in enumerate(ys)))
         for name, ys in lines
     ]
     chart = line_chart.Chart(
@@ -253,7 +253,7 @@ def test_foreign_names_stay_text() -> None:
 
 
 def test_equal_pictures_are_equal_bytes_and_lead_nowhere() -> None:
-    lines = [line_chart.Line(name="one", points=((1.0, 0.5, 0.4, 0.6), (2.0, 0.7, 0.6, 0.8)))]
+    lines = [line_chart.ChartLine(name="one", points=((1.0, 0.5, 0.4, 0.6), (2.0, 0.7, 0.6, 0.8)))]
     chart = line_chart.Chart(x_title="x", y_title="y", write_x=scales.write_plain, write_y=scales.write_plain)
     first, again = (svg.standalone(line_chart.draw(lines, chart, WIDE), "title", "words") for _ in range(2))
     assert first == again
@@ -270,7 +270,7 @@ def test_equal_pictures_are_equal_bytes_and_lead_nowhere() -> None:
 
 @pytest.mark.parametrize("points", [1, 2, 4])
 def test_every_interval_of_a_line_is_drawn(points: int) -> None:
-    line = line_chart.Line(name="one", points=tuple((10.0 * 2**i, 0.5, 0.25, 0.75) for i in range(points)))
+    line = line_chart.ChartLine(name="one", points=tuple((10.0 * 2**i, 0.5, 0.25, 0.75) for i in range(points)))
     chart = line_chart.Chart(
         x_title="x", y_title="y", write_x=scales.write_plain, write_y=scales.write_shares, x_log=True
     )
@@ -289,7 +289,7 @@ def test_every_interval_of_a_line_is_drawn(points: int) -> None:
 
 def test_long_names_stand_in_a_key_with_their_numbers() -> None:
     names = ["decoder:org/some-long-name-1b:4bit", "linear"]
-    lines = [line_chart.Line(name=name, points=((1.0, 0.5, 0.5, 0.5), (2.0, 0.6, 0.6, 0.6))) for name in names]
+    lines = [line_chart.ChartLine(name=name, points=((1.0, 0.5, 0.5, 0.5), (2.0, 0.6, 0.6, 0.6))) for name in names]
     chart = line_chart.Chart(x_title="x", y_title="y", write_x=scales.write_plain, write_y=scales.write_plain)
     for width in (WIDE, NARROW):
         words = [one.text for one in tree(line_chart.draw(lines, chart, width)).iter("text")]

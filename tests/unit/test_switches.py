@@ -123,7 +123,7 @@ def test_only_what_may_ask_a_network_is_served_with_its_keys(
 
     monkeypatch.setattr(subprocess, "Popen", start)
     with pytest.raises(OSError, match="far enough"):
-        process.Serving(tmp_path)
+        process.ServingProcess(tmp_path)
     assert ("OPENAI_API_KEY" in started[0]) is asks
     assert started[0]["ORT_DISABLE_TELEMETRY"] == started[0]["HF_HUB_OFFLINE"] == "1"
 
@@ -138,7 +138,7 @@ def test_the_converter_gets_every_switch(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_the_processes_of_a_pool_are_told_whatever_they_inherit(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in NAMED:
         monkeypatch.delenv(name, raising=False)
-    with executors.crew_of(2) as crew:
+    with executors.open_executor(2) as crew:
         assert crew.pool is not None
         inside = crew.pool.submit(os.getenv, "ORT_DISABLE_TELEMETRY"), crew.pool.submit(os.getenv, "WANDB_MODE")
         assert [job.result() for job in inside] == ["1", "disabled"]
@@ -174,7 +174,10 @@ def test_what_was_loaded_too_early_is_refused_with_what_to_do(monkeypatch: pytes
     monkeypatch.setattr(switches, "silence", lambda: "onnxruntime was imported before ockham")
     with pytest.raises(ModelError, match="imported before ockham") as error:
         onnx_encoder.open_graph(
-            b"", Path("none"), onnx_encoder.Settings(hidden=1, max_tokens=1, first_position=0, prefix=""), threads=1
+            b"",
+            Path("none"),
+            onnx_encoder.EncoderSettings(hidden=1, max_tokens=1, first_position=0, prefix=""),
+            threads=1,
         )
     assert error.value.code == "E_TELEMETRY"
     assert "import ockham before onnxruntime" in error.value.fix

@@ -232,13 +232,13 @@ def test_the_share_that_can_be_reached() -> None:
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> sentence_encoder.Sentence:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> sentence_encoder.SentenceEncoder:
     return sentence_encoder.find(str(tiny_encoder.write(tmp_path_factory.mktemp("tiny"), "bert")))
 
 
 @pytest.mark.tune
 @pytest.mark.parametrize("words", [0, 1, 37, 38, 39, 60, 200])
-def test_windows_hold_every_token_once(words: int, tiny: sentence_encoder.Sentence) -> None:
+def test_windows_hold_every_token_once(words: int, tiny: sentence_encoder.SentenceEncoder) -> None:
     pick = np.random.default_rng(words)
     text = " ".join(pick.choice(tiny_encoder.WORDS, words))
     (found,) = token_windows.reader(tiny).read([text])

@@ -17,7 +17,7 @@ from tests import tiny_encoder
 
 from ockham.evals import metrics
 from ockham.models import sentence_encoder, softmax
-from ockham.models.onnx_encoder import Settings
+from ockham.models.onnx_encoder import EncoderSettings
 from ockham.records import EpochPoint
 from ockham.tune import encoder_tuning, linear_head, loop
 from ockham.tune.tune_spec import TuneSpec, guardrails, memorising
@@ -78,10 +78,10 @@ class Scripted:
     def loss(self, batch: Sequence[int]) -> tuple[torch.Tensor, int]:
         return (self.weight * len(batch)).sum(), 1
 
-    def judge(self) -> loop.Judgement:
+    def judge(self) -> loop.ValidationScore:
         self.judged += 1
         self.seen.append(float(self.weight.detach()))
-        return loop.Judgement(metric=self.script[self.judged - 1])
+        return loop.ValidationScore(metric=self.script[self.judged - 1])
 
 
 def scripted(*script: float, patience: int = 9) -> tuple[Scripted, list[tuple[float, float, bool]]]:
@@ -105,7 +105,7 @@ def test_where_no_pass_is_better_the_weights_stay_as_they_were() -> None:
 
 
 def test_of_passes_with_the_same_metric_the_one_with_the_smaller_loss_is_better() -> None:
-    judged = loop.Judgement
+    judged = loop.ValidationScore
     assert judged(metric=0.2, loss=9.0).beats(judged(metric=0.1, loss=1.0))
     assert judged(metric=0.1, loss=1.0).beats(judged(metric=0.1, loss=2.0))
     assert not judged(metric=0.1, loss=2.0).beats(judged(metric=0.1, loss=2.0))
@@ -134,7 +134,7 @@ def test_a_falling_loss_keeps_it_going_where_the_metric_says_nothing_yet() -> No
     script = [(0.0, 9.0), (0.0, 8.0), (0.0, 7.0), (0.0, 6.0), (0.2, 6.5), (0.1, 6.6), (0.1, 6.7), (0.1, 6.8)]
 
     class WithLoss(Scripted):
-        def judge(self) -> loop.Judgement:
+        def judge(self) -> loop.ValidationScore:
             return dataclasses.replace(super().judge(), loss=script[self.judged - 1][1])
 
     lesson = WithLoss([metric for metric, _ in script])
@@ -172,33 +172,33 @@ def accuracy(targets: Sequence[str], answers: Sequence[str]) -> float:
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> encoder_tuning.Material:
+def material(tmp_path_factory: pytest.TempPathFactory) -> encoder_tuning.EncoderTrainingData:
     """Thirty short rows over three labels, and a tiny encoder whose head knows little."""
     found = sentence_encoder.find(str(tiny_encoder.write(tmp_path_factory.mktemp("tiny"), "bert")))
     pick = np.random.default_rng(3)
     words = len(tiny_encoder.SPECIAL)
     topics = {"a": words, "b": words + 6, "c": words + 12}
 
-    def rows(n: int) -> encoder_tuning.Rows:
+    def rows(n: int) -> encoder_tuning.EncoderRows:
         targets = [str(label) for label in pick.choice(sorted(topics), n)]
         tokens = [[0, *(topics[t] + pick.integers(0, 6, pick.integers(1, 9))).tolist(), 2] for t in targets]
-        return encoder_tuning.Rows(tokens=tokens, targets=targets)
+        return encoder_tuning.EncoderRows(tokens=tokens, targets=targets)
 
     train, valid = rows(30), rows(20)
     head = linear_head.solve(pick.normal(size=(30, found.hidden)).astype(np.float32), train.targets, 1.0)
-    return encoder_tuning.Material(sentence=found, head=head, train=train, valid=valid)
+    return encoder_tuning.EncoderTrainingData(sentence=found, head=head, train=train, valid=valid)
 
 
 def tuned(
-    material: encoder_tuning.Material,
+    material: encoder_tuning.EncoderTrainingData,
     spec: TuneSpec = SPEC,
     checkpoint: Kept | None = None,
     tell: Callable[[int, int], None] = quiet,
-) -> encoder_tuning.Tuned:
+) -> encoder_tuning.TunedEncoder:
     return encoder_tuning.tune(material, spec, accuracy, checkpoint or Kept(), tell)
 
 
-def assert_same(one: encoder_tuning.Tuned, other: encoder_tuning.Tuned) -> None:
+def assert_same(one: encoder_tuning.TunedEncoder, other: encoder_tuning.TunedEncoder) -> None:
     """Compare two results bit by bit."""
     assert one.points == other.points
     assert one.head.settings == other.head.settings
@@ -210,12 +210,12 @@ def assert_same(one: encoder_tuning.Tuned, other: encoder_tuning.Tuned) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole(material: encoder_tuning.Material) -> encoder_tuning.Tuned:
+def whole(material: encoder_tuning.EncoderTrainingData) -> encoder_tuning.TunedEncoder:
     """An uninterrupted run."""
     return tuned(material)
 
 
-def test_it_learns_and_says_so(whole: encoder_tuning.Tuned) -> None:
+def test_it_learns_and_says_so(whole: encoder_tuning.TunedEncoder) -> None:
     assert [point.epoch for point in whole.points] == [0, 1, 2, 3]
     assert sum(point.kept for point in whole.points) == 1
     best = max(point.valid_metric for point in whole.points)
@@ -224,13 +224,16 @@ def test_it_learns_and_says_so(whole: encoder_tuning.Tuned) -> None:
     assert whole.points[3].train_loss < whole.points[1].train_loss
 
 
-def test_it_is_deterministic(material: encoder_tuning.Material, whole: encoder_tuning.Tuned) -> None:
+def test_it_is_deterministic(material: encoder_tuning.EncoderTrainingData, whole: encoder_tuning.TunedEncoder) -> None:
     assert_same(tuned(material), whole)
 
 
 @pytest.mark.parametrize("step", [1, 4, 5, 12])
 def test_a_run_that_was_stopped_at_a_step_goes_on_to_the_same_weights(
-    step: int, material: encoder_tuning.Material, whole: encoder_tuning.Tuned, monkeypatch: pytest.MonkeyPatch
+    step: int,
+    material: encoder_tuning.EncoderTrainingData,
+    whole: encoder_tuning.TunedEncoder,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     kept = Kept()
@@ -252,8 +255,8 @@ def test_a_run_that_was_stopped_at_a_step_goes_on_to_the_same_weights(
 def test_a_run_that_died_while_saving_goes_on_to_the_same_weights(
     save: int,
     after: bool,
-    material: encoder_tuning.Material,
-    whole: encoder_tuning.Tuned,
+    material: encoder_tuning.EncoderTrainingData,
+    whole: encoder_tuning.TunedEncoder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
@@ -265,7 +268,7 @@ def test_a_run_that_died_while_saving_goes_on_to_the_same_weights(
 
 
 def test_a_run_that_was_stopped_again_and_again_ends_the_same(
-    material: encoder_tuning.Material, whole: encoder_tuning.Tuned, monkeypatch: pytest.MonkeyPatch
+    material: encoder_tuning.EncoderTrainingData, whole: encoder_tuning.TunedEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     kept = Kept()
@@ -281,7 +284,7 @@ def test_a_run_that_was_stopped_again_and_again_ends_the_same(
 
 
 def test_a_finished_run_asked_again_does_nothing_anew(
-    material: encoder_tuning.Material, whole: encoder_tuning.Tuned
+    material: encoder_tuning.EncoderTrainingData, whole: encoder_tuning.TunedEncoder
 ) -> None:
     kept = Kept()
     tuned(material, checkpoint=kept)
@@ -290,11 +293,11 @@ def test_a_finished_run_asked_again_does_nothing_anew(
     assert told == []
 
 
-def test_parts_of_a_batch_give_the_gradient_of_the_whole(material: encoder_tuning.Material) -> None:
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(material: encoder_tuning.EncoderTrainingData) -> None:
     gradients = []
     for part in (32, 2):
         lesson = encoder_tuning._lesson(material, SPEC, accuracy)
-        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.Judgement(metric=0.0), 0, [])
+        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.ValidationScore(metric=0.0), 0, [])
         with ThreadPoolExecutor(1) as pool:
             loop._gradients(lesson, range(7), dataclasses.replace(SPEC, part=part), pool, state)
         gradients.append({name: tensor.grad.numpy().copy() for name, tensor in lesson.parameters().items()})
@@ -302,7 +305,7 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(material: encoder_tunin
         assert gradients[1][name] == pytest.approx(one, abs=1e-5), name
 
 
-def test_two_workers_agree_with_one_but_for_rounding(material: encoder_tuning.Material) -> None:
+def test_two_workers_agree_with_one_but_for_rounding(material: encoder_tuning.EncoderTrainingData) -> None:
     import torch
 
     gradients = []
@@ -311,7 +314,7 @@ def test_two_workers_agree_with_one_but_for_rounding(material: encoder_tuning.Ma
         for name, tensor in lesson.parameters().items():
             if "lora_B" in name:  # they start at zero, where their partners have no gradient
                 torch.nn.init.constant_(tensor, 0.1)
-        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.Judgement(metric=0.0), 0, [])
+        state = loop._State(1, 0, 0, 0.0, 0, 0, loop.ValidationScore(metric=0.0), 0, [])
         with ThreadPoolExecutor(workers) as pool:
             loop._gradients(lesson, range(7), dataclasses.replace(SPEC, workers=workers), pool, state)
         assert state.rows == 7
@@ -321,7 +324,9 @@ def test_two_workers_agree_with_one_but_for_rounding(material: encoder_tuning.Ma
         assert gradients[1][name] == pytest.approx(one, abs=1e-5), name
 
 
-def test_only_the_upper_layers_change(material: encoder_tuning.Material, whole: encoder_tuning.Tuned) -> None:
+def test_only_the_upper_layers_change(
+    material: encoder_tuning.EncoderTrainingData, whole: encoder_tuning.TunedEncoder
+) -> None:
     before = material.sentence.weights()
     assert whole.weights.keys() == before.keys()
     changed = {name for name, array in whole.weights.items() if array.tobytes() != before[name].tobytes()}
@@ -338,7 +343,7 @@ def test_merged_weights_answer_as_the_adapter_did(family: str, pooling: str, tmp
     from ockham.models.onnx_encoder import open_graph
 
     found = sentence_encoder.find(str(tiny_encoder.write(tmp_path, family, pooling=pooling)))
-    settings = Settings(
+    settings = EncoderSettings(
         hidden=found.hidden, max_tokens=found.max_tokens, first_position=found.first_position, prefix=""
     )
     texts = [
@@ -353,9 +358,9 @@ def test_merged_weights_answer_as_the_adapter_did(family: str, pooling: str, tmp
     plain = open_graph(
         onnx_graph.build(found, found.weights())[0], found.folder / "tokenizer.json", settings, threads=1
     )
-    rows = encoder_tuning.Rows(tokens=plain.tokens(texts), targets=targets)
-    head = linear_head.calibrated(linear_head.solve(plain.embed(texts), targets, 0.1), plain.embed(texts), targets)
-    material = encoder_tuning.Material(sentence=found, head=head, train=rows, valid=rows)
+    rows = encoder_tuning.EncoderRows(tokens=plain.tokens(texts), targets=targets)
+    head = linear_head.calibrate_head(linear_head.solve(plain.embed(texts), targets, 0.1), plain.embed(texts), targets)
+    material = encoder_tuning.EncoderTrainingData(sentence=found, head=head, train=rows, valid=rows)
     lesson = encoder_tuning._lesson(material, SPEC, accuracy)
     lesson.read()
     start = lesson.margins(rows.tokens)
@@ -379,14 +384,14 @@ def test_an_encoder_is_tuned_in_float32_however_it_is_stored(tmp_path: Path) -> 
     import torch
     from safetensors.torch import load_file, save_file
 
-    from ockham.tune.lora_encoder import adapt
+    from ockham.tune.lora_encoder import add_lora
 
     folder = tiny_encoder.write(tmp_path, "bert")
     narrow = {name: part.half() for name, part in load_file(folder / "model.safetensors").items()}
     save_file(narrow, folder / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"dtype": "float16", "torch_dtype": "float16"}))
-    body = adapt(sentence_encoder.find(str(folder)), SPEC)
+    body = add_lora(sentence_encoder.find(str(folder)), SPEC)
     every = [*body.lower.parameters(), *body.upper.parameters()]
     assert {part.dtype for part in every} == {torch.float32}
 

@@ -20,10 +20,10 @@ from ockham.errors import ModelError
 from ockham.records import Precision
 from ockham.store import save_bytes
 from ockham.tune import decoder_tuning
-from ockham.tune.decoder_tuning import Adapter, Material, Row
+from ockham.tune.decoder_tuning import Adapter, DecoderRow, DecoderTrainingData
 from ockham.tune.grammar import Grammar
 from ockham.tune.precision import torch_dtype
-from ockham.tune.recompute import needed
+from ockham.tune.recompute import is_needed
 from ockham.tune.tune_spec import TuneSpec
 
 pytestmark = pytest.mark.tune
@@ -48,7 +48,7 @@ computed from another question is off by its own size.
 """
 
 
-def rows(count: int = 9, shared: int = 20, seed: int = 0) -> list[Row]:
+def rows(count: int = 9, shared: int = 20, seed: int = 0) -> list[DecoderRow]:
     """Questions that begin alike, of several lengths, with answers of one to three tokens."""
     draw = random.Random(seed)
 
@@ -56,7 +56,7 @@ def rows(count: int = 9, shared: int = 20, seed: int = 0) -> list[Row]:
         return tuple(draw.randrange(3, 300) for _ in range(draw.randint(least, most)))
 
     beginning = some(shared, shared)
-    return [Row(question=beginning + some(2, 9), answer=some(1, 3)) for _ in range(count)]
+    return [DecoderRow(question=beginning + some(2, 9), answer=some(1, 3)) for _ in range(count)]
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +74,10 @@ def precision(request: pytest.FixtureRequest) -> Precision:
 def lesson(folder: Path, precision: Precision, spec: TuneSpec = SPEC) -> Any:
     """Make a lesson whose adapter already does something: a fresh one's second half is zero."""
     made = decoder_tuning._lesson(
-        Material(folder=folder, train=rows(), valid=rows(4, seed=9), judge=lambda _: 0.0, precision=precision), spec
+        DecoderTrainingData(
+            folder=folder, train=rows(), valid=rows(4, seed=9), judge=lambda _: 0.0, precision=precision
+        ),
+        spec,
     )
     assert computed_in(made) == ({torch_dtype(precision)}, {torch.float32})
     draw = torch.Generator().manual_seed(1)
@@ -165,9 +168,9 @@ def test_a_lean_tuning_computes_the_same_numbers_and_keeps_less(
 
 
 def test_models_that_are_large_for_a_machine_are_tuned_lean() -> None:
-    assert not needed(stored_gb=0.27, memory_gb=25), "SmolLM2-135M beside 25 GB"
-    assert needed(stored_gb=0.27, memory_gb=16)
-    assert not needed(stored_gb=0.016, memory_gb=8), "ockham-nano on any machine"
+    assert not is_needed(stored_gb=0.27, memory_gb=25), "SmolLM2-135M beside 25 GB"
+    assert is_needed(stored_gb=0.27, memory_gb=16)
+    assert not is_needed(stored_gb=0.016, memory_gb=8), "ockham-nano on any machine"
 
 
 def test_a_beginning_is_shared_only_where_that_was_seen_to_change_nothing(
@@ -228,14 +231,16 @@ class Judge:
 
 def tuned(
     folder: Path, checkpoint: Kept, killed: int | None = None, spec: TuneSpec = SPEC, precision: Precision = "float32"
-) -> decoder_tuning.Tuned:
+) -> decoder_tuning.TunedDecoder:
     steps: Iterator[int] = iter(range(1_000))
 
     def tell(_done: int, _total: int) -> None:
         if next(steps) == killed:
             raise InterruptedError
 
-    material = Material(folder=folder, train=rows(24), valid=rows(4, seed=9), judge=Judge(), precision=precision)
+    material = DecoderTrainingData(
+        folder=folder, train=rows(24), valid=rows(4, seed=9), judge=Judge(), precision=precision
+    )
     return decoder_tuning.tune(material, spec, checkpoint, tell)
 
 
@@ -269,7 +274,7 @@ def test_peft_reads_the_adapter_and_the_merged_folder_is_the_same_model(
 
     taught = lesson(folder, precision)
     learnt = taught.adapter()
-    made = decoder_tuning.Tuned(taught, ())
+    made = decoder_tuning.TunedDecoder(taught, ())
     assert made.adapter == learnt, "the adapter is what was tuned, to the last bit"
     # Whatever it was tuned in, it is the weights as they are stored that the adapter goes onto: one tolerance for both.
     assert computed_in(made._lesson) == ({torch.float32}, {torch.float32})
@@ -290,7 +295,7 @@ def test_peft_reads_the_adapter_and_the_merged_folder_is_the_same_model(
 
 
 def test_torch_writes_the_likeliest_tokens_within_what_is_allowed(folder: Path, precision: Precision) -> None:
-    made = decoder_tuning.Tuned(lesson(folder, precision), ())
+    made = decoder_tuning.TunedDecoder(lesson(folder, precision), ())
     question = list(rows()[0].question)
     model = made._lesson.model
     free: list[int] = []

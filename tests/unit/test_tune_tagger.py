@@ -54,41 +54,43 @@ def rows(count: int, seed: int) -> list[Example]:
 
 
 def metric(targets: Sequence[str], answers: Sequence[str]) -> float:
-    return tasks.point("extract", "f1_micro", targets, answers)
+    return tasks.metric_value("extract", "f1_micro", targets, answers)
 
 
 def material_of(
-    found: sentence_encoder.Sentence, train: Sequence[Example], valid: Sequence[Example]
-) -> tuning.Material:
+    found: sentence_encoder.SentenceEncoder, train: Sequence[Example], valid: Sequence[Example]
+) -> tuning.TaggerTrainingData:
     writer, reads = tagger.writer(TOLD), token_windows.reader(found)
     sides = [
         tuning.rows_of(side, reads.read([row.input for row in side]), span_alignment.align(side, writer.fields))
         for side in (train, valid)
     ]
-    return tuning.Material(sentence=found, train=sides[0], valid=sides[1], writer=writer)
+    return tuning.TaggerTrainingData(sentence=found, train=sides[0], valid=sides[1], writer=writer)
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> sentence_encoder.Sentence:
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> sentence_encoder.SentenceEncoder:
     return sentence_encoder.find(str(tiny_encoder.write(tmp_path_factory.mktemp("tiny"), "bert", layers=1)))
 
 
 @pytest.fixture(scope="module")
-def material(tiny: sentence_encoder.Sentence) -> tuning.Material:
+def material(tiny: sentence_encoder.SentenceEncoder) -> tuning.TaggerTrainingData:
     return material_of(tiny, rows(40, 1), rows(20, 2))
 
 
-def tuned(material: tuning.Material, checkpoint: Kept | None = None, spec: TuneSpec = SPEC) -> tuning.Tuned:
+def tuned(
+    material: tuning.TaggerTrainingData, checkpoint: Kept | None = None, spec: TuneSpec = SPEC
+) -> tuning.TunedTagger:
     return tuning.tune(material, spec, metric, checkpoint or Kept(), quiet)
 
 
 @pytest.fixture(scope="module")
-def whole(material: tuning.Material) -> tuning.Tuned:
+def whole(material: tuning.TaggerTrainingData) -> tuning.TunedTagger:
     """An uninterrupted run."""
     return tuned(material)
 
 
-def assert_same(one: tuning.Tuned, other: tuning.Tuned) -> None:
+def assert_same(one: tuning.TunedTagger, other: tuning.TunedTagger) -> None:
     """Compare two results bit by bit."""
     assert (one.points, one.answers) == (other.points, other.answers)
     assert one.weight.tobytes() == other.weight.tobytes()
@@ -98,12 +100,14 @@ def assert_same(one: tuning.Tuned, other: tuning.Tuned) -> None:
         assert array.tobytes() == other.weights[name].tobytes(), name
 
 
-def test_every_value_is_reached(material: tuning.Material) -> None:
+def test_every_value_is_reached(material: tuning.TaggerTrainingData) -> None:
     wanted = sum(len(json.loads(target).get("faults", ())) + 1 for target in material.train.targets)
     assert material.train.reached == wanted
 
 
-def test_it_learns_what_the_frozen_encoder_does_not_know(whole: tuning.Tuned, material: tuning.Material) -> None:
+def test_it_learns_what_the_frozen_encoder_does_not_know(
+    whole: tuning.TunedTagger, material: tuning.TaggerTrainingData
+) -> None:
     start, *passes = whole.points
     assert start.valid_metric > 0.2, "it starts from the frozen solution"
     best = next(point for point in whole.points if point.kept)
@@ -115,7 +119,7 @@ def test_it_learns_what_the_frozen_encoder_does_not_know(whole: tuning.Tuned, ma
 
 @pytest.mark.parametrize("save", [1, 4, 15, 24])
 def test_a_run_that_died_goes_on_to_the_same_bytes(
-    save: int, material: tuning.Material, whole: tuning.Tuned, monkeypatch: pytest.MonkeyPatch
+    save: int, material: tuning.TaggerTrainingData, whole: tuning.TunedTagger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     kept = Kept(fail_at=save, after=save % 2 == 0)
@@ -153,7 +157,9 @@ def test_merged_weights_tag_as_the_adapter_did(family: str, tmp_path: Path) -> N
 
 
 @pytest.fixture(scope="module")
-def bundle(tiny: sentence_encoder.Sentence, whole: tuning.Tuned, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(
+    tiny: sentence_encoder.SentenceEncoder, whole: tuning.TunedTagger, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     folder = tmp_path_factory.mktemp("bundle")
     texts = [row.input for row in rows(40, 1)]
     onnx_export.write(tiny, whole.weights, texts, folder, output=onnx_encoder.STATES)

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from tests import tiny_gguf
 
 from ockham.data import multiple_choice as orders
-from ockham.data.multiple_choice import listed
-from ockham.llm.constraints import ValidAnswers
-from ockham.llm.llamacpp import Engine, Limits
+from ockham.data.multiple_choice import parse_options
+from ockham.llm.constraints import AnswerConstraints
+from ockham.llm.llamacpp import DecodingLimits, Engine
 from ockham.llm.prompt_builder import longest, task_shown
 from ockham.models import causal_lm
 from ockham.records import Answer, Example
@@ -80,13 +80,13 @@ def chances(model: causal_lm.Decoder, row: Example, answers: Sequence[str]) -> d
 
 def written(model: causal_lm.Decoder, text: str) -> str:
     """What the model writes where nothing holds it."""
-    limits = Limits(tokens=SPEC.max_output_tokens)
+    limits = DecodingLimits(tokens=SPEC.max_output_tokens)
     return model.engine.write(model.question(text).tokens, limits, slot=0).text.strip()
 
 
 def options_of(row: Example, form: str) -> list[str]:
     """The options of a row as its form of target writes them."""
-    found = listed(row.input)
+    found = parse_options(row.input)
     assert found is not None
     marks = [form.replace("X", mark).replace("x", mark.lower()) for mark in found.marks]
     return list(found.texts) if form == "text" else marks
@@ -187,7 +187,7 @@ def test_a_bundle_from_before_options_were_held_answers_as_it_did(
 def test_the_same_option_is_found_again_in_another_order(engine: Engine, weights: Path, tmp_path: Path) -> None:
     rows = questions("X.")
     model = decoder(engine, weights, tmp_path / "b", rows)
-    second = [orders.again(row, "mark", 0) for row in rows]
+    second = [orders.reshuffle_options(row, "mark", 0) for row in rows]
     texts = [row.input for row in second if row is not None]
     assert len(texts) == len(rows)
     for row, other, answer, again in zip(
@@ -195,7 +195,7 @@ def test_the_same_option_is_found_again_in_another_order(engine: Engine, weights
     ):
         assert other is not None
         named = [row_text(one, said) for one, said in ((row, answer), (other, again))]
-        assert orders.same((row, answer.value), (other, again.value), "mark") == (named[0] == named[1])
+        assert orders.is_same_option((row, answer.value), (other, again.value), "mark") == (named[0] == named[1])
 
 
 def row_text(row: Example, answer: Answer) -> str:
@@ -243,7 +243,7 @@ def test_wild_options_are_walked_to_one_of_them_and_leave_room(
     texts: list[str], before: str, form: str, seed: int
 ) -> None:
     task = task_shown("choose", questions(form), "")
-    valid = ValidAnswers(task, encode, END, 100, 10)
+    valid = AnswerConstraints(task, encode, END, 100, 10)
     text = before + "".join(f"\n{mark}) {one}" for mark, one in zip("ABCDEFGHI", texts, strict=False))
     trie, answers = valid.trie(text), task.answers(text)
     assert (trie is None) == (answers is None)

@@ -14,12 +14,12 @@ from hypothesis import strategies as st
 from ockham.evals.intervals import wilson
 from ockham.evals.sample_size import rows_needed
 from ockham.records import Comparison, Estimate, Requirements
-from ockham.verdict.decide import Decision, Measured, decide
+from ockham.verdict.decide import Decision, MeasuredCandidate, decide
 from ockham.verdict.p_values import holm_threshold, normal_quantile, normal_tail, p_below
 
 
-def candidate(name: str, rung: int, right: int, n: int = 1000, artifact_mb: float | None = None) -> Measured:
-    return Measured(name=name, rung=rung, metrics={"accuracy": wilson(right, n)}, artifact_mb=artifact_mb)
+def candidate(name: str, rung: int, right: int, n: int = 1000, artifact_mb: float | None = None) -> MeasuredCandidate:
+    return MeasuredCandidate(name=name, rung=rung, metrics={"accuracy": wilson(right, n)}, artifact_mb=artifact_mb)
 
 
 def gap(first: str, second: str, value: float, half: float) -> Comparison:
@@ -27,7 +27,7 @@ def gap(first: str, second: str, value: float, half: float) -> Comparison:
     return Comparison(first=first, second=second, metric="accuracy", difference=difference, p_value=0.5, p_holm=0.5)
 
 
-def judge(measured: list[Measured], requirements: Requirements, *comparisons: Comparison) -> Decision:
+def judge(measured: list[MeasuredCandidate], requirements: Requirements, *comparisons: Comparison) -> Decision:
     return decide(measured, requirements, comparisons, rows_needed=rows_needed)
 
 
@@ -171,7 +171,7 @@ candidates_ = st.lists(
 
 @given(candidates_, st.floats(0.05, 0.99), st.randoms(use_true_random=False))
 @settings(max_examples=50, deadline=None)
-def test_promises_of_every_decision(ladder: list[Measured], limit: float, chance: random.Random) -> None:
+def test_promises_of_every_decision(ladder: list[MeasuredCandidate], limit: float, chance: random.Random) -> None:
     required = Requirements(min_accuracy=limit)
     found = judge(ladder, required)
     shuffled = list(ladder)
@@ -206,9 +206,9 @@ def test_the_rows_asked_for_are_enough() -> None:
     for right, limit in ((928, 0.92), (905, 0.92), (990, 0.985)):
         more = judge([candidate("m", 1, right)], Requirements(min_accuracy=limit)).rows_needed["m"]
         assert more is not None
-        grown = Measured(name="m", rung=1, metrics={"accuracy": scaled(right / 1000, 1000 + more)})
+        grown = MeasuredCandidate(name="m", rung=1, metrics={"accuracy": scaled(right / 1000, 1000 + more)})
         assert judge([grown], Requirements(min_accuracy=limit)).meets["m"]["min_accuracy"] != "cannot tell"
-        fewer = Measured(name="m", rung=1, metrics={"accuracy": scaled(right / 1000, 1000 + int(0.9 * more))})
+        fewer = MeasuredCandidate(name="m", rung=1, metrics={"accuracy": scaled(right / 1000, 1000 + int(0.9 * more))})
         assert judge([fewer], Requirements(min_accuracy=limit)).meets["m"]["min_accuracy"] == "cannot tell"
 
 

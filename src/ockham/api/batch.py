@@ -11,9 +11,9 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from ockham import config
-from ockham.api.client import Caller, EndpointSpec, address
+from ockham.api.client import Client, EndpointSpec, address
 from ockham.api.consent import ENV_NAME
-from ockham.api.responses import Reply, Trouble, refusal
+from ockham.api.responses import Reply, RetryableError, endpoint_error
 from ockham.errors import EndpointError
 
 _GLANCE = 0.1
@@ -26,7 +26,9 @@ T = TypeVar("T")
 Chat = Sequence[Mapping[str, str]]
 
 
-def replies(caller: Caller, spec: EndpointSpec, chat: Callable[[T], Chat], items: Sequence[T]) -> list[Reply | None]:
+def request_replies(
+    caller: Client, spec: EndpointSpec, chat: Callable[[T], Chat], items: Sequence[T]
+) -> list[Reply | None]:
     """Ask about every item and give the replies in order; ``None`` where there was none within the deadline.
 
     ``chat`` writes what is asked about an item. Raises `EndpointError` (``E_ENDPOINT``) for a refusal that no retry can
@@ -67,20 +69,20 @@ def replies(caller: Caller, spec: EndpointSpec, chat: Callable[[T], Chat], items
     return found
 
 
-def _reply(caller: Caller, asked: Chat, batch: _Batch) -> Reply | None:
+def _reply(caller: Client, asked: Chat, batch: _Batch) -> Reply | None:
     try:
         got = caller.ask(asked, batch.stop)
     except EndpointError as error:
         batch.end(error)
         return None
-    if isinstance(got, Trouble):
+    if isinstance(got, RetryableError):
         batch.failed(got.reason)
         return None
     batch.succeeded()
     return got
 
 
-def _wait(workers: Sequence[threading.Thread], batch: _Batch, caller: Caller) -> None:
+def _wait(workers: Sequence[threading.Thread], batch: _Batch, caller: Client) -> None:
     """Wait for the workers, but no longer than the endpoint may be silent, nor much longer than the work goes on."""
     leave: float | None = None
     for worker in workers:
@@ -102,12 +104,16 @@ def check(spec: EndpointSpec) -> None:
     config.build(EndpointSpec, {f.name: getattr(spec, f.name) for f in dataclasses.fields(spec)}, "the endpoint")
     address(spec.url)
     if not spec.model.strip():
-        raise refusal("the endpoint names no model", 'give it as model = "name"')
+        raise endpoint_error("the endpoint names no model", 'give it as model = "name"')
     if spec.key_env and not ENV_NAME.fullmatch(spec.key_env):
         # The usual mistake is the key itself; it must not reach a file or a message.
-        raise refusal("key_env is not the name of an environment variable", 'give it as key_env = "OPENAI_API_KEY"')
+        raise endpoint_error(
+            "key_env is not the name of an environment variable", 'give it as key_env = "OPENAI_API_KEY"'
+        )
     if spec.max_cost is not None and (spec.price_in is None or spec.price_out is None):
-        raise refusal("max_cost is set but a price is not", "set price_in and price_out, in USD per million tokens")
+        raise endpoint_error(
+            "max_cost is set but a price is not", "set price_in and price_out, in USD per million tokens"
+        )
 
 
 def key(spec: EndpointSpec, environment: Mapping[str, str]) -> str | None:
@@ -120,7 +126,7 @@ def key(spec: EndpointSpec, environment: Mapping[str, str]) -> str | None:
     found = environment.get(spec.key_env, "").strip()
     if not found:
         fix = f'set it, or set key_env = "" where the API needs no key: export {spec.key_env}=...'
-        raise refusal(f"the environment variable {spec.key_env} is not set", fix)
+        raise endpoint_error(f"the environment variable {spec.key_env} is not set", fix)
     parts = urlsplit(spec.url)
     if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
         _log.warning("the endpoint's url is http: the key and every text travel unencrypted")

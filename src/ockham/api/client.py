@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
-from ockham.api.responses import Reply, Trouble, judge, refusal
+from ockham.api.responses import Reply, RetryableError, endpoint_error, parse_response
 from ockham.errors import EndpointError
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Budget:
             self.spent += spent
 
 
-class Caller:
+class Client:
     """A connection to one API. Safe to use from several threads; ``close`` it when done."""
 
     def __init__(
@@ -120,7 +120,9 @@ class Caller:
         if key is not None:
             # An HTTP library quotes a header it cannot send in its error: a key that is none must not get that far.
             if not key or not all("!" <= character <= "~" for character in key):
-                raise refusal("the key is empty or holds spaces or other characters that no key has", "set it again")
+                raise endpoint_error(
+                    "the key is empty or holds spaces or other characters that no key has", "set it again"
+                )
             self._headers["Authorization"] = f"Bearer {key}"
         self._client: httpx.Client | None = None
         self._lock = threading.Lock()
@@ -140,7 +142,9 @@ class Caller:
     def given_up(self, reason: str) -> EndpointError:
         """Make the error for an endpoint that was silent for too long."""
         what = f"the endpoint gave no response to any question for {self._patience:g} s; the last time, {reason}"
-        return refusal(what, "try again later, or check url and the network; a slow API needs a larger timeout_s")
+        return endpoint_error(
+            what, "try again later, or check url and the network; a slow API needs a larger timeout_s"
+        )
 
     def close(self) -> None:
         """Close the connections; the next call opens new ones."""
@@ -149,8 +153,8 @@ class Caller:
                 self._client.close()
             self._client = None
 
-    def ask(self, messages: Sequence[Mapping[str, str]], stop: threading.Event) -> Reply | Trouble:
-        """Ask once, trying again within the deadline; `Trouble` says why there is no reply.
+    def ask(self, messages: Sequence[Mapping[str, str]], stop: threading.Event) -> Reply | RetryableError:
+        """Ask once, trying again within the deadline; `RetryableError` says why there is no reply.
 
         Waits grow from half a second to 20 seconds, jittered, and are never shorter than the API asks for. Raises
         `EndpointError` (``E_ENDPOINT``) for what no further attempt can mend, where the next could pass the cap, and
@@ -160,7 +164,7 @@ class Caller:
         # A token is at least one byte of the prompt; 64 allow for the marks a chat template puts around it.
         worst = self._spec.cost(len(body) + 64, self._spec.max_output_tokens) or 0.0
         end = self._clock.now() + self._spec.deadline_s
-        trouble = Trouble(reason="the work was stopped", billed=False)
+        trouble = RetryableError(reason="the work was stopped", billed=False)
         for attempt in range(self._spec.retries + 1):
             if stop.is_set():
                 break
@@ -191,15 +195,15 @@ class Caller:
         }
         return json.dumps({name: value for name, value in body.items() if name not in spec.omit}).encode("ascii")
 
-    def _paid(self, body: bytes, worst: float, end: float) -> Reply | Trouble:
+    def _paid(self, body: bytes, worst: float, end: float) -> Reply | RetryableError:
         if not self.budget.reserve(worst):
-            raise refusal(
+            raise endpoint_error(
                 "the next answer could pass the spending cap, so nothing more is sent", "raise max_cost, or ask less"
             )
         spent = worst
         try:
             got = self._attempt(body, end)
-            if isinstance(got, Trouble):
+            if isinstance(got, RetryableError):
                 spent = worst if got.billed else 0.0
             elif got.content is None and got.tokens_in is None:
                 spent = 0.0
@@ -212,45 +216,45 @@ class Caller:
             self.budget.settle(worst, spent)
         return got
 
-    def _attempt(self, body: bytes, end: float) -> Reply | Trouble:
+    def _attempt(self, body: bytes, end: float) -> Reply | RetryableError:
         import httpx
 
         limit = min(self._spec.timeout_s, end - self._clock.now(), self.silence_left())
         if limit <= 0:
-            return Trouble(reason="no answer in time", billed=False)
+            return RetryableError(reason="no answer in time", billed=False)
         until = self._clock.now() + limit
         try:
             request = self._opened().stream("POST", self._url, content=body, headers=self._headers, timeout=limit)
             with request as response:
                 raw = self._raw(response, until)
-                if isinstance(raw, Trouble):
+                if isinstance(raw, RetryableError):
                     return raw
                 self.answered, self._heard = True, self._clock.now()
-                got = judge(response.status_code, response.headers, raw)
-                if isinstance(got, Trouble):  # an API that asks for a pause is not silent while it lasts
+                got = parse_response(response.status_code, response.headers, raw)
+                if isinstance(got, RetryableError):  # an API that asks for a pause is not silent while it lasts
                     self._heard += got.wait
                 return got
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
-            return Trouble(reason="no connection could be made", billed=False)
+            return RetryableError(reason="no connection could be made", billed=False)
         except httpx.TimeoutException:
-            return Trouble(reason="no answer in time", billed=True)
+            return RetryableError(reason="no answer in time", billed=True)
         except (httpx.HTTPError, httpx.StreamError, OSError):
-            return Trouble(reason="the connection was lost", billed=True)
+            return RetryableError(reason="the connection was lost", billed=True)
         except httpx.InvalidURL:
-            raise refusal("the endpoint's url is not valid", 'give it as url = "https://host/v1"') from None
+            raise endpoint_error("the endpoint's url is not valid", 'give it as url = "https://host/v1"') from None
 
-    def _raw(self, response: httpx.Response, until: float) -> bytes | Trouble:
+    def _raw(self, response: httpx.Response, until: float) -> bytes | RetryableError:
         """Read the body as sent; it is never inflated, for a small body could inflate without end."""
         billed = response.is_success
         if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-            return Trouble(reason="the reply was compressed, which was not asked for", billed=billed)
+            return RetryableError(reason="the reply was compressed, which was not asked for", billed=billed)
         raw = bytearray()
         for chunk in response.iter_raw():
             raw += chunk
             if len(raw) > MAX_REPLY_BYTES:
-                return Trouble(reason="the reply was larger than 1 MB", billed=billed)
+                return RetryableError(reason="the reply was larger than 1 MB", billed=billed)
             if self._clock.now() > until:
-                return Trouble(reason="no answer in time", billed=billed)
+                return RetryableError(reason="no answer in time", billed=billed)
         return bytes(raw)
 
     def _opened(self) -> httpx.Client:
@@ -279,9 +283,9 @@ def address(url: str) -> str:
     except ValueError:
         plain = False
     if not plain or not url.isascii() or not url.isprintable() or " " in url:
-        raise refusal("the endpoint's url is not an http or https address", fix)
+        raise endpoint_error("the endpoint's url is not an http or https address", fix)
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise refusal(
+        raise endpoint_error(
             "the endpoint's url holds a name, a password or a query", f"leave them out: {fix}; name a key by key_env"
         )
     base = url.rstrip("/")

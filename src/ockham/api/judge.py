@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ockham.api import batch
-from ockham.api.client import Caller, Clock, EndpointSpec
+from ockham.api.client import Client, Clock, EndpointSpec
 from ockham.api.responses import Reply
 from ockham.errors import EndpointError
-from ockham.llm.prompts import quoted, read_label
+from ockham.llm.prompts import quote, read_label
 
 _WORDS = ("right", "wrong")
 _ORDER = (
@@ -42,7 +42,7 @@ _BOUND: Mapping[str, object] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class JudgeCase:
     """What the judge sees: the question, the answer that is known to be right, and the one to judge."""
 
     input: str
@@ -59,7 +59,7 @@ class Opinion:
     tokens_out: int | None = None
 
 
-class Judge:
+class LlmJudge:
     """A named API as judge; ``close`` it when done."""
 
     def __init__(
@@ -72,8 +72,8 @@ class Judge:
         batch.check(spec)
         key = batch.key(spec, os.environ if environment is None else environment)
         self._spec = spec
-        self._free = Caller(spec, key, clock or Clock())
-        self._caller = Caller(spec, key, clock or Clock(), _BOUND)
+        self._free = Client(spec, key, clock or Clock())
+        self._caller = Client(spec, key, clock or Clock(), _BOUND)
         self._known = False
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class Judge:
         self._caller.close()
         self._free.close()
 
-    def judge(self, cases: Sequence[Case]) -> list[Opinion]:
+    def judge(self, cases: Sequence[JudgeCase]) -> list[Opinion]:
         """Judge every case, in order.
 
         Replies are bound to the two verdicts where the API can do that, which the first case finds out; elsewhere they
@@ -101,14 +101,14 @@ class Judge:
         found += self._ask(cases[len(found) :])
         return [Opinion(right=None) if reply is None else _read(reply) for reply in found]
 
-    def _ask(self, cases: Sequence[Case]) -> list[Reply | None]:
-        return batch.replies(self._caller, self._spec, chat, cases)
+    def _ask(self, cases: Sequence[JudgeCase]) -> list[Reply | None]:
+        return batch.request_replies(self._caller, self._spec, judge_chat, cases)
 
 
-def chat(case: Case) -> list[dict[str, str]]:
+def judge_chat(case: JudgeCase) -> list[dict[str, str]]:
     """Write what is asked about a case."""
     shown = {"input": case.input, "target": case.target, "answer": case.answer}
-    return [{"role": "system", "content": _ORDER}, {"role": "user", "content": quoted(shown)}]
+    return [{"role": "system", "content": _ORDER}, {"role": "user", "content": quote(shown)}]
 
 
 def _read(reply: Reply) -> Opinion:

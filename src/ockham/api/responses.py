@@ -32,7 +32,7 @@ class Reply:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
+class RetryableError:
     """An attempt that failed and may be tried again; ``billed`` where the API may have charged for it all the same."""
 
     reason: str
@@ -40,49 +40,49 @@ class Trouble:
     wait: float = 0.0
 
 
-def judge(status: int, headers: Mapping[str, str], raw: bytes) -> Reply | Trouble:
+def parse_response(status: int, headers: Mapping[str, str], raw: bytes) -> Reply | RetryableError:
     """Read a response: a reply, a trouble that may pass, or an `EndpointError` for one that will not."""
     if 200 <= status < 300:
         return _reply(raw)
     code = _error_code(raw)
     if 300 <= status < 400:
-        raise refusal(
+        raise endpoint_error(
             f"the API answered {status}: it points to another address, and redirects are not followed", "correct url"
         )
     if status in {401, 403}:
-        raise refusal(
+        raise endpoint_error(
             f"the API answered {status}: the key is missing, wrong or not allowed", "check the variable key_env names"
         )
     if status == 402 or code in _QUOTA_CODES:
-        raise refusal(
+        raise endpoint_error(
             f"the API answered {status}: the account has no credit left", "top it up, or name another endpoint"
         )
     if status == 404:
-        raise refusal(
+        raise endpoint_error(
             "the API answered 404: it knows no such address or model", "check url (it often ends in /v1) and model"
         )
     if status in _PASSING or status >= 500:
-        return Trouble(reason=f"the API answered {status}", billed=False, wait=_retry_after(headers))
+        return RetryableError(reason=f"the API answered {status}", billed=False, wait=_retry_after(headers))
     if code in _ROW_CODES:
         return Reply(content=None)
-    raise refusal(
+    raise endpoint_error(
         f"the API answered {status}: it refuses the request", "check model, max_output_tokens, token_limit and omit"
     )
 
 
-def refusal(what: str, fix: str) -> EndpointError:
+def endpoint_error(what: str, fix: str) -> EndpointError:
     """Make the one error of this room (``E_ENDPOINT``)."""
     return EndpointError("E_ENDPOINT", what, fix=fix)
 
 
-def _reply(raw: bytes) -> Reply | Trouble:
+def _reply(raw: bytes) -> Reply | RetryableError:
     body = _object(raw)
     try:
         content = body["choices"][0]["message"]["content"]
     except (KeyError, IndexError, TypeError):
         content = 0
     if content is not None and not isinstance(content, str):
-        return Trouble(reason="the reply was not a chat completion", billed=True)
+        return RetryableError(reason="the reply was not a chat completion", billed=True)
     usage = body.get("usage")
     counts = usage if isinstance(usage, dict) else {}
     tokens_in, tokens_out = (_count(counts.get(name)) for name in ("prompt_tokens", "completion_tokens"))

@@ -12,7 +12,7 @@ from ockham import store
 from ockham.errors import BundleError, ConfigError
 from ockham.ladder.run_folder import bundle_of
 from ockham.models import causal_lm
-from ockham.models.causal_lm import Parts
+from ockham.models.causal_lm import DecoderFiles
 from ockham.printable import printable
 from ockham.store import save_text
 
@@ -67,7 +67,7 @@ def _peft(folder: Path, out: Path) -> None:
 FORMS: Mapping[Form, Callable[[Path, Path], None]] = {"gguf": _gguf, "peft": _peft, "ollama": _ollama}
 
 
-def modelfile(found: Parts) -> str:
+def modelfile(found: DecoderFiles) -> str:
     """Write Ollama's Modelfile: the model's own template, our orders, and answers that are the likeliest words.
 
     The text to work on is sent as the JSON object that the orders speak of. Raises `BundleError` (``E_BUNDLE``) where a

@@ -16,13 +16,13 @@ from ockham.data.clean import clean
 from ockham.errors import DataError
 from ockham.evals import tasks
 from ockham.ladder.fit import ignore
-from ockham.ladder.measure import judged, probe, probe_rows, size_mb
+from ockham.ladder.measure import probe, probe_rows, score_with_clusters, size_mb
 from ockham.ladder.run_folder import bundle_of
 from ockham.models.backend import package_of
 from ockham.models.endpoint import KIND, permit
-from ockham.readers.read import Reading, ReadSpec, read
+from ockham.readers.read import ReadResult, ReadSpec, read
 from ockham.records import Manifest, Progress, Quarantined, Report, digest
-from ockham.serving.process import Serving
+from ockham.serving.process import ServingProcess
 
 _log = logging.getLogger(__name__)
 _NAMED = 10
@@ -91,7 +91,7 @@ def predictions(
     _warn(reading)
     answers = []
     _announce(manifest, endpoint, len(reading.examples), tell)
-    with Serving(folder, endpoint) as serving:
+    with ServingProcess(folder, endpoint) as serving:
         total = len(reading.examples)
         for start in range(0, total, _STEP):
             rows = reading.examples[start : start + _STEP]
@@ -136,19 +136,19 @@ def evaluate(
     clusters = near_duplicates.near_duplicates([row.input for row in rows], seed=spec.seed)
     clusters = near_duplicates.join(clusters, [row.group for row in rows])
     if manifest.task == "choose":
-        rows = tuple(multiple_choice.shuffled(rows, spec.seed)[0])
+        rows = tuple(multiple_choice.shuffle_options(rows, spec.seed)[0])
     _announce(manifest, endpoint, len(rows), tell, timed=probe_rows(len(rows)))
-    with Serving(folder, endpoint) as serving:
+    with ServingProcess(folder, endpoint) as serving:
         answers = serving.answer([row.input for row in rows])
         profile = serving.profile([row.input for row in rows], probe(manifest.kind))
-    scores = judged(manifest.task, rows, answers, [int(place) for place in clusters])
+    scores = score_with_clusters(manifest.task, rows, answers, [int(place) for place in clusters])
     return Report(
         candidate=manifest.candidate,
         dataset=digest([[row.id, row.input, row.target] for row in rows]),
         spec=digest(spec),
         side="test",
-        metrics=tasks.measure(manifest.task, scores, manifest.labels),
-        per_label=tasks.parts(manifest.task, scores),
+        metrics=tasks.estimate_metrics(manifest.task, scores, manifest.labels),
+        per_label=tasks.per_label_scores(manifest.task, scores),
         scores=scores,
         profile=profile,
         artifact_mb=size_mb(folder),
@@ -185,7 +185,7 @@ def _announce(
     tell(Progress(stage="endpoint", message=consent.announcement(permitted, rows, why)))
 
 
-def _warn(reading: Reading) -> None:
+def _warn(reading: ReadResult) -> None:
     """Log how many records could not be read, why, and which: no progress, but a loss that must be seen."""
     if reading.quarantined:
         _log.warning(

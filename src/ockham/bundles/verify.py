@@ -10,7 +10,7 @@ from typing import Literal
 
 from ockham import store
 from ockham.errors import BundleError, ConfigError, OckhamError, RunError
-from ockham.ladder.run_folder import account, bundle_of
+from ockham.ladder.run_folder import bundle_of, load_result
 from ockham.records import Verdict
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
@@ -49,7 +49,7 @@ def verify(place: str | Path, *, digest: str | None = None) -> Verification:
     """
     place = Path(place)
     wanted = None if digest is None else _digest(digest)
-    verdict = account(place).verdict if (place / "run.json").exists() else None
+    verdict = load_result(place).verdict if (place / "run.json").exists() else None
     try:
         seen = store.bundle_digest(bundle_of(place))
     except BundleError:

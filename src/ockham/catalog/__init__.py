@@ -1,7 +1,14 @@
 """Facts that age, read in one place: models, devices, engines and prices, each with its date and source."""
 
-from ockham.catalog.architectures import SHIPPED, Shape, revision, shape, shapes, shipped
-from ockham.catalog.devices import Device, DeviceKind, Engine, device, devices, engine, engines
+from ockham.catalog.architectures import (
+    SHIPPED,
+    Architecture,
+    architectures,
+    find_architecture,
+    revision,
+    shipped_folder,
+)
+from ockham.catalog.devices import Device, DeviceKind, ServingEngine, device, devices, engine, engines
 from ockham.catalog.prices import (
     FRESH_DAYS,
     ApiPrice,
@@ -17,22 +24,22 @@ __all__ = [
     "FRESH_DAYS",
     "SHIPPED",
     "ApiPrice",
+    "Architecture",
     "Device",
     "DeviceKind",
-    "Engine",
     "MachinePrice",
     "PowerPrice",
     "Prices",
     "PurchasePrice",
     "RentPrice",
-    "Shape",
+    "ServingEngine",
+    "architectures",
     "device",
     "devices",
     "engine",
     "engines",
+    "find_architecture",
     "prices",
     "revision",
-    "shape",
-    "shapes",
-    "shipped",
+    "shipped_folder",
 ]

@@ -17,7 +17,7 @@ _POSITIVE = {"min": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class Architecture:
     """A model's architecture: what bytes and operations follow from. What each number is stands in ``models.toml``."""
 
     name: str
@@ -115,12 +115,12 @@ class Shape:
 
 
 @cache
-def shapes() -> tuple[Shape, ...]:
+def architectures() -> tuple[Architecture, ...]:
     """Give every known model, smallest first."""
-    return tuple(sorted(entries(Shape, "models.toml", "model"), key=lambda one: (one.parameters, one.name)))
+    return tuple(sorted(entries(Architecture, "models.toml", "model"), key=lambda one: (one.parameters, one.name)))
 
 
-def shape(name: str) -> Shape:
+def find_architecture(name: str) -> Architecture:
     """Find a model by its name, its hub id, or either with an ending such as ``-Instruct``.
 
     Raises `ConfigError` (``E_CONFIG``) with the nearest names where there is none.
@@ -129,15 +129,15 @@ def shape(name: str) -> Shape:
     for ending in _ENDINGS:
         if bare.casefold().endswith(ending):
             bare = bare[: -len(ending)]
-    return lookup(bare, shapes(), _names, "model")
+    return lookup(bare, architectures(), _names, "model")
 
 
 def revision(hub: str) -> str | None:
     """Give the commit that an id on the hub is fetched at; ``None`` where the catalogue knows none of that very id."""
-    return next((one.revision for one in shapes() if (one.hub or one.name).casefold() == hub.casefold()), None)
+    return next((one.revision for one in architectures() if (one.hub or one.name).casefold() == hub.casefold()), None)
 
 
-def _names(one: Shape) -> Iterable[str]:
+def _names(one: Architecture) -> Iterable[str]:
     hub = whole = one.hub or one.name
     for ending in _ENDINGS:
         if hub.casefold().endswith(ending):
@@ -148,7 +148,7 @@ def _names(one: Shape) -> Iterable[str]:
 SHIPPED = Path(__file__).parent / "shipped"
 
 
-def shipped(name: str) -> Path | None:
+def shipped_folder(name: str) -> Path | None:
     """Give the folder of a model that comes with the package; ``None`` for every other name."""
     place = SHIPPED / name
     return place if name == place.name and (place / "config.json").is_file() else None

@@ -50,7 +50,7 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Engine:
+class ServingEngine:
     """What an engine reaches on a kind of device. What each number is stands in ``engines.toml``."""
 
     name: str
@@ -96,12 +96,12 @@ def device(name: str) -> Device:
 
 
 @cache
-def engines() -> tuple[Engine, ...]:
+def engines() -> tuple[ServingEngine, ...]:
     """Give every engine's numbers."""
-    return entries(Engine, "engines.toml", "engine")
+    return entries(ServingEngine, "engines.toml", "engine")
 
 
-def engine(kind: DeviceKind, *, encoders: bool) -> Engine:
+def engine(kind: DeviceKind, *, encoders: bool) -> ServingEngine:
     """Find what the engine for a kind of device reaches."""
     for one in engines():
         if kind in one.kinds and one.encoders == encoders:

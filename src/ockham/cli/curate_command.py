@@ -10,8 +10,8 @@ import click
 
 from ockham.cli import options, progress, sealing, settings
 from ockham.cli.options import PATH, together
-from ockham.curation.curate_spec import CurateSpec, Step
-from ockham.records.curation import CurationReport
+from ockham.curation.curate_spec import CurateSpec
+from ockham.records.curation import CurationReport, Step
 
 if TYPE_CHECKING:
     from ockham.curation.executors import RayCluster
@@ -100,7 +100,7 @@ def command(
     spec = settings.spec(CurateSpec, values)
     if out is None and not dry_run:
         raise ConfigError("E_CONFIG", "no folder is named", fix="name it: -o FOLDER, or ask for a --dry-run")
-    with progress.telling(quiet=quiet) as tell:
+    with progress.progress_display(quiet=quiet) as tell:
         if dry_run:
             report = curate.preview(data, spec, workers=number, tell=tell)
         else:
@@ -111,7 +111,7 @@ def command(
     if as_json:
         output.record(report)
     else:
-        output.lines(*written(report, None if dry_run else str(out)))
+        output.lines(*report_lines(report, None if dry_run else str(out)))
 
 
 def _workers(values: dict[str, object]) -> tuple[int, int | RayCluster]:
@@ -129,13 +129,13 @@ def _workers(values: dict[str, object]) -> tuple[int, int | RayCluster]:
     return number, number
 
 
-def written(report: CurationReport, out: str | None) -> list[str]:
+def report_lines(report: CurationReport, out: str | None) -> list[str]:
     """Give the lines a person reads."""
     from ockham.cli.terminal import fill, table, width
-    from ockham.report.curation_page import told
+    from ockham.report.curation_page import summary_sentence
 
     columns = width()
-    lines = [*fill(told(report), columns), ""]
+    lines = [*fill(summary_sentence(report), columns), ""]
     if report.left_out:
         body = [
             [name.replace("_", " "), f"{number:,}", f"{100 * number / max(1, report.rows):.1f} %"]

@@ -34,16 +34,16 @@ def command(*, config: Path | None, as_json: bool, **flags: object) -> None:
     """
     from ockham import catalog
     from ockham.cli import output, plan_output
-    from ockham.plan import decide
+    from ockham.plan import advise
 
     values = settings.collect("decide", config, flags)
     table = settings.text(values, "prices")
     prices = catalog.prices(None if table is None else Path(table))
-    found = decide(_questions(values), prices)
+    found = advise(_questions(values), prices)
     if as_json:
         output.record(found)
     else:
-        output.lines(*plan_output.advised(found))
+        output.lines(*plan_output.advice_lines(found))
 
 
 def _questions(values: dict[str, object]) -> Questions:

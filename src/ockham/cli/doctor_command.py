@@ -25,10 +25,10 @@ def command(*, as_json: bool) -> None:
     if as_json:
         output.record(found)
     else:
-        output.lines(*written(found, width()))
+        output.lines(*diagnosis_lines(found, width()))
 
 
-def written(found: Diagnosis, columns: int) -> list[str]:
+def diagnosis_lines(found: Diagnosis, columns: int) -> list[str]:
     """Give the lines a person reads."""
     machine = found.machine
     lines = [

@@ -33,10 +33,10 @@ def guard(work: Callable[[], int]) -> int:
             return work()
         except (Exception, KeyboardInterrupt) as error:
             # Once the signal has come, whatever else goes wrong is what it stopped: a child may have got it too.
-            return told(KeyboardInterrupt() if received else error, *received)
+            return report_error(KeyboardInterrupt() if received else error, *received)
 
 
-def told(error: BaseException, number: int = signal.SIGINT) -> int:
+def report_error(error: BaseException, number: int = signal.SIGINT) -> int:
     """Say on stderr what happened and give the exit status that goes with it; ``number`` is the signal that came."""
     if isinstance(error, OckhamError):
         _say(f"{error.code}: {error.message}", f"  next: {error.fix}")

@@ -38,7 +38,7 @@ def command(
     from ockham.cli import output
 
     spec = settings.spec(EvalSpec, values)
-    with progress.telling(quiet=quiet, origins=origins) as tell:
+    with progress.progress_display(quiet=quiet, origins=origins) as tell:
         found = evaluate(bundle, data, spec, endpoint=endpoint, tell=tell)
     if as_json:
         output.record(found)

@@ -120,7 +120,7 @@ def command(
         raise ConfigError("E_CONFIG", "no data is named", fix="name the file: ockham fit FILE")
     needs = settings.requirements(values)
     spec = settings.spec(FitSpec, values)
-    with progress.telling(quiet=quiet, origins=origins) as tell:
+    with progress.progress_display(quiet=quiet, origins=origins) as tell:
         verdict = fit(source, spec, needs, out=None if folder is None else Path(folder), tell=tell)
     if as_json:
         output.record(verdict)
@@ -142,11 +142,11 @@ def learn(run: str) -> None:
     """Let `ockham plan` know how far its predictions were from what was measured."""
     from ockham import machine
     from ockham.errors import OckhamError
-    from ockham.ladder.run_folder import account
+    from ockham.ladder.run_folder import load_result
     from ockham.plan import this_machine
     from ockham.plan.prediction_error import learn
 
     cache, now = machine.cache(), dt.datetime.now(dt.timezone.utc)
     # What cannot be written there takes nothing from the verdict.
     with suppress(OckhamError):
-        learn(cache, account(run).reports, lambda: this_machine.processor(cache, now, time.process_time))
+        learn(cache, load_result(run).reports, lambda: this_machine.processor(cache, now, time.process_time))

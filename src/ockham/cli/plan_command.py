@@ -71,7 +71,7 @@ def command(
     from ockham import catalog, machine
     from ockham.cli import output, plan_output
     from ockham.plan import plan
-    from ockham.plan.this_machine import look
+    from ockham.plan.this_machine import detect_machine
 
     values = settings.collect("plan", config, {"prices": prices, **flags})
     table = settings.text(values, "prices")
@@ -80,7 +80,7 @@ def command(
     now = dt.datetime.now(dt.timezone.utc)
     place = None
     if spec.device is None:
-        place = look(machine.cache(), now, time.process_time, threads=spec.threads, anew=measure)
+        place = detect_machine(machine.cache(), now, time.process_time, threads=spec.threads, anew=measure)
     found = plan(spec, known, now.date(), place)
     if report is not None:
         from ockham.report import render_plan
@@ -90,7 +90,7 @@ def command(
     if as_json:
         output.record(found)
     else:
-        output.lines(*plan_output.written(found), *([] if report is None else ["", f"Report: {report}"]))
+        output.lines(*plan_output.plan_lines(found), *([] if report is None else ["", f"Report: {report}"]))
 
 
 def _spec(values: dict[str, object]) -> PlanSpec:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from ockham.cli.terminal import fill, table, width
 from ockham.plan.advice import Advice
 from ockham.plan.forecasts import USES, largest
-from ockham.records.plan import Cost, Forecast, Plan, PlannedDevice, Reach, TuningForecast
+from ockham.records.plan import Cost, DeviceReach, Forecast, Plan, PlannedDevice, TuningForecast
 
 MOST = 6
 _FINDINGS = {"meets": "yes", "misses": "no", "cannot tell": "perhaps", None: ""}
 
 
-def written(found: Plan) -> list[str]:
+def plan_lines(found: Plan) -> list[str]:
     """Give the lines a person reads of a plan."""
     columns = width()
     lines = [*fill(_device(found.device), columns), ""]
@@ -28,7 +28,7 @@ def written(found: Plan) -> list[str]:
     return lines
 
 
-def advised(found: Advice) -> list[str]:
+def advice_lines(found: Advice) -> list[str]:
     """Give the lines a person reads of a piece of advice."""
     columns = width()
     lines = [*fill(found.sentence, columns), ""]
@@ -99,7 +99,7 @@ def _largest(found: Plan) -> str:
     return f"Largest that {does}: {found.largest}. Largest that is surely fast enough for {said}."
 
 
-def _reach(found: tuple[Reach, ...], columns: int) -> list[str]:
+def _reach(found: tuple[DeviceReach, ...], columns: int) -> list[str]:
     if not found:
         return []
     limit = _time(found[0].limit_ms)

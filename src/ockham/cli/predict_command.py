@@ -66,7 +66,7 @@ def command(
     sealing.enter("predict", reads, sealing.Touched(folders=folders), unsealed=unsealed)
     from ockham.bundles.predict import predictions
 
-    with progress.telling(quiet=quiet, origins=origins) as tell:
+    with progress.progress_display(quiet=quiet, origins=origins) as tell:
         outcome = predictions(bundle, data, encoding=how.encoding, endpoint=endpoint, tell=tell)
     found = outcome.answers
     if as_json:

@@ -50,7 +50,7 @@ def command(
     origins = settings.origins(config, flags, values)
     needs = settings.requirements(values)
     spec = dataclasses.replace(settings.spec(FitSpec, values), all=True)
-    with progress.telling(quiet=quiet, origins=origins) as tell:
+    with progress.progress_display(quiet=quiet, origins=origins) as tell:
         verdict = tune(data, base, spec, needs, out=out, tell=tell)
     if as_json:
         output.record(verdict)

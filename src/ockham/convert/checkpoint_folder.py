@@ -25,7 +25,7 @@ _FIX = "get the folder again from where it came, with its safetensors files"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class CheckpointFolder:
     """A checked folder: its configuration, its files of weights, and a digest of all that decides what the model is."""
 
     config: dict[str, object]
@@ -39,7 +39,7 @@ class Source:
         return str(named[0]) if isinstance(named, list) and named else ""
 
 
-def check_model(folder: Path) -> Source:
+def check_model(folder: Path) -> CheckpointFolder:
     """Check a folder with a model's configuration, tokenizer and safetensors weights.
 
     Raises `ModelError`: ``E_MODEL_MISSING`` for a missing file, ``E_MODEL_FORMAT`` for one that is damaged or outside
@@ -54,10 +54,10 @@ def check_model(folder: Path) -> Source:
         _inside(folder, path)
         if path.name == "tokenizer_config.json":
             _settings(folder, path.name)
-    return Source(config=config, weights=weights, digest=_digest([folder / CONFIG, *tokenizer, *weights]))
+    return CheckpointFolder(config=config, weights=weights, digest=_digest([folder / CONFIG, *tokenizer, *weights]))
 
 
-def check_adapter(folder: Path) -> Source:
+def check_adapter(folder: Path) -> CheckpointFolder:
     """Check a PEFT folder: a LoRA configuration and its weights as safetensors. Raises as `check_model`."""
     config = _settings(folder, ADAPTER_CONFIG)
     rank, alpha = config.get("r"), config.get("lora_alpha")
@@ -79,7 +79,7 @@ def check_adapter(folder: Path) -> Source:
         _refuse(folder, "has no adapter_model.safetensors (an adapter saved as a pickle is never opened)")
     _inside(folder, path)
     check_weights(path)
-    return Source(config=config, weights=(path,), digest=_digest([folder / ADAPTER_CONFIG, path]))
+    return CheckpointFolder(config=config, weights=(path,), digest=_digest([folder / ADAPTER_CONFIG, path]))
 
 
 def check_weights(path: Path) -> None:

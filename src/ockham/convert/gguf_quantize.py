@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, BinaryIO, Literal
 from ockham.convert.gguf_export import Converted
 from ockham.errors import ModelError
 from ockham.llm import gguf_file
-from ockham.llm.gguf_file import BLOCKS, Head, Tensor
+from ockham.llm.gguf_file import BLOCKS, GgufHeader, GgufTensor
 from ockham.models import model_files
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def quantize(path: Path, out: Path, form: Format, *, source: str = "") -> Conver
     return Converted(path=out, sha256=model_files.file_sha256(out), nbytes=out.stat().st_size, source=source)
 
 
-def fitting(path: Path) -> Format:
+def fit_quantization(path: Path) -> Format:
     """Say which 4-bit form fits a model: ``q4_k_m``, or ``q4_0`` where the rows of a matrix hold no blocks of 256.
 
     Raises `ModelError` (``E_MODEL_FORMAT``) for a damaged file.
@@ -72,7 +72,7 @@ def fitting(path: Path) -> Format:
     return "q4_k_m" if all(row % _block("Q4_K") == 0 for row in rows) else "q4_0"
 
 
-def _type(tensor: Tensor, head: Head, form: Format) -> str:
+def _type(tensor: GgufTensor, head: GgufHeader, form: Format) -> str:
     name = tensor.name
     if len(tensor.shape) != 2 or not name.endswith(".weight") or "norm" in name or "conv" in name:
         return tensor.type
@@ -86,7 +86,7 @@ def _type(tensor: Tensor, head: Head, form: Format) -> str:
     return wanted if tensor.shape[0] % _block(wanted) == 0 else tensor.type
 
 
-def _more(tensor: Tensor, head: Head) -> bool:
+def _more(tensor: GgufTensor, head: GgufHeader) -> bool:
     """Tell whether a layer's sensitive matrices get more bits: the first and last eighth, and every third between."""
     layers = head.number("block_count") or 1
     layer = int(tensor.name.split(".")[1])
@@ -97,7 +97,7 @@ def _block(name: str) -> int:
     return BLOCKS[_NUMBERS[name]][1]
 
 
-def _size(tensor: Tensor, name: str) -> int:
+def _size(tensor: GgufTensor, name: str) -> int:
     _, block, size = BLOCKS[_NUMBERS[name]]
     elements = 1
     for length in tensor.shape:
@@ -111,7 +111,7 @@ def _retyped(raw: bytes, form: Format) -> bytes:
     return raw if at < len(entry) else raw[:at] + struct.pack("<I", FILE_TYPES[form]) + raw[at + 4 :]
 
 
-def _list(head: Head, types: Mapping[str, str]) -> bytes:
+def _list(head: GgufHeader, types: Mapping[str, str]) -> bytes:
     listed, at = b"", 0
     for name, tensor in head.tensors.items():
         raw = name.encode()
@@ -121,7 +121,7 @@ def _list(head: Head, types: Mapping[str, str]) -> bytes:
     return listed
 
 
-def _blocks(reader: BinaryIO, tensor: Tensor, to: str, name: str, quantizer: Quantizer) -> Iterator[bytes]:
+def _blocks(reader: BinaryIO, tensor: GgufTensor, to: str, name: str, quantizer: Quantizer) -> Iterator[bytes]:
     reader.seek(tensor.start)
     if to == tensor.type:
         left = tensor.nbytes

@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 
-def knowing(recognise: Callable[[Any, Any], str], name: str) -> Callable[[Any, Any], str]:
+def with_pretokenizer(recognise: Callable[[Any, Any], str], name: str) -> Callable[[Any, Any], str]:
     """Give the converter's own recognition, with a name for what it does not know."""
 
     def recognised(model: object, tokenizer: object) -> str:
@@ -47,7 +47,7 @@ def knowing(recognise: Callable[[Any, Any], str], name: str) -> Callable[[Any, A
 def run(script: Path, name: str, arguments: list[str]) -> None:
     """Run the converter's script as if it were started itself."""
     text_model = importlib.import_module("conversion.base").TextModel
-    text_model.get_vocab_base_pre = knowing(text_model.get_vocab_base_pre, name)
+    text_model.get_vocab_base_pre = with_pretokenizer(text_model.get_vocab_base_pre, name)
     sys.argv = [str(script), *arguments]
     runpy.run_path(str(script), run_name="__main__")
 

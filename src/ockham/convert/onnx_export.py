@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from ockham import machine
 from ockham.convert import onnx_graph
 from ockham.models import model_files, onnx_encoder
-from ockham.models.sentence_encoder import Sentence
+from ockham.models.sentence_encoder import SentenceEncoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,7 +20,7 @@ CALIBRATION_TEXTS = 300
 
 
 def write(
-    sentence: Sentence,
+    sentence: SentenceEncoder,
     weights: Mapping[str, NDArray[np.float32]],
     texts: Sequence[str],
     folder: Path,
@@ -45,10 +45,10 @@ def write(
 
 
 def calibrate(
-    sentence: Sentence,
+    sentence: SentenceEncoder,
     weights: Mapping[str, NDArray[np.float32]],
     texts: Sequence[str],
-    found: onnx_encoder.Settings,
+    found: onnx_encoder.EncoderSettings,
 ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Find the range of every channel that enters a matrix product, over at most `CALIBRATION_TEXTS` texts."""
     import numpy as np

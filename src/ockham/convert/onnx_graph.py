@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
 from ockham.models.onnx_encoder import EMBEDDING, STATES
-from ockham.models.sentence_encoder import Sentence
+from ockham.models.sentence_encoder import SentenceEncoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -117,7 +117,7 @@ class _Builder:
 
 
 def build(
-    sentence: Sentence,
+    sentence: SentenceEncoder,
     weights: Mapping[str, NDArray[np.float32]],
     ranges: Ranges | None = None,
     *,
@@ -161,7 +161,7 @@ def build(
     return model.SerializeToString(deterministic=True), tuple(builder.taps)
 
 
-def _embed(builder: _Builder, sentence: Sentence, weights: Mapping[str, NDArray[np.float32]]) -> str:
+def _embed(builder: _Builder, sentence: SentenceEncoder, weights: Mapping[str, NDArray[np.float32]]) -> str:
     places = weights["embeddings.position_embeddings.weight"]
     kinds = weights.get("embeddings.token_type_embeddings.weight")
     builder.constant("places", places if kinds is None else places + kinds[0])
@@ -187,7 +187,7 @@ def _words(builder: _Builder, table: NDArray[np.float32]) -> str:
 
 
 def _layer(
-    builder: _Builder, sentence: Sentence, weights: Mapping[str, NDArray[np.float32]], hidden: str, number: int
+    builder: _Builder, sentence: SentenceEncoder, weights: Mapping[str, NDArray[np.float32]], hidden: str, number: int
 ) -> str:
     names = _names(sentence.family, number)
     at = f"layer{number}"
@@ -209,7 +209,7 @@ def _layer(
 
 
 def _norm(
-    builder: _Builder, sentence: Sentence, weights: Mapping[str, NDArray[np.float32]], entering: str, name: str
+    builder: _Builder, sentence: SentenceEncoder, weights: Mapping[str, NDArray[np.float32]], entering: str, name: str
 ) -> str:
     gain = builder.constant(f"{name}.weight", weights[f"{name}.weight"])
     shift = builder.constant(f"{name}.bias", weights[f"{name}.bias"])
@@ -217,7 +217,7 @@ def _norm(
     return builder.node("LayerNormalization", inputs, f"{name}.out", axis=-1, epsilon=sentence.epsilon)
 
 
-def _pool(builder: _Builder, sentence: Sentence, hidden: str) -> None:
+def _pool(builder: _Builder, sentence: SentenceEncoder, hidden: str) -> None:
     import numpy as np
 
     out = "pooled" if sentence.normalize else EMBEDDING
@@ -231,7 +231,7 @@ def _pool(builder: _Builder, sentence: Sentence, hidden: str) -> None:
         builder.node("LpNormalization", [out], EMBEDDING, axis=1, p=2)
 
 
-def _activation(sentence: Sentence, entering: str) -> tuple[str, list[str]]:
+def _activation(sentence: SentenceEncoder, entering: str) -> tuple[str, list[str]]:
     kinds = {"gelu": "Gelu", "relu": "Relu"}
     if sentence.activation not in kinds:
         message = f"the encoder's activation {sentence.activation!a} is unknown"

@@ -17,8 +17,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ockham.curation.record_batch import dumped, parsed, replaced
-from ockham.curation.steps.examine import Examined
+from ockham.curation.record_batch import dump_row, parse_row, replace_texts
+from ockham.curation.steps.examine import ExaminedChunk
 from ockham.readers.conversations import is_conversation, texts_in, with_turns
 
 if TYPE_CHECKING:
@@ -48,15 +48,15 @@ class Summary(NamedTuple):
     objects: int
 
 
-def write_chunk(folder: Path, examined: Examined) -> None:
+def write_chunk(folder: Path, examined: ExaminedChunk) -> None:
     """Write a chunk into an empty folder."""
     import numpy as np
 
-    from ockham.curation.kernels.shingles import gathered
+    from ockham.curation.kernels.shingles import gather_texts
 
     portion = examined.portion
     kept = [place for place in examined.new if examined.reason[place] == 0]
-    rows = gathered(replaced(portion.rows, {place: _row(examined, place) for place in kept}), 10)
+    rows = gather_texts(replace_texts(portion.rows, {place: _row(examined, place) for place in kept}), 10)
     table = np.zeros(len(portion), dtype=_TABLE)
     for name in ("reason", "changed", "score", "limit", "leaked", "words"):
         table[name] = getattr(examined, name)
@@ -91,13 +91,13 @@ def write_chunk(folder: Path, examined: Examined) -> None:
     (folder / "summary.json").write_text(json.dumps(summary._asdict(), sort_keys=True), encoding="utf-8")
 
 
-def _row(examined: Examined, place: int) -> bytes:
+def _row(examined: ExaminedChunk, place: int) -> bytes:
     """Give the row of a document that was changed as it is to be written."""
     portion = examined.portion
     if is_conversation(portion.inputs):
-        return dumped(with_turns(portion.cells_of(place), portion.inputs_of(place), examined.new[place]))
+        return dump_row(with_turns(portion.cells_of(place), portion.inputs_of(place), examined.new[place]))
     texts = zip(portion.inputs, portion.inputs_of(place), examined.new[place], strict=True)
-    return dumped(portion.cells_of(place) | {name: after for name, before, after in texts if after != before})
+    return dump_row(portion.cells_of(place) | {name: after for name, before, after in texts if after != before})
 
 
 class Chunk:
@@ -117,7 +117,7 @@ class Chunk:
         return self._read("table", _TABLE, 0, self.size)
 
     def hashes(self) -> NDArray[np.uint64]:
-        """Read the hashes of the documents, as `Examined` has them."""
+        """Read the hashes of the documents, as `ExaminedChunk` has them."""
         return self._read("hashes", "<u8", 0, 6 * self.size).reshape(-1, 6)
 
     def ranges(self) -> NDArray[np.int64]:
@@ -198,7 +198,7 @@ class Chunks:
         """Read the row of a document."""
         line = self.line(document)
         rows = self._file(self._chunk(document), "rows.bin")
-        return parsed(os.pread(rows, int(line["length"]), int(line["start"])))
+        return parse_row(os.pread(rows, int(line["length"]), int(line["start"])))
 
     def texts(self, documents: NDArray[np.int64]) -> list[bytes]:
         """Read the inputs of documents."""
@@ -271,7 +271,7 @@ class Chunks:
 
 def _text_in(row: bytes, inputs: tuple[str, ...]) -> bytes:
     """Give the input of a row; most have one column of text, which is taken as it is."""
-    cells = parsed(row)
+    cells = parse_row(row)
     only = cells.get(inputs[0]) if len(inputs) == 1 else None
     return (only if isinstance(only, str) else "\n".join(texts_in(cells, inputs))).encode()
 

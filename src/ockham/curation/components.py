@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ockham.curation.chunks import RANGES, Chunks, Given, chunks_of
-from ockham.curation.executor import Crew, in_order
-from ockham.curation.partitions import Decision, Parts, spans_of
-from ockham.curation.spill import Scattered
+from ockham.curation.executor import Executor, in_order
+from ockham.curation.partitions import PartitionDecision, Partitions, key_ranges
+from ockham.curation.spill import SpillFile
 from ockham.store.atomic import disk
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ _STATE = [("root", "<u4"), ("weight", "<i8")]
 _HEAVIER = [("document", "<u4"), ("weight", "<i8")]
 
 
-def write_pairs(chunks: Chunks, decision: Decision, where: tuple[Path, Crew]) -> list[Path]:
+def write_pairs(chunks: Chunks, decision: PartitionDecision, where: tuple[Path, Executor]) -> list[Path]:
     """Write the pairs of a document (upper 32 bits) and a bucket, of buckets of two documents or more, into files.
 
     ``where`` is a folder, and who looks for the buckets. Each file holds all pairs of its documents and of those they
@@ -42,11 +42,11 @@ def write_pairs(chunks: Chunks, decision: Decision, where: tuple[Path, Crew]) ->
     with disk(alive, "keeping what is needed on the way"), alive.open("wb") as file:
         for part in range(len(parts)):
             file.write((decision.part(part).reason == 0).data)
-    spans = [(band, span) for band, ranges in enumerate(_range_counts(chunks).tolist()) for span in spans_of(ranges)]
+    spans = [(band, span) for band, ranges in enumerate(_range_counts(chunks).tolist()) for span in key_ranges(ranges)]
     given = ((chunks.given(), alive, band, span) for band, span in spans)
-    pairs, edges = Scattered(folder, "pairs", "<u8"), Scattered(folder, "edges", "<u8")
+    pairs, edges = SpillFile(folder, "pairs", "<u8"), SpillFile(folder, "edges", "<u8")
     buckets = 0
-    for members, places in in_order(crew, shared, given):
+    for members, places in in_order(crew, shared_buckets, given):
         pairs.add(parts.of(members), _packed(members, (places + np.uint64(buckets)) & np.uint64(_LOW)))
         same = places[1:] == places[:-1]
         one, other = members[1:][same], members[:-1][same]
@@ -72,12 +72,12 @@ class _Joined:
     __slots__ = ("asks", "heavier", "states")
 
     def __init__(self, folder: Path) -> None:
-        self.states = Scattered(folder, "states", _STATE)
-        self.asks = Scattered(folder, "asks", "<u8")
-        self.heavier = Scattered(folder, "heavier", _HEAVIER)
+        self.states = SpillFile(folder, "states", _STATE)
+        self.asks = SpillFile(folder, "asks", "<u8")
+        self.heavier = SpillFile(folder, "heavier", _HEAVIER)
 
 
-def _join(part: int, parts: Parts, found: tuple[Scattered, Scattered], joined: _Joined) -> None:
+def _join(part: int, parts: Partitions, found: tuple[SpillFile, SpillFile], joined: _Joined) -> None:
     """Join the documents of a part, those behind it being joined already."""
     import numpy as np
 
@@ -111,13 +111,13 @@ def _join(part: int, parts: Parts, found: tuple[Scattered, Scattered], joined: _
     joined.states.add(np.full(end - first, part), state)
 
 
-def _parted(folder: Path, parts: Parts, pairs: Scattered, joined: _Joined) -> list[Path]:
+def _parted(folder: Path, parts: Partitions, pairs: SpillFile, joined: _Joined) -> list[Path]:
     """Part the pairs by the sets of their documents."""
     import numpy as np
 
     from ockham.curation.kernels.union_find import fill
 
-    found, answers = Scattered(folder, "set", "<u8"), Scattered(folder, "answers", "<u8")
+    found, answers = SpillFile(folder, "set", "<u8"), SpillFile(folder, "answers", "<u8")
     number = held = 0
     for part in range(len(parts)):
         first, end = parts.span(part)
@@ -171,7 +171,7 @@ def _unpacked(pairs: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.
     return (pairs >> np.uint64(32)).astype(np.int64), (pairs & np.uint64(_LOW)).astype(np.int64)
 
 
-def shared(
+def shared_buckets(
     given: Given, alive: Path, band: int, span: tuple[int, int]
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
     """Find the documents that share their key of a band with another one, and the number of each one's bucket.

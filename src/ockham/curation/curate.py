@@ -19,19 +19,19 @@ from typing import Any
 
 from ockham.curation.chunks import Chunks
 from ockham.curation.curate_spec import CurateSpec
-from ockham.curation.dedup import decide
-from ockham.curation.executors import RayCluster, crew_of, keep_memory
+from ockham.curation.dedup import decide_duplicates
+from ockham.curation.executors import RayCluster, keep_memory, open_executor
 from ockham.curation.folder import Opening, opened, replaced
-from ockham.curation.label_check import doubt_labels
-from ockham.curation.map_stage import examined_chunks, inputs_of, is_worth
-from ockham.curation.record_batch import parsed
+from ockham.curation.label_check import check_labels
+from ockham.curation.map_stage import examine_chunks, inputs_of, is_worth
+from ockham.curation.record_batch import parse_row
 from ockham.curation.steps.decontamination import read_tests
-from ockham.curation.steps.examine import Plan
+from ockham.curation.steps.examine import StepConfig
 from ockham.curation.write_stage import write_all
 from ockham.errors import ConfigError, DataError, ModelError, RunError
-from ockham.readers.columns import Wanted
+from ockham.readers.columns import ColumnRequest
 from ockham.readers.documents import SourceFile, describe, find_files
-from ockham.readers.plain_text import SUFFIX, describe_texts, grouped
+from ockham.readers.plain_text import SUFFIX, describe_texts, group_files
 from ockham.records import Json, Progress, plain
 from ockham.records.curation import CurationReport, in_order
 from ockham.store import Run, check_folder, encode
@@ -61,7 +61,7 @@ class Curated:
         for shard in self.report.shards:
             if shard.path.startswith("quarantine/"):
                 for line in _lines(self.path / shard.path):
-                    entry = parsed(line)
+                    entry = parse_row(line)
                     if reason is None or entry["reason"] == reason:
                         yield entry
 
@@ -128,7 +128,7 @@ def _run(
     require()
     check_folder(out)
     keep_memory()
-    files, plan, warnings = prepared(source, spec, tell)
+    files, plan, warnings = prepare_curation(source, spec, tell)
     identity: dict[str, Json] = {
         "verb": "curate",
         "ockham": __version__,
@@ -153,13 +153,13 @@ def preview(
 ) -> CurationReport:
     """Curate the first rows of every file in a temporary folder: what all of the data would take and lose.
 
-    Raises as `curate` does. See `ockham.curation.preview.foresee` for what the report says.
+    Raises as `curate` does. See `ockham.curation.preview.preview_curation` for what the report says.
     """
-    from ockham.curation.preview import foresee
+    from ockham.curation.preview import preview_curation
 
     require()
-    files, plan, warnings = prepared(source, spec or CurateSpec(), tell or _silent)
-    return dataclasses.replace(foresee(files, plan, workers, tell or _silent), warnings=warnings)
+    files, plan, warnings = prepare_curation(source, spec or CurateSpec(), tell or _silent)
+    return dataclasses.replace(preview_curation(files, plan, workers, tell or _silent), warnings=warnings)
 
 
 def require() -> None:
@@ -173,13 +173,15 @@ def require() -> None:
         )
 
 
-def prepared(source: Source, spec: CurateSpec, tell: Tell) -> tuple[list[SourceFile], Plan, tuple[str, ...]]:
+def prepare_curation(
+    source: Source, spec: CurateSpec, tell: Tell
+) -> tuple[list[SourceFile], StepConfig, tuple[str, ...]]:
     """Look at every file and settle what is done: rows are labelled ones where every file has a target.
 
     Gives the files, the plan, and warnings: files without a row are passed over where others have some.
     """
-    wanted = Wanted(inputs=spec.inputs, target=spec.target, group=None, labelled=False, place="")
-    paths = grouped(find_files(source))
+    wanted = ColumnRequest(inputs=spec.inputs, target=spec.target, group=None, labelled=False, place="")
+    paths = group_files(find_files(source))
     files: list[SourceFile] = []
     warnings: list[str] = []
     for done, path in enumerate(paths, 1):
@@ -196,27 +198,27 @@ def prepared(source: Source, spec: CurateSpec, tell: Tell) -> tuple[list[SourceF
     if spec.test:
         tests = [path for one in spec.test for path in find_files(one)]
         leak = read_tests(tests, spec.inputs, spec.containment)
-    plan = Plan(spec=spec, steps=spec.taken(labelled=labelled), labelled=labelled, leak=leak)
+    plan = StepConfig(spec=spec, steps=spec.taken(labelled=labelled), labelled=labelled, leak=leak)
     return files, plan, tuple(warnings)
 
 
 def _curated(
-    run: Run, files: list[SourceFile], plan: Plan, size: tuple[int | RayCluster, int], tell: Tell
+    run: Run, files: list[SourceFile], plan: StepConfig, size: tuple[int | RayCluster, int], tell: Tell
 ) -> CurationReport:
     start = time.monotonic()
     workers = 1 if isinstance(size[0], int) and not is_worth(files) else size[0]
     with ExitStack() as leave:
-        crew = leave.enter_context(crew_of(workers))
-        folders = examined_chunks(run, files, plan, (crew, size[1]), tell)
+        crew = leave.enter_context(open_executor(workers))
+        folders = examine_chunks(run, files, plan, (crew, size[1]), tell)
         chunks = leave.enter_context(closing(Chunks(folders, inputs_of(files))))
 
         def said(what: str, done: int, total: int) -> None:
             tell(Progress(stage="decide", message=what, done=done, total=total or None))
 
         scratch = leave.enter_context(run.staging())
-        decision = decide(chunks, plan.spec, plan.steps, (scratch, crew), said)
+        decision = decide_duplicates(chunks, plan.spec, plan.steps, (scratch, crew), said)
         said("labels in doubt", 0, 0)
-        doubt = doubt_labels(chunks, decision, [file.target for file in files], plan)
+        doubt = check_labels(chunks, decision, [file.target for file in files], plan)
         report = write_all(run, chunks, decision, (files, plan), tell)
         report = dataclasses.replace(report, warnings=(*report.warnings, *doubt))
     _log.info("curated %d rows in %.1f s", report.rows, time.monotonic() - start)
@@ -279,4 +281,14 @@ def _silent(progress: Progress) -> None:
     """Tell nothing."""
 
 
-__all__ = ["CurateSpec", "Curated", "RayCluster", "curate", "prepared", "preview", "read_report", "require", "restart"]
+__all__ = [
+    "CurateSpec",
+    "Curated",
+    "RayCluster",
+    "curate",
+    "prepare_curation",
+    "preview",
+    "read_report",
+    "require",
+    "restart",
+]

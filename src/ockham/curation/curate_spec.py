@@ -21,7 +21,7 @@ _SHARE = {"min": 0, "max": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class FilterLimits:
     """The limits of length, quality and repetition; those of Gopher (Rae et al., 2021, appendix A) if not set.
 
     Shares are of words, lines or visible characters; see `ockham.curation.kernels.text_stats` for what is counted.
@@ -73,7 +73,7 @@ class CurateSpec:
     skip: tuple[Step, ...] = ()
     languages: tuple[str, ...] = ()
     min_language: float = field(default=0.5, metadata=_SHARE)
-    limits: Limits = field(default_factory=Limits)
+    limits: FilterLimits = field(default_factory=FilterLimits)
     similarity: float = field(default=0.8, metadata={"min": 0.3, "max": 1})
     survivor: Literal["first", "longest"] = "first"
     test: tuple[str, ...] = ()

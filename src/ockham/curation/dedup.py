@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from ockham.curation import partitions as deciding
 from ockham.curation.chunks import Chunks
 from ockham.curation.curate_spec import CurateSpec
-from ockham.curation.executor import Crew
+from ockham.curation.executor import Executor
 from ockham.curation.near_dedup import decide_near
-from ockham.curation.partitions import Decision, Work
-from ockham.curation.spill import Scattered
+from ockham.curation.partitions import PartitionDecision, Work
+from ockham.curation.spill import SpillFile
 from ockham.curation.steps.examine import REASONS
 from ockham.data.task import Kinds
 
@@ -28,7 +28,9 @@ _HASHES = 6
 _BYTES, _WORDS, _SAID = [0, 1], [2, 3], [2, 3, 4, 5]
 
 
-def decide(chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], how: tuple[Path, Crew], tell: Work) -> Decision:
+def decide_duplicates(
+    chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], how: tuple[Path, Executor], tell: Work
+) -> PartitionDecision:
     """Decide every document, beginning with what its own chunk says about it.
 
     ``how`` is an empty folder for what is needed on the way, which must stay as long as the decision does, and who
@@ -36,7 +38,7 @@ def decide(chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], how: tuple[
     """
     import numpy as np
 
-    decision = Decision(chunks, how[0])
+    decision = PartitionDecision(chunks, how[0])
     if "labels" in steps:
         decision.kinds = kinds_of(chunks, how[0])
     one_answer = decision.kinds is not None and not decision.kinds.are_free_text
@@ -58,7 +60,7 @@ def decide(chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], how: tuple[
 def kinds_of(chunks: Chunks, folder: Path) -> Kinds:
     """Tell what the targets of the rows are that no chunk leaves out; a folder holds what is needed on the way."""
     number = _places_for(chunks)
-    targets = Scattered(folder, "targets", ("<u8", 2))
+    targets = SpillFile(folder, "targets", ("<u8", 2))
     rows = unlike = objects = 0
     for chunk in chunks:
         summary = chunk.summary()
@@ -84,11 +86,11 @@ def _place(hashes: NDArray[np.uint64], number: int) -> NDArray[np.uint64]:
     return ((hashes >> np.uint64(32)) * np.uint64(number)) >> np.uint64(32)
 
 
-def _scattered(chunks: Chunks, folder: Path, number: int) -> tuple[Scattered, Scattered]:
+def _scattered(chunks: Chunks, folder: Path, number: int) -> tuple[SpillFile, SpillFile]:
     """Part the hashes of all texts that can be read, and of the words (with the document) of all that stay so far."""
     import numpy as np
 
-    raw, words = Scattered(folder, "raw", ("<u8", 2)), Scattered(folder, "words", ("<u8", _HASHES + 1))
+    raw, words = SpillFile(folder, "raw", ("<u8", 2)), SpillFile(folder, "words", ("<u8", _HASHES + 1))
     for chunk in chunks:
         reason, hashes = chunk.table()["reason"], chunk.hashes()
         readable = hashes[reason != REASONS.index("unreadable"), :2]
@@ -111,7 +113,7 @@ def _firsts(rows: NDArray[np.uint64], columns: list[int]) -> NDArray[np.int64]:
     return firsts
 
 
-def _duplicates(hashes: Scattered, place: int) -> int:
+def _duplicates(hashes: SpillFile, place: int) -> int:
     """Count the hashes of a place that were there before; of many that are equal one is in memory."""
     import numpy as np
 
@@ -125,7 +127,7 @@ def _duplicates(hashes: Scattered, place: int) -> int:
     return count
 
 
-def _torn(words: Scattered, place: int) -> NDArray[np.uint64]:
+def _torn(words: SpillFile, place: int) -> NDArray[np.uint64]:
     """Find the words that come with several targets: the first document with each of these."""
     import numpy as np
 
@@ -137,10 +139,12 @@ def _torn(words: Scattered, place: int) -> NDArray[np.uint64]:
     return heads[np.bincount(first, minlength=len(heads))[first] > 1]
 
 
-def _equal(decision: Decision, blocks: Iterator[NDArray[np.uint64]], torn: NDArray[np.uint64], exact: bool) -> None:
+def _equal(
+    decision: PartitionDecision, blocks: Iterator[NDArray[np.uint64]], torn: NDArray[np.uint64], exact: bool
+) -> None:
     """Decide documents of the same words: torn ones all go; if asked for, of equal ones the first stays alone.
 
-    That is the rule of `ockham.data.clean.standing`. Of many that are equal one is in memory.
+    That is the rule of `ockham.data.clean.first_of_each`. Of many that are equal one is in memory.
     """
     import numpy as np
 

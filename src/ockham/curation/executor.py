@@ -14,7 +14,7 @@ from ockham.errors import Defect
 T = TypeVar("T")
 
 
-class Done(Protocol):
+class Job(Protocol):
     """Work that was given away."""
 
     def result(self) -> Any:  # noqa: ANN401 - whatever the function gives
@@ -24,23 +24,23 @@ class Done(Protocol):
         """Give up work that was not begun."""
 
 
-class Pool(Protocol):
+class WorkerPool(Protocol):
     """Something that works, elsewhere."""
 
-    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Done:  # noqa: ANN401 - those of the function
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Job:  # noqa: ANN401 - those of the function
         """Begin to work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crew:
+class Executor:
     """A pool (``None``: this process), how many work there at once, and whether they read files from a shared disk."""
 
-    pool: Pool | None = None
+    pool: WorkerPool | None = None
     size: int = 1
     apart: bool = False
 
 
-def outcome(job: Done) -> Any:  # noqa: ANN401 - whatever the function gives
+def outcome(job: Job) -> Any:  # noqa: ANN401 - whatever the function gives
     """Wait for work that was given away. Raises `Defect` where the process that did it has died."""
     try:
         return job.result()
@@ -49,13 +49,13 @@ def outcome(job: Done) -> Any:  # noqa: ANN401 - whatever the function gives
         raise Defect("E_DEFECT", "a process that examines documents has died", fix=fix) from error
 
 
-def in_order(crew: Crew, function: Callable[..., T], each: Iterable[tuple[Any, ...]]) -> Iterator[T]:
+def in_order(crew: Executor, function: Callable[..., T], each: Iterable[tuple[Any, ...]]) -> Iterator[T]:
     """Call a function with each of some arguments, and give the outcomes in the same order."""
     if crew.pool is None:
         for arguments in each:
             yield function(*arguments)
         return
-    waiting: deque[Done] = deque()
+    waiting: deque[Job] = deque()
     try:
         for arguments in each:
             waiting.append(crew.pool.submit(function, *arguments))
@@ -67,7 +67,7 @@ def in_order(crew: Crew, function: Callable[..., T], each: Iterable[tuple[Any, .
         give_up(waiting)
 
 
-def give_up(jobs: Iterable[Done]) -> None:
+def give_up(jobs: Iterable[Job]) -> None:
     """Cancel work that was given away, and wait for what is at work: the folders that it writes to can then go."""
     waiting = list(jobs)
     for job in waiting:

@@ -17,7 +17,7 @@ from multiprocessing import get_context, parent_process, resource_tracker
 from typing import Any
 
 from ockham import machine
-from ockham.curation.executor import Crew, Done
+from ockham.curation.executor import Executor, Job
 from ockham.sealed import switches
 
 _TERMINAL = (signal.SIGINT, signal.SIGHUP)
@@ -37,7 +37,7 @@ class RayCluster:
     tasks: int | None = None
 
 
-def crew_of(workers: int | RayCluster) -> AbstractContextManager[Crew]:
+def open_executor(workers: int | RayCluster) -> AbstractContextManager[Executor]:
     """Lend a crew: a number of processes, or a Ray cluster.
 
     Raises `ModelError` (``E_MODEL_MISSING``) where Ray is not installed, `ConfigError` where no cluster answers.
@@ -46,7 +46,7 @@ def crew_of(workers: int | RayCluster) -> AbstractContextManager[Crew]:
         from ockham.curation.ray_executor import ray_crew
 
         return ray_crew(workers.address, workers.tasks)
-    return nullcontext(Crew()) if workers == 1 else _processes(workers)
+    return nullcontext(Executor()) if workers == 1 else _processes(workers)
 
 
 class _Processes:
@@ -55,21 +55,21 @@ class _Processes:
     def __init__(self, pool: ProcessPoolExecutor) -> None:
         self._pool = pool
 
-    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Done:  # noqa: ANN401 - those of the function
+    def submit(self, function: Callable[..., Any], /, *arguments: Any) -> Job:  # noqa: ANN401 - those of the function
         """Begin to work."""
         with _signals_held():
             return self._pool.submit(function, *arguments)
 
 
 @contextmanager
-def _processes(workers: int) -> Iterator[Crew]:
+def _processes(workers: int) -> Iterator[Executor]:
     """Lend processes, started anew: a fork would inherit the lock of the run."""
     with _signals_held():
         # Its own start lets signals through again.
         resource_tracker.ensure_running()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_join) as pool:
         try:
-            yield Crew(pool=_Processes(pool), size=workers)
+            yield Executor(pool=_Processes(pool), size=workers)
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -109,4 +109,4 @@ def keep_memory() -> None:
     By default the buffers of each chunk are given back and taken anew, and the system fills each page with zeros again:
     that took a sixth of the time. At most 128 MB are kept.
     """
-    machine.allocate(own=_OWN, kept=_KEPT)
+    machine.tune_malloc(own=_OWN, kept=_KEPT)

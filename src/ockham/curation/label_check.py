@@ -10,10 +10,10 @@ from collections import Counter
 from dataclasses import replace
 
 from ockham.curation.chunks import Chunks
-from ockham.curation.partitions import Decision
-from ockham.curation.steps.examine import Plan
+from ockham.curation.partitions import PartitionDecision
+from ockham.curation.steps.examine import StepConfig
 from ockham.readers.conversations import target_in, texts_in
-from ockham.records import Example, LabelDoubt
+from ockham.records import Example, LabelIssue
 
 MOST = 50_000
 """Rows in which doubts are looked for."""
@@ -22,7 +22,9 @@ _STRENGTH = 5.0
 _FOLDS, _FOLDS_OF_MANY, _MANY = 5, 3, 5_000
 
 
-def doubt_labels(chunks: Chunks, decision: Decision, targets: list[str | None], plan: Plan) -> tuple[str, ...]:
+def check_labels(
+    chunks: Chunks, decision: PartitionDecision, targets: list[str | None], plan: StepConfig
+) -> tuple[str, ...]:
     """Note in the decision which rows carry a label in doubt, worst first, and leave them out if asked to.
 
     ``targets`` are the target columns of the files; where these hold no labels, nothing is done. Gives a warning where
@@ -47,14 +49,14 @@ def doubt_labels(chunks: Chunks, decision: Decision, targets: list[str | None], 
         names = chunks.inputs[file]
         target = target_in(cells, names, targets[file])
         rows.append(Example(id=str(document), input="\n".join(texts_in(cells, names)), target=target))
-    decision.doubts = doubted(rows)
+    decision.doubts = find_label_issues(rows)
     if plan.spec.doubts == "drop" and decision.doubts:
         numbers = np.array([int(doubt.id) for doubt in decision.doubts], dtype=np.int64)
         decision.note(numbers, "doubted_label", score=np.array([doubt.doubt for doubt in decision.doubts]))
     return ()
 
 
-def doubted(rows: list[Example]) -> tuple[LabelDoubt, ...]:
+def find_label_issues(rows: list[Example]) -> tuple[LabelIssue, ...]:
     """List the rows whose label is in doubt, worst first; none where rows or labels are too few to tell."""
     import numpy as np
 
@@ -69,7 +71,7 @@ def doubted(rows: list[Example]) -> tuple[LabelDoubt, ...]:
     number = _FOLDS if len(known) < _MANY else _FOLDS_OF_MANY
     # Near-duplicates of one label are gone by now, so each row is a cluster of its own.
     folds = label_issues.folds(np.arange(len(known)), [row.target for row in known], number, 0).tolist()
-    settings = linear.Settings(labels=names, strength=_STRENGTH, temperature=1.0)
+    settings = linear.LinearSettings(labels=names, strength=_STRENGTH, temperature=1.0)
     shares = linear.cross_probabilities(known, folds, settings, seed=0)
-    found = label_issues.doubts(known, {"linear": shares}, names)
+    found = label_issues.find_label_issues(known, {"linear": shares}, names)
     return tuple(replace(one, doubt=round(one.doubt, 6)) for one in found)

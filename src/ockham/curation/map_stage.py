@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ockham.curation.chunks import write_chunk
-from ockham.curation.executor import Crew, Done, give_up, outcome
-from ockham.curation.record_batch import portion_of
-from ockham.curation.steps.examine import Plan, examine
-from ockham.readers.blocks import Block, Kept, Placed, work_of
+from ockham.curation.executor import Executor, Job, give_up, outcome
+from ockham.curation.record_batch import batch_of
+from ockham.curation.steps.examine import StepConfig, examine
+from ockham.readers.blocks import Block, BufferedRecords, FileRange, block_work
 from ockham.readers.conversations import columns_of
 from ockham.readers.documents import SourceFile
 from ockham.records import Progress, digest, plain
@@ -30,7 +30,7 @@ _WORTH = 32
 class _Job(NamedTuple):
     key: str
     folder: Path | None
-    done: Done | None
+    done: Job | None
     leave: ExitStack
 
 
@@ -44,7 +44,9 @@ def is_worth(files: list[SourceFile]) -> bool:
     return sum(file.size for file in files) // 1_000_000 >= _WORTH
 
 
-def examined_chunks(run: Run, files: list[SourceFile], plan: Plan, how: tuple[Crew, int], tell: Tell) -> list[Path]:
+def examine_chunks(
+    run: Run, files: list[SourceFile], plan: StepConfig, how: tuple[Executor, int], tell: Tell
+) -> list[Path]:
     """Examine all documents and give the folders of the chunks, in order; ``how``: who works, and bytes a chunk."""
     crew, most = how
     total = sum(file.size for file in files) // 1_000_000
@@ -73,20 +75,22 @@ def examined_chunks(run: Run, files: list[SourceFile], plan: Plan, how: tuple[Cr
     return folders
 
 
-def _tests(plan: Plan) -> list[str]:
+def _tests(plan: StepConfig) -> list[str]:
     return list(plan.leak.digests) if plan.leak else []
 
 
-def _batches(number: int, file: SourceFile, plan: Plan, most: int) -> Iterator[tuple[Block | Kept, int]]:
+def _batches(
+    number: int, file: SourceFile, plan: StepConfig, most: int
+) -> Iterator[tuple[Block | BufferedRecords, int]]:
     """Part a file's documents into chunks; each comes with the bytes seen so far."""
-    return work_of(number, file, plan.spec.encoding, most)
+    return block_work(number, file, plan.spec.encoding, most)
 
 
 def _in_turn(
     run: Run,
-    batches: Iterator[tuple[Block | Kept, int]],
+    batches: Iterator[tuple[Block | BufferedRecords, int]],
     work: str,
-    how: tuple[Crew, Plan],
+    how: tuple[Executor, StepConfig],
 ) -> Iterator[tuple[Path, str, int]]:
     """Examine chunks, some ahead of the one that is waited for, and seal them in their order."""
     crew, _ = how
@@ -106,14 +110,14 @@ def _in_turn(
             job.leave.close()
 
 
-def _key(work: str, place: int, batch: Block | Kept) -> str:
+def _key(work: str, place: int, batch: Block | BufferedRecords) -> str:
     """Name a chunk by its place, and lines by their bytes too: that the file is whole is known at its end alone."""
     import xxhash
 
     return digest([work, place, xxhash.xxh3_128_hexdigest(batch.data) if isinstance(batch, Block) else ""])
 
 
-def _begun(run: Run, key: str, batch: Block | Kept, how: tuple[Crew, Plan]) -> _Job:
+def _begun(run: Run, key: str, batch: Block | BufferedRecords, how: tuple[Executor, StepConfig]) -> _Job:
     """Begin to examine a chunk, unless that was done before."""
     crew, plan = how
     leave = ExitStack()
@@ -136,8 +140,8 @@ def _sealed(run: Run, job: _Job) -> Path:
     return run.path / "artifacts" / KIND / job.key[:32]
 
 
-def work(folder: Path, batch: Block | Kept | Placed, plan: Plan) -> None:
+def work(folder: Path, batch: Block | BufferedRecords | FileRange, plan: StepConfig) -> None:
     """Examine a chunk and write what was found out into a folder of its own; this runs in any process."""
-    examined = examine(portion_of(batch.read() if isinstance(batch, Placed) else batch), plan)
+    examined = examine(batch_of(batch.read() if isinstance(batch, FileRange) else batch), plan)
     with disk(folder, "keeping what was examined"):
         write_chunk(folder, examined)

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from ockham.curation.chunks import Chunks, Given, chunks_of
 from ockham.curation.components import SET, read_pairs, write_pairs
 from ockham.curation.curate_spec import WIDTH, CurateSpec
-from ockham.curation.executor import Crew, in_order
-from ockham.curation.partitions import Decision, Work, runs_of
+from ockham.curation.executor import Executor, in_order
+from ockham.curation.partitions import PartitionDecision, Work, sorted_runs
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +47,9 @@ class Near:
     stricter: int
 
 
-def decide_near(chunks: Chunks, decision: Decision, spec: CurateSpec, how: tuple[Path, bool, Crew], tell: Work) -> None:
+def decide_near(
+    chunks: Chunks, decision: PartitionDecision, spec: CurateSpec, how: tuple[Path, bool, Executor], tell: Work
+) -> None:
     """Leave out each document that is nearly the same as one before it that stays.
 
     ``how`` is an empty folder for what is needed on the way, whether only documents of the same target are duplicates,
@@ -116,7 +118,7 @@ def _at_once(
     import numpy as np
 
     from ockham.curation.kernels.char_classes import alphabet
-    from ockham.curation.kernels.greedy_dedup import Members, decided, shingles_of
+    from ockham.curation.kernels.greedy_dedup import Members, decide_greedily, shingles_of
     from ockham.curation.kernels.shingles import texts_of
 
     shingles, starts = shingles_of(texts_of(chunks.texts(numbers)), alphabet(), WIDTH)
@@ -127,7 +129,7 @@ def _at_once(
     rooms = np.append(0, np.cumsum(np.bincount(buckets)))
     members = Members(begins, buckets, rooms, shingles, starts, targets)
     threshold = spec.similarity
-    instead, similarity = decided(members, (threshold, threshold - _STEP), _MOST)
+    instead, similarity = decide_greedily(members, (threshold, threshold - _STEP), _MOST)
     goes = np.flatnonzero(instead >= 0)
     gone = zip(numbers[goes].tolist(), numbers[instead[goes]].tolist(), similarity[goes].tolist(), strict=True)
     return Near(
@@ -191,7 +193,7 @@ class _Kept:
             while end < len(pairs) and pairs[end] >> np.uint64(32) == pairs[end - 1] >> np.uint64(32):
                 end += 1
             turns = pairs[at:end] >> np.uint64(32)
-            for start, stop in runs_of(turns[1:] != turns[:-1], len(turns)).tolist():
+            for start, stop in sorted_runs(turns[1:] != turns[:-1], len(turns)).tolist():
                 yield int(turns[start]), (pairs[at + start : at + stop] & np.uint64(_LOW)).astype(np.int64)
             at = end
 

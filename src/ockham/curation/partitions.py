@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ockham.curation.chunks import Chunk, Chunks
-from ockham.curation.spill import Scattered
+from ockham.curation.spill import SpillFile
 from ockham.curation.steps.examine import REASONS
 from ockham.data.task import Kinds
-from ockham.records import LabelDoubt
+from ockham.records import LabelIssue
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,7 +30,7 @@ _CHANGE = [("number", "<u4"), ("reason", "u1"), ("instead", "<i8"), ("score", "<
 Work = Callable[[str, int, int], None]
 
 
-class Parts:
+class Partitions:
     """Documents in parts that are looked at one after the other: whole chunks, about so many documents together."""
 
     __slots__ = ("_chunks", "_firsts", "_size")
@@ -73,7 +73,7 @@ class Parts:
         return int(self._firsts[part]), int(self._firsts[part + 1]) if part + 1 < len(self._chunks) else self._size
 
 
-class Decided(NamedTuple):
+class DedupDecision(NamedTuple):
     """Of some documents in a row: the place of the reason in `REASONS`, the one that stays instead or -1, a score."""
 
     reason: NDArray[np.uint8]
@@ -81,7 +81,7 @@ class Decided(NamedTuple):
     score: NDArray[np.float32]
 
 
-class Decision:
+class PartitionDecision:
     """What becomes of each document: what its own chunk says, and what is noted here, once for a document at most.
 
     ``raw_duplicates``, ``near_looser`` and ``near_stricter`` are those of `CurationReport`; the ids of ``doubts`` are
@@ -93,12 +93,12 @@ class Decision:
 
     def __init__(self, chunks: Chunks, folder: Path) -> None:
         """Begin with what the chunks say; what is noted waits in a folder, which must stay as long as this does."""
-        self.parts = Parts(chunks, PART)
-        self._changes = Scattered(folder, "changes", _CHANGE)
-        self._standing = Scattered(folder, "standing", "<u4")
-        self._known: tuple[int, Decided] | None = None
+        self.parts = Partitions(chunks, PART)
+        self._changes = SpillFile(folder, "changes", _CHANGE)
+        self._standing = SpillFile(folder, "standing", "<u4")
+        self._known: tuple[int, DedupDecision] | None = None
         self.raw_duplicates = self.near_looser = self.near_stricter = 0
-        self.doubts: tuple[LabelDoubt, ...] = ()
+        self.doubts: tuple[LabelIssue, ...] = ()
         self.kinds: Kinds | None = None
 
     def note(
@@ -121,13 +121,13 @@ class Decision:
             self._standing.add(self.parts.of(instead), instead)
         self._known = None
 
-    def part(self, part: int) -> Decided:
+    def part(self, part: int) -> DedupDecision:
         """Give what becomes of the documents of a part."""
         import numpy as np
 
         if self._known is None or self._known[0] != part:
             first, end = self.parts.span(part)
-            decided = Decided(
+            decided = DedupDecision(
                 self.parts.column(part, "reason"),
                 np.full(end - first, -1, dtype=np.int64),
                 np.full(end - first, np.nan, dtype=np.float32),
@@ -139,16 +139,16 @@ class Decision:
             self._known = part, decided
         return self._known[1]
 
-    def of(self, chunk: Chunk) -> Decided:
+    def of(self, chunk: Chunk) -> DedupDecision:
         """Give what becomes of the documents of a chunk; chunks are asked for in order."""
         import numpy as np
 
         if not chunk.size:
-            return Decided(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.float32))
+            return DedupDecision(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.float32))
         part = int(self.parts.of(np.array([chunk.first]))[0])
         known, at = self.part(part), chunk.first - self.parts.span(part)[0]
         inside = slice(at, at + chunk.size)
-        return Decided(known.reason[inside], known.instead[inside], known.score[inside])
+        return DedupDecision(known.reason[inside], known.instead[inside], known.score[inside])
 
     def largest(self, most: int) -> list[tuple[int, int]]:
         """Give the documents that stand for most others, and for how many; of equal ones the first."""
@@ -167,7 +167,7 @@ class Decision:
         return list(zip(found.tolist(), counts.tolist(), strict=True))
 
 
-def spans_of(counts: list[float]) -> list[tuple[int, int]]:
+def key_ranges(counts: list[float]) -> list[tuple[int, int]]:
     """Part the 256 ranges of keys into spans of as many keys as may be sorted at once."""
     spans: list[tuple[int, int]] = []
     low, held = 0, 0.0
@@ -179,7 +179,7 @@ def spans_of(counts: list[float]) -> list[tuple[int, int]]:
     return [*spans, (low, len(counts))]
 
 
-def runs_of(changes: NDArray[np.bool_], number: int) -> NDArray[np.int64]:
+def sorted_runs(changes: NDArray[np.bool_], number: int) -> NDArray[np.int64]:
     """Give where each run of equal entries begins and ends, from the places where one differs from the one before."""
     import numpy as np
 

@@ -9,14 +9,14 @@ from contextlib import closing
 from itertools import islice
 
 from ockham.curation.chunks import Chunks, write_chunk
-from ockham.curation.dedup import decide
-from ockham.curation.executor import Crew
-from ockham.curation.label_check import doubt_labels
+from ockham.curation.dedup import decide_duplicates
+from ockham.curation.executor import Executor
+from ockham.curation.label_check import check_labels
 from ockham.curation.map_stage import inputs_of
-from ockham.curation.record_batch import portion_of
-from ockham.curation.steps.examine import Plan, examine
+from ockham.curation.record_batch import batch_of
+from ockham.curation.steps.examine import StepConfig, examine
 from ockham.curation.write_stage import write_all
-from ockham.readers.blocks import Kept
+from ockham.readers.blocks import BufferedRecords
 from ockham.readers.documents import Document, SourceFile, Unreadable, documents_of
 from ockham.readers.plain_text import texts_of
 from ockham.records import Progress
@@ -29,7 +29,7 @@ SAMPLE = 4_000_000
 _PLAIN = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 
 
-def foresee(files: list[SourceFile], plan: Plan, workers: int, tell: Tell) -> CurationReport:
+def preview_curation(files: list[SourceFile], plan: StepConfig, workers: int, tell: Tell) -> CurationReport:
     """Curate a sample in a temporary folder, and say what all of the data would take.
 
     The report's counts are those of the sample. ``estimate`` holds ``seconds``, ``clean_mb`` and ``disk_mb`` (the most
@@ -40,7 +40,7 @@ def foresee(files: list[SourceFile], plan: Plan, workers: int, tell: Tell) -> Cu
     sample = _sample(files, plan)
     batch = [one for each in sample for one in each.documents]
     # What is loaded and compiled once says nothing about the speed.
-    examine(portion_of(sample[0]._replace(documents=sample[0].documents[:8])), plan)
+    examine(batch_of(sample[0]._replace(documents=sample[0].documents[:8])), plan)
     text = sum(sum(map(len, one.texts)) for one in batch if isinstance(one, Document))
     with scratch_folder() as folder:
         start = time.perf_counter()
@@ -52,11 +52,11 @@ def foresee(files: list[SourceFile], plan: Plan, workers: int, tell: Tell) -> Cu
             places = [place / str(each.file) for each in sample]
             for inner, each in zip(places, sample, strict=True):
                 inner.mkdir()
-                write_chunk(inner, examine(portion_of(each), plan))
+                write_chunk(inner, examine(batch_of(each), plan))
             disk = sum(file.stat().st_size for file in place.glob("*/*"))
             with closing(Chunks(places, inputs_of(files))) as chunks:
-                decision = decide(chunks, plan.spec, plan.steps, (scratch, Crew()), lambda *_: None)
-                doubt_labels(chunks, decision, [file.target for file in files], plan)
+                decision = decide_duplicates(chunks, plan.spec, plan.steps, (scratch, Executor()), lambda *_: None)
+                check_labels(chunks, decision, [file.target for file in files], plan)
                 report = write_all(run, chunks, decision, (files, plan), tell)
         seconds = time.perf_counter() - start
     clean = sum(shard.bytes for shard in report.shards if shard.path.startswith("clean/"))
@@ -72,10 +72,10 @@ def foresee(files: list[SourceFile], plan: Plan, workers: int, tell: Tell) -> Cu
     return in_order(dataclasses.replace(report, shards=(), sample_of_rows=report.rows, estimate=estimate))
 
 
-def _sample(files: list[SourceFile], plan: Plan) -> list[Kept]:
+def _sample(files: list[SourceFile], plan: StepConfig) -> list[BufferedRecords]:
     """Take the first rows of each file, as many characters as its share of all bytes."""
     whole = sum(file.size for file in files) or 1
-    sample: list[Kept] = []
+    sample: list[BufferedRecords] = []
     for number, file in enumerate(files):
         batch: list[Document | Unreadable] = []
         left = SAMPLE * file.size / whole
@@ -85,7 +85,7 @@ def _sample(files: list[SourceFile], plan: Plan) -> list[Kept]:
             left -= 200 + (sum(map(len, one.texts)) if isinstance(one, Document) else 0)
             if left < 0:
                 break
-        sample.append(Kept(number, batch, inputs_of([file])[0]))
+        sample.append(BufferedRecords(number, batch, inputs_of([file])[0]))
     return sample
 
 

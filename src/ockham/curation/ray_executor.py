@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ockham.curation.executor import Crew
+from ockham.curation.executor import Executor
 from ockham.errors import ConfigError, Defect, ModelError
 from ockham.sealed import switches
 
@@ -61,9 +61,9 @@ class _RayPool:
     def _once(self, value: Any) -> Any:  # noqa: ANN401 - an argument
         import ray
 
-        from ockham.curation.steps.examine import Plan
+        from ockham.curation.steps.examine import StepConfig
 
-        if not isinstance(value, Plan):
+        if not isinstance(value, StepConfig):
             return value
         if id(value) not in self._put:
             self._put[id(value)] = value, ray.put(value)
@@ -82,7 +82,7 @@ def _knock(address: str | None) -> None:
 
 
 @contextmanager
-def ray_crew(address: str | None, tasks: int | None) -> Iterator[Crew]:
+def ray_crew(address: str | None, tasks: int | None) -> Iterator[Executor]:
     """Lend a cluster, started here where no address is given; what was started or joined is left in the end.
 
     Raises `ModelError` (``E_MODEL_MISSING``) where Ray is not installed, `ConfigError` where no cluster answers.
@@ -114,7 +114,7 @@ def ray_crew(address: str | None, tasks: int | None) -> Iterator[Crew]:
             raise ConfigError("E_CONFIG", message, fix=fix) from error
     try:
         resources: Any = ray.cluster_resources  # has no types
-        yield Crew(pool=_RayPool(), size=tasks or max(1, int(resources().get("CPU", 1))), apart=True)
+        yield Executor(pool=_RayPool(), size=tasks or max(1, int(resources().get("CPU", 1))), apart=True)
     finally:
         if not joined:
             ray.shutdown()

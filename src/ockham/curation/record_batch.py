@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ockham.readers.blocks import Block, Kept
+from ockham.readers.blocks import Block, BufferedRecords
 from ockham.readers.conversations import is_conversation, texts_in
 from ockham.readers.documents import Document, Unreadable, document_of
 from ockham.readers.json_fast import row_of
 from ockham.readers.table import MAX_RECORD
-from ockham.readers.text_file import TOO_LONG, Encoding, Line, line_of
+from ockham.readers.text_file import TOO_LONG, Encoding, TextLine, line_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +25,7 @@ _UTF8 = Encoding("utf-8", 0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Portion:
+class RecordBatch:
     """Records of one file, in their order: entry i of each is that of record i.
 
     ``rows`` are the records as JSON, a line end behind each; of those in ``broken`` (with code and reason) the row says
@@ -59,12 +59,12 @@ class Portion:
 
     def cells_of(self, place: int) -> dict[str, Any]:
         """Give the cells of a record."""
-        return parsed(bytes_at(self.rows, place))
+        return parse_row(bytes_at(self.rows, place))
 
 
-def portion_of(work: Block | Kept) -> Portion:
+def batch_of(work: Block | BufferedRecords) -> RecordBatch:
     """Put records into buffers; lines are read here. Raises `DataError` (``E_ENCODING``) as reading lines does."""
-    if isinstance(work, Kept):
+    if isinstance(work, BufferedRecords):
         return _packed(work.file, work.documents, work.inputs)
     if work.too_long:
         broken = Unreadable(work.file, 1, work.offset, "E_FORMAT", TOO_LONG)
@@ -77,7 +77,7 @@ def bytes_at(texts: Texts, place: int) -> bytes:
     return bytes(texts.data[texts.starts[place] : texts.ends[place]])
 
 
-def replaced(texts: Texts, new: Mapping[int, bytes]) -> Texts:
+def replace_texts(texts: Texts, new: Mapping[int, bytes]) -> Texts:
     """Put others in the place of some texts: they stand behind all that was there."""
     import numpy as np
 
@@ -92,7 +92,7 @@ def replaced(texts: Texts, new: Mapping[int, bytes]) -> Texts:
     return Texts(np.concatenate([texts.data, more.data]), starts, ends)
 
 
-def dumped(value: object) -> bytes:
+def dump_row(value: object) -> bytes:
     """Write one JSON object on one line; numbers that are not finite become null, other kinds of value text."""
     import orjson
 
@@ -102,7 +102,7 @@ def dumped(value: object) -> bytes:
         return json.dumps(value, default=_plain, separators=(",", ":")).encode()
 
 
-def parsed(row: bytes | bytearray) -> dict[str, Any]:
+def parse_row(row: bytes | bytearray) -> dict[str, Any]:
     """Read a row back."""
     import orjson
 
@@ -117,7 +117,7 @@ def _plain(value: object) -> object:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
-def _packed(file: int, documents: Sequence[Document | Unreadable], inputs: tuple[str, ...]) -> Portion:
+def _packed(file: int, documents: Sequence[Document | Unreadable], inputs: tuple[str, ...]) -> RecordBatch:
     import numpy as np
 
     from ockham.curation.kernels.shingles import texts_of
@@ -126,7 +126,7 @@ def _packed(file: int, documents: Sequence[Document | Unreadable], inputs: tuple
     rows = [_row(one) for one in documents]
     texts = [_joined(one.texts) if isinstance(one, Document) else b"" for one in documents]
     targets = [(getattr(one, "target", None) or "").encode() for one in documents]
-    return Portion(
+    return RecordBatch(
         file=file,
         inputs=inputs,
         rows=texts_of(rows, b"\n"),
@@ -139,14 +139,14 @@ def _packed(file: int, documents: Sequence[Document | Unreadable], inputs: tuple
 
 
 def _row(one: Document | Unreadable) -> bytes:
-    return dumped(one.cells if isinstance(one, Document) else {"code": one.code, "reason": one.reason})
+    return dump_row(one.cells if isinstance(one, Document) else {"code": one.code, "reason": one.reason})
 
 
 def _joined(texts: tuple[str, ...]) -> bytes:
     return "\n".join(texts).encode()
 
 
-def _of_lines(block: Block) -> Portion:
+def _of_lines(block: Block) -> RecordBatch:
     import numpy as np
 
     from ockham.curation.kernels.json_lines import SOUND, UNSURE, read_lines
@@ -162,7 +162,7 @@ def _of_lines(block: Block) -> Portion:
     numbers = np.cumsum(taken) - 1
     own = [int(numbers[place]) for place, one in looked.items() if one is not None]
     chosen = np.flatnonzero(taken)
-    return Portion(
+    return RecordBatch(
         file=block.file,
         inputs=inputs,
         rows=_together(read.rows, chosen, more.rows, own),
@@ -191,7 +191,7 @@ def _looked_at(block: Block, read: Read, place: int) -> Document | Unreadable | 
     """Read a line by the strict rules; nothing where it is blank."""
     start, end = int(read.lines.starts[place]), int(read.lines.ends[place])
     if end - start >= MAX_RECORD:
-        line = Line(block.offset + start, None, "E_FORMAT", TOO_LONG)
+        line = TextLine(block.offset + start, None, "E_FORMAT", TOO_LONG)
     else:
         line = line_of(block.offset + start, block.data[start : end + 1], block.name, _UTF8)
     if line.text is not None and not line.text.strip():

@@ -7,7 +7,7 @@ import hashlib
 import io
 from typing import TYPE_CHECKING, Any
 
-from ockham.curation.record_batch import parsed
+from ockham.curation.record_batch import parse_row
 from ockham.data.csv_export import csv_text
 from ockham.readers.table import text_of
 from ockham.records.curation import Shard
@@ -61,7 +61,7 @@ class Shards:
             return
         if self._form != "jsonl":
             rows, self._held = self._held, bytearray()
-            data = encoded(rows, self._form)
+            data = encode_rows(rows, self._form)
             self._write(data)
             self._size = len(data)
         if self._file is not None:
@@ -86,10 +86,10 @@ class Shards:
         self._digest.update(data)
 
 
-def encoded(rows: bytes | bytearray, form: str) -> bytes | bytearray:
+def encode_rows(rows: bytes | bytearray, form: str) -> bytes | bytearray:
     """Write rows, JSON objects with a line end behind each, as one file; nothing in it depends on time or place."""
     if form in ("csv", "parquet"):
-        return _table([parsed(row) for row in rows.split(b"\n")[:-1]], form)
+        return _table([parse_row(row) for row in rows.split(b"\n")[:-1]], form)
     if form == "jsonl.gz":
         return gzip.compress(rows, 6, mtime=0)
     if form == "jsonl.zst":

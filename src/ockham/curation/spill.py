@@ -18,7 +18,7 @@ _BLOCK = 16_000_000
 """Bytes that are read at once."""
 
 
-class Scattered:
+class SpillFile:
     """Records of one kind in numbered places; those of a place stand in the order in which they came.
 
     Nothing is forced to the disk: the files are of no use to another process than this one and those it gives work to.

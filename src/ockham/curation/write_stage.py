@@ -10,16 +10,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ockham.curation.chunks import Chunk, Chunks
-from ockham.curation.partitions import Decided, Decision
-from ockham.curation.record_batch import parsed
+from ockham.curation.partitions import DedupDecision, PartitionDecision
+from ockham.curation.record_batch import parse_row
 from ockham.curation.shards import Shards
 from ockham.curation.steps import redact
-from ockham.curation.steps.examine import REASONS, Plan
+from ockham.curation.steps.examine import REASONS, StepConfig
 from ockham.curation.steps.gopher_rules import RULES
 from ockham.readers.conversations import texts_in
 from ockham.readers.documents import SourceFile
-from ockham.records import LabelDoubt, Progress
-from ockham.records.curation import CHANGES, Cluster, CurationReport, Doubt, FileCount, RuleCount, Sample
+from ockham.records import LabelIssue, Progress
+from ockham.records.curation import CHANGES, Cluster, CurationReport, DocumentLabelIssue, FileCount, RuleCount, Sample
 from ockham.store import Run
 from ockham.version import __version__
 
@@ -55,7 +55,7 @@ class _Tally:
 
 
 def write_all(
-    run: Run, chunks: Chunks, decision: Decision, given: tuple[list[SourceFile], Plan], tell: Tell
+    run: Run, chunks: Chunks, decision: PartitionDecision, given: tuple[list[SourceFile], StepConfig], tell: Tell
 ) -> CurationReport:
     """Write the clean rows and the quarantine of a run, and give the report."""
     import numpy as np
@@ -72,14 +72,14 @@ def write_all(
             _write_chunk(chunk, (chunks, decision.of(chunk)), (files, plan, tally), (clean, quarantine))
         clean.flush()
         quarantine.flush()
-    report = summed_up(chunks, decision, tally, files, plan)
+    report = summarize(chunks, decision, tally, files, plan)
     return _with_shards(report, clean, quarantine)
 
 
 def _write_chunk(
     chunk: Chunk,
-    known: tuple[Chunks, Decided],
-    given: tuple[list[SourceFile], Plan, _Tally],
+    known: tuple[Chunks, DedupDecision],
+    given: tuple[list[SourceFile], StepConfig, _Tally],
     shards: tuple[Shards, Shards],
 ) -> None:
     import numpy as np
@@ -102,7 +102,7 @@ def _write_chunk(
         sizes.append(len(entry) + len(row) + 9)
         tally.left_out[reason] += 1
         if tally.left_out[reason] <= _SAMPLES:
-            tally.samples.append(_sample(parsed(entry + b"}"), row, chunks.inputs[chunk.file]))
+            tally.samples.append(_sample(parse_row(entry + b"}"), row, chunks.inputs[chunk.file]))
     shards[1].add(b"".join(parts), np.cumsum(sizes, dtype=np.int64))
 
 
@@ -137,8 +137,8 @@ def _entries(
     chunk: Chunk,
     gone: NDArray[np.int64],
     lines: NDArray[Any],
-    known: tuple[Chunks, Decided],
-    given: tuple[list[SourceFile], Plan, _Tally],
+    known: tuple[Chunks, DedupDecision],
+    given: tuple[list[SourceFile], StepConfig, _Tally],
 ) -> Iterator[bytes]:
     """Say of each row that is left out where it stood, why it went, and what stays instead: JSON without its end."""
     from orjson import dumps as written  # numbers that are not finite become null
@@ -172,7 +172,7 @@ def _place(chunks: Chunks, files: list[SourceFile], document: int) -> str:
 
 
 def _sample(entry: dict[str, Any], row: bytes, inputs: tuple[str, ...]) -> Sample:
-    cells = parsed(row)
+    cells = parse_row(row)
     text = str(cells.get("reason", "")) if entry["reason"] == "unreadable" else ""
     text = text or "\n".join(texts_in(cells, inputs))
     return Sample(
@@ -185,7 +185,9 @@ def _sample(entry: dict[str, Any], row: bytes, inputs: tuple[str, ...]) -> Sampl
     )
 
 
-def summed_up(chunks: Chunks, decision: Decision, tally: _Tally, files: list[SourceFile], plan: Plan) -> CurationReport:
+def summarize(
+    chunks: Chunks, decision: PartitionDecision, tally: _Tally, files: list[SourceFile], plan: StepConfig
+) -> CurationReport:
     """Put the counts of all chunks together."""
     personal: Counter[str] = Counter()
     languages: Counter[str] = Counter()
@@ -225,10 +227,10 @@ def summed_up(chunks: Chunks, decision: Decision, tally: _Tally, files: list[Sou
     )
 
 
-def _doubt(chunks: Chunks, files: list[SourceFile], doubt: LabelDoubt) -> Doubt:
+def _doubt(chunks: Chunks, files: list[SourceFile], doubt: LabelIssue) -> DocumentLabelIssue:
     document = int(doubt.id)
     names = chunks.inputs[chunks.place(document)[0]]
-    return Doubt(
+    return DocumentLabelIssue(
         place=_place(chunks, files, document),
         text=_shown("\n".join(texts_in(chunks.cells(document), names))),
         given=_shown(doubt.given),
@@ -243,7 +245,7 @@ def _shown(text: str) -> str:
     return redact.redact(text, redact.find(text))[:_SHOWN]
 
 
-def _is_taken(name: str, left_out: dict[str, int], plan: Plan) -> bool:
+def _is_taken(name: str, left_out: dict[str, int], plan: StepConfig) -> bool:
     if name in left_out or name in ("unreadable", "empty"):
         return True
     if name == "doubted_label":
@@ -255,7 +257,7 @@ def _is_taken(name: str, left_out: dict[str, int], plan: Plan) -> bool:
     return _STEP_OF[name] in plan.steps
 
 
-def _rule(name: str, left_out: dict[str, int], would: dict[str, list[int]], plan: Plan) -> RuleCount:
+def _rule(name: str, left_out: dict[str, int], would: dict[str, list[int]], plan: StepConfig) -> RuleCount:
     known = {rule.name: rule for rule in RULES}.get(name)
     if known is None or name not in would:
         limit = {"near_duplicate": plan.spec.similarity, "leak": plan.spec.containment}.get(name)

@@ -6,15 +6,15 @@ from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 
 from ockham.data import pii
-from ockham.data.label_merges import propose
+from ockham.data.label_merges import propose_merges
 from ockham.data.near_duplicates import DEFAULT_THRESHOLD, join, near_duplicates
-from ockham.data.normalize import canonical, is_blank
+from ockham.data.normalize import exact_key, is_blank
 from ockham.data.task import are_free_text, are_labels
-from ockham.readers.read import Reading
-from ockham.records import Conflict, Dropped, Example, Intake, LabelMerge
+from ockham.readers.read import ReadResult
+from ockham.records import Conflict, Dropped, Example, IngestReport, LabelMerge
 
 
-def clean(reading: Reading, *, labelled: bool = True) -> tuple[tuple[Example, ...], Intake]:
+def clean(reading: ReadResult, *, labelled: bool = True) -> tuple[tuple[Example, ...], IngestReport]:
     """Keep the rows that can be used, in their order, and account for all others.
 
     Left out are rows whose input cannot be seen (``empty_input``), rows without a target (``missing_target``), rows
@@ -35,11 +35,11 @@ def clean(reading: Reading, *, labelled: bool = True) -> tuple[tuple[Example, ..
         targets = [example.target for example in usable.values()]
         repeated, conflicts, several = _repeated(usable, one_answer=not are_free_text(targets))
         out |= repeated
-        merges = propose(Counter(targets)) if are_labels(targets) else ()
+        merges = propose_merges(Counter(targets)) if are_labels(targets) else ()
         if several:
             warnings.append(f"{several:,} inputs have several different answers; all of them were kept")
     kept = tuple(example for i, example in usable.items() if i not in out)
-    intake = Intake(
+    intake = IngestReport(
         rows=reading.rows,
         kept=len(kept),
         dropped=tuple(out[i] for i in sorted(out)),
@@ -61,7 +61,7 @@ def drop_seen(
     A training row leaves if its input stands in the test set (``in_test_set``), if its group does
     (``group_in_test_set``), or if its cluster of near-duplicates does (``near_test_set``).
     """
-    inputs = {canonical(example.input): example.id for example in reversed(test)}
+    inputs = {exact_key(example.input): example.id for example in reversed(test)}
     groups = {example.group: example.id for example in reversed(test) if example.group is not None}
     everyone = [*train, *test]
     clusters = near_duplicates([example.input for example in everyone], threshold=threshold)
@@ -70,7 +70,7 @@ def drop_seen(
     kept: list[Example] = []
     dropped: list[Dropped] = []
     for example, cluster in zip(train, clusters, strict=False):
-        key = canonical(example.input)
+        key = exact_key(example.input)
         if key in inputs:
             dropped.append(Dropped(id=example.id, reason="in_test_set", kept=inputs[key]))
         elif example.group in groups:
@@ -94,13 +94,13 @@ def _repeated(
     """Find what stands more than once: rows to drop, contradictions, and how many inputs have several answers."""
     same: dict[str, list[int]] = {}
     for i, example in examples.items():
-        same.setdefault(canonical(example.input), []).append(i)
+        same.setdefault(exact_key(example.input), []).append(i)
     dropped: dict[int, Dropped] = {}
     conflicts: list[Conflict] = []
     several = 0
     for rows in same.values():
         targets = [examples[i].target for i in rows]
-        stays = standing(targets, one_answer=one_answer)
+        stays = first_of_each(targets, one_answer=one_answer)
         if stays is None:
             dropped |= {i: Dropped(id=examples[i].id, reason="conflicting_label") for i in rows}
             conflicts.append(Conflict(ids=tuple(examples[i].id for i in rows), labels=tuple(sorted(set(targets)))))
@@ -113,7 +113,7 @@ def _repeated(
     return dropped, tuple(conflicts), several
 
 
-def standing(targets: Sequence[Hashable], *, one_answer: bool) -> list[int] | None:
+def first_of_each(targets: Sequence[Hashable], *, one_answer: bool) -> list[int] | None:
     """Give for each row the place of the one that stays for it: the first that has the same target, maybe itself.
 
     ``targets`` are those of rows that say the same, in their order. ``None`` if targets differ where there can be

@@ -12,12 +12,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from ockham.records import Example, LabelDoubt
+from ockham.records import Example, LabelIssue
 
 
-def doubts(
+def find_label_issues(
     examples: Sequence[Example], probabilities: Mapping[str, NDArray[np.float64]], labels: Sequence[str]
-) -> tuple[LabelDoubt, ...]:
+) -> tuple[LabelIssue, ...]:
     """List the rows whose label every rung doubts, worst first.
 
     ``probabilities`` maps each rung to its out-of-fold probabilities, (rows x labels), columns in the order of
@@ -47,7 +47,7 @@ def doubts(
     strength = np.clip((1 + mean[at, suggested] - mean[at, given]) / 2, 0, 1)
     worst = sorted(np.flatnonzero(doubted).tolist(), key=lambda i: (-strength[i], i))
     return tuple(
-        LabelDoubt(
+        LabelIssue(
             id=examples[int(rows[i])].id,
             given=labels[int(given[i])],
             suggested=labels[int(suggested[i])],

@@ -12,7 +12,7 @@ _RARE = 2
 _TIMES = 10
 
 
-def propose(counts: Mapping[str, int]) -> tuple[LabelMerge, ...]:
+def propose_merges(counts: Mapping[str, int]) -> tuple[LabelMerge, ...]:
     """Propose merges among labels, given how many rows each has.
 
     Labels meet that differ in case, white space (a trailing newline too) or punctuation alone; and a label of at least

@@ -44,7 +44,7 @@ def rows_for(threshold: float, missed: float = 0.005) -> int:
     return rows
 
 
-def mixed(value: Hashes) -> Hashes:
+def mix_bits(value: Hashes) -> Hashes:
     """Spread every input bit over all output bits (the finalizer of SplitMix64; Steele, Lea and Flood, 2014)."""
     value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

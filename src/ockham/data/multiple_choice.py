@@ -46,9 +46,9 @@ class Options:
 
     def tied(self) -> bool:
         """Tell whether an option speaks of the others' places or marks ("none of the above", "A and C")."""
-        known = {named(mark) for mark in self.marks}
+        known = {normalize_option(mark) for mark in self.marks}
         for text in self.texts:
-            pairs = ({named(one), named(other)} for one, other in _OTHERS.findall(text))
+            pairs = ({normalize_option(one), normalize_option(other)} for one, other in _OTHERS.findall(text))
             if _PLACES.search(text) or any(pair <= known for pair in pairs):
                 return True
         return False
@@ -61,13 +61,13 @@ class Options:
     def place(self, answer: str, form: Form) -> int | None:
         """Give the place of the option that an answer names, ``None`` where it names none."""
         if form == "mark" and self.marked:
-            marks = [named(mark) for mark in self.marks]
-            return marks.index(named(answer)) if named(answer) in marks else None
+            marks = [normalize_option(mark) for mark in self.marks]
+            return marks.index(normalize_option(answer)) if normalize_option(answer) in marks else None
         return self.texts.index(answer.strip()) if answer.strip() in self.texts else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wording:
+class OptionFormat:
     """How an answer writes the option it names: its text, or its mark with what stands around it ("(b)", "B.").
 
     ``case``: a mark is written as its question lists it, or always as a small or a capital letter.
@@ -91,7 +91,7 @@ class Wording:
         return tuple(self.write(options, place) for place in range(len(options.marks)))
 
 
-def listed(text: str) -> Options | None:
+def parse_options(text: str) -> Options | None:
     """Find the options of a question: the last run of lines whose marks count up, else the last list of bullets.
 
     Lines between options that are none of them (an option over several lines) break the run. A list of bullets stands
@@ -126,11 +126,11 @@ def _bulleted(text: str) -> Options | None:
     )
 
 
-def form_of(examples: Sequence[Example]) -> Form:
+def infer_answer_form(examples: Sequence[Example]) -> Form:
     """Say how targets name their option: as most of the rows do that can be read in one way alone."""
     votes = {"mark": 0, "text": 0}
     for example in examples:
-        options = listed(example.input)
+        options = parse_options(example.input)
         if options is None:
             continue
         by_mark, by_text = (options.place(example.target, form) is not None for form in ("mark", "text"))
@@ -139,39 +139,39 @@ def form_of(examples: Sequence[Example]) -> Form:
     return "text" if votes["text"] > votes["mark"] else "mark"
 
 
-def wording_of(examples: Sequence[Example]) -> Wording | None:
+def infer_format(examples: Sequence[Example]) -> OptionFormat | None:
     """Find how targets write their option, as most rows do.
 
     ``None`` where no more than half of the rows that list options have one of them as their target: what stands on
     those lines is then something else.
     """
-    form = form_of(examples)
-    found = [(options, row.target) for row in examples if (options := listed(row.input)) is not None]
+    form = infer_answer_form(examples)
+    found = [(options, row.target) for row in examples if (options := parse_options(row.input)) is not None]
     told = [(options, target, place) for options, target in found if (place := options.place(target, form)) is not None]
     if 2 * len(told) <= len(found):
         return None
     if form == "text":
-        return Wording(form=form)
-    votes: Counter[Wording] = Counter()
+        return OptionFormat(form=form)
+    votes: Counter[OptionFormat] = Counter()
     told = [one for one in told if one[0].marked]
     if not told:
-        return Wording(form="text")
+        return OptionFormat(form="text")
     for options, target, place in told:
         before, _, after = _parted(target.strip())
         for case in _CASES:
-            one = Wording(form=form, before=before, after=after, case=case)
+            one = OptionFormat(form=form, before=before, after=after, case=case)
             votes[one] += one.write(options, place) == target.strip()
     return min(votes, key=lambda one: (-votes[one], _CASES.index(one.case), one.before, one.after))
 
 
-def worded(target: str, mark: str) -> Wording:
+def target_format(target: str, mark: str) -> OptionFormat:
     """Give the wording of one target that names an option by its mark."""
     before, said, after = _parted(target)
     case: Case = "listed" if said == mark else "lower" if said == said.lower() else "upper"
-    return Wording(form="mark", before=before, after=after, case=case)
+    return OptionFormat(form="mark", before=before, after=after, case=case)
 
 
-def named(answer: str) -> str:
+def normalize_option(answer: str) -> str:
     """Give what an answer names, without the marks around it and whatever its case."""
     return answer.strip().strip(_AROUND).casefold()
 
@@ -188,35 +188,35 @@ def _follows(one: str, other: str) -> bool:
     return not one.isdigit() and not other.isdigit() and ord(other.casefold()) == ord(one.casefold()) + 1
 
 
-def shuffled(examples: Sequence[Example], seed: int, form: Form | None = None) -> tuple[list[Example], int]:
+def shuffle_options(examples: Sequence[Example], seed: int, form: Form | None = None) -> tuple[list[Example], int]:
     """Ask every question with its options in a random order; the marks stay where they are, the target goes along.
 
     The order follows from the seed and the question's own words; ``form`` is that of the rows where none is given.
     Gives the rows, and how many of them keep their order: those whose options are not found, speak of one another's
     places, or do not hold the target.
     """
-    form = form or form_of(examples)
+    form = form or infer_answer_form(examples)
     found = [_asked(example, form, _order(example, seed, "first")) for example in examples]
     return [new or old for new, old in zip(found, examples, strict=True)], sum(new is None for new in found)
 
 
-def again(example: Example, form: Form, seed: int) -> Example | None:
+def reshuffle_options(example: Example, form: Form, seed: int) -> Example | None:
     """Ask a question with its options in one more order, never the one they have; ``None`` where it keeps its order."""
     return _asked(example, form, _order(example, seed, "second"))
 
 
-def same(first: tuple[Example, str | None], second: tuple[Example, str | None], form: Form) -> bool:
+def is_same_option(first: tuple[Example, str | None], second: tuple[Example, str | None], form: Form) -> bool:
     """Tell whether two answers, to two orders of one question, name the same option; no valid answer never does."""
     named = []
     for example, answer in (first, second):
-        options = listed(example.input)
+        options = parse_options(example.input)
         place = None if options is None or answer is None else options.place(answer, form)
         named.append(None if options is None or place is None else options.texts[place])
     return named[0] is not None and named[0] == named[1]
 
 
 def _asked(example: Example, form: Form, order: Sequence[int] | None) -> Example | None:
-    options = listed(example.input)
+    options = parse_options(example.input)
     if order is None or options is None or options.tied():
         return None
     at = options.place(example.target, form)
@@ -227,13 +227,13 @@ def _asked(example: Example, form: Form, order: Sequence[int] | None) -> Example
         text = text[:start] + options.texts[source] + text[end:]
     target = example.target
     if form == "mark" and options.marked:
-        target = worded(target, options.marks[at]).write(options, order.index(at))
+        target = target_format(target, options.marks[at]).write(options, order.index(at))
     return dataclasses.replace(example, input=text, target=target)
 
 
 def _order(example: Example, seed: int, turn: str) -> list[int] | None:
     """Draw an order by sorting the places by what they hash to; a second one is drawn until it moves an option."""
-    options = listed(example.input)
+    options = parse_options(example.input)
     if options is None:
         return None
     name, places = digest([seed, turn, example.input]), list(range(len(options.marks)))

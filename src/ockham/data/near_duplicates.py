@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ockham.data.minhash import GOLDEN, PERMUTATIONS, mixed, orders, rows_for
-from ockham.data.normalize import loose
+from ockham.data.minhash import GOLDEN, PERMUTATIONS, mix_bits, orders, rows_for
+from ockham.data.normalize import near_key
 
 DEFAULT_THRESHOLD = 0.8
 
@@ -54,7 +54,7 @@ def near_duplicates(texts: Sequence[str], *, threshold: float = DEFAULT_THRESHOL
     """
     if not 0 < threshold <= 1:
         raise ValueError(f"threshold must be in (0, 1], got {threshold}")
-    forms = [loose(text) for text in texts]
+    forms = [near_key(text) for text in texts]
     first: dict[str, int] = {}
     same = np.array([first.setdefault(form, i) if form else i for i, form in enumerate(forms)], dtype=np.int64)
     unique = np.array([i for i, form in enumerate(forms) if form and same[i] == i], dtype=np.int64)
@@ -127,7 +127,7 @@ def _hashed(forms: Sequence[str], width: int) -> tuple[NDArray[np.uint32], _Ids]
     for offset in range(width):
         hashed *= GOLDEN
         hashed += codes[offset : offset + windows]
-    hashed = mixed(hashed)
+    hashed = mix_bits(hashed)
     owner = np.repeat(np.arange(len(padded), dtype=np.uint64), lengths)[:windows]
     inside = np.ones(windows, dtype=bool)
     ends = np.cumsum(lengths)[:-1]
@@ -149,7 +149,7 @@ def _signatures(shingles: _Shingles, seed: int) -> NDArray[np.uint32]:
     sizes = np.minimum(np.diff(shingles.starts), _SKETCH)
     starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     picks = np.repeat(shingles.starts[:-1] - starts, sizes) + np.arange(int(sizes.sum()))
-    sketch = mixed(shingles.hashes[picks].astype(np.uint64)).astype(np.uint32)
+    sketch = mix_bits(shingles.hashes[picks].astype(np.uint64)).astype(np.uint32)
     signatures = np.empty((len(sizes), PERMUTATIONS), dtype=np.uint32)
     for i, (factor, term) in enumerate(zip(*orders(seed), strict=True)):
         signatures[:, i] = np.minimum.reduceat(sketch * factor + term, starts)
@@ -201,7 +201,7 @@ def _bands(signatures: NDArray[np.uint32], rows: int) -> tuple[_Ids, _Ids]:
     for start in range(0, PERMUTATIONS - rows + 1, rows):
         key = np.zeros(n, dtype=np.uint64)
         for column in range(start, start + rows):
-            key = mixed(key * GOLDEN + signatures[:, column])
+            key = mix_bits(key * GOLDEN + signatures[:, column])
         order = np.argsort(key, kind="stable")
         changes = np.flatnonzero(np.concatenate((key[order][1:] != key[order][:-1], [True])))
         last = np.repeat(changes, np.diff(np.concatenate(([-1], changes))))

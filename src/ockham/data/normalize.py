@@ -28,7 +28,7 @@ class _Fold(dict[int, str]):
         return folded
 
 
-def canonical(text: str) -> str:
+def exact_key(text: str) -> str:
     """Give the form in which equal texts are the same text: NFC, runs of white space as one blank, stripped."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
@@ -40,7 +40,7 @@ def is_blank(text: str) -> bool:
     return all(char.isspace() or unicodedata.category(char) in {"Cc", "Cf"} for char in text)
 
 
-def loose(text: str) -> str:
+def near_key(text: str) -> str:
     """Give the form in which near-duplicates are compared.
 
     NFKC, case folded, every number as one 0, format characters (zero width, direction) gone, everything that is no

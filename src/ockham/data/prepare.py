@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 from ockham.data import multiple_choice, near_duplicates, task
 from ockham.data.clean import clean, drop_seen
-from ockham.data.multiple_choice import form_of
+from ockham.data.multiple_choice import infer_answer_form
 from ockham.data.split import SplitSpec, split, split_with_test
 from ockham.errors import DataError
-from ockham.readers.read import Reading, ReadSpec, read
-from ockham.records import Dataset, Dropped, Example, Intake, Progress, Source, Split, TaskName
+from ockham.readers.read import ReadResult, ReadSpec, read
+from ockham.records import Dataset, Dropped, Example, IngestReport, Progress, Source, Split, TaskName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +20,7 @@ class Prepared:
     """What a climb starts from. ``repeats`` are the exact duplicates that cleaning left out, for `naive` splits."""
 
     dataset: Dataset
-    intake: Intake
+    intake: IngestReport
     split: Split
     repeats: tuple[Example, ...]
     inputs: tuple[str, ...]
@@ -68,7 +68,7 @@ def prepare(
     )
 
 
-def _own_test(test: object, spec: ReadSpec, first: Source) -> tuple[tuple[Example, ...], Intake]:
+def _own_test(test: object, spec: ReadSpec, first: Source) -> tuple[tuple[Example, ...], IngestReport]:
     """Read the user's test set by the same columns, its ids marked as the test's."""
     columns = dataclasses.replace(
         spec,
@@ -85,8 +85,8 @@ def _own_test(test: object, spec: ReadSpec, first: Source) -> tuple[tuple[Exampl
 
 
 def _join(
-    examples: tuple[Example, ...], intake: Intake, test_rows: tuple[Example, ...], test_intake: Intake
-) -> tuple[tuple[Example, ...], Intake, tuple[Example, ...]]:
+    examples: tuple[Example, ...], intake: IngestReport, test_rows: tuple[Example, ...], test_intake: IngestReport
+) -> tuple[tuple[Example, ...], IngestReport, tuple[Example, ...]]:
     """Put both intakes together; training rows that stand in the test set, or nearly do, leave."""
     kept, seen = drop_seen(examples, test_rows)
     dropped: tuple[Dropped, ...] = (*intake.dropped, *test_intake.dropped, *seen)
@@ -94,7 +94,7 @@ def _join(
         kind: intake.personal.get(kind, 0) + test_intake.personal.get(kind, 0)
         for kind in sorted({*intake.personal, *test_intake.personal})
     }
-    both = Intake(
+    both = IngestReport(
         rows=intake.rows + test_intake.rows,
         kept=len(kept) + len(test_rows),
         dropped=dropped,
@@ -117,16 +117,16 @@ def _shuffled(
     """
     if dataset.task != "choose":
         return dataset, repeats, ()
-    form = form_of(dataset.examples)
-    rows, kept = multiple_choice.shuffled(dataset.examples, seed, form)
+    form = infer_answer_form(dataset.examples)
+    rows, kept = multiple_choice.shuffle_options(dataset.examples, seed, form)
     said = (
         f"{kept:,} of {len(rows):,} questions keep the order of their options, which speak of one another's places or "
         "are not listed one to a line; every other is asked in a random order",
     )
-    others = tuple(multiple_choice.shuffled(repeats, seed, form)[0])
+    others = tuple(multiple_choice.shuffle_options(repeats, seed, form)[0])
     return dataclasses.replace(dataset, examples=tuple(rows)), others, said if kept else ()
 
 
-def _repeats(reading: Reading, intake: Intake) -> tuple[Example, ...]:
+def _repeats(reading: ReadResult, intake: IngestReport) -> tuple[Example, ...]:
     left_out = {row.id for row in intake.dropped if row.reason == "exact_duplicate"}
     return tuple(example for example in reading.examples if example.id in left_out)

@@ -86,7 +86,7 @@ def split(examples: Sequence[Example], clusters: NDArray[np.int64], spec: SplitS
         valid=tuple(valid),
         test=tuple(test),
         clusters=tuple(clusters.tolist()),
-        leaks_prevented=leaks(clusters, naive(examples, spec)),
+        leaks_prevented=leaks(clusters, random_split(examples, spec)),
         warnings=_warnings(examples, clusters, train, test),
     )
 
@@ -125,7 +125,7 @@ def split_with_test(
     )
 
 
-def naive(examples: Sequence[Example], spec: SplitSpec) -> Split:
+def random_split(examples: Sequence[Example], spec: SplitSpec) -> Split:
     """Divide at random, as if no row resembled another: what the leak guard is compared with."""
     _check(spec)
     n = len(examples)

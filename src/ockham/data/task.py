@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ockham.data.multiple_choice import LINE, named
+from ockham.data.multiple_choice import LINE, normalize_option
 from ockham.errors import DataError
 from ockham.records import Example, TaskName
 
@@ -155,4 +155,6 @@ def _is_choice(example: Example) -> bool:
     if len(options) < 2:
         return False
     target = example.target.strip()
-    return named(target) in {named(mark) for mark, _ in options} or target in {text for _, text in options}
+    return normalize_option(target) in {normalize_option(mark) for mark, _ in options} or target in {
+        text for _, text in options
+    }

@@ -21,7 +21,7 @@ Slot = tuple[str, str]
 """A field's path, and its value as it is compared."""
 
 
-def slots(text: str | None) -> Counter[Slot] | None:
+def parse_fields(text: str | None) -> Counter[Slot] | None:
     """Read the fields of a JSON object; ``None`` for what is no JSON object."""
     if text is None:
         return None
@@ -34,13 +34,13 @@ def slots(text: str | None) -> Counter[Slot] | None:
 
 def valid(answer: str | None) -> bool:
     """Tell whether an answer is a JSON object."""
-    return slots(answer) is not None
+    return parse_fields(answer) is not None
 
 
 def equal(answer: str | None, target: str) -> bool:
     """Tell whether an answer has the target's fields and no others."""
-    given = slots(answer)
-    return given is not None and given == slots(target)
+    given = parse_fields(answer)
+    return given is not None and given == parse_fields(target)
 
 
 def f1_micro(sums: Floats) -> Floats:
@@ -64,7 +64,7 @@ def by_field(scores: Sequence[Score]) -> dict[str, Floats]:
     """Count field by field: for each path, right, given, wanted of the rows that have it, (rows, 3)."""
     found: dict[str, list[tuple[float, float, float]]] = {}
     for score in scores:
-        given, wanted = slots(score.answer) or Counter(), slots(score.target) or Counter()
+        given, wanted = parse_fields(score.answer) or Counter(), parse_fields(score.target) or Counter()
         for path in {path for path, _ in (*given, *wanted)}:
             mine = Counter({slot: count for slot, count in given.items() if slot[0] == path})
             theirs = Counter({slot: count for slot, count in wanted.items() if slot[0] == path})
@@ -83,7 +83,7 @@ def one_mistake(counts: Floats, clusters: Sequence[int] | None) -> float:
 
 
 def _count(answer: str | None, target: str) -> tuple[int, int, int]:
-    given, wanted = slots(answer) or Counter(), slots(target) or Counter()
+    given, wanted = parse_fields(answer) or Counter(), parse_fields(target) or Counter()
     return (given & wanted).total(), given.total(), wanted.total()
 
 

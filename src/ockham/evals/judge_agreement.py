@@ -8,10 +8,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from ockham.evals.intervals import Floats, cluster_numbers, jackknife, proportion
-from ockham.records import Estimate, Judged, Score
+from ockham.records import Estimate, JudgeSummary, Score
 
 
-def summed(model: str, scores: Sequence[Score], opinions: Sequence[bool | None], cost: float | None) -> Judged:
+def summarize_opinions(
+    model: str, scores: Sequence[Score], opinions: Sequence[bool | None], cost: float | None
+) -> JudgeSummary:
     """Count opinions against exact scores, one each per row; rows without an opinion count as unusable alone."""
     pairs = [
         (score, opinion)
@@ -22,7 +24,7 @@ def summed(model: str, scores: Sequence[Score], opinions: Sequence[bool | None],
     table = np.array([_cell(opinion, bool(score.value)) for score, opinion in pairs]).reshape(-1, 4)
     both_right, judge_alone, exact_alone, both_wrong = (int(count) for count in table.sum(axis=0))
     clusters = cluster_numbers(rows)
-    return Judged(
+    return JudgeSummary(
         model=model,
         accuracy=proportion([float(opinion) for _, opinion in pairs], clusters) if pairs else None,
         both_right=both_right,

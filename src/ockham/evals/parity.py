@@ -28,7 +28,7 @@ def compare(step: str, before: Sequence[Score], after: Sequence[Score], metric: 
     return Parity(step=step, agreement=same, difference=difference, metric=metric)
 
 
-def lost(found: Parity, *, exact: bool) -> str | None:
+def significant_loss(found: Parity, *, exact: bool) -> str | None:
     """Say what a step has cost, where that is beyond chance and more than one point, or nothing.
 
     Of an ``exact`` step, which changes numbers in their last bits only, nine answers in ten must have stayed the same.
@@ -43,10 +43,10 @@ def lost(found: Parity, *, exact: bool) -> str | None:
 
 
 def check(found: Parity, cause: str, fix: str, *, exact: bool = False) -> None:
-    """Raise `ModelError` (``E_PARITY``) where a step has cost what `lost` says.
+    """Raise `ModelError` (``E_PARITY``) where a step has cost what `significant_loss` says.
 
     ``cause`` names what most likely went wrong, and ``fix`` the next step.
     """
-    what = lost(found, exact=exact)
+    what = significant_loss(found, exact=exact)
     if what is not None:
         raise ModelError("E_PARITY", f"{what}: {cause}", fix=fix)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
-from ockham.data.multiple_choice import named
+from ockham.data.multiple_choice import normalize_option
 from ockham.evals import field_scores
 from ockham.records import Answer, Example, Score
 
@@ -19,7 +19,9 @@ def exact(example: Example, answer: Answer) -> Score:
 
 def option(example: Example, answer: Answer) -> Score:
     """Score 1 where the answer names the target's option; case and marks around it ("(b)", "B.") do not matter."""
-    return _score(example, answer, answer.value is not None and named(answer.value) == named(example.target))
+    return _score(
+        example, answer, answer.value is not None and normalize_option(answer.value) == normalize_option(example.target)
+    )
 
 
 def fields(example: Example, answer: Answer) -> Score:

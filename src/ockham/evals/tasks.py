@@ -17,18 +17,18 @@ from ockham.records import Answer, Estimate, Example, LabelScore, Requirements, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judge:
+class TaskScoring:
     """How one task is judged; the first of its metrics is the one that choices are made by."""
 
     scorer: Scorer
     metrics: tuple[str, ...]
 
 
-JUDGES: Mapping[TaskName, Judge] = {
-    "classify": Judge(scorer=scorers.exact, metrics=metrics.METRICS),
-    "choose": Judge(scorer=scorers.option, metrics=("accuracy",)),
-    "extract": Judge(scorer=scorers.fields, metrics=("f1_micro", "accuracy", "validity")),
-    "generate": Judge(scorer=scorers.words, metrics=(*LIKENESS, "accuracy")),
+TASK_SCORING: Mapping[TaskName, TaskScoring] = {
+    "classify": TaskScoring(scorer=scorers.exact, metrics=metrics.METRICS),
+    "choose": TaskScoring(scorer=scorers.option, metrics=("accuracy",)),
+    "extract": TaskScoring(scorer=scorers.fields, metrics=("f1_micro", "accuracy", "validity")),
+    "generate": TaskScoring(scorer=scorers.words, metrics=(*LIKENESS, "accuracy")),
 }
 
 
@@ -38,7 +38,7 @@ def metric_for(task: TaskName, requirements: Requirements) -> str:
     Validity can be required and is no such metric: a constant answer is always valid. Raises `ConfigError`
     (``E_CONFIG``) for a required metric that the task does not have.
     """
-    known = JUDGES[task].metrics
+    known = TASK_SCORING[task].metrics
     asked = [name.removeprefix("min_") for name in requirements.limits() if name.startswith("min_")]
     strange = next((name for name in asked if name not in known), None)
     if strange is not None:
@@ -49,31 +49,31 @@ def metric_for(task: TaskName, requirements: Requirements) -> str:
     return aims[0] if len(aims) == 1 else known[0]
 
 
-def judged(task: TaskName, rows: Sequence[Example], answers: Sequence[Answer]) -> tuple[Score, ...]:
+def score_answers(task: TaskName, rows: Sequence[Example], answers: Sequence[Answer]) -> tuple[Score, ...]:
     """Judge one answer per row."""
-    scorer = JUDGES[task].scorer
+    scorer = TASK_SCORING[task].scorer
     return tuple(scorer(row, answer) for row, answer in zip(rows, answers, strict=True))
 
 
-def measure(task: TaskName, scores: Sequence[Score], labels: Sequence[str]) -> dict[str, Estimate]:
+def estimate_metrics(task: TaskName, scores: Sequence[Score], labels: Sequence[str]) -> dict[str, Estimate]:
     """Estimate every metric of a task, the first first; ``labels`` are those of a task that has labels.
 
     Raises `DataError` (``E_TOO_FEW``) without scores.
     """
     if task == "classify":
         return metrics.metrics(scores, labels)
-    known = metrics.known(scores)
+    known = metrics.scored(scores)
     estimates: dict[str, Callable[[Sequence[Score]], Estimate]] = {"accuracy": metrics.accuracy, "f1_micro": f1_micro}
-    estimates |= {"validity": validity, **{name: partial(mean_likeness, name) for name in LIKENESS}}
-    return {name: estimates[name](known) for name in JUDGES[task].metrics}
+    estimates |= {"validity": validity, **{name: partial(mean_similarity, name) for name in LIKENESS}}
+    return {name: estimates[name](known) for name in TASK_SCORING[task].metrics}
 
 
-def point(task: TaskName, metric: str, targets: Sequence[str], answers: Sequence[str | None]) -> float:
+def metric_value(task: TaskName, metric: str, targets: Sequence[str], answers: Sequence[str | None]) -> float:
     """Give one metric as one number, fast: what choices are made by.
 
     Raises `DataError` (``E_TOO_FEW``) without rows and `Defect` for a metric that the task does not have.
     """
-    if metric not in JUDGES[task].metrics:
+    if metric not in TASK_SCORING[task].metrics:
         raise Defect("E_DEFECT", f"{task} has no metric {metric!r}", fix="report this defect")
     if task == "classify" or not targets:
         return metrics.point(metric, targets, answers)
@@ -85,11 +85,11 @@ def point(task: TaskName, metric: str, targets: Sequence[str], answers: Sequence
     if metric in LIKENESS:
         return sum(LIKENESS[metric](answer, target) for answer, target in pairs) / len(pairs)
     rows = [Example(id="", input="", target=target) for target in targets]
-    scores = judged(task, rows, [Answer(value=answer) for answer in answers])
+    scores = score_answers(task, rows, [Answer(value=answer) for answer in answers])
     return sum(score.value or 0.0 for score in scores) / len(scores)
 
 
-def parts(task: TaskName, scores: Sequence[Score]) -> tuple[LabelScore, ...]:
+def per_label_scores(task: TaskName, scores: Sequence[Score]) -> tuple[LabelScore, ...]:
     """Estimate precision, recall and F1 of every label, or of every field; nothing for other tasks."""
     if task == "classify":
         return metrics.per_label(scores)
@@ -103,7 +103,7 @@ def parts(task: TaskName, scores: Sequence[Score]) -> tuple[LabelScore, ...]:
             f1=_f1(counts, None),
             n=int((counts[:, 2] > 0).sum()),
         )
-        for path, counts in field_scores.by_field(metrics.known(scores)).items()
+        for path, counts in field_scores.by_field(metrics.scored(scores)).items()
     )
 
 
@@ -126,7 +126,7 @@ def validity(scores: Sequence[Score]) -> Estimate:
     return proportion([float(field_scores.valid(score.answer)) for score in scores], cluster_numbers(scores))
 
 
-def mean_likeness(metric: str, scores: Sequence[Score]) -> Estimate:
+def mean_similarity(metric: str, scores: Sequence[Score]) -> Estimate:
     """Estimate the mean likeness of the answers to their targets, with Student's interval."""
     return mean([LIKENESS[metric](score.answer, score.target) for score in scores], cluster_numbers(scores))
 

@@ -9,9 +9,8 @@ from importlib.metadata import version
 
 from ockham import catalog, machine, store
 from ockham.ladder import diagnostics, llm_judge, measure
-from ockham.ladder.measure import Standing
+from ockham.ladder.measure import RungResult
 from ockham.records import (
-    Account,
     CandidateResult,
     Comparison,
     DatasetSummary,
@@ -20,26 +19,27 @@ from ockham.records import (
     Profile,
     RateLatency,
     Requirements,
+    RunResult,
     Verdict,
     plain,
 )
 from ockham.rungs import decoder_rungs
-from ockham.rungs.rung import Material
+from ockham.rungs.rung import RunContext
 from ockham.sealed import state
 from ockham.store import Run
 from ockham.verdict.decide import Decision
 
-OPENINGS = "openings"
+TEST_EVALUATIONS = "openings"
 """The run's journal of looks at the test set."""
 SEALS = "seals"
 """The run's journal of how it was kept from the network: one row for each label it ever had."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
+class ClimbOutcome:
     """What a climb came to: how each rung stands, what was asked for, and the decision."""
 
-    standings: Sequence[Standing]
+    standings: Sequence[RungResult]
     requirements: Requirements
     prices: catalog.Prices
     decision: Decision
@@ -53,7 +53,7 @@ def record_protection(run: Run) -> None:
         run.append(SEALS, row)
 
 
-def verdict(material: Material, found: Found) -> Verdict:
+def build_verdict(material: RunContext, found: ClimbOutcome) -> Verdict:
     """Put the decision, and the numbers behind it, into the record that scripts depend on."""
     decision, prepared = found.decision, material.prepared
     split, intake = prepared.split, prepared.intake
@@ -77,22 +77,22 @@ def verdict(material: Material, found: Found) -> Verdict:
         chosen=decision.chosen,
         because=decision.because,
         next=decision.next,
-        test_openings=len(material.run.rows(OPENINGS)),
+        test_openings=len(material.run.rows(TEST_EVALUATIONS)),
         run=str(material.run.path),
         bundle=None if chosen is None else store.bundle_digest(chosen.folder),
         sealed=state.weakest([str(row["label"]) for row in material.run.rows(SEALS)] or [state.current().label]),
     )
 
 
-def account(material: Material, judged: Verdict, found: Found) -> Account:
+def build_result(material: RunContext, judged: Verdict, found: ClimbOutcome) -> RunResult:
     """Put together everything that the run found out, the studies of the data included."""
     reports = tuple(standing.test for standing in found.standings if standing.test)
-    doubts = diagnostics.doubts(material)
+    doubts = diagnostics.check_labels(material)
     made = [(standing.rung.name, standing.made.built) for standing in found.standings if standing.made]
     shown = {row.id: row for row in material.side("test")} | _by_id(material, (doubt.id for doubt in doubts))
-    judged_by, said = llm_judge.ask(material, found.standings)
+    judged_by, said = llm_judge.ask_judge(material, found.standings)
     chosen = next((report for report in reports if report.candidate.name == found.decision.chosen), None)
-    return Account(
+    return RunResult(
         title=material.prepared.dataset.name,
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         verdict=judged,
@@ -101,23 +101,25 @@ def account(material: Material, judged: Verdict, found: Found) -> Account:
         comparisons=found.comparisons,
         examples=shown,
         doubts=doubts,
-        curve=diagnostics.curve(material),
+        curve=diagnostics.learning_curve(material),
         training={name: built.points for name, built in made if built.points},
         parity={name: built.parity for name, built in made if built.parity},
-        flattery=diagnostics.flattery(material),
+        flattery=diagnostics.split_optimism(material),
         coverage=measure.coverage(reports),
-        apis=measure.apis(chosen or (reports[-1] if reports else None), material.side("test"), judged, found.prices),
+        apis=measure.api_costs(
+            chosen or (reports[-1] if reports else None), material.side("test"), judged, found.prices
+        ),
         machine_per_day=24 * found.prices.machine.per_hour,
-        openings=tuple(_joined(row["candidates"]) for row in material.run.rows(OPENINGS)),
+        openings=tuple(_joined(row["candidates"]) for row in material.run.rows(TEST_EVALUATIONS)),
         judged=judged_by,
         tuned_in=decoder_rungs.tuned_in(material.run),
-        machine=machine.look(),
+        machine=machine.describe(),
         attacks=state.current().attacks,
         warnings=(*material.prepared.split.warnings, *said, *(text for _, built in made for text in built.warnings)),
     )
 
 
-def _result(standing: Standing, decision: Decision) -> CandidateResult:
+def _result(standing: RungResult, decision: Decision) -> CandidateResult:
     rung, report = standing.rung, standing.test
     if report is None or report.profile is None:
         return CandidateResult(name=rung.name, rung=rung.number, status=standing.status, why=standing.why)
@@ -152,7 +154,7 @@ def _percentiles(found: Profile | RateLatency) -> dict[str, object]:
     return values
 
 
-def _by_id(material: Material, ids: Iterable[str]) -> dict[str, Example]:
+def _by_id(material: RunContext, ids: Iterable[str]) -> dict[str, Example]:
     wanted = set(ids)
     return {row.id: row for row in material.prepared.dataset.examples if row.id in wanted}
 

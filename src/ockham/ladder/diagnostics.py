@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ockham import machine
 from ockham.data import label_issues
-from ockham.data.split import SplitSpec, naive
+from ockham.data.split import SplitSpec, random_split
 from ockham.errors import Defect
 from ockham.evals import intervals, tasks
 from ockham.models import encoder, linear, lookup, sentence_encoder
-from ockham.records import CurvePoint, Example, Flattery, LabelDoubt, Progress, TaskName
+from ockham.records import CurvePoint, Example, LabelIssue, Progress, SplitOptimism, TaskName
 from ockham.rungs.baselines import LINEAR
 from ockham.rungs.encoder_rungs import ENCODER, embed_sides
-from ockham.rungs.rung import Built, Material, made
+from ockham.rungs.rung import BuildInfo, RunContext, find_built
 from ockham.tune import linear_head
 
 if TYPE_CHECKING:
@@ -35,24 +35,24 @@ LEAST_ROWS = 20
 T = TypeVar("T")
 
 
-def doubts(material: Material) -> tuple[LabelDoubt, ...]:
+def check_labels(material: RunContext) -> tuple[LabelIssue, ...]:
     """List the training and validation rows whose label the cross-validated cheap rungs doubt, worst first."""
     rows = [*material.side("train"), *material.side("valid")]
     if len(material.labels()) < 2 or not _cheap(material):
         return ()
 
-    def study() -> tuple[LabelDoubt, ...]:
+    def study() -> tuple[LabelIssue, ...]:
         import numpy as np
 
         split = material.prepared.split
         clusters = np.array([split.clusters[place] for place in (*split.train, *split.valid)])
         folds = label_issues.folds(clusters, [row.target for row in rows], _folds(rows), material.plan.seed).tolist()
-        return label_issues.doubts(rows, _probabilities(material, rows, folds), material.labels())
+        return label_issues.find_label_issues(rows, _probabilities(material, rows, folds), material.labels())
 
-    return _once(material, "doubts", tuple[LabelDoubt, ...], study)
+    return _once(material, "doubts", tuple[LabelIssue, ...], study)
 
 
-def curve(material: Material) -> tuple[CurvePoint, ...]:
+def learning_curve(material: RunContext) -> tuple[CurvePoint, ...]:
     """Train the cheap rungs on growing shares of the training rows; measure each on the validation rows."""
     valid, train = material.side("valid"), material.side("train")
     if not valid or not _cheap(material):
@@ -79,7 +79,7 @@ def curve(material: Material) -> tuple[CurvePoint, ...]:
     return _once(material, "curve", tuple[CurvePoint, ...], study)
 
 
-def flattery(material: Material) -> tuple[Flattery, ...]:
+def split_optimism(material: RunContext) -> tuple[SplitOptimism, ...]:
     """Measure the lookup rung on a naive random split, repeats included, and on the guarded one.
 
     The lookup rung is the most easily flattered: a near-duplicate on the other side is all it needs.
@@ -91,22 +91,22 @@ def flattery(material: Material) -> tuple[Flattery, ...]:
     if len(valid) < LEAST_ROWS:
         return ()
 
-    def study() -> tuple[Flattery, ...]:
+    def study() -> tuple[SplitOptimism, ...]:
         share = len(valid) / len(pool)
-        random = naive(pool, SplitSpec(seed=material.plan.seed, test_share=share, valid_share=0))
+        random = random_split(pool, SplitSpec(seed=material.plan.seed, test_share=share, valid_share=0))
         seen, unseen = ([pool[place] for place in side] for side in (random.train, random.test))
         task = material.plan.task
-        found = Flattery(
+        found = SplitOptimism(
             candidate="lookup",
             naive=intervals.proportion(_right(task, lookup.learn(seen), unseen)),
             guarded=intervals.proportion(_right(task, lookup.learn(train), valid)),
         )
         return (found,)
 
-    return _once(material, "flattery", tuple[Flattery, ...], study)
+    return _once(material, "flattery", tuple[SplitOptimism, ...], study)
 
 
-def _once(material: Material, name: str, kind: type[T], study: Callable[[], T]) -> T:
+def _once(material: RunContext, name: str, kind: type[T], study: Callable[[], T]) -> T:
     key = material.work("study", name, sorted(_cheap(material)), material.plan.encoder)
     found = material.run.find("study", key, kind)
     if found is None:
@@ -120,58 +120,60 @@ def _folds(rows: Sequence[Example]) -> int:
     return FOLDS if len(rows) < MANY_ROWS else FOLDS_OF_MANY
 
 
-def _cheap(material: Material) -> dict[str, Built]:
+def _cheap(material: RunContext) -> dict[str, BuildInfo]:
     """Give the cheap rungs that stand in this run, with what building them decided."""
-    found = {rung.name: made(material, rung) for rung in (LINEAR, ENCODER)}
+    found = {rung.name: find_built(material, rung) for rung in (LINEAR, ENCODER)}
     return {name: each.built for name, each in found.items() if each is not None}
 
 
-def _probabilities(material: Material, rows: Sequence[Example], folds: Sequence[int]) -> dict[str, NDArray[np.float64]]:
+def _probabilities(
+    material: RunContext, rows: Sequence[Example], folds: Sequence[int]
+) -> dict[str, NDArray[np.float64]]:
     import numpy as np
 
     cheap = _cheap(material)
     names = " and ".join(cheap)
     material.tell(Progress(stage="measure", message=f"asking {names} about every label, in {_folds(rows)} parts"))
 
-    def by_linear(built: Built) -> NDArray[np.float64]:
-        chosen = linear.Settings(
+    def by_linear(built: BuildInfo) -> NDArray[np.float64]:
+        chosen = linear.LinearSettings(
             labels=material.labels(), strength=built.strength, temperature=float(built.settings["temperature"])
         )
         return linear.cross_probabilities(rows, folds, chosen, seed=material.plan.seed)
 
-    def by_encoder(built: Built) -> NDArray[np.float64]:
+    def by_encoder(built: BuildInfo) -> NDArray[np.float64]:
         vectors = _vectors(material)
         everything = np.concatenate([vectors["train"], vectors["valid"]])
         targets = [row.target for row in rows]
         return linear_head.cross_probabilities(everything, targets, folds, material.labels(), built.strength)
 
     asks = {LINEAR.name: by_linear, ENCODER.name: by_encoder}
-    found = machine.side_by_side([partial(asks[name], built) for name, built in cheap.items()])
+    found = machine.run_parallel([partial(asks[name], built) for name, built in cheap.items()])
     return dict(zip(cheap, found, strict=True))
 
 
 def _answers(
-    material: Material, part: Sequence[int], cheap: dict[str, Built], vectors: dict[str, NDArray[np.float32]]
+    material: RunContext, part: Sequence[int], cheap: dict[str, BuildInfo], vectors: dict[str, NDArray[np.float32]]
 ) -> dict[str, list[str]]:
     """Train the cheap rungs on some of the training rows, and answer the validation rows."""
     train, valid = material.side("train"), material.side("valid")
     some = [train[place] for place in part]
 
-    def by_linear(built: Built) -> list[str]:
+    def by_linear(built: BuildInfo) -> list[str]:
         model = linear.learn(some, built.strength, seed=material.plan.seed)
         return [str(answer.value) for answer in model.answer([row.input for row in valid])]
 
-    def by_encoder(built: Built) -> list[str]:
+    def by_encoder(built: BuildInfo) -> list[str]:
         head = linear_head.solve(vectors["train"][list(part)], [row.target for row in some], built.strength)
         return head.best(vectors["valid"])
 
     asks = {LINEAR.name: by_linear, ENCODER.name: by_encoder}
-    found = machine.side_by_side([partial(asks[name], built) for name, built in cheap.items()])
+    found = machine.run_parallel([partial(asks[name], built) for name, built in cheap.items()])
     return dict(zip(cheap, found, strict=True))
 
 
-def _vectors(material: Material) -> dict[str, NDArray[np.float32]]:
-    standing = made(material, ENCODER)
+def _vectors(material: RunContext) -> dict[str, NDArray[np.float32]]:
+    standing = find_built(material, ENCODER)
     if standing is None:
         raise Defect("E_DEFECT", "the vectors of an encoder that was not built", fix="please report this")
     folder = standing.folder
@@ -179,5 +181,5 @@ def _vectors(material: Material) -> dict[str, NDArray[np.float32]]:
 
 
 def _right(task: TaskName, model: lookup.Lookup, rows: Sequence[Example]) -> list[float]:
-    scores = tasks.judged(task, rows, model.answer([row.input for row in rows]))
+    scores = tasks.score_answers(task, rows, model.answer([row.input for row in rows]))
     return [score.value or 0.0 for score in scores]

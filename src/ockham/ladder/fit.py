@@ -19,12 +19,11 @@ from ockham.data.split import SplitSpec
 from ockham.errors import ConfigError, OckhamError, StoreError
 from ockham.evals import comparison, sample_size, tasks
 from ockham.ladder import assemble, llm_judge, measure
-from ockham.ladder.assemble import OPENINGS
-from ockham.ladder.measure import Standing
+from ockham.ladder.assemble import TEST_EVALUATIONS
+from ockham.ladder.measure import RungResult
 from ockham.ladder.run_folder import ACCOUNT
 from ockham.readers.read import ReadSpec
 from ockham.records import (
-    Account,
     Comparison,
     DeviceName,
     Json,
@@ -32,6 +31,7 @@ from ockham.records import (
     Progress,
     Report,
     Requirements,
+    RunResult,
     Score,
     TaskName,
     Verdict,
@@ -40,7 +40,7 @@ from ockham.records import (
 )
 from ockham.rungs import decoder_rungs
 from ockham.rungs.registry import LADDER
-from ockham.rungs.rung import Material, Plan, Rung, made, make
+from ockham.rungs.rung import BuildConfig, RunContext, Rung, build_rung, find_built
 from ockham.rungs.tagger_rung import ENCODER_TAGGER
 from ockham.tune.tune_spec import TuneSpec, batch_for, passes
 from ockham.verdict.decide import Decision, decide
@@ -110,7 +110,7 @@ def fit(
     spec, requirements = spec or FitSpec(), requirements or Requirements()
     rungs = _chosen(spec)
     decoder_rungs.check(spec.device)
-    llm_judge.ready(spec.judge)
+    llm_judge.check_judge(spec.judge)
     prices = catalog.prices(None if spec.prices is None else Path(spec.prices))
     reading = ReadSpec(inputs=spec.inputs, target=spec.target, group=spec.group, encoding=spec.encoding)
     prepared = prepare(source, reading, SplitSpec(seed=spec.seed), test=spec.test, asked=spec.task, tell=tell)
@@ -120,20 +120,20 @@ def fit(
     folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
     with store.open_run(folder, identity) as run:
         if decoder_rungs.tunes(rungs, plan):
-            plan = dataclasses.replace(plan, precision=decoder_rungs.settle(spec.precision, spec.device, run))
+            plan = dataclasses.replace(plan, precision=decoder_rungs.settle_precision(spec.precision, spec.device, run))
         assemble.record_protection(run)
-        material = Material(prepared, plan, run, tell)
+        material = RunContext(prepared, plan, run, tell)
         standings = _climb(material, rungs, requirements, spec, prices)
         decision, comparisons = _decide(standings, requirements, plan.metric, _planned(rungs, plan.task))
-        found = assemble.Found(
+        found = assemble.ClimbOutcome(
             standings=standings,
             requirements=requirements,
             prices=prices,
             decision=decision,
             comparisons=comparisons,
         )
-        verdict = assemble.verdict(material, found)
-        _publish(run, assemble.account(material, verdict, found), standings)
+        verdict = assemble.build_verdict(material, found)
+        _publish(run, assemble.build_result(material, verdict, found), standings)
     return verdict
 
 
@@ -182,13 +182,13 @@ def _introduce(prepared: Prepared, tell: Callable[[Progress], None]) -> None:
 
 
 def _climb(
-    material: Material, rungs: Sequence[Rung], requirements: Requirements, spec: FitSpec, prices: catalog.Prices
-) -> list[Standing]:
+    material: RunContext, rungs: Sequence[Rung], requirements: Requirements, spec: FitSpec, prices: catalog.Prices
+) -> list[RungResult]:
     """Build and measure rung after rung, and open the test set; climb on while the test does not settle it.
 
     Gives one standing per rung.
     """
-    standings: list[Standing] = []
+    standings: list[RungResult] = []
     left = list(rungs)
     planned = _planned(rungs, material.plan.task)
     asks = any(name.startswith("min_") for name in requirements.limits())
@@ -196,7 +196,7 @@ def _climb(
         while left:
             standing = _stand(material, left.pop(0), requirements, prices)
             standings.append(standing)
-            if standing.valid and asks and not spec.all and measure.does(standing.valid, requirements):
+            if standing.valid and asks and not spec.all and measure.meets_requirements(standing.valid, requirements):
                 break
         closed = [standing for standing in standings if standing.status == "measured" and not standing.test]
         if closed:
@@ -205,7 +205,7 @@ def _climb(
                 _test(material, standing, requirements, prices)
         if asks and not spec.all and _decide(standings, requirements, material.plan.metric, planned)[0].chosen:
             break
-    standings += [Standing(rung, "skipped", "a smaller rung does the job (--all climbs on)") for rung in left]
+    standings += [RungResult(rung, "skipped", "a smaller rung does the job (--all climbs on)") for rung in left]
     return standings
 
 
@@ -214,34 +214,34 @@ def _planned(rungs: Sequence[Rung], task: TaskName) -> int:
     return sum(task in rung.tasks for rung in rungs)
 
 
-def _stand(material: Material, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> Standing:
-    standing = Standing(rung, "measured", "")
+def _stand(material: RunContext, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> RungResult:
+    standing = RungResult(rung, "measured", "")
     with _failing(material, standing):
         why = rung.absent(material.plan)
-        found = made(material, rung) if why is None else None
+        found = find_built(material, rung) if why is None else None
         if why is None and found is None:  # what was built once is not asked again whether it is worth building
             why = rung.unsuited(material)
         if why is not None:
             material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
-            return Standing(rung, "skipped", why)
-        standing.made = found or make(material, rung)
+            return RungResult(rung, "skipped", why)
+        standing.made = found or build_rung(material, rung)
         standing.valid = measure.valid_report(material, standing, requirements, prices)
         if standing.valid:
-            material.tell(Progress(stage="measure", message=measure.sentence(standing.valid)))
+            material.tell(Progress(stage="measure", message=measure.progress_line(standing.valid)))
         for warning in standing.made.built.warnings:
             material.tell(Progress(stage="climb", message=f"note: {warning}"))
     return standing
 
 
-def _test(material: Material, standing: Standing, requirements: Requirements, prices: catalog.Prices) -> None:
+def _test(material: RunContext, standing: RungResult, requirements: Requirements, prices: catalog.Prices) -> None:
     with _failing(material, standing):
         standing.test = measure.test_report(material, standing, requirements, prices)
         if standing.test:
-            material.tell(Progress(stage="measure", message=measure.sentence(standing.test)))
+            material.tell(Progress(stage="measure", message=measure.progress_line(standing.test)))
 
 
 @contextmanager
-def _failing(material: Material, standing: Standing) -> Iterator[None]:
+def _failing(material: RunContext, standing: RungResult) -> Iterator[None]:
     """Let a rung fail alone: what the others found stays. Only a full disk ends the climb."""
     try:
         yield
@@ -255,7 +255,7 @@ def _failing(material: Material, standing: Standing) -> Iterator[None]:
         _fail(material, standing, f"E_DEFECT: an unexpected {type(error).__name__}")
 
 
-def _fail(material: Material, standing: Standing, why: str) -> None:
+def _fail(material: RunContext, standing: RungResult, why: str) -> None:
     standing.status, standing.why = "failed", why
     material.tell(Progress(stage="climb", message=f"{standing.rung.name} failed: {why}"))
 
@@ -267,12 +267,12 @@ def _open_test(run: store.Run, names: Sequence[str], requirements: Requirements)
     requirements are another look at the test set.
     """
     row: dict[str, Json] = {"candidates": list(names), "requirements": plain(requirements)}
-    if row not in run.rows(OPENINGS):
-        run.append(OPENINGS, row)
+    if row not in run.rows(TEST_EVALUATIONS):
+        run.append(TEST_EVALUATIONS, row)
 
 
 def _decide(
-    standings: Sequence[Standing], requirements: Requirements, metric: str, planned: int
+    standings: Sequence[RungResult], requirements: Requirements, metric: str, planned: int
 ) -> tuple[Decision, tuple[Comparison, ...]]:
     """Compare every pair of measured candidates on the test rows, and decide."""
     tested = [standing for standing in standings if standing.test]
@@ -283,7 +283,7 @@ def _decide(
             for a, b in pairs
         ]
     )
-    measured = [measure.measured(standing.test) for standing in tested if standing.test]
+    measured = [measure.to_verdict_input(standing.test) for standing in tested if standing.test]
     decision = decide(
         measured, requirements, comparisons, metric=metric, rows_needed=sample_size.rows_needed, planned=planned
     )
@@ -294,7 +294,7 @@ def _scores(report: Report | None) -> tuple[Score, ...]:
     return () if report is None else report.scores
 
 
-def _publish(run: store.Run, found: Account, standings: Sequence[Standing]) -> None:
+def _publish(run: store.Run, found: RunResult, standings: Sequence[RungResult]) -> None:
     """Leave account, verdict, report, and the bundle of the chosen candidate in the run folder."""
     from ockham.report import render
 
@@ -315,15 +315,15 @@ def _chosen(spec: FitSpec) -> list[Rung]:
     wanted = not spec.rungs or {decoder_rungs.PROMPTED, decoder_rungs.TUNED} & set(spec.rungs)
     shelf = None
     if wanted and not spec.models:
-        shelf = decoder_rungs.shelf_here(machine.cache(), spec.models_folder, machine.available_memory_gb())
+        shelf = decoder_rungs.find_cached_models(machine.cache(), spec.models_folder, machine.available_memory_gb())
     every = sorted([*LADDER, *decoder_rungs.rungs(spec.models, shelf)], key=lambda rung: rung.number)
     return [rung for rung in every if not spec.rungs or rung.name.partition(":")[0] in spec.rungs]
 
 
-def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> Plan:
+def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> BuildConfig:
     task, rows = prepared.dataset.task, len(prepared.split.train)
     batch = spec.batch or batch_for(rows)
-    return Plan(
+    return BuildConfig(
         task=task,
         metric=tasks.metric_for(task, requirements),
         seed=spec.seed,

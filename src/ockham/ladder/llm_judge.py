@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from ockham.api import consent
 from ockham.api.client import EndpointSpec
-from ockham.api.judge import Case, Judge, Opinion, chat
+from ockham.api.judge import JudgeCase, LlmJudge, Opinion, judge_chat
 from ockham.errors import OckhamError
 from ockham.evals import judge_agreement
-from ockham.ladder.measure import CHARACTERS_PER_TOKEN, Standing
-from ockham.records import Judged, Progress, Report, digest
-from ockham.rungs.rung import Material
+from ockham.ladder.measure import CHARACTERS_PER_TOKEN, RungResult
+from ockham.records import JudgeSummary, Progress, Report, digest
+from ockham.rungs.rung import RunContext
 
 _CHUNK = 32
 """Opinions that are written down together: a run that is stopped asks for no more than these again."""
@@ -26,16 +26,18 @@ class _Part:
     opinions: tuple[Opinion, ...]
 
 
-def ready(spec: EndpointSpec | None) -> None:
+def check_judge(spec: EndpointSpec | None) -> None:
     """Check a judge before the climb; nothing is sent.
 
     Raises `ConfigError` (``E_CONFIG``) and `EndpointError` (``E_ENDPOINT``, also where its key is not set).
     """
     if spec is not None:
-        Judge(spec).close()
+        LlmJudge(spec).close()
 
 
-def ask(material: Material, standings: Sequence[Standing]) -> tuple[Mapping[str, Judged], tuple[str, ...]]:
+def ask_judge(
+    material: RunContext, standings: Sequence[RungResult]
+) -> tuple[Mapping[str, JudgeSummary], tuple[str, ...]]:
     """Have the test answers of every candidate judged, each once a run; gives what came of it, and what to warn of.
 
     Nothing is asked where no judge was named, or where the task is not to write texts. A judge that fails takes nothing
@@ -49,9 +51,9 @@ def ask(material: Material, standings: Sequence[Standing]) -> tuple[Mapping[str,
         return {}, (f"the judge was not asked: it is for written texts, and the task is {material.plan.task}",)
     cases = {report.candidate.name: _cases(material, report) for report in reports}
     material.tell(Progress(stage="judge", message=_announced(spec, [case for some in cases.values() for case in some])))
-    found: dict[str, Judged] = {}
+    found: dict[str, JudgeSummary] = {}
     try:
-        with closing(Judge(spec)) as judge:
+        with closing(LlmJudge(spec)) as judge:
             for report in reports:
                 name = report.candidate.name
                 found[name] = _judged(report, _opinions(material, spec, judge, cases[name], name), spec)
@@ -60,18 +62,18 @@ def ask(material: Material, standings: Sequence[Standing]) -> tuple[Mapping[str,
     return found, ()
 
 
-def _cases(material: Material, report: Report) -> list[Case]:
+def _cases(material: RunContext, report: Report) -> list[JudgeCase]:
     """Give every test answer with its question; no answer at all is wrong and is not asked about."""
     return [
-        Case(input=row.input, target=row.target, answer=score.answer)
+        JudgeCase(input=row.input, target=row.target, answer=score.answer)
         for row, score in zip(material.side("test"), report.scores, strict=True)
         if score.answer is not None
     ]
 
 
-def _announced(spec: EndpointSpec, cases: Sequence[Case]) -> str:
+def _announced(spec: EndpointSpec, cases: Sequence[JudgeCase]) -> str:
     """Say what will be sent, where, and about what it costs, before it is."""
-    read = sum(len(part["content"]) for case in cases for part in chat(case)) // CHARACTERS_PER_TOKEN
+    read = sum(len(part["content"]) for case in cases for part in judge_chat(case)) // CHARACTERS_PER_TOKEN
     price = spec.cost(read, len(cases) * spec.max_output_tokens)
     costs = "no price was named" if price is None else f"about {price:.2f} USD at most"
     rows = len({case.input for case in cases})
@@ -80,8 +82,8 @@ def _announced(spec: EndpointSpec, cases: Sequence[Case]) -> str:
 
 
 def _parts(
-    material: Material, spec: EndpointSpec, cases: Sequence[Case]
-) -> Iterator[tuple[Sequence[Case], _Part | None, str]]:
+    material: RunContext, spec: EndpointSpec, cases: Sequence[JudgeCase]
+) -> Iterator[tuple[Sequence[JudgeCase], _Part | None, str]]:
     """Divide cases into what is kept together: the cases, what the judge said of them if it did, and their key."""
     for start in range(0, len(cases), _CHUNK):
         some = cases[start : start + _CHUNK]
@@ -89,7 +91,9 @@ def _parts(
         yield some, material.run.find("opinions", key, _Part), key
 
 
-def _opinions(material: Material, spec: EndpointSpec, judge: Judge, cases: Sequence[Case], name: str) -> list[Opinion]:
+def _opinions(
+    material: RunContext, spec: EndpointSpec, judge: LlmJudge, cases: Sequence[JudgeCase], name: str
+) -> list[Opinion]:
     found: list[Opinion] = []
     for some, kept, key in _parts(material, spec, cases):
         part = kept or _Part(opinions=tuple(judge.judge(some)))
@@ -101,12 +105,12 @@ def _opinions(material: Material, spec: EndpointSpec, judge: Judge, cases: Seque
     return found
 
 
-def _judged(report: Report, found: Sequence[Opinion], spec: EndpointSpec) -> Judged:
+def _judged(report: Report, found: Sequence[Opinion], spec: EndpointSpec) -> JudgeSummary:
     paid = [_price(one, spec) for one in found]
     known = [price for price in paid if price is not None]
     said = iter(found)
     every = [False if score.answer is None else next(said).right for score in report.scores]
-    return judge_agreement.summed(spec.model, report.scores, every, sum(known) if known else None)
+    return judge_agreement.summarize_opinions(spec.model, report.scores, every, sum(known) if known else None)
 
 
 def _price(one: Opinion, spec: EndpointSpec) -> float | None:

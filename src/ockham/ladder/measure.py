@@ -13,7 +13,7 @@ from ockham.api import consent
 from ockham.api.client import EndpointSpec
 from ockham.api.consent import Destination
 from ockham.data import multiple_choice
-from ockham.data.multiple_choice import form_of
+from ockham.data.multiple_choice import infer_answer_form
 from ockham.errors import Defect
 from ockham.evals import cost, metrics, queueing, sample_size, tasks
 from ockham.evals.intervals import proportion
@@ -38,14 +38,14 @@ from ockham.records import (
     Verdict,
     digest,
 )
-from ockham.rungs.rung import Made, Material, Rung, work_of
-from ockham.serving.process import ProbeSpec, Serving
-from ockham.verdict.decide import Measured, decide
+from ockham.rungs.rung import BuiltRung, RunContext, Rung, cache_key
+from ockham.serving.process import BenchmarkSpec, ServingProcess
+from ockham.verdict.decide import MeasuredCandidate, decide
 
 CHARACTERS_PER_TOKEN = 4
 """A rough mean for English; used only to guess what an API that was not asked would cost."""
-_PAID = ProbeSpec(seconds=0, most=20, rounds=0)
-_FREE = ProbeSpec()
+_PAID = BenchmarkSpec(seconds=0, most=20, rounds=0)
+_FREE = BenchmarkSpec()
 _REORDERED = 200
 """Test questions of options that are asked a second time, in another order."""
 _KEPT = {"gguf": 32, endpoint.KIND: 64}
@@ -53,19 +53,19 @@ _KEPT = {"gguf": 32, endpoint.KIND: 64}
 
 
 @dataclass(slots=True)
-class Standing:
+class RungResult:
     """How a rung stands: what was built, and its reports on the validation and on the test rows."""
 
     rung: Rung
     status: Status
     why: str
-    made: Made | None = None
+    made: BuiltRung | None = None
     valid: Report | None = None
     test: Report | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class ServedAnswers:
     """What a serving process answered on one side, and the profile taken in it.
 
     ``again`` are the answers to some of the questions with their options in another order.
@@ -84,7 +84,7 @@ class _Part:
 
 
 def valid_report(
-    material: Material, standing: Standing, requirements: Requirements, prices: catalog.Prices
+    material: RunContext, standing: RungResult, requirements: Requirements, prices: catalog.Prices
 ) -> Report | None:
     """Report on the validation rows, what the climb may look at: answers of a model that had not seen them.
 
@@ -94,11 +94,11 @@ def valid_report(
         return None
     answers = tuple(Answer(value=value) for value in standing.made.built.answers)
     profile = _profile(material, standing.rung, standing.made.folder)
-    return _report(material, standing, "valid", Asked(answers=answers, profile=profile), (requirements, prices))
+    return _report(material, standing, "valid", ServedAnswers(answers=answers, profile=profile), (requirements, prices))
 
 
 def test_report(
-    material: Material, standing: Standing, requirements: Requirements, prices: catalog.Prices
+    material: RunContext, standing: RungResult, requirements: Requirements, prices: catalog.Prices
 ) -> Report | None:
     """Report on the sealed test rows, answered by the bundle itself in a serving process."""
     if standing.made is None:
@@ -107,19 +107,23 @@ def test_report(
     return _report(material, standing, "test", asked, (requirements, prices))
 
 
-def does(report: Report, requirements: Requirements) -> bool:
+def meets_requirements(report: Report, requirements: Requirements) -> bool:
     """Say whether a validation report alone would choose its candidate: where the climb may pause."""
     found = decide(
-        [measured(report)], requirements, (), metric=next(iter(report.metrics)), rows_needed=sample_size.rows_needed
+        [to_verdict_input(report)],
+        requirements,
+        (),
+        metric=next(iter(report.metrics)),
+        rows_needed=sample_size.rows_needed,
     )
     return found.chosen is not None
 
 
-def measured(report: Report) -> Measured:
+def to_verdict_input(report: Report) -> MeasuredCandidate:
     """Give the part of a report that a verdict is made from: latency at the rate of requests, where one was named."""
     profile = report.profile
     latency = report.at_rate or profile
-    return Measured(
+    return MeasuredCandidate(
         name=report.candidate.name,
         rung=report.candidate.rung,
         metrics=report.metrics,
@@ -132,7 +136,7 @@ def measured(report: Report) -> Measured:
     )
 
 
-def sentence(report: Report) -> str:
+def progress_line(report: Report) -> str:
     """Put a report into one line for the progress of a climb."""
     name, seen = next(iter(report.metrics.items()))
     took = f", p95 {report.profile.p95_ms.value:.3g} ms" if report.profile else ""
@@ -143,15 +147,15 @@ def sentence(report: Report) -> str:
     )
 
 
-def judged(
+def score_with_clusters(
     task: TaskName, rows: Sequence[Example], answers: Sequence[Answer], clusters: Sequence[int]
 ) -> tuple[Score, ...]:
     """Judge one answer per row, and note the cluster that each row belongs to."""
-    scores = tasks.judged(task, rows, answers)
+    scores = tasks.score_answers(task, rows, answers)
     return tuple(dataclasses.replace(score, cluster=place) for score, place in zip(scores, clusters, strict=True))
 
 
-def probe(kind: str) -> ProbeSpec:
+def probe(kind: str) -> BenchmarkSpec:
     """Say how long to measure a bundle of a kind: an endpoint is paid by the answer, whoever measures it."""
     return _PAID if kind == endpoint.KIND else _FREE
 
@@ -172,7 +176,7 @@ def coverage(reports: Sequence[Report]) -> dict[str, tuple[CoveragePoint, ...]]:
     return {name: points for name, points in found.items() if points}
 
 
-def apis(
+def api_costs(
     report: Report | None, rows: Sequence[Example], verdict: Verdict, prices: catalog.Prices
 ) -> tuple[ApiCost, ...]:
     """Guess what the table's APIs would cost for rows like these: list prices, tokens from characters."""
@@ -199,7 +203,11 @@ def apis(
 
 
 def _report(
-    material: Material, standing: Standing, side: Side, asked: Asked, money: tuple[Requirements, catalog.Prices]
+    material: RunContext,
+    standing: RungResult,
+    side: Side,
+    asked: ServedAnswers,
+    money: tuple[Requirements, catalog.Prices],
 ) -> Report:
     made, rung = standing.made, standing.rung
     if made is None:
@@ -208,18 +216,18 @@ def _report(
     places = material.prepared.split.valid if side == "valid" else material.prepared.split.test
     clusters = [material.prepared.split.clusters[place] for place in places]
     task = material.prepared.dataset.task
-    scores = judged(task, rows, asked.answers, clusters)
+    scores = score_with_clusters(task, rows, asked.answers, clusters)
     spec = material.plan.endpoint if rung.kind == endpoint.KIND else None
     daily, million = _costs(asked, spec, *money)
-    every = tasks.measure(task, scores, material.prepared.dataset.labels)
+    every = tasks.estimate_metrics(task, scores, material.prepared.dataset.labels)
     first = material.plan.metric
     return Report(
         candidate=Candidate(name=rung.name, rung=rung.number, kind=rung.kind, settings=made.built.settings),
         dataset=material.prepared.dataset.digest,
-        spec=work_of(material, rung),
+        spec=cache_key(material, rung),
         side=side,
         metrics={first: every[first], **every},
-        per_label=tasks.parts(task, scores),
+        per_label=tasks.per_label_scores(task, scores),
         scores=scores,
         profile=asked.profile,
         artifact_mb=size_mb(made.folder),
@@ -239,62 +247,62 @@ def _at_rate(profile: Profile, daily: float | None, seed: int) -> RateLatency | 
     return queueing.at_rate(profile, daily, machines=machines, seed=seed)
 
 
-def _ask(material: Material, rung: Rung, folder: Path) -> Asked:
+def _ask(material: RunContext, rung: Rung, folder: Path) -> ServedAnswers:
     """Answer the test rows in a serving process, once a run."""
     rows = material.side("test")
     sealed = len(rows)
     if rung.kind != endpoint.KIND:  # which is paid by the answer
         rows += [second for _, second in _reordered(material)]
-    key = digest([work_of(material, rung), [row.id for row in rows]])
-    found = material.run.find("answers", key, Asked)
+    key = digest([cache_key(material, rung), [row.id for row in rows]])
+    found = material.run.find("answers", key, ServedAnswers)
     if found is not None:
         return found
     material.tell(Progress(stage="measure", message=f"opening the test set for {rung.name}"))
     _announce(material, rung)
     answers = _answers(material, rung, folder, rows)
     profile = _profile(material, rung, folder)
-    found = Asked(answers=answers[:sealed], profile=profile, again=answers[sealed:])
+    found = ServedAnswers(answers=answers[:sealed], profile=profile, again=answers[sealed:])
     material.run.keep("answers", key, found)
     return found
 
 
-def _reordered(material: Material) -> list[tuple[int, Example]]:
+def _reordered(material: RunContext) -> list[tuple[int, Example]]:
     """Give some test questions of options once more, their options in another order, each with its row's place."""
     rows = material.side("test")
     if material.plan.task != "choose":
         return []
-    form = form_of(rows)
+    form = infer_answer_form(rows)
     few = range(0, len(rows), max(1, len(rows) // _REORDERED))[:_REORDERED]
-    found = [(place, multiple_choice.again(rows[place], form, material.plan.seed)) for place in few]
+    found = [(place, multiple_choice.reshuffle_options(rows[place], form, material.plan.seed)) for place in few]
     return [(place, dataclasses.replace(row, id=f"{row.id} again")) for place, row in found if row is not None]
 
 
-def _stayed(material: Material, asked: Asked) -> Estimate | None:
+def _stayed(material: RunContext, asked: ServedAnswers) -> Estimate | None:
     """Estimate how often an answer stays the same when the options of its question stand in another order."""
     if not asked.again:
         return None
     rows, split = material.side("test"), material.prepared.split
-    form, pairs = form_of(rows), _reordered(material)
+    form, pairs = infer_answer_form(rows), _reordered(material)
     same = [
-        multiple_choice.same((rows[place], asked.answers[place].value), (second, answer.value), form)
+        multiple_choice.is_same_option((rows[place], asked.answers[place].value), (second, answer.value), form)
         for (place, second), answer in zip(pairs, asked.again, strict=True)
     ]
     clusters = [split.clusters[split.test[place]] for place, _ in pairs]
     return proportion([float(one) for one in same], clusters)
 
 
-def _answers(material: Material, rung: Rung, folder: Path, rows: Sequence[Example]) -> tuple[Answer, ...]:
+def _answers(material: RunContext, rung: Rung, folder: Path, rows: Sequence[Example]) -> tuple[Answer, ...]:
     """Answer rows in a serving process; what slow and paid models answered is kept at every step of a run."""
     step = _KEPT.get(rung.kind, max(1, len(rows)))
     found: list[Answer] = []
     with ExitStack() as stack:
-        serving: Serving | None = None
+        serving: ServingProcess | None = None
         for start in range(0, len(rows), step):
             some = rows[start : start + step]
-            key = digest([work_of(material, rung), "part", [row.id for row in some]])
+            key = digest([cache_key(material, rung), "part", [row.id for row in some]])
             part = material.run.find("part", key, _Part) if rung.kind in _KEPT else None
             if part is None:
-                serving = serving or stack.enter_context(Serving(folder, _destination(material, rung)))
+                serving = serving or stack.enter_context(ServingProcess(folder, _destination(material, rung)))
                 part = _Part(answers=tuple(serving.answer([row.input for row in some])))
                 if rung.kind in _KEPT:
                     material.run.keep("part", key, part)
@@ -305,28 +313,28 @@ def _answers(material: Material, rung: Rung, folder: Path, rows: Sequence[Exampl
     return tuple(found)
 
 
-def _profile(material: Material, rung: Rung, folder: Path) -> Profile:
+def _profile(material: RunContext, rung: Rung, folder: Path) -> Profile:
     """Take latency, throughput and memory in a serving process, on validation rows, once a run."""
-    work = work_of(material, rung)
+    work = cache_key(material, rung)
     found = material.run.find("profile", work, Profile)
     if found is not None:
         return found
     material.tell(Progress(stage="measure", message=f"measuring {rung.name} as it will be served"))
-    with Serving(folder, _destination(material, rung)) as serving:
+    with ServingProcess(folder, _destination(material, rung)) as serving:
         inputs = [row.input for row in material.side("valid") or material.side("train")]
         found = serving.profile(inputs, probe(rung.kind))
     material.run.keep("profile", work, found)
     return found
 
 
-def _destination(material: Material, rung: Rung) -> Destination | None:
+def _destination(material: RunContext, rung: Rung) -> Destination | None:
     spec = material.plan.endpoint
     if spec is None or rung.kind != endpoint.KIND:
         return None
     return Destination(url=spec.url, key_env=spec.key_env)
 
 
-def _announce(material: Material, rung: Rung) -> None:
+def _announce(material: RunContext, rung: Rung) -> None:
     """Say what goes to an endpoint before anything does."""
     spec = material.plan.endpoint
     if spec is None or rung.kind != endpoint.KIND:
@@ -340,7 +348,7 @@ def _announce(material: Material, rung: Rung) -> None:
 
 
 def _costs(
-    asked: Asked, spec: EndpointSpec | None, requirements: Requirements, prices: catalog.Prices
+    asked: ServedAnswers, spec: EndpointSpec | None, requirements: Requirements, prices: catalog.Prices
 ) -> tuple[float | None, float | None]:
     """Give the cost per day (where the traffic is known) and per million requests."""
     daily = requirements.requests_per_day

@@ -8,13 +8,13 @@ from ockham import store
 from ockham.errors import RunError
 from ockham.printable import printable
 from ockham.records import (
-    Account,
+    RunResult,
 )
 
 ACCOUNT = "account.json"
 
 
-def account(run: str | Path) -> Account:
+def load_result(run: str | Path) -> RunResult:
     """Give everything that a finished run found out. Raises `RunError` (``E_RUN_MISSING``) where there is none."""
     run = Path(run)
     store.identity_of(run)
@@ -23,7 +23,7 @@ def account(run: str | Path) -> Account:
     except OSError:
         message = f"{printable(run)} has not come to a verdict"
         raise RunError("E_RUN_MISSING", message, fix="go on with the run: ockham fit, as before") from None
-    return store.decode(data, Account)
+    return store.decode(data, RunResult)
 
 
 def write_report(run: str | Path) -> Path:
@@ -31,7 +31,7 @@ def write_report(run: str | Path) -> Path:
     from ockham.report import render
 
     run = Path(run)
-    found = account(run)
+    found = load_result(run)
     with store.open_run(run, store.identity_of(run), create=False) as opened:
         return opened.publish("report.html", render(found).encode())
 
@@ -45,10 +45,10 @@ def bundle_of(place: Path, rung: str | None = None) -> Path:
         return place
     if rung is None:
         return place / "bundle"
-    wanted = [report.candidate for report in account(place).reports if report.candidate.name == rung]
+    wanted = [report.candidate for report in load_result(place).reports if report.candidate.name == rung]
     for folder in sorted((place / "artifacts" / "bundle").glob("*")):
         if wanted and store.read_bundle(folder).candidate == wanted[0]:
             return folder
-    names = ", ".join(report.candidate.name for report in account(place).reports)
+    names = ", ".join(report.candidate.name for report in load_result(place).reports)
     message = f"{printable(place)} has no candidate {rung!a}"
     raise RunError("E_RUN_MISSING", message, fix=f"choose from {names}")

@@ -16,7 +16,7 @@ KEPT = (39, 38, 37, 36, 29)
 TOP = 32
 
 
-def steady(engine: Engine) -> bool:
+def is_batch_invariant(engine: Engine) -> bool:
     """Tell whether a prompt's next tokens have the same log-probabilities, bit by bit, whatever was in the cache."""
     vocabulary = max(2, engine.head.tokens)
     probe = [(7 * place + 1) % vocabulary for place in range(PROBE)]

@@ -1,7 +1,7 @@
 """A chat as token numbers: the template's own words may hold special tokens, the user's words never do.
 
-The model's template is rendered once, with marks where the contents go (a `Skeleton`), and only these pieces are read
-with special tokens in them. Every content (instructions, examples, the text) is encoded as plain text, so a text that
+The model's template is rendered once, with marks where the contents go (a `ChatTemplate`), and only these pieces are
+read with special tokens in them. Every content (instructions, examples, the text) is encoded as plain text, so a text that
 spells ``<|im_end|>`` cannot end its turn (fault D20). What the template makes of today's date is fixed with it.
 """
 
@@ -20,7 +20,7 @@ _MARK = "OCKHAM{:03d}CONTENT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Skeleton:
+class ChatTemplate:
     """What a template writes around the contents of a chat: one piece more than there are contents.
 
     ``folded``: the template knows no system turn, so its content begins the first user turn.
@@ -35,7 +35,7 @@ class Skeleton:
         return [f"{contents[0]}\n\n{contents[1]}", *contents[2:]] if self.folded else contents
 
 
-def skeleton(render: Render, shots: int) -> Skeleton:
+def compile_template(render: Render, shots: int) -> ChatTemplate:
     """Render a chat of a system turn, ``shots`` answered turns and a question, and cut it at its contents.
 
     Raises `ModelError` (``E_MODEL_FORMAT``) where the template drops, repeats or changes a content.
@@ -43,7 +43,7 @@ def skeleton(render: Render, shots: int) -> Skeleton:
     roles = ["system", *["user", "assistant"] * shots, "user"]
     found = _cut(render, roles)
     if found is not None:
-        return Skeleton(pieces=found, folded=False)
+        return ChatTemplate(pieces=found, folded=False)
     found = _cut(render, roles[1:])
     if found is None:
         raise ModelError(
@@ -51,7 +51,7 @@ def skeleton(render: Render, shots: int) -> Skeleton:
             "the model's chat template drops or changes what stands in a turn",
             fix="use a model made for chat, or one without a template",
         )
-    return Skeleton(pieces=found, folded=True)
+    return ChatTemplate(pieces=found, folded=True)
 
 
 def _cut(render: Render, roles: Sequence[str]) -> tuple[str, ...] | None:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from functools import lru_cache
 
-from ockham.llm.prompt_builder import Encode, Task, whole
+from ockham.llm.prompt_builder import Encode, PromptTask, whole
 from ockham.llm.trie import Trie
 
 _KNOWN = 256
 """Marks of options whose tokens are remembered: the same few stand in every question."""
 
 
-class ValidAnswers:
+class AnswerConstraints:
     """What the answer to each text is held to, and how much of the context that leaves for its question."""
 
-    def __init__(self, task: Task, encode: Encode, end: int, context: int, written: int) -> None:
+    def __init__(self, task: PromptTask, encode: Encode, end: int, context: int, written: int) -> None:
         """Take the token that ends an answer, the tokens of context, and how many of them an answer may have.
 
         Labels may have as many as they need. Options that are alike for ``written`` tokens or more are not told apart,

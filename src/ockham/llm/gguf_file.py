@@ -107,7 +107,7 @@ class Array:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tensor:
+class GgufTensor:
     """One tensor: shape as GGUF has it (fastest axis first), type name, and where it lies in the file, in bytes."""
 
     name: str
@@ -118,14 +118,14 @@ class Tensor:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Head:
+class GgufHeader:
     """What a GGUF file says of itself.
 
     ``tokens`` is the vocabulary's size, 0 where there is none; ``listed_at`` the byte where the list of tensors begins.
     """
 
     metadata: Mapping[str, Scalar | Array]
-    tensors: Mapping[str, Tensor]
+    tensors: Mapping[str, GgufTensor]
     tokens: int
     nbytes: int
     alignment: int
@@ -147,7 +147,7 @@ class Head:
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def inspect(path: Path) -> Head:
+def inspect(path: Path) -> GgufHeader:
     """Read a GGUF file's head and check that the whole file is laid out as it says.
 
     Raises `ModelError`: ``E_MODEL_MISSING`` where the file cannot be read, ``E_MODEL_FORMAT`` (with the byte) where
@@ -176,7 +176,7 @@ class _Reader:
         self._tokens: list[bytes] = []
         self._types: tuple[int, ...] = ()
 
-    def head(self) -> Head:
+    def head(self) -> GgufHeader:
         if self._take(4) != b"GGUF":
             self._refuse("is not a GGUF file")
         version = self._uint32()
@@ -188,7 +188,7 @@ class _Reader:
             self._refuse("says it has more tensors or keys than it can hold")
         metadata = self._metadata(keys)
         listed_at, alignment = self._at, self._alignment(metadata)
-        head = Head(
+        head = GgufHeader(
             metadata=metadata,
             tensors=self._tensors(tensors, alignment),
             tokens=len(self._tokens),
@@ -255,7 +255,7 @@ class _Reader:
             self._refuse("general.alignment is not a power of two in range")
         return value
 
-    def _tensors(self, count: int, alignment: int) -> dict[str, Tensor]:
+    def _tensors(self, count: int, alignment: int) -> dict[str, GgufTensor]:
         listed: dict[str, tuple[tuple[int, ...], str, int, int]] = {}
         for _ in range(count):
             name = self._text(limit=MAX_NAME)
@@ -269,7 +269,7 @@ class _Reader:
             # The engine maps tensors by these offsets: they must follow one another without gap or overlap.
             if begin + offset != at:
                 self._refuse(f"the tensor {name!a} does not begin where the one before it ends")
-            tensors[name] = Tensor(name=name, shape=shape, type=kind, start=at, nbytes=nbytes)
+            tensors[name] = GgufTensor(name=name, shape=shape, type=kind, start=at, nbytes=nbytes)
             end = at + nbytes
             at = _padded(end, alignment)
         if not min(end, self._nbytes) == end <= self._nbytes <= max(at, begin):
@@ -292,7 +292,7 @@ class _Reader:
             self._refuse("has a tensor whose shape fits neither its type nor the file")
         return shape, kind, elements // block * size, self._uint64()
 
-    def _check_model(self, head: Head) -> None:
+    def _check_model(self, head: GgufHeader) -> None:
         name = head.metadata.get("general.architecture")
         if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
             self._refuse("general.architecture is missing or not a name")
@@ -310,7 +310,7 @@ class _Reader:
                 self._refuse(f"{key!a} is an array of a type or length that the engine does not read safely")
         self._check_vocabulary(head)
 
-    def _check_vocabulary(self, head: Head) -> None:
+    def _check_vocabulary(self, head: GgufHeader) -> None:
         for key, (_, per_token) in _READ_AS.items():
             value = head.metadata.get(key)
             if value is not None and not isinstance(value, Array):

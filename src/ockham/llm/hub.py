@@ -13,7 +13,7 @@ _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 _log = logging.getLogger(__name__)
 
 
-def parted(name: str) -> tuple[str, str | None]:
+def split_revision(name: str) -> tuple[str, str | None]:
     """Part an id on the hub from the revision (commit, branch or tag) behind its ``@``; a path that is here has none.
 
     Raises `ModelError` (``E_MODEL_MISSING``) for an id with an ``@`` and nothing that can be a revision behind it.
@@ -37,7 +37,7 @@ def find(name: str, patterns: Sequence[str], *, extra: str, revision: str | None
     path = Path(name).expanduser()
     if path.exists():
         return path
-    name, asked = parted(name)
+    name, asked = split_revision(name)
     revision = asked or revision
     if name.count("/") > 1 or name.startswith((".", "~", "/")) or "\\" in name:
         message = f"there is no folder or file {name!a}"

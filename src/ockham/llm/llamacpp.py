@@ -56,7 +56,7 @@ class Generated:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class DecodingLimits:
     """What a written text is bound by: tokens, a JSON schema (as JSON text), and words that end it."""
 
     tokens: int
@@ -195,7 +195,9 @@ class Engine:
         entries = self._drawn(prompt, self._whole[0], 0, scales, count)
         return {entry["id"]: float(entry["logprob"]) for entry in entries[0]["top_logprobs"]}
 
-    def write(self, prompt: Sequence[int], limits: Limits, *, slot: int, scales: Sequence[float] = ()) -> Generated:
+    def write(
+        self, prompt: Sequence[int], limits: DecodingLimits, *, slot: int, scales: Sequence[float] = ()
+    ) -> Generated:
         """Let the model write: always its most probable next token, within the limits."""
         bounds: dict[str, Any] = {"stop": list(limits.stop)} if limits.stop else {}
         if limits.schema is not None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import NoReturn
 
 from ockham.errors import ModelError
-from ockham.llm.gguf_file import Head
+from ockham.llm.gguf_file import GgufHeader
 
 
-def check(adapter: Head, base: Head, name: str) -> None:
+def check(adapter: GgufHeader, base: GgufHeader, name: str) -> None:
     """Check that a LoRA adapter fits a base: the architecture, and every pair of matrices against its tensor.
 
     Raises `ModelError` (``E_MODEL_FORMAT``). An adapter of another base with the same shapes passes here; the base's

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ockham.data import multiple_choice
-from ockham.data.multiple_choice import Wording
+from ockham.data.multiple_choice import OptionFormat
 from ockham.errors import ModelError
 from ockham.llm import chat_template, json_schema, prompts
 from ockham.llm.prompts import Shot
@@ -30,7 +30,7 @@ Encode = Callable[[str, bool, bool], list[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class PromptTask:
     """What is asked of every text: the task, its labels (classify), its schema (extract), the user's own words.
 
     ``listed``: the order lists the labels or shows the schema. Without it they are only what the answer is held to.
@@ -44,7 +44,7 @@ class Task:
     instructions: str = ""
     listed: bool = True
     marked: bool = False
-    wording: Wording | None = None
+    wording: OptionFormat | None = None
 
     def chat(self, shots: Sequence[Shot], text: str) -> list[dict[str, str]]:
         """Write the chat for one text."""
@@ -71,7 +71,7 @@ class Task:
         """Give the answers to a text that are valid: the labels, or its options; ``None`` where any text is one."""
         if self.name == "classify":
             return self.labels
-        found = None if self.wording is None else multiple_choice.listed(text)
+        found = None if self.wording is None else multiple_choice.parse_options(text)
         return None if self.wording is None or found is None else self.wording.every(found)
 
     def written(self, target: str, text: str = "") -> str:
@@ -81,7 +81,7 @@ class Task:
         """
         if self.name == "extract":
             return readable(target) or target
-        found = None if self.wording is None else multiple_choice.listed(text)
+        found = None if self.wording is None else multiple_choice.parse_options(text)
         if self.wording is not None and found is not None:
             place = found.place(target, self.wording.form)
             target = target if place is None else self.wording.write(found, place)
@@ -96,23 +96,25 @@ class Task:
             return prompts.read_label(reply, self.labels)
         if self.name == "extract":
             return readable(reply)
-        found = None if self.wording is None else multiple_choice.listed(text)
+        found = None if self.wording is None else multiple_choice.parse_options(text)
         if self.wording is None or found is None:
             return reply.strip()
         return prompts.read_option(reply, found, self.wording)
 
 
-def task_of(name: TaskName, targets: Sequence[str], instructions: str, *, wording: Wording | None = None) -> Task:
+def infer_prompt_task(
+    name: TaskName, targets: Sequence[str], instructions: str, *, wording: OptionFormat | None = None
+) -> PromptTask:
     """Say what is asked of every text, from the targets of examples: their labels, or the schema they fit.
 
-    ``wording``: how they write their options (`ockham.data.multiple_choice.wording_of`).
+    ``wording``: how they write their options (`ockham.data.multiple_choice.infer_format`).
     """
     bare = (
-        all(len(multiple_choice.named(target)) <= _MARK for target in targets)
+        all(len(multiple_choice.normalize_option(target)) <= _MARK for target in targets)
         if wording is None
         else wording.form == "mark"
     )
-    return Task(
+    return PromptTask(
         name=name,
         labels=tuple(sorted(set(targets))) if name == "classify" else (),
         schema=json.dumps({**json_schema.infer(targets), **json_schema.PLAIN}) if name == "extract" else None,
@@ -122,13 +124,13 @@ def task_of(name: TaskName, targets: Sequence[str], instructions: str, *, wordin
     )
 
 
-def task_shown(name: TaskName, examples: Sequence[Example], instructions: str) -> Task:
+def task_shown(name: TaskName, examples: Sequence[Example], instructions: str) -> PromptTask:
     """Say what is asked of every text, as examples show it."""
-    wording = multiple_choice.wording_of(examples) if name == "choose" else None
-    return task_of(name, [example.target for example in examples], instructions, wording=wording)
+    wording = multiple_choice.infer_format(examples) if name == "choose" else None
+    return infer_prompt_task(name, [example.target for example in examples], instructions, wording=wording)
 
 
-def longest(task: Task, examples: Sequence[Example]) -> int:
+def longest(task: PromptTask, examples: Sequence[Example]) -> int:
     """Say how many tokens an answer may have: no token is shorter than a byte, so none like these is cut off.
 
     Where options are chosen from, all that the examples list count.
@@ -140,24 +142,24 @@ def longest(task: Task, examples: Sequence[Example]) -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Prompt:
     """The tokens to answer, and whether the text was cut."""
 
     tokens: tuple[int, ...]
     cut: bool
 
 
-class Questioner:
+class PromptBuilder:
     """Makes questions for one model and task; encodes the template's pieces and the orders once."""
 
-    def __init__(self, task: Task, skeletons: Sequence[chat_template.Skeleton], encode: Encode) -> None:
+    def __init__(self, task: PromptTask, skeletons: Sequence[chat_template.ChatTemplate], encode: Encode) -> None:
         """Take the template for 0, 1, … examples."""
         self._task = task
         self._skeletons = tuple(skeletons)
         self._encode = encode
         self._known: dict[tuple[str, bool, bool], tuple[int, ...]] = {}
 
-    def ask(self, text: str, shots: Sequence[Shot], room: int) -> Question:
+    def ask(self, text: str, shots: Sequence[Shot], room: int) -> Prompt:
         """Make the question for a text; ``room`` is how many tokens it may have.
 
         One that is too long loses the farthest examples while the rest fills more than half the room, then the end of
@@ -166,7 +168,7 @@ class Questioner:
         text = whole(text)
         tokens = self._tokens(text[: room * _LONGEST_TOKEN], shots)
         if len(tokens) <= room and len(text) <= room * _LONGEST_TOKEN:
-            return Question(tokens=tokens, cut=False)
+            return Prompt(tokens=tokens, cut=False)
         while shots and len(self._tokens("", shots)) > room // 2:
             shots = shots[1:]
         bare = len(self._tokens("", shots))
@@ -179,7 +181,7 @@ class Questioner:
             middle = (low + high + 1) // 2
             fits = len(self._tokens(text[:middle], shots)) <= room
             low, high = (middle, high) if fits else (low, middle - 1)
-        return Question(tokens=self._tokens(text[:low], shots), cut=low < len(text))
+        return Prompt(tokens=self._tokens(text[:low], shots), cut=low < len(text))
 
     def end(self, otherwise: int) -> int:
         """Give the token that ends an answer: the first one the template writes behind it, or ``otherwise``."""

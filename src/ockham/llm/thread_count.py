@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ockham.llm.llamacpp import Engine, EngineSpec, Limits
+from ockham.llm.llamacpp import DecodingLimits, Engine, EngineSpec
 
 PROMPT = 16
 WRITTEN = 4
@@ -52,5 +52,5 @@ def _pass(engine: Engine, start: int, clock: Clock) -> float:
     # Another first token each time, so that nothing is taken from the cache.
     tokens = [(start + place) % max(1, engine.head.tokens) for place in range(PROMPT)]
     began = clock()
-    engine.write(tokens, Limits(tokens=WRITTEN), slot=0)
+    engine.write(tokens, DecodingLimits(tokens=WRITTEN), slot=0)
     return clock() - began

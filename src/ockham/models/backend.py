@@ -16,7 +16,7 @@ from typing import Protocol, cast, runtime_checkable
 from ockham.errors import ModelError
 from ockham.records import Answer
 
-PLUGS = {
+BACKENDS = {
     "constant": "ockham.models.constant",
     "lookup": "ockham.models.lookup",
     "linear": "ockham.models.linear",
@@ -41,7 +41,7 @@ class Model(Protocol):
         ...
 
 
-class Plug(Protocol):
+class Backend(Protocol):
     """A module that loads one kind of model."""
 
     def load(self, folder: Path) -> Model:
@@ -49,14 +49,14 @@ class Plug(Protocol):
         ...
 
 
-def plug(kind: str) -> Plug:
+def load_backend(kind: str) -> Backend:
     """Import the plug of a kind.
 
     Raises `ModelError` (``E_MODEL_MISSING``) for a kind that no plug and no entry point provides.
     """
-    if kind in PLUGS:
-        return cast("Plug", importlib.import_module(PLUGS[kind]))
-    return cast("Plug", _entry(kind).load())
+    if kind in BACKENDS:
+        return cast("Backend", importlib.import_module(BACKENDS[kind]))
+    return cast("Backend", _entry(kind).load())
 
 
 def package_of(kind: str) -> str | None:
@@ -64,7 +64,7 @@ def package_of(kind: str) -> str | None:
 
     Raises `ModelError` (``E_MODEL_MISSING``) for a kind that no plug and no entry point provides.
     """
-    if kind in PLUGS:
+    if kind in BACKENDS:
         return None
     entry = _entry(kind)
     return entry.value if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"

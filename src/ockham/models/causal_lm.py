@@ -21,20 +21,20 @@ from pathlib import Path
 from ockham import machine
 from ockham.errors import ModelError
 from ockham.llm import batch_invariance, chat_template, gguf_file, prompts, thread_count
-from ockham.llm.constraints import ValidAnswers
-from ockham.llm.llamacpp import Engine, EngineSpec, Limits
-from ockham.llm.prompt_builder import Encode, Question, Questioner, Task, task_shown
+from ockham.llm.constraints import AnswerConstraints
+from ockham.llm.llamacpp import DecodingLimits, Engine, EngineSpec
+from ockham.llm.prompt_builder import Encode, Prompt, PromptBuilder, PromptTask, task_shown
 from ockham.llm.trie import Trie
 from ockham.models import model_files
 from ockham.records import Answer, Example, TaskName
 
-__all__ = ["Base", "Decoder", "GgufSpec", "Parts", "fit", "load", "parts"]
+__all__ = ["Base", "Decoder", "DecoderFiles", "GgufSpec", "fit", "load", "parts"]
 
 FILE = "gguf.json"
 WEIGHTS = "model.gguf"
 ADAPTER = "adapter.gguf"
 
-HELD: tuple[TaskName, ...] = ("classify", "choose")
+CONSTRAINED_TASKS: tuple[TaskName, ...] = ("classify", "choose")
 """The tasks whose answers are held to a trie; their questions are answered one after the other."""
 
 _ENDLESS = 1 << 30
@@ -93,9 +93,9 @@ class _Kept:
     """What the bundle's file holds."""
 
     spec: GgufSpec
-    task: Task
+    task: PromptTask
     pool: tuple[prompts.Shot, ...]
-    skeletons: tuple[chat_template.Skeleton, ...]
+    skeletons: tuple[chat_template.ChatTemplate, ...]
     weights: _File
     adapter: _File | None
 
@@ -110,15 +110,15 @@ class Decoder:
         self._engine = engine
         # Where batches change the arithmetic, every question is computed alone and from its beginning. Labels gain
         # nothing from questions side by side: what takes the time is reading, which is bound by arithmetic.
-        self._steady = batch_invariance.steady(engine)
-        self._slots = engine.spec.slots if self._steady and kept.task.name not in HELD else 1
+        self._steady = batch_invariance.is_batch_invariant(engine)
+        self._slots = engine.spec.slots if self._steady and kept.task.name not in CONSTRAINED_TASKS else 1
         self._scales = () if kept.adapter is None else (1.0,)
-        self._pool = prompts.Pool(kept.pool)
-        self._questioner = Questioner(kept.task, kept.skeletons, _encoder(engine))
+        self._pool = prompts.ShotPool(kept.pool)
+        self._questioner = PromptBuilder(kept.task, kept.skeletons, _encoder(engine))
         self.end_token = self._questioner.end(_end(engine))
         """The token that ends an answer."""
         self._valid = _valid(kept.task, self._questioner, engine, kept.spec)
-        self._limits = Limits(tokens=kept.spec.max_output_tokens, schema=kept.task.schema)
+        self._limits = DecodingLimits(tokens=kept.spec.max_output_tokens, schema=kept.task.schema)
 
     @property
     def engine(self) -> Engine:
@@ -160,11 +160,11 @@ class Decoder:
             _log.warning("%d of %d texts were longer than the context and lost their end", cut, len(inputs))
         return [answer for answer, _ in found]
 
-    def question(self, text: str) -> Question:
+    def question(self, text: str) -> Prompt:
         """Give the tokens the model is asked with for a text."""
         return self._question(text, self.trie(text))
 
-    def lesson(self, text: str, target: str) -> tuple[Question, tuple[int, ...]]:
+    def lesson(self, text: str, target: str) -> tuple[Prompt, tuple[int, ...]]:
         """Give a text's question, and the tokens of the answer that is wanted, with the token that ends it."""
         wanted = self._kept.task.written(target, text)
         return self.question(text), (*_encoder(self._engine)(wanted, False, False), self.end_token)
@@ -174,11 +174,11 @@ class Decoder:
         return self._valid.trie(text)
 
     @property
-    def task(self) -> Task:
+    def task(self) -> PromptTask:
         """What the model is asked."""
         return self._kept.task
 
-    def _question(self, text: str, trie: Trie | None) -> Question:
+    def _question(self, text: str, trie: Trie | None) -> Prompt:
         return self._questioner.ask(text, self._pool.choose(text, self._kept.spec.shots), self._valid.room(trie))
 
     def _one(self, text: str, slot: int) -> tuple[Answer, bool]:
@@ -188,7 +188,7 @@ class Decoder:
         answer = self._written(question, text, slot) if trie is None else self._taken(question, trie, slot)
         return answer, question.cut
 
-    def _taken(self, question: Question, trie: Trie, slot: int) -> Answer:
+    def _taken(self, question: Prompt, trie: Trie, slot: int) -> Answer:
         """Take one of the answers of a trie."""
         before, read, steps = self._engine.read(slot), [0], 0
         learnt = self._kept.spec.brief
@@ -211,7 +211,7 @@ class Decoder:
             tokens_out=steps,
         )
 
-    def _written(self, question: Question, text: str, slot: int) -> Answer:
+    def _written(self, question: Prompt, text: str, slot: int) -> Answer:
         before = self._engine.read(slot)
         written = self._engine.write(question.tokens, self._limits, slot=slot, scales=self._scales)
         return Answer(
@@ -248,7 +248,9 @@ def fit(
     paths = (base.weights, *(() if base.adapter is None else (base.adapter,)))
     engine = base.engine or Engine(base.weights, EngineSpec(context=256, slots=1, threads=1), paths[1:])
     try:
-        skeletons = tuple(chat_template.skeleton(engine.render, shots) for shots in range(max(1, spec.shots) + 1))
+        skeletons = tuple(
+            chat_template.compile_template(engine.render, shots) for shots in range(max(1, spec.shots) + 1)
+        )
         asked = task_shown(task, examples, instructions)
         asked = dataclasses.replace(asked, listed=not spec.brief)
         asked = _fitting(asked, skeletons, engine, spec)
@@ -298,14 +300,14 @@ def start(path: Path, spec: GgufSpec, adapters: Sequence[Path] = ()) -> Engine:
 def lengths(folder: Path, engine: Engine, texts: Sequence[str]) -> list[int]:
     """Count the tokens of the question to each text, as the bundle in ``folder`` would ask; nothing is computed."""
     kept = model_files.read(_Kept, folder / FILE)
-    pool, asking = prompts.Pool(kept.pool), Questioner(kept.task, kept.skeletons, _encoder(engine))
+    pool, asking = prompts.ShotPool(kept.pool), PromptBuilder(kept.task, kept.skeletons, _encoder(engine))
     valid = _valid(kept.task, asking, engine, kept.spec)
     shots = kept.spec.shots
     return [len(asking.ask(text, pool.choose(text, shots), valid.room(valid.trie(text))).tokens) for text in texts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
+class DecoderFiles:
     """What another program needs to ask as a bundle does: weights, orders, and what the template writes around a turn.
 
     ``pieces`` stand before the orders, between orders and text, and behind the text; ``folded``: the template knows no
@@ -320,11 +322,11 @@ class Parts:
     task: TaskName
 
 
-def parts(folder: Path) -> Parts:
+def parts(folder: Path) -> DecoderFiles:
     """Take a bundle's parts, checked against their digests. Raises as `load`."""
     kept = model_files.read(_Kept, folder / FILE)
     skeleton = kept.skeletons[0]
-    return Parts(
+    return DecoderFiles(
         weights=_checked(folder, kept.weights),
         orders=kept.task.chat((), "")[0]["content"],
         pieces=skeleton.pieces,
@@ -334,21 +336,23 @@ def parts(folder: Path) -> Parts:
     )
 
 
-def _valid(task: Task, asking: Questioner, engine: Engine, spec: GgufSpec) -> ValidAnswers:
+def _valid(task: PromptTask, asking: PromptBuilder, engine: Engine, spec: GgufSpec) -> AnswerConstraints:
     # The bundle's own context counts: an engine may have been loaded with more, or for its words alone.
     context = _context(engine.head, spec)
-    return ValidAnswers(task, _encoder(engine), asking.end(_end(engine)), context, spec.max_output_tokens)
+    return AnswerConstraints(task, _encoder(engine), asking.end(_end(engine)), context, spec.max_output_tokens)
 
 
 def _encoder(engine: Engine) -> Encode:
     return lambda text, special, begin: engine.tokens(text, special=special, begin=begin)
 
 
-def _context(head: gguf_file.Head, spec: GgufSpec) -> int:
+def _context(head: gguf_file.GgufHeader, spec: GgufSpec) -> int:
     return min(spec.context, head.number("context_length") or spec.context)
 
 
-def _fitting(task: Task, skeletons: Sequence[chat_template.Skeleton], engine: Engine, spec: GgufSpec) -> Task:
+def _fitting(
+    task: PromptTask, skeletons: Sequence[chat_template.ChatTemplate], engine: Engine, spec: GgufSpec
+) -> PromptTask:
     """Leave labels or schema out of the orders where they would take more than half of what the model learnt to read.
 
     Raises `ModelError` (``E_MODEL_FORMAT``) where the orders alone leave no room for a text.
@@ -356,9 +360,9 @@ def _fitting(task: Task, skeletons: Sequence[chat_template.Skeleton], engine: En
     encode = _encoder(engine)
     trained = engine.head.number("context_length") or spec.context
     if task.name in ("classify", "extract") and task.listed:
-        bare = Questioner(task, skeletons, encode).ask("", (), _ENDLESS).tokens
+        bare = PromptBuilder(task, skeletons, encode).ask("", (), _ENDLESS).tokens
         task = dataclasses.replace(task, listed=len(bare) <= trained // 2)
-    asking = Questioner(task, skeletons, encode)
+    asking = PromptBuilder(task, skeletons, encode)
     valid = _valid(task, asking, engine, spec)
     asking.ask("", (), valid.room(valid.trie("")))
     return task

@@ -32,7 +32,7 @@ class HeadSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class LinearHead:
     """A linear head: ``weight`` (hidden, labels), ``bias`` (labels,)."""
 
     settings: HeadSettings
@@ -48,9 +48,9 @@ class Head:
         """Answer each vector with the label of the largest margin."""
         return softmax.best(self.margins(vectors), self.settings.labels)
 
-    def with_temperature(self, temperature: float) -> Head:
+    def with_temperature(self, temperature: float) -> LinearHead:
         """Give the same head with another temperature."""
-        return Head(HeadSettings(labels=self.settings.labels, temperature=temperature), self.weight, self.bias)
+        return LinearHead(HeadSettings(labels=self.settings.labels, temperature=temperature), self.weight, self.bias)
 
     def save(self, folder: Path) -> None:
         """Write the head into a staging folder."""
@@ -65,7 +65,7 @@ class Encoder:
     """An encoder ready to answer."""
 
     embedder: onnx_encoder.Embedder
-    head: Head
+    head: LinearHead
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answer with the most probable label; confidence is its probability."""
@@ -80,5 +80,5 @@ class Encoder:
 def load(folder: Path) -> Encoder:
     """Read the model; raises `ModelError` where a file is missing or not as it was written."""
     arrays = model_files.read_arrays(folder / WEIGHTS, ("weight", "bias"))
-    head = Head(model_files.read(HeadSettings, folder / FILE), arrays["weight"], arrays["bias"])
+    head = LinearHead(model_files.read(HeadSettings, folder / FILE), arrays["weight"], arrays["bias"])
     return Encoder(onnx_encoder.load(folder, threads=machine.cores()), head)

@@ -12,11 +12,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ockham.api import batch, consent
-from ockham.api.client import Caller, Clock, EndpointSpec
+from ockham.api.client import Client, Clock, EndpointSpec
 from ockham.api.consent import Destination
-from ockham.api.responses import Reply, refusal
+from ockham.api.responses import Reply, endpoint_error
 from ockham.llm import prompts
-from ockham.llm.prompt_builder import Task, longest, task_shown
+from ockham.llm.prompt_builder import PromptTask, longest, task_shown
 from ockham.models import model_files
 from ockham.records import Answer, Example, TaskName
 
@@ -32,7 +32,7 @@ class _Kept:
     """What the bundle's file holds."""
 
     spec: EndpointSpec
-    task: Task
+    task: PromptTask
     pool: tuple[prompts.Shot, ...]
 
 
@@ -46,8 +46,8 @@ class Endpoint:
         """Take what the bundle holds and the key; nothing is sent before the first answer."""
         self.spec = kept.spec
         self._kept = kept
-        self._pool = prompts.Pool(kept.pool)
-        self._caller = Caller(kept.spec, key, clock)
+        self._pool = prompts.ShotPool(kept.pool)
+        self._caller = Client(kept.spec, key, clock)
 
     @property
     def spent(self) -> float:
@@ -66,7 +66,7 @@ class Endpoint:
         `EndpointError` (``E_ENDPOINT``) for a refusal that no retry can mend, where ``stop_after`` answers in a row
         (or all there are) got no reply, and where the next call could pass ``max_cost``. No further call is then made.
         """
-        found = batch.replies(self._caller, self.spec, self._chat, inputs)
+        found = batch.request_replies(self._caller, self.spec, self._chat, inputs)
         return [self._read(reply, text) for reply, text in zip(found, inputs, strict=True)]
 
     def _chat(self, text: str) -> list[dict[str, str]]:
@@ -95,7 +95,7 @@ def fit(
     """
     batch.check(spec)
     if not examples:
-        raise refusal("there is no example, so there is nothing to ask for", "give at least one labelled row")
+        raise endpoint_error("there is no example, so there is nothing to ask for", "give at least one labelled row")
     asked = task_shown(task, examples, instructions)
     if task != "classify":
         spec = dataclasses.replace(spec, max_output_tokens=max(spec.max_output_tokens, longest(asked, examples)))

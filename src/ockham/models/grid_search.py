@@ -15,7 +15,7 @@ MARGIN = 0.5
 """How many standard errors better a setting must be than the one nearer to the middle."""
 
 
-def climb(
+def hill_climb(
     grid: Sequence[float], trial: Callable[[float], tuple[float, T]], rows: int, *, together: bool = False
 ) -> tuple[float, T]:
     """Walk from the middle of the grid to the better side while the score clearly rises; gives setting and extra.
@@ -28,7 +28,7 @@ def climb(
     middle = len(grid) // 2
     first = (middle, middle - 1, middle + 1)
     jobs = [partial(trial, grid[place]) for place in first]
-    tried = dict(zip(first, machine.side_by_side(jobs) if together else [job() for job in jobs], strict=True))
+    tried = dict(zip(first, machine.run_parallel(jobs) if together else [job() for job in jobs], strict=True))
     score = tried[middle][0]
     margin = MARGIN * math.sqrt(max(score * (1 - score), 0.0) / max(1, rows))
     best = max((middle - 1, middle + 1), key=lambda place: tried[place][0])

@@ -31,7 +31,7 @@ Metric = Callable[[Sequence[str], Sequence[str]], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class LinearSettings:
     """What `fit` decided."""
 
     labels: tuple[str, ...]
@@ -52,7 +52,7 @@ class Linear:
     """The fitted features and one weight vector per label, (features, labels)."""
 
     features: tfidf.Tfidf
-    settings: Settings
+    settings: LinearSettings
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
 
@@ -74,7 +74,7 @@ class Linear:
 
 def fit(
     train: Sequence[Example], valid: Sequence[Example], folder: Path, *, metric: Metric, seed: int
-) -> tuple[Settings, tuple[str, ...]]:
+) -> tuple[LinearSettings, tuple[str, ...]]:
     """Choose C on the validation rows, fit on all rows with it, and write the model into a staging folder.
 
     Gives the settings, and the answers to the validation rows of the model that had not seen them. Without validation
@@ -90,17 +90,17 @@ def learn(examples: Sequence[Example], strength: float, *, seed: int, temperatur
     """Fit features and margins on all the examples given, with a given C."""
     features, matrix = tfidf.fit([example.input for example in examples])
     labels, weight, bias = _solve(matrix, [example.target for example in examples], strength, seed)
-    return Linear(features, Settings(labels=labels, strength=strength, temperature=temperature), weight, bias)
+    return Linear(features, LinearSettings(labels=labels, strength=strength, temperature=temperature), weight, bias)
 
 
 def load(folder: Path) -> Linear:
     """Read the model; raises `ModelError` where a file is missing or not as `fit` wrote it."""
     arrays = model_files.read_arrays(folder / WEIGHTS, ("weight", "bias"))
-    return Linear(tfidf.load(folder), model_files.read(Settings, folder / FILE), arrays["weight"], arrays["bias"])
+    return Linear(tfidf.load(folder), model_files.read(LinearSettings, folder / FILE), arrays["weight"], arrays["bias"])
 
 
 def cross_probabilities(
-    examples: Sequence[Example], folds: Sequence[int], found: Settings, *, seed: int
+    examples: Sequence[Example], folds: Sequence[int], found: LinearSettings, *, seed: int
 ) -> NDArray[np.float64]:
     """Give each row's label probabilities from a model that has not seen its fold: (rows, labels of ``found``)."""
     import numpy as np
@@ -133,7 +133,7 @@ def _choose(train: Sequence[Example], valid: Sequence[Example], metric: Metric, 
         answers = tuple(softmax.best(margins, labels))
         return metric(truth, answers), Choice(temperature=softmax.temperature(margins, truth, labels), answers=answers)
 
-    return grid_search.climb(STRENGTHS, trial, len(truth))
+    return grid_search.hill_climb(STRENGTHS, trial, len(truth))
 
 
 def _solve(

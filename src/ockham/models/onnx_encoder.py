@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
 from ockham.models import model_files
-from ockham.models.sentence_encoder import Sentence
+from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.sealed import switches
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ With 128 to 1,024 a text took the same processor time; each token in work takes 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class EncoderSettings:
     """What is needed to run the graph on texts."""
 
     hidden: int = field(metadata={"min": 1})
@@ -42,9 +42,9 @@ class Settings:
     prefix: str
 
 
-def settings_of(sentence: Sentence) -> Settings:
+def settings_of(sentence: SentenceEncoder) -> EncoderSettings:
     """Say what is needed to run the graph of a sentence encoder."""
-    return Settings(
+    return EncoderSettings(
         hidden=sentence.hidden,
         max_tokens=sentence.max_tokens,
         first_position=sentence.first_position,
@@ -58,7 +58,7 @@ class Embedder:
 
     tokenizer: Any
     session: Any
-    settings: Settings
+    settings: EncoderSettings
     threads: int
     """Batches that run side by side, each on one core: none waits for another inside a small matrix product."""
 
@@ -133,11 +133,11 @@ def batches(lengths: Sequence[int], tokens: int = BATCH_TOKENS) -> Iterator[list
 
 def load(folder: Path, *, threads: int) -> Embedder:
     """Load an encoder from the files of a bundle; raises `ModelError` where one is missing or damaged."""
-    found = model_files.read(Settings, folder / FILE)
+    found = model_files.read(EncoderSettings, folder / FILE)
     return open_graph(folder / GRAPH, folder / TOKENIZER, found, threads=threads)
 
 
-def open_graph(graph: Path | bytes, tokenizer: Path, found: Settings, *, threads: int) -> Embedder:
+def open_graph(graph: Path | bytes, tokenizer: Path, found: EncoderSettings, *, threads: int) -> Embedder:
     """Make an embedder of a graph (a file or its bytes) and a tokenizer file.
 
     Raises `ModelError` (``E_MODEL_FORMAT``) where either cannot be read, ``E_MODEL_MISSING`` where ONNX Runtime or

@@ -31,7 +31,7 @@ WANTED = ("*.json", "*.safetensors", "1_Pooling/*", "2_*/*", "*.txt", "*.model")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sentence:
+class SentenceEncoder:
     """A sentence encoder found on this machine, and what is needed to run it."""
 
     name: str
@@ -70,7 +70,7 @@ class Sentence:
         return {_without(name, heads): array.astype(np.float32) for name, array in found.items()}
 
 
-def find(name: str | None) -> Sentence:
+def find(name: str | None) -> SentenceEncoder:
     """Find the encoder to use: the packaged one for ``None``, else a folder, else a hub id (``id@revision``).
 
     Raises `ModelError`: ``E_MODEL_MISSING`` where it is not here and cannot be fetched, ``E_MODEL_DIGEST`` where the
@@ -78,7 +78,7 @@ def find(name: str | None) -> Sentence:
     """
     if name is None:
         return _packaged()
-    return _read(hub.find(name, WANTED, extra="encoder"), hub.parted(name)[0].rstrip("/").rsplit("/", 1)[-1])
+    return _read(hub.find(name, WANTED, extra="encoder"), hub.split_revision(name)[0].rstrip("/").rsplit("/", 1)[-1])
 
 
 def packaged_folder() -> Path | None:
@@ -89,7 +89,7 @@ def packaged_folder() -> Path | None:
     return Path(next(iter(spec.submodule_search_locations))) / "model"
 
 
-def _packaged() -> Sentence:
+def _packaged() -> SentenceEncoder:
     folder = packaged_folder()
     if folder is None:
         message = "the packaged encoder all-MiniLM-L6-v2 is not installed"
@@ -102,7 +102,7 @@ def _packaged() -> Sentence:
     return found
 
 
-def _read(folder: Path, name: str) -> Sentence:
+def _read(folder: Path, name: str) -> SentenceEncoder:
     config = _json(folder / "config.json")
     family = str(config.get("model_type"))
     if family not in FAMILIES:
@@ -120,7 +120,7 @@ def _read(folder: Path, name: str) -> Sentence:
     first = 0 if family in ("bert", "distilbert") else int(config.get("pad_token_id", 1)) + 1
     room = int(config.get("max_position_embeddings", 512)) - first
     asked = _json(folder / "sentence_bert_config.json", optional=True).get("max_seq_length")
-    return Sentence(
+    return SentenceEncoder(
         name=name,
         folder=folder,
         sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),

@@ -17,7 +17,7 @@ from ockham.errors import ModelError
 from ockham.llm.prompt_builder import whole
 from ockham.models import bio_tags, json_fields, model_files, onnx_encoder
 from ockham.models.json_fields import Field
-from ockham.models.token_windows import Reader, Reading
+from ockham.models.token_windows import Reader, TokenWindows
 from ockham.records import Answer
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Writer:
     schema: Mapping[str, Any]
     fields: tuple[Field, ...]
 
-    def answer(self, text: str, reading: Reading, margins: NDArray[np.floating]) -> Answer:
+    def answer(self, text: str, reading: TokenWindows, margins: NDArray[np.floating]) -> Answer:
         """Answer a text by the margins of its tokens (tokens, tags), of which the temperature is taken off.
 
         A field that the schema has once gets its surest span. The confidence is the probability of all tags together.
@@ -87,7 +87,7 @@ class Tagger:
             for text, reading, margins in zip(inputs, readings, self.margins(readings), strict=True)
         ]
 
-    def margins(self, readings: Sequence[Reading]) -> list[NDArray[np.float32]]:
+    def margins(self, readings: Sequence[TokenWindows]) -> list[NDArray[np.float32]]:
         """Give one number per tag for each token of each text: (tokens, tags)."""
         rows = [window.tokens for reading in readings for window in reading.windows]
         parts = iter(self.embedder.states(rows))

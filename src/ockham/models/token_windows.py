@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ockham.models import bio_tags
 from ockham.models.bio_tags import Place
-from ockham.models.onnx_encoder import Settings, settings_of
-from ockham.models.sentence_encoder import Sentence
+from ockham.models.onnx_encoder import EncoderSettings, settings_of
+from ockham.models.sentence_encoder import SentenceEncoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -32,7 +32,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class TokenWindows:
     """A text's windows; where its tokens stand, and before which of them a span may begin."""
 
     windows: tuple[Window, ...]
@@ -46,7 +46,7 @@ class Reading:
         return np.concatenate([part[list(window.counts)] for window, part in zip(self.windows, parts, strict=True)])
 
 
-def reader(sentence: Sentence) -> Reader:
+def reader(sentence: SentenceEncoder) -> Reader:
     """Make a reader for a sentence encoder as it comes."""
     from tokenizers import Tokenizer
 
@@ -56,7 +56,7 @@ def reader(sentence: Sentence) -> Reader:
 class Reader:
     """Reads texts with an encoder's tokenizer."""
 
-    def __init__(self, tokenizer: Any, settings: Settings) -> None:  # noqa: ANN401 - a Tokenizer
+    def __init__(self, tokenizer: Any, settings: EncoderSettings) -> None:  # noqa: ANN401 - a Tokenizer
         """Take the tokenizer for this use alone: its limit is set so that it gives windows."""
         self._settings = settings
         self._shared = settings.max_tokens // _SHARED
@@ -64,14 +64,14 @@ class Reader:
         tokenizer.no_padding()
         tokenizer.enable_truncation(settings.max_tokens, stride=self._shared)
 
-    def read(self, texts: Sequence[str]) -> list[Reading]:
+    def read(self, texts: Sequence[str]) -> list[TokenWindows]:
         """Read texts. Lone surrogates count as question marks here, one each, so places stay what they are."""
         prefix = self._settings.prefix
         clean = [(prefix + text).encode("utf-8", "replace").decode() for text in texts]
         encodings = self._tokenizer.encode_batch(clean)
         return [self._reading(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
 
-    def _reading(self, text: str, encoding: Any) -> Reading:  # noqa: ANN401 - an Encoding
+    def _reading(self, text: str, encoding: Any) -> TokenWindows:  # noqa: ANN401 - an Encoding
         windows, places = [], list[Place]()
         parts = [encoding, *encoding.overflowing]
         for number, part in enumerate(parts):
@@ -86,7 +86,7 @@ class Reader:
                     places.append((start, end))
             windows.append(Window(tokens=tuple(part.ids), counts=tuple(counts)))
         whole = _whole(text, places)
-        return Reading(windows=tuple(windows), places=tuple(whole), free=bio_tags.free(text, whole))
+        return TokenWindows(windows=tuple(windows), places=tuple(whole), free=bio_tags.free(text, whole))
 
     def _trimmed(self, text: str, offsets: Place) -> Place:
         """Give a token's place in the text itself, without the encoder's prefix and without space at its ends."""

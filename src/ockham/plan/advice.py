@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from ockham.catalog import ApiPrice, Prices, shape
+from ockham.catalog import ApiPrice, Prices, find_architecture
 from ockham.evals import cost as money
 
 Task = Literal[
@@ -106,7 +106,7 @@ SENTENCES: Final[dict[Choice, str]] = {
 }
 
 
-def decide(asked: Questions, prices: Prices) -> Advice:
+def advise(asked: Questions, prices: Prices) -> Advice:
     """Recommend what to try first. The rules are written out in docs/plan.md; the prices decide nothing alone."""
     choice, reasons = _choose(asked)
     api, machine = _cheapest(asked, prices), 24 * prices.machine.per_hour
@@ -218,7 +218,7 @@ def _command(asked: Questions, choice: Choice) -> str:
         parts.append(f"--max-p95-ms {asked.max_ms:g}")
     parts.append(f"--requests-per-day {asked.requests_per_day:g}")
     if choice in ("small", "small-tuned"):
-        parts.append(f"--models {shape(SMALL).hub}")
+        parts.append(f"--models {find_architecture(SMALL).hub}")
     if choice in ("large", "small-cascade"):
         parts.append("--all")
         if asked.privacy == "anywhere":

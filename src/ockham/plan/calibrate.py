@@ -63,7 +63,7 @@ def measure(processor: str, threads: Sequence[int], now: dt.datetime, clock: Clo
     )
 
 
-def remembered(place: Path, processor: str, threads: int | None, now: dt.datetime) -> Calibration | None:
+def load_calibration(place: Path, processor: str, threads: int | None, now: dt.datetime) -> Calibration | None:
     """Give the calibration kept in the folder ``place``, if it is of this processor and not over a day old.
 
     ``threads`` is the number that was named; without one the calibration must have chosen its own.
@@ -78,7 +78,7 @@ def remembered(place: Path, processor: str, threads: int | None, now: dt.datetim
     return found if same and dt.timedelta(0) <= age <= _MAX_AGE else None
 
 
-def keep(place: Path, found: Calibration) -> None:
+def save_calibration(place: Path, found: Calibration) -> None:
     """Keep a calibration in the folder ``place``. Raises `StoreError` where the disk refuses."""
     save_bytes(place / CALIBRATION, encode(found))
 
@@ -97,7 +97,7 @@ def record(place: Path, what: What, predicted: float, measured: float, work: str
     append_row(place / JOURNAL, encode(row if work is None else {**row, "work": work}))
 
 
-def compared(place: Path) -> set[tuple[str, str]]:
+def recorded_comparisons(place: Path) -> set[tuple[str, str]]:
     """Give kind and name of each measurement written down in the folder ``place``.
 
     Raises `StoreError` where it is damaged.

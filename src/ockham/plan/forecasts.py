@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ockham.catalog import Device, Engine, Shape, engine
+from ockham.catalog import Architecture, Device, ServingEngine, engine
 from ockham.errors import ConfigError
 from ockham.plan.memory import devices_needed, serving, usable_gb
 from ockham.plan.quantization import usual
-from ockham.plan.speed import side_by_side, speed
+from ockham.plan.speed import parallel_speed, speed
 from ockham.records import Finding
-from ockham.records.plan import LABEL_TOKENS, Forecast, PlanSpec, Quantization, Reach, Speed
+from ockham.records.plan import LABEL_TOKENS, DeviceReach, Forecast, PlanSpec, Quantization, Speed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ _SERVED: Final[tuple[Quantization, ...]] = ("f16", "q8_0", "q4_k_m", "q4_0")
 _ENCODED: Final[tuple[Quantization, ...]] = ("f32", "int8")
 
 
-def quantizations(shape: Shape, spec: PlanSpec, stored: Quantization | None = None) -> tuple[Quantization, ...]:
+def quantizations(shape: Architecture, spec: PlanSpec, stored: Quantization | None = None) -> tuple[Quantization, ...]:
     """Give the formats to forecast: those asked for, the one a file is ``stored`` in, all usual ones, or the usual one.
 
     All usual ones are listed of a model that was named.
@@ -54,7 +54,7 @@ def quantizations(shape: Shape, spec: PlanSpec, stored: Quantization | None = No
     return (usual(shape),)
 
 
-def context_of(shape: Shape, spec: PlanSpec) -> int:
+def context_of(shape: Architecture, spec: PlanSpec) -> int:
     """Give the context to plan for: the one asked for, or what prompt and answer need.
 
     Raises `ConfigError` (``E_CONFIG``) where a model that was named was not made for so long a context.
@@ -78,7 +78,12 @@ def context_of(shape: Shape, spec: PlanSpec) -> int:
 
 
 def forecast(
-    shape: Shape, quantization: Quantization, spec: PlanSpec, device: Device, usable: float, how: Engine | None = None
+    shape: Architecture,
+    quantization: Quantization,
+    spec: PlanSpec,
+    device: Device,
+    usable: float,
+    how: ServingEngine | None = None,
 ) -> Forecast:
     """Predict memory and speed of a model on ``spec.count`` devices with ``usable`` GB each.
 
@@ -87,7 +92,7 @@ def forecast(
     """
     how = how or engine(device.kind, encoders=shape.kind == "encoder")
     context = context_of(shape, spec)
-    batches = min(spec.concurrency, side_by_side(shape, device)) if shape.kind == "encoder" else spec.concurrency
+    batches = min(spec.concurrency, parallel_speed(shape, device)) if shape.kind == "encoder" else spec.concurrency
     memory = serving(shape, quantization, context, batches, how)
     needed = devices_needed(memory.total_mb, usable)
     said = speed(shape, quantization, (spec.input_tokens, spec.output_tokens), spec.concurrency, device, how)
@@ -109,12 +114,12 @@ def forecast(
         memory=memory,
         speed=said,
         max_p95_ms=None if spec.max_p95_ms is None else judge(said.answer_ms, said.spread, spec.max_p95_ms),
-        good_for=tuple(use.name for use in USES if fits and able(shape, spec) and good_for(said, use)),
+        good_for=tuple(use.name for use in USES if fits and supports_task(shape, spec) and fast_enough_for(said, use)),
         engine=how.name,
     )
 
 
-def good_for(said: Speed, use: Use) -> bool:
+def fast_enough_for(said: Speed, use: Use) -> bool:
     """Say whether an answer is surely fast enough for a use."""
     if use.whole or said.tokens_per_s is None:
         return said.answer_ms * said.spread <= use.ms
@@ -134,21 +139,21 @@ def largest(found: Sequence[Forecast]) -> Forecast | None:
     return max(does, key=lambda one: (one.parameters_m, one.memory.weights_mb), default=None)
 
 
-def reach(
-    limit: float, shapes: Sequence[Shape], spec: PlanSpec, places: Sequence[tuple[str, Device, float]]
-) -> list[Reach]:
+def largest_per_device(
+    limit: float, shapes: Sequence[Architecture], spec: PlanSpec, places: Sequence[tuple[str, Device, float]]
+) -> list[DeviceReach]:
     """Find the largest model that surely answers within a limit, on each device."""
     found = []
     for name, device, usable in places:
         best: Forecast | None = None
         for shape in shapes:
-            if context_needed(shape, spec) > shape.context or not able(shape, spec):
+            if context_needed(shape, spec) > shape.context or not supports_task(shape, spec):
                 continue
             one = forecast(shape, usual(shape), spec, device, usable)
             if one.fits and one.speed.answer_ms * one.speed.spread <= limit:
                 best = one if best is None or one.parameters_m > best.parameters_m else best
         found.append(
-            Reach(
+            DeviceReach(
                 device=name,
                 limit_ms=limit,
                 model=None if best is None else best.model,
@@ -159,12 +164,12 @@ def reach(
     return found
 
 
-def able(shape: Shape, spec: PlanSpec) -> bool:
+def supports_task(shape: Architecture, spec: PlanSpec) -> bool:
     """Say whether a model can give the answers asked for: an encoder gives labels, and no text. One named is taken."""
     return shape.kind == "decoder" or spec.output_tokens <= LABEL_TOKENS or bool(spec.models)
 
 
-def context_needed(shape: Shape, spec: PlanSpec) -> int:
+def context_needed(shape: Architecture, spec: PlanSpec) -> int:
     """Give the tokens that prompt and answer take together, or the context asked for."""
     return spec.context or spec.input_tokens + (spec.output_tokens if shape.kind == "decoder" else 0)
 

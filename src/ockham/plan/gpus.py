@@ -90,13 +90,13 @@ def gpus(root: Path = ROOT, run: Run = ask, visible: str | None = None) -> tuple
 def best_gpu(found: Sequence[Gpu]) -> Device | None:
     """Give the catalogue's entry of the largest graphics processor that it knows, with the memory found here."""
     for one in sorted(found, key=lambda gpu: -gpu.own_gb):
-        of = known(one)
+        of = catalog_entry(one)
         if of is not None:
             return _as_found(one, of)
     return None
 
 
-def known(one: Gpu) -> Device | None:
+def catalog_entry(one: Gpu) -> Device | None:
     """Find the catalogue's entry of a driver's name: the same words, nearly the same memory, the same form.
 
     An RTX 4090 for laptops is no RTX 4090, an H100 on a PCIe card no H100 on a module.

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, cast, get_args
 
 from ockham import catalog
-from ockham.catalog import Shape
+from ockham.catalog import Architecture
 from ockham.errors import ConfigError
 from ockham.llm import gguf_file
 from ockham.records.plan import Quantization
@@ -58,14 +58,14 @@ _MIXTURES: Final = {"q4_k": "q4_k_m", "q5_k": "q5_k_m"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class LocalModel:
     """A model that was named; ``stored`` is the format of a file that is here, where it is one that is planned with."""
 
-    shape: Shape
+    shape: Architecture
     stored: Quantization | None = None
 
 
-def find(name: str) -> Wanted:
+def find(name: str) -> LocalModel:
     """Give the model of a name: a folder or file that is here, else the catalogue's.
 
     Raises `ConfigError` (``E_CONFIG``) for what is neither, or is of an architecture that is not known; `ModelError`
@@ -79,16 +79,16 @@ def find(name: str) -> Wanted:
     if is_file:
         return _file(place)
     if is_folder:
-        return Wanted(shape=_folder(place))
+        return LocalModel(shape=_folder(place))
     try:
-        return Wanted(shape=catalog.shape(name))
+        return LocalModel(shape=catalog.find_architecture(name))
     except ConfigError as error:
         if name.startswith((".", "~", "/")) or name.endswith(".gguf") or "\\" in name or name.count("/") > 1:
             raise ConfigError("E_CONFIG", f"there is no folder or file {name!a}", fix=_FIX) from None
         raise error from None
 
 
-def _file(path: Path) -> Wanted:
+def _file(path: Path) -> LocalModel:
     head = gguf_file.inspect(path)
     layers, hidden, heads = (head.number(key) for key in ("block_count", "embedding_length", "attention.head_count"))
     if head.is_adapter or layers is None or hidden is None or heads is None or "token_embd.weight" not in head.tensors:
@@ -100,7 +100,7 @@ def _file(path: Path) -> Wanted:
     stored = _MIXTURES.get(most, most)
     key_size = head.number("attention.key_length") or hidden // heads
     experts = head.number("expert_count") or 1
-    shape = Shape(
+    shape = Architecture(
         name=path.stem,
         kind="decoder",
         layers=layers,
@@ -124,10 +124,10 @@ def _file(path: Path) -> Wanted:
         date="",
         source="this machine",
     )
-    return Wanted(shape=shape, stored=cast("Quantization", stored) if stored in get_args(Quantization) else None)
+    return LocalModel(shape=shape, stored=cast("Quantization", stored) if stored in get_args(Quantization) else None)
 
 
-def _folder(folder: Path) -> Shape:
+def _folder(folder: Path) -> Architecture:
     config = _read(folder)
     family = str(config.get("model_type"))
     numbers = {ours: _number(config, theirs) for ours, theirs in _NAMES.items()}
@@ -137,7 +137,7 @@ def _folder(folder: Path) -> Shape:
     encoder = family in ENCODERS
     experts = numbers["experts"] or 1
     ffn = numbers["ffn"] or 4 * hidden
-    return Shape(
+    return Architecture(
         name=folder.resolve().name,
         kind="encoder" if encoder else "decoder",
         layers=layers,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ockham.catalog import Device, Engine, Shape
+from ockham.catalog import Architecture, Device, ServingEngine
 from ockham.plan.quantization import weights
 from ockham.records.plan import Memory, Quantization
 
@@ -28,7 +28,9 @@ _WORD_BYTES = 112.0
 _MEGA = 1e6
 
 
-def serving(shape: Shape, quantization: Quantization, context: int, concurrency: int, engine: Engine) -> Memory:
+def serving(
+    shape: Architecture, quantization: Quantization, context: int, concurrency: int, engine: ServingEngine
+) -> Memory:
     """Predict the memory of serving a model, ``concurrency`` answers at a time, each with a context of its own.
 
     The engine's overhead includes its list of tokens, 112 bytes for each word of the vocabulary as measured. An
@@ -55,7 +57,7 @@ def serving(shape: Shape, quantization: Quantization, context: int, concurrency:
     )
 
 
-def kv_cache(shape: Shape, context: int, batch_tokens: int) -> float:
+def kv_cache(shape: Architecture, context: int, batch_tokens: int) -> float:
     """Count the bytes of one context's cache of keys and values, in 16 bits.
 
     2 x layers x heads of keys x head size x tokens x 2 bytes (Pope et al. 2022, arXiv 2211.05102, section 3.3; with
@@ -72,7 +74,7 @@ def kv_cache(shape: Shape, context: int, batch_tokens: int) -> float:
     return token * (whole * context + (shape.layers - whole) * kept)
 
 
-def activations(shape: Shape, tokens: int, context: int, outputs: int) -> float:
+def activations(shape: Architecture, tokens: int, context: int, outputs: int) -> float:
     """Count the bytes of the buffers while ``tokens`` are read at once behind a full context, in 32 bits.
 
     One layer's stream and norm with the larger of queries, keys and values or the feed-forward block; the scores of
@@ -86,7 +88,7 @@ def activations(shape: Shape, tokens: int, context: int, outputs: int) -> float:
     return _FLOAT * (layer + scores + outputs * shape.vocabulary)
 
 
-def encoding(shape: Shape, tokens: int, context: int) -> float:
+def encoding(shape: Architecture, tokens: int, context: int) -> float:
     """Count the bytes of the buffers while an encoder reads ``tokens`` in texts of ``context``, in 32 bits.
 
     The stream, its sum and norm; `_ALIVE` tensors of the block; and the scores of attention within each text.

@@ -5,17 +5,26 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 
-from ockham.catalog import FRESH_DAYS, Device, Prices, Shape, device, devices, shape, shapes
+from ockham.catalog import FRESH_DAYS, Architecture, Device, Prices, architectures, device, devices, find_architecture
 from ockham.errors import ConfigError
 from ockham.evals.cost import UTILISATION
 from ockham.plan import serving_cost
-from ockham.plan.forecasts import USES, able, context_needed, forecast, largest, quantizations, reach, usable_of
+from ockham.plan.forecasts import (
+    USES,
+    context_needed,
+    forecast,
+    largest,
+    largest_per_device,
+    quantizations,
+    supports_task,
+    usable_of,
+)
 from ockham.plan.local_models import find
 from ockham.plan.memory import usable_gb
 from ockham.plan.quantization import usual
-from ockham.plan.this_machine import Place
+from ockham.plan.this_machine import PlanTarget
 from ockham.plan.tuning import METHODS, TRAIN_SHARE, tuning
-from ockham.records.plan import LABEL_TOKENS, Cost, Forecast, Plan, PlannedDevice, PlanSpec, Reach, Speed
+from ockham.records.plan import LABEL_TOKENS, Cost, DeviceReach, Forecast, Plan, PlannedDevice, PlanSpec, Speed
 from ockham.version import __version__
 
 ELSEWHERE = ("iPhone 14 Pro (A16)", "Apple M2", "RTX 4060", "RTX 4090", "L4", "H100 SXM")
@@ -25,7 +34,7 @@ USUAL = "Qwen2.5-7B"
 """The model whose costs are given where none is named."""
 
 
-def plan(spec: PlanSpec, prices: Prices, today: dt.date, here: Place | None = None) -> Plan:
+def plan(spec: PlanSpec, prices: Prices, today: dt.date, here: PlanTarget | None = None) -> Plan:
     """Predict memory, speed and cost of models, before any of them is downloaded.
 
     A model is a name of the catalogue, or a folder or GGUF file that is here. ``here`` is this machine, where
@@ -35,7 +44,7 @@ def plan(spec: PlanSpec, prices: Prices, today: dt.date, here: Place | None = No
     place = _place(spec, here)
     usable = usable_of(place.device, spec, place.free_gb)
     wanted = [find(name) for name in spec.models]
-    chosen = tuple(one.shape for one in wanted) or shapes()
+    chosen = tuple(one.shape for one in wanted) or architectures()
     stored = {one.shape.name: one.stored for one in wanted if one.stored is not None}
     found: tuple[Forecast, ...] = ()
     if spec.purpose == "serving":
@@ -44,7 +53,7 @@ def plan(spec: PlanSpec, prices: Prices, today: dt.date, here: Place | None = No
             for one in chosen
             for quantization in quantizations(one, spec, stored.get(one.name))
         )
-    can = {one.name for one in chosen if able(one, spec)}
+    can = {one.name for one in chosen if supports_task(one, spec)}
     best = largest([one for one in found if one.model in can])
     priced = _priced(spec, chosen, best)
     costs, against = _costs(spec, prices, today, place, priced) if spec.requests_per_day is not None else ((), None)
@@ -71,15 +80,15 @@ def plan(spec: PlanSpec, prices: Prices, today: dt.date, here: Place | None = No
     )
 
 
-def _place(spec: PlanSpec, here: Place | None) -> Place:
+def _place(spec: PlanSpec, here: PlanTarget | None) -> PlanTarget:
     if spec.device is not None:
-        return Place(device=device(spec.device))
+        return PlanTarget(device=device(spec.device))
     if here is None:
         raise ConfigError("E_CONFIG", "no device is named", fix="name it: --device NAME")
     return here
 
 
-def _described(spec: PlanSpec, place: Place, usable: float) -> PlannedDevice:
+def _described(spec: PlanSpec, place: PlanTarget, usable: float) -> PlannedDevice:
     one = place.device
     return PlannedDevice(
         name=one.name,
@@ -97,17 +106,17 @@ def _described(spec: PlanSpec, place: Place, usable: float) -> PlannedDevice:
     )
 
 
-def _priced(spec: PlanSpec, chosen: Sequence[Shape], best: Forecast | None) -> Shape:
+def _priced(spec: PlanSpec, chosen: Sequence[Architecture], best: Forecast | None) -> Architecture:
     """Choose the model that costs are for: the first named, the largest that is fast enough, or a usual one."""
     if spec.models:
         return chosen[0]
     if spec.max_p95_ms is not None and best is not None:
         return next(one for one in chosen if one.name == best.model)
-    return shape(USUAL)
+    return find_architecture(USUAL)
 
 
 def _costs(
-    spec: PlanSpec, prices: Prices, today: dt.date, place: Place, model: Shape
+    spec: PlanSpec, prices: Prices, today: dt.date, place: PlanTarget, model: Architecture
 ) -> tuple[tuple[Cost, ...], str | None]:
     def serve(one: Device) -> Speed | None:
         if context_needed(model, spec) > model.context:
@@ -118,8 +127,8 @@ def _costs(
 
     asked = serving_cost.apis(spec, prices, today)
     known = devices() if spec.device is None else (place.device,)
-    rented = serving_cost.rented(spec, prices, serve, known, today)
-    owned = serving_cost.owned(spec, prices, serve, known, today)
+    rented = serving_cost.rent_costs(spec, prices, serve, known, today)
+    owned = serving_cost.ownership_costs(spec, prices, serve, known, today)
     speed = serve(place.device) if spec.device is None and place.device.kind == "cpu" else None
     if speed is not None:
         rented.insert(0, serving_cost.machine(spec, prices, speed, today))
@@ -129,17 +138,21 @@ def _costs(
         raise ConfigError("E_CONFIG", f"the price table has no price of {name}", fix=fix)
     here = rented[:1] if speed is not None and rented[0].machines == 1 else []
     against = min(here or rented or owned, key=lambda one: one.per_day, default=None)
-    return tuple(serving_cost.compared([*asked, *rented, *owned], against)), None if against is None else against.name
+    return tuple(
+        serving_cost.compare_with_apis([*asked, *rented, *owned], against)
+    ), None if against is None else against.name
 
 
-def _reach(spec: PlanSpec, place: Place, usable: float, chosen: Sequence[Shape]) -> tuple[Reach, ...]:
+def _reach(spec: PlanSpec, place: PlanTarget, usable: float, chosen: Sequence[Architecture]) -> tuple[DeviceReach, ...]:
     limit = spec.max_p95_ms or min(use.ms for use in USES)
     places = [(place.device.name, place.device, usable)]
     places += [(name, device(name), usable_gb(device(name))) for name in ELSEWHERE if name != place.device.name]
-    return tuple(reach(limit, chosen, spec, places))
+    return tuple(largest_per_device(limit, chosen, spec, places))
 
 
-def _notes(spec: PlanSpec, prices: Prices, place: Place, costs: Sequence[Cost], found: Sequence[Forecast]) -> list[str]:
+def _notes(
+    spec: PlanSpec, prices: Prices, place: PlanTarget, costs: Sequence[Cost], found: Sequence[Forecast]
+) -> list[str]:
     notes = []
     old = sorted({one.date for one in costs if one.stale})
     if old:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import cast, get_args
 
 from ockham import catalog
-from ockham.catalog import Device, Engine, Shape
+from ockham.catalog import Architecture, Device, ServingEngine
 from ockham.errors import ConfigError
 from ockham.plan import calibrate, memory, speed
 from ockham.records import Candidate, Profile, Report, digest
@@ -22,9 +22,9 @@ _MIXTURES = {"q4_k": "q4_k_m", "q5_k": "q5_k_m"}
 class _Served:
     """What the catalogue knows of a candidate, and how it was served."""
 
-    shape: Shape
+    shape: Architecture
     quantization: Quantization
-    engine: Engine
+    engine: ServingEngine
     context: int | None
     slots: int
 
@@ -37,7 +37,7 @@ def learn(place: Path, reports: Sequence[Report], device: Callable[[], Device | 
     journal already is not written again; the number of new rows is given back. Raises `StoreError` where the disk
     refuses.
     """
-    known = calibrate.compared(place)
+    known = calibrate.recorded_comparisons(place)
     new = 0
     here: Device | None = None
     for report in reports:
@@ -64,7 +64,7 @@ def _memory(served: _Served, profile: Profile, here: Device | None) -> float:
     if served.shape.kind == "encoder":
         # What was measured includes many texts at a time, on all cores.
         context = round(profile.tokens_in or PlanSpec().input_tokens)
-        slots = 1 if here is None else speed.side_by_side(served.shape, here)
+        slots = 1 if here is None else speed.parallel_speed(served.shape, here)
     said = memory.serving(served.shape, served.quantization, context or served.shape.context, slots, served.engine)
     return said.total_mb + said.reclaimable_mb
 
@@ -97,7 +97,7 @@ def _served(candidate: Candidate) -> _Served | None:
     if candidate.kind not in ("encoder", "gguf") or quantization not in get_args(Quantization):
         return None
     try:
-        shape = catalog.shape(name)
+        shape = catalog.find_architecture(name)
     except ConfigError:
         return None
     return _Served(

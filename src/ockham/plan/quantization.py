@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from ockham.catalog import Shape
+from ockham.catalog import Architecture
 from ockham.records.plan import Quantization
 
 BITS: Final = {
@@ -54,7 +54,7 @@ class Weights:
         return self.matrices + self.table + self.head + self.small
 
 
-def usual(shape: Shape) -> Quantization:
+def usual(shape: Architecture) -> Quantization:
     """Give the 4-bit format that suits a model: K-quants need rows of 256; encoders are served in 8 bits."""
     if shape.kind == "encoder":
         return "int8"
@@ -62,7 +62,7 @@ def usual(shape: Shape) -> Quantization:
     return "q4_k_m" if all(row % _BLOCK == 0 for row in rows) else "q4_0"
 
 
-def weights(shape: Shape, quantization: Quantization) -> Weights:
+def weights(shape: Architecture, quantization: Quantization) -> Weights:
     """Count the bytes of a model's weights in a format."""
     base = _BASE.get(quantization, quantization)
     wide, narrow = shape.heads * shape.head_size, shape.kv_heads * shape.head_size

@@ -46,7 +46,7 @@ def apis(spec: PlanSpec, prices: Prices, today: dt.date) -> list[Cost]:
     return found
 
 
-def rented(spec: PlanSpec, prices: Prices, serve: Serve, known: Sequence[Device], today: dt.date) -> list[Cost]:
+def rent_costs(spec: PlanSpec, prices: Prices, serve: Serve, known: Sequence[Device], today: dt.date) -> list[Cost]:
     """Give what renting costs, for every device with a price by the hour on which the model fits, all day long."""
     found = []
     for device in known:
@@ -61,7 +61,9 @@ def rented(spec: PlanSpec, prices: Prices, serve: Serve, known: Sequence[Device]
     return found
 
 
-def owned(spec: PlanSpec, prices: Prices, serve: Serve, known: Sequence[Device], today: dt.date) -> list[Cost]:
+def ownership_costs(
+    spec: PlanSpec, prices: Prices, serve: Serve, known: Sequence[Device], today: dt.date
+) -> list[Cost]:
     """Give what owning costs a day, for every device whose price and power are known and on which the model fits.
 
     The price is spread evenly over ``spec.years``; power is counted at full load all day. The computer around a card,
@@ -92,7 +94,7 @@ def machine(spec: PlanSpec, prices: Prices, speed: Speed, today: dt.date) -> Cos
     return _device(prices.machine.name, "rent", day, number, speed, (prices.machine.date, today, how))
 
 
-def compared(costs: Sequence[Cost], against: Cost | None) -> list[Cost]:
+def compare_with_apis(costs: Sequence[Cost], against: Cost | None) -> list[Cost]:
     """Put to each API the traffic from which ``against`` costs no more than it does."""
     if against is None or against.machines is None or against.answers_per_s is None:
         return list(costs)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from ockham.catalog import Device, Engine, Shape
+from ockham.catalog import Architecture, Device, ServingEngine
 from ockham.plan.memory import kv_cache
 from ockham.plan.quantization import weights
 from ockham.records.plan import Quantization, Speed
@@ -18,7 +18,7 @@ _GIGA, _TERA = 1e9, 1e12
 
 
 def prefill_seconds(
-    shape: Shape, quantization: Quantization, tokens: int, device: Device, engine: Engine, kept: int = 0
+    shape: Architecture, quantization: Quantization, tokens: int, device: Device, engine: ServingEngine, kept: int = 0
 ) -> float:
     """Predict the seconds to read ``tokens`` of a prompt, behind ``kept`` ones that the engine still has.
 
@@ -35,12 +35,12 @@ def prefill_seconds(
     between = engine.element_ops * _elements(shape) * tokens
     held = weights(shape, quantization)
     reads = (held.matrices + (held.head or held.table)) / (device.bandwidth_gb_s * _GIGA * engine.bandwidth_share)
-    works = (products + attention + between) / (device.tflops * _TERA) * side_by_side(shape, device)
+    works = (products + attention + between) / (device.tflops * _TERA) * parallel_speed(shape, device)
     return shape.layers * engine.layer_us / 1e6 + max(works, reads if shape.kind == "decoder" else 0.0)
 
 
 def step_seconds(
-    shape: Shape, quantization: Quantization, context: int, batch: int, device: Device, engine: Engine
+    shape: Architecture, quantization: Quantization, context: int, batch: int, device: Device, engine: ServingEngine
 ) -> float:
     """Predict the seconds of one step of writing: a token for each of ``batch`` answers, ``context`` tokens in each.
 
@@ -64,7 +64,12 @@ def step_seconds(
 
 
 def speed(
-    shape: Shape, quantization: Quantization, lengths: tuple[int, int], batch: int, device: Device, engine: Engine
+    shape: Architecture,
+    quantization: Quantization,
+    lengths: tuple[int, int],
+    batch: int,
+    device: Device,
+    engine: ServingEngine,
 ) -> Speed:
     """Predict how fast a model answers; ``lengths`` are the tokens of prompt and answer.
 
@@ -74,7 +79,7 @@ def speed(
     prompt, answer = lengths
     first = prefill_seconds(shape, quantization, prompt, device, engine)
     if shape.kind == "encoder":
-        turns = math.ceil(batch / side_by_side(shape, device))
+        turns = math.ceil(batch / parallel_speed(shape, device))
         return Speed(
             first_token_ms=1000 * first,
             tokens_per_s=None,
@@ -93,26 +98,26 @@ def speed(
     )
 
 
-def side_by_side(shape: Shape, device: Device) -> int:
+def parallel_speed(shape: Architecture, device: Device) -> int:
     """Count the texts that are read at a time, each at its share of the device's rate: an encoder's, one a core."""
     return device.cores or 1 if shape.kind == "encoder" and device.kind == "cpu" else 1
 
 
-def _attention(shape: Shape, tokens: int) -> float:
+def _attention(shape: Architecture, tokens: int) -> float:
     """Count the operations of scores and sums for one token that looks at so many, in all layers."""
     return 4.0 * shape.heads * shape.head_size * shape.layers * _seen(shape, tokens)
 
 
-def _elements(shape: Shape) -> float:
+def _elements(shape: Architecture) -> float:
     """Count the elements between the matrices of all layers, those of the experts that a token goes through."""
     return float(shape.layers * (shape.hidden + shape.experts_used * (shape.expert_ffn or shape.ffn)))
 
 
-def _experts(shape: Shape) -> float:
+def _experts(shape: Architecture) -> float:
     return float(shape.layers * shape.experts * (3 if shape.gated else 2) * shape.hidden * (shape.expert_ffn or 0))
 
 
-def _seen(shape: Shape, tokens: int) -> float:
+def _seen(shape: Architecture, tokens: int) -> float:
     """Give the mean number of tokens a layer looks at, where some look only at their window."""
     if shape.window is None:
         return float(tokens)

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class PlanTarget:
     """Where to plan for: a device, with the memory that is free on it and what was seen of the machine."""
 
     device: Device
@@ -47,7 +47,9 @@ def features(root: Path = ROOT) -> tuple[str, ...]:
     return tuple(one for one in FEATURES if one in flags)
 
 
-def look(cache: Path, now: dt.datetime, clock: Clock, *, threads: int | None = None, anew: bool = False) -> Place:
+def detect_machine(
+    cache: Path, now: dt.datetime, clock: Clock, *, threads: int | None = None, anew: bool = False
+) -> PlanTarget:
     """Describe this machine as a place to plan for: its largest known graphics processor, else its processor.
 
     The processor's rates are measured as in `processor`.
@@ -57,9 +59,9 @@ def look(cache: Path, now: dt.datetime, clock: Clock, *, threads: int | None = N
     past = calibrate.past_error(cache)
     card = best_gpu(seen)
     if card is not None:
-        return Place(device=card, features=has, gpus=names, past_error=past)
+        return PlanTarget(device=card, features=has, gpus=names, past_error=past)
     found = processor(cache, now, clock, threads=threads, anew=anew)
-    return Place(
+    return PlanTarget(
         device=found,
         free_gb=machine.available_memory_gb(),
         threads=found.cores,
@@ -75,12 +77,12 @@ def processor(cache: Path, now: dt.datetime, clock: Clock, *, threads: int | Non
     They are measured, unless the folder ``cache`` holds a calibration that still counts; ``anew`` measures in any case.
     A cache that cannot be written is told in a warning.
     """
-    name, cores = machine.look(()).processor, machine.cores()
-    found = None if anew else calibrate.remembered(cache, name, threads, now)
+    name, cores = machine.describe(()).processor, machine.cores()
+    found = None if anew else calibrate.load_calibration(cache, name, threads, now)
     if found is None:
         found = calibrate.measure(name, sorted({1, cores}) if threads is None else [threads], now, clock)
         try:
-            calibrate.keep(cache, found)
+            calibrate.save_calibration(cache, found)
         except StoreError as error:
             _log.warning("the calibration is not kept: %s", error.message)
     return this_machine(f"{name}, {cores} cores", machine.memory_gb(), found)

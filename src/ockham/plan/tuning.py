@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ockham.catalog import Device, Shape
+from ockham.catalog import Architecture, Device
 from ockham.plan.memory import devices_needed
 from ockham.records.plan import Method, PlanSpec, TuningForecast
 
@@ -21,7 +21,7 @@ _OVERHEAD_GPU_MB = 1000.0
 _MEGA = 1e6
 
 
-def tuning(shape: Shape, method: Method, spec: PlanSpec, device: Device, usable: float) -> TuningForecast:
+def tuning(shape: Architecture, method: Method, spec: PlanSpec, device: Device, usable: float) -> TuningForecast:
     """Predict the memory and the hours of tuning a model on ``spec.rows`` rows.
 
     Weights, gradients and optimizer: 16 bytes for each trained weight (16-bit weight and gradient, 32-bit weight, mean
@@ -35,11 +35,11 @@ def tuning(shape: Shape, method: Method, spec: PlanSpec, device: Device, usable:
         "weights_mb": (frozen + _HALF * trained) / _MEGA,
         "gradients_mb": _HALF * trained / _MEGA,
         "optimizer_mb": (_STATE - 2 * _HALF) * trained / _MEGA,
-        "activations_mb": stored(shape, spec) / _MEGA,
+        "activations_mb": activation_bytes(shape, spec) / _MEGA,
         "overhead_mb": _OVERHEAD_MB.get(device.kind, _OVERHEAD_GPU_MB),
     }
     total = sum(parts.values())
-    full = (_STATE * shape.parameters + stored(shape, spec)) / _MEGA + parts["overhead_mb"]
+    full = (_STATE * shape.parameters + activation_bytes(shape, spec)) / _MEGA + parts["overhead_mb"]
     needed = devices_needed(total, usable)
     return TuningForecast(
         model=shape.name,
@@ -54,7 +54,7 @@ def tuning(shape: Shape, method: Method, spec: PlanSpec, device: Device, usable:
     )
 
 
-def adapter(shape: Shape, rank: int) -> int:
+def adapter(shape: Architecture, rank: int) -> int:
     """Count the weights of an adapter on every matrix of every layer."""
     wide, narrow = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
     ffn = shape.expert_ffn or shape.ffn
@@ -63,7 +63,7 @@ def adapter(shape: Shape, rank: int) -> int:
     return rank * shape.layers * (attention + block)
 
 
-def stored(shape: Shape, spec: PlanSpec) -> float:
+def activation_bytes(shape: Architecture, spec: PlanSpec) -> float:
     """Count the bytes that the backward pass needs of the forward one.
 
     A layer keeps, in 16 bits, its stream and norms (4 x width), queries, keys, values and what attention gives, and
@@ -81,7 +81,7 @@ def stored(shape: Shape, spec: PlanSpec) -> float:
     return tokens * (kept + scores)
 
 
-def hours(shape: Shape, method: Method, spec: PlanSpec, device: Device) -> float:
+def hours(shape: Architecture, method: Method, spec: PlanSpec, device: Device) -> float:
     """Predict the hours of a run: operations over what the device reaches.
 
     6 operations for each weight and token, 2 forwards and 4 backwards (Kaplan et al. 2020, arXiv 2001.08361, section
@@ -95,5 +95,5 @@ def hours(shape: Shape, method: Method, spec: PlanSpec, device: Device) -> float
     return each * weights * tokens / (device.tflops * 1e12 * TRAIN_SHARE) / 3600
 
 
-def _quantized(shape: Shape) -> float:
+def _quantized(shape: Architecture) -> float:
     return _NF4_BITS / 8 * shape.matrices + _HALF * (shape.parameters - shape.matrices)

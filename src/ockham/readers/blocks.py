@@ -37,17 +37,17 @@ class Block(NamedTuple):
     path: Path | None = None
     too_long: bool = False
 
-    def placed(self) -> Block | Placed:
+    def placed(self) -> Block | FileRange:
         """Give the place of the lines, by which another machine finds them, where they can be found by it."""
         if self.path is None or self.too_long:
             return self
         import xxhash
 
         digest = xxhash.xxh3_128_hexdigest(self.data)
-        return Placed(self._replace(data=b"", path=self.path.absolute()), len(self.data), digest)
+        return FileRange(self._replace(data=b"", path=self.path.absolute()), len(self.data), digest)
 
 
-class Placed(NamedTuple):
+class FileRange(NamedTuple):
     """Lines of a file that are still to be read: a block without them, their bytes, and their digest (XXH3)."""
 
     block: Block
@@ -71,7 +71,7 @@ class Placed(NamedTuple):
         return self.block._replace(data=bytes(data))
 
 
-class Kept(NamedTuple):
+class BufferedRecords(NamedTuple):
     """Records of a file that were read one by one, and its input columns (`columns_of`: conversations)."""
 
     file: int
@@ -79,7 +79,9 @@ class Kept(NamedTuple):
     inputs: tuple[str, ...]
 
 
-def work_of(number: int, file: SourceFile, encoding: str | None, most: int) -> Iterator[tuple[Block | Kept, int]]:
+def block_work(
+    number: int, file: SourceFile, encoding: str | None, most: int
+) -> Iterator[tuple[Block | BufferedRecords, int]]:
     """Part the records of a file into pieces of about so many bytes, each with the bytes seen so far.
 
     Lines of JSON are left as they are, to be read where they are examined; other records are read here. Raises as
@@ -101,13 +103,15 @@ def work_of(number: int, file: SourceFile, encoding: str | None, most: int) -> I
         held += max(_EACH, sum(map(len, one.texts)) if isinstance(one, Document) else 0)
         if held >= most:
             seen += held
-            yield Kept(number, batch, inputs), seen
+            yield BufferedRecords(number, batch, inputs), seen
             batch, held = [], 0
     if batch:
-        yield Kept(number, batch, inputs), seen + held
+        yield BufferedRecords(number, batch, inputs), seen + held
 
 
-def _blocks_of(number: int, file: SourceFile, encoding: str | None, most: int) -> Iterator[tuple[Block | Kept, int]]:
+def _blocks_of(
+    number: int, file: SourceFile, encoding: str | None, most: int
+) -> Iterator[tuple[Block | BufferedRecords, int]]:
     """Yield the lines of a file of JSON lines in UTF-8; nothing where it is another one."""
     with (
         open_file(file.path, Digests(file.sha256, file.quick)) as opened,
@@ -122,7 +126,7 @@ def _blocks_of(number: int, file: SourceFile, encoding: str | None, most: int) -
                 place = None if isinstance(plain, Unpacked) else file.path
                 yield Block(number, printable(file.path), data or b"", offset, columns, place, data is None), seen
             if isinstance(plain, Unpacked) and plain.cut:
-                yield Kept(number, [Unreadable(number, 0, None, "E_FORMAT", TRUNCATED)], file.inputs), seen
+                yield BufferedRecords(number, [Unreadable(number, 0, None, "E_FORMAT", TRUNCATED)], file.inputs), seen
             opened.verify()
 
 

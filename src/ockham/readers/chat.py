@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ockham.readers.table import Broken, Row, Table
+from ockham.readers.table import BrokenRow, Table, TableRow
 from ockham.records import canonical
 
 INPUT = "messages"
@@ -51,18 +51,20 @@ def chat_table(table: Table, *, whole: bool, labelled: bool) -> Table:
     )
 
 
-def _rows(rows: Iterator[Row | Broken], others: Sequence[str], whole: bool, labelled: bool) -> Iterator[Row | Broken]:
+def _rows(
+    rows: Iterator[TableRow | BrokenRow], others: Sequence[str], whole: bool, labelled: bool
+) -> Iterator[TableRow | BrokenRow]:
     for row in rows:
-        if isinstance(row, Broken):
+        if isinstance(row, BrokenRow):
             yield row
             continue
         try:
             before, answer = split_turns(turns_of(row.cells), whole=whole, labelled=labelled)
         except UnsoundError as unsound:
-            yield Broken(row.record, row.offset, "E_FORMAT", str(unsound))
+            yield BrokenRow(row.record, row.offset, "E_FORMAT", str(unsound))
             continue
         rest = {name: row.cells[name] for name in others if name in row.cells}
-        yield Row(row.record, row.offset, {INPUT: render(before), TARGET: answer, **rest})
+        yield TableRow(row.record, row.offset, {INPUT: render(before), TARGET: answer, **rest})
 
 
 def turns_of(cells: Mapping[str, object]) -> list[Turn]:

@@ -42,7 +42,7 @@ class Columns:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class ColumnRequest:
     """What the user asked for, and where the columns stand: ``place`` names the file in messages."""
 
     inputs: tuple[str, ...]
@@ -58,7 +58,7 @@ def known_names(names: Iterable[str]) -> list[str]:
     return [name for name in names if _plain(name) in INPUTS or _plain(name) in TARGETS]
 
 
-def choose(names: Sequence[str], wanted: Wanted) -> Columns:
+def choose(names: Sequence[str], wanted: ColumnRequest) -> Columns:
     """Choose the columns among the names that exist.
 
     Raises `DataError`: ``E_COLUMN`` where an input or group is missing or several could be meant, ``E_LABEL_MISSING``
@@ -98,7 +98,7 @@ def choose(names: Sequence[str], wanted: Wanted) -> Columns:
     return Columns(inputs=inputs, target=target if wanted.labelled else "", group=group, id=key, remarks=tuple(remarks))
 
 
-def _target(names: Sequence[str], wanted: Wanted) -> str:
+def _target(names: Sequence[str], wanted: ColumnRequest) -> str:
     if wanted.target:
         return _named(names, wanted.target, wanted, "--target", "E_LABEL_MISSING") if wanted.labelled else ""
     taken = {_plain(name) for name in (*wanted.inputs, wanted.group or "")}
@@ -108,7 +108,7 @@ def _target(names: Sequence[str], wanted: Wanted) -> str:
     return found[0] if len(found) == 1 else ""
 
 
-def _inputs(names: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
+def _inputs(names: Sequence[str], wanted: ColumnRequest) -> tuple[str, ...]:
     plain = {_plain(name): name for name in names}
     found = [name for name in names if _plain(name) in INPUTS]
     for first, seconds in _TOGETHER:
@@ -120,7 +120,7 @@ def _inputs(names: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _named(names: Sequence[str], name: str, wanted: Wanted, flag: str, code: str) -> str:
+def _named(names: Sequence[str], name: str, wanted: ColumnRequest, flag: str, code: str) -> str:
     if name in names:
         return name
     alike = [other for other in names if _plain(other) == _plain(name)]
@@ -131,7 +131,7 @@ def _named(names: Sequence[str], name: str, wanted: Wanted, flag: str, code: str
     raise DataError(code, f"{wanted.place} has no column {printable(name)!r}{_listing(names, wanted)}", fix=guess)
 
 
-def _several(found: Sequence[str], wanted: Wanted, what: str) -> DataError:
+def _several(found: Sequence[str], wanted: ColumnRequest, what: str) -> DataError:
     some = ", ".join(repr(printable(name)) for name in found)
     return DataError(
         "E_COLUMN",
@@ -141,7 +141,7 @@ def _several(found: Sequence[str], wanted: Wanted, what: str) -> DataError:
     )
 
 
-def _missing(names: Sequence[str], wanted: Wanted, what: str) -> DataError:
+def _missing(names: Sequence[str], wanted: ColumnRequest, what: str) -> DataError:
     if wanted.headerless:
         return DataError(
             "E_COLUMN",
@@ -156,7 +156,7 @@ def _missing(names: Sequence[str], wanted: Wanted, what: str) -> DataError:
     )
 
 
-def _listing(names: Sequence[str], wanted: Wanted) -> str:
+def _listing(names: Sequence[str], wanted: ColumnRequest) -> str:
     if wanted.headerless:
         return "; its first row seems to hold data, not column names"
     some = ", ".join(repr(printable(name[:40])) for name in names[:30])

@@ -26,7 +26,7 @@ def is_conversation(inputs: tuple[str, ...]) -> bool:
     return inputs[:1] == (_MARK,)
 
 
-def taken_of(cells: Mapping[str, object], target: str | None) -> tuple[tuple[str, ...], str | None]:
+def columns_taken(cells: Mapping[str, object], target: str | None) -> tuple[tuple[str, ...], str | None]:
     """Give the texts of the turns that are the input, and the target: of a column, or what the assistant said last.
 
     Raises `UnsoundError` where the row is no conversation, or has no such turn.
@@ -41,13 +41,13 @@ def taken_of(cells: Mapping[str, object], target: str | None) -> tuple[tuple[str
 def texts_in(cells: Mapping[str, Any], inputs: tuple[str, ...]) -> tuple[str, ...]:
     """Give the inputs of a row that was read before: of its columns, or of its conversation."""
     if is_conversation(inputs):
-        return taken_of(cells, inputs[1])[0]
+        return columns_taken(cells, inputs[1])[0]
     return tuple(text_of(cells.get(name)) for name in inputs)
 
 
 def target_in(cells: Mapping[str, Any], inputs: tuple[str, ...], target: str | None) -> str:
     """Give the target of a row that was read before; "" where it has none."""
-    return taken_of(cells, target)[1] or "" if is_conversation(inputs) else text_of(cells.get(target or ""))
+    return columns_taken(cells, target)[1] or "" if is_conversation(inputs) else text_of(cells.get(target or ""))
 
 
 def with_turns(cells: Mapping[str, Any], before: Sequence[str], after: Sequence[str]) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.columns import known_names
 from ockham.readers.local_file import RegularFile
-from ockham.readers.table import MAX_COLUMNS, MAX_RECORD, Broken, Row, Table
-from ockham.readers.text_file import CUT_OFF, Encoding, Line, head_of, lines_of, undecodable
+from ockham.readers.table import MAX_COLUMNS, MAX_RECORD, BrokenRow, Table, TableRow
+from ockham.readers.text_file import CUT_OFF, Encoding, TextLine, head_of, lines_of, undecodable
 
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _NONE = "\0"
@@ -48,15 +48,15 @@ class Feed:
 
     __slots__ = ("_back", "_lines")
 
-    def __init__(self, lines: Iterator[Line]) -> None:
+    def __init__(self, lines: Iterator[TextLine]) -> None:
         """Take over the lines."""
-        self._lines, self._back = lines, deque[Line]()
+        self._lines, self._back = lines, deque[TextLine]()
 
-    def take(self) -> Line | None:
+    def take(self) -> TextLine | None:
         """Give the next line, ``None`` at the end."""
         return self._back.popleft() if self._back else next(self._lines, None)
 
-    def put_back(self, lines: Sequence[Line]) -> None:
+    def put_back(self, lines: Sequence[TextLine]) -> None:
         """Let these lines come next."""
         self._back.extendleft(reversed(lines))
 
@@ -109,7 +109,7 @@ def read_record(feed: Feed, delimiter: str, width: int | None) -> Record | None:
     return Record(first.offset, cells)
 
 
-def _fill(feed: Feed, delimiter: str, width: int | None, lines: list[Line], cells: list[str]) -> None:
+def _fill(feed: Feed, delimiter: str, width: int | None, lines: list[TextLine], cells: list[str]) -> None:
     """Read the cells of the record that begins with the line given, adding the lines that it takes."""
     part: list[str] | None = None
     size = 0
@@ -200,14 +200,14 @@ def _alone(line: str, delimiter: str) -> list[str]:
         return []
 
 
-def _next_filled(feed: Feed) -> Line | None:
+def _next_filled(feed: Feed) -> TextLine | None:
     line = feed.take()
     while line is not None and line.text is not None and not line.text.strip("\r\n"):
         line = feed.take()
     return line
 
 
-def _swallowed(lines: Sequence[Line], delimiter: str, width: int | None) -> bool:
+def _swallowed(lines: Sequence[TextLine], delimiter: str, width: int | None) -> bool:
     """Tell whether lines inside an open quote are rows of their own: four in five have the header's width."""
     rows = good = 0
     cells: list[str] = []
@@ -222,14 +222,14 @@ def _swallowed(lines: Sequence[Line], delimiter: str, width: int | None) -> bool
     return good > 0 and good >= 0.8 * rows
 
 
-def _pass_rest(feed: Feed, lines: Sequence[Line], delimiter: str) -> None:
+def _pass_rest(feed: Feed, lines: Sequence[TextLine], delimiter: str) -> None:
     """Pass the lines that a broken record goes on in, lest the rest of its text be taken for rows.
 
     Its quotes tell: their number is odd so far, and the next line that makes it even begins by closing a cell.
     """
     if sum((line.text or "").count('"') for line in lines) % 2 == 0:
         return
-    ahead: list[Line] = []
+    ahead: list[TextLine] = []
     size = 0
     while size < _WINDOW and (line := feed.take()) is not None:
         ahead.append(line)
@@ -244,12 +244,12 @@ def _pass_rest(feed: Feed, lines: Sequence[Line], delimiter: str) -> None:
     feed.put_back(ahead)
 
 
-def _sound(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
+def _sound(file: RegularFile, encoding: Encoding) -> Iterator[TextLine]:
     for line in lines_of(file, encoding):
         if line.reason == CUT_OFF:  # in a table the last byte may as well be an accented letter of another encoding
             raise undecodable(printable(file.path), encoding, file.size - 1)
         if line.text is not None and "\0" in line.text:
-            yield Line(line.offset, None, "E_FORMAT", "the record holds a NUL byte")
+            yield TextLine(line.offset, None, "E_FORMAT", "the record holds a NUL byte")
         else:
             yield line
 
@@ -280,14 +280,14 @@ def _names(file: RegularFile, header: Record) -> list[str]:
     return names
 
 
-def _rows(feed: Feed, delimiter: str, names: Sequence[str]) -> Iterator[Row | Broken]:
+def _rows(feed: Feed, delimiter: str, names: Sequence[str]) -> Iterator[TableRow | BrokenRow]:
     record = 0
     while (found := read_record(feed, delimiter, len(names))) is not None:
         record += 1
         if found.cells is None:
-            yield Broken(record, found.offset, found.code, found.reason)
+            yield BrokenRow(record, found.offset, found.code, found.reason)
         else:
-            yield Row(record, found.offset, dict(zip(names, found.cells, strict=True)))
+            yield TableRow(record, found.offset, dict(zip(names, found.cells, strict=True)))
 
 
 def _headerless(names: Sequence[str], sample: Sequence[Sequence[str]]) -> bool:

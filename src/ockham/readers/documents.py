@@ -13,13 +13,13 @@ from typing import NamedTuple
 from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.chat import UnsoundError, is_chat, turns_of
-from ockham.readers.columns import TARGETS, Columns, Wanted, choose
+from ockham.readers.columns import TARGETS, ColumnRequest, Columns, choose
 from ockham.readers.compressed_file import Unpacked
-from ockham.readers.conversations import LAST, taken_of
+from ockham.readers.conversations import LAST, columns_taken
 from ockham.readers.formats import PACKED, SUFFIXES, open_table
 from ockham.readers.json_file import TRUNCATED
-from ockham.readers.local_file import open_file, refused
-from ockham.readers.table import Broken, Row, Table, text_of, unusable
+from ockham.readers.local_file import open_file, refusal_of
+from ockham.readers.table import BrokenRow, Table, TableRow, text_of, unusable
 
 
 class Document(NamedTuple):
@@ -78,7 +78,7 @@ def find_files(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     return list(dict.fromkeys(found))
 
 
-def describe(path: Path, wanted: Wanted, encoding: str | None) -> SourceFile:
+def describe(path: Path, wanted: ColumnRequest, encoding: str | None) -> SourceFile:
     """Look at one file: hash it, find out its format, and choose its columns.
 
     Where no target is named, a column with the usual name of one (label, answer, …) makes the rows labelled ones.
@@ -125,29 +125,31 @@ def documents_of(number: int, file: SourceFile, encoding: str | None) -> Iterato
         opened.verify(content=table.format == "parquet")
 
 
-def is_answered(row: Row | Broken) -> bool:
+def is_answered(row: TableRow | BrokenRow) -> bool:
     """Tell whether an assistant speaks in a conversation."""
     try:
-        return isinstance(row, Row) and any(turn.role == "assistant" for turn in turns_of(row.cells))
+        return isinstance(row, TableRow) and any(turn.role == "assistant" for turn in turns_of(row.cells))
     except UnsoundError:
         return True
 
 
-def chat_of(number: int, row: Row | Broken, target: str | None) -> Document | Unreadable:
+def chat_of(number: int, row: TableRow | BrokenRow, target: str | None) -> Document | Unreadable:
     """Take the turns of a conversation and its target; unreadable where it is none, or cannot be used as it is."""
-    if isinstance(row, Broken):
+    if isinstance(row, BrokenRow):
         return Unreadable(number, row.record, row.offset, row.code, row.reason)
     try:
-        texts, answer = taken_of(row.cells, target)
+        texts, answer = columns_taken(row.cells, target)
     except UnsoundError as unsound:
         return Unreadable(number, row.record, row.offset, "E_FORMAT", str(unsound))
     return _checked(Document(number, row.record, row.offset, dict(row.cells), texts, answer))
 
 
-def document_of(number: int, row: Row | Broken, columns: tuple[tuple[str, ...], str | None]) -> Document | Unreadable:
+def document_of(
+    number: int, row: TableRow | BrokenRow, columns: tuple[tuple[str, ...], str | None]
+) -> Document | Unreadable:
     """Take the inputs and the target out of a row; unreadable where one of them cannot be used as it is."""
     inputs, wanted = columns
-    if isinstance(row, Broken):
+    if isinstance(row, BrokenRow):
         return Unreadable(number, row.record, row.offset, row.code, row.reason)
     try:
         found = [row.cells.get(name) for name in inputs]
@@ -178,7 +180,7 @@ def _files_of(name: str) -> list[Path]:
             return [hit for hit in hits if not hit.is_dir()]
         path.lstat()
     except (OSError, ValueError) as error:
-        raise refused(path, error) from error
+        raise refusal_of(path, error) from error
     return [path]
 
 
@@ -200,10 +202,10 @@ def _is_known(name: str) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def _columns(table: Table, wanted: Wanted, chat: bool) -> Columns:
+def _columns(table: Table, wanted: ColumnRequest, chat: bool) -> Columns:
     known = not chat and any(_is_target(name, wanted) for name in table.columns)
     labelled = wanted.target is not None or known
-    asked = Wanted(
+    asked = ColumnRequest(
         inputs=wanted.inputs,
         target=wanted.target,
         group=None,
@@ -214,5 +216,5 @@ def _columns(table: Table, wanted: Wanted, chat: bool) -> Columns:
     return choose(table.columns, asked)
 
 
-def _is_target(name: str, wanted: Wanted) -> bool:
+def _is_target(name: str, wanted: ColumnRequest) -> bool:
     return name not in wanted.inputs and name.strip().casefold().replace(" ", "_").replace("-", "_") in TARGETS

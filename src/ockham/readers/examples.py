@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 from ockham.errors import DataError
 from ockham.readers.chat import INPUT, TARGET, chat_table, is_chat
-from ockham.readers.columns import Columns, Wanted, choose
+from ockham.readers.columns import ColumnRequest, Columns, choose
 from ockham.readers.json_file import TRUNCATED
-from ockham.readers.table import Broken, Row, Table, text_of, unusable
+from ockham.readers.table import BrokenRow, Table, TableRow, text_of, unusable
 from ockham.records import Example, Quarantined, Source
 
 
-class Harvest:
+class ExampleCollector:
     """What has been read so far, over all files."""
 
     __slots__ = ("_ids", "_replaced", "_reused", "examples", "quarantined", "sources", "warnings")
@@ -31,7 +31,7 @@ class Harvest:
         self._reused: set[str] = set()
         self._replaced = 0
 
-    def gather(self, table: Table, wanted: Wanted, *, prefix: str, sha256: str) -> None:
+    def gather(self, table: Table, wanted: ColumnRequest, *, prefix: str, sha256: str) -> None:
         """Add the rows of one table.
 
         ``sha256`` is the hash of its file; of a table in memory (""), the hash is taken over its cells.
@@ -45,15 +45,15 @@ class Harvest:
             wanted = dataclasses.replace(wanted, inputs=(INPUT,), target=wanted.target or TARGET)
         columns = choose(table.columns, wanted) if table.columns else None
         content = None if sha256 else hashlib.sha256()
-        rows, broken = 0, list[Broken]()
+        rows, broken = 0, list[BrokenRow]()
         for row in _needed(table, columns):
             rows += 1
-            outcome = self._sound(row, columns, prefix) if isinstance(row, Row) and columns else row
+            outcome = self._sound(row, columns, prefix) if isinstance(row, TableRow) and columns else row
             if isinstance(outcome, Example):
                 self.examples.append(outcome)
                 if content:
                     content.update(json.dumps([outcome.input, outcome.target, outcome.group]).encode())
-            elif isinstance(outcome, Broken):
+            elif isinstance(outcome, BrokenRow):
                 broken.append(outcome)
         _check_any(table, rows, broken)
         columns = columns or choose(table.columns, wanted)
@@ -76,13 +76,13 @@ class Harvest:
                 " export it again with the right encoding if you can"
             )
 
-    def _sound(self, row: Row, columns: Columns, prefix: str) -> Example | Broken:
+    def _sound(self, row: TableRow, columns: Columns, prefix: str) -> Example | BrokenRow:
         try:
             return self._example(row, columns, prefix)
         except (ValueError, TypeError, RecursionError):  # of values in memory that have no text
-            return Broken(row.record, row.offset, "E_FORMAT", "a cell holds a value that cannot be written as JSON")
+            return BrokenRow(row.record, row.offset, "E_FORMAT", "a cell holds a value that cannot be written as JSON")
 
-    def _example(self, row: Row, columns: Columns, prefix: str) -> Example | Broken:
+    def _example(self, row: TableRow, columns: Columns, prefix: str) -> Example | BrokenRow:
         cells = [(name, text_of(row.cells.get(name))) for name in columns.inputs]
         one = len(cells) == 1
         given = cells[0][1] if one else "\n".join(f"{name}: {cell}" for name, cell in cells if cell.strip())
@@ -91,7 +91,7 @@ class Harvest:
         for text in (given, target, group or ""):
             fault = unusable(text)
             if fault:
-                return Broken(row.record, row.offset, "E_FORMAT", fault)
+                return BrokenRow(row.record, row.offset, "E_FORMAT", fault)
         if columns.id is not None and columns.id not in columns.inputs:
             self._note_id(text_of(row.cells.get(columns.id)), given)
         self._replaced += "\ufffd" in given or "\ufffd" in target
@@ -120,7 +120,7 @@ class Harvest:
             )
         )
 
-    def _warn_broken(self, table: Table, broken: list[Broken]) -> None:
+    def _warn_broken(self, table: Table, broken: list[BrokenRow]) -> None:
         if broken and broken[-1].reason == TRUNCATED:
             self.warnings.append(f"{table.name}: the last record stops in the middle; the file looks truncated")
         reasons = Counter(item.reason for item in broken if item.reason != TRUNCATED)
@@ -132,14 +132,14 @@ class Harvest:
             )
 
 
-def _needed(table: Table, columns: Columns | None) -> Iterator[Row | Broken]:
+def _needed(table: Table, columns: Columns | None) -> Iterator[TableRow | BrokenRow]:
     if table.project is None or columns is None:
         return table.rows
     names = [*columns.inputs, columns.target, columns.group, columns.id]
     return table.project(list(dict.fromkeys(name for name in names if name)))
 
 
-def _check_any(table: Table, rows: int, broken: list[Broken]) -> None:
+def _check_any(table: Table, rows: int, broken: list[BrokenRow]) -> None:
     if not rows:
         raise DataError(
             "E_EMPTY", f"{table.name} holds no row", fix="name a file with a header and at least one row below it"

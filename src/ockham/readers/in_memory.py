@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ockham.errors import DataError
-from ockham.readers.table import MAX_COLUMNS, Broken, Row, Table
+from ockham.readers.table import MAX_COLUMNS, BrokenRow, Table, TableRow
 
 
 def memory_table(source: Any) -> Table:  # noqa: ANN401 - whatever the user holds
@@ -44,9 +44,9 @@ def _table(kind: str, names: Sequence[str], rows: Iterator[object]) -> Table:
     return Table(name="table", format=kind, encoding="none", dialect=None, columns=names, rows=_rows(rows))
 
 
-def _rows(rows: Iterator[object]) -> Iterator[Row | Broken]:
+def _rows(rows: Iterator[object]) -> Iterator[TableRow | BrokenRow]:
     for record, row in enumerate(rows, 1):
         if isinstance(row, Mapping):
-            yield Row(record, None, {str(key): value for key, value in row.items()})
+            yield TableRow(record, None, {str(key): value for key, value in row.items()})
         else:
-            yield Broken(record, None, "E_FORMAT", "the row is not a dict")
+            yield BrokenRow(record, None, "E_FORMAT", "the row is not a dict")

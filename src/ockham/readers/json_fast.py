@@ -13,8 +13,8 @@ from typing import Any
 
 from ockham.readers.json_file import parse_line
 from ockham.readers.local_file import RegularFile
-from ockham.readers.table import MAX_DEPTH, MAX_RECORD, Broken, Row, Table
-from ockham.readers.text_file import Encoding, Line, lines_of
+from ockham.readers.table import MAX_DEPTH, MAX_RECORD, BrokenRow, Table, TableRow
+from ockham.readers.text_file import Encoding, TextLine, lines_of
 
 _LARGE = 1e15
 _MANY = 1_000_000_000
@@ -26,7 +26,7 @@ def quick_table(table: Table, file: RegularFile, encoding: Encoding) -> Table:
     return dataclasses.replace(table, rows=_rows(file, encoding))
 
 
-def _rows(file: RegularFile, encoding: Encoding) -> Iterator[Row | Broken]:
+def _rows(file: RegularFile, encoding: Encoding) -> Iterator[TableRow | BrokenRow]:
     record = 0
     for line in lines_of(file, encoding):
         if line.text is not None and not line.text.strip():
@@ -35,10 +35,10 @@ def _rows(file: RegularFile, encoding: Encoding) -> Iterator[Row | Broken]:
         yield row_of(record, line)
 
 
-def row_of(record: int, line: Line) -> Row | Broken:
+def row_of(record: int, line: TextLine) -> TableRow | BrokenRow:
     """Parse one line, fast where one look shows that the strict parser would say the same."""
     cells = None if line.text is None else quick(line.text)
-    return parse_line(record, line) if cells is None else Row(record, line.offset, cells)
+    return parse_line(record, line) if cells is None else TableRow(record, line.offset, cells)
 
 
 def quick(text: str) -> dict[str, Any] | None:

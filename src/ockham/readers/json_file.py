@@ -11,8 +11,8 @@ from typing import NamedTuple
 from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.local_file import RegularFile
-from ockham.readers.table import MAX_COLUMNS, MAX_DEPTH, MAX_DIGITS, MAX_RECORD, Broken, Row, Table
-from ockham.readers.text_file import CUT_OFF, Encoding, Line, blocks_of, head_of, lines_of
+from ockham.readers.table import MAX_COLUMNS, MAX_DEPTH, MAX_DIGITS, MAX_RECORD, BrokenRow, Table, TableRow
+from ockham.readers.text_file import CUT_OFF, Encoding, TextLine, blocks_of, head_of, lines_of
 
 _PEEK = 200
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1},}}")
@@ -36,7 +36,7 @@ def json_table(file: RegularFile, encoding: Encoding) -> Table:
     shape = shape_of(head)
     rows = _line_rows(file, encoding) if shape == "jsonl" else _element_rows(file, encoding, shape == "json array")
     first = list(islice(rows, _PEEK))
-    names = list(dict.fromkeys(name for row in first if isinstance(row, Row) for name in row.cells))
+    names = list(dict.fromkeys(name for row in first if isinstance(row, TableRow) for name in row.cells))
     if len(names) > MAX_COLUMNS:
         raise DataError(
             "E_FORMAT",
@@ -160,7 +160,7 @@ def _filling(text: str, at: int) -> int:
     return found.end() if found else at
 
 
-def _line_rows(file: RegularFile, encoding: Encoding) -> Iterator[Row | Broken]:
+def _line_rows(file: RegularFile, encoding: Encoding) -> Iterator[TableRow | BrokenRow]:
     record = 0
     for line in lines_of(file, encoding):
         if line.text is not None and not line.text.strip():
@@ -169,22 +169,22 @@ def _line_rows(file: RegularFile, encoding: Encoding) -> Iterator[Row | Broken]:
         yield parse_line(record, line)
 
 
-def parse_line(record: int, line: Line) -> Row | Broken:
+def parse_line(record: int, line: TextLine) -> TableRow | BrokenRow:
     """Parse one line of a JSONL file, or say why it is broken."""
     if line.text is None:
-        return Broken(record, line.offset, line.code, TRUNCATED if line.reason == CUT_OFF else line.reason)
+        return BrokenRow(record, line.offset, line.code, TRUNCATED if line.reason == CUT_OFF else line.reason)
     value = parse(line.text)
     if isinstance(value, Fault) and not line.text.endswith(("\n", "\r")) and _stops_short(line.text):
         value = Fault(TRUNCATED)
     return _row(record, line.offset, value)
 
 
-def _row(record: int, offset: int, value: object) -> Row | Broken:
+def _row(record: int, offset: int, value: object) -> TableRow | BrokenRow:
     if isinstance(value, Fault):
-        return Broken(record, offset, "E_FORMAT", value.reason)
+        return BrokenRow(record, offset, "E_FORMAT", value.reason)
     if not isinstance(value, dict):
-        return Broken(record, offset, "E_FORMAT", "the JSON value is not an object")
-    return Row(record, offset, value)
+        return BrokenRow(record, offset, "E_FORMAT", "the JSON value is not an object")
+    return TableRow(record, offset, value)
 
 
 def _stops_short(text: str) -> bool:
@@ -243,7 +243,7 @@ class _Scroll:
                 return value, end - self.at if end >= 0 else -1
 
 
-def _element_rows(file: RegularFile, encoding: Encoding, array: bool) -> Iterator[Row | Broken]:
+def _element_rows(file: RegularFile, encoding: Encoding, array: bool) -> Iterator[TableRow | BrokenRow]:
     """Yield the elements of an array, or objects one after the other, holding one element (and a block) at a time."""
     scroll = _Scroll(blocks_of(file, encoding), encoding)
     record = 0
@@ -259,7 +259,7 @@ def _element_rows(file: RegularFile, encoding: Encoding, array: bool) -> Iterato
             if not scroll.ended or not _stops_short(scroll.text[scroll.at :]):
                 why = value.reason if isinstance(value, Fault) and scroll.ended else "a record that does not end"
                 raise _unsound(file, scroll, record, why)
-            yield Broken(record, scroll.offset, "E_FORMAT", TRUNCATED)
+            yield BrokenRow(record, scroll.offset, "E_FORMAT", TRUNCATED)
             return
         over = _over_limits(scroll.text[scroll.at : scroll.at + length])
         yield _row(record, scroll.offset, over or value)
@@ -268,7 +268,7 @@ def _element_rows(file: RegularFile, encoding: Encoding, array: bool) -> Iterato
             break
     else:
         if array:
-            yield Broken(record + 1, scroll.offset, "E_FORMAT", TRUNCATED)
+            yield BrokenRow(record + 1, scroll.offset, "E_FORMAT", TRUNCATED)
         return
     if scroll.mark():
         raise _unsound(file, scroll, record, "there is more behind the closing bracket")

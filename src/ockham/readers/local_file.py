@@ -156,10 +156,10 @@ def open_raw(path: Path) -> FileIO:
         flags |= getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
         return os.fdopen(os.open(path, flags), "rb", buffering=0)
     except (OSError, ValueError) as error:
-        raise refused(path, error) from error
+        raise refusal_of(path, error) from error
 
 
-def refused(path: Path, error: OSError | ValueError) -> DataError:
+def refusal_of(path: Path, error: OSError | ValueError) -> DataError:
     """Say why the system would not open a path: ``E_NOT_REGULAR`` for broken links, else ``E_IO``."""
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.ELOOP:

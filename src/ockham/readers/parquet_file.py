@@ -9,7 +9,7 @@ from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.compressed_file import UNFOLDS, unfolds_too_far
 from ockham.readers.local_file import RegularFile
-from ockham.readers.table import MAX_COLUMNS, Broken, Row, Table
+from ockham.readers.table import MAX_COLUMNS, BrokenRow, Table, TableRow
 
 _BATCH = 1024
 _MAX_GROUPS = 100_000
@@ -68,7 +68,7 @@ def _check_footer(file: RegularFile) -> None:
         raise _unsound(file, "its end is missing or says nonsense; it may be truncated")
 
 
-def _rows(file: RegularFile, found: Any, names: Sequence[str], most: int | None) -> Iterator[Row | Broken]:  # noqa: ANN401 - pyarrow
+def _rows(file: RegularFile, found: Any, names: Sequence[str], most: int | None) -> Iterator[TableRow | BrokenRow]:  # noqa: ANN401 - pyarrow
     import pyarrow as pa
 
     around = sum(len(name) + _CELL for name in names)
@@ -90,7 +90,7 @@ def _rows(file: RegularFile, found: Any, names: Sequence[str], most: int | None)
             record += 1
             total += around + sum(len(cell) for cell in cells if isinstance(cell, (str, bytes)))
             _check_total(file, total, most)
-            yield Row(record, None, dict(zip(names, cells, strict=True)))
+            yield TableRow(record, None, dict(zip(names, cells, strict=True)))
 
 
 def _check_sizes(file: RegularFile, metadata: Any, names: Sequence[str], around: int) -> None:  # noqa: ANN401 - pyarrow

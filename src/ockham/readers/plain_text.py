@@ -18,7 +18,7 @@ SUFFIX = ".txt"
 _COLUMNS = ("file", "text")
 
 
-def grouped(paths: Sequence[Path]) -> list[tuple[Path, ...]]:
+def group_files(paths: Sequence[Path]) -> list[tuple[Path, ...]]:
     """Put text files that follow each other in one folder together; every other file stands alone."""
     found: list[tuple[Path, ...]] = []
     for folder, group in groupby(paths, lambda path: path.parent if path.suffix.lower() == SUFFIX else None):

@@ -11,12 +11,12 @@ from pathlib import Path
 
 from ockham.errors import DataError
 from ockham.printable import printable
-from ockham.readers.columns import Wanted
+from ockham.readers.columns import ColumnRequest
 from ockham.readers.csv_file import csv_table
-from ockham.readers.examples import Harvest
+from ockham.readers.examples import ExampleCollector
 from ockham.readers.in_memory import memory_table
 from ockham.readers.json_file import is_json, json_table
-from ockham.readers.local_file import RegularFile, open_file, refused
+from ockham.readers.local_file import RegularFile, open_file, refusal_of
 from ockham.readers.parquet_file import parquet_table
 from ockham.readers.table import Table
 from ockham.readers.text_file import encoding_of, head_of
@@ -46,7 +46,7 @@ class ReadSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class ReadResult:
     """What was read. ``rows`` = examples + quarantined; a target that is missing or blank is ""."""
 
     examples: tuple[Example, ...]
@@ -56,7 +56,7 @@ class Reading:
     warnings: tuple[str, ...]
 
 
-def read(source: object, spec: ReadSpec) -> Reading:
+def read(source: object, spec: ReadSpec) -> ReadResult:
     """Read the examples of a file, a folder of files, a pandas or polars frame, an Arrow table or a list of dicts.
 
     Cells are taken verbatim. Several input columns become "name: value" lines, empty cells left out; a target that is
@@ -65,8 +65,8 @@ def read(source: object, spec: ReadSpec) -> Reading:
     Raises `DataError`: ``E_EMPTY``, ``E_ENCODING``, ``E_FORMAT``, ``E_NOT_REGULAR``, ``E_CHANGED``, ``E_IO``,
     ``E_COLUMN``, ``E_LABEL_MISSING``.
     """
-    harvest = Harvest()
-    wanted = Wanted(
+    harvest = ExampleCollector()
+    wanted = ColumnRequest(
         inputs=spec.inputs, target=spec.target, group=spec.group, labelled=spec.labelled, place="", headerless=False
     )
     if isinstance(source, (str, PathLike)):
@@ -78,7 +78,7 @@ def read(source: object, spec: ReadSpec) -> Reading:
     else:
         harvest.gather(memory_table(source), wanted, prefix="", sha256="")
     harvest.remark()
-    return Reading(
+    return ReadResult(
         examples=tuple(harvest.examples),
         rows=len(harvest.examples) + len(harvest.quarantined),
         quarantined=tuple(harvest.quarantined),
@@ -87,7 +87,7 @@ def read(source: object, spec: ReadSpec) -> Reading:
     )
 
 
-def _paths(path: Path, harvest: Harvest) -> list[Path]:
+def _paths(path: Path, harvest: ExampleCollector) -> list[Path]:
     try:
         if not stat.S_ISDIR(path.stat().st_mode):
             return [path]
@@ -95,7 +95,7 @@ def _paths(path: Path, harvest: Harvest) -> list[Path]:
         seen = [item for item in inside if not item.name.startswith(".")]
         found = [item for item in seen if item.suffix.lower() in SUFFIXES and not item.is_dir()]
     except (OSError, ValueError) as error:
-        raise refused(path, error) from error
+        raise refusal_of(path, error) from error
     if any(item.suffix.lower() != ".txt" for item in found):  # beside data, a text file is a note
         found = [item for item in found if item.suffix.lower() != ".txt"]
     if not found:

@@ -14,7 +14,7 @@ MAX_DEPTH = 64
 MAX_DIGITS = 4_300
 
 
-class Row(NamedTuple):
+class TableRow(NamedTuple):
     """A record that was parsed: its number in the file (from 1, a header not counted), its byte offset, its cells."""
 
     record: int
@@ -22,7 +22,7 @@ class Row(NamedTuple):
     cells: Mapping[str, object]
 
 
-class Broken(NamedTuple):
+class BrokenRow(NamedTuple):
     """A record that could not be parsed, and why, in words without its content."""
 
     record: int
@@ -44,9 +44,9 @@ class Table:
     encoding: str
     dialect: str | None
     columns: Sequence[str]
-    rows: Iterator[Row | Broken]
+    rows: Iterator[TableRow | BrokenRow]
     headerless: bool = False
-    project: Callable[[Sequence[str]], Iterator[Row | Broken]] | None = None
+    project: Callable[[Sequence[str]], Iterator[TableRow | BrokenRow]] | None = None
 
 
 def unusable(text: str) -> str | None:

@@ -29,7 +29,7 @@ class Encoding(NamedTuple):
     bom: int
 
 
-class Line(NamedTuple):
+class TextLine(NamedTuple):
     """One line with its line end, or ``text`` ``None`` with a code and the reason why it cannot be used."""
 
     offset: int
@@ -93,7 +93,7 @@ def blocks_of(file: RegularFile, encoding: Encoding) -> Iterator[str]:
         raise undecodable(printable(file.path), encoding, at - kept) from error
 
 
-def lines_of(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
+def lines_of(file: RegularFile, encoding: Encoding) -> Iterator[TextLine]:
     """Yield the lines of a file with their byte offsets. Lines end with LF, or with CR in a file without any LF.
 
     A line over 16 MB, or one with overlong UTF-8 or encoded surrogates, comes as a reason. Memory stays bounded.
@@ -107,15 +107,15 @@ def lines_of(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
     name = printable(file.path)
     for offset, raw in _byte_lines(file, encoding.bom, end):
         if raw is None:
-            yield Line(offset, None, "E_FORMAT", TOO_LONG)
+            yield TextLine(offset, None, "E_FORMAT", TOO_LONG)
         else:
             yield line_of(offset, raw, name, encoding, end)
 
 
-def line_of(offset: int, raw: bytes, name: str, encoding: Encoding, end: bytes = b"\n") -> Line:
+def line_of(offset: int, raw: bytes, name: str, encoding: Encoding, end: bytes = b"\n") -> TextLine:
     """Decode one line with its line end, as `lines_of` does; ``name`` is the file's in messages."""
     try:
-        return Line(offset, raw.decode(encoding.name))
+        return TextLine(offset, raw.decode(encoding.name))
     except UnicodeError as error:
         start = getattr(error, "start", 0)
         reason = _forbidden(raw[start : start + 2]) if encoding.name == "utf-8" else None
@@ -123,7 +123,7 @@ def line_of(offset: int, raw: bytes, name: str, encoding: Encoding, end: bytes =
             reason = CUT_OFF
         if reason is None:
             raise undecodable(name, encoding, offset + start) from error
-        return Line(offset, None, "E_ENCODING", reason)
+        return TextLine(offset, None, "E_ENCODING", reason)
 
 
 CUT_OFF = "the file ends in the middle of a character; it looks truncated"
@@ -146,7 +146,7 @@ def _byte_lines(file: RegularFile, skip: int, end: bytes) -> Iterator[tuple[int,
         yield at, None if dropped else rest
 
 
-def _wide_lines(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
+def _wide_lines(file: RegularFile, encoding: Encoding) -> Iterator[TextLine]:
     at, rest, dropped = encoding.bom, "", 0
     end = "\n"
     for index, block in enumerate(blocks_of(file, encoding)):
@@ -158,12 +158,12 @@ def _wide_lines(file: RegularFile, encoding: Encoding) -> Iterator[Line]:
             line = part + end
             length = dropped + _bytes(line, encoding)
             long = dropped or len(line) > MAX_RECORD
-            yield Line(at, None, "E_FORMAT", TOO_LONG) if long else Line(at, line)
+            yield TextLine(at, None, "E_FORMAT", TOO_LONG) if long else TextLine(at, line)
             at, dropped = at + length, 0
         if dropped or len(rest) > MAX_RECORD:
             dropped, rest = dropped + _bytes(rest, encoding), ""
     if rest or dropped:
-        yield Line(at, None, "E_FORMAT", TOO_LONG) if dropped else Line(at, rest)
+        yield TextLine(at, None, "E_FORMAT", TOO_LONG) if dropped else TextLine(at, rest)
 
 
 def _bytes(text: str, encoding: Encoding) -> int:

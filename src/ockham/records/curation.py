@@ -47,7 +47,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Doubt:
+class DocumentLabelIssue:
     """One row whose label looks wrong, by its place; its text is cut and masked. ``doubt`` is in [0, 1]."""
 
     place: str
@@ -121,7 +121,7 @@ class CurationReport:
     near_looser: int
     near_stricter: int
     doubted: int = 0
-    doubts: tuple[Doubt, ...] = ()
+    doubts: tuple[DocumentLabelIssue, ...] = ()
     sample_of_rows: int | None = None
     warnings: tuple[str, ...] = ()
     estimate: Mapping[str, float] = field(default_factory=dict)

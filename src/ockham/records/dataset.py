@@ -98,7 +98,7 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Intake:
+class IngestReport:
     """What reading and cleaning did. Always: rows = kept + dropped + quarantined."""
 
     rows: int

@@ -135,7 +135,7 @@ class Cost:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reach:
+class DeviceReach:
     """The largest model that surely answers within the limit on a device; ``None`` where none does.
 
     ``ms`` is the whole answer's time.
@@ -199,6 +199,6 @@ class Plan:
     costs_of: str | None
     costs_against: str | None
     currency: str
-    reach: tuple[Reach, ...]
+    reach: tuple[DeviceReach, ...]
     past_error: PastError | None
     notes: tuple[str, ...]

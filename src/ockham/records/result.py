@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from ockham.records.dataset import Example, Intake, TaskName
+from ockham.records.dataset import Example, IngestReport, TaskName
 from ockham.records.evaluation import Comparison, CoveragePoint, Estimate, Finding, Parity, Report
 
 Precision = Literal["float32", "bfloat16"]
@@ -111,7 +111,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LabelDoubt:
+class LabelIssue:
     """A row whose label the cross-validated cheap rungs doubt. ``doubt`` is in [0, 1]; 1 is the strongest."""
 
     id: str
@@ -143,7 +143,7 @@ class EpochPoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Flattery:
+class SplitOptimism:
     """What a naive random split would have shown: the same rung, measured with and without the leak guard.
 
     Both are measured inside the training and validation rows; the test set stays sealed.
@@ -155,7 +155,7 @@ class Flattery:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
+class JudgeSummary:
     """What a large model, named as judge, said of a candidate's test answers; no verdict rests on it.
 
     The four counts hold its opinion against exact scoring, ``kappa`` is their agreement beyond chance; rows on which it
@@ -210,7 +210,7 @@ class TunedIn:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class RunResult:
     """Everything one run found out: what the HTML report is made from.
 
     ``examples`` are the test rows (the only ones shown with their answers) and the doubted rows, by id.
@@ -219,20 +219,20 @@ class Account:
     title: str
     made: str
     verdict: Verdict
-    intake: Intake
+    intake: IngestReport
     reports: tuple[Report, ...]
     comparisons: tuple[Comparison, ...]
     examples: Mapping[str, Example]
-    doubts: tuple[LabelDoubt, ...] = ()
+    doubts: tuple[LabelIssue, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
     training: Mapping[str, tuple[EpochPoint, ...]] = field(default_factory=dict)
     parity: Mapping[str, tuple[Parity, ...]] = field(default_factory=dict)
-    flattery: tuple[Flattery, ...] = ()
+    flattery: tuple[SplitOptimism, ...] = ()
     coverage: Mapping[str, tuple[CoveragePoint, ...]] = field(default_factory=dict)
     apis: tuple[ApiCost, ...] = ()
     machine_per_day: float | None = None
     openings: tuple[str, ...] = ()
-    judged: Mapping[str, Judged] = field(default_factory=dict)
+    judged: Mapping[str, JudgeSummary] = field(default_factory=dict)
     tuned_in: TunedIn | None = None
     machine: Machine | None = None
     warnings: tuple[str, ...] = ()

@@ -6,8 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ockham.records import Account, Judged, Score
-from ockham.report.candidate_view import Line, focus, is_right, measured
+from ockham.records import JudgeSummary, RunResult, Score
+from ockham.report.candidate_view import CandidateView, focus, is_right, measured_views
 from ockham.report.formatting import amount, clean, count, dollars, interval, percent, rows, shorten
 from ockham.report.html import Child, Html, note, section, table, tag, user
 
@@ -23,9 +23,9 @@ _MODES = (
 )
 
 
-def explorer(account: Account) -> Html | None:
+def explorer(account: RunResult) -> Html | None:
     """Write the section of wrong answers; without a script the first hundred of them stand in the page."""
-    found = [line for line in measured(account) if line.scores]
+    found = [line for line in measured_views(account) if line.scores]
     line = focus(account)
     if not found or line is None or not line.scores:
         return None
@@ -50,11 +50,11 @@ def explorer(account: Account) -> Html | None:
             id="pages",
             hidden=True,
         ),
-        tag("script", Html(embedded(_data(account, found))), type="application/json", id="rows"),
+        tag("script", Html(embed_json(_data(account, found))), type="application/json", id="rows"),
     )
 
 
-def embedded(value: Any) -> str:  # noqa: ANN401 - any JSON value
+def embed_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Write JSON that may stand inside a script element: no character that could end it."""
     text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     for char in "<>&\u2028\u2029":
@@ -62,7 +62,7 @@ def embedded(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return text
 
 
-def _controls(found: Sequence[Line], line: Line) -> Html:
+def _controls(found: Sequence[CandidateView], line: CandidateView) -> Html:
     names = [f.name for f in found]
     first = names.index(line.name)
     second = next((i for i in range(len(names) - 1, -1, -1) if i != first), first)
@@ -87,7 +87,7 @@ def _controls(found: Sequence[Line], line: Line) -> Html:
     )
 
 
-def _static(account: Account, line: Line, wrong: Sequence[Score]) -> Html:
+def _static(account: RunResult, line: CandidateView, wrong: Sequence[Score]) -> Html:
     body = []
     for score in wrong[:_STATIC]:
         example = account.examples.get(score.example)
@@ -108,7 +108,7 @@ def _static(account: Account, line: Line, wrong: Sequence[Score]) -> Html:
     return tag("div", grid, note(f"The first {_STATIC} of {count(len(wrong))}; all of them show where scripts run."))
 
 
-def _data(account: Account, found: Sequence[Line]) -> dict[str, Any]:
+def _data(account: RunResult, found: Sequence[CandidateView]) -> dict[str, Any]:
     """Pack all judged rows: texts cleaned and cut, answers as places in one list of strings."""
     order: dict[str, str] = {}
     for line in found:
@@ -145,7 +145,7 @@ def _mark(score: Score | None) -> int:
     return -1 if right is None else int(right)
 
 
-def reordered(account: Account) -> Html | None:
+def option_order_section(account: RunResult) -> Html | None:
     """Show how often each candidate names the same option when the options stand in another order."""
     found = [(report.candidate.name, report.reordered) for report in account.reports if report.reordered is not None]
     if not found:
@@ -170,7 +170,7 @@ def reordered(account: Account) -> Html | None:
     )
 
 
-def judged(account: Account) -> Html | None:
+def judge_section(account: RunResult) -> Html | None:
     """Show the judge's accuracy of each candidate, and how far the judge agrees with exact scoring."""
     if not account.judged:
         return None
@@ -195,7 +195,7 @@ def judged(account: Account) -> Html | None:
     )
 
 
-def _row(name: str, one: Judged) -> list[Child]:
+def _row(name: str, one: JudgeSummary) -> list[Child]:
     right, kappa = one.accuracy, one.kappa
     return [
         name,

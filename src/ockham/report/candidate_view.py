@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ockham.records import Account, CandidateResult, Estimate, Report, Score
-from ockham.report.formatting import estimate_of, finite, sound
+from ockham.records import CandidateResult, Estimate, Report, RunResult, Score
+from ockham.report.formatting import estimate_of, finite, finite_estimate
 
 _GLOSSES = {
     "constant": "always the most frequent answer: what doing nothing scores",
@@ -21,7 +21,7 @@ _GLOSSES = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class CandidateView:
     """A candidate's result and, where it was measured, its report on the test rows."""
 
     result: CandidateResult
@@ -42,7 +42,7 @@ class Line:
     def throughput(self) -> Estimate | None:
         """Answers per second."""
         if self.report and self.report.profile:
-            return sound(self.report.profile.throughput_per_s)
+            return finite_estimate(self.report.profile.throughput_per_s)
         return estimate_of(self.result.throughput_per_s)
 
     @property
@@ -70,32 +70,34 @@ class Line:
 
     def metric(self, name: str) -> Estimate | None:
         """Give a task metric measured on the test rows."""
-        return sound(self.result.metrics.get(name) or (self.report.metrics.get(name) if self.report else None))
+        return finite_estimate(
+            self.result.metrics.get(name) or (self.report.metrics.get(name) if self.report else None)
+        )
 
     def latency(self, name: str) -> Estimate | None:
         """Give ``p50``, ``p95`` or ``p99`` in milliseconds: at the user's rate of requests, where one was named."""
         if self.report and self.report.at_rate:
-            return sound(getattr(self.report.at_rate, f"{name}_ms"))
+            return finite_estimate(getattr(self.report.at_rate, f"{name}_ms"))
         if self.report and self.report.profile:
-            return sound(getattr(self.report.profile, f"{name}_ms"))
+            return finite_estimate(getattr(self.report.profile, f"{name}_ms"))
         return estimate_of((self.result.latency_ms or {}).get(name))
 
 
-def lines(account: Account) -> tuple[Line, ...]:
+def candidate_views(account: RunResult) -> tuple[CandidateView, ...]:
     """Give every candidate of the verdict, smallest first."""
     reports = {r.candidate.name: r for r in account.reports if r.side == "test"}
     ordered = sorted(account.verdict.candidates, key=lambda c: (c.rung, c.name))
-    return tuple(Line(result=c, report=reports.get(c.name)) for c in ordered)
+    return tuple(CandidateView(result=c, report=reports.get(c.name)) for c in ordered)
 
 
-def measured(account: Account) -> tuple[Line, ...]:
+def measured_views(account: RunResult) -> tuple[CandidateView, ...]:
     """Give the candidates that were measured, smallest first."""
-    return tuple(line for line in lines(account) if line.result.status == "measured")
+    return tuple(line for line in candidate_views(account) if line.result.status == "measured")
 
 
-def focus(account: Account) -> Line | None:
+def focus(account: RunResult) -> CandidateView | None:
     """Give the candidate the page speaks about: the chosen one, or the best measured one where none was chosen."""
-    found = measured(account)
+    found = measured_views(account)
     chosen = [line for line in found if line.name == account.verdict.chosen]
     if chosen:
         return chosen[0]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from ockham.records import Account, Comparison, Estimate, LabelScore
-from ockham.report.candidate_view import Line, confusions, focus, lines
+from ockham.records import Comparison, Estimate, LabelScore, RunResult
+from ockham.report.candidate_view import CandidateView, candidate_views, confusions, focus
 from ockham.report.formatting import (
     amount,
     count,
     dollars,
     figures,
     finite,
+    finite_estimate,
     interval,
     megabytes,
     metric_name,
@@ -20,7 +21,6 @@ from ockham.report.formatting import (
     points,
     quantity_name,
     seconds,
-    sound,
 )
 from ockham.report.html import Child, Html, note, scroll, section, tag
 from ockham.report.html import table as grid
@@ -29,9 +29,9 @@ _SIGNS = {"meets": "✓", "misses": "✕", "cannot tell": "?"}
 _CLASSES = {"meets": "yes", "misses": "no", "cannot tell": "open"}
 
 
-def table(account: Account) -> Html:
+def table(account: RunResult) -> Html:
     """List every candidate, the skipped and failed ones with their reason."""
-    found = lines(account)
+    found = candidate_views(account)
     metrics = _metrics(account, found)
     heads: list[Child] = ["Candidate", "Requirements", *(metric_name(m) for m in metrics)]
     heads += ["Latency p95", "Memory", "Answers a second", "Cost a day"]
@@ -49,9 +49,9 @@ def table(account: Account) -> Html:
     )
 
 
-def comparisons(account: Account) -> Html | None:
+def comparisons(account: RunResult) -> Html | None:
     """Compare candidates pair by pair on the same rows."""
-    pairs = [c for c in account.comparisons if sound(c.difference)]
+    pairs = [c for c in account.comparisons if finite_estimate(c.difference)]
     if not pairs:
         return None
     widest = max(max(abs(c.difference.low), abs(c.difference.high)) for c in pairs) or 1.0
@@ -74,7 +74,7 @@ def comparisons(account: Account) -> Html | None:
     )
 
 
-def labels(account: Account) -> Html | None:
+def labels(account: RunResult) -> Html | None:
     """Show the measured candidate label by label (or field by field), and which labels it takes for which."""
     line = focus(account)
     if line is None or line.report is None or not (line.report.per_label or line.scores):
@@ -92,13 +92,13 @@ def labels(account: Account) -> Html | None:
     return section("labels", f"{part} by {part.lower()}: {line.name}", tag("div", parts, class_="blocks"))
 
 
-def _metrics(account: Account, found: tuple[Line, ...]) -> list[str]:
+def _metrics(account: RunResult, found: tuple[CandidateView, ...]) -> list[str]:
     names = {name for line in found for name in line.result.metrics}
     first = account.verdict.metric
     return [first, *sorted(names - {first})]
 
 
-def _row(account: Account, line: Line, metrics: list[str]) -> Html:
+def _row(account: RunResult, line: CandidateView, metrics: list[str]) -> Html:
     chosen = line.name == account.verdict.chosen
     name = tag(
         "th",
@@ -128,7 +128,7 @@ def _measure(metric: str, e: Estimate | None) -> Child:
     )
 
 
-def _latencies(line: Line) -> Child:
+def _latencies(line: CandidateView) -> Child:
     p50, p95, p99 = (line.latency(q) for q in ("p50", "p95", "p99"))
     at_rate = line.report.at_rate if line.report else None
     if p95 is None:
@@ -140,13 +140,13 @@ def _latencies(line: Line) -> Child:
     return tag("span", milliseconds(p95.value), class_="value"), _small(spread), rest
 
 
-def _sizes(line: Line) -> Child:
+def _sizes(line: CandidateView) -> Child:
     disk = finite(line.result.artifact_mb)
     memory = tag("span", megabytes(line.memory_mb), class_="value") if line.memory_mb is not None else _none()
     return memory, _small(f"{megabytes(disk)} on disk") if disk is not None else None
 
 
-def _speed(line: Line) -> Child:
+def _speed(line: CandidateView) -> Child:
     fit = finite(line.result.fit_seconds)
     made = _small(f"made in {seconds(fit)}") if fit is not None else None
     e = line.throughput
@@ -156,7 +156,7 @@ def _speed(line: Line) -> Child:
     return tag("span", figures(e.value), class_="value"), spread, made
 
 
-def _price(line: Line) -> Child:
+def _price(line: CandidateView) -> Child:
     if line.cost_per_day is None:
         return _none()
     million = line.cost_per_million
@@ -166,7 +166,7 @@ def _price(line: Line) -> Child:
     )
 
 
-def _findings(line: Line) -> Child:
+def _findings(line: CandidateView) -> Child:
     items = []
     for limit, finding in line.result.meets.items():
         sign = tag("span", _SIGNS[finding], aria_hidden="true", class_="sign")
@@ -241,7 +241,7 @@ def _per_label(scores: tuple[LabelScore, ...]) -> Html:
 
 
 def _share(estimate: Estimate | None) -> Html:
-    e = sound(estimate)
+    e = finite_estimate(estimate)
     if e is None:
         return tag("td", _none("undefined"), class_="n", data_v=-1)
     return tag("td", amount("f1_macro", e.value), _small(interval("f1_macro", e)), class_="n", data_v=e.value)

@@ -47,7 +47,7 @@ def render(report: CurationReport) -> str:
     return document("Ockham: curation", ("Skip to the summary", "#summary"), _banner(main), main, _foot(report))
 
 
-def told(report: CurationReport) -> str:
+def summary_sentence(report: CurationReport) -> str:
     """Say in one sentence what was done."""
     if report.sample_of_rows is not None:
         return f"A dry run over {rows_of(report.rows)}: {count(report.quarantined)} would be left out."
@@ -83,7 +83,7 @@ def _summary(report: CurationReport) -> Html:
     ]
     body += [(_name(name), _bar(n, whole), count(n), percent(n / whole)) for name, n in report.left_out.items()]
     body.append((tag("b", "all rows"), "", tag("b", count(report.rows)), percent(1.0)))
-    found: list[Child] = [tag("p", told(report))]
+    found: list[Child] = [tag("p", summary_sentence(report))]
     kind = "labelled rows" if report.labelled else "raw text"
     steps = ", ".join(_STEPS[step] for step in report.steps)
     found.append(

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ockham.evals.cost import machines
-from ockham.records import Account, CoveragePoint, CurvePoint, EpochPoint
+from ockham.records import CoveragePoint, CurvePoint, EpochPoint, RunResult
 from ockham.report import line_chart
 from ockham.report.candidate_view import focus
-from ockham.report.formatting import count, dollars, full, metric_name, percent, points, sound
+from ockham.report.formatting import count, dollars, finite_estimate, full, metric_name, percent, points
 from ockham.report.html import Child, Html, join, note, section, table, tag
 from ockham.report.scales import write_dollars, write_plain, write_shares, write_short
 from ockham.report.svg import figure
@@ -17,15 +17,15 @@ from ockham.report.svg import figure
 _PASSES = 60
 
 
-def learning(account: Account) -> Html | None:
+def learning(account: RunResult) -> Html | None:
     """Show quality against the number of training rows: would more rows help?"""
-    known = [p for p in account.curve if sound(p.metric) and p.rows > 0]
+    known = [p for p in account.curve if finite_estimate(p.metric) and p.rows > 0]
     if not known:
         return None
     metric = account.verdict.metric
     by_name = _by_name(known)
     lines = [
-        line_chart.Line(
+        line_chart.ChartLine(
             name=name, points=tuple((float(p.rows), p.metric.value, p.metric.low, p.metric.high) for p in found)
         )
         for name, found in by_name.items()
@@ -55,7 +55,7 @@ def learning(account: Account) -> Html | None:
     )
 
 
-def training(account: Account) -> Html | None:
+def training(account: RunResult) -> Html | None:
     """Show each tuning run: quality on rows it has seen against rows it has not."""
     runs = {name: points for name, points in account.training.items() if points}
     if not runs:
@@ -70,14 +70,16 @@ def training(account: Account) -> Html | None:
     )
 
 
-def cascade(account: Account) -> Html | None:
+def cascade(account: RunResult) -> Html | None:
     """Show how the error among the kept answers falls as doubtful ones are passed on."""
-    curves = {n: [p for p in points if sound(p.error)] for n, points in account.coverage.items()}
+    curves = {n: [p for p in points if finite_estimate(p.error)] for n, points in account.coverage.items()}
     curves = {n: sorted(points, key=lambda p: p.share) for n, points in curves.items() if points}
     if not curves:
         return None
     lines = [
-        line_chart.Line(name=name, points=tuple((p.share, p.error.value, p.error.low, p.error.high) for p in points))
+        line_chart.ChartLine(
+            name=name, points=tuple((p.share, p.error.value, p.error.low, p.error.high) for p in points)
+        )
         for name, points in curves.items()
     ]
     chart = line_chart.Chart(
@@ -109,7 +111,7 @@ def cascade(account: Account) -> Html | None:
     )
 
 
-def cost(account: Account) -> Html | None:
+def cost(account: RunResult) -> Html | None:
     """Show cost a day against traffic: serving here, and the listed APIs."""
     apis = [a for a in account.apis if a.per_million > 0 and math.isfinite(a.per_million)]
     here = account.machine_per_day
@@ -165,7 +167,7 @@ def _slope(name: str, found: Sequence[CurvePoint]) -> str:
     return f"{name}: {points(gain)} points {step}, within the interval; no sure gain from more rows."
 
 
-def _run(account: Account, name: str, points: Sequence[EpochPoint], place: int) -> Html:
+def _run(account: RunResult, name: str, points: Sequence[EpochPoint], place: int) -> Html:
     metric = metric_name(account.verdict.metric)
     shown = (
         points
@@ -174,7 +176,10 @@ def _run(account: Account, name: str, points: Sequence[EpochPoint], place: int) 
     )
     seen = tuple((p.epoch, p.train_metric, p.train_metric, p.train_metric) for p in shown)
     fresh = tuple((p.epoch, p.valid_metric, p.valid_metric, p.valid_metric) for p in shown)
-    lines = [line_chart.Line(name="seen rows", points=seen), line_chart.Line(name="unseen rows", points=fresh)]
+    lines = [
+        line_chart.ChartLine(name="seen rows", points=seen),
+        line_chart.ChartLine(name="unseen rows", points=fresh),
+    ]
     kept = [p.epoch for p in points if p.kept]
     chart = line_chart.Chart(
         x_title="passes over the training rows",
@@ -218,7 +223,7 @@ def _promise(name: str, points: Sequence[CoveragePoint]) -> str | None:
     )
 
 
-def _cost_figure(account: Account, here: float) -> Html:
+def _cost_figure(account: RunResult, here: float) -> Html:
     apis = [a for a in account.apis if a.per_million > 0]
     asked = account.verdict.requirements.get("requests_per_day")
     known = [a.break_even_per_day for a in apis if a.break_even_per_day] + ([asked] if asked else [])
@@ -227,10 +232,10 @@ def _cost_figure(account: Account, here: float) -> Html:
     speed = line.throughput.value if line and line.throughput else None
     steps = [low * (high / low) ** (i / 120) for i in range(121)]
     mine = tuple((r, v, v, v) for r in steps for v in (here * (machines(speed, r) if speed else 1),))
-    lines = [line_chart.Line(name="here", points=mine)]
+    lines = [line_chart.ChartLine(name="here", points=mine)]
     for a in apis[:4]:
         ends = tuple((r, a.per_million * r / 1e6) for r in (low, high))
-        lines.append(line_chart.Line(name=a.name, points=tuple((r, v, v, v) for r, v in ends)))
+        lines.append(line_chart.ChartLine(name=a.name, points=tuple((r, v, v, v) for r, v in ends)))
     rings = tuple((a.break_even_per_day, here) for a in apis[:4] if a.break_even_per_day)
     chart = line_chart.Chart(
         x_title="requests a day (logarithmic)",

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ockham.records import Account, Intake
-from ockham.report.formatting import count, full, percent, points, reason_name, shorten, sound
+from ockham.records import IngestReport, RunResult
+from ockham.report.formatting import count, finite_estimate, full, percent, points, reason_name, shorten
 from ockham.report.formatting import rows as rows_of
 from ockham.report.html import Child, Html, join, note, section, table, tag, user
 
 _SHOWN = 100
 
 
-def rows(account: Account) -> Html:
+def rows(account: RunResult) -> Html:
     """Account for every row: kept, dropped by rule, or set aside unread."""
     intake, summary = account.intake, account.verdict.dataset
     split = f"{count(summary.train)} to train, {count(summary.valid)} to validate, {count(summary.test)} to test"
@@ -33,10 +33,10 @@ def rows(account: Account) -> Html:
     return section("data", "What was kept, what was dropped", *parts)
 
 
-def guard(account: Account) -> Html | None:
+def guard(account: RunResult) -> Html | None:
     """Show how much a split that ignores near-duplicates and groups would have flattered."""
     leaks = account.verdict.dataset.leaks_prevented
-    pairs = [f for f in account.flattery if sound(f.naive) and sound(f.guarded)]
+    pairs = [f for f in account.flattery if finite_estimate(f.naive) and finite_estimate(f.guarded)]
     if not leaks and not pairs:
         return None
     metric = account.verdict.metric
@@ -69,7 +69,7 @@ def guard(account: Account) -> Html | None:
     )
 
 
-def doubts(account: Account) -> Html | None:
+def doubts(account: RunResult) -> Html | None:
     """List the rows whose label the cheap rungs doubt, worst first."""
     if not account.doubts:
         return None
@@ -92,7 +92,7 @@ def doubts(account: Account) -> Html | None:
     )
 
 
-def _bars(intake: Intake) -> Html:
+def _bars(intake: IngestReport) -> Html:
     parts = [("kept", intake.kept), *intake.dropped_counts().items()]
     whole = max(1, intake.rows)
     body: list[Sequence[Child]] = [
@@ -116,7 +116,7 @@ def _bars(intake: Intake) -> Html:
     return table(("Rows", "", "Number", "Share"), body, label="Kept and dropped rows", numbers=(2, 3))
 
 
-def _gap(intake: Intake) -> Html | None:
+def _gap(intake: IngestReport) -> Html | None:
     missing = intake.rows - intake.kept - len(intake.dropped) - len(intake.quarantined)
     if not missing:
         return None
@@ -125,7 +125,7 @@ def _gap(intake: Intake) -> Html | None:
     )
 
 
-def _sources(intake: Intake) -> Html | None:
+def _sources(intake: IngestReport) -> Html | None:
     if not intake.sources:
         return None
     body = [
@@ -145,7 +145,7 @@ def _sources(intake: Intake) -> Html | None:
     return tag("div", (tag("h3", "How the files were read"), table(heads, body, label="Files", numbers=(5,)), reason))
 
 
-def _quarantined(intake: Intake) -> Html | None:
+def _quarantined(intake: IngestReport) -> Html | None:
     if not intake.quarantined:
         return None
     shown = intake.quarantined[:_SHOWN]
@@ -170,7 +170,7 @@ def _quarantined(intake: Intake) -> Html | None:
     )
 
 
-def _conflicts(intake: Intake) -> Html | None:
+def _conflicts(intake: IngestReport) -> Html | None:
     if not intake.conflicts:
         return None
     shown = intake.conflicts[:_SHOWN]
@@ -187,7 +187,7 @@ def _conflicts(intake: Intake) -> Html | None:
     )
 
 
-def _merges(intake: Intake) -> Html | None:
+def _merges(intake: IngestReport) -> Html | None:
     if not intake.merges:
         return None
     body: list[Sequence[Child]] = []
@@ -204,7 +204,7 @@ def _merges(intake: Intake) -> Html | None:
     )
 
 
-def _personal(intake: Intake) -> Html | None:
+def _personal(intake: IngestReport) -> Html | None:
     if not intake.personal:
         return None
     ordered = sorted(intake.personal.items(), key=lambda item: (-item[1], item[0]))

@@ -102,7 +102,7 @@ def finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def sound(estimate: Estimate | None) -> Estimate | None:
+def finite_estimate(estimate: Estimate | None) -> Estimate | None:
     """Give the estimate, or ``None`` where its numbers cannot be shown."""
     if estimate is None or any(finite(v) is None for v in (estimate.value, estimate.low, estimate.high)):
         return None
@@ -112,10 +112,10 @@ def sound(estimate: Estimate | None) -> Estimate | None:
 def estimate_of(value: object) -> Estimate | None:
     """Read an estimate from a record, a plain mapping of one, or a bare number (then without an interval: n = 0)."""
     if isinstance(value, Estimate):
-        return sound(value)
+        return finite_estimate(value)
     if isinstance(value, Mapping) and {"value", "low", "high"} <= set(value):
         try:
-            return sound(
+            return finite_estimate(
                 Estimate(
                     value=float(value["value"]),
                     low=float(value["low"]),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ockham.records import Account, Estimate
-from ockham.report.candidate_view import Line
+from ockham.records import Estimate, RunResult
+from ockham.report.candidate_view import CandidateView
 from ockham.report.formatting import amount, clean, interval, limit_value, metric_name
 from ockham.report.html import Html, tag
 from ockham.report.labels import Anchor, Box, Label, Placed, place, text_box
@@ -50,7 +50,7 @@ class Spot:
     per_day: bool = False
 
 
-def spots(lines: Sequence[Line], metric: str, key: str) -> tuple[Spot, ...]:
+def spots(lines: Sequence[CandidateView], metric: str, key: str) -> tuple[Spot, ...]:
     """Find the candidates that have both quality and ``key`` (``latency``, ``memory`` or ``cost``)."""
     per_day = key == "cost" and any(line.cost_per_million is None for line in lines)
     places = []
@@ -68,7 +68,7 @@ def description(candidates: Sequence[Spot], metric: str, word: str) -> str:
     return f"{metric_name(metric)} against {word}. {listed}."
 
 
-def caption(account: Account, candidates: Sequence[Spot], key: str) -> str:
+def caption(account: RunResult, candidates: Sequence[Spot], key: str) -> str:
     """Say what the lines and marks mean, and who lies outside the picture."""
     metric = account.verdict.metric
     shown = visible(candidates)
@@ -90,7 +90,7 @@ def visible(candidates: Sequence[Spot]) -> tuple[Spot, ...]:
     return tuple(s for s in candidates if not s.baseline or low - s.y.high < max(0.1, 0.5 * (high - low)))
 
 
-def ladder(account: Account, candidates: Sequence[Spot], key: str, width: int) -> Picture:
+def ladder(account: RunResult, candidates: Sequence[Spot], key: str, width: int) -> Picture:
     """Draw the picture for a width in pixels."""
     metric, chosen = account.verdict.metric, account.verdict.chosen
     shown = visible(candidates)
@@ -133,7 +133,7 @@ class _Plot:
     up: Axis
 
 
-def _across(candidate: Line, key: str, per_day: bool) -> Estimate | None:
+def _across(candidate: CandidateView, key: str, per_day: bool) -> Estimate | None:
     if key == "latency":
         return candidate.latency("p95")
     value = (
@@ -148,7 +148,7 @@ def _limit(key: str, candidates: Sequence[Spot]) -> str:
     return {"latency": "max_p95_ms", "memory": "max_memory_mb"}[key]
 
 
-def _wish(account: Account, candidates: Sequence[Spot], key: str) -> _Wish:
+def _wish(account: RunResult, candidates: Sequence[Spot], key: str) -> _Wish:
     quality, taken = f"min_{account.verdict.metric}", _limit(key, candidates)
     least, most = account.verdict.requirements.get(quality), account.verdict.requirements.get(taken)
     return _Wish(

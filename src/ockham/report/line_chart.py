@@ -42,7 +42,7 @@ _SIGN = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
+class ChartLine:
     """A line: points (x, y, low, high), from left to right."""
 
     name: str
@@ -75,7 +75,7 @@ class _Plot:
     up: Axis
 
 
-def draw(lines: Sequence[Line], chart: Chart, width: int) -> Picture:
+def draw(lines: Sequence[ChartLine], chart: Chart, width: int) -> Picture:
     """Draw the chart for a width in pixels; long names stand in a key above, with their numbers at the lines' ends."""
     names = [clean(one.name) for one in lines]
     room = max(text_width(name) for name in names) + _AWAY + 2
@@ -102,7 +102,7 @@ def draw(lines: Sequence[Line], chart: Chart, width: int) -> Picture:
     return Picture(width=width, height=plot.frame.bottom + BOTTOM, parts=parts)
 
 
-def description(lines: Sequence[Line], chart: Chart) -> str:
+def description(lines: Sequence[ChartLine], chart: Chart) -> str:
     """Say in words from where to where each line goes."""
 
     def at(point: tuple[float, float, float, float]) -> str:
@@ -116,7 +116,7 @@ def _height(count: int, width: int) -> float:
     return max(260 if width > NARROW else 230, (count + 1) * _GAP)
 
 
-def _plot(lines: Sequence[Line], chart: Chart, frame: Box) -> _Plot:
+def _plot(lines: Sequence[ChartLine], chart: Chart, frame: Box) -> _Plot:
     xs = [p[0] for one in lines for p in one.points] + ([chart.mark] if chart.mark is not None else [])
     ys = [v for one in lines for p in one.points for v in p[1:]]
     y0, y1 = _padded(ys, chart)
@@ -129,7 +129,7 @@ def _plot(lines: Sequence[Line], chart: Chart, frame: Box) -> _Plot:
     return _Plot(frame=frame, x=x, y=y, up=up)
 
 
-def _across(lines: Sequence[Line], chart: Chart, x: Scale, width: int) -> Axis:
+def _across(lines: Sequence[ChartLine], chart: Chart, x: Scale, width: int) -> Axis:
     """Put ticks where the points are, if these are few; else at round numbers."""
     own = sorted({p[0] for one in lines for p in one.points})
     if chart.x_log and chart.joints and len(own) <= _OWN:
@@ -157,7 +157,7 @@ def _padded(values: Sequence[float], chart: Chart) -> tuple[float, float]:
     return (max(0.0, low - pad) if low >= 0 else low - pad), (min(1.0, high + pad) if share else high + pad)
 
 
-def _line(plot: _Plot, one: Line, i: int, *, joints: bool) -> Html:
+def _line(plot: _Plot, one: ChartLine, i: int, *, joints: bool) -> Html:
     color = COLORS[i % len(COLORS)]
     points = [(plot.x.at(x), plot.y.at(y)) for x, y, _, _ in one.points]
     parts: list[Html] = []
@@ -170,7 +170,7 @@ def _line(plot: _Plot, one: Line, i: int, *, joints: bool) -> Html:
     return tag("g", parts)
 
 
-def _band(plot: _Plot, one: Line, color: str) -> Html:
+def _band(plot: _Plot, one: ChartLine, color: str) -> Html:
     """Draw the intervals: as an area, or as an upright line where there is one point only."""
     above = [(plot.x.at(x), plot.y.at(high)) for x, _, _, high in one.points]
     below = [(plot.x.at(x), plot.y.at(low)) for x, _, low, _ in one.points]
@@ -184,7 +184,7 @@ def _rings(plot: _Plot, chart: Chart) -> list[Html]:
     return [dot(plot.x.at(x), plot.y.at(y), 5, **style) for x, y in chart.rings]
 
 
-def _ends(plot: _Plot, lines: Sequence[Line], names: Sequence[str]) -> Html:
+def _ends(plot: _Plot, lines: Sequence[ChartLine], names: Sequence[str]) -> Html:
     """Write each name at the right end of its line, moved apart where they would touch."""
     ends = [(plot.x.at(one.points[-1][0]), plot.y.at(one.points[-1][1])) for one in lines]
     heights = spread([y for _, y in ends], _GAP, plot.frame.top, plot.frame.bottom)

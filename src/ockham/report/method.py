@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ockham.records import Account, Parity, TunedIn
+from ockham.records import Parity, RunResult, TunedIn
 from ockham.report.formatting import count, full, points, rows, shorten
 from ockham.report.html import Child, Html, section, tag
 from ockham.report.protection import protection
@@ -29,7 +29,7 @@ _WORDS = (
 )
 
 
-def measured(account: Account) -> Html:
+def method_section(account: RunResult) -> Html:
     """Tell how the numbers were made."""
     data = account.verdict.dataset
     facts: list[tuple[str, Child]] = [
@@ -84,7 +84,7 @@ def measured(account: Account) -> Html:
     return section("method", "How it was measured", tag("dl", listed, class_="facts"))
 
 
-def glossary(_account: Account) -> Html:
+def glossary(_account: RunResult) -> Html:
     """Say what the words on the page mean."""
     words = [tag("div", tag("dt", word), tag("dd", said)) for word, said in _WORDS]
     return section("words", "Words", tag("dl", words, class_="facts words"))
@@ -115,7 +115,7 @@ def _tuned_in(found: TunedIn) -> str:
     return f"{what}: where the run began ({found.processor}), bfloat16 was {found.speedup:.2g} times as fast as float32"
 
 
-def _latency(account: Account) -> str:
+def _latency(account: RunResult) -> str:
     alone = "end to end, one request at a time, after warm-up, in a process that only serves"
     daily = account.verdict.requirements.get("requests_per_day")
     if daily is None:
@@ -123,7 +123,7 @@ def _latency(account: Account) -> str:
     return f"{alone}; from these times, the wait in a queue where {count(daily)} requests a day come at random is added"
 
 
-def _openings(account: Account) -> Child:
+def _openings(account: RunResult) -> Child:
     n = account.verdict.test_openings
     times = "once" if n == 1 else "twice" if n == 2 else f"{count(n)} times"
     said = "never opened" if n == 0 else f"opened {times}"

@@ -6,7 +6,7 @@ import base64
 import hashlib
 from importlib.resources import files
 
-from ockham.records import Account
+from ockham.records import RunResult
 from ockham.report import answers, candidates, curves, data_section, method, summary
 from ockham.report.html import Html, join, tag
 
@@ -24,7 +24,7 @@ _CONTENTS = (
 )
 
 
-def render(account: Account) -> str:
+def render(account: RunResult) -> str:
     """Write the report of a run as one HTML file that needs nothing outside itself.
 
     Text from the user's data is cleaned and escaped; pictures are static SVG. Equal accounts give equal pages.
@@ -66,25 +66,25 @@ def document(title: str, skip: tuple[str, str], banner: Html, main: Html, foot: 
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _details(account: Account) -> tuple[Html | None, ...]:
+def _details(account: RunResult) -> tuple[Html | None, ...]:
     return (
         candidates.table(account),
         candidates.comparisons(account),
         data_section.rows(account),
         data_section.guard(account),
         data_section.doubts(account),
-        answers.judged(account),
-        answers.reordered(account),
+        answers.judge_section(account),
+        answers.option_order_section(account),
         candidates.labels(account),
         answers.explorer(account),
         tag("div", curves.learning(account), curves.training(account), class_="pair"),
         tag("div", curves.cascade(account), curves.cost(account), class_="pair"),
-        method.measured(account),
+        method.method_section(account),
         method.glossary(account),
     )
 
 
-def _banner(account: Account, main: Html) -> Html:
+def _banner(account: RunResult, main: Html) -> Html:
     links = [tag("a", title, href=f"#{name}") for name, title in _CONTENTS if f'<section id="{name}"' in main]
     return tag(
         "header",
@@ -94,7 +94,7 @@ def _banner(account: Account, main: Html) -> Html:
     )
 
 
-def _foot(account: Account) -> Html:
+def _foot(account: RunResult) -> Html:
     return tag(
         "footer",
         tag("p", f"Ockham {account.verdict.ockham} · {method.date(account.made)} · run {account.verdict.run}"),

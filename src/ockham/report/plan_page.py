@@ -208,7 +208,7 @@ def _cost_figure(found: Plan) -> Html | None:
     low, high = traffic / 100, traffic * 100
     steps = [low * (high / low) ** (i / 120) for i in range(121)]
     cheapest = _few(found.costs)
-    lines = [line_chart.Line(name=_named(one), points=_line(one, steps)) for one in cheapest]
+    lines = [line_chart.ChartLine(name=_named(one), points=_line(one, steps)) for one in cheapest]
     if not lines:
         return None
     chart = line_chart.Chart(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ockham.records import Account
+from ockham.records import RunResult
 from ockham.report.formatting import count
 
 _FILTER = "the operating system refuses every connection, to other machines and to services of this one"
@@ -27,7 +27,7 @@ _TWO = {
 }
 
 
-def protection(account: Account) -> str:
+def protection(account: RunResult) -> str:
     """Say how the run was kept from the network, and what shows it."""
     label = account.verdict.sealed
     if label == "not known":

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from functools import partial
 
-from ockham.records import Account
+from ockham.records import RunResult
 from ockham.report import ladder_chart
-from ockham.report.candidate_view import Line, focus, lines, measured
+from ockham.report.candidate_view import CandidateView, candidate_views, focus, measured_views
 from ockham.report.formatting import (
     amount,
     count,
@@ -26,7 +26,7 @@ from ockham.report.svg import figure
 _AXES = (("latency", "latency"), ("memory", "memory"), ("cost", "cost"))
 
 
-def verdict(account: Account) -> Html:
+def verdict(account: RunResult) -> Html:
     """Write the first screen."""
     picture = _ladder(account)
     because = tag("p", account.verdict.because, class_="because")
@@ -41,7 +41,7 @@ def verdict(account: Account) -> Html:
     )
 
 
-def _headline(account: Account) -> Html:
+def _headline(account: RunResult) -> Html:
     chosen = account.verdict.chosen
     if chosen:
         return join(("Use ", tag("strong", chosen), "."))
@@ -50,7 +50,7 @@ def _headline(account: Account) -> Html:
     return join((tag("strong", "No candidate"), " does the job yet."))
 
 
-def _asked(account: Account) -> Html | None:
+def _asked(account: RunResult) -> Html | None:
     limits = [
         f"{limit_name(k)} {limit_value(k, v)}"
         for k, v in account.verdict.requirements.items()
@@ -62,7 +62,7 @@ def _asked(account: Account) -> Html | None:
     return tag("p", "Asked for: ", ", ".join(limits), ".", class_="asked") if limits else None
 
 
-def _figures(account: Account) -> Html | None:
+def _figures(account: RunResult) -> Html | None:
     line = focus(account)
     if line is None:
         return None
@@ -78,7 +78,7 @@ def _figures(account: Account) -> Html | None:
     return join((about, tag("dl", cards, class_="figures")))
 
 
-def _quality(account: Account, line: Line) -> tuple[str, str, str] | None:
+def _quality(account: RunResult, line: CandidateView) -> tuple[str, str, str] | None:
     metric = account.verdict.metric
     e = line.metric(metric)
     if e is None:
@@ -86,7 +86,7 @@ def _quality(account: Account, line: Line) -> tuple[str, str, str] | None:
     return metric_name(metric), amount(metric, e.value), f"{interval(metric, e)}, n = {count(e.n)}"
 
 
-def _latency(line: Line) -> tuple[str, str, str] | None:
+def _latency(line: CandidateView) -> tuple[str, str, str] | None:
     e = line.latency("p95")
     if e is None:
         return None
@@ -94,14 +94,14 @@ def _latency(line: Line) -> tuple[str, str, str] | None:
     return "p95 latency", milliseconds(e.value), spread
 
 
-def _memory(line: Line) -> tuple[str, str, str] | None:
+def _memory(line: CandidateView) -> tuple[str, str, str] | None:
     if line.memory_mb is None:
         return None
     disk = line.result.artifact_mb
     return "Memory", megabytes(line.memory_mb), f"peak, serving; {megabytes(disk)} on disk" if disk else "peak, serving"
 
 
-def _cost(account: Account, line: Line) -> tuple[str, str, str] | None:
+def _cost(account: RunResult, line: CandidateView) -> tuple[str, str, str] | None:
     if line.cost_per_day is None:
         return None
     per_day = account.verdict.requirements.get("requests_per_day")
@@ -112,11 +112,11 @@ def _cost(account: Account, line: Line) -> tuple[str, str, str] | None:
     )
 
 
-def _ladder(account: Account) -> Html | None:
+def _ladder(account: RunResult) -> Html | None:
     metric = account.verdict.metric
     pictures: list[tuple[str, Html]] = []
     for key, word in _AXES:
-        spots = ladder_chart.spots(measured(account), metric, key)
+        spots = ladder_chart.spots(measured_views(account), metric, key)
         if not spots or (len({spot.x for spot in spots}) < 2 and pictures):
             continue
         picture = figure(
@@ -145,11 +145,11 @@ def _ladder(account: Account) -> Html | None:
     )
 
 
-def _next(account: Account) -> Html:
+def _next(account: RunResult) -> Html:
     return tag("div", tag("h2", "Next step"), tag("p", account.verdict.next or "Nothing is left to do."), class_="next")
 
 
-def _unknown(account: Account) -> Html:
+def _unknown(account: RunResult) -> Html:
     found = [*_undecided(account), *_unmeasured(account), *_unresolved(account)]
     found += [join((warning,)) for warning in account.warnings]
     said = (
@@ -158,12 +158,12 @@ def _unknown(account: Account) -> Html:
     return tag("div", tag("h2", "Still unknown"), said, class_="unknown")
 
 
-def _undecided(account: Account) -> list[Html]:
+def _undecided(account: RunResult) -> list[Html]:
     """Name the candidates that might do too, as far as that would change the verdict."""
-    chosen = next((line.result.rung for line in measured(account) if line.name == account.verdict.chosen), None)
+    chosen = next((line.result.rung for line in measured_views(account) if line.name == account.verdict.chosen), None)
     asked = account.verdict.requirements
     found = []
-    for line in measured(account):
+    for line in measured_views(account):
         limits = [k for k, v in line.result.meets.items() if v == "cannot tell"]
         if not limits or "misses" in line.result.meets.values() or (chosen is not None and line.result.rung >= chosen):
             continue
@@ -177,8 +177,8 @@ def _undecided(account: Account) -> list[Html]:
     return found
 
 
-def _unmeasured(account: Account) -> list[Html]:
-    others = [line for line in lines(account) if line.result.status != "measured"]
+def _unmeasured(account: RunResult) -> list[Html]:
+    others = [line for line in candidate_views(account) if line.result.status != "measured"]
     if not others:
         return []
     named = [
@@ -188,7 +188,7 @@ def _unmeasured(account: Account) -> list[Html]:
     return [join(("Not measured: ", named, "."))]
 
 
-def _unresolved(account: Account) -> list[Html]:
+def _unresolved(account: RunResult) -> list[Html]:
     found = []
     n = len(account.intake.conflicts)
     if n:

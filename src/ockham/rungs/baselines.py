@@ -7,42 +7,42 @@ from typing import get_args
 
 from ockham.models import constant, endpoint, linear, lookup
 from ockham.records import TaskName
-from ockham.rungs.rung import Built, Material, Plan, Rung
+from ockham.rungs.rung import BuildConfig, BuildInfo, RunContext, Rung
 
 
-def _constant(material: Material, folder: Path) -> Built:
+def _constant(material: RunContext, folder: Path) -> BuildInfo:
     train, valid = material.side("train"), material.side("valid")
     constant.fit([*train, *valid], folder)
     usual = constant.learn(train)
-    return Built(answers=(usual.value,) * len(valid))
+    return BuildInfo(answers=(usual.value,) * len(valid))
 
 
-def _lookup(material: Material, folder: Path) -> Built:
+def _lookup(material: RunContext, folder: Path) -> BuildInfo:
     train, valid = material.side("train"), material.side("valid")
     answers = lookup.learn(train).answer([row.input for row in valid])
     lookup.fit([*train, *valid], folder)
-    return Built(answers=tuple(str(answer.value) for answer in answers))
+    return BuildInfo(answers=tuple(str(answer.value) for answer in answers))
 
 
-def _linear(material: Material, folder: Path) -> Built:
+def _linear(material: RunContext, folder: Path) -> BuildInfo:
     train, valid = material.side("train"), material.side("valid")
     found, answers = linear.fit(train, valid, folder, metric=material.metric, seed=material.plan.seed)
-    return Built(settings={"C": found.strength, "temperature": found.temperature}, answers=answers)
+    return BuildInfo(settings={"C": found.strength, "temperature": found.temperature}, answers=answers)
 
 
-def _endpoint(material: Material, folder: Path) -> Built:
+def _endpoint(material: RunContext, folder: Path) -> BuildInfo:
     spec = material.plan.endpoint
     if spec is None:  # `missing` has said so before
-        return Built()
+        return BuildInfo()
     endpoint.fit(material.side("train"), folder, spec, task=material.plan.task)
-    return Built(settings={"url": spec.url, "model": spec.model, "shots": spec.shots})
+    return BuildInfo(settings={"url": spec.url, "model": spec.model, "shots": spec.shots})
 
 
-def _no_endpoint(plan: Plan) -> str | None:
+def _no_endpoint(plan: BuildConfig) -> str | None:
     return "no endpoint was named (--endpoint URL); nothing leaves this machine" if plan.endpoint is None else None
 
 
-def _nothing(plan: Plan) -> None:  # noqa: ARG001 - every rung takes the plan
+def _nothing(plan: BuildConfig) -> None:  # noqa: ARG001 - every rung takes the plan
     return None
 
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ockham import catalog
-from ockham.catalog import Shape
+from ockham.catalog import Architecture
 from ockham.errors import ConfigError
 from ockham.plan.memory import serving
-from ockham.rungs.decoder_weights import LONGEST_CONTEXT, SLOTS, called
+from ockham.rungs.decoder_weights import LONGEST_CONTEXT, SLOTS, model_name
 
 _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shelf:
+class CachedModels:
     """``here`` are the places of models that can run; ``rest`` says of the catalogue's others why they are left out."""
 
     here: tuple[str, ...]
@@ -35,17 +35,17 @@ def folders(cache: Path, named: str | None, environment: Mapping[str, str]) -> t
     return (*(Path(place).expanduser() for place in every), catalog.SHIPPED)
 
 
-def look(places: Sequence[Path], free_gb: float) -> Shelf:
+def list_cached_models(places: Sequence[Path], free_gb: float) -> CachedModels:
     """Look for the catalogue's decoders in folders, and sort out those that do not fit into ``free_gb`` of memory.
 
     Nothing is asked over a network, and no weights are read. Of two places of one model the first is taken.
     """
     found: dict[str, str] = {}
     for place in (one for folder in places for one in _models(folder)):
-        shape = _known(called(str(place)))
+        shape = _known(model_name(str(place)))
         if shape is not None:
             found.setdefault(shape.name, str(place))
-    decoders = [shape for shape in catalog.shapes() if shape.kind == "decoder"]
+    decoders = [shape for shape in catalog.architectures() if shape.kind == "decoder"]
     large = [shape.name for shape in decoders if _gigabytes(shape) > free_gb]
     absent = [shape.name for shape in decoders if shape.name not in found and shape.name not in large]
     said = []
@@ -55,7 +55,7 @@ def look(places: Sequence[Path], free_gb: float) -> Shelf:
         said.append(f"{_listed(large)} larger than the {free_gb:.1f} GB of memory that are free")
     if said:
         said.append("`ockham plan` lists them all")
-    return Shelf(
+    return CachedModels(
         here=tuple(found[shape.name] for shape in decoders if shape.name in found and shape.name not in large),
         rest="of the catalogue's language models " + "; ".join(said) if said else "",
     )
@@ -97,15 +97,15 @@ def _whole(place: Path) -> bool:
     return words and (place / "config.json").is_file() and any(place.glob("*.safetensors"))
 
 
-def _known(name: str) -> Shape | None:
+def _known(name: str) -> Architecture | None:
     try:
-        shape = catalog.shape(name)
+        shape = catalog.find_architecture(name)
     except ConfigError:
         return None
     return shape if shape.kind == "decoder" else None
 
 
-def _gigabytes(shape: Shape) -> float:
+def _gigabytes(shape: Architecture) -> float:
     context = min(shape.context, LONGEST_CONTEXT)
     return serving(shape, "q8_0", context, SLOTS, catalog.engine("cpu", encoders=False)).total_mb / 1000
 
@@ -117,6 +117,6 @@ def _listed(names: Sequence[str]) -> str:
     return f"{len(names)} ({', '.join(names[:_SHOWN])} … {names[-1]}) are"
 
 
-def shelf_here(cache: Path, named: str | None, free_gb: float) -> Shelf:
+def find_cached_models(cache: Path, named: str | None, free_gb: float) -> CachedModels:
     """Look where this process' environment says."""
-    return look(folders(cache, named, os.environ), free_gb)
+    return list_cached_models(folders(cache, named, os.environ), free_gb)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ockham.convert.gguf_export import convert
-from ockham.convert.gguf_quantize import fitting, quantize
+from ockham.convert.gguf_quantize import fit_quantization, quantize
 from ockham.errors import ModelError, OckhamError
 from ockham.evals import parity
 from ockham.models import causal_lm
@@ -22,14 +22,14 @@ from ockham.models.causal_lm import Base
 from ockham.records import Parity, Progress, digest
 from ockham.rungs import decoder_prompted
 from ockham.rungs.decoder_weights import WEIGHTS, find, is_gguf, quantization, signature
-from ockham.rungs.rung import Built, Made, Material, Rung, make
+from ockham.rungs.rung import BuildInfo, BuiltRung, RunContext, Rung, build_rung
 
 ADAPTER = "adapter"
 """The folder of a tuned model's bundle with the adapter in PEFT's format."""
 SMALLER = 0.9
 """The 4-bit form must have less than this share of the 8-bit form's bytes."""
 
-Weights = Callable[[str, Material], Path | None]
+Weights = Callable[[str, RunContext], Path | None]
 """(model, material) → its weights in 4 bits, or nothing where they cannot be made."""
 
 
@@ -45,18 +45,18 @@ class _Offer:
 def rung(eight: Rung, model: str, weights: Weights) -> Rung:
     """Give the rung of a model's 4-bit form beside that of its 8-bit form."""
 
-    def unsuited(material: Material) -> str | None:
+    def unsuited(material: RunContext) -> str | None:
         why = eight.unsuited(material)
         if why is not None:
             return why
         try:
-            made = make(material, eight)
+            made = build_rung(material, eight)
         except OckhamError as error:
             return f"its 8-bit form failed ({error.code})"
         return _offer(eight, made, model, weights, material).why
 
-    def build(material: Material, folder: Path) -> Built:
-        made = make(material, eight)
+    def build(material: RunContext, folder: Path) -> BuildInfo:
+        made = build_rung(material, eight)
         offer, path = _offer(eight, made, model, weights, material), weights(model, material)
         if path is None or offer.why is not None:  # `unsuited` has said so before
             raise ModelError("E_PARITY", offer.why or "the 4-bit weights are gone", fix="the 8-bit rung stays")
@@ -71,12 +71,12 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
         if (made.folder / ADAPTER).is_dir():
             shutil.copytree(made.folder / ADAPTER, folder / ADAPTER)
         settings = {**made.built.settings, "weights": quantization(path)}
-        return Built(settings=settings, answers=offer.answers, parity=offer.parity)
+        return BuildInfo(settings=settings, answers=offer.answers, parity=offer.parity)
 
     return dataclasses.replace(eight, name=f"{eight.name}:4bit", build=build, unsuited=unsuited)
 
 
-def of_folder(model: str, material: Material) -> Path | None:
+def of_folder(model: str, material: RunContext) -> Path | None:
     """Give the 4-bit weights of a model's folder, made once a run; nothing for what is no folder of weights."""
     place = find(model)
     if is_gguf(place):
@@ -87,35 +87,35 @@ def of_folder(model: str, material: Material) -> Path | None:
         material.tell(Progress(stage="climb", message=f"converting {place.name} to GGUF, 4 bits"))
         with material.run.staging() as whole, material.run.staging() as staging:
             found = convert(place, whole / WEIGHTS, "f16").path
-            quantize(found, staging / WEIGHTS, fitting(found))
+            quantize(found, staging / WEIGHTS, fit_quantization(found))
             kept = material.run.seal("weights", key, staging)
     return kept / WEIGHTS
 
 
-def keep(folder: Path, material: Material, whole: Path) -> None:
+def keep(folder: Path, material: RunContext, whole: Path) -> None:
     """Keep the 4-bit weights of a model tuned from a folder, made of its merged weights in 16 bits.
 
     Raises `ModelError` where they cannot be quantized.
     """
     with material.run.staging() as staging:
-        quantize(whole, staging / WEIGHTS, fitting(whole))
+        quantize(whole, staging / WEIGHTS, fit_quantization(whole))
         material.run.seal("weights", _tuned(folder, material), staging)
 
 
-def of_tuned(model: str, material: Material) -> Path | None:
+def of_tuned(model: str, material: RunContext) -> Path | None:
     """Give the 4-bit weights that were kept when a model was tuned in this run."""
     kept = material.run.artifact("weights", _tuned(find(model), material))
     return None if kept is None else kept / WEIGHTS
 
 
-def _tuned(folder: Path, material: Material) -> str:
+def _tuned(folder: Path, material: RunContext) -> str:
     plan = material.plan
     return material.work(
         "four", folder.name, signature(folder), plan.tune, plan.learning_rate, plan.precision, plan.metric
     )
 
 
-def _offer(eight: Rung, made: Made, model: str, weights: Weights, material: Material) -> _Offer:
+def _offer(eight: Rung, made: BuiltRung, model: str, weights: Weights, material: RunContext) -> _Offer:
     """Answer the validation rows in 4 bits as the 8-bit form did, and compare, once a run."""
     if not made.built.answers:
         return _Offer(answers=(), parity=(), why="no validation row is there to compare it by")
@@ -133,12 +133,12 @@ def _offer(eight: Rung, made: Made, model: str, weights: Weights, material: Mate
         answers = _answers(eight, made, path, material, key)
         before, after = (material.judged("valid", some) for some in (made.built.answers, answers))
         compared = parity.compare("quantizing to 4 bits", before, after, material.plan.metric)
-        found = _Offer(answers=answers, parity=(compared,), why=parity.lost(compared, exact=False))
+        found = _Offer(answers=answers, parity=(compared,), why=parity.significant_loss(compared, exact=False))
     material.run.keep("offer", key, found)
     return found
 
 
-def _answers(eight: Rung, made: Made, path: Path, material: Material, key: str) -> tuple[str, ...]:
+def _answers(eight: Rung, made: BuiltRung, path: Path, material: RunContext, key: str) -> tuple[str, ...]:
     """Answer the validation rows; the model knows the training rows alone, as the 8-bit form did."""
     spec = causal_lm.parts(made.folder).spec
     with ExitStack() as until:
@@ -152,4 +152,4 @@ def _answers(eight: Rung, made: Made, path: Path, material: Material, key: str) 
             until.callback(model.close)
             return model
 
-        return decoder_prompted.answered(material, key, opened, f"answering with {eight.name} in 4 bits")
+        return decoder_prompted.answer_validation(material, key, opened, f"answering with {eight.name} in 4 bits")

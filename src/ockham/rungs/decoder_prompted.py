@@ -15,8 +15,8 @@ from ockham.llm.llamacpp import Engine
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, GgufSpec
 from ockham.records import Progress, digest
-from ockham.rungs.decoder_weights import base_of, called, quantization, sized, words
-from ockham.rungs.rung import Built, Material
+from ockham.rungs.decoder_weights import base_of, choose_context, model_name, quantization, words
+from ockham.rungs.rung import BuildInfo, RunContext
 from ockham.verdict.sentences import percent
 
 SHOTS = (0, 8)
@@ -24,18 +24,18 @@ SHOTS = (0, 8)
 _CHUNK = 16
 
 
-def build(model: str, material: Material, folder: Path) -> Built:
+def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
     """Make the bundle of a prompted model. Raises `ModelError`."""
     train, valid = material.side("train"), material.side("valid")
     with words(base_of(model, material)) as known:
-        specs = [sized(material, known, folder, shots) for shots in (SHOTS if valid else SHOTS[:1])]
+        specs = [choose_context(material, known, folder, shots) for shots in (SHOTS if valid else SHOTS[:1])]
     base = dataclasses.replace(known, engine=None)
     trials = _trials(material, base, specs, folder) if valid else [()]
     scores = [material.metric([row.target for row in valid], answers) if valid else 0.0 for answers in trials]
     best = scores.index(max(scores))
     causal_lm.fit([*train, *valid], folder, base, specs[best], task=material.plan.task)
     settings: dict[str, str | int | float | bool] = {
-        "model": called(model),
+        "model": model_name(model),
         "weights": quantization(base.weights),
         "shots": specs[best].shots,
         "context": specs[best].context,
@@ -43,14 +43,14 @@ def build(model: str, material: Material, folder: Path) -> Built:
     }
     for spec, answers in zip(specs, trials if valid else (), strict=False):
         settings[f"validation_{spec.shots}_shots"] = _told(material, answers)
-    return Built(settings=settings, answers=trials[best])
+    return BuildInfo(settings=settings, answers=trials[best])
 
 
-def _told(material: Material, answers: Sequence[str]) -> str:
+def _told(material: RunContext, answers: Sequence[str]) -> str:
     """Write the metric that choices are made by, as measured on the validation rows."""
     task, metric = material.plan.task, material.plan.metric
     scores = material.judged("valid", answers)
-    return f"{metric} {percent(tasks.measure(task, scores, material.labels())[metric])}"
+    return f"{metric} {percent(tasks.estimate_metrics(task, scores, material.labels())[metric])}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +60,7 @@ class _Part:
     answers: tuple[str, ...]
 
 
-def _trials(material: Material, base: Base, specs: Sequence[GgufSpec], folder: Path) -> list[tuple[str, ...]]:
+def _trials(material: RunContext, base: Base, specs: Sequence[GgufSpec], folder: Path) -> list[tuple[str, ...]]:
     """Answer the validation rows with a model whose examples are training rows alone, once for each spec.
 
     The weights are loaded once, with the longest context of all. What was answered is kept in the run at every step, so
@@ -78,14 +78,16 @@ def _trials(material: Material, base: Base, specs: Sequence[GgufSpec], folder: P
                 return _asking(material, base, spec, folder, engine)
 
             key = material.work("trial", base.sha256, spec)
-            found.append(answered(material, key, opened, f"asking the model with {spec.shots} examples"))
+            found.append(answer_validation(material, key, opened, f"asking the model with {spec.shots} examples"))
     finally:
         if engine is not None:
             engine.close()
     return found
 
 
-def answered(material: Material, key: str, opened: Callable[[], causal_lm.Decoder], said: str) -> tuple[str, ...]:
+def answer_validation(
+    material: RunContext, key: str, opened: Callable[[], causal_lm.Decoder], said: str
+) -> tuple[str, ...]:
     """Answer the validation rows, a few at a time; each part is kept in the run under ``key``.
 
     The model is opened where a part is not there yet, and not closed: whoever opens it does that.
@@ -105,7 +107,7 @@ def answered(material: Material, key: str, opened: Callable[[], causal_lm.Decode
     return tuple(answers)
 
 
-def _asking(material: Material, base: Base, spec: GgufSpec, folder: Path, engine: Engine) -> causal_lm.Decoder:
+def _asking(material: RunContext, base: Base, spec: GgufSpec, folder: Path, engine: Engine) -> causal_lm.Decoder:
     """Make a bundle that knows the training rows alone, and open it on the engine that has the weights."""
     base = dataclasses.replace(base, copy=False, engine=engine)
     causal_lm.fit(material.side("train"), folder, base, spec, task=material.plan.task)

@@ -12,22 +12,22 @@ from ockham.convert.checkpoint_folder import check_model
 from ockham.errors import ConfigError
 from ockham.records import TaskName
 from ockham.rungs import decoder_4bit, decoder_prompted, decoder_tuned, early_rejection
-from ockham.rungs.cached_models import Shelf, shelf_here
-from ockham.rungs.decoder_weights import called, check, find, is_gguf, local, signature
+from ockham.rungs.cached_models import CachedModels, find_cached_models
+from ockham.rungs.decoder_weights import check, find, is_gguf, local, model_name, signature
 from ockham.rungs.encoder_rungs import ENCODER
-from ockham.rungs.rung import Material, Plan, Rung, without
-from ockham.rungs.tuning_precision import settle, tuned_in
+from ockham.rungs.rung import BuildConfig, RunContext, Rung, requires
+from ockham.rungs.tuning_precision import settle_precision, tuned_in
 
 __all__ = [
     "NUMBERS",
     "PROMPTED",
     "TUNED",
-    "Shelf",
+    "CachedModels",
     "check",
+    "find_cached_models",
     "kind_of",
     "rungs",
-    "settle",
-    "shelf_here",
+    "settle_precision",
     "tuned_in",
     "tunes",
 ]
@@ -35,11 +35,11 @@ __all__ = [
 PROMPTED, TUNED = "decoder", "decoder-tuned"
 NUMBERS = {PROMPTED: 5, TUNED: 6}
 _PLACES = "FOLDER, GGUF file or hub id"
-_engine_missing = without("xllamacpp", extra="gguf")
-_tuner_missing = without("xllamacpp", "torch", "transformers", "peft", "llguidance", extra="gguf,tune")
+_engine_missing = requires("xllamacpp", extra="gguf")
+_tuner_missing = requires("xllamacpp", "torch", "transformers", "peft", "llguidance", extra="gguf,tune")
 
 
-def rungs(models: Sequence[str], shelf: Shelf | None = None) -> list[Rung]:
+def rungs(models: Sequence[str], shelf: CachedModels | None = None) -> list[Rung]:
     """Give two rungs for each model, prompted and tuned, and for each of them its 4-bit form.
 
     A model is a folder, a GGUF file or a hub id.
@@ -58,7 +58,7 @@ def rungs(models: Sequence[str], shelf: Shelf | None = None) -> list[Rung]:
 
 
 def _rungs(models: Sequence[str], *, whole: bool) -> list[Rung]:
-    names = [called(model) for model in models]
+    names = [model_name(model) for model in models]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
         message = f"two models are called {twice!a}"
@@ -86,7 +86,7 @@ def _forms(rung: Rung, model: str, weights: decoder_4bit.Weights) -> list[Rung]:
     return [decoder_4bit.rung(rung, model, weights), rung]
 
 
-def tunes(rungs: Sequence[Rung], plan: Plan) -> bool:
+def tunes(rungs: Sequence[Rung], plan: BuildConfig) -> bool:
     """Say whether a language model may be tuned: one is named, and what tuning needs is installed."""
     return any(rung.name.startswith(f"{TUNED}:") for rung in rungs) and _tuner_missing(plan) is None
 
@@ -105,8 +105,8 @@ def kind_of(model: str) -> str:
     return PROMPTED if named.endswith(("ForCausalLM", "ForConditionalGeneration")) else ENCODER.name
 
 
-def _rung(kind: str, name: str, model: str, missing: Callable[[Plan], str | None]) -> Rung:
-    def decides(plan: Plan) -> object:
+def _rung(kind: str, name: str, model: str, missing: Callable[[BuildConfig], str | None]) -> Rung:
+    def decides(plan: BuildConfig) -> object:
         tuning = [plan.tune, plan.learning_rate, plan.precision] if kind == TUNED else []
         return [plan.metric, model, signature(local(model)), *tuning]
 
@@ -121,18 +121,18 @@ def _rung(kind: str, name: str, model: str, missing: Callable[[Plan], str | None
     )
 
 
-def _unpromising(model: str, others: Sequence[str], material: Material) -> str | None:
+def _unpromising(model: str, others: Sequence[str], material: RunContext) -> str | None:
     """Say why a model is not worth tuning beside those others that can be tuned here, or nothing."""
-    return early_rejection.unpromising(
+    return early_rejection.reject_early(
         model, [one for one in others if _untunable(one, material.plan) is None], material
     )
 
 
-def _untunable(model: str, plan: Plan) -> str | None:
+def _untunable(model: str, plan: BuildConfig) -> str | None:
     """Say why a model cannot be tuned here, or nothing."""
     place = local(model)
     if place.is_file() or (place.is_dir() and not any(place.glob("*.safetensors"))):
         return "a GGUF file cannot be tuned (name the model's Hugging Face folder, with its safetensors files)"
     if (absent := _tuner_missing(plan)) is not None or not place.is_dir():
         return absent
-    return decoder_tuned.too_large(early_rejection.stored(place) / 1e9, machine.available_memory_gb())
+    return decoder_tuned.too_large(early_rejection.weight_bytes(place) / 1e9, machine.available_memory_gb())

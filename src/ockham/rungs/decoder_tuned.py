@@ -22,11 +22,11 @@ from ockham.models.causal_lm import Base
 from ockham.records import Answer, Example, Parity, Progress, Score
 from ockham.rungs import decoder_4bit, parity_gate
 from ockham.rungs.decoder_4bit import ADAPTER
-from ockham.rungs.decoder_weights import QUANTIZATION, called, converted, find, on_graphics
-from ockham.rungs.early_rejection import stored
+from ockham.rungs.decoder_weights import QUANTIZATION, convert_or_find, find, model_name, on_graphics
+from ockham.rungs.early_rejection import weight_bytes
 from ockham.rungs.parity_gate import Question, Step
-from ockham.rungs.rung import Built, Checkpoint, Material
-from ockham.rungs.tokenized_rows import Lessons, lessons
+from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext
+from ockham.rungs.tokenized_rows import TokenizedRows, tokenize_rows
 from ockham.store import save_bytes
 from ockham.tune import recompute
 from ockham.tune.tune_spec import TuneSpec, guardrails, memorising
@@ -52,8 +52,8 @@ class _Place:
 
     folder: Path
     converter: Converter
-    told: Lessons
-    material: Material
+    told: TokenizedRows
+    material: RunContext
     judged: Sequence[Example]
 
     def fit(self, folder: Path, base: Base) -> None:
@@ -78,7 +78,7 @@ class _Place:
 
     def scores(self, rows: Sequence[Example], answers: Sequence[str]) -> tuple[Score, ...]:
         """Judge one answer for each row."""
-        return tasks.judged(self.material.plan.task, rows, [Answer(value=answer) for answer in answers])
+        return tasks.score_answers(self.material.plan.task, rows, [Answer(value=answer) for answer in answers])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ class _Served:
     questions: tuple[Question, ...]
 
 
-def build(model: str, material: Material, folder: Path) -> Built:
+def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
     """Make the bundle of a tuned model.
 
     Raises `ModelError` (``E_PARITY`` where what is served is not what was tuned) and `DataError` (``E_TOO_FEW``)
@@ -100,7 +100,7 @@ def build(model: str, material: Material, folder: Path) -> Built:
     source = find(model)
     rows = material.side("valid")
     judged = [rows[i] for i in _spread(len(rows), _JUDGED)]
-    told = lessons(material, converted(source, model, material), folder, material.side("train"), judged)
+    told = tokenize_rows(material, convert_or_find(source, model, material), folder, material.side("train"), judged)
     with Converter() as converter, material.run.staging() as staging:
         place = _Place(source, converter, told, material, judged)
         work = material.work("decoder", model, material.plan.tune, material.plan.precision)
@@ -109,9 +109,9 @@ def build(model: str, material: Material, folder: Path) -> Built:
         everything = [*material.side("train"), *material.side("valid")]
         causal_lm.fit(everything, folder, Base(weights=held.weights), told.spec, task=material.plan.task)
     _write(tuned.adapter, folder / ADAPTER)
-    return Built(
+    return BuildInfo(
         settings={
-            "model": called(model),
+            "model": model_name(model),
             "weights": QUANTIZATION,
             "passes": next(point.epoch for point in tuned.points if point.kept),
             "rank": material.plan.tune.rank,
@@ -131,7 +131,7 @@ def build(model: str, material: Material, folder: Path) -> Built:
     )
 
 
-def _tuned(place: _Place, name: str) -> tuning.Tuned:
+def _tuned(place: _Place, name: str) -> tuning.TunedDecoder:
     from ockham.tune import decoder_tuning as tuning
 
     material, told = place.material, place.told
@@ -139,7 +139,7 @@ def _tuned(place: _Place, name: str) -> tuning.Tuned:
     def tell(done: int, total: int) -> None:
         material.tell(Progress(stage="climb", message=f"tuning {place.folder.name}", done=done, total=total))
 
-    learn = tuning.Material(
+    learn = tuning.DecoderTrainingData(
         folder=place.folder,
         train=told.train,
         valid=told.valid,
@@ -148,8 +148,12 @@ def _tuned(place: _Place, name: str) -> tuning.Tuned:
         rate=material.plan.learning_rate,
         device=material.plan.device,
     )
-    large = recompute.needed(stored(place.folder) / 1e9, machine.memory_gb()) and not on_graphics(material.plan.device)
-    return tuning.tune(learn, _parts(material.plan.tune, told.train, lean=large), Checkpoint(material.run, name), tell)
+    large = recompute.is_needed(weight_bytes(place.folder) / 1e9, machine.memory_gb()) and not on_graphics(
+        material.plan.device
+    )
+    return tuning.tune(
+        learn, _parts(material.plan.tune, told.train, lean=large), RunCheckpoint(material.run, name), tell
+    )
 
 
 def _spread(count: int, most: int) -> range:
@@ -167,7 +171,7 @@ def too_large(stored_gb: float, free_gb: float) -> str | None:
     return f"tuning it needs about {needed:.0f} GB of memory, {free_gb:.0f} GB are free" if needed > free_gb else None
 
 
-def _parts(spec: TuneSpec, rows: Sequence[tuning.Row], *, lean: bool) -> TuneSpec:
+def _parts(spec: TuneSpec, rows: Sequence[tuning.DecoderRow], *, lean: bool) -> TuneSpec:
     """Bound what a thread holds at once; ``lean`` is what memory asks for (`ockham.tune.recompute`)."""
     longest = max(len(row.question) + len(row.answer) for row in rows)
     part = (_HELD_LEAN if lean else _HELD) // longest
@@ -211,7 +215,7 @@ class _Held:
     parity: tuple[Parity, ...]
 
 
-def _gated(place: _Place, tuned: tuning.Tuned, staging: Path) -> _Held:
+def _gated(place: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _Held:
     """Go from torch to the weights that serve, and hold the answers of every step to those before it."""
     metric, rows = place.material.plan.metric, place.judged
     few = _spread(len(rows), _TORCH)
@@ -230,7 +234,7 @@ def _gated(place: _Place, tuned: tuning.Tuned, staging: Path) -> _Held:
         bases=(put.adapter_source or "", plain.source),
     )
     before, after = place.scores(some, written), place.scores(some, [apart.answers[i] for i in few])
-    found = [parity_gate.passed(step, before, after, metric)]
+    found = [parity_gate.compare_step(step, before, after, metric)]
 
     tuned.merged(staging / "merged")
     for text in [path for pattern in _TEXTS for path in place.folder.glob(pattern)]:
@@ -251,7 +255,7 @@ def _gated(place: _Place, tuned: tuning.Tuned, staging: Path) -> _Held:
             asked=[served.questions[i] for i in judged],
             files=[(made.path, made.sha256)],
         )
-        found.append(parity_gate.passed(step, place.scores(rows, last), place.scores(rows, answers), metric))
+        found.append(parity_gate.compare_step(step, place.scores(rows, last), place.scores(rows, answers), metric))
         if not serves:
             _keep_four(place, made.path)
         last = answers
@@ -266,7 +270,7 @@ def _keep_four(place: _Place, whole: Path) -> None:
         _log.warning("no 4-bit form of %s: %s", place.folder.name, error.message)
 
 
-def _in_torch(place: _Place, tuned: tuning.Tuned, few: Sequence[int]) -> list[str]:
+def _in_torch(place: _Place, tuned: tuning.TunedDecoder, few: Sequence[int]) -> list[str]:
     """Give what torch answers to a few of the rows that passes are judged by."""
     from ockham.tune.grammar import Grammar
 

@@ -18,7 +18,7 @@ from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, GgufSpec
 from ockham.models.model_files import file_sha256
 from ockham.records import DeviceName, Progress, digest
-from ockham.rungs.rung import Material
+from ockham.rungs.rung import RunContext
 
 LONGEST_CONTEXT = 8192
 SLOTS = 2
@@ -47,7 +47,7 @@ class _Origin:
 def local(model: str) -> Path:
     """Give where a model lies, or would: a folder or file of this machine, or one that comes with the package."""
     place = Path(model).expanduser()
-    return place if place.exists() else catalog.shipped(model) or place
+    return place if place.exists() else catalog.shipped_folder(model) or place
 
 
 def find(model: str) -> Path:
@@ -61,27 +61,27 @@ def is_gguf(place: Path) -> bool:
     return place.is_file() or any(place.glob("*.gguf"))
 
 
-def called(model: str) -> str:
+def model_name(model: str) -> str:
     """Name a model as people do: the last part of its path or id; in the hub's cache, of the id it was fetched by."""
-    place = Path(hub.parted(model)[0])
+    place = Path(hub.split_revision(model)[0])
     folder = place.parent.parent.name
     if place.parent.name == "snapshots" and folder.startswith("models--"):
         return folder.rpartition("--")[2]
     return place.name.removesuffix(".gguf")
 
 
-def base_of(model: str, material: Material) -> Base:
+def base_of(model: str, material: RunContext) -> Base:
     """Find the weights; those of a folder are converted once a run."""
     place = find(model)
     if place.is_dir():
         ready = sorted(place.glob("*.gguf"))
         if len(ready) != 1:
-            return converted(place, model, material)
+            return convert_or_find(place, model, material)
         place = ready[0]
     return Base(weights=place)
 
 
-def converted(place: Path, model: str, material: Material, precision: Precision = QUANTIZATION) -> Base:
+def convert_or_find(place: Path, model: str, material: RunContext, precision: Precision = QUANTIZATION) -> Base:
     """Convert a folder to GGUF, or find what was converted in this run. Raises `ModelError`."""
     key = digest(["weights", model, signature(place), precision])
     kept, origin = material.run.artifact("weights", key), material.run.find("origin", key, _Origin)
@@ -131,11 +131,11 @@ def words(base: Base) -> Iterator[Base]:
         engine.close()
 
 
-def sized(material: Material, base: Base, folder: Path, shots: int, *, brief: bool = False) -> GgufSpec:
+def choose_context(material: RunContext, base: Base, folder: Path, shots: int, *, brief: bool = False) -> GgufSpec:
     """Find the context that the task's texts need: questions and answers of nearly all of them fit."""
     if base.engine is None:
         with words(base) as known:
-            return sized(material, known, folder, shots, brief=brief)
+            return choose_context(material, known, folder, shots, brief=brief)
     trained = gguf_file.inspect(base.weights).number("context_length") or LONGEST_CONTEXT
     layers = EVERY_LAYER if on_graphics(material.plan.device) else 0
     spec = GgufSpec(
@@ -149,5 +149,5 @@ def sized(material: Material, base: Base, folder: Path, shots: int, *, brief: bo
     found = sorted(causal_lm.lengths(folder, base.engine, [row.input for row in rows]))
     need = found[int(0.95 * (len(found) - 1))] + spec.max_output_tokens + 1
     context = min(spec.context, -(-need // _CONTEXT_STEP) * _CONTEXT_STEP)
-    slots = 1 if material.plan.task in causal_lm.HELD else SLOTS
+    slots = 1 if material.plan.task in causal_lm.CONSTRAINED_TASKS else SLOTS
     return dataclasses.replace(spec, context=context, slots=slots, threads=None)

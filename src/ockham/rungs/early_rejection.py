@@ -17,9 +17,9 @@ from pathlib import Path
 from ockham.errors import OckhamError
 from ockham.evals.intervals import mean
 from ockham.records import Estimate, Progress
-from ockham.rungs.decoder_weights import called, converted, find, signature
-from ockham.rungs.rung import Material
-from ockham.rungs.tokenized_rows import lessons
+from ockham.rungs.decoder_weights import convert_or_find, find, model_name, signature
+from ockham.rungs.rung import RunContext
+from ockham.rungs.tokenized_rows import tokenize_rows
 
 LONGEST_HOURS = 12.0
 """A tuning that would take longer is not begun unasked."""
@@ -30,7 +30,7 @@ _HEARD = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class First:
+class PilotRun:
     """What the first part showed: seconds a row, the rows learnt from, and nats for each validation answer by its id.
 
     No nats where the pace was all that had to be known, or was too slow.
@@ -41,7 +41,7 @@ class First:
     nats: Mapping[str, float]
 
 
-def unpromising(model: str, others: Sequence[str], material: Material) -> str | None:
+def reject_early(model: str, others: Sequence[str], material: RunContext) -> str | None:
     """Say why a model is not worth tuning here, with the figure, or nothing; ``others`` are those it stands beside.
 
     Nothing is tried where the user wants every rung. Raises `ModelError` where the model cannot be read or converted.
@@ -54,43 +54,43 @@ def unpromising(model: str, others: Sequence[str], material: Material) -> str | 
         passes, rows = material.plan.tune.epochs, len(material.side("train"))
         what = f"{mine.seconds:.2g} s a row, {rows:,} rows, up to {passes} passes"
         return f"tuning it would take about {hours:,.0f} hours here ({what}; --all tunes it)"
-    size = stored(find(model))
+    size = weight_bytes(find(model))
     for other in others:
         try:
-            if stored(find(other)) > size:
+            if weight_bytes(find(other)) > size:
                 continue
             theirs = first_part(other, material, alone=False)
         except OckhamError:  # the other one's own rung says what is wrong with it
             continue
-        gap = behind(mine, theirs)
+        gap = loss_gap(mine, theirs)
         if gap is not None and gap.low > 0:
-            return _told(mine, called(other), gap)
+            return _told(mine, model_name(other), gap)
     return None
 
 
-def behind(mine: First, theirs: First) -> Estimate | None:
+def loss_gap(mine: PilotRun, theirs: PilotRun) -> Estimate | None:
     """Estimate how many nats an answer more a model needs than another, on the rows that both could read whole."""
     both = sorted(mine.nats.keys() & theirs.nats.keys())
     return mean([mine.nats[one] - theirs.nats[one] for one in both]) if len(both) > 1 else None
 
 
-def first_part(model: str, material: Material, *, alone: bool) -> First:
+def first_part(model: str, material: RunContext, *, alone: bool) -> PilotRun:
     """Tune a model on a first part of the rows, once a run; where it is ``alone``, the pace of one batch is enough."""
     source = find(model)
     key = material.work("first", model, signature(source), material.plan.tune, material.plan.precision, alone)
-    kept = material.run.find("first", key, First)
+    kept = material.run.find("first", key, PilotRun)
     if kept is not None:
         return kept
     from ockham.tune import decoder_tuning as tuning
 
-    material.tell(Progress(stage="climb", message=f"trying a first part of tuning {called(model)}"))
+    material.tell(Progress(stage="climb", message=f"trying a first part of tuning {model_name(model)}"))
     plan, train, valid = material.plan, material.side("train"), material.side("valid")
     few = train[:: max(1, len(train) // _part(len(train), plan.tune.epochs))]
     some = valid[:: max(1, len(valid) // _HEARD)][:_HEARD]
     with material.run.staging() as staging:
-        told = lessons(material, converted(source, model, material), staging, few, some)
+        told = tokenize_rows(material, convert_or_find(source, model, material), staging, few, some)
     begun = tuning.begin(
-        tuning.Material(
+        tuning.DecoderTrainingData(
             folder=source,
             train=told.train,
             valid=told.valid,
@@ -101,15 +101,15 @@ def first_part(model: str, material: Material, *, alone: bool) -> First:
         ),
         plan.tune,
         time.monotonic,
-        lambda seconds: alone or _hours(First(seconds=seconds, rows=0, nats={}), material) > LONGEST_HOURS,
+        lambda seconds: alone or _hours(PilotRun(seconds=seconds, rows=0, nats={}), material) > LONGEST_HOURS,
     )
     nats = {some[place].id: value for place, value in zip(told.heard, begun.nats, strict=False)}
-    found = First(seconds=begun.seconds, rows=len(told.train), nats=nats)
+    found = PilotRun(seconds=begun.seconds, rows=len(told.train), nats=nats)
     material.run.keep("first", key, found)
     return found
 
 
-def stored(folder: Path) -> int:
+def weight_bytes(folder: Path) -> int:
     """Give the size of a folder's weights in bytes."""
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
@@ -118,11 +118,11 @@ def _part(rows: int, passes: int) -> int:
     return max(1, min(_ROWS, rows, rows * passes // _SHARE))
 
 
-def _hours(first: First, material: Material) -> float:
+def _hours(first: PilotRun, material: RunContext) -> float:
     return first.seconds * len(material.side("train")) * material.plan.tune.epochs / 3600
 
 
-def _told(mine: First, other: str, gap: Estimate) -> str:
+def _told(mine: PilotRun, other: str, gap: Estimate) -> str:
     spread = f"{gap.low:.2g} to {gap.high:.2g}, n = {gap.n}"
     return (
         f"after the same first {mine.rows:,} rows it needs {gap.value:.2g} nats more ({spread}) for a validation "

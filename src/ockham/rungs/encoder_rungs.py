@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ockham.evals import parity
 from ockham.models import encoder, sentence_encoder
 from ockham.records import Example, Parity, Progress, Side
-from ockham.rungs.rung import Built, Checkpoint, Material, Plan, Rung, make, without, work_of
+from ockham.rungs.rung import BuildConfig, BuildInfo, RunCheckpoint, RunContext, Rung, build_rung, cache_key, requires
 from ockham.tune.tune_spec import guardrails
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ VECTORS = "vectors.safetensors"
 SEEN: tuple[Side, ...] = ("train", "valid")
 
 
-def _encoder(material: Material, folder: Path) -> Built:
+def _encoder(material: RunContext, folder: Path) -> BuildInfo:
     from ockham.tune import linear_head
 
     found = sentence_encoder.find(material.plan.encoder)
@@ -38,29 +38,29 @@ def _encoder(material: Material, folder: Path) -> Built:
     fitted.head.save(folder)
     temperature = fitted.head.settings.temperature
     numbers = {"C": fitted.strength, "temperature": temperature}
-    return Built(settings={"encoder": found.name, **numbers}, answers=fitted.answers)
+    return BuildInfo(settings={"encoder": found.name, **numbers}, answers=fitted.answers)
 
 
-def _encoder_tuned(material: Material, folder: Path) -> Built:
+def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
     from ockham.tune import encoder_tuning as tuning
     from ockham.tune import linear_head
     from ockham.tune.lora_encoder import PRECISION
 
     spec = material.plan.tune
     found = sentence_encoder.find(material.plan.encoder)
-    frozen = make(material, ENCODER)
+    frozen = build_rung(material, ENCODER)
     embedder = encoder.load(frozen.folder).embedder
     vectors = embed_sides(material, found, lambda: embedder)
     train, valid = _tokens(embedder, material.side("train")), _tokens(embedder, material.side("valid"))
     # The frozen rung's own head has seen the validation rows, which stop the tuning: this one has not.
     head = linear_head.solve(vectors["train"], train.targets, frozen.built.strength)
-    head = linear_head.calibrated(head, vectors["valid"], valid.targets)
-    rows = tuning.Material(sentence=found, head=head, train=train, valid=valid)
+    head = linear_head.calibrate_head(head, vectors["valid"], valid.targets)
+    rows = tuning.EncoderTrainingData(sentence=found, head=head, train=train, valid=valid)
 
     def tell(done: int, total: int) -> None:
         material.tell(Progress(stage="climb", message="tuning the encoder", done=done, total=total))
 
-    place = Checkpoint(material.run, f"tuning-{work_of(material, ENCODER_TUNED)[:16]}")
+    place = RunCheckpoint(material.run, f"tuning-{cache_key(material, ENCODER_TUNED)[:16]}")
     tuned = tuning.tune(rows, spec, material.metric, place, tell)
     served = _write_encoder(material, found, tuned.weights, folder)
     tuned_vectors: dict[str, NDArray[np.float32]] = {
@@ -71,7 +71,7 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
     head.save(folder)
     best = next(point.epoch for point in tuned.points if point.kept)
     rates = {"rank": spec.rank, "learning_rate": spec.learning_rate, "precision": PRECISION}
-    return Built(
+    return BuildInfo(
         settings={"encoder": found.name, "passes": best, **rates},
         answers=answers,
         points=tuned.points,
@@ -80,7 +80,7 @@ def _encoder_tuned(material: Material, folder: Path) -> Built:
     )
 
 
-def parity_of(material: Material, before: Sequence[str], after: Sequence[str]) -> tuple[Parity, ...]:
+def parity_of(material: RunContext, before: Sequence[str], after: Sequence[str]) -> tuple[Parity, ...]:
     """Compare a tuned encoder's answers before merging with those of the 8-bit graph that serves.
 
     Raises `ModelError` (``E_PARITY``) where they have become worse.
@@ -96,7 +96,7 @@ def parity_of(material: Material, before: Sequence[str], after: Sequence[str]) -
 
 
 def embed_sides(
-    material: Material, found: sentence_encoder.Sentence, load: Callable[[], Embedder]
+    material: RunContext, found: sentence_encoder.SentenceEncoder, load: Callable[[], Embedder]
 ) -> dict[str, NDArray[np.float32]]:
     """Embed the training and validation rows with the frozen encoder, once a run: (rows, hidden) each.
 
@@ -121,7 +121,7 @@ def embed_sides(
 
 
 def _write_encoder(
-    material: Material, found: sentence_encoder.Sentence, weights: dict[str, NDArray[np.float32]], folder: Path
+    material: RunContext, found: sentence_encoder.SentenceEncoder, weights: dict[str, NDArray[np.float32]], folder: Path
 ) -> Embedder:
     from ockham.convert import onnx_export
 
@@ -129,14 +129,14 @@ def _write_encoder(
     return onnx_export.write(found, weights, texts, folder)
 
 
-def _tokens(embedder: Embedder, examples: Sequence[Example]) -> tuning.Rows:
+def _tokens(embedder: Embedder, examples: Sequence[Example]) -> tuning.EncoderRows:
     from ockham.tune import encoder_tuning as tuning
 
     tokens = embedder.tokens([example.input for example in examples])
-    return tuning.Rows(tokens=tokens, targets=[example.target for example in examples])
+    return tuning.EncoderRows(tokens=tokens, targets=[example.target for example in examples])
 
 
-def tuned_by(plan: Plan) -> object:
+def tuning_inputs(plan: BuildConfig) -> object:
     """Give the part of the plan that decides what comes of tuning an encoder."""
     return [plan.encoder, plan.metric, plan.tune]
 
@@ -145,7 +145,7 @@ ENCODER = Rung(
     name="encoder",
     number=3,
     kind="encoder",
-    missing=without(*ENCODERS, extra="encoder"),
+    missing=requires(*ENCODERS, extra="encoder"),
     build=_encoder,
     decides=lambda plan: [plan.encoder, plan.metric],
 )
@@ -153,7 +153,7 @@ ENCODER_TUNED = Rung(
     name="encoder-tuned",
     number=4,
     kind="encoder",
-    missing=without(*TUNERS, extra="tune"),
+    missing=requires(*TUNERS, extra="tune"),
     build=_encoder_tuned,
-    decides=tuned_by,
+    decides=tuning_inputs,
 )

@@ -37,7 +37,7 @@ class Step:
     bases: tuple[str, str] | None = None
 
 
-def passed(step: Step, before: Sequence[Score], after: Sequence[Score], metric: str) -> Parity:
+def compare_step(step: Step, before: Sequence[Score], after: Sequence[Score], metric: str) -> Parity:
     """Compare the answers before and after a step.
 
     Raises `ModelError` (``E_PARITY``) where what is served is not what was tuned, also where the answers happen to be

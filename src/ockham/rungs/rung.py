@@ -36,7 +36,7 @@ LABELLED: tuple[TaskName, ...] = ("classify", "choose")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class BuildConfig:
     """What the data and the user decided about the rungs."""
 
     task: TaskName
@@ -57,11 +57,11 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Material:
+class RunContext:
     """What a rung is made from: the prepared data, the plan, and the run that keeps what was made."""
 
     prepared: Prepared
-    plan: Plan
+    plan: BuildConfig
     run: store.Run
     tell: Callable[[Progress], None]
 
@@ -80,11 +80,11 @@ class Material:
 
     def metric(self, targets: Sequence[str], answers: Sequence[str]) -> float:
         """Measure the plan's metric on answers: the one number that choices are made by."""
-        return tasks.point(self.prepared.dataset.task, self.plan.metric, targets, answers)
+        return tasks.metric_value(self.prepared.dataset.task, self.plan.metric, targets, answers)
 
     def judged(self, side: Side, answers: Sequence[str]) -> tuple[Score, ...]:
         """Judge one answer for each example of a side."""
-        return tasks.judged(self.prepared.dataset.task, self.side(side), [Answer(value=one) for one in answers])
+        return tasks.score_answers(self.prepared.dataset.task, self.side(side), [Answer(value=one) for one in answers])
 
     def work(self, *parts: object) -> str:
         """Name a piece of work: the digest of the data, its split, and what else decides its outcome."""
@@ -93,7 +93,7 @@ class Material:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
+class BuildInfo:
     """What building a rung decided and took."""
 
     settings: dict[str, str | int | float | bool] = field(default_factory=dict)
@@ -117,27 +117,27 @@ class Rung:
     name: str
     number: int
     kind: str
-    missing: Callable[[Plan], str | None]
-    build: Callable[[Material, Path], Built]
-    decides: Callable[[Plan], object]
+    missing: Callable[[BuildConfig], str | None]
+    build: Callable[[RunContext, Path], BuildInfo]
+    decides: Callable[[BuildConfig], object]
     """The part of the plan that decides the outcome, beside data and seed."""
     tasks: tuple[TaskName, ...] = ("classify",)
     does: str = "answers with labels only"
     """Why it is of no use for other tasks."""
-    unsuited: Callable[[Material], str | None] = lambda _material: None
+    unsuited: Callable[[RunContext], str | None] = lambda _material: None
     """Says why the rows are not for this rung, or nothing."""
 
-    def absent(self, plan: Plan) -> str | None:
+    def absent(self, plan: BuildConfig) -> str | None:
         """Say why the rung cannot be climbed here and for this task, or nothing."""
         if plan.task not in self.tasks:
             return f"it {self.does}, and the task is {plan.task}"
         return self.missing(plan)
 
 
-def without(*modules: str, extra: str) -> Callable[[Plan], str | None]:
+def requires(*modules: str, extra: str) -> Callable[[BuildConfig], str | None]:
     """Give a check that says which of the modules are not installed or cannot be silenced, and what to do about it."""
 
-    def missing(plan: Plan) -> str | None:  # noqa: ARG001 - every rung takes the plan
+    def missing(plan: BuildConfig) -> str | None:  # noqa: ARG001 - every rung takes the plan
         absent = [module for module in modules if importlib.util.find_spec(module) is None]
         if absent:
             return f"{', '.join(absent)} not installed (pip install 'ockham[{extra}]')"
@@ -149,31 +149,31 @@ def without(*modules: str, extra: str) -> Callable[[Plan], str | None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class BuiltRung:
     """A rung as it stands in the run: a folder that serves, and what building it decided."""
 
     folder: Path
-    built: Built
+    built: BuildInfo
 
 
-def work_of(material: Material, rung: Rung) -> str:
+def cache_key(material: RunContext, rung: Rung) -> str:
     """Name the work of building a rung."""
     return material.work("rung", rung.name, rung.decides(material.plan))
 
 
-def made(material: Material, rung: Rung) -> Made | None:
+def find_built(material: RunContext, rung: Rung) -> BuiltRung | None:
     """Find a rung that was built in this run; ``None`` where it was not, or did not stay whole."""
-    key = work_of(material, rung)
-    built, folder = material.run.find("built", key, Built), material.run.artifact("bundle", key)
-    return None if built is None or folder is None else Made(folder, built)
+    key = cache_key(material, rung)
+    built, folder = material.run.find("built", key, BuildInfo), material.run.artifact("bundle", key)
+    return None if built is None or folder is None else BuiltRung(folder, built)
 
 
-def make(material: Material, rung: Rung) -> Made:
+def build_rung(material: RunContext, rung: Rung) -> BuiltRung:
     """Find a rung, or build it into a bundle and keep it."""
-    found = made(material, rung)
+    found = find_built(material, rung)
     if found is not None:
         return found
-    key, prepared = work_of(material, rung), material.prepared
+    key, prepared = cache_key(material, rung), material.prepared
     material.tell(Progress(stage="climb", message=f"building {rung.name}"))
     with material.run.staging() as staging:
         begin = time.monotonic()
@@ -193,11 +193,11 @@ def make(material: Material, rung: Rung) -> Made:
         )
         store.seal_bundle(staging, manifest)
         material.run.keep("built", key, built)
-        return Made(material.run.seal("bundle", key, staging), built)
+        return BuiltRung(material.run.seal("bundle", key, staging), built)
 
 
 @dataclass(frozen=True, slots=True)
-class Checkpoint:
+class RunCheckpoint:
     """The state of tuning as a file of the run."""
 
     run: store.Run

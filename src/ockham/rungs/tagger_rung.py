@@ -14,8 +14,8 @@ from ockham.models.json_fields import Field
 from ockham.models.tagger import TaggerSettings
 from ockham.models.token_windows import reader
 from ockham.records import Progress
-from ockham.rungs.encoder_rungs import TUNERS, parity_of, tuned_by
-from ockham.rungs.rung import Built, Checkpoint, Material, Rung, without, work_of
+from ockham.rungs.encoder_rungs import TUNERS, parity_of, tuning_inputs
+from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, Rung, cache_key, requires
 from ockham.tune import span_alignment
 from ockham.tune.tune_spec import guardrails, memorising
 
@@ -28,7 +28,7 @@ _TOKENS = 20_000
 """Tokens of the validation rows that the temperature is fitted on."""
 
 
-def _build(material: Material, folder: Path) -> Built:
+def _build(material: RunContext, folder: Path) -> BuildInfo:
     from ockham.convert import onnx_export
     from ockham.tune import tagger_tuning as tuning
     from ockham.tune.lora_encoder import PRECISION
@@ -46,8 +46,8 @@ def _build(material: Material, folder: Path) -> Built:
     def tell(done: int, total: int) -> None:
         material.tell(Progress(stage="climb", message="tuning the tagger", done=done, total=total))
 
-    place = Checkpoint(material.run, f"tuning-{work_of(material, ENCODER_TAGGER)[:16]}")
-    start = tuning.Material(sentence=found, train=rows, valid=checked, writer=writer)
+    place = RunCheckpoint(material.run, f"tuning-{cache_key(material, ENCODER_TAGGER)[:16]}")
+    start = tuning.TaggerTrainingData(sentence=found, train=rows, valid=checked, writer=writer)
     tuned = tuning.tune(start, spec, material.metric, place, tell)
     onnx_export.write(found, tuned.weights, rows.texts, folder, output=onnx_encoder.STATES)
     tagger.save(told, tuned.weight, tuned.bias, folder)
@@ -57,7 +57,7 @@ def _build(material: Material, folder: Path) -> Built:
     served = dataclasses.replace(served, temperature=told.temperature)
     answers = tuple(str(answer.value) for answer in served.answer(checked.texts))
     wanted = sum(one.wanted for one in aligned)
-    return Built(
+    return BuildInfo(
         settings={
             "encoder": found.name,
             "passes": next(point.epoch for point in tuned.points if point.kept),
@@ -79,7 +79,7 @@ def _build(material: Material, folder: Path) -> Built:
     )
 
 
-def _told(material: Material) -> TaggerSettings:
+def _told(material: RunContext) -> TaggerSettings:
     """Find the schema of the training targets, and those of its fields that the tags are for."""
     train = material.side("train")
     schema = json_schema.infer([row.target for row in train])
@@ -89,7 +89,7 @@ def _told(material: Material) -> TaggerSettings:
     return TaggerSettings(schema=json.dumps(schema, ensure_ascii=False), paths=paths, temperature=1.0)
 
 
-def _temperature(served: tagger.Tagger, rows: tuning.Rows) -> float:
+def _temperature(served: tagger.Tagger, rows: tuning.TaggerRows) -> float:
     """Fit the temperature on the tags of the validation rows, as they are served."""
     import numpy as np
 
@@ -110,7 +110,7 @@ def _missed(count: int, wanted: int) -> tuple[str, ...]:
     )
 
 
-def _unsuited(material: Material) -> str | None:
+def _unsuited(material: RunContext) -> str | None:
     train = material.side("train")
     known: Sequence[Field] = json_fields.of_schema(json_schema.infer([row.target for row in train]))
     reached = span_alignment.share(span_alignment.align(train, known))
@@ -128,9 +128,9 @@ ENCODER_TAGGER = Rung(
     name="encoder-tagger",
     number=4,
     kind="tagger",
-    missing=without(*TUNERS, extra="tune"),
+    missing=requires(*TUNERS, extra="tune"),
     build=_build,
-    decides=tuned_by,
+    decides=tuning_inputs,
     tasks=("extract",),
     does="extracts fields only",
     unsuited=_unsuited,

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ockham.errors import DataError
-from ockham.llm.prompt_builder import Task
+from ockham.llm.prompt_builder import PromptTask
 from ockham.llm.trie import Trie
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, GgufSpec
 from ockham.records import Example
-from ockham.rungs.decoder_weights import sized, words
-from ockham.rungs.rung import Material
+from ockham.rungs.decoder_weights import choose_context, words
+from ockham.rungs.rung import RunContext
 
 if TYPE_CHECKING:
-    from ockham.tune.decoder_tuning import Row
+    from ockham.tune.decoder_tuning import DecoderRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lessons:
+class TokenizedRows:
     """What a model learns from: how it is asked, the rows that fit whole, and what its answers are held to.
 
     ``heard`` are the places, among the validation rows that were given, of those in ``valid``; ``questions`` are those
@@ -32,28 +32,28 @@ class Lessons:
 
     base: Base
     spec: GgufSpec
-    train: tuple[Row, ...]
+    train: tuple[DecoderRow, ...]
     left_out: int
-    valid: tuple[Row, ...]
+    valid: tuple[DecoderRow, ...]
     heard: tuple[int, ...]
     questions: tuple[tuple[int, ...], ...]
-    task: Task
+    task: PromptTask
     tries: tuple[Trie | None, ...]
     end: int
 
 
-def lessons(
-    material: Material, base: Base, folder: Path, train: Sequence[Example], valid: Sequence[Example]
-) -> Lessons:
+def tokenize_rows(
+    material: RunContext, base: Base, folder: Path, train: Sequence[Example], valid: Sequence[Example]
+) -> TokenizedRows:
     """Write rows as tokens; the weights are loaded once, for their words alone. ``folder`` takes a bundle meanwhile.
 
     Raises `ModelError` for weights that cannot be read and `DataError` (``E_TOO_FEW``) where no training row fits the
     context.
     """
-    from ockham.tune.decoder_tuning import Row
+    from ockham.tune.decoder_tuning import DecoderRow
 
     with words(base) as known:
-        spec = sized(material, known, folder, 0, brief=True)
+        spec = choose_context(material, known, folder, 0, brief=True)
         there = dataclasses.replace(known, copy=False)
         causal_lm.fit(material.side("train"), folder, there, spec, task=material.plan.task)
         model = causal_lm.load(folder, known.engine)
@@ -62,7 +62,7 @@ def lessons(
         task, end = model.task, model.end_token
     whole = [
         [
-            (place, Row(question=question.tokens, answer=answer))
+            (place, DecoderRow(question=question.tokens, answer=answer))
             for place, (question, answer) in enumerate(found)
             if not question.cut and len(question.tokens) + len(answer) <= spec.context
         ]
@@ -70,7 +70,7 @@ def lessons(
     ]
     if not whole[0]:
         raise DataError("E_TOO_FEW", "no row fits the model's context", fix="use a model with a longer one")
-    return Lessons(
+    return TokenizedRows(
         base=dataclasses.replace(known, engine=None),
         spec=spec,
         train=tuple(row for _, row in whole[0]),

@@ -9,7 +9,7 @@ from ockham.store import Run
 _KIND, _KEY = "precision", "tuning"
 
 
-def settle(asked: PrecisionName, device: DeviceName, run: Run) -> Precision:
+def settle_precision(asked: PrecisionName, device: DeviceName, run: Run) -> Precision:
     """Return the precision to tune in: the one that was asked for, or the faster one here when the run began.
 
     What is measured is kept in the run, so that a run which goes on on another processor does not mix two precisions.
@@ -30,7 +30,7 @@ def tuned_in(run: Run) -> TunedIn | None:
 def _decide(asked: PrecisionName, device: DeviceName) -> TunedIn:
     from ockham.tune import precision
 
-    processor = machine.look(()).processor
+    processor = machine.describe(()).processor
     if asked != "auto":
         return TunedIn(precision=asked, asked=True, processor=processor)
     where = precision.compute_device(device)

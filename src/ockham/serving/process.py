@@ -32,7 +32,7 @@ _PATIENCE_S = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeSpec:
+class BenchmarkSpec:
     """How long to measure: single answers for ``seconds`` or ``most`` of them, then ``rounds`` over all inputs."""
 
     seconds: float = 4.0
@@ -46,10 +46,10 @@ def _may_ask(bundle: Path) -> bool:
         kind = json.loads((bundle / "bundle.json").read_bytes())["kind"]
     except (OSError, ValueError, KeyError, TypeError):
         return False  # the worker says what is wrong with it
-    return kind == "endpoint" or kind not in backend.PLUGS
+    return kind == "endpoint" or kind not in backend.BACKENDS
 
 
-class Serving:
+class ServingProcess:
     """A serving process; use it in a ``with`` block."""
 
     def __init__(self, bundle: Path, endpoint: Destination | None = None) -> None:
@@ -80,7 +80,7 @@ class Serving:
         """Answer inputs, in order."""
         return [Answer(**answer) for answer in self._ask({"do": "answer", "inputs": list(inputs)})["answers"]]
 
-    def profile(self, inputs: Sequence[str], spec: ProbeSpec) -> Profile:
+    def profile(self, inputs: Sequence[str], spec: BenchmarkSpec) -> Profile:
         """Measure latency at batch 1, throughput, and the peak resident memory of the process so far."""
         request = {"do": "profile", "inputs": list(inputs), "seconds": spec.seconds, "most": spec.most}
         found = self._ask({**request, "rounds": spec.rounds})

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ockham.records import DeviceName, EpochPoint, Precision
 from ockham.tune import lora_encoder, recompute
 from ockham.tune.causal import computing_in_float32, load_adapted
-from ockham.tune.loop import Batch, Checkpoint, Judgement, by_length, train
+from ockham.tune.loop import Batch, Checkpoint, ValidationScore, by_length, train
 from ockham.tune.precision import compute_device
 from ockham.tune.tune_spec import TuneSpec
 
@@ -39,7 +39,7 @@ Allowed = Callable[[Sequence[int]], Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
+class DecoderRow:
     """A question and its answer as token numbers; the answer ends with the token that ends a turn."""
 
     question: tuple[int, ...]
@@ -55,7 +55,7 @@ class Adapter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class DecoderTrainingData:
     """What tuning starts from: a folder in Hugging Face's format, the rows, and the judge of an adapter.
 
     ``judge`` measures the task metric on the validation rows as they will be served; larger is better. The loss of
@@ -65,8 +65,8 @@ class Material:
     """
 
     folder: Path
-    train: Sequence[Row]
-    valid: Sequence[Row]
+    train: Sequence[DecoderRow]
+    valid: Sequence[DecoderRow]
     judge: Callable[[Adapter], float]
     precision: Precision
     rate: float | None = None
@@ -78,7 +78,7 @@ class _Lesson:
     """A decoder with an adapter, as the loop trains it."""
 
     model: Any
-    material: Material
+    material: DecoderTrainingData
     spec: TuneSpec
     half: bool
     """The weights were stored in 16 bits."""
@@ -97,7 +97,7 @@ class _Lesson:
         """Give the summed loss of some rows: a row's is the mean cross-entropy of its answer's tokens."""
         return self._loss([self.material.train[place] for place in batch])
 
-    def judge(self) -> Judgement:
+    def judge(self) -> ValidationScore:
         """Measure the adapter as it stands."""
         import torch
 
@@ -105,7 +105,7 @@ class _Lesson:
         parts = [rows[start : start + self.spec.part] for start in range(0, len(rows), self.spec.part)]
         with torch.no_grad():
             loss = sum(float(self._loss(part)[0]) for part in parts) / len(rows) if rows else None
-        return Judgement(metric=self.material.judge(self.adapter()), loss=loss)
+        return ValidationScore(metric=self.material.judge(self.adapter()), loss=loss)
 
     def nats(self) -> tuple[float, ...]:
         """Give the negative log-probability of every validation answer, its end included, in their order."""
@@ -114,14 +114,14 @@ class _Lesson:
         with torch.no_grad():
             return tuple(float(self._answered([row])[0].sum()) for row in self.material.valid)
 
-    def _loss(self, rows: Sequence[Row]) -> tuple[torch.Tensor, int]:
+    def _loss(self, rows: Sequence[DecoderRow]) -> tuple[torch.Tensor, int]:
         import torch
 
         each, right = self._answered(rows)
         lengths = torch.tensor([len(row.answer) for row in rows], device=each.device)
         return (each / lengths).sum(), right
 
-    def _answered(self, rows: Sequence[Row]) -> tuple[torch.Tensor, int]:
+    def _answered(self, rows: Sequence[DecoderRow]) -> tuple[torch.Tensor, int]:
         """Give each row's summed cross-entropy over its answer's tokens, and how many rows were answered right."""
         import torch
 
@@ -177,7 +177,7 @@ class _Lesson:
     def _state(self, read: Callable[[Any], dict[str, torch.Tensor]]) -> list[tuple[str, torch.Tensor]]:
         return sorted(read(self.model).items())
 
-    def _scores(self, rows: Sequence[Row]) -> tuple[torch.Tensor, torch.Tensor]:
+    def _scores(self, rows: Sequence[DecoderRow]) -> tuple[torch.Tensor, torch.Tensor]:
         """Give logits (rows, places, vocabulary) where answers stand, and the tokens that belong there.
 
         Rows stand at the left; places behind an answer's end, or before its beginning, are ``_IGNORED``.
@@ -218,7 +218,7 @@ class _Lesson:
         return cache
 
 
-class Tuned:
+class TunedDecoder:
     """A tuned model, still in torch: its adapter, its curve, what it writes, and its merged weights."""
 
     def __init__(self, lesson: _Lesson, points: tuple[EpochPoint, ...]) -> None:
@@ -278,7 +278,7 @@ class Tuned:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Begun:
+class TuningProbe:
     """What a first part of tuning shows: seconds a row, and nats that each validation answer then needs."""
 
     seconds: float
@@ -299,7 +299,9 @@ class _Nowhere:
         """Keep nothing."""
 
 
-def begin(material: Material, spec: TuneSpec, clock: Callable[[], float], enough: Callable[[float], bool]) -> Begun:
+def begin(
+    material: DecoderTrainingData, spec: TuneSpec, clock: Callable[[], float], enough: Callable[[float], bool]
+) -> TuningProbe:
     """Tune for one pass over the rows, in small steps, and measure the validation answers.
 
     ``enough`` hears the seconds a row of the first step took; where it says so, nothing more is done and there are no
@@ -324,21 +326,23 @@ def begin(material: Material, spec: TuneSpec, clock: Callable[[], float], enough
     try:
         train(lesson, lesson.spec, _Nowhere(), tell)
     except _Enough:
-        return Begun(seconds=(marks[-1] - marks[0]) / first, nats=())
-    return Begun(seconds=(marks[-2] - marks[0]) / len(material.train), nats=lesson.nats())
+        return TuningProbe(seconds=(marks[-1] - marks[0]) / first, nats=())
+    return TuningProbe(seconds=(marks[-2] - marks[0]) / len(material.train), nats=lesson.nats())
 
 
-def tune(material: Material, spec: TuneSpec, checkpoint: Checkpoint, tell: Callable[[int, int], None]) -> Tuned:
+def tune(
+    material: DecoderTrainingData, spec: TuneSpec, checkpoint: Checkpoint, tell: Callable[[int, int], None]
+) -> TunedDecoder:
     """Tune a decoder; early stopping on ``material.judge``, the best pass kept.
 
     Raises `ModelError` (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
     """
     lesson = _lesson(material, spec)
     lesson.check_sharing()
-    return Tuned(lesson, train(lesson, lesson.spec, checkpoint, tell))
+    return TunedDecoder(lesson, train(lesson, lesson.spec, checkpoint, tell))
 
 
-def _lesson(material: Material, spec: TuneSpec) -> _Lesson:
+def _lesson(material: DecoderTrainingData, spec: TuneSpec) -> _Lesson:
     lora_encoder.ready()
     import torch
     from transformers import AutoConfig

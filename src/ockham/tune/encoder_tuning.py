@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ockham.models import softmax
-from ockham.models.encoder import Head, HeadSettings
-from ockham.models.sentence_encoder import Sentence
+from ockham.models.encoder import HeadSettings, LinearHead
+from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.records import EpochPoint
-from ockham.tune.loop import Batch, Checkpoint, Judgement, by_length, train
-from ockham.tune.lora_encoder import Adapted, Tokens, adapt
+from ockham.tune.loop import Batch, Checkpoint, ValidationScore, by_length, train
+from ockham.tune.lora_encoder import LoraEncoder, Tokens, add_lora
 from ockham.tune.tune_spec import TuneSpec
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ Metric = Callable[[Sequence[str], Sequence[str]], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class EncoderRows:
     """Tokenized rows and their targets."""
 
     tokens: Tokens
@@ -31,14 +31,14 @@ class Rows:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuned:
+class TunedEncoder:
     """What tuning gave: merged weights by their original names, the head, and the curve.
 
     ``answers`` are those to the validation rows before the adapter was merged.
     """
 
     weights: dict[str, NDArray[np.float32]]
-    head: Head
+    head: LinearHead
     answers: tuple[str, ...]
     points: tuple[EpochPoint, ...]
 
@@ -47,9 +47,9 @@ class Tuned:
 class _Lesson:
     """An encoder with an adapter and a head, as the loop trains it."""
 
-    body: Adapted
+    body: LoraEncoder
     head: torch.nn.Linear
-    material: Material
+    material: EncoderTrainingData
     metric: Metric
     spec: TuneSpec
     _truth: torch.Tensor = field(init=False)
@@ -86,9 +86,9 @@ class _Lesson:
         right = int((margins.detach().argmax(dim=1) == truth).sum())
         return torch.nn.functional.cross_entropy(margins, truth, reduction="sum"), right
 
-    def judge(self) -> Judgement:
+    def judge(self) -> ValidationScore:
         """Measure the task metric on the validation rows."""
-        return Judgement(metric=self.metric(self.material.valid.targets, self.answers()))
+        return ValidationScore(metric=self.metric(self.material.valid.targets, self.answers()))
 
     def answers(self) -> list[str]:
         """Answer the validation rows."""
@@ -117,19 +117,23 @@ class _Lesson:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class EncoderTrainingData:
     """What tuning starts from."""
 
-    sentence: Sentence
-    head: Head
+    sentence: SentenceEncoder
+    head: LinearHead
     """The frozen encoder's head; its temperature is applied, so that it starts neither too sure nor too shy."""
-    train: Rows
-    valid: Rows
+    train: EncoderRows
+    valid: EncoderRows
 
 
 def tune(
-    material: Material, spec: TuneSpec, metric: Metric, checkpoint: Checkpoint, tell: Callable[[int, int], None]
-) -> Tuned:
+    material: EncoderTrainingData,
+    spec: TuneSpec,
+    metric: Metric,
+    checkpoint: Checkpoint,
+    tell: Callable[[int, int], None],
+) -> TunedEncoder:
     """Tune an encoder and its head; early stopping on ``metric`` over the validation rows, best pass kept.
 
     Raises `ModelError` (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
@@ -140,12 +144,12 @@ def tune(
     answers = tuple(lesson.answers())
     weight = lesson.head.weight.detach().numpy().T.copy()
     settings = HeadSettings(labels=lesson.labels, temperature=1.0)
-    head = Head(settings, weight, lesson.head.bias.detach().numpy().copy())
-    return Tuned(weights=lesson.body.merged(), head=head, answers=answers, points=points)
+    head = LinearHead(settings, weight, lesson.head.bias.detach().numpy().copy())
+    return TunedEncoder(weights=lesson.body.merged(), head=head, answers=answers, points=points)
 
 
-def _lesson(material: Material, spec: TuneSpec, metric: Metric) -> _Lesson:
-    body = adapt(material.sentence, spec)  # says what to install where torch is not
+def _lesson(material: EncoderTrainingData, spec: TuneSpec, metric: Metric) -> _Lesson:
+    body = add_lora(material.sentence, spec)  # says what to install where torch is not
     import torch
 
     frozen = material.head

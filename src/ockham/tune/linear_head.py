@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ockham import machine
 from ockham.models import grid_search, softmax
-from ockham.models.encoder import Head, HeadSettings
+from ockham.models.encoder import HeadSettings, LinearHead
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,10 +25,10 @@ Metric = Callable[[Sequence[str], Sequence[str]], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fitted:
+class FittedHead:
     """A head, its C, and the answers to the validation rows of a head that had not seen them."""
 
-    head: Head
+    head: LinearHead
     strength: float
     answers: tuple[str, ...]
 
@@ -39,31 +39,31 @@ def fit(
     valid_vectors: NDArray[np.float32],
     valid_targets: Sequence[str],
     metric: Metric,
-) -> Fitted:
+) -> FittedHead:
     """Choose C on the validation rows and fit the head on all rows with it.
 
     ``vectors`` are (rows, hidden). Without validation rows C is 10.
     """
     import numpy as np
 
-    def trial(strength: float) -> tuple[float, Head]:
-        head = calibrated(solve(vectors, targets, strength), valid_vectors, valid_targets)
+    def trial(strength: float) -> tuple[float, LinearHead]:
+        head = calibrate_head(solve(vectors, targets, strength), valid_vectors, valid_targets)
         return metric(valid_targets, head.best(valid_vectors)), head
 
     if not len(valid_targets):
-        return Fitted(head=solve(vectors, targets, 10.0), strength=10.0, answers=())
-    strength, seen = grid_search.climb(STRENGTHS, trial, len(valid_targets), together=True)
-    [whole] = machine.side_by_side(
+        return FittedHead(head=solve(vectors, targets, 10.0), strength=10.0, answers=())
+    strength, seen = grid_search.hill_climb(STRENGTHS, trial, len(valid_targets), together=True)
+    [whole] = machine.run_parallel(
         [lambda: solve(np.concatenate([vectors, valid_vectors]), [*targets, *valid_targets], strength)]
     )
-    return Fitted(
+    return FittedHead(
         head=whole.with_temperature(seen.settings.temperature),
         strength=strength,
         answers=tuple(seen.best(valid_vectors)),
     )
 
 
-def solve(vectors: NDArray[np.float32], targets: Sequence[str], strength: float) -> Head:
+def solve(vectors: NDArray[np.float32], targets: Sequence[str], strength: float) -> LinearHead:
     """Fit a head with a given C: multinomial logistic regression by L-BFGS, labels in sorted order."""
     import numpy as np
     from sklearn.exceptions import ConvergenceWarning
@@ -72,7 +72,7 @@ def solve(vectors: NDArray[np.float32], targets: Sequence[str], strength: float)
     labels = tuple(sorted(set(targets)))
     found = HeadSettings(labels=labels, temperature=1.0)
     if len(labels) == 1:
-        return Head(found, np.zeros((vectors.shape[1], 1), np.float32), np.zeros(1, np.float32))
+        return LinearHead(found, np.zeros((vectors.shape[1], 1), np.float32), np.zeros(1, np.float32))
     solver: Any = LogisticRegression(C=strength, max_iter=1000, tol=1e-4)
     with warnings.catch_warnings():
         # Validation judges the head as it is; a slightly early stop of the optimizer is no fault.
@@ -81,15 +81,15 @@ def solve(vectors: NDArray[np.float32], targets: Sequence[str], strength: float)
     weight, bias = solver.coef_, solver.intercept_
     if len(labels) == 2:  # one margin, for the second label
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    return Head(found, np.ascontiguousarray(weight.T, dtype=np.float32), bias.astype(np.float32))
+    return LinearHead(found, np.ascontiguousarray(weight.T, dtype=np.float32), bias.astype(np.float32))
 
 
 def best(
-    tuned: Head,
+    tuned: LinearHead,
     vectors: Mapping[str, NDArray[np.float32]],
     targets: tuple[Sequence[str], Sequence[str]],
     metric: Metric,
-) -> tuple[Head, tuple[str, ...]]:
+) -> tuple[LinearHead, tuple[str, ...]]:
     """Choose between the head that was tuned and one fitted anew on the vectors as they will be served.
 
     ``vectors`` has ``train`` and ``valid``, (rows, hidden) each; ``targets`` are those of both. The new head is chosen
@@ -102,17 +102,17 @@ def best(
     if not len(valid):
         return tuned, ()
     everything = np.concatenate([vectors["train"], vectors["valid"]])
-    anew, whole = machine.side_by_side(
+    anew, whole = machine.run_parallel(
         [lambda: solve(vectors["train"], train, REFIT), lambda: solve(everything, [*train, *valid], REFIT)]
     )
-    tuned, anew = (calibrated(head, vectors["valid"], valid) for head in (tuned, anew))
+    tuned, anew = (calibrate_head(head, vectors["valid"], valid) for head in (tuned, anew))
     kept, fresh = (tuple(head.best(vectors["valid"])) for head in (tuned, anew))
     if metric(valid, fresh) < metric(valid, kept):
         return tuned, kept
     return whole.with_temperature(anew.settings.temperature), fresh
 
 
-def calibrated(head: Head, vectors: NDArray[np.float32], targets: Sequence[str]) -> Head:
+def calibrate_head(head: LinearHead, vectors: NDArray[np.float32], targets: Sequence[str]) -> LinearHead:
     """Give the head the temperature that fits the validation rows as they will be served, (rows, hidden)."""
     temperature = 1.0
     if len(targets) and len(head.settings.labels) > 1:

@@ -1,4 +1,4 @@
-"""The training loop, the only one: what is trained, and how a batch becomes a loss, is data (`Lesson`).
+"""The training loop, the only one: what is trained, and how a batch becomes a loss, is data (`TrainingTask`).
 
 Deterministic on a CPU: the order of the batches follows from seed and pass alone, so a run that was killed goes on from
 its last checkpoint to the same weights, bit by bit.
@@ -36,7 +36,7 @@ Batch = Sequence[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class ValidationScore:
     """What the validation rows say of a pass: the task metric, where larger is better, and the loss where it is known.
 
     The metric decides; of two passes with the same metric the one with the smaller loss is better.
@@ -45,14 +45,14 @@ class Judgement:
     metric: float
     loss: float | None = None
 
-    def beats(self, other: Judgement) -> bool:
+    def beats(self, other: ValidationScore) -> bool:
         """Tell whether this pass is better than another."""
         if self.metric != other.metric or self.loss is None or other.loss is None:
             return self.metric > other.metric
         return self.loss < other.loss
 
 
-class Lesson(Protocol):
+class TrainingTask(Protocol):
     """What is trained."""
 
     def parameters(self) -> Mapping[str, torch.nn.Parameter]:
@@ -67,7 +67,7 @@ class Lesson(Protocol):
         """Give the summed loss over some rows, and how many of them were answered right; called by several threads."""
         ...
 
-    def judge(self) -> Judgement:
+    def judge(self) -> ValidationScore:
         """Measure the validation rows."""
         ...
 
@@ -94,13 +94,13 @@ class _State:
     loss: float
     right: int
     rows: int
-    best: Judgement
+    best: ValidationScore
     best_epoch: int
     points: list[EpochPoint]
 
 
 def train(
-    lesson: Lesson, spec: TuneSpec, checkpoint: Checkpoint, tell: Callable[[int, int], None]
+    lesson: TrainingTask, spec: TuneSpec, checkpoint: Checkpoint, tell: Callable[[int, int], None]
 ) -> tuple[EpochPoint, ...]:
     """Train until the passes are over or validation gains nothing more, and leave the best weights in the lesson.
 
@@ -159,7 +159,7 @@ def single_threaded() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _gradients(lesson: Lesson, batch: Batch, spec: TuneSpec, pool: ThreadPoolExecutor, state: _State) -> None:
+def _gradients(lesson: TrainingTask, batch: Batch, spec: TuneSpec, pool: ThreadPoolExecutor, state: _State) -> None:
     """Leave the gradient of the mean loss in the parameters."""
     import torch
 
@@ -193,7 +193,7 @@ def _step(optimizer: Any, rate: float, state: _State) -> None:  # noqa: ANN401
 
 
 def _close_epoch(
-    lesson: Lesson, state: _State, parameters: Mapping[str, torch.Tensor], best: dict[str, torch.Tensor]
+    lesson: TrainingTask, state: _State, parameters: Mapping[str, torch.Tensor], best: dict[str, torch.Tensor]
 ) -> None:
     rows = max(1, state.rows)
     if not math.isfinite(state.loss):
@@ -281,7 +281,7 @@ def _restore(
                     "exp_avg_sq": tensors[f"second/{name}"].to(tensor.device),
                 }
     values["points"] = [EpochPoint(**point) for point in values["points"]]
-    values["best"] = Judgement(**values["best"])
+    values["best"] = ValidationScore(**values["best"])
     return _State(**values)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
-from ockham.models.sentence_encoder import Sentence
+from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.records import Precision
 from ockham.tune.precision import torch_dtype
 from ockham.tune.tune_spec import TuneSpec
@@ -39,10 +39,10 @@ Tokens = Sequence[Sequence[int]]
 
 
 @dataclass(slots=True)
-class Adapted:
+class LoraEncoder:
     """An encoder's body with an adapter."""
 
-    sentence: Sentence
+    sentence: SentenceEncoder
     lower: Any
     """The embeddings and the layers that are not tuned."""
     upper: Any
@@ -123,7 +123,7 @@ class Adapted:
         return hidden
 
 
-def adapt(sentence: Sentence, spec: TuneSpec) -> Adapted:
+def add_lora(sentence: SentenceEncoder, spec: TuneSpec) -> LoraEncoder:
     """Put a fresh adapter into the upper layers of an encoder: it changes nothing until it is trained.
 
     Raises `ModelError` (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
@@ -154,7 +154,7 @@ def adapt(sentence: Sentence, spec: TuneSpec) -> Adapted:
         # peft asks transformers by an older name; the user can do nothing about it.
         warnings.simplefilter("ignore", FutureWarning)
         adapter = get_peft_model(upper, config).eval()
-    return Adapted(sentence, lower.eval(), adapter, first, spec.workers)
+    return LoraEncoder(sentence, lower.eval(), adapter, first, spec.workers)
 
 
 def _mask(rows: Tokens) -> torch.Tensor:

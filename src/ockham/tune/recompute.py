@@ -12,7 +12,7 @@ _BLOCKS = ("feed_forward", "mlp")
 _OWN = 1_000_000
 
 
-def needed(stored_gb: float, memory_gb: float) -> bool:
+def is_needed(stored_gb: float, memory_gb: float) -> bool:
     """Tell whether a model is large for a machine: 16-bit weights, in 32 bits, take more than 1/32 of all memory.
 
     What 1,024 tokens leave behind in each of two threads is five times as much as the weights, at 135 million
@@ -31,4 +31,4 @@ def prepare(model: Any) -> None:  # noqa: ANN401 - a transformers model
     for name, block in model.named_modules():
         if name.rpartition(".")[2] in _BLOCKS:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)
-    machine.allocate(own=_OWN, kept=_OWN)
+    machine.tune_malloc(own=_OWN, kept=_OWN)

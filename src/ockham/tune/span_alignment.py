@@ -18,14 +18,14 @@ from ockham.records import Example
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Aligned:
+class AlignedRow:
     """The spans of one text, in order, and how many values its target has."""
 
     spans: tuple[Span, ...]
     wanted: int
 
 
-def align(rows: Sequence[Example], known: Sequence[Field]) -> list[Aligned]:
+def align(rows: Sequence[Example], known: Sequence[Field]) -> list[AlignedRow]:
     """Find the values of every row's target in its text, for the fields of a schema; a span's field is its place there.
 
     A target that is no JSON object has no values.
@@ -34,19 +34,19 @@ def align(rows: Sequence[Example], known: Sequence[Field]) -> list[Aligned]:
     return [_row(row, number) for row in rows]
 
 
-def share(aligned: Sequence[Aligned]) -> float | None:
+def share(aligned: Sequence[AlignedRow]) -> float | None:
     """Give the share of all values that stand in their texts; ``None`` where there is no value."""
     wanted = sum(one.wanted for one in aligned)
     return sum(len(one.spans) for one in aligned) / wanted if wanted else None
 
 
-def _row(row: Example, number: dict[json_fields.Path, int]) -> Aligned:
+def _row(row: Example, number: dict[json_fields.Path, int]) -> AlignedRow:
     try:
         target = json.loads(row.target)
     except (ValueError, RecursionError):
         target = None
     if not isinstance(target, dict):
-        return Aligned(spans=(), wanted=0)
+        return AlignedRow(spans=(), wanted=0)
     wanted = list(json_fields.values(target))
     named = [(number[path], value) for path, value in wanted if path is not None and path in number]
     taken: list[Span] = []
@@ -55,7 +55,7 @@ def _row(row: Example, number: dict[json_fields.Path, int]) -> Aligned:
         place = next((place for place in places if not any(_overlap(place, other) for other in taken)), None)
         if place is not None:
             taken.append(Span(*place, field))
-    return Aligned(spans=tuple(sorted(taken)), wanted=len(wanted))
+    return AlignedRow(spans=tuple(sorted(taken)), wanted=len(wanted))
 
 
 def _said(text: str, value: str) -> Iterator[Place]:

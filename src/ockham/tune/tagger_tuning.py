@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ockham.models import bio_tags
-from ockham.models.sentence_encoder import Sentence
+from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.models.tagger import Writer
-from ockham.models.token_windows import Reading
+from ockham.models.token_windows import TokenWindows
 from ockham.records import EpochPoint, Example
 from ockham.tune import linear_head
-from ockham.tune.loop import Batch, Checkpoint, Judgement, by_length, train
-from ockham.tune.lora_encoder import Adapted, Tokens, adapt
-from ockham.tune.span_alignment import Aligned
+from ockham.tune.loop import Batch, Checkpoint, ValidationScore, by_length, train
+from ockham.tune.lora_encoder import LoraEncoder, Tokens, add_lora
+from ockham.tune.span_alignment import AlignedRow
 from ockham.tune.tune_spec import TuneSpec
 
 if TYPE_CHECKING:
@@ -32,28 +32,28 @@ Metric = Callable[[Sequence[str], Sequence[str]], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rows:
+class TaggerRows:
     """Texts as they are read, with one tag per token, and their targets; ``reached`` values stand in the tags."""
 
     texts: Sequence[str]
-    readings: Sequence[Reading]
+    readings: Sequence[TokenWindows]
     tags: Sequence[Sequence[int]]
     targets: Sequence[str]
     reached: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Material:
+class TaggerTrainingData:
     """What tuning starts from; ``writer`` makes answers of tags, as it will when they are served."""
 
-    sentence: Sentence
-    train: Rows
-    valid: Rows
+    sentence: SentenceEncoder
+    train: TaggerRows
+    valid: TaggerRows
     writer: Writer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tuned:
+class TunedTagger:
     """What tuning gave: merged weights by their original names, the head (hidden, tags), and the curve.
 
     ``answers`` are those to the validation rows before the adapter was merged.
@@ -78,9 +78,9 @@ class _Side:
 class _Lesson:
     """An encoder with an adapter and a head for tags, as the loop trains it; its rows are windows."""
 
-    body: Adapted
+    body: LoraEncoder
     head: torch.nn.Linear
-    material: Material
+    material: TaggerTrainingData
     metric: Metric
     spec: TuneSpec
     learn: _Side
@@ -108,7 +108,7 @@ class _Lesson:
         )
         return total / self.size, int((~wrong.any(dim=1)).sum())
 
-    def judge(self) -> Judgement:
+    def judge(self) -> ValidationScore:
         """Measure the task metric on the validation rows, through the answers that will be served; and the loss."""
         import numpy as np
 
@@ -121,7 +121,7 @@ class _Lesson:
             lost += float((np.logaddexp.reduce(scores, axis=1) - right).sum())
             seen += len(places)
         metric = self.metric(self.material.valid.targets, self._written(found))
-        return Judgement(metric=metric, loss=lost / seen if seen else None)
+        return ValidationScore(metric=metric, loss=lost / seen if seen else None)
 
     def answers(self) -> list[str]:
         """Answer the validation rows."""
@@ -141,8 +141,12 @@ class _Lesson:
 
 
 def tune(
-    material: Material, spec: TuneSpec, metric: Metric, checkpoint: Checkpoint, tell: Callable[[int, int], None]
-) -> Tuned:
+    material: TaggerTrainingData,
+    spec: TuneSpec,
+    metric: Metric,
+    checkpoint: Checkpoint,
+    tell: Callable[[int, int], None],
+) -> TunedTagger:
     """Tune an encoder and its tags; early stopping on ``metric`` over the validation rows, best pass kept.
 
     Raises `ModelError` (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
@@ -152,15 +156,15 @@ def tune(
     answers = tuple(lesson.answers())
     weight = lesson.head.weight.detach().numpy().T.copy()
     bias = lesson.head.bias.detach().numpy().copy()
-    return Tuned(weights=lesson.body.merged(), weight=weight, bias=bias, answers=answers, points=points)
+    return TunedTagger(weights=lesson.body.merged(), weight=weight, bias=bias, answers=answers, points=points)
 
 
-def rows_of(rows: Sequence[Example], readings: Sequence[Reading], aligned: Sequence[Aligned]) -> Rows:
+def rows_of(rows: Sequence[Example], readings: Sequence[TokenWindows], aligned: Sequence[AlignedRow]) -> TaggerRows:
     """Write the spans of rows as tags; a span whose ends are no tokens' ends is passed over."""
     found = [
         bio_tags.encode(one.spans, reading.places, reading.free) for one, reading in zip(aligned, readings, strict=True)
     ]
-    return Rows(
+    return TaggerRows(
         texts=[row.input for row in rows],
         readings=readings,
         tags=[marked for marked, _ in found],
@@ -169,8 +173,8 @@ def rows_of(rows: Sequence[Example], readings: Sequence[Reading], aligned: Seque
     )
 
 
-def _lesson(material: Material, spec: TuneSpec, metric: Metric) -> _Lesson:
-    body = adapt(material.sentence, spec)  # says what to install where torch is not
+def _lesson(material: TaggerTrainingData, spec: TuneSpec, metric: Metric) -> _Lesson:
+    body = add_lora(material.sentence, spec)  # says what to install where torch is not
     import torch
 
     learn, check = _side(material.train), _side(material.valid)
@@ -184,7 +188,7 @@ def _lesson(material: Material, spec: TuneSpec, metric: Metric) -> _Lesson:
     return _Lesson(body, head, material, metric, spec, learn, check, max(1.0, counted / max(1, len(learn.tags))))
 
 
-def _side(rows: Rows) -> _Side:
+def _side(rows: TaggerRows) -> _Side:
     tokens, marked = [], []
     for reading, said in zip(rows.readings, rows.tags, strict=True):
         left = iter(said)
@@ -197,7 +201,7 @@ def _side(rows: Rows) -> _Side:
     return _Side(tokens, marked)
 
 
-def _begun(body: Adapted, side: _Side, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _begun(body: LoraEncoder, side: _Side, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fit the head on what the frozen encoder gives for some tokens, evenly spread: (hidden, tags), (tags,)."""
     import numpy as np
 

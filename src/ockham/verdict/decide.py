@@ -12,14 +12,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ockham.records import Comparison, Estimate, Finding, Requirements
-from ockham.verdict.p_values import ALPHA, holm_threshold, normal_quantile, p_below, p_worse, stretched
-from ockham.verdict.sentences import QUANTITIES, after, fact, percent, plainly, remedy
+from ockham.verdict.p_values import ALPHA, holm_threshold, normal_quantile, p_below, p_worse, widen
+from ockham.verdict.sentences import QUANTITIES, baseline_note, fact, next_step, percent, suggestion
 
 RowsNeeded = Callable[[Estimate, float], "int | None"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
+class MeasuredCandidate:
     """What is known of one candidate. ``None`` where a number was not measured. Megabytes are 10^6 bytes."""
 
     name: str
@@ -45,7 +45,7 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
+class CandidateCase:
     """What a decision is made from: findings and rows needed by candidate, and how many candidates were tried."""
 
     requirements: Requirements
@@ -56,7 +56,7 @@ class Case:
 
 
 def decide(
-    measured: Sequence[Measured],
+    measured: Sequence[MeasuredCandidate],
     requirements: Requirements,
     comparisons: Sequence[Comparison],
     *,
@@ -82,18 +82,18 @@ def decide(
     meets = {c.name: find(c, requirements, threshold) for c in ordered}
     z = normal_quantile(1 - min(threshold, ALPHA / 2))
     rows = {c.name: _rows(c, requirements, meets[c.name], rows_needed, z) for c in ordered}
-    case = Case(requirements=requirements, metric=metric, meets=meets, rows=rows, family=family)
+    case = CandidateCase(requirements=requirements, metric=metric, meets=meets, rows=rows, family=family)
     if any(name.startswith("min_") for name in requirements.limits()):
         return _smallest_that_meets(ordered, case)
     return _smallest_near_the_best(ordered, case, comparisons, rows_needed)
 
 
-def size(candidate: Measured) -> tuple[int, float, str]:
+def size(candidate: MeasuredCandidate) -> tuple[int, float, str]:
     """Order candidates, smallest first: rung, artifact (an unknown one last), name."""
     return candidate.rung, math.inf if candidate.artifact_mb is None else candidate.artifact_mb, candidate.name
 
 
-def find(candidate: Measured, requirements: Requirements, threshold: float) -> dict[str, Finding]:
+def find(candidate: MeasuredCandidate, requirements: Requirements, threshold: float) -> dict[str, Finding]:
     """Say of each requirement whether the candidate meets it, misses it, or nobody can tell.
 
     A minimum is met where the interval's low end reaches it and its one-sided p-value is at most ``threshold``.
@@ -113,7 +113,7 @@ def find(candidate: Measured, requirements: Requirements, threshold: float) -> d
     return found
 
 
-def quantity(candidate: Measured, requirement: str) -> Estimate | float | None:
+def quantity(candidate: MeasuredCandidate, requirement: str) -> Estimate | float | None:
     """Give the number that a requirement speaks of, or ``None`` where it was not measured."""
     name = requirement[4:]
     if requirement.startswith("min_"):
@@ -128,7 +128,7 @@ def quantity(candidate: Measured, requirement: str) -> Estimate | float | None:
     }.get(name)
 
 
-def oriented(comparisons: Sequence[Comparison], first: str, second: str, metric: str) -> Estimate | None:
+def signed_difference(comparisons: Sequence[Comparison], first: str, second: str, metric: str) -> Estimate | None:
     """Find the paired difference metric(first) - metric(second), whichever way round it was compared."""
     for found in comparisons:
         if found.metric == metric and (found.first, found.second) == (first, second):
@@ -139,7 +139,7 @@ def oriented(comparisons: Sequence[Comparison], first: str, second: str, metric:
     return None
 
 
-def _worst_p(candidate: Measured, requirements: Requirements) -> float:
+def _worst_p(candidate: MeasuredCandidate, requirements: Requirements) -> float:
     values = []
     for name, limit in requirements.limits().items():
         if name.startswith("min_"):
@@ -149,7 +149,7 @@ def _worst_p(candidate: Measured, requirements: Requirements) -> float:
 
 
 def _rows(
-    candidate: Measured,
+    candidate: MeasuredCandidate,
     requirements: Requirements,
     found: Mapping[str, Finding],
     rows_needed: RowsNeeded,
@@ -161,40 +161,43 @@ def _rows(
     for name, finding in found.items():
         seen = quantity(candidate, name)
         if finding == "cannot tell" and name.startswith("min_"):
-            more = None if not isinstance(seen, Estimate) else rows_needed(stretched(seen, z), limits[name])
+            more = None if not isinstance(seen, Estimate) else rows_needed(widen(seen, z), limits[name])
             if more is None:
                 return None
             needed.append(more)
     return max(needed, default=None)
 
 
-def _smallest_that_meets(ordered: Sequence[Measured], case: Case) -> Decision:
+def _smallest_that_meets(ordered: Sequence[MeasuredCandidate], case: CandidateCase) -> Decision:
     chosen = next((c for c in ordered if set(case.meets[c.name].values()) <= {"meets"}), None)
     if chosen is None:
         return _none(ordered, case)
     open_ = [c.name for c in ordered[: ordered.index(chosen)] if "misses" not in case.meets[c.name].values()]
     because = (
         f"{chosen.name} is the smallest candidate that meets every requirement: {_facts(chosen, case)}."
-        f"{plainly(chosen.name)}"
+        f"{baseline_note(chosen.name)}"
     )
     return Decision(
         chosen=chosen.name,
         because=because,
-        next=after(open_, case.rows),
+        next=next_step(open_, case.rows),
         meets=case.meets,
         rows_needed=case.rows,
     )
 
 
 def _smallest_near_the_best(
-    ordered: Sequence[Measured], case: Case, comparisons: Sequence[Comparison], rows_needed: RowsNeeded
+    ordered: Sequence[MeasuredCandidate],
+    case: CandidateCase,
+    comparisons: Sequence[Comparison],
+    rows_needed: RowsNeeded,
 ) -> Decision:
     able = [c for c in ordered if set(case.meets[c.name].values()) <= {"meets"} and case.metric in c.metrics]
     if not able:
         return _none(ordered, case)
     best = max(able, key=lambda c: c.metrics[case.metric].value)
     allowed = case.requirements.tolerance / 100
-    gaps = {c.name: oriented(comparisons, best.name, c.name, case.metric) for c in able if c is not best}
+    gaps = {c.name: signed_difference(comparisons, best.name, c.name, case.metric) for c in able if c is not best}
     p_values = [1.0 if gap is None else p_worse(gap, allowed) for gap in gaps.values()]
     threshold = holm_threshold(p_values, case.family - 1)
     z = normal_quantile(1 - min(threshold, ALPHA / 2))
@@ -206,7 +209,7 @@ def _smallest_near_the_best(
             near.add(name)
         elif gap.low <= allowed if gap is not None else _overlap(best, by_name[name], case.metric, allowed):
             open_.append(name)
-            rows[name] = None if gap is None else rows_needed(stretched(gap, z), allowed)
+            rows[name] = None if gap is None else rows_needed(widen(gap, z), allowed)
     chosen = next(c for c in able if c.name in near)
     smaller = [c.name for c in able[: able.index(chosen)] if c.name in open_]
     points = f"{case.requirements.tolerance:g} {'point' if case.requirements.tolerance == 1 else 'points'}"
@@ -223,19 +226,19 @@ def _smallest_near_the_best(
         )
     return Decision(
         chosen=chosen.name,
-        because=because + plainly(chosen.name),
-        next=after(smaller, rows),
+        because=because + baseline_note(chosen.name),
+        next=next_step(smaller, rows),
         meets=case.meets,
         rows_needed=rows,
     )
 
 
-def _overlap(best: Measured, other: Measured, metric: str, allowed: float) -> bool:
+def _overlap(best: MeasuredCandidate, other: MeasuredCandidate, metric: str, allowed: float) -> bool:
     """Say whether two intervals leave it open that they differ by no more than ``allowed``, where nothing is paired."""
     return other.metrics[metric].high >= best.metrics[metric].low - allowed
 
 
-def _none(ordered: Sequence[Measured], case: Case) -> Decision:
+def _none(ordered: Sequence[MeasuredCandidate], case: CandidateCase) -> Decision:
     """Name the candidate that comes closest, what it lacks, and what to try."""
     closest = min(ordered, key=lambda c: _distance(c, case))
     found = case.meets[closest.name]
@@ -252,13 +255,13 @@ def _none(ordered: Sequence[Measured], case: Case) -> Decision:
     return Decision(
         chosen=None,
         because=because,
-        next=remedy(closest.name, found, case.rows[closest.name]),
+        next=suggestion(closest.name, found, case.rows[closest.name]),
         meets=case.meets,
         rows_needed=case.rows,
     )
 
 
-def _distance(candidate: Measured, case: Case) -> tuple[float, ...]:
+def _distance(candidate: MeasuredCandidate, case: CandidateCase) -> tuple[float, ...]:
     """Order candidates by how much they lack: minima missed, limits missed, what is open, the widest gap, size."""
     found, limits = case.meets[candidate.name], case.requirements.limits()
     gaps = [0.0]
@@ -273,7 +276,7 @@ def _distance(candidate: Measured, case: Case) -> tuple[float, ...]:
     return len(quality), max(gaps) if quality else 0.0, len(missed), len(unsure), max(gaps), rank, bytes_
 
 
-def _strictness(candidate: Measured, case: Case) -> str:
+def _strictness(candidate: MeasuredCandidate, case: CandidateCase) -> str:
     """Explain an interval that clears its minimum and is yet no proof."""
     for name, limit in case.requirements.limits().items():
         seen = quantity(candidate, name)
@@ -283,7 +286,7 @@ def _strictness(candidate: Measured, case: Case) -> str:
     return ""
 
 
-def _facts(candidate: Measured, case: Case) -> str:
+def _facts(candidate: MeasuredCandidate, case: CandidateCase) -> str:
     limits = case.requirements.limits()
     facts = [fact(name, limit, quantity(candidate, name)) for name, limit in limits.items()]
     if not any(name.startswith("min_") for name in limits):

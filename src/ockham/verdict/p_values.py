@@ -68,7 +68,7 @@ def normal_quantile(share: float) -> float:
     return (low + high) / 2
 
 
-def stretched(estimate: Estimate, z: float) -> Estimate:
+def widen(estimate: Estimate, z: float) -> Estimate:
     """Widen a 95 % interval to the level that a correction for several candidates asks for (never narrower)."""
     by = max(1.0, z / Z)
     low = estimate.value - (estimate.value - estimate.low) * by

@@ -62,14 +62,14 @@ def number(name: str, seen: Estimate | float) -> str:
     return f"{amount(name, seen.value)} ({low} to {high}, n = {seen.n:,})"
 
 
-def several(words: Sequence[str], joint: str = "and") -> str:
+def join_words(words: Sequence[str], joint: str = "and") -> str:
     """Join words as a sentence does: "a", "a and b", "a, b and c"."""
     if len(words) < 2:
         return "".join(words)
     return f"{', '.join(words[:-1])} {joint} {words[-1]}"
 
 
-def plainly(name: str) -> str:
+def baseline_note(name: str) -> str:
     """Say what it means when one of the smallest rungs wins; empty for the others."""
     return {
         "constant": " Always giving the most frequent answer does as well: the inputs may say nothing of the target.",
@@ -78,19 +78,19 @@ def plainly(name: str) -> str:
     }.get(name, "")
 
 
-def after(smaller: Sequence[str], rows: Mapping[str, int | None]) -> str:
+def next_step(smaller: Sequence[str], rows: Mapping[str, int | None]) -> str:
     """Say what to do once a candidate is chosen; ``smaller`` are the smaller ones that might still do."""
     use = "Use it with `ockham predict RUN FILE`."
     if not smaller:
         return use
     known = [(name, more) for name in smaller if (more := rows.get(name)) is not None]
     if not known:
-        return f"{use} {several(smaller)} {'is' if len(smaller) == 1 else 'are'} smaller and could not be ruled out."
+        return f"{use} {join_words(smaller)} {'is' if len(smaller) == 1 else 'are'} smaller and could not be ruled out."
     name, more = min(known, key=lambda item: item[1])
     return f"{use} {name} is smaller and might do: about {_about(more)} more test rows would tell."
 
 
-def remedy(name: str, findings: Mapping[str, Finding], rows: int | None) -> str:
+def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None) -> str:
     """Say what to try when no candidate is chosen and ``name`` comes closest."""
     missed = [r for r, found in findings.items() if found == "misses"]
     unsure = [r for r, found in findings.items() if found == "cannot tell"]
@@ -100,7 +100,7 @@ def remedy(name: str, findings: Mapping[str, Finding], rows: int | None) -> str:
             "training rows if the learning curve still rises."
         )
     if missed:
-        wide = several([QUANTITIES[r[4:]] for r in missed])
+        wide = join_words([QUANTITIES[r[4:]] for r in missed])
         return f"{name} is held back by its {wide} alone: allow more of it, or serve on another machine."
     if any(r.startswith("min_") for r in unsure):
         if rows is None:
@@ -108,7 +108,7 @@ def remedy(name: str, findings: Mapping[str, Finding], rows: int | None) -> str:
         return f"Label about {_about(rows)} more test rows: that would tell whether {name} does."
     if "max_cost_per_day" in unsure:
         return "Give `--requests-per-day`, so that the cost per day can be worked out."
-    wide = several([QUANTITIES[r[4:]] for r in unsure])
+    wide = join_words([QUANTITIES[r[4:]] for r in unsure])
     return f"Measure the {wide} of {name} again, on a machine that does nothing else meanwhile."
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from ockham.curation.kernels.jit import compiled
+from ockham.curation.kernels.jit import compile_kernel
 from ockham.data import minhash
 
 Whole: TypeAlias = "int | np.integer[Any]"
@@ -67,7 +67,7 @@ def alphabet() -> Alphabet:
     return Alphabet(kinds, folds, plain, traits)
 
 
-@compiled
+@compile_kernel
 def code_at(text: NDArray[np.uint8], at: Whole) -> tuple[Whole, int]:
     """Decode the character that begins at a byte of sound UTF-8: its code point and its number of bytes."""
     lead = np.int64(text[at])
@@ -82,4 +82,4 @@ def code_at(text: NDArray[np.uint8], at: Whole) -> tuple[Whole, int]:
     return ((lead & 0x07) << 18) | (second << 12) | (third << 6) | (np.int64(text[at + 3]) & 0x3F), 4
 
 
-mixed: Callable[[np.uint64], np.uint64] = compiled(minhash.mixed)
+mixed: Callable[[np.uint64], np.uint64] = compile_kernel(minhash.mix_bits)

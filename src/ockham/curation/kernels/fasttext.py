@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ockham.curation.kernels.char_classes import LIMIT, Whole, code_at
-from ockham.curation.kernels.jit import compiled
+from ockham.curation.kernels.jit import compile_kernel
 from ockham.curation.kernels.shingles import Texts
 
 _SPACE, _ALPHA = 1, 2
@@ -108,7 +108,7 @@ def _signs() -> NDArray[np.uint8]:
     return found
 
 
-@compiled
+@compile_kernel
 def _classify_all(
     texts: Texts,
     classifier: Classifier,
@@ -126,7 +126,7 @@ def _classify_all(
             labels[i], sure[i] = _likeliest(classifier, hidden, nodes, scores)
 
 
-@compiled
+@compile_kernel
 def _sample(text: NDArray[np.uint8], sample: int, signs: NDArray[np.uint8], room: NDArray[np.uint8]) -> tuple[int, int]:
     """Write the middle of a text into the room, blanks made single; give its begin and end (equal: no letter)."""
     chars = 0
@@ -166,7 +166,7 @@ def _sample(text: NDArray[np.uint8], sample: int, signs: NDArray[np.uint8], room
     return (begin, size) if letter else (0, 0)
 
 
-@compiled
+@compile_kernel
 def _inner(room: NDArray[np.uint8], size: int) -> tuple[int, int]:
     """Leave out the first word and the last one."""
     begin = 0
@@ -177,7 +177,7 @@ def _inner(room: NDArray[np.uint8], size: int) -> tuple[int, int]:
     return begin + 1, size - 1
 
 
-@compiled
+@compile_kernel
 def _mean(
     line: NDArray[np.uint8],
     classifier: Classifier,
@@ -215,20 +215,20 @@ def _mean(
     hidden *= np.float32(1.0 / count)
 
 
-@compiled
+@compile_kernel
 def _add(hidden: NDArray[np.float32], vectors: NDArray[np.float32], row: Whole) -> None:
     for k in range(len(hidden)):
         hidden[k] += vectors[row, k]
 
 
-@compiled
+@compile_kernel
 def _step(state: np.uint32, byte: np.uint8) -> np.uint32:
     """Take one byte, as a signed number, into an FNV-1a hash of 32 bits."""
     signed = np.uint32(byte) if byte < 128 else np.uint32(byte) | np.uint32(0xFFFFFF00)
     return np.uint32((np.uint32(state) ^ signed) * _HASH_STEP)
 
 
-@compiled
+@compile_kernel
 def _find_word(word: NDArray[np.uint8], classifier: Classifier) -> int:
     state = _HASH_START
     for byte in word:
@@ -248,7 +248,7 @@ def _find_word(word: NDArray[np.uint8], classifier: Classifier) -> int:
     return -1
 
 
-@compiled
+@compile_kernel
 def _add_grams(word: NDArray[np.uint8], classifier: Classifier, rows: NDArray[np.int32], count: int) -> int:
     """Note the rows of the n-grams of characters of a word in its brackets, those that were kept; give how many."""
     grams, least, most = classifier.grams, classifier.shape[1], classifier.shape[2]
@@ -275,7 +275,7 @@ def _add_grams(word: NDArray[np.uint8], classifier: Classifier, rows: NDArray[np
     return count
 
 
-@compiled
+@compile_kernel
 def _likeliest(
     classifier: Classifier, hidden: NDArray[np.float32], nodes: NDArray[np.int64], scores: NDArray[np.float32]
 ) -> tuple[int, float]:

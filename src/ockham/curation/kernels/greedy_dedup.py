@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ockham.curation.kernels.char_classes import Alphabet
-from ockham.curation.kernels.jit import compiled, compiled_with_arrays
+from ockham.curation.kernels.jit import compile_kernel, compile_kernel_with_arrays
 from ockham.curation.kernels.shingles import Texts, distinct, grams_of, jaccard, longest_of
 from ockham.curation.kernels.simd import ones
 
@@ -46,7 +46,9 @@ def shingles_of(texts: Texts, letters: Alphabet, width: int) -> tuple[NDArray[np
     return room[: _distinct_of_each(room, starts)], starts
 
 
-def decided(members: Members, limits: tuple[float, float], most: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+def decide_greedily(
+    members: Members, limits: tuple[float, float], most: int
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Decide each document: the one before it that it goes for, -1 where it stays, and the similarity to it.
 
     One goes for the first that stays, shares a bucket with it and is as similar as the first limit says. Of those that
@@ -67,7 +69,7 @@ def decided(members: Members, limits: tuple[float, float], most: int) -> tuple[N
     return instead, similarity
 
 
-@compiled
+@compile_kernel
 def _all_grams(
     texts: Texts, letters: Alphabet, width: int, room: NDArray[np.uint64], starts: NDArray[np.int64]
 ) -> bool:
@@ -82,7 +84,7 @@ def _all_grams(
     return True
 
 
-@compiled
+@compile_kernel
 def _distinct_of_each(grams: NDArray[np.uint64], starts: NDArray[np.int64]) -> int:
     """Put the different ones of each text one after the other, change where they begin; give how many there are."""
     used = begin = 0
@@ -107,7 +109,7 @@ def bits_of(shingles: NDArray[np.uint64], starts: NDArray[np.int64]) -> NDArray[
     return bits
 
 
-@compiled
+@compile_kernel
 def _set_bits(shingles: NDArray[np.uint64], starts: NDArray[np.int64], bits: NDArray[np.uint64]) -> None:
     """Set a bit for each shingle of each document, by its lowest bits."""
     last = np.uint64(64 * bits.shape[1] - 1)
@@ -117,7 +119,7 @@ def _set_bits(shingles: NDArray[np.uint64], starts: NDArray[np.int64], bits: NDA
             bits[i, bit >> np.uint64(6)] |= np.uint64(1) << (bit & np.uint64(63))
 
 
-@compiled
+@compile_kernel
 def most_alike(first: NDArray[np.uint64], second: NDArray[np.uint64], one: int, two: int) -> float:
     """Give a Jaccard similarity that two sets of so many shingles do not exceed, by their bits.
 
@@ -131,7 +133,7 @@ def most_alike(first: NDArray[np.uint64], second: NDArray[np.uint64], one: int, 
     return both / (one + two - both) if both > 0 else 0.0
 
 
-@compiled_with_arrays
+@compile_kernel_with_arrays
 def _decide(
     members: Members,
     bits: NDArray[np.uint64],
@@ -168,7 +170,7 @@ def _decide(
                 inside[bucket] += 1
 
 
-@compiled_with_arrays
+@compile_kernel_with_arrays
 def _gather_shared(
     span: tuple[int, int],
     held: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
@@ -189,7 +191,7 @@ def _gather_shared(
     return count
 
 
-@compiled_with_arrays
+@compile_kernel_with_arrays
 def _chosen(found: NDArray[np.int64], count: int, shared: NDArray[np.int64], most: int) -> int:
     """Sort what was found; of too many keep those that share most buckets, of equal ones the first."""
     if count > most:

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def compiled(function: F) -> F:
+def compile_kernel(function: F) -> F:
     """Compile a function to machine code at its first call; it runs without Python's lock.
 
     It may not make arrays, sort one, or copy a slice into another. For functions that may, numba counts the references
@@ -36,13 +36,13 @@ def compiled(function: F) -> F:
     return _compiled(function, arrays=False)
 
 
-def compiled_with_arrays(function: F) -> F:
-    """Compile a function as `compiled` does, that may make arrays and sort them."""
+def compile_kernel_with_arrays(function: F) -> F:
+    """Compile a function as `compile_kernel` does, that may make arrays and sort them."""
     return _compiled(function, arrays=True)
 
 
 def _compiled(function: F, *, arrays: bool) -> F:
-    folder = kept_in()
+    folder = cache_folder()
     before = numba.config.CACHE_DIR
     # numba asks for the folder when it wraps a function, and other users of numba in this process have theirs.
     numba.config.CACHE_DIR = "" if folder is None else str(folder)
@@ -53,7 +53,7 @@ def _compiled(function: F, *, arrays: bool) -> F:
 
 
 @lru_cache(maxsize=1)
-def kept_in() -> Path | None:
+def cache_folder() -> Path | None:
     """Give the folder for machine code, made if need be; ``None`` where there is none that is safe to use."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()

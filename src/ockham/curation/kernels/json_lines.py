@@ -12,8 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ockham.curation.kernels.jit import compiled
-from ockham.curation.kernels.json_strings import FAILED, ONE, kinds, string, unescaped
+from ockham.curation.kernels.jit import compile_kernel
+from ockham.curation.kernels.json_strings import FAILED, ONE, kinds, string, unescape
 from ockham.curation.kernels.shingles import Texts
 
 BLANK, SOUND, UNSURE = 0, 1, 2
@@ -96,7 +96,7 @@ def _room_for(size: int, number: int) -> Texts:
     return Texts(np.empty(size, dtype=np.uint8), np.zeros(number, dtype=np.int64), np.zeros(number, dtype=np.int64))
 
 
-@compiled
+@compile_kernel
 def _read_all(found: Read, wanted: _Wanted, room: _Room) -> tuple[int, int, int]:
     """Read every line; give how much of each buffer was used."""
     data = found.lines.data
@@ -120,12 +120,12 @@ def _read_all(found: Read, wanted: _Wanted, room: _Room) -> tuple[int, int, int]
             if column > 0:
                 texts[at_text] = 10
                 at_text += ONE
-            at_text = unescaped(rows, room.spans[column], texts, at_text)
+            at_text = unescape(rows, room.spans[column], texts, at_text)
         found.texts.ends[i] = np.int64(at_text)
         texts[at_text] = 0
         at_text += ONE
         if columns > wanted.inputs:
-            at_target = unescaped(rows, room.spans[wanted.inputs], targets, at_target)
+            at_target = unescape(rows, room.spans[wanted.inputs], targets, at_target)
             found.targets.ends[i] = np.int64(at_target)
             targets[at_target] = 0
             at_target += ONE
@@ -135,7 +135,7 @@ def _read_all(found: Read, wanted: _Wanted, room: _Room) -> tuple[int, int, int]
     return int(at_row), int(at_text), int(at_target)
 
 
-@compiled
+@compile_kernel
 def _object(  # noqa: C901, PLR0911, PLR0912 - one loop over the states of a small machine, each of a line or two
     data: NDArray[np.uint8],
     at: np.uintp,
@@ -198,14 +198,14 @@ def _object(  # noqa: C901, PLR0911, PLR0912 - one loop over the states of a sma
         to += ONE
 
 
-@compiled
+@compile_kernel
 def _behind_blanks(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> np.uintp:
     while at < end and (data[at] == 32 or data[at] == 9 or data[at] == 13):
         at += ONE
     return at
 
 
-@compiled
+@compile_kernel
 def _note_key(key: NDArray[np.uint8], room: _Room, keys: int, owner: int) -> bool:
     """Note a key of an object; tell whether it is plain and stands there for the first time."""
     state = _START
@@ -222,7 +222,7 @@ def _note_key(key: NDArray[np.uint8], room: _Room, keys: int, owner: int) -> boo
     return True
 
 
-@compiled
+@compile_kernel
 def _column(key: NDArray[np.uint8], wanted: _Wanted) -> int:
     """Give the place of a key among the wanted ones, -1 where it is none of them."""
     for place in range(len(wanted.begins) - 1):
@@ -236,7 +236,7 @@ def _column(key: NDArray[np.uint8], wanted: _Wanted) -> int:
     return -1
 
 
-@compiled
+@compile_kernel
 def _bare(
     data: NDArray[np.uint8], at: np.uintp, end: np.uintp, rows: NDArray[np.uint8], to: np.uintp
 ) -> tuple[np.uintp, np.uintp]:
@@ -253,7 +253,7 @@ def _bare(
     return at, to
 
 
-@compiled
+@compile_kernel
 def _is_word(word: NDArray[np.uint8]) -> bool:
     if len(word) == 4:
         if word[0] == 116:
@@ -264,7 +264,7 @@ def _is_word(word: NDArray[np.uint8]) -> bool:
     )
 
 
-@compiled
+@compile_kernel
 def _is_plain_number(word: NDArray[np.uint8]) -> bool:
     """Tell a number of at most 15 digits that is written as orjson writes it: no exponent, nothing to be left out.
 
@@ -286,7 +286,7 @@ def _is_plain_number(word: NDArray[np.uint8]) -> bool:
     return _is_plain_part(word[dot + 1 :], zero, begin == 1)
 
 
-@compiled
+@compile_kernel
 def _is_plain_part(part: NDArray[np.uint8], zero: bool, negative: bool) -> bool:
     """Tell whether what stands behind the point is as orjson writes it; ``zero``: what stands before it is 0."""
     if len(part) == 0:

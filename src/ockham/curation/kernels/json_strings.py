@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ockham.curation.kernels.char_classes import Whole
-from ockham.curation.kernels.jit import compiled
+from ockham.curation.kernels.jit import compile_kernel
 from ockham.curation.kernels.simd import WIDE, copy_wide, escape_bits_wide, lowest, special_bits_wide
 
 FAILED = np.uintp(0)
@@ -30,7 +30,7 @@ def kinds() -> NDArray[np.uint8]:
     return found
 
 
-@compiled
+@compile_kernel
 def string(
     data: NDArray[np.uint8],
     at: np.uintp,
@@ -67,7 +67,7 @@ def string(
     return FAILED, to
 
 
-@compiled
+@compile_kernel
 def _copied(
     data: NDArray[np.uint8], at: np.uintp, end: np.uintp, rows: NDArray[np.uint8], to: np.uintp
 ) -> tuple[np.uintp, np.uintp]:
@@ -86,7 +86,7 @@ def _copied(
     return at, to
 
 
-@compiled
+@compile_kernel
 def _width(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> int:
     """Give the bytes of a character of more than one, 0 where they are not sound UTF-8 (RFC 3629, section 4)."""
     lead = data[at]
@@ -104,7 +104,7 @@ def _width(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> int:
     return width
 
 
-@compiled
+@compile_kernel
 def _escape(
     data: NDArray[np.uint8], at: np.uintp, end: np.uintp, rows: NDArray[np.uint8], to: np.uintp
 ) -> tuple[np.uintp, np.uintp]:
@@ -132,7 +132,7 @@ def _escape(
     return at + np.uintp(width), _written(code, rows, to)
 
 
-@compiled
+@compile_kernel
 def _hexadecimal(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> Whole:
     """Read four hexadecimal digits, -1 where they are none."""
     value = np.int64(0)
@@ -149,7 +149,7 @@ def _hexadecimal(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> Whole:
     return value
 
 
-@compiled
+@compile_kernel
 def _written(code: Whole, rows: NDArray[np.uint8], to: np.uintp) -> np.uintp:
     """Write a character of a string as orjson does."""
     if code < 0x80:
@@ -180,8 +180,8 @@ def _written(code: Whole, rows: NDArray[np.uint8], to: np.uintp) -> np.uintp:
     return to + np.uintp(4)
 
 
-@compiled
-def unescaped(rows: NDArray[np.uint8], span: NDArray[np.int64], texts: NDArray[np.uint8], to: np.uintp) -> np.uintp:
+@compile_kernel
+def unescape(rows: NDArray[np.uint8], span: NDArray[np.int64], texts: NDArray[np.uint8], to: np.uintp) -> np.uintp:
     """Write the text of a string that orjson would have written, without its escapes; give where it ends."""
     if span[0] < 0:
         return to

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ockham.curation.kernels.char_classes import Alphabet
-from ockham.curation.kernels.jit import compiled
+from ockham.curation.kernels.jit import compile_kernel
 from ockham.curation.kernels.shingles import Texts, combine, longest_of, shingles, words_of
 
 FEW = 8
@@ -61,7 +61,7 @@ def leaks(texts: Texts, letters: Alphabet, index: Index, width: int) -> tuple[ND
     return row, share
 
 
-@compiled
+@compile_kernel
 def _fill(slots: NDArray[np.int64], grams: NDArray[np.uint64]) -> None:
     mask = np.uint64(len(slots) - 1)
     for gram in range(len(grams)):
@@ -71,7 +71,7 @@ def _fill(slots: NDArray[np.int64], grams: NDArray[np.uint64]) -> None:
         slots[slot] = gram
 
 
-@compiled
+@compile_kernel
 def _look_up(index: Index, value: np.uint64) -> int:
     """Give the place of an n-gram, -1 where no test row has it."""
     mask = np.uint64(len(index.slots) - 1)
@@ -83,7 +83,7 @@ def _look_up(index: Index, value: np.uint64) -> int:
     return -1
 
 
-@compiled
+@compile_kernel
 def _find_all(
     texts: Texts,
     letters: Alphabet,

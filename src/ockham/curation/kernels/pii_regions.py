@@ -12,8 +12,8 @@ import string
 import numpy as np
 from numpy.typing import NDArray
 
-from ockham.curation.kernels.jit import compiled
-from ockham.curation.kernels.shingles import Texts, gathered
+from ockham.curation.kernels.jit import compile_kernel
+from ockham.curation.kernels.shingles import Texts, gather_texts
 from ockham.curation.kernels.simd import WIDE, lowest, trace_bits_wide
 
 _ONE = np.uintp(1)
@@ -28,17 +28,17 @@ _LETTERS = string.ascii_letters.encode()
 _INSIDE = b"%+-@()/:\"'=._ \t\n\f\r"
 
 
-def traces(data: NDArray[np.uint8]) -> tuple[Texts, NDArray[np.int64]]:
+def find_pii_regions(data: NDArray[np.uint8]) -> tuple[Texts, NDArray[np.int64]]:
     """Give the pieces of a buffer in which something may be, a NUL behind each, and where they begin in it."""
     kinds = np.full(256, _NEVER, dtype=np.uint8)
     kinds[list(_LETTERS + _INSIDE)] = 0
     kinds[ord("0") : ord("9") + 1] = _DIGIT
     room = np.empty((2, len(data) // 2 + 1), dtype=np.int64)
     begins, ends = room[:, : _traces(data, kinds, room)].copy()
-    return gathered(Texts(data, begins, ends), 0), begins
+    return gather_texts(Texts(data, begins, ends), 0), begins
 
 
-@compiled
+@compile_kernel
 def _traces(data: NDArray[np.uint8], kinds: NDArray[np.uint8], out: NDArray[np.int64]) -> int:
     """Write down the pieces; every byte is looked at a bounded number of times."""
     end = np.uintp(len(data))
@@ -62,7 +62,7 @@ def _traces(data: NDArray[np.uint8], kinds: NDArray[np.uint8], out: NDArray[np.i
     return number
 
 
-@compiled
+@compile_kernel
 def _piece(
     data: NDArray[np.uint8], kinds: NDArray[np.uint8], at: np.uintp, done: np.uintp
 ) -> tuple[np.uintp, np.uintp]:
@@ -76,7 +76,7 @@ def _piece(
     return begin, behind
 
 
-@compiled
+@compile_kernel
 def _parts(data: NDArray[np.uint8], kinds: NDArray[np.uint8], at: np.uintp) -> bool:
     """Tell whether no find goes on from the byte before to this one."""
     before, byte = data[at - _ONE], data[at]
@@ -87,7 +87,7 @@ def _parts(data: NDArray[np.uint8], kinds: NDArray[np.uint8], at: np.uintp) -> b
     return _is_blank(before) and not (_is_blank(byte) or byte == 58 or byte == 61)
 
 
-@compiled
+@compile_kernel
 def _may_count(data: NDArray[np.uint8], kinds: NDArray[np.uint8], begin: np.uintp, end: np.uintp) -> bool:
     """Tell whether the digits of a piece may be a number that means something: dates and the like are not.
 
@@ -116,7 +116,7 @@ def _may_count(data: NDArray[np.uint8], kinds: NDArray[np.uint8], begin: np.uint
     return (shaped and digits >= _MANY) or (digits >= _FEW and dots >= _DOTS)
 
 
-@compiled
+@compile_kernel
 def _is_shaped(before: int, between: int, run: int) -> bool:
     """Tell whether two runs of digits with one sign between them may stand in a phone number, or an American one."""
     if between in (32, 45, 46) and 3 <= before <= 4 and 3 <= run <= 4:
@@ -124,7 +124,7 @@ def _is_shaped(before: int, between: int, run: int) -> bool:
     return between == 45 and before == 3 and run == 2
 
 
-@compiled
+@compile_kernel
 def _is_lettered(data: NDArray[np.uint8], start: np.uintp, at: np.uintp, begin: np.uintp, end: np.uintp) -> bool:
     """Tell whether a run of digits has a plus or capital letters before it, or many digits one behind, as in codes."""
     if start > begin:
@@ -139,12 +139,12 @@ def _is_lettered(data: NDArray[np.uint8], start: np.uintp, at: np.uintp, begin: 
     return _is_capital(after)
 
 
-@compiled
+@compile_kernel
 def _is_capital(byte: int) -> bool:
     return 65 <= byte <= 90
 
 
-@compiled
+@compile_kernel
 def _is_trace(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> bool:
     """Tell whether a sign other than a digit stands as in some find."""
     byte = data[at]
@@ -162,7 +162,7 @@ def _is_trace(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> bool:
     return bool(byte == 64 or (byte == 74 and one == 121))  # a@b, eyJ
 
 
-@compiled
+@compile_kernel
 def _is_named(data: NDArray[np.uint8], at: np.uintp) -> bool:
     """Tell whether key, secret, password, passwd or token may stand before a sign: by their last two letters."""
     far = 1
@@ -176,17 +176,17 @@ def _is_named(data: NDArray[np.uint8], at: np.uintp) -> bool:
     return bool(other == 101 and (last == 121 or last == 116 or last == 110))
 
 
-@compiled
+@compile_kernel
 def _is_blank(byte: int) -> bool:
     return byte == 32 or 9 <= byte <= 13
 
 
-@compiled
+@compile_kernel
 def _before(data: NDArray[np.uint8], at: np.uintp, far: int) -> int:
     return int(data[at - np.uintp(far)]) if at >= np.uintp(far) else 0
 
 
-@compiled
+@compile_kernel
 def _is_sixth(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> bool:
     """Tell whether a colon may stand in an address of IP version 6: colons and hexadecimal digits that stand alone."""
     first, behind = at, at + _ONE
@@ -203,11 +203,11 @@ def _is_sixth(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> bool:
     return colons > 1
 
 
-@compiled
+@compile_kernel
 def _is_word(byte: int) -> bool:
     return byte == 95 or 48 <= byte <= 57 or 97 <= (byte | 32) <= 122
 
 
-@compiled
+@compile_kernel
 def _is_colon_or_hex(byte: int) -> bool:
     return bool(48 <= byte <= 58 or 97 <= (byte | 32) <= 102)

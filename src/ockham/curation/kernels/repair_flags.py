@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ockham.curation.kernels.char_classes import LIMIT, Whole, code_at
-from ockham.curation.kernels.jit import compiled
+from ockham.curation.kernels.jit import compile_kernel
 from ockham.curation.kernels.shingles import Texts
 from ockham.curation.kernels.simd import WIDE as WIDE_LANES
 from ockham.curation.kernels.simd import lowest, marked_bits_wide
@@ -23,7 +23,7 @@ _CP1252 = np.array(
 )  # fmt: skip
 
 
-def marks(texts: Texts) -> NDArray[np.uint8]:
+def repair_flags(texts: Texts) -> NDArray[np.uint8]:
     """Mark each text: may hold mojibake, control characters, tags, entities; is not ASCII; has @; has many digits.
 
     `LOOSE` says that its characters may not be composed (NFC); where it is missing they are.
@@ -57,7 +57,7 @@ def _loose() -> NDArray[np.bool_]:
     return found
 
 
-@compiled
+@compile_kernel
 def _mark_all(
     texts: Texts,
     kinds: NDArray[np.uint8],
@@ -69,7 +69,7 @@ def _mark_all(
         found[i] = _mark(texts.data[texts.starts[i] : texts.ends[i]], kinds, broken, loose)
 
 
-@compiled
+@compile_kernel
 def _mark(
     text: NDArray[np.uint8], kinds: NDArray[np.uint8], broken: NDArray[np.int64], loose: NDArray[np.bool_]
 ) -> Whole:
@@ -103,14 +103,14 @@ def _mark(
     return seen | (DIGITS if digits >= 4 else 0)
 
 
-@compiled
+@compile_kernel
 def _opens(after: Whole, kind: Whole) -> bool:
     """Tell whether the character behind < or & can begin a tag or an entity."""
     low = after | 32
     return bool((97 <= low <= 122) or (after in (47, 33) if kind == TAG else after == 35))
 
 
-@compiled
+@compile_kernel
 def _wide(code: Whole, before: Whole, broken: NDArray[np.int64]) -> int:
     if code < 0xA0 or code in (0xFEFF, 0x200B, 0x2060, 0xFFFD):
         return WIDE | CONTROL | (MOJIBAKE if code < 0xA0 or code == 0xFFFD else 0)

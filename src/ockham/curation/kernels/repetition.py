@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ockham.curation.kernels.jit import compiled
+from ockham.curation.kernels.jit import compile_kernel
 
 WIDEST = 10
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -23,7 +23,7 @@ def slots_for(entries: int) -> int:
     return max(_LEAST_SLOTS, 1 << (2 * entries).bit_length())
 
 
-@compiled
+@compile_kernel
 def repeated_grams(
     words: NDArray[np.uint64], sizes: NDArray[np.int64], room: Table, number: int, out: NDArray[np.int64]
 ) -> None:
@@ -47,7 +47,7 @@ def repeated_grams(
         out[width - 2] = chars if width <= 4 else _same(sizes, room, left, width)
 
 
-@compiled
+@compile_kernel
 def _widened(words: NDArray[np.uint64], room: Table, numbers: tuple[int, int], width: int) -> int:
     """Make n-grams one word wider, where the one behind comes twice as well; give how many there are."""
     grams, places = room[:2]
@@ -63,7 +63,7 @@ def _widened(words: NDArray[np.uint64], room: Table, numbers: tuple[int, int], w
     return kept
 
 
-@compiled
+@compile_kernel
 def _maybe_often(room: Table, left: int) -> int:
     """Keep the places of n-grams that may come twice: those whose bit, of some that many share, was set before.
 
@@ -89,7 +89,7 @@ def _maybe_often(room: Table, left: int) -> int:
     return kept
 
 
-@compiled
+@compile_kernel
 def _top(sizes: NDArray[np.int64], room: Table, left: int, width: int) -> int:
     """Count all n-grams; give the characters that the most frequent one takes, over all of its places."""
     grams, places, slots, keys, counts = room
@@ -97,7 +97,7 @@ def _top(sizes: NDArray[np.int64], room: Table, left: int, width: int) -> int:
     most = 1
     chars = 0
     for k in range(left):
-        slot = counted(keys, counts, mask, grams[places[k]])
+        slot = count_value(keys, counts, mask, grams[places[k]])
         slots[k] = slot
         times = counts[slot]
         if times > 1 and times >= most:
@@ -107,7 +107,7 @@ def _top(sizes: NDArray[np.int64], room: Table, left: int, width: int) -> int:
     return chars
 
 
-@compiled
+@compile_kernel
 def _often(room: Table, left: int) -> int:
     """Keep the places of n-grams that were counted more than once; give how many there are."""
     _, places, slots, _, counts = room
@@ -118,7 +118,7 @@ def _often(room: Table, left: int) -> int:
     return kept
 
 
-@compiled
+@compile_kernel
 def _same(sizes: NDArray[np.int64], room: Table, left: int, width: int) -> int:
     """Give the characters of the n-grams that stood before, none counted twice."""
     grams, places, _, keys, counts = room
@@ -126,13 +126,13 @@ def _same(sizes: NDArray[np.int64], room: Table, left: int, width: int) -> int:
     free = chars = 0
     for k in range(left):
         at = places[k]
-        if at >= free and counts[counted(keys, counts, mask, grams[at])] > 1:
+        if at >= free and counts[count_value(keys, counts, mask, grams[at])] > 1:
             chars += _length(sizes, at, width)
             free = at + width
     return chars
 
 
-@compiled
+@compile_kernel
 def _length(sizes: NDArray[np.int64], at: int, width: int) -> int:
     size = 0
     for offset in range(width):
@@ -140,7 +140,7 @@ def _length(sizes: NDArray[np.int64], at: int, width: int) -> int:
     return size
 
 
-@compiled
+@compile_kernel
 def clear(keys: NDArray[np.uint64], entries: int) -> np.uint64:
     """Empty as much of the table as so many entries need, and give its mask."""
     slots = _LEAST_SLOTS
@@ -150,8 +150,8 @@ def clear(keys: NDArray[np.uint64], entries: int) -> np.uint64:
     return np.uint64(slots - 1)
 
 
-@compiled
-def counted(keys: NDArray[np.uint64], counts: NDArray[np.int64], mask: np.uint64, value: np.uint64) -> np.uint64:
+@compile_kernel
+def count_value(keys: NDArray[np.uint64], counts: NDArray[np.int64], mask: np.uint64, value: np.uint64) -> np.uint64:
     """Count a value in the table and give its slot."""
     value |= np.uint64(1)
     slot = (value >> np.uint64(1)) & mask

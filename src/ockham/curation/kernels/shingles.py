@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ockham.curation.kernels.char_classes import ALONE, BETWEEN, LIMIT, Alphabet, Whole, code_at, mixed
-from ockham.curation.kernels.jit import compiled
+from ockham.curation.kernels.jit import compile_kernel
 from ockham.curation.kernels.simd import WIDE, longer_bits_wide, lowest, plain_bits_wide
-from ockham.curation.kernels.word_hash import START, number_of, plain_number, spelled_by
+from ockham.curation.kernels.word_hash import START, number_of, plain_number, spell_by
 from ockham.data.minhash import GOLDEN, PERMUTATIONS, Orders
 
 _AHEAD = WIDE + np.uintp(8)
@@ -33,7 +33,7 @@ class Texts(NamedTuple):
     ends: NDArray[np.int64]
 
 
-def gathered(texts: Texts, behind: int) -> Texts:
+def gather_texts(texts: Texts, behind: int) -> Texts:
     """Put texts one after the other in a buffer of its own, a byte behind each."""
     ends = np.cumsum(texts.ends - texts.starts + 1) - 1
     starts = ends - (texts.ends - texts.starts)
@@ -45,7 +45,7 @@ def gathered(texts: Texts, behind: int) -> Texts:
     return Texts(data, starts, ends)
 
 
-@compiled
+@compile_kernel
 def _copy(texts: Texts, starts: NDArray[np.int64], data: NDArray[np.uint8]) -> None:
     for i in range(len(starts)):
         to = np.uintp(starts[i])
@@ -106,13 +106,13 @@ def shingles(text: bytes, letters: Alphabet, width: int) -> NDArray[np.uint64]:
     return found[: distinct(found)]
 
 
-@compiled
+@compile_kernel
 def grams_of(text: NDArray[np.uint8], letters: Alphabet, width: int, out: NDArray[np.uint64]) -> int:
     """Write the hashes of a text's n-grams to ``out``, which has room for more than its bytes; give how many."""
     return combine(out, words_of(text, 0, len(text), letters, out), width)
 
 
-@compiled
+@compile_kernel
 def distinct(values: NDArray[np.uint64]) -> int:
     """Put the different ones of sorted values to the front; give their number."""
     number = 0
@@ -123,14 +123,14 @@ def distinct(values: NDArray[np.uint64]) -> int:
     return number
 
 
-@compiled
+@compile_kernel
 def _count_characters(texts: Texts, found: NDArray[np.int64]) -> None:
     for i in range(len(found)):
         for at in range(texts.starts[i], texts.ends[i]):
             found[i] += (texts.data[at] & 0xC0) != 0x80
 
 
-@compiled
+@compile_kernel
 def words_of(text: NDArray[np.uint8], begin: int, end: int, letters: Alphabet, out: NDArray[np.uint64]) -> int:
     """Write the hashes of the words of ``text[begin:end]`` to ``out`` and give their number.
 
@@ -161,7 +161,7 @@ def words_of(text: NDArray[np.uint8], begin: int, end: int, letters: Alphabet, o
     return _one_by_one(text, (start if inside != _NONE else at, stop), letters, (out, count), True)[1]
 
 
-@compiled
+@compile_kernel
 def _one_by_one(
     text: NDArray[np.uint8],
     span: tuple[np.uintp, np.uintp],
@@ -180,7 +180,7 @@ def _one_by_one(
     while at < stop:
         plain = letters.plain[text[at]]
         if plain != 0 and plain != 255:
-            word = spelled_by(word, np.uint32(plain))
+            word = spell_by(word, np.uint32(plain))
             inside = True
             at += _ONE
             continue
@@ -193,7 +193,7 @@ def _one_by_one(
             at += np.uintp(size)
             kind = letters.kinds[code] if code < LIMIT else np.uint8(BETWEEN)
         if kind != BETWEEN and kind != ALONE:
-            word = spelled_by(word, letters.folds[code])
+            word = spell_by(word, letters.folds[code])
             inside = True
             continue
         if inside:
@@ -202,7 +202,7 @@ def _one_by_one(
             word = START, _NONE, _NONE
             inside = False
         if kind == ALONE:
-            out[count] = mixed(number_of(spelled_by(word, np.uint32(code))))
+            out[count] = mixed(number_of(spell_by(word, np.uint32(code))))
             count += 1
         if not whole and at < stop and text[at] < 128:
             break
@@ -212,7 +212,7 @@ def _one_by_one(
     return at, count
 
 
-@compiled
+@compile_kernel
 def combine(words: NDArray[np.uint64], count: int, width: int) -> int:
     """Replace word hashes, in their place, by those of the n-grams that begin there; give the number of n-grams."""
     size = min(width, count)
@@ -226,7 +226,7 @@ def combine(words: NDArray[np.uint64], count: int, width: int) -> int:
     return count - size + 1
 
 
-@compiled
+@compile_kernel
 def _hash_words(words: NDArray[np.uint64], count: int) -> tuple[np.uint64, np.uint64]:
     first = np.uint64(count)
     second = ~np.uint64(count)
@@ -238,7 +238,7 @@ def _hash_words(words: NDArray[np.uint64], count: int) -> tuple[np.uint64, np.ui
     return mixed(first), mixed(second)
 
 
-@compiled
+@compile_kernel
 def _minima(values: NDArray[np.uint64], count: int, order: Orders, least: NDArray[np.uint32]) -> None:
     """Find the least value under each order; four values at a time, so that each order is loaded once for four."""
     for k in range(PERMUTATIONS):
@@ -258,7 +258,7 @@ def _minima(values: NDArray[np.uint64], count: int, order: Orders, least: NDArra
             least[k] = min(least[k], first, second)
 
 
-@compiled
+@compile_kernel
 def _sketch_all(
     texts: Texts,
     letters: Alphabet,
@@ -287,7 +287,7 @@ def _sketch_all(
             found.keys[i, band] = mixed(key)
 
 
-@compiled
+@compile_kernel
 def first_alike(
     mine: NDArray[np.uint64], others: NDArray[np.uint64], ends: NDArray[np.int64], limits: tuple[float, float]
 ) -> tuple[int, float]:
@@ -311,7 +311,7 @@ def first_alike(
     return best, most
 
 
-@compiled
+@compile_kernel
 def jaccard(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> float:
     """Give |A and B| / |A or B| of two sorted sets of shingles; 0 where one is empty."""
     at = other = both = 0

@@ -27,11 +27,11 @@ from ockham.curation.kernels.char_classes import (
     code_at,
     mixed,
 )
-from ockham.curation.kernels.jit import compiled
-from ockham.curation.kernels.repetition import clear, counted, repeated_grams, slots_for
+from ockham.curation.kernels.jit import compile_kernel
+from ockham.curation.kernels.repetition import clear, count_value, repeated_grams, slots_for
 from ockham.curation.kernels.shingles import Texts, longest_of
 from ockham.curation.kernels.simd import LANES, digit_bits, ones
-from ockham.curation.kernels.word_hash import START, number_of, run_of, spelled, spelled_by
+from ockham.curation.kernels.word_hash import START, number_of, run_of, spell, spell_by
 
 COUNTS = (
     "chars", "words", "word_chars", "letters", "digits", "unspaced", "hashes", "ellipses", "with_letter", "stop_words",
@@ -102,15 +102,15 @@ def word_hash(word: str, letters: Alphabet) -> np.uint64:
     return np.uint64(_word_hash(letters.folds[[ord(char) for char in word]]))
 
 
-@compiled
+@compile_kernel
 def _word_hash(codes: NDArray[np.uint32]) -> np.uint64:
     word = START, _NONE, _NONE
     for code in codes:
-        word = spelled_by(word, code)
+        word = spell_by(word, code)
     return number_of(word)
 
 
-@compiled
+@compile_kernel
 def _measure_all(
     texts: Texts,
     letters: Alphabet,
@@ -130,7 +130,7 @@ def _measure_all(
         repeated_grams(room.words, room.sizes, grams, count, found[i, _TOP:])
 
 
-@compiled
+@compile_kernel
 def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call for each word takes four times as long
     text: NDArray[np.uint8],
     span: tuple[np.uintp, np.uintp],
@@ -156,7 +156,7 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
     while at <= end:
         run = run_of(text, at, end)
         if run > np.uintp(0):
-            core = spelled(core, text, at, run)
+            core = spell(core, text, at, run)
             numbers = int(ones(digit_bits(text, at) & ((np.uint32(1) << np.uint32(run)) - np.uint32(1))))
             alphabetic += int(run) - numbers
             digits += numbers
@@ -181,7 +181,7 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
                     out[_HASHES] += trait == HASH
                     out[_ELLIPSES] += code == 0x2026 or (dots > 0 and dots % 3 == 0)
                 else:
-                    core = spelled_by(core, letters.folds[code])
+                    core = spell_by(core, letters.folds[code])
                     alphabetic += kind != DIGIT
                     digits += kind == DIGIT
                     out[_UNSPACED] += alone
@@ -238,7 +238,7 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
     return count, lines, paragraphs
 
 
-@compiled
+@compile_kernel
 def _sieve(stops: NDArray[np.uint64], seen: np.uint64) -> np.uint64:
     """Give a bit for the upper six bits of each stop word not yet seen, so that most words are told by one look."""
     sieve = _NONE
@@ -248,7 +248,7 @@ def _sieve(stops: NDArray[np.uint64], seen: np.uint64) -> np.uint64:
     return sieve
 
 
-@compiled
+@compile_kernel
 def _look(text: NDArray[np.uint8], at: Whole, trait: Whole, letters: Alphabet) -> tuple[Whole, int, Whole]:
     """Look at a character that is no blank: its code point, size in bytes, and kind."""
     if trait != MANY:
@@ -257,7 +257,7 @@ def _look(text: NDArray[np.uint8], at: Whole, trait: Whole, letters: Alphabet) -
     return code, width, np.int64(letters.kinds[code]) if code < LIMIT else BETWEEN
 
 
-@compiled
+@compile_kernel
 def _judge_line(text: NDArray[np.uint8], begin: Whole, end: Whole, out: NDArray[np.int64]) -> None:
     """Count a line that ends, blanks aside, in an ellipsis."""
     last = np.int64(end) - 1
@@ -270,17 +270,17 @@ def _judge_line(text: NDArray[np.uint8], begin: Whole, end: Whole, out: NDArray[
         out[_ELLIPSIS_LINES] += 1
 
 
-@compiled
+@compile_kernel
 def _is_bullet(code: Whole) -> bool:
     return code in (0x2A, 0x2D, 0xB7, 0x2013, 0x2022, 0x2023, 0x2043, 0x25AA, 0x25CF, 0x25E6)
 
 
-@compiled
+@compile_kernel
 def _repeated_lines(room: Room, lines: int, paragraphs: int, out: NDArray[np.int64]) -> None:
     """Count lines and paragraphs that stood before, and their characters."""
     mask = clear(room.keys, lines)
     for line in range(lines):
-        if room.counts[counted(room.keys, room.counts, mask, room.lines[line])] > 1:
+        if room.counts[count_value(room.keys, room.counts, mask, room.lines[line])] > 1:
             out[_SAME_LINES] += 1
             out[_SAME_LINE_CHARS] += room.line_sizes[line]
     mask = clear(room.keys, paragraphs)
@@ -292,6 +292,6 @@ def _repeated_lines(room: Room, lines: int, paragraphs: int, out: NDArray[np.int
             value = mixed(value ^ room.lines[line])
             size += room.line_sizes[line]
         first = room.breaks[paragraph]
-        if room.counts[counted(room.keys, room.counts, mask, value)] > 1:
+        if room.counts[count_value(room.keys, room.counts, mask, value)] > 1:
             out[_SAME_PARAGRAPHS] += 1
             out[_SAME_PARAGRAPH_CHARS] += size

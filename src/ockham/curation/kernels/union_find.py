@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ockham.curation.kernels.jit import compiled
+from ockham.curation.kernels.jit import compile_kernel
 
 NONE = 0xFFFFFFFF
 """No link."""
 
 
-@compiled
+@compile_kernel
 def unite(
     edges: NDArray[np.uint64],
     first: int,
@@ -55,7 +55,7 @@ def unite(
     return count
 
 
-@compiled
+@compile_kernel
 def _root(parents: NDArray[np.uint32], one: np.int64) -> np.int64:
     while parents[one] != one:
         parents[one] = parents[parents[one]]
@@ -63,14 +63,14 @@ def _root(parents: NDArray[np.uint32], one: np.int64) -> np.int64:
     return one
 
 
-@compiled
+@compile_kernel
 def settle(parents: NDArray[np.uint32]) -> None:
     """Let the parent of each document be its root; a parent is never behind its child."""
     for one in range(len(parents)):
         parents[one] = parents[parents[one]]
 
 
-@compiled
+@compile_kernel
 def fill(
     roots: NDArray[np.uint32], weights: NDArray[np.int64], sets: NDArray[np.uint32], begun: tuple[int, int, int]
 ) -> tuple[int, int]:

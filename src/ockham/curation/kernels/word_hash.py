@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ockham.curation.kernels.char_classes import Whole
-from ockham.curation.kernels.jit import compiled
+from ockham.curation.kernels.jit import compile_kernel
 from ockham.curation.kernels.simd import LANES, eight, plain_bits, zeros_below
 
 START = np.uint64(0xCBF29CE484222325)
@@ -22,7 +22,7 @@ Spelling = tuple[np.uint64, np.uint64, np.uint64]
 """The hash of all whole eights, the bytes behind them, and eight times the number of these."""
 
 
-@compiled
+@compile_kernel
 def run_of(text: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> np.uintp:
     """Count the ASCII letters and digits from a place on, sixteen at most; 0 where so many bytes cannot be read."""
     if at + LANES > np.uintp(len(text)):
@@ -30,8 +30,8 @@ def run_of(text: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> np.uintp:
     return min(zeros_below(~plain_bits(text, at)), end - at)
 
 
-@compiled
-def spelled(word: Spelling, text: NDArray[np.uint8], at: np.uintp, size: np.uintp) -> Spelling:
+@compile_kernel
+def spell(word: Spelling, text: NDArray[np.uint8], at: np.uintp, size: np.uintp) -> Spelling:
     """Take in some ASCII letters and digits, sixteen at most, of a place from which sixteen bytes may be read."""
     # Letters are folded by this bit; digits have it.
     low = eight(text, at) | _BLANKS
@@ -43,15 +43,15 @@ def spelled(word: Spelling, text: NDArray[np.uint8], at: np.uintp, size: np.uint
     return _taken(word, low & ((np.uint64(1) << bits) - np.uint64(1)) if bits < np.uint64(64) else low, bits)
 
 
-@compiled
-def spelled_by(word: Spelling, code: Whole) -> Spelling:
+@compile_kernel
+def spell_by(word: Spelling, code: Whole) -> Spelling:
     """Take in one character, folded."""
     if code < 0x80:
         return _taken(word, np.uint64(code), _EIGHT)
     return _taken(word, np.uint64(code) | np.uint64(0x800000), np.uint64(24))
 
 
-@compiled
+@compile_kernel
 def plain_number(text: NDArray[np.uint8], begin: np.uintp, end: np.uintp) -> np.uint64:
     """Give the number of a word of ASCII letters and digits; eight bytes behind it must be there to be read."""
     state = START
@@ -64,13 +64,13 @@ def plain_number(text: NDArray[np.uint8], begin: np.uintp, end: np.uintp) -> np.
     return _mixed_in(state, (eight(text, begin) | _BLANKS) & mask)
 
 
-@compiled
+@compile_kernel
 def number_of(word: Spelling) -> np.uint64:
     """Give the number of a whole word."""
     return _mixed_in(word[0], word[1])
 
 
-@compiled
+@compile_kernel
 def _taken(word: Spelling, some: np.uint64, bits: np.uint64) -> Spelling:
     state, held, fill = word
     if fill == _ZERO and bits < np.uint64(64):
@@ -84,7 +84,7 @@ def _taken(word: Spelling, some: np.uint64, bits: np.uint64) -> Spelling:
     return state, held, total - np.uint64(64)
 
 
-@compiled
+@compile_kernel
 def _mixed_in(state: np.uint64, value: np.uint64) -> np.uint64:
     state = (state ^ value) * _FACTOR
     return state ^ (state >> np.uint64(32))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ockham.curation.curate_spec import WIDTH
-from ockham.readers.columns import Wanted
+from ockham.readers.columns import ColumnRequest
 from ockham.readers.documents import Document, describe, documents_of
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LeakIndex:
+class BenchmarkIndex:
     """The n-grams of all test rows, and the place of each row ("file:record")."""
 
     index: Index
@@ -35,7 +35,7 @@ class LeakIndex:
         return leaks(texts, alphabet(), self.index, WIDTH)
 
 
-def read_tests(paths: Sequence[Path], inputs: tuple[str, ...], containment: float) -> LeakIndex:
+def read_tests(paths: Sequence[Path], inputs: tuple[str, ...], containment: float) -> BenchmarkIndex:
     """Read the inputs of test files and index them. Raises `DataError` as reading documents does."""
     from ockham.curation.kernels.char_classes import alphabet
     from ockham.curation.kernels.ngram_index import index_of
@@ -44,10 +44,12 @@ def read_tests(paths: Sequence[Path], inputs: tuple[str, ...], containment: floa
     places: list[str] = []
     digests: list[str] = []
     for path in paths:
-        file = describe(path, Wanted(inputs=inputs, target=None, group=None, labelled=False, place=""), None)
+        file = describe(path, ColumnRequest(inputs=inputs, target=None, group=None, labelled=False, place=""), None)
         digests.append(file.sha256)
         for one in documents_of(0, file, None):
             if isinstance(one, Document):
                 rows.append("\n".join(one.texts).encode())
                 places.append(f"{file.name}:{one.record}")
-    return LeakIndex(index=index_of(rows, alphabet(), WIDTH, containment), places=tuple(places), digests=tuple(digests))
+    return BenchmarkIndex(
+        index=index_of(rows, alphabet(), WIDTH, containment), places=tuple(places), digests=tuple(digests)
+    )

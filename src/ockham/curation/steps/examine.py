@@ -7,14 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ockham.curation.curate_spec import TEXT_ONLY, WIDTH, CurateSpec, Step
-from ockham.curation.record_batch import Portion, bytes_at, replaced
+from ockham.curation.curate_spec import TEXT_ONLY, WIDTH, CurateSpec
+from ockham.curation.record_batch import RecordBatch, bytes_at, replace_texts
 from ockham.curation.steps import language, redact, repair
-from ockham.curation.steps.decontamination import LeakIndex
-from ockham.curation.steps.gopher_rules import RULES, judged
+from ockham.curation.steps.decontamination import BenchmarkIndex
+from ockham.curation.steps.gopher_rules import RULES, measure_rules
 from ockham.data.normalize import is_blank
 from ockham.data.task import is_like_label, is_object
-from ockham.records.curation import CHANGES
+from ockham.records.curation import CHANGES, Step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,17 +31,17 @@ REASONS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class StepConfig:
     """What to do with every document: the settings, the steps to take, and what must not leak in."""
 
     spec: CurateSpec
     steps: tuple[Step, ...]
     labelled: bool
-    leak: LeakIndex | None = None
+    leak: BenchmarkIndex | None = None
 
 
 @dataclass(slots=True, kw_only=True)
-class Examined:
+class ExaminedChunk:
     """What was found out about a portion of documents; arrays have one entry a document.
 
     ``reason`` is a place in `REASONS`, ``changed`` a bit for each of `CHANGES`, ``texts`` are the inputs after all
@@ -51,7 +51,7 @@ class Examined:
     stricter. ``unlike`` and ``objects`` count the targets of the rows that have no reason to go, as `Kinds` does.
     """
 
-    portion: Portion
+    portion: RecordBatch
     texts: Texts
     new: dict[int, tuple[str, ...]]
     reason: NDArray[np.uint8]
@@ -71,7 +71,7 @@ class Examined:
     objects: int = 0
 
 
-def examine(portion: Portion, plan: Plan) -> Examined:
+def examine(portion: RecordBatch, plan: StepConfig) -> ExaminedChunk:
     """Examine a portion. What is found out about a document does not depend on the others in it."""
     import numpy as np
 
@@ -81,10 +81,10 @@ def examine(portion: Portion, plan: Plan) -> Examined:
 
     number = len(portion)
     changes = _Changes(portion, plan)
-    texts = replaced(portion.texts, {place: "\n".join(after).encode() for place, after in changes.new.items()})
+    texts = replace_texts(portion.texts, {place: "\n".join(after).encode() for place, after in changes.new.items()})
     rows = rows_for(plan.spec.similarity) if "near" in plan.steps else 0
     sketches = sketch(texts, alphabet(), orders(), WIDTH, rows)
-    examined = Examined(
+    examined = ExaminedChunk(
         portion=portion,
         texts=texts,
         new=changes.new,
@@ -106,10 +106,10 @@ def examine(portion: Portion, plan: Plan) -> Examined:
 class _Changes:
     """Repair and redact: new inputs, which steps changed them, and the documents that hold personal data."""
 
-    def __init__(self, portion: Portion, plan: Plan) -> None:
+    def __init__(self, portion: RecordBatch, plan: StepConfig) -> None:
         import numpy as np
 
-        from ockham.curation.kernels.repair_flags import marks
+        from ockham.curation.kernels.repair_flags import repair_flags
 
         self._portion, self._plan = portion, plan
         self.new: dict[int, tuple[str, ...]] = {}
@@ -118,7 +118,7 @@ class _Changes:
         self.counted: Counter[str] = Counter()
         wanted = sum(bits for bit, bits, _ in _REPAIRS if CHANGES[bit] in plan.steps)
         if wanted:
-            seen = marks(portion.texts)
+            seen = repair_flags(portion.texts)
             suspects = np.flatnonzero(seen & wanted)
             for place, mark in zip(suspects.tolist(), seen[suspects].tolist(), strict=True):
                 self._repair(place, mark)
@@ -151,7 +151,9 @@ class _Changes:
             self.changed[place] |= 1 << CHANGES.index("personal")
 
 
-def _hashes(portion: Portion, after: Texts, words: NDArray[np.uint64], counts: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _hashes(
+    portion: RecordBatch, after: Texts, words: NDArray[np.uint64], counts: NDArray[np.int64]
+) -> NDArray[np.uint64]:
     """Hash text as it came, words, and target: (documents x 6), 128 bits each."""
     import numpy as np
 
@@ -178,7 +180,7 @@ def _digests(texts: Texts, places: NDArray[np.int64]) -> NDArray[np.uint64]:
     return np.frombuffer(found, dtype=">u8").reshape(-1, 2).astype(np.uint64)
 
 
-def _judge(examined: Examined, personal: NDArray[np.bool_], plan: Plan) -> None:
+def _judge(examined: ExaminedChunk, personal: NDArray[np.bool_], plan: StepConfig) -> None:
     """Give each document the first reason to leave it out, in the order of the steps."""
     import numpy as np
 
@@ -198,7 +200,7 @@ def _judge(examined: Examined, personal: NDArray[np.bool_], plan: Plan) -> None:
     if "language" in plan.steps and plan.spec.languages:
         wanted = counts["wanted"] > 0
         _drop(examined, "other_language", ~wanted, counts["sure"] / 1e6, plan.spec.min_language)
-    for rule, values, limit in judged(counts, plan.spec.limits, plan.steps):
+    for rule, values, limit in measure_rules(counts, plan.spec.limits, plan.steps):
         breaks = rule.breaks(values, limit)
         loose, strict = (rule.breaks(values, other) for other in rule.steps(limit))
         alive = ~broken & (counts["chars"] > 0)
@@ -213,7 +215,7 @@ def _judge(examined: Examined, personal: NDArray[np.bool_], plan: Plan) -> None:
         _look_at(examined, targets)
 
 
-def _look_at(examined: Examined, targets: list[bytes]) -> None:
+def _look_at(examined: ExaminedChunk, targets: list[bytes]) -> None:
     """Count the targets of the rows that have no reason to go, as `Kinds` does."""
     import numpy as np
 
@@ -224,7 +226,7 @@ def _look_at(examined: Examined, targets: list[bytes]) -> None:
         examined.objects += count * is_object(text)
 
 
-def _counts(examined: Examined, plan: Plan, readable: NDArray[np.bool_]) -> dict[str, NDArray[np.int64]]:
+def _counts(examined: ExaminedChunk, plan: StepConfig, readable: NDArray[np.bool_]) -> dict[str, NDArray[np.int64]]:
     """Count what the rules need, and identify the languages."""
     import numpy as np
 
@@ -235,7 +237,7 @@ def _counts(examined: Examined, plan: Plan, readable: NDArray[np.bool_]) -> dict
     places = np.full(number, -1, dtype=np.int64)
     more: dict[str, NDArray[np.int64]] = {}
     if "language" in plan.steps:
-        found, sure = language.identified(examined.texts)
+        found, sure = language.identify_all(examined.texts)
         codes = (*language.languages(), language.UNKNOWN)
         certain = sure.astype(np.float64) >= plan.spec.min_language
         lists = language.stop_word_languages()
@@ -247,7 +249,7 @@ def _counts(examined: Examined, plan: Plan, readable: NDArray[np.bool_]) -> dict
         named = zip((codes[-1], *codes[:-1]), each, strict=True)
         examined.languages.update({code: count for code, count in named if count})
     if set(TEXT_ONLY) & set(plan.steps):
-        table = statistics(examined.texts, alphabet(), language.hashed(), places)
+        table = statistics(examined.texts, alphabet(), language.stop_words(), places)
         counts = {name: table[:, place] for place, name in enumerate(COUNTS)}
     else:
         seen = examined.words.copy()
@@ -258,7 +260,7 @@ def _counts(examined: Examined, plan: Plan, readable: NDArray[np.bool_]) -> dict
 
 
 def _drop(
-    examined: Examined,
+    examined: ExaminedChunk,
     reason: str,
     which: NDArray[np.bool_],
     score: NDArray[np.float64] | None = None,

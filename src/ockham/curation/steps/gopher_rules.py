@@ -6,7 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from ockham.curation.curate_spec import Limits, Step
+from ockham.curation.curate_spec import FilterLimits
+from ockham.records.curation import Step
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,7 +44,7 @@ class Rule:
         return (limit - step, limit + step) if self.least else (limit + step, limit - step)
 
 
-def judged(counts: Counts, limits: Limits, steps: tuple[Step, ...]) -> list[tuple[Rule, Values, float]]:
+def measure_rules(counts: Counts, limits: FilterLimits, steps: tuple[Step, ...]) -> list[tuple[Rule, Values, float]]:
     """Measure every rule of the steps over all documents: the rule, its values, and the limit."""
     return [(rule, rule.measure(counts), float(getattr(limits, rule.limit))) for rule in RULES if rule.step in steps]
 

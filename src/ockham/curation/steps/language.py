@@ -42,12 +42,12 @@ def identify(texts: Sequence[str]) -> list[Language]:
     """Identify the language of each text from its middle; of a text without letters it is unknown."""
     from ockham.curation.kernels.shingles import texts_of
 
-    places, sure = identified(texts_of([text.encode() for text in texts]))
+    places, sure = identify_all(texts_of([text.encode() for text in texts]))
     codes = (*languages(), UNKNOWN)
     return [Language(codes[place], float(one)) for place, one in zip(places, sure, strict=True)]
 
 
-def identified(texts: Texts) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def identify_all(texts: Texts) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Give for each text the place of its language in `languages` (-1: unknown) and how sure that is, in [0, 1]."""
     import numpy as np
 
@@ -223,7 +223,7 @@ def stop_word_languages() -> dict[str, int]:
 
 
 @lru_cache(maxsize=1)
-def hashed() -> StopWords:
+def stop_words() -> StopWords:
     """Give the stop words as the kernels look for them."""
     import numpy as np
 

@@ -49,7 +49,7 @@ Stretch: TypeAlias = tuple[int, int]
 """Where something begins and ends."""
 
 
-class Found(NamedTuple):
+class PiiSpan(NamedTuple):
     """One find: where it stands, in characters, and its class."""
 
     start: int
@@ -65,9 +65,9 @@ def suspects(texts: Texts) -> dict[int, list[Stretch]]:
     """
     import numpy as np
 
-    from ockham.curation.kernels.pii_regions import traces
+    from ockham.curation.kernels.pii_regions import find_pii_regions
 
-    pieces, begins = traces(texts.data)
+    pieces, begins = find_pii_regions(texts.data)
     found = [match.span() for match in _finder().finditer(pieces.data.tobytes())]
     stretches = np.array(found, dtype=np.int64).reshape(-1, 2)
     holders = np.searchsorted(pieces.starts, stretches[:, :1], side="right") - 1
@@ -82,7 +82,7 @@ def suspects(texts: Texts) -> dict[int, list[Stretch]]:
     return by_text
 
 
-def find(text: str, stretches: list[Stretch] | None = None) -> list[Found]:
+def find(text: str, stretches: list[Stretch] | None = None) -> list[PiiSpan]:
     """Find personal data, in order, without overlaps; where two classes fit, the one named first in `CLASSES`.
 
     ``stretches`` are those of `suspects`, if they are known.
@@ -90,7 +90,7 @@ def find(text: str, stretches: list[Stretch] | None = None) -> list[Found]:
     data = text.encode()
     places = _places(text, data, _stretches(data) if stretches is None else stretches)
     spans = sorted({span for start, end in places for span in _judged(text, start, end)})
-    taken: list[Found] = []
+    taken: list[PiiSpan] = []
     for span in spans:
         if not taken or taken[-1].end <= span.start:
             taken.append(span)
@@ -99,12 +99,12 @@ def find(text: str, stretches: list[Stretch] | None = None) -> list[Found]:
     return taken
 
 
-def _weight(span: Found) -> tuple[int, int]:
+def _weight(span: PiiSpan) -> tuple[int, int]:
     """Let the class named first win, then the longer find."""
     return _RANK[span.kind], span.start - span.end
 
 
-def redact(text: str, spans: list[Found]) -> str:
+def redact(text: str, spans: list[PiiSpan]) -> str:
     """Put ``[EMAIL]`` and the like in the place of each find."""
     parts: list[str] = []
     at = 0
@@ -132,24 +132,26 @@ def _places(text: str, data: bytes, stretches: Iterable[Stretch]) -> Iterator[St
             yield start, end
 
 
-def _judged(text: str, start: int, end: int) -> Iterator[Found]:
+def _judged(text: str, start: int, end: int) -> Iterator[PiiSpan]:
     classes = _possible(text[start:end])
     if not classes:
         return
     low, high = max(0, start - _AROUND), min(len(text), end + _AROUND)
     if "secret" in classes:
-        yield from (Found(begin, stop, "secret") for begin, stop in pii.secrets(text, low, end, _AHEAD) if start < stop)
+        yield from (
+            PiiSpan(begin, stop, "secret") for begin, stop in pii.secrets(text, low, end, _AHEAD) if start < stop
+        )
         block = _KEY_BLOCK.match(text, start)
         if block:
-            yield Found(start, block.end(), "secret")
+            yield PiiSpan(start, block.end(), "secret")
         return
     for kind, begin, stop in pii.spans(text, low, high, classes):
         if begin < end and start < stop:
-            yield Found(begin, stop, kind)
+            yield PiiSpan(begin, stop, kind)
     for pattern, sound in _NATIONAL if _may_be_national(text, (low, high), classes) else ():
         for match in pattern.finditer(text, low, high):
             if match.start() < end and start < match.end() and sound(match.group()):
-                yield Found(match.start(), match.end(), "national_id")
+                yield PiiSpan(match.start(), match.end(), "national_id")
 
 
 def _may_be_national(text: str, span: Stretch, classes: tuple[str, ...]) -> bool:
