@@ -1,8 +1,8 @@
 """A chat as token numbers: the template's own words may hold special tokens, the user's words never do.
 
 The model's template is rendered once, with marks where the contents go (a `ChatTemplate`), and only these pieces are
-read with special tokens in them. Every content (instructions, examples, the text) is encoded as plain text, so a text that
-spells ``<|im_end|>`` cannot end its turn (fault D20). What the template makes of today's date is fixed with it.
+read with special tokens in them. Every content (instructions, examples, the text) is encoded as plain text, so a text
+that spells ``<|im_end|>`` cannot end its turn (fault D20). What the template makes of today's date is fixed with it.
 """
 
 from __future__ import annotations
