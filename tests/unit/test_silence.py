@@ -59,7 +59,7 @@ def took(model: endpoint.Endpoint, inputs: list[str]) -> tuple[float, str]:
 
 def test_the_limits_that_nobody_set_are_below_30_seconds() -> None:
     spec = EndpointSpec(url="http://h/v1", model="m")
-    assert max(spec.silence_s, spec.timeout_s) < MOST - 2
+    assert max(spec.silence_s, spec.timeout_s) < MOST - 5
 
 
 def test_an_endpoint_that_loses_every_connection_late_is_given_up(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ def test_an_endpoint_that_answered_before_and_then_loses_every_connection_is_giv
         assert at.model.answer(["a"])[0].value == "billing"
         at.api.script = always(Response(drop=True))
         begun = at.waits.now()
-        assert "gave no response to any question for 25 s" in at.fails([f"text {n}" for n in range(52)]).message
+        assert "gave no response to any question for 20 s" in at.fails([f"text {n}" for n in range(52)]).message
         assert at.waits.now() - begun < MOST
 
 

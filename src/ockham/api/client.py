@@ -13,7 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
@@ -44,8 +44,8 @@ class EndpointSpec:
     url: str
     model: str
     key_env: str | None = "OPENAI_API_KEY"
-    timeout_s: float = field(default=25.0, metadata={"above": 0, "max": 3600})
-    silence_s: float = field(default=25.0, metadata={"above": 0, "max": 3600})
+    timeout_s: float = field(default=20.0, metadata={"above": 0, "max": 3600})
+    silence_s: float = field(default=20.0, metadata={"above": 0, "max": 3600})
     deadline_s: float = field(default=120.0, metadata={"above": 0, "max": 86400})
     retries: int = field(default=4, metadata={"min": 0, "max": 20})
     concurrency: int = field(default=4, metadata={"min": 1, "max": 64})
@@ -176,6 +176,8 @@ class Client:
             if attempt == self._spec.retries or self._clock.now() + wait >= end:
                 break
             _log.debug("attempt %d failed: %s; next in %.1f s", attempt + 1, got.reason, wait)
+            if got.responded:  # what was asked to pause, or is left alone after a refusal, is not silent meanwhile
+                self._heard = max(self._heard, self._clock.now() + wait)
             if self._clock.pause(stop, max(0.0, min(wait, self.silence_left()))):
                 break
             if self.silence_left() <= 0:
@@ -231,9 +233,7 @@ class Client:
                     return raw
                 self.answered, self._heard = True, self._clock.now()
                 got = parse_response(response.status_code, response.headers, raw)
-                if isinstance(got, RetryableError):  # an API that asks for a pause is not silent while it lasts
-                    self._heard += got.wait
-                return got
+                return replace(got, responded=True) if isinstance(got, RetryableError) else got
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             return RetryableError(reason="no connection could be made", billed=False)
         except httpx.TimeoutException:

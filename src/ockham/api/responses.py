@@ -9,7 +9,7 @@ import email.utils
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ockham.errors import EndpointError
@@ -33,11 +33,15 @@ class Reply:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryableError:
-    """An attempt that failed and may be tried again; ``billed`` where the API may have charged for it all the same."""
+    """An attempt that failed and may be tried again; ``billed`` where the API may have charged for it all the same.
+
+    ``responded`` where a whole response came, whatever it said.
+    """
 
     reason: str
     billed: bool
     wait: float = 0.0
+    responded: bool = field(default=False, compare=False)
 
 
 def parse_response(status: int, headers: Mapping[str, str], raw: bytes) -> Reply | RetryableError:
