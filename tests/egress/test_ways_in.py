@@ -148,3 +148,14 @@ def test_an_import_of_the_library_before_ours_skips_the_encoder_and_says_why(
     traffic = run(home, "-c", code)
     assert "onnxruntime was imported before ockham" in traffic.stdout, traffic.stderr
     assert "set ORT_DISABLE_TELEMETRY=1" in traffic.stdout
+
+
+@pytest.mark.parametrize("crew", [("--workers", "2"), ("--engine", "ray", "--workers", "2")], ids=["processes", "ray"])
+def test_the_processes_of_curate_send_nothing(sealed_world: None, tmp_path: Path, crew: tuple[str, ...]) -> None:
+    for module in ("numba", *(["ray"] if "ray" in crew else [])):
+        pytest.importorskip(module, reason=f"{module} is not installed")
+    home = world(tmp_path)
+    traffic = run(home, "-m", "ockham", "curate", "rows.csv", *COLUMNS, "--min-words", "1", "--out", "clean", *crew)
+    assert traffic.status == 0, traffic.stderr
+    assert (home / "clean/report.json").exists()
+    assert_silent(traffic, home)

@@ -194,9 +194,7 @@ def _scripts() -> Path:
 def _environment() -> dict[str, str]:
     # No network: the libraries' own switches, and a proxy that leads nowhere for whatever does not heed them.
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
-    nowhere = "http://127.0.0.1:9"
-    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"), nowhere)
-    return {**switches.worker_environment(kept), **proxies, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
+    return {**switches.worker_environment(kept), **switches.NOWHERE, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
 
 
 def _made(out: Path, digest: str) -> Converted:

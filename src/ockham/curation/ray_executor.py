@@ -7,7 +7,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from ockham.curation.executor import Executor
@@ -82,6 +82,25 @@ def _knock(address: str | None) -> None:
 
 
 @contextmanager
+def _no_way_out() -> Iterator[None]:
+    """Start processes meanwhile whose HTTP requests end on this machine.
+
+    Ray asks three clouds' metadata services where it runs, also where its reports are switched off (2.60:
+    ``UsageStatsHead.run`` looks before it asks whether it may). Its own processes speak gRPC, past any proxy.
+    """
+    proxies = {name: os.environ.get(name) for name in switches.NOWHERE}
+    os.environ.update(switches.NOWHERE)
+    try:
+        yield
+    finally:
+        for name, value in proxies.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
 def ray_crew(address: str | None, tasks: int | None) -> Iterator[Executor]:
     """Lend a cluster, started here where no address is given; what was started or joined is left in the end.
 
@@ -97,17 +116,14 @@ def ray_crew(address: str | None, tasks: int | None) -> Iterator[Executor]:
     if not joined:
         try:
             _knock(address)
-            stop = signal.getsignal(signal.SIGTERM)
-            ray.init(
-                address=address or "local",
-                num_cpus=tasks if address is None else None,
-                include_dashboard=False if address is None else None,
-                log_to_driver=False,
-                configure_logging=False,
-            )
-            # Ray lets SIGTERM leave with status 15; whoever called decides what it does.
-            if stop is not None and threading.current_thread() is threading.main_thread():
-                signal.signal(signal.SIGTERM, stop)
+            with _no_way_out() if address is None else nullcontext():
+                ray.init(
+                    address=address or "local",
+                    num_cpus=tasks if address is None else None,
+                    include_dashboard=False if address is None else None,
+                    log_to_driver=False,
+                    configure_logging=False,
+                )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             message = f"no Ray cluster answers ({type(error).__name__})"
             fix = "check the address, as in --address ray-head:6379, or leave it out to start one here"

@@ -142,6 +142,11 @@ SWITCHES = (
 )
 """PYTHONNOUSERSITE is left out: where ockham itself is installed for one user, its workers would not find it."""
 
+NOWHERE = dict.fromkeys(
+    ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"), "http://127.0.0.1:9"
+)
+"""A proxy on a port of this machine where nobody listens, for libraries that have no switch."""
+
 NOT_FOR_WORKERS = re.compile(
     r"(?i:https?_proxy|all_proxy|ftp_proxy|no_proxy)|HF_ENDPOINT|.*(?:_|^)(?:API_KEY|TOKEN|SECRET|PASSWORD|ACCESS_KEY)"
 )
