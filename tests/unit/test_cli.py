@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import io
 import json
 import os
@@ -497,6 +498,84 @@ def test_a_closed_pipe_is_quiet() -> None:
     )
     os.close(writer)
     assert (child.returncode, child.stderr) == (error_report.UNREAD, "")
+
+
+FULL = Path("/dev/full")
+full_device = pytest.mark.skipif(not FULL.exists(), reason="this system has no device that is always full")
+
+
+@full_device
+@pytest.mark.parametrize("args", [("--help",), ("doctor", "--json"), ("plan", "--help"), ("doctor",)])
+def test_s01_output_to_a_full_device_is_no_fault_of_ours(args: Sequence[str]) -> None:
+    with FULL.open("w") as full:
+        child = subprocess.run(
+            [sys.executable, "-m", "ockham", *args], stdout=full, stderr=subprocess.PIPE, check=False, text=True
+        )
+    assert child.returncode == 2, child.stderr
+    assert child.stderr == (
+        "E_DISK: writing the output failed: ENOSPC (No space left on device)\n"
+        "  next: free some space on that disk and run the same command again\n"
+    )
+
+
+@full_device
+def test_s01_messages_to_a_full_device_stop_nothing(tmp_path: Path) -> None:
+    """Progress and warnings are lost, the work is done; of an error the exit status is left."""
+    code = (
+        "import logging, sys\n"
+        "from ockham.cli import progress, trouble\n"
+        "from ockham.errors import DataError\n"
+        "from ockham.records import Progress\n"
+        "def work():\n"
+        "    with progress.telling() as tell:\n"
+        "        for done in range(9000):\n"
+        "            tell(Progress(stage='read', message=f'file {done}'))\n"
+        "        logging.getLogger('ockham').warning('mind this')\n"
+        "    print('done', flush=True)\n"
+        "    if sys.argv[1:]: raise DataError('E_FORMAT', 'bad', fix='mend it')\n"
+        "    return 0\n"
+        "raise SystemExit(trouble.guard(work))\n"
+    )
+    for args, status in (([], 0), (["fail"], 2)):
+        with FULL.open("w") as full:
+            child = subprocess.run(
+                [sys.executable, "-c", code, *args], stdout=subprocess.PIPE, stderr=full, check=False, text=True
+            )
+        assert (child.returncode, child.stdout) == (status, "done\n")
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.EACCES, errno.EIO])
+def test_s01_what_the_system_refuses_is_no_fault_of_ours(
+    capsys: pytest.CaptureFixture[str], number: int, tmp_path: Path
+) -> None:
+    place = os.fsdecode(os.fsencode(tmp_path) + b"/x\xff\n")
+    assert error_report.report_error(OSError(number, "words of a library", place)) == 2
+    err = capsys.readouterr().err
+    assert err.startswith("E_DISK: ")
+    assert errno.errorcode[number] in err
+    assert "\\xff" in err
+    assert "words of a library" not in err
+    assert err.count("\n") == 2
+    assert error_report.report_error(OSError(errno.EBADF, "ours")) == 1
+
+
+@pytest.mark.parametrize("name", ["folder.csv", "file/out.csv", "x" * 300 + ".jsonl"])
+def test_s01_an_output_of_predict_that_cannot_be_written_is_refused_before_the_work(
+    verbs: Verbs, run: Run, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    (tmp_path / "file").write_text("x")
+    status, out, err = run("predict", "run", "in.csv", "-q", "-o", name)
+    assert (status, out) == (2, "")
+    assert err.startswith("E_DISK: ")
+    assert verbs.asked == []
+
+
+def test_predict_writes_to_a_path_that_is_not_utf_8(verbs: Verbs, run: Run, tmp_path: Path) -> None:
+    verbs.result = [Prediction(id="1", answer="a", confidence=0.5)]
+    name = os.fsdecode(b"x\xff.jsonl")
+    assert run("predict", "run", "in.csv", "-q", "-o", name) == (0, "", "")
+    assert json.loads((tmp_path / name).read_text())["answer"] == "a"
 
 
 def test_an_unknown_command_gets_the_nearest(run: Run) -> None:

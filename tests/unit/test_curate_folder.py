@@ -9,7 +9,7 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +23,7 @@ from ockham.curation.curate import CurateSpec, curate, read_report, restart
 from ockham.errors import DataError, OckhamError, RunError, StoreError
 from ockham.readers import compressed_file
 from ockham.records import Progress
+from ockham.records.curation import Step
 from ockham.store import Run, open_run, replacing
 
 EXACT = CurateSpec(steps=("exact",))
@@ -312,9 +313,9 @@ def varied(path: Path) -> Path:
 def test_report_and_json_are_the_same_when_a_run_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    without: tuple[Literal["length", "quality", "repetition"], ...] = ("length", "quality", "repetition")
+    """Stopped before its report is written, called again when it is done, or read again."""
     source = varied(tmp_path / "a.jsonl")
-    without = ("length", "quality", "repetition")
+    without: tuple[Step, ...] = ("length", "quality", "repetition")
     spec = CurateSpec(personal="redact", skip=without)
     flags = ["curate", str(source), "--personal", "redact", "-q", "--workers", "1"]
     flags += [word for step in without for word in ("--skip", step)]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import TextIO
 
 import click
 
@@ -34,6 +35,9 @@ def guard(work: Callable[[], int]) -> int:
         except (Exception, KeyboardInterrupt) as error:
             # Once the signal has come, whatever else goes wrong is what it stopped: a child may have got it too.
             return report_error(KeyboardInterrupt() if received else error, *received)
+        finally:
+            for stream in (sys.stdout, sys.stderr):
+                _settle(stream)
 
 
 def report_error(error: BaseException, number: int = signal.SIGINT) -> int:
@@ -51,8 +55,9 @@ def report_error(error: BaseException, number: int = signal.SIGINT) -> int:
         _say(*text.getvalue().expandtabs().rstrip("\n").split("\n"))
         return 2
     if isinstance(error, BrokenPipeError):
-        _unread()
         return UNREAD
+    if isinstance(error, OSError) and (refused := _refused(error)) is not None:
+        return report_error(refused)
     _say(*defect(error).splitlines())
     return 1
 
@@ -109,16 +114,29 @@ def _stopped_by() -> Iterator[list[int]]:
             signal.signal(one, handler)
 
 
-def _unread() -> None:
-    """Point stdout to nowhere, so that the flush at exit does not complain about the closed pipe."""
+def _refused(error: OSError) -> OckhamError | None:
+    """Say what the system refused, where that is no fault of ours: an output or a disk that is full, or failing."""
+    from ockham.store.atomic import is_refusal, refusal
+
+    if not is_refusal(error):
+        return None
+    name = error.filename
+    named = isinstance(name, (str, bytes))
+    return refusal(error, f"{printable(Path(os.fsdecode(name)))}: using it" if named else "writing the output")
+
+
+def _settle(stream: TextIO) -> None:
+    """Write what a stream still holds; where that fails, point it to nowhere, so that the exit does not complain."""
     try:
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        stream.flush()
     except (OSError, ValueError):
-        return
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
 
 
 def _say(*lines: str) -> None:
-    # A terminal that hung up cannot be written to; the exit status still tells.
+    # Where nobody can be told (a full disk, a terminal that hung up), the exit status still tells.
     with suppress(OSError):
         click.echo("\n".join(map(printable, lines)), err=True)

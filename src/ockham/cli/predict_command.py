@@ -61,6 +61,10 @@ def command(
     endpoint = settings.destination(values)
     how = settings.spec(Output, values)
     form = _form(how.out)
+    if how.out is not None:
+        from ockham.store import check_place
+
+        check_place(how.out)
     folders = () if how.out is None else (str(how.out.absolute().parent),)
     reads = {"bundle": bundle, "data": data, "endpoint": endpoint}
     sealing.enter("predict", reads, sealing.Touched(folders=folders), unsealed=unsealed)

@@ -66,8 +66,8 @@ class _Lines:
         if place == self._last and share < self._share + _EVERY and (share < 1.0 or self._share >= 1.0):
             return
         self._last, self._share = place, share
-        self._stream.write(f"{printable(progress.stage)}: {printable(progress.message)}{_counted(progress)}\n")
-        self._stream.flush()
+        text = f"{printable(progress.stage)}: {printable(progress.message)}{_counted(progress)}\n"
+        _write(self._stream, text)
 
 
 @contextmanager
@@ -131,7 +131,18 @@ class _Handler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write one line, without the traceback a record may carry."""
-        self._stream.write(f"warning: {printable(record.getMessage())}\n")
+        _write(self._stream, f"warning: {printable(record.getMessage())}\n")
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write and flush; a disk too full for a log is no reason to stop the work, a reader who is gone is."""
+    try:
+        stream.write(text)
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError:
+        return
 
 
 def _counted(progress: Progress) -> str:

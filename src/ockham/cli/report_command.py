@@ -11,8 +11,9 @@ from ockham.cli.options import PATH
 
 @click.command("report")
 @click.argument("run", type=PATH, metavar="RUN")
+@click.option("--out", "-o", type=PATH, metavar="FILE", help="Where the page goes; report.html in RUN otherwise.")
 @click.option("--open", "open_", is_flag=True, help="Open the report in the browser.")
-def command(*, run: Path, open_: bool) -> None:
+def command(*, run: Path, out: Path | None, open_: bool) -> None:
     """Write a run's report again.
 
     RUN is a run's folder. The report is made from the run's records; nothing is measured. Prints the report's path.
@@ -20,7 +21,7 @@ def command(*, run: Path, open_: bool) -> None:
     from ockham.cli import output
     from ockham.ladder.run_folder import write_report
 
-    page = write_report(run)
+    page = write_report(run, out)
     output.lines(str(page))
     if open_:
         import webbrowser

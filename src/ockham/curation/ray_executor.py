@@ -116,6 +116,7 @@ def ray_crew(address: str | None, tasks: int | None) -> Iterator[Executor]:
     if not joined:
         try:
             _knock(address)
+            stop = signal.getsignal(signal.SIGTERM)
             with _no_way_out() if address is None else nullcontext():
                 ray.init(
                     address=address or "local",
@@ -124,6 +125,9 @@ def ray_crew(address: str | None, tasks: int | None) -> Iterator[Executor]:
                     log_to_driver=False,
                     configure_logging=False,
                 )
+            # Ray lets SIGTERM leave with status 15; whoever called decides what it does.
+            if stop is not None and threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, stop)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             message = f"no Ray cluster answers ({type(error).__name__})"
             fix = "check the address, as in --address ray-head:6379, or leave it out to start one here"

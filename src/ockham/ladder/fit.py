@@ -22,6 +22,7 @@ from ockham.ladder import assemble, llm_judge, measure
 from ockham.ladder.assemble import TEST_EVALUATIONS
 from ockham.ladder.measure import RungResult
 from ockham.ladder.run_folder import ACCOUNT
+from ockham.printable import printable
 from ockham.readers.read import ReadSpec
 from ockham.records import (
     Comparison,
@@ -108,6 +109,7 @@ def fit(
     other work, `StoreError` when the disk refuses.
     """
     spec, requirements = spec or FitSpec(), requirements or Requirements()
+    _check_out(out)
     rungs = _chosen(spec)
     decoder_rungs.check(spec.device)
     llm_judge.check_judge(spec.judge)
@@ -159,6 +161,19 @@ def tune(
         **({"models": (base,)} if causal else {"encoder": base}),
     )
     return fit(source, spec, requirements, out=out, tell=tell)
+
+
+def _check_out(out: str | Path | None) -> None:
+    """Find out, before any work, whether a run can be kept in a folder; its records hold the path as text."""
+    try:
+        str(out).encode()
+    except UnicodeEncodeError:
+        message = f"the path {printable(Path(out or ''))} is not UTF-8"
+        raise ConfigError("E_CONFIG", message, fix="choose a folder with another name: --out FOLDER") from None
+    if out:
+        store.check_folder(Path(out))
+    else:
+        store.check_place(Path("runs") / "run.json")
 
 
 def _introduce(prepared: Prepared, tell: Callable[[Progress], None]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ockham import store
-from ockham.errors import RunError
+from ockham.errors import RunError, StoreError
 from ockham.printable import printable
 from ockham.records import (
     RunResult,
@@ -26,14 +26,21 @@ def load_result(run: str | Path) -> RunResult:
     return store.decode(data, RunResult)
 
 
-def write_report(run: str | Path) -> Path:
-    """Write the report of a finished run again, and give its path."""
+def write_report(run: str | Path, out: str | Path | None = None) -> Path:
+    """Write the report of a finished run again, into the run or the file ``out``, and return its path."""
     from ockham.report import render
 
     run = Path(run)
-    found = load_result(run)
-    with store.open_run(run, store.identity_of(run), create=False) as opened:
-        return opened.publish("report.html", render(found).encode())
+    page = render(load_result(run)).encode()
+    if out is not None:
+        store.save_bytes(Path(out), page)
+        return Path(out)
+    try:
+        with store.open_run(run, store.identity_of(run), create=False) as opened:
+            return opened.publish("report.html", page)
+    except StoreError as error:
+        fix = f"{error.fix}; the page alone goes to any place with: ockham report RUN --out FILE"
+        raise StoreError(error.code, error.message, fix=fix) from None
 
 
 def bundle_of(place: Path, rung: str | None = None) -> Path:

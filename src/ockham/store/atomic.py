@@ -41,10 +41,20 @@ def disk(path: Path, doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        name = errno.errorcode.get(error.errno or 0, "unknown error")
-        why = os.strerror(error.errno) if error.errno else "no reason given"
-        fix = _FIXES.get(error.errno or 0, "check the path and the disk, then run the same command again")
-        raise StoreError("E_DISK", f"{printable(path)}: {doing} failed: {name} ({why})", fix=fix) from error
+        raise refusal(error, f"{printable(path)}: {doing}") from error
+
+
+def refusal(error: OSError, doing: str) -> StoreError:
+    """Return as an error of ours (``E_DISK``) what the system refused, and what to do about it."""
+    name = errno.errorcode.get(error.errno or 0, "unknown error")
+    why = os.strerror(error.errno) if error.errno else "no reason given"
+    fix = _FIXES.get(error.errno or 0, "check the path and the disk, then run the same command again")
+    return StoreError("E_DISK", f"{doing} failed: {name} ({why})", fix=fix)
+
+
+def is_refusal(error: OSError) -> bool:
+    """Tell whether it is the disk or the system that refused, whatever was asked of it."""
+    return error.errno in _FIXES
 
 
 def check_place(path: Path) -> None:
