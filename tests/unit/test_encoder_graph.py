@@ -15,7 +15,7 @@ from tests import tiny_encoder
 
 from ockham.convert import onnx_export, onnx_graph
 from ockham.errors import ModelError
-from ockham.models import onnx_encoder, sentence_encoder
+from ockham.models import encoder, onnx_encoder, sentence_encoder
 from ockham.models.sentence_encoder import SentenceEncoder
 
 if TYPE_CHECKING:
@@ -264,3 +264,41 @@ def test_other_weights_in_the_package_are_refused(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(ModelError) as caught:
         sentence_encoder.find(None)
     assert caught.value.code == "E_MODEL_DIGEST"
+
+
+@pytest.fixture(scope="module")
+def bundle(tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundle")
+    found = sentence_encoder.find(str(tiny))
+    body = onnx_export.write(found, found.weights(), SHORT, folder)
+    linear_head.solve(body.embed(SHORT), ["a", "b"] * (len(SHORT) // 2) + ["a"] * (len(SHORT) % 2), 10.0).save(folder)
+    return folder
+
+
+@pytest.mark.tune
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"hidden": 31}, {"hidden": 33}, {"hidden": 10**12}, {"max_tokens": 2}, {"max_tokens": 41},
+        {"max_tokens": 2**62}, {"first_position": 1}, {"first_position": 2**62}, {"first_position": 2**63 - 1},
+    ],
+)  # fmt: skip
+def test_settings_that_are_not_those_of_the_graph(change: dict[str, int], bundle: Path, tmp_path: Path) -> None:
+    """As after damage before the bundle was sealed: found when it is loaded, not by a fault in the first long text."""
+    folder = Path(shutil.copytree(bundle, tmp_path / "bundle"))
+    assert encoder.load(folder).answer(["where is my parcel " * 20])[0].value in ("a", "b")
+    told = json.loads((folder / onnx_encoder.FILE).read_text())
+    assert (told["hidden"], told["max_tokens"], told["first_position"]) == (32, 40, 0)
+    (folder / onnx_encoder.FILE).write_text(json.dumps(told | change))
+    with pytest.raises(ModelError) as caught:
+        encoder.load(folder)
+    assert caught.value.code == "E_MODEL_FORMAT"
+    assert "encoder.json: its numbers are not those of encoder.onnx" in caught.value.message
+
+
+@pytest.mark.tune
+def test_labels_that_are_not_those_of_the_head(bundle: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(bundle, tmp_path / "bundle"))
+    (folder / encoder.FILE).write_text(json.dumps({"labels": ["a"], "temperature": 1.0}))
+    with pytest.raises(ModelError, match=r"head\.safetensors: its arrays are not of the shape that head\.json tells"):
+        encoder.load(folder)

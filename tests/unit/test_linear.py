@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import warnings
 from collections.abc import Sequence
@@ -142,3 +143,12 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match=r"linear\.json") as caught:
         linear.load(tmp_path)
     assert caught.value.code == "E_MODEL_MISSING"
+
+
+@pytest.mark.parametrize("labels", [["billing"], ["billing", "defect", "delivery", "more"]])
+def test_labels_that_are_not_those_of_the_arrays(tmp_path: Path, labels: list[str]) -> None:
+    linear.learn(rows(20, 15), 0.5, seed=0).save(tmp_path)
+    (tmp_path / linear.FILE).write_text(json.dumps({"labels": labels, "strength": 0.5, "temperature": 1.0}))
+    with pytest.raises(ModelError, match=r"not of the shape that linear\.json tells") as caught:
+        linear.load(tmp_path)
+    assert caught.value.code == "E_MODEL_FORMAT"

@@ -81,4 +81,6 @@ def load(folder: Path) -> Encoder:
     """Read the model; raises `ModelError` where a file is missing or not as it was written."""
     arrays = model_files.read_arrays(folder / WEIGHTS, ("weight", "bias"))
     head = LinearHead(model_files.read(HeadSettings, folder / FILE), arrays["weight"], arrays["bias"])
-    return Encoder(onnx_encoder.load(folder, threads=machine.cores()), head)
+    body = onnx_encoder.load(folder, threads=machine.cores())
+    model_files.check_shapes(arrays, (body.settings.hidden, len(head.settings.labels)), (WEIGHTS, FILE))
+    return Encoder(body, head)

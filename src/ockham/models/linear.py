@@ -96,7 +96,9 @@ def learn(examples: Sequence[Example], strength: float, *, seed: int, temperatur
 def load(folder: Path) -> Linear:
     """Read the model; raises `ModelError` where a file is missing or not as `fit` wrote it."""
     arrays = model_files.read_arrays(folder / WEIGHTS, ("weight", "bias"))
-    return Linear(tfidf.load(folder), model_files.read(LinearSettings, folder / FILE), arrays["weight"], arrays["bias"])
+    features, settings = tfidf.load(folder), model_files.read(LinearSettings, folder / FILE)
+    model_files.check_shapes(arrays, (features.size, len(settings.labels)), (WEIGHTS, FILE))
+    return Linear(features, settings, arrays["weight"], arrays["bias"])
 
 
 def cross_probabilities(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+FIX = "make the bundle again with: ockham fit"
 MAX_BYTES = 64_000_000
 
 T = TypeVar("T")
@@ -32,27 +33,23 @@ def read(kind: type[T], path: Path) -> T:
     Raises `ModelError`: ``E_MODEL_MISSING`` where the file is missing, ``E_MODEL_FORMAT`` where it is over 64 MB, not
     JSON, or does not hold exactly the fields of ``kind``.
     """
-    fix = "make the bundle again with: ockham fit"
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ModelError("E_MODEL_MISSING", f"{path.name}: cannot be read ({error.strerror})", fix=fix) from None
+        raise ModelError("E_MODEL_MISSING", f"{path.name}: cannot be read ({error.strerror})", fix=FIX) from None
     if len(raw) > MAX_BYTES:
-        raise ModelError("E_MODEL_FORMAT", f"{path.name}: larger than 64 MB", fix=fix)
+        raise ModelError("E_MODEL_FORMAT", f"{path.name}: larger than 64 MB", fix=FIX)
     try:
         values = json.loads(raw)
     except (ValueError, RecursionError):
-        raise ModelError("E_MODEL_FORMAT", f"{path.name}: not JSON", fix=fix) from None
+        raise ModelError("E_MODEL_FORMAT", f"{path.name}: not JSON", fix=FIX) from None
     if not isinstance(values, dict):
-        raise ModelError("E_MODEL_FORMAT", f"{path.name}: not a JSON object", fix=fix)
+        raise ModelError("E_MODEL_FORMAT", f"{path.name}: not a JSON object", fix=FIX)
     try:
         return config.build(kind, values, path.name)
     except ConfigError as error:
-        raise ModelError("E_MODEL_FORMAT", error.message, fix=fix) from None
-
-
-_ARRAYS_FIX = "make the bundle again with: ockham fit"
+        raise ModelError("E_MODEL_FORMAT", error.message, fix=FIX) from None
 
 
 def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.float32]]:
@@ -67,12 +64,22 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.float3
     try:
         found: dict[str, NDArray[np.float32]] = load_file(path)
     except OSError:
-        raise ModelError("E_MODEL_MISSING", f"{path.name}: cannot be read", fix=_ARRAYS_FIX) from None
+        raise ModelError("E_MODEL_MISSING", f"{path.name}: cannot be read", fix=FIX) from None
     except (SafetensorError, ValueError):
-        raise ModelError("E_MODEL_FORMAT", f"{path.name}: not a safetensors file", fix=_ARRAYS_FIX) from None
+        raise ModelError("E_MODEL_FORMAT", f"{path.name}: not a safetensors file", fix=FIX) from None
     if set(found) != set(names):
-        raise ModelError("E_MODEL_FORMAT", f"{path.name}: holds other arrays than expected", fix=_ARRAYS_FIX)
+        raise ModelError("E_MODEL_FORMAT", f"{path.name}: holds other arrays than expected", fix=FIX)
     return found
+
+
+def check_shapes(arrays: dict[str, NDArray[np.float32]], shape: tuple[int, int], names: tuple[str, str]) -> None:
+    """Check the ``weight`` and ``bias`` of a linear head against what its settings tell: (inputs, labels).
+
+    ``names`` are the files of the arrays and of the settings. Raises `ModelError` (``E_MODEL_FORMAT``).
+    """
+    if arrays["weight"].shape != shape or arrays["bias"].shape != shape[1:]:
+        message = f"{names[0]}: its arrays are not of the shape that {names[1]} tells"
+        raise ModelError("E_MODEL_FORMAT", message, fix=FIX)
 
 
 def file_sha256(path: Path) -> str:

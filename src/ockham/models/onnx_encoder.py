@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
 from ockham.models import model_files
+from ockham.models.model_files import FIX
 from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.sealed import switches
 
@@ -132,9 +133,31 @@ def batches(lengths: Sequence[int], tokens: int = BATCH_TOKENS) -> Iterator[list
 
 
 def load(folder: Path, *, threads: int) -> Embedder:
-    """Load an encoder from the files of a bundle; raises `ModelError` where one is missing or damaged."""
-    found = model_files.read(EncoderSettings, folder / FILE)
-    return open_graph(folder / GRAPH, folder / TOKENIZER, found, threads=threads)
+    """Load an encoder from the files of a bundle.
+
+    Raises `ModelError` where one is missing or damaged, or where the settings are not those of the graph.
+    """
+    embedder = open_graph(
+        folder / GRAPH, folder / TOKENIZER, model_files.read(EncoderSettings, folder / FILE), threads=threads
+    )
+    _check(embedder)
+    return embedder
+
+
+def _check(embedder: Embedder) -> None:
+    """Ask the graph about one token at the last place that a text may have, and look at the size of its vector."""
+    import numpy as np
+
+    settings = embedder.settings
+    last = settings.first_position + settings.max_tokens - 1
+    try:
+        inputs = {"ids": np.zeros((1, 1), np.int64), "positions": np.array([last], np.int64)}
+        size = embedder.session.run(None, inputs)[0].shape[-1]
+    except Exception:  # of ONNX Runtime's own, or a number that is none of the graph's
+        size = None
+    if size != settings.hidden or settings.max_tokens <= embedder.tokenizer.num_special_tokens_to_add(False):
+        message = f"{FILE}: its numbers are not those of {GRAPH}"
+        raise ModelError("E_MODEL_FORMAT", message, fix=FIX)
 
 
 def open_graph(graph: Path | bytes, tokenizer: Path, found: EncoderSettings, *, threads: int) -> Embedder:
@@ -143,7 +166,6 @@ def open_graph(graph: Path | bytes, tokenizer: Path, found: EncoderSettings, *, 
     Raises `ModelError` (``E_MODEL_FORMAT``) where either cannot be read, ``E_MODEL_MISSING`` where ONNX Runtime or
     tokenizers is not installed, ``E_TELEMETRY`` where ONNX Runtime was imported before it could be silenced.
     """
-    fix = "make the bundle again with: ockham fit"
     switches.need_silence()
     try:
         import onnxruntime
@@ -165,7 +187,7 @@ def open_graph(graph: Path | bytes, tokenizer: Path, found: EncoderSettings, *, 
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # both libraries raise plain Exceptions of their own
         message = f"the encoder's files cannot be loaded ({type(error).__name__})"
-        raise ModelError("E_MODEL_FORMAT", message, fix=fix) from None
+        raise ModelError("E_MODEL_FORMAT", message, fix=FIX) from None
     words.no_padding()
     words.enable_truncation(found.max_tokens)
     return Embedder(words, session, found, threads)

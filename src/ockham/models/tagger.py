@@ -117,14 +117,12 @@ def save(told: TaggerSettings, weight: NDArray[np.float32], bias: NDArray[np.flo
 
 def load(folder: Path) -> Tagger:
     """Read the model; raises `ModelError` where a file is missing or not as it was written."""
-    told = model_files.read(TaggerSettings, folder / FILE)
+    settings = model_files.read(TaggerSettings, folder / FILE)
     arrays = model_files.read_arrays(folder / WEIGHTS, ("weight", "bias"))
     body = onnx_encoder.load(folder, threads=machine.cores())
-    shape = (body.settings.hidden, bio_tags.count(len(told.paths)))
-    if arrays["weight"].shape != shape or arrays["bias"].shape != shape[1:]:
-        raise _unfit(f"{WEIGHTS}: its arrays are not of the shape that {FILE} tells")
+    model_files.check_shapes(arrays, (body.settings.hidden, bio_tags.count(len(settings.paths))), (WEIGHTS, FILE))
     reader = Reader(body.tokenizer, body.settings)
-    return Tagger(body, reader, writer(told), arrays["weight"], arrays["bias"], told.temperature)
+    return Tagger(body, reader, writer(settings), arrays["weight"], arrays["bias"], settings.temperature)
 
 
 def _unfit(message: str) -> ModelError:

@@ -48,6 +48,11 @@ class Tfidf:
 
     halves: tuple[TfidfVectorizer, ...]
 
+    @property
+    def size(self) -> int:
+        """Return the number of features."""
+        return sum(len(half.idf_) for half in self.halves)
+
     def transform(self, texts: Sequence[str]) -> csr_matrix:
         """Turn texts into rows of a (texts, features) float32 matrix."""
         from scipy.sparse import hstack
