@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -48,6 +50,16 @@ HOSTILE = (
     "\u202egnp.exe",
     "<!--<script>",
 )
+
+PICTURES = """() => {
+    document.querySelectorAll(".ladder .picture").forEach(e => { e.style.display = "block"; });
+    const box = e => { const r = e.getBoundingClientRect(); return [r.left, r.top, r.right, r.bottom]; };
+    return [...document.querySelectorAll("figure svg")].filter(e => e.getClientRects().length).map(svg => ({
+        frame: box(svg),
+        size: 12 * svg.getBoundingClientRect().width / svg.viewBox.baseVal.width,
+        words: [...svg.querySelectorAll("text")].map(e => [e.textContent, box(e)]),
+    }));
+}"""
 
 
 @dataclass
@@ -228,6 +240,42 @@ def test_no_screen_scrolls_sideways(browser: Browser, sample: Path, width: int) 
     narrow = seen.page.locator(".picture.latency .narrow").is_visible()
     assert narrow is (width < 640)
     seen.page.close()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_words_in_pictures_neither_touch_nor_leave(browser: Browser, tmp_path: Path, width: int) -> None:
+    account = sample_account()
+    long = {c.name: f"decoder:org/{c.name}-instruct:4bit" for c in account.verdict.candidates}
+    crowded = dataclasses.replace(
+        account,
+        verdict=dataclasses.replace(
+            account.verdict,
+            chosen=long["encoder"],
+            candidates=tuple(dataclasses.replace(c, name=long[c.name]) for c in account.verdict.candidates),
+        ),
+        curve=tuple(dataclasses.replace(p, candidate=long[p.candidate]) for p in account.curve),
+        reports=tuple(
+            dataclasses.replace(r, candidate=dataclasses.replace(r.candidate, name=long[r.candidate.name]))
+            for r in account.reports
+        ),
+    )
+    for name, shown in (("sample", account), ("crowded", crowded)):
+        path = tmp_path / f"{name}.html"
+        path.write_text(render(shown), encoding="utf-8")
+        seen = visit(browser, path, width)
+        pictures = seen.page.evaluate(PICTURES)
+        assert len(pictures) == 7
+        for picture in pictures:
+            left, top, right, bottom = picture["frame"]
+            assert picture["words"]
+            assert picture["size"] >= 11
+            for words, box in picture["words"]:
+                assert left - 0.5 <= box[0] <= box[2] <= right + 0.5, words
+                assert top - 0.5 <= box[1] <= box[3] <= bottom + 0.5, words
+            for (first, a), (second, b) in itertools.combinations(picture["words"], 2):
+                across, down = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+                assert across <= 0 or down <= 3, (first, second)  # the boxes have leading above and below
+        seen.page.close()
 
 
 def test_dark_scheme_is_dark_and_legible(browser: Browser, sample: Path) -> None:

@@ -15,7 +15,6 @@ from ockham.catalog import Device
 from ockham.cli import commands, error_report
 from ockham.errors import ConfigError
 from ockham.plan import PlanTarget, this_machine
-from ockham.report import plan_page
 
 CORE = Device(
     name="two cores", kind="cpu", memory_gb=16, bandwidth_gb_s=25, fp32_tflops=0.15, date="2026-11-22", source="test"
@@ -114,14 +113,11 @@ def test_costs_are_in_the_table_and_the_page(capsys: pytest.CaptureFixture[str],
     assert re.findall(r"https?://[^\s\"'<]+", page) == []
 
 
-def test_the_page_says_when_charts_are_missing(
-    capsys: pytest.CaptureFixture[str], machine: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(plan_page, "drawer", lambda: None)
+def test_the_page_of_tuning_has_no_pictures(capsys: pytest.CaptureFixture[str], machine: Path) -> None:
     said(capsys, "plan", "gpt2", "--for", "tuning", "--report", "plan.html")
     page = (machine / "plan.html").read_text(encoding="utf-8")
-    assert "The charts are left out" in page
     assert "Tuning on two cores" in page
+    assert "<svg" not in page
 
 
 def test_equal_plans_give_equal_pages(capsys: pytest.CaptureFixture[str], machine: Path) -> None:

@@ -20,7 +20,7 @@ from ockham.report.scales import Scale
 from ockham.report.svg import NARROW, WIDE, Picture
 
 NAMES = st.one_of(
-    st.text(st.characters(exclude_categories=("Cs",), exclude_characters="\ufffe\uffff"), max_size=40),
+    st.text(st.characters(codec="utf-8", exclude_characters="\ufffe\uffff"), max_size=40),
     st.from_regex(r"decoder:[a-z]{2,9}/[a-z]{2,9}-[0-9]b:(4bit|8bit|f16)", fullmatch=True),
     st.sampled_from(["linear", "encoder", "lookup", "encoder-tuned"]),
 )
@@ -41,8 +41,8 @@ def boxes(picture: Picture) -> list[Box]:
     def walk(element: ET.Element, dx: float, dy: float) -> None:
         move = element.attrib.get("transform", "")
         if move.startswith("translate("):
-            x, y = move.removeprefix("translate(").removesuffix(")").split()
-            dx, dy = dx + float(x), dy + float(y)
+            across, down = move.removeprefix("translate(").removesuffix(")").split()
+            dx, dy = dx + float(across), dy + float(down)
         if element.tag == "text" and element.text:
             bold = element.attrib.get("font-weight") == "bold"
             anchor = element.attrib.get("text-anchor", "start")
@@ -276,7 +276,10 @@ def test_every_interval_of_a_line_is_drawn(points: int) -> None:
     )
     root = tree(line_chart.draw([line], chart, WIDE))
     ticks = {one.text: float(one.attrib["y"]) - 0.36 * 12 for one in root.iter("text")}
-    up = lambda share: ticks["30\u00a0%"] + (share - 0.3) / 0.4 * (ticks["70\u00a0%"] - ticks["30\u00a0%"])  # noqa: E731
+
+    def up(share: float) -> float:
+        return ticks["30\u00a0%"] + (share - 0.3) / 0.4 * (ticks["70\u00a0%"] - ticks["30\u00a0%"])
+
     if points == 1:
         whiskers = [one for one in root.iter("line") if one.attrib["x1"] == one.attrib["x2"]]
         ends = [sorted(float(one.attrib[k]) for k in ("y1", "y2")) for one in whiskers]
@@ -295,6 +298,18 @@ def test_long_names_stand_in_a_key_with_their_numbers() -> None:
         words = [one.text for one in tree(line_chart.draw(lines, chart, width)).iter("text")]
         assert words[:2] == [f"{i} {name}" for i, name in enumerate(names, 1)]
         assert words[-2:] == ["1", "2"]
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_lines_without_points_leave_the_axes(log: bool) -> None:
+    chart = line_chart.Chart(
+        x_title="x", y_title="y", write_x=scales.write_plain, write_y=scales.write_plain, x_log=log, y_log=log
+    )
+    for lines in ([], [line_chart.ChartLine(name="none", points=())]):
+        words = [one.text for one in tree(line_chart.draw(lines, chart, WIDE)).iter("text")]
+        assert {"x", "y"} <= set(words)
+        assert "none" not in words
+        assert "none" not in line_chart.description(lines, chart)
 
 
 def labelled(words: Sequence[str], x: float) -> list[Label]:

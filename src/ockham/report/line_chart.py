@@ -76,9 +76,13 @@ class _Plot:
 
 
 def draw(lines: Sequence[ChartLine], chart: Chart, width: int) -> Picture:
-    """Draw the chart for a width in pixels; long names stand in a key above, with their numbers at the lines' ends."""
+    """Draw the chart for a width in pixels; long names stand in a key above, with their numbers at the lines' ends.
+
+    A line without points is left out; without any lines only the axes are drawn.
+    """
+    lines = [one for one in lines if one.points]
     names = [clean(one.name) for one in lines]
-    room = max(text_width(name) for name in names) + _AWAY + 2
+    room = max(map(text_width, names), default=0.0) + _AWAY + 2
     rows: tuple[list[Html], float] = ([], 0.0)
     if room > 0.3 * width:
         entries = [(f"{i} {name}", _sign(i - 1)) for i, name in enumerate(names, 1)]
@@ -108,7 +112,11 @@ def description(lines: Sequence[ChartLine], chart: Chart) -> str:
     def at(point: tuple[float, float, float, float]) -> str:
         return f"{chart.write_y([point[1]])[0]} at {chart.write_x([point[0]])[0]}"
 
-    ranges = [f"{one.name}: {' to '.join(dict.fromkeys((at(one.points[0]), at(one.points[-1]))))}" for one in lines]
+    ranges = [
+        f"{one.name}: {' to '.join(dict.fromkeys((at(one.points[0]), at(one.points[-1]))))}"
+        for one in lines
+        if one.points
+    ]
     return f"{chart.y_title} against {chart.x_title}. {'; '.join(ranges)}."
 
 
@@ -119,12 +127,12 @@ def _height(count: int, width: int) -> float:
 def _plot(lines: Sequence[ChartLine], chart: Chart, frame: Box) -> _Plot:
     xs = [p[0] for one in lines for p in one.points] + ([chart.mark] if chart.mark is not None else [])
     ys = [v for one in lines for p in one.points for v in p[1:]]
-    y0, y1 = _padded(ys, chart)
+    y0, y1 = _padded(ys or [1.0, 10.0], chart)
     bottom, top = inset(frame)
     y = Scale(low=y0, high=y1, start=frame.bottom if chart.y_zero else bottom, end=top, log=chart.y_log)
     up = axis_up(y, chart.write_y, chart.y_title)
     frame = frame._replace(left=margin(up.words))
-    x0, x1 = _span(xs, log=chart.x_log)
+    x0, x1 = _span(xs or [1.0, 10.0], log=chart.x_log)
     x = Scale(low=x0, high=x1, start=frame.left + _SIDE, end=frame.right - _SIDE, log=chart.x_log)
     return _Plot(frame=frame, x=x, y=y, up=up)
 
@@ -132,7 +140,7 @@ def _plot(lines: Sequence[ChartLine], chart: Chart, frame: Box) -> _Plot:
 def _across(lines: Sequence[ChartLine], chart: Chart, x: Scale, width: int) -> Axis:
     """Put ticks where the points are, if these are few; else at round numbers."""
     own = sorted({p[0] for one in lines for p in one.points})
-    if chart.x_log and chart.joints and len(own) <= _OWN:
+    if chart.x_log and chart.joints and 0 < len(own) <= _OWN:
         axis = axis_at(x, own, chart.write_x, chart.x_title, width)
         if axis is not None:
             return axis
