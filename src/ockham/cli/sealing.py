@@ -122,9 +122,8 @@ def _fetch(values: Mapping[str, object]) -> tuple[Row, ...]:
         return ()
     from ockham.sealed import ledger
 
-    data = [
-        path for setting in ("data", "test") for word in _words(values.get(setting)) for path in _places(Path(word))
-    ]
+    words = [*_words(values.get("data")), *_words(values.get("test"))]
+    data = [path for word in words for path in _places(Path(word).absolute())]
     with tempfile.TemporaryDirectory(prefix="ockham-") as folder:
         file = Path(folder) / "ledger.jsonl"
         command = [sys.executable, "-m", "ockham.rungs.fetch_models", str(file), json.dumps(names), *data]

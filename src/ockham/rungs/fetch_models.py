@@ -2,10 +2,10 @@
 
     python -m ockham.rungs.fetch_models LEDGER NAMES [DATA...]
 
-NAMES is a JSON list of pairs: ``decoder`` or ``encoder``, and the id. The process is told
-where the data lies so that Landlock can keep it from there; it writes into the hub's cache alone. Each name that it
-looks up and each connection that it makes stands in the ledger before it is made: an audit hook of the interpreter sees
-to that, and the hub's own client is Python (its compiled part, Xet, is switched off).
+NAMES is a JSON list of pairs: ``decoder`` or ``encoder``, and the id. The process is told where the data lies so that
+Landlock can keep it from there; it writes into the hub's cache alone. Each name that it looks up and each connection
+that it makes stands in the ledger before it is made: an audit hook of the interpreter sees to that, and the hub's own
+client is Python (its compiled part, Xet, is switched off).
 """
 
 from __future__ import annotations
