@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ockham.ladder.fit import FitSpec, fit
     from ockham.ladder.run_folder import load_result, write_report
     from ockham.records import Candidate, Dataset, Estimate, Example, Progress, Report, Requirements, RunResult, Verdict
+    from ockham.sealing import seal
 
 from ockham.sealed import switches as _switches
 from ockham.version import __version__
@@ -41,6 +42,7 @@ _HOMES = {
     "ockham.ladder.run_folder": ("load_result", "write_report"),
     "ockham.api.client": ("EndpointSpec",),
     "ockham.api.consent": ("Destination",),
+    "ockham.sealing": ("seal",),
     "ockham.records": (
         "RunResult",
         "Candidate",
@@ -86,6 +88,7 @@ __all__ = [
     "fit",
     "load_result",
     "predict",
+    "seal",
     "verify",
     "write_report",
 ]

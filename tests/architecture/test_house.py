@@ -63,6 +63,7 @@ PUBLIC = [
     "fit",
     "load_result",
     "predict",
+    "seal",
     "verify",
     "write_report",
 ]

@@ -125,3 +125,41 @@ def test_ctrl_c_once_saves_and_twice_ends_at_once(tmp_path: Path, times: int) ->
     else:  # by the second signal itself, unless all was saved before it came
         assert child.returncode in (-signal.SIGINT, 130), err
     assert not [path for path in tmp_path.rglob(".tmp-*") if path.is_dir()]
+
+
+PROGRAM = """
+import ockham
+label = ockham.seal(write=["runs"])
+rows = [{"text": f"a word {i % 7} of many", "label": "ab"[i % 2]} for i in range(200)]
+verdict = ockham.fit(rows, ockham.FitSpec(rungs=("constant",)), out="runs/one")
+print(label, verdict.sealed)
+try:
+    ockham.seal()
+except ockham.OckhamError as error:
+    print(error.code)
+raise SystemExit(7)
+"""
+
+
+def test_a_program_can_seal_itself(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM],
+        cwd=tmp_path,
+        env=environment(),
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert done.stdout == "sealed sealed\nE_SEALED\n", done.stderr
+    assert done.returncode == 7
+    assert [check for check in check_evidence(tmp_path / "runs/one") if not check[1]] == []
+
+
+def test_a_program_that_does_not_is_not_called_sealed(tmp_path: Path) -> None:
+    code = PROGRAM.replace('label = ockham.seal(write=["runs"])', "label = 0").partition("try:")[0]
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment(), check=True, capture_output=True, text=True
+    )
+    assert done.stdout == "0 not sealed: called from Python\n"
+    assert check_evidence(tmp_path / "runs/one")[0][1] is False

@@ -23,7 +23,7 @@ from ockham.sealed.ledger import FIRST, Row, follow, is_whole
 def chain(count: int) -> list[Row]:
     rows: list[Row] = []
     for number in range(count):
-        table.append(
+        rows.append(
             Row(number=number, time="t", process="fetch", event="socket.connect", host="h", port=1, before=follow(rows))
         )
     return rows

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, get_args
 
 import click
 
-from ockham.cli import options, progress, sealing, settings
+from ockham.cli import options, progress, sealed_commands, settings
 from ockham.cli.options import PATH, together
 from ockham.curation.curate_spec import CurateSpec
 from ockham.records.curation import CurationReport, Step
@@ -86,7 +86,7 @@ def command(
     restart = flags.pop("restart")
     values = settings.collect("curate", config, flags)
     folders = (str(values["out"]),) if values.get("out") and not dry_run else ()
-    sealing.enter("curate", {**values, "data": data}, sealing.Touched(folders=folders), unsealed=unsealed)
+    sealed_commands.enter("curate", {**values, "data": data}, folders, unsealed=unsealed)
     from ockham.cli import output
     from ockham.curation import curate
 
@@ -107,7 +107,7 @@ def command(
             size = chunk if isinstance(chunk, int) else 8
             verb = curate.restart if restart else curate.curate
             report = verb(data, spec, out=Path(str(out)), workers=crew, chunk_mb=size, tell=tell).report
-            sealing.record_run(str(out))
+            sealed_commands.record_unsealed(str(out))
     if as_json:
         output.record(report)
     else:

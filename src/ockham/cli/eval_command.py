@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ockham.cli import options, progress, sealing, settings
+from ockham.cli import options, progress, sealed_commands, settings
 from ockham.cli.options import PATH
 
 
@@ -33,7 +33,7 @@ def command(
     origins = settings.origins(config, flags, values)
     endpoint = settings.destination(values)
     reads = {"bundle": bundle, "data": data, "endpoint": endpoint}
-    sealing.enter("eval", reads, sealing.Touched(), unsealed=unsealed)
+    sealed_commands.enter("eval", reads, unsealed=unsealed)
     from ockham.bundles.predict import EvalSpec, evaluate
     from ockham.cli import output
 

@@ -11,7 +11,7 @@ from typing import get_args
 
 import click
 
-from ockham.cli import options, progress, sealing, settings
+from ockham.cli import options, progress, sealed_commands, settings
 from ockham.cli.options import PATH, together
 from ockham.records import DeviceName, PrecisionName, TaskName
 
@@ -126,7 +126,7 @@ def command(
         output.record(verdict)
     else:
         output.verdict(verdict)
-    sealing.record_run(verdict.run)
+    sealed_commands.record_unsealed(verdict.run)
     learn(verdict.run)
     return verdict.exit_status
 
@@ -135,7 +135,7 @@ def seal(verb: str, values: Mapping[str, object], *, unsealed: bool) -> None:
     """Seal a climb: it writes into the folder of its run, or makes one in runs/."""
     out = values.get("out")
     folder = str(out) if out else "runs"
-    sealing.enter(verb, values, sealing.Touched(folders=(folder,)), unsealed=unsealed)
+    sealed_commands.enter(verb, values, (folder,), unsealed=unsealed)
 
 
 def learn(run: str) -> None:

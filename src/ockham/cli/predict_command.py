@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ockham.cli import options, progress, sealing, settings
+from ockham.cli import options, progress, sealed_commands, settings
 from ockham.cli.options import PATH
 from ockham.errors import ConfigError
 from ockham.records import plain
@@ -67,7 +67,7 @@ def command(
         check_place(how.out)
     folders = () if how.out is None else (str(how.out.absolute().parent),)
     reads = {"bundle": bundle, "data": data, "endpoint": endpoint}
-    sealing.enter("predict", reads, sealing.Touched(folders=folders), unsealed=unsealed)
+    sealed_commands.enter("predict", reads, folders, unsealed=unsealed)
     from ockham.bundles.predict import predictions
 
     with progress.progress_display(quiet=quiet, origins=origins) as tell:

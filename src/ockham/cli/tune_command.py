@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ockham.cli import fit_command, options, progress, sealing, settings
+from ockham.cli import fit_command, options, progress, sealed_commands, settings
 from ockham.cli.options import PATH
 
 
@@ -56,6 +56,6 @@ def command(
         output.record(verdict)
     else:
         output.verdict(verdict)
-    sealing.record_run(verdict.run)
+    sealed_commands.record_unsealed(verdict.run)
     fit_command.learn(verdict.run)
     return verdict.exit_status

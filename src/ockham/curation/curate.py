@@ -34,6 +34,7 @@ from ockham.readers.documents import SourceFile, describe, find_files
 from ockham.readers.plain_text import SUFFIX, describe_texts, group_files
 from ockham.records import Json, Progress, plain
 from ockham.records.curation import CurationReport, in_order
+from ockham.sealed import connector
 from ockham.store import Run, check_folder, encode
 from ockham.version import __version__
 
@@ -145,6 +146,7 @@ def _run(
         report = in_order(report)
         _publish(run, report)
         run.discard("chunk")
+    connector.tell_run(str(out.absolute()))
     return Curated(out, report)
 
 

@@ -43,6 +43,7 @@ from ockham.rungs import decoder_rungs
 from ockham.rungs.registry import LADDER
 from ockham.rungs.rung import BuildConfig, RunContext, Rung, build_rung, find_built
 from ockham.rungs.tagger_rung import ENCODER_TAGGER
+from ockham.sealed import connector
 from ockham.tune.tune_spec import TuneSpec, batch_for, passes
 from ockham.verdict.decide import Decision, decide
 
@@ -136,6 +137,7 @@ def fit(
         )
         verdict = assemble.build_verdict(material, found)
         _publish(run, assemble.build_result(material, verdict, found), standings)
+    connector.tell_run(str(folder.absolute()))
     return verdict
 
 

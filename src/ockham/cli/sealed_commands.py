@@ -1,0 +1,73 @@
+"""Which verbs are sealed, what each may touch, and when one is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import click
+
+from ockham.sealed.policy import UNSEALED, Policy
+from ockham.sealed.state import Protection, current, declare
+
+SEALED_VERBS = ("curate", "eval", "fit", "predict", "tune")
+_READ = ("data", "test", "encoder", "base", "models", "models_folder", "prices", "bundle", "config")
+"""The settings that name something to read."""
+_FETCHED = (("decoder", "models"), ("decoder", "base"), ("encoder", "encoder"))
+_POLICY = "ockham.sealed.policy"
+
+
+def enter(verb: str, values: Mapping[str, object], folders: tuple[str, ...] = (), *, unsealed: bool) -> None:
+    """Seal the rest of the command, if it was started as a command: what follows runs behind the walls.
+
+    ``folders`` are those that it may write to. The process forks; the parent stays here, watches, writes the evidence,
+    and leaves with the other's exit status. A command that was called from Python, or is told ``unsealed``, or must
+    speak to somebody, goes on as it is.
+    """
+    if not click.get_current_context().find_root().obj:
+        return
+    from ockham import sealing
+
+    read = [word for name in _READ for word in _words(values.get(name))]
+    policy = sealing.policy(verb, read=read, write=folders)
+    click.get_current_context().meta[_POLICY] = policy
+    why = reason(values, unsealed=unsealed)
+    if why is not None:
+        declare(Protection(label=f"{UNSEALED}: {why}"))
+        return
+    data = [word for name in ("data", "test") for word in _words(values.get(name))]
+    names = [(kind, word) for kind, name in _FETCHED for word in _parts(values.get(name))]
+    status = sealing.fork(policy, sealing.Preparation(folders=folders, models=tuple(names), data=tuple(data)))
+    if status is not None:
+        raise click.exceptions.Exit(status)
+
+
+def reason(values: Mapping[str, object], *, unsealed: bool) -> str | None:
+    """Return why a command is not sealed, or ``None``."""
+    if unsealed:
+        return "--unsealed"
+    for name in ("endpoint", "judge"):
+        if values.get(name):
+            return f"{'an' if name == 'endpoint' else 'a'} {name} is named, and rows are sent to it"
+    return "Ray works over the network" if values.get("engine") == "ray" else None
+
+
+def record_unsealed(run: str) -> None:
+    """Write the label of a command that is not sealed into the evidence of its run."""
+    from ockham import sealing
+    from ockham.sealed import connector, evidence
+
+    policy = click.get_current_context().meta.get(_POLICY)
+    if isinstance(policy, Policy) and not connector.control():
+        sealing.keep(run, policy, evidence.unwatched(policy, current().label))
+
+
+def _words(value: object) -> list[str]:
+    """List the texts of a setting that holds one or several."""
+    items = value if isinstance(value, (list, tuple)) else [value]
+    return [str(item) for item in items if isinstance(item, (str, Path)) and str(item)]
+
+
+def _parts(value: object) -> Iterable[str]:
+    """List names that may stand in one text, between commas."""
+    return (part.strip() for word in _words(value) for part in word.split(",") if part.strip())
