@@ -130,7 +130,9 @@ def test_ctrl_c_once_saves_and_twice_ends_at_once(tmp_path: Path, times: int) ->
 PROGRAM = """
 import ockham
 label = ockham.seal(write=["runs"])
-rows = [{"text": f"a word {i % 7} of many", "label": "ab"[i % 2]} for i in range(200)]
+import hashlib
+words = [hashlib.sha256(str(i).encode()).hexdigest() for i in range(200)]
+rows = [{"text": f"{w[:9]} {w[9:20]} {w[20:33]} {w[33:]}", "label": "ab"[i % 2]} for i, w in enumerate(words)]
 verdict = ockham.fit(rows, ockham.FitSpec(rungs=("constant",)), out="runs/one")
 print(label, verdict.sealed)
 try:

@@ -386,3 +386,21 @@ def test_the_broker_samples_the_kernel_from_outside() -> None:
     assert {one["unfiltered"] for one in samples} == {0}
     assert {one["reaching"] for one in samples} == {0}
     assert max(one["processes"] for one in samples) == 2
+
+
+def test_the_engine_for_language_models_answers_behind_the_walls() -> None:
+    pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
+    code = """
+from ockham import catalog
+from ockham.models.engine import Engine, EngineSpec
+path = next(catalog.shipped("ockham-nano").glob("*.gguf"))
+engine = Engine(path, EngineSpec(context=64, slots=1, threads=1))
+tokens = engine.tokens("hello world", special=False)
+print(len(tokens) > 0, abs(sum(engine.probabilities(tokens, [5, 6], slot=0)) - 1) < 1e-6)
+import time
+time.sleep(6)  # longer than the engine keeps a connection that is idle
+print(engine.tokens("hello world", special=False) == tokens)
+engine.close()
+"""
+    done = jailed(code)
+    assert done.stdout.split() == ["True"] * 3, done.stderr

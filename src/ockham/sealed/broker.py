@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 from ockham.errors import SealError
 from ockham.records import plain
 from ockham.sealed import jail, limits, namespaces, self_attack
-from ockham.sealed.connector import MOST_BYTES, grant
+from ockham.sealed.connector import MOST_BYTES, control, grant
 from ockham.sealed.facts import Facts, look
 from ockham.sealed.policy import Attack, Policy, Walls
 
@@ -62,6 +62,8 @@ def enter(policy: Policy) -> tuple[Watch | None, Walls, tuple[Attack, ...]]:
     the child's upon its own walls succeeded, a wall could not be put up, or standard input or output is a connection to
     somewhere else.
     """
+    if control():
+        raise SealError("E_SEALED", "this process is sealed already", fix="--unsealed adds no second jail to the first")
     ways = limits.open_ways()
     if ways:
         names = ", ".join(("standard input", "standard output", "standard error")[way] for way in ways)
@@ -104,19 +106,19 @@ def _fork(policy: Policy, *, apart: bool) -> Watch | tuple[Walls, tuple[Attack, 
 
 
 def _become(
-    policy: Policy, control: socket.socket, temporary: Path, parent: int, *, apart: bool
+    policy: Policy, way: socket.socket, temporary: Path, parent: int, *, apart: bool
 ) -> tuple[Walls, tuple[Attack, ...]]:
     """Go behind the walls, in the child, and try them; the broker has the last word."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # the bar may still be drawn from behind
-    why = "it was refused to this user" if not apart else jail.leave_network(lambda: _ask(control, {"left": True}))
+    why = "it was refused to this user" if not apart else jail.leave_network(lambda: _ask(way, {"left": True}))
     jail.die_with(parent)
-    walls = jail.put_up_walls(policy, temporary, control.fileno(), {"namespaces": why} if why else {})
+    walls = jail.put_up_walls(policy, temporary, way.fileno(), {"namespaces": why} if why else {})
     tried = self_attack.attack(apart=walls.namespaces)
-    if not _ask(control, {"walls": plain(walls), "attacks": plain(tried)}):
+    if not _ask(way, {"walls": plain(walls), "attacks": plain(tried)}):
         os._exit(1)
-    os.set_inheritable(control.fileno(), False)
-    control.detach()
+    os.set_inheritable(way.fileno(), False)
+    way.detach()
     return walls, tried
 
 
