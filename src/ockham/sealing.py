@@ -44,7 +44,8 @@ def seal(*, write: Sequence[StrPath] = (), read: Sequence[StrPath] = ()) -> str:
     of Python code are refused, and the label is "switches only". Raises `SealError` (``E_SEALED``).
     """
     folders = tuple(os.fspath(path) for path in write)
-    status = fork(policy("python", read=[os.fspath(path) for path in read], write=folders), Preparation(folders=folders))
+    rules = policy("python", read=[os.fspath(path) for path in read], write=folders)
+    status = fork(rules, Preparation(folders=folders))
     if status is not None:
         os._exit(status)  # the program goes on in the other process alone
     return current().label
