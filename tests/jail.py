@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from ockham.sealed import landlock
 
 ROOT = Path(__file__).parents[1]
 PRELUDE = """
@@ -26,6 +29,20 @@ if watch is not None:
     {after}
     sys.exit(broker.leave_as(status))
 """
+
+
+def lacking() -> str:
+    """Say which wall this machine does not offer, asked of the machine and not of the jail; nothing where it has all."""
+    if sys.platform != "linux" or not shutil.which("unshare"):
+        return "walls are Linux's, and unshare(1) tells whether namespaces are allowed"
+    if not landlock.abi():
+        return "this kernel offers no Landlock"
+    done = subprocess.run(["unshare", "--user", "--net", "true"], check=False, capture_output=True, text=True)
+    return f"this machine allows no namespaces: {done.stderr.strip()}" if done.returncode else ""
+
+
+LACKING = lacking()
+needs_all = pytest.mark.skipif(bool(LACKING), reason=LACKING or "-")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="walls are Linux's")
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.jail import ROOT, environment, jailed
+from tests.jail import ROOT, environment, needs_all
 
 from ockham.sealed.evidence import check_evidence
 
@@ -19,10 +19,7 @@ EXAMPLE = ROOT / "examples" / "support_mail.csv"
 COLUMNS = ("--input", "subject", "--input", "body", "--target", "label")
 QUICK = ("--rung", "constant", "--json", "--out", "run")
 
-pytestmark = pytest.mark.skipif(
-    sys.platform != "linux" or jailed("print(walls.label)").stdout != "sealed\n",
-    reason="this machine offers no user namespaces, no Landlock or no seccomp",
-)
+pytestmark = needs_all
 
 
 def command(*args: str | Path, cwd: Path, **more: str) -> subprocess.CompletedProcess[str]:

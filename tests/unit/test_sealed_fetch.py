@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.jail import ROOT, environment, jailed, linux
+from tests.jail import ROOT, environment, linux, needs_all
 
 from ockham.records import plain
 from ockham.sealed import landlock, ledger
@@ -134,10 +134,7 @@ print("speaks")
 
 
 @linux
-@pytest.mark.skipif(
-    sys.platform == "linux" and jailed("print(walls.label)").stdout != "sealed\n",
-    reason="this machine offers no user namespaces, no Landlock or no seccomp",
-)
+@needs_all
 def test_a_sealed_climb_fetches_first_and_its_evidence_holds_the_ledger(hub: Hub, tmp_path: Path) -> None:
     pytest.importorskip("huggingface_hub")
     more = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HOME": str(tmp_path / "hf")}
