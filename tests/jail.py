@@ -32,7 +32,7 @@ if watch is not None:
 
 
 def lacking() -> str:
-    """Say which wall this machine does not offer, asked of the machine and not of the jail; nothing where it has all."""
+    """Say which wall this machine does not offer, asked of the machine and not of the jail; nothing if it has all."""
     if sys.platform != "linux" or not shutil.which("unshare"):
         return "walls are Linux's, and unshare(1) tells whether namespaces are allowed"
     if not landlock.abi():

@@ -1,0 +1,45 @@
+"""What sealing costs at the start: from the parsed flags to the first line of the verb, sealed and not, alternating.
+
+    python benchmarks/sealed_start.py [ALTERNATIONS]
+
+Prints medians in milliseconds. What a verb imports anyway is imported before the clock starts.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+
+CODE = """
+import sys, time
+import click, ctypes, shutil, socket, subprocess, tempfile
+import ockham.cli.fit, ockham.store
+from ockham.cli import sealing
+begin = time.perf_counter()
+with click.Context(click.Command("fit"), obj=True):
+    try:
+        sealing.enter("fit", {{}}, ({folder!r},), unsealed={unsealed})
+    except click.exceptions.Exit as leaving:
+        raise SystemExit(leaving.exit_code)
+sys.stderr.write(str(1000 * (time.perf_counter() - begin)))
+"""
+
+
+def main(alternations: int) -> None:
+    times: dict[bool, list[float]] = {True: [], False: []}
+    with tempfile.TemporaryDirectory() as folder:
+        for number in range(alternations + 1):
+            for unsealed in (True, False):
+                command = [sys.executable, "-c", CODE.format(folder=f"{folder}/run", unsealed=unsealed)]
+                done = subprocess.run(command, check=True, capture_output=True, text=True)
+                if number:  # the first one fills the disk's cache
+                    times[unsealed].append(float(done.stderr))
+    plain, sealed = statistics.median(times[True]), statistics.median(times[False])
+    print(f"unsealed {plain:.1f} ms, sealed {sealed:.1f} ms: {sealed - plain:.1f} ms more (n = {alternations})")
+    print(f"least: unsealed {min(times[True]):.1f} ms, sealed {min(times[False]):.1f} ms")
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
