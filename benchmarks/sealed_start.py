@@ -1,12 +1,11 @@
 """What sealing costs at the start: from the parsed flags to the first line of the verb, sealed and not, alternating.
 
-    python benchmarks/sealed_start.py [ALTERNATIONS]
-
 Prints medians in milliseconds. What a verb imports anyway is imported before the clock starts.
 """
 
 from __future__ import annotations
 
+import argparse
 import statistics
 import subprocess
 import sys
@@ -27,7 +26,10 @@ sys.stderr.write(str(1000 * (time.perf_counter() - begin)))
 """
 
 
-def main(alternations: int) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--alternations", type=int, default=20, help="how often each is started (20)")
+    alternations = parser.parse_args().alternations
     times: dict[bool, list[float]] = {True: [], False: []}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(alternations + 1):
@@ -42,4 +44,4 @@ def main(alternations: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 20)
+    main()
