@@ -6,13 +6,15 @@ Kept as JSON (the terms) and safetensors (their weights): no pickle is ever writ
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ockham import machine
 from ockham.errors import ModelError
-from ockham.models import model_files
+from ockham.models import counting, model_files
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -24,14 +26,18 @@ WEIGHTS = "tfidf.safetensors"
 MAX_FEATURES = 150_000
 """Per half. Longer texts have more distinct terms than help, and each costs memory for every label."""
 
+_TOGETHER = 4
+"""Parts of the texts that are weighted side by side."""
 _NO_TERM = ""
 """Stands for a half without terms: no text has it."""
 
 _HALVES: tuple[dict[str, Any], ...] = (
-    # Any run of word characters, one-letter words too: in short texts they count.
-    {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"},
-    {"analyzer": "char_wb", "ngram_range": (2, 5)},
+    {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": counting.WORD},
+    {"analyzer": "char_wb", "ngram_range": counting.WIDTHS},
 )
+_COUNTS: tuple[Callable[..., counting.Counts], ...] = (counting.words, counting.characters)
+_MANY = 64
+"""From so many texts on they are counted together; fewer are faster one after the other. The features are the same."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +63,9 @@ class Tfidf:
         """Turn texts into rows of a (texts, features) float32 matrix."""
         from scipy.sparse import hstack
 
+        if len(texts) >= _MANY:
+            counted = [count(texts, half.vocabulary_) for half, count in zip(self.halves, _COUNTS, strict=True)]
+            return _weighted(self.halves, counted)
         rows: csr_matrix = hstack([half.transform(texts) for half in self.halves], format="csr")
         return rows
 
@@ -69,28 +78,57 @@ class Tfidf:
         save_file({"words": self.halves[0].idf_, "characters": self.halves[1].idf_}, folder / WEIGHTS)
 
 
-def fit(texts: Sequence[str]) -> tuple[Tfidf, csr_matrix]:
+def fit(texts: Sequence[str], most: int = MAX_FEATURES) -> tuple[Tfidf, csr_matrix]:
     """Learn the features of some texts; gives them and the texts' own (texts, features) matrix.
 
-    Terms that occur in one text only are left out where there are more than `MAX_FEATURES`, then the rarest.
+    Terms that occur in one text only are left out where there are more than ``most`` in a half, then the rarest.
     """
-    from scipy.sparse import hstack
+    import numpy as np
 
-    halves = []
-    rows = []
-    for options in _HALVES:
-        half = _vectorizer(**options)
-        try:
-            matrix = half.fit_transform(texts)
-        except ValueError:  # texts of emoji or punctuation alone have no words
-            half = _vectorizer(**options, vocabulary={_NO_TERM: 0})
-            matrix = half.fit_transform(texts)
-        if matrix.shape[1] > MAX_FEATURES:
-            half = _vectorizer(**options, min_df=2, max_features=MAX_FEATURES)
-            matrix = half.fit_transform(texts)
+    halves, counted = [], []
+    for options, count in zip(_HALVES, _COUNTS, strict=True):
+        counts = count(texts, most=most)
+        if not counts.terms:  # texts of emoji or punctuation alone have no words
+            counts = count(texts, {_NO_TERM: 0})
+        half = _vectorizer(**options, vocabulary={term: place for place, term in enumerate(counts.terms)})
+        # As scikit-learn smooths it: as if one text more had every term.
+        seen = (counts.frequencies() + 1).astype(np.float32)
+        half.idf_ = np.log(np.float32(len(texts) + 1) / seen) + np.float32(1)
         halves.append(half)
-        rows.append(matrix)
-    return Tfidf(tuple(halves)), hstack(rows, format="csr")
+        counted.append(counts)
+    return Tfidf(tuple(halves)), _weighted(halves, counted)
+
+
+def _weighted(halves: Sequence[TfidfVectorizer], counted: Sequence[counting.Counts]) -> csr_matrix:
+    """Turn counts into weights, a few parts at a time on all cores: (texts, features)."""
+    import numpy as np
+    from scipy.sparse import csr_matrix, hstack
+    from sklearn.preprocessing import normalize
+
+    def part(start: int) -> csr_matrix:
+        found = []
+        for half, counts in zip(halves, counted, strict=True):
+            rows = counts.part(start)
+            rows.data = (np.log(rows.data) + np.float32(1)) * half.idf_[rows.indices].astype(np.float32, copy=False)
+            found.append(normalize(rows, copy=False))
+        joined: csr_matrix = hstack(found, format="csr", dtype=np.float32)
+        return joined
+
+    # The whole matrix is made once: put together from parts it would stand in memory twice.
+    number, entries = counted[0].texts.shape[0], sum(int(counts.frequencies().sum()) for counts in counted)
+    data, indices = np.empty(entries, dtype=np.float32), np.empty(entries, dtype=np.int32)
+    ends = np.zeros(number + 1, dtype=np.int64)
+    filled = 0
+    for first in range(0, number, _TOGETHER * counting.PART):
+        starts = range(first, min(number, first + _TOGETHER * counting.PART), counting.PART)
+        for start, rows in zip(starts, machine.run_parallel([partial(part, start) for start in starts]), strict=True):
+            data[filled : filled + rows.nnz], indices[filled : filled + rows.nnz] = rows.data, rows.indices
+            ends[start + 1 : start + 1 + rows.shape[0]] = filled + rows.indptr[1:]
+            filled += rows.nnz
+    width = sum(len(counts.terms) for counts in counted)
+    if entries <= np.iinfo(np.int32).max:
+        ends = ends.astype(np.int32)
+    return csr_matrix((data, indices, ends), shape=(number, width))
 
 
 def load(folder: Path) -> Tfidf:

@@ -1,0 +1,149 @@
+"""Count the terms of many texts: what scikit-learn's `CountVectorizer` counts, some ten times as fast.
+
+Words and word pairs are counted by their numbers and not as strings. The characters within words follow from the words:
+each distinct word is taken apart once, and the counts of the texts are a product of two sparse matrices.
+"""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from scipy.sparse import csr_matrix
+
+WORD = r"(?u)\b\w+\b"
+"""Any run of word characters, one-letter words too: in short texts they count."""
+WIDTHS = (2, 5)
+"""The least and the greatest number of characters of a term within words."""
+PART = 8192
+"""Texts at a time."""
+_WORD = re.compile(WORD)
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How often each text has each term, as (texts, pieces) @ (pieces, terms), with the terms of the columns."""
+
+    texts: csr_matrix
+    pieces: csr_matrix
+    terms: tuple[str, ...]
+
+    def part(self, start: int) -> csr_matrix:
+        """Count the terms of `PART` texts from ``start`` on; columns of a row ascend."""
+        found: csr_matrix = self.texts[start : start + PART] @ self.pieces
+        found.sort_indices()
+        return found
+
+    def frequencies(self) -> NDArray[np.int64]:
+        """Count the texts that have each term."""
+        import numpy as np
+
+        found = np.zeros(len(self.terms), dtype=np.int64)
+        for start in range(0, self.texts.shape[0], PART):
+            found += np.bincount((self.texts[start : start + PART] @ self.pieces).indices, minlength=len(self.terms))
+        return found
+
+    def most_frequent(self, most: int) -> Counts:
+        """Keep the terms that occur in two texts at least, and of those the ``most`` that occur most often."""
+        import numpy as np
+
+        often = np.flatnonzero(self.frequencies() >= 2)
+        totals = np.asarray(self.texts.sum(axis=0, dtype=np.float64)).ravel() @ self.pieces
+        chosen = np.sort(often[np.argsort(-totals[often], kind="stable")[:most]])
+        return Counts(self.texts, self.pieces[:, chosen].tocsr(), tuple(self.terms[place] for place in chosen))
+
+
+def words(texts: Sequence[str], vocabulary: dict[str, int] | None = None, most: int = 0) -> Counts:
+    """Count words and pairs of neighbours: all terms in the order of their spelling, or those of the vocabulary.
+
+    Where there are more than ``most`` terms (0: no limit), `Counts.most_frequent` are kept; pairs that occur once are
+    not even spelt.
+    """
+    import numpy as np
+
+    rows, flat, names = _numbered(texts, _WORD.findall)
+    inside = rows[1:] == rows[:-1]
+    pairs, places, often = np.unique(
+        (flat[:-1] * len(names) + flat[1:])[inside], return_inverse=True, return_counts=True
+    )
+    beside, places = rows[:-1][inside], places.reshape(-1)
+    beyond = 0 < most < len(names) + len(pairs)
+    if beyond:
+        repeated = often >= 2
+        beside, places = beside[repeated[places]], (np.cumsum(repeated) - 1)[places[repeated[places]]]
+        pairs = pairs[repeated]
+    columns = np.concatenate([flat, places + len(names)])
+    spelt = [f"{names[pair // len(names)]} {names[pair % len(names)]}" for pair in pairs.tolist()]
+    table = _table(np.concatenate([rows, beside]), columns, (len(texts), len(names) + len(spelt)))
+    counts = Counts(table, *_selection([*names, *spelt], vocabulary))
+    return counts.most_frequent(most) if beyond else counts
+
+
+def characters(texts: Sequence[str], vocabulary: dict[str, int] | None = None, most: int = 0) -> Counts:
+    """Count the runs of 2 to 5 characters within words that have a blank on both sides; otherwise as `words`."""
+    rows, flat, names = _numbered(texts, str.split)
+    counts = _table(rows, flat, (len(texts), len(names)))
+    spelt, places, terms = _numbered([f" {name} " for name in names], _runs)
+    table = _table(spelt, places, (len(names), len(terms)))
+    selection, kept = _selection(terms, vocabulary)
+    found = Counts(counts, (table @ selection).tocsr(), kept)
+    return found.most_frequent(most) if 0 < most < len(kept) else found
+
+
+def _runs(word: str) -> list[str]:
+    """List the runs of characters of a word, shorter ones first; it is never shorter than the least."""
+    least, most = WIDTHS
+    return [
+        word[start : start + width]
+        for width in range(least, min(most, len(word)) + 1)
+        for start in range(len(word) - width + 1)
+    ]
+
+
+def _numbered(
+    texts: Sequence[str], pieces: Callable[[str], list[str]]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
+    """Number the pieces of all texts by their first place: the text of each piece, its number, and all that differ."""
+    import numpy as np
+
+    number: dict[str, int] = {}
+    found = array("q")
+    sizes = np.zeros(len(texts), dtype=np.int64)
+    for place, text in enumerate(texts):
+        before = len(found)
+        found.extend([number.setdefault(piece, len(number)) for piece in pieces(text.lower())])
+        sizes[place] = len(found) - before
+    return np.repeat(np.arange(len(texts)), sizes), np.frombuffer(found, dtype=np.int64), list(number)
+
+
+def _table(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> csr_matrix:
+    """Count the pairs of row and column."""
+    import numpy as np
+    from scipy.sparse import coo_matrix, csr_matrix
+
+    found = csr_matrix(coo_matrix((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=shape))
+    found.sum_duplicates()
+    return found
+
+
+def _selection(names: Sequence[str], vocabulary: dict[str, int] | None) -> tuple[csr_matrix, tuple[str, ...]]:
+    """Say where each counted name stands among the terms, as a matrix of zeros and ones, with the terms."""
+    import numpy as np
+    from scipy.sparse import csr_matrix
+
+    if vocabulary is None:
+        order = sorted(range(len(names)), key=names.__getitem__)
+        terms = tuple(names[place] for place in order)
+        rows, columns = np.array(order, dtype=np.int64), np.arange(len(names))
+    else:
+        terms = tuple(sorted(vocabulary, key=vocabulary.__getitem__))
+        known = [(place, vocabulary[name]) for place, name in enumerate(names) if name in vocabulary]
+        rows, columns = np.array(known, dtype=np.int64).reshape(-1, 2).T
+    ones = np.ones(len(rows), dtype=np.float32)
+    return csr_matrix((ones, (rows, columns)), shape=(len(names), len(terms))), terms

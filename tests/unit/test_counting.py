@@ -1,0 +1,76 @@
+"""Terms counted together are those of scikit-learn's vectorizers, which count them text by text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
+
+from ockham.models import counting, tfidf
+
+ODD = [
+    "😀 !!",
+    "Straße İstanbul  a",
+    "",
+    "x",
+    "ab\u00a0cd\u3000ef",
+    "ǅ 1",
+    "a" * 30,
+    "It's it\u2019s",
+    "日本語 の",
+    "a a a b",
+]
+COUNTS: list[tuple[Callable[..., counting.Counts], dict[str, Any]]] = [
+    (counting.words, {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": counting.WORD}),
+    (counting.characters, {"analyzer": "char_wb", "ngram_range": counting.WIDTHS}),
+]
+
+
+@pytest.mark.parametrize(("count", "options"), COUNTS)
+@given(texts=st.lists(st.one_of(st.sampled_from(ODD), st.text(max_size=30)), min_size=1, max_size=20))
+@settings(max_examples=150, deadline=None)
+def test_counts_are_those_of_scikit_learn(
+    count: Callable[..., counting.Counts], options: dict[str, Any], texts: list[str]
+) -> None:
+    vectorizer = CountVectorizer(**options)
+    found = count([*texts, "one word"])
+    expected = vectorizer.fit_transform([*texts, "one word"])
+    assert list(found.terms) == vectorizer.get_feature_names_out().tolist()
+    assert np.array_equal(found.part(0).toarray(), expected.toarray())
+    assert np.array_equal(found.frequencies(), (expected > 0).sum(axis=0).A1)
+
+
+@pytest.mark.parametrize(("count", "options"), COUNTS)
+def test_where_terms_are_too_many_the_rarest_are_left_out(
+    count: Callable[..., counting.Counts], options: dict[str, Any]
+) -> None:
+    texts = [f"{a} {b} common {a}{b}" for a in ("red", "green", "blue") for b in ("one", "two", "three", "four")]
+    texts += ["red one"] * 3
+    found = count(texts, most=9)
+    counts = CountVectorizer(**options, min_df=2).fit(texts)
+    totals = np.asarray(counts.transform(texts).sum(axis=0)).ravel()
+    assert len(found.terms) == 9
+    assert set(found.terms) <= set(counts.get_feature_names_out())
+    kept = [total for term, total in zip(counts.get_feature_names_out(), totals, strict=True) if term in found.terms]
+    left = [
+        total for term, total in zip(counts.get_feature_names_out(), totals, strict=True) if term not in found.terms
+    ]
+    assert min(kept) >= max(left)
+
+
+def test_many_texts_have_the_features_of_each_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(counting, "PART", 16)
+    texts = ODD * 20
+    features, matrix = tfidf.fit(texts)
+    alone = [features.transform([text]) for text in texts]
+    together = features.transform(texts)
+    for place, row in enumerate(alone):
+        assert (together[place] != row).nnz == 0, "to the last digit: what is measured is what is served"
+        assert (matrix[place] != row).nnz == 0
+    theirs = TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **COUNTS[0][1]).fit(texts)
+    assert np.array_equal(features.halves[0].idf_, theirs.idf_)
