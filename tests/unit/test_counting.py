@@ -70,7 +70,7 @@ def test_many_texts_have_the_features_of_each_alone(monkeypatch: pytest.MonkeyPa
     alone = [features.transform([text]) for text in texts]
     together = features.transform(texts)
     for place, row in enumerate(alone):
-        assert (together[place] != row).nnz == 0, "to the last digit: what is measured is what is served"
-        assert (matrix[place] != row).nnz == 0
+        assert not (together[place] - row).nnz, "to the last digit: what is measured is what is served"
+        assert not (matrix[place] - row).nnz
     theirs = TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **COUNTS[0][1]).fit(texts)
     assert np.array_equal(features.halves[0].idf_, theirs.idf_)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+import random
 import re
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from ockham import machine
 from ockham.errors import ModelError
 from ockham.models import lookup, tfidf
 from ockham.records import Example
@@ -105,3 +107,24 @@ def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         lookup.load(tmp_path)
     assert caught.value.code == "E_MODEL_FORMAT"
+
+
+def test_among_many_examples_the_nearest_is_searched_for_and_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The search leaves frequent terms out, and says what comparing with every example says."""
+    pick = random.Random(5)
+    vocabulary = ["".join(pick.choices("abcdefghij", k=6)) for _ in range(400)]
+    texts = [" ".join(["the", "order", *pick.choices(vocabulary, k=8)]) for _ in range(600)]
+    examples = [Example(id=str(i), input=text, target=str(i % 7)) for i, text in enumerate([*texts, texts[0]])]
+    asked = [" ".join([*text.split()[:-2], pick.choice(vocabulary)]) for text in texts[:300]] + ["the order", "", "😀"]
+    whole = lookup.learn(examples).answer(asked)
+    monkeypatch.setattr(lookup, "MANY_ROWS", 100)
+    monkeypatch.setattr(lookup, "CANDIDATES", 32)
+    monkeypatch.setattr(lookup, "_SLICE", 1000)
+    searching = lookup.learn(examples)
+    assert searching.index.nnz < searching.rows.nnz / 2, "frequent terms are not searched by"
+    found = searching.answer(asked)
+    assert [answer.value for answer in found] == [answer.value for answer in whole]
+    for one, other in zip(found, whole, strict=True):
+        assert one.confidence == pytest.approx(other.confidence, abs=1e-6)
+    monkeypatch.setattr(machine, "cores", lambda: 1)
+    assert searching.answer(asked) == found, "however many cores there are"
