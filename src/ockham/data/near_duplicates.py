@@ -188,8 +188,11 @@ def _link(shingles: _Shingles, signatures: NDArray[np.uint32], threshold: float)
 
 
 def _distinct(keys: _Ids) -> _Ids:
-    """Sort and keep one of each; `numpy.unique` hashes, which takes a hundred times as long for keys of this shape."""
-    keys = np.sort(keys)
+    """Sort and keep one of each; `numpy.unique` hashes, which takes a hundred times as long for keys of this shape.
+
+    The stable sort merges keys that are in order already, as those are that were tried before.
+    """
+    keys = np.sort(keys, kind="stable")
     return keys[np.concatenate((keys[1:] != keys[:-1], [True]))[: len(keys)]]
 
 
