@@ -41,7 +41,7 @@ class OckhamError(Exception):
         super().__init__(self.message)
 
     def __str__(self) -> str:
-        """Give the whole error on two lines."""
+        """Return the whole error on two lines."""
         return f"{self.code}: {self.message}\n  next: {self.fix}"
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -40,7 +40,7 @@ def describe(names: Iterable[str] = PACKAGES, root: Path = ROOT) -> Machine:
 
 
 def packages(names: Iterable[str]) -> dict[str, str]:
-    """Give the installed version of each named distribution, sorted by name; those not installed are left out."""
+    """Return the installed version of each named distribution, sorted by name; those not installed are left out."""
     versions = {name: _version(name) for name in sorted(set(names))}
     return {name: version for name, version in versions.items() if version is not None}
 
@@ -56,7 +56,7 @@ def cores(root: Path = ROOT) -> int:
 
 
 def cache() -> Path:
-    """Give the user's folder for what can be made again; it may not be there yet."""
+    """Return the user's folder for what can be made again; it may not be there yet."""
     named = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
     return (Path(named) if named else Path.home() / ".cache") / "ockham"
 
@@ -77,7 +77,7 @@ def run_parallel(jobs: Sequence[Callable[[], T]]) -> list[T]:
 
 
 def memory_gb(root: Path = ROOT) -> float:
-    """Give the memory this process may ever use, in GB: the machine's, or its control group's limit if that is less."""
+    """Return the memory this process may ever use, in GB: the machine's, or its control group's if less."""
     limits = [limit for limit, _ in _groups(root)]
     return min([_total(root), *limits]) / 1e9
 
@@ -97,7 +97,7 @@ def tune_malloc(*, own: int, kept: int) -> None:
 
 
 def available_memory_gb(root: Path = ROOT) -> float:
-    """Give the memory this process can take now without swapping, in GB.
+    """Return the memory this process can take now without swapping, in GB.
 
     On Linux ``MemAvailable``, or what is left under a control group's limit if that is less (page cache that the kernel
     would give back counts as free). Elsewhere the machine's whole memory, since it cannot be asked without a library.
@@ -108,7 +108,7 @@ def available_memory_gb(root: Path = ROOT) -> float:
 
 
 def peak_rss_mb(pid: int | str = "self", root: Path = ROOT) -> float | None:
-    """Give the most resident memory a process has held since it began, in MB; ``None`` where it cannot be known.
+    """Return the most resident memory a process has held since it began, in MB; ``None`` where it cannot be known.
 
     Linux says it for any process (``VmHWM``); elsewhere only for this one (``getrusage``).
     """
@@ -160,7 +160,7 @@ def _meminfo(root: Path) -> dict[str, int]:
 
 
 def _groups(root: Path) -> Iterator[tuple[int, int]]:
-    """Give limit and use in bytes of every control group above this process that limits memory."""
+    """Return limit and use in bytes of every control group above this process that limits memory."""
     for folder in _folders(root, "memory"):
         for limit_file, used_file, cache in (
             ("memory.max", "memory.current", "inactive_file"),
@@ -173,7 +173,7 @@ def _groups(root: Path) -> Iterator[tuple[int, int]]:
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Give the CPU quota, in cores, of every control group above this process that has one."""
+    """Return the CPU quota, in cores, of every control group above this process that has one."""
     for folder in _folders(root, "cpu"):
         parts = _text(folder / "cpu.max").split()
         if len(parts) != 2:

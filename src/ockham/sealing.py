@@ -154,7 +154,7 @@ def _named(read: Sequence[str]) -> Iterable[str]:
 
 
 def _places(path: Path) -> Iterable[str]:
-    """Give the path itself, or for a pattern the folder above its first wildcard."""
+    """Return the path itself, or for a pattern the folder above its first wildcard."""
     parts = path.parts
     wild = [number for number, part in enumerate(parts) if any(mark in part for mark in "*?[")]
     yield str(path)

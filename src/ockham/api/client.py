@@ -95,7 +95,7 @@ class Budget:
             return True
 
     def settle(self, reserved: float, spent: float) -> None:
-        """Give a reservation back and book what was spent in its place."""
+        """Hand a reservation back and book what was spent in its place."""
         with self._lock:
             self._reserved -= reserved
             self.spent += spent
@@ -275,7 +275,7 @@ class Client:
 
 
 def address(url: str) -> str:
-    """Give the full address of chat completions under a base url; raises `EndpointError` where it is no plain one."""
+    """Return the full address of chat completions under a base url; raises `EndpointError` where it is no plain one."""
     fix = 'give it as url = "https://host/v1"'
     try:
         parts = urlsplit(url)

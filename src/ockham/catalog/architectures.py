@@ -116,7 +116,7 @@ class Architecture:
 
 @cache
 def architectures() -> tuple[Architecture, ...]:
-    """Give every known model, smallest first."""
+    """Return every known model, smallest first."""
     return tuple(sorted(entries(Architecture, "models.toml", "model"), key=lambda one: (one.parameters, one.name)))
 
 
@@ -133,7 +133,7 @@ def find_architecture(name: str) -> Architecture:
 
 
 def revision(hub: str) -> str | None:
-    """Give the commit that an id on the hub is fetched at; ``None`` where the catalogue knows none of that very id."""
+    """Return the commit that an id on the hub is fetched at; ``None`` where the catalogue has no such id."""
     return next((one.revision for one in architectures() if (one.hub or one.name).casefold() == hub.casefold()), None)
 
 
@@ -149,6 +149,6 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 
 def shipped_folder(name: str) -> Path | None:
-    """Give the folder of a model that comes with the package; ``None`` for every other name."""
+    """Return the folder of a model that comes with the package; ``None`` for every other name."""
     place = SHIPPED / name
     return place if name == place.name and (place / "config.json").is_file() else None

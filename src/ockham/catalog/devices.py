@@ -73,17 +73,17 @@ class ServingEngine:
     step_formats: Mapping[str, float] = field(default_factory=dict, metadata=_SHARE)
 
     def prefill_in(self, quantization: str) -> float:
-        """Give the share of the peak rate that products reach while reading, with weights in a format."""
+        """Return the share of the peak rate that products reach while reading, with weights in a format."""
         return self.prefill_share * self.prefill_formats.get(quantization, 1.0)
 
     def step_in(self, quantization: str) -> float:
-        """Give the share of the peak rate that products reach while writing, with weights in a format."""
+        """Return the share of the peak rate that products reach while writing, with weights in a format."""
         return self.step_share * self.step_formats.get(quantization, 1.0)
 
 
 @cache
 def devices() -> tuple[Device, ...]:
-    """Give every known device, in the order of the file."""
+    """Return every known device, in the order of the file."""
     return entries(Device, "devices.toml", "device")
 
 
@@ -97,7 +97,7 @@ def device(name: str) -> Device:
 
 @cache
 def engines() -> tuple[ServingEngine, ...]:
-    """Give every engine's numbers."""
+    """Return every engine's numbers."""
     return entries(ServingEngine, "engines.toml", "engine")
 
 

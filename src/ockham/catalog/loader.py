@@ -79,7 +79,7 @@ def lookup(name: str, known: Sequence[T], keys: Callable[[T], Iterable[str]], wh
 
 
 def plain_name(name: str) -> str:
-    """Give a name without case, spaces and punctuation, so that ``rtx4090`` finds ``RTX 4090``."""
+    """Return a name without case, spaces and punctuation, so that ``rtx4090`` finds ``RTX 4090``."""
     return re.sub(r"[\s_\-/(),]+", "", name).casefold()
 
 

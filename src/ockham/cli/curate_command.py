@@ -130,7 +130,7 @@ def _workers(values: dict[str, object]) -> tuple[int, int | RayCluster]:
 
 
 def report_lines(report: CurationReport, out: str | None) -> list[str]:
-    """Give the lines a person reads."""
+    """Return the lines a person reads."""
     from ockham.cli.terminal import fill, table, width
     from ockham.report.curation_page import summary_sentence
 

@@ -29,7 +29,7 @@ def command(*, as_json: bool) -> None:
 
 
 def diagnosis_lines(found: Diagnosis, columns: int) -> list[str]:
-    """Give the lines a person reads."""
+    """Return the lines a person reads."""
     machine = found.machine
     lines = [
         f"Ockham {found.ockham}, Python {machine.python}, {machine.system}",

@@ -12,7 +12,7 @@ _FINDINGS = {"meets": "yes", "misses": "no", "cannot tell": "perhaps", None: ""}
 
 
 def plan_lines(found: Plan) -> list[str]:
-    """Give the lines a person reads of a plan."""
+    """Return the lines a person reads of a plan."""
     columns = width()
     lines = [*fill(_device(found.device), columns), ""]
     if found.purpose == "tuning":
@@ -29,7 +29,7 @@ def plan_lines(found: Plan) -> list[str]:
 
 
 def advice_lines(found: Advice) -> list[str]:
-    """Give the lines a person reads of a piece of advice."""
+    """Return the lines a person reads of a piece of advice."""
     columns = width()
     lines = [*fill(found.sentence, columns), ""]
     for title, said in (("Because", found.reasons), ("Not known yet", found.missing)):

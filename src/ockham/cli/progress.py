@@ -23,7 +23,7 @@ _EVERY = 0.1  # a plain line at most every tenth of a stage
 def progress_display(
     *, quiet: bool = False, origins: Mapping[str, str] | None = None
 ) -> Iterator[Callable[[Progress], None]]:
-    """Give a function that tells progress on stderr while the block runs; our warnings go there too.
+    """Return a function that tells progress on stderr while the block runs; our warnings go there too.
 
     ``origins`` say of each API where it was named.
     """

@@ -27,7 +27,7 @@ def dull(text: str, stream: TextIO) -> str:
 
 
 def width(stream: TextIO | None = None) -> int:
-    """Give the width to write in: $COLUMNS or the terminal's, from 40 to 120 columns; 100 where neither is known."""
+    """Return the width to write in: $COLUMNS or the terminal's, from 40 to 120 columns; 100 where neither is known."""
     named = os.environ.get("COLUMNS", "")
     if named.isdecimal():
         return _bounded(int(named))

@@ -74,14 +74,14 @@ def correct(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
 
 
 def mcnemar(only_first: int, only_second: int) -> float:
-    """Give the exact two-sided p-value of McNemar's test from the two counts of rows that one alone got right."""
+    """Return the exact two-sided p-value of McNemar's test from the two counts of rows that one alone got right."""
     if only_first + only_second == 0:
         return 1.0
     return float(stats.binomtest(only_first, only_first + only_second, 0.5).pvalue)
 
 
 def tango(only_first: float, only_second: float, n: float) -> tuple[float, float]:
-    """Give the 95 % score interval of a paired difference of proportions (Tango, 1998); counts may be fractions.
+    """Return the 95 % score interval of a paired difference of proportions (Tango, 1998); counts may be fractions.
 
     Found by bisection: the ends are the differences at which the score statistic is ±1.96.
     """
@@ -191,7 +191,7 @@ def _f1(pairs: Sequence[tuple[Score, Score]], metric: str) -> tuple[Estimate, fl
 
 
 def _gap(found: Jackknife, gap: float, extra: float, n: int) -> tuple[Estimate, float]:
-    """Give a difference with its interval around ``gap``, its variance ``extra`` larger, and the p-value of none."""
+    """Return a difference with its interval around ``gap``, its variance ``extra`` larger, and the p-value of none."""
     error = math.sqrt(found.variance + extra)
     low, high = (min(max(gap + side * found.quantile * error, -1.0), 1.0) for side in (-1, 1))
     value = found.value

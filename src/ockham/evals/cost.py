@@ -23,23 +23,23 @@ def machines(throughput_per_s: float, requests_per_day: float) -> int:
 
 
 def per_day(throughput_per_s: float, requests_per_day: float, machine_per_hour: float) -> float:
-    """Give the cost of a day: the machines that are needed, on for 24 hours."""
+    """Return the cost of a day: the machines that are needed, on for 24 hours."""
     return machines(throughput_per_s, requests_per_day) * 24 * machine_per_hour
 
 
 def per_million(throughput_per_s: float, machine_per_hour: float) -> float:
-    """Give the cost of a million requests on machines that are busy half of the time."""
+    """Return the cost of a million requests on machines that are busy half of the time."""
     _positive(throughput_per_s)
     return _MILLION / (throughput_per_s * 3600 * UTILISATION) * machine_per_hour
 
 
 def api_per_million(tokens_in: float, tokens_out: float, price: ApiPrice) -> float:
-    """Give the cost of a million requests to an API, from the mean numbers of tokens of one request."""
+    """Return the cost of a million requests to an API, from the mean numbers of tokens of one request."""
     return tokens_in * price.input_per_million + tokens_out * price.output_per_million
 
 
 def break_even(api_cost_per_million: float, throughput_per_s: float, machine_per_hour: float) -> float | None:
-    """Give the requests per day from which serving costs no more than the API does.
+    """Return the requests per day from which serving costs no more than the API does.
 
     ``None`` where there is no such number: a machine that serves all it can still costs more than the API would.
     """

@@ -132,7 +132,7 @@ def shortfall(total: Floats, labels: int) -> float:
 
 
 def _expected(rows: int, rate: float, stray: Floats) -> Floats:
-    """Give the expected F1 of labels with so many rows each and a Poisson number of wrong answers naming them."""
+    """Return the expected F1 of labels with so many rows each and a Poisson number of wrong answers naming them."""
     most = float(stray.max())
     right, wrong = np.arange(rows + 1), np.arange(math.ceil(most + 6 * math.sqrt(most)) + 3)
     each = 2 * right[:, None] / (rows + right[:, None] + wrong[None, :])

@@ -44,7 +44,7 @@ def equal(answer: str | None, target: str) -> bool:
 
 
 def f1_micro(sums: Floats) -> Floats:
-    """Give F1 = 2 right / (given + wanted) from sums of shape (m, 3); 1 where nothing is wanted and nothing given."""
+    """Return F1 = 2 right / (given + wanted) from sums of shape (m, 3); 1 where nothing is wanted and nothing given."""
     right, given, wanted = sums[:, 0], sums[:, 1], sums[:, 2]
     both = given + wanted
     found: Floats = np.where(both > 0, 2 * right / np.maximum(both, 1), 1.0)

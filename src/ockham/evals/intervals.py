@@ -41,7 +41,7 @@ def wilson(successes: float, n: float, level: float = LEVEL) -> Estimate:
 
 
 def wilson_ends(share: float, n: float, z: float = Z) -> tuple[float, float]:
-    """Give the ends of Wilson's interval of a share on ``n`` rows, which may be fractions of rows."""
+    """Return the ends of Wilson's interval of a share on ``n`` rows, which may be fractions of rows."""
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     low = 0.0 if share == 0 else max(0.0, middle - half)
@@ -217,7 +217,7 @@ def _check(successes: float, n: float) -> None:
 
 
 def cluster_numbers(scores: Sequence[Score]) -> list[int] | None:
-    """Give each row's cluster, or ``None`` where no two rows share one; a row without a cluster is its own."""
+    """Return each row's cluster, or ``None`` where no two rows share one; a row without a cluster is its own."""
     named = [score.cluster for score in scores if score.cluster is not None]
     if len(set(named)) == len(named):
         return None

@@ -42,7 +42,7 @@ def accuracy(scores: Sequence[Score]) -> Estimate:
 
 
 def point(metric: str, targets: Sequence[str], answers: Sequence[str | None]) -> float:
-    """Give one metric as one number, fast; F1 as scikit-learn does with ``labels=sorted(set(targets))``.
+    """Return one metric as one number, fast; F1 as scikit-learn does with ``labels=sorted(set(targets))``.
 
     Raises `DataError` (``E_TOO_FEW``) without rows and `Defect` for an unknown metric.
     """

@@ -59,7 +59,7 @@ def at_rate(profile: Profile, requests_per_day: float, *, machines: int, seed: i
 
 
 def _simulate(times: NDArray[np.float64], gap: float, seed: int) -> NDArray[np.float64]:
-    """Give the milliseconds from arrival to answer, (requests, queues); ``gap`` is the mean time between arrivals.
+    """Return the milliseconds from arrival to answer, (requests, queues); ``gap`` is the mean time between arrivals.
 
     The first queues draw from the times as they were measured, the others from a resample of them each.
     """

@@ -32,5 +32,5 @@ def rows_needed(estimate: Estimate, requirement: float) -> int | None:
 
 
 def _per_row(value: float, end: float) -> float:
-    """Give the n / z^2 at which Wilson's interval of ``value`` ends at ``end``: end (1 - end) / (value - end)^2."""
+    """Return the n / z^2 at which Wilson's interval of ``value`` ends at ``end``: end (1 - end) / (value - end)^2."""
     return end * (1 - end) / (value - end) ** 2

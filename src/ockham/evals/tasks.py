@@ -69,7 +69,7 @@ def estimate_metrics(task: TaskName, scores: Sequence[Score], labels: Sequence[s
 
 
 def metric_value(task: TaskName, metric: str, targets: Sequence[str], answers: Sequence[str | None]) -> float:
-    """Give one metric as one number, fast: what choices are made by.
+    """Return one metric as one number, fast: what choices are made by.
 
     Raises `DataError` (``E_TOO_FEW``) without rows and `Defect` for a metric that the task does not have.
     """

@@ -14,7 +14,7 @@ _WORD = re.compile(r"[^\W_]+")
 
 
 def chrf(answer: str | None, target: str) -> float:
-    """Give the chrF of an answer (Popović, 2015): F2 of character n-grams up to 6, white space left out.
+    """Return the chrF of an answer (Popović, 2015): F2 of character n-grams up to 6, white space left out.
 
     Precision and recall are averaged over the lengths for which both texts have n-grams, as sacreBLEU does. Two empty
     texts are equal; no answer scores 0.
@@ -37,7 +37,7 @@ def chrf(answer: str | None, target: str) -> float:
 
 
 def rouge_l(answer: str | None, target: str) -> float:
-    """Give the ROUGE-L of an answer (Lin, 2004): F1 of the longest common subsequence of words.
+    """Return the ROUGE-L of an answer (Lin, 2004): F1 of the longest common subsequence of words.
 
     Words are runs of letters and digits, without case: in plain ASCII what Google's rouge-score takes. Texts without a
     word are alike where they are the same; no answer scores 0.
@@ -46,7 +46,7 @@ def rouge_l(answer: str | None, target: str) -> float:
 
 
 def f1_tokens(answer: str | None, target: str) -> float:
-    """Give the F1 of the words that answer and target share, in any order (Rajpurkar et al., 2016), as `rouge_l`."""
+    """Return the F1 of the words that answer and target share, in any order (Rajpurkar et al., 2016), as `rouge_l`."""
     return _f1(answer, target, lambda said, wanted: (Counter(said) & Counter(wanted)).total())
 
 

@@ -121,7 +121,7 @@ def _folds(rows: Sequence[Example]) -> int:
 
 
 def _cheap(material: RunContext) -> dict[str, BuildInfo]:
-    """Give the cheap rungs that stand in this run, with what building them decided."""
+    """Return the cheap rungs that stand in this run, with what building them decided."""
     found = {rung.name: find_built(material, rung) for rung in (LINEAR, ENCODER)}
     return {name: each.built for name, each in found.items() if each is not None}
 

@@ -63,7 +63,7 @@ def ask_judge(
 
 
 def _cases(material: RunContext, report: Report) -> list[JudgeCase]:
-    """Give every test answer with its question; no answer at all is wrong and is not asked about."""
+    """Return every test answer with its question; no answer at all is wrong and is not asked about."""
     return [
         JudgeCase(input=row.input, target=row.target, answer=score.answer)
         for row, score in zip(material.side("test"), report.scores, strict=True)

@@ -120,7 +120,7 @@ def meets_requirements(report: Report, requirements: Requirements) -> bool:
 
 
 def to_verdict_input(report: Report) -> MeasuredCandidate:
-    """Give the part of a report that a verdict is made from: latency at the rate of requests, where one was named."""
+    """Return the part of a report that a verdict is made from: latency at the rate of requests, where one was named."""
     profile = report.profile
     latency = report.at_rate or profile
     return MeasuredCandidate(
@@ -166,12 +166,12 @@ def probe_rows(rows: int) -> int:
 
 
 def size_mb(folder: Path) -> float:
-    """Give the size of a bundle on disk, in megabytes (10^6 bytes)."""
+    """Return the size of a bundle on disk, in megabytes (10^6 bytes)."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def coverage(reports: Sequence[Report]) -> dict[str, tuple[CoveragePoint, ...]]:
-    """Give each candidate's share kept against error, where its answers carry a confidence."""
+    """Return each candidate's share kept against error, where its answers carry a confidence."""
     found = {report.candidate.name: metrics.risk_coverage(report.scores) for report in reports}
     return {name: points for name, points in found.items() if points}
 
@@ -240,7 +240,7 @@ def _report(
 
 
 def _at_rate(profile: Profile, daily: float | None, seed: int) -> RateLatency | None:
-    """Give the latency at the user's traffic, on as many machines as their cost is counted for."""
+    """Return the latency at the user's traffic, on as many machines as their cost is counted for."""
     if daily is None:
         return None
     machines = cost.machines(profile.throughput_per_s.value, daily)
@@ -267,7 +267,7 @@ def _ask(material: RunContext, rung: Rung, folder: Path) -> ServedAnswers:
 
 
 def _reordered(material: RunContext) -> list[tuple[int, Example]]:
-    """Give some test questions of options once more, their options in another order, each with its row's place."""
+    """Return some test questions of options once more, their options in another order, each with its row's place."""
     rows = material.side("test")
     if material.plan.task != "choose":
         return []
@@ -350,7 +350,7 @@ def _announce(material: RunContext, rung: Rung) -> None:
 def _costs(
     asked: ServedAnswers, spec: EndpointSpec | None, requirements: Requirements, prices: catalog.Prices
 ) -> tuple[float | None, float | None]:
-    """Give the cost per day (where the traffic is known) and per million requests."""
+    """Return the cost per day (where the traffic is known) and per million requests."""
     daily = requirements.requests_per_day
     if spec is not None:
         counted = [answer for answer in asked.answers if answer.tokens_in is not None and answer.tokens_out is not None]

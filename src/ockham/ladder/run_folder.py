@@ -15,7 +15,7 @@ ACCOUNT = "account.json"
 
 
 def load_result(run: str | Path) -> RunResult:
-    """Give everything that a finished run found out. Raises `RunError` (``E_RUN_MISSING``) where there is none."""
+    """Return everything that a finished run found out. Raises `RunError` (``E_RUN_MISSING``) where there is none."""
     run = Path(run)
     store.identity_of(run)
     try:

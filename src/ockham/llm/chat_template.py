@@ -30,7 +30,7 @@ class ChatTemplate:
     folded: bool
 
     def contents(self, chat: Sequence[Message]) -> list[str]:
-        """Give the contents that stand between the pieces."""
+        """Return the contents that stand between the pieces."""
         contents = [message["content"] for message in chat]
         return [f"{contents[0]}\n\n{contents[1]}", *contents[2:]] if self.folded else contents
 

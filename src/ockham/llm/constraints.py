@@ -34,7 +34,7 @@ class AnswerConstraints:
         self._labels = self._trie(task.labels, None) if task.name == "classify" else None
 
     def trie(self, text: str) -> Trie | None:
-        """Give the trie that the answer to a text is held to; ``None`` where it is written freely."""
+        """Return the trie that the answer to a text is held to; ``None`` where it is written freely."""
         if self._labels is not None:
             return self._labels
         answers = self._task.answers(text)

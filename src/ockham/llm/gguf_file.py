@@ -142,7 +142,7 @@ class GgufHeader:
         return self.metadata.get("general.type") == "adapter"
 
     def number(self, name: str) -> int | None:
-        """Give a whole number of the architecture's, such as ``context_length``; ``None`` where it has none."""
+        """Return a whole number of the architecture's, such as ``context_length``; ``None`` where it has none."""
         value = self.metadata.get(f"{self.architecture}.{name}")
         return value if isinstance(value, int) and not isinstance(value, bool) else None
 

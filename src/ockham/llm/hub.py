@@ -28,7 +28,7 @@ def split_revision(name: str) -> tuple[str, str | None]:
 
 
 def find(name: str, patterns: Sequence[str], *, extra: str, revision: str | None = None) -> Path:
-    """Give the folder or file of that name, or the hub's snapshot of that id with the files of these patterns.
+    """Return the folder or file of that name, or the hub's snapshot of that id with the files of these patterns.
 
     ``extra`` is the one that installs the hub's client; ``revision`` the commit to fetch where the name has none of
     its own (``owner/model@revision``). Without either the newest is taken, and that is said. Raises `ModelError`

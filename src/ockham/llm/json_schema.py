@@ -14,7 +14,7 @@ model may otherwise write line breaks until its limit."""
 
 
 def infer(targets: Sequence[str]) -> dict[str, Any]:
-    """Give the narrowest schema of these kinds that every target fits: types, required keys, arrays' elements.
+    """Return the narrowest schema of these kinds that every target fits: types, required keys, arrays' elements.
 
     A key that stands in every object is required; no key that was never seen is allowed. Targets that are not JSON
     objects are passed over; with none left any object fits.

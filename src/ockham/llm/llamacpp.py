@@ -154,7 +154,7 @@ class Engine:
     def probabilities(
         self, prompt: Sequence[int], allowed: Sequence[int], *, slot: int, scales: Sequence[float] = ()
     ) -> list[float]:
-        """Give the probability of each allowed token to come next, over the allowed ones alone (they sum to 1)."""
+        """Return the probability of each allowed token to come next, over the allowed ones alone (they sum to 1)."""
         probs = self._chances(prompt, slot, scales, [[token, BIAS] for token in allowed])
         for lift in _LIFTS:
             if probs:
@@ -171,7 +171,7 @@ class Engine:
     def likelihoods(
         self, prompt: Sequence[int], allowed: Sequence[int], *, slot: int, scales: Sequence[float] = ()
     ) -> list[float]:
-        """Give the log-probability of each allowed token to come next, over the whole vocabulary.
+        """Return the log-probability of each allowed token to come next, over the whole vocabulary.
 
         The engine tells that of the token it draws alone, and of others how they stand to one another: one token that
         is a whole character is asked for both, and the allowed ones are measured by it.
@@ -191,7 +191,7 @@ class Engine:
         raise _broken("gave no probability to any allowed token")
 
     def top(self, prompt: Sequence[int], count: int, *, scales: Sequence[float] = ()) -> dict[int, float]:
-        """Give the log-probabilities of the ``count`` tokens most probable to come next, over the whole vocabulary."""
+        """Return the log-probabilities of the ``count`` tokens most probable next, over the whole vocabulary."""
         entries = self._drawn(prompt, self._whole[0], 0, scales, count)
         return {entry["id"]: float(entry["logprob"]) for entry in entries[0]["top_logprobs"]}
 
@@ -216,7 +216,7 @@ class Engine:
     def _chances(
         self, prompt: Sequence[int], slot: int, scales: Sequence[float], bias: Sequence[Sequence[float]]
     ) -> dict[int, float]:
-        """Give the probabilities of raised tokens; none where the one drawn ends inside a character."""
+        """Return the probabilities of raised tokens; none where the one drawn ends inside a character."""
         request = {
             "max_tokens": 1,
             "samplers": ["top_k", "temperature"],

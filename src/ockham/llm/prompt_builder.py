@@ -68,14 +68,14 @@ class PromptTask:
         return prompts.turns(order, shots, text)
 
     def answers(self, text: str) -> tuple[str, ...] | None:
-        """Give the answers to a text that are valid: the labels, or its options; ``None`` where any text is one."""
+        """Return the answers to a text that are valid: the labels, or its options; ``None`` where any text is one."""
         if self.name == "classify":
             return self.labels
         found = None if self.wording is None else multiple_choice.parse_options(text)
         return None if self.wording is None or found is None else self.wording.every(found)
 
     def written(self, target: str, text: str = "") -> str:
-        """Give the target of a text as the model should write it.
+        """Return the target of a text as the model should write it.
 
         An object in the plain form that its schema allows, and an option in the one form that answers have.
         """
@@ -184,7 +184,7 @@ class PromptBuilder:
         return Prompt(tokens=self._tokens(text[:low], shots), cut=low < len(text))
 
     def end(self, otherwise: int) -> int:
-        """Give the token that ends an answer: the first one the template writes behind it, or ``otherwise``."""
+        """Return the token that ends an answer: the first one the template writes behind it, or ``otherwise``."""
         behind = self._skeletons[1].pieces[2 if self._skeletons[1].folded else 3]
         tokens = self._piece(behind, begin=False)
         # Where it reads the same without special tokens, the template ends an answer with plain words only.
@@ -211,12 +211,12 @@ class PromptBuilder:
 
 
 def whole(text: str) -> str:
-    """Give the text with every lone surrogate, which no encoding can carry, as U+FFFD."""
+    """Return the text with every lone surrogate, which no encoding can carry, as U+FFFD."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def readable(reply: str) -> str | None:
-    """Give a JSON object as one line in JSON's plain form, ``None`` where the reply is none."""
+    """Return a JSON object as one line in JSON's plain form, ``None`` where the reply is none."""
     try:
         value = json.loads(reply)
     except (ValueError, RecursionError):

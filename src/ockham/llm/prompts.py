@@ -142,7 +142,7 @@ def read_option(reply: str, options: Options, wording: OptionFormat) -> str | No
 
 
 def _unwrapped(said: str) -> Iterator[str]:
-    """Give a reply as it stands, and each time something around it is taken off."""
+    """Return a reply as it stands, and each time something around it is taken off."""
     for _ in range(_LAYERS):
         yield said
         bare = _unquoted(_EMPHASIS.sub("", said).strip())
@@ -154,7 +154,7 @@ def _unwrapped(said: str) -> Iterator[str]:
 
 
 def _named(said: str, options: Options, form: Form) -> list[int]:
-    """Give the places of the options that a reply names in one form."""
+    """Return the places of the options that a reply names in one form."""
     if form == "mark":
         place = options.place(said, "mark")
         return [] if place is None else [place]
@@ -163,7 +163,7 @@ def _named(said: str, options: Options, form: Form) -> list[int]:
 
 
 def _named_twice(said: str, options: Options) -> list[int]:
-    """Give the place of the option that a reply names by its mark with its text behind it."""
+    """Return the place of the option that a reply names by its mark with its text behind it."""
     both = _BOTH.fullmatch(said)
     if both is None:
         return []

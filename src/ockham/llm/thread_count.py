@@ -24,7 +24,7 @@ HOPELESS = 3.0
 
 
 def choose(weights: Path, spec: EngineSpec, cores: int, clock: Clock = time.perf_counter) -> EngineSpec:
-    """Give the spec with the threads that answered fastest: 1, half the cores, or all of them."""
+    """Return the spec with the threads that answered fastest: 1, half the cores, or all of them."""
 
     def seconds(threads: int, enough: float) -> float:
         engine = Engine(weights, dataclasses.replace(spec, threads=threads, slots=1, context=256))
@@ -39,7 +39,7 @@ def choose(weights: Path, spec: EngineSpec, cores: int, clock: Clock = time.perf
 
 
 def fastest(seconds: Time, cores: int) -> int:
-    """Give the number of threads to take: more only where each step up is faster by a clear margin."""
+    """Return the number of threads to take: more only where each step up is faster by a clear margin."""
     best, least = 1, seconds(1, math.inf) if cores > 1 else 0.0
     for threads in sorted({max(2, cores // 2), cores} if cores > 1 else ()):
         found = seconds(threads, HOPELESS * least)

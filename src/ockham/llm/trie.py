@@ -37,12 +37,12 @@ class Trie:
         self.longest = max((len(path) + 1 for path in paths), default=0)
 
     def after(self, taken: Sequence[int]) -> tuple[int, ...]:
-        """Give the tokens that may follow those taken, the smallest first; none where a label has ended."""
+        """Return the tokens that may follow those taken, the smallest first; none where a label has ended."""
         node = self._behind(taken)
         return () if node is None else tuple(sorted(node.after))
 
     def label(self, taken: Sequence[int]) -> str | None:
-        """Give the label whose tokens these are, with or without the one that ends it."""
+        """Return the label whose tokens these are, with or without the one that ends it."""
         node = self._behind(taken)
         while node is not None and node.label is None and len(node.after) == 1:
             node = next(iter(node.after.values()))

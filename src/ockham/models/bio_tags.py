@@ -47,7 +47,7 @@ class Path:
 
 
 def count(fields: int) -> int:
-    """Give the number of tags for so many fields."""
+    """Return the number of tags for so many fields."""
     return 1 + 2 * fields
 
 
@@ -75,7 +75,7 @@ def free(text: str, places: Sequence[Place]) -> tuple[bool, ...]:
 
 
 def encode(spans: Sequence[Span], places: Sequence[Place], free: Sequence[bool]) -> tuple[list[int], list[Span]]:
-    """Give one tag per token, and the spans that they stand for: those whose ends are ends of tokens.
+    """Return one tag per token, and the spans that they stand for: those whose ends are ends of tokens.
 
     The spans do not overlap.
     """
@@ -96,7 +96,7 @@ def encode(spans: Sequence[Span], places: Sequence[Place], free: Sequence[bool])
 
 
 def decode(tags: Sequence[int], places: Sequence[Place]) -> list[tuple[Span, range]]:
-    """Give the spans that tags stand for, in order, each with its tokens; a tag that continues nothing is passed over.
+    """Return the spans that tags stand for, in order, each with its tokens; a tag that continues nothing is skipped.
 
     Undoes `encode`.
     """

@@ -161,16 +161,16 @@ class Decoder:
         return [answer for answer, _ in found]
 
     def question(self, text: str) -> Prompt:
-        """Give the tokens the model is asked with for a text."""
+        """Return the tokens the model is asked with for a text."""
         return self._question(text, self.trie(text))
 
     def lesson(self, text: str, target: str) -> tuple[Prompt, tuple[int, ...]]:
-        """Give a text's question, and the tokens of the answer that is wanted, with the token that ends it."""
+        """Return a text's question, and the tokens of the answer that is wanted, with the token that ends it."""
         wanted = self._kept.task.written(target, text)
         return self.question(text), (*_encoder(self._engine)(wanted, False, False), self.end_token)
 
     def trie(self, text: str) -> Trie | None:
-        """Give what the answer to a text is held to: the labels, or its own options; ``None`` where there are none."""
+        """Return what the answer to a text is held to: the labels, or its own options; ``None`` where none are."""
         return self._valid.trie(text)
 
     @property

@@ -22,7 +22,7 @@ class Constant:
     share: float = field(metadata={"above": 0, "max": 1})
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
-        """Give the same answer to every input, with the share it had in training as its confidence."""
+        """Answer every input alike, with the share it had in training as its confidence."""
         return [Answer(value=self.value, confidence=self.share) for _ in inputs]
 
 

@@ -40,7 +40,7 @@ class LinearHead:
     bias: NDArray[np.float32]
 
     def margins(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Give one number per label for each vector: (rows, labels)."""
+        """Return one number per label for each vector: (rows, labels)."""
         found: NDArray[np.float32] = vectors @ self.weight + self.bias
         return found
 
@@ -49,7 +49,7 @@ class LinearHead:
         return softmax.best(self.margins(vectors), self.settings.labels)
 
     def with_temperature(self, temperature: float) -> LinearHead:
-        """Give the same head with another temperature."""
+        """Return the same head with another temperature."""
         return LinearHead(HeadSettings(labels=self.settings.labels, temperature=temperature), self.weight, self.bias)
 
     def save(self, folder: Path) -> None:

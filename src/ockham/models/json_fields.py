@@ -33,12 +33,12 @@ class Field:
 
 
 def of_schema(schema: Mapping[str, Any]) -> tuple[Field, ...]:
-    """Give the fields of a schema whose values are texts or numbers, in its order."""
+    """Return the fields of a schema whose values are texts or numbers, in its order."""
     return tuple(_fields(schema, ()))
 
 
 def values(target: Mapping[str, Any]) -> Iterator[tuple[Path | None, object]]:
-    """Give what an object says, with its path; ``None`` where it has none or is neither text nor number.
+    """Return what an object says, with its path; ``None`` where it has none or is neither text nor number.
 
     What is empty (an empty text, list or object, or null) says nothing.
     """
@@ -127,7 +127,7 @@ def _value(schema: Mapping[str, Any], path: Path, found: Mapping[Path, Sequence[
 
 
 def _scalar(kinds: Mapping[str, Any], text: str) -> object:
-    """Give a text as a number where it should be one, and as it is where it may be."""
+    """Return a text as a number where it should be one, and as it is where it may be."""
     value = number(text) if _NUMERIC & set(kinds) else None
     if value is not None and "number" not in kinds:
         value = int(value) if value == int(value) else None

@@ -104,7 +104,7 @@ def load(folder: Path) -> Linear:
 def cross_probabilities(
     examples: Sequence[Example], folds: Sequence[int], found: LinearSettings, *, seed: int
 ) -> NDArray[np.float64]:
-    """Give each row's label probabilities from a model that has not seen its fold: (rows, labels of ``found``)."""
+    """Return each row's label probabilities from a model that has not seen its fold: (rows, labels of ``found``)."""
     import numpy as np
 
     _, matrix = tfidf.fit([example.input for example in examples])

@@ -80,7 +80,7 @@ class Lookup:
         ]
 
     def _nearest(self, unseen: csr_matrix) -> list[tuple[int, float]]:
-        """Give the most similar training row of each text, and their product."""
+        """Return the most similar training row of each text, and their product."""
         return [(int(row.argmax()), float(row.max())) for row in (unseen @ self.index).toarray()]
 
     def _nearest_of_many(self, unseen: csr_matrix) -> list[tuple[int, float]]:

@@ -83,7 +83,7 @@ def check_shapes(arrays: dict[str, NDArray[np.float32]], shape: tuple[int, int],
 
 
 def file_sha256(path: Path) -> str:
-    """Give the SHA-256 of a file's bytes, in hexadecimal. Raises `OSError`."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal. Raises `OSError`."""
     whole = hashlib.sha256()
     with path.open("rb") as reader:
         while chunk := reader.read(1 << 20):

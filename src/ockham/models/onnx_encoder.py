@@ -82,7 +82,7 @@ class Embedder:
         return out
 
     def states(self, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
-        """Give the states of the tokens of each row, (tokens, hidden) float32, by a graph that has them."""
+        """Return the states of the tokens of each row, (tokens, hidden) float32, by a graph that has them."""
         out: dict[int, NDArray[np.float32]] = {}
         for places, found in self._computed(rows, STATES):
             out.update(zip(places, found, strict=True))
@@ -106,7 +106,7 @@ class Embedder:
                 yield from zip(parts, pool.map(run, parts), strict=True)
 
     def tensors(self, texts: Sequence[str], names: Sequence[str]) -> Iterator[list[NDArray[np.float32]]]:
-        """Give the named tensors of the graph for each text alone (for calibration)."""
+        """Return the named tensors of the graph for each text alone (for calibration)."""
         import numpy as np
 
         for row in self.tokens(texts):

@@ -88,7 +88,7 @@ class Tagger:
         ]
 
     def margins(self, readings: Sequence[TokenWindows]) -> list[NDArray[np.float32]]:
-        """Give one number per tag for each token of each text: (tokens, tags)."""
+        """Return one number per tag for each token of each text: (tokens, tags)."""
         rows = [window.tokens for reading in readings for window in reading.windows]
         parts = iter(self.embedder.states(rows))
         return [reading.join([next(parts) for _ in reading.windows]) @ self.weight + self.bias for reading in readings]

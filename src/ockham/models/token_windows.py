@@ -89,7 +89,7 @@ class Reader:
         return TokenWindows(windows=tuple(windows), places=tuple(whole), free=bio_tags.free(text, whole))
 
     def _trimmed(self, text: str, offsets: Place) -> Place:
-        """Give a token's place in the text itself, without the encoder's prefix and without space at its ends."""
+        """Return a token's place in the text itself, without the encoder's prefix and without space at its ends."""
         start, end = (max(0, offset - len(self._settings.prefix)) for offset in offsets)
         while start < end and text[start].isspace():
             start += 1
@@ -99,7 +99,7 @@ class Reader:
 
 
 def _whole(text: str, places: Sequence[Place]) -> list[Place]:
-    """Give each token the accents that stand behind it, which some tokenizers strip."""
+    """Return each token the accents that stand behind it, which some tokenizers strip."""
     out = []
     for number, (start, end) in enumerate(places):
         limit = places[number + 1][0] if number + 1 < len(places) else len(text)

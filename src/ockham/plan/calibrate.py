@@ -64,7 +64,7 @@ def measure(processor: str, threads: Sequence[int], now: dt.datetime, clock: Clo
 
 
 def load_calibration(place: Path, processor: str, threads: int | None, now: dt.datetime) -> Calibration | None:
-    """Give the calibration kept in the folder ``place``, if it is of this processor and not over a day old.
+    """Return the calibration kept in the folder ``place``, if it is of this processor and not over a day old.
 
     ``threads`` is the number that was named; without one the calibration must have chosen its own.
     """
@@ -98,7 +98,7 @@ def record(place: Path, what: What, predicted: float, measured: float, work: str
 
 
 def recorded_comparisons(place: Path) -> set[tuple[str, str]]:
-    """Give kind and name of each measurement written down in the folder ``place``.
+    """Return kind and name of each measurement written down in the folder ``place``.
 
     Raises `StoreError` where it is damaged.
     """

@@ -41,7 +41,7 @@ _ENCODED: Final[tuple[Quantization, ...]] = ("f32", "int8")
 
 
 def quantizations(shape: Architecture, spec: PlanSpec, stored: Quantization | None = None) -> tuple[Quantization, ...]:
-    """Give the formats to forecast: those asked for, the one a file is ``stored`` in, all usual ones, or the usual one.
+    """Return the formats to forecast: those asked for, the one a file is ``stored`` in, all usual, or the usual one.
 
     All usual ones are listed of a model that was named.
     """
@@ -55,7 +55,7 @@ def quantizations(shape: Architecture, spec: PlanSpec, stored: Quantization | No
 
 
 def context_of(shape: Architecture, spec: PlanSpec) -> int:
-    """Give the context to plan for: the one asked for, or what prompt and answer need.
+    """Return the context to plan for: the one asked for, or what prompt and answer need.
 
     Raises `ConfigError` (``E_CONFIG``) where a model that was named was not made for so long a context.
     """
@@ -134,7 +134,7 @@ def judge(predicted: float, spread: float, limit: float) -> Finding:
 
 
 def largest(found: Sequence[Forecast]) -> Forecast | None:
-    """Give the largest model that fits, and surely meets the limit where there is one; of two formats the finer."""
+    """Return the largest model that fits, and surely meets the limit where there is one; of two formats the finer."""
     does = [one for one in found if one.fits and one.max_p95_ms in (None, "meets")]
     return max(does, key=lambda one: (one.parameters_m, one.memory.weights_mb), default=None)
 
@@ -170,12 +170,12 @@ def supports_task(shape: Architecture, spec: PlanSpec) -> bool:
 
 
 def context_needed(shape: Architecture, spec: PlanSpec) -> int:
-    """Give the tokens that prompt and answer take together, or the context asked for."""
+    """Return the tokens that prompt and answer take together, or the context asked for."""
     return spec.context or spec.input_tokens + (spec.output_tokens if shape.kind == "decoder" else 0)
 
 
 def usable_of(device: Device, spec: PlanSpec, free_gb: float | None) -> float:
-    """Give the memory of one device that a model may take: as named, as free, or the usual share."""
+    """Return the memory of one device that a model may take: as named, as free, or the usual share."""
     return usable_gb(device, spec.memory_gb if spec.memory_gb is not None else free_gb)
 
 

@@ -88,7 +88,7 @@ def gpus(root: Path = ROOT, run: Run = ask, visible: str | None = None) -> tuple
 
 
 def best_gpu(found: Sequence[Gpu]) -> Device | None:
-    """Give the catalogue's entry of the largest graphics processor that it knows, with the memory found here."""
+    """Return the catalogue's entry of the largest graphics processor that it knows, with the memory found here."""
     for one in sorted(found, key=lambda gpu: -gpu.own_gb):
         of = catalog_entry(one)
         if of is not None:
@@ -114,7 +114,7 @@ def catalog_entry(one: Gpu) -> Device | None:
 
 
 def _as_found(one: Gpu, of: Device) -> Device:
-    """Give a card the memory that its driver tells; a part of a card has its share of memory, paths and arithmetic."""
+    """Set the memory of a card to what its driver tells; a part of a card has its share of memory, paths and arithmetic."""
     if one.part is None:
         return dataclasses.replace(of, memory_gb=one.memory_gb or of.memory_gb)
     rate = int(one.part.partition("g")[0]) / _SLICES

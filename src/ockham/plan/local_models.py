@@ -66,7 +66,7 @@ class LocalModel:
 
 
 def find(name: str) -> LocalModel:
-    """Give the model of a name: a folder or file that is here, else the catalogue's.
+    """Return the model of a name: a folder or file that is here, else the catalogue's.
 
     Raises `ConfigError` (``E_CONFIG``) for what is neither, or is of an architecture that is not known; `ModelError`
     for a GGUF file that is damaged.

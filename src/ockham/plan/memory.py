@@ -97,7 +97,7 @@ def encoding(shape: Architecture, tokens: int, context: int) -> float:
 
 
 def usable_gb(device: Device, memory_gb: float | None = None) -> float:
-    """Give the memory of a device that a model may take, in GB; ``memory_gb`` is what is known to be free instead."""
+    """Return the memory of a device that a model may take, in GB; ``memory_gb`` is what is known to be free instead."""
     return device.memory_gb * USABLE[device.kind] if memory_gb is None else memory_gb
 
 

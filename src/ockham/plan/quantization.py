@@ -55,7 +55,7 @@ class Weights:
 
 
 def usual(shape: Architecture) -> Quantization:
-    """Give the 4-bit format that suits a model: K-quants need rows of 256; encoders are served in 8 bits."""
+    """Return the 4-bit format that suits a model: K-quants need rows of 256; encoders are served in 8 bits."""
     if shape.kind == "encoder":
         return "int8"
     rows = (shape.hidden, shape.heads * shape.head_size, shape.expert_ffn or shape.ffn)

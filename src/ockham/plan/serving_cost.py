@@ -19,7 +19,7 @@ Serve = Callable[[Device], "Speed | None"]
 
 
 def apis(spec: PlanSpec, prices: Prices, today: dt.date) -> list[Cost]:
-    """Give what each API asks for the requests: tokens in and out, each at its price, nothing cached.
+    """Return what each API asks for the requests: tokens in and out, each at its price, nothing cached.
 
     Raises `ConfigError` (``E_CONFIG``) for a name that the price table does not have.
     """
@@ -47,7 +47,7 @@ def apis(spec: PlanSpec, prices: Prices, today: dt.date) -> list[Cost]:
 
 
 def rent_costs(spec: PlanSpec, prices: Prices, serve: Serve, known: Sequence[Device], today: dt.date) -> list[Cost]:
-    """Give what renting costs, for every device with a price by the hour on which the model fits, all day long."""
+    """Return what renting costs, for every device with a price by the hour on which the model fits, all day long."""
     found = []
     for device in known:
         price = prices.rent(device.name)
@@ -64,7 +64,7 @@ def rent_costs(spec: PlanSpec, prices: Prices, serve: Serve, known: Sequence[Dev
 def ownership_costs(
     spec: PlanSpec, prices: Prices, serve: Serve, known: Sequence[Device], today: dt.date
 ) -> list[Cost]:
-    """Give what owning costs a day, for every device whose price and power are known and on which the model fits.
+    """Return what owning costs a day, for every device whose price and power are known and on which the model fits.
 
     The price is spread evenly over ``spec.years``; power is counted at full load all day. The computer around a card,
     space and people are not counted.
@@ -87,7 +87,7 @@ def ownership_costs(
 
 
 def machine(spec: PlanSpec, prices: Prices, speed: Speed, today: dt.date) -> Cost:
-    """Give what a machine like this one costs, at the table's price of a machine by the hour."""
+    """Return what a machine like this one costs, at the table's price of a machine by the hour."""
     number = money.machines(speed.answers_per_s, _requests(spec))
     day = number * prices.machine.per_hour * _HOURS
     how = f"{prices.machine.per_hour:g} an hour"

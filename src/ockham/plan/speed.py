@@ -118,7 +118,7 @@ def _experts(shape: Architecture) -> float:
 
 
 def _seen(shape: Architecture, tokens: int) -> float:
-    """Give the mean number of tokens a layer looks at, where some look only at their window."""
+    """Return the mean number of tokens a layer looks at, where some look only at their window."""
     if shape.window is None:
         return float(tokens)
     near = 1 - 1 / shape.window_every

@@ -69,13 +69,13 @@ class CandidateView:
         return self.report.scores if self.report else ()
 
     def metric(self, name: str) -> Estimate | None:
-        """Give a task metric measured on the test rows."""
+        """Return a task metric measured on the test rows."""
         return finite_estimate(
             self.result.metrics.get(name) or (self.report.metrics.get(name) if self.report else None)
         )
 
     def latency(self, name: str) -> Estimate | None:
-        """Give ``p50``, ``p95`` or ``p99`` in milliseconds: at the user's rate of requests, where one was named."""
+        """Return ``p50``, ``p95`` or ``p99`` in milliseconds: at the user's rate of requests, where one was named."""
         if self.report and self.report.at_rate:
             return finite_estimate(getattr(self.report.at_rate, f"{name}_ms"))
         if self.report and self.report.profile:
@@ -84,19 +84,19 @@ class CandidateView:
 
 
 def candidate_views(account: RunResult) -> tuple[CandidateView, ...]:
-    """Give every candidate of the verdict, smallest first."""
+    """Return every candidate of the verdict, smallest first."""
     reports = {r.candidate.name: r for r in account.reports if r.side == "test"}
     ordered = sorted(account.verdict.candidates, key=lambda c: (c.rung, c.name))
     return tuple(CandidateView(result=c, report=reports.get(c.name)) for c in ordered)
 
 
 def measured_views(account: RunResult) -> tuple[CandidateView, ...]:
-    """Give the candidates that were measured, smallest first."""
+    """Return the candidates that were measured, smallest first."""
     return tuple(line for line in candidate_views(account) if line.result.status == "measured")
 
 
 def focus(account: RunResult) -> CandidateView | None:
-    """Give the candidate the page speaks about: the chosen one, or the best measured one where none was chosen."""
+    """Return the candidate the page speaks about: the chosen one, or the best measured one where none was chosen."""
     found = measured_views(account)
     chosen = [line for line in found if line.name == account.verdict.chosen]
     if chosen:

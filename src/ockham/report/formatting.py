@@ -98,12 +98,12 @@ def shorten(text: str, most: int) -> str:
 
 
 def finite(value: float | None) -> float | None:
-    """Give the number, or ``None`` where there is none (missing, infinite, not a number)."""
+    """Return the number, or ``None`` where there is none (missing, infinite, not a number)."""
     return value if value is not None and math.isfinite(value) else None
 
 
 def finite_estimate(estimate: Estimate | None) -> Estimate | None:
-    """Give the estimate, or ``None`` where its numbers cannot be shown."""
+    """Return the estimate, or ``None`` where its numbers cannot be shown."""
     if estimate is None or any(finite(v) is None for v in (estimate.value, estimate.low, estimate.high)):
         return None
     return estimate

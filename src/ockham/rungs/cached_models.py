@@ -75,7 +75,7 @@ def _models(folder: Path) -> Iterator[Path]:
 
 
 def _snapshots(repository: Path) -> list[Path]:
-    """Give the commits of a repository in the hub's cache: the one that ``main`` was, then the others."""
+    """Return the commits of a repository in the hub's cache: the one that ``main`` was, then the others."""
     try:
         newest = (repository / "refs" / "main").read_text(encoding="ascii").strip()
     except (OSError, UnicodeDecodeError):

@@ -43,7 +43,7 @@ class _Offer:
 
 
 def rung(eight: Rung, model: str, weights: Weights) -> Rung:
-    """Give the rung of a model's 4-bit form beside that of its 8-bit form."""
+    """Return the rung of a model's 4-bit form beside that of its 8-bit form."""
 
     def unsuited(material: RunContext) -> str | None:
         why = eight.unsuited(material)
@@ -77,7 +77,7 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
 
 
 def of_folder(model: str, material: RunContext) -> Path | None:
-    """Give the 4-bit weights of a model's folder, made once a run; nothing for what is no folder of weights."""
+    """Return the 4-bit weights of a model's folder, made once a run; nothing for what is no folder of weights."""
     place = find(model)
     if is_gguf(place):
         return None
@@ -103,7 +103,7 @@ def keep(folder: Path, material: RunContext, whole: Path) -> None:
 
 
 def of_tuned(model: str, material: RunContext) -> Path | None:
-    """Give the 4-bit weights that were kept when a model was tuned in this run."""
+    """Return the 4-bit weights that were kept when a model was tuned in this run."""
     kept = material.run.artifact("weights", _tuned(find(model), material))
     return None if kept is None else kept / WEIGHTS
 

@@ -40,7 +40,7 @@ _tuner_missing = requires("xllamacpp", "torch", "transformers", "peft", "llguida
 
 
 def rungs(models: Sequence[str], shelf: CachedModels | None = None) -> list[Rung]:
-    """Give two rungs for each model, prompted and tuned, and for each of them its 4-bit form.
+    """Return two rungs for each model, prompted and tuned, and for each of them its 4-bit form.
 
     A model is a folder, a GGUF file or a hub id.
 
@@ -79,7 +79,7 @@ def _rungs(models: Sequence[str], *, whole: bool) -> list[Rung]:
 
 
 def _forms(rung: Rung, model: str, weights: decoder_4bit.Weights) -> list[Rung]:
-    """Give a model's rung, and before it that of its 4-bit form; what is a GGUF file stays as it is."""
+    """Return a model's rung, and before it that of its 4-bit form; what is a GGUF file stays as it is."""
     place = local(model)
     if place.suffix == ".gguf" or is_gguf(place):  # one that is not there yet is known by its name
         return [rung]

@@ -157,7 +157,7 @@ def _tuned(place: _Place, name: str) -> tuning.TunedDecoder:
 
 
 def _spread(count: int, most: int) -> range:
-    """Give the places of at most so many rows, spread over all of them."""
+    """Return the places of at most so many rows, spread over all of them."""
     return range(0, count, max(1, count // most))[:most]
 
 
@@ -271,7 +271,7 @@ def _keep_four(place: _Place, whole: Path) -> None:
 
 
 def _in_torch(place: _Place, tuned: tuning.TunedDecoder, few: Sequence[int]) -> list[str]:
-    """Give what torch answers to a few of the rows that passes are judged by."""
+    """Return what torch answers to a few of the rows that passes are judged by."""
     from ockham.tune.grammar import Grammar
 
     told = place.told

@@ -45,13 +45,13 @@ class _Origin:
 
 
 def local(model: str) -> Path:
-    """Give where a model lies, or would: a folder or file of this machine, or one that comes with the package."""
+    """Return where a model lies, or would: a folder or file of this machine, or one that comes with the package."""
     place = Path(model).expanduser()
     return place if place.exists() else catalog.shipped_folder(model) or place
 
 
 def find(model: str) -> Path:
-    """Give the folder or file of a model, fetched from the hub where it is not here. Raises `ModelError`."""
+    """Return the folder or file of a model, fetched from the hub where it is not here. Raises `ModelError`."""
     place = local(model)
     return place if place.exists() else hub.find(model, _PATTERNS, extra="gguf", revision=catalog.revision(model))
 

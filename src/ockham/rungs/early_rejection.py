@@ -110,7 +110,7 @@ def first_part(model: str, material: RunContext, *, alone: bool) -> PilotRun:
 
 
 def weight_bytes(folder: Path) -> int:
-    """Give the size of a folder's weights in bytes."""
+    """Return the size of a folder's weights in bytes."""
     return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
 
 

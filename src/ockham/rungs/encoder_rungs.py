@@ -137,7 +137,7 @@ def _tokens(embedder: Embedder, examples: Sequence[Example]) -> tuning.EncoderRo
 
 
 def tuning_inputs(plan: BuildConfig) -> object:
-    """Give the part of the plan that decides what comes of tuning an encoder."""
+    """Return the part of the plan that decides what comes of tuning an encoder."""
     return [plan.encoder, plan.metric, plan.tune]
 
 

@@ -66,7 +66,7 @@ class RunContext:
     tell: Callable[[Progress], None]
 
     def side(self, name: Side) -> list[Example]:
-        """Give the examples of one side."""
+        """Return the examples of one side."""
         places = {
             "train": self.prepared.split.train,
             "valid": self.prepared.split.valid,
@@ -75,7 +75,7 @@ class RunContext:
         return [self.prepared.dataset.examples[place] for place in places[name]]
 
     def labels(self) -> tuple[str, ...]:
-        """Give the labels that stand in training and validation, sorted."""
+        """Return the labels that stand in training and validation, sorted."""
         return tuple(sorted({row.target for row in (*self.side("train"), *self.side("valid"))}))
 
     def metric(self, targets: Sequence[str], answers: Sequence[str]) -> float:
@@ -135,7 +135,7 @@ class Rung:
 
 
 def requires(*modules: str, extra: str) -> Callable[[BuildConfig], str | None]:
-    """Give a check that says which of the modules are not installed or cannot be silenced, and what to do about it."""
+    """Return a check that says which of the modules are not installed or cannot be silenced, and how to mend it."""
 
     def missing(plan: BuildConfig) -> str | None:  # noqa: ARG001 - every rung takes the plan
         absent = [module for module in modules if importlib.util.find_spec(module) is None]
@@ -204,7 +204,7 @@ class RunCheckpoint:
     name: str
 
     def load(self) -> bytes | None:
-        """Give the last state saved, or ``None``."""
+        """Return the last state saved, or ``None``."""
         path = self.run.path / f"{self.name}.safetensors"
         return path.read_bytes() if path.exists() else None
 

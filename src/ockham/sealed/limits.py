@@ -63,7 +63,7 @@ def _blot(names: Collection[str]) -> None:
 
 
 def drop_privileges(*, root: bool) -> None:
-    """Give up every capability; root keeps those over files alone. Raises `OSError`."""
+    """Return up every capability; root keeps those over files alone. Raises `OSError`."""
     keep = _FILE_CAPABILITIES if root else 0
     for number in range(_LAST_CAPABILITY + 1):
         if not keep >> number & 1:

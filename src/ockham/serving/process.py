@@ -67,7 +67,7 @@ class ServingProcess:
             raise
 
     def __enter__(self) -> Self:
-        """Give the process itself."""
+        """Return the process itself."""
         return self
 
     def __exit__(

@@ -121,7 +121,7 @@ def _latencies(model: Model, inputs: Sequence[str], seconds: float, most: int) -
 
 
 def _mean(answers: Sequence[Answer], name: str) -> float | None:
-    """Give the mean of a count over the answers that have it; ``None`` where none has."""
+    """Return the mean of a count over the answers that have it; ``None`` where none has."""
     counts = [count for count in (getattr(answer, name) for answer in answers) if count is not None]
     return sum(counts) / len(counts) if counts else None
 

@@ -128,7 +128,7 @@ class NewFile:
         self._descriptor = -1
 
     def drop(self) -> None:
-        """Give up what was not finished; nothing is left of it."""
+        """Return up what was not finished; nothing is left of it."""
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

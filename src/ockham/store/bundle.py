@@ -31,7 +31,7 @@ _FIX = "copy the bundle again from where it was made, or make it again"
 
 
 def file_digest(path: Path, *, quick: bool = False) -> str:
-    """Give the SHA-256 of a file's bytes, in hexadecimal, or its quick digest. Raises `OSError`."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal, or its quick digest. Raises `OSError`."""
     digest = _quick() if quick else hashlib.sha256()
     room = memoryview(bytearray(_CHUNK))
     with path.open("rb", buffering=0) as reader:

@@ -136,7 +136,7 @@ class Run:
         self._descriptor: int | None = descriptor
 
     def __enter__(self) -> Self:
-        """Give the run itself."""
+        """Return the run itself."""
         return self
 
     def __exit__(

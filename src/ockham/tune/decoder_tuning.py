@@ -89,12 +89,12 @@ class _Lesson:
         return {name: tensor for name, tensor in self.model.named_parameters() if tensor.requires_grad}
 
     def batches(self, epoch: int) -> list[list[int]]:
-        """Give batches of rows with questions, then answers, of like length."""
+        """Return batches of rows with questions, then answers, of like length."""
         rows = self.material.train
         return by_length([(len(row.question), len(row.answer)) for row in rows], self.spec, epoch)
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, int]:
-        """Give the summed loss of some rows: a row's is the mean cross-entropy of its answer's tokens."""
+        """Return the summed loss of some rows: a row's is the mean cross-entropy of its answer's tokens."""
         return self._loss([self.material.train[place] for place in batch])
 
     def judge(self) -> ValidationScore:
@@ -108,7 +108,7 @@ class _Lesson:
         return ValidationScore(metric=self.material.judge(self.adapter()), loss=loss)
 
     def nats(self) -> tuple[float, ...]:
-        """Give the negative log-probability of every validation answer, its end included, in their order."""
+        """Return the negative log-probability of every validation answer, its end included, in their order."""
         import torch
 
         with torch.no_grad():
@@ -122,7 +122,7 @@ class _Lesson:
         return (each / lengths).sum(), right
 
     def _answered(self, rows: Sequence[DecoderRow]) -> tuple[torch.Tensor, int]:
-        """Give each row's summed cross-entropy over its answer's tokens, and how many rows were answered right."""
+        """Return each row's summed cross-entropy over its answer's tokens, and how many rows were answered right."""
         import torch
 
         scores, truth = self._scores(rows)
@@ -178,7 +178,7 @@ class _Lesson:
         return sorted(read(self.model).items())
 
     def _scores(self, rows: Sequence[DecoderRow]) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give logits (rows, places, vocabulary) where answers stand, and the tokens that belong there.
+        """Return logits (rows, places, vocabulary) where answers stand, and the tokens that belong there.
 
         Rows stand at the left; places behind an answer's end, or before its beginning, are ``_IGNORED``.
         """
@@ -260,7 +260,7 @@ class TunedDecoder:
         return written[: written.index(end)] if end in written else written
 
     def text(self, tokens: Sequence[int]) -> str:
-        """Give the text of tokens, by the tokenizer of the model's folder."""
+        """Return the text of tokens, by the tokenizer of the model's folder."""
         from transformers import AutoTokenizer
 
         if self._tokenizer is None:
@@ -293,7 +293,7 @@ class _Nowhere:
     """The checkpoint of what is not worth one."""
 
     def load(self) -> None:
-        """Give nothing."""
+        """Return nothing."""
 
     def save(self, state: bytes) -> None:
         """Keep nothing."""
@@ -359,7 +359,7 @@ def _lesson(material: DecoderTrainingData, spec: TuneSpec) -> _Lesson:
 
 
 def rate_for(parameters: int) -> float:
-    """Give the learning rate for a model of so many parameters: smaller ones bear larger steps."""
+    """Return the learning rate for a model of so many parameters: smaller ones bear larger steps."""
     low, high = _RATES
     return min(high, max(low, RATE * float((_USUAL / parameters) ** 0.5)))
 

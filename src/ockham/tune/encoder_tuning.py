@@ -74,11 +74,11 @@ class _Lesson:
         return self.body.parameters(self.head)
 
     def batches(self, epoch: int) -> list[list[int]]:
-        """Give batches of rows of like length."""
+        """Return batches of rows of like length."""
         return by_length([(len(row),) for row in self.material.train.tokens], self.spec, epoch)
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, int]:
-        """Give the summed cross-entropy of some rows."""
+        """Return the summed cross-entropy of some rows."""
         import torch
 
         margins = self._margins([self.material.train.tokens[place] for place in batch])
@@ -95,7 +95,7 @@ class _Lesson:
         return softmax.best(self.margins(self.material.valid.tokens), self.labels)
 
     def margins(self, tokens: Tokens) -> NDArray[np.float32]:
-        """Give the head's margins for any rows: (rows, labels)."""
+        """Return the head's margins for any rows: (rows, labels)."""
         import numpy as np
 
         found = self.body.each(tokens, self._margins)

@@ -35,7 +35,7 @@ class Grammar:
         self._grammar = json.dumps({"grammars": [{"json_schema": json.loads(schema)}]})
 
     def after(self, taken: Sequence[int]) -> list[int]:
-        """Give the tokens that may follow those taken; the end alone where nothing may."""
+        """Return the tokens that may follow those taken; the end alone where nothing may."""
         import numpy as np
 
         taken = tuple(taken)

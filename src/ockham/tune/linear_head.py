@@ -113,7 +113,7 @@ def best(
 
 
 def calibrate_head(head: LinearHead, vectors: NDArray[np.float32], targets: Sequence[str]) -> LinearHead:
-    """Give the head the temperature that fits the validation rows as they will be served, (rows, hidden)."""
+    """Fit the temperature of a head to the validation rows as they will be served, (rows, hidden)."""
     temperature = 1.0
     if len(targets) and len(head.settings.labels) > 1:
         temperature = softmax.temperature(head.margins(vectors), targets, head.settings.labels)
@@ -123,7 +123,7 @@ def calibrate_head(head: LinearHead, vectors: NDArray[np.float32], targets: Sequ
 def cross_probabilities(
     vectors: NDArray[np.float32], targets: Sequence[str], folds: Sequence[int], labels: Sequence[str], strength: float
 ) -> NDArray[np.float64]:
-    """Give each row's label probabilities from a head that has not seen its fold: (rows, labels)."""
+    """Return each row's label probabilities from a head that has not seen its fold: (rows, labels)."""
     import numpy as np
 
     places = np.asarray(folds)

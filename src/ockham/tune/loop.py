@@ -60,11 +60,11 @@ class TrainingTask(Protocol):
         ...
 
     def batches(self, epoch: int) -> Sequence[Batch]:
-        """Give the batches of a pass, in the order in which they are taken; the same at every call."""
+        """Return the batches of a pass, in the order in which they are taken; the same at every call."""
         ...
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, int]:
-        """Give the summed loss over some rows, and how many of them were answered right; called by several threads."""
+        """Return the summed loss over some rows, and how many of them were answered right; several threads call it."""
         ...
 
     def judge(self) -> ValidationScore:
@@ -76,7 +76,7 @@ class Checkpoint(Protocol):
     """Where the state of a training run survives a kill."""
 
     def load(self) -> bytes | None:
-        """Give the last state saved, or ``None``."""
+        """Return the last state saved, or ``None``."""
         ...
 
     def save(self, state: bytes) -> None:
@@ -219,13 +219,13 @@ def _close_epoch(
 
 
 def _gained(state: _State) -> int:
-    """Give the last pass that was the best, or had the least loss on the validation rows."""
+    """Return the last pass that was the best, or had the least loss on the validation rows."""
     losses = [(point.valid_loss, int(point.epoch)) for point in state.points if point.valid_loss is not None]
     return max(state.best_epoch, min(losses)[1]) if losses else state.best_epoch
 
 
 def _rate(spec: TuneSpec, step: int, total: int) -> float:
-    """Give the learning rate of a step: a linear warm-up, then a linear decay to zero."""
+    """Return the learning rate of a step: a linear warm-up, then a linear decay to zero."""
     warm = max(1.0, spec.warmup * total)
     return spec.learning_rate * min(1.0, (step + 1) / warm) * max(0.0, 1.0 - step / total)
 

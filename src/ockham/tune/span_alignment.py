@@ -35,7 +35,7 @@ def align(rows: Sequence[Example], known: Sequence[Field]) -> list[AlignedRow]:
 
 
 def share(aligned: Sequence[AlignedRow]) -> float | None:
-    """Give the share of all values that stand in their texts; ``None`` where there is no value."""
+    """Return the share of all values that stand in their texts; ``None`` where there is no value."""
     wanted = sum(one.wanted for one in aligned)
     return sum(len(one.spans) for one in aligned) / wanted if wanted else None
 
@@ -59,7 +59,7 @@ def _row(row: Example, number: dict[json_fields.Path, int]) -> AlignedRow:
 
 
 def _said(text: str, value: str) -> Iterator[Place]:
-    """Give the places where a text has a value as whole words."""
+    """Return the places where a text has a value as whole words."""
     words = re.compile(r"\s+".join(map(re.escape, value.split())), re.IGNORECASE)
     at = words.search(text)
     while at is not None:
@@ -69,7 +69,7 @@ def _said(text: str, value: str) -> Iterator[Place]:
 
 
 def _counted(text: str, value: object) -> Iterator[Place]:
-    """Give the places where a text has a number of the same worth."""
+    """Return the places where a text has a number of the same worth."""
     for at in NUMBER.finditer(text):
         start = at.start()
         if text[start] in "+-" and not boundary(text[:start] + text[start + 1 :], start):

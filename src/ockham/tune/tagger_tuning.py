@@ -93,11 +93,11 @@ class _Lesson:
         return self.body.parameters(self.head)
 
     def batches(self, epoch: int) -> list[list[int]]:
-        """Give batches of windows of like length."""
+        """Return batches of windows of like length."""
         return by_length([(len(row),) for row in self.learn.tokens], self.spec, epoch)
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, int]:
-        """Give the summed cross-entropy of some windows' tokens, and how many windows have every tag right."""
+        """Return the summed cross-entropy of some windows' tokens, and how many windows have every tag right."""
         import torch
 
         margins = self._margins([self.learn.tokens[place] for place in batch])

@@ -45,7 +45,7 @@ class TuneSpec:
 
 
 def batch_for(rows: int) -> int:
-    """Give the rows of a step: 64, and with fewer than 1,280 so many that a pass has 20 steps, but at least 8.
+    """Return the rows of a step: 64, and with fewer than 1,280 so many that a pass has 20 steps, but at least 8.
 
     So few rows would otherwise end after a hundred steps, which is too few to learn anything new.
     """
@@ -53,7 +53,7 @@ def batch_for(rows: int) -> int:
 
 
 def passes(rows: int, batch: int) -> int:
-    """Give the most passes worth trying: about 700 steps, at least 3 passes and at most 10.
+    """Return the most passes worth trying: about 700 steps, at least 3 passes and at most 10.
 
     Few rows need more passes for as many steps; early stopping ends them where they stop helping.
     """

@@ -114,7 +114,7 @@ def find(candidate: MeasuredCandidate, requirements: Requirements, threshold: fl
 
 
 def quantity(candidate: MeasuredCandidate, requirement: str) -> Estimate | float | None:
-    """Give the number that a requirement speaks of, or ``None`` where it was not measured."""
+    """Return the number that a requirement speaks of, or ``None`` where it was not measured."""
     name = requirement[4:]
     if requirement.startswith("min_"):
         return candidate.metrics.get(name)

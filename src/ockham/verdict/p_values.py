@@ -13,7 +13,7 @@ Z = 1.959963984540054
 
 
 def p_below(estimate: Estimate, limit: float) -> float:
-    """Give the one-sided p-value of "the truth is at or below ``limit``".
+    """Return the one-sided p-value of "the truth is at or below ``limit``".
 
     The score test at the effective sample size that the interval's low end implies: n / z^2 = low (1 - low) /
     (value - low)^2, so p is .025 exactly where the low end is the limit (for Wilson's interval, clustered or not).
@@ -31,7 +31,7 @@ def p_below(estimate: Estimate, limit: float) -> float:
 
 
 def p_worse(difference: Estimate, tolerance: float) -> float:
-    """Give the one-sided p-value of "the difference is at least ``tolerance``", normal on the interval's high side."""
+    """Return the one-sided p-value of "the difference is at least ``tolerance``", normal on the high side."""
     if difference.value >= tolerance:
         return 1.0
     width = difference.high - difference.low
@@ -42,7 +42,7 @@ def p_worse(difference: Estimate, tolerance: float) -> float:
 
 
 def holm_threshold(p_values: Sequence[float], family: int) -> float:
-    """Give the level at which Holm's procedure stops: every p-value at or below it is rejected, at 5 % together."""
+    """Return the level at which Holm's procedure stops: every p-value at or below it is rejected, at 5 % together."""
     left = max(family, len(p_values), 1)
     for p in sorted(p_values):
         if p > ALPHA / left:
@@ -52,12 +52,12 @@ def holm_threshold(p_values: Sequence[float], family: int) -> float:
 
 
 def normal_tail(z: float) -> float:
-    """Give the standard normal probability above ``z``."""
+    """Return the standard normal probability above ``z``."""
     return 0.5 * math.erfc(z / math.sqrt(2))
 
 
 def normal_quantile(share: float) -> float:
-    """Give the standard normal quantile, by bisection."""
+    """Return the standard normal quantile, by bisection."""
     low, high = -40.0, 40.0
     for _ in range(80):
         middle = (low + high) / 2
