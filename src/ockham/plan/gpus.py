@@ -114,7 +114,7 @@ def catalog_entry(one: Gpu) -> Device | None:
 
 
 def _as_found(one: Gpu, of: Device) -> Device:
-    """Set the memory of a card to what its driver tells; a part of a card has its share of memory, paths and arithmetic."""
+    """Set the memory of a card to what its driver tells; a part has its share of memory, paths and arithmetic."""
     if one.part is None:
         return dataclasses.replace(of, memory_gb=one.memory_gb or of.memory_gb)
     rate = int(one.part.partition("g")[0]) / _SLICES
