@@ -76,7 +76,9 @@ def unread(done: Curated) -> list[tuple[int, int | None, str]]:
     return [(one["record"], one["offset"], one["row"]["reason"]) for one in done.dropped("unreadable")]
 
 
-@pytest.mark.parametrize("content", [b"", codecs.BOM_UTF8, b"\n\n\r\n", b"text,label\n", b"[]", gzip.compress(b"", mtime=0)])
+@pytest.mark.parametrize(
+    "content", [b"", codecs.BOM_UTF8, b"\n\n\r\n", b"text,label\n", b"[]", gzip.compress(b"", mtime=0)]
+)
 def test_D01_empty(tmp_path: Path, content: bytes) -> None:
     source = write(tmp_path, "a.csv", content)
     refuse(source, "E_EMPTY")
