@@ -60,10 +60,10 @@ def load(path: Path, verbs: Sequence[str] = VERBS) -> dict[str, dict[str, object
     for name, value in document.items():
         if not isinstance(value, dict):
             raise _wrong(
-                f"{path.name}: {_shown(name)} stands outside any table", "put it under its command, as in [fit]"
+                f"{path.name}: {_quote_name(name)} stands outside any table", "put it under its command, as in [fit]"
             )
         if name not in verbs:
-            raise _wrong(f"{path.name}: no command has the table {_shown(name)}", _nearest(name, verbs))
+            raise _wrong(f"{path.name}: no command has the table {_quote_name(name)}", _nearest(name, verbs))
         tables[name] = value
     return tables
 
@@ -78,7 +78,7 @@ def build(kind: type[T], values: Mapping[str, object], where: str) -> T:
     known = {field.name: field for field in dataclasses.fields(cast("Any", kind)) if field.init}
     for name in values:
         if name not in known:
-            raise _wrong(f"{where}: there is no setting {_shown(str(name))}", _nearest(str(name), tuple(known)))
+            raise _wrong(f"{where}: there is no setting {_quote_name(str(name))}", _nearest(str(name), tuple(known)))
     hints = typing.get_type_hints(kind)
     checked: dict[str, object] = {}
     for name, field in known.items():
@@ -229,7 +229,7 @@ def _kind(value: object) -> str:
     return {float: "a number", type(None): "nothing"}.get(type(value), "a date or another kind of value")
 
 
-def _shown(name: str) -> str:
+def _quote_name(name: str) -> str:
     """Quote a setting's name so that it cannot forge or flood a message."""
     return repr(name if len(name) <= 40 else name[:40] + "…")
 

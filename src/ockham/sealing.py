@@ -53,7 +53,7 @@ def seal(*, write: Sequence[StrPath] = (), read: Sequence[StrPath] = ()) -> str:
 
 def policy(verb: str, *, read: Sequence[str], write: Sequence[str]) -> Policy:
     """Return what a piece of work may touch: what it names, and our caches."""
-    return Policy(verb=verb, write=_writable(write), read=tuple(_named(read)))
+    return Policy(verb=verb, write=_writable(write), read=tuple(_readable_paths(read)))
 
 
 def fork(policy: Policy, wanted: Preparation) -> int | None:
@@ -86,7 +86,7 @@ def fork(policy: Policy, wanted: Preparation) -> int | None:
     began = evidence.now()
     try:
         status = broker.follow(watch)
-        keep(watch.run, policy, evidence.watched(policy, watch, began, rows))
+        keep(watch.run, policy, evidence.watched_evidence(policy, watch, began, rows))
     finally:
         _unmake(made)
     return broker.leave_as(status)
@@ -126,7 +126,7 @@ def keep(run: str | None, policy: Policy, fresh: Evidence) -> None:
     with suppress(OSError):
         old = path.read_bytes()
     with suppress(StoreError):  # the disk was full: the run itself has said so
-        save_bytes(path, evidence.added(old, fresh))
+        save_bytes(path, evidence.add_entry(old, fresh))
 
 
 def _inside(path: str, folders: Iterable[str]) -> bool:
@@ -144,7 +144,7 @@ def _writable(folders: Sequence[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(Path(path).absolute()) for path in paths))
 
 
-def _named(read: Sequence[str]) -> Iterable[str]:
+def _readable_paths(read: Sequence[str]) -> Iterable[str]:
     """List the paths that may be read wherever they lie: those that are named, and where models stand."""
     for word in read:
         yield from _places(Path(word).expanduser().absolute())

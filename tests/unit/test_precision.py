@@ -126,7 +126,7 @@ def test_where_the_record_is_lost_what_was_built_is_not_mixed(tmp_path: Path, mo
             pretend(monkeypatch, "any", speedup)
             settled = dataclasses.replace(plan, precision=decoder_rungs.settle_precision("auto", "cpu", run))
             material = RunContext(prepared, settled, run, lambda _: None)
-            keys |= {cache_key(material, tuned), decoder_4bit._tuned(tmp_path / "small", material)}
+            keys |= {cache_key(material, tuned), decoder_4bit._tuned_weights(tmp_path / "small", material)}
             (record,) = (run.path / "records" / "precision").iterdir()
             record.write_bytes(b"damaged")
         assert run.rebuilt == 1

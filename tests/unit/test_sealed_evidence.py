@@ -10,7 +10,7 @@ import pytest
 
 from ockham.records import canonical, digest
 from ockham.sealed import evidence, seccomp
-from ockham.sealed.evidence import FILE, Evidence, added, check_evidence, remote
+from ockham.sealed.evidence import FILE, Evidence, add_entry, check_evidence, remote
 from ockham.sealed.facts import Facts
 from ockham.sealed.policy import Attack, Policy, Walls
 from ockham.sealed.state import Protection, current, declare, weakest
@@ -56,7 +56,7 @@ def failed(folder: Path) -> list[str]:
 def put(folder: Path, *entries: Evidence) -> None:
     data = None
     for one in entries:
-        data = added(data, one)
+        data = add_entry(data, one)
     (folder / FILE).write_bytes(data or b"")
 
 
@@ -129,7 +129,7 @@ def test_an_entry_that_is_not_whole_is_found_with_any_digest(tmp_path: Path) -> 
 
 
 def test_a_verdict_may_not_claim_more_than_its_evidence(tmp_path: Path) -> None:
-    unsealed = evidence.unwatched(Policy(verb="fit"), "not sealed: --unsealed")
+    unsealed = evidence.unwatched_evidence(Policy(verb="fit"), "not sealed: --unsealed")
     put(tmp_path, entry(), unsealed)
     (tmp_path / "verdict.json").write_text(json.dumps({"sealed": "sealed"}))
     assert failed(tmp_path) == ["verdict's label"]

@@ -168,7 +168,7 @@ class Client:
         for attempt in range(self._spec.retries + 1):
             if stop.is_set():
                 break
-            got = self._paid(body, worst, end)
+            got = self._ask_within_budget(body, worst, end)
             if isinstance(got, Reply):
                 return got
             trouble = got
@@ -197,7 +197,7 @@ class Client:
         }
         return json.dumps({name: value for name, value in body.items() if name not in spec.omit}).encode("ascii")
 
-    def _paid(self, body: bytes, worst: float, end: float) -> Reply | RetryableError:
+    def _ask_within_budget(self, body: bytes, worst: float, end: float) -> Reply | RetryableError:
         if not self.budget.reserve(worst):
             raise endpoint_error(
                 "the next answer could pass the spending cap, so nothing more is sent", "raise max_cost, or ask less"
@@ -226,7 +226,7 @@ class Client:
             return RetryableError(reason="no answer in time", billed=False)
         until = self._clock.now() + limit
         try:
-            request = self._opened().stream("POST", self._url, content=body, headers=self._headers, timeout=limit)
+            request = self._connect().stream("POST", self._url, content=body, headers=self._headers, timeout=limit)
             with request as response:
                 raw = self._raw(response, until)
                 if isinstance(raw, RetryableError):
@@ -257,7 +257,7 @@ class Client:
                 return RetryableError(reason="no answer in time", billed=billed)
         return bytes(raw)
 
-    def _opened(self) -> httpx.Client:
+    def _connect(self) -> httpx.Client:
         import ssl
 
         import httpx

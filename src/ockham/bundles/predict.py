@@ -86,7 +86,7 @@ def predictions(
     tell: Callable[[Progress], None] = ignore,
 ) -> Predictions:
     """Answer as `predict` does, and also return the records that were left out."""
-    folder, manifest = _opened(bundle, endpoint, tell)
+    folder, manifest = _open_bundle(bundle, endpoint, tell)
     reading = read(source, ReadSpec(inputs=_columns(manifest), encoding=encoding, labelled=False))
     _warn(reading)
     answers = []
@@ -117,7 +117,7 @@ def evaluate(
     not, `BundleError` for a folder that is not a whole bundle, `DataError` for data that cannot be used.
     """
     spec = spec or EvalSpec()
-    folder, manifest = _opened(bundle, endpoint, tell)
+    folder, manifest = _open_bundle(bundle, endpoint, tell)
     chat = manifest.inputs == ("messages",)
     reading = read(
         source,
@@ -156,7 +156,7 @@ def evaluate(
     )
 
 
-def _opened(
+def _open_bundle(
     bundle: str | Path, permitted: Destination | None, tell: Callable[[Progress], None]
 ) -> tuple[Path, Manifest]:
     """Find a bundle and check it, its kind and where it would send rows, before anything is loaded, read or sent."""

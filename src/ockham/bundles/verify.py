@@ -73,7 +73,7 @@ def verify(place: str | Path, *, digest: str | None = None) -> Verification:
 def _run_checks(place: Path, verdict: Verdict, seen: str | None) -> Iterator[Check]:
     """Check what a run wrote down. More evidence of a run is one more line here."""
     if seen is not None or verdict.chosen is not None:
-        yield _check("record", lambda: _recorded(verdict, seen))
+        yield _check("record", lambda: _recorded_digest(verdict, seen))
         yield _check("candidate", lambda: _candidate(place, verdict))
     yield _check("verdict", lambda: _verdict(place, verdict))
     yield _check("artifacts", lambda: _artifacts(place))
@@ -91,7 +91,7 @@ def _bundle(place: Path) -> str:
     return f"{files:,} file{'' if files == 1 else 's'}, as bundle.json lists them"
 
 
-def _recorded(verdict: Verdict, seen: str | None) -> str:
+def _recorded_digest(verdict: Verdict, seen: str | None) -> str:
     if verdict.bundle is None:
         raise BundleError("E_BUNDLE", "the verdict chose no candidate, so this bundle is not its own", fix=_FIX)
     if seen != verdict.bundle:

@@ -111,14 +111,14 @@ def prices(path: Path | None = None) -> Prices:
     return Prices(
         currency=_text(table, "currency", name),
         machine=_machine(table["machine"], f"{name}, machine"),
-        apis=tuple(_api(entry, where) for entry, where in _listed(table, "api", name)),
-        rents=tuple(_rent(entry, where) for entry, where in _listed(table, "rent", name)),
-        purchases=tuple(_purchase(entry, where) for entry, where in _listed(table, "purchase", name)),
+        apis=tuple(_api(entry, where) for entry, where in _entries_of(table, "api", name)),
+        rents=tuple(_rent(entry, where) for entry, where in _entries_of(table, "rent", name)),
+        purchases=tuple(_purchase(entry, where) for entry, where in _entries_of(table, "purchase", name)),
         power=None if power is None else _power(power, f"{name}, power"),
     )
 
 
-def _listed(table: Mapping[str, Any], key: str, name: str) -> list[tuple[object, str]]:
+def _entries_of(table: Mapping[str, Any], key: str, name: str) -> list[tuple[object, str]]:
     found = table.get(key, [])
     if not isinstance(found, list):
         raise _wrong(name, key, f"a list of tables, each under [[{key}]]")

@@ -61,7 +61,7 @@ OUTPUT = together(
 @options.configuration
 @options.as_json
 @options.quiet
-@options.unsealed
+@options.unsealed_option
 def command(
     *,
     data: tuple[str, ...],

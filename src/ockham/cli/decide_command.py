@@ -54,7 +54,7 @@ def _questions(values: dict[str, object]) -> Questions:
 
     missing = [name for name in ("task", "accuracy", "privacy", "requests_per_day", "rows") if name not in values]
     if missing and sys.stdin.isatty() and sys.stderr.isatty():
-        values = {**values, **_asked(values)}
+        values = {**values, **_read_questions(values)}
     elif missing:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
         raise ConfigError(
@@ -63,7 +63,7 @@ def _questions(values: dict[str, object]) -> Questions:
     return build(Questions, values, "the command line")
 
 
-def _asked(values: dict[str, object]) -> dict[str, object]:
+def _read_questions(values: dict[str, object]) -> dict[str, object]:
     from ockham.plan.advice import TASKS
 
     found: dict[str, object] = {}

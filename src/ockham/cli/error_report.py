@@ -56,7 +56,7 @@ def report_error(error: BaseException, number: int = signal.SIGINT) -> int:
         return 2
     if isinstance(error, BrokenPipeError):
         return UNREAD
-    if isinstance(error, OSError) and (refused := _refused(error)) is not None:
+    if isinstance(error, OSError) and (refused := _refusal_of(error)) is not None:
         return report_error(refused)
     _say(*defect(error).splitlines())
     return 1
@@ -114,7 +114,7 @@ def _stopped_by() -> Iterator[list[int]]:
             signal.signal(one, handler)
 
 
-def _refused(error: OSError) -> OckhamError | None:
+def _refusal_of(error: OSError) -> OckhamError | None:
     """Say what the system refused, where that is no fault of ours: an output or a disk that is full, or failing."""
     from ockham.store.atomic import is_refusal, refusal
 

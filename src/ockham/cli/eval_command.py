@@ -19,7 +19,7 @@ from ockham.cli.options import PATH
 @options.configuration
 @options.as_json
 @options.quiet
-@options.unsealed
+@options.unsealed_option
 def command(
     *, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, unsealed: bool, **flags: object
 ) -> None:

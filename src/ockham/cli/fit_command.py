@@ -86,7 +86,7 @@ ENDPOINT = together(
 @options.configuration
 @options.as_json
 @options.quiet
-@options.unsealed
+@options.unsealed_option
 def command(
     *,
     data: str | None,

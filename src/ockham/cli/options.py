@@ -78,7 +78,7 @@ def configuration(function: F) -> F:
     )(function)
 
 
-def unsealed(function: F) -> F:
+def unsealed_option(function: F) -> F:
     """Ask to work without the walls of sealed mode."""
     return click.option(
         "--unsealed", is_flag=True, help="Do not seal this command off from the network; the record says so."

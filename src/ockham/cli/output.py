@@ -56,7 +56,13 @@ def report(found: Report) -> None:
     lines(*table(("metric", "value", "95 % interval", "n"), body, columns), "")
     if found.per_label:
         labels = [
-            [_short(one.label), _known(one.f1), _known(one.precision), _known(one.recall), f"{one.n:,}"]
+            [
+                _short(one.label),
+                _estimate_text(one.f1),
+                _estimate_text(one.precision),
+                _estimate_text(one.recall),
+                f"{one.n:,}",
+            ]
             for one in found.per_label
         ]
         lines(*table(("label", "F1", "precision", "recall", "n"), labels, columns), "")
@@ -136,7 +142,7 @@ def _interval(value: Estimate | None) -> str:
     return "-" if value is None else f"{value.low:.3f} to {value.high:.3f}"
 
 
-def _known(value: Estimate | None) -> str:
+def _estimate_text(value: Estimate | None) -> str:
     return "-" if value is None else f"{value.value:.2f} ({value.low:.2f} to {value.high:.2f})"
 
 

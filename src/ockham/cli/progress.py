@@ -27,7 +27,7 @@ def progress_display(
 
     ``origins`` say of each API where it was named.
     """
-    with _shown(quiet=quiet) as tell:
+    with _show_progress(quiet=quiet) as tell:
 
         def told(progress: Progress) -> None:
             origin = (origins or {}).get(progress.stage)
@@ -37,7 +37,7 @@ def progress_display(
 
 
 @contextmanager
-def _shown(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+def _show_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
     with warnings.catch_warnings(), _warnings_on(sys.stderr):
         # What libraries warn of may quote the data, and is nothing the user can act on.
         warnings.simplefilter("ignore")
@@ -66,7 +66,7 @@ class _Lines:
         if place == self._last and share < self._share + _EVERY and (share < 1.0 or self._share >= 1.0):
             return
         self._last, self._share = place, share
-        text = f"{printable(progress.stage)}: {printable(progress.message)}{_counted(progress)}\n"
+        text = f"{printable(progress.stage)}: {printable(progress.message)}{_count_text(progress)}\n"
         _write(self._stream, text)
 
 
@@ -145,7 +145,7 @@ def _write(stream: TextIO, text: str) -> None:
         return
 
 
-def _counted(progress: Progress) -> str:
+def _count_text(progress: Progress) -> str:
     if progress.done is None:
         return ""
     return f" ({progress.done} of {progress.total})" if progress.total else f" ({progress.done})"

@@ -59,7 +59,7 @@ def record_unsealed(run: str) -> None:
 
     policy = click.get_current_context().meta.get(_POLICY)
     if isinstance(policy, Policy) and not connector.control():
-        sealing.keep(run, policy, evidence.unwatched(policy, current().label))
+        sealing.keep(run, policy, evidence.unwatched_evidence(policy, current().label))
 
 
 def _words(value: object) -> list[str]:

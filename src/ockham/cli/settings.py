@@ -60,12 +60,12 @@ def origins(path: Path | None, flags: Mapping[str, object], values: Mapping[str,
         address = f"--{api}" if api in given else file
         key = f"--{api}-key-env" if key_env in given else file if key_env in values or "key_env" in table else ""
         if path is None and not flags.get(_YES) and file in (address, key):
-            raise _unasked(api, table.get("url", value), values.get(key_env, table.get("key_env")), flags)
+            raise _unasked_destination(api, table.get("url", value), values.get(key_env, table.get("key_env")), flags)
         named[api] = f"address: {address}; key: {key or 'the default'}"
     return named
 
 
-def _unasked(api: str, url: object, key_env: object, flags: Mapping[str, object]) -> ConsentError:
+def _unasked_destination(api: str, url: object, key_env: object, flags: Mapping[str, object]) -> ConsentError:
     from ockham.api import consent
 
     key = f", with the key from {consent.variable(str(key_env))}" if key_env else ""
@@ -110,7 +110,7 @@ def spec(kind: type[T], values: Mapping[str, object]) -> T:
     """
     own = {api: {name: value for name, value in values.items() if _of(api, name)} for api in _APIS}
     fields = {
-        _SEVERAL.get(name, name): _listed(name, value)
+        _SEVERAL.get(name, name): _wrap_single(name, value)
         for name, value in values.items()
         if not any(name in some for some in own.values())
     }
@@ -126,7 +126,7 @@ def text(values: dict[str, object], name: str) -> str | None:
     raise ConfigError("E_CONFIG", f"settings: {name} is no text", fix=f"put {name} in quotes")
 
 
-def _listed(name: str, value: object) -> object:
+def _wrap_single(name: str, value: object) -> object:
     """Let a setting that may be given several times stand alone: ``input = "text"``; models stand in one flag."""
     if name == "models" and isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())

@@ -30,14 +30,14 @@ def width(stream: TextIO | None = None) -> int:
     """Return the width to write in: $COLUMNS or the terminal's, from 40 to 120 columns; 100 where neither is known."""
     named = os.environ.get("COLUMNS", "")
     if named.isdecimal():
-        return _bounded(int(named))
+        return _bound_width(int(named))
     try:
-        return _bounded(os.get_terminal_size((sys.stdout if stream is None else stream).fileno()).columns)
+        return _bound_width(os.get_terminal_size((sys.stdout if stream is None else stream).fileno()).columns)
     except (OSError, ValueError):
         return 100
 
 
-def _bounded(columns: int) -> int:
+def _bound_width(columns: int) -> int:
     return max(40, min(MAX_WIDTH, columns))
 
 

@@ -24,7 +24,7 @@ from ockham.cli.options import PATH
 @options.yes
 @options.as_json
 @options.quiet
-@options.unsealed
+@options.unsealed_option
 def command(
     *,
     data: str,

@@ -127,11 +127,11 @@ def shortfall(total: Floats, labels: int) -> float:
     missing = 0.0
     for rows in np.unique(targets[(targets > 0) & (targets < _PLENTY)]).astype(int).tolist():
         places = targets == rows
-        missing += float((truth[places] - _expected(rows, rate, stray[places])).sum())
+        missing += float((truth[places] - _expected_f1(rows, rate, stray[places])).sum())
     return max(0.0, missing / max(int((targets > 0).sum()), 1))
 
 
-def _expected(rows: int, rate: float, stray: Floats) -> Floats:
+def _expected_f1(rows: int, rate: float, stray: Floats) -> Floats:
     """Return the expected F1 of labels with so many rows each and a Poisson number of wrong answers naming them."""
     most = float(stray.max())
     right, wrong = np.arange(rows + 1), np.arange(math.ceil(most + 6 * math.sqrt(most)) + 3)

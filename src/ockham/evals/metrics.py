@@ -24,7 +24,7 @@ def metrics(scores: Sequence[Score], labels: Sequence[str]) -> dict[str, Estimat
     worth. The F1 of a label without a test row is undefined and left out of the averages. Raises `DataError`
     (``E_TOO_FEW``) without scores.
     """
-    judged = scored(scores)
+    judged = with_values(scores)
     found = {"accuracy": accuracy(judged)}
     if labels:
         cells = tabulate(judged)
@@ -67,7 +67,7 @@ def per_label(scores: Sequence[Score]) -> tuple[LabelScore, ...]:
     All three have Wilson's interval: F1 = 2j / (1 + j) grows with the share j of right answers among the rows where
     the label is target or answer. ``None`` where no row says anything.
     """
-    judged = scored(scores)
+    judged = with_values(scores)
     targets: dict[str, list[Score]] = {}
     answers: dict[str, list[Score]] = {}
     for score in judged:
@@ -95,12 +95,12 @@ def confusions(scores: Sequence[Score], top: int = 20) -> list[tuple[str, str, i
 
     An answer of ``None`` is not a label and is not listed.
     """
-    pairs = Counter((s.target, s.answer) for s in scored(scores) if s.answer is not None and s.answer != s.target)
+    pairs = Counter((s.target, s.answer) for s in with_values(scores) if s.answer is not None and s.answer != s.target)
     ordered = sorted(((t, a, n) for (t, a), n in pairs.items()), key=lambda item: (-item[2], item[0], item[1]))
     return ordered[:top]
 
 
-def scored(scores: Iterable[Score]) -> list[Score]:
+def with_values(scores: Iterable[Score]) -> list[Score]:
     """Keep the scores that have a value."""
     return [score for score in scores if score.value is not None]
 
@@ -124,7 +124,7 @@ def risk_coverage(scores: Sequence[Score], points: int = 20) -> tuple[CoveragePo
     A threshold keeps every answer at least as confident. An answer without a confidence is never kept, and counts in
     the share. The error has Wilson's interval. Empty where no answer has a confidence.
     """
-    judged = scored(scores)
+    judged = with_values(scores)
     sure = sorted((s for s in judged if s.confidence is not None), key=lambda s: -(s.confidence or 0.0))
     curve: list[CoveragePoint] = []
     for step in range(1, points + 1):

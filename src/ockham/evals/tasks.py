@@ -62,7 +62,7 @@ def estimate_metrics(task: TaskName, scores: Sequence[Score], labels: Sequence[s
     """
     if task == "classify":
         return metrics.metrics(scores, labels)
-    known = metrics.scored(scores)
+    known = metrics.with_values(scores)
     estimates: dict[str, Callable[[Sequence[Score]], Estimate]] = {"accuracy": metrics.accuracy, "f1_micro": f1_micro}
     estimates |= {"validity": validity, **{name: partial(mean_similarity, name) for name in LIKENESS}}
     return {name: estimates[name](known) for name in TASK_SCORING[task].metrics}
@@ -103,7 +103,7 @@ def per_label_scores(task: TaskName, scores: Sequence[Score]) -> tuple[LabelScor
             f1=_f1(counts, None),
             n=int((counts[:, 2] > 0).sum()),
         )
-        for path, counts in field_scores.by_field(metrics.scored(scores)).items()
+        for path, counts in field_scores.by_field(metrics.with_values(scores)).items()
     )
 
 

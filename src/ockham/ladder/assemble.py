@@ -110,7 +110,7 @@ def build_result(material: RunContext, judged: Verdict, found: ClimbOutcome) -> 
             chosen or (reports[-1] if reports else None), material.side("test"), judged, found.prices
         ),
         machine_per_day=24 * found.prices.machine.per_hour,
-        openings=tuple(_joined(row["candidates"]) for row in material.run.rows(TEST_EVALUATIONS)),
+        openings=tuple(_join_names(row["candidates"]) for row in material.run.rows(TEST_EVALUATIONS)),
         judged=judged_by,
         tuned_in=decoder_rungs.tuned_in(material.run),
         machine=machine.describe(),
@@ -159,5 +159,5 @@ def _by_id(material: RunContext, ids: Iterable[str]) -> dict[str, Example]:
     return {row.id: row for row in material.prepared.dataset.examples if row.id in wanted}
 
 
-def _joined(names: object) -> str:
+def _join_names(names: object) -> str:
     return ", ".join(str(name) for name in names) if isinstance(names, list) else ""

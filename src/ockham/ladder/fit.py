@@ -111,7 +111,7 @@ def fit(
     """
     spec, requirements = spec or FitSpec(), requirements or Requirements()
     _check_out(out)
-    rungs = _chosen(spec)
+    rungs = _choose_rungs(spec)
     decoder_rungs.check(spec.device)
     llm_judge.check_judge(spec.judge)
     prices = catalog.prices(None if spec.prices is None else Path(spec.prices))
@@ -127,7 +127,7 @@ def fit(
         assemble.record_protection(run)
         material = RunContext(prepared, plan, run, tell)
         standings = _climb(material, rungs, requirements, spec, prices)
-        decision, comparisons = _decide(standings, requirements, plan.metric, _planned(rungs, plan.task))
+        decision, comparisons = _decide(standings, requirements, plan.metric, _count_applicable(rungs, plan.task))
         found = assemble.ClimbOutcome(
             standings=standings,
             requirements=requirements,
@@ -207,7 +207,7 @@ def _climb(
     """
     standings: list[RungResult] = []
     left = list(rungs)
-    planned = _planned(rungs, material.plan.task)
+    planned = _count_applicable(rungs, material.plan.task)
     asks = any(name.startswith("min_") for name in requirements.limits())
     while left:
         while left:
@@ -226,7 +226,7 @@ def _climb(
     return standings
 
 
-def _planned(rungs: Sequence[Rung], task: TaskName) -> int:
+def _count_applicable(rungs: Sequence[Rung], task: TaskName) -> int:
     """Count the rungs that may be measured: one that is not for the task has no chance to be right by luck."""
     return sum(task in rung.tasks for rung in rungs)
 
@@ -323,7 +323,7 @@ def _publish(run: store.Run, found: RunResult, standings: Sequence[RungResult]) 
     run.publish("verdict.json", store.encode(found.verdict) + b"\n")
 
 
-def _chosen(spec: FitSpec) -> list[Rung]:
+def _choose_rungs(spec: FitSpec) -> list[Rung]:
     """Put the ladder together, smallest first: the rungs that were named, or all; each model is a decoder's rung."""
     unknown = [name for name in spec.rungs if name not in RUNGS]
     if unknown:

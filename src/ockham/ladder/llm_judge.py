@@ -50,13 +50,15 @@ def ask_judge(
     if material.plan.task != "generate":
         return {}, (f"the judge was not asked: it is for written texts, and the task is {material.plan.task}",)
     cases = {report.candidate.name: _cases(material, report) for report in reports}
-    material.tell(Progress(stage="judge", message=_announced(spec, [case for some in cases.values() for case in some])))
+    material.tell(
+        Progress(stage="judge", message=_announcement(spec, [case for some in cases.values() for case in some]))
+    )
     found: dict[str, JudgeSummary] = {}
     try:
         with closing(LlmJudge(spec)) as judge:
             for report in reports:
                 name = report.candidate.name
-                found[name] = _judged(report, _opinions(material, spec, judge, cases[name], name), spec)
+                found[name] = _summarize(report, _opinions(material, spec, judge, cases[name], name), spec)
     except OckhamError as error:
         return found, (f"the judge stopped ({error.code}: {error.message}); the next run asks for the rest",)
     return found, ()
@@ -71,7 +73,7 @@ def _cases(material: RunContext, report: Report) -> list[JudgeCase]:
     ]
 
 
-def _announced(spec: EndpointSpec, cases: Sequence[JudgeCase]) -> str:
+def _announcement(spec: EndpointSpec, cases: Sequence[JudgeCase]) -> str:
     """Say what will be sent, where, and about what it costs, before it is."""
     read = sum(len(part["content"]) for case in cases for part in judge_chat(case)) // CHARACTERS_PER_TOKEN
     price = spec.cost(read, len(cases) * spec.max_output_tokens)
@@ -105,7 +107,7 @@ def _opinions(
     return found
 
 
-def _judged(report: Report, found: Sequence[Opinion], spec: EndpointSpec) -> JudgeSummary:
+def _summarize(report: Report, found: Sequence[Opinion], spec: EndpointSpec) -> JudgeSummary:
     paid = [_price(one, spec) for one in found]
     known = [price for price in paid if price is not None]
     said = iter(found)

@@ -235,7 +235,7 @@ def _report(
         cost_per_day=daily,
         cost_per_million=million,
         at_rate=None if spec else _at_rate(asked.profile, money[0].requests_per_day, material.plan.seed),
-        reordered=_stayed(material, asked),
+        reordered=_estimate_stability(material, asked),
     )
 
 
@@ -252,7 +252,7 @@ def _ask(material: RunContext, rung: Rung, folder: Path) -> ServedAnswers:
     rows = material.side("test")
     sealed = len(rows)
     if rung.kind != endpoint.KIND:  # which is paid by the answer
-        rows += [second for _, second in _reordered(material)]
+        rows += [second for _, second in _reordered_questions(material)]
     key = digest([cache_key(material, rung), [row.id for row in rows]])
     found = material.run.find("answers", key, ServedAnswers)
     if found is not None:
@@ -266,7 +266,7 @@ def _ask(material: RunContext, rung: Rung, folder: Path) -> ServedAnswers:
     return found
 
 
-def _reordered(material: RunContext) -> list[tuple[int, Example]]:
+def _reordered_questions(material: RunContext) -> list[tuple[int, Example]]:
     """Return some test questions of options once more, their options in another order, each with its row's place."""
     rows = material.side("test")
     if material.plan.task != "choose":
@@ -277,12 +277,12 @@ def _reordered(material: RunContext) -> list[tuple[int, Example]]:
     return [(place, dataclasses.replace(row, id=f"{row.id} again")) for place, row in found if row is not None]
 
 
-def _stayed(material: RunContext, asked: ServedAnswers) -> Estimate | None:
+def _estimate_stability(material: RunContext, asked: ServedAnswers) -> Estimate | None:
     """Estimate how often an answer stays the same when the options of its question stand in another order."""
     if not asked.again:
         return None
     rows, split = material.side("test"), material.prepared.split
-    form, pairs = infer_answer_form(rows), _reordered(material)
+    form, pairs = infer_answer_form(rows), _reordered_questions(material)
     same = [
         multiple_choice.is_same_option((rows[place], asked.answers[place].value), (second, answer.value), form)
         for (place, second), answer in zip(pairs, asked.again, strict=True)

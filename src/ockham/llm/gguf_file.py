@@ -262,7 +262,7 @@ class _Reader:
             if not name or name in listed:
                 self._refuse("has a tensor whose name is empty or there twice")
             listed[name] = self._tensor()
-        begin = _padded(self._at, alignment)
+        begin = _pad_to(self._at, alignment)
         at = end = begin
         tensors = {}
         for name, (shape, kind, nbytes, offset) in listed.items():
@@ -271,7 +271,7 @@ class _Reader:
                 self._refuse(f"the tensor {name!a} does not begin where the one before it ends")
             tensors[name] = GgufTensor(name=name, shape=shape, type=kind, start=at, nbytes=nbytes)
             end = at + nbytes
-            at = _padded(end, alignment)
+            at = _pad_to(end, alignment)
         if not min(end, self._nbytes) == end <= self._nbytes <= max(at, begin):
             have = f"the file has {self._nbytes} bytes, its tensors end at {end}"
             self._refuse(f"{have}: it is cut off, or something follows it")
@@ -365,5 +365,5 @@ class _Reader:
         raise ModelError("E_MODEL_FORMAT", f"{self._name}, byte {self._at}: {what}", fix=_FIX)
 
 
-def _padded(at: int, alignment: int) -> int:
+def _pad_to(at: int, alignment: int) -> int:
     return -(-at // alignment) * alignment

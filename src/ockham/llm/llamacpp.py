@@ -165,7 +165,7 @@ class Engine:
             probs = self._chances(prompt, slot, scales, [[other, BIAS + lift], *([t, BIAS] for t in allowed)])
         whole = sum(probs.get(token, 0.0) for token in allowed)
         if not whole > 0:
-            raise _broken("gave no probability to any allowed token")
+            raise _engine_defect("gave no probability to any allowed token")
         return [probs.get(token, 0.0) / whole for token in allowed]
 
     def likelihoods(
@@ -176,10 +176,10 @@ class Engine:
         The engine tells that of the token it draws alone, and of others how they stand to one another: one token that
         is a whole character is asked for both, and the allowed ones are measured by it.
         """
-        if len(allowed) == 1 and (told := self._drawn(prompt, allowed[0], slot, scales)):
+        if len(allowed) == 1 and (told := self._draw_next(prompt, allowed[0], slot, scales)):
             return [float(told[0]["logprob"])]
         other = self._whole[0]
-        known = float(self._drawn(prompt, other, slot, scales)[0]["logprob"])
+        known = float(self._draw_next(prompt, other, slot, scales)[0]["logprob"])
         rest = [[token, BIAS] for token in allowed if token != other]
         for lift in _LIFTS:
             probs = self._chances(prompt, slot, scales, [[other, BIAS + lift], *rest])
@@ -188,11 +188,11 @@ class Engine:
                 zero = known + lift - math.log(probs[other])
                 # A token that has no number has one below the smallest that 32 bits hold.
                 return [zero + math.log(max(probs.get(token, 0.0), _SMALLEST)) for token in allowed]
-        raise _broken("gave no probability to any allowed token")
+        raise _engine_defect("gave no probability to any allowed token")
 
     def top(self, prompt: Sequence[int], count: int, *, scales: Sequence[float] = ()) -> dict[int, float]:
         """Return the log-probabilities of the ``count`` tokens most probable next, over the whole vocabulary."""
-        entries = self._drawn(prompt, self._whole[0], 0, scales, count)
+        entries = self._draw_next(prompt, self._whole[0], 0, scales, count)
         return {entry["id"]: float(entry["logprob"]) for entry in entries[0]["top_logprobs"]}
 
     def write(
@@ -205,7 +205,7 @@ class Engine:
         request = {"max_tokens": limits.tokens, "samplers": ["top_k"], "top_k": 1, "logprobs": 1, **bounds}
         found = self._complete(prompt, slot, scales, request)
         choice = found["choices"][0]
-        taken = [float(entry["logprob"]) for entry in _taken(found)]
+        taken = [float(entry["logprob"]) for entry in _token_entries(found)]
         return Generated(
             text=choice["text"],
             ended=choice["finish_reason"] == "stop",
@@ -226,10 +226,10 @@ class Engine:
             "post_sampling_probs": True,
             "logit_bias": bias,
         }
-        entries = _taken(self._complete(prompt, slot, scales, request))
+        entries = _token_entries(self._complete(prompt, slot, scales, request))
         return {entry["id"]: float(entry["prob"]) for entry in (entries[0]["top_probs"] if entries else ())}
 
-    def _drawn(
+    def _draw_next(
         self, prompt: Sequence[int], token: int, slot: int, scales: Sequence[float], count: int = 1
     ) -> list[dict[str, Any]]:
         """Draw one token, and have its log-probability over the vocabulary and those of the ``count`` most probable.
@@ -237,15 +237,15 @@ class Engine:
         Nothing is told of a token that ends inside a character.
         """
         request = {"max_tokens": 1, "temperature": 0.0, "logprobs": count, "logit_bias": [[token, 4 * BIAS]]}
-        return _taken(self._complete(prompt, slot, scales, request))
+        return _token_entries(self._complete(prompt, slot, scales, request))
 
     def _complete(
         self, prompt: Sequence[int], slot: int, scales: Sequence[float], request: Mapping[str, Any]
     ) -> dict[str, Any]:
         if self._server is None:
-            raise _broken("is closed")
+            raise _engine_defect("is closed")
         if len(scales) > self._adapters:
-            raise _broken("was asked for an adapter it does not have")
+            raise _engine_defect("was asked for an adapter it does not have")
         scales = [*scales, *[0.0] * (self._adapters - len(scales))]
         full = {
             "prompt": list(prompt),
@@ -259,16 +259,16 @@ class Engine:
         }
         self._forgotten.discard(slot)
         self._seen[slot] = tuple(prompt)
-        found = _answered(self._server.handle_completions(full))
+        found = _check_reply(self._server.handle_completions(full))
         usage = found["usage"]
         self._read[slot] += int(usage["prompt_tokens"]) - int(usage["prompt_tokens_details"]["cached_tokens"])
         return found
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         if self._client is None:
-            raise _broken("is closed")
+            raise _engine_defect("is closed")
         # ASCII JSON, so that a lone surrogate cannot stop the encoding; the engine refuses it, so it is replaced.
-        return _answered(json.loads(self._client.post(path, json.dumps(body).encode())))
+        return _check_reply(json.loads(self._client.post(path, json.dumps(body).encode())))
 
 
 def _start(weights: Path, spec: EngineSpec, adapters: Sequence[Path], socket: Path, key: str) -> Any:  # noqa: ANN401 - the package has no types
@@ -354,9 +354,9 @@ def _let_go(client: _Client, socket: PrivateSocket) -> None:
     socket.close()
 
 
-def _answered(found: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+def _check_reply(found: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     if not isinstance(found, dict):
-        raise _broken("answered with something else than an object")
+        raise _engine_defect("answered with something else than an object")
     if "error" in found:
         # Its words may quote the prompt; its kind does not.
         error = found["error"]
@@ -365,10 +365,10 @@ def _answered(found: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
     return found
 
 
-def _taken(found: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _token_entries(found: Mapping[str, Any]) -> list[dict[str, Any]]:
     entries: list[dict[str, Any]] = (found["choices"][0]["logprobs"] or {}).get("content") or []
     return entries
 
 
-def _broken(what: str) -> Defect:
+def _engine_defect(what: str) -> Defect:
     return Defect("E_DEFECT", f"the engine {what}", fix="report this, with the model's name")

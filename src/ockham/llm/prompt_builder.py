@@ -196,14 +196,14 @@ class PromptBuilder:
         tokens = list(self._piece(skeleton.pieces[0], begin=True))
         for place, (content, piece) in enumerate(zip(contents, skeleton.pieces[1:], strict=True)):
             last = place == len(contents) - 1
-            tokens += self._encode(content, False, False) if last else self._remembered(content, False, False)
+            tokens += self._encode(content, False, False) if last else self._cached_tokens(content, False, False)
             tokens += self._piece(piece, begin=False)
         return tuple(tokens)
 
     def _piece(self, text: str, *, begin: bool) -> tuple[int, ...]:
-        return self._remembered(text, True, begin)
+        return self._cached_tokens(text, True, begin)
 
-    def _remembered(self, text: str, special: bool, begin: bool) -> tuple[int, ...]:
+    def _cached_tokens(self, text: str, special: bool, begin: bool) -> tuple[int, ...]:
         key = (text, special, begin)
         if key not in self._known:
             self._known[key] = tuple(self._encode(text, special, begin))

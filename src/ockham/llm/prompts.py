@@ -115,11 +115,11 @@ def read_label(reply: str, labels: Sequence[str]) -> str | None:
     """
     known = set(labels)
     said = reply.strip()
-    for form in (reply, said, _unquoted(said)):
+    for form in (reply, said, _strip_quotes(said)):
         if form in known:
             return form
-    folded = {_folded(said), _folded(_unquoted(said))}
-    fitting = [label for label in sorted(known) if _folded(label) in folded]
+    folded = {_fold_case(said), _fold_case(_strip_quotes(said))}
+    fitting = [label for label in sorted(known) if _fold_case(label) in folded]
     return fitting[0] if len(fitting) == 1 else None
 
 
@@ -135,17 +135,21 @@ def read_option(reply: str, options: Options, wording: OptionFormat) -> str | No
         return said
     other: Form = "text" if wording.form == "mark" else "mark"
     fitting = set()
-    for bare in _unwrapped(said):
-        places = _named(bare, options, wording.form) or _named(bare, options, other) or _named_twice(bare, options)
+    for bare in _unwrap(said):
+        places = (
+            _options_named(bare, options, wording.form)
+            or _options_named(bare, options, other)
+            or _named_twice(bare, options)
+        )
         fitting |= {answers[place] for place in places}
     return fitting.pop() if len(fitting) == 1 else None
 
 
-def _unwrapped(said: str) -> Iterator[str]:
+def _unwrap(said: str) -> Iterator[str]:
     """Return a reply as it stands, and each time something around it is taken off."""
     for _ in range(_LAYERS):
         yield said
-        bare = _unquoted(_EMPHASIS.sub("", said).strip())
+        bare = _strip_quotes(_EMPHASIS.sub("", said).strip())
         lead = _LEAD.match(bare)
         bare = bare[lead.end() :] if lead else bare
         if bare == said:
@@ -153,13 +157,13 @@ def _unwrapped(said: str) -> Iterator[str]:
         said = bare
 
 
-def _named(said: str, options: Options, form: Form) -> list[int]:
+def _options_named(said: str, options: Options, form: Form) -> list[int]:
     """Return the places of the options that a reply names in one form."""
     if form == "mark":
         place = options.place(said, "mark")
         return [] if place is None else [place]
-    wanted = _ended(said)
-    return [place for place, text in enumerate(options.texts) if wanted and _ended(text) == wanted]
+    wanted = _fold_sentence(said)
+    return [place for place, text in enumerate(options.texts) if wanted and _fold_sentence(text) == wanted]
 
 
 def _named_twice(said: str, options: Options) -> list[int]:
@@ -169,14 +173,14 @@ def _named_twice(said: str, options: Options) -> list[int]:
         return []
     return [
         place
-        for place in _named(both[2], options, "text")
+        for place in _options_named(both[2], options, "text")
         if normalize_option(options.marks[place]) == normalize_option(both[1])
     ]
 
 
-def _ended(text: str) -> str:
+def _fold_sentence(text: str) -> str:
     """Fold a text, whether or not it ends as a sentence does."""
-    return _folded(text).rstrip(". ")
+    return _fold_case(text).rstrip(". ")
 
 
 def _words(text: str) -> frozenset[str]:
@@ -194,11 +198,11 @@ def quote(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("<|", "\\u003c|")
 
 
-def _unquoted(said: str) -> str:
+def _strip_quotes(said: str) -> str:
     if len(said) >= 2 and _QUOTES.get(said[0]) == said[-1]:
         return said[1:-1].strip()
     return said
 
 
-def _folded(text: str) -> str:
+def _fold_case(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", text).casefold().split())

@@ -185,10 +185,12 @@ class Decoder:
         trie = self.trie(text)
         question = self._question(text, trie)
         self._engine.begin(question.tokens, slot=slot, whole=not self._steady, scales=self._scales)
-        answer = self._written(question, text, slot) if trie is None else self._taken(question, trie, slot)
+        answer = (
+            self._write_answer(question, text, slot) if trie is None else self._answer_from_trie(question, trie, slot)
+        )
         return answer, question.cut
 
-    def _taken(self, question: Prompt, trie: Trie, slot: int) -> Answer:
+    def _answer_from_trie(self, question: Prompt, trie: Trie, slot: int) -> Answer:
         """Take one of the answers of a trie."""
         before, read, steps = self._engine.read(slot), [0], 0
         learnt = self._kept.spec.brief
@@ -211,7 +213,7 @@ class Decoder:
             tokens_out=steps,
         )
 
-    def _written(self, question: Prompt, text: str, slot: int) -> Answer:
+    def _write_answer(self, question: Prompt, text: str, slot: int) -> Answer:
         before = self._engine.read(slot)
         written = self._engine.write(question.tokens, self._limits, slot=slot, scales=self._scales)
         return Answer(
@@ -282,7 +284,7 @@ def load(folder: Path, engine: Engine | None = None) -> Decoder:
     kept = model_files.read(_Kept, folder / FILE)
     if engine is not None:
         return Decoder(kept, engine)
-    paths = [_checked(folder, file) for file in (kept.weights, kept.adapter) if file is not None]
+    paths = [_check_file(folder, file) for file in (kept.weights, kept.adapter) if file is not None]
     return Decoder(kept, start(paths[0], kept.spec, paths[1:]))
 
 
@@ -327,7 +329,7 @@ def parts(folder: Path) -> DecoderFiles:
     kept = model_files.read(_Kept, folder / FILE)
     skeleton = kept.skeletons[0]
     return DecoderFiles(
-        weights=_checked(folder, kept.weights),
+        weights=_check_file(folder, kept.weights),
         orders=kept.task.chat((), "")[0]["content"],
         pieces=skeleton.pieces,
         folded=skeleton.folded,
@@ -379,7 +381,7 @@ def _kept_file(path: Path, to: Path, sha256: str | None, *, copy: bool) -> _File
     return _File(place=to.name if copy else str(path.resolve()), sha256=sha256 or model_files.file_sha256(path))
 
 
-def _checked(folder: Path, file: _File) -> Path:
+def _check_file(folder: Path, file: _File) -> Path:
     path = folder / file.place
     try:
         found = model_files.file_sha256(path)

@@ -67,7 +67,7 @@ def words(texts: Sequence[str], vocabulary: dict[str, int] | None = None, most: 
     """
     import numpy as np
 
-    rows, flat, names = _numbered(texts, _WORD.findall)
+    rows, flat, names = _number_terms(texts, _WORD.findall)
     inside = rows[1:] == rows[:-1]
     pairs, places, often = np.unique(
         (flat[:-1] * len(names) + flat[1:])[inside], return_inverse=True, return_counts=True
@@ -87,9 +87,9 @@ def words(texts: Sequence[str], vocabulary: dict[str, int] | None = None, most: 
 
 def characters(texts: Sequence[str], vocabulary: dict[str, int] | None = None, most: int = 0) -> Counts:
     """Count the runs of 2 to 5 characters within words that have a blank on both sides; otherwise as `words`."""
-    rows, flat, names = _numbered(texts, str.split)
+    rows, flat, names = _number_terms(texts, str.split)
     counts = _table(rows, flat, (len(texts), len(names)))
-    spelt, places, terms = _numbered([f" {name} " for name in names], _runs)
+    spelt, places, terms = _number_terms([f" {name} " for name in names], _runs)
     table = _table(spelt, places, (len(names), len(terms)))
     selection, kept = _selection(terms, vocabulary)
     found = Counts(counts, (table @ selection).tocsr(), kept)
@@ -106,7 +106,7 @@ def _runs(word: str) -> list[str]:
     ]
 
 
-def _numbered(
+def _number_terms(
     texts: Sequence[str], pieces: Callable[[str], list[str]]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
     """Number the pieces of all texts by their first place: the text of each piece, its number, and all that differ."""

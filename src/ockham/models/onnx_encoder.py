@@ -77,18 +77,20 @@ class Embedder:
         import numpy as np
 
         out = np.empty((len(rows), self.settings.hidden), np.float32)
-        for places, found in self._computed(rows, EMBEDDING):
+        for places, found in self._run_batches(rows, EMBEDDING):
             out[places] = found
         return out
 
     def states(self, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """Return the states of the tokens of each row, (tokens, hidden) float32, by a graph that has them."""
         out: dict[int, NDArray[np.float32]] = {}
-        for places, found in self._computed(rows, STATES):
+        for places, found in self._run_batches(rows, STATES):
             out.update(zip(places, found, strict=True))
         return [out[place] for place in range(len(rows))]
 
-    def _computed(self, rows: Sequence[Sequence[int]], output: str) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
+    def _run_batches(
+        self, rows: Sequence[Sequence[int]], output: str
+    ) -> Iterator[tuple[list[int], NDArray[np.float32]]]:
         """Run the graph on batches of rows; gives the places of each batch with what came out."""
         import numpy as np
 

@@ -77,7 +77,7 @@ def find(name: str | None) -> SentenceEncoder:
     packaged weights are not the original's, ``E_MODEL_FORMAT`` where the folder is not of a kind this version can run.
     """
     if name is None:
-        return _packaged()
+        return _packaged_encoder()
     return _read(hub.find(name, WANTED, extra="encoder"), hub.split_revision(name)[0].rstrip("/").rsplit("/", 1)[-1])
 
 
@@ -89,7 +89,7 @@ def packaged_folder() -> Path | None:
     return Path(next(iter(spec.submodule_search_locations))) / "model"
 
 
-def _packaged() -> SentenceEncoder:
+def _packaged_encoder() -> SentenceEncoder:
     folder = packaged_folder()
     if folder is None:
         message = "the packaged encoder all-MiniLM-L6-v2 is not installed"

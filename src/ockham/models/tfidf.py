@@ -65,7 +65,7 @@ class Tfidf:
 
         if len(texts) >= _MANY:
             counted = [count(texts, half.vocabulary_) for half, count in zip(self.halves, _COUNTS, strict=True)]
-            return _weighted(self.halves, counted)
+            return _weigh_counts(self.halves, counted)
         rows: csr_matrix = hstack([half.transform(texts) for half in self.halves], format="csr")
         return rows
 
@@ -96,10 +96,10 @@ def fit(texts: Sequence[str], most: int = MAX_FEATURES) -> tuple[Tfidf, csr_matr
         half.idf_ = np.log(np.float32(len(texts) + 1) / seen) + np.float32(1)
         halves.append(half)
         counted.append(counts)
-    return Tfidf(tuple(halves)), _weighted(halves, counted)
+    return Tfidf(tuple(halves)), _weigh_counts(halves, counted)
 
 
-def _weighted(halves: Sequence[TfidfVectorizer], counted: Sequence[counting.Counts]) -> csr_matrix:
+def _weigh_counts(halves: Sequence[TfidfVectorizer], counted: Sequence[counting.Counts]) -> csr_matrix:
     """Turn counts into weights, a few parts at a time on all cores: (texts, features)."""
     import numpy as np
     from scipy.sparse import csr_matrix, hstack

@@ -80,7 +80,7 @@ class Reader:
             last = len(inner) - (self._shared - self._shared // 2 if number < len(parts) - 1 else 0)
             counts = []
             for place in inner[first:last]:
-                start, end = self._trimmed(text, part.offsets[place])
+                start, end = self._trim_span(text, part.offsets[place])
                 if start < end:
                     counts.append(place)
                     places.append((start, end))
@@ -88,7 +88,7 @@ class Reader:
         whole = _whole(text, places)
         return TokenWindows(windows=tuple(windows), places=tuple(whole), free=bio_tags.free(text, whole))
 
-    def _trimmed(self, text: str, offsets: Place) -> Place:
+    def _trim_span(self, text: str, offsets: Place) -> Place:
         """Return a token's place in the text itself, without the encoder's prefix and without space at its ends."""
         start, end = (max(0, offset - len(self._settings.prefix)) for offset in offsets)
         while start < end and text[start].isspace():

@@ -152,10 +152,10 @@ def _choose(asked: Questions) -> tuple[Choice, list[str]]:
         return "small-cascade", [*labels, last]
     if asked.task == "classify":
         return "baseline", [_LABELS]
-    return _tuned(asked)
+    return _tuning_choice(asked)
 
 
-def _tuned(asked: Questions) -> tuple[Choice, list[str]]:
+def _tuning_choice(asked: Questions) -> tuple[Choice, list[str]]:
     if asked.rows < TUNE_ROWS:
         found = f"{asked.rows:,} rows are enough to measure with, but few to tune on ({TUNE_ROWS} are a start)."
         return "small", [found]

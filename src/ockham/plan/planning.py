@@ -55,13 +55,13 @@ def plan(spec: PlanSpec, prices: Prices, today: dt.date, here: PlanTarget | None
         )
     can = {one.name for one in chosen if supports_task(one, spec)}
     best = largest([one for one in found if one.model in can])
-    priced = _priced(spec, chosen, best)
+    priced = _model_to_price(spec, chosen, best)
     costs, against = _costs(spec, prices, today, place, priced) if spec.requests_per_day is not None else ((), None)
     trained = [tuning(one, method, spec, place.device, usable) for one in chosen for method in METHODS]
     return Plan(
         ockham=__version__,
         purpose=spec.purpose,
-        device=_described(spec, place, usable),
+        device=_describe_device(spec, place, usable),
         input_tokens=spec.input_tokens,
         output_tokens=spec.output_tokens,
         concurrency=spec.concurrency,
@@ -88,7 +88,7 @@ def _place(spec: PlanSpec, here: PlanTarget | None) -> PlanTarget:
     return here
 
 
-def _described(spec: PlanSpec, place: PlanTarget, usable: float) -> PlannedDevice:
+def _describe_device(spec: PlanSpec, place: PlanTarget, usable: float) -> PlannedDevice:
     one = place.device
     return PlannedDevice(
         name=one.name,
@@ -106,7 +106,7 @@ def _described(spec: PlanSpec, place: PlanTarget, usable: float) -> PlannedDevic
     )
 
 
-def _priced(spec: PlanSpec, chosen: Sequence[Architecture], best: Forecast | None) -> Architecture:
+def _model_to_price(spec: PlanSpec, chosen: Sequence[Architecture], best: Forecast | None) -> Architecture:
     """Choose the model that costs are for: the first named, the largest that is fast enough, or a usual one."""
     if spec.models:
         return chosen[0]

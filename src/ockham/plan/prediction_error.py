@@ -41,7 +41,7 @@ def learn(place: Path, reports: Sequence[Report], device: Callable[[], Device | 
     new = 0
     here: Device | None = None
     for report in reports:
-        served, profile = _served(report.candidate), report.profile
+        served, profile = _served_model(report.candidate), report.profile
         work = digest([report.spec, report.candidate.name])
         if served is None or profile is None or {("memory", work), ("speed", work)} <= known:
             continue
@@ -87,7 +87,7 @@ def _latency(served: _Served, profile: Profile, here: Device) -> float | None:
     return 1000 * seconds
 
 
-def _served(candidate: Candidate) -> _Served | None:
+def _served_model(candidate: Candidate) -> _Served | None:
     """Find a candidate's model in the catalogue; ``None`` where it is of no known kind, shape or format."""
     settings = candidate.settings
     encoder = candidate.kind == "encoder"

@@ -105,7 +105,7 @@ def parallel_speed(shape: Architecture, device: Device) -> int:
 
 def _attention(shape: Architecture, tokens: int) -> float:
     """Count the operations of scores and sums for one token that looks at so many, in all layers."""
-    return 4.0 * shape.heads * shape.head_size * shape.layers * _seen(shape, tokens)
+    return 4.0 * shape.heads * shape.head_size * shape.layers * _mean_attention_span(shape, tokens)
 
 
 def _elements(shape: Architecture) -> float:
@@ -117,7 +117,7 @@ def _experts(shape: Architecture) -> float:
     return float(shape.layers * shape.experts * (3 if shape.gated else 2) * shape.hidden * (shape.expert_ffn or 0))
 
 
-def _seen(shape: Architecture, tokens: int) -> float:
+def _mean_attention_span(shape: Architecture, tokens: int) -> float:
     """Return the mean number of tokens a layer looks at, where some look only at their window."""
     if shape.window is None:
         return float(tokens)

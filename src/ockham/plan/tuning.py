@@ -30,7 +30,7 @@ def tuning(shape: Architecture, method: Method, spec: PlanSpec, device: Device, 
     2305.14314, section 3). Adapters have rank x (inputs + outputs) weights a matrix (Hu et al. 2021, arXiv 2106.09685).
     """
     trained = shape.parameters if method == "full" else adapter(shape, spec.rank)
-    frozen = {"full": 0.0, "lora": _HALF * shape.parameters, "qlora": _quantized(shape)}[method]
+    frozen = {"full": 0.0, "lora": _HALF * shape.parameters, "qlora": _quantized_bytes(shape)}[method]
     parts = {
         "weights_mb": (frozen + _HALF * trained) / _MEGA,
         "gradients_mb": _HALF * trained / _MEGA,
@@ -95,5 +95,5 @@ def hours(shape: Architecture, method: Method, spec: PlanSpec, device: Device) -
     return each * weights * tokens / (device.tflops * 1e12 * TRAIN_SHARE) / 3600
 
 
-def _quantized(shape: Architecture) -> float:
+def _quantized_bytes(shape: Architecture) -> float:
     return _NF4_BITS / 8 * shape.matrices + _HALF * (shape.parameters - shape.matrices)

@@ -85,7 +85,7 @@ def labels(account: RunResult) -> Html | None:
     pairs = confusions(line.scores)
     if pairs and account.verdict.task in ("classify", "choose"):
         of = {label.label: label.n for label in line.report.per_label}
-        parts.append(_confused(pairs, of))
+        parts.append(_confusion_table(pairs, of))
     if not parts:
         return None
     part = "Field" if account.verdict.task == "extract" else "Label"
@@ -247,7 +247,7 @@ def _share(estimate: Estimate | None) -> Html:
     return tag("td", amount("f1_macro", e.value), _small(interval("f1_macro", e)), class_="n", data_v=e.value)
 
 
-def _confused(pairs: list[tuple[str, str | None, int]], of: dict[str, int]) -> Html:
+def _confusion_table(pairs: list[tuple[str, str | None, int]], of: dict[str, int]) -> Html:
     shown = pairs[:20]
     rest = sum(n for _, _, n in pairs[20:])
     body = [

@@ -96,9 +96,9 @@ def _summary(report: CurationReport) -> Html:
     found.append(
         tag(
             "div",
-            _counted("Changes", report.changes),
-            _counted("Personal data", report.personal),
-            _counted("Languages", report.languages),
+            _count_table("Changes", report.changes),
+            _count_table("Personal data", report.personal),
+            _count_table("Languages", report.languages),
             class_="blocks",
         )
     )
@@ -114,7 +114,7 @@ def _bar(n: int, whole: int, *, kept: bool = False) -> Html:
     return tag("svg", shape, viewBox="0 0 100 10", preserveAspectRatio="none", class_=style, aria_hidden="true")
 
 
-def _counted(title: str, counts: Mapping[str, int]) -> Html | None:
+def _count_table(title: str, counts: Mapping[str, int]) -> Html | None:
     if not counts:
         return None
     body = [(_STEPS.get(name, name.replace("_", " ")), count(n)) for name, n in list(counts.items())[:20]]

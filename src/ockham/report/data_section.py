@@ -26,7 +26,9 @@ def rows(account: RunResult) -> Html:
         _bars(intake),
         _gap(intake),
         _sources(intake),
-        tag("div", _quarantined(intake), _conflicts(intake), _merges(intake), _personal(intake), class_="blocks"),
+        tag(
+            "div", _quarantine_section(intake), _conflicts(intake), _merges(intake), _personal(intake), class_="blocks"
+        ),
     ]
     if intake.warnings:
         parts.append(tag("ul", [tag("li", w) for w in intake.warnings], class_="note"))
@@ -145,7 +147,7 @@ def _sources(intake: IngestReport) -> Html | None:
     return tag("div", (tag("h3", "How the files were read"), table(heads, body, label="Files", numbers=(5,)), reason))
 
 
-def _quarantined(intake: IngestReport) -> Html | None:
+def _quarantine_section(intake: IngestReport) -> Html | None:
     if not intake.quarantined:
         return None
     shown = intake.quarantined[:_SHOWN]

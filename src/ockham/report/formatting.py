@@ -87,7 +87,7 @@ def clean(text: str) -> str:
     Line ends become ``\n``. Joiners between letters of scripts that need them (and inside emoji) stay as they are.
     """
     text = _ESCAPES.sub("", text.replace("\r\n", "\n"))
-    return _UNSEEN.sub(_shown, text)
+    return _UNSEEN.sub(_name_character, text)
 
 
 def shorten(text: str, most: int) -> str:
@@ -252,7 +252,7 @@ def reason_name(reason: str) -> str:
     return reason.replace("_", " ").strip()
 
 
-def _shown(match: re.Match[str]) -> str:
+def _name_character(match: re.Match[str]) -> str:
     char = match.group()
     text, place = match.string, match.start()
     joins = char in "\u200c\u200d" and 0 < place < len(text) - 1

@@ -135,7 +135,7 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     for i in order:
         middle, count = wanted[i], 1
         while True:
-            middle = _held(middle, (count - 1) * gap / 2, low, high)
+            middle = _clamp(middle, (count - 1) * gap / 2, low, high)
             if not groups or middle - groups[-1][0] >= (count + groups[-1][1]) * gap / 2:
                 break
             before, many = groups.pop()
@@ -146,7 +146,7 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
     return [spread_out[i] for i in range(len(wanted))]
 
 
-def _held(middle: float, half: float, low: float, high: float) -> float:
+def _clamp(middle: float, half: float, low: float, high: float) -> float:
     return max(low + half, min(high - half, middle))
 
 

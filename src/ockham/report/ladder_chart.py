@@ -21,12 +21,12 @@ from ockham.report.svg import (
     axis_up,
     dot,
     draw_across,
+    draw_mark,
     draw_up,
     inset,
     labels,
     line,
     margin,
-    marked,
     rect,
 )
 
@@ -99,9 +99,9 @@ def ladder(account: RunResult, candidates: Sequence[Spot], key: str, width: int)
     title = _TITLES["cost_day" if key == "cost" and any(s.per_day for s in shown) else key]
     across = axis_across(plot.x, write_plain, title, width)
     dots, strokes = _dots(plot, shown), _strokes(plot, shown)
-    asked = _asked(plot, wish, [*dots, *strokes])
+    asked = _limit_label(plot, wish, [*dots, *strokes])
     blocked = [*dots, asked.box] if asked else dots
-    names, listed = _names(plot, _wanted(plot, shown, chosen), blocked, [*strokes, *_guides(plot, wish)])
+    names, listed = _names(plot, _labels_to_place(plot, shown, chosen), blocked, [*strokes, *_guides(plot, wish)])
     parts = (
         *_field(plot, wish),
         draw_up(plot.up, plot.frame),
@@ -189,11 +189,11 @@ def _limits(plot: _Plot, wish: _Wish, width: int) -> list[Html]:
         ends = (plot.frame.left, y), (plot.frame.right, y)
         parts.append(line(*ends, stroke="var(--soft)", stroke_dasharray="4 4"))
     if wish.most is not None:
-        parts += marked(wish.most_words, plot.x.at(wish.most), plot.frame, width, plot.up.title)
+        parts += draw_mark(wish.most_words, plot.x.at(wish.most), plot.frame, width, plot.up.title)
     return parts
 
 
-def _asked(plot: _Plot, wish: _Wish, marks: Sequence[Box]) -> Placed | None:
+def _limit_label(plot: _Plot, wish: _Wish, marks: Sequence[Box]) -> Placed | None:
     """Write the least quality at an end of its line, where it covers the least."""
     if wish.least is None:
         return None
@@ -256,7 +256,7 @@ def _guides(plot: _Plot, wish: _Wish) -> list[Box]:
     return boxes
 
 
-def _wanted(plot: _Plot, shown: Sequence[Spot], chosen: str | None) -> list[Label]:
+def _labels_to_place(plot: _Plot, shown: Sequence[Spot], chosen: str | None) -> list[Label]:
     return [
         Label(
             words=clean(s.name),

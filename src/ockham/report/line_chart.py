@@ -22,12 +22,12 @@ from ockham.report.svg import (
     axis_up,
     dot,
     draw_across,
+    draw_mark,
     draw_up,
     inset,
     key,
     line,
     margin,
-    marked,
     path,
     words_at,
 )
@@ -95,7 +95,7 @@ def draw(lines: Sequence[ChartLine], chart: Chart, width: int) -> Picture:
         draw_up(plot.up, plot.frame),
         draw_across(_across(lines, chart, plot.x, width), plot.frame, width),
         *(
-            marked(chart.mark_name, plot.x.at(chart.mark), plot.frame, width, plot.up.title)
+            draw_mark(chart.mark_name, plot.x.at(chart.mark), plot.frame, width, plot.up.title)
             if chart.mark is not None
             else ()
         ),
@@ -127,7 +127,7 @@ def _height(count: int, width: int) -> float:
 def _plot(lines: Sequence[ChartLine], chart: Chart, frame: Box) -> _Plot:
     xs = [p[0] for one in lines for p in one.points] + ([chart.mark] if chart.mark is not None else [])
     ys = [v for one in lines for p in one.points for v in p[1:]]
-    y0, y1 = _padded(ys or [1.0, 10.0], chart)
+    y0, y1 = _padded_range(ys or [1.0, 10.0], chart)
     bottom, top = inset(frame)
     y = Scale(low=y0, high=y1, start=frame.bottom if chart.y_zero else bottom, end=top, log=chart.y_log)
     up = axis_up(y, chart.write_y, chart.y_title)
@@ -154,7 +154,7 @@ def _span(values: Sequence[float], *, log: bool) -> tuple[float, float]:
     return low, high
 
 
-def _padded(values: Sequence[float], chart: Chart) -> tuple[float, float]:
+def _padded_range(values: Sequence[float], chart: Chart) -> tuple[float, float]:
     low, high = min(values), max(values)
     if chart.y_log:
         return low / 1.3, high * 1.3

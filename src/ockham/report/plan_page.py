@@ -208,7 +208,7 @@ def _cost_figure(found: Plan) -> Html | None:
     low, high = traffic / 100, traffic * 100
     steps = [low * (high / low) ** (i / 120) for i in range(121)]
     cheapest = _few(found.costs)
-    lines = [line_chart.ChartLine(name=_named(one), points=_line(one, steps)) for one in cheapest]
+    lines = [line_chart.ChartLine(name=_machine_name(one), points=_line(one, steps)) for one in cheapest]
     if not lines:
         return None
     chart = line_chart.Chart(
@@ -249,7 +249,7 @@ def _few(costs: Sequence[Cost]) -> list[Cost]:
     return list(dict.fromkeys(one for one in chosen if (one.per_million or 0) > 0))
 
 
-def _named(one: Cost) -> str:
+def _machine_name(one: Cost) -> str:
     # "cloud machine, 2 virtual cores, 8 GB" is named in full in the table.
     name, of, _ = one.name.partition(",")
     return name if one.kind == "api" or of else f"{name}, {_KINDS[one.kind]}"

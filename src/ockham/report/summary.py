@@ -30,7 +30,7 @@ def verdict(account: RunResult) -> Html:
     """Write the first screen."""
     picture = _ladder(account)
     because = tag("p", account.verdict.because, class_="because")
-    told = tag("div", because, _asked(account), _figures(account), _next(account), class_="told")
+    told = tag("div", because, _requirements_line(account), _figures(account), _next(account), class_="told")
     return tag(
         "section",
         tag("h1", _headline(account)),
@@ -50,7 +50,7 @@ def _headline(account: RunResult) -> Html:
     return join((tag("strong", "No candidate"), " does the job yet."))
 
 
-def _asked(account: RunResult) -> Html | None:
+def _requirements_line(account: RunResult) -> Html | None:
     limits = [
         f"{limit_name(k)} {limit_value(k, v)}"
         for k, v in account.verdict.requirements.items()
@@ -150,7 +150,7 @@ def _next(account: RunResult) -> Html:
 
 
 def _unknown(account: RunResult) -> Html:
-    found = [*_undecided(account), *_unmeasured(account), *_unresolved(account)]
+    found = [*_undecided_lines(account), *_unmeasured_lines(account), *_unresolved_lines(account)]
     found += [join((warning,)) for warning in account.warnings]
     said = (
         tag("ul", [tag("li", q) for q in found]) if found else tag("p", "Nothing that this run could have found out.")
@@ -158,7 +158,7 @@ def _unknown(account: RunResult) -> Html:
     return tag("div", tag("h2", "Still unknown"), said, class_="unknown")
 
 
-def _undecided(account: RunResult) -> list[Html]:
+def _undecided_lines(account: RunResult) -> list[Html]:
     """Name the candidates that might do too, as far as that would change the verdict."""
     chosen = next((line.result.rung for line in measured_views(account) if line.name == account.verdict.chosen), None)
     asked = account.verdict.requirements
@@ -177,7 +177,7 @@ def _undecided(account: RunResult) -> list[Html]:
     return found
 
 
-def _unmeasured(account: RunResult) -> list[Html]:
+def _unmeasured_lines(account: RunResult) -> list[Html]:
     others = [line for line in candidate_views(account) if line.result.status != "measured"]
     if not others:
         return []
@@ -188,7 +188,7 @@ def _unmeasured(account: RunResult) -> list[Html]:
     return [join(("Not measured: ", named, "."))]
 
 
-def _unresolved(account: RunResult) -> list[Html]:
+def _unresolved_lines(account: RunResult) -> list[Html]:
     found = []
     n = len(account.intake.conflicts)
     if n:

@@ -184,7 +184,7 @@ def inset(frame: Box) -> tuple[float, float]:
     return frame.bottom - _INSET, frame.top + _INSET
 
 
-def marked(words: str, x: float, frame: Box, width: float, title: str) -> list[Html]:
+def draw_mark(words: str, x: float, frame: Box, width: float, title: str) -> list[Html]:
     """Draw a dashed line across an axis, named above the frame, to the right of the other axis's title."""
     rule = line((x, frame.top), (x, frame.bottom), stroke="var(--soft)", stroke_dasharray="4 4")
     if not words:

@@ -42,7 +42,7 @@ def list_cached_models(places: Sequence[Path], free_gb: float) -> CachedModels:
     """
     found: dict[str, str] = {}
     for place in (one for folder in places for one in _models(folder)):
-        shape = _known(model_name(str(place)))
+        shape = _find_known(model_name(str(place)))
         if shape is not None:
             found.setdefault(shape.name, str(place))
     decoders = [shape for shape in catalog.architectures() if shape.kind == "decoder"]
@@ -50,9 +50,9 @@ def list_cached_models(places: Sequence[Path], free_gb: float) -> CachedModels:
     absent = [shape.name for shape in decoders if shape.name not in found and shape.name not in large]
     said = []
     if absent:
-        said.append(f"{_listed(absent)} not on this machine (--models ID fetches one)")
+        said.append(f"{_list_names(absent)} not on this machine (--models ID fetches one)")
     if large:
-        said.append(f"{_listed(large)} larger than the {free_gb:.1f} GB of memory that are free")
+        said.append(f"{_list_names(large)} larger than the {free_gb:.1f} GB of memory that are free")
     if said:
         said.append("`ockham plan` lists them all")
     return CachedModels(
@@ -97,7 +97,7 @@ def _whole(place: Path) -> bool:
     return words and (place / "config.json").is_file() and any(place.glob("*.safetensors"))
 
 
-def _known(name: str) -> Architecture | None:
+def _find_known(name: str) -> Architecture | None:
     try:
         shape = catalog.find_architecture(name)
     except ConfigError:
@@ -110,7 +110,7 @@ def _gigabytes(shape: Architecture) -> float:
     return serving(shape, "q8_0", context, SLOTS, catalog.engine("cpu", encoders=False)).total_mb / 1000
 
 
-def _listed(names: Sequence[str]) -> str:
+def _list_names(names: Sequence[str]) -> str:
     """Name models, smallest first: all of a few, the first and the last of many."""
     if len(names) <= 2 * _SHOWN:
         return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'}"

@@ -99,16 +99,16 @@ def keep(folder: Path, material: RunContext, whole: Path) -> None:
     """
     with material.run.staging() as staging:
         quantize(whole, staging / WEIGHTS, fit_quantization(whole))
-        material.run.seal("weights", _tuned(folder, material), staging)
+        material.run.seal("weights", _tuned_weights(folder, material), staging)
 
 
 def of_tuned(model: str, material: RunContext) -> Path | None:
     """Return the 4-bit weights that were kept when a model was tuned in this run."""
-    kept = material.run.artifact("weights", _tuned(find(model), material))
+    kept = material.run.artifact("weights", _tuned_weights(find(model), material))
     return None if kept is None else kept / WEIGHTS
 
 
-def _tuned(folder: Path, material: RunContext) -> str:
+def _tuned_weights(folder: Path, material: RunContext) -> str:
     plan = material.plan
     return material.work(
         "four", folder.name, signature(folder), plan.tune, plan.learning_rate, plan.precision, plan.metric

@@ -42,11 +42,11 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
         "slots": specs[best].slots,
     }
     for spec, answers in zip(specs, trials if valid else (), strict=False):
-        settings[f"validation_{spec.shots}_shots"] = _told(material, answers)
+        settings[f"validation_{spec.shots}_shots"] = _metric_text(material, answers)
     return BuildInfo(settings=settings, answers=trials[best])
 
 
-def _told(material: RunContext, answers: Sequence[str]) -> str:
+def _metric_text(material: RunContext, answers: Sequence[str]) -> str:
     """Write the metric that choices are made by, as measured on the validation rows."""
     task, metric = material.plan.task, material.plan.metric
     scores = material.judged("valid", answers)

@@ -104,8 +104,8 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
     with Converter() as converter, material.run.staging() as staging:
         place = _Place(source, converter, told, material, judged)
         work = material.work("decoder", model, material.plan.tune, material.plan.precision)
-        tuned = _tuned(place, f"tuning-{work[:16]}")
-        held = _gated(place, tuned, staging)
+        tuned = _tune_or_load(place, f"tuning-{work[:16]}")
+        held = _pass_gates(place, tuned, staging)
         everything = [*material.side("train"), *material.side("valid")]
         causal_lm.fit(everything, folder, Base(weights=held.weights), told.spec, task=material.plan.task)
     _write(tuned.adapter, folder / ADAPTER)
@@ -125,13 +125,13 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
         parity=held.parity,
         warnings=(
             *guardrails(material.plan.tune, len(told.train)),
-            *_said(told.left_out, len(told.train)),
+            *_left_out_warning(told.left_out, len(told.train)),
             *memorising(tuned.points),
         ),
     )
 
 
-def _tuned(place: _Place, name: str) -> tuning.TunedDecoder:
+def _tune_or_load(place: _Place, name: str) -> tuning.TunedDecoder:
     from ockham.tune import decoder_tuning as tuning
 
     material, told = place.material, place.told
@@ -178,7 +178,7 @@ def _parts(spec: TuneSpec, rows: Sequence[tuning.DecoderRow], *, lean: bool) -> 
     return dataclasses.replace(spec, part=max(1, min(spec.part, part)), lean=lean)
 
 
-def _said(left_out: int, kept: int) -> tuple[str, ...]:
+def _left_out_warning(left_out: int, kept: int) -> tuple[str, ...]:
     if not left_out:
         return ()
     return (f"{left_out:,} of {left_out + kept:,} training rows are longer than the context and were not learnt from",)
@@ -215,7 +215,7 @@ class _Held:
     parity: tuple[Parity, ...]
 
 
-def _gated(place: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _Held:
+def _pass_gates(place: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _Held:
     """Go from torch to the weights that serve, and hold the answers of every step to those before it."""
     metric, rows = place.material.plan.metric, place.judged
     few = _spread(len(rows), _TORCH)

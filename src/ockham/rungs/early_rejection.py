@@ -64,7 +64,7 @@ def reject_early(model: str, others: Sequence[str], material: RunContext) -> str
             continue
         gap = loss_gap(mine, theirs)
         if gap is not None and gap.low > 0:
-            return _told(mine, model_name(other), gap)
+            return _rejection_text(mine, model_name(other), gap)
     return None
 
 
@@ -122,7 +122,7 @@ def _hours(first: PilotRun, material: RunContext) -> float:
     return first.seconds * len(material.side("train")) * material.plan.tune.epochs / 3600
 
 
-def _told(mine: PilotRun, other: str, gap: Estimate) -> str:
+def _rejection_text(mine: PilotRun, other: str, gap: Estimate) -> str:
     spread = f"{gap.low:.2g} to {gap.high:.2g}, n = {gap.n}"
     return (
         f"after the same first {mine.rows:,} rows it needs {gap.value:.2g} nats more ({spread}) for a validation "

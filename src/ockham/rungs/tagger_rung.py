@@ -35,7 +35,7 @@ def _build(material: RunContext, folder: Path) -> BuildInfo:
 
     spec, found = material.plan.tune, sentence_encoder.find(material.plan.encoder)
     train, valid = material.side("train"), material.side("valid")
-    told = _told(material)
+    told = _tagger_settings(material)
     writer, reads = tagger.writer(told), reader(found)
     aligned = span_alignment.align(train, writer.fields)
     rows, checked = (
@@ -73,13 +73,13 @@ def _build(material: RunContext, folder: Path) -> BuildInfo:
         parity=parity_of(material, tuned.answers, answers),
         warnings=(
             *guardrails(spec, len(train)),
-            *_missed(wanted - rows.reached, wanted),
+            *_unreachable_warning(wanted - rows.reached, wanted),
             *memorising(tuned.points),
         ),
     )
 
 
-def _told(material: RunContext) -> TaggerSettings:
+def _tagger_settings(material: RunContext) -> TaggerSettings:
     """Find the schema of the training targets, and those of its fields that the tags are for."""
     train = material.side("train")
     schema = json_schema.infer([row.target for row in train])
@@ -102,7 +102,7 @@ def _temperature(served: tagger.Tagger, rows: tuning.TaggerRows) -> float:
     return softmax.temperature(margins[::step], marked[::step], labels)
 
 
-def _missed(count: int, wanted: int) -> tuple[str, ...]:
+def _unreachable_warning(count: int, wanted: int) -> tuple[str, ...]:
     if not count:
         return ()
     return (
@@ -110,7 +110,7 @@ def _missed(count: int, wanted: int) -> tuple[str, ...]:
     )
 
 
-def _unsuited(material: RunContext) -> str | None:
+def _skip_reason(material: RunContext) -> str | None:
     train = material.side("train")
     known: Sequence[Field] = json_fields.of_schema(json_schema.infer([row.target for row in train]))
     reached = span_alignment.share(span_alignment.align(train, known))
@@ -133,5 +133,5 @@ ENCODER_TAGGER = Rung(
     decides=tuning_inputs,
     tasks=("extract",),
     does="extracts fields only",
-    unsuited=_unsuited,
+    unsuited=_skip_reason,
 )

@@ -221,7 +221,7 @@ def leave_as(status: int) -> int:
 @contextmanager
 def _signals_to(wake: int, mask: Collection[int]) -> Iterator[None]:
     """Write the number of every signal that comes into a pipe, and do nothing else about it."""
-    before = {number: signal.signal(number, _heard) for number in _HEARD}
+    before = {number: signal.signal(number, _ignore_signal) for number in _HEARD}
     old = signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     try:
@@ -232,7 +232,7 @@ def _signals_to(wake: int, mask: Collection[int]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _heard(number: int, frame: object) -> None:
+def _ignore_signal(number: int, frame: object) -> None:
     """Do nothing: the number stands in the pipe."""
 
 
@@ -256,7 +256,7 @@ def _hear(watch: Watch) -> bool:
         return True
     except OSError:
         return False
-    message = _parsed(data)
+    message = _parse_message(data)
     if message.get("ask") == "connect" and len(descriptors) == 1:
         grant(str(message.get("path")), watch.temporary, watch.pid, descriptors.pop())
     elif message.get("tell") == "run" and isinstance(message.get("path"), str):
@@ -278,12 +278,12 @@ def _sample(watch: Watch) -> None:
 
 def _receive(watch: Watch) -> dict[str, Any]:
     try:
-        return _parsed(watch.control.recv(MOST_BYTES))
+        return _parse_message(watch.control.recv(MOST_BYTES))
     except OSError:
         return {"failed": "the process did not answer"}
 
 
-def _parsed(data: bytes) -> dict[str, Any]:
+def _parse_message(data: bytes) -> dict[str, Any]:
     """Read a message; what is none counts as an empty one."""
     try:
         message = json.loads(data)

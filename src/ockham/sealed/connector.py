@@ -73,13 +73,13 @@ def grant(path: str, folder: Path, root: int, reply: int) -> None:
         answer.setblocking(False)
         with suppress(OSError):
             try:
-                with _opened(path, folder, root) as stream:
+                with _open_stream(path, folder, root) as stream:
                     socket.send_fds(answer, [b"connected"], [stream.fileno()])
             except (OSError, ValueError) as error:
                 answer.send(type(error).__name__.encode("ascii"))
 
 
-def _opened(path: str, folder: Path, root: int) -> socket.socket:
+def _open_stream(path: str, folder: Path, root: int) -> socket.socket:
     """Connect, link by link below the folder, so that no link and no rename on the way leads elsewhere."""
     parts = Path(path).relative_to(folder).parts
     if not parts or not all(_NAME.fullmatch(part) and part != ".." for part in parts):

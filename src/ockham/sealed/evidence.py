@@ -56,12 +56,12 @@ class Evidence:
     ended: int | None = None
 
 
-def unwatched(policy: Policy, label: str) -> Evidence:
+def unwatched_evidence(policy: Policy, label: str) -> Evidence:
     """Return the evidence of a go that nothing protected, or nothing outside it watched: its label, and no more."""
     return Evidence(verb=policy.verb, label=label, began=now(), system=_system(), policy=policy)
 
 
-def watched(policy: Policy, watch: Watch, began: str, rows: tuple[Row, ...] = ()) -> Evidence:
+def watched_evidence(policy: Policy, watch: Watch, began: str, rows: tuple[Row, ...] = ()) -> Evidence:
     """Return the evidence of a child that the broker has followed to its end."""
     return Evidence(
         verb=policy.verb,
@@ -79,9 +79,9 @@ def watched(policy: Policy, watch: Watch, began: str, rows: tuple[Row, ...] = ()
     )
 
 
-def added(old: bytes | None, fresh: Evidence) -> bytes:
+def add_entry(old: bytes | None, fresh: Evidence) -> bytes:
     """Return the content of ``evidence.json`` with one more entry; what cannot be read is not carried on."""
-    entries = _entries(_parsed(old)) if old else []
+    entries = _entries(_parse_json(old)) if old else []
     entries = [*entries, json.loads(canonical(fresh))]
     return canonical({"format": FORMAT, "entries": entries, "digest": digest(entries)}) + b"\n"
 
@@ -96,7 +96,7 @@ def check_evidence(folder: Path) -> list[Check]:
             data = stream.read(MOST_BYTES + 1)
     except OSError:
         return [("evidence", False, f"there is no {FILE}: the run was made from Python, or by an older version")]
-    content = _parsed(data)
+    content = _parse_json(data)
     entries = _entries(content)
     if not entries:
         return [("evidence", False, f"{FILE} cannot be read")]
@@ -200,7 +200,7 @@ def _facts(sample: Mapping[str, Any]) -> Facts:
     return Facts(**{**sample, **lists})
 
 
-def _parsed(data: bytes) -> dict[str, Any]:
+def _parse_json(data: bytes) -> dict[str, Any]:
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):

@@ -94,4 +94,9 @@ def _readable(policy: Policy) -> Sequence[str]:
 
     home = Path("~").expanduser()
     own = [sys.prefix, sys.base_prefix, sys.exec_prefix, *sys.path, *os.environ.get("LD_LIBRARY_PATH", "").split(":")]
-    return [*landlock.readable(landlock.hidden(home)), *SERVICES_READ, *(path for path in own if path), *policy.read]
+    return [
+        *landlock.readable(landlock.list_hidden(home)),
+        *SERVICES_READ,
+        *(path for path in own if path),
+        *policy.read,
+    ]

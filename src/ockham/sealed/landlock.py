@@ -87,7 +87,7 @@ def devices() -> list[str]:
     return [str(path) for pattern in DEVICES for path in sorted(Path("/dev").glob(pattern))]
 
 
-def hidden(home: Path, named: Sequence[str] = HIDDEN) -> list[str]:
+def list_hidden(home: Path, named: Sequence[str] = HIDDEN) -> list[str]:
     """List the places where keys are kept that are there, links resolved."""
     paths = [Path(str(home) + name[1:] if name.startswith("~") else name) for name in named]
     return sorted({os.path.realpath(path) for path in paths if os.path.lexists(path)})

@@ -34,7 +34,7 @@ def attack(*, apart: bool) -> tuple[Attack, ...]:
     The ways that could really send come last, and are left out once an earlier one has succeeded.
     """
     child = _child()
-    tried = [_tried(name, attempt, apart=apart) for name, attempt in ATTEMPTS.items()]
+    tried = [_try_attack(name, attempt, apart=apart) for name, attempt in ATTEMPTS.items()]
     tried.append(Attack(name="subprocess", stopped=_outcome(child)))
     held = all(one.stopped for one in tried)
     if apart or held:
@@ -136,7 +136,7 @@ ATTEMPTS: dict[str, Callable[..., None]] = {
 }
 
 
-def _tried(name: str, attempt: Callable[..., None], *, apart: bool) -> Attack:
+def _try_attack(name: str, attempt: Callable[..., None], *, apart: bool) -> Attack:
     try:
         attempt(apart=apart)
     except OSError as error:

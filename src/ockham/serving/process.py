@@ -103,19 +103,19 @@ class ServingProcess:
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
         stream = self._process.stdin
         if stream is None:
-            raise self._died()
+            raise self._death_error()
         try:
             stream.write(json.dumps(request) + "\n")
             stream.flush()
         except BrokenPipeError:
-            raise self._died() from None
+            raise self._death_error() from None
         return self._receive()
 
     def _receive(self) -> dict[str, Any]:
         stream = self._process.stdout
         line = stream.readline() if stream is not None else ""
         if not line:
-            raise self._died()
+            raise self._death_error()
         message: dict[str, Any] = json.loads(line)
         if "error" in message:
             kind, code, text, fix = message["error"]
@@ -123,7 +123,7 @@ class ServingProcess:
             raise known(code, text, fix=fix)
         return message
 
-    def _died(self) -> Defect:
+    def _death_error(self) -> Defect:
         status = self._process.wait()
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         fix = "look for a full memory (dmesg); if there is none, please report this"

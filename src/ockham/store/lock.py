@@ -29,9 +29,9 @@ def take_lock(path: Path) -> int:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 if not _stands(path, descriptor):
                     # A run that was given up has removed its lock, which nobody else could see as held then.
-                    raise _held(path, descriptor)
+                    raise _held_error(path, descriptor)
             except BlockingIOError:
-                raise _held(path, descriptor) from None
+                raise _held_error(path, descriptor) from None
             except OSError as error:
                 if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):
                     raise
@@ -53,7 +53,7 @@ def _stands(path: Path, descriptor: int) -> bool:
         return False
 
 
-def _held(path: Path, descriptor: int) -> RunError:
+def _held_error(path: Path, descriptor: int) -> RunError:
     holder = "another process"
     try:
         said = json.loads(os.pread(descriptor, 4096, 0))

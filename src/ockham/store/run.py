@@ -169,7 +169,7 @@ class Run:
 
     def list(self, kind: str, type_: type[T]) -> builtins.list[tuple[str, T]]:
         """List the records of a kind with their keys, sorted by key; damaged ones are treated as in `find`."""
-        folder = self._inside("records", _checked(kind, _KIND))
+        folder = self._inside("records", _check_name(kind, _KIND))
         with disk(folder, "listing records"):
             paths = [folder / name for name in entries(folder) if name.endswith(".json")]
         found = [self._load(path, type_) for path in paths]
@@ -226,23 +226,23 @@ class Run:
 
     def publish(self, name: str, data: bytes) -> Path:
         """Save a file of the run's own, such as ``verdict.json``, in place of an older one."""
-        path = self._published(name)
+        path = self._published_path(name)
         save_bytes(path, data)
         return path
 
     def publish_in(self, folder: str, name: str, data: bytes | bytearray) -> Path:
         """Save a file into a folder of the run's own, such as ``clean/00000.jsonl``, in place of an older one."""
-        path = self._published(folder) / _checked(name, _NAME)
+        path = self._published_path(folder) / _check_name(name, _NAME)
         save_bytes(path, data)
         return path
 
     def begin_in(self, folder: str, name: str) -> NewFile:
         """Begin a file as `publish_in` saves it, that is written piece by piece."""
-        return NewFile(self._published(folder) / _checked(name, _NAME))
+        return NewFile(self._published_path(folder) / _check_name(name, _NAME))
 
     def discard(self, kind: str) -> None:
         """Remove all artifacts of a kind, which were needed on the way alone."""
-        folder = self._inside("artifacts", _checked(kind, _KIND))
+        folder = self._inside("artifacts", _check_name(kind, _KIND))
         with disk(folder, "removing what is no longer needed"):
             if folder.exists():
                 remove(folder)
@@ -280,7 +280,7 @@ class Run:
         someone has changed is moved to ``aside/``, not removed. A bundle is copied without
         the MANIFEST.json of the artifact it comes from.
         """
-        path = self._published(name)
+        path = self._published_path(name)
         swap = self.path / f"{SWAP}{name}"
         with disk(path, "publishing a folder"):
             fresh = make_temporary_folder(self.path)
@@ -301,11 +301,11 @@ class Run:
 
     def append(self, name: str, row: Mapping[str, Json]) -> None:
         """Add one row to the journal ``name``.jsonl, and force it to the disk before returning."""
-        append_row(self._published(f"{name}.jsonl"), canonical(row))
+        append_row(self._published_path(f"{name}.jsonl"), canonical(row))
 
     def rows(self, name: str) -> builtins.list[dict[str, Json]]:
         """Read a journal, in the order of writing; a last row that was cut off by a kill is left out."""
-        return read_rows(self._published(f"{name}.jsonl"))
+        return read_rows(self._published_path(f"{name}.jsonl"))
 
     def _inside(self, *parts: str) -> Path:
         if self._descriptor is None:
@@ -313,15 +313,15 @@ class Run:
         return self.path.joinpath(*parts)
 
     def _record(self, kind: str, key: str) -> Path:
-        return self._inside("records", _checked(kind, _KIND), f"{_checked(key, _KEY)[:32]}.json")
+        return self._inside("records", _check_name(kind, _KIND), f"{_check_name(key, _KEY)[:32]}.json")
 
     def _artifact(self, kind: str, key: str) -> Path:
-        return self._inside("artifacts", _checked(kind, _KIND), _checked(key, _KEY)[:32])
+        return self._inside("artifacts", _check_name(kind, _KIND), _check_name(key, _KEY)[:32])
 
-    def _published(self, name: str) -> Path:
+    def _published_path(self, name: str) -> Path:
         if name in _RESERVED:
             raise Defect("E_DEFECT", f"{name} is a name of the store's own", fix="please report this")
-        return self._inside(_checked(name, _NAME))
+        return self._inside(_check_name(name, _NAME))
 
     def _load(self, path: Path, type_: type[T], key: str | None = None) -> tuple[str, T] | None:
         data = _read(path)
@@ -387,7 +387,7 @@ def _read(path: Path) -> bytes | None:
             return None
 
 
-def _checked(name: str, pattern: re.Pattern[str]) -> str:
+def _check_name(name: str, pattern: re.Pattern[str]) -> str:
     if not pattern.fullmatch(name):
         raise Defect("E_DEFECT", f"{name[:80]!a} cannot name an entry of the store", fix="please report this")
     return name

@@ -112,16 +112,16 @@ class _Lesson:
         import torch
 
         with torch.no_grad():
-            return tuple(float(self._answered([row])[0].sum()) for row in self.material.valid)
+            return tuple(float(self._answer_losses([row])[0].sum()) for row in self.material.valid)
 
     def _loss(self, rows: Sequence[DecoderRow]) -> tuple[torch.Tensor, int]:
         import torch
 
-        each, right = self._answered(rows)
+        each, right = self._answer_losses(rows)
         lengths = torch.tensor([len(row.answer) for row in rows], device=each.device)
         return (each / lengths).sum(), right
 
-    def _answered(self, rows: Sequence[DecoderRow]) -> tuple[torch.Tensor, int]:
+    def _answer_losses(self, rows: Sequence[DecoderRow]) -> tuple[torch.Tensor, int]:
         """Return each row's summed cross-entropy over its answer's tokens, and how many rows were answered right."""
         import torch
 

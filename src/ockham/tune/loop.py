@@ -128,7 +128,7 @@ def train(
         state = _State(1, 0, 0, 0.0, 0, 0, score, 0, [first])
     saved = time.monotonic()
     with single_threaded(), ThreadPoolExecutor(spec.workers) as pool:
-        while state.epoch <= spec.epochs and state.epoch - _gained(state) <= spec.patience:
+        while state.epoch <= spec.epochs and state.epoch - _best_pass(state) <= spec.patience:
             batches = lesson.batches(state.epoch)
             while state.batch < len(batches):
                 _gradients(lesson, batches[state.batch], spec, pool, state)
@@ -143,7 +143,7 @@ def train(
     with torch.no_grad():
         for name, tensor in parameters.items():
             tensor.copy_(best[name])
-    return tuple(_kept(point, state.best_epoch) for point in state.points)
+    return tuple(_mark_kept(point, state.best_epoch) for point in state.points)
 
 
 @contextmanager
@@ -218,7 +218,7 @@ def _close_epoch(
     state.epoch, state.batch, state.loss, state.right, state.rows = state.epoch + 1, 0, 0.0, 0, 0
 
 
-def _gained(state: _State) -> int:
+def _best_pass(state: _State) -> int:
     """Return the last pass that was the best, or had the least loss on the validation rows."""
     losses = [(point.valid_loss, int(point.epoch)) for point in state.points if point.valid_loss is not None]
     return max(state.best_epoch, min(losses)[1]) if losses else state.best_epoch
@@ -230,7 +230,7 @@ def _rate(spec: TuneSpec, step: int, total: int) -> float:
     return spec.learning_rate * min(1.0, (step + 1) / warm) * max(0.0, 1.0 - step / total)
 
 
-def _kept(point: EpochPoint, best: int) -> EpochPoint:
+def _mark_kept(point: EpochPoint, best: int) -> EpochPoint:
     return dataclasses.replace(point, kept=point.epoch == best)
 
 

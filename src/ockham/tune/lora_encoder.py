@@ -66,7 +66,7 @@ class LoraEncoder:
         order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
         for start in range(0, len(order), _EVAL_ROWS):
             batch = [rows[place] for place in order[start : start + _EVAL_ROWS]]
-            for row, hidden in zip(batch, self._lowered(batch), strict=True):
+            for row, hidden in zip(batch, self._lower_layers(batch), strict=True):
                 self.kept[id(row)] = hidden[: len(row)].half()
 
     def hidden(self, rows: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
@@ -82,7 +82,7 @@ class LoraEncoder:
             for place, row in enumerate(rows):
                 entering[place, : len(row)] = self.kept[id(row)]
         else:
-            entering = self._lowered(rows)
+            entering = self._lower_layers(rows)
         return self.upper(inputs_embeds=entering, attention_mask=mask).last_hidden_state, mask
 
     def each(self, rows: Tokens, compute: Callable[[Tokens], torch.Tensor]) -> list[NDArray[np.float32]]:
@@ -113,7 +113,7 @@ class LoraEncoder:
             weights[f"{head}layer.{int(number) + self.first}.{part}"] = tensor.detach().float().numpy()
         return weights
 
-    def _lowered(self, rows: Tokens) -> torch.Tensor:
+    def _lower_layers(self, rows: Tokens) -> torch.Tensor:
         import torch
 
         mask = _mask(rows)

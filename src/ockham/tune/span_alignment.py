@@ -51,14 +51,14 @@ def _row(row: Example, number: dict[json_fields.Path, int]) -> AlignedRow:
     named = [(number[path], value) for path, value in wanted if path is not None and path in number]
     taken: list[Span] = []
     for field, value in sorted(named, key=lambda one: -len(str(one[1]))):
-        places = _said(row.input, value) if isinstance(value, str) else _counted(row.input, value)
+        places = _find_words(row.input, value) if isinstance(value, str) else _find_number(row.input, value)
         place = next((place for place in places if not any(_overlap(place, other) for other in taken)), None)
         if place is not None:
             taken.append(Span(*place, field))
     return AlignedRow(spans=tuple(sorted(taken)), wanted=len(wanted))
 
 
-def _said(text: str, value: str) -> Iterator[Place]:
+def _find_words(text: str, value: str) -> Iterator[Place]:
     """Return the places where a text has a value as whole words."""
     words = re.compile(r"\s+".join(map(re.escape, value.split())), re.IGNORECASE)
     at = words.search(text)
@@ -68,7 +68,7 @@ def _said(text: str, value: str) -> Iterator[Place]:
         at = words.search(text, at.start() + 1)
 
 
-def _counted(text: str, value: object) -> Iterator[Place]:
+def _find_number(text: str, value: object) -> Iterator[Place]:
     """Return the places where a text has a number of the same worth."""
     for at in NUMBER.finditer(text):
         start = at.start()

@@ -101,7 +101,7 @@ class _Lesson:
         import torch
 
         margins = self._margins([self.learn.tokens[place] for place in batch])
-        truth = _padded([self.learn.tags[place] for place in batch], margins.shape[1])
+        truth = _pad_rows([self.learn.tags[place] for place in batch], margins.shape[1])
         wrong = (margins.detach().argmax(dim=2) != truth) & (truth != _IGNORED)
         total = torch.nn.functional.cross_entropy(
             margins.flatten(0, 1), truth.flatten(), reduction="sum", ignore_index=_IGNORED
@@ -120,14 +120,14 @@ class _Lesson:
             right = scores[np.arange(len(places)), [wanted[place] for place in places]]
             lost += float((np.logaddexp.reduce(scores, axis=1) - right).sum())
             seen += len(places)
-        metric = self.metric(self.material.valid.targets, self._written(found))
+        metric = self.metric(self.material.valid.targets, self._write_answers(found))
         return ValidationScore(metric=metric, loss=lost / seen if seen else None)
 
     def answers(self) -> list[str]:
         """Answer the validation rows."""
-        return self._written(self.body.each(self.check.tokens, self._margins))
+        return self._write_answers(self.body.each(self.check.tokens, self._margins))
 
-    def _written(self, found: Sequence[NDArray[np.float32]]) -> list[str]:
+    def _write_answers(self, found: Sequence[NDArray[np.float32]]) -> list[str]:
         rows, parts, written = self.material.valid, iter(found), []
         for text, reading in zip(rows.texts, rows.readings, strict=True):
             margins = reading.join([next(parts) for _ in reading.windows])
@@ -179,7 +179,7 @@ def _lesson(material: TaggerTrainingData, spec: TuneSpec, metric: Metric) -> _Le
 
     learn, check = _side(material.train), _side(material.valid)
     body.read([*learn.tokens, *check.tokens])
-    weight, bias = _begun(body, learn, bio_tags.count(len(material.writer.fields)))
+    weight, bias = _fit_frozen_head(body, learn, bio_tags.count(len(material.writer.fields)))
     head = torch.nn.Linear(*weight.shape)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(weight.T))
@@ -201,7 +201,7 @@ def _side(rows: TaggerRows) -> _Side:
     return _Side(tokens, marked)
 
 
-def _begun(body: LoraEncoder, side: _Side, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _fit_frozen_head(body: LoraEncoder, side: _Side, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fit the head on what the frozen encoder gives for some tokens, evenly spread: (hidden, tags), (tags,)."""
     import numpy as np
 
@@ -221,7 +221,7 @@ def _begun(body: LoraEncoder, side: _Side, width: int) -> tuple[NDArray[np.float
     return weight, bias
 
 
-def _padded(rows: Sequence[Sequence[int]], width: int) -> torch.Tensor:
+def _pad_rows(rows: Sequence[Sequence[int]], width: int) -> torch.Tensor:
     import torch
 
     return torch.tensor([[*row, *[_IGNORED] * (width - len(row))] for row in rows])
