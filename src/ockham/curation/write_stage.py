@@ -161,7 +161,7 @@ def _entries(
                dumps(limit), dumps(_place(chunks, files, instead)) if instead >= 0 else b"null")
         )  # fmt: skip
         if names[reason] == b"leak" and plan.leak is not None:
-            entry += b',"leak_of":' + dumps(plan.leak.places[leaked])
+            entry += b',"leak_of":' + dumps(plan.leak.locations[leaked])
         yield entry
 
 
