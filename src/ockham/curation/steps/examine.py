@@ -198,8 +198,8 @@ def _judge(examined: ExaminedChunk, personal: NDArray[np.bool_], plan: StepConfi
     if "personal" in plan.steps and plan.spec.personal == "drop":
         _drop(examined, "personal_data", personal)
     if "language" in plan.steps and plan.spec.languages:
-        wanted = counts["wanted"] > 0
-        _drop(examined, "other_language", ~wanted, counts["sure"] / 1e6, plan.spec.min_language)
+        accepted = counts["wanted"] > 0
+        _drop(examined, "other_language", ~accepted, counts["sure"] / 1e6, plan.spec.min_language)
     for rule, values, limit in measure_rules(counts, plan.spec.limits, plan.steps):
         breaks = rule.breaks(values, limit)
         loose, strict = (rule.breaks(values, other) for other in rule.steps(limit))
