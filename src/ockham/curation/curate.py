@@ -188,7 +188,7 @@ def prepare_curation(
 ) -> tuple[list[SourceFile], StepConfig, tuple[str, ...]]:
     """Look at every file and settle what is done: rows are labelled ones where every file has a target.
 
-    Gives the files, the plan, and warnings: files without a row are passed over where others have some.
+    Returns the files, the plan, and warnings: files without a row are passed over where others have some.
     """
     request = ColumnRequest(inputs=spec.inputs, target=spec.target, group=None, labelled=False, place="")
     paths = group_files(find_files(source))

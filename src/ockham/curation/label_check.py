@@ -27,7 +27,7 @@ def check_labels(
 ) -> tuple[str, ...]:
     """Note in the decision which rows carry a label in doubt, worst first, and leave them out if asked to.
 
-    ``targets`` are the target columns of the files; where these hold no labels, nothing is done. Gives a warning where
+    ``targets`` are the target columns of the files; where these hold no labels, nothing is done. Returns a warning if
     there are too many rows to look.
     """
     import numpy as np

@@ -88,7 +88,7 @@ class PartitionDecision:
     numbers of documents; ``kinds`` are what the targets of labelled rows are.
     """
 
-    __slots__ = ("_changes", "_known", "_standing", "doubts", "kinds", "near_looser", "near_stricter", "parts",
+    __slots__ = ("_changes", "_last_part", "_standing", "doubts", "kinds", "near_looser", "near_stricter", "parts",
                  "raw_duplicates")  # fmt: skip
 
     def __init__(self, chunks: Chunks, folder: Path) -> None:
@@ -96,7 +96,7 @@ class PartitionDecision:
         self.parts = Partitions(chunks, PART)
         self._changes = SpillFile(folder, "changes", _CHANGE)
         self._standing = SpillFile(folder, "standing", "<u4")
-        self._known: tuple[int, DedupDecision] | None = None
+        self._last_part: tuple[int, DedupDecision] | None = None
         self.raw_duplicates = self.near_looser = self.near_stricter = 0
         self.doubts: tuple[LabelIssue, ...] = ()
         self.kinds: Kinds | None = None
@@ -119,13 +119,13 @@ class PartitionDecision:
         self._changes.add(self.parts.of(numbers), changes)
         if instead is not None:
             self._standing.add(self.parts.of(instead), instead)
-        self._known = None
+        self._last_part = None
 
     def part(self, part: int) -> DedupDecision:
         """Return what becomes of the documents of a part."""
         import numpy as np
 
-        if self._known is None or self._known[0] != part:
+        if self._last_part is None or self._last_part[0] != part:
             first, end = self.parts.span(part)
             decided = DedupDecision(
                 self.parts.column(part, "reason"),
@@ -136,8 +136,8 @@ class PartitionDecision:
                 indices = changes["number"].astype(np.int64) - first
                 for name, column in decided._asdict().items():
                     column[indices] = changes[name]
-            self._known = part, decided
-        return self._known[1]
+            self._last_part = part, decided
+        return self._last_part[1]
 
     def of(self, chunk: Chunk) -> DedupDecision:
         """Return what becomes of the documents of a chunk; chunks are asked for in order."""

@@ -52,7 +52,7 @@ _LINE = np.uint64(1)
 
 
 class Room(NamedTuple):
-    """Room for the longest text: words and their lengths, n-grams, lines, and a hash table (`repeats.Table`)."""
+    """Room for the longest text: words and their lengths, n-grams, lines, and a hash table (`repetition.Table`)."""
 
     words: NDArray[np.uint64]
     sizes: NDArray[np.int64]
@@ -240,7 +240,7 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
 
 @compile_kernel
 def _sieve(stops: NDArray[np.uint64], seen: np.uint64) -> np.uint64:
-    """Return a bit for the upper six bits of each stop word not yet seen, so that most words are told by one look."""
+    """Return a bit for the upper six bits of each stop word not yet seen, so that one look tells most words."""
     sieve = _NONE
     for k in range(len(stops)):
         missing = ~(seen >> np.uint64(k)) & np.uint64(1)

@@ -274,7 +274,7 @@ def _drop(
 
 
 def _repairs() -> tuple[tuple[int, int, Callable[[str], str]], ...]:
-    # Bits of `kernels.marks`, which is not imported here: it needs numba.
+    # Bits of `kernels.repair_flags`, which is not imported here: it needs numba.
     mojibake, control, tag, entity, loose = 1, 2, 4, 8, 128
     return (
         (0, mojibake, repair.encoding),
