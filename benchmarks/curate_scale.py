@@ -131,12 +131,12 @@ def measured(data: Path, megabytes: int) -> Costs:
         for place, (piece, _) in zip(places, handed, strict=True):
             timed("examine", work, place, piece, plan)
         chunks, scratch = Chunks(places, inputs_of(files)), leave.enter_context(run.staging())
-        decision = timed("equal", decide_duplicates, chunks, plan.spec, steps, (scratch, Executor()), lambda *_: None)
-        sets = timed("bands", write_pairs, chunks, decision, (scratch, Executor()))
-        near_of(sets[0], chunks.given(), plan.spec, False)
+        decision = timed("equal", decide_duplicates, chunks, plan.spec, steps, scratch, Executor(), lambda *_: None)
+        sets = timed("bands", write_pairs, chunks, decision, scratch, Executor())
+        near_of(sets[0], chunks.source(), plan.spec, False)
         for path in sets:
-            timed("near", near_of, path, chunks.given(), plan.spec, False)
-        timed("write", write_all, run, chunks, decision, (files, plan), lambda _: None)
+            timed("near", near_of, path, chunks.source(), plan.spec, False)
+        timed("write", write_all, run, chunks, decision, files, plan, lambda _: None)
     shutil.rmtree(folder)
     return Costs(**{name: seconds / size for name, seconds in spent.items()})
 

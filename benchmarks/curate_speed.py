@@ -203,7 +203,7 @@ def runs(path: Path, folder: Path) -> tuple[dict[str, float], list[dict[str, Any
             before=lambda: shutil.rmtree(folder, ignore_errors=True),
         )
         if taken == ("exact", "near"):
-            gone = list(curate(path, spec, out=folder).dropped())  # it is done, and answers at once
+            gone = list(curate(path, spec, out=folder).dropped_rows())  # it is done, and answers at once
     return found, gone
 
 

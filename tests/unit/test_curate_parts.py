@@ -22,7 +22,7 @@ pytest.importorskip("numba", reason="the extra curate is not installed")
 from ockham.curation import components, map_stage, partitions, spill
 from ockham.curation.chunks import Chunks, chunks_of
 from ockham.curation.curate import CurateSpec, curate, prepare_curation
-from ockham.curation.dedup import _equal, _torn, decide_duplicates, kinds_of
+from ockham.curation.dedup import _equal, _find_torn, decide_duplicates, kinds_of
 from ockham.curation.executor import Executor
 from ockham.curation.partitions import PartitionDecision, Partitions
 from ockham.curation.spill import SpillFile
@@ -118,7 +118,7 @@ def test_memory_does_not_grow_with_the_number_of_documents(tmp_path: Path, monke
 
     def work(chunks: Chunks, scratch: Path) -> None:
         scratch.mkdir()
-        decided = decide_duplicates(chunks, spec, ("exact", "near"), (scratch, Executor()), lambda *_: None)
+        decided = decide_duplicates(chunks, spec, ("exact", "near"), scratch, Executor(), lambda *_: None)
         gone = sum(int((decided.of(chunk).reason > 0).sum()) for chunk in chunks)
         assert chunks.size // 8 < gone < chunks.size // 3
         assert len(decided.largest(5)) == 5
@@ -127,7 +127,7 @@ def test_memory_does_not_grow_with_the_number_of_documents(tmp_path: Path, monke
     for count in (1_000, 10_000):
         chunks = chunked(tmp_path / str(count), texts_of(count), 20_000, spec)
         assert chunks.size == count
-        chunks_of(chunks.given())  # what is known of each chunk is not counted, nor what is loaded once
+        chunks_of(chunks.source())  # what is known of each chunk is not counted, nor what is loaded once
         if not peaks:
             work(chunks, tmp_path / "first")
         for parted in (True, False) if count > 1_000 else (True,):
@@ -161,16 +161,16 @@ def sets_in(folder: Path, buckets: list[list[int]], size: int) -> list[set[tuple
     pairs, edges = SpillFile(folder, "pairs", "<u8"), SpillFile(folder, "edges", "<u8")
     for place, bucket in enumerate(buckets):
         members = np.array(bucket)
-        pairs.add(parts.of(members), components._packed(members, np.full(len(members), place)))
+        pairs.add(parts.of(members), components._pack(members, np.full(len(members), place)))
         one, other = members[1:], members[:-1]
         later = np.maximum(one, other)
-        edges.add(parts.of(later), components._packed(later, np.minimum(one, other)))
+        edges.add(parts.of(later), components._pack(later, np.minimum(one, other)))
     joined = components._Joined(folder)
     for part in reversed(range(len(parts))):
-        components._join(part, parts, (pairs, edges), joined)
+        components._join(part, parts, pairs, edges, joined)
     edges.drop()
     found = [
-        components._unpacked(np.fromfile(path, "<u8")) for path in components._parted(folder, parts, pairs, joined)
+        components._unpack(np.fromfile(path, "<u8")) for path in components._split_pairs(folder, parts, pairs, joined)
     ]
     return [set(zip(one.tolist(), other.tolist(), strict=True)) for one, other in found]
 
@@ -242,7 +242,7 @@ def test_equal_words_are_decided_as_in_fitting(rows: list[tuple[int, int, int]],
         for number, (word, sign, target) in enumerate(rows):
             one = [word, sign, 7, word, target, 5, number]
             words.add(np.zeros(1), np.array([one], dtype=np.uint64))
-        torn = _torn(words, 0)
+        torn = _find_torn(words, 0)
         _equal(known, words.blocks(0), torn if one_answer else torn[:0], True)
     wanted: dict[int, tuple[str, int]] = {}
     for word in range(4):

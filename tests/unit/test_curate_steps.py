@@ -263,7 +263,7 @@ def test_leaks_are_named_and_short_rows_must_stand_whole(tmp_path: Path) -> None
     test = tmp_path / "test.csv"
     test.write_text(f'text,label\n"{PROSE[:120]}",a\nat the end of the day,b\n', encoding="utf-8")
     index = read_tests([test], (), 0.5)
-    assert index.places == ("test.csv:1", "test.csv:2")
+    assert index.locations == ("test.csv:1", "test.csv:2")
     spec = CurateSpec()
     texts = [f"Chapter one. {PROSE} And so on.", "we met at the end of the week", "So, at the END of the day: all."]
     documents = [Document(0, i, 0, {"text": text}, (text,), None) for i, text in enumerate(texts)]

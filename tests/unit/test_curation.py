@@ -81,8 +81,8 @@ def content(folder: Path) -> dict[str, bytes]:
 def adds_up(done: Curated, rows: int) -> None:
     report = done.report
     assert report.rows == rows == report.kept + report.changed + report.quarantined
-    assert sum(report.left_out.values()) == report.quarantined == len(list(done.dropped()))
-    assert Counter(entry["reason"] for entry in done.dropped()) == report.left_out
+    assert sum(report.left_out.values()) == report.quarantined == len(list(done.dropped_rows()))
+    assert Counter(entry["reason"] for entry in done.dropped_rows()) == report.left_out
     assert len(clean_rows(done)) == report.kept + report.changed
     assert sum(report.lengths["after"]) == report.kept + report.changed
     assert sum(file.records for file in report.files) == rows
@@ -140,7 +140,7 @@ def test_duplicates_are_those_of_all_pairs(tmp_path: Path, monkeypatch: pytest.M
     assert [row["text"] for row in clean_rows(done)] == [
         t for t, (why, _) in zip(texts, wanted, strict=True) if not why
     ]
-    for entry in done.dropped():
+    for entry in done.dropped_rows():
         why, stays = wanted[entry["record"] - 1]
         assert (
             entry["reason"] == "near_duplicate"
@@ -176,7 +176,7 @@ def test_a_chain_of_small_changes_does_not_carry_away(tmp_path: Path) -> None:
     done = curate(write_rows(tmp_path / "a.jsonl", texts), NEAR, out=tmp_path / "out")
     kept = [row["text"] for row in clean_rows(done)]
     assert 2 <= len(kept) < len(texts)
-    for entry in done.dropped():
+    for entry in done.dropped_rows():
         stays = texts[int(entry["instead"].split(":")[1]) - 1]
         assert stays in kept
         one, other = grams(entry["row"]["text"]), grams(stays)
@@ -332,11 +332,11 @@ def test_rows_of_test_files_are_left_out_and_named(tmp_path: Path) -> None:
     write_rows(tests / "two.jsonl", [f"{' '.join(texts[9].split()[:20])} and then words of its own, only a few"])
     spec = CurateSpec(test=(str(tests),), steps=("leak", "exact"))
     done = curate(write_rows(tmp_path / "a.jsonl", texts), spec, out=tmp_path / "out")
-    assert [(one["record"], one["leak_of"]) for one in done.dropped("leak")] == [
+    assert [(one["record"], one["leak_of"]) for one in done.dropped_rows("leak")] == [
         (5, "one.jsonl:1"),
         (10, "two.jsonl:1"),
     ]
-    assert [one["score"] for one in done.dropped("leak")] == [1.0, pytest.approx(16 / 25)]
+    assert [one["score"] for one in done.dropped_rows("leak")] == [1.0, pytest.approx(16 / 25)]
     adds_up(done, len(texts))
     write_rows(tests / "two.jsonl", ["other rows"])
     with pytest.raises(RunError):
@@ -405,9 +405,9 @@ def test_shards_are_bounded_and_keep_the_order(tmp_path: Path) -> None:
 def test_rows_that_are_left_out_keep_score_and_limit(tmp_path: Path) -> None:
     texts = ["only a few words", " ".join(words(random.Random(3), 80))]
     done = curate(write_rows(tmp_path / "a.jsonl", texts), CurateSpec(steps=("length",)), out=tmp_path / "out")
-    (entry,) = done.dropped("too_short")
+    (entry,) = done.dropped_rows("too_short")
     assert (entry["score"], entry["limit"], entry["record"], entry["offset"]) == (4.0, 50.0, 1, 0)
-    assert list(done.dropped("near_duplicate")) == []
+    assert list(done.dropped_rows("near_duplicate")) == []
     assert list(done.borderline()) == []
     assert [one["record"] for one in done.borderline(1.0)] == [1]
     (rule,) = [rule for rule in done.report.rules if rule.reason == "too_short"]
@@ -491,7 +491,7 @@ def test_text_files_of_a_folder_are_documents(tmp_path: Path) -> None:
         (folder / name).write_bytes(data)
     done = curate(folder, NEAR, out=tmp_path / "out")
     assert clean_rows(done) == [{"file": "a.txt", "text": "one\n\ntwo"}]
-    assert {entry["record"]: entry["reason"] for entry in done.dropped()} == {
+    assert {entry["record"]: entry["reason"] for entry in done.dropped_rows()} == {
         2: "unreadable", 3: "normalised_duplicate", 4: "empty",
     }  # fmt: skip
     assert [(file.file, file.format, file.records) for file in done.report.files] == [("in/*.txt", "text", 4)]
@@ -532,7 +532,7 @@ def test_chats_are_judged_by_their_turns_and_stay_chats(tmp_path: Path) -> None:
         {"messages": [turn("user", "schön"), turn("assistant", "Fine.")]},
         rows[5],
     ]
-    assert {entry["record"]: entry["reason"] for entry in done.dropped()} == {
+    assert {entry["record"]: entry["reason"] for entry in done.dropped_rows()} == {
         3: "normalised_duplicate", 4: "unreadable", 5: "unreadable",
     }  # fmt: skip
     (report,) = done.report.files
@@ -571,7 +571,7 @@ def test_labels_in_doubt_are_listed_and_left_out_if_asked(tmp_path: Path) -> Non
     assert all(doubt.given != doubt.suggested and 0.5 < doubt.doubt <= 1 for doubt in listed.doubts)
     done = curate(source, CurateSpec(doubts="drop"), out=tmp_path / "dropped")
     assert done.report.left_out == {"doubted_label": listed.doubted}
-    assert {entry["record"] - 1 for entry in done.dropped()} >= set(wrong)
+    assert {entry["record"] - 1 for entry in done.dropped_rows()} >= set(wrong)
     assert preview(source, CurateSpec(doubts="drop")).left_out == done.report.left_out
     assert "Labels in doubt" in (done.path / "report.html").read_text("utf-8")
     assert curate(source, CurateSpec(doubts="off"), out=tmp_path / "off").report.doubts == ()

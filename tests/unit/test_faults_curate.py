@@ -73,7 +73,7 @@ def kept(done: Curated) -> list[str]:
 
 
 def unread(done: Curated) -> list[tuple[int, int | None, str]]:
-    return [(one["record"], one["offset"], one["row"]["reason"]) for one in done.dropped("unreadable")]
+    return [(one["record"], one["offset"], one["row"]["reason"]) for one in done.dropped_rows("unreadable")]
 
 
 @pytest.mark.parametrize(

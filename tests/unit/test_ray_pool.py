@@ -51,7 +51,7 @@ def tasks_of(parent: int) -> list[int]:
             except OSError:
                 continue
             parents[int(entry.name)] = int(stat.rsplit(")", 1)[1].split()[1])
-            if command.startswith(b"ray::_called"):
+            if command.startswith(b"ray::_call"):
                 named.append(int(entry.name))
 
     def below(process: int) -> bool:

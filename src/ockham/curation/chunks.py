@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 RANGES = 256
 _OPEN = 64
 """Files that are open at once."""
-Given = tuple[tuple[Path, ...], tuple[tuple[str, ...], ...]]
+ChunkSource = tuple[tuple[Path, ...], tuple[tuple[str, ...], ...]]
 """The folders of chunks, and the input columns of each file."""
 _TABLE = [
     ("offset", "<i8"), ("reason", "u1"), ("changed", "u1"), ("score", "<f8"), ("limit", "<f8"), ("leaked", "<i8"),
@@ -55,8 +55,8 @@ def write_chunk(folder: Path, examined: ExaminedChunk) -> None:
     from ockham.curation.kernels.shingles import gather_texts
 
     portion = examined.portion
-    kept = [place for place in examined.new if examined.reason[place] == 0]
-    rows = gather_texts(replace_texts(portion.rows, {place: _row(examined, place) for place in kept}), 10)
+    changed = [index for index in examined.new if examined.reason[index] == 0]
+    rows = gather_texts(replace_texts(portion.rows, {index: _row(examined, index) for index in changed}), 10)
     table = np.zeros(len(portion), dtype=_TABLE)
     for name in ("reason", "changed", "score", "limit", "leaked", "words"):
         table[name] = getattr(examined, name)
@@ -91,13 +91,13 @@ def write_chunk(folder: Path, examined: ExaminedChunk) -> None:
     (folder / "summary.json").write_text(json.dumps(summary._asdict(), sort_keys=True), encoding="utf-8")
 
 
-def _row(examined: ExaminedChunk, place: int) -> bytes:
-    """Give the row of a document that was changed as it is to be written."""
+def _row(examined: ExaminedChunk, index: int) -> bytes:
+    """Return the row of a changed document as it is to be written."""
     portion = examined.portion
     if is_conversation(portion.inputs):
-        return dump_row(with_turns(portion.cells_of(place), portion.inputs_of(place), examined.new[place]))
-    texts = zip(portion.inputs, portion.inputs_of(place), examined.new[place], strict=True)
-    return dump_row(portion.cells_of(place) | {name: after for name, before, after in texts if after != before})
+        return dump_row(with_turns(portion.cells_of(index), portion.inputs_of(index), examined.new[index]))
+    texts = zip(portion.inputs, portion.inputs_of(index), examined.new[index], strict=True)
+    return dump_row(portion.cells_of(index) | {name: after for name, before, after in texts if after != before})
 
 
 class Chunk:
@@ -108,8 +108,8 @@ class Chunk:
     def __init__(self, folder: Path, first: int) -> None:
         """Look at a chunk; its arrays are read when they are asked for."""
         self.folder, self.first = folder, first
-        found = self.summary()
-        self.file, self._shape = found.file, found.shape
+        summary = self.summary()
+        self.file, self._shape = summary.file, summary.shape
         self.size = self._shape[0]
 
     def table(self) -> NDArray[Any]:
@@ -156,14 +156,14 @@ class Chunk:
 class Chunks:
     """All chunks, in order; documents are numbered through."""
 
-    __slots__ = ("_begins", "_firsts", "_given", "_open", "inputs", "items", "size")
+    __slots__ = ("_begins", "_firsts", "_open", "_source", "inputs", "items", "size")
 
     def __init__(self, folders: Sequence[Path], inputs: Sequence[tuple[str, ...]]) -> None:
         """Look at the chunks in these folders; ``inputs`` are the input columns of each file."""
         self.items: list[Chunk] = []
         self._firsts: list[int] = []
         self.inputs = inputs
-        self._given: Given = tuple(folders), tuple(inputs)
+        self._source: ChunkSource = tuple(folders), tuple(inputs)
         self._open: OrderedDict[tuple[int, str], int] = OrderedDict()
         self._begins: dict[int, int] = {}
         self.size = 0
@@ -174,15 +174,15 @@ class Chunks:
             self.size += self.items[-1].size
 
     def __iter__(self) -> Iterator[Chunk]:
-        """Give the chunks in order."""
+        """Return the chunks in order."""
         return iter(self.items)
 
-    def given(self) -> Given:
-        """Give what the chunks can be found by in another process."""
-        return self._given
+    def source(self) -> ChunkSource:
+        """Return what `chunks_of` needs to open the chunks in another process."""
+        return self._source
 
     def place(self, document: int) -> tuple[int, int]:
-        """Give the file of a document, and the number of its record there, from 1."""
+        """Return the file of a document, and the number of its record there, from 1."""
         file = self._chunk(document).file
         return file, document - self._begins[file] + 1
 
@@ -202,42 +202,42 @@ class Chunks:
 
     def texts(self, documents: NDArray[np.int64]) -> list[bytes]:
         """Read the inputs of documents."""
-        found = [b""] * len(documents)
-        for chunk, places in self._by_chunk(documents):
+        inputs = [b""] * len(documents)
+        for chunk, indices in self._by_chunk(documents):
             table, names, rows = chunk.table(), self.inputs[chunk.file], self._file(chunk, "rows.bin")
-            inner = documents[places] - chunk.first
+            inner = documents[indices] - chunk.first
             starts, sizes = table["start"][inner].tolist(), table["length"][inner].tolist()
-            for place, start, size in zip(places.tolist(), starts, sizes, strict=True):
-                found[place] = _text_in(os.pread(rows, size, start), names)
-        return found
+            for index, start, size in zip(indices.tolist(), starts, sizes, strict=True):
+                inputs[index] = _text_in(os.pread(rows, size, start), names)
+        return inputs
 
     def targets(self, documents: NDArray[np.int64]) -> NDArray[np.uint64]:
         """Read the hashes of the targets of documents: (documents x 2)."""
         import numpy as np
 
-        found = np.zeros((len(documents), 2), dtype=np.uint64)
-        for chunk, places in self._by_chunk(documents):
-            found[places] = chunk.hashes()[documents[places] - chunk.first, 4:6]
-        return found
+        hashes = np.zeros((len(documents), 2), dtype=np.uint64)
+        for chunk, indices in self._by_chunk(documents):
+            hashes[indices] = chunk.hashes()[documents[indices] - chunk.first, 4:6]
+        return hashes
 
     def column(self, name: str, documents: NDArray[np.int64]) -> NDArray[Any]:
         """Read a column of the table for some documents."""
         import numpy as np
 
-        found: NDArray[Any] = np.zeros(len(documents), dtype=dict(_TABLE)[name])
-        for chunk, places in self._by_chunk(documents):
-            found[places] = chunk.table()[name][documents[places] - chunk.first]
-        return found
+        values: NDArray[Any] = np.zeros(len(documents), dtype=dict(_TABLE)[name])
+        for chunk, indices in self._by_chunk(documents):
+            values[indices] = chunk.table()[name][documents[indices] - chunk.first]
+        return values
 
     def _by_chunk(self, documents: NDArray[np.int64]) -> Iterator[tuple[Chunk, NDArray[np.int64]]]:
-        """Give each chunk that holds some of the documents, with their places among these."""
+        """Yield each chunk that holds some of the documents, with their indices among these."""
         import numpy as np
 
         holders = np.searchsorted(np.array(self._firsts), documents, side="right") - 1
         order = np.argsort(holders, kind="stable")
         bounds = np.flatnonzero(np.append(True, holders[order][1:] != holders[order][:-1])[: len(order)])
-        for places in np.split(order, bounds[1:]) if len(order) else ():
-            yield self.items[int(holders[places[0]])], places
+        for indices in np.split(order, bounds[1:]) if len(order) else ():
+            yield self.items[int(holders[indices[0]])], indices
 
     def target(self, document: int) -> bytes:
         """Read the hash of a document's target."""
@@ -270,13 +270,13 @@ class Chunks:
 
 
 def _text_in(row: bytes, inputs: tuple[str, ...]) -> bytes:
-    """Give the input of a row; most have one column of text, which is taken as it is."""
+    """Return the input of a row; most have one column of text, which is taken as it is."""
     cells = parse_row(row)
     only = cells.get(inputs[0]) if len(inputs) == 1 else None
     return (only if isinstance(only, str) else "\n".join(texts_in(cells, inputs))).encode()
 
 
 @lru_cache(maxsize=1)
-def chunks_of(given: Given) -> Chunks:
-    """Give the chunks in some folders; those that were looked at last are known."""
-    return Chunks(*given)
+def chunks_of(source: ChunkSource) -> Chunks:
+    """Return the chunks in these folders; the ones opened last are cached."""
+    return Chunks(*source)

@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ockham.curation.chunks import RANGES, Chunks, Given, chunks_of
+from ockham.curation.chunks import RANGES, Chunks, ChunkSource, chunks_of
 from ockham.curation.executor import Executor, in_order
 from ockham.curation.partitions import PartitionDecision, Partitions, key_ranges
 from ockham.curation.spill import SpillFile
@@ -29,36 +29,35 @@ _STATE = [("root", "<u4"), ("weight", "<i8")]
 _HEAVIER = [("document", "<u4"), ("weight", "<i8")]
 
 
-def write_pairs(chunks: Chunks, decision: PartitionDecision, where: tuple[Path, Executor]) -> list[Path]:
+def write_pairs(chunks: Chunks, decision: PartitionDecision, folder: Path, crew: Executor) -> list[Path]:
     """Write the pairs of a document (upper 32 bits) and a bucket, of buckets of two documents or more, into files.
 
-    ``where`` is a folder, and who looks for the buckets. Each file holds all pairs of its documents and of those they
-    share a bucket with. At most 2^32 documents.
+    The files go to ``folder``, and ``crew`` looks for the buckets. Each file holds all pairs of its documents and of
+    those they share a bucket with. At most 2^32 documents.
     """
     import numpy as np
 
-    folder, crew = where
     parts, alive = decision.parts, folder / "alive.bin"
     with disk(alive, "keeping what is needed on the way"), alive.open("wb") as file:
         for part in range(len(parts)):
             file.write((decision.part(part).reason == 0).data)
     spans = [(band, span) for band, ranges in enumerate(_range_counts(chunks).tolist()) for span in key_ranges(ranges)]
-    given = ((chunks.given(), alive, band, span) for band, span in spans)
+    arguments = ((chunks.source(), alive, band, span) for band, span in spans)
     pairs, edges = SpillFile(folder, "pairs", "<u8"), SpillFile(folder, "edges", "<u8")
     buckets = 0
-    for members, places in in_order(crew, shared_buckets, given):
-        pairs.add(parts.of(members), _packed(members, (places + np.uint64(buckets)) & np.uint64(_LOW)))
-        same = places[1:] == places[:-1]
-        one, other = members[1:][same], members[:-1][same]
-        later = np.maximum(one, other)
-        edges.add(parts.of(later), _packed(later, np.minimum(one, other)))
-        buckets += int(places[-1]) + 1 if len(places) else 0
+    for members, numbers in in_order(crew, shared_buckets, arguments):
+        pairs.add(parts.of(members), _pack(members, (numbers + np.uint64(buckets)) & np.uint64(_LOW)))
+        same = numbers[1:] == numbers[:-1]
+        document, neighbour = members[1:][same], members[:-1][same]
+        later = np.maximum(document, neighbour)
+        edges.add(parts.of(later), _pack(later, np.minimum(document, neighbour)))
+        buckets += int(numbers[-1]) + 1 if len(numbers) else 0
     alive.unlink()
     joined = _Joined(folder)
     for part in reversed(range(len(parts))):
-        _join(part, parts, (pairs, edges), joined)
+        _join(part, parts, pairs, edges, joined)
     edges.drop()
-    return _parted(folder, parts, pairs, joined)
+    return _split_pairs(folder, parts, pairs, joined)
 
 
 class _Joined:
@@ -77,13 +76,12 @@ class _Joined:
         self.heavier = SpillFile(folder, "heavier", _HEAVIER)
 
 
-def _join(part: int, parts: Partitions, found: tuple[SpillFile, SpillFile], joined: _Joined) -> None:
+def _join(part: int, parts: Partitions, pairs: SpillFile, edges: SpillFile, joined: _Joined) -> None:
     """Join the documents of a part, those behind it being joined already."""
     import numpy as np
 
     from ockham.curation.kernels.union_find import NONE, settle, unite
 
-    pairs, edges = found
     first, end = parts.span(part)
     roots = np.arange(end - first, dtype=np.uint32)
     links = np.full(end - first, NONE, dtype=np.uint32)
@@ -94,47 +92,47 @@ def _join(part: int, parts: Partitions, found: tuple[SpillFile, SpillFile], join
     settle(roots)
     seen = np.zeros(end - first, dtype=np.bool_)
     for block in pairs.blocks(part):
-        seen[_unpacked(block)[0] - first] = True
+        seen[_unpack(block)[0] - first] = True
     weights = np.bincount(roots, np.where(seen, parts.column(part, "words"), 0), end - first).astype(np.int64)
     for more in joined.heavier.blocks(part):
         np.add.at(weights, roots[more["document"].astype(np.int64) - first], more["weight"])
     linked = np.flatnonzero(links != NONE)
     if len(linked):
-        link, places = links[linked], parts.of(links[linked])
+        link, holders = links[linked], parts.of(links[linked])
         heavier = np.empty(len(linked), dtype=_HEAVIER)
         heavier["document"], heavier["weight"] = link, weights[linked]
-        joined.heavier.add(places, heavier)
-        joined.asks.add(places, _packed(link, linked + first))
+        joined.heavier.add(holders, heavier)
+        joined.asks.add(holders, _pack(link, linked + first))
         weights[linked] = -1
     state = np.empty(end - first, dtype=_STATE)
     state["root"], state["weight"] = roots, weights
     joined.states.add(np.full(end - first, part), state)
 
 
-def _parted(folder: Path, parts: Partitions, pairs: SpillFile, joined: _Joined) -> list[Path]:
-    """Part the pairs by the sets of their documents."""
+def _split_pairs(folder: Path, parts: Partitions, pairs: SpillFile, joined: _Joined) -> list[Path]:
+    """Split the pairs by the sets of their documents."""
     import numpy as np
 
     from ockham.curation.kernels.union_find import fill
 
-    found, answers = SpillFile(folder, "set", "<u8"), SpillFile(folder, "answers", "<u8")
+    by_set, answers = SpillFile(folder, "set", "<u8"), SpillFile(folder, "answers", "<u8")
     number = held = 0
     for part in range(len(parts)):
         first, end = parts.span(part)
         state, sets = joined.states.read(part), np.zeros(end - first, dtype=np.uint32)
         for block in answers.blocks(part):
-            document, known = _unpacked(block)
-            sets[document - first] = known
+            document, set_numbers = _unpack(block)
+            sets[document - first] = set_numbers
         roots, weights = np.ascontiguousarray(state["root"]), np.ascontiguousarray(state["weight"])
         number, held = fill(roots, weights, sets, (number, held, SET))
         for block in joined.asks.blocks(part):
-            document, asker = _unpacked(block)
-            answers.add(parts.of(asker), _packed(asker, sets[document - first]))
+            document, asker = _unpack(block)
+            answers.add(parts.of(asker), _pack(asker, sets[document - first]))
         for block in pairs.blocks(part):
-            found.add(sets[_unpacked(block)[0] - first], block)
+            by_set.add(sets[_unpack(block)[0] - first], block)
     for done in (pairs, answers, joined.states, joined.asks, joined.heavier):
         done.drop()
-    return found.files()
+    return by_set.files()
 
 
 def read_pairs(path: Path) -> NDArray[np.uint64]:
@@ -157,14 +155,14 @@ def read_pairs(path: Path) -> NDArray[np.uint64]:
     return pairs
 
 
-def _packed(upper: NDArray[Any], lower: NDArray[Any]) -> NDArray[np.uint64]:
+def _pack(upper: NDArray[Any], lower: NDArray[Any]) -> NDArray[np.uint64]:
     """Put two numbers below 2^32 each into one."""
     import numpy as np
 
     return (upper.astype(np.uint64) << np.uint64(32)) | lower.astype(np.uint64)
 
 
-def _unpacked(pairs: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _unpack(pairs: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Take two numbers out of one."""
     import numpy as np
 
@@ -172,7 +170,7 @@ def _unpacked(pairs: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.
 
 
 def shared_buckets(
-    given: Given, alive: Path, band: int, span: tuple[int, int]
+    source: ChunkSource, alive: Path, band: int, span: tuple[int, int]
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
     """Find the documents that share their key of a band with another one, and the number of each one's bucket.
 
@@ -182,7 +180,7 @@ def shared_buckets(
 
     keys, documents = [np.zeros(0, dtype=np.uint64)], [np.zeros(0, dtype=np.int64)]
     with alive.open("rb") as file:
-        for chunk in chunks_of(given):
+        for chunk in chunks_of(source):
             mine, of = chunk.band(band, *span)
             stay = np.frombuffer(os.pread(file.fileno(), chunk.size, chunk.first), dtype=np.bool_)[of - chunk.first]
             keys.append(mine[stay])
@@ -193,7 +191,7 @@ def shared_buckets(
 def _in_buckets(
     keys: NDArray[np.uint64], documents: NDArray[np.int64]
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
-    """Give the documents whose key another one has too, those of a key together, and number the keys."""
+    """Return the documents whose key another one has too, those of a key together, and number the keys."""
     import numpy as np
 
     by_key = np.argsort(keys, kind="stable")
@@ -201,8 +199,8 @@ def _in_buckets(
     same = np.append(keys[1:] == keys[:-1], False)[: len(keys)]
     behind = np.append(False, same[:-1])[: len(keys)]
     inside = same | behind
-    places = (np.cumsum(same & ~behind)[inside] - 1).astype(np.uint64)
-    return documents[inside].astype(np.uint32), places
+    numbers = (np.cumsum(same & ~behind)[inside] - 1).astype(np.uint64)
+    return documents[inside].astype(np.uint32), numbers
 
 
 def _range_counts(chunks: Chunks) -> NDArray[np.int64]:

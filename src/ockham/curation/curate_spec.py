@@ -83,8 +83,8 @@ class CurateSpec:
     format: Literal["jsonl", "jsonl.gz", "jsonl.zst", "csv", "parquet"] = "jsonl"
     shard_mb: int = field(default=64, metadata={"min": 1, "max": 512})
 
-    def taken(self, *, labelled: bool) -> tuple[Step, ...]:
-        """Give the steps to take, in their order, for labelled rows or for raw text."""
+    def selected_steps(self, *, labelled: bool) -> tuple[Step, ...]:
+        """Return the steps to take, in their order, for labelled rows or for raw text."""
         chosen = self.steps or tuple(step for step in STEPS if not (labelled and step in TEXT_ONLY))
         fit = {"leak": bool(self.test), "labels": labelled}
         return tuple(step for step in STEPS if step in chosen and step not in self.skip and fit.get(step, True))

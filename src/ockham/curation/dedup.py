@@ -13,7 +13,7 @@ from ockham.curation import partitions as deciding
 from ockham.curation.chunks import Chunks
 from ockham.curation.curate_spec import CurateSpec
 from ockham.curation.executor import Executor
-from ockham.curation.near_dedup import decide_near
+from ockham.curation.near_dedup import NearScope, decide_near
 from ockham.curation.partitions import PartitionDecision, Work
 from ockham.curation.spill import SpillFile
 from ockham.curation.steps.examine import REASONS
@@ -25,41 +25,41 @@ if TYPE_CHECKING:
 
 _HASHES = 6
 """Hashes of a document: two each of its bytes, its words and its target; behind them stands its number."""
-_BYTES, _WORDS, _SAID = [0, 1], [2, 3], [2, 3, 4, 5]
+_BYTES, _WORDS, _CONTENT = [0, 1], [2, 3], [2, 3, 4, 5]
 
 
 def decide_duplicates(
-    chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], how: tuple[Path, Executor], tell: Work
+    chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], folder: Path, crew: Executor, tell: Work
 ) -> PartitionDecision:
     """Decide every document, beginning with what its own chunk says about it.
 
-    ``how`` is an empty folder for what is needed on the way, which must stay as long as the decision does, and who
-    works.
+    ``folder`` is an empty one for what is needed on the way, which must stay as long as the decision does; ``crew``
+    does the work.
     """
     import numpy as np
 
-    decision = PartitionDecision(chunks, how[0])
+    decision = PartitionDecision(chunks, folder)
     if "labels" in steps:
-        decision.kinds = kinds_of(chunks, how[0])
+        decision.kinds = kinds_of(chunks, folder)
     one_answer = decision.kinds is not None and not decision.kinds.are_free_text
-    number = _places_for(chunks)
-    raw, words = _scattered(chunks, how[0], number)
-    for done in range(number):
-        tell("equal documents", done, number)
-        decision.raw_duplicates += _duplicates(raw, done)
-        torn = _torn(words, done) if one_answer else np.zeros((0, _HASHES + 1), dtype=np.uint64)
+    number = _part_count(chunks)
+    raw, words = _scatter_hashes(chunks, folder, number)
+    for part in range(number):
+        tell("equal documents", part, number)
+        decision.raw_duplicates += _duplicates(raw, part)
+        torn = _find_torn(words, part) if one_answer else np.zeros((0, _HASHES + 1), dtype=np.uint64)
         if len(torn) or "exact" in steps:
-            _equal(decision, words.blocks(done), torn, "exact" in steps)
+            _equal(decision, words.blocks(part), torn, "exact" in steps)
     raw.drop()
     words.drop()
     if "near" in steps:
-        decide_near(chunks, decision, spec, (how[0], "labels" in steps, how[1]), tell)
+        decide_near(chunks, decision, spec, NearScope(folder=folder, by_target="labels" in steps, crew=crew), tell)
     return decision
 
 
 def kinds_of(chunks: Chunks, folder: Path) -> Kinds:
     """Tell what the targets of the rows are that no chunk leaves out; a folder holds what is needed on the way."""
-    number = _places_for(chunks)
+    number = _part_count(chunks)
     targets = SpillFile(folder, "targets", ("<u8", 2))
     rows = unlike = objects = 0
     for chunk in chunks:
@@ -67,42 +67,42 @@ def kinds_of(chunks: Chunks, folder: Path) -> Kinds:
         unlike, objects = unlike + summary.unlike, objects + summary.objects
         alive = chunk.table()["reason"] == 0
         rows += int(alive.sum())
-        found = chunk.hashes()[alive, 4:6]
-        targets.add(_place(found[:, 0], number), found)
-    same = sum(_duplicates(targets, place) for place in range(number))
+        hashes = chunk.hashes()[alive, 4:6]
+        targets.add(_part_of(hashes[:, 0], number), hashes)
+    same = sum(_duplicates(targets, part) for part in range(number))
     targets.drop()
     return Kinds(rows=rows, distinct=rows - same, unlike=unlike, objects=objects)
 
 
-def _places_for(chunks: Chunks) -> int:
-    """Give the number of places for hashes of which each is to be sorted at once."""
+def _part_count(chunks: Chunks) -> int:
+    """Return how many parts the hashes are split into, so that each can be sorted at once."""
     return max(1, -(-_HASHES * chunks.size // deciding.KEYS))
 
 
-def _place(hashes: NDArray[np.uint64], number: int) -> NDArray[np.uint64]:
-    """Spread hashes over so many places, by their upper 32 bits."""
+def _part_of(hashes: NDArray[np.uint64], number: int) -> NDArray[np.uint64]:
+    """Spread hashes over so many parts, by their upper 32 bits."""
     import numpy as np
 
     return ((hashes >> np.uint64(32)) * np.uint64(number)) >> np.uint64(32)
 
 
-def _scattered(chunks: Chunks, folder: Path, number: int) -> tuple[SpillFile, SpillFile]:
-    """Part the hashes of all texts that can be read, and of the words (with the document) of all that stay so far."""
+def _scatter_hashes(chunks: Chunks, folder: Path, number: int) -> tuple[SpillFile, SpillFile]:
+    """Split the hashes of all texts that can be read, and of the words (with the document) of all that stay so far."""
     import numpy as np
 
     raw, words = SpillFile(folder, "raw", ("<u8", 2)), SpillFile(folder, "words", ("<u8", _HASHES + 1))
     for chunk in chunks:
         reason, hashes = chunk.table()["reason"], chunk.hashes()
         readable = hashes[reason != REASONS.index("unreadable"), :2]
-        raw.add(_place(readable[:, 0], number), readable)
+        raw.add(_part_of(readable[:, 0], number), readable)
         alive = np.flatnonzero(reason == 0)
         numbers = (alive + chunk.first).astype(np.uint64)
-        words.add(_place(hashes[alive, 2], number), np.column_stack([hashes[alive], numbers]))
+        words.add(_part_of(hashes[alive, 2], number), np.column_stack([hashes[alive], numbers]))
     return raw, words
 
 
 def _firsts(rows: NDArray[np.uint64], columns: list[int]) -> NDArray[np.int64]:
-    """Give for each row the place of the first one that is equal to it in some columns."""
+    """Return for each row the index of the first one that is equal to it in some columns."""
     import numpy as np
 
     order = np.lexsort([rows[:, column] for column in reversed(columns)])  # equal rows stay in their order
@@ -113,13 +113,13 @@ def _firsts(rows: NDArray[np.uint64], columns: list[int]) -> NDArray[np.int64]:
     return firsts
 
 
-def _duplicates(hashes: SpillFile, place: int) -> int:
-    """Count the hashes of a place that were there before; of many that are equal one is in memory."""
+def _duplicates(hashes: SpillFile, part: int) -> int:
+    """Count the hashes of a part that were there before; of many that are equal one is in memory."""
     import numpy as np
 
     seen = np.zeros((0, 2), dtype=np.uint64)
     count = 0
-    for block in hashes.blocks(place):
+    for block in hashes.blocks(part):
         rows = np.concatenate([seen, block])
         new = _firsts(rows, _BYTES) == np.arange(len(rows))
         seen = rows[new]
@@ -127,14 +127,14 @@ def _duplicates(hashes: SpillFile, place: int) -> int:
     return count
 
 
-def _torn(words: SpillFile, place: int) -> NDArray[np.uint64]:
+def _find_torn(words: SpillFile, part: int) -> NDArray[np.uint64]:
     """Find the words that come with several targets: the first document with each of these."""
     import numpy as np
 
     heads = np.zeros((0, _HASHES + 1), dtype=np.uint64)
-    for block in words.blocks(place):
+    for block in words.blocks(part):
         rows = np.concatenate([heads, block])
-        heads = rows[_firsts(rows, _SAID) == np.arange(len(rows))]
+        heads = rows[_firsts(rows, _CONTENT) == np.arange(len(rows))]
     first = _firsts(heads, _WORDS)
     return heads[np.bincount(first, minlength=len(heads))[first] > 1]
 
@@ -156,7 +156,7 @@ def _equal(
             block = block[~goes]  # noqa: PLW2901 - what is left of it
         if exact:
             rows = np.concatenate([heads, block])
-            first = _firsts(rows, _SAID)
+            first = _firsts(rows, _CONTENT)
             new = first == np.arange(len(rows))
             heads, copies, stays = rows[new], rows[~new], rows[first[~new]]
             same = (copies[:, _BYTES] == stays[:, _BYTES]).all(axis=1)

@@ -21,7 +21,7 @@ class Job(Protocol):
         """Wait for the outcome, and give it or raise what went wrong."""
 
     def cancel(self) -> object:
-        """Give up work that was not begun."""
+        """Cancel work that was not begun."""
 
 
 class WorkerPool(Protocol):
@@ -49,15 +49,15 @@ def outcome(job: Job) -> Any:  # noqa: ANN401 - whatever the function gives
         raise Defect("E_DEFECT", "a process that examines documents has died", fix=fix) from error
 
 
-def in_order(crew: Executor, function: Callable[..., T], each: Iterable[tuple[Any, ...]]) -> Iterator[T]:
+def in_order(crew: Executor, function: Callable[..., T], argument_lists: Iterable[tuple[Any, ...]]) -> Iterator[T]:
     """Call a function with each of some arguments, and give the outcomes in the same order."""
     if crew.pool is None:
-        for arguments in each:
+        for arguments in argument_lists:
             yield function(*arguments)
         return
     waiting: deque[Job] = deque()
     try:
-        for arguments in each:
+        for arguments in argument_lists:
             waiting.append(crew.pool.submit(function, *arguments))
             if len(waiting) > 2 * crew.size:
                 yield outcome(waiting.popleft())

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def opened(out: Path, identity: dict[str, Json]) -> Iterator[Run]:
+def open_curation(out: Path, identity: dict[str, Json]) -> Iterator[Run]:
     """Open the run of a folder, or begin one.
 
     Raises `RunError` (``E_RUN_CHANGED``) where the folder holds a curation of other data or settings, and otherwise as
@@ -37,21 +37,23 @@ def opened(out: Path, identity: dict[str, Json]) -> Iterator[Run]:
         run = open_run(out, identity)
     except RunError as error:
         before = _before(out, error)
-        kept = "it keeps what it holds until the new run is done" if _is_finished(out) else "what was done is removed"
+        consequence = (
+            "it keeps what it holds until the new run is done" if _is_finished(out) else "what was done is removed"
+        )
         message = (
             f"{printable(out)} holds a curation of other data or settings: {'; '.join(_changes(before, identity))}"
         )
-        fix = f"add --restart to curate anew into this folder ({kept}), or choose another one with -o"
+        fix = f"add --restart to curate anew into this folder ({consequence}), or choose another one with -o"
         raise RunError("E_RUN_CHANGED", message, fix=fix) from None
     with run, _left_in_order(run):
         yield run
 
 
 @contextmanager
-def replaced(out: Path, identity: dict[str, Json]) -> Iterator[Run]:
+def open_replacement(out: Path, identity: dict[str, Json]) -> Iterator[Run]:
     """Open a run that takes the place of what the folder holds once the block has ended well.
 
-    A run of the same data and settings goes on, as with `opened`; one that was not finished is given up first.
+    A run of the same data and settings goes on, as with `open_curation`; one that was not finished is given up first.
     """
     try:
         before = _before(out, None)
@@ -60,12 +62,12 @@ def replaced(out: Path, identity: dict[str, Json]) -> Iterator[Run]:
             raise
         before = {}
     if not before or not list(_changes(before, identity)):
-        with opened(out, identity) as run:
+        with open_curation(out, identity) as run:
             yield run
         return
     if not _is_finished(out):
         open_run(out, before).give_up()
-        with opened(out, identity) as run:
+        with open_curation(out, identity) as run:
             yield run
         return
     with open_run(out, before) as older:
@@ -122,13 +124,13 @@ def _is_finished(path: Path) -> bool:
 
 def _changes(before: Mapping[str, Json], now: Mapping[str, Json]) -> list[str]:
     """Say what is different: each file that has changed, and each setting."""
-    now = _stored(now)
-    found: list[str] = []
+    now = _read_back(now)
+    changes: list[str] = []
     for name, what in (("files", "the data"), ("test", "the test rows")):
         if before.get(name) != now.get(name):
-            found += _files_changed(before.get(name), now.get(name)) if name == "files" else [f"{what} changed"]
+            changes += _files_changed(before.get(name), now.get(name)) if name == "files" else [f"{what} changed"]
     old, new = ({key: value for key, value in side.items() if key not in ("files", "test")} for side in (before, now))
-    return found + list(differences(old, new, ""))
+    return changes + list(differences(old, new, ""))
 
 
 def _files_changed(before: Any, now: Any) -> list[str]:  # noqa: ANN401 - read from a file that anyone can change
@@ -136,20 +138,22 @@ def _files_changed(before: Any, now: Any) -> list[str]:  # noqa: ANN401 - read f
         old, new = ([(str(name), str(digest)) for name, digest in side] for side in (before, now))
     except (TypeError, ValueError):
         return ["the data changed"]
-    gone, come = (Counter(one) - Counter(other) for one, other in ((old, new), (new, old)))
+    gone, come = (Counter(left_side) - Counter(right_side) for left_side, right_side in ((old, new), (new, old)))
     left, added = {name for name, _ in gone}, {name for name, _ in come}
-    said = [f"{name} changed" for name in sorted(left & added)]
-    said += [f"{name} is gone" for name in sorted(left - added)] + [f"{name} is new" for name in sorted(added - left)]
-    more = [f"and {len(said) - _SHOWN} more files"] if len(said) > _SHOWN else []
-    return [*said[:_SHOWN], *more] or ["the files come in another order"]
+    messages = [f"{name} changed" for name in sorted(left & added)]
+    messages += [f"{name} is gone" for name in sorted(left - added)] + [
+        f"{name} is new" for name in sorted(added - left)
+    ]
+    more = [f"and {len(messages) - _SHOWN} more files"] if len(messages) > _SHOWN else []
+    return [*messages[:_SHOWN], *more] or ["the files come in another order"]
 
 
-def _stored(identity: Mapping[str, Json]) -> dict[str, Json]:
-    """Give an identity as it is read again."""
+def _read_back(identity: Mapping[str, Json]) -> dict[str, Json]:
+    """Return an identity as it would be read from its file."""
     import json
 
-    found: dict[str, Json] = json.loads(canonical(identity))
-    return found
+    parsed: dict[str, Json] = json.loads(canonical(identity))
+    return parsed
 
 
 def _size(path: Path) -> int:

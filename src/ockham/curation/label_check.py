@@ -27,7 +27,7 @@ def check_labels(
 ) -> tuple[str, ...]:
     """Note in the decision which rows carry a label in doubt, worst first, and leave them out if asked to.
 
-    ``targets`` are the target columns of the files; where these hold no labels, nothing is done. Gives a warning where
+    ``targets`` are the target columns of the files; where these hold no labels, nothing is done. Returns a warning if
     there are too many rows to look.
     """
     import numpy as np
@@ -37,9 +37,9 @@ def check_labels(
     staying: list[int] = []
     number = 0
     for part in range(len(decision.parts)):
-        found = np.flatnonzero(decision.part(part).reason == 0) + decision.parts.span(part)[0]
-        number += len(found)
-        staying += found.tolist() if number <= MOST else []
+        documents = np.flatnonzero(decision.part(part).reason == 0) + decision.parts.span(part)[0]
+        number += len(documents)
+        staying += documents.tolist() if number <= MOST else []
     if number > MOST:
         return (f"labels were not doubted: {number:,} rows stay, and this is done for up to {MOST:,}",)
     rows: list[Example] = []
@@ -65,13 +65,13 @@ def find_label_issues(rows: list[Example]) -> tuple[LabelIssue, ...]:
 
     counts = Counter(row.target for row in rows)
     names = tuple(sorted(name for name, count in counts.items() if count > 1))
-    known = [row for row in rows if row.target in names]
-    if len(known) < LEAST or len(names) < 2:
+    labelled = [row for row in rows if row.target in names]
+    if len(labelled) < LEAST or len(names) < 2:
         return ()
-    number = _FOLDS if len(known) < _MANY else _FOLDS_OF_MANY
+    number = _FOLDS if len(labelled) < _MANY else _FOLDS_OF_MANY
     # Near-duplicates of one label are gone by now, so each row is a cluster of its own.
-    folds = label_issues.folds(np.arange(len(known)), [row.target for row in known], number, 0).tolist()
+    folds = label_issues.folds(np.arange(len(labelled)), [row.target for row in labelled], number, 0).tolist()
     settings = linear.LinearSettings(labels=names, strength=_STRENGTH, temperature=1.0)
-    shares = linear.cross_probabilities(known, folds, settings, seed=0)
-    found = label_issues.find_label_issues(known, {"linear": shares}, names)
-    return tuple(replace(one, doubt=round(one.doubt, 6)) for one in found)
+    shares = linear.cross_probabilities(labelled, folds, settings, seed=0)
+    issues = label_issues.find_label_issues(labelled, {"linear": shares}, names)
+    return tuple(replace(issue, doubt=round(issue.doubt, 6)) for issue in issues)

@@ -35,7 +35,7 @@ class _Job(NamedTuple):
 
 
 def inputs_of(files: list[SourceFile]) -> list[tuple[str, ...]]:
-    """Give the input columns of each file, as `columns_of` says for conversations."""
+    """Return the input columns of each file, as `columns_of` says for conversations."""
     return [columns_of(file.target) if file.chat else file.inputs for file in files]
 
 
@@ -45,32 +45,31 @@ def is_worth(files: list[SourceFile]) -> bool:
 
 
 def examine_chunks(
-    run: Run, files: list[SourceFile], plan: StepConfig, how: tuple[Executor, int], tell: Tell
+    run: Run, files: list[SourceFile], plan: StepConfig, crew: Executor, most: int, tell: Tell
 ) -> list[Path]:
-    """Examine all documents and give the folders of the chunks, in order; ``how``: who works, and bytes a chunk."""
-    crew, most = how
+    """Examine all documents, ``most`` bytes a chunk, and return the folders of the chunks, in order."""
     total = sum(file.size for file in files) // 1_000_000
     folders: list[Path] = []
     before = 0
     for number, file in enumerate(files):
         work = digest([_FORM, number, file.sha256, plain(plan.spec), list(plan.steps), most, _tests(plan)])
-        known = run.find("file", work, tuple[str, ...])
-        if known is not None:
-            kept = [run.artifact(KIND, key) for key in known]
-            whole = [folder for folder in kept if folder is not None]
-            if len(whole) == len(known):
+        stored_keys = run.find("file", work, tuple[str, ...])
+        if stored_keys is not None:
+            artifacts = [run.artifact(KIND, key) for key in stored_keys]
+            whole = [folder for folder in artifacts if folder is not None]
+            if len(whole) == len(stored_keys):
                 folders += whole
                 before += file.size
                 continue
         batches = _batches(number, file, plan, most)
-        found, keys = [], []
-        for folder, key, seen in _in_turn(run, batches, work, (crew, plan)):
-            found.append(folder)
+        file_folders, keys = [], []
+        for folder, key, seen in _in_turn(run, batches, work, crew, plan):
+            file_folders.append(folder)
             keys.append(key)
             done = min(before + seen, before + file.size) // 1_000_000
             tell(Progress(stage="examine", message="documents (MB)", done=done, total=max(total, done)))
         run.keep("file", work, tuple(keys))
-        folders += found
+        folders += file_folders
         before += file.size
     return folders
 
@@ -90,36 +89,35 @@ def _in_turn(
     run: Run,
     batches: Iterator[tuple[Block | BufferedRecords, int]],
     work: str,
-    how: tuple[Executor, StepConfig],
+    crew: Executor,
+    plan: StepConfig,
 ) -> Iterator[tuple[Path, str, int]]:
     """Examine chunks, some ahead of the one that is waited for, and seal them in their order."""
-    crew, _ = how
     waiting: deque[tuple[_Job, int]] = deque()
     try:
-        for place, (batch, seen) in enumerate(batches):
-            waiting.append((_begun(run, _key(work, place, batch), batch, how), seen))
+        for index, (batch, seen) in enumerate(batches):
+            waiting.append((_begin_job(run, _key(work, index, batch), batch, crew, plan), seen))
             if len(waiting) > (crew.size if crew.pool else 0):
                 job, at = waiting.popleft()
-                yield _sealed(run, job), job.key, at
+                yield _seal_chunk(run, job), job.key, at
         while waiting:
             job, at = waiting.popleft()
-            yield _sealed(run, job), job.key, at
+            yield _seal_chunk(run, job), job.key, at
     finally:
         give_up(job.done for job, _ in waiting if job.done is not None)
         for job, _ in waiting:
             job.leave.close()
 
 
-def _key(work: str, place: int, batch: Block | BufferedRecords) -> str:
-    """Name a chunk by its place, and lines by their bytes too: that the file is whole is known at its end alone."""
+def _key(work: str, index: int, batch: Block | BufferedRecords) -> str:
+    """Name a chunk by its index, and lines by their bytes too: that the file is whole is known at its end alone."""
     import xxhash
 
-    return digest([work, place, xxhash.xxh3_128_hexdigest(batch.data) if isinstance(batch, Block) else ""])
+    return digest([work, index, xxhash.xxh3_128_hexdigest(batch.data) if isinstance(batch, Block) else ""])
 
 
-def _begun(run: Run, key: str, batch: Block | BufferedRecords, how: tuple[Executor, StepConfig]) -> _Job:
+def _begin_job(run: Run, key: str, batch: Block | BufferedRecords, crew: Executor, plan: StepConfig) -> _Job:
     """Begin to examine a chunk, unless that was done before."""
-    crew, plan = how
     leave = ExitStack()
     if run.artifact(KIND, key) is not None:
         return _Job(key, None, None, leave)
@@ -127,11 +125,11 @@ def _begun(run: Run, key: str, batch: Block | BufferedRecords, how: tuple[Execut
     if crew.pool is None:
         work(folder, batch, plan)
         return _Job(key, folder, None, leave)
-    given = batch.placed() if crew.apart and isinstance(batch, Block) else batch
-    return _Job(key, folder, crew.pool.submit(work, folder, given, plan), leave)
+    submitted = batch.placed() if crew.apart and isinstance(batch, Block) else batch
+    return _Job(key, folder, crew.pool.submit(work, folder, submitted, plan), leave)
 
 
-def _sealed(run: Run, job: _Job) -> Path:
+def _seal_chunk(run: Run, job: _Job) -> Path:
     with job.leave:
         if job.done is not None:
             outcome(job.done)

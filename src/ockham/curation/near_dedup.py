@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ockham.curation.chunks import Chunks, Given, chunks_of
+from ockham.curation.chunks import Chunks, ChunkSource, chunks_of
 from ockham.curation.components import SET, read_pairs, write_pairs
 from ockham.curation.curate_spec import WIDTH, CurateSpec
 from ockham.curation.executor import Executor, in_order
@@ -39,6 +39,15 @@ _LOW = 0xFFFFFFFF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NearScope:
+    """An empty folder for what is needed on the way, whether only documents of one target are duplicates, who works."""
+
+    folder: Path
+    by_target: bool
+    crew: Executor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Near:
     """What was decided over one set of documents: (who goes, who stays instead, how similar), and the two counts."""
 
@@ -47,21 +56,14 @@ class Near:
     stricter: int
 
 
-def decide_near(
-    chunks: Chunks, decision: PartitionDecision, spec: CurateSpec, how: tuple[Path, bool, Executor], tell: Work
-) -> None:
-    """Leave out each document that is nearly the same as one before it that stays.
-
-    ``how`` is an empty folder for what is needed on the way, whether only documents of the same target are duplicates,
-    and who works.
-    """
+def decide_near(chunks: Chunks, decision: PartitionDecision, spec: CurateSpec, scope: NearScope, tell: Work) -> None:
+    """Leave out each document that is nearly the same as one before it that stays."""
     import numpy as np
 
-    folder, by_target, crew = how
     tell("documents that share a band", 0, 0)
-    sets = write_pairs(chunks, decision, (folder, crew))
-    given = ((path, chunks.given(), spec, by_target) for path in sets)
-    for done, near in enumerate(in_order(crew, near_of, given)):
+    sets = write_pairs(chunks, decision, scope.folder, scope.crew)
+    arguments = ((path, chunks.source(), spec, scope.by_target) for path in sets)
+    for done, near in enumerate(in_order(scope.crew, near_of, arguments)):
         tell("near-duplicates", done, len(sets))
         if near.gone:
             numbers, others, similarities = map(np.array, zip(*near.gone, strict=True))
@@ -71,24 +73,24 @@ def decide_near(
         sets[done].unlink()
 
 
-def near_of(path: Path, given: Given, spec: CurateSpec, by_target: bool) -> Near:
+def near_of(path: Path, source: ChunkSource, spec: CurateSpec, by_target: bool) -> Near:
     """Decide the documents of one file of pairs; this runs in any process that reads the folders of the chunks."""
-    with closing(chunks_of(given)) as chunks:
-        return _decided(path, chunks, spec, by_target)
+    with closing(chunks_of(source)) as chunks:
+        return _decide_set(path, chunks, spec, by_target)
 
 
-def _decided(path: Path, chunks: Chunks, spec: CurateSpec, by_target: bool) -> Near:
+def _decide_set(path: Path, chunks: Chunks, spec: CurateSpec, by_target: bool) -> Near:
     pairs, numbers = _in_turn(read_pairs(path), chunks, spec)
     words = chunks.column("words", numbers)
     if int(words.sum()) > _AT_ONCE:  # one group of very many
-        return _one_by_one(pairs, chunks, spec, (numbers, by_target))
+        return _one_by_one(pairs, numbers, chunks, spec, by_target)
     return _at_once(pairs, numbers, chunks, spec, by_target)
 
 
 def _in_turn(
     pairs: NDArray[np.uint64], chunks: Chunks, spec: CurateSpec
 ) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Put the turn of each document for its number, the pairs sorted again, and give the documents in their turns.
+    """Put the turn of each document for its number, the pairs sorted again, and return the documents in their turns.
 
     They are decided as they came, or the longest first, of equal length the first.
     """
@@ -140,16 +142,15 @@ def _at_once(
 
 
 def _one_by_one(
-    pairs: NDArray[np.uint64], chunks: Chunks, spec: CurateSpec, how: tuple[NDArray[np.int64], bool]
+    pairs: NDArray[np.uint64], numbers: NDArray[np.int64], chunks: Chunks, spec: CurateSpec, by_target: bool
 ) -> Near:
     """Decide documents of which only some are in memory at a time."""
-    numbers, by_target = how
-    kept = _Kept(pairs)
+    survivors = _Survivors(pairs)
     shingles = _Shingles(chunks)
     gone: list[tuple[int, int, float]] = []
     looser = stricter = 0
-    for turn, mine in kept:
-        number, others = int(numbers[turn]), numbers[kept.candidates(mine)].tolist()
+    for turn, mine in survivors:
+        number, others = int(numbers[turn]), numbers[survivors.candidates(mine)].tolist()
         if by_target and others:
             target = chunks.target(number)
             others = [other for other in others if chunks.target(other) == target]
@@ -159,11 +160,11 @@ def _one_by_one(
             stricter += similarity < spec.similarity + _STEP
         else:
             looser += similarity >= spec.similarity - _STEP
-            kept.add(turn, mine)
+            survivors.add(turn, mine)
     return Near(gone=tuple(gone), looser=looser, stricter=stricter)
 
 
-class _Kept:
+class _Survivors:
     """The buckets (equal keys of one band), and the documents that stay in each; documents go by their turn."""
 
     def __init__(self, pairs: NDArray[np.uint64]) -> None:
@@ -184,7 +185,7 @@ class _Kept:
         self._turns = np.zeros(len(pairs), dtype=np.uint32)
 
     def __iter__(self) -> Iterator[tuple[int, NDArray[np.int64]]]:
-        """Give each turn with its buckets, in order."""
+        """Yield each turn with its buckets, in order."""
         import numpy as np
 
         at, pairs = 0, self._pairs
@@ -198,7 +199,7 @@ class _Kept:
             at = end
 
     def candidates(self, buckets: NDArray[np.int64]) -> list[int]:
-        """Give the turns that stay in these buckets, in order; of too many, those that share the most buckets."""
+        """Return the turns that stay in these buckets, in order; of too many, those that share the most buckets."""
         shared: Counter[int] = Counter()
         for begin, end in zip(self._begin[buckets].tolist(), self._end[buckets].tolist(), strict=True):
             if begin < end:
@@ -245,10 +246,10 @@ class _Shingles:
                 sets.append(self._of(others[end]))
                 held += len(sets[-1])
                 end += 1
-            ends = np.cumsum([len(one) for one in sets])
-            place, similarity = first_alike(mine, np.concatenate(sets), ends, (threshold, threshold - _STEP))
+            ends = np.cumsum([len(shingles) for shingles in sets])
+            index, similarity = first_alike(mine, np.concatenate(sets), ends, (threshold, threshold - _STEP))
             if similarity > most:
-                best, most = others[begin + place], float(similarity)
+                best, most = others[begin + index], float(similarity)
             begin = end
         return best, most
 
@@ -257,18 +258,18 @@ class _Shingles:
 
         from ockham.curation.kernels.shingles import distinct, grams_of
 
-        found = self._cache.get(number)
-        if found is not None:
+        shingles = self._cache.get(number)
+        if shingles is not None:
             self._cache.move_to_end(number)
-            return found
+            return shingles
         text = self._chunks.text(number)
         if len(self._room) <= len(text):
             self._room = np.empty(2 * len(text), dtype=np.uint64)
         grams = self._room[: grams_of(np.frombuffer(text, dtype=np.uint8), self._letters, WIDTH, self._room)]
         grams.sort()
-        found = grams[: distinct(grams)].copy()
-        self._cache[number] = found
-        self._held += len(found)
+        shingles = grams[: distinct(grams)].copy()
+        self._cache[number] = shingles
+        self._held += len(shingles)
         while self._held > _CACHED and len(self._cache) > 2:
             self._held -= len(self._cache.popitem(last=False)[1])
-        return found
+        return shingles

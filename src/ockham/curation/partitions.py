@@ -51,7 +51,7 @@ class Partitions:
         self._size = chunks.size
 
     def __len__(self) -> int:
-        """Give the number of parts."""
+        """Return the number of parts."""
         return len(self._chunks)
 
     def column(self, part: int, name: str) -> NDArray[Any]:
@@ -61,7 +61,7 @@ class Partitions:
         return np.concatenate([chunk.table()[name] for chunk in self._chunks[part]])
 
     def of(self, documents: NDArray[Any]) -> NDArray[np.int64]:
-        """Give the part of each document."""
+        """Return the part of each document."""
         import numpy as np
 
         if len(self._chunks) == 1:
@@ -69,7 +69,7 @@ class Partitions:
         return np.searchsorted(self._firsts, documents.astype(np.int64), side="right") - 1
 
     def span(self, part: int) -> tuple[int, int]:
-        """Give the number of the first document of a part, and the one behind its last."""
+        """Return the number of the first document of a part, and the one behind its last."""
         return int(self._firsts[part]), int(self._firsts[part + 1]) if part + 1 < len(self._chunks) else self._size
 
 
@@ -88,7 +88,7 @@ class PartitionDecision:
     numbers of documents; ``kinds`` are what the targets of labelled rows are.
     """
 
-    __slots__ = ("_changes", "_known", "_standing", "doubts", "kinds", "near_looser", "near_stricter", "parts",
+    __slots__ = ("_changes", "_last_part", "_standing", "doubts", "kinds", "near_looser", "near_stricter", "parts",
                  "raw_duplicates")  # fmt: skip
 
     def __init__(self, chunks: Chunks, folder: Path) -> None:
@@ -96,7 +96,7 @@ class PartitionDecision:
         self.parts = Partitions(chunks, PART)
         self._changes = SpillFile(folder, "changes", _CHANGE)
         self._standing = SpillFile(folder, "standing", "<u4")
-        self._known: tuple[int, DedupDecision] | None = None
+        self._last_part: tuple[int, DedupDecision] | None = None
         self.raw_duplicates = self.near_looser = self.near_stricter = 0
         self.doubts: tuple[LabelIssue, ...] = ()
         self.kinds: Kinds | None = None
@@ -119,13 +119,13 @@ class PartitionDecision:
         self._changes.add(self.parts.of(numbers), changes)
         if instead is not None:
             self._standing.add(self.parts.of(instead), instead)
-        self._known = None
+        self._last_part = None
 
     def part(self, part: int) -> DedupDecision:
-        """Give what becomes of the documents of a part."""
+        """Return what becomes of the documents of a part."""
         import numpy as np
 
-        if self._known is None or self._known[0] != part:
+        if self._last_part is None or self._last_part[0] != part:
             first, end = self.parts.span(part)
             decided = DedupDecision(
                 self.parts.column(part, "reason"),
@@ -133,54 +133,54 @@ class PartitionDecision:
                 np.full(end - first, np.nan, dtype=np.float32),
             )
             for changes in self._changes.blocks(part):
-                places = changes["number"].astype(np.int64) - first
+                indices = changes["number"].astype(np.int64) - first
                 for name, column in decided._asdict().items():
-                    column[places] = changes[name]
-            self._known = part, decided
-        return self._known[1]
+                    column[indices] = changes[name]
+            self._last_part = part, decided
+        return self._last_part[1]
 
     def of(self, chunk: Chunk) -> DedupDecision:
-        """Give what becomes of the documents of a chunk; chunks are asked for in order."""
+        """Return what becomes of the documents of a chunk; chunks are asked for in order."""
         import numpy as np
 
         if not chunk.size:
             return DedupDecision(np.zeros(0, np.uint8), np.zeros(0, np.int64), np.zeros(0, np.float32))
         part = int(self.parts.of(np.array([chunk.first]))[0])
-        known, at = self.part(part), chunk.first - self.parts.span(part)[0]
+        decision, at = self.part(part), chunk.first - self.parts.span(part)[0]
         inside = slice(at, at + chunk.size)
-        return DedupDecision(known.reason[inside], known.instead[inside], known.score[inside])
+        return DedupDecision(decision.reason[inside], decision.instead[inside], decision.score[inside])
 
     def largest(self, most: int) -> list[tuple[int, int]]:
-        """Give the documents that stand for most others, and for how many; of equal ones the first."""
+        """Return the documents that stand for most others, and for how many; of equal ones the first."""
         import numpy as np
 
-        found, counts = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
+        survivors, counts = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
         for part in range(len(self.parts)):
             first, end = self.parts.span(part)
             times = np.zeros(end - first, dtype=np.int64)
             for numbers in self._standing.blocks(part):
                 times += np.bincount(numbers.astype(np.int64) - first, minlength=end - first)
             stand = np.flatnonzero(times)
-            found, counts = np.append(found, stand + first), np.append(counts, times[stand])
+            survivors, counts = np.append(survivors, stand + first), np.append(counts, times[stand])
             order = np.argsort(-counts, kind="stable")[:most]
-            found, counts = found[order], counts[order]
-        return list(zip(found.tolist(), counts.tolist(), strict=True))
+            survivors, counts = survivors[order], counts[order]
+        return list(zip(survivors.tolist(), counts.tolist(), strict=True))
 
 
 def key_ranges(counts: list[float]) -> list[tuple[int, int]]:
     """Part the 256 ranges of keys into spans of as many keys as may be sorted at once."""
     spans: list[tuple[int, int]] = []
     low, held = 0, 0.0
-    for place, count in enumerate(counts):
+    for index, count in enumerate(counts):
         if held and held + count > KEYS:
-            spans.append((low, place))
-            low, held = place, 0.0
+            spans.append((low, index))
+            low, held = index, 0.0
         held += count
     return [*spans, (low, len(counts))]
 
 
 def sorted_runs(changes: NDArray[np.bool_], number: int) -> NDArray[np.int64]:
-    """Give where each run of equal entries begins and ends, from the places where one differs from the one before."""
+    """Return where each run of equal entries begins and ends, from whether each differs from the one before."""
     import numpy as np
 
     if not number:

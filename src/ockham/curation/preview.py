@@ -38,26 +38,26 @@ def preview_curation(files: list[SourceFile], plan: StepConfig, workers: int, te
     """
     tell(Progress(stage="sample", message="the first rows of every file"))
     sample = _sample(files, plan)
-    batch = [one for each in sample for one in each.documents]
+    batch = [document for records in sample for document in records.documents]
     # What is loaded and compiled once says nothing about the speed.
     examine(batch_of(sample[0]._replace(documents=sample[0].documents[:8])), plan)
-    text = sum(sum(map(len, one.texts)) for one in batch if isinstance(one, Document))
+    text = sum(sum(map(len, document.texts)) for document in batch if isinstance(document, Document))
     with scratch_folder() as folder:
         start = time.perf_counter()
         with (
             open_run(folder / "run", {"verb": "curate, dry run"}) as run,
-            run.staging() as place,
+            run.staging() as staging,
             run.staging() as scratch,
         ):
-            places = [place / str(each.file) for each in sample]
-            for inner, each in zip(places, sample, strict=True):
+            folders = [staging / str(records.file) for records in sample]
+            for inner, records in zip(folders, sample, strict=True):
                 inner.mkdir()
-                write_chunk(inner, examine(batch_of(each), plan))
-            disk = sum(file.stat().st_size for file in place.glob("*/*"))
-            with closing(Chunks(places, inputs_of(files))) as chunks:
-                decision = decide_duplicates(chunks, plan.spec, plan.steps, (scratch, Executor()), lambda *_: None)
+                write_chunk(inner, examine(batch_of(records), plan))
+            disk = sum(file.stat().st_size for file in staging.glob("*/*"))
+            with closing(Chunks(folders, inputs_of(files))) as chunks:
+                decision = decide_duplicates(chunks, plan.spec, plan.steps, scratch, Executor(), lambda *_: None)
                 check_labels(chunks, decision, [file.target for file in files], plan)
-                report = write_all(run, chunks, decision, (files, plan), tell)
+                report = write_all(run, chunks, decision, files, plan, tell)
         seconds = time.perf_counter() - start
     clean = sum(shard.bytes for shard in report.shards if shard.path.startswith("clean/"))
     estimate: dict[str, float] = {}
@@ -80,9 +80,9 @@ def _sample(files: list[SourceFile], plan: StepConfig) -> list[BufferedRecords]:
         batch: list[Document | Unreadable] = []
         left = SAMPLE * file.size / whole
         rows = texts_of if file.parts else documents_of
-        for one in islice(rows(number, file, plan.spec.encoding), 100_000):
-            batch.append(one)
-            left -= 200 + (sum(map(len, one.texts)) if isinstance(one, Document) else 0)
+        for document in islice(rows(number, file, plan.spec.encoding), 100_000):
+            batch.append(document)
+            left -= 200 + (sum(map(len, document.texts)) if isinstance(document, Document) else 0)
             if left < 0:
                 break
         sample.append(BufferedRecords(number, batch, inputs_of([file])[0]))
@@ -90,7 +90,7 @@ def _sample(files: list[SourceFile], plan: StepConfig) -> list[BufferedRecords]:
 
 
 def _read_to(batch: list[Document | Unreadable]) -> int:
-    """Give how many bytes of all files the sample takes, from the offset of the last row of each."""
-    last = {one.file: one.offset for one in batch if one.offset is not None}
-    counts = {number: sum(one.file == number for one in batch) for number in last}
+    """Return how many bytes of all files the sample takes, from the offset of the last row of each."""
+    last = {document.file: document.offset for document in batch if document.offset is not None}
+    counts = {number: sum(document.file == number for document in batch) for number in last}
     return sum(int(offset * (counts[number] + 1) / max(1, counts[number])) for number, offset in last.items())

@@ -39,7 +39,7 @@ class _Task:
             raise Defect("E_DEFECT", f"the Ray cluster gave up a task ({type(error).__name__})", fix=fix) from error
 
     def cancel(self) -> object:
-        """Give the task up."""
+        """Cancel the task."""
         import ray
 
         return ray.cancel(self._reference, force=False)
@@ -51,7 +51,7 @@ class _RayPool:
     def __init__(self) -> None:
         import ray
 
-        self._run = ray.remote(max_retries=_RETRIES, num_cpus=1)(_called)
+        self._run = ray.remote(max_retries=_RETRIES, num_cpus=1)(_call)
         self._put: dict[int, tuple[object, Any]] = {}
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any) -> _Task:  # noqa: ANN401 - those of the function
@@ -70,7 +70,7 @@ class _RayPool:
         return self._put[id(value)][1]
 
 
-def _called(function: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - those of the function
+def _call(function: Callable[..., Any], *arguments: Any) -> Any:  # noqa: ANN401 - those of the function
     return function(*arguments)
 
 

@@ -44,41 +44,41 @@ class RecordBatch:
     parts: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        """Give the number of records."""
+        """Return the number of records."""
         return len(self.offsets)
 
-    def inputs_of(self, place: int) -> tuple[str, ...]:
-        """Give the inputs of a record; none where it is broken."""
-        if place in self.broken:
+    def inputs_of(self, index: int) -> tuple[str, ...]:
+        """Return the inputs of a record; none where it is broken."""
+        if index in self.broken:
             return ()
-        if place in self.parts:
-            return self.parts[place]
+        if index in self.parts:
+            return self.parts[index]
         if len(self.inputs) == 1:
-            return (bytes_at(self.texts, place).decode(),)
-        return texts_in(self.cells_of(place), self.inputs)
+            return (bytes_at(self.texts, index).decode(),)
+        return texts_in(self.cells_of(index), self.inputs)
 
-    def cells_of(self, place: int) -> dict[str, Any]:
-        """Give the cells of a record."""
-        return parse_row(bytes_at(self.rows, place))
+    def cells_of(self, index: int) -> dict[str, Any]:
+        """Return the cells of a record."""
+        return parse_row(bytes_at(self.rows, index))
 
 
 def batch_of(work: Block | BufferedRecords) -> RecordBatch:
     """Put records into buffers; lines are read here. Raises `DataError` (``E_ENCODING``) as reading lines does."""
     if isinstance(work, BufferedRecords):
-        return _packed(work.file, work.documents, work.inputs)
+        return _gather_documents(work.file, work.documents, work.inputs)
     if work.too_long:
         broken = Unreadable(work.file, 1, work.offset, "E_FORMAT", TOO_LONG)
-        return _packed(work.file, [broken], work.columns[0])
+        return _gather_documents(work.file, [broken], work.columns[0])
     return _of_lines(work)
 
 
-def bytes_at(texts: Texts, place: int) -> bytes:
-    """Give one text of a buffer."""
-    return bytes(texts.data[texts.starts[place] : texts.ends[place]])
+def bytes_at(texts: Texts, index: int) -> bytes:
+    """Return one text of a buffer."""
+    return bytes(texts.data[texts.starts[index] : texts.ends[index]])
 
 
 def replace_texts(texts: Texts, new: Mapping[int, bytes]) -> Texts:
-    """Put others in the place of some texts: they stand behind all that was there."""
+    """Replace some texts by others, which go behind all that was there."""
     import numpy as np
 
     from ockham.curation.kernels.shingles import Texts, texts_of
@@ -86,9 +86,9 @@ def replace_texts(texts: Texts, new: Mapping[int, bytes]) -> Texts:
     if not new:
         return texts
     more = texts_of(list(new.values()))
-    places = np.fromiter(new, dtype=np.int64, count=len(new))
+    indices = np.fromiter(new, dtype=np.int64, count=len(new))
     starts, ends = texts.starts.copy(), texts.ends.copy()
-    starts[places], ends[places] = more.starts + len(texts.data), more.ends + len(texts.data)
+    starts[indices], ends[indices] = more.starts + len(texts.data), more.ends + len(texts.data)
     return Texts(np.concatenate([texts.data, more.data]), starts, ends)
 
 
@@ -107,42 +107,50 @@ def parse_row(row: bytes | bytearray) -> dict[str, Any]:
     import orjson
 
     try:
-        found: dict[str, Any] = orjson.loads(row)
+        cells: dict[str, Any] = orjson.loads(row)
     except ValueError:
-        found = json.loads(row)
-    return found
+        cells = json.loads(row)
+    return cells
 
 
 def _plain(value: object) -> object:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
 
 
-def _packed(file: int, documents: Sequence[Document | Unreadable], inputs: tuple[str, ...]) -> RecordBatch:
+def _gather_documents(file: int, documents: Sequence[Document | Unreadable], inputs: tuple[str, ...]) -> RecordBatch:
     import numpy as np
 
     from ockham.curation.kernels.shingles import texts_of
 
-    readable = {place: one for place, one in enumerate(documents) if isinstance(one, Document)}
-    rows = [_row(one) for one in documents]
-    texts = [_joined(one.texts) if isinstance(one, Document) else b"" for one in documents]
-    targets = [(getattr(one, "target", None) or "").encode() for one in documents]
+    readable = {index: document for index, document in enumerate(documents) if isinstance(document, Document)}
+    rows = [_row(document) for document in documents]
+    texts = [_join_inputs(document.texts) if isinstance(document, Document) else b"" for document in documents]
+    targets = [(getattr(document, "target", None) or "").encode() for document in documents]
     return RecordBatch(
         file=file,
         inputs=inputs,
         rows=texts_of(rows, b"\n"),
         texts=texts_of(texts),
         targets=texts_of(targets),
-        offsets=np.array([-1 if one.offset is None else one.offset for one in documents], dtype=np.int64),
-        broken={n: (one.code, one.reason) for n, one in enumerate(documents) if isinstance(one, Unreadable)},
-        parts={n: one.texts for n, one in readable.items() if len(inputs) > 1 or is_conversation(inputs)},
+        offsets=np.array(
+            [-1 if document.offset is None else document.offset for document in documents], dtype=np.int64
+        ),
+        broken={
+            n: (document.code, document.reason)
+            for n, document in enumerate(documents)
+            if isinstance(document, Unreadable)
+        },
+        parts={n: document.texts for n, document in readable.items() if len(inputs) > 1 or is_conversation(inputs)},
     )
 
 
-def _row(one: Document | Unreadable) -> bytes:
-    return dump_row(one.cells if isinstance(one, Document) else {"code": one.code, "reason": one.reason})
+def _row(document: Document | Unreadable) -> bytes:
+    return dump_row(
+        document.cells if isinstance(document, Document) else {"code": document.code, "reason": document.reason}
+    )
 
 
-def _joined(texts: tuple[str, ...]) -> bytes:
+def _join_inputs(texts: tuple[str, ...]) -> bytes:
     return "\n".join(texts).encode()
 
 
@@ -154,13 +162,13 @@ def _of_lines(block: Block) -> RecordBatch:
     inputs, target = block.columns
     read = read_lines(np.frombuffer(block.data, np.uint8), inputs, target)
     unsure = np.flatnonzero((read.verdicts == UNSURE) | (read.lines.ends - read.lines.starts >= MAX_RECORD)).tolist()
-    looked = {place: _looked_at(block, read, place) for place in unsure}
+    looked = {index: _read_strictly(block, read, index) for index in unsure}
     taken = read.verdicts == SOUND
-    taken[[place for place, one in looked.items() if one is not None]] = True
-    taken[[place for place, one in looked.items() if one is None]] = False
-    more = _packed(block.file, [one for one in looked.values() if one is not None], inputs)
+    taken[[index for index, record in looked.items() if record is not None]] = True
+    taken[[index for index, record in looked.items() if record is None]] = False
+    more = _gather_documents(block.file, [record for record in looked.values() if record is not None], inputs)
     numbers = np.cumsum(taken) - 1
-    own = [int(numbers[place]) for place, one in looked.items() if one is not None]
+    own = [int(numbers[index]) for index, record in looked.items() if record is not None]
     chosen = np.flatnonzero(taken)
     return RecordBatch(
         file=block.file,
@@ -169,27 +177,27 @@ def _of_lines(block: Block) -> RecordBatch:
         texts=_together(read.texts, chosen, more.texts, own),
         targets=_together(read.targets, chosen, more.targets, own),
         offsets=read.lines.starts[chosen] + block.offset,
-        broken={own[place]: why for place, why in more.broken.items()},
-        parts={own[place]: texts for place, texts in more.parts.items()},
+        broken={own[index]: why for index, why in more.broken.items()},
+        parts={own[index]: texts for index, texts in more.parts.items()},
     )
 
 
-def _together(texts: Texts, chosen: NDArray[np.int64], more: Texts, places: list[int]) -> Texts:
-    """Take the chosen texts, and put others behind them in the buffer, in some places among them."""
+def _together(texts: Texts, chosen: NDArray[np.int64], more: Texts, indices: list[int]) -> Texts:
+    """Take the chosen texts, and put others behind them in the buffer, at some indices among them."""
     import numpy as np
 
     from ockham.curation.kernels.shingles import Texts
 
     starts, ends = texts.starts[chosen], texts.ends[chosen]
-    if not places:
+    if not indices:
         return Texts(texts.data, starts, ends)
-    starts[places], ends[places] = more.starts + len(texts.data), more.ends + len(texts.data)
+    starts[indices], ends[indices] = more.starts + len(texts.data), more.ends + len(texts.data)
     return Texts(np.concatenate([texts.data, more.data]), starts, ends)
 
 
-def _looked_at(block: Block, read: Read, place: int) -> Document | Unreadable | None:
+def _read_strictly(block: Block, read: Read, index: int) -> Document | Unreadable | None:
     """Read a line by the strict rules; nothing where it is blank."""
-    start, end = int(read.lines.starts[place]), int(read.lines.ends[place])
+    start, end = int(read.lines.starts[index]), int(read.lines.ends[index])
     if end - start >= MAX_RECORD:
         line = TextLine(block.offset + start, None, "E_FORMAT", TOO_LONG)
     else:

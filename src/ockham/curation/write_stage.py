@@ -48,62 +48,66 @@ class _Tally:
     left_out: Counter[int] = field(default_factory=Counter)
     changes: Counter[str] = field(default_factory=Counter)
     changed: int = 0
-    kept: int = 0
+    unchanged: int = 0
     before: NDArray[np.int64]
     after: NDArray[np.int64]
     samples: list[Sample] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Context:
+    """What is the same for all chunks of a run."""
+
+    chunks: Chunks
+    files: list[SourceFile]
+    plan: StepConfig
+    tally: _Tally
+
+
 def write_all(
-    run: Run, chunks: Chunks, decision: PartitionDecision, given: tuple[list[SourceFile], StepConfig], tell: Tell
+    run: Run, chunks: Chunks, decision: PartitionDecision, files: list[SourceFile], plan: StepConfig, tell: Tell
 ) -> CurationReport:
-    """Write the clean rows and the quarantine of a run, and give the report."""
+    """Write the clean rows and the quarantine of a run, and return the report."""
     import numpy as np
 
-    files, plan = given
     packed = plan.spec.format if plan.spec.format.startswith("jsonl") else "jsonl"
     tally = _Tally(before=np.zeros(_BINS, dtype=np.int64), after=np.zeros(_BINS, dtype=np.int64))
+    context = _Context(chunks=chunks, files=files, plan=plan, tally=tally)
     with (
         closing(Shards(run, "clean", plan.spec.format, plan.spec.shard_mb)) as clean,
         closing(Shards(run, "quarantine", packed, plan.spec.shard_mb)) as quarantine,
     ):
         for chunk in chunks:
             tell(Progress(stage="write", message="rows", done=chunk.first, total=chunks.size))
-            _write_chunk(chunk, (chunks, decision.of(chunk)), (files, plan, tally), (clean, quarantine))
+            _write_chunk(chunk, decision.of(chunk), context, clean, quarantine)
         clean.flush()
         quarantine.flush()
     report = summarize(chunks, decision, tally, files, plan)
     return _with_shards(report, clean, quarantine)
 
 
-def _write_chunk(
-    chunk: Chunk,
-    known: tuple[Chunks, DedupDecision],
-    given: tuple[list[SourceFile], StepConfig, _Tally],
-    shards: tuple[Shards, Shards],
-) -> None:
+def _write_chunk(chunk: Chunk, decided: DedupDecision, context: _Context, clean: Shards, quarantine: Shards) -> None:
     import numpy as np
 
-    chunks, decided = known
-    tally = given[2]
+    tally = context.tally
     table, rows = chunk.table(), chunk.rows()
     reasons = decided.reason
     _count(tally, chunk, table, reasons)
     begins, ends = table["start"], table["start"] + table["length"]
     stay = reasons == 0
-    shards[0].add(_staying(rows, ends, stay), np.cumsum(table["length"][stay] + 1))
+    clean.add(_staying(rows, ends, stay), np.cumsum(table["length"][stay] + 1))
     gone = np.flatnonzero(reasons)
     parts: list[bytes] = []
     sizes: list[int] = []
     spans = zip(reasons[gone].tolist(), begins[gone].tolist(), ends[gone].tolist(), strict=True)
-    for (reason, begin, end), entry in zip(spans, _entries(chunk, gone, table[gone], known, given), strict=True):
+    for (reason, begin, end), entry in zip(spans, _entries(chunk, gone, table[gone], decided, context), strict=True):
         row = rows[begin:end]
         parts += (entry, b',"row":', row, b"}\n")
         sizes.append(len(entry) + len(row) + 9)
         tally.left_out[reason] += 1
         if tally.left_out[reason] <= _SAMPLES:
-            tally.samples.append(_sample(parse_row(entry + b"}"), row, chunks.inputs[chunk.file]))
-    shards[1].add(b"".join(parts), np.cumsum(sizes, dtype=np.int64))
+            tally.samples.append(_sample(parse_row(entry + b"}"), row, context.chunks.inputs[chunk.file]))
+    quarantine.add(b"".join(parts), np.cumsum(sizes, dtype=np.int64))
 
 
 def _staying(rows: bytes, ends: NDArray[np.int64], stay: NDArray[np.bool_]) -> bytes:
@@ -111,9 +115,9 @@ def _staying(rows: bytes, ends: NDArray[np.int64], stay: NDArray[np.bool_]) -> b
     import numpy as np
 
     edges = np.flatnonzero(np.diff(stay, prepend=False, append=False))
-    places = np.append(0, ends + 1)[edges].tolist()
+    bounds = np.append(0, ends + 1)[edges].tolist()
     view = memoryview(rows)
-    parts = [view[begin:end] for begin, end in zip(places[::2], places[1::2], strict=True)]
+    parts = [view[begin:end] for begin, end in zip(bounds[::2], bounds[1::2], strict=True)]
     return rows if parts and len(parts[0]) == len(rows) else b"".join(parts)
 
 
@@ -128,42 +132,37 @@ def _count(tally: _Tally, chunk: Chunk, table: NDArray[Any], reasons: NDArray[np
     tally.after += np.bincount(sizes[stays], minlength=_BINS)
     changed = table["changed"][stays]
     tally.changed += int((changed > 0).sum())
-    tally.kept += int((changed == 0).sum())
+    tally.unchanged += int((changed == 0).sum())
     for bit, step in enumerate(CHANGES):
         tally.changes[step] += int((changed >> bit & 1).sum())
 
 
 def _entries(
-    chunk: Chunk,
-    gone: NDArray[np.int64],
-    lines: NDArray[Any],
-    known: tuple[Chunks, DedupDecision],
-    given: tuple[list[SourceFile], StepConfig, _Tally],
+    chunk: Chunk, gone: NDArray[np.int64], lines: NDArray[Any], decided: DedupDecision, context: _Context
 ) -> Iterator[bytes]:
     """Say of each row that is left out where it stood, why it went, and what stays instead: JSON without its end."""
-    from orjson import dumps as written  # numbers that are not finite become null
+    from orjson import dumps  # numbers that are not finite become null
 
-    chunks, decided = known
-    files, plan, _ = given
+    chunks, files, plan = context.chunks, context.files, context.plan
     own = {REASONS.index("near_duplicate"): plan.spec.similarity, REASONS.index("doubted_label"): math.nan}
-    name, first = written(files[chunk.file].name), chunks.place(chunk.first)[1]
-    names = [one.encode() for one in REASONS]
+    name, first = dumps(files[chunk.file].name), chunks.place(chunk.first)[1]
+    names = [reason.encode() for reason in REASONS]
     columns = (
         gone.tolist(), lines["offset"].tolist(), decided.reason[gone].tolist(), lines["score"].tolist(),
         lines["limit"].tolist(), decided.instead[gone].tolist(), decided.score[gone].tolist(),
         lines["leaked"].tolist(),
     )  # fmt: skip
-    for place, offset, reason, score, limit, instead, found, leaked in zip(*columns, strict=True):
+    for index, offset, reason, score, limit, instead, decided_score, leaked in zip(*columns, strict=True):
         if reason in own:
-            score, limit = round(found, 6), own[reason]  # noqa: PLW2901 - what was decided later counts
-        said = (
+            score, limit = round(decided_score, 6), own[reason]  # noqa: PLW2901 - what was decided later counts
+        entry = (
             b'{"file":%b,"record":%d,"offset":%b,"reason":"%b","score":%b,"limit":%b,"instead":%b'
-            % (name, first + place, b"null" if offset < 0 else b"%d" % offset, names[reason], written(score),
-               written(limit), written(_place(chunks, files, instead)) if instead >= 0 else b"null")
+            % (name, first + index, b"null" if offset < 0 else b"%d" % offset, names[reason], dumps(score),
+               dumps(limit), dumps(_place(chunks, files, instead)) if instead >= 0 else b"null")
         )  # fmt: skip
         if names[reason] == b"leak" and plan.leak is not None:
-            said += b',"leak_of":' + written(plan.leak.places[leaked])
-        yield said
+            entry += b',"leak_of":' + dumps(plan.leak.locations[leaked])
+        yield entry
 
 
 def _place(chunks: Chunks, files: list[SourceFile], document: int) -> str:
@@ -178,7 +177,7 @@ def _sample(entry: dict[str, Any], row: bytes, inputs: tuple[str, ...]) -> Sampl
     return Sample(
         place=f"{entry['file']}:{entry['record']}",
         reason=entry["reason"],
-        text=_shown(text),
+        text=_masked_excerpt(text),
         score=entry["score"],
         limit=entry["limit"],
         instead=entry["instead"] or entry.get("leak_of"),
@@ -193,17 +192,17 @@ def summarize(
     languages: Counter[str] = Counter()
     would: dict[str, list[int]] = {}
     for chunk in chunks:
-        found = chunk.summary()
-        personal.update(found.personal)
-        languages.update(found.languages)
-        for name, counts in found.would.items():
+        summary = chunk.summary()
+        personal.update(summary.personal)
+        languages.update(summary.languages)
+        for name, counts in summary.would.items():
             would[name] = [a + b for a, b in zip(would.get(name, [0, 0, 0]), counts, strict=True)]
     left_out = {REASONS[reason]: count for reason, count in tally.left_out.items()}
     most = decision.largest(_CLUSTERS)
     return CurationReport(
         ockham=__version__,
         rows=chunks.size,
-        kept=tally.kept,
+        kept=tally.unchanged,
         changed=tally.changed,
         quarantined=sum(left_out.values()),
         left_out=left_out,
@@ -215,8 +214,8 @@ def summarize(
         personal=dict(personal),
         languages=dict(languages),
         lengths={"before": tuple(tally.before.tolist()), "after": tuple(tally.after.tolist())},
-        clusters=tuple(Cluster(survivor=_place(chunks, files, one), left_out=count) for one, count in most),
-        samples=tuple(sorted(tally.samples, key=lambda one: REASONS.index(one.reason))),
+        clusters=tuple(Cluster(survivor=_place(chunks, files, survivor), left_out=count) for survivor, count in most),
+        samples=tuple(sorted(tally.samples, key=lambda sample: REASONS.index(sample.reason))),
         files=tuple(_file(number, file, tally) for number, file in enumerate(files)),
         shards=(),
         similarity=plan.spec.similarity,
@@ -232,14 +231,14 @@ def _doubt(chunks: Chunks, files: list[SourceFile], doubt: LabelIssue) -> Docume
     names = chunks.inputs[chunks.place(document)[0]]
     return DocumentLabelIssue(
         place=_place(chunks, files, document),
-        text=_shown("\n".join(texts_in(chunks.cells(document), names))),
-        given=_shown(doubt.given),
-        suggested=_shown(doubt.suggested),
+        text=_masked_excerpt("\n".join(texts_in(chunks.cells(document), names))),
+        given=_masked_excerpt(doubt.given),
+        suggested=_masked_excerpt(doubt.suggested),
         doubt=doubt.doubt,
     )
 
 
-def _shown(text: str) -> str:
+def _masked_excerpt(text: str) -> str:
     """Cut a text short and mask personal data in it, whatever is done about that in the rows."""
     text = text[: 4 * _SHOWN]
     return redact.redact(text, redact.find(text))[:_SHOWN]
@@ -258,14 +257,14 @@ def _is_taken(name: str, left_out: dict[str, int], plan: StepConfig) -> bool:
 
 
 def _rule(name: str, left_out: dict[str, int], would: dict[str, list[int]], plan: StepConfig) -> RuleCount:
-    known = {rule.name: rule for rule in RULES}.get(name)
-    if known is None or name not in would:
+    rule = {rule.name: rule for rule in RULES}.get(name)
+    if rule is None or name not in would:
         limit = {"near_duplicate": plan.spec.similarity, "leak": plan.spec.containment}.get(name)
         return RuleCount(step=_STEP_OF[name], reason=name, left_out=left_out.get(name, 0), limit=limit)
-    limit = float(getattr(plan.spec.limits, known.limit))
-    looser, stricter = known.steps(limit)
+    limit = float(getattr(plan.spec.limits, rule.limit))
+    looser, stricter = rule.steps(limit)
     return RuleCount(
-        step=known.step,
+        step=rule.step,
         reason=name,
         left_out=left_out.get(name, 0),
         limit=limit,
@@ -292,4 +291,4 @@ def _file(number: int, file: SourceFile, tally: _Tally) -> FileCount:
 def _with_shards(report: CurationReport, *shards: Shards) -> CurationReport:
     import dataclasses
 
-    return dataclasses.replace(report, shards=tuple(one for group in shards for one in group.written))
+    return dataclasses.replace(report, shards=tuple(shard for group in shards for shard in group.written))

@@ -45,6 +45,20 @@ class Classifier(NamedTuple):
     shape: NDArray[np.int64]
 
 
+class _Sampling(NamedTuple):
+    """What each code point is (`_signs`), and the characters that are looked at in the middle of a text."""
+
+    signs: NDArray[np.uint8]
+    characters: int
+
+
+class _Labels(NamedTuple):
+    """The label of each text, and its probability."""
+
+    labels: NDArray[np.int32]
+    shares: NDArray[np.float32]
+
+
 class _Room(NamedTuple):
     """Room for a sample, for one of its words, for rows of vectors, their mean, and nodes of the tree with scores."""
 
@@ -57,7 +71,7 @@ class _Room(NamedTuple):
 
 
 def classify(texts: Texts, classifier: Classifier, sample: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Give the label of each text (-1: no letter in its sample) and its probability.
+    """Return the label of each text (-1: no letter in its sample) and its probability.
 
     Looked at are ``sample`` characters in the middle of the text, without the words that are cut at their ends.
     """
@@ -73,7 +87,7 @@ def classify(texts: Texts, classifier: Classifier, sample: int) -> tuple[NDArray
         np.empty(len(classifier.left) + 1, dtype=np.int64),
         np.empty(len(classifier.left) + 1, dtype=np.float32),
     )
-    _classify_all(texts, classifier, (_signs(), sample), room, (labels, sure))
+    _classify_all(texts, classifier, _Sampling(_signs(), sample), room, _Labels(labels, sure))
     return labels, sure
 
 
@@ -100,35 +114,35 @@ def hash_of(word: bytes) -> int:
 @lru_cache(maxsize=1)
 def _signs() -> NDArray[np.uint8]:
     """For each code point below `LIMIT`: whether Python calls it a space, and whether a letter."""
-    found = np.zeros(LIMIT, dtype=np.uint8)
+    signs = np.zeros(LIMIT, dtype=np.uint8)
     every = "".join(map(chr, range(LIMIT)))
     classes = np.frombuffer("".join(map(unicodedata.category, every)).encode(), dtype=np.uint8)[::2]
-    found[classes == ord("L")] = _ALPHA
-    found[[code for code in range(0x3001) if every[code].isspace()]] = _SPACE
-    return found
+    signs[classes == ord("L")] = _ALPHA
+    signs[[code for code in range(0x3001) if every[code].isspace()]] = _SPACE
+    return signs
 
 
 @compile_kernel
 def _classify_all(
     texts: Texts,
     classifier: Classifier,
-    how: tuple[NDArray[np.uint8], int],
+    sampling: _Sampling,
     room: _Room,
-    found: tuple[NDArray[np.int32], NDArray[np.float32]],
+    out: _Labels,
 ) -> None:
-    signs, sample = how
+    signs, sample = sampling
     line, word, rows, hidden, nodes, scores = room
-    labels, sure = found
+    labels, sure = out
     for i in range(len(labels)):
         begin, end = _sample(texts.data[texts.starts[i] : texts.ends[i]], sample, signs, line)
         if end > begin:
-            _mean(line[begin:end], classifier, hidden, (word, rows))
+            _mean(line[begin:end], classifier, hidden, word, rows)
             labels[i], sure[i] = _likeliest(classifier, hidden, nodes, scores)
 
 
 @compile_kernel
 def _sample(text: NDArray[np.uint8], sample: int, signs: NDArray[np.uint8], room: NDArray[np.uint8]) -> tuple[int, int]:
-    """Write the middle of a text into the room, blanks made single; give its begin and end (equal: no letter)."""
+    """Write the middle of a text into the room, blanks made single; return its begin and end (equal: no letter)."""
     chars = 0
     for at in range(len(text)):
         chars += (text[at] & 0xC0) != 0x80
@@ -182,10 +196,13 @@ def _mean(
     line: NDArray[np.uint8],
     classifier: Classifier,
     hidden: NDArray[np.float32],
-    room: tuple[NDArray[np.uint8], NDArray[np.int32]],
+    word: NDArray[np.uint8],
+    rows: NDArray[np.int32],
 ) -> None:
-    """Give the mean vector of a line: of its words, of their n-grams, and of the word that ends it."""
-    word, rows = room
+    """Write the mean vector of a line to ``hidden``: of its words, of their n-grams, and of the word that ends it.
+
+    ``word`` and ``rows`` are room for one word and for the rows of all of them.
+    """
     vectors = classifier.vectors
     word[0] = 60  # <
     size = 1
@@ -196,11 +213,11 @@ def _mean(
             word[size] = line[at]
             size += 1
             continue
-        place = _find_word(word[1:size], classifier)
-        if place >= 0:
-            rows[count] = place
+        index = _find_word(word[1:size], classifier)
+        if index >= 0:
+            rows[count] = index
             count += 1
-        if place == classifier.shape[3]:
+        if index == classifier.shape[3]:
             ended = True
             break
         word[size] = 62  # >
@@ -236,21 +253,21 @@ def _find_word(word: NDArray[np.uint8], classifier: Classifier) -> int:
     mask = np.uint32(len(classifier.words) - 1)
     slot = state & mask
     while classifier.words[slot] >= 0:
-        place = classifier.words[slot]
-        begin = classifier.begins[place]
-        if classifier.begins[place + 1] - begin == len(word):
+        index = classifier.words[slot]
+        begin = classifier.begins[index]
+        if classifier.begins[index + 1] - begin == len(word):
             same = True
             for k in range(len(word)):
                 same = same and classifier.spelling[begin + k] == word[k]
             if same:
-                return int(place)
+                return int(index)
         slot = (slot + np.uint32(1)) & mask
     return -1
 
 
 @compile_kernel
 def _add_grams(word: NDArray[np.uint8], classifier: Classifier, rows: NDArray[np.int32], count: int) -> int:
-    """Note the rows of the n-grams of characters of a word in its brackets, those that were kept; give how many."""
+    """Note the rows of the n-grams of characters of a word in its brackets, those that were kept; return how many."""
     grams, least, most = classifier.grams, classifier.shape[1], classifier.shape[2]
     numbers = np.uint32(classifier.shape[0])
     for begin in range(len(word)):

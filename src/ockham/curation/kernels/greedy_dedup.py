@@ -34,8 +34,23 @@ class Members(NamedTuple):
     targets: NDArray[np.uint64]
 
 
+class _Limits(NamedTuple):
+    """The similarity of a duplicate, the least one that is looked at, and the most documents that are compared."""
+
+    threshold: float
+    least: float
+    most: int
+
+
+class _Outcome(NamedTuple):
+    """For each document: the one it goes for, or -1, and the similarity to it."""
+
+    instead: NDArray[np.int64]
+    similarity: NDArray[np.float64]
+
+
 def shingles_of(texts: Texts, letters: Alphabet, width: int) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:
-    """Give the sets of shingles of all texts one after the other, each sorted, and where each begins."""
+    """Return the sets of shingles of all texts one after the other, each sorted, and where each begins."""
     starts = np.zeros(len(texts.starts) + 1, dtype=np.int64)
     room = np.empty(int((texts.ends - texts.starts).sum()) // 2 + longest_of(texts) + 1, dtype=np.uint64)
     if not _all_grams(texts, letters, width, room, starts):  # texts of which most bytes are a word of their own
@@ -65,7 +80,7 @@ def decide_greedily(
         np.empty(number, dtype=np.int64),
     )
     bits = bits_of(members.shingles, members.starts)
-    _decide(members, bits, (*limits, most), (instead, similarity), room)
+    _decide(members, bits, _Limits(*limits, most), _Outcome(instead, similarity), room)
     return instead, similarity
 
 
@@ -86,7 +101,7 @@ def _all_grams(
 
 @compile_kernel
 def _distinct_of_each(grams: NDArray[np.uint64], starts: NDArray[np.int64]) -> int:
-    """Put the different ones of each text one after the other, change where they begin; give how many there are."""
+    """Put the different ones of each text one after the other, change where they begin; return how many there are."""
     used = begin = 0
     for i in range(1, len(starts)):
         count = distinct(grams[begin : starts[i]])
@@ -99,7 +114,7 @@ def _distinct_of_each(grams: NDArray[np.uint64], starts: NDArray[np.int64]) -> i
 
 
 def bits_of(shingles: NDArray[np.uint64], starts: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """Give the shingles of each document as bits (documents x words), by which most pairs are told to be far apart."""
+    """Return the shingles of each document as bits (documents x words), which tell most pairs to be far apart."""
     number = max(1, len(starts) - 1)
     size = 64
     while size < min(_MOST_BITS, _SPARSE * len(shingles) / number):
@@ -120,8 +135,8 @@ def _set_bits(shingles: NDArray[np.uint64], starts: NDArray[np.int64], bits: NDA
 
 
 @compile_kernel
-def most_alike(first: NDArray[np.uint64], second: NDArray[np.uint64], one: int, two: int) -> float:
-    """Give a Jaccard similarity that two sets of so many shingles do not exceed, by their bits.
+def most_alike(first: NDArray[np.uint64], second: NDArray[np.uint64], first_size: int, second_size: int) -> float:
+    """Return a Jaccard similarity that two sets of so many shingles do not exceed, by their bits.
 
     Behind each bit that one set has alone is a shingle that the other has not.
     """
@@ -129,16 +144,16 @@ def most_alike(first: NDArray[np.uint64], second: NDArray[np.uint64], one: int, 
     for k in range(len(first)):
         without += ones(first[k] & ~second[k])
         others += ones(second[k] & ~first[k])
-    both = min(one - without, two - others)
-    return both / (one + two - both) if both > 0 else 0.0
+    both = min(first_size - without, second_size - others)
+    return both / (first_size + second_size - both) if both > 0 else 0.0
 
 
 @compile_kernel_with_arrays
 def _decide(
     members: Members,
     bits: NDArray[np.uint64],
-    limits: tuple[float, float, int],
-    out: tuple[NDArray[np.int64], NDArray[np.float64]],
+    limits: _Limits,
+    out: _Outcome,
     room: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
 ) -> None:
     threshold, least, most = limits
@@ -146,27 +161,29 @@ def _decide(
     begins, buckets, rooms = members.begins, members.buckets, members.rooms
     shingles, starts, targets = members.shingles, members.starts, members.targets
     number = len(instead)
-    inside, stay, shared, found = room
-    for one in range(number):
-        count = _gather_shared((begins[one], begins[one + 1]), (buckets, rooms, inside, stay), found, shared)
-        count = _chosen(found, count, shared, most)
-        mine = shingles[starts[one] : starts[one + 1]]
+    inside, stay, shared, candidates = room
+    for document in range(number):
+        count = _gather_shared(
+            (begins[document], begins[document + 1]), (buckets, rooms, inside, stay), candidates, shared
+        )
+        count = _select_nearest(candidates, count, shared, most)
+        mine = shingles[starts[document] : starts[document + 1]]
         for at in range(count):
-            other = found[at]
-            if targets[other, 0] != targets[one, 0] or targets[other, 1] != targets[one, 1]:
+            other = candidates[at]
+            if targets[other, 0] != targets[document, 0] or targets[other, 1] != targets[document, 1]:
                 continue
-            if most_alike(bits[one], bits[other], len(mine), starts[other + 1] - starts[other]) < least:
+            if most_alike(bits[document], bits[other], len(mine), starts[other + 1] - starts[other]) < least:
                 continue
             alike = jaccard(mine, shingles[starts[other] : starts[other + 1]])
-            if alike > similarity[one]:
-                similarity[one] = alike
+            if alike > similarity[document]:
+                similarity[document] = alike
                 if alike >= threshold:
-                    instead[one] = other
+                    instead[document] = other
                     break
-        if instead[one] < 0:
-            for place in range(begins[one], begins[one + 1]):
-                bucket = buckets[place]
-                stay[rooms[bucket] + inside[bucket]] = one
+        if instead[document] < 0:
+            for entry in range(begins[document], begins[document + 1]):
+                bucket = buckets[entry]
+                stay[rooms[bucket] + inside[bucket]] = document
                 inside[bucket] += 1
 
 
@@ -174,34 +191,34 @@ def _decide(
 def _gather_shared(
     span: tuple[int, int],
     held: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
-    found: NDArray[np.int64],
+    candidates: NDArray[np.int64],
     shared: NDArray[np.int64],
 ) -> int:
-    """Find the documents that stay in some buckets, and count in how many of them; give their number."""
+    """Find the documents that stay in some buckets, and count in how many of them; return their number."""
     buckets, rooms, inside, stay = held
     count = 0
-    for place in range(span[0], span[1]):
-        bucket = buckets[place]
+    for entry in range(span[0], span[1]):
+        bucket = buckets[entry]
         for at in range(rooms[bucket], rooms[bucket] + inside[bucket]):
             other = stay[at]
             if shared[other] == 0:
-                found[count] = other
+                candidates[count] = other
                 count += 1
             shared[other] += 1
     return count
 
 
 @compile_kernel_with_arrays
-def _chosen(found: NDArray[np.int64], count: int, shared: NDArray[np.int64], most: int) -> int:
-    """Sort what was found; of too many keep those that share most buckets, of equal ones the first."""
+def _select_nearest(candidates: NDArray[np.int64], count: int, shared: NDArray[np.int64], most: int) -> int:
+    """Sort the candidates; of too many keep those that share most buckets, of equal ones the first."""
     if count > most:
         for at in range(count):  # those that share most come first
-            found[at] |= (255 - min(shared[found[at]], 255)) << 32
-        found[:count].sort()
+            candidates[at] |= (255 - min(shared[candidates[at]], 255)) << 32
+        candidates[:count].sort()
         for at in range(count):
-            found[at] &= 0xFFFFFFFF
+            candidates[at] &= 0xFFFFFFFF
     for at in range(count):  # for the next document
-        shared[found[at]] = 0
+        shared[candidates[at]] = 0
     count = min(count, most)
-    found[:count].sort()
+    candidates[:count].sort()
     return count

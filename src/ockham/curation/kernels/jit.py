@@ -33,15 +33,15 @@ def compile_kernel(function: F) -> F:
     It may not make arrays, sort one, or copy a slice into another. For functions that may, numba counts the references
     of all arrays whenever one is taken out of a tuple or handed on, which took half the time of some loops.
     """
-    return _compiled(function, arrays=False)
+    return _compile(function, arrays=False)
 
 
 def compile_kernel_with_arrays(function: F) -> F:
     """Compile a function as `compile_kernel` does, that may make arrays and sort them."""
-    return _compiled(function, arrays=True)
+    return _compile(function, arrays=True)
 
 
-def _compiled(function: F, *, arrays: bool) -> F:
+def _compile(function: F, *, arrays: bool) -> F:
     folder = cache_folder()
     before = numba.config.CACHE_DIR
     # numba asks for the folder when it wraps a function, and other users of numba in this process have theirs.
@@ -54,22 +54,22 @@ def _compiled(function: F, *, arrays: bool) -> F:
 
 @lru_cache(maxsize=1)
 def cache_folder() -> Path | None:
-    """Give the folder for machine code, made if need be; ``None`` where there is none that is safe to use."""
+    """Return the folder for machine code, made if need be; ``None`` where there is none that is safe to use."""
     sources = sorted(Path(__file__).parent.glob("*.py"))
     digest = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
     try:
         named = os.environ.get(VARIABLE)
         folder = (Path(named) if named else machine.cache()) / f"kernels-{digest[:16]}"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = folder.lstat()
+        status = folder.lstat()
     except (OSError, RuntimeError):
-        found = None
-    if found is None or not _is_private(found):
+        status = None
+    if status is None or not _is_private(status):
         _log.warning("the kernels are compiled anew in each process: no private folder for them; set %s", VARIABLE)
         return None
     return folder
 
 
-def _is_private(found: os.stat_result) -> bool:
-    mine = not hasattr(os, "getuid") or found.st_uid == os.getuid()
-    return stat.S_ISDIR(found.st_mode) and mine and not found.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+def _is_private(status: os.stat_result) -> bool:
+    mine = not hasattr(os, "getuid") or status.st_uid == os.getuid()
+    return stat.S_ISDIR(status.st_mode) and mine and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)

@@ -43,8 +43,8 @@ class Read(NamedTuple):
     targets: Texts
 
 
-class _Wanted(NamedTuple):
-    """The names of the columns that are wanted, one after the other; the last one is the target's if there is one."""
+class _Columns(NamedTuple):
+    """The names of the columns to read, one after the other; the last one is the target's if there is one."""
 
     names: NDArray[np.uint8]
     begins: NDArray[np.int64]
@@ -52,7 +52,7 @@ class _Wanted(NamedTuple):
 
 
 class _Room(NamedTuple):
-    """Where the values of the wanted columns stand in the row, and what is open: kinds, numbers, keys of objects."""
+    """Where the values of the columns stand in the row, and what is open: kinds, numbers, keys of objects."""
 
     spans: NDArray[np.int64]
     stack: NDArray[np.int64]
@@ -62,14 +62,14 @@ class _Room(NamedTuple):
 
 
 def read_lines(data: NDArray[np.uint8], inputs: tuple[str, ...], target: str | None) -> Read:
-    """Read whole lines (the last line end may be missing), each an object, and take the wanted columns out of them."""
+    """Read whole lines (the last line end may be missing), each an object, and take the columns out of them."""
     ends = np.flatnonzero(data == 10).astype(np.int64)
     if len(data) and data[-1] != 10:
         ends = np.append(ends, len(data))
     number = len(ends)
     lines = Texts(data, np.append(0, ends[:-1] + 1)[:number].astype(np.int64), ends)
     names = [name.encode("utf-8", "surrogatepass") for name in (*inputs, *([] if target is None else [target]))]
-    wanted = _Wanted(np.frombuffer(b"".join(names), np.uint8), np.cumsum([0, *map(len, names)]), len(inputs))
+    columns = _Columns(np.frombuffer(b"".join(names), np.uint8), np.cumsum([0, *map(len, names)]), len(inputs))
     room = _Room(
         np.empty((len(names), 2), dtype=np.int64),
         np.empty((_DEEP + 1, 2), dtype=np.int64),
@@ -77,18 +77,18 @@ def read_lines(data: NDArray[np.uint8], inputs: tuple[str, ...], target: str | N
         np.empty(_MANY_KEYS, dtype=np.uint64),
         kinds(),
     )
-    found = Read(
+    read = Read(
         np.zeros(number, dtype=np.uint8),
         lines,
         _room_for(len(data) + 2 * number + _SLACK, number),
         _room_for(len(data) + (len(inputs) + 2) * number + _SLACK, number),
         _room_for(0 if target is None else len(data) + 2 * number + _SLACK, number),
     )
-    used = _read_all(found, wanted, room)
-    return found._replace(
-        rows=found.rows._replace(data=found.rows.data[: used[0]]),
-        texts=found.texts._replace(data=found.texts.data[: used[1]]),
-        targets=found.targets._replace(data=found.targets.data[: used[2]]),
+    used = _read_all(read, columns, room)
+    return read._replace(
+        rows=read.rows._replace(data=read.rows.data[: used[0]]),
+        texts=read.texts._replace(data=read.texts.data[: used[1]]),
+        targets=read.targets._replace(data=read.targets.data[: used[2]]),
     )
 
 
@@ -97,55 +97,55 @@ def _room_for(size: int, number: int) -> Texts:
 
 
 @compile_kernel
-def _read_all(found: Read, wanted: _Wanted, room: _Room) -> tuple[int, int, int]:
-    """Read every line; give how much of each buffer was used."""
-    data = found.lines.data
-    rows, texts, targets = found.rows.data, found.texts.data, found.targets.data
+def _read_all(read: Read, columns: _Columns, room: _Room) -> tuple[int, int, int]:
+    """Read every line; return how much of each buffer was used."""
+    data = read.lines.data
+    rows, texts, targets = read.rows.data, read.texts.data, read.targets.data
     at_row = at_text = at_target = np.uintp(0)
-    columns = len(wanted.begins) - 1
-    for i in range(len(found.verdicts)):
-        begin, end = np.uintp(found.lines.starts[i]), np.uintp(found.lines.ends[i])
+    column_count = len(columns.begins) - 1
+    for i in range(len(read.verdicts)):
+        begin, end = np.uintp(read.lines.starts[i]), np.uintp(read.lines.ends[i])
         begin = _behind_blanks(data, begin, end)
-        found.rows.starts[i] = found.rows.ends[i] = np.int64(at_row)
-        found.texts.starts[i] = found.texts.ends[i] = np.int64(at_text)
-        found.targets.starts[i] = found.targets.ends[i] = np.int64(at_target)
+        read.rows.starts[i] = read.rows.ends[i] = np.int64(at_row)
+        read.texts.starts[i] = read.texts.ends[i] = np.int64(at_text)
+        read.targets.starts[i] = read.targets.ends[i] = np.int64(at_target)
         if begin == end:
             continue
-        behind = _object(data, begin, end, wanted, room, (rows, at_row))
+        behind = _copy_object(data, (begin, end), columns, room, rows, at_row)
         if behind == FAILED:
-            found.verdicts[i] = UNSURE
+            read.verdicts[i] = UNSURE
             continue
-        found.verdicts[i] = SOUND
-        for column in range(wanted.inputs):
+        read.verdicts[i] = SOUND
+        for column in range(columns.inputs):
             if column > 0:
                 texts[at_text] = 10
                 at_text += ONE
             at_text = unescape(rows, room.spans[column], texts, at_text)
-        found.texts.ends[i] = np.int64(at_text)
+        read.texts.ends[i] = np.int64(at_text)
         texts[at_text] = 0
         at_text += ONE
-        if columns > wanted.inputs:
-            at_target = unescape(rows, room.spans[wanted.inputs], targets, at_target)
-            found.targets.ends[i] = np.int64(at_target)
+        if column_count > columns.inputs:
+            at_target = unescape(rows, room.spans[columns.inputs], targets, at_target)
+            read.targets.ends[i] = np.int64(at_target)
             targets[at_target] = 0
             at_target += ONE
-        found.rows.ends[i] = np.int64(behind)
+        read.rows.ends[i] = np.int64(behind)
         rows[behind] = 10
         at_row = behind + ONE
     return int(at_row), int(at_text), int(at_target)
 
 
 @compile_kernel
-def _object(  # noqa: C901, PLR0911, PLR0912 - one loop over the states of a small machine, each of a line or two
+def _copy_object(  # noqa: C901, PLR0911, PLR0912 - one loop over the states of a small machine, each of a line or two
     data: NDArray[np.uint8],
-    at: np.uintp,
-    end: np.uintp,
-    wanted: _Wanted,
+    span: tuple[np.uintp, np.uintp],
+    columns: _Columns,
     room: _Room,
-    out: tuple[NDArray[np.uint8], np.uintp],
+    rows: NDArray[np.uint8],
+    to: np.uintp,
 ) -> np.uintp:
-    """Copy one object in the form orjson writes; give where the copy ends, 0 where the line is not for this loop."""
-    rows, to = out
+    """Copy one object in the form orjson writes; return where the copy ends, 0 where the line is not for this loop."""
+    at, end = span
     room.spans[:] = -1
     depth = objects = keys = 0
     column = -1
@@ -174,7 +174,7 @@ def _object(  # noqa: C901, PLR0911, PLR0912 - one loop over the states of a sma
             if at >= end or data[at] != 58:
                 return FAILED
             byte = data[at]
-            column = _column(rows[begin : to - ONE], wanted) if depth == 1 else -1
+            column = _column(rows[begin : to - ONE], columns) if depth == 1 else -1
             state = _VALUE
         elif byte == 123 or byte == 91:
             if depth == _DEEP or column >= 0 or (depth == 0 and byte == 91):
@@ -223,16 +223,16 @@ def _note_key(key: NDArray[np.uint8], room: _Room, keys: int, owner: int) -> boo
 
 
 @compile_kernel
-def _column(key: NDArray[np.uint8], wanted: _Wanted) -> int:
-    """Give the place of a key among the wanted ones, -1 where it is none of them."""
-    for place in range(len(wanted.begins) - 1):
-        begin = wanted.begins[place]
-        if wanted.begins[place + 1] - begin == len(key):
+def _column(key: NDArray[np.uint8], columns: _Columns) -> int:
+    """Return the index of a key among the columns, -1 where it is none of them."""
+    for index in range(len(columns.begins) - 1):
+        begin = columns.begins[index]
+        if columns.begins[index + 1] - begin == len(key):
             same = True
             for k in range(len(key)):
-                same = same and wanted.names[begin + k] == key[k]
+                same = same and columns.names[begin + k] == key[k]
             if same:
-                return place
+                return index
     return -1
 
 

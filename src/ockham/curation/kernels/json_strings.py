@@ -23,11 +23,11 @@ _MEANT[[98, 116, 110, 102, 114, 34, 92, 47]] = [8, 9, 10, 12, 13, 34, 92, 47]
 
 def kinds() -> NDArray[np.uint8]:
     """Tell for each byte what it is inside of a string: plain, or one of quote, escape, control, longer character."""
-    found = np.zeros(256, dtype=np.uint8)
-    found[:32] = _CONTROL
-    found[128:] = _WIDE
-    found[34], found[92] = _QUOTE, _ESCAPE
-    return found
+    classes = np.zeros(256, dtype=np.uint8)
+    classes[:32] = _CONTROL
+    classes[128:] = _WIDE
+    classes[34], classes[92] = _QUOTE, _ESCAPE
+    return classes
 
 
 @compile_kernel
@@ -39,13 +39,13 @@ def string(
     rows: NDArray[np.uint8],
     to: np.uintp,
 ) -> tuple[np.uintp, np.uintp]:
-    """Copy a string with its quotes; give the places behind it in the line (0: not for this loop) and in the copy."""
+    """Copy a string with its quotes; return the places behind it in the line (0: not for this loop) and in the copy."""
     if data[at] != 34:
         return FAILED, to
     rows[to] = 34
     at, to = at + ONE, to + ONE
     while at < end:
-        at, to = _copied(data, at, end, rows, to)
+        at, to = _copy_plain(data, at, end, rows, to)
         kind = kinds[data[at]] if at < end else _CONTROL
         if kind == _WIDE:
             width = _width(data, at, end)
@@ -68,10 +68,10 @@ def string(
 
 
 @compile_kernel
-def _copied(
+def _copy_plain(
     data: NDArray[np.uint8], at: np.uintp, end: np.uintp, rows: NDArray[np.uint8], to: np.uintp
 ) -> tuple[np.uintp, np.uintp]:
-    """Copy the characters of a string that stand for themselves; give where that ends in both."""
+    """Copy the characters of a string that stand for themselves; return where that ends in both."""
     while at < end:
         if at + WIDE > np.uintp(len(data)) or to + WIDE > np.uintp(len(rows)):
             break
@@ -88,7 +88,7 @@ def _copied(
 
 @compile_kernel
 def _width(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> int:
-    """Give the bytes of a character of more than one, 0 where they are not sound UTF-8 (RFC 3629, section 4)."""
+    """Return the bytes of a character of more than one, 0 where they are not sound UTF-8 (RFC 3629, section 4)."""
     lead = data[at]
     width = 2 if lead < 0xE0 else (3 if lead < 0xF0 else 4)
     if lead < 0xC2 or lead > 0xF4 or at + np.uintp(width) > end:
@@ -129,7 +129,7 @@ def _escape(
         code = np.int64(_MEANT[letter])
     if code <= 0:
         return FAILED, to
-    return at + np.uintp(width), _written(code, rows, to)
+    return at + np.uintp(width), _write_character(code, rows, to)
 
 
 @compile_kernel
@@ -150,7 +150,7 @@ def _hexadecimal(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> Whole:
 
 
 @compile_kernel
-def _written(code: Whole, rows: NDArray[np.uint8], to: np.uintp) -> np.uintp:
+def _write_character(code: Whole, rows: NDArray[np.uint8], to: np.uintp) -> np.uintp:
     """Write a character of a string as orjson does."""
     if code < 0x80:
         if _SHORT[code] != 0:
@@ -182,7 +182,7 @@ def _written(code: Whole, rows: NDArray[np.uint8], to: np.uintp) -> np.uintp:
 
 @compile_kernel
 def unescape(rows: NDArray[np.uint8], span: NDArray[np.int64], texts: NDArray[np.uint8], to: np.uintp) -> np.uintp:
-    """Write the text of a string that orjson would have written, without its escapes; give where it ends."""
+    """Write the text of a string that orjson would have written, without its escapes; return where it ends."""
     if span[0] < 0:
         return to
     at, end = np.uintp(span[0]), np.uintp(span[1])

@@ -33,10 +33,26 @@ class Index(NamedTuple):
     needed: NDArray[np.int64]
 
 
+class _Room(NamedTuple):
+    """Room for the words of a text; the last text that had each entry and each row; the n-grams it has of a row."""
+
+    words: NDArray[np.uint64]
+    seen: NDArray[np.int64]
+    begun: NDArray[np.int64]
+    hits: NDArray[np.int64]
+
+
+class _Leaks(NamedTuple):
+    """For each text: the test row of which it holds the most, or -1, and that share."""
+
+    rows: NDArray[np.int64]
+    shares: NDArray[np.float64]
+
+
 def index_of(rows: list[bytes], letters: Alphabet, width: int, containment: float) -> Index:
     """Index test rows (sound UTF-8) by their word n-grams; ``containment`` is the share of them that makes a leak."""
     sets = [shingles(row, letters, width) for row in rows]
-    sizes = np.array([len(found) for found in sets], dtype=np.int64)
+    sizes = np.array([len(grams_of_row) for grams_of_row in sets], dtype=np.int64)
     hashes = np.concatenate([np.zeros(0, dtype=np.uint64), *sets])
     owners = np.repeat(np.arange(len(rows), dtype=np.int64), sizes)
     order = np.argsort(hashes, kind="stable")
@@ -48,7 +64,7 @@ def index_of(rows: list[bytes], letters: Alphabet, width: int, containment: floa
 
 
 def leaks(texts: Texts, letters: Alphabet, index: Index, width: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Give for each text the test row of which it holds the most, or -1 where no row leaks, and that share."""
+    """Return for each text the test row of which it holds the most, or -1 where no row leaks, and that share."""
     number = len(texts.starts)
     row = np.full(number, -1, dtype=np.int64)
     share = np.zeros(number, dtype=np.float64)
@@ -57,7 +73,7 @@ def leaks(texts: Texts, letters: Alphabet, index: Index, width: int) -> tuple[ND
         seen = np.full(len(index.rows), -1, dtype=np.int64)
         begun = np.full(len(index.sizes), -1, dtype=np.int64)
         hits = np.zeros(len(index.sizes), dtype=np.int64)
-        _find_all(texts, letters, index, (width, room, seen, begun, hits), (row, share))
+        _find_all(texts, letters, index, width, _Room(room, seen, begun, hits), _Leaks(row, share))
     return row, share
 
 
@@ -73,7 +89,7 @@ def _fill(slots: NDArray[np.int64], grams: NDArray[np.uint64]) -> None:
 
 @compile_kernel
 def _look_up(index: Index, value: np.uint64) -> int:
-    """Give the place of an n-gram, -1 where no test row has it."""
+    """Return the index of an n-gram, -1 where no test row has it."""
     mask = np.uint64(len(index.slots) - 1)
     slot = value & mask
     while index.slots[slot] >= 0:
@@ -88,14 +104,16 @@ def _find_all(
     texts: Texts,
     letters: Alphabet,
     index: Index,
-    how: tuple[int, NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]],
-    found: tuple[NDArray[np.int64], NDArray[np.float64]],
+    width: int,
+    room: _Room,
+    leaks: _Leaks,
 ) -> None:
-    width, room, seen, begun, hits = how
+    words, seen, begun, hits = room
+    rows, shares = leaks
     for i in range(len(texts.starts)):
-        count = words_of(texts.data, texts.starts[i], texts.ends[i], letters, room)
-        for at in range(combine(room, count, width)):
-            gram = _look_up(index, room[at])
+        count = words_of(texts.data, texts.starts[i], texts.ends[i], letters, words)
+        for at in range(combine(words, count, width)):
+            gram = _look_up(index, words[at])
             if gram < 0:
                 continue
             for entry in range(index.starts[gram], index.starts[gram + 1]):
@@ -106,7 +124,7 @@ def _find_all(
                 hits[row] = hits[row] + 1 if begun[row] == i else 1
                 begun[row] = i
                 share = hits[row] / index.sizes[row]
-                better = share > found[1][i] or (share == found[1][i] and row < found[0][i])
+                better = share > shares[i] or (share == shares[i] and row < rows[i])
                 if hits[row] >= index.needed[row] and better:
-                    found[0][i] = row
-                    found[1][i] = share
+                    rows[i] = row
+                    shares[i] = share

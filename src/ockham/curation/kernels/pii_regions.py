@@ -29,7 +29,7 @@ _INSIDE = b"%+-@()/:\"'=._ \t\n\f\r"
 
 
 def find_pii_regions(data: NDArray[np.uint8]) -> tuple[Texts, NDArray[np.int64]]:
-    """Give the pieces of a buffer in which something may be, a NUL behind each, and where they begin in it."""
+    """Return the pieces of a buffer in which something may be, a NUL behind each, and where they begin in it."""
     kinds = np.full(256, _NEVER, dtype=np.uint8)
     kinds[list(_LETTERS + _INSIDE)] = 0
     kinds[ord("0") : ord("9") + 1] = _DIGIT
@@ -66,7 +66,7 @@ def _traces(data: NDArray[np.uint8], kinds: NDArray[np.uint8], out: NDArray[np.i
 def _piece(
     data: NDArray[np.uint8], kinds: NDArray[np.uint8], at: np.uintp, done: np.uintp
 ) -> tuple[np.uintp, np.uintp]:
-    """Give the piece that a byte is in; what is before ``done`` was given."""
+    """Return the piece that a byte is in; what is before ``done`` was returned already."""
     end = np.uintp(len(data))
     begin, behind = at, at + _ONE
     while begin > done and not _parts(data, kinds, begin):
@@ -128,10 +128,10 @@ def _is_shaped(before: int, between: int, run: int) -> bool:
 def _is_lettered(data: NDArray[np.uint8], start: np.uintp, at: np.uintp, begin: np.uintp, end: np.uintp) -> bool:
     """Tell whether a run of digits has a plus or capital letters before it, or many digits one behind, as in codes."""
     if start > begin:
-        one = int(data[start - _ONE])
-        if one == 32 and start - begin > _ONE:
-            one = int(data[start - np.uintp(2)])
-        if one == 43 or _is_capital(one):
+        sign = int(data[start - _ONE])
+        if sign == 32 and start - begin > _ONE:
+            sign = int(data[start - np.uintp(2)])
+        if sign == 43 or _is_capital(sign):
             return True
     if at - start < np.uintp(7) or at == end:
         return False
@@ -148,18 +148,26 @@ def _is_capital(byte: int) -> bool:
 def _is_trace(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> bool:
     """Tell whether a sign other than a digit stands as in some find."""
     byte = data[at]
-    one, two, three = _before(data, at, 1), _before(data, at, 2), _before(data, at, 3)
+    last, second_last, third_last = _before(data, at, 1), _before(data, at, 2), _before(data, at, 3)
     after = int(data[at + _ONE]) if at + _ONE < end else 0
     if byte == 58 or byte == 61:
         return _is_named(data, at) or (byte == 58 and _is_sixth(data, at, end))
     if byte == 45:  # sk-, xoxb-, -----BEGIN
-        return bool((one == 107 and two == 115) or (two == 120 and three == 111) or (one == 45 and after == 66))
+        return bool(
+            (last == 107 and second_last == 115)
+            or (second_last == 120 and third_last == 111)
+            or (last == 45 and after == 66)
+        )
     if byte == 95:  # ghp_, github_pat_, hf_, sk_live_
-        known = (two == 104 and three == 103) or (one == 116 and two == 97 and three == 112)
-        return bool(known or (one == 102 and two == 104) or (one == 107 and (after == 108 or after == 116)))
+        is_token = (second_last == 104 and third_last == 103) or (
+            last == 116 and second_last == 97 and third_last == 112
+        )
+        return bool(
+            is_token or (last == 102 and second_last == 104) or (last == 107 and (after == 108 or after == 116))
+        )
     if byte == 73:  # AKIA, ASIA, AIza
-        return bool((after == 65 and (one == 75 or one == 83)) or (one == 65 and after == 122))
-    return bool(byte == 64 or (byte == 74 and one == 121))  # a@b, eyJ
+        return bool((after == 65 and (last == 75 or last == 83)) or (last == 65 and after == 122))
+    return bool(byte == 64 or (byte == 74 and last == 121))  # a@b, eyJ
 
 
 @compile_kernel
@@ -198,8 +206,8 @@ def _is_sixth(data: NDArray[np.uint8], at: np.uintp, end: np.uintp) -> bool:
     if before == 46 or _is_word(before) or (behind < end and _is_word(int(data[behind]))):
         return False
     colons = 0
-    for place in range(first, behind):
-        colons += data[place] == 58
+    for index in range(first, behind):
+        colons += data[index] == 58
     return colons > 1
 
 

@@ -28,15 +28,15 @@ def repair_flags(texts: Texts) -> NDArray[np.uint8]:
 
     `LOOSE` says that its characters may not be composed (NFC); where it is missing they are.
     """
-    found = np.zeros(len(texts.starts), dtype=np.uint8)
+    flags = np.zeros(len(texts.starts), dtype=np.uint8)
     kinds = np.zeros(256, dtype=np.uint8)
     kinds[:32] = kinds[127] = CONTROL
     kinds[[9, 10]] = 0
     kinds[ord("0") : ord("9") + 1] = DIGITS
     kinds[ord("@")], kinds[ord("<")], kinds[ord("&")] = AT, TAG, ENTITY
     kinds[128:] = WIDE
-    _mark_all(texts, kinds, (_CP1252, _loose()), found)
-    return found
+    _mark_all(texts, kinds, _CP1252, _loose(), flags)
+    return flags
 
 
 @lru_cache(maxsize=1)
@@ -46,27 +46,27 @@ def _loose() -> NDArray[np.bool_]:
     Text of characters that stand for themselves, combine with none before them and are no second half of a composed
     one is in that form (Unicode Standard Annex 15, section 9; above `LIMIT` no character is otherwise).
     """
-    found = np.zeros(LIMIT, dtype=np.bool_)
+    is_loose = np.zeros(LIMIT, dtype=np.bool_)
     for code in range(0x80, LIMIT):
         char = chr(code)
         parts = unicodedata.decomposition(char)
         if parts and parts[0] != "<":
-            found[[int(part, 16) for part in parts.split()[1:]]] = True
-        found[code] |= unicodedata.combining(char) > 0 or not unicodedata.is_normalized("NFC", char)
-    found[0x1161:0x1176] = found[0x11A8:0x11C3] = True  # Hangul, which is composed by arithmetic
-    return found
+            is_loose[[int(part, 16) for part in parts.split()[1:]]] = True
+        is_loose[code] |= unicodedata.combining(char) > 0 or not unicodedata.is_normalized("NFC", char)
+    is_loose[0x1161:0x1176] = is_loose[0x11A8:0x11C3] = True  # Hangul, which is composed by arithmetic
+    return is_loose
 
 
 @compile_kernel
 def _mark_all(
     texts: Texts,
     kinds: NDArray[np.uint8],
-    tables: tuple[NDArray[np.int64], NDArray[np.bool_]],
-    found: NDArray[np.uint8],
+    broken: NDArray[np.int64],
+    loose: NDArray[np.bool_],
+    flags: NDArray[np.uint8],
 ) -> None:
-    broken, loose = tables
-    for i in range(len(found)):
-        found[i] = _mark(texts.data[texts.starts[i] : texts.ends[i]], kinds, broken, loose)
+    for i in range(len(flags)):
+        flags[i] = _mark(texts.data[texts.starts[i] : texts.ends[i]], kinds, broken, loose)
 
 
 @compile_kernel

@@ -19,7 +19,7 @@ Table = tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.uint64], NDArray
 
 
 def slots_for(entries: int) -> int:
-    """Give the slots of a hash table that so many entries fit into."""
+    """Return the slots of a hash table that so many entries fit into."""
     return max(_LEAST_SLOTS, 1 << (2 * entries).bit_length())
 
 
@@ -31,13 +31,13 @@ def repeated_grams(
 
     ``words`` are the hashes of so many words, ``sizes`` their characters; ``out`` is for the nine counts.
     """
-    grams, places = room[:2]
+    grams, positions = room[:2]
     left = number
     for at in range(number):
-        places[at] = at
+        positions[at] = at
         grams[at] = words[at]
     for width in range(2, WIDEST + 1):
-        left = _widened(words, room, (number, left), width)
+        left = _widen(words, room, (number, left), width)
         if width == 2:
             left = _maybe_often(room, left)
         chars = _top(sizes, room, left, width)
@@ -48,19 +48,19 @@ def repeated_grams(
 
 
 @compile_kernel
-def _widened(words: NDArray[np.uint64], room: Table, numbers: tuple[int, int], width: int) -> int:
-    """Make n-grams one word wider, where the one behind comes twice as well; give how many there are."""
-    grams, places = room[:2]
+def _widen(words: NDArray[np.uint64], room: Table, numbers: tuple[int, int], width: int) -> int:
+    """Make n-grams one word wider, where the one behind comes twice as well; return how many there are."""
+    grams, positions = room[:2]
     number, left = numbers
-    kept = 0
+    count = 0
     for k in range(left):
-        at = places[k]
-        if at + width <= number and (width == 2 or (k + 1 < left and places[k + 1] == at + 1)):
+        at = positions[k]
+        if at + width <= number and (width == 2 or (k + 1 < left and positions[k + 1] == at + 1)):
             value = grams[at] * _GOLDEN + words[at + width - 1]
             grams[at] = value ^ (value >> np.uint64(32))
-            places[kept] = at
-            kept += 1
-    return kept
+            positions[count] = at
+            count += 1
+    return count
 
 
 @compile_kernel
@@ -69,39 +69,39 @@ def _maybe_often(room: Table, left: int) -> int:
 
     Most n-grams of most texts are alone, and two bits are found sooner than a place in the table of counts.
     """
-    grams, places, _, keys, _ = room
+    grams, positions, _, keys, _ = room
     size = _LEAST_SLOTS // 2
     while 8 * size < left:
         size *= 2
     mask = np.uint64(64 * size - 1)
     keys[: 2 * size] = _NONE  # fewer than there are: counting as many n-grams takes four times the room
     for k in range(left):
-        bit = (grams[places[k]] >> np.uint64(1)) & mask
+        bit = (grams[positions[k]] >> np.uint64(1)) & mask
         word = bit >> np.uint64(6)
         seen = np.uint64(1) << (bit & np.uint64(63))
         keys[np.uint64(size) + word] |= keys[word] & seen
         keys[word] |= seen
-    kept = 0
+    count = 0
     for k in range(left):
-        bit = (grams[places[k]] >> np.uint64(1)) & mask
-        places[kept] = places[k]
-        kept += int((keys[np.uint64(size) + (bit >> np.uint64(6))] >> (bit & np.uint64(63))) & np.uint64(1))
-    return kept
+        bit = (grams[positions[k]] >> np.uint64(1)) & mask
+        positions[count] = positions[k]
+        count += int((keys[np.uint64(size) + (bit >> np.uint64(6))] >> (bit & np.uint64(63))) & np.uint64(1))
+    return count
 
 
 @compile_kernel
 def _top(sizes: NDArray[np.int64], room: Table, left: int, width: int) -> int:
-    """Count all n-grams; give the characters that the most frequent one takes, over all of its places."""
-    grams, places, slots, keys, counts = room
+    """Count all n-grams; return the characters that the most frequent one takes, over all of its places."""
+    grams, positions, slots, keys, counts = room
     mask = clear(keys, left)
     most = 1
     chars = 0
     for k in range(left):
-        slot = count_value(keys, counts, mask, grams[places[k]])
+        slot = count_value(keys, counts, mask, grams[positions[k]])
         slots[k] = slot
         times = counts[slot]
         if times > 1 and times >= most:
-            taken = times * _length(sizes, places[k], width)
+            taken = times * _length(sizes, positions[k], width)
             chars = taken if times > most else max(chars, taken)
             most = times
     return chars
@@ -109,23 +109,23 @@ def _top(sizes: NDArray[np.int64], room: Table, left: int, width: int) -> int:
 
 @compile_kernel
 def _often(room: Table, left: int) -> int:
-    """Keep the places of n-grams that were counted more than once; give how many there are."""
-    _, places, slots, _, counts = room
-    kept = 0
+    """Keep the places of n-grams that were counted more than once; return how many there are."""
+    _, positions, slots, _, counts = room
+    count = 0
     for k in range(left):
-        places[kept] = places[k]
-        kept += counts[slots[k]] > 1
-    return kept
+        positions[count] = positions[k]
+        count += counts[slots[k]] > 1
+    return count
 
 
 @compile_kernel
 def _same(sizes: NDArray[np.int64], room: Table, left: int, width: int) -> int:
-    """Give the characters of the n-grams that stood before, none counted twice."""
-    grams, places, _, keys, counts = room
+    """Return the characters of the n-grams that stood before, none counted twice."""
+    grams, positions, _, keys, counts = room
     mask = clear(keys, left)
     free = chars = 0
     for k in range(left):
-        at = places[k]
+        at = positions[k]
         if at >= free and counts[count_value(keys, counts, mask, grams[at])] > 1:
             chars += _length(sizes, at, width)
             free = at + width
@@ -142,7 +142,7 @@ def _length(sizes: NDArray[np.int64], at: int, width: int) -> int:
 
 @compile_kernel
 def clear(keys: NDArray[np.uint64], entries: int) -> np.uint64:
-    """Empty as much of the table as so many entries need, and give its mask."""
+    """Empty as much of the table as so many entries need, and return its mask."""
     slots = _LEAST_SLOTS
     while slots < 2 * entries:
         slots *= 2
@@ -152,7 +152,7 @@ def clear(keys: NDArray[np.uint64], entries: int) -> np.uint64:
 
 @compile_kernel
 def count_value(keys: NDArray[np.uint64], counts: NDArray[np.int64], mask: np.uint64, value: np.uint64) -> np.uint64:
-    """Count a value in the table and give its slot."""
+    """Count a value in the table and return its slot."""
     value |= np.uint64(1)
     slot = (value >> np.uint64(1)) & mask
     while keys[slot] != value:

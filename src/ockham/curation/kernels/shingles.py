@@ -54,6 +54,13 @@ def _copy(texts: Texts, starts: NDArray[np.int64], data: NDArray[np.uint8]) -> N
             to += _ONE
 
 
+class _SketchRoom(NamedTuple):
+    """Room for the words of the longest text, and for the least value under each order."""
+
+    words: NDArray[np.uint64]
+    least: NDArray[np.uint32]
+
+
 class Sketches(NamedTuple):
     """For each text: its number of words, a 128-bit hash of them, and its band keys (texts x bands)."""
 
@@ -71,50 +78,51 @@ def texts_of(texts: list[bytes], behind: bytes = b"\0") -> Texts:
 
 def characters_of(texts: Texts) -> NDArray[np.int64]:
     """Count the characters of each text."""
-    found = np.zeros(len(texts.starts), dtype=np.int64)
-    _count_characters(texts, found)
-    return found
+    counts = np.zeros(len(texts.starts), dtype=np.int64)
+    _count_characters(texts, counts)
+    return counts
 
 
 def longest_of(texts: Texts) -> int:
-    """Give the bytes of the longest text; 0 where there is none."""
+    """Return the bytes of the longest text; 0 where there is none."""
     return int((texts.ends - texts.starts).max(initial=0))
 
 
 def sketch(texts: Texts, letters: Alphabet, order: Orders, width: int, rows: int) -> Sketches:
-    """Count and hash the words of each text and give its band keys; a text without words has keys that mean nothing.
+    """Count and hash the words of each text and return its band keys; a text without words has keys that mean nothing.
 
-    ``width`` is the number of words of an n-gram; no ``rows`` means that no keys are wanted.
+    ``width`` is the number of words of an n-gram; no ``rows`` means no keys.
     """
     number = len(texts.starts)
     room = np.empty(longest_of(texts) + 1, dtype=np.uint64)
     bands = PERMUTATIONS // rows if rows else 0
-    found = Sketches(
+    sketches = Sketches(
         np.zeros(number, dtype=np.int64),
         np.zeros((number, 2), dtype=np.uint64),
         np.zeros((number, bands), dtype=np.uint64),
     )
-    _sketch_all(texts, letters, order, (width, rows), (room, np.empty(PERMUTATIONS, dtype=np.uint32)), found)
-    return found
+    least = np.empty(PERMUTATIONS, dtype=np.uint32)
+    _sketch_all(texts, letters, order, (width, rows), _SketchRoom(room, least), sketches)
+    return sketches
 
 
 def shingles(text: bytes, letters: Alphabet, width: int) -> NDArray[np.uint64]:
-    """Give the set of a text's shingles: their hashes, sorted."""
+    """Return the set of a text's shingles: their hashes, sorted."""
     data = np.frombuffer(text, dtype=np.uint8)
     room = np.empty(len(data) + 1, dtype=np.uint64)
-    found: NDArray[np.uint64] = np.sort(room[: grams_of(data, letters, width, room)])
-    return found[: distinct(found)]
+    grams: NDArray[np.uint64] = np.sort(room[: grams_of(data, letters, width, room)])
+    return grams[: distinct(grams)]
 
 
 @compile_kernel
 def grams_of(text: NDArray[np.uint8], letters: Alphabet, width: int, out: NDArray[np.uint64]) -> int:
-    """Write the hashes of a text's n-grams to ``out``, which has room for more than its bytes; give how many."""
+    """Write the hashes of a text's n-grams to ``out``, which has room for more than its bytes; return how many."""
     return combine(out, words_of(text, 0, len(text), letters, out), width)
 
 
 @compile_kernel
 def distinct(values: NDArray[np.uint64]) -> int:
-    """Put the different ones of sorted values to the front; give their number."""
+    """Put the different ones of sorted values to the front; return their number."""
     number = 0
     for at in range(len(values)):
         if at == 0 or values[at] != values[at - 1]:
@@ -124,15 +132,15 @@ def distinct(values: NDArray[np.uint64]) -> int:
 
 
 @compile_kernel
-def _count_characters(texts: Texts, found: NDArray[np.int64]) -> None:
-    for i in range(len(found)):
+def _count_characters(texts: Texts, counts: NDArray[np.int64]) -> None:
+    for i in range(len(counts)):
         for at in range(texts.starts[i], texts.ends[i]):
-            found[i] += (texts.data[at] & 0xC0) != 0x80
+            counts[i] += (texts.data[at] & 0xC0) != 0x80
 
 
 @compile_kernel
 def words_of(text: NDArray[np.uint8], begin: int, end: int, letters: Alphabet, out: NDArray[np.uint64]) -> int:
-    """Write the hashes of the words of ``text[begin:end]`` to ``out`` and give their number.
+    """Write the hashes of the words of ``text[begin:end]`` to ``out`` and return their number.
 
     Where words begin and end is seen of 64 bytes at once; a word with a longer character is read again, one by one.
     """
@@ -146,19 +154,19 @@ def words_of(text: NDArray[np.uint8], begin: int, end: int, letters: Alphabet, o
         plain = plain_bits_wide(text, at) & seen
         edges = (plain ^ ((plain << _BIT) | inside)) & seen
         while edges != _NONE:
-            place = at + lowest(edges)
+            edge = at + lowest(edges)
             edges &= edges - _BIT
             if inside == _NONE:
-                start = place
+                start = edge
             else:
-                out[count] = mixed(plain_number(text, start, place))
+                out[count] = mixed(plain_number(text, start, edge))
                 count += 1
             inside ^= _BIT
         at += min(longer, WIDE)
         if longer < WIDE and at < stop:
-            at, count = _one_by_one(text, (start if inside != _NONE else at, stop), letters, (out, count), False)
+            at, count = _one_by_one(text, (start if inside != _NONE else at, stop), letters, out, count, False)
             inside = _NONE
-    return _one_by_one(text, (start if inside != _NONE else at, stop), letters, (out, count), True)[1]
+    return _one_by_one(text, (start if inside != _NONE else at, stop), letters, out, count, True)[1]
 
 
 @compile_kernel
@@ -166,15 +174,15 @@ def _one_by_one(
     text: NDArray[np.uint8],
     span: tuple[np.uintp, np.uintp],
     letters: Alphabet,
-    found: tuple[NDArray[np.uint64], int],
+    out: NDArray[np.uint64],
+    count: int,
     whole: bool,
 ) -> tuple[np.uintp, int]:
-    """Write the hashes of words to ``found`` (and how many are there), looking at each character; give where it ends.
+    """Write the hashes of words behind the ``count`` of ``out``, looking at each character; return where it ends.
 
     That is at the end of the span where the ``whole`` of it is read, else where no word is open and ASCII goes on.
     """
     at, stop = span
-    out, count = found
     word = START, _NONE, _NONE
     inside = False
     while at < stop:
@@ -214,7 +222,7 @@ def _one_by_one(
 
 @compile_kernel
 def combine(words: NDArray[np.uint64], count: int, width: int) -> int:
-    """Replace word hashes, in their place, by those of the n-grams that begin there; give the number of n-grams."""
+    """Replace word hashes, in their place, by those of the n-grams that begin there; return the number of n-grams."""
     size = min(width, count)
     if size == 0:
         return 0
@@ -245,16 +253,16 @@ def _minima(values: NDArray[np.uint64], count: int, order: Orders, least: NDArra
         least[k] = np.uint32(0xFFFFFFFF)
     at = 0
     while at < count:
-        one = np.uint32(values[at] >> np.uint64(32))
-        two = np.uint32(values[min(at + 1, count - 1)] >> np.uint64(32))
-        three = np.uint32(values[min(at + 2, count - 1)] >> np.uint64(32))
-        four = np.uint32(values[min(at + 3, count - 1)] >> np.uint64(32))
+        upper_0 = np.uint32(values[at] >> np.uint64(32))
+        upper_1 = np.uint32(values[min(at + 1, count - 1)] >> np.uint64(32))
+        upper_2 = np.uint32(values[min(at + 2, count - 1)] >> np.uint64(32))
+        upper_3 = np.uint32(values[min(at + 3, count - 1)] >> np.uint64(32))
         at += 4
         for k in range(PERMUTATIONS):
             a = order.factors[k]
             b = order.terms[k]
-            first = min(np.uint32(one * a + b), np.uint32(two * a + b))
-            second = min(np.uint32(three * a + b), np.uint32(four * a + b))
+            first = min(np.uint32(upper_0 * a + b), np.uint32(upper_1 * a + b))
+            second = min(np.uint32(upper_2 * a + b), np.uint32(upper_3 * a + b))
             least[k] = min(least[k], first, second)
 
 
@@ -264,27 +272,27 @@ def _sketch_all(
     letters: Alphabet,
     order: Orders,
     shape: tuple[int, int],
-    rooms: tuple[NDArray[np.uint64], NDArray[np.uint32]],
-    found: Sketches,
+    room: _SketchRoom,
+    sketches: Sketches,
 ) -> None:
     width, rows = shape
-    room, least = rooms
+    words, least = room
     for i in range(len(texts.starts)):
-        count = words_of(texts.data, texts.starts[i], texts.ends[i], letters, room)
-        found.words[i] = count
-        first, second = _hash_words(room, count)
-        found.hashes[i, 0] = first
-        found.hashes[i, 1] = second
+        count = words_of(texts.data, texts.starts[i], texts.ends[i], letters, words)
+        sketches.words[i] = count
+        first, second = _hash_words(words, count)
+        sketches.hashes[i, 0] = first
+        sketches.hashes[i, 1] = second
         if rows == 0:
             continue
-        count = combine(room, count, width)
-        _minima(room, count, order, least)
+        count = combine(words, count, width)
+        _minima(words, count, order, least)
         for band in range(PERMUTATIONS // rows):
             key = np.uint64(band)
             for row in range(rows):
                 key = (key ^ np.uint64(least[band * rows + row])) * GOLDEN
                 key ^= key >> np.uint64(32)
-            found.keys[i, band] = mixed(key)
+            sketches.keys[i, band] = mixed(key)
 
 
 @compile_kernel
@@ -294,31 +302,31 @@ def first_alike(
     """Find the first of some sets whose Jaccard similarity with one reaches the first limit, else the most similar one.
 
     The sets are sorted and stand one after the other in ``others``; ``ends`` is where each ends. Those that their sizes
-    alone keep below the second limit are passed over. Gives the place of the set (-1: none) and the similarity.
+    alone keep below the second limit are passed over. Returns the index of the set (-1: none) and the similarity.
     """
     best = -1
     most = 0.0
     begin = 0
-    for place in range(len(ends)):
-        size = ends[place] - begin
+    for index in range(len(ends)):
+        size = ends[index] - begin
         if limits[1] * len(mine) <= size and size * limits[1] <= len(mine):
-            similarity = jaccard(mine, others[begin : ends[place]])
+            similarity = jaccard(mine, others[begin : ends[index]])
             if similarity > most:
-                best, most = place, similarity
+                best, most = index, similarity
                 if most >= limits[0]:
                     break
-        begin = ends[place]
+        begin = ends[index]
     return best, most
 
 
 @compile_kernel
 def jaccard(first: NDArray[np.uint64], second: NDArray[np.uint64]) -> float:
-    """Give |A and B| / |A or B| of two sorted sets of shingles; 0 where one is empty."""
+    """Return |A and B| / |A or B| of two sorted sets of shingles; 0 where one is empty."""
     at = other = both = 0
     while at < len(first) and other < len(second):
-        one, two = first[at], second[other]
-        both += one == two
-        at += one <= two
-        other += one >= two
+        left, right = first[at], second[other]
+        both += left == right
+        at += left <= right
+        other += left >= right
     either = len(first) + len(second) - both
     return both / either if both > 0 else 0.0

@@ -33,30 +33,30 @@ def _at(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # n
 def _bits(test: Find) -> Callable[[Bytes, np.uintp], np.uint32]:
     """Make a function of a buffer and a place: a bit for each of the sixteen bytes there that a test holds for."""
 
-    def typed(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
+    def resolve(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
-            found = _tested(test, 16, builder, _at(context, builder, signature, arguments))
-            return builder.zext(found, ir.IntType(32))
+            mask = _mask(test, 16, builder, _at(context, builder, signature, arguments))
+            return builder.zext(mask, ir.IntType(32))
 
         return types.uint32(data, types.uintp), generate
 
-    return cast("Callable[[Bytes, np.uintp], np.uint32]", intrinsic(typed))
+    return cast("Callable[[Bytes, np.uintp], np.uint32]", intrinsic(resolve))
 
 
 def _wide_bits(test: Find) -> Callable[[Bytes, np.uintp], np.uint64]:
     """Make a function of a buffer and a place: a bit for each of the 64 bytes there that a test holds for."""
 
-    def typed(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
+    def resolve(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
-            return _tested(test, 64, builder, _at(context, builder, signature, arguments))
+            return _mask(test, 64, builder, _at(context, builder, signature, arguments))
 
         return types.uint64(data, types.uintp), generate
 
-    return cast("Callable[[Bytes, np.uintp], np.uint64]", intrinsic(typed))
+    return cast("Callable[[Bytes, np.uintp], np.uint64]", intrinsic(resolve))
 
 
-def _tested(test: Find, lanes: int, builder: Any, place: Any) -> Any:  # noqa: ANN401 - as above
-    bytes_ = builder.load(builder.bitcast(place, ir.VectorType(_BYTE, lanes).as_pointer()), align=1)
+def _mask(test: Find, lanes: int, builder: Any, address: Any) -> Any:  # noqa: ANN401 - as above
+    bytes_ = builder.load(builder.bitcast(address, ir.VectorType(_BYTE, lanes).as_pointer()), align=1)
     return builder.bitcast(test(builder, bytes_), ir.IntType(lanes))
 
 
@@ -93,17 +93,17 @@ def _is_marked(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
         return builder.icmp_unsigned("==", bytes_, _all(value, bytes_))
 
     usual = builder.or_(same(9), same(10))
-    found = builder.and_(builder.icmp_signed("<", bytes_, _all(0x20, bytes_)), builder.not_(usual))
-    for one in (same(0x7F), same(0x40), same(0x3C), same(0x26), _is_digit(builder, bytes_)):
-        found = builder.or_(found, one)
-    return found
+    mask = builder.and_(builder.icmp_signed("<", bytes_, _all(0x20, bytes_)), builder.not_(usual))
+    for condition in (same(0x7F), same(0x40), same(0x3C), same(0x26), _is_digit(builder, bytes_)):
+        mask = builder.or_(mask, condition)
+    return mask
 
 
 def _is_trace(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
-    found = builder.or_(_between(builder, bytes_, 0x30, 0x3B), _between(builder, bytes_, 0x49, 0x4B))
-    for one in (0x40, 0x3D, 0x5F, 0x2D):
-        found = builder.or_(found, builder.icmp_unsigned("==", bytes_, _all(one, bytes_)))
-    return found
+    mask = builder.or_(_between(builder, bytes_, 0x30, 0x3B), _between(builder, bytes_, 0x49, 0x4B))
+    for value in (0x40, 0x3D, 0x5F, 0x2D):
+        mask = builder.or_(mask, builder.icmp_unsigned("==", bytes_, _all(value, bytes_)))
+    return mask
 
 
 def _is_escape(builder: Any, bytes_: Any) -> Any:  # noqa: ANN401 - as above
@@ -133,8 +133,8 @@ def eight(typing: Any, data: Any, at: Any) -> Any:  # noqa: ANN401, ARG001 - as 
     """Read the eight bytes at a place as one number, the first one lowest."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401 - as above
-        place = builder.bitcast(_at(context, builder, signature, arguments), ir.IntType(64).as_pointer())
-        return builder.load(place, align=1)
+        address = builder.bitcast(_at(context, builder, signature, arguments), ir.IntType(64).as_pointer())
+        return builder.load(address, align=1)
 
     return types.uint64(data, types.uintp), generate
 
@@ -167,7 +167,7 @@ def zeros_below(typing: Any, bits: Any) -> Any:  # noqa: ANN401, ARG001 - as num
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba has no types
 def lowest(typing: Any, bits: Any) -> Any:  # noqa: ANN401, ARG001 - as numba calls it
-    """Give the place of the lowest bit that is set; 64 where none is."""
+    """Return the index of the lowest bit that is set; 64 where none is."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ANN401, ARG001 - as above
         return builder.cttz(arguments[0], cgutils.false_bit)

@@ -52,12 +52,12 @@ _LINE = np.uint64(1)
 
 
 class Room(NamedTuple):
-    """Room for the longest text: words and their lengths, n-grams, lines, and a hash table (`repeats.Table`)."""
+    """Room for the longest text: words and their lengths, n-grams, lines, and a hash table (`repetition.Table`)."""
 
     words: NDArray[np.uint64]
     sizes: NDArray[np.int64]
     grams: NDArray[np.uint64]
-    places: NDArray[np.int64]
+    positions: NDArray[np.int64]
     slots: NDArray[np.uint64]
     lines: NDArray[np.uint64]
     line_sizes: NDArray[np.int64]
@@ -92,9 +92,9 @@ def statistics(texts: Texts, letters: Alphabet, stops: StopWords, languages: NDA
         np.empty(slots, dtype=np.uint64),
         np.empty(slots, dtype=np.int64),
     )
-    found = np.zeros((len(texts.starts), len(COUNTS)), dtype=np.int64)
-    _measure_all(texts, letters, stops, languages, room, found)
-    return found
+    counts = np.zeros((len(texts.starts), len(COUNTS)), dtype=np.int64)
+    _measure_all(texts, letters, stops, languages, room, counts)
+    return counts
 
 
 def word_hash(word: str, letters: Alphabet) -> np.uint64:
@@ -117,17 +117,17 @@ def _measure_all(
     stops: StopWords,
     languages: NDArray[np.int64],
     room: Room,
-    found: NDArray[np.int64],
+    counts: NDArray[np.int64],
 ) -> None:
-    for i in range(len(found)):
+    for i in range(len(counts)):
         language = languages[i]
         first = stops.starts[language] if language >= 0 else 0
         last = stops.starts[language + 1] if language >= 0 else 0
         span = np.uintp(texts.starts[i]), np.uintp(texts.ends[i])
-        count, lines, paragraphs = _read(texts.data, span, letters, stops.hashes[first:last], room, found[i])
-        _repeated_lines(room, lines, paragraphs, found[i])
-        grams = room.grams, room.places, room.slots, room.keys, room.counts
-        repeated_grams(room.words, room.sizes, grams, count, found[i, _TOP:])
+        count, lines, paragraphs = _read(texts.data, span, letters, stops.hashes[first:last], room, counts[i])
+        _repeated_lines(room, lines, paragraphs, counts[i])
+        grams = room.grams, room.positions, room.slots, room.keys, room.counts
+        repeated_grams(room.words, room.sizes, grams, count, counts[i, _TOP:])
 
 
 @compile_kernel
@@ -139,7 +139,7 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
     room: Room,
     out: NDArray[np.int64],
 ) -> tuple[int, int, int]:
-    """Read a text once: count its characters, write down its words and lines; give how many there are.
+    """Read a text once: count its characters, write down its words and lines; return how many there are.
 
     A word ends before a blank, and before and behind a character of a script without spaces. ``room.breaks`` holds
     the number of lines before each paragraph's end.
@@ -240,7 +240,7 @@ def _read(  # noqa: C901, PLR0912, PLR0915 - one flat loop over bytes: a call fo
 
 @compile_kernel
 def _sieve(stops: NDArray[np.uint64], seen: np.uint64) -> np.uint64:
-    """Give a bit for the upper six bits of each stop word not yet seen, so that most words are told by one look."""
+    """Return a bit for the upper six bits of each stop word not yet seen, so that one look tells most words."""
     sieve = _NONE
     for k in range(len(stops)):
         missing = ~(seen >> np.uint64(k)) & np.uint64(1)
@@ -265,8 +265,10 @@ def _judge_line(text: NDArray[np.uint8], begin: Whole, end: Whole, out: NDArray[
         last -= 1
     if last < np.int64(begin) + 2:
         return
-    one, two, three = text[last - 2], text[last - 1], text[last]
-    if (one == 46 and two == 46 and three == 46) or (one == 0xE2 and two == 0x80 and three == 0xA6):
+    third_last, second_last, final = text[last - 2], text[last - 1], text[last]
+    if (third_last == 46 and second_last == 46 and final == 46) or (
+        third_last == 0xE2 and second_last == 0x80 and final == 0xA6
+    ):
         out[_ELLIPSIS_LINES] += 1
 
 

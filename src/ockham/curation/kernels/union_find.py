@@ -24,69 +24,69 @@ def unite(
     links: NDArray[np.uint32],
     more: NDArray[np.uint64],
 ) -> int:
-    """Join documents by edges (the later one in the upper 32 bits), give how many edges were handed on in ``more``.
+    """Join documents by edges (the later one in the upper 32 bits); return how many were handed on in ``more``.
 
     The later document of each edge is in the part that begins with ``first``; ``parents`` and ``links`` are of that
     part. The root of a group is its least member, in whatever order the groups were joined; it alone has a link.
     """
     count = 0
     for at in range(len(edges)):
-        one = _root(parents, np.int64(edges[at] >> np.uint64(32)) - first)
+        root = _root(parents, np.int64(edges[at] >> np.uint64(32)) - first)
         other = np.int64(edges[at] & np.uint64(0xFFFFFFFF)) - first
         link = np.uint32(NONE)
         if other < 0:
             link = np.uint32(other + first)
         else:
             other = _root(parents, other)
-            if one == other:
+            if root == other:
                 continue
-            if one > other:
-                one, other = other, one
-            parents[other] = np.uint32(one)
+            if root > other:
+                root, other = other, root
+            parents[other] = np.uint32(root)
             link = links[other]
             links[other] = NONE
         if link == NONE:
             continue
-        if links[one] == NONE:
-            links[one] = link
-        elif links[one] != link:
-            more[count] = (np.uint64(max(link, links[one])) << np.uint64(32)) | np.uint64(min(link, links[one]))
+        if links[root] == NONE:
+            links[root] = link
+        elif links[root] != link:
+            more[count] = (np.uint64(max(link, links[root])) << np.uint64(32)) | np.uint64(min(link, links[root]))
             count += 1
     return count
 
 
 @compile_kernel
-def _root(parents: NDArray[np.uint32], one: np.int64) -> np.int64:
-    while parents[one] != one:
-        parents[one] = parents[parents[one]]
-        one = np.int64(parents[one])
-    return one
+def _root(parents: NDArray[np.uint32], document: np.int64) -> np.int64:
+    while parents[document] != document:
+        parents[document] = parents[parents[document]]
+        document = np.int64(parents[document])
+    return document
 
 
 @compile_kernel
 def settle(parents: NDArray[np.uint32]) -> None:
     """Let the parent of each document be its root; a parent is never behind its child."""
-    for one in range(len(parents)):
-        parents[one] = parents[parents[one]]
+    for document in range(len(parents)):
+        parents[document] = parents[parents[document]]
 
 
 @compile_kernel
 def fill(
     roots: NDArray[np.uint32], weights: NDArray[np.int64], sets: NDArray[np.uint32], begun: tuple[int, int, int]
 ) -> tuple[int, int]:
-    """Give each document of a part the number of its set, and the number of the last set, and what that one holds.
+    """Set the number of the set of each document of a part; return the number of the last set and what that one holds.
 
     A set is filled with whole groups in the order of their roots, up to so much weight. ``begun`` is that number and
     weight before, and the most; groups of negative weight have their set already.
     """
     number, held, most = begun
-    for one in range(len(roots)):
-        if roots[one] == one and weights[one] >= 0:
-            if held > 0 and held + weights[one] > most:
+    for document in range(len(roots)):
+        if roots[document] == document and weights[document] >= 0:
+            if held > 0 and held + weights[document] > most:
                 number += 1
                 held = 0
-            held += weights[one]
-            sets[one] = number
-    for one in range(len(roots)):
-        sets[one] = sets[roots[one]]
+            held += weights[document]
+            sets[document] = number
+    for document in range(len(roots)):
+        sets[document] = sets[roots[document]]
     return number, held

@@ -36,24 +36,24 @@ def spell(word: Spelling, text: NDArray[np.uint8], at: np.uintp, size: np.uintp)
     # Letters are folded by this bit; digits have it.
     low = eight(text, at) | _BLANKS
     if size >= np.uintp(8):
-        word = _taken(word, low, np.uint64(64))
+        word = _take_in(word, low, np.uint64(64))
         low = eight(text, at + np.uintp(8)) | _BLANKS
         size -= np.uintp(8)
     bits = np.uint64(size) * _EIGHT
-    return _taken(word, low & ((np.uint64(1) << bits) - np.uint64(1)) if bits < np.uint64(64) else low, bits)
+    return _take_in(word, low & ((np.uint64(1) << bits) - np.uint64(1)) if bits < np.uint64(64) else low, bits)
 
 
 @compile_kernel
 def spell_by(word: Spelling, code: Whole) -> Spelling:
     """Take in one character, folded."""
     if code < 0x80:
-        return _taken(word, np.uint64(code), _EIGHT)
-    return _taken(word, np.uint64(code) | np.uint64(0x800000), np.uint64(24))
+        return _take_in(word, np.uint64(code), _EIGHT)
+    return _take_in(word, np.uint64(code) | np.uint64(0x800000), np.uint64(24))
 
 
 @compile_kernel
 def plain_number(text: NDArray[np.uint8], begin: np.uintp, end: np.uintp) -> np.uint64:
-    """Give the number of a word of ASCII letters and digits; eight bytes behind it must be there to be read."""
+    """Return the number of a word of ASCII letters and digits; eight bytes behind it must be there to be read."""
     state = START
     size = np.uint64(end - begin)
     while size >= _EIGHT:
@@ -66,21 +66,21 @@ def plain_number(text: NDArray[np.uint8], begin: np.uintp, end: np.uintp) -> np.
 
 @compile_kernel
 def number_of(word: Spelling) -> np.uint64:
-    """Give the number of a whole word."""
+    """Return the number of a whole word."""
     return _mixed_in(word[0], word[1])
 
 
 @compile_kernel
-def _taken(word: Spelling, some: np.uint64, bits: np.uint64) -> Spelling:
+def _take_in(word: Spelling, more: np.uint64, bits: np.uint64) -> Spelling:
     state, held, fill = word
     if fill == _ZERO and bits < np.uint64(64):
-        return state, some, bits
-    held |= some << fill
+        return state, more, bits
+    held |= more << fill
     total = fill + bits
     if total < np.uint64(64):
         return state, held, total
     state = _mixed_in(state, held)
-    held = some >> (np.uint64(64) - fill) if fill > _ZERO else _ZERO
+    held = more >> (np.uint64(64) - fill) if fill > _ZERO else _ZERO
     return state, held, total - np.uint64(64)
 
 

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkIndex:
-    """The n-grams of all test rows, and the place of each row ("file:record")."""
+    """The n-grams of all test rows, and the location of each row ("file:record")."""
 
     index: Index
-    places: tuple[str, ...]
+    locations: tuple[str, ...]
     digests: tuple[str, ...]
 
     def find(self, texts: Texts) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        """Give for each text the number of the row of which it holds the most (-1: none leaks) and that share."""
+        """Return for each text the number of the row of which it holds the most (-1: none leaks) and that share."""
         from ockham.curation.kernels.char_classes import alphabet
         from ockham.curation.kernels.ngram_index import leaks
 
@@ -41,15 +41,15 @@ def read_tests(paths: Sequence[Path], inputs: tuple[str, ...], containment: floa
     from ockham.curation.kernels.ngram_index import index_of
 
     rows: list[bytes] = []
-    places: list[str] = []
+    locations: list[str] = []
     digests: list[str] = []
     for path in paths:
         file = describe(path, ColumnRequest(inputs=inputs, target=None, group=None, labelled=False, place=""), None)
         digests.append(file.sha256)
-        for one in documents_of(0, file, None):
-            if isinstance(one, Document):
-                rows.append("\n".join(one.texts).encode())
-                places.append(f"{file.name}:{one.record}")
+        for document in documents_of(0, file, None):
+            if isinstance(document, Document):
+                rows.append("\n".join(document.texts).encode())
+                locations.append(f"{file.name}:{document.record}")
     return BenchmarkIndex(
-        index=index_of(rows, alphabet(), WIDTH, containment), places=tuple(places), digests=tuple(digests)
+        index=index_of(rows, alphabet(), WIDTH, containment), locations=tuple(locations), digests=tuple(digests)
     )

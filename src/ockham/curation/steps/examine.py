@@ -81,7 +81,7 @@ def examine(portion: RecordBatch, plan: StepConfig) -> ExaminedChunk:
 
     number = len(portion)
     changes = _Changes(portion, plan)
-    texts = replace_texts(portion.texts, {place: "\n".join(after).encode() for place, after in changes.new.items()})
+    texts = replace_texts(portion.texts, {index: "\n".join(after).encode() for index, after in changes.new.items()})
     rows = rows_for(plan.spec.similarity) if "near" in plan.steps else 0
     sketches = sketch(texts, alphabet(), orders(), WIDTH, rows)
     examined = ExaminedChunk(
@@ -116,39 +116,39 @@ class _Changes:
         self.changed = np.zeros(len(portion), dtype=np.uint8)
         self.personal = np.zeros(len(portion), dtype=np.bool_)
         self.counted: Counter[str] = Counter()
-        wanted = sum(bits for bit, bits, _ in _REPAIRS if CHANGES[bit] in plan.steps)
-        if wanted:
+        repair_bits = sum(bits for bit, bits, _ in _REPAIRS if CHANGES[bit] in plan.steps)
+        if repair_bits:
             seen = repair_flags(portion.texts)
-            suspects = np.flatnonzero(seen & wanted)
-            for place, mark in zip(suspects.tolist(), seen[suspects].tolist(), strict=True):
-                self._repair(place, mark)
+            suspects = np.flatnonzero(seen & repair_bits)
+            for index, mark in zip(suspects.tolist(), seen[suspects].tolist(), strict=True):
+                self._repair(index, mark)
         if "personal" in plan.steps:
             # What was repaired is searched anew: a repair may bring something to light.
-            found = redact.suspects(portion.texts)
-            for place in sorted({*found, *self.new}):
-                self._search(place, found.get(place))
+            stretches = redact.suspects(portion.texts)
+            for index in sorted({*stretches, *self.new}):
+                self._search(index, stretches.get(index))
 
-    def _repair(self, place: int, mark: int) -> None:
-        texts = before = self._portion.inputs_of(place)
-        for bit, wanted, mend in _REPAIRS:
-            if mark & wanted and CHANGES[bit] in self._plan.steps:
+    def _repair(self, index: int, mark: int) -> None:
+        texts = before = self._portion.inputs_of(index)
+        for bit, bits, mend in _REPAIRS:
+            if mark & bits and CHANGES[bit] in self._plan.steps:
                 mended = tuple(map(mend, texts))
                 if mended != texts:
                     texts = mended
-                    self.changed[place] |= 1 << bit
+                    self.changed[index] |= 1 << bit
         if texts != before:
-            self.new[place] = texts
+            self.new[index] = texts
 
-    def _search(self, place: int, known: list[redact.Stretch] | None) -> None:
-        texts = self.new.get(place) or self._portion.inputs_of(place)
+    def _search(self, index: int, stretches: list[redact.Stretch] | None) -> None:
+        texts = self.new.get(index) or self._portion.inputs_of(index)
         # What was found in the text of a record holds for its input where it has one, as it came.
-        same = known if place not in self.new and len(texts) == 1 else None
+        same = stretches if index not in self.new and len(texts) == 1 else None
         spans = [redact.find(text, same) for text in texts]
         self.counted.update({span.kind for group in spans for span in group})
-        self.personal[place] = any(spans)
-        if self.personal[place] and self._plan.spec.personal == "redact":
-            self.new[place] = tuple(redact.redact(text, group) for text, group in zip(texts, spans, strict=True))
-            self.changed[place] |= 1 << CHANGES.index("personal")
+        self.personal[index] = any(spans)
+        if self.personal[index] and self._plan.spec.personal == "redact":
+            self.new[index] = tuple(redact.redact(text, group) for text, group in zip(texts, spans, strict=True))
+            self.changed[index] |= 1 << CHANGES.index("personal")
 
 
 def _hashes(
@@ -169,19 +169,19 @@ def _hashes(
     return np.concatenate([_digests(portion.texts, everyone), inner, target], axis=1)
 
 
-def _digests(texts: Texts, places: NDArray[np.int64]) -> NDArray[np.uint64]:
+def _digests(texts: Texts, indices: NDArray[np.int64]) -> NDArray[np.uint64]:
     """Hash some texts: (texts x 2), the 128 bits of XXH3."""
     import numpy as np
     import xxhash
 
     data, digest = texts.data.data, xxhash.xxh3_128_digest
-    spans = zip(texts.starts[places].tolist(), texts.ends[places].tolist(), strict=True)
-    found = b"".join([digest(data[start:end]) for start, end in spans])
-    return np.frombuffer(found, dtype=">u8").reshape(-1, 2).astype(np.uint64)
+    spans = zip(texts.starts[indices].tolist(), texts.ends[indices].tolist(), strict=True)
+    digests = b"".join([digest(data[start:end]) for start, end in spans])
+    return np.frombuffer(digests, dtype=">u8").reshape(-1, 2).astype(np.uint64)
 
 
 def _judge(examined: ExaminedChunk, personal: NDArray[np.bool_], plan: StepConfig) -> None:
-    """Give each document the first reason to leave it out, in the order of the steps."""
+    """Set the reason of each document to the first one to leave it out, in the order of the steps."""
     import numpy as np
 
     portion = examined.portion
@@ -192,19 +192,19 @@ def _judge(examined: ExaminedChunk, personal: NDArray[np.bool_], plan: StepConfi
     _drop(examined, "empty", counts["chars"] == 0)
     targets: list[bytes] = []
     if plan.labelled and "labels" in plan.steps:
-        targets = [bytes_at(portion.targets, place) for place in range(len(portion))]
-        blank = {one for one in set(targets) if is_blank(one.decode())}
-        _drop(examined, "missing_target", np.array([one in blank for one in targets], dtype=np.bool_))
+        targets = [bytes_at(portion.targets, index) for index in range(len(portion))]
+        blank = {target for target in set(targets) if is_blank(target.decode())}
+        _drop(examined, "missing_target", np.array([target in blank for target in targets], dtype=np.bool_))
     if "personal" in plan.steps and plan.spec.personal == "drop":
         _drop(examined, "personal_data", personal)
     if "language" in plan.steps and plan.spec.languages:
-        wanted = counts["wanted"] > 0
-        _drop(examined, "other_language", ~wanted, counts["sure"] / 1e6, plan.spec.min_language)
+        accepted = counts["wanted"] > 0
+        _drop(examined, "other_language", ~accepted, counts["sure"] / 1e6, plan.spec.min_language)
     for rule, values, limit in measure_rules(counts, plan.spec.limits, plan.steps):
         breaks = rule.breaks(values, limit)
         loose, strict = (rule.breaks(values, other) for other in rule.steps(limit))
         alive = ~broken & (counts["chars"] > 0)
-        would = tuple(int((one & alive).sum()) for one in (loose, breaks, strict))
+        would = tuple(int((breaking & alive).sum()) for breaking in (loose, breaks, strict))
         examined.would[rule.name] = (would[0], would[1], would[2])
         _drop(examined, rule.name, breaks, values, limit)
     if plan.leak is not None and "leak" in plan.steps:
@@ -220,7 +220,7 @@ def _look_at(examined: ExaminedChunk, targets: list[bytes]) -> None:
     import numpy as np
 
     alive = np.flatnonzero(examined.reason == 0).tolist()
-    for target, count in Counter([targets[place] for place in alive]).items():
+    for target, count in Counter([targets[index] for index in alive]).items():
         text = target.decode()
         examined.unlike += count * (not is_like_label(text))
         examined.objects += count * is_object(text)
@@ -234,29 +234,29 @@ def _counts(examined: ExaminedChunk, plan: StepConfig, readable: NDArray[np.bool
     from ockham.curation.kernels.text_stats import COUNTS, statistics
 
     number = len(readable)
-    places = np.full(number, -1, dtype=np.int64)
+    list_numbers = np.full(number, -1, dtype=np.int64)
     more: dict[str, NDArray[np.int64]] = {}
     if "language" in plan.steps:
-        found, sure = language.identify_all(examined.texts)
+        labels, sure = language.identify_all(examined.texts)
         codes = (*language.languages(), language.UNKNOWN)
         certain = sure.astype(np.float64) >= plan.spec.min_language
         lists = language.stop_word_languages()
-        places[certain] = np.array([lists.get(code, -1) for code in codes])[found[certain]]
-        asked = np.array([code in plan.spec.languages for code in codes])
-        more["wanted"] = (asked[found] & certain).astype(np.int64)
+        list_numbers[certain] = np.array([lists.get(code, -1) for code in codes])[labels[certain]]
+        requested = np.array([code in plan.spec.languages for code in codes])
+        more["wanted"] = (requested[labels] & certain).astype(np.int64)
         more["sure"] = np.rint(sure.astype(np.float64) * 1e6).astype(np.int64)
-        each = np.bincount(found[readable] + 1, minlength=len(codes)).tolist()
-        named = zip((codes[-1], *codes[:-1]), each, strict=True)
+        totals = np.bincount(labels[readable] + 1, minlength=len(codes)).tolist()
+        named = zip((codes[-1], *codes[:-1]), totals, strict=True)
         examined.languages.update({code: count for code, count in named if count})
     if set(TEXT_ONLY) & set(plan.steps):
-        table = statistics(examined.texts, alphabet(), language.stop_words(), places)
-        counts = {name: table[:, place] for place, name in enumerate(COUNTS)}
+        table = statistics(examined.texts, alphabet(), language.stop_words(), list_numbers)
+        counts = {name: table[:, index] for index, name in enumerate(COUNTS)}
     else:
         seen = examined.words.copy()
-        for place in np.flatnonzero(seen == 0).tolist():
-            seen[place] = not is_blank(bytes_at(examined.texts, place).decode())
+        for index in np.flatnonzero(seen == 0).tolist():
+            seen[index] = not is_blank(bytes_at(examined.texts, index).decode())
         counts = {"chars": seen}
-    return counts | {"listed": (places >= 0).astype(np.int64)} | more
+    return counts | {"listed": (list_numbers >= 0).astype(np.int64)} | more
 
 
 def _drop(
@@ -274,7 +274,7 @@ def _drop(
 
 
 def _repairs() -> tuple[tuple[int, int, Callable[[str], str]], ...]:
-    # Bits of `kernels.marks`, which is not imported here: it needs numba.
+    # Bits of `kernels.repair_flags`, which is not imported here: it needs numba.
     mojibake, control, tag, entity, loose = 1, 2, 4, 8, 128
     return (
         (0, mojibake, repair.encoding),

