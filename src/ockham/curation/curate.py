@@ -182,7 +182,7 @@ def prepare_curation(
 
     Gives the files, the plan, and warnings: files without a row are passed over where others have some.
     """
-    wanted = ColumnRequest(inputs=spec.inputs, target=spec.target, group=None, labelled=False, place="")
+    wanted = ColumnRequest(inputs=spec.inputs, target=spec.target, group=None, labelled=False, source="")
     paths = group_files(find_files(source))
     files: list[SourceFile] = []
     warnings: list[str] = []

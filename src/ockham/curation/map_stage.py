@@ -127,7 +127,7 @@ def _begun(run: Run, key: str, batch: Block | BufferedRecords, how: tuple[Execut
     if crew.pool is None:
         work(folder, batch, plan)
         return _Job(key, folder, None, leave)
-    given = batch.placed() if crew.apart and isinstance(batch, Block) else batch
+    given = batch.to_file_range() if crew.apart and isinstance(batch, Block) else batch
     return _Job(key, folder, crew.pool.submit(work, folder, given, plan), leave)
 
 
