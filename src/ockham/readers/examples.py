@@ -123,9 +123,9 @@ class ExampleCollector:
     def _warn_broken(self, table: Table, broken: list[BrokenRow]) -> None:
         if broken and broken[-1].reason == TRUNCATED:
             self.warnings.append(f"{table.name}: the last record stops in the middle; the file looks truncated")
-        reasons = Counter(item.reason for item in broken if item.reason != TRUNCATED)
+        reasons = Counter(row.reason for row in broken if row.reason != TRUNCATED)
         for reason, count in reasons.most_common(5):
-            first = next(item for item in broken if item.reason == reason)
+            first = next(row for row in broken if row.reason == reason)
             self.warnings.append(
                 f"{table.name}: {count} record{'s' if count > 1 else ''} kept out,"
                 f" the first is number {first.record}: {reason}"
