@@ -142,7 +142,7 @@ def steps(path: Path) -> dict[str, float]:
     from ockham.readers.columns import ColumnRequest
     from ockham.readers.documents import describe, documents_of
 
-    wanted = ColumnRequest(inputs=("text",), target=None, group=None, labelled=False, place="")
+    wanted = ColumnRequest(inputs=("text",), target=None, group=None, labelled=False, source="")
     file = describe(path, wanted, None)
 
     def read() -> list[Any]:

@@ -148,7 +148,7 @@ def test_D05_one_huge_line_deep_nesting_and_long_numbers(tmp_path: Path) -> None
         file.write(b'{"text": "deep", "d": ' + b"[" * 100_000 + b"]" * 100_000 + b"}\n")
         file.write(b'{"text": "long", "n": ' + b"9" * 100_000 + b"}\n")
         file.write(lines("after").encode())
-    wanted = ColumnRequest(inputs=("text",), target=None, group=None, labelled=False, place="")
+    wanted = ColumnRequest(inputs=("text",), target=None, group=None, labelled=False, source="")
     file_ = describe(path, wanted, None)
     tracemalloc.start()
     found = list(documents_of(0, file_, None))
@@ -282,7 +282,7 @@ def test_D12_parquet_that_lies(tmp_path: Path) -> None:
 
 def test_D15_P03_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
     source = write(tmp_path, "a.jsonl", lines("one", "two"))
-    wanted = ColumnRequest(inputs=("text",), target=None, group=None, labelled=False, place="")
+    wanted = ColumnRequest(inputs=("text",), target=None, group=None, labelled=False, source="")
     file = describe(source, wanted, None)
     write(tmp_path, "a.jsonl", lines("one", "other"))
     with pytest.raises(DataError) as caught:
@@ -391,7 +391,7 @@ def test_wild_bytes_are_read_or_refused_with_a_code(tmp_path: Path, data: bytes,
     if name.endswith("zst"):
         data = zstandard.compress(data) if len(data) % 2 else compressed_file.ZSTD + data
     path = write(tmp_path, name, data)
-    wanted = ColumnRequest(inputs=(), target=None, group=None, labelled=False, place="")
+    wanted = ColumnRequest(inputs=(), target=None, group=None, labelled=False, source="")
     try:
         file = describe(path, wanted, None)
         found = list(documents_of(0, file, None))

@@ -41,7 +41,7 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunContext]:
     ]
     told: list[Progress] = []
     prepared = prepare(
-        rows, ReadSpec(inputs=("text",), target="label"), SplitSpec(), test=None, asked="classify", tell=told.append
+        rows, ReadSpec(inputs=("text",), target="label"), SplitSpec(), test=None, task_name="classify", tell=told.append
     )
     tune = TuneSpec(epochs=1)
     plan = BuildConfig(task="classify", metric="accuracy", seed=0, encoder=None, tune=tune, endpoint=None)

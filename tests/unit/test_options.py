@@ -43,7 +43,7 @@ def questions(count: int, *, form: str = "(X)", right: int | None = None) -> lis
 def text_of(row: Example, form: Form) -> str:
     found = parse_options(row.input)
     assert found is not None
-    place = found.place(row.target, form)
+    place = found.index_of(row.target, form)
     assert place is not None
     return found.texts[place]
 
@@ -91,11 +91,9 @@ def test_a_second_order_is_another_one_and_names_the_same_option() -> None:
         assert second is not None
         assert second.input != row.input
         assert text_of(second, "mark") == text_of(row, "mark")
-        assert multiple_choice.is_same_option((row, row.target), (second, second.target), "mark")
-        assert multiple_choice.is_same_option((row, None), (second, None), "mark") is False, (
-            "no answer is no steady answer"
-        )
-        assert multiple_choice.is_same_option((row, "Z"), (second, "Z"), "mark") is False
+        assert multiple_choice.is_same_option(row, row.target, second, second.target, "mark")
+        assert multiple_choice.is_same_option(row, None, second, None, "mark") is False, "no answer is no steady answer"
+        assert multiple_choice.is_same_option(row, "Z", second, "Z", "mark") is False
 
 
 @pytest.mark.parametrize("tied", ["None of the above", "both A and C", "(A) or (B)", "the former", "A, B"])
@@ -121,8 +119,8 @@ def test_the_form_of_targets_is_found_in_them(form: str) -> None:
     assert other is not None
     wanted = {"(X)": "(B)", "X": "B", "X.": "B.", "x": "b", "text": "two"}[form]
     assert found.write(other, 1) == wanted
-    assert found.every(other)[1] == wanted
-    assert other.place(wanted, found.form) == 1
+    assert found.write_all(other)[1] == wanted
+    assert other.index_of(wanted, found.form) == 1
 
 
 def test_letters_are_written_large_or_small_as_in_targets() -> None:
@@ -160,7 +158,7 @@ def test_options_stand_where_they_were_found(pieces: list[str]) -> None:
     if found is not None:
         assert tuple(text[start:end] for start, end in found.spans) == found.texts
         assert len(found.marks) == len(found.texts) > 1
-        assert found.marked or not any(found.marks)
+        assert found.has_marks or not any(found.marks)
         assert all(one == one.strip() and one for one in found.texts)
 
 
@@ -194,7 +192,7 @@ def test_options_behind_bullets_are_named_by_their_texts_whatever_the_form(bulle
     assert wording is not None
     first = parse_options(rows[0].input)
     assert first is not None
-    assert wording.every(first) == first.texts
+    assert wording.write_all(first) == first.texts
 
 
 def test_bullets_beside_questions_with_marks_keep_their_texts() -> None:
@@ -204,7 +202,7 @@ def test_bullets_beside_questions_with_marks_keep_their_texts() -> None:
     assert (wording.form, wording.before, wording.after) == ("mark", "(", ")")
     last = parse_options(rows[-1].input)
     assert last is not None
-    assert wording.every(last) == ("yes", "no")
+    assert wording.write_all(last) == ("yes", "no")
 
 
 @pytest.mark.parametrize(

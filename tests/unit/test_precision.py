@@ -115,7 +115,12 @@ def test_where_the_record_is_lost_what_was_built_is_not_mixed(tmp_path: Path, mo
     """A damaged record is measured anew, perhaps with another outcome: nothing of the other precision is used."""
     pretend(monkeypatch, "new", 3.0)
     prepared = prepare(
-        ROWS, ReadSpec(inputs=("text",), target="label"), SplitSpec(), test=None, asked="classify", tell=lambda _: None
+        ROWS,
+        ReadSpec(inputs=("text",), target="label"),
+        SplitSpec(),
+        test=None,
+        task_name="classify",
+        tell=lambda _: None,
     )
     plan = BuildConfig(task="classify", metric="accuracy", seed=0, encoder=None, tune=TuneSpec(), endpoint=None)
     (tmp_path / "small").mkdir()

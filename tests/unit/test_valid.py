@@ -195,7 +195,7 @@ def test_the_same_option_is_found_again_in_another_order(engine: Engine, weights
     ):
         assert other is not None
         named = [row_text(one, said) for one, said in ((row, answer), (other, again))]
-        assert orders.is_same_option((row, answer.value), (other, again.value), "mark") == (named[0] == named[1])
+        assert orders.is_same_option(row, answer.value, other, again.value, "mark") == (named[0] == named[1])
 
 
 def row_text(row: Example, answer: Answer) -> str:

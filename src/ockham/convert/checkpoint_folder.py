@@ -102,8 +102,8 @@ def check_weights(path: Path) -> None:
 
 
 def _shards(folder: Path) -> Iterator[Path]:
-    found = {path.name: path for path in sorted(folder.glob("model*.safetensors"))}
-    if not found:
+    shards = {path.name: path for path in sorted(folder.glob("model*.safetensors"))}
+    if not shards:
         pickles = any(path.suffix in _PICKLES for path in folder.iterdir())
         what = "has its weights as pickles only, which are never opened" if pickles else "has no model*.safetensors"
         _refuse(folder, what)
@@ -113,17 +113,17 @@ def _shards(folder: Path) -> Iterator[Path]:
         for name in names:
             if not isinstance(name, str) or PurePosixPath(name).name != name or "\\" in name:
                 _refuse(folder, "its index names a file outside the folder")
-        if names != set(found):
+        if names != set(shards):
             _refuse(folder, "its index and its weight files do not name each other")
-    for path in found.values():
+    for path in shards.values():
         _inside(folder, path)
         yield path
 
 
 def _settings(folder: Path, name: str) -> dict[str, object]:
     values = _json(folder, name)
-    if asked := sorted(_keys(values) & CODE_KEYS):
-        what = f"{folder.name}/{name}: {asked[0]} asks for code from the folder to be run"
+    if code_keys := sorted(_keys(values) & CODE_KEYS):
+        what = f"{folder.name}/{name}: {code_keys[0]} asks for code from the folder to be run"
         raise ModelError("E_REMOTE_CODE", what, fix="use a model whose architecture needs no code of its own")
     return values
 
@@ -146,23 +146,23 @@ def _json(folder: Path, name: str) -> dict[str, object]:
 
 
 def _keys(value: object) -> set[str]:
-    found: set[str] = set()
+    keys: set[str] = set()
     waiting = [value]
     while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            found.update(key for key, item in one.items() if item)
-            waiting += one.values()
-        elif isinstance(one, list):
-            waiting += one
-    return found
+        node = waiting.pop()
+        if isinstance(node, dict):
+            keys.update(key for key, item in node.items() if item)
+            waiting += node.values()
+        elif isinstance(node, list):
+            waiting += node
+    return keys
 
 
 def _inside(folder: Path, path: Path) -> None:
     # The hub's cache holds each file as a link into its own folder of blobs; no other link is followed.
     root, real = folder.resolve(), path.resolve()
     allowed = [root, root.parent.parent / "blobs"] if root.parent.name == "snapshots" else [root]
-    if not any(real.is_relative_to(place) for place in allowed):
+    if not any(real.is_relative_to(parent) for parent in allowed):
         _refuse(folder, f"{path.name} is a link that leads outside the folder")
 
 

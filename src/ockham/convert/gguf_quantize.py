@@ -51,7 +51,7 @@ def quantize(path: Path, out: Path, form: Format, *, source: str = "") -> Conver
     quantizer = _quantizer()
     types = {name: _type(tensor, head, form) for name, tensor in head.tensors.items()}
     with path.open("rb") as reader, out.open("wb") as writer:
-        writer.write(_retyped(reader.read(head.listed_at), form))
+        writer.write(_set_file_type(reader.read(head.listed_at), form))
         writer.write(_list(head, types))
         _pad(writer, head.alignment)
         for name, tensor in head.tensors.items():
@@ -77,13 +77,13 @@ def _type(tensor: GgufTensor, head: GgufHeader, form: Format) -> str:
     if len(tensor.shape) != 2 or not name.endswith(".weight") or "norm" in name or "conv" in name:
         return tensor.type
     last = name == "output.weight" or (name == "token_embd.weight" and "output.weight" not in head.tensors)
-    wanted = {"q8_0": "Q8_0", "q4_0": "Q4_0", "q4_k_m": "Q4_K"}[form]
+    target = {"q8_0": "Q8_0", "q4_0": "Q4_0", "q4_k_m": "Q4_K"}[form]
     sensitive = form == "q4_k_m" and ("attn_v" in name or "ffn_down" in name) and _more(tensor, head)
     if sensitive or (last and form != "q8_0"):
-        wanted = "Q6_K"
-    if tensor.shape[0] % _block(wanted):
-        wanted = _INSTEAD.get(wanted, tensor.type)
-    return wanted if tensor.shape[0] % _block(wanted) == 0 else tensor.type
+        target = "Q6_K"
+    if tensor.shape[0] % _block(target):
+        target = _INSTEAD.get(target, tensor.type)
+    return target if tensor.shape[0] % _block(target) == 0 else tensor.type
 
 
 def _more(tensor: GgufTensor, head: GgufHeader) -> bool:
@@ -105,7 +105,7 @@ def _size(tensor: GgufTensor, name: str) -> int:
     return elements // block * size
 
 
-def _retyped(raw: bytes, form: Format) -> bytes:
+def _set_file_type(raw: bytes, form: Format) -> bytes:
     entry = struct.pack("<Q", len(_FILE_TYPE)) + _FILE_TYPE + struct.pack("<I", 4)
     at = raw.find(entry) + len(entry)
     return raw if at < len(entry) else raw[:at] + struct.pack("<I", FILE_TYPES[form]) + raw[at + 4 :]
@@ -156,8 +156,8 @@ def _floats(raw: bytes, kind: str) -> NDArray[np.float32]:
 def _quantizer() -> Quantizer:
     import numpy as np
 
-    found = importlib.util.find_spec("xllamacpp")
-    library = next(Path(found.origin).parent.glob("xllamacpp*.so"), None) if found and found.origin else None
+    spec = importlib.util.find_spec("xllamacpp")
+    library = next(Path(spec.origin).parent.glob("xllamacpp*.so"), None) if spec and spec.origin else None
     if library is None:
         raise ModelError("E_MODEL_MISSING", "the package xllamacpp is not installed", fix="pip install 'ockham[gguf]'")
     try:
@@ -169,7 +169,7 @@ def _quantizer() -> Quantizer:
     int64, floats = ctypes.c_int64, ctypes.POINTER(ctypes.c_float)
     function.argtypes = [ctypes.c_int, floats, ctypes.c_void_p, int64, int64, int64, floats]
 
-    def quantized(number: int, values: NDArray[np.float32]) -> bytes:
+    def quantize_rows(number: int, values: NDArray[np.float32]) -> bytes:
         rows, row = values.shape
         _, block, size = BLOCKS[number]
         out = np.empty(rows * row // block * size, dtype=np.uint8)
@@ -177,7 +177,7 @@ def _quantizer() -> Quantizer:
         function(number, source.ctypes.data_as(floats), out.ctypes.data, 0, rows, row, None)
         return out.tobytes()
 
-    return quantized
+    return quantize_rows
 
 
 def _pad(writer: BinaryIO, alignment: int) -> None:

@@ -31,9 +31,9 @@ from typing import Any
 
 
 def with_pretokenizer(recognise: Callable[[Any, Any], str], name: str) -> Callable[[Any, Any], str]:
-    """Give the converter's own recognition, with a name for what it does not know."""
+    """Return the converter's own recognition, with a name for what it does not know."""
 
-    def recognised(model: object, tokenizer: object) -> str:
+    def recognise_or_name(model: object, tokenizer: object) -> str:
         try:
             return recognise(model, tokenizer)
         except NotImplementedError:
@@ -41,7 +41,7 @@ def with_pretokenizer(recognise: Callable[[Any, Any], str], name: str) -> Callab
                 raise
             return name
 
-    return recognised
+    return recognise_or_name
 
 
 def run(script: Path, name: str, arguments: list[str]) -> None:
@@ -67,8 +67,8 @@ def serve(folder: Path) -> None:
         job = json.loads(line)
         process = os.fork() if hasattr(os, "fork") else None
         if process == 0:
-            os._exit(_done(folder / job["script"], job))
-        status = _done(folder / job["script"], job) if process is None else _status(process)
+            os._exit(_run_job(folder / job["script"], job))
+        status = _run_job(folder / job["script"], job) if process is None else _status(process)
         sys.stdout.write(f"{status}\n")
         sys.stdout.flush()
 
@@ -87,8 +87,8 @@ def _status(process: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def _done(script: Path, job: dict[str, Any]) -> int:
-    """Do one job, its words going to its log; give its exit status."""
+def _run_job(script: Path, job: dict[str, Any]) -> int:
+    """Do one job, its words going to its log; return its exit status."""
     with open(job["log"], "w", encoding="utf-8", closefd=False) as log, redirect_stdout(log), redirect_stderr(log):
         try:
             run(script, job["name"], job["arguments"])

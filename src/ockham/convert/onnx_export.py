@@ -34,13 +34,13 @@ def write(
     graph gives, ``embedding`` or ``states``. Raises `ModelError` (``E_MODEL_FORMAT``) where the encoder is of an
     unknown build.
     """
-    found = onnx_encoder.settings_of(sentence)
-    ranges = calibrate(sentence, weights, texts, found) if quantize else None
+    settings = onnx_encoder.settings_of(sentence)
+    ranges = calibrate(sentence, weights, texts, settings) if quantize else None
     graph, _ = onnx_graph.build(sentence, weights, ranges, output=output)
     (folder / onnx_encoder.GRAPH).write_bytes(graph)
     # The tokenizer must be byte for byte the encoder's own.
     shutil.copyfile(sentence.folder / "tokenizer.json", folder / onnx_encoder.TOKENIZER)
-    model_files.write(found, folder / onnx_encoder.FILE)
+    model_files.write(settings, folder / onnx_encoder.FILE)
     return onnx_encoder.load(folder, threads=machine.cores())
 
 
@@ -48,13 +48,13 @@ def calibrate(
     sentence: SentenceEncoder,
     weights: Mapping[str, NDArray[np.float32]],
     texts: Sequence[str],
-    found: onnx_encoder.EncoderSettings,
+    settings: onnx_encoder.EncoderSettings,
 ) -> dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """Find the range of every channel that enters a matrix product, over at most `CALIBRATION_TEXTS` texts."""
     import numpy as np
 
     graph, taps = onnx_graph.build(sentence, weights, taps=True)
-    full = onnx_encoder.open_graph(graph, sentence.folder / "tokenizer.json", found, threads=machine.cores())
+    full = onnx_encoder.open_graph(graph, sentence.folder / "tokenizer.json", settings, threads=machine.cores())
     step = max(1, len(texts) // CALIBRATION_TEXTS)
     ranges: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
     for tensors in full.tensors(list(texts)[::step][:CALIBRATION_TEXTS], taps):

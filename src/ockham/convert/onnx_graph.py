@@ -90,7 +90,7 @@ class _Builder:
         return self.node("MatMulIntegerToFloat", [*inputs, f"{name}.bias"], f"{name}.out", domain=CONTRIB)
 
     def smooth(self, entering: str) -> NDArray[np.float32]:
-        """Give the divisor of each channel (SmoothQuant, Xiao et al. 2023): a few are far larger than the rest.
+        """Return the divisor of each channel (SmoothQuant, Xiao et al. 2023): a few are far larger than the rest.
 
         What the channel is divided by, its row of the weights is multiplied by, so the product stays what it was.
         """
@@ -124,7 +124,7 @@ def build(
     taps: bool = False,
     output: str = EMBEDDING,
 ) -> tuple[bytes, tuple[str, ...]]:
-    """Build the graph; gives it as bytes, with the names of the tensors that enter matrix products.
+    """Build the graph; return it as bytes, with the names of the tensors that enter matrix products.
 
     The graph takes ``ids`` (batch, tokens) int64 and ``positions`` (tokens,) int64 and gives ``embedding``
     (batch, hidden) float32, pooled and scaled as the encoder asks, or as ``output`` ``states`` (batch, tokens, hidden),
@@ -162,12 +162,12 @@ def build(
 
 
 def _embed(builder: _Builder, sentence: SentenceEncoder, weights: Mapping[str, NDArray[np.float32]]) -> str:
-    places = weights["embeddings.position_embeddings.weight"]
+    positions = weights["embeddings.position_embeddings.weight"]
     kinds = weights.get("embeddings.token_type_embeddings.weight")
-    builder.constant("places", places if kinds is None else places + kinds[0])
+    builder.constant("places", positions if kinds is None else positions + kinds[0])
     word = _words(builder, weights["embeddings.word_embeddings.weight"])
-    place = builder.node("Gather", ["places", "positions"], "place")
-    both = builder.node("Add", [word, place], "embedded")
+    position = builder.node("Gather", ["places", "positions"], "place")
+    both = builder.node("Add", [word, position], "embedded")
     return _norm(builder, sentence, weights, both, "embeddings.LayerNorm")
 
 

@@ -19,7 +19,7 @@ _LLAMA3 = _QWEN2.replace(r"|\p{N}| ?", r"|\p{N}{1,3}| ?")
 
 
 def recognise(folder: Path) -> str | None:
-    """Give llama.cpp's name for the rules in a folder's ``tokenizer.json``; ``None`` where they are no known ones."""
+    """Return llama.cpp's name for the rules in a folder's ``tokenizer.json``; ``None`` where they are no known ones."""
     try:
         tokenizer = json.loads((folder / "tokenizer.json").read_bytes())
         model, before, rules = tokenizer["model"], tokenizer["normalizer"], tokenizer["pre_tokenizer"]
@@ -30,21 +30,21 @@ def recognise(folder: Path) -> str | None:
     steps = rules.get("pretokenizers") if isinstance(rules, dict) and rules.get("type") == "Sequence" else [rules]
     if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
         return None
-    return _named([_short(step) for step in steps], composes=_composes(before))
+    return _match_rules([_short(step) for step in steps], composes=_composes(before))
 
 
-def _named(steps: list[tuple[str, ...]], *, composes: bool) -> str | None:
+def _match_rules(steps: list[tuple[str, ...]], *, composes: bool) -> str | None:
     byte_level, plain = ("ByteLevel", "split"), ("ByteLevel",)
     if composes:
         # Qwen2 alone composes characters (NFC) first; llama.cpp does not, which matters for decomposed letters only.
         return "qwen2" if steps == [("Split", _QWEN2), plain] else None
-    known = {
+    families = {
         "gpt-2": [byte_level],
         "smollm": [("Digits",), byte_level],
         "qwen2": [("Split", _QWEN2), plain],
         "llama-bpe": [("Split", _LLAMA3), plain],
     }
-    return next((name for name, rules in known.items() if rules == steps), None)
+    return next((name for name, rules in families.items() if rules == steps), None)
 
 
 def _short(step: Mapping[str, Any]) -> tuple[str, ...]:

@@ -190,7 +190,7 @@ def prepare_curation(
 
     Returns the files, the plan, and warnings: files without a row are passed over where others have some.
     """
-    request = ColumnRequest(inputs=spec.inputs, target=spec.target, group=None, labelled=False, place="")
+    request = ColumnRequest(inputs=spec.inputs, target=spec.target, group=None, labelled=False, source="")
     paths = group_files(find_files(source))
     files: list[SourceFile] = []
     warnings: list[str] = []

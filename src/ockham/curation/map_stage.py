@@ -125,7 +125,7 @@ def _begin_job(run: Run, key: str, batch: Block | BufferedRecords, crew: Executo
     if crew.pool is None:
         work(folder, batch, plan)
         return _Job(key, folder, None, leave)
-    submitted = batch.placed() if crew.apart and isinstance(batch, Block) else batch
+    submitted = batch.to_file_range() if crew.apart and isinstance(batch, Block) else batch
     return _Job(key, folder, crew.pool.submit(work, folder, submitted, plan), leave)
 
 

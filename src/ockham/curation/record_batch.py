@@ -204,4 +204,4 @@ def _read_strictly(block: Block, read: Read, index: int) -> Document | Unreadabl
         line = line_of(block.offset + start, block.data[start : end + 1], block.name, _UTF8)
     if line.text is not None and not line.text.strip():
         return None
-    return document_of(block.file, row_of(1, line), block.columns)
+    return document_of(block.file, row_of(1, line), *block.columns)

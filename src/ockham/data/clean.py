@@ -33,15 +33,15 @@ def clean(reading: ReadResult, *, labelled: bool = True) -> tuple[tuple[Example,
     merges: tuple[LabelMerge, ...] = ()
     if labelled:
         targets = [example.target for example in usable.values()]
-        repeated, conflicts, several = _repeated(usable, one_answer=not are_free_text(targets))
+        repeated, conflicts, several = _find_repeats(usable, one_answer=not are_free_text(targets))
         out |= repeated
         merges = propose_merges(Counter(targets)) if are_labels(targets) else ()
         if several:
             warnings.append(f"{several:,} inputs have several different answers; all of them were kept")
-    kept = tuple(example for i, example in usable.items() if i not in out)
+    examples = tuple(example for i, example in usable.items() if i not in out)
     intake = IngestReport(
         rows=reading.rows,
-        kept=len(kept),
+        kept=len(examples),
         dropped=tuple(out[i] for i in sorted(out)),
         quarantined=reading.quarantined,
         sources=reading.sources,
@@ -50,7 +50,7 @@ def clean(reading: ReadResult, *, labelled: bool = True) -> tuple[tuple[Example,
         personal=pii.count(example.input for example in usable.values()),
         warnings=tuple(warnings),
     )
-    return kept, intake
+    return examples, intake
 
 
 def drop_seen(
@@ -67,7 +67,7 @@ def drop_seen(
     clusters = near_duplicates([example.input for example in everyone], threshold=threshold)
     clusters = join(clusters, [example.group for example in everyone]).tolist()
     near = {cluster: example.id for cluster, example in zip(clusters[len(train) :][::-1], reversed(test), strict=True)}
-    kept: list[Example] = []
+    remaining: list[Example] = []
     dropped: list[Dropped] = []
     for example, cluster in zip(train, clusters, strict=False):
         key = exact_key(example.input)
@@ -78,8 +78,8 @@ def drop_seen(
         elif cluster in near:
             dropped.append(Dropped(id=example.id, reason="near_test_set", kept=near[cluster]))
         else:
-            kept.append(example)
-    return tuple(kept), tuple(dropped)
+            remaining.append(example)
+    return tuple(remaining), tuple(dropped)
 
 
 def _unusable(example: Example, *, labelled: bool) -> str:
@@ -88,7 +88,7 @@ def _unusable(example: Example, *, labelled: bool) -> str:
     return "missing_target" if labelled and is_blank(example.target) else ""
 
 
-def _repeated(
+def _find_repeats(
     examples: Mapping[int, Example], *, one_answer: bool
 ) -> tuple[dict[int, Dropped], tuple[Conflict, ...], int]:
     """Find what stands more than once: rows to drop, contradictions, and how many inputs have several answers."""
@@ -106,19 +106,19 @@ def _repeated(
             conflicts.append(Conflict(ids=tuple(examples[i].id for i in rows), labels=tuple(sorted(set(targets)))))
             continue
         several += len(set(stays)) > 1
-        for place, first in enumerate(stays):
-            if first != place:
-                kept = examples[rows[first]].id
-                dropped[rows[place]] = Dropped(id=examples[rows[place]].id, reason="exact_duplicate", kept=kept)
+        for index, first in enumerate(stays):
+            if first != index:
+                first_id = examples[rows[first]].id
+                dropped[rows[index]] = Dropped(id=examples[rows[index]].id, reason="exact_duplicate", kept=first_id)
     return dropped, tuple(conflicts), several
 
 
 def first_of_each(targets: Sequence[Hashable], *, one_answer: bool) -> list[int] | None:
-    """Give for each row the place of the one that stays for it: the first that has the same target, maybe itself.
+    """Return for each row the index of the one that stays for it: the first that has the same target, maybe itself.
 
     ``targets`` are those of rows that say the same, in their order. ``None`` if targets differ where there can be
     ``one_answer`` only: then all of the rows go, since nobody knows which is right.
     """
     first: dict[Hashable, int] = {}
-    places = [first.setdefault(target, place) for place, target in enumerate(targets)]
-    return None if one_answer and len(first) > 1 else places
+    representatives = [first.setdefault(target, index) for index, target in enumerate(targets)]
+    return None if one_answer and len(first) > 1 else representatives

@@ -11,7 +11,7 @@ _STARTS = "=+-@\t\r\n\uff1d\uff0b\uff0d\uff20"  # the last four are the full-wid
 
 
 def escape_cell(text: str) -> str:
-    """Put a single quote before a text that a spreadsheet would take for a formula; give any other text verbatim.
+    """Put a single quote before a text that a spreadsheet would take for a formula; return any other text verbatim.
 
     Judged by the first character that is neither a blank nor invisible (zero-width and other format characters).
     """

@@ -31,25 +31,25 @@ def find_label_issues(
     rows = np.array([i for i, example in enumerate(examples) if example.target in column], dtype=np.int64)
     if not len(rows) or not probabilities or len(labels) < 2:
         return ()
-    given = np.array([column[examples[i].target] for i in rows], dtype=np.int64)
+    current = np.array([column[examples[i].target] for i in rows], dtype=np.int64)
     at = np.arange(len(rows))
     doubted = np.ones(len(rows), dtype=bool)
     backed = np.zeros((len(rows), len(labels)), dtype=bool)
     for name, matrix in probabilities.items():
         if matrix.shape != (len(examples), len(labels)):
             raise ValueError(f"{name}: probabilities have shape {matrix.shape}, not {(len(examples), len(labels))}")
-        confident = _confident(matrix[rows], given)
-        doubted &= (confident >= 0) & (matrix[rows, confident] > matrix[rows, given])
+        confident = _confident(matrix[rows], current)
+        doubted &= (confident >= 0) & (matrix[rows, confident] > matrix[rows, current])
         backed[at, np.maximum(confident, 0)] |= confident >= 0
     mean = np.mean([matrix[rows] for matrix in probabilities.values()], axis=0)
-    backed[at, given] = False
+    backed[at, current] = False
     suggested = np.where(backed, mean, -1.0).argmax(axis=1)
-    strength = np.clip((1 + mean[at, suggested] - mean[at, given]) / 2, 0, 1)
+    strength = np.clip((1 + mean[at, suggested] - mean[at, current]) / 2, 0, 1)
     worst = sorted(np.flatnonzero(doubted).tolist(), key=lambda i: (-strength[i], i))
     return tuple(
         LabelIssue(
             id=examples[int(rows[i])].id,
-            given=labels[int(given[i])],
+            given=labels[int(current[i])],
             suggested=labels[int(suggested[i])],
             doubt=float(strength[i]),
         )
@@ -58,7 +58,7 @@ def find_label_issues(
 
 
 def folds(clusters: NDArray[np.int64], targets: Sequence[str], k: int, seed: int) -> NDArray[np.int64]:
-    """Give each row a fold from 0 to k - 1: no cluster in two folds, every label spread as evenly as clusters allow.
+    """Assign each row a fold from 0 to k - 1: no cluster in two folds, every label spread as evenly as clusters allow.
 
     Large clusters are placed first, each into the fold that has the smallest share of its labels so far; equal ones in
     random order. ``targets`` that hardly repeat should be given as one and the same string.
@@ -90,11 +90,11 @@ def folds(clusters: NDArray[np.int64], targets: Sequence[str], k: int, seed: int
     return result
 
 
-def _confident(matrix: NDArray[np.float64], given: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Give the label each row is confidently of, -1 where none reaches its threshold."""
+def _confident(matrix: NDArray[np.float64], current: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the label each row is confidently of, -1 where none reaches its threshold."""
     count = matrix.shape[1]
-    sizes = np.bincount(given, minlength=count)
-    own = np.bincount(given, weights=matrix[np.arange(len(given)), given], minlength=count)
+    sizes = np.bincount(current, minlength=count)
+    own = np.bincount(current, weights=matrix[np.arange(len(current)), current], minlength=count)
     thresholds = np.where(sizes > 0, own / np.maximum(sizes, 1), np.inf)
     reached = matrix >= thresholds
     best = np.where(reached, matrix, -1.0).argmax(axis=1)

@@ -42,7 +42,7 @@ class _Shingles:
 
 
 def near_duplicates(texts: Sequence[str], *, threshold: float = DEFAULT_THRESHOLD, seed: int = 0) -> _Ids:
-    """Give each text the number of its cluster, which is the lowest position among the cluster's texts.
+    """Return for each text the number of its cluster, which is the lowest position among the cluster's texts.
 
     Two texts are near-duplicates if the Jaccard similarity of their shingles (character 3-grams of the loose form, see
     `normal.loose`; 5-grams among texts of more than 8,000 letters) is at least ``threshold``, in (0, 1]; clusters are
@@ -97,7 +97,7 @@ def _shingles(forms: Sequence[str], width: int) -> _Shingles:
     hashes: list[NDArray[np.uint32]] = []
     sizes: list[_Ids] = []
     for chunk in _chunks(forms):
-        values, counts = _hashed(chunk, width)
+        values, counts = _hash_ngrams(chunk, width)
         hashes.append(values)
         sizes.append(counts)
     starts = np.zeros(len(forms) + 1, dtype=np.int64)
@@ -117,7 +117,7 @@ def _chunks(forms: Sequence[str]) -> Iterator[list[str]]:
     yield chunk
 
 
-def _hashed(forms: Sequence[str], width: int) -> tuple[NDArray[np.uint32], _Ids]:
+def _hash_ngrams(forms: Sequence[str], width: int) -> tuple[NDArray[np.uint32], _Ids]:
     """Hash every n-gram of each text to 32 bits: sorted and distinct within a text, with their number for each text."""
     padded = [f" {form} ".ljust(width) for form in forms]
     lengths = np.fromiter(map(len, padded), dtype=np.int64, count=len(padded))
@@ -141,7 +141,7 @@ def _hashed(forms: Sequence[str], width: int) -> tuple[NDArray[np.uint32], _Ids]
 
 
 def _signatures(shingles: _Shingles, seed: int) -> NDArray[np.uint32]:
-    """Give each text the minima of its shingles under 128 orders, (texts x 128).
+    """Return for each text the minima of its shingles under 128 orders, (texts x 128).
 
     Long texts are represented by their 128 smallest shingles (a bottom-k sketch; Cohen and Kaplan, 2007), which keeps
     the cost of a text of 500 words that of one of 25.
@@ -179,9 +179,9 @@ def _link(shingles: _Shingles, signatures: NDArray[np.uint32], threshold: float)
         keys = _distinct(np.minimum(left, right) * n + np.maximum(left, right))
         keys = keys[tried[np.searchsorted(tried[:-1], keys)] != keys]
         tried = _distinct(np.concatenate([tried, keys]))
-        found = _similar(shingles, signatures, keys, threshold)
-        if len(found):
-            edges.append(found)
+        pairs = _similar(shingles, signatures, keys, threshold)
+        if len(pairs):
+            edges.append(pairs)
             links = np.concatenate(edges)
             roots = _components(n, links // n, links % n)
     return roots
@@ -227,8 +227,8 @@ def _similar(shingles: _Shingles, signatures: NDArray[np.uint32], keys: _Ids, th
     chosen = np.concatenate(likely)
     costs = np.cumsum(sizes[left[chosen]] + sizes[right[chosen]])
     parts = [part for part in np.split(chosen, np.flatnonzero(np.diff(costs // _CHECK_SHINGLES)) + 1) if len(part)]
-    kept = [part[_jaccard(shingles, left[part], right[part]) >= threshold] for part in parts]
-    result: _Ids = keys[np.concatenate([*kept, chosen[:0]])]
+    similar = [part[_jaccard(shingles, left[part], right[part]) >= threshold] for part in parts]
+    result: _Ids = keys[np.concatenate([*similar, chosen[:0]])]
     return result
 
 

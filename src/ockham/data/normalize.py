@@ -29,7 +29,7 @@ class _Fold(dict[int, str]):
 
 
 def exact_key(text: str) -> str:
-    """Give the form in which equal texts are the same text: NFC, runs of white space as one blank, stripped."""
+    """Return the form in which equal texts are the same text: NFC, runs of white space as one blank, stripped."""
     if not text.isascii():
         text = unicodedata.normalize("NFC", text)
     return " ".join(text.split())
@@ -41,7 +41,7 @@ def is_blank(text: str) -> bool:
 
 
 def near_key(text: str) -> str:
-    """Give the form in which near-duplicates are compared.
+    """Return the form in which near-duplicates are compared.
 
     NFKC, case folded, every number as one 0, format characters (zero width, direction) gone, everything that is no
     letter, mark or number a blank, runs of blanks as one, stripped. A text of symbols alone becomes "".
@@ -54,7 +54,7 @@ def near_key(text: str) -> str:
 
 
 def label_key(label: str) -> str:
-    """Give the form in which spellings of one label meet: case, punctuation and white space ignored.
+    """Return the form in which spellings of one label meet: case, punctuation and white space ignored.
 
     Symbols that tell labels apart ("C", "C++", "C#") stay, and so does the punctuation of numbers ("1.0", "10").
     """

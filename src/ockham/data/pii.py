@@ -87,10 +87,10 @@ def _has_card(text: str) -> bool:
 
 
 def _has_ip(text: str) -> bool:
-    found = [m.group() for m in _IP4.finditer(text)] if "." in text else []
+    addresses = [m.group() for m in _IP4.finditer(text)] if "." in text else []
     if text.count(":") > 1:
-        found += [m.group() for m in _IP6.finditer(text) if m.group().count(":") > 1]
-    return any(map(_is_address, found))
+        addresses += [m.group() for m in _IP6.finditer(text) if m.group().count(":") > 1]
+    return any(map(_is_address, addresses))
 
 
 def _has_secret(text: str) -> bool:

@@ -33,10 +33,10 @@ def prepare(
     split_spec: SplitSpec,
     *,
     test: object | None,
-    asked: TaskName | None,
+    task_name: TaskName | None,
     tell: Callable[[Progress], None],
 ) -> Prepared:
-    """Read, clean and split; ``test`` is a test set of the user's own, ``asked`` the task where they named it.
+    """Read, clean and split; ``test`` is a test set of the user's own, ``task_name`` the task where they named it.
 
     Raises `DataError` where the data cannot be used.
     """
@@ -47,7 +47,7 @@ def prepare(
     if test is not None:
         own = _own_test(test, spec, reading.sources[0])
         examples, intake, test_rows = _join(examples, intake, own[0], own[1])
-    name, why = task.infer([*examples, *test_rows], asked)
+    name, why = task.infer([*examples, *test_rows], task_name)
     dataset = Dataset(name=reading.sources[0].file, task=name, examples=(*examples, *test_rows))
     tell(Progress(stage="split", message="looking for near-duplicates, so that none stands on two sides"))
     clusters = near_duplicates.near_duplicates([example.input for example in dataset.examples])
@@ -57,10 +57,10 @@ def prepare(
         sides = split_with_test(examples, test_rows, clusters, stratified)
     else:
         sides = split(examples, clusters, stratified)
-    dataset, repeats, kept = _shuffled(dataset, _repeats(reading, intake), split_spec.seed)
+    dataset, repeats, remarks = _shuffle_questions(dataset, _repeats(reading, intake), split_spec.seed)
     return Prepared(
         dataset=dataset,
-        intake=dataclasses.replace(intake, task_reason=why, warnings=(*intake.warnings, *kept)),
+        intake=dataclasses.replace(intake, task_reason=why, warnings=(*intake.warnings, *remarks)),
         split=sides,
         repeats=repeats,
         inputs=reading.sources[0].inputs,
@@ -88,7 +88,7 @@ def _join(
     examples: tuple[Example, ...], intake: IngestReport, test_rows: tuple[Example, ...], test_intake: IngestReport
 ) -> tuple[tuple[Example, ...], IngestReport, tuple[Example, ...]]:
     """Put both intakes together; training rows that stand in the test set, or nearly do, leave."""
-    kept, seen = drop_seen(examples, test_rows)
+    train_rows, seen = drop_seen(examples, test_rows)
     dropped: tuple[Dropped, ...] = (*intake.dropped, *test_intake.dropped, *seen)
     personal = {
         kind: intake.personal.get(kind, 0) + test_intake.personal.get(kind, 0)
@@ -96,7 +96,7 @@ def _join(
     }
     both = IngestReport(
         rows=intake.rows + test_intake.rows,
-        kept=len(kept) + len(test_rows),
+        kept=len(train_rows) + len(test_rows),
         dropped=dropped,
         quarantined=(*intake.quarantined, *test_intake.quarantined),
         sources=(*intake.sources, *test_intake.sources),
@@ -105,26 +105,26 @@ def _join(
         personal=personal,
         warnings=(*intake.warnings, *test_intake.warnings),
     )
-    return tuple(kept), both, test_rows
+    return tuple(train_rows), both, test_rows
 
 
-def _shuffled(
+def _shuffle_questions(
     dataset: Dataset, repeats: tuple[Example, ...], seed: int
 ) -> tuple[Dataset, tuple[Example, ...], tuple[str, ...]]:
     """Put the options of every question into an order of its own, where the task is to choose; a repeat has the same.
 
-    Says how many rows keep the order they came with.
+    A remark says how many rows keep the order they came with.
     """
     if dataset.task != "choose":
         return dataset, repeats, ()
     form = infer_answer_form(dataset.examples)
-    rows, kept = multiple_choice.shuffle_options(dataset.examples, seed, form)
-    said = (
-        f"{kept:,} of {len(rows):,} questions keep the order of their options, which speak of one another's places or "
-        "are not listed one to a line; every other is asked in a random order",
+    rows, unchanged = multiple_choice.shuffle_options(dataset.examples, seed, form)
+    remarks = (
+        f"{unchanged:,} of {len(rows):,} questions keep the order of their options, which speak of one another's "
+        "places or are not listed one to a line; every other is asked in a random order",
     )
     others = tuple(multiple_choice.shuffle_options(repeats, seed, form)[0])
-    return dataclasses.replace(dataset, examples=tuple(rows)), others, said if kept else ()
+    return dataclasses.replace(dataset, examples=tuple(rows)), others, remarks if unchanged else ()
 
 
 def _repeats(reading: ReadResult, intake: IngestReport) -> tuple[Example, ...]:

@@ -47,11 +47,11 @@ class SplitSpec:
     stratify: bool | None = None
 
     def test_rows(self, n: int) -> int:
-        """Give the number of test rows aimed at, out of ``n``."""
+        """Return the number of test rows aimed at, out of ``n``."""
         return max(round(self.test_share * n), min(_LEAST, n // 2) if n >= _FROM else 1)
 
     def valid_rows(self, n: int) -> int:
-        """Give the number of validation rows aimed at, out of ``n``; 0 if ``valid_share`` is 0."""
+        """Return the number of validation rows aimed at, out of ``n``; 0 if ``valid_share`` is 0."""
         if not self.valid_share:
             return 0
         return min(max(round(self.valid_share * n), _LEAST_VALID if n >= _FROM else 1), _MOST_VALID)
@@ -107,16 +107,16 @@ def split_with_test(
     inner = clusters[:n].copy()
     pool = _Pool(train, inner, spec)
     valid = pool.draw(spec.valid_rows(n), _LEAST_VALID)
-    kept = np.setdiff1d(np.arange(n), np.array(valid, dtype=np.int64)).tolist()
+    train_indices = np.setdiff1d(np.arange(n), np.array(valid, dtype=np.int64)).tolist()
     every = [*train, *test]
-    warnings = _warnings(every, clusters, kept, list(range(n, len(every))))
+    warnings = _warnings(every, clusters, train_indices, list(range(n, len(every))))
     named = clusters.copy()
     if crossing.any():
         warnings = (*warnings, f"{int(crossing.sum()):,} training rows resemble rows of the test set")
-        named[:n] = _renumbered(inner)
-        named[n:] = n + _renumbered(clusters[n:])
+        named[:n] = _renumber(inner)
+        named[n:] = n + _renumber(clusters[n:])
     return Split(
-        train=tuple(kept),
+        train=tuple(train_indices),
         valid=tuple(valid),
         test=tuple(range(n, len(every))),
         clusters=tuple(named.tolist()),
@@ -145,14 +145,14 @@ def leaks(clusters: NDArray[np.int64], naive_split: Split) -> int:
 class _Side:
     """What stands on one side so far, and how many rows of each label it still needs."""
 
-    def __init__(self, places: list[int]) -> None:
+    def __init__(self, quotas: list[int]) -> None:
         self.chosen: dict[int, None] = {}
         self.size = 0
-        self._need = list(places)
-        self._weights = [1 / max(place, 1) for place in places]
+        self._need = list(quotas)
+        self._weights = [1 / max(quota, 1) for quota in quotas]
 
     def change(self, counts: _Counts, sign: int) -> float:
-        """Give what a cluster adds to the distance from the places (chi-squared), coming (1) or going (-1)."""
+        """Return what a cluster adds to the distance from the quotas (chi-squared), coming (1) or going (-1)."""
         return sum(c * (c - 2 * sign * self._need[label]) * self._weights[label] for label, c in counts)
 
     def move(self, cluster: int, counts: _Counts, sign: int) -> None:
@@ -187,12 +187,12 @@ class _Pool:
     def draw(self, rows: int, least: int) -> list[int]:
         """Take clusters of about ``rows`` rows, in the proportions of the labels.
 
-        First comes what brings the labels nearer to their places; then, while it helps, what stands in the way goes
+        First comes what brings the labels nearer to their quotas; then, while it helps, what stands in the way goes
         back and others come. What is still missing is filled up with labels that then stand up to a quarter over
         their share, then also with clusters of more than a quarter of the side (they say less than their size), and up
         to ``least`` rows with any.
         """
-        side = _Side(self._places(rows))
+        side = _Side(self._quotas(rows))
         quarter = max(rows // 4, 1)
         self._take(side, rows, most=quarter)
         for _ in range(_ROUNDS):
@@ -218,7 +218,7 @@ class _Pool:
         self._order = passed
 
     def _return(self, side: _Side) -> bool:
-        """Give back the clusters without which the labels are nearer to their places; tell whether there were any."""
+        """Put back the clusters without which the labels are nearer to their quotas; tell whether there were any."""
         before = len(self._order)
         for cluster in list(side.chosen):
             counts = self._counts[cluster]
@@ -228,14 +228,14 @@ class _Pool:
                 self._order.append(cluster)
         return len(self._order) > before
 
-    def _places(self, rows: int) -> list[int]:
+    def _quotas(self, rows: int) -> list[int]:
         """Share out the rows among the labels by systematic sampling: whole numbers, fair on average."""
         ends = np.floor(np.cumsum(self._shares) * rows + self._rng.random() + 1e-9).astype(int)
         return [int(end) for end in np.diff(ends, prepend=0)]
 
 
 def _keys(examples: Sequence[Example], seed: int) -> list[bytes]:
-    """Give each row a random-looking key made from its content alone, so that the order of rows means nothing."""
+    """Return for each row a random-looking key made from its content alone, so that the order of rows means nothing."""
     return [
         hashlib.blake2b(f"{seed}\0{e.input}\0{e.target}".encode("utf-8", "surrogatepass"), digest_size=8).digest()
         for e in examples
@@ -251,7 +251,7 @@ def _check(spec: SplitSpec) -> None:
         )
 
 
-def _renumbered(clusters: NDArray[np.int64]) -> NDArray[np.int64]:
+def _renumber(clusters: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number clusters by their lowest row."""
     _, lowest, inverse = np.unique(clusters, return_index=True, return_inverse=True)
     return lowest[inverse].astype(np.int64)
@@ -261,23 +261,23 @@ def _warnings(
     examples: Sequence[Example], clusters: NDArray[np.int64], train: Sequence[int], test: Sequence[int]
 ) -> tuple[str, ...]:
     n = len(examples)
-    found: list[str] = []
+    warnings: list[str] = []
     largest = int(np.unique(clusters, return_counts=True)[1].max()) if n else 0
     if largest > _DOMINANT * n:
-        found.append(
+        warnings.append(
             f"{largest:,} of {n:,} rows ({largest / n:.0%}) are one cluster of near-duplicates or one group: the data "
             "look templated, and scores say little about texts of another kind"
         )
     targets = [example.target for example in examples]
     if not are_labels(targets):
-        return tuple(found)
+        return tuple(warnings)
     counts = Counter(targets)
     trained, tested = {targets[i] for i in train}, {targets[i] for i in test}
     single = sum(number == 1 for number in counts.values())
     if single:
-        found.append(f"{single:,} labels have a single row")
+        warnings.append(f"{single:,} labels have a single row")
     if untested := len(counts.keys() - tested):
-        found.append(f"{untested:,} labels have no row in the test set: nothing can be said about them")
+        warnings.append(f"{untested:,} labels have no row in the test set: nothing can be said about them")
     if untrained := len(tested - trained):
-        found.append(f"{untrained:,} labels of the test set have no row in training: no model can learn them")
-    return tuple(found)
+        warnings.append(f"{untrained:,} labels of the test set have no row in training: no model can learn them")
+    return tuple(warnings)

@@ -116,7 +116,7 @@ def fit(
     llm_judge.check_judge(spec.judge)
     prices = catalog.prices(None if spec.prices is None else Path(spec.prices))
     reading = ReadSpec(inputs=spec.inputs, target=spec.target, group=spec.group, encoding=spec.encoding)
-    prepared = prepare(source, reading, SplitSpec(seed=spec.seed), test=spec.test, asked=spec.task, tell=tell)
+    prepared = prepare(source, reading, SplitSpec(seed=spec.seed), test=spec.test, task_name=spec.task, tell=tell)
     _introduce(prepared, tell)
     plan = _plan(spec, requirements, prepared)
     identity = _identity(prepared, spec)

@@ -284,7 +284,7 @@ def _estimate_stability(material: RunContext, asked: ServedAnswers) -> Estimate 
     rows, split = material.side("test"), material.prepared.split
     form, pairs = infer_answer_form(rows), _reordered_questions(material)
     same = [
-        multiple_choice.is_same_option((rows[place], asked.answers[place].value), (second, answer.value), form)
+        multiple_choice.is_same_option(rows[place], asked.answers[place].value, second, answer.value, form)
         for (place, second), answer in zip(pairs, asked.again, strict=True)
     ]
     clusters = [split.clusters[split.test[place]] for place, _ in pairs]

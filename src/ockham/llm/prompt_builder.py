@@ -72,7 +72,7 @@ class PromptTask:
         if self.name == "classify":
             return self.labels
         found = None if self.wording is None else multiple_choice.parse_options(text)
-        return None if self.wording is None or found is None else self.wording.every(found)
+        return None if self.wording is None or found is None else self.wording.write_all(found)
 
     def written(self, target: str, text: str = "") -> str:
         """Return the target of a text as the model should write it.
@@ -83,7 +83,7 @@ class PromptTask:
             return readable(target) or target
         found = None if self.wording is None else multiple_choice.parse_options(text)
         if self.wording is not None and found is not None:
-            place = found.place(target, self.wording.form)
+            place = found.index_of(target, self.wording.form)
             target = target if place is None else self.wording.write(found, place)
         return whole(target)
 

@@ -130,7 +130,7 @@ def read_option(reply: str, options: Options, wording: OptionFormat) -> str | No
     stand around. What can be read as a mark and as a text is read in the form that was asked for.
     """
     said = reply.strip()
-    answers = wording.every(options)
+    answers = wording.write_all(options)
     if said in answers:
         return said
     other: Form = "text" if wording.form == "mark" else "mark"
@@ -160,7 +160,7 @@ def _unwrap(said: str) -> Iterator[str]:
 def _options_named(said: str, options: Options, form: Form) -> list[int]:
     """Return the places of the options that a reply names in one form."""
     if form == "mark":
-        place = options.place(said, "mark")
+        place = options.index_of(said, "mark")
         return [] if place is None else [place]
     wanted = _fold_sentence(said)
     return [place for place, text in enumerate(options.texts) if wanted and _fold_sentence(text) == wanted]

@@ -37,8 +37,8 @@ class Block(NamedTuple):
     path: Path | None = None
     too_long: bool = False
 
-    def placed(self) -> Block | FileRange:
-        """Give the place of the lines, by which another machine finds them, where they can be found by it."""
+    def to_file_range(self) -> Block | FileRange:
+        """Return where the lines stand in the file, for another machine to read; the block where it could not."""
         if self.path is None or self.too_long:
             return self
         import xxhash
@@ -95,12 +95,12 @@ def block_work(
             yield from blocks
             return
     inputs = columns_of(file.target) if file.chat else file.inputs
-    each = texts_of(number, file, encoding) if file.parts else documents_of(number, file, encoding)
+    records = texts_of(number, file, encoding) if file.parts else documents_of(number, file, encoding)
     batch: list[Document | Unreadable] = []
     held = seen = 0
-    for one in each:
-        batch.append(one)
-        held += max(_EACH, sum(map(len, one.texts)) if isinstance(one, Document) else 0)
+    for record in records:
+        batch.append(record)
+        held += max(_EACH, sum(map(len, record.texts)) if isinstance(record, Document) else 0)
         if held >= most:
             seen += held
             yield BufferedRecords(number, batch, inputs), seen
@@ -117,14 +117,15 @@ def _blocks_of(
         open_file(file.path, Digests(file.sha256, file.quick)) as opened,
         open_table(opened, encoding) as (table, plain),
     ):
-        found = encoding_of(plain, encoding) if table.format == "jsonl" and not file.chat else None
-        if found is not None and found.name == "utf-8" and (b"\r" not in plain.head or b"\n" in plain.head):
+        file_encoding = encoding_of(plain, encoding) if table.format == "jsonl" and not file.chat else None
+        ends_with_lf = b"\r" not in plain.head or b"\n" in plain.head
+        if file_encoding is not None and file_encoding.name == "utf-8" and ends_with_lf:
             columns = file.inputs, file.target
             seen = 0
-            for offset, data in _whole_lines(plain, found.bom, most):
+            for offset, data in _whole_lines(plain, file_encoding.bom, most):
                 seen += len(data or b"")
-                place = None if isinstance(plain, Unpacked) else file.path
-                yield Block(number, printable(file.path), data or b"", offset, columns, place, data is None), seen
+                path = None if isinstance(plain, Unpacked) else file.path
+                yield Block(number, printable(file.path), data or b"", offset, columns, path, data is None), seen
             if isinstance(plain, Unpacked) and plain.cut:
                 yield BufferedRecords(number, [Unreadable(number, 0, None, "E_FORMAT", TRUNCATED)], file.inputs), seen
             opened.verify()

@@ -77,7 +77,7 @@ def turns_of(cells: Mapping[str, object]) -> list[Turn]:
     turns = [_turn(message) for message in messages]
     response = cells.get("response")
     if isinstance(response, Mapping) or "choices" in cells:
-        turns.append(_logged(response if isinstance(response, Mapping) else cells))
+        turns.append(_answer_turn(response if isinstance(response, Mapping) else cells))
     _check_order(turns)
     return turns
 
@@ -86,7 +86,7 @@ def split_turns(turns: Sequence[Turn], *, whole: bool, labelled: bool) -> tuple[
     """Part the turns before the last assistant turn from its text."""
     if whole:
         return list(turns), ""
-    last = max((place for place, turn in enumerate(turns) if turn.role == "assistant"), default=-1)
+    last = max((index for index, turn in enumerate(turns) if turn.role == "assistant"), default=-1)
     if not labelled and last != len(turns) - 1:
         return list(turns), ""
     if last == -1:
@@ -149,7 +149,7 @@ def _id(value: object) -> str:
     return value
 
 
-def _logged(response: Mapping[str, object]) -> Turn:
+def _answer_turn(response: Mapping[str, object]) -> Turn:
     choices = response.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     message = first.get("message") if isinstance(first, Mapping) else None

@@ -43,124 +43,126 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnRequest:
-    """What the user asked for, and where the columns stand: ``place`` names the file in messages."""
+    """What the user asked for, and where the columns stand: ``source`` names the file in messages."""
 
     inputs: tuple[str, ...]
     target: str | None
     group: str | None
     labelled: bool
-    place: str
+    source: str
     headerless: bool = False
 
 
 def known_names(names: Iterable[str]) -> list[str]:
-    """Give the names that are usual for inputs or targets."""
+    """Return the names that are usual for inputs or targets."""
     return [name for name in names if _plain(name) in INPUTS or _plain(name) in TARGETS]
 
 
-def choose(names: Sequence[str], wanted: ColumnRequest) -> Columns:
+def choose(names: Sequence[str], request: ColumnRequest) -> Columns:
     """Choose the columns among the names that exist.
 
     Raises `DataError`: ``E_COLUMN`` where an input or group is missing or several could be meant, ``E_LABEL_MISSING``
     where no target is there.
     """
     remarks: list[str] = []
-    group = _named(names, wanted.group, wanted, "--group", "E_COLUMN") if wanted.group else None
+    group = _find_column(names, request.group, request, "--group", "E_COLUMN") if request.group else None
     key = next((name for name in names if _plain(name) == "id"), None)
-    target = _target(names, wanted)
-    inputs = tuple(_named(names, name, wanted, "--input", "E_COLUMN") for name in wanted.inputs)
+    target = _target(names, request)
+    inputs = tuple(_find_column(names, name, request, "--input", "E_COLUMN") for name in request.inputs)
     if not inputs:
-        inputs = _inputs([name for name in names if name not in (target, group)], wanted)
+        inputs = _inputs([name for name in names if name not in (target, group)], request)
     free = [name for name in names if name not in (target, group, key, *inputs)]
-    if not inputs and len(free) == 1 and (target or not wanted.labelled) and not wanted.headerless:
+    if not inputs and len(free) == 1 and (target or not request.labelled) and not request.headerless:
         inputs = (free[0],)
-        remarks.append(f"{wanted.place}: took column {printable(free[0])!r} as the input: the only one left")
-    elif not target and inputs and wanted.labelled and len(free) == 1 and not wanted.headerless:
+        remarks.append(f"{request.source}: took column {printable(free[0])!r} as the input: the only one left")
+    elif not target and inputs and request.labelled and len(free) == 1 and not request.headerless:
         target = free[0]
-        remarks.append(f"{wanted.place}: took column {printable(free[0])!r} as the target: the only one left")
-    if wanted.labelled and not target:
-        raise _missing(names, wanted, "target")
+        remarks.append(f"{request.source}: took column {printable(free[0])!r} as the target: the only one left")
+    if request.labelled and not target:
+        raise _missing(names, request, "target")
     if not inputs:
-        raise _missing(names, wanted, "input")
+        raise _missing(names, request, "input")
     if target in inputs:
         raise DataError(
             "E_COLUMN",
-            f"{wanted.place}: column {printable(target)!r} is named both as input and as target",
+            f"{request.source}: column {printable(target)!r} is named both as input and as target",
             fix="name two different columns with --input and --target",
         )
     if group is None:
         remarks += [
-            f"{wanted.place}: column {printable(name)!r} may name rows that belong together;"
+            f"{request.source}: column {printable(name)!r} may name rows that belong together;"
             f" if so: --group {printable(name)}"
             for name in names
             if _plain(name) in _GROUPS and name not in (target, *inputs)
         ]
-    return Columns(inputs=inputs, target=target if wanted.labelled else "", group=group, id=key, remarks=tuple(remarks))
+    return Columns(
+        inputs=inputs, target=target if request.labelled else "", group=group, id=key, remarks=tuple(remarks)
+    )
 
 
-def _target(names: Sequence[str], wanted: ColumnRequest) -> str:
-    if wanted.target:
-        return _named(names, wanted.target, wanted, "--target", "E_LABEL_MISSING") if wanted.labelled else ""
-    taken = {_plain(name) for name in (*wanted.inputs, wanted.group or "")}
-    found = [name for name in names if _plain(name) in TARGETS and _plain(name) not in taken]
-    if len(found) > 1 and wanted.labelled:
-        raise _several(found, wanted, "target")
-    return found[0] if len(found) == 1 else ""
+def _target(names: Sequence[str], request: ColumnRequest) -> str:
+    if request.target:
+        return _find_column(names, request.target, request, "--target", "E_LABEL_MISSING") if request.labelled else ""
+    taken = {_plain(name) for name in (*request.inputs, request.group or "")}
+    candidates = [name for name in names if _plain(name) in TARGETS and _plain(name) not in taken]
+    if len(candidates) > 1 and request.labelled:
+        raise _several(candidates, request, "target")
+    return candidates[0] if len(candidates) == 1 else ""
 
 
-def _inputs(names: Sequence[str], wanted: ColumnRequest) -> tuple[str, ...]:
+def _inputs(names: Sequence[str], request: ColumnRequest) -> tuple[str, ...]:
     plain = {_plain(name): name for name in names}
-    found = [name for name in names if _plain(name) in INPUTS]
+    candidates = [name for name in names if _plain(name) in INPUTS]
     for first, seconds in _TOGETHER:
         second = [name for name in seconds if name in plain]
-        if first in plain and len(second) == 1 and len([n for n in found if _plain(n) != first]) == 1:
+        if first in plain and len(second) == 1 and len([n for n in candidates if _plain(n) != first]) == 1:
             return plain[first], plain[second[0]]
-    if len(found) > 1:
-        raise _several(found, wanted, "input")
-    return tuple(found)
+    if len(candidates) > 1:
+        raise _several(candidates, request, "input")
+    return tuple(candidates)
 
 
-def _named(names: Sequence[str], name: str, wanted: ColumnRequest, flag: str, code: str) -> str:
+def _find_column(names: Sequence[str], name: str, request: ColumnRequest, flag: str, code: str) -> str:
     if name in names:
         return name
     alike = [other for other in names if _plain(other) == _plain(name)]
     if len(alike) == 1:
         return alike[0]
-    near = [] if wanted.headerless else difflib.get_close_matches(name, names, n=1)
+    near = [] if request.headerless else difflib.get_close_matches(name, names, n=1)
     guess = f"did you mean {flag} {printable(near[0])}?" if near else f"name one that exists with {flag}"
-    raise DataError(code, f"{wanted.place} has no column {printable(name)!r}{_listing(names, wanted)}", fix=guess)
+    raise DataError(code, f"{request.source} has no column {printable(name)!r}{_listing(names, request)}", fix=guess)
 
 
-def _several(found: Sequence[str], wanted: ColumnRequest, what: str) -> DataError:
-    some = ", ".join(repr(printable(name)) for name in found)
+def _several(candidates: Sequence[str], request: ColumnRequest, what: str) -> DataError:
+    listing = ", ".join(repr(printable(name)) for name in candidates)
     return DataError(
         "E_COLUMN",
-        f"{wanted.place}: several columns could be the {what}: {some}",
-        fix=f"name it: --{what} {printable(found[0])}"
+        f"{request.source}: several columns could be the {what}: {listing}",
+        fix=f"name it: --{what} {printable(candidates[0])}"
         + (" (give --input several times to use several)" if what == "input" else ""),
     )
 
 
-def _missing(names: Sequence[str], wanted: ColumnRequest, what: str) -> DataError:
-    if wanted.headerless:
+def _missing(names: Sequence[str], request: ColumnRequest, what: str) -> DataError:
+    if request.headerless:
         return DataError(
             "E_COLUMN",
-            f"{wanted.place}: the first row seems to hold data, not column names",
+            f"{request.source}: the first row seems to hold data, not column names",
             fix="add a first row that names the columns, for example text,label",
         )
     code = "E_COLUMN" if what == "input" else "E_LABEL_MISSING"
     return DataError(
         code,
-        f"{wanted.place} has no column that is clearly the {what}{_listing(names, wanted)}",
+        f"{request.source} has no column that is clearly the {what}{_listing(names, request)}",
         fix=f"name it: --{what} COLUMN",
     )
 
 
-def _listing(names: Sequence[str], wanted: ColumnRequest) -> str:
-    if wanted.headerless:
+def _listing(names: Sequence[str], request: ColumnRequest) -> str:
+    if request.headerless:
         return "; its first row seems to hold data, not column names"
-    some = ", ".join(repr(printable(name[:40])) for name in names[:30])
-    return f"; its columns are {some}" + (f" and {len(names) - 30} more" if len(names) > 30 else "")
+    listing = ", ".join(repr(printable(name[:40])) for name in names[:30])
+    return f"; its columns are {listing}" + (f" and {len(names) - 30} more" if len(names) > 30 else "")
 
 
 def _plain(name: str) -> str:

@@ -53,14 +53,14 @@ class Unpacked(RegularFile):
 
         Raises `DataError`: ``E_FORMAT`` where the packed data are not sound or unfold too far, ``E_IO``, ``E_CHANGED``.
         """
-        given = taken = 0
+        unpacked_bytes = packed_bytes = 0
         self.cut = False
         unpack = _gunzip if self._packed.head.startswith(GZIP) else _unzstd
         source = _Counted(self._packed.blocks())
         for block in unpack(self._packed, source, self._note_cut):
-            given += len(block)
-            taken = source.taken
-            if unfolds_too_far(given, taken):
+            unpacked_bytes += len(block)
+            packed_bytes = source.taken
+            if unfolds_too_far(unpacked_bytes, packed_bytes):
                 raise _unsound(self._packed, UNFOLDS)
             yield block
 

@@ -17,17 +17,17 @@ _MARK = "\0chat"
 
 
 def columns_of(target: str | None) -> tuple[str, ...]:
-    """Give what stands for input columns where the input is a conversation; no column has such a name."""
+    """Return what stands for input columns where the input is a conversation; no column has such a name."""
     return _MARK, target or ""
 
 
 def is_conversation(inputs: tuple[str, ...]) -> bool:
-    """Tell whether `columns_of` gave these."""
+    """Tell whether `columns_of` returned these."""
     return inputs[:1] == (_MARK,)
 
 
 def columns_taken(cells: Mapping[str, object], target: str | None) -> tuple[tuple[str, ...], str | None]:
-    """Give the texts of the turns that are the input, and the target: of a column, or what the assistant said last.
+    """Return the texts of the turns that are the input, and the target: of a column, or what the assistant said last.
 
     Raises `UnsoundError` where the row is no conversation, or has no such turn.
     """
@@ -39,30 +39,33 @@ def columns_taken(cells: Mapping[str, object], target: str | None) -> tuple[tupl
 
 
 def texts_in(cells: Mapping[str, Any], inputs: tuple[str, ...]) -> tuple[str, ...]:
-    """Give the inputs of a row that was read before: of its columns, or of its conversation."""
+    """Return the inputs of a row that was read before: of its columns, or of its conversation."""
     if is_conversation(inputs):
         return columns_taken(cells, inputs[1])[0]
     return tuple(text_of(cells.get(name)) for name in inputs)
 
 
 def target_in(cells: Mapping[str, Any], inputs: tuple[str, ...], target: str | None) -> str:
-    """Give the target of a row that was read before; "" where it has none."""
+    """Return the target of a row that was read before; "" where it has none."""
     return columns_taken(cells, target)[1] or "" if is_conversation(inputs) else text_of(cells.get(target or ""))
 
 
 def with_turns(cells: Mapping[str, Any], before: Sequence[str], after: Sequence[str]) -> dict[str, Any]:
-    """Give the row with changed turns, the first ones of its conversation; each becomes plain text."""
+    """Return the row with changed turns, the first ones of its conversation; each becomes plain text."""
     request = cells.get("request")
     holder = request if isinstance(request, dict) else dict(cells)
     turns = zip(before, after, strict=True)
-    changed = [dict(message, content=new) if new != old else message for message, (old, new) in _paired(holder, turns)]
+    pairs = _pair_messages(holder, turns)
+    changed = [dict(message, content=new) if new != old else message for message, (old, new) in pairs]
     messages = [*changed, *holder["messages"][len(changed) :]]
     if isinstance(request, dict):
         return {**cells, "request": {**request, "messages": messages}}
     return {**cells, "messages": messages}
 
 
-def _paired(holder: Mapping[str, Any], turns: Iterator[tuple[str, str]]) -> Iterator[tuple[Any, tuple[str, str]]]:
+def _pair_messages(
+    holder: Mapping[str, Any], turns: Iterator[tuple[str, str]]
+) -> Iterator[tuple[Any, tuple[str, str]]]:
     return zip(holder["messages"], turns, strict=False)
 
 

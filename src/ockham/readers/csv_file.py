@@ -53,7 +53,7 @@ class Feed:
         self._lines, self._back = lines, deque[TextLine]()
 
     def take(self) -> TextLine | None:
-        """Give the next line, ``None`` at the end."""
+        """Return the next line, ``None`` at the end."""
         return self._back.popleft() if self._back else next(self._lines, None)
 
     def put_back(self, lines: Sequence[TextLine]) -> None:
@@ -100,7 +100,7 @@ def read_record(feed: Feed, delimiter: str, width: int | None) -> Record | None:
         _fill(feed, delimiter, width, lines, cells)
     except _StrayError as stray:
         reason = str(stray)
-        if _swallowed(lines[1:], delimiter, width):
+        if _are_rows(lines[1:], delimiter, width):
             feed.put_back(lines[1:])
             reason = _OPEN
         elif reason == _STRAY:
@@ -121,7 +121,7 @@ def _fill(feed: Feed, delimiter: str, width: int | None, lines: list[TextLine], 
             break
         if size > MAX_RECORD:
             raise _StrayError("the record is longer than 16 MB")
-        if size - len(text) <= _WINDOW < size and _swallowed(lines[1:], delimiter, width):
+        if size - len(text) <= _WINDOW < size and _are_rows(lines[1:], delimiter, width):
             raise _StrayError(_OPEN)
         line = feed.take()
         if line is None:
@@ -134,7 +134,7 @@ def _fill(feed: Feed, delimiter: str, width: int | None, lines: list[TextLine], 
 
 
 def scan(text: str, delimiter: str, cells: list[str], part: list[str] | None) -> list[str] | None:
-    """Take the cells of one line; give the parts of a quoted cell that is still open at its end, else ``None``."""
+    """Take the cells of one line; return the parts of a quoted cell that is still open at its end, else ``None``."""
     end = len(text) - (2 if text.endswith("\r\n") else 1 if text.endswith(("\n", "\r")) else 0)
     if text.count(delimiter) >= MAX_COLUMNS and '"' not in text:
         raise _StrayError(f"more than {MAX_COLUMNS:,} cells")
@@ -174,7 +174,7 @@ def dialect_of(head: str, *, tab_first: bool = False) -> str:
     """Choose the delimiter that gives a header of several columns and the most rows of its width.
 
     A header with names that are known counts more; then the wider header; then comma, semicolon, tab, bar. A header of
-    one column has no delimiter (NUL is given).
+    one column has no delimiter (NUL is returned).
     """
     lines = [line for line in head.replace("\r\n", "\n").replace("\r", "\n").split("\n")[:200] if line]
 
@@ -207,7 +207,7 @@ def _next_filled(feed: Feed) -> TextLine | None:
     return line
 
 
-def _swallowed(lines: Sequence[TextLine], delimiter: str, width: int | None) -> bool:
+def _are_rows(lines: Sequence[TextLine], delimiter: str, width: int | None) -> bool:
     """Tell whether lines inside an open quote are rows of their own: four in five have the header's width."""
     rows = good = 0
     cells: list[str] = []
@@ -261,7 +261,7 @@ def _names(file: RegularFile, header: Record) -> list[str]:
             f"{printable(file.path)}: the header (byte {header.offset}) cannot be read: {header.reason}",
             fix="save the file as CSV (UTF-8, comma, quotes doubled inside quoted cells) with one header row",
         )
-    names = [name.strip() or f"column {place}" for place, name in enumerate(header.cells, 1)]
+    names = [name.strip() or f"column {number}" for number, name in enumerate(header.cells, 1)]
     if len(names) > MAX_COLUMNS:
         raise DataError(
             "E_FORMAT",
@@ -269,25 +269,25 @@ def _names(file: RegularFile, header: Record) -> list[str]:
             fix="save only the columns that are needed",
         )
     first: dict[str, int] = {}
-    for place, name in enumerate(names, 1):
+    for number, name in enumerate(names, 1):
         if name in first:
             raise DataError(
                 "E_FORMAT",
-                f"{printable(file.path)}: columns {first[name]} and {place} have the same name in the first row",
+                f"{printable(file.path)}: columns {first[name]} and {number} have the same name in the first row",
                 fix="give each column a name of its own; if there is no header row, add one, for example text,label",
             )
-        first[name] = place
+        first[name] = number
     return names
 
 
 def _rows(feed: Feed, delimiter: str, names: Sequence[str]) -> Iterator[TableRow | BrokenRow]:
     record = 0
-    while (found := read_record(feed, delimiter, len(names))) is not None:
+    while (row := read_record(feed, delimiter, len(names))) is not None:
         record += 1
-        if found.cells is None:
-            yield BrokenRow(record, found.offset, found.code, found.reason)
+        if row.cells is None:
+            yield BrokenRow(record, row.offset, row.code, row.reason)
         else:
-            yield TableRow(record, found.offset, dict(zip(names, found.cells, strict=True)))
+            yield TableRow(record, row.offset, dict(zip(names, row.cells, strict=True)))
 
 
 def _headerless(names: Sequence[str], sample: Sequence[Sequence[str]]) -> bool:
@@ -296,4 +296,4 @@ def _headerless(names: Sequence[str], sample: Sequence[Sequence[str]]) -> bool:
         return False
     if any(len(name) > 64 or name.replace(".", "", 1).replace("-", "", 1).isdigit() for name in names):
         return True
-    return any(row[place : place + 1] == [name] for row in sample for place, name in enumerate(names))
+    return any(row[index : index + 1] == [name] for row in sample for index, name in enumerate(names))

@@ -70,15 +70,15 @@ def find_files(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     links to folders are not followed. Raises `DataError`: ``E_EMPTY`` where nothing is found, ``E_IO``.
     """
     sources = [source] if isinstance(source, (str, os.PathLike)) else list(source)
-    found = [path for one in sources for path in _files_of(os.fspath(one))]
-    if not found:
-        names = ", ".join(printable(os.fspath(one)) for one in sources[:3])
+    paths = [path for entry in sources for path in _files_of(os.fspath(entry))]
+    if not paths:
+        names = ", ".join(printable(os.fspath(entry)) for entry in sources[:3])
         fix = f"name files that end in one of {', '.join(SUFFIXES)}, packed with {' or '.join(PACKED)} or not"
         raise DataError("E_EMPTY", f"no file of documents is found under {names}", fix=fix)
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(paths))
 
 
-def describe(path: Path, wanted: ColumnRequest, encoding: str | None) -> SourceFile:
+def describe(path: Path, request: ColumnRequest, encoding: str | None) -> SourceFile:
     """Look at one file: hash it, find out its format, and choose its columns.
 
     Where no target is named, a column with the usual name of one (label, answer, …) makes the rows labelled ones.
@@ -89,9 +89,9 @@ def describe(path: Path, wanted: ColumnRequest, encoding: str | None) -> SourceF
         if first is None:
             fix = "name a file with at least one document"
             raise DataError("E_EMPTY", f"{printable(file.path)} holds no row", fix=fix)
-        chat = not wanted.inputs and is_chat(table.columns)
-        asked = wanted if not chat else dataclasses.replace(wanted, inputs=tuple(table.columns)[:1])
-        columns = _columns(table, asked, chat)
+        chat = not request.inputs and is_chat(table.columns)
+        file_request = request if not chat else dataclasses.replace(request, inputs=tuple(table.columns)[:1])
+        columns = _columns(table, file_request, chat)
         return SourceFile(
             path=path,
             name=file.name,
@@ -118,7 +118,7 @@ def documents_of(number: int, file: SourceFile, encoding: str | None) -> Iterato
         for row in table.rows:
             record = row.record
             yield (
-                chat_of(number, row, file.target) if file.chat else document_of(number, row, (file.inputs, file.target))
+                chat_of(number, row, file.target) if file.chat else document_of(number, row, file.inputs, file.target)
             )
         if isinstance(plain, Unpacked) and plain.cut:
             yield Unreadable(number, record + 1, None, "E_FORMAT", TRUNCATED)
@@ -141,33 +141,32 @@ def chat_of(number: int, row: TableRow | BrokenRow, target: str | None) -> Docum
         texts, answer = columns_taken(row.cells, target)
     except UnsoundError as unsound:
         return Unreadable(number, row.record, row.offset, "E_FORMAT", str(unsound))
-    return _checked(Document(number, row.record, row.offset, dict(row.cells), texts, answer))
+    return _refuse_unusable(Document(number, row.record, row.offset, dict(row.cells), texts, answer))
 
 
 def document_of(
-    number: int, row: TableRow | BrokenRow, columns: tuple[tuple[str, ...], str | None]
+    number: int, row: TableRow | BrokenRow, inputs: tuple[str, ...], target: str | None
 ) -> Document | Unreadable:
     """Take the inputs and the target out of a row; unreadable where one of them cannot be used as it is."""
-    inputs, wanted = columns
     if isinstance(row, BrokenRow):
         return Unreadable(number, row.record, row.offset, row.code, row.reason)
     try:
-        found = [row.cells.get(name) for name in inputs]
-        texts = tuple([one if type(one) is str else text_of(one) for one in found])
-        target = None if wanted is None else text_of(row.cells.get(wanted))
+        values = [row.cells.get(name) for name in inputs]
+        texts = tuple([value if type(value) is str else text_of(value) for value in values])
+        answer = None if target is None else text_of(row.cells.get(target))
     except (ValueError, TypeError, RecursionError):
         why = "a cell holds a value that cannot be written as JSON"
         return Unreadable(number, row.record, row.offset, "E_FORMAT", why)
     cells = row.cells if isinstance(row.cells, dict) else dict(row.cells)
-    return _checked(Document(number, row.record, row.offset, cells, texts, target))
+    return _refuse_unusable(Document(number, row.record, row.offset, cells, texts, answer))
 
 
-def _checked(one: Document) -> Document | Unreadable:
-    for text in one.texts if one.target is None else (*one.texts, one.target):
+def _refuse_unusable(document: Document) -> Document | Unreadable:
+    for text in document.texts if document.target is None else (*document.texts, document.target):
         fault = unusable(text)
         if fault:
-            return Unreadable(one.file, one.record, one.offset, "E_FORMAT", fault)
-    return one
+            return Unreadable(document.file, document.record, document.offset, "E_FORMAT", fault)
+    return document
 
 
 def _files_of(name: str) -> list[Path]:
@@ -185,14 +184,14 @@ def _files_of(name: str) -> list[Path]:
 
 
 def _inside(folder: Path) -> list[Path]:
-    found: list[Path] = []
+    paths: list[Path] = []
     for root, folders, files in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
-        known = [Path(root) / name for name in sorted(files) if not name.startswith(".") and _is_known(name)]
+        readable = [Path(root) / name for name in sorted(files) if not name.startswith(".") and _is_known(name)]
         # Beside data, a text file is a note.
-        data = [path for path in known if path.suffix.lower() != ".txt"]
-        found += data or known
-    return found
+        data = [path for path in readable if path.suffix.lower() != ".txt"]
+        paths += data or readable
+    return paths
 
 
 def _is_known(name: str) -> bool:
@@ -202,19 +201,19 @@ def _is_known(name: str) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def _columns(table: Table, wanted: ColumnRequest, chat: bool) -> Columns:
-    known = not chat and any(_is_target(name, wanted) for name in table.columns)
-    labelled = wanted.target is not None or known
-    asked = ColumnRequest(
-        inputs=wanted.inputs,
-        target=wanted.target,
+def _columns(table: Table, request: ColumnRequest, chat: bool) -> Columns:
+    has_target = not chat and any(_is_target(name, request) for name in table.columns)
+    labelled = request.target is not None or has_target
+    file_request = ColumnRequest(
+        inputs=request.inputs,
+        target=request.target,
         group=None,
         labelled=labelled,
-        place=table.name,
+        source=table.name,
         headerless=table.headerless,
     )
-    return choose(table.columns, asked)
+    return choose(table.columns, file_request)
 
 
-def _is_target(name: str, wanted: ColumnRequest) -> bool:
-    return name not in wanted.inputs and name.strip().casefold().replace(" ", "_").replace("-", "_") in TARGETS
+def _is_target(name: str, request: ColumnRequest) -> bool:
+    return name not in request.inputs and name.strip().casefold().replace(" ", "_").replace("-", "_") in TARGETS

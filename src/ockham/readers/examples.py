@@ -31,22 +31,22 @@ class ExampleCollector:
         self._reused: set[str] = set()
         self._replaced = 0
 
-    def gather(self, table: Table, wanted: ColumnRequest, *, prefix: str, sha256: str) -> None:
+    def gather(self, table: Table, request: ColumnRequest, *, prefix: str, sha256: str) -> None:
         """Add the rows of one table.
 
         ``sha256`` is the hash of its file; of a table in memory (""), the hash is taken over its cells.
 
         Raises `DataError`: ``E_COLUMN``, ``E_LABEL_MISSING``, ``E_EMPTY`` (no row), ``E_FORMAT`` (no sound row).
         """
-        wanted = dataclasses.replace(wanted, place=table.name, headerless=table.headerless)
-        if not wanted.inputs and is_chat(table.columns):
-            whole = bool(wanted.target) and wanted.labelled
-            table = chat_table(table, whole=whole, labelled=wanted.labelled)
-            wanted = dataclasses.replace(wanted, inputs=(INPUT,), target=wanted.target or TARGET)
-        columns = choose(table.columns, wanted) if table.columns else None
+        request = dataclasses.replace(request, source=table.name, headerless=table.headerless)
+        if not request.inputs and is_chat(table.columns):
+            whole = bool(request.target) and request.labelled
+            table = chat_table(table, whole=whole, labelled=request.labelled)
+            request = dataclasses.replace(request, inputs=(INPUT,), target=request.target or TARGET)
+        columns = choose(table.columns, request) if table.columns else None
         content = None if sha256 else hashlib.sha256()
         rows, broken = 0, list[BrokenRow]()
-        for row in _needed(table, columns):
+        for row in _needed_rows(table, columns):
             rows += 1
             outcome = self._sound(row, columns, prefix) if isinstance(row, TableRow) and columns else row
             if isinstance(outcome, Example):
@@ -56,7 +56,7 @@ class ExampleCollector:
             elif isinstance(outcome, BrokenRow):
                 broken.append(outcome)
         _check_any(table, rows, broken)
-        columns = columns or choose(table.columns, wanted)
+        columns = columns or choose(table.columns, request)
         self.quarantined += [
             Quarantined(file=table.name, record=b.record, offset=b.offset, code=b.code, reason=b.reason) for b in broken
         ]
@@ -84,23 +84,23 @@ class ExampleCollector:
 
     def _example(self, row: TableRow, columns: Columns, prefix: str) -> Example | BrokenRow:
         cells = [(name, text_of(row.cells.get(name))) for name in columns.inputs]
-        one = len(cells) == 1
-        given = cells[0][1] if one else "\n".join(f"{name}: {cell}" for name, cell in cells if cell.strip())
+        single = len(cells) == 1
+        input_text = cells[0][1] if single else "\n".join(f"{name}: {cell}" for name, cell in cells if cell.strip())
         target = text_of(row.cells.get(columns.target)) if columns.target else ""
         group = text_of(row.cells.get(columns.group)) if columns.group else None
-        for text in (given, target, group or ""):
+        for text in (input_text, target, group or ""):
             fault = unusable(text)
             if fault:
                 return BrokenRow(row.record, row.offset, "E_FORMAT", fault)
         if columns.id is not None and columns.id not in columns.inputs:
-            self._note_id(text_of(row.cells.get(columns.id)), given)
-        self._replaced += "\ufffd" in given or "\ufffd" in target
+            self._note_id(text_of(row.cells.get(columns.id)), input_text)
+        self._replaced += "\ufffd" in input_text or "\ufffd" in target
         return Example(
-            id=f"{prefix}{row.record}", input=given, target=target if target.strip() else "", group=group or None
+            id=f"{prefix}{row.record}", input=input_text, target=target if target.strip() else "", group=group or None
         )
 
-    def _note_id(self, key: str, given: str) -> None:
-        name = hashlib.blake2b(given.encode(), digest_size=8).digest()
+    def _note_id(self, key: str, input_text: str) -> None:
+        name = hashlib.blake2b(input_text.encode(), digest_size=8).digest()
         if key and self._ids.setdefault(key, name) != name:
             self._reused.add(key)
 
@@ -123,16 +123,16 @@ class ExampleCollector:
     def _warn_broken(self, table: Table, broken: list[BrokenRow]) -> None:
         if broken and broken[-1].reason == TRUNCATED:
             self.warnings.append(f"{table.name}: the last record stops in the middle; the file looks truncated")
-        reasons = Counter(item.reason for item in broken if item.reason != TRUNCATED)
+        reasons = Counter(row.reason for row in broken if row.reason != TRUNCATED)
         for reason, count in reasons.most_common(5):
-            first = next(item for item in broken if item.reason == reason)
+            first = next(row for row in broken if row.reason == reason)
             self.warnings.append(
                 f"{table.name}: {count} record{'s' if count > 1 else ''} kept out,"
                 f" the first is number {first.record}: {reason}"
             )
 
 
-def _needed(table: Table, columns: Columns | None) -> Iterator[TableRow | BrokenRow]:
+def _needed_rows(table: Table, columns: Columns | None) -> Iterator[TableRow | BrokenRow]:
     if table.project is None or columns is None:
         return table.rows
     names = [*columns.inputs, columns.target, columns.group, columns.id]

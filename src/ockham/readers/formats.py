@@ -23,7 +23,7 @@ PACKED = (".gz", ".zst", ".zstd")
 
 @contextmanager
 def open_table(file: RegularFile, encoding: str | None) -> Iterator[tuple[Table, RegularFile]]:
-    """Judge the format by the content, and give the table with the file that it is read from."""
+    """Judge the format by the content, and yield the table with the file that it is read from."""
     suffix = file.path.suffix.lower()
     if file.head.startswith((GZIP, ZSTD)):
         suffix = Path(file.path.stem).suffix.lower()
@@ -33,14 +33,14 @@ def open_table(file: RegularFile, encoding: str | None) -> Iterator[tuple[Table,
             raise not_regular(file.path, "packed Parquet, which packs its columns itself")
         yield parquet_table(file), file
         return
-    found = encoding_of(file, encoding)
-    head = head_of(file, found)
+    file_encoding = encoding_of(file, encoding)
+    head = head_of(file, file_encoding)
     if not head.strip():
         raise DataError("E_EMPTY", f"{printable(file.path)} is empty", fix="name a file with at least one document")
-    if b"\0" in file.head[:1024] and not found.name.startswith("utf-"):
+    if b"\0" in file.head[:1024] and not file_encoding.name.startswith("utf-"):
         raise DataError("E_FORMAT", f"{printable(file.path)} is not text", fix="save it as JSONL, CSV or Parquet")
     if not is_json(head, suffix):
-        yield csv_table(file, found), file
+        yield csv_table(file, file_encoding), file
         return
-    table = json_table(file, found)
-    yield (quick_table(table, file, found) if table.format == "jsonl" else table), file
+    table = json_table(file, file_encoding)
+    yield (quick_table(table, file, file_encoding) if table.format == "jsonl" else table), file

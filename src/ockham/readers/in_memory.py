@@ -17,7 +17,7 @@ def memory_table(source: Any) -> Table:  # noqa: ANN401 - whatever the user hold
     library = type(source).__module__.split(".")[0]
     if library == "pandas" and hasattr(source, "columns"):
         names = [str(name) for name in source.columns]
-        lists = [source.iloc[:, place].tolist() for place in range(len(names))]
+        lists = [source.iloc[:, index].tolist() for index in range(len(names))]
         return _table(
             "pandas frame", names, (dict(zip(names, cells, strict=True)) for cells in zip(*lists, strict=True))
         )

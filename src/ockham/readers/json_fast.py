@@ -22,7 +22,7 @@ _MANY = 1_000_000_000
 
 
 def quick_table(table: Table, file: RegularFile, encoding: Encoding) -> Table:
-    """Give a table of JSON lines whose rows are read fast; what they hold, and what is refused, stays the same."""
+    """Return a table of JSON lines whose rows are read fast; what they hold, and what is refused, stays the same."""
     return dataclasses.replace(table, rows=_rows(file, encoding))
 
 
@@ -42,7 +42,7 @@ def row_of(record: int, line: TextLine) -> TableRow | BrokenRow:
 
 
 def quick(text: str) -> dict[str, Any] | None:
-    """Parse one object, or give ``None`` where only the strict parser can tell what the line is."""
+    """Parse one object, or return ``None`` where only the strict parser can tell what the line is."""
     import orjson
 
     if len(text) > MAX_RECORD or "\\\\" in text or text.count("{") + text.count("[") > MAX_DEPTH:

@@ -79,7 +79,7 @@ def shape_of(head: str) -> str:
 
 
 def parse(text: str) -> object:
-    """Parse one JSON value, or give the `Fault` that keeps it out.
+    """Parse one JSON value, or return the `Fault` that keeps it out.
 
     Depth over 64 and numbers over 4,300 digits are refused before parsing; keys that stand twice, numbers that are not
     finite, and anything behind the value, after it.
@@ -117,14 +117,14 @@ def _depth(text: str) -> int:
 
 
 def _decode(text: str, at: int) -> tuple[object, int]:
-    """Decode the value that begins at a place; give it, or a `Fault`, and the place where it ends."""
+    """Decode the value that begins at a character; return it, or a `Fault`, and the character where it ends."""
     faults: list[str] = []
 
     def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
-        found = dict(items)
-        if len(found) != len(items):
+        members = dict(items)
+        if len(members) != len(items):
             faults.append("a key stands twice in one object")
-        return found
+        return members
 
     def real(digits: str) -> float:
         number = float(digits)
@@ -156,8 +156,8 @@ def _why(message: str) -> str:
 
 
 def _filling(text: str, at: int) -> int:
-    found = _FILLING.match(text, max(at, 0))
-    return found.end() if found else at
+    match = _FILLING.match(text, max(at, 0))
+    return match.end() if match else at
 
 
 def _line_rows(file: RegularFile, encoding: Encoding) -> Iterator[TableRow | BrokenRow]:
@@ -189,7 +189,7 @@ def _row(record: int, offset: int, value: object) -> TableRow | BrokenRow:
 
 def _stops_short(text: str) -> bool:
     """Tell whether a text ends inside a string, an object or an array."""
-    bare = _STRING.sub(lambda found: "" if len(found[0]) > 1 and found[0].endswith('"') else "{", text)
+    bare = _STRING.sub(lambda match: "" if len(match[0]) > 1 and match[0].endswith('"') else "{", text)
     return bare.count("{") + bare.count("[") > bare.count("}") + bare.count("]")
 
 
@@ -227,7 +227,7 @@ class _Scroll:
         self.at += length
 
     def mark(self) -> str:
-        """Go to the next character that is not blank and give it; "" at the end."""
+        """Go to the next character that is not blank and return it; "" at the end."""
         while True:
             self.step(_filling(self.text, self.at) - self.at)
             if self.at < len(self.text):
@@ -236,7 +236,7 @@ class _Scroll:
                 return ""
 
     def value(self) -> tuple[object, int]:
-        """Give the value that begins here, or a `Fault`, and its length (-1 where it is not JSON)."""
+        """Return the value that begins here, or a `Fault`, and its length (-1 where it is not JSON)."""
         while True:
             value, end = _decode(self.text, self.at)
             if (0 <= end < len(self.text)) or self.ended or not self.more():

@@ -32,8 +32,8 @@ class RegularFile:
 
     __slots__ = ("_stamp", "digests", "head", "name", "path", "raw", "size")
 
-    def __init__(self, path: Path, raw: FileIO, known: Digests | None = None) -> None:
-        """Take over an open file and read it once for its hashes, unless they are ``known`` from an earlier look.
+    def __init__(self, path: Path, raw: FileIO, digests: Digests | None = None) -> None:
+        """Take over an open file and read it once for its hashes, unless an earlier look gave ``digests``.
 
         Raises `DataError`: ``E_NOT_REGULAR``, ``E_IO`` (with the byte offset), ``E_CHANGED``.
         """
@@ -41,12 +41,12 @@ class RegularFile:
         self._stamp = _stamp(os.fstat(raw.fileno()))
         self.size = self._stamp[2]
         self.head = b""
-        self.digests = known or Digests("", "")
+        self.digests = digests or Digests("", "")
         seen, quick = hashlib.sha256(), _quick()
         for block in self._read():
             if len(self.head) < HEAD:
                 self.head += block[: HEAD - len(self.head)]
-            if known is not None:
+            if digests is not None:
                 return
             seen.update(block)
             quick.update(block)
@@ -54,11 +54,11 @@ class RegularFile:
 
     @property
     def sha256(self) -> str:
-        """Give the SHA-256 of the content, by which it is named."""
+        """Return the SHA-256 of the content, by which it is named."""
         return self.digests.sha256
 
     def tail(self, length: int) -> bytes:
-        """Give the last bytes."""
+        """Return the last bytes, as many as ``length``."""
         self.raw.seek(max(self.size - length, 0))
         return self.raw.read(length) or b""
 
@@ -72,7 +72,7 @@ class RegularFile:
             seen.update(block)
             yield block
         if seen.hexdigest() != self.digests.quick:
-            raise self._changed()
+            raise self._change_error()
 
     def verify(self, *, content: bool = False) -> None:
         """Compare the open file, and what now stands under its path, with what was opened; ``content``: hash it again.
@@ -85,9 +85,9 @@ class RegularFile:
         try:
             now = _stamp(os.fstat(self.raw.fileno())), _stamp(os.stat(self.path))  # noqa: PTH116 - beside os.fstat
         except OSError as error:
-            raise self._changed() from error
+            raise self._change_error() from error
         if now != (self._stamp, self._stamp):
-            raise self._changed()
+            raise self._change_error()
 
     def _read(self) -> Iterator[bytes]:
         at = 0
@@ -103,12 +103,12 @@ class RegularFile:
         if at > self.size:
             if self.size == 0:
                 raise not_regular(self.path, "a file of the kernel, not of a disk")
-            raise self._changed()
+            raise self._change_error()
         if at < self.size:
-            raise self._changed()
+            raise self._change_error()
 
     def unreadable(self, error: OSError, at: int | None = None) -> DataError:
-        """Say that the system failed to give the bytes (``E_IO``), from an offset on where it is known."""
+        """Return the error that the system could not read the bytes (``E_IO``), from an offset on where it is known."""
         where = "" if at is None else f" at byte {at}"
         return DataError(
             "E_IO",
@@ -116,7 +116,7 @@ class RegularFile:
             fix="check the disk or network share, copy the file to a local disk and run again",
         )
 
-    def _changed(self) -> DataError:
+    def _change_error(self) -> DataError:
         return DataError(
             "E_CHANGED",
             f"{printable(self.path)} changed while it was read",
@@ -133,17 +133,17 @@ def _quick() -> Any:  # noqa: ANN401 - a hash of either package
 
 
 @contextmanager
-def open_file(path: Path, known: Digests | None = None) -> Iterator[RegularFile]:
+def open_file(path: Path, digests: Digests | None = None) -> Iterator[RegularFile]:
     """Open a regular file without ever waiting for a pipe, device or socket; close it in the end.
 
-    ``known`` are its hashes from an earlier look, which what `RegularFile.blocks` reads is compared with.
+    ``digests`` are its hashes from an earlier look; what `RegularFile.blocks` reads is compared with them.
 
     Raises `DataError`: ``E_NOT_REGULAR`` for anything but a regular file, ``E_IO`` where the system refuses.
     """
     with open_raw(path) as raw:
         if not stat.S_ISREG(os.fstat(raw.fileno()).st_mode):
             raise not_regular(path, "something that took the file's place")
-        yield RegularFile(path, raw, known)
+        yield RegularFile(path, raw, digests)
 
 
 def open_raw(path: Path) -> FileIO:
@@ -191,5 +191,5 @@ def _kind(mode: int) -> str:
     return kinds.get(stat.S_IFMT(mode), "something else")
 
 
-def _stamp(found: os.stat_result) -> tuple[int, int, int, int]:
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+def _stamp(status: os.stat_result) -> tuple[int, int, int, int]:
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns

@@ -33,15 +33,15 @@ def parquet_table(file: RegularFile, most: int | None = None) -> Table:
 
     _check_footer(file)
     try:
-        found = pq.ParquetFile(file.raw, memory_map=False, pre_buffer=False)
+        parquet = pq.ParquetFile(file.raw, memory_map=False, pre_buffer=False)
         # Equal texts are then one string in memory, however often and however deep in other values they stand.
-        texts = [leaf.path for leaf in map(found.schema.column, range(len(found.schema))) if _is_text(leaf)]
-        found = pq.ParquetFile(file.raw, memory_map=False, pre_buffer=False, read_dictionary=texts)
-        names, groups = list(found.schema_arrow.names), found.metadata.num_row_groups
+        texts = [leaf.path for leaf in map(parquet.schema.column, range(len(parquet.schema))) if _is_text(leaf)]
+        parquet = pq.ParquetFile(file.raw, memory_map=False, pre_buffer=False, read_dictionary=texts)
+        names, groups = list(parquet.schema_arrow.names), parquet.metadata.num_row_groups
     except UnicodeDecodeError as error:
         raise _unsound(file, _BAD_NAME) from error
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _failed(file, error, "its index cannot be read") from error
+        raise _read_error(file, error, "its index cannot be read") from error
     if len(names) > MAX_COLUMNS or groups > _MAX_GROUPS:
         raise _unsound(file, f"it has over {MAX_COLUMNS:,} columns or {_MAX_GROUPS:,} row groups")
     if len(set(names)) < len(names):
@@ -52,8 +52,8 @@ def parquet_table(file: RegularFile, most: int | None = None) -> Table:
         encoding="utf-8",
         dialect=None,
         columns=names,
-        rows=_rows(file, found, names, most),
-        project=lambda wanted: _rows(file, found, wanted, most),
+        rows=_rows(file, parquet, names, most),
+        project=lambda columns: _rows(file, parquet, columns, most),
     )
 
 
@@ -68,24 +68,24 @@ def _check_footer(file: RegularFile) -> None:
         raise _unsound(file, "its end is missing or says nonsense; it may be truncated")
 
 
-def _rows(file: RegularFile, found: Any, names: Sequence[str], most: int | None) -> Iterator[TableRow | BrokenRow]:  # noqa: ANN401 - pyarrow
+def _rows(file: RegularFile, parquet: Any, names: Sequence[str], most: int | None) -> Iterator[TableRow | BrokenRow]:  # noqa: ANN401 - pyarrow
     import pyarrow as pa
 
     around = sum(len(name) + _CELL for name in names)
-    _check_sizes(file, found.metadata, names, around)
+    _check_sizes(file, parquet.metadata, names, around)
     record = total = 0
-    batches = found.iter_batches(batch_size=_BATCH, columns=list(names), use_threads=False)
+    batches = parquet.iter_batches(batch_size=_BATCH, columns=list(names), use_threads=False)
     while True:
         try:
             batch = next(batches, None)
             if batch is None:
                 return
-            arrays = [_stored(batch.column(batch.schema.get_field_index(name))) for name in names]
-            total += sum(_unfolded(array) for array in arrays if pa.types.is_nested(array.type))
+            arrays = [_plain_storage(batch.column(batch.schema.get_field_index(name))) for name in names]
+            total += sum(_unfolded_size(array) for array in arrays if pa.types.is_nested(array.type))
             _check_total(file, total, most)
             columns = [_cells(array) for array in arrays]
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise _failed(file, error, f"the rows after number {record} cannot be read") from error
+            raise _read_error(file, error, f"the rows after number {record} cannot be read") from error
         for cells in zip(*columns, strict=True):
             record += 1
             total += around + sum(len(cell) for cell in cells if isinstance(cell, (str, bytes)))
@@ -95,17 +95,17 @@ def _rows(file: RegularFile, found: Any, names: Sequence[str], most: int | None)
 
 def _check_sizes(file: RegularFile, metadata: Any, names: Sequence[str], around: int) -> None:  # noqa: ANN401 - pyarrow
     """Refuse what the index itself says to be too much; it may say less than there is."""
-    wanted = set(names)
+    selected = set(names)
     total = metadata.num_rows * around
     for group in range(metadata.num_row_groups):
         chunks = metadata.row_group(group)
-        for place in range(chunks.num_columns):
-            chunk = chunks.column(place)
+        for column in range(chunks.num_columns):
+            chunk = chunks.column(column)
             try:
                 name = chunk.path_in_schema.split(".")[0]
             except UnicodeDecodeError as error:
                 raise _unsound(file, _BAD_NAME) from error
-            if name in wanted:
+            if name in selected:
                 total += chunk.total_uncompressed_size
                 if chunk.total_uncompressed_size > _MAX_CHUNK:
                     raise _unsound(file, f"a column of row group {group + 1} unfolds to over {_MAX_CHUNK:,} bytes")
@@ -119,47 +119,47 @@ def _check_total(file: RegularFile, total: int, most: int | None) -> None:
         raise _unsound(file, f"its text unfolds to over {most:,} characters")
 
 
-def _unfolded(array: Any) -> int:  # noqa: ANN401 - pyarrow
+def _unfolded_size(array: Any) -> int:  # noqa: ANN401 - pyarrow
     """Count the bytes of the values of an array, each as often as it stands there, without unfolding it."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    array = _stored(array)
+    array = _plain_storage(array)
     if pa.types.is_dictionary(array.type):
         return int(pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0)
     if pa.types.is_map(array.type):
-        begin, end = (array.offsets[place].as_py() for place in (0, len(array)))
-        return sum(_unfolded(part.slice(begin, end - begin)) for part in (array.keys, array.items))
+        begin, end = (array.offsets[index].as_py() for index in (0, len(array)))
+        return sum(_unfolded_size(part.slice(begin, end - begin)) for part in (array.keys, array.items))
     if pa.types.is_struct(array.type):
-        return sum(map(_unfolded, array.flatten()))
+        return sum(map(_unfolded_size, array.flatten()))
     if pa.types.is_nested(array.type):
-        return _unfolded(array.flatten())
+        return _unfolded_size(array.flatten())
     return int(array.nbytes)
 
 
-def _stored(array: Any) -> Any:  # noqa: ANN401 - pyarrow
-    """Give the plain values of an array of an extension type; any other array is given as it is."""
+def _plain_storage(array: Any) -> Any:  # noqa: ANN401 - pyarrow
+    """Return the plain values of an array of an extension type; any other array as it is."""
     import pyarrow as pa
 
     return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
 def _cells(array: Any) -> list[Any]:  # noqa: ANN401 - pyarrow
-    """Give the cells of one column of a batch; equal strings of a dictionary column are one string in memory."""
+    """Return the cells of one column of a batch; equal strings of a dictionary column are one string in memory."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(array.type):
-        places = array.indices.to_pylist()
-        wanted = sorted({place for place in places if place is not None})
-        values = dict(zip(wanted, _cells(array.dictionary.take(pa.array(wanted, pa.int64()))), strict=True))
-        return [None if place is None else values[place] for place in places]
+        indices = array.indices.to_pylist()
+        used = sorted({index for index in indices if index is not None})
+        values = dict(zip(used, _cells(array.dictionary.take(pa.array(used, pa.int64()))), strict=True))
+        return [None if index is None else values[index] for index in indices]
     try:
         return list(array.to_pylist())
     except UnicodeDecodeError:  # strings that are not UTF-8: bytes, of which the bad ones are kept out later
         return list(array.cast(pa.large_binary()).to_pylist())
 
 
-def _failed(file: RegularFile, error: Exception, why: str) -> DataError:
+def _read_error(file: RegularFile, error: Exception, why: str) -> DataError:
     if isinstance(error, OSError) and error.errno:  # of the disk; the library's own OSErrors have no number
         return file.unreadable(error)
     return _unsound(file, why)

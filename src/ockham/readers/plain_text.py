@@ -20,11 +20,11 @@ _COLUMNS = ("file", "text")
 
 def group_files(paths: Sequence[Path]) -> list[tuple[Path, ...]]:
     """Put text files that follow each other in one folder together; every other file stands alone."""
-    found: list[tuple[Path, ...]] = []
+    groups: list[tuple[Path, ...]] = []
     for folder, group in groupby(paths, lambda path: path.parent if path.suffix.lower() == SUFFIX else None):
         together = tuple(group)
-        found += [together] if folder is not None else [(path,) for path in together]
-    return found
+        groups += [together] if folder is not None else [(path,) for path in together]
+    return groups
 
 
 def describe_texts(paths: tuple[Path, ...]) -> SourceFile:
@@ -72,7 +72,7 @@ def texts_of(number: int, source: SourceFile, encoding: str | None) -> Iterator[
 
 
 def _read(file: RegularFile, encoding: str | None) -> tuple[str, str | None]:
-    """Give the text of a file, or why it cannot be used."""
+    """Return the text of a file, or why it cannot be used."""
     if file.size > MAX_RECORD:
         return "", TOO_LONG
     try:

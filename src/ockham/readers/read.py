@@ -66,17 +66,17 @@ def read(source: object, spec: ReadSpec) -> ReadResult:
     ``E_COLUMN``, ``E_LABEL_MISSING``.
     """
     harvest = ExampleCollector()
-    wanted = ColumnRequest(
-        inputs=spec.inputs, target=spec.target, group=spec.group, labelled=spec.labelled, place="", headerless=False
+    request = ColumnRequest(
+        inputs=spec.inputs, target=spec.target, group=spec.group, labelled=spec.labelled, source="", headerless=False
     )
     if isinstance(source, (str, PathLike)):
         paths = _paths(Path(source), harvest)
         for path in paths:
             with open_file(path) as file, _table(file, spec) as table:
-                harvest.gather(table, wanted, prefix=f"{file.name}:" if len(paths) > 1 else "", sha256=file.sha256)
+                harvest.gather(table, request, prefix=f"{file.name}:" if len(paths) > 1 else "", sha256=file.sha256)
                 file.verify(content=table.format == "parquet")
     else:
-        harvest.gather(memory_table(source), wanted, prefix="", sha256="")
+        harvest.gather(memory_table(source), request, prefix="", sha256="")
     harvest.remark()
     return ReadResult(
         examples=tuple(harvest.examples),
@@ -91,22 +91,22 @@ def _paths(path: Path, harvest: ExampleCollector) -> list[Path]:
     try:
         if not stat.S_ISDIR(path.stat().st_mode):
             return [path]
-        inside = sorted(path.iterdir(), key=lambda item: item.name)
-        seen = [item for item in inside if not item.name.startswith(".")]
-        found = [item for item in seen if item.suffix.lower() in SUFFIXES and not item.is_dir()]
+        inside = sorted(path.iterdir(), key=lambda entry: entry.name)
+        seen = [entry for entry in inside if not entry.name.startswith(".")]
+        paths = [entry for entry in seen if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
     except (OSError, ValueError) as error:
         raise refusal_of(path, error) from error
-    if any(item.suffix.lower() != ".txt" for item in found):  # beside data, a text file is a note
-        found = [item for item in found if item.suffix.lower() != ".txt"]
-    if not found:
+    if any(entry.suffix.lower() != ".txt" for entry in paths):  # beside data, a text file is a note
+        paths = [entry for entry in paths if entry.suffix.lower() != ".txt"]
+    if not paths:
         raise DataError(
             "E_EMPTY",
             f"the folder {printable(path)} holds no file that can be read",
             fix=f"put files in it whose names end in one of {', '.join(SUFFIXES)}",
         )
-    if len(found) < len(seen):
-        harvest.warnings.append(f"{len(seen) - len(found)} other entries of the folder {printable(path)} were not read")
-    return found
+    if len(paths) < len(seen):
+        harvest.warnings.append(f"{len(seen) - len(paths)} other entries of the folder {printable(path)} were not read")
+    return paths
 
 
 @contextmanager

@@ -65,7 +65,7 @@ def unusable(text: str) -> str | None:
 
 
 def text_of(value: object) -> str:
-    """Give a cell as text: strings verbatim, nothing (``None``, NaN, NaT) as "", other values as canonical JSON.
+    """Return a cell as text: strings verbatim, nothing (``None``, NaN, NaT) as "", other values as canonical JSON.
 
     Raises ValueError, TypeError or RecursionError for what no JSON text can hold.
     """

@@ -44,27 +44,27 @@ def encoding_of(file: RegularFile, explicit: str | None) -> Encoding:
     Raises `DataError` (``E_ENCODING``) for an unknown name, a name that the mark contradicts, and what looks like
     UTF-16 without a mark.
     """
-    found = next(((len(bom), name) for bom, name in _BOMS if file.head.startswith(bom)), None)
+    mark = next(((len(bom), name) for bom, name in _BOMS if file.head.startswith(bom)), None)
     if explicit is None:
-        if found is None and _looks_wide(file.head):
+        if mark is None and _looks_wide(file.head):
             raise DataError(
                 "E_ENCODING",
                 f"{printable(file.path)} has a zero in every second byte:"
                 " it looks like UTF-16 without a byte order mark",
                 fix="name it: --encoding utf-16-le (or utf-16-be)",
             )
-        return Encoding(found[1], found[0]) if found else Encoding("utf-8", 0)
+        return Encoding(mark[1], mark[0]) if mark else Encoding("utf-8", 0)
     name = _codec(explicit)
     family = name.split("-le")[0].split("-be")[0]
-    if found is None:
+    if mark is None:
         return Encoding({"utf-16": "utf-16-le", "utf-32": "utf-32-le"}.get(name, name), 0)
-    if not found[1].startswith(family):
+    if not mark[1].startswith(family):
         raise DataError(
             "E_ENCODING",
-            f"{printable(file.path)} begins with the byte order mark of {found[1]}, but the encoding named is {name}",
+            f"{printable(file.path)} begins with the byte order mark of {mark[1]}, but the encoding named is {name}",
             fix="leave --encoding out",
         )
-    return Encoding(found[1], found[0])
+    return Encoding(mark[1], mark[0])
 
 
 def head_of(file: RegularFile, encoding: Encoding) -> str:
@@ -79,18 +79,20 @@ def blocks_of(file: RegularFile, encoding: Encoding) -> Iterator[str]:
     """
     decoder = codecs.getincrementaldecoder(encoding.name)("surrogatepass" if encoding.name in _WIDE else "strict")
     skip, at = encoding.bom, 0
-    kept = 0  # bytes that the decoder holds back between two blocks
+    pending = 0  # bytes that the decoder holds back between two blocks
     for block in file.blocks():
         try:
             yield decoder.decode(block[skip:])
         except UnicodeError as error:
-            raise undecodable(printable(file.path), encoding, at + skip - kept + getattr(error, "start", 0)) from error
+            raise undecodable(
+                printable(file.path), encoding, at + skip - pending + getattr(error, "start", 0)
+            ) from error
         at, skip = at + len(block), 0
-        kept = len(decoder.getstate()[0])
+        pending = len(decoder.getstate()[0])
     try:
         yield decoder.decode(b"", final=True)
     except UnicodeError as error:
-        raise undecodable(printable(file.path), encoding, at - kept) from error
+        raise undecodable(printable(file.path), encoding, at - pending) from error
 
 
 def lines_of(file: RegularFile, encoding: Encoding) -> Iterator[TextLine]:
@@ -172,15 +174,15 @@ def _bytes(text: str, encoding: Encoding) -> int:
 
 def _codec(name: str) -> str:
     try:
-        known = codecs.lookup(name).name
-        if known in _NOT_FOR_FILES:
+        codec = codecs.lookup(name).name
+        if codec in _NOT_FOR_FILES:
             raise LookupError(name)
-        b"text".decode(known, "ignore")  # refuses codecs that are not of text, such as zip
+        b"text".decode(codec, "ignore")  # refuses codecs that are not of text, such as zip
     except (LookupError, ValueError) as error:
         raise DataError(
             "E_ENCODING", "the encoding that was named is not known", fix="name one such as utf-8, utf-16 or cp1252"
         ) from error
-    return {"utf-8-sig": "utf-8", "ascii": "utf-8"}.get(known, known)
+    return {"utf-8-sig": "utf-8", "ascii": "utf-8"}.get(codec, codec)
 
 
 def _looks_wide(head: bytes) -> bool:

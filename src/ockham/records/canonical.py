@@ -26,8 +26,8 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - the one door from records to JSO
 
 
 def canonical(value: Any) -> bytes:  # noqa: ANN401
-    """Give the one JSON text of a value: sorted keys, no spaces, floats to 12 significant digits, UTF-8."""
-    text = json.dumps(_fixed(plain(value)), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    """Return the one JSON text of a value: sorted keys, no spaces, floats to 12 significant digits, UTF-8."""
+    text = json.dumps(_round_floats(plain(value)), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
     return text.encode()
 
 
@@ -36,11 +36,11 @@ def digest(value: Any) -> str:  # noqa: ANN401
     return hashlib.sha256(canonical(value)).hexdigest()
 
 
-def _fixed(value: Any) -> Any:  # noqa: ANN401
+def _round_floats(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, float):
         return float(f"{value:.12g}")
     if isinstance(value, dict):
-        return {key: _fixed(item) for key, item in value.items()}
+        return {key: _round_floats(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_fixed(item) for item in value]
+        return [_round_floats(item) for item in value]
     return value

@@ -128,7 +128,7 @@ class CurationReport:
 
 
 def in_order(report: CurationReport) -> CurationReport:
-    """Give a report whose counts stand in their order: the largest first, changes by their steps.
+    """Return a report whose counts stand in their order: the largest first, changes by their steps.
 
     A report that was stored has its names sorted, and is to be shown like one that was not.
     """

@@ -103,7 +103,7 @@ class Verdict:
 
     @property
     def exit_status(self) -> int:
-        """Give the exit status: 0 chosen, 4 cannot tell yet, 3 none meets the requirements."""
+        """Return the exit status: 0 chosen, 4 cannot tell yet, 3 none meets the requirements."""
         if self.chosen is not None:
             return 0
         open_ = (c for c in self.candidates if c.status == "measured" and "misses" not in c.meets.values())

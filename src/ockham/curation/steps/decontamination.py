@@ -44,7 +44,7 @@ def read_tests(paths: Sequence[Path], inputs: tuple[str, ...], containment: floa
     locations: list[str] = []
     digests: list[str] = []
     for path in paths:
-        file = describe(path, ColumnRequest(inputs=inputs, target=None, group=None, labelled=False, place=""), None)
+        file = describe(path, ColumnRequest(inputs=inputs, target=None, group=None, labelled=False, source=""), None)
         digests.append(file.sha256)
         for document in documents_of(0, file, None):
             if isinstance(document, Document):
