@@ -16,6 +16,7 @@ pytest.importorskip("ray", reason="the extra ray is not installed")
 
 from ockham.curation import map_stage
 from ockham.curation.curate import CurateSpec, RayCluster, curate
+from ockham.curation.executors import open_executor
 from ockham.errors import ConfigError
 from ockham.records import Progress
 
@@ -92,3 +93,17 @@ def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
     source = corpus(tmp_path / "a.jsonl")
     with pytest.raises(ConfigError, match="no Ray cluster answers"):
         curate(source, SPEC, out=tmp_path / "out", workers=RayCluster(address="127.0.0.1:1"))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_k19_ray_leaves_sigterm_to_the_command() -> None:
+    def stop(*_: object) -> None:
+        raise AssertionError
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with open_executor(RayCluster(tasks=1)):
+            assert signal.getsignal(signal.SIGTERM) is stop
+    finally:
+        signal.signal(signal.SIGTERM, before)
