@@ -176,7 +176,7 @@ def draw_up(axis: Axis, frame: Box) -> Html:
         y = axis.scale.at(tick)
         parts.append(line((frame.left, y), (frame.right, y), stroke="var(--line)"))
         parts.append(words_at(words, frame.left - 8, y, "end"))
-    return tag("g", parts, words_at(axis.title, 0, frame.top - TITLE_UP) if axis.title else None, fill="var(--soft)")
+    return tag("g", parts, words_at(axis.title, 1, frame.top - TITLE_UP) if axis.title else None, fill="var(--soft)")
 
 
 def inset(frame: Box) -> tuple[float, float]:
