@@ -219,10 +219,9 @@ def test_spread_keeps_order_and_distance_and_moves_nothing_that_has_room(wanted:
 @given(st.lists(st.tuples(st.floats(0, 400), st.floats(0, 300), NAMES), max_size=9), st.floats(0, 400))
 def test_placed_labels_cover_nothing(points: list[tuple[float, float, str]], wall: float) -> None:
     frame, blocked = Box(0, 0, 400, 300), [Box(wall, 0, wall + 5, 300)]
-    placed = place([Label(words=n, x=x, y=y) for x, y, n in points], frame, blocked, [], reach=250)
-    if placed is None:
-        assert points
-        return
+    tried = place([Label(words=n, x=x, y=y) for x, y, n in points], frame, blocked, [], reach=250)
+    placed = [one for one in tried if one is not None]
+    assert [one.label.words for one in placed] == [n for (_, _, n), one in zip(points, tried, strict=True) if one]
     taken = [*blocked, *(one.box for one in placed)]
     assert all(frame.holds(one.box) for one in placed)
     assert all(a.overlap(b) == 0 for a, b in itertools.combinations(taken, 2))
@@ -317,5 +316,21 @@ def labelled(words: Sequence[str], x: float) -> list[Label]:
 
 
 def test_a_label_that_has_no_room_is_told() -> None:
-    assert place(labelled(["x" * 200], 50), Box(0, 0, 100, 200), [], [], reach=250) is None
-    assert place(labelled(["x"], 50), Box(0, 0, 100, 200), [Box(0, 0, 100, 200)], [], reach=250) is None
+    frame = Box(0, 0, 100, 200)
+    assert place(labelled(["x" * 200], 50), frame, [], [], reach=250) == (None,)
+    assert place(labelled(["x"], 50), frame, [frame], [], reach=250) == (None,)
+    short = place(labelled(["x", "x" * 200, "y"], 50), frame, [], [], reach=250)
+    assert [one is None for one in short] == [False, True, False]
+
+
+def test_very_many_candidates_are_drawn_in_time_and_stay_clear() -> None:
+    spots = tuple(
+        charts.Spot(name=f"decoder:org/name-{i}", x=estimate(0.5, 0.05), y=estimate(0.9, 0.02), baseline=False)
+        for i in range(150)
+    )
+    for width in (WIDE, NARROW):
+        picture = charts.ladder(sample_account(n=12), spots, "latency", width)
+        assert_clear(picture)
+        assert len(picture.key) == 150
+        words = {one.text for one in tree(picture).iter("text")}
+        assert len(words & {str(i) for i in range(1, 151)}) >= 40

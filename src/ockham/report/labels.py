@@ -108,20 +108,19 @@ def fit(words: str, width: float, *, size: float = SIZE) -> str:
 
 def place(
     labels: Sequence[Label], frame: Box, blocked: Sequence[Box], crossed: Sequence[Box], *, reach: float
-) -> tuple[Placed, ...] | None:
-    """Find a place for each label near its point, inside the frame; ``None`` where one has none within ``reach``.
+) -> tuple[Placed | None, ...]:
+    """Find a place for each label near its point, inside the frame; ``None`` for one that has none within ``reach``.
 
     No label covers another one or a ``blocked`` box; ``crossed`` boxes, such as thin lines, are avoided if possible.
     Earlier labels choose first.
     """
-    taken = list(blocked)
+    taken, avoided = list(dict.fromkeys(blocked)), list(dict.fromkeys(crossed))
     places = []
     for label in labels:
-        best = _best(label, frame, taken, crossed, reach)
-        if best is None:
-            return None
+        best = _best(label, frame, taken, avoided, reach)
         places.append(best)
-        taken.append(best.box)
+        if best is not None:
+            taken.append(best.box)
     return tuple(places)
 
 
@@ -166,14 +165,19 @@ def _best(label: Label, frame: Box, taken: Sequence[Box], crossed: Sequence[Box]
         if spot.far >= cost:
             break
         box = text_box(label.words, label.x + spot.dx, label.y + spot.dy, spot.anchor, bold=label.bold)
-        if not frame.holds(box) or any(box.overlap(other) for other in taken):
+        if not frame.holds(box) or _touched(box, taken):
             continue
-        price = spot.far + 0.01 * rank + 0.5 * sum(box.overlap(other) for other in crossed)
+        price = spot.far + 0.01 * rank + 0.5 * sum(box.overlap(other) for other in _touched(box, crossed))
         if price < cost:
             x, y = label.x + spot.dx, label.y + spot.dy
             best = Placed(label=label, x=x, y=y, anchor=spot.anchor, box=box, led=spot.far > _RINGS[0])
             cost = price
     return best
+
+
+def _touched(box: Box, others: Sequence[Box]) -> list[Box]:
+    left, top, right, bottom = box
+    return [one for one in others if one[0] < right and left < one[2] and one[1] < bottom and top < one[3]]
 
 
 def _spots(reach: float) -> Iterator[_Spot]:

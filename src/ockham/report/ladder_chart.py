@@ -37,6 +37,7 @@ _TITLES = {
     "cost_day": "cost a day in US dollars (logarithmic)",
 }
 _NAMES_REACH, _NUMBERS_REACH = 40.0, 250.0
+_MOST_NAMES, _MOST_NUMBERS = 24, 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,10 +274,12 @@ def _names(
     plot: _Plot, wanted: Sequence[Label], blocked: Sequence[Box], crossed: Sequence[Box]
 ) -> tuple[tuple[Placed, ...], tuple[str, ...]]:
     """Write each name beside its dot; where they have no room, write numbers, and return what these stand for."""
-    first = sorted(range(len(wanted)), key=lambda i: (not wanted[i].bold, wanted[i].x, i))
-    direct = place([wanted[i] for i in first], plot.frame, blocked, crossed, reach=_NAMES_REACH)
-    if direct is not None:
-        return direct, ()
-    numbers = [replace(wanted[i], words=str(i + 1)) for i in first]
+    order = sorted(range(len(wanted)), key=lambda i: (not wanted[i].bold, wanted[i].x, i))
+    if len(wanted) <= _MOST_NAMES:
+        names = place([wanted[i] for i in order], plot.frame, blocked, crossed, reach=_NAMES_REACH)
+        if None not in names:
+            return tuple(one for one in names if one is not None), ()
     listed = tuple(label.words for label in wanted)
-    return place(numbers, plot.frame, blocked, crossed, reach=_NUMBERS_REACH) or (), listed
+    numbers = [replace(wanted[i], words=str(i + 1)) for i in order[:_MOST_NUMBERS]]
+    placed = place(numbers, plot.frame, blocked, crossed, reach=_NUMBERS_REACH)
+    return tuple(one for one in placed if one is not None), listed

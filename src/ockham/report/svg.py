@@ -256,7 +256,7 @@ def _bends(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
         if after is not None:
             (x0, y0), (x1, y1), (x2, y2) = bends[-1], here, after
             off = abs((x2 - x0) * (y1 - y0) - (x1 - x0) * (y2 - y0))
-            if off < 0.05 * (abs(x2 - x0) + abs(y2 - y0)) and (x1 - x0) * (x2 - x1) >= 0 <= (y1 - y0) * (y2 - y1):
+            if off < 0.02 * (abs(x2 - x0) + abs(y2 - y0)) and (x1 - x0) * (x2 - x1) >= 0 <= (y1 - y0) * (y2 - y1):
                 continue
         bends.append(here)
     return bends
