@@ -7,7 +7,9 @@ import json
 import logging
 import os
 import random
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -249,42 +251,41 @@ def test_restart_is_for_curations_alone(tmp_path: Path, source: Path) -> None:
 def test_a_replacement_is_finished_wherever_it_stops(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
-    """Stop it at each call that changes the disk; then the command without --restart finds the new run whole."""
+    """Stop it at each call that changes the disk; the command, with --restart or without, finds the new run whole."""
     other = tmp_path / "b.jsonl"
     other.write_text(lines("b", *texts(70, 5)))
     curate(other, EXACT, out=tmp_path / "fresh")
+    curate(source, EXACT, out=tmp_path / "ready")
+    before = content(tmp_path / "ready")
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "take_over", lambda _: None)
+        restart(other, EXACT, out=tmp_path / "ready")
+    original: Callable[..., object] = getattr(os, call)
     stops = 0
     for place in range(60):
-        out = tmp_path / f"out{place}"
-        curate(source, EXACT, out=out)
-        before = content(out)
+        out = Path(shutil.copytree(tmp_path / "ready", tmp_path / f"out{place}"))
         left = iter(range(place))
-        original: Callable[..., object] = getattr(os, call)
 
-        def once(*args: Any, left: Any = left, original: Any = original, **named: Any) -> object:
+        def once(*args: Any, left: Any = left, **named: Any) -> object:
             if next(left, None) is None:
                 raise KeyboardInterrupt
             return original(*args, **named)
 
-        def taken(path: Path, once: Any = once) -> None:
-            with monkeypatch.context() as patch:
-                patch.setattr(os, call, once)
-                replacing.take_over(path)
-
-        try:
-            with monkeypatch.context() as patch:
-                patch.setattr("ockham.store.run.take_over", taken)
-                restart(other, EXACT, out=out)
-        except KeyboardInterrupt:
-            stops += 1
-            if (out / ".next").exists():
-                assert {name: data for name, data in content(out).items() if ".next" not in name} == before
-                restart(other, EXACT, out=out)
-            else:
-                curate(other, EXACT, out=out)
+        monkeypatch.setattr(os, call, once)
+        with suppress(KeyboardInterrupt):
+            replacing.take_over(out)
+        monkeypatch.setattr(os, call, original)
+        stopped = next(left, None) is None
+        if (out / ".next").exists():
+            assert {name: data for name, data in content(out).items() if ".next" not in name} == before
+            restart(other, EXACT, out=out)
+        else:
+            (restart if place % 2 else curate)(other, EXACT, out=out)
         assert content(out) == content(tmp_path / "fresh")
-        if next(left, None) is not None:
+        assert not [path for path in out.iterdir() if path.name.startswith(".")]
+        if not stopped:
             break
+        stops += 1
     assert stops >= {"rename": 8, "unlink": 2, "rmdir": 2, "mkdir": 1}[call]
 
 

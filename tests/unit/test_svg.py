@@ -325,11 +325,11 @@ def test_a_label_that_has_no_room_is_told() -> None:
 
 def test_very_many_candidates_are_drawn_in_time_and_stay_clear() -> None:
     spots = tuple(
-        charts.Spot(name=f"decoder:org/name-{i}", x=estimate(0.5, 0.05), y=estimate(0.9, 0.02), baseline=False)
+        ladder_chart.Spot(name=f"decoder:org/name-{i}", x=estimate(0.5, 0.05), y=estimate(0.9, 0.02), baseline=False)
         for i in range(150)
     )
     for width in (WIDE, NARROW):
-        picture = charts.ladder(sample_account(n=12), spots, "latency", width)
+        picture = ladder_chart.ladder(sample_account(n=12), spots, "latency", width)
         assert_clear(picture)
         assert len(picture.key) == 150
         words = {one.text for one in tree(picture).iter("text")}

@@ -56,13 +56,11 @@ def open_replacement(out: Path, identity: dict[str, Json]) -> Iterator[Run]:
     A run of the same data and settings goes on, as with `open_curation`; one that was not finished is given up first.
     """
     try:
-        before = _before(out, None)
+        run = open_run(out, identity)
     except RunError as error:
-        if error.code != "E_RUN_MISSING":
-            raise
-        before = {}
-    if not before or not list(_changes(before, identity)):
-        with open_curation(out, identity) as run:
+        before = _before(out, error)
+    else:
+        with run, _left_in_order(run):
             yield run
         return
     if not _is_finished(out):
@@ -87,7 +85,7 @@ def _left_in_order(run: Run) -> Iterator[None]:
             _log.warning(
                 "%s keeps what was done so far (%.0f MB): the same command goes on from there; to give it up, remove "
                 "that folder",
-                printable(run.path),
+                printable(run.path / "artifacts" if _is_finished(run.path) else run.path),
                 megabytes,
             )
         else:
@@ -107,9 +105,9 @@ def can_go_on(error: BaseException) -> bool:
     return not isinstance(error, Exception) or isinstance(error, (StoreError, Defect, OSError, MemoryError))
 
 
-def _before(out: Path, error: RunError | None) -> dict[str, Json]:
-    """Read what the folder is about. Raises `RunError` where it holds no curation, or the given error if there is."""
-    if error is not None and error.code != "E_RUN_CHANGED":
+def _before(out: Path, error: RunError) -> dict[str, Json]:
+    """Read what a folder is about that would not open. Raises `RunError` where no curation of other data is why."""
+    if error.code != "E_RUN_CHANGED":
         raise error
     before = identity_of(out)
     if before.get("verb") != "curate":
