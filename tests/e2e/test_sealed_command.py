@@ -48,6 +48,15 @@ def test_a_fit_is_sealed_and_its_evidence_holds(tmp_path: Path) -> None:
     assert "which stand in a network of their own with nothing in it. Before the first row was read, 10 ways" in page
     # Files of a run stay as whoever owns it expects.
     assert (tmp_path / "run/evidence.json").stat().st_uid == os.getuid()
+    holds = command("verify", "run", cwd=tmp_path)
+    assert holds.returncode == 0, holds.stdout
+    assert "self-attack" in holds.stdout
+    (tmp_path / "run/evidence.json").write_text(text.replace('"sealed"', '"safe"', 1))
+    fails = command("verify", "run", cwd=tmp_path)
+    assert fails.returncode == 2
+    assert "FAILS  evidence digest: the file was changed after it was written" in fails.stdout
+    (tmp_path / "run/evidence.json").unlink()
+    assert command("verify", "run", cwd=tmp_path).returncode == 2
 
 
 def test_a_run_that_goes_on_unsealed_is_not_called_sealed(tmp_path: Path) -> None:

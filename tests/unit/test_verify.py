@@ -64,7 +64,14 @@ def test_a_run_records_the_digest_of_its_bundle_and_holds(place: Path, climbed: 
     found = verify(place)
     assert found.ok, found
     assert (found.kind, found.digest, found.place) == ("run", verdict.bundle, str(place))
-    assert [check.name for check in found.checks] == ["bundle", "record", "candidate", "verdict", "artifacts"]
+    assert [check.name for check in found.checks] == [
+        "bundle",
+        "record",
+        "candidate",
+        "verdict",
+        "artifacts",
+        "evidence",
+    ]
     assert verify(place, digest=verdict.bundle).checks[-1] == Check(
         name="digest", ok=True, detail="the bundle has the digest given"
     )
@@ -115,6 +122,7 @@ def damage_artifact(folder: Path) -> None:
         (edit("verdict.json"), ["verdict"]),
         (lambda folder: (folder / "verdict.json").unlink(), ["verdict"]),
         (damage_artifact, ["artifacts"]),
+        (lambda folder: (folder / "evidence.json").write_text("{}"), ["evidence"]),
     ],
 )
 def test_every_change_fails_its_own_check(place: Path, change: Callable[[Path], object], names: list[str]) -> None:
@@ -130,7 +138,7 @@ def test_a_run_that_chose_nothing_has_no_bundle_to_check(tmp_path: Path) -> None
     assert (verdict.chosen, verdict.bundle) == (None, None)
     found = verify(tmp_path / "run")
     assert (found.ok, found.digest) == (True, None)
-    assert [check.name for check in found.checks] == ["verdict", "artifacts"]
+    assert [check.name for check in found.checks] == ["verdict", "artifacts", "evidence"]
 
 
 def test_what_is_neither_run_nor_bundle_is_an_error(place: Path, tmp_path: Path) -> None:

@@ -12,6 +12,8 @@ from ockham import store
 from ockham.errors import BundleError, ConfigError, OckhamError, RunError
 from ockham.ladder.run_folder import bundle_of, load_result
 from ockham.records import Verdict
+from ockham.sealed import evidence
+from ockham.sealed.policy import UNSEALED
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _FIX = "make it again: ockham fit"
@@ -77,6 +79,16 @@ def _run_checks(place: Path, verdict: Verdict, seen: str | None) -> Iterator[Che
         yield _check("candidate", lambda: _candidate(place, verdict))
     yield _check("verdict", lambda: _verdict(place, verdict))
     yield _check("artifacts", lambda: _artifacts(place))
+    yield from _evidence_checks(place, verdict)
+
+
+def _evidence_checks(place: Path, verdict: Verdict) -> Iterator[Check]:
+    """Check what a run says of its protection; a run that claims none needs no evidence."""
+    if verdict.sealed.startswith(UNSEALED) and not (place / evidence.FILE).exists():
+        yield Check(name="evidence", ok=True, detail=f"there is none, and the verdict claims none ({verdict.sealed})")
+        return
+    for name, ok, detail in evidence.check_evidence(place):
+        yield Check(name=name, ok=ok, detail=detail)
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:
