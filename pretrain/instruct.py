@@ -141,7 +141,7 @@ def _filled(texts: Sequence[Sequence[Document]], rng: np.random.Generator) -> It
 
 
 def _asked(task: PromptTask, shots: Sequence[Shot], text: str, answer: str) -> Chat:
-    return _answered(task.chat(shots, text), task.written(answer))
+    return _answered(task.chat(shots, text), task.write_target(answer))
 
 
 def _simple(rows: Sequence[Document], order: str, rng: np.random.Generator) -> Iterator[Chat]:

@@ -103,7 +103,7 @@ def diagnose(
         memory_free_gb=round(free, 2),
         disk_free_gb=round(shutil.disk_usage(folder).free / 1e9, 2),
         encoder=encoder,
-        graphics=tuple(gpu.shown for gpu in processors),
+        graphics=tuple(gpu.display_name for gpu in processors),
         rungs=_rungs(encoder, find),
         prices_date=prices.date.isoformat(),
         notes=(_computing(processors), *_notes(folder, prices, today), *_left_behind()),
@@ -183,7 +183,7 @@ def _computing(gpus: Sequence[Gpu]) -> str:
     if not gpus:
         return "No graphics processor was found: language models compute on the processor."
     return (
-        f"Graphics processors: {', '.join(gpu.shown for gpu in gpus)}. Language models use one where torch and "
+        f"Graphics processors: {', '.join(gpu.display_name for gpu in gpus)}. Language models use one where torch and "
         "llama.cpp were installed with CUDA; --device cuda says what is missing, --device cpu declines."
     )
 

@@ -127,7 +127,7 @@ def test_a_reply_that_names_no_label_is_no_answer_but_was_paid(tmp_path: Path, c
     with asking(tmp_path, always(says(content)), price_in=1.0, price_out=10.0) as at:
         assert at.model.answer(["x"]) == [Answer(value=None, tokens_in=100, tokens_out=2)]
         assert len(at.api.seen) == 1
-        assert at.model.spent == pytest.approx(120e-6)
+        assert at.model.cost_usd == pytest.approx(120e-6)
 
 
 def test_a_choice_is_one_of_its_own_questions_options_or_no_answer(tmp_path: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_text_the_api_refuses_goes_without_answer_and_the_work_goes_on(tmp_pat
 
     with asking(tmp_path, script, stop_after=1, price_in=1.0, price_out=1.0) as at:
         assert [a.value for a in at.model.answer(["a", "long", "b"])] == ["billing", None, "billing"]
-        assert at.model.spent == pytest.approx(204e-6), "a refused text costs nothing"
+        assert at.model.cost_usd == pytest.approx(204e-6), "a refused text costs nothing"
 
 
 def test_one_text_that_fails_for_good_is_no_answer_and_counts_no_tokens(tmp_path: Path) -> None:
@@ -299,7 +299,7 @@ def test_the_cap_stops_before_it_is_passed_and_stays_shut(tmp_path: Path) -> Non
     with asking(tmp_path, always(says("billing", tokens=(900, 100))), **changes) as at:
         error = at.fails(["x"] * 10)
         assert "spending cap" in error.message
-        assert 0 < at.model.spent <= 3.5
+        assert 0 < at.model.cost_usd <= 3.5
         sent = len(at.api.seen)
         at.fails(["x"])
         assert len(at.api.seen) == sent
@@ -312,7 +312,7 @@ def test_a_lost_or_uncounted_reply_is_booked_at_the_most_it_can_have_cost(tmp_pa
             with contextlib.suppress(EndpointError):
                 assert at.model.answer(["x"]) == [Answer(value="billing")]
             sent = int(at.api.seen[0].headers["Content-Length"])
-            assert at.model.spent == pytest.approx((sent + 64 + 32) / 1e6)
+            assert at.model.cost_usd == pytest.approx((sent + 64 + 32) / 1e6)
 
 
 def test_a_budget_never_lets_workers_pass_it_together() -> None:

@@ -58,7 +58,7 @@ def test_a_machine_without_any_has_none(tmp_path: Path) -> None:
 
 def test_one_card_is_found_in_the_catalogue_with_the_memory_its_driver_tells(tmp_path: Path) -> None:
     (found,) = gpus(tmp_path, saying(ONE))
-    assert (found.name, found.shown) == ("NVIDIA GeForce RTX 3060", "NVIDIA GeForce RTX 3060, 13 GB")
+    assert (found.name, found.display_name) == ("NVIDIA GeForce RTX 3060", "NVIDIA GeForce RTX 3060, 13 GB")
     best = best_gpu([found])
     assert best is not None
     assert best.name == "RTX 3060 12GB"
@@ -86,7 +86,7 @@ def test_only_what_may_be_seen_is_listed(visible: str | None, number: int, tmp_p
 def test_of_a_divided_card_each_part_has_its_share(tmp_path: Path) -> None:
     found = gpus(tmp_path, saying(DIVIDED, DIVIDED_PARTS))
     assert [one.part for one in found] == ["3g.40gb", "1g.10gb"]
-    assert found[1].shown == "NVIDIA A100-SXM4-80GB, MIG 1g.10gb, 10 GB"
+    assert found[1].display_name == "NVIDIA A100-SXM4-80GB, MIG 1g.10gb, 10 GB"
     best, whole = best_gpu(found), device("A100 80GB")
     assert best is not None
     # Three of seven parts of the arithmetic, 40 of 80 GB of the memory and of the paths to it.

@@ -372,7 +372,7 @@ def test_merged_weights_answer_as_the_adapter_did(family: str, pooling: str, tmp
     lesson.body.kept.clear()
     loop.train(lesson, SPEC, Kept(), quiet)
     trained = lesson.margins(rows.tokens)
-    weights = lesson.body.merged()
+    weights = lesson.body.merge_adapter()
     graph = open_graph(onnx_graph.build(found, weights)[0], found.folder / "tokenizer.json", settings, threads=1)
     head_weight = lesson.head.weight.detach().numpy().T
     served = graph.embed(texts) @ head_weight + lesson.head.bias.detach().numpy()

@@ -287,7 +287,7 @@ def test_peft_reads_the_adapter_and_the_merged_folder_is_the_same_model(
         wanted = made._lesson.model(input_ids=ids).logits
         theirs = PeftModel.from_pretrained(AutoModelForCausalLM.from_pretrained(folder), str(tmp_path / "adapter"))
         assert torch.allclose(theirs(input_ids=ids).logits, wanted, atol=1e-5)
-        made.merged(tmp_path / "merged")
+        made.merge_adapter(tmp_path / "merged")
         merged = AutoModelForCausalLM.from_pretrained(tmp_path / "merged")
         assert torch.allclose(merged(input_ids=ids).logits, wanted, atol=1e-3)
     config = json.loads(made.adapter.config)

@@ -142,7 +142,7 @@ def test_merged_weights_tag_as_the_adapter_did(family: str, tmp_path: Path) -> N
     parts = iter(lesson.body.each(lesson.check.tokens, lesson._margins))
     wanted = [each.join([next(parts) for _ in each.windows]) for each in learnt.valid.readings]
     weight, bias = lesson.head.weight.detach().numpy().T.copy(), lesson.head.bias.detach().numpy().copy()
-    merged = lesson.body.merged()
+    merged = lesson.body.merge_adapter()
     assert any(not np.array_equal(merged[name], before) for name, before in found.weights().items())
     texts = learnt.train.texts
     onnx_export.write(found, merged, texts, tmp_path / "bundle", quantize=False, output=onnx_encoder.STATES)

@@ -76,9 +76,9 @@ def _reply(caller: Client, asked: Chat, batch: _Batch) -> Reply | None:
         batch.end(error)
         return None
     if isinstance(got, RetryableError):
-        batch.failed(got.reason)
+        batch.note_failure(got.reason)
         return None
-    batch.succeeded()
+    batch.note_success()
     return got
 
 
@@ -143,11 +143,11 @@ class _Batch:
         self._row = 0
         self._lock = threading.Lock()
 
-    def succeeded(self) -> None:
+    def note_success(self) -> None:
         with self._lock:
             self._row = 0
 
-    def failed(self, reason: str) -> None:
+    def note_failure(self, reason: str) -> None:
         with self._lock:
             if self.stop.is_set():
                 return

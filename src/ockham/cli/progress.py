@@ -1,4 +1,4 @@
-"""How long work is told on stderr: a bar on a terminal, plain lines elsewhere, nothing with --quiet."""
+"""How long work is shown on stderr: a bar on a terminal, plain lines elsewhere, nothing with --quiet."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ockham.records import Progress
 
 STAGES = ("read", "clean", "split", "climb", "measure", "decide", "report")
 LEAVING = ("endpoint", "judge")
-"""Stages that say what leaves this machine; they are told whatever else is not."""
+"""Stages that say what leaves this machine; they are announced whatever else is not."""
 _EVERY = 0.1  # a plain line at most every tenth of a stage
 
 
@@ -29,11 +29,11 @@ def progress_display(
     """
     with _show_progress(quiet=quiet) as tell:
 
-        def told(progress: Progress) -> None:
+        def announce(progress: Progress) -> None:
             origin = (origins or {}).get(progress.stage)
             tell(progress if origin is None else replace(progress, message=f"{progress.message} ({origin})"))
 
-        yield told
+        yield announce
 
 
 @contextmanager
@@ -89,7 +89,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
         task = bar.add_task("", total=None, stage="")
         last: tuple[str, str] | None = None
 
-        def done() -> None:
+        def finish() -> None:
             if last is not None:
                 console.print(f"[green]{last[0]:<8}[/] {last[1]}", soft_wrap=True)
 
@@ -97,13 +97,13 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
             nonlocal last
             place = (escape(printable(progress.stage)), escape(printable(progress.message)))
             if place != last:
-                done()
+                finish()
                 last = place
                 bar.reset(task, total=progress.total, description=place[1], stage=place[0])
             bar.update(task, completed=progress.done or 0, total=progress.total)
 
         yield tell
-        done()
+        finish()
 
 
 @contextmanager

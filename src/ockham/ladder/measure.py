@@ -94,7 +94,7 @@ def valid_report(
         return None
     answers = tuple(Answer(value=value) for value in standing.made.built.answers)
     profile = _profile(material, standing.rung, standing.made.folder)
-    return _report(material, standing, "valid", ServedAnswers(answers=answers, profile=profile), (requirements, prices))
+    return _report(material, standing, "valid", ServedAnswers(answers=answers, profile=profile), requirements, prices)
 
 
 def test_report(
@@ -104,7 +104,7 @@ def test_report(
     if standing.made is None:
         return None
     asked = _ask(material, standing.rung, standing.made.folder)
-    return _report(material, standing, "test", asked, (requirements, prices))
+    return _report(material, standing, "test", asked, requirements, prices)
 
 
 def meets_requirements(report: Report, requirements: Requirements) -> bool:
@@ -207,7 +207,8 @@ def _report(
     standing: RungResult,
     side: Side,
     asked: ServedAnswers,
-    money: tuple[Requirements, catalog.Prices],
+    requirements: Requirements,
+    prices: catalog.Prices,
 ) -> Report:
     made, rung = standing.made, standing.rung
     if made is None:
@@ -218,7 +219,7 @@ def _report(
     task = material.prepared.dataset.task
     scores = score_with_clusters(task, rows, asked.answers, clusters)
     spec = material.plan.endpoint if rung.kind == endpoint.KIND else None
-    daily, million = _costs(asked, spec, *money)
+    daily, million = _costs(asked, spec, requirements, prices)
     every = tasks.estimate_metrics(task, scores, material.prepared.dataset.labels)
     first = material.plan.metric
     return Report(
@@ -234,7 +235,7 @@ def _report(
         fit_seconds=made.built.seconds,
         cost_per_day=daily,
         cost_per_million=million,
-        at_rate=None if spec else _at_rate(asked.profile, money[0].requests_per_day, material.plan.seed),
+        at_rate=None if spec else _at_rate(asked.profile, requirements.requests_per_day, material.plan.seed),
         reordered=_estimate_stability(material, asked),
     )
 

@@ -26,11 +26,11 @@ class AnswerConstraints:
         self._written = written
         self._chosen = task.wording is not None
 
-        def encoded(answer: str) -> tuple[int, ...]:
+        def encode_answer(answer: str) -> tuple[int, ...]:
             return tuple(encode(whole(answer), False, False))
 
         marked = task.wording is not None and task.wording.form == "mark"
-        self._encoded = lru_cache(maxsize=_KNOWN)(encoded) if marked else encoded
+        self._encoded = lru_cache(maxsize=_KNOWN)(encode_answer) if marked else encode_answer
         self._labels = self._trie(task.labels, None) if task.name == "classify" else None
 
     def trie(self, text: str) -> Trie | None:

@@ -74,7 +74,7 @@ class PromptTask:
         found = None if self.wording is None else multiple_choice.parse_options(text)
         return None if self.wording is None or found is None else self.wording.write_all(found)
 
-    def written(self, target: str, text: str = "") -> str:
+    def write_target(self, target: str, text: str = "") -> str:
         """Return the target of a text as the model should write it.
 
         An object in the plain form that its schema allows, and an option in the one form that answers have.

@@ -166,7 +166,7 @@ class Decoder:
 
     def lesson(self, text: str, target: str) -> tuple[Prompt, tuple[int, ...]]:
         """Return a text's question, and the tokens of the answer that is wanted, with the token that ends it."""
-        wanted = self._kept.task.written(target, text)
+        wanted = self._kept.task.write_target(target, text)
         return self.question(text), (*_encoder(self._engine)(wanted, False, False), self.end_token)
 
     def trie(self, text: str) -> Trie | None:

@@ -50,7 +50,7 @@ class Endpoint:
         self._caller = Client(kept.spec, key, clock)
 
     @property
-    def spent(self) -> float:
+    def cost_usd(self) -> float:
         """Say what was spent since loading, in USD, at the spec's prices; lost replies count at their most."""
         return self._caller.budget.spent
 

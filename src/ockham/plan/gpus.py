@@ -59,7 +59,7 @@ class Gpu:
         return float(self.part.partition(".")[2].removesuffix("gb")) if self.part else self.memory_gb or 0.0
 
     @property
-    def shown(self) -> str:
+    def display_name(self) -> str:
         """Name and memory, for a person."""
         part = f", MIG {self.part}" if self.part else ""
         return f"{self.name}{part}, {self.own_gb:.0f} GB" if self.own_gb else f"{self.name}{part}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from ockham.catalog import FRESH_DAYS, ApiPrice, Device, Prices
 from ockham.catalog.loader import lookup
@@ -16,6 +17,14 @@ _HOURS = 24
 
 Serve = Callable[[Device], "Speed | None"]
 """How fast the planned model answers on a device; ``None`` where it does not fit."""
+
+
+class _Quote(NamedTuple):
+    """Where a price comes from: its date, the day it is used on, and how it is paid."""
+
+    date: dt.date
+    today: dt.date
+    how: str
 
 
 def apis(spec: PlanSpec, prices: Prices, today: dt.date) -> list[Cost]:
@@ -57,7 +66,7 @@ def rent_costs(spec: PlanSpec, prices: Prices, serve: Serve, known: Sequence[Dev
         number = money.machines(speed.answers_per_s, _requests(spec))
         day = number * price.per_hour * _HOURS
         how = f"{price.per_hour:g} an hour"
-        found.append(_device(device.name, "rent", day, number, speed, (price.date, today, how)))
+        found.append(_device(device.name, "rent", day, number, speed, _Quote(price.date, today, how)))
     return found
 
 
@@ -82,7 +91,7 @@ def ownership_costs(
         energy = device.watts / 1000 * _HOURS * power.per_kwh
         day = number * (price.price / (spec.years * DAYS) + energy)
         how = f"{price.price:,.0f} over {spec.years:g} years, {device.watts:g} W at {power.per_kwh:g} a kWh"
-        found.append(_device(device.name, "own", day, number, speed, (min(price.date, power.date), today, how)))
+        found.append(_device(device.name, "own", day, number, speed, _Quote(min(price.date, power.date), today, how)))
     return found
 
 
@@ -91,7 +100,7 @@ def machine(spec: PlanSpec, prices: Prices, speed: Speed, today: dt.date) -> Cos
     number = money.machines(speed.answers_per_s, _requests(spec))
     day = number * prices.machine.per_hour * _HOURS
     how = f"{prices.machine.per_hour:g} an hour"
-    return _device(prices.machine.name, "rent", day, number, speed, (prices.machine.date, today, how))
+    return _device(prices.machine.name, "rent", day, number, speed, _Quote(prices.machine.date, today, how))
 
 
 def compare_with_apis(costs: Sequence[Cost], against: Cost | None) -> list[Cost]:
@@ -114,9 +123,8 @@ def _device(
     day: float,
     number: int,
     speed: Speed,
-    dated: tuple[dt.date, dt.date, str],
+    quote: _Quote,
 ) -> Cost:
-    date, today, how = dated
     return Cost(
         name=name,
         kind="own" if kind == "own" else "rent",
@@ -126,9 +134,9 @@ def _device(
         machines=number,
         answers_per_s=speed.answers_per_s,
         break_even_per_day=None,
-        date=date.isoformat(),
-        stale=_stale(date, today),
-        how=how,
+        date=quote.date.isoformat(),
+        stale=_stale(quote.date, quote.today),
+        how=quote.how,
     )
 
 

@@ -55,7 +55,7 @@ def detect_machine(
     The processor's rates are measured as in `processor`.
     """
     seen, has = gpus(visible=os.environ.get("CUDA_VISIBLE_DEVICES")), features()
-    names = tuple(one.shown for one in seen)
+    names = tuple(one.display_name for one in seen)
     past = calibrate.past_error(cache)
     card = best_gpu(seen)
     if card is not None:

@@ -165,9 +165,9 @@ def _best(label: Label, frame: Box, taken: Sequence[Box], crossed: Sequence[Box]
         if spot.far >= cost:
             break
         box = text_box(label.words, label.x + spot.dx, label.y + spot.dy, spot.anchor, bold=label.bold)
-        if not frame.holds(box) or _touched(box, taken):
+        if not frame.holds(box) or _overlapping(box, taken):
             continue
-        price = spot.far + 0.01 * rank + 0.5 * sum(box.overlap(other) for other in _touched(box, crossed))
+        price = spot.far + 0.01 * rank + 0.5 * sum(box.overlap(other) for other in _overlapping(box, crossed))
         if price < cost:
             x, y = label.x + spot.dx, label.y + spot.dy
             best = Placed(label=label, x=x, y=y, anchor=spot.anchor, box=box, led=spot.far > _RINGS[0])
@@ -175,7 +175,7 @@ def _best(label: Label, frame: Box, taken: Sequence[Box], crossed: Sequence[Box]
     return best
 
 
-def _touched(box: Box, others: Sequence[Box]) -> list[Box]:
+def _overlapping(box: Box, others: Sequence[Box]) -> list[Box]:
     left, top, right, bottom = box
     return [one for one in others if one[0] < right and left < one[2] and one[1] < bottom and top < one[3]]
 

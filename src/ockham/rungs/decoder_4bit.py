@@ -45,7 +45,7 @@ class _Offer:
 def rung(eight: Rung, model: str, weights: Weights) -> Rung:
     """Return the rung of a model's 4-bit form beside that of its 8-bit form."""
 
-    def unsuited(material: RunContext) -> str | None:
+    def skip_reason(material: RunContext) -> str | None:
         why = eight.unsuited(material)
         if why is not None:
             return why
@@ -73,7 +73,7 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
         settings = {**made.built.settings, "weights": quantization(path)}
         return BuildInfo(settings=settings, answers=offer.answers, parity=offer.parity)
 
-    return dataclasses.replace(eight, name=f"{eight.name}:4bit", build=build, unsuited=unsuited)
+    return dataclasses.replace(eight, name=f"{eight.name}:4bit", build=build, unsuited=skip_reason)
 
 
 def of_folder(model: str, material: RunContext) -> Path | None:
@@ -131,7 +131,7 @@ def _offer(eight: Rung, made: BuiltRung, model: str, weights: Weights, material:
         found = _Offer(answers=(), parity=(), why=f"its 4-bit form has {share:.0%} of the 8-bit form's size")
     else:
         answers = _answers(eight, made, path, material, key)
-        before, after = (material.judged("valid", some) for some in (made.built.answers, answers))
+        before, after = (material.score_answers("valid", some) for some in (made.built.answers, answers))
         compared = parity.compare("quantizing to 4 bits", before, after, material.plan.metric)
         found = _Offer(answers=answers, parity=(compared,), why=parity.significant_loss(compared, exact=False))
     material.run.keep("offer", key, found)
@@ -144,7 +144,7 @@ def _answers(eight: Rung, made: BuiltRung, path: Path, material: RunContext, key
     with ExitStack() as until:
         staging = until.enter_context(material.run.staging())
 
-        def opened() -> causal_lm.Decoder:
+        def open_decoder() -> causal_lm.Decoder:
             causal_lm.fit(
                 material.side("train"), staging, Base(weights=path, copy=False), spec, task=material.plan.task
             )
@@ -152,4 +152,4 @@ def _answers(eight: Rung, made: BuiltRung, path: Path, material: RunContext, key
             until.callback(model.close)
             return model
 
-        return decoder_prompted.answer_validation(material, key, opened, f"answering with {eight.name} in 4 bits")
+        return decoder_prompted.answer_validation(material, key, open_decoder, f"answering with {eight.name} in 4 bits")

@@ -49,7 +49,7 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
 def _metric_text(material: RunContext, answers: Sequence[str]) -> str:
     """Write the metric that choices are made by, as measured on the validation rows."""
     task, metric = material.plan.task, material.plan.metric
-    scores = material.judged("valid", answers)
+    scores = material.score_answers("valid", answers)
     return f"{metric} {percent(tasks.estimate_metrics(task, scores, material.labels())[metric])}"
 
 
@@ -72,13 +72,13 @@ def _trials(material: RunContext, base: Base, specs: Sequence[GgufSpec], folder:
     try:
         for spec in specs:
 
-            def opened(spec: GgufSpec = spec) -> causal_lm.Decoder:
+            def open_decoder(spec: GgufSpec = spec) -> causal_lm.Decoder:
                 nonlocal engine
                 engine = engine or causal_lm.start(base.weights, widest)
                 return _asking(material, base, spec, folder, engine)
 
             key = material.work("trial", base.sha256, spec)
-            found.append(answer_validation(material, key, opened, f"asking the model with {spec.shots} examples"))
+            found.append(answer_validation(material, key, open_decoder, f"asking the model with {spec.shots} examples"))
     finally:
         if engine is not None:
             engine.close()
@@ -86,7 +86,7 @@ def _trials(material: RunContext, base: Base, specs: Sequence[GgufSpec], folder:
 
 
 def answer_validation(
-    material: RunContext, key: str, opened: Callable[[], causal_lm.Decoder], said: str
+    material: RunContext, key: str, open_decoder: Callable[[], causal_lm.Decoder], said: str
 ) -> tuple[str, ...]:
     """Answer the validation rows, a few at a time; each part is kept in the run under ``key``.
 
@@ -99,7 +99,7 @@ def answer_validation(
         rows = valid[start : start + _CHUNK]
         part = material.run.find("trial", digest([key, start, len(rows)]), _Part)
         if part is None:
-            model = model or opened()
+            model = model or open_decoder()
             part = _Part(answers=tuple(one.value or "" for one in model.answer([row.input for row in rows])))
             material.run.keep("trial", digest([key, start, len(rows)]), part)
         answers += part.answers

@@ -236,7 +236,7 @@ def _pass_gates(place: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
     before, after = place.scores(some, written), place.scores(some, [apart.answers[i] for i in few])
     found = [parity_gate.compare_step(step, before, after, metric)]
 
-    tuned.merged(staging / "merged")
+    tuned.merge_adapter(staging / "merged")
     for text in [path for pattern in _TEXTS for path in place.folder.glob(pattern)]:
         if text.name not in {"config.json", "model.safetensors.index.json"}:
             shutil.copyfile(text, staging / "merged" / text.name)

@@ -87,7 +87,7 @@ def parity_of(material: RunContext, before: Sequence[str], after: Sequence[str])
     """
     if not before:
         return ()
-    was, now = (material.judged("valid", answers) for answers in (before, after))
+    was, now = (material.score_answers("valid", answers) for answers in (before, after))
     found = parity.compare("merging and quantizing to 8 bits", was, now, material.plan.metric)
     cause = "the 8-bit graph answers otherwise than the model that was tuned"
     fix = "the rungs below stay; tune on more rows, whose texts set the 8-bit ranges"

@@ -82,7 +82,7 @@ class RunContext:
         """Measure the plan's metric on answers: the one number that choices are made by."""
         return tasks.metric_value(self.prepared.dataset.task, self.plan.metric, targets, answers)
 
-    def judged(self, side: Side, answers: Sequence[str]) -> tuple[Score, ...]:
+    def score_answers(self, side: Side, answers: Sequence[str]) -> tuple[Score, ...]:
         """Judge one answer for each example of a side."""
         return tasks.score_answers(self.prepared.dataset.task, self.side(side), [Answer(value=one) for one in answers])
 

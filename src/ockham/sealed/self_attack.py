@@ -43,22 +43,22 @@ def attack(*, apart: bool) -> tuple[Attack, ...]:
 
 
 def _tcp(*, apart: bool) -> None:
-    _internet(socket.AF_INET, socket.SOCK_STREAM, (HOST, PORT), apart=apart)
+    _internet(socket.AF_INET, socket.SOCK_STREAM, HOST, apart=apart)
 
 
 def _udp(*, apart: bool) -> None:
-    _internet(socket.AF_INET, socket.SOCK_DGRAM, (HOST, PORT), apart=apart)
+    _internet(socket.AF_INET, socket.SOCK_DGRAM, HOST, apart=apart)
 
 
 def _ipv6(*, apart: bool) -> None:
-    _internet(socket.AF_INET6, socket.SOCK_DGRAM, (HOST6, PORT), apart=apart)
+    _internet(socket.AF_INET6, socket.SOCK_DGRAM, HOST6, apart=apart)
 
 
-def _internet(family: int, kind: int, address: tuple[str, int], *, apart: bool) -> None:
+def _internet(family: int, kind: int, host: str, *, apart: bool) -> None:
     with socket.socket(family, kind) as way:
         if apart:
             way.settimeout(0.2)
-            way.connect(address)
+            way.connect((host, PORT))
             way.send(b"x")
 
 

@@ -108,11 +108,11 @@ def _latencies(model: Model, inputs: Sequence[str], seconds: float, most: int) -
     answers: list[Answer] = []
     begun = time.perf_counter()
 
-    def wanted() -> bool:
+    def is_time_left() -> bool:
         took = time.perf_counter() - begun
         return len(times) < FEW or took < seconds or (len(times) < WARM_UP and took < SLOW_SECONDS)
 
-    while len(times) < most and wanted():
+    while len(times) < most and is_time_left():
         one = [inputs[len(times) % len(inputs)]]
         begin = time.perf_counter()
         answers += model.answer(one)

@@ -269,7 +269,7 @@ class TunedDecoder:
         found: str = self._tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False)
         return found
 
-    def merged(self, folder: Path) -> None:
+    def merge_adapter(self, folder: Path) -> None:
         """Add the adapter to the weights and save them into a staging folder; the model cannot be used afterwards."""
         import torch
 

@@ -105,7 +105,7 @@ class _Lesson:
         """Run some rows: (rows, labels)."""
         import torch
 
-        hidden, mask = self.body.hidden(rows)
+        hidden, mask = self.body.hidden_states(rows)
         if self.material.sentence.pooling == "mean":
             vector = (hidden * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1)[:, None]
         else:
@@ -145,7 +145,7 @@ def tune(
     weight = lesson.head.weight.detach().numpy().T.copy()
     settings = HeadSettings(labels=lesson.labels, temperature=1.0)
     head = LinearHead(settings, weight, lesson.head.bias.detach().numpy().copy())
-    return TunedEncoder(weights=lesson.body.merged(), head=head, answers=answers, points=points)
+    return TunedEncoder(weights=lesson.body.merge_adapter(), head=head, answers=answers, points=points)
 
 
 def _lesson(material: EncoderTrainingData, spec: TuneSpec, metric: Metric) -> _Lesson:

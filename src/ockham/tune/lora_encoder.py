@@ -69,7 +69,7 @@ class LoraEncoder:
             for row, hidden in zip(batch, self._lower_layers(batch), strict=True):
                 self.kept[id(row)] = hidden[: len(row)].half()
 
-    def hidden(self, rows: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
+    def hidden_states(self, rows: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
         """Run some rows, padded to the longest of them.
 
         Gives the tokens' states (rows, tokens, hidden), and where there are tokens, as booleans (rows, tokens).
@@ -89,7 +89,7 @@ class LoraEncoder:
         """Compute something of every row without gradients; ``compute`` gives it for some rows, one each in order."""
         import torch
 
-        def seen(places: Sequence[int]) -> NDArray[np.float32]:
+        def run_batch(places: Sequence[int]) -> NDArray[np.float32]:
             with torch.no_grad():  # holds for this thread alone
                 values: NDArray[np.float32] = compute([rows[place] for place in places]).numpy()
             return values
@@ -98,11 +98,11 @@ class LoraEncoder:
         order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
         batches = [order[start : start + _EVAL_ROWS] for start in range(0, len(order), _EVAL_ROWS)]
         with ThreadPoolExecutor(self.workers) as pool:
-            for batch, values in zip(batches, pool.map(seen, batches), strict=True):
+            for batch, values in zip(batches, pool.map(run_batch, batches), strict=True):
                 found.update(zip(batch, values, strict=True))
         return [found[place] for place in range(len(rows))]
 
-    def merged(self) -> dict[str, NDArray[np.float32]]:
+    def merge_adapter(self) -> dict[str, NDArray[np.float32]]:
         """Put the tuned layers in the place of the encoder's own, under their original names; ends the adapter."""
         whole, weights = self.upper.merge_and_unload(), self.sentence.weights()
         for name, tensor in whole.state_dict().items():

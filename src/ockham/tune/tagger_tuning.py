@@ -136,7 +136,7 @@ class _Lesson:
 
     def _margins(self, rows: Tokens) -> torch.Tensor:
         """Run some windows: (windows, tokens, tags)."""
-        margins: torch.Tensor = self.head(self.body.hidden(rows)[0])
+        margins: torch.Tensor = self.head(self.body.hidden_states(rows)[0])
         return margins
 
 
@@ -156,7 +156,7 @@ def tune(
     answers = tuple(lesson.answers())
     weight = lesson.head.weight.detach().numpy().T.copy()
     bias = lesson.head.bias.detach().numpy().copy()
-    return TunedTagger(weights=lesson.body.merged(), weight=weight, bias=bias, answers=answers, points=points)
+    return TunedTagger(weights=lesson.body.merge_adapter(), weight=weight, bias=bias, answers=answers, points=points)
 
 
 def rows_of(rows: Sequence[Example], readings: Sequence[TokenWindows], aligned: Sequence[AlignedRow]) -> TaggerRows:
@@ -208,7 +208,7 @@ def _fit_frozen_head(body: LoraEncoder, side: _Side, width: int) -> tuple[NDArra
     counted = sum(tag != _IGNORED for row in side.tags for tag in row)
     step = max(1, -(-counted // _FIRST_TOKENS))
     rows, marked = side.tokens[::step], side.tags[::step]
-    found = body.each(rows, lambda some: body.hidden(some)[0])
+    found = body.each(rows, lambda some: body.hidden_states(some)[0])
     places = [(row, place) for row, said in enumerate(marked) for place, tag in enumerate(said) if tag != _IGNORED]
     weight = np.zeros((body.sentence.hidden, width), np.float32)
     bias = np.full(width, _ABSENT, np.float32)
