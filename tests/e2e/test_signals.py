@@ -1,4 +1,8 @@
-"""K16 and K19: a command that is stopped or killed leaves no process and no file, and the same command goes on."""
+"""K16 and K19: a command that is stopped or killed leaves no process and no file, and the same command goes on.
+
+The commands here are not sealed: a sealed one has one process more, which hands signals on to the others
+(`tests/e2e/test_sealed_command.py`, `tests/unit/test_sealed_jail.py`).
+"""
 
 from __future__ import annotations
 
@@ -39,13 +43,14 @@ class Place:
         (folder / "data.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
 
     def fit(self) -> list[str]:
-        return ["fit", "data.csv", *RUNGS, "--json", "--out", "run"]
+        return ["fit", "data.csv", *RUNGS, "--unsealed", "--json", "--out", "run"]
 
     def curate(self) -> list[str]:
         """So much that two processes are started, in several pieces for each."""
         texts = (" ".join(map(str, range(start, start + 300))) for start in range(0, 4_800_000, 300))
         (self.folder / "data.jsonl").write_text("".join(f'{{"text":"{text}"}}\n' for text in texts))
-        return ["curate", "data.jsonl", "--step", "exact", "--step", "near", "--workers", "2", "--chunk-mb", "1"]
+        steps = ("--step", "exact", "--step", "near")
+        return ["curate", "data.jsonl", *steps, "--unsealed", "--workers", "2", "--chunk-mb", "1"]
 
     @contextmanager
     def command(self, *args: str, before: Callable[[], object] | None = None) -> Iterator[subprocess.Popen[str]]:
