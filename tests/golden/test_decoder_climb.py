@@ -227,7 +227,7 @@ def test_a_run_that_was_stopped_asks_no_row_again_and_reads_the_weights_once(
     monkeypatch.setattr(causal_lm.Decoder, "answer", counting)
     monkeypatch.setattr(ServingProcess, "answer", counting_too)
     monkeypatch.setattr(digests, "file_sha256", reading)
-    monkeypatch.setattr("ockham.rungs.decoder_weights.sha256", reading)
+    monkeypatch.setattr("ockham.rungs.decoder_weights.file_sha256", reading)
     valid, test = whole.dataset.valid, whole.dataset.test
     monkeypatch.setattr("ockham.rungs.decoder_prompted._CHUNK", 8)
     monkeypatch.setattr(measure, "_KEPT", {"gguf": 8})

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -129,8 +130,11 @@ class Verbs:
 @pytest.fixture
 def verbs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verbs:
     stand_in = Verbs()
-    for name in ("ladder.fit", "ladder.write_report", "answering.evaluate", "answering.predictions"):
-        monkeypatch.setattr(f"ockham.{name}", stand_in.verb)
+    fit, run_folder, predict = map(
+        import_module, ("ockham.ladder.fit", "ockham.ladder.run_folder", "ockham.bundles.predict")
+    )
+    for room, name in ((fit, "fit"), (run_folder, "write_report"), (predict, "evaluate"), (predict, "predictions")):
+        monkeypatch.setattr(room, name, stand_in.verb)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("OCKHAM_DEBUG", raising=False)
@@ -523,18 +527,18 @@ def test_s01_messages_to_a_full_device_stop_nothing(tmp_path: Path) -> None:
     """Progress and warnings are lost, the work is done; of an error the exit status is left."""
     code = (
         "import logging, sys\n"
-        "from ockham.cli import progress, trouble\n"
+        "from ockham.cli import error_report, progress\n"
         "from ockham.errors import DataError\n"
         "from ockham.records import Progress\n"
         "def work():\n"
-        "    with progress.telling() as tell:\n"
+        "    with progress.progress_display() as tell:\n"
         "        for done in range(9000):\n"
         "            tell(Progress(stage='read', message=f'file {done}'))\n"
         "        logging.getLogger('ockham').warning('mind this')\n"
         "    print('done', flush=True)\n"
         "    if sys.argv[1:]: raise DataError('E_FORMAT', 'bad', fix='mend it')\n"
         "    return 0\n"
-        "raise SystemExit(trouble.guard(work))\n"
+        "raise SystemExit(error_report.guard(work))\n"
     )
     for args, status in (([], 0), (["fail"], 2)):
         with FULL.open("w") as full:
@@ -572,7 +576,7 @@ def test_s01_an_output_of_predict_that_cannot_be_written_is_refused_before_the_w
 
 
 def test_predict_writes_to_a_path_that_is_not_utf_8(verbs: Verbs, run: Run, tmp_path: Path) -> None:
-    verbs.result = [Prediction(id="1", answer="a", confidence=0.5)]
+    verbs.result = Predictions(answers=(Prediction(id="1", answer="a", confidence=0.5),), left_out=())
     name = os.fsdecode(b"x\xff.jsonl")
     assert run("predict", "run", "in.csv", "-q", "-o", name) == (0, "", "")
     assert json.loads((tmp_path / name).read_text())["answer"] == "a"
