@@ -8,6 +8,7 @@ import logging
 import os
 import random
 import shutil
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -358,7 +359,9 @@ def test_a_folder_that_cannot_be_used_is_refused_before_any_work(
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "notes.txt").write_text("x")
     out = tmp_path / {"under a file": "file/out", "long": "x" * 300}.get(kind, kind)
-    monkeypatch.setattr(curate, "prepared", lambda *_: pytest.fail("the data were read"))
+    monkeypatch.setattr(
+        sys.modules[curate.__module__], "prepare_curation", lambda *_: pytest.fail("the data were read")
+    )
     for verb in (curate, restart):
         with pytest.raises(OckhamError) as caught:
             verb(source, EXACT, out=out)

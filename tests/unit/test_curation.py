@@ -281,7 +281,7 @@ def test_a_finished_run_answers_at_once_and_mends_what_was_changed(
     first = curate(source, NEAR, out=tmp_path / "out")
     before = content(tmp_path / "out")
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules[curate.__module__], "examined_chunks", lambda *_: pytest.fail("examined again"))
+        patch.setattr(sys.modules[curate.__module__], "examine_chunks", lambda *_: pytest.fail("examined again"))
         assert curate(source, NEAR, out=tmp_path / "out").report == first.report
     (tmp_path / "out/clean/00000.jsonl").write_bytes(b"{}\n")
     curate(source, NEAR, out=tmp_path / "out")

@@ -382,7 +382,7 @@ def test_the_engine_for_language_models_answers_behind_the_walls(tmp_path: Path)
     path = tiny_gguf.write(tmp_path / "model.gguf")
     code = f"""
 from pathlib import Path
-from ockham.models.engine import Engine, EngineSpec
+from ockham.llm.llamacpp import Engine, EngineSpec
 engine = Engine(Path({str(path)!r}), EngineSpec(context=64, slots=1, threads=1))
 tokens = engine.tokens("hello world", special=False)
 print(len(tokens) > 0, abs(sum(engine.probabilities(tokens, [5, 6], slot=0)) - 1) < 1e-6)
