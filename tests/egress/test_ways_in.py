@@ -130,9 +130,9 @@ def test_the_serving_process_reports_nothing_whatever_its_parent_was_told(
     code = f"""import os, time
 import ockham
 from pathlib import Path
-from ockham.serving.process import Serving
+from ockham.serving.process import ServingProcess
 os.environ.pop("ORT_DISABLE_TELEMETRY", None)
-with Serving(Path({str(bundle)!r})) as serving:
+with ServingProcess(Path({str(bundle)!r})) as serving:
     print(len(serving.answer(["where is my parcel"])))
     time.sleep({LONG_ENOUGH})"""
     traffic = run(home, "-c", code)

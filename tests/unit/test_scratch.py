@@ -71,8 +71,8 @@ def test_k16_a_killed_worker_leaves_nothing(served: Path, temporary: Path) -> No
 
 def test_k16_a_worker_whose_supervisor_was_killed_leaves_nothing(served: Path, temporary: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from ockham.serving.process import Serving\n"
-        "with Serving(Path(sys.argv[1])) as serving: print(serving._process.pid, flush=True); time.sleep(60)"
+        "import sys, time; from pathlib import Path; from ockham.serving.process import ServingProcess\n"
+        "with ServingProcess(Path(sys.argv[1])) as serving: print(serving._process.pid, flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, served], stdout=subprocess.PIPE, text=True) as supervisor:
         assert supervisor.stdout is not None

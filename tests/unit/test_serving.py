@@ -207,7 +207,8 @@ def test_a_bundle_that_is_not_whole_is_refused_in_words(served: Path, tmp_path: 
 def test_a_process_ends_with_the_one_that_asks_though_an_answer_is_in_hand(echo: Path, tmp_path: Path) -> None:
     place = tmp_path / "pid"
     code = (
-        "import sys; from ockham.serving.process import Serving; Serving(sys.argv[1]).answer(['sleep ' + sys.argv[2]])"
+        "import sys; from ockham.serving.process import ServingProcess\n"
+        "ServingProcess(sys.argv[1]).answer(['sleep ' + sys.argv[2]])"
     )
     with subprocess.Popen([sys.executable, "-c", code, echo, place]) as asking:
         while not place.is_file() or not place.read_text():

