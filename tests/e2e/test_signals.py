@@ -272,7 +272,8 @@ def test_k19_a_process_that_is_held_and_let_go_finishes(place: Place, fitted: li
         held = {child.pid, *started(child, "fit")}
         for number in (signal.SIGSTOP, signal.SIGCONT):
             for process in held:
-                os.kill(process, number)
+                with suppress(ProcessLookupError):  # one that served a smaller rung may just have ended
+                    os.kill(process, number)
             time.sleep(2)
         out, err = child.communicate(timeout=240)
     assert child.returncode == 0, err
