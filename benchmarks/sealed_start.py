@@ -14,12 +14,12 @@ import tempfile
 CODE = """
 import sys, time
 import click, ctypes, shutil, socket, subprocess, tempfile
-import ockham.cli.fit, ockham.store
-from ockham.cli import sealing
+import ockham.cli.fit_command, ockham.store
+from ockham.cli import sealed_commands
 begin = time.perf_counter()
 with click.Context(click.Command("fit"), obj=True):
     try:
-        sealing.enter("fit", {{}}, ({folder!r},), unsealed={unsealed})
+        sealed_commands.enter("fit", {{}}, ({folder!r},), unsealed={unsealed})
     except click.exceptions.Exit as leaving:
         raise SystemExit(leaving.exit_code)
 sys.stderr.write(str(1000 * (time.perf_counter() - begin)))
