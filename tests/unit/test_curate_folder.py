@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import logging
 import os
@@ -394,3 +395,19 @@ def test_half_characters_of_json_in_forms_that_have_none(tmp_path: Path, form: s
     assert [row["text"] for row in written] == ["a", "b", "c"]
     assert written[0]["k\\ud800"] == "1"
     assert written[1]["other"] == "x\\udfff"
+
+
+def test_p01_a_lock_that_was_removed_meanwhile_is_not_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is given up removes its lock: who had opened that file holds nothing that others can see."""
+    lock = fcntl.flock
+
+    def late(descriptor: int, how: int) -> None:
+        (tmp_path / "out" / "lock").unlink()
+        lock(descriptor, how)
+
+    monkeypatch.setattr(fcntl, "flock", late)
+    with pytest.raises(RunError) as caught:
+        open_run(tmp_path / "out", {"verb": "curate"})
+    assert caught.value.code == "E_RUN_LOCKED"
+    monkeypatch.setattr(fcntl, "flock", lock)
+    open_run(tmp_path / "out", {"verb": "curate"}).close()
