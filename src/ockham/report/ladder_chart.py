@@ -15,8 +15,8 @@ from ockham.report.svg import (
     BOTTOM,
     NARROW,
     TOP,
-    Axis,
     Picture,
+    Plot,
     axis_across,
     axis_up,
     dot,
@@ -124,16 +124,6 @@ class _Wish:
     most_words: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plot:
-    """The frame that values are drawn in, its scales, and its vertical axis."""
-
-    frame: Box
-    x: Scale
-    y: Scale
-    up: Axis
-
-
 def _across(candidate: CandidateView, key: str, per_day: bool) -> Estimate | None:
     if key == "latency":
         return candidate.latency("p95")
@@ -160,7 +150,7 @@ def _wish(account: RunResult, candidates: Sequence[Spot], key: str) -> _Wish:
     )
 
 
-def _plot(shown: Sequence[Spot], wish: _Wish, title: str, width: int) -> _Plot:
+def _plot(shown: Sequence[Spot], wish: _Wish, title: str, width: int) -> Plot:
     xs = [v for s in shown for v in (s.x.low, s.x.value, s.x.high)] + ([wish.most] if wish.most is not None else [])
     ys = [v for s in shown for v in (s.y.low, s.y.value, s.y.high)] + ([wish.least] if wish.least is not None else [])
     (x0, x1), (y0, y1) = log_span(xs, least=8.0), share_span(ys)
@@ -171,10 +161,10 @@ def _plot(shown: Sequence[Spot], wish: _Wish, title: str, width: int) -> _Plot:
     up = axis_up(y, write_shares if 0 <= y0 < y1 <= 1 else write_plain, title)
     frame = frame._replace(left=margin(up.words))
     x = Scale(low=x0, high=x1, start=frame.left, end=frame.right, log=True)
-    return _Plot(frame=frame, x=x, y=y, up=up)
+    return Plot(frame=frame, x=x, y=y, up=up)
 
 
-def _field(plot: _Plot, wish: _Wish) -> list[Html]:
+def _field(plot: Plot, wish: _Wish) -> list[Html]:
     """Tint what fulfils all that was asked for."""
     if wish.least is None and wish.most is None:
         return []
@@ -183,7 +173,7 @@ def _field(plot: _Plot, wish: _Wish) -> list[Html]:
     return [rect(plot.frame._replace(right=right, bottom=bottom), fill="var(--tint)")]
 
 
-def _limits(plot: _Plot, wish: _Wish, width: int) -> list[Html]:
+def _limits(plot: Plot, wish: _Wish, width: int) -> list[Html]:
     parts: list[Html] = []
     if wish.least is not None:
         y = plot.y.at(wish.least)
@@ -194,7 +184,7 @@ def _limits(plot: _Plot, wish: _Wish, width: int) -> list[Html]:
     return parts
 
 
-def _limit_label(plot: _Plot, wish: _Wish, marks: Sequence[Box]) -> Placed | None:
+def _limit_label(plot: Plot, wish: _Wish, marks: Sequence[Box]) -> Placed | None:
     """Write the least quality at an end of its line, where it covers the least."""
     if wish.least is None:
         return None
@@ -219,7 +209,7 @@ def _limit_label(plot: _Plot, wish: _Wish, marks: Sequence[Box]) -> Placed | Non
     return best[1] if best else None
 
 
-def _marks(plot: _Plot, shown: Sequence[Spot], chosen: str | None) -> list[Html]:
+def _marks(plot: Plot, shown: Sequence[Spot], chosen: str | None) -> list[Html]:
     parts: list[Html] = []
     for s in sorted(shown, key=lambda s: s.name == chosen):
         color, thick, radius = ("var(--accent)", 2.2, 6.0) if s.name == chosen else ("var(--mid)", 1.4, 4.5)
@@ -232,12 +222,12 @@ def _marks(plot: _Plot, shown: Sequence[Spot], chosen: str | None) -> list[Html]
     return parts
 
 
-def _dots(plot: _Plot, shown: Sequence[Spot]) -> list[Box]:
+def _dots(plot: Plot, shown: Sequence[Spot]) -> list[Box]:
     centers = [(plot.x.at(s.x.value), plot.y.at(s.y.value)) for s in shown]
     return [Box(x - 6, y - 6, x + 6, y + 6) for x, y in centers]
 
 
-def _strokes(plot: _Plot, shown: Sequence[Spot]) -> list[Box]:
+def _strokes(plot: Plot, shown: Sequence[Spot]) -> list[Box]:
     boxes = []
     for s in shown:
         x, y = plot.x.at(s.x.value), plot.y.at(s.y.value)
@@ -246,7 +236,7 @@ def _strokes(plot: _Plot, shown: Sequence[Spot]) -> list[Box]:
     return boxes
 
 
-def _guides(plot: _Plot, wish: _Wish) -> list[Box]:
+def _guides(plot: Plot, wish: _Wish) -> list[Box]:
     boxes = []
     if wish.least is not None:
         y = plot.y.at(wish.least)
@@ -257,7 +247,7 @@ def _guides(plot: _Plot, wish: _Wish) -> list[Box]:
     return boxes
 
 
-def _labels_to_place(plot: _Plot, shown: Sequence[Spot], chosen: str | None) -> list[Label]:
+def _labels_to_place(plot: Plot, shown: Sequence[Spot], chosen: str | None) -> list[Label]:
     return [
         Label(
             words=clean(s.name),
@@ -271,7 +261,7 @@ def _labels_to_place(plot: _Plot, shown: Sequence[Spot], chosen: str | None) -> 
 
 
 def _names(
-    plot: _Plot, wanted: Sequence[Label], blocked: Sequence[Box], crossed: Sequence[Box]
+    plot: Plot, wanted: Sequence[Label], blocked: Sequence[Box], crossed: Sequence[Box]
 ) -> tuple[tuple[Placed, ...], tuple[str, ...]]:
     """Write each name beside its dot; where they have no room, write numbers, and return what these stand for."""
     order = sorted(range(len(wanted)), key=lambda i: (not wanted[i].bold, wanted[i].x, i))

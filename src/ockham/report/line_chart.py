@@ -17,6 +17,7 @@ from ockham.report.svg import (
     TOP,
     Axis,
     Picture,
+    Plot,
     axis_across,
     axis_at,
     axis_up,
@@ -65,14 +66,6 @@ class Chart:
     rings: tuple[tuple[float, float], ...] = ()
     joints: bool = True
     whole: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Plot:
-    frame: Box
-    x: Scale
-    y: Scale
-    up: Axis
 
 
 def draw(lines: Sequence[ChartLine], chart: Chart, width: int) -> Picture:
@@ -124,7 +117,7 @@ def _height(count: int, width: int) -> float:
     return max(260 if width > NARROW else 230, (count + 1) * _GAP)
 
 
-def _plot(lines: Sequence[ChartLine], chart: Chart, frame: Box) -> _Plot:
+def _plot(lines: Sequence[ChartLine], chart: Chart, frame: Box) -> Plot:
     xs = [p[0] for one in lines for p in one.points] + ([chart.mark] if chart.mark is not None else [])
     ys = [v for one in lines for p in one.points for v in p[1:]]
     y0, y1 = _padded_range(ys or [1.0, 10.0], chart)
@@ -134,7 +127,7 @@ def _plot(lines: Sequence[ChartLine], chart: Chart, frame: Box) -> _Plot:
     frame = frame._replace(left=margin(up.words))
     x0, x1 = _span(xs or [1.0, 10.0], log=chart.x_log)
     x = Scale(low=x0, high=x1, start=frame.left + _SIDE, end=frame.right - _SIDE, log=chart.x_log)
-    return _Plot(frame=frame, x=x, y=y, up=up)
+    return Plot(frame=frame, x=x, y=y, up=up)
 
 
 def _across(lines: Sequence[ChartLine], chart: Chart, x: Scale, width: int) -> Axis:
@@ -165,7 +158,7 @@ def _padded_range(values: Sequence[float], chart: Chart) -> tuple[float, float]:
     return (max(0.0, low - pad) if low >= 0 else low - pad), (min(1.0, high + pad) if share else high + pad)
 
 
-def _line(plot: _Plot, one: ChartLine, i: int, *, joints: bool) -> Html:
+def _line(plot: Plot, one: ChartLine, i: int, *, joints: bool) -> Html:
     color = COLORS[i % len(COLORS)]
     points = [(plot.x.at(x), plot.y.at(y)) for x, y, _, _ in one.points]
     parts: list[Html] = []
@@ -178,7 +171,7 @@ def _line(plot: _Plot, one: ChartLine, i: int, *, joints: bool) -> Html:
     return tag("g", parts)
 
 
-def _band(plot: _Plot, one: ChartLine, color: str) -> Html:
+def _band(plot: Plot, one: ChartLine, color: str) -> Html:
     """Draw the intervals: as an area, or as an upright line where there is one point only."""
     above = [(plot.x.at(x), plot.y.at(high)) for x, _, _, high in one.points]
     below = [(plot.x.at(x), plot.y.at(low)) for x, _, low, _ in one.points]
@@ -187,12 +180,12 @@ def _band(plot: _Plot, one: ChartLine, color: str) -> Html:
     return path([*above, *reversed(below)], closed=True, fill=color, fill_opacity=0.13)
 
 
-def _rings(plot: _Plot, chart: Chart) -> list[Html]:
+def _rings(plot: Plot, chart: Chart) -> list[Html]:
     style: dict[str, Attribute] = {"fill": "none", "stroke": "var(--ink)", "stroke_width": 1.5}
     return [dot(plot.x.at(x), plot.y.at(y), 5, **style) for x, y in chart.rings]
 
 
-def _ends(plot: _Plot, lines: Sequence[ChartLine], names: Sequence[str]) -> Html:
+def _ends(plot: Plot, lines: Sequence[ChartLine], names: Sequence[str]) -> Html:
     """Write each name at the right end of its line, moved apart where they would touch."""
     ends = [(plot.x.at(one.points[-1][0]), plot.y.at(one.points[-1][1])) for one in lines]
     heights = spread([y for _, y in ends], _GAP, plot.frame.top, plot.frame.bottom)

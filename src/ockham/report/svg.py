@@ -41,6 +41,16 @@ class Axis:
     title: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plot:
+    """The frame that values are drawn in, its scales, and its vertical axis."""
+
+    frame: Box
+    x: Scale
+    y: Scale
+    up: Axis
+
+
 def figure(name: str, title: str, about: str, draw: Callable[[int], Picture], caption: str) -> Html:
     """Draw a picture twice, for wide and for narrow screens, under one caption.
 
