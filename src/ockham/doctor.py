@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import os
 import shlex
 import shutil
@@ -20,6 +19,7 @@ from ockham.plan import gpus
 from ockham.plan.gpus import Gpu
 from ockham.records import Machine
 from ockham.sealed import switches
+from ockham.store import file_digest
 from ockham.version import __version__
 
 CLASSIC = ("numpy", "scipy", "sklearn")
@@ -116,12 +116,9 @@ def encoder_state(find: Find = find_package) -> EncoderAvailability:
     weights = None if place is None else place / "model" / "model.safetensors"
     if weights is None or not weights.is_file():
         return EncoderAvailability(state="missing", path=None, sha256=None)
-    with weights.open("rb") as stream:
-        found = hashlib.sha256()
-        while block := stream.read(1 << 20):
-            found.update(block)
-    state: Literal["right", "wrong"] = "right" if found.hexdigest() == PACKAGE_SHA256 else "wrong"
-    return EncoderAvailability(state=state, path=str(weights), sha256=found.hexdigest())
+    sha256 = file_digest(weights)
+    state: Literal["right", "wrong"] = "right" if sha256 == PACKAGE_SHA256 else "wrong"
+    return EncoderAvailability(state=state, path=str(weights), sha256=sha256)
 
 
 def _rungs(encoder: EncoderAvailability, find: Find) -> tuple[RungAvailability, ...]:

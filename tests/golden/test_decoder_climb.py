@@ -12,6 +12,7 @@ import pytest
 from tests import tiny_decoder, tiny_gguf
 from tests.stub_api import Response, Seen, says, serving
 
+from ockham import store
 from ockham.api.client import EndpointSpec
 from ockham.bundles.export import export
 from ockham.bundles.predict import predict
@@ -19,7 +20,6 @@ from ockham.errors import ConfigError, RunError
 from ockham.ladder import measure, run_folder
 from ockham.ladder.fit import FitSpec, fit
 from ockham.models import causal_lm
-from ockham.models import model_files as digests
 from ockham.records import Answer, Progress, Requirements
 from ockham.serving.process import BenchmarkSpec, ServingProcess
 from ockham.tune import loop, precision
@@ -206,7 +206,7 @@ def test_a_run_that_was_stopped_asks_no_row_again_and_reads_the_weights_once(
 
     asked: list[int] = []
     read: list[str] = []
-    answer, hashed, served = causal_lm.Decoder.answer, digests.file_sha256, ServingProcess.answer
+    answer, hashed, served = causal_lm.Decoder.answer, store.file_digest, ServingProcess.answer
 
     def counting(self: causal_lm.Decoder, inputs: Sequence[str]) -> list[Answer]:
         asked.append(len(inputs))
@@ -226,8 +226,7 @@ def test_a_run_that_was_stopped_asks_no_row_again_and_reads_the_weights_once(
 
     monkeypatch.setattr(causal_lm.Decoder, "answer", counting)
     monkeypatch.setattr(ServingProcess, "answer", counting_too)
-    monkeypatch.setattr(digests, "file_sha256", reading)
-    monkeypatch.setattr("ockham.rungs.decoder_weights.file_sha256", reading)
+    monkeypatch.setattr(store, "file_digest", reading)
     valid, test = whole.dataset.valid, whole.dataset.test
     monkeypatch.setattr("ockham.rungs.decoder_prompted._CHUNK", 8)
     monkeypatch.setattr(measure, "_KEPT", {"gguf": 8})

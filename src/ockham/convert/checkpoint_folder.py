@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
 
+from ockham import store
 from ockham.errors import ModelError
-from ockham.models import model_files as files
 from ockham.records import digest
 
 CONFIG = "config.json"
@@ -167,7 +167,7 @@ def _inside(folder: Path, path: Path) -> None:
 
 
 def _digest(paths: list[Path]) -> str:
-    return digest({path.name: files.file_sha256(path) for path in paths})
+    return digest({path.name: store.file_digest(path) for path in paths})
 
 
 def _refuse(folder: Path, what: str) -> NoReturn:

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from ockham import store
 from ockham.convert import checkpoint_folder, pretokenizer
 from ockham.errors import Defect, ModelError
 from ockham.llm import gguf_file
-from ockham.models import model_files
 from ockham.sealed import switches
 
 if TYPE_CHECKING:
@@ -200,4 +200,4 @@ def _environment() -> dict[str, str]:
 
 def _describe_output(out: Path, digest: str) -> Converted:
     gguf_file.inspect(out)
-    return Converted(path=out, sha256=model_files.file_sha256(out), nbytes=out.stat().st_size, source=digest)
+    return Converted(path=out, sha256=store.file_digest(out), nbytes=out.stat().st_size, source=digest)

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Literal
 
+from ockham import store
 from ockham.convert.gguf_export import Converted
 from ockham.errors import ModelError
 from ockham.llm import gguf_file
 from ockham.llm.gguf_file import BLOCKS, GgufHeader, GgufTensor
-from ockham.models import model_files
 
 if TYPE_CHECKING:
     import numpy as np
@@ -59,7 +59,7 @@ def quantize(path: Path, out: Path, form: Format, *, source: str = "") -> Conver
                 writer.write(block)
             _pad(writer, head.alignment)
     gguf_file.inspect(out)
-    return Converted(path=out, sha256=model_files.file_sha256(out), nbytes=out.stat().st_size, source=source)
+    return Converted(path=out, sha256=store.file_digest(out), nbytes=out.stat().st_size, source=source)
 
 
 def fit_quantization(path: Path) -> Format:

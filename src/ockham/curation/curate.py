@@ -35,7 +35,7 @@ from ockham.readers.plain_text import SUFFIX, describe_texts, group_files
 from ockham.records import Json, Progress, plain
 from ockham.records.curation import CurationReport, in_order
 from ockham.sealed import connector
-from ockham.store import Run, check_folder, encode
+from ockham.store import Run, check_folder, encode, file_digest
 from ockham.version import __version__
 
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -242,19 +242,10 @@ def _publish(run: Run, report: CurationReport) -> None:
 
 def _is_whole(run: Run, report: CurationReport) -> bool:
     """Tell whether every shard still has the bytes that were written."""
-    import hashlib
-
-    for shard in report.shards:
-        try:
-            with (run.path / shard.path).open("rb") as stream:
-                digest = hashlib.sha256()
-                while block := stream.read(1 << 20):
-                    digest.update(block)
-        except OSError:
-            return False
-        if digest.hexdigest() != shard.sha256:
-            return False
-    return True
+    try:
+        return all(file_digest(run.path / shard.path) == shard.sha256 for shard in report.shards)
+    except OSError:
+        return False
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ockham import machine
+from ockham import machine, store
 from ockham.errors import ModelError
 from ockham.llm import batch_invariance, chat_template, gguf_file, prompts, thread_count
 from ockham.llm.constraints import AnswerConstraints
@@ -378,13 +378,13 @@ def _end(engine: Engine) -> int:
 def _kept_file(path: Path, to: Path, sha256: str | None, *, copy: bool) -> _File:
     if copy and path.resolve() != to.resolve():
         shutil.copyfile(path, to)
-    return _File(place=to.name if copy else str(path.resolve()), sha256=sha256 or model_files.file_sha256(path))
+    return _File(place=to.name if copy else str(path.resolve()), sha256=sha256 or store.file_digest(path))
 
 
 def _check_file(folder: Path, file: _File) -> Path:
     path = folder / file.place
     try:
-        found = model_files.file_sha256(path)
+        found = store.file_digest(path)
     except OSError as error:
         what = f"{path.name}: cannot be read ({error.strerror})"
         raise ModelError("E_MODEL_MISSING", what, fix="put the file back, or make the bundle again") from None

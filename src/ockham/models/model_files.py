@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -80,12 +79,3 @@ def check_shapes(arrays: dict[str, NDArray[np.float32]], shape: tuple[int, int],
     if arrays["weight"].shape != shape or arrays["bias"].shape != shape[1:]:
         message = f"{names[0]}: its arrays are not of the shape that {names[1]} tells"
         raise ModelError("E_MODEL_FORMAT", message, fix=FIX)
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file's bytes, in hexadecimal. Raises `OSError`."""
-    whole = hashlib.sha256()
-    with path.open("rb") as reader:
-        while chunk := reader.read(1 << 20):
-            whole.update(chunk)
-    return whole.hexdigest()

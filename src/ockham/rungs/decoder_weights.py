@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from ockham import catalog
+from ockham import catalog, store
 from ockham.convert.gguf_export import Precision, convert
 from ockham.errors import ConfigError
 from ockham.llm import gguf_file, hub, prompt_builder
 from ockham.llm.llamacpp import Engine, EngineSpec, accelerators
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, GgufSpec
-from ockham.models.model_files import file_sha256
 from ockham.records import DeviceName, Progress, digest
 from ockham.rungs.rung import RunContext
 
@@ -126,7 +125,7 @@ def words(base: Base) -> Iterator[Base]:
     """Load weights for all that is asked of their words and template alone, and name their digest."""
     engine = Engine(base.weights, EngineSpec(context=256, slots=1, threads=1))
     try:
-        yield dataclasses.replace(base, sha256=base.sha256 or file_sha256(base.weights), engine=engine)
+        yield dataclasses.replace(base, sha256=base.sha256 or store.file_digest(base.weights), engine=engine)
     finally:
         engine.close()
 

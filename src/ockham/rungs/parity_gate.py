@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ockham import store
 from ockham.errors import ModelError
 from ockham.evals import parity
-from ockham.models import model_files
 from ockham.records import Parity, Score
 
 Question = tuple[int, ...]
@@ -56,7 +56,7 @@ def compare_step(step: Step, before: Sequence[Score], after: Sequence[Score], me
 def cause(step: Step) -> str | None:
     """Say what is wrong with a step as far as it can be known, or nothing."""
     for path, sha256 in step.files:
-        if model_files.file_sha256(path) != sha256:
+        if store.file_digest(path) != sha256:
             return f"{path.name} is damaged: it is not the file that was made"
     if step.bases is not None and step.bases[0] != step.bases[1]:
         return "the adapter was trained on another base than the one it is put on"
