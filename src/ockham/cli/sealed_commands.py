@@ -10,7 +10,6 @@ import click
 from ockham.sealed.policy import UNSEALED, Policy
 from ockham.sealed.state import Protection, current, declare
 
-SEALED_VERBS = ("curate", "eval", "fit", "predict", "tune")
 _READ = ("data", "test", "encoder", "base", "models", "models_folder", "prices", "bundle", "config")
 """The settings that name something to read."""
 _FETCHED = (("decoder", "models"), ("decoder", "base"), ("encoder", "encoder"))

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ockham.api.consent import Destination
 
 FILE = "ockham.toml"
-FLAGS = "the command line"
 
 # A flag that may be given several times is one word; the record holds them all.
 _SEVERAL = {"input": "inputs", "rung": "rungs"}

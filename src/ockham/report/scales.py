@@ -47,15 +47,13 @@ def linear_ticks(low: float, high: float, most: int = _MOST, *, whole: bool = Fa
 
 def log_ticks(low: float, high: float) -> list[float]:
     """Return round numbers between two positive ones: 1, 2, 5 in each decade, or powers of ten where there are many."""
-    decades = math.log10(high) - math.log10(low)
-    return _log_ticks(low, high, 0 if decades <= 2.2 else 1 if decades <= 3.2 else 2)
+    return _log_ticks(low, high, _least_sparse(low, high))
 
 
 def tick_choices(scale: Scale, *, whole: bool = False) -> Iterator[list[float]]:
     """Yield lists of ticks for an axis, from many to few."""
     if scale.log:
-        decades = math.log10(scale.high) - math.log10(scale.low)
-        first = 0 if decades <= 2.2 else 1 if decades <= 3.2 else 2
+        first = _least_sparse(scale.low, scale.high)
         choices = [_log_ticks(scale.low, scale.high, sparse) for sparse in range(first, first + 12)]
         yield from (ticks for ticks in choices if len(ticks) > 1)
     for most in range(_MOST, 1, -1):
@@ -112,6 +110,11 @@ def _log_share(value: float, low: float, high: float) -> float:
     if value <= low:
         return 0.0
     return (math.log(value) - math.log(low)) / (math.log(high) - math.log(low))
+
+
+def _least_sparse(low: float, high: float) -> int:
+    decades = math.log10(high) - math.log10(low)
+    return 0 if decades <= 2.2 else 1 if decades <= 3.2 else 2
 
 
 def _log_ticks(low: float, high: float, sparse: int) -> list[float]:

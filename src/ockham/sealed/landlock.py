@@ -16,9 +16,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from ockham.sealed.syscalls import NUMBERS, syscall
+from ockham.sealed.syscalls import syscall
 
-LEAST_ABI, NEWEST_ABI = 2, 7
+LEAST_ABI = 2
 _EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR = 1, 2, 4, 8
 _REMOVE_DIR, _REMOVE_FILE = 1 << 4, 1 << 5
 _MAKE_CHAR, _MAKE_DIR, _MAKE_REG, _MAKE_SOCK, _MAKE_FIFO, _MAKE_BLOCK, _MAKE_SYM = (1 << bit for bit in range(6, 13))
@@ -131,8 +131,3 @@ def _allow(ruleset: int, path: str, wanted: int) -> None:
             syscall("landlock_add_rule", ruleset, _BENEATH, ctypes.create_string_buffer(rule, len(rule)), 0)
     finally:
         os.close(descriptor)
-
-
-def is_here() -> bool:
-    """Return whether this machine's calls are known and its kernel offers Landlock."""
-    return bool(NUMBERS) and abi() > 0
