@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata as metadata
 import re
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable
@@ -71,6 +72,16 @@ def modules(names: Iterable[str]) -> list[str]:
         if wanted & {_canonical(owner) for owner in owners}
     }
     return sorted(found, key=lambda module: (module != "setuptools", module))
+
+
+def modules_of_a_fresh_process() -> list[str]:
+    """Return the modules that ockham brings along as a new process sees them.
+
+    Ray puts libraries of its own on the path of a process that imported it; no other process can import those.
+    """
+    command = [sys.executable, "-c", "from tests.egress import sweep; print(*sweep.modules(sweep.distributions()))"]
+    listing = subprocess.run(command, cwd=sinkhole.ROOT, capture_output=True, text=True, check=True)
+    return listing.stdout.split()
 
 
 def sweep(names: Iterable[str], home: Path, *, patience: float = PATIENCE) -> sinkhole.Traffic:

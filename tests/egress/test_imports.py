@@ -15,11 +15,11 @@ OFFENDERS = {row["library"]: row for row in ROW.finditer(PAGE.read_text(encoding
 
 @pytest.fixture(scope="module")
 def modules() -> list[str]:
-    found = sweep.modules(sweep.distributions())
-    missing = sorted(set(OFFENDERS) - set(found))
+    brought = sweep.modules_of_a_fresh_process()
+    missing = sorted(set(OFFENDERS) - set(brought))
     if missing:
         pytest.skip(f"not installed, so the table cannot be compared: {', '.join(missing)}")
-    return found
+    return brought
 
 
 @pytest.mark.slow
