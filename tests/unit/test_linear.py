@@ -152,3 +152,37 @@ def test_labels_that_are_not_those_of_the_arrays(tmp_path: Path, labels: list[st
     with pytest.raises(ModelError, match=r"not of the shape that linear\.json tells") as caught:
         linear.load(tmp_path)
     assert caught.value.code == "E_MODEL_FORMAT"
+
+
+def test_many_rows_choose_c_on_a_sample_and_few_validation_rows_are_not_learnt_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(linear, "CHOICE_ROWS", 60)
+    train, few = rows(300, 1), rows(12, 2)
+    settings, answers = linear.fit(train, few, tmp_path, metric=accuracy, seed=3)
+    model = linear.load(tmp_path)
+    alone = linear.learn(train, settings.strength, seed=3)
+    assert np.array_equal(model.weight, alone.weight)
+    assert [answer.value for answer in alone.answer([row.input for row in few])] == list(answers)
+    assert model.settings.temperature != 1.0
+
+
+def test_many_rows_with_many_validation_rows_learn_from_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "CHOICE_ROWS", 60)
+    train, valid = rows(300, 1), rows(30, 2)
+    settings, answers = linear.fit(train, valid, tmp_path, metric=accuracy, seed=3)
+    everything = linear.learn([*train, *valid], settings.strength, seed=3)
+    assert np.array_equal(linear.load(tmp_path).weight, everything.weight)
+    unseen = linear.learn(train, settings.strength, seed=3)
+    assert [answer.value for answer in unseen.answer([row.input for row in valid])] == list(answers)
+
+
+def test_the_looser_stop_of_large_work_chooses_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    train, unseen = rows(400, 1), rows(200, 2)
+    close = linear.learn(train, 0.5, seed=0)
+    monkeypatch.setattr(linear, "LARGE", 1)
+    loose = linear.learn(train, 0.5, seed=0)
+    inputs, truth = [row.input for row in unseen], [row.target for row in unseen]
+    scores = [accuracy(truth, [answer.value for answer in model.answer(inputs)]) for model in (close, loose)]
+    assert abs(scores[0] - scores[1]) <= 0.01
+    assert not np.array_equal(close.weight, loose.weight)

@@ -14,6 +14,8 @@ Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - the one door from records to JSON
     """Turn a record into plain JSON values (dataclasses to dicts, tuples to lists, non-finite floats refused)."""
+    if value is None or isinstance(value, (str, int)):  # nearly all values there are
+        return value
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
@@ -37,6 +39,8 @@ def digest(value: Any) -> str:  # noqa: ANN401
 
 
 def _round_floats(value: Any) -> Any:  # noqa: ANN401
+    if isinstance(value, str):
+        return value
     if isinstance(value, float):
         return float(f"{value:.12g}")
     if isinstance(value, dict):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal
 
 from ockham.records.canonical import digest
@@ -26,9 +27,9 @@ class Example:
     group: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """The examples of one task, in file order."""
+    """The examples of one task, in file order. It has no slots, so that its digest is taken once."""
 
     name: str
     task: TaskName
@@ -39,7 +40,7 @@ class Dataset:
         """The distinct targets, sorted."""
         return tuple(sorted({example.target for example in self.examples}))
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Name the content: SHA-256 over task and examples (the dataset's name is not content)."""
         return digest([self.task, [[e.id, e.input, e.target, e.group] for e in self.examples]])
