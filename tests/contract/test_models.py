@@ -89,7 +89,7 @@ PLUGS: dict[str, Fit] = {
     "fake": fake.fit,
     "gguf": fit_gguf,
     "linear": fit_linear,
-    "lookup": lookup.fit,
+    "lookup": lambda rows, folder: lookup.learn(rows).save(folder),
     "tagger": fit_tagger,
 }
 

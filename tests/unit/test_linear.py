@@ -14,7 +14,7 @@ from sklearn.svm import LinearSVC
 
 from ockham.errors import ModelError
 from ockham.evals import metrics
-from ockham.models import linear, softmax, tfidf
+from ockham.models import linear, refit, softmax, tfidf
 from ockham.records import Example
 
 TOPICS = {
@@ -158,6 +158,7 @@ def test_many_rows_choose_c_on_a_sample_and_few_validation_rows_are_not_learnt_f
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(linear, "CHOICE_ROWS", 60)
+    monkeypatch.setattr(refit, "MANY_ROWS", 60)
     train, few = rows(300, 1), rows(12, 2)
     settings, answers = linear.fit(train, few, tmp_path, metric=accuracy, seed=3)
     model = linear.load(tmp_path)
@@ -169,6 +170,7 @@ def test_many_rows_choose_c_on_a_sample_and_few_validation_rows_are_not_learnt_f
 
 def test_many_rows_with_many_validation_rows_learn_from_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(linear, "CHOICE_ROWS", 60)
+    monkeypatch.setattr(refit, "MANY_ROWS", 60)
     train, valid = rows(300, 1), rows(30, 2)
     settings, answers = linear.fit(train, valid, tmp_path, metric=accuracy, seed=3)
     everything = linear.learn([*train, *valid], settings.strength, seed=3)
@@ -183,6 +185,6 @@ def test_the_looser_stop_of_large_work_chooses_the_same(monkeypatch: pytest.Monk
     monkeypatch.setattr(linear, "LARGE", 1)
     loose = linear.learn(train, 0.5, seed=0)
     inputs, truth = [row.input for row in unseen], [row.target for row in unseen]
-    scores = [accuracy(truth, [answer.value for answer in model.answer(inputs)]) for model in (close, loose)]
+    scores = [accuracy(truth, [str(answer.value) for answer in model.answer(inputs)]) for model in (close, loose)]
     assert abs(scores[0] - scores[1]) <= 0.01
     assert not np.array_equal(close.weight, loose.weight)

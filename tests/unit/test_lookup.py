@@ -97,12 +97,12 @@ def test_what_resembles_nothing_gets_the_first_answer_without_confidence() -> No
 @pytest.mark.parametrize("texts", [("!!!", "???"), ("👍👍", "👎"), ("...", "word")])
 def test_rows_without_any_word_can_be_learnt_from(texts: tuple[str, ...], tmp_path: Path) -> None:
     rows = [Example(id=text, input=text, target=text) for text in texts]
-    lookup.fit(rows, tmp_path)
+    lookup.learn(rows).save(tmp_path)
     assert [answer.value for answer in lookup.load(tmp_path).answer(texts)] == list(texts)
 
 
 def test_files_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
-    lookup.fit(ROWS, tmp_path)
+    lookup.learn(ROWS).save(tmp_path)
     (tmp_path / tfidf.TERMS).write_text('{"words":["one"],"characters":["o"]}')
     with pytest.raises(ModelError) as caught:
         lookup.load(tmp_path)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ockham.models import grid_search, model_files, softmax, tfidf
+from ockham.models import grid_search, model_files, refit, softmax, tfidf
 from ockham.records import Answer, Example
 
 if TYPE_CHECKING:
@@ -26,11 +26,8 @@ FILE = "linear.json"
 WEIGHTS = "linear.safetensors"
 STRENGTHS = (0.1, 0.25, 0.5, 1.0, 2.0)
 """The values of C that validation chooses from, starting in the middle; a smaller C is a stronger penalty."""
-CHOICE_ROWS = 20_000
+CHOICE_ROWS = refit.MANY_ROWS
 """C is chosen on no more training rows than these, drawn at random: it hardly depends on the rows beyond."""
-FEW = 1 / 20
-"""Validation rows that are a smaller share of the training rows than this are not learnt from after a choice on a
-sample: fitting anew would take as long as all before it, for next to nothing."""
 LARGE = 1_000_000
 """From this product of rows and labels on LIBLINEAR stops where it does by itself, and not 1,000 times as close."""
 
@@ -90,7 +87,7 @@ def fit(
     """Choose C on the validation rows, fit on all rows with it, and write the model into a staging folder.
 
     Return the settings, and the answers to the validation rows of the model that had not seen them. Without validation
-    rows C is 0.5. See `CHOICE_ROWS` and `FEW` for what is done otherwise where there are many rows.
+    rows C is 0.5. Where there are many rows, see `CHOICE_ROWS` and `refit`.
     """
     if len(train) > CHOICE_ROWS and valid:
         model, answers = _fit_many(train, valid, metric, seed)
@@ -114,7 +111,7 @@ def _fit_many(
     margins = model.margins([example.input for example in valid])
     temperature = softmax.temperature(margins, truth, model.settings.labels)
     answers = tuple(softmax.best(margins, model.settings.labels))
-    if len(valid) < FEW * len(train):
+    if not refit.is_worthwhile(len(train), len(valid)):
         settings = dataclasses.replace(model.settings, temperature=temperature)
         return dataclasses.replace(model, settings=settings), answers
     return learn([*train, *valid], strength, temperature=temperature, seed=seed), answers

@@ -115,13 +115,8 @@ def learn(examples: Sequence[Example]) -> Lookup:
     return Lookup(features, rows, _index(features, rows), targets)
 
 
-def fit(examples: Sequence[Example], folder: Path) -> None:
-    """Write the training rows' features and targets into a staging folder."""
-    learn(examples).save(folder)
-
-
 def load(folder: Path) -> Lookup:
-    """Read the model; raises `ModelError` where a file is missing or not as `fit` wrote it."""
+    """Read the model; raises `ModelError` where a file is missing or not as `Lookup.save` wrote it."""
     from scipy.sparse import csr_matrix
 
     features = tfidf.load(folder)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import get_args
 
-from ockham.models import constant, endpoint, linear, lookup
+from ockham.models import constant, endpoint, linear, lookup, refit
 from ockham.records import TaskName
 from ockham.rungs.rung import BuildConfig, BuildInfo, RunContext, Rung
 
@@ -19,8 +19,11 @@ def _constant(material: RunContext, folder: Path) -> BuildInfo:
 
 def _lookup(material: RunContext, folder: Path) -> BuildInfo:
     train, valid = material.side("train"), material.side("valid")
-    answers = lookup.learn(train).answer([row.input for row in valid])
-    lookup.fit([*train, *valid], folder)
+    model = lookup.learn(train)
+    answers = model.answer([row.input for row in valid])
+    if refit.is_worthwhile(len(train), len(valid)):
+        model = lookup.learn([*train, *valid])
+    model.save(folder)
     return BuildInfo(answers=tuple(str(answer.value) for answer in answers))
 
 
