@@ -94,6 +94,7 @@ def test_a_gguf_file_gives_its_shape_and_its_format(tmp_path: Path) -> None:
         ("{", "a config.json that cannot be read"),
         ("[]", "a config.json that cannot be read"),
         ('{"model_type": "mamba", "hidden_size": 3}', "whose architecture is not planned with"),
+        (json.dumps(QWEN | {"num_hidden_layers": 10**9}), "whose architecture is not planned with"),
         ('{"model_type": "llama", "hidden_size": -3}', "whose architecture is not planned with"),
         ('{"model_type": "llama", "hidden_size": true}', "whose architecture is not planned with"),
         (" " * (1 << 21), "a config.json that cannot be read"),

@@ -3,6 +3,7 @@
 from ockham.catalog.architectures import (
     SHIPPED,
     Architecture,
+    LayerGroup,
     architectures,
     find_architecture,
     revision,
@@ -27,6 +28,7 @@ __all__ = [
     "Architecture",
     "Device",
     "DeviceKind",
+    "LayerGroup",
     "MachinePrice",
     "PowerPrice",
     "Prices",

@@ -17,8 +17,27 @@ _POSITIVE = {"min": 1}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LayerGroup:
+    """Layers that keep the same of a text while a model serves.
+
+    ``keys`` and ``values`` are numbers a token (0: no attention), of the last ``window`` tokens where there is one;
+    ``state`` are numbers once an answer, however long the text: what a recurrent layer hands on.
+    """
+
+    layers: int
+    keys: int = 0
+    values: int = 0
+    window: int | None = None
+    state: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
-    """A model's architecture: what bytes and operations follow from. What each number is stands in ``models.toml``."""
+    """A model's architecture: what bytes and operations follow from. What each number is stands in ``models.toml``.
+
+    ``groups`` describes the layers where they differ in more than a window; ``matrix_weights`` and
+    ``matrix_weights_used`` count their matrices then, instead of what follows from the other numbers.
+    """
 
     name: str
     kind: Literal["encoder", "decoder"]
@@ -42,6 +61,9 @@ class Architecture:
     experts: int = field(default=1, metadata=_POSITIVE)
     experts_used: int = field(default=1, metadata=_POSITIVE)
     expert_ffn: int | None = field(default=None, metadata=_POSITIVE)
+    groups: tuple[LayerGroup, ...] = ()
+    matrix_weights: int | None = field(default=None, metadata=_POSITIVE)
+    matrix_weights_used: int | None = field(default=None, metadata=_POSITIVE)
     hub: str | None = None
     revision: str | None = None
 
@@ -64,12 +86,34 @@ class Architecture:
         Attention has four matrices, those of keys and values narrower under grouped-query attention (Ainslie et al.
         2023, arXiv 2305.13245); a gated feed-forward block has three (Shazeer 2020, arXiv 2002.05202), a plain one two.
         """
+        if self.matrix_weights is not None:
+            return self.matrix_weights
         return self.layers * (self._attention + self.experts * self._block + self._router)
 
     @property
     def matrices_used(self) -> int:
         """The same, with only the experts that one token goes through (Shazeer et al. 2017, arXiv 1701.06538)."""
+        if self.matrix_weights_used is not None:
+            return self.matrix_weights_used
         return self.layers * (self._attention + self.experts_used * self._block + self._router)
+
+    @property
+    def expert_matrices(self) -> float:
+        """The weights of all experts: a token goes through all else."""
+        spared = 1.0 - self.experts_used / self.experts
+        if spared > 0.0:
+            return (self.matrices - self.matrices_used) / spared
+        return float(self.layers * self.experts * self._block) if self.experts > 1 else 0.0
+
+    @property
+    def layer_groups(self) -> tuple[LayerGroup, ...]:
+        """The layers by what they keep of a text: an encoder's keep nothing, a decoder's keys and values."""
+        if self.groups or self.kind == "encoder":
+            return self.groups
+        size = self.kv_heads * self.head_size
+        whole = self.layers if self.window is None else self.layers // self.window_every
+        near = LayerGroup(layers=self.layers - whole, keys=size, values=size, window=self.window)
+        return tuple(group for group in (LayerGroup(layers=whole, keys=size, values=size), near) if group.layers)
 
     @property
     def table(self) -> int:

@@ -100,10 +100,14 @@ _FIX = "get the file again from where it came, or convert the model again"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Array:
-    """An array in the metadata: its elements' type number and how many there are. Its content is not held."""
+    """An array in the metadata: its elements' type number and how many there are.
+
+    Its content is held only where it may be numbers per layer: at most `MAX_LAYERS` of them.
+    """
 
     kind: int
     count: int
+    numbers: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +149,14 @@ class GgufHeader:
         """Return a whole number of the architecture's, such as ``context_length``; ``None`` where it has none."""
         value = self.metadata.get(f"{self.architecture}.{name}")
         return value if isinstance(value, int) and not isinstance(value, bool) else None
+
+    def numbers(self, name: str) -> tuple[int, ...] | None:
+        """Return the whole numbers (or yes and no, as 1 and 0) of an array per layer; ``None`` where it has none."""
+        value = self.metadata.get(f"{self.architecture}.{name}")
+        if not isinstance(value, Array) or len(value.numbers) != value.count:
+            return None
+        whole = tuple(int(number) for number in value.numbers if number == int(number))
+        return whole if len(whole) == value.count else None
 
 
 def inspect(path: Path) -> GgufHeader:
@@ -224,10 +236,9 @@ class _Reader:
         wanted, _ = _READ_AS.get(key, (element, False))
         if element != wanted:
             self._refuse(f"{key} has elements of type {element}, not {wanted}")
-        self._array(key, element, count)
-        return Array(kind=element, count=count)
+        return Array(kind=element, count=count, numbers=self._array(key, element, count))
 
-    def _array(self, key: str, element: int, count: int) -> None:
+    def _array(self, key: str, element: int, count: int) -> tuple[float, ...]:
         size = 8 if element == _STRING else _SCALARS[element].size
         if count * size > self._nbytes - self._at:
             self._refuse("has an array longer than the file")
@@ -237,7 +248,8 @@ class _Reader:
             raw = self._take(count * size)
             if key == "tokenizer.ggml.token_type":
                 self._types = struct.unpack(f"<{count}i", raw)
-            return
+            form = _SCALARS[element].format[1:]
+            return struct.unpack(f"<{count}{form}", raw) if count <= MAX_LAYERS else ()
         self._strings += count
         if self._strings > MAX_STRINGS:
             self._refuse(f"has more than {MAX_STRINGS:,} strings")
@@ -248,6 +260,7 @@ class _Reader:
                 keep.append(text)
             if self._at > MAX_METADATA:
                 self._refuse(f"has more than {MAX_METADATA >> 20} MiB of metadata")
+        return ()
 
     def _alignment(self, metadata: Mapping[str, Scalar | Array]) -> int:
         value = metadata.get("general.alignment", 32)

@@ -23,6 +23,8 @@ bytes and the stream are 34 (own measurement, 2026-11-22).
 """
 
 _CACHE_BYTES = 2.0
+_CELLS = 256
+"""Tokens by which the engine allocates its cache (``llama_context``, ``llama_kv_cache_iswa``)."""
 _FLOAT = 4.0
 _WORD_BYTES = 112.0
 _MEGA = 1e6
@@ -38,7 +40,7 @@ def serving(
     longer.
     """
     held = weights(shape, quantization)
-    cache = kv_cache(shape, context, engine.batch_tokens) * concurrency
+    cache = kv_cache(shape, context, engine.batch_tokens, _CELLS) * concurrency
     if shape.kind == "encoder":
         buffers = concurrency * encoding(shape, max(context, engine.batch_tokens), context)
     else:
@@ -57,21 +59,25 @@ def serving(
     )
 
 
-def kv_cache(shape: Architecture, context: int, batch_tokens: int) -> float:
-    """Count the bytes of one context's cache of keys and values, in 16 bits.
+def kv_cache(shape: Architecture, context: int, batch_tokens: int, cells: int = 1) -> float:
+    """Count the bytes that one answer's layers keep of its text: keys and values in 16 bits, states in 32.
 
     2 x layers x heads of keys x head size x tokens x 2 bytes (Pope et al. 2022, arXiv 2211.05102, section 3.3; with
     grouped-query attention the heads of keys count, Ainslie et al. 2023, arXiv 2305.13245). A layer with local
-    attention keeps its window and the tokens that are read at once.
+    attention keeps its window and the tokens that are read at once; a recurrent layer a state of fixed size. Tokens
+    are rounded up to multiples of ``cells``.
     """
-    if shape.kind == "encoder":
-        return 0.0
-    token = 2 * shape.kv_heads * shape.head_size * _CACHE_BYTES
-    if shape.window is None:
-        return token * shape.layers * context
-    whole = shape.layers // shape.window_every
-    kept = min(context, shape.window + batch_tokens)
-    return token * (whole * context + (shape.layers - whole) * kept)
+    total = 0.0
+    for group in shape.layer_groups:
+        tokens = _round_up(context, cells)
+        if group.window is not None:
+            tokens = _round_up(min(tokens, group.window + batch_tokens), cells)
+        total += group.layers * (_CACHE_BYTES * (group.keys + group.values) * tokens + _FLOAT * group.state)
+    return total
+
+
+def _round_up(tokens: int, cells: int) -> int:
+    return -(-tokens // cells) * cells
 
 
 def activations(shape: Architecture, tokens: int, context: int, outputs: int) -> float:
@@ -79,12 +85,14 @@ def activations(shape: Architecture, tokens: int, context: int, outputs: int) ->
 
     One layer's stream and norm with the larger of queries, keys and values or the feed-forward block; the scores of
     attention with their mask, tokens x context x (heads + 1), since the engine runs without flash attention (its
-    answers must not depend on what stands in the cache); and the scores over the vocabulary, one row an answer.
+    answers must not depend on what stands in the cache), of the layers that have it; and the scores over the
+    vocabulary, one row an answer.
     """
     wide = (shape.heads + 2 * shape.kv_heads) * shape.head_size
     ffn = (2 if shape.gated else 1) * (shape.expert_ffn or shape.ffn) * shape.experts_used
     layer = tokens * (2 * shape.hidden + max(wide, ffn))
-    scores = tokens * min(context, shape.context) * (shape.heads + 1)
+    seen = max((min(context, group.window or context) for group in shape.layer_groups if group.keys), default=0)
+    scores = tokens * min(seen, shape.context) * (shape.heads + 1)
     return _FLOAT * (layer + scores + outputs * shape.vocabulary)
 
 

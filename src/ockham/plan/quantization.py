@@ -80,13 +80,15 @@ def weights(shape: Architecture, quantization: Quantization) -> Weights:
     # The router chooses experts in 32 bits.
     router = shape.hidden * shape.experts * shape.layers if shape.experts > 1 else 0
     output = "q6_k" if base in ("q4_0", "q4_k", "q5_k") else base
+    # Layers of several kinds have other matrices; their types are taken to be mixed in the same shares.
+    more_or_less = max(0, shape.matrices - router) / sum(types.values())
     table = _type(output if shape.tied and shape.kind == "decoder" else base, shape.hidden)
     return Weights(
-        matrices=sum(BITS[kind] / 8 * number for kind, number in types.items()),
+        matrices=more_or_less * sum(BITS[kind] / 8 * number for kind, number in types.items()),
         table=BITS[table] / 8 * shape.table,
         head=0.0 if shape.tied else BITS[_type(output, shape.hidden)] / 8 * shape.table,
         small=4.0 * (shape.small + router),
-        reordered=sum(BITS[kind] / 8 * types.get(kind, 0.0) for kind in _REORDERED),
+        reordered=more_or_less * sum(BITS[kind] / 8 * types.get(kind, 0.0) for kind in _REORDERED),
     )
 
 

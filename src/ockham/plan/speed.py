@@ -52,8 +52,8 @@ def step_seconds(
     if shape.experts > 1:
         # Of E experts, B tokens with k each meet E (1 - (1 - k / E)^B) in the mean.
         met = 1.0 - (1.0 - shape.experts_used / shape.experts) ** batch
-        always = (shape.matrices_used - shape.experts_used / shape.experts * _experts(shape)) / shape.matrices
-        share = always + met * _experts(shape) / shape.matrices
+        always = (shape.matrices_used - shape.experts_used / shape.experts * shape.expert_matrices) / shape.matrices
+        share = always + met * shape.expert_matrices / shape.matrices
     read = held.matrices * share + (held.head or held.table) + batch * kv_cache(shape, context, 0)
     rate = device.tflops * _TERA
     waits = read / (device.bandwidth_gb_s * _GIGA * engine.bandwidth_share)
@@ -113,13 +113,9 @@ def _elements(shape: Architecture) -> float:
     return float(shape.layers * (shape.hidden + shape.experts_used * (shape.expert_ffn or shape.ffn)))
 
 
-def _experts(shape: Architecture) -> float:
-    return float(shape.layers * shape.experts * (3 if shape.gated else 2) * shape.hidden * (shape.expert_ffn or 0))
-
-
 def _mean_attention_span(shape: Architecture, tokens: int) -> float:
-    """Return the mean number of tokens a layer looks at, where some look only at their window."""
-    if shape.window is None:
+    """Return the mean number of tokens a layer looks at, where some look only at their window and some at none."""
+    if shape.kind == "encoder":
         return float(tokens)
-    near = 1 - 1 / shape.window_every
-    return near * min(tokens, shape.window) + (1 - near) * tokens
+    looks = sum(group.layers * min(tokens, group.window or tokens) for group in shape.layer_groups if group.keys)
+    return looks / shape.layers
