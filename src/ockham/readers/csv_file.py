@@ -24,15 +24,27 @@ _WINDOW = 1 << 16
 """Characters after which an open quote is doubted."""
 _OPEN = "a quote is opened and not closed"
 _STRAY = "text follows a closing quote"
+_WITH_IT = "the line belongs to a record that is broken above it"
 
 
 class Record(NamedTuple):
-    """Cells, or ``None`` with a code and the reason why the record is broken; the offset is in bytes."""
+    """Cells, or ``None`` with a code and the reason why the record is broken; the offset is in bytes.
+
+    ``more`` are the offsets of the further lines that a broken record takes with it, so that each line is counted.
+    """
 
     offset: int
     cells: list[str] | None
     code: str = ""
     reason: str = ""
+    more: tuple[int, ...] = ()
+
+
+class Dialect(NamedTuple):
+    """How a file is delimited; ``line_first``: a line with the header's width is a row, whatever quotes it holds."""
+
+    delimiter: str
+    line_first: bool = False
 
 
 class _StrayError(Exception):
@@ -66,56 +78,87 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
 
     Raises `DataError`: ``E_EMPTY``, ``E_ENCODING``, ``E_FORMAT`` (no usable header, names twice, over 10,000 columns).
     """
-    delimiter = dialect_of(head_of(file, encoding), tab_first=file.path.suffix.lower() == ".tsv")
+    head = head_of(file, encoding)
+    delimiter = dialect_of(head, tab_first=file.path.suffix.lower() == ".tsv")
     feed = Feed(_sound(file, encoding))
-    header = read_record(feed, delimiter, None)
+    header = read_record(feed, Dialect(delimiter), None)
     if header is None:
         raise DataError(
             "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file that holds a header and at least one row"
         )
     names = _names(file, header)
-    sample = head_of(file, encoding).splitlines()[1:50]
+    sample = head.splitlines()[1:50]
+    dialect = Dialect(delimiter, delimiter == "\t" or quotes_are_text(head, delimiter, len(names)))
     return Table(
         name=file.name,
         format={"\t": "tsv"}.get(delimiter, "csv"),
         encoding=encoding.name,
         dialect=DELIMITERS.get(delimiter, "one column"),
         columns=names,
-        rows=_rows(feed, delimiter, names),
+        rows=_rows(feed, dialect, names),
         headerless=_headerless(names, [line.split(delimiter) for line in sample]),
     )
 
 
-def read_record(feed: Feed, delimiter: str, width: int | None) -> Record | None:
+def read_record(feed: Feed, dialect: Dialect, width: int | None) -> Record | None:
     """Read one record, or say why it is broken; ``None`` at the end. ``width`` is the number of cells it must have.
 
     A record whose quote runs over lines that read well as rows of their own was broken in its first line: that line
-    alone is given up, the others are read again. This is noticed after 64 KB at the latest.
+    alone is given up, the others are read again. This is noticed after 64 KB at the latest. A quote that can only be
+    text is taken as text.
     """
     first = _next_filled(feed)
     if first is None or first.text is None:
         return first and Record(first.offset, None, first.code, first.reason)
     lines, cells = [first], list[str]()
     try:
-        _fill(feed, delimiter, width, lines, cells)
+        _fill(feed, dialect, width, lines, cells)
     except _StrayError as stray:
-        reason = str(stray)
-        if _are_rows(lines[1:], delimiter, width):
+        literal = _literal_cells(lines, dialect, width, str(stray))
+        if literal is not None:
             feed.put_back(lines[1:])
-            reason = _OPEN
+            return Record(first.offset, literal)
+        reason, passed = str(stray), list[TextLine]()
+        if _are_rows(lines[1:], dialect.delimiter, width):
+            feed.put_back(lines[1:])
+            reason, lines = _OPEN, [first]
         elif reason == _STRAY:
-            _pass_rest(feed, lines, delimiter)
-        return Record(first.offset, None, stray.code, reason)
+            passed = _pass_rest(feed, lines, dialect.delimiter)
+        more = tuple(line.offset for line in (*lines[1:], *passed) if (line.text or "x").strip("\r\n"))
+        return Record(first.offset, None, stray.code, reason, more)
     return Record(first.offset, cells)
 
 
-def _fill(feed: Feed, delimiter: str, width: int | None, lines: list[TextLine], cells: list[str]) -> None:
+def _literal_cells(lines: Sequence[TextLine], dialect: Dialect, width: int | None, reason: str) -> list[str] | None:
+    """Return the cells of a record's first line with its quotes as text, where they can be nothing else."""
+    text = (lines[0].text or "").rstrip("\r\n")
+    cells = text.split(dialect.delimiter)
+    if width is None or len(cells) != width:
+        return None
+    if dialect.line_first:
+        return cells
+    # Where cells are quoted, a line stands alone if each of its quotes has a partner in it.
+    return [_bare(cell) for cell in cells] if reason == _STRAY and len(lines) == 1 and _even(cells) else None
+
+
+def _even(cells: Sequence[str]) -> bool:
+    return all(cell.count('"') % 2 == 0 for cell in cells)
+
+
+def _bare(cell: str) -> str:
+    return cell[1:-1].replace('""', '"') if _is_quoted(cell) else cell
+
+
+def _fill(feed: Feed, dialect: Dialect, width: int | None, lines: list[TextLine], cells: list[str]) -> None:
     """Read the cells of the record that begins with the line given, adding the lines that it takes."""
     part: list[str] | None = None
-    size = 0
+    size, delimiter = 0, dialect.delimiter
+    alone = dialect.line_first and width is not None and _has_width(lines[0], delimiter, width)
     while True:
         text = lines[-1].text or ""
         size += len(text)
+        if alone and len(lines) > 1 and width is not None and _has_width(lines[-1], delimiter, width):
+            raise _StrayError(_OPEN)
         part = scan(text, delimiter, cells, part)
         if part is None:
             break
@@ -127,10 +170,30 @@ def _fill(feed: Feed, delimiter: str, width: int | None, lines: list[TextLine], 
         if line is None:
             raise _StrayError(_OPEN)
         if line.text is None:
-            raise _StrayError(line.reason, line.code)
+            feed.put_back([line])
+            raise _StrayError(_OPEN)
         lines.append(line)
     if width is not None and len(cells) != width:
         raise _StrayError(f"{len(cells)} cells where the header has {width}")
+
+
+def _has_width(line: TextLine, delimiter: str, width: int) -> bool:
+    return (line.text or "").count(delimiter) == width - 1
+
+
+def quotes_are_text(head: str, delimiter: str, width: int) -> bool:
+    """Tell whether quotes in the first lines of a file are text: no cell is quoted whole, every line is a row."""
+    lines = [line.rstrip("\r") for line in head.split("\n")[1:] if line.strip("\r")]
+    if not head.endswith("\n"):
+        lines = lines[:-1]  # it may be cut
+    if width < 2 or not any(f'{delimiter}"' in f"{delimiter}{line}" for line in lines):
+        return False
+    rows = [line.split(delimiter) for line in lines]
+    return all(len(row) == width for row in rows) and not any(_is_quoted(cell) for row in rows for cell in row)
+
+
+def _is_quoted(cell: str) -> bool:
+    return len(cell) > 1 and cell[0] == cell[-1] == '"'
 
 
 def scan(text: str, delimiter: str, cells: list[str], part: list[str] | None) -> list[str] | None:
@@ -216,19 +279,19 @@ def _are_rows(lines: Sequence[TextLine], delimiter: str, width: int | None) -> b
         try:
             part = scan(line.text or "", delimiter, cells, part)
         except _StrayError:
-            part, cells = None, []
+            part, cells = None, (line.text or "").split(delimiter)
         if part is None:
             rows, good, cells = rows + 1, good + (len(cells) == width), []
     return good > 0 and good >= 0.8 * rows
 
 
-def _pass_rest(feed: Feed, lines: Sequence[TextLine], delimiter: str) -> None:
-    """Pass the lines that a broken record goes on in, lest the rest of its text be taken for rows.
+def _pass_rest(feed: Feed, lines: Sequence[TextLine], delimiter: str) -> list[TextLine]:
+    """Pass the lines that a broken record goes on in, lest the rest of its text be taken for rows; return them.
 
     Its quotes tell: their number is odd so far, and the next line that makes it even begins by closing a cell.
     """
     if sum((line.text or "").count('"') for line in lines) % 2 == 0:
-        return
+        return []
     ahead: list[TextLine] = []
     size = 0
     while size < _WINDOW and (line := feed.take()) is not None:
@@ -239,9 +302,10 @@ def _pass_rest(feed: Feed, lines: Sequence[TextLine], delimiter: str) -> None:
             before, _, after = text.partition('"')
             closes = before and not before.endswith(delimiter)
             if closes and (not after.strip("\r\n") or after.startswith(delimiter)):
-                return
+                return ahead
             break
     feed.put_back(ahead)
+    return []
 
 
 def _sound(file: RegularFile, encoding: Encoding) -> Iterator[TextLine]:
@@ -280,12 +344,15 @@ def _names(file: RegularFile, header: Record) -> list[str]:
     return names
 
 
-def _rows(feed: Feed, delimiter: str, names: Sequence[str]) -> Iterator[TableRow | BrokenRow]:
+def _rows(feed: Feed, dialect: Dialect, names: Sequence[str]) -> Iterator[TableRow | BrokenRow]:
     record = 0
-    while (row := read_record(feed, delimiter, len(names))) is not None:
+    while (row := read_record(feed, dialect, len(names))) is not None:
         record += 1
         if row.cells is None:
             yield BrokenRow(record, row.offset, row.code, row.reason)
+            for offset in row.more:
+                record += 1
+                yield BrokenRow(record, offset, row.code, _WITH_IT)
         else:
             yield TableRow(record, row.offset, dict(zip(names, row.cells, strict=True)))
 
