@@ -10,10 +10,8 @@ import pyarrow as pa
 import pytest
 
 from ockham.errors import DataError
-from ockham.readers.chat import chat_table
 from ockham.readers.columns import INPUTS, TARGETS
 from ockham.readers.read import ReadResult, ReadSpec, read
-from ockham.readers.table import Table
 
 
 def pairs(reading: ReadResult) -> list[tuple[str, str]]:
@@ -199,6 +197,10 @@ def test_logs_of_chat_calls() -> None:
     ]
 
 
-def test_chat_keeps_what_was_broken_before() -> None:
-    table = Table(name="t", format="jsonl", encoding="utf-8", dialect=None, columns=("messages",), rows=iter(()))
-    assert list(chat_table(table, whole=False, labelled=True).rows) == []
+def test_chat_keeps_what_was_broken_before(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    path.write_text('{"messages": 1\n' + json.dumps({"messages": turns}) + "\n")
+    reading = read(path, ReadSpec())
+    assert pairs(reading) == [("a", "b")]
+    assert [item.record for item in reading.quarantined] == [1]

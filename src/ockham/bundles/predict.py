@@ -20,6 +20,7 @@ from ockham.ladder.measure import probe, probe_rows, score_with_clusters, size_m
 from ockham.ladder.run_folder import bundle_of
 from ockham.models.backend import package_of
 from ockham.models.endpoint import KIND, permit
+from ockham.readers.label_sets import SeveralLabels
 from ockham.readers.read import ReadResult, ReadSpec, read
 from ockham.records import Manifest, Progress, Quarantined, Report, digest
 from ockham.serving.process import ServingProcess
@@ -56,6 +57,7 @@ class EvalSpec:
     target: str | None = None
     group: str | None = None
     encoding: str | None = None
+    several_labels: SeveralLabels | None = None
     seed: int = field(default=0, metadata={"min": 0})
 
 
@@ -126,6 +128,7 @@ def evaluate(
             target=spec.target or (None if chat else manifest.target),
             group=spec.group,
             encoding=spec.encoding,
+            several_labels=spec.several_labels,
         ),
     )
     _warn(reading)

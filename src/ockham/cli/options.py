@@ -32,7 +32,17 @@ def columns(function: F) -> F:
         ),
         click.option("--target", metavar="COLUMN", help="Column with the right answer."),
         click.option("--group", metavar="COLUMN", help="Column that names rows which belong together."),
+        several_labels,
         encoding,
+    )(function)
+
+
+def several_labels(function: F) -> F:
+    """Say what to do with rows that have several labels."""
+    return click.option(
+        "--several-labels",
+        type=click.Choice(["one", "sets"]),
+        help="Rows with several labels: leave them out (one), or take each set as a label of its own (sets).",
     )(function)
 
 

@@ -23,6 +23,7 @@ from ockham.ladder.assemble import TEST_EVALUATIONS
 from ockham.ladder.measure import RungResult
 from ockham.ladder.run_folder import ACCOUNT
 from ockham.printable import printable
+from ockham.readers.label_sets import SeveralLabels
 from ockham.readers.read import ReadSpec
 from ockham.records import (
     Comparison,
@@ -68,6 +69,9 @@ class FitSpec:
     ``precision`` is what they are tuned in: ``auto`` is ``bfloat16`` where that is measured to be faster when the run
     begins, else ``float32``; a run goes on in the precision it began with.
 
+    ``several_labels`` says what to do with rows that have several labels: leave them out (``one``), or take each set of
+    labels as a label of its own (``sets``).
+
     ``judge`` is a large model that is asked whether written answers are right; the verdict does not rest on it.
     """
 
@@ -75,6 +79,7 @@ class FitSpec:
     target: str | None = None
     group: str | None = None
     encoding: str | None = None
+    several_labels: SeveralLabels | None = None
     task: TaskName | None = None
     test: str | None = None
     encoder: str | None = None
@@ -115,7 +120,7 @@ def fit(
     decoder_rungs.check(spec.device)
     llm_judge.check_judge(spec.judge)
     prices = catalog.prices(None if spec.prices is None else Path(spec.prices))
-    reading = ReadSpec(inputs=spec.inputs, target=spec.target, group=spec.group, encoding=spec.encoding)
+    reading = _read_spec(spec)
     prepared = prepare(source, reading, SplitSpec(seed=spec.seed), test=spec.test, task_name=spec.task, tell=tell)
     _introduce(prepared, tell)
     plan = _plan(spec, requirements, prepared)
@@ -163,6 +168,16 @@ def tune(
         **({"models": (base,)} if causal else {"encoder": base}),
     )
     return fit(source, spec, requirements, out=out, tell=tell)
+
+
+def _read_spec(spec: FitSpec) -> ReadSpec:
+    return ReadSpec(
+        inputs=spec.inputs,
+        target=spec.target,
+        group=spec.group,
+        encoding=spec.encoding,
+        several_labels="lists" if spec.task in ("generate", "extract") else spec.several_labels,
+    )
 
 
 def _check_out(out: str | Path | None) -> None:

@@ -6,25 +6,39 @@ roles, order or content are not those of a conversation is kept out with a reaso
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from ockham.readers.table import BrokenRow, Table, TableRow
+from ockham.readers.json_file import Fault, parse
 from ockham.records import canonical
 
 INPUT = "messages"
 TARGET = "assistant"
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
-_OWN = ("messages", "request", "response", "choices", "assistant")
+
+
+class Call(NamedTuple):
+    """A call of a tool: its id, the function's name, and its arguments as they stand or as the object they hold."""
+
+    id: str
+    name: str
+    arguments: object
 
 
 class Turn(NamedTuple):
-    """One turn: who speaks, what is said, and the ids of the tools called."""
+    """One turn: who speaks, what is said, the tools called or answered, and the weight it is trained with."""
 
     role: str
     text: str
-    calls: tuple[str, ...] = ()
+    calls: tuple[Call, ...] = ()
+    weight: float | None = None
+
+    def call_object(self, *, alone: bool) -> object:
+        """Return the calls without their ids: one alone by its arguments, several by their names."""
+        if alone and len(self.calls) == 1 and isinstance(self.calls[0].arguments, Mapping):
+            return self.calls[0].arguments
+        calls = [{"name": call.name, "arguments": call.arguments} for call in self.calls]
+        return calls[0] if len(calls) == 1 else {"calls": calls}
 
 
 class UnsoundError(Exception):
@@ -36,37 +50,6 @@ def is_chat(columns: Sequence[str]) -> bool:
     return "messages" in columns or ("request" in columns and ("response" in columns or "choices" in columns))
 
 
-def chat_table(table: Table, *, whole: bool, labelled: bool) -> Table:
-    """Turn conversations into rows with the columns ``messages`` (input) and ``assistant`` (target).
-
-    ``whole``: every turn belongs to the input, because the target stands in a column of its own.
-    """
-    others = [name for name in table.columns if name not in _OWN]
-    return dataclasses.replace(
-        table,
-        format=f"{table.format}, chat",
-        columns=(INPUT, TARGET, *others),
-        rows=_rows(table.rows, others, whole, labelled),
-        project=None,
-    )
-
-
-def _rows(
-    rows: Iterator[TableRow | BrokenRow], others: Sequence[str], whole: bool, labelled: bool
-) -> Iterator[TableRow | BrokenRow]:
-    for row in rows:
-        if isinstance(row, BrokenRow):
-            yield row
-            continue
-        try:
-            before, answer = split_turns(turns_of(row.cells), whole=whole, labelled=labelled)
-        except UnsoundError as unsound:
-            yield BrokenRow(row.record, row.offset, "E_FORMAT", str(unsound))
-            continue
-        rest = {name: row.cells[name] for name in others if name in row.cells}
-        yield TableRow(row.record, row.offset, {INPUT: render(before), TARGET: answer, **rest})
-
-
 def turns_of(cells: Mapping[str, object]) -> list[Turn]:
     """Take the turns of a row, those of a logged call's answer included, and check roles and order."""
     request = cells.get("request")
@@ -74,7 +57,7 @@ def turns_of(cells: Mapping[str, object]) -> list[Turn]:
     messages = holder.get("messages")
     if not isinstance(messages, list) or not messages:
         raise UnsoundError("the conversation has no turns")
-    turns = [_turn(message) for message in messages]
+    turns = [turn_of(message) for message in messages]
     response = cells.get("response")
     if isinstance(response, Mapping) or "choices" in cells:
         turns.append(_answer_turn(response if isinstance(response, Mapping) else cells))
@@ -91,7 +74,7 @@ def split_turns(turns: Sequence[Turn], *, whole: bool, labelled: bool) -> tuple[
         return list(turns), ""
     if last == -1:
         raise UnsoundError("the conversation has no assistant turn")
-    if not turns[last].text.strip() and labelled:
+    if not turns[last].text.strip() and not turns[last].calls and labelled:
         raise UnsoundError("the last assistant turn is empty")
     if not any(turn.role == "user" for turn in turns[:last]):
         raise UnsoundError("no user turn stands before the last assistant turn")
@@ -105,22 +88,38 @@ def render(turns: Sequence[Turn]) -> str:
     return "\n".join(f"{turn.role}: {turn.text}" for turn in turns)
 
 
-def _turn(message: object) -> Turn:
+def calls_alone(rows: Iterable[Mapping[str, object]]) -> bool:
+    """Tell whether all tool calls in these conversations are of one function, so that its name says nothing."""
+    names = {call.name for row in rows for call in _calls_in(row)}
+    return len(names) <= 1
+
+
+def _calls_in(row: Mapping[str, object]) -> Iterator[Call]:
+    try:
+        for turn in turns_of(row):
+            yield from turn.calls if turn.role == "assistant" else ()
+    except UnsoundError:
+        return
+
+
+def turn_of(message: object) -> Turn:
+    """Take one turn. Raises `UnsoundError` for what is none."""
     if not isinstance(message, Mapping):
         raise UnsoundError("a turn is not an object")
     role = message.get("role")
     if not isinstance(role, str) or role not in _ROLES:
         raise UnsoundError("a turn has an unknown role")
-    calls = message.get("tool_calls")
-    ids = _call_ids(calls) if calls else ()
+    calls = _calls(message.get("tool_calls")) if message.get("tool_calls") else ()
     if role == "tool":
-        ids = (_id(message.get("tool_call_id")),)
+        calls = (Call(_id(message.get("tool_call_id")), "", None),)
     text = _text(message.get("content"))
-    if not text and calls:
-        text = canonical(calls).decode()
+    weight = message.get("weight")
+    turn = Turn(_ROLES[role], text, calls, weight if isinstance(weight, (int, float)) else None)
+    if not text and calls and role != "tool":
+        turn = turn._replace(text=canonical(turn.call_object(alone=False)).decode())
     if not text.strip() and role == "user":
         raise UnsoundError("a user turn is empty")
-    return Turn(_ROLES[role], text, ids)
+    return turn
 
 
 def _text(content: object) -> str:
@@ -137,10 +136,21 @@ def _text(content: object) -> str:
     return "\n".join(texts)
 
 
-def _call_ids(calls: object) -> tuple[str, ...]:
+def _calls(calls: object) -> tuple[Call, ...]:
     if not isinstance(calls, list):
         raise UnsoundError("a turn's tool calls are not a list")
-    return tuple(_id(call.get("id") if isinstance(call, Mapping) else None) for call in calls)
+    return tuple(map(_call, calls))
+
+
+def _call(call: object) -> Call:
+    key = _id(call.get("id") if isinstance(call, Mapping) else None)
+    function = call.get("function") if isinstance(call, Mapping) else None
+    function = function if isinstance(function, Mapping) else {}
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        parsed = parse(arguments)
+        arguments = arguments if isinstance(parsed, Fault) else parsed
+    return Call(key, str(function.get("name") or ""), arguments)
 
 
 def _id(value: object) -> str:
@@ -157,7 +167,7 @@ def _answer_turn(response: Mapping[str, object]) -> Turn:
         raise UnsoundError("the logged call has no answer")
     if first.get("finish_reason") in ("length", "content_filter"):
         raise UnsoundError("the logged answer was cut off")
-    return _turn({"role": "assistant", **message})
+    return turn_of({"role": "assistant", **message})
 
 
 def _check_order(turns: Sequence[Turn]) -> None:
@@ -168,8 +178,8 @@ def _check_order(turns: Sequence[Turn]) -> None:
             raise UnsoundError("roles are out of order: a system turn stands behind others")
         if turn.role == "assistant" and before in ("system", "assistant"):
             raise UnsoundError("roles are out of order: an assistant turn answers no one")
-        if turn.role == "tool" and not called.issuperset(turn.calls):
+        if turn.role == "tool" and not called.issuperset(call.id for call in turn.calls):
             raise UnsoundError("roles are out of order: a tool turn answers no call")
         if turn.role == "assistant":
-            called.update(turn.calls)
+            called.update(call.id for call in turn.calls)
         before = turn.role

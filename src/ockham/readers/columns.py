@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ockham.errors import DataError
@@ -43,7 +43,11 @@ class Columns:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ColumnRequest:
-    """What the user asked for, and where the columns stand: ``source`` names the file in messages."""
+    """What the user asked for, and where the columns stand: ``source`` names the file in messages.
+
+    ``aside`` are columns that say which rows to use, which are not chosen; ``rows`` the first ones, by which the
+    likelier of several columns is told.
+    """
 
     inputs: tuple[str, ...]
     target: str | None
@@ -51,11 +55,13 @@ class ColumnRequest:
     labelled: bool
     source: str
     headerless: bool = False
+    aside: tuple[str, ...] = ()
+    rows: tuple[Mapping[str, object], ...] = ()
 
 
 def known_names(names: Iterable[str]) -> list[str]:
     """Return the names that are usual for inputs or targets."""
-    return [name for name in names if _plain(name) in INPUTS or _plain(name) in TARGETS]
+    return [name for name in names if plain_name(name) in INPUTS or plain_name(name) in TARGETS]
 
 
 def choose(names: Sequence[str], request: ColumnRequest) -> Columns:
@@ -65,8 +71,9 @@ def choose(names: Sequence[str], request: ColumnRequest) -> Columns:
     where no target is there.
     """
     remarks: list[str] = []
+    every, names = names, [name for name in names if name not in request.aside]
     group = _find_column(names, request.group, request, "--group", "E_COLUMN") if request.group else None
-    key = next((name for name in names if _plain(name) == "id"), None)
+    key = next((name for name in names if plain_name(name) == "id"), None)
     target = _target(names, request)
     inputs = tuple(_find_column(names, name, request, "--input", "E_COLUMN") for name in request.inputs)
     if not inputs:
@@ -79,9 +86,9 @@ def choose(names: Sequence[str], request: ColumnRequest) -> Columns:
         target = free[0]
         remarks.append(f"{request.source}: took column {printable(free[0])!r} as the target: the only one left")
     if request.labelled and not target:
-        raise _missing(names, request, "target")
+        raise _missing(every, free, request, "target")
     if not inputs:
-        raise _missing(names, request, "input")
+        raise _missing(every, free, request, "input")
     if target in inputs:
         raise DataError(
             "E_COLUMN",
@@ -93,7 +100,7 @@ def choose(names: Sequence[str], request: ColumnRequest) -> Columns:
             f"{request.source}: column {printable(name)!r} may name rows that belong together;"
             f" if so: --group {printable(name)}"
             for name in names
-            if _plain(name) in _GROUPS and name not in (target, *inputs)
+            if plain_name(name) in _GROUPS and name not in (target, *inputs)
         ]
     return Columns(
         inputs=inputs, target=target if request.labelled else "", group=group, id=key, remarks=tuple(remarks)
@@ -103,19 +110,19 @@ def choose(names: Sequence[str], request: ColumnRequest) -> Columns:
 def _target(names: Sequence[str], request: ColumnRequest) -> str:
     if request.target:
         return _find_column(names, request.target, request, "--target", "E_LABEL_MISSING") if request.labelled else ""
-    taken = {_plain(name) for name in (*request.inputs, request.group or "")}
-    candidates = [name for name in names if _plain(name) in TARGETS and _plain(name) not in taken]
+    taken = {plain_name(name) for name in (*request.inputs, request.group or "")}
+    candidates = [name for name in names if plain_name(name) in TARGETS and plain_name(name) not in taken]
     if len(candidates) > 1 and request.labelled:
         raise _several(candidates, request, "target")
     return candidates[0] if len(candidates) == 1 else ""
 
 
 def _inputs(names: Sequence[str], request: ColumnRequest) -> tuple[str, ...]:
-    plain = {_plain(name): name for name in names}
-    candidates = [name for name in names if _plain(name) in INPUTS]
+    plain = {plain_name(name): name for name in names}
+    candidates = [name for name in names if plain_name(name) in INPUTS]
     for first, seconds in _TOGETHER:
         second = [name for name in seconds if name in plain]
-        if first in plain and len(second) == 1 and len([n for n in candidates if _plain(n) != first]) == 1:
+        if first in plain and len(second) == 1 and len([n for n in candidates if plain_name(n) != first]) == 1:
             return plain[first], plain[second[0]]
     if len(candidates) > 1:
         raise _several(candidates, request, "input")
@@ -125,7 +132,7 @@ def _inputs(names: Sequence[str], request: ColumnRequest) -> tuple[str, ...]:
 def _find_column(names: Sequence[str], name: str, request: ColumnRequest, flag: str, code: str) -> str:
     if name in names:
         return name
-    alike = [other for other in names if _plain(other) == _plain(name)]
+    alike = [other for other in names if plain_name(other) == plain_name(name)]
     if len(alike) == 1:
         return alike[0]
     near = [] if request.headerless else difflib.get_close_matches(name, names, n=1)
@@ -138,12 +145,26 @@ def _several(candidates: Sequence[str], request: ColumnRequest, what: str) -> Da
     return DataError(
         "E_COLUMN",
         f"{request.source}: several columns could be the {what}: {listing}",
-        fix=f"name it: --{what} {printable(candidates[0])}"
+        fix=f"name it: --{what} {printable(_likelier(candidates, request, what))}"
         + (" (give --input several times to use several)" if what == "input" else ""),
     )
 
 
-def _missing(names: Sequence[str], request: ColumnRequest, what: str) -> DataError:
+def _likelier(candidates: Sequence[str], request: ColumnRequest, what: str) -> str:
+    """Name the column that is more likely the input, by its words, or the target, by values that come again."""
+
+    def words(name: str) -> float:
+        cells = [cell for row in request.rows if isinstance(cell := row.get(name), str)]
+        return sum(len(cell.split()) for cell in cells) / max(len(cells), 1)
+
+    def repeats(name: str) -> float:
+        cells = [str(cell) for row in request.rows if (cell := row.get(name)) is not None]
+        return 1 - len(set(cells)) / max(len(cells), 1)
+
+    return max(candidates, key=words if what == "input" else repeats)
+
+
+def _missing(names: Sequence[str], free: Sequence[str], request: ColumnRequest, what: str) -> DataError:
     if request.headerless:
         return DataError(
             "E_COLUMN",
@@ -151,10 +172,15 @@ def _missing(names: Sequence[str], request: ColumnRequest, what: str) -> DataErr
             fix="add a first row that names the columns, for example text,label",
         )
     code = "E_COLUMN" if what == "input" else "E_LABEL_MISSING"
+    aside = ""
+    if request.aside and what == "target":
+        listing = ", ".join(repr(printable(name)) for name in request.aside)
+        aside = f" ({listing} is taken to say which rows to use)"
+    column = printable(_likelier(free, request, what)) if free and request.rows else "COLUMN"
     return DataError(
         code,
-        f"{request.source} has no column that is clearly the {what}{_listing(names, request)}",
-        fix=f"name it: --{what} COLUMN",
+        f"{request.source} has no column that is clearly the {what}{_listing(names, request)}{aside}",
+        fix=f"name it: --{what} {column}",
     )
 
 
@@ -165,5 +191,6 @@ def _listing(names: Sequence[str], request: ColumnRequest) -> str:
     return f"; its columns are {listing}" + (f" and {len(names) - 30} more" if len(names) > 30 else "")
 
 
-def _plain(name: str) -> str:
+def plain_name(name: str) -> str:
+    """Return the form in which names of columns are compared."""
     return name.strip().casefold().replace(" ", "_").replace("-", "_")

@@ -6,62 +6,163 @@ import dataclasses
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
 
 from ockham.errors import DataError
-from ockham.readers.chat import INPUT, TARGET, chat_table, is_chat
-from ockham.readers.columns import ColumnRequest, Columns, choose
+from ockham.readers.chat import UnsoundError
+from ockham.readers.columns import INPUTS, TARGETS, ColumnRequest, Columns, choose, plain_name
+from ockham.readers.forms.form import Form, FormReader, LeftOut
+from ockham.readers.forms.form_table import SAMPLE, complete_request, open_form
 from ockham.readers.json_file import TRUNCATED
-from ockham.readers.table import BrokenRow, Table, TableRow, text_of, unusable
-from ockham.records import Example, Quarantined, Source
+from ockham.readers.label_sets import ListReading, labels_in, settle_labels
+from ockham.readers.row_status import NAMES, StatusColumn, find_status_columns, side_of, why_left_out
+from ockham.readers.table import BrokenRow, NotFiniteError, Table, TableRow, text_of, unusable
+from ockham.records import Dropped, Example, Quarantined, Side, Source
+
+PEEKED = frozenset({
+    *INPUTS, *TARGETS, *NAMES, "messages", "conversations", "conversation", "ideal", "data", "annotations", "accept",
+    "options", "spans", "cats", "entities", "relations", "_input_hash", "_view_id", "annotation_id", "vars", "assert",
+    "choices", "tools",
+})  # fmt: skip
+"""Names of columns that a form or a status is told by."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenTable:
+    """A table with its form and columns chosen: what turns its records into examples."""
+
+    table: Table
+    form: Form | None
+    reader: FormReader | None
+    columns: Columns | None
+    status: tuple[StatusColumn, ...]
+    labelled: bool
+
+    @property
+    def format(self) -> str:
+        """Return the format as it is said, with the name of the form."""
+        return self.table.format if self.form is None else f"{self.table.format}, {self.form.name}"
+
+    def rows(self) -> Iterator[TableRow | BrokenRow]:
+        """Return the records, of plain tables those columns alone that are needed."""
+        if self.table.project is None or self.columns is None or self.reader is not None:
+            return self.table.rows
+        chosen = self.columns
+        names = [*chosen.inputs, chosen.target, chosen.group, chosen.id, *(column.name for column in self.status)]
+        return self.table.project(list(dict.fromkeys(name for name in names if name)))
+
+    def cells_of(self, row: TableRow) -> Mapping[str, object] | LeftOut:
+        """Return the cells of a record by the columns of its form, or the rule that leaves it out.
+
+        Raises `UnsoundError` where the record is not of the form.
+        """
+        cells: Mapping[str, object] | LeftOut = row.cells if self.reader is None else self.reader.convert(row.cells)
+        if isinstance(cells, LeftOut) or not self.labelled:
+            return cells
+        reason = why_left_out(row.cells, self.status)
+        return LeftOut(reason) if reason else cells
+
+
+def choose_form(table: Table, request: ColumnRequest) -> OpenTable:
+    """Find out the form of a table by its first records, and choose the columns.
+
+    Raises `DataError` (``E_COLUMN``, ``E_LABEL_MISSING``) as `choose` and the forms do.
+    """
+    table, sample = _peek(table)
+    request = dataclasses.replace(request, source=table.name, headerless=table.headerless)
+    opened = open_form(table.columns, sample, request)
+    form, reader = opened or (None, None)
+    names: Sequence[str] = table.columns
+    rows: tuple[Mapping[str, object], ...] = tuple(sample)
+    if reader is not None:
+        request, names, rows = complete_request(request, reader), reader.columns, ()
+    named = [name for name in (*request.inputs, request.target, request.group) if name]
+    status = find_status_columns(names, sample, named) if request.labelled else ()
+    aside = tuple(column.name for column in status)
+    request = dataclasses.replace(request, aside=aside, rows=rows)
+    columns = choose(names, request) if names else None
+    return OpenTable(table=table, form=form, reader=reader, columns=columns, status=status, labelled=request.labelled)
+
+
+def _peek(table: Table) -> tuple[Table, list[Mapping[str, object]]]:
+    """Return the table as it was, and its first sound records; of wide files the columns alone that a form may have."""
+    if table.project is not None:
+        names = [name for name in table.columns if plain_name(name) in PEEKED]
+        first = list(islice(table.project(names), SAMPLE)) if names else []
+    else:
+        first = list(islice(table.rows, SAMPLE))
+        table = dataclasses.replace(table, rows=chain(first, table.rows))
+    return table, [row.cells for row in first if isinstance(row, TableRow)]
 
 
 class ExampleCollector:
     """What has been read so far, over all files."""
 
-    __slots__ = ("_ids", "_replaced", "_reused", "examples", "quarantined", "sources", "warnings")
+    __slots__ = (
+        "_ids", "_lists", "_replaced", "_reused", "dropped", "examples", "quarantined", "sides", "sources", "spans",
+        "warnings",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self.examples: list[Example] = []
+        self.dropped: list[Dropped] = []
         self.quarantined: list[Quarantined] = []
         self.sources: list[Source] = []
         self.warnings: list[str] = []
+        self.sides: dict[str, Side] = {}
+        self.spans = False
+        self._lists: dict[int, tuple[str, ...]] = {}
         self._ids: dict[str, bytes] = {}
         self._reused: set[str] = set()
         self._replaced = 0
 
-    def gather(self, table: Table, request: ColumnRequest, *, prefix: str, sha256: str) -> None:
+    def gather(
+        self, table: Table, request: ColumnRequest, *, prefix: str, sha256: str, side: Side | None = None
+    ) -> None:
         """Add the rows of one table.
 
-        ``sha256`` is the hash of its file; of a table in memory (""), the hash is taken over its cells.
+        ``sha256`` is the hash of its file; of a table in memory (""), the hash is taken over its cells. ``side`` is
+        that of a file that is a side of the user's own split.
 
         Raises `DataError`: ``E_COLUMN``, ``E_LABEL_MISSING``, ``E_EMPTY`` (no row), ``E_FORMAT`` (no sound row).
         """
-        request = dataclasses.replace(request, source=table.name, headerless=table.headerless)
-        if not request.inputs and is_chat(table.columns):
-            whole = bool(request.target) and request.labelled
-            table = chat_table(table, whole=whole, labelled=request.labelled)
-            request = dataclasses.replace(request, inputs=(INPUT,), target=request.target or TARGET)
-        columns = choose(table.columns, request) if table.columns else None
+        opened = choose_form(table, request)
         content = None if sha256 else hashlib.sha256()
         rows, broken = 0, list[BrokenRow]()
-        for row in _needed_rows(table, columns):
+        for row in opened.rows():
             rows += 1
-            outcome = self._sound(row, columns, prefix) if isinstance(row, TableRow) and columns else row
+            outcome = self._sound(row, opened, prefix, side) if isinstance(row, TableRow) else row
             if isinstance(outcome, Example):
                 self.examples.append(outcome)
                 if content:
                     content.update(json.dumps([outcome.input, outcome.target, outcome.group]).encode())
-            elif isinstance(outcome, BrokenRow):
+            elif isinstance(outcome, LeftOut):
+                self.dropped.append(Dropped(id=f"{prefix}{row.record}", reason=outcome.reason))
+            else:
                 broken.append(outcome)
         _check_any(table, rows, broken)
-        columns = columns or choose(table.columns, request)
+        columns = opened.columns or choose(table.columns, request)
         self.quarantined += [
             Quarantined(file=table.name, record=b.record, offset=b.offset, code=b.code, reason=b.reason) for b in broken
         ]
-        self._source(table, columns, rows, sha256 or (content.hexdigest() if content else ""))
+        self._source(opened, columns, rows, sha256 or (content.hexdigest() if content else ""))
         self._warn_broken(table, broken)
+
+    def settle(self, several: ListReading | None) -> None:
+        """Decide about targets that are lists of labels. Raises `DataError` as `settle_labels` does."""
+        name = self.sources[0].file if self.sources else ""
+        others = [e.target for index, e in enumerate(self.examples) if index not in self._lists] if self._lists else []
+        targets = settle_labels(self._lists, others, several, name)
+        for index, target in targets.items():
+            example = self.examples[index]
+            if target is None:
+                self.dropped.append(Dropped(id=example.id, reason="several_labels"))
+            else:
+                self.examples[index] = dataclasses.replace(example, target=target if target.strip() else "")
+        self.examples = [e for index, e in enumerate(self.examples) if targets.get(index, "") is not None]
 
     def remark(self) -> None:
         """Add the remarks that need everything read: ids used for different texts, characters lost before."""
@@ -76,25 +177,45 @@ class ExampleCollector:
                 " export it again with the right encoding if you can"
             )
 
-    def _sound(self, row: TableRow, columns: Columns, prefix: str) -> Example | BrokenRow:
+    def _sound(self, row: TableRow, opened: OpenTable, prefix: str, side: Side | None) -> Example | BrokenRow | LeftOut:
+        columns = opened.columns
+        if columns is None:
+            return BrokenRow(row.record, row.offset, "E_FORMAT", "the record has no columns")
         try:
-            return self._example(row, columns, prefix)
+            cells = opened.cells_of(row)
+            if isinstance(cells, LeftOut):
+                return cells
+            outcome = self._example(row._replace(cells=cells), opened, columns, prefix)
+        except UnsoundError as unsound:
+            return BrokenRow(row.record, row.offset, "E_FORMAT", str(unsound))
+        except NotFiniteError as error:
+            return BrokenRow(row.record, row.offset, "E_FORMAT", str(error))
         except (ValueError, TypeError, RecursionError):  # of values in memory that have no text
             return BrokenRow(row.record, row.offset, "E_FORMAT", "a cell holds a value that cannot be written as JSON")
+        row_side = side_of(row.cells, opened.status) or side
+        if isinstance(outcome, Example) and row_side is not None and opened.labelled:
+            self.sides[outcome.id] = row_side
+        return outcome
 
-    def _example(self, row: TableRow, columns: Columns, prefix: str) -> Example | BrokenRow:
+    def _example(self, row: TableRow, opened: OpenTable, columns: Columns, prefix: str) -> Example | BrokenRow:
         cells = [(name, text_of(row.cells.get(name))) for name in columns.inputs]
         single = len(cells) == 1
         input_text = cells[0][1] if single else "\n".join(f"{name}: {cell}" for name, cell in cells if cell.strip())
-        target = text_of(row.cells.get(columns.target)) if columns.target else ""
+        answer = row.cells.get(columns.target) if columns.target else ""
+        if columns.target in opened.table.label_names:
+            answer = _name_labels(answer, opened.table.label_names[columns.target])
+        labels = labels_in(answer)
+        target = text_of(answer)
         group = text_of(row.cells.get(columns.group)) if columns.group else None
-        for text in (input_text, target, group or ""):
+        for text in (input_text, target, group or "", *(labels or ())):
             fault = unusable(text)
             if fault:
                 return BrokenRow(row.record, row.offset, "E_FORMAT", fault)
         if columns.id is not None and columns.id not in columns.inputs:
             self._note_id(text_of(row.cells.get(columns.id)), input_text)
         self._replaced += "\ufffd" in input_text or "\ufffd" in target
+        if labels is not None:
+            self._lists[len(self.examples)] = labels
         return Example(
             id=f"{prefix}{row.record}", input=input_text, target=target if target.strip() else "", group=group or None
         )
@@ -104,13 +225,17 @@ class ExampleCollector:
         if key and self._ids.setdefault(key, name) != name:
             self._reused.add(key)
 
-    def _source(self, table: Table, columns: Columns, rows: int, sha256: str) -> None:
+    def _source(self, opened: OpenTable, columns: Columns, rows: int, sha256: str) -> None:
+        table = opened.table
         self.warnings += columns.remarks
+        if opened.reader is not None:
+            self.warnings += [f"{table.name}: {remark}" for remark in opened.reader.remarks()]
+            self.spans = self.spans or (opened.reader.spans and columns.target == opened.reader.target)
         self.sources.append(
             Source(
                 file=table.name,
                 sha256=sha256,
-                format=table.format,
+                format=opened.format,
                 encoding=table.encoding,
                 dialect=table.dialect,
                 inputs=columns.inputs,
@@ -132,11 +257,13 @@ class ExampleCollector:
             )
 
 
-def _needed_rows(table: Table, columns: Columns | None) -> Iterator[TableRow | BrokenRow]:
-    if table.project is None or columns is None:
-        return table.rows
-    names = [*columns.inputs, columns.target, columns.group, columns.id]
-    return table.project(list(dict.fromkeys(name for name in names if name)))
+def _name_labels(value: object, names: Sequence[str]) -> object:
+    """Return the names of class numbers; a number that has none (-1: no label) is no label."""
+    if isinstance(value, (list, tuple)):
+        return [_name_labels(item, names) for item in value]
+    if isinstance(value, int) and not isinstance(value, bool):
+        return names[value] if 0 <= value < len(names) else None
+    return value
 
 
 def _check_any(table: Table, rows: int, broken: list[BrokenRow]) -> None:

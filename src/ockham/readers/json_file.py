@@ -11,13 +11,14 @@ from typing import NamedTuple
 from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.local_file import RegularFile
-from ockham.readers.table import MAX_COLUMNS, MAX_DEPTH, MAX_DIGITS, MAX_RECORD, BrokenRow, Table, TableRow
+from ockham.readers.table import MAX_COLUMNS, MAX_DEPTH, MAX_DIGITS, MAX_RECORD, BrokenRow, NotFinite, Table, TableRow
 from ockham.readers.text_file import CUT_OFF, Encoding, TextLine, blocks_of, head_of, lines_of
 
 _PEEK = 200
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1},}}")
 _STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _FILLING = re.compile(r"[ \t\r\n]*")
+_NOT_FINITE = "a number is not finite (NaN or Infinity)"
 TRUNCATED = "the record stops in the middle; the file looks truncated"
 
 
@@ -27,14 +28,18 @@ class Fault(NamedTuple):
     reason: str
 
 
-def json_table(file: RegularFile, encoding: Encoding) -> Table:
+def json_table(file: RegularFile, encoding: Encoding, *, finite: bool = True) -> Table:
     """Read a JSON file as objects; the columns are the keys of its first 200 objects.
+
+    Without ``finite``, a number that JSON does not know (NaN, Infinity) spoils no record: it stands as `NotFinite`.
 
     Raises `DataError`: ``E_FORMAT`` (neither lines nor array nor objects, over 10,000 keys), ``E_ENCODING``, ``E_IO``.
     """
     head = head_of(file, encoding)
     shape = shape_of(head)
-    rows = _line_rows(file, encoding) if shape == "jsonl" else _element_rows(file, encoding, shape == "json array")
+    array = shape == "json array"
+    lines = shape == "jsonl"
+    rows = _line_rows(file, encoding, finite) if lines else _element_rows(file, encoding, array, finite)
     first = list(islice(rows, _PEEK))
     names = list(dict.fromkeys(name for row in first if isinstance(row, TableRow) for name in row.cells))
     if len(names) > MAX_COLUMNS:
@@ -78,7 +83,7 @@ def shape_of(head: str) -> str:
     return "json objects" if _stops_short(first) else "jsonl"
 
 
-def parse(text: str) -> object:
+def parse(text: str, *, finite: bool = True) -> object:
     """Parse one JSON value, or return the `Fault` that keeps it out.
 
     Depth over 64 and numbers over 4,300 digits are refused before parsing; keys that stand twice, numbers that are not
@@ -87,7 +92,7 @@ def parse(text: str) -> object:
     fault = _over_limits(text)
     if fault is not None:
         return fault
-    value, end = _decode(text, _filling(text, 0))
+    value, end = _decode(text, _filling(text, 0), finite)
     if not isinstance(value, Fault) and _filling(text, end) != len(text):
         return Fault("there is text behind the JSON value")
     return value
@@ -116,7 +121,7 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _decode(text: str, at: int) -> tuple[object, int]:
+def _decode(text: str, at: int, finite: bool = True) -> tuple[object, int]:
     """Decode the value that begins at a character; return it, or a `Fault`, and the character where it ends."""
     faults: list[str] = []
 
@@ -126,11 +131,9 @@ def _decode(text: str, at: int) -> tuple[object, int]:
             faults.append("a key stands twice in one object")
         return members
 
-    def real(digits: str) -> float:
+    def real(digits: str) -> float | NotFinite:
         number = float(digits)
-        if number in (float("inf"), float("-inf")):
-            faults.append("a number is too large")
-        return number
+        return number if number not in (float("inf"), float("-inf")) else unknown("a number is too large")
 
     def whole(digits: str) -> int:
         if len(digits.lstrip("-")) > MAX_DIGITS:
@@ -138,10 +141,14 @@ def _decode(text: str, at: int) -> tuple[object, int]:
             return 0
         return int(digits)
 
-    def constant(_: str) -> None:
-        faults.append("a number is not finite (NaN or Infinity)")
+    def unknown(reason: str) -> NotFinite:
+        if finite:
+            faults.append(reason)
+        return NotFinite(reason)
 
-    decoder = json.JSONDecoder(object_pairs_hook=pairs, parse_float=real, parse_int=whole, parse_constant=constant)
+    decoder = json.JSONDecoder(
+        object_pairs_hook=pairs, parse_float=real, parse_int=whole, parse_constant=lambda _: unknown(_NOT_FINITE)
+    )
     try:
         value, end = decoder.raw_decode(text, at)
     except json.JSONDecodeError as error:
@@ -160,20 +167,20 @@ def _filling(text: str, at: int) -> int:
     return match.end() if match else at
 
 
-def _line_rows(file: RegularFile, encoding: Encoding) -> Iterator[TableRow | BrokenRow]:
+def _line_rows(file: RegularFile, encoding: Encoding, finite: bool) -> Iterator[TableRow | BrokenRow]:
     record = 0
     for line in lines_of(file, encoding):
         if line.text is not None and not line.text.strip():
             continue
         record += 1
-        yield parse_line(record, line)
+        yield parse_line(record, line, finite=finite)
 
 
-def parse_line(record: int, line: TextLine) -> TableRow | BrokenRow:
+def parse_line(record: int, line: TextLine, *, finite: bool = True) -> TableRow | BrokenRow:
     """Parse one line of a JSONL file, or say why it is broken."""
     if line.text is None:
         return BrokenRow(record, line.offset, line.code, TRUNCATED if line.reason == CUT_OFF else line.reason)
-    value = parse(line.text)
+    value = parse(line.text, finite=finite)
     if isinstance(value, Fault) and not line.text.endswith(("\n", "\r")) and _stops_short(line.text):
         value = Fault(TRUNCATED)
     return _row(record, line.offset, value)
@@ -196,10 +203,10 @@ def _stops_short(text: str) -> bool:
 class _Scroll:
     """A text that is read on as it is needed, with the byte offset of the place reached."""
 
-    __slots__ = ("_blocks", "_encoding", "at", "ended", "offset", "text")
+    __slots__ = ("_blocks", "_encoding", "_finite", "at", "ended", "offset", "text")
 
-    def __init__(self, blocks: Iterator[str], encoding: Encoding) -> None:
-        self._blocks, self._encoding = blocks, encoding
+    def __init__(self, blocks: Iterator[str], encoding: Encoding, finite: bool) -> None:
+        self._blocks, self._encoding, self._finite = blocks, encoding, finite
         self.text, self.at, self.offset, self.ended = "", 0, encoding.bom, False
 
     def more(self) -> bool:
@@ -238,14 +245,14 @@ class _Scroll:
     def value(self) -> tuple[object, int]:
         """Return the value that begins here, or a `Fault`, and its length (-1 where it is not JSON)."""
         while True:
-            value, end = _decode(self.text, self.at)
+            value, end = _decode(self.text, self.at, self._finite)
             if (0 <= end < len(self.text)) or self.ended or not self.more():
                 return value, end - self.at if end >= 0 else -1
 
 
-def _element_rows(file: RegularFile, encoding: Encoding, array: bool) -> Iterator[TableRow | BrokenRow]:
+def _element_rows(file: RegularFile, encoding: Encoding, array: bool, finite: bool) -> Iterator[TableRow | BrokenRow]:
     """Yield the elements of an array, or objects one after the other, holding one element (and a block) at a time."""
-    scroll = _Scroll(blocks_of(file, encoding), encoding)
+    scroll = _Scroll(blocks_of(file, encoding), encoding, finite)
     record = 0
     if array and scroll.mark():
         scroll.step(1)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
@@ -16,11 +16,12 @@ from ockham.readers.csv_file import csv_table
 from ockham.readers.examples import ExampleCollector
 from ockham.readers.in_memory import memory_table
 from ockham.readers.json_file import is_json, json_table
+from ockham.readers.label_sets import ListReading
 from ockham.readers.local_file import RegularFile, open_file, refusal_of
 from ockham.readers.parquet_file import parquet_table
 from ockham.readers.table import Table
 from ockham.readers.text_file import encoding_of, head_of
-from ockham.records import Example, Quarantined, Source
+from ockham.records import Dropped, Example, Quarantined, Side, Source
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt")
 _PACKED = {
@@ -35,7 +36,8 @@ _MAX_TEXT = 4_000_000_000
 class ReadSpec:
     """How to read: which columns (empty or ``None``: find them), which encoding (``None``: byte order mark or UTF-8).
 
-    ``labelled=False`` reads inputs only: no target is needed and every target is "".
+    ``labelled=False`` reads inputs only: no target is needed and every target is "". ``several_labels`` says what to do
+    with rows that have several labels.
     """
 
     inputs: tuple[str, ...] = ()
@@ -43,17 +45,25 @@ class ReadSpec:
     group: str | None = None
     encoding: str | None = None
     labelled: bool = True
+    several_labels: ListReading | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadResult:
-    """What was read. ``rows`` = examples + quarantined; a target that is missing or blank is ""."""
+    """What was read. ``rows`` = examples + dropped + quarantined; a target that is missing or blank is "".
+
+    ``dropped`` are rows that say themselves that they are not to be used, ``sides`` the sides of the user's own split
+    by the ids of their rows. ``spans`` says that targets are spans of the text.
+    """
 
     examples: tuple[Example, ...]
     rows: int
     quarantined: tuple[Quarantined, ...]
     sources: tuple[Source, ...]
     warnings: tuple[str, ...]
+    dropped: tuple[Dropped, ...] = ()
+    sides: Mapping[str, Side] = field(default_factory=dict)
+    spans: bool = False
 
 
 def read(source: object, spec: ReadSpec) -> ReadResult:
@@ -63,7 +73,7 @@ def read(source: object, spec: ReadSpec) -> ReadResult:
     a JSON object or list becomes canonical JSON. Nothing on disk changes.
 
     Raises `DataError`: ``E_EMPTY``, ``E_ENCODING``, ``E_FORMAT``, ``E_NOT_REGULAR``, ``E_CHANGED``, ``E_IO``,
-    ``E_COLUMN``, ``E_LABEL_MISSING``.
+    ``E_COLUMN``, ``E_LABEL_MISSING``, ``E_LABEL_SEVERAL``.
     """
     harvest = ExampleCollector()
     request = ColumnRequest(
@@ -77,10 +87,15 @@ def read(source: object, spec: ReadSpec) -> ReadResult:
                 file.verify(content=table.format == "parquet")
     else:
         harvest.gather(memory_table(source), request, prefix="", sha256="")
+    rows = len(harvest.examples) + len(harvest.dropped) + len(harvest.quarantined)
+    harvest.settle(spec.several_labels)
     harvest.remark()
     return ReadResult(
         examples=tuple(harvest.examples),
-        rows=len(harvest.examples) + len(harvest.quarantined),
+        dropped=tuple(harvest.dropped),
+        sides=harvest.sides,
+        spans=harvest.spans,
+        rows=rows,
         quarantined=tuple(harvest.quarantined),
         sources=tuple(harvest.sources),
         warnings=tuple(harvest.warnings),
@@ -128,7 +143,11 @@ def _table(file: RegularFile, spec: ReadSpec) -> Iterator[Table]:
     head = head_of(file, encoding)
     if not head.strip() and file.size <= len(file.head):
         raise _empty(file)
-    yield json_table(file, encoding) if is_json(head, file.path.suffix.lower()) else csv_table(file, encoding)
+    yield (
+        json_table(file, encoding, finite=False)
+        if is_json(head, file.path.suffix.lower())
+        else csv_table(file, encoding)
+    )
 
 
 def _empty(file: RegularFile) -> DataError:

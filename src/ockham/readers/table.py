@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 MAX_RECORD = 16_000_000
@@ -37,6 +37,7 @@ class Table:
 
     ``columns`` are the names that exist; ``headerless`` says that the first row seems to hold data, so that its cells
     must not be repeated in a message. ``project``, where reading fewer columns saves work, gives rows of these alone.
+    ``label_names`` are the names of classes, for columns that hold their numbers.
     """
 
     name: str
@@ -47,6 +48,17 @@ class Table:
     rows: Iterator[TableRow | BrokenRow]
     headerless: bool = False
     project: Callable[[Sequence[str]], Iterator[TableRow | BrokenRow]] | None = None
+    label_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+class NotFiniteError(ValueError):
+    """A cell that is used holds a number that JSON does not know; the message says which kind."""
+
+
+class NotFinite(NamedTuple):
+    """Stands for a number in a file of JSON that JSON does not know, until a cell with it is used."""
+
+    reason: str
 
 
 def unusable(text: str) -> str | None:
@@ -77,8 +89,19 @@ def text_of(value: object) -> str:
         return value.decode("utf-8", "surrogateescape")  # what is not UTF-8 is kept out as half a character
     if value is None or type(value).__name__ == "NAType" or value != value:  # NaN, NaT, NA
         return ""
+    if isinstance(value, NotFinite):
+        raise NotFiniteError(value.reason)
     if isinstance(value, (dict, list, tuple, bool, int, float)):
+        _check_finite(value)
         return json.dumps(
             value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False, default=str
         )
     return str(value)
+
+
+def _check_finite(value: object, depth: int = MAX_DEPTH) -> None:
+    if isinstance(value, NotFinite):
+        raise NotFiniteError(value.reason)
+    if isinstance(value, (dict, list)) and depth:
+        for item in value.values() if isinstance(value, dict) else value:
+            _check_finite(item, depth - 1)

@@ -1,0 +1,58 @@
+"""Every form that is known, in the order in which it is tried: what reads a record of it, and what is written of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+
+from ockham.readers.columns import ColumnRequest, plain_name
+from ockham.readers.forms.doccano import DOCCANO, DOCCANO_RELATIONS, DOCCANO_SPANS
+from ockham.readers.forms.form import Cells, Form, FormReader, Sample
+from ockham.readers.forms.label_studio import LABEL_STUDIO, LABEL_STUDIO_MIN
+from ockham.readers.forms.openai import CHAT, CHAT_LOG, OPENAI_EVALS
+from ockham.readers.forms.prodigy import PRODIGY
+
+FORMS: tuple[Form, ...] = (
+    LABEL_STUDIO,
+    LABEL_STUDIO_MIN,
+    PRODIGY,
+    DOCCANO_RELATIONS,
+    DOCCANO_SPANS,
+    DOCCANO,
+    CHAT,
+    CHAT_LOG,
+    OPENAI_EVALS,
+)
+SAMPLE = 200
+"""Records that a form is told by."""
+
+
+def open_form(columns: Sequence[str], rows: Sequence[Cells], request: ColumnRequest) -> tuple[Form, FormReader] | None:
+    """Find the form of a table and how its records are read; ``None`` for a plain table.
+
+    Columns that the user named and that stand in the records as they are, but not in the rows that the form makes of
+    them, keep it out. Raises `DataError` for a form that is known and cannot be used, with what to do instead.
+    """
+    if not rows:
+        return None
+    sample = Sample(columns=tuple(columns), rows=tuple(rows), request=request)
+    for form in FORMS:
+        reader = form.open(sample)
+        if reader is not None:
+            return None if _named_elsewhere(sample, reader) else (form, reader)
+    return None
+
+
+def complete_request(request: ColumnRequest, reader: FormReader) -> ColumnRequest:
+    """Return the request with the columns that the form itself names, where the user names none."""
+    return dataclasses.replace(
+        request,
+        inputs=request.inputs or reader.inputs,
+        target=request.target or (reader.target if request.labelled else None),
+    )
+
+
+def _named_elsewhere(sample: Sample, reader: FormReader) -> bool:
+    named = {plain_name(name) for name in (*sample.request.inputs, sample.request.target) if name}
+    made, raw = ({plain_name(name) for name in names} for names in (reader.columns, sample.columns))
+    return bool(named - made) and named <= raw

@@ -1,0 +1,205 @@
+"""Label Studio: the full JSON export, JSON-MIN, and its CSV and TSV, which hold the same cells as JSON-MIN."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from ockham.errors import DataError
+from ockham.printable import printable
+from ockham.readers.chat import UnsoundError
+from ockham.readers.columns import INPUTS, plain_name
+from ockham.readers.forms import spans
+from ockham.readers.forms.form import (
+    Cells,
+    Form,
+    FormReader,
+    LeftOut,
+    Sample,
+    is_all,
+    is_object_list,
+    is_texts,
+    parse_cell,
+)
+from ockham.readers.forms.spans import TextSpan
+
+_META = ("annotator", "annotation_id", "created_at", "updated_at", "lead_time")
+_CANCELLED, _UNLABELLED = LeftOut("was_cancelled"), LeftOut("not_labelled")
+_DISAGREE = LeftOut("annotators_disagree")
+_REGIONS = ("labels", "hypertextlabels", "paragraphlabels", "rectanglelabels", "timeserieslabels")
+
+
+def _open_full(sample: Sample) -> FormReader | None:
+    holder = next(
+        (name for name in ("annotations", "completions") if is_all(sample.values(name), is_object_list)), None
+    )
+    if holder is None or not is_all(sample.values("data"), lambda value: isinstance(value, Mapping)):
+        return None
+    fields = dict.fromkeys(str(name) for data in sample.values("data") if isinstance(data, Mapping) for name in data)
+    controls: dict[str, bool] = {}
+    for row in sample.rows:
+        for result in _results(row.get(holder)):
+            name = str(result.get("from_name"))
+            controls[name] = controls.get(name, False) or result.get("type") in _REGIONS
+    control = _choose_control(sample, list(controls))
+    others = tuple(name for name in fields if name != control)
+    texts = [name for name in others if _is_text_field(sample, name)]
+    is_spans = bool(control) and controls[control]
+    request = sample.request
+
+    def convert(cells: Cells) -> Cells | LeftOut:
+        data = cells.get("data")
+        if not isinstance(data, Mapping):
+            raise UnsoundError("the task has no data")
+        row = {name: data[name] for name in others if name in data}
+        if not request.labelled or not control:
+            return row
+        annotations = cells.get(holder)
+        valid = [entry for entry in _objects(annotations) if not entry.get("was_cancelled")]
+        if not valid:
+            return _CANCELLED if annotations else _UNLABELLED
+        checked = [entry for entry in valid if entry.get("ground_truth")] or valid
+        values = [_value(entry, control, data) for entry in checked]
+        if any(_key(value) != _key(values[0]) for value in values[1:]):
+            return _DISAGREE
+        return values[0] if isinstance(values[0], LeftOut) else {**row, control: values[0]}
+
+    return FormReader(
+        columns=(*others, *([control] if control else [])),
+        convert=convert,
+        inputs=tuple(texts) if len(texts) == 1 else (),
+        target=control or None,
+        spans=is_spans,
+    )
+
+
+def _choose_control(sample: Sample, controls: Sequence[str]) -> str:
+    """Return the control that is the target: the only one, or the one that the user named; "" where none is needed."""
+    request = sample.request
+    named = [name for name in controls if request.target and plain_name(name) == plain_name(request.target)]
+    if named or len(controls) == 1 or not request.labelled:
+        return (named or list(controls) or [""])[0]
+    if not controls:
+        fix = "export annotated tasks, or name a column of the task's data with --target"
+        raise DataError("E_LABEL_MISSING", f"{request.source}: no task of Label Studio is annotated", fix=fix)
+    listing = ", ".join(repr(printable(name)) for name in controls)
+    message = f"{request.source}: several controls of Label Studio could be the target: {listing}"
+    raise DataError("E_COLUMN", message, fix=f"name it: --target {printable(controls[0])}")
+
+
+def _is_text_field(sample: Sample, name: str) -> bool:
+    """Tell a field of texts: by its usual name, or by values of several words."""
+    values = [data.get(name) for data in sample.values("data") if isinstance(data, Mapping)]
+    texts = [value for value in values if isinstance(value, str)]
+    if not texts or len(texts) < len(values) // 2:
+        return False
+    return plain_name(name) in INPUTS or sum(len(text.split()) for text in texts) >= 3 * len(texts)
+
+
+def _objects(value: object) -> list[Mapping[str, object]]:
+    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
+
+
+def _results(annotations: object) -> list[Mapping[str, object]]:
+    return [
+        result
+        for annotation in _objects(annotations)
+        for result in _objects(annotation.get("result"))
+        if result.get("from_name")
+    ]
+
+
+def _value(annotation: Mapping[str, object], control: str, data: Mapping[str, object]) -> object:
+    """Return what an annotation says by one control: labels, a text, a number, or an object of spans."""
+    results = [result for result in _results([annotation]) if result.get("from_name") == control]
+    values = [value for result in results if isinstance(value := result.get("value"), Mapping)]
+    if any(result.get("type") in _REGIONS for result in results):
+        return _span_fields(values, data)
+    if not values:
+        return _UNLABELLED
+    labels = [label for value in values for label in _labels(value)]
+    return labels[0] if len(labels) == 1 else labels
+
+
+def _labels(value: Mapping[str, object]) -> list[object]:
+    """Return what a choice, a text area, a rating, a number or a taxonomy holds."""
+    for name in ("choices", "text", "rating", "number", "datetime", "taxonomy"):
+        if name in value:
+            held = value[name]
+            entries = held if isinstance(held, list) else [held]
+            return ["/".join(map(str, entry)) if isinstance(entry, list) else entry for entry in entries]
+    return []
+
+
+def _span_fields(values: Sequence[Mapping[str, object]], data: Mapping[str, object]) -> object:
+    """Return the spans as fields; where the export names no text beside them, they are found in the task's data."""
+    names = [
+        name for name in ("labels", "hypertextlabels", "paragraphlabels") if any(name in value for value in values)
+    ]
+    regions: list[TextSpan] = []
+    for value in values:
+        start, end = value.get("start"), value.get("end")
+        labels = [label for name in names for label in _list(value.get(name))]
+        if not isinstance(start, int) or not isinstance(end, int) or not labels:
+            raise UnsoundError("a span is no start, end and label of a plain text")
+        regions += [TextSpan(start, end, str(label)) for label in labels]
+    texts = [text for text in data.values() if isinstance(text, str) and all(span.end <= len(text) for span in regions)]
+    quoted = [words for value in values if isinstance(words := value.get("text"), str)]
+    texts = [text for text in texts if all(words in text for words in quoted)]
+    return spans.fields_of(max(texts, key=len), regions) if texts else spans.OUTSIDE
+
+
+def _list(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def _key(value: object) -> str:
+    if isinstance(value, list):
+        value = sorted(map(str, value))
+    return json.dumps(value, sort_keys=True, default=str)
+
+
+def _open_min(sample: Sample) -> FormReader | None:
+    if sum(name in sample.columns for name in _META) < 3 or "annotation_id" not in sample.columns:
+        return None
+    others = sample.others(*_META, "id", "inner_id", "file_upload", "sentiment_id")
+    regions = [name for name in others if is_all(map(parse_cell, sample.values(name)), _is_regions)]
+    spanned = regions[0] if len(regions) == 1 else None
+    request = sample.request
+
+    def convert(cells: Cells) -> Cells | LeftOut:
+        row = {name: _plain_value(cells[name]) for name in others if name in cells}
+        if spanned is None or not request.labelled:
+            return row
+        fields = _span_fields(_objects(parse_cell(cells.get(spanned))), {k: v for k, v in row.items() if k != spanned})
+        return fields if isinstance(fields, LeftOut) else {**row, spanned: fields}
+
+    return FormReader(columns=others, convert=convert, target=spanned, spans=spanned is not None)
+
+
+def _is_regions(value: object) -> bool:
+    return bool(value) and is_object_list(value) and isinstance(value, list) and all("start" in item for item in value)
+
+
+def _plain_value(value: object) -> object:
+    held = parse_cell(value)
+    if isinstance(held, Mapping) and _labels(held):
+        return _labels(held)
+    return held if is_texts(held) or is_object_list(held) else value
+
+
+LABEL_STUDIO = Form(
+    name="Label Studio JSON",
+    recognised="`data` with the task's fields, and `annotations` (or `completions`) with their `result`",
+    taken="the field of text is the input; the control's choice, text, rating or taxonomy is the target, and spans"
+    " become an object of their texts by label (extract). Cancelled annotations are left out; a ground truth counts"
+    " before the others; a task whose annotators disagree is left out. Several controls: name one with `--target`",
+    open=_open_full,
+)
+LABEL_STUDIO_MIN = Form(
+    name="Label Studio JSON-MIN or CSV",
+    recognised="`annotation_id` with at least two of `annotator`, `created_at`, `updated_at` and `lead_time`",
+    taken='the columns that are not Label Studio\'s own, by their usual names; `{"choices": […]}` in a cell is several'
+    " labels; lists of spans become an object of their texts by label (extract)",
+    open=_open_min,
+)

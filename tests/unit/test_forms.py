@@ -1,0 +1,306 @@
+"""What annotation tools and training APIs write, in small: what is taken, what is left out, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ockham.errors import DataError
+from ockham.readers.read import ReadResult, ReadSpec, read
+
+Rows = Sequence[Mapping[str, Any]]
+KINDS = ("leak", "noise", "smell")
+
+
+def write_lines(folder: Path, rows: Sequence[object], name: str = "a.jsonl") -> Path:
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def pairs(reading: ReadResult) -> list[tuple[str, str]]:
+    return [(example.input, example.target) for example in reading.examples]
+
+
+def reasons(reading: ReadResult) -> dict[str, int]:
+    assert reading.rows == len(reading.examples) + len(reading.dropped) + len(reading.quarantined)
+    return dict(Counter(row.reason for row in reading.dropped))
+
+
+def refuse(path: Path, **spec: Any) -> DataError:
+    with pytest.raises(DataError) as caught:
+        read(path, ReadSpec(**spec))
+    return caught.value
+
+
+def words(number: int) -> str:
+    return f"the pump in flat {number} makes trouble"
+
+
+# Label Studio
+
+
+def task(number: int, *annotations: Mapping[str, Any], **data: Any) -> dict[str, Any]:
+    return {"id": number, "annotations": list(annotations), "data": {"text": words(number), **data}, "predictions": []}
+
+
+def choice(label: str, *, control: str = "fault", **more: Any) -> dict[str, Any]:
+    result = {"from_name": control, "to_name": "txt", "type": "choices", "value": {"choices": [label]}}
+    return {"result": [result], "was_cancelled": False, "ground_truth": False, **more}
+
+
+def test_label_studio_takes_the_choice_that_was_not_cancelled(tmp_path: Path) -> None:
+    rows = [
+        task(1, choice("noise", was_cancelled=True), choice("leak")),
+        task(2, choice("leak", was_cancelled=True)),
+        task(3, choice("smell"), choice("smell")),
+        task(4, choice("smell"), choice("leak")),
+        task(5, choice("smell"), choice("leak", ground_truth=True)),
+        task(6),
+    ]
+    (tmp_path / "a.json").write_text(json.dumps(rows, indent=1))
+    reading = read(tmp_path / "a.json", ReadSpec())
+    assert pairs(reading) == [(words(1), "leak"), (words(3), "smell"), (words(5), "leak")]
+    assert reasons(reading) == {"was_cancelled": 1, "annotators_disagree": 1, "not_labelled": 1}
+    source = reading.sources[0]
+    assert (source.format, source.inputs, source.target) == ("json array, Label Studio JSON", ("text",), "fault")
+    assert len(read(tmp_path / "a.json", ReadSpec(inputs=("text",), labelled=False)).examples) == 6
+
+
+def test_label_studio_asks_which_of_several_controls_is_meant(tmp_path: Path) -> None:
+    both = choice("leak")
+    both["result"] += choice("high", control="urgency")["result"]
+    path = write_lines(tmp_path, [task(n, both) for n in range(3)])
+    error = refuse(path)
+    assert error.code == "E_COLUMN"
+    assert "--target fault" in error.fix
+    assert {target for _, target in pairs(read(path, ReadSpec(target="urgency")))} == {"high"}
+
+
+def test_label_studio_spans_become_fields(tmp_path: Path) -> None:
+    def region(start: int, end: int, label: str) -> dict[str, Any]:
+        value = {"start": start, "end": end, "labels": [label]}
+        return {"from_name": "part", "to_name": "txt", "type": "labels", "value": value}
+
+    rows = [
+        task(1, {"result": [region(4, 8, "DEVICE"), region(17, 18, "FLAT")]}),
+        task(2, {"result": []}),
+        task(3, {"result": [region(4, 400, "DEVICE")]}),
+    ]
+    reading = read(write_lines(tmp_path, rows), ReadSpec())
+    assert pairs(reading) == [(words(1), '{"DEVICE":"pump","FLAT":"1"}')]
+    assert reading.spans
+    assert reasons(reading) == {"not_labelled": 1, "span_outside_text": 1}
+
+
+@pytest.mark.parametrize("kind", ["json", "csv"])
+def test_label_studio_min(tmp_path: Path, kind: str) -> None:
+    meta = {"annotation_id": 1, "annotator": 2, "created_at": "t", "updated_at": "t", "lead_time": 3.5}
+    labels: list[object] = ["leak", "noise", {"choices": ["noise", "leak"]}, "leak", "noise"]
+    rows = [{"id": n, "text": words(n), "fault": label, **meta} for n, label in enumerate(labels)]
+    path = tmp_path / f"a.{kind}"
+    if kind == "json":
+        path.write_text(json.dumps(rows))
+    else:
+        cell = json.dumps(labels[2]).replace('"', '""')
+        lines = [f'{n},"{words(n)}","{cell if n == 2 else label}",1,2,t,t,3' for n, label in enumerate(labels)]
+        head = "id,text,fault,annotation_id,annotator,created_at,updated_at,lead_time"
+        path.write_text("\n".join([head, *lines]) + "\n")
+    error = refuse(path)
+    assert error.code == "E_LABEL_SEVERAL"
+    assert "1 of 5 rows have several labels" in error.message
+    assert reasons(read(path, ReadSpec(several_labels="one"))) == {"several_labels": 1}
+    assert pairs(read(path, ReadSpec(several_labels="sets")))[2] == (words(2), '["leak","noise"]')
+
+
+# doccano
+
+
+def test_doccano_lists_of_one_label_are_that_label(tmp_path: Path) -> None:
+    rows = [{"id": n, "text": words(n), "label": [KINDS[n % 3]] if n else [], "Comments": []} for n in range(7)]
+    reading = read(write_lines(tmp_path, rows), ReadSpec())
+    assert [target for _, target in pairs(reading)] == ["", *(KINDS[n % 3] for n in range(1, 7))]
+
+
+def test_doccano_several_labels_are_said_and_their_order_means_nothing(tmp_path: Path) -> None:
+    lists = [["leak"], ["noise", "leak"], ["leak", "noise"], [], ["noise"], ["leak"]]
+    path = write_lines(
+        tmp_path, [{"text": words(n), "label": labels, "Comments": []} for n, labels in enumerate(lists)]
+    )
+    error = refuse(path)
+    assert error.code == "E_LABEL_SEVERAL"
+    assert "2 of 6" in error.message
+    assert "--several-labels" in error.fix
+    sets = [target for _, target in pairs(read(path, ReadSpec(several_labels="sets")))]
+    assert sets == ["leak", '["leak","noise"]', '["leak","noise"]', "", "noise", "leak"]
+    assert [target for _, target in pairs(read(path, ReadSpec(several_labels="one")))] == ["leak", "", "noise", "leak"]
+
+
+@pytest.mark.parametrize("kind", ["label", "entities"])
+def test_doccano_spans(tmp_path: Path, kind: str) -> None:
+    spans = [[(4, 8, "DEVICE")], [(4, 8, "DEVICE"), (17, 18, "FLAT")], [], [(0, 1, "DEVICE")], [(90, 99, "FLAT")]]
+    rows: list[dict[str, Any]] = []
+    for number, entries in enumerate(spans):
+        value: Any = [list(entry) for entry in entries]
+        if kind == "entities":
+            value = [{"id": 1, "start_offset": s, "end_offset": e, "label": name} for s, e, name in entries]
+        text = words(number) if number != 3 else "t or t"
+        rows.append({"id": number, "text": text, kind: value, **({"relations": [{}]} if kind == "entities" else {})})
+    reading = read(write_lines(tmp_path, rows), ReadSpec())
+    assert [target for _, target in pairs(reading)] == ['{"DEVICE":"pump"}', '{"DEVICE":"pump","FLAT":"1"}']
+    assert reasons(reading) == {"not_labelled": 1, "span_text_not_unique": 1, "span_outside_text": 1}
+    assert any("relations, which are not used" in text for text in reading.warnings) == (kind == "entities")
+
+
+# Prodigy
+
+
+def prodigy(number: int, answer: str, **more: Any) -> dict[str, Any]:
+    return {"text": words(number), "_input_hash": number, "_task_hash": -number, "answer": answer, **more}
+
+
+def test_prodigy_takes_what_was_accepted(tmp_path: Path) -> None:
+    rows = [
+        prodigy(n, ("accept", "reject", "ignore")[n % 3], label=KINDS[n % 2], _view_id="classification")
+        for n in range(9)
+    ]
+    path = write_lines(tmp_path, rows)
+    reading = read(path, ReadSpec())
+    assert pairs(reading) == [(words(n), KINDS[n % 2]) for n in (0, 3, 6)]
+    assert reasons(reading) == {"answer_reject": 3, "answer_ignore": 3}
+    assert len(read(path, ReadSpec(labelled=False)).examples) == 9
+    assert pairs(read(path, ReadSpec(inputs=("text",), target="label"))) == pairs(reading)
+
+
+def test_prodigy_one_label_is_a_question_of_yes_or_no(tmp_path: Path) -> None:
+    rows = [prodigy(n, ("accept", "reject", "ignore")[n % 3], label="leak") for n in range(6)]
+    reading = read(write_lines(tmp_path, rows), ReadSpec())
+    assert [target for _, target in pairs(reading)] == ["leak", "not leak", "leak", "not leak"]
+    assert reasons(reading) == {"answer_ignore": 2}
+
+
+def test_prodigy_choices_cats_and_spans(tmp_path: Path) -> None:
+    options = [{"id": label, "text": label.title()} for label in KINDS]
+    rows = [prodigy(n, "accept", options=options, accept=[KINDS[n % 3]]) for n in range(6)]
+    assert [target for _, target in pairs(read(write_lines(tmp_path, rows), ReadSpec()))] == [*KINDS, *KINDS]
+    rows = [prodigy(n, "accept", options=[{"id": 7, "text": "leak"}], accept=[7]) for n in range(2)]
+    assert {target for _, target in pairs(read(write_lines(tmp_path, rows), ReadSpec()))} == {"leak"}
+    rows = [prodigy(n, "accept", cats={"leak": n % 2, "noise": 1 - n % 2}) for n in range(4)]
+    assert [t for _, t in pairs(read(write_lines(tmp_path, rows), ReadSpec()))] == ["noise", "leak", "noise", "leak"]
+    spans = [{"start": 4, "end": 8, "label": "DEVICE", "token_start": 1, "token_end": 1}]
+    rows = [
+        prodigy(1, "accept", spans=spans, tokens=[]),
+        prodigy(2, "accept", spans=[]),
+        prodigy(3, "ignore", spans=[]),
+    ]
+    reading = read(write_lines(tmp_path, rows), ReadSpec())
+    assert [target for _, target in pairs(reading)] == ['{"DEVICE":"pump"}', "{}"]
+
+
+# OpenAI
+
+
+def chat(number: int, **answer: Any) -> dict[str, Any]:
+    return {"messages": [{"role": "user", "content": words(number)}, {"role": "assistant", **answer}]}
+
+
+def test_openai_a_last_turn_of_weight_0_is_left_out(tmp_path: Path) -> None:
+    rows = [chat(n, content=KINDS[n % 3], **({} if n == 0 else {"weight": n % 2})) for n in range(6)]
+    reading = read(write_lines(tmp_path, rows), ReadSpec())
+    assert pairs(reading) == [(words(n), KINDS[n % 3]) for n in (0, 1, 3, 5)]
+    assert reasons(reading) == {"weight_0": 2}
+
+
+def test_openai_tool_calls_are_objects_without_their_ids(tmp_path: Path) -> None:
+    def call(number: int, name: str = "send") -> dict[str, Any]:
+        function = {"name": name, "arguments": json.dumps({"crew": KINDS[number % 3], "floor": 2})}
+        return {"id": f"call_{number}", "type": "function", "function": function}
+
+    rows = [chat(n, tool_calls=[call(n)]) for n in range(6)]
+    targets = [target for _, target in pairs(read(write_lines(tmp_path, rows), ReadSpec()))]
+    assert targets == [f'{{"crew":"{KINDS[n % 3]}","floor":2}}' for n in range(6)]
+    rows = [
+        chat(1, tool_calls=[call(1)]),
+        chat(2, tool_calls=[call(2, "wait")]),
+        chat(3, tool_calls=[call(1), call(2)]),
+    ]
+    targets = [target for _, target in pairs(read(write_lines(tmp_path, rows), ReadSpec()))]
+    assert [json.loads(target).get("name") for target in targets] == ["send", "wait", None]
+    assert not any("call_" in target for target in targets)
+
+
+def test_openai_several_assistant_turns_are_said(tmp_path: Path) -> None:
+    row = chat(1, content="which flat?")
+    row["messages"] += [{"role": "user", "content": "seven"}, {"role": "assistant", "content": "leak"}]
+    reading = read(write_lines(tmp_path, [row, chat(2, content="noise")]), ReadSpec())
+    assert [target for _, target in pairs(reading)] == ["leak", "noise"]
+    assert "1 conversations have several assistant turns" in reading.warnings[0]
+
+
+def test_openai_evals_are_the_user_s_turn_and_the_ideal_answer(tmp_path: Path) -> None:
+    system = {"role": "system", "content": "Name the fault."}
+    rows = [{"input": [system, {"role": "user", "content": words(n)}], "ideal": KINDS[n % 3]} for n in range(6)]
+    rows.append(
+        {"input": [{"role": "system", "content": "Else"}, {"role": "user", "content": "x"}], "ideal": ["a", "b"]}
+    )
+    with_other = read(write_lines(tmp_path, rows), ReadSpec())
+    assert pairs(with_other)[0] == (f"system: Name the fault.\nuser: {words(0)}", "leak")
+    assert pairs(with_other)[-1] == ("system: Else\nuser: x", "a")
+    reading = read(write_lines(tmp_path, rows[:-1]), ReadSpec())
+    assert pairs(reading) == [(words(n), KINDS[n % 3]) for n in range(6)]
+    assert "system turn" in reading.warnings[0]
+    assert pairs(read(write_lines(tmp_path, [{"input": "a b", "ideal": ["c"]}]), ReadSpec())) == [("a b", "c")]
+
+
+# Rows that say whether they are to be used
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "reason"),
+    [
+        ("was_cancelled", [False, True], "was_cancelled_true"),
+        ("is_valid", ["yes", "no"], "is_valid_no"),
+        ("status", ["approved", "rejected"], "status_rejected"),
+        ("annotation_status", ["submitted", "draft"], "annotation_status_draft"),
+        ("answer", ["accept", "reject"], "answer_reject"),
+        ("discarded", [0, 1], "discarded_1"),
+    ],
+)
+def test_rows_that_say_so_are_left_out(tmp_path: Path, column: str, values: list[Any], reason: str) -> None:
+    rows = [{"text": words(n), "label": KINDS[n % 3], column: values[n % 2]} for n in range(6)]
+    path = write_lines(tmp_path, rows)
+    reading = read(path, ReadSpec())
+    assert pairs(reading) == [(words(n), KINDS[n % 3]) for n in (0, 2, 4)]
+    assert reasons(reading) == {reason: 3}
+    assert len(read(path, ReadSpec(labelled=False)).examples) == 6
+    named = read(path, ReadSpec(inputs=("text",), target=column))
+    assert len(named.examples) == 6
+
+
+def test_such_a_column_is_never_the_target_unless_it_is_named(tmp_path: Path) -> None:
+    rows = [{"text": words(n), "status": "approved" if n % 2 else "rejected"} for n in range(6)]
+    error = refuse(write_lines(tmp_path, rows))
+    assert error.code == "E_LABEL_MISSING"
+    assert "'status' is taken to say which rows to use" in error.message
+    order = [{"text": words(n), "status": ("lost", "on its way")[n % 2]} for n in range(6)]
+    assert {t for _, t in pairs(read(write_lines(tmp_path, order), ReadSpec()))} == {"lost", "on its way"}
+
+
+# What costs no rows
+
+
+def test_a_number_that_json_does_not_know_costs_no_row_where_nobody_uses_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    lines = [
+        f'{{"text": "{words(n)}", "label": "leak", "score": NaN, "meta": {{"p": [-Infinity]}}}}\n' for n in range(3)
+    ]
+    path.write_text("".join(lines) + '{"text": "b", "label": "noise", "score": 1, "meta": 2}\n')
+    assert len(read(path, ReadSpec()).examples) == 4
+    reading = read(path, ReadSpec(target="score"))
+    assert [row.reason for row in reading.quarantined] == ["a number is not finite (NaN or Infinity)"] * 3
+    assert len(read(path, ReadSpec(target="meta")).quarantined) == 3
