@@ -13,6 +13,7 @@ from ockham.api import consent
 from ockham.api.consent import Destination
 from ockham.data import multiple_choice, near_duplicates
 from ockham.data.clean import clean
+from ockham.data.passage_search import find_shared_text
 from ockham.errors import DataError
 from ockham.evals import tasks
 from ockham.ladder.fit import ignore
@@ -136,7 +137,8 @@ def evaluate(
     if not rows:
         raise DataError("E_TOO_FEW", "no row is left after cleaning", fix="give a file of labelled rows")
     tell(Progress(stage="measure", message=f"asking {manifest.candidate.name} about {len(rows):,} rows"))
-    clusters = near_duplicates.near_duplicates([row.input for row in rows], seed=spec.seed)
+    shared = find_shared_text([row.input for row in rows], [row.target for row in rows])
+    clusters = near_duplicates.near_duplicates([shared.text_to_compare(row.input) for row in rows], seed=spec.seed)
     clusters = near_duplicates.join(clusters, [row.group for row in rows])
     if manifest.task == "choose":
         rows = tuple(multiple_choice.shuffle_options(rows, spec.seed)[0])

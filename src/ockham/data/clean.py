@@ -9,6 +9,7 @@ from ockham.data import pii
 from ockham.data.label_merges import propose_merges
 from ockham.data.near_duplicates import DEFAULT_THRESHOLD, join, near_duplicates
 from ockham.data.normalize import exact_key, is_blank
+from ockham.data.shared_text import SharedText
 from ockham.data.task import are_free_text, are_labels
 from ockham.readers.read import ReadResult
 from ockham.records import Conflict, Dropped, Example, IngestReport, LabelMerge
@@ -54,17 +55,22 @@ def clean(reading: ReadResult, *, labelled: bool = True) -> tuple[tuple[Example,
 
 
 def drop_seen(
-    train: Sequence[Example], test: Sequence[Example], threshold: float = DEFAULT_THRESHOLD
+    train: Sequence[Example],
+    test: Sequence[Example],
+    shared: SharedText | None = None,
+    threshold: float = DEFAULT_THRESHOLD,
 ) -> tuple[tuple[Example, ...], tuple[Dropped, ...]]:
     """Take out of the training rows what the user's own test set would show again; the test rows all stay.
 
     A training row leaves if its input stands in the test set (``in_test_set``), if its group does
-    (``group_in_test_set``), or if its cluster of near-duplicates does (``near_test_set``).
+    (``group_in_test_set``), or if its cluster of near-duplicates does (``near_test_set``), which is looked for without
+    the text that rows share.
     """
+    shared = shared or SharedText()
     inputs = {exact_key(example.input): example.id for example in reversed(test)}
     groups = {example.group: example.id for example in reversed(test) if example.group is not None}
     everyone = [*train, *test]
-    clusters = near_duplicates([example.input for example in everyone], threshold=threshold)
+    clusters = near_duplicates([shared.text_to_compare(example.input) for example in everyone], threshold=threshold)
     clusters = join(clusters, [example.group for example in everyone]).tolist()
     near = {cluster: example.id for cluster, example in zip(clusters[len(train) :][::-1], reversed(test), strict=True)}
     remaining: list[Example] = []

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ockham.data import multiple_choice, near_duplicates, task
 from ockham.data.clean import clean, drop_seen
 from ockham.data.multiple_choice import infer_answer_form
+from ockham.data.passage_search import describe_shared_text, find_shared_text
+from ockham.data.shared_text import SharedText
 from ockham.data.split import SplitSpec, split, split_with_test
 from ockham.errors import DataError
 from ockham.readers.read import ReadResult, ReadSpec, read
@@ -50,17 +52,21 @@ def prepare(
     name, why = task.infer([*examples, *test_rows], task_name)
     dataset = Dataset(name=reading.sources[0].file, task=name, examples=(*examples, *test_rows))
     tell(Progress(stage="split", message="looking for near-duplicates, so that none stands on two sides"))
-    clusters = near_duplicates.near_duplicates([example.input for example in dataset.examples])
+    shared = _shared_text(examples).union(_shared_text(test_rows))
+    clusters = near_duplicates.near_duplicates([shared.text_to_compare(example.input) for example in dataset.examples])
     clusters = near_duplicates.join(clusters, [example.group for example in dataset.examples])
     stratified = dataclasses.replace(split_spec, stratify=name == "classify")
     if test_rows:
         sides = split_with_test(examples, test_rows, clusters, stratified)
     else:
         sides = split(examples, clusters, stratified)
+    remark = describe_shared_text(shared, [example.input for example in dataset.examples])
     dataset, repeats, remarks = _shuffle_questions(dataset, _repeats(reading, intake), split_spec.seed)
     return Prepared(
         dataset=dataset,
-        intake=dataclasses.replace(intake, task_reason=why, warnings=(*intake.warnings, *remarks)),
+        intake=dataclasses.replace(
+            intake, task_reason=why, warnings=(*intake.warnings, *remarks, *([remark] if remark else []))
+        ),
         split=sides,
         repeats=repeats,
         inputs=reading.sources[0].inputs,
@@ -88,7 +94,14 @@ def _join(
     examples: tuple[Example, ...], intake: IngestReport, test_rows: tuple[Example, ...], test_intake: IngestReport
 ) -> tuple[tuple[Example, ...], IngestReport, tuple[Example, ...]]:
     """Put both intakes together; training rows that stand in the test set, or nearly do, leave."""
-    train_rows, seen = drop_seen(examples, test_rows)
+    shared = _shared_text(examples).union(_shared_text(test_rows))
+    train_rows, seen = drop_seen(examples, test_rows, shared)
+    if not train_rows:
+        raise DataError(
+            "E_TOO_FEW",
+            f"all {len(examples):,} training rows stand in the test set, or rows nearly the same do: none is left",
+            fix="give a test set of other rows, or leave --test out and let ockham fit set rows aside",
+        )
     dropped: tuple[Dropped, ...] = (*intake.dropped, *test_intake.dropped, *seen)
     personal = {
         kind: intake.personal.get(kind, 0) + test_intake.personal.get(kind, 0)
@@ -106,6 +119,10 @@ def _join(
         warnings=(*intake.warnings, *test_intake.warnings),
     )
     return tuple(train_rows), both, test_rows
+
+
+def _shared_text(rows: Sequence[Example]) -> SharedText:
+    return find_shared_text([row.input for row in rows], [row.target for row in rows])
 
 
 def _shuffle_questions(
