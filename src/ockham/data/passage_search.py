@@ -30,6 +30,7 @@ _AGREE = 0.9
 _ONE_TARGET, _LIFT = 0.9, 1.2
 _SAMPLE, _SAMPLE_CHARACTERS, _LONGEST = 4_000, 8_000_000, 200_000
 _MOST = 100
+_CLOSING = frozenset(".,;:!?)]}\"'\u2019\u201d\u3002")
 
 _Ids = NDArray[np.int64]
 
@@ -135,7 +136,17 @@ class _Tokens:
         goes_on[:-1] = covered[:-1] & covered[1:] & (bridge[:-1] >= _AGREE * np.maximum(level[:-1], level[1:]))
         begins = covered & ~np.concatenate(([False], goes_on[:-1]))[:size]
         ends = covered & ~goes_on
-        return list(zip(np.flatnonzero(begins).tolist(), (np.flatnonzero(ends) + 1).tolist(), strict=True))
+        spans = zip(np.flatnonzero(begins).tolist(), (np.flatnonzero(ends) + 1).tolist(), strict=True)
+        behind = [(self._without_closing_marks(start, end), end) for start, end in spans]
+        return [(start, end) for start, end in behind if start < end]
+
+    def _without_closing_marks(self, start: int, end: int) -> int:
+        """Return where a run begins behind the marks that close the text before it: a full stop before a footer."""
+        while (
+            0 < start < end and self._rows[start - 1] == self._rows[start] and self._names[self._ids[start]] in _CLOSING
+        ):
+            start += 1
+        return start
 
     def _rows_with(self, width: int, *, steady: bool) -> _Ids:
         """Return for each place the number of rows that have the n-gram which begins there, 0 where none begins.

@@ -27,6 +27,10 @@ class Prepared:
     repeats: tuple[Example, ...]
     inputs: tuple[str, ...]
     target: str
+    shared: SharedText
+    """What training and validation rows share, and models that learn from words do not read."""
+    short: tuple[Example, ...]
+    """The rows of the dataset, in its order, as such models read them."""
 
 
 def prepare(
@@ -53,15 +57,17 @@ def prepare(
     dataset = Dataset(name=reading.sources[0].file, task=name, examples=(*examples, *test_rows))
     tell(Progress(stage="split", message="looking for near-duplicates, so that none stands on two sides"))
     shared = _shared_text(examples).union(_shared_text(test_rows))
-    clusters = near_duplicates.near_duplicates([shared.text_to_compare(example.input) for example in dataset.examples])
+    compared = [dataclasses.replace(row, input=shared.text_to_compare(row.input)) for row in dataset.examples]
+    clusters = near_duplicates.near_duplicates([row.input for row in compared])
     clusters = near_duplicates.join(clusters, [example.group for example in dataset.examples])
     stratified = dataclasses.replace(split_spec, stratify=name == "classify")
     if test_rows:
-        sides = split_with_test(examples, test_rows, clusters, stratified)
+        sides = split_with_test(compared[: len(examples)], compared[len(examples) :], clusters, stratified)
     else:
-        sides = split(examples, clusters, stratified)
+        sides = split(compared, clusters, stratified)
     remark = describe_shared_text(shared, [example.input for example in dataset.examples])
     dataset, repeats, remarks = _shuffle_questions(dataset, _repeats(reading, intake), split_spec.seed)
+    shared = _not_read(dataset, sides)
     return Prepared(
         dataset=dataset,
         intake=dataclasses.replace(
@@ -71,7 +77,16 @@ def prepare(
         repeats=repeats,
         inputs=reading.sources[0].inputs,
         target=reading.sources[0].target,
+        shared=shared,
+        short=tuple(shorten(dataset.examples, shared)),
     )
+
+
+def shorten(rows: Sequence[Example], shared: SharedText) -> Sequence[Example]:
+    """Return the rows as a model reads them that learns from words."""
+    if shared.is_read_whole():
+        return rows
+    return [dataclasses.replace(row, input=shared.text_to_read(row.input)) for row in rows]
 
 
 def _own_test(test: object, spec: ReadSpec, first: Source) -> tuple[tuple[Example, ...], IngestReport]:
@@ -119,6 +134,13 @@ def _join(
         warnings=(*intake.warnings, *test_intake.warnings),
     )
     return tuple(train_rows), both, test_rows
+
+
+def _not_read(dataset: Dataset, sides: Split) -> SharedText:
+    """Find what models do not read, in the rows that they learn from; the options of a question are all read."""
+    if dataset.task == "choose":
+        return SharedText()
+    return _shared_text([dataset.examples[row] for row in (*sides.train, *sides.valid)])
 
 
 def _shared_text(rows: Sequence[Example]) -> SharedText:

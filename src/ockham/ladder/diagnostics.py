@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 def check_labels(material: RunContext) -> tuple[LabelIssue, ...]:
     """List the training and validation rows whose label the cross-validated cheap rungs doubt, worst first."""
-    rows = [*material.side("train"), *material.side("valid")]
+    rows = [*material.short_side("train"), *material.short_side("valid")]
     if len(material.labels()) < 2 or not _cheap(material):
         return ()
 
@@ -156,7 +156,7 @@ def _answers(
     material: RunContext, part: Sequence[int], cheap: dict[str, BuildInfo], vectors: dict[str, NDArray[np.float32]]
 ) -> dict[str, list[str]]:
     """Train the cheap rungs on some of the training rows, and answer the validation rows."""
-    train, valid = material.side("train"), material.side("valid")
+    train, valid = material.short_side("train"), material.short_side("valid")
     some = [train[place] for place in part]
 
     def by_linear(built: BuildInfo) -> list[str]:

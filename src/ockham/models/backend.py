@@ -9,13 +9,18 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
+from ockham.data.shared_text import SharedText
 from ockham.errors import ModelError
+from ockham.models import model_files
 from ockham.records import Answer
 
+SHARED = "shared_text.json"
+"""The file of a bundle that holds what its model does not read."""
 BACKENDS = {
     "constant": "ockham.models.constant",
     "lookup": "ockham.models.lookup",
@@ -41,6 +46,18 @@ class Model(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class ShortReader:
+    """A model that reads inputs without the text that all rows share, as it learnt from them."""
+
+    model: Model
+    shared: SharedText
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        """Answer every input, in order."""
+        return self.model.answer([self.shared.text_to_read(text) for text in inputs])
+
+
 class Backend(Protocol):
     """A module that loads one kind of model."""
 
@@ -57,6 +74,23 @@ def load_backend(kind: str) -> Backend:
     if kind in BACKENDS:
         return cast("Backend", importlib.import_module(BACKENDS[kind]))
     return cast("Backend", _entry(kind).load())
+
+
+def load_model(kind: str, folder: Path) -> Model:
+    """Load the model of a bundle's folder, which reads its inputs as it did when it learnt.
+
+    Raises `ModelError` for a kind that nothing provides and for files that are not as they were written.
+    """
+    model = load_backend(kind).load(folder)
+    if not (folder / SHARED).exists():
+        return model
+    return ShortReader(model, model_files.read(SharedText, folder / SHARED))
+
+
+def save_shared_text(shared: SharedText, folder: Path) -> None:
+    """Write what a model does not read into a staging folder; nothing where it reads everything."""
+    if not shared.is_read_whole():
+        model_files.write(shared, folder / SHARED)
 
 
 def package_of(kind: str) -> str | None:

@@ -18,7 +18,7 @@ def _constant(material: RunContext, folder: Path) -> BuildInfo:
 
 
 def _lookup(material: RunContext, folder: Path) -> BuildInfo:
-    train, valid = material.side("train"), material.side("valid")
+    train, valid = material.short_side("train"), material.short_side("valid")
     model = lookup.learn(train)
     answers = model.answer([row.input for row in valid])
     if refit.is_worthwhile(len(train), len(valid)):
@@ -28,7 +28,7 @@ def _lookup(material: RunContext, folder: Path) -> BuildInfo:
 
 
 def _linear(material: RunContext, folder: Path) -> BuildInfo:
-    train, valid = material.side("train"), material.side("valid")
+    train, valid = material.short_side("train"), material.short_side("valid")
     found, answers = linear.fit(train, valid, folder, metric=material.metric, seed=material.plan.seed)
     return BuildInfo(settings={"C": found.strength, "temperature": found.temperature}, answers=answers)
 
@@ -66,6 +66,7 @@ LOOKUP = Rung(
     build=_lookup,
     decides=_nothing,
     tasks=get_args(TaskName),
+    reads_short=True,
 )
 LINEAR = Rung(
     name="linear",
@@ -74,6 +75,7 @@ LINEAR = Rung(
     missing=_nothing,
     build=_linear,
     decides=lambda plan: plan.metric,
+    reads_short=True,
 )
 ENDPOINT = Rung(
     name="endpoint",

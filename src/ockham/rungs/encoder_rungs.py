@@ -33,7 +33,7 @@ def _encoder(material: RunContext, folder: Path) -> BuildInfo:
     found = sentence_encoder.find(material.plan.encoder)
     embedder = _write_encoder(material, found, found.weights(), folder)
     vectors = embed_sides(material, found, lambda: embedder)
-    train, valid = ([example.target for example in material.side(side)] for side in SEEN)
+    train, valid = ([example.target for example in material.short_side(side)] for side in SEEN)
     fitted = linear_head.fit(vectors["train"], train, vectors["valid"], valid, material.metric)
     fitted.head.save(folder)
     temperature = fitted.head.settings.temperature
@@ -51,7 +51,7 @@ def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
     frozen = build_rung(material, ENCODER)
     embedder = encoder.load(frozen.folder).embedder
     vectors = embed_sides(material, found, lambda: embedder)
-    train, valid = _tokens(embedder, material.side("train")), _tokens(embedder, material.side("valid"))
+    train, valid = _tokens(embedder, material.short_side("train")), _tokens(embedder, material.short_side("valid"))
     # The frozen rung's own head has seen the validation rows, which stop the tuning: this one has not.
     head = linear_head.solve(vectors["train"], train.targets, frozen.built.strength)
     head = linear_head.calibrate_head(head, vectors["valid"], valid.targets)
@@ -64,7 +64,7 @@ def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
     tuned = tuning.tune(rows, spec, material.metric, place, tell)
     served = _write_encoder(material, found, tuned.weights, folder)
     tuned_vectors: dict[str, NDArray[np.float32]] = {
-        side: served.embed([row.input for row in material.side(side)]) for side in SEEN
+        side: served.embed([row.input for row in material.short_side(side)]) for side in SEEN
     }
     stayed = parity_of(material, tuned.answers, tuned.head.best(tuned_vectors["valid"]))
     head, answers = linear_head.best(tuned.head, tuned_vectors, (train.targets, valid.targets), material.metric)
@@ -111,7 +111,7 @@ def embed_sides(
     vectors: dict[str, NDArray[np.float32]] = {}
     embedder = load()
     for side in SEEN:
-        texts = [example.input for example in material.side(side)]
+        texts = [example.input for example in material.short_side(side)]
         material.tell(Progress(stage="climb", message=f"reading {len(texts):,} {side} rows with {found.name}"))
         vectors[side] = embedder.embed(texts)
     with material.run.staging() as staging:
@@ -125,7 +125,7 @@ def _write_encoder(
 ) -> Embedder:
     from ockham.convert import onnx_export
 
-    texts = [example.input for example in material.side("train")]
+    texts = [example.input for example in material.short_side("train")]
     return onnx_export.write(found, weights, texts, folder)
 
 
@@ -148,6 +148,7 @@ ENCODER = Rung(
     missing=requires(*ENCODERS, extra="encoder"),
     build=_encoder,
     decides=lambda plan: [plan.encoder, plan.metric],
+    reads_short=True,
 )
 ENCODER_TUNED = Rung(
     name="encoder-tuned",
@@ -156,4 +157,5 @@ ENCODER_TUNED = Rung(
     missing=requires(*TUNERS, extra="tune"),
     build=_encoder_tuned,
     decides=tuning_inputs,
+    reads_short=True,
 )

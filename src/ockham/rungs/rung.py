@@ -13,6 +13,7 @@ from pathlib import Path
 from ockham import store
 from ockham.data.prepare import Prepared
 from ockham.evals import tasks
+from ockham.models.backend import save_shared_text
 from ockham.models.endpoint import EndpointSpec
 from ockham.records import (
     Answer,
@@ -74,6 +75,11 @@ class RunContext:
         }
         return [self.prepared.dataset.examples[place] for place in places[name]]
 
+    def short_side(self, name: Side) -> list[Example]:
+        """Return training or validation examples as models read them that learn from words: without shared text."""
+        split = self.prepared.split
+        return [self.prepared.short[place] for place in (split.train if name == "train" else split.valid)]
+
     def labels(self) -> tuple[str, ...]:
         """Return the labels that stand in training and validation, sorted."""
         return tuple(sorted({row.target for row in (*self.side("train"), *self.side("valid"))}))
@@ -124,6 +130,8 @@ class Rung:
     tasks: tuple[TaskName, ...] = ("classify",)
     does: str = "answers with labels only"
     """Why it is of no use for other tasks."""
+    reads_short: bool = False
+    """Its model learns from words, and reads inputs without the text that all rows share."""
     unsuited: Callable[[RunContext], str | None] = lambda _material: None
     """Says why the rows are not for this rung, or nothing."""
 
@@ -191,6 +199,8 @@ def build_rung(material: RunContext, rung: Rung) -> BuiltRung:
             dataset=prepared.dataset.digest,
             files={},
         )
+        if rung.reads_short:
+            save_shared_text(prepared.shared, staging)
         store.seal_bundle(staging, manifest)
         material.run.keep("built", key, built)
         return BuiltRung(material.run.seal("bundle", key, staging), built)

@@ -55,7 +55,7 @@ def main(folder: str, scratch: str, *permitted: str) -> int:
         manifest = store.read_bundle(Path(folder))
         if manifest.kind == endpoint.KIND:
             endpoint.permit(Path(folder), Destination(url=permitted[0], key_env=permitted[1]) if permitted else None)
-        model = backend.load_backend(manifest.kind).load(Path(folder))
+        model = backend.load_model(manifest.kind, Path(folder))
         _say(out, {"loaded": time.perf_counter() - begin})
         for line in sys.stdin:
             _say(out, _serve(model, json.loads(line)))
