@@ -33,7 +33,7 @@ def serve(fitted: Prepared, kind: str, folder: Path) -> Model:
     if kind == "linear":
         linear.fit(train, valid, folder, metric=lambda t, a: metrics.point("accuracy", t, a), seed=0)
     else:
-        lookup.fit([*train, *valid], folder)
+        lookup.learn([*train, *valid]).save(folder)
     backend.save_shared_text(fitted.shared, folder)
     return load_model(kind, folder)
 

@@ -8,13 +8,18 @@ from dataclasses import dataclass
 
 from ockham.data import multiple_choice, near_duplicates, task
 from ockham.data.clean import clean, drop_seen
+from ockham.data.label_spellings import respell
 from ockham.data.multiple_choice import infer_answer_form
 from ockham.data.passage_search import describe_shared_text, find_shared_text
 from ockham.data.shared_text import SharedText
 from ockham.data.split import SplitSpec, split, split_with_test
+from ockham.data.target_forms import leave_out_unreadable
 from ockham.errors import DataError
 from ockham.readers.read import ReadResult, ReadSpec, read
 from ockham.records import Dataset, Dropped, Example, IngestReport, Progress, Source, Split, TaskName
+
+_MOST_UNKNOWN = 0.5
+"""The largest share of a user's own test rows whose label the training rows may lack; each of them counts as wrong."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +59,11 @@ def prepare(
         own = _own_test(test, spec, reading.sources[0])
         examples, intake, test_rows = _join(examples, intake, own[0], own[1])
     name, why = task.infer([*examples, *test_rows], task_name)
+    if name == "classify" and test_rows:
+        labels = {row.target for row in examples}
+        test_rows, remarks = respell(test_rows, labels, owner="the training data", most=_MOST_UNKNOWN)
+        intake = dataclasses.replace(intake, warnings=(*intake.warnings, *remarks))
+    examples, test_rows, intake = _leave_out_unreadable(name, examples, test_rows, intake)
     dataset = Dataset(name=reading.sources[0].file, task=name, examples=(*examples, *test_rows))
     tell(Progress(stage="split", message="looking for near-duplicates, so that none stands on two sides"))
     shared = _shared_text(examples).union(_shared_text(test_rows))
@@ -145,6 +155,17 @@ def _not_read(dataset: Dataset, sides: Split) -> SharedText:
 
 def _shared_text(rows: Sequence[Example]) -> SharedText:
     return find_shared_text([row.input for row in rows], [row.target for row in rows])
+
+
+def _leave_out_unreadable(
+    name: TaskName, examples: tuple[Example, ...], test_rows: tuple[Example, ...], intake: IngestReport
+) -> tuple[tuple[Example, ...], tuple[Example, ...], IngestReport]:
+    """Leave out the rows whose targets the task cannot read, and account for them."""
+    readable, unreadable = leave_out_unreadable(name, [*examples, *test_rows])
+    inside = {row.id for row in readable}
+    accounted = dataclasses.replace(intake, kept=len(readable), dropped=(*intake.dropped, *unreadable))
+    train_rows, own_test = (tuple(row for row in side if row.id in inside) for side in (examples, test_rows))
+    return train_rows, own_test, accounted
 
 
 def _shuffle_questions(
