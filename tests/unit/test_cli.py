@@ -377,6 +377,8 @@ def test_eval_prints_the_report(verbs: Verbs, run: Run) -> None:
         "metric    value   95 % interval    n",
         "accuracy  0.913  0.893 to 0.933  140",
         "",
+        "It is not known whether the bundle was made from some of these rows: it holds no digests of its own.",
+        "",
         "label                          F1            precision  recall   n",
         "re\\u202efund  0.70 (0.68 to 0.72)  0.80 (0.78 to 0.82)       -  12",
         "",

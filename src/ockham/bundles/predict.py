@@ -11,10 +11,9 @@ from pathlib import Path
 from ockham import store
 from ockham.api import consent
 from ockham.api.consent import Destination
+from ockham.bundles.eval_rows import comparable_rows, count_seen, seen_share
 from ockham.data import multiple_choice, near_duplicates
-from ockham.data.clean import clean
 from ockham.data.passage_search import find_shared_text
-from ockham.errors import DataError
 from ockham.evals import tasks
 from ockham.ladder.fit import ignore
 from ockham.ladder.measure import probe, probe_rows, score_with_clusters, size_mb
@@ -115,9 +114,11 @@ def evaluate(
     """Measure a bundle on labelled rows, as it is served: metrics with intervals, latency, throughput and memory.
 
     Exact duplicates and rows with contradicting labels are left out, as in a fit; near-duplicates and groups count as
-    clusters in the intervals; options are asked in a random order. An endpoint's bundle is asked only where
-    ``endpoint`` names the address and the variable of the key that the bundle does. Raises `ConsentError` where it does
-    not, `BundleError` for a folder that is not a whole bundle, `DataError` for data that cannot be used.
+    clusters in the intervals; options are asked in a random order. Labels that are spelt otherwise than in the bundle
+    are taken for its own, and the rows that it was made from are counted, with the metrics without them. An endpoint's
+    bundle is asked only where ``endpoint`` names the address and the variable of the key that the bundle does. Raises
+    `ConsentError` where it does not, `BundleError` for a folder that is not a whole bundle, `DataError` for data that
+    cannot be used: also where its labels are not the bundle's (``E_LABEL_SET``).
     """
     spec = spec or EvalSpec()
     folder, manifest = _open_bundle(bundle, endpoint, tell)
@@ -133,9 +134,11 @@ def evaluate(
         ),
     )
     _warn(reading)
-    rows, _ = clean(reading)
-    if not rows:
-        raise DataError("E_TOO_FEW", "no row is left after cleaning", fix="give a file of labelled rows")
+    comparable = comparable_rows(manifest, reading)
+    rows = comparable.rows
+    for remark in comparable.remarks:
+        tell(Progress(stage="clean", message=f"note: {remark}"))
+    sides = count_seen(folder, manifest, rows)
     tell(Progress(stage="measure", message=f"asking {manifest.candidate.name} about {len(rows):,} rows"))
     shared = find_shared_text([row.input for row in rows], [row.target for row in rows])
     clusters = near_duplicates.near_duplicates([shared.text_to_compare(row.input) for row in rows], seed=spec.seed)
@@ -158,6 +161,8 @@ def evaluate(
         profile=profile,
         artifact_mb=size_mb(folder),
         fit_seconds=0.0,
+        seen=seen_share(manifest, scores, sides),
+        remarks=comparable.remarks,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ockham.cli.terminal import dull, fill, table, width
-from ockham.records import CandidateResult, DatasetSummary, Estimate, Profile, Report, Verdict, plain
+from ockham.records import CandidateResult, DatasetSummary, Estimate, Profile, Report, SeenShare, Verdict, plain
 
 if TYPE_CHECKING:
     from ockham.bundles.verify import Verification
@@ -54,6 +54,8 @@ def report(found: Report) -> None:
     lines(f"{found.candidate.name} on {_rows(found)}", "")
     body = [[name, _share(value), _interval(value), f"{value.n:,}"] for name, value in found.metrics.items()]
     lines(*table(("metric", "value", "95 % interval", "n"), body, columns), "")
+    for remark in (*_seen_text(found.seen), *(f"Note: {remark}." for remark in found.remarks)):
+        lines(*fill(remark, columns), "")
     if found.per_label:
         labels = [
             [
@@ -132,6 +134,25 @@ def _latency(value: Mapping[str, object] | None) -> float | None:
 def _rows(found: Report) -> str:
     number = max((value.n for value in found.metrics.values()), default=len(found.scores))
     return f"{number:,} labelled row" + ("" if number == 1 else "s")
+
+
+def _seen_text(share: SeenShare | None) -> list[str]:
+    """Say how many of the rows the bundle was made from, and what it scores on the others."""
+    if share is None:
+        return ["It is not known whether the bundle was made from some of these rows: it holds no digests of its own."]
+    used = share.trained + share.chosen_by
+    if not used:
+        return []
+    text = (
+        f"{used:,} of the {share.rows:,} rows were used to make the bundle ({share.trained:,} to train it, "
+        f"{share.chosen_by:,} to choose by), but for case, digits and punctuation: the figures above may flatter it."
+    )
+    if not share.without:
+        return [f"{text} No row is new to it, so nothing can be said of new rows."]
+    numbers = "; ".join(
+        f"{name} {_share(value)} ({_interval(value)}, n = {value.n:,})" for name, value in share.without.items()
+    )
+    return [f"{text} Without them: {numbers}."]
 
 
 def _share(value: Estimate | None) -> str:

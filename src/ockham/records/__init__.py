@@ -27,6 +27,7 @@ from ockham.records.evaluation import (
     RateLatency,
     Report,
     Score,
+    SeenShare,
 )
 from ockham.records.manifest import DeviceName, Manifest, Progress
 from ockham.records.result import (
@@ -84,6 +85,7 @@ __all__ = [
     "Requirements",
     "RunResult",
     "Score",
+    "SeenShare",
     "Side",
     "Source",
     "Split",

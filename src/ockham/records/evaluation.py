@@ -106,10 +106,27 @@ class LabelScore:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SeenShare:
+    """How many of the rows that a bundle was measured on stood in the data that it was made from.
+
+    It has learnt from the ``trained`` rows, and its settings were chosen by the ``chosen_by`` ones. Rows are one where
+    they differ in case, digits and punctuation alone. ``without`` are the metrics on all other rows; empty where there
+    are none, or nothing else.
+    """
+
+    rows: int
+    trained: int
+    chosen_by: int
+    without: Mapping[str, Estimate] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A candidate measured on a dataset. ``metrics`` maps metric names to estimates.
 
     ``reordered`` is the share of questions that are answered the same when their options stand in another order.
+    ``seen`` says how many of the rows the candidate was made from, where rows were given to measure a bundle on, and
+    ``remarks`` what was changed in those rows so that they could be compared.
     """
 
     candidate: Candidate
@@ -126,6 +143,8 @@ class Report:
     cost_per_million: float | None = None
     at_rate: RateLatency | None = None
     reordered: Estimate | None = None
+    seen: SeenShare | None = None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

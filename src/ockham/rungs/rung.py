@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from ockham import store
+from ockham.data import seen_rows
 from ockham.data.prepare import Prepared
 from ockham.evals import tasks
 from ockham.models.backend import save_shared_text
@@ -201,6 +202,9 @@ def build_rung(material: RunContext, rung: Rung) -> BuiltRung:
         )
         if rung.reads_short:
             save_shared_text(prepared.shared, staging)
+        inputs = {side: [row.input for row in material.side(side)] for side in seen_rows.SIDES}
+        seen = seen_rows.pack(inputs, prepared.dataset.task)
+        store.save_bytes(staging / seen_rows.FILE, seen)
         store.seal_bundle(staging, manifest)
         material.run.keep("built", key, built)
         return BuiltRung(material.run.seal("bundle", key, staging), built)
