@@ -212,14 +212,16 @@ def sweep(server: Server, injector: str, kind: str, mode: int, folder: Path) -> 
 
 @pytest.mark.parametrize("mode", MODES, ids=NAMES.get)
 @pytest.mark.parametrize("kind", ["into a new folder", "over an older climb", "over debris"])
-def test_every_call_of_a_save_may_be_the_last(preload_server: Server, quick: Path, kind: str, mode: int) -> None:
+def test_k10_k11_k13_k14_every_call_of_a_save_may_be_the_last(
+    preload_server: Server, quick: Path, kind: str, mode: int
+) -> None:
     with tempfile.TemporaryDirectory(dir=quick) as folder:
         hits = sweep(preload_server, "preload", kind, mode, Path(folder))
     assert hits >= (10 if mode == child.TORN else 60)
 
 
 @pytest.mark.parametrize("mode", [child.KILL_BEFORE, child.KILL_AFTER, child.FULL], ids=NAMES.get)
-def test_every_call_may_be_the_last_where_names_cannot_be_exchanged(
+def test_s05_every_call_may_be_the_last_where_names_cannot_be_exchanged(
     python_server: Server, quick: Path, mode: int
 ) -> None:
     with tempfile.TemporaryDirectory(dir=quick) as folder:

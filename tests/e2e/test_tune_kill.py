@@ -1,4 +1,4 @@
-"""Tunings that are killed at random moments and started again end with the same bytes (K02).
+"""Tunings that are killed at random moments and started again end with the same bytes (K05, K06).
 
 How many kills each kind gets is an option: ``scripts/test tests/e2e/test_tune_kill.py --kills 100``.
 """
@@ -64,7 +64,7 @@ def server() -> Iterator[Server]:
 @pytest.mark.tune
 @pytest.mark.slow
 @pytest.mark.parametrize("what", ["encoder", "tagger", "decoder"])
-def test_a_tuning_killed_at_any_moment_ends_with_the_same_bytes(
+def test_k05_k06_a_tuning_killed_at_any_moment_ends_with_the_same_bytes(
     what: str, server: Server, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     source = (

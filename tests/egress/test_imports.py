@@ -23,7 +23,7 @@ def modules() -> list[str]:
 
 
 @pytest.mark.slow
-def test_e5_the_libraries_that_speak_on_import_are_the_published_ones(
+def test_n03_the_libraries_that_speak_on_import_are_the_published_ones(
     sealed_world: None, modules: list[str], tmp_path: Path
 ) -> None:
     traffic = sweep.sweep(modules, tmp_path / "home", patience=30)
@@ -39,7 +39,7 @@ def test_e5_the_libraries_that_speak_on_import_are_the_published_ones(
 
 
 @pytest.mark.slow
-def test_e5_behind_ockham_no_library_speaks_on_import(sealed_world: None, modules: list[str], tmp_path: Path) -> None:
+def test_n03_behind_ockham_no_library_speaks_on_import(sealed_world: None, modules: list[str], tmp_path: Path) -> None:
     traffic = sweep.sweep(["ockham", *modules], tmp_path / "home", patience=30)
     assert (traffic.status, traffic.stderr) == (0, "")
     assert traffic.quiet, traffic.summary()

@@ -412,7 +412,7 @@ def test_an_error_is_two_lines_and_its_exit_status(verbs: Verbs, run: Run) -> No
     assert run("fit", "mail.csv", "-q")[0] == 1
 
 
-def test_a_fault_of_ours_names_its_place_and_never_its_words(
+def test_g02_a_fault_of_ours_names_its_place_and_never_its_words(
     verbs: Verbs, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     verbs.raises = ValueError(CANARY)

@@ -240,7 +240,7 @@ def test_a_folder_or_nothing_is_not_a_file(tmp_path: Path) -> None:
         assert message in said(caught)
 
 
-def test_nothing_is_interpolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_c05_nothing_is_interpolated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TOKEN", "SECRET")
     table = config.load(write(tmp_path, '[fit]\ndata = "${TOKEN}"\n'))["fit"]
     assert build(**table).data == "${TOKEN}"

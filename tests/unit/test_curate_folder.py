@@ -250,7 +250,7 @@ def test_restart_is_for_curations_alone(tmp_path: Path, source: Path) -> None:
 
 
 @pytest.mark.parametrize("call", ["rename", "unlink", "rmdir", "mkdir"])
-def test_a_replacement_is_finished_wherever_it_stops(
+def test_k18_a_replacement_is_finished_wherever_it_stops(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     """Stop it at each call that changes the disk; the command, with --restart or without, finds the new run whole."""

@@ -352,7 +352,7 @@ def test_what_requests_begin_with_in_common_is_computed_once(classifier: causal_
 # The pitfalls
 
 
-def test_pitfall_1_a09_no_answer_of_one_adapter_is_ever_anothers(weights: Path, tmp_path: Path) -> None:
+def test_a09_pitfall_1_no_answer_of_one_adapter_is_ever_anothers(weights: Path, tmp_path: Path) -> None:
     paths = [tiny_gguf.write_adapter(tmp_path / f"{seed}.gguf", seed) for seed in (1, 2)]
     scales = [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0)]
     oracles = []
@@ -403,7 +403,7 @@ def test_a01_m10_an_adapter_of_another_base_is_refused(weights: Path, tmp_path: 
     assert caught.value.code == "E_MODEL_DIGEST"
 
 
-def test_pitfall_6_m04_damaged_weights_are_refused_and_named(weights: Path, tmp_path: Path) -> None:
+def test_m04_pitfall_6_damaged_weights_are_refused_and_named(weights: Path, tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     decoder(folder, causal_lm.Base(weights=weights)).close()
     path = folder / causal_lm.WEIGHTS

@@ -31,7 +31,7 @@ def test_the_engine_takes_what_it_sees_unless_declined(
     assert decoder_weights.on_graphics(device) is wanted
 
 
-def test_a_device_that_is_not_here_is_refused_before_anything_is_read(
+def test_c08_a_device_that_is_not_here_is_refused_before_anything_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder_weights, "accelerators", lambda: ())

@@ -281,7 +281,7 @@ def reload(folder: Path, url: str, environment: dict[str, str] | None = None, **
     )
 
 
-def test_a_proxy_in_the_environment_does_not_count_unless_it_is_asked_for(
+def test_n06_a_proxy_in_the_environment_does_not_count_unless_it_is_asked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
@@ -331,7 +331,7 @@ def test_cost_is_unknown_without_prices() -> None:
     assert dataclasses.replace(spec, price_in=2.0, price_out=8.0).cost(1_000_000, 500_000) == pytest.approx(6.0)
 
 
-def test_the_bundle_names_the_variable_and_never_holds_the_key(tmp_path: Path) -> None:
+def test_c05_the_bundle_names_the_variable_and_never_holds_the_key(tmp_path: Path) -> None:
     with asking(tmp_path, always(says("billing"))):
         kept = (tmp_path / endpoint.FILE).read_text()
     assert KEY not in kept
@@ -468,7 +468,7 @@ def test_token_counts_that_are_none_are_unknown_not_zero(usage: object) -> None:
         Response(drop=True),
     ],
 )
-def test_neither_key_nor_prompt_stands_in_any_log_or_error(
+def test_g01_g03_neither_key_nor_prompt_stands_in_any_log_or_error(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, response: Response
 ) -> None:
     """G01: at the most talkative level, ours and the HTTP library's loggers alike; a traceback included."""

@@ -75,7 +75,7 @@ def rewrite(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
 
 
 @pytest.mark.parametrize("verb", ["predict", "eval"])
-def test_a_bundle_s_own_word_sends_nothing(verb: str, bundle: Path, rows: Path, api: StubApi, run: Run) -> None:
+def test_n06_a_bundle_s_own_word_sends_nothing(verb: str, bundle: Path, rows: Path, api: StubApi, run: Run) -> None:
     status, out, err = run(verb, str(bundle), str(rows))
     assert api.seen == []
     assert (status, out) == (2, "")
@@ -102,7 +102,7 @@ def test_an_endpoint_that_calls_itself_linear_is_refused(
 
 
 @pytest.mark.parametrize("verb", ["predict", "eval"])
-def test_another_address_or_variable_than_the_bundle_s_is_refused(
+def test_n06_another_address_or_variable_than_the_bundle_s_is_refused(
     verb: str, bundle: Path, rows: Path, api: StubApi, run: Run
 ) -> None:
     elsewhere = api.url.replace("/v1", "/v2")

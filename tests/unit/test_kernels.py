@@ -416,7 +416,7 @@ def test_texts_without_words_have_no_shingles() -> None:
         assert shingles.jaccard(shingles.shingles(text.encode(), alphabet(), 5), np.zeros(0, dtype=np.uint64)) == 0.0
 
 
-def test_machine_code_is_kept_in_a_private_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_s04_machine_code_is_kept_in_a_private_folder_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(jit.VARIABLE, str(tmp_path))
     jit.cache_folder.cache_clear()
     try:

@@ -135,7 +135,7 @@ def test_charts_are_pictures_with_words(sample: str) -> None:
     assert all(a.get("role") == "img" or a.get("aria-hidden") == "true" for a in page.all("svg"))
 
 
-def test_no_address_leads_outside(sample: str) -> None:
+def test_n04_no_address_leads_outside(sample: str) -> None:
     assert not re.search(r"(?:https?:)?//[a-z]", sample.split("<body>")[1].replace("// ", ""), re.I)
     page = Page(sample)
     for name, attributes in page.elements:
@@ -147,7 +147,7 @@ def test_no_address_leads_outside(sample: str) -> None:
     assert "url(" not in sample.split("</style>", maxsplit=1)[0]
 
 
-def test_policy_allows_exactly_the_style_and_the_script(sample: str) -> None:
+def test_n04_policy_allows_exactly_the_style_and_the_script(sample: str) -> None:
     policy = Page(sample).all("meta")[1]["content"] or ""
     script = sample[sample.rindex("<script>") + 8 : sample.rindex("</script>")]
     style = sample[sample.index("<style>") + 7 : sample.index("</style>")]

@@ -107,7 +107,7 @@ def test_k16_what_both_left_when_they_were_killed_goes_with_the_next_use(tempora
     assert content(temporary) == [strange.name], "what is not ours stays"
 
 
-def test_a_link_in_place_of_a_scratch_folder_is_not_followed(temporary: Path, tmp_path: Path) -> None:
+def test_s04_a_link_in_place_of_a_scratch_folder_is_not_followed(temporary: Path, tmp_path: Path) -> None:
     precious = tmp_path / "precious"
     precious.mkdir()
     (precious / "file").touch()

@@ -103,7 +103,7 @@ def test_a_fact_that_contradicts_the_walls_is_found(tmp_path: Path, fact: str, v
         ({"remote": ("/mnt/nfs/run",)}, ["disk"]),
     ],
 )
-def test_e10_an_entry_that_claims_too_much_is_found(tmp_path: Path, changes: dict[str, Any], wrong: list[str]) -> None:
+def test_n08_an_entry_that_claims_too_much_is_found(tmp_path: Path, changes: dict[str, Any], wrong: list[str]) -> None:
     put(tmp_path, entry(**changes))
     assert failed(tmp_path) == wrong
 
@@ -154,7 +154,7 @@ def test_work_from_python_is_not_called_sealed() -> None:
         declare(before)
 
 
-def test_folders_on_other_machines_are_named() -> None:
+def test_n05_folders_on_other_machines_are_named() -> None:
     mounts = (
         "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
         "30 22 0:40 / /mnt/team\\040disk rw - nfs4 server:/x rw\n"

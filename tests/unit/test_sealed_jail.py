@@ -49,7 +49,7 @@ def test_the_label_says_that_all_walls_stand() -> None:
         (f"{NO_NAMESPACES}\n{NO_LANDLOCK}", "sealed (seccomp alone)"),
     ],
 )
-def test_e10_with_a_wall_less_the_label_says_so(before: str, label: str) -> None:
+def test_n08_with_a_wall_less_the_label_says_so(before: str, label: str) -> None:
     done = jailed(f"{LABEL}\nprint(sorted(walls.absent))", before=before)
     assert done.stdout.splitlines()[0] == label, done.stderr
     assert ("namespaces" in done.stdout.splitlines()[1]) == ("seccomp alone" in label)
@@ -66,7 +66,7 @@ def test_e10_with_a_wall_less_the_label_says_so(before: str, label: str) -> None
         ("from ockham.sealed import jail\njail.prctl = lambda *a: 0", "a wall could not be put up"),
     ],
 )
-def test_a_jail_that_does_not_hold_refuses_to_start(before: str, why: str) -> None:
+def test_n08_a_jail_that_does_not_hold_refuses_to_start(before: str, why: str) -> None:
     done = jailed("print('started')", before=before)
     assert done.returncode == 1
     assert done.stdout == ""
@@ -193,7 +193,7 @@ print(*walls.forgotten)
     assert not {"TOKENIZERS_PARALLELISM", "OCKHAM_KERNELS"} & set(names.split())
 
 
-def test_core_dumps_files_and_memory_are_bounded() -> None:
+def test_n05_core_dumps_files_and_memory_are_bounded() -> None:
     code = """
 import resource, os
 print(resource.getrlimit(resource.RLIMIT_CORE), resource.getrlimit(resource.RLIMIT_NOFILE)[1] <= 65536)
@@ -220,7 +220,7 @@ if __name__ == "__main__":
     assert done.stdout == "45\n", done.stderr
 
 
-def test_a_connection_is_made_to_sockets_of_the_jail_alone(tmp_path: Path) -> None:
+def test_n02_a_connection_is_made_to_sockets_of_the_jail_alone(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as stranger:
         stranger.bind(str(tmp_path / "s.sock"))
         stranger.listen()

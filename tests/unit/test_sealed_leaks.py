@@ -1,4 +1,4 @@
-"""E2 and E3: planted leaks are all counted without the jail, and none with it."""
+"""N01 and N02: planted leaks are all counted without the jail, and none with it."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def without() -> dict[str, dict[str, Any]]:
     return counts("open")
 
 
-def test_e2_every_planted_leak_is_counted_without_the_jail(without: dict[str, dict[str, Any]]) -> None:
+def test_n01_every_planted_leak_is_counted_without_the_jail(without: dict[str, dict[str, Any]]) -> None:
     if Path("/proc/sys/kernel/io_uring_disabled").exists() and "38" in str(without["io_uring"]["error"]):
         pytest.skip("this kernel has no io_uring, so one of the leaks cannot be planted")
     assert {way: one["error"] for way, one in without.items() if not one["seen"]} == {}
@@ -53,7 +53,7 @@ def test_e2_every_planted_leak_is_counted_without_the_jail(without: dict[str, di
 
 
 @pytest.mark.parametrize("mode", ["sealed", "seccomp"])
-def test_e3_no_planted_leak_gets_out_of_the_jail(mode: str, without: dict[str, dict[str, Any]]) -> None:
+def test_n01_n02_no_planted_leak_gets_out_of_the_jail(mode: str, without: dict[str, dict[str, Any]]) -> None:
     sealed = counts(mode)
     assert {way: one for way, one in sealed.items() if one["seen"]} == {}
     # Each program has been run and was refused: an error of another kind would prove nothing.

@@ -68,7 +68,7 @@ def test_calls_newer_than_the_table_do_not_exist(machine: str) -> None:
 
 
 @pytest.mark.parametrize("flags", [0, socket.SOCK_CLOEXEC, socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK])
-def test_every_socket_but_a_unix_stream_is_refused(machine: str, flags: int) -> None:
+def test_n01_every_socket_but_a_unix_stream_is_refused(machine: str, flags: int) -> None:
     for family in range(64):
         for kind in (1, 2, 3, 4, 5, 6, 10):
             allowed = family == socket.AF_UNIX and kind == 1

@@ -266,7 +266,7 @@ def test_a_piece_that_the_disk_refuses_leaves_the_older_file(tmp_path: Path, mon
         assert place.read_bytes() == b"old"
 
 
-def test_a_save_follows_no_link_and_touches_no_device(tmp_path: Path) -> None:
+def test_s04_a_save_follows_no_link_and_touches_no_device(tmp_path: Path) -> None:
     (tmp_path / "target").write_text("mine")
     (tmp_path / "link").symlink_to(tmp_path / "target")
     os.mkfifo(tmp_path / "pipe")
