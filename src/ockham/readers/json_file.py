@@ -16,7 +16,6 @@ from ockham.readers.text_file import CUT_OFF, Encoding, TextLine, blocks_of, hea
 
 _PEEK = 200
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1},}}")
-_STRING = re.compile(r'"(?:[^"\\]|\\.)*"?', re.DOTALL)
 _FILLING = re.compile(r"[ \t\r\n]*")
 _NOT_FINITE = "a number is not finite (NaN or Infinity)"
 TRUNCATED = "the record stops in the middle; the file looks truncated"
@@ -108,14 +107,14 @@ def _over_limits(text: str) -> Fault | None:
         return Fault("the record is longer than 16 MB")
     if text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         return Fault(f"objects are nested more than {MAX_DEPTH} deep")
-    if _LONG_NUMBER.search(text) and _LONG_NUMBER.search(_STRING.sub("", text)):
+    if _LONG_NUMBER.search(text) and _LONG_NUMBER.search(_outside_strings(text)[0]):
         return Fault(f"a number has more than {MAX_DIGITS:,} digits")
     return None
 
 
 def _depth(text: str) -> int:
     deepest = depth = 0
-    for mark in re.findall(r"[{}\[\]]", _STRING.sub("", text)):
+    for mark in re.findall(r"[{}\[\]]", _outside_strings(text)[0]):
         depth += 1 if mark in "{[" else -1
         deepest = max(deepest, depth)
     return deepest
@@ -196,8 +195,18 @@ def _row(record: int, offset: int, value: object) -> TableRow | BrokenRow:
 
 def _stops_short(text: str) -> bool:
     """Tell whether a text ends inside a string, an object or an array."""
-    bare = _STRING.sub(lambda match: "" if len(match[0]) > 1 and match[0].endswith('"') else "{", text)
-    return bare.count("{") + bare.count("[") > bare.count("}") + bare.count("]")
+    bare, inside = _outside_strings(text)
+    return inside or bare.count("{") + bare.count("[") > bare.count("}") + bare.count("]")
+
+
+def _outside_strings(text: str) -> tuple[str, bool]:
+    """Return what stands outside of strings, and whether the text ends inside one.
+
+    Of what is no JSON that is right up to the first backslash outside a string. No regular expression does this: one
+    that repeats a choice keeps hundreds of bytes for each character.
+    """
+    parts = text.replace("\\\\", "").replace('\\"', "").split('"')
+    return "".join(parts[::2]), len(parts) % 2 == 0
 
 
 class _Scroll:
