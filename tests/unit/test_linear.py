@@ -188,3 +188,14 @@ def test_the_looser_stop_of_large_work_chooses_the_same(monkeypatch: pytest.Monk
     scores = [accuracy(truth, [str(answer.value) for answer in model.answer(inputs)]) for model in (close, loose)]
     assert abs(scores[0] - scores[1]) <= 0.01
     assert not np.array_equal(close.weight, loose.weight)
+
+
+def test_every_row_is_checked_by_models_of_bounded_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(linear, "CHOICE_ROWS", 80)
+    examples = rows(300, 1)
+    settings = linear.LinearSettings(labels=tuple(sorted(TOPICS)), strength=0.5, temperature=1.0)
+    folds = [index % 3 for index in range(len(examples))]
+    checked = linear.cross_probabilities(examples, folds, settings, seed=0)
+    assert np.allclose(checked.sum(axis=1), 1)
+    best = [settings.labels[column] for column in checked.argmax(axis=1)]
+    assert accuracy([row.target for row in examples], best) > 0.7

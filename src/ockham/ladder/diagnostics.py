@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHARES = (0.12, 0.25, 0.5, 1.0)
+SHARES_OF_MANY = (0.03, 0.1, 0.3, 1.0)
+"""The shares of more than `MANY_FOR_A_CURVE` rows: a curve takes less than half as long as its last point did."""
+MANY_FOR_A_CURVE = 40_000
 FOLDS = 5
 FOLDS_OF_MANY = 3
 MANY_ROWS = 5000
@@ -65,7 +68,7 @@ def learning_curve(material: RunContext) -> tuple[CurvePoint, ...]:
         vectors = _vectors(material) if ENCODER.name in cheap else {}
         order = np.random.default_rng(material.plan.seed).permutation(len(train)).tolist()
         points = []
-        for share in SHARES:
+        for share in SHARES if len(train) <= MANY_FOR_A_CURVE else SHARES_OF_MANY:
             part = sorted(order[: max(2, round(share * len(train)))])
             # All training rows, with the same C, is how each rung chose it: those answers are kept.
             whole = {name: list(built.answers) for name, built in cheap.items()}

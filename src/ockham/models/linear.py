@@ -27,7 +27,8 @@ WEIGHTS = "linear.safetensors"
 STRENGTHS = (0.1, 0.25, 0.5, 1.0, 2.0)
 """The values of C that validation chooses from, starting in the middle; a smaller C is a stronger penalty."""
 CHOICE_ROWS = refit.MANY_ROWS
-"""C is chosen on no more training rows than these, drawn at random: it hardly depends on the rows beyond."""
+"""C is chosen, and labels are checked, with models of no more rows than these, drawn at random: neither depends much
+on the rows beyond."""
 LARGE = 1_000_000
 """From this product of rows and labels on LIBLINEAR stops where it does by itself, and not 1,000 times as close."""
 
@@ -137,7 +138,10 @@ def load(folder: Path) -> Linear:
 def cross_probabilities(
     examples: Sequence[Example], folds: Sequence[int], found: LinearSettings, *, seed: int
 ) -> NDArray[np.float64]:
-    """Return each row's label probabilities from a model that has not seen its fold: (rows, labels of ``found``)."""
+    """Return each row's label probabilities from a model that has not seen its fold: (rows, labels of ``found``).
+
+    A model learns from `CHOICE_ROWS` rows at most, drawn at random.
+    """
     import numpy as np
 
     _, matrix = tfidf.fit([example.input for example in examples])
@@ -148,6 +152,8 @@ def cross_probabilities(
 
     for fold in sorted(set(folds)):
         inside, outside = np.flatnonzero(places == fold), np.flatnonzero(places != fold)
+        if len(outside) > CHOICE_ROWS:
+            outside = np.sort(np.random.default_rng(seed).choice(outside, CHOICE_ROWS, replace=False))
         labels, weight, bias = _solve(matrix[outside], [targets[int(i)] for i in outside], found.strength, seed)
         known = softmax.probabilities(matrix[inside] @ weight + bias, found.temperature)
         out[np.ix_(inside, np.array([column[label] for label in labels]))] = known
