@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_matrix
 from sklearn.svm import LinearSVC
 
 from ockham.errors import ModelError
 from ockham.evals import metrics
-from ockham.models import linear, refit, softmax, tfidf
+from ockham.models import hard_negatives, linear, refit, softmax, tfidf
 from ockham.records import Example
 
 TOPICS = {
@@ -199,3 +200,36 @@ def test_every_row_is_checked_by_models_of_bounded_rows(monkeypatch: pytest.Monk
     assert np.allclose(checked.sum(axis=1), 1)
     best = [settings.labels[column] for column in checked.argmax(axis=1)]
     assert accuracy([row.target for row in examples], best) > 0.7
+
+
+def test_very_many_labels_learn_from_their_hard_negatives(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = [f"label{number}" for number in range(30)]
+    pick = random.Random(4)
+
+    def coded(n: int) -> list[Example]:
+        drawn = [pick.randrange(30) for _ in range(n)]
+        return [
+            Example(id=str(i), input=f"part{label:02d} {' '.join(pick.choices(COMMON, k=3))}", target=labels[label])
+            for i, label in enumerate(drawn)
+        ]
+
+    train, unseen = coded(600), coded(200)
+    everything = linear.learn(train, 0.5, seed=0)
+    for name, value in (("MANY", 1), ("LABELS", 5), ("NEAREST", 4), ("DRAWN", 60)):
+        monkeypatch.setattr(hard_negatives, name, value)
+    few = linear.learn(train, 0.5, seed=0)
+    again = linear.learn(train, 0.5, seed=0)
+    assert few.settings == everything.settings
+    assert np.array_equal(few.weight, again.weight)
+    assert not np.array_equal(few.weight, everything.weight)
+    truth = [row.target for row in unseen]
+    for model in (everything, few):
+        assert accuracy(truth, [str(answer.value) for answer in model.answer([row.input for row in unseen])]) > 0.97
+
+
+def test_hard_negatives_are_the_rows_of_the_nearest_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hard_negatives, "NEAREST", 1)
+    monkeypatch.setattr(hard_negatives, "DRAWN", 0)
+    matrix = csr_matrix(np.array([[1, 0, 0], [0.9, 0.1, 0], [0, 1, 0], [0, 0, 1], [0, 0.6, 0.5]], np.float64))
+    chosen = list(hard_negatives.choose(matrix, np.array([0, 1, 2, 3, 3]), seed=0))
+    assert [list(rows) for rows in chosen] == [[0, 1], [0, 1], [2, 3, 4], [2, 3, 4]]

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ockham.models import grid_search, model_files, refit, softmax, tfidf
+from ockham.models import grid_search, hard_negatives, model_files, refit, softmax, tfidf
 from ockham.records import Answer, Example
 
 if TYPE_CHECKING:
@@ -29,6 +29,8 @@ STRENGTHS = (0.1, 0.25, 0.5, 1.0, 2.0)
 CHOICE_ROWS = refit.MANY_ROWS
 """C is chosen, and labels are checked, with models of no more rows than these, drawn at random: neither depends much
 on the rows beyond."""
+CHOICE_LABELS = 200
+"""The same for labels."""
 LARGE = 1_000_000
 """From this product of rows and labels on LIBLINEAR stops where it does by itself, and not 1,000 times as close."""
 
@@ -103,10 +105,7 @@ def fit(
 def _fit_many(
     train: Sequence[Example], valid: Sequence[Example], metric: Metric, seed: int
 ) -> tuple[Linear, tuple[str, ...]]:
-    import numpy as np
-
-    drawn = np.random.default_rng(seed).choice(len(train), CHOICE_ROWS, replace=False)
-    strength, _ = _choose([train[index] for index in drawn], valid, metric, seed)
+    strength, _ = _choose(*_sample(train, valid, seed), metric, seed)
     model = learn(train, strength, seed=seed)
     truth = [example.target for example in valid]
     margins = model.margins([example.input for example in valid])
@@ -116,6 +115,20 @@ def _fit_many(
         settings = dataclasses.replace(model.settings, temperature=temperature)
         return dataclasses.replace(model, settings=settings), answers
     return learn([*train, *valid], strength, temperature=temperature, seed=seed), answers
+
+
+def _sample(
+    train: Sequence[Example], valid: Sequence[Example], seed: int
+) -> tuple[Sequence[Example], Sequence[Example]]:
+    """Draw training rows to choose C with, and the validation rows of their labels, which are not very many either."""
+    import numpy as np
+
+    random = np.random.default_rng(seed)
+    labels = np.array(sorted({row.target for row in train}))
+    drawn = set(random.choice(labels, min(CHOICE_LABELS, len(labels)), replace=False).tolist())
+    among = [row for row in train if row.target in drawn]
+    order = random.permutation(len(among))[:CHOICE_ROWS]
+    return [among[index] for index in order], [row for row in valid if row.target in drawn]
 
 
 def learn(examples: Sequence[Example], strength: float, *, seed: int, temperature: float = 1.0) -> Linear:
@@ -197,8 +210,27 @@ def _solve(
     with warnings.catch_warnings():
         # Stopping a little short of the optimum costs nothing measurable; validation judges the result as it is.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        if hard_negatives.pay_off(matrix.shape[0], len(labels)):
+            return labels, *_solve_each(solver, matrix, np.searchsorted(labels, targets), seed)
         solver.fit(matrix, np.asarray(targets, dtype=object).astype(str))
     weight, bias = solver.coef_, solver.intercept_
     if len(labels) == 2:  # one margin, for the second label
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     return labels, np.ascontiguousarray(weight.T, dtype=np.float32), bias.astype(np.float32)
+
+
+def _solve_each(
+    solver: Any,  # noqa: ANN401 - scikit-learn has no types
+    matrix: csr_matrix,
+    labels: NDArray[np.int64],
+    seed: int,
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Fit the margin of each of very many labels by itself: weights (features, labels), biases (labels,)."""
+    import numpy as np
+
+    weight = np.zeros((int(labels.max()) + 1, matrix.shape[1]), np.float32)
+    bias = np.zeros(len(weight), np.float32)
+    for label, rows in enumerate(hard_negatives.choose(matrix, labels, seed)):
+        solver.fit(matrix[rows], labels[rows] == label)
+        weight[label], bias[label] = solver.coef_[0], solver.intercept_[0]
+    return np.ascontiguousarray(weight.T), bias
