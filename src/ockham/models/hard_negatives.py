@@ -1,8 +1,8 @@
 """Which rows a label's margin is learnt from where there are very many labels.
 
 One label against all other rows costs rows times labels. Nearly all of those rows are easy: far from the label,
-whatever its margin. So each label learns from its own rows, those of the labels whose centroids are nearest, and some others
-drawn at random (Jain et al. 2019, Slice). ``scripts/bench large_fit`` has what it costs and saves.
+whatever its margin. So each label learns from its own rows, those of the labels whose centroids are nearest, and some
+others drawn at random (Jain et al. 2019, Slice). ``scripts/bench large_fit`` has what it costs and saves.
 """
 
 from __future__ import annotations
