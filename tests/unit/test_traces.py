@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 pytest.importorskip("numba", reason="the extra curate is not installed")
 pytest.importorskip("re2", reason="the extra curate is not installed")
 
-from ockham.curation.kernels import shingles
+from ockham.curation.kernels import pii_regions, shingles
 from ockham.curation.steps import redact
-from ockham.data import pii
+from ockham.data import phone_numbers, pii
 
 WORDS = ["the", "Cancel", "ORDER", "12", "3.5", "naïve", "取消", "привет", "don't"]
 PERSONAL = [
@@ -20,6 +20,8 @@ PERSONAL = [
     "٣", "0.4111111111111111", ".", "1850578006084", "std::cout", "::c", "1:2:3", "2019-06-04 12:30:07", "555-1234",
     "555 123 4567",
     "X1234567-L", "AB 12 34 56 C", "AB123456C", "RSSMRA85T10A562S", "078-05-1120", "1 85 05 78 006 084 91",
+    "01 99 00 12 34", "030/23125017", "5550100142", "Tel.", "mobile is", "тел", "0049 30 23125017", "(11) 91234-5678",
+    "2019-06-04", "01.02.2024", "0639981234", "020 7946 0018", "a@bücher.example", "(0)30 23125 017", "(030)23125017",
     "2019-06-04", "1,000,000", "KEY", "key", "api_key", "secret", "password", "TOKEN", '"', "'", "=",
     ": hunter2hunter2", "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----", "AKIA" + "ABCD" * 4,
     "ghp_" + "a1B2" * 9, "github_pat_" + "a1B2" * 6, "hf_" + "a1B2" * 8, "sk-" + "a1B2" * 6, "xoxb-1234567890",
@@ -34,13 +36,19 @@ JOINED = SIGNS | st.lists(
 
 
 @given(JOINED, JOINED)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=400, deadline=None)
 def test_stretches_found_in_a_buffer_are_those_of_each_text(first: str, second: str) -> None:
     """Patterns read pieces with traces of something alone, and find there what they find in the whole text."""
     texts = [first, "", second, "no data"]
     known = redact.suspects(shingles.texts_of([text.encode() for text in texts]))
     for place, text in enumerate(texts):
         assert redact.find(text, known.get(place, [])) == redact.find(text)
+
+
+def test_the_words_that_announce_a_number_are_all_looked_for() -> None:
+    stems = {cue[:3].encode() for cue in phone_numbers.CUES if cue[:3].isascii()}
+    assert set(pii_regions.STEMS) == stems
+    assert pii_regions._REACH == phone_numbers.CUE_REACH
 
 
 @given(JOINED, st.integers(0, 60), st.integers(0, 60))

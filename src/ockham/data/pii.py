@@ -6,17 +6,27 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
 
+from ockham.data.phone_numbers import phone_spans
+
 # Every quantifier is bounded, so that no text costs more than a constant number of steps per character.
-_EMAIL = re.compile(r"[\w.%+-]{1,64}@[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}\.[A-Za-z]{2,24}\b")
-_PHONE = re.compile(
-    r"(?<![\w.,+])(?<!\d[ -])"
-    r"(?:\+\d{1,3}[ .()/-]{0,3}(?:\d[ .()/-]{0,2}){6,13}\d|\(?0?\d{2,4}\)?[ ./-]{1,2}\d{3,4}[ .-]\d{3,4})"
-    r"(?![\w-]|[ .-]\d)"
+_EMAIL = re.compile(
+    r"[\w.%+-]{1,64}@(?:[A-Za-z0-9-]{1,63}(?:\.[A-Za-z0-9-]{1,63}){0,8}\.[A-Za-z]{2,24}(?![A-Za-z0-9_])"
+    # Names of domains may have letters of any script (RFC 5890).
+    r"|(?:[^\W_]|-){1,63}(?:\.(?:[^\W_]|-){1,63}){0,8}\.[^\W\d_]{2,24}\b)"
 )
 _IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![A-Za-z0-9])")
 _CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w-])")
 _IP4 = re.compile(r"(?<![\w.])(?:\d{1,3}\.){3}\d{1,3}(?![\w.]\w)")
 _IP6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f:]{2,39}(?![\w:])")
+# Four small numbers may be an address, or a version or a section of a document: the words before them tell.
+_DOCUMENT = re.compile(
+    r"(?<![^\W_])(?:(?:abschnitt|annex|appendix|article|artículo|artikel|build|chapter|chapitre|clause|driver|figure|"
+    r"firmware|kapitel|paragraph|patch|release|revision|section|secci[oó]n|sezione|table|update|upgrade|vers[iãe])\w{0,3}"
+    r"|ch|fig|rev|sec|v|ver)(?!\w)|§",
+    re.IGNORECASE,
+)
+_HOST = re.compile(r"(?<![^\W_])(?:addr|adress|dns|from|gateway|host|indirizzo|ip|ping|rout|serv)", re.IGNORECASE)
+_CONTEXT = 40
 _SECRET = re.compile(
     r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----"
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
@@ -52,9 +62,12 @@ def spans(text: str, start: int, end: int, names: Iterable[str]) -> Iterator[tup
     ``names`` are those of `count`, with "ip4" and "ip6" for "ip". Finds of different classes may overlap.
     """
     for name in names:
+        if name == "phone":
+            yield from (("phone", *span) for span in phone_spans(text, start, end) if _is_no_card(text[slice(*span)]))
+            continue
         pattern, holds = _SPANS[name]
         for match in pattern.finditer(text, start, end):
-            if holds(match.group()):
+            if holds(match.group()) and not (name == "ip4" and _is_section(text, match.start())):
                 yield name[:2] if name[:2] == "ip" else name, match.start(), match.end()
 
 
@@ -75,7 +88,7 @@ def _has_email(text: str) -> bool:
 
 
 def _has_phone(text: str) -> bool:
-    return any(not _is_card(match.group()) for match in _PHONE.finditer(text))
+    return any(_is_no_card(text[start:end]) for start, end in phone_spans(text))
 
 
 def _has_iban(text: str) -> bool:
@@ -87,7 +100,8 @@ def _has_card(text: str) -> bool:
 
 
 def _has_ip(text: str) -> bool:
-    addresses = [m.group() for m in _IP4.finditer(text)] if "." in text else []
+    finds = _IP4.finditer(text) if "." in text else ()
+    addresses = [match.group() for match in finds if not _is_section(text, match.start())]
     if text.count(":") > 1:
         addresses += [m.group() for m in _IP6.finditer(text) if m.group().count(":") > 1]
     return any(map(_is_address, addresses))
@@ -112,6 +126,17 @@ def _is_card(text: str) -> bool:
     return (sum(digits[-1::-2]) + sum(doubled)) % 10 == 0
 
 
+def _is_no_card(number: str) -> bool:
+    return number.startswith("+") or not _is_card(number)
+
+
+def _is_section(text: str, start: int) -> bool:
+    """Tell whether words before four numbers say that they are a version or a section, and none that it is a host."""
+    before = text[max(0, start - _CONTEXT) : start]
+    words = [match.end() for match in _DOCUMENT.finditer(before)]
+    return bool(words) and _HOST.search(before, words[-1]) is None
+
+
 def _is_address(text: str) -> bool:
     try:
         address = ipaddress.ip_address(text)
@@ -132,7 +157,6 @@ _CLASSES: dict[str, Callable[[str], bool]] = {
 }
 _SPANS: dict[str, tuple[re.Pattern[str], Callable[[str], bool]]] = {
     "email": (_EMAIL, bool),
-    "phone": (_PHONE, lambda value: not _is_card(value)),
     "iban": (_IBAN, lambda value: _is_iban(value.replace(" ", ""))),
     "card": (_CARD, _is_card),
     "ip4": (_IP4, _is_address),

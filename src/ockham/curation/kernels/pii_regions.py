@@ -20,10 +20,23 @@ _ONE = np.uintp(1)
 _NEVER, _DIGIT = 1, 2
 _FEW, _MANY, _DOTS, _CARD = 4, 6, 3, 13
 """Digits of an address of four numbers at least, its dots, the digits of anything else, and those of a card."""
+_NATIONAL = 9
+"""Digits of a national telephone number with its zero, at least."""
+_ANNOUNCED = 7
+"""Digits of a telephone number before which a word says that it is one, at least."""
 _LONGEST = 15
 """Digits of the longest national number, the only one that may stand behind a point."""
 _SIXTH = np.uintp(40)
 """More characters than an address of IP version 6 has."""
+_REACH = 32
+"""Bytes in which a telephone number is announced, `ockham.data.phone_numbers.CUE_REACH`."""
+STEMS = (
+    b"anr", b"app", b"cal", b"cel", b"chi", b"dia", b"dzw", b"fax", b"fon", b"gsm", b"han", b"hel", b"hot", b"il ",
+    b"lig", b"lla", b"mei", b"mi ", b"mij", b"mob", b"mon", b"my ", b"num", b"pho", b"rin", b"ruf", b"sms", b"tel",
+    b"tex", b"tlf", b"wha",
+)  # fmt: skip
+"""How `ockham.data.phone_numbers.CUES` begin, where they do in ASCII."""
+_STEMS = np.array([int.from_bytes(stem, "little") for stem in STEMS], dtype=np.int64)
 _LETTERS = string.ascii_letters.encode()
 _INSIDE = b"%+-@()/:\"'=._ \t\n\f\r"
 
@@ -111,6 +124,8 @@ def _may_count(data: NDArray[np.uint8], kinds: NDArray[np.uint8], begin: np.uint
         if run > _LONGEST and _before(data, start, 1) == 46:  # a fraction: no number of the kinds begins behind a point
             chain = 0
         shaped |= chain >= _CARD or _is_shaped(before, between, run) or _is_lettered(data, start, at, begin, end)
+        if not shaped and _begins_number(data, start):
+            shaped = _is_number(data, start, end)
         digits += run
         before, behind = run, at
     return (shaped and digits >= _MANY) or (digits >= _FEW and dots >= _DOTS)
@@ -122,6 +137,72 @@ def _is_shaped(before: int, between: int, run: int) -> bool:
     if between in (32, 45, 46) and 3 <= before <= 4 and 3 <= run <= 4:
         return True
     return between == 45 and before == 3 and run == 2
+
+
+@compile_kernel
+def _begins_number(data: NDArray[np.uint8], start: np.uintp) -> bool:
+    """Tell whether a telephone number may begin with a run of digits, from the two bytes before it."""
+    last, second_last = _before(data, start, 1), _before(data, start, 2)
+    if _is_word(last) or last == 43 or last == 44 or last == 45 or last == 46 or last == 47:
+        return False
+    return not (last == 32 and 48 <= second_last <= 57)
+
+
+@compile_kernel
+def _is_number(data: NDArray[np.uint8], start: np.uintp, end: np.uintp) -> bool:
+    """Tell whether a run of digits and those behind it may be a telephone number.
+
+    It begins with a zero, a bracket stands around its first digits, or a word announces it.
+    """
+    digits = gap = runs = 0
+    zero, bracket = data[start] == 48, _before(data, start, 1) == 40
+    at = start
+    while at < end and gap < 5 and digits <= 16:
+        byte = data[at]
+        if 48 <= byte <= 57:
+            runs += gap > 0 or digits == 0
+            digits += 1
+            gap = 0
+        elif byte == 32 or byte == 46 or byte == 47 or byte == 45 or byte == 40 or byte == 41:
+            gap += 1
+        else:
+            break
+        at += _ONE
+    if digits >= _NATIONAL and (zero or bracket) and not _is_date(data, start, end):
+        return True
+    return digits >= _ANNOUNCED and _is_announced(data, start)
+
+
+@compile_kernel
+def _is_date(data: NDArray[np.uint8], start: np.uintp, end: np.uintp) -> bool:
+    """Tell whether digits begin as in 01.02.2024: two, a sign, two, the same sign, four."""
+    if start + np.uintp(10) > end or (start + np.uintp(10) < end and 48 <= data[start + np.uintp(10)] <= 57):
+        return False
+    for place in range(10):
+        byte = data[start + np.uintp(place)]
+        if place == 2 or place == 5:
+            if byte != data[start + np.uintp(2)] or not 45 <= byte <= 47:
+                return False
+        elif not 48 <= byte <= 57:
+            return False
+    return data[start] <= 51 and data[start + np.uintp(3)] <= 49
+
+
+@compile_kernel
+def _is_announced(data: NDArray[np.uint8], start: np.uintp) -> bool:
+    """Tell whether a word for a telephone number may stand before it; what is not ASCII may be one."""
+    letters = 0
+    for far in range(1, _REACH + 1):
+        byte = _before(data, start, far)
+        if byte >= 128:
+            return True
+        if 65 <= byte <= 90:
+            byte |= 32
+        letters = ((letters << 8) | byte) & 0xFFFFFF
+        for stem in _STEMS:
+            if letters == stem:
+                return True
+    return False
 
 
 @compile_kernel

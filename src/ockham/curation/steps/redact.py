@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 # What may be something. No look-around and no back reference, so that RE2 takes it; every find is judged below.
 _MAYBE = (
-    rb"[\w.%+\-]+@[A-Za-z0-9\-]+\.[A-Za-z0-9.\-]+"
+    rb"[\w.%+\-]*@[A-Za-z0-9\-]+\.[A-Za-z0-9.\-]+"
+    rb"|[\w.%+\-]*@[A-Za-z0-9.\-]*[\x00\x80-\xff]"  # a domain in other letters; a piece ends with a NUL before them
     rb"|\+?\(?[0-9][0-9 ()./\-]{5,}[0-9]"
     rb"|[A-Z]{2}[0-9]{2} ?[A-Z0-9]{4}[A-Z0-9 ]{6,}"
     rb"|[0-9A-Fa-f]{0,4}:[0-9A-Fa-f:]{2,}[0-9A-Fa-f.:]*"
