@@ -197,7 +197,10 @@ def _is_quoted(cell: str) -> bool:
 
 
 def scan(text: str, delimiter: str, cells: list[str], part: list[str] | None) -> list[str] | None:
-    """Take the cells of one line; return the parts of a quoted cell that is still open at its end, else ``None``."""
+    """Take the cells of one line; return the parts of a quoted cell that is still open at its end, else ``None``.
+
+    ``part`` are those of the lines before, to which what this line adds is appended.
+    """
     end = len(text) - (2 if text.endswith("\r\n") else 1 if text.endswith(("\n", "\r")) else 0)
     if text.count(delimiter) >= MAX_COLUMNS and '"' not in text:
         raise _StrayError(f"more than {MAX_COLUMNS:,} cells")
@@ -209,7 +212,8 @@ def scan(text: str, delimiter: str, cells: list[str], part: list[str] | None) ->
         if part is not None or text.startswith('"', at, end):
             begin = at if part is not None else at + 1
             close = _closing(text, begin)
-            part = [*(part or ()), text[begin : close if close != -1 else None]]
+            part = [] if part is None else part
+            part.append(text[begin : close if close != -1 else None])
             if close == -1:
                 return part
             cells.append("".join(part).replace('""', '"'))

@@ -14,7 +14,7 @@ from ockham.readers.table import MAX_COLUMNS, BrokenRow, Table, TableRow
 _BATCH = 1024
 _MAX_GROUPS = 100_000
 _MAX_FOOTER = 64_000_000
-_MAX_CHUNK = 2_000_000_000
+_MAX_GROUP = 8_000_000_000
 _CELL = 6
 """Characters around a cell and its name where a row stands as JSON; so many rows of nothing are something too."""
 _BAD_NAME = "the name of a column is not UTF-8"
@@ -72,7 +72,7 @@ def _rows(file: RegularFile, parquet: Any, names: Sequence[str], most: int | Non
     import pyarrow as pa
 
     around = sum(len(name) + _CELL for name in names)
-    _check_sizes(file, parquet.metadata, names, around)
+    _check_sizes(file, parquet.metadata, around)
     record = total = 0
     batches = parquet.iter_batches(batch_size=_BATCH, columns=list(names), use_threads=False)
     while True:
@@ -93,22 +93,17 @@ def _rows(file: RegularFile, parquet: Any, names: Sequence[str], most: int | Non
             yield TableRow(record, None, dict(zip(names, cells, strict=True)))
 
 
-def _check_sizes(file: RegularFile, metadata: Any, names: Sequence[str], around: int) -> None:  # noqa: ANN401 - pyarrow
-    """Refuse what the index itself says to be too much; it may say less than there is."""
-    selected = set(names)
+def _check_sizes(file: RegularFile, metadata: Any, around: int) -> None:  # noqa: ANN401 - pyarrow
+    """Refuse what the index itself says to be too much; it may say less than there is.
+
+    Only of whole row groups: where the index of a single column is damaged, pyarrow ends the process when asked for it.
+    """
     total = metadata.num_rows * around
     for group in range(metadata.num_row_groups):
-        chunks = metadata.row_group(group)
-        for column in range(chunks.num_columns):
-            chunk = chunks.column(column)
-            try:
-                name = chunk.path_in_schema.split(".")[0]
-            except UnicodeDecodeError as error:
-                raise _unsound(file, _BAD_NAME) from error
-            if name in selected:
-                total += chunk.total_uncompressed_size
-                if chunk.total_uncompressed_size > _MAX_CHUNK:
-                    raise _unsound(file, f"a column of row group {group + 1} unfolds to over {_MAX_CHUNK:,} bytes")
+        size = metadata.row_group(group).total_byte_size
+        total += size
+        if size > _MAX_GROUP:
+            raise _unsound(file, f"row group {group + 1} unfolds to over {_MAX_GROUP:,} bytes")
     _check_total(file, total, None)
 
 
@@ -153,10 +148,31 @@ def _cells(array: Any) -> list[Any]:  # noqa: ANN401 - pyarrow
         used = sorted({index for index in indices if index is not None})
         values = dict(zip(used, _cells(array.dictionary.take(pa.array(used, pa.int64()))), strict=True))
         return [None if index is None else values[index] for index in indices]
+    array = _in_microseconds(array)
     try:
         return list(array.to_pylist())
+    except OverflowError:  # a date beyond those that Python has
+        return list(array.cast(pa.string()).to_pylist())
     except UnicodeDecodeError:  # strings that are not UTF-8: bytes, of which the bad ones are kept out later
         return list(array.cast(pa.large_binary()).to_pylist())
+
+
+def _in_microseconds(array: Any) -> Any:  # noqa: ANN401 - pyarrow
+    """Return times in nanoseconds as microseconds, or as text where that would lose digits; any other array as it is.
+
+    Python has no value for them: pyarrow takes pandas' where that is installed, and gives up elsewhere.
+    """
+    import pyarrow as pa
+
+    kind = array.type
+    if getattr(kind, "unit", None) != "ns":
+        return array
+    tz = {"tz": kind.tz} if pa.types.is_timestamp(kind) else {}
+    make = pa.timestamp if tz else pa.duration if pa.types.is_duration(kind) else pa.time64
+    try:
+        return array.cast(make("us", **tz))
+    except pa.ArrowInvalid:
+        return array.cast(pa.string())
 
 
 def _read_error(file: RegularFile, error: Exception, why: str) -> DataError:
