@@ -30,6 +30,9 @@ else:
 VERBS = ("curate", "decide", "doctor", "eval", "export", "fit", "plan", "predict", "report", "serve", "tune")
 MAX_BYTES = 1_000_000
 MAX_INTEGER = 2**63 - 1
+_DEEPEST = 32
+"""Dots in a name; no setting has so many. The parser's time grows with the square of them: hours for 1 MB."""
+_QUOTED = re.compile(r""""[^"\n]*"|'[^'\n]*'""")
 
 T = TypeVar("T")
 
@@ -110,6 +113,9 @@ def _parse(raw: bytes, path: Path) -> dict[str, Any]:
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise _wrong(f"{path.name}, line {line}: not UTF-8 (byte {error.start})", "save it as UTF-8") from None
+    for line, words in enumerate(_QUOTED.sub("", text).split("\n"), 1):
+        if max(part.count(".") for part in re.split(r"[=\[\]{},#]", words)) > _DEEPEST:
+            raise _wrong(f"{path.name}, line {line}: a name has more than {_DEEPEST} dots", "shorten it")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

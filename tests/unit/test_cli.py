@@ -243,7 +243,7 @@ def test_the_settings_file_counts_and_flags_win(verbs: Verbs, run: Run, tmp_path
         ("[fit]\nendpoint_secret = 'x'\n", (), "an endpoint has no such setting"),
     ],
 )
-def test_a_wrong_setting_stops_before_any_work(
+def test_c07_a_wrong_setting_stops_before_any_work(
     verbs: Verbs, run: Run, tmp_path: Path, toml: str, flags: Sequence[str], says: str
 ) -> None:
     (tmp_path / "ockham.toml").write_text(toml)

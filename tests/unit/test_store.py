@@ -135,7 +135,7 @@ def test_an_entry_of_another_key_type_or_form_counts_as_missing(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(("kind", "key"), [("../x", KEY), ("a", "../x"), ("", KEY), ("a", "x" * 33), ("a", "A/B")])
-def test_a_name_that_could_leave_the_folder_is_a_defect(tmp_path: Path, kind: str, key: str) -> None:
+def test_c04_a_name_that_could_leave_the_folder_is_a_defect(tmp_path: Path, kind: str, key: str) -> None:
     with open_run(tmp_path, IDENTITY) as run, pytest.raises(Defect):
         run.keep(kind, key, CANDIDATE)
 
