@@ -47,6 +47,7 @@ from ockham.rungs.tagger_rung import ENCODER_TAGGER
 from ockham.sealed import connector
 from ockham.tune.tune_spec import TuneSpec, batch_for, passes
 from ockham.verdict.decide import Decision, decide
+from ockham.version import __version__
 
 _NUMBERS = {**{rung.name: rung.number for rung in LADDER}, **decoder_rungs.NUMBERS}
 RUNGS = tuple(sorted(_NUMBERS, key=lambda name: _NUMBERS[name]))
@@ -376,9 +377,10 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> Buil
 
 
 def _identity(prepared: Prepared, spec: FitSpec) -> dict[str, Json]:
-    """Say what a run is about: the rows, their split, and the settings that decide what is built from them."""
+    """Say what a run is about: the rows, their split, the settings that decide what is built from them, the version."""
     deciding = ("encoder", "epochs", "learning_rate", "batch", "rank", "device", "precision", "seed")
     settings: dict[str, Json] = {name: getattr(spec, name) for name in deciding}
     split = prepared.split
     rows = digest([list(split.train), list(split.valid), list(split.test)])
-    return {"dataset": prepared.dataset.digest, "split": rows, "inputs": list(prepared.inputs), **settings}
+    about: dict[str, Json] = {"dataset": prepared.dataset.digest, "split": rows, "inputs": list(prepared.inputs)}
+    return {"ockham": __version__, **about, **settings}

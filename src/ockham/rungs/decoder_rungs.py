@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import get_args
@@ -122,8 +123,10 @@ def _rung(kind: str, name: str, model: str, missing: Callable[[BuildConfig], str
 
 
 def _unpromising(model: str, others: Sequence[str], material: RunContext) -> str | None:
-    """Say why a model is not worth tuning beside those others that can be tuned here, or nothing."""
-    return early_rejection.reject_early(
+    """Say why a model cannot be tuned on this disk, or is not worth it beside the others tuned here, or nothing."""
+    stored, free = early_rejection.weight_bytes(local(model)) / 1e9, shutil.disk_usage(material.run.path).free / 1e9
+    lacking = decoder_tuned.lacks_disk(stored, free)
+    return lacking or early_rejection.reject_early(
         model, [one for one in others if _untunable(one, material.plan) is None], material
     )
 

@@ -171,6 +171,16 @@ def too_large(stored_gb: float, free_gb: float) -> str | None:
     return f"tuning it needs about {needed:.0f} GB of memory, {free_gb:.0f} GB are free" if needed > free_gb else None
 
 
+def lacks_disk(stored_gb: float, free_gb: float) -> str | None:
+    """Say that tuning needs more disk than is free, or nothing.
+
+    At once stand there the base and the merged weights in 16 bits as GGUF, the merged ones as they are saved, and three
+    forms of 8 bits or fewer, one of them published; the state of tuning is small.
+    """
+    needed = 5 * stored_gb
+    return f"tuning it needs about {needed:.0f} GB of disk, {free_gb:.0f} GB are free" if needed > free_gb else None
+
+
 def _parts(spec: TuneSpec, rows: Sequence[tuning.DecoderRow], *, lean: bool) -> TuneSpec:
     """Bound what a thread holds at once; ``lean`` is what memory asks for (`ockham.tune.recompute`)."""
     longest = max(len(row.question) + len(row.answer) for row in rows)

@@ -30,10 +30,15 @@ _SIZED = 100
 _PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.gguf")
 
 
-def signature(place: Path) -> list[tuple[str, int, int]]:
-    """Tell one state of a folder or file from another without reading gigabytes: names, sizes and times."""
+def signature(place: Path) -> list[tuple[str, int, int, int]]:
+    """Tell one state of a folder or file from another without reading gigabytes: names, sizes, and two facts more.
+
+    The time of a change and the inode are the system's own: a copy may bring its time of writing along, and then a file
+    of the same size in another's place would be taken for it.
+    """
     files = sorted(place.iterdir()) if place.is_dir() else [place] if place.exists() else []
-    return [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files if path.is_file()]
+    facts = [(path.name, path.stat()) for path in files if path.is_file()]
+    return [(name, status.st_size, status.st_ctime_ns, status.st_ino) for name, status in facts]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
