@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -264,3 +265,22 @@ def test_a_trace_of_the_system_calls_holds_no_other_change(library: Path, quick:
     assert len(changing) == calls > 60
     others = {call.split("(")[0] for call in window if call not in changing}
     assert others - HARMLESS - {"open", "openat", "write"} == set()
+
+
+def test_k18_ten_kills_in_a_row_also_while_a_killed_run_is_put_in_order(preload_server: Server, quick: Path) -> None:
+    draw = random.Random(18)
+    fired = 0
+    with tempfile.TemporaryDirectory(dir=quick) as name:
+        folder = Path(name)
+        _, final = states(folder, "over debris")
+        for number in range(25):
+            path = folder / f"run{number}"
+            prepare(path, "over debris")
+            for _ in range(10):
+                # Low numbers come first at every opening: they hit the clearing up itself.
+                at, mode = draw.choice((draw.randint(1, 12), draw.randint(1, 80))), draw.choice(KILLS)
+                fired += preload_server.save(path, "new", "preload", at, mode)["fired"]
+            child.save(path, "new", lambda: None)
+            assert tree(path) == final
+            shutil.rmtree(path)
+    assert fired > 100
