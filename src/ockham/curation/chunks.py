@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ockham.curation.record_batch import dump_row, parse_row, replace_texts
 from ockham.curation.steps.examine import ExaminedChunk
+from ockham.data.shared_text import SharedText
 from ockham.readers.conversations import is_conversation, texts_in, with_turns
 
 if TYPE_CHECKING:
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 RANGES = 256
 _OPEN = 64
 """Files that are open at once."""
-ChunkSource = tuple[tuple[Path, ...], tuple[tuple[str, ...], ...]]
-"""The folders of chunks, and the input columns of each file."""
+ChunkSource = tuple[tuple[Path, ...], tuple[tuple[str, ...], ...], SharedText]
+"""The folders of chunks, the input columns of each file, and the text that rows share."""
 _TABLE = [
     ("offset", "<i8"), ("reason", "u1"), ("changed", "u1"), ("score", "<f8"), ("limit", "<f8"), ("leaked", "<i8"),
     ("words", "<i8"), ("size", "<i8"), ("start", "<i8"), ("length", "<i8"),
@@ -156,14 +157,17 @@ class Chunk:
 class Chunks:
     """All chunks, in order; documents are numbered through."""
 
-    __slots__ = ("_begins", "_firsts", "_open", "_source", "inputs", "items", "size")
+    __slots__ = ("_begins", "_firsts", "_open", "_shared", "_source", "inputs", "items", "size")
 
-    def __init__(self, folders: Sequence[Path], inputs: Sequence[tuple[str, ...]]) -> None:
+    def __init__(
+        self, folders: Sequence[Path], inputs: Sequence[tuple[str, ...]], shared: SharedText | None = None
+    ) -> None:
         """Look at the chunks in these folders; ``inputs`` are the input columns of each file."""
+        self._shared = shared or SharedText()
         self.items: list[Chunk] = []
         self._firsts: list[int] = []
         self.inputs = inputs
-        self._source: ChunkSource = tuple(folders), tuple(inputs)
+        self._source: ChunkSource = tuple(folders), tuple(inputs), self._shared
         self._open: OrderedDict[tuple[int, str], int] = OrderedDict()
         self._begins: dict[int, int] = {}
         self.size = 0
@@ -191,8 +195,9 @@ class Chunks:
         return self._entry(document, "table.bin", _TABLE)
 
     def text(self, document: int) -> bytes:
-        """Read the input of a document as it was examined, after all changes."""
-        return "\n".join(texts_in(self.cells(document), self.inputs[self.place(document)[0]])).encode()
+        """Read the input of a document as it is compared: after all changes, without what rows share."""
+        text = "\n".join(texts_in(self.cells(document), self.inputs[self.place(document)[0]]))
+        return self._shared.text_to_compare(text).encode()
 
     def cells(self, document: int) -> dict[str, Any]:
         """Read the row of a document."""
@@ -201,7 +206,7 @@ class Chunks:
         return parse_row(os.pread(rows, int(line["length"]), int(line["start"])))
 
     def texts(self, documents: NDArray[np.int64]) -> list[bytes]:
-        """Read the inputs of documents."""
+        """Read the inputs of documents as they are compared."""
         inputs = [b""] * len(documents)
         for chunk, indices in self._by_chunk(documents):
             table, names, rows = chunk.table(), self.inputs[chunk.file], self._file(chunk, "rows.bin")
@@ -209,6 +214,8 @@ class Chunks:
             starts, sizes = table["start"][inner].tolist(), table["length"][inner].tolist()
             for index, start, size in zip(indices.tolist(), starts, sizes, strict=True):
                 inputs[index] = _text_in(os.pread(rows, size, start), names)
+        if self._shared.passages:
+            return [self._shared.text_to_compare(text.decode()).encode() for text in inputs]
         return inputs
 
     def targets(self, documents: NDArray[np.int64]) -> NDArray[np.uint64]:

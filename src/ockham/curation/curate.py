@@ -25,6 +25,7 @@ from ockham.curation.folder import Opening, open_curation, open_replacement
 from ockham.curation.label_check import check_labels
 from ockham.curation.map_stage import examine_chunks, inputs_of, is_worth
 from ockham.curation.record_batch import parse_row
+from ockham.curation.shared_sample import find_in_first_rows
 from ockham.curation.steps.decontamination import read_tests
 from ockham.curation.steps.examine import StepConfig
 from ockham.curation.write_stage import write_all
@@ -204,12 +205,14 @@ def prepare_curation(
                 raise
             warnings.append(error.message)
     labelled = all(file.target is not None for file in files)
+    plan = StepConfig(spec=spec, steps=spec.selected_steps(labelled=labelled), labelled=labelled)
+    shared, remark = find_in_first_rows(files, plan)
+    warnings += [remark] if remark else []
     leak = None
     if spec.test:
         tests = [path for pattern in spec.test for path in find_files(pattern)]
-        leak = read_tests(tests, spec.inputs, spec.containment)
-    plan = StepConfig(spec=spec, steps=spec.selected_steps(labelled=labelled), labelled=labelled, leak=leak)
-    return files, plan, tuple(warnings)
+        leak = read_tests(tests, spec.inputs, spec.containment, shared)
+    return files, dataclasses.replace(plan, shared=shared, leak=leak), tuple(warnings)
 
 
 def _curate_files(run: Run, files: list[SourceFile], plan: StepConfig, effort: _Effort, tell: Tell) -> CurationReport:
@@ -218,7 +221,7 @@ def _curate_files(run: Run, files: list[SourceFile], plan: StepConfig, effort: _
     with ExitStack() as leave:
         crew = leave.enter_context(open_executor(workers))
         folders = examine_chunks(run, files, plan, crew, effort.chunk_mb * 1_000_000, tell)
-        chunks = leave.enter_context(closing(Chunks(folders, inputs_of(files))))
+        chunks = leave.enter_context(closing(Chunks(folders, inputs_of(files), plan.shared)))
 
         def tell_work(what: str, done: int, total: int) -> None:
             tell(Progress(stage="decide", message=what, done=done, total=total or None))

@@ -48,7 +48,8 @@ def check_labels(
         file = chunks.place(document)[0]
         names = chunks.inputs[file]
         target = target_in(cells, names, targets[file])
-        rows.append(Example(id=str(document), input="\n".join(texts_in(cells, names)), target=target))
+        text = "\n".join(texts_in(cells, names))
+        rows.append(Example(id=str(document), input=plan.shared.text_to_read(text), target=target))
     decision.doubts = find_label_issues(rows)
     if plan.spec.doubts == "drop" and decision.doubts:
         numbers = np.array([int(doubt.id) for doubt in decision.doubts], dtype=np.int64)

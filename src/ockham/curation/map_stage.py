@@ -52,7 +52,9 @@ def examine_chunks(
     folders: list[Path] = []
     before = 0
     for number, file in enumerate(files):
-        work = digest([_FORM, number, file.sha256, plain(plan.spec), list(plan.steps), most, _tests(plan)])
+        work = digest(
+            [_FORM, number, file.sha256, plain(plan.spec), list(plan.steps), most, _tests(plan), plain(plan.shared)]
+        )
         stored_keys = run.find("file", work, tuple[str, ...])
         if stored_keys is not None:
             artifacts = [run.artifact(KIND, key) for key in stored_keys]

@@ -54,7 +54,7 @@ def preview_curation(files: list[SourceFile], plan: StepConfig, workers: int, te
                 inner.mkdir()
                 write_chunk(inner, examine(batch_of(records), plan))
             disk = sum(file.stat().st_size for file in staging.glob("*/*"))
-            with closing(Chunks(folders, inputs_of(files))) as chunks:
+            with closing(Chunks(folders, inputs_of(files), plan.shared)) as chunks:
                 decision = decide_duplicates(chunks, plan.spec, plan.steps, scratch, Executor(), lambda *_: None)
                 check_labels(chunks, decision, [file.target for file in files], plan)
                 report = write_all(run, chunks, decision, files, plan, tell)

@@ -53,8 +53,8 @@ def find_shared_text(texts: Sequence[str], targets: Sequence[str] | None = None)
     return SharedText(passages=longest_first(passages)[:_MOST])
 
 
-def describe_shared_text(shared: SharedText, texts: Sequence[str]) -> str | None:
-    """Say how many words stand in how many of the inputs; ``None`` where nothing is shared."""
+def describe_shared_text(shared: SharedText, texts: Sequence[str], *, verb: str = "compared") -> str | None:
+    """Say how many words stand in how many of the inputs, and what is done without them; ``None`` for none."""
     rows = [texts[row] for row in _sample(texts)]
     words = [count_words(row) for row in rows]
     fewer = [n - count_words(shared.text_to_compare(row)) for n, row in zip(words, rows, strict=True)]
@@ -64,8 +64,8 @@ def describe_shared_text(shared: SharedText, texts: Sequence[str]) -> str | None
     where = "every input" if len(less) == len(rows) else f"{len(less) / len(rows):.0%} of the inputs"
     middle = less[len(less) // 2]
     count = f"{middle:,} word{'s' * (middle > 1)}" if less[0] == less[-1] else f"{less[0]:,} to {less[-1]:,} words"
-    verb = "stands" if less[-1] == 1 else "stand"
-    return f"{count} {verb} in {where}; rows are compared without them"
+    stand, them = ("stands", "it") if less[-1] == 1 else ("stand", "them")
+    return f"{count} {stand} in {where}; rows are {verb} without {them}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,6 +7,7 @@ import glob
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,7 @@ from ockham.readers.compressed_file import Unpacked
 from ockham.readers.conversations import LAST, columns_taken
 from ockham.readers.formats import PACKED, SUFFIXES, open_table
 from ockham.readers.json_file import TRUNCATED
-from ockham.readers.local_file import open_file, refusal_of
+from ockham.readers.local_file import Digests, open_file, refusal_of
 from ockham.readers.table import BrokenRow, Table, TableRow, text_of, unusable
 
 
@@ -123,6 +124,20 @@ def documents_of(number: int, file: SourceFile, encoding: str | None) -> Iterato
         if isinstance(plain, Unpacked) and plain.cut:
             yield Unreadable(number, record + 1, None, "E_FORMAT", TRUNCATED)
         opened.verify(content=table.format == "parquet")
+
+
+def first_documents(number: int, file: SourceFile, encoding: str | None, most: int) -> list[Document]:
+    """Return up to ``most`` readable records from the beginning of a file, which is not read to its end."""
+    with (
+        open_file(file.path, Digests(file.sha256, file.quick)) as opened,
+        open_table(opened, encoding) as (table, _),
+    ):
+        rows = islice(table.rows, most)
+        records = [
+            chat_of(number, row, file.target) if file.chat else document_of(number, row, file.inputs, file.target)
+            for row in rows
+        ]
+    return [record for record in records if isinstance(record, Document)]
 
 
 def is_answered(row: TableRow | BrokenRow) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ockham.curation.curate_spec import WIDTH
+from ockham.data.shared_text import SharedText
 from ockham.readers.columns import ColumnRequest
 from ockham.readers.documents import Document, describe, documents_of
 
@@ -35,8 +36,14 @@ class BenchmarkIndex:
         return leaks(texts, alphabet(), self.index, WIDTH)
 
 
-def read_tests(paths: Sequence[Path], inputs: tuple[str, ...], containment: float) -> BenchmarkIndex:
-    """Read the inputs of test files and index them. Raises `DataError` as reading documents does."""
+def read_tests(
+    paths: Sequence[Path], inputs: tuple[str, ...], containment: float, shared: SharedText | None = None
+) -> BenchmarkIndex:
+    """Read the inputs of test files and index them, without the text that rows share.
+
+    Raises `DataError` as reading documents does.
+    """
+    shared = shared or SharedText()
     from ockham.curation.kernels.char_classes import alphabet
     from ockham.curation.kernels.ngram_index import index_of
 
@@ -48,7 +55,7 @@ def read_tests(paths: Sequence[Path], inputs: tuple[str, ...], containment: floa
         digests.append(file.sha256)
         for document in documents_of(0, file, None):
             if isinstance(document, Document):
-                rows.append("\n".join(document.texts).encode())
+                rows.append(shared.text_to_compare("\n".join(document.texts)).encode())
                 locations.append(f"{file.name}:{document.record}")
     return BenchmarkIndex(
         index=index_of(rows, alphabet(), WIDTH, containment), locations=tuple(locations), digests=tuple(digests)

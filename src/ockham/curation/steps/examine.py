@@ -13,6 +13,7 @@ from ockham.curation.steps import language, redact, repair
 from ockham.curation.steps.decontamination import BenchmarkIndex
 from ockham.curation.steps.gopher_rules import RULES, measure_rules
 from ockham.data.normalize import is_blank
+from ockham.data.shared_text import SharedText
 from ockham.data.task import is_like_label, is_object
 from ockham.records.curation import CHANGES, Step
 
@@ -38,6 +39,7 @@ class StepConfig:
     steps: tuple[Step, ...]
     labelled: bool
     leak: BenchmarkIndex | None = None
+    shared: SharedText = field(default_factory=SharedText)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -45,14 +47,16 @@ class ExaminedChunk:
     """What was found out about a portion of documents; arrays have one entry a document.
 
     ``reason`` is a place in `REASONS`, ``changed`` a bit for each of `CHANGES`, ``texts`` are the inputs after all
-    changes, ``new`` those of the documents that were changed. ``hashes`` are 128 bits each of the text as it came, of
-    its words, and of the target. ``sizes`` are in characters, and asked for where the longest document shall stay.
-    ``would`` counts for each rule how many documents break its limit when it is one step looser, as it is, and one step
-    stricter. ``unlike`` and ``objects`` count the targets of the rows that have no reason to go, as `Kinds` does.
+    changes, ``judged`` the same without what rows share, ``new`` those of the documents that were changed. ``hashes``
+    are 128 bits each of the text as it came, of its words, and of the target. ``sizes`` are in characters, and asked
+    for where the longest document shall stay. ``would`` counts for each rule how many documents break its limit when
+    it is one step looser, as it is, and one step stricter. ``unlike`` and ``objects`` count the targets of the rows
+    that have no reason to go, as `Kinds` does.
     """
 
     portion: RecordBatch
     texts: Texts
+    judged: Texts
     new: dict[int, tuple[str, ...]]
     reason: NDArray[np.uint8]
     score: NDArray[np.float64]
@@ -72,7 +76,10 @@ class ExaminedChunk:
 
 
 def examine(portion: RecordBatch, plan: StepConfig) -> ExaminedChunk:
-    """Examine a portion. What is found out about a document does not depend on the others in it."""
+    """Examine a portion. What is found out about a document does not depend on the others in it.
+
+    A document is judged by rules and compared without the text that rows share; it is equal to another as a whole.
+    """
     import numpy as np
 
     from ockham.curation.kernels.char_classes import alphabet
@@ -83,24 +90,47 @@ def examine(portion: RecordBatch, plan: StepConfig) -> ExaminedChunk:
     changes = _Changes(portion, plan)
     texts = replace_texts(portion.texts, {index: "\n".join(after).encode() for index, after in changes.new.items()})
     rows = rows_for(plan.spec.similarity) if "near" in plan.steps else 0
-    sketches = sketch(texts, alphabet(), orders(), WIDTH, rows)
+    judged = without_shared(texts, plan.shared)
+    sketches = compared = sketch(judged, alphabet(), orders(), WIDTH, rows)
+    if judged is not texts:
+        sketches = sketch(texts, alphabet(), orders(), WIDTH, 0)
     examined = ExaminedChunk(
         portion=portion,
         texts=texts,
+        judged=judged,
         new=changes.new,
         reason=np.zeros(number, dtype=np.uint8),
         score=np.full(number, np.nan),
         limit=np.full(number, np.nan),
         changed=changes.changed,
         hashes=_hashes(portion, texts, sketches.hashes, sketches.words),
-        words=sketches.words,
+        words=np.where(compared.words > 0, sketches.words, 0),
         sizes=characters_of(texts) if plan.spec.survivor == "longest" else np.zeros(number, dtype=np.int64),
-        keys=sketches.keys,
+        keys=compared.keys,
         leaked=np.full(number, -1, dtype=np.int64),
         personal=changes.counted,
     )
     _judge(examined, changes.personal, plan)
     return examined
+
+
+def changed_texts(portion: RecordBatch, plan: StepConfig) -> Texts:
+    """Return the inputs of a portion as they are after all changes."""
+    new = _Changes(portion, plan).new
+    return replace_texts(portion.texts, {index: "\n".join(after).encode() for index, after in new.items()})
+
+
+def without_shared(texts: Texts, shared: SharedText) -> Texts:
+    """Return what documents are judged and compared by: their texts without what rows share."""
+    if not shared.passages:
+        return texts
+    new: dict[int, bytes] = {}
+    for index in range(len(texts.starts)):
+        text = bytes_at(texts, index).decode()
+        shorter = shared.text_to_compare(text)
+        if shorter is not text:
+            new[index] = shorter.encode()
+    return replace_texts(texts, new)
 
 
 class _Changes:
@@ -208,7 +238,7 @@ def _judge(examined: ExaminedChunk, personal: NDArray[np.bool_], plan: StepConfi
         examined.would[rule.name] = (would[0], would[1], would[2])
         _drop(examined, rule.name, breaks, values, limit)
     if plan.leak is not None and "leak" in plan.steps:
-        row, share = plan.leak.find(examined.texts)
+        row, share = plan.leak.find(examined.judged)
         examined.leaked = row
         _drop(examined, "leak", row >= 0, share, plan.spec.containment)
     if targets:
@@ -237,7 +267,7 @@ def _counts(examined: ExaminedChunk, plan: StepConfig, readable: NDArray[np.bool
     list_numbers = np.full(number, -1, dtype=np.int64)
     more: dict[str, NDArray[np.int64]] = {}
     if "language" in plan.steps:
-        labels, sure = language.identify_all(examined.texts)
+        labels, sure = language.identify_all(examined.judged)
         codes = (*language.languages(), language.UNKNOWN)
         certain = sure.astype(np.float64) >= plan.spec.min_language
         lists = language.stop_word_languages()
@@ -249,7 +279,7 @@ def _counts(examined: ExaminedChunk, plan: StepConfig, readable: NDArray[np.bool
         named = zip((codes[-1], *codes[:-1]), totals, strict=True)
         examined.languages.update({code: count for code, count in named if count})
     if set(TEXT_ONLY) & set(plan.steps):
-        table = statistics(examined.texts, alphabet(), language.stop_words(), list_numbers)
+        table = statistics(examined.judged, alphabet(), language.stop_words(), list_numbers)
         counts = {name: table[:, index] for index, name in enumerate(COUNTS)}
     else:
         seen = examined.words.copy()

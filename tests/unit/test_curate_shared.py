@@ -1,0 +1,90 @@
+"""Documents are judged and compared without the text that rows share, and written as they are."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from tests.sample_letters import framed, letters
+
+from ockham.curation import curate as curation
+from ockham.curation.curate import Curated, CurateSpec, curate
+from ockham.data.shared_text import SharedText
+
+LETTERS = letters()
+
+
+def source(folder: Path, form: str, *, labelled: bool = True) -> Path:
+    path = folder / f"{form.replace(' ', '-')}.jsonl"
+    rows = [
+        {"text": framed(form, text, number)} | ({"label": label} if labelled else {})
+        for number, (text, label) in enumerate(LETTERS)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def kept(outcome: Curated) -> list[str]:
+    rows = [
+        json.loads(line)
+        for shard in outcome.report.shards
+        if shard.path.startswith("clean/")
+        for line in (outcome.path / shard.path).read_text(encoding="utf-8").splitlines()
+    ]
+    return [row["text"] for row in rows]
+
+
+@pytest.mark.parametrize("form", ["15 words", "109 words", "footer", "some without", "three prompts", "numbers differ"])
+def test_as_many_rows_stay_as_of_the_bare_rows(form: str, tmp_path: Path) -> None:
+    bare = curate(source(tmp_path, "bare"), out=tmp_path / "out-bare")
+    wrapped = curate(source(tmp_path, form), out=tmp_path / "out")
+    numbers = {text: number for number, (text, _) in enumerate(LETTERS)}
+    stays = [framed(form, text, numbers[text]) for text in kept(bare)]
+    assert 100 < len(stays) < len(LETTERS)
+    assert kept(wrapped) == stays  # the same rows, and whole
+    assert any("rows are judged and compared without them" in warning for warning in wrapped.report.warnings)
+    assert bare.report.warnings == ()
+
+
+def test_workers_and_chunks_change_nothing(tmp_path: Path) -> None:
+    file = source(tmp_path, "three prompts")
+    first = curate(file, out=tmp_path / "one")
+    second = curate(file, out=tmp_path / "two", workers=2, chunk_mb=1)
+    assert first.report == second.report
+
+
+def test_what_was_redacted_in_the_shared_text_is_shared_still(tmp_path: Path) -> None:
+    footer = "Write to desk@library.example or ring the bell beside the door when nobody is at the desk."
+    path = tmp_path / "mails.jsonl"
+    path.write_text(
+        "".join(json.dumps({"text": f"{text}\n{footer}", "label": label}) + "\n" for text, label in LETTERS)
+    )
+    spec = CurateSpec(personal="redact")
+    bare = curate(source(tmp_path, "bare"), spec, out=tmp_path / "bare")
+    assert curate(path, spec, out=tmp_path / "out").report.kept == bare.report.kept
+
+
+def test_test_rows_leak_by_their_own_text_alone(tmp_path: Path) -> None:
+    test = tmp_path / "test.jsonl"
+    rows = ["My violin has lost a string in the practice cellar.", LETTERS[5][0]]
+    test.write_text("".join(json.dumps({"text": framed("109 words", text, 0)}) + "\n" for text in rows))
+    spec = CurateSpec(test=(str(test),))
+    outcome = curate(source(tmp_path, "109 words"), spec, out=tmp_path / "out")
+    assert outcome.report.left_out.get("leak", 0) in {1, 2}
+    assert [row["row"]["text"] for row in outcome.dropped_rows("leak")][0].endswith(LETTERS[5][0])
+
+
+def test_only_the_first_rows_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows_seen: list[int] = []
+    from ockham.curation import shared_sample
+
+    def spy(texts: list[str], targets: list[str] | None) -> SharedText:
+        rows_seen.append(len(texts))
+        return SharedText()
+
+    monkeypatch.setattr(shared_sample, "find_shared_text", spy)
+    path = tmp_path / "many.jsonl"
+    path.write_text("".join(json.dumps({"text": f"row {n} of very many rows"}) + "\n" for n in range(9_000)))
+    curation.prepare_curation(path, CurateSpec(), lambda _: None)
+    assert rows_seen == [4_000]
