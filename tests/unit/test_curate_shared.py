@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.sample_letters import framed, letters
 
-from ockham.curation import curate as curation
-from ockham.curation.curate import Curated, CurateSpec, curate
+from ockham.curation import shared_sample
+from ockham.curation.curate import Curated, CurateSpec, curate, prepare_curation
 from ockham.data.shared_text import SharedText
 
 LETTERS = letters()
@@ -35,9 +35,14 @@ def kept(outcome: Curated) -> list[str]:
     return [row["text"] for row in rows]
 
 
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Curated:
+    folder = tmp_path_factory.mktemp("bare")
+    return curate(source(folder, "bare"), out=folder / "out")
+
+
 @pytest.mark.parametrize("form", ["15 words", "109 words", "footer", "some without", "three prompts", "numbers differ"])
-def test_as_many_rows_stay_as_of_the_bare_rows(form: str, tmp_path: Path) -> None:
-    bare = curate(source(tmp_path, "bare"), out=tmp_path / "out-bare")
+def test_the_rows_stay_that_stay_of_the_bare_ones(form: str, bare: Curated, tmp_path: Path) -> None:
     wrapped = curate(source(tmp_path, form), out=tmp_path / "out")
     numbers = {text: number for number, (text, _) in enumerate(LETTERS)}
     stays = [framed(form, text, numbers[text]) for text in kept(bare)]
@@ -54,30 +59,31 @@ def test_workers_and_chunks_change_nothing(tmp_path: Path) -> None:
     assert first.report == second.report
 
 
-def test_what_was_redacted_in_the_shared_text_is_shared_still(tmp_path: Path) -> None:
+def test_what_was_redacted_in_the_shared_text_is_shared_still(bare: Curated, tmp_path: Path) -> None:
     footer = "Write to desk@library.example or ring the bell beside the door when nobody is at the desk."
     path = tmp_path / "mails.jsonl"
     path.write_text(
         "".join(json.dumps({"text": f"{text}\n{footer}", "label": label}) + "\n" for text, label in LETTERS)
     )
     spec = CurateSpec(personal="redact")
-    bare = curate(source(tmp_path, "bare"), spec, out=tmp_path / "bare")
-    assert curate(path, spec, out=tmp_path / "out").report.kept == bare.report.kept
+    report = curate(path, spec, out=tmp_path / "out").report
+    assert report.personal == {"email": report.rows}
+    assert report.kept + report.changed == bare.report.kept
 
 
 def test_test_rows_leak_by_their_own_text_alone(tmp_path: Path) -> None:
-    test = tmp_path / "test.jsonl"
-    rows = ["My violin has lost a string in the practice cellar.", LETTERS[5][0]]
-    test.write_text("".join(json.dumps({"text": framed("109 words", text, 0)}) + "\n" for text in rows))
-    spec = CurateSpec(test=(str(test),))
-    outcome = curate(source(tmp_path, "109 words"), spec, out=tmp_path / "out")
-    assert outcome.report.left_out.get("leak", 0) in {1, 2}
-    assert [row["row"]["text"] for row in outcome.dropped_rows("leak")][0].endswith(LETTERS[5][0])
+    leaks: dict[str, int] = {}
+    for form in ("bare", "109 words"):
+        test = tmp_path / f"test-{form}.jsonl"
+        rows = ["My violin has lost a string in the practice cellar.", LETTERS[5][0]]
+        test.write_text("".join(json.dumps({"text": framed(form, text, 0)}) + "\n" for text in rows))
+        outcome = curate(source(tmp_path, form), CurateSpec(test=(str(test),)), out=tmp_path / f"out-{form}")
+        leaks[form] = outcome.report.left_out["leak"]
+    assert leaks["109 words"] == leaks["bare"] < 30
 
 
 def test_only_the_first_rows_are_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows_seen: list[int] = []
-    from ockham.curation import shared_sample
 
     def spy(texts: list[str], targets: list[str] | None) -> SharedText:
         rows_seen.append(len(texts))
@@ -86,5 +92,5 @@ def test_only_the_first_rows_are_looked_at(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(shared_sample, "find_shared_text", spy)
     path = tmp_path / "many.jsonl"
     path.write_text("".join(json.dumps({"text": f"row {n} of very many rows"}) + "\n" for n in range(9_000)))
-    curation.prepare_curation(path, CurateSpec(), lambda _: None)
+    prepare_curation(path, CurateSpec(), lambda _: None)
     assert rows_seen == [4_000]

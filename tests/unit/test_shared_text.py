@@ -68,7 +68,7 @@ def test_a_passage_that_decides_the_answer_is_no_frame() -> None:
     }
     inputs = [f"{text} {closing.get(label, '')}" for text, label in LETTERS]
     assert find_shared_text(inputs, TARGETS) == SharedText()
-    assert [p.words for p in find_shared_text(inputs, ["the same"] * len(inputs)).passages] == [9, 8]
+    assert [p.words for p in find_shared_text(inputs, ["the same"] * len(inputs)).passages] == [9]
 
 
 def test_a_row_of_shared_text_alone_stays_as_it_is() -> None:
@@ -147,3 +147,9 @@ def test_a_test_file_that_repeats_all_training_rows_is_an_error_that_says_so() -
         prepare(rows, ReadSpec(), SplitSpec(), test=rows, task_name=None, tell=quiet)
     assert caught.value.code == "E_TOO_FEW"
     assert "--test" in caught.value.fix
+
+
+def test_copies_of_one_text_are_no_frame() -> None:
+    copies = [f"{TEXTS[4]} I look forward to hearing from all of you very soon indeed" for _ in range(90)]
+    others = [f"{copies[0]}, and by the way the {text}" for text in TEXTS[:10]]
+    assert find_shared_text([*TEXTS, *copies, *others]) == SharedText()

@@ -18,10 +18,10 @@ from ockham.data.minhash import GOLDEN, mix_bits
 from ockham.data.shared_text import Passage, SharedText, count_words, longest_first, tokens_of
 
 LEAST_ROWS = 20
-"""Of fewer rows nothing is said."""
+"""Of fewer different rows nothing is said."""
 LONG = 5
 """Words of a passage that need not stand in nearly every row, as one of a few system prompts in one file does not."""
-LONG_SHARE, LONG_ROWS, WORDS_A_ROW = 0.1, 12, 1.6
+LONG_SHARE, LONG_ROWS, WORDS_A_ROW = 0.1, 25, 1.6
 """It stands in so large a share of the rows, and in so many; so many of its words come to a row of the file."""
 NEARLY_ALL = 0.9
 """The share of rows in which a short passage stands, equally often in each."""
@@ -39,12 +39,13 @@ def find_shared_text(texts: Sequence[str], targets: Sequence[str] | None = None)
     """Find the passages that rows share, in a sample of up to 4,000 rows; the order of rows means nothing.
 
     A long passage whose rows nearly all have one target, which others do not have, is what the rows say, and no frame
-    around it: it is none of them. Nothing is found in fewer than 20 rows.
+    around it: it is none of them. Nothing is found in fewer than 20 different rows.
     """
     sample = _sample(texts)
+    tokens = _Tokens([texts[row] for row in sample])
+    sample = [sample[place] for place in tokens.places]
     if len(sample) < LEAST_ROWS:
         return SharedText()
-    tokens = _Tokens([texts[row] for row in sample])
     chosen = None if targets is None else [targets[row] for row in sample]
     least = max(LONG_ROWS, LONG_SHARE * len(sample))
     passages = tokens.take(_Frequent(widths=(LONG,), rows=least, words=WORDS_A_ROW, steady=False), chosen)
@@ -86,7 +87,13 @@ class _Tokens:
 
     def __init__(self, texts: Sequence[str]) -> None:
         vocabulary: dict[str, int] = {}
-        rows = [[vocabulary.setdefault(token, len(vocabulary)) for token in tokens_of(text)] for text in texts]
+        numbers = [tuple(vocabulary.setdefault(token, len(vocabulary)) for token in tokens_of(text)) for text in texts]
+        # What is said again and again is no frame: copies count once.
+        first: dict[tuple[int, ...], int] = {}
+        for place, row in enumerate(numbers):
+            first.setdefault(row, place)
+        self.places = list(first.values())
+        rows = [numbers[place] for place in self.places]
         self._names = list(vocabulary)
         self._ids = np.array([number for row in rows for number in row], dtype=np.int64)
         self._rows = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
