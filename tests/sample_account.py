@@ -425,8 +425,20 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> RunResul
             )
         },
         flattery=(
-            SplitOptimism(candidate="lookup", naive=wilson(0.81 * n, n), guarded=wilson(0.71 * n, n)),
-            SplitOptimism(candidate="linear", naive=wilson(0.89 * n, n), guarded=wilson(0.85 * n, n)),
+            SplitOptimism(
+                candidate="lookup",
+                naive=wilson(0.81 * n, n),
+                guarded=wilson(0.71 * n, n),
+                difference=Estimate(value=0.1, low=0.07, high=0.14, n=n),
+                leaks=round(0.15 * n),
+            ),
+            SplitOptimism(
+                candidate="linear",
+                naive=wilson(0.89 * n, n),
+                guarded=wilson(0.85 * n, n),
+                difference=Estimate(value=0.04, low=0.02, high=0.07, n=n),
+                leaks=round(0.15 * n),
+            ),
         ),
         coverage={
             name: tuple(

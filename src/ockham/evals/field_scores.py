@@ -60,16 +60,18 @@ def tally(pairs: Iterable[tuple[str | None, str]]) -> Floats:
     return np.array(rows, dtype=np.float64).reshape(-1, 3)
 
 
-def by_field(scores: Sequence[Score]) -> dict[str, Floats]:
-    """Count field by field: for each path, right, given, wanted of the rows that have it, (rows, 3)."""
+def by_field(scores: Sequence[Score]) -> dict[str, tuple[Floats, list[int]]]:
+    """Count field by field: for each path, right, given, wanted of the rows that have it, (rows, 3), and those rows."""
     found: dict[str, list[tuple[float, float, float]]] = {}
-    for score in scores:
+    places: dict[str, list[int]] = {}
+    for place, score in enumerate(scores):
         given, wanted = parse_fields(score.answer) or Counter(), parse_fields(score.target) or Counter()
         for path in {path for path, _ in (*given, *wanted)}:
             mine = Counter({slot: count for slot, count in given.items() if slot[0] == path})
             theirs = Counter({slot: count for slot, count in wanted.items() if slot[0] == path})
             found.setdefault(path, []).append(((mine & theirs).total(), mine.total(), theirs.total()))
-    return {path: np.array(rows, dtype=np.float64) for path, rows in sorted(found.items())}
+            places.setdefault(path, []).append(place)
+    return {path: (np.array(rows, dtype=np.float64), places[path]) for path, rows in sorted(found.items())}
 
 
 def one_mistake(counts: Floats, clusters: Sequence[int] | None) -> float:

@@ -95,15 +95,21 @@ def per_label_scores(task: TaskName, scores: Sequence[Score]) -> tuple[LabelScor
         return metrics.per_label(scores)
     if task != "extract":
         return ()
+    judged = metrics.with_values(scores)
+    numbers = cluster_numbers(judged)
     return tuple(
-        LabelScore(
-            label=path,
-            precision=_ratio(counts[:, 0], counts[:, 1]),
-            recall=_ratio(counts[:, 0], counts[:, 2]),
-            f1=_f1(counts, None),
-            n=int((counts[:, 2] > 0).sum()),
-        )
-        for path, counts in field_scores.by_field(metrics.with_values(scores)).items()
+        _field_scores(path, counts, None if numbers is None else [numbers[place] for place in places])
+        for path, (counts, places) in field_scores.by_field(judged).items()
+    )
+
+
+def _field_scores(path: str, counts: Floats, clusters: Sequence[int] | None) -> LabelScore:
+    return LabelScore(
+        label=path,
+        precision=_ratio(counts[:, 0], counts[:, 1], clusters),
+        recall=_ratio(counts[:, 0], counts[:, 2], clusters),
+        f1=_f1(counts, clusters),
+        n=int((counts[:, 2] > 0).sum()),
     )
 
 
@@ -141,9 +147,9 @@ def _f1(counts: Floats, clusters: Sequence[int] | None) -> Estimate:
     return Estimate(value=found.value, low=low, high=high, n=len(counts))
 
 
-def _ratio(right: Floats, of: Floats) -> Estimate | None:
-    """Estimate a share of fields; those of one row are one cluster."""
-    rows = np.repeat(np.arange(len(of)), of.astype(np.int64))
+def _ratio(right: Floats, of: Floats, clusters: Sequence[int] | None) -> Estimate | None:
+    """Estimate a share of fields; those of one row, and of the rows of one cluster, are one cluster."""
+    rows = np.repeat(np.arange(len(of)) if clusters is None else np.asarray(clusters), of.astype(np.int64))
     if not rows.size:
         return None
     values = [float(place < hits) for hits, total in zip(right, of, strict=True) for place in range(int(total))]

@@ -6,16 +6,18 @@ All of it is measured inside the training and validation rows; the test set stay
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from ockham import machine
 from ockham.data import label_issues
+from ockham.data.prepare import shorten
 from ockham.data.split import SplitSpec, random_split
 from ockham.errors import Defect
-from ockham.evals import intervals, tasks
+from ockham.evals import comparison, intervals, tasks
 from ockham.models import encoder, linear, lookup, sentence_encoder
-from ockham.records import CurvePoint, Example, LabelIssue, Progress, SplitOptimism, TaskName
+from ockham.records import CurvePoint, Example, LabelIssue, Progress, Score, SplitOptimism
 from ockham.rungs.baselines import LINEAR
 from ockham.rungs.encoder_rungs import ENCODER, embed_sides
 from ockham.rungs.rung import BuildInfo, RunContext, find_built
@@ -65,6 +67,7 @@ def learning_curve(material: RunContext) -> tuple[CurvePoint, ...]:
         import numpy as np
 
         cheap = _cheap(material)
+        clusters = [material.prepared.split.clusters[place] for place in material.prepared.split.valid]
         vectors = _vectors(material) if ENCODER.name in cheap else {}
         order = np.random.default_rng(material.plan.seed).permutation(len(train)).tolist()
         points = []
@@ -75,7 +78,7 @@ def learning_curve(material: RunContext) -> tuple[CurvePoint, ...]:
             found = whole if len(part) == len(train) else _answers(material, part, cheap, vectors)
             for name, answers in found.items():
                 right = [float(answer == row.target) for answer, row in zip(answers, valid, strict=True)]
-                estimate = intervals.proportion(right)
+                estimate = intervals.proportion(right, None if len(set(clusters)) == len(clusters) else clusters)
                 points.append(CurvePoint(candidate=name, rows=len(part), share=share, metric=estimate))
         return tuple(points)
 
@@ -83,30 +86,55 @@ def learning_curve(material: RunContext) -> tuple[CurvePoint, ...]:
 
 
 def split_optimism(material: RunContext) -> tuple[SplitOptimism, ...]:
-    """Measure the lookup rung on a naive random split, repeats included, and on the guarded one.
+    """Measure what leaks are worth to the lookup rung: on a naive random split, repeats included, and without them.
 
-    The lookup rung is the most easily flattered: a near-duplicate on the other side is all it needs.
+    The lookup rung is the most easily flattered: a near-duplicate on the other side is all it needs. Both numbers are
+    of the same rows, and differ in the rows that leak alone: no other row can be told better or worse for a leak.
     """
-    valid, train = material.side("valid"), material.side("train")
-    inside = {row.id for row in (*train, *valid)}
-    stays = {row.id: row.kept for row in material.prepared.intake.dropped}
-    pool = [*train, *valid, *(row for row in material.prepared.repeats if stays.get(row.id) in inside)]
-    if len(valid) < LEAST_ROWS:
+    split, repeats = material.prepared.split, material.prepared.repeats
+    rows = [*material.short_side("train"), *material.short_side("valid")]
+    cluster = {row.id: split.clusters[place] for row, place in zip(rows, (*split.train, *split.valid), strict=True)}
+    first = {row.id: row.kept for row in material.prepared.intake.dropped if row.kept in cluster}
+    again = [row for row in shorten(repeats, material.prepared.shared) if row.id in first]
+    cluster |= {row.id: cluster[first[row.id] or ""] for row in again}
+    if len(split.valid) < LEAST_ROWS:
         return ()
 
     def study() -> tuple[SplitOptimism, ...]:
-        share = len(valid) / len(pool)
-        random = random_split(pool, SplitSpec(seed=material.plan.seed, test_share=share, valid_share=0))
-        seen, unseen = ([pool[place] for place in side] for side in (random.train, random.test))
-        task = material.plan.task
-        found = SplitOptimism(
-            candidate="lookup",
-            naive=intervals.proportion(_right(task, lookup.learn(seen), unseen)),
-            guarded=intervals.proportion(_right(task, lookup.learn(train), valid)),
-        )
-        return (found,)
+        return (_worth_of_leaks(material, [*rows, *again], cluster),)
 
     return _once(material, "flattery", tuple[SplitOptimism, ...], study)
+
+
+def _worth_of_leaks(material: RunContext, pool: Sequence[Example], cluster: dict[str, int]) -> SplitOptimism:
+    task, metric = material.plan.task, material.plan.metric
+    share = len(material.prepared.split.valid) / len(pool)
+    random = random_split(pool, SplitSpec(seed=material.plan.seed, test_share=share, valid_share=0))
+    learnt, asked = ([pool[place] for place in side] for side in (random.train, random.test))
+    seen = {cluster[row.id] for row in learnt}
+    leaking = [row for row in asked if cluster[row.id] in seen]
+    named = [cluster[row.id] for row in asked]
+
+    def scores(rows: Sequence[Example], of: Sequence[Example]) -> dict[str, Score]:
+        answers = lookup.learn(rows).answer([row.input for row in of])
+        return {score.example: score for score in tasks.score_answers(task, of, answers)}
+
+    naive = scores(learnt, asked)
+    told_apart = {cluster[row.id] for row in leaking}
+    others = [row for row in learnt if cluster[row.id] not in told_apart]
+    guarded = naive | (scores(others, leaking) if leaking and others else {})
+    both = [
+        tuple(replace(outcome[row.id], cluster=number) for row, number in zip(asked, named, strict=True))
+        for outcome in (naive, guarded)
+    ]
+    labels = material.prepared.dataset.labels
+    return SplitOptimism(
+        candidate="lookup",
+        naive=tasks.estimate_metrics(task, both[0], labels)[metric],
+        guarded=tasks.estimate_metrics(task, both[1], labels)[metric],
+        difference=comparison.compare(both[0], both[1], metric).difference,
+        leaks=len(leaking),
+    )
 
 
 def _once(material: RunContext, name: str, kind: type[T], study: Callable[[], T]) -> T:
@@ -181,8 +209,3 @@ def _vectors(material: RunContext) -> dict[str, NDArray[np.float32]]:
         raise Defect("E_DEFECT", "the vectors of an encoder that was not built", fix="please report this")
     folder = standing.folder
     return embed_sides(material, sentence_encoder.find(material.plan.encoder), lambda: encoder.load(folder).embedder)
-
-
-def _right(task: TaskName, model: lookup.Lookup, rows: Sequence[Example]) -> list[float]:
-    scores = tasks.score_answers(task, rows, model.answer([row.input for row in rows]))
-    return [score.value or 0.0 for score in scores]

@@ -144,14 +144,18 @@ class EpochPoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SplitOptimism:
-    """What a naive random split would have shown: the same rung, measured with and without the leak guard.
+    """What leaks are worth: a rung on the test rows of a naive random split, with the leaks and without them.
 
-    Both are measured inside the training and validation rows; the test set stays sealed.
+    ``leaks`` of the ``naive.n`` rows have a near-duplicate, a repeat or a member of their group among the rows learnt
+    from. ``guarded`` is the same on the same rows where those were not learnt from; ``difference`` is naive - guarded,
+    paired. All of it is measured inside the training and validation rows; the test set stays sealed.
     """
 
     candidate: str
     naive: Estimate
     guarded: Estimate
+    difference: Estimate
+    leaks: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,6 +24,7 @@ from ockham.report.formatting import (
 )
 from ockham.report.html import Child, Html, note, scroll, section, tag
 from ockham.report.html import table as grid
+from ockham.verdict.sentences import rounded_rows
 
 _SIGNS = {"meets": "✓", "misses": "✕", "cannot tell": "?"}
 _CLASSES = {"meets": "yes", "misses": "no", "cannot tell": "open"}
@@ -174,7 +175,7 @@ def _findings(line: CandidateView) -> Child:
     need = line.result.rows_needed
     return (
         tag("ul", items, class_="findings") if items else _small("none was set"),
-        _small(f"about {count(need)} more test rows would tell") if need else None,
+        _small(f"about {rounded_rows(need)} more test rows would tell") if need else None,
         _small(line.result.why) if line.result.why else None,
     )
 

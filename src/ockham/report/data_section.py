@@ -36,7 +36,7 @@ def rows(account: RunResult) -> Html:
 
 
 def guard(account: RunResult) -> Html | None:
-    """Show how much a split that ignores near-duplicates and groups would have flattered."""
+    """Show how much a split that ignores near-duplicates and groups would have flattered: on the same rows, paired."""
     leaks = account.verdict.dataset.leaks_prevented
     pairs = [f for f in account.flattery if finite_estimate(f.naive) and finite_estimate(f.guarded)]
     if not leaks and not pairs:
@@ -45,9 +45,10 @@ def guard(account: RunResult) -> Html | None:
     body = [
         (
             f.candidate,
+            f"{count(f.leaks)} of {count(f.naive.n)}",
             full(metric, f.naive),
             full(metric, f.guarded),
-            f"{points(f.naive.value - f.guarded.value)} points",
+            f"{points(f.difference.value)} points ({points(f.difference.low)} to {points(f.difference.high)})",
         )
         for f in pairs
     ]
@@ -60,14 +61,19 @@ def guard(account: RunResult) -> Html | None:
         "Leak guard",
         tag("p", told),
         table(
-            ("Candidate", "Naive split", "Guarded split", "Flattery"),
+            ("Candidate", "Leaking rows", "With leaks", "Without", "Difference"),
             body,
-            label="What a naive split would have shown",
-            numbers=(1, 2, 3),
+            label="What leaks would have been worth on a naive split",
+            numbers=(1, 2, 3, 4),
         )
         if body
         else None,
-        note("Measured inside the training and validation rows; the test rows stayed sealed.") if body else None,
+        note(
+            "The same rows of a naive split, with their near-duplicates and repeats among the rows learnt from and "
+            "without them. Measured inside the training and validation rows; the test rows stayed sealed."
+        )
+        if body
+        else None,
     )
 
 

@@ -22,6 +22,7 @@ from ockham.report.formatting import (
 )
 from ockham.report.html import Html, join, tag
 from ockham.report.svg import figure
+from ockham.verdict.sentences import rounded_rows
 
 _AXES = (("latency", "latency"), ("memory", "memory"), ("cost", "cost"))
 
@@ -171,7 +172,11 @@ def _undecided_lines(account: RunResult) -> list[Html]:
             f"{limit_name(k)} {limit_value(k, asked[k])}" if k in asked else limit_name(k) for k in limits
         )
         need = line.result.rows_needed
-        more = f"about {count(need)} more test rows would tell" if need else "it was not measured, or not finely enough"
+        more = (
+            f"about {rounded_rows(need)} more test rows would tell"
+            if need
+            else "it was not measured, or not finely enough"
+        )
         might = ", which is smaller, might do too" if chosen is not None else " might do"
         found.append(join((tag("b", line.name), f"{might} ({words}): {more}.")))
     return found

@@ -87,7 +87,7 @@ def next_step(smaller: Sequence[str], rows: Mapping[str, int | None]) -> str:
     if not known:
         return f"{use} {join_words(smaller)} {'is' if len(smaller) == 1 else 'are'} smaller and could not be ruled out."
     name, more = min(known, key=lambda item: item[1])
-    return f"{use} {name} is smaller and might do: about {_about(more)} more test rows would tell."
+    return f"{use} {name} is smaller and might do: about {rounded_rows(more)} more test rows would tell."
 
 
 def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None) -> str:
@@ -105,15 +105,15 @@ def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None) -> 
     if any(r.startswith("min_") for r in unsure):
         if rows is None:
             return f"{name} is too close to the requirement for any test set to tell: correct the doubted labels."
-        return f"Label about {_about(rows)} more test rows: that would tell whether {name} does."
+        return f"Label about {rounded_rows(rows)} more test rows: that would tell whether {name} does."
     if "max_cost_per_day" in unsure:
         return "Give `--requests-per-day`, so that the cost per day can be worked out."
     wide = join_words([QUANTITIES[r[4:]] for r in unsure])
     return f"Measure the {wide} of {name} again, on a machine that does nothing else meanwhile."
 
 
-def _about(rows: int) -> str:
-    """Round a number of rows up to two digits: more would claim to know more."""
+def rounded_rows(rows: int) -> str:
+    """Return a number of rows rounded up to two digits: more would claim to know more."""
     step = 10 ** max(0, len(str(rows)) - 2)
     return f"{-(-rows // step) * step:,}"
 
