@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 from collections.abc import Callable, Sequence
@@ -172,6 +173,19 @@ def test_each_field_has_its_precision_and_recall() -> None:
     assert b.precision is not None
     assert b.precision.value == 0.0
     assert b.recall is None
+
+
+def test_the_intervals_of_fields_widen_in_clusters_as_the_overall_one_does() -> None:
+    pairs = [('{"a": "1"}' if row % 20 < 16 else '{"a": "2"}', '{"a": "1"}') for row in range(100)]
+    alone = extracted(pairs)
+    clustered = [dataclasses.replace(score, cluster=row // 2 % 10) for row, score in enumerate(alone)]
+    (free,), (tied,) = (tasks.per_label_scores("extract", scores) for scores in (alone, clustered))
+    for name in ("precision", "recall", "f1"):
+        one, other = getattr(free, name), getattr(tied, name)
+        assert one.value == other.value
+        assert other.high - other.low > 1.5 * (one.high - one.low)
+    overall = tasks.f1_micro(clustered)
+    assert (tied.f1.low, tied.f1.high) == (overall.low, overall.high) if tied.f1 else False
 
 
 def simulated(random_: random.Random, rows: int, right: float) -> list[Score]:

@@ -103,6 +103,18 @@ def test_first_screen_says_verdict_figures_and_next_step(sample: str) -> None:
     assert "endpoint , because no endpoint is named" in first
 
 
+def test_rows_that_are_still_needed_are_one_number_wherever_they_are_told() -> None:
+    account = sample_account()
+    results = tuple(
+        dataclasses.replace(result, rows_needed=1246 if result.rows_needed else None)
+        for result in account.verdict.candidates
+    )
+    account = dataclasses.replace(account, verdict=dataclasses.replace(account.verdict, candidates=results))
+    said = Page(render(account)).said
+    assert said.count("about 1,300 more test rows would tell") >= 2
+    assert "1,246" not in said
+
+
 def test_page_is_well_formed_with_landmarks_and_unique_ids(sample: str) -> None:
     page = Page(sample)
     assert page.mistakes == []
