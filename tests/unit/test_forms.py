@@ -8,8 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from ockham.data.label_merges import merge_notes
+from ockham.data.prepare import Prepared, prepare
+from ockham.data.split import SplitSpec
 from ockham.errors import DataError
 from ockham.readers.read import ReadResult, ReadSpec, read
 
@@ -304,3 +309,145 @@ def test_a_number_that_json_does_not_know_costs_no_row_where_nobody_uses_it(tmp_
     reading = read(path, ReadSpec(target="score"))
     assert [row.reason for row in reading.quarantined] == ["a number is not finite (NaN or Infinity)"] * 3
     assert len(read(path, ReadSpec(target="meta")).quarantined) == 3
+
+
+# Sides of the user's own split, class numbers, and spellings
+
+
+def prepared(source: object, **more: Any) -> Prepared:
+    spec = ReadSpec(**{key: more.pop(key) for key in ("merge_labels",) if key in more})
+    return prepare(source, spec, SplitSpec(), test=None, task_name=more.pop("task", None), tell=lambda _: None)
+
+
+def side_inputs(result: Prepared) -> list[set[str]]:
+    examples = result.dataset.examples
+    sides = (result.split.train, result.split.valid, result.split.test)
+    return [{examples[index].input for index in side} for side in sides]
+
+
+SUBJECTS = [
+    "pump",
+    "lamp",
+    "door",
+    "tank",
+    "fan",
+    "bolt",
+    "hose",
+    "roof",
+    "lift",
+    "gate",
+    "oven",
+    "sink",
+    "tile",
+    "rope",
+    "bell",
+    "vent",
+    "pipe",
+    "cord",
+    "fuse",
+    "lock",
+]
+EVENTS = ["hums", "drips", "rattles", "burns", "jams", "leaks", "smokes", "whines", "sticks", "cracks"]
+
+
+def different(number: int) -> str:
+    return (
+        f"{SUBJECTS[number % 20]} {number * 7919 % 9973} {EVENTS[number // 20 % 10]} {SUBJECTS[(number * 3 + 1) % 20]}"
+    )
+
+
+def rows_for(numbers: range) -> list[dict[str, str]]:
+    return [{"text": different(n), "label": KINDS[n % 3]} for n in numbers]
+
+
+@pytest.mark.parametrize("layout", ["files", "shards", "folders", "column"])
+def test_the_user_s_own_split_is_taken_as_it_is(tmp_path: Path, layout: str) -> None:
+    sides = {"train": rows_for(range(60)), "validation": rows_for(range(60, 75)), "test": rows_for(range(75, 95))}
+    sides["train"].append(sides["test"][0])
+    source: object = tmp_path
+    if layout == "files":
+        for name, rows in sides.items():
+            write_lines(tmp_path, rows, f"{name}.jsonl")
+    elif layout == "shards":
+        (tmp_path / "data").mkdir()
+        (tmp_path / "README.md").write_text("about")
+        for name, rows in sides.items():
+            pq.write_table(pa.Table.from_pylist(rows), tmp_path / "data" / f"{name}-00000-of-00001.parquet")
+    elif layout == "folders":
+        for name, rows in sides.items():
+            (tmp_path / name).mkdir()
+            write_lines(tmp_path / name, rows, "part.jsonl")
+    else:
+        rows = [{**row, "split": name.upper()} for name, rows in sides.items() for row in rows]
+        source = write_lines(tmp_path, rows)
+    result = prepared(source)
+    train, valid, test = side_inputs(result)
+    assert test == {row["text"] for row in sides["test"]}
+    assert valid == {row["text"] for row in sides["validation"]}
+    assert train == {row["text"] for row in sides["train"]} - test
+    assert result.intake.dropped_counts() == {"in_test_set": 1}
+    assert result.intake.rows == 96 == result.intake.kept + 1
+
+
+def test_a_side_without_labels_is_no_test_side(tmp_path: Path) -> None:
+    write_lines(tmp_path, rows_for(range(60)), "train.jsonl")
+    write_lines(tmp_path, [{"text": different(n), "label": ""} for n in range(60, 80)], "test.jsonl")
+    result = prepared(tmp_path)
+    assert 4 <= len(result.split.test) < 60
+    assert result.intake.dropped_counts() == {"missing_target": 20}
+    assert any("a test set is drawn" in text for text in result.intake.warnings)
+
+
+def features(names: Sequence[str]) -> dict[bytes, bytes]:
+    label = {"names": list(names), "_type": "ClassLabel"}
+    return {b"huggingface": json.dumps({"info": {"features": {"label": label}}}).encode()}
+
+
+def test_class_numbers_give_names(tmp_path: Path) -> None:
+    table = pa.table({"text": [words(n) for n in range(6)], "label": [0, 1, 2, 0, -1, 2]})
+    table = table.replace_schema_metadata(features(KINDS))
+    pq.write_table(table, tmp_path / "a.parquet")
+    expected = ["leak", "noise", "smell", "leak", "", "smell"]
+    assert [target for _, target in pairs(read(tmp_path / "a.parquet", ReadSpec()))] == expected
+    assert [target for _, target in pairs(read(table, ReadSpec()))] == expected
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_what_save_to_disk_wrote(tmp_path: Path, several: bool) -> None:
+    folders = [tmp_path / "train", tmp_path / "test"] if several else [tmp_path]
+    for folder in folders:
+        folder.mkdir(exist_ok=True)
+        table = pa.table({"text": [words(n) for n in range(4)], "label": [0, 1, 2, 0]})
+        table = table.replace_schema_metadata(features(KINDS))
+        with pa.ipc.new_stream(folder / "data-00000-of-00001.arrow", table.schema) as writer:
+            writer.write_table(table)
+        (folder / "state.json").write_text(json.dumps({"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}))
+        (folder / "dataset_info.json").write_text("{}")
+    if several:
+        (tmp_path / "dataset_dict.json").write_text('{"splits": ["train", "test"]}')
+    reading = read(tmp_path, ReadSpec())
+    assert [target for _, target in pairs(reading)] == ["leak", "noise", "smell", "leak"] * len(folders)
+    assert set(reading.sides.values()) == ({"train", "test"} if several else set())
+    (folders[0] / "data-00000-of-00001.arrow").write_bytes(b"\xff\xff\xff\xff" + b"\x07" * 40)
+    assert refuse(tmp_path).code == "E_FORMAT"
+
+
+def test_l01_labels_that_differ_in_outer_blanks_are_one_and_others_are_proposed() -> None:
+    spellings = ["leak", " leak", "leak ", "Leak", "noise", "noise\t", "NOISE", "noise"]
+    rows = [{"text": different(n), "label": spellings[n % 8]} for n in range(80)]
+    result = prepared(rows)
+    assert result.dataset.labels == ("Leak", "NOISE", "leak", "noise")
+    assert any("blanks around them" in text for text in result.intake.warnings)
+    notes = merge_notes(result.intake.merges)
+    assert "'leak' (30 rows), 'Leak' (10 rows)" in notes[0]
+    assert "--merge-labels" in notes[-1]
+    assert prepared(rows, merge_labels=True).dataset.labels == ("leak", "noise")
+
+
+def test_spans_are_not_classified(tmp_path: Path) -> None:
+    rows = [{"text": different(n), "label": [[0, len(different(n).split()[0]), "PART"]]} for n in range(40)]
+    path = write_lines(tmp_path, rows)
+    assert prepared(path).dataset.task == "extract"
+    with pytest.raises(DataError) as caught:
+        prepared(path, task="classify")
+    assert caught.value.code == "E_LABEL_MISSING"

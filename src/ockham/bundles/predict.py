@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ockham import store
@@ -134,7 +134,7 @@ def evaluate(
         ),
     )
     _warn(reading)
-    comparable = comparable_rows(manifest, reading)
+    comparable = comparable_rows(manifest, _test_side(reading, tell))
     rows = comparable.rows
     for remark in comparable.remarks:
         tell(Progress(stage="clean", message=f"note: {remark}"))
@@ -164,6 +164,16 @@ def evaluate(
         seen=seen_share(manifest, scores, sides),
         remarks=comparable.remarks,
     )
+
+
+def _test_side(reading: ReadResult, tell: Callable[[Progress], None]) -> ReadResult:
+    """Return the rows of the test side alone, where the data name the sides of a split."""
+    if "test" not in reading.sides.values():
+        return reading
+    rows = tuple(row for row in reading.examples if reading.sides.get(row.id) == "test")
+    message = f"the data name the sides of a split: measured on the {len(rows):,} rows of the test side"
+    tell(Progress(stage="read", message=message))
+    return replace(reading, examples=rows)
 
 
 def _open_bundle(

@@ -37,6 +37,9 @@ REQUIREMENTS = together(
 )
 TUNING = together(
     click.option("--test", metavar="FILE", help="A test set of your own; none is split off then."),
+    click.option(
+        "--merge-labels", is_flag=True, default=None, help="Take spellings of what looks like one label as one label."
+    ),
     click.option("--task", type=click.Choice(get_args(TaskName)), help="The task, where it is not found out."),
     click.option("--seed", type=int, metavar="N", help="Where the randomness starts (0 if not set)."),
     click.option("--epochs", type=int, metavar="N", help="Most passes over the training rows when tuning."),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
 from ockham.data import pii
 from ockham.data.label_merges import propose_merges
 from ockham.data.near_duplicates import DEFAULT_THRESHOLD, join, near_duplicates
 from ockham.data.normalize import exact_key, is_blank
 from ockham.data.shared_text import SharedText
-from ockham.data.task import are_free_text, are_labels
+from ockham.data.task import are_free_text, are_labels, is_like_label
 from ockham.readers.read import ReadResult
 from ockham.records import Conflict, Dropped, Example, IngestReport, LabelMerge
 
@@ -26,10 +27,13 @@ def clean(reading: ReadResult, *, labelled: bool = True) -> tuple[tuple[Example,
 
     Without ``labelled`` (rows to be answered) only empty inputs are left out: every other row gets its answer.
     """
+    reading, stripped = _strip_labels(reading) if labelled else (reading, 0)
     reasons = [_unusable(example, labelled=labelled) for example in reading.examples]
     out = {i: Dropped(id=reading.examples[i].id, reason=reason) for i, reason in enumerate(reasons) if reason}
     usable = {i: example for i, example in enumerate(reading.examples) if i not in out}
     warnings = list(reading.warnings)
+    if stripped:
+        warnings.append(f"{stripped:,} targets stand with blanks around them, and were taken without")
     conflicts: tuple[Conflict, ...] = ()
     merges: tuple[LabelMerge, ...] = ()
     if labelled:
@@ -54,13 +58,29 @@ def clean(reading: ReadResult, *, labelled: bool = True) -> tuple[tuple[Example,
     return examples, intake
 
 
+def _strip_labels(reading: ReadResult) -> tuple[ReadResult, int]:
+    """Take blanks off the ends of targets that could be labels: spellings that differ in these alone are one."""
+    examples = tuple(
+        replace(example, target=example.target.strip())
+        if example.target != example.target.strip() != "" and is_like_label(example.target)
+        else example
+        for example in reading.examples
+    )
+    changed = sum(new is not old for new, old in zip(examples, reading.examples, strict=True))
+    return replace(reading, examples=examples), changed
+
+
 def drop_seen(
     train: Sequence[Example],
     test: Sequence[Example],
     shared: SharedText | None = None,
     threshold: float = DEFAULT_THRESHOLD,
+    *,
+    name: str = "test",
 ) -> tuple[tuple[Example, ...], tuple[Dropped, ...]]:
     """Take out of the training rows what the user's own test set would show again; the test rows all stay.
+
+    ``name`` is that of the other set in the reasons, where it is not the test set.
 
     A training row leaves if its input stands in the test set (``in_test_set``), if its group does
     (``group_in_test_set``), or if its cluster of near-duplicates does (``near_test_set``), which is looked for without
@@ -78,11 +98,11 @@ def drop_seen(
     for example, cluster in zip(train, clusters, strict=False):
         key = exact_key(example.input)
         if key in inputs:
-            dropped.append(Dropped(id=example.id, reason="in_test_set", kept=inputs[key]))
+            dropped.append(Dropped(id=example.id, reason=f"in_{name}_set", kept=inputs[key]))
         elif example.group in groups:
-            dropped.append(Dropped(id=example.id, reason="group_in_test_set", kept=groups[example.group]))
+            dropped.append(Dropped(id=example.id, reason=f"group_in_{name}_set", kept=groups[example.group]))
         elif cluster in near:
-            dropped.append(Dropped(id=example.id, reason="near_test_set", kept=near[cluster]))
+            dropped.append(Dropped(id=example.id, reason=f"near_{name}_set", kept=near[cluster]))
         else:
             remaining.append(example)
     return tuple(remaining), tuple(dropped)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ockham.data.normalize import label_key
+from ockham.printable import printable
 from ockham.records import LabelMerge
 
 _LONG = 6
 _RARE = 2
 _TIMES = 10
+_TOLD = 10
+"""Proposals that are told one by one."""
 
 
 def propose_merges(counts: Mapping[str, int]) -> tuple[LabelMerge, ...]:
@@ -32,6 +35,22 @@ def propose_merges(counts: Mapping[str, int]) -> tuple[LabelMerge, ...]:
             number = tuple(counts[label] for label in ordered)
             merges.append(LabelMerge(labels=tuple(ordered), counts=number, proposal=ordered[0]))
     return tuple(sorted(merges, key=lambda merge: merge.proposal))
+
+
+def merge_notes(merges: Sequence[LabelMerge]) -> list[str]:
+    """Return a sentence for each proposal, of many for the first ones, and what to do about them."""
+    notes = [
+        f"spellings of what looks like one label, {printable(merge.proposal)!r}: "
+        + ", ".join(
+            f"{printable(label)!r} ({count:,} rows)" for label, count in zip(merge.labels, merge.counts, strict=True)
+        )
+        for merge in merges[:_TOLD]
+    ]
+    if len(merges) > _TOLD:
+        notes.append(f"and {len(merges) - _TOLD:,} more such labels; the report lists them all")
+    if merges:
+        notes.append("each spelling is learned as a label of its own; --merge-labels takes each group as one label")
+    return notes
 
 
 def _slips(counts: Mapping[str, int]) -> dict[str, str]:

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ockham.data import multiple_choice, near_duplicates, task
 from ockham.data.clean import clean, drop_seen
+from ockham.data.label_merges import propose_merges
 from ockham.data.label_spellings import respell
 from ockham.data.multiple_choice import infer_answer_form
-from ockham.data.passage_search import describe_shared_text, find_shared_text
+from ockham.data.own_split import Sides, clean_sides, join_intakes, shared_text_of, split_sides
+from ockham.data.passage_search import describe_shared_text
 from ockham.data.shared_text import SharedText
-from ockham.data.split import SplitSpec, split, split_with_test
+from ockham.data.split import SplitSpec, split
 from ockham.data.target_forms import leave_out_unreadable
 from ockham.errors import DataError
 from ockham.readers.read import ReadResult, ReadSpec, read
-from ockham.records import Dataset, Dropped, Example, IngestReport, Progress, Source, Split, TaskName
+from ockham.records import Dataset, Example, IngestReport, Progress, Source, Split, TaskName
 
 _MOST_UNKNOWN = 0.5
 """The largest share of a user's own test rows whose label the training rows may lack; each of them counts as wrong."""
@@ -53,37 +56,33 @@ def prepare(
     """
     tell(Progress(stage="read", message="reading the examples"))
     reading = read(source, spec)
-    examples, intake = clean(reading)
-    test_rows: tuple[Example, ...] = ()
-    if test is not None:
-        own = _own_test(test, spec, reading.sources[0])
-        examples, intake, test_rows = _join(examples, intake, own[0], own[1])
-    name, why = task.infer([*examples, *test_rows], task_name)
-    if name == "classify" and test_rows:
-        labels = {row.target for row in examples}
-        test_rows, remarks = respell(test_rows, labels, owner="the training data", most=_MOST_UNKNOWN)
-        intake = dataclasses.replace(intake, warnings=(*intake.warnings, *remarks))
-    examples, test_rows, intake = _leave_out_unreadable(name, examples, test_rows, intake)
-    dataset = Dataset(name=reading.sources[0].file, task=name, examples=(*examples, *test_rows))
+    _check_task(reading, task_name)
+    if spec.merge_labels:
+        reading = merge_spellings(reading)
+    sides = _sides_of(reading, spec, test)
+    name, why = task.infer(sides.examples, task_name)
+    sides = _readable(name, sides)
+    dataset = Dataset(name=reading.sources[0].file, task=name, examples=sides.examples)
     tell(Progress(stage="split", message="looking for near-duplicates, so that none stands on two sides"))
-    shared = _shared_text(examples).union(_shared_text(test_rows))
-    compared = [dataclasses.replace(row, input=shared.text_to_compare(row.input)) for row in dataset.examples]
-    clusters = near_duplicates.near_duplicates([row.input for row in compared])
+    shared = shared_text_of(sides.train, sides.valid, sides.test)
+    compared = sides.map_inputs(shared.text_to_compare)
+    clusters = near_duplicates.near_duplicates([row.input for row in compared.examples])
     clusters = near_duplicates.join(clusters, [example.group for example in dataset.examples])
     stratified = dataclasses.replace(split_spec, stratify=name == "classify")
-    if test_rows:
-        sides = split_with_test(compared[: len(examples)], compared[len(examples) :], clusters, stratified)
+    if sides.valid or sides.test:
+        parts = split_sides(compared, clusters, stratified)
     else:
-        sides = split(compared, clusters, stratified)
+        parts = split(compared.train, clusters, stratified)
+    intake = sides.intake
     remark = describe_shared_text(shared, [example.input for example in dataset.examples])
     dataset, repeats, remarks = _shuffle_questions(dataset, _repeats(reading, intake), split_spec.seed)
-    shared = _not_read(dataset, sides)
+    shared = _not_read(dataset, parts)
     return Prepared(
         dataset=dataset,
         intake=dataclasses.replace(
             intake, task_reason=why, warnings=(*intake.warnings, *remarks, *([remark] if remark else []))
         ),
-        split=sides,
+        split=parts,
         repeats=repeats,
         inputs=reading.sources[0].inputs,
         target=reading.sources[0].target,
@@ -99,6 +98,51 @@ def shorten(rows: Sequence[Example], shared: SharedText) -> Sequence[Example]:
     return [dataclasses.replace(row, input=shared.text_to_read(row.input)) for row in rows]
 
 
+def merge_spellings(reading: ReadResult) -> ReadResult:
+    """Return the rows with the proposed spelling of each label in place of all others, and a remark on how many."""
+    targets = [example.target.strip() for example in reading.examples]
+    merges = propose_merges(Counter(target for target in targets if target))
+    meant = {label: merge.proposal for merge in merges for label in merge.labels}
+    rows = tuple(
+        dataclasses.replace(example, target=meant.get(target, example.target))
+        for example, target in zip(reading.examples, targets, strict=True)
+    )
+    changed = sum(new.target != target for new, target in zip(rows, targets, strict=True))
+    remark = f"{changed:,} targets were taken by the most frequent spelling of their label, as asked for"
+    return dataclasses.replace(reading, examples=rows, warnings=(*reading.warnings, remark))
+
+
+def _check_task(reading: ReadResult, task_name: TaskName | None) -> None:
+    if reading.spans and task_name == "classify":
+        raise DataError(
+            "E_LABEL_MISSING",
+            f"{reading.sources[0].file}: the labels are of spans of the text; the text has none to classify",
+            fix="leave --task out: the spans are extracted; or name a column of labels with --target",
+        )
+
+
+def _sides_of(reading: ReadResult, spec: ReadSpec, test: object | None) -> Sides:
+    """Clean the rows, each side of the user's own split by itself; a test set of theirs comes before its sides."""
+    if test is None and reading.sides:
+        return clean_sides(reading)
+    examples, intake = clean(reading)
+    if test is None:
+        return Sides(train=examples, valid=(), test=(), intake=intake)
+    test_rows, test_intake = _own_test(test, spec, reading.sources[0])
+    train, seen = drop_seen(examples, test_rows, shared_text_of(examples, test_rows))
+    if not train:
+        raise DataError(
+            "E_TOO_FEW",
+            f"all {len(examples):,} training rows stand in the test set, or rows nearly the same do: none is left",
+            fix="give a test set of other rows, or leave --test out and let ockham fit set rows aside",
+        )
+    both = join_intakes((intake, test_intake), len(train) + len(test_rows), seen)
+    if reading.sides:
+        remark = "the data name sides of a split, which are not used: --test names the test set"
+        both = dataclasses.replace(both, warnings=(*both.warnings, remark))
+    return Sides(train=tuple(train), valid=(), test=test_rows, intake=both)
+
+
 def _own_test(test: object, spec: ReadSpec, first: Source) -> tuple[tuple[Example, ...], IngestReport]:
     """Read the user's test set by the same columns, its ids marked as the test's."""
     columns = dataclasses.replace(
@@ -107,6 +151,8 @@ def _own_test(test: object, spec: ReadSpec, first: Source) -> tuple[tuple[Exampl
         target=spec.target or (first.target if first.inputs != ("messages",) else None),
     )
     reading = read(test, columns)
+    if spec.merge_labels:
+        reading = merge_spellings(reading)
     marked = tuple(dataclasses.replace(example, id=f"test:{example.id}") for example in reading.examples)
     rows, intake = clean(dataclasses.replace(reading, examples=marked))
     if not rows:
@@ -115,57 +161,30 @@ def _own_test(test: object, spec: ReadSpec, first: Source) -> tuple[tuple[Exampl
     return rows, intake
 
 
-def _join(
-    examples: tuple[Example, ...], intake: IngestReport, test_rows: tuple[Example, ...], test_intake: IngestReport
-) -> tuple[tuple[Example, ...], IngestReport, tuple[Example, ...]]:
-    """Put both intakes together; training rows that stand in the test set, or nearly do, leave."""
-    shared = _shared_text(examples).union(_shared_text(test_rows))
-    train_rows, seen = drop_seen(examples, test_rows, shared)
-    if not train_rows:
-        raise DataError(
-            "E_TOO_FEW",
-            f"all {len(examples):,} training rows stand in the test set, or rows nearly the same do: none is left",
-            fix="give a test set of other rows, or leave --test out and let ockham fit set rows aside",
+def _readable(name: TaskName, sides: Sides) -> Sides:
+    """Write the labels of the user's own sides as training does, and leave out the rows that the task cannot read."""
+    valid, test, warnings = sides.valid, sides.test, sides.intake.warnings
+    if name == "classify":
+        labels = {row.target for row in sides.train}
+        for_valid, for_test = (
+            respell(rows, labels, owner="the training data", most=_MOST_UNKNOWN) if rows else ((), ())
+            for rows in (valid, test)
         )
-    dropped: tuple[Dropped, ...] = (*intake.dropped, *test_intake.dropped, *seen)
-    personal = {
-        kind: intake.personal.get(kind, 0) + test_intake.personal.get(kind, 0)
-        for kind in sorted({*intake.personal, *test_intake.personal})
-    }
-    both = IngestReport(
-        rows=intake.rows + test_intake.rows,
-        kept=len(train_rows) + len(test_rows),
-        dropped=dropped,
-        quarantined=(*intake.quarantined, *test_intake.quarantined),
-        sources=(*intake.sources, *test_intake.sources),
-        merges=intake.merges,
-        conflicts=(*intake.conflicts, *test_intake.conflicts),
-        personal=personal,
-        warnings=(*intake.warnings, *test_intake.warnings),
+        valid, test, warnings = for_valid[0], for_test[0], (*warnings, *for_valid[1], *for_test[1])
+    readable, unreadable = leave_out_unreadable(name, [*sides.train, *valid, *test])
+    inside = {row.id for row in readable}
+    intake = dataclasses.replace(
+        sides.intake, kept=len(readable), dropped=(*sides.intake.dropped, *unreadable), warnings=warnings
     )
-    return tuple(train_rows), both, test_rows
+    train, valid, test = (tuple(row for row in rows if row.id in inside) for rows in (sides.train, valid, test))
+    return Sides(train=train, valid=valid, test=test, intake=intake)
 
 
 def _not_read(dataset: Dataset, sides: Split) -> SharedText:
     """Find what models do not read, in the rows that they learn from; the options of a question are all read."""
     if dataset.task == "choose":
         return SharedText()
-    return _shared_text([dataset.examples[row] for row in (*sides.train, *sides.valid)])
-
-
-def _shared_text(rows: Sequence[Example]) -> SharedText:
-    return find_shared_text([row.input for row in rows], [row.target for row in rows])
-
-
-def _leave_out_unreadable(
-    name: TaskName, examples: tuple[Example, ...], test_rows: tuple[Example, ...], intake: IngestReport
-) -> tuple[tuple[Example, ...], tuple[Example, ...], IngestReport]:
-    """Leave out the rows whose targets the task cannot read, and account for them."""
-    readable, unreadable = leave_out_unreadable(name, [*examples, *test_rows])
-    inside = {row.id for row in readable}
-    accounted = dataclasses.replace(intake, kept=len(readable), dropped=(*intake.dropped, *unreadable))
-    train_rows, own_test = (tuple(row for row in side if row.id in inside) for side in (examples, test_rows))
-    return train_rows, own_test, accounted
+    return shared_text_of([dataset.examples[row] for row in (*sides.train, *sides.valid)])
 
 
 def _shuffle_questions(

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ockham import catalog, machine, store
 from ockham.api.client import EndpointSpec
+from ockham.data.label_merges import merge_notes
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.split import SplitSpec
 from ockham.errors import ConfigError, OckhamError, StoreError
@@ -71,7 +72,7 @@ class FitSpec:
     begins, else ``float32``; a run goes on in the precision it began with.
 
     ``several_labels`` says what to do with rows that have several labels: leave them out (``one``), or take each set of
-    labels as a label of its own (``sets``).
+    labels as a label of its own (``sets``). ``merge_labels`` takes spellings of what looks like one label as one.
 
     ``judge`` is a large model that is asked whether written answers are right; the verdict does not rest on it.
     """
@@ -81,6 +82,7 @@ class FitSpec:
     group: str | None = None
     encoding: str | None = None
     several_labels: SeveralLabels | None = None
+    merge_labels: bool = False
     task: TaskName | None = None
     test: str | None = None
     encoder: str | None = None
@@ -177,6 +179,7 @@ def _read_spec(spec: FitSpec) -> ReadSpec:
         target=spec.target,
         group=spec.group,
         encoding=spec.encoding,
+        merge_labels=spec.merge_labels,
         several_labels="lists" if spec.task in ("generate", "extract") else spec.several_labels,
     )
 
@@ -210,6 +213,8 @@ def _introduce(prepared: Prepared, tell: Callable[[Progress], None]) -> None:
     tell(Progress(stage="clean", message=f"the task is {prepared.dataset.task}: {intake.task_reason}"))
     sides = f"{len(split.train):,} to train, {len(split.valid):,} to validate, {len(split.test):,} sealed for the test"
     tell(Progress(stage="split", message=f"{sides}; {split.leaks_prevented:,} leaks prevented"))
+    for text in merge_notes(intake.merges):
+        tell(Progress(stage="clean", message=f"note: {text}"))
     for warning in (*intake.warnings, *split.warnings):
         tell(Progress(stage="split", message=f"note: {warning}"))
 

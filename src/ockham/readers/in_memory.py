@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ockham.errors import DataError
+from ockham.readers.parquet_file import class_names
 from ockham.readers.table import MAX_COLUMNS, BrokenRow, Table, TableRow
 
 
@@ -25,7 +27,9 @@ def memory_table(source: Any) -> Table:  # noqa: ANN401 - whatever the user hold
         return _table("polars frame", list(source.columns), source.iter_rows(named=True))
     if library == "pyarrow" and hasattr(source, "to_batches"):
         rows = (row for batch in source.to_batches() for row in batch.to_pylist())
-        return _table("Arrow table", list(source.column_names), rows)
+        return dataclasses.replace(
+            _table("Arrow table", list(source.column_names), rows), label_names=class_names(source.schema.metadata)
+        )
     if isinstance(source, Sequence) and not isinstance(source, (str, bytes, bytearray)):
         names = list(dict.fromkeys(str(key) for row in source[:200] if isinstance(row, Mapping) for key in row))
         return _table("list of dicts", names, iter(source))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ockham.errors import DataError
@@ -38,6 +39,7 @@ def parquet_table(file: RegularFile, most: int | None = None) -> Table:
         texts = [leaf.path for leaf in map(parquet.schema.column, range(len(parquet.schema))) if _is_text(leaf)]
         parquet = pq.ParquetFile(file.raw, memory_map=False, pre_buffer=False, read_dictionary=texts)
         names, groups = list(parquet.schema_arrow.names), parquet.metadata.num_row_groups
+        label_names = class_names(parquet.schema_arrow.metadata)
     except UnicodeDecodeError as error:
         raise _unsound(file, _BAD_NAME) from error
     except (pa.ArrowException, OSError, ValueError) as error:
@@ -54,7 +56,29 @@ def parquet_table(file: RegularFile, most: int | None = None) -> Table:
         columns=names,
         rows=_rows(file, parquet, names, most),
         project=lambda columns: _rows(file, parquet, columns, most),
+        label_names=label_names,
     )
+
+
+def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
+    """Return the names of the classes of each column of class numbers, as Hugging Face's `datasets` notes them."""
+    try:
+        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
+        return {name: names for name, feature in features.items() if (names := _names_in(feature))}
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return {}
+
+
+def _names_in(feature: object, depth: int = 3) -> list[str]:
+    """Return the names of a feature, or of the items of a list of them."""
+    if isinstance(feature, list) and feature:
+        feature = feature[0]
+    if not isinstance(feature, Mapping) or not depth:
+        return []
+    names = feature.get("names") if feature.get("_type") == "ClassLabel" else None
+    if isinstance(names, list) and all(isinstance(name, str) for name in names):
+        return names
+    return _names_in(feature.get("feature"), depth - 1)
 
 
 def _is_text(leaf: Any) -> bool:  # noqa: ANN401 - pyarrow
@@ -80,10 +104,10 @@ def _rows(file: RegularFile, parquet: Any, names: Sequence[str], most: int | Non
             batch = next(batches, None)
             if batch is None:
                 return
-            arrays = [_plain_storage(batch.column(batch.schema.get_field_index(name))) for name in names]
-            total += sum(_unfolded_size(array) for array in arrays if pa.types.is_nested(array.type))
+            arrays = [plain_storage(batch.column(batch.schema.get_field_index(name))) for name in names]
+            total += sum(unfolded_size(array) for array in arrays if pa.types.is_nested(array.type))
             _check_total(file, total, most)
-            columns = [_cells(array) for array in arrays]
+            columns = [column_cells(array) for array in arrays]
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _read_error(file, error, f"the rows after number {record} cannot be read") from error
         for cells in zip(*columns, strict=True):
@@ -114,39 +138,39 @@ def _check_total(file: RegularFile, total: int, most: int | None) -> None:
         raise _unsound(file, f"its text unfolds to over {most:,} characters")
 
 
-def _unfolded_size(array: Any) -> int:  # noqa: ANN401 - pyarrow
+def unfolded_size(array: Any) -> int:  # noqa: ANN401 - pyarrow
     """Count the bytes of the values of an array, each as often as it stands there, without unfolding it."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    array = _plain_storage(array)
+    array = plain_storage(array)
     if pa.types.is_dictionary(array.type):
         return int(pc.sum(pc.binary_length(array.dictionary).take(array.indices)).as_py() or 0)
     if pa.types.is_map(array.type):
         begin, end = (array.offsets[index].as_py() for index in (0, len(array)))
-        return sum(_unfolded_size(part.slice(begin, end - begin)) for part in (array.keys, array.items))
+        return sum(unfolded_size(part.slice(begin, end - begin)) for part in (array.keys, array.items))
     if pa.types.is_struct(array.type):
-        return sum(map(_unfolded_size, array.flatten()))
+        return sum(map(unfolded_size, array.flatten()))
     if pa.types.is_nested(array.type):
-        return _unfolded_size(array.flatten())
+        return unfolded_size(array.flatten())
     return int(array.nbytes)
 
 
-def _plain_storage(array: Any) -> Any:  # noqa: ANN401 - pyarrow
+def plain_storage(array: Any) -> Any:  # noqa: ANN401 - pyarrow
     """Return the plain values of an array of an extension type; any other array as it is."""
     import pyarrow as pa
 
     return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
-def _cells(array: Any) -> list[Any]:  # noqa: ANN401 - pyarrow
+def column_cells(array: Any) -> list[Any]:  # noqa: ANN401 - pyarrow
     """Return the cells of one column of a batch; equal strings of a dictionary column are one string in memory."""
     import pyarrow as pa
 
     if pa.types.is_dictionary(array.type):
         indices = array.indices.to_pylist()
         used = sorted({index for index in indices if index is not None})
-        values = dict(zip(used, _cells(array.dictionary.take(pa.array(used, pa.int64()))), strict=True))
+        values = dict(zip(used, column_cells(array.dictionary.take(pa.array(used, pa.int64()))), strict=True))
         return [None if index is None else values[index] for index in indices]
     array = _in_microseconds(array)
     try:

@@ -11,9 +11,11 @@ from pathlib import Path
 
 from ockham.errors import DataError
 from ockham.printable import printable
+from ockham.readers.arrow_file import arrow_table, is_arrow
 from ockham.readers.columns import ColumnRequest
 from ockham.readers.csv_file import csv_table
 from ockham.readers.examples import ExampleCollector
+from ockham.readers.folder_files import DataFile, files_of
 from ockham.readers.in_memory import memory_table
 from ockham.readers.json_file import is_json, json_table
 from ockham.readers.label_sets import ListReading
@@ -23,10 +25,9 @@ from ockham.readers.table import Table
 from ockham.readers.text_file import encoding_of, head_of
 from ockham.records import Dropped, Example, Quarantined, Side, Source
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt")
 _PACKED = {
     b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip (or a spreadsheet)", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd",
-    b"BZh": "bzip2", b"%PDF": "PDF", b"\xd0\xcf\x11\xe0": "an old Office file", b"ARROW1": "Arrow IPC",
+    b"BZh": "bzip2", b"%PDF": "PDF", b"\xd0\xcf\x11\xe0": "an old Office file",
 }  # fmt: skip
 _MAX_TEXT = 4_000_000_000
 """Characters of a Parquet file that are read, all of which stay in memory."""
@@ -37,7 +38,7 @@ class ReadSpec:
     """How to read: which columns (empty or ``None``: find them), which encoding (``None``: byte order mark or UTF-8).
 
     ``labelled=False`` reads inputs only: no target is needed and every target is "". ``several_labels`` says what to do
-    with rows that have several labels.
+    with rows that have several labels; ``merge_labels`` is for cleaning: it takes the proposed spelling of each label.
     """
 
     inputs: tuple[str, ...] = ()
@@ -46,6 +47,7 @@ class ReadSpec:
     encoding: str | None = None
     labelled: bool = True
     several_labels: ListReading | None = None
+    merge_labels: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +82,10 @@ def read(source: object, spec: ReadSpec) -> ReadResult:
         inputs=spec.inputs, target=spec.target, group=spec.group, labelled=spec.labelled, source="", headerless=False
     )
     if isinstance(source, (str, PathLike)):
-        paths = _paths(Path(source), harvest)
-        for path in paths:
+        for path, prefix, side in _files(Path(source), harvest):
             with open_file(path) as file, _table(file, spec) as table:
-                harvest.gather(table, request, prefix=f"{file.name}:" if len(paths) > 1 else "", sha256=file.sha256)
-                file.verify(content=table.format == "parquet")
+                harvest.gather(table, request, prefix=prefix, sha256=file.sha256, side=side)
+                file.verify(content=table.format in ("parquet", "arrow"))
     else:
         harvest.gather(memory_table(source), request, prefix="", sha256="")
     rows = len(harvest.examples) + len(harvest.dropped) + len(harvest.quarantined)
@@ -102,26 +103,18 @@ def read(source: object, spec: ReadSpec) -> ReadResult:
     )
 
 
-def _paths(path: Path, harvest: ExampleCollector) -> list[Path]:
+def _files(path: Path, harvest: ExampleCollector) -> tuple[DataFile, ...]:
     try:
         if not stat.S_ISDIR(path.stat().st_mode):
-            return [path]
-        inside = sorted(path.iterdir(), key=lambda entry: entry.name)
-        seen = [entry for entry in inside if not entry.name.startswith(".")]
-        paths = [entry for entry in seen if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
+            return (DataFile(path, ""),)
     except (OSError, ValueError) as error:
         raise refusal_of(path, error) from error
-    if any(entry.suffix.lower() != ".txt" for entry in paths):  # beside data, a text file is a note
-        paths = [entry for entry in paths if entry.suffix.lower() != ".txt"]
-    if not paths:
-        raise DataError(
-            "E_EMPTY",
-            f"the folder {printable(path)} holds no file that can be read",
-            fix=f"put files in it whose names end in one of {', '.join(SUFFIXES)}",
-        )
-    if len(paths) < len(seen):
-        harvest.warnings.append(f"{len(seen) - len(paths)} other entries of the folder {printable(path)} were not read")
-    return paths
+    folder = files_of(path)
+    if folder.others:
+        harvest.warnings.append(f"{folder.others} other entries of the folder {printable(path)} were not read")
+    if any(file.side for file in folder.files):
+        harvest.warnings.append("the files are named as sides of a split, which is taken as it is")
+    return folder.files
 
 
 @contextmanager
@@ -131,6 +124,9 @@ def _table(file: RegularFile, spec: ReadSpec) -> Iterator[Table]:
         raise _empty(file)
     if file.head.startswith(b"PAR1"):
         yield parquet_table(file, _MAX_TEXT)
+        return
+    if is_arrow(file):
+        yield arrow_table(file, _MAX_TEXT)
         return
     packed = next((name for mark, name in _PACKED.items() if file.head.startswith(mark)), None)
     if packed:

@@ -1,0 +1,105 @@
+"""The files of a folder of examples, and the side of the user's own split that each is, by its name."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from ockham.errors import DataError
+from ockham.printable import printable
+from ockham.readers.local_file import refusal_of
+from ockham.readers.row_status import SIDES
+from ockham.records import Side
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".txt")
+_DATASET_DICT, _STATE = "dataset_dict.json", "state.json"
+_NOTES = {_DATASET_DICT, _STATE, "dataset_info.json", "dataset_infos.json"}
+_MAX_NOTE = 1_000_000
+
+
+class DataFile(NamedTuple):
+    """A file of examples: what its ids begin with where there are several, and its side, where all have one."""
+
+    path: Path
+    prefix: str
+    side: Side | None = None
+
+
+class Folder(NamedTuple):
+    """The files of a folder, and how many other entries it holds that are not read."""
+
+    files: tuple[DataFile, ...]
+    others: int
+
+
+def files_of(folder: Path) -> Folder:
+    """Find the files of a folder, or of a data set that Hugging Face's `datasets` saved there.
+
+    Files named train, validation and test (the folders they stand in count) are the user's own split. Raises
+    `DataError`: ``E_EMPTY`` where there is no file that can be read, ``E_IO``.
+    """
+    try:
+        paths, others = _paths(folder)
+    except (OSError, ValueError) as error:
+        raise refusal_of(folder, error) from error
+    if not paths:
+        raise DataError(
+            "E_EMPTY",
+            f"the folder {printable(folder)} holds no file that can be read",
+            fix=f"put files in it whose names end in one of {', '.join(SUFFIXES)}",
+        )
+    names = [path.relative_to(folder).as_posix() for path in paths]
+    sides = [side_of_name(name) for name in names]
+    if "train" not in sides or not {"valid", "test"} & set(sides):
+        sides = [None] * len(sides)
+    prefixes = [f"{printable(name)}:" if len(names) > 1 else "" for name in names]
+    return Folder(tuple(DataFile(*entry) for entry in zip(paths, prefixes, sides, strict=True)), others)
+
+
+def side_of_name(name: str) -> Side | None:
+    """Return the side that a path names, by whole words: ``data/train-00000-of-00001.parquet`` is for training."""
+    words = re.split(r"[^a-z0-9]+", name.casefold())
+    return next((SIDES[word] for word in words if word in SIDES), None)
+
+
+def _paths(folder: Path) -> tuple[list[Path], int]:
+    splits = _note(folder / _DATASET_DICT, "splits")
+    if splits:
+        names = [name for name in splits if isinstance(name, str) and Path(name).name == name]
+        return [path for name in names for path in _saved(folder / name)], 0
+    if (folder / _STATE).is_file() and (saved := _saved(folder)):
+        return saved, 0
+    inside = [entry for entry in _entries(folder) if entry.name not in _NOTES]
+    paths = [entry for entry in inside if not entry.is_dir() and entry.suffix.lower() in SUFFIXES]
+    named = [entry for entry in inside if entry.is_dir() and (entry.name == "data" or side_of_name(entry.name))]
+    paths += [
+        file for entry in named for file in _entries(entry) if not file.is_dir() and file.suffix.lower() in SUFFIXES
+    ]
+    if any(path.suffix.lower() != ".txt" for path in paths):  # beside data, a text file is a note
+        paths = [path for path in paths if path.suffix.lower() != ".txt"]
+    return paths, len(set(inside) - set(paths) - set(named))
+
+
+def _entries(folder: Path) -> list[Path]:
+    inside = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    return [entry for entry in inside if not entry.name.startswith(".")]
+
+
+def _saved(folder: Path) -> list[Path]:
+    """Return the Arrow files of one data set, as its state names them; never one outside of its folder."""
+    files = _note(folder / _STATE, "_data_files")
+    names = [entry.get("filename") for entry in files if isinstance(entry, dict)]
+    return [folder / name for name in names if isinstance(name, str) and Path(name).name == name]
+
+
+def _note(path: Path, key: str) -> list[object]:
+    if not path.is_file() or path.stat().st_size > _MAX_NOTE:
+        return []
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):
+        return []
+    entries = value.get(key) if isinstance(value, dict) else None
+    return entries if isinstance(entries, list) else []
