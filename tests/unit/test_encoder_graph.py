@@ -41,12 +41,13 @@ SHORT = ("parcel late", "where is my refund", "the card", "unheard words", "milk
 
 
 def embed(found: SentenceEncoder, texts: Sequence[str]) -> NDArray[np.float32]:
-    """Embed with the float32 graph."""
+    """Embed the beginning of each text, as much as the encoder takes at once, with the float32 graph."""
     graph, _ = onnx_graph.build(found, found.weights())
     settings = onnx_encoder.EncoderSettings(
         hidden=found.hidden, max_tokens=found.max_tokens, first_position=found.first_position, prefix=found.prefix
     )
-    return onnx_encoder.open_graph(graph, found.folder / "tokenizer.json", settings, threads=1).embed(texts)
+    embedder = onnx_encoder.open_graph(graph, found.folder / "tokenizer.json", settings, threads=1)
+    return embedder.vectors(embedder.tokens(texts))
 
 
 def reference(found: SentenceEncoder, texts: Sequence[str]) -> NDArray[np.float32]:

@@ -363,7 +363,7 @@ def test_merged_weights_answer_as_the_adapter_did(family: str, pooling: str, tmp
     material = encoder_tuning.EncoderTrainingData(sentence=found, head=head, train=rows, valid=rows)
     lesson = encoder_tuning._lesson(material, SPEC, accuracy)
     lesson.read()
-    start = lesson.margins(rows.tokens)
+    start = lesson.margins(rows)
     served = head.margins(plain.embed(texts)) / head.settings.temperature
     assert start == pytest.approx(served, abs=0.01), "it starts from the frozen solution (kept in half precision)"
 
@@ -371,7 +371,7 @@ def test_merged_weights_answer_as_the_adapter_did(family: str, pooling: str, tmp
     assert result.points[0].kept
     lesson.body.kept.clear()
     loop.train(lesson, SPEC, Kept(), quiet)
-    trained = lesson.margins(rows.tokens)
+    trained = lesson.margins(rows)
     weights = lesson.body.merge_adapter()
     graph = open_graph(onnx_graph.build(found, weights)[0], found.folder / "tokenizer.json", settings, threads=1)
     head_weight = lesson.head.weight.detach().numpy().T

@@ -6,6 +6,7 @@ of the answer, with one temperature fitted on the validation rows.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,10 +72,12 @@ class Encoder:
         """Answer with the most probable label; confidence is its probability."""
         if not inputs:
             return []
-        rows = self.embedder.tokens(inputs)
-        margins = self.head.margins(self.embedder.vectors(rows))
+        texts = self.embedder.windows(inputs)
+        margins = self.head.margins(self.embedder.embed_windows(texts))
         told = self.head.settings
-        return softmax.answers(margins, told.labels, told.temperature, [len(row) for row in rows])
+        lengths = iter(map(len, texts.rows))
+        read = [sum(itertools.islice(lengths, count)) for count in texts.counts]
+        return softmax.answers(margins, told.labels, told.temperature, read)
 
 
 def load(folder: Path) -> Encoder:

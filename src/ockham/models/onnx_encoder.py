@@ -1,6 +1,7 @@
 """Texts in, vectors out: an encoder's graph run by ONNX Runtime, on batches of one length, without padding.
 
-A graph gives one vector for a text, or one for each of its tokens (`STATES`).
+A graph gives one vector for a text, or one for each of its tokens (`STATES`). A text that is longer than the encoder
+reads is read in windows, whose vectors are pooled into one.
 """
 
 from __future__ import annotations
@@ -33,14 +34,31 @@ With 128 to 1,024 a text took the same processor time; each token in work takes 
 """
 
 
+_SHARED = 8
+"""A window shares one token of so many with the next one, so that few words are torn apart."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderSettings:
-    """What is needed to run the graph on texts."""
+    """What is needed to run the graph on texts; of a longer text at most so many ``windows`` are read."""
 
     hidden: int = field(metadata={"min": 1})
     max_tokens: int = field(metadata={"min": 1})
     first_position: int = field(metadata={"min": 0})
     prefix: str
+    windows: int = field(default=8, metadata={"min": 1, "max": 64})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowedTexts:
+    """Texts as the tokens of their windows, one text's after another's, and how many windows each text has.
+
+    ``cut`` counts the texts of which parts are not read: they are longer than all windows together.
+    """
+
+    rows: tuple[list[int], ...]
+    counts: tuple[int, ...]
+    cut: int
 
 
 def settings_of(sentence: SentenceEncoder) -> EncoderSettings:
@@ -63,17 +81,36 @@ class Embedder:
     threads: int
     """Batches that run side by side, each on one core: none waits for another inside a small matrix product."""
 
+    def windows(self, texts: Sequence[str]) -> WindowedTexts:
+        """Turn texts into token ids, in windows of ``max_tokens``. Lone surrogates count as U+FFFD here (only here).
+
+        Of a text that has more windows than are read, they are evenly spaced, the first and the last among them.
+        """
+        clean = [(self.settings.prefix + text).encode("utf-8", "replace").decode() for text in texts]
+        rows, counts, cut = list[list[int]](), list[int](), 0
+        for encoding in self.tokenizer.encode_batch_fast(clean):
+            parts = [encoding, *encoding.overflowing]
+            cut += len(parts) > self.settings.windows
+            read = _spread(len(parts), self.settings.windows)
+            rows += [parts[index].ids for index in read]
+            counts.append(len(read))
+        return WindowedTexts(rows=tuple(rows), counts=tuple(counts), cut=cut)
+
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
-        """Turn texts into token ids, cut at ``max_tokens``. Lone surrogates count as U+FFFD here (and only here)."""
+        """Return the first window of each text."""
         clean = [(self.settings.prefix + text).encode("utf-8", "replace").decode() for text in texts]
         return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(clean)]
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embed texts: (texts, hidden) float32, in order."""
-        return self.vectors(self.tokens(texts))
+        return self.embed_windows(self.windows(texts))
+
+    def embed_windows(self, texts: WindowedTexts) -> NDArray[np.float32]:
+        """Embed texts given as their windows: (texts, hidden) float32, in order."""
+        return pool(self.vectors(texts.rows), texts.counts)
 
     def vectors(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Embed texts given as their tokens: (texts, hidden) float32, in order."""
+        """Embed rows of tokens: (rows, hidden) float32, in order."""
         import numpy as np
 
         out = np.empty((len(rows), self.settings.hidden), np.float32)
@@ -121,6 +158,36 @@ class Embedder:
 
         first = self.settings.first_position
         return np.arange(first, first + length, dtype=np.int64)
+
+
+def pool(vectors: NDArray[np.float32], counts: Sequence[int]) -> NDArray[np.float32]:
+    """Make one vector a text of those of its windows, (windows, hidden): in each place the largest.
+
+    It is as long as the windows' vectors are on average, so it has length 1 where these have. The vector of a text with
+    one window stays as it is. The mean of the windows was worse where one sentence of a long text decides.
+    """
+    import numpy as np
+
+    if len(counts) == len(vectors):
+        return vectors
+    out = np.empty((len(counts), vectors.shape[1]), np.float32)
+    start = 0
+    for index, count in enumerate(counts):
+        part = vectors[start : start + count]
+        start += count
+        largest = part.max(axis=0)
+        if count > 1:
+            length = np.linalg.norm(part, axis=1).mean()
+            largest = largest * (length / max(float(np.linalg.norm(largest)), 1e-12))
+        out[index] = largest
+    return out
+
+
+def _spread(windows: int, most: int) -> list[int]:
+    """Choose at most so many of the windows of a text, evenly spaced from the first to the last."""
+    if windows <= most:
+        return list(range(windows))
+    return [0] if most == 1 else [round(step * (windows - 1) / (most - 1)) for step in range(most)]
 
 
 def batches(lengths: Sequence[int], tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
@@ -191,5 +258,5 @@ def open_graph(graph: Path | bytes, tokenizer: Path, found: EncoderSettings, *, 
         message = f"the encoder's files cannot be loaded ({type(error).__name__})"
         raise ModelError("E_MODEL_FORMAT", message, fix=FIX) from None
     words.no_padding()
-    words.enable_truncation(found.max_tokens)
+    words.enable_truncation(found.max_tokens, stride=found.max_tokens // _SHARED)
     return Embedder(words, session, found, threads)

@@ -36,9 +36,10 @@ def _encoder(material: RunContext, folder: Path) -> BuildInfo:
     train, valid = ([example.target for example in material.short_side(side)] for side in SEEN)
     fitted = linear_head.fit(vectors["train"], train, vectors["valid"], valid, material.metric)
     fitted.head.save(folder)
+    warnings = cut_texts(embedder, material)
     temperature = fitted.head.settings.temperature
     numbers = {"C": fitted.strength, "temperature": temperature}
-    return BuildInfo(settings={"encoder": found.name, **numbers}, answers=fitted.answers)
+    return BuildInfo(settings={"encoder": found.name, **numbers}, answers=fitted.answers, warnings=warnings)
 
 
 def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
@@ -76,8 +77,26 @@ def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
         answers=answers,
         points=tuned.points,
         parity=stayed,
-        warnings=guardrails(spec, len(train.tokens)),
+        warnings=(*guardrails(spec, len(train.targets)), *cut_texts(embedder, material)),
     )
+
+
+def cut_texts(embedder: Embedder, material: RunContext) -> tuple[str, ...]:
+    """Say how many training and validation texts the encoder reads in windows, and how many it does not read whole."""
+    reach = embedder.settings.max_tokens
+    texts = [example.input for side in SEEN for example in material.side(side)]
+    # No token is less than a byte: of a shorter text there is nothing to count.
+    windowed = embedder.windows([text for text in texts if len(text.encode("utf-8", "replace")) >= reach])
+    long = sum(count > 1 for count in windowed.counts)
+    if not long:
+        return ()
+    said = f"{long:,} of {len(texts):,} training and validation texts are longer than the {reach:,} tokens that"
+    said += f" {material.plan.encoder or 'the encoder'} takes at once: they are read in windows"
+    if windowed.cut:
+        said += (
+            f"; {windowed.cut:,} of them are longer than {embedder.settings.windows} windows, and parts are not read"
+        )
+    return (said,)
 
 
 def parity_of(material: RunContext, before: Sequence[str], after: Sequence[str]) -> tuple[Parity, ...]:
@@ -104,7 +123,7 @@ def embed_sides(
     """
     from safetensors.numpy import load_file, save_file
 
-    key = material.work("vectors", found.sha256)
+    key = material.work("vectors", "windows", found.sha256)
     kept = material.run.artifact("vectors", key)
     if kept is not None:
         return dict(load_file(kept / VECTORS))
@@ -132,8 +151,9 @@ def _write_encoder(
 def _tokens(embedder: Embedder, examples: Sequence[Example]) -> tuning.EncoderRows:
     from ockham.tune import encoder_tuning as tuning
 
-    tokens = embedder.tokens([example.input for example in examples])
-    return tuning.EncoderRows(tokens=tokens, targets=[example.target for example in examples])
+    texts = embedder.windows([example.input for example in examples])
+    counts = texts.counts if len(texts.rows) > len(texts.counts) else None
+    return tuning.EncoderRows(tokens=texts.rows, targets=[example.target for example in examples], counts=counts)
 
 
 def tuning_inputs(plan: BuildConfig) -> object:

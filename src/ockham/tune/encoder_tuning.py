@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from ockham.models import softmax
+from ockham.models import onnx_encoder, softmax
 from ockham.models.encoder import HeadSettings, LinearHead
 from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.records import EpochPoint
@@ -24,10 +26,19 @@ Metric = Callable[[Sequence[str], Sequence[str]], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderRows:
-    """Tokenized rows and their targets."""
+    """Tokenized rows and their targets; ``counts`` says how many windows each text has, where any has several.
+
+    The windows of one text follow one another in ``tokens``.
+    """
 
     tokens: Tokens
     targets: Sequence[str]
+    counts: Sequence[int] | None = None
+
+    def texts(self) -> list[Tokens]:
+        """Return the windows of each text."""
+        windows = iter(self.tokens)
+        return [list(itertools.islice(windows, count)) for count in self.counts or [1] * len(self.tokens)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +64,12 @@ class _Lesson:
     metric: Metric
     spec: TuneSpec
     _truth: torch.Tensor = field(init=False)
+    _texts: list[Tokens] = field(init=False)
 
     def __post_init__(self) -> None:
         import torch
+
+        self._texts = self.material.train.texts()
 
         place = {label: index for index, label in enumerate(self.labels)}
         self._truth = torch.tensor([place[target] for target in self.material.train.targets])
@@ -75,13 +89,13 @@ class _Lesson:
 
     def batches(self, epoch: int) -> list[list[int]]:
         """Return batches of rows of like length."""
-        return by_length([(len(row),) for row in self.material.train.tokens], self.spec, epoch)
+        return by_length([(len(text), len(text[0])) for text in self._texts], self.spec, epoch)
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, int]:
         """Return the summed cross-entropy of some rows."""
         import torch
 
-        margins = self._margins([self.material.train.tokens[place] for place in batch])
+        margins = self._margins([self._texts[index] for index in batch])
         truth = self._truth[list(batch)]
         right = int((margins.detach().argmax(dim=1) == truth).sum())
         return torch.nn.functional.cross_entropy(margins, truth, reduction="sum"), right
@@ -92,17 +106,28 @@ class _Lesson:
 
     def answers(self) -> list[str]:
         """Answer the validation rows."""
-        return softmax.best(self.margins(self.material.valid.tokens), self.labels)
+        return softmax.best(self.margins(self.material.valid), self.labels)
 
-    def margins(self, tokens: Tokens) -> NDArray[np.float32]:
-        """Return the head's margins for any rows: (rows, labels)."""
+    def margins(self, rows: EncoderRows) -> NDArray[np.float32]:
+        """Return the head's margins for any texts: (texts, labels)."""
         import numpy as np
+        import torch
 
-        found = self.body.each(tokens, self._margins)
-        return np.array(found, np.float32).reshape(len(tokens), len(self.labels))
+        windows = self.body.each(rows.tokens, self._vectors)
+        vectors = np.array(windows, np.float32).reshape(len(rows.tokens), self.material.sentence.hidden)
+        pooled = onnx_encoder.pool(vectors, rows.counts or [1] * len(vectors))
+        with torch.no_grad():
+            margins: NDArray[np.float32] = self.head(torch.from_numpy(pooled)).numpy()
+        return margins
 
-    def _margins(self, rows: Tokens) -> torch.Tensor:
-        """Run some rows: (rows, labels)."""
+    def _margins(self, texts: Sequence[Tokens]) -> torch.Tensor:
+        """Run some texts: (texts, labels)."""
+        vectors = self._vectors([window for text in texts for window in text])
+        margins: torch.Tensor = self.head(_pool(vectors, [len(text) for text in texts]))
+        return margins
+
+    def _vectors(self, rows: Tokens) -> torch.Tensor:
+        """Run some windows: (windows, hidden)."""
         import torch
 
         hidden, mask = self.body.hidden_states(rows)
@@ -112,8 +137,7 @@ class _Lesson:
             vector = hidden[:, 0]
         if self.material.sentence.normalize:
             vector = torch.nn.functional.normalize(vector, dim=-1)
-        margins: torch.Tensor = self.head(vector)
-        return margins
+        return vector
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +162,9 @@ def tune(
 
     Raises `ModelError` (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
     """
+    # A part of a batch holds the gradients of all windows of its texts.
+    longest = max(material.train.counts or (1,))
+    spec = dataclasses.replace(spec, part=max(1, spec.part // longest))
     lesson = _lesson(material, spec, metric)
     lesson.read()
     points = train(lesson, spec, checkpoint, tell)
@@ -146,6 +173,21 @@ def tune(
     settings = HeadSettings(labels=lesson.labels, temperature=1.0)
     head = LinearHead(settings, weight, lesson.head.bias.detach().numpy().copy())
     return TunedEncoder(weights=lesson.body.merge_adapter(), head=head, answers=answers, points=points)
+
+
+def _pool(vectors: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
+    """Make one vector a text of those of its windows, as `ockham.models.onnx_encoder.pool` does."""
+    import torch
+
+    if len(counts) == len(vectors):
+        return vectors
+    pooled = []
+    for part in vectors.split(list(counts)):
+        largest = part.max(dim=0).values
+        if len(part) > 1:
+            largest = largest * (part.norm(dim=1).mean() / largest.norm().clamp(min=1e-12))
+        pooled.append(largest)
+    return torch.stack(pooled)
 
 
 def _lesson(material: EncoderTrainingData, spec: TuneSpec, metric: Metric) -> _Lesson:
