@@ -61,6 +61,12 @@ def cache() -> Path:
     return (Path(named) if named else Path.home() / ".cache") / "ockham"
 
 
+def state() -> Path:
+    """Return the user's folder for records that cannot be made again (XDG base directories); it may not be there."""
+    named = os.environ.get("XDG_STATE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(named) if named else Path.home() / ".local" / "state") / "ockham"
+
+
 def run_parallel(jobs: Sequence[Callable[[], T]]) -> list[T]:
     """Run jobs in threads, one core each, and give their results in order.
 

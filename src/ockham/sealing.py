@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ockham.sealed.policy import SWITCHES, Policy
+from ockham.sealed.ledger import destination
+from ockham.sealed.policy import SWITCHES, UNSEALED, Policy
 from ockham.sealed.state import Protection, current, declare
 
 if TYPE_CHECKING:
-    from ockham.sealed.evidence import Evidence
+    from ockham.api.consent import Destination
+    from ockham.sealed.evidence import Evidence, Spoken
     from ockham.sealed.ledger import Row
 
+_EGRESS_SECONDS = 30.0
+_MOST_EARLIER = 1000
 StrPath = str | os.PathLike[str]
 
 
@@ -27,12 +34,13 @@ StrPath = str | os.PathLike[str]
 class Preparation:
     """What must be done before a process is sealed: folders to be made, models to be fetched (kind and hub id).
 
-    ``data`` is what the process that fetches must not open.
+    ``data`` is what the process that fetches must not open. ``endpoints`` may be asked by a process of their own.
     """
 
     folders: tuple[str, ...] = ()
     models: tuple[tuple[str, str], ...] = ()
     data: tuple[str, ...] = ()
+    endpoints: tuple[Destination, ...] = ()
 
 
 def seal(*, write: Sequence[StrPath] = (), read: Sequence[StrPath] = ()) -> str:
@@ -56,13 +64,21 @@ def policy(verb: str, *, read: Sequence[str], write: Sequence[str]) -> Policy:
     return Policy(verb=verb, write=_writable(write), read=tuple(_readable_paths(read)))
 
 
-def fork(policy: Policy, wanted: Preparation) -> int | None:
+def _ignore_word(words: str) -> None:
+    """Hear nothing."""
+
+
+def fork(policy: Policy, wanted: Preparation, tell: Callable[[str], None] = _ignore_word) -> int | None:
     """Fork: return ``None`` behind the walls, and outside, when all is over, the exit status to leave with.
 
-    Where the system has no walls, only a guard is set, and nothing forks. Raises `SealError` (``E_SEALED``).
+    ``tell`` hears in the end how many requests went to endpoints. Where the system has no walls, only a guard is set,
+    and nothing forks. Raises `SealError` (``E_SEALED``), and `EndpointError` (``E_ENDPOINT``) for a key that is none.
     """
     from ockham.sealed import jail
 
+    if (sys.platform != "linux" or not jail.is_possible()) and wanted.endpoints:
+        declare(Protection(label=f"{UNSEALED}: rows are sent to an endpoint, and this system has no walls"))
+        return None
     if sys.platform != "linux" or not jail.is_possible():
         from ockham.sealed import guard
 
@@ -72,24 +88,104 @@ def fork(policy: Policy, wanted: Preparation) -> int | None:
     from ockham.sealed import broker
 
     made = _make(wanted.folders)
+    earlier = _earlier_evidence(wanted.folders)
+    outlet = None
     try:
-        rows = _fetch(wanted)
-        watch, walls, tried = broker.enter(policy)
+        fetched = _fetch(wanted)
+        outlet = Outlet(wanted.endpoints) if wanted.endpoints else None
+        if outlet is not None:
+            policy = replace(policy, hosts=outlet.hosts, keys=outlet.keys)
+        watch, walls, tried = broker.enter(policy, None if outlet is None else outlet.control)
     except BaseException:
+        if outlet is not None:
+            outlet.close()
         _unmake(made)
         raise
     if watch is None:
-        declare(Protection(label=walls.label, attacks=len(tried)))
+        if outlet is not None:
+            outlet.control.detach()  # it was closed behind the walls
+        declare(Protection(label=walls.label, attacks=len(tried), hosts=policy.hosts))
         return None
     from ockham.sealed import evidence  # while the child is at work
 
     began = evidence.now()
     try:
         status = broker.follow(watch)
-        keep(watch.run, policy, evidence.watched_evidence(policy, watch, began, rows))
+        sent, spoken = ((), None) if outlet is None else outlet.close()
+        spoke = evidence.Spoke(fetched=fetched, sent=sent, spoken=spoken)
+        entry = evidence.watched_evidence(policy, watch, began, spoke)
+        saved = keep(watch.run, policy, entry, earlier)
+        if outlet is not None:
+            tell(outlet.settle(saved))
     finally:
         _unmake(made)
     return broker.leave_as(status)
+
+
+class Outlet:
+    """The process that asks endpoints for a sealed one, as seen from outside, and its ledger."""
+
+    def __init__(self, endpoints: Sequence[Destination]) -> None:
+        """Start the process and wait until it has put up its own walls.
+
+        Raises `SealError` (``E_SEALED``) where it did not, `EndpointError` (``E_ENDPOINT``) for an address or a key
+        that is none, `StoreError` where no ledger can be kept.
+        """
+        from ockham import machine
+        from ockham.api import egress
+        from ockham.errors import SealError
+        from ockham.store.atomic import make_folder
+
+        pins = [egress.pin_of(endpoint) for endpoint in endpoints]
+        folder = machine.state() / "ledgers"
+        make_folder(folder)
+        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
+        self.path = folder / f"{stamp}-{os.getpid()}.jsonl"
+        self.rows: tuple[Row, ...] = ()
+        self._pid, self.control = egress.start(pins, self.path)
+        ready = egress.wait_for(self.control, _EGRESS_SECONDS)
+        if not ready.get("ready") or ready["bad"]:
+            self.close()
+            if not ready.get("ready"):
+                what = "the process that asks endpoints could not be started"
+                raise SealError("E_SEALED", what, fix="--unsealed asks them from the process that reads the data")
+            raise egress.malformed_key()
+        self.hosts = tuple(dict.fromkeys(destination(pin.host, pin.port) for pin in pins))
+        self.keys = tuple(str(name) for name in ready["keys"])
+        self._landlock = int(ready["landlock"])
+
+    def close(self) -> tuple[tuple[Row, ...], Spoken | None]:
+        """End the process, and return the rows of its ledger and what it said of them."""
+        from ockham.api import egress
+        from ockham.errors import StoreError
+        from ockham.sealed.evidence import Spoken
+        from ockham.store.ledger_file import read_ledger
+
+        with suppress(OSError):
+            self.control.shutdown(socket.SHUT_WR)
+        words = egress.wait_for(self.control, _EGRESS_SECONDS)
+        self.control.close()
+        with suppress(ProcessLookupError):
+            os.kill(self._pid, signal.SIGKILL)  # it has said all, or will never
+        os.waitpid(self._pid, 0)
+        with suppress(StoreError, ValueError):
+            self.rows = read_ledger(self.path)
+        spoken = Spoken(landlock=getattr(self, "_landlock", 0))
+        if isinstance(words.get("rows"), int):
+            spoken = replace(spoken, rows=words["rows"], last=str(words.get("last")))
+        return self.rows, spoken
+
+    def settle(self, saved: Path | None) -> str:
+        """Return where the requests of this command can be read: ``saved`` is the evidence that holds them now."""
+        from ockham.sealed.ledger import count_requests
+
+        if saved is not None or not self.rows:
+            with suppress(OSError):
+                self.path.unlink()
+        counts = count_requests(self.rows)
+        every = [f"{counts.get(host, 0):,} requests went to {host}" for host in {**dict.fromkeys(self.hosts), **counts}]
+        where = f"; they are listed in {saved or self.path}" if self.rows else ""
+        return f"endpoint: {', '.join(every)}{where}"
 
 
 def _fetch(wanted: Preparation) -> tuple[Row, ...]:
@@ -113,20 +209,41 @@ def _fetch(wanted: Preparation) -> tuple[Row, ...]:
     return tuple(ledger.row(json.loads(line)) for line in lines)
 
 
-def keep(run: str | None, policy: Policy, fresh: Evidence) -> None:
-    """Add to the evidence in the run's folder, which must be one that the run might write."""
+def _earlier_evidence(folders: Iterable[str]) -> dict[str, bytes] | None:
+    """Read the evidence that stands in folders or right below them, before a process that could change it is started.
+
+    ``None`` where there is more than can be held.
+    """
+    files = {}
+    for folder in folders:
+        for path in (Path(folder), *Path(folder).glob("*")):
+            with suppress(OSError):
+                files[os.path.realpath(path / "evidence.json")] = (path / "evidence.json").read_bytes()
+            if len(files) > _MOST_EARLIER:
+                return None
+    return files
+
+
+def keep(run: str | None, policy: Policy, fresh: Evidence, earlier: Mapping[str, bytes] | None = None) -> Path | None:
+    """Add to the evidence in the run's folder, which must be one that the run might write; returns the file.
+
+    ``earlier`` is what files of evidence held when the go began, if that is known.
+    """
     from ockham.errors import StoreError
     from ockham.sealed import evidence
     from ockham.store import save_bytes
 
     if run is None or not _inside(run, policy.write):
-        return
+        return None
     path = Path(run) / evidence.FILE
     old = None
     with suppress(OSError):
         old = path.read_bytes()
     with suppress(StoreError):  # the disk was full: the run itself has said so
-        save_bytes(path, evidence.add_entry(old, fresh))
+        before = None if earlier is None else earlier.get(os.path.realpath(path), b"")
+        save_bytes(path, evidence.add_entry(old, fresh, before))
+        return path
+    return None
 
 
 def _inside(path: str, folders: Iterable[str]) -> bool:

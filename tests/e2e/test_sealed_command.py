@@ -71,12 +71,6 @@ def test_a_run_that_goes_on_unsealed_is_not_called_sealed(tmp_path: Path) -> Non
     assert "was not sealed off from the network (--unsealed)" in (tmp_path / "run/report.html").read_text("utf-8")
 
 
-def test_a_climb_with_an_endpoint_is_not_called_sealed(tmp_path: Path) -> None:
-    endpoint = ("--endpoint", "http://127.0.0.1:9/v1", "--endpoint-model", "m", "--endpoint-key-env", "")
-    done = command("fit", EXAMPLE, *COLUMNS, *QUICK, *endpoint, cwd=tmp_path)
-    assert json.loads(done.stdout)["sealed"] == "not sealed: an endpoint is named, and rows are sent to it", done.stderr
-
-
 def test_bad_input_leaves_no_folder_behind(tmp_path: Path) -> None:
     (tmp_path / "data.csv").write_text("text,label\nhello,a\n")
     done = command("fit", "data.csv", cwd=tmp_path)

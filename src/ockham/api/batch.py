@@ -11,6 +11,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from ockham import config
+from ockham.api import relay
 from ockham.api.client import Client, EndpointSpec, address
 from ockham.api.consent import ENV_NAME
 from ockham.api.responses import Reply, RetryableError, endpoint_error
@@ -117,20 +118,21 @@ def check(spec: EndpointSpec) -> None:
 
 
 def key(spec: EndpointSpec, environment: Mapping[str, str]) -> str | None:
-    """Take the key from the variable that ``key_env`` names; ``None`` where none is wanted.
+    """Take the key from the variable that ``key_env`` names; ``None`` where none is wanted, or another process has it.
 
     Raises `EndpointError` (``E_ENDPOINT``) where the variable is not set.
     """
     if not spec.key_env:
         return None
+    held = relay.holds(spec.key_env, environment)
     found = environment.get(spec.key_env, "").strip()
-    if not found:
+    if not found and not held:
         fix = f'set it, or set key_env = "" where the API needs no key: export {spec.key_env}=...'
         raise endpoint_error(f"the environment variable {spec.key_env} is not set", fix)
     parts = urlsplit(spec.url)
     if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
         _log.warning("the endpoint's url is http: the key and every text travel unencrypted")
-    return found
+    return None if held else found
 
 
 class _Batch:

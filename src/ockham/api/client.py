@@ -17,6 +17,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
+from ockham.api import relay
 from ockham.api.responses import Reply, RetryableError, endpoint_error, parse_response
 from ockham.errors import EndpointError
 
@@ -116,14 +117,12 @@ class Client:
         self._more = dict(more or {})
         self._clock = clock
         self._url = address(spec.url)
-        self._headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "ockham"}
-        if key is not None:
-            # An HTTP library quotes a header it cannot send in its error: a key that is none must not get that far.
-            if not key or not all("!" <= character <= "~" for character in key):
-                raise endpoint_error(
-                    "the key is empty or holds spaces or other characters that no key has", "set it again"
-                )
-            self._headers["Authorization"] = f"Bearer {key}"
+        if spec.trust_env and relay.is_needed():
+            raise endpoint_error("a sealed command uses no proxy (trust_env)", "--unsealed works without the seal")
+        # An HTTP library quotes a header it cannot send in its error: a key that is none must not get that far.
+        if key is not None and not is_key(key):
+            raise malformed_key()
+        self._headers = common_headers(key)
         self._client: httpx.Client | None = None
         self._lock = threading.Lock()
         self._patience = max(spec.silence_s, spec.timeout_s)
@@ -234,6 +233,8 @@ class Client:
                 self.answered, self._heard = True, self._clock.now()
                 got = parse_response(response.status_code, response.headers, raw)
                 return replace(got, responded=True) if isinstance(got, RetryableError) else got
+        except relay.RefusedError as error:
+            raise endpoint_error(*error.words) from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             return RetryableError(reason="no connection could be made", billed=False)
         except httpx.TimeoutException:
@@ -258,20 +259,45 @@ class Client:
         return bytes(raw)
 
     def _connect(self) -> httpx.Client:
-        import ssl
-
-        import httpx
-
         with self._lock:
             if self._client is None:
-                limits = httpx.Limits(max_connections=self._spec.concurrency)
-                trusting = self._spec.trust_env
-                # A plain http address needs no certificates, and reading them takes longer than a local answer. This
-                # context trusts none, so nothing can be reached by TLS with it unchecked.
-                bare = self._url.startswith("http:") and not trusting
-                verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if bare else True
-                self._client = httpx.Client(verify=verify, follow_redirects=False, trust_env=trusting, limits=limits)
+                if relay.is_needed():
+                    self._client = relay.client(self._url, self._spec.key_env or None)
+                else:
+                    self._client = secure_client(
+                        self._url, connections=self._spec.concurrency, trust_env=self._spec.trust_env
+                    )
             return self._client
+
+
+def secure_client(url: str, *, connections: int | None = None, trust_env: bool = False) -> httpx.Client:
+    """Return a client for an address: no redirects, certificates checked, and no proxy without ``trust_env``."""
+    import ssl
+
+    import httpx
+
+    # A plain http address needs no certificates, and reading them takes longer than a local answer. This context trusts
+    # none, so nothing can be reached by TLS with it unchecked.
+    bare = url.startswith("http:") and not trust_env
+    verify = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if bare else True
+    limits = httpx.Limits(max_connections=connections)
+    return httpx.Client(verify=verify, follow_redirects=False, trust_env=trust_env, limits=limits)
+
+
+def is_key(key: str) -> bool:
+    """Return whether a text can be a key."""
+    return bool(key) and all("!" <= character <= "~" for character in key)
+
+
+def malformed_key() -> EndpointError:
+    """Make the error for a key that is none."""
+    return endpoint_error("the key is empty or holds spaces or other characters that no key has", "set it again")
+
+
+def common_headers(key: str | None) -> dict[str, str]:
+    """Return the headers of every question."""
+    headers = {"Content-Type": "application/json", "Accept-Encoding": "identity", "User-Agent": "ockham"}
+    return headers if key is None else {**headers, "Authorization": f"Bearer {key}"}
 
 
 def address(url: str) -> str:

@@ -28,6 +28,11 @@ class Destination:
     key_env: str | None = None
 
 
+def destination_of(endpoint: EndpointSpec | Destination) -> Destination:
+    """Return where an endpoint's requests go, and with the key of which variable."""
+    return Destination(url=endpoint.url, key_env=endpoint.key_env)
+
+
 def permit(spec: EndpointSpec, destination: Destination | None) -> None:
     """Check that what a bundle asks is what the caller named.
 

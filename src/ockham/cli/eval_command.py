@@ -32,8 +32,9 @@ def command(
     values = settings.collect("eval", config, flags)
     origins = settings.origins(config, flags, values)
     endpoint = settings.destination(values)
-    reads = {"bundle": bundle, "data": data, "endpoint": endpoint}
-    sealed_commands.enter("eval", reads, unsealed=unsealed)
+    reads = {"bundle": bundle, "data": data}
+    named = [] if endpoint is None else [endpoint]
+    sealed_commands.enter("eval", reads, unsealed=unsealed, endpoints=named)
     from ockham.bundles.predict import EvalSpec, evaluate
     from ockham.cli import output
 

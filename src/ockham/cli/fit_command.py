@@ -138,7 +138,8 @@ def seal(verb: str, values: Mapping[str, object], *, unsealed: bool) -> None:
     """Seal a climb: it writes into the folder of its run, or makes one in runs/."""
     out = values.get("out")
     folder = str(out) if out else "runs"
-    sealed_commands.enter(verb, values, (folder,), unsealed=unsealed)
+    endpoints = settings.endpoints(values)
+    sealed_commands.enter(verb, values, (folder,), unsealed=unsealed, endpoints=endpoints)
 
 
 def learn(run: str) -> None:

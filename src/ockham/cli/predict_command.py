@@ -66,8 +66,9 @@ def command(
 
         check_place(how.out)
     folders = () if how.out is None else (str(how.out.absolute().parent),)
-    reads = {"bundle": bundle, "data": data, "endpoint": endpoint}
-    sealed_commands.enter("predict", reads, folders, unsealed=unsealed)
+    reads = {"bundle": bundle, "data": data}
+    named = [] if endpoint is None else [endpoint]
+    sealed_commands.enter("predict", reads, folders, unsealed=unsealed, endpoints=named)
     from ockham.bundles.predict import predictions
 
     with progress.progress_display(quiet=quiet, origins=origins) as tell:

@@ -12,6 +12,7 @@ from ockham.errors import ConfigError, ConsentError
 from ockham.records import Requirements
 
 if TYPE_CHECKING:
+    from ockham.api.client import EndpointSpec
     from ockham.api.consent import Destination
 
 FILE = "ockham.toml"
@@ -93,6 +94,19 @@ def destination(values: dict[str, object]) -> Destination | None:
     if "url" not in fields:
         raise ConfigError("E_CONFIG", "settings: the endpoint has no address", fix="name it: --endpoint URL")
     return config.build(Destination, fields, "the endpoint")
+
+
+def endpoints(values: Mapping[str, object]) -> list[EndpointSpec]:
+    """Return the APIs that ``values`` name.
+
+    Raises `ConfigError` (``E_CONFIG``) as `spec` does.
+    """
+    named = {api: {name: value for name, value in values.items() if _of(api, name)} for api in _APIS}
+    if not any(named.values()):
+        return []
+    from ockham.api.client import EndpointSpec
+
+    return [config.build(EndpointSpec, _api(api, own), "settings") for api, own in named.items() if own]
 
 
 def requirements(values: dict[str, object]) -> Requirements:

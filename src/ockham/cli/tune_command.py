@@ -43,11 +43,11 @@ def command(
     """
     unsealed = bool(flags.pop("unsealed"))
     values = settings.collect("tune", config, flags)
+    origins = settings.origins(config, flags, values)
     fit_command.seal("tune", {**values, "data": data, "base": base, "out": out}, unsealed=unsealed)
     from ockham.cli import output
     from ockham.ladder.fit import FitSpec, tune
 
-    origins = settings.origins(config, flags, values)
     needs = settings.requirements(values)
     spec = dataclasses.replace(settings.spec(FitSpec, values), all=True)
     with progress.progress_display(quiet=quiet, origins=origins) as tell:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from importlib.metadata import version
 
 from ockham import catalog, machine, store
+from ockham.api import relay
+from ockham.errors import StoreError
 from ockham.ladder import diagnostics, llm_judge, measure
 from ockham.ladder.measure import RungResult
 from ockham.records import (
@@ -33,6 +38,8 @@ TEST_EVALUATIONS = "openings"
 """The run's journal of looks at the test set."""
 SEALS = "seals"
 """The run's journal of how it was kept from the network: one row for each label it ever had."""
+REQUESTS = "requests"
+"""The run's journal of goes that could ask endpoints: whom, and in a later row, how often they did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,52 @@ def record_protection(run: Run) -> None:
     row: dict[str, Json] = {"label": state.current().label}
     if row not in run.rows(SEALS):
         run.append(SEALS, row)
+
+
+@contextmanager
+def record_requests(run: Run) -> Iterator[None]:
+    """Write down, for the length of a go, whom it may ask, and in the end how often it did.
+
+    A go that was killed leaves no number, which shows in the label of the run.
+    """
+    hosts = state.current().hosts
+    if not hosts:
+        yield
+        return
+    go = 1 + len([row for row in run.rows(REQUESTS) if "hosts" in row])
+    run.append(REQUESTS, {"go": go, "hosts": list(hosts)})
+    try:
+        yield
+    finally:
+        counts = relay.count_requests()
+        if counts is not None:
+            with suppress(StoreError):  # of a full disk the run itself tells
+                run.append(REQUESTS, {"go": go, "sent": dict(counts)})
+
+
+def protection_label(run: Run) -> str:
+    """Return how a run was kept from the network, the weakest of all goes, and what it sent to endpoints in all."""
+    label = state.weakest([str(row["label"]) for row in run.rows(SEALS)] or [state.current().label])
+    rows = run.rows(REQUESTS)
+    hosts = dict.fromkeys(str(host) for row in rows for host in _items(row.get("hosts")))
+    sent: Counter[str] = Counter()
+    for row in rows:
+        sent.update(_counts(row.get("sent")))
+    open_goes = len([row for row in rows if "hosts" in row]) - len([row for row in rows if "sent" in row])
+    now = relay.count_requests() if state.current().hosts else None
+    sent.update(now or {})
+    # This go itself has written no number yet.
+    return state.with_requests(label, sent, tuple(hosts), missing=open_goes > (0 if now is None else 1))
+
+
+def _items(value: Json | None) -> Sequence[Json]:
+    return value if isinstance(value, list) else ()
+
+
+def _counts(value: Json | None) -> dict[str, int]:
+    return (
+        {host: number for host, number in value.items() if isinstance(number, int)} if isinstance(value, dict) else {}
+    )
 
 
 def build_verdict(material: RunContext, found: ClimbOutcome) -> Verdict:
@@ -80,7 +133,7 @@ def build_verdict(material: RunContext, found: ClimbOutcome) -> Verdict:
         test_openings=len(material.run.rows(TEST_EVALUATIONS)),
         run=str(material.run.path),
         bundle=None if chosen is None else store.bundle_digest(chosen.folder),
-        sealed=state.weakest([str(row["label"]) for row in material.run.rows(SEALS)] or [state.current().label]),
+        sealed=protection_label(material.run),
     )
 
 
@@ -91,6 +144,7 @@ def build_result(material: RunContext, judged: Verdict, found: ClimbOutcome) -> 
     made = [(standing.rung.name, standing.made.built) for standing in found.standings if standing.made]
     shown = {row.id: row for row in material.side("test")} | _by_id(material, (doubt.id for doubt in doubts))
     judged_by, said = llm_judge.ask_judge(material, found.standings)
+    judged = dataclasses.replace(judged, sealed=protection_label(material.run))  # the judge was asked meanwhile
     chosen = next((report for report in reports if report.candidate.name == found.decision.chosen), None)
     return RunResult(
         title=material.prepared.dataset.name,

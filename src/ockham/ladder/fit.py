@@ -129,10 +129,11 @@ def fit(
     plan = _plan(spec, requirements, prepared)
     identity = _identity(prepared, spec)
     folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
-    with store.open_run(folder, identity) as run:
+    with store.open_run(folder, identity) as run, assemble.record_requests(run):
         if decoder_rungs.tunes(rungs, plan):
             plan = dataclasses.replace(plan, precision=decoder_rungs.settle_precision(spec.precision, spec.device, run))
         assemble.record_protection(run)
+        connector.tell_run(str(folder.absolute()))
         material = RunContext(prepared, plan, run, tell)
         standings = _climb(material, rungs, requirements, spec, prices)
         decision, comparisons = _decide(standings, requirements, plan.metric, _count_applicable(rungs, plan.task))
@@ -143,10 +144,10 @@ def fit(
             decision=decision,
             comparisons=comparisons,
         )
-        verdict = assemble.build_verdict(material, found)
-        _publish(run, assemble.build_result(material, verdict, found), standings)
+        result = assemble.build_result(material, assemble.build_verdict(material, found), found)
+        _publish(run, result, standings)
     connector.tell_run(str(folder.absolute()))
-    return verdict
+    return result.verdict
 
 
 def tune(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from ockham.records import RunResult
 from ockham.report.formatting import count
+from ockham.sealed.state import base
 
 _FILTER = "the operating system refuses every connection, to other machines and to services of this one"
+_LISTED = ", listed in the ledger"
 _TWO = {
     "sealed": (
         f"Your data was read only by processes to which {_FILTER}, and which stand in a network of their own with "
@@ -29,7 +31,7 @@ _TWO = {
 
 def protection(account: RunResult) -> str:
     """Say how the run was kept from the network, and what shows it."""
-    label = account.verdict.sealed
+    label = base(account.verdict.sealed)
     if label == "not known":
         return "Not recorded: the run was made by an older version."
     if label not in _TWO:
@@ -46,4 +48,12 @@ def protection(account: RunResult) -> str:
         "what the kernel said of these processes while they worked stands in evidence.json, which `ockham verify` "
         "checks."
     )
-    return _TWO[label] + (tried if account.attacks else "")
+    asked = account.verdict.sealed.partition("; ")[2]
+    spoke = ""
+    if asked:
+        spoke = (
+            " What was sent to endpoints that you named went through a process of its own, which holds the keys and "
+            f"opens no file of yours: {asked.removesuffix(_LISTED)}. The ledger in evidence.json has the "
+            "time, size and SHA-256 of each request, written before it was made."
+        )
+    return _TWO[label] + spoke + (tried if account.attacks else "")

@@ -27,7 +27,9 @@ from ockham.records import plain
 from ockham.sealed import jail, limits, namespaces, self_attack
 from ockham.sealed.connector import MOST_BYTES, control, grant
 from ockham.sealed.facts import Facts, look
+from ockham.sealed.ledger import Row
 from ockham.sealed.policy import Attack, Policy, Walls
+from ockham.sealed.syscalls import PR_SET_DUMPABLE, prctl
 
 EVERY_SECONDS = 10.0
 MOST_SAMPLES = 1000
@@ -53,14 +55,16 @@ class Watch:
     run: str | None = None
     status: int = 0
     mask: Collection[int] = ()
+    egress: socket.socket | None = None
+    refused: list[Row] = field(default_factory=list)
 
 
-def enter(policy: Policy) -> tuple[Watch | None, Walls, tuple[Attack, ...]]:
+def enter(policy: Policy, egress: socket.socket | None = None) -> tuple[Watch | None, Walls, tuple[Attack, ...]]:
     """Fork: the child comes back behind the walls with ``None`` and what protects it, the parent with its `Watch`.
 
-    The parent must `follow` its child then, and do nothing else. Raises `SealError` (``E_SEALED``) where an attack of
-    the child's upon its own walls succeeded, a wall could not be put up, or standard input or output is a connection to
-    somewhere else.
+    ``egress`` leads to the process that asks endpoints for the child, if there is one. The parent must `follow` its
+    child then, and do nothing else. Raises `SealError` (``E_SEALED``) where an attack of the child's upon its own walls
+    succeeded, a wall could not be put up, or standard input or output is a connection to somewhere else.
     """
     if control():
         raise SealError("E_SEALED", "this process is sealed already", fix="--unsealed adds no second jail to the first")
@@ -78,7 +82,7 @@ def enter(policy: Policy) -> tuple[Watch | None, Walls, tuple[Attack, ...]]:
             watch = _fork(policy, apart=apart)
             if not isinstance(watch, Watch):
                 return None, *watch
-            watch.mask = before
+            watch.mask, watch.egress = before, egress
             if _prepare(watch):
                 kept = True
                 return watch, watch.walls, watch.attacks
@@ -160,6 +164,7 @@ def _prepare(watch: Watch) -> bool:
         _bury(watch)
         raise SealError("E_SEALED", f"sealed mode does not hold here: {'; '.join(problems)}", fix=_STOP)
     watch.facts.append(sample)
+    prctl(PR_SET_DUMPABLE, 0)  # no process of the user's may read the environment of this one, where keys are
     watch.control.send(b"yes")
     watch.control.setblocking(False)
     return True
@@ -259,6 +264,9 @@ def _hear(watch: Watch) -> bool:
     message = _parse_message(data)
     if message.get("ask") == "connect" and len(descriptors) == 1:
         grant(str(message.get("path")), watch.temporary, watch.pid, descriptors.pop())
+    elif message.get("ask") == "endpoint" and watch.egress is not None:
+        with suppress(OSError):  # it has ended: the stream that it does not get ends too
+            socket.send_fds(watch.egress, [b"serve"], descriptors)
     elif message.get("tell") == "run" and isinstance(message.get("path"), str):
         watch.run = message["path"]
         _sample(watch)

@@ -14,6 +14,7 @@ import re
 import socket
 import stat
 import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from ockham.sealed.facts import is_inside
 
 CONTROL = "OCKHAM_JAIL"
 """The environment variable with the number of the descriptor on which the broker listens."""
+HELD = "OCKHAM_HELD_KEYS"
+"""The environment variable that says, between commas, of which variables another process holds the keys."""
 MOST_BYTES = 65_536
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,255}")
 
@@ -43,18 +46,39 @@ def connect(path: Path, seconds: float) -> socket.socket:
             stream.close()
             raise
         return stream
-    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    with here:
+    with _ask({"ask": "connect", "path": str(path)}) as here:
         here.settimeout(seconds)
-        with there, socket.socket(fileno=os.dup(numbers[0])) as broker:
-            request = json.dumps({"ask": "connect", "path": str(path)}).encode()
-            socket.send_fds(broker, [request], [there.fileno()])
         answer, descriptors, _, _ = socket.recv_fds(here, MOST_BYTES, 1)
     if not descriptors:
         raise ConnectionRefusedError(f"the broker gave no connection ({answer.decode('ascii', 'replace') or 'gone'})")
     stream = socket.socket(fileno=descriptors[0])
     stream.settimeout(seconds)
     return stream
+
+
+def open_channel(seconds: float) -> socket.socket:
+    """Return a stream to the process that asks endpoints for this jail; the broker hands its other end on.
+
+    Where there is no such process the stream ends at once. Raises `OSError`.
+    """
+    channel = _ask({"ask": "endpoint"})
+    channel.settimeout(seconds)
+    return channel
+
+
+def _ask(message: Mapping[str, object]) -> socket.socket:
+    """Send a request to the broker with one end of a pair of streams, and return the other. Raises `OSError`."""
+    numbers = control()
+    if not numbers:
+        raise ConnectionRefusedError("this process is not sealed")
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with there, socket.socket(fileno=os.dup(numbers[0])) as broker:
+            socket.send_fds(broker, [json.dumps(message).encode()], [there.fileno()])
+    except BaseException:
+        here.close()
+        raise
+    return here
 
 
 def tell_run(path: str) -> None:

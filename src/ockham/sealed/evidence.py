@@ -23,8 +23,9 @@ from ockham.records import canonical, digest
 from ockham.sealed import ledger, seccomp, syscalls
 from ockham.sealed.broker import Watch, faults
 from ockham.sealed.facts import Facts
-from ockham.sealed.ledger import Row
+from ockham.sealed.ledger import FIRST, Row
 from ockham.sealed.policy import SWITCHES, UNSEALED, Attack, Policy, Walls
+from ockham.sealed.state import base, requests_in, weakest, with_requests
 
 FILE = "evidence.json"
 FORMAT = 1
@@ -34,12 +35,26 @@ Check = tuple[str, bool, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Spoken:
+    """What the process that asked endpoints said of itself: its Landlock (0: none), its rows, the last one's digest.
+
+    ``rows`` is ``None`` where it ended before it could say so.
+    """
+
+    landlock: int
+    rows: int | None = None
+    last: str = FIRST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """One go at a run, as it was protected.
 
     ``filter`` is the SHA-256 of the seccomp program; ``remote`` names the folders it may change that lie on another
     machine (a network file system); ``ledger`` are the requests of the process that fetched models before, which could
-    not open the data; ``ended`` is the exit status, ``None`` where it is not known.
+    not open the data; ``sent`` those of the process that asked endpoints, and ``spoken`` what that process itself said
+    of its ledger in the end; ``refused`` are attempts of Python code inside; ``before`` is the digest of the entries
+    that stood in the file when this go began; ``ended`` is the exit status, ``None`` where it is not known.
     """
 
     verb: str
@@ -53,7 +68,20 @@ class Evidence:
     facts: tuple[Facts, ...] = ()
     remote: tuple[str, ...] = ()
     ledger: tuple[Row, ...] = ()
+    sent: tuple[Row, ...] = ()
+    spoken: Spoken | None = None
+    refused: tuple[Row, ...] = ()
+    before: str = ""
     ended: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spoke:
+    """What left the machine while a child was at work: for models before it, and for endpoints beside it."""
+
+    fetched: tuple[Row, ...] = ()
+    sent: tuple[Row, ...] = ()
+    spoken: Spoken | None = None
 
 
 def unwatched_evidence(policy: Policy, label: str) -> Evidence:
@@ -61,11 +89,11 @@ def unwatched_evidence(policy: Policy, label: str) -> Evidence:
     return Evidence(verb=policy.verb, label=label, began=now(), system=_system(), policy=policy)
 
 
-def watched_evidence(policy: Policy, watch: Watch, began: str, rows: tuple[Row, ...] = ()) -> Evidence:
+def watched_evidence(policy: Policy, watch: Watch, began: str, spoke: Spoke) -> Evidence:
     """Return the evidence of a child that the broker has followed to its end."""
     return Evidence(
         verb=policy.verb,
-        label=watch.walls.label,
+        label=with_requests(watch.walls.label, ledger.count_requests(spoke.sent), policy.hosts),
         began=began,
         system=_system(),
         policy=policy,
@@ -74,15 +102,22 @@ def watched_evidence(policy: Policy, watch: Watch, began: str, rows: tuple[Row, 
         attacks=watch.attacks,
         facts=tuple(watch.facts),
         remote=tuple(remote(policy.write)),
-        ledger=rows,
+        ledger=spoke.fetched,
+        sent=spoke.sent,
+        spoken=spoke.spoken,
+        refused=tuple(watch.refused),
         ended=os.waitstatus_to_exitcode(watch.status),
     )
 
 
-def add_entry(old: bytes | None, fresh: Evidence) -> bytes:
-    """Return the content of ``evidence.json`` with one more entry; what cannot be read is not carried on."""
+def add_entry(old: bytes | None, fresh: Evidence, before: bytes | None = None) -> bytes:
+    """Return the content of ``evidence.json`` with one more entry; what cannot be read is not carried on.
+
+    ``before`` is what the file held when the go began; where it was not looked at, what it holds now.
+    """
     entries = _entries(_parse_json(old)) if old else []
-    entries = [*entries, json.loads(canonical(fresh))]
+    stood = entries if before is None else _entries(_parse_json(before))
+    entries = [*entries, json.loads(canonical(dataclasses.replace(fresh, before=digest(stood))))]
     return canonical({"format": FORMAT, "entries": entries, "digest": digest(entries)}) + b"\n"
 
 
@@ -105,6 +140,9 @@ def check_evidence(folder: Path) -> list[Check]:
         ("evidence digest", whole, "as it was written" if whole else "the file was changed after it was written")
     ]
     for number, entry in enumerate(entries, 1):
+        follows = entry.get("before") == digest(entries[: number - 1])
+        if not follows:
+            checks.append((f"go {number} of {len(entries)}: order", False, "what stood before it is no longer there"))
         checks += _entry(entry, f"go {number} of {len(entries)}")
     return [*checks, *_verdict(folder, [str(entry.get("label")) for entry in entries])]
 
@@ -150,7 +188,9 @@ def _entry(entry: Mapping[str, Any], name: str) -> list[Check]:
         facts = [_facts(sample) for sample in entry["facts"]]
         attacks = [Attack(**one) for one in entry["attacks"]]
         filter_ = str(entry["filter"])
-        rows = [ledger.row(one) for one in entry["ledger"]]
+        rows, sent, refused = ([ledger.row(one) for one in entry[name]] for name in ("ledger", "sent", "refused"))
+        spoken = None if entry["spoken"] is None else Spoken(**entry["spoken"])
+        hosts = [str(host) for host in entry["policy"]["hosts"]]
     except (KeyError, TypeError, ValueError):
         return [(f"{name}: label", False, f"{label}, but the entry is not whole")]
     wrong = sorted({fault for sample in facts for fault in faults(sample, walls)})
@@ -158,7 +198,7 @@ def _entry(entry: Mapping[str, Any], name: str) -> list[Check]:
     known = {seccomp.digest(machine) for machine in ("x86_64", "aarch64")}
     samples = f"{len(facts)} samples from outside, {max((one.processes for one in facts), default=0)} processes at most"
     return [
-        (f"{name}: label", label == walls.label, label),
+        (f"{name}: label", label == with_requests(walls.label, ledger.count_requests(sent), hosts), label),
         (f"{name}: kernel", bool(facts) and not wrong, "; ".join(wrong) or samples),
         (
             f"{name}: self-attack",
@@ -171,8 +211,34 @@ def _entry(entry: Mapping[str, Any], name: str) -> list[Check]:
             ledger.is_whole(rows),
             f"{len(rows)} requests by the process that fetches models" if rows else "nothing was fetched",
         ),
+        *_speech(name, sent, spoken, hosts),
+        (f"{name}: refused", ledger.is_whole(refused), _attempts(refused)),
         (f"{name}: disk", not entry.get("remote"), ", ".join(entry.get("remote", [])) or "all folders are local"),
     ]
+
+
+def _speech(name: str, sent: list[Row], spoken: Spoken | None, hosts: list[str]) -> list[Check]:
+    """Check the ledger of requests to endpoints against what the process that made them said in the end."""
+    if not hosts and not sent:
+        return []
+    told = spoken is not None and spoken.rows is not None
+    same = spoken is not None and spoken.rows == len(sent) and spoken.last == ledger.follow(sent)
+    counts = ledger.count_requests(sent)
+    detail = ", ".join(f"{counts.get(host, 0):,} requests to {host}" for host in {**dict.fromkeys(hosts), **counts})
+    if not told:
+        detail += "; the process that made them ended before it had closed its ledger"
+    elif not same:
+        detail = "not the rows that the process which made the requests closed its ledger with"
+    elif spoken is not None and not spoken.landlock:
+        detail += "; this system could not keep the process that made them from opening files"
+    return [(f"{name}: endpoints", same and ledger.is_whole(sent), detail)]
+
+
+def _attempts(refused: list[Row]) -> str:
+    if not refused:
+        return "no Python code inside tried to get out"
+    libraries = sorted({one.library or "unknown code" for one in refused})
+    return f"{len(refused)} attempts of Python code inside, all refused: by {', '.join(libraries)}"
 
 
 LEAST_ATTACKS = 10
@@ -181,14 +247,14 @@ LEAST_ATTACKS = 10
 
 def _verdict(folder: Path, labels: list[str]) -> list[Check]:
     """Check that the verdict claims no more than the evidence shows."""
-    from ockham.sealed.state import weakest
-
     try:
-        label = json.loads((folder / "verdict.json").read_bytes())["sealed"]
+        label = str(json.loads((folder / "verdict.json").read_bytes())["sealed"])
     except (OSError, ValueError, KeyError, TypeError):
         return []
-    shown = weakest(labels)
-    return [("verdict's label", weakest([shown, label]) == label, f"the verdict says: {label}")]
+    holds = weakest([*labels, label]) == base(label)
+    if holds and not label.startswith((UNSEALED, SWITCHES)):  # of those nothing was counted
+        holds = requests_in(label) >= sum(map(requests_in, labels))
+    return [("verdict's label", holds, f"the verdict says: {label}")]
 
 
 def _facts(sample: Mapping[str, Any]) -> Facts:

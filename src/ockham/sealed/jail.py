@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from ockham.sealed import landlock, limits, namespaces, seccomp, syscalls
-from ockham.sealed.connector import CONTROL
+from ockham.sealed.connector import CONTROL, HELD
 from ockham.sealed.policy import Policy, Walls
 from ockham.sealed.syscalls import PR_SET_NO_NEW_PRIVS, PR_SET_PDEATHSIG, prctl
 
@@ -49,10 +49,11 @@ def put_up_walls(policy: Policy, temporary: Path, control: int, absent: Mapping[
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     bounds = limits.bound(limits.total_memory())
     closed = limits.close_sockets((control,))
-    forgotten = limits.forget_secrets()
+    forgotten = limits.forget_secrets(policy.keys)
     # What is fetched was fetched before; libraries need not try.
     os.environ.update({"TMPDIR": str(temporary), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"})
     os.environ[CONTROL] = str(control)
+    os.environ[HELD] = ",".join(policy.keys)
     tempfile.tempdir = None  # what was found out before no longer holds
     version = landlock.abi()
     if version:

@@ -27,7 +27,8 @@ _READ = _EXECUTE | _READ_FILE | _READ_DIR
 _CHANGE = _WRITE_FILE | _REMOVE_DIR | _REMOVE_FILE | _MAKE_DIR | _MAKE_REG | _MAKE_SOCK | _MAKE_FIFO | _MAKE_SYM
 _ON_FILES = _EXECUTE | _WRITE_FILE | _READ_FILE | _TRUNCATE | _IOCTL_DEV
 _TCP, _SCOPES = 0b11, 0b11
-_BENEATH = 1
+_CONNECT_TCP = 0b10
+_BENEATH, _PORT = 1, 2
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty", "shm", "dri", "kfd", "accel", "dxg", "nvidia*")
 """What of /dev may be written to: nothing of it is a way out, and graphics processors need it."""
 
@@ -59,16 +60,24 @@ def rights(version: int) -> tuple[int, int, int]:
     return files, _TCP if version >= 4 else 0, _SCOPES if version >= 6 else 0
 
 
-def restrict(read: Iterable[str], write: Iterable[str], version: int, *, offline: bool = True) -> None:
+def restrict(
+    read: Iterable[str],
+    write: Iterable[str],
+    version: int,
+    *,
+    offline: bool = True,
+    ports: Sequence[int] = (),
+) -> None:
     """Let this process, and all it starts, read and write below these paths alone. Raises `OSError`.
 
     ``write`` includes reading. A path that is not there gets no rule. ``offline`` refuses TCP, abstract UNIX sockets
-    and signals to others too, where the version knows them. Needs ``no_new_privs``.
+    and signals to others too, where the version knows them; ``ports`` are those that TCP may connect to all the same,
+    and without ``offline`` nothing but TCP to other ports is refused. Needs ``no_new_privs``.
     """
-    files, ports, scopes = rights(version)
-    ports, scopes = (ports, scopes) if offline else (0, 0)
+    files, tcp, scopes = rights(version)
+    tcp, scopes = (tcp, scopes) if offline else (tcp if ports else 0, 0)
     sizes = {2: 8, 3: 8, 4: 16, 5: 16}
-    attributes = struct.pack("=QQQ", files, ports, scopes)[: sizes.get(version, 24)]
+    attributes = struct.pack("=QQQ", files, tcp, scopes)[: sizes.get(version, 24)]
     ruleset = syscall("landlock_create_ruleset", attributes, len(attributes), 0)
     try:
         for path in dict.fromkeys(read):
@@ -77,6 +86,10 @@ def restrict(read: Iterable[str], write: Iterable[str], version: int, *, offline
             _allow(ruleset, path, (_READ | _CHANGE | _REFER | _TRUNCATE) & files)
         for path in devices():
             _allow(ruleset, path, (_READ | _WRITE_FILE | _TRUNCATE | _IOCTL_DEV | _MAKE_REG | _REMOVE_FILE) & files)
+        for port in ports if tcp else ():
+            # struct landlock_net_port_attr: the rights, and the port.
+            rule = struct.pack("=QQ", _CONNECT_TCP, port)
+            syscall("landlock_add_rule", ruleset, _PORT, ctypes.create_string_buffer(rule, len(rule)), 0)
         syscall("landlock_restrict_self", ruleset, 0)
     finally:
         os.close(ruleset)

@@ -36,17 +36,32 @@ def secret_names(environment: Collection[str]) -> list[str]:
     return sorted(name for name in environment if SECRET.fullmatch(name) and not _NO_SECRET.fullmatch(name))
 
 
-def forget_secrets() -> list[str]:
-    """Remove secrets and proxies from this process's environment, and return their names.
+def forget_secrets(more: Collection[str] = ()) -> list[str]:
+    """Remove secrets and proxies, and the variables named, from this process's environment; return their names."""
+    names = sorted({*secret_names(os.environ), *(name for name in more if name in os.environ)})
+    forget(names)
+    return names
 
-    Their values are also overwritten where the kernel has put them, so that /proc/self/environ does not tell them.
+
+def forget(names: Collection[str]) -> None:
+    """Remove variables from this process's environment.
+
+    Their values are also overwritten where the kernel has put them, so that /proc/self/environ does not tell them, and
+    where Python keeps them.
     """
-    names = secret_names(os.environ)
-    for name in names:
-        del os.environ[name]
     with suppress(OSError, ValueError, IndexError):
         _blot(names)
-    return names
+    for name in names:
+        _wipe(name)
+        del os.environ[name]
+
+
+def _wipe(name: str) -> None:
+    """Overwrite the bytes that `os.environ` holds of a value. Other copies that were made of it stay."""
+    held: dict[bytes, bytes] = getattr(os.environ, "_data", {})
+    value = held.get(os.fsencode(name), b"")
+    if len(value) > 1:  # shorter ones are shared by the whole interpreter
+        ctypes.memset(id(value) + bytes.__basicsize__ - 1, ord("x"), len(value))
 
 
 def _blot(names: Collection[str]) -> None:

@@ -17,12 +17,15 @@ class Policy:
     """What one command may do: folders and files it may change, and those it may read wherever they lie.
 
     Everything else can be read but the places where keys are kept (`ockham.sealed.landlock.HIDDEN`), and nothing else
-    can be changed.
+    can be changed. ``hosts`` are those of endpoints that a process outside may ask for it, ``keys`` the variables
+    whose keys that process holds.
     """
 
     verb: str
     write: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
+    hosts: tuple[str, ...] = ()
+    keys: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
