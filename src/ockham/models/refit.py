@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 MANY_ROWS = 20_000
-FEW = 1 / 20
+FEW = 1 / 15
 
 
 def is_worthwhile(train_rows: int, valid_rows: int) -> bool:
