@@ -1,8 +1,8 @@
 """Find the smallest language model that provably does the job.
 
 The doorway: every name a user needs, each imported when it is first asked for, so that ``import ockham`` loads
-nothing heavy. ``fit``, ``predict``, ``evaluate``, ``verify``, ``write_report`` and ``diagnose`` are the verbs; the rest
-are the records that they take and give, and the errors that they raise.
+nothing heavy. ``fit``, ``load``, ``predict``, ``evaluate``, ``verify``, ``write_report`` and ``diagnose`` are the
+verbs; the rest are the records that they take and give, and the errors that they raise.
 
 To import it sets a few environment variables, by which libraries are told not to report their use to their vendors
 (`ockham.sealed.switches`): onnxruntime does so by default, and can only be told before it is loaded.
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ockham.api.client import EndpointSpec
     from ockham.api.consent import Destination
+    from ockham.bundles.loaded_model import LoadedModel, load
     from ockham.bundles.predict import EvalSpec, Prediction, evaluate, predict
     from ockham.bundles.verify import Check, Verification, verify
     from ockham.curation.curate import Curated, CurateSpec, curate
@@ -33,6 +34,7 @@ from ockham.version import __version__
 _switches.apply(os.environ)
 
 _HOMES = {
+    "ockham.bundles.loaded_model": ("LoadedModel", "load"),
     "ockham.bundles.predict": ("EvalSpec", "Prediction", "evaluate", "predict"),
     "ockham.curation.curate": ("Curated", "curate"),
     "ockham.curation.curate_spec": ("CurateSpec",),
@@ -73,6 +75,7 @@ __all__ = [
     "EvalSpec",
     "Example",
     "FitSpec",
+    "LoadedModel",
     "OckhamError",
     "Prediction",
     "Progress",
@@ -86,6 +89,7 @@ __all__ = [
     "diagnose",
     "evaluate",
     "fit",
+    "load",
     "load_result",
     "predict",
     "seal",

@@ -88,8 +88,8 @@ def predictions(
     tell: Callable[[Progress], None] = ignore,
 ) -> Predictions:
     """Answer as `predict` does, and also return the records that were left out."""
-    folder, manifest = _open_bundle(bundle, endpoint, tell)
-    reading = read(source, ReadSpec(inputs=_columns(manifest), encoding=encoding, labelled=False))
+    folder, manifest = open_bundle(bundle, endpoint, tell)
+    reading = read(source, ReadSpec(inputs=input_columns(manifest), encoding=encoding, labelled=False))
     _warn(reading)
     answers = []
     _announce(manifest, endpoint, len(reading.examples), tell)
@@ -121,12 +121,12 @@ def evaluate(
     cannot be used: also where its labels are not the bundle's (``E_LABEL_SET``).
     """
     spec = spec or EvalSpec()
-    folder, manifest = _open_bundle(bundle, endpoint, tell)
+    folder, manifest = open_bundle(bundle, endpoint, tell)
     chat = manifest.inputs == ("messages",)
     reading = read(
         source,
         ReadSpec(
-            inputs=spec.inputs or _columns(manifest),
+            inputs=spec.inputs or input_columns(manifest),
             target=spec.target or (None if chat else manifest.target),
             group=spec.group,
             encoding=spec.encoding,
@@ -176,7 +176,7 @@ def _test_side(reading: ReadResult, tell: Callable[[Progress], None]) -> ReadRes
     return replace(reading, examples=rows)
 
 
-def _open_bundle(
+def open_bundle(
     bundle: str | Path, permitted: Destination | None, tell: Callable[[Progress], None]
 ) -> tuple[Path, Manifest]:
     """Find a bundle and check it, its kind and where it would send rows, before anything is loaded, read or sent."""
@@ -223,6 +223,6 @@ def _loss(left_out: Sequence[Quarantined]) -> str:
     return f"{counts} (record numbers in {'; in '.join(places)}{more})"
 
 
-def _columns(manifest: Manifest) -> tuple[str, ...]:
+def input_columns(manifest: Manifest) -> tuple[str, ...]:
     """Name the input columns; conversations are found again by themselves."""
     return () if manifest.inputs == ("messages",) else manifest.inputs

@@ -20,7 +20,7 @@ _RIGHT: Final = r"(?![\w-]|[ .,/][0-9])"
 _NUMBER: Final = re.compile(
     _LEFT + r"(?:"
     r"(?P<international>(?:\+|00(?=[1-9]))[1-9](?:[ .()/-]{0,3}[0-9]){6,15})"
-    r"|(?P<american>(?:1[ .-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ .-])[0-9]{3}[ .-][0-9]{4})"
+    r"|(?P<american>(?:1[ .-])?(?:\([2-9][0-9]{2}\) ?|[2-9][0-9]{2}[ ./-])[0-9]{3}[ .-][0-9]{4})"
     rf"|(?P<national>(?:\(0[1-9][0-9]{{0,4}}\) ?|\(0\) ?[1-9][0-9]{{1,4}}{_GAP}|0[1-9][0-9]{{0,4}}{_GAP})"
     rf"[0-9]{{2,8}}(?:{_GAP}[0-9]{{2,6}}){{0,4}})"
     r"|(?P<bracketed>\([1-9][0-9]{1,4}\) ?[0-9]{3,5}[ .-]?[0-9]{3,4})"
@@ -41,19 +41,21 @@ _UNIT: Final = re.compile(r" ?(?:[kMG]?(?:B|b|Hz|m|W)|[cm]m|[kmµ]?[gs]|ms|px|dp
 CUES: Final = (
     "anruf", "appele", "call", "cell", "chiama", "dial", "dzwo", "fax", "fon", "gsm", "handy", "helpline", "hotline",
     "il mio numero", "llám", "llama", "ligar", "ligue", "meine nummer", "mi número", "mijn nummer", "mobi",
-    "mon numéro", "móvil", "my number", "number is", "phone", "ring", "ruf", "sms", "tel", "text me", "text us", "tlf",
-    "tél", "whatsapp", "звон", "тел", "電話", "电话", "手机", "手機", "전화",
+    "mon numéro", "móvil", "my number", "number is", "phone", "reach me", "reach us", "ring", "ruf", "sms", "tel",
+    "text me", "text us", "tlf", "tél", "whatsapp", "звон", "тел", "電話", "电话", "手机", "手機", "전화",
 )  # fmt: skip
 """How words begin that announce a telephone number."""
 CUE_REACH: Final = 32
 """Characters before a number in which they may stand."""
 _CUE: Final = re.compile(r"(?<![^\W_])(?:" + "|".join(CUES) + r")[^\W\d_]{0,12}(?:[^0-9\n]{0,24})\Z", re.IGNORECASE)
 _OTHER: Final = re.compile(
-    r"(?<![^\W_])(?:account|art(?:icle|ículo|ikel|\.)|auftrag|bestell|batch|build|case|code|commande|control|customer|"
-    r"ean|id|invoice|isbn|issn|item|kennung|konto|kunden|lot|model|no\.|nr\.|nº|n°|ord(?:em|er|ine|re)|parcel|part|pedido|policy|"
-    r"rechnung|r[eé]f|rev|section|serial|sku|ticket|tracking|vers|zam[oó]wieni|zip)[^\W\d_]{0,14}[^0-9\n]{0,8}\Z",
+    r"(?<![^\W_])(?:account|art(?:icle|ículo|ikel|\.)|auftrag|bestell|batch|build|case|code|commande|contract|control|"
+    r"customer|docket|dossier|ean|id|invoice|isbn|issn|item|kennung|konto|kunden|lot|model|no\.|nr\.|nº|n°|"
+    r"ord(?:em|er|ine|re)|parcel|part|pedido|policy|rechnung|[^\W\d_]{2,20}nummer|r[eé]f|rev|section|serial|sku|ticket|"
+    r"tracking|vers|vertrag|zam[oó]wieni|zip)[^\W\d_]{0,14}[^0-9\n]{0,8}\Z",
     re.IGNORECASE,
 )
+"""Words for something else that has a number."""
 
 # Country codes of two digits; those of three begin otherwise. And how many digits follow, where that is fixed.
 _TWO: Final = frozenset(
@@ -93,7 +95,7 @@ def is_phone(shape: str, number: str, before: str) -> bool:
     if not _FEWEST <= len(digits) <= _MOST or _DATE.match(number) or all(map(_YEAR.fullmatch, groups)):
         return False
     if _CUE.search(before):
-        return not (_THOUSANDS.fullmatch(number) and digits.endswith("000"))
+        return not (_THOUSANDS.fullmatch(number) and digits.endswith("000")) and not _is_drawn(groups)
     return _OTHER.search(before) is None and _is_shaped(shape, number, groups)
 
 
@@ -109,11 +111,13 @@ def _is_shaped(shape: str, number: str, groups: list[str]) -> bool:
 
 def _is_listed(groups: list[str]) -> bool:
     """Tell whether groups are rather times of day, numbers with leading zeros, or drawn and sorted ones."""
-    return (
-        all(map(_TIME.fullmatch, groups))
-        or (len(groups) > 2 and all(group.startswith("0") for group in groups))
-        or (len(groups) > 3 and len(set(map(len, groups))) == 1 and all(a < b for a, b in pairwise(groups)))
-    )
+    padded = len(groups) > 2 and all(group.startswith("0") for group in groups)
+    return padded or all(map(_TIME.fullmatch, groups)) or _is_drawn(groups)
+
+
+def _is_drawn(groups: list[str]) -> bool:
+    """Tell whether four groups or more of as many digits rise, as numbers drawn in a lottery and sizes do."""
+    return len(groups) > 3 and len(set(map(len, groups))) == 1 and all(a < b for a, b in pairwise(groups))
 
 
 def _is_international(number: str, digits: str) -> bool:

@@ -32,8 +32,8 @@ _REACH = 32
 """Bytes in which a telephone number is announced, `ockham.data.phone_numbers.CUE_REACH`."""
 STEMS = (
     b"anr", b"app", b"cal", b"cel", b"chi", b"dia", b"dzw", b"fax", b"fon", b"gsm", b"han", b"hel", b"hot", b"il ",
-    b"lig", b"lla", b"mei", b"mi ", b"mij", b"mob", b"mon", b"my ", b"num", b"pho", b"rin", b"ruf", b"sms", b"tel",
-    b"tex", b"tlf", b"wha",
+    b"lig", b"lla", b"mei", b"mi ", b"mij", b"mob", b"mon", b"my ", b"num", b"pho", b"rea", b"rin", b"ruf", b"sms",
+    b"tel", b"tex", b"tlf", b"wha",
 )  # fmt: skip
 """How `ockham.data.phone_numbers.CUES` begin, where they do in ASCII."""
 _STEMS = np.array([int.from_bytes(stem, "little") for stem in STEMS], dtype=np.int64)
@@ -134,7 +134,7 @@ def _may_count(data: NDArray[np.uint8], kinds: NDArray[np.uint8], begin: np.uint
 @compile_kernel
 def _is_shaped(before: int, between: int, run: int) -> bool:
     """Tell whether two runs of digits with one sign between them may stand in a phone number, or an American one."""
-    if between in (32, 45, 46) and 3 <= before <= 4 and 3 <= run <= 4:
+    if between in (32, 45, 46, 47) and 3 <= before <= 4 and 3 <= run <= 4:
         return True
     return between == 45 and before == 3 and run == 2
 

@@ -1,0 +1,121 @@
+"""A bundle in a program: loaded once, asked as often as wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, cast
+
+from ockham.api.consent import Destination
+from ockham.bundles.predict import input_columns, open_bundle
+from ockham.errors import BundleError, DataError
+from ockham.ladder.fit import ignore
+from ockham.readers.read import ReadSpec, read
+from ockham.records import Answer, Manifest, TaskName
+from ockham.serving.process import ServingProcess
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+
+def load(bundle: str | Path, *, endpoint: Destination | None = None) -> LoadedModel:
+    """Load a bundle, or the chosen bundle of a run, into a process of its own, where it answers as it was measured.
+
+    An endpoint's bundle is loaded only where ``endpoint`` names the address and the variable of the key that the bundle
+    does. Raises `ConsentError` where it does not, `BundleError` for a folder that is not a whole bundle, and
+    `ModelError` for a model that cannot be loaded.
+    """
+    folder, manifest = open_bundle(bundle, endpoint, ignore)
+    return LoadedModel(manifest, ServingProcess(folder, endpoint))
+
+
+class LoadedModel:
+    """A loaded bundle. Threads may share it; close it, or use it in a ``with`` block, to end its process."""
+
+    def __init__(self, manifest: Manifest, serving: ServingProcess) -> None:
+        """Take over a process that serves the bundle of a manifest; `load` makes one."""
+        self._manifest = manifest
+        self._serving = serving
+        self._turn = threading.Lock()
+        self._closed = False
+
+    @property
+    def name(self) -> str:
+        """The candidate's name, such as ``linear``."""
+        return self._manifest.candidate.name
+
+    @property
+    def task(self) -> TaskName:
+        """What the model was made for: ``classify``, ``extract``, ``choose`` or ``generate``."""
+        return self._manifest.task
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels that it answers with, sorted; empty for tasks without labels."""
+        return self._manifest.labels
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """The columns that it reads from dicts and frames."""
+        return self._manifest.inputs
+
+    def predict(self, inputs: object) -> list[Answer]:
+        """Answer each input, in order: texts, dicts, a pandas or polars frame, or an Arrow table.
+
+        A single text or dict gives a list of one. A blank text gets no answer (``value`` is ``None``). Raises
+        `DataError` for rows that cannot be read, and for bare texts where the model reads several columns, and
+        `BundleError` where the model was closed.
+        """
+        texts = self._texts(inputs)
+        with self._turn:
+            if self._closed:
+                raise BundleError("E_BUNDLE", "the model was closed", fix="load it again: ockham.load(…)")
+            answers = iter(self._serving.answer([text for text in texts if text.strip()]))
+        return [next(answers) if text.strip() else Answer(value=None) for text in texts]
+
+    async def predict_async(self, inputs: object) -> list[Answer]:
+        """Answer as `predict` does, without holding up the event loop."""
+        return await asyncio.to_thread(self.predict, inputs)
+
+    def close(self) -> None:
+        """End the process; the model answers no more."""
+        with self._turn:
+            self._closed = True
+            self._serving.__exit__(None, None, None)
+
+    def __enter__(self) -> Self:
+        """Return the model itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process."""
+        self.close()
+
+    def _texts(self, inputs: object) -> Sequence[str]:
+        if isinstance(inputs, (str, Mapping)):
+            inputs = [inputs]
+        rows: object = inputs if hasattr(inputs, "columns") or hasattr(inputs, "column_names") else _rows(inputs)
+        if isinstance(rows, list) and all(isinstance(row, str) for row in rows):
+            if len(self.inputs) > 1:
+                names = ", ".join(self.inputs)
+                message = f"the model reads {len(self.inputs)} columns ({names}), and bare texts were given"
+                raise DataError("E_COLUMN", message, fix="give a dict with these columns for each row, or a frame")
+            return cast("list[str]", rows)
+        reading = read(rows, ReadSpec(inputs=input_columns(self._manifest), labelled=False))
+        if len(reading.examples) < reading.rows:
+            records = ", ".join(str(bad.record) for bad in reading.quarantined[:10])
+            message = f"{reading.rows - len(reading.examples)} of {reading.rows} rows cannot be read"
+            raise DataError("E_FORMAT", f"{message}: {records}" if records else message, fix="leave these rows out")
+        return [example.input for example in reading.examples]
+
+
+def _rows(inputs: object) -> list[object]:
+    if not isinstance(inputs, Iterable):
+        message = f"inputs cannot be read from a {type(inputs).__name__}"
+        raise DataError("E_FORMAT", message, fix="give a list of texts or dicts, or a frame")
+    return list(inputs)
