@@ -43,6 +43,8 @@ _KEY_BLOCK = re.compile(
 )
 _AROUND = 40
 _AHEAD = 4_000
+_GUARD = 2
+"""Characters behind a telephone number that tell that it ends there."""
 _KEYS = ("sk", "gh", "hf", "xo", "AIza", "AKIA", "ASIA", "pk", "rk")
 
 
@@ -146,7 +148,11 @@ def _check_stretch(text: str, start: int, end: int) -> Iterator[PiiSpan]:
         if block:
             yield PiiSpan(start, block.end(), "secret")
         return
-    for kind, begin, stop in pii.spans(text, low, high, classes):
+    if "phone" in classes:  # what a telephone number is made of has no gap in a stretch
+        for _, begin, stop in pii.spans(text, start, min(len(text), end + _GUARD), ("phone",)):
+            if begin < end:
+                yield PiiSpan(begin, stop, "phone")
+    for kind, begin, stop in pii.spans(text, low, high, [name for name in classes if name != "phone"]):
         if begin < end and start < stop:
             yield PiiSpan(begin, stop, kind)
     for pattern, sound in _NATIONAL if _may_be_national(text, (low, high), classes) else ():
