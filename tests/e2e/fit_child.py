@@ -1,0 +1,92 @@
+"""A process that climbs for whoever asks, each time in a process of its own, and says what it is about to do.
+
+A request is one line of JSON: data, run folder, rungs, models, passes, and how the line begins behind which the process
+kills itself. The answer is a line for each message and each thing that is to be kept or published, and the verdict.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ockham.ladder import measure
+from ockham.ladder.fit import FitSpec, fit
+from ockham.records import Progress, plain
+from ockham.report import page
+from ockham.serving.process import BenchmarkSpec
+from ockham.store import Run
+from ockham.tune import loop, precision
+
+DEATH = {"behind": ""}
+"""How the line begins behind which this process is killed; "" where it is not."""
+ANNOUNCED = ("keep", "seal", "publish", "publish_folder", "append")
+
+
+def main() -> None:
+    """Answer requests, one after the other."""
+    import numpy as np  # noqa: F401 - once, for all that are forked
+    import sklearn.linear_model  # noqa: F401
+
+    if len(sys.argv) > 1:
+        import transformers  # noqa: F401
+
+    assert page
+    vars(measure)["_FREE"] = BenchmarkSpec(seconds=0, most=20, rounds=1)
+    vars(precision)["bfloat16_gain"] = lambda: 1.0
+    vars(loop)["CHECKPOINT_SECONDS"] = -1.0
+    for name in ANNOUNCED:
+        setattr(Run, name, announced(getattr(Run, name), name))
+    for line in sys.stdin:
+        forked = os.fork()
+        if not forked:
+            climb(json.loads(line))
+            sys.stdout.flush()
+            os._exit(0)
+        os.waitpid(forked, 0)
+        say("end")
+
+
+def say(words: str) -> None:
+    sys.stdout.write(f"{words}\n")
+    sys.stdout.flush()
+    if DEATH["behind"] and words.startswith(DEATH["behind"]):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def announced(method: Callable[..., Any], name: str) -> Callable[..., Any]:
+    """Say a change of the run before it is made, with its kind or name."""
+
+    def change(run: Run, what: str, *rest: Any, **named: Any) -> Any:
+        say(f"{name} {what}")
+        return method(run, what, *rest, **named)
+
+    return change
+
+
+def climb(request: dict[str, Any]) -> None:
+    DEATH["behind"] = request["kill"]
+
+    def tell(progress: Progress) -> None:
+        say(f"{progress.stage}: {progress.message}")
+
+    spec = FitSpec(
+        inputs=("text",),
+        target="label",
+        rungs=tuple(request["rungs"]),
+        models=tuple(request["models"]),
+        all=True,
+        epochs=request["epochs"],
+        rank=2,
+        precision="float32",
+    )
+    verdict = fit(request["data"], spec, out=Path(request["out"]), tell=tell)
+    say(f"verdict {json.dumps(plain(verdict))}")
+
+
+if __name__ == "__main__":
+    main()

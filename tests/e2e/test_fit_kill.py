@@ -1,0 +1,124 @@
+"""A climb killed at each of its stages, started again each time, ends as one that nobody disturbed.
+
+K01 (reading), K03 (splitting), K09 (measuring), K10 (the report), K11 (the bundle), K13 (what the run is about); with
+a language model K04 (tokens, and converted weights that are kept), K07 (merging) and K08 (quantizing).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ockham.ladder import run_folder
+
+CHILD = Path(__file__).with_name("fit_child.py")
+TIMED = ("fit_seconds", "latency_ms", "throughput_per_s", "memory_mb", "cost_per_day")
+
+
+class Server:
+    """The process that forks a climb for each request."""
+
+    def __init__(self, *heavy: str) -> None:
+        environment = os.environ | {"PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false"}
+        self.process = subprocess.Popen(
+            [sys.executable, CHILD, *heavy],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env=environment,
+        )
+
+    def climb(self, request: dict[str, Any], *, kill: str = "") -> list[str]:
+        """Climb, or let the process be killed (SIGKILL) when it says a line that begins so; give all that it said."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        self.process.stdin.write(json.dumps({**request, "kill": kill}) + "\n")
+        self.process.stdin.flush()
+        said: list[str] = []
+        for line in self.process.stdout:
+            if line == "end\n":
+                return said
+            said.append(line.rstrip("\n"))
+        raise AssertionError("the server has ended")
+
+
+@contextmanager
+def server(*heavy: str) -> Iterator[Server]:
+    started = Server(*heavy)
+    try:
+        yield started
+    finally:
+        started.process.kill()
+        started.process.communicate()
+
+
+def data(folder: Path, rows: int) -> Path:
+    draw = random.Random(3)
+    words = {label: ["".join(draw.choices("abcdefgh", k=5)) for _ in range(40)] for label in "ab"}
+    lines = [f"{' '.join(draw.choices(words[label], k=6))},{label}\n" for label in "ab" * (rows // 2)]
+    path = folder / "data.csv"
+    path.write_text("text,label\n" + "".join(lines))
+    return path
+
+
+def outcome(said: Sequence[str], run: Path) -> tuple[Any, ...]:
+    """Take what a climb has found, without what differs from one measuring to the next."""
+    assert said[-1].startswith("verdict "), said[-3:]
+    verdict = json.loads(said[-1].removeprefix("verdict "))
+    del verdict["run"]
+    for line in verdict["candidates"]:
+        for name in TIMED:
+            del line[name]
+    answers = [
+        (report.candidate, report.side, report.metrics, report.scores) for report in run_folder.load_result(run).reports
+    ]
+    files = [*(run / "bundle").rglob("*"), *(run / "artifacts" / "bundle").rglob("*"), run / "run.json"]
+    digests = {
+        path.relative_to(run).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in files
+        if path.is_file()
+    }
+    assert len(digests) > 3
+    openings = (run / "openings.jsonl").read_bytes() if (run / "openings.jsonl").exists() else b""
+    return verdict, answers, digests, openings
+
+
+def left_behind(run: Path) -> list[Path]:
+    return [*run.glob("staging/*"), *(path for path in run.rglob("*") if path.name.startswith((".tmp-", ".swap-")))]
+
+
+def kill_at_each(stages: Sequence[str], server: Server, request: dict[str, Any], run: Path, expected: Any) -> None:
+    """Kill one climb in one folder at each stage in turn, and let it end."""
+    for stage in stages:
+        said = server.climb({**request, "out": str(run)}, kill=stage)
+        assert said[-1].startswith(stage), f"{stage} did not come: {said[-3:]}"
+    said = server.climb({**request, "out": str(run)})
+    assert outcome(said, run) == expected
+    assert left_behind(run) == []
+
+
+@pytest.mark.slow
+def test_k01_k03_k09_k10_k11_k13_a_fit_killed_at_every_stage_ends_the_same(tmp_path: Path) -> None:
+    rungs = ["constant", "lookup"]
+    request = {"data": str(data(tmp_path, 160)), "rungs": rungs, "models": [], "epochs": None}
+    with server() as climbing:
+        whole = tmp_path / "whole"
+        said = climbing.climb({**request, "out": str(whole)})
+        expected = outcome(said, whole)
+        for early in ("read: ", "split: "):
+            climbing.climb({**request, "out": str(tmp_path / "run")}, kill=early)
+            assert not (tmp_path / "run").exists(), "nothing is on the disk before the data are split"
+        stages = ["measure: measuring lookup", "append openings", "measure: opening the test set for lookup"]
+        stages += ["publish report.html", "publish_folder bundle", "publish verdict.json"]
+        kill_at_each(stages, climbing, request, tmp_path / "run", expected)
