@@ -375,7 +375,7 @@ def test_a08_an_adapter_that_is_not_there_is_refused_never_left_out(engine: Engi
         engine.top(PROMPT, 5, scales=(1.0,))
 
 
-def test_a_bundle_with_an_adapter_answers_with_it(weights: Path, tmp_path: Path) -> None:
+def test_a11_a_bundle_with_an_adapter_answers_with_its_own_copy(weights: Path, tmp_path: Path) -> None:
     adapter = tiny_gguf.write_adapter(tmp_path / "a.gguf", 3)
     plain = decoder(tmp_path / "plain", causal_lm.Base(weights=weights))
     tuned = decoder(tmp_path / "tuned", causal_lm.Base(weights=weights, adapter=adapter))

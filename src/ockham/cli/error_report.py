@@ -32,8 +32,11 @@ def guard(work: Callable[[], int]) -> int:
     with _stopped_by() as received:
         try:
             return work()
-        except (Exception, KeyboardInterrupt) as error:
-            # Once the signal has come, whatever else goes wrong is what it stopped: a child may have got it too.
+        except (SystemExit, GeneratorExit):
+            raise
+        except BaseException as error:
+            # A panic of a library in Rust is no Exception, and its words may hold the data. Once the signal has come,
+            # whatever else goes wrong is what it stopped: a child may have got it too.
             return report_error(KeyboardInterrupt() if received else error, *received)
         finally:
             for stream in (sys.stdout, sys.stderr):

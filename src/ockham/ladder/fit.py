@@ -292,6 +292,10 @@ def _failing(material: RunContext, standing: RungResult) -> Iterator[None]:
         _fail(material, standing, "there was not enough memory")
     except Exception as error:  # a fault of ours or of a library in one rung; its words may hold the user's data
         _fail(material, standing, f"E_DEFECT: an unexpected {type(error).__name__}")
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of a library in Rust, which cannot be named otherwise
+            raise
+        _fail(material, standing, "E_DEFECT: an unexpected PanicException")
 
 
 def _fail(material: RunContext, standing: RungResult, why: str) -> None:

@@ -206,27 +206,46 @@ def load(folder: Path, *, threads: int) -> Embedder:
 
     Raises `ModelError` where one is missing or damaged, or where the settings are not those of the graph.
     """
-    embedder = open_graph(
+    return open_graph(
         folder / GRAPH, folder / TOKENIZER, model_files.read(EncoderSettings, folder / FILE), threads=threads
     )
-    _check(embedder)
-    return embedder
 
 
 def _check(embedder: Embedder) -> None:
-    """Ask the graph about one token at the last place that a text may have, and look at the size of its vector."""
+    """Ask the graph about the largest token at the last place that a text may have; look at the size of its vector."""
     import numpy as np
 
     settings = embedder.settings
     last = settings.first_position + settings.max_tokens - 1
     try:
-        inputs = {"ids": np.zeros((1, 1), np.int64), "positions": np.array([last], np.int64)}
+        inputs = {
+            "ids": np.array([[_largest_id(embedder.tokenizer)]], np.int64),
+            "positions": np.array([last], np.int64),
+        }
         size = embedder.session.run(None, inputs)[0].shape[-1]
+    except ModelError:
+        raise
     except Exception:  # of ONNX Runtime's own, or a number that is none of the graph's
         size = None
     if size != settings.hidden or settings.max_tokens <= embedder.tokenizer.num_special_tokens_to_add(False):
         message = f"{FILE}: its numbers are not those of {GRAPH}"
         raise ModelError("E_MODEL_FORMAT", message, fix=FIX)
+
+
+def _largest_id(tokenizer: Any) -> int:  # noqa: ANN401 - a Tokenizer
+    """Return the largest number that a tokenizer may give: of its words, and of those that it puts around a text.
+
+    Raises `ModelError` (``E_MODEL_FORMAT``) where it cannot encode.
+    """
+    try:
+        around = [number for text in ("", "a b") for number in tokenizer.encode(text).ids]
+    except BaseException as error:
+        # What goes wrong inside the library is a panic of its language, and no Exception.
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
+        message = f"the encoder's tokenizer cannot be used ({type(error).__name__})"
+        raise ModelError("E_MODEL_FORMAT", message, fix=FIX) from None
+    return max([*tokenizer.get_vocab(with_added_tokens=True).values(), *around], default=0)
 
 
 def open_graph(graph: Path | bytes, tokenizer: Path, found: EncoderSettings, *, threads: int) -> Embedder:
@@ -259,4 +278,6 @@ def open_graph(graph: Path | bytes, tokenizer: Path, found: EncoderSettings, *, 
         raise ModelError("E_MODEL_FORMAT", message, fix=FIX) from None
     words.no_padding()
     words.enable_truncation(found.max_tokens, stride=found.max_tokens // _SHARED)
-    return Embedder(words, session, found, threads)
+    embedder = Embedder(words, session, found, threads)
+    _check(embedder)
+    return embedder

