@@ -143,7 +143,7 @@ def test_a_falling_loss_keeps_it_going_where_the_metric_says_nothing_yet() -> No
     assert [point.epoch for point in points if point.kept] == [4]
 
 
-def test_a_loss_that_is_no_number_ends_the_tuning_with_the_best_pass() -> None:
+def test_d24_a_loss_that_is_no_number_ends_the_tuning_with_the_best_pass() -> None:
 
     class Diverging(Scripted):
         def loss(self, batch: Sequence[int]) -> tuple[torch.Tensor, int]:

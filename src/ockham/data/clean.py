@@ -7,6 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 from ockham.data import pii
+from ockham.data.label_leak import leak_warning
 from ockham.data.label_merges import propose_merges
 from ockham.data.near_duplicates import DEFAULT_THRESHOLD, join, near_duplicates
 from ockham.data.normalize import exact_key, is_blank
@@ -44,6 +45,8 @@ def clean(reading: ReadResult, *, labelled: bool = True) -> tuple[tuple[Example,
         if several:
             warnings.append(f"{several:,} inputs have several different answers; all of them were kept")
     examples = tuple(example for i, example in usable.items() if i not in out)
+    if labelled and are_labels([example.target for example in examples]) and (leak := leak_warning(examples)):
+        warnings.append(leak)
     intake = IngestReport(
         rows=reading.rows,
         kept=len(examples),

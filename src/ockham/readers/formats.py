@@ -10,6 +10,7 @@ from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.compressed_file import GZIP, ZSTD, Unpacked
 from ockham.readers.csv_file import csv_table
+from ockham.readers.foreign_file import refuse_foreign
 from ockham.readers.json_fast import quick_table
 from ockham.readers.json_file import is_json, json_table
 from ockham.readers.local_file import RegularFile, not_regular
@@ -33,6 +34,7 @@ def open_table(file: RegularFile, encoding: str | None) -> Iterator[tuple[Table,
             raise not_regular(file.path, "packed Parquet, which packs its columns itself")
         yield parquet_table(file), file
         return
+    refuse_foreign(file)
     file_encoding = encoding_of(file, encoding)
     head = head_of(file, file_encoding)
     if not head.strip():

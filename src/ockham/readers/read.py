@@ -16,6 +16,7 @@ from ockham.readers.columns import ColumnRequest
 from ockham.readers.csv_file import csv_table
 from ockham.readers.examples import ExampleCollector
 from ockham.readers.folder_files import DataFile, files_of
+from ockham.readers.foreign_file import refuse_foreign
 from ockham.readers.in_memory import memory_table
 from ockham.readers.json_file import is_json, json_table
 from ockham.readers.label_sets import ListReading
@@ -25,10 +26,6 @@ from ockham.readers.table import Table
 from ockham.readers.text_file import encoding_of, head_of
 from ockham.records import Dropped, Example, Quarantined, Side, Source
 
-_PACKED = {
-    b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip (or a spreadsheet)", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd",
-    b"BZh": "bzip2", b"%PDF": "PDF", b"\xd0\xcf\x11\xe0": "an old Office file",
-}  # fmt: skip
 _MAX_TEXT = 4_000_000_000
 """Characters of a Parquet file that are read, all of which stay in memory."""
 
@@ -128,13 +125,7 @@ def _table(file: RegularFile, spec: ReadSpec) -> Iterator[Table]:
     if is_arrow(file):
         yield arrow_table(file, _MAX_TEXT)
         return
-    packed = next((name for mark, name in _PACKED.items() if file.head.startswith(mark)), None)
-    if packed:
-        raise DataError(
-            "E_FORMAT",
-            f"{printable(file.path)} is {packed}, not a table of text",
-            fix="unpack it, or save it as CSV (UTF-8), JSONL or Parquet",
-        )
+    refuse_foreign(file)
     encoding = encoding_of(file, spec.encoding)
     head = head_of(file, encoding)
     if not head.strip() and file.size <= len(file.head):

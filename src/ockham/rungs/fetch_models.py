@@ -87,8 +87,8 @@ class Bookkeeper:
             port=pair[1] if isinstance(pair[1], int) else None,
             before=follow(self._rows),
         )
-        self._rows.append(row)
         append_row(self._path, canonical(row))
+        self._rows.append(row)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,23 @@
+"""Files that are no tables of text, told by their first bytes whatever their name: never opened as what they are."""
+
+from __future__ import annotations
+
+from ockham.errors import DataError
+from ockham.printable import printable
+from ockham.readers.local_file import RegularFile
+
+_MARKS = {
+    b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip (or a spreadsheet)", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd",
+    b"BZh": "bzip2", b"%PDF": "PDF", b"\xd0\xcf\x11\xe0": "an old Office file", b"ARROW1": "Arrow IPC",
+}  # fmt: skip
+
+
+def refuse_foreign(file: RegularFile) -> None:
+    """Raise `DataError` (``E_FORMAT``) for a packed file, an office document and their like."""
+    kind = next((name for mark, name in _MARKS.items() if file.head.startswith(mark)), None)
+    if kind:
+        raise DataError(
+            "E_FORMAT",
+            f"{printable(file.path)} is {kind}, not a table of text",
+            fix="unpack it, or save it as CSV (UTF-8), JSONL or Parquet",
+        )
