@@ -150,10 +150,11 @@ def _signatures(shingles: _Shingles, seed: int) -> NDArray[np.uint32]:
     starts = np.concatenate(([0], np.cumsum(sizes)[:-1]))
     picks = np.repeat(shingles.starts[:-1] - starts, sizes) + np.arange(int(sizes.sum()))
     sketch = mix_bits(shingles.hashes[picks].astype(np.uint64)).astype(np.uint32)
-    signatures = np.empty((len(sizes), PERMUTATIONS), dtype=np.uint32)
+    # One order after the other in memory, as they are written here and read by `_bands`.
+    signatures = np.empty((PERMUTATIONS, len(sizes)), dtype=np.uint32)
     for i, (factor, term) in enumerate(zip(*orders(seed), strict=True)):
-        signatures[:, i] = np.minimum.reduceat(sketch * factor + term, starts)
-    return signatures
+        signatures[i] = np.minimum.reduceat(sketch * factor + term, starts)
+    return signatures.T
 
 
 def _link(shingles: _Shingles, signatures: NDArray[np.uint32], threshold: float) -> _Ids:
@@ -168,18 +169,24 @@ def _link(shingles: _Shingles, signatures: NDArray[np.uint32], threshold: float)
     roots = np.arange(n)
     edges: list[_Ids] = []
     tried = np.array([n * n])
+    # A byte of each minimum says nearly as much as all four (Li and König, 2010), and is read four times as fast.
+    short = signatures.astype(np.uint8, order="C")
+    compared = 0
     open_ = np.flatnonzero(left_in_run)
     for offset in range(1, _NEIGHBOURS + 1):
         open_ = open_[left_in_run[open_] >= offset]
-        if not len(open_) or len(tried) > _COMPARISONS * max(n, _CHUNK_TEXTS):
+        if not len(open_) or compared > _COMPARISONS * max(n, _CHUNK_TEXTS):
             break
         left, right = orders[open_], orders[open_ + offset]
         apart = roots[left] != roots[right]
         left, right = left[apart], right[apart]
         keys = _distinct(np.minimum(left, right) * n + np.maximum(left, right))
+        compared += len(keys)
+        # Only what was checked in full is remembered: that is little, and the rest is told apart again in no time.
+        keys = _likely(shingles, short, keys, threshold)
         keys = keys[tried[np.searchsorted(tried[:-1], keys)] != keys]
         tried = _distinct(np.concatenate([tried, keys]))
-        pairs = _similar(shingles, signatures, keys, threshold)
+        pairs = _similar(shingles, keys, threshold)
         if len(pairs):
             edges.append(pairs)
             links = np.concatenate(edges)
@@ -213,22 +220,30 @@ def _bands(signatures: NDArray[np.uint32], rows: int) -> tuple[_Ids, _Ids]:
     return np.concatenate(orders), np.concatenate(following)
 
 
-def _similar(shingles: _Shingles, signatures: NDArray[np.uint32], keys: _Ids, threshold: float) -> _Ids:
-    """Keep the pairs (first * n + second) whose exact Jaccard similarity reaches the threshold."""
+def _likely(shingles: _Shingles, signatures: NDArray[np.uint8], keys: _Ids, threshold: float) -> _Ids:
+    """Keep the pairs (first * n + second) that may reach the threshold, by their sizes and their signatures."""
     n = len(signatures)
     sizes = np.diff(shingles.starts)
     left, right = keys // n, keys % n
     small, large = np.minimum(sizes[left], sizes[right]), np.maximum(sizes[left], sizes[right])
     possible = np.flatnonzero(small >= threshold * large)
-    likely: list[_Ids] = []
+    likely = []
     for part in np.array_split(possible, len(possible) // (1 << 16) + 1):
-        agreement = (signatures[left[part]] == signatures[right[part]]).mean(axis=1)
+        agreement = np.count_nonzero(signatures[left[part]] == signatures[right[part]], axis=1) / PERMUTATIONS
         likely.append(part[agreement >= threshold - _MARGIN])
-    chosen = np.concatenate(likely)
-    costs = np.cumsum(sizes[left[chosen]] + sizes[right[chosen]])
-    parts = [part for part in np.split(chosen, np.flatnonzero(np.diff(costs // _CHECK_SHINGLES)) + 1) if len(part)]
-    similar = [part[_jaccard(shingles, left[part], right[part]) >= threshold] for part in parts]
-    result: _Ids = keys[np.concatenate([*similar, chosen[:0]])]
+    result: _Ids = keys[np.concatenate(likely)]
+    return result
+
+
+def _similar(shingles: _Shingles, keys: _Ids, threshold: float) -> _Ids:
+    """Keep the pairs (first * n + second) whose exact Jaccard similarity reaches the threshold."""
+    sizes = np.diff(shingles.starts)
+    n = len(sizes)
+    left, right = keys // n, keys % n
+    costs = np.cumsum(sizes[left] + sizes[right])
+    parts = np.split(np.arange(len(keys)), np.flatnonzero(np.diff(costs // _CHECK_SHINGLES)) + 1)
+    similar = [part[_jaccard(shingles, left[part], right[part]) >= threshold] for part in parts if len(part)]
+    result: _Ids = keys[np.concatenate([*similar, np.zeros(0, dtype=np.int64)])]
     return result
 
 
