@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from tests.sample_letters import framed, letters
 
-from ockham.curation import shared_sample
 from ockham.curation.curate import Curated, CurateSpec, curate, prepare_curation
+from ockham.data import passage_search
 from ockham.data.shared_text import SharedText
 
 LETTERS = letters()
@@ -89,7 +89,7 @@ def test_only_the_first_rows_are_looked_at(tmp_path: Path, monkeypatch: pytest.M
         rows_seen.append(len(texts))
         return SharedText()
 
-    monkeypatch.setattr(shared_sample, "find_shared_text", spy)
+    monkeypatch.setattr(passage_search, "find_shared_text", spy)
     path = tmp_path / "many.jsonl"
     path.write_text("".join(json.dumps({"text": f"row {n} of very many rows"}) + "\n" for n in range(9_000)))
     prepare_curation(path, CurateSpec(), lambda _: None)

@@ -10,7 +10,6 @@ from itertools import islice
 from ockham.curation.map_stage import inputs_of
 from ockham.curation.record_batch import batch_of, bytes_at
 from ockham.curation.steps.examine import StepConfig, changed_texts
-from ockham.data.passage_search import describe_shared_text, find_shared_text
 from ockham.data.shared_text import SharedText
 from ockham.readers.blocks import BufferedRecords
 from ockham.readers.documents import Document, SourceFile, first_documents
@@ -26,6 +25,8 @@ def find_in_first_rows(files: list[SourceFile], plan: StepConfig) -> tuple[Share
 
     A long passage that decides the target is none, as in `ockham.data.passage_search`.
     """
+    from ockham.data.passage_search import describe_shared_text, find_shared_text
+
     chosen = range(0, len(files), -(-len(files) // _FILES))
     texts: list[str] = []
     targets: list[str] = []
