@@ -80,6 +80,7 @@ def framed(form: str, text: str, number: int) -> str:
         "some without": f"{PROMPT}\n\n{turn}" if number % 33 else turn,
         "two prompts": f"{(PROMPT, SECOND)[number % 2]}\n{turn}",
         "three prompts": f"{(PROMPT, SECOND, THIRD)[number % 3]}\n{turn}",
+        "identifiers differ": f"[request {4093 * number + 977:x}-{number}f] {SECOND}\n{turn}",
         "numbers differ": f"{ticket} {SECOND}\n{turn}",
     }
     return frames[form]
@@ -88,4 +89,5 @@ def framed(form: str, text: str, number: int) -> str:
 FORMS = (
     "7 words", "15 words", "45 words", "109 words", "footer", "quoted thread", "both", "examples in front",
     "some without", "two prompts", "three prompts", "numbers differ",
+    "identifiers differ",
 )  # fmt: skip

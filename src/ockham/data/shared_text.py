@@ -19,17 +19,19 @@ READ_WITHOUT = 5
 
 _ALONE = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
 """Characters of scripts without spaces, each of which is a token."""
-_NUMBER = r"\d+(?:[.,:/\-]\d+)*"
-_TOKEN = re.compile(rf"{_NUMBER}|[{_ALONE}]|[^\W{_ALONE}]+|[^\w\s]")
+_LETTER = rf"[^\W{_ALONE}]"
+_DIGITED = rf"{_LETTER}{{0,32}}\d{_LETTER}*"
+_NUMBER = rf"{_DIGITED}(?:[.,:/\-]{_DIGITED})*"
+"""A number, a date, or an identifier of letters and digits."""
+_TOKEN = re.compile(rf"(?P<number>{_NUMBER})|[{_ALONE}]|{_LETTER}+|[^\w\s]")
 _ANY_NUMBER = "0"
-_DIGITS = re.compile(r"\d+")
 _ALONE_CHARACTER = re.compile(f"[{_ALONE}]")
 _WORDS = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """Tokens that rows share, every number as 0, and the share of the rows that they stand in."""
+    """Tokens that rows share, every number and identifier as 0, and the share of the rows that they stand in."""
 
     tokens: tuple[str, ...]
     share: float = field(metadata={"min": 0, "max": 1})
@@ -70,8 +72,8 @@ class SharedText:
 
 
 def tokens_of(text: str) -> list[str]:
-    """Return the tokens of a text, every number as 0."""
-    return [_ANY_NUMBER if token[0].isdecimal() else _DIGITS.sub(_ANY_NUMBER, token) for token in _TOKEN.findall(text)]
+    """Return the tokens of a text, every number and identifier as 0."""
+    return [_ANY_NUMBER if match.lastgroup else match.group() for match in _TOKEN.finditer(text)]
 
 
 def count_words(text: str) -> int:
@@ -101,13 +103,13 @@ def _without(text: str, passages: Sequence[tuple[tuple[str, ...], str]]) -> str:
 @lru_cache(maxsize=1024)
 def _pattern(tokens: tuple[str, ...]) -> tuple[str, re.Pattern[str]]:
     """Return the longest piece of a passage that always stands as it is, and what finds the passage."""
-    pieces = [_NUMBER if token == _ANY_NUMBER else re.escape(token).replace("0", r"\d+") for token in tokens]
+    pieces = [_NUMBER if token == _ANY_NUMBER else re.escape(token) for token in tokens]
     pattern = pieces[0]
     for before, token, piece in zip(tokens, tokens[1:], pieces[1:], strict=False):
         pattern += (r"\s+" if _is_word(before) and _is_word(token) else r"\s*") + piece
     start = r"(?<!\w)" if _is_word(tokens[0]) else ""
     end = r"(?!\w)" if _is_word(tokens[-1]) else ""
-    hint = max((part for token in tokens for part in token.split("0")), key=len)
+    hint = max(("" if token == _ANY_NUMBER else token for token in tokens), key=len)
     return hint, re.compile(start + pattern + end)
 
 
