@@ -106,7 +106,7 @@ def _ladder(found: Verdict, measured: list[CandidateResult], columns: int) -> li
             mark + one.name,
             _share(quality),
             _interval(quality),
-            _plain(_latency(one.latency_ms)),
+            _plain(_latency(one.latency_ms)) + ("*" if _is_disturbed(one) else ""),
             _plain(one.memory_mb),
             _plain(one.artifact_mb),
             "-" if one.cost_per_day is None else f"{one.cost_per_day:,.2f}",
@@ -114,7 +114,14 @@ def _ladder(found: Verdict, measured: list[CandidateResult], columns: int) -> li
         if head[1] == "does it?":
             row.insert(1, _finding(one.meets))
         body.append(row)
-    return table(head, body, columns, left=2 if head[1] == "does it?" else 1)
+    rows = table(head, body, columns, left=2 if head[1] == "does it?" else 1)
+    if any(map(_is_disturbed, measured)):
+        rows += fill("* measured while other programs took the processor; on a quiet machine it is faster", columns)
+    return rows
+
+
+def _is_disturbed(candidate: CandidateResult) -> bool:
+    return "lost_to_other_programs" in (candidate.latency_ms or {})
 
 
 def _finding(meets: Mapping[str, str]) -> str:
@@ -178,8 +185,12 @@ def _short(text: str) -> str:
 
 
 def _profile(found: Profile) -> str:
-    return (
+    text = (
         f"Latency {_plain(found.p50_ms.value)} ms (median), {_plain(found.p95_ms.value)} ms (p95), "
         f"{_plain(found.p99_ms.value)} ms (p99); {_plain(found.throughput_per_s.value)} answers a second; "
         f"memory {_plain(found.memory_mb)} MB; loaded in {found.load_seconds:.1f} s."
     )
+    if not found.lost:
+        return text
+    lost = f"{100 * found.lost:.0f} %"
+    return f"{text} The machine was busy: other programs took {lost} of the time, so the model alone is faster."

@@ -179,6 +179,8 @@ def _result(standing: RungResult, decision: Decision) -> CandidateResult:
         return CandidateResult(name=rung.name, rung=rung.number, status=standing.status, why=standing.why)
     profile = report.profile
     latency = _percentiles(profile)
+    if profile.lost:
+        latency["lost_to_other_programs"] = profile.lost
     if report.at_rate is not None:
         rate = {"requests_per_second": report.at_rate.requests_per_second, "machines": report.at_rate.machines}
         latency["at_rate"] = {**rate, **_percentiles(report.at_rate)}

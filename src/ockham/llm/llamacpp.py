@@ -21,6 +21,7 @@ from typing import Any
 from ockham.errors import Defect, ModelError
 from ockham.llm import gguf_file, lora_file
 from ockham.llm.private_socket import PrivateSocket
+from ockham.llm.spin_limit import short_spins
 from ockham.sealed import connector
 
 BIAS = 256.0
@@ -67,7 +68,8 @@ class DecodingLimits:
 def accelerators() -> tuple[str, ...]:
     """Name the graphics processors that this build of the engine computes on; none where it is not installed."""
     try:
-        import xllamacpp
+        with short_spins():
+            import xllamacpp
     except ImportError:
         return ()
     kind = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_GPU
@@ -273,7 +275,8 @@ class Engine:
 
 def _start(weights: Path, spec: EngineSpec, adapters: Sequence[Path], socket: Path, key: str) -> Any:  # noqa: ANN401 - the package has no types
     try:
-        import xllamacpp
+        with short_spins():
+            import xllamacpp
     except ImportError:
         raise ModelError("E_MODEL_MISSING", "the package xllamacpp is not installed", fix=_FIX) from None
     params = xllamacpp.CommonParams()

@@ -65,7 +65,8 @@ class Profile:
 
     Latencies in milliseconds, throughput in answers per second, peak resident memory in megabytes (10^6 bytes).
     ``times_ms`` are the single latencies that the percentiles were taken from, in the order of measuring; the tokens
-    are means over the same answers, each as in `Answer`.
+    are means over the same answers, each as in `Answer`. ``lost`` is the share of the time of measuring that other
+    programs took from this one: 0 on a machine that did nothing else, ``None`` where that is not known.
     """
 
     p50_ms: Estimate
@@ -78,6 +79,7 @@ class Profile:
     tokens_in: float | None = None
     tokens_kept: float | None = None
     tokens_out: float | None = None
+    lost: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,6 +136,8 @@ def _latencies(line: CandidateView) -> Child:
         return (_none(), _small("requests come faster than one at a time is answered")) if at_rate else _none()
     spread = milliseconds_between(p95.low, p95.high) if p95.n else "no interval"
     rest = [_small(f"{q} {milliseconds(e.value)}") for q, e in (("p50", p50), ("p99", p99)) if e]
+    if line.report and line.report.profile and line.report.profile.lost:
+        rest.append(_small("measured on a busy machine"))
     if at_rate:
         rest.append(_small(f"at {at_rate.requests_per_second:.3g} requests a second"))
     return tag("span", milliseconds(p95.value), class_="value"), _small(spread), rest

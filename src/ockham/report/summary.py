@@ -92,6 +92,8 @@ def _latency(line: CandidateView) -> tuple[str, str, str] | None:
     if e is None:
         return None
     spread = f"{milliseconds_between(e.low, e.high)}, n = {count(e.n)}" if e.n else "no interval known"
+    if line.report and line.report.profile and line.report.profile.lost:
+        spread += ", measured on a busy machine"
     return "p95 latency", milliseconds(e.value), spread
 
 

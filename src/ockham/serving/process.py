@@ -97,6 +97,7 @@ class ServingProcess:
             memory_mb=memory,
             load_seconds=self.load_seconds,
             times_ms=tuple(times),
+            lost=found["lost"],
             **found["tokens"],
         )
 

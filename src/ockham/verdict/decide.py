@@ -15,6 +15,8 @@ from ockham.records import Comparison, Estimate, Finding, Requirements
 from ockham.verdict.p_values import ALPHA, holm_threshold, normal_quantile, p_below, p_worse, widen
 from ockham.verdict.sentences import QUANTITIES, baseline_note, fact, next_step, percent, suggestion
 
+LATENCIES = ("max_p50_ms", "max_p95_ms", "max_p99_ms")
+
 RowsNeeded = Callable[[Estimate, float], "int | None"]
 
 
@@ -31,6 +33,8 @@ class MeasuredCandidate:
     memory_mb: float | None = None
     artifact_mb: float | None = None
     cost_per_day: float | None = None
+    disturbed: bool = False
+    """Other programs took the processor while latencies were measured: they decide nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,7 +105,7 @@ def find(candidate: MeasuredCandidate, requirements: Requirements, threshold: fl
     found: dict[str, Finding] = {}
     for name, limit in requirements.limits().items():
         seen = quantity(candidate, name)
-        if seen is None:
+        if seen is None or (candidate.disturbed and name in LATENCIES):
             found[name] = "cannot tell"
         elif isinstance(seen, Estimate) and name.startswith("min_"):
             sure = seen.low >= limit and p_below(seen, limit) <= threshold
@@ -246,9 +250,7 @@ def _none(ordered: Sequence[MeasuredCandidate], case: CandidateCase) -> Decision
     if case.metric not in closest.metrics and not found:
         because = f"No candidate has a measured {case.metric}."
     else:
-        lacking = [
-            fact(name, limits[name], quantity(closest, name)) for name, finding in found.items() if finding != "meets"
-        ]
+        lacking = [_fact(name, closest, limits) for name, finding in found.items() if finding != "meets"]
         sure = all("misses" in findings.values() for findings in case.meets.values())
         start = "No candidate meets every requirement" if sure else "It cannot be told yet whether a candidate will do"
         because = f"{start}. {closest.name} comes closest: {'; '.join(lacking)}.{_strictness(closest, case)}"
@@ -286,9 +288,16 @@ def _strictness(candidate: MeasuredCandidate, case: CandidateCase) -> str:
     return ""
 
 
+def _fact(name: str, candidate: MeasuredCandidate, limits: Mapping[str, float]) -> str:
+    """Write what was measured of a candidate beside a limit, and beside a latency that the machine was busy."""
+    text = fact(name, limits[name], quantity(candidate, name))
+    disturbed = candidate.disturbed and name in LATENCIES
+    return f"{text} (measured while other programs took the processor)" if disturbed else text
+
+
 def _facts(candidate: MeasuredCandidate, case: CandidateCase) -> str:
     limits = case.requirements.limits()
-    facts = [fact(name, limit, quantity(candidate, name)) for name, limit in limits.items()]
+    facts = [_fact(name, candidate, limits) for name in limits]
     if not any(name.startswith("min_") for name in limits):
         facts.insert(0, f"{QUANTITIES.get(case.metric, case.metric)} {percent(candidate.metrics[case.metric])}")
     return "; ".join(facts)
