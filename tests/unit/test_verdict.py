@@ -39,8 +39,8 @@ def test_the_smallest_that_meets_is_chosen_and_linear_is_said_to_do() -> None:
     assert found.chosen == "linear"
     assert found.because == (
         "linear is the smallest candidate that meets every requirement: accuracy 91.2 % (89.3 to 92.8, n = 1,000), "
-        "where at least 88 % is required. No language model is needed: a linear model over words and characters does "
-        "the job."
+        "where at least 88 % is required. It is a linear model over words and characters: no language model is needed "
+        "for these requirements."
     )
     assert found.next == "Use it with `ockham predict RUN FILE`."
     assert found.meets["constant"] == {"min_accuracy": "misses"}
@@ -51,7 +51,11 @@ def test_a_smaller_one_that_might_do_is_named_with_its_rows() -> None:
     assert found.chosen == "encoder"
     assert found.meets["linear"] == {"min_accuracy": "cannot tell"}
     assert found.rows_needed["linear"] is not None
-    assert "linear is smaller and might do: about" in found.next
+    assert "linear stands lower on the ladder and might do: about" in found.next
+    sizes = [replace(one, artifact_mb=size) for one, size in zip(LADDER, (1.0, 5.0, 20.0), strict=True)]
+    assert "linear is smaller and might do: about" in judge(sizes, Requirements(min_accuracy=0.90)).next
+    heavy = [replace(one, artifact_mb=size) for one, size in zip(LADDER, (1.0, 50.0, 20.0), strict=True)]
+    assert "linear stands lower on the ladder" in judge(heavy, Requirements(min_accuracy=0.90)).next
 
 
 def test_none_meets_names_the_closest_with_numbers_and_a_next_step() -> None:
@@ -111,8 +115,25 @@ def test_without_a_minimum_the_smallest_near_the_best_is_chosen() -> None:
     assert far.next == "Use it with `ockham predict RUN FILE`."
     unsure = judge(LADDER, Requirements(tolerance=3), gap("linear", "encoder", -0.028, 0.010))
     assert unsure.chosen == "encoder"
-    assert "linear is smaller and might do" in unsure.next
+    assert "linear stands lower on the ladder and might do" in unsure.next
     assert unsure.rows_needed["linear"] is not None
+
+
+def test_a_sentence_says_what_was_measured_and_no_more() -> None:
+    alone = judge([LADDER[1]], Requirements())
+    assert alone.because.startswith("linear is the only candidate that was measured: accuracy 91.2 %")
+    assert alone.because.endswith(
+        "It is a linear model over words and characters; no language model was measured beside it."
+    )
+    usual = judge([LADDER[0]], Requirements())
+    assert "say nothing of the target" not in usual.because
+    assert usual.because.endswith("everything; no language model was measured beside it.")
+    tried = judge(LADDER, Requirements(tolerance=4), gap("encoder", "linear", 0.028, 0.010))
+    assert tried.because.endswith("of the language models measured (encoder), none scores over 4 points better.")
+    same = judge([LADDER[1], replace(LADDER[1], name="other")], Requirements())
+    assert same.because.startswith("No candidate scores better than linear:")
+    only = judge([LADDER[0], replace(LADDER[1], memory_mb=10.0)], Requirements(max_memory_mb=20))
+    assert only.because.startswith("linear is the only candidate that meets every limit:")
 
 
 def test_limits_alone_leave_out_what_is_over_them() -> None:

@@ -116,7 +116,7 @@ def _ladder(found: Verdict, measured: list[CandidateResult], columns: int) -> li
         body.append(row)
     rows = table(head, body, columns, left=2 if head[1] == "does it?" else 1)
     if any(map(_is_disturbed, measured)):
-        rows += fill("* measured while other programs took the processor; on a quiet machine it is faster", columns)
+        rows += fill("* measured while other programs took the processor", columns)
     return rows
 
 
@@ -193,4 +193,4 @@ def _profile(found: Profile) -> str:
     if not found.lost:
         return text
     lost = f"{100 * found.lost:.0f} %"
-    return f"{text} The machine was busy: other programs took {lost} of the time, so the model alone is faster."
+    return f"{text} The machine was busy: other programs took {lost} of the time, so these times are not its own."

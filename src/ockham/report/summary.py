@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ockham.records import RunResult
+from ockham.records import CandidateResult, RunResult
 from ockham.report import ladder_chart
 from ockham.report.candidate_view import CandidateView, candidate_views, focus, measured_views
 from ockham.report.formatting import (
@@ -163,12 +163,12 @@ def _unknown(account: RunResult) -> Html:
 
 def _undecided_lines(account: RunResult) -> list[Html]:
     """Name the candidates that might do too, as far as that would change the verdict."""
-    chosen = next((line.result.rung for line in measured_views(account) if line.name == account.verdict.chosen), None)
+    chosen = next((line.result for line in measured_views(account) if line.name == account.verdict.chosen), None)
     asked = account.verdict.requirements
     found = []
     for line in measured_views(account):
         limits = [k for k, v in line.result.meets.items() if v == "cannot tell"]
-        if not limits or "misses" in line.result.meets.values() or (chosen is not None and line.result.rung >= chosen):
+        if not limits or "misses" in line.result.meets.values() or _is_as_high(line, chosen):
             continue
         words = " and ".join(
             f"{limit_name(k)} {limit_value(k, asked[k])}" if k in asked else limit_name(k) for k in limits
@@ -179,9 +179,21 @@ def _undecided_lines(account: RunResult) -> list[Html]:
             if need
             else "it was not measured, or not finely enough"
         )
-        might = ", which is smaller, might do too" if chosen is not None else " might do"
+        might = " might do"
+        if chosen is not None:
+            might = f", which {_standing(line.result, chosen)}, might do too"
         found.append(join((tag("b", line.name), f"{might} ({words}): {more}.")))
     return found
+
+
+def _is_as_high(line: CandidateView, chosen: CandidateResult | None) -> bool:
+    return chosen is not None and line.result.rung >= chosen.rung
+
+
+def _standing(lower: CandidateResult, chosen: CandidateResult) -> str:
+    """Say how a candidate of a lower rung compares with the chosen one."""
+    size, other = lower.artifact_mb, chosen.artifact_mb
+    return "is smaller" if size is not None and other is not None and size < other else "stands lower on the ladder"
 
 
 def _unmeasured_lines(account: RunResult) -> list[Html]:

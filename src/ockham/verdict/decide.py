@@ -15,6 +15,8 @@ from ockham.records import Comparison, Estimate, Finding, Requirements
 from ockham.verdict.p_values import ALPHA, holm_threshold, normal_quantile, p_below, p_worse, widen
 from ockham.verdict.sentences import QUANTITIES, baseline_note, fact, next_step, percent, suggestion
 
+_LANGUAGE = 3
+"""The lowest rung that is a language model: the sentence encoder."""
 LATENCIES = ("max_p50_ms", "max_p95_ms", "max_p99_ms")
 
 RowsNeeded = Callable[[Estimate, float], "int | None"]
@@ -184,7 +186,7 @@ def _smallest_that_meets(ordered: Sequence[MeasuredCandidate], case: CandidateCa
     return Decision(
         chosen=chosen.name,
         because=because,
-        next=next_step(open_, case.rows),
+        next=next_step(open_, case.rows, _lighter(ordered, chosen)),
         meets=case.meets,
         rows_needed=case.rows,
     )
@@ -219,7 +221,7 @@ def _smallest_near_the_best(
     points = f"{case.requirements.tolerance:g} {'point' if case.requirements.tolerance == 1 else 'points'}"
     gap = gaps.get(chosen.name)
     if gap is None:
-        because = f"{chosen.name} scores best: {_facts(chosen, case)}."
+        because = f"{_lead(chosen, able, case)}: {_facts(chosen, case)}."
         if able[0] is not chosen:
             because += f" No smaller candidate is shown to be within {points} of it."
     else:
@@ -230,11 +232,28 @@ def _smallest_near_the_best(
         )
     return Decision(
         chosen=chosen.name,
-        because=because + baseline_note(chosen.name),
-        next=next_step(smaller, rows),
+        because=because + baseline_note(chosen.name, [c.name for c in able if c.rung >= _LANGUAGE], f"over {points}"),
+        next=next_step(smaller, rows, _lighter(ordered, chosen)),
         meets=case.meets,
         rows_needed=rows,
     )
+
+
+def _lead(best: MeasuredCandidate, able: Sequence[MeasuredCandidate], case: CandidateCase) -> str:
+    """Say how the best candidate stands among those it was measured beside."""
+    values = [c.metrics[case.metric].value for c in able if c is not best]
+    if not values:
+        limits = case.requirements.limits()
+        return f"{best.name} is the only candidate that {'meets every limit' if limits else 'was measured'}"
+    if max(values) == best.metrics[case.metric].value:
+        return f"No candidate scores better than {best.name}"
+    return f"{best.name} scores best"
+
+
+def _lighter(ordered: Sequence[MeasuredCandidate], chosen: MeasuredCandidate) -> set[str]:
+    """Name the candidates whose files are known to be smaller than the chosen one's."""
+    most = chosen.artifact_mb
+    return {c.name for c in ordered if most is not None and c.artifact_mb is not None and c.artifact_mb < most}
 
 
 def _overlap(best: MeasuredCandidate, other: MeasuredCandidate, metric: str, allowed: float) -> bool:

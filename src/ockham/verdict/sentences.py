@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from ockham.records import Estimate, Finding
 
@@ -69,25 +69,52 @@ def join_words(words: Sequence[str], joint: str = "and") -> str:
     return f"{', '.join(words[:-1])} {joint} {words[-1]}"
 
 
-def baseline_note(name: str) -> str:
-    """Say what it means when one of the smallest rungs wins; empty for the others."""
-    return {
-        "constant": " Always giving the most frequent answer does as well: the inputs may say nothing of the target.",
-        "lookup": " No model is needed: the answer of the most similar training example does the job.",
-        "linear": " No language model is needed: a linear model over words and characters does the job.",
-    }.get(name, "")
+_NATURES = {
+    "constant": "It gives the most frequent answer to everything",
+    "lookup": "It gives the answer of the most similar training example",
+    "linear": "It is a linear model over words and characters",
+}
 
 
-def next_step(smaller: Sequence[str], rows: Mapping[str, int | None]) -> str:
-    """Say what to do once a candidate is chosen; ``smaller`` are the smaller ones that might still do."""
+def baseline_note(name: str, language_models: Sequence[str] = (), points: str | None = None) -> str:
+    """Say what one of the smallest rungs is and what this run shows by its winning; empty for the others.
+
+    ``points`` is the tolerance where the choice was made near the best, among which the ``language_models`` were
+    measured; without it every requirement is met.
+    """
+    nature = _NATURES.get(name)
+    if nature is None:
+        return ""
+    if points is None:
+        return f" {nature}: no language model is needed for these requirements."
+    if not language_models:
+        return f" {nature}; no language model was measured beside it."
+    return f" {nature}; of the language models measured ({join_words(language_models)}), none scores {points} better."
+
+
+def next_step(lower: Sequence[str], rows: Mapping[str, int | None], lighter: Collection[str] = ()) -> str:
+    """Say what to do once a candidate is chosen; ``lower`` are those lower on the ladder that might still do.
+
+    ``lighter`` are those among them whose files are known to be smaller.
+    """
     use = "Use it with `ockham predict RUN FILE`."
-    if not smaller:
+    if not lower:
         return use
-    known = [(name, more) for name in smaller if (more := rows.get(name)) is not None]
-    if not known:
-        return f"{use} {join_words(smaller)} {'is' if len(smaller) == 1 else 'are'} smaller and could not be ruled out."
-    name, more = min(known, key=lambda item: item[1])
-    return f"{use} {name} is smaller and might do: about {rounded_rows(more)} more test rows would tell."
+    counts = [(name, more) for name in lower if (more := rows.get(name)) is not None]
+    if not counts:
+        stand = _standing(lower, lighter)
+        return f"{use} {join_words(lower)} {stand} and could not be ruled out."
+    name, more = min(counts, key=lambda item: item[1])
+    return (
+        f"{use} {name} {_standing([name], lighter)} and might do: about {rounded_rows(more)} more test rows would tell."
+    )
+
+
+def _standing(names: Sequence[str], lighter: Collection[str]) -> str:
+    one = len(names) == 1
+    if set(names) <= set(lighter):
+        return "is smaller" if one else "are smaller"
+    return "stands lower on the ladder" if one else "stand lower on the ladder"
 
 
 def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None) -> str:
