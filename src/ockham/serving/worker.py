@@ -36,8 +36,8 @@ FEW = 5
 BATCH = 4096
 LEAST = 8
 TOKENS = ("tokens_in", "tokens_kept", "tokens_out")
-TRIES = 3
-PAUSE_SECONDS = 3.0
+TRIES = 2
+PAUSE_SECONDS = 2.0
 AGAIN_SECONDS = 20.0
 """Where other programs take the processor, times are taken so often, so long apart, and none is begun after so long."""
 GRACE_S = 1.0
