@@ -32,7 +32,9 @@ if sys.argv[1] == "seccomp":
     namespaces.leave = refused
 watch, walls, attacks = broker.enter(Policy(verb="test"))
 if watch is not None:
-    sys.exit(broker.leave_as(broker.follow(watch)))
+    status = broker.follow(watch)
+    print("REFUSED", *(f"{row.event} {row.host}" for row in watch.refused), sep="|", file=sys.stderr)
+    sys.exit(broker.leave_as(status))
 assert walls.namespaces == (sys.argv[1] == "sealed")
 sys.argv = sys.argv[2:]
 runpy.run_path(sys.argv[0], run_name="__main__")
@@ -117,9 +119,11 @@ def main(mode: str, ways: list[str]) -> None:
                 [sys.executable, *command], env=environment, check=False, capture_output=True, timeout=60
             )
             time.sleep(0.2)
+            lines = done.stderr.decode().strip().splitlines()
             counts[way] = {
                 "seen": recorder.count(word.encode()),
-                "error": done.stderr.decode().strip().splitlines()[-1:],
+                "error": [line for line in lines if not line.startswith("REFUSED|")][-1:],
+                "refused": [word for line in lines if line.startswith("REFUSED|") for word in line.split("|")[1:]],
             }
         sys.stdout.write(json.dumps(counts) + "\n")
 

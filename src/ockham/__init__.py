@@ -32,6 +32,10 @@ from ockham.sealed import switches as _switches
 from ockham.version import __version__
 
 _switches.apply(os.environ)
+if os.environ.get("OCKHAM_JAIL"):  # a process that a sealed one has started
+    from ockham.sealed import witness as _witness
+
+    _witness.install()
 
 _HOMES = {
     "ockham.bundles.loaded_model": ("LoadedModel", "load"),

@@ -117,6 +117,8 @@ def fork(policy: Policy, wanted: Preparation, tell: Callable[[str], None] = _ign
         saved = keep(watch.run, policy, entry, earlier)
         if outlet is not None:
             tell(outlet.settle(saved))
+        if attempts := evidence.name_attempts(watch.refused):
+            tell(attempts)
     finally:
         _unmake(made)
     return broker.leave_as(status)

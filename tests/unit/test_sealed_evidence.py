@@ -10,10 +10,11 @@ import pytest
 
 from ockham.records import canonical, digest
 from ockham.sealed import evidence, seccomp
-from ockham.sealed.evidence import FILE, Evidence, add_entry, check_evidence, remote
+from ockham.sealed.evidence import FILE, Evidence, Spoken, add_entry, check_evidence, remote
 from ockham.sealed.facts import Facts
+from ockham.sealed.ledger import Row, follow
 from ockham.sealed.policy import Attack, Policy, Walls
-from ockham.sealed.state import Protection, current, declare, weakest
+from ockham.sealed.state import Protection, current, declare, weakest, with_requests
 
 FACTS = Facts(
     seconds=0.1,
@@ -121,11 +122,94 @@ def test_what_was_changed_afterwards_is_found(tmp_path: Path) -> None:
 
 
 def test_an_entry_that_is_not_whole_is_found_with_any_digest(tmp_path: Path) -> None:
-    entries = [json.loads(canonical(entry()))]
+    entries = [json.loads(canonical(entry(before=digest([]))))]
     for name in ("walls", "facts", "attacks", "filter"):
         part = [{key: value for key, value in entries[0].items() if key != name}]
         (tmp_path / FILE).write_bytes(canonical({"format": 1, "entries": part, "digest": digest(part)}))
         assert failed(tmp_path) == ["label"]
+
+
+def test_entries_of_earlier_goes_cannot_be_rewritten_by_a_later_one(tmp_path: Path) -> None:
+    first = add_entry(None, entry(label="sealed (seccomp alone)", walls=Walls(seccomp=True, landlock=7)))
+    swapped = add_entry(None, entry())
+    # The broker has read the file before the sealed process began, which then swaps it or takes it away.
+    for now in (swapped, None):
+        (tmp_path / FILE).write_bytes(add_entry(now, entry(), first))
+        assert failed(tmp_path) == ["order"]
+    (tmp_path / FILE).write_bytes(add_entry(first, entry(), first))
+    assert failed(tmp_path) == []
+    (tmp_path / FILE).write_bytes(add_entry(swapped, entry(), b""))
+    assert failed(tmp_path) == ["order"], "an entry was added that no broker wrote"
+    content = json.loads(add_entry(first, entry(), first))
+    content["entries"] = content["entries"][1:]
+    (tmp_path / FILE).write_bytes(canonical({**content, "digest": digest(content["entries"])}))
+    assert failed(tmp_path) == ["order"]
+
+
+def rows(count: int, **changes: Any) -> tuple[Row, ...]:
+    made: list[Row] = []
+    for number in range(count):
+        values: dict[str, Any] = {
+            "time": "t",
+            "process": "endpoint",
+            "event": "request",
+            "host": "h.example",
+            **changes,
+        }
+        made.append(Row(number=number, port=443, before=follow(made), bytes=2, sha256="00", **values))
+    return tuple(made)
+
+
+def test_e9_requests_must_be_those_that_the_ledger_was_closed_with(tmp_path: Path) -> None:
+    sent = rows(3)
+    policy = Policy(verb="fit", hosts=("h.example",))
+    whole = Spoken(landlock=7, rows=3, last=follow(sent))
+    label = "sealed; 3 requests went to h.example, listed in the ledger"
+    good = {"sent": sent, "spoken": whole, "policy": policy, "label": label}
+    put(tmp_path, entry(**good))
+    assert failed(tmp_path) == []
+    assert ("go 1 of 1: endpoints", True, "3 requests to h.example") in check_evidence(tmp_path)
+    two = "sealed; 2 requests went to h.example, listed in the ledger"
+    for changes, wrong in (
+        ({"label": "sealed"}, ["label"]),
+        ({"label": two}, ["label"]),
+        ({"sent": sent[:2], "label": two}, ["endpoints"]),
+        ({"sent": rows(3, time="u")}, ["endpoints"]),
+        ({"spoken": None}, ["endpoints"]),
+        ({"spoken": Spoken(landlock=7)}, ["endpoints"]),
+        ({"sent": sent[1:], "label": two}, ["endpoints"]),
+    ):
+        put(tmp_path, entry(**{**good, **changes}))
+        assert failed(tmp_path) == wrong, changes
+    (tmp_path / "verdict.json").write_text(json.dumps({"sealed": two}))
+    put(tmp_path, entry(**good))
+    assert failed(tmp_path) == ["verdict's label"]
+
+
+def test_attempts_that_were_refused_are_named_and_no_fault(tmp_path: Path) -> None:
+    refused = rows(2, event="socket.connect", process="sealed", allowed=False, library="wandb < ockham")
+    put(tmp_path, entry(refused=refused))
+    assert failed(tmp_path) == []
+    details = {name: detail for name, _, detail in check_evidence(tmp_path)}
+    assert details["go 1 of 1: refused"].endswith(
+        "2 sockets, names or connections of Python code, all refused: by wandb < ockham"
+    )
+    assert "wandb < ockham (h.example)" in evidence.name_attempts(refused)
+    put(tmp_path, entry(refused=refused[1:]))
+    assert failed(tmp_path) == ["refused"]
+
+
+def test_a_label_says_how_many_requests_went_where() -> None:
+    assert with_requests("sealed", {}) == "sealed"
+    assert with_requests("sealed", {}, ("a", "b")) == "sealed; no request went to a or b"
+    assert with_requests("sealed", {"a": 1, "b": 2000}) == (
+        "sealed; 1 request went to a and 2,000 requests went to b, listed in the ledger"
+    )
+    assert with_requests("sealed", {"a": 1}, missing=True).startswith("sealed; at least 1 request went")
+    assert with_requests("not sealed: x", {"a": 1}) == "not sealed: x"
+    assert weakest(["sealed; 1 request went to a, listed in the ledger", "sealed (seccomp alone)"]) == (
+        "sealed (seccomp alone)"
+    )
 
 
 def test_a_verdict_may_not_claim_more_than_its_evidence(tmp_path: Path) -> None:

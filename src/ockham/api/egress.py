@@ -155,7 +155,7 @@ class _Mouth:
         pin = self._pins.get(named)
         try:
             if pin is None or (pin.key_env and pin.key_env not in self.keys):
-                self.ledger.add(REQUEST, _shown(urlsplit(named.url).hostname), None, allowed=False, bytes=len(body))
+                self.ledger.add(REQUEST, _shorten(urlsplit(named.url).hostname), None, allowed=False, bytes=len(body))
                 frames.write_frame(channel, Kind.FAILED, b"refused")
                 return
             sha256 = hashlib.sha256(body).hexdigest()
@@ -205,12 +205,12 @@ class _Mouth:
             self._let(event, "", None, allowed=False)
 
     def _let(self, event: str, host: str, port: int | None, *, allowed: bool) -> None:
-        self.ledger.add(event, _shown(host), port, allowed=allowed)
+        self.ledger.add(event, _shorten(host), port, allowed=allowed)
         if not allowed:
             raise PermissionError("this process asks the endpoints that were named, and nobody else")
 
 
-def _shown(host: str | None) -> str:
+def _shorten(host: str | None) -> str:
     return (host or "")[:100]
 
 
@@ -237,12 +237,12 @@ def _wall_in(pins: Sequence[Pin], write: Path, here: str) -> int:
     version = landlock.abi()
     if version:
         ports = sorted({_DNS, *(pin.port for pin in pins)})
-        landlock.restrict(_needed(here), [str(write)], version, offline=False, ports=ports)
+        landlock.restrict(_needed_paths(here), [str(write)], version, offline=False, ports=ports)
     prctl(PR_SET_DUMPABLE, 0)
     return version
 
 
-def _needed(here: str) -> list[str]:
+def _needed_paths(here: str) -> list[str]:
     """List what must be read to import, to look a name up and to check a certificate: nothing of the user's."""
     import ockham
 

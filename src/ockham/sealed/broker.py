@@ -19,20 +19,24 @@ import time
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NoReturn
 
 from ockham.errors import SealError
+from ockham.printable import printable
 from ockham.records import plain
-from ockham.sealed import jail, limits, namespaces, self_attack
+from ockham.sealed import jail, limits, namespaces, self_attack, witness
 from ockham.sealed.connector import MOST_BYTES, control, grant
 from ockham.sealed.facts import Facts, look
 from ockham.sealed.ledger import Row
+from ockham.sealed.ledger import follow as follow_rows
 from ockham.sealed.policy import Attack, Policy, Walls
 from ockham.sealed.syscalls import PR_SET_DUMPABLE, prctl
 
 EVERY_SECONDS = 10.0
 MOST_SAMPLES = 1000
+MOST_REFUSED, MOST_WORD = 1000, 200
 START_SECONDS = 30.0
 _GROUP = (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP)
 """Signals that a terminal sends to all processes in front of it: the child's group gets them too."""
@@ -123,6 +127,7 @@ def _become(
         os._exit(1)
     os.set_inheritable(way.fileno(), False)
     way.detach()
+    witness.install()
     return walls, tried
 
 
@@ -270,9 +275,28 @@ def _hear(watch: Watch) -> bool:
     elif message.get("tell") == "run" and isinstance(message.get("path"), str):
         watch.run = message["path"]
         _sample(watch)
+    elif message.get("tell") == "refused" and len(watch.refused) < MOST_REFUSED:
+        watch.refused.append(_refusal(message, watch.refused))
     for descriptor in descriptors:
         os.close(descriptor)
     return bool(data)
+
+
+def _refusal(message: Mapping[str, Any], rows: list[Row]) -> Row:
+    """Return the row of an attempt that the walls refused, as the witness inside tells of it."""
+    port = message.get("port")
+    words = {name: printable(str(message.get(name, "")))[:MOST_WORD] for name in ("event", "host", "library")}
+    return Row(
+        number=len(rows),
+        time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+        process="sealed",
+        port=port if isinstance(port, int) else None,
+        allowed=False,
+        before=follow_rows(rows),
+        event=words["event"],
+        host=words["host"],
+        library=words["library"],
+    )
 
 
 def _sample(watch: Watch) -> None:

@@ -13,7 +13,7 @@ import dataclasses
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -236,9 +236,15 @@ def _speech(name: str, sent: list[Row], spoken: Spoken | None, hosts: list[str])
 
 def _attempts(refused: list[Row]) -> str:
     if not refused:
-        return "no Python code inside tried to get out"
+        return "no Python code inside asked for a socket or a name"
     libraries = sorted({one.library or "unknown code" for one in refused})
-    return f"{len(refused)} attempts of Python code inside, all refused: by {', '.join(libraries)}"
+    return f"{len(refused)} sockets, names or connections of Python code, all refused: by {', '.join(libraries)}"
+
+
+def name_attempts(refused: Sequence[Row]) -> str:
+    """Say which libraries tried to reach somebody, for the user; nothing where none did."""
+    whom = dict.fromkeys(f"{one.library or 'unknown code'} ({one.host})" for one in refused if one.host)
+    return f"sealed: refused what these libraries tried to reach: {', '.join(whom)}" if whom else ""
 
 
 LEAST_ATTACKS = 10
