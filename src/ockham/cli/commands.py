@@ -70,7 +70,7 @@ class Verbs(click.Group):
 def ockham() -> None:
     """Find the smallest language model that provably does the job.
 
-    Give real examples of one task; nothing leaves this machine unless you name an endpoint.
+    Give real examples of one task; nothing leaves this machine unless you name an API, or let a model be fetched.
     """
 
 
