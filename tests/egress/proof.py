@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import html
 import json
 import os
 import re
@@ -23,6 +24,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -178,7 +180,7 @@ def external(home: Path) -> list[str]:
     """List the pages that load or point to something elsewhere, or have no policy against it."""
     bad = []
     for path in (*home.rglob("*.html"), *home.rglob("*.svg"), *home.rglob("*.md")):
-        text = path.read_text("utf-8", "replace")
+        text = html.unescape(path.read_text("utf-8", "replace"))
         if EXTERNAL.search(text) or (path.suffix == ".html" and "default-src 'none'" not in text):
             bad.append(path.relative_to(home).as_posix())
     return bad
@@ -239,7 +241,9 @@ def label_with(change: str) -> str:
     done = subprocess.run(
         [sys.executable, "-c", code], env=environment, check=False, capture_output=True, text=True, timeout=60
     )
-    return done.stdout.strip() or next((line for line in done.stderr.splitlines() if "E_SEALED" in line), "failed")
+    return done.stdout.strip() or next(
+        (line.strip() for line in reversed(done.stderr.splitlines()) if "E_SEALED" in line), "failed"
+    )
 
 
 class Api(ThreadingHTTPServer):
@@ -355,12 +359,14 @@ def prove(folder: Path, *, quick: bool) -> list[str]:
         return folder / name
 
     tune = None if quick else tiny_model(folder / "model")
-    open_, shut = (go(home(name), jail=name == "shut", tune=tune) for name in ("open", "shut"))
+    homes = [home(name) for name in ("open", "shut")]
+    with ThreadPoolExecutor(2) as pool:
+        open_, shut = pool.map(lambda place: go(place, jail=place.name == "shut", tune=tune), homes)
+        free, held = pool.map(plant_leaks, ("open", "sealed"))
     steps = "curate, fit with an encoder, " + ("tune, " if tune else "") + "predict, eval, report"
     for name, what, passage in (("E1", "no jail, libraries alone", open_), ("E1", "with the jail", shut)):
         detail = passage.sent() if passage.traffic.status == 0 else passage.traffic.stderr[-300:]
         table.line(name, f"{steps}; {what}", passage.quiet, detail)
-    free, held = plant_leaks("open"), plant_leaks("sealed")
     seen = [way for way, one in free.items() if one["seen"]]
     got_out = [way for way, one in held.items() if one["seen"]]
     table.line("E2", "planted leaks without the jail", len(seen) == len(WAYS), f"{len(seen)} of {len(WAYS)} counted")
@@ -398,12 +404,15 @@ def search(*passages: Passage) -> tuple[bool, str]:
         world, traffic = passage.world, passage.traffic
         places = {
             "packets": traffic.capture,
-            "output": (traffic.stdout + traffic.stderr).encode(),
+            "messages": traffic.stderr.encode(),
             "processes": b"\n".join(passage.processes),
         }
         for name, data in places.items():
             assert hits(data + world.keys[0].encode(), world.canaries) >= 1
             counts[name] = counts.get(name, 0) + hits(data, world.canaries)
+        # What a command prints as its result may name labels, but no text and no key.
+        private = [*world.rows[len(LABELS) :], *world.keys]
+        counts["results"] = counts.get("results", 0) + hits(traffic.stdout.encode(), private)
         counts["files"] = counts.get("files", 0) + sum(strays(world).values())
         planted = world.home / "tmp" / "planted"
         planted.write_text(world.rows[-1] + world.keys[0])

@@ -1,4 +1,4 @@
-"""The quick part of the proof that a reviewer runs (scripts/prove-sealed): E1, E6, E7, E8, with and without the jail."""
+"""The quick part of the proof that a reviewer runs (scripts/prove-sealed): E1, E6 to E8, with and without the jail."""
 
 from __future__ import annotations
 
