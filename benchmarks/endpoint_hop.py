@@ -1,4 +1,4 @@
-"""What it costs that a sealed command asks an endpoint through another process: direct and relayed requests, alternating.
+"""What it costs that a sealed command asks an endpoint through another process: direct and relayed, alternating.
 
 Prints medians in milliseconds and their ratio, against a server on the loopback that answers at once. The ledger is
 written to the folder that is named, since forcing a row to its disk is part of the cost.
