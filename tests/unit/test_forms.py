@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,11 +13,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ockham import cli
+from ockham.cli import output
+from ockham.data.dry_run import dry_run
 from ockham.data.label_merges import merge_notes
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.split import SplitSpec
 from ockham.errors import DataError
+from ockham.readers.forms.form_table import FORMS
+from ockham.readers.forms.nlu_document import DOCUMENTS
 from ockham.readers.read import ReadResult, ReadSpec, read
+from ockham.readers.tagged_lines import LINE_FORMS
 
 Rows = Sequence[Mapping[str, Any]]
 KINDS = ("leak", "noise", "smell")
@@ -451,3 +458,214 @@ def test_spans_are_not_classified(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         prepared(path, task="classify")
     assert caught.value.code == "E_LABEL_MISSING"
+
+
+# Other forms
+
+
+def test_sharegpt(tmp_path: Path) -> None:
+    def talk(*turns: str, **more: str) -> dict[str, Any]:
+        names = {"h": "human", "g": "gpt"}
+        return {"conversations": [{"from": names[turn[0]], "value": turn[2:]} for turn in turns], **more}
+
+    rows = [
+        talk("h a", "g leak"),
+        talk("h b", "g which?", "h c", "g noise"),
+        talk("h d", "g smell", system="s"),
+        talk(),
+    ]
+    rows.append({"conversations": [{"from": "stranger", "value": "x"}]})
+    reading = read(write_lines(tmp_path, rows), ReadSpec())
+    assert pairs(reading) == [
+        ("a", "leak"), ("user: b\nassistant: which?\nuser: c", "noise"), ("system: s\nuser: d", "smell"),
+    ]  # fmt: skip
+    assert [row.record for row in reading.quarantined] == [4, 5]
+
+
+def test_alpaca_and_pairs(tmp_path: Path) -> None:
+    rows = [{"instruction": "name it", "input": words(n), "output": KINDS[n % 3]} for n in range(6)]
+    reading = read(write_lines(tmp_path, rows), ReadSpec())
+    assert pairs(reading) == [(words(n), KINDS[n % 3]) for n in range(6)]
+    assert "the same in every record" in reading.warnings[0]
+    rows = [{"instruction": f"do {n}", "input": "", "output": "x"} for n in range(3)]
+    assert pairs(read(write_lines(tmp_path, rows), ReadSpec()))[0] == ("do 0", "x")
+    rows = [{"prompt": f"{words(n)}\n\n###\n\n", "completion": f" {KINDS[n % 3]} END"} for n in range(6)]
+    assert pairs(read(write_lines(tmp_path, rows), ReadSpec())) == [(words(n), KINDS[n % 3]) for n in range(6)]
+
+
+def test_promptfoo(tmp_path: Path) -> None:
+    rows: list[dict[str, Any]] = [
+        {"vars": {"mail": words(1)}, "assert": [{"type": "latency", "value": 9}, {"type": "equals", "value": "leak"}]},
+        {"vars": {"mail": words(2), "want": "noise"}, "assert": [{"type": "equals", "value": "{{ want }}"}]},
+        {"vars": {"mail": words(3)}, "assert": [{"type": "llm-rubric", "value": "kind"}]},
+    ]
+    expected = [(words(1), "leak"), (words(2), "noise")]
+    reading = read(write_lines(tmp_path, rows), ReadSpec())
+    assert pairs(reading) == expected
+    assert reasons(reading) == {"no_exact_assertion": 1}
+    (tmp_path / "a.json").write_text(json.dumps({"prompts": ["x"], "tests": rows}))
+    assert pairs(read(tmp_path / "a.json", ReadSpec())) == expected
+    text = f"mail,__expected,__description\n{words(1)},leak,d\n{words(2)},equals: noise,d\n{words(3)},contains:x,d\n"
+    (tmp_path / "a.csv").write_text(text)
+    assert pairs(read(tmp_path / "a.csv", ReadSpec())) == expected
+
+
+def test_cats_and_columns_of_labels(tmp_path: Path) -> None:
+    rows = [{"text": words(n), "cats": {kind: float(KINDS[n % 3] == kind) for kind in KINDS}} for n in range(6)]
+    assert [target for _, target in pairs(read(write_lines(tmp_path, rows), ReadSpec()))] == [*KINDS, *KINDS]
+    hot = [{"id": n, "text": words(n), **{kind: int(KINDS[n % 3] == kind) for kind in KINDS}} for n in range(6)]
+    path = write_lines(tmp_path, hot)
+    assert [target for _, target in pairs(read(path, ReadSpec()))] == [*KINDS, *KINDS]
+    assert {target for _, target in pairs(read(path, ReadSpec(inputs=("text",), target="leak")))} == {"0", "1"}
+    hot[0]["smell"] = hot[1]["smell"] = 1
+    assert refuse(write_lines(tmp_path, hot)).code == "E_LABEL_SEVERAL"
+
+
+RASA = """version: "3.1"
+nlu:
+- intent: report/leak
+  examples: |
+    - the [pump](device) drips
+    - my [second pump]{"entity": "device", "value": "pump"} drips
+- intent: no
+  examples: |
+    - not at all
+- synonym: pump
+  examples: |
+    - the pumpe
+"""
+
+
+def test_rasa(tmp_path: Path) -> None:
+    (tmp_path / "nlu.yml").write_text(RASA)
+    expected = [("the pump drips", "report/leak"), ("my second pump drips", "report/leak"), ("not at all", "no")]
+    assert pairs(read(tmp_path / "nlu.yml", ReadSpec())) == expected
+    examples = [{"text": text, "intent": intent, "entities": []} for text, intent in expected]
+    (tmp_path / "a.json").write_text(json.dumps({"rasa_nlu_data": {"common_examples": examples}}, indent=1))
+    assert pairs(read(tmp_path / "a.json", ReadSpec())) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("a: &a [1]\nb: *a\n", "alias"),
+        ("a: [\n", "line 2"),
+        ("[" * 70 + "]" * 70, "deep"),
+        ("greeting: hello\n", "none of the forms"),
+        ("!!python/object/apply:os.getcwd []\n", "none of the forms"),
+    ],
+)
+def test_c02_yaml_that_is_refused(tmp_path: Path, text: str, why: str) -> None:
+    (tmp_path / "a.yml").write_text(text)
+    error = refuse(tmp_path / "a.yml")
+    assert error.code == "E_FORMAT"
+    assert why in error.message
+
+
+def test_yaml_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "nlu.yml").write_text(RASA)
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert "ockham[yaml]" in refuse(tmp_path / "nlu.yml").fix
+
+
+def test_snips(tmp_path: Path) -> None:
+    data = [{"text": "the "}, {"text": "pump", "entity": "device", "slot_name": "part"}, {"text": " drips"}]
+    document = {"language": "en", "entities": {}, "intents": {"leak": {"utterances": [{"data": data}]}}}
+    for value in (document, {"leak": [{"data": data}]}):
+        (tmp_path / "a.json").write_text(json.dumps(value, indent=1))
+        assert pairs(read(tmp_path / "a.json", ReadSpec())) == [("the pump drips", "leak")]
+    assert pairs(read(tmp_path / "a.json", ReadSpec(target="slots"))) == [("the pump drips", '{"part":"pump"}')]
+    (tmp_path / "a.yaml").write_text("type: intent\nname: leak\nutterances:\n  - the [part:device](pump) drips\n")
+    assert pairs(read(tmp_path / "a.yaml", ReadSpec())) == [("the pump drips", "leak")]
+
+
+def test_wrapped_rows(tmp_path: Path) -> None:
+    rows = [{"text": words(n), "label": KINDS[n % 3]} for n in range(4)]
+    for value in ({"data": rows}, {"features": [], "rows": [{"row_idx": n, "row": row} for n, row in enumerate(rows)]}):
+        (tmp_path / "a.json").write_text(json.dumps(value))
+        assert pairs(read(tmp_path / "a.json", ReadSpec())) == [(row["text"], row["label"]) for row in rows]
+
+
+def test_fasttext_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text("".join(f"__label__{KINDS[n % 3]} {words(n)}\n" for n in range(6)))
+    reading = read(path, ReadSpec())
+    assert pairs(reading) == [(words(n), KINDS[n % 3]) for n in range(6)]
+    assert reading.sources[0].format == "text, fastText lines"
+    path.write_text(path.read_text() + "__label__leak __label__noise both\n")
+    assert refuse(path).code == "E_LABEL_SEVERAL"
+
+
+def test_conll(tmp_path: Path) -> None:
+    path = tmp_path / "a.conll"
+    path.write_text(
+        "-DOCSTART- O\n\nthe DT O\npump NN B-DEVICE\nin IN O\nNew NN B-PLACE\nTown NN I-PLACE\n\n"
+        "all O\nwell O\nso O\nfar O\nthank O\nyou O\n\nodd\nx B-A\n"
+    )
+    reading = read(path, ReadSpec())
+    assert pairs(reading) == [
+        ("the pump in New Town", '{"DEVICE":"pump","PLACE":"New Town"}'),
+        ("all well so far thank you", "{}"),
+    ]
+    assert [row.reason for row in reading.quarantined] == ["a token of the sentence has no tag"]
+
+
+# What is said
+
+
+def test_a_dry_run_says_what_would_be_read_and_writes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        {**prodigy(n, "accept" if n % 4 else "reject", label=KINDS[n % 3], _view_id="classification"), "text": text}
+        for n, text in enumerate(map(different, range(60)))
+    ]
+    path = write_lines(tmp_path, rows)
+    (tmp_path / "empty").mkdir()
+    monkeypatch.chdir(tmp_path / "empty")
+    assert cli.run(["fit", "--dry-run", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "a.jsonl: jsonl, Prodigy, utf-8; text -> label" in text
+    assert "Task: classify" in text
+    assert "60 rows: 45 kept; left out: answer reject 15." in text
+    assert [line.split() for line in text.splitlines() if line.startswith(KINDS)] == [[kind, "15"] for kind in KINDS]
+    assert not any(row["text"] in text for row in rows)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    assert cli.run(["fit", "--dry-run", "--json", str(path)]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["left_out"] == {"answer_reject": 15}
+    assert not any(row["text"] in json.dumps(record) for row in rows)
+    assert list((tmp_path / "empty").iterdir()) == []
+
+
+def test_the_first_rows_are_shown_on_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = rows_for(range(30))
+    preview, first = dry_run(rows, ReadSpec(), test=None, task_name=None)
+    output.preview(preview, first)
+    text = " ".join(capsys.readouterr().out.split())
+    assert f"1: {different(0)} -> leak 2: {different(1)} -> noise 3: {different(2)} -> smell" in text
+    assert different(3) not in text
+
+
+def test_an_id_is_not_a_text(tmp_path: Path) -> None:
+    rows = [{"message": f"m-{n}", "text": words(n), "label": KINDS[n % 3]} for n in range(6)]
+    assert "--input text" in refuse(write_lines(tmp_path, rows)).fix
+    rows = [{"key": f"m-{n}", "remark": words(n), "label": KINDS[n % 3]} for n in range(6)]
+    assert "--input remark" in refuse(write_lines(tmp_path, rows)).fix
+
+
+@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+@pytest.mark.parametrize("first", ["Where is my pump?", "the pump in flat nine makes trouble", "I have a question"])
+def test_a_first_row_of_data_is_never_printed(tmp_path: Path, delimiter: str, first: str) -> None:
+    path = tmp_path / "a.csv"
+    lines = [f"{first}{delimiter}question", *(f"{words(n)}{delimiter}{('question', 'order')[n % 2]}" for n in range(6))]
+    path.write_text("\n".join(lines) + "\n")
+    for spec in ({}, {"target": "label"}, {"inputs": ("text",)}):
+        error = refuse(path, **spec)
+        assert first not in f"{error.message} {error.fix}"
+
+
+def test_every_form_has_a_line_of_documentation() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    for form in (*FORMS, *DOCUMENTS, *LINE_FORMS):
+        assert f"| {form.name} | {form.recognised} | {form.taken} |" in page

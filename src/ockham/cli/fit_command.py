@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -86,6 +87,7 @@ ENDPOINT = together(
 @CHOICES
 @ENDPOINT
 @click.option("--out", type=PATH, metavar="FOLDER", help="Where the run is kept; a folder in runs/ otherwise.")
+@click.option("--dry-run", is_flag=True, help="Only show what would be read: form, columns, labels, what is left out.")
 @options.configuration
 @options.as_json
 @options.quiet
@@ -111,9 +113,12 @@ def command(
     """
     from ockham.errors import ConfigError
 
+    dry_run = flags.pop("dry_run")
     given = {"data": data, "out": out and str(out), "all": flags.pop("all_"), **flags}
     values = settings.collect("fit", config, given)
     origins = settings.origins(config, given, values)
+    if dry_run:
+        return show_dry_run(values, as_json=as_json, unsealed=unsealed)
     seal("fit", values, unsealed=unsealed)
     from ockham.cli import output
     from ockham.ladder.fit import FitSpec, fit
@@ -132,6 +137,29 @@ def command(
     sealed_commands.record_unsealed(verdict.run)
     learn(verdict.run)
     return verdict.exit_status
+
+
+def show_dry_run(values: dict[str, object], *, as_json: bool, unsealed: bool) -> int:
+    """Show what a fit would read, and write nothing; rows of the data on a terminal only."""
+    from ockham.errors import ConfigError
+
+    sealed_commands.enter("fit", values, unsealed=unsealed)
+    from ockham.cli import output
+    from ockham.data.dry_run import dry_run
+    from ockham.ladder.fit import FitSpec, read_spec
+
+    source = settings.text(values, "data")
+    values.pop("out", None)
+    if source is None:
+        raise ConfigError("E_CONFIG", "no data is named", fix="name the file: ockham fit --dry-run FILE")
+    settings.requirements(values)
+    spec = settings.spec(FitSpec, values)
+    preview, rows = dry_run(source, read_spec(spec), test=spec.test, task_name=spec.task)
+    if as_json:
+        output.record(preview)
+    else:
+        output.preview(preview, rows if sys.stdout.isatty() else ())
+    return 0
 
 
 def seal(verb: str, values: Mapping[str, object], *, unsealed: bool) -> None:

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
 from ockham.cli.terminal import dull, fill, table, width
-from ockham.records import CandidateResult, DatasetSummary, Estimate, Profile, Report, SeenShare, Verdict, plain
+from ockham.records import (
+    CandidateResult,
+    DatasetSummary,
+    Estimate,
+    Example,
+    Profile,
+    Report,
+    SeenShare,
+    Source,
+    Verdict,
+    plain,
+)
 
 if TYPE_CHECKING:
     from ockham.bundles.verify import Verification
+    from ockham.data.dry_run import DryRun
 
 _LATENCY = "p95"
+_LABELS = 50
+"""Labels that are listed."""
+_ROW = 300
+"""Characters of a row that are shown."""
 
 
 def record(value: object) -> None:
@@ -70,6 +86,35 @@ def report(found: Report) -> None:
         lines(*table(("label", "F1", "precision", "recall", "n"), labels, columns), "")
     if found.profile is not None:
         lines(*fill(_profile(found.profile), columns))
+
+
+def preview(found: DryRun, rows: Sequence[Example]) -> None:
+    """Print what a fit would read: form, columns, task, labels with counts, what is left out, and the rows given."""
+    columns = width()
+    for source in found.sources:
+        lines(*fill(f"{source.file}: {source.format}, {source.encoding}; {_columns_text(source)}", columns))
+    lines(*fill(f"Task: {found.task or 'none'} ({found.task_reason}).", columns))
+    reasons = ", ".join(f"{reason.replace('_', ' ')} {number:,}" for reason, number in found.left_out.items())
+    lines(*fill(f"{found.rows:,} rows: {found.kept:,} kept; left out: {reasons or 'none'}.", columns))
+    if found.sides:
+        sides = ", ".join(f"{number:,} {side}" for side, number in found.sides.items())
+        lines(*fill(f"Sides as the data name them: {sides}.", columns))
+    if found.labels:
+        labels = [[_short(label), f"{number:,}"] for label, number in list(found.labels.items())[:_LABELS]]
+        more = len(found.labels) - len(labels)
+        lines("", *table(("label", "rows"), labels, columns), *([f"and {more:,} more labels"] if more else []))
+    for warning in found.warnings:
+        lines(*fill(f"Note: {warning}", columns))
+    for row in rows:
+        lines("", *fill(f"{row.id}: {_start(row.input)}", columns), *fill(f"-> {_start(row.target)}", columns, "  "))
+
+
+def _columns_text(source: Source) -> str:
+    return f"{' + '.join(source.inputs)} \u2192 {source.target}"
+
+
+def _start(text: str) -> str:
+    return text if len(text) <= _ROW else f"{text[: _ROW - 1]}\u2026"
 
 
 def verification(found: Verification) -> None:

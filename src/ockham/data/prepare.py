@@ -55,11 +55,7 @@ def prepare(
     Raises `DataError` where the data cannot be used.
     """
     tell(Progress(stage="read", message="reading the examples"))
-    reading = read(source, spec)
-    _check_task(reading, task_name)
-    if spec.merge_labels:
-        reading = merge_spellings(reading)
-    sides = _sides_of(reading, spec, test)
+    sides, reading = read_sides(source, spec, test, task_name)
     name, why = task.infer(sides.examples, task_name)
     sides = _readable(name, sides)
     dataset = Dataset(name=reading.sources[0].file, task=name, examples=sides.examples)
@@ -96,6 +92,17 @@ def shorten(rows: Sequence[Example], shared: SharedText) -> Sequence[Example]:
     if shared.is_read_whole():
         return rows
     return [dataclasses.replace(row, input=shared.text_to_read(row.input)) for row in rows]
+
+
+def read_sides(
+    source: object, spec: ReadSpec, test: object | None, task_name: TaskName | None
+) -> tuple[Sides, ReadResult]:
+    """Read and clean the rows of each side; return them with what was read. Raises `DataError` as `prepare` does."""
+    reading = read(source, spec)
+    _check_task(reading, task_name)
+    if spec.merge_labels:
+        reading = merge_spellings(reading)
+    return _sides_of(reading, spec, test), reading
 
 
 def merge_spellings(reading: ReadResult) -> ReadResult:

@@ -123,7 +123,7 @@ def fit(
     decoder_rungs.check(spec.device)
     llm_judge.check_judge(spec.judge)
     prices = catalog.prices(None if spec.prices is None else Path(spec.prices))
-    reading = _read_spec(spec)
+    reading = read_spec(spec)
     prepared = prepare(source, reading, SplitSpec(seed=spec.seed), test=spec.test, task_name=spec.task, tell=tell)
     _introduce(prepared, tell)
     plan = _plan(spec, requirements, prepared)
@@ -174,7 +174,8 @@ def tune(
     return fit(source, spec, requirements, out=out, tell=tell)
 
 
-def _read_spec(spec: FitSpec) -> ReadSpec:
+def read_spec(spec: FitSpec) -> ReadSpec:
+    """Return how a fit reads its examples."""
     return ReadSpec(
         inputs=spec.inputs,
         target=spec.target,

@@ -61,7 +61,7 @@ def turns_of(cells: Mapping[str, object]) -> list[Turn]:
     response = cells.get("response")
     if isinstance(response, Mapping) or "choices" in cells:
         turns.append(_answer_turn(response if isinstance(response, Mapping) else cells))
-    _check_order(turns)
+    check_order(turns)
     return turns
 
 
@@ -170,7 +170,7 @@ def _answer_turn(response: Mapping[str, object]) -> Turn:
     return turn_of({"role": "assistant", **message})
 
 
-def _check_order(turns: Sequence[Turn]) -> None:
+def check_order(turns: Sequence[Turn]) -> None:
     """Check that system turns come first, that a user speaks before the assistant, and that tools answer calls."""
     before, called = "system", set[str]()
     for turn in turns:

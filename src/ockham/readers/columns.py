@@ -71,6 +71,8 @@ def choose(names: Sequence[str], request: ColumnRequest) -> Columns:
     where no target is there.
     """
     remarks: list[str] = []
+    if request.headerless and not (request.inputs and (request.target or not request.labelled)):
+        raise _missing(names, (), request, "input")
     every, names = names, [name for name in names if name not in request.aside]
     group = _find_column(names, request.group, request, "--group", "E_COLUMN") if request.group else None
     key = next((name for name in names if plain_name(name) == "id"), None)
@@ -169,7 +171,7 @@ def _missing(names: Sequence[str], free: Sequence[str], request: ColumnRequest, 
         return DataError(
             "E_COLUMN",
             f"{request.source}: the first row seems to hold data, not column names",
-            fix="add a first row that names the columns, for example text,label",
+            fix=f"add a first row that names the columns: (echo 'text,label'; cat {request.source}) > named.csv",
         )
     code = "E_COLUMN" if what == "input" else "E_LABEL_MISSING"
     aside = ""

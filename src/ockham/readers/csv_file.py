@@ -20,6 +20,8 @@ from ockham.readers.text_file import CUT_OFF, Encoding, TextLine, head_of, lines
 DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
 _NONE = "\0"
 """The delimiter of a file of one column: a record with a NUL is kept out before its cells are looked at."""
+_MOST_WORDS = 4
+"""Words of a name; more are a sentence, which is data."""
 _WINDOW = 1 << 16
 """Characters after which an open quote is doubted."""
 _OPEN = "a quote is opened and not closed"
@@ -87,7 +89,7 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
             "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file that holds a header and at least one row"
         )
     names = _names(file, header)
-    sample = head.splitlines()[1:50]
+    sample = head.splitlines()[1:500]
     dialect = Dialect(delimiter, delimiter == "\t" or quotes_are_text(head, delimiter, len(names)))
     return Table(
         name=file.name,
@@ -363,8 +365,11 @@ def _rows(feed: Feed, dialect: Dialect, names: Sequence[str]) -> Iterator[TableR
 
 def _headerless(names: Sequence[str], sample: Sequence[Sequence[str]]) -> bool:
     """Tell whether the first row seems to hold data: long or numeric cells, or a cell that comes again below it."""
-    if known_names(names):
+    again = {name for row in sample for index, name in enumerate(names) if row[index : index + 1] == [name]}
+    if known_names(name for name in names if name not in again):
         return False
-    if any(len(name) > 64 or name.replace(".", "", 1).replace("-", "", 1).isdigit() for name in names):
+    if any(len(name) > 64 or len(name.split()) > _MOST_WORDS or name.endswith((".", "!", "?")) for name in names):
         return True
-    return any(row[index : index + 1] == [name] for row in sample for index, name in enumerate(names))
+    if any(name.replace(".", "", 1).replace("-", "", 1).isdigit() for name in names):
+        return True
+    return bool(again)

@@ -68,8 +68,8 @@ def _paths(folder: Path) -> tuple[list[Path], int]:
     splits = _note(folder / _DATASET_DICT, "splits")
     if splits:
         names = [name for name in splits if isinstance(name, str) and Path(name).name == name]
-        return [path for name in names for path in _saved(folder / name)], 0
-    if (folder / _STATE).is_file() and (saved := _saved(folder)):
+        return [path for name in names for path in _arrow_files(folder / name)], 0
+    if (folder / _STATE).is_file() and (saved := _arrow_files(folder)):
         return saved, 0
     inside = [entry for entry in _entries(folder) if entry.name not in _NOTES]
     paths = [entry for entry in inside if not entry.is_dir() and entry.suffix.lower() in SUFFIXES]
@@ -87,7 +87,7 @@ def _entries(folder: Path) -> list[Path]:
     return [entry for entry in inside if not entry.name.startswith(".")]
 
 
-def _saved(folder: Path) -> list[Path]:
+def _arrow_files(folder: Path) -> list[Path]:
     """Return the Arrow files of one data set, as its state names them; never one outside of its folder."""
     files = _note(folder / _STATE, "_data_files")
     names = [entry.get("filename") for entry in files if isinstance(entry, dict)]

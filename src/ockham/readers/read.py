@@ -22,7 +22,9 @@ from ockham.readers.json_file import is_json, json_table
 from ockham.readers.label_sets import ListReading
 from ockham.readers.local_file import RegularFile, open_file, refusal_of
 from ockham.readers.parquet_file import parquet_table
+from ockham.readers.single_document import YAML_SUFFIXES, unfold, yaml_table
 from ockham.readers.table import Table
+from ockham.readers.tagged_lines import find_line_form
 from ockham.readers.text_file import encoding_of, head_of
 from ockham.records import Dropped, Example, Quarantined, Side, Source
 
@@ -130,11 +132,14 @@ def _table(file: RegularFile, spec: ReadSpec) -> Iterator[Table]:
     head = head_of(file, encoding)
     if not head.strip() and file.size <= len(file.head):
         raise _empty(file)
-    yield (
-        json_table(file, encoding, finite=False)
-        if is_json(head, file.path.suffix.lower())
-        else csv_table(file, encoding)
-    )
+    suffix = file.path.suffix.lower()
+    lines = find_line_form(head)
+    if suffix in YAML_SUFFIXES:
+        yield yaml_table(file, encoding)
+    elif is_json(head, suffix):
+        yield unfold(json_table(file, encoding, finite=False))
+    else:
+        yield csv_table(file, encoding) if lines is None else lines.open(file, encoding)
 
 
 def _empty(file: RegularFile) -> DataError:

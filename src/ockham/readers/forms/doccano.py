@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 
 from ockham.readers.chat import UnsoundError
 from ockham.readers.forms import spans
-from ockham.readers.forms.form import Cells, Form, FormReader, LeftOut, Sample, is_all, is_object_list, is_texts
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list, is_texts
 from ockham.readers.forms.spans import TextSpan
 
 _TEXTS = ("text", "data")
@@ -15,7 +15,7 @@ _LABELS = ("label", "labels")
 _UNLABELLED = LeftOut("not_labelled")
 
 
-def _open_classes(sample: Sample) -> FormReader | None:
+def _open_classes(sample: FormSample) -> FormReader | None:
     """Lists of labels come as they are: one of them is a label, and several are several labels a row."""
     text, label = _column(sample, _TEXTS), _column(sample, _LABELS)
     if text is None or label is None or "Comments" not in sample.columns or not is_all(sample.values(label), is_texts):
@@ -23,7 +23,7 @@ def _open_classes(sample: Sample) -> FormReader | None:
     return FormReader(columns=sample.columns, convert=lambda cells: cells, inputs=(text,), target=label)
 
 
-def _open_spans(sample: Sample) -> FormReader | None:
+def _open_spans(sample: FormSample) -> FormReader | None:
     text, label = _column(sample, _TEXTS), _column(sample, (*_LABELS, "entities"))
     if text is None or label is None:
         return None
@@ -33,7 +33,7 @@ def _open_spans(sample: Sample) -> FormReader | None:
     return _span_reader(sample, text, label)
 
 
-def _open_relations(sample: Sample) -> FormReader | None:
+def _open_relations(sample: FormSample) -> FormReader | None:
     text = _column(sample, _TEXTS)
     entities = sample.values("entities")
     if text is None or not any(entities) or not is_all(entities, _is_entity_list):
@@ -41,9 +41,11 @@ def _open_relations(sample: Sample) -> FormReader | None:
     return _span_reader(sample, text, "entities", "relations")
 
 
-def _span_reader(sample: Sample, text: str, label: str, *more: str) -> FormReader:
+def _span_reader(sample: FormSample, text: str, label: str, *more: str) -> FormReader:
     others = sample.others(label, *more)
     counts: Counter[str] = Counter()
+    # doccano writes an empty list for a text that nobody has looked at; spaCy and CoNLL name what is there.
+    unlabelled = label != "entities" or bool(more)
 
     def convert(cells: Cells) -> Cells | LeftOut:
         row = {name: cells[name] for name in others if name in cells}
@@ -53,7 +55,7 @@ def _span_reader(sample: Sample, text: str, label: str, *more: str) -> FormReade
         words = cells.get(text)
         if not isinstance(words, str):
             raise UnsoundError("the text is not text")
-        if not cells.get(label):
+        if not cells.get(label) and unlabelled:
             return _UNLABELLED
         fields = spans.fields_of(words, _spans_of(cells.get(label)))
         return fields if isinstance(fields, LeftOut) else {**row, spans.TARGET: fields}
@@ -84,7 +86,7 @@ def _spans_of(value: object) -> Iterator[TextSpan]:
         yield TextSpan(start, end, name)
 
 
-def _column(sample: Sample, names: tuple[str, ...]) -> str | None:
+def _column(sample: FormSample, names: tuple[str, ...]) -> str | None:
     return next((name for name in names if name in sample.columns), None)
 
 

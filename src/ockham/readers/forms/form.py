@@ -19,7 +19,7 @@ class LeftOut(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class FormSample:
     """What a form is told by: the columns of a table, its first records, and what the user asked for."""
 
     columns: tuple[str, ...]
@@ -59,7 +59,7 @@ class Form:
     name: str
     recognised: str
     taken: str
-    open: Callable[[Sample], FormReader | None]
+    open: Callable[[FormSample], FormReader | None]
 
 
 def parse_cell(value: object) -> object:

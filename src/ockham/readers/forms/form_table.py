@@ -6,11 +6,15 @@ import dataclasses
 from collections.abc import Sequence
 
 from ockham.readers.columns import ColumnRequest, plain_name
+from ockham.readers.forms.categories import MULTI_HOT, SPACY_CATS
 from ockham.readers.forms.doccano import DOCCANO, DOCCANO_RELATIONS, DOCCANO_SPANS
-from ockham.readers.forms.form import Cells, Form, FormReader, Sample
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample
+from ockham.readers.forms.instructions import ALPACA, PROMPT_COMPLETION
 from ockham.readers.forms.label_studio import LABEL_STUDIO, LABEL_STUDIO_MIN
 from ockham.readers.forms.openai import CHAT, CHAT_LOG, OPENAI_EVALS
 from ockham.readers.forms.prodigy import PRODIGY
+from ockham.readers.forms.promptfoo import PROMPTFOO, PROMPTFOO_TABLE
+from ockham.readers.forms.sharegpt import SHAREGPT
 
 FORMS: tuple[Form, ...] = (
     LABEL_STUDIO,
@@ -22,6 +26,13 @@ FORMS: tuple[Form, ...] = (
     CHAT,
     CHAT_LOG,
     OPENAI_EVALS,
+    SHAREGPT,
+    SPACY_CATS,
+    PROMPTFOO,
+    PROMPTFOO_TABLE,
+    PROMPT_COMPLETION,
+    ALPACA,
+    MULTI_HOT,
 )
 SAMPLE = 200
 """Records that a form is told by."""
@@ -35,7 +46,7 @@ def open_form(columns: Sequence[str], rows: Sequence[Cells], request: ColumnRequ
     """
     if not rows:
         return None
-    sample = Sample(columns=tuple(columns), rows=tuple(rows), request=request)
+    sample = FormSample(columns=tuple(columns), rows=tuple(rows), request=request)
     for form in FORMS:
         reader = form.open(sample)
         if reader is not None:
@@ -52,7 +63,7 @@ def complete_request(request: ColumnRequest, reader: FormReader) -> ColumnReques
     )
 
 
-def _named_elsewhere(sample: Sample, reader: FormReader) -> bool:
+def _named_elsewhere(sample: FormSample, reader: FormReader) -> bool:
     named = {plain_name(name) for name in (*sample.request.inputs, sample.request.target) if name}
     made, raw = ({plain_name(name) for name in names} for names in (reader.columns, sample.columns))
     return bool(named - made) and named <= raw

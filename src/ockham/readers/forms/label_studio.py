@@ -14,8 +14,8 @@ from ockham.readers.forms.form import (
     Cells,
     Form,
     FormReader,
+    FormSample,
     LeftOut,
-    Sample,
     is_all,
     is_object_list,
     is_texts,
@@ -29,7 +29,7 @@ _DISAGREE = LeftOut("annotators_disagree")
 _REGIONS = ("labels", "hypertextlabels", "paragraphlabels", "rectanglelabels", "timeserieslabels")
 
 
-def _open_full(sample: Sample) -> FormReader | None:
+def _open_full(sample: FormSample) -> FormReader | None:
     holder = next(
         (name for name in ("annotations", "completions") if is_all(sample.values(name), is_object_list)), None
     )
@@ -73,7 +73,7 @@ def _open_full(sample: Sample) -> FormReader | None:
     )
 
 
-def _choose_control(sample: Sample, controls: Sequence[str]) -> str:
+def _choose_control(sample: FormSample, controls: Sequence[str]) -> str:
     """Return the control that is the target: the only one, or the one that the user named; "" where none is needed."""
     request = sample.request
     named = [name for name in controls if request.target and plain_name(name) == plain_name(request.target)]
@@ -87,7 +87,7 @@ def _choose_control(sample: Sample, controls: Sequence[str]) -> str:
     raise DataError("E_COLUMN", message, fix=f"name it: --target {printable(controls[0])}")
 
 
-def _is_text_field(sample: Sample, name: str) -> bool:
+def _is_text_field(sample: FormSample, name: str) -> bool:
     """Tell a field of texts: by its usual name, or by values of several words."""
     values = [data.get(name) for data in sample.values("data") if isinstance(data, Mapping)]
     texts = [value for value in values if isinstance(value, str)]
@@ -159,7 +159,7 @@ def _key(value: object) -> str:
     return json.dumps(value, sort_keys=True, default=str)
 
 
-def _open_min(sample: Sample) -> FormReader | None:
+def _open_min(sample: FormSample) -> FormReader | None:
     if sum(name in sample.columns for name in _META) < 3 or "annotation_id" not in sample.columns:
         return None
     others = sample.others(*_META, "id", "inner_id", "file_upload", "sentiment_id")

@@ -7,13 +7,15 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ockham.readers import chat
 from ockham.readers.chat import INPUT, TARGET, Turn, UnsoundError, is_chat, render, split_turns, turns_of
-from ockham.readers.forms.form import Cells, Form, FormReader, LeftOut, Sample, is_all, is_object_list
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list
 
 _OWN = ("messages", "request", "response", "choices", "assistant", "tools", "parallel_tool_calls", "functions")
 _UNTRAINED = LeftOut("weight_0")
 
 
-def conversation_reader(sample: Sample, turns: Callable[[Cells], list[Turn]], own: Sequence[str] = _OWN) -> FormReader:
+def conversation_reader(
+    sample: FormSample, turns: Callable[[Cells], list[Turn]], own: Sequence[str] = _OWN
+) -> FormReader:
     """Return a reader of rows with the columns ``messages`` (input) and ``assistant`` (target).
 
     Where the target stands in a column of its own, every turn belongs to the input.
@@ -45,15 +47,15 @@ def conversation_reader(sample: Sample, turns: Callable[[Cells], list[Turn]], ow
     )
 
 
-def _open_chat(sample: Sample) -> FormReader | None:
+def _open_chat(sample: FormSample) -> FormReader | None:
     return conversation_reader(sample, turns_of) if "messages" in sample.columns else None
 
 
-def _open_log(sample: Sample) -> FormReader | None:
+def _open_log(sample: FormSample) -> FormReader | None:
     return conversation_reader(sample, turns_of) if is_chat(sample.columns) else None
 
 
-def _open_evals(sample: Sample) -> FormReader | None:
+def _open_evals(sample: FormSample) -> FormReader | None:
     if not is_all(sample.values("input"), _is_prompt) or not ({"ideal", "target"} & set(sample.columns)):
         return None
     if "ideal" not in sample.columns and not any(isinstance(value, list) for value in sample.values("input")):

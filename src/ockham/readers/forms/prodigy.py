@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from ockham.readers.chat import UnsoundError
 from ockham.readers.columns import INPUTS, plain_name
 from ockham.readers.forms import spans
-from ockham.readers.forms.form import Cells, Form, FormReader, LeftOut, Sample, is_all, is_object_list
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list
 from ockham.readers.forms.spans import TextSpan
 
 _ANSWERS = ("accept", "reject", "ignore")
@@ -19,7 +19,7 @@ _OWN = (
 _LABEL = "label"
 
 
-def _open(sample: Sample) -> FormReader | None:
+def _open(sample: FormSample) -> FormReader | None:
     if not is_all(sample.values("answer"), lambda value: value in _ANSWERS):
         return None
     if not ({"_input_hash", "_task_hash", "_view_id", "options", "spans", "tokens"} & set(sample.columns)):
@@ -61,7 +61,7 @@ def _open(sample: Sample) -> FormReader | None:
     )
 
 
-def _kind(sample: Sample) -> str:
+def _kind(sample: FormSample) -> str:
     if sample.values("accept") or sample.values("options"):
         return "accept"
     if sample.values("cats"):

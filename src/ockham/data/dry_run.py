@@ -1,0 +1,65 @@
+"""What a fit would read: form, columns, task, labels with counts, and what would be left out and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ockham.data import task
+from ockham.data.label_merges import merge_notes
+from ockham.data.prepare import read_sides
+from ockham.errors import DataError
+from ockham.readers.read import ReadSpec
+from ockham.records import Example, Source, TaskName
+
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DryRun:
+    """What stands in the data; no row of it. Always: rows = kept + the counts of what is left out.
+
+    ``sides`` are rows by side where the data name sides, ``labels`` rows by label where the task is to classify.
+    ``task`` is ``None`` where the rows cannot be used, and ``task_reason`` says why.
+    """
+
+    sources: tuple[Source, ...]
+    task: TaskName | None
+    task_reason: str
+    rows: int
+    kept: int
+    left_out: Mapping[str, int]
+    sides: Mapping[str, int]
+    labels: Mapping[str, int]
+    warnings: tuple[str, ...]
+
+
+def dry_run(
+    source: object, spec: ReadSpec, *, test: object | None, task_name: TaskName | None
+) -> tuple[DryRun, tuple[Example, ...]]:
+    """Read and clean as a fit would, and return what there is with the first rows.
+
+    Raises `DataError` as `read` does.
+    """
+    sides, _ = read_sides(source, spec, test, task_name)
+    name: TaskName | None = None
+    try:
+        name, why = task.infer(sides.examples, task_name)
+    except DataError as error:
+        why = f"{error.code}: {error.message}"
+    intake = sides.intake
+    counts = {"train": len(sides.train), "valid": len(sides.valid), "test": len(sides.test)}
+    labels = Counter(example.target for example in sides.examples) if name == "classify" else Counter[str]()
+    outcome = DryRun(
+        sources=intake.sources,
+        task=name,
+        task_reason=why,
+        rows=intake.rows,
+        kept=intake.kept,
+        left_out=intake.dropped_counts(),
+        sides=counts if sides.valid or sides.test else {},
+        labels=dict(sorted(labels.items(), key=lambda item: (-item[1], item[0]))),
+        warnings=(*intake.warnings, *merge_notes(intake.merges)),
+    )
+    return outcome, sides.examples[:_SHOWN]

@@ -1,0 +1,60 @@
+"""Categories by name: spaCy's `cats`, and tables with a column of 0 and 1 for each label."""
+
+from __future__ import annotations
+
+from ockham.readers.columns import INPUTS, TARGETS, plain_name
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all
+from ockham.readers.forms.prodigy import accepted_cats
+from ockham.readers.row_status import NAMES
+
+_BITS = {"0", "1", "true", "false", "0.0", "1.0"}
+_LEAST = 3
+
+
+def _open_cats(sample: FormSample) -> FormReader | None:
+    if not is_all(sample.values("cats"), lambda value: isinstance(value, dict)):
+        return None
+    others = sample.others("cats")
+
+    def convert(cells: Cells) -> Cells | LeftOut:
+        row = {name: cells[name] for name in others if name in cells}
+        return {**row, "cats": accepted_cats(cells.get("cats"))} if sample.request.labelled else row
+
+    return FormReader(columns=(*others, "cats"), convert=convert, target="cats")
+
+
+def _open_columns(sample: FormSample) -> FormReader | None:
+    names = [name for name in sample.columns if plain_name(name) not in NAMES]
+    if sample.request.target or any(plain_name(name) in TARGETS for name in names):
+        return None
+    hot = [name for name in names if is_all((row.get(name) for row in sample.rows), _is_bit)]
+    texts = [name for name in names if plain_name(name) in INPUTS]
+    if len(hot) < _LEAST or not texts or len(sample.rows) < 2:
+        return None
+    others = tuple(name for name in sample.columns if name not in hot)
+
+    def convert(cells: Cells) -> Cells | LeftOut:
+        labels = [
+            name for name in hot if _is_bit(cells.get(name)) and str(cells[name]).casefold() in ("1", "true", "1.0")
+        ]
+        return {**{name: cells[name] for name in others if name in cells}, "labels": labels}
+
+    return FormReader(columns=(*others, "labels"), convert=convert, target="labels")
+
+
+def _is_bit(value: object) -> bool:
+    return str(value).strip().casefold() in _BITS
+
+
+SPACY_CATS = Form(
+    name="spaCy cats",
+    recognised="an object of categories and numbers in `cats`",
+    taken="the category that is at least 0.5 is the target; several are several labels, none is not labelled",
+    open=_open_cats,
+)
+MULTI_HOT = Form(
+    name="a column for each label",
+    recognised="at least three columns of 0 and 1 (or true and false) beside a text, and no usual target",
+    taken="the names of the columns that are 1 are the labels of a row",
+    open=_open_columns,
+)
