@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import zipfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -667,5 +668,79 @@ def test_a_first_row_of_data_is_never_printed(tmp_path: Path, delimiter: str, fi
 
 def test_every_form_has_a_line_of_documentation() -> None:
     page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
-    for form in (*FORMS, *DOCUMENTS, *LINE_FORMS):
-        assert f"| {form.name} | {form.recognised} | {form.taken} |" in page
+    every = [(form.name, form.recognised, form.taken) for form in FORMS]
+    every += [(form.name, form.recognised, form.taken) for form in DOCUMENTS]
+    every += [(form.name, form.recognised, form.taken) for form in LINE_FORMS]
+    for name, recognised, taken in every:
+        assert f"| {name} | {recognised} | {taken} |" in page
+
+
+# Spreadsheets
+
+
+def sheet_xml(rows: Sequence[Sequence[object]]) -> str:
+    def cell(value: object) -> str:
+        if isinstance(value, str):
+            return f'<c t="inlineStr"><is><t>{value}</t></is></c>'
+        return f"<c><v>{value}</v></c>"
+
+    body = "".join(f"<row>{''.join(map(cell, row))}</row>" for row in rows)
+    return f'<worksheet xmlns="{MAIN}"><sheetData>{body}</sheetData></worksheet>'
+
+
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+PACKAGE = "http://schemas.openxmlformats.org/package/2006"
+
+
+def write_xlsx(path: Path, *sheets: Sequence[Sequence[object]]) -> None:
+    numbers = range(1, len(sheets) + 1)
+    kinds = "application/vnd.openxmlformats-officedocument.spreadsheetml"
+    types = "".join(
+        f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{kinds}.worksheet+xml"/>' for n in numbers
+    )
+    names = "".join(f'<sheet name="s{n}" sheetId="{n}" r:id="r{n}"/>' for n in numbers)
+    links = "".join(
+        f'<Relationship Id="r{n}" Type="{OFFICE}/worksheet" Target="worksheets/sheet{n}.xml"/>' for n in numbers
+    )
+    with zipfile.ZipFile(path, "w") as parts:
+        parts.writestr(
+            "[Content_Types].xml",
+            f'<Types xmlns="{PACKAGE}/content-types"><Default Extension="rels" ContentType="application/'
+            'vnd.openxmlformats-package.relationships+xml"/><Override PartName="/xl/workbook.xml" '
+            f'ContentType="{kinds}.sheet.main+xml"/>{types}</Types>',
+        )
+        parts.writestr(
+            "_rels/.rels",
+            f'<Relationships xmlns="{PACKAGE}/relationships"><Relationship Id="w" Type="{OFFICE}/officeDocument" '
+            'Target="xl/workbook.xml"/></Relationships>',
+        )
+        parts.writestr(
+            "xl/workbook.xml", f'<workbook xmlns="{MAIN}" xmlns:r="{OFFICE}"><sheets>{names}</sheets></workbook>'
+        )
+        parts.writestr(
+            "xl/_rels/workbook.xml.rels", f'<Relationships xmlns="{PACKAGE}/relationships">{links}</Relationships>'
+        )
+        for number, rows in zip(numbers, sheets, strict=True):
+            parts.writestr(f"xl/worksheets/sheet{number}.xml", sheet_xml(rows))
+
+
+def test_a_spreadsheet(tmp_path: Path) -> None:
+    pytest.importorskip("python_calamine", reason="needs the extra excel")
+    write_xlsx(tmp_path / "a.xlsx", [["note"]], [["text", "label"], ["a b", 1], [], ["c d", 2.5], ["=1+1", "x"]])
+    reading = read(tmp_path / "a.xlsx", ReadSpec())
+    assert pairs(reading) == [("a b", "1"), ("c d", "2.5"), ("=1+1", "x")]
+    assert reading.sources[0].format == "spreadsheet, sheet 2 of 2"
+    write_xlsx(tmp_path / "b.xlsx", [["text", "label"]])
+    assert refuse(tmp_path / "b.xlsx").code == "E_EMPTY"
+    (tmp_path / "c.xlsx").write_bytes((tmp_path / "a.xlsx").read_bytes()[:-300])
+    assert refuse(tmp_path / "c.xlsx").code == "E_FORMAT"
+    with zipfile.ZipFile(tmp_path / "d.xlsx", "w", zipfile.ZIP_DEFLATED) as parts:
+        parts.writestr("xl/worksheets/sheet1.xml", "0" * 70_000_000)
+    assert "times its size" in refuse(tmp_path / "d.xlsx").message
+
+
+def test_a_spreadsheet_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_xlsx(tmp_path / "a.xlsx", [["text", "label"], ["a", "b"]])
+    monkeypatch.setitem(sys.modules, "python_calamine", None)
+    assert "ockham[excel]" in refuse(tmp_path / "a.xlsx").fix

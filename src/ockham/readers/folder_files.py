@@ -11,11 +11,26 @@ from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.local_file import refusal_of
 from ockham.readers.row_status import SIDES
+from ockham.readers.single_document import YAML_SUFFIXES
+from ockham.readers.spreadsheet import SUFFIXES as SHEETS
 from ockham.records import Side
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".arrow", ".txt")
+SUFFIXES = (
+    ".csv",
+    ".tsv",
+    ".jsonl",
+    ".ndjson",
+    ".json",
+    ".parquet",
+    ".arrow",
+    *SHEETS,
+    ".conll",
+    *YAML_SUFFIXES,
+    ".txt",
+)
 _DATASET_DICT, _STATE = "dataset_dict.json", "state.json"
 _NOTES = {_DATASET_DICT, _STATE, "dataset_info.json", "dataset_infos.json"}
+_NOTES_TOO = (".txt", *YAML_SUFFIXES)
 _MAX_NOTE = 1_000_000
 
 
@@ -77,8 +92,8 @@ def _paths(folder: Path) -> tuple[list[Path], int]:
     paths += [
         file for entry in named for file in _entries(entry) if not file.is_dir() and file.suffix.lower() in SUFFIXES
     ]
-    if any(path.suffix.lower() != ".txt" for path in paths):  # beside data, a text file is a note
-        paths = [path for path in paths if path.suffix.lower() != ".txt"]
+    data = [path for path in paths if path.suffix.lower() not in _NOTES_TOO]
+    paths = data or paths  # beside data, a text or a YAML file is a note
     return paths, len(set(inside) - set(paths) - set(named))
 
 

@@ -23,6 +23,7 @@ from ockham.readers.label_sets import ListReading
 from ockham.readers.local_file import RegularFile, open_file, refusal_of
 from ockham.readers.parquet_file import parquet_table
 from ockham.readers.single_document import YAML_SUFFIXES, unfold, yaml_table
+from ockham.readers.spreadsheet import is_spreadsheet, spreadsheet_table
 from ockham.readers.table import Table
 from ockham.readers.tagged_lines import find_line_form
 from ockham.readers.text_file import encoding_of, head_of
@@ -84,7 +85,7 @@ def read(source: object, spec: ReadSpec) -> ReadResult:
         for path, prefix, side in _files(Path(source), harvest):
             with open_file(path) as file, _table(file, spec) as table:
                 harvest.gather(table, request, prefix=prefix, sha256=file.sha256, side=side)
-                file.verify(content=table.format in ("parquet", "arrow"))
+                file.verify(content=table.format in ("parquet", "arrow") or table.format.startswith("spreadsheet"))
     else:
         harvest.gather(memory_table(source), request, prefix="", sha256="")
     rows = len(harvest.examples) + len(harvest.dropped) + len(harvest.quarantined)
@@ -123,6 +124,9 @@ def _table(file: RegularFile, spec: ReadSpec) -> Iterator[Table]:
         raise _empty(file)
     if file.head.startswith(b"PAR1"):
         yield parquet_table(file, _MAX_TEXT)
+        return
+    if is_spreadsheet(file):
+        yield spreadsheet_table(file)
         return
     if is_arrow(file):
         yield arrow_table(file, _MAX_TEXT)
