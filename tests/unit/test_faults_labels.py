@@ -92,9 +92,11 @@ def test_L01_spellings_are_proposed_and_never_merged() -> None:
     rows[6] = (rows[6][0], " refund ")
     rows[1] = (rows[1][0], "shiping")
     examples, intake = clean(reading(rows))
-    assert {"Refund", "refund\n", " refund ", "refund", "shiping"} <= {example.target for example in examples}
+    targets = {example.target for example in examples}
+    assert {"Refund", "refund", "shiping"} <= targets
+    assert not {"refund\n", " refund "} & targets  # labels that differ in outer blanks are one
     assert intake.merges == (
-        LabelMerge(labels=("refund", "Refund", " refund ", "refund\n"), counts=(27, 1, 1, 1), proposal="refund"),
+        LabelMerge(labels=("refund", "Refund"), counts=(29, 1), proposal="refund"),
         LabelMerge(labels=("shipping", "shiping"), counts=(29, 1), proposal="shipping"),
     )
 

@@ -157,7 +157,7 @@ def test_several_files_in_a_folder(tmp_path: Path) -> None:
         ("c.parquet:1", "c", "z"),
     ]
     assert [(source.file, source.format, source.inputs) for source in reading.sources] == [
-        ("a.jsonl", "jsonl", ("prompt",)),
+        ("a.jsonl", "jsonl, prompt and completion", ("prompt",)),
         ("b.csv", "csv", ("text",)),
         ("c.parquet", "parquet", ("text",)),
     ]
