@@ -185,7 +185,7 @@ def _is_date(data: NDArray[np.uint8], start: np.uintp, end: np.uintp) -> bool:
                 return False
         elif not 48 <= byte <= 57:
             return False
-    return data[start] <= 51 and data[start + np.uintp(3)] <= 49
+    return bool(data[start] <= 51 and data[start + np.uintp(3)] <= 49)
 
 
 @compile_kernel
