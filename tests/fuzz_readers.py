@@ -411,9 +411,9 @@ def serve(seed: int, numbers: Sequence[int]) -> None:
     _bound_memory()
     with tempfile.TemporaryDirectory() as folder:
         # Whole files come first: libraries are loaded then, and are no file's memory.
-        for name, content in SOURCES.items():
+        for name, source in SOURCES.items():
             path = Path(folder, name)
-            path.write_bytes(content())
+            path.write_bytes(source())
             check(path)
         for number in numbers:
             _say(json.dumps({"begin": number}))

@@ -222,7 +222,7 @@ def quoting() -> dict[str, Callable[[], object]]:
     return {
         "int": lambda: int(CANARY),
         "float": lambda: float(CANARY),
-        "key": lambda: {}[CANARY],
+        "key": lambda: dict[str, int]()[CANARY],
         "unicode": f"{CANARY}\ud800".encode,
         "json": lambda: json.loads(f'{{"{CANARY}": '),
         "orjson": lambda: orjson.loads(f'{{"{CANARY}": x}}'),

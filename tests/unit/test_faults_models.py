@@ -229,7 +229,7 @@ def test_k04_k08_weights_killed_while_they_are_converted_or_quantized_are_made_a
     whole = tiny_gguf.lay(tmp_path / "whole.gguf", tiny_gguf.matrices(2), tiny_gguf.metadata(), whole=True)
 
     def climb(folder: str, how: str) -> int:
-        command = [sys.executable, "-c", KILLED, tmp_path / folder, tmp_path / "model", whole, how]
+        command = [sys.executable, "-c", KILLED, *map(str, (tmp_path / folder, tmp_path / "model", whole, how))]
         return subprocess.run(command, check=False, capture_output=True, timeout=120).returncode
 
     assert climb("whole", "none") == 0

@@ -18,11 +18,11 @@ from typing import Any
 import pytest
 
 from ockham.curation import executors
-from ockham.errors import RunError, StoreError
+from ockham.errors import DataError, RunError, StoreError
 from ockham.ladder import fit
 from ockham.ladder.fit import FitSpec
 from ockham.readers import local_file
-from ockham.rungs import decoder_rungs, decoder_tuned, decoder_weights
+from ockham.rungs import decoder_rungs, decoder_tuned, decoder_weights, early_rejection
 from ockham.store import open_run
 
 SOURCE = Path(__file__).parents[2] / "src" / "ockham"
@@ -130,7 +130,7 @@ def test_p05_processes_are_started_anew_and_forked_only_with_one_thread() -> Non
     assert calls("multiprocessing.Process") == []
     with executors.open_executor(2) as crew:
         assert crew.pool is not None
-        assert crew.pool.submit(eval, "'pytest' in __import__('sys').modules").result(timeout=60) is False
+        assert crew.pool.submit(eval, "'pytest' in __import__('sys').modules").result() is False
 
 
 def rows() -> list[dict[str, str]]:
@@ -171,7 +171,7 @@ def test_s02_what_the_disk_cannot_hold_is_refused_with_the_figure_before_the_fir
     with (model / "model.safetensors").open("wb") as weights:
         weights.truncate(2_000_000_000)  # of holes: nothing is written
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=3_000_000_000))
-    monkeypatch.setattr(decoder_rungs.early_rejection, "reject_early", lambda *_: "it was asked")
+    monkeypatch.setattr(early_rejection, "reject_early", lambda *_: "it was asked")
     (rung,) = [one for one in decoder_rungs.rungs([str(model)]) if one.name == "decoder-tuned:model"]
 
     class Material:
@@ -239,6 +239,6 @@ def test_t02_content_that_changed_within_the_same_time_is_seen(tmp_path: Path) -
     with local_file.open_file(path) as file:
         path.write_bytes(b"text,label\nc,d\n")
         os.utime(path, (1e9, 1e9))
-        with pytest.raises(local_file.DataError) as caught:
+        with pytest.raises(DataError) as caught:
             list(file.blocks())
     assert caught.value.code == "E_CHANGED"

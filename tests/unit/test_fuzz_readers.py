@@ -26,7 +26,7 @@ from ockham.errors import DataError
 from ockham.readers.json_file import Fault, parse
 from ockham.readers.read import ReadSpec, read
 
-COUNT = 400
+COUNT = 300
 
 
 def test_damaged_files_are_read_or_refused_within_their_bounds() -> None:
