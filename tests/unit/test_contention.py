@@ -14,7 +14,8 @@ from tests import tiny_gguf
 
 from ockham.evals.intervals import wilson
 from ockham.evals.sample_size import rows_needed
-from ockham.records import Answer, Estimate, Requirements
+from ockham.ladder import measure
+from ockham.records import Answer, Estimate, Profile, Requirements
 from ockham.serving import contention, worker
 from ockham.serving.contention import ProcessorUse, lost_share, processor_use
 from ockham.verdict.decide import MeasuredCandidate, decide
@@ -159,3 +160,14 @@ def test_the_engine_is_loaded_with_short_spins_and_leaves_no_trace(tmp_path: Pat
             pytest.skip("this build of the engine does not use GNU's OpenMP")
         assert f"GOMP_SPINCOUNT = '{spins}'" in run.stderr
         assert run.stdout.strip() == str(own)
+
+
+def test_a_busy_measurement_is_tried_again_where_a_latency_is_required() -> None:
+    seen = Estimate(value=5.0, low=4.0, high=6.0, n=400)
+    quiet = Profile(
+        p50_ms=seen, p95_ms=seen, p99_ms=seen, throughput_per_s=seen, memory_mb=1.0, load_seconds=0.1, lost=0.0
+    )
+    needs = Requirements(max_p99_ms=10)
+    assert measure._is_worth_another_try(replace(quiet, lost=0.3), needs)
+    assert not measure._is_worth_another_try(quiet, needs)
+    assert not measure._is_worth_another_try(replace(quiet, lost=0.3), Requirements(min_accuracy=0.8))
