@@ -6,6 +6,7 @@ import datetime as dt
 import os
 import shlex
 import shutil
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -201,7 +202,10 @@ def _left_behind() -> tuple[str, ...]:
 
 
 def _notes(folder: Path, prices: catalog.Prices, today: dt.date | None) -> tuple[str, ...]:
-    notes = ["Nothing leaves this machine unless you name an endpoint."]
+    walls = (
+        "The system holds sealed commands to that." if sys.platform == "linux" else "No wall of the system holds them."
+    )
+    notes = [f"Commands send nothing unless you name an API, let a model be fetched or use a Ray cluster. {walls}"]
     if today is not None and prices.stale(today):
         notes.append(
             f"The built-in prices are of {prices.date.isoformat()}, more than {catalog.FRESH_DAYS} days old; "
