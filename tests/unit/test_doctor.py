@@ -95,9 +95,8 @@ def test_it_is_written_for_a_person_and_as_json(tmp_path: Path, package: Path) -
     found = look(tmp_path, package, set(doctor.CLASSIC))
     text = diagnosis_lines(found, 100)
     assert "For encoder: pip install 'ockham[encoder]'" in text
-    assert "Commands send nothing unless you name an API, let a model be fetched or use a Ray cluster." in " ".join(
-        text.split()
-    )
+    sends = "Commands send nothing unless you name an API, let a model be fetched or use a Ray cluster."
+    assert sends in " ".join(" ".join(text).split())
     assert max(map(len, text)) <= 120
     assert json.loads(json.dumps(plain(found)))["rungs"][0] == {
         "name": "constant",
