@@ -10,6 +10,7 @@ OckhamError
 │   │                                            E_PARITY
 │   ├── BundleError  a bundle                    E_BUNDLE
 │   ├── RunError     a run folder                E_RUN_LOCKED E_RUN_CHANGED E_RUN_MISSING
+│   ├── PlugError    a filter or scorer          E_PLUG
 │   ├── EndpointError  a named API               E_ENDPOINT
 │   ├── ConsentError   where rows would go       E_CONSENT
 │   └── SealError    sealed mode                 E_SEALED
@@ -71,6 +72,10 @@ class BundleError(InputError):
 
 class RunError(InputError):
     """A run folder is busy, missing, or belongs to other work."""
+
+
+class PlugError(InputError):
+    """A filter or scorer of another package failed, or is not what it should be."""
 
 
 class EndpointError(InputError):

@@ -16,7 +16,7 @@ from ockham.records.curation import CurationReport, Step
 if TYPE_CHECKING:
     from ockham.curation.executors import RayCluster
 
-_SEVERAL = {"step": "steps", "language": "languages"}
+_SEVERAL = {"step": "steps", "language": "languages", "filter": "filters"}
 CHOICES = together(
     click.option("--step", multiple=True, type=click.Choice(get_args(Step)), help="Take only this step; repeat it."),
     click.option("--skip", multiple=True, type=click.Choice(get_args(Step)), help="Leave this step out; repeat it."),
@@ -27,6 +27,12 @@ CHOICES = together(
     click.option("--containment", type=float, metavar="SHARE", help="How much of a test row makes a leak."),
     click.option(
         "--personal", type=click.Choice(["report", "redact", "drop"]), help="What is done about personal data."
+    ),
+    click.option(
+        "--filter",
+        multiple=True,
+        metavar="NAME[:KEY=VALUE,...]",
+        help="Ask this filter too, with these settings; repeat it.",
     ),
     click.option("--doubts", type=click.Choice(["off", "report", "drop"]), help="What is done about labels in doubt."),
     click.option("--min-words", type=int, metavar="N", help="Fewest words of a document (50 if not set)."),

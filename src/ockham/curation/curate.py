@@ -21,6 +21,7 @@ from ockham.curation.chunks import Chunks
 from ockham.curation.curate_spec import CurateSpec
 from ockham.curation.dedup import decide_duplicates
 from ockham.curation.executors import RayCluster, keep_memory, open_executor
+from ockham.curation.filters import configure_filters
 from ockham.curation.folder import Opening, open_curation, open_replacement
 from ockham.curation.label_check import check_labels
 from ockham.curation.map_stage import examine_chunks, inputs_of, is_worth
@@ -142,7 +143,8 @@ def _run(source: Source, spec: CurateSpec, out: Path, effort: _Effort, opening: 
     identity: dict[str, Json] = {
         "verb": "curate",
         "ockham": __version__,
-        "spec": plain(spec),
+        "spec": plain(dataclasses.replace(spec, filters=())),
+        "filters": {configured.use.name: plain(configured.use) for configured in plan.filters},
         "files": [[file.name, file.sha256] for file in files],
         "test": list(plan.leak.digests) if plan.leak else [],
     }
@@ -212,7 +214,8 @@ def prepare_curation(
     if spec.test:
         tests = [path for pattern in spec.test for path in find_files(pattern)]
         leak = read_tests(tests, spec.inputs, spec.containment, shared)
-    return files, dataclasses.replace(plan, shared=shared, leak=leak), tuple(warnings)
+    filters = configure_filters(spec.filters if "filter" in plan.steps else ())
+    return files, dataclasses.replace(plan, shared=shared, leak=leak, filters=filters), tuple(warnings)
 
 
 def _curate_files(run: Run, files: list[SourceFile], plan: StepConfig, effort: _Effort, tell: Tell) -> CurationReport:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from ockham.records import PlugRequest
 from ockham.records.curation import Step
 
 STEPS: tuple[Step, ...] = (
-    "encoding", "html", "characters", "personal", "language", "length", "quality", "repetition", "leak", "labels",
-    "exact", "near",
+    "encoding", "html", "characters", "personal", "language", "length", "quality", "repetition", "leak", "filter",
+    "labels", "exact", "near",
 )  # fmt: skip
 """All steps in the order in which they act; the first rule that a document breaks is the one it is counted under."""
 TEXT_ONLY: tuple[Step, ...] = ("length", "quality", "repetition")
@@ -62,7 +63,8 @@ class CurateSpec:
     ISO 639-1 codes to keep (empty: all), where the identification is at least ``min_language`` sure. ``similarity`` is
     the least Jaccard similarity of near-duplicates, of which ``survivor`` stays. ``test`` names files whose rows must
     not stand in the data; ``containment`` is the share of a row's n-grams that makes a leak. ``personal`` says what is
-    done about personal data, ``doubts`` what is done about labels that look wrong. The clean rows come in shards of
+    done about personal data, ``doubts`` what is done about labels that look wrong. ``filters`` are
+    filters by name, which are asked in their order (see `ockham.curation.filters`). The clean rows come in shards of
     ``shard_mb`` megabytes (before compression).
     """
 
@@ -80,11 +82,13 @@ class CurateSpec:
     containment: float = field(default=0.5, metadata={"above": 0, "max": 1})
     personal: Literal["report", "redact", "drop"] = "report"
     doubts: Literal["off", "report", "drop"] = "report"
+    filters: tuple[PlugRequest, ...] = ()
     format: Literal["jsonl", "jsonl.gz", "jsonl.zst", "csv", "parquet"] = "jsonl"
     shard_mb: int = field(default=64, metadata={"min": 1, "max": 512})
 
     def selected_steps(self, *, labelled: bool) -> tuple[Step, ...]:
         """Return the steps to take, in their order, for labelled rows or for raw text."""
         chosen = self.steps or tuple(step for step in STEPS if not (labelled and step in TEXT_ONLY))
-        fit = {"leak": bool(self.test), "labels": labelled}
+        chosen = (*chosen, "filter")  # whoever names a filter wants it, whatever the other steps
+        fit = {"leak": bool(self.test), "filter": bool(self.filters), "labels": labelled}
         return tuple(step for step in STEPS if step in chosen and step not in self.skip and fit.get(step, True))

@@ -52,9 +52,8 @@ def examine_chunks(
     folders: list[Path] = []
     before = 0
     for number, file in enumerate(files):
-        work = digest(
-            [_FORM, number, file.sha256, plain(plan.spec), list(plan.steps), most, _tests(plan), plain(plan.shared)]
-        )
+        settings = plain(plan.spec), plain(plan.filters), plain(plan.shared)
+        work = digest([_FORM, number, file.sha256, settings, list(plan.steps), most, _tests(plan)])
         stored_keys = run.find("file", work, tuple[str, ...])
         if stored_keys is not None:
             artifacts = [run.artifact(KIND, key) for key in stored_keys]

@@ -146,7 +146,7 @@ def _entries(
     chunks, files, plan = context.chunks, context.files, context.plan
     own = {REASONS.index("near_duplicate"): plan.spec.similarity, REASONS.index("doubted_label"): math.nan}
     name, first = dumps(files[chunk.file].name), chunks.place(chunk.first)[1]
-    names = [reason.encode() for reason in REASONS]
+    names = [reason.encode() for reason in plan.reasons()]
     columns = (
         gone.tolist(), lines["offset"].tolist(), decided.reason[gone].tolist(), lines["score"].tolist(),
         lines["limit"].tolist(), decided.instead[gone].tolist(), decided.score[gone].tolist(),
@@ -197,7 +197,8 @@ def summarize(
         languages.update(summary.languages)
         for name, counts in summary.would.items():
             would[name] = [a + b for a, b in zip(would.get(name, [0, 0, 0]), counts, strict=True)]
-    left_out = {REASONS[reason]: count for reason, count in tally.left_out.items()}
+    reasons = plan.reasons()
+    left_out = {reasons[reason]: count for reason, count in tally.left_out.items()}
     most = decision.largest(_CLUSTERS)
     return CurationReport(
         ockham=__version__,
@@ -207,7 +208,7 @@ def summarize(
         quarantined=sum(left_out.values()),
         left_out=left_out,
         changes={step: tally.changes[step] for step in CHANGES if tally.changes[step]},
-        rules=tuple(_rule(name, left_out, would, plan) for name in REASONS[1:] if _is_taken(name, left_out, plan)),
+        rules=tuple(_rule(name, left_out, would, plan) for name in reasons[1:] if _is_taken(name, left_out, plan)),
         steps=plan.steps,
         labelled=plan.labelled,
         raw_duplicates=decision.raw_duplicates,
@@ -215,7 +216,7 @@ def summarize(
         languages=dict(languages),
         lengths={"before": tuple(tally.before.tolist()), "after": tuple(tally.after.tolist())},
         clusters=tuple(Cluster(survivor=_place(chunks, files, survivor), left_out=count) for survivor, count in most),
-        samples=tuple(sorted(tally.samples, key=lambda sample: REASONS.index(sample.reason))),
+        samples=tuple(sorted(tally.samples, key=lambda sample: reasons.index(sample.reason))),
         files=tuple(_file(number, file, tally) for number, file in enumerate(files)),
         shards=(),
         similarity=plan.spec.similarity,
@@ -223,6 +224,7 @@ def summarize(
         near_stricter=decision.near_stricter,
         doubted=len(decision.doubts),
         doubts=tuple(_doubt(chunks, files, doubt) for doubt in decision.doubts[:_CLUSTERS]),
+        filters=tuple(configured.use for configured in plan.filters),
     )
 
 
@@ -253,14 +255,14 @@ def _is_taken(name: str, left_out: dict[str, int], plan: StepConfig) -> bool:
         return bool(plan.spec.languages) and "language" in plan.steps
     if name == "personal_data":
         return plan.spec.personal == "drop" and "personal" in plan.steps
-    return _STEP_OF[name] in plan.steps
+    return _STEP_OF.get(name, "filter") in plan.steps
 
 
 def _rule(name: str, left_out: dict[str, int], would: dict[str, list[int]], plan: StepConfig) -> RuleCount:
     rule = {rule.name: rule for rule in RULES}.get(name)
     if rule is None or name not in would:
         limit = {"near_duplicate": plan.spec.similarity, "leak": plan.spec.containment}.get(name)
-        return RuleCount(step=_STEP_OF[name], reason=name, left_out=left_out.get(name, 0), limit=limit)
+        return RuleCount(step=_STEP_OF.get(name, "filter"), reason=name, left_out=left_out.get(name, 0), limit=limit)
     limit = float(getattr(plan.spec.limits, rule.limit))
     looser, stricter = rule.steps(limit)
     return RuleCount(

@@ -10,13 +10,14 @@ from __future__ import annotations
 import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
 
 from ockham.data.shared_text import SharedText
 from ockham.errors import ModelError
 from ockham.models import model_files
+from ockham.plugs import find_entry, package_name
 from ockham.records import Answer
 
 SHARED = "shared_text.json"
@@ -100,14 +101,12 @@ def package_of(kind: str) -> str | None:
     """
     if kind in BACKENDS:
         return None
-    entry = _entry(kind)
-    return entry.value if entry.dist is None else f"{entry.dist.name} {entry.dist.version}"
+    return package_name(_entry(kind))
 
 
 def _entry(kind: str) -> EntryPoint:
-    for entry in entry_points(group="ockham.models"):
-        if entry.name == kind:
-            return entry
-    raise ModelError(
-        "E_MODEL_MISSING", f"no model of kind {kind!r} is known", fix="install the package that provides it"
-    )
+    entry = find_entry("ockham.models", kind)
+    if entry is None:
+        message = f"no model of kind {kind!r} is known"
+        raise ModelError("E_MODEL_MISSING", message, fix="install the package that provides it")
+    return entry

@@ -30,6 +30,7 @@ from ockham.records.evaluation import (
     SeenShare,
 )
 from ockham.records.manifest import DeviceName, Manifest, Progress
+from ockham.records.plug_spec import PlugRequest, PlugSpec, PlugUse
 from ockham.records.result import (
     ApiCost,
     CandidateResult,
@@ -75,6 +76,9 @@ __all__ = [
     "Machine",
     "Manifest",
     "Parity",
+    "PlugRequest",
+    "PlugSpec",
+    "PlugUse",
     "Precision",
     "PrecisionName",
     "Profile",

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from ockham.records.plug_spec import PlugUse
+
 Step = Literal[
-    "encoding", "html", "characters", "personal", "language", "length", "quality", "repetition", "leak", "labels",
-    "exact", "near",
+    "encoding", "html", "characters", "personal", "language", "length", "quality", "repetition", "leak", "filter",
+    "labels", "exact", "near",
 ]  # fmt: skip
 
 CHANGES: tuple[Step, ...] = ("encoding", "html", "characters", "personal")
@@ -96,7 +98,7 @@ class CurationReport:
     2^(k-1) to 2^k - 1 words, place 0 those of none. ``near_looser`` are near-duplicates that a threshold .05 lower
     would add (at least: pairs far below the threshold are not looked for), ``near_stricter`` those that one .05 higher
     would leave in. ``doubted`` are the rows whose label looks wrong, ``doubts`` the worst of them. ``estimate`` is what
-    a dry run foresees for all of the data.
+    a dry run foresees for all of the data. ``filters`` are those that were named, in their order.
     """
 
     ockham: str
@@ -125,6 +127,7 @@ class CurationReport:
     sample_of_rows: int | None = None
     warnings: tuple[str, ...] = ()
     estimate: Mapping[str, float] = field(default_factory=dict)
+    filters: tuple[PlugUse, ...] = ()
 
 
 def in_order(report: CurationReport) -> CurationReport:

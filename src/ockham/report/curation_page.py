@@ -24,8 +24,8 @@ _CONTENTS = (
 _STEPS = {
     "read": "reading", "encoding": "broken encoding", "html": "leftovers of HTML", "characters": "characters",
     "personal": "personal data", "language": "language", "length": "length", "quality": "quality",
-    "repetition": "repetition", "leak": "test rows", "labels": "labels", "exact": "equal documents",
-    "near": "near-duplicates",
+    "repetition": "repetition", "leak": "test rows", "filter": "filters", "labels": "labels",
+    "exact": "equal documents", "near": "near-duplicates",
 }  # fmt: skip
 
 
@@ -138,8 +138,24 @@ def _rules(report: CurationReport) -> Html:
             "limit, whatever else they break. Looser and stricter: how many would break it at the limit in brackets."
         ),
         table(heads, body, label="Rules", numbers=(2, 3, 4, 5, 6)),
+        _filters(report),
         note(near) if near else None,
     )
+
+
+def _filters(report: CurationReport) -> Html | None:
+    if not report.filters:
+        return None
+    body = [
+        (
+            one.name,
+            user(one.package),
+            user("; ".join(f"{name} = {value}" for name, value in one.settings.items())),
+            tag("code", one.sha256[:12]),
+        )
+        for one in report.filters
+    ]
+    return table(("Filter", "Package", "Settings", "Digest begins"), body, label="Filters")
 
 
 def _rule(rule: RuleCount) -> Sequence[Child]:

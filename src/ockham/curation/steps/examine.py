@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ockham.curation.curate_spec import TEXT_ONLY, WIDTH, CurateSpec
+from ockham.curation.filters import ConfiguredFilter, FilterRecord, LazyCells, ask_filter
 from ockham.curation.record_batch import RecordBatch, bytes_at, replace_texts
 from ockham.curation.steps import language, redact, repair
 from ockham.curation.steps.decontamination import BenchmarkIndex
@@ -28,18 +30,23 @@ REASONS = (
     "leak", "conflicting_label", "exact_duplicate", "normalised_duplicate", "near_duplicate",
     "doubted_label",
 )  # fmt: skip
-"""What a document can be left out for; a reason is stored as its place here."""
+"""What a document can be left out for; a reason is stored as its place here, those of filters behind them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepConfig:
-    """What to do with every document: the settings, the steps to take, and what must not leak in."""
+    """What to do with every document: settings, the steps to take, what must not leak in, filters by name."""
 
     spec: CurateSpec
     steps: tuple[Step, ...]
     labelled: bool
     leak: BenchmarkIndex | None = None
     shared: SharedText = field(default_factory=SharedText)
+    filters: tuple[ConfiguredFilter, ...] = ()
+
+    def reasons(self) -> tuple[str, ...]:
+        """Return what a document can be left out for: `REASONS`, and those of the filters."""
+        return (*REASONS, *(name for configured in self.filters for name in configured.names()))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -241,8 +248,30 @@ def _judge(examined: ExaminedChunk, personal: NDArray[np.bool_], plan: StepConfi
         row, share = plan.leak.find(examined.judged)
         examined.leaked = row
         _drop(examined, "leak", row >= 0, share, plan.spec.containment)
+    for configured in plan.filters:
+        _ask(examined, configured, plan)
     if targets:
         _look_at(examined, targets)
+
+
+def _ask(examined: ExaminedChunk, configured: ConfiguredFilter, plan: StepConfig) -> None:
+    """Ask a filter about the documents that have no reason to go."""
+    import numpy as np
+
+    portion = examined.portion
+    alive = np.flatnonzero(examined.reason == 0).tolist()
+    records = [
+        FilterRecord(
+            text=bytes_at(examined.texts, index).decode(),
+            target=(bytes_at(portion.targets, index).decode() or None) if plan.labelled else None,
+            cells=LazyCells(partial(portion.cells_of, index)),
+        )
+        for index in alive
+    ]
+    first = plan.reasons().index(configured.names()[0])
+    for index, verdict in zip(alive, ask_filter(configured, records), strict=True):
+        if verdict >= 0:
+            examined.reason[index] = first + verdict
 
 
 def _look_at(examined: ExaminedChunk, targets: list[bytes]) -> None:
