@@ -21,11 +21,24 @@ if TYPE_CHECKING:
     from ockham.bundles.predict import EvalSpec, Prediction, evaluate, predict
     from ockham.bundles.verify import Check, Verification, verify
     from ockham.curation.curate import Curated, CurateSpec, curate
+    from ockham.curation.filters import Filter, FilterRecord, check_filter
     from ockham.doctor import Diagnosis, diagnose
     from ockham.errors import ConfigError, DataError, OckhamError
+    from ockham.evals.scorer_plugs import Scorer, check_scorer
     from ockham.ladder.fit import FitSpec, fit
     from ockham.ladder.run_folder import load_result, write_report
-    from ockham.records import Candidate, Dataset, Estimate, Example, Progress, Report, Requirements, RunResult, Verdict
+    from ockham.records import (
+        Candidate,
+        Dataset,
+        Estimate,
+        Example,
+        PlugSpec,
+        Progress,
+        Report,
+        Requirements,
+        RunResult,
+        Verdict,
+    )
     from ockham.sealing import seal
 
 from ockham.sealed import switches as _switches
@@ -42,6 +55,8 @@ _HOMES = {
     "ockham.bundles.predict": ("EvalSpec", "Prediction", "evaluate", "predict"),
     "ockham.curation.curate": ("Curated", "curate"),
     "ockham.curation.curate_spec": ("CurateSpec",),
+    "ockham.curation.filters": ("Filter", "FilterRecord", "check_filter"),
+    "ockham.evals.scorer_plugs": ("Scorer", "check_scorer"),
     "ockham.doctor": ("Diagnosis", "diagnose"),
     "ockham.errors": ("ConfigError", "DataError", "OckhamError"),
     "ockham.ladder.fit": ("FitSpec", "fit"),
@@ -55,6 +70,7 @@ _HOMES = {
         "Dataset",
         "Estimate",
         "Example",
+        "PlugSpec",
         "Progress",
         "Report",
         "Requirements",
@@ -78,17 +94,23 @@ __all__ = [
     "Estimate",
     "EvalSpec",
     "Example",
+    "Filter",
+    "FilterRecord",
     "FitSpec",
     "LoadedModel",
     "OckhamError",
+    "PlugSpec",
     "Prediction",
     "Progress",
     "Report",
     "Requirements",
     "RunResult",
+    "Scorer",
     "Verdict",
     "Verification",
     "__version__",
+    "check_filter",
+    "check_scorer",
     "curate",
     "diagnose",
     "evaluate",

@@ -15,6 +15,7 @@ from ockham.bundles.eval_rows import comparable_rows, count_seen, seen_share
 from ockham.data import multiple_choice, near_duplicates
 from ockham.data.passage_search import find_shared_text
 from ockham.evals import tasks
+from ockham.evals.scorer_plugs import load_scorer
 from ockham.ladder.fit import ignore
 from ockham.ladder.measure import probe, probe_rows, score_with_clusters, size_mb
 from ockham.ladder.run_folder import bundle_of
@@ -22,7 +23,7 @@ from ockham.models.backend import package_of
 from ockham.models.endpoint import KIND, permit
 from ockham.readers.label_sets import SeveralLabels
 from ockham.readers.read import ReadResult, ReadSpec, read
-from ockham.records import Manifest, Progress, Quarantined, Report, digest
+from ockham.records import Manifest, PlugRequest, Progress, Quarantined, Report, digest
 from ockham.serving.process import ServingProcess
 
 _log = logging.getLogger(__name__)
@@ -51,7 +52,10 @@ class Predictions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalSpec:
-    """How to read the labelled rows; columns that are not named are those the bundle was made with."""
+    """How to read the labelled rows; columns that are not named are those the bundle was made with.
+
+    ``scorer`` names a scorer whose mean score is measured too.
+    """
 
     inputs: tuple[str, ...] = ()
     target: str | None = None
@@ -59,6 +63,7 @@ class EvalSpec:
     encoding: str | None = None
     several_labels: SeveralLabels | None = None
     seed: int = field(default=0, metadata={"min": 0})
+    scorer: PlugRequest | None = None
 
 
 def predict(
@@ -121,6 +126,7 @@ def evaluate(
     cannot be used: also where its labels are not the bundle's (``E_LABEL_SET``).
     """
     spec = spec or EvalSpec()
+    scorer = None if spec.scorer is None else load_scorer(spec.scorer)
     folder, manifest = open_bundle(bundle, endpoint, tell)
     chat = manifest.inputs == ("messages",)
     reading = read(
@@ -149,7 +155,7 @@ def evaluate(
     with ServingProcess(folder, endpoint) as serving:
         answers = serving.answer([row.input for row in rows])
         profile = serving.profile([row.input for row in rows], probe(manifest.kind))
-    scores = score_with_clusters(manifest.task, rows, answers, [int(place) for place in clusters])
+    scores = score_with_clusters(manifest.task, rows, answers, [int(place) for place in clusters], scorer)
     return Report(
         candidate=manifest.candidate,
         dataset=digest([[row.id, row.input, row.target] for row in rows]),
@@ -163,6 +169,7 @@ def evaluate(
         fit_seconds=0.0,
         seen=seen_share(manifest, scores, sides),
         remarks=comparable.remarks,
+        scorer=None if scorer is None else scorer.use,
     )
 
 

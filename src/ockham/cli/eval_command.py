@@ -15,6 +15,7 @@ from ockham.cli.options import PATH
 @click.argument("data", metavar="DATA")
 @options.columns
 @click.option("--seed", type=int, metavar="N", help="Where the randomness of the intervals starts (0 if not set).")
+@options.scorer
 @options.endpoint
 @options.configuration
 @options.as_json

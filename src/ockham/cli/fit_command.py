@@ -25,6 +25,7 @@ REQUIREMENTS = together(
     click.option("--min-chrf", type=float, metavar="SHARE", help="Least chrF: likeness of texts that are written."),
     click.option("--min-rouge-l", type=float, metavar="SHARE", help="Least ROUGE-L of texts that are written."),
     click.option("--min-f1-tokens", type=float, metavar="SHARE", help="Least F1 of words of texts that are written."),
+    click.option("--min-score", type=float, metavar="SHARE", help="Least mean score of the --scorer."),
     click.option("--max-p50-ms", type=float, metavar="MS", help="Greatest median latency, one request at a time."),
     click.option("--max-p95-ms", type=float, metavar="MS", help="Greatest 95th percentile latency."),
     click.option("--max-p99-ms", type=float, metavar="MS", help="Greatest 99th percentile latency."),
@@ -42,6 +43,7 @@ TUNING = together(
         "--merge-labels", is_flag=True, default=None, help="Take spellings of what looks like one label as one label."
     ),
     click.option("--task", type=click.Choice(get_args(TaskName)), help="The task, where it is not found out."),
+    options.scorer,
     click.option("--seed", type=int, metavar="N", help="Where the randomness starts (0 if not set)."),
     click.option("--epochs", type=int, metavar="N", help="Most passes over the training rows when tuning."),
     click.option("--learning-rate", type=float, metavar="RATE", help="Learning rate when tuning."),

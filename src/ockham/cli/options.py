@@ -51,6 +51,15 @@ def encoding(function: F) -> F:
     return click.option("--encoding", metavar="NAME", help="Encoding of the file, where it is not found out.")(function)
 
 
+def scorer(function: F) -> F:
+    """Name the scorer that answers are also judged by."""
+    return click.option(
+        "--scorer",
+        metavar="NAME[:KEY=VALUE,...]",
+        help="Judge answers by this scorer's mean score, with these settings.",
+    )(function)
+
+
 def as_json(function: F) -> F:
     """Ask for the record instead of prose."""
     return click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON object, nothing else.")(

@@ -13,7 +13,8 @@ from ockham.errors import DataError, Defect
 from ockham.evals import field_scores
 from ockham.evals.f1 import mistake_cost, shortfall, statistic_of, tabulate
 from ockham.evals.field_scores import one_mistake
-from ockham.evals.intervals import Floats, Jackknife, Z, cluster_numbers, effective_size, jackknife, mean
+from ockham.evals.intervals import Floats, Jackknife, Z, cluster_numbers, effective_size, jackknife, mean, one_more
+from ockham.evals.scorer_plugs import METRIC
 from ockham.evals.text_similarity import LIKENESS
 from ockham.records import Comparison, Estimate, Score
 
@@ -32,7 +33,8 @@ def compare(
 
     Accuracy, validity: Tango's score interval and the exact McNemar test; in clusters the interval on the effective
     sample size and the sign-flip test over clusters, which is McNemar's where every cluster is one row. F1: the paired
-    jackknife. Likeness (chrF, ROUGE-L, F1 of words): Student's interval of the mean difference.
+    jackknife. Likeness (chrF, ROUGE-L, F1 of words): Student's interval of the mean difference; grades of a scorer the
+    same, as if each candidate alone had one more row at the end farther off.
     ``p_holm`` is the p-value until `correct` fills it. Raises `DataError` (``E_TOO_FEW``) without a common row, and
     `Defect` where the targets of one row differ.
     """
@@ -47,6 +49,8 @@ def compare(
         alike = LIKENESS[metric]
         gaps = np.array([alike(a.answer, a.target) - alike(b.answer, b.target) for a, b in pairs])
         difference, p_value = _mean_gap(gaps, clusters)
+    elif metric == METRIC:
+        difference, p_value = _grades(pairs, clusters)
     elif metric == "f1_micro":
         difference, p_value = _f1_micro(pairs, clusters)
     else:
@@ -148,6 +152,16 @@ def _mean_gap(gaps: Floats, clusters: Sequence[int] | None) -> tuple[Estimate, f
     if half == 0:
         return found, 1.0 if found.value == 0 else 0.0
     return found, 2 * float(stats.norm.sf(Z * abs(found.value) / half))
+
+
+def _grades(pairs: Sequence[tuple[Score, Score]], clusters: Sequence[int] | None) -> tuple[Estimate, float]:
+    """Compare mean grades by the paired jackknife, as if each candidate alone had one more row at the far end."""
+    grades = np.array([[a.grade or 0.0, b.grade or 0.0] for a, b in pairs])
+    rows = np.stack([grades[:, 0] - grades[:, 1], np.ones(len(pairs))], axis=1)
+    units = range(len(pairs)) if clusters is None else clusters
+    spread = jackknife(lambda sums: sums[:, 0] / sums[:, 1], rows, clusters=units)
+    extra = sum(one_more(column, clusters) ** 2 for column in grades.T)
+    return _gap(spread, spread.value, extra, len(pairs))
 
 
 def _sign_flip(totals: Floats, seed: int) -> float:

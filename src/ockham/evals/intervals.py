@@ -110,6 +110,33 @@ def mean(values: Sequence[float], clusters: Sequence[int] | None = None) -> Esti
     return Estimate(value=middle, low=middle - half, high=middle + half, n=n)
 
 
+def bounded_mean(values: Sequence[float], clusters: Sequence[int] | None = None) -> Estimate:
+    """Estimate a mean of scores in [0, 1] with Wilson's interval on the sample size that their variance implies.
+
+    The variance is the jackknife's, by cluster where rows come in clusters, and larger as if one more row (or cluster)
+    had scored the end that is farther off: a hundred equal scores are not certain. It never leaves [0, 1]. Scores of
+    0 and 1 alone are a proportion. Raises `DataError` (``E_TOO_FEW``) without values.
+    """
+    array = np.asarray(values, dtype=np.float64)
+    _check(0, array.size)
+    if np.isin(array, (0.0, 1.0)).all():
+        return proportion(array.tolist(), clusters)
+    units = range(array.size) if clusters is None else clusters
+    rows = np.stack([array, np.ones(array.size)], axis=1)
+    spread = jackknife(lambda sums: sums[:, 0] / sums[:, 1], rows, clusters=units)
+    value, loss = spread.value, one_more(array, clusters)
+    shifted = value - loss if value > 1 / 2 else value + loss
+    size = shifted * (1 - shifted) / (spread.variance + loss**2)
+    low, high = wilson_ends(value, size * (Z / spread.quantile) ** 2)
+    return Estimate(value=value, low=low, high=high, n=array.size)
+
+
+def one_more(scores: Floats, clusters: Sequence[int] | None) -> float:
+    """Return by how much one more row, or cluster, that scores the end farther off would move a mean of scores."""
+    middle = float(scores.mean())
+    return max(middle, 1 - middle) / ((scores.size if clusters is None else len(set(clusters))) + 1)
+
+
 def rate(values: Sequence[float]) -> Estimate:
     """Estimate a rate, which is above 0: the geometric mean, with Student's interval of the logarithms.
 

@@ -1,4 +1,4 @@
-"""Judge an answer. A scorer is a plain callable from an `Example` and an `Answer` to a `Score`."""
+"""Judge whether an answer is right: callables from an `Example` and an `Answer` to a `Score`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ockham.data.multiple_choice import normalize_option
 from ockham.evals import field_scores
 from ockham.records import Answer, Example, Score
 
-Scorer: TypeAlias = Callable[[Example, Answer], Score]
+RightOrWrong: TypeAlias = Callable[[Example, Answer], Score]
 
 
 def exact(example: Example, answer: Answer) -> Score:

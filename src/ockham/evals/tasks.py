@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 
 from ockham.errors import ConfigError, Defect
 from ockham.evals import field_scores, metrics, scorers
-from ockham.evals.intervals import Floats, Z, cluster_numbers, jackknife, mean, proportion, wilson_ends
-from ockham.evals.scorers import Scorer
+from ockham.evals.intervals import (
+    Floats,
+    Z,
+    bounded_mean,
+    cluster_numbers,
+    jackknife,
+    mean,
+    proportion,
+    wilson_ends,
+)
+from ockham.evals.scorer_plugs import METRIC, LoadedScorer
+from ockham.evals.scorers import RightOrWrong
 from ockham.evals.text_similarity import LIKENESS
 from ockham.records import Answer, Estimate, Example, LabelScore, Requirements, Score, TaskName
 
@@ -20,7 +30,7 @@ from ockham.records import Answer, Estimate, Example, LabelScore, Requirements, 
 class TaskScoring:
     """How one task is judged; the first of its metrics is the one that choices are made by."""
 
-    scorer: Scorer
+    scorer: RightOrWrong
     metrics: tuple[str, ...]
 
 
@@ -32,34 +42,52 @@ TASK_SCORING: Mapping[TaskName, TaskScoring] = {
 }
 
 
-def metric_for(task: TaskName, requirements: Requirements) -> str:
+def metric_for(task: TaskName, requirements: Requirements, scorer: LoadedScorer | None = None) -> str:
     """Name the metric that choices are made by: the one that is required, the task's own where none or several are.
 
-    Validity can be required and is no such metric: a constant answer is always valid. Raises `ConfigError`
-    (``E_CONFIG``) for a required metric that the task does not have.
+    Where a scorer is named, it is that one's. Validity can be required and is no such metric: a constant answer is
+    always valid. Raises `ConfigError` (``E_CONFIG``) for a required metric that the task does not have, and for a
+    required score without a scorer.
     """
     known = TASK_SCORING[task].metrics
+    if requirements.min_score is not None and scorer is None:
+        message = "min_score is required, and no scorer is named"
+        raise ConfigError("E_CONFIG", message, fix="name it: --scorer NAME")
     asked = [name.removeprefix("min_") for name in requirements.limits() if name.startswith("min_")]
+    asked = [name for name in asked if name != METRIC]
     strange = next((name for name in asked if name not in known), None)
     if strange is not None:
         flags = ", ".join(f"--min-{name.replace('_', '-')}" for name in known)
         message = f"min_{strange} is required, and the task is {task}, which has no such metric"
         raise ConfigError("E_CONFIG", message, fix=f"use one of {flags}, or name another task with --task")
+    if scorer is not None:
+        return METRIC
     aims = [name for name in asked if name != "validity"]
     return aims[0] if len(aims) == 1 else known[0]
 
 
-def score_answers(task: TaskName, rows: Sequence[Example], answers: Sequence[Answer]) -> tuple[Score, ...]:
-    """Judge one answer per row."""
-    scorer = TASK_SCORING[task].scorer
-    return tuple(scorer(row, answer) for row, answer in zip(rows, answers, strict=True))
+def score_answers(
+    task: TaskName, rows: Sequence[Example], answers: Sequence[Answer], scorer: LoadedScorer | None = None
+) -> tuple[Score, ...]:
+    """Judge one answer per row; with a scorer also by its grade. Raises `PlugError` (``E_PLUG``) where that fails."""
+    judge = TASK_SCORING[task].scorer
+    scores = tuple(judge(row, answer) for row, answer in zip(rows, answers, strict=True))
+    if scorer is None:
+        return scores
+    grades = scorer.grade([row.target for row in rows], [answer.value for answer in answers])
+    return tuple(replace(score, grade=grade) for score, grade in zip(scores, grades, strict=True))
 
 
 def estimate_metrics(task: TaskName, scores: Sequence[Score], labels: Sequence[str]) -> dict[str, Estimate]:
     """Estimate every metric of a task, the first first; ``labels`` are those of a task that has labels.
 
-    Raises `DataError` (``E_TOO_FEW``) without scores.
+    Where the answers have grades of a scorer, their mean comes first of all. Raises `DataError` (``E_TOO_FEW``) without
+    scores.
     """
+    grades = [score.grade for score in scores if score.grade is not None]
+    if grades and len(grades) == len(scores):
+        graded = {METRIC: bounded_mean(grades, cluster_numbers(scores))}
+        return graded | estimate_metrics(task, [replace(score, grade=None) for score in scores], labels)
     if task == "classify":
         return metrics.metrics(scores, labels)
     known = metrics.with_values(scores)
@@ -68,11 +96,19 @@ def estimate_metrics(task: TaskName, scores: Sequence[Score], labels: Sequence[s
     return {name: estimates[name](known) for name in TASK_SCORING[task].metrics}
 
 
-def metric_value(task: TaskName, metric: str, targets: Sequence[str], answers: Sequence[str | None]) -> float:
+def metric_value(
+    task: TaskName,
+    metric: str,
+    targets: Sequence[str],
+    answers: Sequence[str | None],
+    scorer: LoadedScorer | None = None,
+) -> float:
     """Return one metric as one number, fast: what choices are made by.
 
     Raises `DataError` (``E_TOO_FEW``) without rows and `Defect` for a metric that the task does not have.
     """
+    if metric == METRIC and scorer is not None and targets:
+        return sum(scorer.grade(targets, answers)) / len(targets)
     if metric not in TASK_SCORING[task].metrics:
         raise Defect("E_DEFECT", f"{task} has no metric {metric!r}", fix="report this defect")
     if task == "classify" or not targets:

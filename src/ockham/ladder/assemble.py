@@ -116,6 +116,7 @@ def build_verdict(material: RunContext, found: ClimbOutcome) -> Verdict:
         ockham=version("ockham"),
         task=prepared.dataset.task,
         metric=material.plan.metric,
+        scorer=None if material.plan.scorer is None else material.plan.scorer.use,
         dataset=DatasetSummary(
             rows=intake.rows,
             train=len(split.train),

@@ -19,6 +19,7 @@ from ockham.data.prepare import Prepared, prepare
 from ockham.data.split import SplitSpec
 from ockham.errors import ConfigError, OckhamError, StoreError
 from ockham.evals import comparison, sample_size, tasks
+from ockham.evals.scorer_plugs import LoadedScorer, load_scorer
 from ockham.ladder import assemble, llm_judge, measure
 from ockham.ladder.assemble import TEST_EVALUATIONS
 from ockham.ladder.measure import RungResult
@@ -30,6 +31,7 @@ from ockham.records import (
     Comparison,
     DeviceName,
     Json,
+    PlugRequest,
     PrecisionName,
     Progress,
     Report,
@@ -73,6 +75,7 @@ class FitSpec:
 
     ``several_labels`` says what to do with rows that have several labels: leave them out (``one``), or take each set of
     labels as a label of its own (``sets``). ``merge_labels`` takes spellings of what looks like one label as one.
+    ``scorer`` names a scorer whose mean score choices are made by (see `ockham.evals.scorer_plugs`).
 
     ``judge`` is a large model that is asked whether written answers are right; the verdict does not rest on it.
     """
@@ -100,6 +103,7 @@ class FitSpec:
     endpoint: EndpointSpec | None = None
     judge: EndpointSpec | None = None
     prices: str | None = None
+    scorer: PlugRequest | None = None
 
 
 def fit(
@@ -122,11 +126,12 @@ def fit(
     rungs = _choose_rungs(spec)
     decoder_rungs.check(spec.device)
     llm_judge.check_judge(spec.judge)
+    scorer = None if spec.scorer is None else load_scorer(spec.scorer)
     prices = catalog.prices(None if spec.prices is None else Path(spec.prices))
     reading = read_spec(spec)
     prepared = prepare(source, reading, SplitSpec(seed=spec.seed), test=spec.test, task_name=spec.task, tell=tell)
     _introduce(prepared, tell)
-    plan = _plan(spec, requirements, prepared)
+    plan = _plan(spec, requirements, prepared, scorer)
     identity = _identity(prepared, spec)
     folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
     with store.open_run(folder, identity) as run, assemble.record_requests(run):
@@ -364,12 +369,13 @@ def _choose_rungs(spec: FitSpec) -> list[Rung]:
     return [rung for rung in every if not spec.rungs or rung.name.partition(":")[0] in spec.rungs]
 
 
-def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared) -> BuildConfig:
+def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared, scorer: LoadedScorer | None) -> BuildConfig:
     task, rows = prepared.dataset.task, len(prepared.split.train)
     batch = spec.batch or batch_for(rows)
     return BuildConfig(
         task=task,
-        metric=tasks.metric_for(task, requirements),
+        metric=tasks.metric_for(task, requirements, scorer),
+        scorer=scorer,
         seed=spec.seed,
         encoder=spec.encoder,
         tune=TuneSpec(

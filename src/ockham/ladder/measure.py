@@ -17,6 +17,7 @@ from ockham.data.multiple_choice import infer_answer_form
 from ockham.errors import Defect
 from ockham.evals import cost, metrics, queueing, sample_size, tasks
 from ockham.evals.intervals import proportion
+from ockham.evals.scorer_plugs import LoadedScorer
 from ockham.llm import prompts
 from ockham.models import endpoint
 from ockham.records import (
@@ -151,10 +152,14 @@ def progress_line(report: Report) -> str:
 
 
 def score_with_clusters(
-    task: TaskName, rows: Sequence[Example], answers: Sequence[Answer], clusters: Sequence[int]
+    task: TaskName,
+    rows: Sequence[Example],
+    answers: Sequence[Answer],
+    clusters: Sequence[int],
+    scorer: LoadedScorer | None = None,
 ) -> tuple[Score, ...]:
     """Judge one answer per row, and note the cluster that each row belongs to."""
-    scores = tasks.score_answers(task, rows, answers)
+    scores = tasks.score_answers(task, rows, answers, scorer)
     return tuple(dataclasses.replace(score, cluster=place) for score, place in zip(scores, clusters, strict=True))
 
 
@@ -220,7 +225,8 @@ def _report(
     places = material.prepared.split.valid if side == "valid" else material.prepared.split.test
     clusters = [material.prepared.split.clusters[place] for place in places]
     task = material.prepared.dataset.task
-    scores = score_with_clusters(task, rows, asked.answers, clusters)
+    scorer = material.plan.scorer
+    scores = score_with_clusters(task, rows, asked.answers, clusters, scorer)
     spec = material.plan.endpoint if rung.kind == endpoint.KIND else None
     daily, million = _costs(asked, spec, requirements, prices)
     every = tasks.estimate_metrics(task, scores, material.prepared.dataset.labels)
@@ -240,6 +246,7 @@ def _report(
         cost_per_million=million,
         at_rate=None if spec else _at_rate(asked.profile, requirements.requests_per_day, material.plan.seed),
         reordered=_estimate_stability(material, asked),
+        scorer=None if scorer is None else scorer.use,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ockham.records.dataset import Side
+from ockham.records.plug_spec import PlugUse
 
 Finding = Literal["meets", "misses", "cannot tell"]
 
@@ -39,7 +40,10 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
-    """One answer judged: ``value`` is 1.0 for right and 0.0 for wrong, ``None`` where it could not be judged."""
+    """One answer judged: ``value`` is 1.0 for right and 0.0 for wrong, ``None`` where it could not be judged.
+
+    ``grade`` is what the scorer that was named gives it, in [0, 1]; ``None`` where none was.
+    """
 
     example: str
     answer: str | None
@@ -47,6 +51,7 @@ class Score:
     value: float | None
     confidence: float | None = None
     cluster: int | None = None
+    grade: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +134,7 @@ class Report:
     ``reordered`` is the share of questions that are answered the same when their options stand in another order.
     ``seen`` says how many of the rows the candidate was made from, where rows were given to measure a bundle on, and
     ``remarks`` what was changed in those rows so that they could be compared.
+    ``scorer`` is the one whose mean score is the metric ``score``.
     """
 
     candidate: Candidate
@@ -147,6 +153,7 @@ class Report:
     reordered: Estimate | None = None
     seen: SeenShare | None = None
     remarks: tuple[str, ...] = ()
+    scorer: PlugUse | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from ockham.records.dataset import Example, IngestReport, TaskName
 from ockham.records.evaluation import Comparison, CoveragePoint, Estimate, Finding, Parity, Report
+from ockham.records.plug_spec import PlugUse
 
 Precision = Literal["float32", "bfloat16"]
 """What a language model is computed in while it is tuned."""
@@ -32,6 +33,7 @@ class Requirements:
     min_chrf: float | None = field(default=None, metadata={"min": 0, "max": 1})
     min_rouge_l: float | None = field(default=None, metadata={"min": 0, "max": 1})
     min_f1_tokens: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    min_score: float | None = field(default=None, metadata={"min": 0, "max": 1})
     max_p50_ms: float | None = field(default=None, metadata={"above": 0})
     max_p95_ms: float | None = field(default=None, metadata={"above": 0})
     max_p99_ms: float | None = field(default=None, metadata={"above": 0})
@@ -100,6 +102,8 @@ class Verdict:
     bundle: str | None = None
     sealed: str = "not known"
     """How the run was kept from the network: the label of `ockham.sealed`, the weakest where it was made in goes."""
+    scorer: PlugUse | None = None
+    """The scorer whose mean score is the metric ``score``."""
 
     @property
     def exit_status(self) -> int:

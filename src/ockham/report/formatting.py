@@ -60,6 +60,7 @@ _METRICS = {
     "chrf": "chrF",
     "rouge_l": "ROUGE-L",
     "f1_tokens": "F1 of words",
+    "score": "Score",
 }
 _LIMITS = {
     "min_accuracy": "accuracy at least",
@@ -70,6 +71,7 @@ _LIMITS = {
     "min_chrf": "chrF at least",
     "min_rouge_l": "ROUGE-L at least",
     "min_f1_tokens": "F1 of words at least",
+    "min_score": "score at least",
     "max_p50_ms": "median latency at most",
     "max_p95_ms": "p95 latency at most",
     "max_p99_ms": "p99 latency at most",

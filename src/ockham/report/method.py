@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from ockham.records import Parity, RunResult, TunedIn
+from ockham.records import Parity, RunResult, TunedIn, Verdict
 from ockham.report.formatting import count, full, points, rows, shorten
 from ockham.report.html import Child, Html, section, tag
 from ockham.report.protection import protection
@@ -29,13 +29,25 @@ _WORDS = (
 )
 
 
+def _judged_by(verdict: Verdict) -> str:
+    sentence = f"{verdict.task}, judged by {verdict.metric.replace('_', ' ')}"
+    scorer = verdict.scorer
+    if scorer is None:
+        return sentence
+    title = "" if scorer.title is None else f" ({scorer.title})"
+    settings = "".join(f", {name} = {value}" for name, value in scorer.settings.items())
+    return (
+        f"{sentence}: the mean of what the scorer {scorer.name}{title} of {scorer.package} gives each answer{settings}"
+    )
+
+
 def method_section(account: RunResult) -> Html:
     """Tell how the numbers were made."""
     data = account.verdict.dataset
     facts: list[tuple[str, Child]] = [
         ("Date", date(account.made)),
         ("Run", tag("code", account.verdict.run)),
-        ("Task and metric", f"{account.verdict.task}, judged by {account.verdict.metric.replace('_', ' ')}"),
+        ("Task and metric", _judged_by(account.verdict)),
         ("Data", (f"{rows(data.rows)}, digest ", tag("code", data.digest or "unknown", class_="digest"))),
         (
             "Split",

@@ -78,7 +78,8 @@ class _Place:
 
     def scores(self, rows: Sequence[Example], answers: Sequence[str]) -> tuple[Score, ...]:
         """Judge one answer for each row."""
-        return tasks.score_answers(self.material.plan.task, rows, [Answer(value=answer) for answer in answers])
+        plan = self.material.plan
+        return tasks.score_answers(plan.task, rows, [Answer(value=answer) for answer in answers], plan.scorer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,6 +14,7 @@ from ockham import store
 from ockham.data import seen_rows
 from ockham.data.prepare import Prepared
 from ockham.evals import tasks
+from ockham.evals.scorer_plugs import LoadedScorer
 from ockham.models.backend import save_shared_text
 from ockham.models.endpoint import EndpointSpec
 from ockham.records import (
@@ -54,6 +55,8 @@ class BuildConfig:
     device: DeviceName = "auto"
     judge: EndpointSpec | None = None
     """A large model to judge written answers; no rung and no verdict depends on it."""
+    scorer: LoadedScorer | None = None
+    """The scorer whose mean score is the metric."""
     every: bool = False
     """Every rung is wanted, also one that promises nothing."""
 
@@ -87,15 +90,19 @@ class RunContext:
 
     def metric(self, targets: Sequence[str], answers: Sequence[str]) -> float:
         """Measure the plan's metric on answers: the one number that choices are made by."""
-        return tasks.metric_value(self.prepared.dataset.task, self.plan.metric, targets, answers)
+        return tasks.metric_value(self.prepared.dataset.task, self.plan.metric, targets, answers, self.plan.scorer)
 
     def score_answers(self, side: Side, answers: Sequence[str]) -> tuple[Score, ...]:
         """Judge one answer for each example of a side."""
-        return tasks.score_answers(self.prepared.dataset.task, self.side(side), [Answer(value=one) for one in answers])
+        return tasks.score_answers(
+            self.prepared.dataset.task, self.side(side), [Answer(value=one) for one in answers], self.plan.scorer
+        )
 
     def work(self, *parts: object) -> str:
         """Name a piece of work: the digest of the data, its split, and what else decides its outcome."""
         split = self.prepared.split
+        if self.plan.scorer is not None:
+            parts = (*parts, self.plan.scorer.use)
         return digest([self.prepared.dataset.digest, list(split.train), list(split.valid), self.plan.seed, list(parts)])
 
 

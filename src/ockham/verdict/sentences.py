@@ -15,6 +15,7 @@ QUANTITIES = {
     "chrf": "chrF",
     "rouge_l": "ROUGE-L",
     "f1_tokens": "F1 of words",
+    "score": "score",
     "p50_ms": "median latency",
     "p95_ms": "95th percentile latency",
     "p99_ms": "99th percentile latency",
@@ -22,7 +23,7 @@ QUANTITIES = {
     "artifact_mb": "size on disk",
     "cost_per_day": "cost per day",
 }
-_SHARES = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "validity", "chrf", "rouge_l", "f1_tokens")
+_SHARES = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "validity", "chrf", "rouge_l", "f1_tokens", "score")
 _UNITS = {"p50_ms": " ms", "p95_ms": " ms", "p99_ms": " ms", "memory_mb": " MB", "artifact_mb": " MB"}
 
 
