@@ -13,7 +13,17 @@ from ockham.errors import DataError, Defect
 from ockham.evals import field_scores
 from ockham.evals.f1 import mistake_cost, shortfall, statistic_of, tabulate
 from ockham.evals.field_scores import one_mistake
-from ockham.evals.intervals import Floats, Jackknife, Z, cluster_numbers, effective_size, jackknife, mean, one_more
+from ockham.evals.intervals import (
+    Floats,
+    Jackknife,
+    Z,
+    cluster_numbers,
+    effective_size,
+    jackknife,
+    mean,
+    one_more,
+    ratio,
+)
 from ockham.evals.scorer_plugs import METRIC
 from ockham.evals.text_similarity import LIKENESS
 from ockham.records import Comparison, Estimate, Score
@@ -158,8 +168,7 @@ def _grades(pairs: Sequence[tuple[Score, Score]], clusters: Sequence[int] | None
     """Compare mean grades by the paired jackknife, as if each candidate alone had one more row at the far end."""
     grades = np.array([[a.grade or 0.0, b.grade or 0.0] for a, b in pairs])
     rows = np.stack([grades[:, 0] - grades[:, 1], np.ones(len(pairs))], axis=1)
-    units = range(len(pairs)) if clusters is None else clusters
-    spread = jackknife(lambda sums: sums[:, 0] / sums[:, 1], rows, clusters=units)
+    spread = jackknife(ratio, rows, clusters=range(len(pairs)) if clusters is None else clusters)
     extra = sum(one_more(column, clusters) ** 2 for column in grades.T)
     return _gap(spread, spread.value, extra, len(pairs))
 

@@ -123,12 +123,17 @@ def bounded_mean(values: Sequence[float], clusters: Sequence[int] | None = None)
         return proportion(array.tolist(), clusters)
     units = range(array.size) if clusters is None else clusters
     rows = np.stack([array, np.ones(array.size)], axis=1)
-    spread = jackknife(lambda sums: sums[:, 0] / sums[:, 1], rows, clusters=units)
+    spread = jackknife(ratio, rows, clusters=units)
     value, loss = spread.value, one_more(array, clusters)
     shifted = value - loss if value > 1 / 2 else value + loss
     size = shifted * (1 - shifted) / (spread.variance + loss**2)
     low, high = wilson_ends(value, size * (Z / spread.quantile) ** 2)
     return Estimate(value=value, low=low, high=high, n=array.size)
+
+
+def ratio(sums: Floats) -> Floats:
+    """Return a mean from sums of values and their numbers; 0 where there are none."""
+    return np.asarray(sums[:, 0] / np.maximum(sums[:, 1], 1), dtype=np.float64)
 
 
 def one_more(scores: Floats, clusters: Sequence[int] | None) -> float:

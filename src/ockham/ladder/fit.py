@@ -17,7 +17,7 @@ from ockham.api.client import EndpointSpec
 from ockham.data.label_merges import merge_notes
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.split import SplitSpec
-from ockham.errors import ConfigError, OckhamError, StoreError
+from ockham.errors import ConfigError, OckhamError, PlugError, StoreError
 from ockham.evals import comparison, sample_size, tasks
 from ockham.evals.scorer_plugs import LoadedScorer, load_scorer
 from ockham.ladder import assemble, llm_judge, measure
@@ -245,7 +245,7 @@ def _climb(
                 break
         closed = [standing for standing in standings if standing.status == "measured" and not standing.test]
         if closed:
-            _open_test(material.run, [standing.rung.name for standing in closed], requirements)
+            _open_test(material, [standing.rung.name for standing in closed], requirements)
             for standing in closed:
                 _test(material, standing, requirements, prices)
         if asks and not spec.all and _decide(standings, requirements, material.plan.metric, planned)[0].chosen:
@@ -287,10 +287,10 @@ def _test(material: RunContext, standing: RungResult, requirements: Requirements
 
 @contextmanager
 def _failing(material: RunContext, standing: RungResult) -> Iterator[None]:
-    """Let a rung fail alone: what the others found stays. Only a full disk ends the climb."""
+    """Let a rung fail alone: what the others found stays. Only a full disk ends the climb, or a scorer that fails."""
     try:
         yield
-    except StoreError:
+    except (StoreError, PlugError):
         raise
     except OckhamError as error:
         _fail(material, standing, f"{error.code}: {error.message}")
@@ -309,15 +309,17 @@ def _fail(material: RunContext, standing: RungResult, why: str) -> None:
     material.tell(Progress(stage="climb", message=f"{standing.rung.name} failed: {why}"))
 
 
-def _open_test(run: store.Run, names: Sequence[str], requirements: Requirements) -> None:
+def _open_test(material: RunContext, names: Sequence[str], requirements: Requirements) -> None:
     """Write an opening of the test set down before any of its rows is answered.
 
     The same question about the same candidates is the same opening, however often a run is stopped and goes on; other
-    requirements are another look at the test set.
+    requirements, or another scorer, are another look at the test set.
     """
     row: dict[str, Json] = {"candidates": list(names), "requirements": plain(requirements)}
-    if row not in run.rows(TEST_EVALUATIONS):
-        run.append(TEST_EVALUATIONS, row)
+    if material.plan.scorer is not None:
+        row["scorer"] = plain(material.plan.scorer.use)
+    if row not in material.run.rows(TEST_EVALUATIONS):
+        material.run.append(TEST_EVALUATIONS, row)
 
 
 def _decide(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
+import json
 import re
 import sys
 import traceback
@@ -199,9 +200,9 @@ def _import(socket: Socket, name: str) -> tuple[Any, str]:
     if entry is None:
         names = sorted({*socket.own, *(entry.name for entry in entry_points(group=socket.group))})
         near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(names) or 'none'}"
+        hint = f"did you mean {near[0]}? If not," if near else f"there are {', '.join(names) or 'none'};"
         message = f"no {socket.word} is called {name}"
-        raise ConfigError("E_CONFIG", message, fix=f"{hint}; or install the package that provides it")
+        raise ConfigError("E_CONFIG", message, fix=f"{hint} install the package that provides it")
     package = package_name(entry)
     with guard(socket.word, PlugUse(name=name, package=package, sha256=""), "while it was imported"):
         module = entry.load()
@@ -214,8 +215,10 @@ def _title(module: object) -> str | None:
 
 
 def _plain_settings(spec: object) -> dict[str, Any]:
+    """Return the settings as they are read back from a record: names sorted, lists, paths as text."""
     settings = dataclasses.asdict(spec)  # type: ignore[call-overload] # a dataclass, which config.build has made
-    return {name: str(value) if isinstance(value, Path) else value for name, value in settings.items()}
+    plain_settings: dict[str, Any] = json.loads(json.dumps(settings, default=str, sort_keys=True))
+    return plain_settings
 
 
 def _digest_of(module: object) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from ockham.records.curation import CurationReport, RuleCount, Sample
 from ockham.report.bar_chart import Series, bars
-from ockham.report.formatting import count, figures, percent
+from ockham.report.formatting import count, figures, percent, settings_text
 from ockham.report.formatting import rows as rows_of
 from ockham.report.html import Child, Html, join, note, section, table, tag, user
 from ockham.report.page import document
@@ -150,7 +150,7 @@ def _filters(report: CurationReport) -> Html | None:
         (
             one.name,
             user(one.package),
-            user("; ".join(f"{name} = {value}" for name, value in one.settings.items())),
+            user(settings_text(one.settings)),
             tag("code", one.sha256[:12]),
         )
         for one in report.filters

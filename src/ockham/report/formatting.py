@@ -132,6 +132,15 @@ def estimate_of(value: object) -> Estimate | None:
     return None
 
 
+def settings_text(settings: Mapping[str, object]) -> str:
+    """Write the settings of a plug: ``most = 0.5; words = a, b``."""
+    texts = {
+        name: ", ".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+        for name, value in settings.items()
+    }
+    return "; ".join(f"{name} = {text}" for name, text in texts.items())
+
+
 def count(number: float) -> str:
     """Write a whole number with thousands separated: ``4,500``."""
     return f"{round(number):,}"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ockham.records import Parity, RunResult, TunedIn, Verdict
-from ockham.report.formatting import count, full, points, rows, shorten
+from ockham.report.formatting import count, full, points, rows, settings_text, shorten
 from ockham.report.html import Child, Html, section, tag
 from ockham.report.protection import protection
 
@@ -35,7 +35,7 @@ def _judged_by(verdict: Verdict) -> str:
     if scorer is None:
         return sentence
     title = "" if scorer.title is None else f" ({scorer.title})"
-    settings = "".join(f", {name} = {value}" for name, value in scorer.settings.items())
+    settings = f", with {settings_text(scorer.settings)}" if scorer.settings else ""
     return (
         f"{sentence}: the mean of what the scorer {scorer.name}{title} of {scorer.package} gives each answer{settings}"
     )
@@ -58,7 +58,7 @@ def method_section(account: RunResult) -> Html:
         (
             "Intervals",
             "95 % everywhere: Wilson for shares and, on the jackknife's effective sample size, for F1; "
-            "order statistics for latency; wider "
+            "the same for mean scores of a scorer; order statistics for latency; wider "
             "where rows come in groups",
         ),
         (
