@@ -245,6 +245,8 @@ def test_openai_tool_calls_are_objects_without_their_ids(tmp_path: Path) -> None
     targets = [target for _, target in pairs(read(write_lines(tmp_path, rows), ReadSpec()))]
     assert [json.loads(target).get("name") for target in targets] == ["send", "wait", None]
     assert not any("call_" in target for target in targets)
+    rows = [chat(1, content=None, function_call={"name": "send", "arguments": '{"crew": "leak"}'})]
+    assert pairs(read(write_lines(tmp_path, rows), ReadSpec())) == [(words(1), '{"crew":"leak"}')]
 
 
 def test_openai_several_assistant_turns_are_said(tmp_path: Path) -> None:
@@ -544,6 +546,11 @@ def test_rasa(tmp_path: Path) -> None:
     examples = [{"text": text, "intent": intent, "entities": []} for text, intent in expected]
     (tmp_path / "a.json").write_text(json.dumps({"rasa_nlu_data": {"common_examples": examples}}, indent=1))
     assert pairs(read(tmp_path / "a.json", ReadSpec())) == expected
+
+
+def test_rasa_s_markdown_is_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "nlu.md").write_text("## intent:leak\n- the pump drips\n")
+    assert "rasa data convert" in refuse(tmp_path / "nlu.md").fix
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,9 @@ def turn_of(message: object) -> Turn:
     if not isinstance(role, str) or role not in _ROLES:
         raise UnsoundError("a turn has an unknown role")
     calls = _calls(message.get("tool_calls")) if message.get("tool_calls") else ()
+    legacy = message.get("function_call")
+    if isinstance(legacy, Mapping) and not calls:
+        calls = (_call({"id": "function_call", "function": legacy}),)
     if role == "tool":
         calls = (Call(_id(message.get("tool_call_id")), "", None),)
     text = _text(message.get("content"))

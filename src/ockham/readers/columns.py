@@ -171,7 +171,7 @@ def _missing(names: Sequence[str], free: Sequence[str], request: ColumnRequest, 
         return DataError(
             "E_COLUMN",
             f"{request.source}: the first row seems to hold data, not column names",
-            fix=f"add a first row that names the columns: (echo 'text,label'; cat {request.source}) > named.csv",
+            fix=f"add a first row that names the columns: ({_header(request.source)}; cat {request.source}) > new.csv",
         )
     code = "E_COLUMN" if what == "input" else "E_LABEL_MISSING"
     aside = ""
@@ -184,6 +184,10 @@ def _missing(names: Sequence[str], free: Sequence[str], request: ColumnRequest, 
         f"{request.source} has no column that is clearly the {what}{_listing(names, request)}{aside}",
         fix=f"name it: --{what} {column}",
     )
+
+
+def _header(source: str) -> str:
+    return "printf 'text\\tlabel\\n'" if source.endswith(".tsv") else "echo 'text,label'"
 
 
 def _listing(names: Sequence[str], request: ColumnRequest) -> str:

@@ -29,6 +29,7 @@ from ockham.readers.tagged_lines import find_line_form
 from ockham.readers.text_file import encoding_of, head_of
 from ockham.records import Dropped, Example, Quarantined, Side, Source
 
+_RASA_MARKDOWN = ("## intent:", "## synonym:", "## lookup:", "## regex:")
 _MAX_TEXT = 4_000_000_000
 """Characters of a Parquet file that are read, all of which stay in memory."""
 
@@ -136,6 +137,12 @@ def _table(file: RegularFile, spec: ReadSpec) -> Iterator[Table]:
     head = head_of(file, encoding)
     if not head.strip() and file.size <= len(file.head):
         raise _empty(file)
+    if head.lstrip().startswith(_RASA_MARKDOWN):
+        raise DataError(
+            "E_FORMAT",
+            f"{printable(file.path)} is training data of Rasa in Markdown, which Rasa itself reads no more",
+            fix="convert it with Rasa 2: rasa data convert nlu -f yaml --data FILE --out nlu.yml",
+        )
     suffix = file.path.suffix.lower()
     lines = find_line_form(head)
     if suffix in YAML_SUFFIXES:
