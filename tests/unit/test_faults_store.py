@@ -221,7 +221,7 @@ def test_t02_a_file_of_the_same_size_and_time_of_writing_is_another_one(tmp_path
     assert decoder_weights.signature(model) != before
 
 
-@pytest.mark.parametrize("moment", [0, 2**31 + 5, 4_000_000_000, time.time() + 10**8])
+@pytest.mark.parametrize("moment", [0, 2**31 + 5, 4_000_000_000])
 def test_t02_times_of_files_decide_nothing_about_a_run(moment: float, tmp_path: Path) -> None:
     with open_run(tmp_path / "run", {"a": 1}) as run:
         run.keep("built", "ab" * 32, {"a": 1})
