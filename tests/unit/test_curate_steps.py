@@ -165,6 +165,32 @@ def test_languages_are_told_and_others_left_out() -> None:
     assert examined.languages == dict.fromkeys(LANGUAGES, 1)
 
 
+SHORT = {
+    "en": ["PLEASE CANCEL MY ORDER", "WHERE IS MY PARCEL?", "I WANT MY MONEY BACK NOW", "Thanks!", "Refund please",
+           "CAN YOU CALL ME BACK TODAY", "How do I reset my password", "HELLO, I NEED HELP WITH THE BILL"],
+    "de": ["WO BLEIBT MEIN PAKET?", "ICH MÖCHTE MEIN GELD ZURÜCK", "Danke schön", "Wie ändere ich mein Passwort"],
+    "fr": ["OÙ EST MON COLIS ?", "VEUILLEZ ANNULER MA COMMANDE", "Facture fausse", "LA FACTURE EST ENCORE FAUSSE"],
+    "es": ["CANCELE MI PEDIDO POR FAVOR", "QUIERO QUE ME DEVUELVAN EL DINERO", "Factura mal"],
+    "it": ["ANNULLATE IL MIO ORDINE PER FAVORE", "VOGLIO INDIETRO I MIEI SOLDI", "Grazie mille"],
+    "ru": ["ГДЕ МОЯ ПОСЫЛКА?", "ОТМЕНИТЕ МОЙ ЗАКАЗ ПОЖАЛУЙСТА", "Спасибо"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("code", SHORT)
+def test_short_texts_and_capitals_are_not_taken_for_another_language(code: str) -> None:
+    examined = looked_at(*SHORT[code], spec=CurateSpec(languages=(code,)), steps=("language",))
+    assert reasons(examined) == [""] * len(SHORT[code])
+    # What is not sure is counted as such, and as no other language.
+    assert set(examined.languages) <= {code, language.UNKNOWN}
+
+
+def test_capitals_are_read_as_small_letters() -> None:
+    for code, text in LANGUAGES.items():
+        assert language.identify([text.upper()])[0].code == code
+    small = language.identify(["где моя посылка сегодня вечером"])
+    assert language.identify(["ГДЕ МОЯ ПОСЫЛКА СЕГОДНЯ ВЕЧЕРОМ"]) == small
+
+
 def test_languages_are_those_of_fasttext() -> None:
     """The classifier's own library, over the same characters of each text, says the same."""
     fasttext = pytest.importorskip("fasttext", reason="fasttext is not installed")

@@ -46,9 +46,10 @@ class Classifier(NamedTuple):
 
 
 class _Sampling(NamedTuple):
-    """What each code point is (`_signs`), and the characters that are looked at in the middle of a text."""
+    """What each code point is (`_signs`), its small letter (`_small`), and how many characters are looked at."""
 
     signs: NDArray[np.uint8]
+    small: NDArray[np.int32]
     characters: int
 
 
@@ -73,7 +74,8 @@ class _Room(NamedTuple):
 def classify(texts: Texts, classifier: Classifier, sample: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the label of each text (-1: no letter in its sample) and its probability.
 
-    Looked at are ``sample`` characters in the middle of the text, without the words that are cut at their ends.
+    Looked at are ``sample`` characters in the middle of the text, without the words that are cut at their ends; in
+    small letters where most are capitals, which the model has seldom seen.
     """
     number = len(texts.starts)
     labels = np.full(number, -1, dtype=np.int32)
@@ -87,7 +89,7 @@ def classify(texts: Texts, classifier: Classifier, sample: int) -> tuple[NDArray
         np.empty(len(classifier.left) + 1, dtype=np.int64),
         np.empty(len(classifier.left) + 1, dtype=np.float32),
     )
-    _classify_all(texts, classifier, _Sampling(_signs(), sample), room, _Labels(labels, sure))
+    _classify_all(texts, classifier, _Sampling(_signs(), _small(), sample), room, _Labels(labels, sure))
     return labels, sure
 
 
@@ -122,6 +124,20 @@ def _signs() -> NDArray[np.uint8]:
     return signs
 
 
+@lru_cache(maxsize=1)
+def _small() -> NDArray[np.int32]:
+    """For each code point below `LIMIT`: its small letter if that has as many bytes, else itself; -1 - it if small."""
+    small = np.arange(LIMIT, dtype=np.int32)
+    for code in range(LIMIT):
+        character = chr(code)
+        lower = character.lower()
+        if lower != character and len(lower) == 1 and len(lower.encode()) == len(character.encode()):
+            small[code] = ord(lower)
+        elif character.islower():
+            small[code] = -1 - code
+    return small
+
+
 @compile_kernel
 def _classify_all(
     texts: Texts,
@@ -130,12 +146,13 @@ def _classify_all(
     room: _Room,
     out: _Labels,
 ) -> None:
-    signs, sample = sampling
+    signs, small, sample = sampling
     line, word, rows, hidden, nodes, scores = room
     labels, sure = out
     for i in range(len(labels)):
         begin, end = _sample(texts.data[texts.starts[i] : texts.ends[i]], sample, signs, line)
         if end > begin:
+            _soften(line[begin:end], small)
             _mean(line[begin:end], classifier, hidden, word, rows)
             labels[i], sure[i] = _likeliest(classifier, hidden, nodes, scores)
 
@@ -178,6 +195,32 @@ def _sample(text: NDArray[np.uint8], sample: int, signs: NDArray[np.uint8], room
         letter = bool(code < LIMIT and signs[code] == _ALPHA)
         at += width
     return (begin, size) if letter else (0, 0)
+
+
+@compile_kernel
+def _soften(line: NDArray[np.uint8], small: NDArray[np.int32]) -> None:
+    """Put small letters in the place of capitals where there are more of these."""
+    at = more = 0
+    while at < len(line):
+        code, width = code_at(line, at)
+        if code < LIMIT:
+            more += -1 if small[code] < 0 else int(small[code] != code)
+        at += width
+    at = 0
+    while more > 0 and at < len(line):
+        code, width = code_at(line, at)
+        if code < LIMIT and small[code] >= 0 and small[code] != code:
+            _write(line, at, np.int64(small[code]), width)
+        at += width
+
+
+@compile_kernel
+def _write(line: NDArray[np.uint8], at: int, code: int, width: int) -> None:
+    """Encode a character over another one of as many bytes."""
+    for k in range(width - 1, 0, -1):
+        line[at + k] = 0x80 | (code & 0x3F)
+        code >>= 6
+    line[at] = code if width == 1 else ((0xF00 >> width) & 0xFF) | code
 
 
 @compile_kernel

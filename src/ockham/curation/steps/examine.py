@@ -298,12 +298,14 @@ def _counts(examined: ExaminedChunk, plan: StepConfig, readable: NDArray[np.bool
     if "language" in plan.steps:
         labels, sure = language.identify_all(examined.judged)
         codes = (*language.languages(), language.UNKNOWN)
-        certain = sure.astype(np.float64) >= plan.spec.min_language
+        certain = language.are_certain(examined.texts, sure, plan.spec.min_language)
         lists = language.stop_word_languages()
         list_numbers[certain] = np.array([lists.get(code, -1) for code in codes])[labels[certain]]
         requested = np.array([code in plan.spec.languages for code in codes])
-        more["wanted"] = (requested[labels] & certain).astype(np.int64)
+        # A text whose language is not sure is no text of another one.
+        more["wanted"] = (requested[labels] | ~certain).astype(np.int64)
         more["sure"] = np.rint(sure.astype(np.float64) * 1e6).astype(np.int64)
+        labels = np.where(certain, labels, -1)
         totals = np.bincount(labels[readable] + 1, minlength=len(codes)).tolist()
         named = zip((codes[-1], *codes[:-1]), totals, strict=True)
         examined.languages.update({code: count for code, count in named if count})

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from ockham.curation.kernels.text_stats import StopWords
 
 UNKNOWN = "und"
+_SHORT, _SURE_WHEN_SHORT = 25, 0.9
+"""Bytes of a text from which the usual sureness is enough, and what a shorter one needs: a word or two often stand in
+several languages, and the model is sure of one."""
 _SAMPLE = 80
 """Characters that are looked at, cut at blanks: what is gained by more is less than what they take."""
 _MARK = (793712314, 12)
@@ -55,6 +58,16 @@ def identify_all(texts: Texts) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
 
     labels, sure = classify(texts, _model()[0], _SAMPLE)
     return labels, np.minimum(sure, np.float32(1))
+
+
+def are_certain(texts: Texts, sure: NDArray[np.float32], least: float) -> NDArray[np.bool_]:
+    """Tell of each text whether its language is known: as sure as asked for, and surer where it is short."""
+    import numpy as np
+
+    short = texts.ends - texts.starts < _SHORT
+    needed = np.where(short, max(least, _SURE_WHEN_SHORT), least)
+    certain: NDArray[np.bool_] = sure.astype(np.float64) >= needed
+    return certain
 
 
 def languages() -> tuple[str, ...]:

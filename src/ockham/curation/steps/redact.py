@@ -148,13 +148,13 @@ def _check_stretch(text: str, start: int, end: int) -> Iterator[PiiSpan]:
         if block:
             yield PiiSpan(start, block.end(), "secret")
         return
-    if "phone" in classes:  # what a telephone number is made of has no gap in a stretch
-        for _, begin, stop in pii.spans(text, start, min(len(text), end + _GUARD), ("phone",)):
-            if begin < end:
-                yield PiiSpan(begin, stop, "phone")
-    for kind, begin, stop in pii.spans(text, low, high, [name for name in classes if name != "phone"]):
-        if begin < end and start < stop:
-            yield PiiSpan(begin, stop, kind)
+    # What a telephone number is made of has no gap in a stretch; the others may begin before it.
+    others = [name for name in classes if name != "phone"]
+    phones = [name for name in classes if name == "phone"]
+    for names, first, last in ((phones, start, min(len(text), end + _GUARD)), (others, low, high)):
+        for kind, begin, stop in pii.spans(text, first, last, names):
+            if begin < end and start < stop:
+                yield PiiSpan(begin, stop, kind)
     for pattern, sound in _NATIONAL if _may_be_national(text, (low, high), classes) else ():
         for match in pattern.finditer(text, low, high):
             if match.start() < end and start < match.end() and sound(match.group()):
