@@ -172,7 +172,7 @@ SHORT = {
     "fr": ["OÙ EST MON COLIS ?", "VEUILLEZ ANNULER MA COMMANDE", "Facture fausse", "LA FACTURE EST ENCORE FAUSSE"],
     "es": ["CANCELE MI PEDIDO POR FAVOR", "QUIERO QUE ME DEVUELVAN EL DINERO", "Factura mal"],
     "it": ["ANNULLATE IL MIO ORDINE PER FAVORE", "VOGLIO INDIETRO I MIEI SOLDI", "Grazie mille"],
-    "ru": ["ГДЕ МОЯ ПОСЫЛКА?", "ОТМЕНИТЕ МОЙ ЗАКАЗ ПОЖАЛУЙСТА", "Спасибо"],
+    "ru": ["ГДЕ МОЯ ПОСЫЛКА?", "ОТМЕНИТЕ МОЙ ЗАКАЗ ПОЖАЛУЙСТА", "Спасибо"],  # noqa: RUF001 - Cyrillic letters are meant
 }  # fmt: skip
 
 

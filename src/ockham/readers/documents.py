@@ -93,6 +93,8 @@ def describe(path: Path, request: ColumnRequest, encoding: str | None) -> Source
         chat = not request.inputs and is_chat(table.columns)
         file_request = request if not chat else dataclasses.replace(request, inputs=tuple(table.columns)[:1])
         columns = _columns(table, file_request, chat)
+        if not (chat or request.inputs) and isinstance(first, TableRow):
+            _check_texts(first, columns.inputs, file.path)
         return SourceFile(
             path=path,
             name=file.name,
@@ -104,6 +106,17 @@ def describe(path: Path, request: ColumnRequest, encoding: str | None) -> Source
             target=columns.target or (LAST if chat and is_answered(first) else None),
             chat=chat,
         )
+
+
+def _check_texts(row: TableRow, inputs: Sequence[str], path: Path) -> None:
+    """Refuse a file whose column of texts holds lists or objects, as formats of other tools do."""
+    for name in inputs:
+        if isinstance(row.cells.get(name), (list, dict)):
+            message = (
+                f"{printable(path)}: the column {name!a} holds lists or objects, not texts; this form is not known"
+            )
+            fix = f"write lines with a text column or with messages; to take it as it is: --input {printable(name)}"
+            raise DataError("E_FORMAT", message, fix=fix)
 
 
 def documents_of(number: int, file: SourceFile, encoding: str | None) -> Iterator[Document | Unreadable]:

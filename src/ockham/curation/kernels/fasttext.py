@@ -215,7 +215,7 @@ def _soften(line: NDArray[np.uint8], small: NDArray[np.int32]) -> None:
 
 
 @compile_kernel
-def _write(line: NDArray[np.uint8], at: int, code: int, width: int) -> None:
+def _write(line: NDArray[np.uint8], at: int, code: Whole, width: int) -> None:
     """Encode a character over another one of as many bytes."""
     for k in range(width - 1, 0, -1):
         line[at + k] = 0x80 | (code & 0x3F)
