@@ -19,6 +19,7 @@ from ockham.curation.curate import Curated, curate, preview
 from ockham.curation.curate_spec import CurateSpec
 from ockham.errors import ConfigError, PlugError, RunError
 from ockham.records import PlugSpec
+from ockham.records.curation import Step
 
 ROWS = (
     ("BUY NOW, BUY CHEAP, BUY HERE", "web"),
@@ -27,7 +28,7 @@ ROWS = (
     ("a quiet line about THE WEATHER in spring", "web"),
     ("", "web"),
 )
-STEPS = ("encoding", "exact")
+STEPS: tuple[Step, ...] = ("encoding", "exact")
 
 
 @pytest.fixture

@@ -134,7 +134,7 @@ def check_filter(request: PlugRequest, records: Sequence[FilterRecord] = ()) -> 
     plugs.check_batches(judge, batch)
     verdicts = _verdicts(configured, judge(batch), len(batch))
     if verdicts != _verdicts(configured, again(batch), len(batch)) or verdicts != ask_filter(configured, batch):
-        raise plugs.broken(FILTERS.word, configured.use.name, "loaded again, it answers otherwise")
+        raise plugs.unusable(FILTERS.word, configured.use.name, "loaded again, it answers otherwise")
 
 
 _FILTERS: dict[bytes, Filter] = {}
@@ -152,12 +152,12 @@ def _verdicts(configured: ConfiguredFilter, answers: Sequence[object], asked_abo
     name = configured.use.name
     if len(answers) != asked_about:
         why = f"it was asked about {asked_about} records and gave {len(answers)} answers"
-        raise plugs.broken(FILTERS.word, name, why)
+        raise plugs.unusable(FILTERS.word, name, why)
     places = {reason: place for place, reason in enumerate(configured.reasons)}
     verdicts = []
     for answer in answers:
         if answer is not None and not (isinstance(answer, str) and answer in places):
-            raise plugs.broken(FILTERS.word, name, "an answer is neither None nor one of its REASONS")
+            raise plugs.unusable(FILTERS.word, name, "an answer is neither None nor one of its REASONS")
         verdicts.append(-1 if answer is None else places[answer])
     return verdicts
 
@@ -172,4 +172,4 @@ def _configure(plug: Plug) -> ConfiguredFilter:
 
 
 def _no_reasons(plug: Plug, why: str) -> PlugError:
-    return plugs.broken(FILTERS.word, plug.use.name, why)
+    return plugs.unusable(FILTERS.word, plug.use.name, why)

@@ -82,27 +82,27 @@ def check_scorer(request: PlugRequest, rows: Sequence[tuple[str, str]] = ()) -> 
         given = list(targets), list(answers)
         scores = list(loaded.scorer(targets, answers))
         if (targets, answers) != given:
-            raise plugs.broken(SCORERS.word, loaded.use.name, "it changes the lists that it is given")
+            raise plugs.unusable(SCORERS.word, loaded.use.name, "it changes the lists that it is given")
         return _check(loaded.use, scores, len(pairs))
 
     plugs.check_batches(ask, batch)
     targets, answers = [target for target, _ in batch], [answer for _, answer in batch]
     if again.grade(targets, answers) != ask(batch):
-        raise plugs.broken(SCORERS.word, loaded.use.name, "loaded again, it scores otherwise")
+        raise plugs.unusable(SCORERS.word, loaded.use.name, "loaded again, it scores otherwise")
 
 
 def _check(use: PlugUse, scores: Sequence[object], rows: int) -> list[float]:
     if len(scores) != rows:
         why = f"it was asked about {rows} answers and gave {len(scores)} scores"
-        raise plugs.broken(SCORERS.word, use.name, why)
+        raise plugs.unusable(SCORERS.word, use.name, why)
     checked = []
     for score in scores:
         if not isinstance(score, Real):
-            raise plugs.broken(SCORERS.word, use.name, "a score is no number")
+            raise plugs.unusable(SCORERS.word, use.name, "a score is no number")
         number = float(score)
         if math.isnan(number):
-            raise plugs.broken(SCORERS.word, use.name, "a score is NaN")
+            raise plugs.unusable(SCORERS.word, use.name, "a score is NaN")
         if not -_ROUNDING <= number <= 1 + _ROUNDING:
-            raise plugs.broken(SCORERS.word, use.name, "a score lies outside of 0 to 1")
+            raise plugs.unusable(SCORERS.word, use.name, "a score lies outside of 0 to 1")
         checked.append(min(max(number, 0.0), 1.0))
     return checked

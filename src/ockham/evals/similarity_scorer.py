@@ -13,13 +13,16 @@ TITLE = "likeness of texts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
+class SimilaritySpec:
     """Which likeness: chrF, ROUGE-L or F1 of words."""
 
     measure: Literal["chrf", "rouge_l", "f1_tokens"] = "chrf"
 
 
-def load(spec: Spec) -> Scorer:
+Spec = SimilaritySpec
+
+
+def load(spec: SimilaritySpec) -> Scorer:
     """Return the scorer of a measure."""
     alike = LIKENESS[spec.measure]
 

@@ -62,7 +62,7 @@ class Plug:
         with guard(self.word, self.use, "while it was loaded"):
             loaded = self.module.load(*(() if self.spec is None else (self.spec,)))
         if not callable(loaded):
-            raise broken(self.word, self.use.name, "load() returned nothing that can be called")
+            raise unusable(self.word, self.use.name, "load() returned nothing that can be called")
         return loaded
 
 
@@ -94,9 +94,9 @@ def find_plug(socket: Socket, request: PlugRequest) -> Plug:
     module, package = _import(socket, name)
     kind = getattr(module, "Spec", None)
     if not callable(getattr(module, "load", None)):
-        raise broken(socket.word, name, "it has no load(spec)")
+        raise unusable(socket.word, name, "it has no load(spec)")
     if kind is not None and not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
-        raise broken(socket.word, name, "its Spec is no dataclass")
+        raise unusable(socket.word, name, "its Spec is no dataclass")
     if kind is None and settings:
         raise ConfigError("E_CONFIG", f"the {socket.word} {name} takes no settings", fix=f"leave out {_list(settings)}")
     spec = None
@@ -105,7 +105,7 @@ def find_plug(socket: Socket, request: PlugRequest) -> Plug:
         try:
             spec = config.build(kind, values, f"{socket.word} {name}")
         except TypeError as error:  # a field of a kind that no setting can have
-            raise broken(socket.word, name, "its Spec has a field of a type that no setting has") from error
+            raise unusable(socket.word, name, "its Spec has a field of a type that no setting has") from error
     plain_settings = {} if spec is None else _plain_settings(spec)
     use = PlugUse(
         name=name,
@@ -124,7 +124,7 @@ def load_again(socket: Socket, use: PlugUse) -> Plug:
     """
     plug = find_plug(socket, PlugSpec(name=use.name, settings=use.settings))
     if plug.use != use:
-        raise broken(socket.word, use.name, "this process has another version of it than the one that began the run")
+        raise unusable(socket.word, use.name, "this process has another version of it than the one that began the run")
     return plug
 
 
@@ -147,7 +147,7 @@ def guard(word: str, use: PlugUse, what: str) -> Iterator[None]:
         raise _failure(word, use, what, error) from None
 
 
-def broken(word: str, name: str, why: str) -> PlugError:
+def unusable(word: str, name: str, why: str) -> PlugError:
     """Return the error of a plug that is not what its socket asks for."""
     return PlugError("E_PLUG", f"the {word} {name} cannot be used: {why}", fix=f"mend it: see docs/{word}s.md")
 

@@ -13,7 +13,7 @@ REASONS = ("match", "no_match")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Spec:
+class PatternSpec:
     """Which texts go: those in which a pattern of ``drop`` is found, and those without any pattern of ``keep``.
 
     Patterns are RE2's regular expressions, whose time grows with the text alone; ``(?i)`` in front ignores case.
@@ -23,7 +23,10 @@ class Spec:
     keep: tuple[str, ...] = ()
 
 
-def load(spec: Spec) -> Filter:
+Spec = PatternSpec
+
+
+def load(spec: PatternSpec) -> Filter:
     """Compile the patterns. Raises `ConfigError` (``E_CONFIG``) for one that is no pattern, and for none at all."""
     if not spec.drop and not spec.keep:
         fix = "add drop=PATTERN or keep=PATTERN"
