@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 from tests import tiny_encoder, tiny_gguf
 from tests.sample_account import hostile_account
-from tests.unit.test_decoder import ROWS, SPEC
-from tests.unit.test_report import HOSTILE, Page
-from tests.unit.test_serving import bundle
+from tests.unit.models.test_causal_lm import ROWS, SPEC
+from tests.unit.report.test_page import HOSTILE, Page
+from tests.unit.serving.test_process import bundle
 
 from ockham.convert import onnx_export
 from ockham.errors import Defect, ModelError, OckhamError

@@ -674,7 +674,7 @@ def test_a_first_row_of_data_is_never_printed(tmp_path: Path, delimiter: str, fi
 
 
 def test_every_form_has_a_line_of_documentation() -> None:
-    page = (Path(__file__).parents[2] / "docs" / "formats.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs" / "formats.md").read_text(encoding="utf-8")
     every = [(form.name, form.recognised, form.taken) for form in FORMS]
     every += [(form.name, form.recognised, form.taken) for form in DOCUMENTS]
     every += [(form.name, form.recognised, form.taken) for form in LINE_FORMS]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.unit.test_cli import Run, run
+from tests.unit.cli.test_commands import Run, run
 
 import ockham
 from ockham import Check, Verification, store, verify

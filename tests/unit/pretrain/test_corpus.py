@@ -14,7 +14,7 @@ from pretrain.sources import test_half as of_test_half
 
 from ockham.errors import DataError
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+DATA = Path(__file__).parents[3].parent / "shared" / "data"
 PROSE = "The quick brown fox walks over the lazy dog, and nobody in the village minds. " * 12
 
 

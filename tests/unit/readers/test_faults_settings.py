@@ -12,8 +12,8 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
-from tests.unit.test_cli import Run, run
-from tests.unit.test_serving import bundle
+from tests.unit.cli.test_commands import Run, run
+from tests.unit.serving.test_process import bundle
 
 from ockham import config, store
 from ockham.errors import BundleError, ConfigError, DataError

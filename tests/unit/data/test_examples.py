@@ -18,7 +18,7 @@ from ockham.data.prepare import Prepared, prepare
 from ockham.data.split import SplitSpec
 from ockham.readers.read import ReadSpec
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[3] / "examples"
 CARD = re.compile(r"(?<![A-Z]{2}\d\d )\b(?:\d{4}[ -]?){3}\d{4}\b(?! \d)")
 MAIL = re.compile(r"[\w.]+@[\w.]+\.\w+")
 ACCOUNT = re.compile(r"\b[A-Z]{2}\d{2}(?: [A-Z0-9]{1,4}){3,8}\b")

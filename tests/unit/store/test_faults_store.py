@@ -25,7 +25,7 @@ from ockham.readers import local_file
 from ockham.rungs import decoder_rungs, decoder_tuned, decoder_weights, early_rejection
 from ockham.store import open_run
 
-SOURCE = Path(__file__).parents[2] / "src" / "ockham"
+SOURCE = Path(__file__).parents[3] / "src" / "ockham"
 
 FIRST = """
 import sys, time

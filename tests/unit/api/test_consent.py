@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 from tests.stub_api import StubApi, says, serving
-from tests.unit.test_cli import Run, run
-from tests.unit.test_serving import bundle as sealed
-from tests.unit.test_serving import echo
+from tests.unit.cli.test_commands import Run, run
+from tests.unit.serving.test_process import bundle as sealed
+from tests.unit.serving.test_process import echo
 
 import ockham
 from ockham import store

@@ -22,7 +22,7 @@ from ockham.readers.csv_file import scan
 from ockham.readers.json_file import parse
 from ockham.readers.read import ReadSpec, read
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+DATA = Path(__file__).parents[3].parent / "shared" / "data"
 BOMS = {
     "utf-8": codecs.BOM_UTF8,
     "utf-16-le": codecs.BOM_UTF16_LE,

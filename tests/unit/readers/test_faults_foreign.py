@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 from tests.jail import environment, needs_all
-from tests.unit.test_serving import bundle
+from tests.unit.serving.test_process import bundle
 
 from ockham.cli import error_report
 from ockham.data.clean import clean

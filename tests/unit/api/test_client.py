@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from tests.stub_api import Response, Seen, refuses, says, serving
-from tests.unit.test_endpoint import EXAMPLES, Waits, always, asking
+from tests.unit.models.test_endpoint import EXAMPLES, Waits, always, asking
 
 from ockham.api.client import EndpointSpec
 from ockham.api.judge import JudgeCase, LlmJudge

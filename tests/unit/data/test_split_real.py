@@ -12,7 +12,7 @@ from ockham.data.split import SplitSpec, split
 from ockham.readers.read import ReadSpec, read
 from ockham.records import Example
 
-DATA = Path(__file__).parents[2].parent / "shared" / "data"
+DATA = Path(__file__).parents[3].parent / "shared" / "data"
 
 pytestmark = pytest.mark.real
 

@@ -234,7 +234,7 @@ def test_windows_hold_whole_chats_and_only_their_answers_count() -> None:
 
 
 def test_the_script_runs_from_any_folder(tmp_path: Path) -> None:
-    script = Path(__file__).parents[2] / "scripts" / "pretrain"
+    script = Path(__file__).parents[3] / "scripts" / "pretrain"
     environment = {**os.environ, "PYTHON": sys.executable}
     run = partial(subprocess.run, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     done = run([script, "--help"])

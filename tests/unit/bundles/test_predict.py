@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from tests.unit.test_serving import ROWS, bundle
+from tests.unit.serving.test_process import ROWS, bundle
 
 from ockham.bundles import predict
 from ockham.cli import commands

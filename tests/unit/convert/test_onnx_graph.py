@@ -22,7 +22,7 @@ from ockham.tune import linear_head
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "support_mail.csv"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "support_mail.csv"
 SENTENCES = (
     "The parcel is late again.",
     "I was charged twice for the same order.",
