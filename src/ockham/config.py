@@ -78,13 +78,13 @@ def build(kind: type[T], values: Mapping[str, object], where: str) -> T:
     ``int``, ``float``, ``str``, `pathlib.Path`, ``Literal``, ``X | None``, ``tuple[X, ...]``, ``Mapping[str, X]``, or
     another such dataclass. Raises `ConfigError` (``E_CONFIG``); the message names the setting, never its value.
     """
-    known = {field.name: field for field in dataclasses.fields(cast("Any", kind)) if field.init}
+    fields = {field.name: field for field in dataclasses.fields(cast("Any", kind)) if field.init}
     for name in values:
-        if name not in known:
-            raise _wrong(f"{where}: there is no setting {_quote_name(str(name))}", _nearest(str(name), tuple(known)))
+        if name not in fields:
+            raise _wrong(f"{where}: there is no setting {_quote_name(str(name))}", _nearest(str(name), tuple(fields)))
     hints = typing.get_type_hints(kind)
     checked: dict[str, object] = {}
-    for name, field in known.items():
+    for name, field in fields.items():
         if name in values:
             checked[name] = _value(hints[name], values[name], f"{where}: {name}", field.metadata)
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
@@ -121,8 +121,8 @@ def _parse(raw: bytes, path: Path) -> dict[str, Any]:
     except tomllib.TOMLDecodeError as error:
         # The parser's own message may quote the file, so only its place and its kind are passed on.
         message = str(error)
-        found = re.search(r"line (\d+)", message)
-        line = int(found.group(1)) if found else text.count("\n") + 1
+        match = re.search(r"line (\d+)", message)
+        line = int(match.group(1)) if match else text.count("\n") + 1
         if re.search(r"overwrite|twice|mutate|immutable|Duplicate", message):
             raise _wrong(f"{path.name}, line {line}: a name is given twice", "keep one of the two") from None
         fix = 'correct the line: text stands in quotes, numbers without a leading zero, as in name = "value"'
@@ -187,8 +187,8 @@ def _tuple(arguments: tuple[Any, ...], value: object, where: str, limits: Mappin
     else:
         raise _wrong(f"{where} has {len(value)} items", f"it takes {len(arguments)}")
     return tuple(
-        _value(kind, item, f"{where}[{place}]", limits)
-        for place, (kind, item) in enumerate(zip(kinds, value, strict=True))
+        _value(kind, item, f"{where}[{index}]", limits)
+        for index, (kind, item) in enumerate(zip(kinds, value, strict=True))
     )
 
 
@@ -216,10 +216,10 @@ def _number(value: float, where: str, limits: Mapping[str, Any]) -> float:
         raise _wrong(f"{where} is not finite", "give an ordinary number")
     if isinstance(value, int) and abs(value) > MAX_INTEGER:
         raise _wrong(f"{where} is too large", "the largest whole number is 2^63 - 1")
-    said = " and ".join(f"{words} {limits[name]}" for name, (words, _) in _BOUNDS.items() if name in limits)
+    bounds = " and ".join(f"{words} {limits[name]}" for name, (words, _) in _BOUNDS.items() if name in limits)
     for name, (_, holds) in _BOUNDS.items():
         if name in limits and not holds(value, limits[name]):
-            raise _wrong(f"{where} is out of range", f"it must be {said}")
+            raise _wrong(f"{where} is out of range", f"it must be {bounds}")
     return value
 
 
@@ -242,11 +242,11 @@ def _quote_name(name: str) -> str:
     return repr(name if len(name) <= 40 else name[:40] + "…")
 
 
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name.replace("-", "_"), known, n=1, cutoff=0.6)
+def _nearest(name: str, names: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name.replace("-", "_"), names, n=1, cutoff=0.6)
     if near:
         return f"did you mean {near[0]}?"
-    return f"the known names are: {', '.join(sorted(known))}"
+    return f"the known names are: {', '.join(sorted(names))}"
 
 
 def _wrong(message: str, fix: str) -> ConfigError:

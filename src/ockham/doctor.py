@@ -76,8 +76,8 @@ def find_package(name: str) -> Path | None:
         return None
     if spec is None:
         return None
-    places = list(spec.submodule_search_locations or ()) or [str(Path(spec.origin or "").parent)]
-    return Path(places[0])
+    folders = list(spec.submodule_search_locations or ()) or [str(Path(spec.origin or "").parent)]
+    return Path(folders[0])
 
 
 def diagnose(
@@ -86,15 +86,15 @@ def diagnose(
     today: dt.date | None = None,
     root: Path = ROOT,
     find: Find = find_package,
-    found: Sequence[Gpu] | None = None,
+    graphics: Sequence[Gpu] | None = None,
 ) -> Diagnosis:
     """Look at this machine: its memory and disk, the packages and weights that are here, and what they allow.
 
     ``folder`` is where runs would be kept; without ``today`` the age of the prices is not judged. ``root`` is where
-    ``/proc`` and ``/sys`` are found; ``find`` says where an importable package is; ``found`` are the graphics
+    ``/proc`` and ``/sys`` are found; ``find`` says where an importable package is; ``graphics`` are the graphics
     processors, where their drivers are not to be asked.
     """
-    processors = gpus.gpus(root, visible=os.environ.get("CUDA_VISIBLE_DEVICES")) if found is None else found
+    processors = gpus.gpus(root, visible=os.environ.get("CUDA_VISIBLE_DEVICES")) if graphics is None else graphics
     encoder = encoder_state(find)
     free = machine.available_memory_gb(root)
     prices = catalog.prices()
@@ -113,8 +113,8 @@ def diagnose(
 
 def encoder_state(find: Find = find_package) -> EncoderAvailability:
     """Look for the encoder's weights and compare their SHA-256 with the published one."""
-    place = find(PACKAGE)
-    weights = None if place is None else place / "model" / "model.safetensors"
+    folder = find(PACKAGE)
+    weights = None if folder is None else folder / "model" / "model.safetensors"
     if weights is None or not weights.is_file():
         return EncoderAvailability(state="missing", path=None, sha256=None)
     sha256 = file_digest(weights)
@@ -149,10 +149,10 @@ def _rungs(encoder: EncoderAvailability, find: Find) -> tuple[RungAvailability, 
 
 
 def _learning(
-    name: str, wanted: Iterable[str], extra: str, encoder: EncoderAvailability, find: Find
+    name: str, packages: Iterable[str], extra: str, encoder: EncoderAvailability, find: Find
 ) -> RungAvailability:
-    if _missing(wanted, find):
-        return _lacking(name, wanted, extra, find)
+    if _missing(packages, find):
+        return _lacking(name, packages, extra, find)
     if encoder.state == "missing":
         because = "the encoder's package is here without its weights"
         return RungAvailability(name=name, can_run=False, because=because, install=_again())
@@ -163,14 +163,14 @@ def _learning(
     return RungAvailability(name=name, can_run=True, because=what)
 
 
-def _lacking(name: str, wanted: Iterable[str], extra: str | None, find: Find) -> RungAvailability:
+def _lacking(name: str, packages: Iterable[str], extra: str | None, find: Find) -> RungAvailability:
     package = "ockham" if extra is None else f"ockham[{extra}]"
-    because = f"not installed: {', '.join(_missing(wanted, find))}"
+    because = f"not installed: {', '.join(_missing(packages, find))}"
     return RungAvailability(name=name, can_run=False, because=because, install=f"pip install '{package}'")
 
 
-def _missing(wanted: Iterable[str], find: Find) -> list[str]:
-    return [NAMES.get(name, name) for name in wanted if find(name) is None]
+def _missing(packages: Iterable[str], find: Find) -> list[str]:
+    return [NAMES.get(name, name) for name in packages if find(name) is None]
 
 
 def _again() -> str:

@@ -88,17 +88,17 @@ def memory_gb(root: Path = ROOT) -> float:
     return min([_total(root), *limits]) / 1e9
 
 
-def tune_malloc(*, own: int, kept: int) -> None:
+def tune_malloc(*, own: int, trim: int) -> None:
     """Tell glibc from how many bytes on a buffer gets pages of its own, which go back to the system when it is freed.
 
-    Of the heap's end, ``kept`` freed bytes stay with the process (malloc.h: M_MMAP_THRESHOLD and M_TRIM_THRESHOLD).
+    Of the heap's end, ``trim`` freed bytes stay with the process (malloc.h: M_MMAP_THRESHOLD and M_TRIM_THRESHOLD).
     Where the C library is another, nothing is done.
     """
     import ctypes
 
     setting = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
     if setting is not None:
-        for name, value in ((-1, kept), (-3, own)):
+        for name, value in ((-1, trim), (-3, own)):
             setting(name, value)
 
 

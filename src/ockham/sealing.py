@@ -68,7 +68,7 @@ def _ignore_word(words: str) -> None:
     """Hear nothing."""
 
 
-def fork(policy: Policy, wanted: Preparation, tell: Callable[[str], None] = _ignore_word) -> int | None:
+def fork(policy: Policy, preparation: Preparation, tell: Callable[[str], None] = _ignore_word) -> int | None:
     """Fork: return ``None`` behind the walls, and outside, when all is over, the exit status to leave with.
 
     ``tell`` hears in the end how many requests went to endpoints. Where the system has no walls, only a guard is set,
@@ -76,7 +76,7 @@ def fork(policy: Policy, wanted: Preparation, tell: Callable[[str], None] = _ign
     """
     from ockham.sealed import jail
 
-    if (sys.platform != "linux" or not jail.is_possible()) and wanted.endpoints:
+    if (sys.platform != "linux" or not jail.is_possible()) and preparation.endpoints:
         declare(Protection(label=f"{UNSEALED}: rows are sent to an endpoint, and this system has no walls"))
         return None
     if sys.platform != "linux" or not jail.is_possible():
@@ -87,19 +87,19 @@ def fork(policy: Policy, wanted: Preparation, tell: Callable[[str], None] = _ign
         return None
     from ockham.sealed import broker
 
-    made = _make(wanted.folders)
-    earlier = _earlier_evidence(wanted.folders)
+    new_folders = _make(preparation.folders)
+    earlier = _earlier_evidence(preparation.folders)
     outlet = None
     try:
-        fetched = _fetch(wanted)
-        outlet = Outlet(wanted.endpoints) if wanted.endpoints else None
+        fetched = _fetch(preparation)
+        outlet = Outlet(preparation.endpoints) if preparation.endpoints else None
         if outlet is not None:
             policy = replace(policy, hosts=outlet.hosts, keys=outlet.keys)
         watch, walls, tried = broker.enter(policy, None if outlet is None else outlet.control)
     except BaseException:
         if outlet is not None:
             outlet.close()
-        _unmake(made)
+        _unmake(new_folders)
         raise
     if watch is None:
         if outlet is not None:
@@ -120,7 +120,7 @@ def fork(policy: Policy, wanted: Preparation, tell: Callable[[str], None] = _ign
         if attempts := evidence.name_attempts(watch.refused):
             tell(attempts)
     finally:
-        _unmake(made)
+        _unmake(new_folders)
     return broker.leave_as(status)
 
 
@@ -190,19 +190,19 @@ class Outlet:
         return f"endpoint: {', '.join(every)}{where}"
 
 
-def _fetch(wanted: Preparation) -> tuple[Row, ...]:
+def _fetch(preparation: Preparation) -> tuple[Row, ...]:
     """Fetch models by their hub ids, where the user allows it (``HF_HUB_OFFLINE=0``), and return what was asked for.
 
     It happens in a process of its own that can open no data.
     """
     if os.environ.get("HF_HUB_OFFLINE", "1").lower() not in ("0", "false", "no", "off"):
         return ()
-    names = [pair for pair in wanted.models if "/" in pair[1] and not Path(pair[1]).expanduser().exists()]
+    names = [pair for pair in preparation.models if "/" in pair[1] and not Path(pair[1]).expanduser().exists()]
     if not names:
         return ()
     from ockham.sealed import ledger
 
-    data = [path for word in wanted.data for path in _places(Path(word).absolute())]
+    data = [path for word in preparation.data for path in _places(Path(word).absolute())]
     with tempfile.TemporaryDirectory(prefix="ockham-") as folder:
         file = Path(folder) / "ledger.jsonl"
         command = [sys.executable, "-m", "ockham.rungs.fetch_models", str(file), json.dumps(names), *data]
@@ -286,18 +286,18 @@ def _make(folders: Iterable[str]) -> list[str]:
     from ockham import machine
     from ockham.store.atomic import make_folder
 
-    made: list[str] = []
+    new_folders: list[str] = []
     for folder in (*folders, str(machine.cache())):
         path = Path(folder).absolute()
-        missing = [place for place in (path, *path.parents) if not os.path.lexists(place)]
+        missing = [ancestor for ancestor in (path, *path.parents) if not os.path.lexists(ancestor)]
         with suppress(OSError):  # what cannot be made the command itself will tell of
             make_folder(path)
-            made = [*map(str, missing), *made]
-    return made
+            new_folders = [*map(str, missing), *new_folders]
+    return new_folders
 
 
-def _unmake(made: Iterable[str]) -> None:
+def _unmake(folders: Iterable[str]) -> None:
     """Remove folders that were made in vain: those that are still empty."""
-    for folder in made:
+    for folder in folders:
         with suppress(OSError):
             Path(folder).rmdir()

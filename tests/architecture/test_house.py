@@ -239,7 +239,9 @@ def test_nothing_unpickles() -> None:
 
 def test_unit_tests_stand_in_the_rooms_of_their_modules() -> None:
     rooms = {path.stem for path in SOURCE.iterdir() if path.suffix == ".py" or (path / "__init__.py").exists()}
-    folders = {path.name for path in (ROOT / "tests" / "unit").iterdir() if path.is_dir() and path.name != "__pycache__"}
+    folders = {
+        path.name for path in (ROOT / "tests" / "unit").iterdir() if path.is_dir() and path.name != "__pycache__"
+    }
     assert folders - rooms <= {"benchmarks", "pretrain"}
     alone = {path.stem.removeprefix("test_") for path in (ROOT / "tests" / "unit").glob("test_*.py")}
     modules = {path.stem for path in SOURCE.glob("*.py")}

@@ -39,16 +39,16 @@ def request_replies(
     if not items:
         return []
     batch = _Batch(limit=min(spec.stop_after, len(items)))
-    found: list[Reply | None] = [None] * len(items)
-    places = iter(range(len(items)))
+    replies: list[Reply | None] = [None] * len(items)
+    indices = iter(range(len(items)))
 
     def work() -> None:
         while not batch.stop.is_set():
-            place = next(places, None)  # one step of the interpreter: no two workers get the same place
-            if place is None:
+            index = next(indices, None)  # one step of the interpreter: no two workers get the same place
+            if index is None:
                 return
             try:
-                found[place] = _reply(caller, chat(items[place]), batch)
+                replies[index] = _reply(caller, chat(items[index]), batch)
             except Exception as error:  # a fault of ours: it is raised where it can be told
                 batch.end(error)
 
@@ -67,12 +67,12 @@ def request_replies(
         raise batch.fault.with_traceback(None)
     if batch.fault is not None:
         raise batch.fault
-    return found
+    return replies
 
 
-def _reply(caller: Client, asked: Chat, batch: _Batch) -> Reply | None:
+def _reply(caller: Client, chat: Chat, batch: _Batch) -> Reply | None:
     try:
-        got = caller.ask(asked, batch.stop)
+        got = caller.ask(chat, batch.stop)
     except EndpointError as error:
         batch.end(error)
         return None
@@ -125,14 +125,14 @@ def key(spec: EndpointSpec, environment: Mapping[str, str]) -> str | None:
     if not spec.key_env:
         return None
     held = relay.holds(spec.key_env, environment)
-    found = environment.get(spec.key_env, "").strip()
-    if not found and not held:
+    api_key = environment.get(spec.key_env, "").strip()
+    if not api_key and not held:
         fix = f'set it, or set key_env = "" where the API needs no key: export {spec.key_env}=...'
         raise endpoint_error(f"the environment variable {spec.key_env} is not set", fix)
     parts = urlsplit(spec.url)
     if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "::1", "localhost"}:
         _log.warning("the endpoint's url is http: the key and every text travel unencrypted")
-    return None if held else found
+    return None if held else api_key
 
 
 class _Batch:

@@ -88,18 +88,18 @@ class LlmJudge:
         are read, and what is neither verdict is no opinion. Raises `EndpointError` (``E_ENDPOINT``) as an endpoint's
         answers do.
         """
-        found: list[Reply | None] = []
+        replies: list[Reply | None] = []
         if cases and not self._known:
             try:
-                found = self._ask(cases[:1])
+                replies = self._ask(cases[:1])
             except EndpointError:  # an API that knows no such parameter refuses the request; other faults come again
                 if not self._caller.answered:  # as one that says nothing would, after as long a wait
                     raise
                 self._caller, self._free = self._free, self._caller
-                found = self._ask(cases[:1])
+                replies = self._ask(cases[:1])
             self._known = True
-        found += self._ask(cases[len(found) :])
-        return [Opinion(right=None) if reply is None else _read(reply) for reply in found]
+        replies += self._ask(cases[len(replies) :])
+        return [Opinion(right=None) if reply is None else _read(reply) for reply in replies]
 
     def _ask(self, cases: Sequence[JudgeCase]) -> list[Reply | None]:
         return batch.request_replies(self._caller, self._spec, judge_chat, cases)
@@ -112,14 +112,14 @@ def judge_chat(case: JudgeCase) -> list[dict[str, str]]:
 
 
 def _read(reply: Reply) -> Opinion:
-    said = reply.content or ""
+    text = reply.content or ""
     try:
-        value = json.loads(said)
+        value = json.loads(text)
     except (ValueError, RecursionError):
         value = None
     if isinstance(value, dict):
         verdict = value.get("verdict")
-        said = verdict if isinstance(verdict, str) else ""
-    named = read_label(said.removesuffix("."), _WORDS)
+        text = verdict if isinstance(verdict, str) else ""
+    named = read_label(text.removesuffix("."), _WORDS)
     right = None if named is None else named == _WORDS[0]
     return Opinion(right=right, tokens_in=reply.tokens_in, tokens_out=reply.tokens_out)

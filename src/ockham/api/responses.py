@@ -114,11 +114,11 @@ def _count(value: object) -> int | None:
 
 def _retry_after(headers: Mapping[str, str]) -> float:
     """Read Retry-After (RFC 9110, 10.2.3) in seconds; a date counts from the server's own Date, whatever our clock."""
-    said = headers.get("Retry-After", "").strip()
-    if said.replace(".", "", 1).isdecimal():
-        return float(said)
+    header = headers.get("Retry-After", "").strip()
+    if header.replace(".", "", 1).isdecimal():
+        return float(header)
     try:
-        later, sent = (email.utils.parsedate_to_datetime(text) for text in (said, headers.get("Date", "")))
+        later, sent = (email.utils.parsedate_to_datetime(text) for text in (header, headers.get("Date", "")))
         seconds = (later - sent).total_seconds()
     except (TypeError, ValueError):
         return 0.0

@@ -21,15 +21,15 @@ Form = Literal["gguf", "peft", "ollama"]
 WEIGHTS, ORDERS, MODELFILE, ADAPTER = "model.gguf", "orders.txt", "Modelfile", "adapter"
 
 
-def export(place: str | Path, form: Form, out: str | Path, *, rung: str | None = None) -> tuple[Path, ...]:
+def export(source: str | Path, form: Form, out: str | Path, *, rung: str | None = None) -> tuple[Path, ...]:
     """Write a decoder's bundle as ``form`` into a new folder; gives the files written.
 
-    ``place`` is a bundle, or a run, whose chosen candidate is taken, or the one that ``rung`` names. ``gguf``: the
+    ``source`` is a bundle, or a run, whose chosen candidate is taken, or the one that ``rung`` names. ``gguf``: the
     weights, and the orders that stand before every text. ``ollama``: the same as a model that ``ollama create`` takes.
     ``peft``: the adapter that was tuned. Raises `BundleError` for a folder that is not a whole bundle, `ConfigError`
     (``E_CONFIG``) for a bundle that has no such form, and where ``out`` is there already.
     """
-    folder, out = bundle_of(Path(place), rung), Path(out)
+    folder, out = bundle_of(Path(source), rung), Path(out)
     manifest = store.read_bundle(folder)
     if manifest.kind != "gguf":
         message = f"{printable(folder)} holds no language model, but {manifest.candidate.name}"
@@ -46,15 +46,15 @@ def export(place: str | Path, form: Form, out: str | Path, *, rung: str | None =
 
 
 def _gguf(folder: Path, out: Path) -> None:
-    found = causal_lm.parts(folder)
-    shutil.copyfile(found.weights, out / WEIGHTS)
-    save_text(out / ORDERS, found.orders + "\n")
+    decoder = causal_lm.parts(folder)
+    shutil.copyfile(decoder.weights, out / WEIGHTS)
+    save_text(out / ORDERS, decoder.orders + "\n")
 
 
 def _ollama(folder: Path, out: Path) -> None:
-    found = causal_lm.parts(folder)
-    shutil.copyfile(found.weights, out / WEIGHTS)
-    save_text(out / MODELFILE, modelfile(found))
+    decoder = causal_lm.parts(folder)
+    shutil.copyfile(decoder.weights, out / WEIGHTS)
+    save_text(out / MODELFILE, modelfile(decoder))
 
 
 def _peft(folder: Path, out: Path) -> None:
@@ -67,28 +67,28 @@ def _peft(folder: Path, out: Path) -> None:
 FORMS: Mapping[Form, Callable[[Path, Path], None]] = {"gguf": _gguf, "peft": _peft, "ollama": _ollama}
 
 
-def modelfile(found: DecoderFiles) -> str:
+def modelfile(decoder: DecoderFiles) -> str:
     """Write Ollama's Modelfile: the model's own template, our orders, and answers that are the likeliest words.
 
     The text to work on is sent as the JSON object that the orders speak of. Raises `BundleError` (``E_BUNDLE``) where a
     piece of the template cannot stand in a Modelfile.
     """
-    if '"""' in found.orders or any('"""' in piece or "{{" in piece for piece in found.pieces):
+    if '"""' in decoder.orders or any('"""' in piece or "{{" in piece for piece in decoder.pieces):
         message = "the model's chat template holds marks that a Modelfile cannot"
         raise BundleError("E_BUNDLE", message, fix="export it with --to gguf, and give its orders yourself")
-    if found.folded:
-        before, after = found.pieces
+    if decoder.folded:
+        before, after = decoder.pieces
         template = f"{before}{{{{ .System }}}}\n\n{{{{ .Prompt }}}}{after}{{{{ .Response }}}}"
     else:
-        before, between, after = found.pieces
+        before, between, after = decoder.pieces
         template = f"{before}{{{{ .System }}}}{between}{{{{ .Prompt }}}}{after}{{{{ .Response }}}}"
     return (
         f"# ollama create NAME -f {MODELFILE}\n"
         '# Send each text as a JSON object: {"text": "..."}\n'
         f"FROM ./{WEIGHTS}\n"
         f'TEMPLATE """{template}"""\n'
-        f'SYSTEM """{found.orders}"""\n'
+        f'SYSTEM """{decoder.orders}"""\n'
         "PARAMETER temperature 0\n"
-        f"PARAMETER num_ctx {found.spec.context}\n"
-        f"PARAMETER num_predict {found.spec.max_output_tokens}\n"
+        f"PARAMETER num_ctx {decoder.spec.context}\n"
+        f"PARAMETER num_predict {decoder.spec.max_output_tokens}\n"
     )

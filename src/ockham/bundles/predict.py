@@ -155,7 +155,7 @@ def evaluate(
     with ServingProcess(folder, endpoint) as serving:
         answers = serving.answer([row.input for row in rows])
         profile = serving.profile([row.input for row in rows], probe(manifest.kind))
-    scores = score_with_clusters(manifest.task, rows, answers, [int(place) for place in clusters], scorer)
+    scores = score_with_clusters(manifest.task, rows, answers, [int(cluster) for cluster in clusters], scorer)
     return Report(
         candidate=manifest.candidate,
         dataset=digest([[row.id, row.input, row.target] for row in rows]),
@@ -224,10 +224,10 @@ def _loss(left_out: Sequence[Quarantined]) -> str:
     reasons = Counter(f"{bad.code}, {bad.reason}" for bad in left_out)
     first = left_out[:_NAMED]
     files = dict.fromkeys(bad.file for bad in first)
-    places = [f"{file}: {', '.join(str(bad.record) for bad in first if bad.file == file)}" for file in files]
+    records = [f"{file}: {', '.join(str(bad.record) for bad in first if bad.file == file)}" for file in files]
     more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
     counts = "; ".join(f"{number} of them {reason}" for reason, number in reasons.most_common())
-    return f"{counts} (record numbers in {'; in '.join(places)}{more})"
+    return f"{counts} (record numbers in {'; in '.join(records)}{more})"
 
 
 def input_columns(manifest: Manifest) -> tuple[str, ...]:

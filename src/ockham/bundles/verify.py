@@ -42,29 +42,29 @@ class Verification:
     checks: tuple[Check, ...]
 
 
-def verify(place: str | Path, *, digest: str | None = None) -> Verification:
+def verify(path: str | Path, *, digest: str | None = None) -> Verification:
     """Check every file of a bundle against its list; in a run, the list against the verdict, and all that was sealed.
 
     ``digest`` is what the bundle's should be, as ``ockham fit`` printed it ("sha256:…"): a list that was swapped along
     with the files shows by nothing else. A check that does not hold is no error. Raises `BundleError` and `RunError`
     where there is neither a bundle nor a finished run, `ConfigError` (``E_CONFIG``) for a digest that is none.
     """
-    place = Path(place)
-    wanted = None if digest is None else _digest(digest)
-    verdict = load_result(place).verdict if (place / "run.json").exists() else None
+    path = Path(path)
+    expected = None if digest is None else _digest(digest)
+    verdict = load_result(path).verdict if (path / "run.json").exists() else None
     try:
-        seen = store.bundle_digest(bundle_of(place))
+        seen = store.bundle_digest(bundle_of(path))
     except BundleError:
         if verdict is None:
             raise
         seen = None  # a run that chose nothing has no bundle; of another, the check says so
-    checks = [] if verdict and seen is None and verdict.chosen is None else [_check("bundle", lambda: _bundle(place))]
+    checks = [] if verdict and seen is None and verdict.chosen is None else [_check("bundle", lambda: _bundle(path))]
     if verdict is not None:
-        checks += _run_checks(place, verdict, seen)
-    if wanted is not None:
-        checks.append(_check("digest", lambda: _same(wanted, seen)))
+        checks += _run_checks(path, verdict, seen)
+    if expected is not None:
+        checks.append(_check("digest", lambda: _same(expected, seen)))
     return Verification(
-        place=str(place),
+        place=str(path),
         kind="bundle" if verdict is None else "run",
         digest=seen,
         ok=all(check.ok for check in checks),
@@ -72,22 +72,22 @@ def verify(place: str | Path, *, digest: str | None = None) -> Verification:
     )
 
 
-def _run_checks(place: Path, verdict: Verdict, seen: str | None) -> Iterator[Check]:
+def _run_checks(run: Path, verdict: Verdict, seen: str | None) -> Iterator[Check]:
     """Check what a run wrote down. More evidence of a run is one more line here."""
     if seen is not None or verdict.chosen is not None:
         yield _check("record", lambda: _recorded_digest(verdict, seen))
-        yield _check("candidate", lambda: _candidate(place, verdict))
-    yield _check("verdict", lambda: _verdict(place, verdict))
-    yield _check("artifacts", lambda: _artifacts(place))
-    yield from _evidence_checks(place, verdict)
+        yield _check("candidate", lambda: _candidate(run, verdict))
+    yield _check("verdict", lambda: _verdict(run, verdict))
+    yield _check("artifacts", lambda: _artifacts(run))
+    yield from _evidence_checks(run, verdict)
 
 
-def _evidence_checks(place: Path, verdict: Verdict) -> Iterator[Check]:
+def _evidence_checks(run: Path, verdict: Verdict) -> Iterator[Check]:
     """Check what a run says of its protection; a run that claims none needs no evidence."""
-    if verdict.sealed.startswith(UNSEALED) and not (place / evidence.FILE).exists():
+    if verdict.sealed.startswith(UNSEALED) and not (run / evidence.FILE).exists():
         yield Check(name="evidence", ok=True, detail=f"there is none, and the verdict claims none ({verdict.sealed})")
         return
-    for name, ok, detail in evidence.check_evidence(place):
+    for name, ok, detail in evidence.check_evidence(run):
         yield Check(name=name, ok=ok, detail=detail)
 
 
@@ -98,8 +98,8 @@ def _check(name: str, look: Callable[[], str]) -> Check:
         return Check(name=name, ok=False, detail=error.message)
 
 
-def _bundle(place: Path) -> str:
-    files = len(store.read_bundle(bundle_of(place)).files)
+def _bundle(path: Path) -> str:
+    files = len(store.read_bundle(bundle_of(path)).files)
     return f"{files:,} file{'' if files == 1 else 's'}, as bundle.json lists them"
 
 
@@ -111,17 +111,17 @@ def _recorded_digest(verdict: Verdict, seen: str | None) -> str:
     return "bundle.json is the one that the verdict recorded"
 
 
-def _candidate(place: Path, verdict: Verdict) -> str:
-    manifest = store.read_bundle(bundle_of(place))
+def _candidate(run: Path, verdict: Verdict) -> str:
+    manifest = store.read_bundle(bundle_of(run))
     if manifest.candidate.name != verdict.chosen or manifest.dataset != verdict.dataset.digest:
         message = "the bundle is of another candidate, or of other rows, than the verdict"
         raise BundleError("E_BUNDLE", message, fix=_FIX)
     return f"{verdict.chosen}, which the verdict chose, from the same rows"
 
 
-def _verdict(place: Path, verdict: Verdict) -> str:
+def _verdict(run: Path, verdict: Verdict) -> str:
     try:
-        published = store.decode((place / "verdict.json").read_bytes(), Verdict)
+        published = store.decode((run / "verdict.json").read_bytes(), Verdict)
     except OSError:
         raise RunError("E_RUN_MISSING", "verdict.json is missing", fix=_FIX) from None
     if published != verdict:
@@ -129,21 +129,21 @@ def _verdict(place: Path, verdict: Verdict) -> str:
     return "verdict.json says what account.json says"
 
 
-def _artifacts(place: Path) -> str:
-    folders = sorted(path for path in (place / "artifacts").glob("*/*") if path.is_dir())
+def _artifacts(run: Path) -> str:
+    folders = sorted(path for path in (run / "artifacts").glob("*/*") if path.is_dir())
     for folder in folders:
         store.verify_folder(folder)
     return f"{len(folders):,} sealed folder{'' if len(folders) == 1 else 's'}, whole"
 
 
-def _same(wanted: str, seen: str | None) -> str:
-    if seen != wanted:
+def _same(expected: str, seen: str | None) -> str:
+    if seen != expected:
         raise BundleError("E_BUNDLE", "the bundle has another digest than the one given", fix=_FIX)
     return "the bundle has the digest given"
 
 
 def _digest(text: str) -> str:
-    found = _DIGEST.fullmatch(text.strip().lower())
-    if found is None:
+    match = _DIGEST.fullmatch(text.strip().lower())
+    if match is None:
         raise ConfigError("E_CONFIG", "the digest is none", fix="give it as ockham fit printed it: sha256:…")
-    return f"sha256:{found[1]}"
+    return f"sha256:{match[1]}"

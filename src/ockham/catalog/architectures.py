@@ -127,8 +127,8 @@ class Architecture:
         Two norms a layer and one at the end; an encoder also has two kinds of segment and a dense layer over its first
         token (Devlin et al. 2019, arXiv 1810.04805).
         """
-        each = 2 if self.bias == "all" else 1
-        norms = (2 * self.layers + 1) * self.hidden * each
+        per_norm = 2 if self.bias == "all" else 1
+        norms = (2 * self.layers + 1) * self.hidden * per_norm
         wide = self.heads * self.head_size + 2 * self.kv_heads * self.head_size
         biases = 0
         if self.bias != "none":
@@ -161,7 +161,9 @@ class Architecture:
 @cache
 def architectures() -> tuple[Architecture, ...]:
     """Return every known model, smallest first."""
-    return tuple(sorted(entries(Architecture, "models.toml", "model"), key=lambda one: (one.parameters, one.name)))
+    return tuple(
+        sorted(entries(Architecture, "models.toml", "model"), key=lambda model: (model.parameters, model.name))
+    )
 
 
 def find_architecture(name: str) -> Architecture:
@@ -178,15 +180,17 @@ def find_architecture(name: str) -> Architecture:
 
 def revision(hub: str) -> str | None:
     """Return the commit that an id on the hub is fetched at; ``None`` where the catalogue has no such id."""
-    return next((one.revision for one in architectures() if (one.hub or one.name).casefold() == hub.casefold()), None)
+    return next(
+        (model.revision for model in architectures() if (model.hub or model.name).casefold() == hub.casefold()), None
+    )
 
 
-def _names(one: Architecture) -> Iterable[str]:
-    hub = whole = one.hub or one.name
+def _names(model: Architecture) -> Iterable[str]:
+    hub = whole = model.hub or model.name
     for ending in _ENDINGS:
         if hub.casefold().endswith(ending):
             hub = hub[: -len(ending)]
-    return (one.name, hub, hub.rpartition("/")[2], whole)
+    return (model.name, hub, hub.rpartition("/")[2], whole)
 
 
 SHIPPED = Path(__file__).parent / "shipped"
@@ -194,5 +198,5 @@ SHIPPED = Path(__file__).parent / "shipped"
 
 def shipped_folder(name: str) -> Path | None:
     """Return the folder of a model that comes with the package; ``None`` for every other name."""
-    place = SHIPPED / name
-    return place if name == place.name and (place / "config.json").is_file() else None
+    folder = SHIPPED / name
+    return folder if name == folder.name and (folder / "config.json").is_file() else None

@@ -43,10 +43,10 @@ class Device:
         Raises `Defect` where neither is known.
         """
         order = (self.fp32_tflops, self.fp16_tflops) if self.kind == "cpu" else (self.fp16_tflops, self.fp32_tflops)
-        known = [rate for rate in order if rate is not None]
-        if not known:
+        rates = [rate for rate in order if rate is not None]
+        if not rates:
             raise Defect("E_DEFECT", f"{self.name} has no rate of calculation", fix="complete devices.toml")
-        return known[0]
+        return rates[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,12 +103,12 @@ def engines() -> tuple[ServingEngine, ...]:
 
 def engine(kind: DeviceKind, *, encoders: bool) -> ServingEngine:
     """Find what the engine for a kind of device reaches."""
-    for one in engines():
-        if kind in one.kinds and one.encoders == encoders:
-            return one
+    for engine in engines():
+        if kind in engine.kinds and engine.encoders == encoders:
+            return engine
     raise Defect("E_DEFECT", f"engines.toml has nothing for {kind}", fix=f"add the kinds {get_args(DeviceKind)}")
 
 
-def _names(one: Device) -> Iterable[str]:
+def _names(device: Device) -> Iterable[str]:
     # "Core i7-13700K, 64 GB" is found by the processor's name, "iPhone 14 Pro (A16)" by the phone's.
-    return (one.name, re.split(r"[,(]", one.name)[0].strip(), one.name.removeprefix("Apple "))
+    return (device.name, re.split(r"[,(]", device.name)[0].strip(), device.name.removeprefix("Apple "))

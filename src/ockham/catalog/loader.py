@@ -40,42 +40,42 @@ def entries(kind: type[T], own: str, key: str) -> tuple[T, ...]:
     ``kind`` has a field ``date``, an ISO date as text. Raises `ConfigError` (``E_CONFIG``).
     """
     table = read(None, own, own)
-    found = table.get(key)
-    if set(table) != {key} or not isinstance(found, list):
+    tables = table.get(key)
+    if set(table) != {key} or not isinstance(tables, list):
         raise ConfigError("E_CONFIG", f"{own} holds something else than [[{key}]]", fix=f"write only [[{key}]] tables")
-    return tuple(_entry(kind, one, f"{own}, {key} {place}") for place, one in enumerate(found, 1))
+    return tuple(_entry(kind, values, f"{own}, {key} {number}") for number, values in enumerate(tables, 1))
 
 
-def lookup(name: str, known: Sequence[T], keys: Callable[[T], Iterable[str]], what: str, *, begun: bool = False) -> T:
+def lookup(name: str, entries: Sequence[T], keys: Callable[[T], Iterable[str]], what: str, *, begun: bool = False) -> T:
     """Find an entry by one of its names, whatever the case, spaces and hyphens.
 
     ``keys`` gives the names of an entry, the one to show first; with ``begun`` the beginning of a name will do where
     only one entry's begins so. Raises `ConfigError` (``E_CONFIG``) with the nearest names where there is none.
     """
-    wanted = plain_name(name)
+    query = plain_name(name)
     by_name: dict[str, T] = {}
     shown: dict[str, str] = {}
-    for one in known:
-        names = list(keys(one))
+    for entry in entries:
+        names = list(keys(entry))
         for key in names:
-            by_name.setdefault(plain_name(key), one)
+            by_name.setdefault(plain_name(key), entry)
             shown.setdefault(plain_name(key), names[0])
-    if wanted in by_name:
-        return by_name[wanted]
-    starting = {shown[key]: one for key, one in by_name.items() if begun and wanted and key.startswith(wanted)}
+    if query in by_name:
+        return by_name[query]
+    starting = {shown[key]: entry for key, entry in by_name.items() if begun and query and key.startswith(query)}
     if len(starting) == 1:
         return next(iter(starting.values()))
-    near = [] if len(starting) < 2 else [key for key in by_name if key.startswith(wanted)]
-    near += difflib.get_close_matches(wanted, by_name, n=2 * _NEAREST, cutoff=0.5)
-    near += [key for key in by_name if wanted and wanted in key and key not in near]
+    near = [] if len(starting) < 2 else [key for key in by_name if key.startswith(query)]
+    near += difflib.get_close_matches(query, by_name, n=2 * _NEAREST, cutoff=0.5)
+    near += [key for key in by_name if query and query in key and key not in near]
     names = list(dict.fromkeys(shown[key] for key in near))[:_NEAREST]
-    said = repr(name if len(name) <= _SHOWN else name[:_SHOWN] + "…")
+    quoted = repr(name if len(name) <= _SHOWN else name[:_SHOWN] + "…")
     fix = (
         f"did you mean {' or '.join(names)}?"
         if names
-        else f"one of: {', '.join(next(iter(keys(k))) for k in known[:8])}, …"
+        else f"one of: {', '.join(next(iter(keys(k))) for k in entries[:8])}, …"
     )
-    raise ConfigError("E_CONFIG", f"the catalogue has no {what} {said}", fix=fix)
+    raise ConfigError("E_CONFIG", f"the catalogue has no {what} {quoted}", fix=fix)
 
 
 def plain_name(name: str) -> str:

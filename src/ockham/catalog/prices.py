@@ -92,11 +92,11 @@ class Prices:
 
     def rent(self, device: str) -> RentPrice | None:
         """Find what a device costs by the hour."""
-        return next((one for one in self.rents if plain_name(one.device) == plain_name(device)), None)
+        return next((price for price in self.rents if plain_name(price.device) == plain_name(device)), None)
 
     def purchase(self, device: str) -> PurchasePrice | None:
         """Find what a device costs to buy."""
-        return next((one for one in self.purchases if plain_name(one.device) == plain_name(device)), None)
+        return next((price for price in self.purchases if plain_name(price.device) == plain_name(device)), None)
 
 
 def prices(path: Path | None = None) -> Prices:
@@ -119,10 +119,10 @@ def prices(path: Path | None = None) -> Prices:
 
 
 def _entries_of(table: Mapping[str, Any], key: str, name: str) -> list[tuple[object, str]]:
-    found = table.get(key, [])
-    if not isinstance(found, list):
+    tables = table.get(key, [])
+    if not isinstance(tables, list):
         raise _wrong(name, key, f"a list of tables, each under [[{key}]]")
-    return [(entry, f"{name}, {key} {place}") for place, entry in enumerate(found, 1)]
+    return [(entry, f"{name}, {key} {number}") for number, entry in enumerate(tables, 1)]
 
 
 def _machine(entry: object, where: str) -> MachinePrice:
@@ -174,14 +174,14 @@ def _power(entry: object, where: str) -> PowerPrice:
 
 
 def _fields(
-    entry: object, wanted: set[str], where: str, optional: frozenset[str] | set[str] = frozenset()
+    entry: object, required: set[str], where: str, optional: frozenset[str] | set[str] = frozenset()
 ) -> Mapping[str, Any]:
     if not isinstance(entry, Mapping):
         raise ConfigError("E_CONFIG", f"{where} is not a table", fix="compare it with the documented price table")
-    unknown = entry.keys() - wanted - optional
-    for problem, names in (("lacks", wanted - entry.keys()), ("has an unknown field beside", unknown)):
+    unknown = entry.keys() - required - optional
+    for problem, names in (("lacks", required - entry.keys()), ("has an unknown field beside", unknown)):
         if names:
-            shown = sorted(names)[0] if problem == "lacks" else ", ".join(sorted(wanted | optional))
+            shown = sorted(names)[0] if problem == "lacks" else ", ".join(sorted(required | optional))
             raise ConfigError("E_CONFIG", f"{where} {problem} {shown}", fix="correct the field in the price table")
     return entry
 
@@ -207,5 +207,5 @@ def _date(table: Mapping[str, Any], where: str) -> dt.date:
     return value
 
 
-def _wrong(where: str, field: str, wanted: str) -> ConfigError:
-    return ConfigError("E_CONFIG", f"{where}: {field} must be {wanted}", fix="correct the field in the price table")
+def _wrong(where: str, field: str, expected: str) -> ConfigError:
+    return ConfigError("E_CONFIG", f"{where}: {field} must be {expected}", fix="correct the field in the price table")

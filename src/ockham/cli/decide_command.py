@@ -39,11 +39,11 @@ def command(*, config: Path | None, as_json: bool, **flags: object) -> None:
     values = settings.collect("decide", config, flags)
     table = settings.text(values, "prices")
     prices = catalog.prices(None if table is None else Path(table))
-    found = advise(_questions(values), prices)
+    advice = advise(_questions(values), prices)
     if as_json:
-        output.record(found)
+        output.record(advice)
     else:
-        output.lines(*plan_output.advice_lines(found))
+        output.lines(*plan_output.advice_lines(advice))
 
 
 def _questions(values: dict[str, object]) -> Questions:
@@ -66,26 +66,26 @@ def _questions(values: dict[str, object]) -> Questions:
 def _read_questions(values: dict[str, object]) -> dict[str, object]:
     from ockham.plan.advice import TASKS
 
-    found: dict[str, object] = {}
+    answers: dict[str, object] = {}
     if "task" not in values:
         click.echo("What is to be done?", err=True)
-        for name, said in TASKS.items():
-            click.echo(f"  {name:<15} {said}", err=True)
-        found["task"] = click.prompt("1. Task", type=click.Choice(list(TASKS)), show_choices=False, err=True)
+        for name, text in TASKS.items():
+            click.echo(f"  {name:<15} {text}", err=True)
+        answers["task"] = click.prompt("1. Task", type=click.Choice(list(TASKS)), show_choices=False, err=True)
     if "accuracy" not in values:
         share = click.FloatRange(0, 1, min_open=True)
-        found["accuracy"] = click.prompt("   Accuracy that is enough, as in 0.90", type=share, err=True)
+        answers["accuracy"] = click.prompt("   Accuracy that is enough, as in 0.90", type=share, err=True)
     if "max_ms" not in values:
-        said = "2. Greatest time of an answer in ms (nothing: it can wait)"
-        limit = click.prompt(said, type=click.FloatRange(0), default=0, show_default=False, err=True)
-        found |= {"max_ms": limit} if limit else {}
+        text = "2. Greatest time of an answer in ms (nothing: it can wait)"
+        limit = click.prompt(text, type=click.FloatRange(0), default=0, show_default=False, err=True)
+        answers |= {"max_ms": limit} if limit else {}
     if "privacy" not in values:
         where = click.Choice(["inside", "anywhere"])
-        found["privacy"] = click.prompt("3. Where may the texts go", type=where, err=True)
+        answers["privacy"] = click.prompt("3. Where may the texts go", type=where, err=True)
     if "requests_per_day" not in values:
-        found["requests_per_day"] = click.prompt(
+        answers["requests_per_day"] = click.prompt(
             "4. Requests in a day", type=click.FloatRange(0, min_open=True), err=True
         )
     if "rows" not in values:
-        found["rows"] = click.prompt("   Labelled rows you have", type=click.IntRange(0), err=True)
-    return found
+        answers["rows"] = click.prompt("   Labelled rows you have", type=click.IntRange(0), err=True)
+    return answers

@@ -21,30 +21,30 @@ def command(*, as_json: bool) -> None:
     """
     from ockham.cli import output
 
-    found = diagnose(Path.cwd(), today=dt.date.today())
+    diagnosis = diagnose(Path.cwd(), today=dt.date.today())
     if as_json:
-        output.record(found)
+        output.record(diagnosis)
     else:
-        output.lines(*diagnosis_lines(found, width()))
+        output.lines(*diagnosis_lines(diagnosis, width()))
 
 
-def diagnosis_lines(found: Diagnosis, columns: int) -> list[str]:
+def diagnosis_lines(diagnosis: Diagnosis, columns: int) -> list[str]:
     """Return the lines a person reads."""
-    machine = found.machine
+    machine = diagnosis.machine
     lines = [
-        f"Ockham {found.ockham}, Python {machine.python}, {machine.system}",
+        f"Ockham {diagnosis.ockham}, Python {machine.python}, {machine.system}",
         f"{machine.processor}: {machine.cores} cores, {machine.memory_gb:.1f} GB of memory "
-        f"({found.memory_free_gb:.1f} free), {found.disk_free_gb:.1f} GB of disk free in this folder",
+        f"({diagnosis.memory_free_gb:.1f} free), {diagnosis.disk_free_gb:.1f} GB of disk free in this folder",
         "",
         *table(
             ("rung", "can run", "because"),
-            [[one.name, "yes" if one.can_run else "no", one.because] for one in found.rungs],
+            [[rung.name, "yes" if rung.can_run else "no", rung.because] for rung in diagnosis.rungs],
             columns,
             left=3,
         ),
     ]
-    lines += [f"For {one.name}: {one.install}" for one in found.rungs if one.install is not None]
+    lines += [f"For {rung.name}: {rung.install}" for rung in diagnosis.rungs if rung.install is not None]
     packages = ", ".join(f"{name} {version}" for name, version in machine.packages.items())
-    for text in (f"Packages: {packages}", *found.notes):
+    for text in (f"Packages: {packages}", *diagnosis.notes):
         lines += ["", *fill(text, columns)]
     return lines

@@ -81,13 +81,13 @@ def defect(error: BaseException) -> str:
 
 def _place(trace: TracebackType | None) -> str:
     """Name the deepest line of our own; the libraries below it are not ours to mend."""
-    found = "outside the package"
+    location = "outside the package"
     while trace is not None:
         file = Path(trace.tb_frame.f_code.co_filename)
         if _PACKAGE in file.parents:
-            found = f"at ockham/{file.relative_to(_PACKAGE).as_posix()}:{trace.tb_lineno}"
+            location = f"at ockham/{file.relative_to(_PACKAGE).as_posix()}:{trace.tb_lineno}"
         trace = trace.tb_next
-    return found
+    return location
 
 
 @contextmanager
@@ -99,22 +99,22 @@ def _stopped_by() -> Iterator[list[int]]:
     received: list[int] = []
     before = {}
     if threading.current_thread() is threading.main_thread():
-        before = {one: signal.getsignal(one) for one in _SIGNALS}
-        before = {one: handler for one, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+        before = {signum: signal.getsignal(signum) for signum in _SIGNALS}
+        before = {signum: handler for signum, handler in before.items() if handler not in (signal.SIG_IGN, None)}
 
     def stop(number: int, frame: FrameType | None) -> None:  # noqa: ARG001 - the signal's signature
-        for one in before:
-            signal.signal(one, signal.SIG_DFL)
+        for signum in before:
+            signal.signal(signum, signal.SIG_DFL)
         received.append(number)
         raise KeyboardInterrupt
 
-    for one in before:
-        signal.signal(one, stop)
+    for signum in before:
+        signal.signal(signum, stop)
     try:
         yield received
     finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 def _refusal_of(error: OSError) -> OckhamError | None:

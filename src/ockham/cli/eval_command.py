@@ -41,8 +41,8 @@ def command(
 
     spec = settings.spec(EvalSpec, values)
     with progress.progress_display(quiet=quiet, origins=origins) as tell:
-        found = evaluate(bundle, data, spec, endpoint=endpoint, tell=tell)
+        report = evaluate(bundle, data, spec, endpoint=endpoint, tell=tell)
     if as_json:
-        output.record(found)
+        output.record(report)
     else:
-        output.report(found)
+        output.report(report)

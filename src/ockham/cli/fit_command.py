@@ -116,9 +116,9 @@ def command(
     from ockham.errors import ConfigError
 
     dry_run = flags.pop("dry_run")
-    given = {"data": data, "out": out and str(out), "all": flags.pop("all_"), **flags}
-    values = settings.collect("fit", config, given)
-    origins = settings.origins(config, given, values)
+    arguments = {"data": data, "out": out and str(out), "all": flags.pop("all_"), **flags}
+    values = settings.collect("fit", config, arguments)
+    origins = settings.origins(config, arguments, values)
     if dry_run:
         return show_dry_run(values, as_json=as_json, unsealed=unsealed)
     seal("fit", values, unsealed=unsealed)

@@ -45,47 +45,47 @@ def lines(*texts: str) -> None:
         click.echo(dull(text, sys.stdout))
 
 
-def verdict(found: Verdict) -> None:
+def verdict(verdict: Verdict) -> None:
     """Print the sentence, the ladder, what is next, and where the rest is."""
     columns = width()
-    lines(*fill(found.because, columns), "", *fill(_summary(found.dataset), columns), "")
-    measured = [one for one in found.candidates if one.status == "measured"]
+    lines(*fill(verdict.because, columns), "", *fill(_summary(verdict.dataset), columns), "")
+    measured = [candidate for candidate in verdict.candidates if candidate.status == "measured"]
     if measured:
-        lines(*_ladder(found, measured, columns), "")
-    for one in found.candidates:
-        if one.status != "measured":
-            lines(*fill(f"{one.name} {one.status}: {one.why}", columns, "  "))
-    if len(measured) < len(found.candidates):
+        lines(*_ladder(verdict, measured, columns), "")
+    for candidate in verdict.candidates:
+        if candidate.status != "measured":
+            lines(*fill(f"{candidate.name} {candidate.status}: {candidate.why}", columns, "  "))
+    if len(measured) < len(verdict.candidates):
         lines("")
-    lines(*fill(f"Next: {found.next}", columns), f"Report: {found.run}/report.html")
-    if found.chosen is not None:
-        lines(f"Bundle: {found.run}/bundle")
-    if found.bundle is not None:
-        lines(f"Digest: {found.bundle}")
+    lines(*fill(f"Next: {verdict.next}", columns), f"Report: {verdict.run}/report.html")
+    if verdict.chosen is not None:
+        lines(f"Bundle: {verdict.run}/bundle")
+    if verdict.bundle is not None:
+        lines(f"Digest: {verdict.bundle}")
 
 
-def report(found: Report) -> None:
+def report(report: Report) -> None:
     """Print a measured candidate: metrics with their intervals, labels, what serving costs."""
     columns = width()
-    lines(f"{found.candidate.name} on {_rows(found)}", "")
-    body = [[name, _share(value), _interval(value), f"{value.n:,}"] for name, value in found.metrics.items()]
+    lines(f"{report.candidate.name} on {_rows(report)}", "")
+    body = [[name, _share(value), _interval(value), f"{value.n:,}"] for name, value in report.metrics.items()]
     lines(*table(("metric", "value", "95 % interval", "n"), body, columns), "")
-    for remark in (*_seen_text(found.seen), *(f"Note: {remark}." for remark in found.remarks)):
+    for remark in (*_seen_text(report.seen), *(f"Note: {remark}." for remark in report.remarks)):
         lines(*fill(remark, columns), "")
-    if found.per_label:
+    if report.per_label:
         labels = [
             [
-                _short(one.label),
-                _estimate_text(one.f1),
-                _estimate_text(one.precision),
-                _estimate_text(one.recall),
-                f"{one.n:,}",
+                _short(score.label),
+                _estimate_text(score.f1),
+                _estimate_text(score.precision),
+                _estimate_text(score.recall),
+                f"{score.n:,}",
             ]
-            for one in found.per_label
+            for score in report.per_label
         ]
         lines(*table(("label", "F1", "precision", "recall", "n"), labels, columns), "")
-    if found.profile is not None:
-        lines(*fill(_profile(found.profile), columns))
+    if report.profile is not None:
+        lines(*fill(_profile(report.profile), columns))
 
 
 def preview(found: DryRun, rows: Sequence[Example]) -> None:
@@ -117,47 +117,47 @@ def _start(text: str) -> str:
     return text if len(text) <= _ROW else f"{text[: _ROW - 1]}\u2026"
 
 
-def verification(found: Verification) -> None:
+def verification(verification: Verification) -> None:
     """Print every check, whether it holds, and the digest to compare."""
     columns = width()
-    for check in found.checks:
+    for check in verification.checks:
         lines(*fill(f"{'holds' if check.ok else 'FAILS'}  {check.name}: {check.detail}", columns))
-    if found.digest is not None:
-        lines(f"Digest: {found.digest}")
+    if verification.digest is not None:
+        lines(f"Digest: {verification.digest}")
 
 
-def _summary(found: DatasetSummary) -> str:
+def _summary(tally: DatasetSummary) -> str:
     """Account for every row: what it was used for, or why it was left out."""
     text = (
-        f"{found.rows:,} rows: {found.train:,} to learn from, {found.valid:,} to choose by, {found.test:,} to test on"
+        f"{tally.rows:,} rows: {tally.train:,} to learn from, {tally.valid:,} to choose by, {tally.test:,} to test on"
     )
-    out = sum(found.dropped.values())
+    out = sum(tally.dropped.values())
     if not out:
         return f"{text}."
-    reasons = ", ".join(f"{reason} {number:,}" for reason, number in found.dropped.items())
+    reasons = ", ".join(f"{reason} {number:,}" for reason, number in tally.dropped.items())
     return f"{text}; left out {out:,} ({reasons})."
 
 
-def _ladder(found: Verdict, measured: list[CandidateResult], columns: int) -> list[str]:
-    limits = found.requirements
-    head = ["", found.metric, "95 % interval", "p95 ms", "memory MB", "size MB", "cost/day"]
-    if any(name in limits for one in measured for name in one.meets):
+def _ladder(verdict: Verdict, measured: list[CandidateResult], columns: int) -> list[str]:
+    limits = verdict.requirements
+    head = ["", verdict.metric, "95 % interval", "p95 ms", "memory MB", "size MB", "cost/day"]
+    if any(name in limits for candidate in measured for name in candidate.meets):
         head.insert(1, "does it?")
     body = []
-    for one in measured:
-        quality = one.metrics.get(found.metric)
-        mark = "> " if one.name == found.chosen else "  "
+    for candidate in measured:
+        quality = candidate.metrics.get(verdict.metric)
+        mark = "> " if candidate.name == verdict.chosen else "  "
         row = [
-            mark + one.name,
+            mark + candidate.name,
             _share(quality),
             _interval(quality),
-            _plain(_latency(one.latency_ms)) + ("*" if _is_disturbed(one) else ""),
-            _plain(one.memory_mb),
-            _plain(one.artifact_mb),
-            "-" if one.cost_per_day is None else f"{one.cost_per_day:,.2f}",
+            _plain(_latency(candidate.latency_ms)) + ("*" if _is_disturbed(candidate) else ""),
+            _plain(candidate.memory_mb),
+            _plain(candidate.artifact_mb),
+            "-" if candidate.cost_per_day is None else f"{candidate.cost_per_day:,.2f}",
         ]
         if head[1] == "does it?":
-            row.insert(1, _finding(one.meets))
+            row.insert(1, _finding(candidate.meets))
         body.append(row)
     rows = table(head, body, columns, left=2 if head[1] == "does it?" else 1)
     if any(map(_is_disturbed, measured)):
@@ -175,16 +175,16 @@ def _finding(meets: Mapping[str, str]) -> str:
 
 
 def _latency(value: Mapping[str, object] | None) -> float | None:
-    found = None if value is None else value.get(_LATENCY)
-    if isinstance(found, Estimate):
-        return found.value
-    if isinstance(found, Mapping):
-        found = found.get("value")
-    return float(found) if isinstance(found, (int, float)) else None
+    latency = None if value is None else value.get(_LATENCY)
+    if isinstance(latency, Estimate):
+        return latency.value
+    if isinstance(latency, Mapping):
+        latency = latency.get("value")
+    return float(latency) if isinstance(latency, (int, float)) else None
 
 
-def _rows(found: Report) -> str:
-    number = max((value.n for value in found.metrics.values()), default=len(found.scores))
+def _rows(report: Report) -> str:
+    number = max((value.n for value in report.metrics.values()), default=len(report.scores))
     return f"{number:,} labelled row" + ("" if number == 1 else "s")
 
 
@@ -229,13 +229,13 @@ def _short(text: str) -> str:
     return text if len(text) <= 40 else f"{text[:39]}\u2026"
 
 
-def _profile(found: Profile) -> str:
+def _profile(profile: Profile) -> str:
     text = (
-        f"Latency {_plain(found.p50_ms.value)} ms (median), {_plain(found.p95_ms.value)} ms (p95), "
-        f"{_plain(found.p99_ms.value)} ms (p99); {_plain(found.throughput_per_s.value)} answers a second; "
-        f"memory {_plain(found.memory_mb)} MB; loaded in {found.load_seconds:.1f} s."
+        f"Latency {_plain(profile.p50_ms.value)} ms (median), {_plain(profile.p95_ms.value)} ms (p95), "
+        f"{_plain(profile.p99_ms.value)} ms (p99); {_plain(profile.throughput_per_s.value)} answers a second; "
+        f"memory {_plain(profile.memory_mb)} MB; loaded in {profile.load_seconds:.1f} s."
     )
-    if not found.lost:
+    if not profile.lost:
         return text
-    lost = f"{100 * found.lost:.0f} %"
+    lost = f"{100 * profile.lost:.0f} %"
     return f"{text} The machine was busy: other programs took {lost} of the time, so these times are not its own."

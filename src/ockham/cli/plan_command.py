@@ -76,21 +76,21 @@ def command(
     values = settings.collect("plan", config, {"prices": prices, **flags})
     table = settings.text(values, "prices")
     spec = _spec(values)
-    known = catalog.prices(None if table is None else Path(table))
+    price_table = catalog.prices(None if table is None else Path(table))
     now = dt.datetime.now(dt.timezone.utc)
-    place = None
+    target = None
     if spec.device is None:
-        place = detect_machine(machine.cache(), now, time.process_time, threads=spec.threads, anew=measure)
-    found = plan(spec, known, now.date(), place)
+        target = detect_machine(machine.cache(), now, time.process_time, threads=spec.threads, anew=measure)
+    planned = plan(spec, price_table, now.date(), target)
     if report is not None:
         from ockham.report import render_plan
         from ockham.store import save_text
 
-        save_text(report, render_plan(found))
+        save_text(report, render_plan(planned))
     if as_json:
-        output.record(found)
+        output.record(planned)
     else:
-        output.lines(*plan_output.plan_lines(found), *([] if report is None else ["", f"Report: {report}"]))
+        output.lines(*plan_output.plan_lines(planned), *([] if report is None else ["", f"Report: {report}"]))
 
 
 def _spec(values: dict[str, object]) -> PlanSpec:
@@ -103,6 +103,6 @@ def _spec(values: dict[str, object]) -> PlanSpec:
         word = _NAMES.get(name, name)
         listed = [value] if word in _LISTS and isinstance(value, str) else value
         if word == "quantizations" and isinstance(listed, (list, tuple)):
-            listed = tuple(one.casefold() if isinstance(one, str) else one for one in listed)
+            listed = tuple(quant.casefold() if isinstance(quant, str) else quant for quant in listed)
         fields[word] = listed
     return build(PlanSpec, fields, "settings")

@@ -11,73 +11,77 @@ MOST = 6
 _FINDINGS = {"meets": "yes", "misses": "no", "cannot tell": "perhaps", None: ""}
 
 
-def plan_lines(found: Plan) -> list[str]:
+def plan_lines(plan: Plan) -> list[str]:
     """Return the lines a person reads of a plan."""
     columns = width()
-    lines = [*fill(_device(found.device), columns), ""]
-    if found.purpose == "tuning":
-        lines += [*_tuning(found.tuning, columns), ""]
+    lines = [*fill(_device(plan.device), columns), ""]
+    if plan.purpose == "tuning":
+        lines += [*_tuning(plan.tuning, columns), ""]
     else:
-        lines += [*fill(_work(found), columns), "", *_forecasts(found, columns), ""]
-        lines += [*fill(_largest(found), columns), "", *_reach(found.reach, columns), ""]
-    if found.costs:
-        lines += [*_costs(found, columns), ""]
+        lines += [*fill(_work(plan), columns), "", *_forecasts(plan, columns), ""]
+        lines += [*fill(_largest(plan), columns), "", *_reach(plan.reach, columns), ""]
+    if plan.costs:
+        lines += [*_costs(plan, columns), ""]
     # How wrong predictions were here says nothing of another device.
-    for note in (*found.notes, *([_past(found)] if found.device.measured or found.past_error else [])):
+    for note in (*plan.notes, *([_past(plan)] if plan.device.measured or plan.past_error else [])):
         lines += fill(note, columns)
     return lines
 
 
-def advice_lines(found: Advice) -> list[str]:
+def advice_lines(advice: Advice) -> list[str]:
     """Return the lines a person reads of a piece of advice."""
     columns = width()
-    lines = [*fill(found.sentence, columns), ""]
-    for title, said in (("Because", found.reasons), ("Not known yet", found.missing)):
-        lines += [f"{title}:", *(line for one in said for line in fill(f"- {one}", columns)), ""]
-    return [*lines, "Find out:", f"  {found.command}"]
+    lines = [*fill(advice.sentence, columns), ""]
+    for title, sentences in (("Because", advice.reasons), ("Not known yet", advice.missing)):
+        lines += [f"{title}:", *(line for sentence in sentences for line in fill(f"- {sentence}", columns)), ""]
+    return [*lines, "Find out:", f"  {advice.command}"]
 
 
-def _device(one: PlannedDevice) -> str:
-    many = f"{one.count} x " if one.count > 1 else ""
-    rate = f"{one.tflops:.3g} TFLOP/s" if one.tflops >= 1 else f"{1000 * one.tflops:.0f} GFLOP/s"
-    said = (
-        f"{many}{one.name}: {one.usable_gb:.1f} of {one.memory_gb:.1f} GB can be used, {one.bandwidth_gb_s:.0f} GB/s, "
-        f"{rate}"
+def _device(device: PlannedDevice) -> str:
+    many = f"{device.count} x " if device.count > 1 else ""
+    rate = f"{device.tflops:.3g} TFLOP/s" if device.tflops >= 1 else f"{1000 * device.tflops:.0f} GFLOP/s"
+    text = (
+        f"{many}{device.name}: {device.usable_gb:.1f} of {device.memory_gb:.1f} GB can be used, "
+        f"{device.bandwidth_gb_s:.0f} GB/s, {rate}"
     )
-    said += f" with {one.threads} thread{'s' if one.threads != 1 else ''} (measured)" if one.threads else " (published)"
-    if one.features:
-        said += f"; {', '.join(one.features)}"
-    if one.gpus:
-        said += f"; {', '.join(one.gpus)}"
-    return f"{said}."
+    text += (
+        f" with {device.threads} thread{'s' if device.threads != 1 else ''} (measured)"
+        if device.threads
+        else " (published)"
+    )
+    if device.features:
+        text += f"; {', '.join(device.features)}"
+    if device.gpus:
+        text += f"; {', '.join(device.gpus)}"
+    return f"{text}."
 
 
-def _work(found: Plan) -> str:
-    at_once = f", {found.concurrency} at a time" if found.concurrency > 1 else ", one at a time"
-    return f"Prompts of {found.input_tokens:,} tokens, answers of {found.output_tokens:,}{at_once}."
+def _work(plan: Plan) -> str:
+    at_once = f", {plan.concurrency} at a time" if plan.concurrency > 1 else ", one at a time"
+    return f"Prompts of {plan.input_tokens:,} tokens, answers of {plan.output_tokens:,}{at_once}."
 
 
-def _forecasts(found: Plan, columns: int) -> list[str]:
+def _forecasts(plan: Plan, columns: int) -> list[str]:
     head = ["model", "format", "fits", "memory", "answer", "tokens/s", "answers/s", "first", *_SPLIT, "good for"]
-    asked = found.max_p95_ms is not None
-    if asked:
-        head.insert(4, f"<= {_time(found.max_p95_ms or 0)}?")
+    has_limit = plan.max_p95_ms is not None
+    if has_limit:
+        head.insert(4, f"<= {_time(plan.max_p95_ms or 0)}?")
     body = []
-    for one in found.forecasts:
+    for forecast in plan.forecasts:
         row = [
-            one.model,
-            one.quantization,
-            "yes" if one.fits else "no" if found.device.measured else f"needs {one.devices}",
-            _memory(one.memory.total_mb),
-            _time(one.speed.answer_ms),
-            "-" if one.speed.tokens_per_s is None else _number(one.speed.tokens_per_s),
-            _number(one.speed.answers_per_s),
-            _time(one.speed.first_token_ms),
-            *_split(one),
-            ", ".join(one.good_for) or "-",
+            forecast.model,
+            forecast.quantization,
+            "yes" if forecast.fits else "no" if plan.device.measured else f"needs {forecast.devices}",
+            _memory(forecast.memory.total_mb),
+            _time(forecast.speed.answer_ms),
+            "-" if forecast.speed.tokens_per_s is None else _number(forecast.speed.tokens_per_s),
+            _number(forecast.speed.answers_per_s),
+            _time(forecast.speed.first_token_ms),
+            *_split(forecast),
+            ", ".join(forecast.good_for) or "-",
         ]
-        if asked:
-            row.insert(4, _FINDINGS[one.max_p95_ms])
+        if has_limit:
+            row.insert(4, _FINDINGS[forecast.max_p95_ms])
         body.append(row)
     return table(head, body, columns, left=2)
 
@@ -85,27 +89,34 @@ def _forecasts(found: Plan, columns: int) -> list[str]:
 _SPLIT = ("weights", "cache", "buffers", "rest")
 
 
-def _split(one: Forecast) -> list[str]:
-    parts = (one.memory.weights_mb, one.memory.kv_cache_mb, one.memory.activations_mb, one.memory.overhead_mb)
+def _split(forecast: Forecast) -> list[str]:
+    parts = (
+        forecast.memory.weights_mb,
+        forecast.memory.kv_cache_mb,
+        forecast.memory.activations_mb,
+        forecast.memory.overhead_mb,
+    )
     return [_memory(part) for part in parts]
 
 
-def _largest(found: Plan) -> str:
-    does = "fits" if found.max_p95_ms is None else f"fits and surely answers within {_time(found.max_p95_ms)}"
-    if found.largest is None:
+def _largest(plan: Plan) -> str:
+    does = "fits" if plan.max_p95_ms is None else f"fits and surely answers within {_time(plan.max_p95_ms)}"
+    if plan.largest is None:
         return f"None of them {does}."
-    uses = [(use.name, largest([one for one in found.forecasts if use.name in one.good_for])) for use in USES]
-    said = "; ".join(f"{name}: {best.model if best else 'none'}" for name, best in uses)
-    return f"Largest that {does}: {found.largest}. Largest that is surely fast enough for {said}."
+    uses = [
+        (use.name, largest([forecast for forecast in plan.forecasts if use.name in forecast.good_for])) for use in USES
+    ]
+    by_use = "; ".join(f"{name}: {best.model if best else 'none'}" for name, best in uses)
+    return f"Largest that {does}: {plan.largest}. Largest that is surely fast enough for {by_use}."
 
 
-def _reach(found: tuple[DeviceReach, ...], columns: int) -> list[str]:
-    if not found:
+def _reach(reaches: tuple[DeviceReach, ...], columns: int) -> list[str]:
+    if not reaches:
         return []
-    limit = _time(found[0].limit_ms)
+    limit = _time(reaches[0].limit_ms)
     body = [
-        [one.device, one.model or "none", one.quantization or "-", "-" if one.ms is None else _time(one.ms)]
-        for one in found
+        [reach.device, reach.model or "none", reach.quantization or "-", "-" if reach.ms is None else _time(reach.ms)]
+        for reach in reaches
     ]
     return [
         *fill(f"Largest that surely answers within {limit}, by device:", columns),
@@ -113,68 +124,68 @@ def _reach(found: tuple[DeviceReach, ...], columns: int) -> list[str]:
     ]
 
 
-def _tuning(found: tuple[TuningForecast, ...], columns: int) -> list[str]:
+def _tuning(forecasts: tuple[TuningForecast, ...], columns: int) -> list[str]:
     head = ("model", "method", "fits", "memory", "time", "saves", "weights", "gradients", "optimizer", "activations")
     body = [
         [
-            one.model,
-            one.method,
-            "yes" if one.fits else f"needs {one.devices}",
-            _memory(one.total_mb),
-            _time(one.hours * 3.6e6),
-            f"{one.saves:.0%}",
-            _memory(one.weights_mb),
-            _memory(one.gradients_mb),
-            _memory(one.optimizer_mb),
-            _memory(one.activations_mb),
+            forecast.model,
+            forecast.method,
+            "yes" if forecast.fits else f"needs {forecast.devices}",
+            _memory(forecast.total_mb),
+            _time(forecast.hours * 3.6e6),
+            f"{forecast.saves:.0%}",
+            _memory(forecast.weights_mb),
+            _memory(forecast.gradients_mb),
+            _memory(forecast.optimizer_mb),
+            _memory(forecast.activations_mb),
         ]
-        for one in found
+        for forecast in forecasts
     ]
     return table(head, body, columns, left=2)
 
 
-def _costs(found: Plan, columns: int) -> list[str]:
+def _costs(plan: Plan, columns: int) -> list[str]:
     kinds = {"api": "API", "rent": "rented", "own": "owned"}
     shown: list[Cost] = []
     for kind in kinds:
-        of = sorted((one for one in found.costs if one.kind == kind), key=lambda one: one.per_day)
+        of = sorted((cost for cost in plan.costs if cost.kind == kind), key=lambda cost: cost.per_day)
         shown += of[:MOST]
     body = [
         [
-            one.name,
-            kinds[one.kind],
-            _money(one.per_day),
-            _money(one.per_year),
-            "-" if one.break_even_per_day is None else f"{one.break_even_per_day:,.0f}",
-            "-" if one.machines is None else str(one.machines),
-            "-" if one.per_million is None else _money(one.per_million),
-            one.date + ("!" if one.stale else ""),
-            one.how,
+            cost.name,
+            kinds[cost.kind],
+            _money(cost.per_day),
+            _money(cost.per_year),
+            "-" if cost.break_even_per_day is None else f"{cost.break_even_per_day:,.0f}",
+            "-" if cost.machines is None else str(cost.machines),
+            "-" if cost.per_million is None else _money(cost.per_million),
+            cost.date + ("!" if cost.stale else ""),
+            cost.how,
         ]
-        for one in shown
+        for cost in shown
     ]
     head = ("where", "kind", "a day", "a year", "even from", "devices", "a million", "price of", "how")
-    rest = len(found.costs) - len(shown)
-    traffic = found.requests_per_day or 0.0
+    rest = len(plan.costs) - len(shown)
+    traffic = plan.requests_per_day or 0.0
     return [
-        *fill(f"{traffic:,.0f} requests a day; devices with {found.costs_of}, in {found.currency}:", columns),
+        *fill(f"{traffic:,.0f} requests a day; devices with {plan.costs_of}, in {plan.currency}:", columns),
         *table(head, body, columns, left=2),
         *([f"and {rest} dearer ones (--json lists them all)"] if rest else []),
-        *fill(_remarks(found, shown), columns),
+        *fill(_remarks(plan, shown), columns),
     ]
 
 
-def _remarks(found: Plan, shown: list[Cost]) -> str:
-    said = []
-    if any(one.break_even_per_day is not None for one in shown):
-        said.append(f"Even from: the traffic from which an API costs as much as {found.costs_against}.")
-    if any(one.stale for one in shown):
-        said.append("!: a price that is more than 90 days old.")
-    return " ".join(said)
+def _remarks(plan: Plan, shown: list[Cost]) -> str:
+    remarks = []
+    if any(cost.break_even_per_day is not None for cost in shown):
+        remarks.append(f"Even from: the traffic from which an API costs as much as {plan.costs_against}.")
+    if any(cost.stale for cost in shown):
+        remarks.append("!: a price that is more than 90 days old.")
+    return " ".join(remarks)
 
 
-def _past(found: Plan) -> str:
-    past = found.past_error
+def _past(plan: Plan) -> str:
+    past = plan.past_error
     if past is None:
         return "No prediction was compared with a measurement on this machine yet."
     kinds = (("memory", past.memory, past.n_memory), ("speed", past.speed, past.n_speed))

@@ -73,34 +73,34 @@ def command(
 
     with progress.progress_display(quiet=quiet, origins=origins) as tell:
         outcome = predictions(bundle, data, encoding=how.encoding, endpoint=endpoint, tell=tell)
-    found = outcome.answers
+    answers = outcome.answers
     if as_json:
-        click.echo(json.dumps(plain(found), allow_nan=False))
+        click.echo(json.dumps(plain(answers), allow_nan=False))
     if how.out is not None:
         from ockham.store import save_bytes
 
-        save_bytes(how.out, form(found).encode())
+        save_bytes(how.out, form(answers).encode())
     elif not as_json:
-        click.echo(form(found), nl=False)
+        click.echo(form(answers), nl=False)
     return LEFT_OUT if outcome.left_out else 0
 
 
-def jsonl_text(found: Iterable[Prediction], *, ascii_only: bool = False) -> str:
+def jsonl_text(predictions: Iterable[Prediction], *, ascii_only: bool = False) -> str:
     """Write one JSON object per line."""
-    return "".join(json.dumps(plain(one), ensure_ascii=ascii_only, allow_nan=False) + "\n" for one in found)
+    return "".join(json.dumps(plain(row), ensure_ascii=ascii_only, allow_nan=False) + "\n" for row in predictions)
 
 
-def csv_of(found: Iterable[Prediction]) -> str:
+def csv_of(predictions: Iterable[Prediction]) -> str:
     """Write a table; an answer or confidence that is missing is an empty cell."""
     from ockham.data.csv_export import csv_text
 
-    return csv_text([(one.id, one.answer or "", _number(one.confidence)) for one in found], FIELDS)
+    return csv_text([(row.id, row.answer or "", _number(row.confidence)) for row in predictions], FIELDS)
 
 
 def _form(out: Path | None) -> Callable[[Iterable[Prediction]], str]:
     """Choose the form by the file's extension, before any work is done."""
     if out is None:
-        return lambda found: jsonl_text(found, ascii_only=True)
+        return lambda predictions: jsonl_text(predictions, ascii_only=True)
     forms = {".csv": csv_of, ".jsonl": jsonl_text}
     suffix = out.suffix.lower()
     if suffix not in forms:

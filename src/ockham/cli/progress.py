@@ -61,11 +61,11 @@ class _Lines:
 
     def __call__(self, progress: Progress) -> None:
         """Write a line if it says something new."""
-        place = (progress.stage, progress.message)
+        heading = (progress.stage, progress.message)
         share = progress.done / progress.total if progress.done is not None and progress.total else 0.0
-        if place == self._last and share < self._share + _EVERY and (share < 1.0 or self._share >= 1.0):
+        if heading == self._last and share < self._share + _EVERY and (share < 1.0 or self._share >= 1.0):
             return
-        self._last, self._share = place, share
+        self._last, self._share = heading, share
         text = f"{printable(progress.stage)}: {printable(progress.message)}{_count_text(progress)}\n"
         _write(self._stream, text)
 
@@ -95,11 +95,11 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
         def tell(progress: Progress) -> None:
             nonlocal last
-            place = (escape(printable(progress.stage)), escape(printable(progress.message)))
-            if place != last:
+            heading = (escape(printable(progress.stage)), escape(printable(progress.message)))
+            if heading != last:
                 finish()
-                last = place
-                bar.reset(task, total=progress.total, description=place[1], stage=place[0])
+                last = heading
+                bar.reset(task, total=progress.total, description=heading[1], stage=heading[0])
             bar.update(task, completed=progress.done or 0, total=progress.total)
 
         yield tell

@@ -48,7 +48,7 @@ def origins(path: Path | None, flags: Mapping[str, object], values: Mapping[str,
     Raises `ConsentError` (``E_CONSENT``) where that is an `ockham.toml` that nobody named, and --yes was not said: it
     may have come with somebody else's folder.
     """
-    given = {name for name, value in flags.items() if value not in (None, ())}
+    flag_names = {name for name, value in flags.items() if value not in (None, ())}
     file = FILE if path is None else str(path)
     named: dict[str, str] = {}
     for api in _APIS:
@@ -57,8 +57,8 @@ def origins(path: Path | None, flags: Mapping[str, object], values: Mapping[str,
         if value is None or (table and "url" not in table):
             continue  # without an address nothing can be sent, which `spec` says
         key_env = f"{api}_key_env"
-        address = f"--{api}" if api in given else file
-        key = f"--{api}-key-env" if key_env in given else file if key_env in values or "key_env" in table else ""
+        address = f"--{api}" if api in flag_names else file
+        key = f"--{api}-key-env" if key_env in flag_names else file if key_env in values or "key_env" in table else ""
         if path is None and not flags.get(_YES) and file in (address, key):
             raise _unasked_destination(api, table.get("url", value), values.get(key_env, table.get("key_env")), flags)
         named[api] = f"address: {address}; key: {key or 'the default'}"
@@ -89,8 +89,8 @@ def destination(values: dict[str, object]) -> Destination | None:
         return None
     value = own.pop("endpoint", None)
     fields = dict(value) if isinstance(value, Mapping) else {} if value is None else {"url": value}
-    for name, said in own.items():
-        fields[_API.get(name.removeprefix("endpoint"), name)] = said
+    for name, setting in own.items():
+        fields[_API.get(name.removeprefix("endpoint"), name)] = setting
     if "url" not in fields:
         raise ConfigError("E_CONFIG", "settings: the endpoint has no address", fix="name it: --endpoint URL")
     return config.build(Destination, fields, "the endpoint")
@@ -125,9 +125,9 @@ def spec(kind: type[T], values: Mapping[str, object]) -> T:
     fields = {
         _SEVERAL.get(name, name): _wrap_single(name, value)
         for name, value in values.items()
-        if not any(name in some for some in own.values())
+        if not any(name in settings for settings in own.values())
     }
-    fields |= {api: _api(api, some) for api, some in own.items() if some}
+    fields |= {api: _api(api, settings) for api, settings in own.items() if settings}
     return config.build(kind, fields, "settings")
 
 
@@ -152,24 +152,24 @@ def _of(api: str, name: str) -> bool:
 
 def _api(api: str, values: Mapping[str, object]) -> dict[str, object]:
     """Put the flat names (``endpoint_model``) and the table ``[fit.endpoint]`` together."""
-    found: dict[str, object] = {}
+    fields: dict[str, object] = {}
     for name, value in values.items():
         part = name.removeprefix(api)
         if name == api and isinstance(value, Mapping):
-            found = {**value, **found}
+            fields = {**value, **fields}
         elif part in _API:
-            found[_API[part]] = value
+            fields[_API[part]] = value
         elif part == "_price":
-            found["price_in"], found["price_out"] = _prices(name, value)
+            fields["price_in"], fields["price_out"] = _prices(name, value)
         else:
-            known = ", ".join(sorted(f"{api}{end}" for end in (*_API, "_price")))
+            names = ", ".join(sorted(f"{api}{end}" for end in (*_API, "_price")))
             kind = "an endpoint" if api == "endpoint" else f"a {api}"
-            raise ConfigError("E_CONFIG", f"settings: {kind} has no such setting", fix=f"the names are: {known}")
-    if "url" not in found:
+            raise ConfigError("E_CONFIG", f"settings: {kind} has no such setting", fix=f"the names are: {names}")
+    if "url" not in fields:
         raise ConfigError("E_CONFIG", f"settings: the {api} has no address", fix=f"name it: --{api} URL")
-    if "model" not in found:
+    if "model" not in fields:
         raise ConfigError("E_CONFIG", f"settings: the {api} has no model", fix=f"name it: --{api}-model NAME")
-    return found
+    return fields
 
 
 def _prices(name: str, value: object) -> tuple[object, object]:

@@ -25,9 +25,9 @@ def command(*, place: Path, digest: str | None, as_json: bool) -> int:
     from ockham.bundles.verify import verify
     from ockham.cli import output
 
-    found = verify(place, digest=digest)
+    verification = verify(place, digest=digest)
     if as_json:
-        output.record(found)
+        output.record(verification)
     else:
-        output.verification(found)
-    return 0 if found.ok else 2
+        output.verification(verification)
+    return 0 if verification.ok else 2

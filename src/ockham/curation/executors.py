@@ -109,4 +109,4 @@ def keep_memory() -> None:
     By default the buffers of each chunk are given back and taken anew, and the system fills each page with zeros again:
     that took a sixth of the time. At most 128 MB are kept.
     """
-    machine.tune_malloc(own=_OWN, kept=_KEPT)
+    machine.tune_malloc(own=_OWN, trim=_KEPT)

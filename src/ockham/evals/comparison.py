@@ -72,12 +72,12 @@ def compare(
 
 def holm(p_values: Sequence[float]) -> list[float]:
     """Correct p-values for their number, in the given order (Holm, 1979)."""
-    order = sorted(range(len(p_values)), key=lambda place: p_values[place])
+    order = sorted(range(len(p_values)), key=lambda index: p_values[index])
     adjusted = [0.0] * len(p_values)
     largest = 0.0
-    for rank, place in enumerate(order):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[place]))
-        adjusted[place] = largest
+    for rank, index in enumerate(order):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[index]))
+        adjusted[index] = largest
     return adjusted
 
 
@@ -157,11 +157,11 @@ def _shares(pairs: Sequence[tuple[float, float]], clusters: Sequence[int] | None
 
 def _mean_gap(gaps: Floats, clusters: Sequence[int] | None) -> tuple[Estimate, float]:
     """Compare mean scores between 0 and 1 with Student's paired interval, and the test that agrees with it at 5 %."""
-    found = mean(gaps.tolist(), clusters)
-    half = found.high - found.value
+    estimate = mean(gaps.tolist(), clusters)
+    half = estimate.high - estimate.value
     if half == 0:
-        return found, 1.0 if found.value == 0 else 0.0
-    return found, 2 * float(stats.norm.sf(Z * abs(found.value) / half))
+        return estimate, 1.0 if estimate.value == 0 else 0.0
+    return estimate, 2 * float(stats.norm.sf(Z * abs(estimate.value) / half))
 
 
 def _grades(pairs: Sequence[tuple[Score, Score]], clusters: Sequence[int] | None) -> tuple[Estimate, float]:
@@ -190,13 +190,13 @@ def _sign_flip(totals: Floats, seed: int) -> float:
 def _f1_micro(pairs: Sequence[tuple[Score, Score]], clusters: Sequence[int] | None) -> tuple[Estimate, float]:
     """Compare two micro F1 by the jackknife, as if each candidate alone had made one more mistake."""
     left, right = (field_scores.tally((pair[side].answer, pair[side].target) for pair in pairs) for side in (0, 1))
-    found = jackknife(
+    jackknifed = jackknife(
         lambda sums: field_scores.f1_micro(sums[:, :3]) - field_scores.f1_micro(sums[:, 3:]),
         np.hstack([left, right]),
         clusters=clusters,
     )
     extra = sum(one_mistake(counts, clusters) ** 2 for counts in (left, right))
-    return _gap(found, found.value, extra, len(pairs))
+    return _gap(jackknifed, jackknifed.value, extra, len(pairs))
 
 
 def _f1(pairs: Sequence[tuple[Score, Score]], metric: str) -> tuple[Estimate, float]:
@@ -205,18 +205,20 @@ def _f1(pairs: Sequence[tuple[Score, Score]], metric: str) -> tuple[Estimate, fl
     left, right = (tabulate([pair[side] for pair in pairs], apart=True) for side in (0, 1))
     half = 3 * len(left.labels)
     rows = sparse.csr_matrix(sparse.hstack([left.rows, right.rows]))
-    found = jackknife(lambda sums: statistic(sums[:, :half]) - statistic(sums[:, half:]), rows, clusters=left.clusters)
+    jackknifed = jackknife(
+        lambda sums: statistic(sums[:, :half]) - statistic(sums[:, half:]), rows, clusters=left.clusters
+    )
     extra = sum(mistake_cost(statistic, cells)[1] for cells in (left, right))
-    gap = found.value
+    gap = jackknifed.value
     if metric == "f1_macro":
         gap += shortfall(left.total, len(left.labels)) - shortfall(right.total, len(right.labels))
-    return _gap(found, gap, extra, len(pairs))
+    return _gap(jackknifed, gap, extra, len(pairs))
 
 
-def _gap(found: Jackknife, gap: float, extra: float, n: int) -> tuple[Estimate, float]:
+def _gap(jackknifed: Jackknife, gap: float, extra: float, n: int) -> tuple[Estimate, float]:
     """Return a difference with its interval around ``gap``, its variance ``extra`` larger, and the p-value of none."""
-    error = math.sqrt(found.variance + extra)
-    low, high = (min(max(gap + side * found.quantile * error, -1.0), 1.0) for side in (-1, 1))
-    value = found.value
-    p_value = 2 * float(stats.norm.sf(abs(gap) / error * Z / found.quantile)) if error > 0 else 1.0
+    error = math.sqrt(jackknifed.variance + extra)
+    low, high = (min(max(gap + side * jackknifed.quantile * error, -1.0), 1.0) for side in (-1, 1))
+    value = jackknifed.value
+    p_value = 2 * float(stats.norm.sf(abs(gap) / error * Z / jackknifed.quantile)) if error > 0 else 1.0
     return Estimate(value=value, low=min(low, value), high=max(high, value), n=n), min(1.0, p_value)

@@ -44,16 +44,16 @@ class Cells:
 
 def f1_macro(sums: Floats) -> Floats:
     """Average the labels' F1 = 2 right / (answers + targets), over labels with a target, from sums (m, 3 * labels)."""
-    each, targets = _each(sums)
+    label_f1, targets = _each(sums)
     there = targets > 0
-    averaged: Floats = np.where(there, each, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
+    averaged: Floats = np.where(there, label_f1, 0.0).sum(axis=1) / np.maximum(there.sum(axis=1), 1)
     return averaged
 
 
 def f1_weighted(sums: Floats) -> Floats:
     """Average the labels' F1, each weighted by its number of targets, from sums of shape (m, 3 * labels)."""
-    each, targets = _each(sums)
-    averaged: Floats = (each * targets).sum(axis=1) / np.maximum(targets.sum(axis=1), 1)
+    label_f1, targets = _each(sums)
+    averaged: Floats = (label_f1 * targets).sum(axis=1) / np.maximum(targets.sum(axis=1), 1)
     return averaged
 
 
@@ -70,15 +70,15 @@ def statistic_of(metric: str) -> Statistic:
 def tabulate(scores: Sequence[Score], *, apart: bool = False) -> Cells:
     """Count equal (target, answer) pairs, or keep the rows ``apart`` (as always where they come in clusters)."""
     labels = tuple(sorted({score.target for score in scores}))
-    place = {label: index for index, label in enumerate(labels)}
+    column = {label: index for index, label in enumerate(labels)}
     clusters = cluster_numbers(scores)
     pairs: list[tuple[str, str | None]] = [(score.target, score.answer) for score in scores]
     counted = Counter(pairs)
     apart = apart or clusters is not None
     kinds = pairs if apart else list(counted)
     counts = [1] * len(kinds) if apart else [counted[kind] for kind in kinds]
-    targets = np.array([place[target] for target, _ in kinds], dtype=np.int64)
-    answers = np.array([-1 if answer is None else place.get(answer, -1) for _, answer in kinds], dtype=np.int64)
+    targets = np.array([column[target] for target, _ in kinds], dtype=np.int64)
+    answers = np.array([-1 if answer is None else column.get(answer, -1) for _, answer in kinds], dtype=np.int64)
     every, named = np.arange(len(kinds)), np.flatnonzero(answers >= 0)
     right = np.flatnonzero(answers == targets)
     at = np.concatenate([right, named, every])
@@ -95,15 +95,15 @@ def estimate(metric: str, cells: Cells, labels: int) -> Estimate:
     is too low on average: the interval stands around the value without that `shortfall`.
     """
     statistic = statistic_of(metric)
-    found = jackknife(statistic, cells.rows, cells.counts, cells.clusters)
+    jackknifed = jackknife(statistic, cells.rows, cells.counts, cells.clusters)
     n = int(cells.counts.sum())
     loss, square = mistake_cost(statistic, cells)
-    wrong = min(1 - found.value + loss, 1.0)
-    variance = found.variance + square
+    wrong = min(1 - jackknifed.value + loss, 1.0)
+    variance = jackknifed.variance + square
     size = wrong * (1 - wrong) / variance if variance > 0 and 0 < wrong < 1 else float(n)
-    centre = found.value + (shortfall(cells.total, labels) if metric == "f1_macro" else 0.0)
-    low, high = wilson_ends(min(max(centre, 0.0), 1.0), size * (Z / found.quantile) ** 2)
-    return Estimate(value=found.value, low=min(low, found.value), high=max(high, found.value), n=n)
+    centre = jackknifed.value + (shortfall(cells.total, labels) if metric == "f1_macro" else 0.0)
+    low, high = wilson_ends(min(max(centre, 0.0), 1.0), size * (Z / jackknifed.quantile) ** 2)
+    return Estimate(value=jackknifed.value, low=min(low, jackknifed.value), high=max(high, jackknifed.value), n=n)
 
 
 def shortfall(total: Floats, labels: int) -> float:
@@ -114,9 +114,9 @@ def shortfall(total: Floats, labels: int) -> float:
     frequency (Poisson), and frequencies are shrunk towards equal as far as the counts vary no more than by chance
     (gamma-Poisson, by moments).
     """
-    right, given, targets = (part.reshape(-1) for part in np.split(total, 3, axis=1))
+    right, answers, targets = (part.reshape(-1) for part in np.split(total, 3, axis=1))
     n, count = float(targets.sum()), max(labels, targets.size)
-    rate, wrong = float(right.sum()) / n, max(float(given.sum() - right.sum()), 0.0)
+    rate, wrong = float(right.sum()) / n, max(float(answers.sum() - right.sum()), 0.0)
     mean = n / count
     spread = (float(np.square(targets - mean).sum()) + (count - targets.size) * mean**2) / count
     excess = max((spread - mean) / mean**2, 1e-9)
@@ -126,8 +126,8 @@ def shortfall(total: Floats, labels: int) -> float:
     truth = 2 * rate * frequency / np.maximum(frequency * (1 + rate) + stray / n, 1e-300)
     missing = 0.0
     for rows in np.unique(targets[(targets > 0) & (targets < _PLENTY)]).astype(int).tolist():
-        places = targets == rows
-        missing += float((truth[places] - _expected_f1(rows, rate, stray[places])).sum())
+        mask = targets == rows
+        missing += float((truth[mask] - _expected_f1(rows, rate, stray[mask])).sum())
     return max(0.0, missing / max(int((targets > 0).sum()), 1))
 
 
@@ -135,8 +135,8 @@ def _expected_f1(rows: int, rate: float, stray: Floats) -> Floats:
     """Return the expected F1 of labels with so many rows each and a Poisson number of wrong answers naming them."""
     most = float(stray.max())
     right, wrong = np.arange(rows + 1), np.arange(math.ceil(most + 6 * math.sqrt(most)) + 3)
-    each = 2 * right[:, None] / (rows + right[:, None] + wrong[None, :])
-    by_wrong = stats.binom.pmf(right, rows, rate) @ each
+    f1 = 2 * right[:, None] / (rows + right[:, None] + wrong[None, :])
+    by_wrong = stats.binom.pmf(right, rows, rate) @ f1
     expected: Floats = stats.poisson.pmf(wrong[None, :], stray[:, None]) @ by_wrong
     return expected
 
@@ -151,8 +151,8 @@ def mistake_cost(statistic: Statistic, cells: Cells) -> tuple[float, float]:
     right: Floats = total[0, :count]
     if right.sum() == 0:
         return 0.0, 0.0
-    given: Floats = total[0, count : 2 * count]
-    others = np.tile(given, (count, 1))
+    answers: Floats = total[0, count : 2 * count]
+    others = np.tile(answers, (count, 1))
     np.fill_diagonal(others, 0.0)
     changed = np.repeat(total, count, axis=0)
     changed[:, :count] -= np.eye(count)
@@ -166,6 +166,6 @@ def mistake_cost(statistic: Statistic, cells: Cells) -> tuple[float, float]:
 
 
 def _each(sums: Floats) -> tuple[Floats, Floats]:
-    right, given, targets = np.split(sums, 3, axis=1)
-    each: Floats = 2 * right / np.maximum(given + targets, 1)
-    return each, targets
+    right, answers, targets = np.split(sums, 3, axis=1)
+    label_f1: Floats = 2 * right / np.maximum(answers + targets, 1)
+    return label_f1, targets

@@ -39,16 +39,16 @@ def valid(answer: str | None) -> bool:
 
 def equal(answer: str | None, target: str) -> bool:
     """Tell whether an answer has the target's fields and no others."""
-    given = parse_fields(answer)
-    return given is not None and given == parse_fields(target)
+    fields = parse_fields(answer)
+    return fields is not None and fields == parse_fields(target)
 
 
 def f1_micro(sums: Floats) -> Floats:
     """Return F1 = 2 right / (given + wanted) from sums of shape (m, 3); 1 where nothing is wanted and nothing given."""
-    right, given, wanted = sums[:, 0], sums[:, 1], sums[:, 2]
-    both = given + wanted
-    found: Floats = np.where(both > 0, 2 * right / np.maximum(both, 1), 1.0)
-    return found
+    right, answers, targets = sums[:, 0], sums[:, 1], sums[:, 2]
+    both = answers + targets
+    f1: Floats = np.where(both > 0, 2 * right / np.maximum(both, 1), 1.0)
+    return f1
 
 
 def tally(pairs: Iterable[tuple[str | None, str]]) -> Floats:
@@ -62,16 +62,16 @@ def tally(pairs: Iterable[tuple[str | None, str]]) -> Floats:
 
 def by_field(scores: Sequence[Score]) -> dict[str, tuple[Floats, list[int]]]:
     """Count field by field: for each path, right, given, wanted of the rows that have it, (rows, 3), and those rows."""
-    found: dict[str, list[tuple[float, float, float]]] = {}
+    counts: dict[str, list[tuple[float, float, float]]] = {}
     places: dict[str, list[int]] = {}
     for place, score in enumerate(scores):
-        given, wanted = parse_fields(score.answer) or Counter(), parse_fields(score.target) or Counter()
-        for path in {path for path, _ in (*given, *wanted)}:
-            mine = Counter({slot: count for slot, count in given.items() if slot[0] == path})
-            theirs = Counter({slot: count for slot, count in wanted.items() if slot[0] == path})
-            found.setdefault(path, []).append(((mine & theirs).total(), mine.total(), theirs.total()))
+        answer_fields, target_fields = parse_fields(score.answer) or Counter(), parse_fields(score.target) or Counter()
+        for path in {path for path, _ in (*answer_fields, *target_fields)}:
+            mine = Counter({slot: count for slot, count in answer_fields.items() if slot[0] == path})
+            theirs = Counter({slot: count for slot, count in target_fields.items() if slot[0] == path})
+            counts.setdefault(path, []).append(((mine & theirs).total(), mine.total(), theirs.total()))
             places.setdefault(path, []).append(place)
-    return {path: (np.array(rows, dtype=np.float64), places[path]) for path, rows in sorted(found.items())}
+    return {path: (np.array(rows, dtype=np.float64), places[path]) for path, rows in sorted(counts.items())}
 
 
 def one_mistake(counts: Floats, clusters: Sequence[int] | None) -> float:
@@ -85,8 +85,8 @@ def one_mistake(counts: Floats, clusters: Sequence[int] | None) -> float:
 
 
 def _count(answer: str | None, target: str) -> tuple[int, int, int]:
-    given, wanted = parse_fields(answer) or Counter(), parse_fields(target) or Counter()
-    return (given & wanted).total(), given.total(), wanted.total()
+    answer_fields, target_fields = parse_fields(answer) or Counter(), parse_fields(target) or Counter()
+    return (answer_fields & target_fields).total(), answer_fields.total(), target_fields.total()
 
 
 def _leaves(path: str, value: object) -> Iterator[Slot]:

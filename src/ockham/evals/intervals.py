@@ -62,8 +62,8 @@ def proportion(values: Sequence[float], clusters: Sequence[int] | None = None) -
     if clusters is None:
         return wilson(round(float(array.sum())), n)
     size = effective_size(array, clusters, share * (1 - share))
-    found = wilson(min(share * size, size), size)
-    return Estimate(value=share, low=min(found.low, share), high=max(found.high, share), n=n)
+    estimate = wilson(min(share * size, size), size)
+    return Estimate(value=share, low=min(estimate.low, share), high=max(estimate.high, share), n=n)
 
 
 def effective_size(values: Floats, clusters: Sequence[int], variance: float) -> float:
@@ -103,10 +103,10 @@ def mean(values: Sequence[float], clusters: Sequence[int] | None = None) -> Esti
         half = 9.68 * abs(middle)
     else:
         rows = np.stack([array, np.ones(n)], axis=1)
-        found = jackknife(
+        jackknifed = jackknife(
             lambda sums: sums[:, 0] / sums[:, 1], rows, clusters=range(n) if clusters is None else clusters
         )
-        half = found.quantile * math.sqrt(found.variance)
+        half = jackknifed.quantile * math.sqrt(jackknifed.variance)
     return Estimate(value=middle, low=middle - half, high=middle + half, n=n)
 
 
@@ -254,4 +254,4 @@ def cluster_numbers(scores: Sequence[Score]) -> list[int] | None:
     if len(set(named)) == len(named):
         return None
     free = max(named) + 1
-    return [free + place if score.cluster is None else score.cluster for place, score in enumerate(scores)]
+    return [free + index if score.cluster is None else score.cluster for index, score in enumerate(scores)]

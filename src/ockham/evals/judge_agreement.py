@@ -46,10 +46,10 @@ def kappa(table: Floats, clusters: Sequence[int] | None) -> Estimate | None:
     """
     if int((table.sum(axis=0) > 0).sum()) < 2:
         return None
-    found = jackknife(_kappa, table, clusters=clusters)
-    half = found.quantile * math.sqrt(found.variance)
-    low, high = max(-1.0, found.value - half), min(1.0, found.value + half)
-    return Estimate(value=found.value, low=low, high=high, n=len(table))
+    jackknifed = jackknife(_kappa, table, clusters=clusters)
+    half = jackknifed.quantile * math.sqrt(jackknifed.variance)
+    low, high = max(-1.0, jackknifed.value - half), min(1.0, jackknifed.value + half)
+    return Estimate(value=jackknifed.value, low=low, high=high, n=len(table))
 
 
 def _cell(judge: bool, exact: bool) -> list[float]:

@@ -25,12 +25,12 @@ def metrics(scores: Sequence[Score], labels: Sequence[str]) -> dict[str, Estimat
     (``E_TOO_FEW``) without scores.
     """
     judged = with_values(scores)
-    found = {"accuracy": accuracy(judged)}
+    estimates = {"accuracy": accuracy(judged)}
     if labels:
         cells = tabulate(judged)
         count = len({*labels, *cells.labels})
-        found |= {metric: estimate(metric, cells, count) for metric in STATISTICS}
-    return found
+        estimates |= {metric: estimate(metric, cells, count) for metric in STATISTICS}
+    return estimates
 
 
 def accuracy(scores: Sequence[Score]) -> Estimate:
@@ -50,14 +50,14 @@ def point(metric: str, targets: Sequence[str], answers: Sequence[str | None]) ->
         raise DataError("E_TOO_FEW", "there is no row to measure on", fix="label some test rows")
     if metric == "accuracy":
         return sum(a == t for t, a in zip(targets, answers, strict=True)) / len(targets)
-    wanted = Counter(targets)
-    given = Counter(answers)
+    target_counts = Counter(targets)
+    answer_counts = Counter(answers)
     right = Counter(t for t, a in zip(targets, answers, strict=True) if t == a)
-    each = {label: 2 * right[label] / (count + given[label]) for label, count in wanted.items()}
+    label_f1 = {label: 2 * right[label] / (count + answer_counts[label]) for label, count in target_counts.items()}
     if metric == "f1_macro":
-        return sum(each.values()) / len(each)
+        return sum(label_f1.values()) / len(label_f1)
     if metric == "f1_weighted":
-        return sum(each[label] * count for label, count in wanted.items()) / len(targets)
+        return sum(label_f1[label] * count for label, count in target_counts.items()) / len(targets)
     raise Defect("E_DEFECT", f"no metric is called {metric!r}", fix=f"use one of {', '.join(METRICS)}")
 
 
@@ -74,20 +74,20 @@ def per_label(scores: Sequence[Score]) -> tuple[LabelScore, ...]:
         targets.setdefault(score.target, []).append(score)
         if score.answer is not None:
             answers.setdefault(score.answer, []).append(score)
-    found = []
+    label_scores = []
     for label in sorted(targets.keys() | answers.keys()):
-        wanted, given = targets.get(label, []), answers.get(label, [])
-        either = wanted + [score for score in given if score.target != label]
-        found.append(
+        targeted, answered = targets.get(label, []), answers.get(label, [])
+        either = targeted + [score for score in answered if score.target != label]
+        label_scores.append(
             LabelScore(
                 label=label,
-                precision=_right(given),
-                recall=_right(wanted),
+                precision=_right(answered),
+                recall=_right(targeted),
                 f1=_f1_from_jaccard(_right(either)),
-                n=len(wanted),
+                n=len(targeted),
             )
         )
-    return tuple(found)
+    return tuple(label_scores)
 
 
 def confusions(scores: Sequence[Score], top: int = 20) -> list[tuple[str, str, int]]:
@@ -133,11 +133,11 @@ def risk_coverage(scores: Sequence[Score], points: int = 20) -> tuple[CoveragePo
         threshold = sure[math.ceil(step * len(sure) / points) - 1].confidence or 0.0
         if curve and curve[-1].threshold == threshold:
             continue
-        kept = [s for s in sure if (s.confidence or 0.0) >= threshold]
-        wrong = [float(s.value != 1.0) for s in kept]
+        covered = [s for s in sure if (s.confidence or 0.0) >= threshold]
+        wrong = [float(s.value != 1.0) for s in covered]
         curve.append(
             CoveragePoint(
-                threshold=threshold, share=len(kept) / len(judged), error=proportion(wrong, cluster_numbers(kept))
+                threshold=threshold, share=len(covered) / len(judged), error=proportion(wrong, cluster_numbers(covered))
             )
         )
     return tuple(curve)

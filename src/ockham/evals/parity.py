@@ -28,25 +28,25 @@ def compare(step: str, before: Sequence[Score], after: Sequence[Score], metric: 
     return Parity(step=step, agreement=same, difference=difference, metric=metric)
 
 
-def significant_loss(found: Parity, *, exact: bool) -> str | None:
+def significant_loss(parity: Parity, *, exact: bool) -> str | None:
     """Say what a step has cost, where that is beyond chance and more than one point, or nothing.
 
     Of an ``exact`` step, which changes numbers in their last bits only, nine answers in ten must have stayed the same.
     """
-    cost, agreement = found.difference, found.agreement
-    kept = f"{agreement.value:.1%} of {agreement.n:,} validation answers stayed the same"
+    cost, agreement = parity.difference, parity.agreement
+    unchanged = f"{agreement.value:.1%} of {agreement.n:,} validation answers stayed the same"
     if cost.high < 0 and cost.value < -LOSS:
-        return f"{found.step} cost {-cost.value:.1%} ({-cost.high:.1%} to {-cost.low:.1%}; {kept})"
+        return f"{parity.step} cost {-cost.value:.1%} ({-cost.high:.1%} to {-cost.low:.1%}; {unchanged})"
     if exact and agreement.high < AGREED:
-        return f"{found.step} changed the answers ({kept})"
+        return f"{parity.step} changed the answers ({unchanged})"
     return None
 
 
-def check(found: Parity, cause: str, fix: str, *, exact: bool = False) -> None:
+def check(parity: Parity, cause: str, fix: str, *, exact: bool = False) -> None:
     """Raise `ModelError` (``E_PARITY``) where a step has cost what `significant_loss` says.
 
     ``cause`` names what most likely went wrong, and ``fix`` the next step.
     """
-    what = significant_loss(found, exact=exact)
+    what = significant_loss(parity, exact=exact)
     if what is not None:
         raise ModelError("E_PARITY", f"{what}: {cause}", fix=fix)

@@ -49,21 +49,21 @@ def metric_for(task: TaskName, requirements: Requirements, scorer: LoadedScorer 
     always valid. Raises `ConfigError` (``E_CONFIG``) for a required metric that the task does not have, and for a
     required score without a scorer.
     """
-    known = TASK_SCORING[task].metrics
+    task_metrics = TASK_SCORING[task].metrics
     if requirements.min_score is not None and scorer is None:
         message = "min_score is required, and no scorer is named"
         raise ConfigError("E_CONFIG", message, fix="name it: --scorer NAME")
-    asked = [name.removeprefix("min_") for name in requirements.limits() if name.startswith("min_")]
-    asked = [name for name in asked if name != METRIC]
-    strange = next((name for name in asked if name not in known), None)
+    required = [name.removeprefix("min_") for name in requirements.limits() if name.startswith("min_")]
+    required = [name for name in required if name != METRIC]
+    strange = next((name for name in required if name not in task_metrics), None)
     if strange is not None:
-        flags = ", ".join(f"--min-{name.replace('_', '-')}" for name in known)
+        flags = ", ".join(f"--min-{name.replace('_', '-')}" for name in task_metrics)
         message = f"min_{strange} is required, and the task is {task}, which has no such metric"
         raise ConfigError("E_CONFIG", message, fix=f"use one of {flags}, or name another task with --task")
     if scorer is not None:
         return METRIC
-    aims = [name for name in asked if name != "validity"]
-    return aims[0] if len(aims) == 1 else known[0]
+    aims = [name for name in required if name != "validity"]
+    return aims[0] if len(aims) == 1 else task_metrics[0]
 
 
 def score_answers(
@@ -90,10 +90,10 @@ def estimate_metrics(task: TaskName, scores: Sequence[Score], labels: Sequence[s
         return graded | estimate_metrics(task, [replace(score, grade=None) for score in scores], labels)
     if task == "classify":
         return metrics.metrics(scores, labels)
-    known = metrics.with_values(scores)
+    judged = metrics.with_values(scores)
     estimates: dict[str, Callable[[Sequence[Score]], Estimate]] = {"accuracy": metrics.accuracy, "f1_micro": f1_micro}
     estimates |= {"validity": validity, **{name: partial(mean_similarity, name) for name in LIKENESS}}
-    return {name: estimates[name](known) for name in TASK_SCORING[task].metrics}
+    return {name: estimates[name](judged) for name in TASK_SCORING[task].metrics}
 
 
 def metric_value(
@@ -174,13 +174,13 @@ def mean_similarity(metric: str, scores: Sequence[Score]) -> Estimate:
 
 
 def _f1(counts: Floats, clusters: Sequence[int] | None) -> Estimate:
-    found = jackknife(field_scores.f1_micro, counts, clusters=clusters)
+    jackknifed = jackknife(field_scores.f1_micro, counts, clusters=clusters)
     loss = field_scores.one_mistake(counts, clusters)
-    wrong = min(1 - found.value + loss, 1.0)
-    variance = found.variance + loss**2
+    wrong = min(1 - jackknifed.value + loss, 1.0)
+    variance = jackknifed.variance + loss**2
     size = wrong * (1 - wrong) / variance if variance > 0 and 0 < wrong < 1 else float(len(counts))
-    low, high = wilson_ends(found.value, size * (Z / found.quantile) ** 2)
-    return Estimate(value=found.value, low=low, high=high, n=len(counts))
+    low, high = wilson_ends(jackknifed.value, size * (Z / jackknifed.quantile) ** 2)
+    return Estimate(value=jackknifed.value, low=low, high=high, n=len(counts))
 
 
 def _ratio(right: Floats, of: Floats, clusters: Sequence[int] | None) -> Estimate | None:
@@ -188,5 +188,5 @@ def _ratio(right: Floats, of: Floats, clusters: Sequence[int] | None) -> Estimat
     rows = np.repeat(np.arange(len(of)) if clusters is None else np.asarray(clusters), of.astype(np.int64))
     if not rows.size:
         return None
-    values = [float(place < hits) for hits, total in zip(right, of, strict=True) for place in range(int(total))]
+    values = [float(index < hits) for hits, total in zip(right, of, strict=True) for index in range(int(total))]
     return proportion(values, None if len(set(rows.tolist())) == rows.size else rows.tolist())

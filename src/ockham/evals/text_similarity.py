@@ -21,13 +21,13 @@ def chrf(answer: str | None, target: str) -> float:
     """
     if answer is None:
         return 0.0
-    said, wanted = "".join(answer.split()), "".join(target.split())
-    if said == wanted:
+    answer_text, target_text = "".join(answer.split()), "".join(target.split())
+    if answer_text == target_text:
         return 1.0
-    orders = range(1, min(ORDER, len(said), len(wanted)) + 1)
+    orders = range(1, min(ORDER, len(answer_text), len(target_text)) + 1)
     precision = recall = 0.0
     for n in orders:
-        mine, theirs = _grams(said, n), _grams(wanted, n)
+        mine, theirs = _grams(answer_text, n), _grams(target_text, n)
         shared = (mine & theirs).total()
         precision += shared / mine.total() / len(orders)
         recall += shared / theirs.total() / len(orders)
@@ -47,7 +47,7 @@ def rouge_l(answer: str | None, target: str) -> float:
 
 def f1_tokens(answer: str | None, target: str) -> float:
     """Return the F1 of the words that answer and target share, in any order (Rajpurkar et al., 2016), as `rouge_l`."""
-    return _f1(answer, target, lambda said, wanted: (Counter(said) & Counter(wanted)).total())
+    return _f1(answer, target, lambda words, other: (Counter(words) & Counter(other)).total())
 
 
 LIKENESS: Mapping[str, Callable[[str | None, str], float]] = {
@@ -58,26 +58,26 @@ LIKENESS: Mapping[str, Callable[[str | None, str], float]] = {
 """The metrics that are the mean of one number a row."""
 
 
-def longest_common(one: Sequence[str], other: Sequence[str]) -> int:
+def longest_common(words: Sequence[str], other: Sequence[str]) -> int:
     """Count the longest common subsequence, a row of the table as the bits of one number (Hyyrö, 2004)."""
-    places: dict[str, int] = {}
-    for place, word in enumerate(one):
-        places[word] = places.get(word, 0) | 1 << place
-    whole = (1 << len(one)) - 1
+    masks: dict[str, int] = {}
+    for index, word in enumerate(words):
+        masks[word] = masks.get(word, 0) | 1 << index
+    whole = (1 << len(words)) - 1
     row = whole
     for word in other:
-        found = row & places.get(word, 0)
-        row = ((row + found) | (row - found)) & whole
-    return len(one) - row.bit_count()
+        matches = row & masks.get(word, 0)
+        row = ((row + matches) | (row - matches)) & whole
+    return len(words) - row.bit_count()
 
 
 def _f1(answer: str | None, target: str, shared: Callable[[Sequence[str], Sequence[str]], int]) -> float:
     if answer is None:
         return 0.0
-    said, wanted = (_WORD.findall(text.lower()) for text in (answer, target))
-    if not said or not wanted:
+    answer_words, target_words = (_WORD.findall(text.lower()) for text in (answer, target))
+    if not answer_words or not target_words:
         return float(answer.split() == target.split())
-    return 2 * shared(said, wanted) / (len(said) + len(wanted))
+    return 2 * shared(answer_words, target_words) / (len(answer_words) + len(target_words))
 
 
 def _grams(text: str, n: int) -> Counter[str]:

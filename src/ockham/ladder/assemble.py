@@ -106,12 +106,12 @@ def _counts(value: Json | None) -> dict[str, int]:
     )
 
 
-def build_verdict(material: RunContext, found: ClimbOutcome) -> Verdict:
+def build_verdict(material: RunContext, outcome: ClimbOutcome) -> Verdict:
     """Put the decision, and the numbers behind it, into the record that scripts depend on."""
-    decision, prepared = found.decision, material.prepared
+    decision, prepared = outcome.decision, material.prepared
     split, intake = prepared.split, prepared.intake
-    chosen = next((standing.made for standing in found.standings if standing.rung.name == decision.chosen), None)
-    required = {name: value for name, value in plain(found.requirements).items() if value is not None}
+    chosen = next((standing.made for standing in outcome.standings if standing.rung.name == decision.chosen), None)
+    required = {name: value for name, value in plain(outcome.requirements).items() if value is not None}
     return Verdict(
         ockham=version("ockham"),
         task=prepared.dataset.task,
@@ -127,7 +127,7 @@ def build_verdict(material: RunContext, found: ClimbOutcome) -> Verdict:
             leaks_prevented=split.leaks_prevented,
         ),
         requirements=required,
-        candidates=tuple(_result(standing, decision) for standing in found.standings),
+        candidates=tuple(_result(standing, decision) for standing in outcome.standings),
         chosen=decision.chosen,
         because=decision.because,
         next=decision.next,
@@ -138,39 +138,39 @@ def build_verdict(material: RunContext, found: ClimbOutcome) -> Verdict:
     )
 
 
-def build_result(material: RunContext, judged: Verdict, found: ClimbOutcome) -> RunResult:
+def build_result(material: RunContext, judged: Verdict, outcome: ClimbOutcome) -> RunResult:
     """Put together everything that the run found out, the studies of the data included."""
-    reports = tuple(standing.test for standing in found.standings if standing.test)
+    reports = tuple(standing.test for standing in outcome.standings if standing.test)
     doubts = diagnostics.check_labels(material)
-    made = [(standing.rung.name, standing.made.built) for standing in found.standings if standing.made]
+    builds = [(standing.rung.name, standing.made.built) for standing in outcome.standings if standing.made]
     shown = {row.id: row for row in material.side("test")} | _by_id(material, (doubt.id for doubt in doubts))
-    judged_by, said = llm_judge.ask_judge(material, found.standings)
+    judged_by, notes = llm_judge.ask_judge(material, outcome.standings)
     judged = dataclasses.replace(judged, sealed=protection_label(material.run))  # the judge was asked meanwhile
-    chosen = next((report for report in reports if report.candidate.name == found.decision.chosen), None)
+    chosen = next((report for report in reports if report.candidate.name == outcome.decision.chosen), None)
     return RunResult(
         title=material.prepared.dataset.name,
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         verdict=judged,
         intake=material.prepared.intake,
         reports=reports,
-        comparisons=found.comparisons,
+        comparisons=outcome.comparisons,
         examples=shown,
         doubts=doubts,
         curve=diagnostics.learning_curve(material),
-        training={name: built.points for name, built in made if built.points},
-        parity={name: built.parity for name, built in made if built.parity},
+        training={name: built.points for name, built in builds if built.points},
+        parity={name: built.parity for name, built in builds if built.parity},
         flattery=diagnostics.split_optimism(material),
         coverage=measure.coverage(reports),
         apis=measure.api_costs(
-            chosen or (reports[-1] if reports else None), material.side("test"), judged, found.prices
+            chosen or (reports[-1] if reports else None), material.side("test"), judged, outcome.prices
         ),
-        machine_per_day=24 * found.prices.machine.per_hour,
+        machine_per_day=24 * outcome.prices.machine.per_hour,
         openings=tuple(_join_names(row["candidates"]) for row in material.run.rows(TEST_EVALUATIONS)),
         judged=judged_by,
         tuned_in=decoder_rungs.tuned_in(material.run),
         machine=machine.describe(),
         attacks=state.current().attacks,
-        warnings=(*material.prepared.split.warnings, *said, *(text for _, built in made for text in built.warnings)),
+        warnings=(*material.prepared.split.warnings, *notes, *(text for _, built in builds for text in built.warnings)),
     )
 
 
@@ -202,18 +202,18 @@ def _result(standing: RungResult, decision: Decision) -> CandidateResult:
     )
 
 
-def _percentiles(found: Profile | RateLatency) -> dict[str, object]:
-    ends = {"p50": found.p50_ms, "p95": found.p95_ms, "p99": found.p99_ms}
-    known = {name: estimate for name, estimate in ends.items() if estimate is not None}
-    values: dict[str, object] = {name: known[name].value if name in known else None for name in ends}
-    values["intervals"] = {name: [estimate.low, estimate.high] for name, estimate in known.items()}
-    values["n"] = max((estimate.n for estimate in known.values()), default=0)
+def _percentiles(latency: Profile | RateLatency) -> dict[str, object]:
+    ends = {"p50": latency.p50_ms, "p95": latency.p95_ms, "p99": latency.p99_ms}
+    estimates = {name: estimate for name, estimate in ends.items() if estimate is not None}
+    values: dict[str, object] = {name: estimates[name].value if name in estimates else None for name in ends}
+    values["intervals"] = {name: [estimate.low, estimate.high] for name, estimate in estimates.items()}
+    values["n"] = max((estimate.n for estimate in estimates.values()), default=0)
     return values
 
 
 def _by_id(material: RunContext, ids: Iterable[str]) -> dict[str, Example]:
-    wanted = set(ids)
-    return {row.id: row for row in material.prepared.dataset.examples if row.id in wanted}
+    id_set = set(ids)
+    return {row.id: row for row in material.prepared.dataset.examples if row.id in id_set}
 
 
 def _join_names(names: object) -> str:

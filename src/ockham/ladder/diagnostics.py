@@ -50,7 +50,7 @@ def check_labels(material: RunContext) -> tuple[LabelIssue, ...]:
         import numpy as np
 
         split = material.prepared.split
-        clusters = np.array([split.clusters[place] for place in (*split.train, *split.valid)])
+        clusters = np.array([split.clusters[index] for index in (*split.train, *split.valid)])
         folds = label_issues.folds(clusters, [row.target for row in rows], _folds(rows), material.plan.seed).tolist()
         return label_issues.find_label_issues(rows, _probabilities(material, rows, folds), material.labels())
 
@@ -75,8 +75,8 @@ def learning_curve(material: RunContext) -> tuple[CurvePoint, ...]:
             part = sorted(order[: max(2, round(share * len(train)))])
             # All training rows, with the same C, is how each rung chose it: those answers are kept.
             whole = {name: list(built.answers) for name, built in cheap.items()}
-            found = whole if len(part) == len(train) else _answers(material, part, cheap, vectors)
-            for name, answers in found.items():
+            by_rung = whole if len(part) == len(train) else _answers(material, part, cheap, vectors)
+            for name, answers in by_rung.items():
                 right = [float(answer == row.target) for answer, row in zip(answers, valid, strict=True)]
                 estimate = intervals.proportion(right, None if len(set(clusters)) == len(clusters) else clusters)
                 points.append(CurvePoint(candidate=name, rows=len(part), share=share, metric=estimate))
@@ -139,12 +139,12 @@ def _worth_of_leaks(material: RunContext, pool: Sequence[Example], cluster: dict
 
 def _once(material: RunContext, name: str, kind: type[T], study: Callable[[], T]) -> T:
     key = material.work("study", name, sorted(_cheap(material)), material.plan.encoder)
-    found = material.run.find("study", key, kind)
-    if found is None:
+    finding = material.run.find("study", key, kind)
+    if finding is None:
         material.tell(Progress(stage="measure", message=f"studying the data: {name}"))
-        found = study()
-        material.run.keep("study", key, found)
-    return found
+        finding = study()
+        material.run.keep("study", key, finding)
+    return finding
 
 
 def _folds(rows: Sequence[Example]) -> int:
@@ -153,8 +153,8 @@ def _folds(rows: Sequence[Example]) -> int:
 
 def _cheap(material: RunContext) -> dict[str, BuildInfo]:
     """Return the cheap rungs that stand in this run, with what building them decided."""
-    found = {rung.name: find_built(material, rung) for rung in (LINEAR, ENCODER)}
-    return {name: each.built for name, each in found.items() if each is not None}
+    built_rungs = {rung.name: find_built(material, rung) for rung in (LINEAR, ENCODER)}
+    return {name: built_rung.built for name, built_rung in built_rungs.items() if built_rung is not None}
 
 
 def _probabilities(
@@ -179,8 +179,8 @@ def _probabilities(
         return linear_head.cross_probabilities(everything, targets, folds, material.labels(), built.strength)
 
     asks = {LINEAR.name: by_linear, ENCODER.name: by_encoder}
-    found = machine.run_parallel([partial(asks[name], built) for name, built in cheap.items()])
-    return dict(zip(cheap, found, strict=True))
+    probabilities = machine.run_parallel([partial(asks[name], built) for name, built in cheap.items()])
+    return dict(zip(cheap, probabilities, strict=True))
 
 
 def _answers(
@@ -188,19 +188,19 @@ def _answers(
 ) -> dict[str, list[str]]:
     """Train the cheap rungs on some of the training rows, and answer the validation rows."""
     train, valid = material.short_side("train"), material.short_side("valid")
-    some = [train[place] for place in part]
+    examples = [train[index] for index in part]
 
     def by_linear(built: BuildInfo) -> list[str]:
-        model = linear.learn(some, built.strength, seed=material.plan.seed)
+        model = linear.learn(examples, built.strength, seed=material.plan.seed)
         return [str(answer.value) for answer in model.answer([row.input for row in valid])]
 
     def by_encoder(built: BuildInfo) -> list[str]:
-        head = linear_head.solve(vectors["train"][list(part)], [row.target for row in some], built.strength)
+        head = linear_head.solve(vectors["train"][list(part)], [row.target for row in examples], built.strength)
         return head.best(vectors["valid"])
 
     asks = {LINEAR.name: by_linear, ENCODER.name: by_encoder}
-    found = machine.run_parallel([partial(asks[name], built) for name, built in cheap.items()])
-    return dict(zip(cheap, found, strict=True))
+    answers = machine.run_parallel([partial(asks[name], built) for name, built in cheap.items()])
+    return dict(zip(cheap, answers, strict=True))
 
 
 def _vectors(material: RunContext) -> dict[str, NDArray[np.float32]]:

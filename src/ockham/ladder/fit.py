@@ -142,14 +142,14 @@ def fit(
         material = RunContext(prepared, plan, run, tell)
         standings = _climb(material, rungs, requirements, spec, prices)
         decision, comparisons = _decide(standings, requirements, plan.metric, _count_applicable(rungs, plan.task))
-        found = assemble.ClimbOutcome(
+        outcome = assemble.ClimbOutcome(
             standings=standings,
             requirements=requirements,
             prices=prices,
             decision=decision,
             comparisons=comparisons,
         )
-        result = assemble.build_result(material, assemble.build_verdict(material, found), found)
+        result = assemble.build_result(material, assemble.build_verdict(material, outcome), outcome)
         _publish(run, result, standings)
     connector.tell_run(str(folder.absolute()))
     return result.verdict
@@ -263,13 +263,13 @@ def _stand(material: RunContext, rung: Rung, requirements: Requirements, prices:
     standing = RungResult(rung, "measured", "")
     with _failing(material, standing):
         why = rung.absent(material.plan)
-        found = find_built(material, rung) if why is None else None
-        if why is None and found is None:  # what was built once is not asked again whether it is worth building
+        built_rung = find_built(material, rung) if why is None else None
+        if why is None and built_rung is None:  # what was built once is not asked again whether it is worth building
             why = rung.unsuited(material)
         if why is not None:
             material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
             return RungResult(rung, "skipped", why)
-        standing.made = found or build_rung(material, rung)
+        standing.made = built_rung or build_rung(material, rung)
         standing.valid = measure.valid_report(material, standing, requirements, prices)
         if standing.valid:
             material.tell(Progress(stage="measure", message=measure.progress_line(standing.valid)))
@@ -327,7 +327,7 @@ def _decide(
 ) -> tuple[Decision, tuple[Comparison, ...]]:
     """Compare every pair of measured candidates on the test rows, and decide."""
     tested = [standing for standing in standings if standing.test]
-    pairs = [(a, b) for place, a in enumerate(tested) for b in tested[place + 1 :]]
+    pairs = [(a, b) for index, a in enumerate(tested) for b in tested[index + 1 :]]
     comparisons = comparison.correct(
         [
             comparison.compare(_scores(b.test), _scores(a.test), metric, names=(b.rung.name, a.rung.name))
@@ -345,16 +345,16 @@ def _scores(report: Report | None) -> tuple[Score, ...]:
     return () if report is None else report.scores
 
 
-def _publish(run: store.Run, found: RunResult, standings: Sequence[RungResult]) -> None:
+def _publish(run: store.Run, account: RunResult, standings: Sequence[RungResult]) -> None:
     """Leave account, verdict, report, and the bundle of the chosen candidate in the run folder."""
     from ockham.report import render
 
-    run.publish(ACCOUNT, store.encode(found) + b"\n")
-    run.publish("report.html", render(found).encode())
-    chosen = next((standing for standing in standings if standing.rung.name == found.verdict.chosen), None)
+    run.publish(ACCOUNT, store.encode(account) + b"\n")
+    run.publish("report.html", render(account).encode())
+    chosen = next((standing for standing in standings if standing.rung.name == account.verdict.chosen), None)
     if chosen is not None and chosen.made is not None:
         run.publish_folder("bundle", chosen.made.folder)
-    run.publish("verdict.json", store.encode(found.verdict) + b"\n")
+    run.publish("verdict.json", store.encode(account.verdict) + b"\n")
 
 
 def _choose_rungs(spec: FitSpec) -> list[Rung]:
@@ -363,9 +363,9 @@ def _choose_rungs(spec: FitSpec) -> list[Rung]:
     if unknown:
         message = f"there is no rung {unknown[0]!a}"
         raise ConfigError("E_CONFIG", message, fix=f"choose from {', '.join(RUNGS)}")
-    wanted = not spec.rungs or {decoder_rungs.PROMPTED, decoder_rungs.TUNED} & set(spec.rungs)
+    has_decoders = not spec.rungs or {decoder_rungs.PROMPTED, decoder_rungs.TUNED} & set(spec.rungs)
     shelf = None
-    if wanted and not spec.models:
+    if has_decoders and not spec.models:
         shelf = decoder_rungs.find_cached_models(machine.cache(), spec.models_folder, machine.available_memory_gb())
     every = sorted([*LADDER, *decoder_rungs.rungs(spec.models, shelf)], key=lambda rung: rung.number)
     return [rung for rung in every if not spec.rungs or rung.name.partition(":")[0] in spec.rungs]

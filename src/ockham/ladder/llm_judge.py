@@ -51,17 +51,17 @@ def ask_judge(
         return {}, (f"the judge was not asked: it is for written texts, and the task is {material.plan.task}",)
     cases = {report.candidate.name: _cases(material, report) for report in reports}
     material.tell(
-        Progress(stage="judge", message=_announcement(spec, [case for some in cases.values() for case in some]))
+        Progress(stage="judge", message=_announcement(spec, [case for group in cases.values() for case in group]))
     )
-    found: dict[str, JudgeSummary] = {}
+    summaries: dict[str, JudgeSummary] = {}
     try:
         with closing(LlmJudge(spec)) as judge:
             for report in reports:
                 name = report.candidate.name
-                found[name] = _summarize(report, _opinions(material, spec, judge, cases[name], name), spec)
+                summaries[name] = _summarize(report, _opinions(material, spec, judge, cases[name], name), spec)
     except OckhamError as error:
-        return found, (f"the judge stopped ({error.code}: {error.message}); the next run asks for the rest",)
-    return found, ()
+        return summaries, (f"the judge stopped ({error.code}: {error.message}); the next run asks for the rest",)
+    return summaries, ()
 
 
 def _cases(material: RunContext, report: Report) -> list[JudgeCase]:
@@ -88,34 +88,34 @@ def _parts(
 ) -> Iterator[tuple[Sequence[JudgeCase], _Part | None, str]]:
     """Divide cases into what is kept together: the cases, what the judge said of them if it did, and their key."""
     for start in range(0, len(cases), _CHUNK):
-        some = cases[start : start + _CHUNK]
-        key = digest([spec.url, spec.model, spec.seed, [[c.input, c.target, c.answer] for c in some]])
-        yield some, material.run.find("opinions", key, _Part), key
+        chunk = cases[start : start + _CHUNK]
+        key = digest([spec.url, spec.model, spec.seed, [[c.input, c.target, c.answer] for c in chunk]])
+        yield chunk, material.run.find("opinions", key, _Part), key
 
 
 def _opinions(
     material: RunContext, spec: EndpointSpec, judge: LlmJudge, cases: Sequence[JudgeCase], name: str
 ) -> list[Opinion]:
-    found: list[Opinion] = []
-    for some, kept, key in _parts(material, spec, cases):
-        part = kept or _Part(opinions=tuple(judge.judge(some)))
-        if kept is None:
+    opinions: list[Opinion] = []
+    for chunk, stored, key in _parts(material, spec, cases):
+        part = stored or _Part(opinions=tuple(judge.judge(chunk)))
+        if stored is None:
             material.run.keep("opinions", key, part)
-        found += part.opinions
-        said = f"judging the answers of {name}"
-        material.tell(Progress(stage="measure", message=said, done=len(found), total=len(cases)))
-    return found
+        opinions += part.opinions
+        message = f"judging the answers of {name}"
+        material.tell(Progress(stage="measure", message=message, done=len(opinions), total=len(cases)))
+    return opinions
 
 
-def _summarize(report: Report, found: Sequence[Opinion], spec: EndpointSpec) -> JudgeSummary:
-    paid = [_price(one, spec) for one in found]
-    known = [price for price in paid if price is not None]
-    said = iter(found)
-    every = [False if score.answer is None else next(said).right for score in report.scores]
-    return judge_agreement.summarize_opinions(spec.model, report.scores, every, sum(known) if known else None)
+def _summarize(report: Report, opinions: Sequence[Opinion], spec: EndpointSpec) -> JudgeSummary:
+    paid = [_price(opinion, spec) for opinion in opinions]
+    costs = [price for price in paid if price is not None]
+    remaining = iter(opinions)
+    every = [False if score.answer is None else next(remaining).right for score in report.scores]
+    return judge_agreement.summarize_opinions(spec.model, report.scores, every, sum(costs) if costs else None)
 
 
-def _price(one: Opinion, spec: EndpointSpec) -> float | None:
-    if one.tokens_in is None or one.tokens_out is None:
+def _price(opinion: Opinion, spec: EndpointSpec) -> float | None:
+    if opinion.tokens_in is None or opinion.tokens_out is None:
         return None
-    return spec.cost(one.tokens_in, one.tokens_out)
+    return spec.cost(opinion.tokens_in, opinion.tokens_out)

@@ -104,20 +104,20 @@ def test_report(
     """Report on the sealed test rows, answered by the bundle itself in a serving process."""
     if standing.made is None:
         return None
-    asked = _ask(material, standing.rung, standing.made.folder, requirements)
-    return _report(material, standing, "test", asked, requirements, prices)
+    served = _ask(material, standing.rung, standing.made.folder, requirements)
+    return _report(material, standing, "test", served, requirements, prices)
 
 
 def meets_requirements(report: Report, requirements: Requirements) -> bool:
     """Say whether a validation report alone would choose its candidate: where the climb may pause."""
-    found = decide(
+    decision = decide(
         [to_verdict_input(report)],
         requirements,
         (),
         metric=next(iter(report.metrics)),
         rows_needed=sample_size.rows_needed,
     )
-    return found.chosen is not None
+    return decision.chosen is not None
 
 
 def to_verdict_input(report: Report) -> MeasuredCandidate:
@@ -160,7 +160,7 @@ def score_with_clusters(
 ) -> tuple[Score, ...]:
     """Judge one answer per row, and note the cluster that each row belongs to."""
     scores = tasks.score_answers(task, rows, answers, scorer)
-    return tuple(dataclasses.replace(score, cluster=place) for score, place in zip(scores, clusters, strict=True))
+    return tuple(dataclasses.replace(score, cluster=cluster) for score, cluster in zip(scores, clusters, strict=True))
 
 
 def probe(kind: str) -> BenchmarkSpec:
@@ -180,8 +180,8 @@ def size_mb(folder: Path) -> float:
 
 def coverage(reports: Sequence[Report]) -> dict[str, tuple[CoveragePoint, ...]]:
     """Return each candidate's share kept against error, where its answers carry a confidence."""
-    found = {report.candidate.name: metrics.risk_coverage(report.scores) for report in reports}
-    return {name: points for name, points in found.items() if points}
+    curves = {report.candidate.name: metrics.risk_coverage(report.scores) for report in reports}
+    return {name: points for name, points in curves.items() if points}
 
 
 def api_costs(
@@ -194,11 +194,11 @@ def api_costs(
     tokens_in = (sum(len(row.input) for row in rows) / len(rows) + labels) / CHARACTERS_PER_TOKEN
     tokens_out = sum(len(row.target) for row in rows) / len(rows) / CHARACTERS_PER_TOKEN
     daily = verdict.requirements.get("requests_per_day")
-    found = []
+    costs = []
     for price in prices.apis:
         million = cost.api_per_million(tokens_in, tokens_out, price)
         even = cost.break_even(million, report.profile.throughput_per_s.value, prices.machine.per_hour)
-        found.append(
+        costs.append(
             ApiCost(
                 name=price.name,
                 date=price.date.isoformat(),
@@ -207,45 +207,45 @@ def api_costs(
                 break_even_per_day=even,
             )
         )
-    return tuple(found)
+    return tuple(costs)
 
 
 def _report(
     material: RunContext,
     standing: RungResult,
     side: Side,
-    asked: ServedAnswers,
+    served: ServedAnswers,
     requirements: Requirements,
     prices: catalog.Prices,
 ) -> Report:
-    made, rung = standing.made, standing.rung
-    if made is None:
+    built_rung, rung = standing.made, standing.rung
+    if built_rung is None:
         raise Defect("E_DEFECT", "a rung that was not built was measured", fix="please report this")
     rows = material.side(side)
-    places = material.prepared.split.valid if side == "valid" else material.prepared.split.test
-    clusters = [material.prepared.split.clusters[place] for place in places]
+    indices = material.prepared.split.valid if side == "valid" else material.prepared.split.test
+    clusters = [material.prepared.split.clusters[index] for index in indices]
     task = material.prepared.dataset.task
     scorer = material.plan.scorer
-    scores = score_with_clusters(task, rows, asked.answers, clusters, scorer)
+    scores = score_with_clusters(task, rows, served.answers, clusters, scorer)
     spec = material.plan.endpoint if rung.kind == endpoint.KIND else None
-    daily, million = _costs(asked, spec, requirements, prices)
+    daily, million = _costs(served, spec, requirements, prices)
     every = tasks.estimate_metrics(task, scores, material.prepared.dataset.labels)
     first = material.plan.metric
     return Report(
-        candidate=Candidate(name=rung.name, rung=rung.number, kind=rung.kind, settings=made.built.settings),
+        candidate=Candidate(name=rung.name, rung=rung.number, kind=rung.kind, settings=built_rung.built.settings),
         dataset=material.prepared.dataset.digest,
         spec=cache_key(material, rung),
         side=side,
         metrics={first: every[first], **every},
         per_label=tasks.per_label_scores(task, scores),
         scores=scores,
-        profile=asked.profile,
-        artifact_mb=size_mb(made.folder),
-        fit_seconds=made.built.seconds,
+        profile=served.profile,
+        artifact_mb=size_mb(built_rung.folder),
+        fit_seconds=built_rung.built.seconds,
         cost_per_day=daily,
         cost_per_million=million,
-        at_rate=None if spec else _at_rate(asked.profile, requirements.requests_per_day, material.plan.seed),
-        reordered=_estimate_stability(material, asked),
+        at_rate=None if spec else _at_rate(served.profile, requirements.requests_per_day, material.plan.seed),
+        reordered=_estimate_stability(material, served),
         scorer=None if scorer is None else scorer.use,
     )
 
@@ -265,19 +265,19 @@ def _ask(material: RunContext, rung: Rung, folder: Path, requirements: Requireme
     if rung.kind != endpoint.KIND:  # which is paid by the answer
         rows += [second for _, second in _reordered_questions(material)]
     key = digest([cache_key(material, rung), [row.id for row in rows]])
-    found = material.run.find("answers", key, ServedAnswers)
-    if found is not None and _is_worth_another_try(found.profile, requirements):
-        found = dataclasses.replace(found, profile=_profile(material, rung, folder, requirements))
-        material.run.keep("answers", key, found)
-    if found is not None:
-        return found
+    served = material.run.find("answers", key, ServedAnswers)
+    if served is not None and _is_worth_another_try(served.profile, requirements):
+        served = dataclasses.replace(served, profile=_profile(material, rung, folder, requirements))
+        material.run.keep("answers", key, served)
+    if served is not None:
+        return served
     material.tell(Progress(stage="measure", message=f"opening the test set for {rung.name}"))
     _announce(material, rung)
     answers = _answers(material, rung, folder, rows)
     profile = _profile(material, rung, folder, requirements)
-    found = ServedAnswers(answers=answers[:sealed], profile=profile, again=answers[sealed:])
-    material.run.keep("answers", key, found)
-    return found
+    served = ServedAnswers(answers=answers[:sealed], profile=profile, again=answers[sealed:])
+    material.run.keep("answers", key, served)
+    return served
 
 
 def _reordered_questions(material: RunContext) -> list[tuple[int, Example]]:
@@ -287,44 +287,44 @@ def _reordered_questions(material: RunContext) -> list[tuple[int, Example]]:
         return []
     form = infer_answer_form(rows)
     few = range(0, len(rows), max(1, len(rows) // _REORDERED))[:_REORDERED]
-    found = [(place, multiple_choice.reshuffle_options(rows[place], form, material.plan.seed)) for place in few]
-    return [(place, dataclasses.replace(row, id=f"{row.id} again")) for place, row in found if row is not None]
+    pairs = [(index, multiple_choice.reshuffle_options(rows[index], form, material.plan.seed)) for index in few]
+    return [(index, dataclasses.replace(row, id=f"{row.id} again")) for index, row in pairs if row is not None]
 
 
-def _estimate_stability(material: RunContext, asked: ServedAnswers) -> Estimate | None:
+def _estimate_stability(material: RunContext, served: ServedAnswers) -> Estimate | None:
     """Estimate how often an answer stays the same when the options of its question stand in another order."""
-    if not asked.again:
+    if not served.again:
         return None
     rows, split = material.side("test"), material.prepared.split
     form, pairs = infer_answer_form(rows), _reordered_questions(material)
     same = [
-        multiple_choice.is_same_option(rows[place], asked.answers[place].value, second, answer.value, form)
-        for (place, second), answer in zip(pairs, asked.again, strict=True)
+        multiple_choice.is_same_option(rows[index], served.answers[index].value, second, answer.value, form)
+        for (index, second), answer in zip(pairs, served.again, strict=True)
     ]
-    clusters = [split.clusters[split.test[place]] for place, _ in pairs]
-    return proportion([float(one) for one in same], clusters)
+    clusters = [split.clusters[split.test[index]] for index, _ in pairs]
+    return proportion([float(agrees) for agrees in same], clusters)
 
 
 def _answers(material: RunContext, rung: Rung, folder: Path, rows: Sequence[Example]) -> tuple[Answer, ...]:
     """Answer rows in a serving process; what slow and paid models answered is kept at every step of a run."""
     step = _KEPT.get(rung.kind, max(1, len(rows)))
-    found: list[Answer] = []
+    answers: list[Answer] = []
     with ExitStack() as stack:
         serving: ServingProcess | None = None
         for start in range(0, len(rows), step):
-            some = rows[start : start + step]
-            key = digest([cache_key(material, rung), "part", [row.id for row in some]])
+            chunk = rows[start : start + step]
+            key = digest([cache_key(material, rung), "part", [row.id for row in chunk]])
             part = material.run.find("part", key, _Part) if rung.kind in _KEPT else None
             if part is None:
                 serving = serving or stack.enter_context(ServingProcess(folder, _destination(material, rung)))
-                part = _Part(answers=tuple(serving.answer([row.input for row in some])))
+                part = _Part(answers=tuple(serving.answer([row.input for row in chunk])))
                 if rung.kind in _KEPT:
                     material.run.keep("part", key, part)
-            found += part.answers
+            answers += part.answers
             if rung.kind in _KEPT:
-                said = f"answering the test rows with {rung.name}"
-                material.tell(Progress(stage="measure", message=said, done=len(found), total=len(rows)))
-    return tuple(found)
+                message = f"answering the test rows with {rung.name}"
+                material.tell(Progress(stage="measure", message=message, done=len(answers), total=len(rows)))
+    return tuple(answers)
 
 
 def _is_worth_another_try(profile: Profile, requirements: Requirements) -> bool:
@@ -338,15 +338,15 @@ def _profile(material: RunContext, rung: Rung, folder: Path, requirements: Requi
     What was measured on a busy machine is measured again where a latency is required.
     """
     work = cache_key(material, rung)
-    found = material.run.find("profile", work, Profile)
-    if found is not None and not _is_worth_another_try(found, requirements):
-        return found
+    profile = material.run.find("profile", work, Profile)
+    if profile is not None and not _is_worth_another_try(profile, requirements):
+        return profile
     material.tell(Progress(stage="measure", message=f"measuring {rung.name} as it will be served"))
     with ServingProcess(folder, _destination(material, rung)) as serving:
         inputs = [row.input for row in material.side("valid") or material.side("train")]
-        found = serving.profile(inputs, probe(rung.kind))
-    material.run.keep("profile", work, found)
-    return found
+        profile = serving.profile(inputs, probe(rung.kind))
+    material.run.keep("profile", work, profile)
+    return profile
 
 
 def _destination(material: RunContext, rung: Rung) -> Destination | None:
@@ -370,19 +370,21 @@ def _announce(material: RunContext, rung: Rung) -> None:
 
 
 def _costs(
-    asked: ServedAnswers, spec: EndpointSpec | None, requirements: Requirements, prices: catalog.Prices
+    served: ServedAnswers, spec: EndpointSpec | None, requirements: Requirements, prices: catalog.Prices
 ) -> tuple[float | None, float | None]:
     """Return the cost per day (where the traffic is known) and per million requests."""
     daily = requirements.requests_per_day
     if spec is not None:
-        counted = [answer for answer in asked.answers if answer.tokens_in is not None and answer.tokens_out is not None]
+        counted = [
+            answer for answer in served.answers if answer.tokens_in is not None and answer.tokens_out is not None
+        ]
         paid = [spec.cost(answer.tokens_in or 0, answer.tokens_out or 0) for answer in counted]
-        known = [price for price in paid if price is not None]
-        if not known:
+        costs = [price for price in paid if price is not None]
+        if not costs:
             return None, None
-        each = sum(known) / len(known)
-        return (None if daily is None else each * daily), each * 1e6
-    throughput = asked.profile.throughput_per_s.value
+        mean_cost = sum(costs) / len(costs)
+        return (None if daily is None else mean_cost * daily), mean_cost * 1e6
+    throughput = served.profile.throughput_per_s.value
     hourly = prices.machine.per_hour
     return (
         None if daily is None else cost.per_day(throughput, daily, hourly),

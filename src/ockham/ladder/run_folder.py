@@ -43,19 +43,19 @@ def write_report(run: str | Path, out: str | Path | None = None) -> Path:
         raise StoreError(error.code, error.message, fix=fix) from None
 
 
-def bundle_of(place: Path, rung: str | None = None) -> Path:
+def bundle_of(path: Path, rung: str | None = None) -> Path:
     """Find the bundle: the folder itself, or in a run the one that was chosen, or that of a candidate by its name.
 
     Raises `RunError` (``E_RUN_MISSING``) where the run has no such candidate.
     """
-    if not (place / "run.json").exists():
-        return place
+    if not (path / "run.json").exists():
+        return path
     if rung is None:
-        return place / "bundle"
-    wanted = [report.candidate for report in load_result(place).reports if report.candidate.name == rung]
-    for folder in sorted((place / "artifacts" / "bundle").glob("*")):
-        if wanted and store.read_bundle(folder).candidate == wanted[0]:
+        return path / "bundle"
+    candidates = [report.candidate for report in load_result(path).reports if report.candidate.name == rung]
+    for folder in sorted((path / "artifacts" / "bundle").glob("*")):
+        if candidates and store.read_bundle(folder).candidate == candidates[0]:
             return folder
-    names = ", ".join(report.candidate.name for report in load_result(place).reports)
-    message = f"{printable(place)} has no candidate {rung!a}"
+    names = ", ".join(report.candidate.name for report in load_result(path).reports)
+    message = f"{printable(path)} has no candidate {rung!a}"
     raise RunError("E_RUN_MISSING", message, fix=f"choose from {names}")

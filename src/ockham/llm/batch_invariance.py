@@ -19,12 +19,12 @@ TOP = 32
 def is_batch_invariant(engine: Engine) -> bool:
     """Tell whether a prompt's next tokens have the same log-probabilities, bit by bit, whatever was in the cache."""
     vocabulary = max(2, engine.head.tokens)
-    probe = [(7 * place + 1) % vocabulary for place in range(PROBE)]
-    other = [(place + 2) % vocabulary for place in reversed(probe)]
+    probe = [(7 * number + 1) % vocabulary for number in range(PROBE)]
+    other = [(number + 2) % vocabulary for number in reversed(probe)]
     engine.top(other, 1)
     reference = engine.top(probe, TOP)
-    for kept in KEPT:
-        engine.top([*probe[:kept], *other[kept:]], 1)
+    for cached in KEPT:
+        engine.top([*probe[:cached], *other[cached:]], 1)
         if engine.top(probe, TOP) != reference:
             return False
     return True

@@ -41,21 +41,21 @@ def compile_template(render: Render, shots: int) -> ChatTemplate:
     Raises `ModelError` (``E_MODEL_FORMAT``) where the template drops, repeats or changes a content.
     """
     roles = ["system", *["user", "assistant"] * shots, "user"]
-    found = _cut(render, roles)
-    if found is not None:
-        return ChatTemplate(pieces=found, folded=False)
-    found = _cut(render, roles[1:])
-    if found is None:
+    pieces = _cut(render, roles)
+    if pieces is not None:
+        return ChatTemplate(pieces=pieces, folded=False)
+    pieces = _cut(render, roles[1:])
+    if pieces is None:
         raise ModelError(
             "E_MODEL_FORMAT",
             "the model's chat template drops or changes what stands in a turn",
             fix="use a model made for chat, or one without a template",
         )
-    return ChatTemplate(pieces=found, folded=True)
+    return ChatTemplate(pieces=pieces, folded=True)
 
 
 def _cut(render: Render, roles: Sequence[str]) -> tuple[str, ...] | None:
-    marks = [_MARK.format(place) for place in range(len(roles))]
+    marks = [_MARK.format(index) for index in range(len(roles))]
     try:
         text = render([{"role": role, "content": mark} for role, mark in zip(roles, marks, strict=True)])
     except ModelError:

@@ -233,9 +233,9 @@ class _Reader:
         element, count = self._uint32(), self._uint64()
         if element != _STRING and element not in _SCALARS:
             self._refuse(f"has an array of the type {element}, which is unknown or an array again")
-        wanted, _ = _READ_AS.get(key, (element, False))
-        if element != wanted:
-            self._refuse(f"{key} has elements of type {element}, not {wanted}")
+        expected, _ = _READ_AS.get(key, (element, False))
+        if element != expected:
+            self._refuse(f"{key} has elements of type {element}, not {expected}")
         return Array(kind=element, count=count, numbers=self._array(key, element, count))
 
     def _array(self, key: str, element: int, count: int) -> tuple[float, ...]:

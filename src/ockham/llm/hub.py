@@ -37,8 +37,8 @@ def find(name: str, patterns: Sequence[str], *, extra: str, revision: str | None
     path = Path(name).expanduser()
     if path.exists():
         return path
-    name, asked = split_revision(name)
-    revision = asked or revision
+    name, pinned = split_revision(name)
+    revision = pinned or revision
     if name.count("/") > 1 or name.startswith((".", "~", "/")) or "\\" in name:
         message = f"there is no folder or file {name!a}"
         raise ModelError("E_MODEL_MISSING", message, fix="give the place of a model, or a hub id")

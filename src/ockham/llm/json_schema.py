@@ -53,7 +53,7 @@ def _schema(values: Sequence[Any], depth: int) -> dict[str, Any]:
 
 
 def _object(objects: Sequence[dict[str, Any]], depth: int) -> dict[str, Any]:
-    keys = list(dict.fromkeys(key for one in objects for key in one))
-    properties = {key: _schema([one[key] for one in objects if key in one], depth + 1) for key in keys}
-    required = [key for key in keys if all(key in one for one in objects)]
+    keys = list(dict.fromkeys(key for object_ in objects for key in object_))
+    properties = {key: _schema([object_[key] for object_ in objects if key in object_], depth + 1) for key in keys}
+    required = [key for key in keys if all(key in object_ for object_ in objects)]
     return {"type": "object", "properties": properties, "required": required, "additionalProperties": False}

@@ -73,7 +73,7 @@ def accelerators() -> tuple[str, ...]:
     except ImportError:
         return ()
     kind = xllamacpp.ggml_backend_dev_type.GGML_BACKEND_DEVICE_TYPE_GPU
-    return tuple(one["description"] for one in xllamacpp.get_device_info() if one["type"] == kind)
+    return tuple(device["description"] for device in xllamacpp.get_device_info() if device["type"] == kind)
 
 
 class Engine:
@@ -141,8 +141,8 @@ class Engine:
         # prompt. Behind a line break it has been set already.
         lead = "\n" if self._spaced and text and not begin else ""
         body = {"content": lead + text, "add_special": begin, "parse_special": special}
-        found: list[int] = self._post("/tokenize", body)["tokens"]
-        return found[found.index(self._break) + 1 :] if lead else found
+        tokens: list[int] = self._post("/tokenize", body)["tokens"]
+        return tokens[tokens.index(self._break) + 1 :] if lead else tokens
 
     def render(self, chat: Sequence[Mapping[str, str]]) -> str:
         """Write a chat as the model's own template does, up to where its answer begins; thinking is turned off.
@@ -150,8 +150,8 @@ class Engine:
         Raises `ModelError` (``E_MODEL_FORMAT``) where the template refuses the chat.
         """
         body = {"messages": list(chat), "chat_template_kwargs": {"enable_thinking": False}}
-        found: str = self._post("/apply-template", body)["prompt"]
-        return found
+        prompt: str = self._post("/apply-template", body)["prompt"]
+        return prompt
 
     def probabilities(
         self, prompt: Sequence[int], allowed: Sequence[int], *, slot: int, scales: Sequence[float] = ()
@@ -178,16 +178,16 @@ class Engine:
         The engine tells that of the token it draws alone, and of others how they stand to one another: one token that
         is a whole character is asked for both, and the allowed ones are measured by it.
         """
-        if len(allowed) == 1 and (told := self._draw_next(prompt, allowed[0], slot, scales)):
-            return [float(told[0]["logprob"])]
+        if len(allowed) == 1 and (entries := self._draw_next(prompt, allowed[0], slot, scales)):
+            return [float(entries[0]["logprob"])]
         other = self._whole[0]
-        known = float(self._draw_next(prompt, other, slot, scales)[0]["logprob"])
+        reference = float(self._draw_next(prompt, other, slot, scales)[0]["logprob"])
         rest = [[token, BIAS] for token in allowed if token != other]
         for lift in _LIFTS:
             probs = self._chances(prompt, slot, scales, [[other, BIAS + lift], *rest])
             self._read[slot] -= 1  # the last token, which was computed for the first request
             if probs.get(other, 0.0) > 0 and any(probs.get(token, 0.0) > 0 for token in allowed):
-                zero = known + lift - math.log(probs[other])
+                zero = reference + lift - math.log(probs[other])
                 # A token that has no number has one below the smallest that 32 bits hold.
                 return [zero + math.log(max(probs.get(token, 0.0), _SMALLEST)) for token in allowed]
         raise _engine_defect("gave no probability to any allowed token")
@@ -205,13 +205,13 @@ class Engine:
         if limits.schema is not None:
             bounds["json_schema"] = json.loads(limits.schema)
         request = {"max_tokens": limits.tokens, "samplers": ["top_k"], "top_k": 1, "logprobs": 1, **bounds}
-        found = self._complete(prompt, slot, scales, request)
-        choice = found["choices"][0]
-        taken = [float(entry["logprob"]) for entry in _token_entries(found)]
+        reply = self._complete(prompt, slot, scales, request)
+        choice = reply["choices"][0]
+        taken = [float(entry["logprob"]) for entry in _token_entries(reply)]
         return Generated(
             text=choice["text"],
             ended=choice["finish_reason"] == "stop",
-            tokens=int(found["usage"]["completion_tokens"]),
+            tokens=int(reply["usage"]["completion_tokens"]),
             mean_logprob=sum(taken) / len(taken) if taken else 0.0,
         )
 
@@ -256,15 +256,15 @@ class Engine:
             "seed": 0,
             # Every request names every adapter, also those that are off: with none named, what was computed with an
             # adapter on is used again for a request without it (llama.cpp issue 26207).
-            "lora": [{"id": place, "scale": scale} for place, scale in enumerate(scales)],
+            "lora": [{"id": adapter, "scale": scale} for adapter, scale in enumerate(scales)],
             **request,
         }
         self._forgotten.discard(slot)
         self._seen[slot] = tuple(prompt)
-        found = _check_reply(self._server.handle_completions(full))
-        usage = found["usage"]
+        reply = _check_reply(self._server.handle_completions(full))
+        usage = reply["usage"]
         self._read[slot] += int(usage["prompt_tokens"]) - int(usage["prompt_tokens_details"]["cached_tokens"])
-        return found
+        return reply
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         if self._client is None:
@@ -357,19 +357,19 @@ def _let_go(client: _Client, socket: PrivateSocket) -> None:
     socket.close()
 
 
-def _check_reply(found: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
-    if not isinstance(found, dict):
+def _check_reply(reply: Any) -> dict[str, Any]:  # noqa: ANN401 - JSON
+    if not isinstance(reply, dict):
         raise _engine_defect("answered with something else than an object")
-    if "error" in found:
+    if "error" in reply:
         # Its words may quote the prompt; its kind does not.
-        error = found["error"]
+        error = reply["error"]
         kind = error.get("type") if isinstance(error, dict) else None
         raise ModelError("E_MODEL_FORMAT", f"the engine refused a request ({kind})", fix="use a model made for chat")
-    return found
+    return reply
 
 
-def _token_entries(found: Mapping[str, Any]) -> list[dict[str, Any]]:
-    entries: list[dict[str, Any]] = (found["choices"][0]["logprobs"] or {}).get("content") or []
+def _token_entries(reply: Mapping[str, Any]) -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = (reply["choices"][0]["logprobs"] or {}).get("content") or []
     return entries
 
 

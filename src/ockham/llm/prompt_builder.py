@@ -71,8 +71,8 @@ class PromptTask:
         """Return the answers to a text that are valid: the labels, or its options; ``None`` where any text is one."""
         if self.name == "classify":
             return self.labels
-        found = None if self.wording is None else multiple_choice.parse_options(text)
-        return None if self.wording is None or found is None else self.wording.write_all(found)
+        options = None if self.wording is None else multiple_choice.parse_options(text)
+        return None if self.wording is None or options is None else self.wording.write_all(options)
 
     def write_target(self, target: str, text: str = "") -> str:
         """Return the target of a text as the model should write it.
@@ -81,10 +81,10 @@ class PromptTask:
         """
         if self.name == "extract":
             return readable(target) or target
-        found = None if self.wording is None else multiple_choice.parse_options(text)
-        if self.wording is not None and found is not None:
-            place = found.index_of(target, self.wording.form)
-            target = target if place is None else self.wording.write(found, place)
+        options = None if self.wording is None else multiple_choice.parse_options(text)
+        if self.wording is not None and options is not None:
+            index = options.index_of(target, self.wording.form)
+            target = target if index is None else self.wording.write(options, index)
         return whole(target)
 
     def read(self, reply: str, text: str) -> str | None:
@@ -96,10 +96,10 @@ class PromptTask:
             return prompts.read_label(reply, self.labels)
         if self.name == "extract":
             return readable(reply)
-        found = None if self.wording is None else multiple_choice.parse_options(text)
-        if self.wording is None or found is None:
+        options = None if self.wording is None else multiple_choice.parse_options(text)
+        if self.wording is None or options is None:
             return reply.strip()
-        return prompts.read_option(reply, found, self.wording)
+        return prompts.read_option(reply, options, self.wording)
 
 
 def infer_prompt_task(
@@ -194,8 +194,8 @@ class PromptBuilder:
         skeleton = self._skeletons[len(shots)]
         contents = skeleton.contents(self._task.chat(shots, text))
         tokens = list(self._piece(skeleton.pieces[0], begin=True))
-        for place, (content, piece) in enumerate(zip(contents, skeleton.pieces[1:], strict=True)):
-            last = place == len(contents) - 1
+        for index, (content, piece) in enumerate(zip(contents, skeleton.pieces[1:], strict=True)):
+            last = index == len(contents) - 1
             tokens += self._encode(content, False, False) if last else self._cached_tokens(content, False, False)
             tokens += self._piece(piece, begin=False)
         return tuple(tokens)

@@ -58,13 +58,13 @@ class ShotPool:
             return []
         words = _words(text)
         near = [_overlap(words, others) for others in self._words]
-        ranked = sorted(range(len(near)), key=lambda place: (-near[place], place))
+        ranked = sorted(range(len(near)), key=lambda index: (-near[index], index))
         if len(self._labels) <= limit:
             first: dict[str, int] = {}
-            for place in ranked:
-                first.setdefault(self._shots[place].label, place)
+            for index in ranked:
+                first.setdefault(self._shots[index].label, index)
             ranked = list(first.values())
-        return [self._shots[place] for place in reversed(ranked[:limit])]
+        return [self._shots[index] for index in reversed(ranked[:limit])]
 
 
 def choose_pool(examples: Sequence[Example]) -> tuple[Shot, ...]:
@@ -113,13 +113,13 @@ def read_label(reply: str, labels: Sequence[str]) -> str | None:
     The reply must be one label, whole; quotes around it, white space and capitals may differ as long as only one label
     then fits.
     """
-    known = set(labels)
-    said = reply.strip()
-    for form in (reply, said, _strip_quotes(said)):
-        if form in known:
+    allowed = set(labels)
+    stripped = reply.strip()
+    for form in (reply, stripped, _strip_quotes(stripped)):
+        if form in allowed:
             return form
-    folded = {_fold_case(said), _fold_case(_strip_quotes(said))}
-    fitting = [label for label in sorted(known) if _fold_case(label) in folded]
+    folded = {_fold_case(stripped), _fold_case(_strip_quotes(stripped))}
+    fitting = [label for label in sorted(allowed) if _fold_case(label) in folded]
     return fitting[0] if len(fitting) == 1 else None
 
 
@@ -129,52 +129,52 @@ def read_option(reply: str, options: Options, wording: OptionFormat) -> str | No
     The reply must be an option's mark, its text or both, whole; quotes, emphasis and words such as "The answer is" may
     stand around. What can be read as a mark and as a text is read in the form that was asked for.
     """
-    said = reply.strip()
+    stripped = reply.strip()
     answers = wording.write_all(options)
-    if said in answers:
-        return said
+    if stripped in answers:
+        return stripped
     other: Form = "text" if wording.form == "mark" else "mark"
     fitting = set()
-    for bare in _unwrap(said):
-        places = (
+    for bare in _unwrap(stripped):
+        indices = (
             _options_named(bare, options, wording.form)
             or _options_named(bare, options, other)
             or _named_twice(bare, options)
         )
-        fitting |= {answers[place] for place in places}
+        fitting |= {answers[index] for index in indices}
     return fitting.pop() if len(fitting) == 1 else None
 
 
-def _unwrap(said: str) -> Iterator[str]:
+def _unwrap(reply: str) -> Iterator[str]:
     """Return a reply as it stands, and each time something around it is taken off."""
     for _ in range(_LAYERS):
-        yield said
-        bare = _strip_quotes(_EMPHASIS.sub("", said).strip())
+        yield reply
+        bare = _strip_quotes(_EMPHASIS.sub("", reply).strip())
         lead = _LEAD.match(bare)
         bare = bare[lead.end() :] if lead else bare
-        if bare == said:
+        if bare == reply:
             return
-        said = bare
+        reply = bare
 
 
-def _options_named(said: str, options: Options, form: Form) -> list[int]:
+def _options_named(reply: str, options: Options, form: Form) -> list[int]:
     """Return the places of the options that a reply names in one form."""
     if form == "mark":
-        place = options.index_of(said, "mark")
-        return [] if place is None else [place]
-    wanted = _fold_sentence(said)
-    return [place for place, text in enumerate(options.texts) if wanted and _fold_sentence(text) == wanted]
+        index = options.index_of(reply, "mark")
+        return [] if index is None else [index]
+    folded = _fold_sentence(reply)
+    return [index for index, text in enumerate(options.texts) if folded and _fold_sentence(text) == folded]
 
 
-def _named_twice(said: str, options: Options) -> list[int]:
+def _named_twice(reply: str, options: Options) -> list[int]:
     """Return the place of the option that a reply names by its mark with its text behind it."""
-    both = _BOTH.fullmatch(said)
+    both = _BOTH.fullmatch(reply)
     if both is None:
         return []
     return [
-        place
-        for place in _options_named(both[2], options, "text")
-        if normalize_option(options.marks[place]) == normalize_option(both[1])
+        index
+        for index in _options_named(both[2], options, "text")
+        if normalize_option(options.marks[index]) == normalize_option(both[1])
     ]
 
 
@@ -187,9 +187,9 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(_WORD.findall(text.casefold()))
 
 
-def _overlap(one: frozenset[str], other: frozenset[str]) -> float:
-    shared = len(one & other)
-    return shared / (len(one) + len(other) - shared) if shared else 0.0
+def _overlap(words: frozenset[str], other: frozenset[str]) -> float:
+    shared = len(words & other)
+    return shared / (len(words) + len(other) - shared) if shared else 0.0
 
 
 def quote(value: object) -> str:
@@ -198,10 +198,10 @@ def quote(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("<|", "\\u003c|")
 
 
-def _strip_quotes(said: str) -> str:
-    if len(said) >= 2 and _QUOTES.get(said[0]) == said[-1]:
-        return said[1:-1].strip()
-    return said
+def _strip_quotes(text: str) -> str:
+    if len(text) >= 2 and _QUOTES.get(text[0]) == text[-1]:
+        return text[1:-1].strip()
+    return text
 
 
 def _fold_case(text: str) -> str:

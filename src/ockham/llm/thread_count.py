@@ -42,15 +42,15 @@ def fastest(seconds: Time, cores: int) -> int:
     """Return the number of threads to take: more only where each step up is faster by a clear margin."""
     best, least = 1, seconds(1, math.inf) if cores > 1 else 0.0
     for threads in sorted({max(2, cores // 2), cores} if cores > 1 else ()):
-        found = seconds(threads, HOPELESS * least)
-        if found * GAIN < least:
-            best, least = threads, found
+        elapsed = seconds(threads, HOPELESS * least)
+        if elapsed * GAIN < least:
+            best, least = threads, elapsed
     return best
 
 
 def _pass(engine: Engine, start: int, clock: Clock) -> float:
     # Another first token each time, so that nothing is taken from the cache.
-    tokens = [(start + place) % max(1, engine.head.tokens) for place in range(PROMPT)]
+    tokens = [(start + offset) % max(1, engine.head.tokens) for offset in range(PROMPT)]
     began = clock()
     engine.write(tokens, DecodingLimits(tokens=WRITTEN), slot=0)
     return clock() - began

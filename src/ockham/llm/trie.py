@@ -60,9 +60,9 @@ class Trie:
             allowed = tuple(sorted(node.after))
             best = 0
             if len(allowed) > 1:
-                found = ask(taken, allowed)
-                best = max(range(len(allowed)), key=lambda place: (found[place], -place))
-                probability *= found[best]
+                probabilities = ask(taken, allowed)
+                best = max(range(len(allowed)), key=lambda index: (probabilities[index], -index))
+                probability *= probabilities[best]
             taken = (*taken, allowed[best])
             node = node.after[allowed[best]]
         return node.label, probability

@@ -68,48 +68,48 @@ def continues(character: str) -> bool:
     return character == _JOINER or unicodedata.category(character).startswith("M")
 
 
-def free(text: str, places: Sequence[Place]) -> tuple[bool, ...]:
+def free(text: str, extents: Sequence[Place]) -> tuple[bool, ...]:
     """Tell before which tokens a span may begin or end."""
-    ends = [0, *(end for _, end in places)]
-    return tuple(start >= end and boundary(text, start) for (start, _), end in zip(places, ends, strict=False))
+    ends = [0, *(end for _, end in extents)]
+    return tuple(start >= end and boundary(text, start) for (start, _), end in zip(extents, ends, strict=False))
 
 
-def encode(spans: Sequence[Span], places: Sequence[Place], free: Sequence[bool]) -> tuple[list[int], list[Span]]:
+def encode(spans: Sequence[Span], extents: Sequence[Place], free: Sequence[bool]) -> tuple[list[int], list[Span]]:
     """Return one tag per token, and the spans that they stand for: those whose ends are ends of tokens.
 
     The spans do not overlap.
     """
-    tags, said = [OUTSIDE] * len(places), []
+    tags, encoded = [OUTSIDE] * len(extents), []
     starts: dict[int, int] = {}
-    for token, (start, _) in enumerate(places):
+    for token, (start, _) in enumerate(extents):
         starts.setdefault(start, token)
-    ends = {end: token for token, (_, end) in enumerate(places)}
+    ends = {end: token for token, (_, end) in enumerate(extents)}
     for span in spans:
         first, last = starts.get(span.start), ends.get(span.end)
         if first is None or last is None or last < first or not free[first]:
             continue
-        if last + 1 < len(places) and not free[last + 1]:
+        if last + 1 < len(extents) and not free[last + 1]:
             continue
         tags[first : last + 1] = [1 + 2 * span.field] + [2 + 2 * span.field] * (last - first)
-        said.append(span)
-    return tags, said
+        encoded.append(span)
+    return tags, encoded
 
 
-def decode(tags: Sequence[int], places: Sequence[Place]) -> list[tuple[Span, range]]:
+def decode(tags: Sequence[int], extents: Sequence[Place]) -> list[tuple[Span, range]]:
     """Return the spans that tags stand for, in order, each with its tokens; a tag that continues nothing is skipped.
 
     Undoes `encode`.
     """
-    found: list[tuple[int, range]] = []
+    runs: list[tuple[int, range]] = []
     for token, tag in enumerate(tags):
         field = (tag - 1) // 2
         if tag % 2:
-            found.append((field, range(token, token + 1)))
-        elif tag and found and found[-1] == (field, range(found[-1][1].start, token)):
-            found[-1] = (field, range(found[-1][1].start, token + 1))
+            runs.append((field, range(token, token + 1)))
+        elif tag and runs and runs[-1] == (field, range(runs[-1][1].start, token)):
+            runs[-1] = (field, range(runs[-1][1].start, token + 1))
     return [
-        (Span(places[tokens.start][0], max(places[token][1] for token in tokens), field), tokens)
-        for field, tokens in found
+        (Span(extents[tokens.start][0], max(extents[token][1] for token in tokens), field), tokens)
+        for field, tokens in runs
     ]
 
 

@@ -103,22 +103,22 @@ class _Kept:
 class Decoder:
     """A language model ready to answer; ``close`` it when done. ``cut`` counts the texts that were too long."""
 
-    def __init__(self, kept: _Kept, engine: Engine) -> None:
+    def __init__(self, record: _Kept, engine: Engine) -> None:
         """Take what the bundle holds, and the engine with its weights."""
         self.cut = 0
-        self._kept = kept
+        self._kept = record
         self._engine = engine
         # Where batches change the arithmetic, every question is computed alone and from its beginning. Labels gain
         # nothing from questions side by side: what takes the time is reading, which is bound by arithmetic.
         self._steady = batch_invariance.is_batch_invariant(engine)
-        self._slots = engine.spec.slots if self._steady and kept.task.name not in CONSTRAINED_TASKS else 1
-        self._scales = () if kept.adapter is None else (1.0,)
-        self._pool = prompts.ShotPool(kept.pool)
-        self._questioner = PromptBuilder(kept.task, kept.skeletons, _encoder(engine))
+        self._slots = engine.spec.slots if self._steady and record.task.name not in CONSTRAINED_TASKS else 1
+        self._scales = () if record.adapter is None else (1.0,)
+        self._pool = prompts.ShotPool(record.pool)
+        self._questioner = PromptBuilder(record.task, record.skeletons, _encoder(engine))
         self.end_token = self._questioner.end(_end(engine))
         """The token that ends an answer."""
-        self._valid = _valid(kept.task, self._questioner, engine, kept.spec)
-        self._limits = DecodingLimits(tokens=kept.spec.max_output_tokens, schema=kept.task.schema)
+        self._valid = _valid(record.task, self._questioner, engine, record.spec)
+        self._limits = DecodingLimits(tokens=record.spec.max_output_tokens, schema=record.task.schema)
 
     @property
     def engine(self) -> Engine:
@@ -153,12 +153,12 @@ class Decoder:
                 slots.put(slot)
 
         with ThreadPoolExecutor(max_workers=min(self._slots, len(inputs))) as workers:
-            found = list(workers.map(one, inputs))
-        cut = sum(was_cut for _, was_cut in found)
+            pairs = list(workers.map(one, inputs))
+        cut = sum(was_cut for _, was_cut in pairs)
         if cut:
             self.cut += cut
             _log.warning("%d of %d texts were longer than the context and lost their end", cut, len(inputs))
-        return [answer for answer, _ in found]
+        return [answer for answer, _ in pairs]
 
     def question(self, text: str) -> Prompt:
         """Return the tokens the model is asked with for a text."""
@@ -166,8 +166,8 @@ class Decoder:
 
     def lesson(self, text: str, target: str) -> tuple[Prompt, tuple[int, ...]]:
         """Return a text's question, and the tokens of the answer that is wanted, with the token that ends it."""
-        wanted = self._kept.task.write_target(target, text)
-        return self.question(text), (*_encoder(self._engine)(wanted, False, False), self.end_token)
+        answer = self._kept.task.write_target(target, text)
+        return self.question(text), (*_encoder(self._engine)(answer, False, False), self.end_token)
 
     def trie(self, text: str) -> Trie | None:
         """Return what the answer to a text is held to: the labels, or its own options; ``None`` where none are."""
@@ -198,10 +198,10 @@ class Decoder:
 
         def chances(taken: tuple[int, ...], allowed: tuple[int, ...]) -> list[float]:
             nonlocal steps
-            found = ask((*question.tokens, *taken), allowed, slot=slot, scales=self._scales)
+            probabilities = ask((*question.tokens, *taken), allowed, slot=slot, scales=self._scales)
             steps += 1 if learnt or len(allowed) == 1 else 2  # of a search's forks two requests are made
             read.append(self._engine.read(slot) - before)
-            return found
+            return probabilities
 
         label, probability = (trie.walk if learnt else trie.search)(chances)
         return Answer(
@@ -253,26 +253,26 @@ def fit(
         skeletons = tuple(
             chat_template.compile_template(engine.render, shots) for shots in range(max(1, spec.shots) + 1)
         )
-        asked = task_shown(task, examples, instructions)
-        asked = dataclasses.replace(asked, listed=not spec.brief)
-        asked = _fitting(asked, skeletons, engine, spec)
+        prompt_task = task_shown(task, examples, instructions)
+        prompt_task = dataclasses.replace(prompt_task, listed=not spec.brief)
+        prompt_task = _fitting(prompt_task, skeletons, engine, spec)
     finally:
         if base.engine is None:
             engine.close()
-    known = (base.sha256, None)
+    digests = (base.sha256, None)
     files = [
         _kept_file(path, folder / name, sha256, copy=base.copy)
-        for path, name, sha256 in zip(paths, (WEIGHTS, ADAPTER), known, strict=False)
+        for path, name, sha256 in zip(paths, (WEIGHTS, ADAPTER), digests, strict=False)
     ]
-    kept = _Kept(
+    record = _Kept(
         spec=spec,
-        task=asked,
+        task=prompt_task,
         pool=prompts.choose_pool(examples) if spec.shots else (),
         skeletons=skeletons,
         weights=files[0],
         adapter=files[1] if len(files) > 1 else None,
     )
-    model_files.write(kept, folder / FILE)
+    model_files.write(record, folder / FILE)
 
 
 def load(folder: Path, engine: Engine | None = None) -> Decoder:
@@ -281,11 +281,11 @@ def load(folder: Path, engine: Engine | None = None) -> Decoder:
     ``engine`` has the weights loaded already: they are neither checked nor loaded again. Raises `ModelError`:
     ``E_MODEL_MISSING``, ``E_MODEL_DIGEST`` where a file is not the one that was measured, ``E_MODEL_FORMAT``.
     """
-    kept = model_files.read(_Kept, folder / FILE)
+    record = model_files.read(_Kept, folder / FILE)
     if engine is not None:
-        return Decoder(kept, engine)
-    paths = [_check_file(folder, file) for file in (kept.weights, kept.adapter) if file is not None]
-    return Decoder(kept, start(paths[0], kept.spec, paths[1:]))
+        return Decoder(record, engine)
+    paths = [_check_file(folder, file) for file in (record.weights, record.adapter) if file is not None]
+    return Decoder(record, start(paths[0], record.spec, paths[1:]))
 
 
 def start(path: Path, spec: GgufSpec, adapters: Sequence[Path] = ()) -> Engine:
@@ -301,10 +301,10 @@ def start(path: Path, spec: GgufSpec, adapters: Sequence[Path] = ()) -> Engine:
 
 def lengths(folder: Path, engine: Engine, texts: Sequence[str]) -> list[int]:
     """Count the tokens of the question to each text, as the bundle in ``folder`` would ask; nothing is computed."""
-    kept = model_files.read(_Kept, folder / FILE)
-    pool, asking = prompts.ShotPool(kept.pool), PromptBuilder(kept.task, kept.skeletons, _encoder(engine))
-    valid = _valid(kept.task, asking, engine, kept.spec)
-    shots = kept.spec.shots
+    record = model_files.read(_Kept, folder / FILE)
+    pool, asking = prompts.ShotPool(record.pool), PromptBuilder(record.task, record.skeletons, _encoder(engine))
+    valid = _valid(record.task, asking, engine, record.spec)
+    shots = record.spec.shots
     return [len(asking.ask(text, pool.choose(text, shots), valid.room(valid.trie(text))).tokens) for text in texts]
 
 
@@ -326,15 +326,15 @@ class DecoderFiles:
 
 def parts(folder: Path) -> DecoderFiles:
     """Take a bundle's parts, checked against their digests. Raises as `load`."""
-    kept = model_files.read(_Kept, folder / FILE)
-    skeleton = kept.skeletons[0]
+    record = model_files.read(_Kept, folder / FILE)
+    skeleton = record.skeletons[0]
     return DecoderFiles(
-        weights=_check_file(folder, kept.weights),
-        orders=kept.task.chat((), "")[0]["content"],
+        weights=_check_file(folder, record.weights),
+        orders=record.task.chat((), "")[0]["content"],
         pieces=skeleton.pieces,
         folded=skeleton.folded,
-        spec=kept.spec,
-        task=kept.task.name,
+        spec=record.spec,
+        task=record.task.name,
     )
 
 
@@ -384,11 +384,11 @@ def _kept_file(path: Path, to: Path, sha256: str | None, *, copy: bool) -> _File
 def _check_file(folder: Path, file: _File) -> Path:
     path = folder / file.place
     try:
-        found = store.file_digest(path)
+        sha256 = store.file_digest(path)
     except OSError as error:
         what = f"{path.name}: cannot be read ({error.strerror})"
         raise ModelError("E_MODEL_MISSING", what, fix="put the file back, or make the bundle again") from None
-    if found != file.sha256:
+    if sha256 != file.sha256:
         what = f"{path.name}: its SHA-256 is not the one written down"
         raise ModelError("E_MODEL_DIGEST", what, fix="put the file back that was measured, or make the bundle again")
     return path

@@ -36,18 +36,18 @@ class Counts:
 
     def part(self, start: int) -> csr_matrix:
         """Count the terms of `PART` texts from ``start`` on; columns of a row ascend."""
-        found: csr_matrix = self.texts[start : start + PART] @ self.pieces
-        found.sort_indices()
-        return found
+        counts: csr_matrix = self.texts[start : start + PART] @ self.pieces
+        counts.sort_indices()
+        return counts
 
     def frequencies(self) -> NDArray[np.int64]:
         """Count the texts that have each term."""
         import numpy as np
 
-        found = np.zeros(len(self.terms), dtype=np.int64)
+        totals = np.zeros(len(self.terms), dtype=np.int64)
         for start in range(0, self.texts.shape[0], PART):
-            found += np.bincount((self.texts[start : start + PART] @ self.pieces).indices, minlength=len(self.terms))
-        return found
+            totals += np.bincount((self.texts[start : start + PART] @ self.pieces).indices, minlength=len(self.terms))
+        return totals
 
     def most_frequent(self, most: int) -> Counts:
         """Keep the terms that occur in two texts at least, and of those the ``most`` that occur most often."""
@@ -56,7 +56,7 @@ class Counts:
         often = np.flatnonzero(self.frequencies() >= 2)
         totals = np.asarray(self.texts.sum(axis=0, dtype=np.float64)).ravel() @ self.pieces
         chosen = np.sort(often[np.argsort(-totals[often], kind="stable")[:most]])
-        return Counts(self.texts, self.pieces[:, chosen].tocsr(), tuple(self.terms[place] for place in chosen))
+        return Counts(self.texts, self.pieces[:, chosen].tocsr(), tuple(self.terms[column] for column in chosen))
 
 
 def words(texts: Sequence[str], vocabulary: dict[str, int] | None = None, most: int = 0) -> Counts:
@@ -69,16 +69,16 @@ def words(texts: Sequence[str], vocabulary: dict[str, int] | None = None, most: 
 
     rows, flat, names = _number_terms(texts, _WORD.findall)
     inside = rows[1:] == rows[:-1]
-    pairs, places, often = np.unique(
+    pairs, numbers, often = np.unique(
         (flat[:-1] * len(names) + flat[1:])[inside], return_inverse=True, return_counts=True
     )
-    beside, places = rows[:-1][inside], places.reshape(-1)
+    beside, numbers = rows[:-1][inside], numbers.reshape(-1)
     beyond = 0 < most < len(names) + len(pairs)
     if beyond:
         repeated = often >= 2
-        beside, places = beside[repeated[places]], (np.cumsum(repeated) - 1)[places[repeated[places]]]
+        beside, numbers = beside[repeated[numbers]], (np.cumsum(repeated) - 1)[numbers[repeated[numbers]]]
         pairs = pairs[repeated]
-    columns = np.concatenate([flat, places + len(names)])
+    columns = np.concatenate([flat, numbers + len(names)])
     spelt = [f"{names[pair // len(names)]} {names[pair % len(names)]}" for pair in pairs.tolist()]
     table = _table(np.concatenate([rows, beside]), columns, (len(texts), len(names) + len(spelt)))
     counts = Counts(table, *_selection([*names, *spelt], vocabulary))
@@ -89,11 +89,11 @@ def characters(texts: Sequence[str], vocabulary: dict[str, int] | None = None, m
     """Count the runs of 2 to 5 characters within words that have a blank on both sides; otherwise as `words`."""
     rows, flat, names = _number_terms(texts, str.split)
     counts = _table(rows, flat, (len(texts), len(names)))
-    spelt, places, terms = _number_terms([f" {name} " for name in names], _runs)
-    table = _table(spelt, places, (len(names), len(terms)))
-    selection, kept = _selection(terms, vocabulary)
-    found = Counts(counts, (table @ selection).tocsr(), kept)
-    return found.most_frequent(most) if 0 < most < len(kept) else found
+    spelt, numbers, terms = _number_terms([f" {name} " for name in names], _runs)
+    table = _table(spelt, numbers, (len(names), len(terms)))
+    selection, selected = _selection(terms, vocabulary)
+    counted = Counts(counts, (table @ selection).tocsr(), selected)
+    return counted.most_frequent(most) if 0 < most < len(selected) else counted
 
 
 def _runs(word: str) -> list[str]:
@@ -113,13 +113,13 @@ def _number_terms(
     import numpy as np
 
     number: dict[str, int] = {}
-    found = array("q")
+    numbers = array("q")
     sizes = np.zeros(len(texts), dtype=np.int64)
-    for place, text in enumerate(texts):
-        before = len(found)
-        found.extend([number.setdefault(piece, len(number)) for piece in pieces(text.lower())])
-        sizes[place] = len(found) - before
-    return np.repeat(np.arange(len(texts)), sizes), np.frombuffer(found, dtype=np.int64), list(number)
+    for index, text in enumerate(texts):
+        before = len(numbers)
+        numbers.extend([number.setdefault(piece, len(number)) for piece in pieces(text.lower())])
+        sizes[index] = len(numbers) - before
+    return np.repeat(np.arange(len(texts)), sizes), np.frombuffer(numbers, dtype=np.int64), list(number)
 
 
 def _table(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> csr_matrix:
@@ -127,9 +127,9 @@ def _table(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int
     import numpy as np
     from scipy.sparse import coo_matrix, csr_matrix
 
-    found = csr_matrix(coo_matrix((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=shape))
-    found.sum_duplicates()
-    return found
+    table = csr_matrix(coo_matrix((np.ones(len(rows), dtype=np.float32), (rows, columns)), shape=shape))
+    table.sum_duplicates()
+    return table
 
 
 def _selection(names: Sequence[str], vocabulary: dict[str, int] | None) -> tuple[csr_matrix, tuple[str, ...]]:
@@ -139,11 +139,11 @@ def _selection(names: Sequence[str], vocabulary: dict[str, int] | None) -> tuple
 
     if vocabulary is None:
         order = sorted(range(len(names)), key=names.__getitem__)
-        terms = tuple(names[place] for place in order)
+        terms = tuple(names[index] for index in order)
         rows, columns = np.array(order, dtype=np.int64), np.arange(len(names))
     else:
         terms = tuple(sorted(vocabulary, key=vocabulary.__getitem__))
-        known = [(place, vocabulary[name]) for place, name in enumerate(names) if name in vocabulary]
-        rows, columns = np.array(known, dtype=np.int64).reshape(-1, 2).T
+        cells = [(index, vocabulary[name]) for index, name in enumerate(names) if name in vocabulary]
+        rows, columns = np.array(cells, dtype=np.int64).reshape(-1, 2).T
     ones = np.ones(len(rows), dtype=np.float32)
     return csr_matrix((ones, (rows, columns)), shape=(len(names), len(terms))), terms

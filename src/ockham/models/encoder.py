@@ -42,8 +42,8 @@ class LinearHead:
 
     def margins(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return one number per label for each vector: (rows, labels)."""
-        found: NDArray[np.float32] = vectors @ self.weight + self.bias
-        return found
+        margins: NDArray[np.float32] = vectors @ self.weight + self.bias
+        return margins
 
     def best(self, vectors: NDArray[np.float32]) -> list[str]:
         """Answer each vector with the label of the largest margin."""
@@ -74,10 +74,10 @@ class Encoder:
             return []
         texts = self.embedder.windows(inputs)
         margins = self.head.margins(self.embedder.embed_windows(texts))
-        told = self.head.settings
+        settings = self.head.settings
         lengths = iter(map(len, texts.rows))
         read = [sum(itertools.islice(lengths, count)) for count in texts.counts]
-        return softmax.answers(margins, told.labels, told.temperature, read)
+        return softmax.answers(margins, settings.labels, settings.temperature, read)
 
 
 def load(folder: Path) -> Encoder:

@@ -42,12 +42,12 @@ class Endpoint:
     ``close`` it when done.
     """
 
-    def __init__(self, kept: _Kept, key: str | None, clock: Clock) -> None:
+    def __init__(self, record: _Kept, key: str | None, clock: Clock) -> None:
         """Take what the bundle holds and the key; nothing is sent before the first answer."""
-        self.spec = kept.spec
-        self._kept = kept
-        self._pool = prompts.ShotPool(kept.pool)
-        self._caller = Client(kept.spec, key, clock)
+        self.spec = record.spec
+        self._kept = record
+        self._pool = prompts.ShotPool(record.pool)
+        self._caller = Client(record.spec, key, clock)
 
     @property
     def cost_usd(self) -> float:
@@ -66,8 +66,8 @@ class Endpoint:
         `EndpointError` (``E_ENDPOINT``) for a refusal that no retry can mend, where ``stop_after`` answers in a row
         (or all there are) got no reply, and where the next call could pass ``max_cost``. No further call is then made.
         """
-        found = batch.request_replies(self._caller, self.spec, self._chat, inputs)
-        return [self._read(reply, text) for reply, text in zip(found, inputs, strict=True)]
+        replies = batch.request_replies(self._caller, self.spec, self._chat, inputs)
+        return [self._read(reply, text) for reply, text in zip(replies, inputs, strict=True)]
 
     def _chat(self, text: str) -> list[dict[str, str]]:
         return self._kept.task.chat(self._pool.choose(text, self.spec.shots), text)
@@ -96,12 +96,12 @@ def fit(
     batch.check(spec)
     if not examples:
         raise endpoint_error("there is no example, so there is nothing to ask for", "give at least one labelled row")
-    asked = task_shown(task, examples, instructions)
+    prompt_task = task_shown(task, examples, instructions)
     if task != "classify":
-        spec = dataclasses.replace(spec, max_output_tokens=max(spec.max_output_tokens, longest(asked, examples)))
+        spec = dataclasses.replace(spec, max_output_tokens=max(spec.max_output_tokens, longest(prompt_task, examples)))
     pool = prompts.choose_pool(examples) if spec.shots else ()
-    kept = _Kept(spec=spec, task=asked, pool=pool)
-    model_files.write(kept, folder / FILE)
+    record = _Kept(spec=spec, task=prompt_task, pool=pool)
+    model_files.write(record, folder / FILE)
 
 
 def permit(folder: Path, destination: Destination | None) -> EndpointSpec:
@@ -122,6 +122,8 @@ def load(folder: Path, *, environment: Mapping[str, str] | None = None, clock: C
     Raises `ModelError` for a missing or damaged file and `EndpointError` (``E_ENDPOINT``) where the variable that
     ``key_env`` names is not set.
     """
-    kept = model_files.read(_Kept, folder / FILE)
-    batch.check(kept.spec)
-    return Endpoint(kept, batch.key(kept.spec, os.environ if environment is None else environment), clock or Clock())
+    record = model_files.read(_Kept, folder / FILE)
+    batch.check(record.spec)
+    return Endpoint(
+        record, batch.key(record.spec, os.environ if environment is None else environment), clock or Clock()
+    )

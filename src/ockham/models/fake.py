@@ -41,9 +41,9 @@ class Fake:
 
 def fit(examples: Sequence[Example], folder: Path, *, remember: bool = True) -> None:
     """Write the labels, and with ``remember`` every input's target (the last one where an input comes twice)."""
-    known = {example.input: example.target for example in examples} if remember else {}
+    targets = {example.input: example.target for example in examples} if remember else {}
     labels = tuple(sorted({example.target for example in examples}))
-    model_files.write(Fake(known=known, labels=labels), folder / FILE)
+    model_files.write(Fake(known=targets, labels=labels), folder / FILE)
 
 
 def load(folder: Path) -> Fake:

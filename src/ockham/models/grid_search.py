@@ -27,11 +27,11 @@ def hill_climb(
     """
     middle = len(grid) // 2
     first = (middle, middle - 1, middle + 1)
-    jobs = [partial(trial, grid[place]) for place in first]
+    jobs = [partial(trial, grid[index]) for index in first]
     tried = dict(zip(first, machine.run_parallel(jobs) if together else [job() for job in jobs], strict=True))
     score = tried[middle][0]
     margin = MARGIN * math.sqrt(max(score * (1 - score), 0.0) / max(1, rows))
-    best = max((middle - 1, middle + 1), key=lambda place: tried[place][0])
+    best = max((middle - 1, middle + 1), key=lambda index: tried[index][0])
     if tried[best][0] <= score + margin:
         return grid[middle], tried[middle][1]
     step = best - middle

@@ -64,17 +64,17 @@ def fits(field: Field, text: str) -> bool:
     return value is not None and (not field.whole or value == int(value))
 
 
-def object_of(schema: Mapping[str, Any], found: Mapping[Path, Sequence[str]]) -> dict[str, Any]:
+def object_of(schema: Mapping[str, Any], by_path: Mapping[Path, Sequence[str]]) -> dict[str, Any]:
     """Make an object of the texts found for each path, in the order and with the types of the schema.
 
     Fields without a text are left out; required ones are empty (null where the schema knows null, ``""``, ``[]`` or
     ``{}``). A required number or truth value that was not found has no empty form and is left out.
     """
-    return _object(schema, (), found)
+    return _object(schema, (), by_path)
 
 
 def _alternatives(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
-    return {str(one.get("type")): one for one in schema.get("anyOf", [schema])}
+    return {str(alternative.get("type")): alternative for alternative in schema.get("anyOf", [schema])}
 
 
 def _fields(schema: Mapping[str, Any], path: Path) -> Iterator[Field]:
@@ -105,21 +105,21 @@ def _leaves(value: object, path: Path) -> Iterator[tuple[Path | None, object]]:
         yield (None if isinstance(value, bool) else path), value
 
 
-def _object(schema: Mapping[str, Any], path: Path, found: Mapping[Path, Sequence[str]]) -> dict[str, Any]:
+def _object(schema: Mapping[str, Any], path: Path, by_path: Mapping[Path, Sequence[str]]) -> dict[str, Any]:
     out = {}
     for key, child in schema.get("properties", {}).items():
-        value = _value(child, (*path, key), found)
+        value = _value(child, (*path, key), by_path)
         if value is _NOTHING and key in schema.get("required", ()):
-            value = _empty(child, (*path, key), found)
+            value = _empty(child, (*path, key), by_path)
         if value is not _NOTHING:
             out[key] = value
     return out
 
 
-def _value(schema: Mapping[str, Any], path: Path, found: Mapping[Path, Sequence[str]]) -> object:
-    kinds, texts = _alternatives(schema), found.get(path, ())
-    if "object" in kinds and any(len(one) > len(path) and one[: len(path)] == path for one in found):
-        return _object(kinds["object"], path, found)
+def _value(schema: Mapping[str, Any], path: Path, by_path: Mapping[Path, Sequence[str]]) -> object:
+    kinds, texts = _alternatives(schema), by_path.get(path, ())
+    if "object" in kinds and any(len(deeper) > len(path) and deeper[: len(path)] == path for deeper in by_path):
+        return _object(kinds["object"], path, by_path)
     if texts and "array" in kinds and (len(texts) > 1 or not _SCALAR & set(kinds)):
         items = _alternatives(kinds["array"].get("items", {}))
         return [value for text in texts if (value := _scalar(items, text)) is not _NOTHING]
@@ -137,7 +137,7 @@ def _scalar(kinds: Mapping[str, Any], text: str) -> object:
     return text if "string" in kinds else _NOTHING
 
 
-def _empty(schema: Mapping[str, Any], path: Path, found: Mapping[Path, Sequence[str]]) -> object:
+def _empty(schema: Mapping[str, Any], path: Path, by_path: Mapping[Path, Sequence[str]]) -> object:
     kinds = _alternatives(schema)
     if "null" in kinds:
         return None
@@ -145,4 +145,4 @@ def _empty(schema: Mapping[str, Any], path: Path, found: Mapping[Path, Sequence[
         return []
     if "string" in kinds:
         return ""
-    return _object(kinds["object"], path, found) if "object" in kinds else _NOTHING
+    return _object(kinds["object"], path, by_path) if "object" in kinds else _NOTHING

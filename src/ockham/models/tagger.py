@@ -50,18 +50,18 @@ class Writer:
         A field that the schema has once gets its surest span. The confidence is the probability of all tags together.
         """
         path = bio_tags.likeliest(margins, reading.free)
-        found: dict[json_fields.Path, list[tuple[float, str]]] = {}
+        by_path: dict[json_fields.Path, list[tuple[float, str]]] = {}
         for span, tokens in bio_tags.decode(path.tags, reading.places):
             part = text[span.start : span.end]
             if json_fields.fits(self.fields[span.field], part):
                 sure = sum(path.logs[token] for token in tokens) / len(tokens)
-                found.setdefault(self.fields[span.field].path, []).append((sure, part))
-        once = {one.path for one in self.fields if not one.repeated}
-        said = {
+                by_path.setdefault(self.fields[span.field].path, []).append((sure, part))
+        once = {field.path for field in self.fields if not field.repeated}
+        texts = {
             path: [max(parts, key=lambda part: part[0])[1]] if path in once else [part for _, part in parts]
-            for path, parts in found.items()
+            for path, parts in by_path.items()
         }
-        value = json.dumps(json_fields.object_of(self.schema, said), ensure_ascii=False)
+        value = json.dumps(json_fields.object_of(self.schema, texts), ensure_ascii=False)
         tokens_in = sum(len(window.tokens) for window in reading.windows)
         return Answer(value=whole(value), confidence=path.probability, tokens_in=tokens_in)
 
@@ -94,24 +94,24 @@ class Tagger:
         return [reading.join([next(parts) for _ in reading.windows]) @ self.weight + self.bias for reading in readings]
 
 
-def writer(told: TaggerSettings) -> Writer:
+def writer(settings: TaggerSettings) -> Writer:
     """Make the writer of a tagger's answers.
 
     Raises `ModelError` (``E_MODEL_FORMAT``) where its paths are not those of its schema.
     """
     try:
-        schema = json.loads(told.schema)
-        known = {one.path: one for one in json_fields.of_schema(schema)}
-        return Writer(schema, tuple(known[path] for path in told.paths))
+        schema = json.loads(settings.schema)
+        fields = {field.path: field for field in json_fields.of_schema(schema)}
+        return Writer(schema, tuple(fields[path] for path in settings.paths))
     except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
         raise _unfit(f"{FILE}: its fields are not those of its schema") from None
 
 
-def save(told: TaggerSettings, weight: NDArray[np.float32], bias: NDArray[np.float32], folder: Path) -> None:
+def save(settings: TaggerSettings, weight: NDArray[np.float32], bias: NDArray[np.float32], folder: Path) -> None:
     """Write a tagger's head into a staging folder: ``weight`` (hidden, tags), ``bias`` (tags,)."""
     from safetensors.numpy import save_file
 
-    model_files.write(told, folder / FILE)
+    model_files.write(settings, folder / FILE)
     save_file({"weight": weight, "bias": bias}, folder / WEIGHTS)
 
 

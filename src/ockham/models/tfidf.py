@@ -90,7 +90,7 @@ def fit(texts: Sequence[str], most: int = MAX_FEATURES) -> tuple[Tfidf, csr_matr
         counts = count(texts, most=most)
         if not counts.terms:  # texts of emoji or punctuation alone have no words
             counts = count(texts, {_NO_TERM: 0})
-        half = _vectorizer(**options, vocabulary={term: place for place, term in enumerate(counts.terms)})
+        half = _vectorizer(**options, vocabulary={term: column for column, term in enumerate(counts.terms)})
         # As scikit-learn smooths it: as if one text more had every term.
         seen = (counts.frequencies() + 1).astype(np.float32)
         half.idf_ = np.log(np.float32(len(texts) + 1) / seen) + np.float32(1)
@@ -106,12 +106,12 @@ def _weigh_counts(halves: Sequence[TfidfVectorizer], counted: Sequence[counting.
     from sklearn.preprocessing import normalize
 
     def part(start: int) -> csr_matrix:
-        found = []
+        weighted = []
         for half, counts in zip(halves, counted, strict=True):
             rows = counts.part(start)
             rows.data = (np.log(rows.data) + np.float32(1)) * half.idf_[rows.indices].astype(np.float32, copy=False)
-            found.append(normalize(rows, copy=False))
-        joined: csr_matrix = hstack(found, format="csr", dtype=np.float32)
+            weighted.append(normalize(rows, copy=False))
+        joined: csr_matrix = hstack(weighted, format="csr", dtype=np.float32)
         return joined
 
     # The whole matrix is made once: put together from parts it would stand in memory twice.
@@ -144,7 +144,7 @@ def load(folder: Path) -> Tfidf:
         if len(words) != len(values):
             fix = "make the bundle again with: ockham fit"
             raise ModelError("E_MODEL_FORMAT", f"{WEIGHTS}: does not fit {TERMS}", fix=fix)
-        half = _vectorizer(**options, vocabulary={word: place for place, word in enumerate(words)})
+        half = _vectorizer(**options, vocabulary={word: column for column, word in enumerate(words)})
         half.idf_ = values
         halves.append(half)
     return Tfidf(tuple(halves))

@@ -72,20 +72,20 @@ class Reader:
         return [self._reading(text, encoding) for text, encoding in zip(texts, encodings, strict=True)]
 
     def _reading(self, text: str, encoding: Any) -> TokenWindows:  # noqa: ANN401 - an Encoding
-        windows, places = [], list[Place]()
+        windows, extents = [], list[Place]()
         parts = [encoding, *encoding.overflowing]
         for number, part in enumerate(parts):
-            inner = [place for place, special in enumerate(part.special_tokens_mask) if not special]
+            inner = [index for index, special in enumerate(part.special_tokens_mask) if not special]
             first = self._shared // 2 if number else 0
             last = len(inner) - (self._shared - self._shared // 2 if number < len(parts) - 1 else 0)
             counts = []
-            for place in inner[first:last]:
-                start, end = self._trim_span(text, part.offsets[place])
+            for index in inner[first:last]:
+                start, end = self._trim_span(text, part.offsets[index])
                 if start < end:
-                    counts.append(place)
-                    places.append((start, end))
+                    counts.append(index)
+                    extents.append((start, end))
             windows.append(Window(tokens=tuple(part.ids), counts=tuple(counts)))
-        whole = _whole(text, places)
+        whole = _whole(text, extents)
         return TokenWindows(windows=tuple(windows), places=tuple(whole), free=bio_tags.free(text, whole))
 
     def _trim_span(self, text: str, offsets: Place) -> Place:
@@ -98,11 +98,11 @@ class Reader:
         return start, end
 
 
-def _whole(text: str, places: Sequence[Place]) -> list[Place]:
+def _whole(text: str, extents: Sequence[Place]) -> list[Place]:
     """Return each token the accents that stand behind it, which some tokenizers strip."""
     out = []
-    for number, (start, end) in enumerate(places):
-        limit = places[number + 1][0] if number + 1 < len(places) else len(text)
+    for number, (start, end) in enumerate(extents):
+        limit = extents[number + 1][0] if number + 1 < len(extents) else len(text)
         last = end
         while last < limit and bio_tags.continues(text[last]):
             last += 1

@@ -106,18 +106,18 @@ SENTENCES: Final[dict[Choice, str]] = {
 }
 
 
-def advise(asked: Questions, prices: Prices) -> Advice:
+def advise(case: Questions, prices: Prices) -> Advice:
     """Recommend what to try first. The rules are written out in docs/plan.md; the prices decide nothing alone."""
-    choice, reasons = _choose(asked)
-    api, machine = _cheapest(asked, prices), 24 * prices.machine.per_hour
-    per_day = None if api is None else _api_day(asked, api)
-    needed = test_rows(asked.accuracy)
+    choice, reasons = _choose(case)
+    api, machine = _cheapest(case, prices), 24 * prices.machine.per_hour
+    per_day = None if api is None else _api_day(case, api)
+    needed = test_rows(case.accuracy)
     return Advice(
         choice=choice,
         sentence=SENTENCES[choice],
-        reasons=(*reasons, *_side(asked, choice, per_day, machine, prices.currency)),
-        missing=tuple(_missing(asked, choice, needed)),
-        command=_command(asked, choice),
+        reasons=(*reasons, *_side(case, choice, per_day, machine, prices.currency)),
+        missing=tuple(_missing(case, choice, needed)),
+        command=_command(case, choice),
         api_per_day=per_day,
         machine_per_day=machine,
         currency=prices.currency,
@@ -135,53 +135,53 @@ def test_rows(accuracy: float) -> int:
     return math.ceil(_Z**2 * accuracy * (1 - accuracy) / (better - accuracy) ** 2) if accuracy < 1 else 0
 
 
-def _choose(asked: Questions) -> tuple[Choice, list[str]]:
-    if asked.task in HARD:
-        return "large", [f"{TASKS[asked.task].capitalize()}: {HARD[asked.task]}."]
-    if asked.rows < FEW_ROWS:
+def _choose(case: Questions) -> tuple[Choice, list[str]]:
+    if case.task in HARD:
+        return "large", [f"{TASKS[case.task].capitalize()}: {HARD[case.task]}."]
+    if case.rows < FEW_ROWS:
         return "small", [
-            f"With {asked.rows:,} labelled rows nothing can be trained or proved; {FEW_ROWS} are the least, 500 good.",
+            f"With {case.rows:,} labelled rows nothing can be trained or proved; {FEW_ROWS} are the least, 500 good.",
             "A prompted model needs no rows to start, and its answers become rows to correct.",
         ]
-    dear = asked.accuracy > _VERY_ACCURATE
-    if asked.task == "rewrite" and dear:
-        return "large", [f"Free text that is right {asked.accuracy:.0%} of the time: no small model was seen to do it."]
+    dear = case.accuracy > _VERY_ACCURATE
+    if case.task == "rewrite" and dear:
+        return "large", [f"Free text that is right {case.accuracy:.0%} of the time: no small model was seen to do it."]
     if dear:
-        labels = [_LABELS] if asked.task == "classify" else []
-        last = f"At {asked.accuracy:.0%} the last points are dear: keep what the model is sure of and pass on the rest."
+        labels = [_LABELS] if case.task == "classify" else []
+        last = f"At {case.accuracy:.0%} the last points are dear: keep what the model is sure of and pass on the rest."
         return "small-cascade", [*labels, last]
-    if asked.task == "classify":
+    if case.task == "classify":
         return "baseline", [_LABELS]
-    return _tuning_choice(asked)
+    return _tuning_choice(case)
 
 
-def _tuning_choice(asked: Questions) -> tuple[Choice, list[str]]:
-    if asked.rows < TUNE_ROWS:
-        found = f"{asked.rows:,} rows are enough to measure with, but few to tune on ({TUNE_ROWS} are a start)."
-        return "small", [found]
+def _tuning_choice(case: Questions) -> tuple[Choice, list[str]]:
+    if case.rows < TUNE_ROWS:
+        reason = f"{case.rows:,} rows are enough to measure with, but few to tune on ({TUNE_ROWS} are a start)."
+        return "small", [reason]
     return "small-tuned", [
         "A narrow task with a fixed form of answer is what tuning a small model is good at.",
-        f"{asked.rows:,} rows are enough to tune on and to measure with.",
+        f"{case.rows:,} rows are enough to tune on and to measure with.",
     ]
 
 
-def _side(asked: Questions, choice: Choice, api: float | None, machine: float, currency: str) -> list[str]:
-    said = [_inside(choice)] if asked.privacy == "inside" else []
-    if asked.max_ms is not None and asked.max_ms < API_MS:
-        slow = f"{asked.max_ms:g} ms is less than a remote API takes (about {API_MS:g} ms): "
+def _side(case: Questions, choice: Choice, api: float | None, machine: float, currency: str) -> list[str]:
+    reasons = [_inside(choice)] if case.privacy == "inside" else []
+    if case.max_ms is not None and case.max_ms < API_MS:
+        slow = f"{case.max_ms:g} ms is less than a remote API takes (about {API_MS:g} ms): "
         if choice == "large":
-            said.append(slow + "relax the limit, narrow the task, or run the large model yourself.")
+            reasons.append(slow + "relax the limit, narrow the task, or run the large model yourself.")
         elif choice == "small-cascade":
-            said.append(slow + "answers that are passed on will be late.")
+            reasons.append(slow + "answers that are passed on will be late.")
         else:
-            said.append(slow + "stay local.")
-    if api is not None and asked.privacy == "anywhere":
+            reasons.append(slow + "stay local.")
+    if api is not None and case.privacy == "anywhere":
         cheaper = "your own machine is cheaper" if machine < api else "cost alone is no reason to leave the API"
-        said.append(
-            f"At {asked.requests_per_day:,.0f} requests a day the cheapest listed API costs {_money(api)} {currency} a "
+        reasons.append(
+            f"At {case.requests_per_day:,.0f} requests a day the cheapest listed API costs {_money(api)} {currency} a "
             f"day, an always-on small machine {_money(machine)}: {cheaper}."
         )
-    return said
+    return reasons
 
 
 def _inside(choice: Choice) -> str:
@@ -195,13 +195,13 @@ def _inside(choice: Choice) -> str:
     return "Nothing leaves the building."
 
 
-def _missing(asked: Questions, choice: Choice, needed: int) -> list[str]:
+def _missing(case: Questions, choice: Choice, needed: int) -> list[str]:
     missing = []
-    test = int(asked.rows * _TEST_SHARE)
+    test = int(case.rows * _TEST_SHARE)
     if test < needed:
         missing.append(
-            f"Test rows: about {needed:,} would show that a model 3 points better than {asked.accuracy:.0%} truly is; "
-            f"a fifth of your {asked.rows:,} rows is {test:,}. Label about {max(0, 5 * needed - asked.rows):,} more."
+            f"Test rows: about {needed:,} would show that a model 3 points better than {case.accuracy:.0%} truly is; "
+            f"a fifth of your {case.rows:,} rows is {test:,}. Label about {max(0, 5 * needed - case.rows):,} more."
         )
     if choice == "large":
         missing.append("Whether a small model fails on your own rows: nobody has measured it; the command does.")
@@ -212,16 +212,16 @@ def _missing(asked: Questions, choice: Choice, needed: int) -> list[str]:
     return missing
 
 
-def _command(asked: Questions, choice: Choice) -> str:
-    parts = ["ockham fit DATA", f"--min-accuracy {asked.accuracy:g}"]
-    if asked.max_ms is not None:
-        parts.append(f"--max-p95-ms {asked.max_ms:g}")
-    parts.append(f"--requests-per-day {asked.requests_per_day:g}")
+def _command(case: Questions, choice: Choice) -> str:
+    parts = ["ockham fit DATA", f"--min-accuracy {case.accuracy:g}"]
+    if case.max_ms is not None:
+        parts.append(f"--max-p95-ms {case.max_ms:g}")
+    parts.append(f"--requests-per-day {case.requests_per_day:g}")
     if choice in ("small", "small-tuned"):
         parts.append(f"--models {find_architecture(SMALL).hub}")
     if choice in ("large", "small-cascade"):
         parts.append("--all")
-        if asked.privacy == "anywhere":
+        if case.privacy == "anywhere":
             parts.append("--endpoint URL --endpoint-model NAME")
     return " ".join(parts)
 
@@ -230,9 +230,9 @@ def _money(amount: float) -> str:
     return f"about {amount:,.2f}" if amount >= 0.01 else "less than 0.01"
 
 
-def _cheapest(asked: Questions, prices: Prices) -> ApiPrice | None:
-    return min(prices.apis, key=lambda one: _api_day(asked, one), default=None)
+def _cheapest(case: Questions, prices: Prices) -> ApiPrice | None:
+    return min(prices.apis, key=lambda price: _api_day(case, price), default=None)
 
 
-def _api_day(asked: Questions, price: ApiPrice) -> float:
-    return money.api_per_million(asked.input_tokens, asked.output_tokens, price) * asked.requests_per_day / 1e6
+def _api_day(case: Questions, price: ApiPrice) -> float:
+    return money.api_per_million(case.input_tokens, case.output_tokens, price) * case.requests_per_day / 1e6

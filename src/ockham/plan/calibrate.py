@@ -63,59 +63,59 @@ def measure(processor: str, threads: Sequence[int], now: dt.datetime, clock: Clo
     )
 
 
-def load_calibration(place: Path, processor: str, threads: int | None, now: dt.datetime) -> Calibration | None:
-    """Return the calibration kept in the folder ``place``, if it is of this processor and not over a day old.
+def load_calibration(cache: Path, processor: str, threads: int | None, now: dt.datetime) -> Calibration | None:
+    """Return the calibration kept in the folder ``cache``, if it is of this processor and not over a day old.
 
     ``threads`` is the number that was named; without one the calibration must have chosen its own.
     """
     try:
-        found = decode((place / CALIBRATION).read_bytes(), Calibration)
-        age = now - dt.datetime.fromisoformat(found.made)
+        measured = decode((cache / CALIBRATION).read_bytes(), Calibration)
+        age = now - dt.datetime.fromisoformat(measured.made)
     except (OSError, RunError, ValueError, TypeError):
         # A cache that cannot be read is measured anew.
         return None
-    same = found.processor == processor and (found.chosen if threads is None else found.threads == threads)
-    return found if same and dt.timedelta(0) <= age <= _MAX_AGE else None
+    same = measured.processor == processor and (measured.chosen if threads is None else measured.threads == threads)
+    return measured if same and dt.timedelta(0) <= age <= _MAX_AGE else None
 
 
-def save_calibration(place: Path, found: Calibration) -> None:
-    """Keep a calibration in the folder ``place``. Raises `StoreError` where the disk refuses."""
-    save_bytes(place / CALIBRATION, encode(found))
+def save_calibration(cache: Path, measured: Calibration) -> None:
+    """Keep a calibration in the folder ``cache``. Raises `StoreError` where the disk refuses."""
+    save_bytes(cache / CALIBRATION, encode(measured))
 
 
-def record(place: Path, what: What, predicted: float, measured: float, work: str | None = None) -> None:
+def record(cache: Path, what: What, predicted: float, measured: float, work: str | None = None) -> None:
     """Write down a prediction beside what was measured later; ``work`` names the measurement.
 
     Memory in MB, speed in milliseconds an answer. Raises `StoreError` where the disk refuses.
     """
     row = {"what": what, "predicted": predicted, "measured": measured}
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        cache.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        message = f"{place}: the folder cannot be made ({error.strerror})"
+        message = f"{cache}: the folder cannot be made ({error.strerror})"
         raise StoreError("E_DISK", message, fix="make it, or name another by XDG_CACHE_HOME") from None
-    append_row(place / JOURNAL, encode(row if work is None else {**row, "work": work}))
+    append_row(cache / JOURNAL, encode(row if work is None else {**row, "work": work}))
 
 
-def recorded_comparisons(place: Path) -> set[tuple[str, str]]:
-    """Return kind and name of each measurement written down in the folder ``place``.
+def recorded_comparisons(cache: Path) -> set[tuple[str, str]]:
+    """Return kind and name of each measurement written down in the folder ``cache``.
 
     Raises `StoreError` where it is damaged.
     """
-    return {(str(row.get("what")), str(row["work"])) for row in read_rows(place / JOURNAL) if "work" in row}
+    return {(str(row.get("what")), str(row["work"])) for row in read_rows(cache / JOURNAL) if "work" in row}
 
 
-def past_error(place: Path) -> PastError | None:
-    """Say how wrong the predictions in ``place`` were; ``None`` where there are none or they are damaged."""
+def past_error(cache: Path) -> PastError | None:
+    """Say how wrong the predictions in ``cache`` were; ``None`` where there are none or they are damaged."""
     try:
-        rows = read_rows(place / JOURNAL)
+        rows = read_rows(cache / JOURNAL)
     except StoreError:
         return None
     errors: dict[str, list[float]] = {"memory": [], "speed": []}
     for row in rows:
         predicted, measured = row.get("predicted"), row.get("measured")
-        known = isinstance(predicted, (int, float)) and isinstance(measured, (int, float)) and measured > 0
-        if known and row.get("what") in errors:
+        comparable = isinstance(predicted, (int, float)) and isinstance(measured, (int, float)) and measured > 0
+        if comparable and row.get("what") in errors:
             errors[cast("str", row["what"])].append(abs(cast("float", predicted) / cast("float", measured) - 1))
     memory, speeds = errors["memory"], errors["speed"]
     if not memory and not speeds:

@@ -60,7 +60,7 @@ def context_of(shape: Architecture, spec: PlanSpec) -> int:
     Raises `ConfigError` (``E_CONFIG``) where a model that was named was not made for so long a context.
     """
     needed = spec.input_tokens + (spec.output_tokens if shape.kind == "decoder" else 0)
-    wanted = spec.context or needed
+    context = spec.context or needed
     if spec.context is not None and spec.context < needed and shape.kind == "decoder":
         raise ConfigError(
             "E_CONFIG",
@@ -68,13 +68,13 @@ def context_of(shape: Architecture, spec: PlanSpec) -> int:
             f"{spec.output_tokens:,}",
             fix=f"give --context {needed} or more, or shorter --input-tokens and --output-tokens",
         )
-    if wanted > shape.context and spec.models:
+    if context > shape.context and spec.models:
         raise ConfigError(
             "E_CONFIG",
-            f"{shape.name} was made for {shape.context:,} tokens at most, not {wanted:,}",
+            f"{shape.name} was made for {shape.context:,} tokens at most, not {context:,}",
             fix=f"give --context {shape.context} or less, or name another model",
         )
-    return wanted
+    return context
 
 
 def forecast(
@@ -95,7 +95,7 @@ def forecast(
     batches = min(spec.concurrency, parallel_speed(shape, device)) if shape.kind == "encoder" else spec.concurrency
     memory = serving(shape, quantization, context, batches, how)
     needed = devices_needed(memory.total_mb, usable)
-    said = speed(shape, quantization, (spec.input_tokens, spec.output_tokens), spec.concurrency, device, how)
+    pace = speed(shape, quantization, (spec.input_tokens, spec.output_tokens), spec.concurrency, device, how)
     too_long = context > shape.context
     fits = needed <= spec.count and not too_long
     why = _why(memory.total_mb / 1000, usable, needed, spec.count)
@@ -112,18 +112,18 @@ def forecast(
         devices=needed,
         why=why,
         memory=memory,
-        speed=said,
-        max_p95_ms=None if spec.max_p95_ms is None else judge(said.answer_ms, said.spread, spec.max_p95_ms),
-        good_for=tuple(use.name for use in USES if fits and supports_task(shape, spec) and fast_enough_for(said, use)),
+        speed=pace,
+        max_p95_ms=None if spec.max_p95_ms is None else judge(pace.answer_ms, pace.spread, spec.max_p95_ms),
+        good_for=tuple(use.name for use in USES if fits and supports_task(shape, spec) and fast_enough_for(pace, use)),
         engine=how.name,
     )
 
 
-def fast_enough_for(said: Speed, use: Use) -> bool:
+def fast_enough_for(pace: Speed, use: Use) -> bool:
     """Say whether an answer is surely fast enough for a use."""
-    if use.whole or said.tokens_per_s is None:
-        return said.answer_ms * said.spread <= use.ms
-    return said.first_token_ms * said.spread <= use.ms and said.tokens_per_s / said.spread >= SPEECH
+    if use.whole or pace.tokens_per_s is None:
+        return pace.answer_ms * pace.spread <= use.ms
+    return pace.first_token_ms * pace.spread <= use.ms and pace.tokens_per_s / pace.spread >= SPEECH
 
 
 def judge(predicted: float, spread: float, limit: float) -> Finding:
@@ -133,26 +133,26 @@ def judge(predicted: float, spread: float, limit: float) -> Finding:
     return "misses" if predicted / spread > limit else "cannot tell"
 
 
-def largest(found: Sequence[Forecast]) -> Forecast | None:
+def largest(forecasts: Sequence[Forecast]) -> Forecast | None:
     """Return the largest model that fits, and surely meets the limit where there is one; of two formats the finer."""
-    does = [one for one in found if one.fits and one.max_p95_ms in (None, "meets")]
-    return max(does, key=lambda one: (one.parameters_m, one.memory.weights_mb), default=None)
+    does = [forecast for forecast in forecasts if forecast.fits and forecast.max_p95_ms in (None, "meets")]
+    return max(does, key=lambda forecast: (forecast.parameters_m, forecast.memory.weights_mb), default=None)
 
 
 def largest_per_device(
-    limit: float, shapes: Sequence[Architecture], spec: PlanSpec, places: Sequence[tuple[str, Device, float]]
+    limit: float, shapes: Sequence[Architecture], spec: PlanSpec, devices: Sequence[tuple[str, Device, float]]
 ) -> list[DeviceReach]:
     """Find the largest model that surely answers within a limit, on each device."""
-    found = []
-    for name, device, usable in places:
+    reaches = []
+    for name, device, usable in devices:
         best: Forecast | None = None
         for shape in shapes:
             if context_needed(shape, spec) > shape.context or not supports_task(shape, spec):
                 continue
-            one = forecast(shape, usual(shape), spec, device, usable)
-            if one.fits and one.speed.answer_ms * one.speed.spread <= limit:
-                best = one if best is None or one.parameters_m > best.parameters_m else best
-        found.append(
+            candidate = forecast(shape, usual(shape), spec, device, usable)
+            if candidate.fits and candidate.speed.answer_ms * candidate.speed.spread <= limit:
+                best = candidate if best is None or candidate.parameters_m > best.parameters_m else best
+        reaches.append(
             DeviceReach(
                 device=name,
                 limit_ms=limit,
@@ -161,7 +161,7 @@ def largest_per_device(
                 ms=None if best is None else best.speed.answer_ms,
             )
         )
-    return found
+    return reaches
 
 
 def supports_task(shape: Architecture, spec: PlanSpec) -> bool:

@@ -82,47 +82,47 @@ def gpus(root: Path = ROOT, run: Run = ask, visible: str | None = None) -> tuple
     NVIDIA's and the parts of them as ``nvidia-smi`` says, AMD's as ``rocm-smi`` does, or else nameless from /sys.
     ``visible`` is what ``CUDA_VISIBLE_DEVICES`` holds: numbers or identifiers of those of NVIDIA that may be used.
     """
-    found = list(_nvidia(run, visible))
+    nvidia = list(_nvidia(run, visible))
     named = list(_amd(run(AMD)))
-    return (*found, *(named or _nameless(root)))
+    return (*nvidia, *(named or _nameless(root)))
 
 
-def best_gpu(found: Sequence[Gpu]) -> Device | None:
+def best_gpu(processors: Sequence[Gpu]) -> Device | None:
     """Return the catalogue's entry of the largest graphics processor that it knows, with the memory found here."""
-    for one in sorted(found, key=lambda gpu: -gpu.own_gb):
-        of = catalog_entry(one)
+    for processor in sorted(processors, key=lambda gpu: -gpu.own_gb):
+        of = catalog_entry(processor)
         if of is not None:
-            return _as_found(one, of)
+            return _as_found(processor, of)
     return None
 
 
-def catalog_entry(one: Gpu) -> Device | None:
+def catalog_entry(gpu: Gpu) -> Device | None:
     """Find the catalogue's entry of a driver's name: the same words, nearly the same memory, the same form.
 
     An RTX 4090 for laptops is no RTX 4090, an H100 on a PCIe card no H100 on a module.
     """
-    words = _words(one.name)
-    form = one.name.casefold()
-    found = [
+    words = _words(gpu.name)
+    form = gpu.name.casefold()
+    entries = [
         device
         for device in devices()
         if _words(device.name) == words
-        and (one.memory_gb is None or abs(one.memory_gb / device.memory_gb - 1) <= _LIKE)
+        and (gpu.memory_gb is None or abs(gpu.memory_gb / device.memory_gb - 1) <= _LIKE)
         and not ("pcie" in form and "sxm" in device.name.casefold())
     ]
-    return found[0] if len(found) == 1 else None
+    return entries[0] if len(entries) == 1 else None
 
 
-def _as_found(one: Gpu, of: Device) -> Device:
+def _as_found(gpu: Gpu, of: Device) -> Device:
     """Set the memory of a card to what its driver tells; a part has its share of memory, paths and arithmetic."""
-    if one.part is None:
-        return dataclasses.replace(of, memory_gb=one.memory_gb or of.memory_gb)
-    rate = int(one.part.partition("g")[0]) / _SLICES
+    if gpu.part is None:
+        return dataclasses.replace(of, memory_gb=gpu.memory_gb or of.memory_gb)
+    rate = int(gpu.part.partition("g")[0]) / _SLICES
     return dataclasses.replace(
         of,
-        name=f"{of.name}, MIG {one.part}",
-        memory_gb=one.own_gb,
-        bandwidth_gb_s=of.bandwidth_gb_s * min(1.0, one.own_gb / of.memory_gb),
+        name=f"{of.name}, MIG {gpu.part}",
+        memory_gb=gpu.own_gb,
+        bandwidth_gb_s=of.bandwidth_gb_s * min(1.0, gpu.own_gb / of.memory_gb),
         fp32_tflops=of.fp32_tflops and of.fp32_tflops * rate,
         fp16_tflops=of.fp16_tflops and of.fp16_tflops * rate,
     )
@@ -137,11 +137,11 @@ def _nvidia(run: Run, visible: str | None) -> Iterator[Gpu]:
             memory = int(cells[3]) * 2**20 / 1e9 if cells[3].isdigit() else None
             cards.append((cells[0], cells[1], Gpu(name=cells[2], memory_gb=memory)))
     parts = dict(_parts(run(PARTS))) if cards else {}
-    wanted = None if visible is None else [name.strip() for name in visible.split(",")]
+    allowed = None if visible is None else [name.strip() for name in visible.split(",")]
     for number, uuid, card in cards:
-        whole = wanted is None or any(name == number or _is(name, uuid) for name in wanted)
+        whole = allowed is None or any(name == number or _is(name, uuid) for name in allowed)
         within = [(own, dataclasses.replace(card, part=part)) for own, part in parts.get(uuid, ())]
-        yield from (gpu for own, gpu in within if whole or any(_is(name, own) for name in wanted or ()))
+        yield from (gpu for own, gpu in within if whole or any(_is(name, own) for name in allowed or ()))
         if whole and not within:
             yield card
 
@@ -166,10 +166,10 @@ def _parts(text: str) -> Iterator[tuple[str, list[tuple[str, str]]]]:
 def _amd(text: str) -> Iterator[Gpu]:
     """Read what ``rocm-smi`` says; warnings may stand before it, and its releases name the fields otherwise."""
     try:
-        found = json.loads(text[text.index("{") :])
+        document = json.loads(text[text.index("{") :])
     except ValueError:
         return
-    cards = found.items() if isinstance(found, Mapping) else ()
+    cards = document.items() if isinstance(document, Mapping) else ()
     for key, values in cards:
         if not str(key).startswith("card") or not isinstance(values, Mapping):
             continue

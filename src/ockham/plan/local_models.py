@@ -34,15 +34,15 @@ def find(name: str) -> LocalModel:
     Raises `ConfigError` (``E_CONFIG``) for what is neither, or is of an architecture that is not known; `ModelError`
     for a GGUF file that is damaged.
     """
-    place = Path(name).expanduser()
+    path = Path(name).expanduser()
     try:
-        is_file, is_folder = place.is_file(), bool(name) and place.is_dir()
+        is_file, is_folder = path.is_file(), bool(name) and path.is_dir()
     except (OSError, ValueError):  # a name that no file can have
         is_file = is_folder = False
     if is_file:
-        return _file(place)
+        return _file(path)
     if is_folder:
-        return LocalModel(shape=_folder(place))
+        return LocalModel(shape=_folder(path))
     try:
         return LocalModel(shape=catalog.find_architecture(name))
     except ConfigError as error:
@@ -78,13 +78,13 @@ def _read(folder: Path) -> Mapping[str, object]:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise ValueError
-        found = json.loads(path.read_text(encoding="utf-8"))
+        document = json.loads(path.read_text(encoding="utf-8"))
     except OSError:
         raise _unknown(folder.name, f"no {CONFIG}") from None
     except (ValueError, RecursionError):
         raise _unknown(folder.name, f"a {CONFIG} that cannot be read") from None
-    inside = found.get("text_config") if isinstance(found, dict) else None
-    chosen = inside if isinstance(inside, dict) else found
+    inside = document.get("text_config") if isinstance(document, dict) else None
+    chosen = inside if isinstance(inside, dict) else document
     if not isinstance(chosen, dict):
         raise _unknown(folder.name, f"a {CONFIG} that cannot be read")
     return chosen

@@ -41,42 +41,42 @@ def plan(spec: PlanSpec, prices: Prices, today: dt.date, here: PlanTarget | None
     ``spec.device`` names none. Raises `ConfigError` (``E_CONFIG``) for an unknown
     model, device or API (with the nearest names), an impossible context and a price that is missing.
     """
-    place = _place(spec, here)
-    usable = usable_of(place.device, spec, place.free_gb)
-    wanted = [find(name) for name in spec.models]
-    chosen = tuple(one.shape for one in wanted) or architectures()
-    stored = {one.shape.name: one.stored for one in wanted if one.stored is not None}
-    found: tuple[Forecast, ...] = ()
+    target = _place(spec, here)
+    usable = usable_of(target.device, spec, target.free_gb)
+    models = [find(name) for name in spec.models]
+    chosen = tuple(candidate.shape for candidate in models) or architectures()
+    stored = {candidate.shape.name: candidate.stored for candidate in models if candidate.stored is not None}
+    forecasts: tuple[Forecast, ...] = ()
     if spec.purpose == "serving":
-        found = tuple(
-            forecast(one, quantization, spec, place.device, usable)
-            for one in chosen
-            for quantization in quantizations(one, spec, stored.get(one.name))
+        forecasts = tuple(
+            forecast(candidate, quantization, spec, target.device, usable)
+            for candidate in chosen
+            for quantization in quantizations(candidate, spec, stored.get(candidate.name))
         )
-    can = {one.name for one in chosen if supports_task(one, spec)}
-    best = largest([one for one in found if one.model in can])
+    can = {candidate.name for candidate in chosen if supports_task(candidate, spec)}
+    best = largest([candidate for candidate in forecasts if candidate.model in can])
     priced = _model_to_price(spec, chosen, best)
-    costs, against = _costs(spec, prices, today, place, priced) if spec.requests_per_day is not None else ((), None)
-    trained = [tuning(one, method, spec, place.device, usable) for one in chosen for method in METHODS]
+    costs, against = _costs(spec, prices, today, target, priced) if spec.requests_per_day is not None else ((), None)
+    trained = [tuning(candidate, method, spec, target.device, usable) for candidate in chosen for method in METHODS]
     return Plan(
         ockham=__version__,
         purpose=spec.purpose,
-        device=_describe_device(spec, place, usable),
+        device=_describe_device(spec, target, usable),
         input_tokens=spec.input_tokens,
         output_tokens=spec.output_tokens,
         concurrency=spec.concurrency,
         requests_per_day=spec.requests_per_day,
         max_p95_ms=spec.max_p95_ms,
-        forecasts=found,
+        forecasts=forecasts,
         largest=None if best is None else best.model,
         tuning=tuple(trained) if spec.purpose == "tuning" else (),
         costs=costs,
         costs_of=priced.name if costs else None,
         costs_against=against,
         currency=prices.currency,
-        reach=_reach(spec, place, usable, chosen) if spec.purpose == "serving" else (),
-        past_error=place.past_error,
-        notes=tuple(_notes(spec, prices, place, costs, found)),
+        reach=_reach(spec, target, usable, chosen) if spec.purpose == "serving" else (),
+        past_error=target.past_error,
+        notes=tuple(_notes(spec, prices, target, costs, forecasts)),
     )
 
 
@@ -88,21 +88,21 @@ def _place(spec: PlanSpec, here: PlanTarget | None) -> PlanTarget:
     return here
 
 
-def _describe_device(spec: PlanSpec, place: PlanTarget, usable: float) -> PlannedDevice:
-    one = place.device
+def _describe_device(spec: PlanSpec, target: PlanTarget, usable: float) -> PlannedDevice:
+    device = target.device
     return PlannedDevice(
-        name=one.name,
-        kind=one.kind,
+        name=device.name,
+        kind=device.kind,
         count=spec.count,
-        memory_gb=one.memory_gb,
+        memory_gb=device.memory_gb,
         usable_gb=usable,
-        bandwidth_gb_s=one.bandwidth_gb_s,
-        tflops=one.tflops,
-        threads=place.threads,
-        features=place.features,
-        gpus=place.gpus,
-        measured=place.threads is not None,
-        source=one.source,
+        bandwidth_gb_s=device.bandwidth_gb_s,
+        tflops=device.tflops,
+        threads=target.threads,
+        features=target.features,
+        gpus=target.gpus,
+        measured=target.threads is not None,
+        source=device.source,
     )
 
 
@@ -111,63 +111,65 @@ def _model_to_price(spec: PlanSpec, chosen: Sequence[Architecture], best: Foreca
     if spec.models:
         return chosen[0]
     if spec.max_p95_ms is not None and best is not None:
-        return next(one for one in chosen if one.name == best.model)
+        return next(shape for shape in chosen if shape.name == best.model)
     return find_architecture(USUAL)
 
 
 def _costs(
-    spec: PlanSpec, prices: Prices, today: dt.date, place: PlanTarget, model: Architecture
+    spec: PlanSpec, prices: Prices, today: dt.date, target: PlanTarget, model: Architecture
 ) -> tuple[tuple[Cost, ...], str | None]:
-    def serve(one: Device) -> Speed | None:
+    def serve(device: Device) -> Speed | None:
         if context_needed(model, spec) > model.context:
             return None
-        usable = usable_of(one, spec, place.free_gb) if one == place.device else usable_gb(one)
-        found = forecast(model, (spec.quantizations or (usual(model),))[0], spec, one, usable)
-        return found.speed if found.fits else None
+        usable = usable_of(device, spec, target.free_gb) if device == target.device else usable_gb(device)
+        predicted = forecast(model, (spec.quantizations or (usual(model),))[0], spec, device, usable)
+        return predicted.speed if predicted.fits else None
 
-    asked = serving_cost.apis(spec, prices, today)
-    known = devices() if spec.device is None else (place.device,)
-    rented = serving_cost.rent_costs(spec, prices, serve, known, today)
-    owned = serving_cost.ownership_costs(spec, prices, serve, known, today)
-    speed = serve(place.device) if spec.device is None and place.device.kind == "cpu" else None
+    api_costs = serving_cost.apis(spec, prices, today)
+    hardware = devices() if spec.device is None else (target.device,)
+    rented = serving_cost.rent_costs(spec, prices, serve, hardware, today)
+    owned = serving_cost.ownership_costs(spec, prices, serve, hardware, today)
+    speed = serve(target.device) if spec.device is None and target.device.kind == "cpu" else None
     if speed is not None:
         rented.insert(0, serving_cost.machine(spec, prices, speed, today))
-    name = place.device.name
+    name = target.device.name
     if spec.device is not None and prices.rent(name) is None and prices.purchase(name) is None:
         fix = f'add it under [[rent]] or [[purchase]] in a table of your own (--prices FILE), with device = "{name}"'
         raise ConfigError("E_CONFIG", f"the price table has no price of {name}", fix=fix)
     here = rented[:1] if speed is not None and rented[0].machines == 1 else []
-    against = min(here or rented or owned, key=lambda one: one.per_day, default=None)
+    against = min(here or rented or owned, key=lambda cost: cost.per_day, default=None)
     return tuple(
-        serving_cost.compare_with_apis([*asked, *rented, *owned], against)
+        serving_cost.compare_with_apis([*api_costs, *rented, *owned], against)
     ), None if against is None else against.name
 
 
-def _reach(spec: PlanSpec, place: PlanTarget, usable: float, chosen: Sequence[Architecture]) -> tuple[DeviceReach, ...]:
+def _reach(
+    spec: PlanSpec, target: PlanTarget, usable: float, chosen: Sequence[Architecture]
+) -> tuple[DeviceReach, ...]:
     limit = spec.max_p95_ms or min(use.ms for use in USES)
-    places = [(place.device.name, place.device, usable)]
-    places += [(name, device(name), usable_gb(device(name))) for name in ELSEWHERE if name != place.device.name]
-    return tuple(largest_per_device(limit, chosen, spec, places))
+    devices = [(target.device.name, target.device, usable)]
+    devices += [(name, device(name), usable_gb(device(name))) for name in ELSEWHERE if name != target.device.name]
+    return tuple(largest_per_device(limit, chosen, spec, devices))
 
 
 def _notes(
-    spec: PlanSpec, prices: Prices, place: PlanTarget, costs: Sequence[Cost], found: Sequence[Forecast]
+    spec: PlanSpec, prices: Prices, target: PlanTarget, costs: Sequence[Cost], forecasts: Sequence[Forecast]
 ) -> list[str]:
     notes = []
-    old = sorted({one.date for one in costs if one.stale})
+    old = sorted({entry.date for entry in costs if entry.stale})
     if old:
-        number = sum(one.stale for one in costs)
+        number = sum(entry.stale for entry in costs)
         notes.append(
             f"{number} of the {len(costs)} prices are more than {FRESH_DAYS} days old (the oldest of {old[0]}); "
             "give your own with --prices FILE."
         )
-    if found:
-        spread = max(one.speed.spread for one in found)
+    if forecasts:
+        spread = max(entry.speed.spread for entry in forecasts)
         notes.append(f"Speeds are predictions: expect the truth within a factor of {spread:g}.")
-    if found and spec.output_tokens > LABEL_TOKENS and any(one.kind == "encoder" for one in found):
+    if forecasts and spec.output_tokens > LABEL_TOKENS and any(entry.kind == "encoder" for entry in forecasts):
         notes.append(f"Encoders give labels: they are no choice for answers of {spec.output_tokens:,} tokens.")
-    if place.device.kind in ("server-gpu", "gpu", "apple", "phone") and spec.purpose == "serving":
-        notes.append(f"The rates of {place.device.name} are published peaks, not measured here.")
+    if target.device.kind in ("server-gpu", "gpu", "apple", "phone") and spec.purpose == "serving":
+        notes.append(f"The rates of {target.device.name} are published peaks, not measured here.")
     if costs:
         notes.append(
             f"Devices are planned to be busy {UTILISATION:.0%} of the time at most. Prices in {prices.currency}."

@@ -29,21 +29,21 @@ class _Served:
     slots: int
 
 
-def learn(place: Path, reports: Sequence[Report], device: Callable[[], Device | None]) -> int:
+def learn(cache: Path, reports: Sequence[Report], device: Callable[[], Device | None]) -> int:
     """Write down memory and latency predicted beside those measured, for each model that the catalogue knows.
 
-    ``place`` is the folder of the journal; ``device`` gives this machine with its measured rates, and is asked only
+    ``cache`` is the folder of the journal; ``device`` gives this machine with its measured rates, and is asked only
     where there is something new (``None`` where the rates are not known: memory alone is then compared). What is in the
     journal already is not written again; the number of new rows is given back. Raises `StoreError` where the disk
     refuses.
     """
-    known = calibrate.recorded_comparisons(place)
+    recorded = calibrate.recorded_comparisons(cache)
     new = 0
     here: Device | None = None
     for report in reports:
         served, profile = _served_model(report.candidate), report.profile
         work = digest([report.spec, report.candidate.name])
-        if served is None or profile is None or {("memory", work), ("speed", work)} <= known:
+        if served is None or profile is None or {("memory", work), ("speed", work)} <= recorded:
             continue
         here = here or device()
         pairs: dict[calibrate.What, tuple[float | None, float]] = {
@@ -51,9 +51,9 @@ def learn(place: Path, reports: Sequence[Report], device: Callable[[], Device | 
             "speed": (None if here is None else _latency(served, profile, here), profile.p50_ms.value),
         }
         for what, (predicted, measured) in pairs.items():
-            if predicted is not None and (what, work) not in known:
-                calibrate.record(place, what, predicted, measured, work)
-                known.add((what, work))
+            if predicted is not None and (what, work) not in recorded:
+                calibrate.record(cache, what, predicted, measured, work)
+                recorded.add((what, work))
                 new += 1
     return new
 
@@ -65,8 +65,8 @@ def _memory(served: _Served, profile: Profile, here: Device | None) -> float:
         # What was measured includes many texts at a time, on all cores.
         context = round(profile.tokens_in or PlanSpec().input_tokens)
         slots = 1 if here is None else speed.parallel_speed(served.shape, here)
-    said = memory.serving(served.shape, served.quantization, context or served.shape.context, slots, served.engine)
-    return said.total_mb + said.reclaimable_mb
+    predicted = memory.serving(served.shape, served.quantization, context or served.shape.context, slots, served.engine)
+    return predicted.total_mb + predicted.reclaimable_mb
 
 
 def _latency(served: _Served, profile: Profile, here: Device) -> float | None:
@@ -78,8 +78,8 @@ def _latency(served: _Served, profile: Profile, here: Device) -> float | None:
     if profile.tokens_in is None or profile.tokens_in < 1:
         return None
     shape, stored, engine = served.shape, served.quantization, served.engine
-    kept = round(profile.tokens_kept or 0)
-    seconds = speed.prefill_seconds(shape, stored, max(1, round(profile.tokens_in) - kept), here, engine, kept)
+    cached = round(profile.tokens_kept or 0)
+    seconds = speed.prefill_seconds(shape, stored, max(1, round(profile.tokens_in) - cached), here, engine, cached)
     if shape.kind == "decoder":
         context = round(profile.tokens_in)
         step = speed.step_seconds(shape, stored, context, 1, here, engine)

@@ -34,12 +34,12 @@ def apis(spec: PlanSpec, prices: Prices, today: dt.date) -> list[Cost]:
     """
     requests = _requests(spec)
     chosen = [_api(name, prices) for name in spec.apis] or list(prices.apis)
-    found = []
-    for one in chosen:
-        million = money.api_per_million(spec.input_tokens, spec.output_tokens, one)
-        found.append(
+    costs = []
+    for price in chosen:
+        million = money.api_per_million(spec.input_tokens, spec.output_tokens, price)
+        costs.append(
             Cost(
-                name=one.name,
+                name=price.name,
                 kind="api",
                 per_day=million * requests / 1e6,
                 per_year=million * requests / 1e6 * DAYS,
@@ -47,18 +47,18 @@ def apis(spec: PlanSpec, prices: Prices, today: dt.date) -> list[Cost]:
                 machines=None,
                 answers_per_s=None,
                 break_even_per_day=None,
-                date=one.date.isoformat(),
-                stale=_stale(one.date, today),
-                how=f"{one.input_per_million:g} in, {one.output_per_million:g} out a million tokens",
+                date=price.date.isoformat(),
+                stale=_stale(price.date, today),
+                how=f"{price.input_per_million:g} in, {price.output_per_million:g} out a million tokens",
             )
         )
-    return found
+    return costs
 
 
-def rent_costs(spec: PlanSpec, prices: Prices, serve: Serve, known: Sequence[Device], today: dt.date) -> list[Cost]:
+def rent_costs(spec: PlanSpec, prices: Prices, serve: Serve, devices: Sequence[Device], today: dt.date) -> list[Cost]:
     """Return what renting costs, for every device with a price by the hour on which the model fits, all day long."""
-    found = []
-    for device in known:
+    costs = []
+    for device in devices:
         price = prices.rent(device.name)
         speed = None if price is None else serve(device)
         if price is None or speed is None:
@@ -66,12 +66,12 @@ def rent_costs(spec: PlanSpec, prices: Prices, serve: Serve, known: Sequence[Dev
         number = money.machines(speed.answers_per_s, _requests(spec))
         day = number * price.per_hour * _HOURS
         how = f"{price.per_hour:g} an hour"
-        found.append(_device(device.name, "rent", day, number, speed, _Quote(price.date, today, how)))
-    return found
+        costs.append(_device(device.name, "rent", day, number, speed, _Quote(price.date, today, how)))
+    return costs
 
 
 def ownership_costs(
-    spec: PlanSpec, prices: Prices, serve: Serve, known: Sequence[Device], today: dt.date
+    spec: PlanSpec, prices: Prices, serve: Serve, devices: Sequence[Device], today: dt.date
 ) -> list[Cost]:
     """Return what owning costs a day, for every device whose price and power are known and on which the model fits.
 
@@ -81,8 +81,8 @@ def ownership_costs(
     power = prices.power
     if power is None:
         return []
-    found = []
-    for device in known:
+    costs = []
+    for device in devices:
         price = prices.purchase(device.name)
         speed = None if price is None or device.watts is None else serve(device)
         if price is None or device.watts is None or speed is None:
@@ -91,8 +91,8 @@ def ownership_costs(
         energy = device.watts / 1000 * _HOURS * power.per_kwh
         day = number * (price.price / (spec.years * DAYS) + energy)
         how = f"{price.price:,.0f} over {spec.years:g} years, {device.watts:g} W at {power.per_kwh:g} a kWh"
-        found.append(_device(device.name, "own", day, number, speed, _Quote(min(price.date, power.date), today, how)))
-    return found
+        costs.append(_device(device.name, "own", day, number, speed, _Quote(min(price.date, power.date), today, how)))
+    return costs
 
 
 def machine(spec: PlanSpec, prices: Prices, speed: Speed, today: dt.date) -> Cost:
@@ -108,13 +108,13 @@ def compare_with_apis(costs: Sequence[Cost], against: Cost | None) -> list[Cost]
     if against is None or against.machines is None or against.answers_per_s is None:
         return list(costs)
     hourly = against.per_day / against.machines / _HOURS
-    found = []
-    for one in costs:
+    compared = []
+    for cost in costs:
         even = None
-        if one.kind == "api" and one.per_million is not None:
-            even = money.break_even(one.per_million, against.answers_per_s, hourly)
-        found.append(_with(one, even))
-    return found
+        if cost.kind == "api" and cost.per_million is not None:
+            even = money.break_even(cost.per_million, against.answers_per_s, hourly)
+        compared.append(_with(cost, even))
+    return compared
 
 
 def _device(
@@ -140,15 +140,15 @@ def _device(
     )
 
 
-def _with(one: Cost, even: float | None) -> Cost:
+def _with(cost: Cost, even: float | None) -> Cost:
     import dataclasses
 
-    return dataclasses.replace(one, break_even_per_day=even)
+    return dataclasses.replace(cost, break_even_per_day=even)
 
 
 def _api(name: str, prices: Prices) -> ApiPrice:
-    found = prices.api(name)
-    return found if found is not None else lookup(name, prices.apis, lambda one: (one.name,), "API price")
+    price = prices.api(name)
+    return price if price is not None else lookup(name, prices.apis, lambda api: (api.name,), "API price")
 
 
 def _requests(spec: PlanSpec) -> float:

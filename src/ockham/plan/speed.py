@@ -18,9 +18,9 @@ _GIGA, _TERA = 1e9, 1e12
 
 
 def prefill_seconds(
-    shape: Architecture, quantization: Quantization, tokens: int, device: Device, engine: ServingEngine, kept: int = 0
+    shape: Architecture, quantization: Quantization, tokens: int, device: Device, engine: ServingEngine, cached: int = 0
 ) -> float:
-    """Predict the seconds to read ``tokens`` of a prompt, behind ``kept`` ones that the engine still has.
+    """Predict the seconds to read ``tokens`` of a prompt, behind ``cached`` ones that the engine still has.
 
     2 operations for each weight and token (Kaplan et al. 2020, arXiv 2001.08361, section 2.1) and 2 x 2 x tokens^2 x
     heads x head size a layer for the scores and sums of attention (an engine without flash attention computes also
@@ -29,7 +29,7 @@ def prefill_seconds(
     spend most of their time there. No faster than the weights can be read. An encoder on a CPU reads one text on one
     core, for many small products are faster apart than divided.
     """
-    attention = _attention(shape, kept + tokens) * tokens / engine.attention_share
+    attention = _attention(shape, cached + tokens) * tokens / engine.attention_share
     head = 2.0 * shape.table if shape.kind == "decoder" else 0.0
     products = (2.0 * shape.matrices_used * tokens + head) / engine.prefill_in(quantization)
     between = engine.element_ops * _elements(shape) * tokens

@@ -42,9 +42,9 @@ def features(root: Path = ROOT) -> tuple[str, ...]:
         text = (root / "proc/cpuinfo").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ()
-    found = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.M)
-    flags = set(found.group(1).split()) if found else set()
-    return tuple(one for one in FEATURES if one in flags)
+    match = re.search(r"^(?:flags|Features)\s*:(.*)$", text, re.M)
+    flags = set(match.group(1).split()) if match else set()
+    return tuple(feature for feature in FEATURES if feature in flags)
 
 
 def detect_machine(
@@ -55,16 +55,16 @@ def detect_machine(
     The processor's rates are measured as in `processor`.
     """
     seen, has = gpus(visible=os.environ.get("CUDA_VISIBLE_DEVICES")), features()
-    names = tuple(one.display_name for one in seen)
+    names = tuple(gpu.display_name for gpu in seen)
     past = calibrate.past_error(cache)
     card = best_gpu(seen)
     if card is not None:
         return PlanTarget(device=card, features=has, gpus=names, past_error=past)
-    found = processor(cache, now, clock, threads=threads, anew=anew)
+    device = processor(cache, now, clock, threads=threads, anew=anew)
     return PlanTarget(
-        device=found,
+        device=device,
         free_gb=machine.available_memory_gb(),
-        threads=found.cores,
+        threads=device.cores,
         features=has,
         gpus=names,
         past_error=past,
@@ -78,14 +78,14 @@ def processor(cache: Path, now: dt.datetime, clock: Clock, *, threads: int | Non
     A cache that cannot be written is told in a warning.
     """
     name, cores = machine.describe(()).processor, machine.cores()
-    found = None if anew else calibrate.load_calibration(cache, name, threads, now)
-    if found is None:
-        found = calibrate.measure(name, sorted({1, cores}) if threads is None else [threads], now, clock)
+    measured = None if anew else calibrate.load_calibration(cache, name, threads, now)
+    if measured is None:
+        measured = calibrate.measure(name, sorted({1, cores}) if threads is None else [threads], now, clock)
         try:
-            calibrate.save_calibration(cache, found)
+            calibrate.save_calibration(cache, measured)
         except StoreError as error:
             _log.warning("the calibration is not kept: %s", error.message)
-    return this_machine(f"{name}, {cores} cores", machine.memory_gb(), found)
+    return this_machine(f"{name}, {cores} cores", machine.memory_gb(), measured)
 
 
 def this_machine(name: str, memory_gb: float, measured: Calibration) -> Device:

@@ -76,9 +76,9 @@ def activation_bytes(shape: Architecture, spec: PlanSpec) -> float:
     wide, narrow = shape.heads * shape.head_size, shape.kv_heads * shape.head_size
     block = (4 if shape.gated else 2) * (shape.expert_ffn or shape.ffn) * shape.experts_used
     layer = _HALF * (4 * shape.hidden + 2 * wide + 2 * narrow + block)
-    kept = _HALF * shape.hidden * shape.layers + layer if spec.checkpointing else layer * shape.layers
+    activations = _HALF * shape.hidden * shape.layers + layer if spec.checkpointing else layer * shape.layers
     scores = _LOGITS * shape.vocabulary if shape.kind == "decoder" else 0.0
-    return tokens * (kept + scores)
+    return tokens * (activations + scores)
 
 
 def hours(shape: Architecture, method: Method, spec: PlanSpec, device: Device) -> float:
@@ -87,12 +87,12 @@ def hours(shape: Architecture, method: Method, spec: PlanSpec, device: Device) -
     6 operations for each weight and token, 2 forwards and 4 backwards (Kaplan et al. 2020, arXiv 2001.08361, section
     2.1); the gradient of a frozen weight is spared, so adapters take 4; checkpointing repeats the forward pass.
     """
-    each = 6.0 if method == "full" else 4.0
+    operations = 6.0 if method == "full" else 4.0
     if spec.checkpointing:
-        each += 2.0
+        operations += 2.0
     weights = shape.matrices_used + (shape.table if shape.kind == "decoder" else 0)
     tokens = spec.rows * spec.epochs * (spec.input_tokens + spec.output_tokens)
-    return each * weights * tokens / (device.tflops * 1e12 * TRAIN_SHARE) / 3600
+    return operations * weights * tokens / (device.tflops * 1e12 * TRAIN_SHARE) / 3600
 
 
 def _quantized_bytes(shape: Architecture) -> float:

@@ -25,20 +25,20 @@ _MODES = (
 
 def explorer(account: RunResult) -> Html | None:
     """Write the section of wrong answers; without a script the first hundred of them stand in the page."""
-    found = [line for line in measured_views(account) if line.scores]
+    views = [line for line in measured_views(account) if line.scores]
     line = focus(account)
-    if not found or line is None or not line.scores:
+    if not views or line is None or not line.scores:
         return None
     wrong = [s for s in line.scores if is_right(s) is False]
     unjudged = sum(1 for s in line.scores if is_right(s) is None)
-    said = f"{line.name} answers {count(len(wrong))} of {rows(len(line.scores))} wrong."
+    sentence = f"{line.name} answers {count(len(wrong))} of {rows(len(line.scores))} wrong."
     if unjudged:
-        said += f" {rows(unjudged)} could not be judged."
+        sentence += f" {rows(unjudged)} could not be judged."
     return section(
         "answers",
         "Wrong answers",
-        tag("p", said),
-        _controls(found, line),
+        tag("p", sentence),
+        _controls(views, line),
         tag("p", "", id="found", class_="note", role="status"),
         tag("div", _static(account, line, wrong), id="list"),
         tag(
@@ -50,7 +50,7 @@ def explorer(account: RunResult) -> Html | None:
             id="pages",
             hidden=True,
         ),
-        tag("script", Html(embed_json(_data(account, found))), type="application/json", id="rows"),
+        tag("script", Html(embed_json(_data(account, views))), type="application/json", id="rows"),
     )
 
 
@@ -62,13 +62,13 @@ def embed_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     return text
 
 
-def _controls(found: Sequence[CandidateView], line: CandidateView) -> Html:
-    names = [f.name for f in found]
+def _controls(views: Sequence[CandidateView], line: CandidateView) -> Html:
+    names = [f.name for f in views]
     first = names.index(line.name)
     second = next((i for i in range(len(names) - 1, -1, -1) if i != first), first)
 
     def choice(name: str, label: str, options: Sequence[tuple[str, str]], chosen: str) -> Html:
-        listed = [tag("option", said, value=value, selected=value == chosen) for value, said in options]
+        listed = [tag("option", text, value=value, selected=value == chosen) for value, text in options]
         return tag("label", label, tag("select", listed, id=name))
 
     candidates = [(str(i), name) for i, name in enumerate(names)]
@@ -91,14 +91,14 @@ def _static(account: RunResult, line: CandidateView, wrong: Sequence[Score]) -> 
     body = []
     for score in wrong[:_STATIC]:
         example = account.examples.get(score.example)
-        said = user(shorten(example.input, 600), class_="said") if example else tag("span", "not kept", class_="none")
+        text = user(shorten(example.input, 600), class_="said") if example else tag("span", "not kept", class_="none")
         answer = (
             user(shorten(score.answer, 300))
             if score.answer is not None
             else tag("span", "no valid answer", class_="none")
         )
         sure = percent(score.confidence, 0) if score.confidence is not None else tag("span", "unknown", class_="none")
-        body.append((user(score.example), said, user(shorten(score.target, 300)), answer, sure))
+        body.append((user(score.example), text, user(shorten(score.target, 300)), answer, sure))
     if not body:
         return note("None.")
     heads = ("Row", "Text", "Right answer", f"{line.name} answered", "Confidence")
@@ -108,10 +108,10 @@ def _static(account: RunResult, line: CandidateView, wrong: Sequence[Score]) -> 
     return tag("div", grid, note(f"The first {_STATIC} of {count(len(wrong))}; all of them show where scripts run."))
 
 
-def _data(account: RunResult, found: Sequence[CandidateView]) -> dict[str, Any]:
+def _data(account: RunResult, views: Sequence[CandidateView]) -> dict[str, Any]:
     """Pack all judged rows: texts cleaned and cut, answers as places in one list of strings."""
     order: dict[str, str] = {}
-    for line in found:
+    for line in views:
         for score in line.scores:
             order.setdefault(score.example, score.target)
     most = max(200, min(2000, _CHARACTERS // max(1, len(order))))
@@ -120,16 +120,16 @@ def _data(account: RunResult, found: Sequence[CandidateView]) -> dict[str, Any]:
     def place(value: str | None) -> int:
         return -1 if value is None else strings.setdefault(shorten(clean(value), most), len(strings))
 
-    tables = [{s.example: s for s in line.scores} for line in found]
+    tables = [{s.example: s for s in line.scores} for line in views]
     packed = []
     for key, target in order.items():
         example = account.examples.get(key)
-        said = shorten(clean(example.input), most) if example else ""
+        text = shorten(clean(example.input), most) if example else ""
         scores = [scored.get(key) for scored in tables]
         packed.append(
             [
                 clean(key),
-                said,
+                text,
                 place(target),
                 [place(s.answer) if s else -1 for s in scores],
                 [_mark(s) for s in scores],
@@ -137,7 +137,7 @@ def _data(account: RunResult, found: Sequence[CandidateView]) -> dict[str, Any]:
             ]
         )
     few = account.verdict.task in ("classify", "choose")
-    return {"names": [clean(line.name) for line in found], "strings": list(strings), "rows": packed, "few": few}
+    return {"names": [clean(line.name) for line in views], "strings": list(strings), "rows": packed, "few": few}
 
 
 def _mark(score: Score | None) -> int:
@@ -147,8 +147,8 @@ def _mark(score: Score | None) -> int:
 
 def option_order_section(account: RunResult) -> Html | None:
     """Show how often each candidate names the same option when the options stand in another order."""
-    found = [(report.candidate.name, report.reordered) for report in account.reports if report.reordered is not None]
-    if not found:
+    pairs = [(report.candidate.name, report.reordered) for report in account.reports if report.reordered is not None]
+    if not pairs:
         return None
     return section(
         "order",
@@ -162,7 +162,7 @@ def option_order_section(account: RunResult) -> Html | None:
             ("Candidate", "Same option named", "95 % interval", "Questions"),
             [
                 (name, amount("accuracy", e.value), interval("accuracy", e), count(e.n))
-                for name, e in ((name, e) for name, e in found if e)
+                for name, e in ((name, e) for name, e in pairs if e)
             ],
             label="Answers under two orders of the options",
             numbers=(1, 3),
@@ -174,8 +174,8 @@ def judge_section(account: RunResult) -> Html | None:
     """Show the judge's accuracy of each candidate, and how far the judge agrees with exact scoring."""
     if not account.judged:
         return None
-    models = ", ".join(sorted({one.model for one in account.judged.values()}))
-    paid = [one.cost for one in account.judged.values() if one.cost is not None]
+    models = ", ".join(sorted({summary.model for summary in account.judged.values()}))
+    paid = [summary.cost for summary in account.judged.values() if summary.cost is not None]
     costs = f" It cost {dollars(sum(paid))}." if paid else ""
     return section(
         "judge",
@@ -188,22 +188,22 @@ def judge_section(account: RunResult) -> Html | None:
         ),
         table(
             ("Candidate", "Judged right", "Both right", "Judge alone", "Exact alone", "Both wrong", "No use", "Kappa"),
-            [_row(name, one) for name, one in account.judged.items()],
+            [_row(name, summary) for name, summary in account.judged.items()],
             label="The judge beside exact scoring",
             numbers=range(1, 8),
         ),
     )
 
 
-def _row(name: str, one: JudgeSummary) -> list[Child]:
-    right, kappa = one.accuracy, one.kappa
+def _row(name: str, summary: JudgeSummary) -> list[Child]:
+    right, kappa = summary.accuracy, summary.kappa
     return [
         name,
         "no usable opinion" if right is None else f"{amount('accuracy', right.value)} ({interval('accuracy', right)})",
-        count(one.both_right),
-        count(one.judge_alone),
-        count(one.exact_alone),
-        count(one.both_wrong),
-        count(one.unusable),
+        count(summary.both_right),
+        count(summary.judge_alone),
+        count(summary.exact_alone),
+        count(summary.both_wrong),
+        count(summary.unusable),
         "undefined" if kappa is None else f"{kappa.value:.2f} ({kappa.low:.2f} to {kappa.high:.2f})",
     ]

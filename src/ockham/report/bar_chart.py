@@ -29,8 +29,8 @@ def bars(groups: Sequence[str], series: Sequence[Series], titles: tuple[str, str
 
     ``width`` is that of the whole drawing in pixels. Numbers must not be negative.
     """
-    rows, high = key([(one.name, rect(Box(0, -5, 12, 5), fill=one.color)) for one in series], width, 12)
-    ticks = _ticks(max((value for one in series for value in one.values), default=0))
+    rows, high = key([(entry.name, rect(Box(0, -5, 12, 5), fill=entry.color)) for entry in series], width, 12)
+    ticks = _ticks(max((value for entry in series for value in entry.values), default=0))
     top = high + TOP + 4
     y = Scale(low=0, high=ticks[-1], start=top + _HEIGHT, end=top)
     up = Axis(scale=y, ticks=tuple(ticks), words=tuple(write_plain(ticks)), title=titles[1])
@@ -61,24 +61,24 @@ def _ticks(most: int) -> list[int]:
 def _names(groups: Sequence[str], frame: Box) -> tuple[Html, float]:
     """Write the groups' names under their bars, turned where they would touch; also return their height."""
     step = (frame.right - frame.left) / max(1, len(groups))
-    places = [frame.left + step * (i + 0.5) for i in range(len(groups))]
+    middles = [frame.left + step * (i + 0.5) for i in range(len(groups))]
     if all(text_width(name) + 6 <= step for name in groups):
-        words = [words_at(name, x, frame.bottom + 13, "middle") for name, x in zip(groups, places, strict=True)]
+        words = [words_at(name, x, frame.bottom + 13, "middle") for name, x in zip(groups, middles, strict=True)]
         return tag("g", words, fill="var(--soft)"), 20
     every = math.ceil(_UPRIGHT / step)
     words = [
         words_at(name, 0, 0, "end", transform=f"translate({number(x)} {number(frame.bottom + 7)}) rotate(-90)")
-        for name, x in list(zip(groups, places, strict=True))[::every]
+        for name, x in list(zip(groups, middles, strict=True))[::every]
     ]
     return tag("g", words, fill="var(--soft)"), max(text_width(name) for name in groups) + 10
 
 
 def _bodies(series: Sequence[Series], y: Scale, frame: Box) -> list[Html]:
     parts: list[Html] = []
-    for place, one in enumerate(series):
-        step = (frame.right - frame.left) / max(1, len(one.values))
+    for index, entry in enumerate(series):
+        step = (frame.right - frame.left) / max(1, len(entry.values))
         wide = 0.8 * step / len(series)
-        for group, value in enumerate(one.values):
-            left = frame.left + step * (group + 0.1) + wide * place
-            parts.append(rect(Box(left, y.at(value), left + wide, frame.bottom), fill=one.color))
+        for group, value in enumerate(entry.values):
+            left = frame.left + step * (group + 0.1) + wide * index
+            parts.append(rect(Box(left, y.at(value), left + wide, frame.bottom), fill=entry.color))
     return parts

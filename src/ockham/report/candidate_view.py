@@ -97,12 +97,12 @@ def measured_views(account: RunResult) -> tuple[CandidateView, ...]:
 
 def focus(account: RunResult) -> CandidateView | None:
     """Return the candidate the page speaks about: the chosen one, or the best measured one where none was chosen."""
-    found = measured_views(account)
-    chosen = [line for line in found if line.name == account.verdict.chosen]
+    views = measured_views(account)
+    chosen = [line for line in views if line.name == account.verdict.chosen]
     if chosen:
         return chosen[0]
-    scored = [(e.value, -i) for i, line in enumerate(found) if (e := line.metric(account.verdict.metric))]
-    return found[-max(scored)[1]] if scored else (found[0] if found else None)
+    scored = [(e.value, -i) for i, line in enumerate(views) if (e := line.metric(account.verdict.metric))]
+    return views[-max(scored)[1]] if scored else (views[0] if views else None)
 
 
 def is_right(score: Score) -> bool | None:

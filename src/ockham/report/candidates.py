@@ -32,12 +32,12 @@ _CLASSES = {"meets": "yes", "misses": "no", "cannot tell": "open"}
 
 def table(account: RunResult) -> Html:
     """List every candidate, the skipped and failed ones with their reason."""
-    found = candidate_views(account)
-    metrics = _metrics(account, found)
+    views = candidate_views(account)
+    metrics = _metrics(account, views)
     heads: list[Child] = ["Candidate", "Requirements", *(metric_name(m) for m in metrics)]
     heads += ["Latency p95", "Memory", "Answers a second", "Cost a day"]
     head = tag("tr", [tag("th", h, scope="col") for h in heads])
-    body = [_row(account, line, metrics) for line in found]
+    body = [_row(account, line, metrics) for line in views]
     grid_ = tag("table", tag("caption", "Candidates", class_="unseen"), tag("thead", head), tag("tbody", body))
     return section(
         "candidates",
@@ -93,8 +93,8 @@ def labels(account: RunResult) -> Html | None:
     return section("labels", f"{part} by {part.lower()}: {line.name}", tag("div", parts, class_="blocks"))
 
 
-def _metrics(account: RunResult, found: tuple[CandidateView, ...]) -> list[str]:
-    names = {name for line in found for name in line.result.metrics}
+def _metrics(account: RunResult, views: tuple[CandidateView, ...]) -> list[str]:
+    names = {name for line in views for name in line.result.metrics}
     first = account.verdict.metric
     return [first, *sorted(names - {first})]
 
@@ -151,12 +151,12 @@ def _sizes(line: CandidateView) -> Child:
 
 def _speed(line: CandidateView) -> Child:
     fit = finite(line.result.fit_seconds)
-    made = _small(f"made in {seconds(fit)}") if fit is not None else None
+    fit_time = _small(f"made in {seconds(fit)}") if fit is not None else None
     e = line.throughput
     if e is None:
-        return _none(), made
+        return _none(), fit_time
     spread = _small(f"{figures(e.low)} to {figures(e.high)}") if e.n else None
-    return tag("span", figures(e.value), class_="value"), spread, made
+    return tag("span", figures(e.value), class_="value"), spread, fit_time
 
 
 def _price(line: CandidateView) -> Child:

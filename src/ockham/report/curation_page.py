@@ -68,32 +68,32 @@ def _banner(main: Html) -> Html:
 
 
 def _foot(report: CurationReport) -> Html:
-    said = (
+    notice = (
         "This file holds pieces of documents that were left out, with what looks like personal data masked. It loads "
         "nothing from anywhere and sends nothing anywhere."
     )
-    return tag("footer", tag("p", f"Ockham {report.ockham}"), tag("p", said))
+    return tag("footer", tag("p", f"Ockham {report.ockham}"), tag("p", notice))
 
 
 def _summary(report: CurationReport) -> Html:
     whole = max(1, report.rows)
     parts = {"kept as they are": report.kept, "changed and kept": report.changed}
     body: list[Sequence[Child]] = [
-        (name, _bar(n, whole, kept=True), count(n), percent(n / whole)) for name, n in parts.items()
+        (name, _bar(n, whole, is_kept=True), count(n), percent(n / whole)) for name, n in parts.items()
     ]
     body += [(_name(name), _bar(n, whole), count(n), percent(n / whole)) for name, n in report.left_out.items()]
     body.append((tag("b", "all rows"), "", tag("b", count(report.rows)), percent(1.0)))
-    found: list[Child] = [tag("p", summary_sentence(report))]
+    children: list[Child] = [tag("p", summary_sentence(report))]
     kind = "labelled rows" if report.labelled else "raw text"
     steps = ", ".join(_STEPS[step] for step in report.steps)
-    found.append(
+    children.append(
         note(
             f"Taken for {kind}. Steps: {steps}. "
             f"{count(report.raw_duplicates)} rows repeat an earlier text byte for byte."
         )
     )
-    found.append(table(("Rows", "", "Number", "Share"), body, label="What became of the rows", numbers=(2, 3)))
-    found.append(
+    children.append(table(("Rows", "", "Number", "Share"), body, label="What became of the rows", numbers=(2, 3)))
+    children.append(
         tag(
             "div",
             _count_table("Changes", report.changes),
@@ -103,14 +103,14 @@ def _summary(report: CurationReport) -> Html:
         )
     )
     if report.warnings:
-        found.append(tag("ul", [tag("li", one) for one in report.warnings], class_="note"))
-    return section("summary", "What became of the rows", *found)
+        children.append(tag("ul", [tag("li", warning) for warning in report.warnings], class_="note"))
+    return section("summary", "What became of the rows", *children)
 
 
-def _bar(n: int, whole: int, *, kept: bool = False) -> Html:
+def _bar(n: int, whole: int, *, is_kept: bool = False) -> Html:
     width = f"{max(0.4, 100 * n / whole) if n else 0:.2f}"
     shape = tag("rect", x=0, y=2, width=width, height=6)
-    style = "bar kept" if kept else "bar"
+    style = "bar kept" if is_kept else "bar"
     return tag("svg", shape, viewBox="0 0 100 10", preserveAspectRatio="none", class_=style, aria_hidden="true")
 
 
@@ -178,10 +178,10 @@ def _samples(samples: Sequence[Sample]) -> Html | None:
     if not samples:
         return None
     body: list[Sequence[Child]] = []
-    for one in samples:
-        score = "" if one.score is None else figures(one.score)
-        instead = user(one.instead) if one.instead else ""
-        body.append((user(one.place), _name(one.reason), score, user(one.text, class_="said"), instead))
+    for sample in samples:
+        score = "" if sample.score is None else figures(sample.score)
+        instead = user(sample.instead) if sample.instead else ""
+        body.append((user(sample.place), _name(sample.reason), score, user(sample.text, class_="said"), instead))
     return section(
         "samples",
         "Examples of what was left out",
@@ -193,7 +193,7 @@ def _samples(samples: Sequence[Sample]) -> Html | None:
 def _duplicates(report: CurationReport) -> Html | None:
     if not report.clusters:
         return None
-    body = [(user(one.survivor), count(one.left_out)) for one in report.clusters]
+    body = [(user(cluster.survivor), count(cluster.left_out)) for cluster in report.clusters]
     return section(
         "duplicates",
         "Duplicates",
@@ -206,28 +206,28 @@ def _doubts(report: CurationReport) -> Html | None:
     if not report.doubts:
         return None
     body = [
-        (user(one.place), user(one.text, class_="said"), user(one.given), user(one.suggested), percent(one.doubt, 0))
-        for one in report.doubts
+        (user(row.place), user(row.text, class_="said"), user(row.given), user(row.suggested), percent(row.doubt, 0))
+        for row in report.doubts
     ]
-    said = f"{rows_of(report.doubted)} may carry a wrong label, say models that did not see them; the worst are shown."
+    text = f"{rows_of(report.doubted)} may carry a wrong label, say models that did not see them; the worst are shown."
     heads = ("Row", "Text", "Given label", "Suggested", "Doubt")
-    return section("doubts", "Labels in doubt", note(said), table(heads, body, label="Labels in doubt", numbers=(4,)))
+    return section("doubts", "Labels in doubt", note(text), table(heads, body, label="Labels in doubt", numbers=(4,)))
 
 
 def _lengths(report: CurationReport) -> Html | None:
     before, after = report.lengths["before"], report.lengths["after"]
-    used = [place for place, n in enumerate(before) if n]
+    used = [bucket for bucket, n in enumerate(before) if n]
     if not used:
         return None
     span = range(used[0], used[-1] + 1)
-    body = [(_words(place), count(before[place]), count(after[place])) for place in span]
-    names = [_words(place) for place in span]
+    body = [(_words(bucket), count(before[bucket]), count(after[bucket])) for bucket in span]
+    names = [_words(bucket) for bucket in span]
     series = (
-        Series("came in", "var(--faint)", [before[place] for place in span]),
-        Series("stay", COLORS[0], [after[place] for place in span]),
+        Series("came in", "var(--faint)", [before[bucket] for bucket in span]),
+        Series("stay", COLORS[0], [after[bucket] for bucket in span]),
     )
     listed = "; ".join(
-        f"{name}: {count(before[place])}, {count(after[place])}" for name, place in zip(names, span, strict=True)
+        f"{name}: {count(before[bucket])}, {count(after[bucket])}" for name, bucket in zip(names, span, strict=True)
     )
     picture = figure(
         "lengths",
@@ -240,28 +240,29 @@ def _lengths(report: CurationReport) -> Html | None:
     return section("lengths", "Lengths", picture, table(heads, body, label="Lengths", numbers=(1, 2)))
 
 
-def _words(place: int) -> str:
-    if place == 0:
+def _words(bucket: int) -> str:
+    if bucket == 0:
         return "none"
-    low, high = 1 << (place - 1), (1 << place) - 1
+    low, high = 1 << (bucket - 1), (1 << bucket) - 1
     return count(low) if low == high else f"{count(low)} to {count(high)}"
 
 
 def _files(report: CurationReport) -> Html:
     body = [
         (
-            user(one.file),
-            one.format,
-            user(", ".join(one.inputs)),
-            user(one.target) if one.target else tag("span", "none", class_="none"),
-            count(one.records),
-            f"{one.megabytes:,.1f}",
-            tag("code", one.sha256[:12]),
+            user(file.file),
+            file.format,
+            user(", ".join(file.inputs)),
+            user(file.target) if file.target else tag("span", "none", class_="none"),
+            count(file.records),
+            f"{file.megabytes:,.1f}",
+            tag("code", file.sha256[:12]),
         )
-        for one in report.files
+        for file in report.files
     ]
     written = [
-        (one.path, count(one.rows), f"{one.bytes / 1e6:,.1f}", tag("code", one.sha256[:12])) for one in report.shards
+        (file.path, count(file.rows), f"{file.bytes / 1e6:,.1f}", tag("code", file.sha256[:12]))
+        for file in report.shards
     ]
     heads = ("File", "Read as", "Input columns", "Target", "Records", "MB", "SHA-256 begins")
     return section(

@@ -19,16 +19,16 @@ _PASSES = 60
 
 def learning(account: RunResult) -> Html | None:
     """Show quality against the number of training rows: would more rows help?"""
-    known = [p for p in account.curve if finite_estimate(p.metric) and p.rows > 0]
-    if not known:
+    measured = [p for p in account.curve if finite_estimate(p.metric) and p.rows > 0]
+    if not measured:
         return None
     metric = account.verdict.metric
-    by_name = _by_name(known)
+    by_name = _by_name(measured)
     lines = [
         line_chart.ChartLine(
-            name=name, points=tuple((float(p.rows), p.metric.value, p.metric.low, p.metric.high) for p in found)
+            name=name, points=tuple((float(p.rows), p.metric.value, p.metric.low, p.metric.high) for p in curve)
         )
-        for name, found in by_name.items()
+        for name, curve in by_name.items()
     ]
     chart = line_chart.Chart(
         x_title="training rows (logarithmic)",
@@ -37,11 +37,11 @@ def learning(account: RunResult) -> Html | None:
         write_y=write_shares,
         x_log=True,
     )
-    body = [(p.candidate, count(p.rows), percent(p.share, 0), full(metric, p.metric)) for p in known]
+    body = [(p.candidate, count(p.rows), percent(p.share, 0), full(metric, p.metric)) for p in measured]
     return section(
         "learning",
         "Would more rows help?",
-        tag("ul", [tag("li", _slope(name, found)) for name, found in by_name.items()]),
+        tag("ul", [tag("li", _slope(name, curve)) for name, curve in by_name.items()]),
         figure(
             "learning",
             f"{metric_name(metric)} against the number of training rows",
@@ -66,7 +66,7 @@ def training(account: RunResult) -> Html | None:
         note(
             "Where the line of the seen rows goes on rising and that of the unseen rows does not, the model memorises."
         ),
-        [_run(account, name, points, place) for place, (name, points) in enumerate(runs.items(), 1)],
+        [_run(account, name, points, number) for number, (name, points) in enumerate(runs.items(), 1)],
     )
 
 
@@ -97,7 +97,7 @@ def cascade(account: RunResult) -> Html | None:
     return section(
         "cascade",
         "Keep the confident answers, pass on the rest",
-        tag("ul", [tag("li", said) for name, points in curves.items() if (said := _promise(name, points))]),
+        tag("ul", [tag("li", promise) for name, points in curves.items() if (promise := _promise(name, points))]),
         figure(
             "cascade",
             "Error among the kept answers against the share kept",
@@ -149,17 +149,17 @@ def cost(account: RunResult) -> Html | None:
     return section("cost", "Cost, and where an API costs the same", *parts)
 
 
-def _by_name(known: Sequence[CurvePoint]) -> Mapping[str, list[CurvePoint]]:
-    found: dict[str, list[CurvePoint]] = {}
-    for p in sorted(known, key=lambda p: p.rows):
-        found.setdefault(p.candidate, []).append(p)
-    return found
+def _by_name(measured: Sequence[CurvePoint]) -> Mapping[str, list[CurvePoint]]:
+    curves: dict[str, list[CurvePoint]] = {}
+    for p in sorted(measured, key=lambda p: p.rows):
+        curves.setdefault(p.candidate, []).append(p)
+    return curves
 
 
-def _slope(name: str, found: Sequence[CurvePoint]) -> str:
-    if len(found) < 2:
+def _slope(name: str, curve: Sequence[CurvePoint]) -> str:
+    if len(curve) < 2:
         return f"{name}: one size only, nothing to compare."
-    last, before = found[-1], found[-2]
+    last, before = curve[-1], curve[-2]
     gain = last.metric.value - before.metric.value
     step = f"from {count(before.rows)} to {count(last.rows)} rows"
     if last.metric.low > before.metric.value and gain > 0:
@@ -167,7 +167,7 @@ def _slope(name: str, found: Sequence[CurvePoint]) -> str:
     return f"{name}: {points(gain)} points {step}, within the interval; no sure gain from more rows."
 
 
-def _run(account: RunResult, name: str, points: Sequence[EpochPoint], place: int) -> Html:
+def _run(account: RunResult, name: str, points: Sequence[EpochPoint], number: int) -> Html:
     metric = metric_name(account.verdict.metric)
     shown = (
         points
@@ -180,13 +180,13 @@ def _run(account: RunResult, name: str, points: Sequence[EpochPoint], place: int
         line_chart.ChartLine(name="seen rows", points=seen),
         line_chart.ChartLine(name="unseen rows", points=fresh),
     ]
-    kept = [p.epoch for p in points if p.kept]
+    kept_epochs = [p.epoch for p in points if p.kept]
     chart = line_chart.Chart(
         x_title="passes over the training rows",
         y_title=metric,
         write_x=write_plain,
         write_y=write_shares,
-        mark=kept[-1] if kept else None,
+        mark=kept_epochs[-1] if kept_epochs else None,
         mark_name="kept",
         whole=all(float(p.epoch).is_integer() for p in shown),
     )
@@ -200,7 +200,7 @@ def _run(account: RunResult, name: str, points: Sequence[EpochPoint], place: int
         for p in shown
     ]
     picture = figure(
-        f"training-{place}",
+        f"training-{number}",
         f"{metric} of {name} on seen and unseen rows after each pass",
         line_chart.description(lines, chart),
         lambda width: line_chart.draw(lines, chart, width),
@@ -225,9 +225,9 @@ def _promise(name: str, points: Sequence[CoveragePoint]) -> str | None:
 
 def _cost_figure(account: RunResult, here: float) -> Html:
     apis = [a for a in account.apis if a.per_million > 0]
-    asked = account.verdict.requirements.get("requests_per_day")
-    known = [a.break_even_per_day for a in apis if a.break_even_per_day] + ([asked] if asked else [])
-    low, high = min(known or [1e3]) / 8, max(known or [1e5]) * 8
+    traffic = account.verdict.requirements.get("requests_per_day")
+    volumes = [a.break_even_per_day for a in apis if a.break_even_per_day] + ([traffic] if traffic else [])
+    low, high = min(volumes or [1e3]) / 8, max(volumes or [1e5]) * 8
     line = focus(account)
     speed = line.throughput.value if line and line.throughput else None
     steps = [low * (high / low) ** (i / 120) for i in range(121)]
@@ -244,7 +244,7 @@ def _cost_figure(account: RunResult, here: float) -> Html:
         write_x=write_short,
         write_y=write_dollars,
         y_log=True,
-        mark=asked,
+        mark=traffic,
         mark_name="your traffic",
         rings=rings,
         joints=False,
@@ -255,7 +255,7 @@ def _cost_figure(account: RunResult, here: float) -> Html:
         line_chart.description(lines, chart),
         lambda width: line_chart.draw(lines, chart, width),
         "Cost a day, both axes logarithmic. Rings: where serving here costs the same."
-        + (" Dashed: your traffic." if asked else ""),
+        + (" Dashed: your traffic." if traffic else ""),
     )
 
 

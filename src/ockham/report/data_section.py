@@ -52,14 +52,14 @@ def guard(account: RunResult) -> Html | None:
         )
         for f in pairs
     ]
-    told = (
+    sentence = (
         f"{rows_of(leaks)} would have stood on both sides of a naive random split, as near-duplicates or members of "
         "one group. They were kept on one side."
     )
     return section(
         "guard",
         "Leak guard",
-        tag("p", told),
+        tag("p", sentence),
         table(
             ("Candidate", "Leaking rows", "With leaks", "Without", "Difference"),
             body,
@@ -85,8 +85,8 @@ def doubts(account: RunResult) -> Html | None:
     body: list[Sequence[Child]] = []
     for doubt in ordered[:_SHOWN]:
         example = account.examples.get(doubt.id)
-        said = user(shorten(example.input, 600), class_="said") if example else tag("span", "not kept", class_="none")
-        body.append((user(doubt.id), said, user(doubt.given), user(doubt.suggested), percent(doubt.doubt, 0)))
+        text = user(shorten(example.input, 600), class_="said") if example else tag("span", "not kept", class_="none")
+        body.append((user(doubt.id), text, user(doubt.given), user(doubt.suggested), percent(doubt.doubt, 0)))
     more = len(ordered) - len(body)
     return section(
         "doubts",

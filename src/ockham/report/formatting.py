@@ -160,9 +160,9 @@ def figures(value: float, digits: int = 3) -> str:
     """Write a number with so many significant digits, never in powers of ten: ``0.0123``, ``1,230``."""
     if value == 0:
         return "0"
-    places = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    text = f"{round(value, places):,.{min(places, 12)}f}"
-    return text.rstrip("0").rstrip(".") if "." in text and places > digits else text
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    text = f"{round(value, decimals):,.{min(decimals, 12)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text and decimals > digits else text
 
 
 def milliseconds(value: float) -> str:
@@ -265,8 +265,8 @@ def reason_name(reason: str) -> str:
 
 def _name_character(match: re.Match[str]) -> str:
     char = match.group()
-    text, place = match.string, match.start()
-    joins = char in "\u200c\u200d" and 0 < place < len(text) - 1
-    if joins and ord(text[place - 1]) > 0x2FF and ord(text[place + 1]) > 0x2FF:
+    text, index = match.string, match.start()
+    joins = char in "\u200c\u200d" and 0 < index < len(text) - 1
+    if joins and ord(text[index - 1]) > 0x2FF and ord(text[index + 1]) > 0x2FF:
         return char
     return f"⟦{_NAMES.get(char) or f'U+{ord(char):04X}'}⟧"

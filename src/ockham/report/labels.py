@@ -115,24 +115,24 @@ def place(
     Earlier labels choose first.
     """
     taken, avoided = list(dict.fromkeys(blocked)), list(dict.fromkeys(crossed))
-    places = []
+    placed = []
     for label in labels:
         best = _best(label, frame, taken, avoided, reach)
-        places.append(best)
+        placed.append(best)
         if best is not None:
             taken.append(best.box)
-    return tuple(places)
+    return tuple(placed)
 
 
-def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list[float]:
+def spread(positions: Sequence[float], gap: float, low: float, high: float) -> list[float]:
     """Move places apart on a line until neighbours are ``gap`` apart, as little as possible; the order stays.
 
     They stay between ``low`` and ``high``, if these leave room enough.
     """
-    order = sorted(range(len(wanted)), key=lambda i: (wanted[i], i))
+    order = sorted(range(len(positions)), key=lambda i: (positions[i], i))
     groups: list[tuple[float, int]] = []  # the middle that its members wish for, and their number
     for i in order:
-        middle, count = wanted[i], 1
+        middle, count = positions[i], 1
         while True:
             middle = _clamp(middle, (count - 1) * gap / 2, low, high)
             if not groups or middle - groups[-1][0] >= (count + groups[-1][1]) * gap / 2:
@@ -140,9 +140,9 @@ def spread(wanted: Sequence[float], gap: float, low: float, high: float) -> list
             before, many = groups.pop()
             middle, count = (middle * count + before * many) / (count + many), count + many
         groups.append((middle, count))
-    places = [middle + (i - (count - 1) / 2) * gap for middle, count in groups for i in range(count)]
-    spread_out = dict(zip(order, places, strict=True))
-    return [spread_out[i] for i in range(len(wanted))]
+    spaced = [middle + (i - (count - 1) / 2) * gap for middle, count in groups for i in range(count)]
+    spread_out = dict(zip(order, spaced, strict=True))
+    return [spread_out[i] for i in range(len(positions))]
 
 
 def _clamp(middle: float, half: float, low: float, high: float) -> float:
@@ -177,7 +177,7 @@ def _best(label: Label, frame: Box, taken: Sequence[Box], crossed: Sequence[Box]
 
 def _overlapping(box: Box, others: Sequence[Box]) -> list[Box]:
     left, top, right, bottom = box
-    return [one for one in others if one[0] < right and left < one[2] and one[1] < bottom and top < one[3]]
+    return [other for other in others if other[0] < right and left < other[2] and other[1] < bottom and top < other[3]]
 
 
 def _spots(reach: float) -> Iterator[_Spot]:

@@ -54,13 +54,13 @@ class Spot:
 def spots(lines: Sequence[CandidateView], metric: str, key: str) -> tuple[Spot, ...]:
     """Find the candidates that have both quality and ``key`` (``latency``, ``memory`` or ``cost``)."""
     per_day = key == "cost" and any(line.cost_per_million is None for line in lines)
-    places = []
+    candidates = []
     for candidate in lines:
         x, y = _across(candidate, key, per_day), candidate.metric(metric)
         if x is not None and x.value > 0 and y is not None:
             baseline = candidate.result.rung == 0
-            places.append(Spot(name=candidate.name, x=x, y=y, baseline=baseline, per_day=per_day))
-    return tuple(places)
+            candidates.append(Spot(name=candidate.name, x=x, y=y, baseline=baseline, per_day=per_day))
+    return tuple(candidates)
 
 
 def description(candidates: Sequence[Spot], metric: str, word: str) -> str:
@@ -100,8 +100,8 @@ def ladder(account: RunResult, candidates: Sequence[Spot], key: str, width: int)
     title = _TITLES["cost_day" if key == "cost" and any(s.per_day for s in shown) else key]
     across = axis_across(plot.x, write_plain, title, width)
     dots, strokes = _dots(plot, shown), _strokes(plot, shown)
-    asked = _limit_label(plot, wish, [*dots, *strokes])
-    blocked = [*dots, asked.box] if asked else dots
+    limit_label = _limit_label(plot, wish, [*dots, *strokes])
+    blocked = [*dots, limit_label.box] if limit_label else dots
     names, listed = _names(plot, _labels_to_place(plot, shown, chosen), blocked, [*strokes, *_guides(plot, wish)])
     parts = (
         *_field(plot, wish),
@@ -109,7 +109,7 @@ def ladder(account: RunResult, candidates: Sequence[Spot], key: str, width: int)
         draw_across(across, plot.frame, width),
         *_limits(plot, wish, width),
         *_marks(plot, shown, chosen),
-        labels((*names, asked) if asked else names),
+        labels((*names, limit_label) if limit_label else names),
     )
     return Picture(width=width, height=plot.frame.bottom + BOTTOM, parts=parts, key=listed)
 
@@ -261,15 +261,15 @@ def _labels_to_place(plot: Plot, shown: Sequence[Spot], chosen: str | None) -> l
 
 
 def _names(
-    plot: Plot, wanted: Sequence[Label], blocked: Sequence[Box], crossed: Sequence[Box]
+    plot: Plot, labels: Sequence[Label], blocked: Sequence[Box], crossed: Sequence[Box]
 ) -> tuple[tuple[Placed, ...], tuple[str, ...]]:
     """Write each name beside its dot; where they have no room, write numbers, and return what these stand for."""
-    order = sorted(range(len(wanted)), key=lambda i: (not wanted[i].bold, wanted[i].x, i))
-    if len(wanted) <= _MOST_NAMES:
-        names = place([wanted[i] for i in order], plot.frame, blocked, crossed, reach=_NAMES_REACH)
+    order = sorted(range(len(labels)), key=lambda i: (not labels[i].bold, labels[i].x, i))
+    if len(labels) <= _MOST_NAMES:
+        names = place([labels[i] for i in order], plot.frame, blocked, crossed, reach=_NAMES_REACH)
         if None not in names:
-            return tuple(one for one in names if one is not None), ()
-    listed = tuple(label.words for label in wanted)
-    numbers = [replace(wanted[i], words=str(i + 1)) for i in order[:_MOST_NUMBERS]]
+            return tuple(placement for placement in names if placement is not None), ()
+    listed = tuple(label.words for label in labels)
+    numbers = [replace(labels[i], words=str(i + 1)) for i in order[:_MOST_NUMBERS]]
     placed = place(numbers, plot.frame, blocked, crossed, reach=_NUMBERS_REACH)
-    return tuple(one for one in placed if one is not None), listed
+    return tuple(placement for placement in placed if placement is not None), listed

@@ -73,8 +73,8 @@ def draw(lines: Sequence[ChartLine], chart: Chart, width: int) -> Picture:
 
     A line without points is left out; without any lines only the axes are drawn.
     """
-    lines = [one for one in lines if one.points]
-    names = [clean(one.name) for one in lines]
+    lines = [curve for curve in lines if curve.points]
+    names = [clean(curve.name) for curve in lines]
     room = max(map(text_width, names), default=0.0) + _AWAY + 2
     rows: tuple[list[Html], float] = ([], 0.0)
     if room > 0.3 * width:
@@ -92,7 +92,7 @@ def draw(lines: Sequence[ChartLine], chart: Chart, width: int) -> Picture:
             if chart.mark is not None
             else ()
         ),
-        *(_line(plot, one, i, joints=chart.joints) for i, one in enumerate(lines)),
+        *(_line(plot, curve, i, joints=chart.joints) for i, curve in enumerate(lines)),
         *_rings(plot, chart),
         _ends(plot, lines, names),
     )
@@ -106,9 +106,9 @@ def description(lines: Sequence[ChartLine], chart: Chart) -> str:
         return f"{chart.write_y([point[1]])[0]} at {chart.write_x([point[0]])[0]}"
 
     ranges = [
-        f"{one.name}: {' to '.join(dict.fromkeys((at(one.points[0]), at(one.points[-1]))))}"
-        for one in lines
-        if one.points
+        f"{curve.name}: {' to '.join(dict.fromkeys((at(curve.points[0]), at(curve.points[-1]))))}"
+        for curve in lines
+        if curve.points
     ]
     return f"{chart.y_title} against {chart.x_title}. {'; '.join(ranges)}."
 
@@ -118,8 +118,8 @@ def _height(count: int, width: int) -> float:
 
 
 def _plot(lines: Sequence[ChartLine], chart: Chart, frame: Box) -> Plot:
-    xs = [p[0] for one in lines for p in one.points] + ([chart.mark] if chart.mark is not None else [])
-    ys = [v for one in lines for p in one.points for v in p[1:]]
+    xs = [p[0] for curve in lines for p in curve.points] + ([chart.mark] if chart.mark is not None else [])
+    ys = [v for curve in lines for p in curve.points for v in p[1:]]
     y0, y1 = _padded_range(ys or [1.0, 10.0], chart)
     bottom, top = inset(frame)
     y = Scale(low=y0, high=y1, start=frame.bottom if chart.y_zero else bottom, end=top, log=chart.y_log)
@@ -132,7 +132,7 @@ def _plot(lines: Sequence[ChartLine], chart: Chart, frame: Box) -> Plot:
 
 def _across(lines: Sequence[ChartLine], chart: Chart, x: Scale, width: int) -> Axis:
     """Put ticks where the points are, if these are few; else at round numbers."""
-    own = sorted({p[0] for one in lines for p in one.points})
+    own = sorted({p[0] for curve in lines for p in curve.points})
     if chart.x_log and chart.joints and 0 < len(own) <= _OWN:
         axis = axis_at(x, own, chart.write_x, chart.x_title, width)
         if axis is not None:
@@ -158,12 +158,12 @@ def _padded_range(values: Sequence[float], chart: Chart) -> tuple[float, float]:
     return (max(0.0, low - pad) if low >= 0 else low - pad), (min(1.0, high + pad) if share else high + pad)
 
 
-def _line(plot: Plot, one: ChartLine, i: int, *, joints: bool) -> Html:
+def _line(plot: Plot, curve: ChartLine, i: int, *, joints: bool) -> Html:
     color = COLORS[i % len(COLORS)]
-    points = [(plot.x.at(x), plot.y.at(y)) for x, y, _, _ in one.points]
+    points = [(plot.x.at(x), plot.y.at(y)) for x, y, _, _ in curve.points]
     parts: list[Html] = []
-    if any(high > low for _, _, low, high in one.points):
-        parts.append(_band(plot, one, color))
+    if any(high > low for _, _, low, high in curve.points):
+        parts.append(_band(plot, curve, color))
     if len(points) > 1:
         parts.append(path(points, fill="none", stroke=color, stroke_width=2, stroke_dasharray=_dash(i)))
     if (joints and len(points) <= _JOINTS) or len(points) == 1:
@@ -171,10 +171,10 @@ def _line(plot: Plot, one: ChartLine, i: int, *, joints: bool) -> Html:
     return tag("g", parts)
 
 
-def _band(plot: Plot, one: ChartLine, color: str) -> Html:
+def _band(plot: Plot, curve: ChartLine, color: str) -> Html:
     """Draw the intervals: as an area, or as an upright line where there is one point only."""
-    above = [(plot.x.at(x), plot.y.at(high)) for x, _, _, high in one.points]
-    below = [(plot.x.at(x), plot.y.at(low)) for x, _, low, _ in one.points]
+    above = [(plot.x.at(x), plot.y.at(high)) for x, _, _, high in curve.points]
+    below = [(plot.x.at(x), plot.y.at(low)) for x, _, low, _ in curve.points]
     if len(above) == 1:
         return line(above[0], below[0], stroke=color, stroke_width=1.4)
     return path([*above, *reversed(below)], closed=True, fill=color, fill_opacity=0.13)
@@ -187,7 +187,7 @@ def _rings(plot: Plot, chart: Chart) -> list[Html]:
 
 def _ends(plot: Plot, lines: Sequence[ChartLine], names: Sequence[str]) -> Html:
     """Write each name at the right end of its line, moved apart where they would touch."""
-    ends = [(plot.x.at(one.points[-1][0]), plot.y.at(one.points[-1][1])) for one in lines]
+    ends = [(plot.x.at(curve.points[-1][0]), plot.y.at(curve.points[-1][1])) for curve in lines]
     heights = spread([y for _, y in ends], _GAP, plot.frame.top, plot.frame.bottom)
     words = [
         words_at(name, x + _AWAY, y, fill=COLORS[i % len(COLORS)])

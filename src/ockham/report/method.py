@@ -92,39 +92,39 @@ def method_section(account: RunResult) -> Html:
                 ", ".join(shorten(f"{k} = {v}", 120) for k, v in sorted(chosen.items()) if v is not None),
             )
         )
-    listed = [tag("div", tag("dt", term), tag("dd", said)) for term, said in facts]
+    listed = [tag("div", tag("dt", term), tag("dd", detail)) for term, detail in facts]
     return section("method", "How it was measured", tag("dl", listed, class_="facts"))
 
 
 def glossary(_account: RunResult) -> Html:
     """Say what the words on the page mean."""
-    words = [tag("div", tag("dt", word), tag("dd", said)) for word, said in _WORDS]
+    words = [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in _WORDS]
     return section("words", "Words", tag("dl", words, class_="facts words"))
 
 
-def date(made: str) -> str:
+def date(timestamp: str) -> str:
     """Write an ISO 8601 time for a reader; anything else stays as it is."""
-    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:?\d\d)?", made)
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)[T ](\d\d:\d\d)(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:?\d\d)?", timestamp)
     if not match:
-        return made
+        return timestamp
     day, time, zone = match.groups()
     return f"{day}, {time} {'UTC' if zone in ('Z', '+00:00') else zone or ''}".strip()
 
 
 def _parity(steps: Sequence[Parity]) -> str:
     return "; ".join(
-        f"after {one.step}, {full('accuracy', one.agreement)} of the validation rows are answered as before; "
-        f"{one.metric.replace('_', ' ')} changed by {points(one.difference.value)} points "
-        f"({points(one.difference.low)} to {points(one.difference.high)})"
-        for one in steps
+        f"after {parity.step}, {full('accuracy', parity.agreement)} of the validation rows are answered as before; "
+        f"{parity.metric.replace('_', ' ')} changed by {points(parity.difference.value)} points "
+        f"({points(parity.difference.low)} to {points(parity.difference.high)})"
+        for parity in steps
     )
 
 
-def _tuned_in(found: TunedIn) -> str:
-    what = f"language models were tuned in {found.precision}"
-    if found.speedup is None:
+def _tuned_in(tuned: TunedIn) -> str:
+    what = f"language models were tuned in {tuned.precision}"
+    if tuned.speedup is None:
         return f"{what}, as was asked for"
-    return f"{what}: where the run began ({found.processor}), bfloat16 was {found.speedup:.2g} times as fast as float32"
+    return f"{what}: where the run began ({tuned.processor}), bfloat16 was {tuned.speedup:.2g} times as fast as float32"
 
 
 def _latency(account: RunResult) -> str:
@@ -138,6 +138,6 @@ def _latency(account: RunResult) -> str:
 def _openings(account: RunResult) -> Child:
     n = account.verdict.test_openings
     times = "once" if n == 1 else "twice" if n == 2 else f"{count(n)} times"
-    said = "never opened" if n == 0 else f"opened {times}"
+    phrase = "never opened" if n == 0 else f"opened {times}"
     listed = tag("ul", [tag("li", opening) for opening in account.openings]) if account.openings else None
-    return f"{said}; no choice was made with its rows", listed
+    return f"{phrase}; no choice was made with its rows", listed

@@ -44,23 +44,24 @@ def memory_chart(forecasts: Sequence[Forecast], limit_gb: float, width: int) -> 
     Bars that are longer than three times the limit are cut there, so that the small ones stay visible.
     """
     rows, high = key([(part, rect(Box(0, -5, 12, 5), fill=color)) for part, color in _PARTS], width, 12)
-    totals = [megabytes(one.memory.total_mb) for one in forecasts]
+    totals = [megabytes(forecast.memory.total_mb) for forecast in forecasts]
     names = [
-        fit(clean(f"{one.model} {one.quantization}"), (0.4 if width > NARROW else 0.75) * width) for one in forecasts
+        fit(clean(f"{forecast.model} {forecast.quantization}"), (0.4 if width > NARROW else 0.75) * width)
+        for forecast in forecasts
     ]
     # On a narrow screen names and numbers stand above their bars, which then have the whole width.
     above = 0 if width > NARROW else _ABOVE
     left, right = (margin(names), width - max(map(text_width, totals)) - 6) if not above else (0.0, width)
     frame = Box(left, high, right, high + (_BAR + above) * len(forecasts) + 4)
-    longest = max(one.memory.total_mb / 1000 for one in forecasts)
+    longest = max(forecast.memory.total_mb / 1000 for forecast in forecasts)
     scale = Scale(low=0, high=min(max(longest, limit_gb) * 1.05, limit_gb * _CUT), start=frame.left, end=frame.right)
     across = axis_across(scale, write_plain, "gigabytes", width)
     bars, words = [], []
-    for row, (one, name, total) in enumerate(zip(forecasts, names, totals, strict=True)):
+    for row, (forecast, name, total) in enumerate(zip(forecasts, names, totals, strict=True)):
         middle = frame.top + (_BAR + above) * row + above + _BAR / 2 + 2
-        stop, body = _bar(one, scale, middle)
-        bars.append(tag("g", body, opacity=None if one.fits else _PALE))
-        color = "var(--ink)" if one.fits else "var(--soft)"
+        stop, body = _bar(forecast, scale, middle)
+        bars.append(tag("g", body, opacity=None if forecast.fits else _PALE))
+        color = "var(--ink)" if forecast.fits else "var(--soft)"
         if above:
             words.append(words_at(name, 0, middle - _ABOVE, fill=color))
             words.append(words_at(total, width, middle - _ABOVE, "end", fill=color))
@@ -82,7 +83,7 @@ def memory_chart(forecasts: Sequence[Forecast], limit_gb: float, width: int) -> 
 
 def time_chart(forecasts: Sequence[Forecast], limits: Sequence[tuple[str, float]], width: int) -> Picture:
     """Draw the time of an answer against the millions of weights, both logarithmic, with dashed lines at limits."""
-    lows, highs = ([_seconds(one, way) for one in forecasts] for way in (-1, 1))
+    lows, highs = ([_seconds(forecast, way) for forecast in forecasts] for way in (-1, 1))
     marks = [ms / 1000 for _, ms in limits]
     y0, y1 = log_span([*lows, *highs, *marks], least=10.0)
     frame = Box(0, TOP, width - 6, TOP + (300 if width > NARROW else 260))
@@ -90,7 +91,7 @@ def time_chart(forecasts: Sequence[Forecast], limits: Sequence[tuple[str, float]
     y = Scale(low=y0, high=y1, start=bottom, end=top, log=True)
     up = axis_up(y, write_seconds, "Time of an answer (logarithmic)")
     frame = frame._replace(left=margin(up.words))
-    x0, x1 = log_span([one.parameters_m for one in forecasts], least=4.0)
+    x0, x1 = log_span([forecast.parameters_m for forecast in forecasts], least=4.0)
     x = Scale(low=x0, high=x1, start=frame.left, end=frame.right, log=True)
     parts = (
         draw_up(up, frame),
@@ -99,7 +100,7 @@ def time_chart(forecasts: Sequence[Forecast], limits: Sequence[tuple[str, float]
             line((frame.left, y.at(s)), (frame.right, y.at(s)), stroke="var(--soft)", stroke_dasharray="4 4")
             for s in marks
         ),
-        *(_point(one, x, y) for one in sorted(forecasts, key=lambda one: one.fits)),
+        *(_point(forecast, x, y) for forecast in sorted(forecasts, key=lambda forecast: forecast.fits)),
         _limit_names(limits, frame, forecasts, (x, y)),
     )
     return Picture(width=width, height=frame.bottom + BOTTOM, parts=parts)
@@ -107,25 +108,28 @@ def time_chart(forecasts: Sequence[Forecast], limits: Sequence[tuple[str, float]
 
 def memory_words(forecasts: Sequence[Forecast], limit_gb: float) -> str:
     """Say in words what the picture of memory shows."""
-    listed = "; ".join(f"{one.model} {one.quantization} {megabytes(one.memory.total_mb)}" for one in forecasts)
+    listed = "; ".join(
+        f"{forecast.model} {forecast.quantization} {megabytes(forecast.memory.total_mb)}" for forecast in forecasts
+    )
     return f"Memory of each model by part; the device can give {megabytes(1000 * limit_gb)}. {listed}."
 
 
 def time_words(forecasts: Sequence[Forecast]) -> str:
     """Say in words what the picture of times shows."""
-    ordered = sorted(forecasts, key=lambda one: one.speed.answer_ms)
+    ordered = sorted(forecasts, key=lambda forecast: forecast.speed.answer_ms)
     ends = [
-        f"{one.model} {one.quantization} in {milliseconds(one.speed.answer_ms)}" for one in (ordered[0], ordered[-1])
+        f"{forecast.model} {forecast.quantization} in {milliseconds(forecast.speed.answer_ms)}"
+        for forecast in (ordered[0], ordered[-1])
     ]
     return f"Time of an answer against the size of the model, from {' to '.join(dict.fromkeys(ends))}."
 
 
-def _seconds(one: Forecast, way: int) -> float:
-    return one.speed.answer_ms * one.speed.spread**way / 1000
+def _seconds(forecast: Forecast, way: int) -> float:
+    return forecast.speed.answer_ms * forecast.speed.spread**way / 1000
 
 
-def _bar(one: Forecast, scale: Scale, middle: float) -> tuple[float, list[Html]]:
-    memory = one.memory
+def _bar(forecast: Forecast, scale: Scale, middle: float) -> tuple[float, list[Html]]:
+    memory = forecast.memory
     sizes = (memory.weights_mb, memory.kv_cache_mb, memory.activations_mb, memory.overhead_mb)
     start, parts = 0.0, []
     for (_, color), size in zip(_PARTS, sizes, strict=True):
@@ -136,10 +140,10 @@ def _bar(one: Forecast, scale: Scale, middle: float) -> tuple[float, list[Html]]
     return scale.at(start), parts
 
 
-def _point(one: Forecast, x: Scale, y: Scale) -> Html:
-    across, up = x.at(one.parameters_m), y.at(one.speed.answer_ms / 1000)
-    whisker = line((across, y.at(_seconds(one, -1))), (across, y.at(_seconds(one, 1))), stroke="var(--mid)")
-    if one.fits:
+def _point(forecast: Forecast, x: Scale, y: Scale) -> Html:
+    across, up = x.at(forecast.parameters_m), y.at(forecast.speed.answer_ms / 1000)
+    whisker = line((across, y.at(_seconds(forecast, -1))), (across, y.at(_seconds(forecast, 1))), stroke="var(--mid)")
+    if forecast.fits:
         return tag("g", whisker, dot(across, up, 4, fill="var(--accent)", stroke="var(--paper)", stroke_width=0.8))
     return tag("g", whisker, dot(across, up, 3.6, fill="var(--paper)", stroke="var(--mid)", stroke_width=1.6))
 
@@ -150,8 +154,13 @@ def _limit_names(
     """Name the limits above their lines, at the end where fewer marks are."""
     x, y = scales
     strokes = [
-        Box(x.at(one.parameters_m) - 4, y.at(_seconds(one, 1)), x.at(one.parameters_m) + 4, y.at(_seconds(one, -1)))
-        for one in forecasts
+        Box(
+            x.at(forecast.parameters_m) - 4,
+            y.at(_seconds(forecast, 1)),
+            x.at(forecast.parameters_m) + 4,
+            y.at(_seconds(forecast, -1)),
+        )
+        for forecast in forecasts
     ]
     placed = []
     for name, ms in limits:

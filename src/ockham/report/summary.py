@@ -31,11 +31,11 @@ def verdict(account: RunResult) -> Html:
     """Write the first screen."""
     picture = _ladder(account)
     because = tag("p", account.verdict.because, class_="because")
-    told = tag("div", because, _requirements_line(account), _figures(account), _next(account), class_="told")
+    column = tag("div", because, _requirements_line(account), _figures(account), _next(account), class_="told")
     return tag(
         "section",
         tag("h1", _headline(account)),
-        tag("div", told, picture, class_="split" if picture else None),
+        tag("div", column, picture, class_="split" if picture else None),
         _unknown(account),
         id="verdict",
         aria_label="Verdict",
@@ -153,25 +153,25 @@ def _next(account: RunResult) -> Html:
 
 
 def _unknown(account: RunResult) -> Html:
-    found = [*_undecided_lines(account), *_unmeasured_lines(account), *_unresolved_lines(account)]
-    found += [join((warning,)) for warning in account.warnings]
-    said = (
-        tag("ul", [tag("li", q) for q in found]) if found else tag("p", "Nothing that this run could have found out.")
+    lines = [*_undecided_lines(account), *_unmeasured_lines(account), *_unresolved_lines(account)]
+    lines += [join((warning,)) for warning in account.warnings]
+    content = (
+        tag("ul", [tag("li", q) for q in lines]) if lines else tag("p", "Nothing that this run could have found out.")
     )
-    return tag("div", tag("h2", "Still unknown"), said, class_="unknown")
+    return tag("div", tag("h2", "Still unknown"), content, class_="unknown")
 
 
 def _undecided_lines(account: RunResult) -> list[Html]:
     """Name the candidates that might do too, as far as that would change the verdict."""
     chosen = next((line.result for line in measured_views(account) if line.name == account.verdict.chosen), None)
-    asked = account.verdict.requirements
-    found = []
+    requirements = account.verdict.requirements
+    lines = []
     for line in measured_views(account):
         limits = [k for k, v in line.result.meets.items() if v == "cannot tell"]
         if not limits or "misses" in line.result.meets.values() or _is_as_high(line, chosen):
             continue
         words = " and ".join(
-            f"{limit_name(k)} {limit_value(k, asked[k])}" if k in asked else limit_name(k) for k in limits
+            f"{limit_name(k)} {limit_value(k, requirements[k])}" if k in requirements else limit_name(k) for k in limits
         )
         need = line.result.rows_needed
         more = (
@@ -182,8 +182,8 @@ def _undecided_lines(account: RunResult) -> list[Html]:
         might = " might do"
         if chosen is not None:
             might = f", which {_standing(line.result, chosen)}, might do too"
-        found.append(join((tag("b", line.name), f"{might} ({words}): {more}.")))
-    return found
+        lines.append(join((tag("b", line.name), f"{might} ({words}): {more}.")))
+    return lines
 
 
 def _is_as_high(line: CandidateView, chosen: CandidateResult | None) -> bool:
@@ -208,13 +208,13 @@ def _unmeasured_lines(account: RunResult) -> list[Html]:
 
 
 def _unresolved_lines(account: RunResult) -> list[Html]:
-    found = []
+    lines = []
     n = len(account.intake.conflicts)
     if n:
-        said = "1 input carries" if n == 1 else f"{count(n)} inputs carry"
+        phrase = "1 input carries" if n == 1 else f"{count(n)} inputs carry"
         decide = tag("a", "wait for a decision", href="#data")
-        found.append(join((f"{said} different labels and ", decide, ".")))
+        lines.append(join((f"{phrase} different labels and ", decide, ".")))
     if account.doubts:
-        said = f"{rows(len(account.doubts))} may carry a wrong label: "
-        found.append(join((said, tag("a", "look at them", href="#doubts"), ".")))
-    return found
+        phrase = f"{rows(len(account.doubts))} may carry a wrong label: "
+        lines.append(join((phrase, tag("a", "look at them", href="#doubts"), ".")))
+    return lines

@@ -109,23 +109,23 @@ def words_at(words: str, x: float, y: float, anchor: Anchor = "start", **attribu
     return tag("text", words, **where, text_anchor=None if anchor == "start" else anchor, **attributes)
 
 
-def labels(places: Sequence[Placed]) -> Html:
+def labels(placed: Sequence[Placed]) -> Html:
     """Write placed labels over all else, with thin lines to the points of those that stand apart."""
     leaders = [
-        line((one.label.x, one.label.y), _nearest(one), stroke="var(--soft)", stroke_width=0.8)
-        for one in places
-        if one.led
+        line((placement.label.x, placement.label.y), _nearest(placement), stroke="var(--soft)", stroke_width=0.8)
+        for placement in placed
+        if placement.led
     ]
     words = [
         words_at(
-            one.label.words,
-            one.x,
-            one.y,
-            one.anchor,
-            fill=one.label.color,
-            font_weight="bold" if one.label.bold else None,
+            placement.label.words,
+            placement.x,
+            placement.y,
+            placement.anchor,
+            fill=placement.label.color,
+            font_weight="bold" if placement.label.bold else None,
         )
-        for one in places
+        for placement in placed
     ]
     return tag("g", leaders, tag("g", words, **HALO))
 
@@ -164,7 +164,7 @@ def axis_up(scale: Scale, write: Write, title: str) -> Axis:
 
 def margin(words: Sequence[str]) -> float:
     """Return the room that the words of a vertical axis need to its left."""
-    return max((text_width(one) for one in words), default=0.0) + 8
+    return max((text_width(word) for word in words), default=0.0) + 8
 
 
 def draw_across(axis: Axis, frame: Box, width: float) -> Html:
@@ -244,8 +244,8 @@ def _element(picture: Picture, name: str, words: tuple[str, str], *before: Html,
 
 
 def _apart(scale: Scale, ticks: Sequence[float], words: Sequence[str], width: float) -> bool:
-    places = [_inside(one, scale.at(tick), width) for tick, one in zip(ticks, words, strict=True)]
-    boxes = [text_box(one, x, 0, "middle") for x, one in zip(places, words, strict=True)]
+    middles = [_inside(word, scale.at(tick), width) for tick, word in zip(ticks, words, strict=True)]
+    boxes = [text_box(word, x, 0, "middle") for x, word in zip(middles, words, strict=True)]
     return all(before.right + 5 <= after.left for before, after in pairwise(boxes))
 
 
@@ -254,9 +254,9 @@ def _inside(words: str, x: float, width: float) -> float:
     return max(half, min(width - half, x))
 
 
-def _nearest(one: Placed) -> tuple[float, float]:
-    box = one.box
-    return max(box.left, min(box.right, one.label.x)), max(box.top + 2, min(box.bottom - 2, one.label.y))
+def _nearest(placement: Placed) -> tuple[float, float]:
+    box = placement.box
+    return max(box.left, min(box.right, placement.label.x)), max(box.top + 2, min(box.bottom - 2, placement.label.y))
 
 
 def _bends(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

@@ -29,8 +29,8 @@ def _lookup(material: RunContext, folder: Path) -> BuildInfo:
 
 def _linear(material: RunContext, folder: Path) -> BuildInfo:
     train, valid = material.short_side("train"), material.short_side("valid")
-    found, answers = linear.fit(train, valid, folder, metric=material.metric, seed=material.plan.seed)
-    return BuildInfo(settings={"C": found.strength, "temperature": found.temperature}, answers=answers)
+    settings, answers = linear.fit(train, valid, folder, metric=material.metric, seed=material.plan.seed)
+    return BuildInfo(settings={"C": settings.strength, "temperature": settings.temperature}, answers=answers)
 
 
 def _endpoint(material: RunContext, folder: Path) -> BuildInfo:

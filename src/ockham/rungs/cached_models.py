@@ -32,32 +32,32 @@ def folders(cache: Path, named: str | None, environment: Mapping[str, str]) -> t
     root = environment.get("HF_HOME") or str(Path(environment.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
     hub = environment.get("HF_HUB_CACHE") or str(Path(root) / "hub")
     every = (hub, str(cache / "models"), *([named] if named else []))
-    return (*(Path(place).expanduser() for place in every), catalog.SHIPPED)
+    return (*(Path(folder).expanduser() for folder in every), catalog.SHIPPED)
 
 
-def list_cached_models(places: Sequence[Path], free_gb: float) -> CachedModels:
+def list_cached_models(folders: Sequence[Path], free_gb: float) -> CachedModels:
     """Look for the catalogue's decoders in folders, and sort out those that do not fit into ``free_gb`` of memory.
 
     Nothing is asked over a network, and no weights are read. Of two places of one model the first is taken.
     """
-    found: dict[str, str] = {}
-    for place in (one for folder in places for one in _models(folder)):
-        shape = _find_known(model_name(str(place)))
+    paths: dict[str, str] = {}
+    for path in (model for folder in folders for model in _models(folder)):
+        shape = _find_known(model_name(str(path)))
         if shape is not None:
-            found.setdefault(shape.name, str(place))
+            paths.setdefault(shape.name, str(path))
     decoders = [shape for shape in catalog.architectures() if shape.kind == "decoder"]
     large = [shape.name for shape in decoders if _gigabytes(shape) > free_gb]
-    absent = [shape.name for shape in decoders if shape.name not in found and shape.name not in large]
-    said = []
+    absent = [shape.name for shape in decoders if shape.name not in paths and shape.name not in large]
+    notes = []
     if absent:
-        said.append(f"{_list_names(absent)} not on this machine (--models ID fetches one)")
+        notes.append(f"{_list_names(absent)} not on this machine (--models ID fetches one)")
     if large:
-        said.append(f"{_list_names(large)} larger than the {free_gb:.1f} GB of memory that are free")
-    if said:
-        said.append("`ockham plan` lists them all")
+        notes.append(f"{_list_names(large)} larger than the {free_gb:.1f} GB of memory that are free")
+    if notes:
+        notes.append("`ockham plan` lists them all")
     return CachedModels(
-        here=tuple(found[shape.name] for shape in decoders if shape.name in found and shape.name not in large),
-        rest="of the catalogue's language models " + "; ".join(said) if said else "",
+        here=tuple(paths[shape.name] for shape in decoders if shape.name in paths and shape.name not in large),
+        rest="of the catalogue's language models " + "; ".join(notes) if notes else "",
     )
 
 
@@ -67,11 +67,11 @@ def _models(folder: Path) -> Iterator[Path]:
         inside = sorted(folder.iterdir())
     except OSError:
         return
-    for place in inside:
-        if place.name.startswith("models--"):
-            yield from (one for one in _snapshots(place) if _whole(one))
-        elif (place.is_file() and place.suffix == ".gguf") or _whole(place):
-            yield place
+    for path in inside:
+        if path.name.startswith("models--"):
+            yield from (snapshot for snapshot in _snapshots(path) if _whole(snapshot))
+        elif (path.is_file() and path.suffix == ".gguf") or _whole(path):
+            yield path
 
 
 def _snapshots(repository: Path) -> list[Path]:
@@ -84,17 +84,17 @@ def _snapshots(repository: Path) -> list[Path]:
         every = sorted((repository / "snapshots").iterdir())
     except OSError:
         return []
-    return sorted(every, key=lambda place: place.name != newest)
+    return sorted(every, key=lambda snapshot: snapshot.name != newest)
 
 
-def _whole(place: Path) -> bool:
+def _whole(folder: Path) -> bool:
     """Say whether a folder holds a model: one GGUF file, or settings, a tokenizer and weights."""
-    if not place.is_dir():
+    if not folder.is_dir():
         return False
-    if len(list(place.glob("*.gguf"))) == 1:
+    if len(list(folder.glob("*.gguf"))) == 1:
         return True
-    words = any((place / name).is_file() for name in ("tokenizer.json", "tokenizer.model"))
-    return words and (place / "config.json").is_file() and any(place.glob("*.safetensors"))
+    words = any((folder / name).is_file() for name in ("tokenizer.json", "tokenizer.model"))
+    return words and (folder / "config.json").is_file() and any(folder.glob("*.safetensors"))
 
 
 def _find_known(name: str) -> Architecture | None:

@@ -50,17 +50,17 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
         if why is not None:
             return why
         try:
-            made = build_rung(material, eight)
+            built_rung = build_rung(material, eight)
         except OckhamError as error:
             return f"its 8-bit form failed ({error.code})"
-        return _offer(eight, made, model, weights, material).why
+        return _offer(eight, built_rung, model, weights, material).why
 
     def build(material: RunContext, folder: Path) -> BuildInfo:
-        made = build_rung(material, eight)
-        offer, path = _offer(eight, made, model, weights, material), weights(model, material)
+        built_rung = build_rung(material, eight)
+        offer, path = _offer(eight, built_rung, model, weights, material), weights(model, material)
         if path is None or offer.why is not None:  # `unsuited` has said so before
             raise ModelError("E_PARITY", offer.why or "the 4-bit weights are gone", fix="the 8-bit rung stays")
-        spec = causal_lm.parts(made.folder).spec
+        spec = causal_lm.parts(built_rung.folder).spec
         causal_lm.fit(
             [*material.side("train"), *material.side("valid")],
             folder,
@@ -68,9 +68,9 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
             spec,
             task=material.plan.task,
         )
-        if (made.folder / ADAPTER).is_dir():
-            shutil.copytree(made.folder / ADAPTER, folder / ADAPTER)
-        settings = {**made.built.settings, "weights": quantization(path)}
+        if (built_rung.folder / ADAPTER).is_dir():
+            shutil.copytree(built_rung.folder / ADAPTER, folder / ADAPTER)
+        settings = {**built_rung.built.settings, "weights": quantization(path)}
         return BuildInfo(settings=settings, answers=offer.answers, parity=offer.parity)
 
     return dataclasses.replace(eight, name=f"{eight.name}:4bit", build=build, unsuited=skip_reason)
@@ -78,18 +78,18 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
 
 def of_folder(model: str, material: RunContext) -> Path | None:
     """Return the 4-bit weights of a model's folder, made once a run; nothing for what is no folder of weights."""
-    place = find(model)
-    if is_gguf(place):
+    source = find(model)
+    if is_gguf(source):
         return None
-    key = digest(["four", model, signature(place)])
-    kept = material.run.artifact("weights", key)
-    if kept is None:
-        material.tell(Progress(stage="climb", message=f"converting {place.name} to GGUF, 4 bits"))
+    key = digest(["four", model, signature(source)])
+    folder = material.run.artifact("weights", key)
+    if folder is None:
+        material.tell(Progress(stage="climb", message=f"converting {source.name} to GGUF, 4 bits"))
         with material.run.staging() as whole, material.run.staging() as staging:
-            found = convert(place, whole / WEIGHTS, "f16").path
-            quantize(found, staging / WEIGHTS, fit_quantization(found))
-            kept = material.run.seal("weights", key, staging)
-    return kept / WEIGHTS
+            f16_path = convert(source, whole / WEIGHTS, "f16").path
+            quantize(f16_path, staging / WEIGHTS, fit_quantization(f16_path))
+            folder = material.run.seal("weights", key, staging)
+    return folder / WEIGHTS
 
 
 def keep(folder: Path, material: RunContext, whole: Path) -> None:
@@ -104,8 +104,8 @@ def keep(folder: Path, material: RunContext, whole: Path) -> None:
 
 def of_tuned(model: str, material: RunContext) -> Path | None:
     """Return the 4-bit weights that were kept when a model was tuned in this run."""
-    kept = material.run.artifact("weights", _tuned_weights(find(model), material))
-    return None if kept is None else kept / WEIGHTS
+    folder = material.run.artifact("weights", _tuned_weights(find(model), material))
+    return None if folder is None else folder / WEIGHTS
 
 
 def _tuned_weights(folder: Path, material: RunContext) -> str:
@@ -115,32 +115,32 @@ def _tuned_weights(folder: Path, material: RunContext) -> str:
     )
 
 
-def _offer(eight: Rung, made: BuiltRung, model: str, weights: Weights, material: RunContext) -> _Offer:
+def _offer(eight: Rung, built_rung: BuiltRung, model: str, weights: Weights, material: RunContext) -> _Offer:
     """Answer the validation rows in 4 bits as the 8-bit form did, and compare, once a run."""
-    if not made.built.answers:
+    if not built_rung.built.answers:
         return _Offer(answers=(), parity=(), why="no validation row is there to compare it by")
     path = weights(model, material)
     if path is None:
         return _Offer(answers=(), parity=(), why="no weights in 16 bits are there to make 4 bits of")
     key = material.work("offer", eight.name, eight.decides(material.plan), path.stat().st_size)
-    found = material.run.find("offer", key, _Offer)
-    if found is not None:
-        return found
-    share = path.stat().st_size / causal_lm.parts(made.folder).weights.stat().st_size
+    offer = material.run.find("offer", key, _Offer)
+    if offer is not None:
+        return offer
+    share = path.stat().st_size / causal_lm.parts(built_rung.folder).weights.stat().st_size
     if share >= SMALLER:
-        found = _Offer(answers=(), parity=(), why=f"its 4-bit form has {share:.0%} of the 8-bit form's size")
+        offer = _Offer(answers=(), parity=(), why=f"its 4-bit form has {share:.0%} of the 8-bit form's size")
     else:
-        answers = _answers(eight, made, path, material, key)
-        before, after = (material.score_answers("valid", some) for some in (made.built.answers, answers))
+        answers = _answers(eight, built_rung, path, material, key)
+        before, after = (material.score_answers("valid", replies) for replies in (built_rung.built.answers, answers))
         compared = parity.compare("quantizing to 4 bits", before, after, material.plan.metric)
-        found = _Offer(answers=answers, parity=(compared,), why=parity.significant_loss(compared, exact=False))
-    material.run.keep("offer", key, found)
-    return found
+        offer = _Offer(answers=answers, parity=(compared,), why=parity.significant_loss(compared, exact=False))
+    material.run.keep("offer", key, offer)
+    return offer
 
 
-def _answers(eight: Rung, made: BuiltRung, path: Path, material: RunContext, key: str) -> tuple[str, ...]:
+def _answers(eight: Rung, built_rung: BuiltRung, path: Path, material: RunContext, key: str) -> tuple[str, ...]:
     """Answer the validation rows; the model knows the training rows alone, as the 8-bit form did."""
-    spec = causal_lm.parts(made.folder).spec
+    spec = causal_lm.parts(built_rung.folder).spec
     with ExitStack() as until:
         staging = until.enter_context(material.run.staging())
 

@@ -27,9 +27,9 @@ _CHUNK = 16
 def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
     """Make the bundle of a prompted model. Raises `ModelError`."""
     train, valid = material.side("train"), material.side("valid")
-    with words(base_of(model, material)) as known:
-        specs = [choose_context(material, known, folder, shots) for shots in (SHOTS if valid else SHOTS[:1])]
-    base = dataclasses.replace(known, engine=None)
+    with words(base_of(model, material)) as opened_base:
+        specs = [choose_context(material, opened_base, folder, shots) for shots in (SHOTS if valid else SHOTS[:1])]
+    base = dataclasses.replace(opened_base, engine=None)
     trials = _trials(material, base, specs, folder) if valid else [()]
     scores = [material.metric([row.target for row in valid], answers) if valid else 0.0 for answers in trials]
     best = scores.index(max(scores))
@@ -68,7 +68,7 @@ def _trials(material: RunContext, base: Base, specs: Sequence[GgufSpec], folder:
     """
     widest = dataclasses.replace(specs[0], context=max(spec.context for spec in specs))
     engine: Engine | None = None
-    found = []
+    trials = []
     try:
         for spec in specs:
 
@@ -78,15 +78,17 @@ def _trials(material: RunContext, base: Base, specs: Sequence[GgufSpec], folder:
                 return _asking(material, base, spec, folder, engine)
 
             key = material.work("trial", base.sha256, spec)
-            found.append(answer_validation(material, key, open_decoder, f"asking the model with {spec.shots} examples"))
+            trials.append(
+                answer_validation(material, key, open_decoder, f"asking the model with {spec.shots} examples")
+            )
     finally:
         if engine is not None:
             engine.close()
-    return found
+    return trials
 
 
 def answer_validation(
-    material: RunContext, key: str, open_decoder: Callable[[], causal_lm.Decoder], said: str
+    material: RunContext, key: str, open_decoder: Callable[[], causal_lm.Decoder], message: str
 ) -> tuple[str, ...]:
     """Answer the validation rows, a few at a time; each part is kept in the run under ``key``.
 
@@ -100,10 +102,10 @@ def answer_validation(
         part = material.run.find("trial", digest([key, start, len(rows)]), _Part)
         if part is None:
             model = model or open_decoder()
-            part = _Part(answers=tuple(one.value or "" for one in model.answer([row.input for row in rows])))
+            part = _Part(answers=tuple(answer.value or "" for answer in model.answer([row.input for row in rows])))
             material.run.keep("trial", digest([key, start, len(rows)]), part)
         answers += part.answers
-        material.tell(Progress(stage="climb", message=said, done=len(answers), total=len(valid)))
+        material.tell(Progress(stage="climb", message=message, done=len(answers), total=len(valid)))
     return tuple(answers)
 
 

@@ -65,24 +65,26 @@ def _rungs(models: Sequence[str], *, whole: bool) -> list[Rung]:
         message = f"two models are called {twice!a}"
         raise ConfigError("E_CONFIG", message, fix="rename one of the folders or files")
     named = list(zip(names, models, strict=True))
-    asked = [_rung(PROMPTED, name, model, _engine_missing) for name, model in named]
+    prompted = [_rung(PROMPTED, name, model, _engine_missing) for name, model in named]
     if not whole:
-        return asked
-    found = [
-        form for rung, model in zip(asked, models, strict=True) for form in _forms(rung, model, decoder_4bit.of_folder)
+        return prompted
+    forms = [
+        form
+        for rung, model in zip(prompted, models, strict=True)
+        for form in _forms(rung, model, decoder_4bit.of_folder)
     ]
     for name, model in named:
         others = [other for other in models if other != model]
         rung = _rung(TUNED, name, model, partial(_untunable, model))
         rung = dataclasses.replace(rung, unsuited=partial(_unpromising, model, others))
-        found += _forms(rung, model, decoder_4bit.of_tuned)
-    return found
+        forms += _forms(rung, model, decoder_4bit.of_tuned)
+    return forms
 
 
 def _forms(rung: Rung, model: str, weights: decoder_4bit.Weights) -> list[Rung]:
     """Return a model's rung, and before it that of its 4-bit form; what is a GGUF file stays as it is."""
-    place = local(model)
-    if place.suffix == ".gguf" or is_gguf(place):  # one that is not there yet is known by its name
+    path = local(model)
+    if path.suffix == ".gguf" or is_gguf(path):  # one that is not there yet is known by its name
         return [rung]
     return [decoder_4bit.rung(rung, model, weights), rung]
 
@@ -97,12 +99,12 @@ def kind_of(model: str) -> str:
 
     Raises `ModelError` (``E_MODEL_MISSING``, ``E_MODEL_FORMAT``) for what is no model.
     """
-    place = find(model)
-    if is_gguf(place):
+    source = find(model)
+    if is_gguf(source):
         return PROMPTED
-    if not (place / "config.json").is_file():  # sentence encoders may keep theirs in a folder inside
+    if not (source / "config.json").is_file():  # sentence encoders may keep theirs in a folder inside
         return ENCODER.name
-    named = check_model(place).architecture
+    named = check_model(source).architecture
     return PROMPTED if named.endswith(("ForCausalLM", "ForConditionalGeneration")) else ENCODER.name
 
 
@@ -127,15 +129,15 @@ def _unpromising(model: str, others: Sequence[str], material: RunContext) -> str
     stored, free = early_rejection.weight_bytes(local(model)) / 1e9, shutil.disk_usage(material.run.path).free / 1e9
     lacking = decoder_tuned.lacks_disk(stored, free)
     return lacking or early_rejection.reject_early(
-        model, [one for one in others if _untunable(one, material.plan) is None], material
+        model, [other for other in others if _untunable(other, material.plan) is None], material
     )
 
 
 def _untunable(model: str, plan: BuildConfig) -> str | None:
     """Say why a model cannot be tuned here, or nothing."""
-    place = local(model)
-    if place.is_file() or (place.is_dir() and not any(place.glob("*.safetensors"))):
+    path = local(model)
+    if path.is_file() or (path.is_dir() and not any(path.glob("*.safetensors"))):
         return "a GGUF file cannot be tuned (name the model's Hugging Face folder, with its safetensors files)"
-    if (absent := _tuner_missing(plan)) is not None or not place.is_dir():
+    if (absent := _tuner_missing(plan)) is not None or not path.is_dir():
         return absent
-    return decoder_tuned.too_large(early_rejection.weight_bytes(place) / 1e9, machine.available_memory_gb())
+    return decoder_tuned.too_large(early_rejection.weight_bytes(path) / 1e9, machine.available_memory_gb())

@@ -61,7 +61,7 @@ class _Place:
         base = dataclasses.replace(base, copy=False)
         causal_lm.fit(self.material.side("train"), folder, base, self.told.spec, task=self.material.plan.task)
 
-    def serve(self, folder: Path, base: Base, rows: Sequence[Example], said: str) -> _Served:
+    def serve(self, folder: Path, base: Base, rows: Sequence[Example], message: str) -> _Served:
         """Make a bundle and answer rows with it."""
         folder.mkdir(exist_ok=True)
         self.fit(folder, base)
@@ -70,8 +70,8 @@ class _Place:
         try:
             questions = tuple(model.question(text).tokens for text in texts)
             for start in range(0, len(texts), _CHUNK):
-                answers += [found.value or "" for found in model.answer(texts[start : start + _CHUNK])]
-                self.material.tell(Progress(stage="climb", message=said, done=len(answers), total=len(texts)))
+                answers += [answer.value or "" for answer in model.answer(texts[start : start + _CHUNK])]
+                self.material.tell(Progress(stage="climb", message=message, done=len(answers), total=len(texts)))
         finally:
             model.close()
         return _Served(answers=tuple(answers), questions=questions)
@@ -101,14 +101,16 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
     source = find(model)
     rows = material.side("valid")
     judged = [rows[i] for i in _spread(len(rows), _JUDGED)]
-    told = tokenize_rows(material, convert_or_find(source, model, material), folder, material.side("train"), judged)
+    tokenized = tokenize_rows(
+        material, convert_or_find(source, model, material), folder, material.side("train"), judged
+    )
     with Converter() as converter, material.run.staging() as staging:
-        place = _Place(source, converter, told, material, judged)
+        setup = _Place(source, converter, tokenized, material, judged)
         work = material.work("decoder", model, material.plan.tune, material.plan.precision)
-        tuned = _tune_or_load(place, f"tuning-{work[:16]}")
-        held = _pass_gates(place, tuned, staging)
+        tuned = _tune_or_load(setup, f"tuning-{work[:16]}")
+        held = _pass_gates(setup, tuned, staging)
         everything = [*material.side("train"), *material.side("valid")]
-        causal_lm.fit(everything, folder, Base(weights=held.weights), told.spec, task=material.plan.task)
+        causal_lm.fit(everything, folder, Base(weights=held.weights), tokenized.spec, task=material.plan.task)
     _write(tuned.adapter, folder / ADAPTER)
     return BuildInfo(
         settings={
@@ -118,42 +120,42 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
             "rank": material.plan.tune.rank,
             "learning_rate": tuned.rate,
             "precision": material.plan.precision,
-            "context": told.spec.context,
-            "slots": told.spec.slots,
+            "context": tokenized.spec.context,
+            "slots": tokenized.spec.slots,
         },
         answers=held.answers,
         points=tuned.points,
         parity=held.parity,
         warnings=(
-            *guardrails(material.plan.tune, len(told.train)),
-            *_left_out_warning(told.left_out, len(told.train)),
+            *guardrails(material.plan.tune, len(tokenized.train)),
+            *_left_out_warning(tokenized.left_out, len(tokenized.train)),
             *memorising(tuned.points),
         ),
     )
 
 
-def _tune_or_load(place: _Place, name: str) -> tuning.TunedDecoder:
+def _tune_or_load(setup: _Place, name: str) -> tuning.TunedDecoder:
     from ockham.tune import decoder_tuning as tuning
 
-    material, told = place.material, place.told
+    material, tokenized = setup.material, setup.told
 
     def tell(done: int, total: int) -> None:
-        material.tell(Progress(stage="climb", message=f"tuning {place.folder.name}", done=done, total=total))
+        material.tell(Progress(stage="climb", message=f"tuning {setup.folder.name}", done=done, total=total))
 
     learn = tuning.DecoderTrainingData(
-        folder=place.folder,
-        train=told.train,
-        valid=told.valid,
-        judge=lambda adapter: _judge(place, adapter),
+        folder=setup.folder,
+        train=tokenized.train,
+        valid=tokenized.valid,
+        judge=lambda adapter: _judge(setup, adapter),
         precision=material.plan.precision,
         rate=material.plan.learning_rate,
         device=material.plan.device,
     )
-    large = recompute.is_needed(weight_bytes(place.folder) / 1e9, machine.memory_gb()) and not on_graphics(
+    large = recompute.is_needed(weight_bytes(setup.folder) / 1e9, machine.memory_gb()) and not on_graphics(
         material.plan.device
     )
     return tuning.tune(
-        learn, _parts(material.plan.tune, told.train, lean=large), RunCheckpoint(material.run, name), tell
+        learn, _parts(material.plan.tune, tokenized.train, lean=large), RunCheckpoint(material.run, name), tell
     )
 
 
@@ -189,26 +191,26 @@ def _parts(spec: TuneSpec, rows: Sequence[tuning.DecoderRow], *, lean: bool) -> 
     return dataclasses.replace(spec, part=max(1, min(spec.part, part)), lean=lean)
 
 
-def _left_out_warning(left_out: int, kept: int) -> tuple[str, ...]:
+def _left_out_warning(left_out: int, used: int) -> tuple[str, ...]:
     if not left_out:
         return ()
-    return (f"{left_out:,} of {left_out + kept:,} training rows are longer than the context and were not learnt from",)
+    return (f"{left_out:,} of {left_out + used:,} training rows are longer than the context and were not learnt from",)
 
 
-def _judge(place: _Place, adapter: tuning.Adapter) -> float:
+def _judge(setup: _Place, adapter: tuning.Adapter) -> float:
     """Measure an adapter by the task metric, through the engine that serves."""
-    rows = place.judged
-    with place.material.run.staging() as staging:
-        put = _apart(place, adapter, place.told.base, staging)
-        served = place.serve(staging / "bundle", put, rows, "judging the pass")
-    return place.material.metric([row.target for row in rows], served.answers)
+    rows = setup.judged
+    with setup.material.run.staging() as staging:
+        put = _apart(setup, adapter, setup.told.base, staging)
+        served = setup.serve(staging / "bundle", put, rows, "judging the pass")
+    return setup.material.metric([row.target for row in rows], served.answers)
 
 
-def _apart(place: _Place, adapter: tuning.Adapter, base: Base, staging: Path) -> Base:
+def _apart(setup: _Place, adapter: tuning.Adapter, base: Base, staging: Path) -> Base:
     """Convert an adapter, to be put on a base without becoming one with it."""
     _write(adapter, staging / ADAPTER)
-    made = place.converter.convert_adapter(staging / ADAPTER, place.folder, staging / "adapter.gguf")
-    return dataclasses.replace(base, adapter=made.path, adapter_source=made.source)
+    converted = setup.converter.convert_adapter(staging / ADAPTER, setup.folder, staging / "adapter.gguf")
+    return dataclasses.replace(base, adapter=converted.path, adapter_source=converted.source)
 
 
 def _write(adapter: tuning.Adapter, folder: Path) -> None:
@@ -226,16 +228,16 @@ class _Held:
     parity: tuple[Parity, ...]
 
 
-def _pass_gates(place: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _Held:
+def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _Held:
     """Go from torch to the weights that serve, and hold the answers of every step to those before it."""
-    metric, rows = place.material.plan.metric, place.judged
+    metric, rows = setup.material.plan.metric, setup.judged
     few = _spread(len(rows), _TORCH)
-    some = [rows[i] for i in few]
-    learnt, written = place.told.questions, _in_torch(place, tuned, few)
+    few_rows = [rows[i] for i in few]
+    learnt, written = setup.told.questions, _in_torch(setup, tuned, few)
 
-    plain = place.converter.convert(place.folder, staging / "base.gguf", "f16")
-    put = _apart(place, tuned.adapter, Base(weights=plain.path, source=plain.source), staging)
-    apart = place.serve(staging / "apart", put, rows, "answering with the adapter apart")
+    plain = setup.converter.convert(setup.folder, staging / "base.gguf", "f16")
+    put = _apart(setup, tuned.adapter, Base(weights=plain.path, source=plain.source), staging)
+    apart = setup.serve(staging / "apart", put, rows, "answering with the adapter apart")
     step = Step(
         name="conversion with the adapter apart",
         exact=True,
@@ -244,60 +246,60 @@ def _pass_gates(place: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
         files=[(plain.path, plain.sha256)],
         bases=(put.adapter_source or "", plain.source),
     )
-    before, after = place.scores(some, written), place.scores(some, [apart.answers[i] for i in few])
-    found = [parity_gate.compare_step(step, before, after, metric)]
+    before, after = setup.scores(few_rows, written), setup.scores(few_rows, [apart.answers[i] for i in few])
+    parities = [parity_gate.compare_step(step, before, after, metric)]
 
     tuned.merge_adapter(staging / "merged")
-    for text in [path for pattern in _TEXTS for path in place.folder.glob(pattern)]:
+    for text in [path for pattern in _TEXTS for path in setup.folder.glob(pattern)]:
         if text.name not in {"config.json", "model.safetensors.index.json"}:
             shutil.copyfile(text, staging / "merged" / text.name)
-    last, valid = apart.answers, place.material.side("valid")
+    last, valid = apart.answers, setup.material.side("valid")
     for name, precision in _PRECISIONS:
         # What serves answers every validation row; a step before it those of the gate.
         serves = precision == QUANTIZATION
         everyone, judged = (valid, _spread(len(valid), _JUDGED)) if serves else (rows, range(len(rows)))
-        made = place.converter.convert(staging / "merged", staging / f"{precision}.gguf", precision)
-        served = place.serve(staging / precision, Base(weights=made.path), everyone, f"answering after {name}")
+        converted = setup.converter.convert(staging / "merged", staging / f"{precision}.gguf", precision)
+        served = setup.serve(staging / precision, Base(weights=converted.path), everyone, f"answering after {name}")
         answers = tuple(served.answers[i] for i in judged)
         step = Step(
             name=name,
             exact=not serves,
             learnt=learnt,
             asked=[served.questions[i] for i in judged],
-            files=[(made.path, made.sha256)],
+            files=[(converted.path, converted.sha256)],
         )
-        found.append(parity_gate.compare_step(step, place.scores(rows, last), place.scores(rows, answers), metric))
+        parities.append(parity_gate.compare_step(step, setup.scores(rows, last), setup.scores(rows, answers), metric))
         if not serves:
-            _keep_four(place, made.path)
+            _keep_four(setup, converted.path)
         last = answers
-    return _Held(weights=made.path, answers=served.answers, parity=tuple(found))
+    return _Held(weights=converted.path, answers=served.answers, parity=tuple(parities))
 
 
-def _keep_four(place: _Place, whole: Path) -> None:
+def _keep_four(setup: _Place, whole: Path) -> None:
     """Keep the 4-bit form too; where it cannot be made, the 8-bit form is what there is."""
     try:
-        decoder_4bit.keep(place.folder, place.material, whole)
+        decoder_4bit.keep(setup.folder, setup.material, whole)
     except ModelError as error:
-        _log.warning("no 4-bit form of %s: %s", place.folder.name, error.message)
+        _log.warning("no 4-bit form of %s: %s", setup.folder.name, error.message)
 
 
-def _in_torch(place: _Place, tuned: tuning.TunedDecoder, few: Sequence[int]) -> list[str]:
+def _in_torch(setup: _Place, tuned: tuning.TunedDecoder, few: Sequence[int]) -> list[str]:
     """Return what torch answers to a few of the rows that passes are judged by."""
     from ockham.tune.grammar import Grammar
 
-    told = place.told
-    task, most = told.task, told.spec.max_output_tokens
+    tokenized = setup.told
+    task, most = tokenized.task, tokenized.spec.max_output_tokens
     free: Callable[[Sequence[int]], Sequence[int]] | None = None
     if task.schema is not None:
-        free = Grammar(place.folder, task.schema, told.end).after
+        free = Grammar(setup.folder, task.schema, tokenized.end).after
     answers: list[str] = []
     for i in few:
-        question, trie = told.questions[i], told.tries[i]
+        question, trie = tokenized.questions[i], tokenized.tries[i]
         if trie is not None:
-            answer = trie.label(tuned.write(question, told.end, trie.longest, trie.after))
+            answer = trie.label(tuned.write(question, tokenized.end, trie.longest, trie.after))
         else:
-            answer = task.read(tuned.text(tuned.write(question, told.end, most, free)), place.judged[i].input)
+            answer = task.read(tuned.text(tuned.write(question, tokenized.end, most, free)), setup.judged[i].input)
         answers.append(answer or "")
         message = "answering before conversion"
-        place.material.tell(Progress(stage="climb", message=message, done=len(answers), total=len(few)))
+        setup.material.tell(Progress(stage="climb", message=message, done=len(answers), total=len(few)))
     return answers

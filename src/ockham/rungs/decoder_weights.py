@@ -30,13 +30,13 @@ _SIZED = 100
 _PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "*.gguf")
 
 
-def signature(place: Path) -> list[tuple[str, int, int, int]]:
+def signature(source: Path) -> list[tuple[str, int, int, int]]:
     """Tell one state of a folder or file from another without reading gigabytes: names, sizes, and two facts more.
 
     The time of a change and the inode are the system's own: a copy may bring its time of writing along, and then a file
     of the same size in another's place would be taken for it.
     """
-    files = sorted(place.iterdir()) if place.is_dir() else [place] if place.exists() else []
+    files = sorted(source.iterdir()) if source.is_dir() else [source] if source.exists() else []
     facts = [(path.name, path.stat()) for path in files if path.is_file()]
     return [(name, status.st_size, status.st_ctime_ns, status.st_ino) for name, status in facts]
 
@@ -50,52 +50,52 @@ class _Origin:
 
 def local(model: str) -> Path:
     """Return where a model lies, or would: a folder or file of this machine, or one that comes with the package."""
-    place = Path(model).expanduser()
-    return place if place.exists() else catalog.shipped_folder(model) or place
+    path = Path(model).expanduser()
+    return path if path.exists() else catalog.shipped_folder(model) or path
 
 
 def find(model: str) -> Path:
     """Return the folder or file of a model, fetched from the hub where it is not here. Raises `ModelError`."""
-    place = local(model)
-    return place if place.exists() else hub.find(model, _PATTERNS, extra="gguf", revision=catalog.revision(model))
+    path = local(model)
+    return path if path.exists() else hub.find(model, _PATTERNS, extra="gguf", revision=catalog.revision(model))
 
 
-def is_gguf(place: Path) -> bool:
+def is_gguf(path: Path) -> bool:
     """Say whether a model is in GGUF already: one file, or a folder with such files."""
-    return place.is_file() or any(place.glob("*.gguf"))
+    return path.is_file() or any(path.glob("*.gguf"))
 
 
 def model_name(model: str) -> str:
     """Name a model as people do: the last part of its path or id; in the hub's cache, of the id it was fetched by."""
-    place = Path(hub.split_revision(model)[0])
-    folder = place.parent.parent.name
-    if place.parent.name == "snapshots" and folder.startswith("models--"):
+    path = Path(hub.split_revision(model)[0])
+    folder = path.parent.parent.name
+    if path.parent.name == "snapshots" and folder.startswith("models--"):
         return folder.rpartition("--")[2]
-    return place.name.removesuffix(".gguf")
+    return path.name.removesuffix(".gguf")
 
 
 def base_of(model: str, material: RunContext) -> Base:
     """Find the weights; those of a folder are converted once a run."""
-    place = find(model)
-    if place.is_dir():
-        ready = sorted(place.glob("*.gguf"))
+    path = find(model)
+    if path.is_dir():
+        ready = sorted(path.glob("*.gguf"))
         if len(ready) != 1:
-            return convert_or_find(place, model, material)
-        place = ready[0]
-    return Base(weights=place)
+            return convert_or_find(path, model, material)
+        path = ready[0]
+    return Base(weights=path)
 
 
-def convert_or_find(place: Path, model: str, material: RunContext, precision: Precision = QUANTIZATION) -> Base:
+def convert_or_find(source: Path, model: str, material: RunContext, precision: Precision = QUANTIZATION) -> Base:
     """Convert a folder to GGUF, or find what was converted in this run. Raises `ModelError`."""
-    key = digest(["weights", model, signature(place), precision])
-    kept, origin = material.run.artifact("weights", key), material.run.find("origin", key, _Origin)
-    if kept is None or origin is None:
-        material.tell(Progress(stage="climb", message=f"converting {place.name} to GGUF, {precision}"))
+    key = digest(["weights", model, signature(source), precision])
+    folder, origin = material.run.artifact("weights", key), material.run.find("origin", key, _Origin)
+    if folder is None or origin is None:
+        material.tell(Progress(stage="climb", message=f"converting {source.name} to GGUF, {precision}"))
         with material.run.staging() as staging:
-            origin = _Origin(digest=convert(place, staging / WEIGHTS, precision).source)
+            origin = _Origin(digest=convert(source, staging / WEIGHTS, precision).source)
             material.run.keep("origin", key, origin)
-            kept = material.run.seal("weights", key, staging)
-    return Base(weights=kept / WEIGHTS, source=origin.digest)
+            folder = material.run.seal("weights", key, staging)
+    return Base(weights=folder / WEIGHTS, source=origin.digest)
 
 
 def on_graphics(device: DeviceName) -> bool:
@@ -138,8 +138,8 @@ def words(base: Base) -> Iterator[Base]:
 def choose_context(material: RunContext, base: Base, folder: Path, shots: int, *, brief: bool = False) -> GgufSpec:
     """Find the context that the task's texts need: questions and answers of nearly all of them fit."""
     if base.engine is None:
-        with words(base) as known:
-            return choose_context(material, known, folder, shots, brief=brief)
+        with words(base) as opened_base:
+            return choose_context(material, opened_base, folder, shots, brief=brief)
     trained = gguf_file.inspect(base.weights).number("context_length") or LONGEST_CONTEXT
     layers = EVERY_LAYER if on_graphics(material.plan.device) else 0
     spec = GgufSpec(
@@ -150,8 +150,8 @@ def choose_context(material: RunContext, base: Base, folder: Path, shots: int, *
     spec = dataclasses.replace(spec, max_output_tokens=min(answer, spec.context // 2))
     causal_lm.fit(train, folder, dataclasses.replace(base, copy=False), spec, task=material.plan.task)
     rows = (valid or train)[:: max(1, len(valid or train) // _SIZED)]
-    found = sorted(causal_lm.lengths(folder, base.engine, [row.input for row in rows]))
-    need = found[int(0.95 * (len(found) - 1))] + spec.max_output_tokens + 1
+    lengths = sorted(causal_lm.lengths(folder, base.engine, [row.input for row in rows]))
+    need = lengths[int(0.95 * (len(lengths) - 1))] + spec.max_output_tokens + 1
     context = min(spec.context, -(-need // _CONTEXT_STEP) * _CONTEXT_STEP)
     slots = 1 if material.plan.task in causal_lm.CONSTRAINED_TASKS else SLOTS
     return dataclasses.replace(spec, context=context, slots=slots, threads=None)

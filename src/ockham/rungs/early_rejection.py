@@ -71,29 +71,29 @@ def reject_early(model: str, others: Sequence[str], material: RunContext) -> str
 def loss_gap(mine: PilotRun, theirs: PilotRun) -> Estimate | None:
     """Estimate how many nats an answer more a model needs than another, on the rows that both could read whole."""
     both = sorted(mine.nats.keys() & theirs.nats.keys())
-    return mean([mine.nats[one] - theirs.nats[one] for one in both]) if len(both) > 1 else None
+    return mean([mine.nats[row_id] - theirs.nats[row_id] for row_id in both]) if len(both) > 1 else None
 
 
 def first_part(model: str, material: RunContext, *, alone: bool) -> PilotRun:
     """Tune a model on a first part of the rows, once a run; where it is ``alone``, the pace of one batch is enough."""
     source = find(model)
     key = material.work("first", model, signature(source), material.plan.tune, material.plan.precision, alone)
-    kept = material.run.find("first", key, PilotRun)
-    if kept is not None:
-        return kept
+    stored_pilot = material.run.find("first", key, PilotRun)
+    if stored_pilot is not None:
+        return stored_pilot
     from ockham.tune import decoder_tuning as tuning
 
     material.tell(Progress(stage="climb", message=f"trying a first part of tuning {model_name(model)}"))
     plan, train, valid = material.plan, material.side("train"), material.side("valid")
     few = train[:: max(1, len(train) // _part(len(train), plan.tune.epochs))]
-    some = valid[:: max(1, len(valid) // _HEARD)][:_HEARD]
+    sample = valid[:: max(1, len(valid) // _HEARD)][:_HEARD]
     with material.run.staging() as staging:
-        told = tokenize_rows(material, convert_or_find(source, model, material), staging, few, some)
+        tokenized = tokenize_rows(material, convert_or_find(source, model, material), staging, few, sample)
     begun = tuning.begin(
         tuning.DecoderTrainingData(
             folder=source,
-            train=told.train,
-            valid=told.valid,
+            train=tokenized.train,
+            valid=tokenized.valid,
             judge=lambda _: 0.0,
             precision=plan.precision,
             rate=plan.learning_rate,
@@ -103,10 +103,10 @@ def first_part(model: str, material: RunContext, *, alone: bool) -> PilotRun:
         time.monotonic,
         lambda seconds: alone or _hours(PilotRun(seconds=seconds, rows=0, nats={}), material) > LONGEST_HOURS,
     )
-    nats = {some[place].id: value for place, value in zip(told.heard, begun.nats, strict=False)}
-    found = PilotRun(seconds=begun.seconds, rows=len(told.train), nats=nats)
-    material.run.keep("first", key, found)
-    return found
+    nats = {sample[index].id: value for index, value in zip(tokenized.heard, begun.nats, strict=False)}
+    pilot = PilotRun(seconds=begun.seconds, rows=len(tokenized.train), nats=nats)
+    material.run.keep("first", key, pilot)
+    return pilot
 
 
 def weight_bytes(folder: Path) -> int:

@@ -30,16 +30,16 @@ SEEN: tuple[Side, ...] = ("train", "valid")
 def _encoder(material: RunContext, folder: Path) -> BuildInfo:
     from ockham.tune import linear_head
 
-    found = sentence_encoder.find(material.plan.encoder)
-    embedder = _write_encoder(material, found, found.weights(), folder)
-    vectors = embed_sides(material, found, lambda: embedder)
+    sentence = sentence_encoder.find(material.plan.encoder)
+    embedder = _write_encoder(material, sentence, sentence.weights(), folder)
+    vectors = embed_sides(material, sentence, lambda: embedder)
     train, valid = ([example.target for example in material.short_side(side)] for side in SEEN)
     fitted = linear_head.fit(vectors["train"], train, vectors["valid"], valid, material.metric)
     fitted.head.save(folder)
     warnings = cut_texts(embedder, material)
     temperature = fitted.head.settings.temperature
     numbers = {"C": fitted.strength, "temperature": temperature}
-    return BuildInfo(settings={"encoder": found.name, **numbers}, answers=fitted.answers, warnings=warnings)
+    return BuildInfo(settings={"encoder": sentence.name, **numbers}, answers=fitted.answers, warnings=warnings)
 
 
 def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
@@ -48,22 +48,22 @@ def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
     from ockham.tune.lora_encoder import PRECISION
 
     spec = material.plan.tune
-    found = sentence_encoder.find(material.plan.encoder)
+    sentence = sentence_encoder.find(material.plan.encoder)
     frozen = build_rung(material, ENCODER)
     embedder = encoder.load(frozen.folder).embedder
-    vectors = embed_sides(material, found, lambda: embedder)
+    vectors = embed_sides(material, sentence, lambda: embedder)
     train, valid = _tokens(embedder, material.short_side("train")), _tokens(embedder, material.short_side("valid"))
     # The frozen rung's own head has seen the validation rows, which stop the tuning: this one has not.
     head = linear_head.solve(vectors["train"], train.targets, frozen.built.strength)
     head = linear_head.calibrate_head(head, vectors["valid"], valid.targets)
-    rows = tuning.EncoderTrainingData(sentence=found, head=head, train=train, valid=valid)
+    rows = tuning.EncoderTrainingData(sentence=sentence, head=head, train=train, valid=valid)
 
     def tell(done: int, total: int) -> None:
         material.tell(Progress(stage="climb", message="tuning the encoder", done=done, total=total))
 
-    place = RunCheckpoint(material.run, f"tuning-{cache_key(material, ENCODER_TUNED)[:16]}")
-    tuned = tuning.tune(rows, spec, material.metric, place, tell)
-    served = _write_encoder(material, found, tuned.weights, folder)
+    checkpoint = RunCheckpoint(material.run, f"tuning-{cache_key(material, ENCODER_TUNED)[:16]}")
+    tuned = tuning.tune(rows, spec, material.metric, checkpoint, tell)
+    served = _write_encoder(material, sentence, tuned.weights, folder)
     tuned_vectors: dict[str, NDArray[np.float32]] = {
         side: served.embed([row.input for row in material.short_side(side)]) for side in SEEN
     }
@@ -73,7 +73,7 @@ def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
     best = next(point.epoch for point in tuned.points if point.kept)
     rates = {"rank": spec.rank, "learning_rate": spec.learning_rate, "precision": PRECISION}
     return BuildInfo(
-        settings={"encoder": found.name, "passes": best, **rates},
+        settings={"encoder": sentence.name, "passes": best, **rates},
         answers=answers,
         points=tuned.points,
         parity=stayed,
@@ -107,15 +107,15 @@ def parity_of(material: RunContext, before: Sequence[str], after: Sequence[str])
     if not before:
         return ()
     was, now = (material.score_answers("valid", answers) for answers in (before, after))
-    found = parity.compare("merging and quantizing to 8 bits", was, now, material.plan.metric)
+    compared = parity.compare("merging and quantizing to 8 bits", was, now, material.plan.metric)
     cause = "the 8-bit graph answers otherwise than the model that was tuned"
     fix = "the rungs below stay; tune on more rows, whose texts set the 8-bit ranges"
-    parity.check(found, cause, fix)
-    return (found,)
+    parity.check(compared, cause, fix)
+    return (compared,)
 
 
 def embed_sides(
-    material: RunContext, found: sentence_encoder.SentenceEncoder, load: Callable[[], Embedder]
+    material: RunContext, sentence: sentence_encoder.SentenceEncoder, load: Callable[[], Embedder]
 ) -> dict[str, NDArray[np.float32]]:
     """Embed the training and validation rows with the frozen encoder, once a run: (rows, hidden) each.
 
@@ -123,15 +123,15 @@ def embed_sides(
     """
     from safetensors.numpy import load_file, save_file
 
-    key = material.work("vectors", "windows", found.sha256)
-    kept = material.run.artifact("vectors", key)
-    if kept is not None:
-        return dict(load_file(kept / VECTORS))
+    key = material.work("vectors", "windows", sentence.sha256)
+    folder = material.run.artifact("vectors", key)
+    if folder is not None:
+        return dict(load_file(folder / VECTORS))
     vectors: dict[str, NDArray[np.float32]] = {}
     embedder = load()
     for side in SEEN:
         texts = [example.input for example in material.short_side(side)]
-        material.tell(Progress(stage="climb", message=f"reading {len(texts):,} {side} rows with {found.name}"))
+        material.tell(Progress(stage="climb", message=f"reading {len(texts):,} {side} rows with {sentence.name}"))
         vectors[side] = embedder.embed(texts)
     with material.run.staging() as staging:
         save_file(vectors, staging / VECTORS)
@@ -140,12 +140,15 @@ def embed_sides(
 
 
 def _write_encoder(
-    material: RunContext, found: sentence_encoder.SentenceEncoder, weights: dict[str, NDArray[np.float32]], folder: Path
+    material: RunContext,
+    sentence: sentence_encoder.SentenceEncoder,
+    weights: dict[str, NDArray[np.float32]],
+    folder: Path,
 ) -> Embedder:
     from ockham.convert import onnx_export
 
     texts = [example.input for example in material.short_side("train")]
-    return onnx_export.write(found, weights, texts, folder)
+    return onnx_export.write(sentence, weights, texts, folder)
 
 
 def _tokens(embedder: Embedder, examples: Sequence[Example]) -> tuning.EncoderRows:

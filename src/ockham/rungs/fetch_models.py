@@ -48,11 +48,11 @@ def main(arguments: Sequence[str]) -> int:
 def caches() -> list[str]:
     """List where the hub's client keeps what it has fetched."""
     root = os.environ.get("HF_HOME") or str(Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "huggingface")
-    places = [Path(place).expanduser() for place in (root, os.environ.get("HF_HUB_CACHE") or root)]
-    for place in places:
+    folders = [Path(folder).expanduser() for folder in (root, os.environ.get("HF_HUB_CACHE") or root)]
+    for folder in folders:
         with suppress(OSError):
-            place.mkdir(parents=True, exist_ok=True)
-    return [str(place) for place in places]
+            folder.mkdir(parents=True, exist_ok=True)
+    return [str(folder) for folder in folders]
 
 
 def keep_from(data: Sequence[str], write: Sequence[str]) -> None:
@@ -60,8 +60,8 @@ def keep_from(data: Sequence[str], write: Sequence[str]) -> None:
     version = landlock.abi() if sys.platform == "linux" else 0
     if version:
         prctl(PR_SET_NO_NEW_PRIVS, 1)
-        places = [os.path.realpath(place) for place in data if Path(place).exists()]
-        landlock.restrict(landlock.readable(places, foreign=()), write, version, offline=False)
+        paths = [os.path.realpath(path) for path in data if Path(path).exists()]
+        landlock.restrict(landlock.readable(paths, foreign=()), write, version, offline=False)
 
 
 class Bookkeeper:

@@ -43,14 +43,14 @@ def compare_step(step: Step, before: Sequence[Score], after: Sequence[Score], me
     Raises `ModelError` (``E_PARITY``) where what is served is not what was tuned, also where the answers happen to be
     the same, and where they are worse than chance explains.
     """
-    found = parity.compare(step.name, before, after, metric)
-    known = cause(step)
-    if known is not None:
-        kept = f"{found.agreement.value:.1%} of {found.agreement.n:,} validation answers stayed the same"
-        raise ModelError("E_PARITY", f"{step.name}: {known} ({kept})", fix=FIX)
+    compared = parity.compare(step.name, before, after, metric)
+    fault = cause(step)
+    if fault is not None:
+        agreement = f"{compared.agreement.value:.1%} of {compared.agreement.n:,} validation answers stayed the same"
+        raise ModelError("E_PARITY", f"{step.name}: {fault} ({agreement})", fix=FIX)
     left = "the conversion computes something else" if step.exact else "quantizing loses too much"
-    parity.check(found, f"the questions are the same, so {left}", FIX, exact=step.exact)
-    return found
+    parity.check(compared, f"the questions are the same, so {left}", FIX, exact=step.exact)
+    return compared
 
 
 def cause(step: Step) -> str | None:
@@ -60,20 +60,20 @@ def cause(step: Step) -> str | None:
             return f"{path.name} is damaged: it is not the file that was made"
     if step.bases is not None and step.bases[0] != step.bases[1]:
         return "the adapter was trained on another base than the one it is put on"
-    for learnt, asked in zip(step.learnt, step.asked, strict=True):
-        if learnt != asked:
-            return _difference(learnt, asked)
+    for learnt, served in zip(step.learnt, step.asked, strict=True):
+        if learnt != served:
+            return _difference(learnt, served)
     return None
 
 
-def _difference(learnt: Question, asked: Question) -> str:
+def _difference(learnt: Question, served: Question) -> str:
     """Name how the tokens of a question differ."""
-    if asked[1:] == learnt and asked[0] == asked[1]:
+    if served[1:] == learnt and served[0] == served[1]:
         return "the start token (BOS) stands twice before what the model learnt"
-    if asked[1:] == learnt:
+    if served[1:] == learnt:
         return "a start token (BOS) stands before what the model learnt"
-    if learnt[1:] == asked:
+    if learnt[1:] == served:
         return "the start token (BOS) that the model learnt is missing"
-    if learnt[: len(asked)] == asked or asked[: len(learnt)] == learnt:
+    if learnt[: len(served)] == served or served[: len(learnt)] == learnt:
         return "the question's end (EOS or the mark before the answer) is not the one that the model learnt"
     return "the chat template is not the one that the model learnt"

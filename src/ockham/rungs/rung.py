@@ -72,12 +72,12 @@ class RunContext:
 
     def side(self, name: Side) -> list[Example]:
         """Return the examples of one side."""
-        places = {
+        indices = {
             "train": self.prepared.split.train,
             "valid": self.prepared.split.valid,
             "test": self.prepared.split.test,
         }
-        return [self.prepared.dataset.examples[place] for place in places[name]]
+        return [self.prepared.dataset.examples[index] for index in indices[name]]
 
     def short_side(self, name: Side) -> list[Example]:
         """Return training or validation examples as models read them that learn from words: without shared text."""
@@ -95,7 +95,7 @@ class RunContext:
     def score_answers(self, side: Side, answers: Sequence[str]) -> tuple[Score, ...]:
         """Judge one answer for each example of a side."""
         return tasks.score_answers(
-            self.prepared.dataset.task, self.side(side), [Answer(value=one) for one in answers], self.plan.scorer
+            self.prepared.dataset.task, self.side(side), [Answer(value=text) for text in answers], self.plan.scorer
         )
 
     def work(self, *parts: object) -> str:
@@ -186,9 +186,9 @@ def find_built(material: RunContext, rung: Rung) -> BuiltRung | None:
 
 def build_rung(material: RunContext, rung: Rung) -> BuiltRung:
     """Find a rung, or build it into a bundle and keep it."""
-    found = find_built(material, rung)
-    if found is not None:
-        return found
+    existing = find_built(material, rung)
+    if existing is not None:
+        return existing
     key, prepared = cache_key(material, rung), material.prepared
     material.tell(Progress(stage="climb", message=f"building {rung.name}"))
     with material.run.staging() as staging:

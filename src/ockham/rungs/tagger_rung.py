@@ -33,47 +33,47 @@ def _build(material: RunContext, folder: Path) -> BuildInfo:
     from ockham.tune import tagger_tuning as tuning
     from ockham.tune.lora_encoder import PRECISION
 
-    spec, found = material.plan.tune, sentence_encoder.find(material.plan.encoder)
+    spec, sentence = material.plan.tune, sentence_encoder.find(material.plan.encoder)
     train, valid = material.side("train"), material.side("valid")
-    told = _tagger_settings(material)
-    writer, reads = tagger.writer(told), reader(found)
+    settings = _tagger_settings(material)
+    writer, reads = tagger.writer(settings), reader(sentence)
     aligned = span_alignment.align(train, writer.fields)
     rows, checked = (
-        tuning.rows_of(side, reads.read([row.input for row in side]), places)
-        for side, places in ((train, aligned), (valid, span_alignment.align(valid, writer.fields)))
+        tuning.rows_of(side, reads.read([row.input for row in side]), alignment)
+        for side, alignment in ((train, aligned), (valid, span_alignment.align(valid, writer.fields)))
     )
 
     def tell(done: int, total: int) -> None:
         material.tell(Progress(stage="climb", message="tuning the tagger", done=done, total=total))
 
-    place = RunCheckpoint(material.run, f"tuning-{cache_key(material, ENCODER_TAGGER)[:16]}")
-    start = tuning.TaggerTrainingData(sentence=found, train=rows, valid=checked, writer=writer)
-    tuned = tuning.tune(start, spec, material.metric, place, tell)
-    onnx_export.write(found, tuned.weights, rows.texts, folder, output=onnx_encoder.STATES)
-    tagger.save(told, tuned.weight, tuned.bias, folder)
+    checkpoint = RunCheckpoint(material.run, f"tuning-{cache_key(material, ENCODER_TAGGER)[:16]}")
+    start = tuning.TaggerTrainingData(sentence=sentence, train=rows, valid=checked, writer=writer)
+    tuned = tuning.tune(start, spec, material.metric, checkpoint, tell)
+    onnx_export.write(sentence, tuned.weights, rows.texts, folder, output=onnx_encoder.STATES)
+    tagger.save(settings, tuned.weight, tuned.bias, folder)
     served = tagger.load(folder)
-    told = dataclasses.replace(told, temperature=_temperature(served, checked))
-    tagger.save(told, tuned.weight, tuned.bias, folder)
-    served = dataclasses.replace(served, temperature=told.temperature)
+    settings = dataclasses.replace(settings, temperature=_temperature(served, checked))
+    tagger.save(settings, tuned.weight, tuned.bias, folder)
+    served = dataclasses.replace(served, temperature=settings.temperature)
     answers = tuple(str(answer.value) for answer in served.answer(checked.texts))
-    wanted = sum(one.wanted for one in aligned)
+    value_count = sum(aligned_row.wanted for aligned_row in aligned)
     return BuildInfo(
         settings={
-            "encoder": found.name,
+            "encoder": sentence.name,
             "passes": next(point.epoch for point in tuned.points if point.kept),
             "rank": spec.rank,
             "learning_rate": spec.learning_rate,
             "precision": PRECISION,
-            "temperature": told.temperature,
-            "fields": len(told.paths),
-            "reachable": rows.reached / wanted,
+            "temperature": settings.temperature,
+            "fields": len(settings.paths),
+            "reachable": rows.reached / value_count,
         },
         answers=answers,
         points=tuned.points,
         parity=parity_of(material, tuned.answers, answers),
         warnings=(
             *guardrails(spec, len(train)),
-            *_unreachable_warning(wanted - rows.reached, wanted),
+            *_unreachable_warning(value_count - rows.reached, value_count),
             *memorising(tuned.points),
         ),
     )
@@ -83,9 +83,11 @@ def _tagger_settings(material: RunContext) -> TaggerSettings:
     """Find the schema of the training targets, and those of its fields that the tags are for."""
     train = material.side("train")
     schema = json_schema.infer([row.target for row in train])
-    known = json_fields.of_schema(schema)
-    seen = {known[span.field].path for one in span_alignment.align(train, known) for span in one.spans}
-    paths = tuple(field.path for field in known if field.path in seen)
+    fields = json_fields.of_schema(schema)
+    seen = {
+        fields[span.field].path for aligned_row in span_alignment.align(train, fields) for span in aligned_row.spans
+    }
+    paths = tuple(field.path for field in fields if field.path in seen)
     return TaggerSettings(schema=json.dumps(schema, ensure_ascii=False), paths=paths, temperature=1.0)
 
 
@@ -102,18 +104,16 @@ def _temperature(served: tagger.Tagger, rows: tuning.TaggerRows) -> float:
     return softmax.temperature(margins[::step], marked[::step], labels)
 
 
-def _unreachable_warning(count: int, wanted: int) -> tuple[str, ...]:
+def _unreachable_warning(count: int, total: int) -> tuple[str, ...]:
     if not count:
         return ()
-    return (
-        f"{count:,} of {wanted:,} values of the training targets stand nowhere in their texts: it cannot give such",
-    )
+    return (f"{count:,} of {total:,} values of the training targets stand nowhere in their texts: it cannot give such",)
 
 
 def _skip_reason(material: RunContext) -> str | None:
     train = material.side("train")
-    known: Sequence[Field] = json_fields.of_schema(json_schema.infer([row.target for row in train]))
-    reached = span_alignment.share(span_alignment.align(train, known))
+    fields: Sequence[Field] = json_fields.of_schema(json_schema.infer([row.target for row in train]))
+    reached = span_alignment.share(span_alignment.align(train, fields))
     if reached is None:
         return "it marks values in the text, and the training targets have none"
     if reached < LEAST:

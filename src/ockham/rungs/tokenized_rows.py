@@ -52,32 +52,32 @@ def tokenize_rows(
     """
     from ockham.tune.decoder_tuning import DecoderRow
 
-    with words(base) as known:
-        spec = choose_context(material, known, folder, 0, brief=True)
-        there = dataclasses.replace(known, copy=False)
+    with words(base) as opened_base:
+        spec = choose_context(material, opened_base, folder, 0, brief=True)
+        there = dataclasses.replace(opened_base, copy=False)
         causal_lm.fit(material.side("train"), folder, there, spec, task=material.plan.task)
-        model = causal_lm.load(folder, known.engine)
-        asked = [[model.lesson(row.input, row.target) for row in rows] for rows in (train, valid)]
+        model = causal_lm.load(folder, opened_base.engine)
+        lessons = [[model.lesson(row.input, row.target) for row in rows] for rows in (train, valid)]
         tries = tuple(model.trie(row.input) for row in valid)
         task, end = model.task, model.end_token
     whole = [
         [
-            (place, DecoderRow(question=question.tokens, answer=answer))
-            for place, (question, answer) in enumerate(found)
+            (index, DecoderRow(question=question.tokens, answer=answer))
+            for index, (question, answer) in enumerate(side)
             if not question.cut and len(question.tokens) + len(answer) <= spec.context
         ]
-        for found in asked
+        for side in lessons
     ]
     if not whole[0]:
         raise DataError("E_TOO_FEW", "no row fits the model's context", fix="use a model with a longer one")
     return TokenizedRows(
-        base=dataclasses.replace(known, engine=None),
+        base=dataclasses.replace(opened_base, engine=None),
         spec=spec,
         train=tuple(row for _, row in whole[0]),
         left_out=len(train) - len(whole[0]),
         valid=tuple(row for _, row in whole[1]),
-        heard=tuple(place for place, _ in whole[1]),
-        questions=tuple(question.tokens for question, _ in asked[1]),
+        heard=tuple(index for index, _ in whole[1]),
+        questions=tuple(question.tokens for question, _ in lessons[1]),
         task=task,
         tries=tries,
         end=end,

@@ -9,17 +9,17 @@ from ockham.store import Run
 _KIND, _KEY = "precision", "tuning"
 
 
-def settle_precision(asked: PrecisionName, device: DeviceName, run: Run) -> Precision:
+def settle_precision(requested: PrecisionName, device: DeviceName, run: Run) -> Precision:
     """Return the precision to tune in: the one that was asked for, or the faster one here when the run began.
 
     What is measured is kept in the run, so that a run which goes on on another processor does not mix two precisions.
     torch must be installed.
     """
-    found = tuned_in(run)
-    if found is None:
-        found = _decide(asked, device)
-        run.keep(_KIND, _KEY, found)
-    return found.precision
+    tuned = tuned_in(run)
+    if tuned is None:
+        tuned = _decide(requested, device)
+        run.keep(_KIND, _KEY, tuned)
+    return tuned.precision
 
 
 def tuned_in(run: Run) -> TunedIn | None:
@@ -27,12 +27,12 @@ def tuned_in(run: Run) -> TunedIn | None:
     return run.find(_KIND, _KEY, TunedIn)
 
 
-def _decide(asked: PrecisionName, device: DeviceName) -> TunedIn:
+def _decide(requested: PrecisionName, device: DeviceName) -> TunedIn:
     from ockham.tune import precision
 
     processor = machine.describe(()).processor
-    if asked != "auto":
-        return TunedIn(precision=asked, asked=True, processor=processor)
+    if requested != "auto":
+        return TunedIn(precision=requested, asked=True, processor=processor)
     where = precision.compute_device(device)
     speedup = precision.measure_speedup(precision.step_timer(where))
     return TunedIn(

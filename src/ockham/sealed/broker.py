@@ -80,7 +80,7 @@ def enter(policy: Policy, egress: socket.socket | None = None) -> tuple[Watch | 
         raise SealError("E_SEALED", "this process has more than one thread, so it cannot be sealed", fix=_STOP)
     # A signal that comes before the child can be told of it waits: for `follow` here, for the end of this call there.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, _HEARD)
-    kept = False
+    prepared = False
     try:
         for apart in (True, False):
             watch = _fork(policy, apart=apart)
@@ -88,11 +88,11 @@ def enter(policy: Policy, egress: socket.socket | None = None) -> tuple[Watch | 
                 return None, *watch
             watch.mask, watch.egress = before, egress
             if _prepare(watch):
-                kept = True
+                prepared = True
                 return watch, watch.walls, watch.attacks
         raise SealError("E_SEALED", "no process could be started", fix=_STOP)
     finally:
-        if not kept:
+        if not prepared:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
@@ -161,7 +161,7 @@ def _prepare(watch: Watch) -> bool:
         raise SealError("E_SEALED", f"a wall could not be put up: {why}", fix=_STOP)
     walls = message["walls"]
     watch.walls = Walls(**{**walls, "forgotten": tuple(walls["forgotten"])})
-    watch.attacks = tuple(Attack(**one) for one in message["attacks"])
+    watch.attacks = tuple(Attack(**attack) for attack in message["attacks"])
     sample = look(watch.pid, watch.begun)
     problems = [f"the self-attack by {name} got out" for name in self_attack.missing(watch.attacks)]
     problems += ["the kernel says nothing of it"] if sample is None else faults(sample, watch.walls)

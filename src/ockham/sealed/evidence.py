@@ -186,17 +186,17 @@ def _entry(entry: Mapping[str, Any], name: str) -> list[Check]:
     try:
         walls = Walls(**{**entry["walls"], "forgotten": tuple(entry["walls"]["forgotten"])})
         facts = [_facts(sample) for sample in entry["facts"]]
-        attacks = [Attack(**one) for one in entry["attacks"]]
+        attacks = [Attack(**row) for row in entry["attacks"]]
         filter_ = str(entry["filter"])
-        rows, sent, refused = ([ledger.row(one) for one in entry[name]] for name in ("ledger", "sent", "refused"))
+        rows, sent, refused = ([ledger.row(row) for row in entry[name]] for name in ("ledger", "sent", "refused"))
         spoken = None if entry["spoken"] is None else Spoken(**entry["spoken"])
         hosts = [str(host) for host in entry["policy"]["hosts"]]
     except (KeyError, TypeError, ValueError):
         return [(f"{name}: label", False, f"{label}, but the entry is not whole")]
     wrong = sorted({fault for sample in facts for fault in faults(sample, walls)})
-    got_out = [one.name for one in attacks if one.stopped is None]
-    known = {seccomp.digest(machine) for machine in ("x86_64", "aarch64")}
-    samples = f"{len(facts)} samples from outside, {max((one.processes for one in facts), default=0)} processes at most"
+    got_out = [row.name for row in attacks if row.stopped is None]
+    digests = {seccomp.digest(machine) for machine in ("x86_64", "aarch64")}
+    samples = f"{len(facts)} samples from outside, {max((row.processes for row in facts), default=0)} processes at most"
     return [
         (f"{name}: label", label == with_requests(walls.label, ledger.count_requests(sent), hosts), label),
         (f"{name}: kernel", bool(facts) and not wrong, "; ".join(wrong) or samples),
@@ -205,7 +205,7 @@ def _entry(entry: Mapping[str, Any], name: str) -> list[Check]:
             len(attacks) >= LEAST_ATTACKS and not got_out,
             f"got out: {', '.join(got_out)}" if got_out else f"{len(attacks)} ways out tried, each refused",
         ),
-        (f"{name}: filter", filter_ in known, "this version's" if filter_ in known else "another version's"),
+        (f"{name}: filter", filter_ in digests, "this version's" if filter_ in digests else "another version's"),
         (
             f"{name}: ledger",
             ledger.is_whole(rows),
@@ -264,7 +264,7 @@ def _verdict(folder: Path, labels: list[str]) -> list[Check]:
 
 
 def _facts(sample: Mapping[str, Any]) -> Facts:
-    names = {one.name for one in dataclasses.fields(Facts)}
+    names = {field.name for field in dataclasses.fields(Facts)}
     if set(sample) != names:
         raise ValueError("a sample is not whole")
     interfaces = sample["interfaces"]

@@ -56,9 +56,9 @@ def look(pid: int, begun: float) -> Facts | None:
         own=own,
         no_new_privs=status.get("NoNewPrivs") == "1",
         seccomp=int(status.get("Seccomp", "0")),
-        filters=min(int(one.get("Seccomp_filters", one.get("Seccomp", "0") == "2")) for one in everyone),
+        filters=min(int(process.get("Seccomp_filters", process.get("Seccomp", "0") == "2")) for process in everyone),
         processes=len(everyone),
-        unfiltered=sum(one.get("Seccomp") != "2" or one.get("NoNewPrivs") != "1" for one in everyone),
+        unfiltered=sum(process.get("Seccomp") != "2" or process.get("NoNewPrivs") != "1" for process in everyone),
         interfaces=tuple(sorted(interfaces)) if apart else None,
         bytes=sum(interfaces.values()) if apart else None,
         routes=_routes(pid) if apart else None,
@@ -111,12 +111,12 @@ def _status(pid: int) -> dict[str, str]:
 
 def _interfaces(pid: int) -> dict[str, int]:
     """Return the bytes received and sent by every interface of a process's network (/proc/PID/net/dev)."""
-    found = {}
+    totals = {}
     for line in Path(f"/proc/{pid}/net/dev").read_text("ascii", "replace").splitlines()[2:]:
         name, _, counts = line.partition(":")
         numbers = [int(word) for word in counts.split()]
-        found[name.strip()] = numbers[0] + numbers[8]
-    return found
+        totals[name.strip()] = numbers[0] + numbers[8]
+    return totals
 
 
 def _routes(pid: int) -> int:

@@ -130,7 +130,7 @@ def _beside(parent: str, parents: set[str], secrets: set[str], foreign: set[str]
                 yield entry.path
 
 
-def _allow(ruleset: int, path: str, wanted: int) -> None:
+def _allow(ruleset: int, path: str, access: int) -> None:
     """Add a rule for a path; one that cannot be opened, or not be ruled (a pipe in /dev/fd), gets none."""
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
@@ -139,7 +139,7 @@ def _allow(ruleset: int, path: str, wanted: int) -> None:
     try:
         is_folder = stat.S_ISDIR(os.fstat(descriptor).st_mode)
         # struct landlock_path_beneath_attr is packed: 8 bytes of rights, 4 of the descriptor.
-        rule = struct.pack("=Qi", wanted if is_folder else wanted & _ON_FILES, descriptor)
+        rule = struct.pack("=Qi", access if is_folder else access & _ON_FILES, descriptor)
         with suppress(OSError):
             syscall("landlock_add_rule", ruleset, _BENEATH, ctypes.create_string_buffer(rule, len(rule)), 0)
     finally:

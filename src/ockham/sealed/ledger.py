@@ -64,8 +64,8 @@ def row(values: Mapping[str, object]) -> Row:
 
 def is_whole(rows: Sequence[Row]) -> bool:
     """Return whether rows follow one another without a gap, from the first on."""
-    befores = [FIRST, *(digest(plain(one)) for one in rows[:-1])]
-    return all(one.number == place and one.before == befores[place] for place, one in enumerate(rows))
+    befores = [FIRST, *(digest(plain(row)) for row in rows[:-1])]
+    return all(row.number == index and row.before == befores[index] for index, row in enumerate(rows))
 
 
 def count_requests(rows: Sequence[Row]) -> dict[str, int]:

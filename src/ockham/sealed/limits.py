@@ -68,13 +68,13 @@ def _blot(names: Collection[str]) -> None:
     """Overwrite values between the addresses that /proc/self/stat calls env_start and env_end (proc_pid_stat(5))."""
     fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
     begin, end = int(fields[47]), int(fields[48])
-    wanted = {os.fsencode(name) for name in names}
-    place = begin
+    encoded_names = {os.fsencode(name) for name in names}
+    address = begin
     for entry in ctypes.string_at(begin, end - begin).split(b"\0"):
         name, sign, value = entry.partition(b"=")
-        if sign and name in wanted:
-            ctypes.memset(place + len(name) + 1, ord("x"), len(value))
-        place += len(entry) + 1
+        if sign and name in encoded_names:
+            ctypes.memset(address + len(name) + 1, ord("x"), len(value))
+        address += len(entry) + 1
 
 
 def drop_privileges(*, root: bool) -> None:
@@ -96,13 +96,13 @@ def bound(memory: int) -> dict[str, int]:
     A core dump holds the user's data. Its limit is 1 byte, not 0: a kernel that pipes dumps to a program looks at the
     limit for this value alone (fs/coredump.c).
     """
-    wanted = {
+    bounds = {
         "core": (resource.RLIMIT_CORE, 1),
         "files": (resource.RLIMIT_NOFILE, MOST_FILES),
         "data": (resource.RLIMIT_DATA, TIMES_MEMORY * memory),
     }
     limits = {}
-    for name, (number, most) in wanted.items():
+    for name, (number, most) in bounds.items():
         soft, hard = resource.getrlimit(number)
         fresh = [most if limit == resource.RLIM_INFINITY else min(limit, most) for limit in (soft, hard)]
         fresh[0] = fresh[1] if name == "core" else fresh[0]

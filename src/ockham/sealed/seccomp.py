@@ -98,8 +98,8 @@ def install() -> None:
         prctl(PR_SET_SECCOMP, 2, header)
 
 
-def _load(place: int) -> Step:
-    return (_LOAD, 0, 0, place)
+def _load(offset: int) -> Step:
+    return (_LOAD, 0, 0, offset)
 
 
 def _end(action: int) -> Step:

@@ -36,7 +36,7 @@ def attack(*, apart: bool) -> tuple[Attack, ...]:
     child = _child()
     tried = [_try_attack(name, attempt, apart=apart) for name, attempt in ATTEMPTS.items()]
     tried.append(Attack(name="subprocess", stopped=_outcome(child)))
-    held = all(one.stopped for one in tried)
+    held = all(attack.stopped for attack in tried)
     if apart or held:
         tried.append(_resolve(held=held))
     return tuple(tried)
@@ -164,4 +164,4 @@ def _outcome(child: subprocess.Popen[bytes]) -> str | None:
 
 def missing(tried: tuple[Attack, ...]) -> list[str]:
     """List the attacks that nothing stopped."""
-    return [one.name for one in tried if one.stopped is None]
+    return [attack.name for attack in tried if attack.stopped is None]

@@ -167,8 +167,8 @@ def worker_environment(environment: Mapping[str, str], *, asks: bool = False) ->
 
     ``asks`` is for a worker that asks an endpoint, or may do so: it keeps those.
     """
-    kept = {name: value for name, value in environment.items() if asks or not NOT_FOR_WORKERS.fullmatch(name)}
-    return {**kept, **{switch.name: switch.value for switch in SWITCHES}}
+    inherited = {name: value for name, value in environment.items() if asks or not NOT_FOR_WORKERS.fullmatch(name)}
+    return {**inherited, **{switch.name: switch.value for switch in SWITCHES}}
 
 
 REPORTING, FIRST_REPORTING = "onnxruntime", (1, 29)
@@ -220,6 +220,6 @@ def leftovers(environment: Mapping[str, str]) -> Path | None:
 
     home = Path(environment.get("HOME") or "~").expanduser()
     cache = environment.get("XDG_CACHE_HOME")
-    places = [Path(cache) if cache else home / ".cache", home / "Library/Application Support"]
-    folders = [place / "Microsoft/DeveloperTools/.onnxruntime" for place in places]
+    roots = [Path(cache) if cache else home / ".cache", home / "Library/Application Support"]
+    folders = [root / "Microsoft/DeveloperTools/.onnxruntime" for root in roots]
     return next((folder for folder in folders if folder.is_dir()), None)

@@ -83,8 +83,8 @@ class ServingProcess:
     def profile(self, inputs: Sequence[str], spec: BenchmarkSpec) -> Profile:
         """Measure latency at batch 1, throughput, and the peak resident memory of the process so far."""
         request = {"do": "profile", "inputs": list(inputs), "seconds": spec.seconds, "most": spec.most}
-        found = self._ask({**request, "rounds": spec.rounds})
-        times, memory = found["latency"], found["memory_mb"]
+        reply = self._ask({**request, "rounds": spec.rounds})
+        times, memory = reply["latency"], reply["memory_mb"]
         if memory is None:
             raise Defect(
                 "E_DEFECT", "this system does not tell how much memory a process uses", fix="please report this"
@@ -93,12 +93,12 @@ class ServingProcess:
             p50_ms=intervals.quantile(times, 0.50),
             p95_ms=intervals.quantile(times, 0.95),
             p99_ms=intervals.quantile(times, 0.99),
-            throughput_per_s=intervals.rate(found["rounds"] or [1000 / (sum(times) / len(times))]),
+            throughput_per_s=intervals.rate(reply["rounds"] or [1000 / (sum(times) / len(times))]),
             memory_mb=memory,
             load_seconds=self.load_seconds,
             times_ms=tuple(times),
-            lost=found["lost"],
-            **found["tokens"],
+            lost=reply["lost"],
+            **reply["tokens"],
         )
 
     def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
@@ -120,8 +120,8 @@ class ServingProcess:
         message: dict[str, Any] = json.loads(line)
         if "error" in message:
             kind, code, text, fix = message["error"]
-            known: type[OckhamError] = getattr(errors, kind, OckhamError)
-            raise known(code, text, fix=fix)
+            error_class: type[OckhamError] = getattr(errors, kind, OckhamError)
+            raise error_class(code, text, fix=fix)
         return message
 
     def _death_error(self) -> Defect:

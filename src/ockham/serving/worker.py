@@ -90,13 +90,13 @@ def _serve(model: Model, request: dict[str, Any]) -> dict[str, Any]:
     if request["do"] == "answer":
         return {"answers": [plain(answer) for answer in model.answer(inputs)]}
     times, answers, lost = _quietest_latencies(model, inputs, request["seconds"], request["most"])
-    found: dict[str, Any] = {"latency": times, "tokens": {name: _mean(answers, name) for name in TOKENS}, "lost": lost}
+    reply: dict[str, Any] = {"latency": times, "tokens": {name: _mean(answers, name) for name in TOKENS}, "lost": lost}
     # Few rounds over a batch that a busy server would see; the median round is what it can keep up.
-    each = sum(found["latency"]) / len(found["latency"]) / 1000
-    batch = inputs[: max(LEAST, min(BATCH, int(ROUND_SECONDS / each)))]
-    found["rounds"] = [_round(model, batch) for _ in range(request["rounds"])]
-    found["memory_mb"] = machine.peak_rss_mb()
-    return found
+    mean_seconds = sum(reply["latency"]) / len(reply["latency"]) / 1000
+    batch = inputs[: max(LEAST, min(BATCH, int(ROUND_SECONDS / mean_seconds)))]
+    reply["rounds"] = [_round(model, batch) for _ in range(request["rounds"])]
+    reply["memory_mb"] = machine.peak_rss_mb()
+    return reply
 
 
 def _quietest_latencies(
@@ -126,10 +126,10 @@ def _latencies(model: Model, inputs: Sequence[str], seconds: float, most: int) -
     At least 20 are timed, of a model that needs longer than a minute for them at least 5.
     """
     begun = time.perf_counter()
-    for place in range(min(WARM_UP, most)):
-        if place >= FEW and time.perf_counter() - begun > WARM_SECONDS:
+    for index in range(min(WARM_UP, most)):
+        if index >= FEW and time.perf_counter() - begun > WARM_SECONDS:
             break
-        model.answer([inputs[place % len(inputs)]])
+        model.answer([inputs[index % len(inputs)]])
     times: list[float] = []
     answers: list[Answer] = []
     begun = time.perf_counter()
@@ -139,9 +139,9 @@ def _latencies(model: Model, inputs: Sequence[str], seconds: float, most: int) -
         return len(times) < FEW or took < seconds or (len(times) < WARM_UP and took < SLOW_SECONDS)
 
     while len(times) < most and is_time_left():
-        one = [inputs[len(times) % len(inputs)]]
+        batch = [inputs[len(times) % len(inputs)]]
         begin = time.perf_counter()
-        answers += model.answer(one)
+        answers += model.answer(batch)
         times.append((time.perf_counter() - begin) * 1000)
     return times, answers
 

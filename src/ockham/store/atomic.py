@@ -208,12 +208,12 @@ def sync_tree(folder: Path) -> None:
 def copy_tree(source: Path, target: Path, *, leave: tuple[str, ...] = ()) -> None:
     """Copy the files below a folder into an empty one and force them to the disk; ``leave`` names files at its top."""
     for root, folders, files in walk(source):
-        place = target / root.relative_to(source)
+        folder = target / root.relative_to(source)
         for name in sorted(folders):
-            os.mkdir(place / name, 0o700)
+            os.mkdir(folder / name, 0o700)
         for name in sorted(files):
             if name not in leave or root != source:
-                _copy_file(root / name, place / name)
+                _copy_file(root / name, folder / name)
     for root, _, _ in walk(target, topdown=False):
         sync_folder(root)
 

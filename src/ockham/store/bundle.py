@@ -123,15 +123,15 @@ def verify_folder(folder: Path) -> None:
 
 
 def _own_files(folder: Path, *, besides: tuple[str, ...]) -> list[str]:
-    found, strange = _walk(folder)
+    plain, strange = _walk(folder)
     if strange:
         raise Defect("E_DEFECT", f"{printable(folder / strange[0])} is not a plain file", fix="please report this")
-    return [name for name in found if name not in besides]
+    return [name for name in plain if name not in besides]
 
 
 def _walk(folder: Path) -> tuple[list[str], list[str]]:
     """List the plain files below a folder, and what is neither file nor folder, both sorted, as paths with slashes."""
-    found: list[str] = []
+    plain: list[str] = []
     strange: list[str] = []
     for root, folders, files in walk(folder):
         for name in [*folders, *files]:
@@ -139,10 +139,10 @@ def _walk(folder: Path) -> tuple[list[str], list[str]]:
             mode = os.lstat(path).st_mode
             relative = path.relative_to(folder).as_posix()
             if stat.S_ISREG(mode):
-                found.append(relative)
+                plain.append(relative)
             elif not stat.S_ISDIR(mode):
                 strange.append(relative)
-    return sorted(found), sorted(strange)
+    return sorted(plain), sorted(strange)
 
 
 def _check(folder: Path, files: Mapping[str, str], *, besides: tuple[str, ...]) -> None:
@@ -151,13 +151,13 @@ def _check(folder: Path, files: Mapping[str, str], *, besides: tuple[str, ...]) 
         if not name or "\0" in name or "\\" in name or pure.is_absolute() or ".." in pure.parts or str(pure) != name:
             raise _wrong(folder / besides[0], f"lists a file outside the folder ({name!a})")
     try:
-        found, strange = _walk(folder)
+        plain, strange = _walk(folder)
         if strange:
             raise _wrong(folder / strange[0], "is a link or a device, not a plain file")
-        for name in sorted({*found, *files} - {*besides}):
+        for name in sorted({*plain, *files} - {*besides}):
             if name not in files:
                 raise _wrong(folder / name, "is not part of it")
-            if name not in found:
+            if name not in plain:
                 raise _wrong(folder / name, "is missing")
             if file_digest(folder / name, quick=files[name].startswith(_QUICK)) != files[name]:
                 raise _wrong(folder / name, "was changed (its digest is not the one written down)")

@@ -56,8 +56,8 @@ def _stands(path: Path, descriptor: int) -> bool:
 def _held_error(path: Path, descriptor: int) -> RunError:
     holder = "another process"
     try:
-        said = json.loads(os.pread(descriptor, 4096, 0))
-        holder = f"process {int(said['pid'])} on {str(said['host'])[:255]!a}"
+        owner = json.loads(os.pread(descriptor, 4096, 0))
+        holder = f"process {int(owner['pid'])} on {str(owner['host'])[:255]!a}"
     except (OSError, ValueError, KeyError, TypeError):
         pass  # the holder has taken the lock and not yet written its name
     message = f"{printable(path.parent)} is in use by {holder}"

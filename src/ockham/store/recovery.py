@@ -33,12 +33,12 @@ def recover(path: Path) -> None:
                 settle(path, path / name)
             elif name.endswith(".jsonl"):
                 repair(path / name)
-        places = [path, *sorted(path.glob("records/*")), *sorted(path.glob("artifacts/*"))]
-        places += [path / name for name in SHARDS if (path / name).is_dir()]
-        for place in places:
-            for name in entries(place):
+        folders = [path, *sorted(path.glob("records/*")), *sorted(path.glob("artifacts/*"))]
+        folders += [path / name for name in SHARDS if (path / name).is_dir()]
+        for folder in folders:
+            for name in entries(folder):
                 if TEMPORARY.fullmatch(name):
-                    remove(place / name)
+                    remove(folder / name)
         for name in entries(path / "staging"):
             remove(path / "staging" / name)
 

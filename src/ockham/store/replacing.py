@@ -61,14 +61,14 @@ def give_up(path: Path) -> None:
     """
     with disk(path, "removing what is not needed any more"):
         for name in (*_OWN, "run.json"):  # the last one says that the rest is ours
-            place = path / name
-            if name in SHARDS and place.is_dir():
-                for shard in filter(_SHARD.fullmatch, entries(place)):
-                    remove(place / shard)
+            target = path / name
+            if name in SHARDS and target.is_dir():
+                for shard in filter(_SHARD.fullmatch, entries(target)):
+                    remove(target / shard)
                 with suppress(OSError):  # it holds something of the user's
-                    place.rmdir()
-            elif os.path.lexists(place):
-                remove(place)
+                    target.rmdir()
+            elif os.path.lexists(target):
+                remove(target)
         remove(path / "lock")
         with suppress(OSError):
             path.rmdir()

@@ -73,8 +73,8 @@ def identity_of(path: Path) -> dict[str, Json]:
             message = f"{printable(path)} is not a run: it has no run.json"
             raise RunError("E_RUN_MISSING", message, fix="name the folder of a run, such as runs/NAME") from None
     try:
-        found = json.loads(data)
-        schema, identity = found["schema"], found["identity"]
+        document = json.loads(data)
+        schema, identity = document["schema"], document["identity"]
     except (ValueError, KeyError, TypeError, RecursionError):
         schema, identity = None, None
     if schema == SCHEMA and isinstance(identity, dict):
@@ -172,8 +172,8 @@ class Run:
         folder = self._inside("records", _check_name(kind, _KIND))
         with disk(folder, "listing records"):
             paths = [folder / name for name in entries(folder) if name.endswith(".json")]
-        found = [self._load(path, type_) for path in paths]
-        return sorted((item for item in found if item is not None), key=lambda item: item[0])
+        records = [self._load(path, type_) for path in paths]
+        return sorted((item for item in records if item is not None), key=lambda item: item[0])
 
     @contextmanager
     def staging(self) -> Iterator[Path]:

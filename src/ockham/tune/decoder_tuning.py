@@ -95,7 +95,7 @@ class _Lesson:
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, int]:
         """Return the summed loss of some rows: a row's is the mean cross-entropy of its answer's tokens."""
-        return self._loss([self.material.train[place] for place in batch])
+        return self._loss([self.material.train[index] for index in batch])
 
     def judge(self) -> ValidationScore:
         """Measure the adapter as it stands."""
@@ -117,20 +117,20 @@ class _Lesson:
     def _loss(self, rows: Sequence[DecoderRow]) -> tuple[torch.Tensor, int]:
         import torch
 
-        each, right = self._answer_losses(rows)
-        lengths = torch.tensor([len(row.answer) for row in rows], device=each.device)
-        return (each / lengths).sum(), right
+        losses, right = self._answer_losses(rows)
+        lengths = torch.tensor([len(row.answer) for row in rows], device=losses.device)
+        return (losses / lengths).sum(), right
 
     def _answer_losses(self, rows: Sequence[DecoderRow]) -> tuple[torch.Tensor, int]:
         """Return each row's summed cross-entropy over its answer's tokens, and how many rows were answered right."""
         import torch
 
         scores, truth = self._scores(rows)
-        each = torch.nn.functional.cross_entropy(
+        losses = torch.nn.functional.cross_entropy(
             scores.flatten(0, 1).float(), truth.flatten(), reduction="none", ignore_index=_IGNORED
         ).view(truth.shape)
         wrong = (scores.detach().argmax(dim=-1) != truth) & (truth != _IGNORED)
-        return each.sum(dim=1), int((~wrong.any(dim=1)).sum())
+        return losses.sum(dim=1), int((~wrong.any(dim=1)).sum())
 
     def adapter(self) -> Adapter:
         """Write the adapter as PEFT's files."""
@@ -154,15 +154,15 @@ class _Lesson:
         import torch
 
         few = range(min(4, len(self.material.train)))
-        found = []
+        losses = []
         with computing_in_float32(self.model):
             for self.shared in (False, True):
                 with torch.no_grad():
                     try:
-                        found.append(float(self.loss(few)[0]))
+                        losses.append(float(self.loss(few)[0]))
                     except Exception:
-                        found.append(float("nan"))
-        self.shared = abs(found[0] - found[1]) <= _SAME * len(few)
+                        losses.append(float("nan"))
+        self.shared = abs(losses[0] - losses[1]) <= _SAME * len(few)
 
     def widen(self) -> None:
         """Go over to the weights as they are stored, in 32 bits, under the trained adapter."""
@@ -187,15 +187,15 @@ class _Lesson:
         common = _common([row.question for row in rows]) if self.shared and len(rows) > 1 else 0
         cache = self._read(rows[0].question[:common], len(rows)) if common >= _SHARED else None
         start = common if cache is not None else 0
-        given = [[*row.question[start:], *row.answer[:-1]] for row in rows]
-        longest = max(map(len, given))
+        inputs = [[*row.question[start:], *row.answer[:-1]] for row in rows]
+        longest = max(map(len, inputs))
         first = min(len(row.question) for row in rows) - start - 1
-        ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in given])
-        mask = torch.tensor([[*[1] * (start + len(row)), *[0] * (longest - len(row))] for row in given])
+        ids = torch.tensor([[*row, *[0] * (longest - len(row))] for row in inputs])
+        mask = torch.tensor([[*[1] * (start + len(row)), *[0] * (longest - len(row))] for row in inputs])
         truth = torch.full((len(rows), longest - first), _IGNORED)
-        for place, row in enumerate(rows):
+        for index, row in enumerate(rows):
             at = len(row.question) - start - 1 - first
-            truth[place, at : at + len(row.answer)] = torch.tensor(row.answer)
+            truth[index, at : at + len(row.answer)] = torch.tensor(row.answer)
         device = self.model.device
         named = {} if cache is None else {"past_key_values": cache, "use_cache": True}
         out = self.model(
@@ -266,8 +266,8 @@ class TunedDecoder:
         if self._tokenizer is None:
             folder = str(self._lesson.material.folder)
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        found: str = self._tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False)
-        return found
+        text: str = self._tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False)
+        return text
 
     def merge_adapter(self, folder: Path) -> None:
         """Add the adapter to the weights and save them into a staging folder; the model cannot be used afterwards."""

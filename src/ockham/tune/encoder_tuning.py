@@ -71,8 +71,8 @@ class _Lesson:
 
         self._texts = self.material.train.texts()
 
-        place = {label: index for index, label in enumerate(self.labels)}
-        self._truth = torch.tensor([place[target] for target in self.material.train.targets])
+        column = {label: index for index, label in enumerate(self.labels)}
+        self._truth = torch.tensor([column[target] for target in self.material.train.targets])
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -70,9 +70,9 @@ def solve(vectors: NDArray[np.float32], targets: Sequence[str], strength: float)
     from sklearn.linear_model import LogisticRegression
 
     labels = tuple(sorted(set(targets)))
-    found = HeadSettings(labels=labels, temperature=1.0)
+    settings = HeadSettings(labels=labels, temperature=1.0)
     if len(labels) == 1:
-        return LinearHead(found, np.zeros((vectors.shape[1], 1), np.float32), np.zeros(1, np.float32))
+        return LinearHead(settings, np.zeros((vectors.shape[1], 1), np.float32), np.zeros(1, np.float32))
     solver: Any = LogisticRegression(C=strength, max_iter=1000, tol=1e-4)
     with warnings.catch_warnings():
         # Validation judges the head as it is; a slightly early stop of the optimizer is no fault.
@@ -81,7 +81,7 @@ def solve(vectors: NDArray[np.float32], targets: Sequence[str], strength: float)
     weight, bias = solver.coef_, solver.intercept_
     if len(labels) == 2:  # one margin, for the second label
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
-    return LinearHead(found, np.ascontiguousarray(weight.T, dtype=np.float32), bias.astype(np.float32))
+    return LinearHead(settings, np.ascontiguousarray(weight.T, dtype=np.float32), bias.astype(np.float32))
 
 
 def best(
@@ -106,9 +106,9 @@ def best(
         [lambda: solve(vectors["train"], train, REFIT), lambda: solve(everything, [*train, *valid], REFIT)]
     )
     tuned, anew = (calibrate_head(head, vectors["valid"], valid) for head in (tuned, anew))
-    kept, fresh = (tuple(head.best(vectors["valid"])) for head in (tuned, anew))
-    if metric(valid, fresh) < metric(valid, kept):
-        return tuned, kept
+    tuned_answers, fresh = (tuple(head.best(vectors["valid"])) for head in (tuned, anew))
+    if metric(valid, fresh) < metric(valid, tuned_answers):
+        return tuned, tuned_answers
     return whole.with_temperature(anew.settings.temperature), fresh
 
 
@@ -126,11 +126,11 @@ def cross_probabilities(
     """Return each row's label probabilities from a head that has not seen its fold: (rows, labels)."""
     import numpy as np
 
-    places = np.asarray(folds)
-    column = {label: place for place, label in enumerate(labels)}
+    row_folds = np.asarray(folds)
+    column = {label: index for index, label in enumerate(labels)}
     out = np.zeros((len(targets), len(labels)))
     for fold in sorted(set(folds)):
-        inside, outside = np.flatnonzero(places == fold), np.flatnonzero(places != fold)
+        inside, outside = np.flatnonzero(row_folds == fold), np.flatnonzero(row_folds != fold)
         head = solve(vectors[outside], [targets[int(i)] for i in outside], strength)
         columns = np.array([column[label] for label in head.settings.labels])
         out[np.ix_(inside, columns)] = softmax.probabilities(head.margins(vectors[inside]), 1.0)

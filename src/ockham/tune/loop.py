@@ -171,12 +171,12 @@ def _gradients(lesson: TrainingTask, batch: Batch, spec: TuneSpec, pool: ThreadP
 
     # Neighbours have like lengths: dealing them out keeps both the padding and the loads even.
     count = max(min(spec.workers, len(batch)), math.ceil(len(batch) / spec.part))
-    shards = [batch[place::count] for place in range(count)]
+    shards = [batch[index::count] for index in range(count)]
     parts = list(pool.map(part, shards))
-    for place, parameter in enumerate(parameters):
-        total = parts[0][2][place]
+    for index, parameter in enumerate(parameters):
+        total = parts[0][2][index]
         for _, _, gradients in parts[1:]:
-            total = total + gradients[place]
+            total = total + gradients[index]
         parameter.grad = total
     state.loss += sum(loss for loss, _, _ in parts)
     state.right += sum(right for _, right, _ in parts)
@@ -300,6 +300,6 @@ def by_length(lengths: Sequence[tuple[int, ...]], spec: TuneSpec, epoch: int) ->
     order = random.permutation(len(lengths)).tolist()
     done: list[list[int]] = []
     for start in range(0, len(order), _STRETCH * spec.batch):
-        stretch = sorted(order[start : start + _STRETCH * spec.batch], key=lambda place: lengths[place])
+        stretch = sorted(order[start : start + _STRETCH * spec.batch], key=lambda index: lengths[index])
         done += [stretch[at : at + spec.batch] for at in range(0, len(stretch), spec.batch)]
-    return [done[place] for place in random.permutation(len(done)).tolist()]
+    return [done[index] for index in random.permutation(len(done)).tolist()]

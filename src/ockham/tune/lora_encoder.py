@@ -63,9 +63,9 @@ class LoraEncoder:
         """Take every row through the lower layers once, if there is room to keep what comes out."""
         if 2 * self.sentence.hidden * sum(len(row) for row in rows) > _KEPT_BYTES:
             return
-        order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
+        order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
         for start in range(0, len(order), _EVAL_ROWS):
-            batch = [rows[place] for place in order[start : start + _EVAL_ROWS]]
+            batch = [rows[index] for index in order[start : start + _EVAL_ROWS]]
             for row, hidden in zip(batch, self._lower_layers(batch), strict=True):
                 self.kept[id(row)] = hidden[: len(row)].half()
 
@@ -79,8 +79,8 @@ class LoraEncoder:
         mask = _mask(rows)
         if self.kept:
             entering = torch.zeros((*mask.shape, self.sentence.hidden))
-            for place, row in enumerate(rows):
-                entering[place, : len(row)] = self.kept[id(row)]
+            for index, row in enumerate(rows):
+                entering[index, : len(row)] = self.kept[id(row)]
         else:
             entering = self._lower_layers(rows)
         return self.upper(inputs_embeds=entering, attention_mask=mask).last_hidden_state, mask
@@ -89,18 +89,18 @@ class LoraEncoder:
         """Compute something of every row without gradients; ``compute`` gives it for some rows, one each in order."""
         import torch
 
-        def run_batch(places: Sequence[int]) -> NDArray[np.float32]:
+        def run_batch(indices: Sequence[int]) -> NDArray[np.float32]:
             with torch.no_grad():  # holds for this thread alone
-                values: NDArray[np.float32] = compute([rows[place] for place in places]).numpy()
+                values: NDArray[np.float32] = compute([rows[index] for index in indices]).numpy()
             return values
 
-        found: dict[int, NDArray[np.float32]] = {}
-        order = sorted(range(len(rows)), key=lambda place: len(rows[place]))
+        outputs: dict[int, NDArray[np.float32]] = {}
+        order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
         batches = [order[start : start + _EVAL_ROWS] for start in range(0, len(order), _EVAL_ROWS)]
         with ThreadPoolExecutor(self.workers) as pool:
             for batch, values in zip(batches, pool.map(run_batch, batches), strict=True):
-                found.update(zip(batch, values, strict=True))
-        return [found[place] for place in range(len(rows))]
+                outputs.update(zip(batch, values, strict=True))
+        return [outputs[index] for index in range(len(rows))]
 
     def merge_adapter(self) -> dict[str, NDArray[np.float32]]:
         """Put the tuned layers in the place of the encoder's own, under their original names; ends the adapter."""

@@ -30,11 +30,11 @@ Seconds = Callable[[Precision], float]
 """A precision → the seconds that a fixed piece of work took in it."""
 
 
-def compute_device(asked: DeviceName) -> Literal["cpu", "cuda"]:
+def compute_device(requested: DeviceName) -> Literal["cpu", "cuda"]:
     """Return where torch tunes: on a graphics processor where it sees one, unless the processor was asked for."""
     import torch
 
-    return "cuda" if asked != "cpu" and torch.cuda.is_available() else "cpu"
+    return "cuda" if requested != "cpu" and torch.cuda.is_available() else "cpu"
 
 
 def graphics_name() -> str:
@@ -79,11 +79,11 @@ def step_timer(device: Literal["cpu", "cuda"], clock: Callable[[], float] = time
     def values(*shape: int) -> torch.Tensor:
         return torch.randn(*shape, generator=draw).to(device)
 
-    given, weight = values(_TOKENS, _INPUTS), values(_OUTPUTS, _INPUTS)
+    inputs, weight = values(_TOKENS, _INPUTS), values(_OUTPUTS, _INPUTS)
     down, up = (part.requires_grad_() for part in (values(_RANK, _INPUTS), values(_OUTPUTS, _RANK)))
     # The adapter stays in 32 bits beside either, as peft keeps it.
     ready = {
-        precision: (given.to(torch_dtype(precision)).requires_grad_(), weight.to(torch_dtype(precision)))
+        precision: (inputs.to(torch_dtype(precision)).requires_grad_(), weight.to(torch_dtype(precision)))
         for precision in _BOTH
     }
 

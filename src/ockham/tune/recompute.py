@@ -31,4 +31,4 @@ def prepare(model: Any) -> None:  # noqa: ANN401 - a transformers model
     for name, block in model.named_modules():
         if name.rpartition(".")[2] in _BLOCKS:
             block.forward = partial(checkpoint, block.forward, use_reentrant=False)
-    machine.tune_malloc(own=_OWN, kept=_OWN)
+    machine.tune_malloc(own=_OWN, trim=_OWN)

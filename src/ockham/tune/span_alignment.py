@@ -25,19 +25,19 @@ class AlignedRow:
     wanted: int
 
 
-def align(rows: Sequence[Example], known: Sequence[Field]) -> list[AlignedRow]:
+def align(rows: Sequence[Example], fields: Sequence[Field]) -> list[AlignedRow]:
     """Find the values of every row's target in its text, for the fields of a schema; a span's field is its place there.
 
     A target that is no JSON object has no values.
     """
-    number = {field.path: place for place, field in enumerate(known)}
+    number = {field.path: index for index, field in enumerate(fields)}
     return [_row(row, number) for row in rows]
 
 
 def share(aligned: Sequence[AlignedRow]) -> float | None:
     """Return the share of all values that stand in their texts; ``None`` where there is no value."""
-    wanted = sum(one.wanted for one in aligned)
-    return sum(len(one.spans) for one in aligned) / wanted if wanted else None
+    value_count = sum(row.wanted for row in aligned)
+    return sum(len(row.spans) for row in aligned) / value_count if value_count else None
 
 
 def _row(row: Example, number: dict[json_fields.Path, int]) -> AlignedRow:
@@ -47,15 +47,15 @@ def _row(row: Example, number: dict[json_fields.Path, int]) -> AlignedRow:
         target = None
     if not isinstance(target, dict):
         return AlignedRow(spans=(), wanted=0)
-    wanted = list(json_fields.values(target))
-    named = [(number[path], value) for path, value in wanted if path is not None and path in number]
+    values = list(json_fields.values(target))
+    named = [(number[path], value) for path, value in values if path is not None and path in number]
     taken: list[Span] = []
-    for field, value in sorted(named, key=lambda one: -len(str(one[1]))):
-        places = _find_words(row.input, value) if isinstance(value, str) else _find_number(row.input, value)
-        place = next((place for place in places if not any(_overlap(place, other) for other in taken)), None)
-        if place is not None:
-            taken.append(Span(*place, field))
-    return AlignedRow(spans=tuple(sorted(taken)), wanted=len(wanted))
+    for field, value in sorted(named, key=lambda pair: -len(str(pair[1]))):
+        extents = _find_words(row.input, value) if isinstance(value, str) else _find_number(row.input, value)
+        extent = next((extent for extent in extents if not any(_overlap(extent, other) for other in taken)), None)
+        if extent is not None:
+            taken.append(Span(*extent, field))
+    return AlignedRow(spans=tuple(sorted(taken)), wanted=len(values))
 
 
 def _find_words(text: str, value: str) -> Iterator[Place]:
@@ -79,5 +79,5 @@ def _find_number(text: str, value: object) -> Iterator[Place]:
             yield start, at.end()
 
 
-def _overlap(place: Place, other: Span) -> bool:
-    return place[0] < other.end and other.start < place[1]
+def _overlap(extent: Place, other: Span) -> bool:
+    return extent[0] < other.end and other.start < extent[1]

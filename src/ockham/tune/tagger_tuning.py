@@ -100,8 +100,8 @@ class _Lesson:
         """Return the summed cross-entropy of some windows' tokens, and how many windows have every tag right."""
         import torch
 
-        margins = self._margins([self.learn.tokens[place] for place in batch])
-        truth = _pad_rows([self.learn.tags[place] for place in batch], margins.shape[1])
+        margins = self._margins([self.learn.tokens[index] for index in batch])
+        truth = _pad_rows([self.learn.tags[index] for index in batch], margins.shape[1])
         wrong = (margins.detach().argmax(dim=2) != truth) & (truth != _IGNORED)
         total = torch.nn.functional.cross_entropy(
             margins.flatten(0, 1), truth.flatten(), reduction="sum", ignore_index=_IGNORED
@@ -112,23 +112,23 @@ class _Lesson:
         """Measure the task metric on the validation rows, through the answers that will be served; and the loss."""
         import numpy as np
 
-        found = self.body.each(self.check.tokens, self._margins)
+        window_margins = self.body.each(self.check.tokens, self._margins)
         lost, seen = 0.0, 0
-        for row, wanted in zip(found, self.check.tags, strict=True):
-            places = [place for place, tag in enumerate(wanted) if tag != _IGNORED]
-            scores = row[places].astype(np.float64)
-            right = scores[np.arange(len(places)), [wanted[place] for place in places]]
+        for row, tags in zip(window_margins, self.check.tags, strict=True):
+            indices = [index for index, tag in enumerate(tags) if tag != _IGNORED]
+            scores = row[indices].astype(np.float64)
+            right = scores[np.arange(len(indices)), [tags[index] for index in indices]]
             lost += float((np.logaddexp.reduce(scores, axis=1) - right).sum())
-            seen += len(places)
-        metric = self.metric(self.material.valid.targets, self._write_answers(found))
+            seen += len(indices)
+        metric = self.metric(self.material.valid.targets, self._write_answers(window_margins))
         return ValidationScore(metric=metric, loss=lost / seen if seen else None)
 
     def answers(self) -> list[str]:
         """Answer the validation rows."""
         return self._write_answers(self.body.each(self.check.tokens, self._margins))
 
-    def _write_answers(self, found: Sequence[NDArray[np.float32]]) -> list[str]:
-        rows, parts, written = self.material.valid, iter(found), []
+    def _write_answers(self, window_margins: Sequence[NDArray[np.float32]]) -> list[str]:
+        rows, parts, written = self.material.valid, iter(window_margins), []
         for text, reading in zip(rows.texts, rows.readings, strict=True):
             margins = reading.join([next(parts) for _ in reading.windows])
             written.append(str(self.material.writer.answer(text, reading, margins).value))
@@ -161,15 +161,16 @@ def tune(
 
 def rows_of(rows: Sequence[Example], readings: Sequence[TokenWindows], aligned: Sequence[AlignedRow]) -> TaggerRows:
     """Write the spans of rows as tags; a span whose ends are no tokens' ends is passed over."""
-    found = [
-        bio_tags.encode(one.spans, reading.places, reading.free) for one, reading in zip(aligned, readings, strict=True)
+    encoded = [
+        bio_tags.encode(aligned_row.spans, reading.places, reading.free)
+        for aligned_row, reading in zip(aligned, readings, strict=True)
     ]
     return TaggerRows(
         texts=[row.input for row in rows],
         readings=readings,
-        tags=[marked for marked, _ in found],
+        tags=[marked for marked, _ in encoded],
         targets=[row.target for row in rows],
-        reached=sum(len(said) for _, said in found),
+        reached=sum(len(spans) for _, spans in encoded),
     )
 
 
@@ -190,12 +191,12 @@ def _lesson(material: TaggerTrainingData, spec: TuneSpec, metric: Metric) -> _Le
 
 def _side(rows: TaggerRows) -> _Side:
     tokens, marked = [], []
-    for reading, said in zip(rows.readings, rows.tags, strict=True):
-        left = iter(said)
+    for reading, tags in zip(rows.readings, rows.tags, strict=True):
+        left = iter(tags)
         for window in reading.windows:
             row = [_IGNORED] * len(window.tokens)
-            for place in window.counts:
-                row[place] = next(left)
+            for index in window.counts:
+                row[index] = next(left)
             tokens.append(window.tokens)
             marked.append(row)
     return _Side(tokens, marked)
@@ -208,14 +209,14 @@ def _fit_frozen_head(body: LoraEncoder, side: _Side, width: int) -> tuple[NDArra
     counted = sum(tag != _IGNORED for row in side.tags for tag in row)
     step = max(1, -(-counted // _FIRST_TOKENS))
     rows, marked = side.tokens[::step], side.tags[::step]
-    found = body.each(rows, lambda some: body.hidden_states(some)[0])
-    places = [(row, place) for row, said in enumerate(marked) for place, tag in enumerate(said) if tag != _IGNORED]
+    hidden = body.each(rows, lambda batch: body.hidden_states(batch)[0])
+    positions = [(row, index) for row, tags in enumerate(marked) for index, tag in enumerate(tags) if tag != _IGNORED]
     weight = np.zeros((body.sentence.hidden, width), np.float32)
     bias = np.full(width, _ABSENT, np.float32)
     bias[bio_tags.OUTSIDE] = 0.0
-    if places:
-        states = np.array([found[row][place] for row, place in places], np.float32)
-        head = linear_head.solve(states, [str(marked[row][place]) for row, place in places], linear_head.REFIT)
+    if positions:
+        states = np.array([hidden[row][index] for row, index in positions], np.float32)
+        head = linear_head.solve(states, [str(marked[row][index]) for row, index in positions], linear_head.REFIT)
         columns = [int(label) for label in head.settings.labels]
         weight[:, columns], bias[columns] = head.weight, head.bias
     return weight, bias

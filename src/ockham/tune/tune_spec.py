@@ -67,26 +67,26 @@ def memorising(points: Sequence[EpochPoint]) -> tuple[str, ...]:
         if before.valid_loss is None or after.valid_loss is None:
             continue
         if after.valid_loss > before.valid_loss and after.train_loss < before.train_loss:
-            kept = next(point.epoch for point in points if point.kept)
+            best = next(point.epoch for point in points if point.kept)
             return (
                 f"from pass {after.epoch:.0f} on it learns rows by heart: the loss of the validation rows rises "
                 f"({before.valid_loss:.3g} to {after.valid_loss:.3g}) while that of the training rows falls; pass "
-                f"{kept:.0f} was kept",
+                f"{best:.0f} was kept",
             )
     return ()
 
 
 def guardrails(spec: TuneSpec, rows: int) -> tuple[str, ...]:
     """Say what is risky about tuning with this spec on so many training rows, and why."""
-    said = []
+    warnings = []
     if rows < FEW_ROWS:
-        said.append(
+        warnings.append(
             f"tuning on {rows:,} training rows: under {FEW_ROWS:,} a tuned model often learns the rows by heart; "
             "watch its training curve, and trust only the test interval"
         )
     if spec.epochs > MANY_EPOCHS:
-        said.append(
+        warnings.append(
             f"up to {spec.epochs} passes over the rows: after about {MANY_EPOCHS} a model learns the rows instead of "
             "the task; the best pass on the validation rows is kept"
         )
-    return tuple(said)
+    return tuple(warnings)

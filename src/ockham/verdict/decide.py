@@ -104,19 +104,19 @@ def find(candidate: MeasuredCandidate, requirements: Requirements, threshold: fl
 
     A minimum is met where the interval's low end reaches it and its one-sided p-value is at most ``threshold``.
     """
-    found: dict[str, Finding] = {}
+    findings: dict[str, Finding] = {}
     for name, limit in requirements.limits().items():
         seen = quantity(candidate, name)
         if seen is None or (candidate.disturbed and name in LATENCIES):
-            found[name] = "cannot tell"
+            findings[name] = "cannot tell"
         elif isinstance(seen, Estimate) and name.startswith("min_"):
             sure = seen.low >= limit and p_below(seen, limit) <= threshold
-            found[name] = "meets" if sure else "misses" if seen.high < limit else "cannot tell"
+            findings[name] = "meets" if sure else "misses" if seen.high < limit else "cannot tell"
         elif isinstance(seen, Estimate):
-            found[name] = "meets" if seen.high <= limit else "misses" if seen.low > limit else "cannot tell"
+            findings[name] = "meets" if seen.high <= limit else "misses" if seen.low > limit else "cannot tell"
         else:
-            found[name] = "meets" if seen <= limit else "misses"
-    return found
+            findings[name] = "meets" if seen <= limit else "misses"
+    return findings
 
 
 def quantity(candidate: MeasuredCandidate, requirement: str) -> Estimate | float | None:
@@ -136,11 +136,11 @@ def quantity(candidate: MeasuredCandidate, requirement: str) -> Estimate | float
 
 def signed_difference(comparisons: Sequence[Comparison], first: str, second: str, metric: str) -> Estimate | None:
     """Find the paired difference metric(first) - metric(second), whichever way round it was compared."""
-    for found in comparisons:
-        if found.metric == metric and (found.first, found.second) == (first, second):
-            return found.difference
-        if found.metric == metric and (found.first, found.second) == (second, first):
-            turned = found.difference
+    for comparison in comparisons:
+        if comparison.metric == metric and (comparison.first, comparison.second) == (first, second):
+            return comparison.difference
+        if comparison.metric == metric and (comparison.first, comparison.second) == (second, first):
+            turned = comparison.difference
             return replace(turned, value=-turned.value, low=-turned.high, high=-turned.low)
     return None
 
@@ -157,14 +157,14 @@ def _worst_p(candidate: MeasuredCandidate, requirements: Requirements) -> float:
 def _rows(
     candidate: MeasuredCandidate,
     requirements: Requirements,
-    found: Mapping[str, Finding],
+    findings: Mapping[str, Finding],
     rows_needed: RowsNeeded,
     z: float,
 ) -> int | None:
     """Say how many more test rows would settle every metric that is open; ``None`` where none is or none would."""
     limits = requirements.limits()
     needed: list[int] = []
-    for name, finding in found.items():
+    for name, finding in findings.items():
         seen = quantity(candidate, name)
         if finding == "cannot tell" and name.startswith("min_"):
             more = None if not isinstance(seen, Estimate) else rows_needed(widen(seen, z), limits[name])
@@ -264,19 +264,19 @@ def _overlap(best: MeasuredCandidate, other: MeasuredCandidate, metric: str, all
 def _none(ordered: Sequence[MeasuredCandidate], case: CandidateCase) -> Decision:
     """Name the candidate that comes closest, what it lacks, and what to try."""
     closest = min(ordered, key=lambda c: _distance(c, case))
-    found = case.meets[closest.name]
+    meets = case.meets[closest.name]
     limits = case.requirements.limits()
-    if case.metric not in closest.metrics and not found:
+    if case.metric not in closest.metrics and not meets:
         because = f"No candidate has a measured {case.metric}."
     else:
-        lacking = [_fact(name, closest, limits) for name, finding in found.items() if finding != "meets"]
+        lacking = [_fact(name, closest, limits) for name, finding in meets.items() if finding != "meets"]
         sure = all("misses" in findings.values() for findings in case.meets.values())
         start = "No candidate meets every requirement" if sure else "It cannot be told yet whether a candidate will do"
         because = f"{start}. {closest.name} comes closest: {'; '.join(lacking)}.{_strictness(closest, case)}"
     return Decision(
         chosen=None,
         because=because,
-        next=suggestion(closest.name, found, case.rows[closest.name]),
+        next=suggestion(closest.name, meets, case.rows[closest.name]),
         meets=case.meets,
         rows_needed=case.rows,
     )
@@ -284,15 +284,15 @@ def _none(ordered: Sequence[MeasuredCandidate], case: CandidateCase) -> Decision
 
 def _distance(candidate: MeasuredCandidate, case: CandidateCase) -> tuple[float, ...]:
     """Order candidates by how much they lack: minima missed, limits missed, what is open, the widest gap, size."""
-    found, limits = case.meets[candidate.name], case.requirements.limits()
+    findings, limits = case.meets[candidate.name], case.requirements.limits()
     gaps = [0.0]
-    for name, finding in found.items():
+    for name, finding in findings.items():
         seen = quantity(candidate, name)
         if finding != "meets" and name.startswith("min_"):
             gaps.append(limits[name] - seen.value if isinstance(seen, Estimate) else 1.0)
-    missed = [name for name, finding in found.items() if finding == "misses"]
+    missed = [name for name, finding in findings.items() if finding == "misses"]
     quality = [name for name in missed if name.startswith("min_")]
-    unsure = [name for name, finding in found.items() if finding == "cannot tell"]
+    unsure = [name for name, finding in findings.items() if finding == "cannot tell"]
     rank, bytes_, _ = size(candidate)
     return len(quality), max(gaps) if quality else 0.0, len(missed), len(unsure), max(gaps), rank, bytes_
 

@@ -30,8 +30,8 @@ _UNITS = {"p50_ms": " ms", "p95_ms": " ms", "p99_ms": " ms", "memory_mb": " MB",
 def percent(estimate: Estimate) -> str:
     """Write a share: "91.2 % (90.1 to 92.2, n = 4,500)"."""
     value, low, high = (100 * number for number in (estimate.value, estimate.low, estimate.high))
-    places = 1 if high - low >= 0.2 else 2
-    return f"{value:.{places}f} % ({low:.{places}f} to {high:.{places}f}, n = {estimate.n:,})"
+    decimals = 1 if high - low >= 0.2 else 2
+    return f"{value:.{decimals}f} % ({low:.{decimals}f} to {high:.{decimals}f}, n = {estimate.n:,})"
 
 
 def amount(name: str, number: float) -> str:
@@ -120,8 +120,8 @@ def _standing(names: Sequence[str], lighter: Collection[str]) -> str:
 
 def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None) -> str:
     """Say what to try when no candidate is chosen and ``name`` comes closest."""
-    missed = [r for r, found in findings.items() if found == "misses"]
-    unsure = [r for r, found in findings.items() if found == "cannot tell"]
+    missed = [r for r, finding in findings.items() if finding == "misses"]
+    unsure = [r for r, finding in findings.items() if finding == "cannot tell"]
     if any(r.startswith("min_") for r in missed):
         return (
             "Climb on to larger candidates (`--all`, or name an endpoint), correct the doubted labels, or label more "
