@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,11 +12,13 @@ from importlib.metadata import version
 from ockham import catalog, machine, store
 from ockham.api import relay
 from ockham.errors import StoreError
-from ockham.ladder import diagnostics, llm_judge, measure
+from ockham.ladder import measure
+from ockham.ladder.climb import TEST_EVALUATIONS, ClimbDecision
+from ockham.ladder.diagnostics import DataDiagnostics
+from ockham.ladder.llm_judge import JudgeFindings
 from ockham.ladder.measure import RungResult
 from ockham.records import (
     CandidateResult,
-    Comparison,
     DatasetSummary,
     Example,
     Json,
@@ -34,8 +35,6 @@ from ockham.sealed import state
 from ockham.store import Run
 from ockham.verdict.decide import Decision
 
-TEST_EVALUATIONS = "openings"
-"""The run's journal of looks at the test set."""
 SEALS = "seals"
 """The run's journal of how it was kept from the network: one row for each label it ever had."""
 REQUESTS = "requests"
@@ -44,13 +43,14 @@ REQUESTS = "requests"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClimbOutcome:
-    """What a climb came to: how each rung stands, what was asked for, and the decision."""
+    """What a run came to: how each rung stands, what was asked for, what the data and a judge say, and the decision."""
 
     standings: Sequence[RungResult]
     requirements: Requirements
     prices: catalog.Prices
-    decision: Decision
-    comparisons: tuple[Comparison, ...]
+    diagnostics: DataDiagnostics
+    opinions: JudgeFindings
+    decided: ClimbDecision
 
 
 def record_protection(run: Run) -> None:
@@ -108,7 +108,7 @@ def _counts(value: Json | None) -> dict[str, int]:
 
 def build_verdict(material: RunContext, outcome: ClimbOutcome) -> Verdict:
     """Put the decision, and the numbers behind it, into the record that scripts depend on."""
-    decision, prepared = outcome.decision, material.prepared
+    decision, prepared = outcome.decided.decision, material.prepared
     split, intake = prepared.split, prepared.intake
     chosen = next((standing.made for standing in outcome.standings if standing.rung.name == decision.chosen), None)
     required = {name: value for name, value in plain(outcome.requirements).items() if value is not None}
@@ -138,39 +138,41 @@ def build_verdict(material: RunContext, outcome: ClimbOutcome) -> Verdict:
     )
 
 
-def build_result(material: RunContext, judged: Verdict, outcome: ClimbOutcome) -> RunResult:
-    """Put together everything that the run found out, the studies of the data included."""
+def build_result(material: RunContext, outcome: ClimbOutcome) -> RunResult:
+    """Put together everything that the run found out, the verdict first."""
+    verdict, diagnosed = build_verdict(material, outcome), outcome.diagnostics
     reports = tuple(standing.test for standing in outcome.standings if standing.test)
-    doubts = diagnostics.check_labels(material)
     builds = [(standing.rung.name, standing.made.built) for standing in outcome.standings if standing.made]
-    shown = {row.id: row for row in material.side("test")} | _by_id(material, (doubt.id for doubt in doubts))
-    judged_by, notes = llm_judge.ask_judge(material, outcome.standings)
-    judged = dataclasses.replace(judged, sealed=protection_label(material.run))  # the judge was asked meanwhile
-    chosen = next((report for report in reports if report.candidate.name == outcome.decision.chosen), None)
+    doubted = _by_id(material, (issue.id for issue in diagnosed.label_issues))
+    chosen = next((report for report in reports if report.candidate.name == verdict.chosen), None)
     return RunResult(
         title=material.prepared.dataset.name,
         made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        verdict=judged,
+        verdict=verdict,
         intake=material.prepared.intake,
         reports=reports,
-        comparisons=outcome.comparisons,
-        examples=shown,
-        doubts=doubts,
-        curve=diagnostics.learning_curve(material),
+        comparisons=outcome.decided.comparisons,
+        examples={row.id: row for row in material.side("test")} | doubted,
+        doubts=diagnosed.label_issues,
+        curve=diagnosed.curve,
         training={name: built.points for name, built in builds if built.points},
         parity={name: built.parity for name, built in builds if built.parity},
-        flattery=diagnostics.split_optimism(material),
+        flattery=diagnosed.split_optimism,
         coverage=measure.coverage(reports),
         apis=measure.api_costs(
-            chosen or (reports[-1] if reports else None), material.side("test"), judged, outcome.prices
+            chosen or (reports[-1] if reports else None), material.side("test"), verdict, outcome.prices
         ),
         machine_per_day=24 * outcome.prices.machine.per_hour,
         openings=tuple(_join_names(row["candidates"]) for row in material.run.rows(TEST_EVALUATIONS)),
-        judged=judged_by,
+        judged=outcome.opinions.summaries,
         tuned_in=decoder_rungs.tuned_in(material.run),
         machine=machine.describe(),
         attacks=state.current().attacks,
-        warnings=(*material.prepared.split.warnings, *notes, *(text for _, built in builds for text in built.warnings)),
+        warnings=(
+            *material.prepared.split.warnings,
+            *outcome.opinions.notes,
+            *(text for _, built in builds for text in built.warnings),
+        ),
     )
 
 

@@ -6,7 +6,7 @@ All of it is measured inside the training and validation rows; the test set stay
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -38,6 +38,22 @@ MANY_ROWS = 5000
 LEAST_ROWS = 20
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataDiagnostics:
+    """Labels in doubt, the learning curve, and what leaks would have been worth; empty where they cannot be told."""
+
+    label_issues: tuple[LabelIssue, ...]
+    curve: tuple[CurvePoint, ...]
+    split_optimism: tuple[SplitOptimism, ...]
+
+
+def diagnose(material: RunContext) -> DataDiagnostics:
+    """Find out about the data what the cheap rungs of this run can tell, each once a run."""
+    return DataDiagnostics(
+        label_issues=check_labels(material), curve=learning_curve(material), split_optimism=split_optimism(material)
+    )
 
 
 def check_labels(material: RunContext) -> tuple[LabelIssue, ...]:
@@ -117,7 +133,7 @@ def _worth_of_leaks(material: RunContext, pool: Sequence[Example], cluster: dict
 
     def scores(rows: Sequence[Example], of: Sequence[Example]) -> dict[str, Score]:
         answers = lookup.learn(rows).answer([row.input for row in of])
-        return {score.example: score for score in tasks.score_answers(task, of, answers)}
+        return {score.example: score for score in tasks.score_answers(task, of, answers, material.plan.scorer)}
 
     naive = scores(learnt, asked)
     told_apart = {cluster[row.id] for row in leaking}

@@ -7,8 +7,7 @@ stop where validation says that the job is done; open the sealed test set once f
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,39 +16,34 @@ from ockham.api.client import EndpointSpec
 from ockham.data.label_merges import merge_notes
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.split import SplitSpec
-from ockham.errors import ConfigError, OckhamError, PlugError, StoreError
-from ockham.evals import comparison, sample_size, tasks
+from ockham.errors import ConfigError
+from ockham.evals import tasks
 from ockham.evals.scorer_plugs import LoadedScorer, load_scorer
-from ockham.ladder import assemble, llm_judge, measure
-from ockham.ladder.assemble import TEST_EVALUATIONS
+from ockham.ladder import assemble, diagnostics, llm_judge
+from ockham.ladder.climb import climb, decide
 from ockham.ladder.measure import RungResult
 from ockham.ladder.run_folder import ACCOUNT
 from ockham.printable import printable
 from ockham.readers.label_sets import SeveralLabels
 from ockham.readers.read import ReadSpec
 from ockham.records import (
-    Comparison,
     DeviceName,
     Json,
     PlugRequest,
     PrecisionName,
     Progress,
-    Report,
     Requirements,
     RunResult,
-    Score,
     TaskName,
     Verdict,
     digest,
-    plain,
 )
 from ockham.rungs import decoder_rungs
 from ockham.rungs.registry import LADDER
-from ockham.rungs.rung import BuildConfig, RunContext, Rung, build_rung, find_built
+from ockham.rungs.rung import BuildConfig, RunContext, Rung
 from ockham.rungs.tagger_rung import ENCODER_TAGGER
 from ockham.sealed import connector
 from ockham.tune.tune_spec import TuneSpec, batch_for, passes
-from ockham.verdict.decide import Decision, decide
 from ockham.version import __version__
 
 _NUMBERS = {**{rung.name: rung.number for rung in LADDER}, **decoder_rungs.NUMBERS}
@@ -140,16 +134,19 @@ def fit(
         assemble.record_protection(run)
         connector.tell_run(str(folder.absolute()))
         material = RunContext(prepared, plan, run, tell)
-        standings = _climb(material, rungs, requirements, spec, prices)
-        decision, comparisons = _decide(standings, requirements, plan.metric, _count_applicable(rungs, plan.task))
+        standings = climb(material, rungs, requirements, prices, everything=spec.all)
+        diagnosed = diagnostics.diagnose(material)
+        opinions = llm_judge.ask_judge(material, standings)
+        decided = decide(material, rungs, standings, requirements)
         outcome = assemble.ClimbOutcome(
             standings=standings,
             requirements=requirements,
             prices=prices,
-            decision=decision,
-            comparisons=comparisons,
+            diagnostics=diagnosed,
+            opinions=opinions,
+            decided=decided,
         )
-        result = assemble.build_result(material, assemble.build_verdict(material, outcome), outcome)
+        result = assemble.build_result(material, outcome)
         _publish(run, result, standings)
     connector.tell_run(str(folder.absolute()))
     return result.verdict
@@ -224,125 +221,6 @@ def _introduce(prepared: Prepared, tell: Callable[[Progress], None]) -> None:
         tell(Progress(stage="clean", message=f"note: {text}"))
     for warning in (*intake.warnings, *split.warnings):
         tell(Progress(stage="split", message=f"note: {warning}"))
-
-
-def _climb(
-    material: RunContext, rungs: Sequence[Rung], requirements: Requirements, spec: FitSpec, prices: catalog.Prices
-) -> list[RungResult]:
-    """Build and measure rung after rung, and open the test set; climb on while the test does not settle it.
-
-    Gives one standing per rung.
-    """
-    standings: list[RungResult] = []
-    left = list(rungs)
-    planned = _count_applicable(rungs, material.plan.task)
-    asks = any(name.startswith("min_") for name in requirements.limits())
-    while left:
-        while left:
-            standing = _stand(material, left.pop(0), requirements, prices)
-            standings.append(standing)
-            if standing.valid and asks and not spec.all and measure.meets_requirements(standing.valid, requirements):
-                break
-        closed = [standing for standing in standings if standing.status == "measured" and not standing.test]
-        if closed:
-            _open_test(material, [standing.rung.name for standing in closed], requirements)
-            for standing in closed:
-                _test(material, standing, requirements, prices)
-        if asks and not spec.all and _decide(standings, requirements, material.plan.metric, planned)[0].chosen:
-            break
-    standings += [RungResult(rung, "skipped", "a smaller rung does the job (--all climbs on)") for rung in left]
-    return standings
-
-
-def _count_applicable(rungs: Sequence[Rung], task: TaskName) -> int:
-    """Count the rungs that may be measured: one that is not for the task has no chance to be right by luck."""
-    return sum(task in rung.tasks for rung in rungs)
-
-
-def _stand(material: RunContext, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> RungResult:
-    standing = RungResult(rung, "measured", "")
-    with _failing(material, standing):
-        why = rung.absent(material.plan)
-        built_rung = find_built(material, rung) if why is None else None
-        if why is None and built_rung is None:  # what was built once is not asked again whether it is worth building
-            why = rung.unsuited(material)
-        if why is not None:
-            material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
-            return RungResult(rung, "skipped", why)
-        standing.made = built_rung or build_rung(material, rung)
-        standing.valid = measure.valid_report(material, standing, requirements, prices)
-        if standing.valid:
-            material.tell(Progress(stage="measure", message=measure.progress_line(standing.valid)))
-        for warning in standing.made.built.warnings:
-            material.tell(Progress(stage="climb", message=f"note: {warning}"))
-    return standing
-
-
-def _test(material: RunContext, standing: RungResult, requirements: Requirements, prices: catalog.Prices) -> None:
-    with _failing(material, standing):
-        standing.test = measure.test_report(material, standing, requirements, prices)
-        if standing.test:
-            material.tell(Progress(stage="measure", message=measure.progress_line(standing.test)))
-
-
-@contextmanager
-def _failing(material: RunContext, standing: RungResult) -> Iterator[None]:
-    """Let a rung fail alone: what the others found stays. Only a full disk ends the climb, or a scorer that fails."""
-    try:
-        yield
-    except (StoreError, PlugError):
-        raise
-    except OckhamError as error:
-        _fail(material, standing, f"{error.code}: {error.message}")
-    except MemoryError:
-        _fail(material, standing, "there was not enough memory")
-    except Exception as error:  # a fault of ours or of a library in one rung; its words may hold the user's data
-        _fail(material, standing, f"E_DEFECT: an unexpected {type(error).__name__}")
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":  # of a library in Rust, which cannot be named otherwise
-            raise
-        _fail(material, standing, "E_DEFECT: an unexpected PanicException")
-
-
-def _fail(material: RunContext, standing: RungResult, why: str) -> None:
-    standing.status, standing.why = "failed", why
-    material.tell(Progress(stage="climb", message=f"{standing.rung.name} failed: {why}"))
-
-
-def _open_test(material: RunContext, names: Sequence[str], requirements: Requirements) -> None:
-    """Write an opening of the test set down before any of its rows is answered.
-
-    The same question about the same candidates is the same opening, however often a run is stopped and goes on; other
-    requirements, or another scorer, are another look at the test set.
-    """
-    row: dict[str, Json] = {"candidates": list(names), "requirements": plain(requirements)}
-    if material.plan.scorer is not None:
-        row["scorer"] = plain(material.plan.scorer.use)
-    if row not in material.run.rows(TEST_EVALUATIONS):
-        material.run.append(TEST_EVALUATIONS, row)
-
-
-def _decide(
-    standings: Sequence[RungResult], requirements: Requirements, metric: str, planned: int
-) -> tuple[Decision, tuple[Comparison, ...]]:
-    """Compare every pair of measured candidates on the test rows, and decide."""
-    tested = [standing for standing in standings if standing.test]
-    pairs = [(a, b) for index, a in enumerate(tested) for b in tested[index + 1 :]]
-    comparisons = comparison.correct(
-        [
-            comparison.compare(_scores(b.test), _scores(a.test), metric, names=(b.rung.name, a.rung.name))
-            for a, b in pairs
-        ]
-    )
-    measured = [measure.to_verdict_input(standing.test) for standing in tested if standing.test]
-    decision = decide(
-        measured, requirements, comparisons, metric=metric, rows_needed=sample_size.rows_needed, planned=planned
-    )
-    return decision, comparisons
-
-
-def _scores(report: Report | None) -> tuple[Score, ...]:
-    return () if report is None else report.scores
 
 
 def _publish(run: store.Run, account: RunResult, standings: Sequence[RungResult]) -> None:

@@ -26,6 +26,14 @@ class _Part:
     opinions: tuple[Opinion, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgeFindings:
+    """What came of asking a judge, by candidate, and what to warn of."""
+
+    summaries: Mapping[str, JudgeSummary]
+    notes: tuple[str, ...] = ()
+
+
 def check_judge(spec: EndpointSpec | None) -> None:
     """Check a judge before the climb; nothing is sent.
 
@@ -35,10 +43,8 @@ def check_judge(spec: EndpointSpec | None) -> None:
         LlmJudge(spec).close()
 
 
-def ask_judge(
-    material: RunContext, standings: Sequence[RungResult]
-) -> tuple[Mapping[str, JudgeSummary], tuple[str, ...]]:
-    """Have the test answers of every candidate judged, each once a run; gives what came of it, and what to warn of.
+def ask_judge(material: RunContext, standings: Sequence[RungResult]) -> JudgeFindings:
+    """Have the test answers of every candidate judged, each once a run.
 
     Nothing is asked where no judge was named, or where the task is not to write texts. A judge that fails takes nothing
     from the run: it is told, and the next run goes on where it stopped.
@@ -46,9 +52,10 @@ def ask_judge(
     spec = material.plan.judge
     reports = [standing.test for standing in standings if standing.test]
     if spec is None or not reports:
-        return {}, ()
+        return JudgeFindings(summaries={})
     if material.plan.task != "generate":
-        return {}, (f"the judge was not asked: it is for written texts, and the task is {material.plan.task}",)
+        note = f"the judge was not asked: it is for written texts, and the task is {material.plan.task}"
+        return JudgeFindings(summaries={}, notes=(note,))
     cases = {report.candidate.name: _cases(material, report) for report in reports}
     material.tell(
         Progress(stage="judge", message=_announcement(spec, [case for group in cases.values() for case in group]))
@@ -60,8 +67,9 @@ def ask_judge(
                 name = report.candidate.name
                 summaries[name] = _summarize(report, _opinions(material, spec, judge, cases[name], name), spec)
     except OckhamError as error:
-        return summaries, (f"the judge stopped ({error.code}: {error.message}); the next run asks for the rest",)
-    return summaries, ()
+        note = f"the judge stopped ({error.code}: {error.message}); the next run asks for the rest"
+        return JudgeFindings(summaries=summaries, notes=(note,))
+    return JudgeFindings(summaries=summaries)
 
 
 def _cases(material: RunContext, report: Report) -> list[JudgeCase]:

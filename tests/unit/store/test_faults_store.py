@@ -148,7 +148,7 @@ def test_p06_a_run_of_another_version_is_not_gone_on_with(tmp_path: Path, monkey
     def begin(*_: object) -> None:
         raise Begun
 
-    monkeypatch.setattr(fit, "_climb", begin)
+    monkeypatch.setattr(fit, "climb", begin)
     monkeypatch.setattr(fit, "_choose_rungs", lambda _: [])
     for _ in range(2):
         with pytest.raises(Begun):

@@ -1,0 +1,158 @@
+"""The climb: build each rung from the smallest up, measure it, open the test set, and decide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from ockham import catalog
+from ockham.errors import OckhamError, PlugError, StoreError
+from ockham.evals import comparison, sample_size
+from ockham.ladder import measure
+from ockham.ladder.measure import RungResult
+from ockham.records import Comparison, Json, Progress, Report, Requirements, Score, TaskName, plain
+from ockham.rungs.rung import RunContext, Rung, build_rung, find_built
+from ockham.verdict import decide as verdict
+from ockham.verdict.decide import Decision
+
+TEST_EVALUATIONS = "openings"
+"""The run's journal of looks at the test set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClimbDecision:
+    """What was decided, and how every two candidates compare on the test rows."""
+
+    decision: Decision
+    comparisons: tuple[Comparison, ...]
+
+
+def climb(
+    material: RunContext,
+    rungs: Sequence[Rung],
+    requirements: Requirements,
+    prices: catalog.Prices,
+    *,
+    everything: bool = False,
+) -> list[RungResult]:
+    """Build and measure rung after rung, and open the test set; climb on while the test does not settle it.
+
+    ``everything`` climbs on after a rung does the job. Returns one standing for each rung. Raises `StoreError` where
+    the disk refuses and `PlugError` where a scorer fails; any other fault is that of its rung alone.
+    """
+    standings: list[RungResult] = []
+    left = list(rungs)
+    asks = any(name.startswith("min_") for name in requirements.limits())
+    while left:
+        while left:
+            standing = _stand(material, left.pop(0), requirements, prices)
+            standings.append(standing)
+            if standing.valid and asks and not everything and measure.meets_requirements(standing.valid, requirements):
+                break
+        closed = [standing for standing in standings if standing.status == "measured" and not standing.test]
+        if closed:
+            _open_test(material, [standing.rung.name for standing in closed], requirements)
+            for standing in closed:
+                _test(material, standing, requirements, prices)
+        if asks and not everything and decide(material, rungs, standings, requirements).decision.chosen:
+            break
+    standings += [RungResult(rung, "skipped", "a smaller rung does the job (--all climbs on)") for rung in left]
+    return standings
+
+
+def _count_applicable(rungs: Sequence[Rung], task: TaskName) -> int:
+    """Count the rungs that may be measured: one that is not for the task has no chance to be right by luck."""
+    return sum(task in rung.tasks for rung in rungs)
+
+
+def _stand(material: RunContext, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> RungResult:
+    standing = RungResult(rung, "measured", "")
+    with _failing(material, standing):
+        why = rung.absent(material.plan)
+        built_rung = find_built(material, rung) if why is None else None
+        if why is None and built_rung is None:  # what was built once is not asked again whether it is worth building
+            why = rung.unsuited(material)
+        if why is not None:
+            material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
+            return RungResult(rung, "skipped", why)
+        standing.made = built_rung or build_rung(material, rung)
+        standing.valid = measure.valid_report(material, standing, requirements, prices)
+        if standing.valid:
+            material.tell(Progress(stage="measure", message=measure.progress_line(standing.valid)))
+        for warning in standing.made.built.warnings:
+            material.tell(Progress(stage="climb", message=f"note: {warning}"))
+    return standing
+
+
+def _test(material: RunContext, standing: RungResult, requirements: Requirements, prices: catalog.Prices) -> None:
+    with _failing(material, standing):
+        standing.test = measure.test_report(material, standing, requirements, prices)
+        if standing.test:
+            material.tell(Progress(stage="measure", message=measure.progress_line(standing.test)))
+
+
+@contextmanager
+def _failing(material: RunContext, standing: RungResult) -> Iterator[None]:
+    """Let a rung fail alone: what the others found stays. Only a full disk ends the climb, or a scorer that fails."""
+    try:
+        yield
+    except (StoreError, PlugError):
+        raise
+    except OckhamError as error:
+        _fail(material, standing, f"{error.code}: {error.message}")
+    except MemoryError:
+        _fail(material, standing, "there was not enough memory")
+    except Exception as error:  # a fault of ours or of a library in one rung; its words may hold the user's data
+        _fail(material, standing, f"E_DEFECT: an unexpected {type(error).__name__}")
+    except BaseException as error:
+        if type(error).__name__ != "PanicException":  # of a library in Rust, which cannot be named otherwise
+            raise
+        _fail(material, standing, "E_DEFECT: an unexpected PanicException")
+
+
+def _fail(material: RunContext, standing: RungResult, why: str) -> None:
+    standing.status, standing.why = "failed", why
+    material.tell(Progress(stage="climb", message=f"{standing.rung.name} failed: {why}"))
+
+
+def _open_test(material: RunContext, names: Sequence[str], requirements: Requirements) -> None:
+    """Write an opening of the test set down before any of its rows is answered.
+
+    The same question about the same candidates is the same opening, however often a run is stopped and goes on; other
+    requirements, or another scorer, are another look at the test set.
+    """
+    row: dict[str, Json] = {"candidates": list(names), "requirements": plain(requirements)}
+    if material.plan.scorer is not None:
+        row["scorer"] = plain(material.plan.scorer.use)
+    if row not in material.run.rows(TEST_EVALUATIONS):
+        material.run.append(TEST_EVALUATIONS, row)
+
+
+def decide(
+    material: RunContext, rungs: Sequence[Rung], standings: Sequence[RungResult], requirements: Requirements
+) -> ClimbDecision:
+    """Compare every pair of measured candidates on the test rows, and decide."""
+    metric = material.plan.metric
+    tested = [standing for standing in standings if standing.test]
+    pairs = [(a, b) for index, a in enumerate(tested) for b in tested[index + 1 :]]
+    comparisons = comparison.correct(
+        [
+            comparison.compare(_scores(b.test), _scores(a.test), metric, names=(b.rung.name, a.rung.name))
+            for a, b in pairs
+        ]
+    )
+    measured = [measure.to_verdict_input(standing.test) for standing in tested if standing.test]
+    decision = verdict.decide(
+        measured,
+        requirements,
+        comparisons,
+        metric=metric,
+        rows_needed=sample_size.rows_needed,
+        planned=_count_applicable(rungs, material.plan.task),
+    )
+    return ClimbDecision(decision=decision, comparisons=comparisons)
+
+
+def _scores(report: Report | None) -> tuple[Score, ...]:
+    return () if report is None else report.scores
