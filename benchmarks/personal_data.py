@@ -8,6 +8,7 @@ came out when it was measured first, before anything was mended for it, stands i
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -85,6 +86,8 @@ def share(part: int, whole: int) -> str:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.parse_args()
     every = lines()
     body = []
     record: dict[str, object] = {}

@@ -72,7 +72,10 @@ def stopping(stage: str, after: int, error: BaseException) -> Callable[[Progress
 
 
 def bomb(path: Path) -> Path:
-    repeated = pa.DictionaryArray.from_arrays(pa.array([0] * 2_000, pa.int32()), pa.array(["word " * 100]))
+    # It begins behind the first rows, which are looked at before anything is written.
+    repeated = pa.DictionaryArray.from_arrays(
+        pa.array([0] * 2_500 + [1] * 2_000, pa.int32()), pa.array(["word", "word " * 100])
+    )
     pq.write_table(pa.table({"text": repeated}), path, write_statistics=False)
     return path
 
