@@ -317,7 +317,8 @@ def _check_examples(path: Path, spec: Any) -> None:
     except OckhamError as error:
         _check_refusal(error)
         return
-    assert found.rows == len(found.examples) + len(found.quarantined) == sum(one.records for one in found.sources)
+    accounted = len(found.examples) + len(found.dropped) + len(found.quarantined)
+    assert found.rows == accounted == sum(one.records for one in found.sources)
     assert not [item for item in found.quarantined if CANARY in item.reason], "a reason quotes a row"
     for example in found.examples:
         (example.input + example.target).encode()
