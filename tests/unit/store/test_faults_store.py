@@ -125,8 +125,9 @@ def calls(name: str) -> list[str]:
 
 
 def test_p05_processes_are_started_anew_and_forked_only_with_one_thread() -> None:
-    # Both fork before anything heavy is imported: the broker counts its threads, the converter is a process of its own.
-    assert calls("os.fork") == ["convert/llamacpp_converter.py", "sealed/broker.py"]
+    # All fork before anything heavy is imported: the broker and what asks endpoints while there is one thread, the
+    # converter as a process of its own.
+    assert calls("os.fork") == ["api/egress.py", "convert/llamacpp_converter.py", "sealed/broker.py"]
     assert calls("multiprocessing.Process") == []
     with executors.open_executor(2) as crew:
         assert crew.pool is not None
