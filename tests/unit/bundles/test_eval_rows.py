@@ -47,7 +47,13 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("spell", [lambda label: label[0], lambda label: f" {label}", lambda label: f'["{label}"]'])
+def test_a_list_of_one_label_is_read_as_that_label(bundle: Path) -> None:
+    fresh = [{**row, "label": f'["{row["label"]}"]'} for row in shop_rows(1000, 40)]
+    report = evaluate(bundle, fresh)
+    assert (report.metrics["accuracy"].value, report.remarks) == (1.0, ())
+
+
+@pytest.mark.parametrize("spell", [lambda label: label[0], lambda label: f" {label}"])
 def test_labels_spelt_otherwise_are_measured_as_the_bundles_own(bundle: Path, spell: Any) -> None:
     fresh = [{**row, "label": spell(row["label"])} for row in shop_rows(1000, 40)]
     told: list[Progress] = []
