@@ -6,6 +6,8 @@ needed, and the standard library's limit on a cell is a setting of the whole pro
 
 from __future__ import annotations
 
+import csv
+import io
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
@@ -90,7 +92,8 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
         )
     names = _names(file, header)
     sample = head.splitlines()[1:500]
-    dialect = Dialect(delimiter, delimiter == "\t" or quotes_are_text(head, delimiter, len(names)))
+    literal = delimiter == "\t" or quotes_are_text(head, delimiter, len(names))
+    dialect = Dialect(delimiter, literal and not _quotes_span_lines(head, delimiter, len(names)))
     return Table(
         name=file.name,
         format={"\t": "tsv"}.get(delimiter, "csv"),
@@ -192,6 +195,22 @@ def quotes_are_text(head: str, delimiter: str, width: int) -> bool:
         return False
     rows = [line.split(delimiter) for line in lines]
     return all(len(row) == width for row in rows) and not any(_is_quoted(cell) for row in rows for cell in row)
+
+
+def _quotes_span_lines(head: str, delimiter: str, width: int) -> bool:
+    """Tell whether the first lines of a file read without fault as quoted cells of which some run over lines."""
+    closed = head.endswith("\n")
+    records = csv.reader(io.StringIO(head, newline=""), delimiter=delimiter, strict=True)
+    spans = False
+    try:
+        for number, cells in enumerate(records):
+            if number and cells:
+                spans |= any("\n" in cell or "\r" in cell for cell in cells) and len(cells) == width
+                if len(cells) != width and (closed or records.line_num < head.count("\n")):
+                    return False
+    except csv.Error as error:
+        return spans and not closed and "end of data" in str(error)  # the last record may be cut
+    return spans
 
 
 def _is_quoted(cell: str) -> bool:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ockham.errors import DataError
@@ -36,6 +36,7 @@ rows = st.lists(st.tuples(texts | tricky, texts | tricky), min_size=1, max_size=
 
 
 @settings(max_examples=60, deadline=None)
+@example(rows=[("\t\n", "")], delimiter="\t", encoding="utf-8", end="\n")
 @given(
     rows=rows, delimiter=st.sampled_from(",;\t|"), encoding=st.sampled_from(sorted(BOMS)), end=st.sampled_from("\r\n")
 )
