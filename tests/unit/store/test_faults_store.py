@@ -146,7 +146,7 @@ def test_p06_a_run_of_another_version_is_not_gone_on_with(tmp_path: Path, monkey
     class Begun(Exception):  # noqa: N818 - no fault
         """The run is open: nothing of it needs to be built here."""
 
-    def begin(*_: object) -> None:
+    def begin(*_: object, **__: object) -> None:
         raise Begun
 
     monkeypatch.setattr(fit, "climb", begin)
