@@ -33,7 +33,7 @@ if sys.argv[1] == "seccomp":
 watch, walls, attacks = broker.enter(Policy(verb="test"))
 if watch is not None:
     status = broker.follow(watch)
-    print("REFUSED", *(f"{row.event} {row.host}" for row in watch.refused), sep="|", file=sys.stderr)
+    print("REFUSED|" + "|".join(f"{row.event} {row.host}" for row in watch.refused), file=sys.stderr)
     sys.exit(broker.leave_as(status))
 assert walls.namespaces == (sys.argv[1] == "sealed")
 sys.argv = sys.argv[2:]
