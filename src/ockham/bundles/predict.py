@@ -13,7 +13,7 @@ from ockham.api import consent
 from ockham.api.consent import Destination
 from ockham.bundles.eval_rows import comparable_rows, count_seen, seen_share
 from ockham.data import multiple_choice, near_duplicates
-from ockham.data.passage_search import find_shared_text
+from ockham.data.own_split import shared_text_of
 from ockham.evals import tasks
 from ockham.evals.scorer_plugs import load_scorer
 from ockham.ladder.fit import ignore
@@ -146,7 +146,7 @@ def evaluate(
         tell(Progress(stage="clean", message=f"note: {remark}"))
     sides = count_seen(folder, manifest, rows)
     tell(Progress(stage="measure", message=f"asking {manifest.candidate.name} about {len(rows):,} rows"))
-    shared = find_shared_text([row.input for row in rows], [row.target for row in rows])
+    shared = shared_text_of(rows)
     clusters = near_duplicates.near_duplicates([shared.text_to_compare(row.input) for row in rows], seed=spec.seed)
     clusters = near_duplicates.join(clusters, [row.group for row in rows])
     if manifest.task == "choose":
