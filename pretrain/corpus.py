@@ -59,7 +59,7 @@ class Corpus:
     accounts: tuple[SourceAccount, ...]
 
 
-def build(sources: Sequence[Source], data: Path, tell: Callable[[str], None]) -> Corpus:
+def build(sources: Sequence[Source], data: Path, on_progress: Callable[[str], None]) -> Corpus:
     """Read, clean, deduplicate and divide every source. Raises `DataError` where a source cannot be read."""
     train: list[Document] = []
     held: list[Document] = []
@@ -69,7 +69,9 @@ def build(sources: Sequence[Source], data: Path, tell: Callable[[str], None]) ->
         train += kept
         held += aside
         accounts.append(account)
-        tell(f"{source.name}: {account.kept:,} of {account.documents:,} documents, {account.kept_size / 1e6:.1f} MB")
+        on_progress(
+            f"{source.name}: {account.kept:,} of {account.documents:,} documents, {account.kept_size / 1e6:.1f} MB"
+        )
     return Corpus(train=tuple(train), held=tuple(held), accounts=tuple(accounts))
 
 

@@ -50,7 +50,7 @@ _BOOKS = 60
 """Books whose sentences are read for fields."""
 
 
-def teach(recipe: Recipe, tell: Tell) -> None:
+def teach(recipe: Recipe, on_progress: Tell) -> None:
     """Run the supervised phase from the newest decay, or go on with it."""
     base = decayed(recipe)
     path = _taught_path(recipe, base)
@@ -70,27 +70,27 @@ def teach(recipe: Recipe, tell: Tell) -> None:
             state.decay = Decay(start=_WARMUP, steps=steps - _WARMUP)
         if finished(state):
             return
-        tell(Progress(stage="instruct", message="writing chats"))
-        training.run(state, _lesson(recipe, state), Bound(step=end_of(state).end), path, tell, recipe.workers)
+        on_progress(Progress(stage="instruct", message="writing chats"))
+        training.run(state, _lesson(recipe, state), Bound(step=end_of(state).end), path, on_progress, recipe.workers)
 
 
-def score(recipe: Recipe, tell: Tell) -> None:
+def score(recipe: Recipe, on_progress: Tell) -> None:
     """Measure the model, before and after the supervised phase, and the n-grams on the held-out text."""
     held, stretches = tokens_of(recipe, "held"), stretches_of(recipe, "held")
     base = decayed(recipe)
     found: dict[str, tuple[Held, ...]] = {}
     for name, state in (("nano", _taught(recipe, base)), ("before the supervised phase", base)):
-        tell(Progress(stage="score", message=f"reading the held-out text: {name}"))
+        on_progress(Progress(stage="score", message=f"reading the held-out text: {name}"))
         found[name] = evaluation.by_source(evaluation.nats(state.weights, base.shape, held, recipe.workers), stretches)
-    save_text(recipe.state / "scores.json", _written({**found, **_yardsticks(recipe, tell)}))
+    save_text(recipe.state / "scores.json", _written({**found, **_yardsticks(recipe, on_progress)}))
 
 
-def write_card(recipe: Recipe, tell: Tell) -> None:
+def write_card(recipe: Recipe, on_progress: Tell) -> None:
     """Write the card and its curve to the folder ``card``."""
     base = decayed(recipe)
     taught = _taught(recipe, base)
     tokenizer = bpe.load(recipe.state / "tokenizer.json")
-    tell(Progress(stage="card", message="writing samples"))
+    on_progress(Progress(stage="card", message="writing samples"))
     held = _rows(recipe, held=True)
     kinds = instruct.kinds(held, base.spec.seed)
     chats = [(name, next(kind)) for name, kind in kinds.items()]
@@ -111,7 +111,7 @@ def write_card(recipe: Recipe, tell: Tell) -> None:
     save_text(place / card.CURVE, card.chart(base.points))
 
 
-def package(recipe: Recipe, tell: Tell) -> None:
+def package(recipe: Recipe, on_progress: Tell) -> None:
     """Write what ships to the folder ``package``: weights in 16 bits, tokenizer, card.
 
     Raises `InputError` (``E_TOO_FEW``) where the model does not clearly beat the 5-gram: it would not be fit to ship.
@@ -131,7 +131,7 @@ def package(recipe: Recipe, tell: Tell) -> None:
     for name in ("README.md", card.CURVE):
         save_text(place / name, (recipe.state / "card" / name).read_text(encoding="utf-8"))
     size = sum(path.stat().st_size for path in place.iterdir())
-    tell(Progress(stage="package", message=f"{place}: {size / 1e6:.1f} MB"))
+    on_progress(Progress(stage="package", message=f"{place}: {size / 1e6:.1f} MB"))
 
 
 def _taught_path(recipe: Recipe, base: State) -> Path:
@@ -186,12 +186,12 @@ def _lesson(recipe: Recipe, state: State) -> Lesson:
     return Lesson(batch=batch, valid=valid)
 
 
-def _yardsticks(recipe: Recipe, tell: Tell) -> dict[str, tuple[Held, ...]]:
+def _yardsticks(recipe: Recipe, on_progress: Tell) -> dict[str, tuple[Held, ...]]:
     """Score the n-grams, once: they depend on the prepared streams alone."""
     path = recipe.state / "ngram.json"
     if path.exists():
         return _scores(path)
-    tell(Progress(stage="score", message="counting 5-grams"))
+    on_progress(Progress(stage="score", message="counting 5-grams"))
     vocabulary = model.SHAPES[recipe.shape].vocabulary
     stream, held = np.asarray(tokens_of(recipe, "train")), np.asarray(tokens_of(recipe, "held"))
     stretches = stretches_of(recipe, "held")

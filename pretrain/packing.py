@@ -36,9 +36,9 @@ class Stretch:
 
 
 def encode(
-    tokenizer: Tokenizer, documents: Sequence[Document], tell: Callable[[int, int], None]
+    tokenizer: Tokenizer, documents: Sequence[Document], on_progress: Callable[[int, int], None]
 ) -> tuple[Stream, tuple[Stretch, ...]]:
-    """Encode the documents in their order; ``tell`` hears (documents done, all)."""
+    """Encode the documents in their order; ``on_progress`` hears (documents done, all)."""
     end = number(tokenizer, END)
     parts: list[Stream] = []
     stretches: list[Stretch] = []
@@ -48,7 +48,7 @@ def encode(
         for document, found in zip(some, encoded, strict=True):
             parts.append(np.array([*found.ids, end], dtype=np.uint16))
             _count(stretches, document, len(parts[-1]))
-        tell(i + len(some), len(documents))
+        on_progress(i + len(some), len(documents))
     return np.concatenate(parts), tuple(stretches)
 
 

@@ -51,20 +51,20 @@ class Recipe:
     device: str = "cpu"
 
 
-def prepare(recipe: Recipe, tell: Tell) -> None:
+def prepare(recipe: Recipe, on_progress: Tell) -> None:
     """Clean the corpus, train the tokenizer, write both token streams and the account; done once."""
     folder = recipe.state
     if (folder / "corpus.json").exists():
         return
-    made = corpus.build(SOURCES, recipe.data, lambda text: tell(Progress(stage="prepare", message=text)))
-    tell(Progress(stage="prepare", message="training the vocabulary"))
+    made = corpus.build(SOURCES, recipe.data, lambda text: on_progress(Progress(stage="prepare", message=text)))
+    on_progress(Progress(stage="prepare", message="training the vocabulary"))
     tokenizer = bpe.train(bpe.sample(made.train))
     bpe.save(tokenizer, folder, model.SHAPES[recipe.shape].context)
     about: dict[str, Any] = {"sources": [dataclasses.asdict(account) for account in made.accounts]}
     for side, documents in (("train", made.train), ("held", made.held)):
 
         def told(done: int, total: int, side: str = side) -> None:
-            tell(Progress(stage="prepare", message=f"encoding ({side})", done=done, total=total))
+            on_progress(Progress(stage="prepare", message=f"encoding ({side})", done=done, total=total))
 
         stream, stretches = packing.encode(tokenizer, documents, told)
         packing.save(stream, folder / f"{side}.tokens")
@@ -83,7 +83,7 @@ def alone(folder: Path, step: str) -> Iterator[None]:
         os.close(descriptor)
 
 
-def train(recipe: Recipe, tell: Tell) -> None:
+def train(recipe: Recipe, on_progress: Tell) -> None:
     """Begin the stable phase, or go on with it, until it has seen ``tokens`` or worked for ``hours``."""
     path = recipe.state / STABLE
     shape = model.SHAPES[recipe.shape]
@@ -99,10 +99,10 @@ def train(recipe: Recipe, tell: Tell) -> None:
             bound = Bound(seconds=3600 * recipe.hours)
         else:
             bound = Bound(step=math.ceil(recipe.tokens / (recipe.spec.batch * shape.context)))
-        training.run(state, lesson(recipe, state), bound, path, tell, recipe.workers)
+        training.run(state, lesson(recipe, state), bound, path, on_progress, recipe.workers)
 
 
-def decay(recipe: Recipe, tell: Tell) -> None:
+def decay(recipe: Recipe, on_progress: Tell) -> None:
     """Let the rate fall to nothing: go on with a branch that is not finished, else begin one from the stable phase."""
     with alone(recipe.state, "decay"):
         newest = newest_branch(recipe)
@@ -111,7 +111,7 @@ def decay(recipe: Recipe, tell: Tell) -> None:
             state = training.load(recipe.state / STABLE, recipe.device)
             state.decay = Decay(start=state.step, steps=max(1, round(recipe.decay * state.step)))
         path = recipe.state / f"decay-{end_of(state).start:07d}.safetensors"
-        training.run(state, lesson(recipe, state), Bound(step=end_of(state).end), path, tell, recipe.workers)
+        training.run(state, lesson(recipe, state), Bound(step=end_of(state).end), path, on_progress, recipe.workers)
 
 
 def newest_branch(recipe: Recipe) -> Path | None:

@@ -163,7 +163,7 @@ def run(
     lesson: Lesson,
     bound: Bound,
     path: Path,
-    tell: Callable[[Progress], None],
+    on_progress: Callable[[Progress], None],
     workers: int,
 ) -> None:
     """Train up to a bound, saving the state to ``path`` every few minutes and at the end.
@@ -179,7 +179,7 @@ def run(
             now = time.monotonic()
             if now - told > _TELL_SECONDS:
                 speed = (state.tokens - tokens) / (now - told)
-                tell(_progress(state, speed, bound.left(state, now - began, speed)))
+                on_progress(_progress(state, speed, bound.left(state, now - began, speed)))
                 told, tokens = now, state.tokens
             if now - saved > CHECKPOINT_SECONDS:
                 save(state, path)

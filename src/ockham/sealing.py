@@ -68,11 +68,11 @@ def _ignore_word(words: str) -> None:
     """Hear nothing."""
 
 
-def fork(policy: Policy, preparation: Preparation, tell: Callable[[str], None] = _ignore_word) -> int | None:
+def fork(policy: Policy, preparation: Preparation, on_message: Callable[[str], None] = _ignore_word) -> int | None:
     """Fork: return ``None`` behind the walls, and outside, when all is over, the exit status to leave with.
 
-    ``tell`` hears in the end how many requests went to endpoints. Where the system has no walls, only a guard is set,
-    and nothing forks. Raises `SealError` (``E_SEALED``), and `EndpointError` (``E_ENDPOINT``) for a key that is none.
+    ``on_message`` hears in the end how many requests went to endpoints. Where the system has no walls, only a guard is
+    set, and nothing forks. Raises `SealError` (``E_SEALED``), and `EndpointError` (``E_ENDPOINT``) for a bad key.
     """
     from ockham.sealed import jail
 
@@ -116,9 +116,9 @@ def fork(policy: Policy, preparation: Preparation, tell: Callable[[str], None] =
         entry = evidence.watched_evidence(policy, watch, began, spoke)
         saved = keep(watch.run, policy, entry, earlier)
         if outlet is not None:
-            tell(outlet.settle(saved))
+            on_message(outlet.settle(saved))
         if attempts := evidence.name_attempts(watch.refused):
-            tell(attempts)
+            on_message(attempts)
     finally:
         _unmake(new_folders)
     return broker.leave_as(status)

@@ -71,7 +71,7 @@ def announced(method: Callable[..., Any], name: str) -> Callable[..., Any]:
 def climb(request: dict[str, Any]) -> None:
     DEATH["behind"] = request["kill"]
 
-    def tell(progress: Progress) -> None:
+    def on_progress(progress: Progress) -> None:
         say(f"{progress.stage}: {progress.message}")
 
     spec = FitSpec(
@@ -84,7 +84,7 @@ def climb(request: dict[str, Any]) -> None:
         rank=2,
         precision="float32",
     )
-    verdict = fit(request["data"], spec, out=Path(request["out"]), tell=tell)
+    verdict = fit(request["data"], spec, out=Path(request["out"]), on_progress=on_progress)
     say(f"verdict {json.dumps(plain(verdict))}")
 
 

@@ -50,7 +50,7 @@ def key(version: str) -> str:
 
 
 def keep(run: Run, version: str) -> None:
-    run.keep("report", KEY, candidate(version))
+    run.save("report", KEY, candidate(version))
 
 
 def seal(run: Run, version: str) -> None:
@@ -58,7 +58,7 @@ def seal(run: Run, version: str) -> None:
         save_bytes(folder / "weights" / "model.bin", version.encode() * 1000)
         save_bytes(folder / "labels.json", b'["no","yes"]')
         seal_bundle(folder, manifest(version))
-        run.seal("model", key(version), folder)
+        run.commit_artifact("model", key(version), folder)
 
 
 def publish(run: Run, version: str) -> None:

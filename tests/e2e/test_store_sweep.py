@@ -130,7 +130,7 @@ def look(path: Path) -> tuple[object, ...]:
     if not (path / "run.json").exists():
         return (None,) * 6
     with open_run(path, child.IDENTITY, create=False) as run:
-        record = run.find("report", child.KEY, Candidate)
+        record = run.load("report", child.KEY, Candidate)
         artifact = run.artifact("model", child.key("new"))
         verdict = (path / "verdict.json").read_bytes() if (path / "verdict.json").exists() else b""
         bundle = read_bundle(path / "bundle") if (path / "bundle").exists() else None

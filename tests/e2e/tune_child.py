@@ -61,18 +61,18 @@ def say(words: str) -> None:
 def tune(what: str, source: str, folder: str) -> None:
     say(f"process {os.getpid()}")
 
-    def tell(done: int, _total: int) -> None:
+    def on_progress(done: int, _total: int) -> None:
         say(f"step {done}")
 
     with store.open_run(Path(folder), {"of": "a test"}) as run:
         place = rung.RunCheckpoint(run, "tuning-test")
         digest = hashlib.sha256()
-        for part in TUNED[what](source, place, tell):
+        for part in TUNED[what](source, place, on_progress):
             digest.update(part)
     say(f"digest {digest.hexdigest()}")
 
 
-def tuned_encoder(source: str, place: RunCheckpoint, tell: Tell) -> Iterator[bytes]:
+def tuned_encoder(source: str, place: RunCheckpoint, on_progress: Tell) -> Iterator[bytes]:
     import numpy as np
 
     found = sentence_encoder.find(source)
@@ -83,12 +83,12 @@ def tuned_encoder(source: str, place: RunCheckpoint, tell: Tell) -> Iterator[byt
     )
     head = linear_head.solve(pick.normal(size=(24, found.hidden)).astype(np.float32), targets, 1.0)
     material = encoder_tuning.EncoderTrainingData(sentence=found, head=head, train=rows, valid=rows)
-    tuned = encoder_tuning.tune(material, SPEC, lambda t, a: metrics.point("accuracy", t, a), place, tell)
+    tuned = encoder_tuning.tune(material, SPEC, lambda t, a: metrics.point("accuracy", t, a), place, on_progress)
     yield from (repr(tuned.points).encode(), tuned.head.weight.tobytes(), tuned.head.bias.tobytes())
     yield from named(tuned.weights)
 
 
-def tuned_tagger(source: str, place: RunCheckpoint, tell: Tell) -> Iterator[bytes]:
+def tuned_tagger(source: str, place: RunCheckpoint, on_progress: Tell) -> Iterator[bytes]:
     found = sentence_encoder.find(source)
     rows = [
         Example(id=str(number), input=text, target=json.dumps({"last": text.split()[-1]}))
@@ -100,13 +100,13 @@ def tuned_tagger(source: str, place: RunCheckpoint, tell: Tell) -> Iterator[byte
     side = tagger_tuning.rows_of(rows, readings, span_alignment.align(rows, writer.fields))
     material = tagger_tuning.TaggerTrainingData(sentence=found, train=side, valid=side, writer=writer)
     tuned = tagger_tuning.tune(
-        material, SPEC, lambda t, a: tasks.metric_value("extract", "f1_micro", t, a), place, tell
+        material, SPEC, lambda t, a: tasks.metric_value("extract", "f1_micro", t, a), place, on_progress
     )
     yield from (repr((tuned.points, tuned.answers)).encode(), tuned.weight.tobytes(), tuned.bias.tobytes())
     yield from named(tuned.weights)
 
 
-def tuned_decoder(source: str, place: RunCheckpoint, tell: Tell) -> Iterator[bytes]:
+def tuned_decoder(source: str, place: RunCheckpoint, on_progress: Tell) -> Iterator[bytes]:
     draw = random.Random(0)
     rows = [
         decoder_tuning.DecoderRow(
@@ -123,7 +123,7 @@ def tuned_decoder(source: str, place: RunCheckpoint, tell: Tell) -> Iterator[byt
     material = decoder_tuning.DecoderTrainingData(
         folder=Path(source), train=rows, valid=rows[:4], judge=judge, precision="float32"
     )
-    tuned = decoder_tuning.tune(material, SPEC, place, tell)
+    tuned = decoder_tuning.tune(material, SPEC, place, on_progress)
     yield from (repr(tuned.points).encode(), tuned.adapter.config, tuned.adapter.weights)
 
 

@@ -75,7 +75,7 @@ def test_a_language_model_is_a_rung_like_any_other(trips: list[dict[str, Any]], 
     assert settings["shots"] == (8 if found[1] > found[0] else 0), "validation chooses, and ties stay small"
     assert str(settings["validation_0_shots"]).endswith(f"n = {verdict.dataset.valid})")
     told: list[Progress] = []
-    assert fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", tell=told.append) == verdict
+    assert fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", on_progress=told.append) == verdict
     assert not [one for one in told if "building" in one.message], "nothing is built twice"
 
 
@@ -233,9 +233,9 @@ def test_a_run_that_was_stopped_asks_no_row_again_and_reads_the_weights_once(
     for said in ("asking the model with 8 examples", "answering the test rows with decoder:tiny"):
         stop = (said, 8)
         with pytest.raises(KeyboardInterrupt):
-            fit(labelled(trips), spec, out=tmp_path / "run", tell=stopping)
+            fit(labelled(trips), spec, out=tmp_path / "run", on_progress=stopping)
     stop = ("", 0)
-    again = fit(labelled(trips), spec, out=tmp_path / "run", tell=stopping)
+    again = fit(labelled(trips), spec, out=tmp_path / "run", on_progress=stopping)
     decoder, before = again.candidates[-1], whole.candidates[-1]
     assert decoder.metrics == before.metrics
     # Validation twice, with none and with 8 examples, the test rows by the decoder once; the constant answers them too.
@@ -289,10 +289,10 @@ def test_a_folder_is_tuned_held_to_parity_served_and_exported(
 
     monkeypatch.setattr(precision, "measure_speedup", lambda _seconds: begun_on)
     with pytest.raises(KeyboardInterrupt):
-        fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", tell=stopping)
+        fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", on_progress=stopping)
     monkeypatch.setattr(precision, "measure_speedup", lambda _seconds: gone_on_on)
     told: list[Progress] = []
-    verdict = fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", tell=told.append)
+    verdict = fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", on_progress=told.append)
     assert min(one.done for one in told if one.message == "tuning small" and one.done) == 3, (
         "the state was gone on from"
     )
@@ -315,7 +315,7 @@ def test_a_folder_is_tuned_held_to_parity_served_and_exported(
     assert all(step.agreement.n > 0 for step in steps)
     assert [one.message for one in told if "learns the rows by heart" in one.message], "few rows are warned about"
     again: list[Progress] = []
-    assert fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", tell=again.append) == verdict
+    assert fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", on_progress=again.append) == verdict
     assert not [one for one in again if "building" in one.message], "nothing is tuned twice"
     export(tmp_path / "run", "peft", tmp_path / "adapter-4bit", rung=small.name)
     written = export(tmp_path / "run", "peft", tmp_path / "adapter", rung=tuned.name)

@@ -65,7 +65,7 @@ def climbed(rows: Rows, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path,
     folder, told = tmp_path_factory.mktemp("climb") / "run", list[Progress]()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
-        verdict = fit(rows, SPEC, Requirements(requests_per_day=1000), out=folder, tell=told.append)
+        verdict = fit(rows, SPEC, Requirements(requests_per_day=1000), out=folder, on_progress=told.append)
     return folder, verdict, told
 
 
@@ -135,7 +135,7 @@ def test_asking_again_gives_the_identical_verdict_and_opens_nothing(
 ) -> None:
     folder, verdict, _ = climbed
     told: list[Progress] = []
-    again = fit(rows, SPEC, Requirements(requests_per_day=1000), out=folder, tell=told.append)
+    again = fit(rows, SPEC, Requirements(requests_per_day=1000), out=folder, on_progress=told.append)
     assert again == verdict
     assert len((folder / "openings.jsonl").read_text().splitlines()) == 1
     assert not any(said.message.startswith(("building", "measuring", "studying")) for said in told)
@@ -168,7 +168,7 @@ def test_a_climb_stopped_at_every_message_goes_on_to_the_same_verdict(
                 raise KeyboardInterrupt
 
         try:
-            fit(rows, SPEC, Requirements(requests_per_day=1000), out=tmp_path / "run", tell=stop)
+            fit(rows, SPEC, Requirements(requests_per_day=1000), out=tmp_path / "run", on_progress=stop)
         except KeyboardInterrupt:
             stopped += 1
     assert stopped >= 8
@@ -182,7 +182,7 @@ def test_other_requirements_decide_anew_without_building(
 ) -> None:
     folder, before, _ = climbed
     told: list[Progress] = []
-    found = fit(rows, SPEC, Requirements(min_accuracy=0.999), out=folder, tell=told.append)
+    found = fit(rows, SPEC, Requirements(min_accuracy=0.999), out=folder, on_progress=told.append)
     assert found.chosen is None
     assert found.exit_status in (3, 4)
     assert found.candidates[0].meets["min_accuracy"] == "misses"

@@ -72,7 +72,7 @@ def predict(
     *,
     encoding: str | None = None,
     endpoint: Destination | None = None,
-    tell: Callable[[Progress], None] = ignore,
+    on_progress: Callable[[Progress], None] = ignore,
 ) -> tuple[Prediction, ...]:
     """Answer every readable row of a file or table, in order; ``bundle`` may be a run, whose chosen bundle is used.
 
@@ -81,7 +81,7 @@ def predict(
     `ConsentError` where it does not, `BundleError` for a folder that is not a whole bundle, `DataError` for data that
     cannot be used.
     """
-    return predictions(bundle, source, encoding=encoding, endpoint=endpoint, tell=tell).answers
+    return predictions(bundle, source, encoding=encoding, endpoint=endpoint, on_progress=on_progress).answers
 
 
 def predictions(
@@ -90,21 +90,21 @@ def predictions(
     *,
     encoding: str | None = None,
     endpoint: Destination | None = None,
-    tell: Callable[[Progress], None] = ignore,
+    on_progress: Callable[[Progress], None] = ignore,
 ) -> Predictions:
     """Answer as `predict` does, and also return the records that were left out."""
-    folder, manifest = open_bundle(bundle, endpoint, tell)
+    folder, manifest = open_bundle(bundle, endpoint, on_progress)
     reading = read(source, ReadSpec(inputs=input_columns(manifest), encoding=encoding, labelled=False))
     _warn(reading)
     answers = []
-    _announce(manifest, endpoint, len(reading.examples), tell)
+    _announce(manifest, endpoint, len(reading.examples), on_progress)
     with ServingProcess(folder, endpoint) as serving:
         total = len(reading.examples)
         for start in range(0, total, _STEP):
             rows = reading.examples[start : start + _STEP]
             for row, answer in zip(rows, serving.answer([row.input for row in rows]), strict=True):
                 answers.append(Prediction(id=row.id, answer=answer.value, confidence=answer.confidence))
-            tell(Progress(stage="measure", message="answering", done=min(total, start + _STEP), total=total))
+            on_progress(Progress(stage="measure", message="answering", done=min(total, start + _STEP), total=total))
     return Predictions(answers=tuple(answers), left_out=reading.quarantined)
 
 
@@ -114,7 +114,7 @@ def evaluate(
     spec: EvalSpec | None = None,
     *,
     endpoint: Destination | None = None,
-    tell: Callable[[Progress], None] = ignore,
+    on_progress: Callable[[Progress], None] = ignore,
 ) -> Report:
     """Measure a bundle on labelled rows, as it is served: metrics with intervals, latency, throughput and memory.
 
@@ -127,7 +127,7 @@ def evaluate(
     """
     spec = spec or EvalSpec()
     scorer = None if spec.scorer is None else load_scorer(spec.scorer)
-    folder, manifest = open_bundle(bundle, endpoint, tell)
+    folder, manifest = open_bundle(bundle, endpoint, on_progress)
     chat = manifest.inputs == ("messages",)
     reading = read(
         source,
@@ -140,18 +140,18 @@ def evaluate(
         ),
     )
     _warn(reading)
-    comparable = comparable_rows(manifest, _test_side(reading, tell))
+    comparable = comparable_rows(manifest, _test_side(reading, on_progress))
     rows = comparable.rows
     for remark in comparable.remarks:
-        tell(Progress(stage="clean", message=f"note: {remark}"))
+        on_progress(Progress(stage="clean", message=f"note: {remark}"))
     sides = count_seen(folder, manifest, rows)
-    tell(Progress(stage="measure", message=f"asking {manifest.candidate.name} about {len(rows):,} rows"))
+    on_progress(Progress(stage="measure", message=f"asking {manifest.candidate.name} about {len(rows):,} rows"))
     shared = shared_text_of(rows)
     clusters = near_duplicates.near_duplicates([shared.text_to_compare(row.input) for row in rows], seed=spec.seed)
     clusters = near_duplicates.join(clusters, [row.group for row in rows])
     if manifest.task == "choose":
         rows = tuple(multiple_choice.shuffle_options(rows, spec.seed)[0])
-    _announce(manifest, endpoint, len(rows), tell, timed=probe_rows(len(rows)))
+    _announce(manifest, endpoint, len(rows), on_progress, timed=probe_rows(len(rows)))
     with ServingProcess(folder, endpoint) as serving:
         answers = serving.answer([row.input for row in rows])
         profile = serving.profile([row.input for row in rows], probe(manifest.kind))
@@ -173,25 +173,25 @@ def evaluate(
     )
 
 
-def _test_side(reading: ReadResult, tell: Callable[[Progress], None]) -> ReadResult:
+def _test_side(reading: ReadResult, on_progress: Callable[[Progress], None]) -> ReadResult:
     """Return the rows of the test side alone, where the data name the sides of a split."""
     if "test" not in reading.sides.values():
         return reading
     rows = tuple(row for row in reading.examples if reading.sides.get(row.id) == "test")
     message = f"the data name the sides of a split: measured on the {len(rows):,} rows of the test side"
-    tell(Progress(stage="read", message=message))
+    on_progress(Progress(stage="read", message=message))
     return replace(reading, examples=rows)
 
 
 def open_bundle(
-    bundle: str | Path, permitted: Destination | None, tell: Callable[[Progress], None]
+    bundle: str | Path, permitted: Destination | None, on_progress: Callable[[Progress], None]
 ) -> tuple[Path, Manifest]:
     """Find a bundle and check it, its kind and where it would send rows, before anything is loaded, read or sent."""
     folder = bundle_of(Path(bundle))
     manifest = store.read_bundle(folder)
     package = package_of(manifest.kind)
     if package is not None:
-        tell(Progress(stage="read", message=f"the bundle is answered by a plug of another package: {package}"))
+        on_progress(Progress(stage="read", message=f"the bundle is answered by a plug of another package: {package}"))
     if manifest.kind == KIND:
         permit(folder, permitted)
     return folder, manifest
@@ -201,7 +201,7 @@ def _announce(
     manifest: Manifest,
     permitted: Destination | None,
     rows: int,
-    tell: Callable[[Progress], None],
+    on_progress: Callable[[Progress], None],
     *,
     timed: int = 0,
 ) -> None:
@@ -209,7 +209,7 @@ def _announce(
     if permitted is None or manifest.kind != KIND:
         return
     why = f"; {timed:,} of them again, to time it" if timed else ""
-    tell(Progress(stage="endpoint", message=consent.announcement(permitted, rows, why)))
+    on_progress(Progress(stage="endpoint", message=consent.announcement(permitted, rows, why)))
 
 
 def _warn(reading: ReadResult) -> None:

@@ -106,13 +106,13 @@ def command(
     spec = settings.spec(CurateSpec, values)
     if out is None and not dry_run:
         raise ConfigError("E_CONFIG", "no folder is named", fix="name it: -o FOLDER, or ask for a --dry-run")
-    with progress.progress_display(quiet=quiet) as tell:
+    with progress.progress_display(quiet=quiet) as on_progress:
         if dry_run:
-            report = curate.preview(data, spec, workers=number, tell=tell)
+            report = curate.preview(data, spec, workers=number, on_progress=on_progress)
         else:
             size = chunk if isinstance(chunk, int) else 8
             verb = curate.restart if restart else curate.curate
-            report = verb(data, spec, out=Path(str(out)), workers=crew, chunk_mb=size, tell=tell).report
+            report = verb(data, spec, out=Path(str(out)), workers=crew, chunk_mb=size, on_progress=on_progress).report
             sealed_commands.record_unsealed(str(out))
     if as_json:
         output.record(report)

@@ -40,8 +40,8 @@ def command(
     from ockham.cli import output
 
     spec = settings.spec(EvalSpec, values)
-    with progress.progress_display(quiet=quiet, origins=origins) as tell:
-        report = evaluate(bundle, data, spec, endpoint=endpoint, tell=tell)
+    with progress.progress_display(quiet=quiet, origins=origins) as on_progress:
+        report = evaluate(bundle, data, spec, endpoint=endpoint, on_progress=on_progress)
     if as_json:
         output.record(report)
     else:

@@ -130,8 +130,8 @@ def command(
         raise ConfigError("E_CONFIG", "no data is named", fix="name the file: ockham fit FILE")
     needs = settings.requirements(values)
     spec = settings.spec(FitSpec, values)
-    with progress.progress_display(quiet=quiet, origins=origins) as tell:
-        verdict = fit(source, spec, needs, out=None if folder is None else Path(folder), tell=tell)
+    with progress.progress_display(quiet=quiet, origins=origins) as on_progress:
+        verdict = fit(source, spec, needs, out=None if folder is None else Path(folder), on_progress=on_progress)
     if as_json:
         output.record(verdict)
     else:

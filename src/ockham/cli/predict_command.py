@@ -71,8 +71,8 @@ def command(
     sealed_commands.enter("predict", reads, folders, unsealed=unsealed, endpoints=named)
     from ockham.bundles.predict import predictions
 
-    with progress.progress_display(quiet=quiet, origins=origins) as tell:
-        outcome = predictions(bundle, data, encoding=how.encoding, endpoint=endpoint, tell=tell)
+    with progress.progress_display(quiet=quiet, origins=origins) as on_progress:
+        outcome = predictions(bundle, data, encoding=how.encoding, endpoint=endpoint, on_progress=on_progress)
     answers = outcome.answers
     if as_json:
         click.echo(json.dumps(plain(answers), allow_nan=False))

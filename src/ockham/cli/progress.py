@@ -27,11 +27,11 @@ def progress_display(
 
     ``origins`` say of each API where it was named.
     """
-    with _show_progress(quiet=quiet) as tell:
+    with _show_progress(quiet=quiet) as on_progress:
 
         def announce(progress: Progress) -> None:
             origin = (origins or {}).get(progress.stage)
-            tell(progress if origin is None else replace(progress, message=f"{progress.message} ({origin})"))
+            on_progress(progress if origin is None else replace(progress, message=f"{progress.message} ({origin})"))
 
         yield announce
 
@@ -45,8 +45,8 @@ def _show_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
             lines = _Lines(sys.stderr)
             yield lambda progress: lines(progress) if progress.stage in LEAVING else None
         elif sys.stderr.isatty():
-            with _bar() as tell:
-                yield tell
+            with _bar() as on_progress:
+                yield on_progress
         else:
             yield _Lines(sys.stderr)
 
@@ -93,7 +93,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
             if last is not None:
                 console.print(f"[green]{last[0]:<8}[/] {last[1]}", soft_wrap=True)
 
-        def tell(progress: Progress) -> None:
+        def on_progress(progress: Progress) -> None:
             nonlocal last
             heading = (escape(printable(progress.stage)), escape(printable(progress.message)))
             if heading != last:
@@ -102,7 +102,7 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
                 bar.reset(task, total=progress.total, description=heading[1], stage=heading[0])
             bar.update(task, completed=progress.done or 0, total=progress.total)
 
-        yield tell
+        yield on_progress
         finish()
 
 

@@ -50,8 +50,8 @@ def command(
 
     needs = settings.requirements(values)
     spec = dataclasses.replace(settings.spec(FitSpec, values), all=True)
-    with progress.progress_display(quiet=quiet, origins=origins) as tell:
-        verdict = tune(data, base, spec, needs, out=out, tell=tell)
+    with progress.progress_display(quiet=quiet, origins=origins) as on_progress:
+        verdict = tune(data, base, spec, needs, out=out, on_progress=on_progress)
     if as_json:
         output.record(verdict)
     else:

@@ -99,7 +99,7 @@ def curate(
     out: str | os.PathLike[str],
     workers: int | RayCluster = 1,
     chunk_mb: int = 8,
-    tell: Tell | None = None,
+    on_progress: Tell | None = None,
 ) -> Curated:
     """Curate the documents of files, folders or patterns into the folder ``out``.
 
@@ -112,7 +112,7 @@ def curate(
     `restart`), `StoreError` when the disk refuses.
     """
     effort = _Effort(workers=workers, chunk_mb=chunk_mb)
-    return _run(source, spec or CurateSpec(), Path(out), effort, open_curation, tell or _silent)
+    return _run(source, spec or CurateSpec(), Path(out), effort, open_curation, on_progress or _silent)
 
 
 def restart(
@@ -122,7 +122,7 @@ def restart(
     out: str | os.PathLike[str],
     workers: int | RayCluster = 1,
     chunk_mb: int = 8,
-    tell: Tell | None = None,
+    on_progress: Tell | None = None,
 ) -> Curated:
     """Curate as `curate` does, into a folder that may hold a curation of other data or settings.
 
@@ -130,16 +130,16 @@ def restart(
     stay. Raises as `curate` does.
     """
     effort = _Effort(workers=workers, chunk_mb=chunk_mb)
-    return _run(source, spec or CurateSpec(), Path(out), effort, open_replacement, tell or _silent)
+    return _run(source, spec or CurateSpec(), Path(out), effort, open_replacement, on_progress or _silent)
 
 
-def _run(source: Source, spec: CurateSpec, out: Path, effort: _Effort, opening: Opening, tell: Tell) -> Curated:
+def _run(source: Source, spec: CurateSpec, out: Path, effort: _Effort, opening: Opening, on_progress: Tell) -> Curated:
     if (isinstance(effort.workers, int) and effort.workers < 1) or effort.chunk_mb < 1:
         raise ConfigError("E_CONFIG", "workers and chunk_mb must be at least 1", fix="leave them out")
     require()
     check_folder(out)
     keep_memory()
-    files, plan, warnings = prepare_curation(source, spec, tell)
+    files, plan, warnings = prepare_curation(source, spec, on_progress)
     identity: dict[str, Json] = {
         "verb": "curate",
         "ockham": __version__,
@@ -149,11 +149,11 @@ def _run(source: Source, spec: CurateSpec, out: Path, effort: _Effort, opening: 
         "test": list(plan.leak.digests) if plan.leak else [],
     }
     with opening(out, identity) as run:
-        report = run.find("curation", "report", CurationReport)
+        report = run.load("curation", "report", CurationReport)
         if report is None or not _is_whole(run, report):
-            report = _curate_files(run, files, plan, effort, tell)
+            report = _curate_files(run, files, plan, effort, on_progress)
             report = dataclasses.replace(report, warnings=(*warnings, *report.warnings))
-            run.keep("curation", "report", report)
+            run.save("curation", "report", report)
         report = in_order(report)
         _publish(run, report)
         run.discard("chunk")
@@ -162,7 +162,7 @@ def _run(source: Source, spec: CurateSpec, out: Path, effort: _Effort, opening: 
 
 
 def preview(
-    source: Source, spec: CurateSpec | None = None, *, workers: int = 1, tell: Tell | None = None
+    source: Source, spec: CurateSpec | None = None, *, workers: int = 1, on_progress: Tell | None = None
 ) -> CurationReport:
     """Curate the first rows of every file in a temporary folder: what all of the data would take and lose.
 
@@ -171,8 +171,8 @@ def preview(
     from ockham.curation.preview import preview_curation
 
     require()
-    files, plan, warnings = prepare_curation(source, spec or CurateSpec(), tell or _silent)
-    return dataclasses.replace(preview_curation(files, plan, workers, tell or _silent), warnings=warnings)
+    files, plan, warnings = prepare_curation(source, spec or CurateSpec(), on_progress or _silent)
+    return dataclasses.replace(preview_curation(files, plan, workers, on_progress or _silent), warnings=warnings)
 
 
 def require() -> None:
@@ -187,7 +187,7 @@ def require() -> None:
 
 
 def prepare_curation(
-    source: Source, spec: CurateSpec, tell: Tell
+    source: Source, spec: CurateSpec, on_progress: Tell
 ) -> tuple[list[SourceFile], StepConfig, tuple[str, ...]]:
     """Look at every file and settle what is done: rows are labelled ones where every file has a target.
 
@@ -198,7 +198,7 @@ def prepare_curation(
     files: list[SourceFile] = []
     warnings: list[str] = []
     for done, path in enumerate(paths, 1):
-        tell(Progress(stage="read", message="looking at the files", done=done, total=len(paths)))
+        on_progress(Progress(stage="read", message="looking at the files", done=done, total=len(paths)))
         try:
             is_text = path[0].suffix.lower() == SUFFIX
             files.append(describe_texts(path) if is_text else describe(path[0], request, spec.encoding))
@@ -218,22 +218,24 @@ def prepare_curation(
     return files, dataclasses.replace(plan, shared=shared, leak=leak, filters=filters), tuple(warnings)
 
 
-def _curate_files(run: Run, files: list[SourceFile], plan: StepConfig, effort: _Effort, tell: Tell) -> CurationReport:
+def _curate_files(
+    run: Run, files: list[SourceFile], plan: StepConfig, effort: _Effort, on_progress: Tell
+) -> CurationReport:
     start = time.monotonic()
     workers = 1 if isinstance(effort.workers, int) and not is_worth(files) else effort.workers
     with ExitStack() as leave:
         crew = leave.enter_context(open_executor(workers))
-        folders = examine_chunks(run, files, plan, crew, effort.chunk_mb * 1_000_000, tell)
+        folders = examine_chunks(run, files, plan, crew, effort.chunk_mb * 1_000_000, on_progress)
         chunks = leave.enter_context(closing(Chunks(folders, inputs_of(files), plan.shared)))
 
         def tell_work(what: str, done: int, total: int) -> None:
-            tell(Progress(stage="decide", message=what, done=done, total=total or None))
+            on_progress(Progress(stage="decide", message=what, done=done, total=total or None))
 
         scratch = leave.enter_context(run.staging())
         decision = decide_duplicates(chunks, plan.spec, plan.steps, scratch, crew, tell_work)
         tell_work("labels in doubt", 0, 0)
         doubt = check_labels(chunks, decision, [file.target for file in files], plan)
-        report = write_all(run, chunks, decision, files, plan, tell)
+        report = write_all(run, chunks, decision, files, plan, on_progress)
         report = dataclasses.replace(report, warnings=(*report.warnings, *doubt))
     _log.info("curated %d rows in %.1f s", report.rows, time.monotonic() - start)
     return report

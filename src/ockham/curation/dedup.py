@@ -29,7 +29,7 @@ _BYTES, _WORDS, _CONTENT = [0, 1], [2, 3], [2, 3, 4, 5]
 
 
 def decide_duplicates(
-    chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], folder: Path, crew: Executor, tell: Work
+    chunks: Chunks, spec: CurateSpec, steps: tuple[str, ...], folder: Path, crew: Executor, on_progress: Work
 ) -> PartitionDecision:
     """Decide every document, beginning with what its own chunk says about it.
 
@@ -45,7 +45,7 @@ def decide_duplicates(
     number = _part_count(chunks)
     raw, words = _scatter_hashes(chunks, folder, number)
     for part in range(number):
-        tell("equal documents", part, number)
+        on_progress("equal documents", part, number)
         decision.raw_duplicates += _duplicates(raw, part)
         torn = _find_torn(words, part) if one_answer else np.zeros((0, _HASHES + 1), dtype=np.uint64)
         if len(torn) or "exact" in steps:
@@ -53,7 +53,9 @@ def decide_duplicates(
     raw.drop()
     words.drop()
     if "near" in steps:
-        decide_near(chunks, decision, spec, NearScope(folder=folder, by_target="labels" in steps, crew=crew), tell)
+        decide_near(
+            chunks, decision, spec, NearScope(folder=folder, by_target="labels" in steps, crew=crew), on_progress
+        )
     return decision
 
 

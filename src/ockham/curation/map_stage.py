@@ -45,7 +45,7 @@ def is_worth(files: list[SourceFile]) -> bool:
 
 
 def examine_chunks(
-    run: Run, files: list[SourceFile], plan: StepConfig, crew: Executor, most: int, tell: Tell
+    run: Run, files: list[SourceFile], plan: StepConfig, crew: Executor, most: int, on_progress: Tell
 ) -> list[Path]:
     """Examine all documents, ``most`` bytes a chunk, and return the folders of the chunks, in order."""
     total = sum(file.size for file in files) // 1_000_000
@@ -54,7 +54,7 @@ def examine_chunks(
     for number, file in enumerate(files):
         settings = plain(plan.spec), plain(plan.filters), plain(plan.shared)
         work = digest([_FORM, number, file.sha256, settings, list(plan.steps), most, _tests(plan)])
-        stored_keys = run.find("file", work, tuple[str, ...])
+        stored_keys = run.load("file", work, tuple[str, ...])
         if stored_keys is not None:
             artifacts = [run.artifact(KIND, key) for key in stored_keys]
             whole = [folder for folder in artifacts if folder is not None]
@@ -68,8 +68,8 @@ def examine_chunks(
             file_folders.append(folder)
             keys.append(key)
             done = min(before + seen, before + file.size) // 1_000_000
-            tell(Progress(stage="examine", message="documents (MB)", done=done, total=max(total, done)))
-        run.keep("file", work, tuple(keys))
+            on_progress(Progress(stage="examine", message="documents (MB)", done=done, total=max(total, done)))
+        run.save("file", work, tuple(keys))
         folders += file_folders
         before += file.size
     return folders
@@ -135,7 +135,7 @@ def _seal_chunk(run: Run, job: _Job) -> Path:
         if job.done is not None:
             outcome(job.done)
         if job.folder is not None:
-            return run.seal(KIND, job.key, job.folder, lasting=False)
+            return run.commit_artifact(KIND, job.key, job.folder, lasting=False)
     return run.path / "artifacts" / KIND / job.key[:32]
 
 

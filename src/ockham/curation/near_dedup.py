@@ -56,15 +56,17 @@ class Near:
     stricter: int
 
 
-def decide_near(chunks: Chunks, decision: PartitionDecision, spec: CurateSpec, scope: NearScope, tell: Work) -> None:
+def decide_near(
+    chunks: Chunks, decision: PartitionDecision, spec: CurateSpec, scope: NearScope, on_progress: Work
+) -> None:
     """Leave out each document that is nearly the same as one before it that stays."""
     import numpy as np
 
-    tell("documents that share a band", 0, 0)
+    on_progress("documents that share a band", 0, 0)
     sets = write_pairs(chunks, decision, scope.folder, scope.crew)
     arguments = ((path, chunks.source(), spec, scope.by_target) for path in sets)
     for done, near in enumerate(in_order(scope.crew, near_of, arguments)):
-        tell("near-duplicates", done, len(sets))
+        on_progress("near-duplicates", done, len(sets))
         if near.gone:
             numbers, others, similarities = map(np.array, zip(*near.gone, strict=True))
             decision.note(numbers, "near_duplicate", others, similarities)

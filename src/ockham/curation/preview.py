@@ -29,14 +29,14 @@ SAMPLE = 4_000_000
 _PLAIN = (".jsonl", ".ndjson", ".json", ".csv", ".tsv")
 
 
-def preview_curation(files: list[SourceFile], plan: StepConfig, workers: int, tell: Tell) -> CurationReport:
+def preview_curation(files: list[SourceFile], plan: StepConfig, workers: int, on_progress: Tell) -> CurationReport:
     """Curate a sample in a temporary folder, and say what all of the data would take.
 
     The report's counts are those of the sample. ``estimate`` holds ``seconds``, ``clean_mb`` and ``disk_mb`` (the most
     that is needed on the way) for all files, where none of them is packed: what those unfold to is not known. Fewer
     duplicates meet in a sample than in all rows, so the shares of those are least values.
     """
-    tell(Progress(stage="sample", message="the first rows of every file"))
+    on_progress(Progress(stage="sample", message="the first rows of every file"))
     sample = _sample(files, plan)
     batch = [document for records in sample for document in records.documents]
     # What is loaded and compiled once says nothing about the speed.
@@ -57,7 +57,7 @@ def preview_curation(files: list[SourceFile], plan: StepConfig, workers: int, te
             with closing(Chunks(folders, inputs_of(files), plan.shared)) as chunks:
                 decision = decide_duplicates(chunks, plan.spec, plan.steps, scratch, Executor(), lambda *_: None)
                 check_labels(chunks, decision, [file.target for file in files], plan)
-                report = write_all(run, chunks, decision, files, plan, tell)
+                report = write_all(run, chunks, decision, files, plan, on_progress)
         seconds = time.perf_counter() - start
     clean = sum(shard.bytes for shard in report.shards if shard.path.startswith("clean/"))
     estimate: dict[str, float] = {}

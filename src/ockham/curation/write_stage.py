@@ -65,7 +65,7 @@ class _Context:
 
 
 def write_all(
-    run: Run, chunks: Chunks, decision: PartitionDecision, files: list[SourceFile], plan: StepConfig, tell: Tell
+    run: Run, chunks: Chunks, decision: PartitionDecision, files: list[SourceFile], plan: StepConfig, on_progress: Tell
 ) -> CurationReport:
     """Write the clean rows and the quarantine of a run, and return the report."""
     import numpy as np
@@ -78,7 +78,7 @@ def write_all(
         closing(Shards(run, "quarantine", packed, plan.spec.shard_mb)) as quarantine,
     ):
         for chunk in chunks:
-            tell(Progress(stage="write", message="rows", done=chunk.first, total=chunks.size))
+            on_progress(Progress(stage="write", message="rows", done=chunk.first, total=chunks.size))
             _write_chunk(chunk, decision.of(chunk), context, clean, quarantine)
         clean.flush()
         quarantine.flush()

@@ -48,18 +48,18 @@ def prepare(
     *,
     test: object | None,
     task_name: TaskName | None,
-    tell: Callable[[Progress], None],
+    on_progress: Callable[[Progress], None],
 ) -> Prepared:
     """Read, clean and split; ``test`` is a test set of the user's own, ``task_name`` the task where they named it.
 
     Raises `DataError` where the data cannot be used.
     """
-    tell(Progress(stage="read", message="reading the examples"))
+    on_progress(Progress(stage="read", message="reading the examples"))
     sides, reading = read_sides(source, spec, test, task_name)
     name, why = task.infer(sides.examples, task_name)
     sides = _readable(name, sides)
     dataset = Dataset(name=reading.sources[0].file, task=name, examples=sides.examples)
-    tell(Progress(stage="split", message="looking for near-duplicates, so that none stands on two sides"))
+    on_progress(Progress(stage="split", message="looking for near-duplicates, so that none stands on two sides"))
     shared = shared_text_of(sides.train, sides.valid, sides.test)
     compared = sides.map_inputs(shared.text_to_compare)
     clusters = near_duplicates.near_duplicates([row.input for row in compared.examples])

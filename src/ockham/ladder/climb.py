@@ -69,19 +69,19 @@ def _count_applicable(rungs: Sequence[Rung], task: TaskName) -> int:
 def _stand(material: RunContext, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> RungResult:
     standing = RungResult(rung, "measured", "")
     with _failing(material, standing):
-        why = rung.absent(material.plan)
+        why = rung.reason_to_skip(material.plan)
         built_rung = find_built(material, rung) if why is None else None
         if why is None and built_rung is None:  # what was built once is not asked again whether it is worth building
-            why = rung.unsuited(material)
+            why = rung.skip_reason(material)
         if why is not None:
-            material.tell(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
+            material.on_progress(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
             return RungResult(rung, "skipped", why)
         standing.made = built_rung or build_rung(material, rung)
         standing.valid = measure.valid_report(material, standing, requirements, prices)
         if standing.valid:
-            material.tell(Progress(stage="measure", message=measure.progress_line(standing.valid)))
+            material.on_progress(Progress(stage="measure", message=measure.progress_line(standing.valid)))
         for warning in standing.made.built.warnings:
-            material.tell(Progress(stage="climb", message=f"note: {warning}"))
+            material.on_progress(Progress(stage="climb", message=f"note: {warning}"))
     return standing
 
 
@@ -89,7 +89,7 @@ def _test(material: RunContext, standing: RungResult, requirements: Requirements
     with _failing(material, standing):
         standing.test = measure.test_report(material, standing, requirements, prices)
         if standing.test:
-            material.tell(Progress(stage="measure", message=measure.progress_line(standing.test)))
+            material.on_progress(Progress(stage="measure", message=measure.progress_line(standing.test)))
 
 
 @contextmanager
@@ -113,7 +113,7 @@ def _failing(material: RunContext, standing: RungResult) -> Iterator[None]:
 
 def _fail(material: RunContext, standing: RungResult, why: str) -> None:
     standing.status, standing.why = "failed", why
-    material.tell(Progress(stage="climb", message=f"{standing.rung.name} failed: {why}"))
+    material.on_progress(Progress(stage="climb", message=f"{standing.rung.name} failed: {why}"))
 
 
 def _open_test(material: RunContext, names: Sequence[str], requirements: Requirements) -> None:

@@ -155,11 +155,11 @@ def _worth_of_leaks(material: RunContext, pool: Sequence[Example], cluster: dict
 
 def _once(material: RunContext, name: str, kind: type[T], study: Callable[[], T]) -> T:
     key = material.work("study", name, sorted(_cheap(material)), material.plan.encoder)
-    finding = material.run.find("study", key, kind)
+    finding = material.run.load("study", key, kind)
     if finding is None:
-        material.tell(Progress(stage="measure", message=f"studying the data: {name}"))
+        material.on_progress(Progress(stage="measure", message=f"studying the data: {name}"))
         finding = study()
-        material.run.keep("study", key, finding)
+        material.run.save("study", key, finding)
     return finding
 
 
@@ -180,7 +180,9 @@ def _probabilities(
 
     cheap = _cheap(material)
     names = " and ".join(cheap)
-    material.tell(Progress(stage="measure", message=f"asking {names} about every label, in {_folds(rows)} parts"))
+    material.on_progress(
+        Progress(stage="measure", message=f"asking {names} about every label, in {_folds(rows)} parts")
+    )
 
     def by_linear(built: BuildInfo) -> NDArray[np.float64]:
         chosen = linear.LinearSettings(

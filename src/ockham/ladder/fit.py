@@ -106,7 +106,7 @@ def fit(
     requirements: Requirements | None = None,
     *,
     out: str | Path | None = None,
-    tell: Callable[[Progress], None] = ignore,
+    on_progress: Callable[[Progress], None] = ignore,
 ) -> Verdict:
     """Find the smallest model that does the job; leave verdict, report and bundle in the run folder.
 
@@ -123,8 +123,10 @@ def fit(
     scorer = None if spec.scorer is None else load_scorer(spec.scorer)
     prices = catalog.prices(None if spec.prices is None else Path(spec.prices))
     reading = read_spec(spec)
-    prepared = prepare(source, reading, SplitSpec(seed=spec.seed), test=spec.test, task_name=spec.task, tell=tell)
-    _introduce(prepared, tell)
+    prepared = prepare(
+        source, reading, SplitSpec(seed=spec.seed), test=spec.test, task_name=spec.task, on_progress=on_progress
+    )
+    _introduce(prepared, on_progress)
     plan = _plan(spec, requirements, prepared, scorer)
     identity = _identity(prepared, spec)
     folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
@@ -133,7 +135,7 @@ def fit(
             plan = dataclasses.replace(plan, precision=decoder_rungs.settle_precision(spec.precision, spec.device, run))
         assemble.record_protection(run)
         connector.tell_run(str(folder.absolute()))
-        material = RunContext(prepared, plan, run, tell)
+        material = RunContext(prepared, plan, run, on_progress)
         standings = climb(material, rungs, requirements, prices, everything=spec.all)
         diagnosed = diagnostics.diagnose(material)
         opinions = llm_judge.ask_judge(material, standings)
@@ -159,7 +161,7 @@ def tune(
     requirements: Requirements | None = None,
     *,
     out: str | Path | None = None,
-    tell: Callable[[Progress], None] = ignore,
+    on_progress: Callable[[Progress], None] = ignore,
 ) -> Verdict:
     """Tune one model, and measure it before and after beside the rungs that cost nothing; otherwise as `fit`.
 
@@ -173,7 +175,7 @@ def tune(
         rungs=("constant", "lookup", kind, f"{kind}-tuned", *([] if causal else [ENCODER_TAGGER.name])),
         **({"models": (base,)} if causal else {"encoder": base}),
     )
-    return fit(source, spec, requirements, out=out, tell=tell)
+    return fit(source, spec, requirements, out=out, on_progress=on_progress)
 
 
 def read_spec(spec: FitSpec) -> ReadSpec:
@@ -201,26 +203,26 @@ def _check_out(out: str | Path | None) -> None:
         store.check_place(Path("runs") / "run.json")
 
 
-def _introduce(prepared: Prepared, tell: Callable[[Progress], None]) -> None:
+def _introduce(prepared: Prepared, on_progress: Callable[[Progress], None]) -> None:
     """Say what was found in the data: nothing is guessed silently."""
     intake, split = prepared.intake, prepared.split
     for source in intake.sources:
         columns = " + ".join(source.inputs)
-        tell(
+        on_progress(
             Progress(
                 stage="read", message=f"{source.file}: {source.format}, {source.encoding}; {columns} → {source.target}"
             )
         )
     counts = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in intake.dropped_counts().items()]
     left_out = f"; left out: {', '.join(counts)}" if counts else ""
-    tell(Progress(stage="clean", message=f"{intake.rows:,} rows, {intake.kept:,} kept{left_out}"))
-    tell(Progress(stage="clean", message=f"the task is {prepared.dataset.task}: {intake.task_reason}"))
+    on_progress(Progress(stage="clean", message=f"{intake.rows:,} rows, {intake.kept:,} kept{left_out}"))
+    on_progress(Progress(stage="clean", message=f"the task is {prepared.dataset.task}: {intake.task_reason}"))
     sides = f"{len(split.train):,} to train, {len(split.valid):,} to validate, {len(split.test):,} sealed for the test"
-    tell(Progress(stage="split", message=f"{sides}; {split.leaks_prevented:,} leaks prevented"))
+    on_progress(Progress(stage="split", message=f"{sides}; {split.leaks_prevented:,} leaks prevented"))
     for text in merge_notes(intake.merges):
-        tell(Progress(stage="clean", message=f"note: {text}"))
+        on_progress(Progress(stage="clean", message=f"note: {text}"))
     for warning in (*intake.warnings, *split.warnings):
-        tell(Progress(stage="split", message=f"note: {warning}"))
+        on_progress(Progress(stage="split", message=f"note: {warning}"))
 
 
 def _publish(run: store.Run, account: RunResult, standings: Sequence[RungResult]) -> None:

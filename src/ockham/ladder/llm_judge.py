@@ -57,7 +57,7 @@ def ask_judge(material: RunContext, standings: Sequence[RungResult]) -> JudgeFin
         note = f"the judge was not asked: it is for written texts, and the task is {material.plan.task}"
         return JudgeFindings(summaries={}, notes=(note,))
     cases = {report.candidate.name: _cases(material, report) for report in reports}
-    material.tell(
+    material.on_progress(
         Progress(stage="judge", message=_announcement(spec, [case for group in cases.values() for case in group]))
     )
     summaries: dict[str, JudgeSummary] = {}
@@ -98,7 +98,7 @@ def _parts(
     for start in range(0, len(cases), _CHUNK):
         chunk = cases[start : start + _CHUNK]
         key = digest([spec.url, spec.model, spec.seed, [[c.input, c.target, c.answer] for c in chunk]])
-        yield chunk, material.run.find("opinions", key, _Part), key
+        yield chunk, material.run.load("opinions", key, _Part), key
 
 
 def _opinions(
@@ -108,10 +108,10 @@ def _opinions(
     for chunk, stored, key in _parts(material, spec, cases):
         part = stored or _Part(opinions=tuple(judge.judge(chunk)))
         if stored is None:
-            material.run.keep("opinions", key, part)
+            material.run.save("opinions", key, part)
         opinions += part.opinions
         message = f"judging the answers of {name}"
-        material.tell(Progress(stage="measure", message=message, done=len(opinions), total=len(cases)))
+        material.on_progress(Progress(stage="measure", message=message, done=len(opinions), total=len(cases)))
     return opinions
 
 

@@ -266,18 +266,18 @@ def _ask(material: RunContext, rung: Rung, folder: Path, requirements: Requireme
     if rung.kind != endpoint.KIND:  # which is paid by the answer
         rows += [second for _, second in _reordered_questions(material)]
     key = digest([cache_key(material, rung), [row.id for row in rows]])
-    served = material.run.find("answers", key, ServedAnswers)
+    served = material.run.load("answers", key, ServedAnswers)
     if served is not None and _is_worth_another_try(served.profile, requirements):
         served = dataclasses.replace(served, profile=_profile(material, rung, folder, requirements))
-        material.run.keep("answers", key, served)
+        material.run.save("answers", key, served)
     if served is not None:
         return served
-    material.tell(Progress(stage="measure", message=f"opening the test set for {rung.name}"))
+    material.on_progress(Progress(stage="measure", message=f"opening the test set for {rung.name}"))
     _announce(material, rung)
     answers = _answers(material, rung, folder, rows)
     profile = _profile(material, rung, folder, requirements)
     served = ServedAnswers(answers=answers[:sealed], profile=profile, again=answers[sealed:])
-    material.run.keep("answers", key, served)
+    material.run.save("answers", key, served)
     return served
 
 
@@ -315,16 +315,16 @@ def _answers(material: RunContext, rung: Rung, folder: Path, rows: Sequence[Exam
         for start in range(0, len(rows), step):
             chunk = rows[start : start + step]
             key = digest([cache_key(material, rung), "part", [row.id for row in chunk]])
-            part = material.run.find("part", key, _Part) if rung.kind in _KEPT else None
+            part = material.run.load("part", key, _Part) if rung.kind in _KEPT else None
             if part is None:
                 serving = serving or stack.enter_context(ServingProcess(folder, _destination(material, rung)))
                 part = _Part(answers=tuple(serving.answer([row.input for row in chunk])))
                 if rung.kind in _KEPT:
-                    material.run.keep("part", key, part)
+                    material.run.save("part", key, part)
             answers += part.answers
             if rung.kind in _KEPT:
                 message = f"answering the test rows with {rung.name}"
-                material.tell(Progress(stage="measure", message=message, done=len(answers), total=len(rows)))
+                material.on_progress(Progress(stage="measure", message=message, done=len(answers), total=len(rows)))
     return tuple(answers)
 
 
@@ -341,14 +341,14 @@ def _profile(material: RunContext, rung: Rung, folder: Path, requirements: Requi
     What was measured on a busy machine is measured again where that leaves a required latency open.
     """
     work = cache_key(material, rung)
-    profile = material.run.find("profile", work, Profile)
+    profile = material.run.load("profile", work, Profile)
     if profile is not None and not _is_worth_another_try(profile, requirements):
         return profile
-    material.tell(Progress(stage="measure", message=f"measuring {rung.name} as it will be served"))
+    material.on_progress(Progress(stage="measure", message=f"measuring {rung.name} as it will be served"))
     with ServingProcess(folder, _destination(material, rung)) as serving:
         inputs = [row.input for row in material.side("valid") or material.side("train")]
         profile = serving.profile(inputs, probe(rung.kind))
-    material.run.keep("profile", work, profile)
+    material.run.save("profile", work, profile)
     return profile
 
 
@@ -369,7 +369,7 @@ def _announce(material: RunContext, rung: Rung) -> None:
     why = f": {test:,} to test it, {timed:,} to time it"
     if shots:
         why += f", {shots:,} with their answers as examples"
-    material.tell(Progress(stage="endpoint", message=consent.announcement(spec, test + timed + shots, why)))
+    material.on_progress(Progress(stage="endpoint", message=consent.announcement(spec, test + timed + shots, why)))
 
 
 def _costs(

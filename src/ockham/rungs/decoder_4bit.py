@@ -46,7 +46,7 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
     """Return the rung of a model's 4-bit form beside that of its 8-bit form."""
 
     def skip_reason(material: RunContext) -> str | None:
-        why = eight.unsuited(material)
+        why = eight.skip_reason(material)
         if why is not None:
             return why
         try:
@@ -73,7 +73,7 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
         settings = {**built_rung.built.settings, "weights": quantization(path)}
         return BuildInfo(settings=settings, answers=offer.answers, parity=offer.parity)
 
-    return dataclasses.replace(eight, name=f"{eight.name}:4bit", build=build, unsuited=skip_reason)
+    return dataclasses.replace(eight, name=f"{eight.name}:4bit", build=build, skip_reason=skip_reason)
 
 
 def of_folder(model: str, material: RunContext) -> Path | None:
@@ -84,11 +84,11 @@ def of_folder(model: str, material: RunContext) -> Path | None:
     key = digest(["four", model, signature(source)])
     folder = material.run.artifact("weights", key)
     if folder is None:
-        material.tell(Progress(stage="climb", message=f"converting {source.name} to GGUF, 4 bits"))
+        material.on_progress(Progress(stage="climb", message=f"converting {source.name} to GGUF, 4 bits"))
         with material.run.staging() as whole, material.run.staging() as staging:
             f16_path = convert(source, whole / WEIGHTS, "f16").path
             quantize(f16_path, staging / WEIGHTS, fit_quantization(f16_path))
-            folder = material.run.seal("weights", key, staging)
+            folder = material.run.commit_artifact("weights", key, staging)
     return folder / WEIGHTS
 
 
@@ -99,7 +99,7 @@ def keep(folder: Path, material: RunContext, whole: Path) -> None:
     """
     with material.run.staging() as staging:
         quantize(whole, staging / WEIGHTS, fit_quantization(whole))
-        material.run.seal("weights", _tuned_weights(folder, material), staging)
+        material.run.commit_artifact("weights", _tuned_weights(folder, material), staging)
 
 
 def of_tuned(model: str, material: RunContext) -> Path | None:
@@ -122,8 +122,8 @@ def _offer(eight: Rung, built_rung: BuiltRung, model: str, weights: Weights, mat
     path = weights(model, material)
     if path is None:
         return _Offer(answers=(), parity=(), why="no weights in 16 bits are there to make 4 bits of")
-    key = material.work("offer", eight.name, eight.decides(material.plan), path.stat().st_size)
-    offer = material.run.find("offer", key, _Offer)
+    key = material.work("offer", eight.name, eight.cache_inputs(material.plan), path.stat().st_size)
+    offer = material.run.load("offer", key, _Offer)
     if offer is not None:
         return offer
     share = path.stat().st_size / causal_lm.parts(built_rung.folder).weights.stat().st_size
@@ -134,7 +134,7 @@ def _offer(eight: Rung, built_rung: BuiltRung, model: str, weights: Weights, mat
         before, after = (material.score_answers("valid", replies) for replies in (built_rung.built.answers, answers))
         compared = parity.compare("quantizing to 4 bits", before, after, material.plan.metric)
         offer = _Offer(answers=answers, parity=(compared,), why=parity.significant_loss(compared, exact=False))
-    material.run.keep("offer", key, offer)
+    material.run.save("offer", key, offer)
     return offer
 
 

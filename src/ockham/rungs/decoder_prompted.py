@@ -99,13 +99,13 @@ def answer_validation(
     valid = material.side("valid")
     for start in range(0, len(valid), _CHUNK):
         rows = valid[start : start + _CHUNK]
-        part = material.run.find("trial", digest([key, start, len(rows)]), _Part)
+        part = material.run.load("trial", digest([key, start, len(rows)]), _Part)
         if part is None:
             model = model or open_decoder()
             part = _Part(answers=tuple(answer.value or "" for answer in model.answer([row.input for row in rows])))
-            material.run.keep("trial", digest([key, start, len(rows)]), part)
+            material.run.save("trial", digest([key, start, len(rows)]), part)
         answers += part.answers
-        material.tell(Progress(stage="climb", message=message, done=len(answers), total=len(valid)))
+        material.on_progress(Progress(stage="climb", message=message, done=len(answers), total=len(valid)))
     return tuple(answers)
 
 

@@ -76,7 +76,7 @@ def _rungs(models: Sequence[str], *, whole: bool) -> list[Rung]:
     for name, model in named:
         others = [other for other in models if other != model]
         rung = _rung(TUNED, name, model, partial(_untunable, model))
-        rung = dataclasses.replace(rung, unsuited=partial(_unpromising, model, others))
+        rung = dataclasses.replace(rung, skip_reason=partial(_unpromising, model, others))
         forms += _forms(rung, model, decoder_4bit.of_tuned)
     return forms
 
@@ -109,7 +109,7 @@ def kind_of(model: str) -> str:
 
 
 def _rung(kind: str, name: str, model: str, missing: Callable[[BuildConfig], str | None]) -> Rung:
-    def decides(plan: BuildConfig) -> object:
+    def cache_inputs(plan: BuildConfig) -> object:
         tuning = [plan.tune, plan.learning_rate, plan.precision] if kind == TUNED else []
         return [plan.metric, model, signature(local(model)), *tuning]
 
@@ -117,9 +117,9 @@ def _rung(kind: str, name: str, model: str, missing: Callable[[BuildConfig], str
         name=f"{kind}:{name}" if name else kind,
         number=NUMBERS[kind],
         kind="gguf",
-        missing=missing,
+        unavailable_reason=missing,
         build=partial(decoder_tuned.build if kind == TUNED else decoder_prompted.build, model),
-        decides=decides,
+        cache_inputs=cache_inputs,
         tasks=get_args(TaskName),
     )
 

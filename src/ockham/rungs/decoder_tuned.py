@@ -71,7 +71,7 @@ class _Place:
             questions = tuple(model.question(text).tokens for text in texts)
             for start in range(0, len(texts), _CHUNK):
                 answers += [answer.value or "" for answer in model.answer(texts[start : start + _CHUNK])]
-                self.material.tell(Progress(stage="climb", message=message, done=len(answers), total=len(texts)))
+                self.material.on_progress(Progress(stage="climb", message=message, done=len(answers), total=len(texts)))
         finally:
             model.close()
         return _Served(answers=tuple(answers), questions=questions)
@@ -139,8 +139,8 @@ def _tune_or_load(setup: _Place, name: str) -> tuning.TunedDecoder:
 
     material, tokenized = setup.material, setup.told
 
-    def tell(done: int, total: int) -> None:
-        material.tell(Progress(stage="climb", message=f"tuning {setup.folder.name}", done=done, total=total))
+    def on_progress(done: int, total: int) -> None:
+        material.on_progress(Progress(stage="climb", message=f"tuning {setup.folder.name}", done=done, total=total))
 
     learn = tuning.DecoderTrainingData(
         folder=setup.folder,
@@ -155,7 +155,7 @@ def _tune_or_load(setup: _Place, name: str) -> tuning.TunedDecoder:
         material.plan.device
     )
     return tuning.tune(
-        learn, _parts(material.plan.tune, tokenized.train, lean=large), RunCheckpoint(material.run, name), tell
+        learn, _parts(material.plan.tune, tokenized.train, lean=large), RunCheckpoint(material.run, name), on_progress
     )
 
 
@@ -301,5 +301,5 @@ def _in_torch(setup: _Place, tuned: tuning.TunedDecoder, few: Sequence[int]) -> 
             answer = task.read(tuned.text(tuned.write(question, tokenized.end, most, free)), setup.judged[i].input)
         answers.append(answer or "")
         message = "answering before conversion"
-        setup.material.tell(Progress(stage="climb", message=message, done=len(answers), total=len(few)))
+        setup.material.on_progress(Progress(stage="climb", message=message, done=len(answers), total=len(few)))
     return answers

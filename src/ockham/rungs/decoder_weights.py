@@ -88,13 +88,13 @@ def base_of(model: str, material: RunContext) -> Base:
 def convert_or_find(source: Path, model: str, material: RunContext, precision: Precision = QUANTIZATION) -> Base:
     """Convert a folder to GGUF, or find what was converted in this run. Raises `ModelError`."""
     key = digest(["weights", model, signature(source), precision])
-    folder, origin = material.run.artifact("weights", key), material.run.find("origin", key, _Origin)
+    folder, origin = material.run.artifact("weights", key), material.run.load("origin", key, _Origin)
     if folder is None or origin is None:
-        material.tell(Progress(stage="climb", message=f"converting {source.name} to GGUF, {precision}"))
+        material.on_progress(Progress(stage="climb", message=f"converting {source.name} to GGUF, {precision}"))
         with material.run.staging() as staging:
             origin = _Origin(digest=convert(source, staging / WEIGHTS, precision).source)
-            material.run.keep("origin", key, origin)
-            folder = material.run.seal("weights", key, staging)
+            material.run.save("origin", key, origin)
+            folder = material.run.commit_artifact("weights", key, staging)
     return Base(weights=folder / WEIGHTS, source=origin.digest)
 
 

@@ -78,12 +78,12 @@ def first_part(model: str, material: RunContext, *, alone: bool) -> PilotRun:
     """Tune a model on a first part of the rows, once a run; where it is ``alone``, the pace of one batch is enough."""
     source = find(model)
     key = material.work("first", model, signature(source), material.plan.tune, material.plan.precision, alone)
-    stored_pilot = material.run.find("first", key, PilotRun)
+    stored_pilot = material.run.load("first", key, PilotRun)
     if stored_pilot is not None:
         return stored_pilot
     from ockham.tune import decoder_tuning as tuning
 
-    material.tell(Progress(stage="climb", message=f"trying a first part of tuning {model_name(model)}"))
+    material.on_progress(Progress(stage="climb", message=f"trying a first part of tuning {model_name(model)}"))
     plan, train, valid = material.plan, material.side("train"), material.side("valid")
     few = train[:: max(1, len(train) // _part(len(train), plan.tune.epochs))]
     sample = valid[:: max(1, len(valid) // _HEARD)][:_HEARD]
@@ -105,7 +105,7 @@ def first_part(model: str, material: RunContext, *, alone: bool) -> PilotRun:
     )
     nats = {sample[index].id: value for index, value in zip(tokenized.heard, begun.nats, strict=False)}
     pilot = PilotRun(seconds=begun.seconds, rows=len(tokenized.train), nats=nats)
-    material.run.keep("first", key, pilot)
+    material.run.save("first", key, pilot)
     return pilot
 
 

@@ -58,11 +58,11 @@ def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
     head = linear_head.calibrate_head(head, vectors["valid"], valid.targets)
     rows = tuning.EncoderTrainingData(sentence=sentence, head=head, train=train, valid=valid)
 
-    def tell(done: int, total: int) -> None:
-        material.tell(Progress(stage="climb", message="tuning the encoder", done=done, total=total))
+    def on_progress(done: int, total: int) -> None:
+        material.on_progress(Progress(stage="climb", message="tuning the encoder", done=done, total=total))
 
     checkpoint = RunCheckpoint(material.run, f"tuning-{cache_key(material, ENCODER_TUNED)[:16]}")
-    tuned = tuning.tune(rows, spec, material.metric, checkpoint, tell)
+    tuned = tuning.tune(rows, spec, material.metric, checkpoint, on_progress)
     served = _write_encoder(material, sentence, tuned.weights, folder)
     tuned_vectors: dict[str, NDArray[np.float32]] = {
         side: served.embed([row.input for row in material.short_side(side)]) for side in SEEN
@@ -131,11 +131,13 @@ def embed_sides(
     embedder = load()
     for side in SEEN:
         texts = [example.input for example in material.short_side(side)]
-        material.tell(Progress(stage="climb", message=f"reading {len(texts):,} {side} rows with {sentence.name}"))
+        material.on_progress(
+            Progress(stage="climb", message=f"reading {len(texts):,} {side} rows with {sentence.name}")
+        )
         vectors[side] = embedder.embed(texts)
     with material.run.staging() as staging:
         save_file(vectors, staging / VECTORS)
-        material.run.seal("vectors", key, staging)
+        material.run.commit_artifact("vectors", key, staging)
     return vectors
 
 
@@ -168,17 +170,17 @@ ENCODER = Rung(
     name="encoder",
     number=3,
     kind="encoder",
-    missing=requires(*ENCODERS, extra="encoder"),
+    unavailable_reason=requires(*ENCODERS, extra="encoder"),
     build=_encoder,
-    decides=lambda plan: [plan.encoder, plan.metric],
+    cache_inputs=lambda plan: [plan.encoder, plan.metric],
     reads_short=True,
 )
 ENCODER_TUNED = Rung(
     name="encoder-tuned",
     number=4,
     kind="encoder",
-    missing=requires(*TUNERS, extra="tune"),
+    unavailable_reason=requires(*TUNERS, extra="tune"),
     build=_encoder_tuned,
-    decides=tuning_inputs,
+    cache_inputs=tuning_inputs,
     reads_short=True,
 )

@@ -68,7 +68,7 @@ class RunContext:
     prepared: Prepared
     plan: BuildConfig
     run: store.Run
-    tell: Callable[[Progress], None]
+    on_progress: Callable[[Progress], None]
 
     def side(self, name: Side) -> list[Example]:
         """Return the examples of one side."""
@@ -126,28 +126,28 @@ class BuildInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
-    """A place on the ladder. ``missing`` says why it cannot be built here, or nothing."""
+    """A place on the ladder. ``unavailable_reason`` says why it cannot be built here, or nothing."""
 
     name: str
     number: int
     kind: str
-    missing: Callable[[BuildConfig], str | None]
+    unavailable_reason: Callable[[BuildConfig], str | None]
     build: Callable[[RunContext, Path], BuildInfo]
-    decides: Callable[[BuildConfig], object]
+    cache_inputs: Callable[[BuildConfig], object]
     """The part of the plan that decides the outcome, beside data and seed."""
     tasks: tuple[TaskName, ...] = ("classify",)
-    does: str = "answers with labels only"
+    task_note: str = "answers with labels only"
     """Why it is of no use for other tasks."""
     reads_short: bool = False
     """Its model learns from words, and reads inputs without the text that all rows share."""
-    unsuited: Callable[[RunContext], str | None] = lambda _material: None
+    skip_reason: Callable[[RunContext], str | None] = lambda _material: None
     """Says why the rows are not for this rung, or nothing."""
 
-    def absent(self, plan: BuildConfig) -> str | None:
+    def reason_to_skip(self, plan: BuildConfig) -> str | None:
         """Say why the rung cannot be climbed here and for this task, or nothing."""
         if plan.task not in self.tasks:
-            return f"it {self.does}, and the task is {plan.task}"
-        return self.missing(plan)
+            return f"it {self.task_note}, and the task is {plan.task}"
+        return self.unavailable_reason(plan)
 
 
 def requires(*modules: str, extra: str) -> Callable[[BuildConfig], str | None]:
@@ -174,13 +174,13 @@ class BuiltRung:
 
 def cache_key(material: RunContext, rung: Rung) -> str:
     """Name the work of building a rung."""
-    return material.work("rung", rung.name, rung.decides(material.plan))
+    return material.work("rung", rung.name, rung.cache_inputs(material.plan))
 
 
 def find_built(material: RunContext, rung: Rung) -> BuiltRung | None:
     """Find a rung that was built in this run; ``None`` where it was not, or did not stay whole."""
     key = cache_key(material, rung)
-    built, folder = material.run.find("built", key, BuildInfo), material.run.artifact("bundle", key)
+    built, folder = material.run.load("built", key, BuildInfo), material.run.artifact("bundle", key)
     return None if built is None or folder is None else BuiltRung(folder, built)
 
 
@@ -190,7 +190,7 @@ def build_rung(material: RunContext, rung: Rung) -> BuiltRung:
     if existing is not None:
         return existing
     key, prepared = cache_key(material, rung), material.prepared
-    material.tell(Progress(stage="climb", message=f"building {rung.name}"))
+    material.on_progress(Progress(stage="climb", message=f"building {rung.name}"))
     with material.run.staging() as staging:
         begin = time.monotonic()
         built = rung.build(material, staging)
@@ -213,8 +213,8 @@ def build_rung(material: RunContext, rung: Rung) -> BuiltRung:
         seen = seen_rows.pack(inputs, prepared.dataset.task)
         store.save_bytes(staging / seen_rows.FILE, seen)
         store.seal_bundle(staging, manifest)
-        material.run.keep("built", key, built)
-        return BuiltRung(material.run.seal("bundle", key, staging), built)
+        material.run.save("built", key, built)
+        return BuiltRung(material.run.commit_artifact("bundle", key, staging), built)
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,12 +43,12 @@ def _build(material: RunContext, folder: Path) -> BuildInfo:
         for side, alignment in ((train, aligned), (valid, span_alignment.align(valid, writer.fields)))
     )
 
-    def tell(done: int, total: int) -> None:
-        material.tell(Progress(stage="climb", message="tuning the tagger", done=done, total=total))
+    def on_progress(done: int, total: int) -> None:
+        material.on_progress(Progress(stage="climb", message="tuning the tagger", done=done, total=total))
 
     checkpoint = RunCheckpoint(material.run, f"tuning-{cache_key(material, ENCODER_TAGGER)[:16]}")
     start = tuning.TaggerTrainingData(sentence=sentence, train=rows, valid=checked, writer=writer)
-    tuned = tuning.tune(start, spec, material.metric, checkpoint, tell)
+    tuned = tuning.tune(start, spec, material.metric, checkpoint, on_progress)
     onnx_export.write(sentence, tuned.weights, rows.texts, folder, output=onnx_encoder.STATES)
     tagger.save(settings, tuned.weight, tuned.bias, folder)
     served = tagger.load(folder)
@@ -128,10 +128,10 @@ ENCODER_TAGGER = Rung(
     name="encoder-tagger",
     number=4,
     kind="tagger",
-    missing=requires(*TUNERS, extra="tune"),
+    unavailable_reason=requires(*TUNERS, extra="tune"),
     build=_build,
-    decides=tuning_inputs,
+    cache_inputs=tuning_inputs,
     tasks=("extract",),
-    does="extracts fields only",
-    unsuited=_skip_reason,
+    task_note="extracts fields only",
+    skip_reason=_skip_reason,
 )

@@ -18,13 +18,13 @@ def settle_precision(requested: PrecisionName, device: DeviceName, run: Run) -> 
     tuned = tuned_in(run)
     if tuned is None:
         tuned = _decide(requested, device)
-        run.keep(_KIND, _KEY, tuned)
+        run.save(_KIND, _KEY, tuned)
     return tuned.precision
 
 
 def tuned_in(run: Run) -> TunedIn | None:
     """Return what was settled in a run, or ``None`` where nothing has been."""
-    return run.find(_KIND, _KEY, TunedIn)
+    return run.load(_KIND, _KEY, TunedIn)
 
 
 def _decide(requested: PrecisionName, device: DeviceName) -> TunedIn:

@@ -151,14 +151,14 @@ class Run:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def keep(self, kind: str, key: str, record: object) -> None:
+    def save(self, kind: str, key: str, record: object) -> None:
         """Keep a record under the digest of the work it came from; keeping it again changes nothing."""
         path = self._record(kind, key)
         data = seal_entry(key, encode(record))
         if _read(path) != data:
             save_bytes(path, data)
 
-    def find(self, kind: str, key: str, type_: type[T]) -> T | None:
+    def load(self, kind: str, key: str, type_: type[T]) -> T | None:
         """Find a record; ``None`` where there is none.
 
         Every byte is verified. An entry that is damaged, or written by another version, counts as missing: it is moved
@@ -190,7 +190,7 @@ class Run:
                 if folder.exists():
                     remove(folder)
 
-    def seal(self, kind: str, key: str, folder: Path, *, lasting: bool = True) -> Path:
+    def commit_artifact(self, kind: str, key: str, folder: Path, *, lasting: bool = True) -> Path:
         """Turn a staging folder into an artifact that is never changed again; give its place.
 
         Its files and their SHA-256 are forced to the disk before the folder gets its name. If the artifact is there

@@ -318,20 +318,20 @@ def begin(
     lesson.check_sharing()
     first = len(lesson.batches(1)[0])
 
-    def tell(done: int, _total: int) -> None:
+    def on_progress(done: int, _total: int) -> None:
         marks.append(clock())
         if done == 1 and enough((marks[-1] - marks[0]) / first):
             raise _Enough
 
     try:
-        train(lesson, lesson.spec, _Nowhere(), tell)
+        train(lesson, lesson.spec, _Nowhere(), on_progress)
     except _Enough:
         return TuningProbe(seconds=(marks[-1] - marks[0]) / first, nats=())
     return TuningProbe(seconds=(marks[-2] - marks[0]) / len(material.train), nats=lesson.nats())
 
 
 def tune(
-    material: DecoderTrainingData, spec: TuneSpec, checkpoint: Checkpoint, tell: Callable[[int, int], None]
+    material: DecoderTrainingData, spec: TuneSpec, checkpoint: Checkpoint, on_progress: Callable[[int, int], None]
 ) -> TunedDecoder:
     """Tune a decoder; early stopping on ``material.judge``, the best pass kept.
 
@@ -339,7 +339,7 @@ def tune(
     """
     lesson = _lesson(material, spec)
     lesson.check_sharing()
-    return TunedDecoder(lesson, train(lesson, lesson.spec, checkpoint, tell))
+    return TunedDecoder(lesson, train(lesson, lesson.spec, checkpoint, on_progress))
 
 
 def _lesson(material: DecoderTrainingData, spec: TuneSpec) -> _Lesson:

@@ -156,7 +156,7 @@ def tune(
     spec: TuneSpec,
     metric: Metric,
     checkpoint: Checkpoint,
-    tell: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> TunedEncoder:
     """Tune an encoder and its head; early stopping on ``metric`` over the validation rows, best pass kept.
 
@@ -167,7 +167,7 @@ def tune(
     spec = dataclasses.replace(spec, part=max(1, spec.part // longest))
     lesson = _lesson(material, spec, metric)
     lesson.read()
-    points = train(lesson, spec, checkpoint, tell)
+    points = train(lesson, spec, checkpoint, on_progress)
     answers = tuple(lesson.answers())
     weight = lesson.head.weight.detach().numpy().T.copy()
     settings = HeadSettings(labels=lesson.labels, temperature=1.0)

@@ -100,7 +100,7 @@ class _State:
 
 
 def train(
-    lesson: TrainingTask, spec: TuneSpec, checkpoint: Checkpoint, tell: Callable[[int, int], None]
+    lesson: TrainingTask, spec: TuneSpec, checkpoint: Checkpoint, on_progress: Callable[[int, int], None]
 ) -> tuple[EpochPoint, ...]:
     """Train until the passes are over or validation gains nothing more, and leave the best weights in the lesson.
 
@@ -109,7 +109,7 @@ def train(
 
     The start counts as pass 0: where no pass is better, the weights stay as they were. Each batch is divided into parts
     of at most ``spec.part`` rows, for ``spec.workers`` threads with one core each, and their gradients are added in a
-    fixed order: no core waits inside a small matrix product, and the sum is the same every time. ``tell`` hears
+    fixed order: no core waits inside a small matrix product, and the sum is the same every time. ``on_progress`` hears
     (batches done, batches in all). Gives one point per pass, the start included.
     """
     import torch
@@ -133,7 +133,7 @@ def train(
             while state.batch < len(batches):
                 _gradients(lesson, batches[state.batch], spec, pool, state)
                 _step(optimizer, _rate(spec, state.step, total), state)
-                tell(state.step, total)
+                on_progress(state.step, total)
                 if time.monotonic() - saved > CHECKPOINT_SECONDS:
                     checkpoint.save(_freeze(state, parameters, optimizer, best))
                     saved = time.monotonic()

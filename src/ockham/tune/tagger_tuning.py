@@ -145,14 +145,14 @@ def tune(
     spec: TuneSpec,
     metric: Metric,
     checkpoint: Checkpoint,
-    tell: Callable[[int, int], None],
+    on_progress: Callable[[int, int], None],
 ) -> TunedTagger:
     """Tune an encoder and its tags; early stopping on ``metric`` over the validation rows, best pass kept.
 
     Raises `ModelError` (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
     """
     lesson = _lesson(material, spec, metric)
-    points = train(lesson, spec, checkpoint, tell)
+    points = train(lesson, spec, checkpoint, on_progress)
     answers = tuple(lesson.answers())
     weight = lesson.head.weight.detach().numpy().T.copy()
     bias = lesson.head.bias.detach().numpy().copy()

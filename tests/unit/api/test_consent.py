@@ -159,7 +159,7 @@ def test_the_same_holds_in_python(bundle: Path, rows: Path, api: StubApi) -> Non
             ServingProcess(bundle, named)
     assert api.seen == []
     told: list[Progress] = []
-    assert len(ockham.predict(bundle, rows, endpoint=right, tell=told.append)) == ROWS
+    assert len(ockham.predict(bundle, rows, endpoint=right, on_progress=told.append)) == ROWS
     assert [one.message for one in told if one.stage == "endpoint"] == [
         f"at most {ROWS} rows go to {consent.host(api.url)}, with the key from {VARIABLE}"
     ]
@@ -194,7 +194,7 @@ def test_a_bundle_of_an_unknown_kind_is_refused_before_the_rows_are_read(bundle:
 def test_a_plug_of_another_package_is_named(echo: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     told: list[Progress] = []
-    ockham.predict(echo, [{"text": "a"}], tell=told.append)
+    ockham.predict(echo, [{"text": "a"}], on_progress=told.append)
     assert "answered by a plug of another package: ockham-echo 1.0" in told[0].message
 
 

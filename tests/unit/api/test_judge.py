@@ -177,7 +177,7 @@ def test_a_climb_asks_the_judge_once_and_without_one_nobody(tmp_path: Path, monk
     with serving(counting(verdict, 40)) as api:
         judge = spec_of(api.url, price_in=1.0, price_out=2.0)
         spec = FitSpec(rungs=SPEC.rungs, task="generate", all=True, judge=judge)
-        first = fit(texts(), spec, out=tmp_path / "run", tell=told.append)
+        first = fit(texts(), spec, out=tmp_path / "run", on_progress=told.append)
         broken = run_folder.load_result(tmp_path / "run")
         assert any("the judge stopped (E_ENDPOINT" in said for said in broken.warnings)
         assert first.chosen is not None, "a judge that fails takes nothing from the run"

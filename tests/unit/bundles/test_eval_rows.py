@@ -57,7 +57,7 @@ def test_a_list_of_one_label_is_read_as_that_label(bundle: Path) -> None:
 def test_labels_spelt_otherwise_are_measured_as_the_bundles_own(bundle: Path, spell: Any) -> None:
     fresh = [{**row, "label": spell(row["label"])} for row in shop_rows(1000, 40)]
     told: list[Progress] = []
-    report = evaluate(bundle, fresh, tell=told.append)
+    report = evaluate(bundle, fresh, on_progress=told.append)
     assert report.metrics["accuracy"].value == 1.0
     assert [remark.startswith("2 labels are spelt otherwise than in the bundle") for remark in report.remarks] == [True]
     assert any("2 labels are spelt otherwise" in progress.message for progress in told)

@@ -633,9 +633,9 @@ def test_wide_letters_count_twice() -> None:
 
 def test_counted_work_is_told_by_tenths() -> None:
     stream = io.StringIO()
-    tell = progress._Lines(stream)
+    on_progress = progress._Lines(stream)
     for done in range(101):
-        tell(Progress(stage="measure", message="linear", done=done, total=100))
+        on_progress(Progress(stage="measure", message="linear", done=done, total=100))
     lines = stream.getvalue().splitlines()
     assert lines[0] == "measure: linear (0 of 100)"
     assert lines[-1] == "measure: linear (100 of 100)"
@@ -661,9 +661,9 @@ def test_progress_on_a_terminal_is_a_bar(monkeypatch: pytest.MonkeyPatch) -> Non
     screen = Terminal()
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
-    with progress.progress_display() as tell:
-        tell(Progress(stage="read", message="a [bold]\x1b[2J file"))
-        tell(Progress(stage="climb", message="linear", done=1, total=4))
+    with progress.progress_display() as on_progress:
+        on_progress(Progress(stage="read", message="a [bold]\x1b[2J file"))
+        on_progress(Progress(stage="climb", message="linear", done=1, total=4))
     text = screen.getvalue()
     assert "a [bold]\\x1b[2J file" in text
     assert "linear" in text

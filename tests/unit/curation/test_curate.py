@@ -259,7 +259,7 @@ def test_a_run_that_was_stopped_goes_on(tmp_path: Path, monkeypatch: pytest.Monk
     stops = 0
     while True:
         try:
-            curate(source, NEAR, out=tmp_path / "out", tell=stopping(2))
+            curate(source, NEAR, out=tmp_path / "out", on_progress=stopping(2))
             break
         except KeyboardInterrupt:
             stops += 1

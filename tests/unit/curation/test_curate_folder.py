@@ -88,7 +88,7 @@ def test_d12_a_parquet_bomb_leaves_nothing_and_the_folder_takes_other_data(
     written: list[int] = []
     look = lambda _: written.append(len(list(out.glob("artifacts/chunk/*"))))  # noqa: E731 - one line of looking
     with pytest.raises(DataError) as caught:
-        curate([source, bomb(tmp_path / "b.parquet")], EXACT, out=out, tell=look)
+        curate([source, bomb(tmp_path / "b.parquet")], EXACT, out=out, on_progress=look)
     assert caught.value.code == "E_FORMAT"
     assert "it unfolds to over 250 times its size" in caught.value.message
     assert max(written) > 3, "it had begun to keep chunks"
@@ -109,7 +109,7 @@ def test_a_fault_that_a_rerun_cannot_mend_leaves_what_the_user_put_there(
             raise ValueError("a fault")
 
     with pytest.raises(ValueError, match="a fault"):
-        curate(source, EXACT, out=out, tell=put)
+        curate(source, EXACT, out=out, on_progress=put)
     assert content(out) == {"clean/notes.txt": b"mine"}
     assert [path.name for path in out.iterdir()] == ["clean"]
 
@@ -131,7 +131,7 @@ def test_s01_a_stopped_run_says_what_it_leaves_and_goes_on(
     whole = curate(source, EXACT, out=tmp_path / "whole")
     out = tmp_path / "out"
     with caplog.at_level(logging.WARNING, LOGGER), pytest.raises(type(error)):
-        curate(source, EXACT, out=out, tell=stopping(stage, 3, error))
+        curate(source, EXACT, out=out, on_progress=stopping(stage, 3, error))
     (said,) = caplog.messages
     assert f"{out} keeps what was done so far" in said
     assert "to give it up, remove that folder" in said
@@ -170,7 +170,7 @@ def test_nothing_is_said_to_be_unwritten_where_chunks_are(tmp_path: Path, source
                 source.write_text(lines("other"))
 
     with pytest.raises(DataError) as caught:
-        curate(source, EXACT, out=tmp_path / "out", tell=change)
+        curate(source, EXACT, out=tmp_path / "out", on_progress=change)
     assert "nothing was written" not in str(caught.value)
 
 
@@ -198,11 +198,11 @@ def test_other_data_are_named_and_replace_what_was_there_as_a_whole(tmp_path: Pa
     assert "a.jsonl changed; b.jsonl is gone; d.jsonl is new; spec.steps was" in error.message
     assert "it keeps what it holds until the new run is done" in error.fix
     with pytest.raises(KeyboardInterrupt):
-        restart(folder, EXACT, out=out, tell=stopping("examine", 2, KeyboardInterrupt()))
+        restart(folder, EXACT, out=out, on_progress=stopping("examine", 2, KeyboardInterrupt()))
     assert {name: data for name, data in content(out).items() if name in before} == before
     assert read_report(out).report.rows == 60
     with pytest.raises(ValueError, match="a fault"):
-        restart(folder, EXACT, out=out, tell=stopping("write", 0, ValueError("a fault")))
+        restart(folder, EXACT, out=out, on_progress=stopping("write", 0, ValueError("a fault")))
     assert not (out / ".next").exists()
     assert {name: data for name, data in content(out).items() if name in before} == before
     assert restart(folder, EXACT, out=out).report.rows == 43
@@ -218,13 +218,13 @@ def test_a_replacement_that_was_stopped_goes_on(tmp_path: Path, source: Path) ->
     other.write_text(lines(*texts(70, 5)))
     curate(source, EXACT, out=tmp_path / "out")
     with pytest.raises(KeyboardInterrupt):
-        restart(other, EXACT, out=tmp_path / "out", tell=stopping("write", 1, KeyboardInterrupt()))
+        restart(other, EXACT, out=tmp_path / "out", on_progress=stopping("write", 1, KeyboardInterrupt()))
     seen: list[str] = []
-    restart(other, EXACT, out=tmp_path / "out", tell=lambda progress: seen.append(progress.stage))
+    restart(other, EXACT, out=tmp_path / "out", on_progress=lambda progress: seen.append(progress.stage))
     assert "write" in seen
     assert "examine" not in seen
     with pytest.raises(KeyboardInterrupt):
-        restart(source, EXACT, out=tmp_path / "out", tell=stopping("write", 1, KeyboardInterrupt()))
+        restart(source, EXACT, out=tmp_path / "out", on_progress=stopping("write", 1, KeyboardInterrupt()))
     (tmp_path / "c.jsonl").write_text(lines("one"))
     assert restart(tmp_path / "c.jsonl", EXACT, out=tmp_path / "out").report.rows == 1, "the other one is given up"
 
@@ -232,7 +232,7 @@ def test_a_replacement_that_was_stopped_goes_on(tmp_path: Path, source: Path) ->
 def test_other_data_where_nothing_was_finished(tmp_path: Path, source: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(KeyboardInterrupt):
-        curate(source, EXACT, out=out, tell=stopping("write", 1, KeyboardInterrupt()))
+        curate(source, EXACT, out=out, on_progress=stopping("write", 1, KeyboardInterrupt()))
     source.write_text(lines(*texts(30, 3)))
     assert "what was done is removed" in changed(out, source).fix
     restart(source, EXACT, out=out)

@@ -82,7 +82,7 @@ def test_two_workers_of_which_one_is_killed(tmp_path: Path, monkeypatch: pytest.
                     os.kill(process, signal.SIGKILL)
                     killed.append(process)
 
-    curate(source, SPEC, out=tmp_path / "there", workers=RayCluster(tasks=2), tell=kill)
+    curate(source, SPEC, out=tmp_path / "there", workers=RayCluster(tasks=2), on_progress=kill)
     assert len(killed) == 1
     assert content(tmp_path / "there") == content(tmp_path / "here")
 

@@ -168,7 +168,7 @@ def test_no_two_mails_come_from_one_template(rows: dict[str, dict[str, str]], tr
 
 def prepared(name: str) -> Prepared:
     """Read a file as a run does, with no column and no task named."""
-    return prepare(EXAMPLES / name, ReadSpec(), SplitSpec(), test=None, task_name=None, tell=lambda _: None)
+    return prepare(EXAMPLES / name, ReadSpec(), SplitSpec(), test=None, task_name=None, on_progress=lambda _: None)
 
 
 def lines(name: str) -> list[dict[str, Any]]:

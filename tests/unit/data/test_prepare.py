@@ -29,7 +29,7 @@ def quiet(_said: Progress) -> None:
 
 
 def prepared(source: object, test: object | None = None, spec: ReadSpec = SPEC, seed: int = 0) -> Prepared:
-    return prepare(source, spec, SplitSpec(seed=seed), test=test, task_name="classify", tell=quiet)
+    return prepare(source, spec, SplitSpec(seed=seed), test=test, task_name="classify", on_progress=quiet)
 
 
 def assert_adds_up(found: Prepared, rows: int) -> None:
@@ -142,7 +142,7 @@ def test_repeats_are_the_rows_that_cleaning_left_out() -> None:
 
 
 def test_the_task_that_was_asked_for_counts_and_is_given_as_the_reason() -> None:
-    found = prepare(rows(40), PLAIN, SplitSpec(), test=None, task_name="generate", tell=quiet)
+    found = prepare(rows(40), PLAIN, SplitSpec(), test=None, task_name="generate", on_progress=quiet)
     assert found.dataset.task == "generate"
     assert found.intake.task_reason
 

@@ -123,7 +123,8 @@ def quiet(progress: Progress) -> None:
 @pytest.mark.parametrize("form", ["7 words", "109 words", "some without", "three prompts"])
 def test_the_split_is_that_of_the_bare_rows(form: str) -> None:
     bare, wrapped = (
-        prepare(source(name), ReadSpec(), SplitSpec(), test=None, task_name=None, tell=quiet) for name in ("bare", form)
+        prepare(source(name), ReadSpec(), SplitSpec(), test=None, task_name=None, on_progress=quiet)
+        for name in ("bare", form)
     )
     assert wrapped.split.clusters == bare.split.clusters
     assert (wrapped.split.train, wrapped.split.valid, wrapped.split.test) == (
@@ -135,8 +136,10 @@ def test_the_split_is_that_of_the_bare_rows(form: str) -> None:
 
 def test_a_test_file_leaves_the_training_rows_that_it_does_not_repeat(tmp_path: Path) -> None:
     train, test = source("109 words")[:160], source("109 words")[160:]
-    kept = prepare(train, ReadSpec(), SplitSpec(), test=test, task_name=None, tell=quiet)
-    bare = prepare(source("bare")[:160], ReadSpec(), SplitSpec(), test=source("bare")[160:], task_name=None, tell=quiet)
+    kept = prepare(train, ReadSpec(), SplitSpec(), test=test, task_name=None, on_progress=quiet)
+    bare = prepare(
+        source("bare")[:160], ReadSpec(), SplitSpec(), test=source("bare")[160:], task_name=None, on_progress=quiet
+    )
     assert len(kept.split.train) + len(kept.split.valid) == len(bare.split.train) + len(bare.split.valid) > 80
     assert len(kept.split.test) == len(bare.split.test)
 
@@ -144,7 +147,7 @@ def test_a_test_file_leaves_the_training_rows_that_it_does_not_repeat(tmp_path: 
 def test_a_test_file_that_repeats_all_training_rows_is_an_error_that_says_so() -> None:
     rows = source("bare")
     with pytest.raises(DataError, match="210 training rows stand in the test set") as caught:
-        prepare(rows, ReadSpec(), SplitSpec(), test=rows, task_name=None, tell=quiet)
+        prepare(rows, ReadSpec(), SplitSpec(), test=rows, task_name=None, on_progress=quiet)
     assert caught.value.code == "E_TOO_FEW"
     assert "--test" in caught.value.fix
 

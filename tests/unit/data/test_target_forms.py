@@ -73,7 +73,7 @@ def test_text_can_be_written_whatever_it_is() -> None:
 def prepared(targets: list[str], task: TaskName) -> Prepared:
     rows = [{"text": f"{place} boxes {chr(97 + place % 26) * 5}", "label": t} for place, t in enumerate(targets)]
     spec = ReadSpec(inputs=("text",), target="label")
-    return prepare(rows, spec, SplitSpec(seed=0), test=None, task_name=task, tell=lambda _: None)
+    return prepare(rows, spec, SplitSpec(seed=0), test=None, task_name=task, on_progress=lambda _: None)
 
 
 def test_a_fit_accounts_for_what_it_left_out_and_refuses_the_rest() -> None:

@@ -19,19 +19,19 @@ from ockham.tune.tune_spec import TuneSpec
 class Forgetful:
     """A run that keeps nothing."""
 
-    def find(self, *_: object) -> None:
+    def load(self, *_: object) -> None:
         """Find nothing."""
 
     def artifact(self, *_: object) -> None:
         """Find nothing."""
 
-    def keep(self, *_: object) -> None:
+    def save(self, *_: object) -> None:
         """Keep nothing."""
 
 
 def optimism(rows: list[dict[str, str]], seed: int = 0) -> SplitOptimism:
     spec = SplitSpec(seed=seed, valid_share=0.2)
-    fitted = prepare(rows, ReadSpec(), spec, test=None, task_name=None, tell=lambda _: None)
+    fitted = prepare(rows, ReadSpec(), spec, test=None, task_name=None, on_progress=lambda _: None)
     plan = BuildConfig(task="classify", metric="accuracy", seed=seed, encoder=None, tune=TuneSpec(), endpoint=None)
     material = RunContext(fitted, plan, cast("Any", Forgetful()), lambda _: None)
     return split_optimism(material)[0]

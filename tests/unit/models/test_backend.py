@@ -24,7 +24,7 @@ LETTERS = letters()
 
 def prepared(form: str) -> Prepared:
     rows = [{"text": framed(form, text, number), "label": label} for number, (text, label) in enumerate(LETTERS)]
-    return prepare(rows, ReadSpec(), SplitSpec(), test=None, task_name=None, tell=lambda _: None)
+    return prepare(rows, ReadSpec(), SplitSpec(), test=None, task_name=None, on_progress=lambda _: None)
 
 
 def serve(fitted: Prepared, kind: str, folder: Path) -> Model:

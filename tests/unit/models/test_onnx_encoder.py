@@ -146,7 +146,7 @@ def test_a_fit_says_how_many_texts_are_long_and_serves_them_whole(
     ]
     told: list[Progress] = []
     spec = FitSpec(inputs=("text",), target="label", rungs=("encoder",), encoder=str(found.folder))
-    fit(rows, spec, out=tmp_path / "run", tell=told.append)
+    fit(rows, spec, out=tmp_path / "run", on_progress=told.append)
     notes = [progress.message for progress in told if "are read in windows" in progress.message]
     assert len(notes) == 1
     assert "are longer than 8 windows, and parts are not read" in notes[0]

@@ -326,7 +326,7 @@ def test_a_number_that_json_does_not_know_costs_no_row_where_nobody_uses_it(tmp_
 
 def prepared(source: object, **more: Any) -> Prepared:
     spec = ReadSpec(**{key: more.pop(key) for key in ("merge_labels",) if key in more})
-    return prepare(source, spec, SplitSpec(), test=None, task_name=more.pop("task", None), tell=lambda _: None)
+    return prepare(source, spec, SplitSpec(), test=None, task_name=more.pop("task", None), on_progress=lambda _: None)
 
 
 def side_inputs(result: Prepared) -> list[set[str]]:

@@ -41,7 +41,12 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunContext]:
     ]
     told: list[Progress] = []
     prepared = prepare(
-        rows, ReadSpec(inputs=("text",), target="label"), SplitSpec(), test=None, task_name="classify", tell=told.append
+        rows,
+        ReadSpec(inputs=("text",), target="label"),
+        SplitSpec(),
+        test=None,
+        task_name="classify",
+        on_progress=told.append,
     )
     tune = TuneSpec(epochs=1)
     plan = BuildConfig(task="classify", metric="accuracy", seed=0, encoder=None, tune=tune, endpoint=None)
@@ -72,7 +77,7 @@ def test_a_4_bit_form_that_answers_as_well_is_offered_with_its_figures(
 ) -> None:
     monkeypatch.setattr(decoder_prompted, "SHOTS", (0,))
     small, eight = forms(folder)
-    assert small.unsuited(material) is None, "both guess, so that nothing is lost beyond chance"
+    assert small.skip_reason(material) is None, "both guess, so that nothing is lost beyond chance"
     made, whole = build_rung(material, small), build_rung(material, eight)
     assert made.built.settings["weights"] == "q4_k"
     assert whole.built.settings["weights"] == "q8_0"
@@ -89,7 +94,7 @@ def test_a_4_bit_form_that_answers_as_well_is_offered_with_its_figures(
 
     asked: list[int] = []
     monkeypatch.setattr(causal_lm, "load", lambda *_: asked.append(1))
-    assert small.unsuited(material) is None
+    assert small.skip_reason(material) is None
     assert not asked, "what was answered in this run is kept"
 
 
@@ -106,7 +111,7 @@ def test_one_that_answers_worse_is_left_out_with_the_figure(
     monkeypatch.setattr(decoder_4bit, "build_rung", lambda _material, _rung: perfect)
     monkeypatch.setattr(decoder_4bit, "_answers", lambda *_: wrong)
     small = decoder_4bit.rung(dataclasses.replace(eight, name="decoder:other"), str(folder), decoder_4bit.of_folder)
-    why = small.unsuited(material)
+    why = small.skip_reason(material)
     assert why is not None
     assert why.startswith("quantizing to 4 bits cost 100.0% (")
     assert why.endswith(f"0.0% of {len(right)} validation answers stayed the same)")
@@ -125,16 +130,16 @@ def test_one_that_is_hardly_smaller_is_left_out(
     same = decoder_4bit.rung(
         dataclasses.replace(eight, name="decoder:same"), str(folder), lambda _model, _material: weights
     )
-    assert same.unsuited(material) == "its 4-bit form has 100% of the 8-bit form's size"
+    assert same.skip_reason(material) == "its 4-bit form has 100% of the 8-bit form's size"
     nothing = decoder_4bit.rung(eight, str(folder), lambda _model, _material: None)
-    assert nothing.unsuited(material) == "no weights in 16 bits are there to make 4 bits of"
+    assert nothing.skip_reason(material) == "no weights in 16 bits are there to make 4 bits of"
     assert small.tasks == eight.tasks
 
 
 def test_where_the_8_bit_form_fails_so_does_this_one(material: RunContext, tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     small, _ = [rung for rung in decoder_rungs.rungs([str(tmp_path / "broken")]) if rung.name.startswith("decoder:")]
-    why = small.unsuited(material)
+    why = small.skip_reason(material)
     assert why is not None
     assert why.startswith("its 8-bit form failed (E_MODEL")
 

@@ -43,7 +43,12 @@ def material(tmp_path: Path) -> Iterator[RunContext]:
     ]
     told: list[Progress] = []
     prepared = prepare(
-        rows, ReadSpec(inputs=("text",), target="label"), SplitSpec(), test=None, task_name="classify", tell=told.append
+        rows,
+        ReadSpec(inputs=("text",), target="label"),
+        SplitSpec(),
+        test=None,
+        task_name="classify",
+        on_progress=told.append,
     )
     plan = BuildConfig(
         task="classify",

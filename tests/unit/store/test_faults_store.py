@@ -105,7 +105,7 @@ def test_s05_p04_where_files_cannot_be_locked_no_run_is_begun(
 def test_s05_no_two_names_of_the_store_differ_by_case_alone(tmp_path: Path) -> None:
     """What a run writes, on a file system that takes upper and lower case for the same."""
     with open_run(tmp_path, {}) as run:
-        run.keep("built", "ab" * 32, {"a": 1})
+        run.save("built", "ab" * 32, {"a": 1})
         for name in ("verdict.json", "report.html", "account.json"):
             run.publish(name, b"{}")
         run.append("openings", {"a": 1})
@@ -180,9 +180,9 @@ def test_s02_what_the_disk_cannot_hold_is_refused_with_the_figure_before_the_fir
         plan: Any = None
 
     monkeypatch.setattr(decoder_rungs, "_untunable", lambda *_: None)
-    assert rung.unsuited(Material()) == "tuning it needs about 10 GB of disk, 3 GB are free"  # type: ignore[arg-type]
+    assert rung.skip_reason(Material()) == "tuning it needs about 10 GB of disk, 3 GB are free"  # type: ignore[arg-type]
     monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=30_000_000_000))
-    assert rung.unsuited(Material()) == "it was asked"  # type: ignore[arg-type]
+    assert rung.skip_reason(Material()) == "it was asked"  # type: ignore[arg-type]
     assert decoder_tuned.lacks_disk(2.0, 9.9) is not None
     assert decoder_tuned.lacks_disk(2.0, 10.0) is None
 
@@ -225,11 +225,11 @@ def test_t02_a_file_of_the_same_size_and_time_of_writing_is_another_one(tmp_path
 @pytest.mark.parametrize("moment", [0, 2**31 + 5, 4_000_000_000])
 def test_t02_times_of_files_decide_nothing_about_a_run(moment: float, tmp_path: Path) -> None:
     with open_run(tmp_path / "run", {"a": 1}) as run:
-        run.keep("built", "ab" * 32, {"a": 1})
+        run.save("built", "ab" * 32, {"a": 1})
     for path in (tmp_path / "run").rglob("*"):
         os.utime(path, (moment, moment))
     with open_run(tmp_path / "run", {"a": 1}) as run:
-        assert run.find("built", "ab" * 32, dict[str, int]) == {"a": 1}
+        assert run.load("built", "ab" * 32, dict[str, int]) == {"a": 1}
         assert run.rebuilt == 0
 
 

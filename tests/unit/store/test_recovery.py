@@ -117,7 +117,7 @@ def test_k17_what_a_verb_wrote_without_care_is_forced_to_the_disk_by_sealing(
             os.write(descriptor, b"weights")
             os.close(descriptor)
             assert str(folder / "model" / "a.bin") in disk.dirty
-            run.seal("model", "a", folder)
+            run.commit_artifact("model", "a", folder)
         disk.must_be_named()
     assert disk.names_given == 2
 

@@ -44,30 +44,30 @@ def tree(path: Path) -> dict[str, bytes | None]:
 
 def test_what_is_kept_is_found_again_in_another_opening(tmp_path: Path) -> None:
     with open_run(tmp_path / "a" / "run", IDENTITY) as run:
-        run.keep("report", KEY, REPORT)
-        run.keep("answers", "cd" * 32, (Answer(value="x"), Answer(value=None, confidence=0.5)))
-        run.keep("counts", "short-key", {"a": 1, "b": 2})
+        run.save("report", KEY, REPORT)
+        run.save("answers", "cd" * 32, (Answer(value="x"), Answer(value=None, confidence=0.5)))
+        run.save("counts", "short-key", {"a": 1, "b": 2})
     with open_run(tmp_path / "a" / "run", IDENTITY) as run:
-        assert run.find("report", KEY, Report) == REPORT
-        assert run.find("answers", "cd" * 32, tuple[Answer, ...]) == (
+        assert run.load("report", KEY, Report) == REPORT
+        assert run.load("answers", "cd" * 32, tuple[Answer, ...]) == (
             Answer(value="x"),
             Answer(value=None, confidence=0.5),
         )
-        assert run.find("counts", "short-key", dict[str, int]) == {"a": 1, "b": 2}
-        assert run.find("report", "ef" * 32, Report) is None
+        assert run.load("counts", "short-key", dict[str, int]) == {"a": 1, "b": 2}
+        assert run.load("report", "ef" * 32, Report) is None
         assert run.rebuilt == 0
 
 
 def test_keeping_twice_writes_once_and_keeping_anew_replaces(tmp_path: Path) -> None:
     with open_run(tmp_path, IDENTITY) as run:
-        run.keep("candidate", KEY, CANDIDATE)
+        run.save("candidate", KEY, CANDIDATE)
         place = tmp_path / "records" / "candidate" / f"{KEY[:32]}.json"
         before = place.stat().st_ino
-        run.keep("candidate", KEY, CANDIDATE)
+        run.save("candidate", KEY, CANDIDATE)
         assert place.stat().st_ino == before
         other = Candidate(name="x", rung=0, kind="constant")
-        run.keep("candidate", KEY, other)
-        assert run.find("candidate", KEY, Candidate) == other
+        run.save("candidate", KEY, other)
+        assert run.load("candidate", KEY, Candidate) == other
 
 
 def test_a_list_is_sorted_by_key_and_leaves_damage_out(tmp_path: Path) -> None:
@@ -75,7 +75,7 @@ def test_a_list_is_sorted_by_key_and_leaves_damage_out(tmp_path: Path) -> None:
     with open_run(tmp_path, IDENTITY) as run:
         assert run.list("candidate", Candidate) == []
         for rung, key in enumerate(keys):
-            run.keep("candidate", key, Candidate(name=key[0], rung=rung, kind="fake"))
+            run.save("candidate", key, Candidate(name=key[0], rung=rung, kind="fake"))
         assert [(key[0], found.name) for key, found in run.list("candidate", Candidate)] == [
             ("1", "1"),
             ("a", "a"),
@@ -90,18 +90,18 @@ def test_s03_an_entry_with_one_changed_byte_is_moved_aside_and_counted(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     with open_run(tmp_path, IDENTITY) as run:
-        run.keep("report", KEY, REPORT)
+        run.save("report", KEY, REPORT)
         place = tmp_path / "records" / "report" / f"{KEY[:32]}.json"
         whole = place.read_bytes()
         for count, at in enumerate(range(0, len(whole), 7), start=1):
             place.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
             with caplog.at_level(logging.WARNING):
-                assert run.find("report", KEY, Report) is None, f"byte {at}"
+                assert run.load("report", KEY, Report) is None, f"byte {at}"
             assert run.rebuilt == count
             assert not place.exists()
         assert len(list((tmp_path / "aside").iterdir())) == count
         assert "größer" not in caplog.text
-        run.keep("report", KEY, REPORT)
+        run.save("report", KEY, REPORT)
         assert place.read_bytes() == whole
 
 
@@ -117,27 +117,27 @@ def test_s03_an_entry_with_one_changed_byte_is_moved_aside_and_counted(
 def test_s03_a_foreign_or_cut_entry_counts_as_missing(tmp_path: Path, entry: bytes) -> None:
     with open_run(tmp_path, IDENTITY) as run:
         save_bytes(tmp_path / "records" / "candidate" / f"{KEY[:32]}.json", entry)
-        assert run.find("candidate", KEY, Candidate) is None
+        assert run.load("candidate", KEY, Candidate) is None
         assert run.rebuilt == 1
 
 
 def test_an_entry_of_another_key_type_or_form_counts_as_missing(tmp_path: Path) -> None:
     with open_run(tmp_path, IDENTITY) as run:
-        run.keep("candidate", KEY, CANDIDATE)
-        assert run.find("candidate", KEY[:32] + "0" * 32, Candidate) is None
-        run.keep("candidate", KEY, {"name": "linear", "rung": 2, "kind": "linear", "settings": {}, "new_field": 1})
-        assert run.find("candidate", KEY, Candidate) is None
-        run.keep("candidate", KEY, {"name": "linear", "rung": 2, "kind": "linear"})
-        assert run.find("candidate", KEY, Candidate) is None
-        run.keep("candidate", KEY, {"name": "linear", "rung": "2", "kind": "linear", "settings": {}})
-        assert run.find("candidate", KEY, Candidate) is None
+        run.save("candidate", KEY, CANDIDATE)
+        assert run.load("candidate", KEY[:32] + "0" * 32, Candidate) is None
+        run.save("candidate", KEY, {"name": "linear", "rung": 2, "kind": "linear", "settings": {}, "new_field": 1})
+        assert run.load("candidate", KEY, Candidate) is None
+        run.save("candidate", KEY, {"name": "linear", "rung": 2, "kind": "linear"})
+        assert run.load("candidate", KEY, Candidate) is None
+        run.save("candidate", KEY, {"name": "linear", "rung": "2", "kind": "linear", "settings": {}})
+        assert run.load("candidate", KEY, Candidate) is None
         assert run.rebuilt == 4
 
 
 @pytest.mark.parametrize(("kind", "key"), [("../x", KEY), ("a", "../x"), ("", KEY), ("a", "x" * 33), ("a", "A/B")])
 def test_c04_a_name_that_could_leave_the_folder_is_a_defect(tmp_path: Path, kind: str, key: str) -> None:
     with open_run(tmp_path, IDENTITY) as run, pytest.raises(Defect):
-        run.keep(kind, key, CANDIDATE)
+        run.save(kind, key, CANDIDATE)
 
 
 @pytest.mark.parametrize("name", ["lock", "run.json", "records", "../x", ".tmp-0", ".swap-bundle"])
@@ -219,7 +219,7 @@ def test_g04_files_are_their_owners_alone(tmp_path: Path) -> None:
     old = os.umask(0)
     try:
         with open_run(tmp_path / "new" / "run", IDENTITY) as run:
-            run.keep("candidate", KEY, CANDIDATE)
+            run.save("candidate", KEY, CANDIDATE)
             run.publish("verdict.json", b"{}")
             run.append("openings", {"why": "measured"})
     finally:
@@ -374,7 +374,7 @@ from ockham.records import Candidate
 from ockham.store import open_run
 with open_run(Path(sys.argv[1]), {"b": 0.1, "\u00e4": {"y": 1, "x": [1e-9, True, None]}}) as run:
     names = {"gr\u00f6\u00dfe", "a", "i", "I"}
-    run.keep("set", "ab" * 32, {name: Candidate(name=name, rung=1, kind="\u0130I\u0131i") for name in names})
+    run.save("set", "ab" * 32, {name: Candidate(name=name, rung=1, kind="\u0130I\u0131i") for name in names})
     run.append("openings", {"z": 1, "a": 1.5})
 """
 

@@ -42,7 +42,7 @@ def fill(folder: Path, weights: bytes = b"weights") -> Manifest:
 def sealed(run: Run, key: str = KEY, weights: bytes = b"weights") -> Path:
     with run.staging() as folder:
         fill(folder, weights)
-        return run.seal("model", key, folder)
+        return run.commit_artifact("model", key, folder)
 
 
 def test_a_bundle_says_what_it_holds_and_can_be_moved(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_what_is_needed_on_the_way_alone_does_not_wait_for_the_disk_and_damage_i
             (folder / "rows.bin").write_bytes(b"rows")
             (folder / "empty.bin").write_bytes(b"")
             patch.setattr(os, "fsync", lambda descriptor: pytest.fail(f"waits for the disk ({descriptor})"))
-            place = run.seal("model", "1" * 64, folder, lasting=False)
+            place = run.commit_artifact("model", "1" * 64, folder, lasting=False)
         listed = json.loads((place / "MANIFEST.json").read_bytes())["files"]
         assert listed["rows.bin"] == f"xxh3:{xxhash.xxh3_128_hexdigest(b'rows')}"
         assert listed["empty.bin"] == f"xxh3:{xxhash.xxh3_128_hexdigest(b'')}"
@@ -172,7 +172,7 @@ def test_a_link_in_a_staging_folder_is_a_defect(tmp_path: Path) -> None:
     with open_run(tmp_path, {}) as run, run.staging() as folder:
         (folder / "link").symlink_to("/etc/passwd")
         with pytest.raises(Defect, match="not a plain file"):
-            run.seal("model", KEY, folder)
+            run.commit_artifact("model", KEY, folder)
         with pytest.raises(Defect, match="not a plain file"):
             seal_bundle(folder, MANIFEST)
 

@@ -234,14 +234,14 @@ def tuned(
 ) -> decoder_tuning.TunedDecoder:
     steps: Iterator[int] = iter(range(1_000))
 
-    def tell(_done: int, _total: int) -> None:
+    def on_progress(_done: int, _total: int) -> None:
         if next(steps) == killed:
             raise InterruptedError
 
     material = DecoderTrainingData(
         folder=folder, train=rows(24), valid=rows(4, seed=9), judge=Judge(), precision=precision
     )
-    return decoder_tuning.tune(material, spec, checkpoint, tell)
+    return decoder_tuning.tune(material, spec, checkpoint, on_progress)
 
 
 def test_a_run_killed_at_any_step_ends_with_the_same_adapter(

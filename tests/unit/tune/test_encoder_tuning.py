@@ -193,9 +193,9 @@ def tuned(
     material: encoder_tuning.EncoderTrainingData,
     spec: TuneSpec = SPEC,
     checkpoint: Kept | None = None,
-    tell: Callable[[int, int], None] = quiet,
+    on_progress: Callable[[int, int], None] = quiet,
 ) -> encoder_tuning.TunedEncoder:
-    return encoder_tuning.tune(material, spec, accuracy, checkpoint or Kept(), tell)
+    return encoder_tuning.tune(material, spec, accuracy, checkpoint or Kept(), on_progress)
 
 
 def assert_same(one: encoder_tuning.TunedEncoder, other: encoder_tuning.TunedEncoder) -> None:
@@ -243,10 +243,10 @@ def test_a_run_that_was_stopped_at_a_step_goes_on_to_the_same_weights(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tuned(material, checkpoint=kept, tell=stop)
+        tuned(material, checkpoint=kept, on_progress=stop)
     assert (kept.state is None) == (step == 1), "every step but the last is safe"
     told: list[int] = []
-    assert_same(tuned(material, checkpoint=kept, tell=lambda done, _total: told.append(done)), whole)
+    assert_same(tuned(material, checkpoint=kept, on_progress=lambda done, _total: told.append(done)), whole)
     assert told == list(range(step, 13)), "only what was lost is done again"
 
 
@@ -289,7 +289,7 @@ def test_a_finished_run_asked_again_does_nothing_anew(
     kept = Kept()
     tuned(material, checkpoint=kept)
     told: list[int] = []
-    assert_same(tuned(material, checkpoint=kept, tell=lambda done, _total: told.append(done)), whole)
+    assert_same(tuned(material, checkpoint=kept, on_progress=lambda done, _total: told.append(done)), whole)
     assert told == []
 
 

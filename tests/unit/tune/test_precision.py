@@ -120,7 +120,7 @@ def test_where_the_record_is_lost_what_was_built_is_not_mixed(tmp_path: Path, mo
         SplitSpec(),
         test=None,
         task_name="classify",
-        tell=lambda _: None,
+        on_progress=lambda _: None,
     )
     plan = BuildConfig(task="classify", metric="accuracy", seed=0, encoder=None, tune=TuneSpec(), endpoint=None)
     (tmp_path / "small").mkdir()
