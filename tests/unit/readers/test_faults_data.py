@@ -527,7 +527,7 @@ class Failing(FileIO):
     """A file whose disk fails behind the first block."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if self.on_progress() > 0:
+        if self.tell() > 0:
             raise OSError(errno.EIO, "Input/output error")
         return super().read(100) or b""
 
