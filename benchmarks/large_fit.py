@@ -3,8 +3,8 @@
 Rows are made up, always the same for the same numbers: 12 to 20 words of a vocabulary that follows Zipf's law, of which
 a third or less depend on the row's label; one row in twenty is a near-duplicate of an earlier one (a word replaced),
 one in a hundred carries a wrong label. Each size is one run of the command in a fresh process. Memory is that of the
-command and its serving processes together, looked at ten times a second; a stage is from one line of progress to the
-next.
+command and its serving processes together, looked at four times a second, shared pages counted once; a stage is from
+one line of progress to the next.
 """
 
 from __future__ import annotations
@@ -31,7 +31,6 @@ WORDS = 40_000
 OWN_WORDS = 12
 SIZES = ("200000x20", "50000x2000")
 RUNGS = ("constant", "lookup", "linear")
-_PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 @dataclass(slots=True, kw_only=True)
@@ -104,12 +103,13 @@ def tree(root: int) -> Iterator[int]:
 
 
 def resident_mb(root: int) -> float:
-    """Add up the resident memory of a process and its descendants, in MB; what they share counts for each."""
+    """Add up the memory of a process and its descendants, in MB; a page that they share counts once (proc(5), Pss)."""
     total = 0
     for pid in tree(root):
         with contextlib.suppress(OSError, IndexError):
-            total += int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return total * _PAGE_MB
+            lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+            total += next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    return total * 1024 / 1e6
 
 
 def measure(command: Sequence[str | Path], log: Path, into: Measured) -> Measured:
@@ -127,7 +127,7 @@ def measure(command: Sequence[str | Path], log: Path, into: Measured) -> Measure
     ended = threading.Event()
 
     def watch() -> None:
-        while not ended.wait(0.1):
+        while not ended.wait(0.25):
             into.peak_mb = max(into.peak_mb, resident_mb(process.pid))
 
     watcher = threading.Thread(target=watch)

@@ -12,6 +12,7 @@ import platform
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from importlib import metadata
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -79,7 +80,8 @@ def run_parallel(jobs: Sequence[Callable[[], T]]) -> list[T]:
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(min(cores(), max(1, len(jobs)))) as pool:
-        return list(pool.map(lambda job: job(), jobs))
+        contexts = [copy_context() for _ in jobs]
+        return list(pool.map(lambda job, context: context.run(job), jobs, contexts))
 
 
 def memory_gb(root: Path = ROOT) -> float:

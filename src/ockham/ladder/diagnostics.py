@@ -131,14 +131,15 @@ def _worth_of_leaks(material: RunContext, pool: Sequence[Example], cluster: dict
     leaking = [row for row in asked if cluster[row.id] in seen]
     named = [cluster[row.id] for row in asked]
 
-    def scores(rows: Sequence[Example], of: Sequence[Example]) -> dict[str, Score]:
-        answers = lookup.learn(rows).answer([row.input for row in of])
+    def scores(model: lookup.Lookup, of: Sequence[Example]) -> dict[str, Score]:
+        answers = model.answer([row.input for row in of])
         return {score.example: score for score in tasks.score_answers(task, of, answers, material.plan.scorer)}
 
-    naive = scores(learnt, asked)
+    model = lookup.learn(learnt)
+    naive = scores(model, asked)
     told_apart = {cluster[row.id] for row in leaking}
-    others = [row for row in learnt if cluster[row.id] not in told_apart]
-    guarded = naive | (scores(others, leaking) if leaking and others else {})
+    others = [index for index, row in enumerate(learnt) if cluster[row.id] not in told_apart]
+    guarded = naive | (scores(model.restrict(others), leaking) if leaking and others else {})
     both = [
         tuple(replace(outcome[row.id], cluster=number) for row, number in zip(asked, named, strict=True))
         for outcome in (naive, guarded)

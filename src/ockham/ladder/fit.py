@@ -23,6 +23,7 @@ from ockham.ladder import assemble, diagnostics, llm_judge
 from ockham.ladder.climb import climb, decide
 from ockham.ladder.measure import RungResult
 from ockham.ladder.run_folder import ACCOUNT
+from ockham.models import counting
 from ockham.printable import printable
 from ockham.readers.label_sets import SeveralLabels
 from ockham.readers.read import ReadSpec
@@ -136,8 +137,9 @@ def fit(
         assemble.record_protection(run)
         connector.tell_run(str(folder.absolute()))
         material = RunContext(prepared, plan, run, on_progress)
-        standings = climb(material, rungs, requirements, prices, everything=spec.all)
-        diagnosed = diagnostics.diagnose(material)
+        with counting.remember_pieces():
+            standings = climb(material, rungs, requirements, prices, everything=spec.all)
+            diagnosed = diagnostics.diagnose(material)
         opinions = llm_judge.ask_judge(material, standings)
         decided = decide(material, rungs, standings, requirements)
         outcome = assemble.ClimbOutcome(

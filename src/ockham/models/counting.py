@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,6 +26,52 @@ WIDTHS = (2, 5)
 PART = 8192
 """Texts at a time."""
 _WORD = re.compile(WORD)
+_MANY_TEXTS = 10_000
+"""From so many texts on the pieces are worth remembering."""
+_MOST_PIECES = 100_000_000
+"""More than these are not remembered: each takes four bytes."""
+
+
+@dataclass(slots=True)
+class _Pieces:
+    """The pieces of texts that were taken apart before, as numbers by their first place."""
+
+    number: dict[str, int] = field(default_factory=dict)
+    rows: dict[str, int] = field(default_factory=dict)
+    """The row of each distinct text."""
+    numbers: array[int] = field(default_factory=lambda: array("i"))
+    starts: array[int] = field(default_factory=lambda: array("q", [0]))
+
+    def add(self, text: str, pieces: Callable[[str], list[str]]) -> int:
+        """Take a text apart unless it was before, and return its row."""
+        row = self.rows.get(text)
+        if row is None:
+            row = self.rows[text] = len(self.starts) - 1
+            self.numbers.extend([self.number.setdefault(piece, len(self.number)) for piece in pieces(text.lower())])
+            self.starts.append(len(self.numbers))
+        return row
+
+    def gather(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return how many pieces each of the rows has, and the numbers of all of them."""
+        import numpy as np
+
+        starts, numbers = np.array(self.starts), np.array(self.numbers)
+        sizes = starts[rows + 1] - starts[rows]
+        offsets = starts[rows] - np.cumsum(sizes) + sizes
+        return sizes, numbers[np.arange(sizes.sum()) + np.repeat(offsets, sizes)]
+
+
+_remembered: ContextVar[dict[Callable[[str], list[str]], _Pieces] | None] = ContextVar("remembered", default=None)
+
+
+@contextmanager
+def remember_pieces() -> Iterator[None]:
+    """Take each text apart once in this block, however often it is counted: a climb counts most texts ten times."""
+    token = _remembered.set({})
+    try:
+        yield
+    finally:
+        _remembered.reset(token)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,17 +157,19 @@ def _runs(word: str) -> list[str]:
 def _number_terms(
     texts: Sequence[str], pieces: Callable[[str], list[str]]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], list[str]]:
-    """Number the pieces of all texts by their first place: the text of each piece, its number, and all that differ."""
+    """Number the pieces of all texts: the text of each piece, its number, and all that differ, in order of number."""
     import numpy as np
 
-    number: dict[str, int] = {}
-    numbers = array("q")
-    sizes = np.zeros(len(texts), dtype=np.int64)
-    for index, text in enumerate(texts):
-        before = len(numbers)
-        numbers.extend([number.setdefault(piece, len(number)) for piece in pieces(text.lower())])
-        sizes[index] = len(numbers) - before
-    return np.repeat(np.arange(len(texts)), sizes), np.frombuffer(numbers, dtype=np.int64), list(number)
+    memo = _remembered.get()
+    remembered = None if memo is None or len(texts) < _MANY_TEXTS else memo.get(pieces)
+    parts = _Pieces() if remembered is None or len(remembered.numbers) > _MOST_PIECES else remembered
+    if memo is not None and len(texts) >= _MANY_TEXTS:
+        memo[pieces] = parts
+    sizes, flat = parts.gather(np.array([parts.add(text, pieces) for text in texts], dtype=np.int64))
+    present = np.zeros(len(parts.number), dtype=bool)
+    present[flat] = True
+    names = [name for name, here in zip(parts.number, present.tolist(), strict=True) if here]
+    return np.repeat(np.arange(len(texts)), sizes), (np.cumsum(present) - 1)[flat], names
 
 
 def _table(rows: NDArray[np.int64], columns: NDArray[np.int64], shape: tuple[int, int]) -> csr_matrix:

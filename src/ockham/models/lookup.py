@@ -61,6 +61,12 @@ class Lookup:
         model_files.write(self.targets, folder / TARGETS)
         save_file({name: getattr(self.rows, name) for name in _ARRAYS}, folder / ROWS)
 
+    def restrict(self, chosen: Sequence[int]) -> Lookup:
+        """Keep some of the training rows, by their places in order; the weights of terms stay those of all rows."""
+        rows = self.rows[list(chosen)]
+        targets = Targets(values=self.targets.values, rows=tuple(self.targets.rows[row] for row in chosen))
+        return Lookup(self.features, rows, _index(self.features, rows), targets)
+
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answer as the most similar training example; its cosine similarity is the confidence.
 

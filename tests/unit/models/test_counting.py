@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
+from ockham import machine
 from ockham.models import counting, tfidf
 
 ODD = [
@@ -74,3 +75,38 @@ def test_many_texts_have_the_features_of_each_alone(monkeypatch: pytest.MonkeyPa
         assert not (matrix[place] - row).nnz
     theirs = TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **COUNTS[0][1]).fit(texts)
     assert np.array_equal(features.halves[0].idf_, theirs.idf_)
+
+
+@pytest.mark.parametrize("count", [counting.words, counting.characters])
+@given(
+    first=st.lists(st.sampled_from([*ODD, "the last"]), max_size=9),
+    second=st.lists(st.sampled_from(ODD), min_size=1, max_size=9),
+)
+@settings(max_examples=60, deadline=None)
+def test_what_is_remembered_changes_no_count(
+    count: Callable[..., counting.Counts], first: list[str], second: list[str]
+) -> None:
+    plain = count(second)
+    with pytest.MonkeyPatch.context() as patch, counting.remember_pieces():
+        patch.setattr(counting, "_MANY_TEXTS", 1)
+        count(first)
+        again = count(second)
+    assert again.terms == plain.terms
+    assert np.array_equal(again.part(0).toarray(), plain.part(0).toarray())
+
+
+def test_texts_are_taken_apart_once_in_a_climb(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [f"text {number}" for number in range(20)]
+    taken: list[str] = []
+
+    def pieces(text: str) -> list[str]:
+        taken.append(text)
+        return text.split()
+
+    monkeypatch.setattr(counting, "_MANY_TEXTS", 10)
+    with counting.remember_pieces():
+        machine.run_parallel([lambda: counting._number_terms(texts, pieces)])
+        counting._number_terms(texts[5:], pieces)
+    assert taken == texts
+    counting._number_terms(texts, pieces)
+    assert taken == texts * 2, "nothing is kept once the climb is over"
