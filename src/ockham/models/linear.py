@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +31,8 @@ CHOICE_ROWS = refit.MANY_ROWS
 on the rows beyond."""
 CHOICE_LABELS = 200
 """The same for labels."""
+CHECK_LABELS = 30
+"""Where there are very many labels, the nearest ones that a label is told from when labels are checked."""
 LARGE = 1_000_000
 """From this product of rows and labels on LIBLINEAR stops where it does by itself, and not 1,000 times as close."""
 
@@ -167,7 +169,8 @@ def cross_probabilities(
         inside, outside = np.flatnonzero(fold_numbers == fold), np.flatnonzero(fold_numbers != fold)
         if len(outside) > CHOICE_ROWS:
             outside = np.sort(np.random.default_rng(seed).choice(outside, CHOICE_ROWS, replace=False))
-        labels, weight, bias = _solve(matrix[outside], [targets[int(i)] for i in outside], settings.strength, seed)
+        known_targets = [targets[int(i)] for i in outside]
+        labels, weight, bias = _solve(matrix[outside], known_targets, settings.strength, seed, CHECK_LABELS)
         probabilities = softmax.probabilities(matrix[inside] @ weight + bias, settings.temperature)
         out[np.ix_(inside, np.array([column[label] for label in labels]))] = probabilities
     return out
@@ -191,7 +194,7 @@ def _choose(train: Sequence[Example], valid: Sequence[Example], metric: Metric, 
 
 
 def _solve(
-    matrix: csr_matrix, targets: Sequence[str], strength: float, seed: int
+    matrix: csr_matrix, targets: Sequence[str], strength: float, seed: int, nearest_labels: int | None = None
 ) -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.float32]]:
     """Fit one margin per label: labels in sorted order, weights (features, labels), biases (labels,).
 
@@ -211,7 +214,9 @@ def _solve(
         # Stopping a little short of the optimum costs nothing measurable; validation judges the result as it is.
         warnings.simplefilter("ignore", ConvergenceWarning)
         if hard_negatives.pay_off(matrix.shape[0], len(labels)):
-            return labels, *_solve_each(solver, matrix, np.searchsorted(labels, targets), seed)
+            numbers = np.searchsorted(labels, targets)
+            chosen = hard_negatives.choose(matrix, numbers, seed, nearest_labels)
+            return labels, *_solve_each(solver, matrix, numbers, chosen)
         solver.fit(matrix, np.asarray(targets, dtype=object).astype(str))
     weight, bias = solver.coef_, solver.intercept_
     if len(labels) == 2:  # one margin, for the second label
@@ -223,14 +228,14 @@ def _solve_each(
     solver: Any,  # noqa: ANN401 - scikit-learn has no types
     matrix: csr_matrix,
     labels: NDArray[np.int64],
-    seed: int,
+    chosen: Iterable[NDArray[np.int64]],
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Fit the margin of each of very many labels by itself: weights (features, labels), biases (labels,)."""
     import numpy as np
 
     weight = np.zeros((int(labels.max()) + 1, matrix.shape[1]), np.float32)
     bias = np.zeros(len(weight), np.float32)
-    for label, rows in enumerate(hard_negatives.choose(matrix, labels, seed)):
+    for label, rows in enumerate(chosen):
         solver.fit(matrix[rows], labels[rows] == label)
         weight[label], bias[label] = solver.coef_[0], solver.intercept_[0]
     return np.ascontiguousarray(weight.T), bias
