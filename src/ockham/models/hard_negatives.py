@@ -58,7 +58,8 @@ def _likeness(matrix: csr_matrix, labels: NDArray[np.int64]) -> NDArray[np.float
 
     belongs = csr_matrix((np.ones(len(labels), np.float32), (labels, np.arange(len(labels)))))
     sums = (belongs @ matrix).tocsr()
-    sums.data[np.bincount(sums.indices, minlength=sums.shape[1])[sums.indices] > max(2, COMMON * sums.shape[0])] = 0
+    labels_with = np.bincount(sums.indices, minlength=sums.shape[1])
+    sums.data[labels_with[sums.indices] > max(LABELS // 10, COMMON * sums.shape[0])] = 0
     sums.eliminate_zeros()
     lengths = np.sqrt(np.asarray(sums.multiply(sums).sum(axis=1)).ravel())
     products = (sums @ sums.T).toarray()
