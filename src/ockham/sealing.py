@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import json
 import os
-import signal
-import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ockham.sealed.ledger import destination
 from ockham.sealed.policy import SWITCHES, UNSEALED, Policy
 from ockham.sealed.state import Protection, current, declare
 
 if TYPE_CHECKING:
     from ockham.api.consent import Destination
+    from ockham.sealed.broker import Watch
     from ockham.sealed.evidence import Evidence, Spoken
     from ockham.sealed.ledger import Row
 
-_EGRESS_SECONDS = 30.0
 _MOST_EARLIER = 1000
 StrPath = str | os.PathLike[str]
 
@@ -85,15 +81,20 @@ def fork(policy: Policy, preparation: Preparation, on_message: Callable[[str], N
         guard.install()
         declare(Protection(label=SWITCHES))
         return None
+    from ockham import machine
     from ockham.sealed import broker
+    from ockham.store import go_record
 
     new_folders = _make(preparation.folders)
+    go_record.take_up(machine.state(), _runs_in(preparation.folders))
     earlier = _earlier_evidence(preparation.folders)
-    outlet = None
+    go, outlet = go_record.new_go(), None
     try:
         fetched = _fetch(preparation)
-        outlet = Outlet(preparation.endpoints) if preparation.endpoints else None
-        if outlet is not None:
+        if preparation.endpoints:
+            from ockham.api.outlet import Outlet
+
+            outlet = Outlet(preparation.endpoints, go)
             policy = replace(policy, hosts=outlet.hosts, keys=outlet.keys)
         watch, walls, tried = broker.enter(policy, None if outlet is None else outlet.control)
     except BaseException:
@@ -104,90 +105,138 @@ def fork(policy: Policy, preparation: Preparation, on_message: Callable[[str], N
     if watch is None:
         if outlet is not None:
             outlet.control.detach()  # it was closed behind the walls
-        declare(Protection(label=walls.label, attacks=len(tried), hosts=policy.hosts))
+        declare(Protection(label=walls.label, attacks=len(tried), hosts=policy.hosts, go=go))
         return None
-    from ockham.sealed import evidence  # while the child is at work
-
-    began = evidence.now()
+    watch.go = go
+    record = _Record(policy, watch, earlier, fetched)
     try:
-        status = broker.follow(watch)
+        status = broker.follow(watch, record.begin)
         sent, spoken = ((), None) if outlet is None else outlet.close()
-        spoke = evidence.Spoke(fetched=fetched, sent=sent, spoken=spoken)
-        entry = evidence.watched_evidence(policy, watch, began, spoke)
-        saved = keep(watch.run, policy, entry, earlier)
+        saved = record.end(sent, spoken)
         if outlet is not None:
             on_message(outlet.settle(saved))
-        if attempts := evidence.name_attempts(watch.refused):
+        if attempts := record.attempts():
             on_message(attempts)
     finally:
         _unmake(new_folders)
     return broker.leave_as(status)
 
 
-class Outlet:
-    """The process that asks endpoints for a sealed one, as seen from outside, and its ledger."""
+class _Record:
+    """The evidence of a go, from its beginning to its end, in the run's folder and where no jail may write."""
 
-    def __init__(self, endpoints: Sequence[Destination]) -> None:
-        """Start the process and wait until it has put up its own walls.
+    def __init__(
+        self, policy: Policy, watch: Watch, earlier: Mapping[str, bytes] | None, fetched: tuple[Row, ...]
+    ) -> None:
+        from ockham.sealed import evidence  # while the child is at work
 
-        Raises `SealError` (``E_SEALED``) where it did not, `EndpointError` (``E_ENDPOINT``) for an address or a key
-        that is none, `StoreError` where no ledger can be kept.
-        """
+        self._policy, self._watch, self._earlier, self._fetched = policy, watch, earlier, fetched
+        self._began = evidence.now()
+        self._folder = self._lock = -1
+
+    def begin(self) -> None:
+        """Write down that the go has begun, now that its run is known: after a kill this is what there is."""
         from ockham import machine
-        from ockham.api import egress
-        from ockham.errors import SealError
-        from ockham.store.atomic import make_folder
-
-        pins = [egress.pin_of(endpoint) for endpoint in endpoints]
-        folder = machine.state() / "ledgers"
-        make_folder(folder)
-        stamp = datetime.now(timezone.utc).strftime("%Y%m%dT%H%M%S")
-        self.path = folder / f"{stamp}-{os.getpid()}.jsonl"
-        self.rows: tuple[Row, ...] = ()
-        self._pid, self.control = egress.start(pins, self.path)
-        ready = egress.wait_for(self.control, _EGRESS_SECONDS)
-        if not ready.get("ready") or ready["bad"]:
-            self.close()
-            if not ready.get("ready"):
-                what = "the process that asks endpoints could not be started"
-                raise SealError("E_SEALED", what, fix="--unsealed asks them from the process that reads the data")
-            raise egress.malformed_key()
-        self.hosts = tuple(dict.fromkeys(destination(pin.host, pin.port) for pin in pins))
-        self.keys = tuple(str(name) for name in ready["keys"])
-        self._landlock = int(ready["landlock"])
-
-    def close(self) -> tuple[tuple[Row, ...], Spoken | None]:
-        """End the process, and return the rows of its ledger and what it said of them."""
-        from ockham.api import egress
         from ockham.errors import StoreError
-        from ockham.sealed.evidence import Spoken
-        from ockham.store.ledger_file import read_ledger
+        from ockham.sealed import evidence
+        from ockham.store import go_record
 
-        with suppress(OSError):
-            self.control.shutdown(socket.SHUT_WR)
-        words = egress.wait_for(self.control, _EGRESS_SECONDS)
-        self.control.close()
-        with suppress(ProcessLookupError):
-            os.kill(self._pid, signal.SIGKILL)  # it has said all, or will never
-        os.waitpid(self._pid, 0)
-        with suppress(StoreError, ValueError):
-            self.rows = read_ledger(self.path)
-        spoken = Spoken(landlock=getattr(self, "_landlock", 0))
-        if isinstance(words.get("rows"), int):
-            spoken = replace(spoken, rows=words["rows"], last=str(words.get("last")))
-        return self.rows, spoken
+        self._folder = _open_inside(str(self._watch.run), self._policy.write)
+        if self._folder < 0:
+            return
+        spoke = evidence.Spoke(fetched=self._fetched)
+        entry = evidence.begun_evidence(self._policy, self._watch, self._began, spoke, self._before())
+        with suppress(StoreError):  # a disk that is full shows soon enough
+            self._lock = go_record.begin_record(machine.state(), self._run(), entry)
+        self._save(entry)
 
-    def settle(self, saved: Path | None) -> str:
-        """Return where the requests of this command can be read: ``saved`` is the evidence that holds them now."""
-        from ockham.sealed.ledger import count_requests
+    def end(self, sent: tuple[Row, ...], spoken: Spoken | None) -> Path | None:
+        """Write down how it ended, and return the file; ``None`` where there is no run, or nothing of it was left."""
+        from ockham import machine
+        from ockham.sealed import evidence
+        from ockham.store import go_record
 
-        if saved is not None or not self.rows:
-            with suppress(OSError):
-                self.path.unlink()
-        counts = count_requests(self.rows)
-        every = [f"{counts.get(host, 0):,} requests went to {host}" for host in {**dict.fromkeys(self.hosts), **counts}]
-        where = f"; they are listed in {saved or self.path}" if self.rows else ""
-        return f"endpoint: {', '.join(every)}{where}"
+        if self._folder < 0:
+            return None
+        spoke = evidence.Spoke(fetched=self._fetched, sent=sent, spoken=spoken)
+        whole = evidence.watched_evidence(self._policy, self._watch, self._began, spoke)
+        is_saved = self._save(whole)
+        is_gone = not (_by_descriptor(self._folder) / "run.json").exists()
+        if is_gone:  # it was given up, since the same command could not have mended it
+            _remove_run(self._run(), _by_descriptor(self._folder) / evidence.FILE)
+        if is_saved or is_gone:
+            go_record.end_record(machine.state(), self._watch.go)
+        for descriptor in (self._folder, self._lock):
+            if descriptor >= 0:
+                os.close(descriptor)
+        return Path(str(self._watch.run)) / evidence.FILE if is_saved and not is_gone else None
+
+    def attempts(self) -> str:
+        """Say which libraries tried to reach somebody."""
+        from ockham.sealed import evidence
+
+        return evidence.name_attempts(self._watch.refused)
+
+    def _run(self) -> Path:
+        return _by_descriptor(self._folder).readlink()
+
+    def _before(self) -> bytes | None:
+        from ockham.sealed import evidence
+
+        return None if self._earlier is None else self._earlier.get(str(self._run() / evidence.FILE), b"")
+
+    def _save(self, entry: Evidence) -> bool:
+        return _add_entry(_by_descriptor(self._folder), entry, self._before())
+
+
+def _by_descriptor(descriptor: int) -> Path:
+    return Path(f"/proc/self/fd/{descriptor}")
+
+
+def _open_inside(path: str, folders: Iterable[str]) -> int:
+    """Open a folder that a sealed process named; -1 where it is not one that the process itself may change.
+
+    What is opened is looked at, not its name: the process could put a link in its place in between.
+    """
+    with suppress(OSError):
+        descriptor = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        if _inside(str(_by_descriptor(descriptor)), folders):
+            return descriptor
+        os.close(descriptor)
+    return -1
+
+
+def _add_entry(folder: Path, entry: Evidence, before: bytes | None) -> bool:
+    """Add to the evidence in a folder; false where the disk refuses, of which the run itself has told."""
+    from ockham.errors import StoreError
+    from ockham.sealed import evidence
+    from ockham.store import save_bytes
+
+    path, old = folder / evidence.FILE, None
+    with suppress(OSError):
+        old = path.read_bytes()
+    try:
+        save_bytes(path, evidence.add_entry(old, entry, before))
+    except StoreError:
+        return False
+    return True
+
+
+def _remove_run(run: Path, file: Path) -> None:
+    """Remove the evidence of a run of which nothing else is left, and its folder."""
+    with suppress(OSError):
+        file.unlink()
+        run.rmdir()
+
+
+def keep(run: str, policy: Policy, entry: Evidence) -> None:
+    """Add to the evidence in the run's folder, which must be one that the run might write, what nobody watched."""
+    from ockham import machine
+    from ockham.store import go_record
+
+    if _inside(run, policy.write):
+        go_record.take_up(machine.state(), [os.path.realpath(run)])
+        _add_entry(Path(run), entry, None)
 
 
 def _fetch(preparation: Preparation) -> tuple[Row, ...]:
@@ -217,35 +266,18 @@ def _earlier_evidence(folders: Iterable[str]) -> dict[str, bytes] | None:
     ``None`` where there is more than can be held.
     """
     files = {}
-    for folder in folders:
-        for path in (Path(folder), *Path(folder).glob("*")):
-            with suppress(OSError):
-                files[os.path.realpath(path / "evidence.json")] = (path / "evidence.json").read_bytes()
-            if len(files) > _MOST_EARLIER:
-                return None
+    for path in _runs_in(folders):
+        with suppress(OSError):
+            files[f"{path}/evidence.json"] = Path(path, "evidence.json").read_bytes()
+        if len(files) > _MOST_EARLIER:
+            return None
     return files
 
 
-def keep(run: str | None, policy: Policy, fresh: Evidence, earlier: Mapping[str, bytes] | None = None) -> Path | None:
-    """Add to the evidence in the run's folder, which must be one that the run might write; returns the file.
-
-    ``earlier`` is what files of evidence held when the go began, if that is known.
-    """
-    from ockham.errors import StoreError
-    from ockham.sealed import evidence
-    from ockham.store import save_bytes
-
-    if run is None or not _inside(run, policy.write):
-        return None
-    path = Path(run) / evidence.FILE
-    old = None
-    with suppress(OSError):
-        old = path.read_bytes()
-    with suppress(StoreError):  # the disk was full: the run itself has said so
-        before = None if earlier is None else earlier.get(os.path.realpath(path), b"")
-        save_bytes(path, evidence.add_entry(old, fresh, before))
-        return path
-    return None
+def _runs_in(folders: Iterable[str]) -> dict[str, None]:
+    """List the real paths of folders and of what lies right in them: where a run may be that a command goes on with."""
+    paths = (path for folder in folders for path in (Path(folder), *Path(folder).glob("*")))
+    return dict.fromkeys(os.path.realpath(path) for path in paths)
 
 
 def _inside(path: str, folders: Iterable[str]) -> bool:

@@ -149,6 +149,7 @@ def _run(source: Source, spec: CurateSpec, out: Path, effort: _Effort, opening: 
         "test": list(plan.leak.digests) if plan.leak else [],
     }
     with opening(out, identity) as run:
+        connector.tell_run(str(out.absolute()))
         report = run.load("curation", "report", CurationReport)
         if report is None or not _is_whole(run, report):
             report = _curate_files(run, files, plan, effort, on_progress)
@@ -157,7 +158,6 @@ def _run(source: Source, spec: CurateSpec, out: Path, effort: _Effort, opening: 
         report = in_order(report)
         _publish(run, report)
         run.discard("chunk")
-    connector.tell_run(str(out.absolute()))
     return Curated(out, report)
 
 

@@ -64,14 +64,14 @@ def record_protection(run: Run) -> None:
 def record_requests(run: Run) -> Iterator[None]:
     """Write down, for the length of a go, whom it may ask, and in the end how often it did.
 
-    A go that was killed leaves no number, which shows in the label of the run.
+    A go that was killed leaves no number: its evidence has it (`protection_label`).
     """
     hosts = state.current().hosts
     if not hosts:
         yield
         return
     go = 1 + len([row for row in run.rows(REQUESTS) if "hosts" in row])
-    run.append(REQUESTS, {"go": go, "hosts": list(hosts)})
+    run.append(REQUESTS, {"go": go, "hosts": list(hosts), "name": state.current().go})
     try:
         yield
     finally:
@@ -86,14 +86,28 @@ def protection_label(run: Run) -> str:
     label = state.weakest([str(row["label"]) for row in run.rows(SEALS)] or [state.current().label])
     rows = run.rows(REQUESTS)
     hosts = dict.fromkeys(str(host) for row in rows for host in _items(row.get("hosts")))
+    names = {row["go"]: str(row.get("name", "")) for row in rows if "hosts" in row}
+    counts = {row["go"]: _counts(row["sent"]) for row in rows if "sent" in row}
+    # A go that was killed wrote no number; the one after it has taken up its ledger, before it began itself.
+    listed = _list_requests(run) if names.keys() - counts.keys() else {}
+    counts |= {go: listed[name] for go, name in names.items() if go not in counts and name in listed}
+    missing = [name for go, name in names.items() if go not in counts]
+    if state.current().hosts and (now := relay.count_requests()) is not None:
+        counts[None] = now  # this go itself has written no number yet
+        missing = [name for name in missing if name != state.current().go]
     sent: Counter[str] = Counter()
-    for row in rows:
-        sent.update(_counts(row.get("sent")))
-    open_goes = len([row for row in rows if "hosts" in row]) - len([row for row in rows if "sent" in row])
-    now = relay.count_requests() if state.current().hosts else None
-    sent.update(now or {})
-    # This go itself has written no number yet.
-    return state.with_requests(label, sent, tuple(hosts), missing=open_goes > (0 if now is None else 1))
+    for requests in counts.values():
+        sent.update(requests)
+    return state.with_requests(label, sent, tuple(hosts), missing=bool(missing))
+
+
+def _list_requests(run: Run) -> dict[str, dict[str, int]]:
+    """Read in the evidence how many requests the goes that have ended sent to whom."""
+    from ockham.sealed import evidence
+
+    with suppress(OSError):
+        return evidence.count_sent((run.path / evidence.FILE).read_bytes())
+    return {}
 
 
 def _items(value: Json | None) -> Sequence[Json]:

@@ -16,7 +16,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -57,6 +57,7 @@ class Watch:
     attacks: tuple[Attack, ...] = ()
     facts: list[Facts] = field(default_factory=list)
     run: str | None = None
+    go: str = ""
     status: int = 0
     mask: Collection[int] = ()
     egress: socket.socket | None = None
@@ -189,8 +190,16 @@ def faults(sample: Facts, walls: Walls) -> list[str]:
     return wrong
 
 
-def follow(watch: Watch) -> int:
-    """Wait for the child, and return what `os.waitpid` says of its end; signals go on to it meanwhile."""
+def _ignore_run() -> None:
+    """Hear nothing."""
+
+
+def follow(watch: Watch, on_run: Callable[[], None] = _ignore_run) -> int:
+    """Wait for the child, and return what `os.waitpid` says of its end; signals go on to it meanwhile.
+
+    ``on_run`` is called when the child first says in which folder its run is (`Watch.run`), before anything that it
+    asks for after that is done.
+    """
     signals, wake = os.pipe()
     os.set_blocking(wake, False)
     due = time.monotonic() + EVERY_SECONDS
@@ -202,7 +211,7 @@ def follow(watch: Watch) -> int:
                 for descriptor, _ in events.poll(max(0.0, due - time.monotonic())):
                     if descriptor == signals:
                         _hand_on(watch, os.read(signals, 64))
-                    elif not _hear(watch):
+                    elif not _hear(watch, on_run):
                         events.unregister(watch.control)
                 ended, watch.status = os.waitpid(watch.pid, os.WNOHANG)
                 if ended:
@@ -258,7 +267,7 @@ def _hand_on(watch: Watch, numbers: bytes) -> None:
                 os.kill(os.getpid(), signal.SIGSTOP)
 
 
-def _hear(watch: Watch) -> bool:
+def _hear(watch: Watch, on_run: Callable[[], None]) -> bool:
     """Answer what a process of the jail asks; false once nobody is left to ask."""
     try:
         data, descriptors, _, _ = socket.recv_fds(watch.control, MOST_BYTES, 1)
@@ -273,8 +282,10 @@ def _hear(watch: Watch) -> bool:
         with suppress(OSError):  # it has ended: the stream that it does not get ends too
             socket.send_fds(watch.egress, [b"serve"], descriptors)
     elif message.get("tell") == "run" and isinstance(message.get("path"), str):
-        watch.run = message["path"]
+        first, watch.run = watch.run is None, message["path"]
         _sample(watch)
+        if first:
+            on_run()
     elif message.get("tell") == "refused" and len(watch.refused) < MOST_REFUSED:
         watch.refused.append(_refusal(message, watch.refused))
     for descriptor in descriptors:

@@ -10,16 +10,18 @@ evidence.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import json
 import os
 import platform
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from ockham.records import canonical, digest
+from ockham.records import canonical, digest, plain
 from ockham.sealed import ledger, seccomp, syscalls
 from ockham.sealed.broker import Watch, faults
 from ockham.sealed.facts import Facts
@@ -55,6 +57,9 @@ class Evidence:
     not open the data; ``sent`` those of the process that asked endpoints, and ``spoken`` what that process itself said
     of its ledger in the end; ``refused`` are attempts of Python code inside; ``before`` is the digest of the entries
     that stood in the file when this go began; ``ended`` is the exit status, ``None`` where it is not known.
+
+    ``go`` names a go that was watched. Its entry stands in the file from its beginning, without an end; where its
+    watcher was killed it stays so, until another go takes its ledger up (``taken_up``: when).
     """
 
     verb: str
@@ -73,6 +78,8 @@ class Evidence:
     refused: tuple[Row, ...] = ()
     before: str = ""
     ended: int | None = None
+    go: str = ""
+    taken_up: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,28 +114,83 @@ def watched_evidence(policy: Policy, watch: Watch, began: str, spoke: Spoke) -> 
         spoken=spoke.spoken,
         refused=tuple(watch.refused),
         ended=os.waitstatus_to_exitcode(watch.status),
+        go=watch.go,
     )
+
+
+def begun_evidence(policy: Policy, watch: Watch, began: str, spoke: Spoke, before: bytes | None) -> Evidence:
+    """Return the evidence of a child that is at work: without an end, and without a count of what it sends.
+
+    ``before`` is what the file of evidence held when the go began; ``None`` where it was not looked at.
+    """
+    whole = watched_evidence(policy, watch, began, spoke)
+    stood = digest(_entries(_parse_json(before))) if before is not None else ""
+    return dataclasses.replace(whole, label=watch.walls.label, ended=None, before=stood)
 
 
 def add_entry(old: bytes | None, fresh: Evidence, before: bytes | None = None) -> bytes:
     """Return the content of ``evidence.json`` with one more entry; what cannot be read is not carried on.
 
-    ``before`` is what the file held when the go began; where it was not looked at, what it holds now.
+    An earlier entry of the same go gives way to it. ``before`` is what the file held when the go began; where it was
+    not looked at, what it holds now.
     """
     entries = _entries(_parse_json(old)) if old else []
-    stood = entries if before is None else _entries(_parse_json(before))
-    entries = [*entries, json.loads(canonical(dataclasses.replace(fresh, before=digest(stood))))]
+    place = _index(entries, fresh.go)
+    stood = entries[:place] if before is None else _entries(_parse_json(before))
+    entry = json.loads(canonical(dataclasses.replace(fresh, before=digest(stood))))
+    return _content([*entries[:place], entry, *entries[place + 1 :]])
+
+
+def take_up(old: bytes | None, entry: Mapping[str, Any], rows: Sequence[Row]) -> bytes:
+    """Return the content of ``evidence.json`` with the entry of a go that was killed, and the rows of its ledger."""
+    entries = _entries(_parse_json(old)) if old else []
+    index = _index(entries, str(entry.get("go")))
+    if index < len(entries) and entries[index].get("ended") is not None:
+        return _content(entries)  # it was whole, and only its record was not removed
+    hosts = [str(host) for host in entry["policy"]["hosts"]]
+    complete = {
+        **entry,
+        "before": entry["before"] or digest(entries[:index]),
+        "label": with_requests(base(str(entry["label"])), ledger.count_requests(rows), hosts),
+        "sent": plain(list(rows)),
+        "taken_up": now(),
+    }
+    return _content([*entries[:index], json.loads(canonical(complete)), *entries[index + 1 :]])
+
+
+def count_sent(data: bytes | None) -> dict[str, dict[str, int]]:
+    """Return how many requests each go sent to whom, by its name; goes that have not ended are left out."""
+    counts = {}
+    for entry in _entries(_parse_json(data or b"")):
+        if entry.get("go") and not _is_open(entry):
+            with suppress(KeyError, TypeError, ValueError):
+                counts[str(entry["go"])] = ledger.count_requests([ledger.row(row) for row in entry["sent"]])
+    return counts
+
+
+def _index(entries: Sequence[Mapping[str, Any]], go: str) -> int:
+    """Return where the entry of a go stands; behind the last one where there is none."""
+    return next((at for at, entry in enumerate(entries) if go and entry.get("go") == go), len(entries))
+
+
+def _is_open(entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("go")) and entry.get("ended") is None and not entry.get("taken_up")
+
+
+def _content(entries: Sequence[Mapping[str, Any]]) -> bytes:
     return canonical({"format": FORMAT, "entries": entries, "digest": digest(entries)}) + b"\n"
 
 
-def check_evidence(folder: Path) -> list[Check]:
+def check_evidence(folder: Path, data: bytes | None = None) -> list[Check]:
     """Check the evidence in a run's folder: a list of what was looked at, whether it holds, and a word on it.
 
-    That a go was not sealed is no fault of the evidence, and said in its label.
+    ``data`` is looked at in place of the file. That a go was not sealed, or was killed, is no fault of the evidence,
+    and said of it.
     """
     try:
-        with (folder / FILE).open("rb") as stream:
-            data = stream.read(MOST_BYTES + 1)
+        if data is None:
+            with (folder / FILE).open("rb") as stream:
+                data = stream.read(MOST_BYTES + 1)
     except OSError:
         return [("evidence", False, f"there is no {FILE}: the run was made from Python, or by an older version")]
     content = _parse_json(data)
@@ -191,14 +253,17 @@ def _entry(entry: Mapping[str, Any], name: str) -> list[Check]:
         rows, sent, refused = ([ledger.row(row) for row in entry[name]] for name in ("ledger", "sent", "refused"))
         spoken = None if entry["spoken"] is None else Spoken(**entry["spoken"])
         hosts = [str(host) for host in entry["policy"]["hosts"]]
+        end = _End.OPEN if _is_open(entry) else _End.TAKEN_UP if entry.get("taken_up") else _End.WHOLE
     except (KeyError, TypeError, ValueError):
         return [(f"{name}: label", False, f"{label}, but the entry is not whole")]
     wrong = sorted({fault for sample in facts for fault in faults(sample, walls)})
     got_out = [row.name for row in attacks if row.stopped is None]
     digests = {seccomp.digest(machine) for machine in ("x86_64", "aarch64")}
     samples = f"{len(facts)} samples from outside, {max((row.processes for row in facts), default=0)} processes at most"
+    full = walls.label if end is _End.OPEN else with_requests(walls.label, ledger.count_requests(sent), hosts)
     return [
-        (f"{name}: label", label == with_requests(walls.label, ledger.count_requests(sent), hosts), label),
+        (f"{name}: label", label == full, label),
+        *_ending(name, end, str(entry.get("began"))),
         (f"{name}: kernel", bool(facts) and not wrong, "; ".join(wrong) or samples),
         (
             f"{name}: self-attack",
@@ -211,20 +276,43 @@ def _entry(entry: Mapping[str, Any], name: str) -> list[Check]:
             ledger.is_whole(rows),
             f"{len(rows)} requests by the process that fetches models" if rows else "nothing was fetched",
         ),
-        *_speech(name, sent, spoken, hosts),
+        *_speech(name, sent, spoken, hosts, end),
         (f"{name}: refused", ledger.is_whole(refused), _attempts(refused)),
         (f"{name}: disk", not entry.get("remote"), ", ".join(entry.get("remote", [])) or "all folders are local"),
     ]
 
 
-def _speech(name: str, sent: list[Row], spoken: Spoken | None, hosts: list[str]) -> list[Check]:
+class _End(enum.Enum):
+    """How a go came to its end: watched until then, killed and taken up by another go, or not known to have ended."""
+
+    WHOLE = "whole"
+    TAKEN_UP = "taken up"
+    OPEN = "open"
+
+
+def _ending(name: str, end: _End, began: str) -> list[Check]:
+    """Say of a go whether it is known to have ended. One that was killed had its walls to the last."""
+    words = {
+        _End.TAKEN_UP: f"began {began} and was killed, so nothing is known of its end",
+        _End.OPEN: f"began {began} and has not ended: it is still at work, or was killed",
+    }
+    return [(f"{name}: end", True, words[end])] if end in words else []
+
+
+def _speech(name: str, sent: list[Row], spoken: Spoken | None, hosts: list[str], end: _End) -> list[Check]:
     """Check the ledger of requests to endpoints against what the process that made them said in the end."""
     if not hosts and not sent:
         return []
+    if end is _End.OPEN:
+        where = "they are listed on the machine on which it began, and the next go there takes them up"
+        return [(f"{name}: endpoints", False, f"requests to {', '.join(hosts)} are not counted yet: {where}")]
     told = spoken is not None and spoken.rows is not None
     same = spoken is not None and spoken.rows == len(sent) and spoken.last == ledger.follow(sent)
     counts = ledger.count_requests(sent)
     detail = ", ".join(f"{counts.get(host, 0):,} requests to {host}" for host in {**dict.fromkeys(hosts), **counts})
+    if end is _End.TAKEN_UP:
+        detail += ", by the ledger that the go left when it was killed"
+        return [(f"{name}: endpoints", ledger.is_whole(sent), detail)]
     if not told:
         detail += "; the process that made them ended before it had closed its ledger"
     elif not same:
@@ -258,9 +346,12 @@ def _verdict(folder: Path, labels: list[str]) -> list[Check]:
     except (OSError, ValueError, KeyError, TypeError):
         return []
     holds = weakest([*labels, label]) == base(label)
-    if holds and not label.startswith((UNSEALED, SWITCHES)):  # of those nothing was counted
-        holds = requests_in(label) >= sum(map(requests_in, labels))
-    return [("verdict's label", holds, f"the verdict says: {label}")]
+    detail = f"the verdict says: {label}"
+    listed = sum(map(requests_in, labels))
+    if holds and not label.startswith((UNSEALED, SWITCHES)) and requests_in(label) < listed:
+        # Of work that was not sealed nothing was counted.
+        holds, detail = False, f"{detail}; the ledgers list {listed:,} requests (the same command again counts them)"
+    return [("verdict's label", holds, detail)]
 
 
 def _facts(sample: Mapping[str, Any]) -> Facts:

@@ -15,11 +15,15 @@ _ORDER = (SEALED, WITHOUT_LANDLOCK, SECCOMP_ALONE, SWITCHES)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Protection:
-    """The label of a process, how many attacks upon its own walls failed, and whom another process may ask for it."""
+    """The label of a process, how many attacks upon its own walls failed, and whom another process may ask for it.
+
+    ``go`` names the go in its evidence; empty where nobody watches.
+    """
 
     label: str
     attacks: int = 0
     hosts: tuple[str, ...] = ()
+    go: str = ""
 
 
 _PROTECTION: ContextVar[Protection | None] = ContextVar("ockham.sealed", default=None)

@@ -350,7 +350,8 @@ def _refuse_foreign(path: Path, *, create: bool) -> None:
             raise RunError("E_RUN_MISSING", message, fix="choose another folder with --out") from None
     if "run.json" in names:
         return
-    foreign = [name for name in names if name not in ("lock", "aside") and not TEMPORARY.fullmatch(name)]
+    ours = ("lock", "aside", "evidence.json")  # the last one outlives a run that is begun anew
+    foreign = [name for name in names if name not in ours and not TEMPORARY.fullmatch(name)]
     if foreign:
         message = (
             f"{printable(path)} holds {len(foreign)} other files or folders and no run; nothing was written into it"
