@@ -21,7 +21,7 @@ from ockham.plan.gpus import Gpu
 from ockham.records import Machine
 from ockham.sealed import switches
 from ockham.store import file_digest
-from ockham.version import __version__
+from ockham.version import __version__, install_command
 
 CLASSIC = ("numpy", "scipy", "sklearn")
 ENCODER = (PACKAGE, "onnx", "onnxruntime", "tokenizers")
@@ -164,9 +164,8 @@ def _learning(
 
 
 def _lacking(name: str, packages: Iterable[str], extra: str | None, find: Find) -> RungAvailability:
-    package = "ockham" if extra is None else f"ockham[{extra}]"
     because = f"not installed: {', '.join(_missing(packages, find))}"
-    return RungAvailability(name=name, can_run=False, because=because, install=f"pip install '{package}'")
+    return RungAvailability(name=name, can_run=False, because=because, install=install_command(extra))
 
 
 def _missing(packages: Iterable[str], find: Find) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import ockham
+from ockham import version
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -177,6 +179,15 @@ def test_every_public_name_opens() -> None:
 def test_the_version_is_the_projects() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert ockham.__version__ == project["version"]
+    assert version.DISTRIBUTION == project["name"]
+
+
+def test_nothing_tells_a_reader_to_install_the_other_project_of_our_name() -> None:
+    pages = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "scripts/setup"]
+    wrong = re.compile(r"install [^\n`]*?\bockham(?!-slm)(?=\[|[\s'\"`]|$)", re.M)
+    assert wrong.search("pip install 'ockham[tune]'")
+    assert wrong.search("pip install ockham")
+    assert [path.name for path in (*FILES, *pages) if wrong.search(path.read_text(encoding="utf-8"))] == []
 
 
 def too_large() -> set[str]:

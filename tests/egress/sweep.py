@@ -41,8 +41,9 @@ def _canonical(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def distributions(root: str = "ockham") -> list[str]:
-    """Return the installed distributions that one asks for, through any number of others, with all its extras."""
+def distributions() -> list[str]:
+    """Return the installed distributions that ours asks for, through any number of others, with all its extras."""
+    root = distribution_of("ockham")
     found: set[str] = set()
     waiting = [(root, True)]
     while waiting:
@@ -57,6 +58,13 @@ def distributions(root: str = "ockham") -> list[str]:
             if parsed and _canonical(parsed[0]) not in found and (extras or not _EXTRA.search(requirement)):
                 waiting.append((parsed[0], False))
     return sorted(found - {root})
+
+
+def distribution_of(command: str) -> str:
+    """Return the installed distribution that brings a command."""
+    (script, *_) = metadata.entry_points(group="console_scripts", name=command)
+    assert script.dist is not None
+    return _canonical(script.dist.name)
 
 
 def modules(names: Iterable[str]) -> list[str]:

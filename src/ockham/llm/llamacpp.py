@@ -23,6 +23,7 @@ from ockham.llm import gguf_file, lora_file
 from ockham.llm.private_socket import PrivateSocket
 from ockham.llm.spin_limit import short_spins
 from ockham.sealed import connector
+from ockham.version import install_command
 
 BIAS = 256.0
 """Added to the logits of allowed tokens: far above any real difference, and still fine in 32 bits (3e-5)."""
@@ -33,7 +34,7 @@ _SMALLEST = 2.0**-149
 
 TIMEOUT_S = 60.0
 
-_FIX = "pip install 'ockham[gguf]'"
+_FIX = install_command("gguf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from ockham.models import model_files
 from ockham.models.model_files import FIX
 from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.sealed import switches
+from ockham.version import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -260,7 +261,7 @@ def open_graph(graph: Path | bytes, tokenizer: Path, settings: EncoderSettings, 
         from tokenizers import Tokenizer
     except ImportError:
         message = "onnxruntime and tokenizers are needed for the encoder rungs"
-        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[encoder]'") from None
+        raise ModelError("E_MODEL_MISSING", message, fix=install_command("encoder")) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1

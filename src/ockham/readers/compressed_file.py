@@ -9,6 +9,7 @@ from typing import Any
 from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.local_file import BLOCK, HEAD, RegularFile
+from ockham.version import install_command
 
 GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
 MAX_RATIO = 250
@@ -112,7 +113,7 @@ def _unzstd(file: RegularFile, source: _Counted, cut: Callable[[], None]) -> Ite
         import zstandard
     except ImportError as error:
         raise DataError(
-            "E_FORMAT", f"{printable(file.path)} is zstd, which cannot be read here", fix="pip install 'ockham[curate]'"
+            "E_FORMAT", f"{printable(file.path)} is zstd, which cannot be read here", fix=install_command("curate")
         ) from error
     maker: Any = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
     frame = maker.decompressobj()

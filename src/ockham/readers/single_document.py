@@ -12,6 +12,7 @@ from ockham.readers.forms.nlu_document import DOCUMENTS, Record
 from ockham.readers.local_file import RegularFile
 from ockham.readers.table import MAX_COLUMNS, MAX_DEPTH, MAX_RECORD, Table, TableRow
 from ockham.readers.text_file import Encoding, blocks_of
+from ockham.version import install_command
 
 YAML_SUFFIXES = (".yml", ".yaml")
 _PEEK = 200
@@ -71,7 +72,7 @@ def _parse(file: RegularFile, text: str) -> list[object]:
         import yaml
     except ImportError as error:
         message = f"{printable(file.path)} is YAML, which cannot be read here"
-        raise DataError("E_FORMAT", message, fix="pip install 'ockham[yaml]', or save it as JSON") from error
+        raise DataError("E_FORMAT", message, fix=f"{install_command('yaml')}, or save it as JSON") from error
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # every scalar is a text: `no` is a label, not a falsehood
     try:
         _check_events(file, yaml.parse(text, Loader=loader), yaml.AliasEvent)

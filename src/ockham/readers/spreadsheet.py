@@ -14,6 +14,7 @@ from ockham.printable import printable
 from ockham.readers.compressed_file import UNFOLDS, unfolds_too_far
 from ockham.readers.local_file import RegularFile
 from ockham.readers.table import MAX_COLUMNS, Table, TableRow
+from ockham.version import install_command
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _ZIP = b"PK\x03\x04"
@@ -37,7 +38,7 @@ def spreadsheet_table(file: RegularFile) -> Table:
         import python_calamine as calamine
     except ImportError as error:
         message = f"{printable(file.path)} is a spreadsheet, which cannot be read here"
-        raise DataError("E_FORMAT", message, fix="pip install 'ockham[excel]', or save it as CSV (UTF-8)") from error
+        raise DataError("E_FORMAT", message, fix=f"{install_command('excel')}, or save it as CSV (UTF-8)") from error
     _check_size(file)
     try:
         file.raw.seek(0)

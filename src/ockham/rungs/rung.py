@@ -7,7 +7,6 @@ import importlib.util
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from pathlib import Path
 
 from ockham import store
@@ -34,6 +33,7 @@ from ockham.records import (
 )
 from ockham.sealed import switches
 from ockham.tune.tune_spec import TuneSpec
+from ockham.version import __version__, install_command
 
 LABELLED: tuple[TaskName, ...] = ("classify", "choose")
 
@@ -156,7 +156,7 @@ def requires(*modules: str, extra: str) -> Callable[[BuildConfig], str | None]:
     def missing(plan: BuildConfig) -> str | None:  # noqa: ARG001 - every rung takes the plan
         absent = [module for module in modules if importlib.util.find_spec(module) is None]
         if absent:
-            return f"{', '.join(absent)} not installed (pip install 'ockham[{extra}]')"
+            return f"{', '.join(absent)} not installed ({install_command(extra)})"
         if switches.REPORTING in modules and (why := switches.silence()) is not None:
             return f"{why}; {switches.REMEDY}"
         return None
@@ -197,7 +197,7 @@ def build_rung(material: RunContext, rung: Rung) -> BuiltRung:
         built = dataclasses.replace(built, seconds=time.monotonic() - begin)
         manifest = Manifest(
             format=1,
-            ockham=version("ockham"),
+            ockham=__version__,
             task=prepared.dataset.task,
             kind=rung.kind,
             candidate=Candidate(name=rung.name, rung=rung.number, kind=rung.kind, settings=built.settings),

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ockham.errors import ModelError
+from ockham.version import install_command
 
 
 class Grammar:
@@ -24,7 +25,7 @@ class Grammar:
             from transformers import AutoTokenizer
         except ImportError:
             message = "llguidance and transformers are needed for tuning on objects"
-            raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[tune]'") from None
+            raise ModelError("E_MODEL_MISSING", message, fix=install_command("tune")) from None
         tokenizer = AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
         self._end = end
         self._vocabulary = llguidance.hf.from_tokenizer(tokenizer, eos_token=end)

