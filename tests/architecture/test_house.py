@@ -179,7 +179,7 @@ def test_every_public_name_opens() -> None:
 def test_the_version_is_the_projects() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert ockham.__version__ == project["version"]
-    assert version.DISTRIBUTION == project["name"]
+    assert project["name"] == version.DISTRIBUTION
 
 
 def test_nothing_tells_a_reader_to_install_the_other_project_of_our_name() -> None:
