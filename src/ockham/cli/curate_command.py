@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, get_args
 import click
 
 from ockham.cli import options, progress, sealed_commands, settings
-from ockham.cli.options import PATH, together
+from ockham.cli.help import Command, section
+from ockham.cli.options import PATH
 from ockham.curation.curate_spec import CurateSpec
 from ockham.records.curation import CurationReport, Step
 
@@ -17,56 +18,74 @@ if TYPE_CHECKING:
     from ockham.curation.executors import RayCluster
 
 _SEVERAL = {"step": "steps", "language": "languages", "filter": "filters"}
-CHOICES = together(
-    click.option("--step", multiple=True, type=click.Choice(get_args(Step)), help="Take only this step; repeat it."),
-    click.option("--skip", multiple=True, type=click.Choice(get_args(Step)), help="Leave this step out; repeat it."),
-    click.option("--language", multiple=True, metavar="CODE", help="Keep this language (as in en); repeat it."),
-    click.option("--similarity", type=float, metavar="SHARE", help="Near-duplicates share as much (0.8 if not set)."),
-    click.option("--survivor", type=click.Choice(["first", "longest"]), help="Which near-duplicate stays."),
-    click.option("--test", multiple=True, metavar="FILE", help="Rows of this file must not stand in the data."),
-    click.option("--containment", type=float, metavar="SHARE", help="How much of a test row makes a leak."),
+ROWS = section(
+    "Data",
     click.option(
-        "--personal", type=click.Choice(["report", "redact", "drop"]), help="What is done about personal data."
+        "--input", multiple=True, metavar="COLUMN", help="Column with the text; repeat it for several columns."
     ),
-    click.option(
-        "--filter",
-        multiple=True,
-        metavar="NAME[:KEY=VALUE,...]",
-        help="Ask this filter too, with these settings; repeat it.",
-    ),
-    click.option("--doubts", type=click.Choice(["off", "report", "drop"]), help="What is done about labels in doubt."),
-    click.option("--min-words", type=int, metavar="N", help="Fewest words of a document (50 if not set)."),
-    click.option("--max-words", type=int, metavar="N", help="Most words of a document (100,000 if not set)."),
+    click.option("--target", metavar="COLUMN", help="Column with the label or answer, for labelled rows."),
+    options.encoding,
 )
-OUTPUT = together(
-    click.option("--out", "-o", type=PATH, metavar="FOLDER", help="Where the rows and the report go."),
+CHOICES = section(
+    "Rules",
+    click.option("--step", multiple=True, type=click.Choice(get_args(Step)), help="Run only this step; repeatable."),
+    click.option("--skip", multiple=True, type=click.Choice(get_args(Step)), help="Skip this step; repeatable."),
+    click.option("--language", multiple=True, metavar="CODE", help="Keep only this language (such as en); repeatable."),
+    click.option("--min-words", type=int, metavar="N", help="Minimum words of a document [default: 50]."),
+    click.option("--max-words", type=int, metavar="N", help="Maximum words of a document [default: 100,000]."),
+    click.option(
+        "--similarity",
+        type=float,
+        metavar="SHARE",
+        help="Similarity from which rows are near-duplicates [default: 0.8].",
+    ),
+    click.option("--survivor", type=click.Choice(["first", "longest"]), help="The near-duplicate to keep."),
+    click.option(
+        "--test",
+        multiple=True,
+        type=options.NAME,
+        metavar="FILE",
+        help="Drop rows that contain rows of this test file.",
+    ),
+    click.option("--containment", type=float, metavar="SHARE", help="Share of a test row that counts as a leak."),
+    click.option("--personal", type=click.Choice(["report", "redact", "drop"]), help="What to do with personal data."),
+    click.option("--doubts", type=click.Choice(["off", "report", "drop"]), help="What to do with doubtful labels."),
+    click.option("--filter", multiple=True, metavar="NAME[:KEY=VALUE,...]", help="Also apply this filter; repeatable."),
+)
+OUTPUT = section(
+    "Output",
+    click.option("--out", "-o", type=PATH, metavar="FOLDER", help="Folder for the clean rows and the report."),
+    click.option("--dry-run", is_flag=True, help="Try the first rows only, and estimate the result, time and disk."),
+    click.option("--restart", is_flag=True, help="Replace a curation of other data or settings in FOLDER, once done."),
     click.option(
         "--format",
         type=click.Choice(["jsonl", "jsonl.gz", "jsonl.zst", "csv", "parquet"]),
-        help="Form of the clean rows (jsonl if not set).",
+        help="Format of the clean rows [default: jsonl].",
     ),
-    click.option("--shard-mb", type=int, metavar="MB", help="Size of a file of clean rows (64 if not set)."),
-    click.option(
-        "--workers", type=int, metavar="N", help="Processes, or tasks of a cluster (as many as cores if not set)."
-    ),
-    click.option("--engine", type=click.Choice(["local", "ray"]), help="Who works (local if not set)."),
-    click.option("--address", metavar="HOST:PORT", help="The Ray cluster (one is started here if not set)."),
-    click.option("--chunk-mb", type=int, metavar="MB", help="Text that a process looks at at once (8 if not set)."),
-    click.option("--restart", is_flag=True, help="Replace what FOLDER holds of other data or settings, once done."),
-    click.option("--dry-run", is_flag=True, help="Try the first rows; say what all would take and lose."),
+    click.option("--shard-mb", type=int, metavar="MB", help="Size of each file of clean rows [default: 64]."),
+)
+ENGINE = section(
+    "Engine",
+    click.option("--workers", type=int, metavar="N", help="Processes or cluster tasks [default: one per core]."),
+    click.option("--chunk-mb", type=int, metavar="MB", help="Text that a process reads at a time [default: 8]."),
+    click.option("--engine", type=click.Choice(["local", "ray"]), help="Where to run [default: local]."),
+    click.option("--address", metavar="HOST:PORT", help="Address of a Ray cluster [default: start one here]."),
+)
+EXAMPLES = (
+    "ockham curate mails.jsonl -o clean/mails --personal redact",
+    "ockham curate corpus/ --language en --test test.jsonl --dry-run",
 )
 
 
-@click.command("curate")
-@click.argument("data", nargs=-1, required=True, metavar="DATA...")
-@click.option("--input", multiple=True, metavar="COLUMN", help="Column with the text; give it once per column.")
-@click.option("--target", metavar="COLUMN", help="Column with the label or answer, of labelled rows.")
-@options.encoding
+@click.command("curate", cls=Command, examples=EXAMPLES)
+@click.argument("data", nargs=-1, required=True, type=options.NAME, metavar="DATA...")
+@ROWS
 @CHOICES
 @OUTPUT
-@options.configuration
 @options.as_json
 @options.quiet
+@ENGINE
+@options.configuration
 @options.unsealed_option
 def command(
     *,
@@ -80,12 +99,12 @@ def command(
 ) -> None:
     """Clean documents or labelled rows of any size.
 
-    DATA are files (JSONL, CSV, TSV, Parquet, text; JSONL and CSV packed with gzip or zstd too), folders or patterns.
-    FOLDER gets clean/ (the rows that stay, in their order), quarantine/ (every other row, with the rule, its score and
-    its limit), report.html and report.json. Nothing is lost: rows in = kept + changed + quarantined.
+    DATA names files (JSONL, JSON, CSV, TSV, Parquet, text; gzip and zstd too), folders or patterns. FOLDER receives
+    clean/ (the rows that are kept, in their order), quarantine/ (every dropped row, with the rule, its score and its
+    limit), report.html and report.json. Nothing is lost: rows in = kept + changed + quarantined.
 
-    A run that was stopped goes on when the same command is given again; --restart begins one of other data or settings
-    in the same folder. The first run of a version compiles its kernels, which takes about half a minute.
+    To resume a run that was stopped, give the same command again. The first run of a new version compiles its kernels,
+    which takes about half a minute.
     """
     from ockham.errors import ConfigError
 

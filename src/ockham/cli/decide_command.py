@@ -9,28 +9,39 @@ from typing import TYPE_CHECKING
 import click
 
 from ockham.cli import options, settings
+from ockham.cli.help import Command, section
 
 if TYPE_CHECKING:
     from ockham.plan import Questions
 
 
-@click.command("decide")
-@click.option("--task", metavar="KIND", help="What is to be done; left out, the kinds are listed and asked for.")
-@click.option("--accuracy", type=float, metavar="SHARE", help="Accuracy that is enough, as in 0.90.")
-@click.option("--max-ms", type=float, metavar="MS", help="Greatest time of an answer; left out, it can wait.")
-@click.option("--privacy", metavar="WHERE", help="inside (nothing may leave the building) or anywhere.")
-@click.option("--requests-per-day", type=float, metavar="N", help="Requests in a day.")
-@click.option("--rows", type=int, metavar="N", help="Labelled rows you have.")
-@click.option("--input-tokens", type=int, metavar="N", help="Tokens of a prompt (200 if not set).")
-@click.option("--output-tokens", type=int, metavar="N", help="Tokens of an answer (20 if not set).")
-@click.option("--prices", metavar="FILE", help="Price table of your own (TOML).")
+EXAMPLES = (
+    "ockham decide",
+    "ockham decide --task classify --accuracy 0.9 --privacy inside --requests-per-day 2000 --rows 800",
+)
+
+
+@click.command("decide", cls=Command, examples=EXAMPLES)
+@section(
+    "Questions",
+    click.option("--task", metavar="KIND", help="Kind of task; without it, the kinds are listed and you are asked."),
+    click.option("--accuracy", type=float, metavar="SHARE", help="Accuracy that is good enough, such as 0.9."),
+    click.option("--max-ms", type=float, metavar="MS", help="Maximum time per answer; without it, answers can wait."),
+    click.option("--privacy", metavar="WHERE", help="inside (nothing may leave the building) or anywhere."),
+    click.option("--requests-per-day", type=float, metavar="N", help="Expected requests per day."),
+    click.option("--rows", type=int, metavar="N", help="Labelled rows that you have."),
+    click.option("--input-tokens", type=int, metavar="N", help="Tokens per prompt [default: 200]."),
+    click.option("--output-tokens", type=int, metavar="N", help="Tokens per answer [default: 20]."),
+    click.option("--prices", type=options.NAME, metavar="FILE", help="Your own price table (TOML)."),
+)
 @options.configuration
 @options.as_json
 def command(*, config: Path | None, as_json: bool, **flags: object) -> None:
-    """Say whether a small model is the right one, and how to find out.
+    """Advise whether a small model is the right choice, and how to find out.
 
-    Four questions: how hard the task is and what accuracy is enough, how fast, how private, and how much traffic and
-    how many labelled rows there are. In a terminal what is not given as a flag is asked; elsewhere it must be given.
+    It rests on four questions: how hard the task is and which accuracy is enough, how fast answers must be, how
+    private the data are, and how much traffic and how many labelled rows there are. In a terminal you are asked for
+    what the flags leave open; elsewhere the flags are required.
     """
     from ockham import catalog
     from ockham.cli import output, plan_output
@@ -58,7 +69,7 @@ def _questions(values: dict[str, object]) -> Questions:
     elif missing:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
         raise ConfigError(
-            "E_CONFIG", f"not answered: {flags}", fix="give the flags, or run it in a terminal to be asked"
+            "E_CONFIG", f"missing: {flags}", fix="give these flags, or run the command in a terminal to be asked"
         )
     return build(Questions, values, "the command line")
 
@@ -68,24 +79,24 @@ def _read_questions(values: dict[str, object]) -> dict[str, object]:
 
     answers: dict[str, object] = {}
     if "task" not in values:
-        click.echo("What is to be done?", err=True)
+        click.echo("What should the model do?", err=True)
         for name, text in TASKS.items():
             click.echo(f"  {name:<15} {text}", err=True)
         answers["task"] = click.prompt("1. Task", type=click.Choice(list(TASKS)), show_choices=False, err=True)
     if "accuracy" not in values:
         share = click.FloatRange(0, 1, min_open=True)
-        answers["accuracy"] = click.prompt("   Accuracy that is enough, as in 0.90", type=share, err=True)
+        answers["accuracy"] = click.prompt("   Accuracy that is good enough, such as 0.9", type=share, err=True)
     if "max_ms" not in values:
-        text = "2. Greatest time of an answer in ms (nothing: it can wait)"
+        text = "2. Maximum time per answer in ms (leave empty if answers can wait)"
         limit = click.prompt(text, type=click.FloatRange(0), default=0, show_default=False, err=True)
         answers |= {"max_ms": limit} if limit else {}
     if "privacy" not in values:
         where = click.Choice(["inside", "anywhere"])
-        answers["privacy"] = click.prompt("3. Where may the texts go", type=where, err=True)
+        answers["privacy"] = click.prompt("3. Where may the texts be sent", type=where, err=True)
     if "requests_per_day" not in values:
         answers["requests_per_day"] = click.prompt(
-            "4. Requests in a day", type=click.FloatRange(0, min_open=True), err=True
+            "4. Expected requests per day", type=click.FloatRange(0, min_open=True), err=True
         )
     if "rows" not in values:
-        answers["rows"] = click.prompt("   Labelled rows you have", type=click.IntRange(0), err=True)
+        answers["rows"] = click.prompt("   Labelled rows that you have", type=click.IntRange(0), err=True)
     return answers

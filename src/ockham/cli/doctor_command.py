@@ -8,16 +8,17 @@ from pathlib import Path
 import click
 
 from ockham.cli import options
+from ockham.cli.help import Command
 from ockham.cli.terminal import fill, table, width
 from ockham.doctor import Diagnosis, diagnose
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command, examples=("ockham doctor", "ockham doctor --json"))
 @options.as_json
 def command(*, as_json: bool) -> None:
-    """Say what this machine has and which rungs it can run.
+    """Show what this machine has and which rungs it can run.
 
-    Looks at this machine alone: no network is asked, nothing is installed, no data is read.
+    Only this machine is inspected: nothing is sent, installed or read from your data.
     """
     from ockham.cli import output
 

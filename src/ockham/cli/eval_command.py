@@ -7,28 +7,37 @@ from pathlib import Path
 import click
 
 from ockham.cli import options, progress, sealed_commands, settings
+from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
 
+EXAMPLES = (
+    "ockham eval runs/tickets new_tickets.csv",
+    "ockham eval runs/tickets new_tickets.csv --input subject --input body --target label --json",
+)
 
-@click.command("eval")
+
+@click.command("eval", cls=Command, examples=EXAMPLES)
 @click.argument("bundle", type=PATH, metavar="BUNDLE")
-@click.argument("data", metavar="DATA")
+@click.argument("data", type=options.NAME, metavar="DATA")
 @options.columns
-@click.option("--seed", type=int, metavar="N", help="Where the randomness of the intervals starts (0 if not set).")
-@options.scorer
+@section(
+    "Metric",
+    options.scorer,
+    click.option("--seed", type=int, metavar="N", help="Random seed of the intervals [default: 0]."),
+)
 @options.endpoint
-@options.configuration
 @options.as_json
 @options.quiet
+@options.configuration
 @options.unsealed_option
 def command(
     *, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, unsealed: bool, **flags: object
 ) -> None:
     """Measure a bundle on labelled rows.
 
-    BUNDLE is a run's folder or its bundle; DATA holds rows with their right answers, best rows that the bundle was
-    never fitted on. Every number comes with its 95 % interval. Where the bundle asks an API, that API and the variable
-    of its key must be named here too: --endpoint URL --endpoint-key-env NAME.
+    BUNDLE is the folder of a run or of its bundle. DATA holds rows with their correct answers, preferably rows that
+    the bundle was not trained on. Every number comes with its 95 % interval. If the bundle calls an API, name that API
+    and the variable of its key here too: --endpoint URL --endpoint-key-env NAME.
     """
     values = settings.collect("eval", config, flags)
     origins = settings.origins(config, flags, values)

@@ -13,86 +13,118 @@ from typing import get_args
 import click
 
 from ockham.cli import options, progress, sealed_commands, settings
-from ockham.cli.options import PATH, together
+from ockham.cli.help import Command, section
+from ockham.cli.options import PATH
 from ockham.records import DeviceName, PrecisionName, TaskName
 
-REQUIREMENTS = together(
-    click.option("--min-accuracy", type=float, metavar="SHARE", help="Least accuracy, as in 0.90."),
-    click.option("--min-f1-macro", type=float, metavar="SHARE", help="Least macro F1: every label counts the same."),
-    click.option("--min-f1-weighted", type=float, metavar="SHARE", help="Least weighted F1."),
-    click.option("--min-f1-micro", type=float, metavar="SHARE", help="Least F1 over all fields that are extracted."),
-    click.option("--min-validity", type=float, metavar="SHARE", help="Least share of answers that are JSON objects."),
-    click.option("--min-chrf", type=float, metavar="SHARE", help="Least chrF: likeness of texts that are written."),
-    click.option("--min-rouge-l", type=float, metavar="SHARE", help="Least ROUGE-L of texts that are written."),
-    click.option("--min-f1-tokens", type=float, metavar="SHARE", help="Least F1 of words of texts that are written."),
-    click.option("--min-score", type=float, metavar="SHARE", help="Least mean score of the --scorer."),
-    click.option("--max-p50-ms", type=float, metavar="MS", help="Greatest median latency, one request at a time."),
-    click.option("--max-p95-ms", type=float, metavar="MS", help="Greatest 95th percentile latency."),
-    click.option("--max-p99-ms", type=float, metavar="MS", help="Greatest 99th percentile latency."),
-    click.option("--max-memory-mb", type=float, metavar="MB", help="Greatest resident memory of the serving process."),
-    click.option("--max-artifact-mb", type=float, metavar="MB", help="Greatest size on disk."),
-    click.option("--max-cost-per-day", type=float, metavar="USD", help="Greatest cost; needs --requests-per-day."),
-    click.option("--requests-per-day", type=float, metavar="N", help="Requests to be served in a day."),
+REQUIREMENTS = section(
+    "Requirements",
+    click.option("--min-accuracy", type=float, metavar="SHARE", help="Minimum accuracy, such as 0.9."),
+    click.option("--min-f1-macro", type=float, metavar="SHARE", help="Minimum macro F1: every label counts the same."),
+    click.option("--min-f1-weighted", type=float, metavar="SHARE", help="Minimum weighted F1: labels count by rows."),
+    click.option("--min-f1-micro", type=float, metavar="SHARE", help="Minimum micro F1 over all extracted fields."),
+    click.option("--min-validity", type=float, metavar="SHARE", help="Minimum share of answers that are JSON objects."),
+    click.option("--min-chrf", type=float, metavar="SHARE", help="Minimum chrF of generated text."),
+    click.option("--min-rouge-l", type=float, metavar="SHARE", help="Minimum ROUGE-L of generated text."),
+    click.option("--min-f1-tokens", type=float, metavar="SHARE", help="Minimum word-level F1 of generated text."),
+    click.option("--min-score", type=float, metavar="SHARE", help="Minimum mean score of --scorer."),
+    click.option("--max-p50-ms", type=float, metavar="MS", help="Maximum median latency, one request at a time."),
+    click.option("--max-p95-ms", type=float, metavar="MS", help="Maximum 95th-percentile latency."),
+    click.option("--max-p99-ms", type=float, metavar="MS", help="Maximum 99th-percentile latency."),
+    click.option("--max-memory-mb", type=float, metavar="MB", help="Maximum resident memory of the serving process."),
+    click.option("--max-artifact-mb", type=float, metavar="MB", help="Maximum size on disk."),
+    click.option("--max-cost-per-day", type=float, metavar="USD", help="Maximum cost; requires --requests-per-day."),
     click.option(
-        "--tolerance", type=float, metavar="POINTS", help="Points below the best that still do (1 if not set)."
+        "--requests-per-day",
+        type=float,
+        metavar="N",
+        help="Expected traffic: adds the cost per day, and queueing to latency.",
+    ),
+    click.option(
+        "--tolerance", type=float, metavar="POINTS", help="Points below the best score that still do [default: 1]."
+    ),
+    options.scorer,
+)
+ROWS = section(
+    "Data",
+    click.option(
+        "--test", type=options.NAME, metavar="FILE", help="Your own test set, instead of one split off from DATA."
+    ),
+    click.option(
+        "--merge-labels", is_flag=True, default=None, help="Merge labels that differ in spelling only, as proposed."
+    ),
+    click.option(
+        "--task", type=click.Choice(get_args(TaskName)), help="The task; detected from the targets by default."
     ),
 )
-TUNING = together(
-    click.option("--test", metavar="FILE", help="A test set of your own; none is split off then."),
+TUNING = section(
+    "Tuning",
+    click.option("--epochs", type=int, metavar="N", help="Maximum epochs over the training rows."),
+    click.option("--learning-rate", type=float, metavar="RATE", help="Learning rate."),
+    click.option("--batch", type=int, metavar="N", help="Batch size [default: 8 to 64, by the number of rows]."),
+    click.option("--rank", type=int, metavar="N", help="Rank of the LoRA adapter."),
     click.option(
-        "--merge-labels", is_flag=True, default=None, help="Take spellings of what looks like one label as one label."
+        "--device", type=click.Choice(get_args(DeviceName)), help="Where language models run [default: auto]."
     ),
-    click.option("--task", type=click.Choice(get_args(TaskName)), help="The task, where it is not found out."),
-    options.scorer,
-    click.option("--seed", type=int, metavar="N", help="Where the randomness starts (0 if not set)."),
-    click.option("--epochs", type=int, metavar="N", help="Most passes over the training rows when tuning."),
-    click.option("--learning-rate", type=float, metavar="RATE", help="Learning rate when tuning."),
-    click.option("--batch", type=int, metavar="N", help="Rows per step when tuning (8 to 64 if not set)."),
-    click.option("--rank", type=int, metavar="N", help="Rank of the LoRA adapter when tuning."),
-    click.option("--device", type=click.Choice(get_args(DeviceName)), help="Where language models compute (auto)."),
     click.option(
         "--precision",
         type=click.Choice(get_args(PrecisionName)),
-        help="What language models are tuned in (auto: bfloat16 where that is measured to be faster).",
+        help="Precision for tuning language models [default: auto, the one that measures faster].",
     ),
+    click.option("--seed", type=int, metavar="N", help="Random seed [default: 0]."),
 )
-CHOICES = together(
-    click.option("--encoder", metavar="NAME", help="Folder or hub id (id@revision) of a sentence encoder."),
+CHOICES = section(
+    "Models",
+    click.option("--rung", multiple=True, metavar="NAME", help="Try only this rung; repeat it for several rungs."),
+    click.option("--all", "all_", is_flag=True, default=None, help="Try every rung, also after one that does the job."),
     click.option(
         "--models", metavar="A,B", help="Language models to try: folders, GGUF files or hub ids (id@revision)."
     ),
-    click.option("--models-folder", metavar="FOLDER", help="Where models stand too, for when none is named."),
-    click.option("--all", "all_", is_flag=True, default=None, help="Climb on after the first rung that does the job."),
-    click.option("--rung", multiple=True, metavar="NAME", help="Climb only this rung; give it once per rung."),
+    click.option(
+        "--models-folder",
+        type=options.NAME,
+        metavar="FOLDER",
+        help="Also look for the catalogue's models here, when --models is not given.",
+    ),
+    click.option("--encoder", metavar="NAME", help="Sentence encoder: a folder or a hub id (id@revision)."),
 )
-ENDPOINT = together(
+ENDPOINT = section(
+    "Endpoint",
     click.option("--endpoint", metavar="URL", help="An OpenAI-compatible API to measure too. Rows are sent to it."),
     click.option("--endpoint-model", metavar="NAME", help="The API's model."),
-    click.option("--endpoint-key-env", metavar="NAME", help="Environment variable that holds the API's key."),
-    click.option("--endpoint-price", metavar="IN,OUT", help="USD per million tokens in and out, as in 0.15,0.60."),
-    click.option("--endpoint-max-cost", type=float, metavar="USD", help="Stop asking the API before it costs more."),
-    click.option("--judge", metavar="URL", help="An API to judge written answers. Test rows are sent to it."),
-    click.option("--judge-model", metavar="NAME", help="The judge's model; no verdict rests on what it says."),
-    click.option("--judge-key-env", metavar="NAME", help="Environment variable that holds the judge's key."),
-    click.option("--judge-price", metavar="IN,OUT", help="USD per million tokens in and out of the judge."),
-    click.option("--judge-max-cost", type=float, metavar="USD", help="Stop asking the judge before it costs more."),
-    click.option("--prices", metavar="FILE", help="Price table of your own (TOML)."),
+    click.option("--endpoint-key-env", metavar="NAME", help="Environment variable that holds the API key."),
+    click.option("--endpoint-price", metavar="IN,OUT", help="USD per million input and output tokens: 0.15,0.60."),
+    click.option("--endpoint-max-cost", type=float, metavar="USD", help="Stop before the API has cost more than this."),
+    click.option("--judge", metavar="URL", help="An API that judges generated text. Test rows are sent to it."),
+    click.option("--judge-model", metavar="NAME", help="The judge's model; the verdict does not depend on it."),
+    click.option("--judge-key-env", metavar="NAME", help="Environment variable that holds the judge's API key."),
+    click.option("--judge-price", metavar="IN,OUT", help="USD per million input and output tokens of the judge."),
+    click.option("--judge-max-cost", type=float, metavar="USD", help="Stop before the judge has cost more than this."),
+    click.option("--prices", type=options.NAME, metavar="FILE", help="Your own price table (TOML)."),
     options.yes,
+)
+EXAMPLES = (
+    "ockham fit tickets.csv --input subject --input body --target label",
+    "ockham fit tickets.csv --target label --min-accuracy 0.9 --max-p95-ms 200 --out runs/tickets",
 )
 
 
-@click.command("fit")
-@click.argument("data", required=False, metavar="DATA")
+@click.command("fit", cls=Command, examples=EXAMPLES)
+@click.argument("data", required=False, type=options.NAME, metavar="DATA")
 @options.columns
+@ROWS
+@section("Data", click.option("--dry-run", is_flag=True, help="Only show what would be read and dropped, and why."))
 @REQUIREMENTS
-@TUNING
 @CHOICES
+@TUNING
 @ENDPOINT
-@click.option("--out", type=PATH, metavar="FOLDER", help="Where the run is kept; a folder in runs/ otherwise.")
-@click.option("--dry-run", is_flag=True, help="Only show what would be read: form, columns, labels, what is left out.")
-@options.configuration
+@section(
+    "Output",
+    click.option("--out", type=PATH, metavar="FOLDER", help="Folder for the run [default: a new one in runs/]."),
+)
 @options.as_json
 @options.quiet
+@options.configuration
 @options.unsealed_option
 def command(
     *,
@@ -106,12 +138,12 @@ def command(
 ) -> int:
     """Find the smallest model that does the job.
 
-    DATA is a CSV, TSV, JSON, JSONL or Parquet file of labelled rows, or a folder of them. A test set is put aside, the
-    rungs of the ladder are tried from the smallest up and measured as they would be served, and the verdict says which
-    one to use, why, and what is still unknown.
+    DATA is a file of labelled rows (CSV, TSV, JSON, JSONL, Parquet and more) or a folder of them. Ockham sets a test
+    set aside, tries the rungs of the ladder from the smallest up, and measures each as it would be served. The verdict
+    says which one to use, why, and what is still uncertain.
 
-    The run can be stopped and started again: what is done is not done twice. Exit status: 0 a candidate was chosen, 3
-    none meets the requirements, 4 cannot tell yet, 2 bad input or usage, 1 a fault of ours.
+    A run can be stopped at any time; the same command resumes it. Exit status: 0 a candidate was chosen, 3 none meets
+    the requirements, 4 cannot tell yet, 2 bad input or usage, 1 internal error.
     """
     from ockham.errors import ConfigError
 

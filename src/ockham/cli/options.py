@@ -8,30 +8,28 @@ from typing import Any, TypeVar
 
 import click
 
+from ockham.cli.help import section
+
 F = TypeVar("F", bound="Callable[..., Any]")
 
 PATH = click.Path(path_type=Path)
-
-
-def together(*options: Callable[[F], F]) -> Callable[[F], F]:
-    """Put options on a command in the order they are named."""
-
-    def put(function: F) -> F:
-        for option in reversed(options):
-            function = option(function)
-        return function
-
-    return put
+NAME = click.Path()
+"""A path as it was typed; a shell completes it."""
 
 
 def columns(function: F) -> F:
     """Say which columns of the data are what."""
-    return together(
+    return section(
+        "Data",
         click.option(
-            "--input", multiple=True, metavar="COLUMN", help="Column with the input; give it once per column."
+            "--input", multiple=True, metavar="COLUMN", help="Column with the input; repeat it for several columns."
         ),
-        click.option("--target", metavar="COLUMN", help="Column with the right answer."),
-        click.option("--group", metavar="COLUMN", help="Column that names rows which belong together."),
+        click.option("--target", metavar="COLUMN", help="Column with the correct answer."),
+        click.option(
+            "--group",
+            metavar="COLUMN",
+            help="Column that names groups of rows; a group is never split between training and test.",
+        ),
         several_labels,
         encoding,
     )(function)
@@ -42,13 +40,15 @@ def several_labels(function: F) -> F:
     return click.option(
         "--several-labels",
         type=click.Choice(["one", "sets"]),
-        help="Rows with several labels: leave them out (one), or take each set as a label of its own (sets).",
+        help="Rows with several labels: drop them (one), or treat each set as a label of its own (sets).",
     )(function)
 
 
 def encoding(function: F) -> F:
     """Say how the file's bytes are to be read."""
-    return click.option("--encoding", metavar="NAME", help="Encoding of the file, where it is not found out.")(function)
+    return section(
+        "Data", click.option("--encoding", metavar="NAME", help="Text encoding of the file; detected by default.")
+    )(function)
 
 
 def scorer(function: F) -> F:
@@ -56,36 +56,41 @@ def scorer(function: F) -> F:
     return click.option(
         "--scorer",
         metavar="NAME[:KEY=VALUE,...]",
-        help="Judge answers by this scorer's mean score, with these settings.",
+        help="Use the mean score of this scorer as the metric, with these settings.",
     )(function)
 
 
 def as_json(function: F) -> F:
     """Ask for the record instead of prose."""
-    return click.option("--json", "as_json", is_flag=True, help="Print the record as one JSON object, nothing else.")(
-        function
-    )
+    return section(
+        "Output", click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+    )(function)
 
 
 def quiet(function: F) -> F:
     """Ask for silence while it works."""
-    return click.option("--quiet", "-q", is_flag=True, help="Tell no progress, only what leaves this machine.")(
-        function
-    )
+    return section(
+        "Output",
+        click.option("--quiet", "-q", is_flag=True, help="Show no progress; what leaves this machine is still shown."),
+    )(function)
 
 
 def yes(function: F) -> F:
     """Let an ockham.toml that was only found say where rows go."""
-    return click.option(
-        "--yes", is_flag=True, help="Send to the API, and with the key, that ockham.toml in this folder names."
+    return section(
+        "Endpoint",
+        click.option(
+            "--yes", is_flag=True, help="Allow sending rows where ockham.toml in the current folder says, with its key."
+        ),
     )(function)
 
 
 def endpoint(function: F) -> F:
     """Say where the bundle of an endpoint may send rows."""
-    return together(
-        click.option("--endpoint", metavar="URL", help="The API that the bundle asks. Every row is sent to it."),
-        click.option("--endpoint-key-env", metavar="NAME", help="Environment variable that holds the API's key."),
+    return section(
+        "Endpoint",
+        click.option("--endpoint", metavar="URL", help="The API that the bundle calls. Every row is sent to it."),
+        click.option("--endpoint-key-env", metavar="NAME", help="Environment variable that holds the API key."),
         yes,
     )(function)
 
@@ -93,12 +98,12 @@ def endpoint(function: F) -> F:
 def configuration(function: F) -> F:
     """Name the settings file."""
     return click.option(
-        "--config", type=PATH, metavar="FILE", help="Settings file; ockham.toml in this folder otherwise."
+        "--config", type=PATH, metavar="FILE", help="Settings file [default: ockham.toml in the current folder]."
     )(function)
 
 
 def unsealed_option(function: F) -> F:
     """Ask to work without the walls of sealed mode."""
     return click.option(
-        "--unsealed", is_flag=True, help="Do not seal this command off from the network; the record says so."
+        "--unsealed", is_flag=True, help="Do not seal the command off from the network; the run records this."
     )(function)

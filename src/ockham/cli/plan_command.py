@@ -10,37 +10,46 @@ from typing import TYPE_CHECKING
 import click
 
 from ockham.cli import options, settings
-from ockham.cli.options import PATH, together
+from ockham.cli.help import Command, section
+from ockham.cli.options import PATH
 
-MODEL = together(
-    click.argument("models", nargs=-1, metavar="[MODEL]..."),
+MODEL = section(
+    "Workload",
+    click.argument("models", nargs=-1, type=options.NAME, metavar="[MODEL]..."),
     click.option("--quant", multiple=True, metavar="FORMAT", help="f16, q8_0, q6_k, q5_k_m, q4_k_m, q4_0, int8, …"),
-    click.option("--context", type=int, metavar="TOKENS", help="Context to reserve; prompt and answer if not set."),
-    click.option("--concurrency", type=int, metavar="N", help="Answers worked on at a time (1 if not set)."),
-    click.option("--input-tokens", type=int, metavar="N", help="Tokens of a prompt (200 if not set)."),
-    click.option("--output-tokens", type=int, metavar="N", help="Tokens of an answer (20 if not set)."),
-    click.option("--max-p95-ms", type=float, metavar="MS", help="Greatest time of an answer."),
+    click.option("--context", type=int, metavar="TOKENS", help="Context to reserve [default: prompt and answer]."),
+    click.option("--concurrency", type=int, metavar="N", help="Requests processed at a time [default: 1]."),
+    click.option("--input-tokens", type=int, metavar="N", help="Tokens per prompt [default: 200]."),
+    click.option("--output-tokens", type=int, metavar="N", help="Tokens per answer [default: 20]."),
+    click.option("--max-p95-ms", type=float, metavar="MS", help="Maximum time per answer."),
 )
-DEVICE = together(
-    click.option("--device", "--gpu", metavar="NAME", help='A device of the catalogue, as in "RTX 4090".'),
-    click.option("--count", type=int, metavar="N", help="How many of them (1 if not set)."),
-    click.option("--memory-gb", type=float, metavar="GB", help="Memory to plan with instead of the device's."),
-    click.option("--threads", type=int, metavar="N", help="Threads on this machine; found by measuring otherwise."),
-    click.option("--measure", is_flag=True, help="Measure this machine anew (a few seconds)."),
+DEVICE = section(
+    "Device",
+    click.option("--device", "--gpu", metavar="NAME", help='A device of the catalogue, such as "RTX 4090".'),
+    click.option("--count", type=int, metavar="N", help="Number of devices [default: 1]."),
+    click.option("--memory-gb", type=float, metavar="GB", help="Memory to plan with, instead of the device's."),
+    click.option("--threads", type=int, metavar="N", help="Threads on this machine [default: measured]."),
+    click.option("--measure", is_flag=True, help="Measure this machine again (a few seconds)."),
 )
-TUNING = together(
-    click.option("--for", "purpose", metavar="PURPOSE", help="serving (if not set) or tuning."),
-    click.option("--rows", type=int, metavar="N", help="Rows to tune on (1,000 if not set)."),
-    click.option("--epochs", type=float, metavar="N", help="Passes over them (3 if not set)."),
-    click.option("--batch", type=int, metavar="N", help="Rows per step (8 if not set)."),
-    click.option("--rank", type=int, metavar="N", help="Rank of the LoRA adapter (16 if not set)."),
-    click.option("--checkpointing", is_flag=True, default=None, help="Compute activations twice to save memory."),
+TUNING = section(
+    "Tuning",
+    click.option("--for", "purpose", metavar="PURPOSE", help="serving or tuning [default: serving]."),
+    click.option("--rows", type=int, metavar="N", help="Rows to tune on [default: 1,000]."),
+    click.option("--epochs", type=float, metavar="N", help="Epochs [default: 3]."),
+    click.option("--batch", type=int, metavar="N", help="Batch size [default: 8]."),
+    click.option("--rank", type=int, metavar="N", help="Rank of the LoRA adapter [default: 16]."),
+    click.option("--checkpointing", is_flag=True, default=None, help="Recompute activations to save memory."),
 )
-COST = together(
-    click.option("--requests-per-day", type=float, metavar="N", help="Traffic; asks for costs."),
-    click.option("--api", multiple=True, metavar="NAME", help="Only this API; give it once per API."),
-    click.option("--years", type=float, metavar="N", help="Years over which a bought device is paid off (3)."),
-    click.option("--prices", metavar="FILE", help="Price table of your own (TOML)."),
+COST = section(
+    "Cost",
+    click.option("--requests-per-day", type=float, metavar="N", help="Expected traffic; adds the costs."),
+    click.option("--api", multiple=True, metavar="NAME", help="Compare with this API only; repeatable."),
+    click.option("--years", type=float, metavar="N", help="Years over which a bought device is paid off [default: 3]."),
+    click.option("--prices", type=options.NAME, metavar="FILE", help="Your own price table (TOML)."),
+)
+EXAMPLES = (
+    "ockham plan --max-p95-ms 200",
+    'ockham plan Qwen2.5-1.5B --gpu "RTX 4090" --quant q4_0 --requests-per-day 10000',
 )
 if TYPE_CHECKING:
     from ockham.plan import PlanSpec
@@ -50,23 +59,22 @@ _NAMES = {"model": "models", "quant": "quantizations", "api": "apis", "for": "pu
 _LISTS = ("models", "quantizations", "apis")
 
 
-@click.command("plan")
+@click.command("plan", cls=Command, examples=EXAMPLES)
 @MODEL
 @DEVICE
 @TUNING
 @COST
-@click.option("--report", type=PATH, metavar="FILE", help="Write a page with pictures.")
-@options.configuration
+@section("Output", click.option("--report", type=PATH, metavar="FILE", help="Also write an HTML page with charts."))
 @options.as_json
+@options.configuration
 def command(
     *, config: Path | None, measure: bool, report: Path | None, as_json: bool, prices: str | None, **flags: object
 ) -> None:
-    """Predict fit, speed and cost of models before any download.
+    """Predict memory, speed and cost of models before you download any.
 
-    MODEL is a name of the catalogue, as in Qwen2.5-1.5B, or a folder or GGUF file that is here; without one the whole
-    catalogue is listed. Without --device
-    the plan is for this machine, whose memory and arithmetic are measured once a day. Nothing is downloaded or
-    sent.
+    MODEL is a name from the catalogue, such as Qwen2.5-1.5B, or a local folder or GGUF file; without one, the whole
+    catalogue is listed. Without --device, the plan is for this machine, whose memory bandwidth and arithmetic are
+    measured once a day. Nothing is downloaded or sent.
     """
     from ockham import catalog, machine
     from ockham.cli import output, plan_output

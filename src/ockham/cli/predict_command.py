@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ockham.cli import options, progress, sealed_commands, settings
+from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
 from ockham.errors import ConfigError
 from ockham.records import plain
@@ -31,30 +32,39 @@ class Output:
     encoding: str | None = None
 
 
-@click.command("predict")
-@click.argument("bundle", type=PATH, metavar="BUNDLE")
-@click.argument("data", metavar="DATA")
-@click.option(
-    "--out", "-o", type=PATH, metavar="FILE", help="Write a .csv or .jsonl file; lines of JSON on stdout otherwise."
+EXAMPLES = (
+    "ockham predict runs/tickets new_tickets.csv -o answers.csv",
+    "ockham predict runs/tickets new_tickets.csv --quiet | head -3",
 )
+
+
+@click.command("predict", cls=Command, examples=EXAMPLES)
+@click.argument("bundle", type=PATH, metavar="BUNDLE")
+@click.argument("data", type=options.NAME, metavar="DATA")
 @options.encoding
 @options.endpoint
-@options.configuration
+@section(
+    "Output",
+    click.option(
+        "--out", "-o", type=PATH, metavar="FILE", help="A .csv or .jsonl file to write [default: JSON Lines on stdout]."
+    ),
+)
 @options.as_json
 @options.quiet
+@options.configuration
 @options.unsealed_option
 def command(
     *, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, unsealed: bool, **flags: object
 ) -> int:
     """Answer the rows of a file with a bundle.
 
-    BUNDLE is a run's folder or its bundle; DATA is a file with the same input columns. Each row gets its id, an answer
-    (none where the model gave no valid one) and a confidence. Cells that a spreadsheet would run as a formula are
-    quoted in a .csv file. Where the bundle asks an API, that API and the variable of its key must be named here too:
+    BUNDLE is the folder of a run or of its bundle; DATA is a file with the same input columns. Each row gets its id, an
+    answer (empty if the model gave no valid one) and a confidence. In a .csv file, cells that a spreadsheet would run
+    as a formula are quoted. If the bundle calls an API, name that API and the variable of its key here too:
     --endpoint URL --endpoint-key-env NAME.
 
-    Records that cannot be read are left out: a warning counts and names them, with --quiet too. Exit status: 0 every
-    record was answered, 5 some were left out, 2 bad input or usage, 1 a fault of ours.
+    Records that cannot be read are skipped; a warning counts and names them, even with --quiet. Exit status: 0 every
+    record was answered, 5 some were skipped, 2 bad input or usage, 1 internal error.
     """
     values = settings.collect("predict", config, flags)
     origins = settings.origins(config, flags, values)

@@ -6,17 +6,21 @@ from pathlib import Path
 
 import click
 
+from ockham.cli.help import Command
 from ockham.cli.options import PATH
 
 
-@click.command("report")
+@click.command(
+    "report", cls=Command, examples=("ockham report runs/tickets --open", "ockham report runs/tickets -o page.html")
+)
 @click.argument("run", type=PATH, metavar="RUN")
-@click.option("--out", "-o", type=PATH, metavar="FILE", help="Where the page goes; report.html in RUN otherwise.")
-@click.option("--open", "open_", is_flag=True, help="Open the report in the browser.")
+@click.option("--out", "-o", type=PATH, metavar="FILE", help="File to write [default: report.html in RUN].")
+@click.option("--open", "open_", is_flag=True, help="Open the report in a browser.")
 def command(*, run: Path, out: Path | None, open_: bool) -> None:
-    """Write a run's report again.
+    """Write the report of a run again.
 
-    RUN is a run's folder. The report is made from the run's records; nothing is measured. Prints the report's path.
+    RUN is the folder of a run. The report is made from what the run recorded; nothing is measured again. The path of
+    the report is printed.
     """
     from ockham.cli import output
     from ockham.ladder.run_folder import write_report

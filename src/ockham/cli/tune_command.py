@@ -8,22 +8,35 @@ from pathlib import Path
 import click
 
 from ockham.cli import fit_command, options, progress, sealed_commands, settings
+from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
 
+EXAMPLES = (
+    "ockham tune examples/deliveries.jsonl --base ockham-nano --out runs/deliveries",
+    "ockham tune tickets.csv --target label --base ./SmolLM2-135M-Instruct --epochs 2",
+)
 
-@click.command("tune")
-@click.argument("data", metavar="DATA")
-@click.option(
-    "--base", required=True, metavar="MODEL", help="The model to tune: a Hugging Face folder or a hub id (id@revision)."
+
+@click.command("tune", cls=Command, examples=EXAMPLES)
+@click.argument("data", type=options.NAME, metavar="DATA")
+@section(
+    "Models",
+    click.option(
+        "--base", required=True, metavar="MODEL", help="Model to tune: a Hugging Face folder or a hub id (id@revision)."
+    ),
 )
 @options.columns
+@fit_command.ROWS
 @fit_command.REQUIREMENTS
 @fit_command.TUNING
-@click.option("--out", type=PATH, metavar="FOLDER", help="Where the run is kept; a folder in runs/ otherwise.")
-@options.configuration
 @options.yes
+@section(
+    "Output",
+    click.option("--out", type=PATH, metavar="FOLDER", help="Folder for the run [default: a new one in runs/]."),
+)
 @options.as_json
 @options.quiet
+@options.configuration
 @options.unsealed_option
 def command(
     *,
@@ -35,11 +48,11 @@ def command(
     quiet: bool,
     **flags: object,
 ) -> int:
-    """Tune one model on labelled rows with LoRA.
+    """Fine-tune one model on labelled rows with LoRA, and measure it.
 
-    DATA is as for `ockham fit`, and so is all else: a test set is put aside, the model is measured before and after
-    tuning as it would be served, beside the rungs that cost nothing. MODEL is a causal language model or a sentence
-    encoder. `ockham export RUN --to peft` takes the adapter out.
+    This is `ockham fit` for one model of your choice: a test set is set aside, and the model is measured before and
+    after tuning, as it would be served, beside the baselines. MODEL is a causal language model or a sentence encoder.
+    The LoRA adapter of a causal language model can be exported: `ockham export RUN --to peft -o FOLDER`.
     """
     unsealed = bool(flags.pop("unsealed"))
     values = settings.collect("tune", config, flags)

@@ -7,20 +7,23 @@ from pathlib import Path
 import click
 
 from ockham.cli import options
+from ockham.cli.help import Command
 from ockham.cli.options import PATH
 
+EXAMPLES = ("ockham verify runs/tickets", "ockham verify tickets-bundle --digest sha256:…")
 
-@click.command("verify")
+
+@click.command("verify", cls=Command, examples=EXAMPLES)
 @click.argument("place", type=PATH, metavar="RUN_OR_BUNDLE")
-@click.option("--digest", metavar="SHA256", help="What the bundle's digest should be, as `ockham fit` printed it.")
+@click.option("--digest", metavar="SHA256", help="The digest to expect, as `ockham fit` printed it.")
 @options.as_json
 def command(*, place: Path, digest: str | None, as_json: bool) -> int:
-    """Check a run or a bundle against its records.
+    """Check that a run or a bundle was not changed.
 
-    Every file of the bundle is held against bundle.json; in a run, bundle.json against the verdict, the verdict against
-    the account, and everything that was sealed against its list. Nothing in a folder can tell that all of it was
-    swapped: compare the digest with one that came by another way, or give that one with --digest. Exit status: 0 every
-    check holds, 2 one does not.
+    Every file of the bundle is compared with bundle.json; in a run, bundle.json is compared with the verdict, the
+    verdict with the account of the run, and everything that was sealed with its list. A folder cannot prove that it
+    was not replaced as a whole: compare the digest with one that you received another way, or pass that one as
+    --digest. Exit status: 0 every check holds, 2 one fails.
     """
     from ockham.bundles.verify import verify
     from ockham.cli import output

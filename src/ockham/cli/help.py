@@ -1,0 +1,64 @@
+"""The help of a command: examples first, then its options in sections."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
+
+import click
+
+F = TypeVar("F", bound="Callable[..., Any]")
+
+GENERAL = "General"
+"""The section of options that name none; it comes last."""
+# Options of click have no room for a section of their own.
+_SECTIONS: WeakKeyDictionary[click.Parameter, str] = WeakKeyDictionary()
+
+
+class Command(click.Command):
+    """A command whose help shows ``examples`` before its options, and the options by section."""
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:  # noqa: ANN401 - click's
+        """Take the command lines to show, and all that click takes."""
+        super().__init__(*args, **kwargs)
+        self.examples = tuple(examples)
+
+    def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the text, then the examples."""
+        super().format_help_text(ctx, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, a list for each section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            line = parameter.get_help_record(ctx) if isinstance(parameter, click.Option) else None
+            if line is not None:
+                sections.setdefault(_SECTIONS.get(parameter, GENERAL), []).append(line)
+        general = sections.pop(GENERAL, [])
+        for title, lines in [*sections.items(), (GENERAL if sections else "Options", general)]:
+            with formatter.section(title):
+                formatter.write_dl(lines)
+
+
+def section(title: str, *options: Callable[[F], F]) -> Callable[[F], F]:
+    """Put options on a command, in this order, under a title of its help; those of an inner section keep theirs."""
+
+    def put(function: F) -> F:
+        before = len(_parameters(function))
+        for option in reversed(options):
+            function = option(function)
+        for parameter in _parameters(function)[before:]:
+            _SECTIONS.setdefault(parameter, title)
+        return function
+
+    return put
+
+
+def _parameters(function: Callable[..., Any]) -> list[click.Parameter]:
+    """Return what click's decorators have put on a function so far."""
+    return getattr(function, "__click_params__", [])
