@@ -16,24 +16,14 @@ from ockham.cli import options, progress, sealed_commands, settings
 from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
 from ockham.records import DeviceName, PrecisionName, TaskName
+from ockham.records.quantities import LIMITS
 
 REQUIREMENTS = section(
     "Requirements",
-    click.option("--min-accuracy", type=float, metavar="SHARE", help="Minimum accuracy, such as 0.9."),
-    click.option("--min-f1-macro", type=float, metavar="SHARE", help="Minimum macro F1: every label counts the same."),
-    click.option("--min-f1-weighted", type=float, metavar="SHARE", help="Minimum weighted F1: labels count by rows."),
-    click.option("--min-f1-micro", type=float, metavar="SHARE", help="Minimum micro F1 over all extracted fields."),
-    click.option("--min-validity", type=float, metavar="SHARE", help="Minimum share of answers that are JSON objects."),
-    click.option("--min-chrf", type=float, metavar="SHARE", help="Minimum chrF of generated text."),
-    click.option("--min-rouge-l", type=float, metavar="SHARE", help="Minimum ROUGE-L of generated text."),
-    click.option("--min-f1-tokens", type=float, metavar="SHARE", help="Minimum word-level F1 of generated text."),
-    click.option("--min-score", type=float, metavar="SHARE", help="Minimum mean score of --scorer."),
-    click.option("--max-p50-ms", type=float, metavar="MS", help="Maximum median latency, one request at a time."),
-    click.option("--max-p95-ms", type=float, metavar="MS", help="Maximum 95th-percentile latency."),
-    click.option("--max-p99-ms", type=float, metavar="MS", help="Maximum 99th-percentile latency."),
-    click.option("--max-memory-mb", type=float, metavar="MB", help="Maximum resident memory of the serving process."),
-    click.option("--max-artifact-mb", type=float, metavar="MB", help="Maximum size on disk."),
-    click.option("--max-cost-per-day", type=float, metavar="USD", help="Maximum cost; requires --requests-per-day."),
+    *(
+        click.option(f"--{name.replace('_', '-')}", type=float, metavar=quantity.unit.upper(), help=quantity.help)
+        for name, quantity in LIMITS.items()
+    ),
     click.option(
         "--requests-per-day",
         type=float,

@@ -40,6 +40,7 @@ from ockham.records import (
     Verdict,
     digest,
 )
+from ockham.records.quantities import LATENCIES
 from ockham.rungs.rung import BuiltRung, RunContext, Rung, cache_key
 from ockham.serving.process import BenchmarkSpec, ServingProcess
 from ockham.verdict.decide import MeasuredCandidate, decide
@@ -330,8 +331,8 @@ def _answers(material: RunContext, rung: Rung, folder: Path, rows: Sequence[Exam
 
 def _is_worth_another_try(profile: Profile, requirements: Requirements) -> bool:
     """Say whether latencies from a busy machine leave a requirement open: the machine may be quiet now."""
-    latencies = {"max_p50_ms": profile.p50_ms, "max_p95_ms": profile.p95_ms, "max_p99_ms": profile.p99_ms}
     limits = requirements.limits()
+    latencies = {name: getattr(profile, name.removeprefix("max_")) for name in LATENCIES}
     return bool(profile.lost) and any(seen.high > limits.get(name, math.inf) for name, seen in latencies.items())
 
 

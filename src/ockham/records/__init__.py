@@ -31,6 +31,7 @@ from ockham.records.evaluation import (
 )
 from ockham.records.manifest import DeviceName, Manifest, Progress
 from ockham.records.plug_spec import PlugRequest, PlugSpec, PlugUse
+from ockham.records.quantities import Requirements
 from ockham.records.result import (
     ApiCost,
     CandidateResult,
@@ -42,7 +43,6 @@ from ockham.records.result import (
     Machine,
     Precision,
     PrecisionName,
-    Requirements,
     RunResult,
     SplitOptimism,
     Status,

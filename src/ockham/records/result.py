@@ -1,8 +1,7 @@
-"""What a run comes to: requirements, the verdict, and everything that stands behind it."""
+"""What a run comes to: the verdict, and everything that stands behind it."""
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -16,37 +15,6 @@ Precision = Literal["float32", "bfloat16"]
 PrecisionName = Literal["auto", "float32", "bfloat16"]
 """A precision as it is asked for: ``auto`` is the one that measuring chooses."""
 Status = Literal["measured", "skipped", "failed"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Requirements:
-    """What the user needs. A field that is ``None`` is not required.
-
-    ``tolerance`` is in points of the metric (1 is .01). Ranges stand with the fields, for `ockham.config`.
-    """
-
-    min_accuracy: float | None = field(default=None, metadata={"min": 0, "max": 1})
-    min_f1_macro: float | None = field(default=None, metadata={"min": 0, "max": 1})
-    min_f1_weighted: float | None = field(default=None, metadata={"min": 0, "max": 1})
-    min_f1_micro: float | None = field(default=None, metadata={"min": 0, "max": 1})
-    min_validity: float | None = field(default=None, metadata={"min": 0, "max": 1})
-    min_chrf: float | None = field(default=None, metadata={"min": 0, "max": 1})
-    min_rouge_l: float | None = field(default=None, metadata={"min": 0, "max": 1})
-    min_f1_tokens: float | None = field(default=None, metadata={"min": 0, "max": 1})
-    min_score: float | None = field(default=None, metadata={"min": 0, "max": 1})
-    max_p50_ms: float | None = field(default=None, metadata={"above": 0})
-    max_p95_ms: float | None = field(default=None, metadata={"above": 0})
-    max_p99_ms: float | None = field(default=None, metadata={"above": 0})
-    max_memory_mb: float | None = field(default=None, metadata={"above": 0})
-    max_artifact_mb: float | None = field(default=None, metadata={"above": 0})
-    max_cost_per_day: float | None = field(default=None, metadata={"min": 0})
-    requests_per_day: float | None = field(default=None, metadata={"above": 0})
-    tolerance: float = field(default=1.0, metadata={"min": 0, "max": 100})
-
-    def limits(self) -> dict[str, float]:
-        """Name the limits that are set, ``min_…`` and ``max_…`` alone."""
-        every = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {k: v for k, v in every.items() if v is not None and k.startswith(("min_", "max_"))}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

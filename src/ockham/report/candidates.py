@@ -18,9 +18,11 @@ from ockham.report.formatting import (
     milliseconds_between,
     minus,
     p_value,
+    percent,
     points,
     quantity_name,
     seconds,
+    share_interval,
 )
 from ockham.report.html import Child, Html, note, scroll, section, tag
 from ockham.report.html import table as grid
@@ -247,7 +249,7 @@ def _share(estimate: Estimate | None) -> Html:
     e = finite_estimate(estimate)
     if e is None:
         return tag("td", _none("undefined"), class_="n", data_v=-1)
-    return tag("td", amount("f1_macro", e.value), _small(interval("f1_macro", e)), class_="n", data_v=e.value)
+    return tag("td", percent(e.value), _small(share_interval(e)), class_="n", data_v=e.value)
 
 
 def _confusion_table(pairs: list[tuple[str, str | None, int]], of: dict[str, int]) -> Html:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from ockham.records import Estimate
+from ockham.records.quantities import LIMITS, QUANTITIES, is_share
 
 _ESCAPES = re.compile(
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # operating system command, up to its end
@@ -50,34 +51,6 @@ _NAMES = {
     "\x08": "BS",
     "\x1b": "ESC",
     "\x7f": "DEL",
-}
-_METRICS = {
-    "accuracy": "Accuracy",
-    "f1_macro": "Macro F1",
-    "f1_weighted": "Weighted F1",
-    "f1_micro": "Micro F1",
-    "validity": "Validity",
-    "chrf": "chrF",
-    "rouge_l": "ROUGE-L",
-    "f1_tokens": "F1 of words",
-    "score": "Score",
-}
-_LIMITS = {
-    "min_accuracy": "accuracy at least",
-    "min_f1_macro": "macro F1 at least",
-    "min_f1_weighted": "weighted F1 at least",
-    "min_f1_micro": "micro F1 at least",
-    "min_validity": "validity at least",
-    "min_chrf": "chrF at least",
-    "min_rouge_l": "ROUGE-L at least",
-    "min_f1_tokens": "F1 of words at least",
-    "min_score": "score at least",
-    "max_p50_ms": "median latency at most",
-    "max_p95_ms": "p95 latency at most",
-    "max_p99_ms": "p99 latency at most",
-    "max_memory_mb": "memory at most",
-    "max_artifact_mb": "size on disk at most",
-    "max_cost_per_day": "cost a day at most",
 }
 NBSP = "\u00a0"
 _MINUS = "\N{MINUS SIGN}"
@@ -198,14 +171,19 @@ def dollars(value: float) -> str:
 
 def amount(metric: str, value: float) -> str:
     """Write a value of a task metric: shares in percent, other scales as they are."""
-    return percent(value) if metric in _METRICS or 0 <= value <= 1 else figures(value)
+    return percent(value) if is_share(metric) or 0 <= value <= 1 else figures(value)
 
 
 def interval(metric: str, estimate: Estimate) -> str:
     """Write the interval of a task metric: ``90.1 to 92.2``."""
     if amount(metric, estimate.value).endswith("%"):
-        return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"
+        return share_interval(estimate)
     return f"{figures(estimate.low)} to {figures(estimate.high)}"
+
+
+def share_interval(estimate: Estimate) -> str:
+    """Write the interval of a share, in percent without the sign."""
+    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"
 
 
 def full(metric: str, estimate: Estimate) -> str:
@@ -231,15 +209,14 @@ def p_value(value: float) -> str:
 
 def metric_name(metric: str) -> str:
     """Name a metric for a reader."""
-    return _METRICS.get(metric, metric.replace("_", " ").strip().capitalize())
+    return QUANTITIES[metric].title if metric in QUANTITIES else metric.replace("_", " ").strip().capitalize()
 
 
 def limit_name(limit: str) -> str:
     """Name a requirement for a reader, without its number."""
-    if limit in _LIMITS:
-        return _LIMITS[limit]
-    side, _, rest = limit.partition("_")
-    return f"{rest.replace('_', ' ')} {'at least' if side == 'min' else 'at most'}"
+    side, _, name = limit.partition("_")
+    words = LIMITS[limit].short if limit in LIMITS else name.replace("_", " ")
+    return f"{words} {'at least' if side == 'min' else 'at most'}"
 
 
 def quantity_name(limit: str) -> str:
@@ -249,13 +226,14 @@ def quantity_name(limit: str) -> str:
 
 def limit_value(limit: str, value: float) -> str:
     """Write the number of a requirement in its unit."""
-    if limit.endswith("_ms"):
+    unit = LIMITS[limit].unit if limit in LIMITS else None
+    if unit == "ms":
         return f"{value:,g}{NBSP}ms" if value < 1000 else f"{value / 1000:,g}{NBSP}s"
-    if limit.endswith("_mb"):
+    if unit == "MB":
         return f"{value:,g}{NBSP}MB" if value < 1000 else f"{value / 1000:,g}{NBSP}GB"
-    if "cost" in limit:
+    if unit == "USD":
         return dollars(value)
-    return f"{100 * value:g}{NBSP}%" if limit.startswith("min_") and value <= 1 else f"{value:,g}"
+    return f"{100 * value:g}{NBSP}%" if unit == "share" else f"{value:,g}"
 
 
 def reason_name(reason: str) -> str:

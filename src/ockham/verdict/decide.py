@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ockham.records import Comparison, Estimate, Finding, Requirements
+from ockham.records.quantities import LATENCIES, QUANTITIES
 from ockham.verdict.p_values import ALPHA, holm_threshold, normal_quantile, p_below, p_worse, widen
-from ockham.verdict.sentences import QUANTITIES, baseline_note, fact, next_step, percent, suggestion
+from ockham.verdict.sentences import baseline_note, fact, next_step, percent, suggestion
 
 _LANGUAGE = 3
 """The lowest rung that is a language model: the sentence encoder."""
-LATENCIES = ("max_p50_ms", "max_p95_ms", "max_p99_ms")
 
 RowsNeeded = Callable[[Estimate, float], "int | None"]
 
@@ -128,14 +128,8 @@ def quantity(candidate: MeasuredCandidate, requirement: str) -> Estimate | float
     name = requirement[4:]
     if requirement.startswith("min_"):
         return candidate.metrics.get(name)
-    return {
-        "p50_ms": candidate.p50_ms,
-        "p95_ms": candidate.p95_ms,
-        "p99_ms": candidate.p99_ms,
-        "memory_mb": candidate.memory_mb,
-        "artifact_mb": candidate.artifact_mb,
-        "cost_per_day": candidate.cost_per_day,
-    }.get(name)
+    value: Estimate | float | None = getattr(candidate, name, None)
+    return value
 
 
 def signed_difference(comparisons: Sequence[Comparison], first: str, second: str, metric: str) -> Estimate | None:
@@ -322,5 +316,6 @@ def _facts(candidate: MeasuredCandidate, case: CandidateCase) -> str:
     limits = case.requirements.limits()
     facts = [_fact(name, candidate, limits) for name in limits]
     if not any(name.startswith("min_") for name in limits):
-        facts.insert(0, f"{QUANTITIES.get(case.metric, case.metric)} {percent(candidate.metrics[case.metric])}")
+        words = QUANTITIES[case.metric].words if case.metric in QUANTITIES else case.metric
+        facts.insert(0, f"{words} {percent(candidate.metrics[case.metric])}")
     return "; ".join(facts)

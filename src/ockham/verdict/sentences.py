@@ -5,26 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from ockham.records import Estimate, Finding
+from ockham.records.quantities import LIMITS, QUANTITIES, is_share
 
-QUANTITIES = {
-    "accuracy": "accuracy",
-    "f1_macro": "macro F1",
-    "f1_weighted": "weighted F1",
-    "f1_micro": "micro F1",
-    "validity": "validity",
-    "chrf": "chrF",
-    "rouge_l": "ROUGE-L",
-    "f1_tokens": "F1 of words",
-    "score": "score",
-    "p50_ms": "median latency",
-    "p95_ms": "95th percentile latency",
-    "p99_ms": "99th percentile latency",
-    "memory_mb": "memory",
-    "artifact_mb": "size on disk",
-    "cost_per_day": "cost per day",
-}
-_SHARES = ("accuracy", "f1_macro", "f1_weighted", "f1_micro", "validity", "chrf", "rouge_l", "f1_tokens", "score")
-_UNITS = {"p50_ms": " ms", "p95_ms": " ms", "p99_ms": " ms", "memory_mb": " MB", "artifact_mb": " MB"}
+_UNITS = {"ms": " ms", "MB": " MB"}
 
 
 def percent(estimate: Estimate) -> str:
@@ -36,11 +19,10 @@ def percent(estimate: Estimate) -> str:
 
 def amount(name: str, number: float) -> str:
     """Write a limit or a plain number of a quantity: "90 %", "200 ms", "2,000 MB", "2.40"."""
-    if name in _SHARES:
+    if is_share(name):
         return f"{100 * number:.4g} %"
-    if name == "cost_per_day":
-        return f"{number:,.2f}"
-    return f"{_digits(number)}{_UNITS.get(name, '')}"
+    unit = QUANTITIES[name].unit
+    return f"{number:,.2f}" if unit == "USD" else f"{_digits(number)}{_UNITS[unit]}"
 
 
 def fact(requirement: str, limit: float, seen: Estimate | float | None) -> str:
@@ -49,15 +31,15 @@ def fact(requirement: str, limit: float, seen: Estimate | float | None) -> str:
     side = "at least" if requirement.startswith("min_") else "at most"
     required = f"where {side} {amount(name, limit)} is required"
     if seen is None:
-        return f"{QUANTITIES[name]} was not measured, {required}"
-    return f"{QUANTITIES[name]} {number(name, seen)}, {required}"
+        return f"{QUANTITIES[name].words} was not measured, {required}"
+    return f"{QUANTITIES[name].words} {number(name, seen)}, {required}"
 
 
 def number(name: str, seen: Estimate | float) -> str:
     """Write what was measured of a quantity, with its interval where it has one."""
     if not isinstance(seen, Estimate):
         return amount(name, seen)
-    if name in _SHARES:
+    if is_share(name):
         return percent(seen)
     low, high = _digits(seen.low), _digits(seen.high)
     return f"{amount(name, seen.value)} ({low} to {high}, n = {seen.n:,})"
@@ -128,7 +110,7 @@ def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None) -> 
             "training rows if the learning curve still rises."
         )
     if missed:
-        wide = join_words([QUANTITIES[r[4:]] for r in missed])
+        wide = join_words([LIMITS[r].words for r in missed])
         return f"{name} is held back by its {wide} alone: allow more of it, or serve on another machine."
     if any(r.startswith("min_") for r in unsure):
         if rows is None:
@@ -136,7 +118,7 @@ def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None) -> 
         return f"Label about {rounded_rows(rows)} more test rows: that would tell whether {name} does."
     if "max_cost_per_day" in unsure:
         return "Give `--requests-per-day`, so that the cost per day can be worked out."
-    wide = join_words([QUANTITIES[r[4:]] for r in unsure])
+    wide = join_words([LIMITS[r].words for r in unsure])
     return f"Measure the {wide} of {name} again, on a machine that does nothing else meanwhile."
 
 
