@@ -27,8 +27,9 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import MultinomialNB
 
 from ockham.evals.comparison import compare
-from ockham.evals.metrics import METRICS, metrics, point
 from ockham.evals.sample_size import rows_needed
+from ockham.evals.task_metrics import metrics_of
+from ockham.evals.tasks import estimate_metrics, metric_value
 from ockham.records import Estimate, Requirements, Score
 from ockham.verdict.decide import MeasuredCandidate, decide
 
@@ -48,7 +49,7 @@ class Population:
 
     def truth(self, model: int, metric: str) -> float:
         rows = self.scores[model]
-        return point(metric, [s.target for s in rows], [s.answer for s in rows])
+        return metric_value("classify", metric, [s.target for s in rows], [s.answer for s in rows])
 
     def sample(self, model: int, rows: Rows, clusters: Sequence[int] | None = None) -> list[Score]:
         every, numbers = self.scores[model], clusters or range(len(rows))
@@ -85,18 +86,18 @@ def population(folder: Path) -> Population:
 
 def coverage(people: Population, n: int, resamples: int, seed: int) -> dict[str, dict[str, float]]:
     """Count hits for every metric, every paired difference, and both again on rows drawn in clusters."""
-    truths = {metric: (people.truth(0, metric), people.truth(1, metric)) for metric in METRICS}
+    truths = {metric: (people.truth(0, metric), people.truth(1, metric)) for metric in metrics_of("classify")}
     alike = neighbours(people)
     rng = np.random.default_rng([seed, n])
     tally: dict[str, list[Estimate]] = {}
     for again in range(resamples):
         rows = rng.integers(0, len(alike), n)
         ours, theirs = people.sample(0, rows), people.sample(1, rows)
-        found = metrics(ours, people.labels)
-        found |= {f"{m} difference": compare(ours, theirs, m, seed=again).difference for m in METRICS}
+        found = estimate_metrics("classify", ours, people.labels)
+        found |= {f"{m} difference": compare(ours, theirs, m, seed=again).difference for m in metrics_of("classify")}
         together, numbers = clustered(alike, n, rng)
         grouped = [people.sample(model, together, numbers) for model in (0, 1)]
-        by_cluster = metrics(grouped[0], people.labels)
+        by_cluster = estimate_metrics("classify", grouped[0], people.labels)
         by_cluster["accuracy difference"] = compare(grouped[0], grouped[1], "accuracy", seed=again).difference
         found |= {f"{name}, clustered": seen for name, seen in by_cluster.items()}
         for name, seen in found.items():
@@ -161,7 +162,7 @@ def false_verdicts(people: Population, n: int, resamples: int, seed: int) -> flo
 
 def accuracy_of(values: npt.NDArray[np.float64]) -> dict[str, Estimate]:
     scores = [Score(example=str(i), answer="a", target="a", value=float(v)) for i, v in enumerate(values)]
-    return metrics(scores, ())
+    return estimate_metrics("classify", scores, ())
 
 
 def table(results: dict[str, dict[str, dict[str, dict[str, float]]]], verdicts: dict[str, dict[str, float]]) -> str:

@@ -49,7 +49,7 @@ Fit = Callable[[Sequence[Example], Path], None]
 def fit_linear(rows: Sequence[Example], folder: Path) -> None:
     """Choose C on the last quarter of the rows."""
     most = 3 * len(rows) // 4
-    linear.fit(rows[:most], rows[most:], folder, metric=lambda t, a: metrics.point("accuracy", t, a), seed=0)
+    linear.fit(rows[:most], rows[most:], folder, metric=metrics.share_right, seed=0)
 
 
 def fit_encoder(rows: Sequence[Example], folder: Path) -> None:

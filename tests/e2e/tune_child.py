@@ -83,7 +83,7 @@ def tuned_encoder(source: str, place: RunCheckpoint, on_progress: Tell) -> Itera
     )
     head = linear_head.solve(pick.normal(size=(24, found.hidden)).astype(np.float32), targets, 1.0)
     material = encoder_tuning.EncoderTrainingData(sentence=found, head=head, train=rows, valid=rows)
-    tuned = encoder_tuning.tune(material, SPEC, lambda t, a: metrics.point("accuracy", t, a), place, on_progress)
+    tuned = encoder_tuning.tune(material, SPEC, metrics.share_right, place, on_progress)
     yield from (repr(tuned.points).encode(), tuned.head.weight.tobytes(), tuned.head.bias.tobytes())
     yield from named(tuned.weights)
 

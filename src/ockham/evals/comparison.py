@@ -3,32 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Sequence
 
-import numpy as np
-from scipy import sparse, stats
-
 from ockham.errors import DataError, Defect
-from ockham.evals import field_scores
-from ockham.evals.f1 import mistake_cost, shortfall, statistic_of, tabulate
-from ockham.evals.field_scores import one_mistake
-from ockham.evals.intervals import (
-    Floats,
-    Jackknife,
-    Z,
-    cluster_numbers,
-    effective_size,
-    jackknife,
-    mean,
-    one_more,
-    ratio,
-)
-from ockham.evals.scorer_plugs import METRIC
-from ockham.evals.text_similarity import LIKENESS
-from ockham.records import Comparison, Estimate, Score
-
-_FLIPS = 10_000
+from ockham.evals.intervals import cluster_numbers
+from ockham.evals.task_metrics import find_metric
+from ockham.records import Comparison, Score
 
 
 def compare(
@@ -41,30 +21,13 @@ def compare(
 ) -> Comparison:
     """Compare two candidates on the rows that both have a value for; ``difference`` is metric(first) - metric(second).
 
-    Accuracy, validity: Tango's score interval and the exact McNemar test; in clusters the interval on the effective
-    sample size and the sign-flip test over clusters, which is McNemar's where every cluster is one row. F1: the paired
-    jackknife. Likeness (chrF, ROUGE-L, F1 of words): Student's interval of the mean difference; grades of a scorer the
-    same, as if each candidate alone had one more row at the end farther off.
-    ``p_holm`` is the p-value until `correct` fills it. Raises `DataError` (``E_TOO_FEW``) without a common row, and
-    `Defect` where the targets of one row differ.
+    Interval and test are those of the metric's kind, in `ockham.evals.paired_gaps`. ``p_holm`` is the p-value until
+    `correct` fills it. Raises `DataError` (``E_TOO_FEW``) without a common row, and `Defect` where the targets of one
+    row differ and for an unknown metric.
     """
     pairs = _pair(first, second)
     clusters = cluster_numbers([a for a, _ in pairs])
-    if metric == "accuracy":
-        difference, p_value = _shares([((a.value or 0.0), (b.value or 0.0)) for a, b in pairs], clusters, seed)
-    elif metric == "validity":
-        both = [(float(field_scores.valid(a.answer)), float(field_scores.valid(b.answer))) for a, b in pairs]
-        difference, p_value = _shares(both, clusters, seed)
-    elif metric in LIKENESS:
-        alike = LIKENESS[metric]
-        gaps = np.array([alike(a.answer, a.target) - alike(b.answer, b.target) for a, b in pairs])
-        difference, p_value = _mean_gap(gaps, clusters)
-    elif metric == METRIC:
-        difference, p_value = _grades(pairs, clusters)
-    elif metric == "f1_micro":
-        difference, p_value = _f1_micro(pairs, clusters)
-    else:
-        difference, p_value = _f1(pairs, metric)
+    difference, p_value = find_metric(metric).gap(pairs, clusters, seed)
     return Comparison(
         first=names[0], second=names[1], metric=metric, difference=difference, p_value=p_value, p_holm=p_value
     )
@@ -87,44 +50,6 @@ def correct(comparisons: Sequence[Comparison]) -> tuple[Comparison, ...]:
     return tuple(dataclasses.replace(c, p_holm=p) for c, p in zip(comparisons, adjusted, strict=True))
 
 
-def mcnemar(only_first: int, only_second: int) -> float:
-    """Return the exact two-sided p-value of McNemar's test from the two counts of rows that one alone got right."""
-    if only_first + only_second == 0:
-        return 1.0
-    return float(stats.binomtest(only_first, only_first + only_second, 0.5).pvalue)
-
-
-def tango(only_first: float, only_second: float, n: float) -> tuple[float, float]:
-    """Return the 95 % score interval of a paired difference of proportions (Tango, 1998); counts may be fractions.
-
-    Found by bisection: the ends are the differences at which the score statistic is ±1.96.
-    """
-    gap = (only_first - only_second) / n
-
-    def score(delta: float) -> float:
-        b = -only_first - only_second + (2 * n - only_first + only_second) * delta
-        c = -only_second * delta * (1 - delta)
-        other = (math.sqrt(max(b * b - 8 * n * c, 0.0)) - b) / (4 * n)
-        spread = n * (2 * other + delta * (1 - delta))
-        return (
-            (only_first - only_second - n * delta) / math.sqrt(spread)
-            if spread > 0
-            else math.copysign(math.inf, gap - delta)
-        )
-
-    ends = []
-    for goal, far in ((Z, -1.0), (-Z, 1.0)):
-        outside, inside = far, gap
-        for _ in range(60):
-            middle = (outside + inside) / 2
-            if abs(score(middle)) > abs(goal):
-                outside = middle
-            else:
-                inside = middle
-        ends.append((outside + inside) / 2)
-    return ends[0], ends[1]
-
-
 def _pair(first: Sequence[Score], second: Sequence[Score]) -> list[tuple[Score, Score]]:
     others = {score.example: score for score in second if score.value is not None}
     pairs = [(s, others[s.example]) for s in first if s.value is not None and s.example in others]
@@ -135,90 +60,3 @@ def _pair(first: Sequence[Score], second: Sequence[Score]) -> list[tuple[Score, 
     if any(a.target != b.target for a, b in pairs):
         raise Defect("E_DEFECT", "one row has two targets in a comparison", fix="report this defect")
     return pairs
-
-
-def _shares(pairs: Sequence[tuple[float, float]], clusters: Sequence[int] | None, seed: int) -> tuple[Estimate, float]:
-    gaps = np.array([a - b for a, b in pairs])
-    n = gaps.size
-    if not np.isin(gaps, (-1.0, 0.0, 1.0)).all():
-        return _mean_gap(gaps, clusters)
-    better, worse = int((gaps > 0).sum()), int((gaps < 0).sum())
-    gap = (better - worse) / n
-    if clusters is None:
-        low, high = tango(better, worse, n)
-        return Estimate(value=gap, low=low, high=high, n=n), mcnemar(better, worse)
-    share = effective_size(gaps, clusters, (better + worse) / n - gap * gap) / n
-    low, high = tango(better * share, worse * share, n * share)
-    codes = np.unique(clusters, return_inverse=True)[1].reshape(-1)
-    return Estimate(value=gap, low=low, high=high, n=n), _sign_flip(
-        np.bincount(codes, weights=gaps).astype(np.float64), seed
-    )
-
-
-def _mean_gap(gaps: Floats, clusters: Sequence[int] | None) -> tuple[Estimate, float]:
-    """Compare mean scores between 0 and 1 with Student's paired interval, and the test that agrees with it at 5 %."""
-    estimate = mean(gaps.tolist(), clusters)
-    half = estimate.high - estimate.value
-    if half == 0:
-        return estimate, 1.0 if estimate.value == 0 else 0.0
-    return estimate, 2 * float(stats.norm.sf(Z * abs(estimate.value) / half))
-
-
-def _grades(pairs: Sequence[tuple[Score, Score]], clusters: Sequence[int] | None) -> tuple[Estimate, float]:
-    """Compare mean grades by the paired jackknife, as if each candidate alone had one more row at the far end."""
-    grades = np.array([[a.grade or 0.0, b.grade or 0.0] for a, b in pairs])
-    rows = np.stack([grades[:, 0] - grades[:, 1], np.ones(len(pairs))], axis=1)
-    spread = jackknife(ratio, rows, clusters=range(len(pairs)) if clusters is None else clusters)
-    extra = sum(one_more(column, clusters) ** 2 for column in grades.T)
-    return _gap(spread, spread.value, extra, len(pairs))
-
-
-def _sign_flip(totals: Floats, seed: int) -> float:
-    """Test whether clusters favour neither candidate: how often random signs give a sum as large (both sides)."""
-    moved = totals[totals != 0]
-    if moved.size == 0:
-        return 1.0
-    rng = np.random.default_rng(seed)
-    seen, reached = abs(float(moved.sum())), 0
-    step = max(1, 4_000_000 // moved.size)
-    for start in range(0, _FLIPS, step):
-        signs = rng.integers(0, 2, size=(min(step, _FLIPS - start), moved.size)) * 2 - 1
-        reached += int((np.abs(signs @ moved) >= seen - 1e-9).sum())
-    return (reached + 1) / (_FLIPS + 1)
-
-
-def _f1_micro(pairs: Sequence[tuple[Score, Score]], clusters: Sequence[int] | None) -> tuple[Estimate, float]:
-    """Compare two micro F1 by the jackknife, as if each candidate alone had made one more mistake."""
-    left, right = (field_scores.tally((pair[side].answer, pair[side].target) for pair in pairs) for side in (0, 1))
-    jackknifed = jackknife(
-        lambda sums: field_scores.f1_micro(sums[:, :3]) - field_scores.f1_micro(sums[:, 3:]),
-        np.hstack([left, right]),
-        clusters=clusters,
-    )
-    extra = sum(one_mistake(counts, clusters) ** 2 for counts in (left, right))
-    return _gap(jackknifed, jackknifed.value, extra, len(pairs))
-
-
-def _f1(pairs: Sequence[tuple[Score, Score]], metric: str) -> tuple[Estimate, float]:
-    """Compare two F1 by the jackknife, as if each candidate alone had made one more mistake."""
-    statistic = statistic_of(metric)
-    left, right = (tabulate([pair[side] for pair in pairs], apart=True) for side in (0, 1))
-    half = 3 * len(left.labels)
-    rows = sparse.csr_matrix(sparse.hstack([left.rows, right.rows]))
-    jackknifed = jackknife(
-        lambda sums: statistic(sums[:, :half]) - statistic(sums[:, half:]), rows, clusters=left.clusters
-    )
-    extra = sum(mistake_cost(statistic, cells)[1] for cells in (left, right))
-    gap = jackknifed.value
-    if metric == "f1_macro":
-        gap += shortfall(left.total, len(left.labels)) - shortfall(right.total, len(right.labels))
-    return _gap(jackknifed, gap, extra, len(pairs))
-
-
-def _gap(jackknifed: Jackknife, gap: float, extra: float, n: int) -> tuple[Estimate, float]:
-    """Return a difference with its interval around ``gap``, its variance ``extra`` larger, and the p-value of none."""
-    error = math.sqrt(jackknifed.variance + extra)
-    low, high = (min(max(gap + side * jackknifed.quantile * error, -1.0), 1.0) for side in (-1, 1))
-    value = jackknifed.value
-    p_value = 2 * float(stats.norm.sf(abs(gap) / error * Z / jackknifed.quantile)) if error > 0 else 1.0
-    return Estimate(value=value, low=min(low, value), high=max(high, value), n=n), min(1.0, p_value)

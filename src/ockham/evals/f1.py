@@ -9,14 +9,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse, stats
 
-from ockham.errors import Defect
 from ockham.evals.intervals import Floats, Matrix, Statistic, Z, cluster_numbers, jackknife, wilson_ends
 from ockham.records import Estimate, Score
 
@@ -57,14 +56,16 @@ def f1_weighted(sums: Floats) -> Floats:
     return averaged
 
 
-STATISTICS: Mapping[str, Statistic] = {"f1_macro": f1_macro, "f1_weighted": f1_weighted}
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelAverage:
+    """An average of the labels' F1: the statistic of the column sums, and whether few rows per label bias it."""
+
+    statistic: Statistic
+    has_shortfall: bool
 
 
-def statistic_of(metric: str) -> Statistic:
-    """Name the F1 statistic of a metric. Raises `Defect` for any other."""
-    if metric not in STATISTICS:
-        raise Defect("E_DEFECT", f"no F1 is called {metric!r}", fix=f"use one of {', '.join(STATISTICS)}")
-    return STATISTICS[metric]
+MACRO = LabelAverage(statistic=f1_macro, has_shortfall=True)
+WEIGHTED = LabelAverage(statistic=f1_weighted, has_shortfall=False)
 
 
 def tabulate(scores: Sequence[Score], *, apart: bool = False) -> Cells:
@@ -87,21 +88,21 @@ def tabulate(scores: Sequence[Score], *, apart: bool = False) -> Cells:
     return Cells(rows=rows, counts=np.array(counts, dtype=np.int64), clusters=clusters, labels=labels)
 
 
-def estimate(metric: str, cells: Cells, labels: int) -> Estimate:
-    """Estimate macro or weighted F1; ``labels`` is how many labels the task has, with or without a test row.
+def estimate(average: LabelAverage, cells: Cells, labels: int) -> Estimate:
+    """Estimate an average of the labels' F1; ``labels`` is how many labels the task has, with or without a test row.
 
     Wilson's interval at the effective size value (1 - value) / variance, with the jackknife's variance (by cluster
     where there are clusters), as if one more mistake of the average kind had been seen. Macro F1 of few rows per label
     is too low on average: the interval stands around the value without that `shortfall`.
     """
-    statistic = statistic_of(metric)
+    statistic = average.statistic
     jackknifed = jackknife(statistic, cells.rows, cells.counts, cells.clusters)
     n = int(cells.counts.sum())
     loss, square = mistake_cost(statistic, cells)
     wrong = min(1 - jackknifed.value + loss, 1.0)
     variance = jackknifed.variance + square
     size = wrong * (1 - wrong) / variance if variance > 0 and 0 < wrong < 1 else float(n)
-    centre = jackknifed.value + (shortfall(cells.total, labels) if metric == "f1_macro" else 0.0)
+    centre = jackknifed.value + (shortfall(cells.total, labels) if average.has_shortfall else 0.0)
     low, high = wilson_ends(min(max(centre, 0.0), 1.0), size * (Z / jackknifed.quantile) ** 2)
     return Estimate(value=jackknifed.value, low=min(low, jackknifed.value), high=max(high, jackknifed.value), n=n)
 

@@ -9,28 +9,8 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from ockham.errors import DataError, Defect
-from ockham.evals.f1 import STATISTICS, estimate, tabulate
 from ockham.evals.intervals import cluster_numbers, mean, proportion
 from ockham.records import CoveragePoint, Estimate, LabelScore, Score
-
-METRICS = ("accuracy", "f1_macro", "f1_weighted")
-
-
-def metrics(scores: Sequence[Score], labels: Sequence[str]) -> dict[str, Estimate]:
-    """Estimate accuracy, and macro and weighted F1 where the task has labels (``labels`` is not empty).
-
-    Accuracy has Wilson's interval, F1 the one of `ockham.evals.f1.estimate`; rows in clusters count as what they are
-    worth. The F1 of a label without a test row is undefined and left out of the averages. Raises `DataError`
-    (``E_TOO_FEW``) without scores.
-    """
-    judged = with_values(scores)
-    estimates = {"accuracy": accuracy(judged)}
-    if labels:
-        cells = tabulate(judged)
-        count = len({*labels, *cells.labels})
-        estimates |= {metric: estimate(metric, cells, count) for metric in STATISTICS}
-    return estimates
 
 
 def accuracy(scores: Sequence[Score]) -> Estimate:
@@ -41,24 +21,27 @@ def accuracy(scores: Sequence[Score]) -> Estimate:
     return mean(values, cluster_numbers(scores))
 
 
-def point(metric: str, targets: Sequence[str], answers: Sequence[str | None]) -> float:
-    """Return one metric as one number, fast; F1 as scikit-learn does with ``labels=sorted(set(targets))``.
+def share_right(targets: Sequence[str], answers: Sequence[str | None]) -> float:
+    """Return the share of answers that are their targets."""
+    return sum(a == t for t, a in zip(targets, answers, strict=True)) / len(targets)
 
-    Raises `DataError` (``E_TOO_FEW``) without rows and `Defect` for an unknown metric.
-    """
-    if not targets:
-        raise DataError("E_TOO_FEW", "there is no row to measure on", fix="label some test rows")
-    if metric == "accuracy":
-        return sum(a == t for t, a in zip(targets, answers, strict=True)) / len(targets)
-    target_counts = Counter(targets)
+
+def macro_f1(targets: Sequence[str], answers: Sequence[str | None]) -> float:
+    """Return the mean F1 of the labels, as scikit-learn does with ``labels=sorted(set(targets))``."""
+    label_f1 = _f1_of_labels(targets, answers)
+    return sum(label_f1.values()) / len(label_f1)
+
+
+def weighted_f1(targets: Sequence[str], answers: Sequence[str | None]) -> float:
+    """Return the mean F1 of the labels weighted by their targets, as scikit-learn does."""
+    label_f1 = _f1_of_labels(targets, answers)
+    return sum(label_f1[label] * count for label, count in Counter(targets).items()) / len(targets)
+
+
+def _f1_of_labels(targets: Sequence[str], answers: Sequence[str | None]) -> dict[str, float]:
     answer_counts = Counter(answers)
     right = Counter(t for t, a in zip(targets, answers, strict=True) if t == a)
-    label_f1 = {label: 2 * right[label] / (count + answer_counts[label]) for label, count in target_counts.items()}
-    if metric == "f1_macro":
-        return sum(label_f1.values()) / len(label_f1)
-    if metric == "f1_weighted":
-        return sum(label_f1[label] * count for label, count in target_counts.items()) / len(targets)
-    raise Defect("E_DEFECT", f"no metric is called {metric!r}", fix=f"use one of {', '.join(METRICS)}")
+    return {label: 2 * right[label] / (count + answer_counts[label]) for label, count in Counter(targets).items()}
 
 
 def per_label(scores: Sequence[Score]) -> tuple[LabelScore, ...]:

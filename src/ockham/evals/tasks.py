@@ -2,44 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from ockham.errors import ConfigError, Defect
+from ockham.errors import ConfigError, DataError, Defect
 from ockham.evals import field_scores, metrics, scorers
-from ockham.evals.intervals import (
-    Floats,
-    Z,
-    bounded_mean,
-    cluster_numbers,
-    jackknife,
-    mean,
-    proportion,
-    wilson_ends,
-)
+from ockham.evals.intervals import Floats, cluster_numbers, proportion
 from ockham.evals.scorer_plugs import METRIC, LoadedScorer
 from ockham.evals.scorers import RightOrWrong
-from ockham.evals.text_similarity import LIKENESS
+from ockham.evals.task_metrics import METRICS, f1_of_counts, metrics_of
 from ockham.records import Answer, Estimate, Example, LabelScore, Requirements, Score, TaskName
+from ockham.records.quantities import QUANTITIES
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TaskScoring:
-    """How one task is judged; the first of its metrics is the one that choices are made by."""
-
-    scorer: RightOrWrong
-    metrics: tuple[str, ...]
-
-
-TASK_SCORING: Mapping[TaskName, TaskScoring] = {
-    "classify": TaskScoring(scorer=scorers.exact, metrics=metrics.METRICS),
-    "choose": TaskScoring(scorer=scorers.option, metrics=("accuracy",)),
-    "extract": TaskScoring(scorer=scorers.fields, metrics=("f1_micro", "accuracy", "validity")),
-    "generate": TaskScoring(scorer=scorers.words, metrics=(*LIKENESS, "accuracy")),
+RIGHT_OR_WRONG: Mapping[TaskName, RightOrWrong] = {
+    "classify": scorers.exact,
+    "choose": scorers.option,
+    "extract": scorers.fields,
+    "generate": scorers.words,
 }
+"""How an answer of each task is judged right or wrong."""
 
 
 def metric_for(task: TaskName, requirements: Requirements, scorer: LoadedScorer | None = None) -> str:
@@ -49,7 +32,7 @@ def metric_for(task: TaskName, requirements: Requirements, scorer: LoadedScorer 
     always valid. Raises `ConfigError` (``E_CONFIG``) for a required metric that the task does not have, and for a
     required score without a scorer.
     """
-    task_metrics = TASK_SCORING[task].metrics
+    task_metrics = metrics_of(task)
     if requirements.min_score is not None and scorer is None:
         message = "min_score is required, and no scorer is named"
         raise ConfigError("E_CONFIG", message, fix="name it: --scorer NAME")
@@ -62,7 +45,7 @@ def metric_for(task: TaskName, requirements: Requirements, scorer: LoadedScorer 
         raise ConfigError("E_CONFIG", message, fix=f"use one of {flags}, or name another task with --task")
     if scorer is not None:
         return METRIC
-    aims = [name for name in required if name != "validity"]
+    aims = [name for name in required if QUANTITIES[name].aim]
     return aims[0] if len(aims) == 1 else task_metrics[0]
 
 
@@ -70,7 +53,7 @@ def score_answers(
     task: TaskName, rows: Sequence[Example], answers: Sequence[Answer], scorer: LoadedScorer | None = None
 ) -> tuple[Score, ...]:
     """Judge one answer per row; with a scorer also by its grade. Raises `PlugError` (``E_PLUG``) where that fails."""
-    judge = TASK_SCORING[task].scorer
+    judge = RIGHT_OR_WRONG[task]
     scores = tuple(judge(row, answer) for row, answer in zip(rows, answers, strict=True))
     if scorer is None:
         return scores
@@ -84,16 +67,14 @@ def estimate_metrics(task: TaskName, scores: Sequence[Score], labels: Sequence[s
     Where the answers have grades of a scorer, their mean comes first of all. Raises `DataError` (``E_TOO_FEW``) without
     scores.
     """
-    grades = [score.grade for score in scores if score.grade is not None]
-    if grades and len(grades) == len(scores):
-        graded = {METRIC: bounded_mean(grades, cluster_numbers(scores))}
-        return graded | estimate_metrics(task, [replace(score, grade=None) for score in scores], labels)
-    if task == "classify":
-        return metrics.metrics(scores, labels)
+    estimates = {}
+    if all(score.grade is not None for score in scores):
+        estimates[METRIC] = METRICS[METRIC].estimate(scores, labels)
     judged = metrics.with_values(scores)
-    estimates: dict[str, Callable[[Sequence[Score]], Estimate]] = {"accuracy": metrics.accuracy, "f1_micro": f1_micro}
-    estimates |= {"validity": validity, **{name: partial(mean_similarity, name) for name in LIKENESS}}
-    return {name: estimates[name](judged) for name in TASK_SCORING[task].metrics}
+    for name in metrics_of(task):
+        if labels or not METRICS[name].needs_labels:
+            estimates[name] = METRICS[name].estimate(judged, labels)
+    return estimates
 
 
 def metric_value(
@@ -107,19 +88,16 @@ def metric_value(
 
     Raises `DataError` (``E_TOO_FEW``) without rows and `Defect` for a metric that the task does not have.
     """
-    if metric == METRIC and scorer is not None and targets:
+    if not targets:
+        raise DataError("E_TOO_FEW", "there is no row to measure on", fix="label some test rows")
+    if metric == METRIC and scorer is not None:
         return sum(scorer.grade(targets, answers)) / len(targets)
-    if metric not in TASK_SCORING[task].metrics:
+    if metric not in metrics_of(task):
         raise Defect("E_DEFECT", f"{task} has no metric {metric!r}", fix="report this defect")
-    if task == "classify" or not targets:
-        return metrics.point(metric, targets, answers)
-    pairs = list(zip(answers, targets, strict=True))
-    if metric == "f1_micro":
-        return float(field_scores.f1_micro(field_scores.tally(pairs).sum(axis=0)[None, :])[0])
-    if metric == "validity":
-        return sum(field_scores.valid(answer) for answer, _ in pairs) / len(pairs)
-    if metric in LIKENESS:
-        return sum(LIKENESS[metric](answer, target) for answer, target in pairs) / len(pairs)
+    if (value := METRICS[metric].value) is not None:
+        return value(targets, answers)
+    if task == "classify":
+        return metrics.share_right(targets, answers)
     rows = [Example(id="", input="", target=target) for target in targets]
     scores = score_answers(task, rows, [Answer(value=answer) for answer in answers])
     return sum(score.value or 0.0 for score in scores) / len(scores)
@@ -144,43 +122,9 @@ def _field_scores(path: str, counts: Floats, clusters: Sequence[int] | None) -> 
         label=path,
         precision=_ratio(counts[:, 0], counts[:, 1], clusters),
         recall=_ratio(counts[:, 0], counts[:, 2], clusters),
-        f1=_f1(counts, clusters),
+        f1=f1_of_counts(counts, clusters),
         n=int((counts[:, 2] > 0).sum()),
     )
-
-
-def f1_micro(scores: Sequence[Score]) -> Estimate:
-    """Estimate F1 over the fields of all rows together, 2 right / (given + wanted).
-
-    Wilson's interval on the sample size that the jackknife's standard error implies (by cluster where there are
-    clusters), as if one more field had been answered wrong: without that, a hundred right answers would claim to be
-    certain. Raises `DataError` (``E_TOO_FEW``) without scores.
-    """
-    return _f1(field_scores.tally((score.answer, score.target) for score in scores), cluster_numbers(scores))
-
-
-def validity(scores: Sequence[Score]) -> Estimate:
-    """Estimate the share of answers that are a JSON object, right or wrong, with Wilson's interval.
-
-    What a program that reads the answers can take at all. An answer cut off by its limit is none, and neither is
-    prose; fields that nobody asked for count in F1.
-    """
-    return proportion([float(field_scores.valid(score.answer)) for score in scores], cluster_numbers(scores))
-
-
-def mean_similarity(metric: str, scores: Sequence[Score]) -> Estimate:
-    """Estimate the mean likeness of the answers to their targets, with Student's interval."""
-    return mean([LIKENESS[metric](score.answer, score.target) for score in scores], cluster_numbers(scores))
-
-
-def _f1(counts: Floats, clusters: Sequence[int] | None) -> Estimate:
-    jackknifed = jackknife(field_scores.f1_micro, counts, clusters=clusters)
-    loss = field_scores.one_mistake(counts, clusters)
-    wrong = min(1 - jackknifed.value + loss, 1.0)
-    variance = jackknifed.variance + loss**2
-    size = wrong * (1 - wrong) / variance if variance > 0 and 0 < wrong < 1 else float(len(counts))
-    low, high = wilson_ends(jackknifed.value, size * (Z / jackknifed.quantile) ** 2)
-    return Estimate(value=jackknifed.value, low=low, high=high, n=len(counts))
 
 
 def _ratio(right: Floats, of: Floats, clusters: Sequence[int] | None) -> Estimate | None:

@@ -13,8 +13,10 @@ from statsmodels.stats.contingency_tables import mcnemar as reference_mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from ockham.errors import DataError, Defect
-from ockham.evals.comparison import compare, correct, holm, mcnemar, tango
-from ockham.evals.metrics import METRICS, point
+from ockham.evals.comparison import compare, correct, holm
+from ockham.evals.paired_gaps import mcnemar, tango
+from ockham.evals.task_metrics import metrics_of
+from ockham.evals.tasks import metric_value
 from ockham.records import Score
 
 
@@ -77,7 +79,7 @@ def test_order_of_rows_and_rows_of_one_side_do_not_matter() -> None:
     assert compare([unjudged, *ours[1:]], theirs, "accuracy").difference.n == 39
 
 
-@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("metric", metrics_of("classify"))
 def test_a_candidate_against_itself_differs_by_nothing_yet_not_for_certain(metric: str) -> None:
     ours, _ = outcomes(30, 6, 2, 2)
     found = compare(ours, ours, metric)
@@ -89,7 +91,7 @@ def test_a_candidate_against_itself_differs_by_nothing_yet_not_for_certain(metri
 def test_copied_rows_prove_nothing_more() -> None:
     ours, theirs = outcomes(70, 20, 4, 6)
     pairs = [[(s.target, s.answer or "") for s in rows for _ in range(4)] for rows in (ours, theirs)]
-    for metric in METRICS:
+    for metric in metrics_of("classify"):
         alone = compare(ours, theirs, metric)
         copied = compare(model(pairs[0], 4), model(pairs[1], 4), metric)
         blind = compare(model(pairs[0]), model(pairs[1]), metric)
@@ -119,7 +121,7 @@ def test_f1_differences_hold_the_truth() -> None:
     second = [a if chance.random() < 0.9 else chance.choice(labels) for a in first]
     rng = np.random.default_rng(9)
     for metric in ("f1_macro", "f1_weighted"):
-        truth = point(metric, rows, first) - point(metric, rows, second)
+        truth = metric_value("classify", metric, rows, first) - metric_value("classify", metric, rows, second)
         hits = 0
         for _ in range(150):
             drawn = rng.integers(0, 4000, 150)

@@ -12,8 +12,10 @@ from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from ockham.errors import DataError, Defect
 from ockham.evals.intervals import cluster_numbers, wilson
-from ockham.evals.metrics import METRICS, confusions, metrics, per_label, point
+from ockham.evals.metrics import confusions, per_label
 from ockham.evals.scorers import exact
+from ockham.evals.task_metrics import metrics_of
+from ockham.evals.tasks import estimate_metrics, metric_value
 from ockham.records import Answer, Example, Score
 
 Pair = tuple[str, "str | None"]
@@ -41,10 +43,10 @@ def test_point_and_metrics_equal_scikit_learn(pairs: list[Pair]) -> None:
     targets, answers = [t for t, _ in pairs], [a for _, a in pairs]
     labels = sorted(set(targets))
     known = [a or "" for a in answers]
-    found = metrics(scored(pairs), labels)
+    found = estimate_metrics("classify", scored(pairs), labels)
     for name, average in (("f1_macro", "macro"), ("f1_weighted", "weighted")):
         expected = f1_score(targets, known, labels=labels, average=average, zero_division=0)
-        assert point(name, targets, answers) == pytest.approx(expected)
+        assert metric_value("classify", name, targets, answers) == pytest.approx(expected)
         assert found[name].value == pytest.approx(expected)
     assert found["accuracy"].value == pytest.approx(sum(t == a for t, a in pairs) / len(pairs))
     for estimate in found.values():
@@ -53,20 +55,20 @@ def test_point_and_metrics_equal_scikit_learn(pairs: list[Pair]) -> None:
 
 
 def test_accuracy_has_wilsons_interval_and_a_task_without_labels_no_f1() -> None:
-    found = metrics(scored([("a", "a")] * 45 + [("a", None)] * 5), ())
+    found = estimate_metrics("classify", scored([("a", "a")] * 45 + [("a", None)] * 5), ())
     assert found == {"accuracy": wilson(45, 50)}
 
 
 def test_a_score_that_could_not_be_judged_is_left_out_and_not_zero() -> None:
     rows = scored([("a", "a"), ("b", "b")])
     rows.append(Score(example="9", answer="a", target="b", value=None))
-    assert metrics(rows, ["a", "b"])["accuracy"].n == 2
+    assert estimate_metrics("classify", rows, ["a", "b"])["accuracy"].n == 2
     with pytest.raises(DataError, match="E_TOO_FEW"):
-        metrics(rows[2:], ["a", "b"])
+        estimate_metrics("classify", rows[2:], ["a", "b"])
 
 
 def test_all_right_is_not_certain() -> None:
-    found = metrics(scored([("a", "a"), ("b", "b")] * 25), ["a", "b"])
+    found = estimate_metrics("classify", scored([("a", "a"), ("b", "b")] * 25), ["a", "b"])
     assert found["f1_macro"].value == 1.0
     # One mistake costs F1 about as much as accuracy, where labels are balanced.
     assert found["f1_macro"].low == pytest.approx(wilson(50, 50).low, abs=0.01)
@@ -74,7 +76,7 @@ def test_all_right_is_not_certain() -> None:
 
 def test_all_right_in_clusters_promises_no_more_than_the_clusters() -> None:
     pairs = [("a", "a")] * 25 + [("b", "b")] * 25
-    found = metrics(scored(pairs, 5), "ab")
+    found = estimate_metrics("classify", scored(pairs, 5), "ab")
     assert found["accuracy"].low == pytest.approx(wilson(10, 10).low)
     assert found["f1_weighted"].low == pytest.approx(wilson(10, 10).low, abs=0.1)
     assert found["f1_weighted"].low < wilson(50, 50).low - 0.1
@@ -88,9 +90,10 @@ def test_rows_in_clusters_widen_every_interval() -> None:
         pairs += [(target, target if chance.random() < 0.8 else "a")] * 1
     copied = [pair for pair in pairs for _ in range(4)]
     alone, plain, clustered = (
-        metrics(scored(rows, cluster), "abc") for rows, cluster in ((pairs, None), (copied, None), (copied, 4))
+        estimate_metrics("classify", scored(rows, cluster), "abc")
+        for rows, cluster in ((pairs, None), (copied, None), (copied, 4))
     )
-    for name in METRICS:
+    for name in metrics_of("classify"):
         width = clustered[name].high - clustered[name].low
         assert width == pytest.approx(alone[name].high - alone[name].low, rel=0.15)
         assert width > 1.5 * (plain[name].high - plain[name].low)
@@ -104,7 +107,7 @@ def test_macro_f1_of_few_rows_per_label_holds_the_truth() -> None:
     for _ in range(150):
         targets = [chance.choice(labels) for _ in range(120)]
         rows: list[Pair] = [(t, t if chance.random() < 0.8 else chance.choice(labels)) for t in targets]
-        found = metrics(scored(rows), labels)["f1_macro"]
+        found = estimate_metrics("classify", scored(rows), labels)["f1_macro"]
         inside += found.low <= 0.805 <= found.high
     assert inside / 150 >= 0.93
 
@@ -137,9 +140,9 @@ def test_confusions_are_ordered_and_never_name_a_missing_answer() -> None:
 
 def test_point_refuses_what_it_cannot_measure() -> None:
     with pytest.raises(Defect, match="no metric"):
-        point("bleu", ["a"], ["a"])
+        metric_value("classify", "bleu", ["a"], ["a"])
     with pytest.raises(DataError):
-        point("accuracy", [], [])
+        metric_value("classify", "accuracy", [], [])
 
 
 def test_clusters_are_none_where_no_row_has_company() -> None:

@@ -16,6 +16,7 @@ from statsmodels.stats.proportion import proportion_confint
 
 from ockham.errors import ConfigError, Defect
 from ockham.evals import comparison, field_scores, scorers, tasks
+from ockham.evals.task_metrics import f1_micro, metrics_of
 from ockham.evals.text_similarity import chrf, f1_tokens, longest_common, rouge_l
 from ockham.records import Answer, Example, Requirements, Score, TaskName
 
@@ -184,7 +185,7 @@ def test_the_intervals_of_fields_widen_in_clusters_as_the_overall_one_does() -> 
         one, other = getattr(free, name), getattr(tied, name)
         assert one.value == other.value
         assert other.high - other.low > 1.5 * (one.high - one.low)
-    overall = tasks.f1_micro(clustered)
+    overall = f1_micro(clustered)
     assert (tied.f1.low, tied.f1.high) == (overall.low, overall.high) if tied.f1 else False
 
 
@@ -204,15 +205,15 @@ def test_the_interval_of_micro_f1_holds_the_truth_95_times_in_100(rows: int, rig
     random_ = random.Random(rows)
     hits = 0
     for _ in range(300):
-        found = tasks.f1_micro(simulated(random_, rows, right))
+        found = f1_micro(simulated(random_, rows, right))
         hits += found.low <= right <= found.high
     assert 0.92 <= hits / 300 <= 0.985
 
 
 def test_rows_of_one_cluster_widen_the_interval_of_micro_f1() -> None:
     pairs = [("{}" if place // 5 % 4 == 0 else '{"a": "1"}', '{"a": "1"}') for place in range(200)]
-    alone = tasks.f1_micro([score(a, t, i) for i, (a, t) in enumerate(pairs)])
-    together = tasks.f1_micro([score(a, t, i, cluster=i // 5) for i, (a, t) in enumerate(pairs)])
+    alone = f1_micro([score(a, t, i) for i, (a, t) in enumerate(pairs)])
+    together = f1_micro([score(a, t, i, cluster=i // 5) for i, (a, t) in enumerate(pairs)])
     assert together.value == alone.value
     assert together.high - together.low > 1.5 * (alone.high - alone.low)
 
@@ -223,7 +224,7 @@ def test_two_extractors_are_compared_on_the_same_rows() -> None:
     targets = [one.target for one in good]
     bad = extracted([("{}" if i % 5 == 0 else one.answer, t) for i, (one, t) in enumerate(zip(good, targets))])  # noqa: B905 - equally long
     found = comparison.compare(good, bad, "f1_micro")
-    expected = tasks.f1_micro(good).value - tasks.f1_micro(bad).value
+    expected = f1_micro(good).value - f1_micro(bad).value
     assert found.difference.value == pytest.approx(expected)
     assert found.difference.low > 0
     assert found.p_value < 0.001
@@ -267,7 +268,7 @@ def test_the_point_of_every_metric_is_the_value_of_its_estimate(task: TaskName) 
     rows = [Example(id=str(i), input="", target=target) for i, target in enumerate(targets)]
     scores = tasks.score_answers(task, rows, [Answer(value=answer) for answer in answers])
     estimates = tasks.estimate_metrics(task, scores, sorted(set(targets)) if task == "classify" else ())
-    assert tuple(estimates) == tasks.TASK_SCORING[task].metrics
+    assert tuple(estimates) == metrics_of(task)
     for name, estimate in estimates.items():
         assert tasks.metric_value(task, name, targets, answers) == pytest.approx(estimate.value)
         assert estimate.low <= estimate.value <= estimate.high

@@ -1,0 +1,44 @@
+"""One place for each fact: what a newcomer adds in a row of a table is spelt nowhere else."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+from ockham.evals.task_metrics import METRICS
+from ockham.records.quantities import QUANTITIES
+
+SOURCE = Path(__file__).parents[2] / "src" / "ockham"
+TREES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text("utf-8")) for path in SOURCE.rglob("*.py")}
+# Where names of metrics stand: what each is called, how each is worked out, and the settings of the scorer by likeness.
+METRIC_HOMES = {
+    "records/quantities.py",
+    "evals/task_metrics.py",
+    "evals/text_similarity.py",
+    "evals/similarity_scorer.py",
+}
+WORDS = {"accuracy", "score"}
+"""Names of metrics that are words of other things too: no test can tell which is meant."""
+
+
+def literals() -> list[tuple[str, int, str]]:
+    """Every text in the source that is no docstring, with its file and line."""
+    return [
+        (name, node.lineno, node.value)
+        for name, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    ]
+
+
+def test_every_metric_has_one_row_of_words_and_one_row_of_numbers() -> None:
+    shares = {name for name, quantity in QUANTITIES.items() if quantity.unit == "share"}
+    assert shares == set(METRICS)
+
+
+def test_a_metric_is_spelt_in_the_tables_alone() -> None:
+    names = {name for name, quantity in QUANTITIES.items() if quantity.unit == "share"} - WORDS
+    spelt = {*names, *(f"min_{name}" for name in names), *(f"--min-{name.replace('_', '-')}" for name in names)}
+    assert [
+        f"{file}:{line} {text}" for file, line, text in literals() if text in spelt and file not in METRIC_HOMES
+    ] == []
