@@ -63,4 +63,5 @@ def _likeness(matrix: csr_matrix, labels: NDArray[np.int64]) -> NDArray[np.float
     sums.eliminate_zeros()
     lengths = np.sqrt(np.asarray(sums.multiply(sums).sum(axis=1)).ravel())
     products = (sums @ sums.T).toarray()
-    return products / np.maximum(np.outer(lengths, lengths), np.finfo(np.float32).tiny)
+    likeness: NDArray[np.float64] = products / np.maximum(np.outer(lengths, lengths), np.finfo(np.float32).tiny)
+    return likeness
