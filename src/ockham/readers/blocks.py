@@ -11,7 +11,7 @@ from ockham.printable import printable
 from ockham.readers.compressed_file import Unpacked
 from ockham.readers.conversations import columns_of
 from ockham.readers.documents import Document, SourceFile, Unreadable, documents_of
-from ockham.readers.formats import open_table
+from ockham.readers.formats import open_documents
 from ockham.readers.json_file import TRUNCATED
 from ockham.readers.local_file import Digests, RegularFile, open_file, open_raw
 from ockham.readers.plain_text import texts_of
@@ -115,7 +115,7 @@ def _blocks_of(
     """Yield the lines of a file of JSON lines in UTF-8; nothing where it is another one."""
     with (
         open_file(file.path, Digests(file.sha256, file.quick)) as opened,
-        open_table(opened, encoding) as (table, plain),
+        open_documents(opened, encoding) as (table, plain, _),
     ):
         file_encoding = encoding_of(plain, encoding) if table.format == "jsonl" and not file.chat else None
         ends_with_lf = b"\r" not in plain.head or b"\n" in plain.head

@@ -17,7 +17,7 @@ from ockham.readers.chat import UnsoundError, is_chat, turns_of
 from ockham.readers.columns import TARGETS, ColumnRequest, Columns, choose
 from ockham.readers.compressed_file import Unpacked
 from ockham.readers.conversations import LAST, columns_taken
-from ockham.readers.formats import PACKED, SUFFIXES, open_table
+from ockham.readers.formats import DOCUMENTS, NOTES, PACKED, open_documents
 from ockham.readers.json_file import TRUNCATED
 from ockham.readers.local_file import Digests, open_file, refusal_of
 from ockham.readers.table import BrokenRow, Table, TableRow, text_of, unusable
@@ -74,7 +74,7 @@ def find_files(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     paths = [path for entry in sources for path in _files_of(os.fspath(entry))]
     if not paths:
         names = ", ".join(printable(os.fspath(entry)) for entry in sources[:3])
-        fix = f"name files that end in one of {', '.join(SUFFIXES)}, packed with {' or '.join(PACKED)} or not"
+        fix = f"name files that end in one of {', '.join(DOCUMENTS)}, packed with {' or '.join(PACKED)} or not"
         raise DataError("E_EMPTY", f"no file of documents is found under {names}", fix=fix)
     return list(dict.fromkeys(paths))
 
@@ -85,7 +85,7 @@ def describe(path: Path, request: ColumnRequest, encoding: str | None) -> Source
     Where no target is named, a column with the usual name of one (label, answer, …) makes the rows labelled ones.
     Raises `DataError` as `ockham.readers.read.read` does, and ``E_FORMAT`` for packed files that are not sound.
     """
-    with open_file(path) as file, open_table(file, encoding) as (table, _):
+    with open_file(path) as file, open_documents(file, encoding) as (table, *_):
         first = next(table.rows, None)
         if first is None:
             fix = "name a file with at least one document"
@@ -124,7 +124,7 @@ def documents_of(number: int, file: SourceFile, encoding: str | None) -> Iterato
 
     Raises `DataError`: ``E_CHANGED`` where the file is no longer the one that was described, and what reading raises.
     """
-    with open_file(file.path) as opened, open_table(opened, encoding) as (table, plain):
+    with open_file(file.path) as opened, open_documents(opened, encoding) as (table, plain, in_order):
         if opened.sha256 != file.sha256:
             message = f"{printable(file.path)} changed since it was looked at"
             raise DataError("E_CHANGED", message, fix="start again once nothing writes to the file")
@@ -136,14 +136,14 @@ def documents_of(number: int, file: SourceFile, encoding: str | None) -> Iterato
             )
         if isinstance(plain, Unpacked) and plain.cut:
             yield Unreadable(number, record + 1, None, "E_FORMAT", TRUNCATED)
-        opened.verify(content=table.format == "parquet")
+        opened.verify(content=not in_order)
 
 
 def first_documents(number: int, file: SourceFile, encoding: str | None, most: int) -> list[Document]:
     """Return up to ``most`` readable records from the beginning of a file, which is not read to its end."""
     with (
         open_file(file.path, Digests(file.sha256, file.quick)) as opened,
-        open_table(opened, encoding) as (table, _),
+        open_documents(opened, encoding) as (table, *_),
     ):
         rows = islice(table.rows, most)
         records = [
@@ -217,7 +217,7 @@ def _inside(folder: Path) -> list[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         readable = [Path(root) / name for name in sorted(files) if not name.startswith(".") and _is_known(name)]
         # Beside data, a text file is a note.
-        data = [path for path in readable if path.suffix.lower() != ".txt"]
+        data = [path for path in readable if path.suffix.lower() not in NOTES]
         paths += data or readable
     return paths
 
@@ -226,7 +226,7 @@ def _is_known(name: str) -> bool:
     path = Path(name)
     if path.suffix.lower() in PACKED:
         path = path.with_suffix("")
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in DOCUMENTS
 
 
 def _columns(table: Table, request: ColumnRequest, chat: bool) -> Columns:

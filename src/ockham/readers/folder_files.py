@@ -9,28 +9,13 @@ from typing import NamedTuple
 
 from ockham.errors import DataError
 from ockham.printable import printable
+from ockham.readers.formats import EXAMPLES, NOTES
 from ockham.readers.local_file import refusal_of
 from ockham.readers.row_status import SIDES
-from ockham.readers.single_document import YAML_SUFFIXES
-from ockham.readers.spreadsheet import SUFFIXES as SHEETS
 from ockham.records import Side
 
-SUFFIXES = (
-    ".csv",
-    ".tsv",
-    ".jsonl",
-    ".ndjson",
-    ".json",
-    ".parquet",
-    ".arrow",
-    *SHEETS,
-    ".conll",
-    *YAML_SUFFIXES,
-    ".txt",
-)
 _DATASET_DICT, _STATE = "dataset_dict.json", "state.json"
 _NOTES = {_DATASET_DICT, _STATE, "dataset_info.json", "dataset_infos.json"}
-_NOTES_TOO = (".txt", *YAML_SUFFIXES)
 _MAX_NOTE = 1_000_000
 
 
@@ -63,7 +48,7 @@ def files_of(folder: Path) -> Folder:
         raise DataError(
             "E_EMPTY",
             f"the folder {printable(folder)} holds no file that can be read",
-            fix=f"put files in it whose names end in one of {', '.join(SUFFIXES)}",
+            fix=f"put files in it whose names end in one of {', '.join(EXAMPLES)}",
         )
     names = [path.relative_to(folder).as_posix() for path in paths]
     sides = [side_of_name(name) for name in names]
@@ -87,12 +72,12 @@ def _paths(folder: Path) -> tuple[list[Path], int]:
     if (folder / _STATE).is_file() and (saved := _arrow_files(folder)):
         return saved, 0
     inside = [entry for entry in _entries(folder) if entry.name not in _NOTES]
-    paths = [entry for entry in inside if not entry.is_dir() and entry.suffix.lower() in SUFFIXES]
+    paths = [entry for entry in inside if not entry.is_dir() and entry.suffix.lower() in EXAMPLES]
     named = [entry for entry in inside if entry.is_dir() and (entry.name == "data" or side_of_name(entry.name))]
     paths += [
-        file for entry in named for file in _entries(entry) if not file.is_dir() and file.suffix.lower() in SUFFIXES
+        file for entry in named for file in _entries(entry) if not file.is_dir() and file.suffix.lower() in EXAMPLES
     ]
-    data = [path for path in paths if path.suffix.lower() not in _NOTES_TOO]
+    data = [path for path in paths if path.suffix.lower() not in NOTES]
     paths = data or paths  # beside data, a text or a YAML file is a note
     return paths, len(set(inside) - set(paths) - set(named))
 

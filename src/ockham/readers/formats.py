@@ -1,48 +1,165 @@
-"""Every file format that is read: its suffixes, and how a file of it is opened as a table."""
+"""Every file format that is read, one row each: its suffixes, how it is recognised, and how it is opened as a table.
+
+A format is told by what a file holds, not by its name, as far as that is possible.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from ockham.errors import DataError
 from ockham.printable import printable
+from ockham.readers.arrow_file import arrow_table, is_arrow
 from ockham.readers.compressed_file import GZIP, ZSTD, Unpacked
 from ockham.readers.csv_file import csv_table
-from ockham.readers.foreign_file import refuse_foreign
+from ockham.readers.foreign_file import refuse_foreign, refuse_foreign_text
 from ockham.readers.json_fast import quick_table
 from ockham.readers.json_file import is_json, json_table
 from ockham.readers.local_file import RegularFile, not_regular
 from ockham.readers.parquet_file import parquet_table
+from ockham.readers.single_document import YAML_SUFFIXES, unfold, yaml_table
+from ockham.readers.spreadsheet import SUFFIXES as SHEETS
+from ockham.readers.spreadsheet import is_spreadsheet, spreadsheet_table
 from ockham.readers.table import Table
-from ockham.readers.text_file import encoding_of, head_of
+from ockham.readers.tagged_lines import find_line_form
+from ockham.readers.text_file import Encoding, encoding_of, head_of
 
-SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".parquet", ".txt")
 PACKED = (".gz", ".zst", ".zstd")
+_MAX_TEXT = 4_000_000_000
+"""Characters of a file of columns that are read, where all of them stay in memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BinaryFormat:
+    """A format that is told by a file's first bytes.
+
+    ``examples`` opens it for rows that stay in memory, ``documents`` for rows that pass by; ``None`` where it is not
+    read so. Files are not read from their beginning to their end: that none has changed is checked by content.
+    """
+
+    suffixes: tuple[str, ...]
+    matches: Callable[[RegularFile], bool]
+    examples: Callable[[RegularFile], Table]
+    documents: Callable[[RegularFile], Table] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFormat:
+    """A format of text, told by the beginning of the text and the file's suffix; ``is_note`` beside data."""
+
+    suffixes: tuple[str, ...]
+    matches: Callable[[str, str], bool]
+    examples: Callable[[RegularFile, Encoding], Table]
+    documents: Callable[[RegularFile, Encoding], Table] | None = None
+    is_note: bool = False
+
+
+class OpenTable(NamedTuple):
+    """A table, the file that it is read from (unpacked, where it was packed), and whether that is read in order."""
+
+    table: Table
+    file: RegularFile
+    in_order: bool
+
+
+def _tagged_table(file: RegularFile, encoding: Encoding) -> Table:
+    form = find_line_form(head_of(file, encoding))
+    return csv_table(file, encoding) if form is None else form.open(file, encoding)
+
+
+def _json_lines(file: RegularFile, encoding: Encoding) -> Table:
+    table = json_table(file, encoding)
+    return quick_table(table, file, encoding) if table.format == "jsonl" else table
+
+
+BINARY: tuple[BinaryFormat, ...] = (
+    BinaryFormat(
+        suffixes=(".parquet",),
+        matches=lambda file: file.head.startswith(b"PAR1"),
+        examples=lambda file: parquet_table(file, _MAX_TEXT),
+        documents=parquet_table,
+    ),
+    BinaryFormat(suffixes=SHEETS, matches=is_spreadsheet, examples=spreadsheet_table),
+    BinaryFormat(suffixes=(".arrow",), matches=is_arrow, examples=lambda file: arrow_table(file, _MAX_TEXT)),
+)
+TEXT: tuple[TextFormat, ...] = (
+    TextFormat(
+        suffixes=YAML_SUFFIXES,
+        matches=lambda _, suffix: suffix in YAML_SUFFIXES,
+        examples=yaml_table,
+        is_note=True,
+    ),
+    TextFormat(
+        suffixes=(".jsonl", ".ndjson", ".json"),
+        matches=is_json,
+        examples=lambda file, encoding: unfold(json_table(file, encoding, finite=False)),
+        documents=_json_lines,
+    ),
+    TextFormat(
+        suffixes=(".conll",),
+        matches=lambda head, _: find_line_form(head) is not None,
+        examples=_tagged_table,
+    ),
+    TextFormat(suffixes=(".csv", ".tsv"), matches=lambda *_: True, examples=csv_table, documents=csv_table),
+    # Any text may be a table: what stands here is reached by its suffix alone, in a folder.
+    TextFormat(suffixes=(".txt",), matches=lambda *_: False, examples=csv_table, documents=csv_table, is_note=True),
+)
+"""Text formats, in the order in which they are tried."""
+EXAMPLES = tuple(suffix for format_ in (*TEXT, *BINARY) for suffix in format_.suffixes)
+"""The suffixes of files of examples."""
+DOCUMENTS = tuple(suffix for format_ in (*TEXT, *BINARY) if format_.documents for suffix in format_.suffixes)
+"""The suffixes of files of documents."""
+NOTES = tuple(suffix for format_ in TEXT if format_.is_note for suffix in format_.suffixes)
+"""The suffixes of files that are notes where they stand beside data."""
 
 
 @contextmanager
-def open_table(file: RegularFile, encoding: str | None) -> Iterator[tuple[Table, RegularFile]]:
-    """Judge the format by the content, and yield the table with the file that it is read from."""
-    suffix = file.path.suffix.lower()
-    if file.head.startswith((GZIP, ZSTD)):
-        suffix = Path(file.path.stem).suffix.lower()
-        file = Unpacked(file)
-    if file.head.startswith(b"PAR1"):
-        if isinstance(file, Unpacked):
-            raise not_regular(file.path, "packed Parquet, which packs its columns itself")
-        yield parquet_table(file), file
+def open_examples(file: RegularFile, encoding: str | None) -> Iterator[OpenTable]:
+    """Judge the format of a file of examples by its content, and open it as a table."""
+    if file.size == 0:
+        raise _empty(file, "a header and at least one row")
+    binary = next((format_ for format_ in BINARY if format_.matches(file)), None)
+    if binary is not None:
+        yield OpenTable(binary.examples(file), file, in_order=False)
         return
     refuse_foreign(file)
     file_encoding = encoding_of(file, encoding)
     head = head_of(file, file_encoding)
+    if not head.strip() and file.size <= len(file.head):
+        raise _empty(file, "a header and at least one row")
+    refuse_foreign_text(file, head)
+    suffix = file.path.suffix.lower()
+    text = next(format_ for format_ in TEXT if format_.matches(head, suffix))
+    yield OpenTable(text.examples(file, file_encoding), file, in_order=True)
+
+
+@contextmanager
+def open_documents(file: RegularFile, encoding: str | None) -> Iterator[OpenTable]:
+    """Judge the format of a file of documents, packed or not, by its content, and open it as a table."""
+    suffix = file.path.suffix.lower()
+    if file.head.startswith((GZIP, ZSTD)):
+        suffix = Path(file.path.stem).suffix.lower()
+        file = Unpacked(file)
+    for binary in BINARY:
+        if binary.documents is not None and binary.matches(file):
+            if isinstance(file, Unpacked):
+                raise not_regular(file.path, "packed Parquet, which packs its columns itself")
+            yield OpenTable(binary.documents(file), file, in_order=False)
+            return
+    refuse_foreign(file)
+    file_encoding = encoding_of(file, encoding)
+    head = head_of(file, file_encoding)
     if not head.strip():
-        raise DataError("E_EMPTY", f"{printable(file.path)} is empty", fix="name a file with at least one document")
+        raise _empty(file, "at least one document")
     if b"\0" in file.head[:1024] and not file_encoding.name.startswith("utf-"):
         raise DataError("E_FORMAT", f"{printable(file.path)} is not text", fix="save it as JSONL, CSV or Parquet")
-    if not is_json(head, suffix):
-        yield csv_table(file, file_encoding), file
-        return
-    table = json_table(file, file_encoding)
-    yield (quick_table(table, file, file_encoding) if table.format == "jsonl" else table), file
+    readers = (format_.documents for format_ in TEXT if format_.documents and format_.matches(head, suffix))
+    yield OpenTable(next(readers)(file, file_encoding), file, in_order=True)
+
+
+def _empty(file: RegularFile, least: str) -> DataError:
+    return DataError("E_EMPTY", f"{printable(file.path)} is empty", fix=f"name a file with {least}")

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import stat
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
-from ockham.errors import DataError
 from ockham.printable import printable
-from ockham.readers.arrow_file import arrow_table, is_arrow
 from ockham.readers.columns import ColumnRequest
-from ockham.readers.csv_file import csv_table
 from ockham.readers.examples import ExampleCollector
 from ockham.readers.folder_files import DataFile, files_of
-from ockham.readers.foreign_file import refuse_foreign
+from ockham.readers.formats import open_examples
 from ockham.readers.in_memory import memory_table
-from ockham.readers.json_file import is_json, json_table
 from ockham.readers.label_sets import ListReading
-from ockham.readers.local_file import RegularFile, open_file, refusal_of
-from ockham.readers.parquet_file import parquet_table
-from ockham.readers.single_document import YAML_SUFFIXES, unfold, yaml_table
-from ockham.readers.spreadsheet import is_spreadsheet, spreadsheet_table
-from ockham.readers.table import Table
-from ockham.readers.tagged_lines import find_line_form
-from ockham.readers.text_file import encoding_of, head_of
+from ockham.readers.local_file import open_file, refusal_of
 from ockham.records import Dropped, Example, Quarantined, Side, Source
-
-_RASA_MARKDOWN = ("## intent:", "## synonym:", "## lookup:", "## regex:")
-_MAX_TEXT = 4_000_000_000
-"""Characters of a Parquet file that are read, all of which stay in memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +69,9 @@ def read(source: object, spec: ReadSpec) -> ReadResult:
     )
     if isinstance(source, (str, PathLike)):
         for path, prefix, side in _files(Path(source), harvest):
-            with open_file(path) as file, _table(file, spec) as table:
-                harvest.gather(table, request, prefix=prefix, sha256=file.sha256, side=side)
-                file.verify(content=table.format in ("parquet", "arrow") or table.format.startswith("spreadsheet"))
+            with open_file(path) as file, open_examples(file, spec.encoding) as opened:
+                harvest.gather(opened.table, request, prefix=prefix, sha256=file.sha256, side=side)
+                file.verify(content=not opened.in_order)
     else:
         harvest.gather(memory_table(source), request, prefix="", sha256="")
     rows = len(harvest.examples) + len(harvest.dropped) + len(harvest.quarantined)
@@ -116,44 +101,3 @@ def _files(path: Path, harvest: ExampleCollector) -> tuple[DataFile, ...]:
     if any(file.side for file in folder.files):
         harvest.warnings.append("the files are named as sides of a split, which is taken as it is")
     return folder.files
-
-
-@contextmanager
-def _table(file: RegularFile, spec: ReadSpec) -> Iterator[Table]:
-    """Judge the format of a file by its content and open it as a table."""
-    if file.size == 0:
-        raise _empty(file)
-    if file.head.startswith(b"PAR1"):
-        yield parquet_table(file, _MAX_TEXT)
-        return
-    if is_spreadsheet(file):
-        yield spreadsheet_table(file)
-        return
-    if is_arrow(file):
-        yield arrow_table(file, _MAX_TEXT)
-        return
-    refuse_foreign(file)
-    encoding = encoding_of(file, spec.encoding)
-    head = head_of(file, encoding)
-    if not head.strip() and file.size <= len(file.head):
-        raise _empty(file)
-    if head.lstrip().startswith(_RASA_MARKDOWN):
-        raise DataError(
-            "E_FORMAT",
-            f"{printable(file.path)} is training data of Rasa in Markdown, which Rasa itself reads no more",
-            fix="convert it with Rasa 2: rasa data convert nlu -f yaml --data FILE --out nlu.yml",
-        )
-    suffix = file.path.suffix.lower()
-    lines = find_line_form(head)
-    if suffix in YAML_SUFFIXES:
-        yield yaml_table(file, encoding)
-    elif is_json(head, suffix):
-        yield unfold(json_table(file, encoding, finite=False))
-    else:
-        yield csv_table(file, encoding) if lines is None else lines.open(file, encoding)
-
-
-def _empty(file: RegularFile) -> DataError:
-    return DataError(
-        "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file with a header and at least one row"
-    )

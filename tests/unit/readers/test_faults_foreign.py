@@ -22,6 +22,8 @@ from ockham.data.clean import clean
 from ockham.errors import DataError
 from ockham.readers.columns import ColumnRequest
 from ockham.readers.documents import describe
+from ockham.readers.formats import open_documents
+from ockham.readers.local_file import open_file
 from ockham.readers.read import ReadResult, ReadSpec, read
 from ockham.sealed import ledger
 
@@ -246,3 +248,11 @@ def test_g02_no_words_of_a_librarys_exception_are_told(name: str, capfd: pytest.
     assert (status, out) == (1, "")
     assert err.startswith("E_DEFECT: an unexpected ")
     assert CANARY not in err
+
+
+@pytest.mark.parametrize(("name", "kind"), [("a.jsonl", "zip"), ("a.xlsx", "a spreadsheet")])
+def test_an_archive_and_a_spreadsheet_are_called_what_they_are(tmp_path: Path, name: str, kind: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(b"PK\x03\x04" + bytes(60))
+    with open_file(path) as file, pytest.raises(DataError, match=rf"{name} is {kind}, not"), open_documents(file, None):
+        pass
