@@ -6,6 +6,7 @@ import ast
 from pathlib import Path
 
 from ockham.evals.task_metrics import METRICS
+from ockham.models.backend import BACKENDS
 from ockham.records.quantities import QUANTITIES
 
 SOURCE = Path(__file__).parents[2] / "src" / "ockham"
@@ -42,3 +43,20 @@ def test_a_metric_is_spelt_in_the_tables_alone() -> None:
     assert [
         f"{file}:{line} {text}" for file, line, text in literals() if text in spelt and file not in METRIC_HOMES
     ] == []
+
+
+def test_no_file_but_its_own_room_asks_which_kind_a_rung_is() -> None:
+    """What is special about a rung is a field of `Rung`; what is special about a kind is asked of `backend`."""
+    compared = [
+        f"{file}:{node.lineno} {ast.unparse(node)}"
+        for file, tree in TREES.items()
+        if file.split("/")[0] in {"ladder", "serving", "bundles", "report", "doctor.py"}
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Compare)
+        and any(
+            (isinstance(side, ast.Constant) and side.value in BACKENDS)
+            or (isinstance(side, ast.Attribute) and side.attr == "KIND")
+            for side in (node.left, *node.comparators)
+        )
+    ]
+    assert compared == ["bundles/export.py:34 manifest.kind != 'gguf'"], "only what exports GGUF may ask for it"

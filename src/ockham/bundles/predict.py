@@ -19,8 +19,8 @@ from ockham.evals.scorer_plugs import load_scorer
 from ockham.ladder.fit import ignore
 from ockham.ladder.measure import probe, probe_rows, score_with_clusters, size_mb
 from ockham.ladder.run_folder import bundle_of
-from ockham.models.backend import package_of
-from ockham.models.endpoint import KIND, permit
+from ockham.models.backend import is_networked, package_of
+from ockham.models.endpoint import permit
 from ockham.readers.label_sets import SeveralLabels
 from ockham.readers.read import ReadResult, ReadSpec, read
 from ockham.records import Manifest, PlugRequest, Progress, Quarantined, Report, digest
@@ -192,7 +192,7 @@ def open_bundle(
     package = package_of(manifest.kind)
     if package is not None:
         on_progress(Progress(stage="read", message=f"the bundle is answered by a plug of another package: {package}"))
-    if manifest.kind == KIND:
+    if is_networked(manifest.kind):
         permit(folder, permitted)
     return folder, manifest
 
@@ -206,7 +206,7 @@ def _announce(
     timed: int = 0,
 ) -> None:
     """Say what goes to an endpoint before anything does."""
-    if permitted is None or manifest.kind != KIND:
+    if permitted is None or not is_networked(manifest.kind):
         return
     why = f"; {timed:,} of them again, to time it" if timed else ""
     on_progress(Progress(stage="endpoint", message=consent.announcement(permitted, rows, why)))

@@ -20,7 +20,7 @@ from ockham.evals import cost, metrics, queueing, sample_size, tasks
 from ockham.evals.intervals import proportion
 from ockham.evals.scorer_plugs import LoadedScorer
 from ockham.llm import prompts
-from ockham.models import endpoint
+from ockham.models.backend import is_networked
 from ockham.records import (
     Answer,
     ApiCost,
@@ -51,8 +51,6 @@ _PAID = BenchmarkSpec(seconds=0, most=20, rounds=0)
 _FREE = BenchmarkSpec()
 _REORDERED = 200
 """Test questions of options that are asked a second time, in another order."""
-_KEPT = {"gguf": 32, endpoint.KIND: 64}
-"""Kinds of models whose answers take long or cost money, and after how many of them they are written down."""
 
 
 @dataclass(slots=True)
@@ -167,7 +165,7 @@ def score_with_clusters(
 
 def probe(kind: str) -> BenchmarkSpec:
     """Say how long to measure a bundle of a kind: an endpoint is paid by the answer, whoever measures it."""
-    return _PAID if kind == endpoint.KIND else _FREE
+    return _PAID if is_networked(kind) else _FREE
 
 
 def probe_rows(rows: int) -> int:
@@ -229,7 +227,7 @@ def _report(
     task = material.prepared.dataset.task
     scorer = material.plan.scorer
     scores = score_with_clusters(task, rows, served.answers, clusters, scorer)
-    spec = material.plan.endpoint if rung.kind == endpoint.KIND else None
+    spec = material.plan.endpoint if rung.is_paid else None
     daily, million = _costs(served, spec, requirements, prices)
     every = tasks.estimate_metrics(task, scores, material.prepared.dataset.labels)
     first = material.plan.metric
@@ -264,7 +262,7 @@ def _ask(material: RunContext, rung: Rung, folder: Path, requirements: Requireme
     """Answer the test rows in a serving process, once a run."""
     rows = material.side("test")
     sealed = len(rows)
-    if rung.kind != endpoint.KIND:  # which is paid by the answer
+    if not rung.is_paid:  # which is paid by the answer
         rows += [second for _, second in _reordered_questions(material)]
     key = digest([cache_key(material, rung), [row.id for row in rows]])
     served = material.run.load("answers", key, ServedAnswers)
@@ -309,21 +307,21 @@ def _estimate_stability(material: RunContext, served: ServedAnswers) -> Estimate
 
 def _answers(material: RunContext, rung: Rung, folder: Path, rows: Sequence[Example]) -> tuple[Answer, ...]:
     """Answer rows in a serving process; what slow and paid models answered is kept at every step of a run."""
-    step = _KEPT.get(rung.kind, max(1, len(rows)))
+    step = rung.saved_every or max(1, len(rows))
     answers: list[Answer] = []
     with ExitStack() as stack:
         serving: ServingProcess | None = None
         for start in range(0, len(rows), step):
             chunk = rows[start : start + step]
             key = digest([cache_key(material, rung), "part", [row.id for row in chunk]])
-            part = material.run.load("part", key, _Part) if rung.kind in _KEPT else None
+            part = material.run.load("part", key, _Part) if rung.saved_every else None
             if part is None:
                 serving = serving or stack.enter_context(ServingProcess(folder, _destination(material, rung)))
                 part = _Part(answers=tuple(serving.answer([row.input for row in chunk])))
-                if rung.kind in _KEPT:
+                if rung.saved_every:
                     material.run.save("part", key, part)
             answers += part.answers
-            if rung.kind in _KEPT:
+            if rung.saved_every:
                 message = f"answering the test rows with {rung.name}"
                 material.on_progress(Progress(stage="measure", message=message, done=len(answers), total=len(rows)))
     return tuple(answers)
@@ -355,7 +353,7 @@ def _profile(material: RunContext, rung: Rung, folder: Path, requirements: Requi
 
 def _destination(material: RunContext, rung: Rung) -> Destination | None:
     spec = material.plan.endpoint
-    if spec is None or rung.kind != endpoint.KIND:
+    if spec is None or not rung.is_paid:
         return None
     return Destination(url=spec.url, key_env=spec.key_env)
 
@@ -363,7 +361,7 @@ def _destination(material: RunContext, rung: Rung) -> Destination | None:
 def _announce(material: RunContext, rung: Rung) -> None:
     """Say what goes to an endpoint before anything does."""
     spec = material.plan.endpoint
-    if spec is None or rung.kind != endpoint.KIND:
+    if spec is None or not rung.is_paid:
         return
     test, timed = len(material.side("test")), probe_rows(len(material.side("valid") or material.side("train")))
     shots = len(prompts.choose_pool(material.side("train"))) if spec.shots else 0

@@ -22,12 +22,14 @@ from ockham.records import Answer
 
 SHARED = "shared_text.json"
 """The file of a bundle that holds what its model does not read."""
+NETWORKED = "endpoint"
+"""The kind of model that asks over a network: paid by the answer, and permitted by its caller first."""
 BACKENDS = {
     "constant": "ockham.models.constant",
     "lookup": "ockham.models.lookup",
     "linear": "ockham.models.linear",
     "encoder": "ockham.models.encoder",
-    "endpoint": "ockham.models.endpoint",
+    NETWORKED: "ockham.models.endpoint",
     "fake": "ockham.models.fake",
     "gguf": "ockham.models.causal_lm",
     "tagger": "ockham.models.tagger",
@@ -92,6 +94,16 @@ def save_shared_text(shared: SharedText, folder: Path) -> None:
     """Write what a model does not read into a staging folder; nothing where it reads everything."""
     if not shared.is_read_whole():
         model_files.write(shared, folder / SHARED)
+
+
+def is_networked(kind: str) -> bool:
+    """Return whether models of a kind ask over a network: they need a destination, and each answer costs money."""
+    return kind == NETWORKED
+
+
+def may_ask(kind: str) -> bool:
+    """Return whether a model of a kind may ask over a network: one of ours that does, or any of another package."""
+    return is_networked(kind) or kind not in BACKENDS
 
 
 def package_of(kind: str) -> str | None:

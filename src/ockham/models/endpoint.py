@@ -18,11 +18,12 @@ from ockham.api.responses import Reply, endpoint_error
 from ockham.llm import prompts
 from ockham.llm.prompt_builder import PromptTask, longest, task_shown
 from ockham.models import model_files
+from ockham.models.backend import NETWORKED
 from ockham.records import Answer, Example, TaskName
 
 __all__ = ["KIND", "Endpoint", "EndpointSpec", "fit", "load", "permit"]
 
-KIND = "endpoint"
+KIND = NETWORKED
 
 FILE = "endpoint.json"
 

@@ -80,9 +80,11 @@ LINEAR = Rung(
 ENDPOINT = Rung(
     name="endpoint",
     number=7,
-    kind="endpoint",
+    kind=endpoint.KIND,
     unavailable_reason=_no_endpoint,
     build=_endpoint,
     cache_inputs=lambda plan: plan.endpoint,
     tasks=get_args(TaskName),
+    is_paid=True,
+    saved_every=64,
 )

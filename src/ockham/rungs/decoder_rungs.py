@@ -121,6 +121,7 @@ def _rung(kind: str, name: str, model: str, missing: Callable[[BuildConfig], str
         build=partial(decoder_tuned.build if kind == TUNED else decoder_prompted.build, model),
         cache_inputs=cache_inputs,
         tasks=get_args(TaskName),
+        saved_every=32,
     )
 
 

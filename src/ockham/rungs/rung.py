@@ -142,6 +142,10 @@ class Rung:
     """Its model learns from words, and reads inputs without the text that all rows share."""
     skip_reason: Callable[[RunContext], str | None] = lambda _material: None
     """Says why the rows are not for this rung, or nothing."""
+    is_paid: bool = False
+    """Its answers come from an API, and each costs money: none is asked for twice."""
+    saved_every: int = 0
+    """After how many answers, which take long or cost money, they are written down; 0 where all are made at once."""
 
     def reason_to_skip(self, plan: BuildConfig) -> str | None:
         """Say why the rung cannot be climbed here and for this task, or nothing."""

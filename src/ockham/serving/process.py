@@ -46,7 +46,7 @@ def _may_ask(bundle: Path) -> bool:
         kind = json.loads((bundle / "bundle.json").read_bytes())["kind"]
     except (OSError, ValueError, KeyError, TypeError):
         return False  # the worker says what is wrong with it
-    return kind == "endpoint" or kind not in backend.BACKENDS
+    return backend.may_ask(kind)
 
 
 class ServingProcess:

@@ -58,7 +58,7 @@ def main(folder: str, scratch: str, *permitted: str) -> int:
     begin = time.perf_counter()
     try:
         manifest = store.read_bundle(Path(folder))
-        if manifest.kind == endpoint.KIND:
+        if backend.is_networked(manifest.kind):
             endpoint.permit(Path(folder), Destination(url=permitted[0], key_env=permitted[1]) if permitted else None)
         model = backend.load_model(manifest.kind, Path(folder))
         _say(out, {"loaded": time.perf_counter() - begin})
