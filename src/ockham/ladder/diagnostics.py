@@ -21,6 +21,7 @@ from ockham.records import CurvePoint, Example, LabelIssue, Progress, Score, Spl
 from ockham.rungs.baselines import LINEAR
 from ockham.rungs.encoder_rungs import ENCODER, embed_sides
 from ockham.rungs.rung import BuildInfo, RunContext, find_built
+from ockham.store.memo import find_or_make
 from ockham.tune import linear_head
 
 if TYPE_CHECKING:
@@ -156,12 +157,12 @@ def _worth_of_leaks(material: RunContext, pool: Sequence[Example], cluster: dict
 
 def _once(material: RunContext, name: str, kind: type[T], study: Callable[[], T]) -> T:
     key = material.work("study", name, sorted(_cheap(material)), material.plan.encoder)
-    finding = material.run.load("study", key, kind)
-    if finding is None:
+
+    def announce_and_study() -> T:
         material.on_progress(Progress(stage="measure", message=f"studying the data: {name}"))
-        finding = study()
-        material.run.save("study", key, finding)
-    return finding
+        return study()
+
+    return find_or_make(material.run, "study", key, kind, announce_and_study)
 
 
 def _folds(rows: Sequence[Example]) -> int:

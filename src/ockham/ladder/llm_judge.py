@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 
@@ -14,16 +14,10 @@ from ockham.evals import judge_agreement
 from ockham.ladder.measure import CHARACTERS_PER_TOKEN, RungResult
 from ockham.records import JudgeSummary, Progress, Report, digest
 from ockham.rungs.rung import RunContext
+from ockham.store.memo import find_or_make_batches
 
 _CHUNK = 32
 """Opinions that are written down together: a run that is stopped asks for no more than these again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    """What the judge said of some answers, in order."""
-
-    opinions: tuple[Opinion, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,25 +85,20 @@ def _announcement(spec: EndpointSpec, cases: Sequence[JudgeCase]) -> str:
     return consent.announcement(spec, rows, why)
 
 
-def _parts(
-    material: RunContext, spec: EndpointSpec, cases: Sequence[JudgeCase]
-) -> Iterator[tuple[Sequence[JudgeCase], _Part | None, str]]:
-    """Divide cases into what is kept together: the cases, what the judge said of them if it did, and their key."""
-    for start in range(0, len(cases), _CHUNK):
-        chunk = cases[start : start + _CHUNK]
-        key = digest([spec.url, spec.model, spec.seed, [[c.input, c.target, c.answer] for c in chunk]])
-        yield chunk, material.run.load("opinions", key, _Part), key
-
-
 def _opinions(
     material: RunContext, spec: EndpointSpec, judge: LlmJudge, cases: Sequence[JudgeCase], name: str
 ) -> list[Opinion]:
     opinions: list[Opinion] = []
-    for chunk, stored, key in _parts(material, spec, cases):
-        part = stored or _Part(opinions=tuple(judge.judge(chunk)))
-        if stored is None:
-            material.run.save("opinions", key, part)
-        opinions += part.opinions
+    chunks = [cases[start : start + _CHUNK] for start in range(0, len(cases), _CHUNK)]
+    batches = [
+        (digest([spec.url, spec.model, spec.seed, [[c.input, c.target, c.answer] for c in chunk]]), chunk)
+        for chunk in chunks
+    ]
+    parts = find_or_make_batches(
+        material.run, "opinions", batches, tuple[Opinion, ...], lambda chunk: tuple(judge.judge(chunk))
+    )
+    for part in parts:
+        opinions += part
         message = f"judging the answers of {name}"
         material.on_progress(Progress(stage="measure", message=message, done=len(opinions), total=len(cases)))
     return opinions

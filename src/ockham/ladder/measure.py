@@ -43,6 +43,7 @@ from ockham.records import (
 from ockham.records.quantities import LATENCIES
 from ockham.rungs.rung import BuiltRung, RunContext, Rung, cache_key
 from ockham.serving.process import BenchmarkSpec, ServingProcess
+from ockham.store.memo import find_or_make_batches
 from ockham.verdict.decide import MeasuredCandidate, decide
 
 CHARACTERS_PER_TOKEN = 4
@@ -75,13 +76,6 @@ class ServedAnswers:
     answers: tuple[Answer, ...]
     profile: Profile
     again: tuple[Answer, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    """What a model answered to some rows."""
-
-    answers: tuple[Answer, ...]
 
 
 def valid_report(
@@ -307,23 +301,24 @@ def _estimate_stability(material: RunContext, served: ServedAnswers) -> Estimate
 
 def _answers(material: RunContext, rung: Rung, folder: Path, rows: Sequence[Example]) -> tuple[Answer, ...]:
     """Answer rows in a serving process; what slow and paid models answered is kept at every step of a run."""
-    step = rung.saved_every or max(1, len(rows))
     answers: list[Answer] = []
     with ExitStack() as stack:
         serving: ServingProcess | None = None
-        for start in range(0, len(rows), step):
-            chunk = rows[start : start + step]
-            key = digest([cache_key(material, rung), "part", [row.id for row in chunk]])
-            part = material.run.load("part", key, _Part) if rung.saved_every else None
-            if part is None:
-                serving = serving or stack.enter_context(ServingProcess(folder, _destination(material, rung)))
-                part = _Part(answers=tuple(serving.answer([row.input for row in chunk])))
-                if rung.saved_every:
-                    material.run.save("part", key, part)
-            answers += part.answers
-            if rung.saved_every:
-                message = f"answering the test rows with {rung.name}"
-                material.on_progress(Progress(stage="measure", message=message, done=len(answers), total=len(rows)))
+
+        def serve(chunk: Sequence[Example]) -> tuple[Answer, ...]:
+            nonlocal serving
+            serving = serving or stack.enter_context(ServingProcess(folder, _destination(material, rung)))
+            return tuple(serving.answer([row.input for row in chunk]))
+
+        if not rung.saved_every:
+            return serve(rows)
+        chunks = [rows[start : start + rung.saved_every] for start in range(0, len(rows), rung.saved_every)]
+        key = cache_key(material, rung)
+        batches = [(digest([key, "part", [row.id for row in chunk]]), chunk) for chunk in chunks]
+        for part in find_or_make_batches(material.run, "part", batches, tuple[Answer, ...], serve):
+            answers += part
+            message = f"answering the test rows with {rung.name}"
+            material.on_progress(Progress(stage="measure", message=message, done=len(answers), total=len(rows)))
     return tuple(answers)
 
 

@@ -109,9 +109,10 @@ TEXT: tuple[TextFormat, ...] = (
     TextFormat(suffixes=(".txt",), matches=lambda *_: False, examples=csv_table, documents=csv_table, is_note=True),
 )
 """Text formats, in the order in which they are tried."""
-EXAMPLES = tuple(suffix for format_ in (*TEXT, *BINARY) for suffix in format_.suffixes)
+_ALL: tuple[TextFormat | BinaryFormat, ...] = (*TEXT, *BINARY)
+EXAMPLES = tuple(suffix for format_ in _ALL for suffix in format_.suffixes)
 """The suffixes of files of examples."""
-DOCUMENTS = tuple(suffix for format_ in (*TEXT, *BINARY) if format_.documents for suffix in format_.suffixes)
+DOCUMENTS = tuple(suffix for format_ in _ALL if format_.documents for suffix in format_.suffixes)
 """The suffixes of files of documents."""
 NOTES = tuple(suffix for format_ in TEXT if format_.is_note for suffix in format_.suffixes)
 """The suffixes of files that are notes where they stand beside data."""

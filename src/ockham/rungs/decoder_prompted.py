@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ockham.evals import tasks
 from ockham.llm.llamacpp import Engine
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, GgufSpec
-from ockham.records import Progress, digest
+from ockham.records import Example, Progress, digest
 from ockham.rungs.decoder_weights import base_of, choose_context, model_name, quantization, words
 from ockham.rungs.rung import BuildInfo, RunContext
+from ockham.store.memo import find_or_make_batches
 from ockham.verdict.sentences import percent
 
 SHOTS = (0, 8)
@@ -51,13 +51,6 @@ def _metric_text(material: RunContext, answers: Sequence[str]) -> str:
     task, metric = material.plan.task, material.plan.metric
     scores = material.score_answers("valid", answers)
     return f"{metric} {percent(tasks.estimate_metrics(task, scores, material.labels())[metric])}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Part:
-    """What a model answered to some rows, in order."""
-
-    answers: tuple[str, ...]
 
 
 def _trials(material: RunContext, base: Base, specs: Sequence[GgufSpec], folder: Path) -> list[tuple[str, ...]]:
@@ -97,14 +90,16 @@ def answer_validation(
     answers: list[str] = []
     model: causal_lm.Decoder | None = None
     valid = material.side("valid")
-    for start in range(0, len(valid), _CHUNK):
-        rows = valid[start : start + _CHUNK]
-        part = material.run.load("trial", digest([key, start, len(rows)]), _Part)
-        if part is None:
-            model = model or open_decoder()
-            part = _Part(answers=tuple(answer.value or "" for answer in model.answer([row.input for row in rows])))
-            material.run.save("trial", digest([key, start, len(rows)]), part)
-        answers += part.answers
+
+    def ask(rows: Sequence[Example]) -> tuple[str, ...]:
+        nonlocal model
+        model = model or open_decoder()
+        return tuple(answer.value or "" for answer in model.answer([row.input for row in rows]))
+
+    chunks = [(start, valid[start : start + _CHUNK]) for start in range(0, len(valid), _CHUNK)]
+    batches = [(digest([key, start, len(rows)]), rows) for start, rows in chunks]
+    for part in find_or_make_batches(material.run, "trial", batches, tuple[str, ...], ask):
+        answers += part
         material.on_progress(Progress(stage="climb", message=message, done=len(answers), total=len(valid)))
     return tuple(answers)
 
