@@ -24,7 +24,7 @@ from ockham.tune import loop, precision
 
 DEATH = {"behind": ""}
 """How the line begins behind which this process is killed; "" where it is not."""
-ANNOUNCED = ("keep", "seal", "publish", "publish_folder", "append")
+ANNOUNCED = ("save", "commit_artifact", "publish", "publish_folder", "append")
 
 
 def main() -> None:

@@ -229,7 +229,7 @@ def test_a_run_that_was_stopped_asks_no_row_again_and_reads_the_weights_once(
     monkeypatch.setattr(store, "file_digest", reading)
     valid, test = whole.dataset.valid, whole.dataset.test
     monkeypatch.setattr("ockham.rungs.decoder_prompted._CHUNK", 8)
-    monkeypatch.setattr(measure, "_KEPT", {"gguf": 8})
+    monkeypatch.setattr("ockham.rungs.decoder_rungs._SAVED_EVERY", 8)
     for said in ("asking the model with 8 examples", "answering the test rows with decoder:tiny"):
         stop = (said, 8)
         with pytest.raises(KeyboardInterrupt):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from ockham.convert.gguf_export import convert
 from ockham.convert.gguf_quantize import fit_quantization, quantize
-from ockham.errors import ModelError, OckhamError
+from ockham.errors import ModelError, OckhamError, PlugError, StoreError
 from ockham.evals import parity
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base
@@ -51,6 +51,8 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
             return why
         try:
             built_rung = build_rung(material, eight)
+        except (StoreError, PlugError):  # no fault of the rung: they end the climb
+            raise
         except OckhamError as error:
             return f"its 8-bit form failed ({error.code})"
         return _offer(eight, built_rung, model, weights, material).why

@@ -35,6 +35,8 @@ __all__ = [
 
 PROMPTED, TUNED = "decoder", "decoder-tuned"
 NUMBERS = {PROMPTED: 5, TUNED: 6}
+_SAVED_EVERY = 32
+"""Answers of a language model that are written down together."""
 _PLACES = "FOLDER, GGUF file or hub id"
 _engine_missing = requires("xllamacpp", extra="gguf")
 _tuner_missing = requires("xllamacpp", "torch", "transformers", "peft", "llguidance", extra="gguf,tune")
@@ -121,7 +123,7 @@ def _rung(kind: str, name: str, model: str, missing: Callable[[BuildConfig], str
         build=partial(decoder_tuned.build if kind == TUNED else decoder_prompted.build, model),
         cache_inputs=cache_inputs,
         tasks=get_args(TaskName),
-        saved_every=32,
+        saved_every=_SAVED_EVERY,
     )
 
 

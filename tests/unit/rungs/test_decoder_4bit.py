@@ -15,11 +15,12 @@ from ockham import store
 from ockham.convert.gguf_quantize import fit_quantization
 from ockham.data.prepare import prepare
 from ockham.data.split import SplitSpec
-from ockham.errors import ModelError
+from ockham.errors import ModelError, OckhamError, PlugError, StoreError
 from ockham.models import causal_lm
 from ockham.readers.read import ReadSpec
 from ockham.records import Progress
 from ockham.rungs import decoder_4bit, decoder_prompted, decoder_rungs
+from ockham.rungs.baselines import CONSTANT
 from ockham.rungs.rung import BuildConfig, BuildInfo, BuiltRung, RunContext, Rung, build_rung
 from ockham.tune.tune_spec import TuneSpec
 
@@ -142,6 +143,19 @@ def test_where_the_8_bit_form_fails_so_does_this_one(material: RunContext, tmp_p
     why = small.skip_reason(material)
     assert why is not None
     assert why.startswith("its 8-bit form failed (E_MODEL")
+
+
+@pytest.mark.parametrize(
+    "error", [PlugError("E_PLUG", "a scorer failed", fix=""), StoreError("E_DISK", "full", fix="")]
+)
+def test_a_failing_scorer_or_disk_is_no_fault_of_the_8_bit_form(material: RunContext, error: OckhamError) -> None:
+    def build(_material: RunContext, _folder: Path) -> BuildInfo:
+        raise error
+
+    eight = dataclasses.replace(CONSTANT, name="eight", build=build)
+    four = decoder_4bit.rung(eight, "none", lambda _model, _material: None)
+    with pytest.raises(type(error)):
+        four.skip_reason(material)
 
 
 def test_the_adapter_of_a_tuned_model_lies_beside_its_4_bit_form(
