@@ -58,7 +58,7 @@ class TextFormat:
     is_note: bool = False
 
 
-class OpenTable(NamedTuple):
+class OpenedTable(NamedTuple):
     """A table, the file that it is read from (unpacked, where it was packed), and whether that is read in order."""
 
     table: Table
@@ -119,13 +119,13 @@ NOTES = tuple(suffix for format_ in TEXT if format_.is_note for suffix in format
 
 
 @contextmanager
-def open_examples(file: RegularFile, encoding: str | None) -> Iterator[OpenTable]:
+def open_examples(file: RegularFile, encoding: str | None) -> Iterator[OpenedTable]:
     """Judge the format of a file of examples by its content, and open it as a table."""
     if file.size == 0:
         raise _empty(file, "a header and at least one row")
     binary = next((format_ for format_ in BINARY if format_.matches(file)), None)
     if binary is not None:
-        yield OpenTable(binary.examples(file), file, in_order=False)
+        yield OpenedTable(binary.examples(file), file, in_order=False)
         return
     refuse_foreign(file)
     file_encoding = encoding_of(file, encoding)
@@ -135,11 +135,11 @@ def open_examples(file: RegularFile, encoding: str | None) -> Iterator[OpenTable
     refuse_foreign_text(file, head)
     suffix = file.path.suffix.lower()
     text = next(format_ for format_ in TEXT if format_.matches(head, suffix))
-    yield OpenTable(text.examples(file, file_encoding), file, in_order=True)
+    yield OpenedTable(text.examples(file, file_encoding), file, in_order=True)
 
 
 @contextmanager
-def open_documents(file: RegularFile, encoding: str | None) -> Iterator[OpenTable]:
+def open_documents(file: RegularFile, encoding: str | None) -> Iterator[OpenedTable]:
     """Judge the format of a file of documents, packed or not, by its content, and open it as a table."""
     suffix = file.path.suffix.lower()
     if file.head.startswith((GZIP, ZSTD)):
@@ -149,7 +149,7 @@ def open_documents(file: RegularFile, encoding: str | None) -> Iterator[OpenTabl
         if binary.documents is not None and binary.matches(file):
             if isinstance(file, Unpacked):
                 raise not_regular(file.path, "packed Parquet, which packs its columns itself")
-            yield OpenTable(binary.documents(file), file, in_order=False)
+            yield OpenedTable(binary.documents(file), file, in_order=False)
             return
     refuse_foreign(file)
     file_encoding = encoding_of(file, encoding)
@@ -159,7 +159,7 @@ def open_documents(file: RegularFile, encoding: str | None) -> Iterator[OpenTabl
     if b"\0" in file.head[:1024] and not file_encoding.name.startswith("utf-"):
         raise DataError("E_FORMAT", f"{printable(file.path)} is not text", fix="save it as JSONL, CSV or Parquet")
     readers = (format_.documents for format_ in TEXT if format_.documents and format_.matches(head, suffix))
-    yield OpenTable(next(readers)(file, file_encoding), file, in_order=True)
+    yield OpenedTable(next(readers)(file, file_encoding), file, in_order=True)
 
 
 def _empty(file: RegularFile, least: str) -> DataError:
