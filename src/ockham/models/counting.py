@@ -6,6 +6,7 @@ each distinct word is taken apart once, and the counts of the texts are a produc
 
 from __future__ import annotations
 
+import itertools
 import re
 from array import array
 from collections.abc import Callable, Iterator, Sequence
@@ -142,6 +143,17 @@ def characters(texts: Sequence[str], vocabulary: dict[str, int] | None = None, m
     selection, selected = _selection(terms, vocabulary)
     counted = Counts(counts, (table @ selection).tocsr(), selected)
     return counted.most_frequent(most) if 0 < most < len(selected) else counted
+
+
+def word_terms(text: str) -> list[str]:
+    """List the words and the pairs of neighbours of one text, each as often as it occurs."""
+    single = _WORD.findall(text.lower())
+    return [*single, *(f"{first} {second}" for first, second in itertools.pairwise(single))]
+
+
+def character_terms(text: str) -> list[str]:
+    """List the runs of 2 to 5 characters within the words of one text, each as often as it occurs."""
+    return [run for word in text.lower().split() for run in _runs(f" {word} ")]
 
 
 def _runs(word: str) -> list[str]:

@@ -128,8 +128,7 @@ def load(folder: Path) -> Lookup:
     features = tfidf.load(folder)
     targets = model_files.read(Targets, folder / TARGETS)
     arrays = model_files.read_arrays(folder / ROWS, _ARRAYS)
-    width = sum(len(half.vocabulary_) for half in features.halves)
-    rows = csr_matrix(tuple(arrays[name] for name in _ARRAYS), shape=(len(targets.rows), width))
+    rows = csr_matrix(tuple(arrays[name] for name in _ARRAYS), shape=(len(targets.rows), features.size))
     return Lookup(features, rows, _index(features, rows), targets)
 
 
@@ -146,7 +145,7 @@ def _index(features: tfidf.Tfidf, rows: csr_matrix) -> csr_matrix:
     for start in range(0, rows.nnz, _SLICE):
         seen += np.bincount(rows.indices[start : start + _SLICE], minlength=rows.shape[1])
     limits = np.full(rows.shape[1], FREQUENT_CHARACTERS * rows.shape[0])
-    limits[: len(features.halves[0].vocabulary_)] = FREQUENT_WORDS * rows.shape[0]
+    limits[: len(features.halves[0].columns)] = FREQUENT_WORDS * rows.shape[0]
     rare = (seen <= limits)[rows.indices]
     ends = np.zeros(rows.shape[0] + 1, dtype=np.int64)
     for row, (start, end) in enumerate(itertools.pairwise(rows.indptr.tolist())):

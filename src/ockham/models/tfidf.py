@@ -6,19 +6,21 @@ Kept as JSON (the terms) and safetensors (their weights): no pickle is ever writ
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ockham import machine
 from ockham.errors import ModelError
 from ockham.models import counting, model_files
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from scipy.sparse import csr_matrix
-    from sklearn.feature_extraction.text import TfidfVectorizer
 
 TERMS = "tfidf.json"
 WEIGHTS = "tfidf.safetensors"
@@ -31,11 +33,10 @@ _TOGETHER = 4
 _NO_TERM = ""
 """Stands for a half without terms: no text has it."""
 
-_HALVES: tuple[dict[str, Any], ...] = (
-    {"analyzer": "word", "ngram_range": (1, 2), "token_pattern": counting.WORD},
-    {"analyzer": "char_wb", "ngram_range": counting.WIDTHS},
-)
+_SCALED = 256
+"""Rows that are scaled at a time, in numbers of 64 bits."""
 _COUNTS: tuple[Callable[..., counting.Counts], ...] = (counting.words, counting.characters)
+_TERMS: tuple[Callable[[str], list[str]], ...] = (counting.word_terms, counting.character_terms)
 _MANY = 64
 """From so many texts on they are counted together; fewer are faster one after the other. The features are the same."""
 
@@ -49,33 +50,58 @@ class Terms:
 
 
 @dataclass(frozen=True, slots=True)
-class Tfidf:
-    """Fitted features; one vectorizer per half."""
+class TermWeights:
+    """The columns of one half: each term with its number, and their inverse document frequencies, (terms,)."""
 
-    halves: tuple[TfidfVectorizer, ...]
+    columns: dict[str, int]
+    idf: NDArray[np.float32]
+
+    def count(self, texts: Sequence[str], terms: Callable[[str], list[str]]) -> csr_matrix:
+        """Count the terms of a few texts, one text after the other: (texts, terms)."""
+        import numpy as np
+        from scipy.sparse import csr_matrix
+
+        cells: list[tuple[int, int]] = []
+        ends = [0]
+        for text in texts:
+            counts = Counter(self.columns[term] for term in terms(text) if term in self.columns)
+            cells += sorted(counts.items())
+            ends.append(len(cells))
+        indices, data = np.array(cells, dtype=np.int32).reshape(-1, 2).T
+        return csr_matrix((data.astype(np.float32), indices, ends), shape=(len(texts), len(self.idf)))
+
+
+@dataclass(frozen=True, slots=True)
+class Tfidf:
+    """Fitted features: words, and characters."""
+
+    halves: tuple[TermWeights, ...]
 
     @property
     def size(self) -> int:
         """Return the number of features."""
-        return sum(len(half.idf_) for half in self.halves)
+        return sum(len(half.idf) for half in self.halves)
 
     def transform(self, texts: Sequence[str]) -> csr_matrix:
         """Turn texts into rows of a (texts, features) float32 matrix."""
         from scipy.sparse import hstack
 
         if len(texts) >= _MANY:
-            counted = [count(texts, half.vocabulary_) for half, count in zip(self.halves, _COUNTS, strict=True)]
+            counted = [count(texts, half.columns) for half, count in zip(self.halves, _COUNTS, strict=True)]
             return _weigh_counts(self.halves, counted)
-        rows: csr_matrix = hstack([half.transform(texts) for half in self.halves], format="csr")
+        counts = [half.count(texts, terms) for half, terms in zip(self.halves, _TERMS, strict=True)]
+        rows: csr_matrix = hstack(
+            [_weigh(half, counted) for half, counted in zip(self.halves, counts, strict=True)], format="csr"
+        )
         return rows
 
     def save(self, folder: Path) -> None:
         """Write the features into a staging folder."""
         from safetensors.numpy import save_file
 
-        terms = [sorted(half.vocabulary_, key=half.vocabulary_.__getitem__) for half in self.halves]
+        terms = [sorted(half.columns, key=half.columns.__getitem__) for half in self.halves]
         model_files.write(Terms(words=tuple(terms[0]), characters=tuple(terms[1])), folder / TERMS)
-        save_file({"words": self.halves[0].idf_, "characters": self.halves[1].idf_}, folder / WEIGHTS)
+        save_file({"words": self.halves[0].idf, "characters": self.halves[1].idf}, folder / WEIGHTS)
 
 
 def fit(texts: Sequence[str], most: int = MAX_FEATURES) -> tuple[Tfidf, csr_matrix]:
@@ -86,31 +112,25 @@ def fit(texts: Sequence[str], most: int = MAX_FEATURES) -> tuple[Tfidf, csr_matr
     import numpy as np
 
     halves, counted = [], []
-    for options, count in zip(_HALVES, _COUNTS, strict=True):
+    for count in _COUNTS:
         counts = count(texts, most=most)
         if not counts.terms:  # texts of emoji or punctuation alone have no words
             counts = count(texts, {_NO_TERM: 0})
-        half = _vectorizer(**options, vocabulary={term: column for column, term in enumerate(counts.terms)})
         # As scikit-learn smooths it: as if one text more had every term.
         seen = (counts.frequencies() + 1).astype(np.float32)
-        half.idf_ = np.log(np.float32(len(texts) + 1) / seen) + np.float32(1)
-        halves.append(half)
+        idf = np.log(np.float32(len(texts) + 1) / seen) + np.float32(1)
+        halves.append(TermWeights({term: column for column, term in enumerate(counts.terms)}, idf))
         counted.append(counts)
     return Tfidf(tuple(halves)), _weigh_counts(halves, counted)
 
 
-def _weigh_counts(halves: Sequence[TfidfVectorizer], counted: Sequence[counting.Counts]) -> csr_matrix:
+def _weigh_counts(halves: Sequence[TermWeights], counted: Sequence[counting.Counts]) -> csr_matrix:
     """Turn counts into weights, a few parts at a time on all cores: (texts, features)."""
     import numpy as np
     from scipy.sparse import csr_matrix, hstack
-    from sklearn.preprocessing import normalize
 
     def part(start: int) -> csr_matrix:
-        weighted = []
-        for half, counts in zip(halves, counted, strict=True):
-            rows = counts.part(start)
-            rows.data = (np.log(rows.data) + np.float32(1)) * half.idf_[rows.indices].astype(np.float32, copy=False)
-            weighted.append(normalize(rows, copy=False))
+        weighted = [_weigh(half, counts.part(start)) for half, counts in zip(halves, counted, strict=True)]
         joined: csr_matrix = hstack(weighted, format="csr", dtype=np.float32)
         return joined
 
@@ -131,6 +151,21 @@ def _weigh_counts(halves: Sequence[TfidfVectorizer], counted: Sequence[counting.
     return csr_matrix((data, indices, ends), shape=(number, width))
 
 
+def _weigh(half: TermWeights, rows: csr_matrix) -> csr_matrix:
+    """Turn the counts of one half into weights, in place, each row scaled to unit length."""
+    import numpy as np
+
+    rows.data = (np.log(rows.data) + np.float32(1)) * half.idf[rows.indices]
+    for first in range(0, rows.shape[0], _SCALED):
+        ends = rows.indptr[first : first + _SCALED + 1]
+        values = rows.data[ends[0] : ends[-1]]
+        row = np.repeat(np.arange(len(ends) - 1), np.diff(ends))
+        # Summed one after the other, whatever stands beside a row, so that its last digit is always the same.
+        lengths = np.sqrt(np.bincount(row, weights=values * values, minlength=len(ends) - 1))
+        values[:] = values / lengths[row]
+    return rows
+
+
 def load(folder: Path) -> Tfidf:
     """Read what `Tfidf.save` wrote; raises `ModelError` where a file is missing or not as it was written."""
     from ockham.models.model_files import read_arrays
@@ -138,20 +173,9 @@ def load(folder: Path) -> Tfidf:
     terms = model_files.read(Terms, folder / TERMS)
     idf = read_arrays(folder / WEIGHTS, ("words", "characters"))
     halves = []
-    for options, words, values in zip(
-        _HALVES, (terms.words, terms.characters), (idf["words"], idf["characters"]), strict=True
-    ):
+    for words, values in ((terms.words, idf["words"]), (terms.characters, idf["characters"])):
         if len(words) != len(values):
             fix = "make the bundle again with: ockham fit"
             raise ModelError("E_MODEL_FORMAT", f"{WEIGHTS}: does not fit {TERMS}", fix=fix)
-        half = _vectorizer(**options, vocabulary={word: column for column, word in enumerate(words)})
-        half.idf_ = values
-        halves.append(half)
+        halves.append(TermWeights({word: column for column, word in enumerate(words)}, values))
     return Tfidf(tuple(halves))
-
-
-def _vectorizer(**options: Any) -> TfidfVectorizer:  # noqa: ANN401 - the vectorizer's own keyword arguments
-    import numpy as np
-    from sklearn.feature_extraction.text import TfidfVectorizer
-
-    return TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **options)

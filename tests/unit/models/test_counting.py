@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import hstack
 from sklearn.feature_extraction.text import CountVectorizer, TfidfVectorizer
 
 from ockham import machine
-from ockham.models import counting, tfidf
+from ockham.models import counting, linear, lookup, tfidf
+from ockham.records import Example
 
 ODD = [
     "😀 !!",
@@ -73,8 +78,27 @@ def test_many_texts_have_the_features_of_each_alone(monkeypatch: pytest.MonkeyPa
     for place, row in enumerate(alone):
         assert not (together[place] - row).nnz, "to the last digit: what is measured is what is served"
         assert not (matrix[place] - row).nnz
-    theirs = TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **COUNTS[0][1]).fit(texts)
-    assert np.array_equal(features.halves[0].idf_, theirs.idf_)
+    theirs = [TfidfVectorizer(sublinear_tf=True, dtype=np.float32, **options).fit(texts) for _, options in COUNTS]
+    for half, other in zip(features.halves, theirs, strict=True):
+        assert np.array_equal(half.idf, other.idf_)
+    assert not (hstack([other.transform(texts) for other in theirs]) - together).nnz, "nor are they others than theirs"
+
+
+def test_a_model_that_only_answers_loads_no_library_for_training(tmp_path: Path) -> None:
+    """scikit-learn takes seconds to load, and much memory in each process that serves."""
+    rows = [Example(id=str(place), input=text, target="ab"[place % 2]) for place, text in enumerate(ODD)]
+    for name, model in (("linear", linear.learn(rows, 1.0, seed=0)), ("lookup", lookup.learn(rows))):
+        (tmp_path / name).mkdir()
+        model.save(tmp_path / name)
+    code = (
+        "import sys\nfrom pathlib import Path\nfrom ockham.serving import worker\nfrom ockham.models import backend\n"
+        "for name in ('linear', 'lookup'):\n"
+        "    model = backend.load_model(name, Path(sys.argv[1]) / name)\n"
+        "    model.answer(['a b'])\n    model.answer(['a b'] * 100)\n"
+        "print({'sklearn', 'pandas', 'scipy.stats', 'torch'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, check=True, text=True)
+    assert done.stdout == "set()\n"
 
 
 @pytest.mark.parametrize("count", [counting.words, counting.characters])
