@@ -22,7 +22,7 @@ from ockham.curation.curate_spec import CurateSpec
 from ockham.curation.curate import curate
 from ockham.store import Run
 
-def tell(progress):
+def on_progress(progress):
     print(progress.stage, progress.done, flush=True)
 
 def publish(run, name, data, before=Run.publish):
@@ -31,7 +31,7 @@ def publish(run, name, data, before=Run.publish):
 
 Run.publish = publish
 spec = CurateSpec(steps=("html", "characters", "personal", "exact", "near"), personal="redact", shard_mb=1)
-output.record(curate(sys.argv[1], spec, out=sys.argv[2], chunk_mb=1, tell=tell).report)
+output.record(curate(sys.argv[1], spec, out=sys.argv[2], chunk_mb=1, on_progress=on_progress).report)
 """
 
 

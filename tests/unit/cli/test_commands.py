@@ -119,9 +119,9 @@ class Verbs:
         self.raises: BaseException | None = None
 
     def verb(self, *given: Any, **named: Any) -> Any:
-        self.asked.append((given, {name: value for name, value in named.items() if name != "tell"}))
-        if "tell" in named:
-            named["tell"](Progress(stage="read", message="mail\x1b[2J.csv", done=1, total=2))
+        self.asked.append((given, {name: value for name, value in named.items() if name != "on_progress"}))
+        if "on_progress" in named:
+            named["on_progress"](Progress(stage="read", message="mail\x1b[2J.csv", done=1, total=2))
         if self.raises is not None:
             raise self.raises
         return self.result
