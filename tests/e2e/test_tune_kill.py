@@ -16,9 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from tests import tiny_encoder
-
-from ockham import catalog
+from tests import tiny_decoder, tiny_encoder
 
 CHILD = Path(__file__).with_name("tune_child.py")
 STEPS = 24
@@ -67,10 +65,7 @@ def server() -> Iterator[Server]:
 def test_k05_k06_a_tuning_killed_at_any_moment_ends_with_the_same_bytes(
     what: str, server: Server, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    source = (
-        catalog.shipped_folder("ockham-nano") if what == "decoder" else tiny_encoder.write(tmp_path / "tiny", "bert")
-    )
-    assert source is not None
+    source = tiny_decoder.llama(tmp_path / "tiny") if what == "decoder" else tiny_encoder.write(tmp_path / "tiny", "bert")
     whole = server.run(what, source, tmp_path / "whole")
     assert [line for line in whole if line.startswith("step")] == [f"step {n}" for n in range(1, STEPS + 1)]
     assert whole[-1].startswith("digest ")

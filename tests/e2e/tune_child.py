@@ -1,7 +1,7 @@
 """A process that tunes an encoder, a tagger or a decoder for whoever asks, each time in a process of its own.
 
 A request is a line: what to tune, the folder of the model, the run folder. The answer is the number of the process, its
-steps, and the digest of what it made; torch is loaded once, before anything is computed.
+steps, and the digest of what it made; libraries are loaded once, before anything is computed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ TEXTS = ("my parcel is late", "where is the invoice", "card paid twice", "the pu
 
 def main() -> None:
     """Answer requests, one after the other."""
-    import torch  # noqa: F401 - once, for all that are forked
+    import peft  # noqa: F401 - once, for all that are forked
+    import sklearn.linear_model  # noqa: F401
+    import torch  # noqa: F401
     import transformers  # noqa: F401
 
     vars(loop)["CHECKPOINT_SECONDS"] = -1.0
