@@ -65,7 +65,9 @@ def server() -> Iterator[Server]:
 def test_k05_k06_a_tuning_killed_at_any_moment_ends_with_the_same_bytes(
     what: str, server: Server, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    source = tiny_decoder.llama(tmp_path / "tiny") if what == "decoder" else tiny_encoder.write(tmp_path / "tiny", "bert")
+    source = (
+        tiny_decoder.llama(tmp_path / "tiny") if what == "decoder" else tiny_encoder.write(tmp_path / "tiny", "bert")
+    )
     whole = server.run(what, source, tmp_path / "whole")
     assert [line for line in whole if line.startswith("step")] == [f"step {n}" for n in range(1, STEPS + 1)]
     assert whole[-1].startswith("digest ")
