@@ -12,6 +12,9 @@ from ockham.sealed import switches
 
 # A test's process is one of ours: it fetches nothing either.
 switches.apply(os.environ, own=True)
+# Tests run side by side, a process for each core, on models so small that threads cost several times what they save:
+# the tests of decoder tuning took 92 s of processor time with two threads and 25 s with one. Who measures sets it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
