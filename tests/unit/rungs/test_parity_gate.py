@@ -50,8 +50,9 @@ class World:
     folder: Path
     other: Path
     template: str
-    adapter: Path
     base: Converted
+    apart: Converted
+    """The adapter."""
     converter: Converter
     learnt: Sequence[Question]
     answers: Sequence[str]
@@ -86,7 +87,8 @@ def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     with Converter() as converter:
         base = converter.convert(folder, root / "base.gguf", "f16")
         learnt, answers = _tuned(root, folder, base, real=request.param == "real")
-        yield World(folder, other, template, root / "adapter", base, converter, learnt, answers)
+        adapter = converter.convert_adapter(root / "adapter", folder, root / "adapter.gguf")
+        yield World(folder, other, template, base, adapter, converter, learnt, answers)
 
 
 def shaken(folder: Path) -> Path:
@@ -147,16 +149,14 @@ def _adapted(material: DecoderTrainingData, *, real: bool) -> decoder_tuning.Tun
 
 def apart(world: World, base: Converted, folder: Path) -> tuple[Step, list[str]]:
     """Serve a base with the world's adapter apart, as the rung does, but without the digests that would refuse it."""
-    folder.mkdir()
-    made = world.converter.convert_adapter(world.adapter, world.folder, folder / "adapter.gguf")
-    asked, answers = served(Base(weights=base.path, adapter=made.path, copy=False), folder / "bundle")
+    asked, answers = served(Base(weights=base.path, adapter=world.apart.path, copy=False), folder)
     step = Step(
         name="conversion with the adapter apart",
         exact=True,
         learnt=world.learnt,
         asked=asked,
         files=[(base.path, base.sha256)],
-        bases=(made.source, base.source),
+        bases=(world.apart.source, base.source),
     )
     return step, answers
 
@@ -191,7 +191,7 @@ def test_a_damaged_file_is_found(world: World, tmp_path: Path) -> None:
     data[-60_000:] = random.Random(0).randbytes(60_000)
     path.write_bytes(data)
     with pytest.raises(ModelError) as caught:
-        causal_lm.load(tmp_path / "a" / "bundle")
+        causal_lm.load(tmp_path / "a")
     assert caught.value.code == "E_MODEL_DIGEST", "it is not even loaded once it stands in a bundle"
     changed = ["stay" if answer != "stay" else "go" for answer in world.answers]
     assert "damaged.gguf is damaged" in refused(step, world.answers, changed)
