@@ -25,7 +25,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +57,11 @@ def ready(folder: Path) -> None:
     sys.path[:0] = [str(folder), str(folder / "gguf-py")]
     importlib.import_module("transformers")
     importlib.import_module("conversion").load_all_models()
+    # It loads its parts when they are first used: every job's copy would spend its time on the same ones. Where a
+    # version has them elsewhere, a job does.
+    for name in ("models.auto.tokenization_auto", "models.llama.configuration_llama"):
+        with suppress(ImportError):
+            importlib.import_module(f"transformers.{name}")
 
 
 def serve(folder: Path) -> None:
