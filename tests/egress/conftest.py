@@ -10,7 +10,7 @@ from tests.egress import sinkhole
 _why_not = functools.cache(sinkhole.unavailable)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def sealed_world() -> None:
     """Skip a test, with the reason, where this machine lets nobody make a network namespace."""
     if (reason := _why_not()) is not None:

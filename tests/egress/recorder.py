@@ -67,6 +67,10 @@ class Record:
         if name is not None and name not in self.names:
             self.names.append(name)
 
+    def has_heard(self, host: str | None) -> bool:
+        """Return whether a TLS client has asked for a host."""
+        return host is not None and any(messages.server_name(data) == host for data in list(self.accepted.values()))
+
     def plain(self, status: int) -> dict[str, Any]:
         """Return everything as JSON can hold it."""
         sent = {key: self.accepted.get((key[0], key[2]), b"") for key in self.opened}
@@ -190,7 +194,7 @@ def _sinks() -> Iterator[socket.socket]:
             yield sink
 
 
-def _run(spec: dict[str, Any], folder: Path) -> int:
+def _run(spec: dict[str, Any], folder: Path, record: Record) -> int:
     """Run the program to its end, and end what it leaves behind; returns its exit status."""
     ctypes.CDLL(None).prctl(_SUBREAPER, 1, 0, 0, 0)
     with (folder / "stdout").open("wb") as out, (folder / "stderr").open("wb") as errors:
@@ -198,10 +202,14 @@ def _run(spec: dict[str, Any], folder: Path) -> int:
             spec["command"], cwd=spec["cwd"], env=spec["environment"], stdin=subprocess.DEVNULL, stdout=out,
             stderr=errors, start_new_session=True,
         )  # fmt: skip
-        try:
-            status = program.wait(spec["timeout"])
-        except subprocess.TimeoutExpired:
-            status = TIMED_OUT
+        end, status = time.monotonic() + spec["timeout"], None
+        while status is None:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                status = program.wait(0.05)
+            if record.has_heard(spec["until"]):
+                program.kill()
+            elif status is None and time.monotonic() > end:
+                status = TIMED_OUT
         time.sleep(spec["linger"])
         deadline = time.monotonic() + 10
         while (left := _children()) and time.monotonic() < deadline:
@@ -236,7 +244,7 @@ def main(folder: Path) -> int:
     namespace.build(folder)
     record = Record()
     listener = Listener(record)
-    status = _run(spec, folder)
+    status = _run(spec, folder, record)
     lost = listener.stop()
     if lost:
         raise SystemExit(f"{lost} packets were lost, so nothing can be said of this run")

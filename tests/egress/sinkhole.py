@@ -124,12 +124,14 @@ def run(
     environment: Mapping[str, str] | None = None,
     timeout: float = 300.0,
     linger: float = 1.0,
+    until: str | None = None,
 ) -> Traffic:
     """Run a command in a namespace of its own until it ends, and return what it sent.
 
     Without ``environment`` it gets `bare_environment`, with ``home`` (or an empty folder) as its home. The recorder
-    listens ``linger`` seconds longer than the program runs, then ends what the program left behind. Raises
-    RuntimeError where the namespace cannot be made or packets were lost.
+    listens ``linger`` seconds longer than the program runs, then ends what the program left behind. The program is
+    killed as soon as a TLS client of its has asked for the host ``until``. Raises RuntimeError where the namespace
+    cannot be made or packets were lost.
     """
     with tempfile.TemporaryDirectory(prefix="sinkhole-") as name:
         folder = Path(name)
@@ -141,6 +143,7 @@ def run(
             "cwd": str(cwd or Path.cwd()),
             "timeout": timeout,
             "linger": linger,
+            "until": until,
         }
         (folder / "spec.json").write_text(json.dumps(spec))
         recorder = [*UNSHARE, sys.executable, "-m", "tests.egress.recorder", str(folder)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -107,6 +108,20 @@ pathlib.Path({str(mark)!r}).touch()"""
 
 def test_a_program_that_does_not_end_is_stopped(sealed_world: None) -> None:
     assert python("import time; time.sleep(60)", timeout=1, linger=0).status == sinkhole.TIMED_OUT
+
+
+def test_a_program_is_ended_once_it_has_asked_for_a_host(sealed_world: None) -> None:
+    code = """import socket, ssl, time
+for name in ("other.example.test", "collector.example.test"):
+    try:
+        with socket.create_connection(("192.0.2.1", 443), 5) as plain:
+            ssl.create_default_context().wrap_socket(plain, server_hostname=name)
+    except OSError:
+        print(name, flush=True)
+time.sleep(60)"""
+    traffic = sinkhole.run([sys.executable, "-c", code], timeout=50, linger=0, until="collector.example.test")
+    assert traffic.status == -signal.SIGKILL, traffic.stderr
+    assert [one.server_name for one in traffic.connections] == ["other.example.test", "collector.example.test"]
 
 
 def test_no_variable_of_a_ci_reaches_the_program(sealed_world: None, monkeypatch: pytest.MonkeyPatch) -> None:

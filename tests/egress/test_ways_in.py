@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import sys
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,13 +27,7 @@ SPEAK = """
 import time
 import onnxruntime
 onnxruntime.disable_telemetry_events()
-end = time.monotonic() + 90
-while time.monotonic() < end:
-    with open("/proc/net/tcp") as table:
-        if any(line.split()[2].endswith(":01BB") for line in table):  # somebody has called port 443
-            break
-    time.sleep(0.1)
-time.sleep(1)
+time.sleep(90)  # or until it was heard
 """
 API = f"""
 import time
@@ -61,9 +57,15 @@ def world(folder: Path) -> Path:
     return folder
 
 
-def run(home: Path, *command: str) -> sinkhole.Traffic:
+def run(home: Path, *command: str, until: str | None = None) -> sinkhole.Traffic:
     return sinkhole.run(
-        [sys.executable, *command], home=home, cwd=home, environment=environment(home), timeout=500, linger=2
+        [sys.executable, *command],
+        home=home,
+        cwd=home,
+        environment=environment(home),
+        timeout=500,
+        linger=2,
+        until=until,
     )
 
 
@@ -79,24 +81,46 @@ def assert_silent(traffic: sinkhole.Traffic, home: Path) -> None:
     assert [file for file in sweep.left_in(home) if "icrosoft" in file or "deviceid" in file] == []
 
 
+Passage = tuple[Path, Future[sinkhole.Traffic]]
+
+
 @pytest.fixture(scope="module")
-def fitted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, sinkhole.Traffic]:
+def passages(sealed_world: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Passage]]:
+    """Ways in, each with a home of its own, all begun together: most of their time they wait for a word."""
+    early = API.replace("import ockham\n", "import onnxruntime\nimport ockham\n", 1).replace("[one.status", "[one.why")
+    commands: dict[str, tuple[tuple[str, ...], str | None]] = {
+        "alone": (("-c", SPEAK), COLLECTOR),
+        "fit": (("-m", "ockham", *FIT), None),
+        "python": (("-c", API), None),
+        "early": (("-c", early.replace(f"time.sleep({LONG_ENOUGH})", "")), None),
+    }
+    with ThreadPoolExecutor(len(commands)) as pool:
+        begun: dict[str, Passage] = {}
+        for name, (command, until) in commands.items():
+            home = world(tmp_path_factory.mktemp(name))
+            begun[name] = home, pool.submit(run, home, *command, until=until)
+        yield begun
+
+
+@pytest.fixture(scope="module")
+def fitted(passages: dict[str, Passage]) -> tuple[Path, sinkhole.Traffic]:
     """A home in which `ockham fit` has climbed to the encoder, and what that sent."""
-    home = world(tmp_path_factory.mktemp("home"))
-    return home, run(home, "-m", "ockham", *FIT)
+    home, traffic = passages["fit"]
+    return home, traffic.result()
 
 
 def test_the_library_alone_reports_to_its_vendor_or_these_tests_prove_nothing(
-    sealed_world: None, tmp_path: Path
+    passages: dict[str, Passage],
 ) -> None:
     import onnxruntime
 
     if tuple(map(int, onnxruntime.__version__.split(".")[:2])) < (1, 29):
         pytest.skip(f"onnxruntime {onnxruntime.__version__} does not report; what follows is trivially silent")
-    traffic = run(tmp_path, "-c", SPEAK)
+    home, begun = passages["alone"]
+    traffic = begun.result()
     assert traffic.names == (COLLECTOR,), traffic.summary()
     assert COLLECTOR in {one.server_name for one in traffic.connections}
-    assert {Path(file).name for file in sweep.left_in(tmp_path) if file.startswith(FOLDER)} >= {"deviceid"}
+    assert {Path(file).name for file in sweep.left_in(home) if file.startswith(FOLDER)} >= {"deviceid"}
 
 
 def test_the_command_fit_reports_nothing(sealed_world: None, fitted: tuple[Path, sinkhole.Traffic]) -> None:
@@ -115,9 +139,9 @@ def test_the_command_predict_reports_nothing(sealed_world: None, fitted: tuple[P
     assert_silent(traffic, home)
 
 
-def test_the_python_interface_reports_nothing(sealed_world: None, tmp_path: Path) -> None:
-    home = world(tmp_path)
-    traffic = run(home, "-c", API)
+def test_the_python_interface_reports_nothing(passages: dict[str, Passage]) -> None:
+    home, begun = passages["python"]
+    traffic = begun.result()
     assert (traffic.status, traffic.stdout.splitlines()[-1:]) == (0, ["['measured']"]), traffic.stderr
     assert_silent(traffic, home)
 
@@ -140,12 +164,8 @@ with ServingProcess(Path({str(bundle)!r})) as serving:
     assert_silent(traffic, home)
 
 
-def test_an_import_of_the_library_before_ours_skips_the_encoder_and_says_why(
-    sealed_world: None, tmp_path: Path
-) -> None:
-    home = world(tmp_path)
-    code = API.replace("import ockham\n", "import onnxruntime\nimport ockham\n", 1).replace("[one.status", "[one.why")
-    traffic = run(home, "-c", code)
+def test_an_import_of_the_library_before_ours_skips_the_encoder_and_says_why(passages: dict[str, Passage]) -> None:
+    traffic = passages["early"][1].result()
     assert "onnxruntime was imported before ockham" in traffic.stdout, traffic.stderr
     assert "set ORT_DISABLE_TELEMETRY=1" in traffic.stdout
 
