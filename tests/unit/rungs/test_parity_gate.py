@@ -1,6 +1,7 @@
 """The parity gate finds what went wrong between tuning and serving: each cause made for real, in files.
 
-Each is made twice: in a tiny model of random weights, and in the base model that comes with the package.
+Each is made twice: here in a tiny model of random weights, and in the base model that comes with the package
+(tests/golden/test_nano_parity.py).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 import random
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +20,6 @@ import pytest
 import torch
 from tests import tiny_decoder
 
-from ockham import catalog
 from ockham.convert.gguf_export import Converted, Converter
 from ockham.errors import ModelError
 from ockham.evals import tasks
@@ -73,35 +74,23 @@ def scores(answers: Sequence[str]) -> tuple[Score, ...]:
     return tasks.score_answers("classify", ROWS, [Answer(value=answer) for answer in answers])
 
 
-@pytest.fixture(scope="module", params=["random", "real"])
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     root = tmp_path_factory.mktemp("gate")
-    if request.param == "random":
-        folder, other = tiny_decoder.llama(root / "tiny"), tiny_decoder.llama(root / "other", seed=7)
-        template = tiny_decoder.CHATML
-    else:
-        folder = Path(shutil.copytree(catalog.shipped_folder("ockham-nano") or "", root / "nano"))
-        other = shaken(Path(shutil.copytree(folder, root / "other")))
-        template = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))["chat_template"]
+    folder, other = tiny_decoder.llama(root / "tiny"), tiny_decoder.llama(root / "other", seed=7)
+    with inhabit(root, folder, other, tiny_decoder.CHATML, real=False) as made:
+        yield made
+
+
+@contextmanager
+def inhabit(root: Path, folder: Path, other: Path, template: str, *, real: bool) -> Iterator[World]:
+    """Put an adapter beside a model, tuned if the model is a real one, and convert both."""
     templated(folder, START + template)
     with Converter() as converter:
         base = converter.convert(folder, root / "base.gguf", "f16")
-        learnt, answers = _tuned(root, folder, base, real=request.param == "real")
+        learnt, answers = _tuned(root, folder, base, real=real)
         adapter = converter.convert_adapter(root / "adapter", folder, root / "adapter.gguf")
         yield World(folder, other, template, base, adapter, converter, learnt, answers)
-
-
-def shaken(folder: Path) -> Path:
-    """Move the weights of a folder by a tenth of their spread: a model that was trained a little longer, say."""
-    from safetensors.torch import load_file, save_file
-
-    path, draw = folder / "model.safetensors", torch.Generator().manual_seed(3)
-    weights = load_file(path)
-    for name, tensor in weights.items():
-        noise = torch.randn(tensor.shape, generator=draw) * 0.1 * tensor.float().std()
-        weights[name] = (tensor.float() + noise.nan_to_num()).to(tensor.dtype)
-    save_file(weights, path, metadata={"format": "pt"})
-    return folder
 
 
 def _tuned(root: Path, folder: Path, base: Converted, *, real: bool) -> tuple[list[Question], list[str]]:
