@@ -217,7 +217,7 @@ def dying(*given):
     yield from blocks(*given)
 decoder_4bit.convert, gguf_quantize._blocks = convert, dying
 with open_run(run_folder, {}) as run:
-    material = SimpleNamespace(run=run, tell=lambda progress: None)
+    material = SimpleNamespace(run=run, on_progress=lambda progress: None)
     print(decoder_4bit.of_folder(str(model), material).read_bytes()[:4].decode())
 """
 
