@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from ockham import store
+from ockham import machine, store
 from ockham.errors import BundleError, ConfigError, OckhamError, RunError
-from ockham.ladder.run_folder import bundle_of, load_result
+from ockham.ladder.run_folder import ACCOUNT, bundle_of, load_result
+from ockham.printable import printable
 from ockham.records import Verdict
+from ockham.records.curation import CurationReport
 from ockham.sealed import evidence
 from ockham.sealed.policy import UNSEALED
+from ockham.store import go_record
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
 _FIX = "make it again: ockham fit"
@@ -46,11 +49,15 @@ def verify(path: str | Path, *, digest: str | None = None) -> Verification:
     """Check every file of a bundle against its list; in a run, the list against the verdict, and all that was sealed.
 
     ``digest`` is what the bundle's should be, as ``ockham fit`` printed it ("sha256:…"): a list that was swapped along
-    with the files shows by nothing else. A check that does not hold is no error. Raises `BundleError` and `RunError`
-    where there is neither a bundle nor a finished run, `ConfigError` (``E_CONFIG``) for a digest that is none.
+    with the files shows by nothing else. A check that does not hold is no error. Of a run that has not come to a
+    verdict, and of a curation, its evidence is checked, and the files that a curation wrote. Raises `BundleError` and
+    `RunError` where there is neither a bundle nor a run, `ConfigError` (``E_CONFIG``) for a digest that is none.
     """
     path = Path(path)
     expected = None if digest is None else _digest(digest)
+    if (path / "run.json").exists() and not (path / ACCOUNT).exists():
+        checks = [*_results_so_far(path), *_evidence_checks(path)]
+        return _verification(path, "run", None, [*checks, *([] if expected is None else [_no_bundle()])])
     verdict = load_result(path).verdict if (path / "run.json").exists() else None
     try:
         seen = store.bundle_digest(bundle_of(path))
@@ -63,13 +70,14 @@ def verify(path: str | Path, *, digest: str | None = None) -> Verification:
         checks += _run_checks(path, verdict, seen)
     if expected is not None:
         checks.append(_check("digest", lambda: _same(expected, seen)))
-    return Verification(
-        place=str(path),
-        kind="bundle" if verdict is None else "run",
-        digest=seen,
-        ok=all(check.ok for check in checks),
-        checks=tuple(checks),
-    )
+    return _verification(path, "bundle" if verdict is None else "run", seen, checks)
+
+
+def _verification(
+    path: Path, kind: Literal["run", "bundle"], digest: str | None, checks: Sequence[Check]
+) -> Verification:
+    good = all(check.ok for check in checks)
+    return Verification(place=str(path), kind=kind, digest=digest, ok=good, checks=tuple(checks))
 
 
 def _run_checks(run: Path, verdict: Verdict, seen: str | None) -> Iterator[Check]:
@@ -79,16 +87,44 @@ def _run_checks(run: Path, verdict: Verdict, seen: str | None) -> Iterator[Check
         yield _check("candidate", lambda: _candidate(run, verdict))
     yield _check("verdict", lambda: _verdict(run, verdict))
     yield _check("artifacts", lambda: _artifacts(run))
-    yield from _evidence_checks(run, verdict)
+    yield from _evidence_checks(run, verdict.sealed)
 
 
-def _evidence_checks(run: Path, verdict: Verdict) -> Iterator[Check]:
-    """Check what a run says of its protection; a run that claims none needs no evidence."""
-    if verdict.sealed.startswith(UNSEALED) and not (run / evidence.FILE).exists():
-        yield Check(name="evidence", ok=True, detail=f"there is none, and the verdict claims none ({verdict.sealed})")
+def _evidence_checks(run: Path, label: str = "") -> Iterator[Check]:
+    """Check what a run says of its protection; one whose label claims none needs no evidence."""
+    data = go_record.evidence_of(machine.state(), run)
+    if label.startswith(UNSEALED) and data is None:
+        yield Check(name="evidence", ok=True, detail=f"there is none, and the verdict claims none ({label})")
         return
-    for name, ok, detail in evidence.check_evidence(run):
+    for name, ok, detail in evidence.check_evidence(run, data):
         yield Check(name=name, ok=ok, detail=detail)
+
+
+def _results_so_far(run: Path) -> Iterator[Check]:
+    """Check what a run without a verdict has come to: a curation its files, any other nothing yet."""
+    if store.identity_of(run).get("verb") == "curate":
+        yield _check("files", lambda: _curated_files(run))
+    else:
+        yield Check(name="verdict", ok=False, detail="the run has not come to one")
+
+
+def _curated_files(run: Path) -> str:
+    try:
+        report = store.decode((run / "report.json").read_bytes(), CurationReport)
+    except OSError:
+        raise RunError("E_RUN_MISSING", "the curation has not come to its end", fix="go on with it") from None
+    for shard in report.shards:
+        try:
+            whole = store.file_digest(run / shard.path) == shard.sha256
+        except OSError:
+            whole = False
+        if not whole:
+            raise RunError("E_RUN_CHANGED", f"{printable(Path(shard.path))} is not as report.json lists it", fix=_FIX)
+    return f"{len(report.shards):,} file{'' if len(report.shards) == 1 else 's'}, as report.json lists them"
+
+
+def _no_bundle() -> Check:
+    return Check(name="digest", ok=False, detail="there is no bundle")
 
 
 def _check(name: str, look: Callable[[], str]) -> Check:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
-from ockham import store
+from ockham import machine, store
 from ockham.errors import RunError, StoreError
 from ockham.printable import printable
-from ockham.records import (
-    RunResult,
-)
+from ockham.records import RunResult
+from ockham.store import go_record
 
 ACCOUNT = "account.json"
 
@@ -27,11 +27,14 @@ def load_result(run: str | Path) -> RunResult:
 
 
 def write_report(run: str | Path, out: str | Path | None = None) -> Path:
-    """Write the report of a finished run again, into the run or the file ``out``, and return its path."""
+    """Write the report of a finished run again, into the run or the file ``out``, and return its path.
+
+    What later goes at the run sent to endpoints, killed ones included, is counted in it.
+    """
     from ockham.report import render
 
     run = Path(run)
-    page = render(load_result(run)).encode()
+    page = render(_with_later_goes(load_result(run), run)).encode()
     if out is not None:
         store.save_bytes(Path(out), page)
         return Path(out)
@@ -41,6 +44,15 @@ def write_report(run: str | Path, out: str | Path | None = None) -> Path:
     except StoreError as error:
         fix = f"{error.fix}; the page alone goes to any place with: ockham report RUN --out FILE"
         raise StoreError(error.code, error.message, fix=fix) from None
+
+
+def _with_later_goes(result: RunResult, run: Path) -> RunResult:
+    """Return a result whose label counts what the evidence lists; a go that was killed came to no verdict."""
+    from ockham.sealed import evidence
+
+    data = go_record.evidence_of(machine.state(), run)
+    label = result.verdict.sealed if data is None else evidence.widen_label(result.verdict.sealed, data)
+    return replace(result, verdict=replace(result.verdict, sealed=label))
 
 
 def bundle_of(path: Path, rung: str | None = None) -> Path:

@@ -14,6 +14,7 @@ import enum
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ from ockham.sealed import ledger, seccomp, syscalls
 from ockham.sealed.broker import Watch, faults
 from ockham.sealed.facts import Facts
 from ockham.sealed.ledger import FIRST, Row
+from ockham.sealed.network_disks import remote
 from ockham.sealed.policy import SWITCHES, UNSEALED, Attack, Policy, Walls
 from ockham.sealed.state import base, requests_in, weakest, with_requests
 
@@ -168,6 +170,21 @@ def count_sent(data: bytes | None) -> dict[str, dict[str, int]]:
     return counts
 
 
+def widen_label(label: str, data: bytes) -> str:
+    """Return a verdict's label, or a wider one where the evidence lists more requests, or a go with weaker walls."""
+    entries = [entry for entry in _entries(_parse_json(data)) if not _is_open(entry)]
+    labels = [str(entry.get("label")) for entry in entries]
+    if weakest([label, *labels]) == base(label) and requests_in(label) >= sum(map(requests_in, labels)):
+        return label
+    total: Counter[str] = Counter()
+    hosts: list[str] = []
+    for entry in entries:
+        with suppress(KeyError, TypeError, ValueError):
+            total.update(ledger.count_requests([ledger.row(row) for row in entry["sent"]]))
+            hosts += map(str, entry["policy"]["hosts"])
+    return with_requests(weakest([label, *labels]), total, hosts, missing="at least" in label)
+
+
 def _index(entries: Sequence[Mapping[str, Any]], go: str) -> int:
     """Return where the entry of a go stands; behind the last one where there is none."""
     return next((at for at, entry in enumerate(entries) if go and entry.get("go") == go), len(entries))
@@ -207,37 +224,6 @@ def check_evidence(folder: Path, data: bytes | None = None) -> list[Check]:
             checks.append((f"go {number} of {len(entries)}: order", False, "what stood before it is no longer there"))
         checks += _entry(entry, f"go {number} of {len(entries)}")
     return [*checks, *_verdict(folder, [str(entry.get("label")) for entry in entries])]
-
-
-def remote(paths: tuple[str, ...], mounts: str | None = None) -> list[str]:
-    """List the paths that lie on another machine, by the kinds of file system in /proc/self/mountinfo (proc(5))."""
-    try:
-        text = Path("/proc/self/mountinfo").read_text("utf-8", "replace") if mounts is None else mounts
-    except OSError:
-        return []
-    kinds = {}
-    for line in text.splitlines():
-        before, _, after = line.partition(" - ")
-        kinds[before.split()[4].replace("\\040", " ")] = after.split()[0]
-    return [path for path in paths if _kind(os.path.realpath(path), kinds) in _REMOTE]
-
-
-_REMOTE = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "afs", "ceph", "lustre", "gpfs", "glusterfs", "fuse.sshfs"}
-_REMOTE |= {
-    "fuse.s3fs",
-    "fuse.gcsfuse",
-    "fuse.rclone",
-    "fuse.glusterfs",
-    "fuse.ceph",
-    "fuse.goofys",
-    "davfs",
-    "orangefs",
-}
-
-
-def _kind(path: str, kinds: Mapping[str, str]) -> str:
-    parents = [path, *map(str, Path(path).parents)]
-    return next((kinds[parent] for parent in parents if parent in kinds), "")
 
 
 def _entry(entry: Mapping[str, Any], name: str) -> list[Check]:

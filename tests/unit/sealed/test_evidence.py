@@ -10,9 +10,10 @@ import pytest
 
 from ockham.records import canonical, digest
 from ockham.sealed import evidence, seccomp
-from ockham.sealed.evidence import FILE, Evidence, Spoken, add_entry, check_evidence, remote
+from ockham.sealed.evidence import FILE, Evidence, Spoken, add_entry, check_evidence
 from ockham.sealed.facts import Facts
 from ockham.sealed.ledger import Row, follow
+from ockham.sealed.network_disks import remote
 from ockham.sealed.policy import Attack, Policy, Walls
 from ockham.sealed.state import Protection, current, declare, weakest, with_requests
 
