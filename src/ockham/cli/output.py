@@ -22,12 +22,15 @@ from ockham.records import (
     Verdict,
     plain,
 )
+from ockham.verdict.plain_numbers import digits, megabytes, milliseconds, rate
 
 if TYPE_CHECKING:
     from ockham.bundles.verify import Verification
     from ockham.data.dry_run import DryRun
 
 _LATENCY = "p95"
+ABSENT = "-"
+"""A number that was not measured, in a table."""
 _LABELS = 50
 """Labels that are listed."""
 _ROW = 300
@@ -68,7 +71,10 @@ def report(report: Report) -> None:
     """Print a measured candidate: metrics with their intervals, labels, what serving costs."""
     columns = width()
     lines(f"{report.candidate.name} on {_rows(report)}", "")
-    body = [[name, _share(value), _interval(value), f"{value.n:,}"] for name, value in report.metrics.items()]
+    body = [
+        [name.replace("_", " "), _share(value), _interval(value), f"{value.n:,}"]
+        for name, value in report.metrics.items()
+    ]
     lines(*table(("metric", "value", "95 % interval", "n"), body, columns), "")
     for remark in (*_seen_text(report.seen), *(f"Note: {remark}." for remark in report.remarks)):
         lines(*fill(remark, columns), "")
@@ -83,22 +89,21 @@ def report(report: Report) -> None:
             ]
             for score in report.per_label
         ]
-        lines(*table(("label", "F1", "precision", "recall", "n"), labels, columns), "")
+        lines(*table(*_without_empty(("label", "F1", "precision", "recall", "n"), labels), columns), "")
     if report.profile is not None:
         lines(*fill(_profile(report.profile), columns))
 
 
 def preview(found: DryRun, rows: Sequence[Example]) -> None:
-    """Print what a fit would read: form, columns, task, labels with counts, what is left out, and the rows given."""
+    """Print what a fit would read: form, columns, task, labels with counts, what is dropped, and the rows given."""
     columns = width()
     for source in found.sources:
         lines(*fill(f"{source.file}: {source.format}, {source.encoding}; {_columns_text(source)}", columns))
     lines(*fill(f"Task: {found.task or 'none'} ({found.task_reason}).", columns))
-    reasons = ", ".join(f"{reason.replace('_', ' ')} {number:,}" for reason, number in found.left_out.items())
-    lines(*fill(f"{found.rows:,} rows: {found.kept:,} kept; left out: {reasons or 'none'}.", columns))
+    lines(*fill(f"{found.rows:,} rows: {found.kept:,} kept; dropped: {_reasons(found.left_out) or 'none'}.", columns))
     if found.sides:
         sides = ", ".join(f"{number:,} {side}" for side, number in found.sides.items())
-        lines(*fill(f"Sides as the data name them: {sides}.", columns))
+        lines(*fill(f"Split given in the data: {sides}.", columns))
     if found.labels:
         labels = [[_short(label), f"{number:,}"] for label, number in list(found.labels.items())[:_LABELS]]
         more = len(found.labels) - len(labels)
@@ -127,22 +132,25 @@ def verification(verification: Verification) -> None:
 
 
 def _summary(tally: DatasetSummary) -> str:
-    """Account for every row: what it was used for, or why it was left out."""
+    """Account for every row: what it was used for, or why it was dropped."""
     text = (
-        f"{tally.rows:,} rows: {tally.train:,} to learn from, {tally.valid:,} to choose by, {tally.test:,} to test on"
+        f"{tally.rows:,} rows: {tally.train:,} for training, {tally.valid:,} for validation, {tally.test:,} for testing"
     )
     out = sum(tally.dropped.values())
-    if not out:
-        return f"{text}."
-    reasons = ", ".join(f"{reason} {number:,}" for reason, number in tally.dropped.items())
-    return f"{text}; left out {out:,} ({reasons})."
+    return f"{text}; {out:,} dropped ({_reasons(tally.dropped)})." if out else f"{text}."
+
+
+def _reasons(counts: Mapping[str, int]) -> str:
+    """Write reasons with how many rows each took: ``exact duplicate 7, conflicting label 2``."""
+    return ", ".join(f"{reason.replace('_', ' ')} {number:,}" for reason, number in counts.items())
 
 
 def _ladder(verdict: Verdict, measured: list[CandidateResult], columns: int) -> list[str]:
     limits = verdict.requirements
-    head = ["", verdict.metric, "95 % interval", "p95 ms", "memory MB", "size MB", "cost/day"]
+    metric = verdict.metric.replace("_", " ")
+    head = ["", metric, "95 % interval", "p95 ms", "memory MB", "size MB", "cost/day"]
     if any(name in limits for candidate in measured for name in candidate.meets):
-        head.insert(1, "does it?")
+        head.insert(1, "requirements")
     body = []
     for candidate in measured:
         quality = candidate.metrics.get(verdict.metric)
@@ -154,15 +162,21 @@ def _ladder(verdict: Verdict, measured: list[CandidateResult], columns: int) -> 
             _plain(_latency(candidate.latency_ms)) + ("*" if _is_disturbed(candidate) else ""),
             _plain(candidate.memory_mb),
             _plain(candidate.artifact_mb),
-            "-" if candidate.cost_per_day is None else f"{candidate.cost_per_day:,.2f}",
+            ABSENT if candidate.cost_per_day is None else f"{candidate.cost_per_day:,.2f}",
         ]
-        if head[1] == "does it?":
+        if head[1] == "requirements":
             row.insert(1, _finding(candidate.meets))
         body.append(row)
-    rows = table(head, body, columns, left=2 if head[1] == "does it?" else 1)
+    rows = table(*_without_empty(head, body), columns, left=2 if head[1] == "requirements" else 1)
     if any(map(_is_disturbed, measured)):
-        rows += fill("* measured while other programs took the processor", columns)
+        rows += fill("* measured while other programs used the processor", columns)
     return rows
+
+
+def _without_empty(head: Sequence[str], body: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """Take out the columns that say nothing of any row."""
+    columns = [index for index in range(len(head)) if any(row[index] != ABSENT for row in body)]
+    return [head[index] for index in columns], [[row[index] for index in columns] for row in body]
 
 
 def _is_disturbed(candidate: CandidateResult) -> bool:
@@ -191,38 +205,38 @@ def _rows(report: Report) -> str:
 def _seen_text(share: SeenShare | None) -> list[str]:
     """Say how many of the rows the bundle was made from, and what it scores on the others."""
     if share is None:
-        return ["It is not known whether the bundle was made from some of these rows: it holds no digests of its own."]
+        return ["Whether the bundle was trained on some of these rows is not known: it holds no digests of its rows."]
     used = share.trained + share.chosen_by
     if not used:
         return []
     text = (
-        f"{used:,} of the {share.rows:,} rows were used to make the bundle ({share.trained:,} to train it, "
-        f"{share.chosen_by:,} to choose by), but for case, digits and punctuation: the figures above may flatter it."
+        f"{used:,} of the {share.rows:,} rows were used to make the bundle ({share.trained:,} for training, "
+        f"{share.chosen_by:,} for validation), apart from case, digits and punctuation: the figures above may be too "
+        "optimistic."
     )
     if not share.without:
-        return [f"{text} No row is new to it, so nothing can be said of new rows."]
+        return [f"{text} None of the rows is new to it, so they say nothing about new rows."]
     numbers = "; ".join(
-        f"{name} {_share(value)} ({_interval(value)}, n = {value.n:,})" for name, value in share.without.items()
+        f"{name.replace('_', ' ')} {_share(value)} ({_interval(value)}, n = {value.n:,})"
+        for name, value in share.without.items()
     )
     return [f"{text} Without them: {numbers}."]
 
 
 def _share(value: Estimate | None) -> str:
-    return "-" if value is None else f"{value.value:.3f}"
+    return ABSENT if value is None else f"{100 * value.value:.1f} %"
 
 
 def _interval(value: Estimate | None) -> str:
-    return "-" if value is None else f"{value.low:.3f} to {value.high:.3f}"
+    return ABSENT if value is None else f"{100 * value.low:.1f} to {100 * value.high:.1f}"
 
 
 def _estimate_text(value: Estimate | None) -> str:
-    return "-" if value is None else f"{value.value:.2f} ({value.low:.2f} to {value.high:.2f})"
+    return ABSENT if value is None else f"{100 * value.value:.0f} % ({100 * value.low:.0f} to {100 * value.high:.0f})"
 
 
 def _plain(value: float | None) -> str:
-    if value is None:
-        return "-"
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    return ABSENT if value is None else digits(value)
 
 
 def _short(text: str) -> str:
@@ -231,11 +245,11 @@ def _short(text: str) -> str:
 
 def _profile(profile: Profile) -> str:
     text = (
-        f"Latency {_plain(profile.p50_ms.value)} ms (median), {_plain(profile.p95_ms.value)} ms (p95), "
-        f"{_plain(profile.p99_ms.value)} ms (p99); {_plain(profile.throughput_per_s.value)} answers a second; "
-        f"memory {_plain(profile.memory_mb)} MB; loaded in {profile.load_seconds:.1f} s."
+        f"Latency {milliseconds(profile.p50_ms.value)} (median), {milliseconds(profile.p95_ms.value)} (p95), "
+        f"{milliseconds(profile.p99_ms.value)} (p99); {rate(profile.throughput_per_s.value)} answers per second; "
+        f"memory {megabytes(profile.memory_mb)}; loaded in {profile.load_seconds:.1f} s."
     )
     if not profile.lost:
         return text
     lost = f"{100 * profile.lost:.0f} %"
-    return f"{text} The machine was busy: other programs took {lost} of the time, so these times are not its own."
+    return f"{text} The machine was busy: other programs took {lost} of the time, so these times are too long."

@@ -12,6 +12,8 @@ from ockham.printable import printable
 
 _PLAIN = str.maketrans({"\u2026": "...", "\u2192": "->", "\u00a0": " ", "\u2212": "-", "\u2013": "-", "\u00d7": "x"})
 MAX_WIDTH = 120
+_GLUE = "\ue000"
+"""Stands for a blank where no line may end; `printable` leaves none of a text's own."""
 
 
 def speaks_unicode(stream: TextIO) -> bool:
@@ -42,17 +44,20 @@ def _bound_width(columns: int) -> int:
 
 
 def fill(text: str, columns: int, indent: str = "") -> list[str]:
-    """Make a text printable and break it into lines; a long word (a path) is never broken."""
+    """Make a text printable and break it into lines, but never within a long word (a path) or a `command`."""
+    import re
     import textwrap
 
-    return textwrap.wrap(
-        printable(text),
+    whole = re.sub(r"`[^`]+`", lambda command: command[0].replace(" ", _GLUE), printable(text))
+    lines = textwrap.wrap(
+        whole,
         columns,
         initial_indent=indent,
         subsequent_indent=indent,
         break_long_words=False,
         break_on_hyphens=False,
     )
+    return [line.replace(_GLUE, " ") for line in lines]
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], columns: int, *, left: int = 1) -> list[str]:

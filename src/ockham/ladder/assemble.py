@@ -145,6 +145,7 @@ def build_verdict(material: RunContext, outcome: ClimbOutcome) -> Verdict:
         chosen=decision.chosen,
         because=decision.because,
         next=decision.next,
+        proven=decision.proven,
         test_openings=len(material.run.rows(TEST_EVALUATIONS)),
         run=str(material.run.path),
         bundle=None if chosen is None else store.bundle_digest(chosen.folder),

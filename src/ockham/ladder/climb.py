@@ -14,7 +14,7 @@ from ockham.ladder.measure import RungResult
 from ockham.records import Comparison, Json, Progress, Report, Requirements, Score, TaskName, plain
 from ockham.rungs.rung import RunContext, Rung, build_rung, find_built
 from ockham.verdict import decide as verdict
-from ockham.verdict.decide import Decision
+from ockham.verdict.decide import ClimbFacts, Decision
 
 TEST_EVALUATIONS = "openings"
 """The run's journal of looks at the test set."""
@@ -149,7 +149,7 @@ def decide(
         comparisons,
         metric=metric,
         rows_needed=sample_size.rows_needed,
-        planned=_count_applicable(rungs, material.plan.task),
+        climb=ClimbFacts(planned=_count_applicable(rungs, material.plan.task), run=str(material.run.path)),
     )
     return ClimbDecision(decision=decision, comparisons=comparisons)
 

@@ -19,6 +19,7 @@ from ockham.errors import Defect
 from ockham.evals import cost, metrics, queueing, sample_size, tasks
 from ockham.evals.intervals import proportion
 from ockham.evals.scorer_plugs import LoadedScorer
+from ockham.ladder.answer_quality import answer_quality
 from ockham.llm import prompts
 from ockham.models.backend import is_networked
 from ockham.records import (
@@ -45,6 +46,7 @@ from ockham.rungs.rung import BuiltRung, RunContext, Rung, cache_key
 from ockham.serving.process import BenchmarkSpec, ServingProcess
 from ockham.store.memo import find_or_make_batches
 from ockham.verdict.decide import MeasuredCandidate, decide
+from ockham.verdict.plain_numbers import milliseconds
 
 CHARACTERS_PER_TOKEN = 4
 """A rough mean for English; used only to guess what an API that was not asked would cost."""
@@ -128,6 +130,7 @@ def to_verdict_input(report: Report) -> MeasuredCandidate:
         memory_mb=profile.memory_mb if profile else None,
         artifact_mb=report.artifact_mb,
         cost_per_day=report.cost_per_day,
+        quality=answer_quality(report),
         disturbed=bool(profile and profile.lost),
     )
 
@@ -135,13 +138,13 @@ def to_verdict_input(report: Report) -> MeasuredCandidate:
 def progress_line(report: Report) -> str:
     """Put a report into one line for the progress of a climb."""
     name, seen = next(iter(report.metrics.items()))
-    took = f", p95 {report.profile.p95_ms.value:.3g} ms" if report.profile else ""
+    took = f", p95 {milliseconds(report.profile.p95_ms.value)}" if report.profile else ""
     if report.profile and report.profile.lost:
         took += " on a busy machine"
     where = "validation rows" if report.side == "valid" else "test rows"
     return (
-        f"{report.candidate.name}: {name.replace('_', ' ')} {seen.value:.1%} ({seen.low:.1%} to {seen.high:.1%}) "
-        f"on {seen.n:,} {where}{took}"
+        f"{report.candidate.name}: {name.replace('_', ' ')} {100 * seen.value:.1f} % ({100 * seen.low:.1f} to "
+        f"{100 * seen.high:.1f}) on {seen.n:,} {where}{took}"
     )
 
 

@@ -72,6 +72,8 @@ class Verdict:
     """How the run was kept from the network: the label of `ockham.sealed`, the weakest where it was made in goes."""
     scorer: PlugUse | None = None
     """The scorer whose mean score is the metric ``score``."""
+    proven: bool = True
+    """Whether the choice meets a requirement or rests on a comparison beyond chance, with more right than wrong."""
 
     @property
     def exit_status(self) -> int:

@@ -45,7 +45,7 @@ def verdict(account: RunResult) -> Html:
 def _headline(account: RunResult) -> Html:
     chosen = account.verdict.chosen
     if chosen:
-        return join(("Use ", tag("strong", chosen), "."))
+        return join(("Use " if account.verdict.proven else "Best so far: ", tag("strong", chosen), "."))
     if account.verdict.exit_status == 4:
         return join(("The test rows ", tag("strong", "cannot tell yet"), "."))
     return join((tag("strong", "No candidate"), " does the job yet."))

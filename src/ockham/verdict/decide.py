@@ -13,8 +13,18 @@ from dataclasses import dataclass, field, replace
 
 from ockham.records import Comparison, Estimate, Finding, Requirements
 from ockham.records.quantities import LATENCIES, QUANTITIES
+from ockham.verdict.conclusion import AnswerQuality, best_so_far, details, not_usable, shortfall, use
 from ockham.verdict.p_values import ALPHA, holm_threshold, normal_quantile, p_below, p_worse, widen
-from ockham.verdict.sentences import baseline_note, fact, next_step, percent, suggestion
+from ockham.verdict.sentences import (
+    alternatives,
+    baseline_note,
+    fact,
+    improvement,
+    join_words,
+    percent,
+    suggestion,
+    use_step,
+)
 
 _LANGUAGE = 3
 """The lowest rung that is a language model: the sentence encoder."""
@@ -35,25 +45,42 @@ class MeasuredCandidate:
     memory_mb: float | None = None
     artifact_mb: float | None = None
     cost_per_day: float | None = None
+    quality: AnswerQuality = field(default_factory=AnswerQuality)
     disturbed: bool = False
     """Other programs took the processor while latencies were measured: they decide nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """Which candidate and why; per candidate what each requirement finds, and how many more test rows would tell."""
+    """Which candidate and why; per candidate what each requirement finds, and how many more test rows would tell.
+
+    ``proven`` is whether the choice meets a requirement, or rests on a comparison beyond chance.
+    """
 
     chosen: str | None
     because: str
     next: str
+    proven: bool = False
     meets: Mapping[str, Mapping[str, Finding]] = field(default_factory=dict)
     rows_needed: Mapping[str, int | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClimbFacts:
+    """What a decision is told of the climb: how many candidates it may measure, and the folder that keeps it.
+
+    A climb that stops early has been given as many chances, and is corrected for all of them.
+    """
+
+    planned: int = 0
+    run: str = "RUN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateCase:
     """What a decision is made from: findings and rows needed by candidate, and how many candidates were tried."""
 
+    run: str
     requirements: Requirements
     metric: str
     meets: Mapping[str, Mapping[str, Finding]]
@@ -68,27 +95,27 @@ def decide(
     *,
     metric: str = "accuracy",
     rows_needed: RowsNeeded,
-    planned: int = 0,
+    climb: ClimbFacts | None = None,
 ) -> Decision:
     """Choose the smallest candidate that meets every requirement: lowest rung, then smallest artifact, then name.
 
     Without a ``min_…`` requirement: the smallest not worse than the best by more than ``tolerance`` points of
-    ``metric``, paired, among those that meet every limit. ``planned`` is the number of candidates the climb may
-    measure: a climb that stops early has been given as many chances, and is corrected for all of them.
+    ``metric``, paired, among those that meet every limit.
     """
+    climb = climb or ClimbFacts()
     ordered = sorted(measured, key=size)
     if not ordered:
         return Decision(
             chosen=None,
             because="No candidate could be measured.",
-            next="See why each candidate was skipped or failed; `ockham doctor` says what this machine can run.",
+            next="See why each candidate was skipped or failed; `ockham doctor` shows what this machine can run.",
         )
-    family = max(len(ordered), planned)
+    family = max(len(ordered), climb.planned)
     threshold = holm_threshold([_worst_p(c, requirements) for c in ordered], family)
     meets = {c.name: find(c, requirements, threshold) for c in ordered}
     z = normal_quantile(1 - min(threshold, ALPHA / 2))
     rows = {c.name: _rows(c, requirements, meets[c.name], rows_needed, z) for c in ordered}
-    case = CandidateCase(requirements=requirements, metric=metric, meets=meets, rows=rows, family=family)
+    case = CandidateCase(run=climb.run, requirements=requirements, metric=metric, meets=meets, rows=rows, family=family)
     if any(name.startswith("min_") for name in requirements.limits()):
         return _smallest_that_meets(ordered, case)
     return _smallest_near_the_best(ordered, case, comparisons, rows_needed)
@@ -177,14 +204,13 @@ def _smallest_that_meets(ordered: Sequence[MeasuredCandidate], case: CandidateCa
     if chosen is None:
         return _none(ordered, case)
     open_ = [c.name for c in ordered[: ordered.index(chosen)] if "misses" not in case.meets[c.name].values()]
-    because = (
-        f"{chosen.name} is the smallest candidate that meets every requirement: {_facts(chosen, case)}."
-        f"{baseline_note(chosen.name)}"
-    )
+    facts = [*_facts(chosen, case), *details(chosen.quality)]
+    because = use(chosen.name, "the smallest candidate that meets every requirement", facts)
     return Decision(
         chosen=chosen.name,
-        because=because,
-        next=next_step(open_, case.rows, _lighter(ordered, chosen)),
+        because=because + baseline_note(chosen.name),
+        next=f"{use_step(case.run)}{alternatives(open_, case.rows, _lighter(ordered, chosen))}",
+        proven=True,
         meets=case.meets,
         rows_needed=case.rows,
     )
@@ -216,36 +242,69 @@ def _smallest_near_the_best(
             rows[name] = None if gap is None else rows_needed(widen(gap, z), allowed)
     chosen = next(c for c in able if c.name in near)
     smaller = [c.name for c in able[: able.index(chosen)] if c.name in open_]
-    points = f"{case.requirements.tolerance:g} {'point' if case.requirements.tolerance == 1 else 'points'}"
-    gap = gaps.get(chosen.name)
-    if gap is None:
-        because = f"{_lead(chosen, able, case)}: {_facts(chosen, case)}."
-        if able[0] is not chosen:
-            because += f" No smaller candidate is shown to be within {points} of it."
-    else:
-        because = (
-            f"{chosen.name} is the smallest candidate within {points} of the best: {_facts(chosen, case)}. The best, "
-            f"{best.name}, scores {percent(best.metrics[case.metric])}; on the same rows it is ahead by "
-            f"{100 * gap.value:.1f} points ({100 * gap.low:.1f} to {100 * gap.high:.1f})."
-        )
+    because, step, proven = _conclusion(chosen, best, able, comparisons, case)
     return Decision(
         chosen=chosen.name,
-        because=because + baseline_note(chosen.name, [c.name for c in able if c.rung >= _LANGUAGE], f"over {points}"),
-        next=next_step(smaller, rows, _lighter(ordered, chosen)),
+        because=because,
+        next=f"{step}{alternatives(smaller, rows, _lighter(ordered, chosen))}",
+        proven=proven,
         meets=case.meets,
         rows_needed=rows,
     )
 
 
-def _lead(best: MeasuredCandidate, able: Sequence[MeasuredCandidate], case: CandidateCase) -> str:
-    """Say how the best candidate stands among those it was measured beside."""
-    values = [c.metrics[case.metric].value for c in able if c is not best]
-    if not values:
-        limits = case.requirements.limits()
-        return f"{best.name} is the only candidate that {'meets every limit' if limits else 'was measured'}"
-    if max(values) == best.metrics[case.metric].value:
-        return f"No candidate scores better than {best.name}"
-    return f"{best.name} scores best"
+def _conclusion(
+    chosen: MeasuredCandidate,
+    best: MeasuredCandidate,
+    able: Sequence[MeasuredCandidate],
+    comparisons: Sequence[Comparison],
+    case: CandidateCase,
+) -> tuple[str, str, bool]:
+    """Return the sentences about a choice near the best, the next step, and whether the choice is proven."""
+    points = f"{case.requirements.tolerance:g} {'point' if case.requirements.tolerance == 1 else 'points'}"
+    facts = _facts(chosen, case)
+    useless = shortfall(case.metric, chosen.metrics[case.metric], chosen.quality)
+    if useless:
+        return not_usable(chosen.name, facts, useless), improvement(case.run), False
+    facts += details(chosen.quality)
+    note = baseline_note(chosen.name, [c.name for c in able if c.rung >= _LANGUAGE], f"over {points}")
+    if chosen is not best:
+        gap = signed_difference(comparisons, best.name, chosen.name, case.metric)
+        ahead = "" if gap is None else f"{100 * gap.value:.1f} points ({100 * gap.low:.1f} to {100 * gap.high:.1f})"
+        because = (
+            f"{use(chosen.name, f'the smallest candidate within {points} of the best', facts)} The best, {best.name}, "
+            f"scores {percent(best.metrics[case.metric])}; on the same rows it is ahead by {ahead}."
+        )
+        return f"{because}{note}", use_step(case.run), True
+    doubt = _chance(chosen, able, comparisons, case)
+    if doubt is not None:
+        return best_so_far(chosen.name, facts, doubt) + note, use_step(case.run), False
+    if chosen is able[0]:
+        because = use(chosen.name, "the smallest candidate; no other scores better", facts)
+    else:
+        because = f"{use(chosen.name, 'which scores best', facts)} Every smaller candidate scores lower, beyond chance."
+    return f"{because}{note}", use_step(case.run), True
+
+
+def _chance(
+    best: MeasuredCandidate, able: Sequence[MeasuredCandidate], comparisons: Sequence[Comparison], case: CandidateCase
+) -> str | None:
+    """Say what the best candidate is not shown to beat, or nothing: every smaller one, and at least one of all."""
+    others = [c for c in able if c is not best]
+    if not others:
+        return f"no other candidate {'meets every limit' if case.requirements.limits() else 'was measured'}"
+    beaten = {c.name for c in others if _is_beaten(c.name, best.name, comparisons, case.metric)}
+    level = [c.name for c in able[: able.index(best)] if c.name not in beaten]
+    if level:
+        return f"these test rows cannot tell it from {join_words(level, 'or')}"
+    return None if beaten else "no difference from another candidate is beyond chance"
+
+
+def _is_beaten(name: str, by: str, comparisons: Sequence[Comparison], metric: str) -> bool:
+    """Say whether a candidate scores lower than another on the same rows, corrected for all comparisons of the run."""
+    p_values = [c.p_holm for c in comparisons if c.metric == metric and {c.first, c.second} == {name, by}]
+    gap = signed_difference(comparisons, by, name, metric)
+    return gap is not None and gap.value > 0 and min(p_values) <= ALPHA
 
 
 def _lighter(ordered: Sequence[MeasuredCandidate], chosen: MeasuredCandidate) -> set[str]:
@@ -269,12 +328,17 @@ def _none(ordered: Sequence[MeasuredCandidate], case: CandidateCase) -> Decision
     else:
         lacking = [_fact(name, closest, limits) for name, finding in meets.items() if finding != "meets"]
         sure = all("misses" in findings.values() for findings in case.meets.values())
-        start = "No candidate meets every requirement" if sure else "It cannot be told yet whether a candidate will do"
-        because = f"{start}. {closest.name} comes closest: {'; '.join(lacking)}.{_strictness(closest, case)}"
+        start = (
+            "No candidate meets every requirement"
+            if sure
+            else "The test rows cannot tell yet whether a candidate will do"
+        )
+        phrases = "; ".join([*lacking, *details(closest.quality)])
+        because = f"{start}. {closest.name} comes closest: {phrases}.{_strictness(closest, case)}"
     return Decision(
         chosen=None,
         because=because,
-        next=suggestion(closest.name, meets, case.rows[closest.name]),
+        next=suggestion(closest.name, meets, case.rows[closest.name], case.run),
         meets=case.meets,
         rows_needed=case.rows,
     )
@@ -312,10 +376,10 @@ def _fact(name: str, candidate: MeasuredCandidate, limits: Mapping[str, float]) 
     return f"{text} (measured while other programs took the processor)" if disturbed else text
 
 
-def _facts(candidate: MeasuredCandidate, case: CandidateCase) -> str:
+def _facts(candidate: MeasuredCandidate, case: CandidateCase) -> list[str]:
     limits = case.requirements.limits()
     facts = [_fact(name, candidate, limits) for name in limits]
     if not any(name.startswith("min_") for name in limits):
         words = QUANTITIES[case.metric].words if case.metric in QUANTITIES else case.metric
         facts.insert(0, f"{words} {percent(candidate.metrics[case.metric])}")
-    return "; ".join(facts)
+    return facts

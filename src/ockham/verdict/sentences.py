@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Mapping, Sequence
 
 from ockham.records import Estimate, Finding
 from ockham.records.quantities import LIMITS, QUANTITIES, is_share
+from ockham.verdict.plain_numbers import digits as _digits
 
 _UNITS = {"ms": " ms", "MB": " MB"}
 
@@ -53,8 +55,8 @@ def join_words(words: Sequence[str], joint: str = "and") -> str:
 
 
 _NATURES = {
-    "constant": "It gives the most frequent answer to everything",
-    "lookup": "It gives the answer of the most similar training example",
+    "constant": "It is the majority baseline, which gives the most frequent answer to everything",
+    "lookup": "It is the nearest neighbour, which gives the answer of the most similar training example",
     "linear": "It is a linear model over words and characters",
 }
 
@@ -75,22 +77,31 @@ def baseline_note(name: str, language_models: Sequence[str] = (), points: str | 
     return f" {nature}; of the language models measured ({join_words(language_models)}), none scores {points} better."
 
 
-def next_step(lower: Sequence[str], rows: Mapping[str, int | None], lighter: Collection[str] = ()) -> str:
-    """Say what to do once a candidate is chosen; ``lower`` are those lower on the ladder that might still do.
+def use_step(run: str) -> str:
+    """Say how the chosen candidate answers new rows."""
+    return f"Answer new rows with `ockham predict {shlex.quote(run)} NEW.csv -o answers.csv`."
+
+
+def improvement(run: str) -> str:
+    """Say what may make answers better that are of no use yet."""
+    return (
+        f"Correct the doubted labels (`ockham report {shlex.quote(run)} --open` shows them), label more training rows "
+        "if the learning curve still rises, or try larger models with `--models`."
+    )
+
+
+def alternatives(lower: Sequence[str], rows: Mapping[str, int | None], lighter: Collection[str] = ()) -> str:
+    """Say which candidates lower on the ladder might still do, and what would tell; nothing where there are none.
 
     ``lighter`` are those among them whose files are known to be smaller.
     """
-    use = "Use it with `ockham predict RUN FILE`."
     if not lower:
-        return use
+        return ""
     counts = [(name, more) for name in lower if (more := rows.get(name)) is not None]
     if not counts:
-        stand = _standing(lower, lighter)
-        return f"{use} {join_words(lower)} {stand} and could not be ruled out."
+        return f" {join_words(lower)} {_standing(lower, lighter)} and could not be ruled out."
     name, more = min(counts, key=lambda item: item[1])
-    return (
-        f"{use} {name} {_standing([name], lighter)} and might do: about {rounded_rows(more)} more test rows would tell."
-    )
+    return f" {name} {_standing([name], lighter)} and might do: about {rounded_rows(more)} more test rows would tell."
 
 
 def _standing(names: Sequence[str], lighter: Collection[str]) -> str:
@@ -100,33 +111,26 @@ def _standing(names: Sequence[str], lighter: Collection[str]) -> str:
     return "stands lower on the ladder" if one else "stand lower on the ladder"
 
 
-def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None) -> str:
+def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None, run: str) -> str:
     """Say what to try when no candidate is chosen and ``name`` comes closest."""
     missed = [r for r, finding in findings.items() if finding == "misses"]
     unsure = [r for r, finding in findings.items() if finding == "cannot tell"]
     if any(r.startswith("min_") for r in missed):
-        return (
-            "Climb on to larger candidates (`--all`, or name an endpoint), correct the doubted labels, or label more "
-            "training rows if the learning curve still rises."
-        )
+        return f"{improvement(run)} An endpoint can be measured too, with `--endpoint`."
     if missed:
         wide = join_words([LIMITS[r].words for r in missed])
-        return f"{name} is held back by its {wide} alone: allow more of it, or serve on another machine."
+        return f"Only the {wide} of {name} is over the limit: raise the limit, or serve on another machine."
     if any(r.startswith("min_") for r in unsure):
         if rows is None:
             return f"{name} is too close to the requirement for any test set to tell: correct the doubted labels."
         return f"Label about {rounded_rows(rows)} more test rows: that would tell whether {name} does."
     if "max_cost_per_day" in unsure:
-        return "Give `--requests-per-day`, so that the cost per day can be worked out."
+        return "Add `--requests-per-day N`, so that the cost per day can be computed."
     wide = join_words([LIMITS[r].words for r in unsure])
-    return f"Measure the {wide} of {name} again, on a machine that does nothing else meanwhile."
+    return f"Measure the {wide} of {name} again, in a new run (`--out FOLDER`) on an idle machine."
 
 
 def rounded_rows(rows: int) -> str:
     """Return a number of rows rounded up to two digits: more would claim to know more."""
     step = 10 ** max(0, len(str(rows)) - 2)
     return f"{-(-rows // step) * step:,}"
-
-
-def _digits(number: float) -> str:
-    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.3g}"

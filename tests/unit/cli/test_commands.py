@@ -80,8 +80,8 @@ def a_verdict(**changes: Any) -> Verdict:
         requirements={"min_accuracy": 0.9},
         candidates=(constant, linear, skipped),
         chosen="linear",
-        because="linear is the smallest candidate that meets every requirement.",
-        next="Use it with `ockham predict RUN FILE`.",
+        because="Use linear, the smallest candidate that meets every requirement.",
+        next="Answer new rows with `ockham predict runs/support NEW.csv -o answers.csv`.",
         test_openings=1,
         run="runs/support",
     )
@@ -290,17 +290,17 @@ def test_the_verdict_for_a_person(verbs: Verbs, run: Run) -> None:
     status, out, err = run("fit", "mail.csv")
     assert status == 0
     assert out.splitlines() == [
-        "linear is the smallest candidate that meets every requirement.",
+        "Use linear, the smallest candidate that meets every requirement.",
         "",
-        "700 rows: 420 to learn from, 120 to choose by, 140 to test on; left out 20 (exact_duplicate 20).",
+        "700 rows: 420 for training, 120 for validation, 140 for testing; 20 dropped (exact duplicate 20).",
         "",
-        "            does it?  accuracy   95 % interval  p95 ms  memory MB  size MB  cost/day",
-        "  constant  misses       0.110  0.090 to 0.130    0.81        212     1.93      0.31",
-        "> linear    meets        0.913  0.893 to 0.933    0.81        212     1.93      0.31",
+        "            requirements  accuracy  95 % interval  p95 ms  memory MB  size MB  cost/day",
+        "  constant  misses          11.0 %    9.0 to 13.0    0.81        212     1.93      0.31",
+        "> linear    meets           91.3 %   89.3 to 93.3    0.81        212     1.93      0.31",
         "",
         "  encoder skipped: onnxruntime is not installed",
         "",
-        "Next: Use it with `ockham predict RUN FILE`.",
+        "Next: Answer new rows with `ockham predict runs/support NEW.csv -o answers.csv`.",
         "Report: runs/support/report.html",
         "Bundle: runs/support/bundle",
     ]
@@ -310,8 +310,20 @@ def test_the_verdict_for_a_person(verbs: Verbs, run: Run) -> None:
 def test_a_narrow_terminal_keeps_the_first_columns(verbs: Verbs, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLUMNS", "50")
     _, out, _ = run("fit", "mail.csv")
-    assert "            does it?  accuracy   95 % interval\n" in out
-    assert max(map(len, out.splitlines())) <= 50
+    assert "            requirements  accuracy  95 % interval\n" in out
+    # A command stays in one line, whatever the width.
+    command = "`ockham predict runs/support NEW.csv -o answers.csv`."
+    assert command in out.splitlines()
+    assert max(len(line) for line in out.splitlines() if line != command) <= 50
+
+
+def test_a_column_that_says_nothing_is_left_away(verbs: Verbs, run: Run) -> None:
+    candidates = [dataclasses.replace(c, cost_per_day=None) for c in verbs.result.candidates]
+    verbs.result = dataclasses.replace(verbs.result, candidates=tuple(candidates))
+    out = run("fit", "mail.csv")[1]
+    assert "size MB\n" in out
+    assert "cost/day" not in out
+    assert "  -\n" not in out
 
 
 def test_quiet_tells_no_progress(verbs: Verbs, run: Run) -> None:
@@ -374,16 +386,16 @@ def test_eval_prints_the_report(verbs: Verbs, run: Run) -> None:
     assert out.splitlines() == [
         "linear on 140 labelled rows",
         "",
-        "metric    value   95 % interval    n",
-        "accuracy  0.913  0.893 to 0.933  140",
+        "metric     value  95 % interval    n",
+        "accuracy  91.3 %   89.3 to 93.3  140",
         "",
-        "It is not known whether the bundle was made from some of these rows: it holds no digests of its own.",
+        "Whether the bundle was trained on some of these rows is not known: it holds no digests of its rows.",
         "",
-        "label                          F1            precision  recall   n",
-        "re\\u202efund  0.70 (0.68 to 0.72)  0.80 (0.78 to 0.82)       -  12",
+        "label                       F1        precision   n",
+        "re\\u202efund  70 % (68 to 72)  80 % (78 to 82)  12",
         "",
-        "Latency 0.4 ms (median), 0.8 ms (p95), 1.2 ms (p99); 2,100 answers a second; memory 212 MB; loaded",
-        "in 0.2 s.",
+        "Latency 0.4 ms (median), 0.8 ms (p95), 1.2 ms (p99); 2,100 answers per second; memory 212 MB;",
+        "loaded in 0.2 s.",
     ]
     _, out, _ = run("eval", "runs/a", "test.csv", "--json")
     assert json.loads(out)["per_label"][0]["label"] == "re\u202efund"

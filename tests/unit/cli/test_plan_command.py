@@ -183,7 +183,7 @@ def test_advice_is_given_as_prose_and_as_a_record(capsys: pytest.CaptureFixture[
 
 
 def test_questions_that_are_not_answered_are_named() -> None:
-    with pytest.raises(ConfigError, match="not answered: --accuracy, --privacy, --requests-per-day, --rows"):
+    with pytest.raises(ConfigError, match="missing: --accuracy, --privacy, --requests-per-day, --rows"):
         commands.run(["decide", "--task", "classify"])
     flags = ["--accuracy", "0.9", "--privacy", "inside", "--requests-per-day", "500", "--rows", "8"]
     with pytest.raises(ConfigError) as caught:
@@ -205,4 +205,4 @@ def test_in_a_terminal_the_questions_are_asked(
     assert commands.run(["decide"]) == 0
     shown = capsys.readouterr()
     assert "Use a large model." in shown.out
-    assert "What is to be done?" in shown.err
+    assert "What should the model do?" in shown.err

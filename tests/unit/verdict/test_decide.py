@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from ockham.evals.intervals import wilson
 from ockham.evals.sample_size import rows_needed
 from ockham.records import Comparison, Estimate, Requirements
-from ockham.verdict.decide import Decision, MeasuredCandidate, decide
+from ockham.verdict.conclusion import AnswerQuality, WeakSpot
+from ockham.verdict.decide import ClimbFacts, Decision, MeasuredCandidate, decide
 from ockham.verdict.p_values import holm_threshold, normal_quantile, normal_tail, p_below
 
 
@@ -22,15 +23,19 @@ def candidate(name: str, rung: int, right: int, n: int = 1000, artifact_mb: floa
     return MeasuredCandidate(name=name, rung=rung, metrics={"accuracy": wilson(right, n)}, artifact_mb=artifact_mb)
 
 
-def gap(first: str, second: str, value: float, half: float) -> Comparison:
+def gap(
+    first: str, second: str, value: float, half: float, metric: str = "accuracy", p: float | None = None
+) -> Comparison:
     difference = Estimate(value=value, low=value - half, high=value + half, n=1000)
-    return Comparison(first=first, second=second, metric="accuracy", difference=difference, p_value=0.5, p_holm=0.5)
+    p = (0.001 if abs(value) > half else 0.4) if p is None else p
+    return Comparison(first=first, second=second, metric=metric, difference=difference, p_value=p, p_holm=p)
 
 
 def judge(measured: list[MeasuredCandidate], requirements: Requirements, *comparisons: Comparison) -> Decision:
     return decide(measured, requirements, comparisons, rows_needed=rows_needed)
 
 
+USE = "Answer new rows with `ockham predict RUN NEW.csv -o answers.csv`."
 LADDER = [candidate("constant", 0, 120), candidate("linear", 2, 912), candidate("encoder", 3, 940)]
 
 
@@ -38,11 +43,12 @@ def test_the_smallest_that_meets_is_chosen_and_linear_is_said_to_do() -> None:
     found = judge(LADDER, Requirements(min_accuracy=0.88))
     assert found.chosen == "linear"
     assert found.because == (
-        "linear is the smallest candidate that meets every requirement: accuracy 91.2 % (89.3 to 92.8, n = 1,000), "
+        "Use linear, the smallest candidate that meets every requirement: accuracy 91.2 % (89.3 to 92.8, n = 1,000), "
         "where at least 88 % is required. It is a linear model over words and characters: no language model is needed "
         "for these requirements."
     )
-    assert found.next == "Use it with `ockham predict RUN FILE`."
+    assert found.next == USE
+    assert found.proven
     assert found.meets["constant"] == {"min_accuracy": "misses"}
 
 
@@ -65,13 +71,15 @@ def test_none_meets_names_the_closest_with_numbers_and_a_next_step() -> None:
         "No candidate meets every requirement. encoder comes closest: accuracy 94.0 % (92.4"
     )
     assert "n = 1,000), where at least 98 % is required" in found.because
-    assert "`--all`" in found.next
+    assert "`ockham report RUN --open`" in found.next
+    assert "larger models with `--models`" in found.next
+    assert not found.proven
 
 
 def test_cannot_tell_says_how_many_rows_would() -> None:
     found = judge(LADDER, Requirements(min_accuracy=0.93))
     assert found.chosen is None
-    assert found.because.startswith("It cannot be told yet")
+    assert found.because.startswith("The test rows cannot tell yet whether a candidate will do. encoder comes")
     assert found.meets["encoder"] == {"min_accuracy": "cannot tell"}
     assert "Label about" in found.next
     assert "whether encoder does" in found.next
@@ -97,7 +105,7 @@ def test_latency_meets_by_its_high_end_and_misses_by_its_low_end() -> None:
         assert judge(one, Requirements(max_p95_ms=limit)).meets["linear"]["max_p95_ms"] == finding
     assert judge(one, Requirements(max_memory_mb=300)).chosen == "linear"
     slow = judge(one, Requirements(min_accuracy=0.8, max_memory_mb=299))
-    assert slow.next == "linear is held back by its memory alone: allow more of it, or serve on another machine."
+    assert slow.next == "Only the memory of linear is over the limit: raise the limit, or serve on another machine."
 
 
 def test_without_a_minimum_the_smallest_near_the_best_is_chosen() -> None:
@@ -112,7 +120,7 @@ def test_without_a_minimum_the_smallest_near_the_best_is_chosen() -> None:
     assert "ahead by 2.8 points (1.8 to 3.8)" in near.because
     far = judge(LADDER, Requirements(), gap("linear", "encoder", -0.028, 0.010), gap("encoder", "constant", 0.82, 0.02))
     assert far.chosen == "encoder"
-    assert far.next == "Use it with `ockham predict RUN FILE`."
+    assert far.next == USE
     unsure = judge(LADDER, Requirements(tolerance=3), gap("linear", "encoder", -0.028, 0.010))
     assert unsure.chosen == "encoder"
     assert "linear stands lower on the ladder and might do" in unsure.next
@@ -121,19 +129,73 @@ def test_without_a_minimum_the_smallest_near_the_best_is_chosen() -> None:
 
 def test_a_sentence_says_what_was_measured_and_no_more() -> None:
     alone = judge([LADDER[1]], Requirements())
-    assert alone.because.startswith("linear is the only candidate that was measured: accuracy 91.2 %")
-    assert alone.because.endswith(
-        "It is a linear model over words and characters; no language model was measured beside it."
+    assert alone.because == (
+        "Best so far: linear, accuracy 91.2 % (89.3 to 92.8, n = 1,000); no other candidate was measured. It is a "
+        "linear model over words and characters; no language model was measured beside it."
     )
     usual = judge([LADDER[0]], Requirements())
     assert "say nothing of the target" not in usual.because
-    assert usual.because.endswith("everything; no language model was measured beside it.")
+    assert "not usable yet: more than half of the answers are wrong." in usual.because
     tried = judge(LADDER, Requirements(tolerance=4), gap("encoder", "linear", 0.028, 0.010))
     assert tried.because.endswith("of the language models measured (encoder), none scores over 4 points better.")
     same = judge([LADDER[1], replace(LADDER[1], name="other")], Requirements())
-    assert same.because.startswith("No candidate scores better than linear:")
+    assert "linear, accuracy 91.2 %" in same.because
+    assert "; no difference from another candidate is beyond chance." in same.because
     only = judge([LADDER[0], replace(LADDER[1], memory_mb=10.0)], Requirements(max_memory_mb=20))
-    assert only.because.startswith("linear is the only candidate that meets every limit:")
+    assert "; no other candidate meets every limit." in only.because
+
+
+def test_use_is_said_only_where_a_comparison_is_beyond_chance() -> None:
+    won = judge(LADDER, Requirements(), gap("encoder", "linear", 0.028, 0.010), gap("encoder", "constant", 0.82, 0.02))
+    assert won.proven
+    assert won.because == (
+        "Use encoder, which scores best: accuracy 94.0 % (92.4 to 95.3, n = 1,000). Every smaller candidate scores "
+        "lower, beyond chance."
+    )
+    even = judge(LADDER, Requirements(), gap("encoder", "linear", 0.028, 0.040), gap("encoder", "constant", 0.82, 0.02))
+    assert (even.chosen, even.proven) == ("encoder", False)
+    assert even.because == (
+        "Best so far: encoder, accuracy 94.0 % (92.4 to 95.3, n = 1,000); these test rows cannot tell it from linear."
+    )
+    # A difference that is beyond chance alone, and not among all comparisons of the run.
+    many = gap("encoder", "linear", 0.028, 0.026, p=0.2)
+    assert not judge(LADDER, Requirements(), many, gap("encoder", "constant", 0.82, 0.02)).proven
+    small = [LADDER[0], candidate("linear", 2, 950), LADDER[2]]
+    first = judge(small, Requirements(), gap("linear", "encoder", 0.01, 0.02), gap("linear", "constant", 0.83, 0.02))
+    assert first.proven
+    assert first.because.startswith("Use linear, which scores best: accuracy 95.0 %")
+
+
+def test_what_is_mostly_wrong_is_not_usable_and_says_where_it_is_weakest() -> None:
+    due = WeakSpot(kind="field", name="due_date", f1=wilson(8, 80), rows=80)
+    quality = AnswerQuality(right=0, rows=80, weakest=due)
+    poor = replace(LADDER[2], metrics={"f1_micro": wilson(47, 100)}, quality=quality)
+    others = [replace(LADDER[0], metrics={"f1_micro": wilson(2, 100)})]
+    found = decide(
+        [*others, poor],
+        Requirements(),
+        [gap("encoder", "constant", 0.45, 0.1, metric="f1_micro")],
+        metric="f1_micro",
+        rows_needed=rows_needed,
+        climb=ClimbFacts(run="runs/my mails"),
+    )
+    assert found.because == (
+        "Best so far: encoder, micro F1 47.0 % (37.5 to 56.7, n = 100), not usable yet: 0 of 80 whole objects right; "
+        "weakest field due_date (F1 10 %, 80 test rows)."
+    )
+    assert (found.chosen, found.proven) == ("encoder", False)
+    assert found.next.startswith("Correct the doubted labels (`ockham report 'runs/my mails' --open` shows them)")
+    good = replace(poor, metrics={"f1_micro": wilson(97, 100)}, quality=replace(quality, right=61))
+    met = decide([good], Requirements(min_f1_micro=0.9), (), metric="f1_micro", rows_needed=rows_needed)
+    assert "where at least 90 % is required; 61 of 80 whole objects right; weakest field due_date" in met.because
+    written = replace(LADDER[2], metrics={"chrf": wilson(20, 100)})
+    assert "not usable" not in decide([written], Requirements(), (), metric="chrf", rows_needed=rows_needed).because
+
+
+def test_a_name_of_a_label_is_shortened() -> None:
+    spot = WeakSpot(kind="label", name="x" * 400, f1=wilson(8, 80), rows=1)
+    found = judge([replace(LADDER[1], quality=AnswerQuality(weakest=spot))], Requirements(min_accuracy=0.8))
+    assert f"weakest label {'x' * 39}\u2026 (F1 10 %, 1 test row)" in found.because
 
 
 def test_limits_alone_leave_out_what_is_over_them() -> None:
@@ -163,7 +225,7 @@ def test_many_candidates_need_more_proof() -> None:
     assert found.chosen is None
     assert "With 12 candidates tried" in found.because
     assert (found.rows_needed["m"] or 0) > 0
-    early = decide([one], Requirements(min_accuracy=0.91), (), rows_needed=rows_needed, planned=12)
+    early = decide([one], Requirements(min_accuracy=0.91), (), rows_needed=rows_needed, climb=ClimbFacts(planned=12))
     assert early.chosen is None
 
 

@@ -1,0 +1,24 @@
+"""What one metric of a report does not show: how many whole objects are right, and what is weakest."""
+
+from __future__ import annotations
+
+from ockham.records import Report
+from ockham.verdict.conclusion import AnswerQuality, WeakSpot
+
+
+def answer_quality(report: Report) -> AnswerQuality:
+    """Count the whole objects that are right, where fields are extracted, and name the weakest field or label.
+
+    Of two that are equally weak it is the one with more test rows, then the first by name.
+    """
+    extracts = "f1_micro" in report.metrics
+    spots = [
+        WeakSpot(kind="field" if extracts else "label", name=score.label, f1=score.f1, rows=score.n)
+        for score in report.per_label
+        if score.f1 is not None and score.n
+    ]
+    weakest = min(spots, key=lambda spot: (spot.f1.value, -spot.rows, spot.name), default=None)
+    if not extracts:
+        return AnswerQuality(weakest=weakest if len(spots) > 2 else None)
+    values = [score.value for score in report.scores if score.value is not None]
+    return AnswerQuality(right=sum(value == 1.0 for value in values), rows=len(values), weakest=weakest)

@@ -1,0 +1,70 @@
+"""The first sentence of a verdict: "Use X" where that is shown, "Best so far" where it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ockham.records import Estimate
+
+HALF = 0.5
+"""A candidate whose first metric is lower gives more wrong answers than right ones."""
+_SHARES_RIGHT = ("accuracy", "f1_macro", "f1_weighted", "f1_micro")
+"""The metrics that say how much is right. A similarity of texts, or a scorer of the user's own, has no such border."""
+_LONGEST = 40
+"""Characters of a label's or a field's name that are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeakSpot:
+    """The field or label that a candidate does worst: its F1, and the number of test rows that have it."""
+
+    kind: Literal["field", "label"]
+    name: str
+    f1: Estimate
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerQuality:
+    """What a metric alone does not show: how many whole objects are right, of how many, and the weakest spot."""
+
+    right: int | None = None
+    rows: int = 0
+    weakest: WeakSpot | None = None
+
+
+def shortfall(metric: str, seen: Estimate, quality: AnswerQuality) -> list[str]:
+    """Say why answers are of no use as they are, where no requirement says what is good enough; nothing if they are."""
+    if quality.right == 0:
+        return details(quality)
+    if metric not in _SHARES_RIGHT or seen.value >= HALF:
+        return []
+    return [f"more than half of the {'fields' if metric == 'f1_micro' else 'answers'} are wrong", *details(quality)]
+
+
+def details(quality: AnswerQuality) -> list[str]:
+    """Write how many whole objects are right and what is weakest, a phrase each."""
+    phrases = [] if quality.right is None else [f"{quality.right:,} of {quality.rows:,} whole objects right"]
+    spot = quality.weakest
+    if spot is not None:
+        name = spot.name if len(spot.name) <= _LONGEST else f"{spot.name[: _LONGEST - 1]}\u2026"
+        test_rows = "1 test row" if spot.rows == 1 else f"{spot.rows:,} test rows"
+        phrases.append(f"weakest {spot.kind} {name} (F1 {100 * spot.f1.value:.0f} %, {test_rows})")
+    return phrases
+
+
+def use(name: str, why: str, facts: Sequence[str]) -> str:
+    """Recommend a candidate."""
+    return f"Use {name}, {why}: {'; '.join(facts)}."
+
+
+def best_so_far(name: str, facts: Sequence[str], doubt: str) -> str:
+    """Name the candidate that is ahead without recommending it; ``doubt`` says why."""
+    return f"Best so far: {name}, {'; '.join(facts)}; {doubt}."
+
+
+def not_usable(name: str, facts: Sequence[str], why: Sequence[str]) -> str:
+    """Name the candidate that is ahead where its answers are of no use yet."""
+    return f"Best so far: {name}, {'; '.join(facts)}, not usable yet: {'; '.join(why)}."
