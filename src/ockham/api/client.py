@@ -140,7 +140,7 @@ class Client:
 
     def given_up(self, reason: str) -> EndpointError:
         """Make the error for an endpoint that was silent for too long."""
-        what = f"the endpoint gave no response to any question for {self._patience:g} s; the last time, {reason}"
+        what = f"the endpoint gave no response to any question for {self._patience:g} s; the last reason: {reason}"
         return endpoint_error(
             what, "try again later, or check url and the network; a slow API needs a larger timeout_s"
         )
@@ -199,7 +199,8 @@ class Client:
     def _ask_within_budget(self, body: bytes, worst: float, end: float) -> Reply | RetryableError:
         if not self.budget.reserve(worst):
             raise endpoint_error(
-                "the next answer could pass the spending cap, so nothing more is sent", "raise max_cost, or ask less"
+                "the next answer could exceed the spending limit, so nothing more is sent",
+                "raise max_cost, or use fewer rows",
             )
         spent = worst
         try:
@@ -291,7 +292,9 @@ def is_key(key: str) -> bool:
 
 def malformed_key() -> EndpointError:
     """Make the error for a key that is none."""
-    return endpoint_error("the key is empty or holds spaces or other characters that no key has", "set it again")
+    return endpoint_error(
+        "the key is empty or contains spaces or other characters that cannot be in a key", "set it again"
+    )
 
 
 def common_headers(key: str | None) -> dict[str, str]:

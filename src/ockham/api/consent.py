@@ -47,7 +47,7 @@ def permit(spec: EndpointSpec, destination: Destination | None) -> None:
     named = "this call names no endpoint" if destination is None else "this call names another address or variable"
     message = f"the bundle sends every row to {route(spec.url, spec.key_env)}; {named}, and nothing was sent"
     flags = "--endpoint URL" + (" --endpoint-key-env NAME" if spec.key_env else "")
-    fix = f"if that is where your rows are to go, name the same address and variable: {flags}"
+    fix = f"if your rows may go there, name the same address and variable: {flags}"
     raise ConsentError("E_CONSENT", message, fix=fix)
 
 

@@ -42,7 +42,7 @@ def comparable_rows(manifest: Manifest, reading: ReadResult) -> ComparableRows:
     readable, unreadable = leave_out_unreadable(manifest.task, rows)
     if unreadable:
         remarks += (
-            f"{len(unreadable):,} of {len(rows):,} rows were left out: their targets are not of the form that the task "
+            f"{len(unreadable):,} of {len(rows):,} rows were dropped: their targets are not of the form that the task "
             f"{manifest.task} reads (up to {100 * MOST_UNREADABLE:.0f} % may be)",
         )
     return ComparableRows(rows=readable, remarks=remarks)

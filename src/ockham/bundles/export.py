@@ -27,15 +27,17 @@ def export(source: str | Path, form: Form, out: str | Path, *, rung: str | None 
     ``source`` is a bundle, or a run, whose chosen candidate is taken, or the one that ``rung`` names. ``gguf``: the
     weights, and the orders that stand before every text. ``ollama``: the same as a model that ``ollama create`` takes.
     ``peft``: the adapter that was tuned. Raises `BundleError` for a folder that is not a whole bundle, `ConfigError`
-    (``E_CONFIG``) for a bundle that has no such form, and where ``out`` is there already.
+    (``E_CONFIG``) for a bundle that has no such form, and where ``out`` already exists.
     """
     folder, out = bundle_of(Path(source), rung), Path(out)
     manifest = store.read_bundle(folder)
     if manifest.kind != "gguf":
         message = f"{printable(folder)} holds no language model, but {manifest.candidate.name}"
-        raise ConfigError("E_CONFIG", message, fix="serve it with ockham; only decoder rungs are exported")
+        raise ConfigError(
+            "E_CONFIG", message, fix="use it with `ockham predict` or ockham.load; only language models can be exported"
+        )
     if out.exists():
-        raise ConfigError("E_CONFIG", f"{printable(out)} is there already", fix="name a new folder: -o FOLDER")
+        raise ConfigError("E_CONFIG", f"{printable(out)} already exists", fix="name a new folder: -o FOLDER")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as fresh:
         staging = Path(fresh) / "whole"
@@ -74,8 +76,8 @@ def modelfile(decoder: DecoderFiles) -> str:
     piece of the template cannot stand in a Modelfile.
     """
     if '"""' in decoder.orders or any('"""' in piece or "{{" in piece for piece in decoder.pieces):
-        message = "the model's chat template holds marks that a Modelfile cannot"
-        raise BundleError("E_BUNDLE", message, fix="export it with --to gguf, and give its orders yourself")
+        message = "the model's chat template holds characters that a Modelfile cannot"
+        raise BundleError("E_BUNDLE", message, fix="export it with --to gguf, and set its system prompt yourself")
     if decoder.folded:
         before, after = decoder.pieces
         template = f"{before}{{{{ .System }}}}\n\n{{{{ .Prompt }}}}{after}{{{{ .Response }}}}"

@@ -124,7 +124,7 @@ def command(
     number, crew = _workers(values)
     spec = settings.spec(CurateSpec, values)
     if out is None and not dry_run:
-        raise ConfigError("E_CONFIG", "no folder is named", fix="name it: -o FOLDER, or ask for a --dry-run")
+        raise ConfigError("E_CONFIG", "no output folder is given", fix="add -o FOLDER, or --dry-run")
     with progress.progress_display(quiet=quiet) as on_progress:
         if dry_run:
             report = curate.preview(data, spec, workers=number, on_progress=on_progress)
@@ -150,7 +150,7 @@ def _workers(values: dict[str, object]) -> tuple[int, int | RayCluster]:
         tasks = workers if isinstance(workers, int) else None
         return number, RayCluster(address=None if address is None else str(address), tasks=tasks)
     if address is not None:
-        raise ConfigError("E_CONFIG", "an address is named, but not the engine", fix="add --engine ray")
+        raise ConfigError("E_CONFIG", "--address needs --engine ray", fix="add --engine ray")
     return number, number
 
 
@@ -166,7 +166,7 @@ def report_lines(report: CurationReport, out: str | None) -> list[str]:
             [name.replace("_", " "), f"{number:,}", f"{100 * number / max(1, report.rows):.1f} %"]
             for name, number in report.left_out.items()
         ]
-        lines += [*table(("left out", "rows", "share"), body, columns), ""]
+        lines += [*table(("dropped", "rows", "share"), body, columns), ""]
     for title, counts in (("Changed", report.changes), ("Personal data in rows", report.personal)):
         if counts:
             lines += fill(f"{title}: {', '.join(f'{name} {number:,}' for name, number in counts.items())}.", columns)
@@ -174,8 +174,9 @@ def report_lines(report: CurationReport, out: str | None) -> list[str]:
         lines += fill(f"Warning: {warning}.", columns)
     if report.estimate:
         lines += fill(
-            f"All of it would take about {report.estimate['seconds']:,.0f} s and {report.estimate['disk_mb']:,.0f} MB "
-            f"of disk on the way, and give {report.estimate['clean_mb']:,.0f} MB. More duplicates meet in all rows.",
+            f"All rows would take about {report.estimate['seconds']:,.0f} s and {report.estimate['disk_mb']:,.0f} MB "
+            f"of temporary disk space, and yield {report.estimate['clean_mb']:,.0f} MB. The whole data will hold more "
+            "duplicates.",
             columns,
         )
     if out is not None:

@@ -50,7 +50,7 @@ def report_error(error: BaseException, number: int = signal.SIGINT) -> int:
         return error.exit_status
     if isinstance(error, (KeyboardInterrupt, click.exceptions.Abort)):
         by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
-        _say(f"stopped{by}; run the same command again to go on")
+        _say(f"stopped{by}; run the same command again to resume")
         return 128 + number
     if isinstance(error, click.ClickException):
         text = io.StringIO()
@@ -68,7 +68,7 @@ def report_error(error: BaseException, number: int = signal.SIGINT) -> int:
 def defect(error: BaseException) -> str:
     """Say where a fault of ours is: its type and place alone, since an exception's own words may quote the data."""
     words = (
-        f"E_DEFECT: an unexpected {type(error).__name__} {_place(error.__traceback__)} (a fault of ours)\n"
+        f"E_DEFECT: an unexpected {type(error).__name__} {_place(error.__traceback__)} (a bug in Ockham)\n"
         "  next: report these lines and the command; OCKHAM_DEBUG=1 adds the traceback"
     )
     if not os.environ.get("OCKHAM_DEBUG"):

@@ -32,7 +32,7 @@ def advice_lines(advice: Advice) -> list[str]:
     """Return the lines a person reads of a piece of advice."""
     columns = width()
     lines = [*fill(advice.sentence, columns), ""]
-    for title, sentences in (("Because", advice.reasons), ("Not known yet", advice.missing)):
+    for title, sentences in (("Because", advice.reasons), ("Not yet known", advice.missing)):
         lines += [f"{title}:", *(line for sentence in sentences for line in fill(f"- {sentence}", columns)), ""]
     return [*lines, "Find out:", f"  {advice.command}"]
 
@@ -164,13 +164,13 @@ def _costs(plan: Plan, columns: int) -> list[str]:
         ]
         for cost in shown
     ]
-    head = ("where", "kind", "a day", "a year", "even from", "devices", "a million", "price of", "how")
+    head = ("where", "kind", "a day", "a year", "break-even", "devices", "a million", "price of", "how")
     rest = len(plan.costs) - len(shown)
     traffic = plan.requests_per_day or 0.0
     return [
         *fill(f"{traffic:,.0f} requests a day; devices with {plan.costs_of}, in {plan.currency}:", columns),
         *table(head, body, columns, left=2),
-        *([f"and {rest} dearer ones (--json lists them all)"] if rest else []),
+        *([f"and {rest} more expensive ones (--json lists them all)"] if rest else []),
         *fill(_remarks(plan, shown), columns),
     ]
 
@@ -178,7 +178,7 @@ def _costs(plan: Plan, columns: int) -> list[str]:
 def _remarks(plan: Plan, shown: list[Cost]) -> str:
     remarks = []
     if any(cost.break_even_per_day is not None for cost in shown):
-        remarks.append(f"Even from: the traffic from which an API costs as much as {plan.costs_against}.")
+        remarks.append(f"Break-even: the traffic at which an API costs as much as {plan.costs_against}.")
     if any(cost.stale for cost in shown):
         remarks.append("!: a price that is more than 90 days old.")
     return " ".join(remarks)
@@ -187,10 +187,10 @@ def _remarks(plan: Plan, shown: list[Cost]) -> str:
 def _past(plan: Plan) -> str:
     past = plan.past_error
     if past is None:
-        return "No prediction was compared with a measurement on this machine yet."
+        return "No prediction has been compared with a measurement on this machine yet."
     kinds = (("memory", past.memory, past.n_memory), ("speed", past.speed, past.n_speed))
     parts = [f"{what} {error:.0%} (median of {number})" for what, error, number in kinds if error is not None]
-    return f"Predictions on this machine were off so far: {', '.join(parts)}."
+    return f"Error of earlier predictions on this machine: {', '.join(parts)}."
 
 
 def _memory(megabytes: float) -> str:

@@ -114,7 +114,7 @@ def _form(out: Path | None) -> Callable[[Iterable[Prediction]], str]:
     forms = {".csv": csv_of, ".jsonl": jsonl_text}
     suffix = out.suffix.lower()
     if suffix not in forms:
-        raise ConfigError("E_CONFIG", "the output's extension names no known form", fix="end it in .csv or .jsonl")
+        raise ConfigError("E_CONFIG", "the extension of the output file is not known", fix="end it in .csv or .jsonl")
     return forms[suffix]
 
 

@@ -70,10 +70,12 @@ def _unasked_destination(api: str, url: object, key_env: object, flags: Mapping[
 
     key = f", with the key from {consent.variable(str(key_env))}" if key_env else ""
     where = f"the {api} {consent.host(str(url))}{key}"
-    message = f"{FILE}, which lies in this folder and was not named, sends rows to {where}; nothing was sent"
-    fix = f"if you trust the file, say --yes or --config {FILE}"
+    message = (
+        f"{FILE}, which was found in the current folder and not named, would send rows to {where}; nothing was sent"
+    )
+    fix = f"if you trust the file, add --yes or --config {FILE}"
     if api in flags:
-        fix += f"; or name what you want yourself: --{api} URL --{api}-key-env NAME"
+        fix += f"; or name the address yourself: --{api} URL --{api}-key-env NAME"
     return ConsentError("E_CONSENT", message, fix=fix)
 
 
@@ -136,7 +138,7 @@ def text(values: dict[str, object], name: str) -> str | None:
     value = values.pop(name, None)
     if value is None or isinstance(value, str):
         return value
-    raise ConfigError("E_CONFIG", f"settings: {name} is no text", fix=f"put {name} in quotes")
+    raise ConfigError("E_CONFIG", f"settings: {name} is not text", fix=f"put {name} in quotes")
 
 
 def _wrap_single(name: str, value: object) -> object:
@@ -182,6 +184,6 @@ def _prices(name: str, value: object) -> tuple[object, object]:
             parts = None
     if not isinstance(parts, (list, tuple)) or len(parts) != 2:
         flag = f"--{name.replace('_', '-')}"
-        fix = f"give the prices of a million tokens in and out, as in {flag} 0.15,0.60"
+        fix = f"give the prices per million input and output tokens, as in {flag} 0.15,0.60"
         raise ConfigError("E_CONFIG", f"settings: {name} is not two numbers", fix=fix)
     return parts[0], parts[1]

@@ -110,7 +110,7 @@ class Converter:
         _log.debug("the converter ended with %s: %s", status, output[-4000:])
         if status < 0:
             what = f"the converter was ended by signal {-status} (memory?)"
-            raise ModelError("E_MODEL_FORMAT", f"{folder.name}: {what}", fix="convert it where more memory is")
+            raise ModelError("E_MODEL_FORMAT", f"{folder.name}: {what}", fix="convert it on a machine with more memory")
         reasons = (reason for sign, reason in _KNOWN.items() if sign in output)
         reason = next(reasons, "the converter refused it")
         fix = "use a model of a family that llama.cpp knows; OCKHAM_DEBUG=1 shows what the converter said"
@@ -138,7 +138,7 @@ class Converter:
         self._end()
         if was_late:
             what = f"{folder.name}: converting took longer than {self._seconds:.0f} s and was stopped"
-            fix = "convert it where more time and memory are, or take a smaller model"
+            fix = "convert it on a faster machine with more memory, or use a smaller model"
             raise ModelError("E_MODEL_FORMAT", what, fix=fix)
         return process.returncode or 1
 

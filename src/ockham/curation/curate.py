@@ -181,7 +181,7 @@ def require() -> None:
     if lacking:
         raise ModelError(
             "E_MODEL_MISSING",
-            f"curating needs packages that are not here: {', '.join(lacking)}",
+            f"curating needs packages that are not installed: {', '.join(lacking)}",
             fix=install_command("curate"),
         )
 
@@ -233,7 +233,7 @@ def _curate_files(
 
         scratch = leave.enter_context(run.staging())
         decision = decide_duplicates(chunks, plan.spec, plan.steps, scratch, crew, tell_work)
-        tell_work("labels in doubt", 0, 0)
+        tell_work("doubtful labels", 0, 0)
         doubt = check_labels(chunks, decision, [file.target for file in files], plan)
         report = write_all(run, chunks, decision, files, plan, on_progress)
         report = dataclasses.replace(report, warnings=(*report.warnings, *doubt))
@@ -280,7 +280,7 @@ def read_report(path: str | os.PathLike[str]) -> Curated:
         data = file.read_bytes()
     except OSError:
         message = f"{Path(path).name} holds no curation"
-        raise RunError("E_RUN_MISSING", message, fix="name the folder that ockham curate has written") from None
+        raise RunError("E_RUN_MISSING", message, fix="name a folder that ockham curate wrote") from None
     return Curated(Path(path), in_order(decode(data, CurationReport)))
 
 

@@ -45,7 +45,7 @@ def outcome(job: Job) -> Any:  # noqa: ANN401 - whatever the function gives
     try:
         return job.result()
     except BrokenExecutor as error:
-        fix = "run the same command again, with fewer --workers if memory is short; what was done is kept"
+        fix = "run the same command again, with fewer --workers if memory is short; finished work is kept"
         raise Defect("E_DEFECT", "a process that examines documents has died", fix=fix) from error
 
 

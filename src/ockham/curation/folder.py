@@ -83,8 +83,7 @@ def _left_in_order(run: Run) -> Iterator[None]:
         if can_go_on(error):
             megabytes = _size(run.path) / 1e6
             _log.warning(
-                "%s keeps what was done so far (%.0f MB): the same command goes on from there; to give it up, remove "
-                "that folder",
+                "%s keeps the finished work (%.0f MB): the same command resumes it; to discard it, remove that folder",
                 printable(run.path / "artifacts" if _is_finished(run.path) else run.path),
                 megabytes,
             )

@@ -41,7 +41,7 @@ def check_labels(
         number += len(documents)
         staying += documents.tolist() if number <= MOST else []
     if number > MOST:
-        return (f"labels were not doubted: {number:,} rows stay, and this is done for up to {MOST:,}",)
+        return (f"labels were not checked: {number:,} rows stay, and this is done for up to {MOST:,}",)
     rows: list[Example] = []
     for document in staying:
         cells = chunks.cells(document)

@@ -36,7 +36,7 @@ class _Task:
             cause = error.cause
             raise (cause if isinstance(cause, Exception) else error) from None
         except RayError as error:
-            fix = "run the same command again once the cluster is well; what was done is kept"
+            fix = "run the same command again once the cluster works; finished work is kept"
             raise Defect("E_DEFECT", f"the Ray cluster gave up a task ({type(error).__name__})", fix=fix) from error
 
     def cancel(self) -> object:

@@ -34,7 +34,7 @@ def clean(reading: ReadResult, *, labelled: bool = True) -> tuple[tuple[Example,
     usable = {i: example for i, example in enumerate(reading.examples) if i not in out}
     warnings = list(reading.warnings)
     if stripped:
-        warnings.append(f"{stripped:,} targets stand with blanks around them, and were taken without")
+        warnings.append(f"{stripped:,} targets have spaces around them, which were removed")
     conflicts: tuple[Conflict, ...] = ()
     merges: tuple[LabelMerge, ...] = ()
     if labelled:
@@ -43,7 +43,7 @@ def clean(reading: ReadResult, *, labelled: bool = True) -> tuple[tuple[Example,
         out |= repeated
         merges = propose_merges(Counter(targets)) if are_labels(targets) else ()
         if several:
-            warnings.append(f"{several:,} inputs have several different answers; all of them were kept")
+            warnings.append(f"{several:,} inputs have several different answers; all were kept")
     examples = tuple(example for i, example in usable.items() if i not in out)
     if labelled and are_labels([example.target for example in examples]) and (leak := leak_warning(examples)):
         warnings.append(leak)

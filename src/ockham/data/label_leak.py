@@ -40,6 +40,6 @@ def leak_warning(examples: Sequence[Example]) -> str | None:
     if not told:
         return None
     return (
-        "one word of each text tells its label: if it stands there because of the label, as in an id, "
-        "leave it out of the input, since it will not be there later"
+        "one word of each text tells its label: if it is there because of the label, as in an id, "
+        "exclude it from the input, since it will be missing later"
     )

@@ -57,7 +57,7 @@ def clean_sides(reading: ReadResult) -> Sides:
     test, test_intake = clean(parts["test"])
     warnings = list(intake.warnings)
     if parts["test"].examples and not test:
-        warnings.append("no row of the test side has an input and a label: a test set is drawn from the other rows")
+        warnings.append("no row of the test side has an input and a label: the test set is drawn from the other rows")
     shared = shared_text_of(train, valid, test)
     valid, valid_seen = drop_seen(valid, test, shared) if valid and test else (valid, ())
     train, seen = drop_seen(train, test, shared) if test else (train, ())

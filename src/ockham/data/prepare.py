@@ -59,7 +59,7 @@ def prepare(
     name, why = task.infer(sides.examples, task_name)
     sides = _readable(name, sides)
     dataset = Dataset(name=reading.sources[0].file, task=name, examples=sides.examples)
-    on_progress(Progress(stage="split", message="looking for near-duplicates, so that none stands on two sides"))
+    on_progress(Progress(stage="split", message="finding near-duplicates, to keep them on one side of the split"))
     shared = shared_text_of(sides.train, sides.valid, sides.test)
     compared = sides.map_inputs(shared.text_to_compare)
     clusters = near_duplicates.near_duplicates([row.input for row in compared.examples])
@@ -115,7 +115,7 @@ def merge_spellings(reading: ReadResult) -> ReadResult:
         for example, target in zip(reading.examples, targets, strict=True)
     )
     changed = sum(new.target != target for new, target in zip(rows, targets, strict=True))
-    remark = f"{changed:,} targets were taken by the most frequent spelling of their label, as asked for"
+    remark = f"{changed:,} targets were given the most frequent spelling of their label, as requested"
     return dataclasses.replace(reading, examples=rows, warnings=(*reading.warnings, remark))
 
 

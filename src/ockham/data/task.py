@@ -50,15 +50,15 @@ def infer(examples: Sequence[Example], override: TaskName | None = None) -> tupl
     if len(examples) < MIN_ROWS:
         raise DataError(
             "E_TOO_FEW",
-            f"{len(examples)} usable examples are left; {MIN_ROWS} are the least that can be measured",
-            fix="add labelled examples (a few hundred reach most verdicts), or look at what was dropped and why",
+            f"{len(examples)} usable examples are left; {MIN_ROWS} are the minimum that can be measured",
+            fix="add labelled examples (a few hundred are enough for most verdicts), or see why rows were dropped",
         )
     targets = [example.target for example in examples]
     distinct = len(set(targets))
     if override is not None:
         if override == "classify":
             _check_labels(targets, distinct)
-        return override, f"the task is {override}, as asked for"
+        return override, f"the task is {override}, as requested"
     if distinct > 1 and all(map(is_object, targets)):
         return "extract", f"all {len(targets):,} targets are JSON objects, so the task is to extract their fields"
     if distinct > 1 and _are_choices(examples):
@@ -113,7 +113,7 @@ def _check_labels(targets: Sequence[str], distinct: int) -> None:
     if distinct == 1:
         raise DataError(
             "E_LABEL_ONE",
-            f"all {n:,} examples have the same target: there is nothing to tell apart",
+            f"all {n:,} examples have the same target: there is nothing to distinguish",
             fix="add examples of the other labels, or name another column with --target",
         )
     if _are_quantities(targets):
@@ -125,7 +125,7 @@ def _check_labels(targets: Sequence[str], distinct: int) -> None:
     if distinct * 10 >= n * 9:
         raise DataError(
             "E_LABEL_DISTINCT",
-            f"{distinct:,} of {n:,} targets are different: an identifier or free text, no label",
+            f"{distinct:,} of {n:,} targets are different: an identifier or free text, not a label",
             fix="name the label column with --target, or pass --task generate if the targets are text to be written",
         )
 

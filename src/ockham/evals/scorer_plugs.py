@@ -98,7 +98,7 @@ def _check(use: PlugUse, scores: Sequence[object], rows: int) -> list[float]:
     checked = []
     for score in scores:
         if not isinstance(score, Real):
-            raise plugs.unusable(SCORERS.word, use.name, "a score is no number")
+            raise plugs.unusable(SCORERS.word, use.name, "a score is not a number")
         number = float(score)
         if math.isnan(number):
             raise plugs.unusable(SCORERS.word, use.name, "a score is NaN")

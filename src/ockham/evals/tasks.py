@@ -34,7 +34,7 @@ def metric_for(task: TaskName, requirements: Requirements, scorer: LoadedScorer 
     """
     task_metrics = metrics_of(task)
     if requirements.min_score is not None and scorer is None:
-        message = "min_score is required, and no scorer is named"
+        message = "min_score needs a scorer"
         raise ConfigError("E_CONFIG", message, fix="name it: --scorer NAME")
     required = [name.removeprefix("min_") for name in requirements.limits() if name.startswith("min_")]
     required = [name for name in required if name != METRIC]

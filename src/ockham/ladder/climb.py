@@ -57,7 +57,7 @@ def climb(
                 _test(material, standing, requirements, prices)
         if asks and not everything and decide(material, rungs, standings, requirements).decision.chosen:
             break
-    standings += [RungResult(rung, "skipped", "a smaller rung does the job (--all climbs on)") for rung in left]
+    standings += [RungResult(rung, "skipped", "a smaller rung does the job (--all tries the others)") for rung in left]
     return standings
 
 
@@ -102,7 +102,7 @@ def _failing(material: RunContext, standing: RungResult) -> Iterator[None]:
     except OckhamError as error:
         _fail(material, standing, f"{error.code}: {error.message}")
     except MemoryError:
-        _fail(material, standing, "there was not enough memory")
+        _fail(material, standing, "not enough memory")
     except Exception as error:  # a fault of ours or of a library in one rung; its words may hold the user's data
         _fail(material, standing, f"E_DEFECT: an unexpected {type(error).__name__}")
     except BaseException as error:

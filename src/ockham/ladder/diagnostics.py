@@ -159,7 +159,7 @@ def _once(material: RunContext, name: str, kind: type[T], study: Callable[[], T]
     key = material.work("study", name, sorted(_cheap(material)), material.plan.encoder)
 
     def announce_and_study() -> T:
-        material.on_progress(Progress(stage="measure", message=f"studying the data: {name}"))
+        material.on_progress(Progress(stage="measure", message=f"examining the data: {name}"))
         return study()
 
     return find_or_make(material.run, "study", key, kind, announce_and_study)

@@ -216,11 +216,11 @@ def _introduce(prepared: Prepared, on_progress: Callable[[Progress], None]) -> N
             )
         )
     counts = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in intake.dropped_counts().items()]
-    left_out = f"; left out: {', '.join(counts)}" if counts else ""
+    left_out = f"; dropped: {', '.join(counts)}" if counts else ""
     on_progress(Progress(stage="clean", message=f"{intake.rows:,} rows, {intake.kept:,} kept{left_out}"))
     on_progress(Progress(stage="clean", message=f"the task is {prepared.dataset.task}: {intake.task_reason}"))
-    sides = f"{len(split.train):,} to train, {len(split.valid):,} to validate, {len(split.test):,} sealed for the test"
-    on_progress(Progress(stage="split", message=f"{sides}; {split.leaks_prevented:,} leaks prevented"))
+    sides = f"{len(split.train):,} for training, {len(split.valid):,} for validation, {len(split.test):,} for testing"
+    on_progress(Progress(stage="split", message=f"{sides}; {split.leaks_prevented:,} rows kept from leaking"))
     for text in merge_notes(intake.merges):
         on_progress(Progress(stage="clean", message=f"note: {text}"))
     for warning in (*intake.warnings, *split.warnings):

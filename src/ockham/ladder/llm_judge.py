@@ -48,7 +48,7 @@ def ask_judge(material: RunContext, standings: Sequence[RungResult]) -> JudgeFin
     if spec is None or not reports:
         return JudgeFindings(summaries={})
     if material.plan.task != "generate":
-        note = f"the judge was not asked: it is for written texts, and the task is {material.plan.task}"
+        note = f"the judge was not asked: it is for generated text, and the task is {material.plan.task}"
         return JudgeFindings(summaries={}, notes=(note,))
     cases = {report.candidate.name: _cases(material, report) for report in reports}
     material.on_progress(
@@ -61,7 +61,7 @@ def ask_judge(material: RunContext, standings: Sequence[RungResult]) -> JudgeFin
                 name = report.candidate.name
                 summaries[name] = _summarize(report, _opinions(material, spec, judge, cases[name], name), spec)
     except OckhamError as error:
-        note = f"the judge stopped ({error.code}: {error.message}); the next run asks for the rest"
+        note = f"the judge stopped ({error.code}: {error.message}); run the same command again for the rest"
         return JudgeFindings(summaries=summaries, notes=(note,))
     return JudgeFindings(summaries=summaries)
 

@@ -21,8 +21,8 @@ def load_result(run: str | Path) -> RunResult:
     try:
         data = (run / ACCOUNT).read_bytes()
     except OSError:
-        message = f"{printable(run)} has not come to a verdict"
-        raise RunError("E_RUN_MISSING", message, fix="go on with the run: ockham fit, as before") from None
+        message = f"{printable(run)} has no verdict yet"
+        raise RunError("E_RUN_MISSING", message, fix="resume the run with the same ockham fit command") from None
     return store.decode(data, RunResult)
 
 
@@ -42,7 +42,7 @@ def write_report(run: str | Path, out: str | Path | None = None) -> Path:
         with store.open_run(run, store.identity_of(run), create=False) as opened:
             return opened.publish("report.html", page)
     except StoreError as error:
-        fix = f"{error.fix}; the page alone goes to any place with: ockham report RUN --out FILE"
+        fix = f"{error.fix}; to write the page elsewhere: ockham report RUN --out FILE"
         raise StoreError(error.code, error.message, fix=fix) from None
 
 

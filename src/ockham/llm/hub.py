@@ -42,18 +42,18 @@ def find(name: str, patterns: Sequence[str], *, extra: str, revision: str | None
     revision = pinned or revision
     if name.count("/") > 1 or name.startswith((".", "~", "/")) or "\\" in name:
         message = f"there is no folder or file {name!a}"
-        raise ModelError("E_MODEL_MISSING", message, fix="give the place of a model, or a hub id")
+        raise ModelError("E_MODEL_MISSING", message, fix="give the path of a model, or a hub id")
     try:
         from huggingface_hub import snapshot_download
     except ImportError:
-        message = f"{name!a} is not here, and huggingface_hub is not installed"
+        message = f"{name!a} is not on this machine, and huggingface_hub is not installed"
         raise ModelError("E_MODEL_MISSING", message, fix=install_command(extra)) from None
     at = "" if revision is None else f" --revision {revision}"
     if revision is None:
-        _log.warning("%s: no revision of it is known (name one: %s@revision), so the hub's newest is taken", name, name)
+        _log.warning("%s: no revision is given (name one: %s@revision), so the newest on the hub is used", name, name)
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except Exception as error:  # the hub client raises many kinds, of several libraries
-        message = f"{name!a} is not here, and the hub could not give it ({type(error).__name__})"
+        message = f"{name!a} is not on this machine, and the hub could not provide it ({type(error).__name__})"
         fix = f"give a folder instead, or run once on a machine with a network: hf download {name}{at}"
         raise ModelError("E_MODEL_MISSING", message, fix=fix) from None

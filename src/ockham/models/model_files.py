@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-FIX = "make the bundle again with: ockham fit"
+FIX = "create the bundle again: ockham fit"
 MAX_BYTES = 64_000_000
 
 T = TypeVar("T")

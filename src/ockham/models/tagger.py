@@ -126,4 +126,4 @@ def load(folder: Path) -> Tagger:
 
 
 def _unfit(message: str) -> ModelError:
-    return ModelError("E_MODEL_FORMAT", message, fix="make the bundle again with: ockham fit")
+    return ModelError("E_MODEL_FORMAT", message, fix="create the bundle again: ockham fit")

@@ -175,7 +175,7 @@ def load(folder: Path) -> Tfidf:
     halves = []
     for words, values in ((terms.words, idf["words"]), (terms.characters, idf["characters"])):
         if len(words) != len(values):
-            fix = "make the bundle again with: ockham fit"
+            fix = "create the bundle again: ockham fit"
             raise ModelError("E_MODEL_FORMAT", f"{WEIGHTS}: does not fit {TERMS}", fix=fix)
         halves.append(TermWeights({word: column for column, word in enumerate(words)}, values))
     return Tfidf(tuple(halves))

@@ -24,7 +24,7 @@ Choice = Literal["baseline", "small", "small-tuned", "small-cascade", "large"]
 
 TASKS: Final[dict[Task, str]] = {
     "classify": "give each text one of a few labels",
-    "extract": "find fields in a text",
+    "extract": "extract fields from a text",
     "choose": "pick one of several options that come with the question",
     "rewrite": "write a short text from a given one (summary, answer from a template, translation)",
     "chat": "talk about anything",
@@ -34,14 +34,14 @@ TASKS: Final[dict[Task, str]] = {
 }
 HARD: Final[dict[Task, str]] = {
     "long-documents": (
-        "small models lose what stands far apart in a long text, and each token of it takes memory and time"
+        "small models lose track of what is far apart in a long text, and each token costs memory and time"
     ),
-    "mathematics": "each step must be right, and a small model errs in a step far more often than a large one",
+    "mathematics": "every step must be right, and a small model gets a step wrong far more often than a large one",
     "multi-step": (
-        "an instruction forgotten half-way spoils the rest, and tuning on examples teaches the form of the steps "
+        "an instruction forgotten halfway spoils the rest, and tuning on examples teaches the form of the steps "
         "rather than the planning"
     ),
-    "chat": "nobody can say beforehand what will be asked, so no set of examples would prove a small model",
+    "chat": "nobody knows in advance what will be asked, so no set of examples proves a small model",
 }
 """Work for a large model, and why."""
 
@@ -101,7 +101,7 @@ SENTENCES: Final[dict[Choice, str]] = {
     "baseline": "Start with the baselines: a linear model or a frozen sentence encoder probably does this.",
     "small": "Start with a small model, prompted; label rows before you trust it.",
     "small-tuned": "Start with a small model and tune it on your rows.",
-    "small-cascade": "Start with a small model for the sure answers; the doubtful ones go to a large one or a person.",
+    "small-cascade": "Start with a small model for the confident answers; the others go to a large one or a person.",
     "large": "Use a large model.",
 }
 
@@ -140,7 +140,7 @@ def _choose(case: Questions) -> tuple[Choice, list[str]]:
         return "large", [f"{TASKS[case.task].capitalize()}: {HARD[case.task]}."]
     if case.rows < FEW_ROWS:
         return "small", [
-            f"With {case.rows:,} labelled rows nothing can be trained or proved; {FEW_ROWS} are the least, 500 good.",
+            f"With {case.rows:,} labelled rows nothing can be trained or proved; {FEW_ROWS} are the minimum.",
             "A prompted model needs no rows to start, and its answers become rows to correct.",
         ]
     dear = case.accuracy > _VERY_ACCURATE
@@ -148,7 +148,7 @@ def _choose(case: Questions) -> tuple[Choice, list[str]]:
         return "large", [f"Free text that is right {case.accuracy:.0%} of the time: no small model was seen to do it."]
     if dear:
         labels = [_LABELS] if case.task == "classify" else []
-        last = f"At {case.accuracy:.0%} the last points are dear: keep what the model is sure of and pass on the rest."
+        last = f"At {case.accuracy:.0%} the last points are expensive: keep the confident answers and hand on the rest."
         return "small-cascade", [*labels, last]
     if case.task == "classify":
         return "baseline", [_LABELS]
@@ -172,7 +172,7 @@ def _side(case: Questions, choice: Choice, api: float | None, machine: float, cu
         if choice == "large":
             reasons.append(slow + "relax the limit, narrow the task, or run the large model yourself.")
         elif choice == "small-cascade":
-            reasons.append(slow + "answers that are passed on will be late.")
+            reasons.append(slow + "answers that are handed on will be late.")
         else:
             reasons.append(slow + "stay local.")
     if api is not None and case.privacy == "anywhere":

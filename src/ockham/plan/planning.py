@@ -84,7 +84,7 @@ def _place(spec: PlanSpec, here: PlanTarget | None) -> PlanTarget:
     if spec.device is not None:
         return PlanTarget(device=device(spec.device))
     if here is None:
-        raise ConfigError("E_CONFIG", "no device is named", fix="name it: --device NAME")
+        raise ConfigError("E_CONFIG", "no device is given", fix="name it: --device NAME")
     return here
 
 
@@ -160,20 +160,22 @@ def _notes(
     if old:
         number = sum(entry.stale for entry in costs)
         notes.append(
-            f"{number} of the {len(costs)} prices are more than {FRESH_DAYS} days old (the oldest of {old[0]}); "
-            "give your own with --prices FILE."
+            f"{number} of the {len(costs)} prices are more than {FRESH_DAYS} days old (the oldest from {old[0]}); "
+            "supply your own with --prices FILE."
         )
     if forecasts:
         spread = max(entry.speed.spread for entry in forecasts)
         notes.append(f"Speeds are predictions: expect the truth within a factor of {spread:g}.")
     if forecasts and spec.output_tokens > LABEL_TOKENS and any(entry.kind == "encoder" for entry in forecasts):
-        notes.append(f"Encoders give labels: they are no choice for answers of {spec.output_tokens:,} tokens.")
+        notes.append(f"Encoders predict labels: they cannot write answers of {spec.output_tokens:,} tokens.")
     if target.device.kind in ("server-gpu", "gpu", "apple", "phone") and spec.purpose == "serving":
         notes.append(f"The rates of {target.device.name} are published peaks, not measured here.")
     if costs:
         notes.append(
-            f"Devices are planned to be busy {UTILISATION:.0%} of the time at most. Prices in {prices.currency}."
+            f"Devices are planned to be busy at most {UTILISATION:.0%} of the time. Prices in {prices.currency}."
         )
     if spec.purpose == "tuning":
-        notes.append(f"Hours of tuning assume {TRAIN_SHARE:.0%} of the peak rate; the first pass shows the truth.")
+        notes.append(
+            f"Hours of tuning assume {TRAIN_SHARE:.0%} of the peak rate; the first epoch shows the true figure."
+        )
     return notes

@@ -57,4 +57,4 @@ def check_batches(ask: Callable[[Sequence[T]], Sequence[object]], items: Sequenc
 
 def _hold(holds: bool, clause: str) -> None:
     if not holds:
-        raise PlugError("E_PLUG", f"the contract is broken: {clause}", fix="mend it, and run the contract again")
+        raise PlugError("E_PLUG", f"the contract is broken: {clause}", fix="fix it, and run the contract again")

@@ -62,7 +62,7 @@ class Plug:
         with guard(self.word, self.use, "while it was loaded"):
             loaded = self.module.load(*(() if self.spec is None else (self.spec,)))
         if not callable(loaded):
-            raise unusable(self.word, self.use.name, "load() returned nothing that can be called")
+            raise unusable(self.word, self.use.name, "load() did not return a callable")
         return loaded
 
 
@@ -89,14 +89,14 @@ def find_plug(socket: Socket, request: PlugRequest) -> Plug:
     """
     name, settings = (request.name, request.settings) if isinstance(request, PlugSpec) else _split(request)
     if NAME.fullmatch(name) is None:
-        message = f"{name[:40]!a} is no name of a {socket.word}"
+        message = f"{name[:40]!a} is not the name of a {socket.word}"
         raise ConfigError("E_CONFIG", message, fix="names are lower-case letters, digits, _ and -")
     module, package = _import(socket, name)
     kind = getattr(module, "Spec", None)
     if not callable(getattr(module, "load", None)):
-        raise unusable(socket.word, name, "it has no load(spec)")
+        raise unusable(socket.word, name, "it has no function load(spec)")
     if kind is not None and not (isinstance(kind, type) and dataclasses.is_dataclass(kind)):
-        raise unusable(socket.word, name, "its Spec is no dataclass")
+        raise unusable(socket.word, name, "its Spec is not a dataclass")
     if kind is None and settings:
         raise ConfigError("E_CONFIG", f"the {socket.word} {name} takes no settings", fix=f"leave out {_list(settings)}")
     spec = None
@@ -149,12 +149,12 @@ def guard(word: str, use: PlugUse, what: str) -> Iterator[None]:
 
 def unusable(word: str, name: str, why: str) -> PlugError:
     """Return the error of a plug that is not what its socket asks for."""
-    return PlugError("E_PLUG", f"the {word} {name} cannot be used: {why}", fix=f"mend it: see docs/{word}s.md")
+    return PlugError("E_PLUG", f"the {word} {name} cannot be used: {why}", fix=f"fix it: see docs/{word}s.md")
 
 
 def _failure(word: str, use: PlugUse, what: str, error: BaseException) -> PlugError:
     message = f"the {word} {use.name} ({use.package}) raised {type(error).__name__}{_line_of(error)} {what}"
-    return PlugError("E_PLUG", message, fix=f"mend the {word}: its contract test shows the whole error")
+    return PlugError("E_PLUG", message, fix=f"fix the {word}: its contract test shows the whole error")
 
 
 def _split(text: str) -> tuple[str, dict[str, list[str]]]:

@@ -156,7 +156,8 @@ def option_order_section(account: RunResult) -> Html | None:
         note(
             "Every question was asked with its options in a random order, in training and in the test. Some test "
             "questions were then asked once more in a second order: the share of them for which the same option was "
-            "named. Who answers by place alone names the same option about once in as many times as there are options."
+            "named. A model that goes by position alone "
+            "names the same option about once in as many times as there are options."
         ),
         table(
             ("Candidate", "Same option named", "95 % interval", "Questions"),
@@ -179,7 +180,7 @@ def judge_section(account: RunResult) -> Html | None:
     costs = f" It cost {dollars(sum(paid))}." if paid else ""
     return section(
         "judge",
-        "What a large model says of the answers",
+        "What a large model says about the answers",
         note(
             f"The judge ({models}) saw question, target and answer, and not whose answer it was. The verdict does not "
             "rest on it. Cohen's kappa is its agreement with exact scoring beyond chance: 0 is chance, 1 is always; "

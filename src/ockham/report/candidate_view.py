@@ -8,12 +8,12 @@ from ockham.records import CandidateResult, Estimate, Report, RunResult, Score
 from ockham.report.formatting import estimate_of, finite, finite_estimate
 
 _GLOSSES = {
-    "constant": "always the most frequent answer: what doing nothing scores",
-    "lookup": "the answer of the most similar training example",
-    "linear": "counts of words and letters, one linear model; no language model",
-    "encoder": "a small frozen language model, one linear layer on top",
-    "encoder-tuned": "the small language model, tuned on the training rows",
-    "encoder-tagger": "the small language model, tuned to mark values in the text",
+    "constant": "majority baseline: always the most frequent answer",
+    "lookup": "nearest neighbour: the answer of the most similar training example",
+    "linear": "a linear model over words and characters (TF-IDF); no language model",
+    "encoder": "a frozen sentence encoder with a linear layer on top",
+    "encoder-tuned": "the sentence encoder, fine-tuned on the training rows",
+    "encoder-tagger": "the sentence encoder, fine-tuned to mark values in the text",
     "decoder": "a quantized language model, prompted",
     "decoder-tuned": "a quantized language model, tuned and prompted",
     "endpoint": "a large model behind an API",

@@ -37,7 +37,7 @@ def table(account: RunResult) -> Html:
     views = candidate_views(account)
     metrics = _metrics(account, views)
     heads: list[Child] = ["Candidate", "Requirements", *(metric_name(m) for m in metrics)]
-    heads += ["Latency p95", "Memory", "Answers a second", "Cost a day"]
+    heads += ["Latency p95", "Memory", "Answers per second", "Cost per day"]
     head = tag("tr", [tag("th", h, scope="col") for h in heads])
     body = [_row(account, line, metrics) for line in views]
     grid_ = tag("table", tag("caption", "Candidates", class_="unseen"), tag("thead", head), tag("tbody", body))
@@ -266,7 +266,7 @@ def _confusion_table(pairs: list[tuple[str, str | None, int]], of: dict[str, int
     ]
     return tag(
         "div",
-        tag("h3", "What is taken for what"),
+        tag("h3", "Confusions"),
         grid(("The label is", "It answered", "Rows", "Of the label's"), body, label="Confusions", numbers=(2, 3)),
         note(f"{count(rest)} more wrong answers are spread over rarer pairs.") if rest else None,
     )

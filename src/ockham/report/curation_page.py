@@ -17,7 +17,7 @@ _CONTENTS = (
     ("rules", "Rules"),
     ("samples", "Examples"),
     ("duplicates", "Duplicates"),
-    ("doubts", "Labels in doubt"),
+    ("doubts", "Doubtful labels"),
     ("lengths", "Lengths"),
     ("files", "Files"),
 )
@@ -50,7 +50,7 @@ def render(report: CurationReport) -> str:
 def summary_sentence(report: CurationReport) -> str:
     """Say in one sentence what was done."""
     if report.sample_of_rows is not None:
-        return f"A dry run over {rows_of(report.rows)}: {count(report.quarantined)} would be left out."
+        return f"A dry run over {rows_of(report.rows)}: {count(report.quarantined)} would be dropped."
     return (
         f"{rows_of(report.rows)} came in: {count(report.kept)} were kept as they are, {count(report.changed)} were "
         f"changed and kept, {count(report.quarantined)} went to the quarantine."
@@ -69,7 +69,7 @@ def _banner(main: Html) -> Html:
 
 def _foot(report: CurationReport) -> Html:
     notice = (
-        "This file holds pieces of documents that were left out, with what looks like personal data masked. It loads "
+        "This file holds pieces of dropped documents, with what looks like personal data masked. It loads "
         "nothing from anywhere and sends nothing anywhere."
     )
     return tag("footer", tag("p", f"Ockham {report.ockham}"), tag("p", notice))
@@ -92,7 +92,7 @@ def _summary(report: CurationReport) -> Html:
             f"{count(report.raw_duplicates)} rows repeat an earlier text byte for byte."
         )
     )
-    children.append(table(("Rows", "", "Number", "Share"), body, label="What became of the rows", numbers=(2, 3)))
+    children.append(table(("Rows", "", "Number", "Share"), body, label="What happened to the rows", numbers=(2, 3)))
     children.append(
         tag(
             "div",
@@ -104,7 +104,7 @@ def _summary(report: CurationReport) -> Html:
     )
     if report.warnings:
         children.append(tag("ul", [tag("li", warning) for warning in report.warnings], class_="note"))
-    return section("summary", "What became of the rows", *children)
+    return section("summary", "What happened to the rows", *children)
 
 
 def _bar(n: int, whole: int, *, is_kept: bool = False) -> Html:
@@ -184,7 +184,7 @@ def _samples(samples: Sequence[Sample]) -> Html | None:
         body.append((user(sample.place), _name(sample.reason), score, user(sample.text, class_="said"), instead))
     return section(
         "samples",
-        "Examples of what was left out",
+        "Examples of dropped rows",
         note("The first of each rule, cut short; what looks like personal data is masked. All are in quarantine/."),
         table(("Row", "Rule", "Score", "Text", "Stays, or is a test row"), body, label="Examples", numbers=(2,)),
     )
@@ -211,7 +211,7 @@ def _doubts(report: CurationReport) -> Html | None:
     ]
     text = f"{rows_of(report.doubted)} may carry a wrong label, say models that did not see them; the worst are shown."
     heads = ("Row", "Text", "Given label", "Suggested", "Doubt")
-    return section("doubts", "Labels in doubt", note(text), table(heads, body, label="Labels in doubt", numbers=(4,)))
+    return section("doubts", "Doubtful labels", note(text), table(heads, body, label="Doubtful labels", numbers=(4,)))
 
 
 def _lengths(report: CurationReport) -> Html | None:

@@ -63,9 +63,7 @@ def training(account: RunResult) -> Html | None:
     return section(
         "training",
         "How tuning went",
-        note(
-            "Where the line of the seen rows goes on rising and that of the unseen rows does not, the model memorises."
-        ),
+        note("Where the training curve keeps rising and the validation curve does not, the model overfits."),
         [_run(account, name, points, number) for number, (name, points) in enumerate(runs.items(), 1)],
     )
 
@@ -96,14 +94,14 @@ def cascade(account: RunResult) -> Html | None:
     ]
     return section(
         "cascade",
-        "Keep the confident answers, pass on the rest",
+        "Keep the confident answers, hand on the rest",
         tag("ul", [tag("li", promise) for name, points in curves.items() if (promise := _promise(name, points))]),
         figure(
             "cascade",
             "Error among the kept answers against the share kept",
             line_chart.description(lines, chart),
             lambda width: line_chart.draw(lines, chart, width),
-            "Error among the kept answers with its 95 % interval. Answers passed on go to a person or a larger model.",
+            "Error among the kept answers with its 95 % interval. All other answers go to a person or a larger model.",
         ),
         _numbers(
             table(("Candidate", "Kept", "Confidence from", "Error among kept"), body, label="Cascade", numbers=(1, 2))
@@ -143,7 +141,7 @@ def cost(account: RunResult) -> Html | None:
             )
             for a in apis
         ]
-        heads = ("API", "A million requests", "A day, at your traffic", "Costs the same from", "Price of")
+        heads = ("API", "Per million requests", "Per day, at your traffic", "Break-even", "Price of")
         parts.append(table(heads, body, label="Costs of APIs", numbers=(1, 2, 3)))
         parts.append(note("List prices; rows of this data set's length. Below the break-even the API is cheaper."))
     return section("cost", "Cost, and where an API costs the same", *parts)
@@ -182,7 +180,7 @@ def _run(account: RunResult, name: str, points: Sequence[EpochPoint], number: in
     ]
     kept_epochs = [p.epoch for p in points if p.kept]
     chart = line_chart.Chart(
-        x_title="passes over the training rows",
+        x_title="epochs",
         y_title=metric,
         write_x=write_plain,
         write_y=write_shares,
@@ -201,10 +199,10 @@ def _run(account: RunResult, name: str, points: Sequence[EpochPoint], number: in
     ]
     picture = figure(
         f"training-{number}",
-        f"{metric} of {name} on seen and unseen rows after each pass",
+        f"{metric} of {name} on training and validation rows after each epoch",
         line_chart.description(lines, chart),
         lambda width: line_chart.draw(lines, chart, width),
-        f"{metric} after each pass. The dashed line marks the weights that were kept.",
+        f"{metric} after each epoch. The dashed line marks the weights that were kept.",
     )
     heads = ("Pass", "Training loss", f"{metric}, seen", f"{metric}, unseen")
     return join((tag("h3", name), picture, _numbers(table(heads, body, label=f"Tuning of {name}", numbers=(1, 2, 3)))))
@@ -238,9 +236,9 @@ def _cost_figure(account: RunResult, here: float) -> Html:
         lines.append(line_chart.ChartLine(name=a.name, points=tuple((r, v, v, v) for r, v in ends)))
     rings = tuple((a.break_even_per_day, here) for a in apis[:4] if a.break_even_per_day)
     chart = line_chart.Chart(
-        x_title="requests a day (logarithmic)",
+        x_title="requests per day (logarithmic)",
         x_log=True,
-        y_title="Cost a day",
+        y_title="Cost per day",
         write_x=write_short,
         write_y=write_dollars,
         y_log=True,

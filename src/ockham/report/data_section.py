@@ -32,7 +32,7 @@ def rows(account: RunResult) -> Html:
     ]
     if intake.warnings:
         parts.append(tag("ul", [tag("li", w) for w in intake.warnings], class_="note"))
-    return section("data", "What was kept, what was dropped", *parts)
+    return section("data", "Rows kept and dropped", *parts)
 
 
 def guard(account: RunResult) -> Html | None:
@@ -63,7 +63,7 @@ def guard(account: RunResult) -> Html | None:
         table(
             ("Candidate", "Leaking rows", "With leaks", "Without", "Difference"),
             body,
-            label="What leaks would have been worth on a naive split",
+            label="Split optimism: what a naive split would have overstated",
             numbers=(1, 2, 3, 4),
         )
         if body
@@ -90,12 +90,12 @@ def doubts(account: RunResult) -> Html | None:
     more = len(ordered) - len(body)
     return section(
         "doubts",
-        "Labels in doubt",
+        "Doubtful labels",
         note(
-            f"{rows_of(len(ordered))}, worst first. Cheap rungs, cross-validated, answer these rows confidently and "
+            f"{rows_of(len(ordered))}, worst first. The cross-validated baselines answer these rows confidently and "
             "differently. Nothing was changed; a person decides."
         ),
-        table(("Row", "Text", "Given label", "Suggested", "Doubt"), body, label="Labels in doubt", numbers=(4,)),
+        table(("Row", "Text", "Given label", "Suggested", "Doubt"), body, label="Doubtful labels", numbers=(4,)),
         note(f"{count(more)} more are in the run's folder.") if more > 0 else None,
     )
 
@@ -171,7 +171,7 @@ def _quarantine_section(intake: IngestReport) -> Html | None:
     return tag(
         "div",
         (
-            tag("h3", "Set aside, unread"),
+            tag("h3", "Records that could not be read"),
             table(("File", "Record", "Byte", "Code", "Reason"), body, label="Records set aside", numbers=(1, 2)),
             note(f"{count(more)} more are in the run's folder.") if more else None,
         ),
@@ -188,7 +188,7 @@ def _conflicts(intake: IngestReport) -> Html | None:
         "div",
         (
             tag("h3", "Same input, different labels"),
-            note("All of these rows are left out until a person decides."),
+            note("All of these rows are dropped until a person decides."),
             table(("Rows", "Labels"), body, label="Conflicts"),
             note(f"{count(more)} more are in the run's folder.") if more else None,
         ),

@@ -34,7 +34,7 @@ _TITLES = {
     "latency": "p95 latency in milliseconds (logarithmic)",
     "memory": "memory while serving in megabytes (logarithmic)",
     "cost": "cost of a million requests in US dollars (logarithmic)",
-    "cost_day": "cost a day in US dollars (logarithmic)",
+    "cost_day": "cost per day in US dollars (logarithmic)",
 }
 _NAMES_REACH, _NUMBERS_REACH = 40.0, 250.0
 _MOST_NAMES, _MOST_NUMBERS = 24, 60

@@ -24,7 +24,7 @@ _WORDS = (
         "Meets, misses, cannot tell",
         "the whole interval is on the right side of the requirement, on the wrong one, or on both.",
     ),
-    ("Holm's correction", "who compares often finds differences by chance; corrected p-values take that into account."),
+    ("Holm's correction", "many comparisons find differences by chance; corrected p-values take that into account."),
     ("Cascade", "confident answers stay here, doubtful ones go to a person or to a larger model."),
 )
 
@@ -123,7 +123,7 @@ def _parity(steps: Sequence[Parity]) -> str:
 def _tuned_in(tuned: TunedIn) -> str:
     what = f"language models were tuned in {tuned.precision}"
     if tuned.speedup is None:
-        return f"{what}, as was asked for"
+        return f"{what}, as requested"
     return f"{what}: where the run began ({tuned.processor}), bfloat16 was {tuned.speedup:.2g} times as fast as float32"
 
 

@@ -95,7 +95,7 @@ def time_chart(forecasts: Sequence[Forecast], limits: Sequence[tuple[str, float]
     x = Scale(low=x0, high=x1, start=frame.left, end=frame.right, log=True)
     parts = (
         draw_up(up, frame),
-        draw_across(axis_across(x, write_plain, "millions of weights (logarithmic)", width), frame, width),
+        draw_across(axis_across(x, write_plain, "millions of parameters (logarithmic)", width), frame, width),
         *(
             line((frame.left, y.at(s)), (frame.right, y.at(s)), stroke="var(--soft)", stroke_dasharray="4 4")
             for s in marks

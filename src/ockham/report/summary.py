@@ -59,8 +59,8 @@ def _requirements_line(account: RunResult) -> Html | None:
     ]
     per_day = account.verdict.requirements.get("requests_per_day")
     if per_day:
-        limits.append(f"{count(per_day)} requests a day")
-    return tag("p", "Asked for: ", ", ".join(limits), ".", class_="asked") if limits else None
+        limits.append(f"{count(per_day)} requests per day")
+    return tag("p", "Requirements: ", ", ".join(limits), ".", class_="asked") if limits else None
 
 
 def _figures(account: RunResult) -> Html | None:
@@ -109,7 +109,7 @@ def _cost(account: RunResult, line: CandidateView) -> tuple[str, str, str] | Non
         return None
     per_day = account.verdict.requirements.get("requests_per_day")
     return (
-        "Cost a day",
+        "Cost per day",
         dollars(line.cost_per_day),
         f"{count(per_day)} requests" if per_day else "one machine, always on",
     )
@@ -156,7 +156,7 @@ def _unknown(account: RunResult) -> Html:
     lines = [*_undecided_lines(account), *_unmeasured_lines(account), *_unresolved_lines(account)]
     lines += [join((warning,)) for warning in account.warnings]
     content = (
-        tag("ul", [tag("li", q) for q in lines]) if lines else tag("p", "Nothing that this run could have found out.")
+        tag("ul", [tag("li", q) for q in lines]) if lines else tag("p", "Nothing that this run could have answered.")
     )
     return tag("div", tag("h2", "Still unknown"), content, class_="unknown")
 

@@ -42,7 +42,7 @@ def _endpoint(material: RunContext, folder: Path) -> BuildInfo:
 
 
 def _no_endpoint(plan: BuildConfig) -> str | None:
-    return "no endpoint was named (--endpoint URL)" if plan.endpoint is None else None
+    return "no endpoint was given (--endpoint URL)" if plan.endpoint is None else None
 
 
 def _nothing(plan: BuildConfig) -> None:  # noqa: ARG001 - every rung takes the plan

@@ -52,7 +52,7 @@ def list_cached_models(folders: Sequence[Path], free_gb: float) -> CachedModels:
     if absent:
         notes.append(f"{_list_names(absent)} not on this machine (--models ID fetches one)")
     if large:
-        notes.append(f"{_list_names(large)} larger than the {free_gb:.1f} GB of memory that are free")
+        notes.append(f"{_list_names(large)} too large for the {free_gb:.1f} GB of free memory")
     if notes:
         notes.append("`ockham plan` lists them all")
     return CachedModels(

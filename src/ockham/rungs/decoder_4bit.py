@@ -61,7 +61,7 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
         built_rung = build_rung(material, eight)
         offer, path = _offer(eight, built_rung, model, weights, material), weights(model, material)
         if path is None or offer.why is not None:  # `unsuited` has said so before
-            raise ModelError("E_PARITY", offer.why or "the 4-bit weights are gone", fix="the 8-bit rung stays")
+            raise ModelError("E_PARITY", offer.why or "the 4-bit weights are missing", fix="the 8-bit rung stays")
         spec = causal_lm.parts(built_rung.folder).spec
         causal_lm.fit(
             [*material.side("train"), *material.side("valid")],
@@ -120,10 +120,10 @@ def _tuned_weights(folder: Path, material: RunContext) -> str:
 def _offer(eight: Rung, built_rung: BuiltRung, model: str, weights: Weights, material: RunContext) -> _Offer:
     """Answer the validation rows in 4 bits as the 8-bit form did, and compare, once a run."""
     if not built_rung.built.answers:
-        return _Offer(answers=(), parity=(), why="no validation row is there to compare it by")
+        return _Offer(answers=(), parity=(), why="there is no validation row to compare it on")
     path = weights(model, material)
     if path is None:
-        return _Offer(answers=(), parity=(), why="no weights in 16 bits are there to make 4 bits of")
+        return _Offer(answers=(), parity=(), why="there are no 16-bit weights to quantize to 4 bits")
     key = material.work("offer", eight.name, eight.cache_inputs(material.plan), path.stat().st_size)
     offer = material.run.load("offer", key, _Offer)
     if offer is not None:

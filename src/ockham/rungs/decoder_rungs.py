@@ -51,7 +51,7 @@ def rungs(models: Sequence[str], shelf: CachedModels | None = None) -> list[Rung
     rung says why the others are left out. Raises `ConfigError` (``E_CONFIG``) where two models have the same last name.
     """
     if not models:
-        why = f"no model was named (--models {_PLACES})"
+        why = f"no model was given (--models {_PLACES})"
         if shelf is not None:
             why = "; ".join([*([] if shelf.here else [why]), *([shelf.rest] if shelf.rest else [])])
         left_out = [_rung(PROMPTED, "", "", lambda _plan: why)] if why else []

@@ -97,7 +97,7 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
     without validation rows.
     """
     if not material.side("valid"):
-        raise DataError("E_TOO_FEW", "no row is left to stop the tuning by", fix="give more rows")
+        raise DataError("E_TOO_FEW", "no row is left for early stopping", fix="supply more rows")
     source = find(model)
     rows = material.side("valid")
     judged = [rows[i] for i in _spread(len(rows), _JUDGED)]
@@ -194,7 +194,9 @@ def _parts(spec: TuneSpec, rows: Sequence[tuning.DecoderRow], *, lean: bool) -> 
 def _left_out_warning(left_out: int, used: int) -> tuple[str, ...]:
     if not left_out:
         return ()
-    return (f"{left_out:,} of {left_out + used:,} training rows are longer than the context and were not learnt from",)
+    return (
+        f"{left_out:,} of {left_out + used:,} training rows are longer than the context and were not used for training",
+    )
 
 
 def _judge(setup: _Place, adapter: tuning.Adapter) -> float:
@@ -202,7 +204,7 @@ def _judge(setup: _Place, adapter: tuning.Adapter) -> float:
     rows = setup.judged
     with setup.material.run.staging() as staging:
         put = _apart(setup, adapter, setup.told.base, staging)
-        served = setup.serve(staging / "bundle", put, rows, "judging the pass")
+        served = setup.serve(staging / "bundle", put, rows, "validating the epoch")
     return setup.material.metric([row.target for row in rows], served.answers)
 
 

@@ -107,14 +107,14 @@ def check(device: DeviceName) -> None:
     """Refuse a device that is not here. Raises `ConfigError` (``E_CONFIG``) that says what is missing."""
     if device != "cuda":
         return
-    lacking = [] if accelerators() else ["this build of llama.cpp (xllamacpp) sees none"]
+    lacking = [] if accelerators() else ["this build of llama.cpp (xllamacpp) finds none"]
     if find_spec("torch") is not None:
         import torch
 
-        lacking += [] if torch.cuda.is_available() else ["this build of torch sees none"]
+        lacking += [] if torch.cuda.is_available() else ["this build of torch finds none"]
     if lacking:
-        message = f"a graphics processor is wanted (device cuda), and {' and '.join(lacking)}"
-        raise ConfigError("E_CONFIG", message, fix="install their CUDA builds, or use --device auto")
+        message = f"--device cuda needs a GPU, and {' and '.join(lacking)}"
+        raise ConfigError("E_CONFIG", message, fix="install the CUDA builds, or use --device auto")
 
 
 def quantization(weights: Path) -> str:

@@ -52,7 +52,7 @@ def reject_early(model: str, others: Sequence[str], material: RunContext) -> str
     hours = _hours(mine, material)
     if hours > LONGEST_HOURS:
         passes, rows = material.plan.tune.epochs, len(material.side("train"))
-        what = f"{mine.seconds:.2g} s a row, {rows:,} rows, up to {passes} passes"
+        what = f"{mine.seconds:.2g} s per row, {rows:,} rows, up to {passes} epochs"
         return f"tuning it would take about {hours:,.0f} hours here ({what}; --all tunes it)"
     size = weight_bytes(find(model))
     for other in others:
@@ -83,7 +83,9 @@ def first_part(model: str, material: RunContext, *, alone: bool) -> PilotRun:
         return stored_pilot
     from ockham.tune import decoder_tuning as tuning
 
-    material.on_progress(Progress(stage="climb", message=f"trying a first part of tuning {model_name(model)}"))
+    material.on_progress(
+        Progress(stage="climb", message=f"tuning on a first part of the rows, as a trial: {model_name(model)}")
+    )
     plan, train, valid = material.plan, material.side("train"), material.side("valid")
     few = train[:: max(1, len(train) // _part(len(train), plan.tune.epochs))]
     sample = valid[:: max(1, len(valid) // _HEARD)][:_HEARD]

@@ -108,8 +108,8 @@ def parity_of(material: RunContext, before: Sequence[str], after: Sequence[str])
         return ()
     was, now = (material.score_answers("valid", answers) for answers in (before, after))
     compared = parity.compare("merging and quantizing to 8 bits", was, now, material.plan.metric)
-    cause = "the 8-bit graph answers otherwise than the model that was tuned"
-    fix = "the rungs below stay; tune on more rows, whose texts set the 8-bit ranges"
+    cause = "the 8-bit graph gives other answers than the tuned model"
+    fix = "the smaller rungs are not affected; tune on more rows, whose texts set the 8-bit ranges"
     parity.check(compared, cause, fix)
     return (compared,)
 

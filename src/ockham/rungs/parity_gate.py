@@ -17,7 +17,7 @@ from ockham.evals import parity
 from ockham.records import Parity, Score
 
 Question = tuple[int, ...]
-FIX = "the prompted rung stays; report this, with the model's name"
+FIX = "the prompted rung is not affected; report this, with the model's name"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +48,7 @@ def compare_step(step: Step, before: Sequence[Score], after: Sequence[Score], me
     if fault is not None:
         agreement = f"{compared.agreement.value:.1%} of {compared.agreement.n:,} validation answers stayed the same"
         raise ModelError("E_PARITY", f"{step.name}: {fault} ({agreement})", fix=FIX)
-    left = "the conversion computes something else" if step.exact else "quantizing loses too much"
+    left = "the converted model computes something else" if step.exact else "quantizing loses too much"
     parity.check(compared, f"the questions are the same, so {left}", FIX, exact=step.exact)
     return compared
 

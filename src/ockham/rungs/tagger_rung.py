@@ -107,7 +107,9 @@ def _temperature(served: tagger.Tagger, rows: tuning.TaggerRows) -> float:
 def _unreachable_warning(count: int, total: int) -> tuple[str, ...]:
     if not count:
         return ()
-    return (f"{count:,} of {total:,} values of the training targets stand nowhere in their texts: it cannot give such",)
+    return (
+        f"{count:,} of {total:,} values of the training targets are not in their texts: it cannot extract such values",
+    )
 
 
 def _skip_reason(material: RunContext) -> str | None:
@@ -115,11 +117,11 @@ def _skip_reason(material: RunContext) -> str | None:
     fields: Sequence[Field] = json_fields.of_schema(json_schema.infer([row.target for row in train]))
     reached = span_alignment.share(span_alignment.align(train, fields))
     if reached is None:
-        return "it marks values in the text, and the training targets have none"
+        return "it marks values in the text, and the training targets have no values"
     if reached < LEAST:
         return (
             f"it marks values in the text, and of those of the training targets {reached:.0%} stand in theirs as whole "
-            f"words ({LEAST:.0%} are the least)"
+            f"words ({LEAST:.0%} is the minimum)"
         )
     return None
 

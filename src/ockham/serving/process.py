@@ -87,7 +87,7 @@ class ServingProcess:
         times, memory = reply["latency"], reply["memory_mb"]
         if memory is None:
             raise Defect(
-                "E_DEFECT", "this system does not tell how much memory a process uses", fix="please report this"
+                "E_DEFECT", "this system does not report how much memory a process uses", fix="please report this"
             )
         return Profile(
             p50_ms=intervals.quantile(times, 0.50),
@@ -127,7 +127,7 @@ class ServingProcess:
     def _death_error(self) -> Defect:
         status = self._process.wait()
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-        fix = "look for a full memory (dmesg); if there is none, please report this"
+        fix = "check whether memory ran out (dmesg); if not, please report this"
         return Defect("E_DEFECT", f"the serving process {how}", fix=fix)
 
 

@@ -197,7 +197,9 @@ def _close_epoch(
 ) -> None:
     rows = max(1, state.rows)
     if not math.isfinite(state.loss):
-        _log.warning("the loss is no longer a number (the learning rate is too high): tuning ends with its best pass")
+        _log.warning(
+            "the loss is no longer a number (the learning rate is too high): tuning stops, and its best epoch is kept"
+        )
         state.epoch = _NEVER
         return
     score = lesson.judge()

@@ -62,15 +62,15 @@ def passes(rows: int, batch: int) -> int:
 
 
 def memorising(points: Sequence[EpochPoint]) -> tuple[str, ...]:
-    """Say from which pass on the model learns rows by heart: training loss falls while validation loss rises."""
+    """Say from which epoch on the model overfits: training loss falls while validation loss rises."""
     for before, after in itertools.pairwise(points[1:]):
         if before.valid_loss is None or after.valid_loss is None:
             continue
         if after.valid_loss > before.valid_loss and after.train_loss < before.train_loss:
             best = next(point.epoch for point in points if point.kept)
             return (
-                f"from pass {after.epoch:.0f} on it learns rows by heart: the loss of the validation rows rises "
-                f"({before.valid_loss:.3g} to {after.valid_loss:.3g}) while that of the training rows falls; pass "
+                f"from epoch {after.epoch:.0f} on it overfits: the validation loss rises "
+                f"({before.valid_loss:.3g} to {after.valid_loss:.3g}) while the training loss falls; epoch "
                 f"{best:.0f} was kept",
             )
     return ()
@@ -81,12 +81,12 @@ def guardrails(spec: TuneSpec, rows: int) -> tuple[str, ...]:
     warnings = []
     if rows < FEW_ROWS:
         warnings.append(
-            f"tuning on {rows:,} training rows: under {FEW_ROWS:,} a tuned model often learns the rows by heart; "
+            f"tuning on {rows:,} training rows: under {FEW_ROWS:,} a tuned model often memorizes the rows; "
             "watch its training curve, and trust only the test interval"
         )
     if spec.epochs > MANY_EPOCHS:
         warnings.append(
-            f"up to {spec.epochs} passes over the rows: after about {MANY_EPOCHS} a model learns the rows instead of "
-            "the task; the best pass on the validation rows is kept"
+            f"up to {spec.epochs} epochs: after about {MANY_EPOCHS} a model memorizes the rows instead of learning "
+            "the task; the epoch that is best on the validation rows is kept"
         )
     return tuple(warnings)

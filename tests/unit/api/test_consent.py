@@ -215,7 +215,9 @@ def test_a_settings_file_that_was_only_found_sends_nothing(
     more = ("--base", "no-such-model") if verb == "tune" else ()
     status, out, err = run(verb, str(rows), *more)
     assert (status, out, api.seen) == (2, "", [])
-    assert err.startswith("E_CONSENT: ockham.toml, which lies in this folder and was not named, sends rows to the ")
+    assert err.startswith(
+        "E_CONSENT: ockham.toml, which was found in the current folder and not named, would send rows to the "
+    )
     assert f"{consent.host(api.url)}, with the key from {VARIABLE}" in err
     assert "--yes" in err
     assert not Path("runs").exists()

@@ -67,7 +67,7 @@ def test_the_plan_for_this_machine_lists_the_catalogue(
     )
     assert re.search(r"^Llama-3\.1-70B +q4_k_m +no ", text, re.M)
     assert "Largest that surely answers within 200 ms, by device:" in text
-    assert "No prediction was compared with a measurement on this machine yet." in text
+    assert "No prediction has been compared with a measurement on this machine yet." in text
 
 
 def test_a_model_on_a_machine_one_does_not_have(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,7 +97,7 @@ def test_tuning_is_planned_by_method(capsys: pytest.CaptureFixture[str]) -> None
 def test_costs_are_in_the_table_and_the_page(capsys: pytest.CaptureFixture[str], machine: Path) -> None:
     flags = ("--requests-per-day", "10000", "--input-tokens", "500", "--output-tokens", "300")
     text = said(capsys, "plan", "Qwen2.5-7B", "--gpu", "RTX 3090", *flags, "--report", "plan.html")
-    assert "10,000 requests a day; devices with Qwen2.5-7B, in USD:" in text
+    assert "10,000 requests per day; devices with Qwen2.5-7B, in USD:" in text
     assert re.search(r"^RTX 3090 +rented +9\.36 +3,416 ", text, re.M)
     assert "!: a price that is more than 90 days old." in text.replace("\n", " ")
     page = (machine / "plan.html").read_text(encoding="utf-8").replace("\u00a0", " ")
@@ -106,7 +106,7 @@ def test_costs_are_in_the_table_and_the_page(capsys: pytest.CaptureFixture[str],
         "Does it fit?",
         "Is it fast enough?",
         "Who answers within 200 ms, where?",
-        "10,000 requests a day cost?",
+        "10,000 requests per day cost?",
     ):
         assert title in page
     assert page.count("<svg ") == 6
@@ -138,7 +138,7 @@ def test_settings_stand_in_a_file_and_flags_win(capsys: pytest.CaptureFixture[st
     [
         (("Qwen2.5-8B",), "has no model 'Qwen2.5-8B'", "Qwen2.5-7B"),
         (("gpt2", "--gpu", "RTX 4900"), "has no device 'RTX 4900'", "RTX 4090"),
-        (("gpt2", "--quant", "q4"), "quantizations[0] is none of its choices", "did you mean"),
+        (("gpt2", "--quant", "q4"), "quantizations[0] is not one of the choices", "did you mean"),
         (("gpt2", "--context", "2000"), "gpt2 was made for 1,024 tokens at most, not 2,000", "--context 1024"),
         (("--context", "100"), "cannot hold a prompt of 200 and an answer of 20", "--context 220"),
         (("--context", "1"), "context is out of range", "at least 2"),
@@ -149,7 +149,7 @@ def test_settings_stand_in_a_file_and_flags_win(capsys: pytest.CaptureFixture[st
         (("--memory-gb", "-1"), "memory_gb is out of range", "above 0"),
         (("--count", "0"), "count is out of range", "at least 1"),
         (("--rank", "0"), "rank is out of range", "at least 1"),
-        (("--for", "sale"), "purpose is none of its choices", "serving, tuning"),
+        (("--for", "sale"), "purpose is not one of the choices", "serving, tuning"),
         (("gpt2", "--gpu", "Apple M2", "--requests-per-day", "5"), "no price of Apple M2", "[[rent]]"),
         (("--requests-per-day", "5", "--api", "gpt-4oo"), "has no API price 'gpt-4oo'", "gpt-4o"),
         (("--prices", "none.toml"), "none.toml cannot be read", "path"),

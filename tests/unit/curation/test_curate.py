@@ -573,5 +573,5 @@ def test_labels_in_doubt_are_listed_and_left_out_if_asked(tmp_path: Path) -> Non
     assert done.report.left_out == {"doubted_label": listed.doubted}
     assert {entry["record"] - 1 for entry in done.dropped_rows()} >= set(wrong)
     assert preview(source, CurateSpec(doubts="drop")).left_out == done.report.left_out
-    assert "Labels in doubt" in (done.path / "report.html").read_text("utf-8")
+    assert "Doubtful labels" in (done.path / "report.html").read_text("utf-8")
     assert curate(source, CurateSpec(doubts="off"), out=tmp_path / "off").report.doubts == ()

@@ -133,7 +133,7 @@ def test_s01_a_stopped_run_says_what_it_leaves_and_goes_on(
     with caplog.at_level(logging.WARNING, LOGGER), pytest.raises(type(error)):
         curate(source, EXACT, out=out, on_progress=stopping(stage, 3, error))
     (said,) = caplog.messages
-    assert f"{out} keeps what was done so far" in said
+    assert f"{out} keeps the finished work" in said
     assert "to give it up, remove that folder" in said
     assert len(list(out.glob("artifacts/chunk/*"))) >= 3
     assert list(out.glob("staging/*")) == []

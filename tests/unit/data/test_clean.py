@@ -71,7 +71,7 @@ def test_several_answers_to_one_question_are_no_contradiction() -> None:
     kept, intake = clean(reading([*rows, ("question 3", "another answer"), rows[4]]))
     assert len(kept) == 31
     assert intake.dropped == (Dropped(id="32", reason="exact_duplicate", kept="5"),)
-    assert intake.warnings[-1] == "1 inputs have several different answers; all of them were kept"
+    assert intake.warnings[-1] == "1 inputs have several different answers; all were kept"
 
 
 @given(

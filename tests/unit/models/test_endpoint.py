@@ -242,7 +242,7 @@ def test_failures_in_a_row_stop_the_work_rather_than_burning_money(tmp_path: Pat
     with asking(tmp_path, always(refuses(500)), retries=1) as at:
         error = at.fails([f"text {n}" for n in range(50)])
         assert len(at.api.seen) == 6, "three texts, two attempts each"
-    assert error.message == "3 answers in a row got no reply; the last time, the API answered 500"
+    assert error.message == "3 answers in a row failed; the last reason: the API answered 500"
 
 
 def test_many_workers_stop_together(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_10_000_support_requests_a_day_cost_150_to_200_dollars_on_gpt_4_and_5_to
     assert gpu.machines == 1
     assert gpu.per_day == pytest.approx(9.36)
     assert 5 <= gpu.per_day <= 10
-    # Even from $9.36 / $0.017 = 551 requests a day.
+    # Even from $9.36 / $0.017 = 551 requests per day.
     assert api.break_even_per_day == pytest.approx(9.36 / 0.017)
     assert found.costs_against == "RTX 3090"
 
@@ -147,7 +147,7 @@ def test_a_bad_price_is_refused_with_its_place(tmp_path: Path, old: str, new: st
 
 
 def test_a_plan_without_a_device_or_a_machine_is_refused() -> None:
-    with pytest.raises(ConfigError, match="no device is named"):
+    with pytest.raises(ConfigError, match="no device is given"):
         plan(PlanSpec(), prices(), TODAY)
 
 

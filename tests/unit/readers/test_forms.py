@@ -635,7 +635,7 @@ def test_a_dry_run_says_what_would_be_read_and_writes_nothing(
     text = capsys.readouterr().out
     assert "a.jsonl: jsonl, Prodigy, utf-8; text -> label" in text
     assert "Task: classify" in text
-    assert "60 rows: 45 kept; left out: answer reject 15." in text
+    assert "60 rows: 45 kept; dropped: answer reject 15." in text
     assert [line.split() for line in text.splitlines() if line.startswith(KINDS)] == [[kind, "15"] for kind in KINDS]
     assert not any(row["text"] in text for row in rows)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)

@@ -92,7 +92,7 @@ def test_first_screen_says_verdict_figures_and_next_step(sample: str) -> None:
     assert "Use encoder ." in first
     assert account.verdict.because in first
     assert account.verdict.next in first
-    assert "accuracy at least 85 %, p95 latency at most 200 ms, memory at most 2 GB, 10,000 requests a day" in first
+    assert "accuracy at least 85 %, p95 latency at most 200 ms, memory at most 2 GB, 10,000 requests per day" in first
     assert "94.4 %" in first
     assert "89.4 to 97.2, n = 144" in first
     assert "15.0 ms" in first

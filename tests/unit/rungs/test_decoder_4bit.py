@@ -133,7 +133,7 @@ def test_one_that_is_hardly_smaller_is_left_out(
     )
     assert same.skip_reason(material) == "its 4-bit form has 100% of the 8-bit form's size"
     nothing = decoder_4bit.rung(eight, str(folder), lambda _model, _material: None)
-    assert nothing.skip_reason(material) == "no weights in 16 bits are there to make 4 bits of"
+    assert nothing.skip_reason(material) == "there are no 16-bit weights to quantize to 4 bits"
     assert small.tasks == eight.tasks
 
 

@@ -119,7 +119,7 @@ def test_it_says_when_rows_are_learnt_by_heart() -> None:
         for i, (train, valid) in enumerate(losses)
     ]
     (said,) = memorising(points)
-    assert said.startswith("from pass 3 on it learns rows by heart")
+    assert said.startswith("from epoch 3 on it overfits")
     assert said.endswith("pass 2 was kept")
     assert memorising(points[:3]) == ()
 

@@ -165,7 +165,7 @@ def test_the_report_tells_the_precision_and_why() -> None:
     said = "language models were tuned in bfloat16: where the run began (Xeon 9), bfloat16 was 2.3 times as fast"
     assert said in render(dataclasses.replace(account, tuned_in=found))
     asked = TunedIn(precision="float32", asked=True, processor="Xeon 9")
-    said = "language models were tuned in float32, as was asked for"
+    said = "language models were tuned in float32, as requested"
     assert said in render(dataclasses.replace(account, tuned_in=asked))
     assert json.loads(store.encode(dataclasses.replace(account, tuned_in=found)))["tuned_in"]["precision"] == "bfloat16"
 

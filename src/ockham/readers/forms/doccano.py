@@ -112,13 +112,13 @@ def _is_entity_list(value: object) -> bool:
 DOCCANO = Form(
     name="doccano classes",
     recognised="`text` (or `data`) and lists of labels in `label`, with `Comments`",
-    taken="the one label of a row is the target; a row without a label is left out; several labels a row are said",
+    taken="the one label of a row is the target; a row without a label is dropped; several labels a row are reported",
     open=_open_classes,
 )
 DOCCANO_SPANS = Form(
     name="doccano spans",
     recognised="`text` (or `data`), and lists of `[start, end, name]` in `label`, `labels` or `entities`",
-    taken="an object of the spans' texts by their names (extract); rows without a span are not labelled and left out,"
+    taken="an object of the spans' texts by their names (extract); rows without a span are not labelled and dropped,"
     " as are rows in which a span's text stands more than once",
     open=_open_spans,
 )

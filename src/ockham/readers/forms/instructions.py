@@ -85,6 +85,6 @@ ALPACA = Form(
     name="Alpaca",
     recognised="`instruction` and `output`, with or without `input`",
     taken="`instruction` and `input` are the input, `output` the target; an instruction that is the same in every"
-    " record is left away; `history` is not used, and said",
+    " record is omitted; `history` is not used, and this is reported",
     open=_open_alpaca,
 )

@@ -192,8 +192,8 @@ LABEL_STUDIO = Form(
     name="Label Studio JSON",
     recognised="`data` with the task's fields, and `annotations` (or `completions`) with their `result`",
     taken="the field of text is the input; the control's choice, text, rating or taxonomy is the target, and spans"
-    " become an object of their texts by label (extract). Cancelled annotations are left out; a ground truth counts"
-    " before the others; a task whose annotators disagree is left out. Several controls: name one with `--target`",
+    " become an object of their texts by label (extract). Cancelled annotations are dropped; a ground truth counts"
+    " before the others; a task whose annotators disagree is dropped. Several controls: name one with `--target`",
     open=_open_full,
 )
 LABEL_STUDIO_MIN = Form(

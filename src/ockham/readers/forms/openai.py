@@ -117,13 +117,13 @@ CHAT = Form(
     recognised="a column `messages` of turns with `role` and `content` (OpenAI fine-tuning, and what follows it)",
     taken="the last assistant turn is the target, the turns before it the input; a single user turn stands as it is. A"
     " tool call becomes an object of its arguments, with the function's name where several are called, and without its"
-    " id. `weight: 0` on the last turn leaves the row out",
+    " id. `weight: 0` on the last turn drops the row",
     open=_open_chat,
 )
 CHAT_LOG = Form(
     name="chat",
     recognised="logged calls: `request` with its `messages`, and `response` or `choices`",
-    taken="the answer is the target, the request's turns are the input; answers that were cut off are kept out",
+    taken="the answer is the target, the request's turns are the input; answers that were cut off are dropped",
     open=_open_log,
 )
 OPENAI_EVALS = Form(
