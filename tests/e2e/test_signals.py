@@ -192,7 +192,7 @@ STOPS = [(signal.SIGTERM, "process"), (signal.SIGTERM, "group"), (signal.SIGHUP,
 
 def last_line(number: int) -> str:
     by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
-    return f"stopped{by}; run the same command again to go on"
+    return f"stopped{by}; run the same command again to resume"
 
 
 @pytest.mark.parametrize(("number", "whom"), STOPS)

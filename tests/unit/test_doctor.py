@@ -116,7 +116,7 @@ def test_finding_a_package_imports_nothing() -> None:
 def test_graphics_processors_are_named_with_what_they_are_used_for(tmp_path: Path) -> None:
     none = diagnose(tmp_path, find=lambda _: None, graphics=())
     assert none.graphics == ()
-    assert none.notes[0].startswith("No graphics processor was found")
+    assert none.notes[0].startswith("No GPU was found")
     one = diagnose(tmp_path, find=lambda _: None, graphics=[Gpu(name="NVIDIA L4", memory_gb=23.0)])
     assert one.graphics == ("NVIDIA L4, 23 GB",)
     assert "--device cuda says what is missing" in one.notes[0]

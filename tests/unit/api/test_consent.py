@@ -243,7 +243,7 @@ def test_a_found_file_is_no_consent_to_what_a_bundle_asks(
     Path("ockham.toml").write_text(text)
     status, _, err = run(verb, str(bundle), str(rows))
     assert (status, api.seen) == (2, [])
-    assert err.startswith("E_CONSENT: ockham.toml, which lies in this folder")
+    assert err.startswith("E_CONSENT: ockham.toml, which was found in the current folder")
     status, _, err = run(verb, str(bundle), str(rows), "--config", "ockham.toml")
     assert status == 0
     assert "(address: ockham.toml; key: ockham.toml)" in err

@@ -441,7 +441,7 @@ def test_g02_a_fault_of_ours_names_its_place_and_never_its_words(
 def test_ctrl_c_is_one_line(verbs: Verbs, run: Run) -> None:
     verbs.raises = KeyboardInterrupt()
     before = signal.getsignal(signal.SIGINT)
-    assert run("fit", "mail.csv", "-q") == (130, "", "stopped; run the same command again to go on\n")
+    assert run("fit", "mail.csv", "-q") == (130, "", "stopped; run the same command again to resume\n")
     assert signal.getsignal(signal.SIGINT) is before
 
 
@@ -468,7 +468,7 @@ def test_k19_a_signal_is_one_line_and_its_number(name: str, status: int, capsys:
 
     assert error_report.guard(work) == status
     by = "" if name == "SIGINT" else f" by {name}"
-    assert capsys.readouterr().err == f"stopped{by}; run the same command again to go on\n"
+    assert capsys.readouterr().err == f"stopped{by}; run the same command again to resume\n"
     assert [signal.getsignal(one) for one in error_report._SIGNALS] == before
 
 

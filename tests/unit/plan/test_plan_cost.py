@@ -67,7 +67,7 @@ def test_old_prices_say_so_and_new_ones_do_not() -> None:
     found = plan(spec, prices(), TODAY)
     assert costs(found, "api")["gpt-4o"].stale
     assert not costs(found, "api")["gpt-5"].stale
-    assert any("more than 90 days old (the oldest of 2025-06-30)" in note for note in found.notes)
+    assert any("more than 90 days old (the oldest from 2025-06-30)" in note for note in found.notes)
 
 
 def test_without_a_model_the_costs_are_of_a_usual_one_and_this_machine_is_among_them() -> None:
