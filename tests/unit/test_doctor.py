@@ -101,7 +101,7 @@ def test_it_is_written_for_a_person_and_as_json(tmp_path: Path, package: Path) -
     assert json.loads(json.dumps(plain(found)))["rungs"][0] == {
         "name": "constant",
         "can_run": True,
-        "because": "it needs nothing",
+        "because": "no further packages needed",
         "install": None,
     }
 

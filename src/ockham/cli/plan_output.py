@@ -168,7 +168,7 @@ def _costs(plan: Plan, columns: int) -> list[str]:
     rest = len(plan.costs) - len(shown)
     traffic = plan.requests_per_day or 0.0
     return [
-        *fill(f"{traffic:,.0f} requests a day; devices with {plan.costs_of}, in {plan.currency}:", columns),
+        *fill(f"{traffic:,.0f} requests per day; devices with {plan.costs_of}, in {plan.currency}:", columns),
         *table(head, body, columns, left=2),
         *([f"and {rest} more expensive ones (--json lists them all)"] if rest else []),
         *fill(_remarks(plan, shown), columns),

@@ -187,7 +187,7 @@ def _costs(plan: Plan) -> Html | None:
         )
         for cost in sorted(plan.costs, key=lambda cost: cost.per_day)
     ]
-    heads = ("Where", "Kind", "A day", "A year", "A million", "Devices", "Even from", "Price of", "How")
+    heads = ("Where", "Kind", "A day", "A year", "A million", "Devices", "Break-even", "Price of", "How")
     return section(
         "cost",
         f"What do {count(plan.requests_per_day)} requests a day cost?",
@@ -200,7 +200,7 @@ def _costs(plan: Plan) -> Html | None:
 def _even(plan: Plan) -> str:
     if plan.costs_against is None:
         return ""
-    return f" An API costs the same as {plan.costs_against} from the traffic under “even from”; below it, less."
+    return f" An API costs the same as {plan.costs_against} from the traffic under “break-even”; below it, less."
 
 
 def _cost_figure(plan: Plan) -> Html | None:
