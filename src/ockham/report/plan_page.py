@@ -190,7 +190,7 @@ def _costs(plan: Plan) -> Html | None:
     heads = ("Where", "Kind", "A day", "A year", "A million", "Devices", "Break-even", "Price of", "How")
     return section(
         "cost",
-        f"What do {count(plan.requests_per_day)} requests a day cost?",
+        f"What do {count(plan.requests_per_day)} requests per day cost?",
         tag("p", f"Devices run {plan.costs_of}.{_even(plan)}"),
         _cost_figure(plan),
         table(heads, body, label="Costs", numbers=(2, 3, 4, 5, 6)),
