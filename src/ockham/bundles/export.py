@@ -1,4 +1,4 @@
-"""Take a language model out of a bundle, in the form that another program reads."""
+"""Take a model out of a bundle, in the form that another program reads."""
 
 from __future__ import annotations
 
@@ -8,65 +8,80 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from ockham import store
+from ockham.bundles import onnx_folder
+from ockham.bundles.export_source import ExportSource, open_source
 from ockham.errors import BundleError, ConfigError
-from ockham.ladder.run_folder import bundle_of
 from ockham.models import causal_lm
 from ockham.models.causal_lm import DecoderFiles
 from ockham.printable import printable
 from ockham.store import save_text
 
-Form = Literal["gguf", "peft", "ollama"]
+Form = Literal["gguf", "peft", "ollama", "onnx"]
 
 WEIGHTS, ORDERS, MODELFILE, ADAPTER = "model.gguf", "orders.txt", "Modelfile", "adapter"
 
 
 def export(source: str | Path, form: Form, out: str | Path, *, rung: str | None = None) -> tuple[Path, ...]:
-    """Write a decoder's bundle as ``form`` into a new folder; gives the files written.
+    """Write a bundle as ``form`` into a new folder; gives the files written.
 
-    ``source`` is a bundle, or a run, whose chosen candidate is taken, or the one that ``rung`` names. ``gguf``: the
-    weights, and the orders that stand before every text. ``ollama``: the same as a model that ``ollama create`` takes.
-    ``peft``: the adapter that was tuned. Raises `BundleError` for a folder that is not a whole bundle, `ConfigError`
-    (``E_CONFIG``) for a bundle that has no such form, and where ``out`` already exists.
+    ``source`` is a bundle, or a run, whose chosen candidate is taken, or the one that ``rung`` names. ``onnx``: a
+    classifier or a tagger as a graph with a program that runs it. Of a language model, ``gguf``: the weights, and the
+    orders that stand before every text; ``ollama``: the same as a model that ``ollama create`` takes; ``peft``: the
+    adapter that was tuned. Raises `BundleError` for a folder that is not a whole bundle, `ConfigError` (``E_CONFIG``)
+    for a bundle that has no such form, and where ``out`` is there already.
     """
-    folder, out = bundle_of(Path(source), rung), Path(out)
-    manifest = store.read_bundle(folder)
-    if manifest.kind != "gguf":
-        message = f"{printable(folder)} holds no language model, but {manifest.candidate.name}"
-        raise ConfigError(
-            "E_CONFIG", message, fix="use it with `ockham predict` or ockham.load; only language models can be exported"
-        )
+    out = Path(out)
+    opened = open_source(Path(source), rung)
+    kind = opened.manifest.kind
+    if kind not in KINDS[form]:
+        forms = [name for name, kinds in KINDS.items() if kind in kinds]
+        message = f"{printable(opened.folder)} holds {opened.name}, which has no form {form}"
+        fix = f"choose from --to {', '.join(forms)}" if forms else "choose another candidate of the run: --rung NAME"
+        raise ConfigError("E_CONFIG", message, fix=fix)
     if out.exists():
-        raise ConfigError("E_CONFIG", f"{printable(out)} already exists", fix="name a new folder: -o FOLDER")
+        raise ConfigError("E_CONFIG", f"{printable(out)} is there already", fix="name a new folder: -o FOLDER")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as fresh:
         staging = Path(fresh) / "whole"
         staging.mkdir()
-        FORMS[form](folder, staging)
+        FORMS[form](opened, staging)
         staging.rename(out)
     return tuple(sorted(path for path in out.rglob("*") if path.is_file()))
 
 
-def _gguf(folder: Path, out: Path) -> None:
-    decoder = causal_lm.parts(folder)
+def _gguf(source: ExportSource, out: Path) -> None:
+    decoder = causal_lm.parts(source.folder)
     shutil.copyfile(decoder.weights, out / WEIGHTS)
     save_text(out / ORDERS, decoder.orders + "\n")
 
 
-def _ollama(folder: Path, out: Path) -> None:
-    decoder = causal_lm.parts(folder)
+def _ollama(source: ExportSource, out: Path) -> None:
+    decoder = causal_lm.parts(source.folder)
     shutil.copyfile(decoder.weights, out / WEIGHTS)
     save_text(out / MODELFILE, modelfile(decoder))
 
 
-def _peft(folder: Path, out: Path) -> None:
+def _peft(source: ExportSource, out: Path) -> None:
+    folder = source.folder
     if not (folder / ADAPTER).is_dir():
         message = f"{printable(folder)} has no adapter: the model was prompted, not tuned"
         raise ConfigError("E_CONFIG", message, fix="export a decoder-tuned candidate: --rung decoder-tuned:NAME")
     shutil.copytree(folder / ADAPTER, out, dirs_exist_ok=True)
 
 
-FORMS: Mapping[Form, Callable[[Path, Path], None]] = {"gguf": _gguf, "peft": _peft, "ollama": _ollama}
+FORMS: Mapping[Form, Callable[[ExportSource, Path], None]] = {
+    "gguf": _gguf,
+    "peft": _peft,
+    "ollama": _ollama,
+    "onnx": onnx_folder.write_folder,
+}
+KINDS: Mapping[Form, tuple[str, ...]] = {
+    "gguf": ("gguf",),
+    "peft": ("gguf",),
+    "ollama": ("gguf",),
+    "onnx": tuple(onnx_folder.KINDS),
+}
+"""The kinds of bundles that have each form."""
 
 
 def modelfile(decoder: DecoderFiles) -> str:
@@ -76,8 +91,8 @@ def modelfile(decoder: DecoderFiles) -> str:
     piece of the template cannot stand in a Modelfile.
     """
     if '"""' in decoder.orders or any('"""' in piece or "{{" in piece for piece in decoder.pieces):
-        message = "the model's chat template holds characters that a Modelfile cannot"
-        raise BundleError("E_BUNDLE", message, fix="export it with --to gguf, and set its system prompt yourself")
+        message = "the model's chat template holds marks that a Modelfile cannot"
+        raise BundleError("E_BUNDLE", message, fix="export it with --to gguf, and give its orders yourself")
     if decoder.folded:
         before, after = decoder.pieces
         template = f"{before}{{{{ .System }}}}\n\n{{{{ .Prompt }}}}{after}{{{{ .Response }}}}"

@@ -1,4 +1,4 @@
-"""`ockham export`: a tuned or prompted language model for another program."""
+"""`ockham export`: the model of a bundle for another program."""
 
 from __future__ import annotations
 
@@ -7,30 +7,27 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ockham.cli.help import Command
 from ockham.cli.options import PATH
 
 if TYPE_CHECKING:
     from ockham.bundles.export import Form
 
 
-EXAMPLES = (
-    "ockham export runs/orders --to ollama -o orders-ollama",
-    "ockham export runs/orders --rung decoder-tuned:ockham-nano --to peft -o orders-adapter",
-)
-
-
-@click.command("export", cls=Command, examples=EXAMPLES)
+@click.command("export")
 @click.argument("bundle", type=PATH, metavar="BUNDLE")
-@click.option("--to", "form", type=click.Choice(["gguf", "peft", "ollama"]), required=True, help="Format to write.")
-@click.option("--out", "-o", type=PATH, required=True, metavar="FOLDER", help="New folder for the files.")
-@click.option("--rung", metavar="NAME", help="Candidate to export [default: the chosen one].")
+@click.option(
+    "--to", "form", type=click.Choice(["onnx", "gguf", "ollama", "peft"]), required=True, help="What to write."
+)
+@click.option("--out", "-o", type=PATH, required=True, metavar="FOLDER", help="A new folder for it.")
+@click.option("--rung", metavar="NAME", help="A candidate of the run; the one that was chosen otherwise.")
 def command(*, bundle: Path, form: Form, out: Path, rung: str | None) -> None:
-    """Export a language model from a bundle for other programs.
+    """Export a model for use without ockham.
 
-    BUNDLE is the folder of a run or of a bundle. gguf writes the weights for llama.cpp and the system prompt, ollama
-    the same with a Modelfile, peft the LoRA adapter that was trained. Only ockham restricts answers to the labels or
-    the schema: in other programs the model writes freely.
+    BUNDLE is a run's folder or a bundle. onnx writes a classifier or a tagger (linear, encoder, encoder-tuned,
+    encoder-tagger) as a folder with a program, predict.py, that needs only onnxruntime, tokenizers and numpy and
+    answers as the bundle does. Of a language model, gguf writes the weights for llama.cpp and its system prompt,
+    ollama the same with a Modelfile, peft the LoRA adapter that was tuned. An answer that is held to labels or a schema
+    is so only by `ockham`: elsewhere a language model writes freely.
     """
     from ockham.bundles.export import export
     from ockham.cli import output

@@ -62,9 +62,23 @@ class SharedText:
 
         For one that not every row has a mark stays, so that whatever depends on it can still be learnt.
         """
+        return _without(text, self._long_passages())
+
+    def patterns_to_leave_out(self) -> list[tuple[str, str, str]]:
+        """Return what `text_to_read` looks for, for programs that have nothing of ockham: hint, pattern and mark.
+
+        Where the hint stands in a text, what the regular expression matches is replaced by a blank, and the mark, if
+        there is one, is put before the text.
+        """
+        triples = []
+        for tokens, mark in self._long_passages():
+            hint, pattern = _pattern(tokens)
+            triples.append((hint, pattern.pattern, mark))
+        return triples
+
+    def _long_passages(self) -> list[tuple[tuple[str, ...], str]]:
         marked = enumerate(self.passages, start=1)
-        long = [(p.tokens, "" if p.share == 1 else f"§{number}") for number, p in marked if p.words >= READ_WITHOUT]
-        return _without(text, long)
+        return [(p.tokens, "" if p.share == 1 else f"§{number}") for number, p in marked if p.words >= READ_WITHOUT]
 
     def is_read_whole(self) -> bool:
         """Tell whether models read every text as it is."""

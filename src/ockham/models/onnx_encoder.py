@@ -62,6 +62,11 @@ class WindowedTexts:
     cut: int
 
 
+def shared_tokens(settings: EncoderSettings) -> int:
+    """Return how many tokens neighbouring windows of a text share."""
+    return settings.max_tokens // _SHARED
+
+
 def settings_of(sentence: SentenceEncoder) -> EncoderSettings:
     """Say what is needed to run the graph of a sentence encoder."""
     return EncoderSettings(
@@ -278,7 +283,7 @@ def open_graph(graph: Path | bytes, tokenizer: Path, settings: EncoderSettings, 
         message = f"the encoder's files cannot be loaded ({type(error).__name__})"
         raise ModelError("E_MODEL_FORMAT", message, fix=FIX) from None
     words.no_padding()
-    words.enable_truncation(settings.max_tokens, stride=settings.max_tokens // _SHARED)
+    words.enable_truncation(settings.max_tokens, stride=shared_tokens(settings))
     embedder = Embedder(words, session, settings, threads)
     _check(embedder)
     return embedder

@@ -46,6 +46,11 @@ class TokenWindows:
         return np.concatenate([part[list(window.counts)] for window, part in zip(self.windows, parts, strict=True)])
 
 
+def shared_tokens(settings: EncoderSettings) -> int:
+    """Return how many tokens neighbouring windows of a text share."""
+    return settings.max_tokens // _SHARED
+
+
 def reader(sentence: SentenceEncoder) -> Reader:
     """Make a reader for a sentence encoder as it comes."""
     from tokenizers import Tokenizer
@@ -59,7 +64,7 @@ class Reader:
     def __init__(self, tokenizer: Any, settings: EncoderSettings) -> None:  # noqa: ANN401 - a Tokenizer
         """Take the tokenizer for this use alone: its limit is set so that it gives windows."""
         self._settings = settings
-        self._shared = settings.max_tokens // _SHARED
+        self._shared = shared_tokens(settings)
         self._tokenizer = tokenizer
         tokenizer.no_padding()
         tokenizer.enable_truncation(settings.max_tokens, stride=self._shared)

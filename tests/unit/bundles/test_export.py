@@ -78,7 +78,7 @@ def test_what_has_no_such_form_is_refused_and_nothing_is_written(bundle: Path, t
     plain.mkdir()
     (plain / "model.json").write_text("{}", encoding="utf-8")
     sealed(plain, "linear")
-    with pytest.raises(ConfigError, match="holds no language model"):
+    with pytest.raises(ConfigError, match="has no form gguf"):
         export(plain, "gguf", tmp_path / "out")
     prompted = tmp_path / "prompted"
     prompted.mkdir()

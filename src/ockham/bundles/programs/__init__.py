@@ -1,0 +1,1 @@
+"""Programs that are copied into exported folders as ``predict.py``: they import nothing of ockham."""

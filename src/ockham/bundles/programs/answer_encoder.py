@@ -1,0 +1,79 @@
+"""Answer texts with the model of this folder: python predict.py "a text", or one text a line on standard input.
+
+Needs onnxruntime, tokenizers and numpy. From Python: predict.load().answer("a text").
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, when onnxruntime is imported
+
+import numpy as np
+import onnxruntime
+from tokenizers import Tokenizer
+
+
+class EncoderClassifier:
+    """The model of a folder, loaded."""
+
+    def __init__(self, folder: Path) -> None:
+        """Read the model, its tokenizer and its labels."""
+        self.labels, self.passages, self.settings = (
+            json.loads((folder / f"{name}.json").read_bytes()) for name in ("labels", "passages", "settings")
+        )
+        self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        self.tokenizer.no_padding()
+        self.tokenizer.enable_truncation(self.settings["max_tokens"], stride=self.settings["shared_tokens"])
+        options = onnxruntime.SessionOptions()
+        # Higher levels are slower for these graphs, and their answers differ in the last digits.
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        self.session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, ["CPUExecutionProvider"])
+
+    def answer(self, text: str) -> dict[str, Any]:
+        """Return the most probable label and its probability."""
+        shares = self.probabilities(text)
+        return {"answer": self.labels[int(shares.argmax())], "confidence": float(shares.max())}
+
+    def probabilities(self, text: str) -> np.ndarray:
+        """Return one probability per label, in the order of labels.json."""
+        shown = self.settings["prefix"] + without_passages(text, self.passages)
+        encoding = self.tokenizer.encode(shown.encode("utf-8", "replace").decode())
+        windows = [encoding.ids, *(part.ids for part in encoding.overflowing)]
+        last, most = len(windows) - 1, self.settings["windows"]
+        if last >= most:  # of a very long text some windows are read, evenly spaced
+            windows = [windows[round(step * last / max(1, most - 1))] for step in range(most)]
+        inputs = {
+            "ids": np.array([token for window in windows for token in window], np.int64),
+            "lengths": np.array([len(window) for window in windows], np.int64),
+        }
+        shares: np.ndarray = self.session.run(["probabilities"], inputs)[0]
+        return shares
+
+
+def without_passages(text: str, passages: list[list[str]]) -> str:
+    """Return a text without the passages that training rows shared, which the model has not read either."""
+    shorter, marks = text, list[str]()
+    for hint, pattern, mark in passages:
+        if hint in shorter:
+            shorter, number = re.subn(pattern, " ", shorter)
+            marks += [mark] if number and mark else []
+    blank = all(char.isspace() or unicodedata.category(char) in ("Cc", "Cf") for char in shorter)
+    return text if shorter == text or blank else " ".join([*marks, shorter.strip()])
+
+
+def load() -> EncoderClassifier:
+    """Load the model that lies beside this file."""
+    return EncoderClassifier(Path(__file__).resolve().parent)
+
+
+if __name__ == "__main__":
+    model = load()
+    for line in sys.argv[1:] or sys.stdin:
+        sys.stdout.write(json.dumps(model.answer(line.rstrip("\n")), ensure_ascii=False) + "\n")
