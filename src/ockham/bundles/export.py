@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from ockham.bundles import onnx_folder
+from ockham.bundles import onnx_folder, sklearn_folder
 from ockham.bundles.export_source import ExportSource, open_source
 from ockham.errors import BundleError, ConfigError
 from ockham.models import causal_lm
@@ -16,7 +16,7 @@ from ockham.models.causal_lm import DecoderFiles
 from ockham.printable import printable
 from ockham.store import save_text
 
-Form = Literal["gguf", "peft", "ollama", "onnx"]
+Form = Literal["onnx", "sklearn", "gguf", "ollama", "peft"]
 
 WEIGHTS, ORDERS, MODELFILE, ADAPTER = "model.gguf", "orders.txt", "Modelfile", "adapter"
 
@@ -25,10 +25,10 @@ def export(source: str | Path, form: Form, out: str | Path, *, rung: str | None 
     """Write a bundle as ``form`` into a new folder; gives the files written.
 
     ``source`` is a bundle, or a run, whose chosen candidate is taken, or the one that ``rung`` names. ``onnx``: a
-    classifier or a tagger as a graph with a program that runs it. Of a language model, ``gguf``: the weights, and the
-    orders that stand before every text; ``ollama``: the same as a model that ``ollama create`` takes; ``peft``: the
-    adapter that was tuned. Raises `BundleError` for a folder that is not a whole bundle, `ConfigError` (``E_CONFIG``)
-    for a bundle that has no such form, and where ``out`` is there already.
+    classifier or a tagger as a graph with a program that runs it; ``sklearn``: a linear one as a pipeline. Of a
+    language model, ``gguf``: the weights, and the orders that stand before every text; ``ollama``: the same as a model
+    that ``ollama create`` takes; ``peft``: the adapter that was tuned. Raises `BundleError` for a folder that is not a
+    whole bundle, `ConfigError` (``E_CONFIG``) for a bundle that has no such form, and where ``out`` is there already.
     """
     out = Path(out)
     opened = open_source(Path(source), rung)
@@ -74,12 +74,14 @@ FORMS: Mapping[Form, Callable[[ExportSource, Path], None]] = {
     "peft": _peft,
     "ollama": _ollama,
     "onnx": onnx_folder.write_folder,
+    "sklearn": sklearn_folder.write_folder,
 }
 KINDS: Mapping[Form, tuple[str, ...]] = {
     "gguf": ("gguf",),
     "peft": ("gguf",),
     "ollama": ("gguf",),
     "onnx": tuple(onnx_folder.KINDS),
+    "sklearn": ("linear",),
 }
 """The kinds of bundles that have each form."""
 

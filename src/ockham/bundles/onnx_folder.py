@@ -84,8 +84,11 @@ def check_answer(folder: Path, row: Mapping[str, object]) -> None:
 
 def write_program(name: str, out: Path) -> None:
     """Copy a program into a folder, as ``predict.py``."""
-    text = resources.files("ockham.bundles.programs").joinpath(f"{name}.py").read_bytes()
-    save_bytes(out / PROGRAM, text)
+    _copy_program(name, out / PROGRAM)
+
+
+def _copy_program(name: str, path: Path) -> None:
+    save_bytes(path, resources.files("ockham.bundles.programs").joinpath(f"{name}.py").read_bytes())
 
 
 def write_labels(source: ExportSource, labels: tuple[str, ...], out: Path) -> None:
@@ -94,11 +97,13 @@ def write_labels(source: ExportSource, labels: tuple[str, ...], out: Path) -> No
     shared = model_files.read(SharedText, path) if path.exists() else SharedText()
     _write_json(labels, out / "labels.json")
     _write_json(shared.patterns_to_leave_out(), out / "passages.json")
+    _copy_program("shared_passages", out / "shared_passages.py")
 
 
 def _linear(source: ExportSource, out: Path) -> str:
     model = linear.load(source.folder)
-    save_bytes(out / GRAPH, answer_graphs.linear_graph(model))
+    idf = model_files.read_arrays(source.folder / tfidf.WEIGHTS, answer_graphs.HALVES)
+    save_bytes(out / GRAPH, answer_graphs.linear_graph(model, idf))
     shutil.copyfile(source.folder / tfidf.TERMS, out / "vocabulary.json")
     write_labels(source, model.settings.labels, out)
     write_program("answer_linear", out)

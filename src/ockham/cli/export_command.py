@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 @click.command("export")
 @click.argument("bundle", type=PATH, metavar="BUNDLE")
 @click.option(
-    "--to", "form", type=click.Choice(["onnx", "gguf", "ollama", "peft"]), required=True, help="What to write."
+    "--to",
+    "form",
+    type=click.Choice(["onnx", "sklearn", "gguf", "ollama", "peft"]),
+    required=True,
+    help="What to write.",
 )
 @click.option("--out", "-o", type=PATH, required=True, metavar="FOLDER", help="A new folder for it.")
 @click.option("--rung", metavar="NAME", help="A candidate of the run; the one that was chosen otherwise.")
@@ -25,9 +29,10 @@ def command(*, bundle: Path, form: Form, out: Path, rung: str | None) -> None:
 
     BUNDLE is a run's folder or a bundle. onnx writes a classifier or a tagger (linear, encoder, encoder-tuned,
     encoder-tagger) as a folder with a program, predict.py, that needs only onnxruntime, tokenizers and numpy and
-    answers as the bundle does. Of a language model, gguf writes the weights for llama.cpp and its system prompt,
-    ollama the same with a Modelfile, peft the LoRA adapter that was tuned. An answer that is held to labels or a schema
-    is so only by `ockham`: elsewhere a language model writes freely.
+    answers as the bundle does. sklearn writes a linear one as a scikit-learn pipeline (skops, no pickle). Of a language
+    model, gguf writes the weights for llama.cpp and its system prompt, ollama the same with a Modelfile, peft the LoRA
+    adapter that was tuned. An answer that is held to labels or a schema is so only by `ockham`: elsewhere a language
+    model writes freely.
     """
     from ockham.bundles.export import export
     from ockham.cli import output

@@ -6,7 +6,7 @@ get all of it in one file. The arithmetic is that of `ockham.models`, operator b
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from ockham.models.linear import Linear
 from ockham.models.tagger import Tagger
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
 HALVES = ("words", "characters")
@@ -71,11 +72,13 @@ def need_onnx() -> None:
         raise ModelError("E_MODEL_MISSING", "onnx is needed to write a graph", fix="pip install 'ockham[encoder]'")
 
 
-def linear_graph(model: Linear) -> bytes:
+def linear_graph(model: Linear, idf: Mapping[str, NDArray[np.float32]]) -> bytes:
     """Build the graph of a linear classifier.
 
     It takes the columns of a text's terms and how often each stands in it, for ``words`` (n,) int64 and
     ``words_counts`` (n,) float32 and for ``characters`` alike, and gives ``probabilities`` (labels,) float64.
+
+    ``idf`` are the inverse document frequencies of the terms of each half.
     """
     import numpy as np
     from onnx import TensorProto, helper
@@ -84,13 +87,12 @@ def linear_graph(model: Linear) -> bytes:
     nodes.constant("unit", np.array(1, np.float32))
     nodes.constant("tiny", np.array(_TINY, np.float32))
     parts = []
-    for half, vectorizer in zip(HALVES, model.features.halves, strict=True):
-        size = len(vectorizer.idf_)
-        idf = nodes.constant(f"{half}.idf", np.asarray(vectorizer.idf_, np.float32))
-        weight = nodes.constant(f"{half}.weight", model.weight[start : start + size])
-        start += size
+    for half in HALVES:
+        weights = nodes.constant(f"{half}.idf", idf[half].astype(np.float32))
+        weight = nodes.constant(f"{half}.weight", model.weight[start : start + len(idf[half])])
+        start += len(idf[half])
         frequency = nodes.node("Add", [nodes.node("Log", [f"{half}_counts"], f"{half}.log"), "unit"], f"{half}.tf")
-        rarity = nodes.node("Gather", [idf, half], f"{half}.rarity")
+        rarity = nodes.node("Gather", [weights, half], f"{half}.rarity")
         value = nodes.node("Mul", [frequency, rarity], f"{half}.value")
         length = nodes.node("ReduceL2", [value], f"{half}.length", keepdims=1)
         scaled = nodes.node("Div", [value, nodes.node("Max", [length, "tiny"], f"{half}.divisor")], f"{half}.scaled")

@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import sys
-import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +15,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, when onnxruntime is impo
 
 import numpy as np
 import onnxruntime
+from shared_passages import without_passages
 from tokenizers import Tokenizer
 
 
@@ -55,17 +54,6 @@ class EncoderClassifier:
         }
         shares: np.ndarray = self.session.run(["probabilities"], inputs)[0]
         return shares
-
-
-def without_passages(text: str, passages: list[list[str]]) -> str:
-    """Return a text without the passages that training rows shared, which the model has not read either."""
-    shorter, marks = text, list[str]()
-    for hint, pattern, mark in passages:
-        if hint in shorter:
-            shorter, number = re.subn(pattern, " ", shorter)
-            marks += [mark] if number and mark else []
-    blank = all(char.isspace() or unicodedata.category(char) in ("Cc", "Cf") for char in shorter)
-    return text if shorter == text or blank else " ".join([*marks, shorter.strip()])
 
 
 def load() -> EncoderClassifier:

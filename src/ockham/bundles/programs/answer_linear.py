@@ -10,7 +10,6 @@ import json
 import os
 import re
 import sys
-import unicodedata
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, when onnxruntime is impo
 
 import numpy as np
 import onnxruntime
+from shared_passages import without_passages
 
 
 class LinearClassifier:
@@ -60,17 +60,6 @@ def character_runs(text: str) -> list[str]:
         for width in range(2, min(5, len(word)) + 1)
         for start in range(len(word) - width + 1)
     ]
-
-
-def without_passages(text: str, passages: list[list[str]]) -> str:
-    """Return a text without the passages that training rows shared, which the model has not read either."""
-    shorter, marks = text, list[str]()
-    for hint, pattern, mark in passages:
-        if hint in shorter:
-            shorter, number = re.subn(pattern, " ", shorter)
-            marks += [mark] if number and mark else []
-    blank = all(char.isspace() or unicodedata.category(char) in ("Cc", "Cf") for char in shorter)
-    return text if shorter == text or blank else " ".join([*marks, shorter.strip()])
 
 
 def load() -> LinearClassifier:
