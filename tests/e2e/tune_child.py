@@ -24,6 +24,7 @@ from ockham.records import Example
 from ockham.rungs import rung
 from ockham.rungs.rung import RunCheckpoint
 from ockham.tune import decoder_tuning, encoder_tuning, linear_head, loop, span_alignment, tagger_tuning
+from ockham.tune.adapter_files import Adapter
 from ockham.tune.tune_spec import TuneSpec
 
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def tuned_decoder(source: str, place: RunCheckpoint, on_progress: Tell) -> Itera
         for _ in range(24)
     ]
 
-    def judge(adapter: decoder_tuning.Adapter) -> float:
+    def judge(adapter: Adapter) -> float:
         """Score an adapter by its own bytes, so that each pass has another score."""
         return int(hashlib.sha256(adapter.weights).hexdigest()[:8], 16) / 2**32
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Literal
 
-from ockham.bundles import onnx_folder, sklearn_folder
+from ockham.bundles import model_card, onnx_folder, peft_folder, sklearn_folder
 from ockham.bundles.export_source import ExportSource, open_source
 from ockham.errors import BundleError, ConfigError
 from ockham.models import causal_lm
@@ -18,7 +19,21 @@ from ockham.store import save_text
 
 Form = Literal["onnx", "sklearn", "gguf", "ollama", "peft"]
 
-WEIGHTS, ORDERS, MODELFILE, ADAPTER = "model.gguf", "orders.txt", "Modelfile", "adapter"
+WEIGHTS, ORDERS, MODELFILE, SCHEMA = "model.gguf", "orders.txt", "Modelfile", "schema.json"
+_GGUF_USE = f"""`{WEIGHTS}` is for llama.cpp and what is built on it; `{ORDERS}` is the system prompt. Send each text
+as a JSON object: `{{"text": "…"}}`."""
+_OLLAMA_USE = f"""```sh
+ollama create ockham-model -f {MODELFILE}
+```
+
+Send each text as a JSON object, `{{"text": "…"}}`, at temperature 0."""
+_SCHEMA_USE = f"""`{SCHEMA}` holds answers to what is valid: Ollama takes it as `format`.
+
+```sh
+jq -n --slurpfile schema {SCHEMA} --arg text "where is my parcel" \\
+  '{{model: "ockham-model", stream: false, format: $schema[0], prompt: ({{text: $text}} | tojson)}}' |
+  curl -s http://localhost:11434/api/generate -d @- | jq -r .response
+```"""
 
 
 def export(source: str | Path, form: Form, out: str | Path, *, rung: str | None = None) -> tuple[Path, ...]:
@@ -53,32 +68,36 @@ def _gguf(source: ExportSource, out: Path) -> None:
     decoder = causal_lm.parts(source.folder)
     shutil.copyfile(decoder.weights, out / WEIGHTS)
     save_text(out / ORDERS, decoder.orders + "\n")
+    _finish(source, out, decoder, "GGUF", _GGUF_USE)
 
 
 def _ollama(source: ExportSource, out: Path) -> None:
     decoder = causal_lm.parts(source.folder)
     shutil.copyfile(decoder.weights, out / WEIGHTS)
     save_text(out / MODELFILE, modelfile(decoder))
+    _finish(source, out, decoder, "an Ollama model", _OLLAMA_USE)
 
 
-def _peft(source: ExportSource, out: Path) -> None:
-    folder = source.folder
-    if not (folder / ADAPTER).is_dir():
-        message = f"{printable(folder)} has no adapter: the model was prompted, not tuned"
-        raise ConfigError("E_CONFIG", message, fix="export a decoder-tuned candidate: --rung decoder-tuned:NAME")
-    shutil.copytree(folder / ADAPTER, out, dirs_exist_ok=True)
+def _finish(source: ExportSource, out: Path, decoder: DecoderFiles, form: str, usage: str) -> None:
+    """Write the schema that holds answers to what is valid, where there is one, and the model card."""
+    held = ""
+    if decoder.schema is not None:
+        save_text(out / SCHEMA, json.dumps(decoder.schema, ensure_ascii=False, indent=1) + "\n")
+        held = _SCHEMA_USE if form != "GGUF" else f"`{SCHEMA}` is the JSON schema of a valid answer."
+    notes = ["Only Ockham computes a confidence, and asks with the examples that a prompt may show."]
+    save_text(out / model_card.FILE, model_card.write_card(source, form, f"{usage}\n\n{held}", notes))
 
 
 FORMS: Mapping[Form, Callable[[ExportSource, Path], None]] = {
     "gguf": _gguf,
-    "peft": _peft,
+    "peft": peft_folder.write_folder,
     "ollama": _ollama,
     "onnx": onnx_folder.write_folder,
     "sklearn": sklearn_folder.write_folder,
 }
 KINDS: Mapping[Form, tuple[str, ...]] = {
     "gguf": ("gguf",),
-    "peft": ("gguf",),
+    "peft": tuple(peft_folder.KINDS),
     "ollama": ("gguf",),
     "onnx": tuple(onnx_folder.KINDS),
     "sklearn": ("linear",),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from ockham.data import multiple_choice
 from ockham.data.multiple_choice import OptionFormat
@@ -73,6 +74,17 @@ class PromptTask:
             return self.labels
         options = None if self.wording is None else multiple_choice.parse_options(text)
         return None if self.wording is None or options is None else self.wording.write_all(options)
+
+    def answer_schema(self) -> dict[str, Any] | None:
+        """Return the JSON schema of a valid answer, for engines that hold answers to one; ``None`` for free text.
+
+        A label is then a JSON string: such engines write JSON.
+        """
+        if self.name == "classify":
+            return {"type": "string", "enum": list(self.labels)}
+        if self.schema is None:
+            return None
+        return {key: value for key, value in json.loads(self.schema).items() if not key.startswith("x-")}
 
     def write_target(self, target: str, text: str = "") -> str:
         """Return the target of a text as the model should write it.

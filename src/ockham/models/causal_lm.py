@@ -13,10 +13,11 @@ import logging
 import math
 import queue
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ockham import machine, store
 from ockham.errors import ModelError
@@ -313,7 +314,8 @@ class DecoderFiles:
     """What another program needs to ask as a bundle does: weights, orders, and what the template writes around a turn.
 
     ``pieces`` stand before the orders, between orders and text, and behind the text; ``folded``: the template knows no
-    system turn, so the orders begin the user's, with an empty line behind them, and there are two pieces.
+    system turn, so the orders begin the user's, with an empty line behind them, and there are two pieces. ``schema`` is
+    the JSON schema of a valid answer: an object, or one of the labels as a JSON string.
     """
 
     weights: Path
@@ -322,6 +324,7 @@ class DecoderFiles:
     folded: bool
     spec: GgufSpec
     task: TaskName
+    schema: Mapping[str, Any] | None = None
 
 
 def parts(folder: Path) -> DecoderFiles:
@@ -335,6 +338,7 @@ def parts(folder: Path) -> DecoderFiles:
         folded=skeleton.folded,
         spec=record.spec,
         task=record.task.name,
+        schema=record.task.answer_schema(),
     )
 
 

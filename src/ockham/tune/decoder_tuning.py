@@ -7,7 +7,6 @@ questions of a part begin with is computed once for all of them, also in the bac
 from __future__ import annotations
 
 import dataclasses
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ockham.records import DeviceName, EpochPoint, Precision
 from ockham.tune import lora_encoder, recompute
+from ockham.tune.adapter_files import Adapter, write_config
 from ockham.tune.causal import computing_in_float32, load_adapted
 from ockham.tune.loop import Batch, Checkpoint, ValidationScore, by_length, train
 from ockham.tune.precision import compute_device
@@ -44,14 +44,6 @@ class DecoderRow:
 
     question: tuple[int, ...]
     answer: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Adapter:
-    """A LoRA adapter as PEFT's two files: ``adapter_config.json`` and ``adapter_model.safetensors``."""
-
-    config: bytes
-    weights: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,11 +132,7 @@ class _Lesson:
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._state(get_peft_model_state_dict)}
         config = self.model.peft_config["default"].to_dict()
         config |= {"inference_mode": True, "base_model_name_or_path": self.material.folder.name}
-        plain = {name: sorted(value) if isinstance(value, set) else value for name, value in config.items()}
-        return Adapter(
-            config=json.dumps(plain, indent=1, sort_keys=True, default=str).encode() + b"\n",
-            weights=save(tensors, metadata={"format": "pt"}),
-        )
+        return Adapter(config=write_config(config), weights=save(tensors, metadata={"format": "pt"}))
 
     def check_sharing(self) -> None:
         """Compute a few rows both ways; where the model's cache does not allow it, no beginning is shared.

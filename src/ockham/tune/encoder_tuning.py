@@ -12,6 +12,7 @@ from ockham.models import onnx_encoder, softmax
 from ockham.models.encoder import HeadSettings, LinearHead
 from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.records import EpochPoint
+from ockham.tune.adapter_files import Adapter
 from ockham.tune.loop import Batch, Checkpoint, ValidationScore, by_length, train
 from ockham.tune.lora_encoder import LoraEncoder, Tokens, add_lora
 from ockham.tune.tune_spec import TuneSpec
@@ -43,12 +44,13 @@ class EncoderRows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunedEncoder:
-    """What tuning gave: merged weights by their original names, the head, and the curve.
+    """What tuning gave: merged weights by their original names, the adapter, the head, and the curve.
 
     ``answers`` are those to the validation rows before the adapter was merged.
     """
 
     weights: dict[str, NDArray[np.float32]]
+    adapter: Adapter
     head: LinearHead
     answers: tuple[str, ...]
     points: tuple[EpochPoint, ...]
@@ -172,7 +174,8 @@ def tune(
     weight = lesson.head.weight.detach().numpy().T.copy()
     settings = HeadSettings(labels=lesson.labels, temperature=1.0)
     head = LinearHead(settings, weight, lesson.head.bias.detach().numpy().copy())
-    return TunedEncoder(weights=lesson.body.merge_adapter(), head=head, answers=answers, points=points)
+    adapter, weights = lesson.body.adapter(), lesson.body.merge_adapter()
+    return TunedEncoder(weights=weights, adapter=adapter, head=head, answers=answers, points=points)
 
 
 def _pool(vectors: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:

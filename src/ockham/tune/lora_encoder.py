@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from ockham.errors import ModelError
 from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.records import Precision
+from ockham.tune.adapter_files import Adapter, write_config
 from ockham.tune.precision import torch_dtype
 from ockham.tune.tune_spec import TuneSpec
 from ockham.version import install_command
@@ -33,6 +35,7 @@ _BERT_TARGETS = ("query", "key", "value", "dense")
 PRECISION: Precision = "float32"
 """What an encoder is tuned in, however its weights are stored and whatever the processor."""
 _EVAL_ROWS = 64
+_NUMBER = re.compile(r"layer\.(\d+)\.")
 _KEPT_BYTES = 600e6
 
 Tokens = Sequence[Sequence[int]]
@@ -102,6 +105,24 @@ class LoraEncoder:
             for batch, values in zip(batches, pool.map(run_batch, batches), strict=True):
                 outputs.update(zip(batch, values, strict=True))
         return [outputs[index] for index in range(len(rows))]
+
+    def adapter(self) -> Adapter:
+        """Write the adapter as PEFT's files, for the whole body: its layers have their numbers there."""
+        from peft import get_peft_model_state_dict
+        from safetensors.torch import save
+
+        tensors = {
+            _NUMBER.sub(lambda match: f"layer.{int(match[1]) + self.first}.", name): tensor.detach().contiguous()
+            for name, tensor in get_peft_model_state_dict(self.upper).items()
+        }
+        config = self.upper.peft_config["default"].to_dict() | {
+            "base_model_name_or_path": self.sentence.name,
+            "inference_mode": True,
+            "layers_pattern": "layer",
+            "layers_to_transform": list(range(self.first, self.sentence.layers)),
+            "task_type": "FEATURE_EXTRACTION",
+        }
+        return Adapter(config=write_config(config), weights=save(tensors, metadata={"format": "pt"}))
 
     def merge_adapter(self) -> dict[str, NDArray[np.float32]]:
         """Put the tuned layers in the place of the encoder's own, under their original names; ends the adapter."""

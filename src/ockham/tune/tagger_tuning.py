@@ -12,6 +12,7 @@ from ockham.models.tagger import Writer
 from ockham.models.token_windows import TokenWindows
 from ockham.records import EpochPoint, Example
 from ockham.tune import linear_head
+from ockham.tune.adapter_files import Adapter
 from ockham.tune.loop import Batch, Checkpoint, ValidationScore, by_length, train
 from ockham.tune.lora_encoder import LoraEncoder, Tokens, add_lora
 from ockham.tune.span_alignment import AlignedRow
@@ -54,12 +55,13 @@ class TaggerTrainingData:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunedTagger:
-    """What tuning gave: merged weights by their original names, the head (hidden, tags), and the curve.
+    """What tuning gave: merged weights by their original names, the adapter, the head (hidden, tags), and the curve.
 
     ``answers`` are those to the validation rows before the adapter was merged.
     """
 
     weights: dict[str, NDArray[np.float32]]
+    adapter: Adapter
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
     answers: tuple[str, ...]
@@ -156,7 +158,8 @@ def tune(
     answers = tuple(lesson.answers())
     weight = lesson.head.weight.detach().numpy().T.copy()
     bias = lesson.head.bias.detach().numpy().copy()
-    return TunedTagger(weights=lesson.body.merge_adapter(), weight=weight, bias=bias, answers=answers, points=points)
+    adapter, weights = lesson.body.adapter(), lesson.body.merge_adapter()
+    return TunedTagger(weights=weights, adapter=adapter, weight=weight, bias=bias, answers=answers, points=points)
 
 
 def rows_of(rows: Sequence[Example], readings: Sequence[TokenWindows], aligned: Sequence[AlignedRow]) -> TaggerRows:

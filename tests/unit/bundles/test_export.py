@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -48,9 +49,9 @@ def bundle(tmp_path: Path) -> Path:
 
 def test_gguf_is_the_weights_and_the_orders(bundle: Path, tmp_path: Path) -> None:
     written = export(bundle, "gguf", tmp_path / "out")
-    assert [path.name for path in written] == ["model.gguf", "orders.txt"]
-    assert written[0].read_bytes() == (bundle / "model.gguf").read_bytes()
-    assert '["billing", "delivery"]' in written[1].read_text(encoding="utf-8")
+    assert [path.name for path in written] == ["README.md", "model.gguf", "orders.txt", "schema.json"]
+    assert written[1].read_bytes() == (bundle / "model.gguf").read_bytes()
+    assert '["billing", "delivery"]' in written[2].read_text(encoding="utf-8")
 
 
 def test_ollama_asks_with_the_same_template_and_orders(bundle: Path, tmp_path: Path) -> None:
@@ -69,8 +70,17 @@ def test_ollama_asks_with_the_same_template_and_orders(bundle: Path, tmp_path: P
         model.close()
 
 
+def test_ollama_gets_the_schema_of_valid_answers_and_a_request_that_sends_it(bundle: Path, tmp_path: Path) -> None:
+    export(bundle, "ollama", tmp_path / "out")
+    schema = json.loads((tmp_path / "out" / "schema.json").read_text(encoding="utf-8"))
+    assert schema == {"type": "string", "enum": ["billing", "delivery"]}
+    card = (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
+    assert "curl -s http://localhost:11434/api/generate" in card
+    assert "--slurpfile schema schema.json" in card
+
+
 def test_peft_is_the_adapter(bundle: Path, tmp_path: Path) -> None:
-    assert [path.name for path in export(bundle, "peft", tmp_path / "out")] == ["adapter_config.json"]
+    assert [path.name for path in export(bundle, "peft", tmp_path / "out")] == ["README.md", "adapter_config.json"]
 
 
 def test_what_has_no_such_form_is_refused_and_nothing_is_written(bundle: Path, tmp_path: Path) -> None:
@@ -83,7 +93,7 @@ def test_what_has_no_such_form_is_refused_and_nothing_is_written(bundle: Path, t
     prompted = tmp_path / "prompted"
     prompted.mkdir()
     causal_lm.fit(ROWS, prompted, Base(weights=tmp_path / "tiny.gguf"), GgufSpec(context=1024, threads=1))
-    with pytest.raises(ConfigError, match="prompted, not tuned"):
+    with pytest.raises(ConfigError, match="has no adapter: decoder:tiny was not tuned"):
         export(sealed(prompted, "gguf"), "peft", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".out-*")), "no half-written folder is left"

@@ -20,7 +20,8 @@ from ockham.errors import ModelError
 from ockham.records import Precision
 from ockham.store import save_bytes
 from ockham.tune import decoder_tuning
-from ockham.tune.decoder_tuning import Adapter, DecoderRow, DecoderTrainingData
+from ockham.tune.adapter_files import Adapter
+from ockham.tune.decoder_tuning import DecoderRow, DecoderTrainingData
 from ockham.tune.grammar import Grammar
 from ockham.tune.precision import torch_dtype
 from ockham.tune.recompute import is_needed
