@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests import tiny_gguf
+from tests import tiny_classifier, tiny_gguf
 from tests.stub_api import Response, Seen, says, serving
 
 from ockham.convert import onnx_export
@@ -41,6 +41,7 @@ from ockham.models import (
 )
 from ockham.plugs.batch_contract import WILD_TEXTS
 from ockham.records import Answer, Example
+from ockham.rungs import own_models
 from ockham.tune import linear_head, span_alignment
 
 Fit = Callable[[Sequence[Example], Path], None]
@@ -84,7 +85,18 @@ def fit_tagger(rows: Sequence[Example], folder: Path) -> None:
     tagger.save(told, head.weight, head.bias, folder)
 
 
+def fit_classifier(rows: Sequence[Example], folder: Path) -> None:
+    """Take in a classifier of transformers with random weights; of the rows it knows the labels alone."""
+    labels = sorted({row.target for row in rows})
+    made = own_models.read_model(
+        str(tiny_classifier.write_transformers(folder.with_name(f"{folder.name}-mine"), labels=labels))
+    )
+    assert made is not None
+    own_models.write_bundle(made, rows, labels, folder)
+
+
 PLUGS: dict[str, Fit] = {
+    "classifier": fit_classifier,
     "constant": constant.fit,
     "encoder": fit_encoder,
     "fake": fake.fit,

@@ -28,7 +28,7 @@ KEYS = ["ockham", "task", "metric", "dataset", "requirements", "candidates", "ch
 KEYS += ["test_openings", "run", "bundle", "sealed", "scorer"]
 DATASET = ["rows", "train", "valid", "test", "digest", "dropped", "leaks_prevented"]
 LINE = ["name", "rung", "status", "why", "metrics", "latency_ms", "throughput_per_s", "memory_mb", "artifact_mb"]
-LINE += ["fit_seconds", "cost_per_day", "meets", "rows_needed"]
+LINE += ["fit_seconds", "cost_per_day", "meets", "rows_needed", "named"]
 
 Rows = list[dict[str, str]]
 

@@ -19,7 +19,7 @@ VERBS = {
     "curate": "Clean documents or labelled rows of any size.",
     "decide": "Say whether a small model is the right one, and how to find out.",
     "doctor": "Say what this machine has and which rungs it can run.",
-    "eval": "Measure a bundle on labelled rows.",
+    "eval": "Measure a bundle or a model on labelled rows.",
     "export": "Export a model for use without ockham.",
     "fit": "Find the smallest model that does the job.",
     "plan": "Predict fit, speed and cost of models before any download.",
@@ -77,9 +77,9 @@ def ockham() -> None:
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status.
 
-    0 done or chosen, 3 none meets the requirements, 4 cannot tell yet, 5 done but records were left out, 2 bad input or
-    usage, 1 a fault of ours, 141 nobody reads the output any more; 129, 130 and 143 stopped by SIGHUP, SIGINT (Ctrl-C)
-    and SIGTERM.
+    0 done or chosen, 3 none meets the requirements, 4 cannot tell yet, 5 done but records were left out, 6 chosen but a
+    named model could not be measured, 2 bad input or usage, 1 a fault of ours, 141 nobody reads the output any more;
+    129, 130 and 143 stopped by SIGHUP, SIGINT (Ctrl-C) and SIGTERM.
     """
     switches.apply(os.environ, own=True)
     for name, value in QUIET.items():

@@ -1,4 +1,4 @@
-"""`ockham eval`: a bundle measured on labelled rows."""
+"""`ockham eval`: a bundle, or a model of any origin, measured on labelled rows."""
 
 from __future__ import annotations
 
@@ -33,11 +33,13 @@ EXAMPLES = (
 def command(
     *, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, unsealed: bool, **flags: object
 ) -> None:
-    """Measure a bundle on labelled rows.
+    """Measure a bundle or a model on labelled rows.
 
-    BUNDLE is the folder of a run or of its bundle. DATA holds rows with their correct answers, preferably rows that
-    the bundle was not trained on. Every number comes with its 95 % interval. If the bundle calls an API, name that API
-    and the variable of its key here too: --endpoint URL --endpoint-key-env NAME.
+    BUNDLE is the folder of a run or of its bundle, or a model made elsewhere: a folder with a transformers or ONNX
+    classifier, a sentence-transformers folder with a head, or a language model (a folder or a GGUF file). DATA holds
+    rows with their correct answers, preferably rows that the model was not trained on. Every number comes with its
+    95 % interval. If the bundle calls an API, name that API and the variable of its key here too: --endpoint URL
+    --endpoint-key-env NAME.
     """
     values = settings.collect("eval", config, flags)
     origins = settings.origins(config, flags, values)
@@ -45,12 +47,13 @@ def command(
     reads = {"bundle": bundle, "data": data}
     named = [] if endpoint is None else [endpoint]
     sealed_commands.enter("eval", reads, unsealed=unsealed, endpoints=named)
-    from ockham.bundles.predict import EvalSpec, evaluate
+    from ockham.bundles.model_eval import evaluate_any
+    from ockham.bundles.predict import EvalSpec
     from ockham.cli import output
 
     spec = settings.spec(EvalSpec, values)
     with progress.progress_display(quiet=quiet, origins=origins) as on_progress:
-        report = evaluate(bundle, data, spec, endpoint=endpoint, on_progress=on_progress)
+        report = evaluate_any(bundle, data, spec, endpoint=endpoint, on_progress=on_progress)
     if as_json:
         output.record(report)
     else:

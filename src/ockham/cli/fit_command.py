@@ -68,7 +68,9 @@ CHOICES = section(
     click.option("--rung", multiple=True, metavar="NAME", help="Try only this rung; repeat it for several rungs."),
     click.option("--all", "all_", is_flag=True, default=None, help="Try every rung, also after one that does the job."),
     click.option(
-        "--models", metavar="A,B", help="Language models to try: folders, GGUF files or hub ids (id@revision)."
+        "--models",
+        metavar="A,B",
+        help="Models to measure: folders of language models or classifiers, GGUF files, hub ids (id@revision).",
     ),
     click.option(
         "--models-folder",
@@ -133,7 +135,8 @@ def command(
     says which one to use, why, and what is still uncertain.
 
     A run can be stopped at any time; the same command resumes it. Exit status: 0 a candidate was chosen, 3 none meets
-    the requirements, 4 cannot tell yet, 2 bad input or usage, 1 internal error.
+    the requirements, 4 cannot tell yet, 6 a candidate was chosen but a model of --models could not be measured, 2 bad
+    input or usage, 1 internal error.
     """
     from ockham.errors import ConfigError
 

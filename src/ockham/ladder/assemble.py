@@ -194,7 +194,9 @@ def build_result(material: RunContext, outcome: ClimbOutcome) -> RunResult:
 def _result(standing: RungResult, decision: Decision) -> CandidateResult:
     rung, report = standing.rung, standing.test
     if report is None or report.profile is None:
-        return CandidateResult(name=rung.name, rung=rung.number, status=standing.status, why=standing.why)
+        return CandidateResult(
+            name=rung.name, rung=rung.number, status=standing.status, why=standing.why, named=rung.named
+        )
     profile = report.profile
     latency = _percentiles(profile)
     if profile.lost:
@@ -216,6 +218,7 @@ def _result(standing: RungResult, decision: Decision) -> CandidateResult:
         cost_per_day=report.cost_per_day,
         meets=decision.meets.get(rung.name, {}),
         rows_needed=decision.rows_needed.get(rung.name),
+        named=rung.named,
     )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +19,9 @@ from ockham.rungs.rung import RunContext, Rung, build_rung, find_built
 from ockham.verdict import decide as verdict
 from ockham.verdict.decide import ClimbFacts, Decision
 
+FAULTS = "faults"
+"""The run's folder of tracebacks."""
+_LONGEST_NAME = 100
 TEST_EVALUATIONS = "openings"
 """The run's journal of looks at the test set."""
 
@@ -56,8 +62,23 @@ def climb(
             for standing in closed:
                 _test(material, standing, requirements, prices)
         if asks and not everything and decide(material, rungs, standings, requirements).decision.chosen:
+            named, left = [rung for rung in left if rung.named], [rung for rung in left if not rung.named]
+            standings += _measure_all(material, named, requirements, prices)
             break
     standings += [RungResult(rung, "skipped", "a smaller rung does the job (--all tries the others)") for rung in left]
+    return standings
+
+
+def _measure_all(
+    material: RunContext, rungs: Sequence[Rung], requirements: Requirements, prices: catalog.Prices
+) -> list[RungResult]:
+    """Measure rungs whatever those below them do, on the test rows too."""
+    standings = [_stand(material, rung, requirements, prices) for rung in rungs]
+    measured = [standing for standing in standings if standing.status == "measured"]
+    if measured:
+        _open_test(material, [standing.rung.name for standing in measured], requirements)
+    for standing in measured:
+        _test(material, standing, requirements, prices)
     return standings
 
 
@@ -104,11 +125,25 @@ def _failing(material: RunContext, standing: RungResult) -> Iterator[None]:
     except MemoryError:
         _fail(material, standing, "not enough memory")
     except Exception as error:  # a fault of ours or of a library in one rung; its words may hold the user's data
-        _fail(material, standing, f"E_DEFECT: an unexpected {type(error).__name__}")
+        _fail(material, standing, _keep_traceback(material, standing.rung.name, error))
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # of a library in Rust, which cannot be named otherwise
             raise
-        _fail(material, standing, "E_DEFECT: an unexpected PanicException")
+        _fail(material, standing, _keep_traceback(material, standing.rung.name, error))
+
+
+def _keep_traceback(material: RunContext, name: str, error: BaseException) -> str:
+    """Keep the traceback of a fault in the run, where the data are too, and return what may be said of it anywhere.
+
+    With OCKHAM_DEBUG=1 it is shown as well.
+    """
+    trace = "".join(traceback.format_exception(error))
+    file = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_LONGEST_NAME] + ".txt"
+    material.run.publish_in(FAULTS, file, trace.encode("utf-8", "backslashreplace"))
+    if os.environ.get("OCKHAM_DEBUG"):
+        for line in trace.splitlines():
+            material.on_progress(Progress(stage="climb", message=line))
+    return f"E_DEFECT: an unexpected {type(error).__name__} ({FAULTS}/{file} has the traceback)"
 
 
 def _fail(material: RunContext, standing: RungResult, why: str) -> None:

@@ -39,7 +39,7 @@ from ockham.records import (
     Verdict,
     digest,
 )
-from ockham.rungs import decoder_rungs
+from ockham.rungs import decoder_rungs, own_models
 from ockham.rungs.registry import LADDER
 from ockham.rungs.rung import BuildConfig, RunContext, Rung
 from ockham.rungs.tagger_rung import ENCODER_TAGGER
@@ -47,7 +47,11 @@ from ockham.sealed import connector
 from ockham.tune.tune_spec import TuneSpec, batch_for, passes
 from ockham.version import __version__
 
-_NUMBERS = {**{rung.name: rung.number for rung in LADDER}, **decoder_rungs.NUMBERS}
+_NUMBERS = {
+    **{rung.name: rung.number for rung in LADDER},
+    **decoder_rungs.NUMBERS,
+    own_models.NAME: own_models.NUMBER,
+}
 RUNGS = tuple(sorted(_NUMBERS, key=lambda name: _NUMBERS[name]))
 
 
@@ -249,8 +253,12 @@ def _choose_rungs(spec: FitSpec) -> list[Rung]:
     shelf = None
     if has_decoders and not spec.models:
         shelf = decoder_rungs.find_cached_models(machine.cache(), spec.models_folder, machine.available_memory_gb())
-    every = sorted([*LADDER, *decoder_rungs.rungs(spec.models, shelf)], key=lambda rung: rung.number)
-    return [rung for rung in every if not spec.rungs or rung.name.partition(":")[0] in spec.rungs]
+    own = {model: own_models.read_model(model) for model in spec.models}
+    yours = [own_models.rung_of(model) for model in own.values() if model is not None]
+    own_models.check_names(yours)
+    decoders = decoder_rungs.rungs([model for model in spec.models if own[model] is None], shelf)
+    every = sorted([*LADDER, *yours, *decoders], key=lambda rung: rung.number)
+    return [rung for rung in every if not spec.rungs or rung in yours or rung.name.partition(":")[0] in spec.rungs]
 
 
 def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared, scorer: LoadedScorer | None) -> BuildConfig:

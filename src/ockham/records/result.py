@@ -47,6 +47,8 @@ class CandidateResult:
     cost_per_day: float | None = None
     meets: Mapping[str, Finding] = field(default_factory=dict)
     rows_needed: int | None = None
+    named: bool = False
+    """Its model was named by the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,9 +79,12 @@ class Verdict:
 
     @property
     def exit_status(self) -> int:
-        """Return the exit status: 0 chosen, 4 cannot tell yet, 3 none meets the requirements."""
+        """Return the exit status: 0 chosen, 4 cannot tell yet, 3 none meets the requirements.
+
+        6: a candidate was chosen, but a model that the user named could not be measured.
+        """
         if self.chosen is not None:
-            return 0
+            return 6 if any(c.named and c.status != "measured" for c in self.candidates) else 0
         open_ = (c for c in self.candidates if c.status == "measured" and "misses" not in c.meets.values())
         return 4 if any("cannot tell" in c.meets.values() for c in open_) else 3
 

@@ -70,6 +70,7 @@ def _rungs(models: Sequence[str], *, whole: bool) -> list[Rung]:
     prompted = [_rung(PROMPTED, name, model, _engine_missing) for name, model in named]
     if not whole:
         return prompted
+    prompted = [dataclasses.replace(rung, named=True) for rung in prompted]
     forms = [
         form
         for rung, model in zip(prompted, models, strict=True)
@@ -88,7 +89,7 @@ def _forms(rung: Rung, model: str, weights: decoder_4bit.Weights) -> list[Rung]:
     path = local(model)
     if path.suffix == ".gguf" or is_gguf(path):  # one that is not there yet is known by its name
         return [rung]
-    return [decoder_4bit.rung(rung, model, weights), rung]
+    return [dataclasses.replace(decoder_4bit.rung(rung, model, weights), named=False), rung]
 
 
 def tunes(rungs: Sequence[Rung], plan: BuildConfig) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -16,7 +16,7 @@ from ockham.llm import gguf_file, hub, prompt_builder
 from ockham.llm.llamacpp import Engine, EngineSpec, accelerators
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, GgufSpec
-from ockham.records import DeviceName, Progress, digest
+from ockham.records import DeviceName, Example, Progress, TaskName, digest
 from ockham.rungs.rung import RunContext
 
 LONGEST_CONTEXT = 8192
@@ -152,21 +152,39 @@ def words(base: Base) -> Iterator[Base]:
 
 def choose_context(material: RunContext, base: Base, folder: Path, shots: int, *, brief: bool = False) -> GgufSpec:
     """Find the context that the task's texts need: questions and answers of nearly all of them fit."""
-    if base.engine is None:
-        with words(base) as opened_base:
-            return choose_context(material, opened_base, folder, shots, brief=brief)
     trained = gguf_file.inspect(base.weights).number("context_length") or LONGEST_CONTEXT
     layers = EVERY_LAYER if on_graphics(material.plan.device) else 0
     spec = GgufSpec(
         context=min(LONGEST_CONTEXT, trained), slots=1, threads=1, shots=shots, brief=brief, gpu_layers=layers
     )
     train, valid = material.side("train"), material.side("valid")
-    answer = prompt_builder.longest(prompt_builder.task_shown(material.plan.task, train, ""), train)
+    sized = SizedRows(shown=train, asked=valid or train, task=material.plan.task)
+    return fit_context(sized, base, folder, spec)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SizedRows:
+    """The rows that a context is sized by: those that prompts may show, and those that are asked."""
+
+    shown: Sequence[Example]
+    asked: Sequence[Example]
+    task: TaskName
+
+
+def fit_context(rows: SizedRows, base: Base, folder: Path, spec: GgufSpec) -> GgufSpec:
+    """Return the spec with the context that questions and answers need, of at most ``spec.context`` tokens.
+
+    ``base`` has its engine. The questions are written into ``folder`` on the way.
+    """
+    if base.engine is None:
+        with words(base) as opened_base:
+            return fit_context(rows, opened_base, folder, spec)
+    answer = prompt_builder.longest(prompt_builder.task_shown(rows.task, rows.shown, ""), rows.shown)
     spec = dataclasses.replace(spec, max_output_tokens=min(answer, spec.context // 2))
-    causal_lm.fit(train, folder, dataclasses.replace(base, copy=False), spec, task=material.plan.task)
-    rows = (valid or train)[:: max(1, len(valid or train) // _SIZED)]
-    lengths = sorted(causal_lm.lengths(folder, base.engine, [row.input for row in rows]))
+    causal_lm.fit(rows.shown, folder, dataclasses.replace(base, copy=False), spec, task=rows.task)
+    sample = rows.asked[:: max(1, len(rows.asked) // _SIZED)]
+    lengths = sorted(causal_lm.lengths(folder, base.engine, [row.input for row in sample]))
     need = lengths[int(0.95 * (len(lengths) - 1))] + spec.max_output_tokens + 1
     context = min(spec.context, -(-need // _CONTEXT_STEP) * _CONTEXT_STEP)
-    slots = 1 if material.plan.task in causal_lm.CONSTRAINED_TASKS else SLOTS
+    slots = 1 if rows.task in causal_lm.CONSTRAINED_TASKS else SLOTS
     return dataclasses.replace(spec, context=context, slots=slots, threads=None)

@@ -146,6 +146,8 @@ class Rung:
     """Its answers come from an API, and each costs money: none is asked for twice."""
     saved_every: int = 0
     """After how many answers, which take long or cost money, they are written down; 0 where all are made at once."""
+    named: bool = False
+    """The user named its model: it is measured also where a smaller rung does the job."""
 
     def reason_to_skip(self, plan: BuildConfig) -> str | None:
         """Say why the rung cannot be climbed here and for this task, or nothing."""

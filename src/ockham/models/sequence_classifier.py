@@ -1,0 +1,140 @@
+"""A classifier that was made elsewhere, run as it came: by transformers from safetensors, or by ONNX Runtime.
+
+Texts are read one at a time, without padding, so an answer never depends on what stands beside a text. One that is
+longer than the model reads loses its end, as it does wherever such models are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from ockham import machine
+from ockham.errors import ModelError
+from ockham.models import model_files, softmax
+from ockham.records import Answer
+from ockham.sealed import switches
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+FILE = "classifier.json"
+MODEL = "model"
+"""The folder of the bundle that holds the model's own files."""
+Engine = Literal["transformers", "onnx"]
+ONNX_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClassifierSettings:
+    """What runs the model, its graph where it is one, its labels in the order of its outputs, and how much it reads."""
+
+    engine: Engine
+    labels: tuple[str, ...]
+    max_tokens: int = field(metadata={"min": 3})
+    graph: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceClassifier:
+    """A classifier ready to answer; ``margins`` returns its outputs for one text: (1, labels), and the tokens read."""
+
+    settings: ClassifierSettings
+    margins: Callable[[str], tuple[NDArray[np.float32], int]]
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        """Answer with the label of the largest output; confidence is its share by softmax."""
+        answers: list[Answer] = []
+        for text in inputs:
+            margins, tokens = self.margins(text.encode("utf-8", "replace").decode())
+            answers += softmax.answers(margins, self.settings.labels, 1.0, [tokens])
+        return answers
+
+
+def load(folder: Path) -> SequenceClassifier:
+    """Load the model.
+
+    Raises `ModelError`: ``E_MODEL_MISSING`` where a file or a library is missing, ``E_MODEL_FORMAT`` where the files
+    are not a classifier with as many outputs as labels.
+    """
+    settings = model_files.read(ClassifierSettings, folder / FILE)
+    opened = _open_transformers if settings.engine == "transformers" else _open_onnx
+    model = SequenceClassifier(settings, opened(folder / MODEL, settings))
+    try:
+        outputs = model.margins("a")[0].shape
+    except Exception as error:  # of libraries, whose words may hold anything
+        raise _unfit(f"the classifier cannot answer ({type(error).__name__})") from None
+    if outputs != (1, len(settings.labels)):
+        raise _unfit(f"the classifier has {outputs[-1]} outputs and {len(settings.labels)} labels")
+    return model
+
+
+def _open_transformers(folder: Path, settings: ClassifierSettings) -> Callable[[str], tuple[NDArray[np.float32], int]]:
+    try:
+        import torch
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer
+        from transformers.utils import logging
+    except ImportError:
+        message = "torch and transformers are needed for a classifier of transformers"
+        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[tune]'") from None
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    torch.set_num_threads(machine.cores())
+    own_files: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(str(folder), **own_files)
+        model = AutoModelForSequenceClassification.from_pretrained(
+            str(folder), use_safetensors=True, dtype=torch.float32, **own_files
+        ).eval()
+    except Exception as error:
+        raise _unfit(f"transformers cannot load the classifier ({type(error).__name__})") from None
+
+    def margins(text: str) -> tuple[NDArray[np.float32], int]:
+        tokens = tokenizer(text, truncation=True, max_length=settings.max_tokens, return_tensors="pt")
+        with torch.inference_mode():
+            outputs: NDArray[np.float32] = model(**tokens).logits.numpy()
+        return outputs, tokens["input_ids"].shape[1]
+
+    return margins
+
+
+def _open_onnx(folder: Path, settings: ClassifierSettings) -> Callable[[str], tuple[NDArray[np.float32], int]]:
+    switches.need_silence()
+    try:
+        import numpy as np
+        import onnxruntime
+        from tokenizers import Tokenizer
+    except ImportError:
+        message = "onnxruntime and tokenizers are needed for a classifier in ONNX"
+        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[encoder]'") from None
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = machine.cores()
+    options.log_severity_level = 3
+    try:
+        tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+        session = onnxruntime.InferenceSession(
+            str(folder / settings.graph), options, providers=["CPUExecutionProvider"]
+        )
+    except Exception as error:  # both libraries raise plain Exceptions of their own
+        raise _unfit(f"the classifier's files cannot be loaded ({type(error).__name__})") from None
+    names = [value.name for value in session.get_inputs()]
+    if not set(names) <= set(ONNX_INPUTS) or "input_ids" not in names:
+        raise _unfit(f"the graph takes other inputs than {', '.join(ONNX_INPUTS)}")
+    tokenizer.no_padding()
+    tokenizer.enable_truncation(settings.max_tokens)
+
+    def margins(text: str) -> tuple[NDArray[np.float32], int]:
+        encoding = tokenizer.encode(text)
+        columns = zip(ONNX_INPUTS, (encoding.ids, encoding.attention_mask, encoding.type_ids), strict=True)
+        inputs = {name: np.array([values], np.int64) for name, values in columns if name in names}
+        outputs: NDArray[np.float32] = session.run(None, inputs)[0]
+        return outputs, len(encoding.ids)
+
+    return margins
+
+
+def _unfit(message: str) -> ModelError:
+    return ModelError("E_MODEL_FORMAT", message, fix="check the model's folder with the library that it was made with")

@@ -1,0 +1,183 @@
+"""Models of the user's own as candidates: a fine-tuned classifier, or a sentence encoder with a head.
+
+A folder is looked at before any data is read: what it is, its labels, and that nothing in it is a pickle. It is then
+measured as it came; nothing in it is tuned, calibrated or quantized.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ockham.convert.checkpoint_folder import check_model
+from ockham.data.label_spellings import match_labels, respell
+from ockham.errors import ConfigError, DataError
+from ockham.llm import gguf_file
+from ockham.models import encoder, model_files, onnx_encoder, own_folder, sentence_encoder, sequence_classifier
+from ockham.models.backend import load_model
+from ockham.models.own_folder import OwnHead
+from ockham.models.sequence_classifier import ClassifierSettings
+from ockham.records import Example
+from ockham.rungs.decoder_weights import find, local, model_name, signature
+from ockham.rungs.encoder_rungs import ENCODERS
+from ockham.rungs.rung import BuildConfig, BuildInfo, RunContext, Rung, requires
+
+if TYPE_CHECKING:
+    from ockham.models.encoder import LinearHead
+
+NAME, NUMBER = "yours", 4
+Form = Literal["transformers", "onnx", "sentence-transformers"]
+_UNSEEN = "the model was made elsewhere: if it was trained on rows of this file, its numbers are too good"
+_NEEDS = {"transformers": ("torch", "transformers"), "onnx": ENCODERS[1:], "sentence-transformers": ENCODERS}
+_EXTRAS = {"transformers": "tune", "onnx": "encoder", "sentence-transformers": "encoder"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnModel:
+    """A model of the user's own that answers with labels: where it lies, what runs it, and its labels in order."""
+
+    name: str
+    folder: Path
+    form: Form
+    labels: tuple[str, ...]
+    max_tokens: int
+    graph: str = ""
+    head: OwnHead | None = None
+
+    @property
+    def kind(self) -> str:
+        """The backend that serves it."""
+        return "encoder" if self.form == "sentence-transformers" else "classifier"
+
+
+def read_model(model: str) -> OwnModel | None:
+    """Look at a model that was named; ``None`` for a language model, which is prompted and tuned.
+
+    Raises `ModelError`: ``E_MODEL_MISSING`` where it is neither here nor to be had, ``E_MODEL_FORMAT`` where it cannot
+    be read, or holds pickles only, ``E_REMOTE_CODE`` where it asks for code of its own.
+    """
+    path = find(model)
+    if path.is_file():
+        gguf_file.inspect(path)
+        return None
+    folder, name = path, model_name(model)
+    if (folder / "modules.json").is_file():
+        head = own_folder.read_head(folder)
+        sentence = sentence_encoder.find(str(folder))
+        return OwnModel(
+            name=name,
+            folder=folder,
+            form="sentence-transformers",
+            labels=head.labels,
+            max_tokens=sentence.max_tokens,
+            head=head,
+        )
+    graph = own_folder.find_graph(folder)
+    if graph is not None and not any(folder.glob("model*.safetensors")):
+        config = own_folder.read_config(folder)
+        return OwnModel(
+            name=name,
+            folder=folder,
+            form="onnx",
+            labels=own_folder.labels_of(folder, config),
+            max_tokens=own_folder.max_tokens(folder, config),
+            graph=graph,
+        )
+    if any(folder.glob("*.gguf")):
+        return None
+    checkpoint = check_model(folder)
+    if not checkpoint.architecture.endswith("ForSequenceClassification"):
+        return None
+    return OwnModel(
+        name=name,
+        folder=folder,
+        form="transformers",
+        labels=own_folder.labels_of(folder, checkpoint.config),
+        max_tokens=own_folder.max_tokens(folder, checkpoint.config),
+    )
+
+
+def rung_of(model: OwnModel) -> Rung:
+    """Return the rung of a model of the user's own; it is measured in every climb."""
+
+    def cache_inputs(_plan: BuildConfig) -> object:
+        return [str(model.folder), signature(local(str(model.folder)))]
+
+    return Rung(
+        name=f"{NAME}:{model.name}",
+        number=NUMBER,
+        kind=model.kind,
+        unavailable_reason=requires(*_NEEDS[model.form], extra=_EXTRAS[model.form]),
+        build=partial(_build, model),
+        cache_inputs=cache_inputs,
+        named=True,
+    )
+
+
+def check_names(rungs: Sequence[Rung]) -> None:
+    """Raise `ConfigError` (``E_CONFIG``) where two models have the same last name."""
+    names = [rung.name for rung in rungs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        message = f"two models are called {twice.partition(':')[2]!a}"
+        raise ConfigError("E_CONFIG", message, fix="rename one of the folders")
+
+
+def _build(model: OwnModel, material: RunContext, folder: Path) -> BuildInfo:
+    rows = [*material.side("train"), *material.side("valid")]
+    remarks = write_bundle(model, rows, material.labels(), folder)
+    served = load_model(model.kind, folder)
+    answers = tuple(str(answer.value) for answer in served.answer([row.input for row in material.side("valid")]))
+    settings: dict[str, str | int | float | bool] = {
+        "model": model.name,
+        "engine": model.form,
+        "max_tokens": model.max_tokens,
+    }
+    return BuildInfo(settings=settings, answers=answers, warnings=(*remarks, _UNSEEN))
+
+
+def write_bundle(model: OwnModel, rows: Sequence[Example], labels: Sequence[str], folder: Path) -> tuple[str, ...]:
+    """Write what serves a model into a staging folder, its labels spelt as the data spell theirs; return remarks.
+
+    Raises `DataError` (``E_LABEL_SET``) where the labels of more than one row in twenty are none of the model's.
+    """
+    spelt = match_labels(model.labels, labels).respelt
+    own = tuple(spelt.get(label, label) for label in model.labels)
+    try:
+        _, remarks = respell(rows, sorted(set(own)), owner=f"the model {model.name}")
+    except DataError as error:
+        fix = "write the labels of the data into the model's list (id2label in its config.json), in its order"
+        raise DataError(error.code, error.message, fix=fix) from None
+    if model.head is not None:
+        _write_sentence_encoder(model, model.head, own, folder)
+        return remarks
+    target = folder / sequence_classifier.MODEL
+    target.mkdir()
+    for name in own_folder.files_of(model.folder, model.graph):
+        (target / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(model.folder / name, target / name)
+    engine: sequence_classifier.Engine = "onnx" if model.form == "onnx" else "transformers"
+    settings = ClassifierSettings(engine=engine, labels=own, max_tokens=model.max_tokens, graph=model.graph)
+    model_files.write(settings, folder / sequence_classifier.FILE)
+    return remarks
+
+
+def _write_sentence_encoder(model: OwnModel, head: OwnHead, labels: tuple[str, ...], folder: Path) -> None:
+    """Write the encoder in float32 and its head; a text is read up to the encoder's limit, as it is at home."""
+    from ockham.convert import onnx_export
+
+    sentence = sentence_encoder.find(str(model.folder))
+    onnx_export.write(sentence, sentence.weights(), (), folder, quantize=False)
+    settings = dataclasses.replace(onnx_encoder.settings_of(sentence), windows=1)
+    model_files.write(settings, folder / onnx_encoder.FILE)
+    _head(head, labels).save(folder)
+
+
+def _head(head: OwnHead, labels: tuple[str, ...]) -> LinearHead:
+    settings = encoder.HeadSettings(labels=labels, temperature=1.0)
+    return encoder.LinearHead(settings, head.weight, head.bias)

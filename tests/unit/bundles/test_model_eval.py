@@ -1,0 +1,68 @@
+"""A model that was made elsewhere is measured without a run: read before the rows, by its own labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests import tiny_classifier, tiny_gguf
+from tests.tiny_classifier import LABELS
+from tests.unit.rungs.test_own_models import WORDS, rows_of
+
+from ockham.bundles.model_eval import evaluate_any, is_model
+from ockham.cli import run
+from ockham.errors import BundleError, ConfigError, DataError, ModelError
+
+
+def test_a_classifier_is_measured_by_its_own_labels(tmp_path: Path) -> None:
+    upper = [label.upper() for label in LABELS]
+    folder = tiny_classifier.write_onnx(tmp_path / "mine", upper, words=WORDS)
+    report = evaluate_any(folder, rows_of())
+    assert report.candidate.name == "yours:mine"
+    assert report.metrics["accuracy"].value == 1.0
+    assert report.metrics["accuracy"].n == len(report.scores) > 50
+    assert report.profile is not None
+    assert report.seen is None, "nobody knows what it has learnt from"
+    other = evaluate_any(tiny_classifier.write_onnx(tmp_path / "other"), rows_of())
+    assert other.metrics["accuracy"].value < 0.9
+
+
+def test_a_gguf_file_is_prompted_with_the_labels_of_the_rows(tmp_path: Path) -> None:
+    report = evaluate_any(tiny_gguf.write(tmp_path / "tiny.gguf"), rows_of(count=10))
+    assert report.candidate.name == "decoder:tiny"
+    assert {score.answer for score in report.scores} <= set(LABELS)
+    assert len(report.scores) > 20
+
+
+def test_labels_that_do_not_meet_are_refused(tmp_path: Path) -> None:
+    folder = tiny_classifier.write_onnx(tmp_path / "mine", ("LABEL_0", "LABEL_1", "LABEL_2"))
+    with pytest.raises(DataError, match="the model mine does not know"):
+        evaluate_any(folder, rows_of())
+
+
+def test_a_model_that_cannot_be_read_is_refused_before_the_rows_are(tmp_path: Path) -> None:
+    folder = tiny_classifier.write_onnx(tmp_path / "mine")
+    (folder / "config.json").write_text("[")
+    with pytest.raises(ModelError, match=r"config\.json cannot be read"):
+        evaluate_any(folder, tmp_path / "there is no such file.csv")
+
+
+def test_a_classifier_is_refused_for_a_task_without_labels(tmp_path: Path) -> None:
+    folder = tiny_classifier.write_onnx(tmp_path / "mine")
+    rows = [{"text": f"order {n}", "label": f'{{"number": {n}}}'} for n in range(40)]
+    with pytest.raises(ConfigError, match="answers with labels only, and the task is extract"):
+        evaluate_any(folder, rows)
+
+
+def test_what_is_neither_bundle_nor_model_is_refused_as_a_bundle(tmp_path: Path) -> None:
+    assert not is_model(tmp_path)
+    with pytest.raises(BundleError):
+        evaluate_any(tmp_path, rows_of())
+
+
+def test_the_command_measures_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tiny_classifier.write_onnx(tmp_path / "mine", words=WORDS)
+    lines = [f"{row['text']},{row['label']}" for row in rows_of()]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *lines]) + "\n")
+    assert run(["eval", str(folder), str(tmp_path / "rows.csv"), "--quiet"]) == 0
+    assert "yours:mine" in capsys.readouterr().out
