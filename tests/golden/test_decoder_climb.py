@@ -16,7 +16,7 @@ from ockham import store
 from ockham.api.client import EndpointSpec
 from ockham.bundles.export import export
 from ockham.bundles.predict import predict
-from ockham.errors import ConfigError, RunError
+from ockham.errors import ConfigError, ModelError, RunError
 from ockham.ladder import measure, run_folder
 from ockham.ladder.fit import FitSpec, fit
 from ockham.models import causal_lm
@@ -187,15 +187,18 @@ def test_a_metric_of_another_task_is_refused(trips: list[dict[str, Any]], tmp_pa
     assert not (tmp_path / "run").exists()
 
 
-def test_two_models_of_one_name_are_refused_and_a_missing_one_fails_alone(
+def test_two_models_of_one_name_and_a_missing_file_are_refused_and_a_missing_id_fails_alone(
     trips: list[dict[str, Any]], weights: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(ConfigError, match="two models are called 'tiny'"):
         fit(trips, FitSpec(models=(str(weights), "elsewhere/tiny.gguf")), out=tmp_path / "one")
-    gone = FitSpec(rungs=("constant", "decoder"), models=(str(tmp_path / "gone.gguf"),), all=True)
+    with pytest.raises(ModelError, match="there is no folder or file"):
+        fit(trips, FitSpec(models=(str(tmp_path / "gone.gguf"),)), out=tmp_path / "one")
+    gone = FitSpec(rungs=("constant", "decoder"), models=("elsewhere/gone",), all=True)
     verdict = fit(trips, gone, out=tmp_path / "two")
     assert verdict.candidates[-1].status == "failed"
-    assert verdict.candidates[-1].why.startswith("E_MODEL_MISSING: there is no folder or file")
+    assert verdict.candidates[-1].why.startswith("E_MODEL_MISSING: 'elsewhere/gone' is not here")
+    assert verdict.exit_status == 6
 
 
 def test_a_run_that_was_stopped_asks_no_row_again_and_reads_the_weights_once(
@@ -319,6 +322,8 @@ def test_a_folder_is_tuned_held_to_parity_served_and_exported(
     assert not [one for one in again if "building" in one.message], "nothing is tuned twice"
     export(tmp_path / "run", "peft", tmp_path / "adapter-4bit", rung=small.name)
     written = export(tmp_path / "run", "peft", tmp_path / "adapter", rung=tuned.name)
-    assert [path.name for path in written] == ["adapter_config.json", "adapter_model.safetensors"]
+    assert [path.name for path in written] == ["README.md", "adapter_config.json", "adapter_model.safetensors"]
+    card = written[0].read_text(encoding="utf-8")
+    assert f"n = {report.metrics['accuracy'].n}" in card, "the card tells what was measured"
     with pytest.raises(RunError, match="no candidate 'linear'"):
         export(tmp_path / "run", "peft", tmp_path / "other", rung="linear")

@@ -28,6 +28,11 @@ def split_revision(name: str) -> tuple[str, str | None]:
     return model, revision
 
 
+def is_id(name: str) -> bool:
+    """Tell whether a name may be an id on the hub: a path has more parts, or begins otherwise."""
+    return name.count("/") <= 1 and not name.startswith((".", "~", "/")) and "\\" not in name
+
+
 def find(name: str, patterns: Sequence[str], *, extra: str, revision: str | None = None) -> Path:
     """Return the folder or file of that name, or the hub's snapshot of that id with the files of these patterns.
 
@@ -40,7 +45,7 @@ def find(name: str, patterns: Sequence[str], *, extra: str, revision: str | None
         return path
     name, pinned = split_revision(name)
     revision = pinned or revision
-    if name.count("/") > 1 or name.startswith((".", "~", "/")) or "\\" in name:
+    if not is_id(name):
         message = f"there is no folder or file {name!a}"
         raise ModelError("E_MODEL_MISSING", message, fix="give the path of a model, or a hub id")
     try:

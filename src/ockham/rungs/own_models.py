@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ockham.convert.checkpoint_folder import check_model
 from ockham.data.label_spellings import match_labels, respell
-from ockham.errors import ConfigError, DataError
-from ockham.llm import gguf_file
+from ockham.errors import ConfigError, DataError, ModelError
+from ockham.llm import gguf_file, hub
 from ockham.models import encoder, model_files, onnx_encoder, own_folder, sentence_encoder, sequence_classifier
 from ockham.models.backend import load_model
 from ockham.models.own_folder import OwnHead
@@ -58,47 +58,61 @@ class OwnModel:
 def read_model(model: str) -> OwnModel | None:
     """Look at a model that was named; ``None`` for a language model, which is prompted and tuned.
 
-    Raises `ModelError`: ``E_MODEL_MISSING`` where it is neither here nor to be had, ``E_MODEL_FORMAT`` where it cannot
-    be read, or holds pickles only, ``E_REMOTE_CODE`` where it asks for code of its own.
+    Also ``None`` for an id that the hub cannot give now: its rung fails alone, and says so. Raises `ModelError`:
+    ``E_MODEL_MISSING`` where a path leads nowhere, ``E_MODEL_FORMAT`` where the model cannot be read, or holds pickles
+    only, ``E_REMOTE_CODE`` where it asks for code of its own.
     """
-    path = find(model)
-    if path.is_file():
+    path = _find_or_none(model)
+    if path is not None and path.is_file():
         gguf_file.inspect(path)
+    if path is None or path.is_file():
         return None
-    folder, name = path, model_name(model)
-    if (folder / "modules.json").is_file():
-        head = own_folder.read_head(folder)
-        sentence = sentence_encoder.find(str(folder))
-        return OwnModel(
-            name=name,
-            folder=folder,
-            form="sentence-transformers",
-            labels=head.labels,
-            max_tokens=sentence.max_tokens,
-            head=head,
-        )
-    graph = own_folder.find_graph(folder)
-    if graph is not None and not any(folder.glob("model*.safetensors")):
-        config = own_folder.read_config(folder)
-        return OwnModel(
-            name=name,
-            folder=folder,
-            form="onnx",
-            labels=own_folder.labels_of(folder, config),
-            max_tokens=own_folder.max_tokens(folder, config),
-            graph=graph,
-        )
-    if any(folder.glob("*.gguf")):
+    name = model_name(model)
+    if (path / "modules.json").is_file():
+        return _read_sentence_encoder(path, name)
+    graph = own_folder.find_graph(path)
+    if graph is not None and not any(path.glob("model*.safetensors")):
+        return _read_classifier(path, name, own_folder.read_config(path), graph)
+    if any(path.glob("*.gguf")):
         return None
-    checkpoint = check_model(folder)
+    checkpoint = check_model(path)
     if not checkpoint.architecture.endswith("ForSequenceClassification"):
         return None
+    return _read_classifier(path, name, checkpoint.config, "")
+
+
+def _find_or_none(model: str) -> Path | None:
+    path = local(model)
+    if path.exists():
+        return path
+    try:
+        return find(model)
+    except ModelError:
+        if hub.is_id(hub.split_revision(model)[0]):
+            return None
+        raise
+
+
+def _read_sentence_encoder(folder: Path, name: str) -> OwnModel:
+    head, sentence = own_folder.read_head(folder), sentence_encoder.find(str(folder))
     return OwnModel(
         name=name,
         folder=folder,
-        form="transformers",
-        labels=own_folder.labels_of(folder, checkpoint.config),
-        max_tokens=own_folder.max_tokens(folder, checkpoint.config),
+        form="sentence-transformers",
+        labels=head.labels,
+        max_tokens=sentence.max_tokens,
+        head=head,
+    )
+
+
+def _read_classifier(folder: Path, name: str, config: Mapping[str, Any], graph: str) -> OwnModel:
+    return OwnModel(
+        name=name,
+        folder=folder,
+        form="onnx" if graph else "transformers",
+        labels=own_folder.labels_of(folder, config),
+        max_tokens=own_folder.max_tokens(folder, config),
+        graph=graph,
     )
 
 

@@ -151,7 +151,7 @@ def test_a_sealed_climb_fetches_first_and_its_evidence_holds_the_ledger(hub: Hub
             text=True,
             timeout=200,
         )
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == 6, done.stderr  # the model that was named could not be measured
         assert bool(hub.asked) == asked
     checks = {name: (ok, detail) for name, ok, detail in check_evidence(tmp_path / "run")}
     assert checks["go 1 of 2: ledger"] == (True, "nothing was fetched")
