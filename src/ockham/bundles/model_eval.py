@@ -14,6 +14,7 @@ from ockham.data.clean import clean
 from ockham.errors import ConfigError
 from ockham.ladder.fit import ignore
 from ockham.llm import gguf_file
+from ockham.llm.task_words import read_descriptions, read_instructions, task_words
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, GgufSpec
 from ockham.readers.read import ReadSpec, read
@@ -59,8 +60,12 @@ def evaluate_any(
     """
     path = Path(place)
     if not is_model(path):
+        if spec is not None and (spec.instructions or spec.labels):
+            message = "a bundle keeps the instructions and the labels that it was made with"
+            raise ConfigError("E_CONFIG", message, fix="leave --instructions and --labels out, or name a model")
         return evaluate(path, source, spec, endpoint=endpoint, on_progress=on_progress)
     model, spec = own_models.read_model(str(path)), spec or EvalSpec()
+    instructions, descriptions = read_instructions(spec.instructions), read_descriptions(spec.labels)
     reading = read(
         source,
         ReadSpec(
@@ -77,7 +82,11 @@ def evaluate_any(
         folder = scratch / "bundle"
         folder.mkdir()
         if model is None:
-            candidate = _write_decoder(path, rows, name, folder)
+            labels = {row.target for row in rows} if name == "classify" else ()
+            shown = SizedRows(
+                shown=rows, asked=rows, task=name, instructions=task_words(instructions, descriptions, labels)
+            )
+            candidate = _write_decoder(path, shown, folder)
         else:
             candidate = _write_classifier(model, rows, name, folder)
         columns = reading.sources[0]
@@ -106,7 +115,7 @@ def _write_classifier(model: OwnModel, rows: Sequence[Example], name: TaskName, 
     return Candidate(name=rung.name, rung=rung.number, kind=rung.kind, settings={"engine": model.form})
 
 
-def _write_decoder(path: Path, rows: Sequence[Example], name: TaskName, folder: Path) -> Candidate:
+def _write_decoder(path: Path, rows: SizedRows, folder: Path) -> Candidate:
     """Prompt a language model with what the rows show of the task; it is converted first where it must be."""
     weights = find(str(path))
     if not is_gguf(weights):
@@ -116,9 +125,10 @@ def _write_decoder(path: Path, rows: Sequence[Example], name: TaskName, folder: 
     trained = gguf_file.inspect(weights).number("context_length") or LONGEST_CONTEXT
     base = Base(weights=weights, copy=False)
     spec = GgufSpec(context=min(LONGEST_CONTEXT, trained), slots=1, threads=1)
-    spec = fit_context(SizedRows(shown=rows, asked=rows, task=name), base, folder, spec)
+    spec = fit_context(rows, base, folder, spec)
     copied = weights.parent == folder
-    causal_lm.fit(rows, folder, Base(weights=weights, copy=copied), spec, task=name)
+    whole = Base(weights=weights, copy=copied)
+    causal_lm.fit(rows.shown, folder, whole, spec, task=rows.task, instructions=rows.instructions)
     kind = decoder_rungs.PROMPTED
     settings = {"model": model_name(str(path)), "shots": 0, "context": spec.context}
     return Candidate(

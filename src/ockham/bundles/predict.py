@@ -54,7 +54,8 @@ class Predictions:
 class EvalSpec:
     """How to read the labelled rows; columns that are not named are those the bundle was made with.
 
-    ``scorer`` names a scorer whose mean score is measured too.
+    ``scorer`` names a scorer whose mean score is measured too. ``instructions`` and ``labels`` are those of `FitSpec`,
+    for a language model that is measured without a run; a bundle has its own.
     """
 
     inputs: tuple[str, ...] = ()
@@ -64,6 +65,8 @@ class EvalSpec:
     several_labels: SeveralLabels | None = None
     seed: int = field(default=0, metadata={"min": 0})
     scorer: PlugRequest | None = None
+    instructions: str | None = None
+    labels: str | None = None
 
 
 def predict(

@@ -25,6 +25,7 @@ EXAMPLES = (
     options.scorer,
     click.option("--seed", type=int, metavar="N", help="Random seed of the intervals [default: 0]."),
 )
+@options.task_words
 @options.endpoint
 @options.as_json
 @options.quiet
@@ -44,7 +45,7 @@ def command(
     values = settings.collect("eval", config, flags)
     origins = settings.origins(config, flags, values)
     endpoint = settings.destination(values)
-    reads = {"bundle": bundle, "data": data}
+    reads = {"bundle": bundle, "data": data, "instructions": values.get("instructions"), "labels": values.get("labels")}
     named = [] if endpoint is None else [endpoint]
     sealed_commands.enter("eval", reads, unsealed=unsealed, endpoints=named)
     from ockham.bundles.model_eval import evaluate_any

@@ -46,6 +46,7 @@ ROWS = section(
     click.option(
         "--task", type=click.Choice(get_args(TaskName)), help="The task; detected from the targets by default."
     ),
+    options.task_words,
 )
 TUNING = section(
     "Tuning",

@@ -60,6 +60,17 @@ def scorer(function: F) -> F:
     )(function)
 
 
+def task_words(function: F) -> F:
+    """Say what the task is, in words of the user's own."""
+    return section(
+        "Data",
+        click.option("--instructions", metavar="TEXT|FILE", help="Describe the task to models that are prompted."),
+        click.option(
+            "--labels", metavar="FILE", help="Describe each label: a file with the columns label and description."
+        ),
+    )(function)
+
+
 def as_json(function: F) -> F:
     """Ask for the record instead of prose."""
     return section(

@@ -56,9 +56,9 @@ def verdict(verdict: Verdict) -> None:
     if measured:
         lines(*_ladder(verdict, measured, columns), "")
     for candidate in verdict.candidates:
-        if candidate.status != "measured":
+        if candidate.status != "measured" or candidate.why:
             lines(*fill(f"{candidate.name} {candidate.status}: {candidate.why}", columns, "  "))
-    if len(measured) < len(verdict.candidates):
+    if len(measured) < len(verdict.candidates) or any(candidate.why for candidate in measured):
         lines("")
     lines(*fill(f"Next: {verdict.next}", columns), f"Report: {verdict.run}/report.html")
     if verdict.chosen is not None:

@@ -16,7 +16,19 @@ if TYPE_CHECKING:
     from ockham.api.client import EndpointSpec
     from ockham.api.consent import Destination
 
-_READ = ("data", "test", "encoder", "base", "models", "models_folder", "prices", "bundle", "config")
+_READ = (
+    "data",
+    "test",
+    "encoder",
+    "base",
+    "models",
+    "models_folder",
+    "prices",
+    "bundle",
+    "config",
+    "instructions",
+    "labels",
+)
 """The settings that name something to read."""
 _FETCHED = (("decoder", "models"), ("decoder", "base"), ("encoder", "encoder"))
 _POLICY = "ockham.sealed.policy"

@@ -111,6 +111,21 @@ def _test(material: RunContext, standing: RungResult, requirements: Requirements
         standing.test = measure.test_report(material, standing, requirements, prices)
         if standing.test:
             material.on_progress(Progress(stage="measure", message=measure.progress_line(standing.test)))
+            standing.why = _sameness_note(standing.test)
+            if standing.why:
+                material.on_progress(Progress(stage="measure", message=f"note: {standing.rung.name}: {standing.why}"))
+
+
+def _sameness_note(report: Report) -> str:
+    """Say that a candidate answers the same to every row, where rows want different answers; else nothing.
+
+    The majority baseline (rung 0) is made to do so.
+    """
+    answers = {score.answer for score in report.scores}
+    if report.candidate.rung == 0 or len(answers) != 1 or len({score.target for score in report.scores}) < 2:
+        return ""
+    answer = "no valid answer" if answers == {None} else "the same answer"
+    return f"it gives {answer} to all {len(report.scores):,} test rows"
 
 
 @contextmanager

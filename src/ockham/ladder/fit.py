@@ -23,6 +23,7 @@ from ockham.ladder import assemble, diagnostics, llm_judge
 from ockham.ladder.climb import climb, decide
 from ockham.ladder.measure import RungResult
 from ockham.ladder.run_folder import ACCOUNT
+from ockham.llm.task_words import read_descriptions, read_instructions, task_words
 from ockham.models import counting
 from ockham.printable import printable
 from ockham.readers.label_sets import SeveralLabels
@@ -76,6 +77,9 @@ class FitSpec:
     labels as a label of its own (``sets``). ``merge_labels`` takes spellings of what looks like one label as one.
     ``scorer`` names a scorer whose mean score choices are made by (see `ockham.evals.scorer_plugs`).
 
+    ``instructions`` say what the task is, as a text or a file of text, and ``labels`` is a file that says what each
+    label means (columns ``label`` and ``description``): models that are asked in words read both.
+
     ``judge`` is a large model that is asked whether written answers are right; the verdict does not rest on it.
     """
 
@@ -101,6 +105,8 @@ class FitSpec:
     precision: PrecisionName = "auto"
     endpoint: EndpointSpec | None = None
     judge: EndpointSpec | None = None
+    instructions: str | None = None
+    labels: str | None = None
     prices: str | None = None
     scorer: PlugRequest | None = None
 
@@ -128,12 +134,16 @@ def fit(
     scorer = None if spec.scorer is None else load_scorer(spec.scorer)
     prices = catalog.prices(None if spec.prices is None else Path(spec.prices))
     reading = read_spec(spec)
+    instructions, descriptions = read_instructions(spec.instructions), read_descriptions(spec.labels)
     prepared = prepare(
         source, reading, SplitSpec(seed=spec.seed), test=spec.test, task_name=spec.task, on_progress=on_progress
     )
     _introduce(prepared, on_progress)
-    plan = _plan(spec, requirements, prepared, scorer)
-    identity = _identity(prepared, spec)
+    plan = dataclasses.replace(
+        _plan(spec, requirements, prepared, scorer),
+        instructions=task_words(instructions, descriptions, prepared.dataset.labels),
+    )
+    identity = _identity(prepared, spec, plan.instructions)
     folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
     with store.open_run(folder, identity) as run, assemble.record_requests(run):
         if decoder_rungs.tunes(rungs, plan):
@@ -285,11 +295,13 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared, scorer:
     )
 
 
-def _identity(prepared: Prepared, spec: FitSpec) -> dict[str, Json]:
+def _identity(prepared: Prepared, spec: FitSpec, instructions: str) -> dict[str, Json]:
     """Say what a run is about: the rows, their split, the settings that decide what is built from them, the version."""
     deciding = ("encoder", "epochs", "learning_rate", "batch", "rank", "device", "precision", "seed")
     settings: dict[str, Json] = {name: getattr(spec, name) for name in deciding}
     split = prepared.split
     rows = digest([list(split.train), list(split.valid), list(split.test)])
     about: dict[str, Json] = {"dataset": prepared.dataset.digest, "split": rows, "inputs": list(prepared.inputs)}
+    if instructions:
+        settings["instructions"] = instructions
     return {"ockham": __version__, **about, **settings}

@@ -37,8 +37,9 @@ def _endpoint(material: RunContext, folder: Path) -> BuildInfo:
     spec = material.plan.endpoint
     if spec is None:  # `missing` has said so before
         return BuildInfo()
-    endpoint.fit(material.side("train"), folder, spec, task=material.plan.task)
-    return BuildInfo(settings={"url": spec.url, "model": spec.model, "shots": spec.shots})
+    endpoint.fit(material.side("train"), folder, spec, task=material.plan.task, instructions=material.plan.instructions)
+    settings: dict[str, str | int | float | bool] = {"url": spec.url, "model": spec.model, "shots": spec.shots}
+    return BuildInfo(settings=settings, warnings=material.label_warnings())
 
 
 def _no_endpoint(plan: BuildConfig) -> str | None:

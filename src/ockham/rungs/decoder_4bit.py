@@ -69,6 +69,7 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
             Base(weights=path),
             spec,
             task=material.plan.task,
+            instructions=material.plan.instructions,
         )
         if (built_rung.folder / ADAPTER).is_dir():
             shutil.copytree(built_rung.folder / ADAPTER, folder / ADAPTER)
@@ -148,7 +149,12 @@ def _answers(eight: Rung, built_rung: BuiltRung, path: Path, material: RunContex
 
         def open_decoder() -> causal_lm.Decoder:
             causal_lm.fit(
-                material.side("train"), staging, Base(weights=path, copy=False), spec, task=material.plan.task
+                material.side("train"),
+                staging,
+                Base(weights=path, copy=False),
+                spec,
+                task=material.plan.task,
+                instructions=material.plan.instructions,
             )
             model = causal_lm.load(staging)
             until.callback(model.close)

@@ -33,7 +33,9 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
     trials = _trials(material, base, specs, folder) if valid else [()]
     scores = [material.metric([row.target for row in valid], answers) if valid else 0.0 for answers in trials]
     best = scores.index(max(scores))
-    causal_lm.fit([*train, *valid], folder, base, specs[best], task=material.plan.task)
+    causal_lm.fit(
+        [*train, *valid], folder, base, specs[best], task=material.plan.task, instructions=material.plan.instructions
+    )
     settings: dict[str, str | int | float | bool] = {
         "model": model_name(model),
         "weights": quantization(base.weights),
@@ -43,7 +45,7 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
     }
     for spec, answers in zip(specs, trials if valid else (), strict=False):
         settings[f"validation_{spec.shots}_shots"] = _metric_text(material, answers)
-    return BuildInfo(settings=settings, answers=trials[best])
+    return BuildInfo(settings=settings, answers=trials[best], warnings=material.label_warnings())
 
 
 def _metric_text(material: RunContext, answers: Sequence[str]) -> str:
@@ -107,5 +109,7 @@ def answer_validation(
 def _asking(material: RunContext, base: Base, spec: GgufSpec, folder: Path, engine: Engine) -> causal_lm.Decoder:
     """Make a bundle that knows the training rows alone, and open it on the engine that has the weights."""
     base = dataclasses.replace(base, copy=False, engine=engine)
-    causal_lm.fit(material.side("train"), folder, base, spec, task=material.plan.task)
+    causal_lm.fit(
+        material.side("train"), folder, base, spec, task=material.plan.task, instructions=material.plan.instructions
+    )
     return causal_lm.load(folder, engine)

@@ -59,7 +59,14 @@ class _Place:
     def fit(self, folder: Path, base: Base) -> None:
         """Write a bundle that asks with training rows alone and leaves the weights where they are."""
         base = dataclasses.replace(base, copy=False)
-        causal_lm.fit(self.material.side("train"), folder, base, self.told.spec, task=self.material.plan.task)
+        causal_lm.fit(
+            self.material.side("train"),
+            folder,
+            base,
+            self.told.spec,
+            task=self.material.plan.task,
+            instructions=self.material.plan.instructions,
+        )
 
     def serve(self, folder: Path, base: Base, rows: Sequence[Example], message: str) -> _Served:
         """Make a bundle and answer rows with it."""
@@ -110,7 +117,14 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
         tuned = _tune_or_load(setup, f"tuning-{work[:16]}")
         held = _pass_gates(setup, tuned, staging)
         everything = [*material.side("train"), *material.side("valid")]
-        causal_lm.fit(everything, folder, Base(weights=held.weights), tokenized.spec, task=material.plan.task)
+        causal_lm.fit(
+            everything,
+            folder,
+            Base(weights=held.weights),
+            tokenized.spec,
+            task=material.plan.task,
+            instructions=material.plan.instructions,
+        )
     tuned.adapter.with_base(*hub_reference(model)).save(folder / ADAPTER)
     return BuildInfo(
         settings={
@@ -130,6 +144,7 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
             *guardrails(material.plan.tune, len(tokenized.train)),
             *_left_out_warning(tokenized.left_out, len(tokenized.train)),
             *memorising(tuned.points),
+            *material.label_warnings(),
         ),
     )
 

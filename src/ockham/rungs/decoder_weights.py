@@ -158,7 +158,8 @@ def choose_context(material: RunContext, base: Base, folder: Path, shots: int, *
         context=min(LONGEST_CONTEXT, trained), slots=1, threads=1, shots=shots, brief=brief, gpu_layers=layers
     )
     train, valid = material.side("train"), material.side("valid")
-    sized = SizedRows(shown=train, asked=valid or train, task=material.plan.task)
+    words_of_user = material.plan.instructions
+    sized = SizedRows(shown=train, asked=valid or train, task=material.plan.task, instructions=words_of_user)
     return fit_context(sized, base, folder, spec)
 
 
@@ -169,6 +170,7 @@ class SizedRows:
     shown: Sequence[Example]
     asked: Sequence[Example]
     task: TaskName
+    instructions: str = ""
 
 
 def fit_context(rows: SizedRows, base: Base, folder: Path, spec: GgufSpec) -> GgufSpec:
@@ -181,7 +183,8 @@ def fit_context(rows: SizedRows, base: Base, folder: Path, spec: GgufSpec) -> Gg
             return fit_context(rows, opened_base, folder, spec)
     answer = prompt_builder.longest(prompt_builder.task_shown(rows.task, rows.shown, ""), rows.shown)
     spec = dataclasses.replace(spec, max_output_tokens=min(answer, spec.context // 2))
-    causal_lm.fit(rows.shown, folder, dataclasses.replace(base, copy=False), spec, task=rows.task)
+    lent = dataclasses.replace(base, copy=False)
+    causal_lm.fit(rows.shown, folder, lent, spec, task=rows.task, instructions=rows.instructions)
     sample = rows.asked[:: max(1, len(rows.asked) // _SIZED)]
     lengths = sorted(causal_lm.lengths(folder, base.engine, [row.input for row in sample]))
     need = lengths[int(0.95 * (len(lengths) - 1))] + spec.max_output_tokens + 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -35,6 +36,7 @@ from ockham.sealed import switches
 from ockham.tune.tune_spec import TuneSpec
 from ockham.version import __version__, install_command
 
+_BARE_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 LABELLED: tuple[TaskName, ...] = ("classify", "choose")
 
 
@@ -57,6 +59,8 @@ class BuildConfig:
     """A large model to judge written answers; no rung and no verdict depends on it."""
     scorer: LoadedScorer | None = None
     """The scorer whose mean score is the metric."""
+    instructions: str = ""
+    """What the user says of the task, for models that are asked in words (`ockham.llm.task_words`)."""
     every: bool = False
     """Every rung is wanted, also one that promises nothing."""
 
@@ -98,11 +102,23 @@ class RunContext:
             self.prepared.dataset.task, self.side(side), [Answer(value=text) for text in answers], self.plan.scorer
         )
 
+    def label_warnings(self) -> tuple[str, ...]:
+        """Warn of labels that tell a language model nothing: bare numbers, of which nobody said what they mean."""
+        labels = self.labels() if self.plan.task == "classify" else ()
+        if not labels or self.plan.instructions or not all(_BARE_NUMBER.fullmatch(label.strip()) for label in labels):
+            return ()
+        return (
+            f"all {len(labels):,} labels are bare numbers, which tell a language model nothing: say what they mean "
+            "(--labels FILE with the columns label and description, or --instructions)",
+        )
+
     def work(self, *parts: object) -> str:
         """Name a piece of work: the digest of the data, its split, and what else decides its outcome."""
         split = self.prepared.split
         if self.plan.scorer is not None:
             parts = (*parts, self.plan.scorer.use)
+        if self.plan.instructions:
+            parts = (*parts, self.plan.instructions)
         return digest([self.prepared.dataset.digest, list(split.train), list(split.valid), self.plan.seed, list(parts)])
 
 

@@ -55,7 +55,14 @@ def tokenize_rows(
     with words(base) as opened_base:
         spec = choose_context(material, opened_base, folder, 0, brief=True)
         there = dataclasses.replace(opened_base, copy=False)
-        causal_lm.fit(material.side("train"), folder, there, spec, task=material.plan.task)
+        causal_lm.fit(
+            material.side("train"),
+            folder,
+            there,
+            spec,
+            task=material.plan.task,
+            instructions=material.plan.instructions,
+        )
         model = causal_lm.load(folder, opened_base.engine)
         lessons = [[model.lesson(row.input, row.target) for row in rows] for rows in (train, valid)]
         tries = tuple(model.trie(row.input) for row in valid)
