@@ -17,18 +17,20 @@ from ockham.version import __version__
 # The first sentence of each verb's help stands here too, so that `ockham --help` imports no verb; a test compares them.
 VERBS = {
     "curate": "Clean documents or labelled rows of any size.",
-    "decide": "Say whether a small model is the right one, and how to find out.",
-    "doctor": "Say what this machine has and which rungs it can run.",
+    "decide": "Advise whether a small model is the right choice, and how to find out.",
+    "doctor": "Show what this machine has and which rungs it can run.",
     "eval": "Measure a bundle or a model on labelled rows.",
     "export": "Export a model for use without ockham.",
     "fit": "Find the smallest model that does the job.",
-    "plan": "Predict fit, speed and cost of models before any download.",
+    "plan": "Predict memory, speed and cost of models before you download any.",
     "predict": "Answer the rows of a file with a bundle.",
-    "report": "Write a run's report again.",
-    "tune": "Tune one model on labelled rows with LoRA.",
-    "verify": "Check a run or a bundle against its records.",
+    "report": "Write the report of a run again.",
+    "tune": "Fine-tune one model on labelled rows with LoRA, and measure it.",
+    "verify": "Check that a run or a bundle was not changed.",
 }
 
+COMPLETE = "_OCKHAM_COMPLETE"
+"""The variable by which a shell asks for completions, or for the script that it completes with."""
 # What libraries would write between our lines; whoever wants it says so.
 QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
 
@@ -51,7 +53,7 @@ class Verbs(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the verb, and suggest the nearest one where there is none."""
-        if args and args[0] not in VERBS and not args[0].startswith("-"):
+        if args and args[0] not in VERBS and not args[0].startswith("-") and not ctx.resilient_parsing:
             import difflib
 
             near = difflib.get_close_matches(args[0], sorted(VERBS), n=1)
@@ -70,21 +72,26 @@ class Verbs(click.Group):
 def ockham() -> None:
     """Find the smallest language model that provably does the job.
 
-    Give real examples of one task; nothing leaves this machine unless you name an API, or let a model be fetched.
+    Start with `ockham fit FILE`, a file of labelled examples of one task. Nothing leaves this machine unless you name
+    an API or a model on the hub.
     """
 
 
 def main(args: Sequence[str] | None = None) -> None:
     """Run the command line and leave with its exit status.
 
-    0 done or chosen, 3 none meets the requirements, 4 cannot tell yet, 5 done but records were left out, 6 chosen but a
-    named model could not be measured, 2 bad input or usage, 1 a fault of ours, 141 nobody reads the output any more;
-    129, 130 and 143 stopped by SIGHUP, SIGINT (Ctrl-C) and SIGTERM.
+    0 done or chosen, 3 none meets the requirements, 4 cannot tell yet, 5 done but records were skipped, 6 chosen but a
+    named model could not be measured, 2 bad input or usage, 1 an internal error, 141 the output is no longer read; 129,
+    130 and 143 stopped by SIGHUP, SIGINT (Ctrl-C) and SIGTERM.
     """
     switches.apply(os.environ, own=True)
     for name, value in QUIET.items():
         os.environ.setdefault(name, value)
     _write_anything(sys.stdout, sys.stderr)
+    if args is None and COMPLETE in os.environ:
+        from click.shell_completion import shell_complete
+
+        sys.exit(shell_complete(ockham, {}, "ockham", COMPLETE, os.environ[COMPLETE]))
     # Only a process that is ockham's own is sealed: one that calls this function has other work too.
     sys.exit(error_report.guard(lambda: run(sys.argv[1:], seal=True) if args is None else run(args)))
 

@@ -7,32 +7,39 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ockham.cli.help import Command
 from ockham.cli.options import PATH
 
 if TYPE_CHECKING:
     from ockham.bundles.export import Form
 
 
-@click.command("export")
+EXAMPLES = (
+    "ockham export runs/tickets --to onnx -o tickets-onnx",
+    "ockham export runs/orders --rung decoder-tuned:ockham-nano --to ollama -o orders-ollama",
+)
+
+
+@click.command("export", cls=Command, examples=EXAMPLES)
 @click.argument("bundle", type=PATH, metavar="BUNDLE")
 @click.option(
     "--to",
     "form",
     type=click.Choice(["onnx", "sklearn", "gguf", "ollama", "peft"]),
     required=True,
-    help="What to write.",
+    help="Format to write.",
 )
-@click.option("--out", "-o", type=PATH, required=True, metavar="FOLDER", help="A new folder for it.")
-@click.option("--rung", metavar="NAME", help="A candidate of the run; the one that was chosen otherwise.")
+@click.option("--out", "-o", type=PATH, required=True, metavar="FOLDER", help="New folder for the files.")
+@click.option("--rung", metavar="NAME", help="Candidate to export [default: the chosen one].")
 def command(*, bundle: Path, form: Form, out: Path, rung: str | None) -> None:
     """Export a model for use without ockham.
 
-    BUNDLE is a run's folder or a bundle. onnx writes a classifier or a tagger (linear, encoder, encoder-tuned,
-    encoder-tagger) as a folder with a program, predict.py, that needs only onnxruntime, tokenizers and numpy and
-    answers as the bundle does. sklearn writes a linear one as a scikit-learn pipeline (skops, no pickle). Of a language
-    model, gguf writes the weights for llama.cpp and its system prompt, ollama the same with a Modelfile, peft the LoRA
-    adapter that was tuned. An answer that is held to labels or a schema is so only by `ockham`: elsewhere a language
-    model writes freely.
+    BUNDLE is the folder of a run or of a bundle. onnx writes a classifier or a tagger (linear, encoder, encoder-tuned,
+    encoder-tagger) and a program, predict.py, that needs only onnxruntime, tokenizers and numpy and gives the bundle's
+    answers. sklearn writes a linear model as a scikit-learn pipeline (skops, no pickle). For a language model, gguf
+    writes the weights for llama.cpp and the system prompt, ollama the same with a Modelfile. peft writes the LoRA
+    adapter of a tuned encoder or language model. Only ockham restricts the answers of a language model to the labels or
+    the schema: in other programs it writes freely.
     """
     from ockham.bundles.export import export
     from ockham.cli import output
