@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ockham import store
 from ockham.api import consent
 from ockham.api.consent import Destination
+from ockham.bundles.answered_rows import AnsweredRow, RowAccount, answer_rows
 from ockham.bundles.eval_rows import comparable_rows, count_seen, seen_share
 from ockham.data import multiple_choice, near_duplicates
 from ockham.data.own_split import shared_text_of
+from ockham.errors import DataError
 from ockham.evals import tasks
 from ockham.evals.scorer_plugs import load_scorer
 from ockham.ladder.fit import ignore
@@ -21,16 +24,17 @@ from ockham.ladder.measure import probe, probe_rows, score_with_clusters, size_m
 from ockham.ladder.run_folder import bundle_of
 from ockham.models.backend import is_networked, package_of
 from ockham.models.endpoint import permit
+from ockham.printable import printable
+from ockham.readers.input_rows import InputRow, InputTable
 from ockham.readers.label_sets import SeveralLabels
-from ockham.readers.read import ReadResult, ReadSpec, read
+from ockham.readers.read import ReadResult, ReadSpec, open_inputs, read
+from ockham.readers.table import text_of
 from ockham.records import Manifest, PlugRequest, Progress, Quarantined, Report, digest
 from ockham.serving.process import ServingProcess
 
 _log = logging.getLogger(__name__)
 _NAMED = 10
 """Records that are named one by one; of more, their number is told."""
-_STEP = 2048
-"""Inputs sent to the serving process at a time, so that progress can be told."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +47,26 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Predictions:
-    """The answers to a file or table, and the records that could not be read and have none."""
+class PredictSpec:
+    """How rows are read and answered.
 
-    answers: tuple[Prediction, ...]
-    left_out: tuple[Quarantined, ...]
+    ``inputs`` names the input columns, in the order of the bundle's own, where they are called otherwise. An answer
+    with less confidence than ``min_confidence`` is none.
+    """
+
+    inputs: tuple[str, ...] = ()
+    encoding: str | None = None
+    min_confidence: float | None = field(default=None, metadata={"min": 0, "max": 1})
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Rows that are being answered: the columns that they have, their answers in order, and the account of them all."""
+
+    manifest: Manifest
+    table: InputTable
+    rows: Iterator[AnsweredRow]
+    account: RowAccount
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,43 +91,68 @@ class EvalSpec:
 def predict(
     bundle: str | Path,
     source: object,
+    spec: PredictSpec | None = None,
     *,
-    encoding: str | None = None,
     endpoint: Destination | None = None,
     on_progress: Callable[[Progress], None] = ignore,
 ) -> tuple[Prediction, ...]:
     """Answer every readable row of a file or table, in order; ``bundle`` may be a run, whose chosen bundle is used.
 
-    Records that cannot be read are left out, and a warning is logged that counts and names them. An endpoint's bundle
-    is asked only where ``endpoint`` names the address and the variable of the key that the bundle does. Raises
-    `ConsentError` where it does not, `BundleError` for a folder that is not a whole bundle, `DataError` for data that
-    cannot be used.
+    A row with a blank input gets no answer. Records that cannot be read are left out, and a warning is logged that
+    counts and names them. An endpoint's bundle is asked only where ``endpoint`` names the address and the variable of
+    the key that the bundle does. Raises `ConsentError` where it does not, `BundleError` for a folder that is not a
+    whole bundle, `DataError` for data that cannot be used.
     """
-    return predictions(bundle, source, encoding=encoding, endpoint=endpoint, on_progress=on_progress).answers
+    with open_answers(bundle, source, spec, endpoint=endpoint, on_progress=on_progress) as answering:
+        return tuple(prediction_of(answered) for answered in answering.rows)
 
 
-def predictions(
+def prediction_of(answered: AnsweredRow, id_column: str | None = None) -> Prediction:
+    """Return a row's answer by its id: the number of its record, or the cell of a column.
+
+    Raises `DataError` (``E_COLUMN``) where the row has no such column.
+    """
+    row, answer, _ = answered
+    name = row.id
+    if id_column is not None:
+        if id_column not in row.cells:
+            message = f"there is no column {printable(id_column)!r} to name the rows by"
+            names = ", ".join(printable(column) for column in list(row.cells)[:30])
+            raise DataError("E_COLUMN", message, fix=f"name one of {names}")
+        name = text_of(row.cells[id_column])
+    return Prediction(id=name, answer=answer.value, confidence=answer.confidence)
+
+
+@contextmanager
+def open_answers(
     bundle: str | Path,
     source: object,
+    spec: PredictSpec | None = None,
     *,
-    encoding: str | None = None,
     endpoint: Destination | None = None,
     on_progress: Callable[[Progress], None] = ignore,
-) -> Predictions:
-    """Answer as `predict` does, and also return the records that were left out."""
+) -> Iterator[Answering]:
+    """Answer as `predict` does, each row when it is asked for; the model is loaded until the block ends."""
+    spec = spec or PredictSpec()
     folder, manifest = open_bundle(bundle, endpoint, on_progress)
-    reading = read(source, ReadSpec(inputs=input_columns(manifest), encoding=encoding, labelled=False))
-    _warn(reading)
-    answers = []
-    _announce(manifest, endpoint, len(reading.examples), on_progress)
-    with ServingProcess(folder, endpoint) as serving:
-        total = len(reading.examples)
-        for start in range(0, total, _STEP):
-            rows = reading.examples[start : start + _STEP]
-            for row, answer in zip(rows, serving.answer([row.input for row in rows]), strict=True):
-                answers.append(Prediction(id=row.id, answer=answer.value, confidence=answer.confidence))
-            on_progress(Progress(stage="measure", message="answering", done=min(total, start + _STEP), total=total))
-    return Predictions(answers=tuple(answers), left_out=reading.quarantined)
+    own = input_columns(manifest)
+    if spec.inputs and len(spec.inputs) != len(own):
+        columns = ", ".join(own) or "conversations"
+        message = f"the bundle reads {len(own)} columns ({columns}), and {len(spec.inputs)} are named"
+        raise DataError("E_COLUMN", message, fix="name as many, in that order: --input COLUMN once per column")
+    reading = ReadSpec(inputs=spec.inputs or own, encoding=spec.encoding, labelled=False)
+    if is_networked(manifest.kind) and endpoint is not None:
+        with open_inputs(source, reading, own) as table:
+            _announce(manifest, endpoint, sum(isinstance(row, InputRow) for row in table.rows), on_progress)
+    account = RowAccount()
+    with open_inputs(source, reading, own) as table, ServingProcess(folder, endpoint) as serving:
+        rows = answer_rows(serving.answer, table, account, least=spec.min_confidence, on_progress=on_progress)
+        yield Answering(manifest, table, _warn_after(rows, account), account)
+
+
+def _warn_after(rows: Iterator[AnsweredRow], account: RowAccount) -> Iterator[AnsweredRow]:
+    yield from rows
+    warn_of(account.quarantined, account.counts().rows)
 
 
 def evaluate(
@@ -142,7 +186,7 @@ def evaluate(
             several_labels=spec.several_labels,
         ),
     )
-    _warn(reading)
+    warn_of(reading.quarantined, reading.rows)
     comparable = comparable_rows(manifest, _test_side(reading, on_progress))
     rows = comparable.rows
     for remark in comparable.remarks:
@@ -215,12 +259,10 @@ def _announce(
     on_progress(Progress(stage="endpoint", message=consent.announcement(permitted, rows, why)))
 
 
-def _warn(reading: ReadResult) -> None:
+def warn_of(quarantined: Sequence[Quarantined], rows: int) -> None:
     """Log how many records could not be read, why, and which: no progress, but a loss that must be seen."""
-    if reading.quarantined:
-        _log.warning(
-            "left out %d of %d records: %s", len(reading.quarantined), reading.rows, _loss(reading.quarantined)
-        )
+    if quarantined:
+        _log.warning("left out %d of %d records: %s", len(quarantined), rows, _loss(quarantined))
 
 
 def _loss(left_out: Sequence[Quarantined]) -> str:

@@ -23,7 +23,7 @@ VERBS = {
     "export": "Export a model for use without ockham.",
     "fit": "Find the smallest model that does the job.",
     "plan": "Predict memory, speed and cost of models before you download any.",
-    "predict": "Answer the rows of a file with a bundle.",
+    "predict": "Answer texts, lines of standard input, or the rows of a file.",
     "report": "Write the report of a run again.",
     "tune": "Fine-tune one model on labelled rows with LoRA, and measure it.",
     "verify": "Check that a run or a bundle was not changed.",

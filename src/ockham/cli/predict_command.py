@@ -1,122 +1,233 @@
-"""`ockham predict`: batch answers."""
+"""`ockham predict`: answers to texts, to lines, and to the rows of a file."""
 
 from __future__ import annotations
 
+import codecs
 import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import click
 
-from ockham.cli import options, progress, sealed_commands, settings
+from ockham.cli import options, progress, run_names, sealed_commands, settings
 from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
+from ockham.cli.predict_lines import STDIN, LineOptions, answer_texts, lines_of_stdin
 from ockham.errors import ConfigError
-from ockham.records import plain
+from ockham.printable import printable
+from ockham.records import Progress, plain
 
 if TYPE_CHECKING:
-    from ockham.bundles.predict import Prediction
+    from ockham.api.consent import Destination
+    from ockham.bundles.answer_file import AnswerFileNotes
+    from ockham.bundles.answered_rows import AnswerCounts
+    from ockham.bundles.predict import Answering
 
 LEFT_OUT = 5
 """Exit status where records have no answer: they are missing from what was written, which nothing else there says."""
-FIELDS = ("id", "answer", "confidence")
+_COUNTS = {
+    "answered": "answered",
+    "empty": "empty",
+    "doubtful": "below the minimum confidence",
+    "no_answer": "without a valid answer",
+    "left_out": "marked in the file as not to be used",
+    "quarantined": "unreadable",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
-    """Where the answers go, and how the rows are read."""
+class PredictOptions:
+    """What is answered, how, and where the answers go."""
 
-    out: Path | None = None
+    inputs: tuple[str, ...] = ()
+    id: str | None = None
     encoding: str | None = None
+    min_confidence: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    out: Path | None = None
+    force: bool = False
 
 
 EXAMPLES = (
     "ockham predict runs/tickets new_tickets.csv -o answers.csv",
-    "ockham predict runs/tickets new_tickets.csv --quiet | head -3",
+    'ockham predict runs/tickets --text "where is my parcel"',
 )
 
 
 @click.command("predict", cls=Command, examples=EXAMPLES)
-@click.argument("bundle", type=PATH, metavar="BUNDLE")
-@click.argument("data", type=options.NAME, metavar="DATA")
+@click.argument("bundle", type=PATH, metavar="RUN_OR_BUNDLE")
+@click.argument("data", required=False, type=options.NAME, metavar="[DATA]")
+@section(
+    "Data",
+    click.option("--text", multiple=True, metavar="TEXT", help="Answer this text; repeat it for several texts."),
+    click.option(
+        "--input", multiple=True, metavar="COLUMN", help="Column with the input, if it has another name in DATA."
+    ),
+)
 @options.encoding
+@section(
+    "Answers",
+    click.option(
+        "--min-confidence", type=float, metavar="P", help="Leave the answer empty below this confidence (0 to 1)."
+    ),
+)
 @options.endpoint
 @section(
     "Output",
     click.option(
-        "--out", "-o", type=PATH, metavar="FILE", help="A .csv or .jsonl file to write [default: JSON Lines on stdout]."
+        "--out", "-o", type=PATH, metavar="FILE", help="Write a .csv, .tsv, .jsonl or .parquet file with your columns."
+    ),
+    click.option("--force", is_flag=True, default=None, help="Overwrite the file if it exists."),
+    click.option("--id", metavar="COLUMN", help="Name each row by this column, and write no other of its columns."),
+    click.option(
+        "--json", "as_json", is_flag=True, help="Print JSON; in a file, write extracted objects in one column."
     ),
 )
-@options.as_json
 @options.quiet
 @options.configuration
 @options.unsealed_option
 def command(
-    *, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, unsealed: bool, **flags: object
+    *,
+    bundle: Path,
+    data: str | None,
+    config: Path | None,
+    as_json: bool,
+    quiet: bool,
+    unsealed: bool,
+    **flags: object,
 ) -> int:
-    """Answer the rows of a file with a bundle.
+    """Answer texts, lines of standard input, or the rows of a file.
 
-    BUNDLE is the folder of a run or of its bundle; DATA is a file with the same input columns. Each row gets its id, an
-    answer (empty if the model gave no valid one) and a confidence. In a .csv file, cells that a spreadsheet would run
-    as a formula are quoted. If the bundle calls an API, name that API and the variable of its key here too:
-    --endpoint URL --endpoint-key-env NAME.
+    RUN_OR_BUNDLE is the folder of a run or of its bundle. DATA is a file or folder with the same input columns, or -
+    for standard input: one text a line, each answered at once. If the model reads several columns, each text or line is
+    a JSON object with those columns.
 
-    Records that cannot be read are skipped; a warning counts and names them, even with --quiet. Exit status: 0 every
-    record was answered, 5 some were skipped, 2 bad input or usage, 1 internal error.
+    Texts and lines get a line each: the answer, a tab and the confidence. Rows of a file are printed as JSON Lines, or
+    written with --out: all their own columns, then the answer (an extracted object as one column per field) and the
+    confidence. Rows without an input get no answer. In .csv and .tsv files, cells that a spreadsheet would run as a
+    formula are quoted. If the bundle calls an API, name that API and the variable of its key here too: --endpoint URL
+    --endpoint-key-env NAME.
+
+    The last line accounts for every row. Exit status: 0 every record could be read, 5 some could not, 2 bad input or
+    usage, 1 internal error.
     """
+    texts = cast("tuple[str, ...]", flags.pop("text"))
     values = settings.collect("predict", config, flags)
     origins = settings.origins(config, flags, values)
     endpoint = settings.destination(values)
-    how = settings.spec(Output, values)
-    form = _form(how.out)
-    if how.out is not None:
-        from ockham.store import check_place
-
-        check_place(how.out)
+    how = settings.spec(PredictOptions, values)
+    _check(bundle, data, texts, how)
+    reads = {"bundle": bundle, "data": None if data == STDIN else data}
     folders = () if how.out is None else (str(how.out.absolute().parent),)
-    reads = {"bundle": bundle, "data": data}
     named = [] if endpoint is None else [endpoint]
     sealed_commands.enter("predict", reads, folders, unsealed=unsealed, endpoints=named)
-    from ockham.bundles.predict import predictions
-
     with progress.progress_display(quiet=quiet, origins=origins) as on_progress:
-        outcome = predictions(bundle, data, encoding=how.encoding, endpoint=endpoint, on_progress=on_progress)
-    answers = outcome.answers
-    if as_json:
-        click.echo(json.dumps(plain(answers), allow_nan=False))
+        if data is None or data == STDIN:
+            lines = LineOptions(as_json=as_json, least=how.min_confidence)
+            counts = _answer_lines(bundle, texts, how.encoding or "utf-8", lines, endpoint, on_progress)
+            notes = None
+        else:
+            counts, notes = _answer_rows(bundle, data, how, as_json, endpoint, on_progress)
+    if not quiet and (data is not None or counts.answered < counts.rows):
+        click.echo(_account(counts, how.out, notes), err=True)
+    return LEFT_OUT if counts.quarantined or counts.left_out else 0
+
+
+def _check(bundle: Path, data: str | None, texts: tuple[str, ...], how: PredictOptions) -> None:
+    """Find out what is wrong with the command before anything is loaded. Raises `OckhamError`."""
+    if data is None and not texts:
+        fix = "give a file, - for standard input, or --text TEXT"
+        raise ConfigError("E_CONFIG", "nothing is named to answer", fix=fix)
+    if data is not None and texts:
+        raise ConfigError("E_CONFIG", "both --text and DATA are given", fix="give one of the two")
+    run_names.check(bundle)
+    if data is not None and data != STDIN:
+        run_names.check_data(data)
+    elif how.out is not None:
+        fix = "leave --out out; to keep what is printed: > answers.jsonl"
+        raise ConfigError("E_CONFIG", "answers to texts and lines are printed, not written to --out", fix=fix)
     if how.out is not None:
-        from ockham.store import save_bytes
+        from ockham.cli.output_file import check_output
 
-        save_bytes(how.out, form(answers).encode())
-    elif not as_json:
-        click.echo(form(answers), nl=False)
-    return LEFT_OUT if outcome.left_out else 0
-
-
-def jsonl_text(predictions: Iterable[Prediction], *, ascii_only: bool = False) -> str:
-    """Write one JSON object per line."""
-    return "".join(json.dumps(plain(row), ensure_ascii=ascii_only, allow_nan=False) + "\n" for row in predictions)
+        check_output(how.out, data, force=how.force)
+    if how.encoding is not None:
+        try:
+            codecs.lookup(how.encoding)
+        except (LookupError, ValueError):
+            fix = "name one that Python knows, such as utf-8 or cp1252"
+            raise ConfigError("E_CONFIG", "the encoding is not known", fix=fix) from None
 
 
-def csv_of(predictions: Iterable[Prediction]) -> str:
-    """Write a table; an answer or confidence that is missing is an empty cell."""
-    from ockham.data.csv_export import csv_text
+def _answer_lines(
+    bundle: Path,
+    texts: tuple[str, ...],
+    encoding: str,
+    lines: LineOptions,
+    endpoint: Destination | None,
+    on_progress: Callable[[Progress], None],
+) -> AnswerCounts:
+    from ockham.api import consent
+    from ockham.bundles.loaded_model import load
 
-    return csv_text([(row.id, row.answer or "", _number(row.confidence)) for row in predictions], FIELDS)
+    with load(bundle, endpoint=endpoint) as model:
+        if endpoint is not None:
+            many = f"{len(texts):,} texts go" if texts else "every line goes"
+            on_progress(
+                Progress(stage="endpoint", message=f"{many} to {consent.route(endpoint.url, endpoint.key_env)}")
+            )
+        return answer_texts(model, texts or lines_of_stdin(), encoding, lines)
 
 
-def _form(out: Path | None) -> Callable[[Iterable[Prediction]], str]:
-    """Choose the form by the file's extension, before any work is done."""
-    if out is None:
-        return lambda predictions: jsonl_text(predictions, ascii_only=True)
-    forms = {".csv": csv_of, ".jsonl": jsonl_text}
-    suffix = out.suffix.lower()
-    if suffix not in forms:
-        raise ConfigError("E_CONFIG", "the extension of the output file is not known", fix="end it in .csv or .jsonl")
-    return forms[suffix]
+def _answer_rows(
+    bundle: Path,
+    data: str,
+    how: PredictOptions,
+    as_json: bool,
+    endpoint: Destination | None,
+    on_progress: Callable[[Progress], None],
+) -> tuple[AnswerCounts, AnswerFileNotes | None]:
+    from ockham.bundles.answer_file import AnswerForm, write_answers
+    from ockham.bundles.predict import PredictSpec, open_answers
+
+    spec = PredictSpec(inputs=how.inputs, encoding=how.encoding, min_confidence=how.min_confidence)
+    notes = None
+    with open_answers(bundle, data, spec, endpoint=endpoint, on_progress=on_progress) as answering:
+        if how.out is not None:
+            notes = write_answers(how.out, answering, AnswerForm(id=how.id, whole=as_json))
+        else:
+            _print_rows(answering, how.id, as_json=as_json)
+        counts = answering.account.counts()
+    if how.out is not None and as_json:
+        click.echo(json.dumps(plain(counts)))
+    return counts, notes
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.6g}"
+def _print_rows(answering: Answering, id_column: str | None, *, as_json: bool) -> None:
+    """Print a line of JSON for each row, or all of them as one array."""
+    from ockham.bundles.predict import prediction_of
+
+    predictions = (prediction_of(answered, id_column) for answered in answering.rows)
+    if as_json:
+        click.echo(json.dumps([plain(prediction) for prediction in predictions], allow_nan=False))
+        return
+    for prediction in predictions:
+        click.echo(json.dumps(plain(prediction), ensure_ascii=True, allow_nan=False))
+
+
+def _account(counts: AnswerCounts, out: Path | None, notes: AnswerFileNotes | None) -> str:
+    """Say what became of every row, and what of the file should be known."""
+    parts = [
+        f"{number:,} {words}"
+        for name, words in _COUNTS.items()
+        if (number := getattr(counts, name)) or name == "answered"
+    ]
+    lines = [f"{'' if out is None else f'{printable(out)}: '}{counts.rows:,} rows: {', '.join(parts)}"]
+    if notes is not None:
+        lines += [
+            f"note: a column {printable(name)!r} is yours already; the answer's is called {printable(new)!r}"
+            for name, new in notes.renamed.items()
+        ]
+        if notes.escaped:
+            lines.append(f"note: {notes.escaped:,} cells that a spreadsheet would run as formulas begin with ' now")
+    return "\n".join(lines)

@@ -198,9 +198,7 @@ class ExampleCollector:
         return outcome
 
     def _example(self, row: TableRow, opened: OpenTable, columns: Columns, prefix: str) -> Example | BrokenRow:
-        cells = [(name, text_of(row.cells.get(name))) for name in columns.inputs]
-        single = len(cells) == 1
-        input_text = cells[0][1] if single else "\n".join(f"{name}: {cell}" for name, cell in cells if cell.strip())
+        input_text = input_of(row.cells, columns.inputs)
         answer = row.cells.get(columns.target) if columns.target else ""
         if columns.target in opened.table.label_names:
             answer = _name_labels(answer, opened.table.label_names[columns.target])
@@ -255,6 +253,17 @@ class ExampleCollector:
                 f"{table.name}: {count} record{'s' if count > 1 else ''} kept out,"
                 f" the first is number {first.record}: {reason}"
             )
+
+
+def input_of(cells: Mapping[str, object], inputs: Sequence[str], names: Sequence[str] = ()) -> str:
+    """Return the input of a row: its one cell, or several as "name: value" lines, empty ones left out.
+
+    ``names`` stand in these lines where the columns have other names than those. Raises as `text_of` does.
+    """
+    if len(inputs) == 1:
+        return text_of(cells.get(inputs[0]))
+    texts = [(name, text_of(cells.get(column))) for column, name in zip(inputs, names or inputs, strict=True)]
+    return "\n".join(f"{name}: {cell}" for name, cell in texts if cell.strip())
 
 
 def _name_labels(value: object, names: Sequence[str]) -> object:

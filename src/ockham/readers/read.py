@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import dataclasses
 import stat
-from collections.abc import Mapping
+from codecs import BOM_UTF8
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
 from ockham.printable import printable
 from ockham.readers.columns import ColumnRequest
+from ockham.readers.csv_file import DELIMITERS
 from ockham.readers.examples import ExampleCollector
 from ockham.readers.folder_files import DataFile, files_of
-from ockham.readers.formats import open_examples
+from ockham.readers.formats import OpenedTable, open_examples
+from ockham.readers.forms.form import LeftOut
 from ockham.readers.in_memory import memory_table
+from ockham.readers.input_rows import InputRow, InputTable, rows_of
 from ockham.readers.label_sets import ListReading
-from ockham.readers.local_file import open_file, refusal_of
+from ockham.readers.local_file import RegularFile, open_file, refusal_of
+from ockham.readers.table import Table
 from ockham.records import Dropped, Example, Quarantined, Side, Source
+
+_FIXED_COLUMNS = ("csv", "tsv", "parquet", "arrow", "spreadsheet")
+"""Formats whose rows have no column that the file does not name first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +97,62 @@ def read(source: object, spec: ReadSpec) -> ReadResult:
         sources=tuple(harvest.sources),
         warnings=tuple(harvest.warnings),
     )
+
+
+@contextmanager
+def open_inputs(source: object, spec: ReadSpec, names: Sequence[str] = ()) -> Iterator[InputTable]:
+    """Open what `read` reads as rows to be answered, which are read as they are asked for.
+
+    ``names`` are those of the columns of ``spec.inputs`` in a model's input, where they are others. Raises as `read`.
+    """
+    request = ColumnRequest(inputs=spec.inputs, target=None, group=None, labelled=False, source="", headerless=False)
+    if not isinstance(source, (str, PathLike)):
+        table = memory_table(source)
+        open_ended = table.format == "list of dicts"
+        yield InputTable(columns=tuple(table.columns), rows=rows_of(table, request, names), open_ended=open_ended)
+        return
+    files = _files(Path(source), ExampleCollector())
+    if len(files) == 1:
+        with open_file(files[0].path) as file, open_examples(file, spec.encoding) as opened:
+            rows = _verify_after(rows_of(opened.table, request, names), file, opened)
+            yield dataclasses.replace(_describe(file, opened.table), rows=rows, size=file.size)
+        return
+    columns: dict[str, None] = {}
+    for entry in files:
+        with open_file(entry.path) as file, open_examples(file, spec.encoding) as opened:
+            described = _describe(file, opened.table)
+            columns |= dict.fromkeys(opened.table.columns)
+    yield dataclasses.replace(
+        described, columns=tuple(columns), rows=_rows_of_files(files, request, spec, names), open_ended=True
+    )
+
+
+def _describe(file: RegularFile, table: Table) -> InputTable:
+    """Return what a file looks like, without its rows."""
+    signs = {word: sign for sign, word in DELIMITERS.items() if sign != "\t"}
+    return InputTable(
+        columns=tuple(table.columns),
+        rows=iter(()),
+        open_ended=not table.format.startswith(_FIXED_COLUMNS),
+        delimiter=signs.get(table.dialect or "", ","),
+        marked=file.head.startswith(BOM_UTF8),
+    )
+
+
+def _rows_of_files(
+    files: Sequence[DataFile], request: ColumnRequest, spec: ReadSpec, names: Sequence[str]
+) -> Iterator[InputRow | Quarantined | LeftOut]:
+    for path, prefix, _ in files:
+        with open_file(path) as file, open_examples(file, spec.encoding) as opened:
+            yield from _verify_after(rows_of(opened.table, request, names, prefix), file, opened)
+
+
+def _verify_after(
+    rows: Iterator[InputRow | Quarantined | LeftOut], file: RegularFile, opened: OpenedTable
+) -> Iterator[InputRow | Quarantined | LeftOut]:
+    """Yield the rows of a file, and check in the end that it is still the one that was opened."""
+    yield from rows
+    file.verify(content=not opened.in_order)
 
 
 def _files(path: Path, harvest: ExampleCollector) -> tuple[DataFile, ...]:

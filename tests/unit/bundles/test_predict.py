@@ -11,6 +11,7 @@ from tests.unit.serving.test_process import ROWS, bundle
 
 from ockham.bundles import predict
 from ockham.cli import commands
+from ockham.errors import DataError
 from ockham.models import linear
 
 Run = Callable[..., tuple[int, str, str]]
@@ -74,6 +75,14 @@ def test_a_quiet_evaluation_names_what_it_left_out(served: Path, run: Run, tmp_p
 
 
 def test_the_records_that_were_left_out_can_be_had(served: Path, tmp_path: Path) -> None:
-    found = predict.predictions(served, jsonl(tmp_path / "new.jsonl", ['{"text": "parcel"}', "[broken"]))
-    assert [answer.id for answer in found.answers] == ["1"]
-    assert [(bad.file, bad.record) for bad in found.left_out] == [("new.jsonl", 2)]
+    with predict.open_answers(served, jsonl(tmp_path / "new.jsonl", ['{"text": "parcel"}', "[broken"])) as answering:
+        assert [answered.row.id for answered in answering.rows] == ["1"]
+    assert [(bad.file, bad.record) for bad in answering.account.quarantined] == [("new.jsonl", 2)]
+
+
+def test_a_blank_row_has_no_answer_in_python_either(served: Path) -> None:
+    first, blank = predict.predict(served, [{"text": "parcel 1"}, {"text": " "}])
+    assert first.answer == "delivery"
+    assert (blank.id, blank.answer, blank.confidence) == ("2", None, None)
+    with pytest.raises(DataError, match="2 are named"):
+        predict.predict(served, [{"a": "", "b": ""}], predict.PredictSpec(inputs=("a", "b")))

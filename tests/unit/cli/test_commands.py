@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ockham.api.client import EndpointSpec
-from ockham.bundles.predict import EvalSpec, Prediction, Predictions
+from ockham.bundles.predict import EvalSpec
 from ockham.cli import commands, error_report, output, progress, terminal
 from ockham.errors import DataError, Defect
 from ockham.ladder.fit import FitSpec
@@ -32,7 +32,6 @@ from ockham.records import (
     LabelScore,
     Profile,
     Progress,
-    Quarantined,
     Report,
     Requirements,
     Verdict,
@@ -133,7 +132,7 @@ def verbs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verbs:
     fit, run_folder, predict = map(
         import_module, ("ockham.ladder.fit", "ockham.ladder.run_folder", "ockham.bundles.predict")
     )
-    for room, name in ((fit, "fit"), (run_folder, "write_report"), (predict, "evaluate"), (predict, "predictions")):
+    for room, name in ((fit, "fit"), (run_folder, "write_report"), (predict, "evaluate")):
         monkeypatch.setattr(room, name, stand_in.verb)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
@@ -328,54 +327,6 @@ def test_a_column_that_says_nothing_is_left_away(verbs: Verbs, run: Run) -> None
 
 def test_quiet_tells_no_progress(verbs: Verbs, run: Run) -> None:
     assert run("fit", "mail.csv", "--quiet")[2] == ""
-
-
-def answered(*rows: Prediction, left_out: Sequence[Quarantined] = ()) -> Predictions:
-    return Predictions(answers=rows, left_out=tuple(left_out))
-
-
-def test_predict_writes_lines_of_json(verbs: Verbs, run: Run, tmp_path: Path) -> None:
-    verbs.result = answered(
-        Prediction(id="1", answer="=cmd()", confidence=0.75), Prediction(id="2", answer=None, confidence=None)
-    )
-    status, out, _ = run("predict", "runs/a", "new.csv", "--encoding", "utf-16")
-    assert status == 0
-    assert verbs.asked == [((Path("runs/a"), "new.csv"), {"encoding": "utf-16", "endpoint": None})]
-    assert [json.loads(line) for line in out.splitlines()] == [
-        {"id": "1", "answer": "=cmd()", "confidence": 0.75},
-        {"id": "2", "answer": None, "confidence": None},
-    ]
-
-
-def test_predict_writes_a_table_that_runs_no_formula(verbs: Verbs, run: Run, tmp_path: Path) -> None:
-    verbs.result = answered(
-        Prediction(id="1", answer="=cmd()", confidence=1 / 3),
-        Prediction(id="2", answer=None, confidence=None),
-        Prediction(id="3", answer="r\u00fcckgabe", confidence=1.0),
-    )
-    status, out, _ = run("predict", "runs/a", "new.csv", "-o", "out.csv")
-    assert (status, out) == (0, "")
-    assert (tmp_path / "out.csv").read_bytes().decode() == (
-        "id,answer,confidence\r\n1,'=cmd(),0.333333\r\n2,,\r\n3,r\u00fcckgabe,1\r\n"
-    )
-    run("predict", "runs/a", "new.csv", "-o", "out.jsonl")
-    lines = (tmp_path / "out.jsonl").read_text(encoding="utf-8").splitlines()
-    assert lines[2] == '{"id": "3", "answer": "r\u00fcckgabe", "confidence": 1.0}'
-
-
-@pytest.mark.parametrize("form", [(), ("--json",), ("-o", "out.csv"), ("-q",)])
-def test_predict_tells_by_its_exit_status_that_records_were_left_out(
-    verbs: Verbs, run: Run, form: tuple[str, ...]
-) -> None:
-    bad = Quarantined(file="new.csv", record=2, offset=9, code="E_FORMAT", reason="a quote is not closed")
-    verbs.result = answered(Prediction(id="1", answer="a", confidence=None), left_out=[bad])
-    assert run("predict", "runs/a", "new.csv", *form)[0] == 5
-
-
-def test_predict_refuses_a_form_it_does_not_know_before_it_works(verbs: Verbs, run: Run) -> None:
-    status, _, err = run("predict", "runs/a", "new.csv", "-o", "out.xlsx")
-    assert (status, verbs.asked) == (2, [])
-    assert "end it in .csv or .jsonl" in err
 
 
 def test_eval_prints_the_report(verbs: Verbs, run: Run) -> None:
@@ -592,17 +543,12 @@ def test_s01_an_output_of_predict_that_cannot_be_written_is_refused_before_the_w
 ) -> None:
     (tmp_path / "folder.csv").mkdir()
     (tmp_path / "file").write_text("x")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "in.csv").write_text("text\na\n")
     status, out, err = run("predict", "run", "in.csv", "-q", "-o", name)
     assert (status, out) == (2, "")
     assert err.startswith("E_DISK: ")
     assert verbs.asked == []
-
-
-def test_predict_writes_to_a_path_that_is_not_utf_8(verbs: Verbs, run: Run, tmp_path: Path) -> None:
-    verbs.result = Predictions(answers=(Prediction(id="1", answer="a", confidence=0.5),), left_out=())
-    name = os.fsdecode(b"x\xff.jsonl")
-    assert run("predict", "run", "in.csv", "-q", "-o", name) == (0, "", "")
-    assert json.loads((tmp_path / name).read_text())["answer"] == "a"
 
 
 def test_an_unknown_command_gets_the_nearest(run: Run) -> None:

@@ -1,0 +1,70 @@
+"""Names of runs, bundles and files on the command line: there, or the nearest that is, before anything is loaded."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+
+from ockham.errors import DataError, RunError
+from ockham.printable import printable
+
+RUNS = "runs"
+"""The folder where `ockham fit` keeps its runs."""
+_CLOSE = 0.6
+
+
+def check(path: Path) -> None:
+    """Refuse a run or bundle that is not there, and name the nearest one.
+
+    Raises `RunError` (``E_RUN_MISSING``).
+    """
+    with suppress(OSError, ValueError):
+        if path.exists():
+            return
+    names = _runs_near(path)
+    near = _nearest(path, names)
+    if near is not None:
+        fix = f"did you mean {printable(near)}?"
+    elif names:
+        fix = f"the runs here are {', '.join(printable(name) for name in names[:10])}"
+    else:
+        fix = "make a run first: ockham fit DATA"
+    raise RunError("E_RUN_MISSING", f"there is no run or bundle {printable(path)}", fix=fix)
+
+
+def check_data(name: str) -> None:
+    """Refuse a file of rows that is not there, and name the nearest one in its folder.
+
+    Raises `DataError` (``E_IO``).
+    """
+    path = Path(name)
+    with suppress(OSError, ValueError):
+        if path.exists() or path.is_symlink():
+            return
+    names: list[Path] = []
+    with suppress(OSError, ValueError):
+        names = sorted(entry for entry in path.parent.iterdir() if not entry.name.startswith("."))
+    near = _nearest(path, names)
+    fix = "check the path" if near is None else f"did you mean {printable(near)}?"
+    raise DataError("E_IO", f"{printable(path)} cannot be opened: No such file or directory", fix=fix)
+
+
+def _runs_near(path: Path) -> list[Path]:
+    """List the runs and bundles in the folder that was named, and in runs/."""
+    runs: list[Path] = []
+    for folder in dict.fromkeys((path.parent, Path(RUNS))):
+        with suppress(OSError, ValueError):
+            runs += sorted(entry for entry in folder.iterdir() if _is_run(entry))
+    return runs
+
+
+def _is_run(path: Path) -> bool:
+    return (path / "run.json").exists() or (path / "bundle.json").exists()
+
+
+def _nearest(path: Path, names: Iterable[Path]) -> Path | None:
+    by_name = {entry.name: entry for entry in names}
+    near = difflib.get_close_matches(path.name, by_name, n=1, cutoff=_CLOSE)
+    return by_name[near[0]] if near else None
