@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 
 from ockham.api.consent import Destination
 from ockham.bundles.predict import input_columns, open_bundle
-from ockham.errors import BundleError, DataError
+from ockham.errors import BundleError, ConfigError, DataError
 from ockham.ladder.fit import ignore
 from ockham.readers.read import ReadSpec, read
 from ockham.records import Answer, Manifest, TaskName
@@ -19,6 +19,9 @@ from ockham.serving.process import ServingProcess
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_BATCH = 4096
+"""Texts that are sent to the process at a time."""
 
 
 def load(bundle: str | Path, *, endpoint: Destination | None = None) -> LoadedModel:
@@ -71,10 +74,31 @@ class LoadedModel:
         """
         texts = self._texts(inputs)
         with self._turn:
-            if self._closed:
-                raise BundleError("E_BUNDLE", "the model was closed", fix="load it again: ockham.load(…)")
-            answers = iter(self._serving.answer([text for text in texts if text.strip()]))
+            self._check_open()
+            filled = [text for text in texts if text.strip()]
+            parts = [filled[start : start + _BATCH] for start in range(0, len(filled), _BATCH)]
+            answers = iter([answer for part in parts for answer in self._serving.answer(part)])
         return [next(answers) if text.strip() else Answer(value=None) for text in texts]
+
+    def probabilities(self, inputs: object) -> list[list[float]]:
+        """Return the probability of each of ``labels`` for each input, in order; a row's greatest is its confidence.
+
+        Raises `ConfigError` (``E_CONFIG``) where the model knows no probabilities, which linear models and encoders do
+        and other kinds do not, `DataError` for a blank text, and otherwise as `predict`.
+        """
+        texts = self._texts(inputs)
+        blank = [str(number) for number, text in enumerate(texts, 1) if not text.strip()]
+        if blank:
+            message = f"{len(blank)} of {len(texts)} texts are blank: {', '.join(blank[:10])}"
+            raise DataError("E_FORMAT", message, fix="leave these rows out")
+        with self._turn:
+            self._check_open()
+            outcome = self._serving.probabilities(texts)
+        if outcome is None:
+            message = f"{self.name} knows the confidence of its answer, but no probability of each label"
+            raise ConfigError("E_CONFIG", message, fix="use predict, or a linear or encoder candidate of the run")
+        column = {label: index for index, label in enumerate(outcome[0])}
+        return [[row[column[label]] if label in column else 0.0 for label in self.labels] for row in outcome[1]]
 
     async def predict_async(self, inputs: object) -> list[Answer]:
         """Answer as `predict` does, without holding up the event loop."""
@@ -95,6 +119,10 @@ class LoadedModel:
     ) -> None:
         """End the process."""
         self.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise BundleError("E_BUNDLE", "the model was closed", fix="load it again: ockham.load(…)")
 
     def _texts(self, inputs: object) -> Sequence[str]:
         if isinstance(inputs, (str, Mapping)):

@@ -50,6 +50,24 @@ class Model(Protocol):
         ...
 
 
+@runtime_checkable
+class ProbabilityModel(Protocol):
+    """A model that also knows the probability of every label; a model need not.
+
+    ``probabilities`` gives a row per input, in the order of ``labels``, that sums to 1. The greatest of a row is the
+    confidence of the answer, and its label the answer.
+    """
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in the order of their probabilities."""
+        ...
+
+    def probabilities(self, inputs: Sequence[str]) -> list[list[float]]:
+        """Return the probability of every label for each input, in order."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ShortReader:
     """A model that reads inputs without the text that all rows share, as it learnt from them."""
@@ -89,6 +107,13 @@ def load_model(kind: str, folder: Path) -> Model:
     if not (folder / SHARED).exists():
         return model
     return ShortReader(model, model_files.read(SharedText, folder / SHARED))
+
+
+def label_probabilities(model: Model, inputs: Sequence[str]) -> tuple[tuple[str, ...], list[list[float]]] | None:
+    """Return the labels of a model and their probabilities for each input; ``None`` where it knows none."""
+    if isinstance(model, ShortReader):
+        return label_probabilities(model.model, [model.shared.text_to_read(text) for text in inputs])
+    return (model.labels, model.probabilities(inputs)) if isinstance(model, ProbabilityModel) else None
 
 
 def save_shared_text(shared: SharedText, folder: Path) -> None:

@@ -79,6 +79,18 @@ class Encoder:
         read = [sum(itertools.islice(lengths, count)) for count in texts.counts]
         return softmax.answers(margins, settings.labels, settings.temperature, read)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in the order of their probabilities."""
+        return self.head.settings.labels
+
+    def probabilities(self, inputs: Sequence[str]) -> list[list[float]]:
+        """Return the probability of every label for each input."""
+        if not inputs:
+            return []
+        vectors = self.embedder.embed_windows(self.embedder.windows(inputs))
+        return softmax.rows_of(self.head.margins(vectors), self.head.settings.temperature)
+
 
 def load(folder: Path) -> Encoder:
     """Read the model; raises `ModelError` where a file is missing or not as it was written."""

@@ -80,6 +80,15 @@ class Linear:
             return []
         return softmax.answers(self.margins(inputs), self.settings.labels, self.settings.temperature)
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels in the order of their probabilities."""
+        return self.settings.labels
+
+    def probabilities(self, inputs: Sequence[str]) -> list[list[float]]:
+        """Return the probability of every label for each input."""
+        return softmax.rows_of(self.margins(inputs), self.settings.temperature) if inputs else []
+
     def margins(self, inputs: Sequence[str]) -> NDArray[np.float32]:
         """Return how far each input is on each label's side: (inputs, labels)."""
         margins: NDArray[np.float32] = self.features.transform(inputs) @ self.weight + self.bias

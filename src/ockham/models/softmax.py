@@ -22,6 +22,12 @@ def probabilities(margins: NDArray[np.floating], temperature: float) -> NDArray[
     return shares
 
 
+def rows_of(margins: NDArray[np.floating], temperature: float) -> list[list[float]]:
+    """Return the probabilities of each row as plain numbers."""
+    rows: list[list[float]] = probabilities(margins, temperature).tolist()
+    return rows
+
+
 def answers(
     margins: NDArray[np.floating], labels: Sequence[str], temperature: float, tokens: Sequence[int] | None = None
 ) -> list[Answer]:

@@ -80,6 +80,11 @@ class ServingProcess:
         """Answer inputs, in order."""
         return [Answer(**answer) for answer in self._ask({"do": "answer", "inputs": list(inputs)})["answers"]]
 
+    def probabilities(self, inputs: Sequence[str]) -> tuple[list[str], list[list[float]]] | None:
+        """Return the model's labels and their probabilities for each input; ``None`` where it knows none."""
+        reply = self._ask({"do": "probabilities", "inputs": list(inputs)})
+        return None if reply["labels"] is None else (reply["labels"], reply["probabilities"])
+
     def profile(self, inputs: Sequence[str], spec: BenchmarkSpec) -> Profile:
         """Measure latency at batch 1, throughput, and the peak resident memory of the process so far."""
         request = {"do": "profile", "inputs": list(inputs), "seconds": spec.seconds, "most": spec.most}

@@ -89,6 +89,9 @@ def _serve(model: Model, request: dict[str, Any]) -> dict[str, Any]:
     inputs: list[str] = request["inputs"]
     if request["do"] == "answer":
         return {"answers": [plain(answer) for answer in model.answer(inputs)]}
+    if request["do"] == "probabilities":
+        labels, rows = backend.label_probabilities(model, inputs) or (None, [])
+        return {"labels": labels, "probabilities": rows}
     times, answers, lost = _quietest_latencies(model, inputs, request["seconds"], request["most"])
     reply: dict[str, Any] = {"latency": times, "tokens": {name: _mean(answers, name) for name in TOKENS}, "lost": lost}
     # Few rounds over a batch that a busy server would see; the median round is what it can keep up.
