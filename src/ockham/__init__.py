@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ockham.api.client import EndpointSpec
     from ockham.api.consent import Destination
+    from ockham.bundles.export import export
     from ockham.bundles.loaded_model import LoadedModel, load
-    from ockham.bundles.predict import EvalSpec, Prediction, evaluate, predict
+    from ockham.bundles.predict import EvalSpec, Prediction, PredictSpec, evaluate, predict
     from ockham.bundles.verify import Check, Verification, verify
     from ockham.curation.curate import Curated, CurateSpec, curate
     from ockham.curation.filters import Filter, FilterRecord, check_filter
@@ -52,7 +53,8 @@ if os.environ.get("OCKHAM_JAIL"):  # a process that a sealed one has started
 
 _HOMES = {
     "ockham.bundles.loaded_model": ("LoadedModel", "load"),
-    "ockham.bundles.predict": ("EvalSpec", "Prediction", "evaluate", "predict"),
+    "ockham.bundles.export": ("export",),
+    "ockham.bundles.predict": ("EvalSpec", "PredictSpec", "Prediction", "evaluate", "predict"),
     "ockham.curation.curate": ("Curated", "curate"),
     "ockham.curation.curate_spec": ("CurateSpec",),
     "ockham.curation.filters": ("Filter", "FilterRecord", "check_filter"),
@@ -100,6 +102,7 @@ __all__ = [
     "LoadedModel",
     "OckhamError",
     "PlugSpec",
+    "PredictSpec",
     "Prediction",
     "Progress",
     "Report",
@@ -114,6 +117,7 @@ __all__ = [
     "curate",
     "diagnose",
     "evaluate",
+    "export",
     "fit",
     "load",
     "load_result",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ockham.cli import options, progress, sealed_commands, settings
+from ockham.cli import options, progress, run_names, sealed_commands, settings
 from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
 
@@ -45,6 +45,8 @@ def command(
     values = settings.collect("eval", config, flags)
     origins = settings.origins(config, flags, values)
     endpoint = settings.destination(values)
+    run_names.check(bundle)
+    run_names.check_data(data)
     reads = {"bundle": bundle, "data": data, "instructions": values.get("instructions"), "labels": values.get("labels")}
     named = [] if endpoint is None else [endpoint]
     sealed_commands.enter("eval", reads, unsealed=unsealed, endpoints=named)

@@ -12,7 +12,7 @@ from typing import get_args
 
 import click
 
-from ockham.cli import options, progress, sealed_commands, settings
+from ockham.cli import options, progress, run_names, sealed_commands, settings
 from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
 from ockham.records import DeviceName, PrecisionName, TaskName
@@ -147,14 +147,16 @@ def command(
     origins = settings.origins(config, arguments, values)
     if dry_run:
         return show_dry_run(values, as_json=as_json, unsealed=unsealed)
+    if values.get("data") is None:
+        raise ConfigError("E_CONFIG", "no data is named", fix="name the file: ockham fit FILE")
+    needs = settings.requirements(dict(values))
+    run_names.check_data(str(values["data"]))
     seal("fit", values, unsealed=unsealed)
     from ockham.cli import output
     from ockham.ladder.fit import FitSpec, fit
 
     source, folder = settings.text(values, "data"), settings.text(values, "out")
-    if source is None:
-        raise ConfigError("E_CONFIG", "no data is named", fix="name the file: ockham fit FILE")
-    needs = settings.requirements(values)
+    settings.requirements(values)
     spec = settings.spec(FitSpec, values)
     with progress.progress_display(quiet=quiet, origins=origins) as on_progress:
         verdict = fit(source, spec, needs, out=None if folder is None else Path(folder), on_progress=on_progress)

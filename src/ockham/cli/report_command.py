@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ockham.cli import run_names
 from ockham.cli.help import Command
 from ockham.cli.options import PATH
 
@@ -22,6 +23,7 @@ def command(*, run: Path, out: Path | None, open_: bool) -> None:
     RUN is the folder of a run. The report is made from what the run recorded; nothing is measured again. The path of
     the report is printed.
     """
+    run_names.check(run)
     from ockham.cli import output
     from ockham.ladder.run_folder import write_report
 
