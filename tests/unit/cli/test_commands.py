@@ -134,6 +134,9 @@ def verbs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verbs:
     )
     for room, name in ((fit, "fit"), (run_folder, "write_report"), (predict, "evaluate")):
         monkeypatch.setattr(room, name, stand_in.verb)
+    (tmp_path / "runs" / "a").mkdir(parents=True)
+    for name in ("mail.csv", "test.csv", "new.csv", "data.csv"):
+        (tmp_path / name).write_text("text,label\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COLUMNS", "100")
     monkeypatch.delenv("OCKHAM_DEBUG", raising=False)

@@ -17,10 +17,15 @@ import pytest
 from tests.unit.serving.test_process import bundle
 
 from ockham import store
+from ockham.bundles.answered_rows import RowAccount, answer_rows
 from ockham.cli import commands
 from ockham.errors import StoreError
+from ockham.ladder.fit import ignore
 from ockham.models import fake, model_files
 from ockham.models.fake import Fake
+from ockham.readers.forms.form import LeftOut
+from ockham.readers.input_rows import InputRow, InputTable
+from ockham.records import Answer
 from ockham.store.atomic import NewFile
 
 KNOWN = {"where is my parcel": "delivery", "charged twice": "refund"}
@@ -268,13 +273,13 @@ def test_what_is_wrong_with_the_command_is_said_before_any_work(
     assert message in err
 
 
-def test_rows_that_say_they_are_not_to_be_used_are_counted(served: Path, run: Run, tmp_path: Path) -> None:
-    common = {"_input_hash": 1, "_task_hash": 2, "label": "refund"}
-    rows = [{"text": "charged twice", "answer": "accept", **common}, {"text": "a", "answer": "reject", **common}]
-    write(tmp_path / "new.jsonl", [json.dumps(row) for row in rows])
-    status, _, err = run(served, "new.jsonl", "-o", "out.jsonl")
-    assert err.splitlines()[-2].endswith("2 rows: 1 answered, 1 marked in the file as not to be used")
-    assert status == 5
+def test_a_record_that_its_form_leaves_out_is_counted() -> None:
+    table = InputTable(columns=("text",), rows=iter([InputRow("1", 1, None, {}, "a"), LeftOut("answer_reject")]))
+    account = RowAccount()
+    answered = list(answer_rows(lambda texts: [Answer(value="x")] * len(texts), table, account, on_progress=ignore))
+    assert [row.answer.value for row in answered] == ["x"]
+    counts = account.counts()
+    assert (counts.rows, counts.answered, counts.left_out) == (2, 1, 1)
 
 
 def test_ten_thousand_rows_are_answered_in_batches_and_progress_is_told(served: Path, run: Run, tmp_path: Path) -> None:
