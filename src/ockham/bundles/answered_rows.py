@@ -88,7 +88,7 @@ class RowAccount:
         return AnsweredRow(row, answer, state)
 
     @property
-    def settled(self) -> int:
+    def row_count(self) -> int:
         """Return the number of rows that were answered or not, for a reason."""
         return self._states.total()
 
@@ -96,7 +96,7 @@ class RowAccount:
         """Return the account as it stands."""
         counts = {name: self._states[name] for name in ("answered", "empty", "doubtful", "no_answer")}
         return AnswerCounts(
-            rows=self.settled + self._left_out + len(self.quarantined),
+            rows=self.row_count + self._left_out + len(self.quarantined),
             left_out=self._left_out,
             quarantined=len(self.quarantined),
             **counts,
@@ -128,7 +128,7 @@ def answer_rows(
         size, earlier = FIRST_BATCH, None
         while True:
             batch = _take(rows, size)
-            current = _Batch(batch, worker.submit(_timed, ask, [row.text for row in batch if row.text.strip()]))
+            current = _Batch(batch, worker.submit(_time_answers, ask, [row.text for row in batch if row.text.strip()]))
             if earlier is not None:
                 yield from _settle(earlier, account, least)
                 on_progress(_progress(earlier, table, account, is_last=not batch))
@@ -153,7 +153,7 @@ def _take(rows: Iterator[InputRow], most: int) -> list[InputRow]:
     return [row for _, row in zip(range(most), rows, strict=False)]
 
 
-def _timed(ask: Ask, texts: Sequence[str]) -> tuple[list[Answer], float]:
+def _time_answers(ask: Ask, texts: Sequence[str]) -> tuple[list[Answer], float]:
     begin = time.perf_counter()
     answers = ask(texts) if texts else []
     return answers, time.perf_counter() - begin
@@ -174,7 +174,7 @@ def _settle(batch: _Batch, account: RowAccount, least: float | None) -> Iterator
 
 def _progress(batch: _Batch, table: InputTable, account: RowAccount, *, is_last: bool) -> Progress:
     """Say how many rows are done, of about how many: by the bytes of the file that they take."""
-    done, offset = account.settled, batch.rows[-1].offset
+    done, offset = account.row_count, batch.rows[-1].offset
     total = done if is_last else None
     if total is None and table.size and offset:
         total = max(done + 1, round(done * table.size / offset))

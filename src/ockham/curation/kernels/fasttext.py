@@ -24,7 +24,7 @@ _HASH_STEP = np.uint32(16777619)
 _TINY = 1e-5
 
 
-class Classifier(NamedTuple):
+class FastTextClassifier(NamedTuple):
     """A classifier of fastText, unpacked.
 
     ``vectors`` are those of words, then of n-grams (rows x size). Word w is ``spelling[begins[w]:begins[w + 1]]`` and
@@ -71,7 +71,9 @@ class _Room(NamedTuple):
     scores: NDArray[np.float32]
 
 
-def classify(texts: Texts, classifier: Classifier, sample: int) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+def classify(
+    texts: Texts, classifier: FastTextClassifier, sample: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     """Return the label of each text (-1: no letter in its sample) and its probability.
 
     Looked at are ``sample`` characters in the middle of the text, without the words that are cut at their ends; in
@@ -141,7 +143,7 @@ def _small() -> NDArray[np.int32]:
 @compile_kernel
 def _classify_all(
     texts: Texts,
-    classifier: Classifier,
+    classifier: FastTextClassifier,
     sampling: _Sampling,
     room: _Room,
     out: _Labels,
@@ -237,7 +239,7 @@ def _inner(room: NDArray[np.uint8], size: int) -> tuple[int, int]:
 @compile_kernel
 def _mean(
     line: NDArray[np.uint8],
-    classifier: Classifier,
+    classifier: FastTextClassifier,
     hidden: NDArray[np.float32],
     word: NDArray[np.uint8],
     rows: NDArray[np.int32],
@@ -289,7 +291,7 @@ def _step(state: np.uint32, byte: np.uint8) -> np.uint32:
 
 
 @compile_kernel
-def _find_word(word: NDArray[np.uint8], classifier: Classifier) -> int:
+def _find_word(word: NDArray[np.uint8], classifier: FastTextClassifier) -> int:
     state = _HASH_START
     for byte in word:
         state = _step(state, byte)
@@ -309,7 +311,7 @@ def _find_word(word: NDArray[np.uint8], classifier: Classifier) -> int:
 
 
 @compile_kernel
-def _add_grams(word: NDArray[np.uint8], classifier: Classifier, rows: NDArray[np.int32], count: int) -> int:
+def _add_grams(word: NDArray[np.uint8], classifier: FastTextClassifier, rows: NDArray[np.int32], count: int) -> int:
     """Note the rows of the n-grams of characters of a word in its brackets, those that were kept; return how many."""
     grams, least, most = classifier.grams, classifier.shape[1], classifier.shape[2]
     numbers = np.uint32(classifier.shape[0])
@@ -337,7 +339,7 @@ def _add_grams(word: NDArray[np.uint8], classifier: Classifier, rows: NDArray[np
 
 @compile_kernel
 def _likeliest(
-    classifier: Classifier, hidden: NDArray[np.float32], nodes: NDArray[np.int64], scores: NDArray[np.float32]
+    classifier: FastTextClassifier, hidden: NDArray[np.float32], nodes: NDArray[np.int64], scores: NDArray[np.float32]
 ) -> tuple[int, float]:
     """Walk the tree to the likeliest leaf, leaving out what cannot be likelier than the best one so far."""
     left, right, weights = classifier.left, classifier.right, classifier.weights

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from ockham.curation.kernels.fasttext import Classifier
+    from ockham.curation.kernels.fasttext import FastTextClassifier
     from ockham.curation.kernels.shingles import Texts
     from ockham.curation.kernels.text_stats import StopWords
 
@@ -77,7 +77,7 @@ def languages() -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1)
-def _model() -> tuple[Classifier, tuple[str, ...]]:
+def _model() -> tuple[FastTextClassifier, tuple[str, ...]]:
     """Read the model from where its package was installed.
 
     Raises `ModelError` (``E_MODEL_MISSING``) where it is not installed, or holds a model of another kind.
@@ -117,11 +117,11 @@ class _Bytes:
         return word
 
 
-def _read_classifier(data: bytes) -> tuple[Classifier, tuple[str, ...]]:
+def _read_classifier(data: bytes) -> tuple[FastTextClassifier, tuple[str, ...]]:
     """Read a quantized, supervised model with a tree of labels: fastText's format 12 (``fasttext.cc``, saveModel)."""
     import numpy as np
 
-    from ockham.curation.kernels.fasttext import Classifier, hash_of, hash_table
+    from ockham.curation.kernels.fasttext import FastTextClassifier, hash_of, hash_table
 
     file = _Bytes(data)
     mark = file.take("ii")
@@ -141,7 +141,7 @@ def _read_classifier(data: bytes) -> tuple[Classifier, tuple[str, ...]]:
     left, right = _tree([entry[1][0] for entry in entries[word_count:]])
     rows_of = np.full(numbers, -1, dtype=np.int32)
     rows_of[[number for number, _ in pairs]] = [word_count + row for _, row in pairs]
-    classifier = Classifier(
+    classifier = FastTextClassifier(
         vectors=vectors,
         spelling=np.frombuffer(b"".join(spelled), dtype=np.uint8),
         begins=np.cumsum([0, *map(len, spelled)]),
