@@ -111,11 +111,14 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EpochPoint:
-    """One pass of tuning: loss over the training rows, the task metric over seen and over validation rows."""
+    """One epoch of tuning: loss over the training rows, the task metric over seen and over validation rows.
+
+    Epoch 0 is the start, before any training row was seen: it has no loss and no metric of them.
+    """
 
     epoch: float
-    train_loss: float
-    train_metric: float
+    train_loss: float | None
+    train_metric: float | None
     valid_metric: float
     kept: bool
     valid_loss: float | None = None

@@ -56,7 +56,7 @@ def learning(account: RunResult) -> Html | None:
 
 
 def training(account: RunResult) -> Html | None:
-    """Show each tuning run: quality on rows it has seen against rows it has not."""
+    """Show each tuning run: quality on the rows it learns from against rows it does not."""
     runs = {name: points for name, points in account.training.items() if points}
     if not runs:
         return None
@@ -172,11 +172,10 @@ def _run(account: RunResult, name: str, points: Sequence[EpochPoint], number: in
         if len(points) <= _PASSES
         else [points[round(i * (len(points) - 1) / (_PASSES - 1))] for i in range(_PASSES)]
     )
-    seen = tuple((p.epoch, p.train_metric, p.train_metric, p.train_metric) for p in shown)
-    fresh = tuple((p.epoch, p.valid_metric, p.valid_metric, p.valid_metric) for p in shown)
+    seen = [(p.epoch, value) for p in shown if (value := _seen(p, p.train_metric)) is not None]
     lines = [
-        line_chart.ChartLine(name="seen rows", points=seen),
-        line_chart.ChartLine(name="unseen rows", points=fresh),
+        line_chart.ChartLine(name="training rows", points=tuple((x, y, y, y) for x, y in seen)),
+        line_chart.ChartLine(name="validation rows", points=tuple((p.epoch, *(p.valid_metric,) * 3) for p in shown)),
     ]
     kept_epochs = [p.epoch for p in points if p.kept]
     chart = line_chart.Chart(
@@ -190,9 +189,9 @@ def _run(account: RunResult, name: str, points: Sequence[EpochPoint], number: in
     )
     body = [
         (
-            f"{p.epoch:g}{' (kept)' if p.kept else ''}",
-            f"{p.train_loss:.3f}",
-            percent(p.train_metric),
+            f"{'start' if p.epoch == 0 else f'{p.epoch:g}'}{' (kept)' if p.kept else ''}",
+            _number(_seen(p, p.train_loss)),
+            _share(_seen(p, p.train_metric)),
             percent(p.valid_metric),
         )
         for p in shown
@@ -202,10 +201,23 @@ def _run(account: RunResult, name: str, points: Sequence[EpochPoint], number: in
         f"{metric} of {name} on training and validation rows after each epoch",
         line_chart.description(lines, chart),
         lambda width: line_chart.draw(lines, chart, width),
-        f"{metric} after each epoch. The dashed line marks the weights that were kept.",
+        f"{metric} after each epoch; 0 is the start. The dashed line marks the weights that were kept.",
     )
-    heads = ("Pass", "Training loss", f"{metric}, seen", f"{metric}, unseen")
+    heads = ("Epoch", "Training loss", f"{metric}, training", f"{metric}, validation")
     return join((tag("h3", name), picture, _numbers(table(heads, body, label=f"Tuning of {name}", numbers=(1, 2, 3)))))
+
+
+def _seen(point: EpochPoint, value: float | None) -> float | None:
+    """Return what an epoch says of the training rows; the start, of which older runs wrote 0, says nothing."""
+    return None if point.epoch == 0 else value
+
+
+def _number(value: float | None) -> Child:
+    return tag("span", "not trained yet", class_="none") if value is None else f"{value:.3f}"
+
+
+def _share(value: float | None) -> Child:
+    return "" if value is None else percent(value)
 
 
 def _promise(name: str, points: Sequence[CoveragePoint]) -> str | None:

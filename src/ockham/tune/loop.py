@@ -123,7 +123,7 @@ def train(
     if state is None:
         score = lesson.judge()
         first = EpochPoint(
-            epoch=0.0, train_loss=0.0, train_metric=0.0, valid_metric=score.metric, kept=True, valid_loss=score.loss
+            epoch=0.0, train_loss=None, train_metric=None, valid_metric=score.metric, kept=True, valid_loss=score.loss
         )
         state = _State(1, 0, 0, 0.0, 0, 0, score, 0, [first])
     saved = time.monotonic()

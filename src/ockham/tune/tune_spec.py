@@ -66,6 +66,8 @@ def memorising(points: Sequence[EpochPoint]) -> tuple[str, ...]:
     for before, after in itertools.pairwise(points[1:]):
         if before.valid_loss is None or after.valid_loss is None:
             continue
+        if before.train_loss is None or after.train_loss is None:
+            continue
         if after.valid_loss > before.valid_loss and after.train_loss < before.train_loss:
             best = next(point.epoch for point in points if point.kept)
             return (

@@ -274,6 +274,19 @@ def test_tables_hold_the_numbers_of_the_pictures(sample: str) -> None:
         assert label in page.said
 
 
+@pytest.mark.parametrize("unseen", [None, 0.0])
+def test_the_start_of_tuning_has_no_score_of_rows_that_were_not_seen_yet(unseen: float | None) -> None:
+    account = sample_account()
+    start, *epochs = account.training["encoder-tuned"]
+    start = dataclasses.replace(start, train_loss=unseen, train_metric=unseen)  # older runs wrote 0
+    page = render(dataclasses.replace(account, training={"encoder-tuned": (start, *epochs)}))
+    said = Page(page).said
+    assert "start not trained yet 62.0 % 1 1.610 71.0 % 69.0 %" in said
+    assert "training rows: 71.0 % at 1 to 100.0 % at 6; validation rows: 62.0 % at 0" in said.replace(
+        "71 %", "71.0 %"
+    ).replace("100 %", "100.0 %").replace("62 %", "62.0 %")
+
+
 def test_equal_accounts_give_equal_pages() -> None:
     assert render(sample_account()) == render(sample_account())
 

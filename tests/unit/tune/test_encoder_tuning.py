@@ -153,7 +153,8 @@ def test_d24_a_loss_that_is_no_number_ends_the_tuning_with_the_best_pass() -> No
     lesson, kept = Diverging((0.5, 0.6)), Kept()
     points = loop.train(lesson, TuneSpec(epochs=9, workers=1), kept, quiet)
     assert [(point.epoch, point.kept) for point in points] == [(0, False), (1, True)]
-    assert all(np.isfinite(point.train_loss) for point in points)
+    assert points[0].train_loss is points[0].train_metric is None, "nothing was seen before the first step"
+    assert all(point.train_loss is not None and np.isfinite(point.train_loss) for point in points[1:])
     assert float(lesson.weight.detach()) == lesson.seen[1]
     assert loop.train(Diverging((0.5, 0.6)), TuneSpec(epochs=9, workers=1), kept, quiet) == points
 
@@ -221,7 +222,10 @@ def test_it_learns_and_says_so(whole: encoder_tuning.TunedEncoder) -> None:
     best = max(point.valid_metric for point in whole.points)
     assert best > whole.points[0].valid_metric
     assert next(point for point in whole.points if point.kept).valid_metric == best
-    assert whole.points[3].train_loss < whole.points[1].train_loss
+    first, third = whole.points[1].train_loss, whole.points[3].train_loss
+    assert first is not None
+    assert third is not None
+    assert third < first
 
 
 def test_it_is_deterministic(material: encoder_tuning.EncoderTrainingData, whole: encoder_tuning.TunedEncoder) -> None:
