@@ -28,6 +28,7 @@ from ockham.records.evaluation import (
     Report,
     Score,
     SeenShare,
+    SelectiveAnswers,
 )
 from ockham.records.manifest import DeviceName, Manifest, Progress
 from ockham.records.plug_spec import PlugRequest, PlugSpec, PlugUse
@@ -90,6 +91,7 @@ __all__ = [
     "RunResult",
     "Score",
     "SeenShare",
+    "SelectiveAnswers",
     "Side",
     "Source",
     "Split",

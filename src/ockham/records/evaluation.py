@@ -191,3 +191,18 @@ class CoveragePoint:
     threshold: float
     share: float
     error: Estimate
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SelectiveAnswers:
+    """A threshold on confidence that the validation rows chose, and what it does on the test rows.
+
+    Answers at least as confident are kept: ``share`` of all, with ``error`` among them. ``aim`` is the error that the
+    threshold was chosen for; ``whole`` is the error of all answers, where none is passed on.
+    """
+
+    threshold: float
+    aim: float
+    share: Estimate
+    error: Estimate
+    whole: Estimate

@@ -7,7 +7,15 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ockham.records.dataset import Example, IngestReport, TaskName
-from ockham.records.evaluation import Comparison, CoveragePoint, Estimate, Finding, Parity, Report
+from ockham.records.evaluation import (
+    Comparison,
+    CoveragePoint,
+    Estimate,
+    Finding,
+    Parity,
+    Report,
+    SelectiveAnswers,
+)
 from ockham.records.plug_spec import PlugUse
 
 Precision = Literal["float32", "bfloat16"]
@@ -222,5 +230,8 @@ class RunResult:
     tuned_in: TunedIn | None = None
     machine: Machine | None = None
     warnings: tuple[str, ...] = ()
+    owner: str | None = None
+    """Who answers for the run, as the user wrote it."""
+    selective: Mapping[str, SelectiveAnswers] = field(default_factory=dict)
     attacks: int = 0
     """How many attempts to get out of its own walls the run made before it began; each failed."""

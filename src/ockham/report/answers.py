@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
 from ockham.records import JudgeSummary, RunResult, Score
 from ockham.report.candidate_view import CandidateView, focus, is_right, measured_views
+from ockham.report.field_marks import marked_text, spans, values_list, wrong_fields
 from ockham.report.formatting import amount, clean, count, dollars, interval, percent, rows, shorten
-from ockham.report.html import Child, Html, note, section, table, tag, user
+from ockham.report.html import Child, Html, embed_json, note, section, table, tag, user
+from ockham.report.row_numbers import row_note, row_number
 
 _STATIC = 100
 _CHARACTERS = 6_000_000
@@ -34,13 +35,19 @@ def explorer(account: RunResult) -> Html | None:
     sentence = f"{line.name} answers {count(len(wrong))} of {rows(len(line.scores))} wrong."
     if unjudged:
         sentence += f" {rows(unjudged)} could not be judged."
+    data = _data(account, views)
     return section(
         "answers",
         "Wrong answers",
-        tag("p", sentence),
-        _controls(views, line),
-        tag("p", "", id="found", class_="note", role="status"),
-        tag("div", _static(account, line, wrong), id="list"),
+        tag("p", sentence, " ", row_note(account.intake)),
+        _controls(views, line, data["fields"]),
+        tag(
+            "div",
+            tag("p", "", id="found", class_="note", role="status"),
+            tag("button", "Save these rows as CSV", type="button", id="save-answers", hidden=True),
+            class_="above",
+        ),
+        tag("div", _static(account, line, wrong), id="list", class_="first"),
         tag(
             "div",
             tag("button", "Earlier", type="button", id="earlier"),
@@ -50,19 +57,14 @@ def explorer(account: RunResult) -> Html | None:
             id="pages",
             hidden=True,
         ),
-        tag("script", Html(embed_json(_data(account, views))), type="application/json", id="rows"),
+        note("Printed: the first 20. The page itself shows all of them.", class_="printed")
+        if len(wrong) > 20
+        else None,
+        tag("script", Html(embed_json(data)), type="application/json", id="rows"),
     )
 
 
-def embed_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
-    """Write JSON that may stand inside a script element: no character that could end it."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
-    for char in "<>&\u2028\u2029":
-        text = text.replace(char, f"\\u{ord(char):04x}")
-    return text
-
-
-def _controls(views: Sequence[CandidateView], line: CandidateView) -> Html:
+def _controls(views: Sequence[CandidateView], line: CandidateView, fields: Sequence[str]) -> Html:
     names = [f.name for f in views]
     first = names.index(line.name)
     second = next((i for i in range(len(names) - 1, -1, -1) if i != first), first)
@@ -72,12 +74,14 @@ def _controls(views: Sequence[CandidateView], line: CandidateView) -> Html:
         return tag("label", label, tag("select", listed, id=name))
 
     candidates = [(str(i), name) for i, name in enumerate(names)]
+    by_field = [("", "any field"), *((str(i), shorten(field, 80)) for i, field in enumerate(fields))]
     return tag(
         "form",
         tag(
             "label", "Find", tag("input", type="search", id="find", placeholder="words in the text", autocomplete="off")
         ),
         choice("label", "Label", [("", "any label")], ""),
+        choice("field", "Field", by_field, "") if fields else None,
         choice("a", "A", candidates, str(first)),
         choice("b", "B", candidates, str(second)),
         choice("mode", "Show where", _MODES, "wrong"),
@@ -88,20 +92,29 @@ def _controls(views: Sequence[CandidateView], line: CandidateView) -> Html:
 
 
 def _static(account: RunResult, line: CandidateView, wrong: Sequence[Score]) -> Html:
-    body = []
+    extracts = account.verdict.task == "extract"
+    sure = any(score.confidence is not None for score in wrong)
+    body: list[Sequence[Child]] = []
     for score in wrong[:_STATIC]:
         example = account.examples.get(score.example)
-        text = user(shorten(example.input, 600), class_="said") if example else tag("span", "not kept", class_="none")
-        answer = (
-            user(shorten(score.answer, 300))
-            if score.answer is not None
-            else tag("span", "no valid answer", class_="none")
-        )
-        sure = percent(score.confidence, 0) if score.confidence is not None else tag("span", "unknown", class_="none")
-        body.append((user(score.example), text, user(shorten(score.target, 300)), answer, sure))
+        right = values_list(score.target, (), 300) if extracts else user(shorten(score.target, 300))
+        answer: Child = tag("span", "no valid answer", class_="none")
+        if score.answer is not None:
+            differing = wrong_fields(score.answer, score.target) if extracts else ()
+            answer = values_list(score.answer, differing, 300) if extracts else user(shorten(score.answer, 300))
+        text: Child = tag("span", "not kept", class_="none")
+        if example:
+            shown = shorten(clean(example.input), 600)
+            text = tag(
+                "bdi", marked_text(shown, spans(shown, score.target) if extracts else ()), dir="auto", class_="said"
+            )
+        cells: list[Child] = [user(row_number(account.intake, score.example)), text, right, answer]
+        if sure:
+            cells.append(percent(score.confidence, 0) if score.confidence is not None else "")
+        body.append(cells)
     if not body:
         return note("None.")
-    heads = ("Row", "Text", "Right answer", f"{line.name} answered", "Confidence")
+    heads = ("Row", "Text", "Right answer", f"{line.name} answered", *(("Confidence",) if sure else ()))
     grid = table(heads, body, label="Wrong answers", numbers=(4,))
     if len(wrong) <= _STATIC:
         return grid
@@ -109,16 +122,25 @@ def _static(account: RunResult, line: CandidateView, wrong: Sequence[Score]) -> 
 
 
 def _data(account: RunResult, views: Sequence[CandidateView]) -> dict[str, Any]:
-    """Pack all judged rows: texts cleaned and cut, answers as places in one list of strings."""
+    """Pack all judged rows: texts cleaned and cut, answers as places in one list of strings.
+
+    Of extracted fields also: where the right values stand in the text, and of each candidate the fields that differ
+    and where its own values stand.
+    """
     order: dict[str, str] = {}
     for line in views:
         for score in line.scores:
             order.setdefault(score.example, score.target)
     most = max(200, min(2000, _CHARACTERS // max(1, len(order))))
     strings: dict[str, int] = {}
+    fields: dict[str, int] = {}
+    extracts = account.verdict.task == "extract"
 
     def place(value: str | None) -> int:
         return -1 if value is None else strings.setdefault(shorten(clean(value), most), len(strings))
+
+    def differing(score: Score) -> list[int]:
+        return [fields.setdefault(name, len(fields)) for name in wrong_fields(score.answer, score.target)]
 
     tables = [{s.example: s for s in line.scores} for line in views]
     packed = []
@@ -126,18 +148,26 @@ def _data(account: RunResult, views: Sequence[CandidateView]) -> dict[str, Any]:
         example = account.examples.get(key)
         text = shorten(clean(example.input), most) if example else ""
         scores = [scored.get(key) for scored in tables]
-        packed.append(
-            [
-                clean(key),
-                text,
-                place(target),
-                [place(s.answer) if s else -1 for s in scores],
-                [_mark(s) for s in scores],
-                [round(100 * s.confidence) if s and s.confidence is not None else -1 for s in scores],
-            ]
-        )
-    few = account.verdict.task in ("classify", "choose")
-    return {"names": [clean(line.name) for line in views], "strings": list(strings), "rows": packed, "few": few}
+        row: list[Any] = [
+            clean(row_number(account.intake, key)),
+            text,
+            place(target),
+            [place(s.answer) if s else -1 for s in scores],
+            [_mark(s) for s in scores],
+            [round(100 * s.confidence) if s and s.confidence is not None else -1 for s in scores],
+        ]
+        if extracts:
+            row.append(spans(text, target))
+            row.append([differing(s) if s and is_right(s) is False else [] for s in scores])
+            row.append([spans(text, s.answer) if s and is_right(s) is False else [] for s in scores])
+        packed.append(row)
+    return {
+        "names": [clean(line.name) for line in views],
+        "strings": list(strings),
+        "rows": packed,
+        "few": account.verdict.task in ("classify", "choose"),
+        "fields": [clean(name) for name in fields],
+    }
 
 
 def _mark(score: Score | None) -> int:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from ockham.records import Comparison, Estimate, LabelScore, RunResult
-from ockham.report.candidate_view import CandidateView, candidate_views, confusions, focus
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+
+from ockham.records import Comparison, Estimate, RunResult
+from ockham.report.candidate_view import CandidateView, candidate_views, focus
 from ockham.report.formatting import (
     amount,
     count,
@@ -21,6 +25,7 @@ from ockham.report.formatting import (
     percent,
     points,
     quantity_name,
+    rows,
     seconds,
     share_interval,
 )
@@ -33,34 +38,39 @@ _CLASSES = {"meets": "yes", "misses": "no", "cannot tell": "open"}
 
 
 def table(account: RunResult) -> Html:
-    """List every candidate, the skipped and failed ones with their reason."""
+    """List every candidate, the skipped and failed ones with their reason; what none was measured for is left out."""
     views = candidate_views(account)
-    metrics = _metrics(account, views)
-    heads: list[Child] = ["Candidate", "Requirements", *(metric_name(m) for m in metrics)]
-    heads += ["Latency p95", "Memory", "Answers per second", "Cost per day"]
-    head = tag("tr", [tag("th", h, scope="col") for h in heads])
-    body = [_row(account, line, metrics) for line in views]
-    grid_ = tag("table", tag("caption", "Candidates", class_="unseen"), tag("thead", head), tag("tbody", body))
+    columns = _columns(account, views)
+    head = tag("tr", [tag("th", column.head, scope="col") for column in columns])
+    body = [_row(account, line, columns) for line in views]
+    caption = tag("caption", "Candidates", class_="unseen")
+    grid_ = tag("table", caption, tag("thead", head), tag("tbody", body), class_="cards")
+    priced = any(line.cost_per_million is not None for line in views)
     return section(
         "candidates",
         "Candidates, smallest first",
         note(
-            "All measured on the same test rows, the way they would be served. Bars: 95 % intervals on a scale from 0 "
-            "to 100 %. A million requests: the price on a machine that is busy half of the time."
+            f"All measured on the same {rows(account.verdict.dataset.test)} of the test, the way they would be served. "
+            "Bars: 95 % intervals on a scale from 0 to 100 %.",
+            " A million requests: the price on a machine that is busy half of the time." if priced else None,
         ),
         scroll(tag("div", grid_, class_="candidates"), "Candidates"),
     )
 
 
 def comparisons(account: RunResult) -> Html | None:
-    """Compare candidates pair by pair on the same rows."""
+    """Compare candidates pair by pair on the same rows: those with the chosen one, the others behind a fold."""
     pairs = [c for c in account.comparisons if finite_estimate(c.difference)]
     if not pairs:
         return None
+    line = focus(account)
+    name = line.name if line else ""
+    first = [_turn(c, name) for c in pairs if name in (c.first, c.second)]
+    others = [c for c in pairs if name not in (c.first, c.second)]
     widest = max(max(abs(c.difference.low), abs(c.difference.high)) for c in pairs) or 1.0
     return section(
         "comparisons",
-        "Compared on the same rows",
+        f"{name} against the others" if first else "Compared on the same rows",
         note(
             "Differences in points, first minus second, with their 95 % interval, paired: the rows are the same for "
             f"both. {count(len(pairs))} comparisons were made; p-values are corrected for that "
@@ -68,31 +78,30 @@ def comparisons(account: RunResult) -> Html | None:
             if len(pairs) > 1
             else "The difference in points, first minus second, with its 95 % interval, paired on the same test rows."
         ),
-        grid(
-            ("Pair", "Metric", "Difference", "", "p", "p, corrected", "Reading"),
-            [_pair(c, widest) for c in pairs],
-            label="Paired comparisons",
-            numbers=(2, 4, 5),
-        ),
+        _pairs_table(first, widest, "Paired comparisons") if first else None,
+        tag(
+            "details",
+            tag("summary", f"The other {count(len(others))} comparisons" if first else "All comparisons"),
+            _pairs_table(others, widest, "Other paired comparisons"),
+            open=not first,
+        )
+        if others
+        else None,
     )
 
 
-def labels(account: RunResult) -> Html | None:
-    """Show the measured candidate label by label (or field by field), and which labels it takes for which."""
-    line = focus(account)
-    if line is None or line.report is None or not (line.report.per_label or line.scores):
-        return None
-    parts: list[Child] = []
-    if line.report.per_label:
-        parts.append(_per_label(line.report.per_label))
-    pairs = confusions(line.scores)
-    if pairs and account.verdict.task in ("classify", "choose"):
-        of = {label.label: label.n for label in line.report.per_label}
-        parts.append(_confusion_table(pairs, of))
-    if not parts:
-        return None
-    part = "Field" if account.verdict.task == "extract" else "Label"
-    return section("labels", f"{part} by {part.lower()}: {line.name}", tag("div", parts, class_="blocks"))
+def _turn(c: Comparison, name: str) -> Comparison:
+    """Write a comparison with the named candidate first."""
+    if c.first == name:
+        return c
+    d = c.difference
+    turned = Estimate(value=-d.value, low=-d.high, high=-d.low, n=d.n)
+    return replace(c, first=c.second, second=c.first, difference=turned)
+
+
+def _pairs_table(pairs: Sequence[Comparison], widest: float, label: str) -> Html:
+    heads = ("Pair", "Metric", "Difference", "", "p", "p, corrected", "Reading")
+    return grid(heads, [_pair(c, widest) for c in pairs], label=label, numbers=(2, 4, 5))
 
 
 def _metrics(account: RunResult, views: tuple[CandidateView, ...]) -> list[str]:
@@ -101,7 +110,38 @@ def _metrics(account: RunResult, views: tuple[CandidateView, ...]) -> list[str]:
     return [first, *sorted(names - {first})]
 
 
-def _row(account: RunResult, line: CandidateView, metrics: list[str]) -> Html:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Column:
+    """A column of the table: its head, and what stands in it for a candidate."""
+
+    head: str
+    cell: Callable[[CandidateView], Child]
+
+
+def _columns(account: RunResult, views: tuple[CandidateView, ...]) -> list[_Column]:
+    """Choose the columns that hold something for at least one candidate."""
+    measured = [line for line in views if line.result.status == "measured"]
+    columns = [
+        _Column(head=metric_name(m), cell=partial(_measure, m, account.verdict.dataset.test))
+        for m in _metrics(account, views)
+        if any(line.metric(m) is not None for line in measured)
+    ]
+    if any(line.result.meets or line.result.why or line.result.rows_needed for line in measured):
+        columns.insert(0, _Column(head="Requirements", cell=_findings))
+    if any(line.latency("p95") or (line.report and line.report.at_rate) for line in measured):
+        columns.append(_Column(head="Latency p95", cell=_latencies))
+    if any(line.memory_mb is not None or finite(line.result.artifact_mb) is not None for line in measured):
+        columns.append(_Column(head="Memory", cell=_sizes))
+    if any(line.throughput for line in measured):
+        columns.append(_Column(head="Answers a second", cell=_speed))
+    if any(line.cost_per_day is not None for line in measured):
+        columns.append(_Column(head="Cost a day", cell=_day_price))
+    elif any(line.cost_per_million is not None for line in measured):
+        columns.append(_Column(head="A million requests", cell=_million_price))
+    return [_Column(head="Candidate", cell=lambda line: line.name), *columns]
+
+
+def _row(account: RunResult, line: CandidateView, columns: Sequence[_Column]) -> Html:
     chosen = line.name == account.verdict.chosen
     name = tag(
         "th",
@@ -112,14 +152,13 @@ def _row(account: RunResult, line: CandidateView, metrics: list[str]) -> Html:
     )
     if line.result.status != "measured":
         why = f"{line.result.status}, because {line.result.why or 'no reason was recorded'}"
-        return tag("tr", name, tag("td", why, colspan=len(metrics) + 5), class_="skipped")
-    cells = [tag("td", _findings(line))]
-    cells += [tag("td", _measure(m, line.metric(m))) for m in metrics]
-    cells += [tag("td", _latencies(line)), tag("td", _sizes(line)), tag("td", _speed(line)), tag("td", _price(line))]
+        return tag("tr", name, tag("td", why, colspan=max(1, len(columns) - 1)), class_="skipped")
+    cells = [tag("td", column.cell(line), data_head=column.head) for column in columns[1:]]
     return tag("tr", name, cells, class_="chosen" if chosen else None)
 
 
-def _measure(metric: str, e: Estimate | None) -> Child:
+def _measure(metric: str, rows_of_test: int, line: CandidateView) -> Child:
+    e = line.metric(metric)
     if e is None:
         return _none()
     bar = whisker(e, 0.0, 1.0) if 0 <= e.low <= e.high <= 1 else None
@@ -127,7 +166,7 @@ def _measure(metric: str, e: Estimate | None) -> Child:
         tag("span", amount(metric, e.value), class_="value"),
         bar,
         _small(interval(metric, e)),
-        _small(f"n = {count(e.n)}"),
+        _small(f"n = {count(e.n)}") if e.n != rows_of_test else None,
     )
 
 
@@ -161,7 +200,7 @@ def _speed(line: CandidateView) -> Child:
     return tag("span", figures(e.value), class_="value"), spread, fit_time
 
 
-def _price(line: CandidateView) -> Child:
+def _day_price(line: CandidateView) -> Child:
     if line.cost_per_day is None:
         return _none()
     million = line.cost_per_million
@@ -169,6 +208,11 @@ def _price(line: CandidateView) -> Child:
         tag("span", dollars(line.cost_per_day), class_="value"),
         _small(f"{dollars(million)} a million") if million is not None else None,
     )
+
+
+def _million_price(line: CandidateView) -> Child:
+    million = line.cost_per_million
+    return _none() if million is None else tag("span", dollars(million), class_="value")
 
 
 def _findings(line: CandidateView) -> Child:
@@ -223,52 +267,6 @@ def whisker(e: Estimate, low: float, high: float, *, zero: bool = False) -> Html
         class_="whisker",
         aria_hidden="true",
         focusable="false",
-    )
-
-
-def _per_label(scores: tuple[LabelScore, ...]) -> Html:
-    heads = ("Label", "Test rows", "Precision", "Recall", "F1")
-    head = [
-        tag("th", tag("button", h, type="button"), scope="col", class_="n" if i else None) for i, h in enumerate(heads)
-    ]
-    body = [
-        tag(
-            "tr",
-            tag("th", tag("bdi", s.label, dir="auto"), scope="row", data_v=s.label.casefold()),
-            tag("td", count(s.n), class_="n", data_v=s.n),
-            [_share(e) for e in (s.precision, s.recall, s.f1)],
-        )
-        for s in scores
-    ]
-    caption = tag("caption", "Precision, recall and F1 of each label", class_="unseen")
-    grid_ = tag("table", caption, tag("thead", tag("tr", head)), tag("tbody", body), class_="sortable")
-    return tag("div", scroll(grid_, "Scores of each label"), class_="tall" if len(scores) > 30 else None)
-
-
-def _share(estimate: Estimate | None) -> Html:
-    e = finite_estimate(estimate)
-    if e is None:
-        return tag("td", _none("undefined"), class_="n", data_v=-1)
-    return tag("td", percent(e.value), _small(share_interval(e)), class_="n", data_v=e.value)
-
-
-def _confusion_table(pairs: list[tuple[str, str | None, int]], of: dict[str, int]) -> Html:
-    shown = pairs[:20]
-    rest = sum(n for _, _, n in pairs[20:])
-    body = [
-        (
-            tag("bdi", target, dir="auto"),
-            tag("bdi", answer, dir="auto") if answer is not None else _none("no valid answer"),
-            count(n),
-            f"{count(n)} of {count(of[target])}" if target in of else "",
-        )
-        for target, answer, n in shown
-    ]
-    return tag(
-        "div",
-        tag("h3", "Confusions"),
-        grid(("The label is", "It answered", "Rows", "Of the label's"), body, label="Confusions", numbers=(2, 3)),
-        note(f"{count(rest)} more wrong answers are spread over rarer pairs.") if rest else None,
     )
 
 

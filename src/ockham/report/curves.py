@@ -18,12 +18,13 @@ _PASSES = 60
 
 
 def learning(account: RunResult) -> Html | None:
-    """Show quality against the number of training rows: would more rows help?"""
+    """Show quality against the number of training rows: would more rows help? The chosen candidate comes first."""
     measured = [p for p in account.curve if finite_estimate(p.metric) and p.rows > 0]
     if not measured:
         return None
-    metric = account.verdict.metric
-    by_name = _by_name(measured)
+    metric, line = account.verdict.metric, focus(account)
+    name = line.name if line else ""
+    by_name = dict(sorted(_by_name(measured).items(), key=lambda item: item[0] != name))
     lines = [
         line_chart.ChartLine(
             name=name, points=tuple((float(p.rows), p.metric.value, p.metric.low, p.metric.high) for p in curve)
@@ -37,11 +38,17 @@ def learning(account: RunResult) -> Html | None:
         write_y=write_shares,
         x_log=True,
     )
-    body = [(p.candidate, count(p.rows), percent(p.share, 0), full(metric, p.metric)) for p in measured]
+    body = [
+        (p.candidate, count(p.rows), percent(p.share, 0), full(metric, p.metric))
+        for curve in by_name.values()
+        for p in curve
+    ]
+    absent = f"The curve of {name} was not measured: it takes as long as making it several times." if name else ""
     return section(
         "learning",
         "Would more rows help?",
-        tag("ul", [tag("li", _slope(name, curve)) for name, curve in by_name.items()]),
+        tag("ul", [tag("li", _slope(candidate, curve)) for candidate, curve in by_name.items()]),
+        note(absent) if absent and name not in by_name else None,
         figure(
             "learning",
             f"{metric_name(metric)} against the number of training rows",

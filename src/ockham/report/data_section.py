@@ -1,13 +1,14 @@
-"""The data: what was kept, what was left out and why, what the leak guard prevented, which labels are in doubt."""
+"""The data: what was kept, what was left out and why, what the leak guard prevented."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from ockham.records import IngestReport, RunResult
-from ockham.report.formatting import count, finite_estimate, full, percent, points, reason_name, shorten
+from ockham.report.formatting import count, finite_estimate, full, percent, points, reason_name
 from ockham.report.formatting import rows as rows_of
 from ockham.report.html import Child, Html, join, note, section, table, tag, user
+from ockham.report.row_numbers import row_note, row_number
 
 _SHOWN = 100
 
@@ -30,6 +31,8 @@ def rows(account: RunResult) -> Html:
             "div", _quarantine_section(intake), _conflicts(intake), _merges(intake), _personal(intake), class_="blocks"
         ),
     ]
+    if intake.conflicts or intake.quarantined:
+        parts.append(note(row_note(intake)))
     if intake.warnings:
         parts.append(tag("ul", [tag("li", w) for w in intake.warnings], class_="note"))
     return section("data", "Rows kept and dropped", *parts)
@@ -77,29 +80,6 @@ def guard(account: RunResult) -> Html | None:
     )
 
 
-def doubts(account: RunResult) -> Html | None:
-    """List the rows whose label the cheap rungs doubt, worst first."""
-    if not account.doubts:
-        return None
-    ordered = sorted(account.doubts, key=lambda d: (-d.doubt, d.id))
-    body: list[Sequence[Child]] = []
-    for doubt in ordered[:_SHOWN]:
-        example = account.examples.get(doubt.id)
-        text = user(shorten(example.input, 600), class_="said") if example else tag("span", "not kept", class_="none")
-        body.append((user(doubt.id), text, user(doubt.given), user(doubt.suggested), percent(doubt.doubt, 0)))
-    more = len(ordered) - len(body)
-    return section(
-        "doubts",
-        "Doubtful labels",
-        note(
-            f"{rows_of(len(ordered))}, worst first. The cross-validated baselines answer these rows confidently and "
-            "differently. Nothing was changed; a person decides."
-        ),
-        table(("Row", "Text", "Given label", "Suggested", "Doubt"), body, label="Doubtful labels", numbers=(4,)),
-        note(f"{count(more)} more are in the run's folder.") if more > 0 else None,
-    )
-
-
 def _bars(intake: IngestReport) -> Html:
     parts = [("kept", intake.kept), *intake.dropped_counts().items()]
     whole = max(1, intake.rows)
@@ -136,43 +116,57 @@ def _gap(intake: IngestReport) -> Html | None:
 def _sources(intake: IngestReport) -> Html | None:
     if not intake.sources:
         return None
+    grouped = any(s.group for s in intake.sources)
     body = [
         (
             user(s.file),
             f"{s.format}, {s.encoding}" + (f", {s.dialect}" if s.dialect else ""),
             user(", ".join(s.inputs)),
             user(s.target),
-            user(s.group) if s.group else tag("span", "none", class_="none"),
+            *((user(s.group) if s.group else tag("span", "none", class_="none"),) if grouped else ()),
             count(s.records),
             tag("code", s.sha256[:12]),
         )
         for s in intake.sources
     ]
-    heads = ("File", "Read as", "Input columns", "Target", "Group", "Records", "SHA-256 begins")
+    heads = (
+        "File",
+        "Read as",
+        "Input columns",
+        "Target",
+        *(("Group",) if grouped else ()),
+        "Records",
+        "SHA-256 begins",
+    )
     reason = note(f"The task was inferred: {intake.task_reason}.") if intake.task_reason else None
-    return tag("div", (tag("h3", "How the files were read"), table(heads, body, label="Files", numbers=(5,)), reason))
+    return tag(
+        "div",
+        (tag("h3", "How the files were read"), table(heads, body, label="Files", numbers=(len(heads) - 2,)), reason),
+    )
 
 
 def _quarantine_section(intake: IngestReport) -> Html | None:
     if not intake.quarantined:
         return None
     shown = intake.quarantined[:_SHOWN]
-    body = [
+    placed = any(q.offset is not None for q in shown)
+    body: list[Sequence[Child]] = [
         (
             user(q.file),
-            count(q.record),
-            count(q.offset) if q.offset is not None else tag("span", "unknown", class_="none"),
+            row_number(intake, f"{q.file}:{q.record}").rpartition(":")[2],
+            *((count(q.offset) if q.offset is not None else tag("span", "unknown", class_="none"),) if placed else ()),
             tag("code", q.code),
             q.reason,
         )
         for q in shown
     ]
+    heads = ("File", "Row", *(("Byte",) if placed else ()), "Code", "Reason")
     more = len(intake.quarantined) - len(shown)
     return tag(
         "div",
         (
             tag("h3", "Records that could not be read"),
-            table(("File", "Record", "Byte", "Code", "Reason"), body, label="Records set aside", numbers=(1, 2)),
+            table(heads, body, label="Rows set aside", numbers=range(1, len(heads) - 2)),
             note(f"{count(more)} more are in the run's folder.") if more else None,
         ),
     )
@@ -182,7 +176,9 @@ def _conflicts(intake: IngestReport) -> Html | None:
     if not intake.conflicts:
         return None
     shown = intake.conflicts[:_SHOWN]
-    body = [(user(", ".join(c.ids)), user(" / ".join(c.labels))) for c in shown]
+    body = [
+        (user(", ".join(row_number(intake, row_id) for row_id in c.ids)), user(" / ".join(c.labels))) for c in shown
+    ]
     more = len(intake.conflicts) - len(shown)
     return tag(
         "div",

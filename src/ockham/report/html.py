@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from ockham.report.formatting import clean
 
@@ -18,6 +19,8 @@ class Html(str):
 Child: TypeAlias = "str | Iterable[Child] | None"
 Attribute: TypeAlias = "str | float | bool | None"
 
+_NARROW_TABLE = 3
+"""The most columns that fit on the screen of a phone."""
 _VOID = frozenset({"br", "col", "hr", "input", "meta"})
 
 
@@ -64,33 +67,49 @@ def user(value: str, **attributes: Attribute) -> Html:
     return tag("bdi", value, dir="auto", **attributes)
 
 
+def embed_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
+    """Write JSON that may stand inside a script element: no character that could end it."""
+    written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for char in "<>&\u2028\u2029":
+        written = written.replace(char, f"\\u{ord(char):04x}")
+    return written
+
+
 def section(name: str, title: str, *children: Child) -> Html:
     """Write one section of the page with its heading; ``name`` is its anchor."""
     return tag("section", tag("h2", title, id=f"{name}-title"), *children, id=name, aria_labelledby=f"{name}-title")
 
 
-def note(*children: Child) -> Html:
+def note(*children: Child, class_: str = "") -> Html:
     """Write a remark in smaller type."""
-    return tag("p", *children, class_="note")
+    return tag("p", *children, class_=f"note {class_}".strip())
 
 
 def table(head: Sequence[Child], body: Iterable[Sequence[Child]], *, label: str, numbers: Iterable[int] = ()) -> Html:
-    """Write a table that scrolls inside itself; the first column heads its row, ``numbers`` are set to the right."""
-    right = set(numbers)
+    """Write a table that scrolls inside itself; the first column heads its row, ``numbers`` are set to the right.
+
+    On a narrow screen the rows of a wide table become lists, where each cell names its column.
+    """
+    right, wide = set(numbers), len(head) > _NARROW_TABLE
     heads = [tag("th", cell, scope="col", class_="n" if i in right else None) for i, cell in enumerate(head)]
     rows = [
         tag(
             "tr",
             [
-                tag("th", cell, scope="row") if i == 0 else tag("td", cell, class_="n" if i in right else None)
+                tag("th", cell, scope="row")
+                if i == 0
+                else tag("td", cell, class_="n" if i in right else None, data_head=_name(head[i]) if wide else None)
                 for i, cell in enumerate(row)
             ],
         )
         for row in body
     ]
-    return scroll(
-        tag("table", tag("caption", label, class_="unseen"), tag("thead", tag("tr", heads)), tag("tbody", rows)), label
-    )
+    parts = tag("caption", label, class_="unseen"), tag("thead", tag("tr", heads)), tag("tbody", rows)
+    return scroll(tag("table", *parts, class_="stack" if wide else None), label)
+
+
+def _name(head: Child) -> str | None:
+    return head if isinstance(head, str) and head else None
 
 
 def scroll(content: Html, label: str) -> Html:

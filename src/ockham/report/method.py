@@ -46,6 +46,7 @@ def method_section(account: RunResult) -> Html:
     data = account.verdict.dataset
     facts: list[tuple[str, Child]] = [
         ("Date", date(account.made)),
+        *((("Owner", account.owner),) if account.owner else ()),
         ("Run", tag("code", account.verdict.run)),
         ("Task and metric", _judged_by(account.verdict)),
         ("Data", (f"{rows(data.rows)}, digest ", tag("code", data.digest or "unknown", class_="digest"))),
@@ -100,6 +101,15 @@ def glossary(_account: RunResult) -> Html:
     """Say what the words on the page mean."""
     words = [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in _WORDS]
     return section("words", "Words", tag("dl", words, class_="facts words"))
+
+
+def citation(account: RunResult) -> str:
+    """Say what to cite: the data, who answers for the run, its date, the version, and the run."""
+    owner = f"{account.owner}. " if account.owner else ""
+    return (
+        f"{owner}Evaluation of models on {account.title}. Ockham {account.verdict.ockham}, {date(account.made)}, "
+        f"run {account.verdict.run}."
+    )
 
 
 def date(timestamp: str) -> str:

@@ -23,13 +23,41 @@
     });
   }
 
-  // The numbers of each chart open for printing.
-  let shut = [];
-  addEventListener("beforeprint", () => {
-    shut = [...document.querySelectorAll("details:not([open])")];
-    shut.forEach((d) => { d.open = true; });
-  });
-  addEventListener("afterprint", () => shut.forEach((d) => { d.open = false; }));
+  // A table that is cut says so, until its end is in sight.
+  for (const box of document.querySelectorAll(".scroll")) {
+    const cue = document.createElement("p");
+    cue.className = "note cue";
+    cue.textContent = "More columns to the right: scroll sideways →";
+    cue.hidden = true;
+    box.before(cue);
+    const look = () => {
+      const hidden = box.scrollWidth - box.clientWidth - box.scrollLeft;
+      box.classList.toggle("cut", hidden > 2);
+      cue.hidden = box.scrollWidth - box.clientWidth <= 2;
+    };
+    box.addEventListener("scroll", look, { passive: true });
+    new ResizeObserver(look).observe(box);
+  }
+
+  // Tables of the page as files: cells that a spreadsheet would run as a formula are quoted (OWASP, "CSV Injection").
+  const cell = (value) => {
+    const text = String(value);
+    const safe = /^[\t\r\n]/.test(text) || /^[ \u00a0\0\p{Cf}]*[=+\-@\t\r\n\uff1d\uff0b\uff0d\uff20]/u.test(text) ? `'${text}` : text;
+    return /[",\r\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  };
+  const save = (name, rows) => {
+    const text = `\ufeff${rows.map((row) => row.map(cell).join(",")).join("\r\n")}\r\n`;
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(new Blob([text], { type: "text/csv;charset=utf-8" }));
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  };
+  const doubted = byId("doubted");
+  if (doubted) {
+    byId("save-doubts").hidden = false;
+    byId("save-doubts").addEventListener("click", () => save("labels-in-doubt.csv", JSON.parse(doubted.textContent)));
+  }
 
   // The answers, filtered. Texts come in cleaned and are only ever set as text.
   const source = byId("rows");
@@ -37,7 +65,7 @@
   const data = JSON.parse(source.textContent);
   const PAGE = 50;
   let page = 0;
-  const control = { find: byId("find"), label: byId("label"), a: byId("a"), b: byId("b"), mode: byId("mode") };
+  const control = { find: byId("find"), label: byId("label"), a: byId("a"), b: byId("b"), mode: byId("mode"), field: byId("field") };
   const folded = data.rows.map((row) => `${row[0]}\n${row[1]}`.toLocaleLowerCase());
 
   const targets = [...new Set(data.rows.map((row) => row[2]))];
@@ -79,6 +107,10 @@
     all: () => true,
   };
 
+  // Right or wrong: of the whole answer, or of the field that is looked at.
+  const field = () => (control.field && control.field.value !== "" ? Number(control.field.value) : null);
+  const judge = (row, i) => (field() === null || row[4][i] < 0 ? row[4][i] : row[7][i].includes(field()) ? 0 : 1);
+
   const chosen = () => {
     const words = control.find.value.toLocaleLowerCase().split(/\s+/).filter(Boolean);
     const [i, j] = [Number(control.a.value), Number(control.b.value)];
@@ -86,20 +118,73 @@
     const test = tests[control.mode.value];
     return data.rows.filter((row, n) =>
       (target === null || row[2] === target)
-      && test(row[4][i], row[4][j], row, i, j)
+      && test(judge(row, i), judge(row, j), row, i, j)
       && words.every((word) => folded[n].includes(word)));
   };
 
+  // Extracted values: field by field, and marked where they stand in the text.
+  const leaves = (path, value) => {
+    if (Array.isArray(value)) return value.flatMap((item) => leaves(path, item));
+    if (value !== null && typeof value === "object") {
+      return Object.entries(value).flatMap(([key, item]) => leaves(path === "" ? key : `${path}.${key}`, item));
+    }
+    if (value === null || (typeof value === "string" && value.trim() === "")) return [];
+    return [[path, typeof value === "string" ? value : JSON.stringify(value)]];
+  };
+  const value = (place, differing) => {
+    const text = data.strings[place];
+    if (!data.fields.length) return foreign(text);
+    let pairs;
+    try {
+      pairs = leaves("", JSON.parse(text));
+    } catch {
+      return foreign(text);
+    }
+    const line = (path, shown) => make("div", differing.includes(path) ? "no" : "", make("span", "small", path), " ", shown);
+    const lines = pairs.map(([path, text]) => line(path, foreign(text)));
+    const given = pairs.map(([path]) => path);
+    for (const path of differing) if (!given.includes(path)) lines.push(line(path, make("span", "none", "missing")));
+    return lines.length ? make("div", "values", ...lines) : make("span", "none", "no field");
+  };
+  const marked = (row, i) => {
+    if (!data.fields.length) return foreign(row[1], "said");
+    const letters = [...row[1]];
+    const spans = [...row[6].map((span) => [...span, ""]), ...row[8][i].map((span) => [...span, "wrong"])]
+      .sort((x, y) => x[0] - y[0] || (x[2] === "" ? -1 : 1));
+    const parts = [];
+    let at = 0;
+    for (const [start, end, kind] of spans) {
+      if (start < at) continue;
+      parts.push(letters.slice(at, start).join(""), make("mark", kind, letters.slice(start, end).join("")));
+      at = end;
+    }
+    const said = make("bdi", "said", ...parts, letters.slice(at).join(""));
+    said.dir = "auto";
+    return said;
+  };
+
   const answer = (row, i, head) => {
-    const mark = row[4][i];
+    const mark = judge(row, i);
     const cell = make("td", mark === 1 ? "yes" : mark === 0 ? "no" : "open");
     cell.dataset.head = head;
     const sign = make("span", "sign", mark === 1 ? "✓" : mark === 0 ? "✕" : "?");
     sign.setAttribute("aria-hidden", "true");
     const word = make("span", "unseen", mark === 1 ? "right: " : mark === 0 ? "wrong: " : "not judged: ");
-    cell.append(sign, word, row[3][i] < 0 ? make("span", "none", "no valid answer") : foreign(data.strings[row[3][i]]));
+    const differing = data.fields.length ? row[7][i].map((n) => data.fields[n]) : [];
+    cell.append(sign, word, row[3][i] < 0 ? make("span", "none", "no valid answer") : value(row[3][i], differing));
     if (row[5][i] >= 0) cell.append(make("span", "small", `confidence ${row[5][i]}\u00a0%`));
     return cell;
+  };
+
+  const file = () => {
+    const shown = single ? [Number(control.a.value)] : [Number(control.a.value), Number(control.b.value)];
+    const heads = shown.flatMap((i) => [data.names[i], `${data.names[i]}: right`, `${data.names[i]}: confidence`]);
+    const text = (place) => (place < 0 ? "" : data.strings[place]);
+    const word = (mark) => (mark < 0 ? "" : mark ? "yes" : "no");
+    return [["row", "text", "right answer", ...heads], ...chosen().map((row) => [
+      row[0], row[1], text(row[2]),
+      ...shown.flatMap((i) => [text(row[3][i]), word(row[4][i]), row[5][i] < 0 ? "" : row[5][i] / 100]),
+    ])];
   };
 
   const show = () => {
@@ -116,8 +201,8 @@
     const body = found.slice(page * PAGE, (page + 1) * PAGE).map((row) => {
       const id = make("th", "", foreign(row[0]));
       id.scope = "row";
-      const said = make("td", "text", row[1] === "" ? make("span", "none", "not kept") : foreign(row[1], "said"));
-      const right = make("td", "", foreign(data.strings[row[2]]));
+      const said = make("td", "text", row[1] === "" ? make("span", "none", "not kept") : marked(row, i));
+      const right = make("td", "", value(row[2], []));
       right.dataset.head = heads[2];
       return make("tr", "", id, said, right, answer(row, i, heads[3]), ...(single ? [] : [answer(row, j, heads[4])]));
     });
@@ -141,6 +226,8 @@
     byId("found").scrollIntoView({ block: "start" });
   };
   byId("filter").hidden = false;
+  byId("save-answers").hidden = false;
+  byId("save-answers").addEventListener("click", () => save("answers.csv", file()));
   byId("filter").addEventListener("submit", (event) => event.preventDefault());
   byId("filter").addEventListener("input", () => { page = 0; show(); });
   byId("earlier").addEventListener("click", () => turn(-1));

@@ -7,7 +7,7 @@ import hashlib
 from importlib.resources import files
 
 from ockham.records import RunResult
-from ockham.report import answers, candidates, curves, data_section, method, summary
+from ockham.report import answers, candidates, curves, data_section, label_doubts, label_tables, method, summary
 from ockham.report.html import Html, join, tag
 
 _CONTENTS = (
@@ -72,10 +72,10 @@ def _details(account: RunResult) -> tuple[Html | None, ...]:
         candidates.comparisons(account),
         data_section.rows(account),
         data_section.guard(account),
-        data_section.doubts(account),
+        label_doubts.doubts(account),
         answers.judge_section(account),
         answers.option_order_section(account),
-        candidates.labels(account),
+        label_tables.labels(account),
         answers.explorer(account),
         tag("div", curves.learning(account), curves.training(account), class_="pair"),
         tag("div", curves.cascade(account), curves.cost(account), class_="pair"),
@@ -97,7 +97,7 @@ def _banner(account: RunResult, main: Html) -> Html:
 def _foot(account: RunResult) -> Html:
     return tag(
         "footer",
-        tag("p", f"Ockham {account.verdict.ockham} · {method.date(account.made)} · run {account.verdict.run}"),
+        tag("p", method.citation(account)),
         tag("p", "This file holds test rows of your data. It loads nothing from anywhere and sends nothing anywhere."),
     )
 

@@ -11,6 +11,7 @@ from ockham.report.formatting import (
     amount,
     count,
     dollars,
+    finite_estimate,
     interval,
     limit_name,
     limit_value,
@@ -18,6 +19,7 @@ from ockham.report.formatting import (
     metric_name,
     milliseconds,
     milliseconds_between,
+    percent,
     rows,
 )
 from ockham.report.html import Html, join, tag
@@ -31,7 +33,9 @@ def verdict(account: RunResult) -> Html:
     """Write the first screen."""
     picture = _ladder(account)
     because = tag("p", account.verdict.because, class_="because")
-    column = tag("div", because, _requirements_line(account), _figures(account), _next(account), class_="told")
+    column = tag(
+        "div", because, _alone(account), _requirements_line(account), _figures(account), _next(account), class_="told"
+    )
     return tag(
         "section",
         tag("h1", _headline(account)),
@@ -49,6 +53,30 @@ def _headline(account: RunResult) -> Html:
     if account.verdict.exit_status == 4:
         return join(("The test rows ", tag("strong", "cannot tell yet"), "."))
     return join((tag("strong", "No candidate"), " does the job yet."))
+
+
+def _alone(account: RunResult) -> Html | None:
+    """Say which share the candidate answers by itself, at which error, where doubtful answers are passed on."""
+    line = focus(account)
+    selective = account.selective.get(line.name) if line else None
+    if (
+        line is None
+        or selective is None
+        or not finite_estimate(selective.error)
+        or not finite_estimate(selective.share)
+    ):
+        return None
+    share, error = selective.share, selective.error
+    return tag(
+        "p",
+        tag("b", line.name),
+        " answers ",
+        tag("strong", percent(share.value, 0)),
+        f" of the rows by itself at {percent(error.value)} errors ({interval('accuracy', error)}, n = {count(error.n)}) "
+        f"when answers below a confidence of {selective.threshold:.2f} are passed on; without that, "
+        f"{percent(selective.whole.value)} are wrong. The validation rows chose the threshold, the test rows measured it.",
+        class_="alone",
+    )
 
 
 def _requirements_line(account: RunResult) -> Html | None:
