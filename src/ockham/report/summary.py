@@ -72,9 +72,10 @@ def _alone(account: RunResult) -> Html | None:
         tag("b", line.name),
         " answers ",
         tag("strong", percent(share.value, 0)),
-        f" of the rows by itself at {percent(error.value)} errors ({interval('accuracy', error)}, n = {count(error.n)}) "
-        f"when answers below a confidence of {selective.threshold:.2f} are passed on; without that, "
-        f"{percent(selective.whole.value)} are wrong. The validation rows chose the threshold, the test rows measured it.",
+        f" of the rows by itself at {percent(error.value)} errors "
+        f"({interval('accuracy', error)}, n = {count(error.n)}) when answers with a confidence below "
+        f"{selective.threshold:.2f} are passed on; without that, {percent(selective.whole.value)} are wrong. "
+        "The validation rows chose the threshold, the test rows measured it.",
         class_="alone",
     )
 

@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 from tests.sample_account import bare_account, hostile_account, sample_account
 
 from ockham.records import Dropped, Estimate, IngestReport, Quarantined, RunResult
+from ockham.report import confusion_matrix, ladder_chart, render
 from ockham.report import formatting as words
-from ockham.report import ladder_chart, render
-from ockham.report.answers import embed_json
 from ockham.report.candidate_view import candidate_views, confusions, focus
-from ockham.report.html import tag, text
+from ockham.report.html import embed_json, tag, text
+from ockham.report.row_numbers import row_note, row_number
 from ockham.report.scales import log_ticks
 from ockham.report.svg import Picture
 
@@ -185,7 +185,7 @@ def test_rows_add_up_kept_dropped_quarantined(sample: str) -> None:
     assert "787 rows came in; 720 were kept (432 to train, 144 to validate, 144 to test); 65 were dropped" in said
     for shown in ("exact duplicate 41 5.2 %", "quarantined 2 0.3 %", "all rows 787 100.0 %"):
         assert shown in said
-    assert "8, 21 refund / return item" in said
+    assert "9, 22 refund / return item" in said  # the header of a CSV file is row 1
     assert "refund 61 rows Refund 2 rows refund" in said
     assert "e-mail address 12" in said
 
@@ -201,8 +201,10 @@ def test_comparisons_state_the_correction_and_read_it(sample: str) -> None:
     said = Page(sample).said
     assert "4 comparisons were made; p-values are corrected for that (Holm, 1979)" in said
     minus = "\N{MINUS SIGN}"
-    same = f"encoder-tuned {minus} encoder Accuracy +0.7 {minus}4.6 to +6.0, n = 144 0.580 0.580 no difference shown"
-    assert same in said
+    same = (
+        f"encoder {minus} encoder-tuned Accuracy {minus}0.7 {minus}6.0 to +4.6, n = 144 0.580 0.580 no difference shown"
+    )
+    assert same in said[: said.index("The other 3 comparisons")], "those with the chosen one come first"
     assert (
         "encoder-tuned \N{MINUS SIGN} linear Accuracy +9.7 +2.5 to +16.9, n = 144 0.007 0.013 encoder-tuned is better"
         in said
@@ -217,7 +219,8 @@ def test_every_row_is_embedded_with_every_answer(sample: str) -> None:
     strings = data["strings"]
     by_id = {r.candidate.name: {s.example: s for s in r.scores} for r in account.reports}
     for row in data["rows"]:
-        key, said, target, answers, marks, _ = row
+        number, said, target, answers, marks, _ = row
+        key = str(int(number) - 1)  # a spreadsheet counts the header
         assert said == account.examples[key].input
         assert strings[target] == account.examples[key].target
         for name, answer, mark in zip(data["names"], answers, marks, strict=True):
@@ -264,7 +267,15 @@ def test_nothing_missing_is_shown_as_a_number(text_: str) -> None:
     )
     for page in (Page(render(broken)), Page(render(bare_account()))):
         assert not re.search(rf"(?<!\w){text_}(?!\w)", page.said)
-        assert "not measured" in page.said
+    assert "not measured" in Page(render(broken)).said
+
+
+def test_columns_that_hold_nothing_are_left_out(sample: str) -> None:
+    heads = ("Latency p95", "Memory", "Answers a second", "Cost a day")
+    for page, shown in ((Page(sample), True), (Page(render(bare_account())), False)):
+        table = page.said[page.said.index("Candidates, smallest first") : page.said.index("What was kept")]
+        assert [head in table for head in heads] == [shown] * 4
+        assert "not measured" not in table
 
 
 def test_tables_hold_the_numbers_of_the_pictures(sample: str) -> None:
@@ -272,6 +283,77 @@ def test_tables_hold_the_numbers_of_the_pictures(sample: str) -> None:
     assert [a["class"] for a in page.all("figure")] == ["chart"] * 7
     for label in ("Learning curve", "Cascade", "Tuning of encoder-tuned", "Costs of APIs"):
         assert label in page.said
+
+
+def test_rows_have_the_numbers_that_the_program_of_the_file_shows() -> None:
+    intake = sample_account().intake
+    (source,) = intake.sources
+    lines = dataclasses.replace(intake, sources=(dataclasses.replace(source, format="jsonl"),))
+    sheet = dataclasses.replace(source, file="more.xlsx", format="spreadsheet, sheet 1 of 2")
+    both = dataclasses.replace(lines, sources=(*lines.sources, sheet))
+    assert [row_number(each, "17") for each in (intake, lines)] == ["18", "17"]
+    assert [row_number(both, name) for name in ("mails.csv:17", "more.xlsx:17")] == ["mails.csv:17", "more.xlsx:18"]
+    assert row_number(intake, "no number") == "no number"
+    assert "the header is row 1" in row_note(intake)
+    assert "header" not in row_note(lines)
+
+
+def test_a_matrix_of_many_labels_shows_the_ones_that_are_confused_most() -> None:
+    few = sample_account().reports[3].scores
+    assert confusion_matrix.matrix([s for s in few if s.value == 1]) is None
+    page = Page(confusion_matrix.matrix(few) or "")
+    assert len(page.all("tr")) == 13
+    assert "complaint" in page.said
+    many = [
+        dataclasses.replace(s, target=f"{s.target} {i % 5}", answer=f"{s.answer} {i % 5}") for i, s in enumerate(few)
+    ]
+    page = Page(confusion_matrix.matrix(many) or "")
+    assert len(page.all("tr")) <= 1 + confusion_matrix.LARGEST
+    assert "labels of 60 that are confused most" in page.said
+
+
+def extracting_account() -> RunResult:
+    """Give the sample as a task that extracts: a right row, another value, a missed and a made up one."""
+    account = sample_account(n=24)
+    answers = (
+        '{"day":"friday","size":"2"}',
+        '{"day":"monday","size":"2"}',
+        '{"size":"2"}',
+        '{"day":"friday","who":"Ada"}',
+    )
+    target = '{"day":"Friday","size":"2"}'
+    report = account.reports[3]
+    scores = tuple(
+        dataclasses.replace(s, target=target, answer=answers[i % 4], value=float(i % 4 == 0))
+        for i, s in enumerate(report.scores)
+    )
+    labels = tuple(dataclasses.replace(report.per_label[0], label=name) for name in ("day", "size", "who"))
+    report = dataclasses.replace(report, scores=scores, per_label=labels)
+    examples = {
+        k: dataclasses.replace(e, input="2 <b>crates</b> on FRIDAY, or Monday") for k, e in account.examples.items()
+    }
+    verdict = dataclasses.replace(account.verdict, task="extract")
+    return dataclasses.replace(account, verdict=verdict, reports=(report,), examples=examples)
+
+
+def test_fields_are_counted_right_other_missed_and_made_up() -> None:
+    page = render(extracting_account())
+    said = Page(page).said
+    assert "Field Rows Right Other value Missed Made up Precision Recall F1" in said
+    assert re.search(r"day 24 12 6 6 0 ", said)
+    assert re.search(r"size 24 18 0 6 0 ", said)
+    assert re.search(r"who 0 0 0 0 6 ", said)
+
+
+def test_extracted_values_are_marked_where_they_stand_in_the_text() -> None:
+    page = render(extracting_account())
+    assert "<mark>2</mark> &lt;b&gt;crates&lt;/b&gt; on <mark>FRIDAY</mark>, or Monday" in page
+    data = rows_of(page)
+    assert data["fields"] == ["day", "size", "who"]
+    _, text, _, _, marks, _, right, differing, own = data["rows"][1]
+    assert [text[start:end] for start, end in right] == ["2", "FRIDAY"]
+    assert (marks, differing, [text[start:end] for start, end in own[0]]) == ([0], [[0]], ["2", "Monday"])
+    assert [row[7] for row in data["rows"][:4]] == [[[]], [[0]], [[0]], [[1, 2]]]
 
 
 @pytest.mark.parametrize("unseen", [None, 0.0])
@@ -320,7 +402,7 @@ def test_d21_foreign_text_is_inert_and_its_marks_are_visible() -> None:
     source.encode("utf-8")
     page = Page(source)
     assert page.mistakes == []
-    assert [a.get("type") for a in page.all("script")] == ["application/json", None]
+    assert [a.get("type") for a in page.all("script")] == ["application/json", "application/json", None]
     assert not page.all("img")
     for unseen in "\u202e\u2066\u200b\ufeff\x1b\x00\x9b\r":
         assert unseen not in source
