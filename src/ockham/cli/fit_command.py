@@ -114,6 +114,7 @@ EXAMPLES = (
 @section(
     "Output",
     click.option("--out", type=PATH, metavar="FOLDER", help="Folder for the run [default: a new one in runs/]."),
+    click.option("--owner", metavar="NAME", help="Who is responsible for the run; the report cites it."),
 )
 @options.as_json
 @options.quiet

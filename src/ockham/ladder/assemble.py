@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from ockham import catalog, machine, store
 from ockham.api import relay
 from ockham.errors import StoreError
+from ockham.evals.selective import choose_threshold, selective_answers
 from ockham.ladder import measure
 from ockham.ladder.climb import TEST_EVALUATIONS, ClimbDecision
 from ockham.ladder.diagnostics import DataDiagnostics
@@ -25,6 +26,7 @@ from ockham.records import (
     RateLatency,
     Requirements,
     RunResult,
+    SelectiveAnswers,
     Verdict,
     plain,
 )
@@ -174,6 +176,7 @@ def build_result(material: RunContext, outcome: ClimbOutcome) -> RunResult:
         parity={name: built.parity for name, built in builds if built.parity},
         flattery=diagnosed.split_optimism,
         coverage=measure.coverage(reports),
+        selective=_selective(outcome.standings, outcome.requirements),
         apis=measure.api_costs(
             chosen or (reports[-1] if reports else None), material.side("test"), verdict, outcome.prices
         ),
@@ -189,6 +192,27 @@ def build_result(material: RunContext, outcome: ClimbOutcome) -> RunResult:
             *(text for _, built in builds for text in built.warnings),
         ),
     )
+
+
+def _selective(standings: Sequence[RungResult], requirements: Requirements) -> dict[str, SelectiveAnswers]:
+    """Return what a threshold on confidence, chosen on the validation rows, does on the test rows, by candidate.
+
+    The error aimed at is the one that a required accuracy allows, and half of the candidate's own where that is met or
+    none is required.
+    """
+    outcomes: dict[str, SelectiveAnswers] = {}
+    for standing in standings:
+        if standing.valid is None or standing.test is None:
+            continue
+        wrong = [float(score.value != 1.0) for score in standing.valid.scores if score.value is not None]
+        own = sum(wrong) / max(1, len(wrong))
+        allowed = None if requirements.min_accuracy is None else 1 - requirements.min_accuracy
+        aim = allowed if allowed is not None and allowed < own else own / 2
+        threshold = choose_threshold(standing.valid.scores, aim) if own > 0 else None
+        outcome = None if threshold is None else selective_answers(standing.test.scores, threshold, aim)
+        if outcome is not None:
+            outcomes[standing.rung.name] = outcome
+    return outcomes
 
 
 def _result(standing: RungResult, decision: Decision) -> CandidateResult:

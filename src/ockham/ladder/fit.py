@@ -78,7 +78,8 @@ class FitSpec:
     ``scorer`` names a scorer whose mean score choices are made by (see `ockham.evals.scorer_plugs`).
 
     ``instructions`` say what the task is, as a text or a file of text, and ``labels`` is a file that says what each
-    label means (columns ``label`` and ``description``): models that are asked in words read both.
+    label means (columns ``label`` and ``description``): models that are asked in words read both. ``owner`` is who
+    answers for the run, as the report is to cite it.
 
     ``judge`` is a large model that is asked whether written answers are right; the verdict does not rest on it.
     """
@@ -109,6 +110,7 @@ class FitSpec:
     labels: str | None = None
     prices: str | None = None
     scorer: PlugRequest | None = None
+    owner: str | None = None
 
 
 def fit(
@@ -164,7 +166,7 @@ def fit(
             opinions=opinions,
             decided=decided,
         )
-        result = assemble.build_result(material, outcome)
+        result = dataclasses.replace(assemble.build_result(material, outcome), owner=spec.owner)
         _publish(run, result, standings)
     connector.tell_run(str(folder.absolute()))
     return result.verdict

@@ -89,7 +89,11 @@ def valid_report(
     """
     if standing.made is None or not standing.made.built.answers:
         return None
-    answers = tuple(Answer(value=value) for value in standing.made.built.answers)
+    built = standing.made.built
+    sure = built.confidences or (None,) * len(built.answers)
+    answers = tuple(
+        Answer(value=value, confidence=confidence) for value, confidence in zip(built.answers, sure, strict=True)
+    )
     profile = _profile(material, standing.rung, standing.made.folder, requirements)
     return _report(material, standing, "valid", ServedAnswers(answers=answers, profile=profile), requirements, prices)
 

@@ -55,6 +55,7 @@ class Choice:
 
     temperature: float
     answers: tuple[str, ...]
+    confidences: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,35 +98,32 @@ class Linear:
 
 def fit(
     train: Sequence[Example], valid: Sequence[Example], folder: Path, *, metric: Metric, seed: int
-) -> tuple[LinearSettings, tuple[str, ...]]:
+) -> tuple[LinearSettings, tuple[str, ...], tuple[float, ...]]:
     """Choose C on the validation rows, fit on all rows with it, and write the model into a staging folder.
 
-    Return the settings, and the answers to the validation rows of the model that had not seen them. Without validation
+    Return the settings, and what the model that had not seen the validation rows answered to them, with its confidence:
+    the temperature alone was fitted on them. Without validation
     rows C is 0.5. Where there are many rows, see `CHOICE_ROWS` and `refit`.
     """
     if len(train) > CHOICE_ROWS and valid:
-        model, answers = _fit_many(train, valid, metric, seed)
+        model, choice = _fit_many(train, valid, metric, seed)
     else:
         strength, choice = _choose(train, valid, metric, seed)
         model = learn([*train, *valid], strength, temperature=choice.temperature, seed=seed)
-        answers = choice.answers
     model.save(folder)
-    return model.settings, answers
+    return model.settings, choice.answers, choice.confidences
 
 
-def _fit_many(
-    train: Sequence[Example], valid: Sequence[Example], metric: Metric, seed: int
-) -> tuple[Linear, tuple[str, ...]]:
+def _fit_many(train: Sequence[Example], valid: Sequence[Example], metric: Metric, seed: int) -> tuple[Linear, Choice]:
     strength, _ = _choose(*_sample(train, valid, seed), metric, seed)
     model = learn(train, strength, seed=seed)
     truth = [example.target for example in valid]
     margins = model.margins([example.input for example in valid])
-    temperature = softmax.temperature(margins, truth, model.settings.labels)
-    answers = tuple(softmax.best(margins, model.settings.labels))
+    choice = _unseen_answers(margins, truth, model.settings.labels)
     if not refit.is_worthwhile(len(train), len(valid)):
-        settings = dataclasses.replace(model.settings, temperature=temperature)
-        return dataclasses.replace(model, settings=settings), answers
-    return learn([*train, *valid], strength, temperature=temperature, seed=seed), answers
+        settings = dataclasses.replace(model.settings, temperature=choice.temperature)
+        return dataclasses.replace(model, settings=settings), choice
+    return learn([*train, *valid], strength, temperature=choice.temperature, seed=seed), choice
 
 
 def _sample(
@@ -195,11 +193,19 @@ def _choose(train: Sequence[Example], valid: Sequence[Example], metric: Metric, 
 
     def trial(strength: float) -> tuple[float, Choice]:
         labels, weight, bias = _solve(matrix, targets, strength, seed)
-        margins = unseen @ weight + bias
-        answers = tuple(softmax.best(margins, labels))
-        return metric(truth, answers), Choice(temperature=softmax.temperature(margins, truth, labels), answers=answers)
+        choice = _unseen_answers(unseen @ weight + bias, truth, labels)
+        return metric(truth, choice.answers), choice
 
     return grid_search.hill_climb(STRENGTHS, trial, len(truth))
+
+
+def _unseen_answers(margins: NDArray[np.float32], truth: Sequence[str], labels: Sequence[str]) -> Choice:
+    temperature = softmax.temperature(margins, truth, labels)
+    return Choice(
+        temperature=temperature,
+        answers=tuple(softmax.best(margins, labels)),
+        confidences=softmax.confidences(margins, temperature),
+    )
 
 
 def _solve(

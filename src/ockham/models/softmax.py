@@ -49,6 +49,11 @@ def best(margins: NDArray[np.floating], labels: Sequence[str]) -> list[str]:
     return [labels[int(index)] for index in margins.argmax(axis=1)]
 
 
+def confidences(margins: NDArray[np.floating], temperature: float) -> tuple[float, ...]:
+    """Return the probability of each row's best label."""
+    return tuple(float(share) for share in probabilities(margins, temperature).max(axis=1))
+
+
 def temperature(margins: NDArray[np.floating], targets: Sequence[str], labels: Sequence[str]) -> float:
     """Fit the one number that makes the probabilities most likely (Guo et al. 2017), between 1/64 and 64.
 

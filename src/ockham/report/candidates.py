@@ -81,7 +81,7 @@ def comparisons(account: RunResult) -> Html | None:
         _pairs_table(first, widest, "Paired comparisons") if first else None,
         tag(
             "details",
-            tag("summary", f"The other {count(len(others))} comparisons" if first else "All comparisons"),
+            tag("summary", f"All other comparisons ({count(len(others))})" if first else "All comparisons"),
             _pairs_table(others, widest, "Other paired comparisons"),
             open=not first,
         )

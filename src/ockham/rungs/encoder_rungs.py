@@ -42,7 +42,12 @@ def _encoder(material: RunContext, folder: Path) -> BuildInfo:
     warnings = cut_texts(embedder, material)
     temperature = fitted.head.settings.temperature
     numbers = {"C": fitted.strength, "temperature": temperature}
-    return BuildInfo(settings={"encoder": sentence.name, **numbers}, answers=fitted.answers, warnings=warnings)
+    return BuildInfo(
+        settings={"encoder": sentence.name, **numbers},
+        answers=fitted.answers,
+        confidences=fitted.confidences,
+        warnings=warnings,
+    )
 
 
 def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
@@ -72,13 +77,15 @@ def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
         side: served.embed([row.input for row in material.short_side(side)]) for side in SEEN
     }
     stayed = parity_of(material, tuned.answers, tuned.head.best(tuned_vectors["valid"]))
-    head, answers = linear_head.best(tuned.head, tuned_vectors, (train.targets, valid.targets), material.metric)
+    targets = train.targets, valid.targets
+    head, answers, sure = linear_head.best(tuned.head, tuned_vectors, targets, material.metric)
     head.save(folder)
     best = next(point.epoch for point in tuned.points if point.kept)
     rates = {"rank": spec.rank, "learning_rate": spec.learning_rate, "precision": PRECISION}
     return BuildInfo(
         settings={"encoder": sentence.name, "passes": best, **rates},
         answers=answers,
+        confidences=sure,
         points=tuned.points,
         parity=stayed,
         warnings=(*guardrails(spec, len(train.targets)), *cut_texts(embedder, material)),

@@ -129,6 +129,8 @@ class BuildInfo:
     settings: dict[str, str | int | float | bool] = field(default_factory=dict)
     answers: tuple[str, ...] = ()
     """What a model that had not seen the validation rows answered to them: the rung's own has learnt from them too."""
+    confidences: tuple[float | None, ...] = ()
+    """How sure that model was of each of them; empty where it was not asked."""
     seconds: float = 0.0
     points: tuple[EpochPoint, ...] = ()
     parity: tuple[Parity, ...] = ()

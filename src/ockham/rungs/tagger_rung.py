@@ -56,7 +56,8 @@ def _build(material: RunContext, folder: Path) -> BuildInfo:
     settings = dataclasses.replace(settings, temperature=_temperature(served, checked))
     tagger.save(settings, tuned.weight, tuned.bias, folder)
     served = dataclasses.replace(served, temperature=settings.temperature)
-    answers = tuple(str(answer.value) for answer in served.answer(checked.texts))
+    served_answers = served.answer(checked.texts)
+    answers = tuple(str(answer.value) for answer in served_answers)
     value_count = sum(aligned_row.wanted for aligned_row in aligned)
     return BuildInfo(
         settings={
@@ -70,6 +71,7 @@ def _build(material: RunContext, folder: Path) -> BuildInfo:
             "reachable": rows.reached / value_count,
         },
         answers=answers,
+        confidences=tuple(answer.confidence for answer in served_answers),
         points=tuned.points,
         parity=parity_of(material, tuned.answers, answers),
         warnings=(

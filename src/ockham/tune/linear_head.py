@@ -31,6 +31,7 @@ class FittedHead:
     head: LinearHead
     strength: float
     answers: tuple[str, ...]
+    confidences: tuple[float, ...] = ()
 
 
 def fit(
@@ -60,7 +61,12 @@ def fit(
         head=whole.with_temperature(seen.settings.temperature),
         strength=strength,
         answers=tuple(seen.best(valid_vectors)),
+        confidences=_confidences(seen, valid_vectors),
     )
+
+
+def _confidences(head: LinearHead, vectors: NDArray[np.float32]) -> tuple[float, ...]:
+    return softmax.confidences(head.margins(vectors), head.settings.temperature)
 
 
 def solve(vectors: NDArray[np.float32], targets: Sequence[str], strength: float) -> LinearHead:
@@ -89,18 +95,18 @@ def best(
     vectors: Mapping[str, NDArray[np.float32]],
     targets: tuple[Sequence[str], Sequence[str]],
     metric: Metric,
-) -> tuple[LinearHead, tuple[str, ...]]:
+) -> tuple[LinearHead, tuple[str, ...], tuple[float, ...]]:
     """Choose between the head that was tuned and one fitted anew on the vectors as they will be served.
 
     ``vectors`` has ``train`` and ``valid``, (rows, hidden) each; ``targets`` are those of both. The new head is chosen
     where it is no worse on the validation rows, and then learns from these too. Gives the head, and the answers to the
-    validation rows of the one that had not seen them.
+    validation rows, with their confidences, of the one that had not seen them.
     """
     import numpy as np
 
     train, valid = targets
     if not len(valid):
-        return tuned, ()
+        return tuned, (), ()
     everything = np.concatenate([vectors["train"], vectors["valid"]])
     anew, whole = machine.run_parallel(
         [lambda: solve(vectors["train"], train, REFIT), lambda: solve(everything, [*train, *valid], REFIT)]
@@ -108,8 +114,8 @@ def best(
     tuned, anew = (calibrate_head(head, vectors["valid"], valid) for head in (tuned, anew))
     tuned_answers, fresh = (tuple(head.best(vectors["valid"])) for head in (tuned, anew))
     if metric(valid, fresh) < metric(valid, tuned_answers):
-        return tuned, tuned_answers
-    return whole.with_temperature(anew.settings.temperature), fresh
+        return tuned, tuned_answers, _confidences(tuned, vectors["valid"])
+    return whole.with_temperature(anew.settings.temperature), fresh, _confidences(anew, vectors["valid"])
 
 
 def calibrate_head(head: LinearHead, vectors: NDArray[np.float32], targets: Sequence[str]) -> LinearHead:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ockham.evals.intervals import wilson
 from ockham.evals.metrics import risk_coverage
+from ockham.evals.selective import LEAST_KEPT, choose_threshold, selective_answers
 from ockham.records import Score
 
 
@@ -37,3 +38,27 @@ def test_an_answer_without_confidence_is_never_kept_and_always_counted() -> None
     assert [point.share for point in risk_coverage(rows)] == [0.5]
     assert risk_coverage(rows[1:]) == ()
     assert risk_coverage([]) == ()
+
+
+def test_the_threshold_keeps_as_much_as_the_error_allows() -> None:
+    rows = [answer(i, right=i % 10 != 9 or i < 40, confidence=1 - i / 100) for i in range(100)]
+    threshold = choose_threshold(rows, 0.03)
+    assert threshold == 1 - 68 / 100, "69 answers hold two wrong ones, the 70th would be the third of 70"
+    assert choose_threshold(rows, 0.0) == 1 - 48 / 100
+    assert choose_threshold(rows, 1.0) == 1 - 99 / 100
+    assert choose_threshold([answer(i, right=False, confidence=0.5) for i in range(50)], 0.1) is None
+    assert choose_threshold(rows[: LEAST_KEPT - 1], 0.5) is None
+    assert choose_threshold([answer(0, right=True, confidence=None)] * 30, 0.5) is None
+
+
+def test_equal_confidences_fall_on_one_side_of_a_threshold() -> None:
+    rows = [answer(i, right=i < 25, confidence=0.9 if i < 24 else 0.5) for i in range(40)]
+    assert choose_threshold(rows, 0.1) == 0.9
+
+
+def test_what_a_threshold_does_is_measured_on_other_rows() -> None:
+    rows = [answer(i, right=i != 3, confidence=None if i == 9 else 1 - i / 10) for i in range(10)]
+    outcome = selective_answers(rows, 0.5, aim=0.05)
+    assert outcome is not None
+    assert (outcome.share, outcome.error, outcome.whole) == (wilson(6, 10), wilson(1, 6), wilson(1, 10))
+    assert selective_answers(rows, 1.5, aim=0.05) is None

@@ -60,7 +60,7 @@ def test_the_margins_choose_what_liblinear_chooses(labels: tuple[str, ...]) -> N
 def test_c_and_temperature_are_those_of_a_plain_search(tmp_path: Path) -> None:
     """A search over the whole grid by hand finds no better C beside the one chosen."""
     train, valid = rows(150, 3), rows(80, 4)
-    found, answers = linear.fit(train, valid, tmp_path, metric=accuracy, seed=0)
+    found, answers, _ = linear.fit(train, valid, tmp_path, metric=accuracy, seed=0)
     inputs, truth = [row.input for row in valid], [row.target for row in valid]
     assert found.strength in linear.STRENGTHS
     alone = linear.learn(train, found.strength, seed=0)
@@ -82,14 +82,14 @@ def test_the_metric_that_is_asked_for_chooses(tmp_path: Path) -> None:
         asked.append(len(targets))
         return 0.0 if len(asked) != 2 else 1.0
 
-    found, _ = linear.fit(rows(40, 5), rows(20, 6), tmp_path, metric=metric, seed=0)
+    found, _, _ = linear.fit(rows(40, 5), rows(20, 6), tmp_path, metric=metric, seed=0)
     assert found.strength == 0.25
     assert asked == [20] * 4
 
 
 def test_the_final_model_has_learnt_from_the_validation_rows_too(tmp_path: Path) -> None:
     train, valid = rows(40, 7, ("billing", "delivery")), rows(20, 8, ("defect", "delivery"))
-    found, _ = linear.fit(train, valid, tmp_path, metric=accuracy, seed=0)
+    found, _, _ = linear.fit(train, valid, tmp_path, metric=accuracy, seed=0)
     assert found.labels == ("billing", "defect", "delivery")
     assert linear.load(tmp_path).answer(["pump broken leaks"])[0].value == "defect"
 
@@ -104,7 +104,7 @@ def test_equal_work_gives_equal_bytes(tmp_path: Path) -> None:
 
 
 def test_without_validation_rows_or_with_one_label(tmp_path: Path) -> None:
-    found, answers = linear.fit(rows(30, 11), [], tmp_path, metric=accuracy, seed=0)
+    found, answers, _ = linear.fit(rows(30, 11), [], tmp_path, metric=accuracy, seed=0)
     assert (found.strength, found.temperature, answers) == (0.5, 1.0, ())
     single = linear.learn(rows(10, 12, ("defect",)), 0.5, seed=0).answer(["anything", ""])
     assert [(answer.value, answer.confidence) for answer in single] == [("defect", 1.0)] * 2
@@ -161,7 +161,7 @@ def test_many_rows_choose_c_on_a_sample_and_few_validation_rows_are_not_learnt_f
     monkeypatch.setattr(linear, "CHOICE_ROWS", 60)
     monkeypatch.setattr(refit, "MANY_ROWS", 60)
     train, few = rows(300, 1), rows(12, 2)
-    settings, answers = linear.fit(train, few, tmp_path, metric=accuracy, seed=3)
+    settings, answers, _ = linear.fit(train, few, tmp_path, metric=accuracy, seed=3)
     model = linear.load(tmp_path)
     alone = linear.learn(train, settings.strength, seed=3)
     assert np.array_equal(model.weight, alone.weight)
@@ -173,7 +173,7 @@ def test_many_rows_with_many_validation_rows_learn_from_all(tmp_path: Path, monk
     monkeypatch.setattr(linear, "CHOICE_ROWS", 60)
     monkeypatch.setattr(refit, "MANY_ROWS", 60)
     train, valid = rows(300, 1), rows(30, 2)
-    settings, answers = linear.fit(train, valid, tmp_path, metric=accuracy, seed=3)
+    settings, answers, _ = linear.fit(train, valid, tmp_path, metric=accuracy, seed=3)
     everything = linear.learn([*train, *valid], settings.strength, seed=3)
     assert np.array_equal(linear.load(tmp_path).weight, everything.weight)
     unseen = linear.learn(train, settings.strength, seed=3)

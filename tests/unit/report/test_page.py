@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sample_account import bare_account, hostile_account, sample_account
 
-from ockham.records import Dropped, Estimate, IngestReport, Quarantined, RunResult
+from ockham.records import Dropped, Estimate, IngestReport, Quarantined, RunResult, SelectiveAnswers
 from ockham.report import confusion_matrix, ladder_chart, render
 from ockham.report import formatting as words
 from ockham.report.candidate_view import candidate_views, confusions, focus
@@ -204,7 +204,7 @@ def test_comparisons_state_the_correction_and_read_it(sample: str) -> None:
     same = (
         f"encoder {minus} encoder-tuned Accuracy {minus}0.7 {minus}6.0 to +4.6, n = 144 0.580 0.580 no difference shown"
     )
-    assert same in said[: said.index("The other 3 comparisons")], "those with the chosen one come first"
+    assert same in said[: said.index("All other comparisons (3)")], "those with the chosen one come first"
     assert (
         "encoder-tuned \N{MINUS SIGN} linear Accuracy +9.7 +2.5 to +16.9, n = 144 0.007 0.013 encoder-tuned is better"
         in said
@@ -354,6 +354,28 @@ def test_extracted_values_are_marked_where_they_stand_in_the_text() -> None:
     assert [text[start:end] for start, end in right] == ["2", "FRIDAY"]
     assert (marks, differing, [text[start:end] for start, end in own[0]]) == ([0], [[0]], ["2", "Monday"])
     assert [row[7] for row in data["rows"][:4]] == [[[]], [[0]], [[0]], [[1, 2]]]
+
+
+def test_the_first_screen_says_how_much_is_answered_alone() -> None:
+    account = sample_account()
+    share, error, whole = (
+        Estimate(value=v, low=v / 2, high=v + 0.1, n=n) for v, n in ((0.75, 144), (0.032, 108), (0.056, 144))
+    )
+    selective = SelectiveAnswers(threshold=0.8345, aim=0.028, share=share, error=error, whole=whole)
+    said = Page(render(dataclasses.replace(account, selective={"encoder": selective}))).said
+    first = said[: said.index("Candidates, smallest first")]
+    assert "encoder answers 75 % of the rows by itself at 3.2 % errors (1.6 to 13.2, n = 108)" in first
+    assert "confidence below 0.83 are passed on; without that, 5.6 % are wrong" in first
+    assert "by itself" not in Page(render(dataclasses.replace(account, selective={"linear": selective}))).said
+
+
+def test_the_foot_says_what_to_cite() -> None:
+    account = sample_account()
+    plain = "Evaluation of models on mails.csv. Ockham 0.1.0, 2025-03-04, 10:15 UTC, run runs/2025-03-04-mails."
+    assert plain in Page(render(account)).said
+    said = Page(render(dataclasses.replace(account, owner="Ada <b>"))).said
+    assert f"Ada <b>. {plain}" in said
+    assert "Owner Ada <b>" in said
 
 
 @pytest.mark.parametrize("unseen", [None, 0.0])
