@@ -125,7 +125,7 @@ def command(
     spec = settings.spec(CurateSpec, values)
     if out is None and not dry_run:
         raise ConfigError("E_CONFIG", "no output folder is given", fix="add -o FOLDER, or --dry-run")
-    with progress.progress_display(quiet=quiet) as on_progress:
+    with progress.progress_display(quiet=quiet, resumes=True) as on_progress:
         if dry_run:
             report = curate.preview(data, spec, workers=number, on_progress=on_progress)
         else:

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import get_args
 
@@ -15,7 +16,7 @@ import click
 from ockham.cli import options, progress, run_names, sealed_commands, settings
 from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
-from ockham.records import DeviceName, PrecisionName, TaskName
+from ockham.records import DeviceName, PrecisionName, Progress, TaskName
 from ockham.records.quantities import LIMITS
 
 REQUIREMENTS = section(
@@ -159,14 +160,14 @@ def command(
     source, folder = settings.text(values, "data"), settings.text(values, "out")
     settings.requirements(values)
     spec = settings.spec(FitSpec, values)
-    with progress.progress_display(quiet=quiet, origins=origins) as on_progress:
+    with progress.progress_display(quiet=quiet, origins=origins, resumes=True) as on_progress:
         verdict = fit(source, spec, needs, out=None if folder is None else Path(folder), on_progress=on_progress)
     if as_json:
         output.record(verdict)
     else:
         output.verdict(verdict)
     sealed_commands.record_unsealed(verdict.run)
-    learn(verdict.run)
+    learn(verdict.run, quiet=quiet)
     return verdict.exit_status
 
 
@@ -201,8 +202,8 @@ def seal(verb: str, values: Mapping[str, object], *, unsealed: bool) -> None:
     sealed_commands.enter(verb, values, (folder,), unsealed=unsealed, endpoints=endpoints)
 
 
-def learn(run: str) -> None:
-    """Let `ockham plan` know how far its predictions were from what was measured."""
+def learn(run: str, *, quiet: bool = True) -> None:
+    """Let `ockham plan` know how far its predictions were from what was measured; say so where that takes time."""
     from ockham import machine
     from ockham.errors import OckhamError
     from ockham.ladder.run_folder import load_result
@@ -210,6 +211,12 @@ def learn(run: str) -> None:
     from ockham.plan.prediction_error import learn
 
     cache, now = machine.cache(), dt.datetime.now(dt.timezone.utc)
+    message = "measuring this processor for the predictions of ockham plan, about 10 s; the verdict above stands"
     # What cannot be written there takes nothing from the verdict.
-    with suppress(OckhamError):
-        learn(cache, load_result(run).reports, lambda: this_machine.processor(cache, now, time.process_time))
+    with suppress(OckhamError), progress.progress_display(quiet=quiet) as on_progress:
+        announce = partial(on_progress, Progress(stage="plan", message=message))
+        learn(
+            cache,
+            load_result(run).reports,
+            lambda: this_machine.processor(cache, now, time.process_time, on_measure=announce),
+        )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TextIO
 
@@ -17,17 +19,24 @@ STAGES = ("read", "clean", "split", "climb", "measure", "decide", "report")
 LEAVING = ("endpoint", "judge")
 """Stages that say what leaves this machine; they are announced whatever else is not."""
 _EVERY = 0.1  # a plain line at most every tenth of a stage
+_SILENCE_SECONDS = 9.0
+"""After so long a plain line says where the work stands: with the second between two looks, no silence is over 10."""
+_BEAT_SECONDS = 1.0
+_FIRST_SECONDS = 3.0
+"""The rate of work is not told before it was watched for so long."""
+_LONG_SECONDS = 60.0
+"""Work that takes longer is announced with what Ctrl-C does."""
 
 
 @contextmanager
 def progress_display(
-    *, quiet: bool = False, origins: Mapping[str, str] | None = None
+    *, quiet: bool = False, origins: Mapping[str, str] | None = None, resumes: bool = False
 ) -> Iterator[Callable[[Progress], None]]:
     """Return a function that tells progress on stderr while the block runs; our warnings go there too.
 
-    ``origins`` say of each API where it was named.
+    ``origins`` say of each API where it was named; ``resumes`` says that work which is stopped goes on where it was.
     """
-    with _show_progress(quiet=quiet) as on_progress:
+    with _show_progress(quiet=quiet, resumes=resumes) as on_progress:
 
         def announce(progress: Progress) -> None:
             origin = (origins or {}).get(progress.stage)
@@ -37,7 +46,7 @@ def progress_display(
 
 
 @contextmanager
-def _show_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
+def _show_progress(*, quiet: bool, resumes: bool) -> Iterator[Callable[[Progress], None]]:
     with warnings.catch_warnings(), _warnings_on(sys.stderr):
         # What libraries warn of may quote the data, and is nothing the user can act on.
         warnings.simplefilter("ignore")
@@ -45,33 +54,111 @@ def _show_progress(*, quiet: bool) -> Iterator[Callable[[Progress], None]]:
             lines = _Lines(sys.stderr)
             yield lambda progress: lines(progress) if progress.stage in LEAVING else None
         elif sys.stderr.isatty():
-            with _bar() as on_progress:
+            with _bar(resumes=resumes) as on_progress:
                 yield on_progress
         else:
-            yield _Lines(sys.stderr)
+            lines = _Lines(sys.stderr, resumes=resumes)
+            with lines.heartbeat():
+                yield lines
+
+
+class _Estimate:
+    """How long counted work still takes, by its own rate since it was first heard of."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._heading: tuple[str, str] | None = None
+        self._begun, self._first = 0.0, 0
+        self.elapsed = 0.0
+
+    def seconds_left(self, progress: Progress) -> float | None:
+        """Return the seconds left, or ``None`` while too little of the work is done to say."""
+        heading, done = (progress.stage, progress.message), progress.done or 0
+        if heading != self._heading or done < self._first:
+            self._heading, self._begun, self._first = heading, self._clock(), done
+        self.elapsed = self._clock() - self._begun
+        if not progress.total or done <= self._first or self.elapsed < _FIRST_SECONDS:
+            return None
+        return self.elapsed * max(0, progress.total - done) / (done - self._first)
 
 
 class _Lines:
-    """Plain lines: one per message, and for counted work one per tenth."""
+    """Plain lines: one per message, for counted work one per tenth, and one at least every ten seconds."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._last: tuple[str, str] | None = None
+    def __init__(self, stream: TextIO, *, resumes: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
+        self._stream, self._resumes, self._clock = stream, resumes, clock
+        self._lock = threading.Lock()
+        self._estimate = _Estimate(clock)
+        self._last: Progress | None = None
         self._share = 0.0
+        self._heading_since = self._written = clock()
+        self._announced = False
+        self._seconds_left: float | None = None
 
     def __call__(self, progress: Progress) -> None:
-        """Write a line if it says something new."""
-        heading = (progress.stage, progress.message)
-        share = progress.done / progress.total if progress.done is not None and progress.total else 0.0
-        if heading == self._last and share < self._share + _EVERY and (share < 1.0 or self._share >= 1.0):
+        """Write a line if it says something new, or is the first that can say how long the work will take."""
+        with self._lock:
+            share = progress.done / progress.total if progress.done is not None and progress.total else 0.0
+            last = self._last
+            is_new = last is None or (last.stage, last.message) != (progress.stage, progress.message)
+            if is_new:
+                self._heading_since, self._announced, self._share = self._clock(), False, 0.0
+            self._seconds_left, self._last = self._estimate.seconds_left(progress), progress
+            if not (
+                is_new
+                or share >= self._share + _EVERY
+                or (share >= 1.0 > self._share)
+                or (not self._announced and _is_long(self._seconds_left))
+            ):
+                return
+            self._share = share
+            self._line()
+
+    def beat(self) -> None:
+        """Write where the work stands if nothing was written for a while."""
+        with self._lock:
+            if self._last is not None and self._clock() - self._written >= _SILENCE_SECONDS:
+                self._line()
+
+    @contextmanager
+    def heartbeat(self) -> Iterator[None]:
+        """Look, as long as the block lasts, that the silence does not grow too long."""
+        done = threading.Event()
+
+        def beat() -> None:
+            with suppress(OSError, ValueError):  # whoever reads is gone, which the work itself will find
+                while not done.wait(_BEAT_SECONDS):
+                    self.beat()
+
+        thread = threading.Thread(target=beat, name="progress", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _line(self) -> None:
+        progress = self._last
+        if progress is None:
             return
-        self._last, self._share = heading, share
-        text = f"{printable(progress.stage)}: {printable(progress.message)}{_count_text(progress)}\n"
-        _write(self._stream, text)
+        self._written = self._clock()
+        remarks = [text for text in (_count_text(progress), self._time_text()) if text]
+        text = f"{printable(progress.stage)}: {_rung_text(progress)}{printable(progress.message)}"
+        _write(self._stream, f"{text} ({', '.join(remarks)})\n" if remarks else f"{text}\n")
+
+    def _time_text(self) -> str:
+        if not self._seconds_left:
+            elapsed = self._clock() - self._heading_since
+            return f"{elapsed:.0f} s so far" if elapsed >= _SILENCE_SECONDS else ""
+        if self._announced or not _is_long(self._seconds_left):
+            return _left_text(self._seconds_left, resumes=False)
+        self._announced = True
+        return _left_text(self._seconds_left, resumes=self._resumes)
 
 
 @contextmanager
-def _bar() -> Iterator[Callable[[Progress], None]]:
+def _bar(*, resumes: bool) -> Iterator[Callable[[Progress], None]]:
     from rich import progress as rich
     from rich.console import Console
     from rich.markup import escape
@@ -83,10 +170,11 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
         rich.TextColumn("{task.description}"),
         rich.BarColumn(bar_width=20),
         rich.TimeElapsedColumn(),
-        rich.TimeRemainingColumn(compact=True),
+        rich.TextColumn("{task.fields[left]}"),
     )
+    estimate = _Estimate(time.monotonic)
     with rich.Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None, stage="")
+        task = bar.add_task("", total=None, stage="", left="")
         last: tuple[str, str] | None = None
 
         def finish() -> None:
@@ -95,12 +183,14 @@ def _bar() -> Iterator[Callable[[Progress], None]]:
 
         def on_progress(progress: Progress) -> None:
             nonlocal last
-            heading = (escape(printable(progress.stage)), escape(printable(progress.message)))
+            heading = (escape(printable(progress.stage)), escape(_rung_text(progress) + printable(progress.message)))
             if heading != last:
                 finish()
                 last = heading
-                bar.reset(task, total=progress.total, description=heading[1], stage=heading[0])
-            bar.update(task, completed=progress.done or 0, total=progress.total)
+                bar.reset(task, total=progress.total, description=heading[1], stage=heading[0], left="")
+            seconds = estimate.seconds_left(progress)
+            remark = "" if seconds is None else _left_text(seconds, resumes=resumes and _is_long(seconds))
+            bar.update(task, completed=progress.done or 0, total=progress.total, left=remark)
 
         yield on_progress
         finish()
@@ -148,4 +238,25 @@ def _write(stream: TextIO, text: str) -> None:
 def _count_text(progress: Progress) -> str:
     if progress.done is None:
         return ""
-    return f" ({progress.done} of {progress.total})" if progress.total else f" ({progress.done})"
+    return f"{progress.done:,} of {progress.total:,}" if progress.total else f"{progress.done:,}"
+
+
+def _rung_text(progress: Progress) -> str:
+    return f"rung {progress.rung} of {progress.rungs}: " if progress.rung is not None else ""
+
+
+def _is_long(seconds: float | None) -> bool:
+    return seconds is not None and seconds > _LONG_SECONDS
+
+
+def _left_text(seconds: float, *, resumes: bool) -> str:
+    """Say about how long work still takes; nothing where it is as good as done."""
+    if seconds < 1:
+        return ""
+    if seconds < 90:
+        text = f"about {seconds:.0f} s left"
+    elif seconds < 5400:
+        text = f"about {seconds / 60:.0f} min left"
+    else:
+        text = f"about {seconds / 3600:.1f} h left"
+    return f"{text}; Ctrl-C keeps what is done" if resumes else text

@@ -63,12 +63,12 @@ def command(
 
     needs = settings.requirements(values)
     spec = dataclasses.replace(settings.spec(FitSpec, values), all=True)
-    with progress.progress_display(quiet=quiet, origins=origins) as on_progress:
+    with progress.progress_display(quiet=quiet, origins=origins, resumes=True) as on_progress:
         verdict = tune(data, base, spec, needs, out=out, on_progress=on_progress)
     if as_json:
         output.record(verdict)
     else:
         output.verdict(verdict)
     sealed_commands.record_unsealed(verdict.run)
-    fit_command.learn(verdict.run)
+    fit_command.learn(verdict.run, quiet=quiet)
     return verdict.exit_status

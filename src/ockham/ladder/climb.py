@@ -7,7 +7,7 @@ import re
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ockham import catalog
 from ockham.errors import OckhamError, PlugError, StoreError
@@ -52,7 +52,8 @@ def climb(
     asks = any(name.startswith("min_") for name in requirements.limits())
     while left:
         while left:
-            standing = _stand(material, left.pop(0), requirements, prices)
+            here = _count_rungs(material, len(standings) + 1, len(rungs))
+            standing = _stand(here, left.pop(0), requirements, prices)
             standings.append(standing)
             if standing.valid and asks and not everything and measure.meets_requirements(standing.valid, requirements):
                 break
@@ -80,6 +81,15 @@ def _measure_all(
     for standing in measured:
         _test(material, standing, requirements, prices)
     return standings
+
+
+def _count_rungs(material: RunContext, number: int, total: int) -> RunContext:
+    """Let all that is told of a rung's climb say which one of how many it is."""
+
+    def on_progress(progress: Progress) -> None:
+        material.on_progress(replace(progress, rung=number, rungs=total) if progress.stage == "climb" else progress)
+
+    return replace(material, on_progress=on_progress)
 
 
 def _count_applicable(rungs: Sequence[Rung], task: TaskName) -> int:

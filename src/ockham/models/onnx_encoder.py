@@ -6,7 +6,7 @@ reads is read in windows, whose vectors are pooled into one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -107,21 +107,28 @@ class Embedder:
         clean = [(self.settings.prefix + text).encode("utf-8", "replace").decode() for text in texts]
         return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(clean)]
 
-    def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
-        """Embed texts: (texts, hidden) float32, in order."""
-        return self.embed_windows(self.windows(texts))
+    def embed(self, texts: Sequence[str], on_rows: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
+        """Embed texts: (texts, hidden) float32, in order; ``on_rows`` hears how many windows of how many are done."""
+        windows = self.windows(texts)
+        return pool(self.vectors(windows.rows, on_rows), windows.counts)
 
     def embed_windows(self, texts: WindowedTexts) -> NDArray[np.float32]:
         """Embed texts given as their windows: (texts, hidden) float32, in order."""
         return pool(self.vectors(texts.rows), texts.counts)
 
-    def vectors(self, rows: Sequence[Sequence[int]]) -> NDArray[np.float32]:
-        """Embed rows of tokens: (rows, hidden) float32, in order."""
+    def vectors(
+        self, rows: Sequence[Sequence[int]], on_rows: Callable[[int, int], None] | None = None
+    ) -> NDArray[np.float32]:
+        """Embed rows of tokens: (rows, hidden) float32, in order; ``on_rows`` hears how many of how many are done."""
         import numpy as np
 
         out = np.empty((len(rows), self.settings.hidden), np.float32)
+        done = 0
         for indices, vectors in self._run_batches(rows, EMBEDDING):
             out[indices] = vectors
+            done += len(indices)
+            if on_rows is not None:
+                on_rows(done, len(rows))
         return out
 
     def states(self, rows: Sequence[Sequence[int]]) -> list[NDArray[np.float32]]:

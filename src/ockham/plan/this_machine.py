@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import os
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,15 +72,25 @@ def detect_machine(
     )
 
 
-def processor(cache: Path, now: dt.datetime, clock: Clock, *, threads: int | None = None, anew: bool = False) -> Device:
+def processor(
+    cache: Path,
+    now: dt.datetime,
+    clock: Clock,
+    *,
+    threads: int | None = None,
+    anew: bool = False,
+    on_measure: Callable[[], None] | None = None,
+) -> Device:
     """Describe this machine's processor with its rates.
 
-    They are measured, unless the folder ``cache`` holds a calibration that still counts; ``anew`` measures in any case.
-    A cache that cannot be written is told in a warning.
+    They are measured, unless the folder ``cache`` holds a calibration that still counts; ``anew`` measures in any case,
+    and ``on_measure`` is called before. A cache that cannot be written is told in a warning.
     """
     name, cores = machine.describe(()).processor, machine.cores()
     measured = None if anew else calibrate.load_calibration(cache, name, threads, now)
     if measured is None:
+        if on_measure is not None:
+            on_measure()
         measured = calibrate.measure(name, sorted({1, cores}) if threads is None else [threads], now, clock)
         try:
             calibrate.save_calibration(cache, measured)

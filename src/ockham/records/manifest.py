@@ -14,12 +14,17 @@ DeviceName = Literal["auto", "cpu", "cuda"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Where long work stands: its stage, one line for a person, and how far it is (where that is known)."""
+    """Where long work stands: its stage, one line for a person, and how far it is (where that is known).
+
+    ``rung`` and ``rungs`` say which rung of how many is being climbed.
+    """
 
     stage: str
     message: str
     done: int | None = None
     total: int | None = None
+    rung: int | None = None
+    rungs: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,7 +25,7 @@ from ockham.rungs.decoder_4bit import ADAPTER
 from ockham.rungs.decoder_weights import QUANTIZATION, convert_or_find, find, hub_reference, model_name, on_graphics
 from ockham.rungs.early_rejection import weight_bytes
 from ockham.rungs.parity_gate import Question, Step
-from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext
+from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, note_early_stop
 from ockham.rungs.tokenized_rows import TokenizedRows, tokenize_rows
 from ockham.tune import recompute
 from ockham.tune.adapter_files import Adapter
@@ -169,9 +169,10 @@ def _tune_or_load(setup: _Place, name: str) -> tuning.TunedDecoder:
     large = recompute.is_needed(weight_bytes(setup.folder) / 1e9, machine.memory_gb()) and not on_graphics(
         material.plan.device
     )
-    return tuning.tune(
-        learn, _parts(material.plan.tune, tokenized.train, lean=large), RunCheckpoint(material.run, name), on_progress
-    )
+    spec = _parts(material.plan.tune, tokenized.train, lean=large)
+    tuned = tuning.tune(learn, spec, RunCheckpoint(material.run, name), on_progress)
+    note_early_stop(material, tuned.points, spec)
+    return tuned
 
 
 def _spread(count: int, most: int) -> range:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,17 @@ from ockham.models import encoder, sentence_encoder
 from ockham.records import Example, Parity, Progress, Side
 from ockham.rungs.decoder_4bit import ADAPTER
 from ockham.rungs.decoder_weights import hub_reference
-from ockham.rungs.rung import BuildConfig, BuildInfo, RunCheckpoint, RunContext, Rung, build_rung, cache_key, requires
+from ockham.rungs.rung import (
+    BuildConfig,
+    BuildInfo,
+    RunCheckpoint,
+    RunContext,
+    Rung,
+    build_rung,
+    cache_key,
+    note_early_stop,
+    requires,
+)
 from ockham.tune.tune_spec import guardrails
 
 if TYPE_CHECKING:
@@ -71,6 +82,7 @@ def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
 
     checkpoint = RunCheckpoint(material.run, f"tuning-{cache_key(material, ENCODER_TUNED)[:16]}")
     tuned = tuning.tune(rows, spec, material.metric, checkpoint, on_progress)
+    note_early_stop(material, tuned.points, spec)
     served = _write_encoder(material, sentence, tuned.weights, folder)
     save_adapter(tuned.adapter, sentence, material.plan.encoder, folder)
     tuned_vectors: dict[str, NDArray[np.float32]] = {
@@ -142,14 +154,17 @@ def embed_sides(
     embedder = load()
     for side in SEEN:
         texts = [example.input for example in material.short_side(side)]
-        material.on_progress(
-            Progress(stage="climb", message=f"reading {len(texts):,} {side} rows with {sentence.name}")
-        )
-        vectors[side] = embedder.embed(texts)
+        message = f"reading {len(texts):,} {side} rows with {sentence.name}"
+        material.on_progress(Progress(stage="climb", message=message))
+        vectors[side] = embedder.embed(texts, partial(_report_rows, material, message))
     with material.run.staging() as staging:
         save_file(vectors, staging / VECTORS)
         material.run.commit_artifact("vectors", key, staging)
     return vectors
+
+
+def _report_rows(material: RunContext, message: str, done: int, total: int) -> None:
+    material.on_progress(Progress(stage="climb", message=message, done=done, total=total))
 
 
 def _write_encoder(

@@ -33,7 +33,7 @@ from ockham.records import (
     digest,
 )
 from ockham.sealed import switches
-from ockham.tune.tune_spec import TuneSpec
+from ockham.tune.tune_spec import TuneSpec, early_stop
 from ockham.version import __version__, install_command
 
 _BARE_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
@@ -239,6 +239,13 @@ def build_rung(material: RunContext, rung: Rung) -> BuiltRung:
         store.seal_bundle(staging, manifest)
         material.run.save("built", key, built)
         return BuiltRung(material.run.commit_artifact("bundle", key, staging), built)
+
+
+def note_early_stop(material: RunContext, points: Sequence[EpochPoint], spec: TuneSpec) -> None:
+    """Say at once where tuning ended before its last epoch."""
+    text = early_stop(points, spec)
+    if text is not None:
+        material.on_progress(Progress(stage="climb", message=text))
 
 
 @dataclass(frozen=True, slots=True)

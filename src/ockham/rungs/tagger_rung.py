@@ -15,7 +15,7 @@ from ockham.models.tagger import TaggerSettings
 from ockham.models.token_windows import reader
 from ockham.records import Progress
 from ockham.rungs.encoder_rungs import TUNERS, parity_of, save_adapter, tuning_inputs
-from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, Rung, cache_key, requires
+from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, Rung, cache_key, note_early_stop, requires
 from ockham.tune import span_alignment
 from ockham.tune.tune_spec import guardrails, memorising
 
@@ -49,6 +49,7 @@ def _build(material: RunContext, folder: Path) -> BuildInfo:
     checkpoint = RunCheckpoint(material.run, f"tuning-{cache_key(material, ENCODER_TAGGER)[:16]}")
     start = tuning.TaggerTrainingData(sentence=sentence, train=rows, valid=checked, writer=writer)
     tuned = tuning.tune(start, spec, material.metric, checkpoint, on_progress)
+    note_early_stop(material, tuned.points, spec)
     onnx_export.write(sentence, tuned.weights, rows.texts, folder, output=onnx_encoder.STATES)
     save_adapter(tuned.adapter, sentence, material.plan.encoder, folder)
     tagger.save(settings, tuned.weight, tuned.bias, folder)

@@ -61,6 +61,20 @@ def passes(rows: int, batch: int) -> int:
     return min(MANY_EPOCHS, max(3, round(_STEPS / steps)))
 
 
+def early_stop(points: Sequence[EpochPoint], spec: TuneSpec) -> str | None:
+    """Say that tuning ended before its last epoch because validation gained nothing more, or nothing."""
+    last = points[-1].epoch
+    best = next((point.epoch for point in points if point.kept), 0.0)
+    losses = [(point.valid_loss, point.epoch) for point in points if point.valid_loss is not None]
+    gain = max(best, min(losses)[1]) if losses else best
+    if last >= spec.epochs or last + 1 - gain <= spec.patience:
+        return None
+    return (
+        f"tuning stopped early, after epoch {last:.0f} of {spec.epochs}: the validation rows gained nothing for "
+        f"{last - gain:.0f} epochs; epoch {best:.0f} is kept"
+    )
+
+
 def memorising(points: Sequence[EpochPoint]) -> tuple[str, ...]:
     """Say from which epoch on the model overfits: training loss falls while validation loss rises."""
     for before, after in itertools.pairwise(points[1:]):

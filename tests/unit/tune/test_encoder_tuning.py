@@ -20,7 +20,7 @@ from ockham.models import sentence_encoder, softmax
 from ockham.models.onnx_encoder import EncoderSettings
 from ockham.records import EpochPoint
 from ockham.tune import encoder_tuning, linear_head, loop
-from ockham.tune.tune_spec import TuneSpec, guardrails, memorising
+from ockham.tune.tune_spec import TuneSpec, early_stop, guardrails, memorising
 
 if TYPE_CHECKING:
     import torch
@@ -406,3 +406,20 @@ def test_guardrails_speak_only_where_there_is_a_risk() -> None:
     assert few.startswith("tuning on 999 training rows: under 1,000")
     assert many.startswith("up to 11 passes over the rows: after about 10")
     assert guardrails(TuneSpec(epochs=3), 999) == (few,)
+
+
+def test_an_early_stop_is_told_and_a_whole_tuning_is_not() -> None:
+    def points(metrics: Sequence[float]) -> list[EpochPoint]:
+        best = max(range(len(metrics)), key=lambda i: metrics[i])
+        return [
+            EpochPoint(epoch=i, train_loss=1.0, train_metric=0.5, valid_metric=value, kept=i == best)
+            for i, value in enumerate(metrics)
+        ]
+
+    spec = TuneSpec(epochs=9, patience=3)
+    text = early_stop(points([0.5, 0.7, 0.6, 0.6, 0.6]), spec)
+    assert text is not None
+    assert text.startswith("tuning stopped early, after epoch 4 of 9: the validation rows gained nothing for 3 epochs")
+    assert text.endswith("epoch 1 is kept")
+    assert early_stop(points([0.5, 0.6, 0.7]), TuneSpec(epochs=2)) is None
+    assert early_stop(points([0.5, 0.6]), spec) is None, "it ended for another reason: a loss that is no number"
