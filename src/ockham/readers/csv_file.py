@@ -91,7 +91,7 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
             "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file that holds a header and at least one row"
         )
     names = _names(file, header)
-    sample = head.splitlines()[1:500]
+    sample = [row for line in head.splitlines()[1:500] if (row := _alone(line, delimiter))]
     literal = delimiter == "\t" or quotes_are_text(head, delimiter, len(names))
     dialect = Dialect(delimiter, literal and not _quotes_span_lines(head, delimiter, len(names)))
     return Table(
@@ -101,7 +101,7 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
         dialect=DELIMITERS.get(delimiter, "one column"),
         columns=names,
         rows=_rows(feed, dialect, names),
-        headerless=_headerless(names, [line.split(delimiter) for line in sample]),
+        headerless=_headerless(names, sample),
     )
 
 
@@ -384,6 +384,8 @@ def _rows(feed: Feed, dialect: Dialect, names: Sequence[str]) -> Iterator[TableR
 
 def _headerless(names: Sequence[str], sample: Sequence[Sequence[str]]) -> bool:
     """Tell whether the first row seems to hold data: long or numeric cells, or a cell that comes again below it."""
+    if names == [str(number) for number in range(len(names))]:
+        return False  # columns without names, as pandas numbers them
     again = {name for row in sample for index, name in enumerate(names) if row[index : index + 1] == [name]}
     if known_names(name for name in names if name not in again):
         return False

@@ -16,7 +16,7 @@ from ockham.readers.columns import INPUTS, TARGETS, ColumnRequest, Columns, choo
 from ockham.readers.forms.form import Form, FormReader, LeftOut
 from ockham.readers.forms.form_table import SAMPLE, complete_request, open_form
 from ockham.readers.json_file import TRUNCATED
-from ockham.readers.label_sets import ListReading, labels_in, settle_labels
+from ockham.readers.label_sets import ListReading, joined_labels, labels_in, settle_labels
 from ockham.readers.row_status import NAMES, StatusColumn, find_status_columns, side_of, why_left_out
 from ockham.readers.table import BrokenRow, NotFiniteError, Table, TableRow, text_of, unusable
 from ockham.records import Dropped, Example, Quarantined, Side, Source
@@ -24,9 +24,13 @@ from ockham.records import Dropped, Example, Quarantined, Side, Source
 PEEKED = frozenset({
     *INPUTS, *TARGETS, *NAMES, "messages", "conversations", "conversation", "ideal", "data", "annotations", "accept",
     "options", "spans", "cats", "entities", "relations", "_input_hash", "_view_id", "annotation_id", "vars", "assert",
-    "choices", "tools",
+    "choices", "tools", "chosen", "rejected",
 })  # fmt: skip
 """Names of columns that a form or a status is told by."""
+
+
+_DIGITS = 10
+"""A number of a class in a table of text is shorter."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +158,8 @@ class ExampleCollector:
     def settle(self, several: ListReading | None) -> None:
         """Decide about targets that are lists of labels. Raises `DataError` as `settle_labels` does."""
         name = self.sources[0].file if self.sources else ""
+        if not self._lists and not self.spans and several != "lists":
+            self._lists = joined_labels({index: row.target for index, row in enumerate(self.examples) if row.target})
         others = [e.target for index, e in enumerate(self.examples) if index not in self._lists] if self._lists else []
         targets = settle_labels(self._lists, others, several, name)
         for index, target in targets.items():
@@ -270,6 +276,8 @@ def _name_labels(value: object, names: Sequence[str]) -> object:
     """Return the names of class numbers; a number that has none (-1: no label) is no label."""
     if isinstance(value, (list, tuple)):
         return [_name_labels(item, names) for item in value]
+    if isinstance(value, str) and value.isdecimal() and len(value) < _DIGITS:
+        value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return names[value] if 0 <= value < len(names) else None
     return value

@@ -11,11 +11,13 @@ from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.formats import EXAMPLES, NOTES
 from ockham.readers.local_file import refusal_of
+from ockham.readers.parquet_file import names_in_features
 from ockham.readers.row_status import SIDES
 from ockham.records import Side
 
 _DATASET_DICT, _STATE = "dataset_dict.json", "state.json"
-_NOTES = {_DATASET_DICT, _STATE, "dataset_info.json", "dataset_infos.json"}
+_INFO, _INFOS = "dataset_info.json", "dataset_infos.json"
+_NOTES = {_DATASET_DICT, _STATE, _INFO, _INFOS}
 _MAX_NOTE = 1_000_000
 
 
@@ -65,7 +67,7 @@ def side_of_name(name: str) -> Side | None:
 
 
 def _paths(folder: Path) -> tuple[list[Path], int]:
-    splits = _note(folder / _DATASET_DICT, "splits")
+    splits = _list_in(folder / _DATASET_DICT, "splits")
     if splits:
         names = [name for name in splits if isinstance(name, str) and Path(name).name == name]
         return [path for name in names for path in _arrow_files(folder / name)], 0
@@ -89,17 +91,28 @@ def _entries(folder: Path) -> list[Path]:
 
 def _arrow_files(folder: Path) -> list[Path]:
     """Return the Arrow files of one data set, as its state names them; never one outside of its folder."""
-    files = _note(folder / _STATE, "_data_files")
+    files = _list_in(folder / _STATE, "_data_files")
     names = [entry.get("filename") for entry in files if isinstance(entry, dict)]
     return [folder / name for name in names if isinstance(name, str) and Path(name).name == name]
 
 
-def _note(path: Path, key: str) -> list[object]:
-    if not path.is_file() or path.stat().st_size > _MAX_NOTE:
-        return []
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):
-        return []
-    entries = value.get(key) if isinstance(value, dict) else None
+def label_names_beside(path: Path) -> dict[str, list[str]]:
+    """Return the names of the classes of each column that the note of a data set in a folder names."""
+    notes = [_note(path / _INFO), *_note(path / _INFOS).values()]
+    named = [names for note in notes if isinstance(note, dict) and (names := names_in_features(note.get("features")))]
+    return named[0] if named and all(names == named[0] for names in named) else {}
+
+
+def _list_in(path: Path, key: str) -> list[object]:
+    entries = _note(path).get(key)
     return entries if isinstance(entries, list) else []
+
+
+def _note(path: Path) -> dict[str, object]:
+    try:
+        if not path.is_file() or path.stat().st_size > _MAX_NOTE:
+            return {}
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}

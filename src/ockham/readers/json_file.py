@@ -16,6 +16,7 @@ from ockham.readers.text_file import CUT_OFF, Encoding, TextLine, blocks_of, hea
 
 _PEEK = 200
 _LONG_NUMBER = re.compile(rf"[0-9]{{{MAX_DIGITS + 1},}}")
+_BLANKS = " \t\r\n"
 _FILLING = re.compile(r"[ \t\r\n]*")
 _NOT_FINITE = "a number is not finite (NaN or Infinity)"
 TRUNCATED = "the record stops in the middle; the file looks truncated"
@@ -78,11 +79,11 @@ def shape_of(head: str) -> str:
     if any(line.startswith("{") and _whole(line) for line in lines):
         return "jsonl"
     if len(lines) == 1:
-        return "json objects" if _decode(first, 0)[1] >= 0 else "jsonl"
+        return "json objects" if Decoder().decode(first, 0)[1] >= 0 else "jsonl"
     return "json objects" if _stops_short(first) else "jsonl"
 
 
-def parse(text: str, *, finite: bool = True) -> object:
+def parse(text: str, decoder: Decoder | None = None) -> object:
     """Parse one JSON value, or return the `Fault` that keeps it out.
 
     Depth over 64 and numbers over 4,300 digits are refused before parsing; keys that stand twice, numbers that are not
@@ -91,7 +92,7 @@ def parse(text: str, *, finite: bool = True) -> object:
     fault = _over_limits(text)
     if fault is not None:
         return fault
-    value, end = _decode(text, _filling(text, 0), finite)
+    value, end = (decoder or Decoder()).decode(text, _filling(text, 0))
     if not isinstance(value, Fault) and _filling(text, end) != len(text):
         return Fault("there is text behind the JSON value")
     return value
@@ -99,7 +100,7 @@ def parse(text: str, *, finite: bool = True) -> object:
 
 def _whole(line: str) -> bool:
     """Tell whether a line is one JSON value from end to end, within the limits or not."""
-    return _decode(line, 0)[1] == len(line)
+    return Decoder().decode(line, 0)[1] == len(line)
 
 
 def _over_limits(text: str) -> Fault | None:
@@ -107,7 +108,7 @@ def _over_limits(text: str) -> Fault | None:
         return Fault("the record is longer than 16 MB")
     if text.count("{") + text.count("[") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         return Fault(f"objects are nested more than {MAX_DEPTH} deep")
-    if _LONG_NUMBER.search(text) and _LONG_NUMBER.search(_outside_strings(text)[0]):
+    if len(text) > MAX_DIGITS and _LONG_NUMBER.search(text) and _LONG_NUMBER.search(_outside_strings(text)[0]):
         return Fault(f"a number has more than {MAX_DIGITS:,} digits")
     return None
 
@@ -120,41 +121,52 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _decode(text: str, at: int, finite: bool = True) -> tuple[object, int]:
-    """Decode the value that begins at a character; return it, or a `Fault`, and the character where it ends."""
-    faults: list[str] = []
+class Decoder:
+    """The strict parser, made once for many values, with what it finds wrong with the one at hand."""
 
-    def pairs(items: list[tuple[str, object]]) -> dict[str, object]:
+    __slots__ = ("_decoder", "_faults", "_finite")
+
+    def __init__(self, *, finite: bool = True) -> None:
+        """Make the parser; without ``finite``, a number that JSON does not know stands as `NotFinite`."""
+        self._finite, self._faults = finite, list[str]()
+        self._decoder = json.JSONDecoder(
+            object_pairs_hook=self._members,
+            parse_float=self._real,
+            parse_int=self._whole,
+            parse_constant=lambda _: self._unknown(_NOT_FINITE),
+        )
+
+    def decode(self, text: str, at: int) -> tuple[object, int]:
+        """Decode the value that begins at a character; return it, or a `Fault`, and the character where it ends."""
+        self._faults.clear()
+        try:
+            value, end = self._decoder.raw_decode(text, at)
+        except json.JSONDecodeError as error:
+            return Fault(f"not JSON at character {error.pos - at + 1}: {_why(error.msg)}"), -1
+        except RecursionError:
+            return Fault(f"objects are nested more than {MAX_DEPTH} deep"), -1
+        return (Fault(self._faults[0]) if self._faults else value), end
+
+    def _members(self, items: list[tuple[str, object]]) -> dict[str, object]:
         members = dict(items)
         if len(members) != len(items):
-            faults.append("a key stands twice in one object")
+            self._faults.append("a key stands twice in one object")
         return members
 
-    def real(digits: str) -> float | NotFinite:
+    def _real(self, digits: str) -> float | NotFinite:
         number = float(digits)
-        return number if number not in (float("inf"), float("-inf")) else unknown("a number is too large")
+        return number if number not in (float("inf"), float("-inf")) else self._unknown("a number is too large")
 
-    def whole(digits: str) -> int:
+    def _whole(self, digits: str) -> int:
         if len(digits.lstrip("-")) > MAX_DIGITS:
-            faults.append(f"a number has more than {MAX_DIGITS:,} digits")
+            self._faults.append(f"a number has more than {MAX_DIGITS:,} digits")
             return 0
         return int(digits)
 
-    def unknown(reason: str) -> NotFinite:
-        if finite:
-            faults.append(reason)
+    def _unknown(self, reason: str) -> NotFinite:
+        if self._finite:
+            self._faults.append(reason)
         return NotFinite(reason)
-
-    decoder = json.JSONDecoder(
-        object_pairs_hook=pairs, parse_float=real, parse_int=whole, parse_constant=lambda _: unknown(_NOT_FINITE)
-    )
-    try:
-        value, end = decoder.raw_decode(text, at)
-    except json.JSONDecodeError as error:
-        return Fault(f"not JSON at character {error.pos - at + 1}: {_why(error.msg)}"), -1
-    except RecursionError:
-        return Fault(f"objects are nested more than {MAX_DEPTH} deep"), -1
-    return (Fault(faults[0]) if faults else value), end
 
 
 def _why(message: str) -> str:
@@ -167,19 +179,19 @@ def _filling(text: str, at: int) -> int:
 
 
 def _line_rows(file: RegularFile, encoding: Encoding, finite: bool) -> Iterator[TableRow | BrokenRow]:
-    record = 0
+    record, decoder = 0, Decoder(finite=finite)
     for line in lines_of(file, encoding):
         if line.text is not None and not line.text.strip():
             continue
         record += 1
-        yield parse_line(record, line, finite=finite)
+        yield parse_line(record, line, decoder)
 
 
-def parse_line(record: int, line: TextLine, *, finite: bool = True) -> TableRow | BrokenRow:
-    """Parse one line of a JSONL file, or say why it is broken."""
+def parse_line(record: int, line: TextLine, decoder: Decoder | None = None) -> TableRow | BrokenRow:
+    """Parse one line of a JSONL file, or say why it is broken; ``decoder`` is one that was made for all lines."""
     if line.text is None:
         return BrokenRow(record, line.offset, line.code, TRUNCATED if line.reason == CUT_OFF else line.reason)
-    value = parse(line.text, finite=finite)
+    value = parse(line.text, decoder)
     if isinstance(value, Fault) and not line.text.endswith(("\n", "\r")) and _stops_short(line.text):
         value = Fault(TRUNCATED)
     return _row(record, line.offset, value)
@@ -188,9 +200,17 @@ def parse_line(record: int, line: TextLine, *, finite: bool = True) -> TableRow 
 def _row(record: int, offset: int, value: object) -> TableRow | BrokenRow:
     if isinstance(value, Fault):
         return BrokenRow(record, offset, "E_FORMAT", value.reason)
-    if not isinstance(value, dict):
+    cells = _pair_cells(value) if isinstance(value, list) else value
+    if not isinstance(cells, dict):
         return BrokenRow(record, offset, "E_FORMAT", "the JSON value is not an object")
-    return TableRow(record, offset, value)
+    return TableRow(record, offset, cells)
+
+
+def _pair_cells(value: list[object]) -> dict[str, object] | None:
+    """Return the cells of a pair of a text and an object about it, as spaCy's examples are written."""
+    if len(value) != 2 or not isinstance(value[0], str) or not isinstance(value[1], dict) or "text" in value[1]:
+        return None
+    return {"text": value[0], **value[1]}
 
 
 def _stops_short(text: str) -> bool:
@@ -212,10 +232,10 @@ def _outside_strings(text: str) -> tuple[str, bool]:
 class _Scroll:
     """A text that is read on as it is needed, with the byte offset of the place reached."""
 
-    __slots__ = ("_blocks", "_encoding", "_finite", "at", "ended", "offset", "text")
+    __slots__ = ("_blocks", "_decoder", "_encoding", "at", "ended", "offset", "text")
 
     def __init__(self, blocks: Iterator[str], encoding: Encoding, finite: bool) -> None:
-        self._blocks, self._encoding, self._finite = blocks, encoding, finite
+        self._blocks, self._encoding, self._decoder = blocks, encoding, Decoder(finite=finite)
         self.text, self.at, self.offset, self.ended = "", 0, encoding.bom, False
 
     def more(self) -> bool:
@@ -245,7 +265,8 @@ class _Scroll:
     def mark(self) -> str:
         """Go to the next character that is not blank and return it; "" at the end."""
         while True:
-            self.step(_filling(self.text, self.at) - self.at)
+            if self.text[self.at : self.at + 1] in _BLANKS:  # "" too: what is held is used up
+                self.step(_filling(self.text, self.at) - self.at)
             if self.at < len(self.text):
                 return self.text[self.at]
             if not self.more():
@@ -254,7 +275,7 @@ class _Scroll:
     def value(self) -> tuple[object, int]:
         """Return the value that begins here, or a `Fault`, and its length (-1 where it is not JSON)."""
         while True:
-            value, end = _decode(self.text, self.at, self._finite)
+            value, end = self._decoder.decode(self.text, self.at)
             if (0 <= end < len(self.text)) or self.ended or not self.more():
                 return value, end - self.at if end >= 0 else -1
 

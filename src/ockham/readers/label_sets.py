@@ -16,6 +16,10 @@ ListReading = Literal["one", "sets", "lists"]
 """The same, or that lists are no labels: they stay as they are."""
 _LONGEST_CELL = 10_000
 _LONGEST_LABEL = 100
+_LONGEST_JOINED = 300
+_IN_NAMES = ","
+_MARKS = ("|", ";", "#", _IN_NAMES)
+"""Marks between labels in one cell. Names have commas, too, so that more labels must stand alone there."""
 
 
 def labels_in(value: object) -> tuple[str, ...] | None:
@@ -29,6 +33,41 @@ def labels_in(value: object) -> tuple[str, ...] | None:
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, (str, int)) for item in value):
         return None
     return tuple(item if isinstance(item, str) else json.dumps(item) for item in value)
+
+
+def joined_labels(targets: Mapping[int, str]) -> dict[int, tuple[str, ...]]:
+    """Return the labels of the cells that join several by one mark, as in ``urgent|billing``; nothing for other cells.
+
+    A mark joins labels where all that it parts stands alone in a cell or comes again in another combination. What is
+    merely a name with such a mark in it (``Buffalo, NY``) does neither.
+    """
+    counts = Counter(target.strip() for target in targets.values())
+    if max(map(len, counts), default=0) > _LONGEST_JOINED:
+        return {}
+    for mark in _MARKS:
+        cells = {target: tuple(part.strip() for part in target.split(mark)) for target in counts if mark in target}
+        if cells and _are_combined(cells, counts, in_names=mark == _IN_NAMES):
+            return {index: cells[target.strip()] for index, target in targets.items() if target.strip() in cells}
+    return {}
+
+
+def _are_combined(cells: Mapping[str, Sequence[str]], counts: Mapping[str, int], *, in_names: bool) -> bool:
+    partners: dict[str, set[str]] = {}
+    for parts in cells.values():
+        if not all(parts) or len(set(parts)) < len(parts) or (in_names and not all(map(_has_letter, parts))):
+            return False
+        for part in parts:
+            partners.setdefault(part, set()).update({*parts} - {part})
+    alone = [part for part in partners if part in counts]
+    again = [part for part in partners if part in counts or len(partners[part]) > 1]
+    rows = [parts for target, parts in cells.items() for _ in range(counts[target])]
+    singles = [(target,) for target, number in counts.items() if target not in cells for _ in range(number)]
+    enough = 2 * len(alone) >= len(partners) if in_names else bool(alone)
+    return enough and len(again) == len(partners) and _are_labels([*rows, *singles])
+
+
+def _has_letter(text: str) -> bool:
+    return any(map(str.isalpha, text))
 
 
 def settle_labels(

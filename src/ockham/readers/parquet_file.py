@@ -63,10 +63,16 @@ def parquet_table(file: RegularFile, most: int | None = None) -> Table:
 def class_names(metadata: Mapping[bytes, bytes] | None) -> dict[str, list[str]]:
     """Return the names of the classes of each column of class numbers, as Hugging Face's `datasets` notes them."""
     try:
-        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
-        return {name: names for name, feature in features.items() if (names := _names_in(feature))}
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError):
+        return names_in_features(json.loads((metadata or {})[b"huggingface"])["info"]["features"])
+    except (KeyError, TypeError, ValueError, RecursionError):
         return {}
+
+
+def names_in_features(features: object) -> dict[str, list[str]]:
+    """Return the names of the classes of each column that a data set's description of its columns names."""
+    if not isinstance(features, Mapping):
+        return {}
+    return {str(column): names for column, feature in features.items() if (names := _names_in(feature))}
 
 
 def _names_in(feature: object, depth: int = 3) -> list[str]:

@@ -15,7 +15,7 @@ from ockham.printable import printable
 from ockham.readers.columns import ColumnRequest
 from ockham.readers.csv_file import DELIMITERS
 from ockham.readers.examples import ExampleCollector
-from ockham.readers.folder_files import DataFile, files_of
+from ockham.readers.folder_files import DataFile, files_of, label_names_beside
 from ockham.readers.formats import OpenedTable, open_examples
 from ockham.readers.forms.form import LeftOut
 from ockham.readers.in_memory import memory_table
@@ -80,7 +80,8 @@ def read(source: object, spec: ReadSpec) -> ReadResult:
     if isinstance(source, (str, PathLike)):
         for path, prefix, side in _files(Path(source), harvest):
             with open_file(path) as file, open_examples(file, spec.encoding) as opened:
-                harvest.gather(opened.table, request, prefix=prefix, sha256=file.sha256, side=side)
+                table = _with_label_names(opened.table, path, Path(source))
+                harvest.gather(table, request, prefix=prefix, sha256=file.sha256, side=side)
                 file.verify(content=not opened.in_order)
     else:
         harvest.gather(memory_table(source), request, prefix="", sha256="")
@@ -167,3 +168,12 @@ def _files(path: Path, harvest: ExampleCollector) -> tuple[DataFile, ...]:
     if any(file.side for file in folder.files):
         harvest.warnings.append("the files are named as sides of a split, which is taken as it is")
     return folder.files
+
+
+def _with_label_names(table: Table, path: Path, source: Path) -> Table:
+    """Add the names of classes that stand in a note beside the file, or in the folder that was named."""
+    if table.label_names:
+        return table
+    folders = dict.fromkeys([path.parent, source])
+    names = next((names for folder in folders if (names := label_names_beside(folder))), {})
+    return dataclasses.replace(table, label_names=names)

@@ -22,12 +22,10 @@ from ockham.report.formatting import (
     milliseconds_between,
     minus,
     p_value,
-    percent,
     points,
     quantity_name,
     rows,
     seconds,
-    share_interval,
 )
 from ockham.report.html import Child, Html, note, scroll, section, tag
 from ockham.report.html import table as grid

@@ -48,7 +48,7 @@ def _is_bit(value: object) -> bool:
 
 SPACY_CATS = Form(
     name="spaCy cats",
-    recognised="an object of categories and numbers in `cats`",
+    recognised='an object of categories and numbers in `cats`, beside a text or as `[text, {"cats": {…}}]`',
     taken="the category that is at least 0.5 is the target; several are several labels, none is not labelled",
     open=_open_cats,
 )

@@ -12,6 +12,7 @@ from ockham.readers.forms.form import Cells, Form, FormReader, FormSample
 from ockham.readers.forms.instructions import ALPACA, PROMPT_COMPLETION
 from ockham.readers.forms.label_studio import LABEL_STUDIO, LABEL_STUDIO_MIN
 from ockham.readers.forms.openai import CHAT, CHAT_LOG, OPENAI_EVALS
+from ockham.readers.forms.preferences import PREFERENCES
 from ockham.readers.forms.prodigy import PRODIGY
 from ockham.readers.forms.promptfoo import PROMPTFOO, PROMPTFOO_TABLE
 from ockham.readers.forms.sharegpt import SHAREGPT
@@ -23,6 +24,7 @@ FORMS: tuple[Form, ...] = (
     DOCCANO_RELATIONS,
     DOCCANO_SPANS,
     DOCCANO,
+    PREFERENCES,
     CHAT,
     CHAT_LOG,
     OPENAI_EVALS,

@@ -7,6 +7,7 @@ from collections import Counter
 from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all
 
 _SEPARATORS = ("\n\n###\n\n", "\n\n===\n\n", "\n\n---\n\n", "\n\n", " ->", "->", "\n")
+_DISLIKED = LeftOut("label_false")
 _STOPS = (" END", " ###", "###", "<|endoftext|>", " STOP", "\n")
 
 
@@ -15,8 +16,12 @@ def _open_pairs(sample: FormSample) -> FormReader | None:
     if not is_all(prompts, lambda value: isinstance(value, str)) or not is_all(completions, _is_text):
         return None
     separator, stop = _shared_end(prompts, _SEPARATORS), _shared_end(completions, _STOPS)
+    is_judged = is_all(map(_word, sample.values("label")), lambda word: word in ("true", "false"))
+    leaves_out = is_judged and sample.request.labelled and sample.request.target is None
 
     def convert(cells: Cells) -> Cells | LeftOut:
+        if leaves_out and _word(cells.get("label")) == "false":
+            return _DISLIKED
         prompt, completion = cells.get("prompt"), cells.get("completion")
         return {
             **cells,
@@ -63,6 +68,10 @@ def _open_alpaca(sample: FormSample) -> FormReader | None:
     )
 
 
+def _word(value: object) -> str:
+    return str(value).strip().casefold()
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
@@ -78,7 +87,8 @@ def _shared_end(values: list[object], ends: tuple[str, ...]) -> str:
 PROMPT_COMPLETION = Form(
     name="prompt and completion",
     recognised="texts in `prompt` and `completion` (OpenAI's legacy fine-tuning)",
-    taken="`prompt` is the input, `completion` the target, without the separator and the stop sequence that all have",
+    taken="`prompt` is the input, `completion` the target, without the separator and the stop sequence that all have;"
+    " where `label` says of each completion whether it is good, the others are left out",
     open=_open_pairs,
 )
 ALPACA = Form(
