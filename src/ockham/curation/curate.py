@@ -34,6 +34,7 @@ from ockham.errors import ConfigError, DataError, ModelError, RunError
 from ockham.readers.columns import ColumnRequest
 from ockham.readers.documents import SourceFile, describe, find_files
 from ockham.readers.plain_text import SUFFIX, describe_texts, group_files
+from ockham.readers.table import ENOUGH, check_readable
 from ockham.records import Json, Progress, plain
 from ockham.records.curation import CurationReport, in_order
 from ockham.sealed import connector
@@ -153,6 +154,7 @@ def _run(source: Source, spec: CurateSpec, out: Path, effort: _Effort, opening: 
         report = run.load("curation", "report", CurationReport)
         if report is None or not _is_whole(run, report):
             report = _curate_files(run, files, plan, effort, on_progress)
+            check_yield(report)
             report = dataclasses.replace(report, warnings=(*warnings, *report.warnings))
             run.save("curation", "report", report)
         report = in_order(report)
@@ -239,6 +241,23 @@ def _curate_files(
         report = dataclasses.replace(report, warnings=(*report.warnings, *doubt))
     _log.info("curated %d rows in %.1f s", report.rows, time.monotonic() - start)
     return report
+
+
+def check_yield(report: CurationReport) -> None:
+    """Raise `DataError` where too many records cannot be read (``E_FORMAT``), or no row is left (``E_TOO_FEW``)."""
+    unreadable = report.left_out.get("unreadable", 0)
+    names = report.files[0].file + (f" and {len(report.files) - 1:,} more files" if len(report.files) > 1 else "")
+    first = next((sample.text for sample in report.samples if sample.reason == "unreadable"), "")
+    check_readable(names, report.rows, unreadable, first)
+    if report.rows >= ENOUGH and not report.kept + report.changed:
+        counts = ", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, number in report.left_out.items())
+        steps = list(dict.fromkeys(rule.step for rule in report.rules if rule.left_out and rule.step != "read"))
+        raise DataError(
+            "E_TOO_FEW",
+            f"{names}: none of {report.rows:,} rows is left: {counts}",
+            fix="look at what is left out and why with --dry-run"
+            + (f"; leave the rule out with --skip {steps[0]}" if steps else ""),
+        )
 
 
 def _publish(run: Run, report: CurationReport) -> None:

@@ -14,10 +14,12 @@ from typing import NamedTuple
 from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.chat import UnsoundError, is_chat, turns_of
-from ockham.readers.columns import TARGETS, ColumnRequest, Columns, choose
+from ockham.readers.columns import INPUTS, TARGETS, ColumnRequest, Columns, choose, plain_name
 from ockham.readers.compressed_file import Unpacked
 from ockham.readers.conversations import LAST, columns_taken
 from ockham.readers.formats import DOCUMENTS, NOTES, PACKED, open_documents
+from ockham.readers.forms.categories import MULTI_HOT
+from ockham.readers.forms.form_table import SAMPLE, open_form
 from ockham.readers.json_file import TRUNCATED
 from ockham.readers.local_file import Digests, open_file, refusal_of
 from ockham.readers.table import BrokenRow, Table, TableRow, text_of, unusable
@@ -86,10 +88,12 @@ def describe(path: Path, request: ColumnRequest, encoding: str | None) -> Source
     Raises `DataError` as `ockham.readers.read.read` does, and ``E_FORMAT`` for packed files that are not sound.
     """
     with open_file(path) as file, open_documents(file, encoding) as (table, *_):
-        first = next(table.rows, None)
-        if first is None:
+        rows = list(islice(table.rows, SAMPLE))
+        if not rows:
             fix = "name a file with at least one document"
             raise DataError("E_EMPTY", f"{printable(file.path)} holds no row", fix=fix)
+        first = rows[0]
+        _check_form(table, rows, request, file.path)
         chat = not request.inputs and is_chat(table.columns)
         file_request = request if not chat else dataclasses.replace(request, inputs=tuple(table.columns)[:1])
         columns = _columns(table, file_request, chat)
@@ -106,6 +110,35 @@ def describe(path: Path, request: ColumnRequest, encoding: str | None) -> Source
             target=columns.target or (LAST if chat and is_answered(first) else None),
             chat=chat,
         )
+
+
+def _check_form(table: Table, rows: Sequence[TableRow | BrokenRow], request: ColumnRequest, path: Path) -> None:
+    """Refuse by name a file of a form whose text or label stands in no column of its own, unless columns are named.
+
+    Rows are written as they stand, so that what such a form says of them would be lost.
+    """
+    if request.inputs or is_chat(table.columns):
+        return
+    asked = dataclasses.replace(request, labelled=True, source=table.name)
+    opened = open_form(table.columns, [row.cells for row in rows if isinstance(row, TableRow)], asked)
+    if opened is None or opened[0] is MULTI_HOT:  # columns of 0 and 1 beside a text may say anything
+        return
+    form, reader = opened
+    names = {*reader.inputs, *([reader.target] if reader.target else [])}
+    cells = [row.cells.get(name) for row in rows if isinstance(row, TableRow) for name in names]
+    if names <= set(table.columns) and not reader.spans and not any(map(_holds_objects, cells)):
+        return
+    text = next((name for name in table.columns if plain_name(name) in INPUTS), None)
+    raise DataError(
+        "E_FORMAT",
+        f"{printable(path)} is {form.name}, a form that is not curated",
+        fix="write its texts and labels as lines with a text and a label column"
+        + (f"; to take its rows as they are: --input {printable(text)}" if text else ""),
+    )
+
+
+def _holds_objects(cell: object) -> bool:
+    return isinstance(cell, dict) or (isinstance(cell, list) and any(isinstance(item, dict) for item in cell))
 
 
 def _check_texts(row: TableRow, inputs: Sequence[str], path: Path) -> None:

@@ -18,7 +18,7 @@ from ockham.readers.forms.form_table import SAMPLE, complete_request, open_form
 from ockham.readers.json_file import TRUNCATED
 from ockham.readers.label_sets import ListReading, joined_labels, labels_in, settle_labels
 from ockham.readers.row_status import NAMES, StatusColumn, find_status_columns, side_of, why_left_out
-from ockham.readers.table import BrokenRow, NotFiniteError, Table, TableRow, text_of, unusable
+from ockham.readers.table import BrokenRow, NotFiniteError, Table, TableRow, check_readable, text_of, unusable
 from ockham.records import Dropped, Example, Quarantined, Side, Source
 
 PEEKED = frozenset({
@@ -148,6 +148,8 @@ class ExampleCollector:
             else:
                 broken.append(outcome)
         _check_any(table, rows, broken)
+        if request.labelled:
+            check_readable(table.name, rows, len(broken), broken[0].reason if broken else "")
         columns = opened.columns or choose(table.columns, request)
         self.quarantined += [
             Quarantined(file=table.name, record=b.record, offset=b.offset, code=b.code, reason=b.reason) for b in broken

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.arrow_file import arrow_table, is_arrow
+from ockham.readers.columns import known_names
 from ockham.readers.compressed_file import GZIP, ZSTD, Unpacked
 from ockham.readers.csv_file import csv_table
 from ockham.readers.foreign_file import refuse_foreign, refuse_foreign_text
@@ -118,6 +119,20 @@ NOTES = tuple(suffix for format_ in TEXT if format_.is_note for suffix in format
 """The suffixes of files that are notes where they stand beside data."""
 
 
+def refuse_marked_lines(path: Path, head: str) -> None:
+    """Raise `DataError` (``E_FORMAT``) for lines that carry their labels, and for YAML: they are no documents."""
+    lines = find_line_form(head)
+    if lines is not None:
+        raise _unknown(path, lines.name)
+    if path.suffix.lower() in YAML_SUFFIXES:
+        raise _unknown(path, "YAML")
+
+
+def _unknown(path: Path, form: str) -> DataError:
+    fix = "write lines with a text and a label column, as JSONL, CSV or Parquet"
+    return DataError("E_FORMAT", f"{printable(path)} is {form}, a form that is not curated", fix=fix)
+
+
 @contextmanager
 def open_examples(file: RegularFile, encoding: str | None) -> Iterator[OpenedTable]:
     """Judge the format of a file of examples by its content, and open it as a table."""
@@ -158,8 +173,13 @@ def open_documents(file: RegularFile, encoding: str | None) -> Iterator[OpenedTa
         raise _empty(file, "at least one document")
     if b"\0" in file.head[:1024] and not file_encoding.name.startswith("utf-"):
         raise DataError("E_FORMAT", f"{printable(file.path)} is not text", fix="save it as JSONL, CSV or Parquet")
+    refuse_marked_lines(file.path, head)
     readers = (format_.documents for format_ in TEXT if format_.documents and format_.matches(head, suffix))
-    yield OpenedTable(next(readers)(file, file_encoding), file, in_order=True)
+    reader = next(readers)
+    table = reader(file, file_encoding)
+    if reader is csv_table and suffix not in DOCUMENTS and len(table.columns) == 1 and not known_names(table.columns):
+        raise _unknown(file.path, "text of a form that is not known")
+    yield OpenedTable(table, file, in_order=True)
 
 
 def _empty(file: RegularFile, least: str) -> DataError:

@@ -10,6 +10,7 @@ from pathlib import Path
 from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.documents import Document, SourceFile, Unreadable
+from ockham.readers.formats import refuse_marked_lines
 from ockham.readers.local_file import RegularFile, open_file
 from ockham.readers.table import MAX_RECORD, unusable
 from ockham.readers.text_file import TOO_LONG, blocks_of, encoding_of
@@ -33,6 +34,7 @@ def describe_texts(paths: tuple[Path, ...]) -> SourceFile:
     for path in paths:
         with open_file(path) as file:
             size += file.size
+            refuse_marked_lines(path, file.head.decode("utf-8", "ignore"))
             digest.update(_line(file))
     name = printable(paths[0].name) if len(paths) == 1 else printable(f"{paths[0].parent.name}/*{SUFFIX}")
     return SourceFile(

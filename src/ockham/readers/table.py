@@ -7,11 +7,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from ockham.errors import DataError
+
 MAX_RECORD = 16_000_000
 """Characters (bytes, where a line is not decoded yet) of one record."""
 MAX_COLUMNS = 10_000
 MAX_DEPTH = 64
 MAX_DIGITS = 4_300
+MOST_BROKEN = 0.5
+"""The largest share of the records of a file that may be unreadable; those are left out and counted."""
+ENOUGH = 20
+"""Records from which on a share says something."""
 
 
 class TableRow(NamedTuple):
@@ -59,6 +65,20 @@ class NotFinite(NamedTuple):
     """Stands for a number in a file of JSON that JSON does not know, until a cell with it is used."""
 
     reason: str
+
+
+def check_readable(name: str, records: int, broken: int, reason: str) -> None:
+    """Raise `DataError` (``E_FORMAT``) where so many records cannot be read that the file is not what it seems.
+
+    ``reason`` is why the first of them cannot be.
+    """
+    if records >= ENOUGH and broken > MOST_BROKEN * records:
+        raise DataError(
+            "E_FORMAT",
+            f"{name}: {broken:,} of {records:,} records cannot be read, the first since {reason}; at most"
+            f" {100 * MOST_BROKEN:.0f} % may be",
+            fix="check that the file is of one format from beginning to end, or take the broken records out of it",
+        )
 
 
 def unusable(text: str) -> str | None:

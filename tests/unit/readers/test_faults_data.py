@@ -636,3 +636,12 @@ def test_L03_no_label_column(tmp_path: Path) -> None:
     assert "'text', 'first', 'second'" in error.message
     assert "--target" in error.fix
     assert "did you mean --target second?" in refuse(path, "E_LABEL_MISSING", target="secnd").fix
+
+
+def test_D04_a_file_of_which_most_records_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    sound, broken = '{"text": "a b", "label": "x"}\n', "{broken\n"
+    reading = read(write(tmp_path, "a.jsonl", sound * 20 + broken * 20), ReadSpec())
+    assert (reading.rows, len(reading.quarantined)) == (40, 20)
+    path = write(tmp_path, "b.jsonl", sound * 20 + broken * 21)
+    assert "21 of 41 records cannot be read" in refuse(path, "E_FORMAT").message
+    assert len(read(path, ReadSpec(inputs=("text",), labelled=False)).examples) == 20
