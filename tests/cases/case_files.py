@@ -114,7 +114,7 @@ def label_studio_several(folder: Path) -> Path:
 
 def doccano_several(folder: Path) -> Path:
     def row(number: int, text: str, label: str) -> Row:
-        sets = ([label], [], [label, "urgent"], [label], ["urgent", label])
+        sets: tuple[list[str], ...] = ([label], [], [label, "urgent"], [label], ["urgent", label])
         return {"id": number, "text": text, "label": sets[number % 5], "Comments": []}
 
     return jsonl(folder / "a.jsonl", each(row))

@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 
 from ockham.bundles.export_source import ExportSource, base_in_catalogue
 from ockham.records import Estimate
-from ockham.verdict.sentences import QUANTITIES, percent
+from ockham.records.quantities import QUANTITIES
+from ockham.verdict.sentences import percent
 
 FILE = "README.md"
 _MOST_LABELS = 50
@@ -82,7 +83,7 @@ def _quality(source: ExportSource) -> str:
     if report is None:
         return "Not known here: the bundle was exported without the run that measured it (`ockham eval` measures it)."
     lines = ["| metric | on the test rows, with its 95 % interval |", "|---|---|"]
-    lines += [f"| {QUANTITIES.get(name, name)} | {percent(value)} |" for name, value in _shares(report.metrics).items()]
+    lines += [f"| {QUANTITIES[name].words} | {percent(value)} |" for name, value in _shares(report.metrics).items()]
     lines.append("")
     lines.append("The test rows were put aside before training and were not used to choose anything.")
     return "\n".join(lines)

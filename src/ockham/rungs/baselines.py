@@ -30,8 +30,9 @@ def _lookup(material: RunContext, folder: Path) -> BuildInfo:
 def _linear(material: RunContext, folder: Path) -> BuildInfo:
     train, valid = material.short_side("train"), material.short_side("valid")
     settings, answers, sure = linear.fit(train, valid, folder, metric=material.metric, seed=material.plan.seed)
-    numbers = {"C": settings.strength, "temperature": settings.temperature}
-    return BuildInfo(settings=numbers, answers=answers, confidences=sure)
+    return BuildInfo(
+        settings={"C": settings.strength, "temperature": settings.temperature}, answers=answers, confidences=sure
+    )
 
 
 def _endpoint(material: RunContext, folder: Path) -> BuildInfo:
