@@ -345,11 +345,11 @@ def test_eval_prints_the_report(verbs: Verbs, run: Run) -> None:
         "",
         "Whether the bundle was trained on some of these rows is not known: it holds no digests of its rows.",
         "",
-        "label                       F1        precision   n",
+        "label                      F1        precision   n",
         "re\\u202efund  70 % (68 to 72)  80 % (78 to 82)  12",
         "",
-        "Latency 0.4 ms (median), 0.8 ms (p95), 1.2 ms (p99); 2,100 answers per second; memory 212 MB;",
-        "loaded in 0.2 s.",
+        "Latency 0.4 ms (median), 0.8 ms (p95), 1.2 ms (p99); 2,100 answers per second; memory 212 MB; loaded",
+        "in 0.2 s.",
     ]
     _, out, _ = run("eval", "runs/a", "test.csv", "--json")
     assert json.loads(out)["per_label"][0]["label"] == "re\u202efund"

@@ -298,7 +298,7 @@ def test_the_cap_stops_before_it_is_passed_and_stays_shut(tmp_path: Path) -> Non
     changes: dict[str, Any] = {"price_in": 1000.0, "price_out": 1000.0, "max_cost": 3.5, "shots": 0}
     with asking(tmp_path, always(says("billing", tokens=(900, 100))), **changes) as at:
         error = at.fails(["x"] * 10)
-        assert "spending cap" in error.message
+        assert "spending limit" in error.message
         assert 0 < at.model.cost_usd <= 3.5
         sent = len(at.api.seen)
         at.fails(["x"])

@@ -405,7 +405,7 @@ def test_a_side_without_labels_is_no_test_side(tmp_path: Path) -> None:
     result = prepared(tmp_path)
     assert 4 <= len(result.split.test) < 60
     assert result.intake.dropped_counts() == {"missing_target": 20}
-    assert any("a test set is drawn" in text for text in result.intake.warnings)
+    assert any("the test set is drawn" in text for text in result.intake.warnings)
 
 
 def features(names: Sequence[str]) -> dict[bytes, bytes]:
@@ -447,7 +447,7 @@ def test_l01_labels_that_differ_in_outer_blanks_are_one_and_others_are_proposed(
     rows = [{"text": different(n), "label": spellings[n % 8]} for n in range(80)]
     result = prepared(rows)
     assert result.dataset.labels == ("Leak", "NOISE", "leak", "noise")
-    assert any("blanks around them" in text for text in result.intake.warnings)
+    assert any("spaces around them" in text for text in result.intake.warnings)
     notes = merge_notes(result.intake.merges)
     assert "'leak' (30 rows), 'Leak' (10 rows)" in notes[0]
     assert "--merge-labels" in notes[-1]
@@ -573,7 +573,7 @@ def test_c02_yaml_that_is_refused(tmp_path: Path, text: str, why: str) -> None:
 def test_yaml_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "nlu.yml").write_text(RASA)
     monkeypatch.setitem(sys.modules, "yaml", None)
-    assert "ockham[yaml]" in refuse(tmp_path / "nlu.yml").fix
+    assert "ockham-slm[yaml]" in refuse(tmp_path / "nlu.yml").fix
 
 
 def test_snips(tmp_path: Path) -> None:
@@ -750,4 +750,4 @@ def test_a_spreadsheet(tmp_path: Path) -> None:
 def test_a_spreadsheet_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_xlsx(tmp_path / "a.xlsx", [["text", "label"], ["a", "b"]])
     monkeypatch.setitem(sys.modules, "python_calamine", None)
-    assert "ockham[excel]" in refuse(tmp_path / "a.xlsx").fix
+    assert "ockham-slm[excel]" in refuse(tmp_path / "a.xlsx").fix

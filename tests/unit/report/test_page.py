@@ -273,7 +273,7 @@ def test_nothing_missing_is_shown_as_a_number(text_: str) -> None:
 def test_columns_that_hold_nothing_are_left_out(sample: str) -> None:
     heads = ("Latency p95", "Memory", "Answers a second", "Cost a day")
     for page, shown in ((Page(sample), True), (Page(render(bare_account())), False)):
-        table = page.said[page.said.index("Candidates, smallest first") : page.said.index("What was kept")]
+        table = page.said[page.said.index("Candidates, smallest first") : page.said.index("Rows kept and dropped")]
         assert [head in table for head in heads] == [shown] * 4
         assert "not measured" not in table
 
