@@ -10,6 +10,7 @@ from ockham.bundles.export_source import ExportSource
 from ockham.bundles.onnx_folder import finish_folder, write_labels, write_program
 from ockham.errors import ModelError
 from ockham.models import counting, linear, model_files, tfidf
+from ockham.version import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,7 +26,7 @@ def write_folder(source: ExportSource, out: Path) -> None:
     the test row is not the bundle's.
     """
     if importlib.util.find_spec("skops") is None:
-        raise ModelError("E_MODEL_MISSING", "skops is needed for this form", fix="pip install 'ockham[sklearn]'")
+        raise ModelError("E_MODEL_MISSING", "skops is needed for this form", fix=install_command("sklearn"))
     import sklearn
     from skops import io
 

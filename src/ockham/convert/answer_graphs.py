@@ -16,6 +16,7 @@ from ockham.models import onnx_encoder
 from ockham.models.encoder import Encoder
 from ockham.models.linear import Linear
 from ockham.models.tagger import Tagger
+from ockham.version import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +70,7 @@ def need_onnx() -> None:
     import importlib.util
 
     if importlib.util.find_spec("onnx") is None:
-        raise ModelError("E_MODEL_MISSING", "onnx is needed to write a graph", fix="pip install 'ockham[encoder]'")
+        raise ModelError("E_MODEL_MISSING", "onnx is needed to write a graph", fix=install_command("encoder"))
 
 
 def linear_graph(model: Linear, idf: Mapping[str, NDArray[np.float32]]) -> bytes:

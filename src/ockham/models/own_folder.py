@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
 from ockham.models import model_files
+from ockham.version import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -141,7 +142,7 @@ def _read_skops(path: Path) -> OwnHead:
         from skops import io
     except ImportError:
         message = f"skops is needed to read {path.name}"
-        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[sklearn]'") from None
+        raise ModelError("E_MODEL_MISSING", message, fix=install_command("sklearn")) from None
     try:
         strange = io.get_untrusted_types(file=path)
         model: Any = None if strange else io.load(path, trusted=[])

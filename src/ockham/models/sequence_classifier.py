@@ -16,6 +16,7 @@ from ockham.errors import ModelError
 from ockham.models import model_files, softmax
 from ockham.records import Answer
 from ockham.sealed import switches
+from ockham.version import install_command
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,7 +80,7 @@ def _open_transformers(folder: Path, settings: ClassifierSettings) -> Callable[[
         from transformers.utils import logging
     except ImportError:
         message = "torch and transformers are needed for a classifier of transformers"
-        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[tune]'") from None
+        raise ModelError("E_MODEL_MISSING", message, fix=install_command("tune")) from None
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     torch.set_num_threads(machine.cores())
@@ -109,7 +110,7 @@ def _open_onnx(folder: Path, settings: ClassifierSettings) -> Callable[[str], tu
         from tokenizers import Tokenizer
     except ImportError:
         message = "onnxruntime and tokenizers are needed for a classifier in ONNX"
-        raise ModelError("E_MODEL_MISSING", message, fix="pip install 'ockham[encoder]'") from None
+        raise ModelError("E_MODEL_MISSING", message, fix=install_command("encoder")) from None
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = machine.cores()
     options.log_severity_level = 3

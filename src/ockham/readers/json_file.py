@@ -79,11 +79,11 @@ def shape_of(head: str) -> str:
     if any(line.startswith("{") and _whole(line) for line in lines):
         return "jsonl"
     if len(lines) == 1:
-        return "json objects" if Decoder().decode(first, 0)[1] >= 0 else "jsonl"
+        return "json objects" if StrictParser().decode(first, 0)[1] >= 0 else "jsonl"
     return "json objects" if _stops_short(first) else "jsonl"
 
 
-def parse(text: str, decoder: Decoder | None = None) -> object:
+def parse(text: str, decoder: StrictParser | None = None) -> object:
     """Parse one JSON value, or return the `Fault` that keeps it out.
 
     Depth over 64 and numbers over 4,300 digits are refused before parsing; keys that stand twice, numbers that are not
@@ -92,7 +92,7 @@ def parse(text: str, decoder: Decoder | None = None) -> object:
     fault = _over_limits(text)
     if fault is not None:
         return fault
-    value, end = (decoder or Decoder()).decode(text, _filling(text, 0))
+    value, end = (decoder or StrictParser()).decode(text, _filling(text, 0))
     if not isinstance(value, Fault) and _filling(text, end) != len(text):
         return Fault("there is text behind the JSON value")
     return value
@@ -100,7 +100,7 @@ def parse(text: str, decoder: Decoder | None = None) -> object:
 
 def _whole(line: str) -> bool:
     """Tell whether a line is one JSON value from end to end, within the limits or not."""
-    return Decoder().decode(line, 0)[1] == len(line)
+    return StrictParser().decode(line, 0)[1] == len(line)
 
 
 def _over_limits(text: str) -> Fault | None:
@@ -121,7 +121,7 @@ def _depth(text: str) -> int:
     return deepest
 
 
-class Decoder:
+class StrictParser:
     """The strict parser, made once for many values, with what it finds wrong with the one at hand."""
 
     __slots__ = ("_decoder", "_faults", "_finite")
@@ -179,7 +179,7 @@ def _filling(text: str, at: int) -> int:
 
 
 def _line_rows(file: RegularFile, encoding: Encoding, finite: bool) -> Iterator[TableRow | BrokenRow]:
-    record, decoder = 0, Decoder(finite=finite)
+    record, decoder = 0, StrictParser(finite=finite)
     for line in lines_of(file, encoding):
         if line.text is not None and not line.text.strip():
             continue
@@ -187,7 +187,7 @@ def _line_rows(file: RegularFile, encoding: Encoding, finite: bool) -> Iterator[
         yield parse_line(record, line, decoder)
 
 
-def parse_line(record: int, line: TextLine, decoder: Decoder | None = None) -> TableRow | BrokenRow:
+def parse_line(record: int, line: TextLine, decoder: StrictParser | None = None) -> TableRow | BrokenRow:
     """Parse one line of a JSONL file, or say why it is broken; ``decoder`` is one that was made for all lines."""
     if line.text is None:
         return BrokenRow(record, line.offset, line.code, TRUNCATED if line.reason == CUT_OFF else line.reason)
@@ -235,7 +235,7 @@ class _Scroll:
     __slots__ = ("_blocks", "_decoder", "_encoding", "at", "ended", "offset", "text")
 
     def __init__(self, blocks: Iterator[str], encoding: Encoding, finite: bool) -> None:
-        self._blocks, self._encoding, self._decoder = blocks, encoding, Decoder(finite=finite)
+        self._blocks, self._encoding, self._decoder = blocks, encoding, StrictParser(finite=finite)
         self.text, self.at, self.offset, self.ended = "", 0, encoding.bom, False
 
     def more(self) -> bool:

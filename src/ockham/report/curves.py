@@ -179,7 +179,7 @@ def _run(account: RunResult, name: str, points: Sequence[EpochPoint], number: in
         if len(points) <= _PASSES
         else [points[round(i * (len(points) - 1) / (_PASSES - 1))] for i in range(_PASSES)]
     )
-    seen = [(p.epoch, value) for p in shown if (value := _seen(p, p.train_metric)) is not None]
+    seen = [(p.epoch, value) for p in shown if (value := _training_value(p, p.train_metric)) is not None]
     lines = [
         line_chart.ChartLine(name="training rows", points=tuple((x, y, y, y) for x, y in seen)),
         line_chart.ChartLine(name="validation rows", points=tuple((p.epoch, *(p.valid_metric,) * 3) for p in shown)),
@@ -197,8 +197,8 @@ def _run(account: RunResult, name: str, points: Sequence[EpochPoint], number: in
     body = [
         (
             f"{'start' if p.epoch == 0 else f'{p.epoch:g}'}{' (kept)' if p.kept else ''}",
-            _number(_seen(p, p.train_loss)),
-            _share(_seen(p, p.train_metric)),
+            _number(_training_value(p, p.train_loss)),
+            _share(_training_value(p, p.train_metric)),
             percent(p.valid_metric),
         )
         for p in shown
@@ -214,7 +214,7 @@ def _run(account: RunResult, name: str, points: Sequence[EpochPoint], number: in
     return join((tag("h3", name), picture, _numbers(table(heads, body, label=f"Tuning of {name}", numbers=(1, 2, 3)))))
 
 
-def _seen(point: EpochPoint, value: float | None) -> float | None:
+def _training_value(point: EpochPoint, value: float | None) -> float | None:
     """Return what an epoch says of the training rows; the start, of which older runs wrote 0, says nothing."""
     return None if point.epoch == 0 else value
 

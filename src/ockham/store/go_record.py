@@ -87,7 +87,7 @@ def take_up(state: Path, runs: Collection[str]) -> None:
     One whose evidence cannot be written, or whose ledger cannot be read, stays as it is.
     """
     for path in _records(state):
-        with _unended(state, path) as go:
+        with _open_last_go(state, path) as go:
             if go is None or str(go.run) not in runs:
                 continue
             with suppress(StoreError):
@@ -104,7 +104,7 @@ def evidence_of(state: Path, run: Path) -> bytes | None:
     data = _read(run / FILE)
     real = os.path.realpath(run)
     for path in _records(state):
-        with _unended(state, path) as go:
+        with _open_last_go(state, path) as go:
             if go is not None and str(go.run) == real:
                 data = evidence.take_up(data, go.entry, go.rows)
     return data
@@ -119,7 +119,7 @@ def _records(state: Path) -> list[Path]:
 
 
 @contextmanager
-def _unended(state: Path, path: Path) -> Iterator[UnendedGo | None]:
+def _open_last_go(state: Path, path: Path) -> Iterator[UnendedGo | None]:
     """Lend what a record holds, locked; ``None`` for a go that is still at work, and for what cannot be read."""
     import fcntl
 

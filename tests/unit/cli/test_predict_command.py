@@ -289,4 +289,4 @@ def test_ten_thousand_rows_are_answered_in_batches_and_progress_is_told(served: 
     assert len(table_of(tmp_path / "out.csv")) == 10_000
     answering = [line for line in err.splitlines() if line.startswith("measure: answering")]
     assert len(answering) >= 3
-    assert answering[-1] == "measure: answering (10000 of 10000)"
+    assert answering[-1] == "measure: answering (10,000 of 10,000)"

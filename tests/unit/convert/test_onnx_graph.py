@@ -251,7 +251,7 @@ def test_a_hub_id_without_a_network(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     found = code("nobody/no-such-encoder")
     assert found[0] == "E_MODEL_MISSING"
-    assert "the hub could not give it" in found[1]
+    assert "the hub could not provide it" in found[1]
 
 
 @pytest.mark.parametrize("name", ["./nowhere", "/no/such/folder", "a/b/c", "~/nowhere", "a\\b"])

@@ -134,7 +134,7 @@ def test_s01_a_stopped_run_says_what_it_leaves_and_goes_on(
         curate(source, EXACT, out=out, on_progress=stopping(stage, 3, error))
     (said,) = caplog.messages
     assert f"{out} keeps the finished work" in said
-    assert "to give it up, remove that folder" in said
+    assert "to discard it, remove that folder" in said
     assert len(list(out.glob("artifacts/chunk/*"))) >= 3
     assert list(out.glob("staging/*")) == []
     assert curate(source, EXACT, out=out).report == whole.report

@@ -138,7 +138,7 @@ def test_no_answer_scores_0_and_is_not_asked_about(site: Path) -> None:
 
 def test_a_required_score_needs_a_scorer() -> None:
     needs = Requirements(min_score=0.9)
-    with pytest.raises(ConfigError, match="no scorer is named"):
+    with pytest.raises(ConfigError, match="min_score needs a scorer"):
         tasks.metric_for("classify", needs)
     assert tasks.metric_for("classify", needs, load_scorer("similarity")) == "score"
     assert tasks.metric_for("classify", Requirements(min_accuracy=0.5), load_scorer("similarity")) == "score"

@@ -180,7 +180,7 @@ def test_m13_names_and_licences_of_models_are_text_in_the_report() -> None:
     source = render(dataclasses.replace(account, reports=reports))
     page = Page(source)
     assert page.mistakes == []
-    assert [a.get("type") for a in page.all("script")] == ["application/json", None]
+    assert [a.get("type") for a in page.all("script")] == ["application/json", "application/json", None]
     assert not page.all("img")
     for unseen in "\u202e\u2066\u200b\ufeff\x1b\x00\x9b\r":
         assert unseen not in source

@@ -120,7 +120,7 @@ def test_it_says_when_rows_are_learnt_by_heart() -> None:
     ]
     (said,) = memorising(points)
     assert said.startswith("from epoch 3 on it overfits")
-    assert said.endswith("pass 2 was kept")
+    assert said.endswith("epoch 2 was kept")
     assert memorising(points[:3]) == ()
 
 
@@ -404,7 +404,7 @@ def test_guardrails_speak_only_where_there_is_a_risk() -> None:
     assert guardrails(TuneSpec(epochs=10), 1000) == ()
     few, many = guardrails(TuneSpec(epochs=11), 999)
     assert few.startswith("tuning on 999 training rows: under 1,000")
-    assert many.startswith("up to 11 passes over the rows: after about 10")
+    assert many.startswith("up to 11 epochs: after about 10")
     assert guardrails(TuneSpec(epochs=3), 999) == (few,)
 
 

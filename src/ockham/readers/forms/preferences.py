@@ -41,7 +41,7 @@ def _open(sample: FormSample) -> FormReader | None:
             raise UnsoundError("the answer is no conversation")
         turns = [turn_of(turn) for turn in value]
         before_turns, answer = split_turns(
-            [*_asked(cells.get(_PROMPT)), *turns] if len(turns) == 1 else turns, whole=False, labelled=True
+            [*_prompt_turns(cells.get(_PROMPT)), *turns] if len(turns) == 1 else turns, whole=False, labelled=True
         )
         return {**cells, _PROMPT: render(before_turns), target: answer}
 
@@ -49,7 +49,7 @@ def _open(sample: FormSample) -> FormReader | None:
     return FormReader(columns=columns, convert=convert, inputs=(_PROMPT,), target=target)
 
 
-def _asked(prompt: object) -> list[Turn]:
+def _prompt_turns(prompt: object) -> list[Turn]:
     """Return the turns of a prompt that stands beside its answers."""
     if isinstance(prompt, list):
         return [turn_of(turn) for turn in prompt]
