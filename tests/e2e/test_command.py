@@ -160,7 +160,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path, stage: str) -> None:
     assert child.returncode == 130, err
     assert out == ""
     assert [line for line in err.splitlines() if not line.startswith(("climb: ", "measure: "))] == [
-        "stopped; run the same command again to go on"
+        "stopped; run the same command again to resume"
     ]
     done = command(*args, cwd=tmp_path)
     assert done.returncode in (0, 3), done.stderr

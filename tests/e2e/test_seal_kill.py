@@ -72,6 +72,14 @@ def listed(folder: Path) -> int:
     return sum(row["event"] == "request" for entry in entries for row in entry["sent"])
 
 
+def verify(folder: Path, name: str = "run") -> tuple[int, str]:
+    """Verify what stands in a folder; return the exit status, and a line for each check, however wide the terminal."""
+    done = run(folder, "verify", name, "--json")
+    checks = json.loads(done.stdout)["checks"]
+    words = [f"{'holds' if check['ok'] else 'FAILS'}  {check['name']}: {check['detail']}" for check in checks]
+    return done.returncode, "\n".join(words)
+
+
 def details(folder: Path) -> dict[str, tuple[bool, str]]:
     return {name: (ok, detail) for name, ok, detail in check_evidence(folder / "run")}
 
@@ -85,11 +93,11 @@ def test_e9_requests_of_a_go_whose_broker_was_killed_are_counted_by_verify_and_b
         assert "has not ended" in checks["go 1 of 1: end"][1]
         assert not checks["go 1 of 1: endpoints"][0]
         # On this machine its ledger is there.
-        seen = run(tmp_path, "verify", "run")
-        assert seen.returncode == 2
-        assert "FAILS  verdict: the run has not come to one" in seen.stdout
-        assert "and was killed, so nothing is known of its end" in seen.stdout
-        (line,) = (line for line in seen.stdout.splitlines() if "endpoints" in line)
+        code, seen = verify(tmp_path)
+        assert code == 2
+        assert "FAILS  verdict: the run has not come to one" in seen
+        assert "and was killed, so nothing is known of its end" in seen
+        (line,) = (line for line in seen.splitlines() if "endpoints" in line)
         assert "FAILS" not in line
         assert came <= int(line.split(": ")[2].split()[0]) <= came + MOST_BESIDE
         assert len(ledgers(tmp_path)) == 1, "to look changes nothing"
@@ -124,9 +132,9 @@ def test_a_report_that_is_written_again_counts_a_later_go_that_was_killed(tmp_pa
         assert run(tmp_path, *FIT[:8], "--out", "run", "-q").returncode in (0, 3, 4)
         came = kill_a_climb(tmp_path, api, "broker")
         host = api.url.split("/")[2]
-    seen = run(tmp_path, "verify", "run")
-    assert seen.returncode == 2
-    assert "FAILS  verdict's label: the verdict says: sealed; the ledgers list " in seen.stdout
+    code, seen = verify(tmp_path)
+    assert code == 2
+    assert "FAILS  verdict's label: the verdict says: sealed; the ledgers list " in seen
     assert run(tmp_path, "report", "run", "--out", "page.html").returncode == 0
     page = (tmp_path / "page.html").read_text("utf-8")
     (number,) = {int(word.split()[-1]) for word in page.split(f" requests went to {host}")[:-1]}
@@ -154,17 +162,17 @@ def test_a_curation_that_is_stopped_leaves_evidence_that_it_began(tmp_path: Path
     entry = json.loads((tmp_path / "clean" / FILE).read_text())["entries"][0]
     ended = None if (number, whom) == (signal.SIGKILL, "broker") else -number if number == signal.SIGKILL else code
     assert (entry["verb"], entry["ended"]) == ("curate", ended)
-    seen = run(tmp_path, "verify", "clean")
-    assert seen.returncode == 2
-    assert "FAILS  files: the curation has not come to its end" in seen.stdout
-    assert "self-attack" in seen.stdout
-    assert ("was killed, so nothing is known of its end" in seen.stdout) == (ended is None)
+    code, seen = verify(tmp_path, "clean")
+    assert code == 2
+    assert "FAILS  files: the curation has not come to its end" in seen
+    assert "self-attack" in seen
+    assert ("was killed, so nothing is known of its end" in seen) == (ended is None)
     assert run(tmp_path, *CURATE, "--chunk-mb", "1").returncode == 0
-    done = run(tmp_path, "verify", "clean")
-    assert (done.returncode, "go 2 of 2: kernel" in done.stdout) == (0, True), done.stdout
+    code, seen = verify(tmp_path, "clean")
+    assert (code, "go 2 of 2: kernel" in seen) == (0, True), seen
     shard = next((tmp_path / "clean" / "clean").iterdir())
     shard.write_bytes(shard.read_bytes() + b"{}\n")
-    assert "is not as report.json lists it" in run(tmp_path, "verify", "clean").stdout
+    assert "is not as report.json lists it" in verify(tmp_path, "clean")[1]
 
 
 def test_a_curation_that_fails_for_its_data_leaves_nothing_and_one_beside_a_finished_one_its_evidence(
@@ -174,7 +182,7 @@ def test_a_curation_that_fails_for_its_data_leaves_nothing_and_one_beside_a_fini
     good = "".join(json.dumps({"text": f"row number {i} of a few"}) + "\n" for i in range(50))
     (tmp_path / "rows.jsonl").write_text(good)
     assert run(tmp_path, *CURATE).returncode == 0
-    bad = ("curate", "rows.jsonl", "-o", "clean", "--step", "contamination", "--test", "rows.jsonl", "--restart", "-q")
+    bad = ("curate", "rows.jsonl", "-o", "clean", "--step", "leak", "--test", "rows.jsonl", "--restart", "-q")
     done = run(tmp_path, *bad, "--min-words", "99999")
     assert done.returncode in (0, 2, 5), done.stderr
     entries = json.loads((tmp_path / "clean" / FILE).read_text())["entries"]
@@ -197,7 +205,7 @@ def test_a_go_that_is_still_at_work_is_not_taken_for_a_killed_one(tmp_path: Path
         busy = run(tmp_path, "fit", str(EXAMPLE), *COLUMNS, "--rung", "constant", "--out", "run", "-q")
         assert "E_RUN_LOCKED" in busy.stderr
         assert len(list((tmp_path / "state").rglob("goes/*"))) == len(ledgers(tmp_path)) == 1
-        assert "has not ended: it is still at work, or was killed" in run(tmp_path, "verify", "run").stdout
+        assert "has not ended: it is still at work, or was killed" in verify(tmp_path)[1]
         broker.terminate()
         broker.wait(timeout=60)
     assert [name for name, (ok, _) in details(tmp_path).items() if not ok] == []

@@ -197,7 +197,7 @@ def test_two_models_of_one_name_and_a_missing_file_are_refused_and_a_missing_id_
     gone = FitSpec(rungs=("constant", "decoder"), models=("elsewhere/gone",), all=True)
     verdict = fit(trips, gone, out=tmp_path / "two")
     assert verdict.candidates[-1].status == "failed"
-    assert verdict.candidates[-1].why.startswith("E_MODEL_MISSING: 'elsewhere/gone' is not here")
+    assert verdict.candidates[-1].why.startswith("E_MODEL_MISSING: 'elsewhere/gone' is not on this machine")
     assert verdict.exit_status == 6
 
 

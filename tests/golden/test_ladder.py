@@ -25,7 +25,7 @@ QUICK = ("constant", "lookup", "linear")
 SPEC = FitSpec(inputs=("text",), target="label", rungs=QUICK)
 CHEAPEST = dataclasses.replace(SPEC, rungs=("constant", "lookup"))
 KEYS = ["ockham", "task", "metric", "dataset", "requirements", "candidates", "chosen", "because", "next"]
-KEYS += ["test_openings", "run", "bundle", "sealed", "scorer"]
+KEYS += ["test_openings", "run", "bundle", "sealed", "scorer", "proven"]
 DATASET = ["rows", "train", "valid", "test", "digest", "dropped", "leaks_prevented"]
 LINE = ["name", "rung", "status", "why", "metrics", "latency_ms", "throughput_per_s", "memory_mb", "artifact_mb"]
 LINE += ["fit_seconds", "cost_per_day", "meets", "rows_needed", "named"]
@@ -52,7 +52,7 @@ def rows() -> Rows:
 def untimed(verdict: Verdict) -> Any:
     """Give a verdict without what differs from one measuring to the next, and without its place."""
     found = plain(verdict)
-    del found["run"]
+    found["next"] = found["next"].replace(found.pop("run"), "RUN")
     for line in found["candidates"]:
         for name in ("fit_seconds", "latency_ms", "throughput_per_s", "memory_mb", "cost_per_day"):
             del line[name]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ockham.records import Report
+from ockham.records.quantities import QUANTITIES
 from ockham.verdict.conclusion import AnswerQuality, WeakSpot
 
 
@@ -11,7 +12,7 @@ def answer_quality(report: Report) -> AnswerQuality:
 
     Of two that are equally weak it is the one with more test rows, then the first by name.
     """
-    extracts = "f1_micro" in report.metrics
+    extracts = any(QUANTITIES[name].right == "fields" for name in report.metrics if name in QUANTITIES)
     spots = [
         WeakSpot(kind="field" if extracts else "label", name=score.label, f1=score.f1, rows=score.n)
         for score in report.per_label

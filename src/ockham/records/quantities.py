@@ -18,7 +18,8 @@ Unit = Literal["share", "ms", "MB", "USD"]
 class Quantity:
     """What is measured of a candidate: its name in a sentence, in a list where room is ``short``, and as a ``title``.
 
-    ``help`` is the sentence of its command-line option. No choice is made by what is no ``aim``.
+    ``help`` is the sentence of its command-line option. No choice is made by what is no ``aim``. ``right`` names what
+    is right in so large a share, where it says so: a similarity of texts, or a scorer of the user's own, does not.
     """
 
     words: str
@@ -27,15 +28,18 @@ class Quantity:
     unit: Unit
     help: str
     aim: bool = True
+    right: Literal["answers", "fields"] | None = None
 
 
-def _share(words: str, help_: str, *, title: str = "", aim: bool = True) -> dict[str, object]:
+def _share(
+    words: str, help_: str, *, title: str = "", aim: bool = True, right: Literal["answers", "fields"] | None = None
+) -> dict[str, object]:
     """Return the row of a metric, a share in [0, 1] of which more is better."""
     title = title or f"{words[0].upper()}{words[1:]}"
     return {
         "min": 0,
         "max": 1,
-        "quantity": Quantity(words=words, short=words, title=title, unit="share", help=help_, aim=aim),
+        "quantity": Quantity(words=words, short=words, title=title, unit="share", help=help_, aim=aim, right=right),
     }
 
 
@@ -53,15 +57,17 @@ class Requirements:
     ``tolerance`` is in points of the metric (1 is .01). Ranges stand with the fields, for `ockham.config`.
     """
 
-    min_accuracy: float | None = field(default=None, metadata=_share("accuracy", "Minimum accuracy, such as 0.9."))
+    min_accuracy: float | None = field(
+        default=None, metadata=_share("accuracy", "Minimum accuracy, such as 0.9.", right="answers")
+    )
     min_f1_macro: float | None = field(
-        default=None, metadata=_share("macro F1", "Minimum macro F1: every label counts the same.")
+        default=None, metadata=_share("macro F1", "Minimum macro F1: every label counts the same.", right="answers")
     )
     min_f1_weighted: float | None = field(
-        default=None, metadata=_share("weighted F1", "Minimum weighted F1: labels count by rows.")
+        default=None, metadata=_share("weighted F1", "Minimum weighted F1: labels count by rows.", right="answers")
     )
     min_f1_micro: float | None = field(
-        default=None, metadata=_share("micro F1", "Minimum micro F1 over all extracted fields.")
+        default=None, metadata=_share("micro F1", "Minimum micro F1 over all extracted fields.", right="fields")
     )
     min_validity: float | None = field(
         # A constant answer is always valid.

@@ -8,7 +8,7 @@ from ockham.records import Estimate, LabelScore, RunResult
 from ockham.report import confusion_matrix
 from ockham.report.candidate_view import confusions, focus
 from ockham.report.field_marks import FieldCounts, count_fields
-from ockham.report.formatting import amount, count, finite_estimate, interval
+from ockham.report.formatting import count, finite_estimate, percent, share_interval
 from ockham.report.html import Child, Html, note, scroll, section, tag
 
 _MANY = 30
@@ -86,5 +86,5 @@ def _share(estimate: Estimate | None, head: str) -> Html:
     e = finite_estimate(estimate)
     if e is None:
         return tag("td", tag("span", "undefined", class_="none"), class_="n", data_v=-1, data_head=head)
-    spread = tag("span", interval("f1_macro", e), class_="small")
-    return tag("td", amount("f1_macro", e.value), spread, class_="n", data_v=e.value, data_head=head)
+    spread = tag("span", share_interval(e), class_="small")
+    return tag("td", percent(e.value), spread, class_="n", data_v=e.value, data_head=head)

@@ -20,6 +20,7 @@ from ockham.records import Estimate, Progress
 from ockham.rungs.decoder_weights import convert_or_find, find, model_name, signature
 from ockham.rungs.rung import RunContext
 from ockham.rungs.tokenized_rows import tokenize_rows
+from ockham.verdict.plain_numbers import digits
 
 LONGEST_HOURS = 12.0
 """A tuning that would take longer is not begun unasked."""
@@ -52,7 +53,7 @@ def reject_early(model: str, others: Sequence[str], material: RunContext) -> str
     hours = _hours(mine, material)
     if hours > LONGEST_HOURS:
         passes, rows = material.plan.tune.epochs, len(material.side("train"))
-        what = f"{mine.seconds:.2g} s per row, {rows:,} rows, up to {passes} epochs"
+        what = f"{digits(mine.seconds)} s per row, {rows:,} rows, up to {passes} epochs"
         return f"tuning it would take about {hours:,.0f} hours here ({what}; --all tunes it)"
     size = weight_bytes(find(model))
     for other in others:

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ockham.records import Estimate
+from ockham.records.quantities import QUANTITIES
 
 HALF = 0.5
 """A candidate whose first metric is lower gives more wrong answers than right ones."""
-_SHARES_RIGHT = ("accuracy", "f1_macro", "f1_weighted", "f1_micro")
-"""The metrics that say how much is right. A similarity of texts, or a scorer of the user's own, has no such border."""
 _LONGEST = 40
 """Characters of a label's or a field's name that are shown."""
 
@@ -39,9 +38,10 @@ def shortfall(metric: str, seen: Estimate, quality: AnswerQuality) -> list[str]:
     """Say why answers are of no use as they are, where no requirement says what is good enough; nothing if they are."""
     if quality.right == 0:
         return details(quality)
-    if metric not in _SHARES_RIGHT or seen.value >= HALF:
+    right = QUANTITIES[metric].right if metric in QUANTITIES else None
+    if right is None or seen.value >= HALF:
         return []
-    return [f"more than half of the {'fields' if metric == 'f1_micro' else 'answers'} are wrong", *details(quality)]
+    return [f"more than half of the {right} are wrong", *details(quality)]
 
 
 def details(quality: AnswerQuality) -> list[str]:

@@ -58,7 +58,7 @@ def test_what_is_here_and_fits_is_taken_smallest_first(tmp_path: Path) -> None:
     found = list_cached_models([hub, tmp_path / "no such folder", mine], free_gb=8.0)
     assert found.here == (str(mine / "gpt2.gguf"), str(smol), str(qwen)), "the commit that main was, and no pickle"
     assert [model_name(place) for place in found.here] == ["gpt2", "SmolLM2-135M", "Qwen2.5-0.5B-Instruct"]
-    assert "… Qwen2.5-72B) are larger than the 8.0 GB of memory that are free" in found.rest
+    assert "… Qwen2.5-72B) are too large for the 8.0 GB of free memory" in found.rest
     absent, large = found.rest.split("; ")[:2]
     decoders_known = [one for one in architectures() if one.kind == "decoder"]
     numbers = [int(text.split(" (")[0].split()[-1]) for text in (absent, large)]

@@ -169,7 +169,9 @@ def test_what_would_take_days_is_left_out_with_its_pace(material: RunContext, mo
     rows = len(material.side("train"))
     slow = 13 * 3600 / (rows * 4)
     known(monkeypatch, {"s": PilotRun(seconds=slow, rows=8, nats={})}, {"s": 1})
-    said = f"tuning it would take about 13 hours here ({slow:.2g} s a row, {rows} rows, up to 4 passes; --all tunes it)"
+    said = (
+        f"tuning it would take about 13 hours here ({slow:.0f} s per row, {rows} rows, up to 4 epochs; --all tunes it)"
+    )
     assert early_rejection.reject_early("s", [], material) == said
     known(monkeypatch, {"s": PilotRun(seconds=slow * 11 / 13, rows=8, nats={})}, {"s": 1})
     assert early_rejection.reject_early("s", [], material) is None

@@ -36,7 +36,7 @@ def test_c08_a_device_that_is_not_here_is_refused_before_anything_is_read(
 ) -> None:
     monkeypatch.setattr(decoder_weights, "accelerators", lambda: ())
     with pytest.raises(
-        ConfigError, match=r"\(device cuda\), and this build of llama.cpp \(xllamacpp\) sees none"
+        ConfigError, match=r"--device cuda needs a GPU, and this build of llama.cpp \(xllamacpp\) finds none"
     ) as found:
         fit.fit(tmp_path / "no such file", FitSpec(device="cuda"), out=tmp_path / "run")
     assert "--device auto" in found.value.fix
