@@ -76,7 +76,7 @@ def outcome(said: Sequence[str], run: Path) -> tuple[Any, ...]:
     """Take what a climb has found, without what differs from one measuring to the next."""
     assert said[-1].startswith("verdict "), said[-3:]
     verdict = json.loads(said[-1].removeprefix("verdict "))
-    del verdict["run"]
+    verdict["next"] = verdict["next"].replace(verdict.pop("run"), "RUN")
     for line in verdict["candidates"]:
         for name in TIMED:
             del line[name]

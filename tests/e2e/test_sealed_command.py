@@ -121,7 +121,7 @@ def test_ctrl_c_once_saves_and_twice_ends_at_once(tmp_path: Path, times: int) ->
         _, err = child.communicate(timeout=60)
     if times == 1:
         assert child.returncode == 130, err
-        assert err.endswith("stopped; run the same command again to go on\n")
+        assert err.endswith("stopped; run the same command again to resume\n")
     else:  # by the second signal itself, unless all was saved before it came
         assert child.returncode in (-signal.SIGINT, 130), err
     assert not [path for path in tmp_path.rglob(".tmp-*") if path.is_dir()]

@@ -90,7 +90,7 @@ def test_a_key_that_is_missing_is_told_when_it_is_needed(tmp_path: Path) -> None
         assert "the environment variable NO_SUCH_KEY is not set" in done.stdout
         spaced = run(tmp_path, *FIT[:-2], "other", *naming(api), BIG_ONE="two words")
         assert (spaced.returncode, api.seen) == (2, [])
-        assert spaced.stderr.startswith("E_ENDPOINT: the key is empty or holds spaces")
+        assert spaced.stderr.startswith("E_ENDPOINT: the key is empty or contains spaces")
 
 
 def test_predict_asks_through_the_other_process_and_keeps_its_ledger(tmp_path: Path) -> None:

@@ -90,8 +90,8 @@ class Place:
         return [*self.temporary.rglob("*"), *inside, *self.folder.glob("*/staging/*")]
 
 
-def started(child: subprocess.Popen[str], verb: str) -> set[int]:
-    """Read what a command says until its children are about to work; give these."""
+def started(child: subprocess.Popen[str], verb: str, settle: float = 0.3) -> set[int]:
+    """Read what a command says until its children are about to work; give these after ``settle`` seconds."""
     assert child.stderr is not None
     stage, least = STAGES[verb]
     said = []
@@ -104,7 +104,7 @@ def started(child: subprocess.Popen[str], verb: str) -> set[int]:
         assert child.poll() is None, "".join(said)
         assert time.monotonic() < patience
         time.sleep(0.01)
-    time.sleep(0.3)
+    time.sleep(settle)
     return children
 
 
@@ -233,7 +233,7 @@ def test_k19_a_stopped_curation_leaves_nothing_and_goes_on(
 def test_k19_a_second_signal_ends_at_once_and_children_follow(verb: str, place: Place) -> None:
     args = place.fit() if verb == "fit" else [*place.curate(), "-o", "out"]
     with place.command(*args) as child:
-        children = started(child, verb)
+        children = started(child, verb, settle=0)
         for process in children:
             os.kill(process, signal.SIGSTOP)  # the command waits for them
         child.send_signal(signal.SIGINT)
