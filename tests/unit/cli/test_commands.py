@@ -129,10 +129,10 @@ class Verbs:
 @pytest.fixture
 def verbs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Verbs:
     stand_in = Verbs()
-    fit, run_folder, predict = map(
-        import_module, ("ockham.ladder.fit", "ockham.ladder.run_folder", "ockham.bundles.predict")
+    fit, run_folder, model_eval = map(
+        import_module, ("ockham.ladder.fit", "ockham.ladder.run_folder", "ockham.bundles.model_eval")
     )
-    for room, name in ((fit, "fit"), (run_folder, "write_report"), (predict, "evaluate")):
+    for room, name in ((fit, "fit"), (run_folder, "write_report"), (model_eval, "evaluate_any")):
         monkeypatch.setattr(room, name, stand_in.verb)
     (tmp_path / "runs" / "a").mkdir(parents=True)
     for name in ("mail.csv", "test.csv", "new.csv", "data.csv"):
