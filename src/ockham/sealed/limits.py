@@ -65,16 +65,17 @@ def _wipe(name: str) -> None:
 
 
 def _blot(names: Collection[str]) -> None:
-    """Overwrite values between the addresses that /proc/self/stat calls env_start and env_end (proc_pid_stat(5))."""
+    """Overwrite values between the addresses that /proc/self/stat calls env_start and env_end (proc_pid_stat(5)).
+
+    They are searched where they stand: a copy of one, once freed, would stay in memory.
+    """
     fields = Path("/proc/self/stat").read_bytes().rpartition(b")")[2].split()
     begin, end = int(fields[47]), int(fields[48])
-    encoded_names = {os.fsencode(name) for name in names}
-    address = begin
-    for entry in ctypes.string_at(begin, end - begin).split(b"\0"):
-        name, sign, value = entry.partition(b"=")
-        if sign and name in encoded_names:
-            ctypes.memset(address + len(name) + 1, ord("x"), len(value))
-        address += len(entry) + 1
+    block = memoryview((ctypes.c_char * (end - begin)).from_address(begin)).cast("B")
+    for name in names:
+        for entry in re.finditer(rb"(?:\A|\0)" + re.escape(os.fsencode(name)) + rb"=[^\0]*", block):
+            first = entry.start() + (block[entry.start()] == 0) + len(os.fsencode(name)) + 1
+            ctypes.memset(begin + first, ord("x"), entry.end() - first)
 
 
 def drop_privileges(*, root: bool) -> None:
