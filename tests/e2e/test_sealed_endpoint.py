@@ -166,15 +166,16 @@ def is_key(data):
 print("BIG_ONE" in os.environ, is_key(open("/proc/self/environ", "rb").read()))
 child = subprocess.run([sys.executable, "-c", "print(open('/proc/self/environ', 'rb').read())"], capture_output=True)
 print(is_key(child.stdout))
-held = 0
+held = []
 with open("/proc/self/mem", "rb", 0) as memory:
     for line in open("/proc/self/maps").read().splitlines():
         area, rights = line.split()[:2]
         begin, end = (int(part, 16) for part in area.split("-"))
         if rights.startswith("rw") and not line.endswith(("[vvar]", "[vsyscall]")):
             memory.seek(begin)
-            held += is_key(memory.read(end - begin))
-print(held)
+            if is_key(memory.read(end - begin)):
+                held.append(f"{line.split()[5] if line.count('/') or '[' in line else 'anonymous'}:{end - begin}")
+print(",".join(held) or "0")
 for number in (os.getppid(), int(open(f"/proc/{os.getppid()}/task/{os.getppid()}/children").read().split()[0])):
     try:
         print(is_key(open(f"/proc/{number}/environ", "rb").read()))
