@@ -1,7 +1,7 @@
 """GGUF files of a model's true shape with random weights: for measuring speed and memory without a download.
 
 The layout follows the format's description (ggml-org/ggml, docs/gguf.md); the types of the tensors follow
-``ockham.plan.quantization``. The vocabulary is the 256 bytes and names without meaning.
+``ockham.planning.quantization``. The vocabulary is the 256 bytes and names without meaning.
 """
 
 from __future__ import annotations

@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import table
-from ockham.report import line_chart
-from ockham.report.html import tag
-from ockham.report.scales import write_shares
-from ockham.report.svg import Picture, standalone, words_at
+from ockham.reporting import line_chart
+from ockham.reporting.html import tag
+from ockham.reporting.scales import write_shares
+from ockham.reporting.svg import Picture, standalone, words_at
 
 TASKS = ("clinc150", "hwu64")
 LEVELS = (0.0, 0.05, 0.2, 0.4)
@@ -108,7 +108,7 @@ def accuracies(
     from ockham.evals.intervals import wilson
     from ockham.models import linear, lookup
     from ockham.records import Example
-    from ockham.tune import linear_head
+    from ockham.tuning import linear_head
 
     examples = [Example(id=str(place), input=text, target=label) for place, (text, label) in enumerate(rows)]
     models: dict[str, Any] = {

@@ -24,7 +24,7 @@ from benchmarks import table
 from benchmarks._random_gguf import write
 from ockham import catalog, machine
 from ockham.catalog import Device
-from ockham.plan import calibrate, memory, speed, this_machine
+from ockham.planning import calibrate, memory, speed, this_machine
 from ockham.records.plan import Quantization
 
 MODELS = ("SmolLM2-135M", "SmolLM2-360M", "Qwen2.5-0.5B", "Qwen2.5-1.5B")

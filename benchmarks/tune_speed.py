@@ -87,11 +87,11 @@ def validation(model: Any, tokenizer: Any, held: list[tuple[str, str]]) -> float
 def ours(
     folder: Path, given: list[tuple[str, str]], steps: int, batch: int, *, lean: bool
 ) -> tuple[float, float, float]:
-    """Tune with ``ockham.tune.decoder_tuning`` in one pass; gives wall seconds, CPU seconds and the validation loss."""
+    """Tune with ``ockham.tuning.decoder_tuning`` in one pass; gives wall and CPU seconds and the validation loss."""
     from transformers import AutoTokenizer
 
-    from ockham.tune import decoder_tuning
-    from ockham.tune.tune_spec import TuneSpec
+    from ockham.tuning import decoder_tuning
+    from ockham.tuning.tune_spec import TuneSpec
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
 
@@ -123,7 +123,7 @@ def ours(
     lesson = decoder_tuning._lesson(material, spec)
     begun.append((time.perf_counter(), time.process_time()))
     lesson.check_sharing()
-    from ockham.tune.loop import train
+    from ockham.tuning.loop import train
 
     train(lesson, lesson.spec, Nowhere(), lambda _done, _total: None)
     wall, cpu = time.perf_counter() - begun[0][0], time.process_time() - begun[0][1]

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ockham.report import line_chart
-from ockham.report.scales import write_plain
-from ockham.report.svg import standalone
+from ockham.reporting import line_chart
+from ockham.reporting.scales import write_plain
+from ockham.reporting.svg import standalone
 from pretrain import model
 from pretrain.evaluation import Held
 from pretrain.model import Shape

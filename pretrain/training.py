@@ -23,7 +23,7 @@ from torch import Tensor
 from ockham.errors import ModelError
 from ockham.records import Progress
 from ockham.store import save_bytes
-from ockham.tune.loop import single_threaded
+from ockham.tuning.loop import single_threaded
 from pretrain import model
 from pretrain.model import Portion, Shape
 from pretrain.muon import Optimizer

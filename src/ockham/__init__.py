@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ockham.bundles.verify import Check, Verification, verify
     from ockham.curation.curate import Curated, CurateSpec, curate
     from ockham.curation.filters import Filter, FilterRecord, check_filter
-    from ockham.doctor import Diagnosis, diagnose
+    from ockham.diagnosis import Diagnosis, diagnose
     from ockham.errors import ConfigError, DataError, OckhamError
     from ockham.evals.scorer_plugs import Scorer, check_scorer
     from ockham.ladder.fit import FitSpec, fit
@@ -59,7 +59,7 @@ _HOMES = {
     "ockham.curation.curate_spec": ("CurateSpec",),
     "ockham.curation.filters": ("Filter", "FilterRecord", "check_filter"),
     "ockham.evals.scorer_plugs": ("Scorer", "check_scorer"),
-    "ockham.doctor": ("Diagnosis", "diagnose"),
+    "ockham.diagnosis": ("Diagnosis", "diagnose"),
     "ockham.errors": ("ConfigError", "DataError", "OckhamError"),
     "ockham.ladder.fit": ("FitSpec", "fit"),
     "ockham.ladder.run_folder": ("load_result", "write_report"),

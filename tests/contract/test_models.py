@@ -42,7 +42,7 @@ from ockham.models import (
 from ockham.plugs.batch_contract import WILD_TEXTS
 from ockham.records import Answer, Example
 from ockham.rungs import own_models
-from ockham.tune import linear_head, span_alignment
+from ockham.tuning import linear_head, span_alignment
 
 Fit = Callable[[Sequence[Example], Path], None]
 

@@ -17,10 +17,10 @@ from typing import Any
 from ockham.ladder import measure
 from ockham.ladder.fit import FitSpec, fit
 from ockham.records import Progress, plain
-from ockham.report import page
+from ockham.reporting import page
 from ockham.serving.process import BenchmarkSpec
 from ockham.store import Run
-from ockham.tune import loop, precision
+from ockham.tuning import loop, precision
 
 DEATH = {"behind": ""}
 """How the line begins behind which this process is killed; "" where it is not."""

@@ -33,7 +33,7 @@ def solve(_source: str, _folder: str) -> dict[str, Any]:
     import scipy.linalg  # noqa: F401 - its BLAS is looked at
     from threadpoolctl import threadpool_info
 
-    from ockham.tune import linear_head
+    from ockham.tuning import linear_head
 
     core: Any = importlib.import_module("numpy._core._multiarray_umath")  # which has no types
     draw = np.random.default_rng(0)
@@ -53,8 +53,8 @@ def tune(_source: str, folder: str) -> dict[str, Any]:
     from tests import tiny_decoder
 
     from ockham.records import Precision
-    from ockham.tune import decoder_tuning
-    from ockham.tune.tune_spec import TuneSpec
+    from ockham.tuning import decoder_tuning
+    from ockham.tuning.tune_spec import TuneSpec
 
     place = tiny_decoder.llama(Path(folder))
     rows = [

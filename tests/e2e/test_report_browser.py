@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from tests.sample_account import hostile_account, sample_account
 
-from ockham.report import render
+from ockham.reporting import render
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page, Route

@@ -23,9 +23,9 @@ from ockham.models import tagger as models_tagger
 from ockham.records import Example
 from ockham.rungs import rung
 from ockham.rungs.rung import RunCheckpoint
-from ockham.tune import decoder_tuning, encoder_tuning, linear_head, loop, span_alignment, tagger_tuning
-from ockham.tune.adapter_files import Adapter
-from ockham.tune.tune_spec import TuneSpec
+from ockham.tuning import decoder_tuning, encoder_tuning, linear_head, loop, span_alignment, tagger_tuning
+from ockham.tuning.adapter_files import Adapter
+from ockham.tuning.tune_spec import TuneSpec
 
 if TYPE_CHECKING:
     import numpy as np

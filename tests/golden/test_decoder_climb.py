@@ -22,7 +22,7 @@ from ockham.ladder.fit import FitSpec, fit
 from ockham.models import causal_lm
 from ockham.records import Answer, Progress, Requirements
 from ockham.serving.process import BenchmarkSpec, ServingProcess
-from ockham.tune import loop, precision
+from ockham.tuning import loop, precision
 
 CITIES = ("Graz", "Linz", "Wels", "Steyr", "Ried", "Enns", "Perg", "Traun")
 

@@ -14,7 +14,7 @@ from ockham.errors import ConfigError
 from ockham.models import encoder, model_files, onnx_encoder, tagger
 from ockham.printable import printable
 from ockham.store import save_bytes, save_text
-from ockham.tune.adapter_files import CONFIG, WEIGHTS, Adapter
+from ockham.tuning.adapter_files import CONFIG, WEIGHTS, Adapter
 
 ADAPTER, BASE, HEAD = "adapter", "base", "head.safetensors"
 

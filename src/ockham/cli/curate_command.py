@@ -157,7 +157,7 @@ def _workers(values: dict[str, object]) -> tuple[int, int | RayCluster]:
 def report_lines(report: CurationReport, out: str | None) -> list[str]:
     """Return the lines a person reads."""
     from ockham.cli.terminal import fill, table, width
-    from ockham.report.curation_page import summary_sentence
+    from ockham.reporting.curation_page import summary_sentence
 
     columns = width()
     lines = [*fill(summary_sentence(report), columns), ""]

@@ -12,7 +12,7 @@ from ockham.cli import options, settings
 from ockham.cli.help import Command, section
 
 if TYPE_CHECKING:
-    from ockham.plan import Questions
+    from ockham.planning import Questions
 
 
 EXAMPLES = (
@@ -45,7 +45,7 @@ def command(*, config: Path | None, as_json: bool, **flags: object) -> None:
     """
     from ockham import catalog
     from ockham.cli import output, plan_output
-    from ockham.plan import advise
+    from ockham.planning import advise
 
     values = settings.collect("decide", config, flags)
     table = settings.text(values, "prices")
@@ -61,7 +61,7 @@ def _questions(values: dict[str, object]) -> Questions:
     """Ask for what is missing where somebody sits at the terminal, and check all of it."""
     from ockham.config import build
     from ockham.errors import ConfigError
-    from ockham.plan import Questions
+    from ockham.planning import Questions
 
     missing = [name for name in ("task", "accuracy", "privacy", "requests_per_day", "rows") if name not in values]
     if missing and sys.stdin.isatty() and sys.stderr.isatty():
@@ -75,7 +75,7 @@ def _questions(values: dict[str, object]) -> Questions:
 
 
 def _read_questions(values: dict[str, object]) -> dict[str, object]:
-    from ockham.plan.advice import TASKS
+    from ockham.planning.advice import TASKS
 
     answers: dict[str, object] = {}
     if "task" not in values:

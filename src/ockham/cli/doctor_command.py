@@ -10,7 +10,7 @@ import click
 from ockham.cli import options
 from ockham.cli.help import Command
 from ockham.cli.terminal import fill, table, width
-from ockham.doctor import Diagnosis, diagnose
+from ockham.diagnosis import Diagnosis, diagnose
 
 
 @click.command("doctor", cls=Command, examples=("ockham doctor", "ockham doctor --json"))

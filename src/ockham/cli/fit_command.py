@@ -207,8 +207,8 @@ def learn(run: str, *, quiet: bool = True) -> None:
     from ockham import machine
     from ockham.errors import OckhamError
     from ockham.ladder.run_folder import load_result
-    from ockham.plan import this_machine
-    from ockham.plan.prediction_error import learn
+    from ockham.planning import this_machine
+    from ockham.planning.prediction_error import learn
 
     cache, now = machine.cache(), dt.datetime.now(dt.timezone.utc)
     message = "measuring this processor for the predictions of ockham plan, about 10 s; the verdict above stands"

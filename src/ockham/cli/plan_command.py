@@ -52,7 +52,7 @@ EXAMPLES = (
     'ockham plan Qwen2.5-1.5B --gpu "RTX 4090" --quant q4_0 --requests-per-day 10000',
 )
 if TYPE_CHECKING:
-    from ockham.plan import PlanSpec
+    from ockham.planning import PlanSpec
 
 # One word on the command line and in ockham.toml, the record's own word in the record.
 _NAMES = {"model": "models", "quant": "quantizations", "api": "apis", "for": "purpose", "gpu": "device"}
@@ -78,8 +78,8 @@ def command(
     """
     from ockham import catalog, machine
     from ockham.cli import output, plan_output
-    from ockham.plan import plan
-    from ockham.plan.this_machine import detect_machine
+    from ockham.planning import plan
+    from ockham.planning.this_machine import detect_machine
 
     values = settings.collect("plan", config, {"prices": prices, **flags})
     table = settings.text(values, "prices")
@@ -91,7 +91,7 @@ def command(
         target = detect_machine(machine.cache(), now, time.process_time, threads=spec.threads, anew=measure)
     planned = plan(spec, price_table, now.date(), target)
     if report is not None:
-        from ockham.report import render_plan
+        from ockham.reporting import render_plan
         from ockham.store import save_text
 
         save_text(report, render_plan(planned))
@@ -104,7 +104,7 @@ def command(
 def _spec(values: dict[str, object]) -> PlanSpec:
     """Make the record from settings; formats and purpose may be written in capitals."""
     from ockham.config import build
-    from ockham.plan import PlanSpec
+    from ockham.planning import PlanSpec
 
     fields: dict[str, object] = {}
     for name, value in values.items():

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ockham.cli.terminal import fill, table, width
-from ockham.plan.advice import Advice
-from ockham.plan.forecasts import USES, largest
+from ockham.planning.advice import Advice
+from ockham.planning.forecasts import USES, largest
 from ockham.records.plan import Cost, DeviceReach, Forecast, Plan, PlannedDevice, TuningForecast
 
 MOST = 6

@@ -261,7 +261,7 @@ def check_yield(report: CurationReport) -> None:
 
 
 def _publish(run: Run, report: CurationReport) -> None:
-    from ockham.report.curation_page import render
+    from ockham.reporting.curation_page import render
 
     run.publish("report.json", encode(report) + b"\n")
     run.publish("report.html", render(report).encode())

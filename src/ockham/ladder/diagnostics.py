@@ -22,7 +22,7 @@ from ockham.rungs.baselines import LINEAR
 from ockham.rungs.encoder_rungs import ENCODER, embed_sides
 from ockham.rungs.rung import BuildInfo, RunContext, find_built
 from ockham.store.memo import find_or_make
-from ockham.tune import linear_head
+from ockham.tuning import linear_head
 
 if TYPE_CHECKING:
     import numpy as np

@@ -45,7 +45,7 @@ from ockham.rungs.registry import LADDER
 from ockham.rungs.rung import BuildConfig, RunContext, Rung
 from ockham.rungs.tagger_rung import ENCODER_TAGGER
 from ockham.sealed import connector
-from ockham.tune.tune_spec import TuneSpec, batch_for, passes
+from ockham.tuning.tune_spec import TuneSpec, batch_for, passes
 from ockham.version import __version__
 
 _NUMBERS = {
@@ -245,7 +245,7 @@ def _introduce(prepared: Prepared, on_progress: Callable[[Progress], None]) -> N
 
 def _publish(run: store.Run, account: RunResult, standings: Sequence[RungResult]) -> None:
     """Leave account, verdict, report, and the bundle of the chosen candidate in the run folder."""
-    from ockham.report import render
+    from ockham.reporting import render
 
     run.publish(ACCOUNT, store.encode(account) + b"\n")
     run.publish("report.html", render(account).encode())

@@ -31,7 +31,7 @@ def write_report(run: str | Path, out: str | Path | None = None) -> Path:
 
     What later goes at the run sent to endpoints, killed ones included, is counted in it.
     """
-    from ockham.report import render
+    from ockham.reporting import render
 
     run = Path(run)
     page = render(_with_later_goes(load_result(run), run)).encode()

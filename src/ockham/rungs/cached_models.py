@@ -10,7 +10,7 @@ from pathlib import Path
 from ockham import catalog
 from ockham.catalog import Architecture
 from ockham.errors import ConfigError
-from ockham.plan.memory import serving
+from ockham.planning.memory import serving
 from ockham.rungs.decoder_weights import LONGEST_CONTEXT, SLOTS, model_name
 
 _SHOWN = 3

@@ -27,12 +27,12 @@ from ockham.rungs.early_rejection import weight_bytes
 from ockham.rungs.parity_gate import Question, Step
 from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, note_early_stop
 from ockham.rungs.tokenized_rows import TokenizedRows, tokenize_rows
-from ockham.tune import recompute
-from ockham.tune.adapter_files import Adapter
-from ockham.tune.tune_spec import TuneSpec, guardrails, memorising
+from ockham.tuning import recompute
+from ockham.tuning.adapter_files import Adapter
+from ockham.tuning.tune_spec import TuneSpec, guardrails, memorising
 
 if TYPE_CHECKING:
-    from ockham.tune import decoder_tuning as tuning
+    from ockham.tuning import decoder_tuning as tuning
 
 _JUDGED = 400
 """Validation rows that each pass is judged by, and that the gate asks."""
@@ -150,7 +150,7 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
 
 
 def _tune_or_load(setup: _Place, name: str) -> tuning.TunedDecoder:
-    from ockham.tune import decoder_tuning as tuning
+    from ockham.tuning import decoder_tuning as tuning
 
     material, tokenized = setup.material, setup.told
 
@@ -201,7 +201,7 @@ def lacks_disk(stored_gb: float, free_gb: float) -> str | None:
 
 
 def _parts(spec: TuneSpec, rows: Sequence[tuning.DecoderRow], *, lean: bool) -> TuneSpec:
-    """Bound what a thread holds at once; ``lean`` is what memory asks for (`ockham.tune.recompute`)."""
+    """Bound what a thread holds at once; ``lean`` is what memory asks for (`ockham.tuning.recompute`)."""
     longest = max(len(row.question) + len(row.answer) for row in rows)
     part = (_HELD_LEAN if lean else _HELD) // longest
     return dataclasses.replace(spec, part=max(1, min(spec.part, part)), lean=lean)
@@ -297,7 +297,7 @@ def _keep_four(setup: _Place, whole: Path) -> None:
 
 def _in_torch(setup: _Place, tuned: tuning.TunedDecoder, few: Sequence[int]) -> list[str]:
     """Return what torch answers to a few of the rows that passes are judged by."""
-    from ockham.tune.grammar import Grammar
+    from ockham.tuning.grammar import Grammar
 
     tokenized = setup.told
     task, most = tokenized.task, tokenized.spec.max_output_tokens

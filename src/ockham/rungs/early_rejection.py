@@ -82,7 +82,7 @@ def first_part(model: str, material: RunContext, *, alone: bool) -> PilotRun:
     stored_pilot = material.run.load("first", key, PilotRun)
     if stored_pilot is not None:
         return stored_pilot
-    from ockham.tune import decoder_tuning as tuning
+    from ockham.tuning import decoder_tuning as tuning
 
     material.on_progress(
         Progress(stage="climb", message=f"tuning on a first part of the rows, as a trial: {model_name(model)}")

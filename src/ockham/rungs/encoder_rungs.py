@@ -23,15 +23,15 @@ from ockham.rungs.rung import (
     note_early_stop,
     requires,
 )
-from ockham.tune.tune_spec import guardrails
+from ockham.tuning.tune_spec import guardrails
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
     from ockham.models.onnx_encoder import Embedder
-    from ockham.tune import encoder_tuning as tuning
-    from ockham.tune.adapter_files import Adapter
+    from ockham.tuning import encoder_tuning as tuning
+    from ockham.tuning.adapter_files import Adapter
 
 ENCODERS = ("onnx", "onnxruntime", "tokenizers")
 """What an encoder is served with."""
@@ -42,7 +42,7 @@ SEEN: tuple[Side, ...] = ("train", "valid")
 
 
 def _encoder(material: RunContext, folder: Path) -> BuildInfo:
-    from ockham.tune import linear_head
+    from ockham.tuning import linear_head
 
     sentence = sentence_encoder.find(material.plan.encoder)
     embedder = _write_encoder(material, sentence, sentence.weights(), folder)
@@ -62,9 +62,9 @@ def _encoder(material: RunContext, folder: Path) -> BuildInfo:
 
 
 def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
-    from ockham.tune import encoder_tuning as tuning
-    from ockham.tune import linear_head
-    from ockham.tune.lora_encoder import PRECISION
+    from ockham.tuning import encoder_tuning as tuning
+    from ockham.tuning import linear_head
+    from ockham.tuning.lora_encoder import PRECISION
 
     spec = material.plan.tune
     sentence = sentence_encoder.find(material.plan.encoder)
@@ -191,7 +191,7 @@ def save_adapter(
 
 
 def _tokens(embedder: Embedder, examples: Sequence[Example]) -> tuning.EncoderRows:
-    from ockham.tune import encoder_tuning as tuning
+    from ockham.tuning import encoder_tuning as tuning
 
     texts = embedder.windows([example.input for example in examples])
     counts = texts.counts if len(texts.rows) > len(texts.counts) else None

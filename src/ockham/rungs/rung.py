@@ -33,7 +33,7 @@ from ockham.records import (
     digest,
 )
 from ockham.sealed import switches
-from ockham.tune.tune_spec import TuneSpec, early_stop
+from ockham.tuning.tune_spec import TuneSpec, early_stop
 from ockham.version import __version__, install_command
 
 _BARE_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")

@@ -16,11 +16,11 @@ from ockham.models.token_windows import reader
 from ockham.records import Progress
 from ockham.rungs.encoder_rungs import TUNERS, parity_of, save_adapter, tuning_inputs
 from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, Rung, cache_key, note_early_stop, requires
-from ockham.tune import span_alignment
-from ockham.tune.tune_spec import guardrails, memorising
+from ockham.tuning import span_alignment
+from ockham.tuning.tune_spec import guardrails, memorising
 
 if TYPE_CHECKING:
-    from ockham.tune import tagger_tuning as tuning
+    from ockham.tuning import tagger_tuning as tuning
 
 LEAST = 0.5
 """The share of the values that must stand in their texts: with fewer, most of what is asked for cannot be answered."""
@@ -30,8 +30,8 @@ _TOKENS = 20_000
 
 def _build(material: RunContext, folder: Path) -> BuildInfo:
     from ockham.convert import onnx_export
-    from ockham.tune import tagger_tuning as tuning
-    from ockham.tune.lora_encoder import PRECISION
+    from ockham.tuning import tagger_tuning as tuning
+    from ockham.tuning.lora_encoder import PRECISION
 
     spec, sentence = material.plan.tune, sentence_encoder.find(material.plan.encoder)
     train, valid = material.side("train"), material.side("valid")

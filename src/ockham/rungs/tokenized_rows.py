@@ -18,7 +18,7 @@ from ockham.rungs.decoder_weights import choose_context, words
 from ockham.rungs.rung import RunContext
 
 if TYPE_CHECKING:
-    from ockham.tune.decoder_tuning import DecoderRow
+    from ockham.tuning.decoder_tuning import DecoderRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +50,7 @@ def tokenize_rows(
     Raises `ModelError` for weights that cannot be read and `DataError` (``E_TOO_FEW``) where no training row fits the
     context.
     """
-    from ockham.tune.decoder_tuning import DecoderRow
+    from ockham.tuning.decoder_tuning import DecoderRow
 
     with words(base) as opened_base:
         spec = choose_context(material, opened_base, folder, 0, brief=True)

@@ -28,7 +28,7 @@ def tuned_in(run: Run) -> TunedIn | None:
 
 
 def _decide(requested: PrecisionName, device: DeviceName) -> TunedIn:
-    from ockham.tune import precision
+    from ockham.tuning import precision
 
     processor = machine.describe(()).processor
     if requested != "auto":

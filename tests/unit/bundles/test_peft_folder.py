@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from tests import tiny_encoder
 from tests.unit.serving.test_process import bundle
-from tests.unit.tune.test_encoder_tuning import SPEC, Kept, quiet
+from tests.unit.tuning.test_encoder_tuning import SPEC, Kept, quiet
 
 from ockham import catalog
 from ockham.bundles.export import export
@@ -19,7 +19,7 @@ from ockham.models import encoder, sentence_encoder
 from ockham.models.onnx_encoder import open_graph, settings_of
 from ockham.rungs.decoder_weights import hub_reference
 from ockham.rungs.encoder_rungs import save_adapter
-from ockham.tune import encoder_tuning, linear_head
+from ockham.tuning import encoder_tuning, linear_head
 
 pytestmark = pytest.mark.tune
 

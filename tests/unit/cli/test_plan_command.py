@@ -14,7 +14,7 @@ import pytest
 from ockham.catalog import Device
 from ockham.cli import commands, error_report
 from ockham.errors import ConfigError
-from ockham.plan import PlanTarget, this_machine
+from ockham.planning import PlanTarget, this_machine
 
 CORE = Device(
     name="two cores", kind="cpu", memory_gb=16, bandwidth_gb_s=25, fp32_tflops=0.15, date="2026-11-22", source="test"

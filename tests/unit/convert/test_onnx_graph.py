@@ -17,7 +17,7 @@ from ockham.convert import onnx_export, onnx_graph
 from ockham.errors import ModelError
 from ockham.models import encoder, onnx_encoder, sentence_encoder
 from ockham.models.sentence_encoder import SentenceEncoder
-from ockham.tune import linear_head
+from ockham.tuning import linear_head
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

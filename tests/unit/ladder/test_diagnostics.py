@@ -13,7 +13,7 @@ from ockham.ladder.diagnostics import split_optimism
 from ockham.readers.read import ReadSpec
 from ockham.records import SplitOptimism
 from ockham.rungs.rung import BuildConfig, RunContext
-from ockham.tune.tune_spec import TuneSpec
+from ockham.tuning.tune_spec import TuneSpec
 
 
 class Forgetful:

@@ -16,7 +16,7 @@ import pytest
 from tests import tiny_encoder, tiny_gguf
 from tests.sample_account import hostile_account
 from tests.unit.models.test_causal_lm import ROWS, SPEC
-from tests.unit.report.test_page import HOSTILE, Page
+from tests.unit.reporting.test_page import HOSTILE, Page
 from tests.unit.serving.test_process import bundle
 
 from ockham.convert import onnx_export
@@ -24,7 +24,7 @@ from ockham.errors import Defect, ModelError, OckhamError
 from ockham.llm import chat_template, gguf_file
 from ockham.llm.llamacpp import Engine, EngineSpec
 from ockham.models import causal_lm, sentence_encoder
-from ockham.report import render
+from ockham.reporting import render
 from ockham.serving.process import ServingProcess
 from ockham.store import open_run
 

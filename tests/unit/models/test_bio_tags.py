@@ -17,7 +17,7 @@ from ockham.llm import json_schema
 from ockham.models import bio_tags, json_fields, sentence_encoder, token_windows
 from ockham.models.bio_tags import Span
 from ockham.records import Example
-from ockham.tune import span_alignment
+from ockham.tuning import span_alignment
 
 Places = list[tuple[int, int]]
 

@@ -17,8 +17,8 @@ from ockham.models.onnx_encoder import Embedder
 from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.records import Progress
 from ockham.serving.process import BenchmarkSpec
-from ockham.tune import encoder_tuning, linear_head
-from ockham.tune.tune_spec import TuneSpec
+from ockham.tuning import encoder_tuning, linear_head
+from ockham.tuning.tune_spec import TuneSpec
 
 FILL = tiny_encoder.WORDS[12:]
 

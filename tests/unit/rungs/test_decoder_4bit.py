@@ -22,7 +22,7 @@ from ockham.records import Progress
 from ockham.rungs import decoder_4bit, decoder_prompted, decoder_rungs
 from ockham.rungs.baselines import CONSTANT
 from ockham.rungs.rung import BuildConfig, BuildInfo, BuiltRung, RunContext, Rung, build_rung
-from ockham.tune.tune_spec import TuneSpec
+from ockham.tuning.tune_spec import TuneSpec
 
 pytestmark = pytest.mark.tune
 

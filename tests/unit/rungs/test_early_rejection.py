@@ -22,9 +22,9 @@ from ockham.records import Precision, Progress
 from ockham.rungs import early_rejection
 from ockham.rungs.early_rejection import PilotRun
 from ockham.rungs.rung import BuildConfig, RunContext
-from ockham.tune import decoder_tuning
-from ockham.tune.decoder_tuning import DecoderRow
-from ockham.tune.tune_spec import TuneSpec
+from ockham.tuning import decoder_tuning
+from ockham.tuning.decoder_tuning import DecoderRow
+from ockham.tuning.tune_spec import TuneSpec
 
 pytestmark = pytest.mark.tune
 

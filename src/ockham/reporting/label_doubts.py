@@ -1,0 +1,45 @@
+"""The rows whose label is in doubt: the first of them in the page, all of them to be saved as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ockham.records import RunResult
+from ockham.reporting.formatting import clean, count, percent, shorten
+from ockham.reporting.formatting import rows as rows_of
+from ockham.reporting.html import Child, Html, embed_json, note, section, table, tag, user
+from ockham.reporting.row_numbers import row_note, row_number
+
+_SHOWN = 100
+_CHARACTERS = 2000
+
+
+def doubts(account: RunResult) -> Html | None:
+    """List the rows whose label the cheap rungs doubt, worst first."""
+    if not account.doubts:
+        return None
+    ordered = sorted(account.doubts, key=lambda d: (-d.doubt, d.id))
+    body: list[Sequence[Child]] = []
+    saved: list[Sequence[str]] = []
+    for doubt in ordered:
+        example, number = account.examples.get(doubt.id), row_number(account.intake, doubt.id)
+        text = example.input if example else ""
+        cells = (number, shorten(clean(text), _CHARACTERS), doubt.given, doubt.suggested, f"{doubt.doubt:.2f}")
+        saved.append([clean(cell) for cell in cells])
+        if len(body) < _SHOWN:
+            shown = user(shorten(text, 600), class_="said") if example else tag("span", "not kept", class_="none")
+            body.append((user(number), shown, user(doubt.given), user(doubt.suggested), percent(doubt.doubt, 0)))
+    more = len(ordered) - len(body)
+    heads = ("Row", "Text", "Given label", "Suggested", "Doubt")
+    return section(
+        "doubts",
+        "Labels in doubt",
+        note(
+            f"{rows_of(len(ordered))}, worst first. Cheap rungs, cross-validated, answer these rows confidently and "
+            f"differently. Nothing was changed; a person decides. {row_note(account.intake)}"
+        ),
+        tag("p", tag("button", "Save as CSV", type="button", id="save-doubts", hidden=True)),
+        tag("div", table(heads, body, label="Labels in doubt", numbers=(4,)), class_="first"),
+        note(f"{count(more)} more: save them as CSV, or look into the run's folder.") if more > 0 else None,
+        tag("script", Html(embed_json([heads, *saved])), type="application/json", id="doubted"),
+    )

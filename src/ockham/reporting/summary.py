@@ -1,0 +1,249 @@
+"""The first screen: what to use, how good it is, how it compares, what is still unknown, what to do next."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from ockham.records import CandidateResult, RunResult
+from ockham.reporting import ladder_chart
+from ockham.reporting.candidate_view import CandidateView, candidate_views, focus, measured_views
+from ockham.reporting.formatting import (
+    amount,
+    count,
+    dollars,
+    finite_estimate,
+    interval,
+    limit_name,
+    limit_value,
+    megabytes,
+    metric_name,
+    milliseconds,
+    milliseconds_between,
+    percent,
+    rows,
+)
+from ockham.reporting.html import Html, join, tag
+from ockham.reporting.svg import figure
+from ockham.verdict.sentences import rounded_rows
+
+_AXES = (("latency", "latency"), ("memory", "memory"), ("cost", "cost"))
+
+
+def verdict(account: RunResult) -> Html:
+    """Write the first screen."""
+    picture = _ladder(account)
+    because = tag("p", account.verdict.because, class_="because")
+    column = tag(
+        "div", because, _alone(account), _requirements_line(account), _figures(account), _next(account), class_="told"
+    )
+    return tag(
+        "section",
+        tag("h1", _headline(account)),
+        tag("div", column, picture, class_="split" if picture else None),
+        _unknown(account),
+        id="verdict",
+        aria_label="Verdict",
+    )
+
+
+def _headline(account: RunResult) -> Html:
+    chosen = account.verdict.chosen
+    if chosen:
+        return join(("Use " if account.verdict.proven else "Best so far: ", tag("strong", chosen), "."))
+    if account.verdict.exit_status == 4:
+        return join(("The test rows ", tag("strong", "cannot tell yet"), "."))
+    return join((tag("strong", "No candidate"), " does the job yet."))
+
+
+def _alone(account: RunResult) -> Html | None:
+    """Say which share the candidate answers by itself, at which error, where doubtful answers are passed on."""
+    line = focus(account)
+    selective = account.selective.get(line.name) if line else None
+    if (
+        line is None
+        or selective is None
+        or not finite_estimate(selective.error)
+        or not finite_estimate(selective.share)
+    ):
+        return None
+    share, error = selective.share, selective.error
+    return tag(
+        "p",
+        tag("b", line.name),
+        " answers ",
+        tag("strong", percent(share.value, 0)),
+        f" of the rows by itself at {percent(error.value)} errors "
+        f"({interval('accuracy', error)}, n = {count(error.n)}) when answers with a confidence below "
+        f"{selective.threshold:.2f} are passed on; without that, {percent(selective.whole.value)} are wrong. "
+        "The validation rows chose the threshold, the test rows measured it.",
+        class_="alone",
+    )
+
+
+def _requirements_line(account: RunResult) -> Html | None:
+    limits = [
+        f"{limit_name(k)} {limit_value(k, v)}"
+        for k, v in account.verdict.requirements.items()
+        if k.startswith(("min_", "max_"))
+    ]
+    per_day = account.verdict.requirements.get("requests_per_day")
+    if per_day:
+        limits.append(f"{count(per_day)} requests per day")
+    return tag("p", "Requirements: ", ", ".join(limits), ".", class_="asked") if limits else None
+
+
+def _figures(account: RunResult) -> Html | None:
+    line = focus(account)
+    if line is None:
+        return None
+    items = [item for item in (_quality(account, line), _latency(line), _memory(line), _cost(account, line)) if item]
+    if not items:
+        return None
+    name = line.name if account.verdict.chosen else f"{line.name} (closest)"
+    cards = [
+        tag("div", tag("dt", term), tag("dd", tag("span", value, class_="big"), tag("span", small, class_="small")))
+        for term, value, small in items
+    ]
+    about = tag("p", tag("b", name), f": {line.gloss}" if line.gloss else None, class_="about")
+    return join((about, tag("dl", cards, class_="figures")))
+
+
+def _quality(account: RunResult, line: CandidateView) -> tuple[str, str, str] | None:
+    metric = account.verdict.metric
+    e = line.metric(metric)
+    if e is None:
+        return None
+    return metric_name(metric), amount(metric, e.value), f"{interval(metric, e)}, n = {count(e.n)}"
+
+
+def _latency(line: CandidateView) -> tuple[str, str, str] | None:
+    e = line.latency("p95")
+    if e is None:
+        return None
+    spread = f"{milliseconds_between(e.low, e.high)}, n = {count(e.n)}" if e.n else "no interval known"
+    if line.report and line.report.profile and line.report.profile.lost:
+        spread += ", measured on a busy machine"
+    return "p95 latency", milliseconds(e.value), spread
+
+
+def _memory(line: CandidateView) -> tuple[str, str, str] | None:
+    if line.memory_mb is None:
+        return None
+    disk = line.result.artifact_mb
+    return "Memory", megabytes(line.memory_mb), f"peak, serving; {megabytes(disk)} on disk" if disk else "peak, serving"
+
+
+def _cost(account: RunResult, line: CandidateView) -> tuple[str, str, str] | None:
+    if line.cost_per_day is None:
+        return None
+    per_day = account.verdict.requirements.get("requests_per_day")
+    return (
+        "Cost per day",
+        dollars(line.cost_per_day),
+        f"{count(per_day)} requests" if per_day else "one machine, always on",
+    )
+
+
+def _ladder(account: RunResult) -> Html | None:
+    metric = account.verdict.metric
+    pictures: list[tuple[str, Html]] = []
+    for key, word in _AXES:
+        spots = ladder_chart.spots(measured_views(account), metric, key)
+        if not spots or (len({spot.x for spot in spots}) < 2 and pictures):
+            continue
+        picture = figure(
+            f"ladder-{key}",
+            f"{metric_name(metric)} against {word}",
+            ladder_chart.description(spots, metric, word),
+            partial(ladder_chart.ladder, account, spots, key),
+            ladder_chart.caption(account, spots, key),
+        )
+        pictures.append((key, picture))
+    if not pictures:
+        return None
+    switches = [
+        (
+            tag("input", type="radio", name="axis", id=f"axis-{key}", checked=i == 0),
+            tag("label", dict(_AXES)[key], for_=f"axis-{key}"),
+        )
+        for i, (key, _) in enumerate(pictures)
+    ]
+    return tag(
+        "fieldset",
+        tag("legend", f"{metric_name(metric)} against "),
+        switches,
+        [tag("div", picture, class_=f"picture {key}") for key, picture in pictures],
+        class_="ladder",
+    )
+
+
+def _next(account: RunResult) -> Html:
+    return tag("div", tag("h2", "Next step"), tag("p", account.verdict.next or "Nothing is left to do."), class_="next")
+
+
+def _unknown(account: RunResult) -> Html:
+    lines = [*_undecided_lines(account), *_unmeasured_lines(account), *_unresolved_lines(account)]
+    lines += [join((warning,)) for warning in account.warnings]
+    content = (
+        tag("ul", [tag("li", q) for q in lines]) if lines else tag("p", "Nothing that this run could have answered.")
+    )
+    return tag("div", tag("h2", "Still unknown"), content, class_="unknown")
+
+
+def _undecided_lines(account: RunResult) -> list[Html]:
+    """Name the candidates that might do too, as far as that would change the verdict."""
+    chosen = next((line.result for line in measured_views(account) if line.name == account.verdict.chosen), None)
+    requirements = account.verdict.requirements
+    lines = []
+    for line in measured_views(account):
+        limits = [k for k, v in line.result.meets.items() if v == "cannot tell"]
+        if not limits or "misses" in line.result.meets.values() or _is_as_high(line, chosen):
+            continue
+        words = " and ".join(
+            f"{limit_name(k)} {limit_value(k, requirements[k])}" if k in requirements else limit_name(k) for k in limits
+        )
+        need = line.result.rows_needed
+        more = (
+            f"about {rounded_rows(need)} more test rows would tell"
+            if need
+            else "it was not measured, or not finely enough"
+        )
+        might = " might do"
+        if chosen is not None:
+            might = f", which {_standing(line.result, chosen)}, might do too"
+        lines.append(join((tag("b", line.name), f"{might} ({words}): {more}.")))
+    return lines
+
+
+def _is_as_high(line: CandidateView, chosen: CandidateResult | None) -> bool:
+    return chosen is not None and line.result.rung >= chosen.rung
+
+
+def _standing(lower: CandidateResult, chosen: CandidateResult) -> str:
+    """Say how a candidate of a lower rung compares with the chosen one."""
+    size, other = lower.artifact_mb, chosen.artifact_mb
+    return "is smaller" if size is not None and other is not None and size < other else "stands lower on the ladder"
+
+
+def _unmeasured_lines(account: RunResult) -> list[Html]:
+    others = [line for line in candidate_views(account) if line.result.status != "measured"]
+    if not others:
+        return []
+    named = [
+        join(("; " if i else None, tag("b", line.name), f", because {line.result.why}" if line.result.why else None))
+        for i, line in enumerate(others)
+    ]
+    return [join(("Not measured: ", named, "."))]
+
+
+def _unresolved_lines(account: RunResult) -> list[Html]:
+    lines = []
+    n = len(account.intake.conflicts)
+    if n:
+        phrase = "1 input carries" if n == 1 else f"{count(n)} inputs carry"
+        decide = tag("a", "wait for a decision", href="#data")
+        lines.append(join((f"{phrase} different labels and ", decide, ".")))
+    if account.doubts:
+        phrase = f"{rows(len(account.doubts))} may carry a wrong label: "
+        lines.append(join((phrase, tag("a", "look at them", href="#doubts"), ".")))
+    return lines
