@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ockham.errors import ConfigError
+from ockham.evals.cut_texts import cut_texts_of
 from ockham.readers.forms.form import LeftOut
 from ockham.readers.input_rows import InputRow, InputTable
-from ockham.records import Answer, Progress, Quarantined
+from ockham.records import Answer, CutTexts, Progress, Quarantined
 
 State = Literal["answered", "empty", "doubtful", "no_answer"]
 
@@ -38,7 +39,7 @@ class AnswerCounts:
 
     ``empty`` rows have no input and were not asked, ``doubtful`` ones were answered with less confidence than wanted,
     to ``no_answer`` the model gave none that is valid. ``left_out`` say themselves that they are not to be used, and
-    ``quarantined`` cannot be read.
+    ``quarantined`` cannot be read. ``cut`` says how many of the rows that were asked were too long to be read whole.
     """
 
     rows: int
@@ -48,17 +49,19 @@ class AnswerCounts:
     no_answer: int
     left_out: int
     quarantined: int
+    cut: CutTexts | None = None
 
 
 class RowAccount:
     """What has become of the rows so far."""
 
-    __slots__ = ("_left_out", "_states", "quarantined")
+    __slots__ = ("_left_out", "_states", "_unread", "quarantined")
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self._states: Counter[State] = Counter()
         self._left_out = 0
+        self._unread: list[float] = []
         self.quarantined: list[Quarantined] = []
 
     def pass_over(self, record: Quarantined | LeftOut) -> None:
@@ -74,6 +77,8 @@ class RowAccount:
         Raises `ConfigError` (``E_CONFIG``) where the model gives no confidence that could be held against ``least``.
         """
         state: State = "answered"
+        if answer.unread:
+            self._unread.append(answer.unread)
         if not row.text.strip():
             state = "empty"
         elif answer.value is None:
@@ -99,6 +104,7 @@ class RowAccount:
             rows=self.row_count + self._left_out + len(self.quarantined),
             left_out=self._left_out,
             quarantined=len(self.quarantined),
+            cut=cut_texts_of(self.row_count - counts["empty"], self._unread),
             **counts,
         )
 

@@ -16,8 +16,10 @@ from ockham.bundles.answered_rows import AnsweredRow, RowAccount, answer_rows
 from ockham.bundles.eval_rows import comparable_rows, count_seen, seen_share
 from ockham.data import multiple_choice, near_duplicates
 from ockham.data.own_split import shared_text_of
+from ockham.data.passage_search import describe_shared_text
 from ockham.errors import DataError
 from ockham.evals import tasks
+from ockham.evals.cut_texts import count_cut_texts
 from ockham.evals.scorer_plugs import load_scorer
 from ockham.ladder.fit import ignore
 from ockham.ladder.measure import probe, probe_rows, score_with_clusters, size_mb
@@ -194,6 +196,9 @@ def evaluate(
     sides = count_seen(folder, manifest, rows)
     on_progress(Progress(stage="measure", message=f"asking {manifest.candidate.name} about {len(rows):,} rows"))
     shared = shared_text_of(rows)
+    described = describe_shared_text(shared, [row.input for row in rows])
+    if described is not None:
+        on_progress(Progress(stage="measure", message=f"note: {described}"))
     clusters = near_duplicates.near_duplicates([shared.text_to_compare(row.input) for row in rows], seed=spec.seed)
     clusters = near_duplicates.join(clusters, [row.group for row in rows])
     if manifest.task == "choose":
@@ -215,8 +220,9 @@ def evaluate(
         artifact_mb=size_mb(folder),
         fit_seconds=0.0,
         seen=seen_share(manifest, scores, sides),
-        remarks=comparable.remarks,
+        remarks=comparable.remarks if described is None else (*comparable.remarks, described),
         scorer=None if scorer is None else scorer.use,
+        cut=count_cut_texts(answers),
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from ockham.cli.terminal import dull, fill, table, width
+from ockham.evals.cut_texts import describe_cut_texts
 from ockham.records import (
     CandidateResult,
     DatasetSummary,
@@ -76,7 +77,8 @@ def report(report: Report) -> None:
         for name, value in report.metrics.items()
     ]
     lines(*table(("metric", "value", "95 % interval", "n"), body, columns), "")
-    for remark in (*_seen_text(report.seen), *(f"Note: {remark}." for remark in report.remarks)):
+    notes = [*report.remarks, *([] if report.cut is None else [describe_cut_texts(report.cut)])]
+    for remark in (*_seen_text(report.seen), *(f"Note: {note}." for note in notes)):
         lines(*fill(remark, columns), "")
     if report.per_label:
         labels = [

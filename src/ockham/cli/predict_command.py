@@ -129,7 +129,7 @@ def command(
             notes = None
         else:
             counts, notes = _answer_rows(bundle, data, how, as_json, endpoint, on_progress)
-    if not quiet and (data is not None or counts.answered < counts.rows):
+    if not quiet and (data is not None or counts.answered < counts.rows or counts.cut):
         click.echo(_account(counts, how.out, notes), err=True)
     return LEFT_OUT if counts.quarantined or counts.left_out else 0
 
@@ -223,6 +223,10 @@ def _account(counts: AnswerCounts, out: Path | None, notes: AnswerFileNotes | No
         if (number := getattr(counts, name)) or name == "answered"
     ]
     lines = [f"{'' if out is None else f'{printable(out)}: '}{counts.rows:,} rows: {', '.join(parts)}"]
+    if counts.cut is not None:
+        from ockham.evals.cut_texts import describe_cut_texts
+
+        lines.append(f"note: {describe_cut_texts(counts.cut)}")
     if notes is not None:
         lines += [
             f"note: a column {printable(name)!r} is yours already; the answer's is called {printable(new)!r}"

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from ockham import catalog, machine, store
 from ockham.api import relay
 from ockham.errors import StoreError
+from ockham.evals.cut_texts import describe_cut_texts
 from ockham.evals.selective import choose_threshold, selective_answers
 from ockham.ladder import measure
 from ockham.ladder.climb import TEST_EVALUATIONS, ClimbDecision
@@ -190,6 +191,11 @@ def build_result(material: RunContext, outcome: ClimbOutcome) -> RunResult:
             *material.prepared.split.warnings,
             *outcome.opinions.notes,
             *(text for _, built in builds for text in built.warnings),
+            *(
+                f"{report.candidate.name}, test rows: {describe_cut_texts(report.cut)}"
+                for report in reports
+                if report.cut is not None
+            ),
         ),
     )
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from ockham import catalog
 from ockham.errors import OckhamError, PlugError, StoreError
 from ockham.evals import comparison, sample_size
+from ockham.evals.cut_texts import describe_cut_texts
 from ockham.ladder import measure
 from ockham.ladder.measure import RungResult
 from ockham.records import Comparison, Json, Progress, Report, Requirements, Score, TaskName, plain
@@ -121,6 +122,9 @@ def _test(material: RunContext, standing: RungResult, requirements: Requirements
         standing.test = measure.test_report(material, standing, requirements, prices)
         if standing.test:
             material.on_progress(Progress(stage="measure", message=measure.progress_line(standing.test)))
+            if standing.test.cut:
+                message = f"note: {standing.rung.name}: {describe_cut_texts(standing.test.cut)}"
+                material.on_progress(Progress(stage="measure", message=message))
             standing.why = _sameness_note(standing.test)
             if standing.why:
                 material.on_progress(Progress(stage="measure", message=f"note: {standing.rung.name}: {standing.why}"))

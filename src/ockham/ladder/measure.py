@@ -17,6 +17,7 @@ from ockham.data import multiple_choice
 from ockham.data.multiple_choice import infer_answer_form
 from ockham.errors import Defect
 from ockham.evals import cost, metrics, queueing, sample_size, tasks
+from ockham.evals.cut_texts import count_cut_texts
 from ockham.evals.intervals import proportion
 from ockham.evals.scorer_plugs import LoadedScorer
 from ockham.ladder.answer_quality import answer_quality
@@ -248,6 +249,7 @@ def _report(
         at_rate=None if spec else _at_rate(served.profile, requirements.requests_per_day, material.plan.seed),
         reordered=_estimate_stability(material, served),
         scorer=None if scorer is None else scorer.use,
+        cut=count_cut_texts(served.answers),
     )
 
 

@@ -155,10 +155,10 @@ def longest(task: PromptTask, examples: Sequence[Example]) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prompt:
-    """The tokens to answer, and whether the text was cut."""
+    """The tokens to answer, and the share of the text's characters that was left out because it was too long."""
 
     tokens: tuple[int, ...]
-    cut: bool
+    unread: float
 
 
 class PromptBuilder:
@@ -180,7 +180,7 @@ class PromptBuilder:
         text = whole(text)
         tokens = self._tokens(text[: room * _LONGEST_TOKEN], shots)
         if len(tokens) <= room and len(text) <= room * _LONGEST_TOKEN:
-            return Prompt(tokens=tokens, cut=False)
+            return Prompt(tokens=tokens, unread=0.0)
         while shots and len(self._tokens("", shots)) > room // 2:
             shots = shots[1:]
         bare = len(self._tokens("", shots))
@@ -193,7 +193,7 @@ class PromptBuilder:
             middle = (low + high + 1) // 2
             fits = len(self._tokens(text[:middle], shots)) <= room
             low, high = (middle, high) if fits else (low, middle - 1)
-        return Prompt(tokens=self._tokens(text[:low], shots), cut=low < len(text))
+        return Prompt(tokens=self._tokens(text[:low], shots), unread=1 - low / len(text) if text else 0.0)
 
     def end(self, otherwise: int) -> int:
         """Return the token that ends an answer: the first one the template writes behind it, or ``otherwise``."""

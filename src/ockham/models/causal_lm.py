@@ -9,7 +9,6 @@ serving.
 from __future__ import annotations
 
 import dataclasses
-import logging
 import math
 import queue
 import shutil
@@ -39,8 +38,6 @@ CONSTRAINED_TASKS: tuple[TaskName, ...] = ("classify", "choose")
 """The tasks whose answers are held to a trie; their questions are answered one after the other."""
 
 _ENDLESS = 1 << 30
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,11 +99,10 @@ class _Kept:
 
 
 class Decoder:
-    """A language model ready to answer; ``close`` it when done. ``cut`` counts the texts that were too long."""
+    """A language model ready to answer; ``close`` it when done."""
 
     def __init__(self, record: _Kept, engine: Engine) -> None:
         """Take what the bundle holds, and the engine with its weights."""
-        self.cut = 0
         self._kept = record
         self._engine = engine
         # Where batches change the arithmetic, every question is computed alone and from its beginning. Labels gain
@@ -146,7 +142,7 @@ class Decoder:
         for slot in range(self._slots):
             slots.put(slot)
 
-        def one(text: str) -> tuple[Answer, bool]:
+        def one(text: str) -> Answer:
             slot = slots.get()
             try:
                 return self._one(text, slot)
@@ -154,12 +150,7 @@ class Decoder:
                 slots.put(slot)
 
         with ThreadPoolExecutor(max_workers=min(self._slots, len(inputs))) as workers:
-            pairs = list(workers.map(one, inputs))
-        cut = sum(was_cut for _, was_cut in pairs)
-        if cut:
-            self.cut += cut
-            _log.warning("%d of %d texts were longer than the context and lost their end", cut, len(inputs))
-        return [answer for answer, _ in pairs]
+            return list(workers.map(one, inputs))
 
     def question(self, text: str) -> Prompt:
         """Return the tokens the model is asked with for a text."""
@@ -182,14 +173,13 @@ class Decoder:
     def _question(self, text: str, trie: Trie | None) -> Prompt:
         return self._questioner.ask(text, self._pool.choose(text, self._kept.spec.shots), self._valid.room(trie))
 
-    def _one(self, text: str, slot: int) -> tuple[Answer, bool]:
+    def _one(self, text: str, slot: int) -> Answer:
         trie = self.trie(text)
         question = self._question(text, trie)
         self._engine.begin(question.tokens, slot=slot, whole=not self._steady, scales=self._scales)
-        answer = (
-            self._write_answer(question, text, slot) if trie is None else self._answer_from_trie(question, trie, slot)
-        )
-        return answer, question.cut
+        if trie is None:
+            return self._write_answer(question, text, slot)
+        return self._answer_from_trie(question, trie, slot)
 
     def _answer_from_trie(self, question: Prompt, trie: Trie, slot: int) -> Answer:
         """Take one of the answers of a trie."""
@@ -212,6 +202,7 @@ class Decoder:
             # Without a fork the model was not asked at all.
             tokens_kept=max(0, len(question.tokens) - read[1]) if steps else None,
             tokens_out=steps,
+            unread=question.unread,
         )
 
     def _write_answer(self, question: Prompt, text: str, slot: int) -> Answer:
@@ -223,6 +214,7 @@ class Decoder:
             tokens_in=len(question.tokens),
             tokens_kept=max(0, len(question.tokens) - (self._engine.read(slot) - before)),
             tokens_out=written.tokens,
+            unread=question.unread,
         )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,7 +77,8 @@ class Encoder:
         settings = self.head.settings
         lengths = iter(map(len, texts.rows))
         read = [sum(itertools.islice(lengths, count)) for count in texts.counts]
-        return softmax.answers(margins, settings.labels, settings.temperature, read)
+        answers = softmax.answers(margins, settings.labels, settings.temperature, read)
+        return [replace(answer, unread=share) for answer, share in zip(answers, texts.unread, strict=True)]
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -54,12 +54,12 @@ class EncoderSettings:
 class WindowedTexts:
     """Texts as the tokens of their windows, one text's after another's, and how many windows each text has.
 
-    ``cut`` counts the texts of which parts are not read: they are longer than all windows together.
+    ``unread`` is about the share of each text that stands in no window that is read: it is longer than all of them.
     """
 
     rows: tuple[list[int], ...]
     counts: tuple[int, ...]
-    cut: int
+    unread: tuple[float, ...]
 
 
 def shared_tokens(settings: EncoderSettings) -> int:
@@ -93,14 +93,15 @@ class Embedder:
         Of a text that has more windows than are read, they are evenly spaced, the first and the last among them.
         """
         clean = [(self.settings.prefix + text).encode("utf-8", "replace").decode() for text in texts]
-        rows, counts, cut = list[list[int]](), list[int](), 0
+        rows, counts, unread = list[list[int]](), list[int](), list[float]()
         for encoding in self.tokenizer.encode_batch_fast(clean):
             parts = [encoding, *encoding.overflowing]
-            cut += len(parts) > self.settings.windows
             read = _spread(len(parts), self.settings.windows)
             rows += [parts[index].ids for index in read]
             counts.append(len(read))
-        return WindowedTexts(rows=tuple(rows), counts=tuple(counts), cut=cut)
+            tokens = sum(len(part) for part in parts)
+            unread.append(1 - sum(len(parts[index]) for index in read) / tokens if len(read) < len(parts) else 0.0)
+        return WindowedTexts(rows=tuple(rows), counts=tuple(counts), unread=tuple(unread))
 
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the first window of each text."""

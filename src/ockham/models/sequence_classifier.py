@@ -7,9 +7,9 @@ longer than the model reads loses its end, as it does wherever such models are u
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from ockham import machine
 from ockham.errors import ModelError
@@ -39,19 +39,28 @@ class ClassifierSettings:
     graph: str = ""
 
 
+class ReadText(NamedTuple):
+    """The outputs for a text (1, labels), the tokens that were read of it, and the share of it that was not."""
+
+    margins: NDArray[np.float32]
+    tokens: int
+    unread: float
+
+
 @dataclass(frozen=True, slots=True)
 class SequenceClassifier:
-    """A classifier ready to answer; ``margins`` returns its outputs for one text: (1, labels), and the tokens read."""
+    """A classifier ready to answer; ``read`` returns what it makes of one text."""
 
     settings: ClassifierSettings
-    margins: Callable[[str], tuple[NDArray[np.float32], int]]
+    read: Callable[[str], ReadText]
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answer with the label of the largest output; confidence is its share by softmax."""
         answers: list[Answer] = []
         for text in inputs:
-            margins, tokens = self.margins(text.encode("utf-8", "replace").decode())
-            answers += softmax.answers(margins, self.settings.labels, 1.0, [tokens])
+            outcome = self.read(text.encode("utf-8", "replace").decode())
+            answer = softmax.answers(outcome.margins, self.settings.labels, 1.0, [outcome.tokens])[0]
+            answers.append(replace(answer, unread=outcome.unread))
         return answers
 
 
@@ -65,7 +74,7 @@ def load(folder: Path) -> SequenceClassifier:
     opened = _open_transformers if settings.engine == "transformers" else _open_onnx
     model = SequenceClassifier(settings, opened(folder / MODEL, settings))
     try:
-        outputs = model.margins("a")[0].shape
+        outputs = model.read("a").margins.shape
     except Exception as error:  # of libraries, whose words may hold anything
         raise _unfit(f"the classifier cannot answer ({type(error).__name__})") from None
     if outputs != (1, len(settings.labels)):
@@ -73,7 +82,7 @@ def load(folder: Path) -> SequenceClassifier:
     return model
 
 
-def _open_transformers(folder: Path, settings: ClassifierSettings) -> Callable[[str], tuple[NDArray[np.float32], int]]:
+def _open_transformers(folder: Path, settings: ClassifierSettings) -> Callable[[str], ReadText]:
     try:
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
@@ -93,16 +102,18 @@ def _open_transformers(folder: Path, settings: ClassifierSettings) -> Callable[[
     except Exception as error:
         raise _unfit(f"transformers cannot load the classifier ({type(error).__name__})") from None
 
-    def margins(text: str) -> tuple[NDArray[np.float32], int]:
+    def read_text(text: str) -> ReadText:
         tokens = tokenizer(text, truncation=True, max_length=settings.max_tokens, return_tensors="pt")
         with torch.inference_mode():
             outputs: NDArray[np.float32] = model(**tokens).logits.numpy()
-        return outputs, tokens["input_ids"].shape[1]
+        count = tokens["input_ids"].shape[1]
+        unread = 1 - count / len(tokenizer(text)["input_ids"]) if count == settings.max_tokens else 0.0
+        return ReadText(outputs, count, unread)
 
-    return margins
+    return read_text
 
 
-def _open_onnx(folder: Path, settings: ClassifierSettings) -> Callable[[str], tuple[NDArray[np.float32], int]]:
+def _open_onnx(folder: Path, settings: ClassifierSettings) -> Callable[[str], ReadText]:
     switches.need_silence()
     try:
         import numpy as np
@@ -127,14 +138,15 @@ def _open_onnx(folder: Path, settings: ClassifierSettings) -> Callable[[str], tu
     tokenizer.no_padding()
     tokenizer.enable_truncation(settings.max_tokens)
 
-    def margins(text: str) -> tuple[NDArray[np.float32], int]:
+    def read_text(text: str) -> ReadText:
         encoding = tokenizer.encode(text)
         columns = zip(ONNX_INPUTS, (encoding.ids, encoding.attention_mask, encoding.type_ids), strict=True)
         inputs = {name: np.array([values], np.int64) for name, values in columns if name in names}
         outputs: NDArray[np.float32] = session.run(None, inputs)[0]
-        return outputs, len(encoding.ids)
+        beyond = sum(part.special_tokens_mask.count(0) for part in encoding.overflowing)
+        return ReadText(outputs, len(encoding.ids), beyond / (len(encoding.ids) + beyond))
 
-    return margins
+    return read_text
 
 
 def _unfit(message: str) -> ModelError:

@@ -63,7 +63,7 @@ class Writer:
         }
         value = json.dumps(json_fields.object_of(self.schema, texts), ensure_ascii=False)
         tokens_in = sum(len(window.tokens) for window in reading.windows)
-        return Answer(value=whole(value), confidence=path.probability, tokens_in=tokens_in)
+        return Answer(value=whole(value), confidence=path.probability, tokens_in=tokens_in, unread=0.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,8 +27,10 @@ class Answer:
     """What a model answered: ``None`` where it gave no valid answer; confidence is in [0, 1] or unknown.
 
     ``tokens_in`` are those of the question, ``tokens_kept`` the ones among them that the model still had from the
-    question before and did not read again (no part of what makes two answers equal), ``tokens_out`` the steps that
-    chose the answer, one for each token that was written; ``None`` for a model without tokens.
+    question before and did not read again, ``tokens_out`` the steps that
+    chose the answer, one for each token that was written; ``None`` for a model without tokens. ``unread`` is the share
+    of the text that the model left out because it was too long, 0 where it read all of it, ``None`` where it does not
+    say; it and ``tokens_kept`` are no part of what makes two answers equal.
     """
 
     value: str | None
@@ -36,6 +38,7 @@ class Answer:
     tokens_in: int | None = None
     tokens_out: int | None = None
     tokens_kept: int | None = field(default=None, compare=False)
+    unread: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,13 +131,27 @@ class SeenShare:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CutTexts:
+    """Texts that were too long for a model: ``cut`` of ``texts``, of each of which it left out a share.
+
+    ``least`` and ``most`` are the smallest and the largest of these shares.
+    """
+
+    texts: int
+    cut: int
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """A candidate measured on a dataset. ``metrics`` maps metric names to estimates.
 
     ``reordered`` is the share of questions that are answered the same when their options stand in another order.
     ``seen`` says how many of the rows the candidate was made from, where rows were given to measure a bundle on, and
     ``remarks`` what was changed in those rows so that they could be compared.
-    ``scorer`` is the one whose mean score is the metric ``score``.
+    ``scorer`` is the one whose mean score is the metric ``score``. ``cut`` counts the texts that the candidate did not
+    read whole; ``None`` where it read all of them, or does not say.
     """
 
     candidate: Candidate
@@ -154,6 +171,7 @@ class Report:
     seen: SeenShare | None = None
     remarks: tuple[str, ...] = ()
     scorer: PlugUse | None = None
+    cut: CutTexts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,10 +115,9 @@ def cut_texts(embedder: Embedder, material: RunContext) -> tuple[str, ...]:
         return ()
     said = f"{long:,} of {len(texts):,} training and validation texts are longer than the {reach:,} tokens that"
     said += f" {material.plan.encoder or 'the encoder'} takes at once: they are read in windows"
-    if windowed.cut:
-        said += (
-            f"; {windowed.cut:,} of them are longer than {embedder.settings.windows} windows, and parts are not read"
-        )
+    cut = sum(share > 0 for share in windowed.unread)
+    if cut:
+        said += f"; {cut:,} of them are longer than {embedder.settings.windows} windows, and parts are not read"
     return (said,)
 
 

@@ -71,7 +71,7 @@ def tokenize_rows(
         [
             (index, DecoderRow(question=question.tokens, answer=answer))
             for index, (question, answer) in enumerate(side)
-            if not question.cut and len(question.tokens) + len(answer) <= spec.context
+            if not question.unread and len(question.tokens) + len(answer) <= spec.context
         ]
         for side in lessons
     ]

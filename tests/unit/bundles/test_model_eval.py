@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -66,3 +67,19 @@ def test_the_command_measures_a_model(tmp_path: Path, capsys: pytest.CaptureFixt
     (tmp_path / "rows.csv").write_text("\n".join(["text,label", *lines]) + "\n")
     assert run(["eval", str(folder), str(tmp_path / "rows.csv"), "--quiet"]) == 0
     assert "yours:mine" in capsys.readouterr().out
+
+
+def test_the_command_says_which_texts_were_not_read_whole_and_what_all_share(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tiny_classifier.write_onnx(tmp_path / "mine", words=WORDS)
+    (folder / "tokenizer_config.json").write_text(json.dumps({"model_max_length": 32}))
+    rows = [{**row, "text": f"Sort each letter into its pile, please. {row['text']}"} for row in rows_of()]
+    rows = [{**row, "text": row["text"] + " milk" * 300} for row in rows[:2]] + rows[2:]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert run(["eval", str(folder), str(tmp_path / "rows.jsonl")]) == 0
+    captured = capsys.readouterr()
+    out = " ".join(captured.out.split())
+    assert "2 of 120 texts are longer than the model reads: 90 % of each was not read" in out
+    assert "7 words stand in every input; rows are compared without them" in out
+    assert "note: 7 words stand in every input" in captured.err

@@ -25,7 +25,7 @@ from ockham.models import fake, model_files
 from ockham.models.fake import Fake
 from ockham.readers.forms.form import LeftOut
 from ockham.readers.input_rows import InputRow, InputTable
-from ockham.records import Answer
+from ockham.records import Answer, CutTexts
 from ockham.store.atomic import NewFile
 
 KNOWN = {"where is my parcel": "delivery", "charged twice": "refund"}
@@ -176,6 +176,7 @@ def test_an_extracted_object_is_a_column_a_field(tmp_path: Path, run: Run) -> No
         "no_answer": 0,
         "left_out": 0,
         "quarantined": 0,
+        "cut": None,
     }
 
 
@@ -280,6 +281,13 @@ def test_a_record_that_its_form_leaves_out_is_counted() -> None:
     assert [row.answer.value for row in answered] == ["x"]
     counts = account.counts()
     assert (counts.rows, counts.answered, counts.left_out) == (2, 1, 1)
+
+
+def test_rows_that_were_not_read_whole_are_counted_among_those_that_were_asked() -> None:
+    account = RowAccount()
+    for number, (text, unread) in enumerate([("a", 0.0), ("b", 0.5), ("", None), ("c", 0.25), ("d", None)]):
+        account.settle(InputRow(str(number), number, None, {}, text), Answer(value="x", unread=unread), None)
+    assert account.counts().cut == CutTexts(texts=4, cut=2, least=0.25, most=0.5)
 
 
 def test_ten_thousand_rows_are_answered_in_batches_and_progress_is_told(served: Path, run: Run, tmp_path: Path) -> None:

@@ -50,7 +50,7 @@ def unknown_words(seed: int) -> str:
 def test_a_text_that_fits_is_read_as_it_was(embedder: Embedder) -> None:
     texts = ["parcel late", "", " ".join(FILL * 6), "milk"]
     windows = embedder.windows(texts)
-    assert (list(windows.rows), windows.counts, windows.cut) == (embedder.tokens(texts), (1, 1, 1, 1), 0)
+    assert (list(windows.rows), windows.counts, windows.unread) == (embedder.tokens(texts), (1, 1, 1, 1), (0, 0, 0, 0))
     assert embedder.embed(texts).tobytes() == embedder.vectors(embedder.tokens(texts)).tobytes()
 
 
@@ -58,7 +58,7 @@ def test_the_end_of_a_long_text_is_read(embedder: Embedder) -> None:
     one, other = long_text(1, 100, "refund"), long_text(1, 100, "courier")
     windows = embedder.windows([one, "milk", other])
     assert windows.counts == (3, 1, 3)
-    assert windows.cut == 0
+    assert windows.unread == (0, 0, 0)
     assert embedder.tokens([one]) == embedder.tokens([other]), "the first window alone cannot tell them apart"
     first, short, second = embedder.embed([one, "milk", other])
     assert np.abs(first - second).max() > 1e-5
@@ -82,7 +82,7 @@ def test_windows_are_bounded_and_what_is_not_read_is_counted(embedder: Embedder)
     texts = [long_text(3, 2000, "refund"), "milk", long_text(4, 100, "paid")]
     windows = embedder.windows(texts)
     assert windows.counts == (8, 1, 3)
-    assert windows.cut == 1
+    assert list(windows.unread) == [pytest.approx(1 - 8 * 38 / 2003, abs=0.03), 0, 0]
     refund = embedder.tokenizer.token_to_id("refund")
     assert refund in windows.rows[7], "the last window is always read"
     assert windows.rows[0] == embedder.tokens(texts)[0], "and so is the first"
