@@ -1,8 +1,10 @@
 """Find the smallest language model that provably does the job.
 
 The doorway: every name a user needs, each imported when it is first asked for, so that ``import ockham`` loads
-nothing heavy. ``fit``, ``load``, ``predict``, ``evaluate``, ``verify``, ``write_report`` and ``diagnose`` are the
-verbs; the rest are the records that they take and give, and the errors that they raise.
+nothing heavy. Every command of the command line is a function of the same name: ``fit``, ``tune``, ``curate``,
+``predict``, ``eval``, ``export``, ``verify``, ``report``, ``plan``, ``decide`` and ``doctor``. ``load`` keeps a model
+loaded, and ``load_result`` reads what a run found out. The rest are the records that these take and return, and the
+errors that they raise.
 
 To import it sets a few environment variables, by which libraries are told not to report their use to their vendors
 (`ockham.sealed.switches`): onnxruntime does so by default, and can only be told before it is loaded.
@@ -19,15 +21,16 @@ if TYPE_CHECKING:
     from ockham.api.consent import Destination
     from ockham.bundles.export import export
     from ockham.bundles.loaded_model import LoadedModel, load
-    from ockham.bundles.predict import EvalSpec, Prediction, PredictSpec, evaluate, predict
+    from ockham.bundles.predict import EvalSpec, Prediction, PredictSpec, predict
     from ockham.bundles.verify import Check, Verification, verify
     from ockham.curation.curate import Curated, CurateSpec, curate
     from ockham.curation.filters import Filter, FilterRecord, check_filter
-    from ockham.diagnosis import Diagnosis, diagnose
+    from ockham.diagnosis import Diagnosis
     from ockham.errors import ConfigError, DataError, OckhamError
     from ockham.evals.scorer_plugs import Scorer, check_scorer
-    from ockham.ladder.fit import FitSpec, fit
-    from ockham.ladder.run_folder import load_result, write_report
+    from ockham.ladder.fit import FitSpec, fit, tune
+    from ockham.ladder.run_folder import load_result
+    from ockham.planning import Advice, Plan, PlanSpec, Questions
     from ockham.records import (
         Candidate,
         Dataset,
@@ -41,6 +44,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from ockham.sealing import seal
+    from ockham.verbs import decide, doctor, eval, plan, report  # noqa: A004 - the name of the command
 
 from ockham.sealed import switches as _switches
 from ockham.version import __version__
@@ -54,15 +58,18 @@ if os.environ.get("OCKHAM_JAIL"):  # a process that a sealed one has started
 _HOMES = {
     "ockham.bundles.loaded_model": ("LoadedModel", "load"),
     "ockham.bundles.export": ("export",),
-    "ockham.bundles.predict": ("EvalSpec", "PredictSpec", "Prediction", "evaluate", "predict"),
+    "ockham.bundles.predict": ("EvalSpec", "PredictSpec", "Prediction", "predict"),
     "ockham.curation.curate": ("Curated", "curate"),
     "ockham.curation.curate_spec": ("CurateSpec",),
     "ockham.curation.filters": ("Filter", "FilterRecord", "check_filter"),
     "ockham.evals.scorer_plugs": ("Scorer", "check_scorer"),
-    "ockham.diagnosis": ("Diagnosis", "diagnose"),
+    "ockham.diagnosis": ("Diagnosis",),
     "ockham.errors": ("ConfigError", "DataError", "OckhamError"),
-    "ockham.ladder.fit": ("FitSpec", "fit"),
-    "ockham.ladder.run_folder": ("load_result", "write_report"),
+    "ockham.ladder.fit": ("FitSpec", "fit", "tune"),
+    "ockham.ladder.run_folder": ("load_result",),
+    "ockham.planning.advice": ("Advice", "Questions"),
+    "ockham.records.plan": ("Plan", "PlanSpec"),
+    "ockham.verbs": ("decide", "doctor", "eval", "plan", "report"),
     "ockham.api.client": ("EndpointSpec",),
     "ockham.api.consent": ("Destination",),
     "ockham.sealing": ("seal",),
@@ -83,6 +90,7 @@ _HOMES = {
 _ORIGIN = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "Advice",
     "Candidate",
     "Check",
     "ConfigError",
@@ -101,10 +109,13 @@ __all__ = [
     "FitSpec",
     "LoadedModel",
     "OckhamError",
+    "Plan",
+    "PlanSpec",
     "PlugSpec",
     "PredictSpec",
     "Prediction",
     "Progress",
+    "Questions",
     "Report",
     "Requirements",
     "RunResult",
@@ -115,16 +126,19 @@ __all__ = [
     "check_filter",
     "check_scorer",
     "curate",
-    "diagnose",
-    "evaluate",
+    "decide",
+    "doctor",
+    "eval",
     "export",
     "fit",
     "load",
     "load_result",
+    "plan",
     "predict",
+    "report",
     "seal",
+    "tune",
     "verify",
-    "write_report",
 ]
 
 

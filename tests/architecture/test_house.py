@@ -13,6 +13,7 @@ import pytest
 
 import ockham
 from ockham import version
+from ockham.cli import commands
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -36,6 +37,7 @@ LARGER = {
 }
 
 PUBLIC = [
+    "Advice",
     "Candidate",
     "Check",
     "ConfigError",
@@ -54,10 +56,13 @@ PUBLIC = [
     "FitSpec",
     "LoadedModel",
     "OckhamError",
+    "Plan",
+    "PlanSpec",
     "PlugSpec",
     "PredictSpec",
     "Prediction",
     "Progress",
+    "Questions",
     "Report",
     "Requirements",
     "RunResult",
@@ -68,16 +73,19 @@ PUBLIC = [
     "check_filter",
     "check_scorer",
     "curate",
-    "diagnose",
-    "evaluate",
+    "decide",
+    "doctor",
+    "eval",
     "export",
     "fit",
     "load",
     "load_result",
+    "plan",
     "predict",
+    "report",
     "seal",
+    "tune",
     "verify",
-    "write_report",
 ]
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
@@ -176,6 +184,10 @@ def test_every_public_name_opens() -> None:
             assert value.__doc__
     with pytest.raises(AttributeError, match="no attribute 'fitt'"):
         _ = ockham.fitt
+
+
+def test_every_command_is_a_function_of_the_same_name() -> None:
+    assert [verb for verb in commands.VERBS if not callable(getattr(ockham, verb)) or verb not in PUBLIC] == []
 
 
 def test_the_version_is_the_projects() -> None:

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, cast
 from ockham.api.consent import Destination
 from ockham.bundles.predict import input_columns, open_bundle
 from ockham.errors import BundleError, ConfigError, DataError
-from ockham.ladder.fit import ignore
 from ockham.readers.read import ReadSpec, read
-from ockham.records import Answer, Manifest, TaskName
+from ockham.records import Answer, Manifest, TaskName, ignore
 from ockham.serving.process import ServingProcess
 
 if TYPE_CHECKING:

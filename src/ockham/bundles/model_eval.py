@@ -12,13 +12,12 @@ from ockham.convert.gguf_export import convert
 from ockham.data import task
 from ockham.data.clean import clean
 from ockham.errors import ConfigError
-from ockham.ladder.fit import ignore
 from ockham.llm import gguf_file
 from ockham.llm.task_words import read_descriptions, read_instructions, task_words
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, GgufSpec
 from ockham.readers.read import ReadSpec, read
-from ockham.records import Candidate, Example, Manifest, Progress, Report, TaskName
+from ockham.records import Candidate, Example, Manifest, Progress, Report, TaskName, ignore
 from ockham.rungs import decoder_rungs, own_models
 from ockham.rungs.decoder_weights import (
     LONGEST_CONTEXT,

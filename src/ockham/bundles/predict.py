@@ -21,7 +21,6 @@ from ockham.errors import DataError
 from ockham.evals import tasks
 from ockham.evals.cut_texts import count_cut_texts
 from ockham.evals.scorer_plugs import load_scorer
-from ockham.ladder.fit import ignore
 from ockham.ladder.measure import probe, probe_rows, score_with_clusters, size_mb
 from ockham.ladder.run_folder import bundle_of
 from ockham.models.backend import is_networked, package_of
@@ -31,7 +30,7 @@ from ockham.readers.input_rows import InputRow, InputTable
 from ockham.readers.label_sets import SeveralLabels
 from ockham.readers.read import ReadResult, ReadSpec, open_inputs, read
 from ockham.readers.table import text_of
-from ockham.records import Manifest, PlugRequest, Progress, Quarantined, Report, digest
+from ockham.records import Manifest, PlugRequest, Progress, Quarantined, Report, digest, ignore
 from ockham.serving.process import ServingProcess
 
 _log = logging.getLogger(__name__)

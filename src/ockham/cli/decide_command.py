@@ -43,14 +43,12 @@ def command(*, config: Path | None, as_json: bool, **flags: object) -> None:
     private the data are, and how much traffic and how many labelled rows there are. In a terminal you are asked for
     what the flags leave open; elsewhere the flags are required.
     """
-    from ockham import catalog
+    from ockham import verbs
     from ockham.cli import output, plan_output
-    from ockham.planning import advise
 
     values = settings.collect("decide", config, flags)
-    table = settings.text(values, "prices")
-    prices = catalog.prices(None if table is None else Path(table))
-    advice = advise(_questions(values), prices)
+    prices = settings.text(values, "prices")
+    advice = verbs.decide(_questions(values), prices=prices)
     if as_json:
         output.record(advice)
     else:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import datetime as dt
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from ockham.cli import options
 from ockham.cli.help import Command
 from ockham.cli.terminal import fill, table, width
-from ockham.diagnosis import Diagnosis, diagnose
+
+if TYPE_CHECKING:
+    from ockham.diagnosis import Diagnosis
 
 
 @click.command("doctor", cls=Command, examples=("ockham doctor", "ockham doctor --json"))
@@ -20,9 +21,10 @@ def command(*, as_json: bool) -> None:
 
     Only this machine is inspected: nothing is sent, installed or read from your data.
     """
+    from ockham import verbs
     from ockham.cli import output
 
-    diagnosis = diagnose(Path.cwd(), today=dt.date.today())
+    diagnosis = verbs.doctor()
     if as_json:
         output.record(diagnosis)
     else:

@@ -50,13 +50,13 @@ def command(
     reads = {"bundle": bundle, "data": data, "instructions": values.get("instructions"), "labels": values.get("labels")}
     named = [] if endpoint is None else [endpoint]
     sealed_commands.enter("eval", reads, unsealed=unsealed, endpoints=named)
-    from ockham.bundles.model_eval import evaluate_any
+    from ockham import verbs
     from ockham.bundles.predict import EvalSpec
     from ockham.cli import output
 
     spec = settings.spec(EvalSpec, values)
     with progress.progress_display(quiet=quiet, origins=origins) as on_progress:
-        report = evaluate_any(bundle, data, spec, endpoint=endpoint, on_progress=on_progress)
+        report = verbs.eval(bundle, data, spec, endpoint=endpoint, on_progress=on_progress)
     if as_json:
         output.record(report)
     else:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -76,20 +74,12 @@ def command(
     catalogue is listed. Without --device, the plan is for this machine, whose memory bandwidth and arithmetic are
     measured once a day. Nothing is downloaded or sent.
     """
-    from ockham import catalog, machine
+    from ockham import verbs
     from ockham.cli import output, plan_output
-    from ockham.planning import plan
-    from ockham.planning.this_machine import detect_machine
 
     values = settings.collect("plan", config, {"prices": prices, **flags})
     table = settings.text(values, "prices")
-    spec = _spec(values)
-    price_table = catalog.prices(None if table is None else Path(table))
-    now = dt.datetime.now(dt.timezone.utc)
-    target = None
-    if spec.device is None:
-        target = detect_machine(machine.cache(), now, time.process_time, threads=spec.threads, anew=measure)
-    planned = plan(spec, price_table, now.date(), target)
+    planned = verbs.plan(_spec(values), prices=table, measure=measure)
     if report is not None:
         from ockham.reporting import render_plan
         from ockham.store import save_text

@@ -39,6 +39,7 @@ from ockham.records import (
     TaskName,
     Verdict,
     digest,
+    ignore,
 )
 from ockham.rungs import decoder_rungs, own_models
 from ockham.rungs.registry import LADDER
@@ -54,10 +55,6 @@ _NUMBERS = {
     own_models.NAME: own_models.NUMBER,
 }
 RUNGS = tuple(sorted(_NUMBERS, key=lambda name: _NUMBERS[name]))
-
-
-def ignore(progress: Progress) -> None:
-    """Hear nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,17 @@ def write_report(run: str | Path, out: str | Path | None = None) -> Path:
         raise StoreError(error.code, error.message, fix=fix) from None
 
 
+def write_tables(run: str | Path, folder: Path) -> tuple[Path, ...]:
+    """Write the wrong answers and the labels in doubt of a finished run as CSV into ``folder``; return their paths."""
+    from ockham.reporting import saved_tables
+
+    paths = []
+    for name, data in saved_tables.tables(load_result(run)).items():
+        store.save_bytes(folder / name, data)
+        paths.append(folder / name)
+    return tuple(paths)
+
+
 def _with_later_goes(result: RunResult, run: Path) -> RunResult:
     """Return a result whose label counts what the evidence lists; a go that was killed came to no verdict."""
     from ockham.sealed import evidence

@@ -31,7 +31,7 @@ from ockham.records.evaluation import (
     SeenShare,
     SelectiveAnswers,
 )
-from ockham.records.manifest import DeviceName, Manifest, Progress
+from ockham.records.manifest import DeviceName, Manifest, Progress, ignore
 from ockham.records.plug_spec import PlugRequest, PlugSpec, PlugUse
 from ockham.records.quantities import Requirements
 from ockham.records.result import (
@@ -104,5 +104,6 @@ __all__ = [
     "Verdict",
     "canonical",
     "digest",
+    "ignore",
     "plain",
 ]

@@ -27,6 +27,10 @@ class Progress:
     rungs: int | None = None
 
 
+def ignore(progress: Progress) -> None:
+    """Hear nothing."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What a bundle is: enough to load it, check it and know where it came from. Stored as ``bundle.json``."""

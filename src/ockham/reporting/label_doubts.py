@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ockham.records import RunResult
+from ockham.records import LabelIssue, RunResult
 from ockham.reporting.formatting import clean, count, percent, shorten
 from ockham.reporting.formatting import rows as rows_of
 from ockham.reporting.html import Child, Html, embed_json, note, section, table, tag, user
@@ -18,17 +18,13 @@ def doubts(account: RunResult) -> Html | None:
     """List the rows whose label the cheap rungs doubt, worst first."""
     if not account.doubts:
         return None
-    ordered = sorted(account.doubts, key=lambda d: (-d.doubt, d.id))
+    ordered = _worst_first(account)
     body: list[Sequence[Child]] = []
-    saved: list[Sequence[str]] = []
-    for doubt in ordered:
+    for doubt in ordered[:_SHOWN]:
         example, number = account.examples.get(doubt.id), row_number(account.intake, doubt.id)
-        text = example.input if example else ""
-        cells = (number, shorten(clean(text), _CHARACTERS), doubt.given, doubt.suggested, f"{doubt.doubt:.2f}")
-        saved.append([clean(cell) for cell in cells])
-        if len(body) < _SHOWN:
-            shown = user(shorten(text, 600), class_="said") if example else tag("span", "not kept", class_="none")
-            body.append((user(number), shown, user(doubt.given), user(doubt.suggested), percent(doubt.doubt, 0)))
+        shown = user(shorten(example.input, 600), class_="said") if example else tag("span", "not kept", class_="none")
+        body.append((user(number), shown, user(doubt.given), user(doubt.suggested), percent(doubt.doubt, 0)))
+    saved = [[shorten(cell, _CHARACTERS) for cell in cells] for cells in doubt_rows(account)]
     more = len(ordered) - len(body)
     heads = ("Row", "Text", "Given label", "Suggested", "Doubt")
     return section(
@@ -40,6 +36,20 @@ def doubts(account: RunResult) -> Html | None:
         ),
         tag("p", tag("button", "Save as CSV", type="button", id="save-doubts", hidden=True)),
         tag("div", table(heads, body, label="Labels in doubt", numbers=(4,)), class_="first"),
-        note(f"{count(more)} more: save them as CSV, or look into the run's folder.") if more > 0 else None,
+        note(f"{count(more)} more: save them as CSV.") if more > 0 else None,
         tag("script", Html(embed_json([heads, *saved])), type="application/json", id="doubted"),
     )
+
+
+def doubt_rows(account: RunResult) -> list[list[str]]:
+    """Return the cells of each row whose label is in doubt: its number, text, given label, suggested one, doubt."""
+    lines = []
+    for doubt in _worst_first(account):
+        example = account.examples.get(doubt.id)
+        number, text = row_number(account.intake, doubt.id), example.input if example else ""
+        lines.append([clean(cell) for cell in (number, text, doubt.given, doubt.suggested, f"{doubt.doubt:.2f}")])
+    return lines
+
+
+def _worst_first(account: RunResult) -> list[LabelIssue]:
+    return sorted(account.doubts, key=lambda issue: (-issue.doubt, issue.id))

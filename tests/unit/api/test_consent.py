@@ -150,7 +150,7 @@ def test_the_same_holds_in_python(bundle: Path, rows: Path, api: StubApi) -> Non
         dataclasses.replace(right, url="http://127.0.0.1:1/v1"),
     )
     for named in wrong:
-        for verb in (ockham.predict, ockham.evaluate):
+        for verb in (ockham.predict, ockham.eval):
             with pytest.raises(ConsentError) as caught:
                 verb(bundle, rows, endpoint=named)
             assert caught.value.code == "E_CONSENT"

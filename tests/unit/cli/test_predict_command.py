@@ -20,12 +20,11 @@ from ockham import store
 from ockham.bundles.answered_rows import RowAccount, answer_rows
 from ockham.cli import commands
 from ockham.errors import StoreError
-from ockham.ladder.fit import ignore
 from ockham.models import fake, model_files
 from ockham.models.fake import Fake
 from ockham.readers.forms.form import LeftOut
 from ockham.readers.input_rows import InputRow, InputTable
-from ockham.records import Answer, CutTexts
+from ockham.records import Answer, CutTexts, ignore
 from ockham.store.atomic import NewFile
 
 KNOWN = {"where is my parcel": "delivery", "charged twice": "refund"}

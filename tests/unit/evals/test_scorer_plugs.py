@@ -164,7 +164,7 @@ def test_a_climb_is_decided_by_the_scorer(site: Path, data: Path, tmp_path: Path
     assert "the scorer overlap (shared letters) of acme-overlap 1.0" in page
     again = fit(data, spec, Requirements(min_score=0.8), out=tmp_path / "run")
     assert again == verdict
-    report = ockham.evaluate(tmp_path / "run", data, ockham.EvalSpec(scorer="overlap"))
+    report = ockham.eval(tmp_path / "run", data, ockham.EvalSpec(scorer="overlap"))
     assert next(iter(report.metrics)) == "score"
     assert report.scorer is not None
     assert report.scorer.settings == {"case": False}
