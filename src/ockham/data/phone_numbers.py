@@ -75,6 +75,29 @@ _FEWEST, _MOST = 7, 12
 _FEWEST_NATIONAL: Final = 9
 
 
+_GAPS: Final = {0xA0: " ", 0x2007: " ", 0x2009: " ", 0x202F: " ", 0x2010: "-", 0x2011: "-"}
+"""Blanks and hyphens at which no line breaks, as word processors write them into numbers, and the plain ones."""
+_SOME_GAP: Final = re.compile("[" + "".join(map(chr, _GAPS)) + "]")
+_GAPS_IN_BYTES: Final = re.compile(
+    rb"(?<=[0-9A-Z)])(?:\xc2\xa0|\xe2\x80[\x87\x89\xaf]|(\xe2\x80[\x90\x91]))(?=[0-9A-Z(])"
+)
+
+
+def with_plain_gaps(text: str) -> str:
+    """Return a text with plain blanks and hyphens for those that do not break; every character keeps its place."""
+    return text.translate(_GAPS) if _SOME_GAP.search(text) else text
+
+
+def with_plain_gap_bytes(data: bytes) -> bytes:
+    """Return UTF-8 text as `with_plain_gaps` does where such a gap stands in a number; every byte keeps its place.
+
+    Blanks fill what a plain sign leaves of the two or three bytes.
+    """
+    if b"\xc2\xa0" not in data and b"\xe2\x80" not in data:
+        return data
+    return _GAPS_IN_BYTES.sub(lambda gap: (b"-" if gap[1] else b" ").ljust(len(gap[0])), data)
+
+
 def phone_spans(text: str, start: int = 0, end: int | None = None) -> Iterator[tuple[int, int]]:
     """Find telephone numbers that stand in a stretch of a text; yields where each begins and ends, in characters."""
     end = len(text) if end is None else end

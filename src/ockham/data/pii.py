@@ -6,7 +6,7 @@ import ipaddress
 import re
 from collections.abc import Callable, Iterable, Iterator
 
-from ockham.data.phone_numbers import phone_spans
+from ockham.data.phone_numbers import phone_spans, with_plain_gaps
 
 # Every quantifier is bounded, so that no text costs more than a constant number of steps per character.
 _EMAIL = re.compile(
@@ -51,8 +51,9 @@ def count(texts: Iterable[str]) -> dict[str, int]:
     """
     counts = dict.fromkeys(_CLASSES, 0)
     for text in texts:
+        plain = with_plain_gaps(text)
         for name, holds in _CLASSES.items():
-            counts[name] += holds(text)
+            counts[name] += holds(plain)
     return {name: number for name, number in counts.items() if number}
 
 

@@ -13,7 +13,7 @@ from benchmarks.personal_data import curation_kinds, fit_kinds, lines, score
 
 from ockham.curation.kernels import shingles
 from ockham.curation.steps import redact
-from ockham.data.phone_numbers import phone_spans
+from ockham.data.phone_numbers import phone_spans, with_plain_gaps
 from ockham.data.pii import count
 
 
@@ -46,6 +46,7 @@ def test_fitting_counts_as_curating_finds() -> None:
         "2019 2020 2021", "120 000 000", "1920 1080 1200", "2018-2019-2020", "12/2024 0115 0930",
         "Version 10.4.2.118", "01.02.2024 10:30", "call volume: 120 000 000", "an order of 06 39 98 12 34",
         "+120 000 000 a year", "at 0900 1300 1700", "drawn: 05 12 19 23 31", "220acf36-b66e-564b-9157-2398012fb113",
+        "120\u202f000\u202f000", "2019\xa02020\xa02021",
     ],
 )  # fmt: skip
 def test_years_sizes_and_plain_numbers_are_none(text: str) -> None:
@@ -63,10 +64,17 @@ def test_years_sizes_and_plain_numbers_are_none(text: str) -> None:
         ("0044 20 7946 0633 works", "0044 20 7946 0633"),
         ("+49 (0)89 99998 321 bitte", "+49 (0)89 99998 321"),
         ("Звоните: 5550100142", "5550100142"),
+        ("Appelez le\xa001\u202f99\u202f00\u202f12\u202f34 demain", "01\u202f99\u202f00\u202f12\u202f34"),
+        ("Call +44\xa020\xa07946\xa00018.", "+44\xa020\xa07946\xa00018"),
+        ("or 212\u2011555\u20110142 today", "212\u2011555\u20110142"),
     ],
 )
 def test_national_forms_are_found_as_they_stand(text: str, value: str) -> None:
-    assert [text[start:end] for start, end in phone_spans(text)] == [value]
+    plain = with_plain_gaps(text)
+    assert [text[start:end] for start, end in phone_spans(plain)] == [value]
+    assert count([text]) == {"phone": 1}
+    known = redact.suspects(shingles.texts_of([text.encode()]))
+    assert redact.redact(text, redact.find(text, known[0])) == text.replace(value, "[PHONE]")
     assert redact.redact(text, redact.find(text)) == text.replace(value, "[PHONE]")
 
 

@@ -26,9 +26,11 @@ PERSONAL = [
     ": hunter2hunter2", "-----BEGIN RSA PRIVATE KEY-----", "-----END RSA PRIVATE KEY-----", "AKIA" + "ABCD" * 4,
     "ghp_" + "a1B2" * 9, "github_pat_" + "a1B2" * 6, "hf_" + "a1B2" * 8, "sk-" + "a1B2" * 6, "xoxb-1234567890",
     "AIza" + "a1B2_" * 7, "sk_live_" + "a1B2" * 5, "eyJ" + "a1B2" * 4, ".eyJ" + "a1B2" * 4 + ".abcdefghijkl",
-    "__init__", "I", "-", ".",
+    "__init__", "I", "-", ".", "01\xa099\xa000\xa012\xa034", "212\u202f555\u202f0142", "(030)\xa0123\xa04567",
+    "\xa0", "\u2011",
+    "4111\u20091111\u20091111\u20091111", "DE89\xa03704\xa00044\xa00532\xa00130\xa000", "078\u201105\u20111120",
 ]  # fmt: skip
-SIGNS = st.text("001122334567890123456789  ..--++()/:AADXZ,٣é\n", max_size=80)
+SIGNS = st.text("001122334567890123456789  ..--++()/:AADXZ,٣é\n\xa0\xa0\u202f\u2011", max_size=80)
 JOINED = SIGNS | st.lists(
     st.tuples(st.sampled_from([*PERSONAL, *WORDS]), st.sampled_from([" ", " ", "", "\n", "  ", "\t", ",", "\x00"])),
     max_size=30,

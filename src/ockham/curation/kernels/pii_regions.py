@@ -119,7 +119,7 @@ def _may_count(data: NDArray[np.uint8], kinds: NDArray[np.uint8], begin: np.uint
         while at < end and kinds[data[at]] == _DIGIT:
             at += _ONE
         run = int(at - start)
-        between = int(data[start - _ONE]) if before > 0 and start - behind == _ONE else 0
+        between = _sign_between(data, behind, start) if before > 0 else 0
         chain = run + (chain if between in (32, 45) else 0)
         if run > _LONGEST and _before(data, start, 1) == 46:  # a fraction: no number of the kinds begins behind a point
             chain = 0
@@ -129,6 +129,17 @@ def _may_count(data: NDArray[np.uint8], kinds: NDArray[np.uint8], begin: np.uint
         digits += run
         before, behind = run, at
     return (shaped and digits >= _MANY) or (digits >= _FEW and dots >= _DOTS)
+
+
+@compile_kernel
+def _sign_between(data: NDArray[np.uint8], behind: np.uintp, start: np.uintp) -> int:
+    """Return the sign between two runs of digits; up to two blanks may fill it up, as `with_plain_gap_bytes` does."""
+    if start - behind > np.uintp(3):
+        return 0
+    for at in range(behind + _ONE, start):
+        if data[at] != 32:
+            return 0
+    return int(data[behind])
 
 
 @compile_kernel

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from ockham.data import pii
+from ockham.data.phone_numbers import with_plain_gap_bytes, with_plain_gaps
 
 if TYPE_CHECKING:
     from ockham.curation.kernels.shingles import Texts
@@ -70,7 +71,7 @@ def suspects(texts: Texts) -> dict[int, list[Stretch]]:
 
     from ockham.curation.kernels.pii_regions import find_pii_regions
 
-    pieces, begins = find_pii_regions(texts.data)
+    pieces, begins = find_pii_regions(np.frombuffer(with_plain_gap_bytes(texts.data.tobytes()), dtype=np.uint8))
     spans = [match.span() for match in _finder().finditer(pieces.data.tobytes())]
     stretches = np.array(spans, dtype=np.int64).reshape(-1, 2)
     holders = np.searchsorted(pieces.starts, stretches[:, :1], side="right") - 1
@@ -91,7 +92,10 @@ def find(text: str, stretches: list[Stretch] | None = None) -> list[PiiSpan]:
     ``stretches`` are those of `suspects`, if they are known.
     """
     data = text.encode()
-    positions = _in_characters(text, data, _stretches(data) if stretches is None else stretches)
+    if stretches is None:
+        stretches = _stretches(with_plain_gap_bytes(data))
+    positions = _in_characters(text, data, stretches)
+    text = with_plain_gaps(text)
     spans = sorted({span for start, end in positions for span in _check_stretch(text, start, end)})
     taken: list[PiiSpan] = []
     for span in spans:
@@ -117,9 +121,9 @@ def redact(text: str, spans: list[PiiSpan]) -> str:
     return "".join([*parts, text[at:]])
 
 
-def _stretches(data: bytes) -> Iterator[Stretch]:
+def _stretches(data: bytes) -> list[Stretch]:
     """Return the stretches, in bytes, in which something may stand."""
-    return (match.span() for match in _finder().finditer(data))
+    return [match.span() for match in _finder().finditer(data)]
 
 
 def _in_characters(text: str, data: bytes, stretches: Iterable[Stretch]) -> Iterator[Stretch]:
