@@ -39,12 +39,17 @@ _FIX = install_command("gguf")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineSpec:
-    """How an engine runs: tokens of context per request, requests side by side, threads, layers on a GPU."""
+    """How an engine runs: tokens of context per request, requests side by side, threads, layers on a GPU.
+
+    ``own_template``: it loads the model's chat template, a program of whoever made the file, which the engine runs
+    without limits; only `ockham.llm.template_process` asks for it.
+    """
 
     context: int
     slots: int
     threads: int
     gpu_layers: int = 0
+    own_template: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,8 +153,10 @@ class Engine:
     def render(self, chat: Sequence[Mapping[str, str]]) -> str:
         """Write a chat as the model's own template does, up to where its answer begins; thinking is turned off.
 
-        Raises `ModelError` (``E_MODEL_FORMAT``) where the template refuses the chat.
+        It needs ``own_template``. Raises `ModelError` (``E_MODEL_FORMAT``) where the template refuses the chat.
         """
+        if not self.spec.own_template:
+            raise _engine_defect("was loaded without the model's own template")
         body = {"messages": list(chat), "chat_template_kwargs": {"enable_thinking": False}}
         prompt: str = self._post("/apply-template", body)["prompt"]
         return prompt
@@ -304,6 +311,10 @@ def _start(weights: Path, spec: EngineSpec, adapters: Sequence[Path], socket: Pa
     # Flash attention sums in another order when more tokens come at once: answers then depend on what stands in the
     # cache (differences up to .014 were seen). Without it they are the same to the last bit.
     params.flash_attn_type = int(xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED)
+    if spec.own_template:
+        params.no_extra_bufts = True  # nothing is computed: weights in another order would only take memory
+    else:
+        params.chat_template, params.use_jinja = "chatml", False
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 0.0) for path in adapters]
     try:
         return xllamacpp.Server(params)

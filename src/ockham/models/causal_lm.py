@@ -20,7 +20,7 @@ from typing import Any
 
 from ockham import machine, store
 from ockham.errors import ModelError
-from ockham.llm import batch_invariance, chat_template, gguf_file, prompts, thread_count
+from ockham.llm import batch_invariance, chat_template, gguf_file, prompts, template_process, thread_count
 from ockham.llm.constraints import AnswerConstraints
 from ockham.llm.llamacpp import DecodingLimits, Engine, EngineSpec
 from ockham.llm.prompt_builder import Encode, Prompt, PromptBuilder, PromptTask, task_shown
@@ -243,9 +243,7 @@ def fit(
     paths = (base.weights, *(() if base.adapter is None else (base.adapter,)))
     engine = base.engine or Engine(base.weights, EngineSpec(context=256, slots=1, threads=1), paths[1:])
     try:
-        skeletons = tuple(
-            chat_template.compile_template(engine.render, shots) for shots in range(max(1, spec.shots) + 1)
-        )
+        skeletons = template_process.compile_templates(base.weights, max(1, spec.shots))
         prompt_task = task_shown(task, examples, instructions)
         prompt_task = dataclasses.replace(prompt_task, listed=not spec.brief)
         prompt_task = _fitting(prompt_task, skeletons, engine, spec)

@@ -21,14 +21,11 @@ from tests.unit.serving.test_process import bundle
 
 from ockham.convert import onnx_export
 from ockham.errors import Defect, ModelError, OckhamError
-from ockham.llm import chat_template, gguf_file
-from ockham.llm.llamacpp import Engine, EngineSpec
+from ockham.llm import gguf_file, template_process
 from ockham.models import causal_lm, sentence_encoder
 from ockham.reporting import render
 from ockham.serving.process import ServingProcess
 from ockham.store import open_run
-
-ENGINE = EngineSpec(context=256, slots=1, threads=1)
 
 
 @pytest.fixture(scope="module")
@@ -111,12 +108,12 @@ TEMPLATES = {
 }
 
 
-def load_and_compile(path: Path) -> None:
-    engine = Engine(path, ENGINE)
-    try:
-        chat_template.compile_template(engine.render, 1)
-    finally:
-        engine.close()
+ENDLESS_TEMPLATES = {
+    "does not end": "{% for i in range(9999) %}" * 4 + "{% endfor %}" * 4,
+    "takes too much memory": "{{ range(100000000) | list }}",
+    "or ends the engine": "{% macro f(x) %}{{ f(x) }}{% endmacro %}{{ f(1) }}",
+    "writes more than 1,000 characters": "{% for m in messages %}{{ m.content }}{% endfor %}" + "x" * 1_001,
+}
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
@@ -127,9 +124,30 @@ def test_m08_a_chat_template_that_reaches_out_or_hides_a_turn_is_refused(
     monkeypatch.setattr(tiny_gguf, "CHATML", TEMPLATES[name])
     path = tiny_gguf.write(tmp_path / "a.gguf")
     with pytest.raises(ModelError) as caught:
-        load_and_compile(path)
+        template_process.compile_templates(path, 1)
     assert caught.value.code == "E_MODEL_FORMAT"
     assert "root:" not in str(caught.value)
+
+
+BOUNDED = """
+import sys
+from ockham.llm import template_process
+template_process.CPU_SECONDS, template_process.MEMORY_BYTES, template_process.MOST_CHARACTERS = 6, 200_000_000, 1000
+template_process.main(*sys.argv[1:])
+"""
+
+
+@pytest.mark.parametrize("reason", ENDLESS_TEMPLATES)
+def test_m08_a_chat_template_without_end_is_stopped_and_named(
+    reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("xllamacpp", reason="needs ockham[gguf]")
+    monkeypatch.setattr(tiny_gguf, "CHATML", ENDLESS_TEMPLATES[reason])
+    path = tiny_gguf.write(tmp_path / "a.gguf")
+    monkeypatch.setattr(template_process, "_COMMAND", (sys.executable, "-c", BOUNDED))
+    with pytest.raises(ModelError, match=f"chat template .*{reason}") as caught:
+        causal_lm.fit(ROWS, tmp_path, causal_lm.Base(weights=path), SPEC)
+    assert caught.value.code == "E_MODEL_FORMAT"
 
 
 @pytest.fixture

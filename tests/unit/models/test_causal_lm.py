@@ -517,7 +517,11 @@ def test_examples_are_shown_and_the_pool_is_kept_only_where_they_are(weights: Pa
     assert json.loads((tmp_path / "n" / causal_lm.FILE).read_text())["pool"] == []
 
 
-def test_the_chat_is_the_one_an_endpoint_is_asked_with(classifier: causal_lm.Decoder) -> None:
+def test_the_chat_is_the_one_an_endpoint_is_asked_with(classifier: causal_lm.Decoder, weights: Path) -> None:
     chat = prompts.messages(("billing", "delivery", "zgłoszenie"), "", [], "hello")
-    rendered = classifier.engine.render(chat)
+    with pytest.raises(Defect, match="without the model's own template"):
+        classifier.engine.render(chat)
+    whole = Engine(weights, dataclasses.replace(ENGINE, own_template=True))
+    rendered = whole.render(chat)
+    whole.close()
     assert classifier.engine.tokens(rendered, special=True, begin=True) == list(classifier.question("hello").tokens)

@@ -189,7 +189,7 @@ def test_llama_cpp_gives_the_same_tokens_and_logits(written: Path, tmp_path: Pat
 
     assert pretokenizer.recognise(written) == bpe.PRE_TOKENIZER
     convert(written, tmp_path / "nano.gguf", "f32")
-    engine = Engine(tmp_path / "nano.gguf", EngineSpec(context=32, slots=1, threads=1))
+    engine = Engine(tmp_path / "nano.gguf", EngineSpec(context=32, slots=1, threads=1, own_template=True))
     try:
         ours = bpe.load(written / "tokenizer.json")
         for text in (*WORDS, "call 0800 555 now!  \n\n  42x7 it's", "日本語 🙂"):
