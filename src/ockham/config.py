@@ -28,6 +28,19 @@ else:
     import tomli as tomllib
 
 VERBS = ("curate", "decide", "doctor", "eval", "export", "fit", "plan", "predict", "report", "serve", "tune")
+# They stand here too, so that a name is checked before any rung is imported; a test compares them.
+RUNGS = (
+    "constant",
+    "lookup",
+    "linear",
+    "encoder",
+    "encoder-tuned",
+    "encoder-tagger",
+    "yours",
+    "decoder",
+    "decoder-tuned",
+    "endpoint",
+)
 MAX_BYTES = 1_000_000
 MAX_INTEGER = 2**63 - 1
 _DEEPEST = 32
@@ -90,6 +103,15 @@ def build(kind: type[T], values: Mapping[str, object], where: str) -> T:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise _wrong(f"{where}: {name} is missing", f"add {name}")
     return kind(**checked)
+
+
+def check_rungs(names: object) -> None:
+    """Raise `ConfigError` (``E_CONFIG``) for a rung that there is not, with the nearest name."""
+    for name in (names,) if isinstance(names, str) else names if isinstance(names, (list, tuple)) else ():
+        if isinstance(name, str) and name not in RUNGS:
+            near = difflib.get_close_matches(name, RUNGS, n=1)
+            hint = f"did you mean {near[0]}? " if near else ""
+            raise _wrong(f"there is no rung {name!a}", f"{hint}the rungs are: {', '.join(RUNGS)}")
 
 
 def _read(path: Path) -> bytes:

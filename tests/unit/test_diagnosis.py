@@ -11,8 +11,8 @@ import pytest
 
 from ockham import catalog, diagnosis
 from ockham.cli.doctor_command import diagnosis_lines
+from ockham.config import RUNGS
 from ockham.diagnosis import Diagnosis, diagnose
-from ockham.ladder.fit import RUNGS
 from ockham.planning.gpus import Gpu
 from ockham.records import plain
 

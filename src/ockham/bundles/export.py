@@ -54,7 +54,7 @@ def export(source: str | Path, form: Form, out: str | Path, *, rung: str | None 
         fix = f"choose from --to {', '.join(forms)}" if forms else "choose another candidate of the run: --rung NAME"
         raise ConfigError("E_CONFIG", message, fix=fix)
     if out.exists():
-        raise ConfigError("E_CONFIG", f"{printable(out)} is there already", fix="name a new folder: -o FOLDER")
+        raise ConfigError("E_CONFIG", f"{printable(out)} exists already", fix="name a new folder: -o FOLDER")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as fresh:
         staging = Path(fresh) / "whole"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from ockham.curation.executors import RayCluster
 
 _SEVERAL = {"step": "steps", "language": "languages", "filter": "filters"}
+_EFFORT = ("out", "chunk_mb", "workers", "engine", "address")
 ROWS = section(
     "Data",
     click.option(
@@ -110,21 +112,17 @@ def command(
 
     restart = flags.pop("restart")
     values = settings.collect("curate", config, flags)
+    if values.get("out") is None and not dry_run:
+        raise ConfigError("E_CONFIG", "no output folder is given", fix="add -o FOLDER, or --dry-run")
+    settings.spec(CurateSpec, _spec_values(values))
     folders = (str(values["out"]),) if values.get("out") and not dry_run else ()
     sealed_commands.enter("curate", {**values, "data": data}, folders, unsealed=unsealed)
     from ockham.cli import output
     from ockham.curation import curate
 
-    values = {_SEVERAL.get(name, name): value for name, value in values.items()}
-    limits = {name: values.pop(name) for name in ("min_words", "max_words") if name in values}
-    if limits:
-        table = values.get("limits", {})
-        values["limits"] = {**(table if isinstance(table, dict) else {}), **limits}
-    out, chunk = (values.pop(name, None) for name in ("out", "chunk_mb"))
+    out, chunk = values.get("out"), values.get("chunk_mb")
     number, crew = _workers(values)
-    spec = settings.spec(CurateSpec, values)
-    if out is None and not dry_run:
-        raise ConfigError("E_CONFIG", "no output folder is given", fix="add -o FOLDER, or --dry-run")
+    spec = settings.spec(CurateSpec, _spec_values(values))
     with progress.progress_display(quiet=quiet, resumes=True) as on_progress:
         if dry_run:
             report = curate.preview(data, spec, workers=number, on_progress=on_progress)
@@ -139,12 +137,22 @@ def command(
         output.lines(*report_lines(report, None if dry_run else str(out)))
 
 
-def _workers(values: dict[str, object]) -> tuple[int, int | RayCluster]:
-    """Take out of the settings how many processes work here, and who curates: these, or a Ray cluster."""
+def _spec_values(values: Mapping[str, object]) -> dict[str, object]:
+    """Return the settings that say what is curated, by the names of the record: not where, nor by how many."""
+    fields = {_SEVERAL.get(name, name): value for name, value in values.items() if name not in _EFFORT}
+    limits = {name: fields.pop(name) for name in ("min_words", "max_words") if name in fields}
+    if limits:
+        table = fields.get("limits", {})
+        fields["limits"] = {**(table if isinstance(table, dict) else {}), **limits}
+    return fields
+
+
+def _workers(values: Mapping[str, object]) -> tuple[int, int | RayCluster]:
+    """Return how many processes work here, and who curates: these, or a Ray cluster."""
     from ockham.curation.executors import RayCluster
     from ockham.errors import ConfigError
 
-    workers, engine, address = (values.pop(name, None) for name in ("workers", "engine", "address"))
+    workers, engine, address = (values.get(name) for name in ("workers", "engine", "address"))
     number = workers if isinstance(workers, int) else min(16, os.cpu_count() or 1)
     if engine == "ray":
         tasks = workers if isinstance(workers, int) else None

@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from ockham.cli import run_names
 from ockham.cli.help import Command
 from ockham.cli.options import PATH
+from ockham.errors import ConfigError
+from ockham.printable import printable
 
 if TYPE_CHECKING:
     from ockham.bundles.export import Form
@@ -21,7 +24,7 @@ EXAMPLES = (
 
 
 @click.command("export", cls=Command, examples=EXAMPLES)
-@click.argument("bundle", type=PATH, metavar="BUNDLE")
+@click.argument("bundle", type=PATH, metavar="RUN_OR_BUNDLE")
 @click.option(
     "--to",
     "form",
@@ -34,13 +37,16 @@ EXAMPLES = (
 def command(*, bundle: Path, form: Form, out: Path, rung: str | None) -> None:
     """Export a model for use without ockham.
 
-    BUNDLE is the folder of a run or of a bundle. onnx writes a classifier or a tagger (linear, encoder, encoder-tuned,
-    encoder-tagger) and a program, predict.py, that needs only onnxruntime, tokenizers and numpy and gives the bundle's
-    answers. sklearn writes a linear model as a scikit-learn pipeline (skops, no pickle). For a language model, gguf
-    writes the weights for llama.cpp and the system prompt, ollama the same with a Modelfile. peft writes the LoRA
-    adapter of a tuned encoder or language model. Only ockham restricts the answers of a language model to the labels or
-    the schema: in other programs it writes freely.
+    RUN_OR_BUNDLE is the folder of a run or of its bundle. onnx writes a classifier or a tagger (linear, encoder,
+    encoder-tuned, encoder-tagger) and a program, predict.py, that needs only onnxruntime, tokenizers and numpy and
+    gives the bundle's answers. sklearn writes a linear model as a scikit-learn pipeline (skops, no pickle). For a
+    language model, gguf writes the weights for llama.cpp and the system prompt, ollama the same with a Modelfile. peft
+    writes the LoRA adapter of a tuned encoder or language model. Only ockham restricts the answers of a language model
+    to the labels or the schema: in other programs it writes freely.
     """
+    run_names.check(bundle)
+    if out.exists():
+        raise ConfigError("E_CONFIG", f"{printable(out)} exists already", fix="name a new folder: -o FOLDER")
     from ockham.bundles.export import export
     from ockham.cli import output
 

@@ -141,6 +141,7 @@ def command(
     the requirements, 4 cannot tell yet, 6 a candidate was chosen but a model of --models could not be measured, 2 bad
     input or usage, 1 internal error.
     """
+    from ockham.config import check_rungs
     from ockham.errors import ConfigError
 
     dry_run = flags.pop("dry_run")
@@ -152,6 +153,7 @@ def command(
     if values.get("data") is None:
         raise ConfigError("E_CONFIG", "no data is named", fix="name the file: ockham fit FILE")
     needs = settings.requirements(dict(values))
+    check_rungs(values.get("rung"))
     run_names.check_data(str(values["data"]))
     seal("fit", values, unsealed=unsealed)
     from ockham.cli import output

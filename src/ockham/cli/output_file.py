@@ -27,5 +27,5 @@ def check_output(path: Path, data: str | None, *, force: bool) -> None:
         message = f"{printable(path)} is the file of the rows themselves"
         raise ConfigError("E_CONFIG", message, fix="write the answers to another file")
     if not force:
-        message = f"{printable(path)} is there already"
+        message = f"{printable(path)} exists already"
         raise ConfigError("E_CONFIG", message, fix="choose another name, or overwrite it with --force")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from ockham.cli import fit_command, options, progress, sealed_commands, settings
+from ockham.cli import fit_command, options, progress, run_names, sealed_commands, settings
 from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
 
@@ -57,6 +57,8 @@ def command(
     unsealed = bool(flags.pop("unsealed"))
     values = settings.collect("tune", config, flags)
     origins = settings.origins(config, flags, values)
+    settings.requirements(dict(values))
+    run_names.check_data(data)
     fit_command.seal("tune", {**values, "data": data, "base": base, "out": out}, unsealed=unsealed)
     from ockham.cli import output
     from ockham.ladder.fit import FitSpec, tune

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ockham.cli import options
+from ockham.cli import options, run_names
 from ockham.cli.help import Command
 from ockham.cli.options import PATH
 
@@ -25,6 +25,7 @@ def command(*, place: Path, digest: str | None, as_json: bool) -> int:
     was not replaced as a whole: compare the digest with one that you received another way, or pass that one as
     --digest. Exit status: 0 every check holds, 2 one fails.
     """
+    run_names.check(place)
     from ockham.bundles.verify import verify
     from ockham.cli import output
 

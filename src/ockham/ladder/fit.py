@@ -13,6 +13,7 @@ from pathlib import Path
 
 from ockham import catalog, machine, store
 from ockham.api.client import EndpointSpec
+from ockham.config import check_rungs
 from ockham.data.label_merges import merge_notes
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.split import SplitSpec
@@ -48,13 +49,6 @@ from ockham.rungs.tagger_rung import ENCODER_TAGGER
 from ockham.sealed import connector
 from ockham.tuning.tune_spec import TuneSpec, batch_for, passes
 from ockham.version import __version__
-
-_NUMBERS = {
-    **{rung.name: rung.number for rung in LADDER},
-    **decoder_rungs.NUMBERS,
-    own_models.NAME: own_models.NUMBER,
-}
-RUNGS = tuple(sorted(_NUMBERS, key=lambda name: _NUMBERS[name]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -254,10 +248,7 @@ def _publish(run: store.Run, account: RunResult, standings: Sequence[RungResult]
 
 def _choose_rungs(spec: FitSpec) -> list[Rung]:
     """Put the ladder together, smallest first: the rungs that were named, or all; each model is a decoder's rung."""
-    unknown = [name for name in spec.rungs if name not in RUNGS]
-    if unknown:
-        message = f"there is no rung {unknown[0]!a}"
-        raise ConfigError("E_CONFIG", message, fix=f"choose from {', '.join(RUNGS)}")
+    check_rungs(spec.rungs)
     has_decoders = not spec.rungs or {decoder_rungs.PROMPTED, decoder_rungs.TUNED} & set(spec.rungs)
     shelf = None
     if has_decoders and not spec.models:

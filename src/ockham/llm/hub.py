@@ -29,8 +29,13 @@ def split_revision(name: str) -> tuple[str, str | None]:
 
 
 def is_id(name: str) -> bool:
-    """Tell whether a name may be an id on the hub: a path has more parts, or begins otherwise."""
-    return name.count("/") <= 1 and not name.startswith((".", "~", "/")) and "\\" not in name
+    """Tell whether a name may be an id on the hub: a path has more parts, or begins or ends otherwise."""
+    return (
+        name.count("/") <= 1
+        and not name.startswith((".", "~", "/"))
+        and not name.endswith(("/", ".gguf", ".onnx"))
+        and "\\" not in name
+    )
 
 
 def find(name: str, patterns: Sequence[str], *, extra: str, revision: str | None = None) -> Path:

@@ -200,9 +200,9 @@ def _import(socket: Socket, name: str) -> tuple[Any, str]:
     if entry is None:
         names = sorted({*socket.own, *(entry.name for entry in entry_points(group=socket.group))})
         near = difflib.get_close_matches(name, names, n=1)
-        hint = f"did you mean {near[0]}? If not," if near else f"there are {', '.join(names) or 'none'};"
+        hint = f"did you mean {near[0]}? If not," if near else f"choose from {', '.join(names)}, or" if names else ""
         message = f"no {socket.word} is called {name}"
-        raise ConfigError("E_CONFIG", message, fix=f"{hint} install the package that provides it")
+        raise ConfigError("E_CONFIG", message, fix=f"{hint} install the package that provides it".strip())
     package = package_name(entry)
     with guard(socket.word, PlugUse(name=name, package=package, sha256=""), "while it was imported"):
         module = entry.load()

@@ -101,7 +101,7 @@ def test_what_has_no_such_form_is_refused_and_nothing_is_written(bundle: Path, t
 
 def test_a_folder_that_is_there_is_never_written_over(bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(ConfigError, match="is there already"):
+    with pytest.raises(ConfigError, match="exists already"):
         export(bundle, "gguf", tmp_path / "out")
 
 

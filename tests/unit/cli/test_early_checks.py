@@ -1,0 +1,60 @@
+"""A command that cannot work says so at once: before a heavy library is loaded, or a process forked."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.architecture.test_house import BANNED
+
+from ockham import config
+from ockham.errors import ConfigError
+from ockham.rungs import decoder_rungs, own_models
+from ockham.rungs.registry import LADDER
+
+WRONG = {
+    "fit": ("E_CONFIG", "name the file"),
+    "fit nofile.csv": ("E_IO", "check the path"),
+    "fit d.csv --rung liner": ("E_CONFIG", "did you mean linear?"),
+    "fit d.csv --min-accuracy 9": ("E_CONFIG", "at most 1"),
+    "tune nofile.csv --base ockham-nano": ("E_IO", "check the path"),
+    "predict runs/none d.csv": ("E_RUN_MISSING", "make a run first"),
+    "eval runs/none d.csv": ("E_RUN_MISSING", "make a run first"),
+    "export runs/none --to onnx -o x": ("E_RUN_MISSING", "make a run first"),
+    "verify runs/none": ("E_RUN_MISSING", "make a run first"),
+    "report runs/none": ("E_RUN_MISSING", "make a run first"),
+    "curate d.csv": ("E_CONFIG", "add -o FOLDER"),
+    "decide --task classify": ("E_CONFIG", "give these flags"),
+}
+SCRIPT = f"""
+import sys
+from ockham.cli import error_report, run
+error_report.guard(lambda: run(sys.argv[1:]))
+print("LOADED", *sorted(set({sorted(BANNED)!r}) & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_what_is_wrong_is_said_before_anything_heavy_is_loaded(tmp_path: Path, line: str) -> None:
+    (tmp_path / "d.csv").write_text("text,label\na,b\n")
+    command = [sys.executable, "-c", SCRIPT, *line.split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, text=True, stdin=subprocess.DEVNULL)
+    code, fix = WRONG[line]
+    assert done.stderr.startswith(f"{code}: ")
+    assert fix in done.stderr
+    assert done.stdout == "LOADED\n"
+
+
+def test_the_names_of_rungs_are_those_of_the_ladder() -> None:
+    numbers = {rung.name: rung.number for rung in LADDER} | decoder_rungs.NUMBERS | {own_models.NAME: own_models.NUMBER}
+    assert tuple(sorted(numbers, key=lambda name: numbers[name])) == config.RUNGS
+
+
+def test_a_rung_that_there_is_not_is_refused_with_the_nearest() -> None:
+    config.check_rungs(("linear", "decoder-tuned"))
+    with pytest.raises(ConfigError) as caught:
+        config.check_rungs(("linear", "decoder_tuned"))
+    assert caught.value.message == "there is no rung 'decoder_tuned'"
+    assert caught.value.fix.startswith("did you mean decoder-tuned?")
