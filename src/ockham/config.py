@@ -34,6 +34,7 @@ RUNGS = (
     "lookup",
     "linear",
     "encoder",
+    "linear+encoder",
     "encoder-tuned",
     "encoder-tagger",
     "yours",

@@ -132,6 +132,7 @@ def _rungs(encoder: EncoderAvailability, find: Find) -> tuple[RungAvailability, 
         if not _missing(CLASSIC, find)
         else _lacking("linear", CLASSIC, None, find),
         _learning("encoder", ENCODER, "encoder", encoder, find),
+        _learning("linear+encoder", (*CLASSIC, *ENCODER), "encoder", encoder, find),
         _learning("encoder-tuned", TUNE, "tune", encoder, find),
         _learning("encoder-tagger", TUNE, "tune", encoder, find),
         RungAvailability(name="decoder", can_run=True, because="its engine is installed: name models with --models")

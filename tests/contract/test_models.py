@@ -28,12 +28,14 @@ from ockham.llm import json_schema
 from ockham.models import (
     backend,
     bio_tags,
+    blend,
     causal_lm,
     constant,
     endpoint,
     fake,
     linear,
     lookup,
+    model_files,
     onnx_encoder,
     sentence_encoder,
     tagger,
@@ -95,7 +97,19 @@ def fit_classifier(rows: Sequence[Example], folder: Path) -> None:
     own_models.write_bundle(made, rows, labels, folder)
 
 
+def fit_blend(rows: Sequence[Example], folder: Path) -> None:
+    """Blend a linear model and an encoder, the one trusted more than the other."""
+    members = (blend.BlendMember(kind="linear", weight=2.0), blend.BlendMember(kind="encoder", weight=0.5))
+    for index, (member, fit) in enumerate(zip(members, (fit_linear, fit_encoder), strict=True)):
+        part = blend.member_folder(folder, index, member.kind)
+        part.mkdir(parents=True)
+        fit(rows, part)
+    labels = tuple(sorted({row.target for row in rows}))
+    model_files.write(blend.BlendSettings(labels=labels, members=members), folder / blend.FILE)
+
+
 PLUGS: dict[str, Fit] = {
+    "blend": fit_blend,
     "classifier": fit_classifier,
     "constant": constant.fit,
     "encoder": fit_encoder,

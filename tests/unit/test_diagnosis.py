@@ -62,6 +62,7 @@ def test_the_base_install_runs_the_classic_rungs_and_says_what_is_missing(tmp_pa
         "lookup": (True, None),
         "linear": (True, None),
         "encoder": (False, "pip install 'ockham-slm[encoder]'"),
+        "linear+encoder": (False, "pip install 'ockham-slm[encoder]'"),
         "encoder-tuned": (False, "pip install 'ockham-slm[tune]'"),
         "encoder-tagger": (False, "pip install 'ockham-slm[tune]'"),
         "decoder": (False, "pip install 'ockham-slm[gguf]'"),

@@ -15,6 +15,7 @@ _MOST_LABELS = 50
 _WHAT = {
     "linear": "A linear classifier on TF-IDF features of words, word pairs and characters within words.",
     "encoder": "A sentence encoder with a linear classifier on its vectors.",
+    "blend": "Several classifiers as one, whose log-probabilities are added with weights.",
     "tagger": "A sentence encoder that marks the fields of a text token by token.",
     "gguf": "A language model.",
 }

@@ -19,6 +19,7 @@ from ockham.records import Comparison, Json, Progress, Report, Requirements, Sco
 from ockham.rungs.rung import RunContext, Rung, build_rung, find_built
 from ockham.verdict import decide as verdict
 from ockham.verdict.decide import ClimbFacts, Decision
+from ockham.verdict.sentences import join_words
 
 FAULTS = "faults"
 """The run's folder of tracebacks."""
@@ -54,7 +55,8 @@ def climb(
     while left:
         while left:
             here = _count_rungs(material, len(standings) + 1, len(rungs))
-            standing = _stand(here, left.pop(0), requirements, prices)
+            rung = left.pop(0)
+            standing = _stand(here, rung, standings, requirements, prices)
             standings.append(standing)
             if standing.valid and asks and not everything and measure.meets_requirements(standing.valid, requirements):
                 break
@@ -75,7 +77,7 @@ def _measure_all(
     material: RunContext, rungs: Sequence[Rung], requirements: Requirements, prices: catalog.Prices
 ) -> list[RungResult]:
     """Measure rungs whatever those below them do, on the test rows too."""
-    standings = [_stand(material, rung, requirements, prices) for rung in rungs]
+    standings = [_stand(material, rung, (), requirements, prices) for rung in rungs]
     measured = [standing for standing in standings if standing.status == "measured"]
     if measured:
         _open_test(material, [standing.rung.name for standing in measured], requirements)
@@ -98,10 +100,27 @@ def _count_applicable(rungs: Sequence[Rung], task: TaskName) -> int:
     return sum(task in rung.tasks for rung in rungs)
 
 
-def _stand(material: RunContext, rung: Rung, requirements: Requirements, prices: catalog.Prices) -> RungResult:
+def _lacking_member(rung: Rung, below: Sequence[RungResult]) -> str | None:
+    """Say which of the rungs that a blend consists of was skipped or failed in this climb, or nothing."""
+    names = {member.name for member in rung.members}
+    lacking = next((one for one in below if one.rung.name in names and one.status != "measured"), None)
+    if lacking is None:
+        return None
+    why = "failed" if lacking.status == "failed" else "was skipped"
+    return f"it blends {join_words([member.name for member in rung.members])}, and {lacking.rung.name} {why}"
+
+
+def _stand(
+    material: RunContext,
+    rung: Rung,
+    below: Sequence[RungResult],
+    requirements: Requirements,
+    prices: catalog.Prices,
+) -> RungResult:
+    """Build a rung and measure it on the validation rows, ``below`` being the rungs climbed before it."""
     standing = RungResult(rung, "measured", "")
     with _failing(material, standing):
-        why = rung.reason_to_skip(material.plan)
+        why = rung.reason_to_skip(material.plan) or _lacking_member(rung, below)
         built_rung = find_built(material, rung) if why is None else None
         if why is None and built_rung is None:  # what was built once is not asked again whether it is worth building
             why = rung.skip_reason(material)

@@ -16,10 +16,11 @@ from ockham.data.prepare import shorten
 from ockham.data.split import SplitSpec, random_split
 from ockham.errors import Defect
 from ockham.evals import comparison, intervals, tasks
-from ockham.models import encoder, linear, lookup, sentence_encoder
+from ockham.models import linear, lookup, softmax
 from ockham.records import CurvePoint, Example, LabelIssue, Progress, Score, SplitOptimism
 from ockham.rungs.baselines import LINEAR
-from ockham.rungs.encoder_rungs import ENCODER, embed_sides
+from ockham.rungs.encoder_rungs import ENCODER, frozen_vectors
+from ockham.rungs.out_of_fold import out_of_fold_margins
 from ockham.rungs.rung import BuildInfo, RunContext, find_built
 from ockham.store.memo import find_or_make
 from ockham.tuning import linear_head
@@ -32,11 +33,9 @@ SHARES = (0.12, 0.25, 0.5, 1.0)
 SHARES_OF_MANY = (0.03, 0.1, 0.3, 1.0)
 """The shares of more than `MANY_FOR_A_CURVE` rows: a curve takes less than half as long as its last point did."""
 MANY_FOR_A_CURVE = 40_000
-FOLDS = 5
-FOLDS_OF_MANY = 3
-MANY_ROWS = 5000
-"""From here on, three folds leave enough rows to learn from."""
 LEAST_ROWS = 20
+CHEAP = (LINEAR, ENCODER)
+"""The rungs that are trained again and again to find out about the data."""
 
 T = TypeVar("T")
 
@@ -64,12 +63,7 @@ def check_labels(material: RunContext) -> tuple[LabelIssue, ...]:
         return ()
 
     def study() -> tuple[LabelIssue, ...]:
-        import numpy as np
-
-        split = material.prepared.split
-        clusters = np.array([split.clusters[index] for index in (*split.train, *split.valid)])
-        folds = label_issues.folds(clusters, [row.target for row in rows], _folds(rows), material.plan.seed).tolist()
-        return label_issues.find_label_issues(rows, _probabilities(material, rows, folds), material.labels())
+        return label_issues.find_label_issues(rows, _probabilities(material), material.labels())
 
     return _once(material, "doubts", tuple[LabelIssue, ...], study)
 
@@ -165,42 +159,19 @@ def _once(material: RunContext, name: str, kind: type[T], study: Callable[[], T]
     return find_or_make(material.run, "study", key, kind, announce_and_study)
 
 
-def _folds(rows: Sequence[Example]) -> int:
-    return FOLDS if len(rows) < MANY_ROWS else FOLDS_OF_MANY
-
-
 def _cheap(material: RunContext) -> dict[str, BuildInfo]:
     """Return the cheap rungs that stand in this run, with what building them decided."""
-    built_rungs = {rung.name: find_built(material, rung) for rung in (LINEAR, ENCODER)}
+    built_rungs = {rung.name: find_built(material, rung) for rung in CHEAP}
     return {name: built_rung.built for name, built_rung in built_rungs.items() if built_rung is not None}
 
 
-def _probabilities(
-    material: RunContext, rows: Sequence[Example], folds: Sequence[int]
-) -> dict[str, NDArray[np.float64]]:
-    import numpy as np
-
+def _probabilities(material: RunContext) -> dict[str, NDArray[np.float64]]:
+    """Return each row's label probabilities from a model of each cheap rung that has not seen it: (rows, labels)."""
     cheap = _cheap(material)
-    names = " and ".join(cheap)
-    material.on_progress(
-        Progress(stage="measure", message=f"asking {names} about every label, in {_folds(rows)} parts")
-    )
-
-    def by_linear(built: BuildInfo) -> NDArray[np.float64]:
-        chosen = linear.LinearSettings(
-            labels=material.labels(), strength=built.strength, temperature=float(built.settings["temperature"])
-        )
-        return linear.cross_probabilities(rows, folds, chosen, seed=material.plan.seed)
-
-    def by_encoder(built: BuildInfo) -> NDArray[np.float64]:
-        vectors = _vectors(material)
-        everything = np.concatenate([vectors["train"], vectors["valid"]])
-        targets = [row.target for row in rows]
-        return linear_head.cross_probabilities(everything, targets, folds, material.labels(), built.strength)
-
-    asks = {LINEAR.name: by_linear, ENCODER.name: by_encoder}
-    probabilities = machine.run_parallel([partial(asks[name], built) for name, built in cheap.items()])
-    return dict(zip(cheap, probabilities, strict=True))
+    # The margins of a logistic regression are probabilities as they are; those of a support vector machine are not.
+    temperatures = {LINEAR.name: float(cheap[LINEAR.name].settings["temperature"])} if LINEAR.name in cheap else {}
+    margins = out_of_fold_margins(material, [rung for rung in CHEAP if rung.name in cheap])
+    return {name: softmax.probabilities(part, temperatures.get(name, 1.0)) for name, part in margins.items()}
 
 
 def _answers(
@@ -224,8 +195,7 @@ def _answers(
 
 
 def _vectors(material: RunContext) -> dict[str, NDArray[np.float32]]:
-    standing = find_built(material, ENCODER)
-    if standing is None:
+    built = find_built(material, ENCODER)
+    if built is None:
         raise Defect("E_DEFECT", "the vectors of an encoder that was not built", fix="please report this")
-    folder = standing.folder
-    return embed_sides(material, sentence_encoder.find(material.plan.encoder), lambda: encoder.load(folder).embedder)
+    return frozen_vectors(material, built)

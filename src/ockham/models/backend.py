@@ -25,6 +25,7 @@ SHARED = "shared_text.json"
 NETWORKED = "endpoint"
 """The kind of model that asks over a network: paid by the answer, and permitted by its caller first."""
 BACKENDS = {
+    "blend": "ockham.models.blend",
     "classifier": "ockham.models.sequence_classifier",
     "constant": "ockham.models.constant",
     "lookup": "ockham.models.lookup",

@@ -89,8 +89,11 @@ class Encoder:
         """Return the probability of every label for each input."""
         if not inputs:
             return []
-        vectors = self.embedder.embed_windows(self.embedder.windows(inputs))
-        return softmax.rows_of(self.head.margins(vectors), self.head.settings.temperature)
+        return softmax.rows_of(self.margins(inputs), self.head.settings.temperature)
+
+    def margins(self, inputs: Sequence[str]) -> NDArray[np.float32]:
+        """Return one number per label for each input: (inputs, labels)."""
+        return self.head.margins(self.embedder.embed(inputs))
 
 
 def load(folder: Path) -> Encoder:

@@ -160,16 +160,23 @@ def load(folder: Path) -> Linear:
 def cross_probabilities(
     examples: Sequence[Example], folds: Sequence[int], settings: LinearSettings, *, seed: int
 ) -> NDArray[np.float64]:
-    """Return each row's label probabilities from a model that has not seen its fold: (rows, labels of ``settings``).
+    """Return each row's label probabilities from a model that has not seen its fold: (rows, labels of ``settings``)."""
+    return softmax.probabilities(cross_margins(examples, folds, settings, seed=seed), settings.temperature)
 
-    A model learns from `CHOICE_ROWS` rows at most, drawn at random.
+
+def cross_margins(
+    examples: Sequence[Example], folds: Sequence[int], settings: LinearSettings, *, seed: int
+) -> NDArray[np.float64]:
+    """Return each row's margins from a model that has not seen its fold: (rows, labels of ``settings``).
+
+    A model learns from `CHOICE_ROWS` rows at most, drawn at random; the margin of a label that it has not seen is -inf.
     """
     import numpy as np
 
     _, matrix = tfidf.fit([example.input for example in examples])
     targets = [example.target for example in examples]
     fold_numbers = np.asarray(folds)
-    out = np.zeros((len(examples), len(settings.labels)))
+    out = np.full((len(examples), len(settings.labels)), -np.inf)
     column = {label: index for index, label in enumerate(settings.labels)}
 
     for fold in sorted(set(folds)):
@@ -178,8 +185,7 @@ def cross_probabilities(
             outside = np.sort(np.random.default_rng(seed).choice(outside, CHOICE_ROWS, replace=False))
         known_targets = [targets[int(i)] for i in outside]
         labels, weight, bias = _solve(matrix[outside], known_targets, settings.strength, seed, CHECK_LABELS)
-        probabilities = softmax.probabilities(matrix[inside] @ weight + bias, settings.temperature)
-        out[np.ix_(inside, np.array([column[label] for label in labels]))] = probabilities
+        out[np.ix_(inside, np.array([column[label] for label in labels]))] = matrix[inside] @ weight + bias
     return out
 
 

@@ -12,6 +12,7 @@ _GLOSSES = {
     "lookup": "nearest neighbour: the answer of the most similar training example",
     "linear": "a linear model over words and characters (TF-IDF); no language model",
     "encoder": "a frozen sentence encoder with a linear layer on top",
+    "blend": "several classifiers as one: their log-probabilities, weighted by cross-validation",
     "encoder-tuned": "the sentence encoder, fine-tuned on the training rows",
     "encoder-tagger": "the sentence encoder, fine-tuned to mark values in the text",
     "decoder": "a quantized language model, prompted",

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 from ockham.models import constant, endpoint, linear, lookup, refit
 from ockham.records import TaskName
-from ockham.rungs.rung import BuildConfig, BuildInfo, RunContext, Rung
+from ockham.rungs.rung import BuildConfig, BuildInfo, BuiltRung, RunContext, Rung
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def _constant(material: RunContext, folder: Path) -> BuildInfo:
@@ -33,6 +38,12 @@ def _linear(material: RunContext, folder: Path) -> BuildInfo:
     return BuildInfo(
         settings={"C": settings.strength, "temperature": settings.temperature}, answers=answers, confidences=sure
     )
+
+
+def _cross_validate(material: RunContext, built: BuiltRung, folds: Sequence[int]) -> NDArray[np.float64]:
+    rows = [*material.short_side("train"), *material.short_side("valid")]
+    settings = linear.LinearSettings(labels=material.labels(), strength=built.built.strength, temperature=1.0)
+    return linear.cross_margins(rows, folds, settings, seed=material.plan.seed)
 
 
 def _endpoint(material: RunContext, folder: Path) -> BuildInfo:
@@ -79,6 +90,7 @@ LINEAR = Rung(
     build=_linear,
     cache_inputs=lambda plan: plan.metric,
     reads_short=True,
+    cross_validate=_cross_validate,
 )
 ENDPOINT = Rung(
     name="endpoint",

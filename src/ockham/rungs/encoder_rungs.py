@@ -15,6 +15,7 @@ from ockham.rungs.decoder_weights import hub_reference
 from ockham.rungs.rung import (
     BuildConfig,
     BuildInfo,
+    BuiltRung,
     RunCheckpoint,
     RunContext,
     Rung,
@@ -59,6 +60,23 @@ def _encoder(material: RunContext, folder: Path) -> BuildInfo:
         confidences=fitted.confidences,
         warnings=warnings,
     )
+
+
+def frozen_vectors(material: RunContext, built: BuiltRung) -> dict[str, NDArray[np.float32]]:
+    """Return the vectors of the training and validation rows by the frozen encoder of a rung: (rows, hidden) each."""
+    sentence = sentence_encoder.find(material.plan.encoder)
+    return embed_sides(material, sentence, lambda: encoder.load(built.folder).embedder)
+
+
+def _cross_validate(material: RunContext, built: BuiltRung, folds: Sequence[int]) -> NDArray[np.float64]:
+    import numpy as np
+
+    from ockham.tuning import linear_head
+
+    vectors = frozen_vectors(material, built)
+    targets = [row.target for side in SEEN for row in material.side(side)]
+    every = np.concatenate([vectors[side] for side in SEEN])
+    return linear_head.cross_margins(every, targets, folds, material.labels(), built.built.strength)
 
 
 def _encoder_tuned(material: RunContext, folder: Path) -> BuildInfo:
@@ -210,6 +228,7 @@ ENCODER = Rung(
     build=_encoder,
     cache_inputs=lambda plan: [plan.encoder, plan.metric],
     reads_short=True,
+    cross_validate=_cross_validate,
 )
 ENCODER_TUNED = Rung(
     name="encoder-tuned",

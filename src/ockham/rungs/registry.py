@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from ockham.rungs.baselines import CONSTANT, ENDPOINT, LINEAR, LOOKUP
+from ockham.rungs.blend_rung import blend_of
 from ockham.rungs.encoder_rungs import ENCODER, ENCODER_TUNED
 from ockham.rungs.rung import Rung
 from ockham.rungs.tagger_rung import ENCODER_TAGGER
 
-LADDER: tuple[Rung, ...] = (CONSTANT, LOOKUP, LINEAR, ENCODER, ENCODER_TUNED, ENCODER_TAGGER, ENDPOINT)
+BLEND = blend_of(LINEAR, ENCODER)
+LADDER: tuple[Rung, ...] = (CONSTANT, LOOKUP, LINEAR, ENCODER, BLEND, ENCODER_TUNED, ENCODER_TAGGER, ENDPOINT)
 """All rungs but those of language models (`ockham.rungs.decoder_rungs`)."""

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ockham import store
 from ockham.data import seen_rows
@@ -35,6 +36,10 @@ from ockham.records import (
 from ockham.sealed import switches
 from ockham.tuning.tune_spec import TuneSpec, early_stop
 from ockham.version import __version__, install_command
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 _BARE_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
 LABELLED: tuple[TaskName, ...] = ("classify", "choose")
@@ -166,6 +171,12 @@ class Rung:
     """After how many answers, which take long or cost money, they are written down; 0 where all are made at once."""
     named: bool = False
     """The user named its model: it is measured also where a smaller rung does the job."""
+    cross_validate: Callable[[RunContext, BuiltRung, Sequence[int]], NDArray[np.float64]] | None = None
+    """Returns each training and validation row's margins from a model that has not seen its fold, where that is cheap.
+
+    It is handed the rung as it was built and each row's fold; see `ockham.rungs.out_of_fold`."""
+    members: tuple[Rung, ...] = ()
+    """The rungs that it blends."""
 
     def reason_to_skip(self, plan: BuildConfig) -> str | None:
         """Say why the rung cannot be climbed here and for this task, or nothing."""

@@ -126,18 +126,18 @@ def calibrate_head(head: LinearHead, vectors: NDArray[np.float32], targets: Sequ
     return head.with_temperature(temperature)
 
 
-def cross_probabilities(
+def cross_margins(
     vectors: NDArray[np.float32], targets: Sequence[str], folds: Sequence[int], labels: Sequence[str], strength: float
 ) -> NDArray[np.float64]:
-    """Return each row's label probabilities from a head that has not seen its fold: (rows, labels)."""
+    """Return each row's margins from a head that has not seen its fold: (rows, labels); -inf for labels it has not."""
     import numpy as np
 
     row_folds = np.asarray(folds)
     column = {label: index for index, label in enumerate(labels)}
-    out = np.zeros((len(targets), len(labels)))
+    out = np.full((len(targets), len(labels)), -np.inf)
     for fold in sorted(set(folds)):
         inside, outside = np.flatnonzero(row_folds == fold), np.flatnonzero(row_folds != fold)
         head = solve(vectors[outside], [targets[int(i)] for i in outside], strength)
         columns = np.array([column[label] for label in head.settings.labels])
-        out[np.ix_(inside, columns)] = softmax.probabilities(head.margins(vectors[inside]), 1.0)
+        out[np.ix_(inside, columns)] = head.margins(vectors[inside])
     return out
