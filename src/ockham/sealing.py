@@ -31,12 +31,14 @@ class Preparation:
     """What must be done before a process is sealed: folders to be made, models to be fetched (kind and hub id).
 
     ``data`` is what the process that fetches must not open. ``endpoints`` may be asked by a process of their own.
+    ``listening`` are descriptors of sockets that wait for clients; this process gives them up to the sealed one.
     """
 
     folders: tuple[str, ...] = ()
     models: tuple[tuple[str, str], ...] = ()
     data: tuple[str, ...] = ()
     endpoints: tuple[Destination, ...] = ()
+    listening: tuple[int, ...] = ()
 
 
 def seal(*, write: Sequence[StrPath] = (), read: Sequence[StrPath] = ()) -> str:
@@ -96,7 +98,7 @@ def fork(policy: Policy, preparation: Preparation, on_message: Callable[[str], N
 
             outlet = Outlet(preparation.endpoints, go)
             policy = replace(policy, hosts=outlet.hosts, keys=outlet.keys)
-        watch, walls, tried = broker.enter(policy, None if outlet is None else outlet.control)
+        watch, walls, tried = broker.enter(policy, None if outlet is None else outlet.control, preparation.listening)
     except BaseException:
         if outlet is not None:
             outlet.close()
@@ -107,6 +109,7 @@ def fork(policy: Policy, preparation: Preparation, on_message: Callable[[str], N
             outlet.control.detach()  # it was closed behind the walls
         declare(Protection(label=walls.label, attacks=len(tried), hosts=policy.hosts, go=go))
         return None
+    _close(preparation.listening)  # clients that come once the server has stopped shall not wait for this process
     watch.go = go
     record = _Record(policy, watch, earlier, fetched)
     try:
@@ -120,6 +123,11 @@ def fork(policy: Policy, preparation: Preparation, on_message: Callable[[str], N
     finally:
         _unmake(new_folders)
     return broker.leave_as(status)
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 class _Record:

@@ -25,6 +25,7 @@ VERBS = {
     "plan": "Predict memory, speed and cost of models before you download any.",
     "predict": "Answer texts, lines of standard input, or the rows of a file.",
     "report": "Write the report of a run again.",
+    "serve": "Serve bundles over HTTP to clients of the OpenAI API.",
     "tune": "Fine-tune one model on labelled rows with LoRA, and measure it.",
     "verify": "Check that a run or a bundle was not changed.",
 }

@@ -41,13 +41,14 @@ def enter(
     *,
     unsealed: bool,
     endpoints: Sequence[Destination | EndpointSpec] = (),
+    listening: tuple[int, ...] = (),
 ) -> None:
     """Seal the rest of the command, if it was started as a command: what follows runs behind the walls.
 
-    ``folders`` are those that it may write to, ``endpoints`` the APIs that another process asks for it. The process
-    forks; the parent stays here, watches, writes the evidence, and leaves with the other's exit status. A command that
-    was called from Python, or is told ``unsealed``, or must speak over a network in ways that cannot be pinned down,
-    goes on as it is.
+    ``folders`` are those that it may write to, ``endpoints`` the APIs that another process asks for it, ``listening``
+    the descriptors of sockets that wait for clients. The process forks; the parent stays here, watches, writes the
+    evidence, and leaves with the other's exit status. A command that was called from Python, or is told ``unsealed``,
+    or must speak over a network in ways that cannot be pinned down, goes on as it is.
     """
     if not click.get_current_context().find_root().obj:
         return
@@ -68,6 +69,7 @@ def enter(
         models=tuple(names),
         data=tuple(data),
         endpoints=tuple(consent.destination_of(endpoint) for endpoint in endpoints),
+        listening=listening,
     )
     status = sealing.fork(policy, wanted, lambda words: click.echo(printable(words), err=True))
     if status is not None:

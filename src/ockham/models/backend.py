@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Protocol, cast, runtime_checkable
+from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 from ockham.data.shared_text import SharedText
 from ockham.errors import ModelError
@@ -51,6 +51,14 @@ class Model(Protocol):
         ...
 
 
+class Decisions(NamedTuple):
+    """An answer for each input, and for models that know them all labels with their probabilities for each input."""
+
+    answers: list[Answer]
+    labels: tuple[str, ...] | None
+    probabilities: list[list[float]]
+
+
 @runtime_checkable
 class ProbabilityModel(Protocol):
     """A model that also knows the probability of every label; a model need not.
@@ -66,6 +74,10 @@ class ProbabilityModel(Protocol):
 
     def probabilities(self, inputs: Sequence[str]) -> list[list[float]]:
         """Return the probability of every label for each input, in order."""
+        ...
+
+    def decide(self, inputs: Sequence[str]) -> Decisions:
+        """Return the answers of ``answer`` with the ``probabilities`` that they were taken by, computed once."""
         ...
 
 
@@ -115,6 +127,13 @@ def label_probabilities(model: Model, inputs: Sequence[str]) -> tuple[tuple[str,
     if isinstance(model, ShortReader):
         return label_probabilities(model.model, [model.shared.text_to_read(text) for text in inputs])
     return (model.labels, model.probabilities(inputs)) if isinstance(model, ProbabilityModel) else None
+
+
+def decide(model: Model, inputs: Sequence[str]) -> Decisions:
+    """Answer inputs with the probabilities of all labels, where the model knows them, in one go."""
+    if isinstance(model, ShortReader):
+        return decide(model.model, [model.shared.text_to_read(text) for text in inputs])
+    return model.decide(inputs) if isinstance(model, ProbabilityModel) else Decisions(model.answer(inputs), None, [])
 
 
 def save_shared_text(shared: SharedText, folder: Path) -> None:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from ockham import machine
 from ockham.models import model_files, onnx_encoder, softmax
+from ockham.models.backend import Decisions
 from ockham.records import Answer
 
 if TYPE_CHECKING:
@@ -70,15 +71,23 @@ class Encoder:
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answer with the most probable label; confidence is its probability."""
+        return self.decide(inputs).answers
+
+    def decide(self, inputs: Sequence[str]) -> Decisions:
+        """Return each input's answer with the probability of every label."""
+        settings = self.head.settings
         if not inputs:
-            return []
+            return Decisions([], settings.labels, [])
         texts = self.embedder.windows(inputs)
         margins = self.head.margins(self.embedder.embed_windows(texts))
-        settings = self.head.settings
         lengths = iter(map(len, texts.rows))
         read = [sum(itertools.islice(lengths, count)) for count in texts.counts]
+<<<<<<< HEAD
         answers = softmax.answers(margins, settings.labels, settings.temperature, read)
         return [replace(answer, unread=share) for answer, share in zip(answers, texts.unread, strict=True)]
+=======
+        return softmax.decisions(margins, settings.labels, settings.temperature, read)
+>>>>>>> 4508fff (Serve bundles over HTTP to clients of decision and chat APIs)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ockham.models import grid_search, hard_negatives, model_files, refit, softmax, tfidf
+from ockham.models.backend import Decisions
 from ockham.records import Answer, Example
 
 if TYPE_CHECKING:
@@ -89,6 +90,12 @@ class Linear:
     def probabilities(self, inputs: Sequence[str]) -> list[list[float]]:
         """Return the probability of every label for each input."""
         return softmax.rows_of(self.margins(inputs), self.settings.temperature) if inputs else []
+
+    def decide(self, inputs: Sequence[str]) -> Decisions:
+        """Return each input's answer with the probability of every label."""
+        if not inputs:
+            return Decisions([], self.settings.labels, [])
+        return softmax.decisions(self.margins(inputs), self.settings.labels, self.settings.temperature)
 
     def margins(self, inputs: Sequence[str]) -> NDArray[np.float32]:
         """Return how far each input is on each label's side: (inputs, labels)."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ockham.models.backend import Decisions
 from ockham.records import Answer
 
 if TYPE_CHECKING:
@@ -35,7 +36,18 @@ def answers(
 
     ``tokens`` are counted in each row's text, where a model has them.
     """
+    return _answers(probabilities(margins, temperature), labels, tokens)
+
+
+def decisions(
+    margins: NDArray[np.floating], labels: Sequence[str], temperature: float, tokens: Sequence[int] | None = None
+) -> Decisions:
+    """Return the same `answers`, with the probabilities that they were taken by."""
     shares = probabilities(margins, temperature)
+    return Decisions(_answers(shares, labels, tokens), tuple(labels), shares.tolist())
+
+
+def _answers(shares: NDArray[np.float64], labels: Sequence[str], tokens: Sequence[int] | None) -> list[Answer]:
     best = shares.argmax(axis=1)
     counts = [None] * len(best) if tokens is None else tokens
     return [

@@ -16,7 +16,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -61,15 +61,19 @@ class Watch:
     status: int = 0
     mask: Collection[int] = ()
     egress: socket.socket | None = None
+    listening: int = 0
     refused: list[Row] = field(default_factory=list)
 
 
-def enter(policy: Policy, egress: socket.socket | None = None) -> tuple[Watch | None, Walls, tuple[Attack, ...]]:
+def enter(
+    policy: Policy, egress: socket.socket | None = None, listening: Sequence[int] = ()
+) -> tuple[Watch | None, Walls, tuple[Attack, ...]]:
     """Fork: the child comes back behind the walls with ``None`` and what protects it, the parent with its `Watch`.
 
-    ``egress`` leads to the process that asks endpoints for the child, if there is one. The parent must `follow` its
-    child then, and do nothing else. Raises `SealError` (``E_SEALED``) where an attack of the child's upon its own walls
-    succeeded, a wall could not be put up, or standard input or output is a connection to somewhere else.
+    ``egress`` leads to the process that asks endpoints for the child, if there is one. ``listening`` are descriptors of
+    sockets on which the child waits for clients: they lead in, and nothing can be reached through them. The parent must
+    `follow` its child then, and do nothing else. Raises `SealError` (``E_SEALED``) where an attack of the child's upon
+    its own walls succeeded, a wall could not be put up, or standard input or output is a connection to somewhere else.
     """
     if control():
         raise SealError("E_SEALED", "this process is sealed already", fix="--unsealed adds no second jail to the first")
@@ -84,10 +88,10 @@ def enter(policy: Policy, egress: socket.socket | None = None) -> tuple[Watch | 
     prepared = False
     try:
         for apart in (True, False):
-            watch = _fork(policy, apart=apart)
+            watch = _fork(policy, listening, apart=apart)
             if not isinstance(watch, Watch):
                 return None, *watch
-            watch.mask, watch.egress = before, egress
+            watch.mask, watch.egress, watch.listening = before, egress, len(listening)
             if _prepare(watch):
                 prepared = True
                 return watch, watch.walls, watch.attacks
@@ -97,7 +101,7 @@ def enter(policy: Policy, egress: socket.socket | None = None) -> tuple[Watch | 
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _fork(policy: Policy, *, apart: bool) -> Watch | tuple[Walls, tuple[Attack, ...]]:
+def _fork(policy: Policy, listening: Sequence[int], *, apart: bool) -> Watch | tuple[Walls, tuple[Attack, ...]]:
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     temporary = Path(tempfile.mkdtemp(prefix="ockham-"))
     begun, parent = time.monotonic(), os.getpid()
@@ -109,27 +113,31 @@ def _fork(policy: Policy, *, apart: bool) -> Watch | tuple[Walls, tuple[Attack, 
         return Watch(pid=pid, begun=begun, control=here, temporary=temporary)
     here.close()
     try:
-        return _become(policy, there, temporary, parent, apart=apart)
+        why = _leave_network(there, apart=apart)
+        jail.die_with(parent)
+        walls = jail.put_up_walls(policy, temporary, (there.fileno(), *listening), why)
+        return walls, _try_walls(there, walls)
     except BaseException as error:
         _give_up(there, error)
 
 
-def _become(
-    policy: Policy, way: socket.socket, temporary: Path, parent: int, *, apart: bool
-) -> tuple[Walls, tuple[Attack, ...]]:
-    """Go behind the walls, in the child, and try them; the broker has the last word."""
+def _leave_network(way: socket.socket, *, apart: bool) -> dict[str, str]:
+    """Go into namespaces, in the child; where that is not possible, return why."""
     os.setpgid(0, 0)
     signal.signal(signal.SIGTTOU, signal.SIG_IGN)  # the bar may still be drawn from behind
     why = "it was refused to this user" if not apart else jail.leave_network(lambda: _ask(way, {"left": True}))
-    jail.die_with(parent)
-    walls = jail.put_up_walls(policy, temporary, way.fileno(), {"namespaces": why} if why else {})
+    return {"namespaces": why} if why else {}
+
+
+def _try_walls(way: socket.socket, walls: Walls) -> tuple[Attack, ...]:
+    """Try the walls from behind, in the child; the broker has the last word."""
     tried = self_attack.attack(apart=walls.namespaces)
     if not _ask(way, {"walls": plain(walls), "attacks": plain(tried)}):
         os._exit(1)
     os.set_inheritable(way.fileno(), False)
     way.detach()
     witness.install()
-    return walls, tried
+    return tried
 
 
 def _give_up(control: socket.socket, error: BaseException) -> NoReturn:
@@ -165,7 +173,7 @@ def _prepare(watch: Watch) -> bool:
     watch.attacks = tuple(Attack(**attack) for attack in message["attacks"])
     sample = look(watch.pid, watch.begun)
     problems = [f"the self-attack by {name} got out" for name in self_attack.missing(watch.attacks)]
-    problems += ["the kernel says nothing of it"] if sample is None else faults(sample, watch.walls)
+    problems += ["the kernel says nothing of it"] if sample is None else faults(sample, watch.walls, watch.listening)
     if problems or sample is None:
         _bury(watch)
         raise SealError("E_SEALED", f"sealed mode does not hold here: {'; '.join(problems)}", fix=_STOP)
@@ -176,8 +184,8 @@ def _prepare(watch: Watch) -> bool:
     return True
 
 
-def faults(sample: Facts, walls: Walls) -> list[str]:
-    """List where the kernel's facts contradict what a process says of its walls."""
+def faults(sample: Facts, walls: Walls, listening: int = 0) -> list[str]:
+    """List where the kernel's facts contradict what a process says of its walls; it may have ``listening`` sockets."""
     wrong = []
     if walls.namespaces:
         wrong += [f"it shares the machine's {name} namespace" for name in namespaces.NAMES if name not in sample.own]
@@ -186,7 +194,7 @@ def faults(sample: Facts, walls: Walls) -> list[str]:
         wrong += ["it has no filter"] if sample.seccomp != 2 or sample.filters < 1 else []
         wrong += ["it may gain privileges"] if not sample.no_new_privs else []
         wrong += ["a process of it is not filtered"] if sample.unfiltered else []
-    wrong += ["it holds an open connection"] if sample.reaching else []
+    wrong += ["it holds an open connection"] if sample.reaching > listening else []
     return wrong
 
 

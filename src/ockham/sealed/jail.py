@@ -38,21 +38,22 @@ def leave_network(mapped: Callable[[], bool]) -> str | None:
     return None
 
 
-def put_up_walls(policy: Policy, temporary: Path, control: int, absent: Mapping[str, str]) -> Walls:
+def put_up_walls(policy: Policy, temporary: Path, ways: Sequence[int], absent: Mapping[str, str]) -> Walls:
     """Put up every wall but the namespaces; ``absent`` says why those are missing, if they are.
 
-    ``temporary`` becomes the folder for temporary files, ``control`` is the descriptor on which the broker listens.
+    ``temporary`` becomes the folder for temporary files. ``ways`` are the descriptors of the sockets that stay open:
+    first the one on which the broker listens, then those on which the process itself waits for clients.
     Raises `OSError` where a wall that the kernel offers cannot be put up.
     """
     missing = dict(absent)
     limits.drop_privileges(root=os.geteuid() == 0)
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     bounds = limits.bound(limits.total_memory())
-    closed = limits.close_sockets((control,))
+    closed = limits.close_sockets(ways)
     forgotten = limits.forget_secrets(policy.keys)
     # What is fetched was fetched before; libraries need not try.
     os.environ.update({"TMPDIR": str(temporary), "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"})
-    os.environ[CONTROL] = str(control)
+    os.environ[CONTROL] = str(ways[0])
     os.environ[HELD] = ",".join(policy.keys)
     tempfile.tempdir = None  # what was found out before no longer holds
     version = landlock.abi()

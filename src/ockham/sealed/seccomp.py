@@ -5,6 +5,7 @@ What is refused, and why that is all there is:
 * ``connect`` always, and every socket but a stream of the family UNIX. Such a socket can only be listened on: it cannot
   connect, and a stream cannot be sent to an address. The engine for language models needs one to start; whoever wants
   to speak to it must be given a connection from outside (`ockham.sealed.connector`).
+* A message that opens a connection (``MSG_FASTOPEN``): a socket that listened for clients could be closed and sent one.
 * ``socketpair`` but for streams and sequenced packets: a *datagram* pair can send to the path of any other socket, such
   as the system log's or a resolver's, in every network namespace.
 * io_uring, which opens sockets without the calls above; what reads or steers other processes; what changes namespaces,
@@ -35,6 +36,7 @@ _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET."""
 _NEW_TIME = 0x80
+_FASTOPEN = 0x20000000
 
 NEVER = (
     "acct", "add_key", "adjtimex", "bpf", "chroot", "clock_adjtime", "clock_settime", "delete_module", "fanotify_init",
@@ -68,6 +70,8 @@ def program(architecture: str) -> bytes:
     steps += _case(table["socket"], _socket((_STREAM,)))
     steps += _case(table["socketpair"], _socket((_STREAM, _SEQUENCED)))
     steps += _case(table["sendto"], [*_low(4, (_EQUAL, 1, 0, 0)), *_high(4, (_EQUAL, 1, 0, 0)), _end(ALLOW)])
+    for name, flags in (("sendmsg", 2), ("sendmmsg", 3)):
+        steps += _case(table[name], [*_low(flags, (_ANY_BIT, 0, 1, _FASTOPEN)), _end(ALLOW)])
     steps += _case(table["clone"], [*_low(0, (_ANY_BIT, 0, 1, _NAMESPACES)), _end(ALLOW)])
     steps += _case(table["unshare"], [*_low(0, (_ANY_BIT, 0, 1, _NAMESPACES | _NEW_TIME)), _end(ALLOW)])
     typed = [*_low(1, (_EQUAL, 0, 1, _TIOCSTI)), *_low(1, (_EQUAL, 0, 1, _TIOCLINUX)), _end(ALLOW)]

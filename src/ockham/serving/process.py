@@ -10,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -38,6 +38,36 @@ class BenchmarkSpec:
     seconds: float = 4.0
     most: int = 400
     rounds: int = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerCommand:
+    """How the process that serves a bundle is started; ``inherited`` are the descriptors that it needs."""
+
+    arguments: tuple[str, ...]
+    environment: Mapping[str, str]
+    inherited: tuple[int, ...]
+
+
+def worker_command(bundle: Path, scratch: Path, endpoint: Destination | None = None) -> WorkerCommand:
+    """Return how to start the process that serves a bundle, measured or asked by clients: it is the same one.
+
+    ``scratch`` is its own temporary folder, which it removes in the end.
+    """
+    permitted = [] if endpoint is None else [endpoint.url, endpoint.key_env or ""]
+    environment = switches.worker_environment(os.environ, asks=_may_ask(bundle)) | {"TMPDIR": str(scratch)}
+    return WorkerCommand(
+        arguments=(sys.executable, "-m", "ockham.serving.worker", str(bundle), str(scratch), *permitted),
+        environment=environment,
+        inherited=tuple(connector.control()),
+    )
+
+
+def told_error(error: Sequence[str]) -> OckhamError:
+    """Return the error that a worker told of."""
+    kind, code, text, fix = error
+    error_class: type[OckhamError] = getattr(errors, kind, OckhamError)
+    return error_class(code, text, fix=fix)
 
 
 def _may_ask(bundle: Path) -> bool:
@@ -124,9 +154,7 @@ class ServingProcess:
             raise self._death_error()
         message: dict[str, Any] = json.loads(line)
         if "error" in message:
-            kind, code, text, fix = message["error"]
-            error_class: type[OckhamError] = getattr(errors, kind, OckhamError)
-            raise error_class(code, text, fix=fix)
+            raise told_error(message["error"])
         return message
 
     def _death_error(self) -> Defect:
@@ -140,16 +168,16 @@ class ServingProcess:
 def _worker(bundle: Path, endpoint: Destination | None) -> Iterator[subprocess.Popen[str]]:
     """Lend a process that serves a bundle; in the end it is gone, with all it left in its temporary folder."""
     with store.scratch_folder() as scratch:
-        permitted = [] if endpoint is None else [endpoint.url, endpoint.key_env or ""]
+        command = worker_command(bundle, scratch, endpoint)
         process = subprocess.Popen(
-            [sys.executable, "-m", "ockham.serving.worker", str(bundle), str(scratch), *permitted],
+            command.arguments,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
-            env=switches.worker_environment(os.environ, asks=_may_ask(bundle)) | {"TMPDIR": str(scratch)},
-            pass_fds=connector.control(),
+            env=command.environment,
+            pass_fds=command.inherited,
             # A Ctrl-C at the terminal stops the climb, which then ends its workers itself.
             start_new_session=True,
         )

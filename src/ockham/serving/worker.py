@@ -63,7 +63,8 @@ def main(folder: str, scratch: str, *permitted: str) -> int:
         model = backend.load_model(manifest.kind, Path(folder))
         _say(out, {"loaded": time.perf_counter() - begin})
         for line in sys.stdin:
-            _say(out, _serve(model, json.loads(line)))
+            request = json.loads(line)
+            _say(out, {"id": request.get("id"), **_serve(model, request)})
     except OckhamError as error:
         _say(out, {"error": [type(error).__name__, error.code, error.message, error.fix]})
         return error.exit_status
@@ -89,6 +90,9 @@ def _serve(model: Model, request: dict[str, Any]) -> dict[str, Any]:
     inputs: list[str] = request["inputs"]
     if request["do"] == "answer":
         return {"answers": [plain(answer) for answer in model.answer(inputs)]}
+    if request["do"] == "decide":
+        answers, labels, rows = backend.decide(model, inputs)
+        return {"answers": [plain(answer) for answer in answers], "labels": labels, "probabilities": rows}
     if request["do"] == "probabilities":
         labels, rows = backend.label_probabilities(model, inputs) or (None, [])
         return {"labels": labels, "probabilities": rows}

@@ -65,6 +65,16 @@ def read_bundle(folder: Path) -> Manifest:
     Raises `BundleError` (``E_BUNDLE``) that names the first file that is missing, changed, extra, a link, or placed
     outside the folder, or for a candidate of another kind than the bundle's.
     """
+    manifest = read_manifest(folder)
+    _check(folder, manifest.files, besides=(BUNDLE, SEAL))
+    return manifest
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Read a bundle's manifest alone, to know what it is; whoever loads it must `read_bundle`.
+
+    Raises `BundleError` (``E_BUNDLE``) where it cannot be read, or names a candidate of another kind than the bundle's.
+    """
     data = _read_list(folder, BUNDLE)
     try:
         manifest = decode(data, Manifest)
@@ -77,7 +87,6 @@ def read_bundle(folder: Path) -> Manifest:
         raise BundleError("E_BUNDLE", message, fix="use the version of ockham that wrote the bundle, or a newer one")
     if manifest.candidate.kind != manifest.kind:
         raise _wrong(folder / BUNDLE, "names a candidate of another kind than its own")
-    _check(folder, manifest.files, besides=(BUNDLE, SEAL))
     return manifest
 
 

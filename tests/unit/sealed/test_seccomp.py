@@ -82,6 +82,9 @@ def test_nothing_may_connect_or_name_an_address(machine: str) -> None:
     assert ask(machine, "sendto", 3, 0x7FFF0000, 1, 0, 0, 0) == ALLOW
     assert ask(machine, "sendto", 3, 0x7FFF0000, 1, 0, 0x7FFF0000, 16) == NOT_PERMITTED
     assert ask(machine, "sendto", 3, 0x7FFF0000, 1, 0, 0x7FFF_0000_0000, 16) == NOT_PERMITTED
+    for name, before in (("sendmsg", (3, 0x7FFF0000)), ("sendmmsg", (3, 0x7FFF0000, 1))):
+        assert ask(machine, name, *before, socket.MSG_NOSIGNAL) == ALLOW
+        assert ask(machine, name, *before, socket.MSG_NOSIGNAL | socket.MSG_FASTOPEN) == NOT_PERMITTED
     for name in ("bind", "listen", "accept", "accept4", "getpid"):
         assert ask(machine, name, 3) == ALLOW
 

@@ -1,0 +1,95 @@
+"""The web application: the routes, and the gate before them that every request must pass."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from ockham.server import chat_routes, decision_routes, model_routes
+from ockham.server.api_error import ApiError
+from ockham.server.json_response import error_response
+from ockham.server.server_state import ServerState
+
+_log = logging.getLogger(__name__)
+Handler = Callable[[ServerState, Request], Awaitable[Response]]
+
+OPEN_PATHS = frozenset({"/live", "/ready"})
+"""What may be asked without a key; everything else, whether it is there or not, needs one."""
+
+ROUTES: Sequence[tuple[str, str, Handler]] = (
+    ("GET", "/live", model_routes.tell_alive),
+    ("GET", "/ready", model_routes.tell_ready),
+    ("GET", "/v1/models", model_routes.list_models),
+    ("GET", "/v1/models/{name}", model_routes.show_model),
+    ("POST", "/v1/decisions", decision_routes.decide),
+    ("POST", "/v1/systemone", decision_routes.decide_system_one),
+    ("POST", "/v1/chat/completions", chat_routes.chat),
+)
+
+
+def make_app(state: ServerState) -> ASGIApp:
+    """Return the application that answers for these models."""
+    routes = [Route(path, partial(handler, state), methods=[method]) for method, path, handler in ROUTES]
+    return Gate(state, Router(routes, redirect_slashes=False, default=_refuse_path))
+
+
+async def _refuse_path(scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG001 - the signature of ASGI
+    raise ApiError(404, "There is no such path", code="not_found")
+
+
+class Gate:
+    """Lets in who may ask, and sees to it that whatever fails is told in one form, without a word of the request."""
+
+    def __init__(self, state: ServerState, inner: ASGIApp) -> None:
+        """Stand before an application."""
+        self._state = state
+        self._inner = inner
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        is_begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal is_begun
+            is_begun = is_begun or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            self._let_in(scope)
+            await self._inner({**scope, "app": self}, receive, send_noting)
+        except ApiError as error:
+            if not is_begun:
+                await error_response(error)(scope, receive, send)
+        except HTTPException as error:
+            refusal = ApiError(error.status_code, error.detail, headers=error.headers)
+            await error_response(refusal)(scope, receive, send)
+        except Exception as error:  # the client hears of it, and the log where it was; neither holds a value
+            _log.error("a request failed: %s", describe_failure(error))
+            if not is_begun:
+                await error_response(ApiError(500, "The server failed to answer", code="internal_error"))(
+                    scope, receive, send
+                )
+
+    def _let_in(self, scope: Scope) -> None:
+        headers = Headers(scope=scope)
+        self._state.access.check_host(headers)
+        scope["ockham.key"] = "" if scope["path"] in OPEN_PATHS else self._state.access.key_name(headers)
+
+
+def describe_failure(error: BaseException) -> str:
+    """Say what kind of error it is and where it was raised; its words may hold anything, and are left out."""
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}"

@@ -1,0 +1,78 @@
+"""A queue that takes turns between keys: one with many requests does not hold up one with few."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Entry(Generic[T]):
+    """A text that waits for its answer; whoever waits no more cancels the future."""
+
+    key: str
+    text: str
+    tokens: int
+    future: asyncio.Future[T] = field(repr=False)
+
+
+class FairQueue(Generic[T]):
+    """Entries by key; each key has its turn, and gives one entry in it."""
+
+    def __init__(self) -> None:
+        """Begin empty."""
+        self._by_key: OrderedDict[str, deque[Entry[T]]] = OrderedDict()
+        self._filled = asyncio.Event()
+
+    def put(self, entry: Entry[T]) -> None:
+        """Append an entry to those of its key."""
+        self._by_key.setdefault(entry.key, deque()).append(entry)
+        self._filled.set()
+
+    async def take(self, most: int, most_tokens: int) -> list[Entry[T]]:
+        """Wait for entries and take them in turn: at least one, and no more than fit."""
+        while True:
+            await self._filled.wait()
+            batch: list[Entry[T]] = []
+            tokens = 0
+            while len(batch) < most and (entry := self._next()) is not None:
+                if batch and tokens + entry.tokens > most_tokens:
+                    self._put_back(entry)
+                    break
+                batch.append(entry)
+                tokens += entry.tokens
+            if batch:
+                return batch
+
+    def drain(self) -> list[Entry[T]]:
+        """Take all that waits."""
+        entries = []
+        while (entry := self._next()) is not None:
+            entries.append(entry)
+        return entries
+
+    def __len__(self) -> int:
+        """Return how many wait, those included that nobody waits for any more."""
+        return sum(map(len, self._by_key.values()))
+
+    def _next(self) -> Entry[T] | None:
+        """Take the next entry that somebody still waits for, and move its key to the end."""
+        while self._by_key:
+            key, entries = next(iter(self._by_key.items()))
+            entry = entries.popleft()
+            if entries:
+                self._by_key.move_to_end(key)
+            else:
+                del self._by_key[key]
+            if not entry.future.done():
+                return entry
+        self._filled.clear()
+        return None
+
+    def _put_back(self, entry: Entry[T]) -> None:
+        self._by_key.setdefault(entry.key, deque()).appendleft(entry)
+        self._by_key.move_to_end(entry.key, last=False)

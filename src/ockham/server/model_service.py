@@ -1,0 +1,177 @@
+"""One model as the server sees it: its queue, its worker, and the batches between them.
+
+While the worker is busy requests gather; as soon as it is free it gets all that fit, so a batch costs nobody a wait. A
+worker that dies is started again; what it had in hand is asked once more, since an answer changes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from ockham.api.consent import Destination
+from ockham.errors import OckhamError
+from ockham.records import Answer
+from ockham.server.admission import estimate_tokens
+from ockham.server.api_error import ApiError
+from ockham.server.decision_answers import Decided
+from ockham.server.fair_queue import Entry, FairQueue
+from ockham.server.served_bundle import ServedBundle
+from ockham.server.worker_link import WorkerDeathError, WorkerLink
+
+_log = logging.getLogger(__name__)
+BATCH, BATCH_TOKENS = 64, 16_384
+TRIES = 2
+BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 30.0
+_STEADY_S = 30.0
+"""A worker that has lived so long is no part of a series of deaths any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceOptions:
+    """How a model is served: by whom it may ask, and whom its speed is told."""
+
+    endpoint: Destination | None = None
+    on_batch: Callable[[int, float], None] = lambda _answers, _seconds: None
+
+
+class ModelService:
+    """A bundle that is being served; `close` it when done."""
+
+    def __init__(self, bundle: ServedBundle, options: ServiceOptions) -> None:
+        """Begin without a worker: it is started for the first request, or by `load`."""
+        self.bundle = bundle
+        self.deaths = 0
+        self.last_answer = 0.0
+        self.last_use = time.monotonic()
+        self._options = options
+        self._queue: FairQueue[Decided] = FairQueue()
+        self._link: WorkerLink | None = None
+        self._starting = asyncio.Lock()
+        self._series = 0
+        self._in_hand = 0
+        self._loop = asyncio.create_task(self._answer_batches())
+
+    async def load(self) -> WorkerLink:
+        """Return the running worker; start one where there is none. Raises `OckhamError` and `WorkerDeathError`."""
+        async with self._starting:
+            if self._link is None or not self._link.is_alive:
+                if self._link is not None:
+                    await self._bury(self._link)
+                began = time.monotonic()
+                self._link = await WorkerLink.start(self.bundle.folder, self._options.endpoint)
+                _log.info("loaded %s in %.2f s", self.bundle.name, time.monotonic() - began)
+            return self._link
+
+    async def _bury(self, link: WorkerLink) -> None:
+        """Put a dead worker away, and wait the longer the more have died in a row."""
+        self.deaths += 1
+        self._series += 1
+        self._link = None
+        await link.close()
+        _log.warning("the worker of %s ended; it is started again", self.bundle.name)
+        await asyncio.sleep(min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (self._series - 1)) if self._series > 1 else 0)
+
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a worker runs."""
+        return self._link is not None and self._link.is_alive
+
+    @property
+    def waiting(self) -> int:
+        """How many texts wait or are in hand."""
+        return len(self._queue) + self._in_hand
+
+    async def ask(self, texts: Sequence[str], key: str) -> list[Decided]:
+        """Return the answer to each text, in order; ``key`` is whose turn it takes. Whoever cancels frees the place.
+
+        Raises `ApiError` (503) where the model cannot be loaded, or died of the request.
+        """
+        self.last_use = time.monotonic()
+        loop = asyncio.get_running_loop()
+        entries = [Entry(key, text, estimate_tokens(text), loop.create_future()) for text in texts]
+        for entry in entries:
+            self._queue.put(entry)
+        try:
+            return [await entry.future for entry in entries]
+        finally:
+            for entry in entries:
+                if not entry.future.cancel() and not entry.future.cancelled():
+                    entry.future.exception()  # heard, so that nothing is said of it
+            self.last_use = time.monotonic()
+
+    async def _answer_batches(self) -> None:
+        while True:
+            batch = await self._queue.take(BATCH, BATCH_TOKENS)
+            self._in_hand = len(batch)
+            try:
+                await self._answer(batch)
+            except asyncio.CancelledError:
+                _fail(batch, ApiError(503, "The server is shutting down", code="shutting_down"))
+                raise
+            except Exception as error:  # whatever it is, the others must be answered
+                _log.error("a batch for %s failed: %s", self.bundle.name, type(error).__name__)
+                _fail(batch, ApiError(500, "The server failed to answer", code="internal_error"))
+            finally:
+                self._in_hand = 0
+
+    async def _answer(self, batch: list[Entry[Decided]]) -> None:
+        """Answer a batch; where the worker dies of it, each of its texts alone, so that one spoils no other."""
+        for attempt in range(TRIES):
+            alive = [entry for entry in batch if not entry.future.done()]
+            parts = [alive] if attempt == 0 else [[entry] for entry in alive]
+            for part in parts:
+                await self._answer_part(part, is_last=attempt == TRIES - 1)
+            if all(entry.future.done() for entry in batch):
+                return
+
+    async def _answer_part(self, part: list[Entry[Decided]], *, is_last: bool) -> None:
+        if not part:
+            return
+        began = time.monotonic()
+        try:
+            link = await self.load()
+            reply = await link.ask({"do": "decide", "inputs": [entry.text for entry in part]})
+        except WorkerDeathError:
+            if is_last:
+                _fail(part, ApiError(503, "The model's process ended while it answered", code="model_died"))
+            return
+        except OckhamError as error:
+            _log.error("%s cannot answer: %s: %s", self.bundle.name, error.code, error.message)
+            _fail(part, ApiError(503, f"The model cannot answer: {error.code}", code="model_unavailable"))
+            return
+        now = time.monotonic()
+        self._series = 0 if now - began < _STEADY_S else self._series
+        self.last_answer = now
+        self._options.on_batch(len(part), now - began)
+        labels = reply["labels"]
+        rows = reply["probabilities"] if labels is not None else [None] * len(part)
+        for entry, answer, row in zip(part, reply["answers"], rows, strict=True):
+            if not entry.future.done():
+                shares = None if row is None else dict(zip(labels, row, strict=True))
+                entry.future.set_result(Decided(answer=Answer(**answer), probabilities=shares))
+
+    async def unload(self) -> None:
+        """End the worker; the next request starts another."""
+        async with self._starting:
+            link, self._link = self._link, None
+            if link is not None:
+                await link.close()
+
+    async def close(self) -> None:
+        """End everything; what still waits is told so."""
+        self._loop.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._loop
+        _fail(self._queue.drain(), ApiError(503, "The server is shutting down", code="shutting_down"))
+        await self.unload()
+
+
+def _fail(entries: Sequence[Entry[Decided]], error: ApiError) -> None:
+    for entry in entries:
+        if not entry.future.done():
+            entry.future.set_exception(error)

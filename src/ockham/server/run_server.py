@@ -1,0 +1,95 @@
+"""Run the server: load the models, wait for clients on sockets that are open already, and end in good order."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+
+import uvicorn
+
+from ockham.api.consent import Destination
+from ockham.errors import Defect
+from ockham.server.access import Access
+from ockham.server.admission import Admission, AdmissionSpec
+from ockham.server.app import make_app
+from ockham.server.model_service import ModelService, ServiceOptions
+from ockham.server.served_bundle import ServedBundle
+from ockham.server.server_state import ServerState
+from ockham.server.worker_link import WorkerDeathError
+
+GRACE_SECONDS = 30
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSpec:
+    """What is served, and to whom."""
+
+    bundles: tuple[ServedBundle, ...]
+    access: Access
+    admission: AdmissionSpec = field(default_factory=AdmissionSpec)
+    endpoint: Destination | None = None
+    min_confidence: float | None = None
+
+
+def run_server(spec: ServeSpec, listeners: Sequence[socket.socket], on_ready: Callable[[float], None]) -> None:
+    """Serve until a signal comes (SIGINT, SIGTERM); ``on_ready`` hears in how many seconds the first model was loaded.
+
+    Requests in hand are answered first, for 30 seconds at most. Raises the `OckhamError` that loading met.
+    """
+    asyncio.run(_run(spec, listeners, on_ready))
+
+
+async def _run(spec: ServeSpec, listeners: Sequence[socket.socket], on_ready: Callable[[float], None]) -> None:
+    admission = Admission(spec.admission)
+    options = ServiceOptions(endpoint=spec.endpoint, on_batch=admission.note_rate)
+    services = {bundle.name: ModelService(bundle, options) for bundle in spec.bundles}
+    state = ServerState(services=services, access=spec.access, admission=admission, min_confidence=spec.min_confidence)
+    try:
+        first = await _load_first(services)
+        server = _Server(_config(state), admission)
+        on_ready(first)
+        await server.serve(list(listeners))
+    finally:
+        admission.is_closed = True
+        for service in services.values():
+            await service.close()
+
+
+async def _load_first(services: dict[str, ModelService]) -> float:
+    """Load the model that was named first; the others are loaded when they are first asked for."""
+    try:
+        return (await next(iter(services.values())).load()).load_seconds
+    except WorkerDeathError:
+        message = "the process that holds the model ended while it loaded"
+        raise Defect("E_DEFECT", message, fix="check whether memory ran out (dmesg)") from None
+
+
+def _config(state: ServerState) -> uvicorn.Config:
+    return uvicorn.Config(
+        make_app(state),
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+
+
+class _Server(uvicorn.Server):
+    """A server whose end by a signal is a good end: it refuses what is new, and answers what it has."""
+
+    def __init__(self, config: uvicorn.Config, admission: Admission) -> None:
+        super().__init__(config)
+        self._admission = admission
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
+        """Stop; the second signal stops without waiting."""
+        self._admission.is_closed = True
+        self.force_exit = self.should_exit
+        self.should_exit = True
