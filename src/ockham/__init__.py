@@ -2,9 +2,9 @@
 
 The doorway: every name a user needs, each imported when it is first asked for, so that ``import ockham`` loads
 nothing heavy. Every command of the command line is a function of the same name: ``fit``, ``tune``, ``curate``,
-``predict``, ``eval``, ``export``, ``verify``, ``report``, ``plan``, ``decide`` and ``doctor``. ``load`` keeps a model
-loaded, and ``load_result`` reads what a run found out. The rest are the records that these take and return, and the
-errors that they raise.
+``predict``, ``eval``, ``serve``, ``export``, ``verify``, ``report``, ``plan``, ``decide`` and ``doctor``. ``load``
+keeps a model loaded, and ``load_result`` reads what a run found out. The rest are the records that these take and
+return, and the errors that they raise.
 
 To import it sets a few environment variables, by which libraries are told not to report their use to their vendors
 (`ockham.sealed.switches`): onnxruntime does so by default, and can only be told before it is loaded.
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
         Verdict,
     )
     from ockham.sealing import seal
+    from ockham.server.serve import Listening, ServeSpec, serve
     from ockham.verbs import decide, doctor, eval, plan, report  # noqa: A004 - the name of the command
 
 from ockham.sealed import switches as _switches
@@ -73,6 +74,7 @@ _HOMES = {
     "ockham.api.client": ("EndpointSpec",),
     "ockham.api.consent": ("Destination",),
     "ockham.sealing": ("seal",),
+    "ockham.server.serve": ("Listening", "ServeSpec", "serve"),
     "ockham.records": (
         "RunResult",
         "Candidate",
@@ -107,6 +109,7 @@ __all__ = [
     "Filter",
     "FilterRecord",
     "FitSpec",
+    "Listening",
     "LoadedModel",
     "OckhamError",
     "Plan",
@@ -120,6 +123,7 @@ __all__ = [
     "Requirements",
     "RunResult",
     "Scorer",
+    "ServeSpec",
     "Verdict",
     "Verification",
     "__version__",
@@ -137,6 +141,7 @@ __all__ = [
     "predict",
     "report",
     "seal",
+    "serve",
     "tune",
     "verify",
 ]

@@ -54,6 +54,7 @@ PUBLIC = [
     "Filter",
     "FilterRecord",
     "FitSpec",
+    "Listening",
     "LoadedModel",
     "OckhamError",
     "Plan",
@@ -67,6 +68,7 @@ PUBLIC = [
     "Requirements",
     "RunResult",
     "Scorer",
+    "ServeSpec",
     "Verdict",
     "Verification",
     "__version__",
@@ -84,6 +86,7 @@ PUBLIC = [
     "predict",
     "report",
     "seal",
+    "serve",
     "tune",
     "verify",
 ]

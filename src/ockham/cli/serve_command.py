@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import secrets
 import shlex
 import socket
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,30 +12,15 @@ import click
 
 from ockham.cli import options, run_names, sealed_commands, settings
 from ockham.cli.help import Command, section
-from ockham.errors import ConfigError
-from ockham.printable import printable
 from ockham.sealed.state import current
 
 if TYPE_CHECKING:
-    from ockham.server.served_bundle import ServedBundle
+    from ockham.server.serve import Listening
 
 EXAMPLES = (
     "ockham serve runs/tickets",
     "ockham serve mail=runs/tickets spam=runs/spam --port 8080 --api-key-env TICKETS_KEY",
 )
-DEFAULT_PORT = 8017
-KEY_VARIABLE = "OCKHAM_API_KEY"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListenOptions:
-    """Where the server listens, with which key, and when a model declines to answer."""
-
-    host: str = "127.0.0.1"
-    port: int = field(default=DEFAULT_PORT, metadata={"min": 0, "max": 65535})
-    api_key: str | None = None
-    api_key_env: str = KEY_VARIABLE
-    min_confidence: float | None = field(default=None, metadata={"min": 0, "max": 1})
 
 
 @click.command("serve", cls=Command, examples=EXAMPLES)
@@ -46,14 +28,12 @@ class ListenOptions:
 @section(
     "Server",
     click.option("--host", metavar="ADDRESS", help="Address to listen on [default: 127.0.0.1]."),
-    click.option(
-        "--port", type=int, metavar="N", help=f"Port to listen on; 0 takes a free one [default: {DEFAULT_PORT}]."
-    ),
+    click.option("--port", type=int, metavar="N", help="Port to listen on; 0 takes a free one [default: 8017]."),
     click.option(
         "--api-key", metavar="KEY", help="Key that clients must send; other users of this machine may see it."
     ),
     click.option(
-        "--api-key-env", metavar="NAME", help=f"Environment variable that holds the key [default: {KEY_VARIABLE}]."
+        "--api-key-env", metavar="NAME", help="Environment variable that holds the key [default: OCKHAM_API_KEY]."
     ),
 )
 @section(
@@ -70,47 +50,28 @@ def command(*, bundles: tuple[str, ...], config: Path | None, unsealed: bool, **
     folder's. Clients ask it by POST /v1/decisions, /v1/systemone and /v1/chat/completions. Without a key one is made
     up and printed. Ctrl-C ends the server once it has answered what it was asked.
     """
+    from ockham.server.serve import ServeSpec, open_listener, serve
     from ockham.server.served_bundle import read_served_bundles, split_name
 
     values = settings.collect("serve", config, flags)
     endpoint = settings.destination(values)
-    listen = settings.spec(ListenOptions, values)
+    spec = settings.spec(ServeSpec, values)
     for word in bundles:
         run_names.check(split_name(word)[1])
-    served = tuple(read_served_bundles(bundles))
-    key = listen.api_key or os.environ.get(listen.api_key_env) or secrets.token_urlsafe(24)
-    listener = _listen(listen)
-    reads = {"bundle": [str(bundle.folder) for bundle in served]}
+    reads = {"bundle": [str(bundle.folder) for bundle in read_served_bundles(bundles)]}
     named = [] if endpoint is None else [endpoint]
-    descriptor = listener.detach()
+    # The socket is opened first: behind the walls no other can be.
+    descriptor = open_listener(spec).detach()
     sealed_commands.enter("serve", reads, unsealed=unsealed, endpoints=named, listening=(descriptor,))
-    from ockham.server.access import LOOPBACK, Access, key_digest
-    from ockham.server.run_server import ServeSpec, run_server
-
-    listener = socket.socket(fileno=descriptor)
-    spec = ServeSpec(
-        bundles=served,
-        access=Access(keys={"main": key_digest(key)}, hosts=(*LOOPBACK, listen.host)),
-        endpoint=endpoint,
-        min_confidence=listen.min_confidence,
-    )
-    address = f"http://{listen.host}:{listener.getsockname()[1]}"
-    run_server(spec, [listener], lambda _seconds: _announce(address, key, served))
+    serve(bundles, spec, endpoint=endpoint, on_ready=_announce, listener=socket.socket(fileno=descriptor))
 
 
-def _listen(listen: ListenOptions) -> socket.socket:
-    """Open the socket that clients connect to. Raises `ConfigError` (``E_CONFIG``) where that is not possible."""
-    try:
-        return socket.create_server((listen.host, listen.port), backlog=1024)
-    except OSError as error:
-        message = f"cannot listen on {printable(listen.host)}, port {listen.port}: {os.strerror(error.errno or 0)}"
-        raise ConfigError("E_CONFIG", message, fix="choose another port: --port N") from None
-
-
-def _announce(address: str, key: str, served: tuple[ServedBundle, ...]) -> None:
+def _announce(server: Listening) -> None:
     """Say where the server is, what protects it, and how to try it."""
-    first = served[0]
-    click.echo(f"Serving {', '.join(bundle.name for bundle in served)} at {address} ({current().label})", err=True)
+    address, key, first = server.address, server.key, server.bundles[0]
+    click.echo(
+        f"Serving {', '.join(bundle.name for bundle in server.bundles)} at {address} ({current().label})", err=True
+    )
     click.echo(f"API key: {key}\n", err=True)
     if first.manifest.task == "classify":
         choices = [{"value": label} for label in first.manifest.labels[:3]]

@@ -82,12 +82,9 @@ class Encoder:
         margins = self.head.margins(self.embedder.embed_windows(texts))
         lengths = iter(map(len, texts.rows))
         read = [sum(itertools.islice(lengths, count)) for count in texts.counts]
-<<<<<<< HEAD
-        answers = softmax.answers(margins, settings.labels, settings.temperature, read)
-        return [replace(answer, unread=share) for answer, share in zip(answers, texts.unread, strict=True)]
-=======
-        return softmax.decisions(margins, settings.labels, settings.temperature, read)
->>>>>>> 4508fff (Serve bundles over HTTP to clients of decision and chat APIs)
+        answers, labels, shares = softmax.decisions(margins, settings.labels, settings.temperature, read)
+        unread = zip(answers, texts.unread, strict=True)
+        return Decisions([replace(answer, unread=share) for answer, share in unread], labels, shares)
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -24,8 +24,8 @@ GRACE_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ServeSpec:
-    """What is served, and to whom."""
+class ServerPlan:
+    """What is served, to whom, and within what limits."""
 
     bundles: tuple[ServedBundle, ...]
     access: Access
@@ -34,23 +34,23 @@ class ServeSpec:
     min_confidence: float | None = None
 
 
-def run_server(spec: ServeSpec, listeners: Sequence[socket.socket], on_ready: Callable[[float], None]) -> None:
-    """Serve until a signal comes (SIGINT, SIGTERM); ``on_ready`` hears in how many seconds the first model was loaded.
+def run_server(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: Callable[[], None]) -> None:
+    """Serve until a signal comes (SIGINT, SIGTERM); ``on_ready`` is called when the first model is loaded.
 
     Requests in hand are answered first, for 30 seconds at most. Raises the `OckhamError` that loading met.
     """
-    asyncio.run(_run(spec, listeners, on_ready))
+    asyncio.run(_run(plan, listeners, on_ready))
 
 
-async def _run(spec: ServeSpec, listeners: Sequence[socket.socket], on_ready: Callable[[float], None]) -> None:
-    admission = Admission(spec.admission)
-    options = ServiceOptions(endpoint=spec.endpoint, on_batch=admission.note_rate)
-    services = {bundle.name: ModelService(bundle, options) for bundle in spec.bundles}
-    state = ServerState(services=services, access=spec.access, admission=admission, min_confidence=spec.min_confidence)
+async def _run(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: Callable[[], None]) -> None:
+    admission = Admission(plan.admission)
+    options = ServiceOptions(endpoint=plan.endpoint, on_batch=admission.note_rate)
+    services = {bundle.name: ModelService(bundle, options) for bundle in plan.bundles}
+    state = ServerState(services=services, access=plan.access, admission=admission, min_confidence=plan.min_confidence)
     try:
-        first = await _load_first(services)
+        await _load_first(services)
         server = _Server(_config(state), admission)
-        on_ready(first)
+        on_ready()
         await server.serve(list(listeners))
     finally:
         admission.is_closed = True
@@ -58,10 +58,10 @@ async def _run(spec: ServeSpec, listeners: Sequence[socket.socket], on_ready: Ca
             await service.close()
 
 
-async def _load_first(services: dict[str, ModelService]) -> float:
+async def _load_first(services: dict[str, ModelService]) -> None:
     """Load the model that was named first; the others are loaded when they are first asked for."""
     try:
-        return (await next(iter(services.values())).load()).load_seconds
+        await next(iter(services.values())).load()
     except WorkerDeathError:
         message = "the process that holds the model ended while it loaded"
         raise Defect("E_DEFECT", message, fix="check whether memory ran out (dmesg)") from None

@@ -1,0 +1,84 @@
+"""Serve bundles: the settings, the socket, and the call that a program or the command line makes."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ockham.api.consent import Destination
+from ockham.errors import ConfigError
+from ockham.printable import printable
+from ockham.server.served_bundle import ServedBundle, read_served_bundles
+
+DEFAULT_PORT = 8017
+KEY_VARIABLE = "OCKHAM_API_KEY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServeSpec:
+    """Where the server listens, with which key, and when a model declines to answer.
+
+    Without ``api_key`` the key is in the environment variable ``api_key_env``, or else made up. ``port`` 0 takes a free
+    one. Below ``min_confidence`` a model gives no answer.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = field(default=DEFAULT_PORT, metadata={"min": 0, "max": 65535})
+    api_key: str | None = field(default=None, repr=False)
+    api_key_env: str = KEY_VARIABLE
+    min_confidence: float | None = field(default=None, metadata={"min": 0, "max": 1})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listening:
+    """A server that waits for clients: its address, the key that they need, and the models that it has."""
+
+    address: str
+    key: str = field(repr=False)
+    bundles: tuple[ServedBundle, ...]
+
+
+def serve(
+    bundles: str | Path | Sequence[str | Path],
+    spec: ServeSpec | None = None,
+    *,
+    endpoint: Destination | None = None,
+    on_ready: Callable[[Listening], None],
+    listener: socket.socket | None = None,
+) -> None:
+    """Serve runs or bundles over HTTP until SIGINT or SIGTERM comes; each is a folder, or NAME=FOLDER.
+
+    ``on_ready`` hears the address and the key when the first model is loaded. An endpoint's bundle is asked only where
+    ``endpoint`` names the address and the variable of the key that the bundle does. ``listener`` is a socket that is
+    open already, in place of `open_listener`. Raises `ConfigError` (``E_CONFIG``) for an address that cannot be
+    listened on, `BundleError` for a folder that is no bundle, and what loading the first model raises.
+    """
+    from ockham.server.access import LOOPBACK, Access, key_digest
+    from ockham.server.run_server import ServerPlan, run_server
+
+    spec = spec or ServeSpec()
+    words = [bundles] if isinstance(bundles, (str, Path)) else bundles
+    served = tuple(read_served_bundles([str(word) for word in words]))
+    key = spec.api_key or os.environ.get(spec.api_key_env) or secrets.token_urlsafe(24)
+    plan = ServerPlan(
+        bundles=served,
+        access=Access(keys={"main": key_digest(key)}, hosts=(*LOOPBACK, spec.host)),
+        endpoint=endpoint,
+        min_confidence=spec.min_confidence,
+    )
+    with listener or open_listener(spec) as opened:
+        address = f"http://{spec.host}:{opened.getsockname()[1]}"
+        run_server(plan, [opened], lambda: on_ready(Listening(address=address, key=key, bundles=served)))
+
+
+def open_listener(spec: ServeSpec) -> socket.socket:
+    """Open the socket that clients connect to. Raises `ConfigError` (``E_CONFIG``) where that is not possible."""
+    try:
+        return socket.create_server((spec.host, spec.port), backlog=1024)
+    except OSError as error:
+        message = f"cannot listen on {printable(spec.host)}, port {spec.port}: {os.strerror(error.errno or 0)}"
+        raise ConfigError("E_CONFIG", message, fix="choose another port: --port N") from None
