@@ -161,7 +161,7 @@ def test_log_probabilities_are_those_of_the_labels(client: openai.OpenAI) -> Non
     assert math.fsum(math.exp(one.logprob) for one in token.top_logprobs) == pytest.approx(1)
 
 
-def test_an_unknown_model_is_never_another(client: openai.OpenAI) -> None:
+def test_a08_an_unknown_model_is_never_another(client: openai.OpenAI) -> None:
     with pytest.raises(openai.NotFoundError, match="mail, person, spam, tale") as caught:
         client.chat.completions.create(model="gpt-4o", messages=[{"role": "user", "content": "a"}])
     assert caught.value.code == "model_not_found"
