@@ -31,7 +31,7 @@ class Decided:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Classifier:
+class LabelQuestions:
     """The labels that a model answers with, and the confidence below which it declines."""
 
     labels: tuple[str, ...]

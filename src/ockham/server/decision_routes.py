@@ -7,7 +7,13 @@ from starlette.responses import Response
 
 from ockham.readers.table import text_of
 from ockham.server.asking import ask
-from ockham.server.decision_types import Choice, ChoiceQuestion, DecisionRequest, SystemOneQuestion, SystemOneRequest
+from ockham.server.decision_types import (
+    ChoiceOption,
+    ChoiceQuestion,
+    DecisionRequest,
+    SystemOneQuestion,
+    SystemOneRequest,
+)
 from ockham.server.input_text import text_of_input
 from ockham.server.json_response import json_response
 from ockham.server.request_body import read_body
@@ -53,5 +59,5 @@ async def decide_system_one(state: ServerState, request: Request) -> Response:
 
 
 def _choice_question(name: str, question: SystemOneQuestion) -> ChoiceQuestion:
-    choices = [Choice(value=value, description=words) for value, words in question.criteria.items()]
+    choices = [ChoiceOption(value=value, description=words) for value, words in question.criteria.items()]
     return ChoiceQuestion(type="choice", name=name[:256], instructions=question.instructions or name, choices=choices)

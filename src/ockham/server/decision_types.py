@@ -39,7 +39,7 @@ class DecisionMessage(Strict):
     content: Content
 
 
-class Choice(Strict):
+class ChoiceOption(Strict):
     """One of the values of a question."""
 
     value: StrictStr | StrictBool
@@ -51,7 +51,7 @@ class ChoiceQuestion(Strict):
 
     type: Literal["choice"]
     instructions: Content
-    choices: Annotated[list[Choice], Field(min_length=2, max_length=MOST_CHOICES)]
+    choices: Annotated[list[ChoiceOption], Field(min_length=2, max_length=MOST_CHOICES)]
     name: Annotated[str, Field(max_length=LONGEST_NAME)] | None = None
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ockham.server.access import Access
 from ockham.server.admission import Admission
 from ockham.server.api_error import ApiError, unknown_model
-from ockham.server.decision_answers import Classifier
+from ockham.server.decision_answers import LabelQuestions
 from ockham.server.model_service import ModelService
 
 DIGEST_HEADER = "x-model-digest"
@@ -32,13 +32,13 @@ class ServerState:
             raise unknown_model(name, sorted(self.services))
         return service
 
-    def classifier(self, service: ModelService) -> Classifier:
+    def classifier(self, service: ModelService) -> LabelQuestions:
         """Return the labels of a model. Raises `ApiError` (400) for one that answers with texts."""
         manifest = service.bundle.manifest
         if manifest.task != "classify":
             message = f"The model {service.bundle.name} does not answer with labels; ask it by chat"
             raise ApiError(400, message, code="wrong_task", param="model")
-        return Classifier(labels=manifest.labels, min_confidence=self.min_confidence)
+        return LabelQuestions(labels=manifest.labels, min_confidence=self.min_confidence)
 
     def is_ready(self) -> bool:
         """Whether a model is loaded and answers."""
