@@ -310,14 +310,14 @@ def comparisons(reports: Sequence[Report]) -> tuple[Comparison, ...]:
 
 def intake(kept: int) -> IngestReport:
     dropped = (
-        *(Dropped(id=str(2 + 9 * i), reason="exact_duplicate", kept=str(1 + 9 * i)) for i in range(41)),
-        *(Dropped(id=str(5 + 11 * i), reason="near_duplicate", kept=str(4 + 11 * i)) for i in range(17)),
+        *(Dropped(id=str(2 + 9 * i), reason="exact_duplicate", kept_id=str(1 + 9 * i)) for i in range(41)),
+        *(Dropped(id=str(5 + 11 * i), reason="near_duplicate", kept_id=str(4 + 11 * i)) for i in range(17)),
         *(Dropped(id=str(8 + 13 * i), reason="conflicting_label") for i in range(4)),
         *(Dropped(id=str(900 + i), reason="empty_input") for i in range(3)),
     )
     return IngestReport(
         rows=kept + len(dropped) + 2,
-        kept=kept,
+        kept_rows=kept,
         dropped=dropped,
         quarantined=(
             Quarantined(file="mails.csv", record=412, offset=60113, code="E_ENCODING", reason="not valid UTF-8"),
@@ -389,19 +389,19 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> RunResul
         chosen=chosen,
         because=because,
         next=after,
-        test_openings=1,
+        test_evaluations=1,
         run="runs/2025-03-04-mails",
     )
     return RunResult(
         title="mails.csv",
-        made="2025-03-04T10:15:00Z",
+        created_at="2025-03-04T10:15:00Z",
         verdict=verdict,
-        intake=intake(kept),
+        ingest=intake(kept),
         reports=reports,
         comparisons=comparisons(reports),
         examples={r.id: r for r in rows},
-        doubts=tuple(
-            LabelIssue(id=r.id, given=r.target, suggested=CONFUSED[r.target], doubt=0.97 - 0.06 * i)
+        label_issues=tuple(
+            LabelIssue(id=r.id, given_label=r.target, suggested_label=CONFUSED[r.target], doubt=0.97 - 0.06 * i)
             for i, r in enumerate(rows[5 : 5 + 11 * 9 : 9])
         ),
         curve=tuple(
@@ -411,7 +411,7 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> RunResul
         ),
         training={
             "encoder-tuned": tuple(
-                EpochPoint(epoch=float(e), train_loss=loss, train_metric=seen, valid_metric=valid, kept=e == 4)
+                EpochPoint(epoch=float(e), train_loss=loss, train_metric=seen, valid_metric=valid, is_best=e == 4)
                 for e, (loss, seen, valid) in enumerate(
                     (
                         (None, None, 0.62),
@@ -425,7 +425,7 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> RunResul
                 )
             )
         },
-        flattery=(
+        split_optimism=(
             SplitOptimism(
                 candidate="lookup",
                 naive=wilson(0.81 * n, n),
@@ -457,8 +457,8 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> RunResul
             ApiCost(name="large-api", date="2025-02-01", per_million=900.0, per_day=9.0, break_even_per_day=2667.0),
         ),
         machine_per_day=2.4,
-        openings=("2025-03-04T10:13:20Z fit: five candidates scored together",),
-        tuned_in=TunedIn(precision="float32", asked=False, processor="x86-64, AVX2", speedup=0.06),
+        test_evaluations=("2025-03-04T10:13:20Z fit: five candidates scored together",),
+        tuned_in=TunedIn(precision="float32", is_requested=False, processor="x86-64, AVX2", speedup=0.06),
         machine=Machine(
             system="Linux 6.1",
             processor="x86-64, AVX2",
@@ -496,12 +496,12 @@ def bare_account() -> RunResult:
         because="Only the baseline could be measured.",
         next="Run ockham doctor.",
     )
-    plain_intake = IngestReport(rows=720, kept=720, dropped=(), quarantined=(), sources=())
+    plain_intake = IngestReport(rows=720, kept_rows=720, dropped=(), quarantined=(), sources=())
     return RunResult(
         title="bare",
-        made="2025-03-04",
+        created_at="2025-03-04",
         verdict=verdict,
-        intake=plain_intake,
+        ingest=plain_intake,
         reports=(report,),
         comparisons=(),
         examples=account.examples,

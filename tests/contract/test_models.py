@@ -77,9 +77,7 @@ def fit_tagger(rows: Sequence[Example], folder: Path) -> None:
     told = tagger.TaggerSettings(schema=json.dumps(schema), paths=(("code",),), temperature=1.5)
     readings = token_windows.reader(found).read([row.input for row in rows])
     aligned = span_alignment.align(rows, tagger.writer(told).fields)
-    marked = [
-        bio_tags.encode(one.spans, each.places, each.free)[0] for one, each in zip(aligned, readings, strict=True)
-    ]
+    marked = [bio_tags.encode(one.spans, each.spans, each.free)[0] for one, each in zip(aligned, readings, strict=True)]
     body = onnx_export.write(found, found.weights(), [row.input for row in rows], folder, output=onnx_encoder.STATES)
     states = [state for each in readings for state in each.join(body.states([w.tokens for w in each.windows]))]
     head = linear_head.solve(np.array(states), [str(tag) for row in marked for tag in row], 10.0)

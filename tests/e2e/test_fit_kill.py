@@ -90,7 +90,7 @@ def outcome(said: Sequence[str], run: Path) -> tuple[Any, ...]:
         if path.is_file()
     }
     assert len(digests) > 3
-    openings = (run / "openings.jsonl").read_bytes() if (run / "openings.jsonl").exists() else b""
+    openings = (run / "test_evaluations.jsonl").read_bytes() if (run / "openings.jsonl").exists() else b""
     return verdict, answers, digests, openings
 
 
@@ -119,6 +119,6 @@ def test_k01_k03_k09_k10_k11_k13_a_fit_killed_at_every_stage_ends_the_same(tmp_p
         for early in ("read: ", "split: "):
             climbing.climb({**request, "out": str(tmp_path / "run")}, kill=early)
             assert not (tmp_path / "run").exists(), "nothing is on the disk before the data are split"
-        stages = ["measure: measuring lookup", "append openings", "measure: opening the test set for lookup"]
+        stages = ["measure: measuring lookup", "append test_evaluations", "measure: opening the test set for lookup"]
         stages += ["publish report.html", "publish_folder bundle", "publish verdict.json"]
         kill_at_each(stages, climbing, request, tmp_path / "run", expected)

@@ -106,8 +106,8 @@ def all_valid(run: Path, name: str, rows: list[dict[str, Any]], *, marked: bool)
     by_id = {str(number): options_of(row) for number, row in enumerate(rows, start=1)}
     assert all(score.target in by_id[score.example] for score in report.scores)
     answers = [(by_id[score.example], score.answer or "") for score in report.scores]
-    assert report.reordered is not None
-    assert 0 <= report.reordered.value <= 1
+    assert report.order_consistency is not None
+    assert 0 <= report.order_consistency.value <= 1
     return all(answer in valid and answer.startswith("(") == marked for valid, answer in answers)
 
 

@@ -25,7 +25,7 @@ QUICK = ("constant", "lookup", "linear")
 SPEC = FitSpec(inputs=("text",), target="label", rungs=QUICK)
 CHEAPEST = dataclasses.replace(SPEC, rungs=("constant", "lookup"))
 KEYS = ["ockham", "task", "metric", "dataset", "requirements", "candidates", "chosen", "because", "next"]
-KEYS += ["test_openings", "run", "bundle", "sealed", "scorer", "proven"]
+KEYS += ["test_evaluations", "run", "bundle", "sealed", "scorer", "proven"]
 DATASET = ["rows", "train", "valid", "test", "digest", "dropped", "leaks_prevented"]
 LINE = ["name", "rung", "status", "why", "metrics", "latency_ms", "throughput_per_s", "memory_mb", "artifact_mb"]
 LINE += ["fit_seconds", "cost_per_day", "meets", "rows_needed", "named"]
@@ -99,7 +99,7 @@ def test_the_verdict_adds_up(climbed: tuple[Path, Verdict, list[Progress]], rows
     assert verdict.requirements == {"requests_per_day": 1000.0, "tolerance": 1.0}
     assert verdict.chosen == "linear"
     assert verdict.exit_status == 0
-    assert verdict.test_openings == 1
+    assert verdict.test_evaluations == 1
     assert verdict.run == str(folder)
     for line in verdict.candidates:
         assert line.fit_seconds is not None
@@ -137,7 +137,7 @@ def test_asking_again_gives_the_identical_verdict_and_opens_nothing(
     told: list[Progress] = []
     again = fit(rows, SPEC, Requirements(requests_per_day=1000), out=folder, on_progress=told.append)
     assert again == verdict
-    assert len((folder / "openings.jsonl").read_text().splitlines()) == 1
+    assert len((folder / "test_evaluations.jsonl").read_text().splitlines()) == 1
     assert not any(said.message.startswith(("building", "measuring", "studying")) for said in told)
 
 
@@ -174,7 +174,7 @@ def test_a_climb_stopped_at_every_message_goes_on_to_the_same_verdict(
     assert stopped >= 8
     found = fit(rows, SPEC, Requirements(requests_per_day=1000), out=tmp_path / "run")
     assert untimed(found) == untimed(climbed[1])
-    assert len((tmp_path / "run" / "openings.jsonl").read_text().splitlines()) == 1
+    assert len((tmp_path / "run" / "test_evaluations.jsonl").read_text().splitlines()) == 1
 
 
 def test_other_requirements_decide_anew_without_building(
@@ -215,10 +215,10 @@ def test_the_opening_is_written_down_before_any_test_row_is_answered(
     folder, asked = tmp_path / "run", list[bool]()
     side = RunContext.side
 
-    def spy(material: RunContext, name: Any) -> Any:
+    def spy(context: RunContext, name: Any) -> Any:
         if name == "test":
-            asked.append((folder / "openings.jsonl").exists())
-        return side(material, name)
+            asked.append((folder / "test_evaluations.jsonl").exists())
+        return side(context, name)
 
     monkeypatch.setattr(RunContext, "side", spy)
     fit(rows, CHEAPEST, out=folder)

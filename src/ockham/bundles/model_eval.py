@@ -83,7 +83,7 @@ def evaluate_any(
         if model is None:
             labels = {row.target for row in rows} if name == "classify" else ()
             shown = SizedRows(
-                shown=rows, asked=rows, task=name, instructions=task_words(instructions, descriptions, labels)
+                examples=rows, questions=rows, task=name, instructions=task_words(instructions, descriptions, labels)
             )
             candidate = _write_decoder(path, shown, folder)
         else:
@@ -127,7 +127,7 @@ def _write_decoder(path: Path, rows: SizedRows, folder: Path) -> Candidate:
     spec = fit_context(rows, base, folder, spec)
     copied = weights.parent == folder
     whole = Base(weights=weights, copy=copied)
-    causal_lm.fit(rows.shown, folder, whole, spec, task=rows.task, instructions=rows.instructions)
+    causal_lm.fit(rows.examples, folder, whole, spec, task=rows.task, instructions=rows.instructions)
     kind = decoder_rungs.PROMPTED
     settings = {"model": model_name(str(path)), "shots": 0, "context": spec.context}
     return Candidate(

@@ -38,7 +38,7 @@ class Verification:
     ``digest`` names the bundle with all its files ("sha256:…"); ``None`` where a run has none.
     """
 
-    place: str
+    path: str
     kind: Literal["run", "bundle"]
     digest: str | None
     ok: bool
@@ -77,7 +77,7 @@ def _verification(
     path: Path, kind: Literal["run", "bundle"], digest: str | None, checks: Sequence[Check]
 ) -> Verification:
     good = all(check.ok for check in checks)
-    return Verification(place=str(path), kind=kind, digest=digest, ok=good, checks=tuple(checks))
+    return Verification(path=str(path), kind=kind, digest=digest, ok=good, checks=tuple(checks))
 
 
 def _run_checks(run: Path, verdict: Verdict, seen: str | None) -> Iterator[Check]:

@@ -102,7 +102,9 @@ def preview(found: DryRun, rows: Sequence[Example]) -> None:
     for source in found.sources:
         lines(*fill(f"{source.file}: {source.format}, {source.encoding}; {_columns_text(source)}", columns))
     lines(*fill(f"Task: {found.task or 'none'} ({found.task_reason}).", columns))
-    lines(*fill(f"{found.rows:,} rows: {found.kept:,} kept; dropped: {_reasons(found.left_out) or 'none'}.", columns))
+    lines(
+        *fill(f"{found.rows:,} rows: {found.kept_rows:,} kept; dropped: {_reasons(found.left_out) or 'none'}.", columns)
+    )
     if found.sides:
         sides = ", ".join(f"{number:,} {side}" for side, number in found.sides.items())
         lines(*fill(f"Split given in the data: {sides}.", columns))
@@ -251,7 +253,7 @@ def _profile(profile: Profile) -> str:
         f"{milliseconds(profile.p99_ms.value)} (p99); {rate(profile.throughput_per_s.value)} answers per second; "
         f"memory {megabytes(profile.memory_mb)}; loaded in {profile.load_seconds:.1f} s."
     )
-    if not profile.lost:
+    if not profile.contention:
         return text
-    lost = f"{100 * profile.lost:.0f} %"
+    lost = f"{100 * profile.contention:.0f} %"
     return f"{text} The machine was busy: other programs took {lost} of the time, so these times are too long."

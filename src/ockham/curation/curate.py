@@ -249,7 +249,7 @@ def check_yield(report: CurationReport) -> None:
     names = report.files[0].file + (f" and {len(report.files) - 1:,} more files" if len(report.files) > 1 else "")
     first = next((sample.text for sample in report.samples if sample.reason == "unreadable"), "")
     check_readable(names, report.rows, unreadable, first)
-    if report.rows >= ENOUGH and not report.kept + report.changed:
+    if report.rows >= ENOUGH and not report.unchanged + report.changed:
         counts = ", ".join(f"{number:,} {reason.replace('_', ' ')}" for reason, number in report.left_out.items())
         steps = list(dict.fromkeys(rule.step for rule in report.rules if rule.left_out and rule.step != "read"))
         raise DataError(

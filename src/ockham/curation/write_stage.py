@@ -175,7 +175,7 @@ def _sample(entry: dict[str, Any], row: bytes, inputs: tuple[str, ...]) -> Sampl
     text = str(cells.get("reason", "")) if entry["reason"] == "unreadable" else ""
     text = text or "\n".join(texts_in(cells, inputs))
     return Sample(
-        place=f"{entry['file']}:{entry['record']}",
+        location=f"{entry['file']}:{entry['record']}",
         reason=entry["reason"],
         text=_masked_excerpt(text),
         score=entry["score"],
@@ -203,7 +203,7 @@ def summarize(
     return CurationReport(
         ockham=__version__,
         rows=chunks.size,
-        kept=tally.unchanged,
+        unchanged=tally.unchanged,
         changed=tally.changed,
         quarantined=sum(left_out.values()),
         left_out=left_out,
@@ -223,7 +223,7 @@ def summarize(
         near_looser=decision.near_looser,
         near_stricter=decision.near_stricter,
         doubted=len(decision.doubts),
-        doubts=tuple(_doubt(chunks, files, doubt) for doubt in decision.doubts[:_CLUSTERS]),
+        label_issues=tuple(_doubt(chunks, files, doubt) for doubt in decision.doubts[:_CLUSTERS]),
         filters=tuple(configured.use for configured in plan.filters),
     )
 
@@ -232,10 +232,10 @@ def _doubt(chunks: Chunks, files: list[SourceFile], doubt: LabelIssue) -> Docume
     document = int(doubt.id)
     names = chunks.inputs[chunks.place(document)[0]]
     return DocumentLabelIssue(
-        place=_place(chunks, files, document),
+        location=_place(chunks, files, document),
         text=_masked_excerpt("\n".join(texts_in(chunks.cells(document), names))),
-        given=_masked_excerpt(doubt.given),
-        suggested=_masked_excerpt(doubt.suggested),
+        given_label=_masked_excerpt(doubt.given_label),
+        suggested_label=_masked_excerpt(doubt.suggested_label),
         doubt=doubt.doubt,
     )
 

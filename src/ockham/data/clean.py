@@ -49,7 +49,7 @@ def clean(reading: ReadResult, *, labelled: bool = True) -> tuple[tuple[Example,
         warnings.append(leak)
     intake = IngestReport(
         rows=reading.rows,
-        kept=len(examples),
+        kept_rows=len(examples),
         dropped=(*reading.dropped, *(out[i] for i in sorted(out))),
         quarantined=reading.quarantined,
         sources=reading.sources,
@@ -101,11 +101,11 @@ def drop_seen(
     for example, cluster in zip(train, clusters, strict=False):
         key = exact_key(example.input)
         if key in inputs:
-            dropped.append(Dropped(id=example.id, reason=f"in_{name}_set", kept=inputs[key]))
+            dropped.append(Dropped(id=example.id, reason=f"in_{name}_set", kept_id=inputs[key]))
         elif example.group in groups:
-            dropped.append(Dropped(id=example.id, reason=f"group_in_{name}_set", kept=groups[example.group]))
+            dropped.append(Dropped(id=example.id, reason=f"group_in_{name}_set", kept_id=groups[example.group]))
         elif cluster in near:
-            dropped.append(Dropped(id=example.id, reason=f"near_{name}_set", kept=near[cluster]))
+            dropped.append(Dropped(id=example.id, reason=f"near_{name}_set", kept_id=near[cluster]))
         else:
             remaining.append(example)
     return tuple(remaining), tuple(dropped)
@@ -138,7 +138,7 @@ def _find_repeats(
         for index, first in enumerate(stays):
             if first != index:
                 first_id = examples[rows[first]].id
-                dropped[rows[index]] = Dropped(id=examples[rows[index]].id, reason="exact_duplicate", kept=first_id)
+                dropped[rows[index]] = Dropped(id=examples[rows[index]].id, reason="exact_duplicate", kept_id=first_id)
     return dropped, tuple(conflicts), several
 
 

@@ -18,7 +18,7 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DryRun:
-    """What stands in the data; no row of it. Always: rows = kept + the counts of what is left out.
+    """What stands in the data; no row of it. Always: rows = kept_rows + the counts of what is left out.
 
     ``sides`` are rows by side where the data name sides, ``labels`` rows by label where the task is to classify.
     ``task`` is ``None`` where the rows cannot be used, and ``task_reason`` says why.
@@ -28,7 +28,7 @@ class DryRun:
     task: TaskName | None
     task_reason: str
     rows: int
-    kept: int
+    kept_rows: int
     left_out: Mapping[str, int]
     sides: Mapping[str, int]
     labels: Mapping[str, int]
@@ -56,7 +56,7 @@ def dry_run(
         task=name,
         task_reason=why,
         rows=intake.rows,
-        kept=intake.kept,
+        kept_rows=intake.kept_rows,
         left_out=intake.dropped_counts(),
         sides=counts if sides.valid or sides.test else {},
         labels=dict(sorted(labels.items(), key=lambda item: (-item[1], item[0]))),

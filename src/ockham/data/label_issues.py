@@ -49,8 +49,8 @@ def find_label_issues(
     return tuple(
         LabelIssue(
             id=examples[int(rows[i])].id,
-            given=labels[int(current[i])],
-            suggested=labels[int(suggested[i])],
+            given_label=labels[int(current[i])],
+            suggested_label=labels[int(suggested[i])],
             doubt=float(strength[i]),
         )
         for i in worst

@@ -86,7 +86,7 @@ def _join(
     kinds = sorted({kind for intake in intakes for kind in intake.personal})
     return IngestReport(
         rows=sum(intake.rows for intake in intakes),
-        kept=kept,
+        kept_rows=kept,
         dropped=(*(row for intake in intakes for row in intake.dropped), *seen),
         quarantined=tuple(record for intake in intakes for record in intake.quarantined),
         sources=tuple(source for intake in intakes for source in intake.sources),

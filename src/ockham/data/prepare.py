@@ -181,7 +181,7 @@ def _readable(name: TaskName, sides: Sides) -> Sides:
     readable, unreadable = leave_out_unreadable(name, [*sides.train, *valid, *test])
     inside = {row.id for row in readable}
     intake = dataclasses.replace(
-        sides.intake, kept=len(readable), dropped=(*sides.intake.dropped, *unreadable), warnings=warnings
+        sides.intake, kept_rows=len(readable), dropped=(*sides.intake.dropped, *unreadable), warnings=warnings
     )
     train, valid, test = (tuple(row for row in rows if row.id in inside) for rows in (sides.train, valid, test))
     return Sides(train=train, valid=valid, test=test, intake=intake)

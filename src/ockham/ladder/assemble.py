@@ -1,4 +1,4 @@
-"""Put what a climb found into the records that leave it: the verdict for scripts, the account for the report."""
+"""Put what a climb found into the records that leave it: the verdict for scripts, the result for the report."""
 
 from __future__ import annotations
 
@@ -48,12 +48,12 @@ REQUESTS = "requests"
 class ClimbOutcome:
     """What a run came to: how each rung stands, what was asked for, what the data and a judge say, and the decision."""
 
-    standings: Sequence[RungResult]
+    rung_results: Sequence[RungResult]
     requirements: Requirements
     prices: catalog.Prices
     diagnostics: DataDiagnostics
     opinions: JudgeFindings
-    decided: ClimbDecision
+    decision: ClimbDecision
 
 
 def record_protection(run: Run) -> None:
@@ -123,17 +123,20 @@ def _counts(value: Json | None) -> dict[str, int]:
     )
 
 
-def build_verdict(material: RunContext, outcome: ClimbOutcome) -> Verdict:
+def build_verdict(context: RunContext, outcome: ClimbOutcome) -> Verdict:
     """Put the decision, and the numbers behind it, into the record that scripts depend on."""
-    decision, prepared = outcome.decided.decision, material.prepared
+    decision, prepared = outcome.decision.decision, context.prepared
     split, intake = prepared.split, prepared.intake
-    chosen = next((standing.made for standing in outcome.standings if standing.rung.name == decision.chosen), None)
+    chosen = next(
+        (rung_result.built_rung for rung_result in outcome.rung_results if rung_result.rung.name == decision.chosen),
+        None,
+    )
     required = {name: value for name, value in plain(outcome.requirements).items() if value is not None}
     return Verdict(
         ockham=__version__,
         task=prepared.dataset.task,
-        metric=material.plan.metric,
-        scorer=None if material.plan.scorer is None else material.plan.scorer.use,
+        metric=context.config.metric,
+        scorer=None if context.config.scorer is None else context.config.scorer.use,
         dataset=DatasetSummary(
             rows=intake.rows,
             train=len(split.train),
@@ -144,51 +147,55 @@ def build_verdict(material: RunContext, outcome: ClimbOutcome) -> Verdict:
             leaks_prevented=split.leaks_prevented,
         ),
         requirements=required,
-        candidates=tuple(_result(standing, decision) for standing in outcome.standings),
+        candidates=tuple(_result(rung_result, decision) for rung_result in outcome.rung_results),
         chosen=decision.chosen,
         because=decision.because,
         next=decision.next,
         proven=decision.proven,
-        test_openings=len(material.run.rows(TEST_EVALUATIONS)),
-        run=str(material.run.path),
+        test_evaluations=len(context.run.rows(TEST_EVALUATIONS)),
+        run=str(context.run.path),
         bundle=None if chosen is None else store.bundle_digest(chosen.folder),
-        sealed=protection_label(material.run),
+        sealed=protection_label(context.run),
     )
 
 
-def build_result(material: RunContext, outcome: ClimbOutcome) -> RunResult:
+def build_result(context: RunContext, outcome: ClimbOutcome) -> RunResult:
     """Put together everything that the run found out, the verdict first."""
-    verdict, diagnosed = build_verdict(material, outcome), outcome.diagnostics
-    reports = tuple(standing.test for standing in outcome.standings if standing.test)
-    builds = [(standing.rung.name, standing.made.built) for standing in outcome.standings if standing.made]
-    doubted = _by_id(material, (issue.id for issue in diagnosed.label_issues))
+    verdict, diagnosed = build_verdict(context, outcome), outcome.diagnostics
+    reports = tuple(rung_result.test for rung_result in outcome.rung_results if rung_result.test)
+    builds = [
+        (rung_result.rung.name, rung_result.built_rung.built)
+        for rung_result in outcome.rung_results
+        if rung_result.built_rung
+    ]
+    doubted = _by_id(context, (issue.id for issue in diagnosed.label_issues))
     chosen = next((report for report in reports if report.candidate.name == verdict.chosen), None)
     return RunResult(
-        title=material.prepared.dataset.name,
-        made=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        title=context.prepared.dataset.name,
+        created_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
         verdict=verdict,
-        intake=material.prepared.intake,
+        ingest=context.prepared.intake,
         reports=reports,
-        comparisons=outcome.decided.comparisons,
-        examples={row.id: row for row in material.side("test")} | doubted,
-        doubts=diagnosed.label_issues,
+        comparisons=outcome.decision.comparisons,
+        examples={row.id: row for row in context.side("test")} | doubted,
+        label_issues=diagnosed.label_issues,
         curve=diagnosed.curve,
         training={name: built.points for name, built in builds if built.points},
         parity={name: built.parity for name, built in builds if built.parity},
-        flattery=diagnosed.split_optimism,
+        split_optimism=diagnosed.split_optimism,
         coverage=measure.coverage(reports),
-        selective=_selective(outcome.standings, outcome.requirements),
+        selective=_selective(outcome.rung_results, outcome.requirements),
         apis=measure.api_costs(
-            chosen or (reports[-1] if reports else None), material.side("test"), verdict, outcome.prices
+            chosen or (reports[-1] if reports else None), context.side("test"), verdict, outcome.prices
         ),
         machine_per_day=24 * outcome.prices.machine.per_hour,
-        openings=tuple(_join_names(row["candidates"]) for row in material.run.rows(TEST_EVALUATIONS)),
-        judged=outcome.opinions.summaries,
-        tuned_in=decoder_rungs.tuned_in(material.run),
+        test_evaluations=tuple(_join_names(row["candidates"]) for row in context.run.rows(TEST_EVALUATIONS)),
+        judge_summaries=outcome.opinions.summaries,
+        tuned_in=decoder_rungs.tuned_in(context.run),
         machine=machine.describe(),
         attacks=state.current().attacks,
         warnings=(
-            *material.prepared.split.warnings,
+            *context.prepared.split.warnings,
             *outcome.opinions.notes,
             *(text for _, built in builds for text in built.warnings),
             *(
@@ -200,37 +207,37 @@ def build_result(material: RunContext, outcome: ClimbOutcome) -> RunResult:
     )
 
 
-def _selective(standings: Sequence[RungResult], requirements: Requirements) -> dict[str, SelectiveAnswers]:
+def _selective(rung_results: Sequence[RungResult], requirements: Requirements) -> dict[str, SelectiveAnswers]:
     """Return what a threshold on confidence, chosen on the validation rows, does on the test rows, by candidate.
 
     The error aimed at is the one that a required accuracy allows, and half of the candidate's own where that is met or
     none is required.
     """
     outcomes: dict[str, SelectiveAnswers] = {}
-    for standing in standings:
-        if standing.valid is None or standing.test is None:
+    for rung_result in rung_results:
+        if rung_result.valid is None or rung_result.test is None:
             continue
-        wrong = [float(score.value != 1.0) for score in standing.valid.scores if score.value is not None]
+        wrong = [float(score.value != 1.0) for score in rung_result.valid.scores if score.value is not None]
         own = sum(wrong) / max(1, len(wrong))
         allowed = None if requirements.min_accuracy is None else 1 - requirements.min_accuracy
         aim = allowed if allowed is not None and allowed < own else own / 2
-        threshold = choose_threshold(standing.valid.scores, aim) if own > 0 else None
-        outcome = None if threshold is None else selective_answers(standing.test.scores, threshold, aim)
+        threshold = choose_threshold(rung_result.valid.scores, aim) if own > 0 else None
+        outcome = None if threshold is None else selective_answers(rung_result.test.scores, threshold, aim)
         if outcome is not None:
-            outcomes[standing.rung.name] = outcome
+            outcomes[rung_result.rung.name] = outcome
     return outcomes
 
 
-def _result(standing: RungResult, decision: Decision) -> CandidateResult:
-    rung, report = standing.rung, standing.test
+def _result(rung_result: RungResult, decision: Decision) -> CandidateResult:
+    rung, report = rung_result.rung, rung_result.test
     if report is None or report.profile is None:
         return CandidateResult(
-            name=rung.name, rung=rung.number, status=standing.status, why=standing.why, named=rung.named
+            name=rung.name, rung=rung.number, status=rung_result.status, why=rung_result.why, named=rung.named
         )
     profile = report.profile
     latency = _percentiles(profile)
-    if profile.lost:
-        latency["lost_to_other_programs"] = profile.lost
+    if profile.contention:
+        latency["lost_to_other_programs"] = profile.contention
     if report.at_rate is not None:
         rate = {"requests_per_second": report.at_rate.requests_per_second, "machines": report.at_rate.machines}
         latency["at_rate"] = {**rate, **_percentiles(report.at_rate)}
@@ -238,7 +245,7 @@ def _result(standing: RungResult, decision: Decision) -> CandidateResult:
         name=rung.name,
         rung=rung.number,
         status="measured",
-        why=standing.why,
+        why=rung_result.why,
         metrics=report.metrics,
         latency_ms=latency,
         throughput_per_s=profile.throughput_per_s.value,
@@ -261,9 +268,9 @@ def _percentiles(latency: Profile | RateLatency) -> dict[str, object]:
     return values
 
 
-def _by_id(material: RunContext, ids: Iterable[str]) -> dict[str, Example]:
+def _by_id(context: RunContext, ids: Iterable[str]) -> dict[str, Example]:
     id_set = set(ids)
-    return {row.id: row for row in material.prepared.dataset.examples if row.id in id_set}
+    return {row.id: row for row in context.prepared.dataset.examples if row.id in id_set}
 
 
 def _join_names(names: object) -> str:

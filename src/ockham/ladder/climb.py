@@ -24,7 +24,7 @@ from ockham.verdict.sentences import join_words
 FAULTS = "faults"
 """The run's folder of tracebacks."""
 _LONGEST_NAME = 100
-TEST_EVALUATIONS = "openings"
+TEST_EVALUATIONS = "test_evaluations"
 """The run's journal of looks at the test set."""
 
 
@@ -37,7 +37,7 @@ class ClimbDecision:
 
 
 def climb(
-    material: RunContext,
+    context: RunContext,
     rungs: Sequence[Rung],
     requirements: Requirements,
     prices: catalog.Prices,
@@ -46,53 +46,62 @@ def climb(
 ) -> list[RungResult]:
     """Build and measure rung after rung, and open the test set; climb on while the test does not settle it.
 
-    ``everything`` climbs on after a rung does the job. Returns one standing for each rung. Raises `StoreError` where
+    ``everything`` climbs on after a rung does the job. Returns one result for each rung. Raises `StoreError` where
     the disk refuses and `PlugError` where a scorer fails; any other fault is that of its rung alone.
     """
-    standings: list[RungResult] = []
+    rung_results: list[RungResult] = []
     left = list(rungs)
     asks = any(name.startswith("min_") for name in requirements.limits())
     while left:
         while left:
-            here = _count_rungs(material, len(standings) + 1, len(rungs))
+            here = _count_rungs(context, len(rung_results) + 1, len(rungs))
             rung = left.pop(0)
-            standing = _stand(here, rung, standings, requirements, prices)
-            standings.append(standing)
-            if standing.valid and asks and not everything and measure.meets_requirements(standing.valid, requirements):
+            rung_result = _stand(here, rung, rung_results, requirements, prices)
+            rung_results.append(rung_result)
+            if (
+                rung_result.valid
+                and asks
+                and not everything
+                and measure.meets_requirements(rung_result.valid, requirements)
+            ):
                 break
-        closed = [standing for standing in standings if standing.status == "measured" and not standing.test]
+        closed = [
+            rung_result for rung_result in rung_results if rung_result.status == "measured" and not rung_result.test
+        ]
         if closed:
-            _open_test(material, [standing.rung.name for standing in closed], requirements)
-            for standing in closed:
-                _test(material, standing, requirements, prices)
-        if asks and not everything and decide(material, rungs, standings, requirements).decision.chosen:
+            _open_test(context, [rung_result.rung.name for rung_result in closed], requirements)
+            for rung_result in closed:
+                _test(context, rung_result, requirements, prices)
+        if asks and not everything and decide(context, rungs, rung_results, requirements).decision.chosen:
             named, left = [rung for rung in left if rung.named], [rung for rung in left if not rung.named]
-            standings += _measure_all(material, named, requirements, prices)
+            rung_results += _measure_all(context, named, requirements, prices)
             break
-    standings += [RungResult(rung, "skipped", "a smaller rung does the job (--all tries the others)") for rung in left]
-    return standings
+    rung_results += [
+        RungResult(rung, "skipped", "a smaller rung does the job (--all tries the others)") for rung in left
+    ]
+    return rung_results
 
 
 def _measure_all(
-    material: RunContext, rungs: Sequence[Rung], requirements: Requirements, prices: catalog.Prices
+    context: RunContext, rungs: Sequence[Rung], requirements: Requirements, prices: catalog.Prices
 ) -> list[RungResult]:
     """Measure rungs whatever those below them do, on the test rows too."""
-    standings = [_stand(material, rung, (), requirements, prices) for rung in rungs]
-    measured = [standing for standing in standings if standing.status == "measured"]
+    rung_results = [_stand(context, rung, (), requirements, prices) for rung in rungs]
+    measured = [rung_result for rung_result in rung_results if rung_result.status == "measured"]
     if measured:
-        _open_test(material, [standing.rung.name for standing in measured], requirements)
-    for standing in measured:
-        _test(material, standing, requirements, prices)
-    return standings
+        _open_test(context, [rung_result.rung.name for rung_result in measured], requirements)
+    for rung_result in measured:
+        _test(context, rung_result, requirements, prices)
+    return rung_results
 
 
-def _count_rungs(material: RunContext, number: int, total: int) -> RunContext:
+def _count_rungs(context: RunContext, number: int, total: int) -> RunContext:
     """Let all that is told of a rung's climb say which one of how many it is."""
 
     def on_progress(progress: Progress) -> None:
-        material.on_progress(replace(progress, rung=number, rungs=total) if progress.stage == "climb" else progress)
+        context.on_progress(replace(progress, rung=number, rungs=total) if progress.stage == "climb" else progress)
 
-    return replace(material, on_progress=on_progress)
+    return replace(context, on_progress=on_progress)
 
 
 def _count_applicable(rungs: Sequence[Rung], task: TaskName) -> int:
@@ -111,42 +120,44 @@ def _lacking_member(rung: Rung, below: Sequence[RungResult]) -> str | None:
 
 
 def _stand(
-    material: RunContext,
+    context: RunContext,
     rung: Rung,
     below: Sequence[RungResult],
     requirements: Requirements,
     prices: catalog.Prices,
 ) -> RungResult:
     """Build a rung and measure it on the validation rows, ``below`` being the rungs climbed before it."""
-    standing = RungResult(rung, "measured", "")
-    with _failing(material, standing):
-        why = rung.reason_to_skip(material.plan) or _lacking_member(rung, below)
-        built_rung = find_built(material, rung) if why is None else None
+    rung_result = RungResult(rung, "measured", "")
+    with _failing(context, rung_result):
+        why = rung.reason_to_skip(context.config) or _lacking_member(rung, below)
+        built_rung = find_built(context, rung) if why is None else None
         if why is None and built_rung is None:  # what was built once is not asked again whether it is worth building
-            why = rung.skip_reason(material)
+            why = rung.skip_reason(context)
         if why is not None:
-            material.on_progress(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
+            context.on_progress(Progress(stage="climb", message=f"{rung.name} skipped: {why}"))
             return RungResult(rung, "skipped", why)
-        standing.made = built_rung or build_rung(material, rung)
-        standing.valid = measure.valid_report(material, standing, requirements, prices)
-        if standing.valid:
-            material.on_progress(Progress(stage="measure", message=measure.progress_line(standing.valid)))
-        for warning in standing.made.built.warnings:
-            material.on_progress(Progress(stage="climb", message=f"note: {warning}"))
-    return standing
+        rung_result.built_rung = built_rung or build_rung(context, rung)
+        rung_result.valid = measure.valid_report(context, rung_result, requirements, prices)
+        if rung_result.valid:
+            context.on_progress(Progress(stage="measure", message=measure.progress_line(rung_result.valid)))
+        for warning in rung_result.built_rung.built.warnings:
+            context.on_progress(Progress(stage="climb", message=f"note: {warning}"))
+    return rung_result
 
 
-def _test(material: RunContext, standing: RungResult, requirements: Requirements, prices: catalog.Prices) -> None:
-    with _failing(material, standing):
-        standing.test = measure.test_report(material, standing, requirements, prices)
-        if standing.test:
-            material.on_progress(Progress(stage="measure", message=measure.progress_line(standing.test)))
-            if standing.test.cut:
-                message = f"note: {standing.rung.name}: {describe_cut_texts(standing.test.cut)}"
-                material.on_progress(Progress(stage="measure", message=message))
-            standing.why = _sameness_note(standing.test)
-            if standing.why:
-                material.on_progress(Progress(stage="measure", message=f"note: {standing.rung.name}: {standing.why}"))
+def _test(context: RunContext, rung_result: RungResult, requirements: Requirements, prices: catalog.Prices) -> None:
+    with _failing(context, rung_result):
+        rung_result.test = measure.test_report(context, rung_result, requirements, prices)
+        if rung_result.test:
+            context.on_progress(Progress(stage="measure", message=measure.progress_line(rung_result.test)))
+            if rung_result.test.cut:
+                message = f"note: {rung_result.rung.name}: {describe_cut_texts(rung_result.test.cut)}"
+                context.on_progress(Progress(stage="measure", message=message))
+            rung_result.why = _sameness_note(rung_result.test)
+            if rung_result.why:
+                context.on_progress(
+                    Progress(stage="measure", message=f"note: {rung_result.rung.name}: {rung_result.why}")
+                )
 
 
 def _sameness_note(report: Report) -> str:
@@ -162,62 +173,62 @@ def _sameness_note(report: Report) -> str:
 
 
 @contextmanager
-def _failing(material: RunContext, standing: RungResult) -> Iterator[None]:
+def _failing(context: RunContext, rung_result: RungResult) -> Iterator[None]:
     """Let a rung fail alone: what the others found stays. Only a full disk ends the climb, or a scorer that fails."""
     try:
         yield
     except (StoreError, PlugError):
         raise
     except OckhamError as error:
-        _fail(material, standing, f"{error.code}: {error.message}")
+        _fail(context, rung_result, f"{error.code}: {error.message}")
     except MemoryError:
-        _fail(material, standing, "not enough memory")
+        _fail(context, rung_result, "not enough memory")
     except Exception as error:  # a fault of ours or of a library in one rung; its words may hold the user's data
-        _fail(material, standing, _keep_traceback(material, standing.rung.name, error))
+        _fail(context, rung_result, _keep_traceback(context, rung_result.rung.name, error))
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # of a library in Rust, which cannot be named otherwise
             raise
-        _fail(material, standing, _keep_traceback(material, standing.rung.name, error))
+        _fail(context, rung_result, _keep_traceback(context, rung_result.rung.name, error))
 
 
-def _keep_traceback(material: RunContext, name: str, error: BaseException) -> str:
+def _keep_traceback(context: RunContext, name: str, error: BaseException) -> str:
     """Keep the traceback of a fault in the run, where the data are too, and return what may be said of it anywhere.
 
     With OCKHAM_DEBUG=1 it is shown as well.
     """
     trace = "".join(traceback.format_exception(error))
     file = re.sub(r"[^A-Za-z0-9._-]+", "-", name)[:_LONGEST_NAME] + ".txt"
-    material.run.publish_in(FAULTS, file, trace.encode("utf-8", "backslashreplace"))
+    context.run.publish_in(FAULTS, file, trace.encode("utf-8", "backslashreplace"))
     if os.environ.get("OCKHAM_DEBUG"):
         for line in trace.splitlines():
-            material.on_progress(Progress(stage="climb", message=line))
+            context.on_progress(Progress(stage="climb", message=line))
     return f"E_DEFECT: an unexpected {type(error).__name__} ({FAULTS}/{file} has the traceback)"
 
 
-def _fail(material: RunContext, standing: RungResult, why: str) -> None:
-    standing.status, standing.why = "failed", why
-    material.on_progress(Progress(stage="climb", message=f"{standing.rung.name} failed: {why}"))
+def _fail(context: RunContext, rung_result: RungResult, why: str) -> None:
+    rung_result.status, rung_result.why = "failed", why
+    context.on_progress(Progress(stage="climb", message=f"{rung_result.rung.name} failed: {why}"))
 
 
-def _open_test(material: RunContext, names: Sequence[str], requirements: Requirements) -> None:
+def _open_test(context: RunContext, names: Sequence[str], requirements: Requirements) -> None:
     """Write an opening of the test set down before any of its rows is answered.
 
     The same question about the same candidates is the same opening, however often a run is stopped and goes on; other
     requirements, or another scorer, are another look at the test set.
     """
     row: dict[str, Json] = {"candidates": list(names), "requirements": plain(requirements)}
-    if material.plan.scorer is not None:
-        row["scorer"] = plain(material.plan.scorer.use)
-    if row not in material.run.rows(TEST_EVALUATIONS):
-        material.run.append(TEST_EVALUATIONS, row)
+    if context.config.scorer is not None:
+        row["scorer"] = plain(context.config.scorer.use)
+    if row not in context.run.rows(TEST_EVALUATIONS):
+        context.run.append(TEST_EVALUATIONS, row)
 
 
 def decide(
-    material: RunContext, rungs: Sequence[Rung], standings: Sequence[RungResult], requirements: Requirements
+    context: RunContext, rungs: Sequence[Rung], rung_results: Sequence[RungResult], requirements: Requirements
 ) -> ClimbDecision:
     """Compare every pair of measured candidates on the test rows, and decide."""
-    metric = material.plan.metric
-    tested = [standing for standing in standings if standing.test]
+    metric = context.config.metric
+    tested = [rung_result for rung_result in rung_results if rung_result.test]
     pairs = [(a, b) for index, a in enumerate(tested) for b in tested[index + 1 :]]
     comparisons = comparison.correct(
         [
@@ -225,14 +236,14 @@ def decide(
             for a, b in pairs
         ]
     )
-    measured = [measure.to_verdict_input(standing.test) for standing in tested if standing.test]
+    measured = [measure.to_verdict_input(rung_result.test) for rung_result in tested if rung_result.test]
     decision = verdict.decide(
         measured,
         requirements,
         comparisons,
         metric=metric,
         rows_needed=sample_size.rows_needed,
-        climb=ClimbFacts(planned=_count_applicable(rungs, material.plan.task), run=str(material.run.path)),
+        climb=ClimbFacts(planned=_count_applicable(rungs, context.config.task), run=str(context.run.path)),
     )
     return ClimbDecision(decision=decision, comparisons=comparisons)
 

@@ -49,78 +49,78 @@ class DataDiagnostics:
     split_optimism: tuple[SplitOptimism, ...]
 
 
-def diagnose(material: RunContext) -> DataDiagnostics:
+def diagnose(context: RunContext) -> DataDiagnostics:
     """Find out about the data what the cheap rungs of this run can tell, each once a run."""
     return DataDiagnostics(
-        label_issues=check_labels(material), curve=learning_curve(material), split_optimism=split_optimism(material)
+        label_issues=check_labels(context), curve=learning_curve(context), split_optimism=split_optimism(context)
     )
 
 
-def check_labels(material: RunContext) -> tuple[LabelIssue, ...]:
+def check_labels(context: RunContext) -> tuple[LabelIssue, ...]:
     """List the training and validation rows whose label the cross-validated cheap rungs doubt, worst first."""
-    rows = [*material.short_side("train"), *material.short_side("valid")]
-    if len(material.labels()) < 2 or not _cheap(material):
+    rows = [*context.short_side("train"), *context.short_side("valid")]
+    if len(context.labels()) < 2 or not _cheap(context):
         return ()
 
     def study() -> tuple[LabelIssue, ...]:
-        return label_issues.find_label_issues(rows, _probabilities(material), material.labels())
+        return label_issues.find_label_issues(rows, _probabilities(context), context.labels())
 
-    return _once(material, "doubts", tuple[LabelIssue, ...], study)
+    return _once(context, "label_issues", tuple[LabelIssue, ...], study)
 
 
-def learning_curve(material: RunContext) -> tuple[CurvePoint, ...]:
+def learning_curve(context: RunContext) -> tuple[CurvePoint, ...]:
     """Train the cheap rungs on growing shares of the training rows; measure each on the validation rows."""
-    valid, train = material.side("valid"), material.side("train")
-    if not valid or not _cheap(material):
+    valid, train = context.side("valid"), context.side("train")
+    if not valid or not _cheap(context):
         return ()
 
     def study() -> tuple[CurvePoint, ...]:
         import numpy as np
 
-        cheap = _cheap(material)
-        clusters = [material.prepared.split.clusters[place] for place in material.prepared.split.valid]
-        vectors = _vectors(material) if ENCODER.name in cheap else {}
-        order = np.random.default_rng(material.plan.seed).permutation(len(train)).tolist()
+        cheap = _cheap(context)
+        clusters = [context.prepared.split.clusters[place] for place in context.prepared.split.valid]
+        vectors = _vectors(context) if ENCODER.name in cheap else {}
+        order = np.random.default_rng(context.config.seed).permutation(len(train)).tolist()
         points = []
         for share in SHARES if len(train) <= MANY_FOR_A_CURVE else SHARES_OF_MANY:
             part = sorted(order[: max(2, round(share * len(train)))])
             # All training rows, with the same C, is how each rung chose it: those answers are kept.
             whole = {name: list(built.answers) for name, built in cheap.items()}
-            by_rung = whole if len(part) == len(train) else _answers(material, part, cheap, vectors)
+            by_rung = whole if len(part) == len(train) else _answers(context, part, cheap, vectors)
             for name, answers in by_rung.items():
                 right = [float(answer == row.target) for answer, row in zip(answers, valid, strict=True)]
                 estimate = intervals.proportion(right, None if len(set(clusters)) == len(clusters) else clusters)
                 points.append(CurvePoint(candidate=name, rows=len(part), share=share, metric=estimate))
         return tuple(points)
 
-    return _once(material, "curve", tuple[CurvePoint, ...], study)
+    return _once(context, "curve", tuple[CurvePoint, ...], study)
 
 
-def split_optimism(material: RunContext) -> tuple[SplitOptimism, ...]:
+def split_optimism(context: RunContext) -> tuple[SplitOptimism, ...]:
     """Measure what leaks are worth to the lookup rung: on a naive random split, repeats included, and without them.
 
     The lookup rung is the most easily flattered: a near-duplicate on the other side is all it needs. Both numbers are
     of the same rows, and differ in the rows that leak alone: no other row can be told better or worse for a leak.
     """
-    split, repeats = material.prepared.split, material.prepared.repeats
-    rows = [*material.short_side("train"), *material.short_side("valid")]
+    split, repeats = context.prepared.split, context.prepared.repeats
+    rows = [*context.short_side("train"), *context.short_side("valid")]
     cluster = {row.id: split.clusters[place] for row, place in zip(rows, (*split.train, *split.valid), strict=True)}
-    first = {row.id: row.kept for row in material.prepared.intake.dropped if row.kept in cluster}
-    again = [row for row in shorten(repeats, material.prepared.shared) if row.id in first]
+    first = {row.id: row.kept_id for row in context.prepared.intake.dropped if row.kept_id in cluster}
+    again = [row for row in shorten(repeats, context.prepared.shared) if row.id in first]
     cluster |= {row.id: cluster[first[row.id] or ""] for row in again}
     if len(split.valid) < LEAST_ROWS:
         return ()
 
     def study() -> tuple[SplitOptimism, ...]:
-        return (_worth_of_leaks(material, [*rows, *again], cluster),)
+        return (_worth_of_leaks(context, [*rows, *again], cluster),)
 
-    return _once(material, "flattery", tuple[SplitOptimism, ...], study)
+    return _once(context, "split_optimism", tuple[SplitOptimism, ...], study)
 
 
-def _worth_of_leaks(material: RunContext, pool: Sequence[Example], cluster: dict[str, int]) -> SplitOptimism:
-    task, metric = material.plan.task, material.plan.metric
-    share = len(material.prepared.split.valid) / len(pool)
-    random = random_split(pool, SplitSpec(seed=material.plan.seed, test_share=share, valid_share=0))
+def _worth_of_leaks(context: RunContext, pool: Sequence[Example], cluster: dict[str, int]) -> SplitOptimism:
+    task, metric = context.config.task, context.config.metric
+    share = len(context.prepared.split.valid) / len(pool)
+    random = random_split(pool, SplitSpec(seed=context.config.seed, test_share=share, valid_share=0))
     learnt, asked = ([pool[place] for place in side] for side in (random.train, random.test))
     seen = {cluster[row.id] for row in learnt}
     leaking = [row for row in asked if cluster[row.id] in seen]
@@ -128,7 +128,7 @@ def _worth_of_leaks(material: RunContext, pool: Sequence[Example], cluster: dict
 
     def scores(model: lookup.Lookup, of: Sequence[Example]) -> dict[str, Score]:
         answers = model.answer([row.input for row in of])
-        return {score.example: score for score in tasks.score_answers(task, of, answers, material.plan.scorer)}
+        return {score.example: score for score in tasks.score_answers(task, of, answers, context.config.scorer)}
 
     model = lookup.learn(learnt)
     naive = scores(model, asked)
@@ -139,7 +139,7 @@ def _worth_of_leaks(material: RunContext, pool: Sequence[Example], cluster: dict
         tuple(replace(outcome[row.id], cluster=number) for row, number in zip(asked, named, strict=True))
         for outcome in (naive, guarded)
     ]
-    labels = material.prepared.dataset.labels
+    labels = context.prepared.dataset.labels
     return SplitOptimism(
         candidate="lookup",
         naive=tasks.estimate_metrics(task, both[0], labels)[metric],
@@ -149,40 +149,40 @@ def _worth_of_leaks(material: RunContext, pool: Sequence[Example], cluster: dict
     )
 
 
-def _once(material: RunContext, name: str, kind: type[T], study: Callable[[], T]) -> T:
-    key = material.work("study", name, sorted(_cheap(material)), material.plan.encoder)
+def _once(context: RunContext, name: str, kind: type[T], study: Callable[[], T]) -> T:
+    key = context.work("study", name, sorted(_cheap(context)), context.config.encoder)
 
     def announce_and_study() -> T:
-        material.on_progress(Progress(stage="measure", message=f"examining the data: {name}"))
+        context.on_progress(Progress(stage="measure", message=f"examining the data: {name}"))
         return study()
 
-    return find_or_make(material.run, "study", key, kind, announce_and_study)
+    return find_or_make(context.run, "study", key, kind, announce_and_study)
 
 
-def _cheap(material: RunContext) -> dict[str, BuildInfo]:
+def _cheap(context: RunContext) -> dict[str, BuildInfo]:
     """Return the cheap rungs that stand in this run, with what building them decided."""
-    built_rungs = {rung.name: find_built(material, rung) for rung in CHEAP}
+    built_rungs = {rung.name: find_built(context, rung) for rung in CHEAP}
     return {name: built_rung.built for name, built_rung in built_rungs.items() if built_rung is not None}
 
 
-def _probabilities(material: RunContext) -> dict[str, NDArray[np.float64]]:
+def _probabilities(context: RunContext) -> dict[str, NDArray[np.float64]]:
     """Return each row's label probabilities from a model of each cheap rung that has not seen it: (rows, labels)."""
-    cheap = _cheap(material)
+    cheap = _cheap(context)
     # The margins of a logistic regression are probabilities as they are; those of a support vector machine are not.
     temperatures = {LINEAR.name: float(cheap[LINEAR.name].settings["temperature"])} if LINEAR.name in cheap else {}
-    margins = out_of_fold_margins(material, [rung for rung in CHEAP if rung.name in cheap])
+    margins = out_of_fold_margins(context, [rung for rung in CHEAP if rung.name in cheap])
     return {name: softmax.probabilities(part, temperatures.get(name, 1.0)) for name, part in margins.items()}
 
 
 def _answers(
-    material: RunContext, part: Sequence[int], cheap: dict[str, BuildInfo], vectors: dict[str, NDArray[np.float32]]
+    context: RunContext, part: Sequence[int], cheap: dict[str, BuildInfo], vectors: dict[str, NDArray[np.float32]]
 ) -> dict[str, list[str]]:
     """Train the cheap rungs on some of the training rows, and answer the validation rows."""
-    train, valid = material.short_side("train"), material.short_side("valid")
+    train, valid = context.short_side("train"), context.short_side("valid")
     examples = [train[index] for index in part]
 
     def by_linear(built: BuildInfo) -> list[str]:
-        model = linear.learn(examples, built.strength, seed=material.plan.seed)
+        model = linear.learn(examples, built.strength, seed=context.config.seed)
         return [str(answer.value) for answer in model.answer([row.input for row in valid])]
 
     def by_encoder(built: BuildInfo) -> list[str]:
@@ -194,8 +194,8 @@ def _answers(
     return dict(zip(cheap, answers, strict=True))
 
 
-def _vectors(material: RunContext) -> dict[str, NDArray[np.float32]]:
-    built = find_built(material, ENCODER)
+def _vectors(context: RunContext) -> dict[str, NDArray[np.float32]]:
+    built = find_built(context, ENCODER)
     if built is None:
         raise Defect("E_DEFECT", "the vectors of an encoder that was not built", fix="please report this")
-    return frozen_vectors(material, built)
+    return frozen_vectors(context, built)

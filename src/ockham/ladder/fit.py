@@ -132,33 +132,35 @@ def fit(
         source, reading, SplitSpec(seed=spec.seed), test=spec.test, task_name=spec.task, on_progress=on_progress
     )
     _introduce(prepared, on_progress)
-    plan = dataclasses.replace(
+    config = dataclasses.replace(
         _plan(spec, requirements, prepared, scorer),
         instructions=task_words(instructions, descriptions, prepared.dataset.labels),
     )
-    identity = _identity(prepared, spec, plan.instructions)
+    identity = _identity(prepared, spec, config.instructions)
     folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
     with store.open_run(folder, identity) as run, assemble.record_requests(run):
-        if decoder_rungs.tunes(rungs, plan):
-            plan = dataclasses.replace(plan, precision=decoder_rungs.settle_precision(spec.precision, spec.device, run))
+        if decoder_rungs.tunes(rungs, config):
+            config = dataclasses.replace(
+                config, precision=decoder_rungs.settle_precision(spec.precision, spec.device, run)
+            )
         assemble.record_protection(run)
         connector.tell_run(str(folder.absolute()))
-        material = RunContext(prepared, plan, run, on_progress)
+        context = RunContext(prepared, config, run, on_progress)
         with counting.remember_pieces():
-            standings = climb(material, rungs, requirements, prices, everything=spec.all)
-            diagnosed = diagnostics.diagnose(material)
-        opinions = llm_judge.ask_judge(material, standings)
-        decided = decide(material, rungs, standings, requirements)
+            rung_results = climb(context, rungs, requirements, prices, everything=spec.all)
+            diagnosed = diagnostics.diagnose(context)
+        opinions = llm_judge.ask_judge(context, rung_results)
+        decided = decide(context, rungs, rung_results, requirements)
         outcome = assemble.ClimbOutcome(
-            standings=standings,
+            rung_results=rung_results,
             requirements=requirements,
             prices=prices,
             diagnostics=diagnosed,
             opinions=opinions,
-            decided=decided,
+            decision=decided,
         )
-        result = dataclasses.replace(assemble.build_result(material, outcome), owner=spec.owner)
-        _publish(run, result, standings)
+        result = dataclasses.replace(assemble.build_result(context, outcome), owner=spec.owner)
+        _publish(run, result, rung_results)
     connector.tell_run(str(folder.absolute()))
     return result.verdict
 
@@ -224,7 +226,7 @@ def _introduce(prepared: Prepared, on_progress: Callable[[Progress], None]) -> N
         )
     counts = [f"{count:,} {reason.replace('_', ' ')}" for reason, count in intake.dropped_counts().items()]
     left_out = f"; dropped: {', '.join(counts)}" if counts else ""
-    on_progress(Progress(stage="clean", message=f"{intake.rows:,} rows, {intake.kept:,} kept{left_out}"))
+    on_progress(Progress(stage="clean", message=f"{intake.rows:,} rows, {intake.kept_rows:,} kept{left_out}"))
     on_progress(Progress(stage="clean", message=f"the task is {prepared.dataset.task}: {intake.task_reason}"))
     sides = f"{len(split.train):,} for training, {len(split.valid):,} for validation, {len(split.test):,} for testing"
     on_progress(Progress(stage="split", message=f"{sides}; {split.leaks_prevented:,} rows kept from leaking"))
@@ -234,16 +236,18 @@ def _introduce(prepared: Prepared, on_progress: Callable[[Progress], None]) -> N
         on_progress(Progress(stage="split", message=f"note: {warning}"))
 
 
-def _publish(run: store.Run, account: RunResult, standings: Sequence[RungResult]) -> None:
-    """Leave account, verdict, report, and the bundle of the chosen candidate in the run folder."""
+def _publish(run: store.Run, run_result: RunResult, rung_results: Sequence[RungResult]) -> None:
+    """Leave result, verdict, report, and the bundle of the chosen candidate in the run folder."""
     from ockham.reporting import render
 
-    run.publish(ACCOUNT, store.encode(account) + b"\n")
-    run.publish("report.html", render(account).encode())
-    chosen = next((standing for standing in standings if standing.rung.name == account.verdict.chosen), None)
-    if chosen is not None and chosen.made is not None:
-        run.publish_folder("bundle", chosen.made.folder)
-    run.publish("verdict.json", store.encode(account.verdict) + b"\n")
+    run.publish(ACCOUNT, store.encode(run_result) + b"\n")
+    run.publish("report.html", render(run_result).encode())
+    chosen = next(
+        (rung_result for rung_result in rung_results if rung_result.rung.name == run_result.verdict.chosen), None
+    )
+    if chosen is not None and chosen.built_rung is not None:
+        run.publish_folder("bundle", chosen.built_rung.folder)
+    run.publish("verdict.json", store.encode(run_result.verdict) + b"\n")
 
 
 def _choose_rungs(spec: FitSpec) -> list[Rung]:

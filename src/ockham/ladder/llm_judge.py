@@ -37,21 +37,21 @@ def check_judge(spec: EndpointSpec | None) -> None:
         LlmJudge(spec).close()
 
 
-def ask_judge(material: RunContext, standings: Sequence[RungResult]) -> JudgeFindings:
+def ask_judge(context: RunContext, rung_results: Sequence[RungResult]) -> JudgeFindings:
     """Have the test answers of every candidate judged, each once a run.
 
     Nothing is asked where no judge was named, or where the task is not to write texts. A judge that fails takes nothing
     from the run: it is told, and the next run goes on where it stopped.
     """
-    spec = material.plan.judge
-    reports = [standing.test for standing in standings if standing.test]
+    spec = context.config.judge
+    reports = [rung_result.test for rung_result in rung_results if rung_result.test]
     if spec is None or not reports:
         return JudgeFindings(summaries={})
-    if material.plan.task != "generate":
-        note = f"the judge was not asked: it is for generated text, and the task is {material.plan.task}"
+    if context.config.task != "generate":
+        note = f"the judge was not asked: it is for generated text, and the task is {context.config.task}"
         return JudgeFindings(summaries={}, notes=(note,))
-    cases = {report.candidate.name: _cases(material, report) for report in reports}
-    material.on_progress(
+    cases = {report.candidate.name: _cases(context, report) for report in reports}
+    context.on_progress(
         Progress(stage="judge", message=_announcement(spec, [case for group in cases.values() for case in group]))
     )
     summaries: dict[str, JudgeSummary] = {}
@@ -59,18 +59,18 @@ def ask_judge(material: RunContext, standings: Sequence[RungResult]) -> JudgeFin
         with closing(LlmJudge(spec)) as judge:
             for report in reports:
                 name = report.candidate.name
-                summaries[name] = _summarize(report, _opinions(material, spec, judge, cases[name], name), spec)
+                summaries[name] = _summarize(report, _opinions(context, spec, judge, cases[name], name), spec)
     except OckhamError as error:
         note = f"the judge stopped ({error.code}: {error.message}); run the same command again for the rest"
         return JudgeFindings(summaries=summaries, notes=(note,))
     return JudgeFindings(summaries=summaries)
 
 
-def _cases(material: RunContext, report: Report) -> list[JudgeCase]:
+def _cases(context: RunContext, report: Report) -> list[JudgeCase]:
     """Return every test answer with its question; no answer at all is wrong and is not asked about."""
     return [
         JudgeCase(input=row.input, target=row.target, answer=score.answer)
-        for row, score in zip(material.side("test"), report.scores, strict=True)
+        for row, score in zip(context.side("test"), report.scores, strict=True)
         if score.answer is not None
     ]
 
@@ -86,7 +86,7 @@ def _announcement(spec: EndpointSpec, cases: Sequence[JudgeCase]) -> str:
 
 
 def _opinions(
-    material: RunContext, spec: EndpointSpec, judge: LlmJudge, cases: Sequence[JudgeCase], name: str
+    context: RunContext, spec: EndpointSpec, judge: LlmJudge, cases: Sequence[JudgeCase], name: str
 ) -> list[Opinion]:
     opinions: list[Opinion] = []
     chunks = [cases[start : start + _CHUNK] for start in range(0, len(cases), _CHUNK)]
@@ -95,12 +95,12 @@ def _opinions(
         for chunk in chunks
     ]
     parts = find_or_make_batches(
-        material.run, "opinions", batches, tuple[Opinion, ...], lambda chunk: tuple(judge.judge(chunk))
+        context.run, "opinions", batches, tuple[Opinion, ...], lambda chunk: tuple(judge.judge(chunk))
     )
     for part in parts:
         opinions += part
         message = f"judging the answers of {name}"
-        material.on_progress(Progress(stage="measure", message=message, done=len(opinions), total=len(cases)))
+        context.on_progress(Progress(stage="measure", message=message, done=len(opinions), total=len(cases)))
     return opinions
 
 

@@ -64,7 +64,7 @@ class RungResult:
     rung: Rung
     status: Status
     why: str
-    made: BuiltRung | None = None
+    built_rung: BuiltRung | None = None
     valid: Report | None = None
     test: Report | None = None
 
@@ -82,31 +82,31 @@ class ServedAnswers:
 
 
 def valid_report(
-    material: RunContext, standing: RungResult, requirements: Requirements, prices: catalog.Prices
+    context: RunContext, rung_result: RungResult, requirements: Requirements, prices: catalog.Prices
 ) -> Report | None:
     """Report on the validation rows, what the climb may look at: answers of a model that had not seen them.
 
     ``None`` where there are none, as for an endpoint, which is paid by the answer.
     """
-    if standing.made is None or not standing.made.built.answers:
+    if rung_result.built_rung is None or not rung_result.built_rung.built.answers:
         return None
-    built = standing.made.built
+    built = rung_result.built_rung.built
     sure = built.confidences or (None,) * len(built.answers)
     answers = tuple(
         Answer(value=value, confidence=confidence) for value, confidence in zip(built.answers, sure, strict=True)
     )
-    profile = _profile(material, standing.rung, standing.made.folder, requirements)
-    return _report(material, standing, "valid", ServedAnswers(answers=answers, profile=profile), requirements, prices)
+    profile = _profile(context, rung_result.rung, rung_result.built_rung.folder, requirements)
+    return _report(context, rung_result, "valid", ServedAnswers(answers=answers, profile=profile), requirements, prices)
 
 
 def test_report(
-    material: RunContext, standing: RungResult, requirements: Requirements, prices: catalog.Prices
+    context: RunContext, rung_result: RungResult, requirements: Requirements, prices: catalog.Prices
 ) -> Report | None:
     """Report on the sealed test rows, answered by the bundle itself in a serving process."""
-    if standing.made is None:
+    if rung_result.built_rung is None:
         return None
-    served = _ask(material, standing.rung, standing.made.folder, requirements)
-    return _report(material, standing, "test", served, requirements, prices)
+    served = _ask(context, rung_result.rung, rung_result.built_rung.folder, requirements)
+    return _report(context, rung_result, "test", served, requirements, prices)
 
 
 def meets_requirements(report: Report, requirements: Requirements) -> bool:
@@ -136,7 +136,7 @@ def to_verdict_input(report: Report) -> MeasuredCandidate:
         artifact_mb=report.artifact_mb,
         cost_per_day=report.cost_per_day,
         quality=answer_quality(report),
-        disturbed=bool(profile and profile.lost),
+        disturbed=bool(profile and profile.contention),
     )
 
 
@@ -144,7 +144,7 @@ def progress_line(report: Report) -> str:
     """Put a report into one line for the progress of a climb."""
     name, seen = next(iter(report.metrics.items()))
     took = f", p95 {milliseconds(report.profile.p95_ms.value)}" if report.profile else ""
-    if report.profile and report.profile.lost:
+    if report.profile and report.profile.contention:
         took += " on a busy machine"
     where = "validation rows" if report.side == "valid" else "test rows"
     return (
@@ -213,30 +213,30 @@ def api_costs(
 
 
 def _report(
-    material: RunContext,
-    standing: RungResult,
+    context: RunContext,
+    rung_result: RungResult,
     side: Side,
     served: ServedAnswers,
     requirements: Requirements,
     prices: catalog.Prices,
 ) -> Report:
-    built_rung, rung = standing.made, standing.rung
+    built_rung, rung = rung_result.built_rung, rung_result.rung
     if built_rung is None:
         raise Defect("E_DEFECT", "a rung that was not built was measured", fix="please report this")
-    rows = material.side(side)
-    indices = material.prepared.split.valid if side == "valid" else material.prepared.split.test
-    clusters = [material.prepared.split.clusters[index] for index in indices]
-    task = material.prepared.dataset.task
-    scorer = material.plan.scorer
+    rows = context.side(side)
+    indices = context.prepared.split.valid if side == "valid" else context.prepared.split.test
+    clusters = [context.prepared.split.clusters[index] for index in indices]
+    task = context.prepared.dataset.task
+    scorer = context.config.scorer
     scores = score_with_clusters(task, rows, served.answers, clusters, scorer)
-    spec = material.plan.endpoint if rung.is_paid else None
+    spec = context.config.endpoint if rung.is_paid else None
     daily, million = _costs(served, spec, requirements, prices)
-    every = tasks.estimate_metrics(task, scores, material.prepared.dataset.labels)
-    first = material.plan.metric
+    every = tasks.estimate_metrics(task, scores, context.prepared.dataset.labels)
+    first = context.config.metric
     return Report(
         candidate=Candidate(name=rung.name, rung=rung.number, kind=rung.kind, settings=built_rung.built.settings),
-        dataset=material.prepared.dataset.digest,
-        spec=cache_key(material, rung),
+        dataset=context.prepared.dataset.digest,
+        spec=cache_key(context, rung),
         side=side,
         metrics={first: every[first], **every},
         per_label=tasks.per_label_scores(task, scores),
@@ -246,8 +246,8 @@ def _report(
         fit_seconds=built_rung.built.seconds,
         cost_per_day=daily,
         cost_per_million=million,
-        at_rate=None if spec else _at_rate(served.profile, requirements.requests_per_day, material.plan.seed),
-        reordered=_estimate_stability(material, served),
+        at_rate=None if spec else _at_rate(served.profile, requirements.requests_per_day, context.config.seed),
+        order_consistency=_estimate_stability(context, served),
         scorer=None if scorer is None else scorer.use,
         cut=count_cut_texts(served.answers),
     )
@@ -261,45 +261,45 @@ def _at_rate(profile: Profile, daily: float | None, seed: int) -> RateLatency | 
     return queueing.at_rate(profile, daily, machines=machines, seed=seed)
 
 
-def _ask(material: RunContext, rung: Rung, folder: Path, requirements: Requirements) -> ServedAnswers:
+def _ask(context: RunContext, rung: Rung, folder: Path, requirements: Requirements) -> ServedAnswers:
     """Answer the test rows in a serving process, once a run."""
-    rows = material.side("test")
+    rows = context.side("test")
     sealed = len(rows)
     if not rung.is_paid:  # which is paid by the answer
-        rows += [second for _, second in _reordered_questions(material)]
-    key = digest([cache_key(material, rung), [row.id for row in rows]])
-    served = material.run.load("answers", key, ServedAnswers)
+        rows += [second for _, second in _reordered_questions(context)]
+    key = digest([cache_key(context, rung), [row.id for row in rows]])
+    served = context.run.load("answers", key, ServedAnswers)
     if served is not None and _is_worth_another_try(served.profile, requirements):
-        served = dataclasses.replace(served, profile=_profile(material, rung, folder, requirements))
-        material.run.save("answers", key, served)
+        served = dataclasses.replace(served, profile=_profile(context, rung, folder, requirements))
+        context.run.save("answers", key, served)
     if served is not None:
         return served
-    material.on_progress(Progress(stage="measure", message=f"opening the test set for {rung.name}"))
-    _announce(material, rung)
-    answers = _answers(material, rung, folder, rows)
-    profile = _profile(material, rung, folder, requirements)
+    context.on_progress(Progress(stage="measure", message=f"opening the test set for {rung.name}"))
+    _announce(context, rung)
+    answers = _answers(context, rung, folder, rows)
+    profile = _profile(context, rung, folder, requirements)
     served = ServedAnswers(answers=answers[:sealed], profile=profile, again=answers[sealed:])
-    material.run.save("answers", key, served)
+    context.run.save("answers", key, served)
     return served
 
 
-def _reordered_questions(material: RunContext) -> list[tuple[int, Example]]:
+def _reordered_questions(context: RunContext) -> list[tuple[int, Example]]:
     """Return some test questions of options once more, their options in another order, each with its row's place."""
-    rows = material.side("test")
-    if material.plan.task != "choose":
+    rows = context.side("test")
+    if context.config.task != "choose":
         return []
     form = infer_answer_form(rows)
     few = range(0, len(rows), max(1, len(rows) // _REORDERED))[:_REORDERED]
-    pairs = [(index, multiple_choice.reshuffle_options(rows[index], form, material.plan.seed)) for index in few]
+    pairs = [(index, multiple_choice.reshuffle_options(rows[index], form, context.config.seed)) for index in few]
     return [(index, dataclasses.replace(row, id=f"{row.id} again")) for index, row in pairs if row is not None]
 
 
-def _estimate_stability(material: RunContext, served: ServedAnswers) -> Estimate | None:
+def _estimate_stability(context: RunContext, served: ServedAnswers) -> Estimate | None:
     """Estimate how often an answer stays the same when the options of its question stand in another order."""
     if not served.again:
         return None
-    rows, split = material.side("test"), material.prepared.split
-    form, pairs = infer_answer_form(rows), _reordered_questions(material)
+    rows, split = context.side("test"), context.prepared.split
+    form, pairs = infer_answer_form(rows), _reordered_questions(context)
     same = [
         multiple_choice.is_same_option(rows[index], served.answers[index].value, second, answer.value, form)
         for (index, second), answer in zip(pairs, served.again, strict=True)
@@ -308,7 +308,7 @@ def _estimate_stability(material: RunContext, served: ServedAnswers) -> Estimate
     return proportion([float(agrees) for agrees in same], clusters)
 
 
-def _answers(material: RunContext, rung: Rung, folder: Path, rows: Sequence[Example]) -> tuple[Answer, ...]:
+def _answers(context: RunContext, rung: Rung, folder: Path, rows: Sequence[Example]) -> tuple[Answer, ...]:
     """Answer rows in a serving process; what slow and paid models answered is kept at every step of a run."""
     answers: list[Answer] = []
     with ExitStack() as stack:
@@ -316,18 +316,18 @@ def _answers(material: RunContext, rung: Rung, folder: Path, rows: Sequence[Exam
 
         def serve(chunk: Sequence[Example]) -> tuple[Answer, ...]:
             nonlocal serving
-            serving = serving or stack.enter_context(ServingProcess(folder, _destination(material, rung)))
+            serving = serving or stack.enter_context(ServingProcess(folder, _destination(context, rung)))
             return tuple(serving.answer([row.input for row in chunk]))
 
         if not rung.saved_every:
             return serve(rows)
         chunks = [rows[start : start + rung.saved_every] for start in range(0, len(rows), rung.saved_every)]
-        key = cache_key(material, rung)
+        key = cache_key(context, rung)
         batches = [(digest([key, "part", [row.id for row in chunk]]), chunk) for chunk in chunks]
-        for part in find_or_make_batches(material.run, "part", batches, tuple[Answer, ...], serve):
+        for part in find_or_make_batches(context.run, "part", batches, tuple[Answer, ...], serve):
             answers += part
             message = f"answering the test rows with {rung.name}"
-            material.on_progress(Progress(stage="measure", message=message, done=len(answers), total=len(rows)))
+            context.on_progress(Progress(stage="measure", message=message, done=len(answers), total=len(rows)))
     return tuple(answers)
 
 
@@ -335,44 +335,44 @@ def _is_worth_another_try(profile: Profile, requirements: Requirements) -> bool:
     """Say whether latencies from a busy machine leave a requirement open: the machine may be quiet now."""
     limits = requirements.limits()
     latencies = {name: getattr(profile, name.removeprefix("max_")) for name in LATENCIES}
-    return bool(profile.lost) and any(seen.high > limits.get(name, math.inf) for name, seen in latencies.items())
+    return bool(profile.contention) and any(seen.high > limits.get(name, math.inf) for name, seen in latencies.items())
 
 
-def _profile(material: RunContext, rung: Rung, folder: Path, requirements: Requirements) -> Profile:
+def _profile(context: RunContext, rung: Rung, folder: Path, requirements: Requirements) -> Profile:
     """Take latency, throughput and memory in a serving process, on validation rows, once a run.
 
     What was measured on a busy machine is measured again where that leaves a required latency open.
     """
-    work = cache_key(material, rung)
-    profile = material.run.load("profile", work, Profile)
+    work = cache_key(context, rung)
+    profile = context.run.load("profile", work, Profile)
     if profile is not None and not _is_worth_another_try(profile, requirements):
         return profile
-    material.on_progress(Progress(stage="measure", message=f"measuring {rung.name} as it will be served"))
-    with ServingProcess(folder, _destination(material, rung)) as serving:
-        inputs = [row.input for row in material.side("valid") or material.side("train")]
+    context.on_progress(Progress(stage="measure", message=f"measuring {rung.name} as it will be served"))
+    with ServingProcess(folder, _destination(context, rung)) as serving:
+        inputs = [row.input for row in context.side("valid") or context.side("train")]
         profile = serving.profile(inputs, probe(rung.kind))
-    material.run.save("profile", work, profile)
+    context.run.save("profile", work, profile)
     return profile
 
 
-def _destination(material: RunContext, rung: Rung) -> Destination | None:
-    spec = material.plan.endpoint
+def _destination(context: RunContext, rung: Rung) -> Destination | None:
+    spec = context.config.endpoint
     if spec is None or not rung.is_paid:
         return None
     return Destination(url=spec.url, key_env=spec.key_env)
 
 
-def _announce(material: RunContext, rung: Rung) -> None:
+def _announce(context: RunContext, rung: Rung) -> None:
     """Say what goes to an endpoint before anything does."""
-    spec = material.plan.endpoint
+    spec = context.config.endpoint
     if spec is None or not rung.is_paid:
         return
-    test, timed = len(material.side("test")), probe_rows(len(material.side("valid") or material.side("train")))
-    shots = len(prompts.choose_pool(material.side("train"))) if spec.shots else 0
+    test, timed = len(context.side("test")), probe_rows(len(context.side("valid") or context.side("train")))
+    shots = len(prompts.choose_pool(context.side("train"))) if spec.shots else 0
     why = f": {test:,} to test it, {timed:,} to time it"
     if shots:
         why += f", {shots:,} with their answers as examples"
-    material.on_progress(Progress(stage="endpoint", message=consent.announcement(spec, test + timed + shots, why)))
+    context.on_progress(Progress(stage="endpoint", message=consent.announcement(spec, test + timed + shots, why)))
 
 
 def _costs(

@@ -82,7 +82,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _File:
-    place: str
+    path: str
     sha256: str
 
 
@@ -372,11 +372,11 @@ def _end(engine: Engine) -> int:
 def _kept_file(path: Path, to: Path, sha256: str | None, *, copy: bool) -> _File:
     if copy and path.resolve() != to.resolve():
         shutil.copyfile(path, to)
-    return _File(place=to.name if copy else str(path.resolve()), sha256=sha256 or store.file_digest(path))
+    return _File(path=to.name if copy else str(path.resolve()), sha256=sha256 or store.file_digest(path))
 
 
 def _check_file(folder: Path, file: _File) -> Path:
-    path = folder / file.place
+    path = folder / file.path
     try:
         sha256 = store.file_digest(path)
     except OSError as error:

@@ -21,7 +21,7 @@ FILE = "fake.json"
 class Fake:
     """Known answers by input, and the labels to hash over for the rest (none: no answer)."""
 
-    known: Mapping[str, str]
+    answers: Mapping[str, str]
     labels: tuple[str, ...]
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
@@ -29,8 +29,8 @@ class Fake:
         return [self._one(text) for text in inputs]
 
     def _one(self, text: str) -> Answer:
-        if text in self.known:
-            return Answer(value=self.known[text], confidence=1.0)
+        if text in self.answers:
+            return Answer(value=self.answers[text], confidence=1.0)
         if not self.labels:
             return Answer(value=None)
         # surrogatepass: a lone surrogate is a legal str, and a model must answer it rather than stop.
@@ -43,7 +43,7 @@ def fit(examples: Sequence[Example], folder: Path, *, remember: bool = True) -> 
     """Write the labels, and with ``remember`` every input's target (the last one where an input comes twice)."""
     targets = {example.input: example.target for example in examples} if remember else {}
     labels = tuple(sorted({example.target for example in examples}))
-    model_files.write(Fake(known=targets, labels=labels), folder / FILE)
+    model_files.write(Fake(answers=targets, labels=labels), folder / FILE)
 
 
 def load(folder: Path) -> Fake:

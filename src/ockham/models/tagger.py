@@ -51,7 +51,7 @@ class Writer:
         """
         path = bio_tags.likeliest(margins, reading.free)
         by_path: dict[json_fields.Path, list[tuple[float, str]]] = {}
-        for span, tokens in bio_tags.decode(path.tags, reading.places):
+        for span, tokens in bio_tags.decode(path.tags, reading.spans):
             part = text[span.start : span.end]
             if json_fields.fits(self.fields[span.field], part):
                 sure = sum(path.logs[token] for token in tokens) / len(tokens)

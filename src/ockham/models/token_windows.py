@@ -36,7 +36,7 @@ class TokenWindows:
     """A text's windows; where its tokens stand, and before which of them a span may begin."""
 
     windows: tuple[Window, ...]
-    places: tuple[Place, ...]
+    spans: tuple[Place, ...]
     free: tuple[bool, ...]
 
     def join(self, parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -91,7 +91,7 @@ class Reader:
                     extents.append((start, end))
             windows.append(Window(tokens=tuple(part.ids), counts=tuple(counts)))
         whole = _whole(text, extents)
-        return TokenWindows(windows=tuple(windows), places=tuple(whole), free=bio_tags.free(text, whole))
+        return TokenWindows(windows=tuple(windows), spans=tuple(whole), free=bio_tags.free(text, whole))
 
     def _trim_span(self, text: str, offsets: Place) -> Place:
         """Return a token's place in the text itself, without the encoder's prefix and without space at its ends."""

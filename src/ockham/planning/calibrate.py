@@ -32,7 +32,7 @@ class Calibration:
     """
 
     processor: str
-    made: str
+    created_at: str
     threads: int
     chosen: bool
     bandwidth_gb_s: float = field(metadata={"above": 0})
@@ -55,7 +55,7 @@ def measure(processor: str, threads: Sequence[int], now: dt.datetime, clock: Clo
     reading = _best(lambda: tall @ vector, fastest, clock)
     return Calibration(
         processor=processor,
-        made=now.isoformat(timespec="seconds"),
+        created_at=now.isoformat(timespec="seconds"),
         threads=fastest,
         chosen=len(threads) > 1,
         bandwidth_gb_s=4.0 * _ROWS * _COLUMNS / reading / 1e9,
@@ -70,7 +70,7 @@ def load_calibration(cache: Path, processor: str, threads: int | None, now: dt.d
     """
     try:
         measured = decode((cache / CALIBRATION).read_bytes(), Calibration)
-        age = now - dt.datetime.fromisoformat(measured.made)
+        age = now - dt.datetime.fromisoformat(measured.created_at)
     except (OSError, RunError, ValueError, TypeError):
         # A cache that cannot be read is measured anew.
         return None

@@ -108,6 +108,7 @@ def this_machine(name: str, memory_gb: float, measured: Calibration) -> Device:
         bandwidth_gb_s=measured.bandwidth_gb_s,
         fp32_tflops=measured.gflops / 1000,
         cores=measured.threads,
-        date=measured.made[:10],
-        source=f"measured {measured.made[:10]} with {measured.threads} thread{'s' if measured.threads != 1 else ''}",
+        date=measured.created_at[:10],
+        source=f"measured {measured.created_at[:10]} with {measured.threads} "
+        f"thread{'s' if measured.threads != 1 else ''}",
     )

@@ -40,7 +40,7 @@ class RuleCount:
 class Sample:
     """One document that was left out, by its place; its text is cut, and personal data in it is masked."""
 
-    place: str
+    location: str
     reason: str
     text: str
     score: float | None = None
@@ -52,10 +52,10 @@ class Sample:
 class DocumentLabelIssue:
     """One row whose label looks wrong, by its place; its text is cut and masked. ``doubt`` is in [0, 1]."""
 
-    place: str
+    location: str
     text: str
-    given: str
-    suggested: str
+    given_label: str
+    suggested_label: str
     doubt: float
 
 
@@ -92,18 +92,18 @@ class Shard:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurationReport:
-    """Everything that was counted. Always: rows = kept + changed + quarantined, the sum of ``left_out``.
+    """Everything that was counted. Always: rows = unchanged + changed + quarantined, the sum of ``left_out``.
 
     ``lengths`` are numbers of documents by their number of words, before and after: place k counts those of
     2^(k-1) to 2^k - 1 words, place 0 those of none. ``near_looser`` are near-duplicates that a threshold .05 lower
     would add (at least: pairs far below the threshold are not looked for), ``near_stricter`` those that one .05 higher
-    would leave in. ``doubted`` are the rows whose label looks wrong, ``doubts`` the worst of them. ``estimate`` is what
-    a dry run foresees for all of the data. ``filters`` are those that were named, in their order.
+    would leave in. ``doubted`` are the rows whose label looks wrong, ``label_issues`` the worst of them. ``estimate``
+    is what a dry run foresees for all of the data. ``filters`` are those that were named, in their order.
     """
 
     ockham: str
     rows: int
-    kept: int
+    unchanged: int
     changed: int
     quarantined: int
     left_out: Mapping[str, int]
@@ -123,7 +123,7 @@ class CurationReport:
     near_looser: int
     near_stricter: int
     doubted: int = 0
-    doubts: tuple[DocumentLabelIssue, ...] = ()
+    label_issues: tuple[DocumentLabelIssue, ...] = ()
     sample_of_rows: int | None = None
     warnings: tuple[str, ...] = ()
     estimate: Mapping[str, float] = field(default_factory=dict)

@@ -63,7 +63,7 @@ class Dropped:
 
     id: str
     reason: str
-    kept: str | None = None
+    kept_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,10 +100,10 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestReport:
-    """What reading and cleaning did. Always: rows = kept + dropped + quarantined."""
+    """What reading and cleaning did. Always: rows = kept_rows + dropped + quarantined."""
 
     rows: int
-    kept: int
+    kept_rows: int
     dropped: tuple[Dropped, ...]
     quarantined: tuple[Quarantined, ...]
     sources: tuple[Source, ...]

@@ -73,8 +73,8 @@ class Profile:
 
     Latencies in milliseconds, throughput in answers per second, peak resident memory in megabytes (10^6 bytes).
     ``times_ms`` are the single latencies that the percentiles were taken from, in the order of measuring; the tokens
-    are means over the same answers, each as in `Answer`. ``lost`` is the share of the time of measuring that other
-    programs took from this one: 0 on a machine that did nothing else, ``None`` where that is not known.
+    are means over the same answers, each as in `Answer`. ``contention`` is the share of the time of measuring that
+    other programs took from this one: 0 on a machine that did nothing else, ``None`` where that is not known.
     """
 
     p50_ms: Estimate
@@ -87,7 +87,7 @@ class Profile:
     tokens_in: float | None = None
     tokens_kept: float | None = None
     tokens_out: float | None = None
-    lost: float | None = None
+    contention: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +147,7 @@ class CutTexts:
 class Report:
     """A candidate measured on a dataset. ``metrics`` maps metric names to estimates.
 
-    ``reordered`` is the share of questions that are answered the same when their options stand in another order.
+    ``order_consistency`` is the share of questions that are answered alike when their options stand in another order.
     ``seen`` says how many of the rows the candidate was made from, where rows were given to measure a bundle on, and
     ``remarks`` what was changed in those rows so that they could be compared.
     ``scorer`` is the one whose mean score is the metric ``score``. ``cut`` counts the texts that the candidate did not
@@ -167,7 +167,7 @@ class Report:
     cost_per_day: float | None = None
     cost_per_million: float | None = None
     at_rate: RateLatency | None = None
-    reordered: Estimate | None = None
+    order_consistency: Estimate | None = None
     seen: SeenShare | None = None
     remarks: tuple[str, ...] = ()
     scorer: PlugUse | None = None

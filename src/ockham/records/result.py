@@ -75,7 +75,7 @@ class Verdict:
     chosen: str | None
     because: str
     next: str
-    test_openings: int
+    test_evaluations: int
     run: str
     bundle: str | None = None
     sealed: str = "not known"
@@ -102,8 +102,8 @@ class LabelIssue:
     """A row whose label the cross-validated cheap rungs doubt. ``doubt`` is in [0, 1]; 1 is the strongest."""
 
     id: str
-    given: str
-    suggested: str
+    given_label: str
+    suggested_label: str
     doubt: float
 
 
@@ -128,7 +128,7 @@ class EpochPoint:
     train_loss: float | None
     train_metric: float | None
     valid_metric: float
-    kept: bool
+    is_best: bool
     valid_loss: float | None = None
 
 
@@ -192,13 +192,13 @@ class Machine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TunedIn:
-    """The precision that a run tunes language models in, and why: it was ``asked`` for, or measured once.
+    """The precision that a run tunes language models in, and why: it was requested, or measured once.
 
     ``speedup`` is how many times as fast bfloat16 was as float32 on ``processor``; ``None`` where it was not measured.
     """
 
     precision: Precision
-    asked: bool
+    is_requested: bool
     processor: str
     speedup: float | None = None
 
@@ -211,22 +211,22 @@ class RunResult:
     """
 
     title: str
-    made: str
+    created_at: str
     verdict: Verdict
-    intake: IngestReport
+    ingest: IngestReport
     reports: tuple[Report, ...]
     comparisons: tuple[Comparison, ...]
     examples: Mapping[str, Example]
-    doubts: tuple[LabelIssue, ...] = ()
+    label_issues: tuple[LabelIssue, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
     training: Mapping[str, tuple[EpochPoint, ...]] = field(default_factory=dict)
     parity: Mapping[str, tuple[Parity, ...]] = field(default_factory=dict)
-    flattery: tuple[SplitOptimism, ...] = ()
+    split_optimism: tuple[SplitOptimism, ...] = ()
     coverage: Mapping[str, tuple[CoveragePoint, ...]] = field(default_factory=dict)
     apis: tuple[ApiCost, ...] = ()
     machine_per_day: float | None = None
-    openings: tuple[str, ...] = ()
-    judged: Mapping[str, JudgeSummary] = field(default_factory=dict)
+    test_evaluations: tuple[str, ...] = ()
+    judge_summaries: Mapping[str, JudgeSummary] = field(default_factory=dict)
     tuned_in: TunedIn | None = None
     machine: Machine | None = None
     warnings: tuple[str, ...] = ()

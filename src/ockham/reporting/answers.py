@@ -24,10 +24,10 @@ _MODES = (
 )
 
 
-def explorer(account: RunResult) -> Html | None:
+def explorer(run_result: RunResult) -> Html | None:
     """Write the section of wrong answers; without a script the first hundred of them stand in the page."""
-    views = [line for line in measured_views(account) if line.scores]
-    line = focus(account)
+    views = [line for line in measured_views(run_result) if line.scores]
+    line = focus(run_result)
     if not views or line is None or not line.scores:
         return None
     wrong = [s for s in line.scores if is_right(s) is False]
@@ -35,11 +35,11 @@ def explorer(account: RunResult) -> Html | None:
     sentence = f"{line.name} answers {count(len(wrong))} of {rows(len(line.scores))} wrong."
     if unjudged:
         sentence += f" {rows(unjudged)} could not be judged."
-    data = _data(account, views)
+    data = _data(run_result, views)
     return section(
         "answers",
         "Wrong answers",
-        tag("p", sentence, " ", row_note(account.intake)),
+        tag("p", sentence, " ", row_note(run_result.ingest)),
         _controls(views, line, data["fields"]),
         tag(
             "div",
@@ -47,7 +47,7 @@ def explorer(account: RunResult) -> Html | None:
             tag("button", "Save these rows as CSV", type="button", id="save-answers", hidden=True),
             class_="above",
         ),
-        tag("div", _static(account, line, wrong), id="list", class_="first"),
+        tag("div", _static(run_result, line, wrong), id="list", class_="first"),
         tag(
             "div",
             tag("button", "Earlier", type="button", id="earlier"),
@@ -91,12 +91,12 @@ def _controls(views: Sequence[CandidateView], line: CandidateView, fields: Seque
     )
 
 
-def _static(account: RunResult, line: CandidateView, wrong: Sequence[Score]) -> Html:
-    extracts = account.verdict.task == "extract"
+def _static(run_result: RunResult, line: CandidateView, wrong: Sequence[Score]) -> Html:
+    extracts = run_result.verdict.task == "extract"
     sure = any(score.confidence is not None for score in wrong)
     body: list[Sequence[Child]] = []
     for score in wrong[:_STATIC]:
-        example = account.examples.get(score.example)
+        example = run_result.examples.get(score.example)
         right = values_list(score.target, (), 300) if extracts else user(shorten(score.target, 300))
         answer: Child = tag("span", "no valid answer", class_="none")
         if score.answer is not None:
@@ -108,7 +108,7 @@ def _static(account: RunResult, line: CandidateView, wrong: Sequence[Score]) -> 
             text = tag(
                 "bdi", marked_text(shown, spans(shown, score.target) if extracts else ()), dir="auto", class_="said"
             )
-        cells: list[Child] = [user(row_number(account.intake, score.example)), text, right, answer]
+        cells: list[Child] = [user(row_number(run_result.ingest, score.example)), text, right, answer]
         if sure:
             cells.append(percent(score.confidence, 0) if score.confidence is not None else "")
         body.append(cells)
@@ -121,7 +121,7 @@ def _static(account: RunResult, line: CandidateView, wrong: Sequence[Score]) -> 
     return tag("div", grid, note(f"The first {_STATIC} of {count(len(wrong))}; all of them show where scripts run."))
 
 
-def _data(account: RunResult, views: Sequence[CandidateView]) -> dict[str, Any]:
+def _data(run_result: RunResult, views: Sequence[CandidateView]) -> dict[str, Any]:
     """Pack all judged rows: texts cleaned and cut, answers as places in one list of strings.
 
     Of extracted fields also: where the right values stand in the text, and of each candidate the fields that differ
@@ -134,7 +134,7 @@ def _data(account: RunResult, views: Sequence[CandidateView]) -> dict[str, Any]:
     most = max(200, min(2000, _CHARACTERS // max(1, len(order))))
     strings: dict[str, int] = {}
     fields: dict[str, int] = {}
-    extracts = account.verdict.task == "extract"
+    extracts = run_result.verdict.task == "extract"
 
     def place(value: str | None) -> int:
         return -1 if value is None else strings.setdefault(shorten(clean(value), most), len(strings))
@@ -145,11 +145,11 @@ def _data(account: RunResult, views: Sequence[CandidateView]) -> dict[str, Any]:
     tables = [{s.example: s for s in line.scores} for line in views]
     packed = []
     for key, target in order.items():
-        example = account.examples.get(key)
+        example = run_result.examples.get(key)
         text = shorten(clean(example.input), most) if example else ""
         scores = [scored.get(key) for scored in tables]
         row: list[Any] = [
-            clean(row_number(account.intake, key)),
+            clean(row_number(run_result.ingest, key)),
             text,
             place(target),
             [place(s.answer) if s else -1 for s in scores],
@@ -165,7 +165,7 @@ def _data(account: RunResult, views: Sequence[CandidateView]) -> dict[str, Any]:
         "names": [clean(line.name) for line in views],
         "strings": list(strings),
         "rows": packed,
-        "few": account.verdict.task in ("classify", "choose"),
+        "few": run_result.verdict.task in ("classify", "choose"),
         "fields": [clean(name) for name in fields],
     }
 
@@ -175,9 +175,13 @@ def _mark(score: Score | None) -> int:
     return -1 if right is None else int(right)
 
 
-def option_order_section(account: RunResult) -> Html | None:
+def option_order_section(run_result: RunResult) -> Html | None:
     """Show how often each candidate names the same option when the options stand in another order."""
-    pairs = [(report.candidate.name, report.reordered) for report in account.reports if report.reordered is not None]
+    pairs = [
+        (report.candidate.name, report.order_consistency)
+        for report in run_result.reports
+        if report.order_consistency is not None
+    ]
     if not pairs:
         return None
     return section(
@@ -201,12 +205,12 @@ def option_order_section(account: RunResult) -> Html | None:
     )
 
 
-def judge_section(account: RunResult) -> Html | None:
+def judge_section(run_result: RunResult) -> Html | None:
     """Show the judge's accuracy of each candidate, and how far the judge agrees with exact scoring."""
-    if not account.judged:
+    if not run_result.judge_summaries:
         return None
-    models = ", ".join(sorted({summary.model for summary in account.judged.values()}))
-    paid = [summary.cost for summary in account.judged.values() if summary.cost is not None]
+    models = ", ".join(sorted({summary.model for summary in run_result.judge_summaries.values()}))
+    paid = [summary.cost for summary in run_result.judge_summaries.values() if summary.cost is not None]
     costs = f" It cost {dollars(sum(paid))}." if paid else ""
     return section(
         "judge",
@@ -219,7 +223,7 @@ def judge_section(account: RunResult) -> Html | None:
         ),
         table(
             ("Candidate", "Judged right", "Both right", "Judge alone", "Exact alone", "Both wrong", "No use", "Kappa"),
-            [_row(name, summary) for name, summary in account.judged.items()],
+            [_row(name, summary) for name, summary in run_result.judge_summaries.items()],
             label="The judge beside exact scoring",
             numbers=range(1, 8),
         ),

@@ -1,4 +1,4 @@
-"""The account seen by candidate: each line of the verdict joined with its report."""
+"""The result of a run seen by candidate: each line of the verdict joined with its report."""
 
 from __future__ import annotations
 
@@ -84,25 +84,25 @@ class CandidateView:
         return estimate_of((self.result.latency_ms or {}).get(name))
 
 
-def candidate_views(account: RunResult) -> tuple[CandidateView, ...]:
+def candidate_views(run_result: RunResult) -> tuple[CandidateView, ...]:
     """Return every candidate of the verdict, smallest first."""
-    reports = {r.candidate.name: r for r in account.reports if r.side == "test"}
-    ordered = sorted(account.verdict.candidates, key=lambda c: (c.rung, c.name))
+    reports = {r.candidate.name: r for r in run_result.reports if r.side == "test"}
+    ordered = sorted(run_result.verdict.candidates, key=lambda c: (c.rung, c.name))
     return tuple(CandidateView(result=c, report=reports.get(c.name)) for c in ordered)
 
 
-def measured_views(account: RunResult) -> tuple[CandidateView, ...]:
+def measured_views(run_result: RunResult) -> tuple[CandidateView, ...]:
     """Return the candidates that were measured, smallest first."""
-    return tuple(line for line in candidate_views(account) if line.result.status == "measured")
+    return tuple(line for line in candidate_views(run_result) if line.result.status == "measured")
 
 
-def focus(account: RunResult) -> CandidateView | None:
+def focus(run_result: RunResult) -> CandidateView | None:
     """Return the candidate the page speaks about: the chosen one, or the best measured one where none was chosen."""
-    views = measured_views(account)
-    chosen = [line for line in views if line.name == account.verdict.chosen]
+    views = measured_views(run_result)
+    chosen = [line for line in views if line.name == run_result.verdict.chosen]
     if chosen:
         return chosen[0]
-    scored = [(e.value, -i) for i, line in enumerate(views) if (e := line.metric(account.verdict.metric))]
+    scored = [(e.value, -i) for i, line in enumerate(views) if (e := line.metric(run_result.verdict.metric))]
     return views[-max(scored)[1]] if scored else (views[0] if views else None)
 
 

@@ -35,12 +35,12 @@ _SIGNS = {"meets": "✓", "misses": "✕", "cannot tell": "?"}
 _CLASSES = {"meets": "yes", "misses": "no", "cannot tell": "open"}
 
 
-def table(account: RunResult) -> Html:
+def table(run_result: RunResult) -> Html:
     """List every candidate, the skipped and failed ones with their reason; what none was measured for is left out."""
-    views = candidate_views(account)
-    columns = _columns(account, views)
+    views = candidate_views(run_result)
+    columns = _columns(run_result, views)
     head = tag("tr", [tag("th", column.head, scope="col") for column in columns])
-    body = [_row(account, line, columns) for line in views]
+    body = [_row(run_result, line, columns) for line in views]
     caption = tag("caption", "Candidates", class_="unseen")
     grid_ = tag("table", caption, tag("thead", head), tag("tbody", body), class_="cards")
     priced = any(line.cost_per_million is not None for line in views)
@@ -48,7 +48,8 @@ def table(account: RunResult) -> Html:
         "candidates",
         "Candidates, smallest first",
         note(
-            f"All measured on the same {rows(account.verdict.dataset.test)} of the test, the way they would be served. "
+            f"All measured on the same {rows(run_result.verdict.dataset.test)} of the test, the way they would be "
+            "served. "
             "Bars: 95 % intervals on a scale from 0 to 100 %.",
             " A million requests: the price on a machine that is busy half of the time." if priced else None,
         ),
@@ -56,12 +57,12 @@ def table(account: RunResult) -> Html:
     )
 
 
-def comparisons(account: RunResult) -> Html | None:
+def comparisons(run_result: RunResult) -> Html | None:
     """Compare candidates pair by pair on the same rows: those with the chosen one, the others behind a fold."""
-    pairs = [c for c in account.comparisons if finite_estimate(c.difference)]
+    pairs = [c for c in run_result.comparisons if finite_estimate(c.difference)]
     if not pairs:
         return None
-    line = focus(account)
+    line = focus(run_result)
     name = line.name if line else ""
     first = [_turn(c, name) for c in pairs if name in (c.first, c.second)]
     others = [c for c in pairs if name not in (c.first, c.second)]
@@ -102,9 +103,9 @@ def _pairs_table(pairs: Sequence[Comparison], widest: float, label: str) -> Html
     return grid(heads, [_pair(c, widest) for c in pairs], label=label, numbers=(2, 4, 5))
 
 
-def _metrics(account: RunResult, views: tuple[CandidateView, ...]) -> list[str]:
+def _metrics(run_result: RunResult, views: tuple[CandidateView, ...]) -> list[str]:
     names = {name for line in views for name in line.result.metrics}
-    first = account.verdict.metric
+    first = run_result.verdict.metric
     return [first, *sorted(names - {first})]
 
 
@@ -116,12 +117,12 @@ class _Column:
     cell: Callable[[CandidateView], Child]
 
 
-def _columns(account: RunResult, views: tuple[CandidateView, ...]) -> list[_Column]:
+def _columns(run_result: RunResult, views: tuple[CandidateView, ...]) -> list[_Column]:
     """Choose the columns that hold something for at least one candidate."""
     measured = [line for line in views if line.result.status == "measured"]
     columns = [
-        _Column(head=metric_name(m), cell=partial(_measure, m, account.verdict.dataset.test))
-        for m in _metrics(account, views)
+        _Column(head=metric_name(m), cell=partial(_measure, m, run_result.verdict.dataset.test))
+        for m in _metrics(run_result, views)
         if any(line.metric(m) is not None for line in measured)
     ]
     if any(line.result.meets or line.result.why or line.result.rows_needed for line in measured):
@@ -139,8 +140,8 @@ def _columns(account: RunResult, views: tuple[CandidateView, ...]) -> list[_Colu
     return [_Column(head="Candidate", cell=lambda line: line.name), *columns]
 
 
-def _row(account: RunResult, line: CandidateView, columns: Sequence[_Column]) -> Html:
-    chosen = line.name == account.verdict.chosen
+def _row(run_result: RunResult, line: CandidateView, columns: Sequence[_Column]) -> Html:
+    chosen = line.name == run_result.verdict.chosen
     name = tag(
         "th",
         tag("span", line.name, class_="name"),
@@ -175,7 +176,7 @@ def _latencies(line: CandidateView) -> Child:
         return (_none(), _small("requests come faster than one at a time is answered")) if at_rate else _none()
     spread = milliseconds_between(p95.low, p95.high) if p95.n else "no interval"
     rest = [_small(f"{q} {milliseconds(e.value)}") for q, e in (("p50", p50), ("p99", p99)) if e]
-    if line.report and line.report.profile and line.report.profile.lost:
+    if line.report and line.report.profile and line.report.profile.contention:
         rest.append(_small("measured on a busy machine"))
     if at_rate:
         rest.append(_small(f"at {at_rate.requests_per_second:.3g} requests a second"))

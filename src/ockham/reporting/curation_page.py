@@ -52,8 +52,8 @@ def summary_sentence(report: CurationReport) -> str:
     if report.sample_of_rows is not None:
         return f"A dry run over {rows_of(report.rows)}: {count(report.quarantined)} would be dropped."
     return (
-        f"{rows_of(report.rows)} came in: {count(report.kept)} were kept as they are, {count(report.changed)} were "
-        f"changed and kept, {count(report.quarantined)} went to the quarantine."
+        f"{rows_of(report.rows)} came in: {count(report.unchanged)} were kept as they are, {count(report.changed)} "
+        f"were changed and kept, {count(report.quarantined)} went to the quarantine."
     )
 
 
@@ -77,7 +77,7 @@ def _foot(report: CurationReport) -> Html:
 
 def _summary(report: CurationReport) -> Html:
     whole = max(1, report.rows)
-    parts = {"kept as they are": report.kept, "changed and kept": report.changed}
+    parts = {"kept as they are": report.unchanged, "changed and kept": report.changed}
     body: list[Sequence[Child]] = [
         (name, _bar(n, whole, is_kept=True), count(n), percent(n / whole)) for name, n in parts.items()
     ]
@@ -181,7 +181,7 @@ def _samples(samples: Sequence[Sample]) -> Html | None:
     for sample in samples:
         score = "" if sample.score is None else figures(sample.score)
         instead = user(sample.instead) if sample.instead else ""
-        body.append((user(sample.place), _name(sample.reason), score, user(sample.text, class_="said"), instead))
+        body.append((user(sample.location), _name(sample.reason), score, user(sample.text, class_="said"), instead))
     return section(
         "samples",
         "Examples of dropped rows",
@@ -203,11 +203,17 @@ def _duplicates(report: CurationReport) -> Html | None:
 
 
 def _doubts(report: CurationReport) -> Html | None:
-    if not report.doubts:
+    if not report.label_issues:
         return None
     body = [
-        (user(row.place), user(row.text, class_="said"), user(row.given), user(row.suggested), percent(row.doubt, 0))
-        for row in report.doubts
+        (
+            user(row.location),
+            user(row.text, class_="said"),
+            user(row.given_label),
+            user(row.suggested_label),
+            percent(row.doubt, 0),
+        )
+        for row in report.label_issues
     ]
     text = f"{rows_of(report.doubted)} may carry a wrong label, say models that did not see them; the worst are shown."
     heads = ("Row", "Text", "Given label", "Suggested", "Doubt")

@@ -17,12 +17,12 @@ from ockham.reporting.svg import figure
 _PASSES = 60
 
 
-def learning(account: RunResult) -> Html | None:
+def learning(run_result: RunResult) -> Html | None:
     """Show quality against the number of training rows: would more rows help? The chosen candidate comes first."""
-    measured = [p for p in account.curve if finite_estimate(p.metric) and p.rows > 0]
+    measured = [p for p in run_result.curve if finite_estimate(p.metric) and p.rows > 0]
     if not measured:
         return None
-    metric, line = account.verdict.metric, focus(account)
+    metric, line = run_result.verdict.metric, focus(run_result)
     name = line.name if line else ""
     by_name = dict(sorted(_by_name(measured).items(), key=lambda item: item[0] != name))
     lines = [
@@ -62,22 +62,22 @@ def learning(account: RunResult) -> Html | None:
     )
 
 
-def training(account: RunResult) -> Html | None:
+def training(run_result: RunResult) -> Html | None:
     """Show each tuning run: quality on the rows it learns from against rows it does not."""
-    runs = {name: points for name, points in account.training.items() if points}
+    runs = {name: points for name, points in run_result.training.items() if points}
     if not runs:
         return None
     return section(
         "training",
         "How tuning went",
         note("Where the training curve keeps rising and the validation curve does not, the model overfits."),
-        [_run(account, name, points, number) for number, (name, points) in enumerate(runs.items(), 1)],
+        [_run(run_result, name, points, number) for number, (name, points) in enumerate(runs.items(), 1)],
     )
 
 
-def cascade(account: RunResult) -> Html | None:
+def cascade(run_result: RunResult) -> Html | None:
     """Show how the error among the kept answers falls as doubtful ones are passed on."""
-    curves = {n: [p for p in points if finite_estimate(p.error)] for n, points in account.coverage.items()}
+    curves = {n: [p for p in points if finite_estimate(p.error)] for n, points in run_result.coverage.items()}
     curves = {n: sorted(points, key=lambda p: p.share) for n, points in curves.items() if points}
     if not curves:
         return None
@@ -116,11 +116,11 @@ def cascade(account: RunResult) -> Html | None:
     )
 
 
-def cost(account: RunResult) -> Html | None:
+def cost(run_result: RunResult) -> Html | None:
     """Show cost a day against traffic: serving here, and the listed APIs."""
-    apis = [a for a in account.apis if a.per_million > 0 and math.isfinite(a.per_million)]
-    here = account.machine_per_day
-    line = focus(account)
+    apis = [a for a in run_result.apis if a.per_million > 0 and math.isfinite(a.per_million)]
+    here = run_result.machine_per_day
+    line = focus(run_result)
     if not apis and here is None:
         return None
     parts: list[Child] = []
@@ -134,7 +134,7 @@ def cost(account: RunResult) -> Html | None:
             )
         )
     if apis and here is not None:
-        parts.append(_cost_figure(account, here))
+        parts.append(_cost_figure(run_result, here))
     if apis:
         body = [
             (
@@ -172,8 +172,8 @@ def _slope(name: str, curve: Sequence[CurvePoint]) -> str:
     return f"{name}: {points(gain)} points {step}, within the interval; no sure gain from more rows."
 
 
-def _run(account: RunResult, name: str, points: Sequence[EpochPoint], number: int) -> Html:
-    metric = metric_name(account.verdict.metric)
+def _run(run_result: RunResult, name: str, points: Sequence[EpochPoint], number: int) -> Html:
+    metric = metric_name(run_result.verdict.metric)
     shown = (
         points
         if len(points) <= _PASSES
@@ -184,7 +184,7 @@ def _run(account: RunResult, name: str, points: Sequence[EpochPoint], number: in
         line_chart.ChartLine(name="training rows", points=tuple((x, y, y, y) for x, y in seen)),
         line_chart.ChartLine(name="validation rows", points=tuple((p.epoch, *(p.valid_metric,) * 3) for p in shown)),
     ]
-    kept_epochs = [p.epoch for p in points if p.kept]
+    kept_epochs = [p.epoch for p in points if p.is_best]
     chart = line_chart.Chart(
         x_title="epochs",
         y_title=metric,
@@ -196,7 +196,7 @@ def _run(account: RunResult, name: str, points: Sequence[EpochPoint], number: in
     )
     body = [
         (
-            f"{'start' if p.epoch == 0 else f'{p.epoch:g}'}{' (kept)' if p.kept else ''}",
+            f"{'start' if p.epoch == 0 else f'{p.epoch:g}'}{' (kept)' if p.is_best else ''}",
             _number(_training_value(p, p.train_loss)),
             _share(_training_value(p, p.train_metric)),
             percent(p.valid_metric),
@@ -240,12 +240,12 @@ def _promise(name: str, points: Sequence[CoveragePoint]) -> str | None:
     )
 
 
-def _cost_figure(account: RunResult, here: float) -> Html:
-    apis = [a for a in account.apis if a.per_million > 0]
-    traffic = account.verdict.requirements.get("requests_per_day")
+def _cost_figure(run_result: RunResult, here: float) -> Html:
+    apis = [a for a in run_result.apis if a.per_million > 0]
+    traffic = run_result.verdict.requirements.get("requests_per_day")
     volumes = [a.break_even_per_day for a in apis if a.break_even_per_day] + ([traffic] if traffic else [])
     low, high = min(volumes or [1e3]) / 8, max(volumes or [1e5]) * 8
-    line = focus(account)
+    line = focus(run_result)
     speed = line.throughput.value if line and line.throughput else None
     steps = [low * (high / low) ** (i / 120) for i in range(121)]
     mine = tuple((r, v, v, v) for r in steps for v in (here * (machines(speed, r) if speed else 1),))

@@ -13,14 +13,14 @@ from ockham.reporting.row_numbers import row_note, row_number
 _SHOWN = 100
 
 
-def rows(account: RunResult) -> Html:
+def rows(run_result: RunResult) -> Html:
     """Account for every row: kept, dropped by rule, or set aside unread."""
-    intake, summary = account.intake, account.verdict.dataset
+    intake, summary = run_result.ingest, run_result.verdict.dataset
     split = f"{count(summary.train)} to train, {count(summary.valid)} to validate, {count(summary.test)} to test"
     parts: list[Child] = [
         tag(
             "p",
-            f"{rows_of(intake.rows)} came in; {count(intake.kept)} were kept ({split}); "
+            f"{rows_of(intake.rows)} came in; {count(intake.kept_rows)} were kept ({split}); "
             f"{count(len(intake.dropped))} were dropped by a rule; "
             f"{count(len(intake.quarantined))} could not be read safely and were set aside.",
         ),
@@ -38,13 +38,13 @@ def rows(account: RunResult) -> Html:
     return section("data", "Rows kept and dropped", *parts)
 
 
-def guard(account: RunResult) -> Html | None:
+def guard(run_result: RunResult) -> Html | None:
     """Show how much a split that ignores near-duplicates and groups would have flattered: on the same rows, paired."""
-    leaks = account.verdict.dataset.leaks_prevented
-    pairs = [f for f in account.flattery if finite_estimate(f.naive) and finite_estimate(f.guarded)]
+    leaks = run_result.verdict.dataset.leaks_prevented
+    pairs = [f for f in run_result.split_optimism if finite_estimate(f.naive) and finite_estimate(f.guarded)]
     if not leaks and not pairs:
         return None
-    metric = account.verdict.metric
+    metric = run_result.verdict.metric
     body = [
         (
             f.candidate,
@@ -81,7 +81,7 @@ def guard(account: RunResult) -> Html | None:
 
 
 def _bars(intake: IngestReport) -> Html:
-    parts = [("kept", intake.kept), *intake.dropped_counts().items()]
+    parts = [("kept", intake.kept_rows), *intake.dropped_counts().items()]
     whole = max(1, intake.rows)
     body: list[Sequence[Child]] = [
         (
@@ -105,7 +105,7 @@ def _bars(intake: IngestReport) -> Html:
 
 
 def _gap(intake: IngestReport) -> Html | None:
-    missing = intake.rows - intake.kept - len(intake.dropped) - len(intake.quarantined)
+    missing = intake.rows - intake.kept_rows - len(intake.dropped) - len(intake.quarantined)
     if not missing:
         return None
     return tag(

@@ -14,17 +14,19 @@ _SHOWN = 100
 _CHARACTERS = 2000
 
 
-def doubts(account: RunResult) -> Html | None:
+def doubts(run_result: RunResult) -> Html | None:
     """List the rows whose label the cheap rungs doubt, worst first."""
-    if not account.doubts:
+    if not run_result.label_issues:
         return None
-    ordered = _worst_first(account)
+    ordered = _worst_first(run_result)
     body: list[Sequence[Child]] = []
     for doubt in ordered[:_SHOWN]:
-        example, number = account.examples.get(doubt.id), row_number(account.intake, doubt.id)
+        example, number = run_result.examples.get(doubt.id), row_number(run_result.ingest, doubt.id)
         shown = user(shorten(example.input, 600), class_="said") if example else tag("span", "not kept", class_="none")
-        body.append((user(number), shown, user(doubt.given), user(doubt.suggested), percent(doubt.doubt, 0)))
-    saved = [[shorten(cell, _CHARACTERS) for cell in cells] for cells in doubt_rows(account)]
+        body.append(
+            (user(number), shown, user(doubt.given_label), user(doubt.suggested_label), percent(doubt.doubt, 0))
+        )
+    saved = [[shorten(cell, _CHARACTERS) for cell in cells] for cells in doubt_rows(run_result)]
     more = len(ordered) - len(body)
     heads = ("Row", "Text", "Given label", "Suggested", "Doubt")
     return section(
@@ -32,7 +34,7 @@ def doubts(account: RunResult) -> Html | None:
         "Labels in doubt",
         note(
             f"{rows_of(len(ordered))}, worst first. Cheap rungs, cross-validated, answer these rows confidently and "
-            f"differently. Nothing was changed; a person decides. {row_note(account.intake)}"
+            f"differently. Nothing was changed; a person decides. {row_note(run_result.ingest)}"
         ),
         tag("p", tag("button", "Save as CSV", type="button", id="save-doubts", hidden=True)),
         tag("div", table(heads, body, label="Labels in doubt", numbers=(4,)), class_="first"),
@@ -41,15 +43,17 @@ def doubts(account: RunResult) -> Html | None:
     )
 
 
-def doubt_rows(account: RunResult) -> list[list[str]]:
+def doubt_rows(run_result: RunResult) -> list[list[str]]:
     """Return the cells of each row whose label is in doubt: its number, text, given label, suggested one, doubt."""
     lines = []
-    for doubt in _worst_first(account):
-        example = account.examples.get(doubt.id)
-        number, text = row_number(account.intake, doubt.id), example.input if example else ""
-        lines.append([clean(cell) for cell in (number, text, doubt.given, doubt.suggested, f"{doubt.doubt:.2f}")])
+    for doubt in _worst_first(run_result):
+        example = run_result.examples.get(doubt.id)
+        number, text = row_number(run_result.ingest, doubt.id), example.input if example else ""
+        lines.append(
+            [clean(cell) for cell in (number, text, doubt.given_label, doubt.suggested_label, f"{doubt.doubt:.2f}")]
+        )
     return lines
 
 
-def _worst_first(account: RunResult) -> list[LabelIssue]:
-    return sorted(account.doubts, key=lambda issue: (-issue.doubt, issue.id))
+def _worst_first(run_result: RunResult) -> list[LabelIssue]:
+    return sorted(run_result.label_issues, key=lambda issue: (-issue.doubt, issue.id))

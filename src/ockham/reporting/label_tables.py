@@ -15,24 +15,24 @@ _MANY = 30
 """From so many labels on, their table scrolls inside itself."""
 
 
-def labels(account: RunResult) -> Html | None:
+def labels(run_result: RunResult) -> Html | None:
     """Show the candidate label by label, worst first, or field by field, and which labels it takes for which."""
-    line = focus(account)
+    line = focus(run_result)
     if line is None or line.report is None or not (line.report.per_label or line.scores):
         return None
     scores = sorted(line.report.per_label, key=lambda s: (-1.0 if s.f1 is None else s.f1.value, s.label))
     parts: list[Child] = []
-    if scores and account.verdict.task == "extract":
+    if scores and run_result.verdict.task == "extract":
         parts.append(_field_table(scores, count_fields(line.scores)))
     elif scores:
         parts.append(_label_table(scores))
     pairs = confusions(line.scores)
-    if pairs and account.verdict.task in ("classify", "choose"):
+    if pairs and run_result.verdict.task in ("classify", "choose"):
         of = {label.label: label.n for label in line.report.per_label}
         parts.append(tag("div", confusion_matrix.matrix(line.scores), confusion_matrix.pairs_table(pairs, of)))
     if not parts:
         return None
-    part = "Field" if account.verdict.task == "extract" else "Label"
+    part = "Field" if run_result.verdict.task == "extract" else "Label"
     return section("labels", f"{part} by {part.lower()}: {line.name}", tag("div", parts, class_="blocks"))
 
 

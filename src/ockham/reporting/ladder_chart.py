@@ -69,13 +69,13 @@ def description(candidates: Sequence[Spot], metric: str, word: str) -> str:
     return f"{metric_name(metric)} against {word}. {listed}."
 
 
-def caption(account: RunResult, candidates: Sequence[Spot], key: str) -> str:
+def caption(run_result: RunResult, candidates: Sequence[Spot], key: str) -> str:
     """Say what the lines and marks mean, and who lies outside the picture."""
-    metric = account.verdict.metric
+    metric = run_result.verdict.metric
     shown = visible(candidates)
     below = [f"{s.name} ({amount(metric, s.y.value)})" for s in candidates if s not in shown]
     words = ["Lines through the dots are 95 % intervals."]
-    if any(limit in account.verdict.requirements for limit in (f"min_{metric}", _limit(key, candidates))):
+    if any(limit in run_result.verdict.requirements for limit in (f"min_{metric}", _limit(key, candidates))):
         words.append("Dashed: what was asked for; the tinted field fulfils it.")
     if below:
         words.append(f"Below the picture: {', '.join(below)}.")
@@ -91,11 +91,11 @@ def visible(candidates: Sequence[Spot]) -> tuple[Spot, ...]:
     return tuple(s for s in candidates if not s.baseline or low - s.y.high < max(0.1, 0.5 * (high - low)))
 
 
-def ladder(account: RunResult, candidates: Sequence[Spot], key: str, width: int) -> Picture:
+def ladder(run_result: RunResult, candidates: Sequence[Spot], key: str, width: int) -> Picture:
     """Draw the picture for a width in pixels."""
-    metric, chosen = account.verdict.metric, account.verdict.chosen
+    metric, chosen = run_result.verdict.metric, run_result.verdict.chosen
     shown = visible(candidates)
-    wish = _wish(account, candidates, key)
+    wish = _wish(run_result, candidates, key)
     plot = _plot(shown, wish, metric_name(metric), width)
     title = _TITLES["cost_day" if key == "cost" and any(s.per_day for s in shown) else key]
     across = axis_across(plot.x, write_plain, title, width)
@@ -139,9 +139,9 @@ def _limit(key: str, candidates: Sequence[Spot]) -> str:
     return {"latency": "max_p95_ms", "memory": "max_memory_mb"}[key]
 
 
-def _wish(account: RunResult, candidates: Sequence[Spot], key: str) -> _Wish:
-    quality, taken = f"min_{account.verdict.metric}", _limit(key, candidates)
-    least, most = account.verdict.requirements.get(quality), account.verdict.requirements.get(taken)
+def _wish(run_result: RunResult, candidates: Sequence[Spot], key: str) -> _Wish:
+    quality, taken = f"min_{run_result.verdict.metric}", _limit(key, candidates)
+    least, most = run_result.verdict.requirements.get(quality), run_result.verdict.requirements.get(taken)
     return _Wish(
         least=least,
         most=most if most else None,

@@ -24,7 +24,7 @@ _WORDS = (
         "Meets, misses, cannot tell",
         "the whole interval is on the right side of the requirement, on the wrong one, or on both.",
     ),
-    ("Holm's correction", "many comparisons find differences by chance; corrected p-values take that into account."),
+    ("Holm's correction", "many comparisons find differences by chance; corrected p-values take that into run_result."),
     ("Cascade", "confident answers stay here, doubtful ones go to a person or to a larger model."),
 )
 
@@ -41,21 +41,21 @@ def _judged_by(verdict: Verdict) -> str:
     )
 
 
-def method_section(account: RunResult) -> Html:
+def method_section(run_result: RunResult) -> Html:
     """Tell how the numbers were made."""
-    data = account.verdict.dataset
+    data = run_result.verdict.dataset
     facts: list[tuple[str, Child]] = [
-        ("Date", date(account.made)),
-        *((("Owner", account.owner),) if account.owner else ()),
-        ("Run", tag("code", account.verdict.run)),
-        ("Task and metric", _judged_by(account.verdict)),
+        ("Date", date(run_result.created_at)),
+        *((("Owner", run_result.owner),) if run_result.owner else ()),
+        ("Run", tag("code", run_result.verdict.run)),
+        ("Task and metric", _judged_by(run_result.verdict)),
         ("Data", (f"{rows(data.rows)}, digest ", tag("code", data.digest or "unknown", class_="digest"))),
         (
             "Split",
             f"{count(data.train)} training, {count(data.valid)} validation, {count(data.test)} test rows; "
             "near-duplicates and rows of one group never stand on both sides",
         ),
-        ("Sealed test", _openings(account)),
+        ("Sealed test", _openings(run_result)),
         (
             "Intervals",
             "95 % everywhere: Wilson for shares and, on the jackknife's effective sample size, for F1; "
@@ -67,25 +67,25 @@ def method_section(account: RunResult) -> Html:
             "paired on the same rows: Tango's interval and the exact McNemar test for accuracy, "
             "paired jackknife for F1; Holm's correction",
         ),
-        ("Latency", _latency(account)),
+        ("Latency", _latency(run_result)),
         ("Memory", "peak resident size of that process"),
-        ("Data protection", (tag("b", account.verdict.sealed), ". ", protection(account))),
-        *((f"Parity of {name}", _parity(steps)) for name, steps in sorted(account.parity.items())),
+        ("Data protection", (tag("b", run_result.verdict.sealed), ". ", protection(run_result))),
+        *((f"Parity of {name}", _parity(steps)) for name, steps in sorted(run_result.parity.items())),
     ]
-    if account.tuned_in is not None:
-        facts.append(("Precision of tuning", _tuned_in(account.tuned_in)))
-    seeds = sorted({str(r.candidate.settings["seed"]) for r in account.reports if "seed" in r.candidate.settings})
+    if run_result.tuned_in is not None:
+        facts.append(("Precision of tuning", _tuned_in(run_result.tuned_in)))
+    seeds = sorted({str(r.candidate.settings["seed"]) for r in run_result.reports if "seed" in r.candidate.settings})
     if seeds:
         facts.append(("Seed", ", ".join(seeds)))
-    if account.machine_per_day is not None:
-        facts.append(("Machine price", f"${account.machine_per_day:,.2f} a day, from the price table"))
-    if account.machine:
-        m = account.machine
+    if run_result.machine_per_day is not None:
+        facts.append(("Machine price", f"${run_result.machine_per_day:,.2f} a day, from the price table"))
+    if run_result.machine:
+        m = run_result.machine
         where = f"{m.system}; {m.processor}; {count(m.cores)} cores; {m.memory_gb:.3g} GB; Python {m.python}"
         facts.append(("Machine", where))
         if m.packages:
             facts.append(("Versions", ", ".join(f"{k} {v}" for k, v in sorted(m.packages.items()))))
-    settings = [(r.candidate.name, r.candidate.settings) for r in account.reports if r.candidate.settings]
+    settings = [(r.candidate.name, r.candidate.settings) for r in run_result.reports if r.candidate.settings]
     for name, chosen in settings:
         facts.append(
             (
@@ -97,18 +97,18 @@ def method_section(account: RunResult) -> Html:
     return section("method", "How it was measured", tag("dl", listed, class_="facts"))
 
 
-def glossary(_account: RunResult) -> Html:
+def glossary(_run_result: RunResult) -> Html:
     """Say what the words on the page mean."""
     words = [tag("div", tag("dt", word), tag("dd", meaning)) for word, meaning in _WORDS]
     return section("words", "Words", tag("dl", words, class_="facts words"))
 
 
-def citation(account: RunResult) -> str:
+def citation(run_result: RunResult) -> str:
     """Say what to cite: the data, who answers for the run, its date, the version, and the run."""
-    owner = f"{account.owner}. " if account.owner else ""
+    owner = f"{run_result.owner}. " if run_result.owner else ""
     return (
-        f"{owner}Evaluation of models on {account.title}. Ockham {account.verdict.ockham}, {date(account.made)}, "
-        f"run {account.verdict.run}."
+        f"{owner}Evaluation of models on {run_result.title}. Ockham {run_result.verdict.ockham}, "
+        f"{date(run_result.created_at)}, run {run_result.verdict.run}."
     )
 
 
@@ -137,17 +137,21 @@ def _tuned_in(tuned: TunedIn) -> str:
     return f"{what}: where the run began ({tuned.processor}), bfloat16 was {tuned.speedup:.2g} times as fast as float32"
 
 
-def _latency(account: RunResult) -> str:
+def _latency(run_result: RunResult) -> str:
     alone = "end to end, one request at a time, after warm-up, in a process that only serves"
-    daily = account.verdict.requirements.get("requests_per_day")
+    daily = run_result.verdict.requirements.get("requests_per_day")
     if daily is None:
         return alone
     return f"{alone}; from these times, the wait in a queue where {count(daily)} requests a day come at random is added"
 
 
-def _openings(account: RunResult) -> Child:
-    n = account.verdict.test_openings
+def _openings(run_result: RunResult) -> Child:
+    n = run_result.verdict.test_evaluations
     times = "once" if n == 1 else "twice" if n == 2 else f"{count(n)} times"
     phrase = "never opened" if n == 0 else f"opened {times}"
-    listed = tag("ul", [tag("li", opening) for opening in account.openings]) if account.openings else None
+    listed = (
+        tag("ul", [tag("li", opening) for opening in run_result.test_evaluations])
+        if run_result.test_evaluations
+        else None
+    )
     return f"{phrase}; no choice was made with its rows", listed

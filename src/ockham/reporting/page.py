@@ -24,7 +24,7 @@ _CONTENTS = (
 )
 
 
-def render(account: RunResult) -> str:
+def render(run_result: RunResult) -> str:
     """Write the report of a run as one HTML file that needs nothing outside itself.
 
     Text from the user's data is cleaned and escaped; pictures are static SVG. Equal accounts give equal pages.
@@ -32,13 +32,17 @@ def render(account: RunResult) -> str:
     main = join(
         part
         for part in (
-            summary.verdict(account),
-            *_details(account),
+            summary.verdict(run_result),
+            *_details(run_result),
         )
         if part
     )
     return document(
-        f"Ockham: {account.title}", ("Skip to the verdict", "#verdict"), _banner(account, main), main, _foot(account)
+        f"Ockham: {run_result.title}",
+        ("Skip to the verdict", "#verdict"),
+        _banner(run_result, main),
+        main,
+        _foot(run_result),
     )
 
 
@@ -66,38 +70,38 @@ def document(title: str, skip: tuple[str, str], banner: Html, main: Html, foot: 
     return f"<!DOCTYPE html>\n{tag('html', head, body, lang='en')}\n"
 
 
-def _details(account: RunResult) -> tuple[Html | None, ...]:
+def _details(run_result: RunResult) -> tuple[Html | None, ...]:
     return (
-        candidates.table(account),
-        candidates.comparisons(account),
-        data_section.rows(account),
-        data_section.guard(account),
-        label_doubts.doubts(account),
-        answers.judge_section(account),
-        answers.option_order_section(account),
-        label_tables.labels(account),
-        answers.explorer(account),
-        tag("div", curves.learning(account), curves.training(account), class_="pair"),
-        tag("div", curves.cascade(account), curves.cost(account), class_="pair"),
-        method.method_section(account),
-        method.glossary(account),
+        candidates.table(run_result),
+        candidates.comparisons(run_result),
+        data_section.rows(run_result),
+        data_section.guard(run_result),
+        label_doubts.doubts(run_result),
+        answers.judge_section(run_result),
+        answers.option_order_section(run_result),
+        label_tables.labels(run_result),
+        answers.explorer(run_result),
+        tag("div", curves.learning(run_result), curves.training(run_result), class_="pair"),
+        tag("div", curves.cascade(run_result), curves.cost(run_result), class_="pair"),
+        method.method_section(run_result),
+        method.glossary(run_result),
     )
 
 
-def _banner(account: RunResult, main: Html) -> Html:
+def _banner(run_result: RunResult, main: Html) -> Html:
     links = [tag("a", title, href=f"#{name}") for name, title in _CONTENTS if f'<section id="{name}"' in main]
     return tag(
         "header",
-        tag("p", tag("span", "Ockham", class_="wordmark"), tag("bdi", account.title, dir="auto", class_="of")),
+        tag("p", tag("span", "Ockham", class_="wordmark"), tag("bdi", run_result.title, dir="auto", class_="of")),
         tag("nav", links, aria_label="Sections"),
         class_="banner",
     )
 
 
-def _foot(account: RunResult) -> Html:
+def _foot(run_result: RunResult) -> Html:
     return tag(
         "footer",
-        tag("p", method.citation(account)),
+        tag("p", method.citation(run_result)),
         tag("p", "This file holds test rows of your data. It loads nothing from anywhere and sends nothing anywhere."),
     )
 

@@ -29,9 +29,9 @@ _TWO = {
 }
 
 
-def protection(account: RunResult) -> str:
+def protection(run_result: RunResult) -> str:
     """Say how the run was kept from the network, and what shows it."""
-    label = base(account.verdict.sealed)
+    label = base(run_result.verdict.sealed)
     if label == "not known":
         return "Not recorded: the run was made by an older version."
     if label not in _TWO:
@@ -44,11 +44,12 @@ def protection(account: RunResult) -> str:
     if label == "switches only":
         return _TWO[label]
     tried = (
-        f" Before the first row was read, {count(account.attacks)} ways out were tried from inside, and each failed; "
-        "what the kernel said of these processes while they worked stands in evidence.json, which `ockham verify` "
+        f" Before the first row was read, {count(run_result.attacks)} ways out were tried from inside, and each "
+        "failed; what the kernel said of these processes while they worked stands in evidence.json, which "
+        "`ockham verify` "
         "checks."
     )
-    asked = account.verdict.sealed.partition("; ")[2]
+    asked = run_result.verdict.sealed.partition("; ")[2]
     spoke = ""
     if asked:
         spoke = (
@@ -56,4 +57,4 @@ def protection(account: RunResult) -> str:
             f"opens no file of yours: {asked.removesuffix(_LISTED)}. The ledger in evidence.json has the "
             "time, size and SHA-256 of each request, written before it was made."
         )
-    return _TWO[label] + spoke + (tried if account.attacks else "")
+    return _TWO[label] + spoke + (tried if run_result.attacks else "")

@@ -18,27 +18,27 @@ _MARK = "\ufeff"
 """Without it, Excel takes UTF-8 for the code page of the machine."""
 
 
-def tables(account: RunResult) -> dict[str, bytes]:
+def tables(run_result: RunResult) -> dict[str, bytes]:
     """Write the tables of a run, by file name; one without rows has its header alone.
 
     The wrong answers are those of the candidate that the page is about. Characters that cannot be seen are shown, and
     cells that a spreadsheet would run as a formula are quoted.
     """
-    line = focus(account)
+    line = focus(run_result)
     wrong = [] if line is None else [score for score in line.scores if is_right(score) is False]
     heads = ["row", "text", "right answer", f"{line.name if line else 'model'} answered", "confidence"]
-    if account.verdict.task == "extract":
+    if run_result.verdict.task == "extract":
         heads.append("wrong fields")
-    doubts = csv_text(doubt_rows(account), ("row", "text", "given label", "suggested", "doubt"))
-    answers = csv_text((cells[: len(heads)] for cells in _wrong_rows(account, wrong)), heads)
+    doubts = csv_text(doubt_rows(run_result), ("row", "text", "given label", "suggested", "doubt"))
+    answers = csv_text((cells[: len(heads)] for cells in _wrong_rows(run_result, wrong)), heads)
     return {WRONG: (_MARK + answers).encode(), DOUBTS: (_MARK + doubts).encode()}
 
 
-def _wrong_rows(account: RunResult, wrong: Sequence[Score]) -> Iterator[list[str]]:
+def _wrong_rows(run_result: RunResult, wrong: Sequence[Score]) -> Iterator[list[str]]:
     for score in wrong:
-        example = account.examples.get(score.example)
+        example = run_result.examples.get(score.example)
         cells = (
-            row_number(account.intake, score.example),
+            row_number(run_result.ingest, score.example),
             example.input if example else "",
             score.target,
             score.answer or "",

@@ -29,36 +29,42 @@ from ockham.verdict.sentences import rounded_rows
 _AXES = (("latency", "latency"), ("memory", "memory"), ("cost", "cost"))
 
 
-def verdict(account: RunResult) -> Html:
+def verdict(run_result: RunResult) -> Html:
     """Write the first screen."""
-    picture = _ladder(account)
-    because = tag("p", account.verdict.because, class_="because")
+    picture = _ladder(run_result)
+    because = tag("p", run_result.verdict.because, class_="because")
     column = tag(
-        "div", because, _alone(account), _requirements_line(account), _figures(account), _next(account), class_="told"
+        "div",
+        because,
+        _alone(run_result),
+        _requirements_line(run_result),
+        _figures(run_result),
+        _next(run_result),
+        class_="told",
     )
     return tag(
         "section",
-        tag("h1", _headline(account)),
+        tag("h1", _headline(run_result)),
         tag("div", column, picture, class_="split" if picture else None),
-        _unknown(account),
+        _unknown(run_result),
         id="verdict",
         aria_label="Verdict",
     )
 
 
-def _headline(account: RunResult) -> Html:
-    chosen = account.verdict.chosen
+def _headline(run_result: RunResult) -> Html:
+    chosen = run_result.verdict.chosen
     if chosen:
-        return join(("Use " if account.verdict.proven else "Best so far: ", tag("strong", chosen), "."))
-    if account.verdict.exit_status == 4:
+        return join(("Use " if run_result.verdict.proven else "Best so far: ", tag("strong", chosen), "."))
+    if run_result.verdict.exit_status == 4:
         return join(("The test rows ", tag("strong", "cannot tell yet"), "."))
     return join((tag("strong", "No candidate"), " does the job yet."))
 
 
-def _alone(account: RunResult) -> Html | None:
+def _alone(run_result: RunResult) -> Html | None:
     """Say which share the candidate answers by itself, at which error, where doubtful answers are passed on."""
-    line = focus(account)
-    selective = account.selective.get(line.name) if line else None
+    line = focus(run_result)
+    selective = run_result.selective.get(line.name) if line else None
     if (
         line is None
         or selective is None
@@ -80,26 +86,28 @@ def _alone(account: RunResult) -> Html | None:
     )
 
 
-def _requirements_line(account: RunResult) -> Html | None:
+def _requirements_line(run_result: RunResult) -> Html | None:
     limits = [
         f"{limit_name(k)} {limit_value(k, v)}"
-        for k, v in account.verdict.requirements.items()
+        for k, v in run_result.verdict.requirements.items()
         if k.startswith(("min_", "max_"))
     ]
-    per_day = account.verdict.requirements.get("requests_per_day")
+    per_day = run_result.verdict.requirements.get("requests_per_day")
     if per_day:
         limits.append(f"{count(per_day)} requests per day")
     return tag("p", "Requirements: ", ", ".join(limits), ".", class_="asked") if limits else None
 
 
-def _figures(account: RunResult) -> Html | None:
-    line = focus(account)
+def _figures(run_result: RunResult) -> Html | None:
+    line = focus(run_result)
     if line is None:
         return None
-    items = [item for item in (_quality(account, line), _latency(line), _memory(line), _cost(account, line)) if item]
+    items = [
+        item for item in (_quality(run_result, line), _latency(line), _memory(line), _cost(run_result, line)) if item
+    ]
     if not items:
         return None
-    name = line.name if account.verdict.chosen else f"{line.name} (closest)"
+    name = line.name if run_result.verdict.chosen else f"{line.name} (closest)"
     cards = [
         tag("div", tag("dt", term), tag("dd", tag("span", value, class_="big"), tag("span", small, class_="small")))
         for term, value, small in items
@@ -108,8 +116,8 @@ def _figures(account: RunResult) -> Html | None:
     return join((about, tag("dl", cards, class_="figures")))
 
 
-def _quality(account: RunResult, line: CandidateView) -> tuple[str, str, str] | None:
-    metric = account.verdict.metric
+def _quality(run_result: RunResult, line: CandidateView) -> tuple[str, str, str] | None:
+    metric = run_result.verdict.metric
     e = line.metric(metric)
     if e is None:
         return None
@@ -121,7 +129,7 @@ def _latency(line: CandidateView) -> tuple[str, str, str] | None:
     if e is None:
         return None
     spread = f"{milliseconds_between(e.low, e.high)}, n = {count(e.n)}" if e.n else "no interval known"
-    if line.report and line.report.profile and line.report.profile.lost:
+    if line.report and line.report.profile and line.report.profile.contention:
         spread += ", measured on a busy machine"
     return "p95 latency", milliseconds(e.value), spread
 
@@ -133,10 +141,10 @@ def _memory(line: CandidateView) -> tuple[str, str, str] | None:
     return "Memory", megabytes(line.memory_mb), f"peak, serving; {megabytes(disk)} on disk" if disk else "peak, serving"
 
 
-def _cost(account: RunResult, line: CandidateView) -> tuple[str, str, str] | None:
+def _cost(run_result: RunResult, line: CandidateView) -> tuple[str, str, str] | None:
     if line.cost_per_day is None:
         return None
-    per_day = account.verdict.requirements.get("requests_per_day")
+    per_day = run_result.verdict.requirements.get("requests_per_day")
     return (
         "Cost per day",
         dollars(line.cost_per_day),
@@ -144,19 +152,19 @@ def _cost(account: RunResult, line: CandidateView) -> tuple[str, str, str] | Non
     )
 
 
-def _ladder(account: RunResult) -> Html | None:
-    metric = account.verdict.metric
+def _ladder(run_result: RunResult) -> Html | None:
+    metric = run_result.verdict.metric
     pictures: list[tuple[str, Html]] = []
     for key, word in _AXES:
-        spots = ladder_chart.spots(measured_views(account), metric, key)
+        spots = ladder_chart.spots(measured_views(run_result), metric, key)
         if not spots or (len({spot.x for spot in spots}) < 2 and pictures):
             continue
         picture = figure(
             f"ladder-{key}",
             f"{metric_name(metric)} against {word}",
             ladder_chart.description(spots, metric, word),
-            partial(ladder_chart.ladder, account, spots, key),
-            ladder_chart.caption(account, spots, key),
+            partial(ladder_chart.ladder, run_result, spots, key),
+            ladder_chart.caption(run_result, spots, key),
         )
         pictures.append((key, picture))
     if not pictures:
@@ -177,25 +185,27 @@ def _ladder(account: RunResult) -> Html | None:
     )
 
 
-def _next(account: RunResult) -> Html:
-    return tag("div", tag("h2", "Next step"), tag("p", account.verdict.next or "Nothing is left to do."), class_="next")
+def _next(run_result: RunResult) -> Html:
+    return tag(
+        "div", tag("h2", "Next step"), tag("p", run_result.verdict.next or "Nothing is left to do."), class_="next"
+    )
 
 
-def _unknown(account: RunResult) -> Html:
-    lines = [*_undecided_lines(account), *_unmeasured_lines(account), *_unresolved_lines(account)]
-    lines += [join((warning,)) for warning in account.warnings]
+def _unknown(run_result: RunResult) -> Html:
+    lines = [*_undecided_lines(run_result), *_unmeasured_lines(run_result), *_unresolved_lines(run_result)]
+    lines += [join((warning,)) for warning in run_result.warnings]
     content = (
         tag("ul", [tag("li", q) for q in lines]) if lines else tag("p", "Nothing that this run could have answered.")
     )
     return tag("div", tag("h2", "Still unknown"), content, class_="unknown")
 
 
-def _undecided_lines(account: RunResult) -> list[Html]:
+def _undecided_lines(run_result: RunResult) -> list[Html]:
     """Name the candidates that might do too, as far as that would change the verdict."""
-    chosen = next((line.result for line in measured_views(account) if line.name == account.verdict.chosen), None)
-    requirements = account.verdict.requirements
+    chosen = next((line.result for line in measured_views(run_result) if line.name == run_result.verdict.chosen), None)
+    requirements = run_result.verdict.requirements
     lines = []
-    for line in measured_views(account):
+    for line in measured_views(run_result):
         limits = [k for k, v in line.result.meets.items() if v == "cannot tell"]
         if not limits or "misses" in line.result.meets.values() or _is_as_high(line, chosen):
             continue
@@ -225,8 +235,8 @@ def _standing(lower: CandidateResult, chosen: CandidateResult) -> str:
     return "is smaller" if size is not None and other is not None and size < other else "stands lower on the ladder"
 
 
-def _unmeasured_lines(account: RunResult) -> list[Html]:
-    others = [line for line in candidate_views(account) if line.result.status != "measured"]
+def _unmeasured_lines(run_result: RunResult) -> list[Html]:
+    others = [line for line in candidate_views(run_result) if line.result.status != "measured"]
     if not others:
         return []
     named = [
@@ -236,14 +246,14 @@ def _unmeasured_lines(account: RunResult) -> list[Html]:
     return [join(("Not measured: ", named, "."))]
 
 
-def _unresolved_lines(account: RunResult) -> list[Html]:
+def _unresolved_lines(run_result: RunResult) -> list[Html]:
     lines = []
-    n = len(account.intake.conflicts)
+    n = len(run_result.ingest.conflicts)
     if n:
         phrase = "1 input carries" if n == 1 else f"{count(n)} inputs carry"
         decide = tag("a", "wait for a decision", href="#data")
         lines.append(join((f"{phrase} different labels and ", decide, ".")))
-    if account.doubts:
-        phrase = f"{rows(len(account.doubts))} may carry a wrong label: "
+    if run_result.label_issues:
+        phrase = f"{rows(len(run_result.label_issues))} may carry a wrong label: "
         lines.append(join((phrase, tag("a", "look at them", href="#doubts"), ".")))
     return lines

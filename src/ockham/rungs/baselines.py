@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def _constant(material: RunContext, folder: Path) -> BuildInfo:
-    train, valid = material.side("train"), material.side("valid")
+def _constant(context: RunContext, folder: Path) -> BuildInfo:
+    train, valid = context.side("train"), context.side("valid")
     constant.fit([*train, *valid], folder)
     usual = constant.learn(train)
     return BuildInfo(answers=(usual.value,) * len(valid))
 
 
-def _lookup(material: RunContext, folder: Path) -> BuildInfo:
-    train, valid = material.short_side("train"), material.short_side("valid")
+def _lookup(context: RunContext, folder: Path) -> BuildInfo:
+    train, valid = context.short_side("train"), context.short_side("valid")
     model = lookup.learn(train)
     answers = model.answer([row.input for row in valid])
     if refit.is_worthwhile(len(train), len(valid)):
@@ -32,34 +32,36 @@ def _lookup(material: RunContext, folder: Path) -> BuildInfo:
     return BuildInfo(answers=tuple(str(answer.value) for answer in answers))
 
 
-def _linear(material: RunContext, folder: Path) -> BuildInfo:
-    train, valid = material.short_side("train"), material.short_side("valid")
-    settings, answers, sure = linear.fit(train, valid, folder, metric=material.metric, seed=material.plan.seed)
+def _linear(context: RunContext, folder: Path) -> BuildInfo:
+    train, valid = context.short_side("train"), context.short_side("valid")
+    settings, answers, sure = linear.fit(train, valid, folder, metric=context.metric, seed=context.config.seed)
     return BuildInfo(
         settings={"C": settings.strength, "temperature": settings.temperature}, answers=answers, confidences=sure
     )
 
 
-def _cross_validate(material: RunContext, built: BuiltRung, folds: Sequence[int]) -> NDArray[np.float64]:
-    rows = [*material.short_side("train"), *material.short_side("valid")]
-    settings = linear.LinearSettings(labels=material.labels(), strength=built.built.strength, temperature=1.0)
-    return linear.cross_margins(rows, folds, settings, seed=material.plan.seed)
+def _cross_validate(context: RunContext, built: BuiltRung, folds: Sequence[int]) -> NDArray[np.float64]:
+    rows = [*context.short_side("train"), *context.short_side("valid")]
+    settings = linear.LinearSettings(labels=context.labels(), strength=built.built.strength, temperature=1.0)
+    return linear.cross_margins(rows, folds, settings, seed=context.config.seed)
 
 
-def _endpoint(material: RunContext, folder: Path) -> BuildInfo:
-    spec = material.plan.endpoint
+def _endpoint(context: RunContext, folder: Path) -> BuildInfo:
+    spec = context.config.endpoint
     if spec is None:  # `missing` has said so before
         return BuildInfo()
-    endpoint.fit(material.side("train"), folder, spec, task=material.plan.task, instructions=material.plan.instructions)
+    endpoint.fit(
+        context.side("train"), folder, spec, task=context.config.task, instructions=context.config.instructions
+    )
     settings: dict[str, str | int | float | bool] = {"url": spec.url, "model": spec.model, "shots": spec.shots}
-    return BuildInfo(settings=settings, warnings=material.label_warnings())
+    return BuildInfo(settings=settings, warnings=context.label_warnings())
 
 
-def _no_endpoint(plan: BuildConfig) -> str | None:
-    return "no endpoint was given (--endpoint URL)" if plan.endpoint is None else None
+def _no_endpoint(config: BuildConfig) -> str | None:
+    return "no endpoint was given (--endpoint URL)" if config.endpoint is None else None
 
 
-def _nothing(plan: BuildConfig) -> None:  # noqa: ARG001 - every rung takes the plan
+def _nothing(config: BuildConfig) -> None:  # noqa: ARG001 - every rung takes the config
     return None
 
 
@@ -88,7 +90,7 @@ LINEAR = Rung(
     kind="linear",
     unavailable_reason=_nothing,
     build=_linear,
-    cache_inputs=lambda plan: plan.metric,
+    cache_inputs=lambda config: config.metric,
     reads_short=True,
     cross_validate=_cross_validate,
 )
@@ -98,7 +100,7 @@ ENDPOINT = Rung(
     kind=endpoint.KIND,
     unavailable_reason=_no_endpoint,
     build=_endpoint,
-    cache_inputs=lambda plan: plan.endpoint,
+    cache_inputs=lambda config: config.endpoint,
     tasks=get_args(TaskName),
     is_paid=True,
     saved_every=64,

@@ -39,12 +39,12 @@ class WeighedMargins:
 def blend_of(*members: Rung) -> Rung:
     """Return the rung that blends others, which can all be cross-validated."""
 
-    def unavailable_reason(plan: BuildConfig) -> str | None:
-        reasons = (member.unavailable_reason(plan) for member in members)
+    def unavailable_reason(config: BuildConfig) -> str | None:
+        reasons = (member.unavailable_reason(config) for member in members)
         return next((reason for reason in reasons if reason is not None), None)
 
-    def cache_inputs(plan: BuildConfig) -> object:
-        return [[member.name, member.cache_inputs(plan)] for member in members]
+    def cache_inputs(config: BuildConfig) -> object:
+        return [[member.name, member.cache_inputs(config)] for member in members]
 
     return Rung(
         name="+".join(member.name for member in members),
@@ -59,11 +59,11 @@ def blend_of(*members: Rung) -> Rung:
     )
 
 
-def _reason_to_skip(members: Sequence[Rung], material: RunContext) -> str | None:
+def _reason_to_skip(members: Sequence[Rung], context: RunContext) -> str | None:
     """Say that cross-validation shows no gain over the best of the members, where they stand in this run."""
-    if material.plan.every or any(find_built(material, member) is None for member in members):
+    if context.config.every or any(find_built(context, member) is None for member in members):
         return None
-    fitted = _weigh(members, material).fitted
+    fitted = _weigh(members, context).fitted
     best = min(range(len(members)), key=lambda index: fitted.member_losses[index])
     if fitted.loss < fitted.member_losses[best]:
         return None
@@ -73,21 +73,21 @@ def _reason_to_skip(members: Sequence[Rung], material: RunContext) -> str | None
     )
 
 
-def _rows(material: RunContext) -> list[Example]:
-    return [*material.short_side("train"), *material.short_side("valid")]
+def _rows(context: RunContext) -> list[Example]:
+    return [*context.short_side("train"), *context.short_side("valid")]
 
 
-def _weigh(members: Sequence[Rung], material: RunContext) -> WeighedMargins:
-    by_name = out_of_fold_margins(material, members)
+def _weigh(members: Sequence[Rung], context: RunContext) -> WeighedMargins:
+    by_name = out_of_fold_margins(context, members)
     margins = tuple(by_name[member.name] for member in members)
-    targets = [row.target for row in _rows(material)]
-    return WeighedMargins(margins=margins, fitted=blend_weights.fit_weights(margins, targets, material.labels()))
+    targets = [row.target for row in _rows(context)]
+    return WeighedMargins(margins=margins, fitted=blend_weights.fit_weights(margins, targets, context.labels()))
 
 
-def _build(members: Sequence[Rung], material: RunContext, folder: Path) -> BuildInfo:
-    built = [build_rung(material, member) for member in members]
-    weighed = _weigh(members, material)
-    labels, weights = material.labels(), weighed.fitted.weights
+def _build(members: Sequence[Rung], context: RunContext, folder: Path) -> BuildInfo:
+    built = [build_rung(context, member) for member in members]
+    weighed = _weigh(members, context)
+    labels, weights = context.labels(), weighed.fitted.weights
     settings = BlendSettings(
         labels=labels,
         members=tuple(
@@ -97,7 +97,7 @@ def _build(members: Sequence[Rung], material: RunContext, folder: Path) -> Build
     model_files.write(settings, folder / blend.FILE)
     for index, (member, whole) in enumerate(zip(members, built, strict=True)):
         _copy_member(whole.folder, blend.member_folder(folder, index, member.kind))
-    pooled = blend.pool(weighed.margins, weights)[len(material.side("train")) :]
+    pooled = blend.pool(weighed.margins, weights)[len(context.side("train")) :]
     numbers = {f"weight_{member.name}": weight for member, weight in zip(members, weights, strict=True)}
     encoders = {name: value for whole in built for name, value in whole.built.settings.items() if name == "encoder"}
     return BuildInfo(

@@ -30,7 +30,7 @@ SMALLER = 0.9
 """The 4-bit form must have less than this share of the 8-bit form's bytes."""
 
 Weights = Callable[[str, RunContext], Path | None]
-"""(model, material) → its weights in 4 bits, or nothing where they cannot be made."""
+"""(model, context) → its weights in 4 bits, or nothing where they cannot be made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,31 +45,31 @@ class _Offer:
 def rung(eight: Rung, model: str, weights: Weights) -> Rung:
     """Return the rung of a model's 4-bit form beside that of its 8-bit form."""
 
-    def skip_reason(material: RunContext) -> str | None:
-        why = eight.skip_reason(material)
+    def skip_reason(context: RunContext) -> str | None:
+        why = eight.skip_reason(context)
         if why is not None:
             return why
         try:
-            built_rung = build_rung(material, eight)
+            built_rung = build_rung(context, eight)
         except (StoreError, PlugError):  # no fault of the rung: they end the climb
             raise
         except OckhamError as error:
             return f"its 8-bit form failed ({error.code})"
-        return _offer(eight, built_rung, model, weights, material).why
+        return _offer(eight, built_rung, model, weights, context).why
 
-    def build(material: RunContext, folder: Path) -> BuildInfo:
-        built_rung = build_rung(material, eight)
-        offer, path = _offer(eight, built_rung, model, weights, material), weights(model, material)
+    def build(context: RunContext, folder: Path) -> BuildInfo:
+        built_rung = build_rung(context, eight)
+        offer, path = _offer(eight, built_rung, model, weights, context), weights(model, context)
         if path is None or offer.why is not None:  # `unsuited` has said so before
             raise ModelError("E_PARITY", offer.why or "the 4-bit weights are missing", fix="the 8-bit rung stays")
         spec = causal_lm.parts(built_rung.folder).spec
         causal_lm.fit(
-            [*material.side("train"), *material.side("valid")],
+            [*context.side("train"), *context.side("valid")],
             folder,
             Base(weights=path),
             spec,
-            task=material.plan.task,
-            instructions=material.plan.instructions,
+            task=context.config.task,
+            instructions=context.config.instructions,
         )
         if (built_rung.folder / ADAPTER).is_dir():
             shutil.copytree(built_rung.folder / ADAPTER, folder / ADAPTER)
@@ -79,85 +79,85 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
     return dataclasses.replace(eight, name=f"{eight.name}:4bit", build=build, skip_reason=skip_reason)
 
 
-def of_folder(model: str, material: RunContext) -> Path | None:
+def of_folder(model: str, context: RunContext) -> Path | None:
     """Return the 4-bit weights of a model's folder, made once a run; nothing for what is no folder of weights."""
     source = find(model)
     if is_gguf(source):
         return None
     key = digest(["four", model, signature(source)])
-    folder = material.run.artifact("weights", key)
+    folder = context.run.artifact("weights", key)
     if folder is None:
-        material.on_progress(Progress(stage="climb", message=f"converting {source.name} to GGUF, 4 bits"))
-        with material.run.staging() as whole, material.run.staging() as staging:
+        context.on_progress(Progress(stage="climb", message=f"converting {source.name} to GGUF, 4 bits"))
+        with context.run.staging() as whole, context.run.staging() as staging:
             f16_path = convert(source, whole / WEIGHTS, "f16").path
             quantize(f16_path, staging / WEIGHTS, fit_quantization(f16_path))
-            folder = material.run.commit_artifact("weights", key, staging)
+            folder = context.run.commit_artifact("weights", key, staging)
     return folder / WEIGHTS
 
 
-def keep(folder: Path, material: RunContext, whole: Path) -> None:
+def keep(folder: Path, context: RunContext, whole: Path) -> None:
     """Keep the 4-bit weights of a model tuned from a folder, made of its merged weights in 16 bits.
 
     Raises `ModelError` where they cannot be quantized.
     """
-    with material.run.staging() as staging:
+    with context.run.staging() as staging:
         quantize(whole, staging / WEIGHTS, fit_quantization(whole))
-        material.run.commit_artifact("weights", _tuned_weights(folder, material), staging)
+        context.run.commit_artifact("weights", _tuned_weights(folder, context), staging)
 
 
-def of_tuned(model: str, material: RunContext) -> Path | None:
+def of_tuned(model: str, context: RunContext) -> Path | None:
     """Return the 4-bit weights that were kept when a model was tuned in this run."""
-    folder = material.run.artifact("weights", _tuned_weights(find(model), material))
+    folder = context.run.artifact("weights", _tuned_weights(find(model), context))
     return None if folder is None else folder / WEIGHTS
 
 
-def _tuned_weights(folder: Path, material: RunContext) -> str:
-    plan = material.plan
-    return material.work(
-        "four", folder.name, signature(folder), plan.tune, plan.learning_rate, plan.precision, plan.metric
+def _tuned_weights(folder: Path, context: RunContext) -> str:
+    config = context.config
+    return context.work(
+        "four", folder.name, signature(folder), config.tune, config.learning_rate, config.precision, config.metric
     )
 
 
-def _offer(eight: Rung, built_rung: BuiltRung, model: str, weights: Weights, material: RunContext) -> _Offer:
+def _offer(eight: Rung, built_rung: BuiltRung, model: str, weights: Weights, context: RunContext) -> _Offer:
     """Answer the validation rows in 4 bits as the 8-bit form did, and compare, once a run."""
     if not built_rung.built.answers:
         return _Offer(answers=(), parity=(), why="there is no validation row to compare it on")
-    path = weights(model, material)
+    path = weights(model, context)
     if path is None:
         return _Offer(answers=(), parity=(), why="there are no 16-bit weights to quantize to 4 bits")
-    key = material.work("offer", eight.name, eight.cache_inputs(material.plan), path.stat().st_size)
-    offer = material.run.load("offer", key, _Offer)
+    key = context.work("offer", eight.name, eight.cache_inputs(context.config), path.stat().st_size)
+    offer = context.run.load("offer", key, _Offer)
     if offer is not None:
         return offer
     share = path.stat().st_size / causal_lm.parts(built_rung.folder).weights.stat().st_size
     if share >= SMALLER:
         offer = _Offer(answers=(), parity=(), why=f"its 4-bit form has {share:.0%} of the 8-bit form's size")
     else:
-        answers = _answers(eight, built_rung, path, material, key)
-        before, after = (material.score_answers("valid", replies) for replies in (built_rung.built.answers, answers))
-        compared = parity.compare("quantizing to 4 bits", before, after, material.plan.metric)
+        answers = _answers(eight, built_rung, path, context, key)
+        before, after = (context.score_answers("valid", replies) for replies in (built_rung.built.answers, answers))
+        compared = parity.compare("quantizing to 4 bits", before, after, context.config.metric)
         offer = _Offer(answers=answers, parity=(compared,), why=parity.significant_loss(compared, exact=False))
-    material.run.save("offer", key, offer)
+    context.run.save("offer", key, offer)
     return offer
 
 
-def _answers(eight: Rung, built_rung: BuiltRung, path: Path, material: RunContext, key: str) -> tuple[str, ...]:
+def _answers(eight: Rung, built_rung: BuiltRung, path: Path, context: RunContext, key: str) -> tuple[str, ...]:
     """Answer the validation rows; the model knows the training rows alone, as the 8-bit form did."""
     spec = causal_lm.parts(built_rung.folder).spec
     with ExitStack() as until:
-        staging = until.enter_context(material.run.staging())
+        staging = until.enter_context(context.run.staging())
 
         def open_decoder() -> causal_lm.Decoder:
             causal_lm.fit(
-                material.side("train"),
+                context.side("train"),
                 staging,
                 Base(weights=path, copy=False),
                 spec,
-                task=material.plan.task,
-                instructions=material.plan.instructions,
+                task=context.config.task,
+                instructions=context.config.instructions,
             )
             model = causal_lm.load(staging)
             until.callback(model.close)
             return model
 
-        return decoder_prompted.answer_validation(material, key, open_decoder, f"answering with {eight.name} in 4 bits")
+        return decoder_prompted.answer_validation(context, key, open_decoder, f"answering with {eight.name} in 4 bits")

@@ -24,17 +24,17 @@ SHOTS = (0, 8)
 _CHUNK = 16
 
 
-def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
+def build(model: str, context: RunContext, folder: Path) -> BuildInfo:
     """Make the bundle of a prompted model. Raises `ModelError`."""
-    train, valid = material.side("train"), material.side("valid")
-    with words(base_of(model, material)) as opened_base:
-        specs = [choose_context(material, opened_base, folder, shots) for shots in (SHOTS if valid else SHOTS[:1])]
+    train, valid = context.side("train"), context.side("valid")
+    with words(base_of(model, context)) as opened_base:
+        specs = [choose_context(context, opened_base, folder, shots) for shots in (SHOTS if valid else SHOTS[:1])]
     base = dataclasses.replace(opened_base, engine=None)
-    trials = _trials(material, base, specs, folder) if valid else [()]
-    scores = [material.metric([row.target for row in valid], answers) if valid else 0.0 for answers in trials]
+    trials = _trials(context, base, specs, folder) if valid else [()]
+    scores = [context.metric([row.target for row in valid], answers) if valid else 0.0 for answers in trials]
     best = scores.index(max(scores))
     causal_lm.fit(
-        [*train, *valid], folder, base, specs[best], task=material.plan.task, instructions=material.plan.instructions
+        [*train, *valid], folder, base, specs[best], task=context.config.task, instructions=context.config.instructions
     )
     settings: dict[str, str | int | float | bool] = {
         "model": model_name(model),
@@ -44,18 +44,18 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
         "slots": specs[best].slots,
     }
     for spec, answers in zip(specs, trials if valid else (), strict=False):
-        settings[f"validation_{spec.shots}_shots"] = _metric_text(material, answers)
-    return BuildInfo(settings=settings, answers=trials[best], warnings=material.label_warnings())
+        settings[f"validation_{spec.shots}_shots"] = _metric_text(context, answers)
+    return BuildInfo(settings=settings, answers=trials[best], warnings=context.label_warnings())
 
 
-def _metric_text(material: RunContext, answers: Sequence[str]) -> str:
+def _metric_text(context: RunContext, answers: Sequence[str]) -> str:
     """Write the metric that choices are made by, as measured on the validation rows."""
-    task, metric = material.plan.task, material.plan.metric
-    scores = material.score_answers("valid", answers)
-    return f"{metric} {percent(tasks.estimate_metrics(task, scores, material.labels())[metric])}"
+    task, metric = context.config.task, context.config.metric
+    scores = context.score_answers("valid", answers)
+    return f"{metric} {percent(tasks.estimate_metrics(task, scores, context.labels())[metric])}"
 
 
-def _trials(material: RunContext, base: Base, specs: Sequence[GgufSpec], folder: Path) -> list[tuple[str, ...]]:
+def _trials(context: RunContext, base: Base, specs: Sequence[GgufSpec], folder: Path) -> list[tuple[str, ...]]:
     """Answer the validation rows with a model whose examples are training rows alone, once for each spec.
 
     The weights are loaded once, with the longest context of all. What was answered is kept in the run at every step, so
@@ -70,12 +70,10 @@ def _trials(material: RunContext, base: Base, specs: Sequence[GgufSpec], folder:
             def open_decoder(spec: GgufSpec = spec) -> causal_lm.Decoder:
                 nonlocal engine
                 engine = engine or causal_lm.start(base.weights, widest)
-                return _asking(material, base, spec, folder, engine)
+                return _asking(context, base, spec, folder, engine)
 
-            key = material.work("trial", base.sha256, spec)
-            trials.append(
-                answer_validation(material, key, open_decoder, f"asking the model with {spec.shots} examples")
-            )
+            key = context.work("trial", base.sha256, spec)
+            trials.append(answer_validation(context, key, open_decoder, f"asking the model with {spec.shots} examples"))
     finally:
         if engine is not None:
             engine.close()
@@ -83,7 +81,7 @@ def _trials(material: RunContext, base: Base, specs: Sequence[GgufSpec], folder:
 
 
 def answer_validation(
-    material: RunContext, key: str, open_decoder: Callable[[], causal_lm.Decoder], message: str
+    context: RunContext, key: str, open_decoder: Callable[[], causal_lm.Decoder], message: str
 ) -> tuple[str, ...]:
     """Answer the validation rows, a few at a time; each part is kept in the run under ``key``.
 
@@ -91,7 +89,7 @@ def answer_validation(
     """
     answers: list[str] = []
     model: causal_lm.Decoder | None = None
-    valid = material.side("valid")
+    valid = context.side("valid")
 
     def ask(rows: Sequence[Example]) -> tuple[str, ...]:
         nonlocal model
@@ -100,16 +98,16 @@ def answer_validation(
 
     chunks = [(start, valid[start : start + _CHUNK]) for start in range(0, len(valid), _CHUNK)]
     batches = [(digest([key, start, len(rows)]), rows) for start, rows in chunks]
-    for part in find_or_make_batches(material.run, "trial", batches, tuple[str, ...], ask):
+    for part in find_or_make_batches(context.run, "trial", batches, tuple[str, ...], ask):
         answers += part
-        material.on_progress(Progress(stage="climb", message=message, done=len(answers), total=len(valid)))
+        context.on_progress(Progress(stage="climb", message=message, done=len(answers), total=len(valid)))
     return tuple(answers)
 
 
-def _asking(material: RunContext, base: Base, spec: GgufSpec, folder: Path, engine: Engine) -> causal_lm.Decoder:
+def _asking(context: RunContext, base: Base, spec: GgufSpec, folder: Path, engine: Engine) -> causal_lm.Decoder:
     """Make a bundle that knows the training rows alone, and open it on the engine that has the weights."""
     base = dataclasses.replace(base, copy=False, engine=engine)
     causal_lm.fit(
-        material.side("train"), folder, base, spec, task=material.plan.task, instructions=material.plan.instructions
+        context.side("train"), folder, base, spec, task=context.config.task, instructions=context.config.instructions
     )
     return causal_lm.load(folder, engine)

@@ -92,9 +92,9 @@ def _forms(rung: Rung, model: str, weights: decoder_4bit.Weights) -> list[Rung]:
     return [dataclasses.replace(decoder_4bit.rung(rung, model, weights), named=False), rung]
 
 
-def tunes(rungs: Sequence[Rung], plan: BuildConfig) -> bool:
+def tunes(rungs: Sequence[Rung], config: BuildConfig) -> bool:
     """Say whether a language model may be tuned: one is named, and what tuning needs is installed."""
-    return any(rung.name.startswith(f"{TUNED}:") for rung in rungs) and _tuner_missing(plan) is None
+    return any(rung.name.startswith(f"{TUNED}:") for rung in rungs) and _tuner_missing(config) is None
 
 
 def kind_of(model: str) -> str:
@@ -112,9 +112,9 @@ def kind_of(model: str) -> str:
 
 
 def _rung(kind: str, name: str, model: str, missing: Callable[[BuildConfig], str | None]) -> Rung:
-    def cache_inputs(plan: BuildConfig) -> object:
-        tuning = [plan.tune, plan.learning_rate, plan.precision] if kind == TUNED else []
-        return [plan.metric, model, signature(local(model)), *tuning]
+    def cache_inputs(config: BuildConfig) -> object:
+        tuning = [config.tune, config.learning_rate, config.precision] if kind == TUNED else []
+        return [config.metric, model, signature(local(model)), *tuning]
 
     return Rung(
         name=f"{kind}:{name}" if name else kind,
@@ -128,20 +128,20 @@ def _rung(kind: str, name: str, model: str, missing: Callable[[BuildConfig], str
     )
 
 
-def _unpromising(model: str, others: Sequence[str], material: RunContext) -> str | None:
+def _unpromising(model: str, others: Sequence[str], context: RunContext) -> str | None:
     """Say why a model cannot be tuned on this disk, or is not worth it beside the others tuned here, or nothing."""
-    stored, free = early_rejection.weight_bytes(local(model)) / 1e9, shutil.disk_usage(material.run.path).free / 1e9
+    stored, free = early_rejection.weight_bytes(local(model)) / 1e9, shutil.disk_usage(context.run.path).free / 1e9
     lacking = decoder_tuned.lacks_disk(stored, free)
     return lacking or early_rejection.reject_early(
-        model, [other for other in others if _untunable(other, material.plan) is None], material
+        model, [other for other in others if _untunable(other, context.config) is None], context
     )
 
 
-def _untunable(model: str, plan: BuildConfig) -> str | None:
+def _untunable(model: str, config: BuildConfig) -> str | None:
     """Say why a model cannot be tuned here, or nothing."""
     path = local(model)
     if path.is_file() or (path.is_dir() and not any(path.glob("*.safetensors"))):
         return "a GGUF file cannot be tuned (name the model's Hugging Face folder, with its safetensors files)"
-    if (absent := _tuner_missing(plan)) is not None or not path.is_dir():
+    if (absent := _tuner_missing(config)) is not None or not path.is_dir():
         return absent
     return decoder_tuned.too_large(early_rejection.weight_bytes(path) / 1e9, machine.available_memory_gb())

@@ -52,20 +52,20 @@ class _Place:
 
     folder: Path
     converter: Converter
-    told: TokenizedRows
-    material: RunContext
-    judged: Sequence[Example]
+    tokenized: TokenizedRows
+    context: RunContext
+    validation_rows: Sequence[Example]
 
     def fit(self, folder: Path, base: Base) -> None:
         """Write a bundle that asks with training rows alone and leaves the weights where they are."""
         base = dataclasses.replace(base, copy=False)
         causal_lm.fit(
-            self.material.side("train"),
+            self.context.side("train"),
             folder,
             base,
-            self.told.spec,
-            task=self.material.plan.task,
-            instructions=self.material.plan.instructions,
+            self.tokenized.spec,
+            task=self.context.config.task,
+            instructions=self.context.config.instructions,
         )
 
     def serve(self, folder: Path, base: Base, rows: Sequence[Example], message: str) -> _Served:
@@ -78,15 +78,15 @@ class _Place:
             questions = tuple(model.question(text).tokens for text in texts)
             for start in range(0, len(texts), _CHUNK):
                 answers += [answer.value or "" for answer in model.answer(texts[start : start + _CHUNK])]
-                self.material.on_progress(Progress(stage="climb", message=message, done=len(answers), total=len(texts)))
+                self.context.on_progress(Progress(stage="climb", message=message, done=len(answers), total=len(texts)))
         finally:
             model.close()
         return _Served(answers=tuple(answers), questions=questions)
 
     def scores(self, rows: Sequence[Example], answers: Sequence[str]) -> tuple[Score, ...]:
         """Judge one answer for each row."""
-        plan = self.material.plan
-        return tasks.score_answers(plan.task, rows, [Answer(value=answer) for answer in answers], plan.scorer)
+        config = self.context.config
+        return tasks.score_answers(config.task, rows, [Answer(value=answer) for answer in answers], config.scorer)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,43 +97,41 @@ class _Served:
     questions: tuple[Question, ...]
 
 
-def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
+def build(model: str, context: RunContext, folder: Path) -> BuildInfo:
     """Make the bundle of a tuned model.
 
     Raises `ModelError` (``E_PARITY`` where what is served is not what was tuned) and `DataError` (``E_TOO_FEW``)
     without validation rows.
     """
-    if not material.side("valid"):
+    if not context.side("valid"):
         raise DataError("E_TOO_FEW", "no row is left for early stopping", fix="supply more rows")
     source = find(model)
-    rows = material.side("valid")
+    rows = context.side("valid")
     judged = [rows[i] for i in _spread(len(rows), _JUDGED)]
-    tokenized = tokenize_rows(
-        material, convert_or_find(source, model, material), folder, material.side("train"), judged
-    )
-    with Converter() as converter, material.run.staging() as staging:
-        setup = _Place(source, converter, tokenized, material, judged)
-        work = material.work("decoder", model, material.plan.tune, material.plan.precision)
+    tokenized = tokenize_rows(context, convert_or_find(source, model, context), folder, context.side("train"), judged)
+    with Converter() as converter, context.run.staging() as staging:
+        setup = _Place(source, converter, tokenized, context, judged)
+        work = context.work("decoder", model, context.config.tune, context.config.precision)
         tuned = _tune_or_load(setup, f"tuning-{work[:16]}")
         held = _pass_gates(setup, tuned, staging)
-        everything = [*material.side("train"), *material.side("valid")]
+        everything = [*context.side("train"), *context.side("valid")]
         causal_lm.fit(
             everything,
             folder,
             Base(weights=held.weights),
             tokenized.spec,
-            task=material.plan.task,
-            instructions=material.plan.instructions,
+            task=context.config.task,
+            instructions=context.config.instructions,
         )
     tuned.adapter.with_base(*hub_reference(model)).save(folder / ADAPTER)
     return BuildInfo(
         settings={
             "model": model_name(model),
             "weights": QUANTIZATION,
-            "passes": next(point.epoch for point in tuned.points if point.kept),
-            "rank": material.plan.tune.rank,
+            "passes": next(point.epoch for point in tuned.points if point.is_best),
+            "rank": context.config.tune.rank,
             "learning_rate": tuned.rate,
-            "precision": material.plan.precision,
+            "precision": context.config.precision,
             "context": tokenized.spec.context,
             "slots": tokenized.spec.slots,
         },
@@ -141,10 +139,10 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
         points=tuned.points,
         parity=held.parity,
         warnings=(
-            *guardrails(material.plan.tune, len(tokenized.train)),
+            *guardrails(context.config.tune, len(tokenized.train)),
             *_left_out_warning(tokenized.left_out, len(tokenized.train)),
             *memorising(tuned.points),
-            *material.label_warnings(),
+            *context.label_warnings(),
         ),
     )
 
@@ -152,26 +150,26 @@ def build(model: str, material: RunContext, folder: Path) -> BuildInfo:
 def _tune_or_load(setup: _Place, name: str) -> tuning.TunedDecoder:
     from ockham.tuning import decoder_tuning as tuning
 
-    material, tokenized = setup.material, setup.told
+    context, tokenized = setup.context, setup.tokenized
 
     def on_progress(done: int, total: int) -> None:
-        material.on_progress(Progress(stage="climb", message=f"tuning {setup.folder.name}", done=done, total=total))
+        context.on_progress(Progress(stage="climb", message=f"tuning {setup.folder.name}", done=done, total=total))
 
     learn = tuning.DecoderTrainingData(
         folder=setup.folder,
         train=tokenized.train,
         valid=tokenized.valid,
         judge=lambda adapter: _judge(setup, adapter),
-        precision=material.plan.precision,
-        rate=material.plan.learning_rate,
-        device=material.plan.device,
+        precision=context.config.precision,
+        rate=context.config.learning_rate,
+        device=context.config.device,
     )
     large = recompute.is_needed(weight_bytes(setup.folder) / 1e9, machine.memory_gb()) and not on_graphics(
-        material.plan.device
+        context.config.device
     )
-    spec = _parts(material.plan.tune, tokenized.train, lean=large)
-    tuned = tuning.tune(learn, spec, RunCheckpoint(material.run, name), on_progress)
-    note_early_stop(material, tuned.points, spec)
+    spec = _parts(context.config.tune, tokenized.train, lean=large)
+    tuned = tuning.tune(learn, spec, RunCheckpoint(context.run, name), on_progress)
+    note_early_stop(context, tuned.points, spec)
     return tuned
 
 
@@ -217,11 +215,11 @@ def _left_out_warning(left_out: int, used: int) -> tuple[str, ...]:
 
 def _judge(setup: _Place, adapter: Adapter) -> float:
     """Measure an adapter by the task metric, through the engine that serves."""
-    rows = setup.judged
-    with setup.material.run.staging() as staging:
-        put = _apart(setup, adapter, setup.told.base, staging)
+    rows = setup.validation_rows
+    with setup.context.run.staging() as staging:
+        put = _apart(setup, adapter, setup.tokenized.base, staging)
         served = setup.serve(staging / "bundle", put, rows, "validating the epoch")
-    return setup.material.metric([row.target for row in rows], served.answers)
+    return setup.context.metric([row.target for row in rows], served.answers)
 
 
 def _apart(setup: _Place, adapter: Adapter, base: Base, staging: Path) -> Base:
@@ -242,10 +240,10 @@ class _Held:
 
 def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _Held:
     """Go from torch to the weights that serve, and hold the answers of every step to those before it."""
-    metric, rows = setup.material.plan.metric, setup.judged
+    metric, rows = setup.context.config.metric, setup.validation_rows
     few = _spread(len(rows), _TORCH)
     few_rows = [rows[i] for i in few]
-    learnt, written = setup.told.questions, _in_torch(setup, tuned, few)
+    learnt, written = setup.tokenized.questions, _in_torch(setup, tuned, few)
 
     plain = setup.converter.convert(setup.folder, staging / "base.gguf", "f16")
     put = _apart(setup, tuned.adapter, Base(weights=plain.path, source=plain.source), staging)
@@ -254,7 +252,7 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
         name="conversion with the adapter apart",
         exact=True,
         learnt=[learnt[i] for i in few],
-        asked=[apart.questions[i] for i in few],
+        served_questions=[apart.questions[i] for i in few],
         files=[(plain.path, plain.sha256)],
         bases=(put.adapter_source or "", plain.source),
     )
@@ -265,7 +263,7 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
     for text in [path for pattern in _TEXTS for path in setup.folder.glob(pattern)]:
         if text.name not in {"config.json", "model.safetensors.index.json"}:
             shutil.copyfile(text, staging / "merged" / text.name)
-    last, valid = apart.answers, setup.material.side("valid")
+    last, valid = apart.answers, setup.context.side("valid")
     for name, precision in _PRECISIONS:
         # What serves answers every validation row; a step before it those of the gate.
         serves = precision == QUANTIZATION
@@ -277,7 +275,7 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
             name=name,
             exact=not serves,
             learnt=learnt,
-            asked=[served.questions[i] for i in judged],
+            served_questions=[served.questions[i] for i in judged],
             files=[(converted.path, converted.sha256)],
         )
         parities.append(parity_gate.compare_step(step, setup.scores(rows, last), setup.scores(rows, answers), metric))
@@ -290,7 +288,7 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
 def _keep_four(setup: _Place, whole: Path) -> None:
     """Keep the 4-bit form too; where it cannot be made, the 8-bit form is what there is."""
     try:
-        decoder_4bit.keep(setup.folder, setup.material, whole)
+        decoder_4bit.keep(setup.folder, setup.context, whole)
     except ModelError as error:
         _log.warning("no 4-bit form of %s: %s", setup.folder.name, error.message)
 
@@ -299,7 +297,7 @@ def _in_torch(setup: _Place, tuned: tuning.TunedDecoder, few: Sequence[int]) -> 
     """Return what torch answers to a few of the rows that passes are judged by."""
     from ockham.tuning.grammar import Grammar
 
-    tokenized = setup.told
+    tokenized = setup.tokenized
     task, most = tokenized.task, tokenized.spec.max_output_tokens
     free: Callable[[Sequence[int]], Sequence[int]] | None = None
     if task.schema is not None:
@@ -310,8 +308,10 @@ def _in_torch(setup: _Place, tuned: tuning.TunedDecoder, few: Sequence[int]) -> 
         if trie is not None:
             answer = trie.label(tuned.write(question, tokenized.end, trie.longest, trie.after))
         else:
-            answer = task.read(tuned.text(tuned.write(question, tokenized.end, most, free)), setup.judged[i].input)
+            answer = task.read(
+                tuned.text(tuned.write(question, tokenized.end, most, free)), setup.validation_rows[i].input
+            )
         answers.append(answer or "")
         message = "answering before conversion"
-        setup.material.on_progress(Progress(stage="climb", message=message, done=len(answers), total=len(few)))
+        setup.context.on_progress(Progress(stage="climb", message=message, done=len(answers), total=len(few)))
     return answers

@@ -89,27 +89,27 @@ def hub_reference(model: str) -> tuple[str, str | None]:
     return model_name(model), None
 
 
-def base_of(model: str, material: RunContext) -> Base:
+def base_of(model: str, context: RunContext) -> Base:
     """Find the weights; those of a folder are converted once a run."""
     path = find(model)
     if path.is_dir():
         ready = sorted(path.glob("*.gguf"))
         if len(ready) != 1:
-            return convert_or_find(path, model, material)
+            return convert_or_find(path, model, context)
         path = ready[0]
     return Base(weights=path)
 
 
-def convert_or_find(source: Path, model: str, material: RunContext, precision: Precision = QUANTIZATION) -> Base:
+def convert_or_find(source: Path, model: str, context: RunContext, precision: Precision = QUANTIZATION) -> Base:
     """Convert a folder to GGUF, or find what was converted in this run. Raises `ModelError`."""
     key = digest(["weights", model, signature(source), precision])
-    folder, origin = material.run.artifact("weights", key), material.run.load("origin", key, _Origin)
+    folder, origin = context.run.artifact("weights", key), context.run.load("origin", key, _Origin)
     if folder is None or origin is None:
-        material.on_progress(Progress(stage="climb", message=f"converting {source.name} to GGUF, {precision}"))
-        with material.run.staging() as staging:
+        context.on_progress(Progress(stage="climb", message=f"converting {source.name} to GGUF, {precision}"))
+        with context.run.staging() as staging:
             origin = _Origin(digest=convert(source, staging / WEIGHTS, precision).source)
-            material.run.save("origin", key, origin)
-            folder = material.run.commit_artifact("weights", key, staging)
+            context.run.save("origin", key, origin)
+            folder = context.run.commit_artifact("weights", key, staging)
     return Base(weights=folder / WEIGHTS, source=origin.digest)
 
 
@@ -150,16 +150,16 @@ def words(base: Base) -> Iterator[Base]:
         engine.close()
 
 
-def choose_context(material: RunContext, base: Base, folder: Path, shots: int, *, brief: bool = False) -> GgufSpec:
+def choose_context(context: RunContext, base: Base, folder: Path, shots: int, *, brief: bool = False) -> GgufSpec:
     """Find the context that the task's texts need: questions and answers of nearly all of them fit."""
     trained = gguf_file.inspect(base.weights).number("context_length") or LONGEST_CONTEXT
-    layers = EVERY_LAYER if on_graphics(material.plan.device) else 0
+    layers = EVERY_LAYER if on_graphics(context.config.device) else 0
     spec = GgufSpec(
         context=min(LONGEST_CONTEXT, trained), slots=1, threads=1, shots=shots, brief=brief, gpu_layers=layers
     )
-    train, valid = material.side("train"), material.side("valid")
-    words_of_user = material.plan.instructions
-    sized = SizedRows(shown=train, asked=valid or train, task=material.plan.task, instructions=words_of_user)
+    train, valid = context.side("train"), context.side("valid")
+    words_of_user = context.config.instructions
+    sized = SizedRows(examples=train, questions=valid or train, task=context.config.task, instructions=words_of_user)
     return fit_context(sized, base, folder, spec)
 
 
@@ -167,8 +167,8 @@ def choose_context(material: RunContext, base: Base, folder: Path, shots: int, *
 class SizedRows:
     """The rows that a context is sized by: those that prompts may show, and those that are asked."""
 
-    shown: Sequence[Example]
-    asked: Sequence[Example]
+    examples: Sequence[Example]
+    questions: Sequence[Example]
     task: TaskName
     instructions: str = ""
 
@@ -181,11 +181,11 @@ def fit_context(rows: SizedRows, base: Base, folder: Path, spec: GgufSpec) -> Gg
     if base.engine is None:
         with words(base) as opened_base:
             return fit_context(rows, opened_base, folder, spec)
-    answer = prompt_builder.longest(prompt_builder.task_shown(rows.task, rows.shown, ""), rows.shown)
+    answer = prompt_builder.longest(prompt_builder.task_shown(rows.task, rows.examples, ""), rows.examples)
     spec = dataclasses.replace(spec, max_output_tokens=min(answer, spec.context // 2))
     lent = dataclasses.replace(base, copy=False)
-    causal_lm.fit(rows.shown, folder, lent, spec, task=rows.task, instructions=rows.instructions)
-    sample = rows.asked[:: max(1, len(rows.asked) // _SIZED)]
+    causal_lm.fit(rows.examples, folder, lent, spec, task=rows.task, instructions=rows.instructions)
+    sample = rows.questions[:: max(1, len(rows.questions) // _SIZED)]
     lengths = sorted(causal_lm.lengths(folder, base.engine, [row.input for row in sample]))
     need = lengths[int(0.95 * (len(lengths) - 1))] + spec.max_output_tokens + 1
     context = min(spec.context, -(-need // _CONTEXT_STEP) * _CONTEXT_STEP)

@@ -42,17 +42,17 @@ class PilotRun:
     nats: Mapping[str, float]
 
 
-def reject_early(model: str, others: Sequence[str], material: RunContext) -> str | None:
+def reject_early(model: str, others: Sequence[str], context: RunContext) -> str | None:
     """Say why a model is not worth tuning here, with the figure, or nothing; ``others`` are those it stands beside.
 
     Nothing is tried where the user wants every rung. Raises `ModelError` where the model cannot be read or converted.
     """
-    if material.plan.every:
+    if context.config.every:
         return None
-    mine = first_part(model, material, alone=not others)
-    hours = _hours(mine, material)
+    mine = first_part(model, context, alone=not others)
+    hours = _hours(mine, context)
     if hours > LONGEST_HOURS:
-        passes, rows = material.plan.tune.epochs, len(material.side("train"))
+        passes, rows = context.config.tune.epochs, len(context.side("train"))
         what = f"{digits(mine.seconds)} s per row, {rows:,} rows, up to {passes} epochs"
         return f"tuning it would take about {hours:,.0f} hours here ({what}; --all tunes it)"
     size = weight_bytes(find(model))
@@ -60,7 +60,7 @@ def reject_early(model: str, others: Sequence[str], material: RunContext) -> str
         try:
             if weight_bytes(find(other)) > size:
                 continue
-            theirs = first_part(other, material, alone=False)
+            theirs = first_part(other, context, alone=False)
         except OckhamError:  # the other one's own rung says what is wrong with it
             continue
         gap = loss_gap(mine, theirs)
@@ -75,40 +75,40 @@ def loss_gap(mine: PilotRun, theirs: PilotRun) -> Estimate | None:
     return mean([mine.nats[row_id] - theirs.nats[row_id] for row_id in both]) if len(both) > 1 else None
 
 
-def first_part(model: str, material: RunContext, *, alone: bool) -> PilotRun:
+def first_part(model: str, context: RunContext, *, alone: bool) -> PilotRun:
     """Tune a model on a first part of the rows, once a run; where it is ``alone``, the pace of one batch is enough."""
     source = find(model)
-    key = material.work("first", model, signature(source), material.plan.tune, material.plan.precision, alone)
-    stored_pilot = material.run.load("first", key, PilotRun)
+    key = context.work("first", model, signature(source), context.config.tune, context.config.precision, alone)
+    stored_pilot = context.run.load("first", key, PilotRun)
     if stored_pilot is not None:
         return stored_pilot
     from ockham.tuning import decoder_tuning as tuning
 
-    material.on_progress(
+    context.on_progress(
         Progress(stage="climb", message=f"tuning on a first part of the rows, as a trial: {model_name(model)}")
     )
-    plan, train, valid = material.plan, material.side("train"), material.side("valid")
-    few = train[:: max(1, len(train) // _part(len(train), plan.tune.epochs))]
+    config, train, valid = context.config, context.side("train"), context.side("valid")
+    few = train[:: max(1, len(train) // _part(len(train), config.tune.epochs))]
     sample = valid[:: max(1, len(valid) // _HEARD)][:_HEARD]
-    with material.run.staging() as staging:
-        tokenized = tokenize_rows(material, convert_or_find(source, model, material), staging, few, sample)
+    with context.run.staging() as staging:
+        tokenized = tokenize_rows(context, convert_or_find(source, model, context), staging, few, sample)
     begun = tuning.begin(
         tuning.DecoderTrainingData(
             folder=source,
             train=tokenized.train,
             valid=tokenized.valid,
             judge=lambda _: 0.0,
-            precision=plan.precision,
-            rate=plan.learning_rate,
-            device=plan.device,
+            precision=config.precision,
+            rate=config.learning_rate,
+            device=config.device,
         ),
-        plan.tune,
+        config.tune,
         time.monotonic,
-        lambda seconds: alone or _hours(PilotRun(seconds=seconds, rows=0, nats={}), material) > LONGEST_HOURS,
+        lambda seconds: alone or _hours(PilotRun(seconds=seconds, rows=0, nats={}), context) > LONGEST_HOURS,
     )
     nats = {sample[index].id: value for index, value in zip(tokenized.heard, begun.nats, strict=False)}
     pilot = PilotRun(seconds=begun.seconds, rows=len(tokenized.train), nats=nats)
-    material.run.save("first", key, pilot)
+    context.run.save("first", key, pilot)
     return pilot
 
 
@@ -121,8 +121,8 @@ def _part(rows: int, passes: int) -> int:
     return max(1, min(_ROWS, rows, rows * passes // _SHARE))
 
 
-def _hours(first: PilotRun, material: RunContext) -> float:
-    return first.seconds * len(material.side("train")) * material.plan.tune.epochs / 3600
+def _hours(first: PilotRun, context: RunContext) -> float:
+    return first.seconds * len(context.side("train")) * context.config.tune.epochs / 3600
 
 
 def _rejection_text(mine: PilotRun, other: str, gap: Estimate) -> str:

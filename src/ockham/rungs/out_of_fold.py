@@ -26,58 +26,58 @@ MANY_ROWS = 5000
 MARGINS = "margins.safetensors"
 
 
-def out_of_fold_margins(material: RunContext, rungs: Sequence[Rung]) -> dict[str, NDArray[np.float64]]:
+def out_of_fold_margins(context: RunContext, rungs: Sequence[Rung]) -> dict[str, NDArray[np.float64]]:
     """Return each row's margins from a model of each rung that has not seen its fold: (rows, labels), by rung.
 
     The rows are those of training, then of validation; the labels those of both, sorted. No cluster is in two folds.
     The margin of a label that a fold's model has not seen is -inf. Each rung was built before.
     """
-    kept = {rung.name: _find(material, rung) for rung in rungs}
+    kept = {rung.name: _find(context, rung) for rung in rungs}
     new = [rung for rung in rungs if kept[rung.name] is None]
     if new:
-        rows = [*material.short_side("train"), *material.short_side("valid")]
-        fold_numbers = _assign_folds(material, rows)
+        rows = [*context.short_side("train"), *context.short_side("valid")]
+        fold_numbers = _assign_folds(context, rows)
         names = " and ".join(rung.name for rung in new)
         message = f"asking {names} about every label, in {_count_folds(rows)} parts"
-        material.on_progress(Progress(stage="measure", message=message))
-        jobs = [partial(_cross_validate, material, rung, fold_numbers) for rung in new]
+        context.on_progress(Progress(stage="measure", message=message))
+        jobs = [partial(_cross_validate, context, rung, fold_numbers) for rung in new]
         for rung, margins in zip(new, machine.run_parallel(jobs), strict=True):
-            _keep(material, rung, margins)
+            _keep(context, rung, margins)
             kept[rung.name] = margins
     return {name: margins for name, margins in kept.items() if margins is not None}
 
 
-def _cross_validate(material: RunContext, rung: Rung, folds: Sequence[int]) -> NDArray[np.float64]:
-    built = find_built(material, rung)
+def _cross_validate(context: RunContext, rung: Rung, folds: Sequence[int]) -> NDArray[np.float64]:
+    built = find_built(context, rung)
     if built is None or rung.cross_validate is None:
         raise Defect("E_DEFECT", f"the rung {rung.name} cannot be cross-validated", fix="please report this")
-    return rung.cross_validate(material, built, folds)
+    return rung.cross_validate(context, built, folds)
 
 
 def _count_folds(rows: Sequence[Example]) -> int:
     return FOLDS if len(rows) < MANY_ROWS else FOLDS_OF_MANY
 
 
-def _assign_folds(material: RunContext, rows: Sequence[Example]) -> list[int]:
+def _assign_folds(context: RunContext, rows: Sequence[Example]) -> list[int]:
     import numpy as np
 
-    split = material.prepared.split
+    split = context.prepared.split
     clusters = np.array([split.clusters[index] for index in (*split.train, *split.valid)])
     targets = [row.target for row in rows]
-    numbers: list[int] = label_issues.folds(clusters, targets, _count_folds(rows), material.plan.seed).tolist()
+    numbers: list[int] = label_issues.folds(clusters, targets, _count_folds(rows), context.config.seed).tolist()
     return numbers
 
 
-def _find(material: RunContext, rung: Rung) -> NDArray[np.float64] | None:
+def _find(context: RunContext, rung: Rung) -> NDArray[np.float64] | None:
     from safetensors.numpy import load_file
 
-    folder = material.run.artifact("out-of-fold", cache_key(material, rung))
+    folder = context.run.artifact("out-of-fold", cache_key(context, rung))
     return None if folder is None else load_file(folder / MARGINS)["margins"]
 
 
-def _keep(material: RunContext, rung: Rung, margins: NDArray[np.float64]) -> None:
+def _keep(context: RunContext, rung: Rung, margins: NDArray[np.float64]) -> None:
     from safetensors.numpy import save_file
 
-    with material.run.staging() as staging:
+    with context.run.staging() as staging:
         save_file({"margins": margins}, staging / MARGINS)
-        material.run.commit_artifact("out-of-fold", cache_key(material, rung), staging, lasting=False)
+        context.run.commit_artifact("out-of-fold", cache_key(context, rung), staging, lasting=False)

@@ -142,11 +142,11 @@ def check_names(rungs: Sequence[Rung]) -> None:
         raise ConfigError("E_CONFIG", message, fix="rename one of the folders")
 
 
-def _build(model: OwnModel, material: RunContext, folder: Path) -> BuildInfo:
-    rows = [*material.side("train"), *material.side("valid")]
-    remarks = write_bundle(model, rows, material.labels(), folder)
+def _build(model: OwnModel, context: RunContext, folder: Path) -> BuildInfo:
+    rows = [*context.side("train"), *context.side("valid")]
+    remarks = write_bundle(model, rows, context.labels(), folder)
     served = load_model(model.kind, folder)
-    answers = tuple(str(answer.value) for answer in served.answer([row.input for row in material.side("valid")]))
+    answers = tuple(str(answer.value) for answer in served.answer([row.input for row in context.side("valid")]))
     settings: dict[str, str | int | float | bool] = {
         "model": model.name,
         "engine": model.form,

@@ -24,15 +24,16 @@ FIX = "the prompted rung is not affected; report this, with the model's name"
 class Step:
     """One step between training and serving, for the rows of the gate.
 
-    ``learnt`` are the questions' tokens as they stood in training, ``asked`` as the model is asked now; ``files`` are
-    what it is served from, with the SHA-256 of each when it was made; ``bases`` the digests of the base that the
-    adapter was trained on and of the one it is put on. ``exact``: the step changes numbers in their last bits only.
+    ``learnt`` are the questions' tokens as they stood in training, ``served_questions`` as the model is asked now;
+    ``files`` are what it is served from, with the SHA-256 of each when it was made; ``bases`` the digests of the base
+    that the adapter was trained on and of the one it is put on. ``exact``: the step changes numbers in their last bits
+    only.
     """
 
     name: str
     exact: bool
     learnt: Sequence[Question]
-    asked: Sequence[Question]
+    served_questions: Sequence[Question]
     files: Sequence[tuple[Path, str]] = ()
     bases: tuple[str, str] | None = None
 
@@ -60,7 +61,7 @@ def cause(step: Step) -> str | None:
             return f"{path.name} is damaged: it is not the file that was made"
     if step.bases is not None and step.bases[0] != step.bases[1]:
         return "the adapter was trained on another base than the one it is put on"
-    for learnt, served in zip(step.learnt, step.asked, strict=True):
+    for learnt, served in zip(step.learnt, step.served_questions, strict=True):
         if learnt != served:
             return _difference(learnt, served)
     return None

@@ -72,10 +72,10 @@ class BuildConfig:
 
 @dataclass(frozen=True, slots=True)
 class RunContext:
-    """What a rung is made from: the prepared data, the plan, and the run that keeps what was made."""
+    """What a rung is made from: the prepared data, what was decided, and the run that keeps what was made."""
 
     prepared: Prepared
-    plan: BuildConfig
+    config: BuildConfig
     run: store.Run
     on_progress: Callable[[Progress], None]
 
@@ -98,19 +98,19 @@ class RunContext:
         return tuple(sorted({row.target for row in (*self.side("train"), *self.side("valid"))}))
 
     def metric(self, targets: Sequence[str], answers: Sequence[str]) -> float:
-        """Measure the plan's metric on answers: the one number that choices are made by."""
-        return tasks.metric_value(self.prepared.dataset.task, self.plan.metric, targets, answers, self.plan.scorer)
+        """Measure the configured metric on answers: the one number that choices are made by."""
+        return tasks.metric_value(self.prepared.dataset.task, self.config.metric, targets, answers, self.config.scorer)
 
     def score_answers(self, side: Side, answers: Sequence[str]) -> tuple[Score, ...]:
         """Judge one answer for each example of a side."""
         return tasks.score_answers(
-            self.prepared.dataset.task, self.side(side), [Answer(value=text) for text in answers], self.plan.scorer
+            self.prepared.dataset.task, self.side(side), [Answer(value=text) for text in answers], self.config.scorer
         )
 
     def label_warnings(self) -> tuple[str, ...]:
         """Warn of labels that tell a language model nothing: bare numbers, of which nobody said what they mean."""
-        labels = self.labels() if self.plan.task == "classify" else ()
-        if not labels or self.plan.instructions or not all(_BARE_NUMBER.fullmatch(label.strip()) for label in labels):
+        labels = self.labels() if self.config.task == "classify" else ()
+        if not labels or self.config.instructions or not all(_BARE_NUMBER.fullmatch(label.strip()) for label in labels):
             return ()
         return (
             f"all {len(labels):,} labels are bare numbers, which tell a language model nothing: say what they mean "
@@ -120,11 +120,13 @@ class RunContext:
     def work(self, *parts: object) -> str:
         """Name a piece of work: the digest of the data, its split, and what else decides its outcome."""
         split = self.prepared.split
-        if self.plan.scorer is not None:
-            parts = (*parts, self.plan.scorer.use)
-        if self.plan.instructions:
-            parts = (*parts, self.plan.instructions)
-        return digest([self.prepared.dataset.digest, list(split.train), list(split.valid), self.plan.seed, list(parts)])
+        if self.config.scorer is not None:
+            parts = (*parts, self.config.scorer.use)
+        if self.config.instructions:
+            parts = (*parts, self.config.instructions)
+        return digest(
+            [self.prepared.dataset.digest, list(split.train), list(split.valid), self.config.seed, list(parts)]
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,13 +159,13 @@ class Rung:
     unavailable_reason: Callable[[BuildConfig], str | None]
     build: Callable[[RunContext, Path], BuildInfo]
     cache_inputs: Callable[[BuildConfig], object]
-    """The part of the plan that decides the outcome, beside data and seed."""
+    """The part of the config that decides the outcome, beside data and seed."""
     tasks: tuple[TaskName, ...] = ("classify",)
     task_note: str = "answers with labels only"
     """Why it is of no use for other tasks."""
     reads_short: bool = False
     """Its model learns from words, and reads inputs without the text that all rows share."""
-    skip_reason: Callable[[RunContext], str | None] = lambda _material: None
+    skip_reason: Callable[[RunContext], str | None] = lambda _context: None
     """Says why the rows are not for this rung, or nothing."""
     is_paid: bool = False
     """Its answers come from an API, and each costs money: none is asked for twice."""
@@ -178,17 +180,17 @@ class Rung:
     members: tuple[Rung, ...] = ()
     """The rungs that it blends."""
 
-    def reason_to_skip(self, plan: BuildConfig) -> str | None:
+    def reason_to_skip(self, config: BuildConfig) -> str | None:
         """Say why the rung cannot be climbed here and for this task, or nothing."""
-        if plan.task not in self.tasks:
-            return f"it {self.task_note}, and the task is {plan.task}"
-        return self.unavailable_reason(plan)
+        if config.task not in self.tasks:
+            return f"it {self.task_note}, and the task is {config.task}"
+        return self.unavailable_reason(config)
 
 
 def requires(*modules: str, extra: str) -> Callable[[BuildConfig], str | None]:
     """Return a check that says which of the modules are not installed or cannot be silenced, and how to mend it."""
 
-    def missing(plan: BuildConfig) -> str | None:  # noqa: ARG001 - every rung takes the plan
+    def missing(config: BuildConfig) -> str | None:  # noqa: ARG001 - every rung takes the config
         absent = [module for module in modules if importlib.util.find_spec(module) is None]
         if absent:
             return f"{', '.join(absent)} not installed ({install_command(extra)})"
@@ -207,28 +209,28 @@ class BuiltRung:
     built: BuildInfo
 
 
-def cache_key(material: RunContext, rung: Rung) -> str:
+def cache_key(context: RunContext, rung: Rung) -> str:
     """Name the work of building a rung."""
-    return material.work("rung", rung.name, rung.cache_inputs(material.plan))
+    return context.work("rung", rung.name, rung.cache_inputs(context.config))
 
 
-def find_built(material: RunContext, rung: Rung) -> BuiltRung | None:
+def find_built(context: RunContext, rung: Rung) -> BuiltRung | None:
     """Find a rung that was built in this run; ``None`` where it was not, or did not stay whole."""
-    key = cache_key(material, rung)
-    built, folder = material.run.load("built", key, BuildInfo), material.run.artifact("bundle", key)
+    key = cache_key(context, rung)
+    built, folder = context.run.load("built", key, BuildInfo), context.run.artifact("bundle", key)
     return None if built is None or folder is None else BuiltRung(folder, built)
 
 
-def build_rung(material: RunContext, rung: Rung) -> BuiltRung:
+def build_rung(context: RunContext, rung: Rung) -> BuiltRung:
     """Find a rung, or build it into a bundle and keep it."""
-    existing = find_built(material, rung)
+    existing = find_built(context, rung)
     if existing is not None:
         return existing
-    key, prepared = cache_key(material, rung), material.prepared
-    material.on_progress(Progress(stage="climb", message=f"building {rung.name}"))
-    with material.run.staging() as staging:
+    key, prepared = cache_key(context, rung), context.prepared
+    context.on_progress(Progress(stage="climb", message=f"building {rung.name}"))
+    with context.run.staging() as staging:
         begin = time.monotonic()
-        built = rung.build(material, staging)
+        built = rung.build(context, staging)
         built = dataclasses.replace(built, seconds=time.monotonic() - begin)
         manifest = Manifest(
             format=1,
@@ -244,19 +246,19 @@ def build_rung(material: RunContext, rung: Rung) -> BuiltRung:
         )
         if rung.reads_short:
             save_shared_text(prepared.shared, staging)
-        inputs = {side: [row.input for row in material.side(side)] for side in seen_rows.SIDES}
+        inputs = {side: [row.input for row in context.side(side)] for side in seen_rows.SIDES}
         seen = seen_rows.pack(inputs, prepared.dataset.task)
         store.save_bytes(staging / seen_rows.FILE, seen)
         store.seal_bundle(staging, manifest)
-        material.run.save("built", key, built)
-        return BuiltRung(material.run.commit_artifact("bundle", key, staging), built)
+        context.run.save("built", key, built)
+        return BuiltRung(context.run.commit_artifact("bundle", key, staging), built)
 
 
-def note_early_stop(material: RunContext, points: Sequence[EpochPoint], spec: TuneSpec) -> None:
+def note_early_stop(context: RunContext, points: Sequence[EpochPoint], spec: TuneSpec) -> None:
     """Say at once where tuning ended before its last epoch."""
     text = early_stop(points, spec)
     if text is not None:
-        material.on_progress(Progress(stage="climb", message=text))
+        context.on_progress(Progress(stage="climb", message=text))
 
 
 @dataclass(frozen=True, slots=True)

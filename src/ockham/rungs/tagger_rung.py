@@ -28,14 +28,14 @@ _TOKENS = 20_000
 """Tokens of the validation rows that the temperature is fitted on."""
 
 
-def _build(material: RunContext, folder: Path) -> BuildInfo:
+def _build(context: RunContext, folder: Path) -> BuildInfo:
     from ockham.convert import onnx_export
     from ockham.tuning import tagger_tuning as tuning
     from ockham.tuning.lora_encoder import PRECISION
 
-    spec, sentence = material.plan.tune, sentence_encoder.find(material.plan.encoder)
-    train, valid = material.side("train"), material.side("valid")
-    settings = _tagger_settings(material)
+    spec, sentence = context.config.tune, sentence_encoder.find(context.config.encoder)
+    train, valid = context.side("train"), context.side("valid")
+    settings = _tagger_settings(context)
     writer, reads = tagger.writer(settings), reader(sentence)
     aligned = span_alignment.align(train, writer.fields)
     rows, checked = (
@@ -44,14 +44,14 @@ def _build(material: RunContext, folder: Path) -> BuildInfo:
     )
 
     def on_progress(done: int, total: int) -> None:
-        material.on_progress(Progress(stage="climb", message="tuning the tagger", done=done, total=total))
+        context.on_progress(Progress(stage="climb", message="tuning the tagger", done=done, total=total))
 
-    checkpoint = RunCheckpoint(material.run, f"tuning-{cache_key(material, ENCODER_TAGGER)[:16]}")
+    checkpoint = RunCheckpoint(context.run, f"tuning-{cache_key(context, ENCODER_TAGGER)[:16]}")
     start = tuning.TaggerTrainingData(sentence=sentence, train=rows, valid=checked, writer=writer)
-    tuned = tuning.tune(start, spec, material.metric, checkpoint, on_progress)
-    note_early_stop(material, tuned.points, spec)
+    tuned = tuning.tune(start, spec, context.metric, checkpoint, on_progress)
+    note_early_stop(context, tuned.points, spec)
     onnx_export.write(sentence, tuned.weights, rows.texts, folder, output=onnx_encoder.STATES)
-    save_adapter(tuned.adapter, sentence, material.plan.encoder, folder)
+    save_adapter(tuned.adapter, sentence, context.config.encoder, folder)
     tagger.save(settings, tuned.weight, tuned.bias, folder)
     served = tagger.load(folder)
     settings = dataclasses.replace(settings, temperature=_temperature(served, checked))
@@ -59,11 +59,11 @@ def _build(material: RunContext, folder: Path) -> BuildInfo:
     served = dataclasses.replace(served, temperature=settings.temperature)
     served_answers = served.answer(checked.texts)
     answers = tuple(str(answer.value) for answer in served_answers)
-    value_count = sum(aligned_row.wanted for aligned_row in aligned)
+    value_count = sum(aligned_row.value_count for aligned_row in aligned)
     return BuildInfo(
         settings={
             "encoder": sentence.name,
-            "passes": next(point.epoch for point in tuned.points if point.kept),
+            "passes": next(point.epoch for point in tuned.points if point.is_best),
             "rank": spec.rank,
             "learning_rate": spec.learning_rate,
             "precision": PRECISION,
@@ -74,7 +74,7 @@ def _build(material: RunContext, folder: Path) -> BuildInfo:
         answers=answers,
         confidences=tuple(answer.confidence for answer in served_answers),
         points=tuned.points,
-        parity=parity_of(material, tuned.answers, answers),
+        parity=parity_of(context, tuned.answers, answers),
         warnings=(
             *guardrails(spec, len(train)),
             *_unreachable_warning(value_count - rows.reached, value_count),
@@ -83,9 +83,9 @@ def _build(material: RunContext, folder: Path) -> BuildInfo:
     )
 
 
-def _tagger_settings(material: RunContext) -> TaggerSettings:
+def _tagger_settings(context: RunContext) -> TaggerSettings:
     """Find the schema of the training targets, and those of its fields that the tags are for."""
-    train = material.side("train")
+    train = context.side("train")
     schema = json_schema.infer([row.target for row in train])
     fields = json_fields.of_schema(schema)
     seen = {
@@ -116,8 +116,8 @@ def _unreachable_warning(count: int, total: int) -> tuple[str, ...]:
     )
 
 
-def _skip_reason(material: RunContext) -> str | None:
-    train = material.side("train")
+def _skip_reason(context: RunContext) -> str | None:
+    train = context.side("train")
     fields: Sequence[Field] = json_fields.of_schema(json_schema.infer([row.target for row in train]))
     reached = span_alignment.share(span_alignment.align(train, fields))
     if reached is None:

@@ -43,7 +43,7 @@ class TokenizedRows:
 
 
 def tokenize_rows(
-    material: RunContext, base: Base, folder: Path, train: Sequence[Example], valid: Sequence[Example]
+    context: RunContext, base: Base, folder: Path, train: Sequence[Example], valid: Sequence[Example]
 ) -> TokenizedRows:
     """Write rows as tokens; the weights are loaded once, for their words alone. ``folder`` takes a bundle meanwhile.
 
@@ -53,15 +53,15 @@ def tokenize_rows(
     from ockham.tuning.decoder_tuning import DecoderRow
 
     with words(base) as opened_base:
-        spec = choose_context(material, opened_base, folder, 0, brief=True)
+        spec = choose_context(context, opened_base, folder, 0, brief=True)
         there = dataclasses.replace(opened_base, copy=False)
         causal_lm.fit(
-            material.side("train"),
+            context.side("train"),
             folder,
             there,
             spec,
-            task=material.plan.task,
-            instructions=material.plan.instructions,
+            task=context.config.task,
+            instructions=context.config.instructions,
         )
         model = causal_lm.load(folder, opened_base.engine)
         lessons = [[model.lesson(row.input, row.target) for row in rows] for rows in (train, valid)]

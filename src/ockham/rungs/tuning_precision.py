@@ -32,12 +32,12 @@ def _decide(requested: PrecisionName, device: DeviceName) -> TunedIn:
 
     processor = machine.describe(()).processor
     if requested != "auto":
-        return TunedIn(precision=requested, asked=True, processor=processor)
+        return TunedIn(precision=requested, is_requested=True, processor=processor)
     where = precision.compute_device(device)
     speedup = precision.measure_speedup(precision.step_timer(where))
     return TunedIn(
         precision=precision.faster(speedup),
-        asked=False,
+        is_requested=False,
         processor=processor if where == "cpu" else precision.graphics_name(),
         speedup=float(f"{speedup:.3g}"),
     )

@@ -132,7 +132,7 @@ class ServingProcess:
             memory_mb=memory,
             load_seconds=self.load_seconds,
             times_ms=tuple(times),
-            lost=reply["lost"],
+            contention=reply["lost"],
             **reply["tokens"],
         )
 

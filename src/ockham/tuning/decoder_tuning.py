@@ -70,7 +70,7 @@ class _Lesson:
     """A decoder with an adapter, as the loop trains it."""
 
     model: Any
-    material: DecoderTrainingData
+    data: DecoderTrainingData
     spec: TuneSpec
     half: bool
     """The weights were stored in 16 bits."""
@@ -82,29 +82,29 @@ class _Lesson:
 
     def batches(self, epoch: int) -> list[list[int]]:
         """Return batches of rows with questions, then answers, of like length."""
-        rows = self.material.train
+        rows = self.data.train
         return by_length([(len(row.question), len(row.answer)) for row in rows], self.spec, epoch)
 
     def loss(self, batch: Batch) -> tuple[torch.Tensor, int]:
         """Return the summed loss of some rows: a row's is the mean cross-entropy of its answer's tokens."""
-        return self._loss([self.material.train[index] for index in batch])
+        return self._loss([self.data.train[index] for index in batch])
 
     def judge(self) -> ValidationScore:
         """Measure the adapter as it stands."""
         import torch
 
-        rows = sorted(self.material.valid, key=lambda row: (len(row.question), len(row.answer)))
+        rows = sorted(self.data.valid, key=lambda row: (len(row.question), len(row.answer)))
         parts = [rows[start : start + self.spec.part] for start in range(0, len(rows), self.spec.part)]
         with torch.no_grad():
             loss = sum(float(self._loss(part)[0]) for part in parts) / len(rows) if rows else None
-        return ValidationScore(metric=self.material.judge(self.adapter()), loss=loss)
+        return ValidationScore(metric=self.data.judge(self.adapter()), loss=loss)
 
     def nats(self) -> tuple[float, ...]:
         """Return the negative log-probability of every validation answer, its end included, in their order."""
         import torch
 
         with torch.no_grad():
-            return tuple(float(self._answer_losses([row])[0].sum()) for row in self.material.valid)
+            return tuple(float(self._answer_losses([row])[0].sum()) for row in self.data.valid)
 
     def _loss(self, rows: Sequence[DecoderRow]) -> tuple[torch.Tensor, int]:
         import torch
@@ -131,7 +131,7 @@ class _Lesson:
 
         tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in self._state(get_peft_model_state_dict)}
         config = self.model.peft_config["default"].to_dict()
-        config |= {"inference_mode": True, "base_model_name_or_path": self.material.folder.name}
+        config |= {"inference_mode": True, "base_model_name_or_path": self.data.folder.name}
         return Adapter(config=write_config(config), weights=save(tensors, metadata={"format": "pt"}))
 
     def check_sharing(self) -> None:
@@ -141,7 +141,7 @@ class _Lesson:
         """
         import torch
 
-        few = range(min(4, len(self.material.train)))
+        few = range(min(4, len(self.data.train)))
         losses = []
         with computing_in_float32(self.model):
             for self.shared in (False, True):
@@ -156,10 +156,10 @@ class _Lesson:
         """Go over to the weights as they are stored, in 32 bits, under the trained adapter."""
         from peft import get_peft_model_state_dict, set_peft_model_state_dict
 
-        if self.material.precision == "float32":
+        if self.data.precision == "float32":
             return
         trained = dict(self._state(get_peft_model_state_dict))
-        self.model = load_adapted(self.material.folder, self.spec, "float32", self.model.device.type)
+        self.model = load_adapted(self.data.folder, self.spec, "float32", self.model.device.type)
         set_peft_model_state_dict(self.model, trained)
 
     def _state(self, read: Callable[[Any], dict[str, torch.Tensor]]) -> list[tuple[str, torch.Tensor]]:
@@ -252,7 +252,7 @@ class TunedDecoder:
         from transformers import AutoTokenizer
 
         if self._tokenizer is None:
-            folder = str(self._lesson.material.folder)
+            folder = str(self._lesson.data.folder)
             self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         text: str = self._tokenizer.decode(list(tokens), clean_up_tokenization_spaces=False)
         return text
@@ -288,7 +288,7 @@ class _Nowhere:
 
 
 def begin(
-    material: DecoderTrainingData, spec: TuneSpec, clock: Callable[[], float], enough: Callable[[float], bool]
+    data: DecoderTrainingData, spec: TuneSpec, clock: Callable[[], float], enough: Callable[[float], bool]
 ) -> TuningProbe:
     """Tune for one pass over the rows, in small steps, and measure the validation answers.
 
@@ -302,7 +302,7 @@ def begin(
         return 0.0
 
     small = dataclasses.replace(spec, epochs=1, batch=min(_FIRST_BATCH, spec.batch))
-    lesson = _lesson(dataclasses.replace(material, judge=judge), small)
+    lesson = _lesson(dataclasses.replace(data, judge=judge), small)
     lesson.check_sharing()
     first = len(lesson.batches(1)[0])
 
@@ -315,35 +315,35 @@ def begin(
         train(lesson, lesson.spec, _Nowhere(), on_progress)
     except _Enough:
         return TuningProbe(seconds=(marks[-1] - marks[0]) / first, nats=())
-    return TuningProbe(seconds=(marks[-2] - marks[0]) / len(material.train), nats=lesson.nats())
+    return TuningProbe(seconds=(marks[-2] - marks[0]) / len(data.train), nats=lesson.nats())
 
 
 def tune(
-    material: DecoderTrainingData, spec: TuneSpec, checkpoint: Checkpoint, on_progress: Callable[[int, int], None]
+    data: DecoderTrainingData, spec: TuneSpec, checkpoint: Checkpoint, on_progress: Callable[[int, int], None]
 ) -> TunedDecoder:
-    """Tune a decoder; early stopping on ``material.judge``, the best pass kept.
+    """Tune a decoder; early stopping on ``data.judge``, the best pass kept.
 
     Raises `ModelError` (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
     """
-    lesson = _lesson(material, spec)
+    lesson = _lesson(data, spec)
     lesson.check_sharing()
     return TunedDecoder(lesson, train(lesson, lesson.spec, checkpoint, on_progress))
 
 
-def _lesson(material: DecoderTrainingData, spec: TuneSpec) -> _Lesson:
+def _lesson(data: DecoderTrainingData, spec: TuneSpec) -> _Lesson:
     lora_encoder.ready()
     import torch
     from transformers import AutoConfig
 
     torch.manual_seed(spec.seed)
-    model = load_adapted(material.folder, spec, material.precision, compute_device(material.device))
+    model = load_adapted(data.folder, spec, data.precision, compute_device(data.device))
     if spec.lean:
         recompute.prepare(model)
-    rate = material.rate or rate_for(sum(part.numel() for part in model.parameters()))
-    workers = 1 if compute_device(material.device) == "cuda" else spec.workers
-    stored = AutoConfig.from_pretrained(str(material.folder), local_files_only=True, trust_remote_code=False).dtype
+    rate = data.rate or rate_for(sum(part.numel() for part in model.parameters()))
+    workers = 1 if compute_device(data.device) == "cuda" else spec.workers
+    stored = AutoConfig.from_pretrained(str(data.folder), local_files_only=True, trust_remote_code=False).dtype
     chosen = dataclasses.replace(spec, learning_rate=rate, workers=workers)
-    return _Lesson(model, material, chosen, half=stored in (torch.float16, torch.bfloat16))
+    return _Lesson(model, data, chosen, half=stored in (torch.float16, torch.bfloat16))
 
 
 def rate_for(parameters: int) -> float:

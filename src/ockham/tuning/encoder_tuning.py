@@ -62,7 +62,7 @@ class _Lesson:
 
     body: LoraEncoder
     head: torch.nn.Linear
-    material: EncoderTrainingData
+    data: EncoderTrainingData
     metric: Metric
     spec: TuneSpec
     _truth: torch.Tensor = field(init=False)
@@ -71,19 +71,19 @@ class _Lesson:
     def __post_init__(self) -> None:
         import torch
 
-        self._texts = self.material.train.texts()
+        self._texts = self.data.train.texts()
 
         column = {label: index for index, label in enumerate(self.labels)}
-        self._truth = torch.tensor([column[target] for target in self.material.train.targets])
+        self._truth = torch.tensor([column[target] for target in self.data.train.targets])
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The head's labels."""
-        return self.material.head.settings.labels
+        return self.data.head.settings.labels
 
     def read(self) -> None:
         """Take every row through the lower layers once, if there is room to keep what comes out."""
-        self.body.read([*self.material.train.tokens, *self.material.valid.tokens])
+        self.body.read([*self.data.train.tokens, *self.data.valid.tokens])
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """Name the adapter's and the head's tensors."""
@@ -104,11 +104,11 @@ class _Lesson:
 
     def judge(self) -> ValidationScore:
         """Measure the task metric on the validation rows."""
-        return ValidationScore(metric=self.metric(self.material.valid.targets, self.answers()))
+        return ValidationScore(metric=self.metric(self.data.valid.targets, self.answers()))
 
     def answers(self) -> list[str]:
         """Answer the validation rows."""
-        return softmax.best(self.margins(self.material.valid), self.labels)
+        return softmax.best(self.margins(self.data.valid), self.labels)
 
     def margins(self, rows: EncoderRows) -> NDArray[np.float32]:
         """Return the head's margins for any texts: (texts, labels)."""
@@ -116,7 +116,7 @@ class _Lesson:
         import torch
 
         windows = self.body.each(rows.tokens, self._vectors)
-        vectors = np.array(windows, np.float32).reshape(len(rows.tokens), self.material.sentence.hidden)
+        vectors = np.array(windows, np.float32).reshape(len(rows.tokens), self.data.sentence.hidden)
         pooled = onnx_encoder.pool(vectors, rows.counts or [1] * len(vectors))
         with torch.no_grad():
             margins: NDArray[np.float32] = self.head(torch.from_numpy(pooled)).numpy()
@@ -133,11 +133,11 @@ class _Lesson:
         import torch
 
         hidden, mask = self.body.hidden_states(rows)
-        if self.material.sentence.pooling == "mean":
+        if self.data.sentence.pooling == "mean":
             vector = (hidden * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1)[:, None]
         else:
             vector = hidden[:, 0]
-        if self.material.sentence.normalize:
+        if self.data.sentence.normalize:
             vector = torch.nn.functional.normalize(vector, dim=-1)
         return vector
 
@@ -154,7 +154,7 @@ class EncoderTrainingData:
 
 
 def tune(
-    material: EncoderTrainingData,
+    data: EncoderTrainingData,
     spec: TuneSpec,
     metric: Metric,
     checkpoint: Checkpoint,
@@ -165,9 +165,9 @@ def tune(
     Raises `ModelError` (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
     """
     # A part of a batch holds the gradients of all windows of its texts.
-    longest = max(material.train.counts or (1,))
+    longest = max(data.train.counts or (1,))
     spec = dataclasses.replace(spec, part=max(1, spec.part // longest))
-    lesson = _lesson(material, spec, metric)
+    lesson = _lesson(data, spec, metric)
     lesson.read()
     points = train(lesson, spec, checkpoint, on_progress)
     answers = tuple(lesson.answers())
@@ -193,13 +193,13 @@ def _pool(vectors: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
     return torch.stack(pooled)
 
 
-def _lesson(material: EncoderTrainingData, spec: TuneSpec, metric: Metric) -> _Lesson:
-    body = add_lora(material.sentence, spec)  # says what to install where torch is not
+def _lesson(data: EncoderTrainingData, spec: TuneSpec, metric: Metric) -> _Lesson:
+    body = add_lora(data.sentence, spec)  # says what to install where torch is not
     import torch
 
-    frozen = material.head
-    head = torch.nn.Linear(material.sentence.hidden, len(frozen.settings.labels))
+    frozen = data.head
+    head = torch.nn.Linear(data.sentence.hidden, len(frozen.settings.labels))
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(frozen.weight.T / frozen.settings.temperature))
         head.bias.copy_(torch.from_numpy(frozen.bias / frozen.settings.temperature))
-    return _Lesson(body, head, material, metric, spec)
+    return _Lesson(body, head, data, metric, spec)

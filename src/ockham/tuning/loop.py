@@ -123,7 +123,12 @@ def train(
     if state is None:
         score = lesson.judge()
         first = EpochPoint(
-            epoch=0.0, train_loss=None, train_metric=None, valid_metric=score.metric, kept=True, valid_loss=score.loss
+            epoch=0.0,
+            train_loss=None,
+            train_metric=None,
+            valid_metric=score.metric,
+            is_best=True,
+            valid_loss=score.loss,
         )
         state = _State(1, 0, 0, 0.0, 0, 0, score, 0, [first])
     saved = time.monotonic()
@@ -209,7 +214,7 @@ def _close_epoch(
             train_loss=state.loss / rows,
             train_metric=state.right / rows,
             valid_metric=score.metric,
-            kept=False,
+            is_best=False,
             valid_loss=score.loss,
         )
     )
@@ -233,7 +238,7 @@ def _rate(spec: TuneSpec, step: int, total: int) -> float:
 
 
 def _mark_kept(point: EpochPoint, best: int) -> EpochPoint:
-    return dataclasses.replace(point, kept=point.epoch == best)
+    return dataclasses.replace(point, is_best=point.epoch == best)
 
 
 def _freeze(

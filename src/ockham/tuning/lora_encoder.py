@@ -55,8 +55,8 @@ class LoraEncoder:
     """The number of the first tuned layer."""
     workers: int
     """Threads that share what is not trained on."""
-    kept: dict[int, torch.Tensor] = field(default_factory=dict)
-    """What ``lower`` gave for a row, by the identity of its tokens (they live as long as the material)."""
+    lower_outputs: dict[int, torch.Tensor] = field(default_factory=dict)
+    """What ``lower`` gave for a row, by the identity of its tokens (they live as long as the training data)."""
 
     def parameters(self, head: torch.nn.Linear) -> dict[str, torch.nn.Parameter]:
         """Name the adapter's tensors, and those of the head that stands on the body."""
@@ -71,7 +71,7 @@ class LoraEncoder:
         for start in range(0, len(order), _EVAL_ROWS):
             batch = [rows[index] for index in order[start : start + _EVAL_ROWS]]
             for row, hidden in zip(batch, self._lower_layers(batch), strict=True):
-                self.kept[id(row)] = hidden[: len(row)].half()
+                self.lower_outputs[id(row)] = hidden[: len(row)].half()
 
     def hidden_states(self, rows: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
         """Run some rows, padded to the longest of them.
@@ -81,10 +81,10 @@ class LoraEncoder:
         import torch
 
         mask = _mask(rows)
-        if self.kept:
+        if self.lower_outputs:
             entering = torch.zeros((*mask.shape, self.sentence.hidden))
             for index, row in enumerate(rows):
-                entering[index, : len(row)] = self.kept[id(row)]
+                entering[index, : len(row)] = self.lower_outputs[id(row)]
         else:
             entering = self._lower_layers(rows)
         return self.upper(inputs_embeds=entering, attention_mask=mask).last_hidden_state, mask

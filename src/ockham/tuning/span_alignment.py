@@ -22,7 +22,7 @@ class AlignedRow:
     """The spans of one text, in order, and how many values its target has."""
 
     spans: tuple[Span, ...]
-    wanted: int
+    value_count: int
 
 
 def align(rows: Sequence[Example], fields: Sequence[Field]) -> list[AlignedRow]:
@@ -36,7 +36,7 @@ def align(rows: Sequence[Example], fields: Sequence[Field]) -> list[AlignedRow]:
 
 def share(aligned: Sequence[AlignedRow]) -> float | None:
     """Return the share of all values that stand in their texts; ``None`` where there is no value."""
-    value_count = sum(row.wanted for row in aligned)
+    value_count = sum(row.value_count for row in aligned)
     return sum(len(row.spans) for row in aligned) / value_count if value_count else None
 
 
@@ -46,7 +46,7 @@ def _row(row: Example, number: dict[json_fields.Path, int]) -> AlignedRow:
     except (ValueError, RecursionError):
         target = None
     if not isinstance(target, dict):
-        return AlignedRow(spans=(), wanted=0)
+        return AlignedRow(spans=(), value_count=0)
     values = list(json_fields.values(target))
     named = [(number[path], value) for path, value in values if path is not None and path in number]
     taken: list[Span] = []
@@ -55,7 +55,7 @@ def _row(row: Example, number: dict[json_fields.Path, int]) -> AlignedRow:
         extent = next((extent for extent in extents if not any(_overlap(extent, other) for other in taken)), None)
         if extent is not None:
             taken.append(Span(*extent, field))
-    return AlignedRow(spans=tuple(sorted(taken)), wanted=len(values))
+    return AlignedRow(spans=tuple(sorted(taken)), value_count=len(values))
 
 
 def _find_words(text: str, value: str) -> Iterator[Place]:

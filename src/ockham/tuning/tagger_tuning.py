@@ -82,7 +82,7 @@ class _Lesson:
 
     body: LoraEncoder
     head: torch.nn.Linear
-    material: TaggerTrainingData
+    data: TaggerTrainingData
     metric: Metric
     spec: TuneSpec
     learn: _Side
@@ -122,7 +122,7 @@ class _Lesson:
             right = scores[np.arange(len(indices)), [tags[index] for index in indices]]
             lost += float((np.logaddexp.reduce(scores, axis=1) - right).sum())
             seen += len(indices)
-        metric = self.metric(self.material.valid.targets, self._write_answers(window_margins))
+        metric = self.metric(self.data.valid.targets, self._write_answers(window_margins))
         return ValidationScore(metric=metric, loss=lost / seen if seen else None)
 
     def answers(self) -> list[str]:
@@ -130,10 +130,10 @@ class _Lesson:
         return self._write_answers(self.body.each(self.check.tokens, self._margins))
 
     def _write_answers(self, window_margins: Sequence[NDArray[np.float32]]) -> list[str]:
-        rows, parts, written = self.material.valid, iter(window_margins), []
+        rows, parts, written = self.data.valid, iter(window_margins), []
         for text, reading in zip(rows.texts, rows.readings, strict=True):
             margins = reading.join([next(parts) for _ in reading.windows])
-            written.append(str(self.material.writer.answer(text, reading, margins).value))
+            written.append(str(self.data.writer.answer(text, reading, margins).value))
         return written
 
     def _margins(self, rows: Tokens) -> torch.Tensor:
@@ -143,7 +143,7 @@ class _Lesson:
 
 
 def tune(
-    material: TaggerTrainingData,
+    data: TaggerTrainingData,
     spec: TuneSpec,
     metric: Metric,
     checkpoint: Checkpoint,
@@ -153,7 +153,7 @@ def tune(
 
     Raises `ModelError` (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
     """
-    lesson = _lesson(material, spec, metric)
+    lesson = _lesson(data, spec, metric)
     points = train(lesson, spec, checkpoint, on_progress)
     answers = tuple(lesson.answers())
     weight = lesson.head.weight.detach().numpy().T.copy()
@@ -165,7 +165,7 @@ def tune(
 def rows_of(rows: Sequence[Example], readings: Sequence[TokenWindows], aligned: Sequence[AlignedRow]) -> TaggerRows:
     """Write the spans of rows as tags; a span whose ends are no tokens' ends is passed over."""
     encoded = [
-        bio_tags.encode(aligned_row.spans, reading.places, reading.free)
+        bio_tags.encode(aligned_row.spans, reading.spans, reading.free)
         for aligned_row, reading in zip(aligned, readings, strict=True)
     ]
     return TaggerRows(
@@ -177,19 +177,19 @@ def rows_of(rows: Sequence[Example], readings: Sequence[TokenWindows], aligned: 
     )
 
 
-def _lesson(material: TaggerTrainingData, spec: TuneSpec, metric: Metric) -> _Lesson:
-    body = add_lora(material.sentence, spec)  # says what to install where torch is not
+def _lesson(data: TaggerTrainingData, spec: TuneSpec, metric: Metric) -> _Lesson:
+    body = add_lora(data.sentence, spec)  # says what to install where torch is not
     import torch
 
-    learn, check = _side(material.train), _side(material.valid)
+    learn, check = _side(data.train), _side(data.valid)
     body.read([*learn.tokens, *check.tokens])
-    weight, bias = _fit_frozen_head(body, learn, bio_tags.count(len(material.writer.fields)))
+    weight, bias = _fit_frozen_head(body, learn, bio_tags.count(len(data.writer.fields)))
     head = torch.nn.Linear(*weight.shape)
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(weight.T))
         head.bias.copy_(torch.from_numpy(bias))
     counted = sum(tag != _IGNORED for row in learn.tags for tag in row)
-    return _Lesson(body, head, material, metric, spec, learn, check, max(1.0, counted / max(1, len(learn.tags))))
+    return _Lesson(body, head, data, metric, spec, learn, check, max(1.0, counted / max(1, len(learn.tags))))
 
 
 def _side(rows: TaggerRows) -> _Side:

@@ -64,7 +64,7 @@ def passes(rows: int, batch: int) -> int:
 def early_stop(points: Sequence[EpochPoint], spec: TuneSpec) -> str | None:
     """Say that tuning ended before its last epoch because validation gained nothing more, or nothing."""
     last = points[-1].epoch
-    best = next((point.epoch for point in points if point.kept), 0.0)
+    best = next((point.epoch for point in points if point.is_best), 0.0)
     losses = [(point.valid_loss, point.epoch) for point in points if point.valid_loss is not None]
     gain = max(best, min(losses)[1]) if losses else best
     if last >= spec.epochs or last + 1 - gain <= spec.patience:
@@ -83,7 +83,7 @@ def memorising(points: Sequence[EpochPoint]) -> tuple[str, ...]:
         if before.train_loss is None or after.train_loss is None:
             continue
         if after.valid_loss > before.valid_loss and after.train_loss < before.train_loss:
-            best = next(point.epoch for point in points if point.kept)
+            best = next(point.epoch for point in points if point.is_best)
             return (
                 f"from epoch {after.epoch:.0f} on it overfits: the validation loss rises "
                 f"({before.valid_loss:.3g} to {after.valid_loss:.3g}) while the training loss falls; epoch "

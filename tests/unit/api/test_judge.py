@@ -197,8 +197,8 @@ def test_a_climb_asks_the_judge_once_and_without_one_nobody(tmp_path: Path, monk
         assert set(shown(seen)) == {"input", "target", "answer"}
         assert not any(name in json.dumps(seen.body) for name in ("lookup", "constant", "candidate"))
     found = run_folder.load_result(tmp_path / "run")
-    assert set(found.judged) == {"constant", "lookup"}
-    one = found.judged["lookup"]
+    assert set(found.judge_summaries) == {"constant", "lookup"}
+    one = found.judge_summaries["lookup"]
     assert one.accuracy is not None
     assert (one.accuracy.value, one.accuracy.n, one.unusable) == (1.0, rows, 0), "every text begins with the same word"
     assert (one.both_right, one.judge_alone, one.exact_alone, one.both_wrong) == (0, rows, 0, 0)
@@ -212,7 +212,7 @@ def test_a_climb_asks_the_judge_once_and_without_one_nobody(tmp_path: Path, monk
 
     monkeypatch.setattr(httpx.Client, "stream", refuse)
     plain = fit(texts(), SPEC, out=tmp_path / "without")
-    assert run_folder.load_result(tmp_path / "without").judged == {}
+    assert run_folder.load_result(tmp_path / "without").judge_summaries == {}
     assert "What a large model says" not in (tmp_path / "without" / "report.html").read_text(encoding="utf-8")
     assert plain.chosen == first.chosen
     assert [one.metrics for one in plain.candidates] == [one.metrics for one in first.candidates]

@@ -37,9 +37,9 @@ def test_sentence_transformers_opens_the_folder_as_the_tuned_encoder(family: str
     plain = open_graph(onnx_graph.build(sentence, sentence.weights())[0], base / "tokenizer.json", settings, threads=1)
     rows = encoder_tuning.EncoderRows(tokens=plain.tokens(TEXTS), targets=TARGETS)
     head = linear_head.solve(plain.embed(TEXTS), TARGETS, 10.0)
-    material = encoder_tuning.EncoderTrainingData(sentence=sentence, head=head, train=rows, valid=rows)
+    data = encoder_tuning.EncoderTrainingData(sentence=sentence, head=head, train=rows, valid=rows)
     passes = iter(range(100))
-    tuned = encoder_tuning.tune(material, SPEC, lambda _t, _a: float(next(passes)), Kept(), quiet)
+    tuned = encoder_tuning.tune(data, SPEC, lambda _t, _a: float(next(passes)), Kept(), quiet)
     folder = tmp_path / "bundle"
     folder.mkdir()
     onnx_export.write(sentence, tuned.weights, TEXTS, folder, quantize=False)

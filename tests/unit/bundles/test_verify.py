@@ -63,7 +63,7 @@ def test_a_run_records_the_digest_of_its_bundle_and_holds(place: Path, climbed: 
     assert json.loads((place / "verdict.json").read_text())["bundle"] == verdict.bundle
     found = verify(place)
     assert found.ok, found
-    assert (found.kind, found.digest, found.place) == ("run", verdict.bundle, str(place))
+    assert (found.kind, found.digest, found.path) == ("run", verdict.bundle, str(place))
     assert [check.name for check in found.checks] == [
         "bundle",
         "record",

@@ -81,7 +81,7 @@ def a_verdict(**changes: Any) -> Verdict:
         chosen="linear",
         because="Use linear, the smallest candidate that meets every requirement.",
         next="Answer new rows with `ockham predict runs/support NEW.csv -o answers.csv`.",
-        test_openings=1,
+        test_evaluations=1,
         run="runs/support",
     )
     return dataclasses.replace(verdict, **changes)

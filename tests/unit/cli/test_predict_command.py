@@ -35,7 +35,7 @@ Run = Callable[..., tuple[int, str, str]]
 def make(folder: Path, known: dict[str, str], **changes: Any) -> Path:
     """Seal a model that knows some texts as a bundle."""
     folder.mkdir()
-    model_files.write(Fake(known=known, labels=("delivery", "refund")), folder / fake.FILE)
+    model_files.write(Fake(answers=known, labels=("delivery", "refund")), folder / fake.FILE)
     sealed = bundle(folder, "fake", ("delivery", "refund"))
     if changes:
         manifest = dataclasses.replace(store.read_bundle(sealed), files={}, **changes)
@@ -244,7 +244,7 @@ def test_what_stops_it_leaves_no_torn_file(
 def test_confidence_is_asked_of_models_that_have_one(tmp_path: Path, run: Run) -> None:
     silent = tmp_path / "silent"
     silent.mkdir()
-    model_files.write(Fake(known={}, labels=()), silent / fake.FILE)
+    model_files.write(Fake(answers={}, labels=()), silent / fake.FILE)
     bundle(silent, "fake")
     write(tmp_path / "new.csv", ["text", "a"])
     status, _, err = run(silent, "new.csv", "-o", "out.csv")

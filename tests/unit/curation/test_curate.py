@@ -80,11 +80,11 @@ def content(folder: Path) -> dict[str, bytes]:
 
 def adds_up(done: Curated, rows: int) -> None:
     report = done.report
-    assert report.rows == rows == report.kept + report.changed + report.quarantined
+    assert report.rows == rows == report.unchanged + report.changed + report.quarantined
     assert sum(report.left_out.values()) == report.quarantined == len(list(done.dropped_rows()))
     assert Counter(entry["reason"] for entry in done.dropped_rows()) == report.left_out
-    assert len(clean_rows(done)) == report.kept + report.changed
-    assert sum(report.lengths["after"]) == report.kept + report.changed
+    assert len(clean_rows(done)) == report.unchanged + report.changed
+    assert sum(report.lengths["after"]) == report.unchanged + report.changed
     assert sum(file.records for file in report.files) == rows
 
 
@@ -454,7 +454,7 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     flags = ["--step", "exact", "--step", "personal", "--personal", "redact", "--workers", "1", "--quiet"]
     assert command(["curate", str(source), "-o", str(out), "--json", *flags]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert record["rows"] == record["kept"] + record["changed"] + record["quarantined"]
+    assert record["rows"] == record["unchanged"] + record["changed"] + record["quarantined"]
     assert record["changes"] == {"personal": 1}
     assert record == json.loads((out / "report.json").read_text("utf-8"))
     assert command(["curate", str(source), "-o", str(out), *flags]) == 0
@@ -566,12 +566,12 @@ def test_labels_in_doubt_are_listed_and_left_out_if_asked(tmp_path: Path) -> Non
     source = write_rows(tmp_path / "a.jsonl", texts, label=labels)
     listed = curate(source, out=tmp_path / "listed").report
     assert listed.left_out == {}
-    assert {f"a.jsonl:{place + 1}" for place in wrong} <= {doubt.place for doubt in listed.doubts}
-    assert listed.doubted == len(listed.doubts) <= 6
-    assert all(doubt.given != doubt.suggested and 0.5 < doubt.doubt <= 1 for doubt in listed.doubts)
+    assert {f"a.jsonl:{place + 1}" for place in wrong} <= {doubt.location for doubt in listed.label_issues}
+    assert listed.doubted == len(listed.label_issues) <= 6
+    assert all(doubt.given_label != doubt.suggested_label and 0.5 < doubt.doubt <= 1 for doubt in listed.label_issues)
     done = curate(source, CurateSpec(doubts="drop"), out=tmp_path / "dropped")
     assert done.report.left_out == {"doubted_label": listed.doubted}
     assert {entry["record"] - 1 for entry in done.dropped_rows()} >= set(wrong)
     assert preview(source, CurateSpec(doubts="drop")).left_out == done.report.left_out
     assert "Doubtful labels" in (done.path / "report.html").read_text("utf-8")
-    assert curate(source, CurateSpec(doubts="off"), out=tmp_path / "off").report.doubts == ()
+    assert curate(source, CurateSpec(doubts="off"), out=tmp_path / "off").report.label_issues == ()

@@ -53,7 +53,7 @@ def lines(*texts: str) -> str:
 def take(path: Path, spec: CurateSpec = EXACT) -> Curated:
     done = curate(path, spec, out=path.parent / f"out-{path.name}")
     report = done.report
-    assert report.rows == report.kept + report.changed + report.quarantined == sum(f.records for f in report.files)
+    assert report.rows == report.unchanged + report.changed + report.quarantined == sum(f.records for f in report.files)
     return done
 
 

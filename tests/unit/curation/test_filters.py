@@ -80,7 +80,7 @@ def test_a_filter_of_a_package_leaves_rows_out_with_its_reason(site: Path, data:
         (5, "empty"),
     ]
     report = done.report
-    assert report.rows == 5 == report.kept + report.changed + report.quarantined
+    assert report.rows == 5 == report.unchanged + report.changed + report.quarantined
     assert report.left_out["shouting.capitals"] == 1
     rule = next(rule for rule in report.rules if rule.reason == "shouting.capitals")
     assert (rule.step, rule.left_out, rule.limit) == ("filter", 1, None)

@@ -68,7 +68,7 @@ def test_what_was_redacted_in_the_shared_text_is_shared_still(bare: Curated, tmp
     spec = CurateSpec(personal="redact")
     report = curate(path, spec, out=tmp_path / "out").report
     assert report.personal == {"email": report.rows}
-    assert report.kept + report.changed == bare.report.kept
+    assert report.unchanged + report.changed == bare.report.unchanged
 
 
 def test_test_rows_leak_by_their_own_text_alone(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_every_rule_leaves_out_its_rows_and_names_them() -> None:
     )
     assert [example.id for example in kept] == ["1", "7"]
     assert intake.dropped == (
-        Dropped(id="2", reason="exact_duplicate", kept="1"),
+        Dropped(id="2", reason="exact_duplicate", kept_id="1"),
         Dropped(id="3", reason="empty_input"),
         Dropped(id="4", reason="missing_target"),
         Dropped(id="5", reason="conflicting_label"),
@@ -44,7 +44,7 @@ def test_every_rule_leaves_out_its_rows_and_names_them() -> None:
         Dropped(id="8", reason="conflicting_label"),
     )
     assert intake.conflicts == (Conflict(ids=("5", "6", "8"), labels=("billing", "refund")),)
-    assert (intake.rows, intake.kept) == (10, 2)
+    assert (intake.rows, intake.kept_rows) == (10, 2)
     assert intake.warnings == ("from reading",)
     assert intake.dropped_counts() == {
         "conflicting_label": 3,
@@ -70,7 +70,7 @@ def test_several_answers_to_one_question_are_no_contradiction() -> None:
     rows = [(f"question {i}", f"a written answer, number {i}") for i in range(30)]
     kept, intake = clean(reading([*rows, ("question 3", "another answer"), rows[4]]))
     assert len(kept) == 31
-    assert intake.dropped == (Dropped(id="32", reason="exact_duplicate", kept="5"),)
+    assert intake.dropped == (Dropped(id="32", reason="exact_duplicate", kept_id="5"),)
     assert intake.warnings[-1] == "1 inputs have several different answers; all were kept"
 
 
@@ -88,10 +88,10 @@ def test_several_answers_to_one_question_are_no_contradiction() -> None:
 def test_every_row_is_accounted_for(rows: list[tuple[str, str]], labelled: bool, quarantined: int) -> None:
     source = reading(rows, quarantined)
     kept, intake = clean(source, labelled=labelled)
-    assert intake.rows == intake.kept + len(intake.dropped) + len(intake.quarantined)
+    assert intake.rows == intake.kept_rows + len(intake.dropped) + len(intake.quarantined)
     assert {e.id for e in kept}.isdisjoint(d.id for d in intake.dropped)
     assert {e.id for e in kept} | {d.id for d in intake.dropped} == {e.id for e in source.examples}
-    assert all(d.kept in {e.id for e in kept} for d in intake.dropped if d.kept)
+    assert all(d.kept_id in {e.id for e in kept} for d in intake.dropped if d.kept_id)
     again, second = clean(reading([(e.input, e.target) for e in kept]), labelled=labelled)
     assert [e.input for e in again] == [e.input for e in kept]
     assert second.dropped == ()
@@ -113,9 +113,9 @@ def test_what_the_users_test_set_holds_leaves_training() -> None:
     kept, dropped = drop_seen(train, test)
     assert [example.id for example in kept] == ["3", "5", "6"]
     assert dropped == (
-        Dropped(id="1", reason="in_test_set", kept="t1"),
-        Dropped(id="2", reason="near_test_set", kept="t1"),
-        Dropped(id="4", reason="group_in_test_set", kept="t2"),
+        Dropped(id="1", reason="in_test_set", kept_id="t1"),
+        Dropped(id="2", reason="near_test_set", kept_id="t1"),
+        Dropped(id="4", reason="group_in_test_set", kept_id="t2"),
     )
 
 

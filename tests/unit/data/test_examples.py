@@ -184,7 +184,7 @@ def deliveries() -> list[dict[str, Any]]:
 def test_a_run_keeps_every_row_and_tells_the_task(name: str, task: str) -> None:
     found = prepared(name)
     assert found.dataset.task == task
-    assert found.intake.kept == found.intake.rows == len(lines(name)) >= 400
+    assert found.intake.kept_rows == found.intake.rows == len(lines(name)) >= 400
     assert found.intake.personal == {}, "nobody's address or number"
     assert len(found.split.test) >= 60
     assert found.split.warnings == ()

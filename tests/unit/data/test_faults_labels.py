@@ -186,6 +186,6 @@ def test_L06_a_fifth_of_flipped_labels_is_found() -> None:
     hits = {int(doubt.id) for doubt in found}
     assert len(hits & flipped) >= 0.9 * len(flipped)
     assert len(hits & flipped) >= 0.9 * len(hits)
-    assert all(doubt.suggested == rows[int(doubt.id)][1] for doubt in found if int(doubt.id) in flipped)
+    assert all(doubt.suggested_label == rows[int(doubt.id)][1] for doubt in found if int(doubt.id) in flipped)
     clean_rows = [Example(id=str(i), input=text, target=label) for i, (text, label) in enumerate(rows)]
     assert find_label_issues(clean_rows, matrices, names) == ()

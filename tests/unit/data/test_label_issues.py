@@ -19,7 +19,7 @@ def test_a_row_is_doubted_where_every_rung_is_confident_of_another_label() -> No
     second = np.array([[0.9, 0.1], [0.7, 0.3], [0.2, 0.8], [0.3, 0.7], [0.2, 0.8], [0.4, 0.6]])
     # Thresholds of the first rung: a .6, b .6; of the second: a .6, b .7. Row 5 is doubted by the first rung alone.
     (only,) = find_label_issues(examples, {"first": first, "second": second}, ["a", "b"])
-    assert (only.id, only.given, only.suggested) == ("2", "a", "b")
+    assert (only.id, only.given_label, only.suggested_label) == ("2", "a", "b")
     assert only.doubt == pytest.approx((1 + 0.85 - 0.15) / 2)
     assert [doubt.id for doubt in find_label_issues(examples, {"first": first}, ["a", "b"])] == ["2", "5"]
 
@@ -36,7 +36,7 @@ def test_worst_first_and_targets_without_a_column_are_passed_over() -> None:
     matrix = np.array([[0.9, 0.1], [0.25, 0.75], [0.05, 0.95], [0.1, 0.9], [0.4, 0.6], [0.4, 0.6], [0.5, 0.5]])
     found = find_label_issues(examples, {"rung": matrix}, ["a", "b"])
     assert [round(doubt.doubt, 9) for doubt in found] == [0.95, 0.75]
-    assert found[0] == LabelIssue(id="2", given="a", suggested="b", doubt=found[0].doubt)
+    assert found[0] == LabelIssue(id="2", given_label="a", suggested_label="b", doubt=found[0].doubt)
     assert found[1].id == "1"
     assert find_label_issues(examples, {}, ["a", "b"]) == ()
 

@@ -271,8 +271,8 @@ def test_a_climb_asks_in_random_order_and_tells_how_steady_answers_are(
     constant = next(one for one in verdict.candidates if one.name == "constant")
     assert constant.metrics["accuracy"].value < 0.5, "A is right in 90 % of the file, and in a quarter of what is asked"
     report = next(one for one in run_folder.load_result(tmp_path / "run").reports if one.candidate.name == "constant")
-    assert report.reordered is not None
-    asked = report.reordered
+    assert report.order_consistency is not None
+    asked = report.order_consistency
     assert asked.n == verdict.dataset.test
     assert 0 < asked.value < 0.5, "the mark stays, the option behind it changes"
     assert asked.low < asked.value < asked.high

@@ -39,7 +39,7 @@ def assert_adds_up(found: Prepared, rows: int) -> None:
     assert sorted(sides) == list(range(len(found.dataset.examples)))
     assert intake.rows == rows
     assert intake.rows == len(sides) + sum(intake.dropped_counts().values())
-    assert intake.kept == len(sides)
+    assert intake.kept_rows == len(sides)
     ids = [example.id for example in found.dataset.examples]
     assert len(set(ids)) == len(ids)
     assert not {row.id for row in intake.dropped} & set(ids)

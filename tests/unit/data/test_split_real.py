@@ -46,7 +46,7 @@ def test_no_contract_stands_on_two_sides_and_the_labels_keep_their_shares() -> N
         pytest.skip("the real data set cuad_clauses is not beside the checkout")
     source = read(folder / "train.csv", ReadSpec(inputs=("text",), target="label", group="contract"))
     examples, intake = clean(source)
-    assert intake.rows == intake.kept + len(intake.dropped) + len(intake.quarantined)
+    assert intake.rows == intake.kept_rows + len(intake.dropped) + len(intake.quarantined)
     clusters = join(near_duplicates([e.input for e in examples]), [e.group for e in examples])
     made = split(examples, clusters, SplitSpec())
     groups = [{examples[i].group for i in side} for side in (made.train, made.valid, made.test)]

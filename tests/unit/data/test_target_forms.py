@@ -80,7 +80,7 @@ def test_a_fit_accounts_for_what_it_left_out_and_refuses_the_rest() -> None:
     objects = [json.dumps({"count": place}) for place in range(76)]
     intake = prepared([*objects, "none", "seven", "", "two"], "extract").intake
     assert intake.dropped_counts() == {"unreadable_target": 3, "missing_target": 1}
-    assert intake.rows == intake.kept + 4
+    assert intake.rows == intake.kept_rows + 4
     with pytest.raises(DataError) as caught:
         prepared([*objects[:40], *["none"] * 10], "extract")
     assert caught.value.code == "E_LABEL_TASK"

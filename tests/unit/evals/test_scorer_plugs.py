@@ -172,7 +172,7 @@ def test_a_climb_is_decided_by_the_scorer(site: Path, data: Path, tmp_path: Path
     assert plain.metric == "accuracy"
     assert plain.scorer is None
     assert "score" not in plain.candidates[0].metrics
-    assert plain.test_openings == 2, "another scorer is another look at the test set"
+    assert plain.test_evaluations == 2, "another scorer is another look at the test set"
 
 
 def test_the_command_takes_a_scorer_from_a_flag_and_from_the_settings_file(

@@ -33,8 +33,8 @@ def optimism(rows: list[dict[str, str]], seed: int = 0) -> SplitOptimism:
     spec = SplitSpec(seed=seed, valid_share=0.2)
     fitted = prepare(rows, ReadSpec(), spec, test=None, task_name=None, on_progress=lambda _: None)
     plan = BuildConfig(task="classify", metric="accuracy", seed=seed, encoder=None, tune=TuneSpec(), endpoint=None)
-    material = RunContext(fitted, plan, cast("Any", Forgetful()), lambda _: None)
-    return split_optimism(material)[0]
+    context = RunContext(fitted, plan, cast("Any", Forgetful()), lambda _: None)
+    return split_optimism(context)[0]
 
 
 def hard_rows(count: int) -> list[dict[str, str]]:

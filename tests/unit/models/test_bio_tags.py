@@ -195,7 +195,9 @@ def aligned(text: str, target: dict[str, Any]) -> tuple[list[str], int]:
     row = Example(id="0", input=text, target=json.dumps(target))
     known = json_fields.of_schema(json_schema.infer([row.target]))
     (found,) = span_alignment.align([row], known)
-    return [f"{'.'.join(known[span.field].path)}={text[span.start : span.end]}" for span in found.spans], found.wanted
+    return [
+        f"{'.'.join(known[span.field].path)}={text[span.start : span.end]}" for span in found.spans
+    ], found.value_count
 
 
 @pytest.mark.parametrize(
@@ -244,7 +246,7 @@ def test_windows_hold_every_token_once(words: int, tiny: sentence_encoder.Senten
     (found,) = token_windows.reader(tiny).read([text])
     assert all(len(window.tokens) <= tiny.max_tokens for window in found.windows)
     assert (len(found.windows) == 1) == (words <= 38)
-    assert [text[start:end] for start, end in found.places] == text.split()
+    assert [text[start:end] for start, end in found.spans] == text.split()
     known = dict(enumerate((*tiny_encoder.SPECIAL, *tiny_encoder.WORDS)))
     counted = [known[window.tokens[place]] for window in found.windows for place in window.counts]
     assert counted == text.split()
@@ -257,9 +259,9 @@ def test_windows_hold_every_token_once(words: int, tiny: sentence_encoder.Senten
 )
 def test_places_are_characters_of_the_text(text: str) -> None:
     (found,) = token_windows.reader(sentence_encoder.find(None)).read([text])
-    assert all(0 <= start < end <= len(text) for start, end in found.places)
-    assert all(a[1] <= b[0] for a, b in itertools.pairwise(found.places))
-    words = {text[start:end] for start, end in found.places}
+    assert all(0 <= start < end <= len(text) for start, end in found.spans)
+    assert all(a[1] <= b[0] for a, b in itertools.pairwise(found.spans))
+    words = {text[start:end] for start, end in found.spans}
     assert not any(word[0].isspace() or word[-1].isspace() for word in words)
     if "cafe" in text:
         assert {"cafe\u0301", "İstanbul"} <= words
@@ -269,5 +271,5 @@ def test_places_are_characters_of_the_text(text: str) -> None:
 
 def test_a_long_text_is_read_to_its_end() -> None:
     (found,) = token_windows.reader(sentence_encoder.find(None)).read(["paid twice " * 3000])
-    assert len(found.places) == 6000
-    assert found.places[-1] == (11 * 2999 + 5, 11 * 2999 + 10)
+    assert len(found.spans) == 6000
+    assert found.spans[-1] == (11 * 2999 + 5, 11 * 2999 + 10)

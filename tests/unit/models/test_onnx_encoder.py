@@ -112,7 +112,7 @@ def test_a_tuned_encoder_answers_long_texts_as_it_was_tuned(found: SentenceEncod
     rows = encoder_tuning.EncoderRows(tokens=windows.rows, targets=targets, counts=windows.counts)
     assert max(windows.counts) > 3
     head = linear_head.solve(embedder.embed(texts), targets, 1.0)
-    material = encoder_tuning.EncoderTrainingData(sentence=found, head=head, train=rows, valid=rows)
+    data = encoder_tuning.EncoderTrainingData(sentence=found, head=head, train=rows, valid=rows)
 
     class Nowhere:
         def load(self) -> None:
@@ -128,7 +128,7 @@ def test_a_tuned_encoder_answers_long_texts_as_it_was_tuned(found: SentenceEncod
         heard.append(list(answers))
         return float(len(heard))
 
-    tuned = encoder_tuning.tune(material, spec, metric, Nowhere(), lambda _done, _total: None)  # type: ignore[arg-type]
+    tuned = encoder_tuning.tune(data, spec, metric, Nowhere(), lambda _done, _total: None)  # type: ignore[arg-type]
     graph = onnx_graph.build(found, tuned.weights)[0]
     served = onnx_encoder.open_graph(graph, found.folder / "tokenizer.json", onnx_encoder.settings_of(found), threads=1)
     assert tuned.head.best(served.embed(texts)) == list(tuned.answers)

@@ -14,7 +14,7 @@ from ockham.planning.calibrate import Calibration
 
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.timezone.utc)
 FOUND = Calibration(
-    processor="a processor", made=NOW.isoformat(), threads=2, chosen=True, bandwidth_gb_s=20.0, gflops=100.0
+    processor="a processor", created_at=NOW.isoformat(), threads=2, chosen=True, bandwidth_gb_s=20.0, gflops=100.0
 )
 
 
@@ -39,7 +39,7 @@ def test_the_rates_follow_from_the_time_of_known_work(monkeypatch: pytest.Monkey
     assert found.gflops == pytest.approx(2 * 64**3 / 0.005 / 1e9)
     assert (found.threads, found.chosen) == (2, True)
     assert not calibrate.measure("a processor", [1], NOW, ticking(0.01)).chosen
-    assert found.made == "2026-11-22T12:00:00+00:00"
+    assert found.created_at == "2026-11-22T12:00:00+00:00"
 
 
 def test_a_calibration_is_kept_and_counts_for_its_processor_its_threads_and_a_day(tmp_path: Path) -> None:
@@ -94,7 +94,7 @@ def test_looking_measures_once_and_keeps_it(tmp_path: Path, monkeypatch: pytest.
     def measure(processor: str, threads: Sequence[int], now: dt.datetime, clock: calibrate.Clock) -> Calibration:
         calls.append(threads)
         return Calibration(
-            processor=processor, made=now.isoformat(), threads=1, chosen=True, bandwidth_gb_s=20, gflops=100
+            processor=processor, created_at=now.isoformat(), threads=1, chosen=True, bandwidth_gb_s=20, gflops=100
         )
 
     monkeypatch.setattr(calibrate, "measure", measure)

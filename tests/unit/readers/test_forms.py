@@ -396,7 +396,7 @@ def test_the_user_s_own_split_is_taken_as_it_is(tmp_path: Path, layout: str) -> 
     assert valid == {row["text"] for row in sides["validation"]}
     assert train == {row["text"] for row in sides["train"]} - test
     assert result.intake.dropped_counts() == {"in_test_set": 1}
-    assert result.intake.rows == 96 == result.intake.kept + 1
+    assert result.intake.rows == 96 == result.intake.kept_rows + 1
 
 
 def test_a_side_without_labels_is_no_test_side(tmp_path: Path) -> None:

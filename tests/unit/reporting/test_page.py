@@ -179,9 +179,9 @@ def test_skipped_failed_and_measured_are_told_apart(sample: str) -> None:
 
 
 def test_rows_add_up_kept_dropped_quarantined(sample: str) -> None:
-    intake = sample_account().intake
+    intake = sample_account().ingest
     said = Page(sample).said
-    assert intake.rows == intake.kept + sum(intake.dropped_counts().values())
+    assert intake.rows == intake.kept_rows + sum(intake.dropped_counts().values())
     assert "787 rows came in; 720 were kept (432 to train, 144 to validate, 144 to test); 65 were dropped" in said
     for shown in ("exact duplicate 41 5.2 %", "quarantined 2 0.3 %", "all rows 787 100.0 %"):
         assert shown in said
@@ -192,7 +192,7 @@ def test_rows_add_up_kept_dropped_quarantined(sample: str) -> None:
 
 def test_rows_that_do_not_add_up_are_not_hidden(sample: str) -> None:
     account = sample_account()
-    short = dataclasses.replace(account, intake=dataclasses.replace(account.intake, rows=790))
+    short = dataclasses.replace(account, ingest=dataclasses.replace(account.ingest, rows=790))
     assert "The counts do not add up : 3 rows are not accounted for." in Page(render(short)).said
     assert "do not add up" not in sample
 
@@ -286,7 +286,7 @@ def test_tables_hold_the_numbers_of_the_pictures(sample: str) -> None:
 
 
 def test_rows_have_the_numbers_that_the_program_of_the_file_shows() -> None:
-    intake = sample_account().intake
+    intake = sample_account().ingest
     (source,) = intake.sources
     lines = dataclasses.replace(intake, sources=(dataclasses.replace(source, format="jsonl"),))
     sheet = dataclasses.replace(source, file="more.xlsx", format="spreadsheet, sheet 1 of 2")
@@ -586,7 +586,7 @@ def test_an_empty_account_is_a_page() -> None:
         verdict=dataclasses.replace(account.verdict, candidates=(), because="Nothing was measured."),
         reports=(),
         examples={},
-        intake=IngestReport(rows=0, kept=0, dropped=(), quarantined=(), sources=()),
+        ingest=IngestReport(rows=0, kept_rows=0, dropped=(), quarantined=(), sources=()),
     )
     page = Page(render(nothing))
     assert page.mistakes == []
@@ -596,8 +596,8 @@ def test_an_empty_account_is_a_page() -> None:
 def test_many_quarantined_rows_are_counted_not_listed() -> None:
     account = sample_account()
     many = tuple(Quarantined(file="f", record=i, offset=None, code="E_FORMAT", reason="r") for i in range(150))
-    intake = IngestReport(rows=152, kept=1, dropped=(Dropped(id="1", reason="x"),), quarantined=many, sources=())
-    said = Page(render(dataclasses.replace(account, intake=intake))).said
+    intake = IngestReport(rows=152, kept_rows=1, dropped=(Dropped(id="1", reason="x"),), quarantined=many, sources=())
+    said = Page(render(dataclasses.replace(account, ingest=intake))).said
     assert "50 more are in the run's folder." in said
     assert "quarantined 150" in said
 

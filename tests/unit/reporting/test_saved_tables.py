@@ -33,7 +33,7 @@ def test_every_wrong_answer_of_the_chosen_candidate_is_a_row() -> None:
     line = focus(account)
     assert line is not None
     wrong = [score for score in line.scores if score.value == 0]
-    assert [row["row"] for row in answers] == [row_number(account.intake, score.example) for score in wrong]
+    assert [row["row"] for row in answers] == [row_number(account.ingest, score.example) for score in wrong]
     assert [row["right answer"] for row in answers] == [score.target for score in wrong]
     assert [row[f"{line.name} answered"] for row in answers] == [score.answer or "" for score in wrong]
     assert all(row["text"] for row in answers)
@@ -41,7 +41,7 @@ def test_every_wrong_answer_of_the_chosen_candidate_is_a_row() -> None:
 
 def test_doubts_are_all_there_worst_first() -> None:
     account, _, doubts = account_and_tables()
-    assert len(doubts) == len(account.doubts) > 0
+    assert len(doubts) == len(account.label_issues) > 0
     assert [row["doubt"] for row in doubts] == sorted((row["doubt"] for row in doubts), reverse=True)
 
 

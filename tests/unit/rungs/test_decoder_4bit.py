@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunContext]:
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunContext]:
     draw = random.Random(6)
     rows = [
         {"text": f"{''.join(draw.choices('abcdefghijklmnop', k=20))} {n}", "label": "ab"[n % 2]} for n in range(100)
@@ -74,12 +74,12 @@ def test_rows_that_hold_no_blocks_of_256_take_the_smaller_blocks(tmp_path: Path)
 
 
 def test_a_4_bit_form_that_answers_as_well_is_offered_with_its_figures(
-    folder: Path, material: RunContext, monkeypatch: pytest.MonkeyPatch
+    folder: Path, context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder_prompted, "SHOTS", (0,))
     small, eight = forms(folder)
-    assert small.skip_reason(material) is None, "both guess, so that nothing is lost beyond chance"
-    made, whole = build_rung(material, small), build_rung(material, eight)
+    assert small.skip_reason(context) is None, "both guess, so that nothing is lost beyond chance"
+    made, whole = build_rung(context, small), build_rung(context, eight)
     assert made.built.settings["weights"] == "q4_k"
     assert whole.built.settings["weights"] == "q8_0"
     assert {**made.built.settings, "weights": ""} == {**whole.built.settings, "weights": ""}, "the same prompt"
@@ -88,59 +88,59 @@ def test_a_4_bit_form_that_answers_as_well_is_offered_with_its_figures(
     assert (ours.spec, ours.orders) == (theirs.spec, theirs.orders)
     (compared,) = made.built.parity
     assert compared.step == "quantizing to 4 bits"
-    valid = len(material.side("valid"))
+    valid = len(context.side("valid"))
     assert compared.agreement.n == valid == len(made.built.answers)
     same = sum(a == b for a, b in zip(made.built.answers, whole.built.answers, strict=True))
     assert compared.agreement.value == same / valid
 
     asked: list[int] = []
     monkeypatch.setattr(causal_lm, "load", lambda *_: asked.append(1))
-    assert small.skip_reason(material) is None
+    assert small.skip_reason(context) is None
     assert not asked, "what was answered in this run is kept"
 
 
 def test_one_that_answers_worse_is_left_out_with_the_figure(
-    folder: Path, material: RunContext, monkeypatch: pytest.MonkeyPatch
+    folder: Path, context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder_prompted, "SHOTS", (0,))
     _, eight = forms(folder)
-    right = tuple(row.target for row in material.side("valid"))
+    right = tuple(row.target for row in context.side("valid"))
     wrong = tuple("ab"[target == "a"] for target in right)
 
-    whole = build_rung(material, eight)
+    whole = build_rung(context, eight)
     perfect = dataclasses.replace(whole, built=dataclasses.replace(whole.built, answers=right))
-    monkeypatch.setattr(decoder_4bit, "build_rung", lambda _material, _rung: perfect)
+    monkeypatch.setattr(decoder_4bit, "build_rung", lambda _context, _rung: perfect)
     monkeypatch.setattr(decoder_4bit, "_answers", lambda *_: wrong)
     small = decoder_4bit.rung(dataclasses.replace(eight, name="decoder:other"), str(folder), decoder_4bit.of_folder)
-    why = small.skip_reason(material)
+    why = small.skip_reason(context)
     assert why is not None
     assert why.startswith("quantizing to 4 bits cost 100.0% (")
     assert why.endswith(f"0.0% of {len(right)} validation answers stayed the same)")
     with pytest.raises(ModelError, match="quantizing to 4 bits cost"):
-        small.build(material, folder)
+        small.build(context, folder)
 
 
 def test_one_that_is_hardly_smaller_is_left_out(
-    folder: Path, material: RunContext, monkeypatch: pytest.MonkeyPatch
+    folder: Path, context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(decoder_prompted, "SHOTS", (0,))
     small, eight = forms(folder)
-    weights = causal_lm.parts(build_rung(material, eight).folder).weights
+    weights = causal_lm.parts(build_rung(context, eight).folder).weights
     monkeypatch.setattr(decoder_4bit, "_answers", lambda *_: ())
-    monkeypatch.setattr(decoder_4bit, "build_rung", lambda _material, _rung: build_rung(material, eight))
+    monkeypatch.setattr(decoder_4bit, "build_rung", lambda _context, _rung: build_rung(context, eight))
     same = decoder_4bit.rung(
-        dataclasses.replace(eight, name="decoder:same"), str(folder), lambda _model, _material: weights
+        dataclasses.replace(eight, name="decoder:same"), str(folder), lambda _model, _context: weights
     )
-    assert same.skip_reason(material) == "its 4-bit form has 100% of the 8-bit form's size"
-    nothing = decoder_4bit.rung(eight, str(folder), lambda _model, _material: None)
-    assert nothing.skip_reason(material) == "there are no 16-bit weights to quantize to 4 bits"
+    assert same.skip_reason(context) == "its 4-bit form has 100% of the 8-bit form's size"
+    nothing = decoder_4bit.rung(eight, str(folder), lambda _model, _context: None)
+    assert nothing.skip_reason(context) == "there are no 16-bit weights to quantize to 4 bits"
     assert small.tasks == eight.tasks
 
 
-def test_where_the_8_bit_form_fails_so_does_this_one(material: RunContext, tmp_path: Path) -> None:
+def test_where_the_8_bit_form_fails_so_does_this_one(context: RunContext, tmp_path: Path) -> None:
     (tmp_path / "broken").mkdir()
     small, _ = [rung for rung in decoder_rungs.rungs([str(tmp_path / "broken")]) if rung.name.startswith("decoder:")]
-    why = small.skip_reason(material)
+    why = small.skip_reason(context)
     assert why is not None
     assert why.startswith("its 8-bit form failed (E_MODEL")
 
@@ -148,30 +148,30 @@ def test_where_the_8_bit_form_fails_so_does_this_one(material: RunContext, tmp_p
 @pytest.mark.parametrize(
     "error", [PlugError("E_PLUG", "a scorer failed", fix=""), StoreError("E_DISK", "full", fix="")]
 )
-def test_a_failing_scorer_or_disk_is_no_fault_of_the_8_bit_form(material: RunContext, error: OckhamError) -> None:
-    def build(_material: RunContext, _folder: Path) -> BuildInfo:
+def test_a_failing_scorer_or_disk_is_no_fault_of_the_8_bit_form(context: RunContext, error: OckhamError) -> None:
+    def build(_context: RunContext, _folder: Path) -> BuildInfo:
         raise error
 
     eight = dataclasses.replace(CONSTANT, name="eight", build=build)
-    four = decoder_4bit.rung(eight, "none", lambda _model, _material: None)
+    four = decoder_4bit.rung(eight, "none", lambda _model, _context: None)
     with pytest.raises(type(error)):
-        four.skip_reason(material)
+        four.skip_reason(context)
 
 
 def test_the_adapter_of_a_tuned_model_lies_beside_its_4_bit_form(
-    material: RunContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    context: RunContext, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     whole, out = tmp_path / "whole", tmp_path / "out"
     (whole / decoder_4bit.ADAPTER).mkdir(parents=True)
     (whole / decoder_4bit.ADAPTER / "adapter_config.json").write_text("{}")
     out.mkdir()
     made = BuiltRung(whole, BuildInfo(answers=("a",), settings={"weights": "q8_0", "rank": 4}))
-    monkeypatch.setattr(decoder_4bit, "build_rung", lambda _material, _rung: made)
+    monkeypatch.setattr(decoder_4bit, "build_rung", lambda _context, _rung: made)
     monkeypatch.setattr(decoder_4bit, "_offer", lambda *_: decoder_4bit._Offer(answers=("b",), parity=(), why=None))
     monkeypatch.setattr(decoder_4bit, "quantization", lambda _path: "q4_k")
     monkeypatch.setattr(causal_lm, "parts", lambda _folder: SimpleNamespace(spec=None))
     monkeypatch.setattr(causal_lm, "fit", lambda *_, **__: None)
     _, eight = forms(tmp_path / "wide")
-    built = decoder_4bit.rung(eight, "wide", lambda _model, _material: tmp_path / "4.gguf").build(material, out)
+    built = decoder_4bit.rung(eight, "wide", lambda _model, _context: tmp_path / "4.gguf").build(context, out)
     assert (built.answers, built.settings) == (("b",), {"weights": "q4_k", "rank": 4})
     assert (out / decoder_4bit.ADAPTER / "adapter_config.json").read_text() == "{}"

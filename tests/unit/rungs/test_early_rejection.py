@@ -35,7 +35,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def material(tmp_path: Path) -> Iterator[RunContext]:
+def context(tmp_path: Path) -> Iterator[RunContext]:
     """100 rows of two labels; no tuning takes longer than a moment."""
     draw = random.Random(6)
     rows = [
@@ -78,7 +78,7 @@ def test_a_first_part_learns_and_tells_the_nats_of_each_answer(folder: Path, pre
     train, valid = some(24, 1), some(5, 2)
     ticks = iter(range(1_000))
     heard: list[float] = []
-    material = decoder_tuning.DecoderTrainingData(
+    context = decoder_tuning.DecoderTrainingData(
         folder=folder, train=train, valid=valid, judge=lambda _: 0.0, precision=precision, rate=1e-9
     )
 
@@ -86,7 +86,7 @@ def test_a_first_part_learns_and_tells_the_nats_of_each_answer(folder: Path, pre
         heard.append(pace)
         return False
 
-    found = decoder_tuning.begin(material, TuneSpec(batch=8), lambda: float(next(ticks)), enough)
+    found = decoder_tuning.begin(context, TuneSpec(batch=8), lambda: float(next(ticks)), enough)
     assert heard == [1 / 8], "a tick for the first step of eight rows"
     assert found.seconds == 3 / 24, "three steps, a tick each, for 24 rows"
     # With hardly any step the model is the one it was: another implementation's log-probabilities, in 32 bits. In 16
@@ -101,13 +101,13 @@ def test_a_first_part_learns_and_tells_the_nats_of_each_answer(folder: Path, pre
         wanted = -sum(float(scores[place, token]) for place, token in zip(places, row.answer, strict=True))
         assert nats == pytest.approx(wanted, rel=relative, abs=absolute)
     learnt = decoder_tuning.begin(
-        dataclasses.replace(material, valid=train[:5], rate=0.01),
+        dataclasses.replace(context, valid=train[:5], rate=0.01),
         TuneSpec(batch=8),
         lambda: 0.0,
         lambda _: False,
     )
     plain = decoder_tuning.begin(
-        dataclasses.replace(material, valid=train[:5]),
+        dataclasses.replace(context, valid=train[:5]),
         TuneSpec(batch=8),
         lambda: 0.0,
         lambda _: False,
@@ -117,17 +117,17 @@ def test_a_first_part_learns_and_tells_the_nats_of_each_answer(folder: Path, pre
 
 def test_a_pace_that_is_enough_ends_it(folder: Path) -> None:
     ticks = iter(range(1_000))
-    material = decoder_tuning.DecoderTrainingData(
+    context = decoder_tuning.DecoderTrainingData(
         folder=folder, train=some(24, 1), valid=some(2, 2), judge=lambda _: 0.0, precision="float32", rate=0.01
     )
-    found = decoder_tuning.begin(material, TuneSpec(batch=8), lambda: float(next(ticks)), lambda _: True)
+    found = decoder_tuning.begin(context, TuneSpec(batch=8), lambda: float(next(ticks)), lambda _: True)
     assert (found.seconds, found.nats) == (1 / 8, ())
 
 
 def known(monkeypatch: pytest.MonkeyPatch, found: dict[str, PilotRun | None], sizes: dict[str, int]) -> None:
     """Let first parts have shown something; ``None`` fails."""
 
-    def first_part(model: str, _material: RunContext, *, alone: bool) -> PilotRun:
+    def first_part(model: str, _context: RunContext, *, alone: bool) -> PilotRun:
         first = found[model]
         if first is None:
             raise ModelError("E_MODEL_FORMAT", "no", fix="no")
@@ -145,47 +145,47 @@ def first(level: float, *, seconds: float = 0.001, noise: float = 0.1, seed: int
 
 
 def test_a_model_is_left_out_where_one_no_larger_has_learnt_more(
-    material: RunContext, monkeypatch: pytest.MonkeyPatch
+    context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     known(monkeypatch, {"s": first(3.0), "m": first(5.0, seed=1), "l": first(2.0)}, {"s": 1, "m": 2, "l": 3})
-    assert early_rejection.reject_early("s", ["m", "l"], material) is None
-    why = early_rejection.reject_early("m", ["s", "l"], material)
+    assert early_rejection.reject_early("s", ["m", "l"], context) is None
+    why = early_rejection.reject_early("m", ["s", "l"], context)
     assert why is not None
     assert why.startswith("after the same first 50 rows it needs 2 nats more (")
     assert why.endswith("n = 30) for a validation answer than s, which is no larger (--all tunes it)")
-    assert early_rejection.reject_early("l", ["s", "m"], material) is None, "the larger one has learnt more than both"
+    assert early_rejection.reject_early("l", ["s", "m"], context) is None, "the larger one has learnt more than both"
 
 
-def test_chance_and_larger_models_leave_nobody_out(material: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chance_and_larger_models_leave_nobody_out(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     known(monkeypatch, {"s": first(3.0, noise=2), "m": first(3.1, noise=2, seed=1)}, {"s": 1, "m": 2})
-    assert early_rejection.reject_early("m", ["s"], material) is None, "a tenth of a nat is within chance"
+    assert early_rejection.reject_early("m", ["s"], context) is None, "a tenth of a nat is within chance"
     known(monkeypatch, {"s": first(9.0), "m": first(3.0)}, {"s": 1, "m": 2})
-    assert early_rejection.reject_early("s", ["m"], material) is None, "the smaller one is what is looked for"
+    assert early_rejection.reject_early("s", ["m"], context) is None, "the smaller one is what is looked for"
     known(monkeypatch, {"s": None, "m": first(3.0)}, {"s": 1, "m": 2})
-    assert early_rejection.reject_early("m", ["s"], material) is None, "a model that cannot be tried proves nothing"
+    assert early_rejection.reject_early("m", ["s"], context) is None, "a model that cannot be tried proves nothing"
 
 
-def test_what_would_take_days_is_left_out_with_its_pace(material: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = len(material.side("train"))
+def test_what_would_take_days_is_left_out_with_its_pace(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = len(context.side("train"))
     slow = 13 * 3600 / (rows * 4)
     known(monkeypatch, {"s": PilotRun(seconds=slow, rows=8, nats={})}, {"s": 1})
     said = (
         f"tuning it would take about 13 hours here ({slow:.0f} s per row, {rows} rows, up to 4 epochs; --all tunes it)"
     )
-    assert early_rejection.reject_early("s", [], material) == said
+    assert early_rejection.reject_early("s", [], context) == said
     known(monkeypatch, {"s": PilotRun(seconds=slow * 11 / 13, rows=8, nats={})}, {"s": 1})
-    assert early_rejection.reject_early("s", [], material) is None
+    assert early_rejection.reject_early("s", [], context) is None
 
 
-def test_who_wants_every_rung_gets_it(material: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_wants_every_rung_gets_it(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     known(monkeypatch, {}, {})
-    every = dataclasses.replace(material, plan=dataclasses.replace(material.plan, every=True))
+    every = dataclasses.replace(context, config=dataclasses.replace(context.config, every=True))
     assert early_rejection.reject_early("s", ["m"], every) is None
 
 
 @pytest.mark.parametrize("alone", [True, False])
 def test_a_first_part_is_tried_once_a_run(
-    alone: bool, folder: Path, material: RunContext, monkeypatch: pytest.MonkeyPatch
+    alone: bool, folder: Path, context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int] = []
     begin = decoder_tuning.begin
@@ -200,11 +200,11 @@ def test_a_first_part_is_tried_once_a_run(
         return begin(given, spec, clock, enough)
 
     monkeypatch.setattr(decoder_tuning, "begin", counted)
-    found = early_rejection.first_part(str(folder), material, alone=alone)
+    found = early_rejection.first_part(str(folder), context, alone=alone)
     assert found.seconds > 0
-    assert early_rejection.first_part(str(folder), material, alone=alone) == found
-    rows = len(material.side("train"))
+    assert early_rejection.first_part(str(folder), context, alone=alone) == found
+    rows = len(context.side("train"))
     assert len(begun) == 1
     assert begun[0] <= rows // 2, "a first part"
-    heard = {row.id for row in material.side("valid")}
+    heard = {row.id for row in context.side("valid")}
     assert (set(found.nats) == set()) if alone else (set(found.nats) <= heard and len(found.nats) > 5)

@@ -214,7 +214,7 @@ def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
 def test_a_defect_of_a_rung_keeps_its_traceback_in_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tiny_classifier.write_onnx(tmp_path / "mine", words=WORDS)
 
-    def stumble(_model: object, _material: RunContext, _folder: Path) -> None:
+    def stumble(_model: object, _context: RunContext, _folder: Path) -> None:
         raise ZeroDivisionError("a value of the data")
 
     monkeypatch.setattr(own_models, "_build", stumble)

@@ -105,10 +105,10 @@ def _tuned(root: Path, folder: Path, base: Converted, *, real: bool) -> tuple[li
         model.close()
     rows = [DecoderRow(question=question.tokens, answer=answer) for question, answer in lessons]
     passes = itertools.count()  # the last one is the best
-    material = DecoderTrainingData(
+    context = DecoderTrainingData(
         folder=folder, train=rows, valid=rows[:4], judge=lambda _: next(passes), precision="float32"
     )
-    tuned = _adapted(material, real=real)
+    tuned = _adapted(context, real=real)
     trie = model.trie("")
     assert trie is not None
     answers = [trie.label(tuned.write(q, model.end_token, trie.longest, trie.after)) or "" for q in learnt]
@@ -119,16 +119,16 @@ def _tuned(root: Path, folder: Path, base: Converted, *, real: bool) -> tuple[li
     return learnt, answers
 
 
-def _adapted(material: DecoderTrainingData, *, real: bool) -> decoder_tuning.TunedDecoder:
+def _adapted(context: DecoderTrainingData, *, real: bool) -> decoder_tuning.TunedDecoder:
     """Tune what can learn; give what is random an adapter that is random too."""
     if real:
         return decoder_tuning.tune(
-            material,
+            context,
             TuneSpec(rank=4, epochs=8, batch=8, learning_rate=3e-3),
             decoder_tuning._Nowhere(),
             lambda *_: None,
         )
-    made = decoder_tuning._lesson(material, TuneSpec(rank=4))
+    made = decoder_tuning._lesson(context, TuneSpec(rank=4))
     draw = torch.Generator().manual_seed(2)
     with torch.no_grad():
         for tensor in made.parameters().values():
@@ -143,7 +143,7 @@ def apart(world: World, base: Converted, folder: Path) -> tuple[Step, list[str]]
         name="conversion with the adapter apart",
         exact=True,
         learnt=world.learnt,
-        asked=asked,
+        served_questions=asked,
         files=[(base.path, base.sha256)],
         bases=(world.apart.source, base.source),
     )
@@ -224,13 +224,13 @@ def test_a_start_token_that_stands_twice_is_found(world: World, tmp_path: Path) 
     ],
 )
 def test_the_cause_is_read_off_the_tokens(asked: Question, said: str) -> None:
-    found = parity_gate.cause(Step(name="merging", exact=True, learnt=[(0, 5, 6)], asked=[asked]))
+    found = parity_gate.cause(Step(name="merging", exact=True, learnt=[(0, 5, 6)], served_questions=[asked]))
     assert said in (found or "")
 
 
 @pytest.mark.parametrize(("exact", "said"), [(True, "computes something else"), (False, "quantizing loses too much")])
 def test_what_is_left_is_the_step_itself(exact: bool, said: str) -> None:
-    step = Step(name="a step", exact=exact, learnt=[(1,)] * len(ROWS), asked=[(1,)] * len(ROWS))
+    step = Step(name="a step", exact=exact, learnt=[(1,)] * len(ROWS), served_questions=[(1,)] * len(ROWS))
     right = [row.target for row in ROWS]
     assert said in refused(step, right, ["stay"] * len(ROWS))
     assert parity_gate.compare_step(step, scores(right), scores(right), "accuracy").agreement.value == 1

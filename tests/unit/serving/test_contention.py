@@ -172,10 +172,10 @@ def test_the_engine_is_loaded_with_short_spins_and_leaves_no_trace(tmp_path: Pat
 def test_a_busy_measurement_is_tried_again_where_a_latency_is_required() -> None:
     seen = Estimate(value=5.0, low=4.0, high=6.0, n=400)
     quiet = Profile(
-        p50_ms=seen, p95_ms=seen, p99_ms=seen, throughput_per_s=seen, memory_mb=1.0, load_seconds=0.1, lost=0.0
+        p50_ms=seen, p95_ms=seen, p99_ms=seen, throughput_per_s=seen, memory_mb=1.0, load_seconds=0.1, contention=0.0
     )
     needs = Requirements(max_p99_ms=5)
-    assert measure._is_worth_another_try(replace(quiet, lost=0.3), needs)
-    assert not measure._is_worth_another_try(replace(quiet, lost=0.3), Requirements(max_p99_ms=10))
+    assert measure._is_worth_another_try(replace(quiet, contention=0.3), needs)
+    assert not measure._is_worth_another_try(replace(quiet, contention=0.3), Requirements(max_p99_ms=10))
     assert not measure._is_worth_another_try(quiet, needs)
-    assert not measure._is_worth_another_try(replace(quiet, lost=0.3), Requirements(min_accuracy=0.8))
+    assert not measure._is_worth_another_try(replace(quiet, contention=0.3), Requirements(min_accuracy=0.8))

@@ -97,7 +97,7 @@ def computed_in(made: Any) -> tuple[set[torch.dtype], set[torch.dtype]]:
 
 
 def gradients(made: Any) -> tuple[float, list[torch.Tensor]]:
-    loss, _ = made.loss(range(len(made.material.train)))
+    loss, _ = made.loss(range(len(made.data.train)))
     return float(loss.detach()), list(torch.autograd.grad(loss, list(made.parameters().values())))
 
 
@@ -105,7 +105,7 @@ def test_the_loss_is_that_of_transformers_over_the_answers_alone(folder: Path, p
     made = lesson(folder, precision)
     found, right = made.loss(range(9))
     wanted, hits = 0.0, 0
-    for row in made.material.train:
+    for row in made.data.train:
         ids = torch.tensor([[*row.question, *row.answer]])
         labels = torch.tensor([[*[-100] * len(row.question), *row.answer]])
         with torch.no_grad():
@@ -161,7 +161,7 @@ def test_a_lean_tuning_computes_the_same_numbers_and_keeps_less(
             return tensor
 
         with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-            loss, _ = made.loss(range(len(made.material.train)))
+            loss, _ = made.loss(range(len(made.data.train)))
         found.append((loss.detach(), torch.autograd.grad(loss, list(made.parameters().values()))))
     assert torch.equal(found[0][0], found[1][0])
     assert all(torch.equal(one, other) for one, other in zip(found[0][1], found[1][1], strict=True))
@@ -239,10 +239,8 @@ def tuned(
         if next(steps) == killed:
             raise InterruptedError
 
-    material = DecoderTrainingData(
-        folder=folder, train=rows(24), valid=rows(4, seed=9), judge=Judge(), precision=precision
-    )
-    return decoder_tuning.tune(material, spec, checkpoint, on_progress)
+    data = DecoderTrainingData(folder=folder, train=rows(24), valid=rows(4, seed=9), judge=Judge(), precision=precision)
+    return decoder_tuning.tune(data, spec, checkpoint, on_progress)
 
 
 def test_a_run_killed_at_any_step_ends_with_the_same_adapter(

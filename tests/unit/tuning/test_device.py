@@ -60,10 +60,10 @@ def test_tuning_uses_a_graphics_processor_and_ends_near_the_same(tmp_path: Path)
     rows = [DecoderRow(question=(1, 2, 3, 10 + i % 7), answer=(20 + i % 7, 2)) for i in range(64)]
     losses = {}
     for device in ("cpu", "cuda"):
-        material = DecoderTrainingData(
+        data = DecoderTrainingData(
             folder=folder, train=rows, valid=rows[:8], judge=lambda _: 0.0, precision="bfloat16", device=device
         )
-        made = decoder_tuning._lesson(material, TuneSpec(rank=4))
+        made = decoder_tuning._lesson(data, TuneSpec(rank=4))
         assert str(made.model.device).startswith(device)
         losses[device] = float(made.loss(list(range(8)))[0].detach())
     assert losses["cuda"] == pytest.approx(losses["cpu"], rel=0.05)

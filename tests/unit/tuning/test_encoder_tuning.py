@@ -88,7 +88,7 @@ def scripted(*script: float, patience: int = 9) -> tuple[Scripted, list[tuple[fl
     lesson = Scripted(script)
     spec = TuneSpec(epochs=len(script) - 1, workers=1, patience=patience)
     points = loop.train(lesson, spec, Kept(), quiet)
-    return lesson, [(point.epoch, point.valid_metric, point.kept) for point in points]
+    return lesson, [(point.epoch, point.valid_metric, point.is_best) for point in points]
 
 
 def test_the_best_pass_is_kept_with_its_weights() -> None:
@@ -115,7 +115,7 @@ def test_of_passes_with_the_same_metric_the_one_with_the_smaller_loss_is_better(
 def test_it_says_when_rows_are_learnt_by_heart() -> None:
     losses = [(0.0, 3.0), (2.0, 2.5), (1.5, 2.4), (0.9, 2.6), (0.5, 3.0)]
     points = [
-        EpochPoint(epoch=i, train_loss=train, train_metric=0, valid_metric=0, kept=i == 2, valid_loss=valid)
+        EpochPoint(epoch=i, train_loss=train, train_metric=0, valid_metric=0, is_best=i == 2, valid_loss=valid)
         for i, (train, valid) in enumerate(losses)
     ]
     (said,) = memorising(points)
@@ -140,7 +140,7 @@ def test_a_falling_loss_keeps_it_going_where_the_metric_says_nothing_yet() -> No
     lesson = WithLoss([metric for metric, _ in script])
     points = loop.train(lesson, TuneSpec(epochs=7, workers=1, patience=2), Kept(), quiet)
     assert [point.epoch for point in points] == [0, 1, 2, 3, 4, 5, 6], "two passes behind the best one"
-    assert [point.epoch for point in points if point.kept] == [4]
+    assert [point.epoch for point in points if point.is_best] == [4]
 
 
 def test_d24_a_loss_that_is_no_number_ends_the_tuning_with_the_best_pass() -> None:
@@ -152,7 +152,7 @@ def test_d24_a_loss_that_is_no_number_ends_the_tuning_with_the_best_pass() -> No
 
     lesson, kept = Diverging((0.5, 0.6)), Kept()
     points = loop.train(lesson, TuneSpec(epochs=9, workers=1), kept, quiet)
-    assert [(point.epoch, point.kept) for point in points] == [(0, False), (1, True)]
+    assert [(point.epoch, point.is_best) for point in points] == [(0, False), (1, True)]
     assert points[0].train_loss is points[0].train_metric is None, "nothing was seen before the first step"
     assert all(point.train_loss is not None and np.isfinite(point.train_loss) for point in points[1:])
     assert float(lesson.weight.detach()) == lesson.seen[1]
@@ -173,7 +173,7 @@ def accuracy(targets: Sequence[str], answers: Sequence[str]) -> float:
 
 
 @pytest.fixture(scope="module")
-def material(tmp_path_factory: pytest.TempPathFactory) -> encoder_tuning.EncoderTrainingData:
+def data(tmp_path_factory: pytest.TempPathFactory) -> encoder_tuning.EncoderTrainingData:
     """Thirty short rows over three labels, and a tiny encoder whose head knows little."""
     found = sentence_encoder.find(str(tiny_encoder.write(tmp_path_factory.mktemp("tiny"), "bert")))
     pick = np.random.default_rng(3)
@@ -191,12 +191,12 @@ def material(tmp_path_factory: pytest.TempPathFactory) -> encoder_tuning.Encoder
 
 
 def tuned(
-    material: encoder_tuning.EncoderTrainingData,
+    data: encoder_tuning.EncoderTrainingData,
     spec: TuneSpec = SPEC,
     checkpoint: Kept | None = None,
     on_progress: Callable[[int, int], None] = quiet,
 ) -> encoder_tuning.TunedEncoder:
-    return encoder_tuning.tune(material, spec, accuracy, checkpoint or Kept(), on_progress)
+    return encoder_tuning.tune(data, spec, accuracy, checkpoint or Kept(), on_progress)
 
 
 def assert_same(one: encoder_tuning.TunedEncoder, other: encoder_tuning.TunedEncoder) -> None:
@@ -211,31 +211,31 @@ def assert_same(one: encoder_tuning.TunedEncoder, other: encoder_tuning.TunedEnc
 
 
 @pytest.fixture(scope="module")
-def whole(material: encoder_tuning.EncoderTrainingData) -> encoder_tuning.TunedEncoder:
+def whole(data: encoder_tuning.EncoderTrainingData) -> encoder_tuning.TunedEncoder:
     """An uninterrupted run."""
-    return tuned(material)
+    return tuned(data)
 
 
 def test_it_learns_and_says_so(whole: encoder_tuning.TunedEncoder) -> None:
     assert [point.epoch for point in whole.points] == [0, 1, 2, 3]
-    assert sum(point.kept for point in whole.points) == 1
+    assert sum(point.is_best for point in whole.points) == 1
     best = max(point.valid_metric for point in whole.points)
     assert best > whole.points[0].valid_metric
-    assert next(point for point in whole.points if point.kept).valid_metric == best
+    assert next(point for point in whole.points if point.is_best).valid_metric == best
     first, third = whole.points[1].train_loss, whole.points[3].train_loss
     assert first is not None
     assert third is not None
     assert third < first
 
 
-def test_it_is_deterministic(material: encoder_tuning.EncoderTrainingData, whole: encoder_tuning.TunedEncoder) -> None:
-    assert_same(tuned(material), whole)
+def test_it_is_deterministic(data: encoder_tuning.EncoderTrainingData, whole: encoder_tuning.TunedEncoder) -> None:
+    assert_same(tuned(data), whole)
 
 
 @pytest.mark.parametrize("step", [1, 4, 5, 12])
 def test_a_run_that_was_stopped_at_a_step_goes_on_to_the_same_weights(
     step: int,
-    material: encoder_tuning.EncoderTrainingData,
+    data: encoder_tuning.EncoderTrainingData,
     whole: encoder_tuning.TunedEncoder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -247,10 +247,10 @@ def test_a_run_that_was_stopped_at_a_step_goes_on_to_the_same_weights(
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        tuned(material, checkpoint=kept, on_progress=stop)
+        tuned(data, checkpoint=kept, on_progress=stop)
     assert (kept.state is None) == (step == 1), "every step but the last is safe"
     told: list[int] = []
-    assert_same(tuned(material, checkpoint=kept, on_progress=lambda done, _total: told.append(done)), whole)
+    assert_same(tuned(data, checkpoint=kept, on_progress=lambda done, _total: told.append(done)), whole)
     assert told == list(range(step, 13)), "only what was lost is done again"
 
 
@@ -259,27 +259,27 @@ def test_a_run_that_was_stopped_at_a_step_goes_on_to_the_same_weights(
 def test_a_run_that_died_while_saving_goes_on_to_the_same_weights(
     save: int,
     after: bool,
-    material: encoder_tuning.EncoderTrainingData,
+    data: encoder_tuning.EncoderTrainingData,
     whole: encoder_tuning.TunedEncoder,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     kept = Kept(fail_at=save, after=after)
     with pytest.raises(InterruptedError):
-        tuned(material, checkpoint=kept)
+        tuned(data, checkpoint=kept)
     kept.fail_at = None
-    assert_same(tuned(material, checkpoint=kept), whole)
+    assert_same(tuned(data, checkpoint=kept), whole)
 
 
 def test_a_run_that_was_stopped_again_and_again_ends_the_same(
-    material: encoder_tuning.EncoderTrainingData, whole: encoder_tuning.TunedEncoder, monkeypatch: pytest.MonkeyPatch
+    data: encoder_tuning.EncoderTrainingData, whole: encoder_tuning.TunedEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     kept = Kept()
     for _ in range(40):
         kept.saves, kept.fail_at, kept.after = 0, 2, True
         try:
-            found = tuned(material, checkpoint=kept)
+            found = tuned(data, checkpoint=kept)
         except InterruptedError:
             continue
         assert_same(found, whole)
@@ -288,19 +288,19 @@ def test_a_run_that_was_stopped_again_and_again_ends_the_same(
 
 
 def test_a_finished_run_asked_again_does_nothing_anew(
-    material: encoder_tuning.EncoderTrainingData, whole: encoder_tuning.TunedEncoder
+    data: encoder_tuning.EncoderTrainingData, whole: encoder_tuning.TunedEncoder
 ) -> None:
     kept = Kept()
-    tuned(material, checkpoint=kept)
+    tuned(data, checkpoint=kept)
     told: list[int] = []
-    assert_same(tuned(material, checkpoint=kept, on_progress=lambda done, _total: told.append(done)), whole)
+    assert_same(tuned(data, checkpoint=kept, on_progress=lambda done, _total: told.append(done)), whole)
     assert told == []
 
 
-def test_parts_of_a_batch_give_the_gradient_of_the_whole(material: encoder_tuning.EncoderTrainingData) -> None:
+def test_parts_of_a_batch_give_the_gradient_of_the_whole(data: encoder_tuning.EncoderTrainingData) -> None:
     gradients = []
     for part in (32, 2):
-        lesson = encoder_tuning._lesson(material, SPEC, accuracy)
+        lesson = encoder_tuning._lesson(data, SPEC, accuracy)
         state = loop._State(1, 0, 0, 0.0, 0, 0, loop.ValidationScore(metric=0.0), 0, [])
         with ThreadPoolExecutor(1) as pool:
             loop._gradients(lesson, range(7), dataclasses.replace(SPEC, part=part), pool, state)
@@ -309,12 +309,12 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(material: encoder_tunin
         assert gradients[1][name] == pytest.approx(one, abs=1e-5), name
 
 
-def test_two_workers_agree_with_one_but_for_rounding(material: encoder_tuning.EncoderTrainingData) -> None:
+def test_two_workers_agree_with_one_but_for_rounding(data: encoder_tuning.EncoderTrainingData) -> None:
     import torch
 
     gradients = []
     for workers in (1, 2):
-        lesson = encoder_tuning._lesson(material, SPEC, accuracy)
+        lesson = encoder_tuning._lesson(data, SPEC, accuracy)
         for name, tensor in lesson.parameters().items():
             if "lora_B" in name:  # they start at zero, where their partners have no gradient
                 torch.nn.init.constant_(tensor, 0.1)
@@ -329,9 +329,9 @@ def test_two_workers_agree_with_one_but_for_rounding(material: encoder_tuning.En
 
 
 def test_only_the_upper_layers_change(
-    material: encoder_tuning.EncoderTrainingData, whole: encoder_tuning.TunedEncoder
+    data: encoder_tuning.EncoderTrainingData, whole: encoder_tuning.TunedEncoder
 ) -> None:
-    before = material.sentence.weights()
+    before = data.sentence.weights()
     assert whole.weights.keys() == before.keys()
     changed = {name for name, array in whole.weights.items() if array.tobytes() != before[name].tobytes()}
     assert changed, "tuning changes something"
@@ -364,16 +364,16 @@ def test_merged_weights_answer_as_the_adapter_did(family: str, pooling: str, tmp
     )
     rows = encoder_tuning.EncoderRows(tokens=plain.tokens(texts), targets=targets)
     head = linear_head.calibrate_head(linear_head.solve(plain.embed(texts), targets, 0.1), plain.embed(texts), targets)
-    material = encoder_tuning.EncoderTrainingData(sentence=found, head=head, train=rows, valid=rows)
-    lesson = encoder_tuning._lesson(material, SPEC, accuracy)
+    data = encoder_tuning.EncoderTrainingData(sentence=found, head=head, train=rows, valid=rows)
+    lesson = encoder_tuning._lesson(data, SPEC, accuracy)
     lesson.read()
     start = lesson.margins(rows)
     served = head.margins(plain.embed(texts)) / head.settings.temperature
     assert start == pytest.approx(served, abs=0.01), "it starts from the frozen solution (kept in half precision)"
 
-    result = encoder_tuning.tune(material, SPEC, lambda t, a: -float(len(t)), Kept(), quiet)
-    assert result.points[0].kept
-    lesson.body.kept.clear()
+    result = encoder_tuning.tune(data, SPEC, lambda t, a: -float(len(t)), Kept(), quiet)
+    assert result.points[0].is_best
+    lesson.body.lower_outputs.clear()
     loop.train(lesson, SPEC, Kept(), quiet)
     trained = lesson.margins(rows)
     weights = lesson.body.merge_adapter()
@@ -412,7 +412,7 @@ def test_an_early_stop_is_told_and_a_whole_tuning_is_not() -> None:
     def points(metrics: Sequence[float]) -> list[EpochPoint]:
         best = max(range(len(metrics)), key=lambda i: metrics[i])
         return [
-            EpochPoint(epoch=i, train_loss=1.0, train_metric=0.5, valid_metric=value, kept=i == best)
+            EpochPoint(epoch=i, train_loss=1.0, train_metric=0.5, valid_metric=value, is_best=i == best)
             for i, value in enumerate(metrics)
         ]
 

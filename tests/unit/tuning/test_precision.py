@@ -93,7 +93,9 @@ def test_a_run_goes_on_in_the_precision_it_began_with(tmp_path: Path, monkeypatc
     pretend(monkeypatch, "old", 0.1)
     with store.open_run(tmp_path / "a", {}) as run:
         assert decoder_rungs.settle_precision("auto", "cpu", run) == "bfloat16"
-        assert decoder_rungs.tuned_in(run) == TunedIn(precision="bfloat16", asked=False, processor="new", speedup=3.0)
+        assert decoder_rungs.tuned_in(run) == TunedIn(
+            precision="bfloat16", is_requested=False, processor="new", speedup=3.0
+        )
     with store.open_run(tmp_path / "b", {}) as run:
         assert decoder_rungs.settle_precision("auto", "cpu", run) == "float32"
     pretend(monkeypatch, "new", 3.0)
@@ -107,7 +109,7 @@ def test_a_run_goes_on_in_the_precision_it_began_with(tmp_path: Path, monkeypatc
     for asked in get_args(Precision):
         with store.open_run(tmp_path / asked, {}) as run:
             assert decoder_rungs.settle_precision(asked, "cpu", run) == asked
-            assert decoder_rungs.tuned_in(run) == TunedIn(precision=asked, asked=True, processor="new")
+            assert decoder_rungs.tuned_in(run) == TunedIn(precision=asked, is_requested=True, processor="new")
 
 
 @pytest.mark.tune
@@ -130,8 +132,8 @@ def test_where_the_record_is_lost_what_was_built_is_not_mixed(tmp_path: Path, mo
         for speedup in (3.0, 0.1):
             pretend(monkeypatch, "any", speedup)
             settled = dataclasses.replace(plan, precision=decoder_rungs.settle_precision("auto", "cpu", run))
-            material = RunContext(prepared, settled, run, lambda _: None)
-            keys |= {cache_key(material, tuned), decoder_4bit._tuned_weights(tmp_path / "small", material)}
+            context = RunContext(prepared, settled, run, lambda _: None)
+            keys |= {cache_key(context, tuned), decoder_4bit._tuned_weights(tmp_path / "small", context)}
             (record,) = (run.path / "records" / "precision").iterdir()
             record.write_bytes(b"damaged")
         assert run.rebuilt == 1
@@ -161,10 +163,10 @@ def test_without_a_model_to_tune_nothing_is_measured(tmp_path: Path, monkeypatch
 def test_the_report_tells_the_precision_and_why() -> None:
     account = sample_account.sample_account()
     assert "Precision of tuning" not in render(dataclasses.replace(account, tuned_in=None))
-    found = TunedIn(precision="bfloat16", asked=False, processor="Xeon 9", speedup=2.34)
+    found = TunedIn(precision="bfloat16", is_requested=False, processor="Xeon 9", speedup=2.34)
     said = "language models were tuned in bfloat16: where the run began (Xeon 9), bfloat16 was 2.3 times as fast"
     assert said in render(dataclasses.replace(account, tuned_in=found))
-    asked = TunedIn(precision="float32", asked=True, processor="Xeon 9")
+    asked = TunedIn(precision="float32", is_requested=True, processor="Xeon 9")
     said = "language models were tuned in float32, as requested"
     assert said in render(dataclasses.replace(account, tuned_in=asked))
     assert json.loads(store.encode(dataclasses.replace(account, tuned_in=found)))["tuned_in"]["precision"] == "bfloat16"

@@ -74,20 +74,18 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> sentence_encoder.SentenceE
 
 
 @pytest.fixture(scope="module")
-def material(tiny: sentence_encoder.SentenceEncoder) -> tuning.TaggerTrainingData:
+def data(tiny: sentence_encoder.SentenceEncoder) -> tuning.TaggerTrainingData:
     return material_of(tiny, rows(40, 1), rows(20, 2))
 
 
-def tuned(
-    material: tuning.TaggerTrainingData, checkpoint: Kept | None = None, spec: TuneSpec = SPEC
-) -> tuning.TunedTagger:
-    return tuning.tune(material, spec, metric, checkpoint or Kept(), quiet)
+def tuned(data: tuning.TaggerTrainingData, checkpoint: Kept | None = None, spec: TuneSpec = SPEC) -> tuning.TunedTagger:
+    return tuning.tune(data, spec, metric, checkpoint or Kept(), quiet)
 
 
 @pytest.fixture(scope="module")
-def whole(material: tuning.TaggerTrainingData) -> tuning.TunedTagger:
+def whole(data: tuning.TaggerTrainingData) -> tuning.TunedTagger:
     """An uninterrupted run."""
-    return tuned(material)
+    return tuned(data)
 
 
 def assert_same(one: tuning.TunedTagger, other: tuning.TunedTagger) -> None:
@@ -100,36 +98,36 @@ def assert_same(one: tuning.TunedTagger, other: tuning.TunedTagger) -> None:
         assert array.tobytes() == other.weights[name].tobytes(), name
 
 
-def test_every_value_is_reached(material: tuning.TaggerTrainingData) -> None:
-    wanted = sum(len(json.loads(target).get("faults", ())) + 1 for target in material.train.targets)
-    assert material.train.reached == wanted
+def test_every_value_is_reached(data: tuning.TaggerTrainingData) -> None:
+    wanted = sum(len(json.loads(target).get("faults", ())) + 1 for target in data.train.targets)
+    assert data.train.reached == wanted
 
 
 def test_it_learns_what_the_frozen_encoder_does_not_know(
-    whole: tuning.TunedTagger, material: tuning.TaggerTrainingData
+    whole: tuning.TunedTagger, data: tuning.TaggerTrainingData
 ) -> None:
     start, *passes = whole.points
     assert start.valid_metric > 0.2, "it starts from the frozen solution"
-    best = next(point for point in whole.points if point.kept)
+    best = next(point for point in whole.points if point.is_best)
     assert best.valid_metric == max(point.valid_metric for point in whole.points)
     first, last = passes[0].train_loss, passes[-1].train_loss
     assert first is not None
     assert last is not None
     assert last < first
     assert best.valid_metric > start.valid_metric
-    assert metric(material.valid.targets, whole.answers) == best.valid_metric
+    assert metric(data.valid.targets, whole.answers) == best.valid_metric
 
 
 @pytest.mark.parametrize("save", [1, 4, 15, 24])
 def test_a_run_that_died_goes_on_to_the_same_bytes(
-    save: int, material: tuning.TaggerTrainingData, whole: tuning.TunedTagger, monkeypatch: pytest.MonkeyPatch
+    save: int, data: tuning.TaggerTrainingData, whole: tuning.TunedTagger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
     kept = Kept(fail_at=save, after=save % 2 == 0)
     with pytest.raises(InterruptedError):
-        tuned(material, kept)
+        tuned(data, kept)
     kept.fail_at = None
-    assert_same(tuned(material, kept), whole)
+    assert_same(tuned(data, kept), whole)
 
 
 @pytest.mark.parametrize("family", ["bert", "xlm-roberta", "distilbert"])
@@ -140,7 +138,7 @@ def test_merged_weights_tag_as_the_adapter_did(family: str, tmp_path: Path) -> N
     learnt = material_of(found, rows(24, 3), [*rows(8, 4), dataclasses.replace(rows(1, 5)[0], input="my card " * 40)])
     better = itertools.count()
     lesson = tuning._lesson(learnt, SPEC, lambda _t, _a: next(better))  # so that the last pass is kept
-    lesson.body.kept.clear()  # they are kept in half precision
+    lesson.body.lower_outputs.clear()  # they are kept in half precision
     loop.train(lesson, dataclasses.replace(SPEC, epochs=1), Kept(), quiet)
     parts = iter(lesson.body.each(lesson.check.tokens, lesson._margins))
     wanted = [each.join([next(parts) for _ in each.windows]) for each in learnt.valid.readings]

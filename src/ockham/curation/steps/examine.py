@@ -54,7 +54,7 @@ class ExaminedChunk:
     """What was found out about a portion of documents; arrays have one entry a document.
 
     ``reason`` is a place in `REASONS`, ``changed`` a bit for each of `CHANGES`, ``texts`` are the inputs after all
-    changes, ``judged`` the same without what rows share, ``new`` those of the documents that were changed. ``hashes``
+    changes, ``own_texts`` the same without what rows share, ``new`` those of documents that were changed. ``hashes``
     are 128 bits each of the text as it came, of its words, and of the target. ``sizes`` are in characters, and asked
     for where the longest document shall stay. ``would`` counts for each rule how many documents break its limit when
     it is one step looser, as it is, and one step stricter. ``unlike`` and ``objects`` count the targets of the rows
@@ -63,7 +63,7 @@ class ExaminedChunk:
 
     portion: RecordBatch
     texts: Texts
-    judged: Texts
+    own_texts: Texts
     new: dict[int, tuple[str, ...]]
     reason: NDArray[np.uint8]
     score: NDArray[np.float64]
@@ -104,7 +104,7 @@ def examine(portion: RecordBatch, plan: StepConfig) -> ExaminedChunk:
     examined = ExaminedChunk(
         portion=portion,
         texts=texts,
-        judged=judged,
+        own_texts=judged,
         new=changes.new,
         reason=np.zeros(number, dtype=np.uint8),
         score=np.full(number, np.nan),
@@ -245,7 +245,7 @@ def _judge(examined: ExaminedChunk, personal: NDArray[np.bool_], plan: StepConfi
         examined.would[rule.name] = (would[0], would[1], would[2])
         _drop(examined, rule.name, breaks, values, limit)
     if plan.leak is not None and "leak" in plan.steps:
-        row, share = plan.leak.find(examined.judged)
+        row, share = plan.leak.find(examined.own_texts)
         examined.leaked = row
         _drop(examined, "leak", row >= 0, share, plan.spec.containment)
     for configured in plan.filters:
@@ -296,7 +296,7 @@ def _counts(examined: ExaminedChunk, plan: StepConfig, readable: NDArray[np.bool
     list_numbers = np.full(number, -1, dtype=np.int64)
     more: dict[str, NDArray[np.int64]] = {}
     if "language" in plan.steps:
-        labels, sure = language.identify_all(examined.judged)
+        labels, sure = language.identify_all(examined.own_texts)
         codes = (*language.languages(), language.UNKNOWN)
         certain = language.are_certain(examined.texts, sure, plan.spec.min_language)
         lists = language.stop_word_languages()
@@ -310,7 +310,7 @@ def _counts(examined: ExaminedChunk, plan: StepConfig, readable: NDArray[np.bool
         named = zip((codes[-1], *codes[:-1]), totals, strict=True)
         examined.languages.update({code: count for code, count in named if count})
     if set(TEXT_ONLY) & set(plan.steps):
-        table = statistics(examined.judged, alphabet(), language.stop_words(), list_numbers)
+        table = statistics(examined.own_texts, alphabet(), language.stop_words(), list_numbers)
         counts = {name: table[:, index] for index, name in enumerate(COUNTS)}
     else:
         seen = examined.words.copy()
