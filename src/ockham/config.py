@@ -32,7 +32,9 @@ VERBS = ("curate", "decide", "doctor", "eval", "export", "fit", "plan", "predict
 RUNGS = (
     "constant",
     "lookup",
+    "pattern",
     "linear",
+    "linear-tagger",
     "encoder",
     "linear+encoder",
     "encoder-tuned",

@@ -128,9 +128,13 @@ def _rungs(encoder: EncoderAvailability, find: Find) -> tuple[RungAvailability, 
         RungAvailability(name="lookup", can_run=True, because="no further packages needed")
         if not _missing(CLASSIC, find)
         else _lacking("lookup", CLASSIC, None, find),
+        RungAvailability(name="pattern", can_run=True, because="no further packages needed"),
         RungAvailability(name="linear", can_run=True, because="scikit-learn is installed")
         if not _missing(CLASSIC, find)
         else _lacking("linear", CLASSIC, None, find),
+        RungAvailability(name="linear-tagger", can_run=True, because="SciPy is installed")
+        if not _missing(CLASSIC, find)
+        else _lacking("linear-tagger", CLASSIC, None, find),
         _learning("encoder", ENCODER, "encoder", encoder, find),
         _learning("linear+encoder", (*CLASSIC, *ENCODER), "encoder", encoder, find),
         _learning("encoder-tuned", TUNE, "tune", encoder, find),

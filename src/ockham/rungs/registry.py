@@ -5,9 +5,22 @@ from __future__ import annotations
 from ockham.rungs.baselines import CONSTANT, ENDPOINT, LINEAR, LOOKUP
 from ockham.rungs.blend_rung import blend_of
 from ockham.rungs.encoder_rungs import ENCODER, ENCODER_TUNED
+from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER
+from ockham.rungs.pattern_rung import PATTERN
 from ockham.rungs.rung import Rung
 from ockham.rungs.tagger_rung import ENCODER_TAGGER
 
 BLEND = blend_of(LINEAR, ENCODER)
-LADDER: tuple[Rung, ...] = (CONSTANT, LOOKUP, LINEAR, ENCODER, BLEND, ENCODER_TUNED, ENCODER_TAGGER, ENDPOINT)
+LADDER: tuple[Rung, ...] = (
+    CONSTANT,
+    LOOKUP,
+    PATTERN,
+    LINEAR,
+    LINEAR_TAGGER,
+    ENCODER,
+    BLEND,
+    ENCODER_TUNED,
+    ENCODER_TAGGER,
+    ENDPOINT,
+)
 """All rungs but those of language models (`ockham.rungs.decoder_rungs`)."""

@@ -57,7 +57,9 @@ def join_words(words: Sequence[str], joint: str = "and") -> str:
 _NATURES = {
     "constant": "It is the majority baseline, which gives the most frequent answer to everything",
     "lookup": "It is the nearest neighbour, which gives the answer of the most similar training example",
+    "pattern": "It is a list of rules by shape, label words and position, learnt from the training rows",
     "linear": "It is a linear model over words and characters",
+    "linear-tagger": "It is a linear model over words and their layout",
 }
 
 

@@ -1,0 +1,87 @@
+"""The rung that extracts with a linear model: a chain CRF on the words of a text and their layout."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+from ockham.models import refit
+from ockham.models.extraction import field_calibration, tagger_learning
+from ockham.models.extraction.tagger_learning import PlacedRows
+from ockham.models.extraction.value_places import TextRow
+from ockham.models.linear_tagger import LinearTagger
+from ockham.records import Example, Progress
+from ockham.rungs.rung import BuildInfo, RunContext, Rung
+
+LEAST = 0.5
+"""The share of the values that must stand in their texts: with fewer, most of what is asked for cannot be answered."""
+
+
+def text_rows(rows: Sequence[Example]) -> list[TextRow]:
+    """Return examples as a tagger learns from them."""
+    return [TextRow(text=row.input, target=row.target) for row in rows]
+
+
+def place_train_side(material: RunContext) -> PlacedRows:
+    """Find where the values of the training targets stand."""
+    return tagger_learning.place_rows(text_rows(material.side("train")))
+
+
+def too_few_reached(placed: PlacedRows) -> str | None:
+    """Say that most values do not stand in their texts, or nothing."""
+    hits = sum(bool(value.extents) for row in placed.places for value in row)
+    if not placed.values:
+        return "it marks values in the text, and the training targets have no values"
+    share = hits / placed.values
+    if share >= LEAST:
+        return None
+    return (
+        f"it marks values in the text, and of those of the training targets {share:.0%} stand in theirs as whole "
+        f"words ({LEAST:.0%} is the minimum)"
+    )
+
+
+def _build(material: RunContext, folder: Path) -> BuildInfo:
+    train, valid = text_rows(material.side("train")), text_rows(material.side("valid"))
+    placed = place_train_side(material)
+    model = _learn(material, placed, "fitting the linear tagger")
+    rules = field_calibration.calibrate(model.writer, model.shares, valid)
+    model = dataclasses.replace(model, writer=model.writer.with_rules(rules))
+    answers = model.answer([row.text for row in valid])
+    served = model
+    if refit.is_worthwhile(len(train), len(valid)):
+        every = tagger_learning.place_rows([*train, *valid])
+        served = _learn(material, every, "fitting the linear tagger on the validation rows too")
+        served = dataclasses.replace(served, writer=served.writer.with_rules_of(model.writer))
+    served.save(folder)
+    return BuildInfo(
+        settings={"fields": len(placed.fields), "features": len(served.column)},
+        answers=tuple(str(answer.value) for answer in answers),
+        confidences=tuple(answer.confidence for answer in answers),
+        warnings=tuple(tagger_learning.notes(placed)),
+    )
+
+
+def _learn(material: RunContext, placed: PlacedRows, message: str) -> LinearTagger:
+    def on_progress(done: int, total: int) -> None:
+        material.on_progress(Progress(stage="climb", message=message, done=done, total=total))
+
+    return tagger_learning.learn(placed, on_progress)
+
+
+def _skip_reason(material: RunContext) -> str | None:
+    return too_few_reached(place_train_side(material))
+
+
+LINEAR_TAGGER = Rung(
+    name="linear-tagger",
+    number=2,
+    kind="linear-tagger",
+    unavailable_reason=lambda _plan: None,
+    build=_build,
+    cache_inputs=lambda _plan: None,
+    tasks=("extract",),
+    task_note="extracts fields only",
+    skip_reason=_skip_reason,
+)

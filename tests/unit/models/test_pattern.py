@@ -1,0 +1,67 @@
+"""Rules by shape, label words and position: what is learnt, how it reads, and how long it takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import time
+from pathlib import Path
+
+import pytest
+from tests.unit.models.test_linear_tagger import receipts
+
+from ockham.errors import ModelError
+from ockham.models import model_files, pattern
+from ockham.models.extraction import pattern_learning, tagger_learning
+from ockham.models.extraction.value_places import TextRow
+
+
+@pytest.fixture(scope="module")
+def model() -> pattern.Pattern:
+    return pattern_learning.learn(tagger_learning.place_rows(receipts(60)))
+
+
+def test_rules_find_values_by_shape_and_label(model: pattern.Pattern) -> None:
+    rows = receipts(20, 100)
+    answers = [json.loads(str(answer.value)) for answer in model.answer([row.text for row in rows])]
+    assert answers == [json.loads(row.target) for row in rows]
+
+
+def test_the_bundle_lists_its_rules_as_sentences(model: pattern.Pattern, tmp_path: Path) -> None:
+    model.save(tmp_path)
+    lines = (tmp_path / pattern.LIST).read_text(encoding="utf-8").splitlines()
+    assert len(lines) == len(model.rules) > 1
+    assert lines[0] == "date: the first text of the shape 99-99-99 (right in 60 of 60 rows)"
+    assert all(line.startswith(("date: ", "total: ")) and line.endswith(" rows)") for line in lines)
+    again = pattern.load(tmp_path)
+    texts = [row.text for row in receipts(5, 200)]
+    assert again.answer(texts) == model.answer(texts)
+    rules = model_files.read(pattern.RuleList, tmp_path / pattern.RULES).rules
+    broken = pattern.RuleList(rules=(dataclasses.replace(rules[0], field=7),))
+    model_files.write(broken, tmp_path / pattern.RULES)
+    with pytest.raises(ModelError, match="not of the fields"):
+        pattern.load(tmp_path)
+
+
+def test_a_rule_of_one_row_is_not_believed() -> None:
+    rows = [TextRow(text=f"code {'abcdefgh'[number]}{number}{number}", target='{"c": "x"}') for number in range(8)]
+    rows.append(TextRow(text="code zz-9", target='{"c": "zz-9"}'))
+    assert pattern_learning.learn(tagger_learning.place_rows(rows)).rules == ()
+
+
+def test_several_values_are_taken_where_the_field_has_several() -> None:
+    rows = [
+        TextRow(text=f"from A{n} via B{n} and C{n} at noon", target=json.dumps({"stops": [f"A{n}", f"B{n}", f"C{n}"]}))
+        for n in range(10, 40)
+    ]
+    learnt = pattern_learning.learn(tagger_learning.place_rows(rows))
+    answer = learnt.answer(["via Q51 to Z52, at 9"])[0]
+    assert json.loads(str(answer.value)) == {"stops": ["Q51", "Z52"]}
+
+
+@pytest.mark.parametrize("text", ["9" * 100_000, "9." * 50_000, "TOTAL 1.00\n" * 9000, "-" * 100_000, ""])
+def test_no_text_takes_more_than_its_length_in_time(model: pattern.Pattern, text: str) -> None:
+    begin = time.process_time()
+    (answer,) = model.answer([text])
+    assert time.process_time() - begin < 5
+    assert isinstance(json.loads(str(answer.value)), dict)
