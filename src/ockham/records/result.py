@@ -30,12 +30,19 @@ class DatasetSummary:
     """The dataset's part of a verdict: rows = train + valid + test + the sum of ``dropped``."""
 
     rows: int
+    """Rows that were read."""
     train: int
+    """Rows to learn from."""
     valid: int
+    """Rows by which settings and thresholds were chosen."""
     test: int
+    """Rows of the sealed test set."""
     digest: str
+    """SHA-256 over the rows that were kept, in hexadecimal."""
     dropped: Mapping[str, int]
+    """Rows that were dropped, counted by reason."""
     leaks_prevented: int
+    """Test rows that would have a near-duplicate or a member of their group in training, were the split random."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,41 +50,63 @@ class CandidateResult:
     """A candidate's line in a verdict."""
 
     name: str
+    """The rung, and after a colon the model's name where a rung has several models."""
     rung: int
+    """Its place on the ladder; 0 is the smallest."""
     status: Status
+    """Whether it was measured on the test rows, or why not."""
     why: str
+    """Why it was skipped or failed, or a remark on a measured candidate; empty where there is nothing to say."""
     metrics: Mapping[str, Estimate] = field(default_factory=dict)
+    """The task's metrics on the test rows, by name, with intervals."""
     latency_ms: Mapping[str, Any] | None = None
+    """Milliseconds for one answer: p50, p95 and p99, with intervals and n; with --requests-per-day also at_rate."""
     throughput_per_s: float | None = None
+    """Answers per second when many texts are answered at once."""
     memory_mb: float | None = None
+    """Peak memory of the serving process in megabytes (10^6 bytes)."""
     artifact_mb: float | None = None
+    """Size of the files of its bundle in megabytes (10^6 bytes)."""
     fit_seconds: float | None = None
+    """Seconds that making it took."""
     cost_per_day: float | None = None
+    """US dollars per day for the expected requests."""
     meets: Mapping[str, Finding] = field(default_factory=dict)
+    """For each requirement: meets, misses or cannot tell."""
     rows_needed: int | None = None
+    """Test rows with which a requirement that cannot be told yet could be."""
     named: bool = False
     """Its model was named by the user."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Which candidate, why, and what is still unknown. The field names are a contract with users' scripts.
-
-    ``bundle`` is the digest ("sha256:…") of the chosen bundle's ``bundle.json``, which lists those of its files.
-    """
+    """Which candidate, why, and what is still unknown. The field names are a contract with users' scripts."""
 
     ockham: str
+    """Version of Ockham."""
     task: TaskName
+    """What kind of answer the data ask for."""
     metric: str
+    """Name of the metric that candidates are compared by."""
     dataset: DatasetSummary
+    """The rows, and what became of them."""
     requirements: Mapping[str, float]
+    """What was required, by name, such as min_accuracy."""
     candidates: tuple[CandidateResult, ...]
+    """Every candidate, smallest first: also those that were skipped or failed."""
     chosen: str | None
+    """Name of the chosen candidate; null where none was chosen."""
     because: str
+    """The verdict as a sentence."""
     next: str
+    """What to do next, as a sentence with a command."""
     test_evaluations: int
+    """How many times the test set was opened."""
     run: str
+    """Folder of the run."""
     bundle: str | None = None
+    """Digest of the chosen bundle ("sha256:…"), which `ockham verify` compares."""
     sealed: str = "not known"
     """How the run was kept from the network: the label of `ockham.sealed`, the weakest where it was made in goes."""
     scorer: PlugUse | None = None
