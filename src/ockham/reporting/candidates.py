@@ -27,7 +27,7 @@ from ockham.reporting.formatting import (
     rows,
     seconds,
 )
-from ockham.reporting.html import Child, Html, note, scroll, section, tag
+from ockham.reporting.html import Child, Html, note, prose, scroll, section, tag
 from ockham.reporting.html import table as grid
 from ockham.verdict.sentences import rounded_rows
 
@@ -151,7 +151,7 @@ def _row(run_result: RunResult, line: CandidateView, columns: Sequence[_Column])
     )
     if line.result.status != "measured":
         why = f"{line.result.status}, because {line.result.why or 'no reason was recorded'}"
-        return tag("tr", name, tag("td", why, colspan=max(1, len(columns) - 1)), class_="skipped")
+        return tag("tr", name, tag("td", prose(why), colspan=max(1, len(columns) - 1)), class_="skipped")
     cells = [tag("td", column.cell(line), data_head=column.head) for column in columns[1:]]
     return tag("tr", name, cells, class_="chosen" if chosen else None)
 
@@ -223,7 +223,7 @@ def _findings(line: CandidateView) -> Child:
     return (
         tag("ul", items, class_="findings") if items else _small("none was set"),
         _small(f"about {rounded_rows(need)} more test rows would tell") if need else None,
-        _small(line.result.why) if line.result.why else None,
+        _small(prose(line.result.why)) if line.result.why else None,
     )
 
 

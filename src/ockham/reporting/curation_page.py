@@ -8,7 +8,7 @@ from ockham.records.curation import CurationReport, RuleCount, Sample
 from ockham.reporting.bar_chart import Series, bars
 from ockham.reporting.formatting import count, figures, percent, settings_text
 from ockham.reporting.formatting import rows as rows_of
-from ockham.reporting.html import Child, Html, join, note, section, table, tag, user
+from ockham.reporting.html import Child, Html, join, note, prose, section, table, tag, user
 from ockham.reporting.page import document
 from ockham.reporting.svg import COLORS, figure
 
@@ -103,7 +103,7 @@ def _summary(report: CurationReport) -> Html:
         )
     )
     if report.warnings:
-        children.append(tag("ul", [tag("li", warning) for warning in report.warnings], class_="note"))
+        children.append(tag("ul", [tag("li", prose(warning)) for warning in report.warnings], class_="note"))
     return section("summary", "What happened to the rows", *children)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ockham.records import IngestReport, RunResult
 from ockham.reporting.formatting import count, finite_estimate, full, percent, points, reason_name
 from ockham.reporting.formatting import rows as rows_of
-from ockham.reporting.html import Child, Html, join, note, section, table, tag, user
+from ockham.reporting.html import Child, Html, join, note, prose, section, table, tag, user
 from ockham.reporting.row_numbers import row_note, row_number
 
 _SHOWN = 100
@@ -34,7 +34,7 @@ def rows(run_result: RunResult) -> Html:
     if intake.conflicts or intake.quarantined:
         parts.append(note(row_note(intake)))
     if intake.warnings:
-        parts.append(tag("ul", [tag("li", w) for w in intake.warnings], class_="note"))
+        parts.append(tag("ul", [tag("li", prose(w)) for w in intake.warnings], class_="note"))
     return section("data", "Rows kept and dropped", *parts)
 
 

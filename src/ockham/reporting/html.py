@@ -67,6 +67,14 @@ def user(value: str, **attributes: Attribute) -> Html:
     return tag("bdi", value, dir="auto", **attributes)
 
 
+def prose(sentences: str) -> Html:
+    """Show sentences of ours, in which what a person types stands between backticks, as code."""
+    parts = sentences.split("`")
+    if len(parts) % 2 == 0:  # a backtick has no other, so none of them marks a command
+        return text(sentences)
+    return join(tag("code", part) if i % 2 else part for i, part in enumerate(parts))
+
+
 def embed_json(value: Any) -> str:  # noqa: ANN401 - any JSON value
     """Write JSON that may stand inside a script element: no character that could end it."""
     written = json.dumps(value, ensure_ascii=False, separators=(",", ":"))

@@ -9,7 +9,7 @@ from ockham.planning.forecasts import USES, largest
 from ockham.records.plan import Cost, Forecast, Plan
 from ockham.reporting import line_chart
 from ockham.reporting.formatting import count, figures, megabytes, milliseconds
-from ockham.reporting.html import Child, Html, join, note, section, table, tag
+from ockham.reporting.html import Child, Html, join, note, prose, section, table, tag
 from ockham.reporting.page import document
 from ockham.reporting.plan_charts import memory_chart, memory_words, time_chart, time_words
 from ockham.reporting.scales import write_dollars, write_plain, write_short
@@ -81,7 +81,7 @@ def _opening(plan: Plan) -> Html:
         f"{count(plan.concurrency)} at a time."
     )
     listed = [tag("div", tag("dt", name), tag("dd", tag("span", value, class_="big"))) for name, value in facts]
-    notes = tag("ul", [tag("li", entry) for entry in plan.notes]) if plan.notes else None
+    notes = tag("ul", [tag("li", prose(entry)) for entry in plan.notes]) if plan.notes else None
     return tag("section", tag("h1", title), tag("p", work), fast, tag("dl", listed, class_="figures"), notes, id="plan")
 
 

@@ -22,7 +22,7 @@ from ockham.reporting.formatting import (
     percent,
     rows,
 )
-from ockham.reporting.html import Html, join, tag
+from ockham.reporting.html import Html, join, prose, tag
 from ockham.reporting.svg import figure
 from ockham.verdict.sentences import rounded_rows
 
@@ -32,7 +32,7 @@ _AXES = (("latency", "latency"), ("memory", "memory"), ("cost", "cost"))
 def verdict(run_result: RunResult) -> Html:
     """Write the first screen."""
     picture = _ladder(run_result)
-    because = tag("p", run_result.verdict.because, class_="because")
+    because = tag("p", prose(run_result.verdict.because), class_="because")
     column = tag(
         "div",
         because,
@@ -187,13 +187,13 @@ def _ladder(run_result: RunResult) -> Html | None:
 
 def _next(run_result: RunResult) -> Html:
     return tag(
-        "div", tag("h2", "Next step"), tag("p", run_result.verdict.next or "Nothing is left to do."), class_="next"
+        "div", tag("h2", "Next step"), tag("p", prose(run_result.verdict.next or "Nothing is left to do.")), class_="next"
     )
 
 
 def _unknown(run_result: RunResult) -> Html:
     lines = [*_undecided_lines(run_result), *_unmeasured_lines(run_result), *_unresolved_lines(run_result)]
-    lines += [join((warning,)) for warning in run_result.warnings]
+    lines += [prose(warning) for warning in run_result.warnings]
     content = (
         tag("ul", [tag("li", q) for q in lines]) if lines else tag("p", "Nothing that this run could have answered.")
     )
@@ -240,7 +240,13 @@ def _unmeasured_lines(run_result: RunResult) -> list[Html]:
     if not others:
         return []
     named = [
-        join(("; " if i else None, tag("b", line.name), f", because {line.result.why}" if line.result.why else None))
+        join(
+            (
+                "; " if i else None,
+                tag("b", line.name),
+                prose(f", because {line.result.why}") if line.result.why else None,
+            )
+        )
         for i, line in enumerate(others)
     ]
     return [join(("Not measured: ", named, "."))]
