@@ -187,7 +187,10 @@ def _ladder(run_result: RunResult) -> Html | None:
 
 def _next(run_result: RunResult) -> Html:
     return tag(
-        "div", tag("h2", "Next step"), tag("p", prose(run_result.verdict.next or "Nothing is left to do.")), class_="next"
+        "div",
+        tag("h2", "Next step"),
+        tag("p", prose(run_result.verdict.next or "Nothing is left to do.")),
+        class_="next",
     )
 
 
