@@ -66,7 +66,9 @@ def task_words(function: F) -> F:
         "Data",
         click.option("--instructions", metavar="TEXT|FILE", help="Describe the task to models that are prompted."),
         click.option(
-            "--labels", metavar="FILE", help="Describe each label: a file with the columns label and description."
+            "--labels",
+            metavar="FILE",
+            help="Describe each label, for prompts and as training rows: a file with columns label and description.",
         ),
     )(function)
 

@@ -19,9 +19,10 @@ from ockham.evals import comparison, intervals, tasks
 from ockham.models import linear, lookup, softmax
 from ockham.records import CurvePoint, Example, LabelIssue, Progress, Score, SplitOptimism
 from ockham.rungs.baselines import LINEAR
-from ockham.rungs.encoder_rungs import ENCODER, frozen_vectors
+from ockham.rungs.encoder_rungs import ENCODER, embed_again, frozen_vectors
+from ockham.rungs.label_rows import used_label_rows
 from ockham.rungs.out_of_fold import out_of_fold_margins
-from ockham.rungs.rung import BuildInfo, RunContext, find_built
+from ockham.rungs.rung import BuildInfo, BuiltRung, RunContext, find_built
 from ockham.store.memo import find_or_make
 from ockham.tuning import linear_head
 
@@ -178,15 +179,22 @@ def _answers(
     context: RunContext, part: Sequence[int], cheap: dict[str, BuildInfo], vectors: dict[str, NDArray[np.float32]]
 ) -> dict[str, list[str]]:
     """Train the cheap rungs on some of the training rows, and answer the validation rows."""
+    import numpy as np
+
     train, valid = context.short_side("train"), context.short_side("valid")
     examples = [train[index] for index in part]
 
     def by_linear(built: BuildInfo) -> list[str]:
-        model = linear.learn(examples, built.strength, seed=context.config.seed)
+        rows = [*examples, *used_label_rows(context, built)]
+        model = linear.learn(rows, built.strength, seed=context.config.seed)
         return [str(answer.value) for answer in model.answer([row.input for row in valid])]
 
     def by_encoder(built: BuildInfo) -> list[str]:
-        head = linear_head.solve(vectors["train"][list(part)], [row.target for row in examples], built.strength)
+        extra = used_label_rows(context, built)
+        learnt, targets = vectors["train"][list(part)], [row.target for row in (*examples, *extra)]
+        if extra:
+            learnt = np.concatenate([learnt, _embed(context, [row.input for row in extra])])
+        head = linear_head.solve(learnt, targets, built.strength)
         return head.best(vectors["valid"])
 
     asks = {LINEAR.name: by_linear, ENCODER.name: by_encoder}
@@ -195,7 +203,15 @@ def _answers(
 
 
 def _vectors(context: RunContext) -> dict[str, NDArray[np.float32]]:
+    return frozen_vectors(context, _built_encoder(context))
+
+
+def _embed(context: RunContext, texts: Sequence[str]) -> NDArray[np.float32]:
+    return embed_again(_built_encoder(context), texts)
+
+
+def _built_encoder(context: RunContext) -> BuiltRung:
     built = find_built(context, ENCODER)
     if built is None:
         raise Defect("E_DEFECT", "the vectors of an encoder that was not built", fix="please report this")
-    return frozen_vectors(context, built)
+    return built

@@ -24,7 +24,7 @@ from ockham.ladder import assemble, diagnostics, llm_judge
 from ockham.ladder.climb import climb, decide
 from ockham.ladder.measure import RungResult
 from ockham.ladder.run_folder import ACCOUNT
-from ockham.llm.task_words import read_descriptions, read_instructions, task_words
+from ockham.llm.task_words import match_descriptions, read_descriptions, read_instructions, task_words
 from ockham.models import counting
 from ockham.printable import printable
 from ockham.readers.label_sets import SeveralLabels
@@ -69,8 +69,8 @@ class FitSpec:
     ``scorer`` names a scorer whose mean score choices are made by (see `ockham.evals.scorer_plugs`).
 
     ``instructions`` say what the task is, as a text or a file of text, and ``labels`` is a file that says what each
-    label means (columns ``label`` and ``description``): models that are asked in words read both. ``owner`` is who
-    answers for the run, as the report is to cite it.
+    label means (columns ``label`` and ``description``): models that are asked in words read both, and classifiers learn
+    from the descriptions where that helps. ``owner`` is who answers for the run, as the report is to cite it.
 
     ``judge`` is a large model that is asked whether written answers are right; the verdict does not rest on it.
     """
@@ -135,6 +135,7 @@ def fit(
     config = dataclasses.replace(
         _plan(spec, requirements, prepared, scorer),
         instructions=task_words(instructions, descriptions, prepared.dataset.labels),
+        descriptions=match_descriptions(descriptions, prepared.dataset.labels),
     )
     identity = _identity(prepared, spec, config.instructions)
     folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"

@@ -16,6 +16,7 @@ from ockham.readers.read import ReadSpec, read
 LONGEST = 20_000
 """Characters of instructions: more would take the room of the texts."""
 COLUMNS = ("label", "description")
+_NAMED = 5
 
 
 def read_instructions(value: str | None) -> str:
@@ -53,16 +54,29 @@ def read_descriptions(file: str | None) -> dict[str, str]:
     return descriptions
 
 
-def task_words(instructions: str, descriptions: Mapping[str, str], labels: Collection[str]) -> str:
-    """Return what prompts say of the task: the instructions, and what each of the data's labels means.
+def match_descriptions(descriptions: Mapping[str, str], labels: Collection[str]) -> dict[str, str]:
+    """Return what is said of labels by the data's own spelling of each.
 
     Raises `DataError` (``E_LABEL_SET``) for a description of a label that the data do not have.
     """
     match = match_labels(descriptions, labels)
     if match.unknown:
+        numbers = [number for number, label in enumerate(descriptions, 1) if label in match.unknown]
         message = f"{len(match.unknown)} of {len(descriptions)} labels that are described stand nowhere in the data"
-        raise DataError("E_LABEL_SET", message, fix="write the labels in the file of --labels as the data do")
-    if not descriptions:
+        message += (
+            f" (number {', '.join(map(str, numbers[:_NAMED]))}{' …' if len(numbers) > _NAMED else ''} of the file)"
+        )
+        fix = "write the labels in the file of --labels as the data do, and leave out those that have no row"
+        raise DataError("E_LABEL_SET", message, fix=fix)
+    return {match.respelt.get(label, label): text for label, text in descriptions.items()}
+
+
+def task_words(instructions: str, descriptions: Mapping[str, str], labels: Collection[str]) -> str:
+    """Return what prompts say of the task: the instructions, and what each of the data's labels means.
+
+    Raises `DataError` (``E_LABEL_SET``) for a description of a label that the data do not have.
+    """
+    meanings = match_descriptions(descriptions, labels)
+    if not meanings:
         return instructions
-    meanings = {match.respelt.get(label, label): text for label, text in descriptions.items()}
     return f"{instructions}\nWhat the labels mean: {prompts.quote(meanings)}".strip()

@@ -177,6 +177,7 @@ def cross_margins(
     """Return each row's margins from a model that has not seen its fold: (rows, labels of ``settings``).
 
     A model learns from `CHOICE_ROWS` rows at most, drawn at random; the margin of a label that it has not seen is -inf.
+    Every model learns from the rows of a fold below 0, which get no margins.
     """
     import numpy as np
 
@@ -186,7 +187,7 @@ def cross_margins(
     out = np.full((len(examples), len(settings.labels)), -np.inf)
     column = {label: index for index, label in enumerate(settings.labels)}
 
-    for fold in sorted(set(folds)):
+    for fold in sorted(fold for fold in set(folds) if fold >= 0):
         inside, outside = np.flatnonzero(fold_numbers == fold), np.flatnonzero(fold_numbers != fold)
         if len(outside) > CHOICE_ROWS:
             outside = np.sort(np.random.default_rng(seed).choice(outside, CHOICE_ROWS, replace=False))

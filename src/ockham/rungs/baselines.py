@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from ockham.models import constant, endpoint, linear, lookup, refit
-from ockham.records import TaskName
+from ockham.records import Example, TaskName
+from ockham.rungs import label_rows
 from ockham.rungs.rung import BuildConfig, BuildInfo, BuiltRung, RunContext, Rung
 
 if TYPE_CHECKING:
@@ -34,16 +36,28 @@ def _lookup(context: RunContext, folder: Path) -> BuildInfo:
 
 def _linear(context: RunContext, folder: Path) -> BuildInfo:
     train, valid = context.short_side("train"), context.short_side("valid")
-    settings, answers, sure = linear.fit(train, valid, folder, metric=context.metric, seed=context.config.seed)
-    return BuildInfo(
-        settings={"C": settings.strength, "temperature": settings.temperature}, answers=answers, confidences=sure
-    )
+    metric, seed = context.metric, context.config.seed
+    settings, answers, sure = linear.fit(train, valid, folder, metric=metric, seed=seed)
+    extra = label_rows.choose_label_rows(context, partial(_cross_margins, context, settings.strength))
+    if extra:
+        settings, answers, sure = linear.fit([*train, *extra], valid, folder, metric=metric, seed=seed)
+    numbers = {"C": settings.strength, "temperature": settings.temperature}
+    names = {label_rows.SETTING: len(extra)} if extra else {}
+    return BuildInfo(settings={**numbers, **names}, answers=answers, confidences=sure)
+
+
+def _cross_margins(
+    context: RunContext, strength: float, extra: Sequence[Example], folds: Sequence[int]
+) -> NDArray[np.float64]:
+    rows = [*context.short_side("train"), *context.short_side("valid")]
+    settings = linear.LinearSettings(labels=context.labels(), strength=strength, temperature=1.0)
+    every_fold = [*folds, *[label_rows.LEARNT_BY_ALL] * len(extra)]
+    return linear.cross_margins([*rows, *extra], every_fold, settings, seed=context.config.seed)[: len(rows)]
 
 
 def _cross_validate(context: RunContext, built: BuiltRung, folds: Sequence[int]) -> NDArray[np.float64]:
-    rows = [*context.short_side("train"), *context.short_side("valid")]
-    settings = linear.LinearSettings(labels=context.labels(), strength=built.built.strength, temperature=1.0)
-    return linear.cross_margins(rows, folds, settings, seed=context.config.seed)
+    extra = label_rows.used_label_rows(context, built.built)
+    return _cross_margins(context, built.built.strength, extra, folds)
 
 
 def _endpoint(context: RunContext, folder: Path) -> BuildInfo:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ockham.evals import parity
 from ockham.models import encoder, sentence_encoder
 from ockham.records import Example, Parity, Progress, Side
+from ockham.rungs import label_rows
 from ockham.rungs.decoder_4bit import ADAPTER
 from ockham.rungs.decoder_weights import hub_reference
 from ockham.rungs.rung import (
@@ -43,6 +44,8 @@ SEEN: tuple[Side, ...] = ("train", "valid")
 
 
 def _encoder(context: RunContext, folder: Path) -> BuildInfo:
+    import numpy as np
+
     from ockham.tuning import linear_head
 
     sentence = sentence_encoder.find(context.config.encoder)
@@ -50,12 +53,19 @@ def _encoder(context: RunContext, folder: Path) -> BuildInfo:
     vectors = embed_sides(context, sentence, lambda: embedder)
     train, valid = ([example.target for example in context.short_side(side)] for side in SEEN)
     fitted = linear_head.fit(vectors["train"], train, vectors["valid"], valid, context.metric)
+    cross_validate = partial(_cross_margins, vectors, context, embedder.embed, fitted.strength)
+    extra = label_rows.choose_label_rows(context, cross_validate)
+    if extra:
+        more = np.concatenate([vectors["train"], embedder.embed([row.input for row in extra])])
+        targets = [*train, *(row.target for row in extra)]
+        fitted = linear_head.fit(more, targets, vectors["valid"], valid, context.metric)
     fitted.head.save(folder)
     warnings = cut_texts(embedder, context)
     temperature = fitted.head.settings.temperature
     numbers = {"C": fitted.strength, "temperature": temperature}
+    names = {label_rows.SETTING: len(extra)} if extra else {}
     return BuildInfo(
-        settings={"encoder": sentence.name, **numbers},
+        settings={"encoder": sentence.name, **numbers, **names},
         answers=fitted.answers,
         confidences=fitted.confidences,
         warnings=warnings,
@@ -68,15 +78,37 @@ def frozen_vectors(context: RunContext, built: BuiltRung) -> dict[str, NDArray[n
     return embed_sides(context, sentence, lambda: encoder.load(built.folder).embedder)
 
 
-def _cross_validate(context: RunContext, built: BuiltRung, folds: Sequence[int]) -> NDArray[np.float64]:
+Embed = Callable[[Sequence[str]], "NDArray[np.float32]"]
+
+
+def _cross_margins(
+    vectors: Mapping[str, NDArray[np.float32]],
+    context: RunContext,
+    embed: Embed,
+    strength: float,
+    extra: Sequence[Example],
+    folds: Sequence[int],
+) -> NDArray[np.float64]:
     import numpy as np
 
     from ockham.tuning import linear_head
 
+    more = [embed([row.input for row in extra])] if extra else []
+    every = np.concatenate([*(vectors[side] for side in SEEN), *more])
+    targets = [row.target for row in (*context.side("train"), *context.side("valid"), *extra)]
+    every_fold = [*folds, *[label_rows.LEARNT_BY_ALL] * len(extra)]
+    return linear_head.cross_margins(every, targets, every_fold, context.labels(), strength)[: len(folds)]
+
+
+def _cross_validate(context: RunContext, built: BuiltRung, folds: Sequence[int]) -> NDArray[np.float64]:
+    extra = label_rows.used_label_rows(context, built.built)
     vectors = frozen_vectors(context, built)
-    targets = [row.target for side in SEEN for row in context.side(side)]
-    every = np.concatenate([vectors[side] for side in SEEN])
-    return linear_head.cross_margins(every, targets, folds, context.labels(), built.built.strength)
+    return _cross_margins(vectors, context, partial(embed_again, built), built.built.strength, extra, folds)
+
+
+def embed_again(built: BuiltRung, texts: Sequence[str]) -> NDArray[np.float32]:
+    """Embed texts with the encoder of a rung's bundle: (texts, hidden)."""
+    return encoder.load(built.folder).embedder.embed(texts)
 
 
 def _encoder_tuned(context: RunContext, folder: Path) -> BuildInfo:

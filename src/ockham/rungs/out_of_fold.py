@@ -36,7 +36,7 @@ def out_of_fold_margins(context: RunContext, rungs: Sequence[Rung]) -> dict[str,
     new = [rung for rung in rungs if kept[rung.name] is None]
     if new:
         rows = [*context.short_side("train"), *context.short_side("valid")]
-        fold_numbers = _assign_folds(context, rows)
+        fold_numbers = assign_folds(context, rows)
         names = " and ".join(rung.name for rung in new)
         message = f"asking {names} about every label, in {_count_folds(rows)} parts"
         context.on_progress(Progress(stage="measure", message=message))
@@ -58,7 +58,8 @@ def _count_folds(rows: Sequence[Example]) -> int:
     return FOLDS if len(rows) < MANY_ROWS else FOLDS_OF_MANY
 
 
-def _assign_folds(context: RunContext, rows: Sequence[Example]) -> list[int]:
+def assign_folds(context: RunContext, rows: Sequence[Example]) -> list[int]:
+    """Return the fold of each training and validation row; no cluster is in two."""
     import numpy as np
 
     split = context.prepared.split

@@ -6,7 +6,7 @@ import dataclasses
 import importlib.util
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +66,8 @@ class BuildConfig:
     """The scorer whose mean score is the metric."""
     instructions: str = ""
     """What the user says of the task, for models that are asked in words (`ockham.llm.task_words`)."""
+    descriptions: Mapping[str, str] = field(default_factory=dict)
+    """What the user says of labels, by label as the data spell it; part of ``instructions`` too."""
     every: bool = False
     """Every rung is wanted, also one that promises nothing."""
 

@@ -129,13 +129,16 @@ def calibrate_head(head: LinearHead, vectors: NDArray[np.float32], targets: Sequ
 def cross_margins(
     vectors: NDArray[np.float32], targets: Sequence[str], folds: Sequence[int], labels: Sequence[str], strength: float
 ) -> NDArray[np.float64]:
-    """Return each row's margins from a head that has not seen its fold: (rows, labels); -inf for labels it has not."""
+    """Return each row's margins from a head that has not seen its fold: (rows, labels); -inf for labels it has not.
+
+    Every head learns from the rows of a fold below 0, which get no margins.
+    """
     import numpy as np
 
     row_folds = np.asarray(folds)
     column = {label: index for index, label in enumerate(labels)}
     out = np.full((len(targets), len(labels)), -np.inf)
-    for fold in sorted(set(folds)):
+    for fold in sorted(fold for fold in set(folds) if fold >= 0):
         inside, outside = np.flatnonzero(row_folds == fold), np.flatnonzero(row_folds != fold)
         head = solve(vectors[outside], [targets[int(i)] for i in outside], strength)
         columns = np.array([column[label] for label in head.settings.labels])
