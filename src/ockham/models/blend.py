@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from ockham.errors import ModelError
 from ockham.models import model_files, softmax
-from ockham.models.backend import load_backend
+from ockham.models.backend import Decisions, load_backend
 from ockham.records import Answer
 
 if TYPE_CHECKING:
@@ -68,7 +68,13 @@ class Blend:
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answer with the most probable label; confidence is its probability."""
-        return softmax.answers(self.margins(inputs), self.labels, 1.0) if inputs else []
+        return self.decide(inputs).answers
+
+    def decide(self, inputs: Sequence[str]) -> Decisions:
+        """Return each input's answer with the probability of every label."""
+        if not inputs:
+            return Decisions([], self.labels, [])
+        return softmax.decisions(self.margins(inputs), self.labels, 1.0)
 
     @property
     def labels(self) -> tuple[str, ...]:
