@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ockham.data.minhash import GOLDEN, mix_bits
+from ockham.data.prompt_slots import PassageSpan, SlotRows, join_over_slots
 from ockham.data.shared_text import Passage, SharedText, count_words, longest_first, tokens_of
 
 LEAST_ROWS = 20
@@ -49,6 +50,7 @@ def find_shared_text(texts: Sequence[str], targets: Sequence[str] | None = None)
     chosen = None if targets is None else [targets[row] for row in sample]
     least = max(LONG_ROWS, LONG_SHARE * len(sample))
     passages = tokens.take(_Frequent(widths=(LONG,), rows=least, words=WORDS_A_ROW, steady=False), chosen)
+    passages += tokens.over_slots(chosen)
     nearly_all = NEARLY_ALL * len(sample)
     passages += tokens.take(_Frequent(widths=_SHORT_WIDTHS, rows=nearly_all, words=0, steady=True), None)
     return SharedText(passages=longest_first(passages)[:_MOST])
@@ -99,6 +101,7 @@ class _Tokens:
         self._rows = np.repeat(np.arange(len(rows)), [len(row) for row in rows])
         self._stretches = self._rows.copy()
         self._size = len(rows)
+        self._spans: list[PassageSpan] = []
 
     def take(self, frequent: _Frequent, targets: Sequence[str] | None) -> list[Passage]:
         """Take out the longest frequent runs of tokens that stand as they are in so many rows, and return them."""
@@ -122,10 +125,19 @@ class _Tokens:
                 passages.append(passage)
                 for begin, stop in places:
                     self._stretches[begin:stop] = -1
+                    self._spans.append(PassageSpan(int(self._rows[begin]), begin, stop, passage))
         # A stretch goes on until something was taken out of it.
         ends = np.concatenate(([True], self._stretches[1:] != self._stretches[:-1]))[: len(self._stretches)]
         self._stretches = np.where(self._stretches < 0, -1, np.cumsum(ends))
         return passages
+
+    def over_slots(self, targets: Sequence[str] | None) -> list[Passage]:
+        """Return the passages that go on over slots, of those that were taken."""
+        if not self._spans:
+            return []
+        free = np.bincount(self._rows[self._stretches >= 0], minlength=self._size).tolist()
+        words = [self._names[number] for number in self._ids]
+        return join_over_slots(self._spans, SlotRows(words, free, self._size, targets))
 
     def _runs(self, frequent: _Frequent) -> list[tuple[int, int]]:
         """Return where runs of tokens begin and end that stand in equally many rows."""

@@ -25,13 +25,19 @@ _NUMBER = rf"{_DIGITED}(?:[.,:/\-]{_DIGITED})*"
 """A number, a date, or an identifier of letters and digits."""
 _TOKEN = re.compile(rf"(?P<number>{_NUMBER})|[{_ALONE}]|{_LETTER}+|[^\w\s]")
 _ANY_NUMBER = "0"
+SLOT = " "
+"""Stands among the tokens of a passage for a few words that are others in each row; no token of a text is a blank."""
+_IN_SLOT = r"(?s:.{0,120}?)"
 _ALONE_CHARACTER = re.compile(f"[{_ALONE}]")
 _WORDS = re.compile(rf"[{_ALONE}]|[^\W{_ALONE}]+")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Passage:
-    """Tokens that rows share, every number and identifier as 0, and the share of the rows that they stand in."""
+    """Tokens that rows share, every number and identifier as 0, and the share of the rows that they stand in.
+
+    `SLOT` stands for words that are others in each row (`ockham.data.prompt_slots`).
+    """
 
     tokens: tuple[str, ...]
     share: float = field(metadata={"min": 0, "max": 1})
@@ -117,7 +123,7 @@ def _without(text: str, passages: Sequence[tuple[tuple[str, ...], str]]) -> str:
 @lru_cache(maxsize=1024)
 def _pattern(tokens: tuple[str, ...]) -> tuple[str, re.Pattern[str]]:
     """Return the longest piece of a passage that always stands as it is, and what finds the passage."""
-    pieces = [_NUMBER if token == _ANY_NUMBER else re.escape(token) for token in tokens]
+    pieces = [_IN_SLOT if token == SLOT else _NUMBER if token == _ANY_NUMBER else re.escape(token) for token in tokens]
     pattern = pieces[0]
     for before, token, piece in zip(tokens, tokens[1:], pieces[1:], strict=False):
         pattern += (r"\s+" if _is_word(before) and _is_word(token) else r"\s*") + piece

@@ -26,7 +26,7 @@ _WINDOWS: Final[dict[str, WindowRule]] = {
     "olmo3": WindowRule(period=4, window=4096),
     "smallthinker": WINDOWS["smallthinker"],
 }
-LATENT: Final = ("deepseek_v2", "deepseek_v3", "glm4_moe_lite", "kimi_k2")
+LATENT: Final = ("deepseek_v2", "deepseek_v3", "glm4_moe_lite", "kimi_k2", "kimi_linear")
 """Families with latent attention of which the engine keeps the latent numbers alone; of MiniCPM 3 it keeps heads."""
 _SPREAD: Final = ("minicpm3",)
 _MAMBA: Final = ("falcon_mamba", "jamba", "mamba")
@@ -104,6 +104,9 @@ def layer_kinds(family: str, config: Config, layers: int) -> list[Kind]:
             number_of(config, "attn_layer_offset", default=4),
         )
         marks = [layer >= offset and (layer - offset) % max(1, period) == 0 for layer in range(layers)]
+    elif family == "kimi_linear":
+        full = _kda(config).get("full_attn_layers")
+        marks = [isinstance(full, list) and layer + 1 in full for layer in range(layers)]
     elif family in _ONE_A_LAYER:
         return _letters(config, layers)
     elif family in ("lfm2", "lfm2_moe") and _names(config, layers) is None:
@@ -208,6 +211,8 @@ def _recurrence(family: str, config: Config, hidden: int) -> tuple[int, int]:
     if family in ("lfm2", "lfm2_moe"):
         taps = number_of(config, "conv_L_cache", default=3)
         return hidden * max(0, taps - 1), 4 * hidden * hidden + taps * hidden
+    if family == "kimi_linear":
+        return _delta_attention(_kda(config), hidden)
     taps = number_of(config, "mamba_d_conv", "conv_kernel", "linear_conv_kernel_dim", default=4)
     expand = number_of(config, "mamba_expand", "expand", default=2)
     if family in _MAMBA:
@@ -236,6 +241,25 @@ def _recurrence(family: str, config: Config, hidden: int) -> tuple[int, int]:
     return recurrent_state(taps, inner, groups, size), weights
 
 
+def _kda(config: Config) -> Config:
+    """Return the settings of Kimi's delta attention, which number layers from 1."""
+    inner = config.get("linear_attn_config")
+    return inner if isinstance(inner, Mapping) else {}
+
+
+def _delta_attention(config: Config, hidden: int) -> tuple[int, int]:
+    """Return what a layer of Kimi's delta attention hands on, and the weights in its matrices.
+
+    A matrix of `size` by `size` for each head and the last inputs of three convolutions, as llama.cpp keeps them
+    (``n_embd_s`` and ``n_embd_r``; Kimi Team 2025, arXiv 2510.26692); queries, keys, values and the output, two narrow
+    gates, and how strongly each head learns.
+    """
+    heads, size = number_of(config, "num_heads", default=32), number_of(config, "head_dim", default=128)
+    taps, inner = number_of(config, "short_conv_kernel_size", default=4), heads * size
+    weights = 4 * hidden * inner + 2 * size * (hidden + inner) + hidden * heads + 3 * taps * inner
+    return recurrent_state(taps, inner, heads, size), weights
+
+
 def _block(family: str, config: Config, sizes: Sizes, layer: int, kind: Kind) -> tuple[int, int]:
     """Count the weights in one layer's feed-forward block: of all experts, and of those a token goes through."""
     if family in ("mamba", "mamba2", "falcon_mamba") or (family in _ONE_A_LAYER and kind != "block"):
@@ -249,10 +273,10 @@ def _block(family: str, config: Config, sizes: Sizes, layer: int, kind: Kind) ->
     shared = (
         shared
         or number_of(config, "moe_shared_expert_intermediate_size")
-        or (width if family == "llama4_text" else number_of(config, "n_shared_experts") * width)
+        or (width if family == "llama4_text" else number_of(config, "n_shared_experts", "num_shared_experts") * width)
     )
     router = sizes.hidden * experts
-    used = number_of(config, "num_experts_per_tok", default=1)
+    used = number_of(config, "num_experts_per_tok", "num_experts_per_token", default=1)
     return matrices * (experts * width + shared) + router, matrices * (used * width + shared) + router
 
 

@@ -27,6 +27,7 @@ GATED: Final = (
     "granitemoehybrid",
     "jamba",
     "kimi_k2",
+    "kimi_linear",
     "lfm2",
     "lfm2_moe",
     "llama",
@@ -62,6 +63,7 @@ _UNTIED: Final = (
     "granitemoehybrid",
     "jamba",
     "kimi_k2",
+    "kimi_linear",
     "llama",
     "llama4_text",
     "mamba2",
@@ -85,9 +87,9 @@ _NAMES: Final = {
     "head_size": ("head_dim", "attention_head_dim"),
     "ffn": ("intermediate_size", "n_inner", "hidden_dim", "block_ff_dim"),
     "vocabulary": ("vocab_size",),
-    "context": ("max_position_embeddings", "n_positions"),
+    "context": ("max_position_embeddings", "n_positions", "model_max_length"),
     "experts": ("num_local_experts", "num_experts", "n_routed_experts"),
-    "experts_used": ("num_experts_per_tok",),
+    "experts_used": ("num_experts_per_tok", "num_experts_per_token"),
 }
 # What a configuration leaves out where it is its family's usual.
 _GEMMA: Final = {"heads": 8, "kv_heads": 4, "head_size": 256, "context": 131_072}

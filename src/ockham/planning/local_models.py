@@ -12,11 +12,13 @@ from ockham.catalog import Architecture
 from ockham.errors import ConfigError, Defect
 from ockham.llm import gguf_file
 from ockham.planning import config_shapes, gguf_shapes
+from ockham.printable import printable
 from ockham.records.plan import Quantization
 
 CONFIG = "config.json"
 LICENCE = "as its files say"
 _MOST_BYTES = 1 << 20
+_LONGEST_NAME = 40
 _FIX = "name a model of the catalogue (`ockham plan` lists them), a folder with its config.json, or a GGUF file"
 
 
@@ -69,7 +71,9 @@ def _folder(folder: Path) -> Architecture:
     except Defect:
         shape = None
     if shape is None:
-        raise _unknown(folder.name, f"a {CONFIG} whose architecture is not planned with")
+        family = config.get("model_type")
+        named = f" ({printable(family)})" if isinstance(family, str) and len(family) <= _LONGEST_NAME else ""
+        raise _unknown(folder.name, f"a {CONFIG} whose architecture{named} is not planned with")
     return shape
 
 

@@ -15,6 +15,8 @@ from ockham.records import canonical
 INPUT = "messages"
 TARGET = "assistant"
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+_TEXT_PARTS = ("text", "input_text", "output_text")
+"""Kinds of parts that are text; Bedrock's have no kind."""
 
 
 class Call(NamedTuple):
@@ -60,7 +62,7 @@ def turns_of(cells: Mapping[str, object]) -> list[Turn]:
     turns = [turn_of(message) for message in messages]
     response = cells.get("response")
     if isinstance(response, Mapping) or "choices" in cells:
-        turns.append(_answer_turn(response if isinstance(response, Mapping) else cells))
+        turns.append(answer_turn(response if isinstance(response, Mapping) else cells))
     check_order(turns)
     return turns
 
@@ -132,7 +134,10 @@ def _text(content: object) -> str:
         return content
     if not isinstance(content, list):
         raise UnsoundError("a turn's content is not text")
-    parts = [part.get("text") if isinstance(part, Mapping) and part.get("type") == "text" else None for part in content]
+    parts = [
+        part.get("text") if isinstance(part, Mapping) and part.get("type", "text") in _TEXT_PARTS else None
+        for part in content
+    ]
     texts = [part for part in parts if isinstance(part, str)]
     if len(texts) < len(parts):
         raise UnsoundError("a turn holds a part that is not text")
@@ -162,7 +167,8 @@ def _id(value: object) -> str:
     return value
 
 
-def _answer_turn(response: Mapping[str, object]) -> Turn:
+def answer_turn(response: Mapping[str, object]) -> Turn:
+    """Take the first choice of a response. Raises `UnsoundError` where it has none, or its answer was cut off."""
     choices = response.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     message = first.get("message") if isinstance(first, Mapping) else None

@@ -12,11 +12,12 @@ from ockham.printable import printable
 INPUTS = (
     "text", "input", "prompt", "question", "message", "body", "content", "sentence", "utterance", "query", "email",
     "description", "document", "passage", "review", "comment", "ticket", "instruction", "problem", "request", "inputs",
-    "user", "source_text", "input_text",
+    "user", "source_text", "input_text", "beschreibung", "nachricht", "anfrage", "texte", "texto", "testo", "tekst",
 )  # fmt: skip
 TARGETS = (
     "label", "target", "answer", "category", "class", "intent", "output", "completion", "response", "tag", "labels",
-    "expected", "expected_output", "ground_truth", "gold", "sentiment", "topic", "reply", "assistant", "target_text",
+    "expected", "expected_output", "expectedoutput", "ground_truth", "gold", "sentiment", "topic", "reply", "assistant",
+    "target_text", "kategorie", "categorie", "catégorie", "categoría", "categoria", "klasse", "etikett",
 )  # fmt: skip
 _TOGETHER = (
     ("subject", ("body", "text", "message", "content", "email", "description")),
@@ -24,6 +25,7 @@ _TOGETHER = (
     ("instruction", ("input",)),
     ("context", ("question", "query")),
 )
+_YES_NO = frozenset({"true", "false", "yes", "no"})
 _GROUPS = (
     "group", "contract", "customer", "customer_id", "user_id", "patient", "patient_id", "account", "account_id",
     "thread", "thread_id", "conversation_id", "document_id", "doc_id", "session_id", "author", "client_id",
@@ -147,23 +149,41 @@ def _several(candidates: Sequence[str], request: ColumnRequest, what: str) -> Da
     return DataError(
         "E_COLUMN",
         f"{request.source}: several columns could be the {what}: {listing}",
-        fix=f"name it: --{what} {printable(_likelier(candidates, request, what))}"
+        fix=f"name it: --{what} {printable(_likelier(candidates, request, what) or candidates[0])}"
         + (" (give --input several times to use several)" if what == "input" else ""),
     )
 
 
 def _likelier(candidates: Sequence[str], request: ColumnRequest, what: str) -> str:
-    """Name the column that is more likely the input, by its words, or the target, by values that come again."""
+    """Name the column that is more likely the input, by its words, or the target, by values that come again.
 
-    def words(name: str) -> float:
-        cells = [cell for row in request.rows if isinstance(cell := row.get(name), str)]
-        return sum(len(cell.split()) for cell in cells) / max(len(cells), 1)
+    Returns "" where the first rows make none of them likely.
+    """
+    words = {name: _word_rate(_cells(name, request)) for name in candidates}
+    if what == "input":
+        best = max(candidates, key=words.__getitem__)
+        return best if words[best] > 0 else ""
+    fit = {name: _label_fitness(_cells(name, request)) for name in candidates}
+    best = max(candidates, key=fit.__getitem__)
+    return best if fit[best] > 0 else ""
 
-    def repeats(name: str) -> float:
-        cells = [str(cell) for row in request.rows if (cell := row.get(name)) is not None]
-        return 1 - len(set(cells)) / max(len(cells), 1)
 
-    return max(candidates, key=words if what == "input" else repeats)
+def _cells(name: str, request: ColumnRequest) -> list[object]:
+    return [cell for row in request.rows if (cell := row.get(name)) is not None and cell != ""]
+
+
+def _word_rate(cells: Sequence[object]) -> float:
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    return sum(len(text.split()) for text in texts) / max(len(texts), 1)
+
+
+def _label_fitness(cells: Sequence[object]) -> float:
+    """Say how much values look like labels: several that come again, and rather words than numbers or yes and no."""
+    distinct = {str(cell) for cell in cells}
+    if len(distinct) < 2 or 2 * len(distinct) > len(cells) or any(isinstance(cell, (dict, list)) for cell in cells):
+        return 0.0
+    worded = sum(any(char.isalpha() for char in value) and value.casefold() not in _YES_NO for value in distinct)
+    return 1 - len(distinct) / len(cells) + worded / len(distinct)
 
 
 def _missing(names: Sequence[str], free: Sequence[str], request: ColumnRequest, what: str) -> DataError:
@@ -178,11 +198,11 @@ def _missing(names: Sequence[str], free: Sequence[str], request: ColumnRequest, 
     if request.aside and what == "target":
         listing = ", ".join(repr(printable(name)) for name in request.aside)
         aside = f" ({listing} is taken to say which rows to use)"
-    column = printable(_likelier(free, request, what)) if free and request.rows else "COLUMN"
+    column = printable(_likelier(free, request, what)) if free and request.rows else ""
     return DataError(
         code,
         f"{request.source} has no column that is clearly the {what}{_listing(names, request)}{aside}",
-        fix=f"name it: --{what} {column}",
+        fix=f"name it: --{what} {column or 'COLUMN'}",
     )
 
 

@@ -14,20 +14,15 @@ from typing import NamedTuple
 
 from ockham.errors import DataError
 from ockham.printable import printable
-from ockham.readers.columns import known_names
+from ockham.readers.csv_cells import STRAY, StrayError, cells_alone, scan
+from ockham.readers.csv_header import DELIMITERS, SEPARATOR_LINE, dialect_of, is_headerless, lines_above
 from ockham.readers.local_file import RegularFile
 from ockham.readers.table import MAX_COLUMNS, MAX_RECORD, BrokenRow, Table, TableRow
 from ockham.readers.text_file import CUT_OFF, Encoding, TextLine, head_of, lines_of, undecodable
 
-DELIMITERS = {",": "comma", ";": "semicolon", "\t": "tab", "|": "bar"}
-_NONE = "\0"
-"""The delimiter of a file of one column: a record with a NUL is kept out before its cells are looked at."""
-_MOST_WORDS = 4
-"""Words of a name; more are a sentence, which is data."""
 _WINDOW = 1 << 16
 """Characters after which an open quote is doubted."""
 _OPEN = "a quote is opened and not closed"
-_STRAY = "text follows a closing quote"
 _WITH_IT = "the line belongs to a record that is broken above it"
 
 
@@ -49,14 +44,6 @@ class Dialect(NamedTuple):
 
     delimiter: str
     line_first: bool = False
-
-
-class _StrayError(Exception):
-    """The text of a record is not CSV; the message says why."""
-
-    def __init__(self, reason: str, code: str = "E_FORMAT") -> None:
-        super().__init__(reason)
-        self.code = code
 
 
 class Feed:
@@ -82,16 +69,21 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
 
     Raises `DataError`: ``E_EMPTY``, ``E_ENCODING``, ``E_FORMAT`` (no usable header, names twice, over 10,000 columns).
     """
-    head = head_of(file, encoding)
-    delimiter = dialect_of(head, tab_first=file.path.suffix.lower() == ".tsv")
+    head, tab_first = head_of(file, encoding), file.path.suffix.lower() == ".tsv"
     feed = Feed(_sound(file, encoding))
+    named = SEPARATOR_LINE.match(head)
+    above = 1 if named else lines_above(head, tab_first=tab_first)
+    for _ in range(above):
+        feed.take()
+    head = head.split("\n", above)[above]
+    delimiter = named[1] if named else dialect_of(head, tab_first=tab_first)
     header = read_record(feed, Dialect(delimiter), None)
     if header is None:
         raise DataError(
             "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file that holds a header and at least one row"
         )
     names = _names(file, header)
-    sample = [row for line in head.splitlines()[1:500] if (row := _alone(line, delimiter))]
+    sample = [row for line in head.splitlines()[1:500] if (row := cells_alone(line, delimiter))]
     literal = delimiter == "\t" or quotes_are_text(head, delimiter, len(names))
     dialect = Dialect(delimiter, literal and not _quotes_span_lines(head, delimiter, len(names)))
     return Table(
@@ -101,7 +93,8 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
         dialect=DELIMITERS.get(delimiter, "one column"),
         columns=names,
         rows=_rows(feed, dialect, names),
-        headerless=_headerless(names, sample),
+        headerless=is_headerless(names, sample),
+        remarks=(f"{above} line{'s' * (above > 1)} above the names of the columns passed over",) if above else (),
     )
 
 
@@ -118,7 +111,7 @@ def read_record(feed: Feed, dialect: Dialect, width: int | None) -> Record | Non
     lines, cells = [first], list[str]()
     try:
         _fill(feed, dialect, width, lines, cells)
-    except _StrayError as stray:
+    except StrayError as stray:
         literal = _literal_cells(lines, dialect, width, str(stray))
         if literal is not None:
             feed.put_back(lines[1:])
@@ -127,7 +120,7 @@ def read_record(feed: Feed, dialect: Dialect, width: int | None) -> Record | Non
         if _are_rows(lines[1:], dialect.delimiter, width):
             feed.put_back(lines[1:])
             reason, lines = _OPEN, [first]
-        elif reason == _STRAY:
+        elif reason == STRAY:
             passed = _pass_rest(feed, lines, dialect.delimiter)
         more = tuple(line.offset for line in (*lines[1:], *passed) if (line.text or "x").strip("\r\n"))
         return Record(first.offset, None, stray.code, reason, more)
@@ -143,7 +136,7 @@ def _literal_cells(lines: Sequence[TextLine], dialect: Dialect, width: int | Non
     if dialect.line_first:
         return cells
     # Where cells are quoted, a line stands alone if each of its quotes has a partner in it.
-    return [_bare(cell) for cell in cells] if reason == _STRAY and len(lines) == 1 and _even(cells) else None
+    return [_bare(cell) for cell in cells] if reason == STRAY and len(lines) == 1 and _even(cells) else None
 
 
 def _even(cells: Sequence[str]) -> bool:
@@ -163,23 +156,23 @@ def _fill(feed: Feed, dialect: Dialect, width: int | None, lines: list[TextLine]
         text = lines[-1].text or ""
         size += len(text)
         if alone and len(lines) > 1 and width is not None and _has_width(lines[-1], delimiter, width):
-            raise _StrayError(_OPEN)
+            raise StrayError(_OPEN)
         part = scan(text, delimiter, cells, part)
         if part is None:
             break
         if size > MAX_RECORD:
-            raise _StrayError("the record is longer than 16 MB")
+            raise StrayError("the record is longer than 16 MB")
         if size - len(text) <= _WINDOW < size and _are_rows(lines[1:], delimiter, width):
-            raise _StrayError(_OPEN)
+            raise StrayError(_OPEN)
         line = feed.take()
         if line is None:
-            raise _StrayError(_OPEN)
+            raise StrayError(_OPEN)
         if line.text is None:
             feed.put_back([line])
-            raise _StrayError(_OPEN)
+            raise StrayError(_OPEN)
         lines.append(line)
     if width is not None and len(cells) != width:
-        raise _StrayError(f"{len(cells)} cells where the header has {width}")
+        raise StrayError(f"{len(cells)} cells where the header has {width}")
 
 
 def _has_width(line: TextLine, delimiter: str, width: int) -> bool:
@@ -217,77 +210,6 @@ def _is_quoted(cell: str) -> bool:
     return len(cell) > 1 and cell[0] == cell[-1] == '"'
 
 
-def scan(text: str, delimiter: str, cells: list[str], part: list[str] | None) -> list[str] | None:
-    """Take the cells of one line; return the parts of a quoted cell that is still open at its end, else ``None``.
-
-    ``part`` are those of the lines before, to which what this line adds is appended.
-    """
-    end = len(text) - (2 if text.endswith("\r\n") else 1 if text.endswith(("\n", "\r")) else 0)
-    if text.count(delimiter) >= MAX_COLUMNS and '"' not in text:
-        raise _StrayError(f"more than {MAX_COLUMNS:,} cells")
-    if part is None and '"' not in text:
-        cells.extend(text[:end].split(delimiter))
-        return None
-    at = 0
-    while True:
-        if part is not None or text.startswith('"', at, end):
-            begin = at if part is not None else at + 1
-            close = _closing(text, begin)
-            part = [] if part is None else part
-            part.append(text[begin : close if close != -1 else None])
-            if close == -1:
-                return part
-            cells.append("".join(part).replace('""', '"'))
-            part, stop = None, close + 1
-            if stop < end and text[stop] != delimiter:
-                raise _StrayError(_STRAY)
-        else:
-            stop = text.find(delimiter, at, end)
-            stop = end if stop == -1 else stop
-            cells.append(text[at:stop])
-        if stop >= end:
-            return None
-        at = stop + 1
-
-
-def _closing(text: str, begin: int) -> int:
-    """Find the quote that closes a cell, past doubled ones; -1 where there is none in this line."""
-    close = text.find('"', begin)
-    while close != -1 and text.startswith('"', close + 1):
-        close = text.find('"', close + 2)
-    return close
-
-
-def dialect_of(head: str, *, tab_first: bool = False) -> str:
-    """Choose the delimiter that gives a header of several columns and the most rows of its width.
-
-    A header with names that are known counts more; then the wider header; then comma, semicolon, tab, bar. A header of
-    one column has no delimiter (NUL is returned).
-    """
-    lines = [line for line in head.replace("\r\n", "\n").replace("\r", "\n").split("\n")[:200] if line]
-
-    def worth(delimiter: str) -> tuple[float, ...]:
-        if lines and lines[0].count(delimiter) >= MAX_COLUMNS:
-            return (1.0,)  # to be refused when the header is read
-        rows = [row for row in (_alone(line, delimiter) for line in lines) if row]
-        if not rows or len(rows[0]) < 2:
-            return (0.0,)
-        share = sum(len(row) == len(rows[0]) for row in rows) / len(rows)
-        named = bool(known_names(rows[0]))
-        return (1.0, tab_first and delimiter == "\t", named, round(share, 2), len(rows[0]))
-
-    best = max(DELIMITERS, key=worth)
-    return best if worth(best)[0] else _NONE
-
-
-def _alone(line: str, delimiter: str) -> list[str]:
-    cells: list[str] = []
-    try:
-        return cells if scan(line, delimiter, cells, None) is None else []
-    except _StrayError:
-        return []
-
-
 def _next_filled(feed: Feed) -> TextLine | None:
     line = feed.take()
     while line is not None and line.text is not None and not line.text.strip("\r\n"):
@@ -303,7 +225,7 @@ def _are_rows(lines: Sequence[TextLine], delimiter: str, width: int | None) -> b
     for line in lines:
         try:
             part = scan(line.text or "", delimiter, cells, part)
-        except _StrayError:
+        except StrayError:
             part, cells = None, (line.text or "").split(delimiter)
         if part is None:
             rows, good, cells = rows + 1, good + (len(cells) == width), []
@@ -380,17 +302,3 @@ def _rows(feed: Feed, dialect: Dialect, names: Sequence[str]) -> Iterator[TableR
                 yield BrokenRow(record, offset, row.code, _WITH_IT)
         else:
             yield TableRow(record, row.offset, dict(zip(names, row.cells, strict=True)))
-
-
-def _headerless(names: Sequence[str], sample: Sequence[Sequence[str]]) -> bool:
-    """Tell whether the first row seems to hold data: long or numeric cells, or a cell that comes again below it."""
-    if names == [str(number) for number in range(len(names))]:
-        return False  # columns without names, as pandas numbers them
-    again = {name for row in sample for index, name in enumerate(names) if row[index : index + 1] == [name]}
-    if known_names(name for name in names if name not in again):
-        return False
-    if any(len(name) > 64 or len(name.split()) > _MOST_WORDS or name.endswith((".", "!", "?")) for name in names):
-        return True
-    if any(name.replace(".", "", 1).replace("-", "", 1).isdigit() for name in names):
-        return True
-    return bool(again)

@@ -233,6 +233,7 @@ class ExampleCollector:
 
     def _source(self, opened: OpenTable, columns: Columns, rows: int, sha256: str) -> None:
         table = opened.table
+        self.warnings += [f"{table.name}: {remark}" for remark in table.remarks]
         self.warnings += columns.remarks
         if opened.reader is not None:
             self.warnings += [f"{table.name}: {remark}" for remark in opened.reader.remarks()]

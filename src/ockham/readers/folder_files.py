@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from ockham.errors import DataError
 from ockham.printable import printable
+from ockham.readers.dataset_card import class_names_in_card
 from ockham.readers.formats import EXAMPLES, NOTES
 from ockham.readers.local_file import refusal_of
 from ockham.readers.parquet_file import names_in_features
@@ -43,9 +44,16 @@ def files_of(folder: Path) -> Folder:
     `DataError`: ``E_EMPTY`` where there is no file that can be read, ``E_IO``.
     """
     try:
+        _refuse_annotations(folder)
         paths, others = _paths(folder)
     except (OSError, ValueError) as error:
         raise refusal_of(folder, error) from error
+    if not paths and _holds_folders_of_texts(folder):
+        raise DataError(
+            "E_EMPTY",
+            f"the folder {printable(folder)} holds folders of texts, which are not read as labels and rows",
+            fix='write a line of JSONL for each file: {"text": …, "label": NAME_OF_ITS_FOLDER}',
+        )
     if not paths:
         raise DataError(
             "E_EMPTY",
@@ -58,6 +66,20 @@ def files_of(folder: Path) -> Folder:
         sides = [None] * len(sides)
     prefixes = [f"{printable(name)}:" if len(names) > 1 else "" for name in names]
     return Folder(tuple(DataFile(*entry) for entry in zip(paths, prefixes, sides, strict=True)), others)
+
+
+def _refuse_annotations(folder: Path) -> None:
+    if any(entry.suffix.lower() == ".ann" for entry in _entries(folder)):
+        raise DataError(
+            "E_FORMAT",
+            f"the folder {printable(folder)} holds annotations of brat (.ann), which are not read",
+            fix="convert them to CoNLL, for example with tools/anntoconll.py of brat, or to doccano's JSONL",
+        )
+
+
+def _holds_folders_of_texts(folder: Path) -> bool:
+    folders = [entry for entry in _entries(folder) if entry.is_dir()]
+    return len(folders) > 1 and all(any(file.suffix.lower() == ".txt" for file in _entries(d)) for d in folders)
 
 
 def side_of_name(name: str) -> Side | None:
@@ -100,7 +122,9 @@ def label_names_beside(path: Path) -> dict[str, list[str]]:
     """Return the names of the classes of each column that the note of a data set in a folder names."""
     notes = [_note(path / _INFO), *_note(path / _INFOS).values()]
     named = [names for note in notes if isinstance(note, dict) and (names := names_in_features(note.get("features")))]
-    return named[0] if named and all(names == named[0] for names in named) else {}
+    if not named:
+        return class_names_in_card(path)
+    return named[0] if all(names == named[0] for names in named) else {}
 
 
 def _list_in(path: Path, key: str) -> list[object]:

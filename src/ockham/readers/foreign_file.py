@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.local_file import RegularFile
@@ -11,6 +13,9 @@ _MARKS = {
     b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd",
     b"BZh": "bzip2", b"%PDF": "PDF", b"\xd0\xcf\x11\xe0": "an old Office file", b"ARROW1": "Arrow IPC",
 }  # fmt: skip
+_MARKUP = {"<?xml": "XML", "<!doctype html": "a web page", "<html": "a web page", "<table": "a web page"}
+_BEGINNING = 200
+_MARKDOWN_TABLE = re.compile(r"[^\n]{0,2000}\|[^\n]{0,2000}\n\|?(?: ?:?-{3,}:? ?\|)+(?: ?:?-{3,}:? ?)?\r?(?:\n|\Z)")
 _RASA_MARKDOWN = ("## intent:", "## synonym:", "## lookup:", "## regex:")
 
 
@@ -35,3 +40,11 @@ def refuse_foreign_text(file: RegularFile, head: str) -> None:
             f"{printable(file.path)} is training data of Rasa in Markdown, which Rasa itself reads no more",
             fix="convert it with Rasa 2: rasa data convert nlu -f yaml --data FILE --out nlu.yml",
         )
+    if _MARKDOWN_TABLE.match(head.lstrip("\ufeff\r\n")):
+        fix = "save the table as CSV (UTF-8) with one header row"
+        raise DataError("E_FORMAT", f"{printable(file.path)} is a table in Markdown, which is not read", fix=fix)
+    start = head.lstrip("\ufeff \t\r\n")[:_BEGINNING].casefold()
+    kind = next((name for mark, name in _MARKUP.items() if start.startswith(mark)), None)
+    if kind is not None:
+        fix = "export the rows as CSV (UTF-8) or JSONL, with a column for the text and one for the label"
+        raise DataError("E_FORMAT", f"{printable(file.path)} is {kind}, which is not read", fix=fix)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ockham.printable import printable
 from ockham.readers.columns import ColumnRequest
-from ockham.readers.csv_file import DELIMITERS
+from ockham.readers.csv_header import DELIMITERS
 from ockham.readers.examples import ExampleCollector
 from ockham.readers.folder_files import DataFile, files_of, label_names_beside
 from ockham.readers.formats import OpenedTable, open_examples

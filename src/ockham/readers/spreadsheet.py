@@ -1,4 +1,7 @@
-"""Spreadsheets (.xlsx, .xlsm, .xlsb, .xls, .ods): the first sheet that holds rows, its values alone.
+"""Spreadsheets (.xlsx, .xlsm, .xlsb, .xls, .ods): the first sheet that holds a table, its values alone.
+
+Lines above the names of the columns (a title, a line of headings over several columns) are passed over and said, and so
+are other sheets with rows. A merged cell stands in each row that it spans.
 
 Formulas are not computed, macros not run and links not followed: the library reads what was last shown in a cell.
 """
@@ -7,7 +10,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from ockham.errors import DataError
 from ockham.printable import printable
@@ -19,6 +22,8 @@ from ockham.version import install_command
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
 _ZIP = b"PK\x03\x04"
 _OLD = b"\xd0\xcf\x11\xe0"
+_TOP = 10
+"""Rows in which the names of the columns are looked for, and sheets that are named."""
 _MOST = 2_000_000_000
 """Bytes that the parts of a spreadsheet may unfold to."""
 
@@ -29,7 +34,7 @@ def is_spreadsheet(file: RegularFile) -> bool:
 
 
 def spreadsheet_table(file: RegularFile) -> Table:
-    """Read the first sheet that has a row below its first one, which names the columns; blank rows are no records.
+    """Read the first sheet with two columns and a row below their names; blank rows are no records.
 
     Raises `DataError`: ``E_FORMAT`` (not sound, locked with a password, unfolds too far, no usable header, or no
     library for it is installed), ``E_EMPTY``.
@@ -43,17 +48,22 @@ def spreadsheet_table(file: RegularFile) -> Table:
     try:
         file.raw.seek(0)
         book: Any = calamine.CalamineWorkbook.from_filelike(file.raw)
-        sheets = [_filled_rows(book.get_sheet_by_index(index)) for index in range(len(book.sheet_names))]
+        names_of_sheets = list(book.sheet_names)
+        sheets = [_filled_rows(book.get_sheet_by_index(index)) for index in range(len(names_of_sheets))]
     except calamine.PasswordError as error:
         raise _unsound(file, "it is locked with a password") from error
     except (calamine.CalamineError, OSError, ValueError) as error:
         raise _unsound(file, "it is not sound") from error
-    number = next((index for index, rows in enumerate(sheets) if len(rows) > 1), None)
-    if number is None:
+    filled = [index for index, rows in enumerate(sheets) if len(rows) > 1]
+    tables = [index for index in filled if len(sheets[index][0].cells) > 1] or filled
+    if not tables:
         fix = "name a file whose first row names the columns, with at least one row below"
         raise DataError("E_EMPTY", f"{printable(file.path)} has no sheet with rows", fix=fix)
+    number = tables[0]
     rows = sheets[number]
-    names = [str(_value(cell)).strip() or f"column {index}" for index, cell in enumerate(rows[0], 1)]
+    above = _lines_above([row.cells for row in rows])
+    rows = rows[above:]
+    names = [str(_value(cell)).strip() or f"column {index}" for index, cell in enumerate(rows[0].cells, 1)]
     if len(set(names)) < len(names) or len(names) > MAX_COLUMNS:
         raise _unsound(file, f"two of its columns have the same name in the first row, or it has over {MAX_COLUMNS:,}")
     return Table(
@@ -63,6 +73,7 @@ def spreadsheet_table(file: RegularFile) -> Table:
         dialect=None,
         columns=names,
         rows=_rows(names, rows[1:]),
+        remarks=_remarks(above, [names_of_sheets[index] for index in filled if index != number]),
     )
 
 
@@ -79,13 +90,51 @@ def _check_size(file: RegularFile) -> None:
         raise _unsound(file, UNFOLDS)
 
 
-def _filled_rows(sheet: Any) -> list[list[Any]]:  # noqa: ANN401 - calamine
-    return [row for row in sheet.to_python() if any(cell != "" for cell in row)]
+class _SheetRow(NamedTuple):
+    """A row that holds something, and how many rows stand above it in the sheet."""
+
+    above: int
+    cells: Sequence[object]
 
 
-def _rows(names: Sequence[str], rows: Sequence[Sequence[object]]) -> Iterator[TableRow]:
-    for record, cells in enumerate(rows, 1):
-        yield TableRow(record, None, dict(zip(names, map(_value, cells), strict=False)))
+def _filled_rows(sheet: Any) -> list[_SheetRow]:  # noqa: ANN401 - calamine
+    """Return the rows that hold something; what was merged over several rows stands in each of them."""
+    rows: list[list[Any]] = sheet.to_python(skip_empty_area=False)
+    for (top, left), (bottom, _right) in sheet.merged_cell_ranges or ():
+        for row in rows[top + 1 : bottom + 1]:
+            if left < len(row):
+                row[left] = rows[top][left]
+    used = {index for row in rows for index, cell in enumerate(row) if cell != ""}
+    columns = range(min(used, default=0), max(used, default=-1) + 1)
+    return [
+        _SheetRow(above, [row[index] for index in columns])
+        for above, row in enumerate(rows)
+        if any(cell != "" for cell in row)
+    ]
+
+
+def _lines_above(rows: Sequence[Sequence[object]]) -> int:
+    """Count the lines above the names of the columns: they leave cells empty that the next ones fill with text."""
+    widths = [sum(cell != "" for cell in row) for row in rows[:_TOP]]
+    widest = max(widths, default=0)
+    first = next((index for index, width in enumerate(widths) if width == widest), 0)
+    names = rows[first] if rows else ()
+    is_head = all(isinstance(cell, str) for cell in names) and len(set(names)) == len(names)
+    return first if first + 1 < len(rows) and is_head and widths[0] < widest else 0
+
+
+def _remarks(above: int, others: Sequence[str]) -> tuple[str, ...]:
+    remarks = [f"{above} line{'s' * (above > 1)} above the names of the columns passed over"] if above else []
+    if others:
+        listing = ", ".join(printable(name) for name in others[:_TOP])
+        remarks.append(f"{len(others)} other sheet{'s' * (len(others) > 1)} with rows not read: {listing}")
+    return tuple(remarks)
+
+
+def _rows(names: Sequence[str], rows: Sequence[_SheetRow]) -> Iterator[TableRow]:
+    """Yield the rows, numbered as in the sheet less one: as if its first row named the columns and none was blank."""
+    for row in rows:
+        yield TableRow(row.above, None, dict(zip(names, map(_value, row.cells), strict=False)))
 
 
 def _value(cell: object) -> object:

@@ -43,7 +43,8 @@ class Table:
 
     ``columns`` are the names that exist; ``headerless`` says that the first row seems to hold data, so that its cells
     must not be repeated in a message. ``project``, where reading fewer columns saves work, gives rows of these alone.
-    ``label_names`` are the names of classes, for columns that hold their numbers.
+    ``label_names`` are the names of classes, for columns that hold their numbers. ``remarks`` say what was passed over
+    before the rows.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Table:
     headerless: bool = False
     project: Callable[[Sequence[str]], Iterator[TableRow | BrokenRow]] | None = None
     label_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    remarks: tuple[str, ...] = ()
 
 
 class NotFiniteError(ValueError):

@@ -156,3 +156,53 @@ def test_copies_of_one_text_are_no_frame() -> None:
     copies = [f"{TEXTS[4]} I look forward to hearing from all of you very soon indeed" for _ in range(90)]
     others = [f"{copies[0]}, and by the way the {text}" for text in TEXTS[:10]]
     assert find_shared_text([*TEXTS, *copies, *others]) == SharedText()
+
+
+NAMES = ("Anna Berg", "Jon", "Maria de la Cruz", "Wei", "Olu Ade", "Sven Holm", "Ines", "Kofi Mensah", "Lea", "Tom Ray")
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November")
+
+
+def slotted(text: str, number: int) -> str:
+    name, month = NAMES[number * 7 % len(NAMES)], MONTHS[number * 5 % len(MONTHS)]
+    return (
+        f"You help {name}, the clerk at the front desk of a town library, today on the {number % 28 + 1}th of {month},"
+        f" to put each letter of a visitor on the right pile. Write nothing but the name of the pile.\n\n{text}"
+    )
+
+
+def test_names_and_dates_inside_a_shared_prompt_do_not_part_it() -> None:
+    inputs = [slotted(text, number) for number, text in enumerate(TEXTS)]
+    shared = find_shared_text(inputs, TARGETS)
+    words = [
+        len(shared.text_to_compare(text).split()) - len(bare.split()) for text, bare in zip(inputs, TEXTS, strict=True)
+    ]
+    assert max(words) <= 6, "what stands before the first long passage stays: You help NAME"
+    assert all(month not in shared.text_to_compare(slotted("a letter", 3)) for month in MONTHS)
+    again = [shared.text_to_read(text) for text in inputs]
+    assert all(read.endswith(bare) for read, bare in zip(again, TEXTS, strict=True))
+
+
+def in_a_form(text: str, number: int, value: str) -> str:
+    return f"The person at the desk wrote for the unit {value} and asked that we answer it soon: {text} (no {number})"
+
+
+@pytest.mark.parametrize("repeats", [False, True])
+def test_what_goes_with_the_target_or_is_repeated_in_it_is_no_slot(repeats: bool) -> None:
+    units = {"loan": "Anna Berg", "rooms": "Olu Ade", "membership": "Jon"}
+    values = [NAMES[number % 10] if repeats else units[label] for number, (_, label) in enumerate(LETTERS)]
+    inputs = [in_a_form(text, number, values[number]) for number, text in enumerate(TEXTS)]
+    targets = [f'{{"who":"{value}"}}' for value in values] if repeats else TARGETS
+    shared = find_shared_text(inputs, targets)
+    assert all(value in shared.text_to_read(text) for value, text in zip(values, inputs, strict=True))
+    unknown = find_shared_text(inputs, ["the same"] * len(inputs))
+    assert not any(value in unknown.text_to_read(text) for value, text in zip(values, inputs, strict=True))
+
+
+def test_a_template_whose_slots_are_all_that_it_says_keeps_them() -> None:
+    inputs = [
+        f"Dear visitor of our library, the book of {NAMES[n * 3 % 10]} is due on the first day of the month of"
+        f" {MONTHS[n * 7 % 11]} and has to be brought back to the desk downstairs"
+        for n in range(110)
+    ]
+    shared = find_shared_text(inputs, [f"answer {n}" for n in range(110)])
+    assert len({shared.text_to_compare(text) for text in inputs}) == len(set(inputs))

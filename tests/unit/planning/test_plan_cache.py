@@ -152,6 +152,20 @@ TOKEN = 2 * 2 * 64 * 2
         # Latent attention keeps 512 numbers and 64 of the position a token, whatever the heads.
         ({**DEEPSEEK, "model_type": "deepseek_v2"}, 2 * 576 * 10 * FULL),
         ({**DEEPSEEK, "model_type": "deepseek_v3", "q_lora_rank": 256}, 2 * 576 * 10 * FULL),
+        # Kimi's delta attention keeps a matrix of 64 by 64 for each of 8 heads, and 3 inputs of 3 convolutions.
+        (
+            {
+                **DEEPSEEK,
+                "model_type": "kimi_linear",
+                "linear_attn_config": {
+                    "full_attn_layers": [4, 8],
+                    "num_heads": 8,
+                    "head_dim": 64,
+                    "short_conv_kernel_size": 4,
+                },
+            },
+            2 * 576 * 2 * FULL + 4 * 8 * (8 * 64 * 64 + 3 * 3 * 8 * 64),
+        ),
         # Of MiniCPM 3 the engine keeps each head's 192 numbers as keys and 128 as values.
         ({**DEEPSEEK, "model_type": "minicpm3", "n_routed_experts": None}, 2 * 16 * (192 + 128) * 10 * FULL),
         # 4 of 16 layers attend; 12 keep 3 inputs of 1,024 channels and 16 numbers for each, in 32 bits.
@@ -260,6 +274,32 @@ def test_a_chunk_is_kept_of_a_longer_context(tmp_path: Path) -> None:
             },
             671.0,
             37.5,
+        ),
+        (
+            {
+                "model_type": "kimi_linear",
+                "hidden_size": 2304,
+                "num_hidden_layers": 27,
+                "num_attention_heads": 32,
+                "intermediate_size": 9216,
+                "moe_intermediate_size": 1024,
+                "num_experts": 256,
+                "num_experts_per_token": 8,
+                "num_shared_experts": 1,
+                "first_k_dense_replace": 1,
+                "kv_lora_rank": 512,
+                "qk_nope_head_dim": 128,
+                "qk_rope_head_dim": 64,
+                "v_head_dim": 128,
+                "vocab_size": 163_840,
+                "linear_attn_config": {
+                    "full_attn_layers": [4, 8, 12, 16, 20, 24, 27],
+                    "num_heads": 32,
+                    "head_dim": 128,
+                },
+            },
+            49.1,
+            3.45,
         ),
         (
             {

@@ -18,7 +18,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ockham.errors import DataError
-from ockham.readers.csv_file import scan
+from ockham.readers.csv_cells import scan
 from ockham.readers.json_file import parse
 from ockham.readers.read import ReadSpec, read
 

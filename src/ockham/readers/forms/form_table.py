@@ -6,8 +6,10 @@ import dataclasses
 from collections.abc import Sequence
 
 from ockham.readers.columns import ColumnRequest, plain_name
+from ockham.readers.forms.argilla import ARGILLA
 from ockham.readers.forms.categories import MULTI_HOT, SPACY_CATS
 from ockham.readers.forms.doccano import DOCCANO, DOCCANO_RELATIONS, DOCCANO_SPANS
+from ockham.readers.forms.exchanges import BATCH_ANSWERS, EXCHANGES
 from ockham.readers.forms.form import Cells, Form, FormReader, FormSample
 from ockham.readers.forms.instructions import ALPACA, PROMPT_COMPLETION
 from ockham.readers.forms.label_studio import LABEL_STUDIO, LABEL_STUDIO_MIN
@@ -16,11 +18,13 @@ from ockham.readers.forms.preferences import PREFERENCES
 from ockham.readers.forms.prodigy import PRODIGY
 from ockham.readers.forms.promptfoo import PROMPTFOO, PROMPTFOO_TABLE
 from ockham.readers.forms.sharegpt import SHAREGPT
+from ockham.readers.forms.squad import SQUAD
 
 FORMS: tuple[Form, ...] = (
     LABEL_STUDIO,
     LABEL_STUDIO_MIN,
     PRODIGY,
+    ARGILLA,
     DOCCANO_RELATIONS,
     DOCCANO_SPANS,
     DOCCANO,
@@ -29,6 +33,9 @@ FORMS: tuple[Form, ...] = (
     CHAT_LOG,
     OPENAI_EVALS,
     SHAREGPT,
+    BATCH_ANSWERS,
+    EXCHANGES,
+    SQUAD,
     SPACY_CATS,
     PROMPTFOO,
     PROMPTFOO_TABLE,

@@ -7,9 +7,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ockham.readers.forms.form import Cells, is_object_list
+from ockham.readers.forms.json_table import frame_records, squad_records, texts_by_label
 
 Record = dict[str, object]
-_WRAPPERS = ("data", "rows", "examples", "records", "items", "instances")
+_WRAPPERS = (
+    "data", "rows", "examples", "records", "items", "instances", "results", "tickets", "cases", "issues", "messages",
+    "conversations", "utterances", "documents", "samples", "entries",
+)  # fmt: skip
+"""What a list of rows is called in a wrapper; of several, the first one counts."""
+_TURNS = ({"role", "content"}, {"from", "value"})
+"""What each of a list of turns has, which is one row and no list of them."""
 _ENTITY = re.compile(r"\[([^\[\]]+)\](?:\([^()]*\)|\{[^{}]*\})")
 _SLOT = re.compile(r"\[([^\[\]:]+)(?::[^\[\]]+)?\]\(([^()]*)\)")
 
@@ -88,16 +95,30 @@ def _promptfoo(document: Cells) -> list[Record] | None:
 
 
 def _wrapped_rows(document: Cells) -> list[Record] | None:
-    names = [name for name in _WRAPPERS if is_object_list(document.get(name)) and document.get(name)]
-    if len(names) != 1:
+    name = next((name for name in _WRAPPERS if is_object_list(document.get(name)) and document.get(name)), None)
+    entries = _objects(document.get(name or ""))
+    if not entries or any(keys <= set(entries[0]) for keys in _TURNS):
         return None
-    entries = _objects(document[names[0]])
-    inner = [entry.get("row") for entry in entries]
-    return (
-        [dict(row) for row in inner if isinstance(row, Mapping)]
-        if all(isinstance(row, Mapping) for row in inner)
-        else [dict(entry) for entry in entries]
-    )
+    inner = [row for entry in entries if isinstance(row := entry.get("row"), Mapping)]
+    names = _class_names(document.get("features"))
+    rows = inner if len(inner) == len(entries) else entries
+    return [{key: _named(value, names.get(key)) for key, value in row.items()} for row in rows]
+
+
+def _class_names(features: object) -> dict[str, list[object]]:
+    """Return the names of classes by column, of features as Hugging Face's viewer lists them beside its rows."""
+    kinds = {str(feature.get("name")): feature.get("type") for feature in _objects(features)}
+    return {
+        name: kind["names"]
+        for name, kind in kinds.items()
+        if isinstance(kind, Mapping) and isinstance(kind.get("names"), list)
+    }
+
+
+def _named(value: object, names: list[object] | None) -> object:
+    if names is None or not isinstance(value, int) or isinstance(value, bool):
+        return value
+    return names[value] if 0 <= value < len(names) else None
 
 
 def _objects(value: object) -> Sequence[Mapping[str, object]]:
@@ -123,6 +144,12 @@ DOCUMENTS: tuple[DocumentForm, ...] = (
         records=_snips,
     ),
     DocumentForm(
+        name="SQuAD articles",
+        recognised="`data` with articles of `paragraphs` and their `qas`",
+        taken="each question is a row, as in SQuAD",
+        records=squad_records,
+    ),
+    DocumentForm(
         name="promptfoo configuration",
         recognised="`tests` with `vars`, in JSON or YAML",
         taken="each test is a row, as in promptfoo tests",
@@ -130,9 +157,22 @@ DOCUMENTS: tuple[DocumentForm, ...] = (
     ),
     DocumentForm(
         name="wrapped rows",
-        recognised="an object with one list of objects, in " + ", ".join(f"`{name}`" for name in _WRAPPERS),
-        taken="each object of the list is a row, or what it holds in `row`",
+        recognised="an object with a list of objects, in " + ", ".join(f"`{name}`" for name in _WRAPPERS),
+        taken="each object of the list is a row, or what it holds in `row`; class numbers give the names in `features`",
         records=_wrapped_rows,
+    ),
+    DocumentForm(
+        name="a frame",
+        recognised="JSON as pandas writes a frame: columns of cells by row, rows by number, lists of one length, or"
+        " `columns` with `data`",
+        taken="its rows",
+        records=frame_records,
+    ),
+    DocumentForm(
+        name="texts by label",
+        recognised="an object whose values are lists of texts, not all as long as each other",
+        taken="each text is a row, the key that it stands under its label",
+        records=texts_by_label,
     ),
 )
 """The forms of whole documents, in the order in which they are tried."""

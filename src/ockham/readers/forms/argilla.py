@@ -1,0 +1,152 @@
+"""Argilla: records as its older versions export them, as the newer ones do, and data sets that it put on the hub."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from ockham.errors import DataError
+from ockham.printable import printable
+from ockham.readers.columns import plain_name
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list, parse_cell
+from ockham.readers.forms.spans import TextSpan, fields_of
+
+_UNLABELLED, _DISAGREE = LeftOut("not_labelled"), LeftOut("annotators_disagree")
+_NOT_GIVEN = ("draft", "discarded", "pending")
+"""States of a response that is no answer."""
+_OLD = ("annotation", "annotation_agent", "prediction", "prediction_agent", "event_timestamp")
+_OLD_META = (
+    *_OLD, "inputs", "id", "status", "multi_label", "metadata", "metrics", "explanation", "vectors", "search_keywords",
+)  # fmt: skip
+_NEW_META = ("id", "external_id", "status", "metadata", "suggestions", "responses", "vectors", "_server_id")
+
+
+def _open(sample: FormSample) -> FormReader | None:
+    if {"fields", "responses"} <= set(sample.columns) and is_all(sample.values("fields"), _is_object):
+        return _open_records(sample)
+    if "annotation" in sample.columns and sum(name in sample.columns for name in _OLD) > 2:
+        return _open_old(sample)
+    return _open_hub(sample)
+
+
+def _open_records(sample: FormSample) -> FormReader:
+    """Read records with their `fields` and `responses`, as `records.to_json` writes them."""
+    fields = list(dict.fromkeys(name for value in sample.values("fields") for name in _mapping(value)))
+    questions = [name for value in sample.values("responses") for name in _mapping(value)]
+    question = _choose_question(sample, tuple(dict.fromkeys(questions)))
+
+    def convert(cells: Cells) -> Cells | LeftOut:
+        row = dict(_mapping(cells.get("fields")))
+        if not question or not sample.request.labelled:
+            return row
+        answer = _agreed(_mapping(cells.get("responses")).get(question), row)
+        return answer if isinstance(answer, LeftOut) else {**row, question: answer}
+
+    columns = tuple(dict.fromkeys((*fields, *([question] if question else []))))
+    inputs = tuple(fields) if len(fields) == 1 else ()
+    return FormReader(columns=columns, convert=convert, inputs=inputs, target=question or None)
+
+
+def _open_hub(sample: FormSample) -> FormReader | None:
+    """Read a column for each question, whose cells are lists of responses."""
+    answered = (name for name in sample.columns if any(sample.values(name)))
+    questions = tuple(name for name in answered if is_all(sample.values(name), _is_responses))
+    others = sample.others(*questions, *_NEW_META)
+    others = tuple(name for name in others if "-suggestion" not in name)
+    if not questions or not others:
+        return None
+    question = _choose_question(sample, questions)
+    inputs = others if len(others) == 1 else ()
+    return _column_reader(sample, (*others, question), question, inputs, lambda cells: cells.get(question))
+
+
+def _open_old(sample: FormSample) -> FormReader:
+    """Read records of text classification, with their `annotation`."""
+    others = sample.others(*_OLD_META)
+    inputs = ("text",) if "text" in others else others if len(others) == 1 else ()
+    return _column_reader(sample, (*others, "annotation"), "annotation", inputs, lambda cells: cells.get("annotation"))
+
+
+def _column_reader(
+    sample: FormSample,
+    columns: tuple[str, ...],
+    target: str,
+    inputs: tuple[str, ...],
+    answer_of: Callable[[Cells], object],
+) -> FormReader:
+    def convert(cells: Cells) -> Cells | LeftOut:
+        row = {name: cells[name] for name in columns if name in cells and name != target}
+        if not sample.request.labelled:
+            return row
+        answer = _agreed(answer_of(cells), row)
+        return answer if isinstance(answer, LeftOut) else {**row, target: answer}
+
+    return FormReader(columns=columns, convert=convert, inputs=inputs, target=target)
+
+
+def _choose_question(sample: FormSample, questions: Sequence[str]) -> str:
+    """Return the question that is the target: the only one, or the one that the user named; "" where none is needed."""
+    request = sample.request
+    named = [name for name in questions if request.target and plain_name(name) == plain_name(request.target)]
+    if named or len(questions) == 1 or not request.labelled:
+        return (named or list(questions) or [""])[0]
+    if not questions:
+        fix = "export records that have responses, or name a field with --target"
+        raise DataError("E_LABEL_MISSING", f"{request.source}: no record of Argilla has a response", fix=fix)
+    listing = ", ".join(repr(printable(name)) for name in questions)
+    message = f"{request.source}: several questions of Argilla could be the target: {listing}"
+    raise DataError("E_COLUMN", message, fix=f"name it: --target {printable(questions[0])}")
+
+
+def _agreed(responses: object, fields: Cells) -> object:
+    """Return what all who answered agree on; spans become the fields of an object."""
+    entries = [responses] if not is_object_list(responses) else _submitted(responses)
+    values = [parse_cell(entry.get("value") if isinstance(entry, Mapping) else entry) for entry in entries]
+    values = [value for value in values if value is not None and value not in ("", [])]
+    if not values:
+        return _UNLABELLED
+    if any(_key(value) != _key(values[0]) for value in values[1:]):
+        return _DISAGREE
+    return _spans_of(values[0], fields) if is_object_list(values[0]) else values[0]
+
+
+def _submitted(responses: object) -> list[Mapping[str, object]]:
+    entries = [entry for entry in responses if isinstance(entry, Mapping)] if isinstance(responses, list) else []
+    return [entry for entry in entries if entry.get("status") not in _NOT_GIVEN]
+
+
+def _spans_of(value: object, fields: Cells) -> object:
+    spans = [
+        TextSpan(entry["start"], entry["end"], str(entry.get("label")))
+        for entry in (value if isinstance(value, list) else [])
+        if isinstance(entry.get("start"), int) and isinstance(entry.get("end"), int)
+    ]
+    texts = [text for text in fields.values() if isinstance(text, str)]
+    return fields_of(max(texts, key=len, default=""), spans)
+
+
+def _key(value: object) -> str:
+    return json.dumps(sorted(map(str, value)) if isinstance(value, list) else value, sort_keys=True, default=str)
+
+
+def _is_responses(value: object) -> bool:
+    return is_object_list(value) and isinstance(value, list) and all({"value", "user_id"} <= set(e) for e in value)
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, Mapping)
+
+
+def _mapping(value: object) -> Mapping[str, object]:
+    return value if isinstance(value, Mapping) else {}
+
+
+ARGILLA = Form(
+    name="Argilla",
+    recognised="`fields` with `responses`; lists of `value` and `user_id` in a column; or `annotation` beside"
+    " `prediction` and an agent",
+    taken="the field is the input, the question's response the target; drafts and discarded responses are no answers,"
+    " suggestions and predictions are not used, and a record whose annotators disagree is dropped. Several questions:"
+    " name one with `--target`",
+    open=_open,
+)
