@@ -39,7 +39,7 @@ def _open_records(sample: FormSample) -> FormReader:
         row = dict(_mapping(cells.get("fields")))
         if not question or not sample.request.labelled:
             return row
-        answer = _agreed(_mapping(cells.get("responses")).get(question), row)
+        answer = _common_answer(_mapping(cells.get("responses")).get(question), row)
         return answer if isinstance(answer, LeftOut) else {**row, question: answer}
 
     columns = tuple(dict.fromkeys((*fields, *([question] if question else []))))
@@ -78,7 +78,7 @@ def _column_reader(
         row = {name: cells[name] for name in columns if name in cells and name != target}
         if not sample.request.labelled:
             return row
-        answer = _agreed(answer_of(cells), row)
+        answer = _common_answer(answer_of(cells), row)
         return answer if isinstance(answer, LeftOut) else {**row, target: answer}
 
     return FormReader(columns=columns, convert=convert, inputs=inputs, target=target)
@@ -98,9 +98,9 @@ def _choose_question(sample: FormSample, questions: Sequence[str]) -> str:
     raise DataError("E_COLUMN", message, fix=f"name it: --target {printable(questions[0])}")
 
 
-def _agreed(responses: object, fields: Cells) -> object:
+def _common_answer(responses: object, fields: Cells) -> object:
     """Return what all who answered agree on; spans become the fields of an object."""
-    entries = [responses] if not is_object_list(responses) else _submitted(responses)
+    entries = [responses] if not is_object_list(responses) else _given_responses(responses)
     values = [parse_cell(entry.get("value") if isinstance(entry, Mapping) else entry) for entry in entries]
     values = [value for value in values if value is not None and value not in ("", [])]
     if not values:
@@ -110,7 +110,7 @@ def _agreed(responses: object, fields: Cells) -> object:
     return _spans_of(values[0], fields) if is_object_list(values[0]) else values[0]
 
 
-def _submitted(responses: object) -> list[Mapping[str, object]]:
+def _given_responses(responses: object) -> list[Mapping[str, object]]:
     entries = [entry for entry in responses if isinstance(entry, Mapping)] if isinstance(responses, list) else []
     return [entry for entry in entries if entry.get("status") not in _NOT_GIVEN]
 

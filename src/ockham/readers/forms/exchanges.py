@@ -27,7 +27,7 @@ def _open(sample: FormSample) -> FormReader | None:
         inputs, outputs = sample.values(asked), sample.values(answered)
         plain = is_all(inputs, _is_text) and is_all(outputs, _is_text)
         if asked == "inputs":  # LangSmith keeps arguments and results by their names
-            inputs, outputs = [_unwrapped(value) for value in inputs], [_unwrapped(value) for value in outputs]
+            inputs, outputs = [_inner_value(value) for value in inputs], [_inner_value(value) for value in outputs]
         if not plain and is_all(inputs, _has_question) and is_all(outputs, _has_answer):
             return _pair_reader(sample, asked, answered)
     return None
@@ -37,7 +37,7 @@ def _pair_reader(sample: FormSample, asked: str, answered: str) -> FormReader:
     def turns(cells: Cells) -> list[Turn]:
         question, response = cells.get(asked), cells.get(answered)
         if asked == "inputs":
-            question, response = _unwrapped(question), _unwrapped(response)
+            question, response = _inner_value(question), _inner_value(response)
         conversation = _question_turns(question)
         answer = _answer_turn(response)
         if answer is not None:
@@ -107,7 +107,7 @@ def _parts_text(entry: Mapping[str, object]) -> str:
     return "\n".join(map(str, texts))
 
 
-def _unwrapped(value: object) -> object:
+def _inner_value(value: object) -> object:
     """Return what an object holds that has one entry; anything else as it is."""
     if isinstance(value, Mapping) and len(value) == 1 and "messages" not in value:
         return next(iter(value.values()))

@@ -102,7 +102,7 @@ def _wrapped_rows(document: Cells) -> list[Record] | None:
     inner = [row for entry in entries if isinstance(row := entry.get("row"), Mapping)]
     names = _class_names(document.get("features"))
     rows = inner if len(inner) == len(entries) else entries
-    return [{key: _named(value, names.get(key)) for key, value in row.items()} for row in rows]
+    return [{key: _class_name(value, names.get(key)) for key, value in row.items()} for row in rows]
 
 
 def _class_names(features: object) -> dict[str, list[object]]:
@@ -115,7 +115,7 @@ def _class_names(features: object) -> dict[str, list[object]]:
     }
 
 
-def _named(value: object, names: list[object] | None) -> object:
+def _class_name(value: object, names: list[object] | None) -> object:
     if names is None or not isinstance(value, int) or isinstance(value, bool):
         return value
     return names[value] if 0 <= value < len(names) else None
