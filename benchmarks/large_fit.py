@@ -35,14 +35,14 @@ RUNGS = ("constant", "lookup", "linear")
 
 @dataclass(slots=True, kw_only=True)
 class Measured:
-    """One run of the command: seconds, CPU seconds, peak memory in 10^6 bytes, seconds of each stage."""
+    """One run of the command: seconds, CPU seconds, peak memory in 10^6 bytes; the same of each stage."""
 
     rows: int
     labels: int
     wall: float = 0.0
     cpu: float = 0.0
     peak_mb: float = 0.0
-    stages: list[tuple[str, float]] = field(default_factory=list)
+    stages: list[tuple[str, float, float, float]] = field(default_factory=list)
 
 
 def words(rng: np.random.Generator) -> np.ndarray:
@@ -112,6 +112,15 @@ def resident_mb(root: int) -> float:
     return total * 1024 / 1e6
 
 
+def cpu_seconds(root: int) -> float:
+    """Add up the processor time of a process, its descendants, and those of them that are gone (proc_pid_stat(5))."""
+    ticks = 0
+    for pid in tree(root):
+        with contextlib.suppress(OSError):
+            ticks += sum(map(int, Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:15]))
+    return ticks / os.sysconf("SC_CLK_TCK")
+
+
 def measure(command: Sequence[str | Path], log: Path, into: Measured) -> Measured:
     """Run the command to its end; stages are told apart by the lines that it writes while it works."""
     begin = time.perf_counter()
@@ -125,27 +134,33 @@ def measure(command: Sequence[str | Path], log: Path, into: Measured) -> Measure
         text=True,
     )
     ended = threading.Event()
+    peaks = [0.0]
+    """Of each stage so far."""
 
     def watch() -> None:
         while not ended.wait(0.25):
-            into.peak_mb = max(into.peak_mb, resident_mb(process.pid))
+            peaks[-1] = max(peaks[-1], resident_mb(process.pid))
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    name, since = "start", begin
+    name, since, spent = "start", begin, 0.0
     with log.open("w", encoding="utf-8") as file:
         for line in process.stderr or ():
-            now = time.perf_counter()
-            into.stages.append((name, now - since))
-            name, since = re.sub(r"\s+", " ", line).strip()[:70], now
+            now, spent_now = time.perf_counter(), cpu_seconds(process.pid)
+            stage = re.sub(r"\s+", " ", line).strip()[:70]
+            if not stage.endswith("so far)"):
+                into.stages.append((name, now - since, spent_now - spent, peaks[-1]))
+                name, since, spent = stage, now, spent_now
+                peaks.append(0.0)
             file.write(f"{now - begin:9.2f} {line}")
             file.flush()
     _, status, used = os.wait4(process.pid, 0)
     ended.set()
     watcher.join()
     process.returncode = os.waitstatus_to_exitcode(status)
-    into.stages.append((name, time.perf_counter() - since))
     into.wall, into.cpu = time.perf_counter() - begin, used.ru_utime + used.ru_stime
+    into.stages.append((name, time.perf_counter() - since, into.cpu - spent, peaks[-1]))
+    into.peak_mb = max(peaks)
     if process.returncode not in (0, 1):
         raise SystemExit(f"exit status {process.returncode}; see {log}")
     return into
@@ -175,9 +190,9 @@ def main() -> None:
         done.append(measure(command, folder / f"{size}.log", Measured(rows=rows, labels=labels)))
         last = done[-1]
         table.say(f"{size}: {last.wall:,.0f} s, {last.cpu:,.0f} CPU s, {last.peak_mb:,.0f} MB")
-        for name, seconds in last.stages:
+        for name, seconds, cpu, peak in last.stages:
             if seconds >= 1:
-                table.say(f"    {seconds:7.1f} s  {name}")
+                table.say(f"    {seconds:7.1f} s {cpu:7.1f} CPU s {peak:7,.0f} MB  {name}")
     header = ["rows", "labels", "wall s", "CPU s", "peak memory, MB"]
     lines = [
         [f"{one.rows:,}", f"{one.labels:,}", f"{one.wall:,.0f}", f"{one.cpu:,.0f}", f"{one.peak_mb:,.0f}"]

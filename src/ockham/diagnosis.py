@@ -6,7 +6,6 @@ import datetime as dt
 import os
 import shlex
 import shutil
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -19,7 +18,7 @@ from ockham.models.sentence_encoder import PACKAGE, PACKAGE_SHA256
 from ockham.planning import gpus
 from ockham.planning.gpus import Gpu
 from ockham.records import Machine
-from ockham.sealed import switches
+from ockham.sealed import switches, syscalls
 from ockham.store import file_digest
 from ockham.version import __version__, install_command
 
@@ -221,8 +220,9 @@ def _left_behind() -> tuple[str, ...]:
 def _notes(folder: Path, prices: catalog.Prices, today: dt.date | None) -> tuple[str, ...]:
     walls = (
         "The operating system enforces that for sealed commands."
-        if sys.platform == "linux"
-        else "Here, no mechanism of the operating system enforces that."
+        if syscalls.NUMBERS
+        else "Here, no mechanism of the operating system enforces that: libraries are told to stay quiet, and "
+        "connections that Python code asks for in Ockham's processes are refused."
     )
     notes = [f"Commands send nothing unless you name an API or a model on the hub, or use a Ray cluster. {walls}"]
     if today is not None and prices.stale(today):

@@ -72,16 +72,8 @@ def fork(policy: Policy, preparation: Preparation, on_message: Callable[[str], N
     ``on_message`` hears in the end how many requests went to endpoints. Where the system has no walls, only a guard is
     set, and nothing forks. Raises `SealError` (``E_SEALED``), and `EndpointError` (``E_ENDPOINT``) for a bad key.
     """
-    from ockham.sealed import jail
-
-    if (sys.platform != "linux" or not jail.is_possible()) and preparation.endpoints:
-        declare(Protection(label=f"{UNSEALED}: rows are sent to an endpoint, and this system has no walls"))
-        return None
-    if sys.platform != "linux" or not jail.is_possible():
-        from ockham.sealed import guard
-
-        guard.install()
-        declare(Protection(label=SWITCHES))
+    if not _has_walls():
+        _guard(preparation)
         return None
     from ockham import machine
     from ockham.sealed import broker
@@ -128,6 +120,27 @@ def fork(policy: Policy, preparation: Preparation, on_message: Callable[[str], N
 def _close(descriptors: Iterable[int]) -> None:
     for descriptor in descriptors:
         os.close(descriptor)
+
+
+def _has_walls() -> bool:
+    """Return whether this system has walls to put up: Linux, on a processor whose calls are known."""
+    if sys.platform != "linux":
+        return False
+    from ockham.sealed import jail
+
+    return jail.is_possible()
+
+
+def _guard(preparation: Preparation) -> None:
+    """Guard this process, where there are no walls; one that sends rows to an endpoint itself cannot be guarded."""
+    if preparation.endpoints:
+        declare(Protection(label=f"{UNSEALED}: rows are sent to an endpoint, and this system has no walls"))
+        return
+    from ockham.sealed import guard
+
+    _fetch(preparation)
+    guard.install()
+    declare(Protection(label=SWITCHES))
 
 
 class _Record:

@@ -124,6 +124,32 @@ def test_n09_a_filter_that_lets_the_refusal_through_ends_the_run(tmp_path: Path,
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("where", ["flags", "file"])
+def test_n09_filters_of_ones_own_run_on_no_cluster_unless_it_is_said_to_be_unsealed(
+    where: str, tmp_path: Path, listener: socket.socket
+) -> None:
+    site = put(tmp_path / "site", "filters", "leaky", FILTER, listener)
+    named = [*CURATE[: CURATE.index("--filter")], "--engine", "ray", "--address", "127.0.0.1:9"]
+    if where == "file":
+        (tmp_path / "ockham.toml").write_text('[[curate.filters]]\nname = "leaky"\nsettings = {}\n')
+        named += ["--config", "ockham.toml"]
+    else:
+        named += ["--filter", "leaky:most=1", "--filter", "pattern:drop=x"]
+    done = command(site, *named, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "E_SEALED: nothing would keep the code of leaky from the network on a Ray cluster" in done.stderr
+    assert "add --unsealed" in done.stderr
+    assert (visits(listener), (tmp_path / "out").exists()) == (0, False)
+
+
+def test_n09_a_filter_of_ours_may_run_on_a_cluster(tmp_path: Path) -> None:
+    pytest.importorskip("ray", reason="the extra ray is not installed")
+    named = [*CURATE[: CURATE.index("--filter")], "--filter", "pattern:drop=x", "--engine", "ray"]
+    done = command(tmp_path, *named, "--address", "127.0.0.1:9", cwd=tmp_path)
+    assert "E_SEALED" not in done.stderr
+    assert "no Ray cluster answers" in done.stderr
+
+
 def test_n09_a_scorer_that_opens_a_socket_is_blocked(tmp_path: Path, listener: socket.socket) -> None:
     site = put(tmp_path / "site", "scorers", "leaky", SCORER, listener)
     done = command(site, *FIT, "--out", "run", cwd=tmp_path)

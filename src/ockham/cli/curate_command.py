@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
@@ -116,6 +116,10 @@ def command(
         raise ConfigError("E_CONFIG", "no output folder is given", fix="add -o FOLDER, or --dry-run")
     settings.spec(CurateSpec, _spec_values(values))
     folders = (str(values["out"]),) if values.get("out") and not dry_run else ()
+    if values.get("engine") == "ray" and not unsealed:
+        _refuse_own_filters(
+            [*sealed_commands.list_items(values.get("filter")), *sealed_commands.list_items(values.get("filters"))]
+        )
     sealed_commands.enter("curate", {**values, "data": data}, folders, unsealed=unsealed)
     from ockham.cli import output
     from ockham.curation import curate
@@ -135,6 +139,18 @@ def command(
         output.record(report)
     else:
         output.lines(*report_lines(report, None if dry_run else str(out)))
+
+
+def _refuse_own_filters(requests: Sequence[object]) -> None:
+    """Raise `SealError` (``E_SEALED``) where code of the user's own would judge rows on a cluster, where no wall is."""
+    from ockham.curation.filters import FILTERS
+    from ockham.errors import SealError
+
+    names = [str(request.get("name") if isinstance(request, Mapping) else request) for request in requests]
+    foreign = sorted({name.partition(":")[0] for name in names} - set(FILTERS.own))
+    if foreign:
+        what = f"nothing would keep the code of {' and '.join(foreign)} from the network on a Ray cluster"
+        raise SealError("E_SEALED", what, fix="leave out --engine ray, or add --unsealed, which the run records")
 
 
 def _spec_values(values: Mapping[str, object]) -> dict[str, object]:

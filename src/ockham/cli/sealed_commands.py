@@ -97,10 +97,14 @@ def record_unsealed(run: str) -> None:
         sealing.keep(run, policy, evidence.unwatched_evidence(policy, current().label))
 
 
+def list_items(value: object) -> Sequence[object]:
+    """List what a setting holds, one thing or several; none where it is not set."""
+    return value if isinstance(value, (list, tuple)) else [] if value is None else [value]
+
+
 def _words(value: object) -> list[str]:
     """List the texts of a setting that holds one or several."""
-    items = value if isinstance(value, (list, tuple)) else [value]
-    return [str(item) for item in items if isinstance(item, (str, Path)) and str(item)]
+    return [str(item) for item in list_items(value) if isinstance(item, (str, Path)) and str(item)]
 
 
 def _parts(value: object) -> Iterable[str]:

@@ -186,7 +186,8 @@ def _answers(
 
     def by_linear(built: BuildInfo) -> list[str]:
         rows = [*examples, *used_label_rows(context, built)]
-        model = linear.learn(rows, built.strength, seed=context.config.seed)
+        is_sample = len(train) > MANY_FOR_A_CURVE
+        model = linear.learn(rows, built.strength, seed=context.config.seed, is_sample=is_sample)
         return [str(answer.value) for answer in model.answer([row.input for row in valid])]
 
     def by_encoder(built: BuildInfo) -> list[str]:

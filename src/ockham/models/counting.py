@@ -77,11 +77,15 @@ def remember_pieces() -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How often each text has each term, as (texts, pieces) @ (pieces, terms), with the terms of the columns."""
+    """How often each text has each term, as (texts, pieces) @ (pieces, terms), with the terms of the columns.
+
+    ``totals`` are the texts that have each term, where they were counted already.
+    """
 
     texts: csr_matrix
     pieces: csr_matrix
     terms: tuple[str, ...]
+    totals: NDArray[np.int64] | None = None
 
     def part(self, start: int) -> csr_matrix:
         """Count the terms of `PART` texts from ``start`` on; columns of a row ascend."""
@@ -93,19 +97,29 @@ class Counts:
         """Count the texts that have each term."""
         import numpy as np
 
+        if self.totals is not None:
+            return self.totals
         totals = np.zeros(len(self.terms), dtype=np.int64)
         for start in range(0, self.texts.shape[0], PART):
             totals += np.bincount((self.texts[start : start + PART] @ self.pieces).indices, minlength=len(self.terms))
         return totals
 
+    def most_cells(self) -> int:
+        """Return a number that the cells which are not 0 do not exceed: those of each piece of each text."""
+        import numpy as np
+
+        return int(np.diff(self.pieces.indptr)[self.texts.indices].sum(dtype=np.int64))
+
     def most_frequent(self, most: int) -> Counts:
         """Keep the terms that occur in two texts at least, and of those the ``most`` that occur most often."""
         import numpy as np
 
-        often = np.flatnonzero(self.frequencies() >= 2)
+        texts = self.frequencies()
+        often = np.flatnonzero(texts >= 2)
         totals = np.asarray(self.texts.sum(axis=0, dtype=np.float64)).ravel() @ self.pieces
         chosen = np.sort(often[np.argsort(-totals[often], kind="stable")[:most]])
-        return Counts(self.texts, self.pieces[:, chosen].tocsr(), tuple(self.terms[column] for column in chosen))
+        terms = tuple(self.terms[column] for column in chosen)
+        return Counts(self.texts, self.pieces[:, chosen].tocsr(), terms, texts[chosen])
 
 
 def words(texts: Sequence[str], vocabulary: dict[str, int] | None = None, most: int = 0) -> Counts:

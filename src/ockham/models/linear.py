@@ -36,6 +36,8 @@ CHECK_LABELS = 30
 """Where there are very many labels, the nearest ones that a label is told from when labels are checked."""
 LARGE = 1_000_000
 """From this product of rows and labels on LIBLINEAR stops where it does by itself, and not 1,000 times as close."""
+LARGE_SAMPLE = 200_000
+"""The same for a sample of many rows, which chooses C, checks labels or draws the curve: the model is not kept."""
 
 Metric = Callable[[Sequence[str], Sequence[str]], float]
 """Targets and answers in, one number out: larger is better."""
@@ -115,14 +117,14 @@ def fit(
     if len(train) > CHOICE_ROWS and valid:
         model, choice = _fit_many(train, valid, metric, seed)
     else:
-        strength, choice = _choose(train, valid, metric, seed)
+        strength, choice = _choose(train, valid, metric, seed, is_sample=False)
         model = learn([*train, *valid], strength, temperature=choice.temperature, seed=seed)
     model.save(folder)
     return model.settings, choice.answers, choice.confidences
 
 
 def _fit_many(train: Sequence[Example], valid: Sequence[Example], metric: Metric, seed: int) -> tuple[Linear, Choice]:
-    strength, _ = _choose(*_sample(train, valid, seed), metric, seed)
+    strength, _ = _choose(*_sample(train, valid, seed), metric, seed, is_sample=True)
     model = learn(train, strength, seed=seed)
     truth = [example.target for example in valid]
     margins = model.margins([example.input for example in valid])
@@ -147,12 +149,14 @@ def _sample(
     return [among[index] for index in order], [row for row in valid if row.target in drawn]
 
 
-def learn(examples: Sequence[Example], strength: float, *, seed: int, temperature: float = 1.0) -> Linear:
-    """Fit features and margins on all the examples given, with a given C."""
+def learn(
+    examples: Sequence[Example], strength: float, *, seed: int, temperature: float = 1.0, is_sample: bool = False
+) -> Linear:
+    """Fit features and margins on all the examples given, with a given C; ``is_sample``: see `LARGE_SAMPLE`."""
     features, matrix = tfidf.fit([example.input for example in examples])
     # LIBLINEAR computes in 64 bits. Where there are many rows, a second copy is most of the memory in use.
     matrix.data = matrix.data.astype("float64")
-    labels, weight, bias = _solve(matrix, [example.target for example in examples], strength, seed)
+    labels, weight, bias = _solve(matrix, [example.target for example in examples], strength, seed, is_sample=is_sample)
     return Linear(features, LinearSettings(labels=labels, strength=strength, temperature=temperature), weight, bias)
 
 
@@ -189,15 +193,20 @@ def cross_margins(
 
     for fold in sorted(fold for fold in set(folds) if fold >= 0):
         inside, outside = np.flatnonzero(fold_numbers == fold), np.flatnonzero(fold_numbers != fold)
-        if len(outside) > CHOICE_ROWS:
+        is_sample = len(outside) > CHOICE_ROWS
+        if is_sample:
             outside = np.sort(np.random.default_rng(seed).choice(outside, CHOICE_ROWS, replace=False))
         known_targets = [targets[int(i)] for i in outside]
-        labels, weight, bias = _solve(matrix[outside], known_targets, settings.strength, seed, CHECK_LABELS)
+        labels, weight, bias = _solve(
+            matrix[outside], known_targets, settings.strength, seed, CHECK_LABELS, is_sample=is_sample
+        )
         out[np.ix_(inside, np.array([column[label] for label in labels]))] = matrix[inside] @ weight + bias
     return out
 
 
-def _choose(train: Sequence[Example], valid: Sequence[Example], metric: Metric, seed: int) -> tuple[float, Choice]:
+def _choose(
+    train: Sequence[Example], valid: Sequence[Example], metric: Metric, seed: int, *, is_sample: bool
+) -> tuple[float, Choice]:
     targets = [example.target for example in train]
     if not valid:
         return 0.5, Choice(temperature=1.0, answers=())
@@ -206,7 +215,7 @@ def _choose(train: Sequence[Example], valid: Sequence[Example], metric: Metric, 
     truth = [example.target for example in valid]
 
     def trial(strength: float) -> tuple[float, Choice]:
-        labels, weight, bias = _solve(matrix, targets, strength, seed)
+        labels, weight, bias = _solve(matrix, targets, strength, seed, is_sample=is_sample)
         choice = _unseen_answers(unseen @ weight + bias, truth, labels)
         return metric(truth, choice.answers), choice
 
@@ -223,7 +232,13 @@ def _unseen_answers(margins: NDArray[np.float32], truth: Sequence[str], labels: 
 
 
 def _solve(
-    matrix: csr_matrix, targets: Sequence[str], strength: float, seed: int, nearest_labels: int | None = None
+    matrix: csr_matrix,
+    targets: Sequence[str],
+    strength: float,
+    seed: int,
+    nearest_labels: int | None = None,
+    *,
+    is_sample: bool = False,
 ) -> tuple[tuple[str, ...], NDArray[np.float32], NDArray[np.float32]]:
     """Fit one margin per label: labels in sorted order, weights (features, labels), biases (labels,).
 
@@ -237,7 +252,8 @@ def _solve(
     labels = tuple(sorted(set(targets)))
     if len(labels) == 1:
         return labels, np.zeros((matrix.shape[1], 1), np.float32), np.zeros(1, np.float32)
-    stop = {"dual": True, "tol": 0.1} if matrix.shape[0] * len(labels) >= LARGE else {}
+    large = LARGE_SAMPLE if is_sample else LARGE
+    stop = {"dual": True, "tol": 0.1} if matrix.shape[0] * len(labels) >= large else {}
     solver: Any = LinearSVC(C=strength, random_state=seed % 2**32, max_iter=200, **stop)
     with warnings.catch_warnings():
         # Stopping a little short of the optimum costs nothing measurable; validation judges the result as it is.

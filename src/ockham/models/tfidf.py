@@ -134,8 +134,9 @@ def _weigh_counts(halves: Sequence[TermWeights], counted: Sequence[counting.Coun
         joined: csr_matrix = hstack(weighted, format="csr", dtype=np.float32)
         return joined
 
-    # The whole matrix is made once: put together from parts it would stand in memory twice.
-    number, entries = counted[0].texts.shape[0], sum(int(counts.frequencies().sum()) for counts in counted)
+    # The whole matrix is made once: put together from parts it would stand in memory twice. What is not written to
+    # takes no memory.
+    number, entries = counted[0].texts.shape[0], sum(counts.most_cells() for counts in counted)
     data, indices = np.empty(entries, dtype=np.float32), np.empty(entries, dtype=np.int32)
     ends = np.zeros(number + 1, dtype=np.int64)
     filled = 0
@@ -146,9 +147,9 @@ def _weigh_counts(halves: Sequence[TermWeights], counted: Sequence[counting.Coun
             ends[start + 1 : start + 1 + rows.shape[0]] = filled + rows.indptr[1:]
             filled += rows.nnz
     width = sum(len(counts.terms) for counts in counted)
-    if entries <= np.iinfo(np.int32).max:
+    if filled <= np.iinfo(np.int32).max:
         ends = ends.astype(np.int32)
-    return csr_matrix((data, indices, ends), shape=(number, width))
+    return csr_matrix((data[:filled], indices[:filled], ends), shape=(number, width))
 
 
 def _weigh(half: TermWeights, rows: csr_matrix) -> csr_matrix:

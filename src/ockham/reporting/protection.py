@@ -23,8 +23,8 @@ _TWO = {
     ),
     "switches only": (
         "On this system no wall of the operating system stands between the processes that read your data and the "
-        "network: libraries were told to stay quiet, and connections made by Python code were refused. This is care, "
-        "not proof."
+        "network: libraries were told to stay quiet, and connections that Python code asked for in Ockham's processes "
+        "were refused; compiled code and other programs could have connected. This is care, not proof."
     ),
 }
 

@@ -1,11 +1,16 @@
 """A guard inside the process, for systems without walls (macOS, Windows): it stops Python code, and proves nothing.
 
-A compiled library that asks the system itself is not heard. So the label is "switches only", never "sealed".
+A compiled library that asks the system itself is not heard, nor is a program that is no Python or does not import
+ockham. So the label is "switches only", never "sealed".
 """
 
 from __future__ import annotations
 
+import os
 import sys
+
+VARIABLE = "OCKHAM_GUARD"
+"""Set in the environment of a guarded process: those that it starts guard themselves when they import ockham."""
 
 _OUTWARD = {"socket.connect", "socket.sendto", "socket.sendmsg", "socket.bind"}
 _NAMES = {"socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr", "socket.getnameinfo"}
@@ -13,7 +18,8 @@ _HERE = {"localhost", "127.0.0.1", "::1", "", None}
 
 
 def install() -> None:
-    """Refuse connections and names beyond this machine in this process, for good."""
+    """Refuse connections and names beyond this machine in this process and those it starts, for good."""
+    os.environ[VARIABLE] = "1"
     sys.addaudithook(_refuse)
 
 

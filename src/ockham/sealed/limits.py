@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import re
-import resource
 import socket
 import stat
 from collections.abc import Collection, Mapping
@@ -97,6 +96,8 @@ def bound(memory: int) -> dict[str, int]:
     A core dump holds the user's data. Its limit is 1 byte, not 0: a kernel that pipes dumps to a program looks at the
     limit for this value alone (fs/coredump.c).
     """
+    import resource  # not on Windows, where this module is imported too
+
     bounds = {
         "core": (resource.RLIMIT_CORE, 1),
         "files": (resource.RLIMIT_NOFILE, MOST_FILES),

@@ -24,8 +24,9 @@ NAME = "self-test.ockham.invalid"
 SERVICES = ("/run/systemd/resolve/io.systemd.Resolve", "/run/nscd/socket", "/run/dbus/system_bus_socket", "/dev/log")
 """Sockets of services that resolve names or send on; most machines have one of them."""
 _SECONDS = 5.0
-# What a sealed process starts is sealed too: a Python without its libraries tries a raw socket of the C library.
-_CHILD = "import ctypes,sys\nl=ctypes.CDLL(None,use_errno=True)\nprint(0 if l.socket(2,2,0)>=0 else ctypes.get_errno())"
+# What a sealed process starts is sealed too: a Python without its libraries, and without what takes long to import,
+# asks for a socket.
+_CHILD = "import _socket\ntry: _socket.socket(2,2,0);print(0)\nexcept OSError as e: print(e.errno)"
 
 
 def attack(*, apart: bool) -> tuple[Attack, ...]:
