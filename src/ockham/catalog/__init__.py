@@ -10,6 +10,7 @@ from ockham.catalog.architectures import (
     shipped_folder,
 )
 from ockham.catalog.devices import Device, DeviceKind, ServingEngine, device, devices, engine, engines
+from ockham.catalog.encoders import EncoderEntry, encoders
 from ockham.catalog.prices import (
     FRESH_DAYS,
     ApiPrice,
@@ -28,6 +29,7 @@ __all__ = [
     "Architecture",
     "Device",
     "DeviceKind",
+    "EncoderEntry",
     "LayerGroup",
     "MachinePrice",
     "PowerPrice",
@@ -38,6 +40,7 @@ __all__ = [
     "architectures",
     "device",
     "devices",
+    "encoders",
     "engine",
     "engines",
     "find_architecture",

@@ -15,6 +15,7 @@ from ockham import catalog, machine, store
 from ockham.api.client import EndpointSpec
 from ockham.config import check_rungs
 from ockham.data.label_merges import merge_notes
+from ockham.data.languages import foreign_language
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.split import SplitSpec
 from ockham.errors import ConfigError
@@ -131,6 +132,11 @@ def fit(
     prepared = prepare(
         source, reading, SplitSpec(seed=spec.seed), test=spec.test, task_name=spec.task, on_progress=on_progress
     )
+    foreign = foreign_language([row.input for row in prepared.dataset.examples])
+    if foreign is not None:
+        remark = _language_note(foreign, spec.encoder)
+        intake = dataclasses.replace(prepared.intake, warnings=(*prepared.intake.warnings, remark))
+        prepared = dataclasses.replace(prepared, intake=intake)
     _introduce(prepared, on_progress)
     config = dataclasses.replace(
         _plan(spec, requirements, prepared, scorer),
@@ -164,6 +170,18 @@ def fit(
         _publish(run, result, rung_results)
     connector.tell_run(str(folder.absolute()))
     return result.verdict
+
+
+def _language_note(language: str, encoder: str | None) -> str:
+    """Say that rows are not in English, and what follows for the encoder."""
+    if encoder is not None:
+        return f"most rows look like {language}: the encoder {encoder} must have been trained on it"
+    other = next(entry for entry in catalog.encoders() if entry.is_multilingual)
+    size = f"{other.megabytes:,.0f} MB, {other.licence}, fetched from the hub"
+    return (
+        f"most rows look like {language}, and the built-in encoder was trained on English: what it scores here says "
+        f"little about the task. A multilingual one: --encoder {other.name} ({size}; `ockham doctor` lists others)"
+    )
 
 
 def tune(
