@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,19 @@ WORDS = (
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 
 
-def write(folder: Path, family: str, *, pooling: str = "mean", layers: int = 4, normalize: bool = True) -> Path:
-    """Write an encoder of a family (bert, roberta, xlm-roberta, camembert, distilbert); the same at every call."""
+def write(
+    folder: Path,
+    family: str,
+    *,
+    pooling: str = "mean",
+    layers: int = 4,
+    normalize: bool = True,
+    dense: Sequence[str] = (),
+) -> Path:
+    """Write an encoder of a family (bert, roberta, xlm-roberta, camembert, distilbert); the same at every call.
+
+    ``dense`` are the activations of layers behind the pooling, each of 24 numbers.
+    """
     import torch
     from transformers import AutoModel
 
@@ -26,13 +38,37 @@ def write(folder: Path, family: str, *, pooling: str = "mean", layers: int = 4, 
     _tokenizer(folder)
     modules = [{"type": "sentence_transformers.models.Transformer", "path": ""}]
     modules.append({"type": "sentence_transformers.models.Pooling", "path": "1_Pooling"})
+    for activation in dense:
+        modules.append(_dense(folder, f"{len(modules)}_Dense", activation, 24 if len(modules) > 2 else 32))
     if normalize:
-        modules.append({"type": "sentence_transformers.models.Normalize", "path": "2_Normalize"})
+        modules.append({"type": "sentence_transformers.models.Normalize", "path": f"{len(modules)}_Normalize"})
     (folder / "modules.json").write_text(json.dumps(modules))
     (folder / "1_Pooling").mkdir()
     modes = {"pooling_mode_mean_tokens": pooling == "mean", "pooling_mode_cls_token": pooling == "cls"}
     (folder / "1_Pooling" / "config.json").write_text(json.dumps(modes))
     return folder
+
+
+def _dense(folder: Path, name: str, activation: str, entering: int) -> dict[str, str]:
+    """Write a dense layer as sentence-transformers does; one without an activation has no bias either."""
+    import torch
+    from safetensors.torch import save_file
+
+    layer = torch.nn.Linear(entering, 24, bias=activation != "Identity")
+    torch.nn.init.normal_(layer.weight, std=0.3)
+    (folder / name).mkdir()
+    home = "linear" if activation == "Identity" else "activation"
+    config = {
+        "in_features": entering,
+        "out_features": 24,
+        "bias": layer.bias is not None,
+        "activation_function": f"torch.nn.modules.{home}.{activation}",
+    }
+    (folder / name / "config.json").write_text(json.dumps(config))
+    save_file(
+        {f"linear.{part}": value for part, value in layer.state_dict().items()}, folder / name / "model.safetensors"
+    )
+    return {"type": "sentence_transformers.models.Dense", "path": name}
 
 
 def _config(family: str, layers: int) -> Any:

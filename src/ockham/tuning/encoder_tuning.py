@@ -6,11 +6,12 @@ import dataclasses
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from ockham.models import onnx_encoder, softmax
 from ockham.models.encoder import HeadSettings, LinearHead
-from ockham.models.sentence_encoder import SentenceEncoder
+from ockham.models.sentence_encoder import SentenceEncoder, dense_weights
 from ockham.records import EpochPoint
 from ockham.tuning.adapter_files import Adapter
 from ockham.tuning.loop import Batch, Checkpoint, ValidationScore, by_length, train
@@ -116,7 +117,7 @@ class _Lesson:
         import torch
 
         windows = self.body.each(rows.tokens, self._vectors)
-        vectors = np.array(windows, np.float32).reshape(len(rows.tokens), self.data.sentence.hidden)
+        vectors = np.array(windows, np.float32).reshape(len(rows.tokens), self.data.sentence.width)
         pooled = onnx_encoder.pool(vectors, rows.counts or [1] * len(vectors))
         with torch.no_grad():
             margins: NDArray[np.float32] = self.head(torch.from_numpy(pooled)).numpy()
@@ -137,6 +138,10 @@ class _Lesson:
             vector = (hidden * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1)[:, None]
         else:
             vector = hidden[:, 0]
+        for number, layer in enumerate(self.data.sentence.dense):
+            fixed = _dense_tensors(self.data.sentence)
+            vector = torch.nn.functional.linear(vector, fixed[f"dense.{number}.weight"], fixed[f"dense.{number}.bias"])
+            vector = getattr(torch.nn, layer.activation)()(vector)
         if self.data.sentence.normalize:
             vector = torch.nn.functional.normalize(vector, dim=-1)
         return vector
@@ -198,8 +203,16 @@ def _lesson(data: EncoderTrainingData, spec: TuneSpec, metric: Metric) -> _Lesso
     import torch
 
     frozen = data.head
-    head = torch.nn.Linear(data.sentence.hidden, len(frozen.settings.labels))
+    head = torch.nn.Linear(data.sentence.width, len(frozen.settings.labels))
     with torch.no_grad():
         head.weight.copy_(torch.from_numpy(frozen.weight.T / frozen.settings.temperature))
         head.bias.copy_(torch.from_numpy(frozen.bias / frozen.settings.temperature))
     return _Lesson(body, head, data, metric, spec)
+
+
+@lru_cache(maxsize=1)
+def _dense_tensors(sentence: SentenceEncoder) -> dict[str, torch.Tensor]:
+    """Return the weights of the layers behind the pooling, which are not tuned."""
+    import torch
+
+    return {name: torch.from_numpy(array) for name, array in dense_weights(sentence).items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import shutil
 from collections.abc import Sequence
@@ -44,7 +45,7 @@ def embed(found: SentenceEncoder, texts: Sequence[str]) -> NDArray[np.float32]:
     """Embed the beginning of each text, as much as the encoder takes at once, with the float32 graph."""
     graph, _ = onnx_graph.build(found, found.weights())
     settings = onnx_encoder.EncoderSettings(
-        hidden=found.hidden, max_tokens=found.max_tokens, first_position=found.first_position, prefix=found.prefix
+        hidden=found.width, max_tokens=found.max_tokens, first_position=found.first_position, prefix=found.prefix
     )
     embedder = onnx_encoder.open_graph(graph, found.folder / "tokenizer.json", settings, threads=1)
     return embedder.vectors(embedder.tokens(texts))
@@ -208,7 +209,9 @@ def test_a_folder_that_is_not_whole(missing: str, message: str, tiny: Path, tmp_
         ("config.json", {"model_type": "gpt2"}, "its body is 'gpt2'"),
         ("config.json", {"model_type": "bert"}, "its config.json has no hidden_size"),
         ("config.json", "{", "config.json cannot be read"),
-        ("modules.json", [{"type": "sentence_transformers.models.Dense", "path": "2"}], "it has a 'Dense' layer"),
+        ("modules.json", [{"type": "sentence_transformers.models.CNN", "path": "2"}], "it has a 'CNN' layer"),
+        ("modules.json", [{"type": "models.Normalize"}, {"type": "models.Pooling"}], "stand in an order"),
+        ("modules.json", [{"type": "models.Pooling", "path": "../1_Pooling"}], "lies outside the folder"),
         ("1_Pooling/config.json", {"pooling_mode_max_tokens": True}, "its pooling is neither"),
     ],
 )
@@ -218,6 +221,50 @@ def test_a_folder_of_another_build(file: str, content: Any, message: str, tiny: 
     found = code(str(folder))
     assert found[0] == "E_MODEL_FORMAT"
     assert message in found[1]
+
+
+@pytest.mark.tune
+@pytest.mark.parametrize("dense", [("Identity",), ("Tanh",), ("GELU", "Identity")])
+@pytest.mark.parametrize("normalize", [True, False])
+def test_dense_layers_behind_the_pooling_are_what_torch_runs(
+    dense: tuple[str, ...], normalize: bool, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.numpy import load_file
+
+    folder = tiny_encoder.write(tmp_path / "model", "bert", normalize=normalize, dense=dense)
+    found = sentence_encoder.find(str(folder))
+    assert [layer.activation for layer in found.dense] == list(dense)
+    assert (found.hidden, found.width) == (32, 24)
+    plain = dataclasses.replace(found, normalize=False, dense=())
+    vectors: Any = torch.from_numpy(reference(plain, SHORT))
+    for number, activation in enumerate(dense):
+        layer = torch.nn.Linear(vectors.shape[1], 24, bias=activation != "Identity")
+        state = load_file(folder / f"{number + 2}_Dense" / "model.safetensors")
+        layer.load_state_dict({name.removeprefix("linear."): torch.from_numpy(value) for name, value in state.items()})
+        vectors = getattr(torch.nn, activation)()(layer(vectors)).detach()
+    expected = torch.nn.functional.normalize(vectors, dim=-1) if normalize else vectors
+    assert embed(found, SHORT) == pytest.approx(expected.numpy(), abs=2e-5)
+    served = onnx_export.write(found, found.weights(), SHORT * 20, tmp_path)
+    ours = served.embed(SHORT)
+    cosine = (ours * expected.numpy()).sum(1) / np.linalg.norm(ours, axis=1) / np.linalg.norm(expected.numpy(), axis=1)
+    assert cosine.min() > 0.97, "8 bits"
+
+
+@pytest.mark.tune
+def test_dense_layers_that_cannot_be_run_are_refused_by_name(tmp_path: Path) -> None:
+    folder = tiny_encoder.write(tmp_path, "bert", dense=("Tanh",))
+    config = folder / "2_Dense" / "config.json"
+    whole = json.loads(config.read_text())
+    config.write_text(json.dumps(whole | {"activation_function": "torch.nn.modules.activation.Hardtanh"}))
+    assert "the activation 'Hardtanh'" in code(str(folder))[1]
+    config.write_text(json.dumps(whole | {"out_features": 23}))
+    with pytest.raises(ModelError, match="the weights of 2_Dense are not of the shape"):
+        sentence_encoder.find(str(folder)).weights()
+    config.write_text(json.dumps(whole))
+    (folder / "2_Dense" / "model.safetensors").unlink()
+    assert code(str(folder)) == ("E_MODEL_MISSING", code(str(folder))[1])
+    assert "pickled weights are never opened" in code(str(folder))[1]
 
 
 @pytest.mark.tune
