@@ -181,7 +181,7 @@ def _settle(batch: _Batch, account: RowAccount, least: float | None) -> Iterator
 def _progress(batch: _Batch, table: InputTable, account: RowAccount, *, is_last: bool) -> Progress:
     """Say how many rows are done, of about how many: by the bytes of the file that they take."""
     done, offset = account.row_count, batch.rows[-1].offset
-    total = done if is_last else None
-    if total is None and table.size and offset:
-        total = max(done + 1, round(done * table.size / offset))
-    return Progress(stage="measure", message="answering", done=done, total=total)
+    if is_last:
+        return Progress(stage="measure", message="answering", done=done, total=done)
+    total = max(done + 1, round(done * table.size / offset)) if table.size and offset else None
+    return Progress(stage="measure", message="answering, of an estimated number of rows", done=done, total=total)

@@ -19,7 +19,9 @@ def check_output(path: Path, data: str | None, *, force: bool) -> None:
     """
     if path.suffix.lower() not in SUFFIXES:
         names = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
-        raise ConfigError("E_CONFIG", "the output's extension names no known form", fix=f"end it in {names}")
+        raise ConfigError(
+            "E_CONFIG", f"{printable(path)}: answers are not written in such a file", fix=f"end it in {names}"
+        )
     check_place(path)
     if not path.exists():
         return

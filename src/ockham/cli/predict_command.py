@@ -215,6 +215,10 @@ def _print_rows(answering: Answering, id_column: str | None, *, as_json: bool) -
         click.echo(json.dumps(plain(prediction), ensure_ascii=True, allow_nan=False))
 
 
+def _rows_text(number: int) -> str:
+    return "1 row" if number == 1 else f"{number:,} rows"
+
+
 def _account(counts: AnswerCounts, out: Path | None, notes: AnswerFileNotes | None) -> str:
     """Say what became of every row, and what of the file should be known."""
     parts = [
@@ -222,7 +226,7 @@ def _account(counts: AnswerCounts, out: Path | None, notes: AnswerFileNotes | No
         for name, words in _COUNTS.items()
         if (number := getattr(counts, name)) or name == "answered"
     ]
-    lines = [f"{'' if out is None else f'{printable(out)}: '}{counts.rows:,} rows: {', '.join(parts)}"]
+    lines = [f"{'' if out is None else f'{printable(out)}: '}{_rows_text(counts.rows)}: {', '.join(parts)}"]
     if counts.cut is not None:
         from ockham.evals.cut_texts import describe_cut_texts
 

@@ -43,7 +43,7 @@ def answer_texts(model: LoadedModel, texts: Iterable[str | bytes], encoding: str
             account.pass_over(
                 Quarantined(file="stdin", record=number, offset=None, code=fault.code, reason=fault.message)
             )
-            _print_fault(number, f"{fault.code}: {fault.message}", options)
+            _print_fault(number, fault, options)
             continue
         asked = InputRow(str(number), number, None, {}, "" if is_blank else line)
         _print_answer(account.settle(asked, answer, options.least), options)
@@ -82,7 +82,7 @@ def _row(line: str, model: LoadedModel) -> tuple[str | dict[str, object], bool]:
     if not isinstance(value, dict):
         columns = ", ".join(model.inputs)
         example = json.dumps(dict.fromkeys(model.inputs, "…"), ensure_ascii=False)
-        message = f"the model reads several columns ({columns}), and the line is no JSON object"
+        message = f"the model reads several columns ({columns}), and this is not a JSON object"
         raise DataError("E_FORMAT", message, fix=f"write each text as {example}")
     return value, not any(str(value.get(name) or "").strip() for name in model.inputs)
 
@@ -97,14 +97,15 @@ def _print_answer(answered: AnsweredRow, options: LineOptions) -> None:
     sys.stdout.flush()
 
 
-def _print_fault(number: int, words: str, options: LineOptions) -> None:
+def _print_fault(number: int, fault: DataError, options: LineOptions) -> None:
     """Keep a line for a text that cannot be answered, so that answers stand beside their texts, and say why."""
+    words = f"{fault.code}: {fault.message}"
     if options.as_json:
         _print({"id": str(number), "answer": None, "confidence": None, "error": words})
     else:
         click.echo("")
     sys.stdout.flush()
-    click.echo(f"warning: text {number}: {printable(words)}", err=True)
+    click.echo(f"warning: text {number}: {printable(words)}; {printable(fault.fix)}", err=True)
 
 
 def _print(record: dict[str, object]) -> None:

@@ -44,11 +44,11 @@ def _bound_width(columns: int) -> int:
 
 
 def fill(text: str, columns: int, indent: str = "") -> list[str]:
-    """Make a text printable and break it into lines, but never within a long word (a path) or a `command`."""
+    """Make a text printable and break it into lines, but never within a path, a `command` or an amount."""
     import re
     import textwrap
 
-    whole = re.sub(r"`[^`]+`", lambda command: command[0].replace(" ", _GLUE), printable(text))
+    whole = re.sub(r"`[^`]+`|\d (?=%|ms\b|s\b|MB\b|GB\b)", lambda match: match[0].replace(" ", _GLUE), printable(text))
     lines = textwrap.wrap(
         whole,
         columns,

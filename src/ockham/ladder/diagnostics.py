@@ -150,11 +150,18 @@ def _worth_of_leaks(context: RunContext, pool: Sequence[Example], cluster: dict[
     )
 
 
+_STUDIES = {
+    "label_issues": "looking for labels in doubt",
+    "curve": "measuring what more rows would bring",
+    "split_optimism": "measuring what an ordinary random split would have overstated",
+}
+
+
 def _once(context: RunContext, name: str, kind: type[T], study: Callable[[], T]) -> T:
     key = context.work("study", name, sorted(_cheap(context)), context.config.encoder)
 
     def announce_and_study() -> T:
-        context.on_progress(Progress(stage="measure", message=f"examining the data: {name}"))
+        context.on_progress(Progress(stage="measure", message=_STUDIES[name]))
         return study()
 
     return find_or_make(context.run, "study", key, kind, announce_and_study)
