@@ -90,7 +90,7 @@ def test_lines_of_standard_input_keep_their_places(served: Path, run: Run) -> No
     status, out, err = run(served, "-", stdin=lines)
     assert (status, out) == (5, "delivery\t1.000\n\n\nrefund\t1.000\n")
     assert err.splitlines() == [
-        "warning: text 3: E_ENCODING: the bytes are not utf-8",
+        "warning: text 3: E_ENCODING: the bytes are not utf-8; name the encoding: --encoding NAME",
         "4 rows: 2 answered, 1 empty, 1 unreadable",
     ]
     status, out, err = run(served, "-", "--json", "-q", "--encoding", "utf-8", stdin=lines)
@@ -248,7 +248,7 @@ def test_confidence_is_asked_of_models_that_have_one(tmp_path: Path, run: Run) -
     bundle(silent, "fake")
     write(tmp_path / "new.csv", ["text", "a"])
     status, _, err = run(silent, "new.csv", "-o", "out.csv")
-    assert (status, err.splitlines()[-1]) == (0, "out.csv: 1 rows: 0 answered, 1 without a valid answer")
+    assert (status, err.splitlines()[-1]) == (0, "out.csv: 1 row: 0 answered, 1 without a valid answer")
 
 
 @pytest.mark.parametrize(
