@@ -2,9 +2,10 @@
 
 The doorway: every name a user needs, each imported when it is first asked for, so that ``import ockham`` loads
 nothing heavy. Every command of the command line is a function of the same name: ``fit``, ``tune``, ``curate``,
-``predict``, ``eval``, ``serve``, ``export``, ``verify``, ``report``, ``plan``, ``decide`` and ``doctor``. ``load``
-keeps a model loaded, and ``load_result`` reads what a run found out. The rest are the records that these take and
-return, and the errors that they raise.
+``predict``, ``eval``, ``serve``, ``export``, ``verify``, ``report``, ``plan``, ``decide`` and ``doctor``; those of
+``ockham models`` are ``list_models``, ``pull_model`` and ``remove_model``. ``load`` keeps a model loaded, and
+``load_result`` reads what a run found out. The rest are the records that these take and return, and the errors that
+they raise.
 
 To import it sets a few environment variables, by which libraries are told not to report their use to their vendors
 (`ockham.sealed.switches`): onnxruntime does so by default, and can only be told before it is loaded.
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from ockham.curation.curate import Curated, CurateSpec, curate
     from ockham.curation.filters import Filter, FilterRecord, check_filter
     from ockham.diagnosis import Diagnosis
+    from ockham.downloads.pull import PullResult, PullSpec
     from ockham.errors import ConfigError, DataError, OckhamError
     from ockham.evals.scorer_plugs import Scorer, check_scorer
     from ockham.ladder.fit import FitSpec, fit, tune
@@ -45,7 +47,16 @@ if TYPE_CHECKING:
     )
     from ockham.sealing import seal
     from ockham.server.serve import Listening, ServeSpec, serve
-    from ockham.verbs import decide, doctor, eval, plan, report  # noqa: A004 - the name of the command
+    from ockham.verbs import (
+        decide,
+        doctor,
+        eval,  # noqa: A004 - the name of the command
+        list_models,
+        plan,
+        pull_model,
+        remove_model,
+        report,
+    )
 
 from ockham.sealed import switches as _switches
 from ockham.version import __version__
@@ -74,7 +85,8 @@ _HOMES = {
     "ockham.ladder.run_folder": ("load_result",),
     "ockham.planning.advice": ("Advice", "Questions"),
     "ockham.records.plan": ("Plan", "PlanSpec"),
-    "ockham.verbs": ("decide", "doctor", "eval", "plan", "report"),
+    "ockham.verbs": ("decide", "doctor", "eval", "list_models", "plan", "pull_model", "remove_model", "report"),
+    "ockham.downloads.pull": ("PullResult", "PullSpec"),
     "ockham.api.client": ("EndpointSpec",),
     "ockham.api.consent": ("Destination",),
     "ockham.sealing": ("seal",),
@@ -122,6 +134,8 @@ __all__ = [
     "PredictSpec",
     "Prediction",
     "Progress",
+    "PullResult",
+    "PullSpec",
     "Questions",
     "Report",
     "Requirements",
@@ -139,10 +153,13 @@ __all__ = [
     "eval",
     "export",
     "fit",
+    "list_models",
     "load",
     "load_result",
     "plan",
     "predict",
+    "pull_model",
+    "remove_model",
     "report",
     "seal",
     "serve",

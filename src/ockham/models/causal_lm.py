@@ -115,7 +115,7 @@ class Decoder:
         self.end_token = self._questioner.end(_end(engine))
         """The token that ends an answer."""
         self._valid = _valid(record.task, self._questioner, engine, record.spec)
-        self._limits = DecodingLimits(tokens=record.spec.max_output_tokens, schema=record.task.schema)
+        self._limits = DecodingLimits(tokens=record.spec.max_output_tokens, schema=record.task.decoding_schema())
 
     @property
     def engine(self) -> Engine:
@@ -245,7 +245,9 @@ def fit(
     try:
         skeletons = template_process.compile_templates(base.weights, max(1, spec.shots))
         prompt_task = task_shown(task, examples, instructions)
-        prompt_task = dataclasses.replace(prompt_task, listed=not spec.brief)
+        # One that has learnt the answers writes objects as the targets are.
+        every_field = task == "extract" and not spec.brief
+        prompt_task = dataclasses.replace(prompt_task, listed=not spec.brief, every_field=every_field)
         prompt_task = _fitting(prompt_task, skeletons, engine, spec)
     finally:
         if base.engine is None:

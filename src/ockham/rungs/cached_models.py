@@ -61,6 +61,14 @@ def list_cached_models(folders: Sequence[Path], free_gb: float) -> CachedModels:
     )
 
 
+def locate_models(folders: Sequence[Path]) -> dict[str, Path]:
+    """Return where models stand, by the names that people give them; of two places of one model the first."""
+    paths: dict[str, Path] = {}
+    for path in (model for folder in folders for model in _models(folder)):
+        paths.setdefault(model_name(str(path)), path)
+    return paths
+
+
 def _models(folder: Path) -> Iterator[Path]:
     """List the models in a folder: GGUF files, folders with weights, and snapshots of the hub's cache."""
     try:

@@ -15,14 +15,16 @@ from pathlib import Path
 
 from ockham.convert.gguf_export import convert
 from ockham.convert.gguf_quantize import fit_quantization, quantize
+from ockham.convert.gguf_repack import is_slow, weight_type
 from ockham.errors import ModelError, OckhamError, PlugError, StoreError
 from ockham.evals import parity
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base
 from ockham.records import Parity, Progress, digest
 from ockham.rungs import decoder_prompted
-from ockham.rungs.decoder_weights import WEIGHTS, find, is_gguf, quantization, signature
+from ockham.rungs.decoder_weights import WEIGHTS, find, gguf_of, is_gguf, repack_or_find, signature
 from ockham.rungs.rung import BuildInfo, BuiltRung, RunContext, Rung, build_rung
+from ockham.rungs.tuning_folder import tuning_folder
 
 ADAPTER = "adapter"
 """The folder of a tuned model's bundle with the adapter in PEFT's format."""
@@ -73,17 +75,18 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
         )
         if (built_rung.folder / ADAPTER).is_dir():
             shutil.copytree(built_rung.folder / ADAPTER, folder / ADAPTER)
-        settings = {**built_rung.built.settings, "weights": quantization(path)}
+        settings = {**built_rung.built.settings, "weights": weight_type(path)}
         return BuildInfo(settings=settings, answers=offer.answers, parity=offer.parity)
 
     return dataclasses.replace(eight, name=f"{eight.name}:4bit", build=build, skip_reason=skip_reason)
 
 
 def of_folder(model: str, context: RunContext) -> Path | None:
-    """Return the 4-bit weights of a model's folder, made once a run; nothing for what is no folder of weights."""
+    """Return the 4-bit weights of a model's folder, made once a run; nothing for a GGUF file served as it is."""
     source = find(model)
     if is_gguf(source):
-        return None
+        path = gguf_of(source)
+        return repack_or_find(path, context, "q4_0") if path is not None and is_slow(path) else None
     key = digest(["four", model, signature(source)])
     folder = context.run.artifact("weights", key)
     if folder is None:
@@ -107,7 +110,7 @@ def keep(folder: Path, context: RunContext, whole: Path) -> None:
 
 def of_tuned(model: str, context: RunContext) -> Path | None:
     """Return the 4-bit weights that were kept when a model was tuned in this run."""
-    folder = context.run.artifact("weights", _tuned_weights(find(model), context))
+    folder = context.run.artifact("weights", _tuned_weights(tuning_folder(model, context), context))
     return None if folder is None else folder / WEIGHTS
 
 

@@ -9,12 +9,14 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from ockham.convert.gguf_repack import weight_type
 from ockham.evals import tasks
+from ockham.llm.engine_build import SETTING, engine_build
 from ockham.llm.llamacpp import Engine
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, GgufSpec
 from ockham.records import Example, Progress, digest
-from ockham.rungs.decoder_weights import base_of, choose_context, model_name, quantization, words
+from ockham.rungs.decoder_weights import base_of, choose_context, model_name, words
 from ockham.rungs.rung import BuildInfo, RunContext
 from ockham.store.memo import find_or_make_batches
 from ockham.verdict.sentences import percent
@@ -38,7 +40,8 @@ def build(model: str, context: RunContext, folder: Path) -> BuildInfo:
     )
     settings: dict[str, str | int | float | bool] = {
         "model": model_name(model),
-        "weights": quantization(base.weights),
+        "weights": weight_type(base.weights),
+        SETTING: engine_build() or "unknown",
         "shots": specs[best].shots,
         "context": specs[best].context,
         "slots": specs[best].slots,

@@ -9,13 +9,15 @@ from functools import partial
 from typing import get_args
 
 from ockham import machine
+from ockham.convert import gguf_repack, gguf_unpack
 from ockham.convert.checkpoint_folder import check_model
 from ockham.errors import ConfigError
 from ockham.records import TaskName
 from ockham.rungs import decoder_4bit, decoder_prompted, decoder_tuned, early_rejection
 from ockham.rungs.cached_models import CachedModels, find_cached_models
-from ockham.rungs.decoder_weights import check, find, is_gguf, local, model_name, signature
+from ockham.rungs.decoder_weights import check, find, gguf_of, is_gguf, local, model_name, signature
 from ockham.rungs.encoder_rungs import ENCODER
+from ockham.rungs.prompting_time import too_slow
 from ockham.rungs.rung import BuildConfig, RunContext, Rung, requires
 from ockham.rungs.tuning_precision import settle_precision, tuned_in
 
@@ -69,27 +71,32 @@ def _rungs(models: Sequence[str], *, whole: bool) -> list[Rung]:
     named = list(zip(names, models, strict=True))
     prompted = [_rung(PROMPTED, name, model, _engine_missing) for name, model in named]
     if not whole:
-        return prompted
+        return [
+            dataclasses.replace(rung, skip_reason=partial(too_slow, model))
+            for rung, model in zip(prompted, models, strict=True)
+        ]
     prompted = [dataclasses.replace(rung, named=True) for rung in prompted]
-    forms = [
-        form
-        for rung, model in zip(prompted, models, strict=True)
-        for form in _forms(rung, model, decoder_4bit.of_folder)
-    ]
+    forms = [form for rung, model in zip(prompted, models, strict=True) for form in _prompted_forms(rung, model)]
     for name, model in named:
         others = [other for other in models if other != model]
         rung = _rung(TUNED, name, model, partial(_untunable, model))
         rung = dataclasses.replace(rung, skip_reason=partial(_unpromising, model, others))
-        forms += _forms(rung, model, decoder_4bit.of_tuned)
+        forms += [_in_4_bits(rung, model, decoder_4bit.of_tuned), rung]
     return forms
 
 
-def _forms(rung: Rung, model: str, weights: decoder_4bit.Weights) -> list[Rung]:
-    """Return a model's rung, and before it that of its 4-bit form; what is a GGUF file stays as it is."""
+def _prompted_forms(rung: Rung, model: str) -> list[Rung]:
+    """Return a model's rung, and before it that of its 4-bit form; most GGUF files are served as they are."""
     path = local(model)
     if path.suffix == ".gguf" or is_gguf(path):  # one that is not there yet is known by its name
-        return [rung]
-    return [dataclasses.replace(decoder_4bit.rung(rung, model, weights), named=False), rung]
+        file = gguf_of(path)
+        if file is None or not gguf_repack.is_slow(file):
+            return [rung]
+    return [_in_4_bits(rung, model, decoder_4bit.of_folder), rung]
+
+
+def _in_4_bits(rung: Rung, model: str, weights: decoder_4bit.Weights) -> Rung:
+    return dataclasses.replace(decoder_4bit.rung(rung, model, weights), named=False)
 
 
 def tunes(rungs: Sequence[Rung], config: BuildConfig) -> bool:
@@ -140,8 +147,9 @@ def _unpromising(model: str, others: Sequence[str], context: RunContext) -> str 
 def _untunable(model: str, config: BuildConfig) -> str | None:
     """Say why a model cannot be tuned here, or nothing."""
     path = local(model)
-    if path.is_file() or (path.is_dir() and not any(path.glob("*.safetensors"))):
-        return "a GGUF file cannot be tuned (name the model's Hugging Face folder, with its safetensors files)"
-    if (absent := _tuner_missing(config)) is not None or not path.is_dir():
+    if (absent := _tuner_missing(config)) is not None or not path.exists():
         return absent
+    packed = None if path.is_dir() and any(path.glob("*.safetensors")) else gguf_of(path)
+    if packed is not None and (reason := gguf_unpack.can_unpack(packed)) is not None:
+        return reason
     return decoder_tuned.too_large(early_rejection.weight_bytes(path) / 1e9, machine.available_memory_gb())

@@ -14,19 +14,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ockham import machine
-from ockham.convert.gguf_export import Converter, Precision
+from ockham.convert.gguf_export import Converted, Converter, Precision
 from ockham.errors import DataError, ModelError
 from ockham.evals import tasks
+from ockham.llm.engine_build import SETTING, engine_build
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base
 from ockham.records import Answer, Example, Parity, Progress, Score
 from ockham.rungs import decoder_4bit, parity_gate
 from ockham.rungs.decoder_4bit import ADAPTER
-from ockham.rungs.decoder_weights import QUANTIZATION, convert_or_find, find, hub_reference, model_name, on_graphics
+from ockham.rungs.decoder_weights import QUANTIZATION, convert_or_find, hub_reference, model_name, on_graphics
 from ockham.rungs.early_rejection import weight_bytes
 from ockham.rungs.parity_gate import Question, Step
 from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, note_early_stop
 from ockham.rungs.tokenized_rows import TokenizedRows, tokenize_rows
+from ockham.rungs.tuning_folder import packed_file, tuning_folder
 from ockham.tuning import recompute
 from ockham.tuning.adapter_files import Adapter
 from ockham.tuning.tune_spec import TuneSpec, guardrails, memorising
@@ -38,6 +40,8 @@ _JUDGED = 400
 """Validation rows that each pass is judged by, and that the gate asks."""
 _TORCH = 100
 """Validation rows that torch answers for the gate: it is slow at writing."""
+_UNPACKED = 20
+"""Validation rows that an unpacked model answers beside the file it comes from: their weights were compared before."""
 _CHUNK = 16
 _HELD, _HELD_LEAN = 1024, 384
 """Tokens that a thread computes on at once: 1,024 of a model of 135 million parameters leave behind 1.5 GB."""
@@ -55,6 +59,8 @@ class _Place:
     tokenized: TokenizedRows
     context: RunContext
     validation_rows: Sequence[Example]
+    packed: Path | None = None
+    """The GGUF file that the folder was unpacked from."""
 
     def fit(self, folder: Path, base: Base) -> None:
         """Write a bundle that asks with training rows alone and leaves the weights where they are."""
@@ -105,12 +111,12 @@ def build(model: str, context: RunContext, folder: Path) -> BuildInfo:
     """
     if not context.side("valid"):
         raise DataError("E_TOO_FEW", "no row is left for early stopping", fix="supply more rows")
-    source = find(model)
+    source = tuning_folder(model, context)
     rows = context.side("valid")
     judged = [rows[i] for i in _spread(len(rows), _JUDGED)]
     tokenized = tokenize_rows(context, convert_or_find(source, model, context), folder, context.side("train"), judged)
     with Converter() as converter, context.run.staging() as staging:
-        setup = _Place(source, converter, tokenized, context, judged)
+        setup = _Place(source, converter, tokenized, context, judged, packed_file(model))
         work = context.work("decoder", model, context.config.tune, context.config.precision)
         tuned = _tune_or_load(setup, f"tuning-{work[:16]}")
         held = _pass_gates(setup, tuned, staging)
@@ -128,6 +134,7 @@ def build(model: str, context: RunContext, folder: Path) -> BuildInfo:
         settings={
             "model": model_name(model),
             "weights": QUANTIZATION,
+            SETTING: engine_build() or "unknown",
             "passes": next(point.epoch for point in tuned.points if point.is_best),
             "rank": context.config.tune.rank,
             "learning_rate": tuned.rate,
@@ -246,6 +253,7 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
     learnt, written = setup.tokenized.questions, _in_torch(setup, tuned, few)
 
     plain = setup.converter.convert(setup.folder, staging / "base.gguf", "f16")
+    parities = _compare_unpacked(setup, plain, staging)
     put = _apart(setup, tuned.adapter, Base(weights=plain.path, source=plain.source), staging)
     apart = setup.serve(staging / "apart", put, rows, "answering with the adapter apart")
     step = Step(
@@ -257,7 +265,7 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
         bases=(put.adapter_source or "", plain.source),
     )
     before, after = setup.scores(few_rows, written), setup.scores(few_rows, [apart.answers[i] for i in few])
-    parities = [parity_gate.compare_step(step, before, after, metric)]
+    parities.append(parity_gate.compare_step(step, before, after, metric))
 
     tuned.merge_adapter(staging / "merged")
     for text in [path for pattern in _TEXTS for path in setup.folder.glob(pattern)]:
@@ -283,6 +291,26 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
             _keep_four(setup, converted.path)
         last = answers
     return _Held(weights=converted.path, answers=served.answers, parity=tuple(parities))
+
+
+def _compare_unpacked(setup: _Place, plain: Converted, staging: Path) -> list[Parity]:
+    """Answer a few rows with the packed file, and with what was unpacked from it, before anything is tuned."""
+    if setup.packed is None:
+        return []
+    rows = [setup.validation_rows[i] for i in _spread(len(setup.validation_rows), _UNPACKED)]
+    served = [
+        setup.serve(staging / name, Base(weights=path), rows, f"answering with the {name} weights")
+        for name, path in (("packed", setup.packed), ("unpacked", plain.path))
+    ]
+    step = Step(
+        name="unpacking",
+        exact=False,
+        learnt=served[0].questions,
+        served_questions=served[1].questions,
+        files=[(plain.path, plain.sha256)],
+    )
+    before, after = (setup.scores(rows, answers.answers) for answers in served)
+    return [parity_gate.compare_step(step, before, after, setup.context.config.metric)]
 
 
 def _keep_four(setup: _Place, whole: Path) -> None:

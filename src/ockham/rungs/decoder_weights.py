@@ -8,9 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Literal
 
-from ockham import catalog, store
+from ockham import catalog, machine, store
+from ockham.convert import gguf_repack
 from ockham.convert.gguf_export import Precision, convert
+from ockham.convert.gguf_quantize import Format, quantize
 from ockham.errors import ConfigError
 from ockham.llm import gguf_file, hub, prompt_builder
 from ockham.llm.llamacpp import Engine, EngineSpec, accelerators
@@ -18,10 +21,11 @@ from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, GgufSpec
 from ockham.records import DeviceName, Example, Progress, TaskName, digest
 from ockham.rungs.rung import RunContext
+from ockham.store.model_store import pulled_folder
 
 LONGEST_CONTEXT = 8192
 SLOTS = 2
-QUANTIZATION: Precision = "q8_0"
+QUANTIZATION: Literal["q8_0"] = "q8_0"
 WEIGHTS = "model.gguf"
 EVERY_LAYER = 1000
 _CONTEXT_STEP = 256
@@ -49,9 +53,11 @@ class _Origin:
 
 
 def local(model: str) -> Path:
-    """Return where a model lies, or would: a folder or file of this machine, or one that comes with the package."""
+    """Return where a model lies, or would: a folder or file of this machine, one that was pulled, or the package's."""
     path = Path(model).expanduser()
-    return path if path.exists() else catalog.shipped_folder(model) or path
+    if path.exists():
+        return path
+    return pulled_folder(machine.cache(), model) or catalog.shipped_folder(model) or path
 
 
 def find(model: str) -> Path:
@@ -97,7 +103,33 @@ def base_of(model: str, context: RunContext) -> Base:
         if len(ready) != 1:
             return convert_or_find(path, model, context)
         path = ready[0]
-    return Base(weights=path)
+    return Base(weights=repack_or_find(path, context, QUANTIZATION) if gguf_repack.is_slow(path) else path)
+
+
+def repack_or_find(path: Path, context: RunContext, form: Format) -> Path:
+    """Return a slow GGUF file in another format: as it was made when it was pulled, else made once a run.
+
+    Raises `ModelError`.
+    """
+    at_hand = gguf_repack.repacked_file(path, form)
+    if at_hand is not None:
+        return at_hand
+    key = digest(["repacked", signature(path), form])
+    folder = context.run.artifact("weights", key)
+    if folder is None:
+        context.on_progress(Progress(stage="climb", message=f"converting {path.name} to {form}"))
+        with context.run.staging() as staging:
+            quantize(path, staging / WEIGHTS, form, packed=True)
+            folder = context.run.commit_artifact("weights", key, staging)
+    return folder / WEIGHTS
+
+
+def gguf_of(path: Path) -> Path | None:
+    """Return the GGUF file of a model that is one: itself, or the only one in its folder."""
+    if path.is_file():
+        return path
+    files = sorted(path.glob("*.gguf")) if path.is_dir() else []
+    return files[0] if len(files) == 1 else None
 
 
 def convert_or_find(source: Path, model: str, context: RunContext, precision: Precision = QUANTIZATION) -> Base:
@@ -130,14 +162,6 @@ def check(device: DeviceName) -> None:
     if lacking:
         message = f"--device cuda needs a GPU, and {' and '.join(lacking)}"
         raise ConfigError("E_CONFIG", message, fix="install the CUDA builds, or use --device auto")
-
-
-def quantization(weights: Path) -> str:
-    """Name what most of the weights are stored as."""
-    sizes: dict[str, int] = {}
-    for tensor in gguf_file.inspect(weights).tensors.values():
-        sizes[tensor.type] = sizes.get(tensor.type, 0) + tensor.nbytes
-    return max(sizes, key=lambda kind: (sizes[kind], kind), default="unknown").lower()
 
 
 @contextmanager

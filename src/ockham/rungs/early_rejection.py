@@ -14,12 +14,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ockham.convert.gguf_unpack import unpacked_bytes
 from ockham.errors import OckhamError
 from ockham.evals.intervals import mean
 from ockham.records import Estimate, Progress
-from ockham.rungs.decoder_weights import convert_or_find, find, model_name, signature
+from ockham.rungs.decoder_weights import convert_or_find, find, gguf_of, model_name, signature
 from ockham.rungs.rung import RunContext
 from ockham.rungs.tokenized_rows import tokenize_rows
+from ockham.rungs.tuning_folder import tuning_folder
 from ockham.verdict.plain_numbers import digits
 
 LONGEST_HOURS = 12.0
@@ -77,7 +79,7 @@ def loss_gap(mine: PilotRun, theirs: PilotRun) -> Estimate | None:
 
 def first_part(model: str, context: RunContext, *, alone: bool) -> PilotRun:
     """Tune a model on a first part of the rows, once a run; where it is ``alone``, the pace of one batch is enough."""
-    source = find(model)
+    source = tuning_folder(model, context)
     key = context.work("first", model, signature(source), context.config.tune, context.config.precision, alone)
     stored_pilot = context.run.load("first", key, PilotRun)
     if stored_pilot is not None:
@@ -112,9 +114,11 @@ def first_part(model: str, context: RunContext, *, alone: bool) -> PilotRun:
     return pilot
 
 
-def weight_bytes(folder: Path) -> int:
-    """Return the size of a folder's weights in bytes."""
-    return sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+def weight_bytes(source: Path) -> int:
+    """Return the size in bytes of a folder's weights, or of a GGUF file's as they are unpacked for tuning."""
+    stored = sum(path.stat().st_size for path in source.glob("*.safetensors")) if source.is_dir() else 0
+    packed = None if stored else gguf_of(source)
+    return stored if packed is None else unpacked_bytes(packed)
 
 
 def _part(rows: int, passes: int) -> int:

@@ -67,3 +67,17 @@ def test_what_stands_everywhere_is_required_and_types_are_the_narrowest() -> Non
 
 def test_without_any_object_any_object_fits() -> None:
     assert json_schema.infer(["x", ""]) == {"type": "object"}
+
+
+def test_every_field_is_asked_for_and_null_is_left_out_again() -> None:
+    targets = ['{"to": "Linz", "day": "Friday"}', '{"to": "Graz", "day": null, "time": 7}', '{"to": "Wels"}']
+    schema = json_schema.infer(targets)
+    asked = json_schema.ask_every_field(schema)
+    assert asked["required"] == ["to", "day", "time"] == list(asked["properties"])
+    assert asked["properties"]["time"] == {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+    assert asked["properties"]["day"] == schema["properties"]["day"], "it may be null already"
+    assert asked["properties"]["to"] == {"type": "string"}, "it stands in every target"
+    written = json_schema.fill({"to": "Wels"}, schema)
+    assert list(written.items()) == [("to", "Wels"), ("day", None), ("time", None)]
+    assert json_schema.leave_out_null(written, schema) == {"to": "Wels", "day": None}
+    assert json_schema.ask_every_field({"type": "object"}) == {"type": "object"}

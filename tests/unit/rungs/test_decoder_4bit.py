@@ -65,7 +65,11 @@ def forms(folder: Path) -> tuple[Rung, Rung]:
 
 def test_a_file_has_the_form_it_has(tmp_path: Path) -> None:
     weights = tiny_gguf.write(tmp_path / "tiny.gguf")
-    assert [rung.name for rung in decoder_rungs.rungs([str(weights)])] == ["decoder:tiny", "decoder-tuned:tiny"]
+    assert [rung.name for rung in decoder_rungs.rungs([str(weights)])] == [
+        "decoder:tiny",
+        "decoder-tuned:tiny:4bit",
+        "decoder-tuned:tiny",
+    ]
 
 
 def test_rows_that_hold_no_blocks_of_256_take_the_smaller_blocks(tmp_path: Path) -> None:
@@ -168,7 +172,7 @@ def test_the_adapter_of_a_tuned_model_lies_beside_its_4_bit_form(
     made = BuiltRung(whole, BuildInfo(answers=("a",), settings={"weights": "q8_0", "rank": 4}))
     monkeypatch.setattr(decoder_4bit, "build_rung", lambda _context, _rung: made)
     monkeypatch.setattr(decoder_4bit, "_offer", lambda *_: decoder_4bit._Offer(answers=("b",), parity=(), why=None))
-    monkeypatch.setattr(decoder_4bit, "quantization", lambda _path: "q4_k")
+    monkeypatch.setattr(decoder_4bit, "weight_type", lambda _path: "q4_k")
     monkeypatch.setattr(causal_lm, "parts", lambda _folder: SimpleNamespace(spec=None))
     monkeypatch.setattr(causal_lm, "fit", lambda *_, **__: None)
     _, eight = forms(tmp_path / "wide")

@@ -1,0 +1,43 @@
+"""The folder that a language model is tuned from: its own, or one unpacked from a GGUF file, once a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ockham.convert import gguf_unpack
+from ockham.convert.gguf_export import convert
+from ockham.errors import ModelError
+from ockham.records import Progress, digest
+from ockham.rungs.decoder_weights import WEIGHTS, find, gguf_of, is_gguf, model_name, signature
+from ockham.rungs.rung import RunContext
+
+
+def packed_file(model: str) -> Path | None:
+    """Return the GGUF file of a model that is here as one; ``None`` for a folder with its weights. As `find`."""
+    source = find(model)
+    return gguf_of(source) if is_gguf(source) else None
+
+
+def tuning_folder(model: str, context: RunContext) -> Path:
+    """Return a model's Hugging Face folder; a GGUF file is unpacked into one, and compared with it, once a run.
+
+    Raises `ModelError`: ``E_MODEL_FORMAT`` where the file's family cannot be unpacked, ``E_PARITY`` where what was
+    unpacked holds other weights than the file.
+    """
+    path = packed_file(model)
+    if path is None:
+        return find(model)
+    name = model_name(model)
+    key = digest(["unpacked", name, signature(path)])
+    folder = context.run.artifact("weights", key)
+    if folder is None:
+        context.on_progress(Progress(stage="climb", message=f"unpacking {path.name} for tuning"))
+        with context.run.staging() as staging, context.run.staging() as check:
+            gguf_unpack.write_folder(path, staging / name)
+            converted = convert(staging / name, check / WEIGHTS, "f16").path
+            difference = gguf_unpack.find_difference(path, converted)
+            if difference is not None:
+                fix = "name the model's Hugging Face folder instead; the prompted rung is not affected"
+                raise ModelError("E_PARITY", f"unpacking {path.name}: {difference}", fix=fix)
+            folder = context.run.commit_artifact("weights", key, staging)
+    return folder / name
