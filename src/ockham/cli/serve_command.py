@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLES = (
     "ockham serve runs/tickets",
+    "ockham serve runs/tickets --rung linear --rung encoder",
     "ockham serve mail=runs/tickets spam=runs/spam --port 8080 --api-key-env TICKETS_KEY",
 )
 
@@ -38,6 +39,13 @@ EXAMPLES = (
 )
 @section(
     "Answers",
+    click.option(
+        "--rung",
+        "rungs",
+        multiple=True,
+        metavar="NAME",
+        help="Also serve this candidate of the run, as MODEL.NAME, to compare it on the page; repeatable.",
+    ),
     click.option("--min-confidence", type=float, metavar="P", help="Decline to answer below this confidence (0 to 1)."),
 )
 @options.endpoint
@@ -58,7 +66,8 @@ def command(*, bundles: tuple[str, ...], config: Path | None, unsealed: bool, **
     spec = settings.spec(ServeSpec, values)
     for word in bundles:
         run_names.check(split_name(word)[1])
-    reads = {"bundle": [str(bundle.folder) for bundle in read_served_bundles(bundles)]}
+    served = read_served_bundles(bundles, spec.rungs)
+    reads = {"bundle": [str(folder) for bundle in served for folder in (bundle.folder, bundle.run) if folder]}
     named = [] if endpoint is None else [endpoint]
     # The socket is opened first: behind the walls no other can be.
     descriptor = open_listener(spec).detach()
@@ -85,4 +94,5 @@ def _announce(server: Listening) -> None:
     data = shlex.quote(json.dumps(body, ensure_ascii=False))
     click.echo(f"  curl {address}/v1/{path} -H 'Authorization: Bearer {key}' --json {data}", err=True)
     click.echo(f"  client = openai.OpenAI(base_url='{address}/v1', api_key='{key}'); {call}", err=True)
+    click.echo(f"  Page: {address}/#key={key}", err=True)
     click.echo("Ctrl-C stops it.", err=True)

@@ -102,9 +102,7 @@ def _figures(run_result: RunResult) -> Html | None:
     line = focus(run_result)
     if line is None:
         return None
-    items = [
-        item for item in (_quality(run_result, line), _latency(line), _memory(line), _cost(run_result, line)) if item
-    ]
+    items = candidate_figures(run_result, line)
     if not items:
         return None
     name = line.name if run_result.verdict.chosen else f"{line.name} (closest)"
@@ -114,6 +112,12 @@ def _figures(run_result: RunResult) -> Html | None:
     ]
     about = tag("p", tag("b", name), f": {line.gloss}" if line.gloss else None, class_="about")
     return join((about, tag("dl", cards, class_="figures")))
+
+
+def candidate_figures(run_result: RunResult, line: CandidateView) -> list[tuple[str, str, str]]:
+    """Return quality, latency, memory and cost of a candidate, where known: what it is, the value, and its interval."""
+    figures = (_quality(run_result, line), _latency(line), _memory(line), _cost(run_result, line))
+    return [figure for figure in figures if figure is not None]
 
 
 def _quality(run_result: RunResult, line: CandidateView) -> tuple[str, str, str] | None:

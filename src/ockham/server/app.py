@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ockham.server import chat_routes, decision_routes, model_routes
+from ockham.server import chat_routes, console_routes, decision_routes, model_routes
 from ockham.server.api_error import ApiError
 from ockham.server.json_response import error_response
 from ockham.server.server_state import ServerState
@@ -23,8 +23,8 @@ from ockham.server.server_state import ServerState
 _log = logging.getLogger(__name__)
 Handler = Callable[[ServerState, Request], Awaitable[Response]]
 
-OPEN_PATHS = frozenset({"/live", "/ready"})
-"""What may be asked without a key; everything else, whether it is there or not, needs one."""
+OPEN_PATHS = frozenset({"/live", "/ready", "/report", *console_routes.FILES})
+"""What may be asked without a key; everything else, whether it is there or not, needs one. A report needs a ticket."""
 
 ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("GET", "/live", model_routes.tell_alive),
@@ -34,6 +34,10 @@ ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("POST", "/v1/decisions", decision_routes.decide),
     ("POST", "/v1/systemone", decision_routes.decide_system_one),
     ("POST", "/v1/chat/completions", chat_routes.chat),
+    *(("GET", path, console_routes.show_file) for path in console_routes.FILES),
+    ("GET", "/console/models/{name}", console_routes.show_facts),
+    ("POST", "/console/models/{name}/report", console_routes.issue_ticket),
+    ("GET", "/report", console_routes.show_report),
 )
 
 

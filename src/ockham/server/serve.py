@@ -23,7 +23,8 @@ class ServeSpec:
     """Where the server listens, with which key, and when a model declines to answer.
 
     Without ``api_key`` the key is in the environment variable ``api_key_env``, or else made up. ``port`` 0 takes a free
-    one. Below ``min_confidence`` a model gives no answer.
+    one. Below ``min_confidence`` a model gives no answer. ``rungs`` are candidates of the runs that are served beside
+    the chosen ones.
     """
 
     host: str = "127.0.0.1"
@@ -31,6 +32,7 @@ class ServeSpec:
     api_key: str | None = field(default=None, repr=False)
     api_key_env: str = KEY_VARIABLE
     min_confidence: float | None = field(default=None, metadata={"min": 0, "max": 1})
+    rungs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +64,7 @@ def serve(
 
     spec = spec or ServeSpec()
     words = [bundles] if isinstance(bundles, (str, Path)) else bundles
-    served = tuple(read_served_bundles([str(word) for word in words]))
+    served = tuple(read_served_bundles([str(word) for word in words], spec.rungs))
     key = spec.api_key or os.environ.get(spec.api_key_env) or secrets.token_urlsafe(24)
     plan = ServerPlan(
         bundles=served,

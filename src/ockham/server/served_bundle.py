@@ -22,7 +22,8 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 class ServedBundle:
     """A bundle under the name that clients use; ``digest`` is that of its manifest, which names all its files.
 
-    ``created`` is when its manifest was written, in seconds since 1970.
+    ``created`` is when its manifest was written, in seconds since 1970. ``run`` is the folder of the run that it lies
+    in, where it lies in one.
     """
 
     name: str
@@ -30,15 +31,18 @@ class ServedBundle:
     manifest: Manifest
     digest: str
     created: int
+    run: Path | None = None
 
 
-def read_served_bundles(words: Sequence[str]) -> list[ServedBundle]:
+def read_served_bundles(words: Sequence[str], rungs: Sequence[str] = ()) -> list[ServedBundle]:
     """Read the bundles that are named: folders of runs or bundles, each alone or as NAME=FOLDER.
 
+    Of each run the candidates called ``rungs`` are served as well, as NAME.RUNG.
+
     Their files are checked when they are loaded. Raises `BundleError` for a folder that is no bundle, and `ConfigError`
-    (``E_CONFIG``) for names that cannot be used or stand twice.
+    (``E_CONFIG``) for names that cannot be used or stand twice, `RunError` where a run has no such candidate.
     """
-    bundles = [read_served_bundle(*split_name(word)) for word in words]
+    bundles = [read_served_bundle(*split_name(word), rung=rung) for word in words for rung in (None, *rungs)]
     names = [bundle.name for bundle in bundles]
     for name in names:
         if names.count(name) > 1:
@@ -46,19 +50,32 @@ def read_served_bundles(words: Sequence[str]) -> list[ServedBundle]:
     return bundles
 
 
-def read_served_bundle(name: str | None, path: Path) -> ServedBundle:
+def read_served_bundle(name: str | None, path: Path, rung: str | None = None) -> ServedBundle:
     """Read one bundle's manifest; without a ``name`` it is called like the folder of its run."""
-    folder = bundle_of(path)
+    folder = bundle_of(path, rung)
     manifest = store.read_manifest(folder)
-    name = name if name is not None else default_name(folder)
+    name = name if name is not None else default_name(path if rung is not None else folder)
+    name = name if rung is None else f"{name}.{_plain(rung)}"
     if not NAME.fullmatch(name):
         message = f"{printable(name)!r} cannot be the name of a model"
         fix = "use up to 64 letters, digits, dots, dashes and underscores: NAME=FOLDER"
         raise ConfigError("E_CONFIG", message, fix=fix)
     created = int((folder / store.BUNDLE).stat().st_mtime)
     return ServedBundle(
-        name=name, folder=folder, manifest=manifest, digest=store.bundle_digest(folder), created=created
+        name=name,
+        folder=folder,
+        manifest=manifest,
+        digest=store.bundle_digest(folder),
+        created=created,
+        run=run_of(folder),
     )
+
+
+def run_of(folder: Path) -> Path | None:
+    """Return the folder of the run that a bundle lies in: at ``bundle``, or among the artifacts of its candidates."""
+    real = folder.resolve()
+    parents = (real.parent, real.parent.parent.parent)
+    return next((parent for parent in parents if (parent / "run.json").is_file()), None)
 
 
 def split_name(word: str) -> tuple[str | None, Path]:
@@ -71,7 +88,11 @@ def default_name(folder: Path) -> str:
     """Name a bundle like the folder of its run, or its own folder."""
     real = folder.resolve()
     own = real.parent.name if real.name == "bundle" else real.name
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", own).strip("-._")[:64] or "model"
+    return _plain(own)[:64] or "model"
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-._")
 
 
 def may_leave(bundle: ServedBundle) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ockham.server.access import Access
 from ockham.server.admission import Admission
 from ockham.server.api_error import ApiError, unknown_model
 from ockham.server.decision_answers import LabelQuestions
 from ockham.server.model_service import ModelService
+from ockham.server.report_tickets import ReportTickets
 
 DIGEST_HEADER = "x-model-digest"
 
@@ -24,6 +25,7 @@ class ServerState:
     admission: Admission
     answer_seconds: float = 300.0
     min_confidence: float | None = None
+    tickets: ReportTickets = field(default_factory=ReportTickets)
 
     def service(self, name: str) -> ModelService:
         """Return the model of this name. Raises `ApiError` (404) where there is none, never another."""
