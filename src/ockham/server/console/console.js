@@ -7,6 +7,7 @@ const LONG = 60;
 
 const by = (id) => document.getElementById(id);
 const facts = new Map();
+const asked = new Set(); // models that have answered: the first answer may have had to wait until the model was loaded
 let key = "";
 let turn = 0; // an answer that comes after a newer question is not shown
 
@@ -164,7 +165,7 @@ function showMistakes(model) {
       button.addEventListener("click", () => fill(mistake.cells));
       cell.append(button);
       const texts = Object.values(mistake.cells).filter(Boolean);
-      row.append(element("td", shorten(texts.join("\n"), 300)), target, answer, cell);
+      row.append(element("td", shorten(texts.join("\n"), 200)), target, answer, cell);
       return row;
     }),
   );
@@ -219,8 +220,11 @@ function showAnswer(box, reply) {
   if (object) box.append(objectTable(object));
   else if (value === null || value === "") box.append(element("p", "no answer", "value none"));
   else box.append(element("p", value, value.length > LONG ? "value long" : "value"));
-  const cost = model.cost ? `, ${model.cost} as measured` : "";
-  box.append(element("p", `Answered in ${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms${cost}`, "small"));
+  const time = `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
+  const first = asked.has(model.name) ? "" : ", loading the model included";
+  asked.add(model.name);
+  box.append(element("p", `Answered in ${time}${first}`, "small"));
+  if (model.cost) box.append(element("p", `Cost as measured: ${model.cost}`, "small"));
   if (shares.length) box.append(shareTable(shares));
 }
 
