@@ -182,14 +182,16 @@ function fill(cells) {
 }
 
 function inputText(model) {
-  const cells = Object.fromEntries([...by("cells").querySelectorAll("textarea")].map((area) => [area.name, area.value]));
-  const isEmpty = Object.values(cells).every((value) => !value.trim());
-  if (isEmpty) return "";
-  return model.inputs.length === 1 ? cells[model.inputs[0]] : JSON.stringify(cells);
+  const cells = new Map([...by("cells").querySelectorAll("textarea")].map((area) => [area.name, area.value]));
+  if ([...cells.values()].every((value) => !value.trim())) return "";
+  if (model.inputs.length > 1) return JSON.stringify(Object.fromEntries(model.inputs.map((name) => [name, cells.get(name) ?? ""])));
+  // A model beside the first one may read a single column where that reads several.
+  return cells.get(model.inputs[0]) ?? [...cells.values()].filter((value) => value.trim()).join("\n");
 }
 
-async function answer(name, text) {
+async function answer(name) {
   const model = await factsOf(name);
+  const text = inputText(model);
   const began = performance.now();
   const isChoice = model.task === "classify" && model.labels.length >= 2 && model.labels.length <= MOST_CHOICES;
   const reply = isChoice ? await decide(model, text) : await chat(model, text);
@@ -278,8 +280,7 @@ async function ask(event) {
   event.preventDefault();
   const mine = ++turn;
   const names = [by("model").value, by("beside").value].filter(Boolean);
-  const text = inputText(await factsOf(names[0]));
-  if (!text) {
+  if (!inputText(await factsOf(names[0]))) {
     by("answers").replaceChildren(element("p", "Enter a text first.", "error"));
     return;
   }
@@ -293,7 +294,7 @@ async function ask(event) {
   try {
     // One after the other: on one machine two at once would slow each other down, and the times would say so.
     for (const [number, name] of names.entries()) {
-      await answer(name, text).then(
+      await answer(name).then(
         (reply) => mine === turn && showAnswer(boxes[number], reply),
         (error) => mine === turn && boxes[number].replaceChildren(element("h3", name), element("p", error.message, "error")),
       );
