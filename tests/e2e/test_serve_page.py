@@ -84,7 +84,7 @@ def test_two_models_answer_side_by_side(page: Page) -> None:
     page.select_option("#beside", "tale")
     page.fill("textarea >> nth=1", "tell")
     page.keyboard.press("Control+Enter")
-    page.locator(".answer .small").nth(1).wait_for()
+    page.locator(".answer").nth(1).locator(".small").first.wait_for()
     assert page.locator(".answer h3").all_inner_texts() == ["mail (lookup)", "tale (fake)"]
 
 
