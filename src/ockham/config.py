@@ -39,6 +39,7 @@ RUNGS = (
     "linear+encoder",
     "encoder-tuned",
     "encoder-tagger",
+    "field-blend",
     "yours",
     "decoder",
     "decoder-tuned",

@@ -147,6 +147,7 @@ def _rungs(encoder: EncoderAvailability, find: Find) -> tuple[RungAvailability, 
         _learning("linear+encoder", (*CLASSIC, *ENCODER), "encoder", encoder, find),
         _learning("encoder-tuned", TUNE, "tune", encoder, find),
         _learning("encoder-tagger", TUNE, "tune", encoder, find),
+        RungAvailability(name="field-blend", can_run=True, because="it takes fields from the rungs that were built"),
         _own(find),
         RungAvailability(name="decoder", can_run=True, because="its engine is installed; `ockham models` lists models")
         if not _missing(DECODER, find)

@@ -33,6 +33,7 @@ from ockham.models import (
     constant,
     endpoint,
     fake,
+    field_blend,
     linear,
     lookup,
     model_files,
@@ -120,12 +121,24 @@ def fit_blend(rows: Sequence[Example], folder: Path) -> None:
     model_files.write(blend.BlendSettings(labels=labels, members=members), folder / blend.FILE)
 
 
+def fit_field_blend(rows: Sequence[Example], folder: Path) -> None:
+    """Take the one field from rules, and everything else from a linear tagger."""
+    kinds = ("pattern", "linear-tagger")
+    for index, (kind, fit) in enumerate(zip(kinds, (fit_pattern, fit_linear_tagger), strict=True)):
+        part = blend.member_folder(folder, index, kind)
+        part.mkdir(parents=True)
+        fit(rows, part)
+    chosen = field_blend.FieldBlendSettings(kinds=kinds, paths=(("code",),), members=(0,), rest=1)
+    model_files.write(chosen, folder / field_blend.FILE)
+
+
 PLUGS: dict[str, Fit] = {
     "blend": fit_blend,
     "classifier": fit_classifier,
     "constant": constant.fit,
     "encoder": fit_encoder,
     "fake": fake.fit,
+    "field-blend": fit_field_blend,
     "gguf": fit_gguf,
     "linear": fit_linear,
     "linear-tagger": fit_linear_tagger,
@@ -204,7 +217,7 @@ def fitted(
 
 def possible(answer: Answer, kind: str) -> bool:
     """Tell whether an answer is one of the labels, or of a tagger an object of its schema."""
-    if kind in ("tagger", "linear-tagger", "pattern"):
+    if kind in ("tagger", "linear-tagger", "pattern", "field-blend"):
         value = json.loads(str(answer.value))
         return set(value) == {"code"} and isinstance(value["code"], str)
     return answer.value is None or answer.value in TOPICS

@@ -66,6 +66,7 @@ def test_the_base_install_runs_the_classic_rungs_and_says_what_is_missing(tmp_pa
         "linear+encoder": (False, "pip install 'ockham-slm[encoder]'"),
         "encoder-tuned": (False, "pip install 'ockham-slm[tune]'"),
         "encoder-tagger": (False, "pip install 'ockham-slm[tune]'"),
+        "field-blend": (True, None),
         "yours": (False, "pip install 'ockham-slm[encoder]'"),
         "decoder": (False, "pip install 'ockham-slm[gguf]'"),
         "decoder-tuned": (False, "pip install 'ockham-slm[gguf,tune]'"),

@@ -16,6 +16,7 @@ _MOST_LABELS = 50
 _WHAT = {
     "linear": "A linear classifier on TF-IDF features of words, word pairs and characters within words.",
     "pattern": "Rules that find the fields of a text by shapes, label words and position.",
+    "field-blend": "Several extractors, each of which answers the fields that it is best at.",
     "linear-tagger": "A chain CRF that marks the fields of a text by its words and their layout.",
     "encoder": "A sentence encoder with a linear classifier on its vectors.",
     "blend": "Several classifiers as one, whose log-probabilities are added with weights.",

@@ -127,7 +127,9 @@ def _tagger(source: ExportSource, out: Path) -> str:
     settings = model_files.read(tagger.TaggerSettings, source.folder / tagger.FILE)
     _write_json(json.loads(settings.schema), out / "schema.json")
     shared = token_windows.shared_tokens(model.embedder.settings)
-    _write_settings(source, model.embedder.settings, out, shared_tokens=shared, paths=settings.paths)
+    _write_settings(
+        source, model.embedder.settings, out, shared_tokens=shared, paths=settings.paths, closed=settings.closed
+    )
     for module in (bio_tags, json_fields):  # they import nothing of ockham
         shutil.copyfile(Path(module.__file__ or ""), out / f"{module.__name__.rpartition('.')[2]}.py")
     write_program("answer_tagger", out)

@@ -26,6 +26,12 @@ REQUIREMENTS = section(
         for name, quantity in LIMITS.items()
     ),
     click.option(
+        "--min-field",
+        multiple=True,
+        metavar="FIELD=SHARE",
+        help="Minimum F1 of one extracted field, such as total=0.95; repeat it for several fields.",
+    ),
+    click.option(
         "--requests-per-day",
         type=float,
         metavar="N",

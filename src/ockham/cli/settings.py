@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from ockham import config
 from ockham.errors import ConfigError, ConsentError
@@ -114,7 +114,22 @@ def endpoints(values: Mapping[str, object]) -> list[EndpointSpec]:
 def requirements(values: dict[str, object]) -> Requirements:
     """Take what the user requires out of ``values`` and check it."""
     names = [field.name for field in dataclasses.fields(Requirements) if field.name in values]
+    if isinstance(values.get("min_field"), (list, tuple)):
+        values["min_field"] = dict(_field_share(entry) for entry in cast("Sequence[object]", values["min_field"]))
     return config.build(Requirements, {name: values.pop(name) for name in names}, "requirements")
+
+
+def _field_share(entry: object) -> tuple[str, float]:
+    """Read ``total=0.95``; the last sign parts the two. Raises `ConfigError` (``E_CONFIG``)."""
+    name, sign, share = str(entry).rpartition("=")
+    try:
+        number = float(share)
+    except ValueError:
+        sign, number = "", 0.0
+    if not sign or not name:
+        message = "--min-field is not of the form FIELD=SHARE"
+        raise ConfigError("E_CONFIG", message, fix="name the field and its least F1: --min-field total=0.95")
+    return name, number
 
 
 def spec(kind: type[T], values: Mapping[str, object]) -> T:

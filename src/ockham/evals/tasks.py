@@ -14,7 +14,7 @@ from ockham.evals.scorer_plugs import METRIC, LoadedScorer
 from ockham.evals.scorers import RightOrWrong
 from ockham.evals.task_metrics import METRICS, f1_of_counts, metrics_of
 from ockham.records import Answer, Estimate, Example, LabelScore, Requirements, Score, TaskName
-from ockham.records.quantities import QUANTITIES
+from ockham.records.quantities import FIELD, QUANTITIES
 
 RIGHT_OR_WRONG: Mapping[TaskName, RightOrWrong] = {
     "classify": scorers.exact,
@@ -37,7 +37,10 @@ def metric_for(task: TaskName, requirements: Requirements, scorer: LoadedScorer 
         message = "min_score needs a scorer"
         raise ConfigError("E_CONFIG", message, fix="name it: --scorer NAME")
     required = [name.removeprefix("min_") for name in requirements.limits() if name.startswith("min_")]
-    required = [name for name in required if name != METRIC]
+    if requirements.min_field and task != "extract":
+        message = f"a field is required to reach an F1, and the task is {task}, which has no fields"
+        raise ConfigError("E_CONFIG", message, fix="leave --min-field out, or name another task with --task")
+    required = [name for name in required if name != METRIC and not name.startswith(FIELD)]
     strange = next((name for name in required if name not in task_metrics), None)
     if strange is not None:
         flags = ", ".join(f"--min-{name.replace('_', '-')}" for name in task_metrics)

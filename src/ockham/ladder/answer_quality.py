@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ockham.records import Report
 from ockham.records.quantities import QUANTITIES
-from ockham.verdict.conclusion import AnswerQuality, WeakSpot
+from ockham.verdict.conclusion import HALF, AnswerQuality, WeakSpot
 
 
 def answer_quality(report: Report) -> AnswerQuality:
@@ -22,4 +22,10 @@ def answer_quality(report: Report) -> AnswerQuality:
     if not extracts:
         return AnswerQuality(weakest=weakest if len(spots) > 2 else None)
     values = [score.value for score in report.scores if score.value is not None]
-    return AnswerQuality(right=sum(value == 1.0 for value in values), rows=len(values), weakest=weakest)
+    poor = sorted((spot.f1.value, spot.name) for spot in spots if spot.f1.value < HALF)
+    return AnswerQuality(
+        right=sum(value == 1.0 for value in values),
+        rows=len(values),
+        weakest=weakest,
+        unusable=tuple(name for _, name in poor),
+    )

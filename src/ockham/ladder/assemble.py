@@ -131,7 +131,9 @@ def build_verdict(context: RunContext, outcome: ClimbOutcome) -> Verdict:
         (rung_result.built_rung for rung_result in outcome.rung_results if rung_result.rung.name == decision.chosen),
         None,
     )
-    required = {name: value for name, value in plain(outcome.requirements).items() if value is not None}
+    needs = outcome.requirements
+    required = {name: value for name, value in plain(needs).items() if value is not None and name != "min_field"}
+    required |= needs.limits()
     return Verdict(
         ockham=__version__,
         task=prepared.dataset.task,

@@ -19,7 +19,7 @@ from ockham.data.languages import foreign_language
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.split import SplitSpec
 from ockham.errors import ConfigError
-from ockham.evals import tasks
+from ockham.evals import field_scores, tasks
 from ockham.evals.scorer_plugs import LoadedScorer, load_scorer
 from ockham.ladder import assemble, diagnostics, llm_judge
 from ockham.ladder.climb import climb, decide
@@ -138,6 +138,7 @@ def fit(
         intake = dataclasses.replace(prepared.intake, warnings=(*prepared.intake.warnings, remark))
         prepared = dataclasses.replace(prepared, intake=intake)
     _introduce(prepared, on_progress)
+    _check_fields(prepared, requirements)
     config = dataclasses.replace(
         _plan(spec, requirements, prepared, scorer),
         instructions=task_words(instructions, descriptions, prepared.dataset.labels),
@@ -231,6 +232,21 @@ def _check_out(out: str | Path | None) -> None:
         store.check_folder(Path(out))
     else:
         store.check_place(Path("runs") / "run.json")
+
+
+def _check_fields(prepared: Prepared, requirements: Requirements) -> None:
+    """Find out, before any work, whether the fields that something is required of are in the targets.
+
+    Raises `ConfigError` (``E_CONFIG``) where one is not.
+    """
+    if not requirements.min_field or prepared.dataset.task != "extract":
+        return  # another task has no fields, which its metrics say
+    fields = {path for row in prepared.dataset.examples for path, _ in field_scores.parse_fields(row.target) or ()}
+    strange = next((name for name in requirements.min_field if name not in fields), None)
+    if strange is not None:
+        message = f"an F1 is required of the field {printable(strange)!r}, which no target has"
+        names = ", ".join(printable(name) for name in sorted(fields)[:30])
+        raise ConfigError("E_CONFIG", message, fix=f"name one of {names}")
 
 
 def _introduce(prepared: Prepared, on_progress: Callable[[Progress], None]) -> None:

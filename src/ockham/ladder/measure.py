@@ -30,6 +30,7 @@ from ockham.records import (
     CoveragePoint,
     Estimate,
     Example,
+    LabelScore,
     Profile,
     Progress,
     RateLatency,
@@ -42,7 +43,7 @@ from ockham.records import (
     Verdict,
     digest,
 )
-from ockham.records.quantities import LATENCIES
+from ockham.records.quantities import FIELD, LATENCIES
 from ockham.rungs.rung import BuiltRung, RunContext, Rung, cache_key
 from ockham.serving.process import BenchmarkSpec, ServingProcess
 from ockham.store.memo import find_or_make_batches
@@ -233,13 +234,14 @@ def _report(
     daily, million = _costs(served, spec, requirements, prices)
     every = tasks.estimate_metrics(task, scores, context.prepared.dataset.labels)
     first = context.config.metric
+    per_label = tasks.per_label_scores(task, scores)
     return Report(
         candidate=Candidate(name=rung.name, rung=rung.number, kind=rung.kind, settings=built_rung.built.settings),
         dataset=context.prepared.dataset.digest,
         spec=cache_key(context, rung),
         side=side,
-        metrics={first: every[first], **every},
-        per_label=tasks.per_label_scores(task, scores),
+        metrics={first: every[first], **every, **_required_fields(per_label, requirements)},
+        per_label=per_label,
         scores=scores,
         profile=served.profile,
         artifact_mb=size_mb(built_rung.folder),
@@ -251,6 +253,15 @@ def _report(
         scorer=None if scorer is None else scorer.use,
         cut=count_cut_texts(served.answers),
     )
+
+
+def _required_fields(per_label: Sequence[LabelScore], requirements: Requirements) -> dict[str, Estimate]:
+    """Return the F1 of each field that something is required of, by the name of that metric."""
+    return {
+        f"{FIELD}{score.label}": score.f1
+        for score in per_label
+        if score.label in requirements.min_field and score.f1 is not None
+    }
 
 
 def _at_rate(profile: Profile, daily: float | None, seed: int) -> RateLatency | None:

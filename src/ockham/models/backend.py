@@ -35,6 +35,7 @@ BACKENDS = {
     NETWORKED: "ockham.models.endpoint",
     "fake": "ockham.models.fake",
     "gguf": "ockham.models.causal_lm",
+    "field-blend": "ockham.models.field_blend",
     "pattern": "ockham.models.pattern",
     "tagger": "ockham.models.tagger",
 }

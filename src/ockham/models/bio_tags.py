@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -68,10 +68,35 @@ def continues(character: str) -> bool:
     return character == _JOINER or unicodedata.category(character).startswith("M")
 
 
-def free(text: str, extents: Sequence[Place]) -> tuple[bool, ...]:
-    """Tell before which tokens a span may begin or end."""
+def joint(text: str, at: int) -> str:
+    """Name what meets in front of a character: ``a`` a letter, ``0`` a digit, else the mark itself."""
+    return _kind(text[at - 1]) + _kind(text[at])
+
+
+def free(text: str, extents: Sequence[Place], closed: Collection[str] | None = None) -> tuple[bool, ...]:
+    """Tell before which tokens a span may begin or end.
+
+    ``closed`` are the joints at which it may not, though a word ends there; letters and digits part where theirs is not
+    among them. Without it, words alone decide.
+    """
     ends = [0, *(end for _, end in extents)]
-    return tuple(start >= end and boundary(text, start) for (start, _), end in zip(extents, ends, strict=False))
+    return tuple(
+        start >= end and (boundary(text, start) if closed is None else _opens(text, start, closed))
+        for (start, _), end in zip(extents, ends, strict=False)
+    )
+
+
+def _opens(text: str, at: int, closed: Collection[str]) -> bool:
+    if at <= 0 or at >= len(text) or text[at - 1].isspace():
+        return True
+    name = joint(text, at)
+    return name not in closed and (boundary(text, at) or name in ("a0", "0a"))
+
+
+def _kind(character: str) -> str:
+    if character.isdigit():
+        return "0"
+    return "a" if character.isalpha() or continues(character) else character
 
 
 def encode(spans: Sequence[Span], extents: Sequence[Place], free: Sequence[bool]) -> tuple[list[int], list[Span]]:

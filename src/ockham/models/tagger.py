@@ -35,6 +35,8 @@ class TaggerSettings:
     schema: str
     paths: tuple[tuple[str, ...], ...]
     temperature: float = field(metadata={"above": 0})
+    closed: tuple[str, ...] | None = None
+    """The joints at which values do not end (`ockham.models.bio_tags.free`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,7 @@ def load(folder: Path) -> Tagger:
     arrays = model_files.read_arrays(folder / WEIGHTS, ("weight", "bias"))
     body = onnx_encoder.load(folder, threads=machine.cores())
     model_files.check_shapes(arrays, (body.settings.hidden, bio_tags.count(len(settings.paths))), (WEIGHTS, FILE))
-    reader = Reader(body.tokenizer, body.settings)
+    reader = Reader(body.tokenizer, body.settings, settings.closed)
     return Tagger(body, reader, writer(settings), arrays["weight"], arrays["bias"], settings.temperature)
 
 

@@ -6,7 +6,7 @@ the edge, so nothing of a text is cut off.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -51,19 +51,25 @@ def shared_tokens(settings: EncoderSettings) -> int:
     return settings.max_tokens // _SHARED
 
 
-def reader(sentence: SentenceEncoder) -> Reader:
-    """Make a reader for a sentence encoder as it comes."""
+def reader(sentence: SentenceEncoder, closed: Collection[str] | None = None) -> Reader:
+    """Make a reader for a sentence encoder as it comes; values do not end at ``closed`` joints."""
     from tokenizers import Tokenizer
 
-    return Reader(Tokenizer.from_file(str(sentence.folder / "tokenizer.json")), settings_of(sentence))
+    return Reader(Tokenizer.from_file(str(sentence.folder / "tokenizer.json")), settings_of(sentence), closed)
 
 
 class Reader:
     """Reads texts with an encoder's tokenizer."""
 
-    def __init__(self, tokenizer: Any, settings: EncoderSettings) -> None:  # noqa: ANN401 - a Tokenizer
+    def __init__(
+        self,
+        tokenizer: Any,  # noqa: ANN401 - a Tokenizer
+        settings: EncoderSettings,
+        closed: Collection[str] | None = None,
+    ) -> None:
         """Take the tokenizer for this use alone: its limit is set so that it gives windows."""
         self._settings = settings
+        self._closed = closed
         self._shared = shared_tokens(settings)
         self._tokenizer = tokenizer
         tokenizer.no_padding()
@@ -91,7 +97,7 @@ class Reader:
                     extents.append((start, end))
             windows.append(Window(tokens=tuple(part.ids), counts=tuple(counts)))
         whole = _whole(text, extents)
-        return TokenWindows(windows=tuple(windows), spans=tuple(whole), free=bio_tags.free(text, whole))
+        return TokenWindows(windows=tuple(windows), spans=tuple(whole), free=bio_tags.free(text, whole, self._closed))
 
     def _trim_span(self, text: str, offsets: Place) -> Place:
         """Return a token's place in the text itself, without the encoder's prefix and without space at its ends."""

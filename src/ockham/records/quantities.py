@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Unit = Literal["share", "ms", "MB", "USD"]
+FIELD = "field:"
+"""What the name of a metric of one field begins with: ``field:total`` is the F1 of the field total."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +105,16 @@ class Requirements:
             "cost per day", "USD", "Maximum cost; requires --requests-per-day.", short="cost a day", least="min"
         ),
     )
+    min_field: Mapping[str, float] = field(default_factory=dict, metadata={"min": 0, "max": 1})
+    """The least F1 of single fields that are extracted, by their names."""
     requests_per_day: float | None = field(default=None, metadata={"above": 0})
     tolerance: float = field(default=1.0, metadata={"min": 0, "max": 100})
 
     def limits(self) -> dict[str, float]:
-        """Name the limits that are set, ``min_…`` and ``max_…`` alone."""
-        every = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        return {k: v for k, v in every.items() if v is not None and k.startswith(("min_", "max_"))}
+        """Name the limits that are set, ``min_…`` and ``max_…`` alone; those of fields are ``min_field:NAME``."""
+        every = {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.name != "min_field"}
+        limits = {k: v for k, v in every.items() if v is not None and k.startswith(("min_", "max_"))}
+        return limits | {f"min_{FIELD}{name}": share for name, share in self.min_field.items()}
 
 
 LIMITS: Mapping[str, Quantity] = {
@@ -124,4 +129,12 @@ LATENCIES = tuple(name for name, quantity in LIMITS.items() if quantity.unit == 
 
 def is_share(name: str) -> bool:
     """Say whether a quantity is a share in [0, 1], as all metrics are."""
-    return name in QUANTITIES and QUANTITIES[name].unit == "share"
+    return name.startswith(FIELD) or (name in QUANTITIES and QUANTITIES[name].unit == "share")
+
+
+def find_quantity(name: str) -> Quantity:
+    """Return the row of what is measured, by its name; that of a field is made for it."""
+    if not name.startswith(FIELD):
+        return QUANTITIES[name]
+    words = f"F1 of field {name.removeprefix(FIELD)}"
+    return Quantity(words=words, short=words, title=words, unit="share", help="", aim=False, right="fields")

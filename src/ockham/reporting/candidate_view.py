@@ -17,6 +17,7 @@ _GLOSSES = {
     "blend": "several classifiers as one: their log-probabilities, weighted by cross-validation",
     "encoder-tuned": "the sentence encoder, fine-tuned on the training rows",
     "encoder-tagger": "the sentence encoder, fine-tuned to mark values in the text",
+    "field-blend": "each field from the rung that is best at it on the validation rows",
     "decoder": "a quantized language model, prompted",
     "decoder-tuned": "a quantized language model, tuned and prompted",
     "endpoint": "a large model behind an API",

@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 
 from ockham.records import Estimate
-from ockham.records.quantities import LIMITS, QUANTITIES, is_share
+from ockham.records.quantities import FIELD, LIMITS, QUANTITIES, find_quantity, is_share
 
 _ESCAPES = re.compile(
     r"\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # operating system command, up to its end
@@ -209,13 +209,15 @@ def p_value(value: float) -> str:
 
 def metric_name(metric: str) -> str:
     """Name a metric for a reader."""
+    if metric.startswith(FIELD):
+        return find_quantity(metric).title
     return QUANTITIES[metric].title if metric in QUANTITIES else metric.replace("_", " ").strip().capitalize()
 
 
 def limit_name(limit: str) -> str:
     """Name a requirement for a reader, without its number."""
     side, _, name = limit.partition("_")
-    words = LIMITS[limit].short if limit in LIMITS else name.replace("_", " ")
+    words = find_quantity(name).short if limit in LIMITS or name.startswith(FIELD) else name.replace("_", " ")
     return f"{words} {'at least' if side == 'min' else 'at most'}"
 
 

@@ -96,7 +96,7 @@ def _build(members: Sequence[Rung], context: RunContext, folder: Path) -> BuildI
     )
     model_files.write(settings, folder / blend.FILE)
     for index, (member, whole) in enumerate(zip(members, built, strict=True)):
-        _copy_member(whole.folder, blend.member_folder(folder, index, member.kind))
+        copy_member(whole.folder, blend.member_folder(folder, index, member.kind))
     pooled = blend.pool(weighed.margins, weights)[len(context.side("train")) :]
     numbers = {f"weight_{member.name}": weight for member, weight in zip(members, weights, strict=True)}
     encoders = {name: value for whole in built for name, value in whole.built.settings.items() if name == "encoder"}
@@ -107,7 +107,7 @@ def _build(members: Sequence[Rung], context: RunContext, folder: Path) -> BuildI
     )
 
 
-def _copy_member(source: Path, target: Path) -> None:
+def copy_member(source: Path, target: Path) -> None:
     """Copy what serves a member out of its bundle; what the blend's own bundle has too is left out."""
     for name in store.read_bundle(source).files:
         if name not in (SHARED, seen_rows.FILE):

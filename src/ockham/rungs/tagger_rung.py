@@ -9,14 +9,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ockham.llm import json_schema
-from ockham.models import json_fields, onnx_encoder, sentence_encoder, softmax, tagger
+from ockham.models import json_fields, linear_tagger, onnx_encoder, sentence_encoder, softmax, tagger
+from ockham.models.bio_tags import Span
+from ockham.models.extraction import tagger_learning
 from ockham.models.json_fields import Field
 from ockham.models.tagger import TaggerSettings
 from ockham.models.token_windows import reader
 from ockham.records import Progress
 from ockham.rungs.encoder_rungs import TUNERS, parity_of, save_adapter, tuning_inputs
-from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, Rung, cache_key, note_early_stop, requires
+from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER, text_rows
+from ockham.rungs.rung import (
+    BuildInfo,
+    RunCheckpoint,
+    RunContext,
+    Rung,
+    build_rung,
+    cache_key,
+    note_early_stop,
+    requires,
+)
 from ockham.tuning import span_alignment
+from ockham.tuning.span_alignment import AlignedRow
 from ockham.tuning.tune_spec import guardrails, memorising
 
 if TYPE_CHECKING:
@@ -36,8 +49,8 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
     spec, sentence = context.config.tune, sentence_encoder.find(context.config.encoder)
     train, valid = context.side("train"), context.side("valid")
     settings = _tagger_settings(context)
-    writer, reads = tagger.writer(settings), reader(sentence)
-    aligned = span_alignment.align(train, writer.fields)
+    writer, reads = tagger.writer(settings), reader(sentence, settings.closed)
+    aligned = _align_train(context, writer)
     rows, checked = (
         tuning.rows_of(side, reads.read([row.input for row in side]), alignment)
         for side, alignment in ((train, aligned), (valid, span_alignment.align(valid, writer.fields)))
@@ -83,6 +96,24 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
     )
 
 
+def _align_train(context: RunContext, writer: tagger.Writer) -> list[AlignedRow]:
+    """Find where the values of the training rows stand: of several places the one that the linear tagger chooses."""
+    rows = context.side("train")
+    model = linear_tagger.load(build_rung(context, LINEAR_TAGGER).folder)
+    number = {field.path: index for index, field in enumerate(writer.fields)}
+    aligned = span_alignment.align(rows, writer.fields)
+    chosen = tagger_learning.choose_places(model, text_rows(rows))
+    out = []
+    for plain, values in zip(aligned, chosen, strict=True):
+        spans = [
+            Span(value.start, value.end, number[model.writer.fields[value.field].path])
+            for value in values
+            if model.writer.fields[value.field].path in number
+        ]
+        out.append(AlignedRow(spans=tuple(sorted(spans)), value_count=plain.value_count))
+    return out
+
+
 def _tagger_settings(context: RunContext) -> TaggerSettings:
     """Find the schema of the training targets, and those of its fields that the tags are for."""
     train = context.side("train")
@@ -92,7 +123,13 @@ def _tagger_settings(context: RunContext) -> TaggerSettings:
         fields[span.field].path for aligned_row in span_alignment.align(train, fields) for span in aligned_row.spans
     }
     paths = tuple(field.path for field in fields if field.path in seen)
-    return TaggerSettings(schema=json.dumps(schema, ensure_ascii=False), paths=paths, temperature=1.0)
+    return TaggerSettings(
+        schema=json.dumps(schema, ensure_ascii=False), paths=paths, temperature=1.0, closed=_closed_joints(context)
+    )
+
+
+def _closed_joints(context: RunContext) -> tuple[str, ...]:
+    return linear_tagger.load(build_rung(context, LINEAR_TAGGER).folder).writer.settings.closed
 
 
 def _temperature(served: tagger.Tagger, rows: tuning.TaggerRows) -> float:

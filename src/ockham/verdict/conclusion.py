@@ -13,6 +13,7 @@ HALF = 0.5
 """A candidate whose first metric is lower gives more wrong answers than right ones."""
 _LONGEST = 40
 """Characters of a label's or a field's name that are shown."""
+_MOST_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +33,8 @@ class AnswerQuality:
     right: int | None = None
     rows: int = 0
     weakest: WeakSpot | None = None
+    unusable: tuple[str, ...] = ()
+    """The fields of which more values are wrong or missing than right, the weakest first."""
 
 
 def shortfall(metric: str, seen: Estimate, quality: AnswerQuality) -> list[str]:
@@ -49,10 +52,18 @@ def details(quality: AnswerQuality) -> list[str]:
     phrases = [] if quality.right is None else [f"{quality.right:,} of {quality.rows:,} whole objects right"]
     spot = quality.weakest
     if spot is not None:
-        name = spot.name if len(spot.name) <= _LONGEST else f"{spot.name[: _LONGEST - 1]}\u2026"
         test_rows = "1 test row" if spot.rows == 1 else f"{spot.rows:,} test rows"
-        phrases.append(f"weakest {spot.kind} {name} (F1 {100 * spot.f1.value:.0f} %, {test_rows})")
+        phrases.append(f"weakest {spot.kind} {_shorten(spot.name)} (F1 {100 * spot.f1.value:.0f} %, {test_rows})")
+    if quality.unusable:
+        names = ", ".join(map(_shorten, quality.unusable[:_MOST_NAMED]))
+        more = len(quality.unusable) - _MOST_NAMED
+        fields = "field" if len(quality.unusable) == 1 else "fields"
+        phrases.append(f"not usable: {fields} {names}{f' and {more:,} more' if more > 0 else ''} (F1 below 50 %)")
     return phrases
+
+
+def _shorten(name: str) -> str:
+    return name if len(name) <= _LONGEST else f"{name[: _LONGEST - 1]}\u2026"
 
 
 def use(name: str, why: str, facts: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 
 from ockham.records import Estimate, Finding
-from ockham.records.quantities import LIMITS, QUANTITIES, is_share
+from ockham.records.quantities import find_quantity, is_share
 from ockham.verdict.plain_numbers import digits as _digits
 
 _UNITS = {"ms": " ms", "MB": " MB"}
@@ -23,7 +23,7 @@ def amount(name: str, number: float) -> str:
     """Write a limit or a plain number of a quantity: "90 %", "200 ms", "2,000 MB", "2.40"."""
     if is_share(name):
         return f"{100 * number:.4g} %"
-    unit = QUANTITIES[name].unit
+    unit = find_quantity(name).unit
     return f"{number:,.2f}" if unit == "USD" else f"{_digits(number)}{_UNITS[unit]}"
 
 
@@ -33,8 +33,8 @@ def fact(requirement: str, limit: float, seen: Estimate | float | None) -> str:
     side = "at least" if requirement.startswith("min_") else "at most"
     required = f"where {side} {amount(name, limit)} is required"
     if seen is None:
-        return f"{QUANTITIES[name].words} was not measured, {required}"
-    return f"{QUANTITIES[name].words} {number(name, seen)}, {required}"
+        return f"{find_quantity(name).words} was not measured, {required}"
+    return f"{find_quantity(name).words} {number(name, seen)}, {required}"
 
 
 def number(name: str, seen: Estimate | float) -> str:
@@ -120,7 +120,7 @@ def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None, run
     if any(r.startswith("min_") for r in missed):
         return f"{improvement(run)} An endpoint can be measured too, with `--endpoint`."
     if missed:
-        wide = join_words([LIMITS[r].words for r in missed])
+        wide = join_words([find_quantity(r[4:]).words for r in missed])
         return f"Only the {wide} of {name} is over the limit: raise the limit, or serve on another machine."
     if any(r.startswith("min_") for r in unsure):
         if rows is None:
@@ -128,7 +128,7 @@ def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None, run
         return f"Label about {rounded_rows(rows)} more test rows: that would tell whether {name} does."
     if "max_cost_per_day" in unsure:
         return "Add `--requests-per-day N`, so that the cost per day can be computed."
-    wide = join_words([LIMITS[r].words for r in unsure])
+    wide = join_words([find_quantity(r[4:]).words for r in unsure])
     return f"Measure the {wide} of {name} again, in a new run (`--out FOLDER`) on an idle machine."
 
 

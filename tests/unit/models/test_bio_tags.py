@@ -273,3 +273,12 @@ def test_a_long_text_is_read_to_its_end() -> None:
     (found,) = token_windows.reader(sentence_encoder.find(None)).read(["paid twice " * 3000])
     assert len(found.spans) == 6000
     assert found.spans[-1] == (11 * 2999 + 5, 11 * 2999 + 10)
+
+
+def test_a_span_begins_and_ends_at_open_joints_alone() -> None:
+    text = "RM9.00 22-04-16"
+    extents = [(0, 2), (2, 3), (3, 4), (4, 6), (7, 9), (9, 10), (10, 12), (12, 13), (13, 15)]
+    closed = ("-0", "0-", ".0", "0.")
+    assert bio_tags.free(text, extents, closed) == (True, True, False, False, True, False, False, False, False)
+    assert bio_tags.free(text, extents, (*closed, "a0"))[1] is False
+    assert bio_tags.free(text, extents)[:5] == (True, False, True, True, True)

@@ -192,6 +192,26 @@ def test_what_is_mostly_wrong_is_not_usable_and_says_where_it_is_weakest() -> No
     assert "not usable" not in decide([written], Requirements(), (), metric="chrf", rows_needed=rows_needed).because
 
 
+def test_a_field_can_be_required() -> None:
+    needs = Requirements(min_field={"total": 0.9})
+    assert needs.limits() == {"min_field:total": 0.9}
+    total = replace(LADDER[1], metrics={"f1_micro": wilson(97, 100), "field:total": wilson(198, 200)})
+    poor = replace(LADDER[0], metrics={"f1_micro": wilson(97, 100), "field:total": wilson(20, 200)})
+    found = decide([poor, total], needs, (), metric="f1_micro", rows_needed=rows_needed)
+    assert (found.chosen, found.meets["constant"]) == ("linear", {"min_field:total": "misses"})
+    assert "F1 of field total 99.0 % (96.4 to 99.7, n = 200), where at least 90 % is required" in found.because
+    absent = decide([replace(total, metrics={"f1_micro": wilson(9, 10)})], needs, (), rows_needed=rows_needed)
+    assert (absent.chosen, absent.meets["linear"]) == (None, {"min_field:total": "cannot tell"})
+    assert "F1 of field total was not measured" in absent.because
+
+
+def test_fields_that_are_not_usable_are_named() -> None:
+    quality = AnswerQuality(right=3, rows=80, unusable=("total", "address"))
+    good = replace(LADDER[2], metrics={"f1_micro": wilson(97, 100)}, quality=quality)
+    met = decide([good], Requirements(), (), metric="f1_micro", rows_needed=rows_needed)
+    assert "3 of 80 whole objects right; not usable: fields total, address (F1 below 50 %)" in met.because
+
+
 def test_a_name_of_a_label_is_shortened() -> None:
     spot = WeakSpot(kind="label", name="x" * 400, f1=wilson(8, 80), rows=1)
     found = judge([replace(LADDER[1], quality=AnswerQuality(weakest=spot))], Requirements(min_accuracy=0.8))

@@ -42,7 +42,7 @@ class Extractor:
     def answer(self, text: str) -> dict[str, Any]:
         """Return the fields of a text as a JSON object, and the probability of all its tags together."""
         places, margins = self.read(text)
-        free = bio_tags.free(text, places)
+        free = bio_tags.free(text, places, self.settings["closed"])
         path = bio_tags.likeliest(margins, free)
         by_path: dict[tuple[str, ...], list[tuple[float, str]]] = {}
         for span, tokens in bio_tags.decode(path.tags, places):

@@ -18,6 +18,7 @@ from ockham.models import json_fields
 from ockham.models.extraction import crf_training, layout_features, text_words, value_forms, value_places
 from ockham.models.extraction.crf_training import CrfWeights, TaggedText
 from ockham.models.extraction.field_writer import FieldRule, FieldWriter, WriterSettings
+from ockham.models.extraction.span_shares import SpanShare
 from ockham.models.extraction.text_words import Extent
 from ockham.models.extraction.value_places import TextRow, ValuePlaces
 from ockham.models.linear_tagger import LinearTagger, feature_matrix
@@ -145,6 +146,34 @@ def learn(rows: PlacedRows, on_progress: Callable[[int, int], None] = lambda _do
     return model
 
 
+def choose_places(model: LinearTagger, rows: Sequence[TextRow]) -> list[list[SpanShare]]:
+    """Return where the values of each row stand by a model: of several places the likeliest, in the model's fields.
+
+    Fields whose values are written otherwise than they stand in the text are left out.
+    """
+    fields, forms = model.writer.fields, [rule.form for rule in model.writer.settings.rules]
+    out = []
+    for row in rows:
+        places = [
+            value
+            for value in value_places.places_of(row, fields, forms)
+            if forms[value.field] == value_forms.AS_IT_STANDS
+        ]
+        marked = _mark(row.text, places, model.writer.closed)
+        out.append(
+            [
+                SpanShare(
+                    field=number,
+                    start=marked.words[runs[choice or 0].start][0],
+                    end=marked.words[runs[choice or 0].stop - 1][1],
+                    share=1.0,
+                )
+                for (number, runs), choice in zip(marked.values, _choose(model, row.text, marked), strict=True)
+            ]
+        )
+    return out
+
+
 def _model(writer: FieldWriter, column: dict[str, int], weights: CrfWeights) -> LinearTagger:
     return LinearTagger(writer, column, weights.features.astype("float32"), weights.moves.astype("float32"))
 
@@ -162,7 +191,7 @@ def _mark(text: str, places: Sequence[ValuePlaces], closed: frozenset[str]) -> _
     def length(value: ValuePlaces) -> int:
         return sum(end - start for start, end in value.extents)
 
-    for value in sorted(places, key=lambda value: (len(value.extents) > 1, -length(value))):
+    for value in sorted(_share_out(places), key=lambda value: (len(value.extents) > 1, -length(value))):
         runs = [range(starts[start], ends[end] + 1) for start, end in value.extents if start in starts and end in ends]
         runs = [run for run in runs if len(run) and not taken.intersection(run)]
         if not runs:
@@ -171,6 +200,21 @@ def _mark(text: str, places: Sequence[ValuePlaces], closed: frozenset[str]) -> _
         taken.update(index for run in runs for index in run)
         values.append((value.field, runs))
     return _MarkedText(words=words, values=values, open_fields=open_fields)
+
+
+def _share_out(places: Sequence[ValuePlaces]) -> list[ValuePlaces]:
+    """Divide the places that values of several fields have in common among these: any of them has the same text."""
+    fields: dict[tuple[Extent, ...], list[int]] = {}
+    for value in places:
+        known = fields.setdefault(value.extents, [])
+        if value.field not in known:
+            known.append(value.field)
+    out = []
+    for value in places:
+        sharing = fields[value.extents]
+        first, step = sharing.index(value.field), len(sharing)
+        out.append(dataclasses.replace(value, extents=value.extents[first::step]))
+    return out
 
 
 def _tag_texts(texts: Sequence[_MarkedText], tags: int, choices: Sequence[Sequence[int | None]]) -> list[TaggedText]:

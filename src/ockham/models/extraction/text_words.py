@@ -1,17 +1,17 @@
 """A text as words: the units between which a value may begin or end.
 
 An atom is a run of letters, a run of digits or one mark. Two atoms that touch stand in one word where their joint is
-closed: between the digits and the dashes of ``22-04-16``, when the values of the training rows never end there. It
-imports nothing of ockham, so that an exported program can hold it.
+closed: between the digits and the dashes of ``22-04-16``, when the values of the training rows never end there.
 """
 
 from __future__ import annotations
 
 import itertools
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
+
+from ockham.models.bio_tags import continues, joint
 
 Extent = tuple[int, int]
 """Where something stands in its text: its first character, and the one behind its last."""
@@ -33,7 +33,7 @@ def atoms(text: str) -> list[Extent]:
     for match in _ATOM.finditer(text):
         start, end = match.span()
         touches = bool(out) and out[-1][1] == start
-        if touches and (_continues(text[start]) or (text[start - 1] > "\u02ff" and _is_joined(text, start))):
+        if touches and (continues(text[start]) or (text[start - 1] > "\u02ff" and _is_joined(text, start))):
             out[-1] = (out[-1][0], end)
         else:
             out.append((start, end))
@@ -49,11 +49,6 @@ def split_words(text: str, closed: Collection[str]) -> list[Extent]:
         else:
             out.append((start, end))
     return out
-
-
-def joint(text: str, at: int) -> str:
-    """Name what meets in front of a character: ``a`` a letter, ``0`` a digit, else the mark itself."""
-    return _kind(text[at - 1]) + _kind(text[at])
 
 
 def closed_joints(texts: Iterable[str], values: Iterable[Sequence[Sequence[Extent]]]) -> tuple[str, ...]:
@@ -78,17 +73,6 @@ def closed_joints(texts: Iterable[str], values: Iterable[Sequence[Sequence[Exten
     return tuple(sorted(closed))
 
 
-def _kind(character: str) -> str:
-    if character.isdigit():
-        return "0"
-    return "a" if character.isalpha() or _continues(character) else character
-
-
-def _continues(character: str) -> bool:
-    """Tell whether a character belongs to the one before it, as an accent does."""
-    return character == _JOINER or (character > "\u02ff" and unicodedata.category(character).startswith("M"))
-
-
 def _is_joined(text: str, at: int) -> bool:
     """Tell whether a letter goes on with a word whose last letter bears an accent."""
-    return text[at - 1] == _JOINER or (_continues(text[at - 1]) and text[at].isalpha())
+    return text[at - 1] == _JOINER or (continues(text[at - 1]) and text[at].isalpha())

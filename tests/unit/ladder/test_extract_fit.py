@@ -1,0 +1,103 @@
+"""A fit that extracts fields: what is required of single fields, and what bad input is told."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.unit.models.test_linear_tagger import receipts
+
+from ockham.bundles.predict import predict
+from ockham.cli import settings
+from ockham.errors import ConfigError, DataError
+from ockham.ladder import measure
+from ockham.ladder.fit import FitSpec, fit
+from ockham.records import Requirements
+from ockham.serving.process import BenchmarkSpec
+
+Rows = list[dict[str, Any]]
+SPEC = FitSpec(rungs=("constant", "pattern", "linear-tagger"), all=True)
+
+
+@pytest.fixture(autouse=True)
+def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure latency for a moment only; what is measured is tested elsewhere."""
+    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
+
+
+def unlike(text: str, number: int) -> str:
+    """Put a line of random letters before a text, so that no two are near-duplicates."""
+    draw = random.Random(number)
+    words = ["".join(draw.choices("bcdfgklmnprst", k=6)) for _ in range(30)]
+    return f"{' '.join(words)}\n{text}"
+
+
+def rows_with(change: dict[int, dict[str, Any]] | None = None, count: int = 80) -> Rows:
+    """Receipts, with what each row's target has besides by its remainder of 4."""
+    rows = []
+    for number, row in enumerate(receipts(count)):
+        target = {**json.loads(row.target), **(change or {}).get(number % 4, {})}
+        rows.append({"input": unlike(row.text, number), "target": json.dumps(target)})
+    return rows
+
+
+def test_a_field_that_is_required_decides(tmp_path: Path) -> None:
+    rows = rows_with()
+    verdict = fit(rows, SPEC, Requirements(min_field={"total": 0.5}), out=tmp_path / "run")
+    by_name = {line.name: line for line in verdict.candidates}
+    assert verdict.chosen == "pattern"
+    assert verdict.requirements["min_field:total"] == 0.5
+    assert by_name["constant"].meets == {"min_field:total": "misses"}
+    assert by_name["pattern"].meets == {"min_field:total": "meets"}
+    assert "F1 of field total" in verdict.because
+    (answer,) = predict(tmp_path / "run", [{"input": receipts(1, 500)[0].text}])
+    assert json.loads(str(answer.answer)) == json.loads(receipts(1, 500)[0].target)
+    with pytest.raises(ConfigError, match="the field 'totl', which no target has") as caught:
+        fit(rows, SPEC, Requirements(min_field={"totl": 0.5}), out=tmp_path / "other")
+    assert "date, total" in str(caught.value.fix)
+
+
+def test_a_field_is_required_as_name_and_share() -> None:
+    needs = settings.requirements({"min_field": ("total=0.95", "a=b=0.5")})
+    assert needs.min_field == {"total": 0.95, "a=b": 0.5}
+    assert settings.requirements({"min_field": {"total": 1}}).min_field == {"total": 1.0}
+    for wrong in ("total", "=0.5", "total=high", "total=1.5"):
+        with pytest.raises(ConfigError):
+            settings.requirements({"min_field": (wrong,)})
+
+
+def test_values_that_stand_nowhere_and_fields_that_are_empty_are_told(tmp_path: Path) -> None:
+    notes: list[str] = []
+    change: dict[int, dict[str, Any]] = {
+        0: {"kind": "invoice of goods"},
+        1: {"kind": "receipt, small"},
+        2: {"note": ""},
+        3: {"note": None},
+    }
+    verdict = fit(rows_with(change), SPEC, out=tmp_path / "run", on_progress=lambda p: notes.append(p.message))
+    lost = [note for note in notes if note.startswith("note: field kind: ")]
+    assert lost
+    assert all(note.endswith("do not stand in their texts: it cannot be extracted") for note in lost)
+    assert "not usable: field kind (F1 below 50 %)" in verdict.because
+
+
+def test_two_fields_with_one_value_are_both_answered(tmp_path: Path) -> None:
+    rows = [
+        {**row, "target": json.dumps({**json.loads(row["target"]), "cash": json.loads(row["target"])["total"]})}
+        for row in rows_with()
+    ]
+    verdict = fit(rows, SPEC, out=tmp_path / "run")
+    tagged = next(line for line in verdict.candidates if line.name == "linear-tagger")
+    assert tagged.metrics["f1_micro"].value > 0.95
+
+
+def test_rows_without_any_field_and_nested_objects(tmp_path: Path) -> None:
+    rows: Rows = [{"input": row.text, "target": json.dumps({"paid": json.loads(row.target)})} for row in receipts(120)]
+    rows += [{"input": unlike("nothing to see here", 1000 + n), "target": "{}"} for n in range(30)]
+    verdict = fit(rows, SPEC, out=tmp_path / "run")
+    assert next(line for line in verdict.candidates if line.name == "linear-tagger").metrics["f1_micro"].value > 0.9
+    with pytest.raises(DataError, match="none of the 40 targets has a field with a value"):
+        fit([{"input": f"text {n}", "target": '{"a": ""}'} for n in range(40)], FitSpec(task="extract"))
