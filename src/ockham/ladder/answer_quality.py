@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from ockham.records import Report
-from ockham.records.quantities import QUANTITIES
+from collections.abc import Sequence
+
+from ockham.records import Estimate, LabelScore, Report, Requirements
+from ockham.records.quantities import FIELD, QUANTITIES
 from ockham.verdict.conclusion import HALF, AnswerQuality, WeakSpot
 
 
@@ -29,3 +31,12 @@ def answer_quality(report: Report) -> AnswerQuality:
         weakest=weakest,
         unusable=tuple(name for _, name in poor),
     )
+
+
+def required_fields(per_label: Sequence[LabelScore], requirements: Requirements) -> dict[str, Estimate]:
+    """Return the F1 of each field that something is required of, by the name of that metric."""
+    return {
+        f"{FIELD}{score.label}": score.f1
+        for score in per_label
+        if score.label in requirements.min_field and score.f1 is not None
+    }

@@ -20,7 +20,7 @@ from ockham.evals import cost, metrics, queueing, sample_size, tasks
 from ockham.evals.cut_texts import count_cut_texts
 from ockham.evals.intervals import proportion
 from ockham.evals.scorer_plugs import LoadedScorer
-from ockham.ladder.answer_quality import answer_quality
+from ockham.ladder.answer_quality import answer_quality, required_fields
 from ockham.llm import prompts
 from ockham.models.backend import is_networked
 from ockham.records import (
@@ -30,7 +30,6 @@ from ockham.records import (
     CoveragePoint,
     Estimate,
     Example,
-    LabelScore,
     Profile,
     Progress,
     RateLatency,
@@ -43,7 +42,7 @@ from ockham.records import (
     Verdict,
     digest,
 )
-from ockham.records.quantities import FIELD, LATENCIES
+from ockham.records.quantities import LATENCIES
 from ockham.rungs.rung import BuiltRung, RunContext, Rung, cache_key
 from ockham.serving.process import BenchmarkSpec, ServingProcess
 from ockham.store.memo import find_or_make_batches
@@ -240,7 +239,7 @@ def _report(
         dataset=context.prepared.dataset.digest,
         spec=cache_key(context, rung),
         side=side,
-        metrics={first: every[first], **every, **_required_fields(per_label, requirements)},
+        metrics={first: every[first], **every, **required_fields(per_label, requirements)},
         per_label=per_label,
         scores=scores,
         profile=served.profile,
@@ -253,15 +252,6 @@ def _report(
         scorer=None if scorer is None else scorer.use,
         cut=count_cut_texts(served.answers),
     )
-
-
-def _required_fields(per_label: Sequence[LabelScore], requirements: Requirements) -> dict[str, Estimate]:
-    """Return the F1 of each field that something is required of, by the name of that metric."""
-    return {
-        f"{FIELD}{score.label}": score.f1
-        for score in per_label
-        if score.label in requirements.min_field and score.f1 is not None
-    }
 
 
 def _at_rate(profile: Profile, daily: float | None, seed: int) -> RateLatency | None:
