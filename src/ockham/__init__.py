@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from ockham.api.consent import Destination
     from ockham.bundles.export import export
     from ockham.bundles.loaded_model import LoadedModel, load
-    from ockham.bundles.predict import EvalSpec, Prediction, PredictSpec, predict
+    from ockham.bundles.measured_rows import EvalSpec
+    from ockham.bundles.predict import Prediction, PredictSpec, predict
     from ockham.bundles.verify import Check, Verification, verify
     from ockham.curation.curate import Curated, CurateSpec, curate
     from ockham.curation.filters import Filter, FilterRecord, check_filter
@@ -74,7 +75,8 @@ elif os.environ.get("OCKHAM_GUARD"):  # the same where the system has no walls
 _HOMES = {
     "ockham.bundles.loaded_model": ("LoadedModel", "load"),
     "ockham.bundles.export": ("export",),
-    "ockham.bundles.predict": ("EvalSpec", "PredictSpec", "Prediction", "predict"),
+    "ockham.bundles.measured_rows": ("EvalSpec",),
+    "ockham.bundles.predict": ("PredictSpec", "Prediction", "predict"),
     "ockham.curation.curate": ("Curated", "curate"),
     "ockham.curation.curate_spec": ("CurateSpec",),
     "ockham.curation.filters": ("Filter", "FilterRecord", "check_filter"),

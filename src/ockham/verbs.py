@@ -13,7 +13,7 @@ from ockham.records import Progress, Report, ignore
 
 if TYPE_CHECKING:
     from ockham.api.consent import Destination
-    from ockham.bundles.predict import EvalSpec
+    from ockham.bundles.measured_rows import EvalSpec
     from ockham.catalog import Prices
     from ockham.diagnosis import Diagnosis
     from ockham.downloads.model_list import ModelList

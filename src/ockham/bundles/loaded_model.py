@@ -10,7 +10,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
 from ockham.api.consent import Destination
-from ockham.bundles.predict import input_columns, open_bundle
+from ockham.bundles.measured_rows import input_columns
+from ockham.bundles.predict import open_bundle
 from ockham.errors import BundleError, ConfigError, DataError
 from ockham.readers.read import ReadSpec, read
 from ockham.records import Answer, Manifest, TaskName, ignore

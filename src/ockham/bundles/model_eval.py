@@ -7,7 +7,8 @@ from pathlib import Path
 
 from ockham import store
 from ockham.api.consent import Destination
-from ockham.bundles.predict import EvalSpec, evaluate
+from ockham.bundles.measured_rows import EvalSpec
+from ockham.bundles.predict import evaluate
 from ockham.convert.gguf_export import convert
 from ockham.data import task
 from ockham.data.clean import clean

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,25 +12,19 @@ from ockham import store
 from ockham.api import consent
 from ockham.api.consent import Destination
 from ockham.bundles.answered_rows import AnsweredRow, RowAccount, answer_rows
-from ockham.bundles.eval_rows import comparable_rows, count_seen, seen_share
-from ockham.data import multiple_choice, near_duplicates
-from ockham.data.own_split import shared_text_of
-from ockham.data.passage_search import describe_shared_text
+from ockham.bundles.eval_rows import count_seen, seen_share
+from ockham.bundles.measured_rows import EvalSpec, input_columns, read_measured_rows, warn_of
 from ockham.errors import DataError
-from ockham.evals import tasks
-from ockham.evals.cut_texts import count_cut_texts
-from ockham.evals.scorer_plugs import load_scorer
-from ockham.ladder.measure import probe, probe_rows, score_with_clusters, size_mb
+from ockham.ladder.measure import probe, probe_rows, size_mb
 from ockham.ladder.run_folder import bundle_of
 from ockham.llm import engine_build
 from ockham.models.backend import is_networked, package_of
 from ockham.models.endpoint import permit
 from ockham.printable import printable
 from ockham.readers.input_rows import InputRow, InputTable
-from ockham.readers.label_sets import SeveralLabels
-from ockham.readers.read import ReadResult, ReadSpec, open_inputs, read
+from ockham.readers.read import ReadSpec, open_inputs
 from ockham.readers.table import text_of
-from ockham.records import Manifest, PlugRequest, Progress, Quarantined, Report, digest, ignore
+from ockham.records import Manifest, Progress, Report, ignore
 from ockham.serving.process import ServingProcess
 
 _log = logging.getLogger(__name__)
@@ -72,25 +65,6 @@ class Answering:
     table: InputTable
     rows: Iterator[AnsweredRow]
     account: RowAccount
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvalSpec:
-    """How to read the labelled rows; columns that are not named are those the bundle was made with.
-
-    ``scorer`` names a scorer whose mean score is measured too. ``instructions`` and ``labels`` are those of `FitSpec`,
-    for a language model that is measured without a run; a bundle has its own.
-    """
-
-    inputs: tuple[str, ...] = ()
-    target: str | None = None
-    group: str | None = None
-    encoding: str | None = None
-    several_labels: SeveralLabels | None = None
-    seed: int = field(default=0, metadata={"min": 0})
-    scorer: PlugRequest | None = None
-    instructions: str | None = None
-    labels: str | None = None
 
 
 def predict(
@@ -178,65 +152,18 @@ def evaluate(
     cannot be used: also where its labels are not the bundle's (``E_LABEL_SET``).
     """
     spec = spec or EvalSpec()
-    scorer = None if spec.scorer is None else load_scorer(spec.scorer)
     folder, manifest = open_bundle(bundle, endpoint, on_progress)
-    chat = manifest.inputs == ("messages",)
-    reading = read(
-        source,
-        ReadSpec(
-            inputs=spec.inputs or input_columns(manifest),
-            target=spec.target or (None if chat else manifest.target),
-            group=spec.group,
-            encoding=spec.encoding,
-            several_labels=spec.several_labels,
-        ),
-    )
-    warn_of(reading.quarantined, reading.rows)
-    comparable = comparable_rows(manifest, _test_side(reading, on_progress))
-    rows = comparable.rows
-    for remark in comparable.remarks:
-        on_progress(Progress(stage="clean", message=f"note: {remark}"))
-    sides = count_seen(folder, manifest, rows)
-    on_progress(Progress(stage="measure", message=f"asking {manifest.candidate.name} about {len(rows):,} rows"))
-    shared = shared_text_of(rows)
-    described = describe_shared_text(shared, [row.input for row in rows])
-    if described is not None:
-        on_progress(Progress(stage="measure", message=f"note: {described}"))
-    clusters = near_duplicates.near_duplicates([shared.text_to_compare(row.input) for row in rows], seed=spec.seed)
-    clusters = near_duplicates.join(clusters, [row.group for row in rows])
-    if manifest.task == "choose":
-        rows = tuple(multiple_choice.shuffle_options(rows, spec.seed)[0])
-    _announce(manifest, endpoint, len(rows), on_progress, timed=probe_rows(len(rows)))
+    measured = read_measured_rows(manifest, source, spec, on_progress)
+    inputs = measured.inputs
+    sides = count_seen(folder, manifest, measured.unshuffled)
+    _announce(manifest, endpoint, len(inputs), on_progress, timed=probe_rows(len(inputs)))
     with ServingProcess(folder, endpoint) as serving:
-        answers = serving.answer([row.input for row in rows])
-        profile = serving.profile([row.input for row in rows], probe(manifest.kind))
-    scores = score_with_clusters(manifest.task, rows, answers, [int(cluster) for cluster in clusters], scorer)
-    return Report(
-        candidate=manifest.candidate,
-        dataset=digest([[row.id, row.input, row.target] for row in rows]),
-        spec=digest(spec),
-        side="test",
-        metrics=tasks.estimate_metrics(manifest.task, scores, manifest.labels),
-        per_label=tasks.per_label_scores(manifest.task, scores),
-        scores=scores,
-        profile=profile,
-        artifact_mb=size_mb(folder),
-        fit_seconds=0.0,
-        seen=seen_share(manifest, scores, sides),
-        remarks=comparable.remarks if described is None else (*comparable.remarks, described),
-        scorer=None if scorer is None else scorer.use,
-        cut=count_cut_texts(answers),
+        answers = serving.answer(inputs)
+        profile = serving.profile(inputs, probe(manifest.kind))
+    report = measured.report(answers, spec)
+    return replace(
+        report, profile=profile, artifact_mb=size_mb(folder), seen=seen_share(manifest, report.scores, sides)
     )
-
-
-def _test_side(reading: ReadResult, on_progress: Callable[[Progress], None]) -> ReadResult:
-    """Return the rows of the test side alone, where the data name the sides of a split."""
-    if "test" not in reading.sides.values():
-        return reading
-    rows = tuple(row for row in reading.examples if reading.sides.get(row.id) == "test")
-    message = f"the data name the sides of a split: measured on the {len(rows):,} rows of the test side"
-    on_progress(Progress(stage="read", message=message))
-    return replace(reading, examples=rows)
 
 
 def open_bundle(
@@ -269,24 +196,3 @@ def _announce(
         return
     why = f"; {timed:,} of them again, to time it" if timed else ""
     on_progress(Progress(stage="endpoint", message=consent.announcement(permitted, rows, why)))
-
-
-def warn_of(quarantined: Sequence[Quarantined], rows: int) -> None:
-    """Log how many records could not be read, why, and which: no progress, but a loss that must be seen."""
-    if quarantined:
-        _log.warning("left out %d of %d records: %s", len(quarantined), rows, _loss(quarantined))
-
-
-def _loss(left_out: Sequence[Quarantined]) -> str:
-    reasons = Counter(f"{bad.code}, {bad.reason}" for bad in left_out)
-    first = left_out[:_NAMED]
-    files = dict.fromkeys(bad.file for bad in first)
-    records = [f"{file}: {', '.join(str(bad.record) for bad in first if bad.file == file)}" for file in files]
-    more = f" and {len(left_out) - _NAMED} more" if len(left_out) > _NAMED else ""
-    counts = "; ".join(f"{number} of them {reason}" for reason, number in reasons.most_common())
-    return f"{counts} (record numbers in {'; in '.join(records)}{more})"
-
-
-def input_columns(manifest: Manifest) -> tuple[str, ...]:
-    """Name the input columns; conversations are found again by themselves."""
-    return () if manifest.inputs == ("messages",) else manifest.inputs

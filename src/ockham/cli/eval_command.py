@@ -9,6 +9,9 @@ import click
 from ockham.cli import options, progress, run_names, sealed_commands, settings
 from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
+from ockham.errors import ConfigError
+from ockham.sealed.policy import UNSEALED
+from ockham.sealed.state import Protection, declare
 
 EXAMPLES = (
     "ockham eval runs/tickets new_tickets.csv",
@@ -18,7 +21,7 @@ EXAMPLES = (
 
 @click.command("eval", cls=Command, examples=EXAMPLES)
 @click.argument("bundle", type=PATH, metavar="BUNDLE")
-@click.argument("data", type=options.NAME, metavar="DATA")
+@click.argument("data", type=options.NAME, required=False, metavar="DATA")
 @options.columns
 @section(
     "Metric",
@@ -27,12 +30,20 @@ EXAMPLES = (
 )
 @options.task_words
 @options.endpoint
+@section(
+    "Server",
+    click.option("--server", metavar="URL", help="Measure a running server, in place of BUNDLE."),
+    click.option("--model", metavar="NAME", help="The server's model to measure, if it has several."),
+    click.option(
+        "--server-key-env", metavar="NAME", help="Environment variable with the server's key [default: OCKHAM_API_KEY]."
+    ),
+)
 @options.as_json
 @options.quiet
 @options.configuration
 @options.unsealed_option
 def command(
-    *, bundle: Path, data: str, config: Path | None, as_json: bool, quiet: bool, unsealed: bool, **flags: object
+    *, bundle: Path, data: str | None, config: Path | None, as_json: bool, quiet: bool, unsealed: bool, **flags: object
 ) -> None:
     """Measure a bundle or a model on labelled rows.
 
@@ -40,9 +51,15 @@ def command(
     classifier, a sentence-transformers folder with a head, or a language model (a folder or a GGUF file). DATA holds
     rows with their correct answers, preferably rows that the model was not trained on. Every number comes with its
     95 % interval. If the bundle calls an API, name that API and the variable of its key here too: --endpoint URL
-    --endpoint-key-env NAME.
+    --endpoint-key-env NAME. To measure a running server: ockham eval --server URL DATA.
     """
     values = settings.collect("eval", config, flags)
+    server = _take_server(values)
+    if server is not None:
+        _measure_server(server, str(bundle) if data is None else None, values, as_json=as_json, quiet=quiet)
+        return
+    if data is None:
+        raise ConfigError("E_CONFIG", "no rows are named to measure on", fix="give BUNDLE and DATA")
     origins = settings.origins(config, flags, values)
     endpoint = settings.destination(values)
     run_names.check(bundle)
@@ -51,12 +68,45 @@ def command(
     named = [] if endpoint is None else [endpoint]
     sealed_commands.enter("eval", reads, unsealed=unsealed, endpoints=named)
     from ockham import verbs
-    from ockham.bundles.predict import EvalSpec
+    from ockham.bundles.measured_rows import EvalSpec
     from ockham.cli import output
 
     spec = settings.spec(EvalSpec, values)
     with progress.progress_display(quiet=quiet, origins=origins) as on_progress:
         report = verbs.eval(bundle, data, spec, endpoint=endpoint, on_progress=on_progress)
+    if as_json:
+        output.record(report)
+    else:
+        output.report(report)
+
+
+def _take_server(values: dict[str, object]) -> dict[str, str] | None:
+    """Take the settings of a server out of ``values``; ``None`` where none is named."""
+    names = ("server", "model", "server_key_env")
+    own: dict[str, str] = {name: str(values.pop(name)) for name in names if name in values}
+    if own and "server" not in own:
+        raise ConfigError("E_CONFIG", "a model of a server is named, and no server", fix="name it: --server URL")
+    return own or None
+
+
+def _measure_server(
+    server: dict[str, str], data: str | None, values: dict[str, object], *, as_json: bool, quiet: bool
+) -> None:
+    """Measure a running server. It is asked over a network, so the command is not sealed."""
+    if data is None:
+        raise ConfigError("E_CONFIG", "both a bundle and a server are named", fix="ockham eval --server URL DATA")
+    run_names.check_data(data)
+    declare(Protection(label=f"{UNSEALED}: a server is asked over the network"))
+    from ockham.bundles.measured_rows import EvalSpec
+    from ockham.bundles.server_eval import evaluate_server
+    from ockham.cli import output
+
+    spec = settings.spec(EvalSpec, values)
+    key_env = server.get("server_key_env", "OCKHAM_API_KEY")
+    with progress.progress_display(quiet=quiet, origins={}) as on_progress:
+        report = evaluate_server(
+            server["server"], data, spec, model=server.get("model"), key_env=key_env, on_progress=on_progress
+        )
     if as_json:
         output.record(report)
     else:

@@ -79,6 +79,11 @@ class ProbabilityModel(Protocol):
         """Return the probability of every label for each input, in order."""
         ...
 
+
+@runtime_checkable
+class DecisionModel(Protocol):
+    """A model that knows probabilities, and returns them with its answers."""
+
     def decide(self, inputs: Sequence[str]) -> Decisions:
         """Return the answers of ``answer`` with the ``probabilities`` that they were taken by, computed once."""
         ...
@@ -136,7 +141,10 @@ def decide(model: Model, inputs: Sequence[str]) -> Decisions:
     """Answer inputs with the probabilities of all labels, where the model knows them, in one go."""
     if isinstance(model, ShortReader):
         return decide(model.model, [model.shared.text_to_read(text) for text in inputs])
-    return model.decide(inputs) if isinstance(model, ProbabilityModel) else Decisions(model.answer(inputs), None, [])
+    if isinstance(model, DecisionModel):
+        return model.decide(inputs)
+    labels, rows = label_probabilities(model, inputs) or (None, [])
+    return Decisions(model.answer(inputs), labels, rows)
 
 
 def save_shared_text(shared: SharedText, folder: Path) -> None:

@@ -42,8 +42,13 @@ class LinearHead:
     bias: NDArray[np.float32]
 
     def margins(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return one number per label for each vector: (rows, labels)."""
-        margins: NDArray[np.float32] = vectors @ self.weight + self.bias
+        """Return one number per label for each vector, (rows, labels): the same bits however many rows there are.
+
+        A matrix product is none of it: for one row it is computed otherwise than for several.
+        """
+        import numpy as np
+
+        margins: NDArray[np.float32] = np.einsum("rh,hl->rl", vectors, self.weight) + self.bias
         return margins
 
     def best(self, vectors: NDArray[np.float32]) -> list[str]:

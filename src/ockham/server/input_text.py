@@ -76,7 +76,9 @@ def _part_text(part: object, param: str) -> str:
 
 
 def _columns(text: str, manifest: Manifest, param: str) -> str:
-    """Write the columns of a JSON object as the model has learnt to read them."""
+    """Write the columns of a JSON object as the model has learnt to read them; lines that are so already stay."""
+    if text.startswith(tuple(f"{name}: " for name in manifest.inputs)):
+        return text
     row = parse(text)
     if isinstance(row, Fault) or not isinstance(row, Mapping):
         names = ", ".join(manifest.inputs)

@@ -35,6 +35,9 @@ def describe(service: ModelService) -> dict[str, Any]:
         "candidate": bundle.manifest.candidate.name,
         "digest": bundle.digest,
         "labels": list(bundle.manifest.labels),
+        "inputs": list(bundle.manifest.inputs),
+        "target": bundle.manifest.target,
+        "dataset": bundle.manifest.dataset,
     }
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from ockham.api.client import EndpointSpec
-from ockham.bundles.predict import EvalSpec
+from ockham.bundles.measured_rows import EvalSpec
 from ockham.cli import commands, error_report, output, progress, terminal
 from ockham.errors import DataError, Defect
 from ockham.ladder.fit import FitSpec

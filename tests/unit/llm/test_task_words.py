@@ -10,8 +10,8 @@ import pytest
 from tests import tiny_gguf
 from tests.unit.rungs.test_own_models import candidate, rows_of
 
+from ockham.bundles.measured_rows import EvalSpec
 from ockham.bundles.model_eval import evaluate_any
-from ockham.bundles.predict import EvalSpec
 from ockham.cli import run
 from ockham.errors import ConfigError, DataError
 from ockham.ladder.fit import FitSpec, fit
