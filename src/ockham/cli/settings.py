@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FILE = "ockham.toml"
 
 # A flag that may be given several times is one word; the record holds them all.
-_SEVERAL = {"input": "inputs", "rung": "rungs"}
+_SEVERAL = {"input": "inputs", "rung": "rungs", "allow_host": "allow_hosts"}
 # The APIs that may be named, and the settings of one: ``endpoint`` is the address, ``endpoint_model`` its model.
 _APIS = ("endpoint", "judge")
 _API = {"": "url", "_model": "model", "_key_env": "key_env", "_max_cost": "max_cost"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import traceback
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
@@ -15,7 +16,14 @@ from starlette.responses import Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from ockham.server import chat_routes, console_routes, decision_routes, model_routes
+from ockham.server import (
+    chat_routes,
+    completion_routes,
+    console_routes,
+    decision_routes,
+    model_routes,
+    ollama_routes,
+)
 from ockham.server.api_error import ApiError
 from ockham.server.json_response import error_response
 from ockham.server.server_state import ServerState
@@ -38,7 +46,16 @@ ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("GET", "/console/models/{name}", console_routes.show_facts),
     ("POST", "/console/models/{name}/report", console_routes.issue_ticket),
     ("GET", "/report", console_routes.show_report),
+    ("POST", "/v1/completions", completion_routes.complete),
+    ("GET", "/metrics", model_routes.show_metrics),
+    ("POST", "/api/chat", ollama_routes.chat),
+    ("POST", "/api/generate", ollama_routes.generate),
+    ("GET", "/api/tags", ollama_routes.list_tags),
+    ("GET", "/api/version", ollama_routes.tell_version),
 )
+
+
+_PATHS = frozenset(path for _, path, _ in ROUTES)
 
 
 def make_app(state: ServerState) -> ASGIApp:
@@ -63,28 +80,41 @@ class Gate:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        is_begun = False
+        began, status = time.monotonic(), 0
 
         async def send_noting(message: Message) -> None:
-            nonlocal is_begun
-            is_begun = is_begun or message["type"] == "http.response.start"
+            nonlocal status
+            status = message.get("status", status)
             await send(message)
 
+        own = {**scope, "app": self}
+        error = await self._try(own, receive, send_noting)
+        if error is not None and not status:
+            status = error.status
+            await error_response(error)(scope, receive, send)
+        self._note(own, status, time.monotonic() - began)
+
+    async def _try(self, scope: Scope, receive: Receive, send: Send) -> ApiError | None:
+        """Answer a request, or return what is to be told in place of an answer."""
         try:
             self._let_in(scope)
-            await self._inner({**scope, "app": self}, receive, send_noting)
+            await self._inner(scope, receive, send)
         except ApiError as error:
-            if not is_begun:
-                await error_response(error)(scope, receive, send)
+            return error
         except HTTPException as error:
-            refusal = ApiError(error.status_code, error.detail, headers=error.headers)
-            await error_response(refusal)(scope, receive, send)
+            return ApiError(error.status_code, error.detail, headers=error.headers)
         except Exception as error:  # the client hears of it, and the log where it was; neither holds a value
-            _log.error("a request failed: %s", describe_failure(error))
-            if not is_begun:
-                await error_response(ApiError(500, "The server failed to answer", code="internal_error"))(
-                    scope, receive, send
-                )
+            _log.error("request failed", extra={"fields": {"error": describe_failure(error)}})
+            return ApiError(500, "The server failed to answer", code="internal_error")
+        return None
+
+    def _note(self, scope: Scope, status: int, seconds: float) -> None:
+        """Count a request and write it into the log; a path that is none of ours is not repeated."""
+        route = scope["path"] if scope["path"] in _PATHS else "other"
+        model = scope.get("ockham.model", "")
+        self._state.metrics.count(route, status, model, seconds)
+        fields = {"route": route, "status": status, "ms": round(1000 * seconds, 2), "model": model}
+        _log.info("request", extra={"fields": {**fields, "key": scope.get("ockham.key", "")}})
 
     def _let_in(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

@@ -22,6 +22,7 @@ CLIENT_LEFT = 499
 
 async def ask(state: ServerState, request: Request, service: ModelService, texts: Sequence[str]) -> list[Decided]:
     """Return the answer to each text. Raises `ApiError`: 429 and 503 as `Admission.admit`, 499, 503, 504."""
+    request.scope["ockham.model"] = service.bundle.name
     with state.admission.admit(sum(map(estimate_tokens, texts))):
         work = service.ask(texts, request.scope["ockham.key"])
         return await _while_connected(request, work, state.answer_seconds)

@@ -38,14 +38,11 @@ async def chat(state: ServerState, request: Request) -> Response:
 
 
 def _chat_answer(state: ServerState, service: ModelService, text: str, decided: Decided) -> ChatAnswer:
-    answer = decided.answer
-    least = state.min_confidence
-    is_doubtful = least is not None and answer.confidence is not None and answer.confidence < least
     return ChatAnswer(
         id=f"chatcmpl-{secrets.token_hex(12)}",
         created=now(),
         model=service.bundle.name,
-        text=None if is_doubtful else answer.value,
+        text=state.text_of(decided),
         decided=decided,
-        usage=usage_of([text], [answer]),
+        usage=usage_of([text], [decided.answer]),
     )

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ockham.server.json_response import json_response
+from ockham.server.metrics import CONTENT_TYPE
 from ockham.server.model_service import ModelService
 from ockham.server.server_state import ServerState, headers_of
 
@@ -46,7 +47,12 @@ async def tell_alive(state: ServerState, request: Request) -> Response:  # noqa:
     return json_response({"status": "live"})
 
 
+async def show_metrics(state: ServerState, request: Request) -> Response:  # noqa: ARG001
+    """Return the server's counters for Prometheus."""
+    return Response(state.metrics.page(), media_type=CONTENT_TYPE)
+
+
 async def tell_ready(state: ServerState, request: Request) -> Response:  # noqa: ARG001
     """Say whether a model is loaded and answers."""
-    is_ready = state.is_ready()
+    is_ready = await state.is_ready()
     return json_response({"status": "ready" if is_ready else "not ready"}, 200 if is_ready else 503)

@@ -6,15 +6,18 @@ import asyncio
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
 
 from ockham.api.consent import Destination
 from ockham.errors import Defect
+from ockham.server import request_log
 from ockham.server.access import Access
 from ockham.server.admission import Admission, AdmissionSpec
 from ockham.server.app import make_app
+from ockham.server.metrics import Metrics
 from ockham.server.model_service import ModelService, ServiceOptions
 from ockham.server.served_bundle import ServedBundle
 from ockham.server.server_state import ServerState
@@ -32,6 +35,8 @@ class ServerPlan:
     admission: AdmissionSpec = field(default_factory=AdmissionSpec)
     endpoint: Destination | None = None
     min_confidence: float | None = None
+    certificate: Path | None = None
+    certificate_key: Path | None = None
 
 
 def run_server(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: Callable[[], None]) -> None:
@@ -39,6 +44,7 @@ def run_server(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: C
 
     Requests in hand are answered first, for 30 seconds at most. Raises the `OckhamError` that loading met.
     """
+    request_log.install()
     asyncio.run(_run(plan, listeners, on_ready))
 
 
@@ -46,10 +52,16 @@ async def _run(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: C
     admission = Admission(plan.admission)
     options = ServiceOptions(endpoint=plan.endpoint, on_batch=admission.note_rate)
     services = {bundle.name: ModelService(bundle, options) for bundle in plan.bundles}
-    state = ServerState(services=services, access=plan.access, admission=admission, min_confidence=plan.min_confidence)
+    state = ServerState(
+        services=services,
+        access=plan.access,
+        admission=admission,
+        metrics=Metrics(services),
+        min_confidence=plan.min_confidence,
+    )
     try:
         await _load_first(services)
-        server = _Server(_config(state), admission)
+        server = _Server(_config(state, plan), admission)
         on_ready()
         await server.serve(list(listeners))
     finally:
@@ -67,9 +79,11 @@ async def _load_first(services: dict[str, ModelService]) -> None:
         raise Defect("E_DEFECT", message, fix="check whether memory ran out (dmesg)") from None
 
 
-def _config(state: ServerState) -> uvicorn.Config:
+def _config(state: ServerState, plan: ServerPlan) -> uvicorn.Config:
     return uvicorn.Config(
         make_app(state),
+        ssl_certfile=plan.certificate,
+        ssl_keyfile=plan.certificate_key,
         http="httptools",
         ws="none",
         lifespan="off",

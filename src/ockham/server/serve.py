@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import secrets
 import socket
@@ -22,9 +23,11 @@ KEY_VARIABLE = "OCKHAM_API_KEY"
 class ServeSpec:
     """Where the server listens, with which key, and when a model declines to answer.
 
-    Without ``api_key`` the key is in the environment variable ``api_key_env``, or else made up. ``port`` 0 takes a free
-    one. Below ``min_confidence`` a model gives no answer. ``rungs`` are candidates of the runs that are served beside
-    the chosen ones.
+    A ``host`` that other machines reach needs ``tls_cert`` and ``tls_key`` (files in PEM), or ``behind_proxy``: what
+    stands in front speaks TLS. ``allow_hosts`` are the names by which clients call the server then. ``max_waiting``
+    requests and ``max_waiting_tokens`` are let in at once. Without ``api_key`` the key is in the environment variable
+    ``api_key_env``, or else made up. ``port`` 0 takes a free one. Below ``min_confidence`` a model gives no answer.
+    ``rungs`` are candidates of the runs that are served beside the chosen ones.
     """
 
     host: str = "127.0.0.1"
@@ -33,6 +36,12 @@ class ServeSpec:
     api_key_env: str = KEY_VARIABLE
     min_confidence: float | None = field(default=None, metadata={"min": 0, "max": 1})
     rungs: tuple[str, ...] = ()
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    behind_proxy: bool = False
+    allow_hosts: tuple[str, ...] = ()
+    max_waiting: int = field(default=256, metadata={"min": 1, "max": 100_000})
+    max_waiting_tokens: int = field(default=1_000_000, metadata={"min": 1, "max": 1_000_000_000})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +69,7 @@ def serve(
     listened on, `BundleError` for a folder that is no bundle, and what loading the first model raises.
     """
     from ockham.server.access import LOOPBACK, Access, key_digest
+    from ockham.server.admission import AdmissionSpec
     from ockham.server.run_server import ServerPlan, run_server
 
     spec = spec or ServeSpec()
@@ -68,19 +78,40 @@ def serve(
     key = spec.api_key or os.environ.get(spec.api_key_env) or secrets.token_urlsafe(24)
     plan = ServerPlan(
         bundles=served,
-        access=Access(keys={"main": key_digest(key)}, hosts=(*LOOPBACK, spec.host)),
+        access=Access(keys={"main": key_digest(key)}, hosts={*LOOPBACK, spec.host, *map(str.lower, spec.allow_hosts)}),
+        admission=AdmissionSpec(requests=spec.max_waiting, tokens=spec.max_waiting_tokens),
+        certificate=spec.tls_cert,
+        certificate_key=spec.tls_key,
         endpoint=endpoint,
         min_confidence=spec.min_confidence,
     )
     with listener or open_listener(spec) as opened:
-        address = f"http://{spec.host}:{opened.getsockname()[1]}"
+        scheme = "http" if spec.tls_cert is None else "https"
+        address = f"{scheme}://{spec.host}:{opened.getsockname()[1]}"
         run_server(plan, [opened], lambda: on_ready(Listening(address=address, key=key, bundles=served)))
 
 
 def open_listener(spec: ServeSpec) -> socket.socket:
-    """Open the socket that clients connect to. Raises `ConfigError` (``E_CONFIG``) where that is not possible."""
+    """Open the socket that clients connect to.
+
+    Raises `ConfigError` (``E_CONFIG``) where that is not possible, and for an address that others can reach where
+    nothing protects the key on its way.
+    """
+    if (spec.tls_cert is None) != (spec.tls_key is None):
+        raise ConfigError("E_CONFIG", "TLS needs a certificate and its key", fix="give --tls-cert and --tls-key")
+    if not _is_loopback(spec.host) and spec.tls_cert is None and not spec.behind_proxy:
+        message = f"{printable(spec.host)} can be reached from other machines, and the key would go there in the open"
+        fix = "give --tls-cert and --tls-key, or --behind-proxy where a proxy in front speaks TLS"
+        raise ConfigError("E_CONFIG", message, fix=fix)
     try:
         return socket.create_server((spec.host, spec.port), backlog=1024)
     except OSError as error:
         message = f"cannot listen on {printable(spec.host)}, port {spec.port}: {os.strerror(error.errno or 0)}"
         raise ConfigError("E_CONFIG", message, fix="choose another port: --port N") from None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +10,14 @@ from dataclasses import dataclass, field
 from ockham.server.access import Access
 from ockham.server.admission import Admission
 from ockham.server.api_error import ApiError, unknown_model
-from ockham.server.decision_answers import LabelQuestions
+from ockham.server.decision_answers import Decided, LabelQuestions
+from ockham.server.metrics import Metrics
 from ockham.server.model_service import ModelService
 from ockham.server.report_tickets import ReportTickets
+from ockham.server.served_bundle import may_leave
 
+FRESH_SECONDS = 10.0
+PROBE = "ready"
 DIGEST_HEADER = "x-model-digest"
 
 
@@ -23,9 +28,16 @@ class ServerState:
     services: Mapping[str, ModelService]
     access: Access
     admission: Admission
+    metrics: Metrics
     answer_seconds: float = 300.0
     min_confidence: float | None = None
     tickets: ReportTickets = field(default_factory=ReportTickets)
+
+    def text_of(self, decided: Decided) -> str | None:
+        """Return what a model answered as text; ``None`` where it gives no answer, or one that is in doubt."""
+        answer, least = decided.answer, self.min_confidence
+        is_doubtful = least is not None and answer.confidence is not None and answer.confidence < least
+        return None if is_doubtful else answer.value
 
     def service(self, name: str) -> ModelService:
         """Return the model of this name. Raises `ApiError` (404) where there is none, never another."""
@@ -42,9 +54,19 @@ class ServerState:
             raise ApiError(400, message, code="wrong_task", param="model")
         return LabelQuestions(labels=manifest.labels, min_confidence=self.min_confidence)
 
-    def is_ready(self) -> bool:
-        """Whether a model is loaded and answers."""
-        return any(service.is_loaded for service in self.services.values()) and not self.admission.is_closed
+    async def is_ready(self) -> bool:
+        """Whether a model has answered within the last ten seconds; where nobody asked one, it is asked now."""
+        loaded = [service for service in self.services.values() if service.is_loaded]
+        if not loaded or self.admission.is_closed:
+            return False
+        newest = max(loaded, key=lambda service: service.last_answer)
+        if time.monotonic() - newest.last_answer <= FRESH_SECONDS or may_leave(newest.bundle):
+            return True  # a question to an API costs money
+        try:
+            await asyncio.wait_for(newest.ask([PROBE], "probe"), FRESH_SECONDS)
+        except (asyncio.TimeoutError, ApiError):
+            return False
+        return True
 
 
 def headers_of(service: ModelService) -> dict[str, str]:

@@ -1,0 +1,83 @@
+"""What the server counts of itself, in Prometheus' form: times, numbers and names of models, nothing of a request.
+
+Names of OpenTelemetry's conventions for generative AI where there are some.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+if TYPE_CHECKING:
+    from ockham.server.model_service import ModelService
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
+
+
+class Metrics:
+    """The counters of one server."""
+
+    def __init__(self, services: Mapping[str, ModelService]) -> None:
+        """Begin with nothing; what the models say of themselves is read when it is asked for."""
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "ockham_requests",
+            "Requests by route, status and model.",
+            ("route", "status", "model"),
+            registry=self._registry,
+        )
+        self._seconds = Histogram(
+            "gen_ai_server_request_duration_seconds",
+            "Time from a request's arrival to the end of its response.",
+            ("gen_ai_operation_name", "gen_ai_response_model"),
+            registry=self._registry,
+            buckets=_SECONDS,
+        )
+        self._registry.register(_ModelCollector(services))
+
+    def count(self, route: str, status: int, model: str, seconds: float) -> None:
+        """Count a request that is over."""
+        self._requests.labels(route, str(status), model).inc()
+        if model:
+            self._seconds.labels(route, model).observe(seconds)
+
+    def page(self) -> bytes:
+        """Return all of them as Prometheus reads them."""
+        return generate_latest(self._registry)
+
+
+class _ModelCollector(Collector):
+    """Reads how the models are when it is asked."""
+
+    def __init__(self, services: Mapping[str, ModelService]) -> None:
+        self._services = services
+
+    def collect(self) -> Iterable[Metric]:
+        """Return a gauge for each thing that is known of the models."""
+        gauges = (
+            ("ockham_model_loaded", "1 where the model's process runs.", _loaded),
+            ("ockham_model_waiting", "Texts that wait or are in hand.", _waiting),
+            ("ockham_worker_deaths", "How often the model's process has died.", _deaths),
+        )
+        for name, words, value in gauges:
+            family = GaugeMetricFamily(name, words, labels=("model",))
+            for model, service in self._services.items():
+                family.add_metric((model,), value(service))
+            yield family
+
+
+def _loaded(service: ModelService) -> float:
+    return float(service.is_loaded)
+
+
+def _waiting(service: ModelService) -> float:
+    return float(service.waiting)
+
+
+def _deaths(service: ModelService) -> float:
+    return float(service.deaths)
