@@ -173,7 +173,7 @@ def test_models_are_listed(client: openai.OpenAI) -> None:
 
 
 @pytest.mark.parametrize("headers", [{}, {"authorization": "Bearer wrong"}, {"authorization": KEY}])
-def test_without_the_key_nothing_is_told(served: Served, headers: dict[str, str]) -> None:
+def test_h09_without_the_key_nothing_is_told(served: Served, headers: dict[str, str]) -> None:
     for path in ("/v1/models", "/v1/decisions", "/nothing"):
         reply = httpx.get(f"{served.address}{path}", headers=headers)
         assert reply.status_code == 401

@@ -225,3 +225,42 @@ def test_metrics_count_requests_by_model(served: Served) -> None:
     page = httpx.get(f"{served.address}/metrics", headers=served.headers).text
     assert 'ockham_requests_total{model="tale",route="/api/generate",status="200"} 1.0' in page
     assert "gen_ai_server_request_duration_seconds_bucket" in page
+
+
+def exchange(served: Served, sent: bytes, seconds: float = 20.0) -> bytes:
+    """Send bytes as they are and return what comes back until the other side closes."""
+    host, port = served.address.removeprefix("http://").split(":")
+    said = b""
+    with socket.create_connection((host, int(port)), timeout=seconds) as one:
+        try:
+            one.sendall(sent)
+            while part := one.recv(65_536):
+                said += part
+        except ConnectionError:
+            pass
+    return said
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"X-Long: " + b"a" * (1 << 20),
+        b"".join(b"X-%d: a\r\n" % number for number in range(10_000)),
+        b"X-Nul: a\0b",
+        b"X-Control: a\rb",
+        b"Content-Length: 3\r\nTransfer-Encoding: chunked",
+        b"Content-Length: -1",
+    ],
+)
+def test_h02_headers_without_end_or_with_control_characters_are_refused(served: Served, headers: bytes) -> None:
+    said = exchange(served, b"GET /live HTTP/1.1\r\nHost: localhost\r\n" + headers + b"\r\n\r\n")
+    assert said.split(b"\r\n")[0][9:12] in (b"400", b"431", b"")
+    assert httpx.get(f"{served.address}/live").status_code == 200
+
+
+@pytest.mark.slow
+def test_h03_a_client_that_never_ends_its_headers_is_sent_away_and_others_are_served(served: Served) -> None:
+    began = time.monotonic()
+    assert exchange(served, b"GET /live HTTP/1.1\r\nHost: loc").startswith(b"HTTP/1.1 408 ")
+    assert 4 < time.monotonic() - began < 15
+    assert httpx.get(f"{served.address}/live").status_code == 200

@@ -55,22 +55,6 @@ EXAMPLES = (
     ),
 )
 @section(
-    "Other machines",
-    click.option("--tls-cert", type=PATH, metavar="FILE", help="Certificate of the server (PEM)."),
-    click.option("--tls-key", type=PATH, metavar="FILE", help="Key of the certificate (PEM)."),
-    click.option("--behind-proxy", is_flag=True, default=None, help="A proxy in front of the server speaks TLS."),
-    click.option(
-        "--allow-host", multiple=True, metavar="NAME", help="Name by which clients call the server; can be repeated."
-    ),
-)
-@section(
-    "Load",
-    click.option("--max-waiting", type=int, metavar="N", help="Requests in the server at once [default: 256]."),
-    click.option(
-        "--max-waiting-tokens", type=int, metavar="N", help="Tokens of requests in the server [default: 1000000]."
-    ),
-)
-@section(
     "Answers",
     click.option(
         "--rung",

@@ -28,3 +28,5 @@ def install() -> None:
     logger.handlers = [handler]
     logger.setLevel(logging.INFO)
     logger.propagate = False
+    # Its words would come without a form; what matters of them is in ours.
+    logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)

@@ -17,6 +17,7 @@ from ockham.server import request_log
 from ockham.server.access import Access
 from ockham.server.admission import Admission, AdmissionSpec
 from ockham.server.app import make_app
+from ockham.server.bounded_protocol import BoundedProtocol
 from ockham.server.metrics import Metrics
 from ockham.server.model_service import ModelService, ServiceOptions
 from ockham.server.served_bundle import ServedBundle
@@ -84,7 +85,7 @@ def _config(state: ServerState, plan: ServerPlan) -> uvicorn.Config:
         make_app(state),
         ssl_certfile=plan.certificate,
         ssl_keyfile=plan.certificate_key,
-        http="httptools",
+        http=BoundedProtocol,
         ws="none",
         lifespan="off",
         log_config=None,
