@@ -85,10 +85,6 @@ class Blend:
         """Return the probability of every label for each input."""
         return softmax.rows_of(self.margins(inputs), 1.0) if inputs else []
 
-    def decide(self, inputs: Sequence[str]) -> Decisions:
-        """Return each input's answer with the probability of every label."""
-        return softmax.decisions(self.margins(inputs), self.labels, 1.0) if inputs else Decisions([], self.labels, [])
-
     def margins(self, inputs: Sequence[str]) -> NDArray[np.float64]:
         """Return the weighted sum of the members' margins: (inputs, labels)."""
         return pool(
