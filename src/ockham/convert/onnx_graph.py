@@ -225,11 +225,8 @@ def _pool(
 
     out = "pooled"
     if sentence.pooling == "mean":
-        # The mean over the last axis adds a text's tokens in one order however many texts stand in the batch; over the
-        # middle one, a text alone is added up otherwise, and its last bits differ.
-        builder.node("Transpose", [hidden], "by_dimension", perm=[0, 2, 1])
-        builder.constant("tokens_axis", np.array([2], np.int64))
-        builder.node("ReduceMean", ["by_dimension", "tokens_axis"], out, keepdims=0)
+        builder.constant("tokens_axis", np.array([1], np.int64))
+        builder.node("ReduceMean", [hidden, "tokens_axis"], out, keepdims=0)
     else:
         builder.constant("first", np.array(0, np.int64))
         builder.node("Gather", [hidden, "first"], out, axis=1)
