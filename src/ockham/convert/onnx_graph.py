@@ -222,11 +222,18 @@ def _pool(
 ) -> None:
     """Make one vector of a text's states; the dense layers behind the pooling are small, and stay in float32."""
     import numpy as np
+    from onnx import TensorProto, helper
 
     out = "pooled"
     if sentence.pooling == "mean":
-        builder.constant("tokens_axis", np.array([1], np.int64))
-        builder.node("ReduceMean", [hidden, "tokens_axis"], out, keepdims=0)
+        # A product with ones adds a text's tokens in one order however many texts stand in the batch; ReduceMean adds
+        # up a text alone in another one than several, and the last bits differ.
+        length = builder.node("Shape", ["positions"], "length")
+        one = helper.make_tensor("one", TensorProto.FLOAT, [1], [1.0])
+        ones = builder.node("ConstantOfShape", [length], "ones", value=one)
+        total = builder.node("MatMul", [ones, hidden], "total")
+        count = builder.node("Cast", [length], "count", to=TensorProto.FLOAT)
+        builder.node("Div", [total, count], out)
     else:
         builder.constant("first", np.array(0, np.int64))
         builder.node("Gather", [hidden, "first"], out, axis=1)
