@@ -264,3 +264,37 @@ def test_h03_a_client_that_never_ends_its_headers_is_sent_away_and_others_are_se
     assert exchange(served, b"GET /live HTTP/1.1\r\nHost: loc").startswith(b"HTTP/1.1 408 ")
     assert 4 < time.monotonic() - began < 15
     assert httpx.get(f"{served.address}/live").status_code == 200
+
+
+def ask_until(served: Served, digest: str | None, seconds: float) -> tuple[set[int], list[str]]:
+    """Ask again and again until another bundle answers, or time is up; return the statuses and the digests seen."""
+    statuses, digests = set[int](), list[str]()
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and (digest is None or digests[-1:] in ([], [digest])):
+        reply = httpx.post(f"{served.address}/v1/chat/completions", json=chat("a refund"), headers=served.headers)
+        statuses.add(reply.status_code)
+        digests.append(reply.headers["x-model-digest"])
+    return statuses, digests
+
+
+@pytest.mark.slow
+def test_a05_a06_a_bundle_is_replaced_while_it_is_asked_and_a_broken_one_is_not_taken(tmp_path: Path) -> None:
+    folder = linear_bundle(tmp_path / "mail")
+    other = linear_bundle(tmp_path / "other", ("billing", "delivery"))
+    with serve(folder, "--idle-seconds", "1") as server:
+        statuses, (first, *_) = ask_until(server, None, 0.5)
+        for path in other.iterdir():
+            (folder / path.name).write_bytes(path.read_bytes())
+        more, digests = ask_until(server, first, 30)
+        assert statuses | more == {200}
+        assert digests[-1] != first
+        (folder / "bundle.json").write_bytes(
+            (folder / "bundle.json").read_bytes().replace(b'"files":{', b'"files":{"gone.bin":"0",')
+        )
+        statuses, digests = ask_until(server, None, 6)
+        assert (statuses, len(set(digests))) == ({200}, 1)
+        end = time.monotonic() + 20
+        while workers(server) and time.monotonic() < end:
+            time.sleep(0.2)
+        assert workers(server) == []  # idle
+        assert ask_until(server, None, 0.1)[0] == {200}

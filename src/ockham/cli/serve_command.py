@@ -49,6 +49,9 @@ EXAMPLES = (
 )
 @section(
     "Load",
+    click.option(
+        "--idle-seconds", type=float, metavar="S", help="Unload a model that is not asked for so long [default: never]."
+    ),
     click.option("--max-waiting", type=int, metavar="N", help="Requests in the server at once [default: 256]."),
     click.option(
         "--max-waiting-tokens", type=int, metavar="N", help="Tokens of requests in the server [default: 1000000]."

@@ -18,6 +18,7 @@ from ockham.server.access import Access
 from ockham.server.admission import Admission, AdmissionSpec
 from ockham.server.app import make_app
 from ockham.server.bounded_protocol import BoundedProtocol
+from ockham.server.bundle_watch import WatchOptions, watch_bundles
 from ockham.server.metrics import Metrics
 from ockham.server.model_service import ModelService, ServiceOptions
 from ockham.server.served_bundle import ServedBundle
@@ -36,6 +37,7 @@ class ServerPlan:
     admission: AdmissionSpec = field(default_factory=AdmissionSpec)
     endpoint: Destination | None = None
     min_confidence: float | None = None
+    idle_seconds: float | None = None
     certificate: Path | None = None
     certificate_key: Path | None = None
 
@@ -60,6 +62,9 @@ async def _run(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: C
         metrics=Metrics(services),
         min_confidence=plan.min_confidence,
     )
+    watching = asyncio.create_task(
+        watch_bundles(services, WatchOptions(service=options, idle_seconds=plan.idle_seconds))
+    )
     try:
         await _load_first(services)
         server = _Server(_config(state, plan), admission)
@@ -67,6 +72,8 @@ async def _run(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: C
         await server.serve(list(listeners))
     finally:
         admission.is_closed = True
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
         for service in services.values():
             await service.close()
 

@@ -24,9 +24,10 @@ class ServeSpec:
     """Where the server listens, with which key, and when a model declines to answer.
 
     A ``host`` that other machines reach needs ``tls_cert`` and ``tls_key`` (files in PEM), or ``behind_proxy``: what
-    stands in front speaks TLS. ``allow_hosts`` are the names by which clients call the server then. ``max_waiting``
-    requests and ``max_waiting_tokens`` are let in at once. Without ``api_key`` the key is in the environment variable
-    ``api_key_env``, or else made up. ``port`` 0 takes a free one. Below ``min_confidence`` a model gives no answer.
+    stands in front speaks TLS. ``allow_hosts`` are the names by which clients call the server then. A model that nobody
+    asks for ``idle_seconds`` is unloaded until it is asked again. ``max_waiting`` requests and ``max_waiting_tokens``
+    are let in at once. Without ``api_key`` the key is in the environment variable ``api_key_env``, or else made up.
+    ``port`` 0 takes a free one. Below ``min_confidence`` a model gives no answer.
     ``rungs`` are candidates of the runs that are served beside the chosen ones.
     """
 
@@ -40,6 +41,7 @@ class ServeSpec:
     tls_key: Path | None = None
     behind_proxy: bool = False
     allow_hosts: tuple[str, ...] = ()
+    idle_seconds: float | None = field(default=None, metadata={"above": 0})
     max_waiting: int = field(default=256, metadata={"min": 1, "max": 100_000})
     max_waiting_tokens: int = field(default=1_000_000, metadata={"min": 1, "max": 1_000_000_000})
 
@@ -80,6 +82,7 @@ def serve(
         bundles=served,
         access=Access(keys={"main": key_digest(key)}, hosts={*LOOPBACK, spec.host, *map(str.lower, spec.allow_hosts)}),
         admission=AdmissionSpec(requests=spec.max_waiting, tokens=spec.max_waiting_tokens),
+        idle_seconds=spec.idle_seconds,
         certificate=spec.tls_cert,
         certificate_key=spec.tls_key,
         endpoint=endpoint,
