@@ -293,6 +293,7 @@ def test_a05_a06_a_bundle_is_replaced_while_it_is_asked_and_a_broken_one_is_not_
         )
         statuses, digests = ask_until(server, None, 6)
         assert (statuses, len(set(digests))) == ({200}, 1)
+        (folder / "bundle.json").write_bytes(whole)
         end = time.monotonic() + 20
         while workers(server) and time.monotonic() < end:
             time.sleep(0.2)
