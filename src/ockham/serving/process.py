@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any
 from ockham import errors, store
 from ockham.api.consent import Destination
 from ockham.errors import Defect, OckhamError
-from ockham.evals import intervals
 from ockham.models import backend
 from ockham.records import Answer, Profile
 from ockham.sealed import connector, switches
@@ -117,6 +116,8 @@ class ServingProcess:
 
     def profile(self, inputs: Sequence[str], spec: BenchmarkSpec) -> Profile:
         """Measure latency at batch 1, throughput, and the peak resident memory of the process so far."""
+        from ockham.evals import intervals  # with scipy, which the process that speaks HTTP has no use for
+
         request = {"do": "profile", "inputs": list(inputs), "seconds": spec.seconds, "most": spec.most}
         reply = self._ask({**request, "rounds": spec.rounds})
         times, memory = reply["latency"], reply["memory_mb"]
