@@ -288,9 +288,8 @@ def test_a05_a06_a_bundle_is_replaced_while_it_is_asked_and_a_broken_one_is_not_
         more, digests = ask_until(server, first, 30)
         assert statuses | more == {200}
         assert digests[-1] != first
-        (folder / "bundle.json").write_bytes(
-            (folder / "bundle.json").read_bytes().replace(b'"files":{', b'"files":{"gone.bin":"0",')
-        )
+        whole = (folder / "bundle.json").read_bytes()
+        (folder / "bundle.json").write_bytes(whole.replace(b'"files":{', b'"files":{"gone.bin":"0",'))
         statuses, digests = ask_until(server, None, 6)
         assert (statuses, len(set(digests))) == ({200}, 1)
         (folder / "bundle.json").write_bytes(whole)
