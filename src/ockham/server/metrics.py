@@ -60,9 +60,9 @@ class _ModelCollector(Collector):
     def collect(self) -> Iterable[Metric]:
         """Return a gauge for each thing that is known of the models."""
         gauges = (
-            ("ockham_model_loaded", "1 where the model's process runs.", _loaded),
-            ("ockham_model_waiting", "Texts that wait or are in hand.", _waiting),
-            ("ockham_worker_deaths", "How often the model's process has died.", _deaths),
+            ("ockham_model_loaded", "1 where the model's process runs.", _is_loaded),
+            ("ockham_model_waiting", "Texts that wait or are in hand.", _waiting_count),
+            ("ockham_worker_deaths", "How often the model's process has died.", _death_count),
         )
         for name, words, value in gauges:
             family = GaugeMetricFamily(name, words, labels=("model",))
@@ -71,13 +71,13 @@ class _ModelCollector(Collector):
             yield family
 
 
-def _loaded(service: ModelService) -> float:
+def _is_loaded(service: ModelService) -> float:
     return float(service.is_loaded)
 
 
-def _waiting(service: ModelService) -> float:
+def _waiting_count(service: ModelService) -> float:
     return float(service.waiting)
 
 
-def _deaths(service: ModelService) -> float:
+def _death_count(service: ModelService) -> float:
     return float(service.deaths)
