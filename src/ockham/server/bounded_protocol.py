@@ -68,7 +68,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_headers, self._header_bytes = True, 0
 
     def pause_writing(self) -> None:
-        """Give the client some time to read on."""
+        """Start the clock of a client that does not read."""
         super().pause_writing()
         self._stall = self.loop.call_later(WRITE_SECONDS, self.transport.abort)
 

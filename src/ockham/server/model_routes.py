@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ockham.server.json_response import json_response
-from ockham.server.metrics import CONTENT_TYPE
 from ockham.server.model_service import ModelService
+from ockham.server.server_metrics import CONTENT_TYPE
 from ockham.server.server_state import ServerState, headers_of
 
 

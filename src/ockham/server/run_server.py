@@ -19,9 +19,9 @@ from ockham.server.admission import Admission, AdmissionSpec
 from ockham.server.app import make_app
 from ockham.server.bounded_protocol import BoundedProtocol
 from ockham.server.bundle_watch import WatchOptions, watch_bundles
-from ockham.server.metrics import Metrics
 from ockham.server.model_service import ModelService, ServiceOptions
 from ockham.server.served_bundle import ServedBundle
+from ockham.server.server_metrics import Metrics
 from ockham.server.server_state import ServerState
 from ockham.server.worker_link import WorkerDeathError
 

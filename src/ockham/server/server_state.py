@@ -11,10 +11,10 @@ from ockham.server.access import Access
 from ockham.server.admission import Admission
 from ockham.server.api_error import ApiError, unknown_model
 from ockham.server.decision_answers import Decided, LabelQuestions
-from ockham.server.metrics import Metrics
 from ockham.server.model_service import ModelService
 from ockham.server.report_tickets import ReportTickets
 from ockham.server.served_bundle import may_leave
+from ockham.server.server_metrics import Metrics
 
 FRESH_SECONDS = 10.0
 PROBE = "ready"
