@@ -17,7 +17,7 @@ from ockham.cli import run
 from ockham.records import Example
 
 ROWS = examples(40)
-EXTRACTORS = {"linear-tagger", "pattern", "tagger"}
+EXTRACTORS = {"field-blend", "linear-tagger", "pattern", "tagger"}
 
 
 def rows_of(kind: str) -> tuple[Example, ...]:
