@@ -26,7 +26,7 @@ from ockham.curation.folder import Opening, open_curation, open_replacement
 from ockham.curation.label_check import check_labels
 from ockham.curation.map_stage import examine_chunks, inputs_of, is_worth
 from ockham.curation.record_batch import parse_row
-from ockham.curation.shared_sample import find_in_first_rows
+from ockham.curation.shared_sample import find_in_sample
 from ockham.curation.steps.decontamination import read_tests
 from ockham.curation.steps.examine import StepConfig
 from ockham.curation.write_stage import write_all
@@ -210,7 +210,7 @@ def prepare_curation(
             warnings.append(error.message)
     labelled = all(file.target is not None for file in files)
     plan = StepConfig(spec=spec, steps=spec.selected_steps(labelled=labelled), labelled=labelled)
-    shared, remark = find_in_first_rows(files, plan)
+    shared, remark = find_in_sample(files, plan)
     warnings += [remark] if remark else []
     leak = None
     if spec.test:

@@ -1,4 +1,4 @@
-"""The text that rows of any number of files share, from the first rows of some of them: what all of the data would say.
+"""The text that rows of any number of files share, from a sample of some of them: what all of the data would say.
 
 Documents are judged and compared without it. A pass over all rows would find the same, and cost as much as examining.
 """
@@ -12,7 +12,8 @@ from ockham.curation.record_batch import batch_of, bytes_at
 from ockham.curation.steps.examine import StepConfig, changed_texts
 from ockham.data.shared_text import SharedText
 from ockham.readers.blocks import BufferedRecords
-from ockham.readers.documents import Document, SourceFile, first_documents
+from ockham.readers.documents import Document, SourceFile
+from ockham.readers.file_sample import SampleSize, spread_documents
 from ockham.readers.plain_text import texts_of
 
 _ROWS, _FILES = 4_000, 64
@@ -20,8 +21,8 @@ _CHARACTERS = 8_000_000
 """Characters of a file that are looked at, if it is the only one."""
 
 
-def find_in_first_rows(files: list[SourceFile], plan: StepConfig) -> tuple[SharedText, str | None]:
-    """Find what the first rows of up to 64 files share, after all changes, and say how much it is.
+def find_in_sample(files: list[SourceFile], plan: StepConfig) -> tuple[SharedText, str | None]:
+    """Find what rows from all over up to 64 files share, after all changes, and say how much it is.
 
     A long passage that decides the target is none, as in `ockham.data.passage_search`.
     """
@@ -31,7 +32,8 @@ def find_in_first_rows(files: list[SourceFile], plan: StepConfig) -> tuple[Share
     texts: list[str] = []
     targets: list[str] = []
     for number in chosen:
-        documents = _first(number, files[number], plan, -(-_ROWS // len(chosen)), _CHARACTERS // len(chosen))
+        size = SampleSize(-(-_ROWS // len(chosen)), _CHARACTERS // len(chosen))
+        documents = _sample(number, files[number], plan, size)
         if documents:
             batch = batch_of(BufferedRecords(number, documents, inputs_of([files[number]])[0]))
             changed = changed_texts(batch, plan)
@@ -41,17 +43,19 @@ def find_in_first_rows(files: list[SourceFile], plan: StepConfig) -> tuple[Share
     return shared, describe_shared_text(shared, texts, verb="judged and compared")
 
 
-def _first(number: int, file: SourceFile, plan: StepConfig, rows: int, characters: int) -> list[Document]:
-    """Read the first rows of a file; of texts that are files, some of them."""
+def _sample(number: int, file: SourceFile, plan: StepConfig, size: SampleSize) -> list[Document]:
+    """Read rows from all over a file; of texts that are files, some of them."""
     if file.parts:
-        records = islice(texts_of(number, file, plan.spec.encoding), rows)
+        records = islice(texts_of(number, file, plan.spec.encoding), size.rows)
         documents = [record for record in records if isinstance(record, Document)]
     else:
-        documents = first_documents(number, file, plan.spec.encoding, rows)
-    first: list[Document] = []
-    for document in documents:
+        documents = spread_documents(number, file, plan.spec.encoding, size)
+    sample: list[Document] = []
+    characters = size.size
+    # Long documents are left out from everywhere alike: every second one comes first, then the others.
+    for document in (*documents[::2], *documents[1::2]):
         characters -= sum(map(len, document.texts))
-        if first and characters < 0:
+        if sample and characters < 0:
             break
-        first.append(document)
-    return first
+        sample.append(document)
+    return sample

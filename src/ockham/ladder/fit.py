@@ -24,7 +24,7 @@ from ockham.evals.scorer_plugs import LoadedScorer, load_scorer
 from ockham.ladder import assemble, diagnostics, llm_judge
 from ockham.ladder.climb import climb, decide
 from ockham.ladder.measure import RungResult
-from ockham.ladder.run_folder import ACCOUNT
+from ockham.ladder.run_folder import ACCOUNT, run_name
 from ockham.llm.task_words import match_descriptions, read_descriptions, read_instructions, task_words
 from ockham.models import counting
 from ockham.printable import printable
@@ -145,7 +145,7 @@ def fit(
         descriptions=match_descriptions(descriptions, prepared.dataset.labels),
     )
     identity = _identity(prepared, spec, config.instructions)
-    folder = Path(out) if out else Path("runs") / f"{Path(prepared.dataset.name).stem or 'run'}-{digest(identity)[:8]}"
+    folder = Path(out) if out else Path("runs") / f"{run_name(source, prepared.dataset.name)}-{digest(identity)[:8]}"
     with store.open_run(folder, identity) as run, assemble.record_requests(run):
         if decoder_rungs.tunes(rungs, config):
             config = dataclasses.replace(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from os import PathLike
 from pathlib import Path
 
 from ockham import machine, store
@@ -12,6 +13,11 @@ from ockham.records import RunResult
 from ockham.store import go_record
 
 ACCOUNT = "account.json"
+_USUAL_STEMS = frozenset({
+    "all", "data", "dataset", "examples", "export", "input", "labeled", "labelled", "labels", "rows", "samples",
+    "train", "training",
+})  # fmt: skip
+"""What files are called that tell nothing of their data."""
 
 
 def load_result(run: str | Path) -> RunResult:
@@ -82,3 +88,17 @@ def bundle_of(path: Path, rung: str | None = None) -> Path:
     names = ", ".join(report.candidate.name for report in load_result(path).reports)
     message = f"{printable(path)} has no candidate {rung!a}"
     raise RunError("E_RUN_MISSING", message, fix=f"choose from {names}")
+
+
+def run_name(source: object, name: str) -> str:
+    """Name a run after its data: the file's stem, or the folder's name where that is what tells data sets apart.
+
+    ``name`` is that of the first file. A folder names its run, and so does the folder of a file called ``data.csv``.
+    """
+    stem = Path(name).stem or "run"
+    if not isinstance(source, (str, PathLike)):
+        return stem
+    path = Path(source)
+    if path.is_dir():
+        return path.resolve().name or stem
+    return path.resolve().parent.name or stem if stem.casefold() in _USUAL_STEMS else stem

@@ -17,7 +17,9 @@ from ockham.machine import ROOT
 BUSY = 0.05
 """The share of a measurement that may be lost to other programs before its times are no longer this model's own."""
 SHORTEST_S = 0.5
-"""A shorter measurement cannot be judged: the system counts in hundredths of a second."""
+"""A shorter measurement is judged by what its own threads waited: others are counted in hundredths of a second."""
+_LEAST_S = 0.01
+"""A still shorter one is not judged: a single turn of another program is a good part of it."""
 _FULL = 0.95
 
 
@@ -61,9 +63,11 @@ def lost_share(before: ProcessorUse, after: ProcessorUse, processors: int) -> fl
     where too little time has passed, or the system does not tell.
     """
     wall = after.wall - before.wall
-    if wall < SHORTEST_S:
+    if wall < _LEAST_S:
         return None
     own = (after.own - before.own) / wall
+    if wall < SHORTEST_S:
+        return _waited_share(before, after, own, processors)
     every, stolen, waited = (
         None if first is None or last is None else max(0.0, last - first) / wall
         for first, last in ((before.all, after.all), (before.stolen, after.stolen), (before.waited, after.waited))
@@ -82,6 +86,14 @@ def lost_share(before: ProcessorUse, after: ProcessorUse, processors: int) -> fl
             shares.append(min(1.0, others / (own + others)))
     lost = max(shares)
     return lost if lost > BUSY else 0.0
+
+
+def _waited_share(before: ProcessorUse, after: ProcessorUse, own: float, processors: int) -> float | None:
+    """Return the share of a short time in which threads waited that were not more than the processors."""
+    if before.waited is None or after.waited is None:
+        return None
+    waited = max(0.0, after.waited - before.waited) / (after.wall - before.wall)
+    return min(1.0, waited) if waited > BUSY and own + waited <= processors else 0.0
 
 
 def _waited_seconds(root: Path) -> float | None:

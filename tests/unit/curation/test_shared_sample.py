@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.sample_letters import framed, letters
 
+from ockham.curation import shared_sample
 from ockham.curation.curate import Curated, CurateSpec, curate, prepare_curation
 from ockham.data import passage_search
 from ockham.data.shared_text import SharedText
@@ -94,3 +95,23 @@ def test_only_the_first_rows_are_looked_at(tmp_path: Path, monkeypatch: pytest.M
     path.write_text("".join(json.dumps({"text": f"row {n} of very many rows"}) + "\n" for n in range(9_000)))
     prepare_curation(path, CurateSpec(), lambda _: None)
     assert rows_seen == [4_000]
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+@pytest.mark.parametrize("size", [8_000_000, 40_000])
+def test_a_file_that_is_sorted_shows_the_prompts_of_its_end(
+    kind: str, size: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A whole file is read where it is small; of a large one, some lines in several places."""
+    monkeypatch.setattr(shared_sample, "_CHARACTERS", size)
+    rows = [{"text": framed("109 words", text, n) if n >= 140 else text} for n, (text, _) in enumerate(LETTERS)]
+    path = tmp_path / f"sorted.{kind}"
+    if kind == "jsonl":
+        path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    else:
+        cells = (row["text"].replace("\n", " ").replace('"', "'") for row in rows)
+        path.write_text("text,note\n" + "".join(f'"{cell}",x\n' for cell in cells), encoding="utf-8")
+    monkeypatch.setattr(shared_sample, "_ROWS", 150)
+    _, plan, warnings = prepare_curation(path, CurateSpec(), lambda _: None)
+    assert [passage.words for passage in plan.shared.passages] == [111], "the prompt, and who speaks"
+    assert any("rows are judged and compared without them" in warning for warning in warnings)

@@ -15,7 +15,7 @@ from tests.sample_account import bare_account
 from ockham.cli import run as command
 from ockham.errors import OckhamError, StoreError
 from ockham.ladder.fit import FitSpec, fit
-from ockham.ladder.run_folder import ACCOUNT, write_report
+from ockham.ladder.run_folder import ACCOUNT, run_name, write_report
 from ockham.store import check_folder, check_place, encode, open_run
 
 
@@ -108,3 +108,19 @@ def test_s01_a_place_that_may_not_be_written_to(
         check_place(tmp_path / "file.csv")
     assert name in caught.value.message
     assert "write to another folder" in caught.value.fix
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        ("mails.csv", "mails"), ("tickets/data.csv", "tickets"), ("tickets/train.jsonl", "tickets"),
+        ("tickets", "tickets"), ("tickets/v2.final.csv", "v2.final"),
+    ],
+)  # fmt: skip
+def test_a_run_is_named_after_what_tells_its_data_apart(source: str, name: str, tmp_path: Path) -> None:
+    (tmp_path / "tickets").mkdir()
+    assert run_name(tmp_path / source, Path(source).name) == name
+
+
+def test_a_run_on_rows_in_memory_is_named_after_their_kind() -> None:
+    assert run_name([{"text": "a"}], "list of dicts") == "list of dicts"

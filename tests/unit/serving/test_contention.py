@@ -47,7 +47,10 @@ def after(
         (after(own=10.0, waited=2.0, others=4.0), 0.2),
         (after(own=5.0, others=15.0), 0.75),  # its threads ended and took their waiting with them
         (after(stolen=3.0), 0.3),
-        (after(wall=0.1, own=0.05, waited=0.05, others=0.1), None),
+        (after(wall=0.1, own=0.05, waited=0.05, others=0.1), 0.5),  # short: by what its threads waited
+        (after(wall=0.1, own=0.1, waited=0.001, others=0.1), 0.0),
+        (after(wall=0.1, own=0.15, waited=0.1), 0.0),  # its own threads are more than the cores
+        (after(wall=0.005, own=0.001, waited=0.004), None),
     ],
 )
 def test_what_other_programs_took_is_counted(end: ProcessorUse, lost: float | None) -> None:
