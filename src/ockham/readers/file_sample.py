@@ -29,6 +29,13 @@ class SampleSize(NamedTuple):
     size: int
 
 
+class LineForm(NamedTuple):
+    """How a line is a record: the names of its cells and what stands between them; ``None`` for a line of JSON."""
+
+    columns: Sequence[str]
+    delimiter: str | None
+
+
 def spread_documents(number: int, file: SourceFile, encoding: str | None, sample: SampleSize) -> list[Document]:
     """Return readable records that are evenly spread over a file, of which no more is read than the sample's size.
 
@@ -42,20 +49,20 @@ def spread_documents(number: int, file: SourceFile, encoding: str | None, sample
         if opened.size <= sample.size:
             return _thin_out(first_documents(number, file, encoding, _EVERY), sample.rows)
         with open_documents(opened, encoding) as (table, *_):
-            columns, delimiter = list(table.columns), _DELIMITER_OF.get(table.dialect or "")
+            form = LineForm(table.columns, _DELIMITER_OF.get(table.dialect or ""))
             is_plain = table.encoding.startswith("utf-8") and (
-                table.format.startswith("jsonl") or delimiter is not None
+                table.format.startswith("jsonl") or form.delimiter is not None
             )
-        documents = list(_documents_of_pieces(number, opened, file, (columns, delimiter), sample)) if is_plain else []
+        documents = list(_documents_of_pieces(number, opened, file, form, sample)) if is_plain else []
     return documents or first_documents(number, file, encoding, sample.rows)
 
 
 def _documents_of_pieces(
-    number: int, opened: RegularFile, file: SourceFile, form: tuple[list[str], str | None], sample: SampleSize
+    number: int, opened: RegularFile, file: SourceFile, form: LineForm, sample: SampleSize
 ) -> Iterator[Document]:
     pieces = max(_FEWEST_PIECES, min(_MOST_PIECES, sample.size // _PIECE))
     for lines in _pieces(opened, pieces, sample.size // pieces):
-        rows = [row for line in lines if (row := _row(line, *form)) is not None]
+        rows = [row for line in lines if (row := _row(line, form)) is not None]
         for row in _thin_out(rows, -(-sample.rows // pieces)):
             document = (
                 chat_of(number, row, file.target) if file.chat else document_of(number, row, file.inputs, file.target)
@@ -72,15 +79,15 @@ def _pieces(opened: RegularFile, pieces: int, size: int) -> Iterator[list[bytes]
         yield lines[1:-1]
 
 
-def _row(line: bytes, columns: Sequence[str], delimiter: str | None) -> TableRow | None:
+def _row(line: bytes, form: LineForm) -> TableRow | None:
     """Return a line as a record; ``None`` for one that is none by itself."""
     try:
         text = line.decode().rstrip("\r")
-        cells = json.loads(text) if delimiter is None else cells_alone(text, delimiter)
+        cells = json.loads(text) if form.delimiter is None else cells_alone(text, form.delimiter)
     except (ValueError, RecursionError):
         return None
-    if isinstance(cells, list) and delimiter is not None:
-        cells = dict(zip(columns, cells, strict=True)) if len(cells) == len(columns) else None
+    if isinstance(cells, list) and form.delimiter is not None:
+        cells = dict(zip(form.columns, cells, strict=True)) if len(cells) == len(form.columns) else None
     return TableRow(0, None, cells) if isinstance(cells, dict) else None
 
 
