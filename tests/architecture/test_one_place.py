@@ -6,8 +6,9 @@ import ast
 from pathlib import Path
 
 from ockham.evals.task_metrics import METRICS
-from ockham.models.backend import BACKENDS
 from ockham.records.quantities import QUANTITIES
+from ockham.rung_table import BACKENDS, RUNGS
+from ockham.rungs.registry import KNOWN
 
 SOURCE = Path(__file__).parents[2] / "src" / "ockham"
 TREES = {path.relative_to(SOURCE).as_posix(): ast.parse(path.read_text("utf-8")) for path in SOURCE.rglob("*.py")}
@@ -43,6 +44,25 @@ def test_a_metric_is_spelt_in_the_tables_alone() -> None:
     assert [
         f"{file}:{line} {text}" for file, line, text in literals() if text in spelt and file not in METRIC_HOMES
     ] == []
+
+
+def test_a_rung_is_spelt_in_its_file_and_in_the_table_alone() -> None:
+    """A newcomer writes the model, the rung, and a line for each in the table: three files."""
+    names = {name for name in RUNGS if "-" in name or "+" in name}  # the others are words of other things too
+    homes = {
+        "rung_table.py",
+        "bundles/model_card.py",  # what is exported of a kind of model
+        "convert/answer_graphs.py",  # the name of a graph
+        "verdict/sentences.py",  # what the verdict says of the smallest rungs
+        *(f"{home.partition(':')[0].removeprefix('ockham.').replace('.', '/')}.py" for home in RUNGS.values()),
+    }
+    assert [f"{file}:{line} {text}" for file, line, text in literals() if text in names and file not in homes] == []
+
+
+def test_every_rung_says_what_it_is_and_what_it_needs() -> None:
+    assert [rung.name for rung in KNOWN] == list(RUNGS)
+    assert all(rung.kind in BACKENDS and rung.summary and rung.ready_note for rung in KNOWN)
+    assert len({rung.summary for rung in KNOWN}) == len(KNOWN)
 
 
 def test_no_file_but_its_own_room_asks_which_kind_a_rung_is() -> None:

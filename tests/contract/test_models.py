@@ -46,6 +46,7 @@ from ockham.models.extraction import pattern_learning, tagger_learning
 from ockham.models.extraction.value_places import TextRow
 from ockham.plugs.batch_contract import WILD_TEXTS
 from ockham.records import Answer, Example
+from ockham.rung_table import BACKENDS
 from ockham.rungs import own_models
 from ockham.tuning import linear_head, span_alignment
 
@@ -234,7 +235,7 @@ def close(one: Sequence[Answer], other: Sequence[Answer]) -> bool:
 
 def test_it_fits_the_socket(fitted: Fitted) -> None:
     assert isinstance(fitted.model, backend.Model)
-    assert fitted.kind in backend.BACKENDS
+    assert fitted.kind in BACKENDS
 
 
 def test_it_answers_every_input_with_what_it_may_say_and_a_confidence_in_0_to_1(fitted: Fitted) -> None:
@@ -319,4 +320,4 @@ def test_its_files_hold_no_pickle(fitted: Fitted) -> None:
 
 
 def test_every_plug_is_tested_here() -> None:
-    assert {*PLUGS, "endpoint"} == set(backend.BACKENDS)
+    assert {*PLUGS, "endpoint"} == set(BACKENDS)

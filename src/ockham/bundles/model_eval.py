@@ -132,5 +132,5 @@ def _write_decoder(path: Path, rows: SizedRows, folder: Path) -> Candidate:
     kind = decoder_rungs.PROMPTED
     settings = {"model": model_name(str(path)), "shots": 0, "context": spec.context}
     return Candidate(
-        name=f"{kind}:{model_name(str(path))}", rung=decoder_rungs.NUMBERS[kind], kind="gguf", settings=settings
+        name=f"{kind}:{model_name(str(path))}", rung=decoder_rungs.DECODER.number, kind="gguf", settings=settings
     )

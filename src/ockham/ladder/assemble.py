@@ -191,6 +191,7 @@ def build_result(context: RunContext, outcome: ClimbOutcome) -> RunResult:
             chosen or (reports[-1] if reports else None), context.side("test"), verdict, outcome.prices
         ),
         machine_per_day=24 * outcome.prices.machine.per_hour,
+        summaries={rung_result.rung.name: rung_result.rung.summary for rung_result in outcome.rung_results},
         test_evaluations=tuple(_join_names(row["candidates"]) for row in context.run.rows(TEST_EVALUATIONS)),
         judge_summaries=outcome.opinions.summaries,
         tuned_in=decoder_rungs.tuned_in(context.run),

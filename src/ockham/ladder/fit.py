@@ -147,7 +147,7 @@ def fit(
     identity = _identity(prepared, spec, config.instructions)
     folder = Path(out) if out else Path("runs") / f"{run_name(source, prepared.dataset.name)}-{digest(identity)[:8]}"
     with store.open_run(folder, identity) as run, assemble.record_requests(run):
-        if decoder_rungs.tunes(rungs, config):
+        if decoder_rungs.tunes(rungs):
             config = dataclasses.replace(
                 config, precision=decoder_rungs.settle_precision(spec.precision, spec.device, run)
             )

@@ -19,26 +19,12 @@ from ockham.errors import ModelError
 from ockham.models import model_files
 from ockham.plugs import find_entry, package_name
 from ockham.records import Answer
+from ockham.rung_table import BACKENDS
 
 SHARED = "shared_text.json"
 """The file of a bundle that holds what its model does not read."""
 NETWORKED = "endpoint"
 """The kind of model that asks over a network: paid by the answer, and permitted by its caller first."""
-BACKENDS = {
-    "blend": "ockham.models.blend",
-    "classifier": "ockham.models.sequence_classifier",
-    "constant": "ockham.models.constant",
-    "lookup": "ockham.models.lookup",
-    "linear": "ockham.models.linear",
-    "linear-tagger": "ockham.models.linear_tagger",
-    "encoder": "ockham.models.encoder",
-    NETWORKED: "ockham.models.endpoint",
-    "fake": "ockham.models.fake",
-    "gguf": "ockham.models.causal_lm",
-    "field-blend": "ockham.models.field_blend",
-    "pattern": "ockham.models.pattern",
-    "tagger": "ockham.models.tagger",
-}
 
 
 @runtime_checkable

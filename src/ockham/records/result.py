@@ -262,5 +262,7 @@ class RunResult:
     owner: str | None = None
     """Who answers for the run, as the user wrote it."""
     selective: Mapping[str, SelectiveAnswers] = field(default_factory=dict)
+    summaries: Mapping[str, str] = field(default_factory=dict)
+    """What kind of model each candidate is, in a few plain words, by its name."""
     attacks: int = 0
     """How many attempts to get out of its own walls the run made before it began; each failed."""

@@ -7,22 +7,6 @@ from dataclasses import dataclass
 from ockham.records import CandidateResult, Estimate, Report, RunResult, Score
 from ockham.reporting.formatting import estimate_of, finite, finite_estimate
 
-_GLOSSES = {
-    "constant": "majority baseline: always the most frequent answer",
-    "lookup": "nearest neighbour: the answer of the most similar training example",
-    "pattern": "rules by shape, label words and position, learnt from the rows (rules.txt lists them)",
-    "linear": "a linear model over words and characters (TF-IDF); no language model",
-    "linear-tagger": "a linear model that marks values by words and layout (CRF); no language model",
-    "encoder": "a frozen sentence encoder with a linear layer on top",
-    "blend": "several classifiers as one: their log-probabilities, weighted by cross-validation",
-    "encoder-tuned": "the sentence encoder, fine-tuned on the training rows",
-    "encoder-tagger": "the sentence encoder, fine-tuned to mark values in the text",
-    "field-blend": "each field from the rung that is best at it on the validation rows",
-    "decoder": "a quantized language model, prompted",
-    "decoder-tuned": "a quantized language model, tuned and prompted",
-    "endpoint": "a large model behind an API",
-}
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateView:
@@ -30,17 +14,13 @@ class CandidateView:
 
     result: CandidateResult
     report: Report | None
+    summary: str = ""
+    """What kind of model it is, in a few plain words; empty where that was not written down."""
 
     @property
     def name(self) -> str:
         """The candidate's name."""
         return self.result.name
-
-    @property
-    def gloss(self) -> str:
-        """What kind of model it is, in a few plain words; empty for kinds of the user's own."""
-        kind = self.report.candidate.kind if self.report else ""
-        return _GLOSSES.get(self.result.name) or _GLOSSES.get(kind, "")
 
     @property
     def throughput(self) -> Estimate | None:
@@ -91,7 +71,10 @@ def candidate_views(run_result: RunResult) -> tuple[CandidateView, ...]:
     """Return every candidate of the verdict, smallest first."""
     reports = {r.candidate.name: r for r in run_result.reports if r.side == "test"}
     ordered = sorted(run_result.verdict.candidates, key=lambda c: (c.rung, c.name))
-    return tuple(CandidateView(result=c, report=reports.get(c.name)) for c in ordered)
+    return tuple(
+        CandidateView(result=c, report=reports.get(c.name), summary=run_result.summaries.get(c.name, ""))
+        for c in ordered
+    )
 
 
 def measured_views(run_result: RunResult) -> tuple[CandidateView, ...]:

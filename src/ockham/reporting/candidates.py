@@ -146,7 +146,7 @@ def _row(run_result: RunResult, line: CandidateView, columns: Sequence[_Column])
         "th",
         tag("span", line.name, class_="name"),
         tag("span", "chosen", class_="badge") if chosen else None,
-        tag("span", line.gloss, class_="small") if line.gloss else None,
+        tag("span", line.summary, class_="small") if line.summary else None,
         scope="row",
     )
     if line.result.status != "measured":

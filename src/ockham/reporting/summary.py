@@ -110,7 +110,7 @@ def _figures(run_result: RunResult) -> Html | None:
         tag("div", tag("dt", term), tag("dd", tag("span", value, class_="big"), tag("span", small, class_="small")))
         for term, value, small in items
     ]
-    about = tag("p", tag("b", name), f": {line.gloss}" if line.gloss else None, class_="about")
+    about = tag("p", tag("b", name), f": {line.summary}" if line.summary else None, class_="about")
     return join((about, tag("dl", cards, class_="figures")))
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+CLASSIC = ("numpy", "scipy", "sklearn")
+"""What rungs that count words need; all of it comes with ockham."""
+
 
 def _constant(context: RunContext, folder: Path) -> BuildInfo:
     train, valid = context.side("train"), context.side("valid")
@@ -75,26 +78,23 @@ def _no_endpoint(config: BuildConfig) -> str | None:
     return "no endpoint was given (--endpoint URL)" if config.endpoint is None else None
 
 
-def _nothing(config: BuildConfig) -> None:  # noqa: ARG001 - every rung takes the config
-    return None
-
-
 CONSTANT = Rung(
     name="constant",
     number=0,
     kind="constant",
-    unavailable_reason=_nothing,
+    summary="majority baseline: always the most frequent answer",
     build=_constant,
-    cache_inputs=_nothing,
+    cache_inputs=lambda _config: None,
     tasks=get_args(TaskName),
 )
 LOOKUP = Rung(
     name="lookup",
     number=1,
     kind="lookup",
-    unavailable_reason=_nothing,
+    summary="nearest neighbour: the answer of the most similar training example",
+    packages=CLASSIC,
     build=_lookup,
-    cache_inputs=_nothing,
+    cache_inputs=lambda _config: None,
     tasks=get_args(TaskName),
     reads_short=True,
 )
@@ -102,7 +102,9 @@ LINEAR = Rung(
     name="linear",
     number=2,
     kind="linear",
-    unavailable_reason=_nothing,
+    summary="a linear model over words and characters (TF-IDF); no language model",
+    packages=CLASSIC,
+    ready_note="scikit-learn is installed",
     build=_linear,
     cache_inputs=lambda config: config.metric,
     reads_short=True,
@@ -112,6 +114,8 @@ ENDPOINT = Rung(
     name="endpoint",
     number=7,
     kind=endpoint.KIND,
+    summary="a large model behind an API",
+    ready_note="off until you name one: --endpoint URL --endpoint-model NAME",
     unavailable_reason=_no_endpoint,
     build=_endpoint,
     cache_inputs=lambda config: config.endpoint,

@@ -20,6 +20,8 @@ from ockham.models.backend import SHARED
 from ockham.models.blend import BlendMember, BlendSettings
 from ockham.models.blend_weights import BlendFit
 from ockham.records import Example
+from ockham.rungs.baselines import LINEAR
+from ockham.rungs.encoder_rungs import ENCODER
 from ockham.rungs.out_of_fold import out_of_fold_margins
 from ockham.rungs.rung import BuildConfig, BuildInfo, RunContext, Rung, build_rung, find_built
 
@@ -39,10 +41,6 @@ class WeighedMargins:
 def blend_of(*members: Rung) -> Rung:
     """Return the rung that blends others, which can all be cross-validated."""
 
-    def unavailable_reason(config: BuildConfig) -> str | None:
-        reasons = (member.unavailable_reason(config) for member in members)
-        return next((reason for reason in reasons if reason is not None), None)
-
     def cache_inputs(config: BuildConfig) -> object:
         return [[member.name, member.cache_inputs(config)] for member in members]
 
@@ -50,7 +48,11 @@ def blend_of(*members: Rung) -> Rung:
         name="+".join(member.name for member in members),
         number=max(member.number for member in members),
         kind="blend",
-        unavailable_reason=unavailable_reason,
+        summary="several classifiers as one: their log-probabilities, weighted by cross-validation",
+        packages=tuple(dict.fromkeys(package for member in members for package in member.packages)),
+        extra=next((member.extra for member in reversed(members) if member.extra), None),
+        needs_encoder=any(member.needs_encoder for member in members),
+        ready_note=members[-1].ready_note,
         build=partial(_build, members),
         cache_inputs=cache_inputs,
         reads_short=True,
@@ -113,3 +115,6 @@ def copy_member(source: Path, target: Path) -> None:
         if name not in (SHARED, seen_rows.FILE):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(source / name, target / name)
+
+
+LINEAR_ENCODER = blend_of(LINEAR, ENCODER)

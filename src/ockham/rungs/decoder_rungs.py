@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import get_args
 
@@ -18,11 +18,12 @@ from ockham.rungs.cached_models import CachedModels, find_cached_models
 from ockham.rungs.decoder_weights import check, find, gguf_of, is_gguf, local, model_name, signature
 from ockham.rungs.encoder_rungs import ENCODER
 from ockham.rungs.prompting_time import too_slow
-from ockham.rungs.rung import BuildConfig, RunContext, Rung, requires
+from ockham.rungs.rung import BuildConfig, RunContext, Rung, missing_packages
 from ockham.rungs.tuning_precision import settle_precision, tuned_in
 
 __all__ = [
-    "NUMBERS",
+    "DECODER",
+    "DECODER_TUNED",
     "PROMPTED",
     "TUNED",
     "CachedModels",
@@ -36,12 +37,9 @@ __all__ = [
 ]
 
 PROMPTED, TUNED = "decoder", "decoder-tuned"
-NUMBERS = {PROMPTED: 5, TUNED: 6}
 _SAVED_EVERY = 32
 """Answers of a language model that are written down together."""
 _PLACES = "FOLDER, GGUF file or hub id"
-_engine_missing = requires("xllamacpp", extra="gguf")
-_tuner_missing = requires("xllamacpp", "torch", "transformers", "peft", "llguidance", extra="gguf,tune")
 
 
 def rungs(models: Sequence[str], shelf: CachedModels | None = None) -> list[Rung]:
@@ -56,7 +54,7 @@ def rungs(models: Sequence[str], shelf: CachedModels | None = None) -> list[Rung
         why = f"no model was given (--models {_PLACES})"
         if shelf is not None:
             why = "; ".join([*([] if shelf.here else [why]), *([shelf.rest] if shelf.rest else [])])
-        left_out = [_rung(PROMPTED, "", "", lambda _plan: why)] if why else []
+        left_out = [dataclasses.replace(DECODER, unavailable_reason=lambda _config: why)] if why else []
         # What nobody named is prompted in one form and not tuned: more would take hours that nobody asked for.
         return [*_rungs(shelf.here if shelf is not None else (), whole=False), *left_out]
     return _rungs(models, whole=True)
@@ -69,7 +67,7 @@ def _rungs(models: Sequence[str], *, whole: bool) -> list[Rung]:
         message = f"two models are called {twice!a}"
         raise ConfigError("E_CONFIG", message, fix="rename one of the folders or files")
     named = list(zip(names, models, strict=True))
-    prompted = [_rung(PROMPTED, name, model, _engine_missing) for name, model in named]
+    prompted = [_prompted_rung(name, model) for name, model in named]
     if not whole:
         return [
             dataclasses.replace(rung, skip_reason=partial(too_slow, model))
@@ -78,9 +76,7 @@ def _rungs(models: Sequence[str], *, whole: bool) -> list[Rung]:
     prompted = [dataclasses.replace(rung, named=True) for rung in prompted]
     forms = [form for rung, model in zip(prompted, models, strict=True) for form in _prompted_forms(rung, model)]
     for name, model in named:
-        others = [other for other in models if other != model]
-        rung = _rung(TUNED, name, model, partial(_untunable, model))
-        rung = dataclasses.replace(rung, skip_reason=partial(_unpromising, model, others))
+        rung = _tuned_rung(name, model, [other for other in models if other != model])
         forms += [_in_4_bits(rung, model, decoder_4bit.of_tuned), rung]
     return forms
 
@@ -99,9 +95,10 @@ def _in_4_bits(rung: Rung, model: str, weights: decoder_4bit.Weights) -> Rung:
     return dataclasses.replace(decoder_4bit.rung(rung, model, weights), named=False)
 
 
-def tunes(rungs: Sequence[Rung], config: BuildConfig) -> bool:
+def tunes(rungs: Sequence[Rung]) -> bool:
     """Say whether a language model may be tuned: one is named, and what tuning needs is installed."""
-    return any(rung.name.startswith(f"{TUNED}:") for rung in rungs) and _tuner_missing(config) is None
+    is_named = any(rung.name.startswith(f"{TUNED}:") for rung in rungs)
+    return is_named and missing_packages(DECODER_TUNED.packages, DECODER_TUNED.extra) is None
 
 
 def kind_of(model: str) -> str:
@@ -118,20 +115,28 @@ def kind_of(model: str) -> str:
     return PROMPTED if named.endswith(("ForCausalLM", "ForConditionalGeneration")) else ENCODER.name
 
 
-def _rung(kind: str, name: str, model: str, missing: Callable[[BuildConfig], str | None]) -> Rung:
-    def cache_inputs(config: BuildConfig) -> object:
-        tuning = [config.tune, config.learning_rate, config.precision] if kind == TUNED else []
-        return [config.metric, model, signature(local(model)), *tuning]
+def _prompted_rung(name: str, model: str) -> Rung:
+    return dataclasses.replace(
+        DECODER,
+        name=f"{PROMPTED}:{name}",
+        build=partial(decoder_prompted.build, model),
+        cache_inputs=lambda config: [config.metric, model, signature(local(model))],
+    )
 
-    return Rung(
-        name=f"{kind}:{name}" if name else kind,
-        number=NUMBERS[kind],
-        kind="gguf",
-        unavailable_reason=missing,
-        build=partial(decoder_tuned.build if kind == TUNED else decoder_prompted.build, model),
+
+def _tuned_rung(name: str, model: str, others: Sequence[str]) -> Rung:
+    """Return the rung of a model that is tuned, unless it promises less than the others that are tuned here."""
+
+    def cache_inputs(config: BuildConfig) -> object:
+        return [config.metric, model, signature(local(model)), config.tune, config.learning_rate, config.precision]
+
+    return dataclasses.replace(
+        DECODER_TUNED,
+        name=f"{TUNED}:{name}",
+        build=partial(decoder_tuned.build, model),
         cache_inputs=cache_inputs,
-        tasks=get_args(TaskName),
-        saved_every=_SAVED_EVERY,
+        unavailable_reason=partial(_untunable, model),
+        skip_reason=partial(_unpromising, model, others),
     )
 
 
@@ -144,12 +149,38 @@ def _unpromising(model: str, others: Sequence[str], context: RunContext) -> str 
     )
 
 
-def _untunable(model: str, config: BuildConfig) -> str | None:
+def _untunable(model: str, config: BuildConfig) -> str | None:  # noqa: ARG001 - every rung takes the config
     """Say why a model cannot be tuned here, or nothing."""
     path = local(model)
-    if (absent := _tuner_missing(config)) is not None or not path.exists():
+    if (absent := missing_packages(DECODER_TUNED.packages, DECODER_TUNED.extra)) is not None or not path.exists():
         return absent
     packed = None if path.is_dir() and any(path.glob("*.safetensors")) else gguf_of(path)
     if packed is not None and (reason := gguf_unpack.can_unpack(packed)) is not None:
         return reason
     return decoder_tuned.too_large(early_rejection.weight_bytes(path) / 1e9, machine.available_memory_gb())
+
+
+DECODER = Rung(
+    name=PROMPTED,
+    number=5,
+    kind="gguf",
+    summary="a quantized language model, prompted",
+    build=partial(decoder_prompted.build, ""),
+    cache_inputs=lambda config: config.metric,
+    packages=("xllamacpp",),
+    extra="gguf",
+    ready_note="its engine is installed; `ockham models` lists models",
+    tasks=get_args(TaskName),
+    saved_every=_SAVED_EVERY,
+)
+"""What is true of each language model that is prompted; the model itself is named later."""
+DECODER_TUNED = dataclasses.replace(
+    DECODER,
+    name=TUNED,
+    number=6,
+    summary="a quantized language model, tuned and prompted",
+    build=partial(decoder_tuned.build, ""),
+    packages=("xllamacpp", "torch", "transformers", "peft", "llguidance"),
+    extra="gguf,tune",
+    ready_note="its packages are installed; --models names models",
+)

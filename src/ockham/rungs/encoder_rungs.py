@@ -23,7 +23,6 @@ from ockham.rungs.rung import (
     build_rung,
     cache_key,
     note_early_stop,
-    requires,
 )
 from ockham.tuning.tune_spec import guardrails
 
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
 ENCODERS = ("onnx", "onnxruntime", "tokenizers")
 """What an encoder is served with."""
 TUNERS = (*ENCODERS, "torch", "transformers", "peft")
+ENCODER_READY = "its packages and the encoder's weights are installed (SHA-256 verified)"
 """What one is tuned with."""
 VECTORS = "vectors.safetensors"
 SEEN: tuple[Side, ...] = ("train", "valid")
@@ -256,7 +256,11 @@ ENCODER = Rung(
     name="encoder",
     number=3,
     kind="encoder",
-    unavailable_reason=requires(*ENCODERS, extra="encoder"),
+    summary="a frozen sentence encoder with a linear layer on top",
+    packages=ENCODERS,
+    extra="encoder",
+    needs_encoder=True,
+    ready_note=ENCODER_READY,
     build=_encoder,
     cache_inputs=lambda config: [config.encoder, config.metric],
     reads_short=True,
@@ -266,7 +270,11 @@ ENCODER_TUNED = Rung(
     name="encoder-tuned",
     number=4,
     kind="encoder",
-    unavailable_reason=requires(*TUNERS, extra="tune"),
+    summary="the sentence encoder, fine-tuned on the training rows",
+    packages=TUNERS,
+    extra="tune",
+    needs_encoder=True,
+    ready_note=ENCODER_READY,
     build=_encoder_tuned,
     cache_inputs=tuning_inputs,
     reads_short=True,

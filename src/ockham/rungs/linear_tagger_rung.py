@@ -12,6 +12,7 @@ from ockham.models.extraction.tagger_learning import PlacedRows
 from ockham.models.extraction.value_places import TextRow
 from ockham.models.linear_tagger import LinearTagger
 from ockham.records import Example, Progress
+from ockham.rungs.baselines import CLASSIC
 from ockham.rungs.rung import BuildInfo, RunContext, Rung
 
 LEAST = 0.5
@@ -78,9 +79,11 @@ LINEAR_TAGGER = Rung(
     name="linear-tagger",
     number=2,
     kind="linear-tagger",
-    unavailable_reason=lambda _plan: None,
+    summary="a linear model that marks values by words and layout (CRF); no language model",
+    packages=CLASSIC,
+    ready_note="SciPy is installed",
     build=_build,
-    cache_inputs=lambda _plan: None,
+    cache_inputs=lambda _config: None,
     tasks=("extract",),
     task_note="extracts fields only",
     skip_reason=_skip_reason,

@@ -25,7 +25,7 @@ from ockham.models.sequence_classifier import ClassifierSettings
 from ockham.records import Example
 from ockham.rungs.decoder_weights import find, local, model_name, signature
 from ockham.rungs.encoder_rungs import ENCODERS
-from ockham.rungs.rung import BuildConfig, BuildInfo, RunContext, Rung, requires
+from ockham.rungs.rung import BuildConfig, BuildInfo, RunContext, Rung
 
 if TYPE_CHECKING:
     from ockham.models.encoder import LinearHead
@@ -122,13 +122,14 @@ def rung_of(model: OwnModel) -> Rung:
     def cache_inputs(_plan: BuildConfig) -> object:
         return [str(model.folder), signature(local(str(model.folder)))]
 
-    return Rung(
+    return dataclasses.replace(
+        YOURS,
         name=f"{NAME}:{model.name}",
-        number=NUMBER,
         kind=model.kind,
-        unavailable_reason=requires(*_NEEDS[model.form], extra=_EXTRAS[model.form]),
         build=partial(_build, model),
         cache_inputs=cache_inputs,
+        packages=_NEEDS[model.form],
+        extra=_EXTRAS[model.form],
         named=True,
     )
 
@@ -195,3 +196,25 @@ def _write_sentence_encoder(model: OwnModel, head: OwnHead, labels: tuple[str, .
 def _head(head: OwnHead, labels: tuple[str, ...]) -> LinearHead:
     settings = encoder.HeadSettings(labels=labels, temperature=1.0)
     return encoder.LinearHead(settings, head.weight, head.bias)
+
+
+def _build_nothing(_context: RunContext, _folder: Path) -> BuildInfo:
+    raise NotImplementedError("a model of the user's own is named first")
+
+
+YOURS = Rung(
+    name=NAME,
+    number=NUMBER,
+    kind="classifier",
+    summary="a model that you named",
+    build=_build_nothing,
+    cache_inputs=lambda _config: None,
+    extra="encoder",
+    any_of={
+        "transformers": _NEEDS["transformers"],
+        "ONNX": _NEEDS["onnx"],
+        "sentence-transformers": _NEEDS["sentence-transformers"],
+    },
+    ready_note="off until you name a classifier of your own ({forms}): --models FOLDER",
+)
+"""What is true of each model of the user's own; the model itself is named later."""

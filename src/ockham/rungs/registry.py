@@ -1,28 +1,20 @@
-"""The rungs that every run has, smallest first; those of language models follow from the models named."""
+"""The rungs of the table, imported: those that every run has, and all that have facts of their own."""
 
 from __future__ import annotations
 
-from ockham.rungs.baselines import CONSTANT, ENDPOINT, LINEAR, LOOKUP
-from ockham.rungs.blend_rung import blend_of
-from ockham.rungs.encoder_rungs import ENCODER, ENCODER_TUNED
-from ockham.rungs.field_blend_rung import FIELD_BLEND
-from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER
-from ockham.rungs.pattern_rung import PATTERN
-from ockham.rungs.rung import Rung
-from ockham.rungs.tagger_rung import ENCODER_TAGGER
+import importlib
 
-BLEND = blend_of(LINEAR, ENCODER)
-LADDER: tuple[Rung, ...] = (
-    CONSTANT,
-    LOOKUP,
-    PATTERN,
-    LINEAR,
-    LINEAR_TAGGER,
-    ENCODER,
-    BLEND,
-    ENCODER_TUNED,
-    ENCODER_TAGGER,
-    FIELD_BLEND,
-    ENDPOINT,
-)
-"""All rungs but those of language models (`ockham.rungs.decoder_rungs`)."""
+from ockham.rung_table import PER_MODEL, RUNGS
+from ockham.rungs.rung import Rung
+
+
+def _load(home: str) -> Rung:
+    module, name = home.split(":")
+    rung: Rung = getattr(importlib.import_module(module), name)
+    return rung
+
+
+KNOWN: tuple[Rung, ...] = tuple(_load(home) for home in RUNGS.values())
+"""Every rung that the table names, smallest first; one that there is for each model stands here without a model."""
+LADDER: tuple[Rung, ...] = tuple(rung for rung in KNOWN if rung.name not in PER_MODEL)
+"""The rungs that every run has; those of models that are named follow from the names."""

@@ -153,15 +153,28 @@ class BuildInfo:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rung:
-    """A place on the ladder. ``unavailable_reason`` says why it cannot be built here, or nothing."""
+    """A place on the ladder, with every fact about it: reports, doctor and measuring ask it and have no table."""
 
     name: str
     number: int
     kind: str
-    unavailable_reason: Callable[[BuildConfig], str | None]
+    summary: str
+    """What kind of model it is, in a few plain words."""
     build: Callable[[RunContext, Path], BuildInfo]
     cache_inputs: Callable[[BuildConfig], object]
     """The part of the config that decides the outcome, beside data and seed."""
+    packages: tuple[str, ...] = ()
+    """What is imported to build and to serve it, as modules."""
+    extra: str | None = None
+    """The extras of ockham that install them, as pip is told; ``None`` where they come with ockham."""
+    any_of: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """What is imported for each form of model that it serves, where one of them will do."""
+    needs_encoder: bool = False
+    """It needs the built-in encoder, where no other is named."""
+    ready_note: str = "no further packages needed"
+    """What `ockham doctor` says of it where all that it needs is installed; ``{forms}`` are those of ``any_of``."""
+    unavailable_reason: Callable[[BuildConfig], str | None] = lambda _config: None
+    """Says why it cannot be built here, beside packages that are not installed, or nothing."""
     tasks: tuple[TaskName, ...] = ("classify",)
     task_note: str = "answers with labels only"
     """Why it is of no use for other tasks."""
@@ -186,21 +199,17 @@ class Rung:
         """Say why the rung cannot be climbed here and for this task, or nothing."""
         if config.task not in self.tasks:
             return f"it {self.task_note}, and the task is {config.task}"
-        return self.unavailable_reason(config)
+        return self.unavailable_reason(config) or missing_packages(self.packages, self.extra)
 
 
-def requires(*modules: str, extra: str) -> Callable[[BuildConfig], str | None]:
-    """Return a check that says which of the modules are not installed or cannot be silenced, and how to mend it."""
-
-    def missing(config: BuildConfig) -> str | None:  # noqa: ARG001 - every rung takes the config
-        absent = [module for module in modules if importlib.util.find_spec(module) is None]
-        if absent:
-            return f"{', '.join(absent)} not installed ({install_command(extra)})"
-        if switches.REPORTING in modules and (why := switches.silence()) is not None:
-            return f"{why}; {switches.REMEDY}"
-        return None
-
-    return missing
+def missing_packages(packages: Sequence[str], extra: str | None) -> str | None:
+    """Say which packages are not installed or cannot be silenced, and how to mend it, or nothing."""
+    absent = [module for module in packages if importlib.util.find_spec(module) is None]
+    if absent:
+        return f"{', '.join(absent)} not installed ({install_command(extra)})"
+    if switches.REPORTING in packages and (why := switches.silence()) is not None:
+        return f"{why}; {switches.REMEDY}"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,18 +16,9 @@ from ockham.models.json_fields import Field
 from ockham.models.tagger import TaggerSettings
 from ockham.models.token_windows import reader
 from ockham.records import Progress
-from ockham.rungs.encoder_rungs import TUNERS, parity_of, save_adapter, tuning_inputs
+from ockham.rungs.encoder_rungs import ENCODER_READY, TUNERS, parity_of, save_adapter, tuning_inputs
 from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER, text_rows
-from ockham.rungs.rung import (
-    BuildInfo,
-    RunCheckpoint,
-    RunContext,
-    Rung,
-    build_rung,
-    cache_key,
-    note_early_stop,
-    requires,
-)
+from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, Rung, build_rung, cache_key, note_early_stop
 from ockham.tuning import span_alignment
 from ockham.tuning.span_alignment import AlignedRow
 from ockham.tuning.tune_spec import guardrails, memorising
@@ -171,7 +162,11 @@ ENCODER_TAGGER = Rung(
     name="encoder-tagger",
     number=4,
     kind="tagger",
-    unavailable_reason=requires(*TUNERS, extra="tune"),
+    summary="the sentence encoder, fine-tuned to mark values in the text",
+    packages=TUNERS,
+    extra="tune",
+    needs_encoder=True,
+    ready_note=ENCODER_READY,
     build=_build,
     cache_inputs=tuning_inputs,
     tasks=("extract",),

@@ -11,8 +11,8 @@ from tests.architecture.test_house import BANNED
 
 from ockham import config
 from ockham.errors import ConfigError
-from ockham.rungs import decoder_rungs, own_models
-from ockham.rungs.registry import LADDER
+from ockham.rung_table import RUNGS
+from ockham.rungs.registry import KNOWN
 
 WRONG = {
     "fit": ("E_CONFIG", "name the file"),
@@ -48,8 +48,8 @@ def test_what_is_wrong_is_said_before_anything_heavy_is_loaded(tmp_path: Path, l
 
 
 def test_the_names_of_rungs_are_those_of_the_ladder() -> None:
-    numbers = {rung.name: rung.number for rung in LADDER} | decoder_rungs.NUMBERS | {own_models.NAME: own_models.NUMBER}
-    assert tuple(sorted(numbers, key=lambda name: numbers[name])) == config.RUNGS
+    numbers = {rung.name: rung.number for rung in KNOWN}
+    assert sorted(RUNGS, key=lambda name: numbers[name]) == list(RUNGS)
 
 
 def test_a_rung_that_there_is_not_is_refused_with_the_nearest() -> None:

@@ -200,7 +200,8 @@ def test_the_order_of_imports_decides_whether_the_encoder_rungs_can_be_climbed(f
     code = f"""import {first}, {second}
 from ockham.rungs.encoder_rungs import ENCODER, ENCODER_TUNED
 from ockham.rungs.baselines import LINEAR
-print(*(rung.unavailable_reason(None) for rung in (ENCODER, ENCODER_TUNED, LINEAR)), sep="\\n")"""
+from ockham.rungs.rung import missing_packages
+print(*(missing_packages(rung.packages, rung.extra) for rung in (ENCODER, ENCODER_TUNED, LINEAR)), sep="\\n")"""
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "ORT_RUNNING_UNIT_TESTS": "1"}
     del environment["ORT_DISABLE_TELEMETRY"]  # the library is quiet all the same: it takes itself to be tested
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True, text=True)
