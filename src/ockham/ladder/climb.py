@@ -236,7 +236,11 @@ def decide(
             for a, b in pairs
         ]
     )
-    measured = [measure.to_verdict_input(rung_result.test) for rung_result in tested if rung_result.test]
+    measured = [
+        measure.to_verdict_input(rung_result.test, rung_result.rung.nature)
+        for rung_result in tested
+        if rung_result.test
+    ]
     decision = verdict.decide(
         measured,
         requirements,

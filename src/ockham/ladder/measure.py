@@ -121,13 +121,14 @@ def meets_requirements(report: Report, requirements: Requirements) -> bool:
     return decision.chosen is not None
 
 
-def to_verdict_input(report: Report) -> MeasuredCandidate:
+def to_verdict_input(report: Report, nature: str = "") -> MeasuredCandidate:
     """Return the part of a report that a verdict is made from: latency at the rate of requests, where one was named."""
     profile = report.profile
     latency = report.at_rate or profile
     return MeasuredCandidate(
         name=report.candidate.name,
         rung=report.candidate.rung,
+        nature=nature,
         metrics=report.metrics,
         p50_ms=latency.p50_ms if latency else None,
         p95_ms=latency.p95_ms if latency else None,

@@ -79,6 +79,7 @@ LINEAR_TAGGER = Rung(
     name="linear-tagger",
     number=2,
     kind="linear-tagger",
+    nature="It is a linear model over words and their layout",
     summary="a linear model that marks values by words and layout (CRF); no language model",
     packages=CLASSIC,
     ready_note="SciPy is installed",

@@ -44,6 +44,7 @@ PATTERN = Rung(
     name="pattern",
     number=1,
     kind="pattern",
+    nature="It is a list of rules by shape, label words and position, learnt from the training rows",
     summary="rules by shape, label words and position, learnt from the rows (rules.txt lists them)",
     build=_build,
     cache_inputs=lambda _config: None,

@@ -160,6 +160,8 @@ class Rung:
     kind: str
     summary: str
     """What kind of model it is, in a few plain words."""
+    nature: str = ""
+    """What the verdict says of it where it is chosen and no language model is needed; empty for language models."""
     build: Callable[[RunContext, Path], BuildInfo]
     cache_inputs: Callable[[BuildConfig], object]
     """The part of the config that decides the outcome, beside data and seed."""

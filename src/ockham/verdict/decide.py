@@ -39,6 +39,8 @@ class MeasuredCandidate:
     name: str
     rung: int
     metrics: Mapping[str, Estimate]
+    nature: str = ""
+    """What it is, as the sentence about the choice says it; empty for a language model."""
     p50_ms: Estimate | None = None
     p95_ms: Estimate | None = None
     p99_ms: Estimate | None = None
@@ -208,7 +210,7 @@ def _smallest_that_meets(ordered: Sequence[MeasuredCandidate], case: CandidateCa
     because = use(chosen.name, "the smallest candidate that meets every requirement", facts)
     return Decision(
         chosen=chosen.name,
-        because=because + baseline_note(chosen.name),
+        because=because + baseline_note(chosen.nature),
         next=f"{use_step(case.run)}{alternatives(open_, case.rows, _lighter(ordered, chosen))}",
         proven=True,
         meets=case.meets,
@@ -267,7 +269,7 @@ def _conclusion(
     if useless:
         return not_usable(chosen.name, facts, useless), improvement(case.run), False
     facts += details(chosen.quality)
-    note = baseline_note(chosen.name, [c.name for c in able if c.rung >= _LANGUAGE], f"over {points}")
+    note = baseline_note(chosen.nature, [c.name for c in able if c.rung >= _LANGUAGE], f"over {points}")
     if chosen is not best:
         gap = signed_difference(comparisons, best.name, chosen.name, case.metric)
         ahead = "" if gap is None else f"{100 * gap.value:.1f} points ({100 * gap.low:.1f} to {100 * gap.high:.1f})"

@@ -54,23 +54,13 @@ def join_words(words: Sequence[str], joint: str = "and") -> str:
     return f"{', '.join(words[:-1])} {joint} {words[-1]}"
 
 
-_NATURES = {
-    "constant": "It is the majority baseline, which gives the most frequent answer to everything",
-    "lookup": "It is the nearest neighbour, which gives the answer of the most similar training example",
-    "pattern": "It is a list of rules by shape, label words and position, learnt from the training rows",
-    "linear": "It is a linear model over words and characters",
-    "linear-tagger": "It is a linear model over words and their layout",
-}
-
-
-def baseline_note(name: str, language_models: Sequence[str] = (), points: str | None = None) -> str:
-    """Say what one of the smallest rungs is and what this run shows by its winning; empty for the others.
+def baseline_note(nature: str, language_models: Sequence[str] = (), points: str | None = None) -> str:
+    """Say what one of the smallest rungs is and what this run shows by its winning; empty without its ``nature``.
 
     ``points`` is the tolerance where the choice was made near the best, among which the ``language_models`` were
     measured; without it every requirement is met.
     """
-    nature = _NATURES.get(name)
-    if nature is None:
+    if not nature:
         return ""
     if points is None:
         return f" {nature}: no language model is needed for these requirements."

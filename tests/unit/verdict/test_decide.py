@@ -14,13 +14,22 @@ from hypothesis import strategies as st
 from ockham.evals.intervals import wilson
 from ockham.evals.sample_size import rows_needed
 from ockham.records import Comparison, Estimate, Requirements
+from ockham.rungs.registry import KNOWN
 from ockham.verdict.conclusion import AnswerQuality, WeakSpot
 from ockham.verdict.decide import ClimbFacts, Decision, MeasuredCandidate, decide
 from ockham.verdict.p_values import holm_threshold, normal_quantile, normal_tail, p_below
 
+NATURES = {rung.name: rung.nature for rung in KNOWN}
+
 
 def candidate(name: str, rung: int, right: int, n: int = 1000, artifact_mb: float | None = None) -> MeasuredCandidate:
-    return MeasuredCandidate(name=name, rung=rung, metrics={"accuracy": wilson(right, n)}, artifact_mb=artifact_mb)
+    return MeasuredCandidate(
+        name=name,
+        rung=rung,
+        nature=NATURES.get(name, ""),
+        metrics={"accuracy": wilson(right, n)},
+        artifact_mb=artifact_mb,
+    )
 
 
 def gap(
