@@ -22,13 +22,13 @@ from typing import Any, Literal, TypeVar, Union, cast
 
 from ockham.errors import ConfigError
 from ockham.rung_table import RUNGS
+from ockham.verb_table import VERBS
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-VERBS = ("curate", "decide", "doctor", "eval", "export", "fit", "plan", "predict", "report", "serve", "tune")
 MAX_BYTES = 1_000_000
 MAX_INTEGER = 2**63 - 1
 _DEEPEST = 32
@@ -52,7 +52,7 @@ _BOUNDS = {
 }
 
 
-def load(path: Path, verbs: Sequence[str] = VERBS) -> dict[str, dict[str, object]]:
+def load(path: Path, verbs: Sequence[str] = tuple(VERBS)) -> dict[str, dict[str, object]]:
     """Read a TOML file with one table per verb.
 
     Gives the tables as they stand, by verb; `build` checks what is in them. Raises `ConfigError` (``E_CONFIG``) for a

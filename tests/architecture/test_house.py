@@ -13,7 +13,7 @@ import pytest
 
 import ockham
 from ockham import version
-from ockham.cli import commands
+from ockham.verb_table import VERBS
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -197,7 +197,7 @@ def test_every_public_name_opens() -> None:
 def test_every_command_is_a_function_of_the_same_name() -> None:
     # `models` is a room too, so each of its actions has a function.
     names = {"models": ("list_models", "pull_model", "remove_model")}
-    functions = [name for verb in commands.VERBS for name in names.get(verb, (verb,))]
+    functions = [name for verb in VERBS for name in names.get(verb, (verb,))]
     assert [name for name in functions if name not in PUBLIC or not callable(getattr(ockham, name))] == []
 
 

@@ -12,24 +12,8 @@ import click
 
 from ockham.cli import error_report
 from ockham.sealed import switches
+from ockham.verb_table import VERBS
 from ockham.version import __version__
-
-# The first sentence of each verb's help stands here too, so that `ockham --help` imports no verb; a test compares them.
-VERBS = {
-    "curate": "Clean documents or labelled rows of any size.",
-    "decide": "Advise whether a small model is the right choice, and how to find out.",
-    "doctor": "Show what this machine has and which rungs it can run.",
-    "eval": "Measure a bundle or a model on labelled rows.",
-    "export": "Export a model for use without ockham.",
-    "fit": "Find the smallest model that does the job.",
-    "models": "List, download or remove language models.",
-    "plan": "Predict memory, speed and cost of models before you download any.",
-    "predict": "Answer texts, lines of standard input, or the rows of a file.",
-    "report": "Write the report of a run again.",
-    "serve": "Serve bundles over HTTP to clients of the OpenAI API.",
-    "tune": "Fine-tune one model on labelled rows with LoRA, and measure it.",
-    "verify": "Check that a run or a bundle was not changed.",
-}
 
 COMPLETE = "_OCKHAM_COMPLETE"
 """The variable by which a shell asks for completions, or for the script that it completes with."""

@@ -10,6 +10,7 @@ import pytest
 
 from ockham.cli import commands
 from ockham.cli.help import Command
+from ockham.verb_table import VERBS
 
 WORDY = ("least", "greatest", "passes", "card", "orders")
 """Words that stand for one that the field has: minimum, maximum, epochs, GPU, system prompt."""
@@ -28,7 +29,7 @@ def help_of(name: str) -> str:
         return command.get_help(context)
 
 
-@pytest.mark.parametrize("name", sorted(commands.VERBS))
+@pytest.mark.parametrize("name", sorted(VERBS))
 def test_every_command_shows_two_examples_that_it_takes(name: str) -> None:
     command = command_of(name)
     assert len(command.examples) >= 2
@@ -41,7 +42,7 @@ def test_every_command_shows_two_examples_that_it_takes(name: str) -> None:
             pass
 
 
-@pytest.mark.parametrize("name", sorted(commands.VERBS))
+@pytest.mark.parametrize("name", sorted(VERBS))
 def test_the_help_speaks_of_minima_maxima_and_epochs(name: str) -> None:
     words = {word.strip(".,;:()[]").lower() for word in help_of(name).split()}
     assert words.isdisjoint(WORDY)
