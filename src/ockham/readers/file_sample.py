@@ -29,7 +29,7 @@ class SampleSize(NamedTuple):
     size: int
 
 
-class LineForm(NamedTuple):
+class LineReading(NamedTuple):
     """How a line is a record: the names of its cells and what stands between them; ``None`` for a line of JSON."""
 
     columns: Sequence[str]
@@ -49,7 +49,7 @@ def spread_documents(number: int, file: SourceFile, encoding: str | None, sample
         if opened.size <= sample.size:
             return _thin_out(first_documents(number, file, encoding, _EVERY), sample.rows)
         with open_documents(opened, encoding) as (table, *_):
-            form = LineForm(table.columns, _DELIMITER_OF.get(table.dialect or ""))
+            form = LineReading(table.columns, _DELIMITER_OF.get(table.dialect or ""))
             is_plain = table.encoding.startswith("utf-8") and (
                 table.format.startswith("jsonl") or form.delimiter is not None
             )
@@ -58,7 +58,7 @@ def spread_documents(number: int, file: SourceFile, encoding: str | None, sample
 
 
 def _documents_of_pieces(
-    number: int, opened: RegularFile, file: SourceFile, form: LineForm, sample: SampleSize
+    number: int, opened: RegularFile, file: SourceFile, form: LineReading, sample: SampleSize
 ) -> Iterator[Document]:
     pieces = max(_FEWEST_PIECES, min(_MOST_PIECES, sample.size // _PIECE))
     for lines in _pieces(opened, pieces, sample.size // pieces):
@@ -79,7 +79,7 @@ def _pieces(opened: RegularFile, pieces: int, size: int) -> Iterator[list[bytes]
         yield lines[1:-1]
 
 
-def _row(line: bytes, form: LineForm) -> TableRow | None:
+def _row(line: bytes, form: LineReading) -> TableRow | None:
     """Return a line as a record; ``None`` for one that is none by itself."""
     try:
         text = line.decode().rstrip("\r")
