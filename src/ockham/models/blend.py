@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FILE = "blend.json"
-KINDS = ("linear", "encoder", "static")
+KINDS = ("linear", "encoder")
 """The kinds of models that can be members: none asks over a network, and none is code of another package."""
 
 
