@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+import shlex
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from tests.chromium import CHROMIUM, start_browser
 from tests.served import KEY, Served, fake_bundle, serve
@@ -124,6 +128,18 @@ def test_a_mistake_can_be_tried_and_the_report_opens_once(page: Page) -> None:
     report.reload()
     assert "no longer good" in report.inner_text("body")
     report.close()
+
+
+def test_the_request_that_the_command_prints_is_answered(served: Served) -> None:
+    deadline = time.monotonic() + 10
+    while not (lines := [line for line in served.said if line.startswith("curl:")]) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    words = shlex.split(lines[0])
+    name, _, value = words[words.index("-H") + 1].partition(": ")
+    body = json.loads(words[words.index("--json") + 1])
+    assert json.loads(body["input"]) == {"subject": "TEXT", "body": "TEXT"}  # the model reads two columns
+    reply = httpx.post(words[2], json=body, headers={name: value}, timeout=60)
+    assert reply.status_code == 200, reply.text
 
 
 def test_it_fits_a_phone(browser: Browser, served: Served) -> None:

@@ -16,6 +16,8 @@ from ockham.cli.options import PATH
 from ockham.sealed.state import current
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ockham.server.serve import Listening
 
 EXAMPLES = (
@@ -98,21 +100,29 @@ def command(*, bundles: tuple[str, ...], config: Path | None, unsealed: bool, **
 def _announce(server: Listening) -> None:
     """Say where the server is, what protects it, and how to try it."""
     address, key, first = server.address, server.key, server.bundles[0]
-    click.echo(
-        f"Serving {', '.join(bundle.name for bundle in server.bundles)} at {address} ({current().label})", err=True
-    )
-    click.echo(f"API key: {key}\n", err=True)
+    names = ", ".join(bundle.name for bundle in server.bundles)
+    text = _sample_input(first.manifest.inputs)
     if first.manifest.task == "classify":
         choices = [{"value": label} for label in first.manifest.labels[:3]]
         question = {"type": "choice", "instructions": "Which label?", "choices": choices}
-        body = {"model": first.name, "input": "TEXT", "questions": [question]}
+        body = {"model": first.name, "input": text, "questions": [question]}
         path, call = "decisions", f"client.decisions.create(model={first.name!r}, input=..., questions=[...])"
     else:
-        message = {"role": "user", "content": "TEXT"}
+        message = {"role": "user", "content": text}
         body = {"model": first.name, "messages": [message]}
         path, call = "chat/completions", f"client.chat.completions.create(model={first.name!r}, messages=[...])"
     data = shlex.quote(json.dumps(body, ensure_ascii=False))
-    click.echo(f"  curl {address}/v1/{path} -H 'Authorization: Bearer {key}' --json {data}", err=True)
-    click.echo(f"  client = openai.OpenAI(base_url='{address}/v1', api_key='{key}'); {call}", err=True)
-    click.echo(f"  Page: {address}/#key={key}", err=True)
-    click.echo("Ctrl-C stops it.", err=True)
+    lines = (
+        f"Serving {names} at {address} ({current().label}). Press Ctrl-C to stop.",
+        f"API key: {key}",
+        "",
+        f"Page:    {address}/#key={key}",
+        f"curl:    curl {address}/v1/{path} -H 'Authorization: Bearer {key}' --json {data}",
+        f"Python:  client = openai.OpenAI(base_url='{address}/v1', api_key='{key}'); {call}",
+    )
+    click.echo("\n".join(lines), err=True)
+
+
+def _sample_input(inputs: Sequence[str]) -> str:
+    """Return an input in the form that the model reads: a text, or a JSON object with its columns."""
+    return "TEXT" if len(inputs) == 1 else json.dumps(dict.fromkeys(inputs, "TEXT"), ensure_ascii=False)
