@@ -90,13 +90,13 @@ def test_e9_requests_of_a_go_whose_broker_was_killed_are_counted_by_verify_and_b
         host = api.url.split("/")[2]
         # The folder by itself, as it may be passed on: a go began, and what it sent is not counted here.
         checks = details(tmp_path)
-        assert "has not ended" in checks["go 1 of 1: end"][1]
-        assert not checks["go 1 of 1: endpoints"][0]
+        assert "has not ended" in checks["invocation 1 of 1: end"][1]
+        assert not checks["invocation 1 of 1: endpoints"][0]
         # On this machine its ledger is there.
         code, seen = verify(tmp_path)
         assert code == 2
         assert "FAILS  verdict: the run has not come to one" in seen
-        assert "and was killed, so nothing is known of its end" in seen
+        assert "and was killed; how it ended is unknown" in seen
         (line,) = (line for line in seen.splitlines() if "endpoints" in line)
         assert "FAILS" not in line
         assert came <= int(line.split(": ")[2].split()[0]) <= came + MOST_BESIDE
@@ -111,7 +111,7 @@ def test_e9_requests_of_a_go_whose_broker_was_killed_are_counted_by_verify_and_b
     assert ledgers(tmp_path) == list((tmp_path / "state").rglob("goes/*")) == []
     checks = details(tmp_path)
     assert [name for name, (ok, _) in checks.items() if not ok] == []
-    assert {name for name in checks if name.endswith("end")} == {"go 1 of 3: end", "go 2 of 3: end"}
+    assert {name for name in checks if name.endswith("end")} == {"invocation 1 of 3: end", "invocation 2 of 3: end"}
     assert f": {listed(tmp_path)} requests went to {host}" in (tmp_path / "run/report.html").read_text("utf-8")
     assert run(tmp_path, "verify", "run").returncode == 0
 
@@ -166,10 +166,10 @@ def test_a_curation_that_is_stopped_leaves_evidence_that_it_began(tmp_path: Path
     assert code == 2
     assert "FAILS  files: the curation has not come to its end" in seen
     assert "self-attack" in seen
-    assert ("was killed, so nothing is known of its end" in seen) == (ended is None)
+    assert ("was killed; how it ended is unknown" in seen) == (ended is None)
     assert run(tmp_path, *CURATE, "--chunk-mb", "1").returncode == 0
     code, seen = verify(tmp_path, "clean")
-    assert (code, "go 2 of 2: kernel" in seen) == (0, True), seen
+    assert (code, "invocation 2 of 2: kernel" in seen) == (0, True), seen
     shard = next((tmp_path / "clean" / "clean").iterdir())
     shard.write_bytes(shard.read_bytes() + b"{}\n")
     assert "is not as report.json lists it" in verify(tmp_path, "clean")[1]
@@ -205,7 +205,7 @@ def test_a_go_that_is_still_at_work_is_not_taken_for_a_killed_one(tmp_path: Path
         busy = run(tmp_path, "fit", str(EXAMPLE), *COLUMNS, "--rung", "constant", "--out", "run", "-q")
         assert "E_RUN_LOCKED" in busy.stderr
         assert len(list((tmp_path / "state").rglob("goes/*"))) == len(ledgers(tmp_path)) == 1
-        assert "has not ended: it is still at work, or was killed" in verify(tmp_path)[1]
+        assert "has not ended: it is still running, or was killed" in verify(tmp_path)[1]
         broker.terminate()
         broker.wait(timeout=60)
     assert [name for name, (ok, _) in details(tmp_path).items() if not ok] == []

@@ -141,7 +141,7 @@ def test_a_signal_ends_a_climb_that_waits_for_an_endpoint_and_its_requests_are_i
         asked = len(api.seen)
     assert child.returncode == 128 + number, err
     checks = {name: (ok, detail) for name, ok, detail in check_evidence(tmp_path / "run")}
-    ok, detail = checks["go 1 of 1: endpoints"]
+    ok, detail = checks["invocation 1 of 1: endpoints"]
     assert ok
     # A row is written before its request is made: there may be some whose request was cut off.
     assert asked <= int(detail.split()[0]) <= asked + 4

@@ -216,13 +216,15 @@ def check_evidence(folder: Path, data: bytes | None = None) -> list[Check]:
         return [("evidence", False, f"{FILE} cannot be read")]
     whole = content.get("digest") == digest(entries)
     checks: list[Check] = [
-        ("evidence digest", whole, "as it was written" if whole else "the file was changed after it was written")
+        ("evidence digest", whole, "unchanged" if whole else "the file was changed after it was written")
     ]
     for number, entry in enumerate(entries, 1):
         follows = entry.get("before") == digest(entries[: number - 1])
         if not follows:
-            checks.append((f"go {number} of {len(entries)}: order", False, "what stood before it is no longer there"))
-        checks += _entry(entry, f"go {number} of {len(entries)}")
+            checks.append(
+                (f"invocation {number} of {len(entries)}: order", False, "earlier entries were changed or removed")
+            )
+        checks += _entry(entry, f"invocation {number} of {len(entries)}")
     return [*checks, *_verdict(folder, [str(entry.get("label")) for entry in entries])]
 
 
@@ -241,11 +243,13 @@ def _entry(entry: Mapping[str, Any], name: str) -> list[Check]:
         hosts = [str(host) for host in entry["policy"]["hosts"]]
         end = _End.OPEN if _is_open(entry) else _End.TAKEN_UP if entry.get("taken_up") else _End.WHOLE
     except (KeyError, TypeError, ValueError):
-        return [(f"{name}: label", False, f"{label}, but the entry is not whole")]
+        return [(f"{name}: label", False, f"{label}, but the entry is incomplete")]
     wrong = sorted({fault for sample in facts for fault in faults(sample, walls)})
     got_out = [row.name for row in attacks if row.stopped is None]
     digests = {seccomp.digest(machine) for machine in ("x86_64", "aarch64")}
-    samples = f"{len(facts)} samples from outside, {max((row.processes for row in facts), default=0)} processes at most"
+    samples = (
+        f"{len(facts)} samples taken from outside, at most {max((row.processes for row in facts), default=0)} processes"
+    )
     full = walls.label if end is _End.OPEN else with_requests(walls.label, ledger.count_requests(sent), hosts)
     return [
         (f"{name}: label", label == full, label),
@@ -254,13 +258,17 @@ def _entry(entry: Mapping[str, Any], name: str) -> list[Check]:
         (
             f"{name}: self-attack",
             len(attacks) >= LEAST_ATTACKS and not got_out,
-            f"got out: {', '.join(got_out)}" if got_out else f"{len(attacks)} ways out tried, each refused",
+            f"escaped: {', '.join(got_out)}" if got_out else f"{len(attacks)} escape attempts, all blocked",
         ),
-        (f"{name}: filter", filter_ in digests, "this version's" if filter_ in digests else "another version's"),
+        (
+            f"{name}: filter",
+            filter_ in digests,
+            "matches this version" if filter_ in digests else "belongs to another version",
+        ),
         (
             f"{name}: ledger",
             ledger.is_whole(rows),
-            f"{len(rows)} requests by the process that fetches models" if rows else "nothing was fetched",
+            f"{len(rows)} requests by the download process" if rows else "nothing was downloaded",
         ),
         *_speech(name, sent, spoken, hosts, end),
         (f"{name}: refused", ledger.is_whole(refused), _attempts(refused)),
@@ -279,8 +287,8 @@ class _End(enum.Enum):
 def _ending(name: str, end: _End, began: str) -> list[Check]:
     """Say of a go whether it is known to have ended. One that was killed had its walls to the last."""
     words = {
-        _End.TAKEN_UP: f"began {began} and was killed, so nothing is known of its end",
-        _End.OPEN: f"began {began} and has not ended: it is still at work, or was killed",
+        _End.TAKEN_UP: f"started {began} and was killed; how it ended is unknown",
+        _End.OPEN: f"started {began} and has not ended: it is still running, or was killed",
     }
     return [(f"{name}: end", True, words[end])] if end in words else []
 
@@ -290,35 +298,36 @@ def _speech(name: str, sent: list[Row], spoken: Spoken | None, hosts: list[str],
     if not hosts and not sent:
         return []
     if end is _End.OPEN:
-        where = "they are listed on the machine on which it began, and the next go there takes them up"
+        where = "they are listed on the machine where it started, and the next invocation there adds them"
         return [(f"{name}: endpoints", False, f"requests to {', '.join(hosts)} are not counted yet: {where}")]
     told = spoken is not None and spoken.rows is not None
     same = spoken is not None and spoken.rows == len(sent) and spoken.last == ledger.follow(sent)
     counts = ledger.count_requests(sent)
     detail = ", ".join(f"{counts.get(host, 0):,} requests to {host}" for host in {**dict.fromkeys(hosts), **counts})
     if end is _End.TAKEN_UP:
-        detail += ", by the ledger that the go left when it was killed"
+        detail += ", according to the ledger that the killed invocation left"
         return [(f"{name}: endpoints", ledger.is_whole(sent), detail)]
     if not told:
-        detail += "; the process that made them ended before it had closed its ledger"
+        detail += "; the process that made them ended before it closed its ledger"
     elif not same:
-        detail = "not the rows that the process which made the requests closed its ledger with"
+        detail = "the rows differ from those with which the requesting process closed its ledger"
     elif spoken is not None and not spoken.landlock:
-        detail += "; this system could not keep the process that made them from opening files"
+        detail += "; this system could not prevent the process that made them from opening files"
     return [(f"{name}: endpoints", same and ledger.is_whole(sent), detail)]
 
 
 def _attempts(refused: list[Row]) -> str:
     if not refused:
-        return "no Python code inside asked for a socket or a name"
+        return "no Python code tried to open a socket or resolve a name"
     libraries = sorted({one.library or "unknown code" for one in refused})
-    return f"{len(refused)} sockets, names or connections of Python code, all refused: by {', '.join(libraries)}"
+    what = "attempts by Python code to open a socket, resolve a name or connect"
+    return f"{len(refused)} {what}, all refused: by {', '.join(libraries)}"
 
 
 def name_attempts(refused: Sequence[Row]) -> str:
     """Say which libraries tried to reach somebody, for the user; nothing where none did."""
     whom = dict.fromkeys(f"{one.library or 'unknown code'} ({one.host})" for one in refused if one.host)
-    return f"sealed: refused what these libraries tried to reach: {', '.join(whom)}" if whom else ""
+    return f"sealed: blocked connections by these libraries: {', '.join(whom)}" if whom else ""
 
 
 LEAST_ATTACKS = 10

@@ -68,7 +68,7 @@ def test_evidence_that_holds_is_confirmed(tmp_path: Path) -> None:
     assert failed(tmp_path) == []
     names = [name for name, _, _ in check_evidence(tmp_path)]
     assert names[0] == "evidence digest"
-    assert "go 2 of 2: kernel" in names
+    assert "invocation 2 of 2: kernel" in names
     assert names[-1] == "verdict's label"
 
 
@@ -169,7 +169,7 @@ def test_e9_requests_must_be_those_that_the_ledger_was_closed_with(tmp_path: Pat
     good = {"sent": sent, "spoken": whole, "policy": policy, "label": label}
     put(tmp_path, entry(**good))
     assert failed(tmp_path) == []
-    assert ("go 1 of 1: endpoints", True, "3 requests to h.example") in check_evidence(tmp_path)
+    assert ("invocation 1 of 1: endpoints", True, "3 requests to h.example") in check_evidence(tmp_path)
     two = "sealed; 2 requests went to h.example, listed in the ledger"
     for changes, wrong in (
         ({"label": "sealed"}, ["label"]),
@@ -192,8 +192,8 @@ def test_attempts_that_were_refused_are_named_and_no_fault(tmp_path: Path) -> No
     put(tmp_path, entry(refused=refused))
     assert failed(tmp_path) == []
     details = {name: detail for name, _, detail in check_evidence(tmp_path)}
-    assert details["go 1 of 1: refused"].endswith(
-        "2 sockets, names or connections of Python code, all refused: by wandb < ockham"
+    assert details["invocation 1 of 1: refused"].endswith(
+        "2 attempts by Python code to open a socket, resolve a name or connect, all refused: by wandb < ockham"
     )
     assert "wandb < ockham (h.example)" in evidence.name_attempts(refused)
     put(tmp_path, entry(refused=refused[1:]))

@@ -154,8 +154,8 @@ def test_a_sealed_climb_fetches_first_and_its_evidence_holds_the_ledger(hub: Hub
         assert done.returncode == 6, done.stderr  # the model that was named could not be measured
         assert bool(hub.asked) == asked
     checks = {name: (ok, detail) for name, ok, detail in check_evidence(tmp_path / "run")}
-    assert checks["go 1 of 2: ledger"] == (True, "nothing was fetched")
-    ok, detail = checks["go 2 of 2: ledger"]
+    assert checks["invocation 1 of 2: ledger"] == (True, "nothing was downloaded")
+    ok, detail = checks["invocation 2 of 2: ledger"]
     assert ok
     assert int(detail.split()[0]) >= 1
     assert all(ok for ok, _ in checks.values())
