@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-from benchmarks.made_documents import make_notes, make_receipts
+from benchmarks._made_documents import make_notes, make_receipts
 from ockham.evals import field_scores, tasks
 from ockham.models.extraction import field_calibration, pattern_learning, tagger_learning
 from ockham.models.extraction.value_places import TextRow

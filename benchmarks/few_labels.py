@@ -34,9 +34,9 @@ from ockham.readers.read import ReadSpec
 from ockham.records import Answer, Example, Requirements, Score
 from ockham.rungs import encoder_rungs
 from ockham.rungs.baselines import LINEAR
+from ockham.rungs.blend_rung import LINEAR_ENCODER
 from ockham.rungs.encoder_rungs import ENCODER
 from ockham.rungs.label_rows import SETTING
-from ockham.rungs.registry import BLEND
 from ockham.rungs.rung import BuildConfig, RunContext, build_rung
 from ockham.tuning import linear_head
 from ockham.tuning.tune_spec import TuneSpec
@@ -48,7 +48,7 @@ FROZEN = "frozen encoder"
 VECTORS = "vectors.npy"
 CACHE = table.CELLS / "few_labels"
 SINGLE = (FROZEN, "linear", "encoder")
-RUNGS = (LINEAR, ENCODER, BLEND)
+RUNGS = (LINEAR, ENCODER, LINEAR_ENCODER)
 Vectors = npt.NDArray[np.float32]
 
 
@@ -245,7 +245,7 @@ def main() -> None:
             one.accuracy[one.chosen] - max(one.accuracy[name] for name in (FROZEN, "linear", "encoder"))
             for _, one in found
         ]
-        blended = [one.accuracy[BLEND.name] - one.accuracy[FROZEN] for _, one in found]
+        blended = [one.accuracy[LINEAR_ENCODER.name] - one.accuracy[FROZEN] for _, one in found]
         names = (FROZEN, *(rung.name for rung in RUNGS))
         means = [f"{100 * np.mean([one.accuracy[name] for _, one in found]):.1f}" for name in names]
         chosen = ", ".join(f"{rung.name} {sum(one.chosen == rung.name for _, one in found)}" for rung in RUNGS)

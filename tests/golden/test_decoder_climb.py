@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,7 @@ from ockham.ladder import measure, run_folder
 from ockham.ladder.fit import FitSpec, fit
 from ockham.models import causal_lm
 from ockham.records import Answer, Progress, Requirements
+from ockham.rungs import decoder_rungs
 from ockham.serving.process import BenchmarkSpec, ServingProcess
 from ockham.tuning import loop, precision
 
@@ -190,8 +193,10 @@ def test_a_metric_of_another_task_is_refused(trips: list[dict[str, Any]], tmp_pa
 def test_two_models_of_one_name_and_a_missing_file_are_refused_and_a_missing_id_fails_alone(
     trips: list[dict[str, Any]], weights: Path, tmp_path: Path
 ) -> None:
+    same = tmp_path / "tiny.gguf"
+    shutil.copy(weights, same)
     with pytest.raises(ConfigError, match="two models are called 'tiny'"):
-        fit(trips, FitSpec(models=(str(weights), "elsewhere/tiny.gguf")), out=tmp_path / "one")
+        fit(trips, FitSpec(models=(str(weights), str(same))), out=tmp_path / "one")
     with pytest.raises(ModelError, match="there is no folder or file"):
         fit(trips, FitSpec(models=(str(tmp_path / "gone.gguf"),)), out=tmp_path / "one")
     gone = FitSpec(rungs=("constant", "decoder"), models=("elsewhere/gone",), all=True)
@@ -232,7 +237,8 @@ def test_a_run_that_was_stopped_asks_no_row_again_and_reads_the_weights_once(
     monkeypatch.setattr(store, "file_digest", reading)
     valid, test = whole.dataset.valid, whole.dataset.test
     monkeypatch.setattr("ockham.rungs.decoder_prompted._CHUNK", 8)
-    monkeypatch.setattr("ockham.rungs.decoder_rungs._SAVED_EVERY", 8)
+    often = dataclasses.replace(decoder_rungs.DECODER, saved_every=8)
+    monkeypatch.setattr(decoder_rungs, "DECODER", often)
     for said in ("asking the model with 8 examples", "answering the test rows with decoder:tiny"):
         stop = (said, 8)
         with pytest.raises(KeyboardInterrupt):

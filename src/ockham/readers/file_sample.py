@@ -19,6 +19,8 @@ _MOST_PIECES, _FEWEST_PIECES = 64, 4
 _PIECE = 1 << 15
 """Bytes that are read at a place at least, so that most records fit in."""
 _EVERY = 1 << 40
+_PACKED = (GZIP, ZSTD, b"PAR1")
+"""What begins a file that may unfold to many times its size; of those the first records alone are read."""
 _DELIMITER_OF = {word: sign for sign, word in DELIMITERS.items()}
 
 
@@ -44,7 +46,7 @@ def spread_documents(number: int, file: SourceFile, encoding: str | None, sample
     records are returned.
     """
     with open_file(file.path, Digests(file.sha256, file.quick)) as opened:
-        if opened.head.startswith((GZIP, ZSTD)):
+        if opened.head.startswith(_PACKED):
             return first_documents(number, file, encoding, sample.rows)
         if opened.size <= sample.size:
             return _thin_out(first_documents(number, file, encoding, _EVERY), sample.rows)
