@@ -229,10 +229,10 @@ def convert(place, out, precision):
     if stage.name == "convert":
         os.kill(os.getpid(), signal.SIGKILL)
     return SimpleNamespace(path=out)
-def dying(*given):
+def dying(*words, **options):
     if stage.name == "quantize" and next(left, None) is None:
         os.kill(os.getpid(), signal.SIGKILL)
-    yield from blocks(*given)
+    yield from blocks(*words, **options)
 decoder_4bit.convert, gguf_quantize._blocks = convert, dying
 with open_run(run_folder, {}) as run:
     material = SimpleNamespace(run=run, on_progress=lambda progress: None)

@@ -96,10 +96,10 @@ def test_a_damaged_settings_file_is_a_model_error_that_quotes_nothing(tmp_path: 
 
 
 def test_a_damaged_entry_of_a_table_is_named_by_place_not_by_its_key(tmp_path: Path) -> None:
-    (tmp_path / fake.FILE).write_text(json.dumps({"known": {"fine": "a", "SECRET": 1}, "labels": []}))
+    (tmp_path / fake.FILE).write_text(json.dumps({"answers": {"fine": "a", "SECRET": 1}, "labels": []}))
     with pytest.raises(ModelError) as caught:
         fake.load(tmp_path)
-    assert "known, entry 2" in caught.value.message
+    assert "answers, entry 2" in caught.value.message
     assert "SECRET" not in str(caught.value)
 
 
