@@ -29,7 +29,7 @@ def rate(value: float) -> str:
     """Write a number of answers per second, with two digits: ``41``, ``2,100``, ``1.6 million``."""
     if value >= 999_500:
         return f"{value / 1e6:.2g} million" if value < 9.95e6 else f"{value / 1e6:,.0f} million"
-    if value < 100:
+    if value < 99.5:  # what rounds to 100 would be written with an exponent
         return f"{value:.2g}" if value >= SMALLEST else f"<{SMALLEST:g}"
     step = 10 ** (len(str(round(value))) - 2)
     return f"{round(value / step) * step:,}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ockham.verdict.plain_numbers import digits, megabytes, milliseconds, rate
@@ -23,6 +23,7 @@ def test_numbers_that_were_hard_to_read() -> None:
 
 
 @given(st.floats(0, 1e9))
+@example(99.5)
 def test_no_number_has_an_exponent_or_nine_digits(value: float) -> None:
     for text in (digits(value), milliseconds(value), megabytes(value), rate(value)):
         assert "e" not in text.replace("million", "")
