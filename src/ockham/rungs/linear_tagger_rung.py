@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from ockham.models import refit
 from ockham.models.extraction import field_calibration, tagger_learning
 from ockham.models.extraction.tagger_learning import PlacedRows
 from ockham.models.extraction.value_places import TextRow
 from ockham.models.linear_tagger import LinearTagger
+from ockham.models.pattern import Pattern
 from ockham.records import Example, Progress
 from ockham.rungs.baselines import CLASSIC
 from ockham.rungs.rung import BuildInfo, RunContext, Rung
 
+Extractor = TypeVar("Extractor", LinearTagger, Pattern)
 LEAST = 0.5
 """The share of the values that must stand in their texts: with fewer, most of what is asked for cannot be answered."""
 
@@ -43,32 +46,49 @@ def too_few_reached(placed: PlacedRows) -> str | None:
     )
 
 
-def _build(material: RunContext, folder: Path) -> BuildInfo:
-    train, valid = text_rows(material.side("train")), text_rows(material.side("valid"))
-    placed = place_train_side(material)
-    model = _learn(material, placed, "fitting the linear tagger")
+def build_extractor(
+    material: RunContext,
+    folder: Path,
+    placed: PlacedRows,
+    learn: Callable[[PlacedRows, bool], Extractor],
+    settings_of: Callable[[Extractor], dict[str, int]],
+) -> BuildInfo:
+    """Write an extractor that is learnt from the training rows, calibrated on the validation rows, and served.
+
+    ``placed`` are the training rows. ``learn`` is called with rows and whether the validation rows are among them: what
+    is served learns from those too where that is worthwhile; its answers to them are those of the first model.
+    """
+    train: list[TextRow] = text_rows(material.side("train"))
+    valid: list[TextRow] = text_rows(material.side("valid"))
+    model = learn(placed, False)
     rules = field_calibration.calibrate(model.writer, model.shares, valid)
     model = dataclasses.replace(model, writer=model.writer.with_rules(rules))
     answers = model.answer([row.text for row in valid])
     served = model
     if refit.is_worthwhile(len(train), len(valid)):
-        every = tagger_learning.place_rows([*train, *valid])
-        served = _learn(material, every, "fitting the linear tagger on the validation rows too")
+        served = learn(tagger_learning.place_rows([*train, *valid]), True)
         served = dataclasses.replace(served, writer=served.writer.with_rules_of(model.writer))
     served.save(folder)
     return BuildInfo(
-        settings={"fields": len(placed.fields), "features": len(served.column)},
+        settings={"fields": len(placed.fields), **settings_of(served)},
         answers=tuple(str(answer.value) for answer in answers),
         confidences=tuple(answer.confidence for answer in answers),
-        warnings=tuple(tagger_learning.notes(placed)),
     )
 
 
-def _learn(material: RunContext, placed: PlacedRows, message: str) -> LinearTagger:
-    def on_progress(done: int, total: int) -> None:
-        material.on_progress(Progress(stage="climb", message=message, done=done, total=total))
+def _build(material: RunContext, folder: Path) -> BuildInfo:
+    placed = place_train_side(material)
 
-    return tagger_learning.learn(placed, on_progress)
+    def learn(rows: PlacedRows, has_valid: bool) -> LinearTagger:
+        message = "fitting the linear tagger" + (" on the validation rows too" if has_valid else "")
+
+        def on_progress(done: int, total: int) -> None:
+            material.on_progress(Progress(stage="climb", message=message, done=done, total=total))
+
+        return tagger_learning.learn(rows, on_progress)
+
+    info = build_extractor(material, folder, placed, learn, lambda model: {"features": len(model.column)})
+    return dataclasses.replace(info, warnings=tuple(tagger_learning.notes(placed)))
 
 
 def _skip_reason(material: RunContext) -> str | None:

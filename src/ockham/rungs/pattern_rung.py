@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 
-from ockham.models import refit
-from ockham.models.extraction import field_calibration, pattern_learning, tagger_learning
+from ockham.models.extraction import pattern_learning
+from ockham.models.extraction.tagger_learning import PlacedRows
+from ockham.models.pattern import Pattern
 from ockham.records import Progress
-from ockham.rungs.linear_tagger_rung import text_rows, too_few_reached
+from ockham.rungs.linear_tagger_rung import build_extractor, place_train_side, too_few_reached
 from ockham.rungs.rung import BuildInfo, RunContext, Rung
 
 
 def _build(material: RunContext, folder: Path) -> BuildInfo:
-    train, valid = text_rows(material.side("train")), text_rows(material.side("valid"))
-
     def on_progress(done: int, total: int) -> None:
         material.on_progress(Progress(stage="climb", message="learning rules", done=done, total=total))
 
-    placed = tagger_learning.place_rows(train)
-    model = pattern_learning.learn(placed, on_progress)
-    model = dataclasses.replace(
-        model, writer=model.writer.with_rules(field_calibration.calibrate(model.writer, model.shares, valid))
-    )
-    answers = model.answer([row.text for row in valid])
-    served = model
-    if refit.is_worthwhile(len(train), len(valid)):
-        served = pattern_learning.learn(tagger_learning.place_rows([*train, *valid]), on_progress)
-        served = dataclasses.replace(served, writer=served.writer.with_rules_of(model.writer))
-    served.save(folder)
-    return BuildInfo(
-        settings={"fields": len(placed.fields), "rules": len(served.rules)},
-        answers=tuple(str(answer.value) for answer in answers),
-        confidences=tuple(answer.confidence for answer in answers),
-    )
+    def learn(rows: PlacedRows, _has_valid: bool) -> Pattern:
+        return pattern_learning.learn(rows, on_progress)
+
+    placed = place_train_side(material)
+    return build_extractor(material, folder, placed, learn, lambda model: {"rules": len(model.rules)})
 
 
 def _skip_reason(material: RunContext) -> str | None:
-    return too_few_reached(tagger_learning.place_rows(text_rows(material.side("train"))))
+    return too_few_reached(place_train_side(material))
 
 
 PATTERN = Rung(
