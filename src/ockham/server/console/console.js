@@ -85,7 +85,7 @@ async function start() {
   by("gate").hidden = true;
   by("main").hidden = false;
   by("status").textContent = "";
-  fillPickers(list.data.filter((model) => !model.parent).map((model) => model.id));
+  fillPickers(list.data.map((model) => model.id));
   await choose();
 }
 
