@@ -86,7 +86,7 @@ CHOICES = section(
         metavar="FOLDER",
         help="Also look for the catalogue's models here, when --models is not given.",
     ),
-    click.option("--encoder", metavar="NAME", help="Sentence encoder: a folder or a hub id (id@revision)."),
+    click.option("--encoder", metavar="A,B", help="Sentence encoders to try: folders or hub ids (id@revision)."),
 )
 ENDPOINT = section(
     "Endpoint",

@@ -158,7 +158,7 @@ def text(values: dict[str, object], name: str) -> str | None:
 
 def _wrap_single(name: str, value: object) -> object:
     """Let a setting that may be given several times stand alone: ``input = "text"``; models stand in one flag."""
-    if name == "models" and isinstance(value, str):
+    if name in ("models", "encoder") and isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
     return (value,) if name in _SEVERAL and isinstance(value, str) else value
 

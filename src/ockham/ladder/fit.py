@@ -46,6 +46,7 @@ from ockham.records import (
 from ockham.rungs import decoder_rungs, own_models
 from ockham.rungs.registry import LADDER
 from ockham.rungs.rung import BuildConfig, RunContext, Rung
+from ockham.rungs.several_encoders import add_encoders
 from ockham.rungs.tagger_rung import ENCODER_TAGGER
 from ockham.sealed import connector
 from ockham.tuning.tune_spec import TuneSpec, batch_for, passes
@@ -58,6 +59,7 @@ class FitSpec:
 
     ``models`` are language models to try: folders, GGUF files or hub ids. Without any, those of the catalogue are
     taken that stand on this machine and fit into its memory; ``models_folder`` is one more place to look for them.
+    ``encoder`` are sentence encoders in place of the built-in one: folders or hub ids, each a candidate of its own.
 
     ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`; without ``epochs`` or ``batch`` they
     follow from the number of training rows, without ``learning_rate`` each kind of model has its own. ``device`` is
@@ -84,7 +86,7 @@ class FitSpec:
     merge_labels: bool = False
     task: TaskName | None = None
     test: str | None = None
-    encoder: str | None = None
+    encoder: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     models_folder: str | None = None
     rungs: tuple[str, ...] = ()
@@ -173,10 +175,11 @@ def fit(
     return result.verdict
 
 
-def _language_note(language: str, encoder: str | None) -> str:
+def _language_note(language: str, encoders: Sequence[str]) -> str:
     """Say that rows are not in English, and what follows for the encoder."""
-    if encoder is not None:
-        return f"most rows look like {language}: the encoder {encoder} must have been trained on it"
+    if encoders:
+        named = "the encoder" if len(encoders) == 1 else "each of the encoders"
+        return f"most rows look like {language}: {named} {', '.join(encoders)} must have been trained on it"
     other = next(entry for entry in catalog.encoders() if entry.is_multilingual)
     size = f"{other.megabytes:,.0f} MB, {other.licence}, fetched from the hub"
     return (
@@ -204,8 +207,8 @@ def tune(
     spec = dataclasses.replace(
         spec or FitSpec(),
         rungs=("constant", "lookup", kind, f"{kind}-tuned", *([] if causal else [ENCODER_TAGGER.name])),
-        **({"models": (base,)} if causal else {"encoder": base}),
     )
+    spec = dataclasses.replace(spec, models=(base,)) if causal else dataclasses.replace(spec, encoder=(base,))
     return fit(source, spec, requirements, out=out, on_progress=on_progress)
 
 
@@ -296,7 +299,8 @@ def _choose_rungs(spec: FitSpec) -> list[Rung]:
     yours = [own_models.rung_of(model) for model in own.values() if model is not None]
     own_models.check_names(yours)
     decoders = decoder_rungs.rungs([model for model in spec.models if own[model] is None], shelf)
-    every = sorted([*LADDER, *yours, *decoders], key=lambda rung: rung.number)
+    ladder = add_encoders(LADDER, spec.encoder)
+    every = sorted([*ladder, *yours, *decoders], key=lambda rung: rung.number)
     return [rung for rung in every if not spec.rungs or rung in yours or rung.name.partition(":")[0] in spec.rungs]
 
 
@@ -308,7 +312,7 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared, scorer:
         metric=tasks.metric_for(task, requirements, scorer),
         scorer=scorer,
         seed=spec.seed,
-        encoder=spec.encoder,
+        encoder=next(iter(spec.encoder), None),
         tune=TuneSpec(
             epochs=spec.epochs or passes(rows, batch),
             learning_rate=spec.learning_rate or TuneSpec().learning_rate,
@@ -326,8 +330,9 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared, scorer:
 
 def _identity(prepared: Prepared, spec: FitSpec, instructions: str) -> dict[str, Json]:
     """Say what a run is about: the rows, their split, the settings that decide what is built from them, the version."""
-    deciding = ("encoder", "epochs", "learning_rate", "batch", "rank", "device", "precision", "seed")
+    deciding = ("epochs", "learning_rate", "batch", "rank", "device", "precision", "seed")
     settings: dict[str, Json] = {name: getattr(spec, name) for name in deciding}
+    settings["encoder"] = list(spec.encoder)
     split = prepared.split
     rows = digest([list(split.train), list(split.valid), list(split.test)])
     about: dict[str, Json] = {"dataset": prepared.dataset.digest, "split": rows, "inputs": list(prepared.inputs)}

@@ -124,14 +124,20 @@ def dense_weights(sentence: SentenceEncoder) -> dict[str, NDArray[np.float32]]:
 
 
 def find(name: str | None) -> SentenceEncoder:
-    """Find the encoder to use: the packaged one for ``None``, else a folder, else a hub id (``id@revision``).
+    """Find the encoder to use: the packaged one for ``None`` and its own name, a folder, or a hub id (``id@revision``).
 
     Raises `ModelError`: ``E_MODEL_MISSING`` where it is not here and cannot be fetched, ``E_MODEL_DIGEST`` where the
     packaged weights are not the original's, ``E_MODEL_FORMAT`` where the folder is not of a kind this version can run.
     """
-    if name is None:
+    if name is None or is_packaged(name):
         return _packaged_encoder()
     return _read(hub.find(name, WANTED, extra="encoder"), hub.split_revision(name)[0].rstrip("/").rsplit("/", 1)[-1])
+
+
+def is_packaged(name: str) -> bool:
+    """Whether a name is that of the packaged encoder, which is installed, and of no folder here."""
+    is_its_name = name in (PACKAGED, PACKAGED.rpartition("/")[-1])
+    return is_its_name and packaged_folder() is not None and not Path(name).exists()
 
 
 def packaged_folder() -> Path | None:

@@ -39,10 +39,15 @@ def main(arguments: Sequence[str]) -> int:
     sys.addaudithook(Bookkeeper(Path(ledger)))
     for kind, name in json.loads(names):
         with suppress(OckhamError):
-            hub.find(name, sentence_encoder.WANTED, extra="encoder") if kind == "encoder" else decoder_weights.find(
-                name
-            )
+            _fetch(kind, name)
     return 0
+
+
+def _fetch(kind: str, name: str) -> None:
+    if kind == "decoder":
+        decoder_weights.find(name)
+    elif not sentence_encoder.is_packaged(name):
+        hub.find(name, sentence_encoder.WANTED, extra="encoder")
 
 
 def caches() -> list[str]:

@@ -190,6 +190,8 @@ class Rung:
     """After how many answers, which take long or cost money, they are written down; 0 where all are made at once."""
     named: bool = False
     """The user named its model: it is measured also where a smaller rung does the job."""
+    built_as: str | None = None
+    """The name that its work is kept by, where another rung of the run may ask for the same; else ``name``."""
     cross_validate: Callable[[RunContext, BuiltRung, Sequence[int]], NDArray[np.float64]] | None = None
     """Returns each training and validation row's margins from a model that has not seen its fold, where that is cheap.
 
@@ -224,7 +226,7 @@ class BuiltRung:
 
 def cache_key(context: RunContext, rung: Rung) -> str:
     """Name the work of building a rung."""
-    return context.work("rung", rung.name, rung.cache_inputs(context.config))
+    return context.work("rung", rung.built_as or rung.name, rung.cache_inputs(context.config))
 
 
 def find_built(context: RunContext, rung: Rung) -> BuiltRung | None:
@@ -250,7 +252,9 @@ def build_rung(context: RunContext, rung: Rung) -> BuiltRung:
             ockham=__version__,
             task=prepared.dataset.task,
             kind=rung.kind,
-            candidate=Candidate(name=rung.name, rung=rung.number, kind=rung.kind, settings=built.settings),
+            candidate=Candidate(
+                name=rung.built_as or rung.name, rung=rung.number, kind=rung.kind, settings=built.settings
+            ),
             labels=prepared.dataset.labels if prepared.dataset.task in LABELLED else (),
             inputs=prepared.inputs,
             target=prepared.target,

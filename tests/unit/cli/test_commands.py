@@ -182,7 +182,7 @@ def test_every_flag_of_fit_reaches_its_field(verbs: Verbs, run: Run, tmp_path: P
         encoding="cp1252",
         task="classify",
         test="held.csv",
-        encoder="minilm",
+        encoder=("minilm",),
         rungs=("linear", "encoder"),
         all=True,
         seed=7,

@@ -24,6 +24,6 @@ def test_a_fit_on_german_or_japanese_rows_names_a_multilingual_encoder(
     assert said.startswith(f"note: most rows look like {language}, and the built-in encoder was trained on English")
     assert "--encoder sentence-transformers/paraphrase-multilingual-MiniLM-L12-v2" in said
     assert any("most rows look like" in warning for warning in load_result(tmp_path / "run").ingest.warnings)
-    named = FitSpec(rungs=("constant",), encoder="some/encoder")
+    named = FitSpec(rungs=("constant",), encoder=("some/encoder",))
     fit(rows, named, out=tmp_path / "named", on_progress=heard.append)
     assert any("must have been trained on it" in one.message for one in heard)

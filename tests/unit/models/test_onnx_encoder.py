@@ -145,7 +145,7 @@ def test_a_fit_says_how_many_texts_are_long_and_serves_them_whole(
         for label, end in [list(ends.items())[number % 2]]
     ]
     told: list[Progress] = []
-    spec = FitSpec(inputs=("text",), target="label", rungs=("encoder",), encoder=str(found.folder))
+    spec = FitSpec(inputs=("text",), target="label", rungs=("encoder",), encoder=(str(found.folder),))
     fit(rows, spec, out=tmp_path / "run", on_progress=told.append)
     notes = [progress.message for progress in told if "are read in windows" in progress.message]
     assert len(notes) == 1
