@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ockham.models import grid_search, hard_negatives, model_files, refit, softmax, tfidf
+from ockham.models import grid_search, hard_negatives, liblinear, model_files, refit, softmax, tfidf
 from ockham.models.backend import Decisions
 from ockham.records import Answer, Example
 
@@ -154,9 +154,10 @@ def learn(
 ) -> Linear:
     """Fit features and margins on all the examples given, with a given C; ``is_sample``: see `LARGE_SAMPLE`."""
     features, matrix = tfidf.fit([example.input for example in examples])
-    # LIBLINEAR computes in 64 bits. Where there are many rows, a second copy is most of the memory in use.
-    matrix.data = matrix.data.astype("float64")
-    labels, weight, bias = _solve(matrix, [example.target for example in examples], strength, seed, is_sample=is_sample)
+    targets = [example.target for example in examples]
+    if hard_negatives.pay_off(len(targets), len(set(targets))):
+        matrix.data = matrix.data.astype("float64")  # at once, for each label is solved by itself
+    labels, weight, bias = _solve(matrix, targets, strength, seed, is_sample=is_sample)
     return Linear(features, LinearSettings(labels=labels, strength=strength, temperature=temperature), weight, bias)
 
 
@@ -254,16 +255,20 @@ def _solve(
         return labels, np.zeros((matrix.shape[1], 1), np.float32), np.zeros(1, np.float32)
     large = LARGE_SAMPLE if is_sample else LARGE
     stop = {"dual": True, "tol": 0.1} if matrix.shape[0] * len(labels) >= large else {}
+    number = {label: index for index, label in enumerate(labels)}
+    numbers = np.array([number[target] for target in targets], dtype=np.int64)
     solver: Any = LinearSVC(C=strength, random_state=seed % 2**32, max_iter=200, **stop)
     with warnings.catch_warnings():
         # Stopping a little short of the optimum costs nothing measurable; validation judges the result as it is.
         warnings.simplefilter("ignore", ConvergenceWarning)
         if hard_negatives.pay_off(matrix.shape[0], len(labels)):
-            numbers = np.searchsorted(labels, targets)
             chosen = hard_negatives.choose(matrix, numbers, seed, nearest_labels)
             return labels, *_solve_each(solver, matrix, numbers, chosen)
-        solver.fit(matrix, np.asarray(targets, dtype=object).astype(str))
-    weight, bias = solver.coef_, solver.intercept_
+        if stop:
+            weight, bias = liblinear.fit(solver, matrix, numbers)
+        else:
+            solver.fit(matrix, numbers)
+            weight, bias = solver.coef_, solver.intercept_
     if len(labels) == 2:  # one margin, for the second label
         weight, bias = np.vstack([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
     return labels, np.ascontiguousarray(weight.T, dtype=np.float32), bias.astype(np.float32)
