@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import csv
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.contract.test_models import PLUGS, examples
+from tests.jail import environment, needs_all
 from tests.served import KEY, Served, seal, serve
 
 from ockham.bundles.loaded_model import load
 from ockham.bundles.server_eval import evaluate_server
 from ockham.cli import run
 from ockham.records import Example
+from ockham.store.ledger_file import read_ledger
 
 ROWS = examples(40)
 EXTRACTORS = {"field-blend", "linear-tagger", "pattern", "tagger"}
@@ -95,3 +99,25 @@ def test_the_command_measures_a_server(
     assert run(["eval", source, *words]) == 0
     record = json.loads(capsys.readouterr().out)
     assert record["metrics"]["accuracy"]["value"] == 1.0
+
+
+@needs_all
+def test_e9_a_server_is_measured_by_a_sealed_command(served: Served, tmp_path: Path) -> None:
+    """Another process asks it, with its key, lists each request before it is sent, and asks no other address."""
+    source = str(table(tmp_path / "rows.csv", ROWS))
+    words = ["eval", source, "--server", served.address, "--model", "fake", "--json", "-q"]
+    variables = environment(XDG_STATE_HOME=str(tmp_path / "state"), OCKHAM_API_KEY=KEY)
+    command = [sys.executable, "-m", "ockham", *words]
+    done = subprocess.run(command, cwd=tmp_path, env=variables, check=False, capture_output=True, text=True, timeout=90)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["metrics"]["accuracy"]["value"] == 1.0
+    (ledger,) = (tmp_path / "state").rglob("*.jsonl")
+    requests = [row for row in read_ledger(ledger) if row.event == "request"]
+    place = served.address.removeprefix("http://")
+    assert {(row.method, row.path) for row in requests} == {("GET", "/v1/models"), ("POST", "/v1/decisions")}
+    assert all(row.allowed for row in requests)
+    asked = len({row.input for row in ROWS})
+    assert len(requests) == asked + 1
+    assert f"at most {asked} rows go to {place}, with the key from OCKHAM_API_KEY" in done.stderr
+    assert f"endpoint: {len(requests)} requests went to {place}; they are listed in {ledger}" in done.stderr
+    assert KEY not in ledger.read_text() + done.stderr

@@ -303,6 +303,11 @@ def common_headers(key: str | None) -> dict[str, str]:
     return headers if key is None else {**headers, "Authorization": f"Bearer {key}"}
 
 
+def server_base(url: str) -> str:
+    """Return the base address of a server's API; raises `EndpointError` where it is no plain one."""
+    return address(url.rstrip("/").removesuffix("/v1") + "/v1").removesuffix("/chat/completions")
+
+
 def address(url: str) -> str:
     """Return the full address of chat completions under a base url; raises `EndpointError` where it is no plain one."""
     fix = 'give it as url = "https://host/v1"'

@@ -28,8 +28,15 @@ class Destination:
     key_env: str | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerDestination(Destination):
+    """A running ``ockham serve`` that rows are measured with: ``url`` is its base, as `server_base` returns it."""
+
+
 def destination_of(endpoint: EndpointSpec | Destination) -> Destination:
     """Return where an endpoint's requests go, and with the key of which variable."""
+    if isinstance(endpoint, Destination):
+        return endpoint
     return Destination(url=endpoint.url, key_env=endpoint.key_env)
 
 

@@ -25,8 +25,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from ockham.api.client import MAX_REPLY_BYTES, address, common_headers, is_key, malformed_key, secure_client
-from ockham.api.consent import Destination
+from ockham.api.client import (
+    MAX_REPLY_BYTES,
+    address,
+    common_headers,
+    is_key,
+    malformed_key,
+    secure_client,
+    server_base,
+)
+from ockham.api.consent import Destination, ServerDestination
 from ockham.errors import StoreError
 from ockham.sealed import frames, jail, landlock, limits
 from ockham.sealed.frames import Kind
@@ -37,13 +45,15 @@ from ockham.store.ledger_file import LedgerFile
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["Pin", "live", "malformed_key", "pin_of", "start", "wait_for"]
+__all__ = ["Pin", "live", "malformed_key", "pins_of", "start", "wait_for"]
 
 LOOKUPS = ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr")
 CALLS = ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.bind", "subprocess.Popen", "os.exec", "os.fork")
 MOST_CHANNELS = 256
 MOST_SECONDS = 3600.0
-HEADERS = ("content-encoding", "content-type", "retry-after", "date")
+SERVER_CALLS = (("GET", "models"), ("POST", "decisions"), ("POST", "chat/completions"))
+"""What a server that is measured may be asked: method and path below its base."""
+HEADERS = ("content-encoding", "content-type", "retry-after", "retry-after-ms", "date")
 """The headers of a response that the sealed process is told."""
 _DNS = 53
 _FIELDS: Mapping[str, type | tuple[type, ...]] = {
@@ -62,14 +72,22 @@ class Pin:
     host: str
     port: int
     path: str
+    method: str = "POST"
 
 
-def pin_of(named: Destination) -> Pin:
+def pins_of(named: Destination) -> tuple[Pin, ...]:
     """Return what an endpoint is pinned to. Raises `EndpointError` (``E_ENDPOINT``) for an address that is none."""
-    url = address(named.url)
+    if isinstance(named, ServerDestination):
+        base = server_base(named.url)
+        return tuple(_pin(f"{base}/{call}", named.key_env, method) for method, call in SERVER_CALLS)
+    return (_pin(address(named.url), named.key_env, "POST"),)
+
+
+def _pin(url: str, key_env: str | None, method: str) -> Pin:
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "https" else 80)
-    return Pin(url=url, key_env=named.key_env or None, host=(parts.hostname or "").lower(), port=port, path=parts.path)
+    host = (parts.hostname or "").lower()
+    return Pin(url=url, key_env=key_env or None, host=host, port=port, path=parts.path, method=method)
 
 
 def live(pins: Sequence[Pin], control: socket.socket, ledger: Path, parent: int) -> None:
@@ -159,7 +177,8 @@ class _Mouth:
                 frames.write_frame(channel, Kind.FAILED, b"refused")
                 return
             sha256 = hashlib.sha256(body).hexdigest()
-            self.ledger.add(REQUEST, pin.host, pin.port, method="POST", path=pin.path, bytes=len(body), sha256=sha256)
+            request = {"method": pin.method, "path": pin.path, "bytes": len(body), "sha256": sha256}
+            self.ledger.add(REQUEST, pin.host, pin.port, **request)
             self._send(channel, pin, body, seconds)
         except StoreError:
             frames.write_frame(channel, Kind.FAILED, b"ledger")
@@ -170,7 +189,7 @@ class _Mouth:
         until = time.monotonic() + seconds
         headers = self._headers[Destination(url=pin.url, key_env=pin.key_env)]
         try:
-            request = self._clients[pin.url].stream("POST", pin.url, content=body, headers=headers, timeout=seconds)
+            request = self._clients[pin.url].stream(pin.method, pin.url, content=body, headers=headers, timeout=seconds)
             with request as response:
                 self._pass_on(channel, response, until)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):

@@ -32,7 +32,7 @@ class Outlet:
         Raises `SealError` (``E_SEALED``) where it did not, `EndpointError` (``E_ENDPOINT``) for an address or a key
         that is none, `StoreError` where no ledger can be kept.
         """
-        pins = [egress.pin_of(endpoint) for endpoint in endpoints]
+        pins = [pin for endpoint in endpoints for pin in egress.pins_of(endpoint)]
         self.path = ledger_of(machine.state(), go)
         make_folder(self.path.parent)
         self.rows: tuple[Row, ...] = ()

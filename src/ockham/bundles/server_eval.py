@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from ockham.api.client import address, common_headers, secure_client
-from ockham.api.consent import host
+from ockham.api import relay
+from ockham.api.client import common_headers, secure_client, server_base
+from ockham.api.consent import Destination, announcement, host
 from ockham.bundles.measured_rows import EvalSpec, read_measured_rows
 from ockham.errors import EndpointError
 from ockham.printable import printable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 MOST_CHOICES = 255
 """More labels than this fit into no question; such a model is asked by chat."""
 _AT_ONCE = 8
+_ATTEMPTS = 100
 _SECONDS = 300.0
 _FIX = "start it with ockham serve, and name its address: --server http://127.0.0.1:8017"
 
@@ -31,33 +34,77 @@ def evaluate_server(
     spec: EvalSpec | None = None,
     *,
     model: str | None = None,
-    key_env: str = "OCKHAM_API_KEY",
+    key_env: str | None = "OCKHAM_API_KEY",
     on_progress: Callable[[Progress], None] = ignore,
 ) -> Report:
     """Measure a model of a running server on labelled rows; ``model`` may be left out where there is only one.
 
-    The key is in the environment variable ``key_env``. Classifiers are asked by the decision API, others by chat. The
-    report has no profile: a server shares its machine with whoever else asks. Raises `EndpointError` (``E_ENDPOINT``)
-    where the server cannot be asked, and `DataError` as `evaluate`.
+    The key is in the environment variable ``key_env``; where that holds none, none is sent. Classifiers are asked by
+    the decision API, others by chat. The report has no profile: a server shares its machine with whoever else asks.
+    Raises `EndpointError` (``E_ENDPOINT``) where the server cannot be asked, and `DataError` as `evaluate`.
     """
-    base = address(server.rstrip("/").removesuffix("/v1") + "/v1").removesuffix("/chat/completions")
     spec = spec or EvalSpec()
-    with secure_client(base, connections=_AT_ONCE) as client:
-        client.headers.update(common_headers(os.environ.get(key_env)))
-        client.timeout = _SECONDS
-        manifest = _manifest(client, base, model)
+    with _Server(server_base(server), key_env) as api:
+        manifest = _manifest(api, model)
         measured = read_measured_rows(manifest, source, spec, on_progress)
-        message = f"{len(measured.rows):,} rows go to {host(base)}"
-        on_progress(Progress(stage="endpoint", message=message))
+        destination = Destination(url=api.base, key_env=key_env)
+        on_progress(Progress(stage="server", message=announcement(destination, len(measured.inputs))))
         asks = _decide if manifest.task == "classify" and 2 <= len(manifest.labels) <= MOST_CHOICES else _chat
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            answers = list(threads.map(lambda text: asks(client, base, manifest, text), measured.inputs))
+            answers = list(threads.map(lambda text: asks(api, manifest, text), measured.inputs))
     return measured.report(answers, spec)
 
 
-def _manifest(client: httpx.Client, base: str, name: str | None) -> Manifest:
+class _Server:
+    """A running server's API. A sealed process has the one asked that speaks for it (`ockham.api.egress`)."""
+
+    def __init__(self, base: str, key_env: str | None) -> None:
+        self.base = base
+        self._key_env = key_env
+        self._clients: dict[str, httpx.Client] = {}
+        self._own = None if relay.is_needed() else secure_client(base, connections=_AT_ONCE)
+        if self._own is not None:
+            self._own.headers.update(common_headers(os.environ.get(key_env) if key_env else None))
+
+    def __enter__(self) -> _Server:  # noqa: PYI034 - Self needs Python 3.11 or a package
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for client in (self._own, *self._clients.values()):
+            if client is not None:
+                client.close()
+
+    def get(self, call: str) -> Any:  # noqa: ANN401 - any JSON
+        """Return the reply to a call without a body. Raises `EndpointError`."""
+        return self._reply("GET", call, None)
+
+    def post(self, call: str, body: object) -> Any:  # noqa: ANN401 - any JSON
+        """Return the reply to a call. Raises `EndpointError`."""
+        return self._reply("POST", call, body)
+
+    def _reply(self, method: str, call: str, body: object) -> Any:  # noqa: ANN401 - any JSON
+        """Send a request, again where the server is busy, and return its reply. Raises `EndpointError`."""
+        import httpx
+
+        url = f"{self.base}/{call}"
+        client = self._own or self._clients.setdefault(call, relay.client(url, self._key_env))
+        for attempt in range(_ATTEMPTS):
+            try:
+                response = client.request(method, url, json=body, timeout=_SECONDS)
+            except relay.RefusedError as error:
+                what, fix = error.words
+                raise EndpointError("E_ENDPOINT", what, fix=fix) from None
+            except httpx.HTTPError:
+                raise EndpointError("E_ENDPOINT", f"{host(url)} cannot be reached", fix=_FIX) from None
+            if response.status_code != 429:
+                break
+            time.sleep(min(5.0, float(response.headers.get("retry-after-ms", "500")) / 1000) * (1 + attempt / 10))
+        return _json_of(response)
+
+
+def _manifest(api: _Server, name: str | None) -> Manifest:
     """Return what the server says of a model, as a manifest whose candidate has its name."""
-    models: Sequence[Mapping[str, Any]] = _reply(client, "GET", f"{base}/models")["data"]
+    models: Sequence[Mapping[str, Any]] = api.get("models")["data"]
     names = [str(one.get("id")) for one in models]
     wanted = [one for one in models if name in (None, one.get("id"))]
     if len(wanted) != 1:
@@ -81,21 +128,21 @@ def _manifest(client: httpx.Client, base: str, name: str | None) -> Manifest:
         raise EndpointError("E_ENDPOINT", "the server is not one of ockham serve", fix=_FIX) from None
 
 
-def _decide(client: httpx.Client, base: str, manifest: Manifest, text: str) -> Answer:
+def _decide(api: _Server, manifest: Manifest, text: str) -> Answer:
     choices = [{"value": label} for label in manifest.labels]
     question = {"type": "choice", "instructions": "Choose the label.", "choices": choices}
     body = {"model": manifest.candidate.name, "input": text, "questions": [question]}
-    reply = _reply(client, "POST", f"{base}/decisions", body)
+    reply = api.post("decisions", body)
     answer, tokens = reply["answers"][0], reply["usage"]["input_tokens"]
     if answer["type"] == "refusal":
         return Answer(value=None, tokens_in=tokens)
     return Answer(value=answer["choice"], confidence=answer["confidence"], tokens_in=tokens)
 
 
-def _chat(client: httpx.Client, base: str, manifest: Manifest, text: str) -> Answer:
+def _chat(api: _Server, manifest: Manifest, text: str) -> Answer:
     messages = [{"role": "user", "content": text}]
     body = {"model": manifest.candidate.name, "messages": messages, "logprobs": True}
-    reply = _reply(client, "POST", f"{base}/chat/completions", body)
+    reply = api.post("chat/completions", body)
     choice, usage = reply["choices"][0], reply["usage"]
     tokens = (choice.get("logprobs") or {}).get("content") or []
     confidence = math.exp(math.fsum(token["logprob"] for token in tokens)) if tokens else None
@@ -107,20 +154,7 @@ def _chat(client: httpx.Client, base: str, manifest: Manifest, text: str) -> Ans
     )
 
 
-def _reply(client: httpx.Client, method: str, url: str, body: object = None) -> Any:  # noqa: ANN401 - any JSON
-    """Send a request, again where the server is busy, and return its reply. Raises `EndpointError`."""
-    import time
-
-    import httpx
-
-    for attempt in range(100):
-        try:
-            response = client.request(method, url, json=body)
-        except httpx.HTTPError:
-            raise EndpointError("E_ENDPOINT", f"{host(url)} cannot be reached", fix=_FIX) from None
-        if response.status_code != 429:
-            break
-        time.sleep(min(5.0, float(response.headers.get("retry-after-ms", "500")) / 1000) * (1 + attempt / 10))
+def _json_of(response: httpx.Response) -> Any:  # noqa: ANN401 - any JSON
     if response.status_code == 401:
         fix = "set its variable; another is named by --server-key-env NAME"
         raise EndpointError("E_ENDPOINT", "the server does not know the key, or none is set", fix=fix)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,8 +12,9 @@ from ockham.cli import options, progress, run_names, sealed_commands, settings
 from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
 from ockham.errors import ConfigError
-from ockham.sealed.policy import UNSEALED
-from ockham.sealed.state import Protection, declare
+
+if TYPE_CHECKING:
+    from ockham.records import Report
 
 EXAMPLES = (
     "ockham eval runs/tickets new_tickets.csv",
@@ -54,13 +57,16 @@ def command(
     --endpoint-key-env NAME. To measure a running server: ockham eval --server URL DATA.
     """
     values = settings.collect("eval", config, flags)
+    origins = settings.origins(config, flags, values)
     server = _take_server(values)
     if server is not None:
-        _measure_server(server, str(bundle) if data is None else None, values, as_json=as_json, quiet=quiet)
+        if data is not None:
+            raise ConfigError("E_CONFIG", "both a bundle and a server are named", fix="ockham eval --server URL DATA")
+        report = _measure_server(server, str(bundle), values, origins, quiet=quiet, unsealed=unsealed)
+        _show(report, as_json=as_json)
         return
     if data is None:
         raise ConfigError("E_CONFIG", "no rows are named to measure on", fix="give BUNDLE and DATA")
-    origins = settings.origins(config, flags, values)
     endpoint = settings.destination(values)
     run_names.check(bundle)
     run_names.check_data(data)
@@ -69,11 +75,16 @@ def command(
     sealed_commands.enter("eval", reads, unsealed=unsealed, endpoints=named)
     from ockham import verbs
     from ockham.bundles.measured_rows import EvalSpec
-    from ockham.cli import output
 
     spec = settings.spec(EvalSpec, values)
     with progress.progress_display(quiet=quiet, origins=origins) as on_progress:
         report = verbs.eval(bundle, data, spec, endpoint=endpoint, on_progress=on_progress)
+    _show(report, as_json=as_json)
+
+
+def _show(report: Report, *, as_json: bool) -> None:
+    from ockham.cli import output
+
     if as_json:
         output.record(report)
     else:
@@ -90,24 +101,28 @@ def _take_server(values: dict[str, object]) -> dict[str, str] | None:
 
 
 def _measure_server(
-    server: dict[str, str], data: str | None, values: dict[str, object], *, as_json: bool, quiet: bool
-) -> None:
-    """Measure a running server. It is asked over a network, so the command is not sealed."""
-    if data is None:
-        raise ConfigError("E_CONFIG", "both a bundle and a server are named", fix="ockham eval --server URL DATA")
+    server: dict[str, str],
+    data: str,
+    values: dict[str, object],
+    origins: dict[str, str],
+    *,
+    quiet: bool,
+    unsealed: bool,
+) -> Report:
+    """Measure a running server, which a process of its own asks for the sealed one that reads the rows."""
+    from ockham.api.client import server_base
+    from ockham.api.consent import ServerDestination
+
     run_names.check_data(data)
-    declare(Protection(label=f"{UNSEALED}: a server is asked over the network"))
+    name = server.get("server_key_env", "OCKHAM_API_KEY")
+    key_env = name if os.environ.get(name) else None
+    named = ServerDestination(url=server_base(server["server"]), key_env=key_env)
+    sealed_commands.enter("eval", {"data": data}, unsealed=unsealed, endpoints=[named])
     from ockham.bundles.measured_rows import EvalSpec
     from ockham.bundles.server_eval import evaluate_server
-    from ockham.cli import output
 
     spec = settings.spec(EvalSpec, values)
-    key_env = server.get("server_key_env", "OCKHAM_API_KEY")
-    with progress.progress_display(quiet=quiet, origins={}) as on_progress:
-        report = evaluate_server(
-            server["server"], data, spec, model=server.get("model"), key_env=key_env, on_progress=on_progress
+    with progress.progress_display(quiet=quiet, origins=origins) as on_progress:
+        return evaluate_server(
+            named.url, data, spec, model=server.get("model"), key_env=key_env, on_progress=on_progress
         )
-    if as_json:
-        output.record(report)
-    else:
-        output.report(report)

@@ -16,7 +16,7 @@ from ockham.printable import printable
 from ockham.records import Progress
 
 STAGES = ("read", "clean", "split", "climb", "measure", "decide", "report")
-LEAVING = ("endpoint", "judge")
+LEAVING = ("endpoint", "judge", "server")
 """Stages that say what leaves this machine; they are announced whatever else is not."""
 _EVERY = 0.1  # a plain line at most every tenth of a stage
 _SILENCE_SECONDS = 9.0

@@ -21,6 +21,7 @@ FILE = "ockham.toml"
 _SEVERAL = {"input": "inputs", "rung": "rungs", "allow_host": "allow_hosts"}
 # The APIs that may be named, and the settings of one: ``endpoint`` is the address, ``endpoint_model`` its model.
 _APIS = ("endpoint", "judge")
+_SERVER = "server"
 _API = {"": "url", "_model": "model", "_key_env": "key_env", "_max_cost": "max_cost"}
 
 # Said by a flag alone: a file cannot vouch for itself.
@@ -51,7 +52,7 @@ def origins(path: Path | None, flags: Mapping[str, object], values: Mapping[str,
     flag_names = {name for name, value in flags.items() if value not in (None, ())}
     file = FILE if path is None else str(path)
     named: dict[str, str] = {}
-    for api in _APIS:
+    for api in (*_APIS, _SERVER):
         value = values.get(api)
         table: Mapping[str, object] = value if isinstance(value, Mapping) else {}
         if value is None or (table and "url" not in table):

@@ -249,6 +249,17 @@ def test_a_found_file_is_no_consent_to_what_a_bundle_asks(
     assert "(address: ockham.toml; key: ockham.toml)" in err
 
 
+def test_a_found_file_names_no_server_to_be_measured_and_no_key_for_one(rows: Path, api: StubApi, run: Run) -> None:
+    Path("ockham.toml").write_text(f'[eval]\nserver = "{api.url}"\nserver_key_env = "{VARIABLE}"\n')
+    status, out, err = run("eval", str(rows))
+    assert (status, out, api.seen) == (2, "", [])
+    assert err.startswith("E_CONSENT: ockham.toml, which was found in the current folder")
+    assert f"the server {consent.host(api.url)}, with the key from {VARIABLE}" in err
+    Path("ockham.toml").write_text(f'[eval]\nserver_key_env = "{VARIABLE}"\n')
+    assert run("eval", str(rows), "--server", api.url)[2].startswith("E_CONSENT: ")
+    assert api.seen == []
+
+
 @pytest.mark.parametrize(
     ("flags", "origin"),
     [

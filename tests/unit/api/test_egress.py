@@ -30,7 +30,7 @@ from ockham.sealed import frames
 from ockham.sealed.frames import Kind
 url, ledger = sys.argv[1:3]
 {before}
-pins = [egress.pin_of(Destination(url=url, key_env="API_KEY"))]
+pins = egress.pins_of(Destination(url=url, key_env="API_KEY"))
 pid, control = egress.start(pins, Path(ledger))
 ready = egress.wait_for(control, 30)
 
