@@ -7,7 +7,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,18 +42,21 @@ class AnswerForm:
 class AnswerColumns:
     """The columns of a file of answers: the user's own, the answer's (by its fields, where it has any), the confidence.
 
-    ``renamed`` are those that have another name than they should, since a column of the user's own has it.
+    ``sure`` are those of the confidences of fields, each beside its field's. ``renamed`` are those that have another
+    name than they should, since a column of the user's own has it.
     """
 
     own: tuple[str, ...]
     answer: Mapping[str, str]
+    sure: Mapping[str, str]
     confidence: str
     renamed: Mapping[str, str]
 
     @property
     def names(self) -> tuple[str, ...]:
         """Return all names, in the order in which they are written."""
-        return (*self.own, *self.answer.values(), self.confidence)
+        pairs = [(column, *([self.sure[name]] if name in self.sure else [])) for name, column in self.answer.items()]
+        return (*self.own, *(column for pair in pairs for column in pair), self.confidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +86,7 @@ def write_answers(path: Path, answering: Answering, form: AnswerForm) -> AnswerF
             raise DataError("E_COLUMN", message, fix=f"name one of {', '.join(map(printable, own[:30]))}")
         own = (form.id,)
     fields = _fields(rows) if by_field and isinstance(rows, list) else ()
-    columns = _columns(own, fields or (ANSWER,))
+    columns = _columns(own, fields or (ANSWER,), _sure_fields(rows, fields) if isinstance(rows, list) else ())
     with closing(_Draft(NewFile(path))) as draft:
         if suffix in _TABLES:
             comma = answering.table.delimiter if suffix == ".csv" else "\t"
@@ -122,25 +125,46 @@ class _Draft(io.RawIOBase):
         super().close()
 
 
-def _columns(own: Sequence[str], fields: Sequence[str]) -> AnswerColumns:
+def _columns(own: Sequence[str], fields: Sequence[str], sure: Collection[str]) -> AnswerColumns:
     """Name the columns of an answer; one whose name a column of the user's own has is called NAME_predicted."""
-    names: list[str] = []
-    for name in (*fields, CONFIDENCE):
-        free = name
-        while free in own or free in names:
-            free = f"{free}_predicted"
-        names.append(free)
+    wanted = [(field, field) for field in fields]
+    wanted = [pair for field in wanted for pair in (field, (field[0], f"{field[0]}_{CONFIDENCE}"))]
+    wanted = [(field, name) for field, name in wanted if field == name or field in sure]
+    free: list[str] = []
+    for _, name in (*wanted, ("", CONFIDENCE)):
+        column = name
+        while column in own or column in free:
+            column = f"{column}_predicted"
+        free.append(column)
     return AnswerColumns(
         own=tuple(own),
-        answer=dict(zip(fields, names, strict=False)),
-        confidence=names[-1],
-        renamed={name: free for name, free in zip((*fields, CONFIDENCE), names, strict=True) if name != free},
+        answer={field: column for (field, name), column in zip(wanted, free, strict=False) if field == name},
+        sure={field: column for (field, name), column in zip(wanted, free, strict=False) if field != name},
+        confidence=free[-1],
+        renamed={
+            name: column for (_, name), column in zip((*wanted, ("", CONFIDENCE)), free, strict=True) if name != column
+        },
     )
 
 
 def _fields(rows: Iterable[AnsweredRow]) -> tuple[str, ...]:
     """Return the fields of all answers that are JSON objects, by their first appearance."""
     return tuple(dict.fromkeys(name for answered in rows for name in _object(answered.answer.value)))
+
+
+def _sure_fields(rows: Iterable[AnsweredRow], fields: Sequence[str]) -> frozenset[str]:
+    """Return the fields that some answer has a confidence for."""
+    known = {name for answered in rows for name in answered.answer.fields or ()}
+    return frozenset(field for field in fields if any(_is_of(name, field) for name in known))
+
+
+def _is_of(name: str, field: str) -> bool:
+    return name == field or name.startswith(f"{field}.")
+
+
+def _sure_of(answered: AnsweredRow, field: str) -> float | None:
+    """Return how sure a field is; one that holds fields is as sure as the least of them."""
+    return min((sure for name, sure in (answered.answer.fields or {}).items() if _is_of(name, field)), default=None)
 
 
 def _object(value: str | None) -> dict[str, Any]:
@@ -157,8 +181,12 @@ def _answer_cells(answered: AnsweredRow, columns: AnswerColumns) -> dict[str, An
     value = answered.answer.value
     if list(columns.answer) == [ANSWER]:
         return {columns.answer[ANSWER]: value}
-    parsed = _object(value)
-    return {column: parsed.get(field) for field, column in columns.answer.items()}
+    parsed, cells = _object(value), dict[str, Any]()
+    for field, column in columns.answer.items():
+        cells[column] = parsed.get(field)
+        if field in columns.sure:
+            cells[columns.sure[field]] = _sure_of(answered, field)
+    return cells
 
 
 def _json_row(answered: AnsweredRow, columns: AnswerColumns) -> dict[str, Any]:
@@ -183,6 +211,10 @@ def _cell_text(value: object) -> str:
     return value if type(value) is str else text_of(_json_value(value))
 
 
+def _share_text(share: float | None) -> str:
+    return "" if share is None else f"{share:.6g}"
+
+
 def _write_table(draft: _Draft, rows: Iterable[AnsweredRow], columns: AnswerColumns, comma: str) -> int:
     """Write CSV (RFC 4180) with a given sign between cells, and return how many were escaped for spreadsheets."""
     text, escaped = io.StringIO(newline=""), 0
@@ -200,8 +232,12 @@ def _write_table(draft: _Draft, rows: Iterable[AnsweredRow], columns: AnswerColu
     for answered in rows:
         confidence = answered.answer.confidence
         cells = [_cell_text(answered.row.cells.get(name)) for name in columns.own]
-        cells += [_cell_text(value) for value in _answer_cells(answered, columns).values()]
-        writer.writerow([*map(safe, cells), "" if confidence is None else f"{confidence:.6g}"])
+        sure = set(columns.sure.values())
+        cells += [
+            _share_text(value) if name in sure else _cell_text(value)
+            for name, value in _answer_cells(answered, columns).items()
+        ]
+        writer.writerow([*map(safe, cells), _share_text(confidence)])
         if text.tell() > 1 << 16:
             _flush(text, draft)
     _flush(text, draft)
@@ -221,7 +257,7 @@ def _write_parquet(draft: _Draft, rows: Sequence[AnsweredRow], columns: AnswerCo
 
     arrays = [_array([answered.row.cells.get(name) for answered in rows]) for name in columns.own]
     answers = [_answer_cells(answered, columns) for answered in rows]
-    arrays += [_array([cells[name] for cells in answers]) for name in columns.answer.values()]
+    arrays += [_array([cells[name] for cells in answers]) for name in columns.names[len(columns.own) : -1]]
     arrays.append(pa.array([answered.answer.confidence for answered in rows], pa.float64()))
     pq.write_table(pa.table(dict(zip(columns.names, arrays, strict=True))), draft)
 

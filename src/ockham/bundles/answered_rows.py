@@ -6,11 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
 from ockham.errors import ConfigError
 from ockham.evals.cut_texts import cut_texts_of
+from ockham.models import json_fields
 from ockham.readers.forms.form import LeftOut
 from ockham.readers.input_rows import InputRow, InputTable
 from ockham.records import Answer, CutTexts, Progress, Quarantined
@@ -40,6 +41,7 @@ class AnswerCounts:
     ``empty`` rows have no input and were not asked, ``doubtful`` ones were answered with less confidence than wanted,
     to ``no_answer`` the model gave none that is valid. ``left_out`` say themselves that they are not to be used, and
     ``quarantined`` cannot be read. ``cut`` says how many of the rows that were asked were too long to be read whole.
+    ``fields_left_empty`` are fields of answered rows that have less confidence than wanted.
     """
 
     rows: int
@@ -50,17 +52,19 @@ class AnswerCounts:
     left_out: int
     quarantined: int
     cut: CutTexts | None = None
+    fields_left_empty: int = 0
 
 
 class RowAccount:
     """What has become of the rows so far."""
 
-    __slots__ = ("_left_out", "_states", "_unread", "quarantined")
+    __slots__ = ("_fields_left_empty", "_left_out", "_states", "_unread", "quarantined")
 
     def __init__(self) -> None:
         """Begin with nothing."""
         self._states: Counter[State] = Counter()
         self._left_out = 0
+        self._fields_left_empty = 0
         self._unread: list[float] = []
         self.quarantined: list[Quarantined] = []
 
@@ -74,6 +78,7 @@ class RowAccount:
     def settle(self, row: InputRow, answer: Answer, least: float | None) -> AnsweredRow:
         """Count a row by its answer; one with less confidence than ``least`` is no answer.
 
+        Where the model says how sure it is of each field, the fields with less are left empty, and the others stay.
         Raises `ConfigError` (``E_CONFIG``) where the model gives no confidence that could be held against ``least``.
         """
         state: State = "answered"
@@ -83,6 +88,10 @@ class RowAccount:
             state = "empty"
         elif answer.value is None:
             state = "no_answer"
+        elif least is not None and answer.fields is not None:
+            answer, emptied = keep_sure_fields(answer, least)
+            state = "answered" if answer.value is not None else "doubtful"
+            self._fields_left_empty += emptied if answer.value is not None else 0
         elif least is not None:
             if answer.confidence is None:
                 message = "the model gives no confidence with its answers, so none can be held against a least one"
@@ -105,8 +114,19 @@ class RowAccount:
             left_out=self._left_out,
             quarantined=len(self.quarantined),
             cut=cut_texts_of(self.row_count - counts["empty"], self._unread),
+            fields_left_empty=self._fields_left_empty,
             **counts,
         )
+
+
+def keep_sure_fields(answer: Answer, least: float) -> tuple[Answer, int]:
+    """Empty the fields of an answer that are less sure than ``least``, and count those that had a value.
+
+    One that has no value left is no answer.
+    """
+    doubtful = {name for name, sure in (answer.fields or {}).items() if sure < least}
+    value, emptied = json_fields.leave_empty(answer.value, doubtful)
+    return replace(answer, value=value), emptied
 
 
 class _Batch(NamedTuple):

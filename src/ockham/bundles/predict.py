@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -42,6 +42,8 @@ class Prediction:
     """The answer; null where the input is empty, or no answer is valid or sure enough."""
     confidence: float | None
     """The model's probability of its answer, from 0 to 1; null where it gives none."""
+    field_confidence: Mapping[str, float] | None = None
+    """That of each field of an extracted object, by its path with dots; null where the model gives none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,8 @@ class PredictSpec:
     """How rows are read and answered.
 
     ``inputs`` names the input columns, in the order of the bundle's own, where they are called otherwise. An answer
-    with less confidence than ``min_confidence`` is none.
+    with less confidence than ``min_confidence`` is none; of an object whose fields have confidences, such fields are
+    left empty.
     """
 
     inputs: tuple[str, ...] = ()
@@ -99,7 +102,7 @@ def prediction_of(answered: AnsweredRow, id_column: str | None = None) -> Predic
             names = ", ".join(printable(column) for column in list(row.cells)[:30])
             raise DataError("E_COLUMN", message, fix=f"name one of {names}")
         name = text_of(row.cells[id_column])
-    return Prediction(id=name, answer=answer.value, confidence=answer.confidence)
+    return Prediction(id=name, answer=answer.value, confidence=answer.confidence, field_confidence=answer.fields)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ockham.api.consent import Destination
     from ockham.bundles.answer_file import AnswerFileNotes
     from ockham.bundles.answered_rows import AnswerCounts
-    from ockham.bundles.predict import Answering
+    from ockham.bundles.predict import Answering, Prediction
 
 LEFT_OUT = 5
 """Exit status where records have no answer: they are missing from what was written, which nothing else there says."""
@@ -69,7 +69,7 @@ EXAMPLES = (
 @section(
     "Answers",
     click.option(
-        "--min-confidence", type=float, metavar="P", help="Leave the answer empty below this confidence (0 to 1)."
+        "--min-confidence", type=float, metavar="P", help="Leave an answer or field empty below this confidence (0-1)."
     ),
 )
 @options.endpoint
@@ -104,10 +104,10 @@ def command(
     a JSON object with those columns.
 
     Texts and lines get a line each: the answer, a tab and the confidence. Rows of a file are printed as JSON Lines, or
-    written with --out: all their own columns, then the answer (an extracted object as one column per field) and the
-    confidence. Rows without an input get no answer. In .csv and .tsv files, cells that a spreadsheet would run as a
-    formula are quoted. If the bundle calls an API, name that API and the variable of its key here too: --endpoint URL
-    --endpoint-key-env NAME.
+    written with --out: all their own columns, then the answer (an extracted object as one column per field, each with
+    its confidence where the model tells it) and the confidence of the whole. Rows without an input get no answer. In
+    .csv and .tsv files, cells that a spreadsheet would run as a formula are quoted. If the bundle calls an API, name
+    that API and the variable of its key here too: --endpoint URL --endpoint-key-env NAME.
 
     The last line accounts for every row. Exit status: 0 every record could be read, 5 some could not, 2 bad input or
     usage, 1 internal error.
@@ -209,10 +209,18 @@ def _print_rows(answering: Answering, id_column: str | None, *, as_json: bool) -
 
     predictions = (prediction_of(answered, id_column) for answered in answering.rows)
     if as_json:
-        click.echo(json.dumps([plain(prediction) for prediction in predictions], allow_nan=False))
+        click.echo(json.dumps([_record(prediction) for prediction in predictions], allow_nan=False))
         return
     for prediction in predictions:
-        click.echo(json.dumps(plain(prediction), ensure_ascii=True, allow_nan=False))
+        click.echo(json.dumps(_record(prediction), ensure_ascii=True, allow_nan=False))
+
+
+def _record(prediction: Prediction) -> dict[str, object]:
+    """Return a prediction as it is printed: confidences of fields only where there are some."""
+    record: dict[str, object] = plain(prediction)
+    if prediction.field_confidence is None:
+        record.pop("field_confidence")
+    return record
 
 
 def _rows_text(number: int) -> str:
@@ -231,6 +239,8 @@ def _account(counts: AnswerCounts, out: Path | None, notes: AnswerFileNotes | No
         from ockham.evals.cut_texts import describe_cut_texts
 
         lines.append(f"note: {describe_cut_texts(counts.cut)}")
+    if counts.fields_left_empty:
+        lines.append(f"note: {counts.fields_left_empty:,} fields are left empty: below the minimum confidence")
     if notes is not None:
         lines += [
             f"note: a column {printable(name)!r} is yours already; the answer's is called {printable(new)!r}"

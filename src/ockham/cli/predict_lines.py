@@ -90,7 +90,8 @@ def _row(line: str, model: LoadedModel) -> tuple[str | dict[str, object], bool]:
 def _print_answer(answered: AnsweredRow, options: LineOptions) -> None:
     answer = answered.answer
     if options.as_json:
-        _print({"id": answered.row.id, "answer": answer.value, "confidence": answer.confidence})
+        by_field = {} if answer.fields is None else {"field_confidence": dict(answer.fields)}
+        _print({"id": answered.row.id, "answer": answer.value, "confidence": answer.confidence, **by_field})
     else:
         confidence = "" if answer.confidence is None else f"\t{answer.confidence:.3f}"
         click.echo(f"{printable(answer.value or '')}{confidence}")

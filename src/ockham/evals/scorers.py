@@ -41,4 +41,5 @@ def _score(example: Example, answer: Answer, right: bool) -> Score:
         target=example.target,
         value=float(right),
         confidence=answer.confidence,
+        fields=answer.fields,
     )

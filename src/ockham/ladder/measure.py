@@ -91,12 +91,15 @@ def valid_report(
     if rung_result.built_rung is None or not rung_result.built_rung.built.answers:
         return None
     built = rung_result.built_rung.built
-    sure = built.confidences or (None,) * len(built.answers)
-    answers = tuple(
-        Answer(value=value, confidence=confidence) for value, confidence in zip(built.answers, sure, strict=True)
-    )
     profile = _profile(context, rung_result.rung, rung_result.built_rung.folder, requirements)
-    return _report(context, rung_result, "valid", ServedAnswers(answers=answers, profile=profile), requirements, prices)
+    return _report(
+        context,
+        rung_result,
+        "valid",
+        ServedAnswers(answers=built.valid_answers(), profile=profile),
+        requirements,
+        prices,
+    )
 
 
 def test_report(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,11 @@ class FieldBlend:
     models: tuple[Model, ...]
 
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
-        """Answer with the fields of several members; the confidence is the least of those that have a part in it."""
+        """Answer with the fields of several members.
+
+        The confidence is that of all fields together, and where a member says none of its fields, the least of those
+        members that have a part in it.
+        """
         if not inputs:
             return []
         by_member = [model.answer(inputs) for model in self.models]
@@ -57,9 +62,23 @@ def combine(settings: FieldBlendSettings, answers: Sequence[Answer]) -> Answer:
     parts = {settings.rest, *settings.members}
     sure = [answer.confidence for index, answer in enumerate(answers) if index in parts]
     known = [confidence for confidence in sure if confidence is not None]
-    return Answer(
-        value=json.dumps(value, ensure_ascii=False), confidence=min(known) if len(known) == len(sure) else None
-    )
+    fields = _field_confidences(settings, answers)
+    least = min(known) if len(known) == len(sure) else None
+    together = least if fields is None else math.prod(fields.values())
+    return Answer(value=json.dumps(value, ensure_ascii=False), confidence=together, fields=fields)
+
+
+def _field_confidences(settings: FieldBlendSettings, answers: Sequence[Answer]) -> dict[str, float] | None:
+    """Return the confidence of each field from the member that answers it; ``None`` where one of them says none."""
+    if any(answers[index].fields is None for index in {settings.rest, *settings.members}):
+        return None
+    sure = dict(answers[settings.rest].fields or {})
+    for path, member in zip(settings.paths, settings.members, strict=True):
+        name = ".".join(path)
+        sure.pop(name, None)
+        if name in (own := answers[member].fields or {}):
+            sure[name] = own[name]
+    return sure
 
 
 def _read(text: str | None) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +71,34 @@ def object_of(schema: Mapping[str, Any], by_path: Mapping[Path, Sequence[str]]) 
     ``{}``). A required number or truth value that was not found has no empty form and is left out.
     """
     return _object(schema, (), by_path)
+
+
+def leave_empty(value: str | None, names: Collection[str]) -> tuple[str | None, int]:
+    """Return an object, written as JSON, whose fields of these paths are null, and how many of them had said something.
+
+    Paths are written with dots. An object of which nothing is left is ``None``; text that is no object stays as it is.
+    """
+    try:
+        parsed = json.loads(value or "null")
+    except (ValueError, RecursionError):
+        return value, 0
+    emptied = _empty_fields(parsed, "", names) if isinstance(parsed, dict) else 0
+    if not emptied:
+        return value, 0
+    return (json.dumps(parsed, ensure_ascii=False) if any(True for _ in values(parsed)) else None), emptied
+
+
+def _empty_fields(target: dict[str, Any], prefix: str, names: Collection[str]) -> int:
+    """Set fields of an object to null, and return how many of them had said something."""
+    count = 0
+    for key, item in target.items():
+        name = f"{prefix}{key}"
+        if name in names and any(True for _ in _leaves(item, ())):
+            target[key] = None
+            count += 1
+        elif isinstance(item, dict):
+            count += _empty_fields(item, f"{name}.", names)
+    return count
 
 
 def _alternatives(schema: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

@@ -30,7 +30,9 @@ class Answer:
     question before and did not read again, ``tokens_out`` the steps that
     chose the answer, one for each token that was written; ``None`` for a model without tokens. ``unread`` is the share
     of the text that the model left out because it was too long, 0 where it read all of it, ``None`` where it does not
-    say; it and ``tokens_kept`` are no part of what makes two answers equal.
+    say. ``fields`` says of each field of an extracted object, by its path with dots, how sure the model is that it is
+    right as it stands, left empty too; ``None`` where the model does not say. These two and ``tokens_kept`` are no part
+    of what makes two answers equal.
     """
 
     value: str | None
@@ -39,13 +41,15 @@ class Answer:
     tokens_out: int | None = None
     tokens_kept: int | None = field(default=None, compare=False)
     unread: float | None = field(default=None, compare=False)
+    fields: Mapping[str, float] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """One answer judged: ``value`` is 1.0 for right and 0.0 for wrong, ``None`` where it could not be judged.
 
-    ``grade`` is what the scorer that was named gives it, in [0, 1]; ``None`` where none was.
+    ``grade`` is what the scorer that was named gives it, in [0, 1]; ``None`` where none was. ``fields`` are the
+    confidences of its fields, as in `Answer`.
     """
 
     example: str
@@ -55,6 +59,7 @@ class Score:
     confidence: float | None = None
     cluster: int | None = None
     grade: float | None = None
+    fields: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,9 @@ from ockham.evals import field_scores
 from ockham.models import field_blend, model_files
 from ockham.models.blend import member_folder
 from ockham.models.field_blend import FieldBlendSettings
-from ockham.records import Answer, Score
+from ockham.records import Score
 from ockham.rungs.blend_rung import copy_member
-from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER
+from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER, field_confidences
 from ockham.rungs.pattern_rung import PATTERN
 from ockham.rungs.rung import BuildInfo, BuiltRung, RunContext, Rung, find_built
 from ockham.rungs.tagger_rung import ENCODER_TAGGER
@@ -113,19 +113,15 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
     model_files.write(settings, folder / field_blend.FILE)
     for index, member in enumerate(choice.members):
         copy_member(built[member.name].folder, member_folder(folder, index, member.kind))
-    rows = len(context.side("valid"))
-    answers = [field_blend.combine(settings, [_answer(whole, row) for whole in built.values()]) for row in range(rows)]
+    by_row = zip(*(whole.built.valid_answers() for whole in built.values()), strict=True)
+    answers = [field_blend.combine(settings, row) for row in by_row]
     named = {f"field {name}": choice.members[member].name for name, member in choice.fields.items()}
     return BuildInfo(
         settings={"rest": choice.members[choice.best].name, **named},
         answers=tuple(str(answer.value) for answer in answers),
         confidences=tuple(answer.confidence for answer in answers),
+        field_confidences=field_confidences(answers),
     )
-
-
-def _answer(whole: BuiltRung, row: int) -> Answer:
-    confidences = whole.built.confidences
-    return Answer(value=whole.built.answers[row], confidence=confidences[row] if confidences else None)
 
 
 FIELD_BLEND = Rung(

@@ -13,7 +13,7 @@ from ockham.models.extraction.tagger_learning import PlacedRows
 from ockham.models.extraction.value_places import TextRow
 from ockham.models.linear_tagger import LinearTagger
 from ockham.models.pattern import Pattern
-from ockham.records import Example, Progress
+from ockham.records import Answer, Example, Progress
 from ockham.rungs.baselines import CLASSIC
 from ockham.rungs.rung import BuildInfo, RunContext, Rung
 
@@ -73,7 +73,14 @@ def build_extractor(
         settings={"fields": len(placed.fields), **settings_of(served)},
         answers=tuple(str(answer.value) for answer in answers),
         confidences=tuple(answer.confidence for answer in answers),
+        field_confidences=field_confidences(answers),
     )
+
+
+def field_confidences(answers: Sequence[Answer]) -> tuple[dict[str, float] | None, ...]:
+    """Return how sure a model is of each field of each answer; nothing where it does not say."""
+    sure = tuple(None if answer.fields is None else dict(answer.fields) for answer in answers)
+    return sure if any(fields is not None for fields in sure) else ()
 
 
 def _build(material: RunContext, folder: Path) -> BuildInfo:

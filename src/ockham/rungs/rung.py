@@ -140,10 +140,21 @@ class BuildInfo:
     """What a model that had not seen the validation rows answered to them: the rung's own has learnt from them too."""
     confidences: tuple[float | None, ...] = ()
     """How sure that model was of each of them; empty where it was not asked."""
+    field_confidences: tuple[dict[str, float] | None, ...] = ()
+    """How sure it was of each field of each of them; empty where it does not say."""
     seconds: float = 0.0
     points: tuple[EpochPoint, ...] = ()
     parity: tuple[Parity, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def valid_answers(self) -> tuple[Answer, ...]:
+        """Return the answers to the validation rows with all that is known of how sure they are."""
+        sure = self.confidences or (None,) * len(self.answers)
+        fields = self.field_confidences or (None,) * len(self.answers)
+        return tuple(
+            Answer(value=value, confidence=confidence, fields=by_field)
+            for value, confidence, by_field in zip(self.answers, sure, fields, strict=True)
+        )
 
     @property
     def strength(self) -> float:

@@ -17,7 +17,7 @@ from ockham.models.tagger import TaggerSettings
 from ockham.models.token_windows import reader
 from ockham.records import Progress
 from ockham.rungs.encoder_rungs import ENCODER_READY, TUNERS, parity_of, save_adapter, tuning_inputs
-from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER, text_rows
+from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER, field_confidences, text_rows
 from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, Rung, build_rung, cache_key, note_early_stop
 from ockham.tuning import span_alignment
 from ockham.tuning.span_alignment import AlignedRow
@@ -77,6 +77,7 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
         },
         answers=answers,
         confidences=tuple(answer.confidence for answer in served_answers),
+        field_confidences=field_confidences(served_answers),
         points=tuned.points,
         parity=parity_of(context, tuned.answers, answers),
         warnings=(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ockham.bundles.answered_rows import keep_sure_fields
 from ockham.server.access import Access
 from ockham.server.admission import Admission
 from ockham.server.api_error import ApiError, unknown_model
@@ -34,8 +35,13 @@ class ServerState:
     tickets: ReportTickets = field(default_factory=ReportTickets)
 
     def text_of(self, decided: Decided) -> str | None:
-        """Return what a model answered as text; ``None`` where it gives no answer, or one that is in doubt."""
+        """Return what a model answered as text; ``None`` where it gives no answer, or one that is in doubt.
+
+        Of an object whose fields have confidences, the fields in doubt are left empty.
+        """
         answer, least = decided.answer, self.min_confidence
+        if least is not None and answer.fields is not None:
+            return keep_sure_fields(answer, least)[0].value
         is_doubtful = least is not None and answer.confidence is not None and answer.confidence < least
         return None if is_doubtful else answer.value
 

@@ -49,3 +49,13 @@ def test_a_blend_that_does_not_fit_is_refused(tmp_path: Path) -> None:
         model_files.write(chosen, tmp_path / field_blend.FILE)
         with pytest.raises(ModelError, match="not those of its members"):
             field_blend.load(tmp_path)
+
+
+def test_fields_keep_the_confidence_of_the_member_that_answers_them() -> None:
+    chosen = FieldBlendSettings(kinds=("pattern", "linear-tagger"), paths=(("a",), ("b",)), members=(1, 1), rest=0)
+    first = Answer(value='{"a": "1", "c": "2"}', confidence=0.5, fields={"a": 0.9, "b": 0.8, "c": 0.5})
+    second = Answer(value='{"a": "3"}', confidence=0.1, fields={"a": 0.4})
+    both = combine(chosen, [first, second])
+    assert both.fields == {"a": 0.4, "c": 0.5}
+    assert both.confidence == pytest.approx(0.2)
+    assert combine(chosen, [first, answer({"a": "3"}, 0.1)]).fields is None

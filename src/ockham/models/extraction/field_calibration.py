@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _LEAST_VALUES = 20
 """Validation values that a field must have before they choose anything."""
 _THRESHOLDS = tuple(step / 20 for step in range(3, 17))
+_BASE_ROWS = 2.0
+"""So many rows the share of rows without a value weighs."""
 _PRIOR = 1.0
 """Weight of the belief that shares are right as they are."""
 
@@ -34,30 +36,39 @@ class _Guess:
     right: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _SeenField:
+    """A field in one row: the values that may be given, and how many it should have."""
+
+    guesses: tuple[_Guess, ...]
+    values: int
+
+
 def calibrate(
     writer: FieldWriter, spans_of: Callable[[str], Sequence[SpanShare]], rows: Sequence[TextRow]
 ) -> tuple[FieldRule, ...]:
     """Return the rules of the fields as validation rows choose them, by a model that has not seen these.
 
-    A field with fewer than 20 values there keeps its rule.
+    A field with fewer than 20 values there keeps its rule, and learns only how often it is rightly left empty.
     """
-    guesses: dict[int, list[_Guess]] = {number: [] for number in range(len(writer.fields))}
-    totals = Counter[int]()
-    names = {".".join(entry.path): number for number, entry in enumerate(writer.fields)}
+    seen: dict[int, list[_SeenField]] = {number: [] for number in range(len(writer.fields))}
+    names = [".".join(entry.path) for entry in writer.fields]
     for row in rows:
         wanted = Counter(field_scores.parse_fields(row.target) or {})
+        counts = Counter[str]()
         for (name, _), count in wanted.items():
-            if name in names:
-                totals[names[name]] += count
-        for number, values in writer.choices(row.text, spans_of(row.text)).items():
-            left = Counter(wanted)
-            for value in values:
+            counts[name] += count
+        choices = writer.choices(row.text, spans_of(row.text))
+        for number, name in enumerate(names):
+            values = choices.get(number, [])
+            kept = values if writer.fields[number].repeated else values[:1]
+            left, guesses = Counter(wanted), []
+            for value in kept:
                 slot = _slot(writer, number, value.text)
-                guesses[number].append(_Guess(share=value.share, right=left[slot] > 0))
+                guesses.append(_Guess(share=value.share, right=left[slot] > 0))
                 left[slot] -= 1
-    return tuple(
-        _choose_rule(rule, guesses[number], totals[number]) for number, rule in enumerate(writer.settings.rules)
-    )
+            seen[number].append(_SeenField(guesses=tuple(guesses), values=counts[name]))
+    return tuple(_choose_rule(rule, seen[number]) for number, rule in enumerate(writer.settings.rules))
 
 
 def _slot(writer: FieldWriter, number: int, text: str) -> field_scores.Slot:
@@ -68,9 +79,11 @@ def _slot(writer: FieldWriter, number: int, text: str) -> field_scores.Slot:
     return slots[0] if slots else (".".join(path), text)
 
 
-def _choose_rule(rule: FieldRule, guesses: Sequence[_Guess], total: int) -> FieldRule:
+def _choose_rule(rule: FieldRule, seen: Sequence[_SeenField]) -> FieldRule:
+    guesses = [guess for row in seen for guess in row.guesses]
+    total = sum(row.values for row in seen)
     if total < _LEAST_VALUES:
-        return rule
+        return dataclasses.replace(rule, empty=_rightly_empty(rule.least, seen))
 
     def f1(least: float) -> float:
         given = [guess for guess in guesses if guess.share >= least]
@@ -78,7 +91,15 @@ def _choose_rule(rule: FieldRule, guesses: Sequence[_Guess], total: int) -> Fiel
 
     least = max(_THRESHOLDS, key=lambda least: (round(f1(least), 6), -abs(least - rule.least)))
     slope, offset = _platt(guesses)
-    return dataclasses.replace(rule, least=least, slope=slope, offset=offset)
+    return dataclasses.replace(rule, least=least, slope=slope, offset=offset, empty=_rightly_empty(least, seen))
+
+
+def _rightly_empty(least: float, seen: Sequence[_SeenField]) -> float:
+    """Return how often a field is right where no value is given, held to the share of rows that have no value."""
+    absent = sum(row.values == 0 for row in seen)
+    base = (absent + 1) / (len(seen) + 2)
+    left = [row.values == 0 for row in seen if all(guess.share < least for guess in row.guesses)]
+    return (sum(left) + _BASE_ROWS * base) / (len(left) + _BASE_ROWS)
 
 
 def _platt(guesses: Sequence[_Guess]) -> tuple[float, float]:

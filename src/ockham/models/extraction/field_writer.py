@@ -25,13 +25,15 @@ class FieldRule:
     """How the values of a field are written.
 
     ``form`` is that of `ockham.models.extraction.value_forms`; a value is given where its share is at least ``least``;
-    its confidence is the logistic of ``slope`` times the share's log-odds plus ``offset`` (Platt 1999).
+    its confidence is the logistic of ``slope`` times the share's log-odds plus ``offset`` (Platt 1999). ``empty`` is
+    how often the field is right where no value is given, ``None`` where that is not known.
     """
 
     form: str = value_forms.AS_IT_STANDS
     least: float = field(default=0.4, metadata={"min": 0, "max": 1})
     slope: float = 1.0
     offset: float = 0.0
+    empty: float | None = None
 
     def confidence(self, share: float) -> float:
         """Return how sure a value of such a share is, in [0, 1]."""
@@ -85,17 +87,29 @@ class FieldWriter:
     def answer(self, text: str, spans: Sequence[SpanShare]) -> Answer:
         """Answer a text by its spans. The confidence is that of all fields together, as if they were independent."""
         texts: dict[json_fields.Path, list[str]] = {}
-        sure = 1.0
-        for number, choice in self.choices(text, spans).items():
-            rule = self.settings.rules[number]
-            for value in choice:
-                if value.share >= rule.least:
-                    sure *= rule.confidence(value.share)
-                    texts.setdefault(self.fields[number].path, []).append(value.text)
-                else:
-                    sure *= 1 - rule.confidence(value.share)
+        sure = dict[str, float]()
+        choices = self.choices(text, spans)
+        for number, rule in enumerate(self.settings.rules):
+            path, values = self.fields[number].path, choices.get(number, [])
+            given = [value for value in values if value.share >= rule.least]
+            if given:
+                texts[path] = [value.text for value in given]
+            sure[".".join(path)] = self._field_confidence(number, values, given)
         written = json.dumps(self.object_of(texts), ensure_ascii=False)
-        return Answer(value=whole(written), confidence=sure)
+        return Answer(value=whole(written), confidence=math.prod(sure.values()), fields=sure)
+
+    def _field_confidence(self, number: int, values: Sequence[FieldValue], given: Sequence[FieldValue]) -> float:
+        """Return how sure a field is as it is answered: each value that is given right, or rightly none."""
+        rule = self.settings.rules[number]
+        if given:
+            return math.prod(rule.confidence(value.share) for value in self._kept(number, given))
+        if rule.empty is not None:
+            return rule.empty
+        return math.prod(1 - rule.confidence(value.share) for value in values)
+
+    def _kept(self, number: int, given: Sequence[FieldValue]) -> Sequence[FieldValue]:
+        """Return the values that stand in the answer: of a field that has one, the likeliest."""
+        return given if self.fields[number].repeated else given[:1]
 
     def object_of(self, texts: Mapping[json_fields.Path, Sequence[str]]) -> dict[str, Any]:
         """Make an object of the schema of the texts of its fields."""
