@@ -32,6 +32,7 @@ from ockham.records import (
     plain,
 )
 from ockham.rungs import decoder_rungs
+from ockham.rungs.linear_tagger_rung import field_notes, train_facts
 from ockham.rungs.rung import RunContext
 from ockham.sealed import state
 from ockham.store import Run
@@ -197,8 +198,10 @@ def build_result(context: RunContext, outcome: ClimbOutcome) -> RunResult:
         tuned_in=decoder_rungs.tuned_in(context.run),
         machine=machine.describe(),
         attacks=state.current().attacks,
+        fields=train_facts(context),
         warnings=(
             *context.prepared.split.warnings,
+            *field_notes(context),
             *outcome.opinions.notes,
             *(text for _, built in builds for text in built.warnings),
             *(

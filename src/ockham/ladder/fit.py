@@ -44,6 +44,7 @@ from ockham.records import (
     ignore,
 )
 from ockham.rungs import decoder_rungs, own_models
+from ockham.rungs.linear_tagger_rung import field_notes
 from ockham.rungs.registry import LADDER
 from ockham.rungs.rung import BuildConfig, RunContext, Rung
 from ockham.rungs.several_encoders import add_encoders
@@ -156,6 +157,8 @@ def fit(
         assemble.record_protection(run)
         connector.tell_run(str(folder.absolute()))
         context = RunContext(prepared, config, run, on_progress)
+        for note in field_notes(context):
+            on_progress(Progress(stage="climb", message=f"note: {note}"))
         with counting.remember_pieces():
             rung_results = climb(context, rungs, requirements, prices, everything=spec.all)
             diagnosed = diagnostics.diagnose(context)

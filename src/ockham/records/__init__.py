@@ -31,6 +31,7 @@ from ockham.records.evaluation import (
     SeenShare,
     SelectiveAnswers,
 )
+from ockham.records.extraction import FieldFacts
 from ockham.records.manifest import DeviceName, Manifest, Progress, ignore
 from ockham.records.plug_spec import PlugRequest, PlugSpec, PlugUse
 from ockham.records.quantities import Requirements
@@ -69,6 +70,7 @@ __all__ = [
     "EpochPoint",
     "Estimate",
     "Example",
+    "FieldFacts",
     "Finding",
     "IngestReport",
     "Json",

@@ -16,6 +16,7 @@ from ockham.records.evaluation import (
     Report,
     SelectiveAnswers,
 )
+from ockham.records.extraction import FieldFacts
 from ockham.records.plug_spec import PlugUse
 
 Precision = Literal["float32", "bfloat16"]
@@ -266,3 +267,5 @@ class RunResult:
     """What kind of model each candidate is, in a few plain words, by its name."""
     attacks: int = 0
     """How many attempts to get out of its own walls the run made before it began; each failed."""
+    fields: tuple[FieldFacts, ...] = ()
+    """What the training rows say of each field, where fields are extracted."""

@@ -6,7 +6,8 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 from ockham.evals.field_scores import parse_fields
 from ockham.records import Score
@@ -17,15 +18,24 @@ Span = tuple[int, int]
 """Where a value stands in a text: its first character, and the one after its last."""
 
 
+Fault = Literal["right", "empty", "cut", "other"]
+
+
 @dataclass(slots=True)
 class FieldCounts:
-    """Of one field: the rows whose right answer has it, and what became of it there; rows where it was made up."""
+    """Of one field: the rows whose right answer has it, and what became of it there; rows where it was made up.
+
+    ``empty`` ones lack a value. ``cut`` ones have a part of the right value, or more than it; ``other`` ones have a
+    value from another place. ``sure`` are the confidences of all rows that have one.
+    """
 
     rows: int = 0
     right: int = 0
-    other_value: int = 0
-    missed: int = 0
+    empty: int = 0
+    cut: int = 0
+    other: int = 0
     made_up: int = 0
+    sure: list[float] = field(default_factory=list)
 
 
 def count_fields(scores: Sequence[Score]) -> dict[str, FieldCounts]:
@@ -36,18 +46,36 @@ def count_fields(scores: Sequence[Score]) -> dict[str, FieldCounts]:
             continue
         answer_values, target_values = _by_path(score.answer), _by_path(score.target)
         for path in {*answer_values, *target_values}:
-            field = counts.setdefault(path, FieldCounts())
+            field_counts = counts.setdefault(path, FieldCounts())
             if path not in target_values:
-                field.made_up += 1
+                field_counts.made_up += 1
                 continue
-            field.rows += 1
-            if path not in answer_values:
-                field.missed += 1
-            elif answer_values[path] == target_values[path]:
-                field.right += 1
-            else:
-                field.other_value += 1
+            field_counts.rows += 1
+            kind = fault(answer_values.get(path, Counter()), target_values[path])
+            setattr(field_counts, kind, getattr(field_counts, kind) + 1)
+        for path, sure in (score.fields or {}).items():
+            counts.setdefault(path, FieldCounts()).sure.append(sure)
     return counts
+
+
+def fault(given: Counter[str], wanted: Counter[str]) -> Fault:
+    """Say what became of a field that should have values."""
+    extra, missed = given - wanted, wanted - given
+    if not extra and not missed:
+        return "right"
+    if not extra:
+        return "empty"
+    if any(_shares_a_part(one, other) for one in extra for other in (missed or wanted)):
+        return "cut"
+    return "other"
+
+
+def _shares_a_part(given: str, wanted: str) -> bool:
+    """Tell whether one of two values is a part of the other, or half of its words are the other's."""
+    if given in wanted or wanted in given:
+        return True
+    mine, theirs = Counter(given.split()), Counter(wanted.split())
+    return 2 * (mine & theirs).total() >= max(mine.total(), theirs.total())
 
 
 def wrong_fields(answer: str | None, target: str) -> tuple[str, ...]:

@@ -45,22 +45,39 @@ def _label_table(scores: Sequence[LabelScore]) -> Html:
 
 
 def _field_table(scores: Sequence[LabelScore], counts: dict[str, FieldCounts]) -> Html:
-    """Say of each field in how many rows it is right, has another value, is missed, or was made up."""
-    heads = ("Rows", "Right", "Other value", "Missed", "Made up")
+    """Say of each field in how many rows it is right, and what is wrong with it in the others."""
+    heads = ("Rows", "Right", "Empty", "Cut short", "Wrong place", "Made up")
+    is_sure = any(field.sure for field in counts.values())
     body = []
     for s in scores:
         c = counts.get(s.label, FieldCounts())
-        numbers = (c.rows, c.right, c.other_value, c.missed, c.made_up)
+        numbers = (c.rows, c.right, c.empty, c.cut, c.other, c.made_up)
         cells = [_count_cell(number, head) for number, head in zip(numbers, heads, strict=True)]
+        if is_sure:
+            cells.append(_sure_cell(c.sure))
         body.append((_head_cell(s.label), *cells, *map(_share, (s.precision, s.recall, s.f1), _SHARES)))
-    grid = _sortable(("Field", *heads, *_SHARES), body, "Right and wrong of each field")
+    sure_heads = (_SURE,) if is_sure else ()
+    grid = _sortable(("Field", *heads, *sure_heads, *_SHARES), body, "Right and wrong of each field")
     about = note(
-        "Rows: the test rows whose right answer has the field. Made up: the right answer does not have the field, "
-        "and a value was given. Precision and recall count values, with 95 % intervals."
+        "Rows: the test rows whose right answer has the field. Empty: a value is missing. Cut short: a part of the "
+        "right value, or more than it. Wrong place: another part of the text. Made up: the right answer does not have "
+        "the field, and a value was given. Precision and recall count values, with 95 % intervals.",
+        f" {_SURE}: the mean over all test rows; it is calibrated where it is close to the share of rows in which the "
+        "field is right, left empty too."
+        if is_sure
+        else None,
     )
     return tag("div", about, grid, class_="whole")
 
 
+def _sure_cell(sure: Sequence[float]) -> Html:
+    if not sure:
+        return tag("td", tag("span", "unknown", class_="none"), class_="n", data_v=-1, data_head=_SURE)
+    mean = sum(sure) / len(sure)
+    return tag("td", percent(mean), class_="n", data_v=mean, data_head=_SURE)
+
+
+_SURE = "Confidence"
 _SHARES = ("Precision", "Recall", "F1")
 
 

@@ -7,7 +7,17 @@ import hashlib
 from importlib.resources import files
 
 from ockham.records import RunResult
-from ockham.reporting import answers, candidates, curves, data_section, label_doubts, label_tables, method, summary
+from ockham.reporting import (
+    answers,
+    candidates,
+    curves,
+    data_section,
+    field_help,
+    label_doubts,
+    label_tables,
+    method,
+    summary,
+)
 from ockham.reporting.html import Html, join, tag
 
 _CONTENTS = (
@@ -16,6 +26,7 @@ _CONTENTS = (
     ("judge", "Judge"),
     ("order", "Order"),
     ("labels", "Labels"),
+    ("help", "What would help"),
     ("answers", "Wrong answers"),
     ("learning", "More rows"),
     ("cascade", "Cascade"),
@@ -80,6 +91,7 @@ def _details(run_result: RunResult) -> tuple[Html | None, ...]:
         answers.judge_section(run_result),
         answers.option_order_section(run_result),
         label_tables.labels(run_result),
+        field_help.help_section(run_result),
         answers.explorer(run_result),
         tag("div", curves.learning(run_result), curves.training(run_result), class_="pair"),
         tag("div", curves.cascade(run_result), curves.cost(run_result), class_="pair"),

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from ockham.models import refit
-from ockham.models.extraction import field_calibration, tagger_learning
+from ockham.models.extraction import field_calibration, field_facts, tagger_learning
 from ockham.models.extraction.tagger_learning import PlacedRows
 from ockham.models.extraction.value_places import TextRow
 from ockham.models.linear_tagger import LinearTagger
 from ockham.models.pattern import Pattern
-from ockham.records import Answer, Example, Progress
+from ockham.records import Answer, Example, FieldFacts, Progress
 from ockham.rungs.baselines import CLASSIC
 from ockham.rungs.rung import BuildInfo, RunContext, Rung
 
@@ -28,8 +28,22 @@ def text_rows(rows: Sequence[Example]) -> list[TextRow]:
 
 
 def place_train_side(material: RunContext) -> PlacedRows:
-    """Find where the values of the training targets stand."""
-    return tagger_learning.place_rows(text_rows(material.side("train")))
+    """Find where the values of the training targets stand, once for all rungs of a run."""
+    return material.once("placed", lambda: tagger_learning.place_rows(text_rows(material.side("train"))))
+
+
+def train_facts(material: RunContext) -> tuple[FieldFacts, ...]:
+    """Return what the training rows say of each field; nothing where the task is not to extract."""
+    if material.config.task != "extract":
+        return ()
+    rows = text_rows(material.side("train"))
+    return material.once("field facts", lambda: field_facts.facts_of(place_train_side(material), rows))
+
+
+def field_notes(material: RunContext) -> tuple[str, ...]:
+    """Say what of the fields of the training rows a user should know."""
+    facts = train_facts(material)
+    return tuple(field_facts.notes(facts, text_rows(material.side("train")))) if facts else ()
 
 
 def too_few_reached(placed: PlacedRows) -> str | None:
@@ -94,8 +108,7 @@ def _build(material: RunContext, folder: Path) -> BuildInfo:
 
         return tagger_learning.learn(rows, on_progress)
 
-    info = build_extractor(material, folder, placed, learn, lambda model: {"features": len(model.column)})
-    return dataclasses.replace(info, warnings=tuple(tagger_learning.notes(placed)))
+    return build_extractor(material, folder, placed, learn, lambda model: {"features": len(model.column)})
 
 
 def _skip_reason(material: RunContext) -> str | None:

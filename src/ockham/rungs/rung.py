@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from ockham import store
 from ockham.data import seen_rows
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BARE_NUMBER = re.compile(r"[+-]?\d+(?:\.\d+)?")
+T = TypeVar("T")
 LABELLED: tuple[TaskName, ...] = ("classify", "choose")
 
 
@@ -80,6 +81,14 @@ class RunContext:
     config: BuildConfig
     run: store.Run
     on_progress: Callable[[Progress], None]
+    known: dict[str, object] = field(default_factory=dict, compare=False)
+    """What was worked out once for several rungs, for as long as this process lives."""
+
+    def once(self, name: str, make: Callable[[], T]) -> T:
+        """Return what has this name among all that is known, made the first time."""
+        if name not in self.known:
+            self.known[name] = make()
+        return cast("T", self.known[name])
 
     def side(self, name: Side) -> list[Example]:
         """Return the examples of one side."""

@@ -176,6 +176,7 @@ def test_an_extracted_object_is_a_column_a_field(tmp_path: Path, run: Run) -> No
         "left_out": 0,
         "quarantined": 0,
         "cut": None,
+        "fields_left_empty": 0,
     }
 
 

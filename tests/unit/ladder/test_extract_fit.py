@@ -15,6 +15,7 @@ from ockham.cli import settings
 from ockham.errors import ConfigError, DataError
 from ockham.ladder import measure
 from ockham.ladder.fit import FitSpec, fit
+from ockham.ladder.run_folder import load_result
 from ockham.records import Requirements
 from ockham.serving.process import BenchmarkSpec
 
@@ -82,6 +83,14 @@ def test_values_that_stand_nowhere_and_fields_that_are_empty_are_told(tmp_path: 
     assert lost
     assert all(note.endswith("do not stand in their texts: it cannot be extracted") for note in lost)
     assert "not usable: field kind (F1 below 50 %)" in verdict.because
+    (empty,) = [note for note in notes if note.startswith("note: field note: ")]
+    assert empty.endswith("training rows: nothing can be learnt of it")
+    assert "note: field note: empty in all " in empty
+    assert sum("stand several times in their texts: the models choose the place" in note for note in notes) == 1
+    facts = {fact.field: fact for fact in load_result(tmp_path / "run").fields}
+    assert facts["kind"].nowhere == facts["kind"].values > 0
+    assert facts["total"].several == facts["total"].values == facts["total"].rows
+    assert facts["note"].kind == "empty"
 
 
 def test_two_fields_with_one_value_are_both_answered(tmp_path: Path) -> None:
@@ -89,15 +98,24 @@ def test_two_fields_with_one_value_are_both_answered(tmp_path: Path) -> None:
         {**row, "target": json.dumps({**json.loads(row["target"]), "cash": json.loads(row["target"])["total"]})}
         for row in rows_with()
     ]
-    verdict = fit(rows, SPEC, out=tmp_path / "run")
+    notes: list[str] = []
+    verdict = fit(rows, SPEC, out=tmp_path / "run", on_progress=lambda p: notes.append(p.message))
     tagged = next(line for line in verdict.candidates if line.name == "linear-tagger")
     assert tagged.metrics["f1_micro"].value > 0.95
+    shared = "note: fields total, cash: the same text in most rows: its places are shared out among them"
+    assert shared in notes
 
 
 def test_rows_without_any_field_and_nested_objects(tmp_path: Path) -> None:
-    rows: Rows = [{"input": row.text, "target": json.dumps({"paid": json.loads(row.target)})} for row in receipts(120)]
+    rows: Rows = [
+        {"input": unlike(row.text, number), "target": json.dumps({"paid": json.loads(row.target)})}
+        for number, row in enumerate(receipts(120))
+    ]
     rows += [{"input": unlike("nothing to see here", 1000 + n), "target": "{}"} for n in range(30)]
-    verdict = fit(rows, SPEC, out=tmp_path / "run")
+    notes: list[str] = []
+    verdict = fit(rows, SPEC, out=tmp_path / "run", on_progress=lambda p: notes.append(p.message))
+    assert "note: the fields of nested objects are told apart by their paths: paid.date, paid.total" in notes
+    assert any("training rows have no field at all" in note for note in notes)
     assert next(line for line in verdict.candidates if line.name == "linear-tagger").metrics["f1_micro"].value > 0.9
     with pytest.raises(DataError, match="none of the 40 targets has a field with a value"):
         fit([{"input": f"text {n}", "target": '{"a": ""}'} for n in range(40)], FitSpec(task="extract"))

@@ -89,26 +89,6 @@ def place_rows(rows: Sequence[TextRow]) -> PlacedRows:
     )
 
 
-def notes(rows: PlacedRows) -> list[str]:
-    """Say of each field how it is written, and how many of its values stand nowhere or at several places."""
-    out = []
-    for name, lost, total in rows.missing:
-        cannot = "it cannot be extracted" if lost == total else "such values cannot be extracted"
-        out.append(f"field {name}: {lost:,} of {total:,} training values do not stand in their texts: {cannot}")
-    for number, entry in enumerate(rows.fields):
-        name = ".".join(entry.path)
-        values = [value for row in rows.places for value in row if value.field == number]
-        several = sum(len(value.extents) > 1 for value in values)
-        if several:
-            out.append(
-                f"field {name}: {several:,} of {len(values):,} training values stand at several places of their texts; "
-                "the model chooses among them"
-            )
-        if rows.forms[number] != value_forms.AS_IT_STANDS:
-            out.append(f"field {name}: its values are written as {rows.forms[number]}, not as they stand in the text")
-    return out
-
-
 def learn(rows: PlacedRows, on_progress: Callable[[int, int], None] = lambda _done, _total: None) -> LinearTagger:
     """Learn a tagger; ``on_progress`` hears the steps done, and how many there are at most."""
     closed = text_words.closed_joints(

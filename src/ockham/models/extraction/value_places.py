@@ -22,7 +22,8 @@ _FORM_ROWS = 400
 """Rows that forms are learnt from."""
 _BETTER = 0.05
 """A form must find so much larger a share of a field's values than the text as it stands."""
-_LONGEST_TEXT = 200_000
+LONGEST_TEXT = 200_000
+"""Characters of a text in which values are looked for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +81,7 @@ def _form_of(field: Field, pairs: Sequence[tuple[str, object]]) -> str:
 
 def places_of(row: TextRow, fields: Sequence[Field], forms: Sequence[str]) -> list[ValuePlaces]:
     """Return the places of every value of a row; equal values of one field share theirs out, from the left."""
-    text = row.text[:_LONGEST_TEXT]
+    text = row.text[:LONGEST_TEXT]
     named: dict[tuple[int, str], list[object]] = {}
     for field, value in read_values(row.target, fields):
         named.setdefault((field, str(value)), []).append(value)
