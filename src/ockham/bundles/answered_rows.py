@@ -6,12 +6,12 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ockham.errors import ConfigError
 from ockham.evals.cut_texts import cut_texts_of
-from ockham.models import json_fields
+from ockham.models.sure_fields import keep_sure_fields
 from ockham.readers.forms.form import LeftOut
 from ockham.readers.input_rows import InputRow, InputTable
 from ockham.records import Answer, CutTexts, Progress, Quarantined
@@ -117,16 +117,6 @@ class RowAccount:
             fields_left_empty=self._fields_left_empty,
             **counts,
         )
-
-
-def keep_sure_fields(answer: Answer, least: float) -> tuple[Answer, int]:
-    """Empty the fields of an answer that are less sure than ``least``, and count those that had a value.
-
-    One that has no value left is no answer.
-    """
-    doubtful = {name for name, sure in (answer.fields or {}).items() if sure < least}
-    value, emptied = json_fields.leave_empty(answer.value, doubtful)
-    return replace(answer, value=value), emptied
 
 
 class _Batch(NamedTuple):

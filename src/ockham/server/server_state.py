@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ockham.bundles.answered_rows import keep_sure_fields
+from ockham.models.sure_fields import keep_sure_fields
 from ockham.server.access import Access
 from ockham.server.admission import Admission
 from ockham.server.api_error import ApiError, unknown_model
