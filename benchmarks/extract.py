@@ -1,25 +1,34 @@
-"""Extract fields with the rungs that need no encoder: public sets at several sizes, and documents made by rules.
+"""Extract fields with our rungs and with peers: public sets at several sizes, and documents made by rules.
 
-    scripts/bench extract [--rows 200,1000] [--test 500] [--sets wnut17,…] [--out benchmarks/results]
+    scripts/bench extract [--rows 200,1000] [--test 500] [--sets wnut17,…] [--rungs pattern,…] [--out FOLDER]
 
-Each set is shuffled by its seed and cut to so many rows, a tenth of which choose thresholds (validation); the models
-are not fitted again on those. Seconds are those of the processor, over all threads. Memory is the peak of the process
-that fits and answers, one a measurement.
+Each set is shuffled by its seed and cut to so many rows, a tenth of which choose thresholds and passes (validation).
+pattern and linear-tagger are fitted by themselves, and not again on the validation rows. ``fit`` stands for the whole
+of `ockham fit` on the same rows: every rung that it measured is a line, as it is served. The peers are spaCy's NER,
+trained from nothing, and a token classifier written by hand with transformers on the encoder of encoder-tagger (all of
+it tuned, BIO), each in an environment of its own; GLiNER is asked where OCKHAM_GLINER names its folder. Seconds are
+those of the processor, over all threads, of ``fit`` those of the clock. Memory is the peak of the process that fits and
+answers, one a measurement; of ``fit`` that of serving.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks._made_documents import make_notes, make_receipts
 from ockham.evals import field_scores, tasks
+from ockham.ladder.fit import FitSpec, fit
+from ockham.ladder.run_folder import load_result
 from ockham.models.extraction import field_calibration, pattern_learning, tagger_learning
 from ockham.models.extraction.value_places import TextRow
 from ockham.records import Score
@@ -28,6 +37,9 @@ DATA = Path(__file__).parents[2] / "shared" / "data"
 SETS = ("restaurant8k", "usaddress", "ncbi_disease", "wnut17", "receipts", "notes")
 MADE = {"receipts": (300, make_receipts), "notes": (200, make_notes)}
 RUNGS = {"pattern": pattern_learning.learn, "linear-tagger": tagger_learning.learn}
+PEERS = {"spacy": ".bench/venv-spacy", "classifier": ".bench/venv-peers", "gliner": ".bench/venv-peers"}
+WHOLE = "fit"
+FITTED = ("pattern", "linear-tagger", "encoder-tagger", "field-blend")
 SEED = 0
 
 
@@ -62,17 +74,74 @@ def measure(name: str, rung: str, rows: int, test: int) -> dict[str, object]:
         times.append(1000 * (time.process_time() - start))
         right = float(field_scores.equal(answer, row.target))
         scores.append(Score(example=str(number), answer=answer, target=row.target, value=right))
-    metrics = tasks.estimate_metrics("extract", scores, ())
-    fields = tasks.per_label_scores("extract", scores)
     return {
         "set": name,
         "rung": rung,
         "rows": len(train),
-        **{key: _numbers(metrics[key]) for key in ("f1_micro", "accuracy")},
-        "fields": {field.label: None if field.f1 is None else _numbers(field.f1) for field in fields},
+        **_shares(scores),
         "fit_s": fitted - begin,
         "p95_ms": sorted(times)[int(0.95 * (len(times) - 1))],
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
+    }
+
+
+def measure_peer(name: str, peer: str, rows: int, test: int) -> list[dict[str, object]]:
+    """Let a peer learn from a set in its own environment, and judge its answers as ours are."""
+    train, unseen = read_rows(name, rows, test)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = _write_sides(Path(folder), train, unseen)
+        out = Path(folder) / "answers.json"
+        python = Path(os.environ.get(f"OCKHAM_PEER_{peer.upper()}", f"{PEERS[peer]}/bin/python"))
+        command = [str(python), "benchmarks/_extract_peers.py", peer, "--out", str(out)]
+        command += ["--train", str(paths[0]), "--test", str(paths[1]), "--gliner", os.environ.get("OCKHAM_GLINER", "")]
+        subprocess.run(command, check=True)
+        outcome = json.loads(out.read_text("utf-8"))
+    scores = []
+    for number, (answer, row) in enumerate(zip(outcome.pop("answers"), unseen, strict=True)):
+        value = json.dumps(answer)
+        right = float(field_scores.equal(value, row.target))
+        scores.append(Score(example=str(number), answer=value, target=row.target, value=right))
+    return [{"set": name, "rung": peer, "rows": len(train), **_shares(scores), **outcome}]
+
+
+def measure_fit(name: str, rows: int, test: int) -> list[dict[str, object]]:
+    """Run all of a fit on a set, and return what it measured of each rung that extracts."""
+    train, unseen = read_rows(name, rows, test)
+    with tempfile.TemporaryDirectory() as folder:
+        paths = _write_sides(Path(folder), train, unseen)
+        run = Path(folder) / "run"
+        spec = FitSpec(task="extract", rungs=FITTED, all=True, test=str(paths[1]))
+        fit(str(paths[0]), spec, out=run)
+        reports = load_result(run).reports
+    return [
+        {
+            "set": name,
+            "rung": f"fit: {report.candidate.name}",
+            "rows": len(train),
+            **_shares(report.scores),
+            "fit_s": report.fit_seconds,
+            "p95_ms": report.profile.p95_ms.value if report.profile else 0.0,
+            "memory_mb": report.profile.memory_mb if report.profile else 0.0,
+        }
+        for report in reports
+    ]
+
+
+def _write_sides(folder: Path, *sides: list[TextRow]) -> list[Path]:
+    paths = [folder / f"{name}.jsonl" for name in ("train", "test")]
+    for path, side in zip(paths, sides, strict=True):
+        lines = [json.dumps({"input": row.text, "target": json.loads(row.target)}) for row in side]
+        path.write_text("\n".join(lines) + "\n", "utf-8")
+    return paths
+
+
+def _shares(scores: Sequence[Score]) -> dict[str, object]:
+    """Return micro F1, whole objects and the F1 of each field, and how far confidences are from the shares of right."""
+    metrics = tasks.estimate_metrics("extract", scores, ())
+    fields = tasks.per_label_scores("extract", scores)
+    return {
+        **{key: _numbers(metrics[key]) for key in ("f1_micro", "accuracy")},
+        "fields": {field.label: None if field.f1 is None else _numbers(field.f1) for field in fields},
     }
 
 
@@ -96,7 +165,7 @@ def write_table(results: list[dict[str, object]]) -> str:
         f"{r['f1_micro']['n']:,} | {r['fit_s']:.1f} | {r['p95_ms']:.2f} | {r['memory_mb']:.0f} |"
         for r in results
     ]
-    made = [r for r in results if r["set"] in MADE and r["rung"] == "linear-tagger"]
+    made = [r for r in results if r["set"] in MADE and r["rung"].endswith("linear-tagger")]
     fields = [
         f"- {r['set']}: " + ", ".join(f"{name} {_share(f1)}" for name, f1 in r["fields"].items() if f1) for r in made
     ]
@@ -123,23 +192,31 @@ def main() -> int:
     parser.add_argument("--rows", default="200,1000")
     parser.add_argument("--test", type=int, default=500)
     parser.add_argument("--sets", default=",".join(SETS))
+    parser.add_argument("--rungs", default=",".join((*RUNGS, WHOLE, "spacy", "classifier")))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--one", nargs=3, metavar=("SET", "RUNG", "ROWS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
         name, rung, rows = options.one
-        print(json.dumps(measure(name, rung, int(rows), options.test)))
+        if rung in RUNGS:
+            lines = [measure(name, rung, int(rows), options.test)]
+        elif rung == WHOLE:
+            lines = measure_fit(name, int(rows), options.test)
+        else:
+            lines = measure_peer(name, rung, int(rows), options.test)
+        print(json.dumps(lines))
         return 0
     results = []
     for name in options.sets.split(","):
         for rows in [0] if name in MADE else map(int, options.rows.split(",")):
-            for rung in RUNGS:
+            for rung in options.rungs.split(","):
                 command = [sys.executable, "-m", "benchmarks.extract", "--test", str(options.test)]
                 done = subprocess.run(
                     [*command, "--one", name, rung, str(rows)], stdout=subprocess.PIPE, text=True, check=True
                 )
-                results.append(json.loads(done.stdout))
-                print(json.dumps(results[-1]), flush=True)
+                lines = json.loads(done.stdout.splitlines()[-1])
+                results += lines
+                print(*map(json.dumps, lines), sep="\n", flush=True)
                 (options.out / "extract.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
                 (options.out / "extract.md").write_text(write_table(results), "utf-8")
     return 0

@@ -92,14 +92,8 @@ def valid_report(
         return None
     built = rung_result.built_rung.built
     profile = _profile(context, rung_result.rung, rung_result.built_rung.folder, requirements)
-    return _report(
-        context,
-        rung_result,
-        "valid",
-        ServedAnswers(answers=built.valid_answers(), profile=profile),
-        requirements,
-        prices,
-    )
+    served = ServedAnswers(answers=built.valid_answers(), profile=profile)
+    return _report(context, rung_result, "valid", served, requirements, prices)
 
 
 def test_report(

@@ -76,7 +76,7 @@ def what_helps(fact: FieldFacts, f1: float | None) -> Iterator[str]:
     if fact.values < _FEW:
         yield f"More rows that have it: {count(fact.values)} training values are few."
     if fact.shared:
-        yield f"Texts in which it differs from {_joined(fact.shared)}: most have the same value."
+        yield f"Texts in which it differs from {_name_some(fact.shared)}: most have the same value."
     if fact.several > _MANY * fact.values:
         yield (
             f"Rows in which it stands once, or a value that is longer (with its label word): "
@@ -86,5 +86,5 @@ def what_helps(fact: FieldFacts, f1: float | None) -> Iterator[str]:
         yield "More rows like those that are answered wrong, below."
 
 
-def _joined(names: Sequence[str]) -> str:
+def _name_some(names: Sequence[str]) -> str:
     return ", ".join(names[:3])

@@ -81,14 +81,14 @@ class RunContext:
     config: BuildConfig
     run: store.Run
     on_progress: Callable[[Progress], None]
-    known: dict[str, object] = field(default_factory=dict, compare=False)
+    memory: dict[str, object] = field(default_factory=dict, compare=False)
     """What was worked out once for several rungs, for as long as this process lives."""
 
     def once(self, name: str, make: Callable[[], T]) -> T:
         """Return what has this name among all that is known, made the first time."""
-        if name not in self.known:
-            self.known[name] = make()
-        return cast("T", self.known[name])
+        if name not in self.memory:
+            self.memory[name] = make()
+        return cast("T", self.memory[name])
 
     def side(self, name: Side) -> list[Example]:
         """Return the examples of one side."""

@@ -102,12 +102,12 @@ class FieldWriter:
         """Return how sure a field is as it is answered: each value that is given right, or rightly none."""
         rule = self.settings.rules[number]
         if given:
-            return math.prod(rule.confidence(value.share) for value in self._kept(number, given))
+            return math.prod(rule.confidence(value.share) for value in self._values_of_answer(number, given))
         if rule.empty is not None:
             return rule.empty
         return math.prod(1 - rule.confidence(value.share) for value in values)
 
-    def _kept(self, number: int, given: Sequence[FieldValue]) -> Sequence[FieldValue]:
+    def _values_of_answer(self, number: int, given: Sequence[FieldValue]) -> Sequence[FieldValue]:
         """Return the values that stand in the answer: of a field that has one, the likeliest."""
         return given if self.fields[number].repeated else given[:1]
 
