@@ -257,6 +257,7 @@ def test_an_endpoint_is_measured_and_priced(rows: Rows, tmp_path: Path) -> None:
     assert (line.name, line.rung, line.status) == ("endpoint", 7, "measured")
     assert line.cost_per_day == pytest.approx(1e6 * (200 * 1.0 + 10 * 10.0) / 1e6)
     assert line.metrics["accuracy"].n == verdict.dataset.test
+    assert run_folder.load_result(tmp_path / "run").hosted == ("endpoint",)
 
 
 def test_an_endpoint_that_refuses_fails_alone(rows: Rows, tmp_path: Path) -> None:

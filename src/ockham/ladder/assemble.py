@@ -183,6 +183,7 @@ def build_result(context: RunContext, outcome: ClimbOutcome) -> RunResult:
         examples={row.id: row for row in context.side("test")} | doubted,
         label_issues=diagnosed.label_issues,
         curve=diagnosed.curve,
+        hosted=tuple(rung_result.rung.name for rung_result in outcome.rung_results if rung_result.rung.is_paid),
         training={name: built.points for name, built in builds if built.points},
         parity={name: built.parity for name, built in builds if built.parity},
         split_optimism=diagnosed.split_optimism,

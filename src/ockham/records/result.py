@@ -249,6 +249,8 @@ class RunResult:
     examples: Mapping[str, Example]
     label_issues: tuple[LabelIssue, ...] = ()
     curve: tuple[CurvePoint, ...] = ()
+    hosted: tuple[str, ...] = ()
+    """The candidates behind an API: paid by the answer, and asked for the test rows alone."""
     training: Mapping[str, tuple[EpochPoint, ...]] = field(default_factory=dict)
     parity: Mapping[str, tuple[Parity, ...]] = field(default_factory=dict)
     split_optimism: tuple[SplitOptimism, ...] = ()

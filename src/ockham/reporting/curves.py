@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 
 from ockham.evals.cost import machines
-from ockham.records import CoveragePoint, CurvePoint, EpochPoint, RunResult
+from ockham.evals.curve_crossing import find_crossing
+from ockham.records import CoveragePoint, CurvePoint, EpochPoint, Estimate, RunResult
 from ockham.reporting import line_chart
 from ockham.reporting.candidate_view import focus
 from ockham.reporting.formatting import count, dollars, finite_estimate, full, metric_name, percent, points
@@ -31,6 +32,14 @@ def learning(run_result: RunResult) -> Html | None:
         )
         for name, curve in by_name.items()
     ]
+    sizes = [float(p.rows) for p in measured]
+    hosted = _hosted_scores(run_result)
+    lines += [
+        line_chart.ChartLine(
+            name=name, points=tuple((x, value.value, value.low, value.high) for x in (min(sizes), max(sizes)))
+        )
+        for name, value in hosted.items()
+    ]
     chart = line_chart.Chart(
         x_title="training rows (logarithmic)",
         y_title=metric_name(metric),
@@ -43,18 +52,26 @@ def learning(run_result: RunResult) -> Html | None:
         for curve in by_name.values()
         for p in curve
     ]
+    body += [(name, "none", "", full(metric, value)) for name, value in hosted.items()]
+    crossings = [
+        _crossing(candidate, curve, name, value.value)
+        for name, value in hosted.items()
+        for candidate, curve in by_name.items()
+    ]
     absent = f"The curve of {name} was not measured: it takes as long as making it several times." if name else ""
     return section(
         "learning",
         "Would more rows help?",
         tag("ul", [tag("li", _slope(candidate, curve)) for candidate, curve in by_name.items()]),
+        tag("ul", [tag("li", sentence) for sentence in crossings]) if crossings else None,
         note(absent) if absent and name not in by_name else None,
         figure(
             "learning",
             f"{metric_name(metric)} against the number of training rows",
             line_chart.description(lines, chart),
             lambda width: line_chart.draw(lines, chart, width),
-            f"{metric_name(metric)} on the validation rows with 95 % intervals, by share of the training rows.",
+            f"{metric_name(metric)} on the validation rows with 95 % intervals, by share of the training rows."
+            + (f" {' and '.join(hosted)}, which learns nothing from them: on the test rows." if hosted else ""),
         ),
         _numbers(
             table(("Candidate", "Rows", "Share", metric_name(metric)), body, label="Learning curve", numbers=(1, 2))
@@ -170,6 +187,36 @@ def _slope(name: str, curve: Sequence[CurvePoint]) -> str:
     if last.metric.low > before.metric.value and gain > 0:
         return f"{name}: still rising ({points(gain)} points {step}); more rows would probably help."
     return f"{name}: {points(gain)} points {step}, within the interval; no sure gain from more rows."
+
+
+def _hosted_scores(run_result: RunResult) -> dict[str, Estimate]:
+    """Return what models behind an API reach on the test rows."""
+    metric = run_result.verdict.metric
+    return {
+        report.candidate.name: value
+        for report in run_result.reports
+        if report.candidate.name in run_result.hosted and (value := finite_estimate(report.metrics.get(metric)))
+    }
+
+
+def _crossing(name: str, curve: Sequence[CurvePoint], hosted: str, value: float) -> str:
+    """Say after how many training rows a candidate is as good as a model behind an API, if ever."""
+    last = curve[-1]
+    crossing = find_crossing([p.rows for p in curve], [p.metric.value for p in curve], value)
+    if crossing is not None and not crossing.extrapolated:
+        needed = (
+            "with the fewest rows tried" if crossing.rows <= curve[0].rows else f"with about {_about(crossing.rows)}"
+        )
+        return f"{name} reaches {hosted} ({percent(value)}) {needed}."
+    behind = f"{name} is {points(last.metric.value - value)} points from {hosted} with all {count(last.rows)} rows"
+    if crossing is None:
+        return f"{behind}, and its curve does not lead there within ten times as many."
+    return f"{behind}; if its curve goes on as before, it needs about {_about(crossing.rows)} (not measured)."
+
+
+def _about(number: float) -> str:
+    """Write a number of rows to two digits."""
+    return f"{count(round(number, 1 - math.floor(math.log10(number))))} rows"
 
 
 def _run(run_result: RunResult, name: str, points: Sequence[EpochPoint], number: int) -> Html:

@@ -20,7 +20,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sample_account import bare_account, hostile_account, sample_account
 
-from ockham.records import Dropped, Estimate, FieldFacts, IngestReport, Quarantined, RunResult, SelectiveAnswers
+from ockham.records import (
+    Candidate,
+    Dropped,
+    Estimate,
+    FieldFacts,
+    IngestReport,
+    Quarantined,
+    RunResult,
+    SelectiveAnswers,
+)
 from ockham.reporting import confusion_matrix, field_help, field_marks, ladder_chart, render
 from ockham.reporting import formatting as words
 from ockham.reporting.candidate_view import candidate_views, confusions, focus
@@ -284,6 +293,25 @@ def test_tables_hold_the_numbers_of_the_pictures(sample: str) -> None:
     assert [a["class"] for a in page.all("figure")] == ["chart"] * 7
     for label in ("Learning curve", "Cascade", "Tuning of encoder-tuned", "Costs of APIs"):
         assert label in page.said
+
+
+def test_the_learning_curve_says_where_it_reaches_a_model_behind_an_api() -> None:
+    account = dataclasses.replace(sample_account(), training={}, coverage={}, apis=())
+    assert "reaches" not in Page(render(account)).said
+    for share, sentence in (
+        (0.84, "linear reaches big-model (84.0 %) with about"),
+        (0.99, "points from big-model with all"),
+    ):
+        value = dataclasses.replace(account.curve[-1].metric, value=share, low=share - 0.05, high=1.0)
+        hosted = dataclasses.replace(
+            account.reports[0],
+            candidate=Candidate(name="big-model", rung=7, kind="endpoint"),
+            metrics={account.verdict.metric: value},
+        )
+        page = Page(render(dataclasses.replace(account, hosted=("big-model",), reports=(*account.reports, hosted))))
+        assert "big-model, which learns nothing from them: on the test rows." in page.said
+        assert sentence in page.said.replace("\xa0", " ")
+        assert page.mistakes == []
 
 
 def test_rows_have_the_numbers_that_the_program_of_the_file_shows() -> None:
