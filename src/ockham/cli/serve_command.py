@@ -84,6 +84,8 @@ def command(*, bundles: tuple[str, ...], config: Path | None, unsealed: bool, **
     from ockham.server.served_bundle import read_served_bundles, split_name
 
     values = settings.collect("serve", config, flags)
+    settings.origins(config, flags, values)
+    settings.check_opening(config, flags, values)
     endpoint = settings.destination(values)
     spec = settings.spec(ServeSpec, values)
     for word in bundles:

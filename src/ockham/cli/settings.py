@@ -24,6 +24,9 @@ _APIS = ("endpoint", "judge")
 _SERVER = "server"
 _API = {"": "url", "_model": "model", "_key_env": "key_env", "_max_cost": "max_cost"}
 
+_OPENING = ("host", "behind_proxy", "allow_host", "allow_hosts", "api_key", "api_key_env", "tls_cert", "tls_key")
+"""The settings of a server that say who reaches it, and with which key."""
+
 # Said by a flag alone: a file cannot vouch for itself.
 _YES = "yes"
 
@@ -64,6 +67,19 @@ def origins(path: Path | None, flags: Mapping[str, object], values: Mapping[str,
             raise _unasked_destination(api, table.get("url", value), values.get(key_env, table.get("key_env")), flags)
         named[api] = f"address: {address}; key: {key or 'the default'}"
     return named
+
+
+def check_opening(path: Path | None, flags: Mapping[str, object], values: Mapping[str, object]) -> None:
+    """Refuse settings that open a server to others, where a file names them that was only found.
+
+    Raises `ConsentError` (``E_CONSENT``), as `origins` does.
+    """
+    named = [name for name in _OPENING if name in values and flags.get(name) in (None, ())]
+    if path is None and named and not flags.get(_YES):
+        what = f"says who may reach the server ({', '.join(named)}); nothing was served"
+        message = f"{FILE}, which was found in the current folder and not named, {what}"
+        fix = f"if you trust the file, add --yes or --config {FILE}; or say it by flags"
+        raise ConsentError("E_CONSENT", message, fix=fix)
 
 
 def _unasked_destination(api: str, url: object, key_env: object, flags: Mapping[str, object]) -> ConsentError:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import logging
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import uvicorn
 
@@ -16,7 +19,7 @@ from ockham.errors import Defect
 from ockham.server import request_log
 from ockham.server.access import Access
 from ockham.server.admission import Admission, AdmissionSpec
-from ockham.server.app import make_app
+from ockham.server.app import describe_failure, make_app
 from ockham.server.bounded_protocol import BoundedProtocol
 from ockham.server.bundle_watch import WatchOptions, watch_bundles
 from ockham.server.model_service import ModelService, ServiceOptions
@@ -25,7 +28,10 @@ from ockham.server.server_metrics import Metrics
 from ockham.server.server_state import ServerState
 from ockham.server.worker_link import WorkerDeathError
 
+_log = logging.getLogger(__name__)
 GRACE_SECONDS = 30
+_NOTE_SECONDS = 10.0
+"""A fault of the event loop is noted no more often: where no descriptor is free, each client would be one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +58,7 @@ def run_server(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: C
 
 
 async def _run(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: Callable[[], None]) -> None:
+    asyncio.get_running_loop().set_exception_handler(_FaultLog())
     admission = Admission(plan.admission)
     options = ServiceOptions(endpoint=plan.endpoint, on_batch=admission.note_rate)
     services = {bundle.name: ModelService(bundle, options) for bundle in plan.bundles}
@@ -101,6 +108,22 @@ def _config(state: ServerState, plan: ServerPlan) -> uvicorn.Config:
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
+
+
+class _FaultLog:
+    """Notes what fails outside of every request, such as taking in a client, in a line of the log."""
+
+    def __init__(self) -> None:
+        self._noted = float("-inf")
+
+    def __call__(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        if loop.time() < self._noted + _NOTE_SECONDS:
+            return
+        self._noted = loop.time()
+        error = context.get("exception")
+        name = errno.errorcode.get(getattr(error, "errno", None) or 0, "")
+        what = describe_failure(error) if isinstance(error, BaseException) else ""
+        _log.error("event loop failed", extra={"fields": {"error": f"{what} {name}".strip()}})
 
 
 class _Server(uvicorn.Server):

@@ -249,6 +249,26 @@ def test_a_found_file_is_no_consent_to_what_a_bundle_asks(
     assert "(address: ockham.toml; key: ockham.toml)" in err
 
 
+@pytest.mark.parametrize(
+    ("setting", "word"),
+    [
+        ('endpoint = "http://192.0.2.1/v1"', "would send rows to the endpoint 192.0.2.1"),
+        ('host = "0.0.0.0"\nbehind_proxy = true', "who may reach the server (host, behind_proxy)"),
+        ('allow_hosts = ["192.0.2.1"]', "who may reach the server (allow_hosts)"),
+        ('api_key = "known to others"', "who may reach the server (api_key)"),
+        (f'api_key_env = "{VARIABLE}"', "who may reach the server (api_key_env)"),
+    ],
+)
+def test_a_found_file_neither_opens_a_server_nor_names_whom_it_asks(
+    setting: str, word: str, bundle: Path, run: Run
+) -> None:
+    Path("ockham.toml").write_text(f"[serve]\n{setting}\n")
+    status, out, err = run("serve", str(bundle), "--port", "0")
+    assert (status, out) == (2, "")
+    assert err.startswith("E_CONSENT: ockham.toml, which was found in the current folder")
+    assert word in err
+
+
 def test_a_found_file_names_no_server_to_be_measured_and_no_key_for_one(rows: Path, api: StubApi, run: Run) -> None:
     Path("ockham.toml").write_text(f'[eval]\nserver = "{api.url}"\nserver_key_env = "{VARIABLE}"\n')
     status, out, err = run("eval", str(rows))
