@@ -28,6 +28,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from pathlib import Path
 
 from tests.egress import sinkhole, sweep
@@ -49,6 +50,8 @@ SABOTAGE = {
 HIDDEN = (".ssh/id_ed25519", ".aws/credentials", ".netrc", ".config/gh/hosts.yml")
 DECLARED = ("run", "tuned", "clean", "answers.csv", "page.html", "rows.csv")
 """Where the user's rows may stand: what a command was asked to write, and the input."""
+SERVES = find_spec("uvicorn") is not None
+"""Whether what ``ockham serve`` needs is installed (the extra serve)."""
 EXTERNAL = re.compile(
     r"""(?:src|href|action|data|poster|xlink:href)\s*=\s*["']?\s*(?:https?:)?//|url\(\s*["']?(?:https?:)?//"""
     r"|@import|http-equiv=.?refresh",
@@ -114,7 +117,7 @@ def make_world(home: Path, count: int = 1000) -> World:
 
 
 def pipeline(*, jail: bool, tune: str | None, encoder: bool = True) -> str:
-    """Return a shell program: curate, fit, tune, predict, eval, report."""
+    """Return a shell program: curate, fit, tune, predict, eval, report, serve."""
     mode = "" if jail else " --unsealed"
     ockham = f"{sys.executable} -m ockham"
     columns = " ".join(COLUMNS)
@@ -130,6 +133,9 @@ def pipeline(*, jail: bool, tune: str | None, encoder: bool = True) -> str:
         steps.insert(2, f"tune rows.csv --base {tune} {columns} --epochs 1 --out tuned -q{mode}")
     # 3 and 4 are verdicts: none meets the requirements, cannot tell yet.
     done = [f"{ockham} {step}; s=$?; [ $s -le 0 ] || [ $s -eq 3 ] || [ $s -eq 4 ] || exit $s" for step in steps]
+    if SERVES:
+        mode = "sealed" if jail else "unsealed"
+        done.append(f"PYTHONPATH={sinkhole.ROOT}:$PYTHONPATH {sys.executable} -m tests.egress.asking {mode} || exit 1")
     return "\n".join(done)
 
 
@@ -193,6 +199,7 @@ class Passage:
     world: World
     traffic: sinkhole.Traffic
     processes: set[bytes]
+    jail: bool
 
     def sent(self) -> str:
         capture = hits(self.traffic.capture, self.world.canaries)
@@ -213,7 +220,7 @@ def go(home: Path, *, jail: bool, tune: str | None = None, encoder: bool = True,
             ["sh", "-c", pipeline(jail=jail, tune=tune, encoder=encoder)],
             home=home, cwd=home, environment=world.environment, timeout=500, linger=12 if encoder else 1,
         )  # fmt: skip
-    return Passage(world, traffic, seen.seen)
+    return Passage(world, traffic, seen.seen, jail)
 
 
 def plant_leaks(mode: str) -> dict[str, dict[str, object]]:
@@ -363,7 +370,8 @@ def prove(folder: Path, *, quick: bool) -> list[str]:
     with ThreadPoolExecutor(2) as pool:
         open_, shut = pool.map(lambda place: go(place, jail=place.name == "shut", tune=tune), homes)
         free, held = pool.map(plant_leaks, ("open", "sealed"))
-    steps = "curate, fit with an encoder, " + ("tune, " if tune else "") + "predict, eval, report"
+    steps = ", ".join(("curate, fit with an encoder", *(["tune"] if tune else []), "predict, eval, report"))
+    steps += ", serve (100 requests)" if SERVES else " (serve is not installed)"
     for name, what, passage in (("E1", "no jail, libraries alone", open_), ("E1", "with the jail", shut)):
         detail = passage.sent() if passage.traffic.status == 0 else passage.traffic.stderr[-300:]
         table.line(name, f"{steps}; {what}", passage.quiet, detail)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.egress import proof, sinkhole
+from tests.egress import asking, proof, sinkhole
 
 
 @pytest.fixture(scope="module", params=[False, True], ids=["libraries alone", "with the jail"])
@@ -24,6 +24,10 @@ def test_e1_e6_the_pipeline_sends_nothing_whatever_the_environment_says(passage:
     assert set(proof.SABOTAGE) < set(passage.world.environment)
     assert passage.sent() == "0 packets, 0 names, 0 of 1,000 canaries"
     assert passage.quiet
+    assert proof.SERVES
+    log = (passage.world.home / "serve.log").read_text()
+    assert log.count('"event": "request"') == asking.REQUESTS
+    assert ("(sealed)" in passage.traffic.stdout) == (passage.jail), "what the server says of itself"
     for name in ("clean/report.html", "run/report.html", "page.html", "answers.csv"):
         assert (passage.world.home / name).stat().st_size > 0
 
