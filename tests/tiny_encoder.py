@@ -49,6 +49,37 @@ def write(
     return folder
 
 
+def write_static(folder: Path, layout: str) -> Path:
+    """Write a table of random vectors as sentence-transformers does (``modules``) or as model2vec (``model2vec``).
+
+    In the latter tokens share vectors, and each has a weight.
+    """
+    import numpy as np
+    from safetensors.numpy import save_file
+
+    draw, tokens = np.random.default_rng(5), len(SPECIAL) + len(WORDS)
+    home = folder if layout == "model2vec" else folder / "0_StaticEmbedding"
+    home.mkdir(parents=True)
+    _tokenizer(home)
+    if layout == "model2vec":
+        arrays = {
+            "embeddings": draw.normal(size=(tokens - 3, 16)).astype(np.float16),
+            "mapping": np.minimum(np.arange(tokens), tokens - 4),
+            "weights": draw.uniform(0.2, 2, tokens),
+        }
+        (folder / "config.json").write_text(json.dumps({"model_type": "model2vec", "normalize": True}))
+    else:
+        arrays = {"embedding.weight": draw.normal(size=(tokens, 16)).astype(np.float32)}
+    modules = [("StaticEmbedding", home.relative_to(folder).as_posix().removeprefix(".")), ("Normalize", "1_Normalize")]
+    kinds = [{"type": f"sentence_transformers.models.{kind}", "path": path} for kind, path in modules]
+    (folder / "modules.json").write_text(
+        json.dumps([{"idx": n, "name": str(n), **kind} for n, kind in enumerate(kinds)])
+    )
+    (folder / "1_Normalize").mkdir()
+    save_file(arrays, home / "model.safetensors")
+    return folder
+
+
 def _dense(folder: Path, name: str, activation: str, entering: int) -> dict[str, str]:
     """Write a dense layer as sentence-transformers does; one without an activation has no bias either."""
     import torch

@@ -116,7 +116,8 @@ def _encoder(source: ExportSource, out: Path) -> str:
     settings = model.embedder.settings
     shared = onnx_encoder.shared_tokens(settings)
     write_labels(source, model.head.settings.labels, out)
-    _write_settings(source, settings, out, shared_tokens=shared, windows=settings.windows)
+    more = {"windows": settings.windows, "special_tokens": settings.special_tokens}
+    _write_settings(source, settings, out, shared_tokens=shared, **more)
     write_program("answer_encoder", out)
     return "onnxruntime tokenizers numpy"
 

@@ -57,6 +57,8 @@ def calibrate(
     import numpy as np
 
     graph, taps = onnx_graph.build(sentence, weights, taps=True)
+    if not taps:
+        return {}
     full = onnx_encoder.open_graph(graph, sentence.folder / "tokenizer.json", settings, threads=machine.cores())
     step = max(1, len(texts) // CALIBRATION_TEXTS)
     ranges: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
 from ockham.models.onnx_encoder import EMBEDDING, STATES
-from ockham.models.sentence_encoder import ACTIVATIONS, SentenceEncoder
+from ockham.models.sentence_encoder import ACTIVATIONS, WORDS, SentenceEncoder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -135,7 +135,7 @@ def build(
 
     builder = _Builder(ranges)
     try:
-        hidden = _embed(builder, sentence, weights)
+        hidden = _words(builder, weights[WORDS]) if sentence.is_static else _embed(builder, sentence, weights)
         for number in range(sentence.layers):
             hidden = _layer(builder, sentence, weights, hidden, number)
     except KeyError as missing:
@@ -165,7 +165,7 @@ def _embed(builder: _Builder, sentence: SentenceEncoder, weights: Mapping[str, N
     positions = weights["embeddings.position_embeddings.weight"]
     kinds = weights.get("embeddings.token_type_embeddings.weight")
     builder.constant("places", positions if kinds is None else positions + kinds[0])
-    word = _words(builder, weights["embeddings.word_embeddings.weight"])
+    word = _words(builder, weights[WORDS])
     position = builder.node("Gather", ["places", "positions"], "place")
     both = builder.node("Add", [word, position], "embedded")
     return _norm(builder, sentence, weights, both, "embeddings.LayerNorm")
@@ -233,6 +233,8 @@ def _pool(
         ones = builder.node("ConstantOfShape", [length], "ones", value=one)
         total = builder.node("MatMul", [ones, hidden], "total")
         count = builder.node("Cast", [length], "count", to=TensorProto.FLOAT)
+        if sentence.is_static:  # whose texts may have no token at all: their vector is 0
+            count = builder.node("Max", [count, builder.constant("least", np.array([1], np.float32))], "divisor")
         builder.node("Div", [total, count], out)
     else:
         builder.constant("first", np.array(0, np.int64))

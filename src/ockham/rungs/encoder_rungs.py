@@ -154,6 +154,12 @@ def _encoder_tuned(context: RunContext, folder: Path) -> BuildInfo:
     )
 
 
+def static_reason(context: RunContext) -> str | None:
+    """Say that an encoder is a table of vectors, which cannot be tuned, or nothing."""
+    sentence = sentence_encoder.find(context.config.encoder)
+    return f"{sentence.name} has static embeddings: no layers to tune" if sentence.is_static else None
+
+
 def cut_texts(embedder: Embedder, context: RunContext) -> tuple[str, ...]:
     """Say how many training and validation texts the encoder reads in windows, and how many it does not read whole."""
     reach = embedder.settings.max_tokens
@@ -278,4 +284,5 @@ ENCODER_TUNED = Rung(
     build=_encoder_tuned,
     cache_inputs=tuning_inputs,
     reads_short=True,
+    skip_reason=static_reason,
 )

@@ -16,7 +16,7 @@ from ockham.models.json_fields import Field
 from ockham.models.tagger import TaggerSettings
 from ockham.models.token_windows import reader
 from ockham.records import Progress
-from ockham.rungs.encoder_rungs import ENCODER_READY, TUNERS, parity_of, save_adapter, tuning_inputs
+from ockham.rungs.encoder_rungs import ENCODER_READY, TUNERS, parity_of, save_adapter, static_reason, tuning_inputs
 from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER, field_confidences, text_rows
 from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, Rung, build_rung, cache_key, note_early_stop
 from ockham.tuning import span_alignment
@@ -146,6 +146,8 @@ def _unreachable_warning(count: int, total: int) -> tuple[str, ...]:
 
 
 def _skip_reason(context: RunContext) -> str | None:
+    if (why := static_reason(context)) is not None:
+        return why
     train = context.side("train")
     fields: Sequence[Field] = json_fields.of_schema(json_schema.infer([row.target for row in train]))
     reached = span_alignment.share(span_alignment.align(train, fields))

@@ -43,7 +43,8 @@ class EncoderClassifier:
     def probabilities(self, text: str) -> np.ndarray:
         """Return one probability per label, in the order of labels.json."""
         shown = self.settings["prefix"] + without_passages(text, self.passages)
-        encoding = self.tokenizer.encode(shown.encode("utf-8", "replace").decode())
+        clean = shown.encode("utf-8", "replace").decode()
+        encoding = self.tokenizer.encode(clean, add_special_tokens=self.settings["special_tokens"])
         windows = [encoding.ids, *(part.ids for part in encoding.overflowing)]
         last, most = len(windows) - 1, self.settings["windows"]
         if last >= most:  # of a very long text some windows are read, evenly spaced
