@@ -1,10 +1,17 @@
-"""What the page at ``/`` shows of a model: what it reads and answers, how it was measured, and where it was wrong."""
+"""What the page at ``/`` shows of a model: what it reads and answers, how it was measured, and where it was wrong.
+
+Read in a process of its own (``python -m ockham.server.console_facts NAME FOLDER``): a run's results bring the
+libraries that computed them, which the process that speaks HTTP has no use for.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from ockham.errors import OckhamError
 from ockham.ladder.run_folder import load_result
@@ -12,10 +19,10 @@ from ockham.records import RunResult
 from ockham.reporting.candidate_view import CandidateView, is_right, measured_views
 from ockham.reporting.formatting import clean, dollars
 from ockham.reporting.summary import candidate_figures
-from ockham.server.served_bundle import ServedBundle
+from ockham.server.console_reader import REPORT
+from ockham.server.served_bundle import ServedBundle, read_served_bundle
 
 MOST_MISTAKES = 100
-REPORT = "report.html"
 
 
 def console_facts(bundle: ServedBundle) -> dict[str, Any]:
@@ -45,14 +52,6 @@ def console_facts(bundle: ServedBundle) -> dict[str, Any]:
     if view.cost_per_million is not None:
         facts["cost"] = f"{dollars(view.cost_per_million)} per million answers"
     return facts
-
-
-def read_report(run: Path) -> bytes | None:
-    """Return the report page of a run; ``None`` where it has none."""
-    try:
-        return (run / REPORT).read_bytes()
-    except OSError:
-        return None
 
 
 def _result(bundle: ServedBundle) -> RunResult | None:
@@ -99,3 +98,13 @@ def split_cells(text: str, inputs: Sequence[str]) -> Mapping[str, str]:
         elif current is not None:
             cells[current] += f"\n{line}"
     return cells
+
+
+def main(name: str, folder: str) -> int:
+    """Write the facts of the bundle in a folder to standard output."""
+    sys.stdout.buffer.write(orjson.dumps(console_facts(read_served_bundle(name, Path(folder)))))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

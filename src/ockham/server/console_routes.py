@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ockham.server.api_error import ApiError
-from ockham.server.console_facts import console_facts, read_report
+from ockham.server.console_reader import read_report
 from ockham.server.json_response import json_response
 from ockham.server.server_state import ServerState, headers_of
 
@@ -41,8 +41,8 @@ async def show_file(state: ServerState, request: Request) -> Response:  # noqa: 
 async def show_facts(state: ServerState, request: Request) -> Response:
     """Return what the page shows of a model."""
     service = state.service(request.path_params["name"])
-    facts = await run_in_threadpool(console_facts, service.bundle)
-    return json_response(facts, headers=headers_of(service))
+    facts = await state.console.facts_of(service.bundle)
+    return Response(facts, headers=headers_of(service), media_type="application/json")
 
 
 async def issue_ticket(state: ServerState, request: Request) -> Response:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
+import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,8 @@ from tests.served import fake_bundle
 import ockham
 from ockham.ladder.run_folder import load_result
 from ockham.readers.examples import input_of
-from ockham.server.console_facts import console_facts, read_report, split_cells
+from ockham.server.console_facts import console_facts, split_cells
+from ockham.server.console_reader import ConsoleReader, read_report
 from ockham.server.served_bundle import read_served_bundles
 
 MAILS = Path(__file__).parents[3] / "examples/support_mail.csv"
@@ -46,6 +49,19 @@ def test_a_candidate_of_a_run_is_shown_as_it_was_measured(run: Path) -> None:
     assert facts["has_report"]
     assert page is not None
     assert page.startswith(b"<!DOCTYPE html>")
+
+
+def test_the_facts_are_read_once_by_a_process_of_their_own(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (chosen,) = read_served_bundles([str(run)])
+
+    async def scenario() -> tuple[bytes, bytes]:
+        reader = ConsoleReader()
+        first = await reader.facts_of(chosen)
+        monkeypatch.setattr("sys.executable", "/nowhere")
+        return first, await reader.facts_of(chosen)
+
+    first, again = asyncio.run(scenario())
+    assert first == again == orjson.dumps(console_facts(chosen))
 
 
 def test_a_bundle_alone_shows_what_its_manifest_says(tmp_path: Path) -> None:
