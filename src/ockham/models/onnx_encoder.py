@@ -155,7 +155,7 @@ class Embedder:
             vectors: NDArray[np.float32] = self.session.run([output], inputs)[0]
             return vectors
 
-        parts = list(batches([len(row) for row in rows]))
+        parts = _shared_out(list(batches([len(row) for row in rows])), self.threads)
         if len(parts) == 1:
             yield parts[0], run(parts[0])
         else:
@@ -217,6 +217,17 @@ def batches(lengths: Sequence[int], tokens: int = BATCH_TOKENS) -> Iterator[list
         size = max(1, tokens // max(1, length))
         for start in range(0, len(indices), size):
             yield indices[start : start + size]
+
+
+def _shared_out(parts: list[list[int]], cores: int) -> list[list[int]]:
+    """Part the largest of a few batches until every core has one, where there are texts enough."""
+    parts = [*parts]
+    while len(parts) < cores and max(map(len, parts), default=0) > 1:
+        largest = max(parts, key=len)
+        middle = len(largest) // 2
+        place = parts.index(largest)
+        parts[place : place + 1] = [largest[:middle], largest[middle:]]
+    return parts
 
 
 def load(folder: Path, *, threads: int) -> Embedder:
