@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from ockham import config
 from ockham.api import relay
-from ockham.api.client import Client, EndpointSpec, address
+from ockham.api.client import Asked, Client, EndpointSpec, address
 from ockham.api.consent import ENV_NAME
 from ockham.api.responses import Reply, RetryableError, endpoint_error
 from ockham.errors import EndpointError
@@ -24,11 +24,10 @@ _GRACE = 1.0
 _log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-Chat = Sequence[Mapping[str, str]]
 
 
 def request_replies(
-    caller: Client, spec: EndpointSpec, chat: Callable[[T], Chat], items: Sequence[T]
+    caller: Client, spec: EndpointSpec, chat: Callable[[T], Asked], items: Sequence[T]
 ) -> list[Reply | None]:
     """Ask about every item and give the replies in order; ``None`` where there was none within the deadline.
 
@@ -70,7 +69,7 @@ def request_replies(
     return replies
 
 
-def _reply(caller: Client, chat: Chat, batch: _Batch) -> Reply | None:
+def _reply(caller: Client, chat: Asked, batch: _Batch) -> Reply | None:
     try:
         got = caller.ask(chat, batch.stop)
     except EndpointError as error:

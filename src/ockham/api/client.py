@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     import httpx
 
 MAX_REPLY_BYTES = 1_000_000
+CHAT, DECISIONS = "/chat/completions", "/decisions"
+"""How the addresses of both APIs end."""
+Asked = Sequence[Mapping[str, str]] | Mapping[str, object]
+"""What is asked: the messages of a chat, or the input and the questions for a decision API."""
 
 _log = logging.getLogger(__name__)
 
@@ -33,8 +37,9 @@ _log = logging.getLogger(__name__)
 class EndpointSpec:
     """Which API to ask, and within what bounds.
 
-    ``url`` is the base ("https://api.example.com/v1"). ``key_env`` names the environment variable that holds the key;
-    the key itself is never stored ("" or ``None``: no key is sent). ``timeout_s`` bounds one attempt and
+    ``url`` is the base ("https://api.example.com/v1"); one that ends in ``/decisions`` is asked as a decision API, any
+    other by chat. ``key_env`` names the environment variable that holds the key; the key itself is never stored
+    ("" or ``None``: no key is sent). ``timeout_s`` bounds one attempt and
     ``deadline_s`` one answer with all its attempts. ``silence_s``, but never less than ``timeout_s``, is how long no
     question at all may get a response before the endpoint is given up. Prices are in USD per million tokens,
     ``max_cost`` in USD over the life of the loaded model; it needs both prices. ``stop_after`` answers in a row that
@@ -152,14 +157,14 @@ class Client:
                 self._client.close()
             self._client = None
 
-    def ask(self, messages: Sequence[Mapping[str, str]], stop: threading.Event) -> Reply | RetryableError:
+    def ask(self, asked: Asked, stop: threading.Event) -> Reply | RetryableError:
         """Ask once, trying again within the deadline; `RetryableError` says why there is no reply.
 
         Waits grow from half a second to 20 seconds, jittered, and are never shorter than the API asks for. Raises
         `EndpointError` (``E_ENDPOINT``) for what no further attempt can mend, where the next could pass the cap, and
         where the endpoint has been silent for too long.
         """
-        body = self._body(messages)
+        body = self._body(asked)
         # A token is at least one byte of the prompt; 64 allow for the marks a chat template puts around it.
         worst = self._spec.cost(len(body) + 64, self._spec.max_output_tokens) or 0.0
         end = self._clock.now() + self._spec.deadline_s
@@ -183,11 +188,13 @@ class Client:
                 raise self.given_up(got.reason)
         return trouble
 
-    def _body(self, messages: Sequence[Mapping[str, str]]) -> bytes:
+    def _body(self, asked: Asked) -> bytes:
         spec = self._spec
+        if isinstance(asked, Mapping):
+            return json.dumps({"model": spec.model, **asked}).encode("ascii")
         body: dict[str, object] = {
             "model": spec.model,
-            "messages": list(messages),
+            "messages": list(asked),
             "temperature": 0,
             "seed": spec.seed,
             spec.token_limit: spec.max_output_tokens,
@@ -309,7 +316,10 @@ def server_base(url: str) -> str:
 
 
 def address(url: str) -> str:
-    """Return the full address of chat completions under a base url; raises `EndpointError` where it is no plain one."""
+    """Return the full address that is asked: chat completions under a base url, or decisions where it ends so.
+
+    Raises `EndpointError` (``E_ENDPOINT``) where it is no plain one.
+    """
     fix = 'give it as url = "https://host/v1"'
     try:
         parts = urlsplit(url)
@@ -323,4 +333,15 @@ def address(url: str) -> str:
             "the endpoint's url holds a name, a password or a query", f"leave them out: {fix}; name a key by key_env"
         )
     base = url.rstrip("/")
-    return base if base.endswith("/chat/completions") else f"{base}/chat/completions"
+    return base if base.endswith((CHAT, DECISIONS)) else base + CHAT
+
+
+def address_of(url: str, api: Literal["chat", "decisions"]) -> str:
+    """Return the full address of one of the APIs that a host has, from its base or from the address of either."""
+    base = url.rstrip("/")
+    return base.removesuffix(CHAT).removesuffix(DECISIONS) + (CHAT if api == "chat" else DECISIONS)
+
+
+def asks_decisions(url: str) -> bool:
+    """Return whether an address is that of a decision API."""
+    return url.rstrip("/").endswith(DECISIONS)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from ockham.api.decision_question import read_answer
 from ockham.errors import EndpointError
 
 # The reply refuses this one text, not the caller: the row goes without an answer and the work goes on.
@@ -24,9 +25,13 @@ _PASSING = frozenset({408, 409, 425, 429})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What came back: the text (``None`` where the API refused this text) and the tokens that were counted."""
+    """What came back: the text (``None`` where the API refused this text) and the tokens that were counted.
+
+    ``confidence`` is the probability of the answer, where the API tells it.
+    """
 
     content: str | None
+    confidence: float | None = None
     tokens_in: int | None = None
     tokens_out: int | None = None
 
@@ -81,17 +86,32 @@ def endpoint_error(what: str, fix: str) -> EndpointError:
 
 def _reply(raw: bytes) -> Reply | RetryableError:
     body = _object(raw)
+    if "answers" in body:
+        return _decision(body)
     try:
         content = body["choices"][0]["message"]["content"]
     except (KeyError, IndexError, TypeError):
         content = 0
     if content is not None and not isinstance(content, str):
         return RetryableError(reason="the reply was not a chat completion", billed=True)
-    usage = body.get("usage")
-    counts = usage if isinstance(usage, dict) else {}
-    tokens_in, tokens_out = (_count(counts.get(name)) for name in ("prompt_tokens", "completion_tokens"))
+    tokens_in, tokens_out = _tokens(body, "prompt_tokens", "completion_tokens")
     # A message without text is an answer all the same (a refusal), and it was paid for.
     return Reply(content=content or "", tokens_in=tokens_in, tokens_out=tokens_out)
+
+
+def _decision(body: Mapping[str, Any]) -> Reply | RetryableError:
+    answer = read_answer(body)
+    if answer is None:
+        return RetryableError(reason="the reply was not a decision", billed=True)
+    tokens_in, tokens_out = _tokens(body, "input_tokens", "output_tokens")
+    # A refusal is an answer too, and it was paid for.
+    return Reply(content=answer[0] or "", confidence=answer[1], tokens_in=tokens_in, tokens_out=tokens_out)
+
+
+def _tokens(body: Mapping[str, Any], *names: str) -> list[int | None]:
+    usage = body.get("usage")
+    counts = usage if isinstance(usage, dict) else {}
+    return [_count(counts.get(name)) for name in names]
 
 
 def _object(raw: bytes) -> dict[str, Any]:

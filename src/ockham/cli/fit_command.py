@@ -92,6 +92,7 @@ ENDPOINT = section(
     "Endpoint",
     click.option("--endpoint", metavar="URL", help="An OpenAI-compatible API to measure too. Rows are sent to it."),
     click.option("--endpoint-model", metavar="NAME", help="The API's model."),
+    options.endpoint_api,
     click.option("--endpoint-key-env", metavar="NAME", help="Environment variable that holds the API key."),
     click.option("--endpoint-price", metavar="IN,OUT", help="USD per million input and output tokens: 0.15,0.60."),
     click.option("--endpoint-max-cost", type=float, metavar="USD", help="Stop before the API has cost more than this."),

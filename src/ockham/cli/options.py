@@ -98,11 +98,19 @@ def yes(function: F) -> F:
     )(function)
 
 
+endpoint_api = click.option(
+    "--endpoint-api",
+    type=click.Choice(["chat", "decisions"]),
+    help="Which API of the endpoint to call [default: by the URL's end, else chat].",
+)
+
+
 def endpoint(function: F) -> F:
     """Say where the bundle of an endpoint may send rows."""
     return section(
         "Endpoint",
         click.option("--endpoint", metavar="URL", help="The API that the bundle calls. Every row is sent to it."),
+        endpoint_api,
         click.option("--endpoint-key-env", metavar="NAME", help="Environment variable that holds the API key."),
         yes,
     )(function)

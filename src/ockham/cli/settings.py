@@ -109,10 +109,10 @@ def destination(values: dict[str, object]) -> Destination | None:
     value = own.pop("endpoint", None)
     fields = dict(value) if isinstance(value, Mapping) else {} if value is None else {"url": value}
     for name, setting in own.items():
-        fields[_API.get(name.removeprefix("endpoint"), name)] = setting
+        fields["api" if name == "endpoint_api" else _API.get(name.removeprefix("endpoint"), name)] = setting
     if "url" not in fields:
         raise ConfigError("E_CONFIG", "settings: the endpoint has no address", fix="name it: --endpoint URL")
-    return config.build(Destination, fields, "the endpoint")
+    return config.build(Destination, _with_api(fields), "the endpoint")
 
 
 def endpoints(values: Mapping[str, object]) -> list[EndpointSpec]:
@@ -191,6 +191,8 @@ def _api(api: str, values: Mapping[str, object]) -> dict[str, object]:
         part = name.removeprefix(api)
         if name == api and isinstance(value, Mapping):
             fields = {**value, **fields}
+        elif name == "endpoint_api":
+            fields["api"] = value
         elif part in _API:
             fields[_API[part]] = value
         elif part == "_price":
@@ -203,7 +205,19 @@ def _api(api: str, values: Mapping[str, object]) -> dict[str, object]:
         raise ConfigError("E_CONFIG", f"settings: the {api} has no address", fix=f"name it: --{api} URL")
     if "model" not in fields:
         raise ConfigError("E_CONFIG", f"settings: the {api} has no model", fix=f"name it: --{api}-model NAME")
-    return fields
+    return _with_api(fields)
+
+
+def _with_api(fields: dict[str, object]) -> dict[str, object]:
+    """Put which API of a host is meant into its address. Raises `ConfigError` (``E_CONFIG``) for one that is none."""
+    api = fields.pop("api", None)
+    if api is None:
+        return fields
+    if api not in ("chat", "decisions"):
+        raise ConfigError("E_CONFIG", "settings: endpoint_api is neither chat nor decisions", fix="name one of them")
+    from ockham.api.client import address_of
+
+    return {**fields, "url": address_of(str(fields["url"]), "chat" if api == "chat" else "decisions")}
 
 
 def _prices(name: str, value: object) -> tuple[object, object]:

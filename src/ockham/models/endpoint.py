@@ -11,8 +11,8 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ockham.api import batch, consent
-from ockham.api.client import Client, Clock, EndpointSpec
+from ockham.api import batch, consent, decision_question
+from ockham.api.client import Asked, Client, Clock, EndpointSpec, asks_decisions
 from ockham.api.consent import Destination
 from ockham.api.responses import Reply, endpoint_error
 from ockham.llm import prompts
@@ -38,7 +38,7 @@ class _Kept:
 
 
 class Endpoint:
-    """A named API as a model. Answers carry the tokens the API counted; confidence is unknown.
+    """A named API as a model. Answers carry the tokens the API counted; only a decision API tells its confidence.
 
     ``close`` it when done.
     """
@@ -70,14 +70,20 @@ class Endpoint:
         replies = batch.request_replies(self._caller, self.spec, self._chat, inputs)
         return [self._read(reply, text) for reply, text in zip(replies, inputs, strict=True)]
 
-    def _chat(self, text: str) -> list[dict[str, str]]:
+    def _chat(self, text: str) -> Asked:
+        if asks_decisions(self.spec.url):
+            return decision_question.question(text, self._kept.task.labels, self._kept.task.instructions)
         return self._kept.task.chat(self._pool.choose(text, self.spec.shots), text)
 
     def _read(self, reply: Reply | None, text: str) -> Answer:
         if reply is None:
             return Answer(value=None)
+        tokens = {"tokens_in": reply.tokens_in, "tokens_out": reply.tokens_out}
+        if asks_decisions(self.spec.url):
+            value = reply.content if reply.content in self._kept.task.labels else None
+            return Answer(value=value, confidence=None if value is None else reply.confidence, **tokens)
         value = None if reply.content is None else self._kept.task.read(reply.content, text)
-        return Answer(value=value, tokens_in=reply.tokens_in, tokens_out=reply.tokens_out)
+        return Answer(value=value, **tokens)
 
 
 def fit(
@@ -98,6 +104,11 @@ def fit(
     if not examples:
         raise endpoint_error("there is no example, so there is nothing to ask for", "give at least one labelled row")
     prompt_task = task_shown(task, examples, instructions)
+    if asks_decisions(spec.url):
+        if task != "classify":
+            raise endpoint_error("a decision API answers with labels alone", "ask its chat API: --endpoint-api chat")
+        decision_question.check_labels(prompt_task.labels)
+        spec = dataclasses.replace(spec, shots=0)
     if task != "classify":
         spec = dataclasses.replace(spec, max_output_tokens=max(spec.max_output_tokens, longest(prompt_task, examples)))
     pool = prompts.choose_pool(examples) if spec.shots else ()
