@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from ockham.server.joined_writes import JoinedWrites
 
 HEADER_SECONDS = 5.0
 WRITE_SECONDS = 30.0
 MOST_HEADER_BYTES = 64 << 10
 MOST_HEADERS = 200
+CONNECTION = "connection"
+"""Under which name a request's ``scope["state"]`` holds its connection."""
 _REFUSAL = b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%s"
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection of a client; it is closed where the client takes too long, or sends too much, before its body."""
 
+    is_lost = False
+    """Whether the client has left."""
     _in_headers = True
     _header_bytes = 0
     _deadline: asyncio.TimerHandle | None = None
@@ -23,14 +31,18 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to count the time of the first headers."""
-        super().connection_made(transport)
+        self.on_loss: set[Callable[[], None]] = set()
+        super().connection_made(cast("asyncio.Transport", JoinedWrites(transport, self.loop)))
         self._expect_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget all clocks."""
+        """Forget all clocks, and tell whoever works for this client that it has left."""
         self._stop(self._deadline)
         self._stop(self._stall)
         super().connection_lost(exc)
+        self.is_lost = True
+        for hear in tuple(self.on_loss):
+            hear()
 
     def data_received(self, data: bytes) -> None:
         """Count what comes before a body; of a response that is being written nothing is counted."""
@@ -53,6 +65,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._in_headers = True
             self._refuse(431, b"Request Header Fields Too Large")
             return
+        self.scope["state"][CONNECTION] = self
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:

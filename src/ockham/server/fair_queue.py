@@ -18,6 +18,7 @@ class Entry(Generic[T]):
     text: str
     tokens: int
     future: asyncio.Future[T] = field(repr=False)
+    is_taken: bool = False
 
 
 class FairQueue(Generic[T]):
@@ -69,10 +70,12 @@ class FairQueue(Generic[T]):
             else:
                 del self._by_key[key]
             if not entry.future.done():
+                entry.is_taken = True
                 return entry
         self._filled.clear()
         return None
 
     def _put_back(self, entry: Entry[T]) -> None:
+        entry.is_taken = False
         self._by_key.setdefault(entry.key, deque()).appendleft(entry)
         self._by_key.move_to_end(entry.key, last=False)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+import time
 from functools import cache
 from typing import Any, NoReturn, TypeVar
 
+import orjson
 from pydantic import BaseModel, ValidationError
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
+from starlette.types import Message
 
 from ockham.server.api_error import ApiError
 from ockham.server.strict_body import Strict
@@ -17,6 +21,8 @@ M = TypeVar("M", bound=BaseModel)
 MOST_BYTES = 20 << 20
 BODY_SECONDS = 30.0
 _MOST_ERRORS = 3
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
+"""An escape that may be half of a character."""
 _OWN_WORDS = {
     "missing": "is missing",
     "extra_forbidden": "is not a parameter of this API",
@@ -44,22 +50,46 @@ async def _read_bytes(request: Request) -> bytes:
     length = request.headers.get("content-length")
     if length is not None and int(length) > MOST_BYTES:
         raise _too_large()
-    try:
-        return await asyncio.wait_for(_gather_chunks(request), BODY_SECONDS)
-    except asyncio.TimeoutError:
-        raise ApiError(408, "The body did not arrive in time", headers={"connection": "close"}) from None
-    except ClientDisconnect:
-        raise ApiError(400, "The client left before its body was read") from None
-
-
-async def _gather_chunks(request: Request) -> bytes:
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
+    message = await _next_message(request, BODY_SECONDS)
+    if not message.get("more_body"):
+        return bytes(message["body"])
+    chunks, size = [message["body"]], len(message["body"])
+    end = time.monotonic() + BODY_SECONDS
+    while message.get("more_body"):
+        message = await _next_message(request, end - time.monotonic())
+        size += len(message["body"])
         if size > MOST_BYTES:
             raise _too_large()
-        chunks.append(chunk)
+        chunks.append(message["body"])
     return b"".join(chunks)
+
+
+async def _next_message(request: Request, seconds: float) -> Message:
+    """Return the next part of a body. Raises `ApiError`: 408 where it does not come in time, 400 where the client left.
+
+    The task itself is cancelled when time is up: one of its own for each part would cost more than reading it.
+    """
+    task, is_late = asyncio.current_task(), False
+
+    def give_up() -> None:
+        nonlocal is_late
+        is_late = True
+        if task is not None:
+            task.cancel()
+
+    timer = asyncio.get_running_loop().call_later(max(0.0, seconds), give_up)
+    try:
+        message = await request.receive()
+    except asyncio.CancelledError:
+        if not is_late:
+            raise
+        late = ApiError(408, "The body did not arrive in time", headers={"connection": "close"})
+        raise late from None
+    finally:
+        timer.cancel()
+    if message["type"] == "http.disconnect":
+        raise ApiError(400, "The client left before its body was read")
+    return message
 
 
 def _too_large() -> ApiError:
@@ -67,9 +97,11 @@ def _too_large() -> ApiError:
 
 
 def parse_json(data: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """Parse JSON strictly: UTF-8, no NaN, no key twice. Raises `ApiError` (400)."""
+    """Parse JSON strictly: UTF-8, no NaN, no key twice, no half characters. Raises `ApiError` (400)."""
     try:
-        return json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        if _HALF.search(data):
+            orjson.loads(data)  # refuses them where they are no pair
+        return _DECODER.decode(data.decode())
     except (ValueError, RecursionError) as error:
         what = str(error) if isinstance(error, _DuplicateKeyError) else "it is not valid JSON in UTF-8"
         raise ApiError(400, f"The body cannot be read: {what}") from None
@@ -88,6 +120,9 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(_name: str) -> NoReturn:
     raise ValueError
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
 
 
 def check(value: object, kind: type[M]) -> M:

@@ -15,7 +15,19 @@ from prometheus_client.registry import Collector
 if TYPE_CHECKING:
     from ockham.server.model_service import ModelService
 
+OPERATIONS = {
+    "/v1/decisions": "decide",
+    "/v1/systemone": "decide",
+    "/v1/chat/completions": "chat",
+    "/v1/completions": "text_completion",
+    "/v1/embeddings": "embeddings",
+    "/api/chat": "chat",
+    "/api/generate": "text_completion",
+    "/api/embed": "embeddings",
+}
+"""The operation of each route, in the words of the conventions; they have none for decisions."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_FIRST_ERROR = 400
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
@@ -34,17 +46,25 @@ class Metrics:
         self._seconds = Histogram(
             "gen_ai_server_request_duration_seconds",
             "Time from a request's arrival to the end of its response.",
-            ("gen_ai_operation_name", "gen_ai_response_model"),
+            ("gen_ai_operation_name", "gen_ai_request_model", "gen_ai_response_model", "error_type"),
             registry=self._registry,
             buckets=_SECONDS,
         )
+        self._children: dict[tuple[str, int, str], tuple[Counter, Histogram | None]] = {}
         self._registry.register(_ModelCollector(services))
 
     def count(self, route: str, status: int, model: str, seconds: float) -> None:
         """Count a request that is over."""
-        self._requests.labels(route, str(status), model).inc()
-        if model:
-            self._seconds.labels(route, model).observe(seconds)
+        key = (route, status, model)
+        if key not in self._children:
+            operation = OPERATIONS.get(route)
+            kind = "" if status < _FIRST_ERROR else str(status)
+            timer = self._seconds.labels(operation, model, model, kind) if operation and model else None
+            self._children[key] = (self._requests.labels(route, str(status), model), timer)
+        counter, timer = self._children[key]
+        counter.inc()
+        if timer is not None:
+            timer.observe(seconds)
 
     def page(self) -> bytes:
         """Return all of them as Prometheus reads them."""

@@ -16,7 +16,9 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import orjson
 
 from ockham import machine, store
 from ockham.api.consent import Destination
@@ -52,7 +54,7 @@ def main(folder: str, scratch: str, *permitted: str) -> int:
     ``scratch`` is the temporary folder of this process alone, which is removed in the end: whoever made it may be gone.
     ``permitted`` are the address that the bundle of an endpoint may ask, and the variable of the key.
     """
-    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     threading.Thread(target=_leave_with_whoever_asks, args=[scratch], daemon=True).start()
     begin = time.perf_counter()
@@ -62,7 +64,7 @@ def main(folder: str, scratch: str, *permitted: str) -> int:
             endpoint.permit(Path(folder), Destination(url=permitted[0], key_env=permitted[1]) if permitted else None)
         model = backend.load_model(manifest.kind, Path(folder))
         _say(out, {"loaded": time.perf_counter() - begin})
-        for line in sys.stdin:
+        for line in sys.stdin.buffer:
             request = json.loads(line)
             _say(out, {"id": request.get("id"), **_serve(model, request)})
     except OckhamError as error:
@@ -165,8 +167,12 @@ def _round(model: Model, inputs: list[str]) -> float:
     return len(inputs) / (time.perf_counter() - begin)
 
 
-def _say(out: TextIO, message: dict[str, Any]) -> None:
-    out.write(json.dumps(message) + "\n")
+def _say(out: BinaryIO, message: dict[str, Any]) -> None:
+    try:
+        line = orjson.dumps(message)
+    except TypeError:  # half a character in a text, which it refuses
+        line = json.dumps(message).encode()
+    out.write(line + b"\n")
     out.flush()
 
 
