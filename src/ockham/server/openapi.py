@@ -1,0 +1,184 @@
+"""The OpenAPI document of a running server: its routes, with the models and labels that it serves now.
+
+What clients send is written from the types that bodies are checked against, so the two cannot differ.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from ockham.server.chat_types import ChatRequest
+from ockham.server.completion_routes import CompletionRequest
+from ockham.server.decision_types import DecisionRequest, SystemOneRequest
+from ockham.server.json_response import json_response
+from ockham.server.model_service import ModelService
+from ockham.server.ollama_routes import OllamaChatRequest, OllamaGenerateRequest
+from ockham.server.server_state import ServerState
+from ockham.version import __version__
+
+Schema = dict[str, Any]
+_REFERENCE = "#/components/schemas/{model}"
+_STATUSES = {
+    "400": "The request is not as it must be.",
+    "401": "The key is missing or not known.",
+    "403": "The Host or the Origin is not allowed.",
+    "404": "The model is not served here.",
+    "408": "The body did not arrive in time.",
+    "413": "The body is too large.",
+    "415": "The body is not JSON.",
+    "429": "Too much waits already; Retry-After says when to come again.",
+    "503": "The model cannot answer now.",
+    "504": "There was no answer in time.",
+}
+_ERROR: Schema = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["message", "type", "param", "code"],
+            "properties": {
+                "message": {"type": "string"},
+                "type": {"type": "string"},
+                "param": {"type": ["string", "null"]},
+                "code": {"type": ["string", "null"]},
+            },
+        }
+    },
+}
+
+
+_MESSAGE: Schema = {
+    "type": "object",
+    "description": "A message; most models read the last one of the user, and its text must not be empty.",
+    "properties": {"role": {"type": "string"}, "content": {"type": ["string", "array", "null"]}},
+}
+
+
+class Operation(NamedTuple):
+    """A route of the document: its body, what must be in its answer, and the media type of a stream."""
+
+    path: str
+    summary: str
+    body: type[BaseModel] | None
+    answer: Mapping[str, Schema]
+    stream: str | None = None
+
+
+_LIST: Schema = {"type": "array"}
+_COUNTS: Schema = {"type": "object"}
+_WORD: Schema = {"type": "string"}
+_CHAT = {"id": _WORD, "object": _WORD, "model": _WORD, "choices": _LIST, "usage": _COUNTS}
+_OLLAMA = {"model": _WORD, "created_at": _WORD, "done": {"type": "boolean"}}
+EVENTS, LINES = "text/event-stream", "application/x-ndjson"
+OPERATIONS = (
+    Operation("/v1/models", "List the models.", None, {"object": _WORD, "data": _LIST}),
+    Operation("/api/tags", "List the models, for Ollama's clients.", None, {"models": _LIST}),
+    Operation("/api/version", "Return the version of the server.", None, {"version": _WORD}),
+    Operation(
+        "/v1/decisions",
+        "Answer typed questions about an input.",
+        DecisionRequest,
+        {"model": _WORD, "answers": _LIST, "usage": _COUNTS},
+    ),
+    Operation(
+        "/v1/systemone",
+        "Answer questions that are given as maps.",
+        SystemOneRequest,
+        {"model": _WORD, "answers": _COUNTS, "usage": _COUNTS},
+    ),
+    Operation("/v1/chat/completions", "Answer a conversation.", ChatRequest, _CHAT, EVENTS),
+    Operation("/v1/completions", "Answer prompts.", CompletionRequest, _CHAT, EVENTS),
+    Operation("/api/chat", "Answer a conversation of Ollama's clients.", OllamaChatRequest, _OLLAMA, LINES),
+    Operation("/api/generate", "Answer a prompt of Ollama's clients.", OllamaGenerateRequest, _OLLAMA, LINES),
+)
+
+
+async def show_document(state: ServerState, request: Request) -> Response:  # noqa: ARG001 - the routes' signature
+    """Return the document of this server."""
+    return json_response(document(state.services))
+
+
+def document(services: Mapping[str, ModelService]) -> Schema:
+    """Return the OpenAPI document for these models."""
+    classifiers = {name: one for name, one in services.items() if one.bundle.manifest.task == "classify"}
+    bodies = tuple(operation.body for operation in OPERATIONS if operation.body is not None)
+    _, definitions = models_json_schema([(body, "validation") for body in bodies], ref_template=_REFERENCE)
+    schemas: Schema = {**copy.deepcopy(definitions["$defs"]), "Error": _ERROR}
+    _narrow(schemas, services, classifiers)
+    named = {operation.path: _describe(operation) for operation in OPERATIONS}
+    if not classifiers:
+        for path in ("/v1/decisions", "/v1/systemone"):
+            del named[path]
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Ockham", "version": __version__},
+        "paths": named,
+        "components": {"schemas": schemas, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+        "security": [{"key": []}],
+    }
+
+
+def _describe(operation: Operation) -> Schema:
+    answer = {"type": "object", "required": sorted(operation.answer), "properties": dict(operation.answer)}
+    content: Schema = {"application/json": {"schema": answer}}
+    if operation.stream is not None:
+        content[operation.stream] = {"schema": {"type": "string"}}
+    responses: Schema = {"200": {"description": "The answer.", "content": content}}
+    error = {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Error")}}}
+    named = _STATUSES if operation.body is not None else ("401", "403")
+    responses |= {status: {"description": _STATUSES[status], "content": error} for status in named}
+    method: Schema = {"summary": operation.summary, "operationId": _name(operation.path), "responses": responses}
+    if operation.body is None:
+        return {"get": method}
+    schema = {"$ref": _REFERENCE.format(model=operation.body.__name__)}
+    method["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    return {"post": method}
+
+
+def _name(path: str) -> str:
+    return "_".join(part for part in path.replace("v1/", "").split("/") if part)
+
+
+def _narrow(schemas: Schema, services: Mapping[str, ModelService], classifiers: Mapping[str, ModelService]) -> None:
+    """Say in the schemas of bodies which models there are, which labels they have, and what a text must be."""
+    labels = sorted({label for one in classifiers.values() for label in one.bundle.manifest.labels})
+    for operation in OPERATIONS:
+        if operation.body is not None:
+            asked = classifiers if operation.body in (DecisionRequest, SystemOneRequest) else services
+            _properties(schemas, operation.body.__name__)["model"] = {"type": "string", "enum": sorted(asked)}
+    _properties(schemas, "ChoiceOption")["value"] = {"enum": [*labels, *_truths(labels)]}
+    _properties(schemas, "Level")["label"] = {"enum": labels}
+    _properties(schemas, "SystemOneQuestion")["criteria"]["propertyNames"] = {"enum": labels}
+    if not any(len(one.bundle.manifest.labels) == 2 for one in classifiers.values()):
+        _leave_out(schemas, "PredicateQuestion")
+    schemas["ChatMessage"] = _MESSAGE
+    for name in ("ChatRequest", "OllamaChatRequest"):
+        _properties(schemas, name)["messages"]["items"] = {"$ref": _REFERENCE.format(model="ChatMessage")}
+
+
+def _properties(schemas: Schema, name: str) -> Schema:
+    properties: Schema = schemas[name]["properties"]
+    return properties
+
+
+def _truths(labels: Sequence[str]) -> list[bool]:
+    lower = [label.lower() for label in labels]
+    return [value for value in (True, False) if lower.count(str(value).lower()) == 1]
+
+
+def _leave_out(schemas: Schema, name: str) -> None:
+    """Take a kind of question out of those that may be asked."""
+    reference = _REFERENCE.format(model=name)
+    items = _properties(schemas, "DecisionRequest")["questions"]["items"]
+    items["oneOf"] = [one for one in items["oneOf"] if one["$ref"] != reference]
+    mapping = items["discriminator"]["mapping"]
+    items["discriminator"]["mapping"] = {key: value for key, value in mapping.items() if value != reference}
+    del schemas[name]
