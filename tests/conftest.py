@@ -18,8 +18,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let whoever has the time kill each tuning more often than ten times."""
+    """Let whoever has the time kill each tuning more often than ten times, and ask each route more often than 100."""
     parser.addoption("--kills", type=int, default=10, help="how often each kind of tuning is killed (10)")
+    parser.addoption("--examples", type=int, default=100, help="how many bodies schemathesis sends to each route (100)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

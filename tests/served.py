@@ -93,7 +93,7 @@ def serve(*words: str | Path, **more: str) -> Iterator[Served]:
         address = None
         for line in process.stderr or ():
             said.append(line)
-            address = re.search(r"http://\S+:\d+", line)
+            address = re.search(r"https?://\S+:\d+", line)
             if address:
                 break
         assert address, "".join(said)

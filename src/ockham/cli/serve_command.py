@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import socket
 from pathlib import Path
@@ -39,6 +40,12 @@ EXAMPLES = (
     click.option(
         "--api-key-env", metavar="NAME", help="Environment variable that holds the key [default: OCKHAM_API_KEY]."
     ),
+    click.option("--keys-file", type=PATH, metavar="FILE", help="Several keys: a name and a key on each line."),
+    click.option(
+        "--admin-key-env",
+        metavar="NAME",
+        help="Environment variable with the key of the admin routes [default: OCKHAM_ADMIN_API_KEY].",
+    ),
 )
 @section(
     "Other machines",
@@ -53,6 +60,15 @@ EXAMPLES = (
     "Load",
     click.option(
         "--idle-seconds", type=float, metavar="S", help="Unload a model that is not asked for so long [default: never]."
+    ),
+    click.option(
+        "--free-mb",
+        type=float,
+        metavar="MB",
+        help="Unload models that are not asked while less memory is free [default: 1/20 of the machine's].",
+    ),
+    click.option(
+        "--queue-seconds", type=float, metavar="S", help="How long a request may wait for its turn [default: 60]."
     ),
     click.option("--max-waiting", type=int, metavar="N", help="Requests in the server at once [default: 256]."),
     click.option(
@@ -82,6 +98,7 @@ def command(*, bundles: tuple[str, ...], config: Path | None, unsealed: bool, **
     """
     from ockham.server.serve import ServeSpec, open_listener, serve
     from ockham.server.served_bundle import read_served_bundles, split_name
+    from ockham.server.server_keys import read_keys
 
     values = settings.collect("serve", config, flags)
     settings.origins(config, flags, values)
@@ -91,17 +108,22 @@ def command(*, bundles: tuple[str, ...], config: Path | None, unsealed: bool, **
     for word in bundles:
         run_names.check(split_name(word)[1])
     served = read_served_bundles(bundles, spec.rungs)
-    reads = {"bundle": [str(folder) for bundle in served for folder in (bundle.folder, bundle.run) if folder]}
+    folders = [folder for bundle in served for folder in (bundle.folder, bundle.run) if folder]
+    reads = {"bundle": [str(path) for path in (*folders, spec.tls_cert, spec.tls_key) if path]}
     named = [] if endpoint is None else [endpoint]
+    keys = read_keys(spec)
+    for name in (spec.api_key_env, spec.admin_key_env):
+        os.environ.pop(name, None)  # no process that is started from here on needs it
     # The socket is opened first: behind the walls no other can be.
     descriptor = open_listener(spec).detach()
     sealed_commands.enter("serve", reads, unsealed=unsealed, endpoints=named, listening=(descriptor,))
-    serve(bundles, spec, endpoint=endpoint, on_ready=_announce, listener=socket.socket(fileno=descriptor))
+    listener = socket.socket(fileno=descriptor)
+    serve(bundles, spec, endpoint=endpoint, on_ready=_announce, listener=listener, keys=keys)
 
 
 def _announce(server: Listening) -> None:
     """Say where the server is, what protects it, and how to try it."""
-    address, key, first = server.address, server.key, server.bundles[0]
+    address, key, first = server.address, server.key or "KEY", server.bundles[0]
     names = ", ".join(bundle.name for bundle in server.bundles)
     text = _sample_input(first.manifest.inputs)
     if first.manifest.task == "classify":
@@ -116,7 +138,7 @@ def _announce(server: Listening) -> None:
     data = shlex.quote(json.dumps(body, ensure_ascii=False))
     lines = (
         f"Serving {names} at {address} ({current().label}). Press Ctrl-C to stop.",
-        f"API key: {key}",
+        f"API key: {server.key or 'those of the file'}",
         "",
         f"Page:    {address}/#key={key}",
         f"curl:    curl {address}/v1/{path} -H 'Authorization: Bearer {key}' --json {data}",

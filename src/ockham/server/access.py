@@ -24,10 +24,12 @@ class Access:
     """Digests of the keys by the name under which each is counted, and the hosts that the server answers to.
 
     ``hosts`` are as in the header Host, without a port. A page of another origin is refused even if it has the key.
+    ``admin`` is the digest of the key of the admin routes, which opens nothing else; without one they are closed.
     """
 
     keys: Mapping[str, bytes]
     hosts: Collection[str]
+    admin: bytes | None = None
 
     def check_host(self, headers: Mapping[str, str]) -> None:
         """Refuse requests to other hosts, and by pages of other origins. Raises `ApiError` (403).
@@ -46,15 +48,38 @@ class Access:
 
     def key_name(self, headers: Mapping[str, str]) -> str:
         """Return the name of the key of a request. Raises `ApiError` (401) where it has none that is known."""
-        scheme, _, word = headers.get("authorization", "").partition(" ")
-        key = word.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
-        digest = key_digest(key[:_LONGEST_KEY])
+        key = _sent_key(headers)
+        name = self._known(key)
+        if name is None:
+            raise _unknown_key(key)
+        return name
+
+    def check_admin(self, headers: Mapping[str, str]) -> None:
+        """Refuse whoever has not the key of the admin routes. Raises `ApiError`: 403 for other keys of ours, or 401."""
+        key = _sent_key(headers)
+        if self.admin is not None and hmac.compare_digest(key_digest(key), self.admin):
+            return
+        if self._known(key) is not None:
+            raise ApiError(403, "The admin routes have a key of their own", code="admin_key_needed")
+        raise _unknown_key(key)
+
+    def _known(self, key: str) -> str | None:
+        """Return the name of a key; every key that there is is compared."""
+        digest = key_digest(key)
         names = [name for name, known in self.keys.items() if hmac.compare_digest(digest, known)]
-        if not key or not names:
-            what = "is not known" if key else "is missing"
-            message = f"The API key {what}: send it in the header Authorization: Bearer KEY"
-            raise ApiError(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
-        return names[0]
+        return names[0] if key and names else None
+
+
+def _sent_key(headers: Mapping[str, str]) -> str:
+    scheme, _, word = headers.get("authorization", "").partition(" ")
+    key = word.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
+    return key[:_LONGEST_KEY]
+
+
+def _unknown_key(key: str) -> ApiError:
+    what = "is not known" if key else "is missing"
+    message = f"The API key {what}: send it in the header Authorization: Bearer KEY"
+    return ApiError(401, message, code="invalid_api_key", headers={"www-authenticate": "Bearer"})
 
 
 def _host(value: str) -> str:

@@ -6,7 +6,7 @@ The queue is bounded here, for all models together; in what order its entries ar
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -26,30 +26,35 @@ class AdmissionSpec:
 class Admission:
     """The account of what is in the server."""
 
-    def __init__(self, spec: AdmissionSpec) -> None:
-        """Begin with nothing."""
+    def __init__(self, spec: AdmissionSpec, keys: Collection[str] = ()) -> None:
+        """Begin with nothing. Half of the places are kept for the ``keys`` in equal shares: no key takes them all."""
         self.spec = spec
+        self._reserved = spec.requests // (2 * len(keys)) if len(keys) > 1 else 0
+        self._by_key = dict.fromkeys(keys, 0)
         self.requests = 0
         self.tokens = 0
         self.is_closed = False
         self._per_second = 20.0
 
     @contextmanager
-    def admit(self, tokens: int) -> Iterator[None]:
+    def admit(self, tokens: int, key: str = "") -> Iterator[None]:
         """Count a request until the block ends. Raises `ApiError`: 429 where too much waits, 503 when shutting down.
 
         A request that is alone in the server is let in whatever its length.
         """
         if self.is_closed:
             raise ApiError(503, "The server is shutting down", code="shutting_down", headers={"retry-after": "5"})
-        full = self.requests >= self.spec.requests
+        kept = sum(max(0, self._reserved - count) for name, count in self._by_key.items() if name != key)
+        full = self.requests + kept >= self.spec.requests
         if full or (self.requests and self.tokens + tokens > self.spec.tokens):
             raise self._overload()
         self.requests += 1
         self.tokens += tokens
+        self._by_key[key] = self._by_key.get(key, 0) + 1
         try:
             yield
         finally:
+            self._by_key[key] -= 1
             self.requests -= 1
             self.tokens -= tokens
 

@@ -17,12 +17,14 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from ockham.server import (
+    admin_routes,
     chat_routes,
     completion_routes,
     console_routes,
     decision_routes,
     model_routes,
     ollama_routes,
+    openapi,
 )
 from ockham.server.api_error import ApiError
 from ockham.server.json_response import error_response
@@ -33,6 +35,9 @@ Handler = Callable[[ServerState, Request], Awaitable[Response]]
 
 OPEN_PATHS = frozenset({"/live", "/ready", "/report", *console_routes.FILES})
 """What may be asked without a key; everything else, whether it is there or not, needs one. A report needs a ticket."""
+
+ADMIN_PATHS = "/admin/"
+"""Where the paths begin that have a key of their own."""
 
 ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("GET", "/live", model_routes.tell_alive),
@@ -52,10 +57,17 @@ ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("POST", "/api/generate", ollama_routes.generate),
     ("GET", "/api/tags", ollama_routes.list_tags),
     ("GET", "/api/version", ollama_routes.tell_version),
+    ("GET", "/openapi.json", openapi.show_document),
+    ("GET", "/admin/models", admin_routes.list_states),
+    ("POST", "/admin/models/{name}/load", admin_routes.load),
+    ("POST", "/admin/models/{name}/unload", admin_routes.unload),
+    ("POST", "/admin/models/{name}/reload", admin_routes.reload),
 )
 
 
 _PATHS = frozenset(path for _, path, _ in ROUTES)
+_EXACT = {(method, path): handler for method, path, handler in ROUTES if "{" not in path}
+"""The routes without parameters: nearly all that is asked, found without a search."""
 
 
 def make_app(state: ServerState) -> ASGIApp:
@@ -98,7 +110,12 @@ class Gate:
         """Answer a request, or return what is to be told in place of an answer."""
         try:
             self._let_in(scope)
-            await self._inner(scope, receive, send)
+            handler = _EXACT.get((scope["method"], scope["path"]))
+            if handler is None:
+                await self._inner(scope, receive, send)
+            else:
+                response = await handler(self._state, Request(scope, receive, send))
+                await response(scope, receive, send)
         except ApiError as error:
             return error
         except HTTPException as error:
@@ -114,12 +131,17 @@ class Gate:
         model = scope.get("ockham.model", "")
         self._state.metrics.count(route, status, model, seconds)
         fields = {"route": route, "status": status, "ms": round(1000 * seconds, 2), "model": model}
-        _log.info("request", extra={"fields": {**fields, "key": scope.get("ockham.key", "")}})
+        self._state.log.write({**fields, "key": scope.get("ockham.key", "")})
 
     def _let_in(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
-        self._state.access.check_host(headers)
-        scope["ockham.key"] = "" if scope["path"] in OPEN_PATHS else self._state.access.key_name(headers)
+        access, path = self._state.access, scope["path"]
+        access.check_host(headers)
+        if path.startswith(ADMIN_PATHS):
+            access.check_admin(headers)
+            scope["ockham.key"] = "admin"
+        else:
+            scope["ockham.key"] = "" if path in OPEN_PATHS else access.key_name(headers)
 
 
 def describe_failure(error: BaseException) -> str:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from ockham.api.consent import Destination
@@ -33,9 +33,14 @@ _STEADY_S = 30.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServiceOptions:
-    """How a model is served: by whom it may ask, and whom its speed is told."""
+    """How a model is served: by whom it may ask, how long a text may wait for its turn, and whom its speed is told.
+
+    ``before_load`` makes room for a model, or refuses it (`ApiError`).
+    """
 
     endpoint: Destination | None = None
+    before_load: Callable[[ModelService], Awaitable[None]] | None = None
+    queue_seconds: float = 60.0
     on_batch: Callable[[int, float], None] = lambda _answers, _seconds: None
 
 
@@ -57,11 +62,16 @@ class ModelService:
         self._loop = asyncio.create_task(self._answer_batches())
 
     async def load(self) -> WorkerLink:
-        """Return the running worker; start one where there is none. Raises `OckhamError` and `WorkerDeathError`."""
+        """Return the running worker; start one where there is none.
+
+        Raises `OckhamError`, `WorkerDeathError`, and `ApiError` where there is no room for it.
+        """
         async with self._starting:
             if self._link is None or not self._link.is_alive:
                 if self._link is not None:
                     await self._bury(self._link)
+                if self._options.before_load is not None:
+                    await self._options.before_load(self)
                 began = time.monotonic()
                 self._link = await WorkerLink.start(self.bundle.folder, self._options.endpoint)
                 _log.info("loaded %s in %.2f s", self.bundle.name, time.monotonic() - began)
@@ -82,6 +92,11 @@ class ModelService:
         return self._link is not None and self._link.is_alive
 
     @property
+    def worker_pid(self) -> int | None:
+        """The number of the worker process; ``None`` where there is none."""
+        return self._link.pid if self._link is not None and self._link.is_alive else None
+
+    @property
     def waiting(self) -> int:
         """How many texts wait or are in hand."""
         return len(self._queue) + self._in_hand
@@ -96,13 +111,22 @@ class ModelService:
         entries = [Entry(key, text, estimate_tokens(text), loop.create_future()) for text in texts]
         for entry in entries:
             self._queue.put(entry)
+        timer = loop.call_later(self._options.queue_seconds, self._give_up, entries)
         try:
             return [await entry.future for entry in entries]
         finally:
+            timer.cancel()
             for entry in entries:
                 if not entry.future.cancel() and not entry.future.cancelled():
                     entry.future.exception()  # heard, so that nothing is said of it
             self.last_use = time.monotonic()
+
+    def _give_up(self, entries: Sequence[Entry[Decided]]) -> None:
+        """Tell whoever waited too long in the queue; what the worker has in hand is answered."""
+        waited = f"The request waited {self._options.queue_seconds:g} seconds, and its turn has not come"
+        headers = {"retry-after": "5", "retry-after-ms": "5000"}
+        error = ApiError(429, waited, code="queue_deadline_exceeded", headers=headers)
+        _fail([entry for entry in entries if not entry.is_taken], error)
 
     async def _answer_batches(self) -> None:
         while True:
@@ -139,6 +163,9 @@ class ModelService:
         except WorkerDeathError:
             if is_last:
                 _fail(part, ApiError(503, "The model's process ended while it answered", code="model_died"))
+            return
+        except ApiError as error:
+            _fail(part, error)
             return
         except OckhamError as error:
             _log.error("%s cannot answer: %s: %s", self.bundle.name, error.code, error.message)

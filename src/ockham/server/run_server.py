@@ -21,7 +21,8 @@ from ockham.server.access import Access
 from ockham.server.admission import Admission, AdmissionSpec
 from ockham.server.app import describe_failure, make_app
 from ockham.server.bounded_protocol import BoundedProtocol
-from ockham.server.bundle_watch import WatchOptions, watch_bundles
+from ockham.server.bundle_watch import BundleWatch, WatchOptions
+from ockham.server.memory_guard import MemoryGuard, default_free_mb
 from ockham.server.model_service import ModelService, ServiceOptions
 from ockham.server.served_bundle import ServedBundle
 from ockham.server.server_metrics import Metrics
@@ -44,6 +45,8 @@ class ServerPlan:
     endpoint: Destination | None = None
     min_confidence: float | None = None
     idle_seconds: float | None = None
+    queue_seconds: float = 60.0
+    free_mb: float | None = None
     certificate: Path | None = None
     certificate_key: Path | None = None
 
@@ -59,19 +62,26 @@ def run_server(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: C
 
 async def _run(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: Callable[[], None]) -> None:
     asyncio.get_running_loop().set_exception_handler(_FaultLog())
-    admission = Admission(plan.admission)
-    options = ServiceOptions(endpoint=plan.endpoint, on_batch=admission.note_rate)
-    services = {bundle.name: ModelService(bundle, options) for bundle in plan.bundles}
+    admission = Admission(plan.admission, plan.access.keys)
+    services: dict[str, ModelService] = {}
+    guard = MemoryGuard(services=services, free_mb=default_free_mb() if plan.free_mb is None else plan.free_mb)
+    options = ServiceOptions(
+        endpoint=plan.endpoint,
+        on_batch=admission.note_rate,
+        before_load=guard.make_room_for,
+        queue_seconds=plan.queue_seconds,
+    )
+    services.update((bundle.name, ModelService(bundle, options)) for bundle in plan.bundles)
+    watch = BundleWatch(services, WatchOptions(service=options, idle_seconds=plan.idle_seconds, memory=guard))
     state = ServerState(
         services=services,
         access=plan.access,
         admission=admission,
         metrics=Metrics(services),
         min_confidence=plan.min_confidence,
+        replace=watch.replace,
     )
-    watching = asyncio.create_task(
-        watch_bundles(services, WatchOptions(service=options, idle_seconds=plan.idle_seconds))
-    )
+    watching = asyncio.create_task(watch.run())
     try:
         await _load_first(services)
         server = _Server(_config(state, plan), admission)
@@ -79,6 +89,7 @@ async def _run(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: C
         await server.serve(list(listeners))
     finally:
         admission.is_closed = True
+        state.log.flush()
         watching.cancel()
         await asyncio.gather(watching, return_exceptions=True)
         for service in services.values():

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from ockham.models.sure_fields import keep_sure_fields
 from ockham.server.access import Access
 from ockham.server.admission import Admission
 from ockham.server.api_error import ApiError, unknown_model
+from ockham.server.console_reader import ConsoleReader
 from ockham.server.decision_answers import Decided, LabelQuestions
 from ockham.server.model_service import ModelService
 from ockham.server.report_tickets import ReportTickets
+from ockham.server.request_log import RequestLog
 from ockham.server.served_bundle import may_leave
 from ockham.server.server_metrics import Metrics
 
@@ -24,7 +26,10 @@ DIGEST_HEADER = "x-model-digest"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerState:
-    """Everything a route needs; ``min_confidence`` is that below which a model declines to answer."""
+    """Everything a route needs; ``min_confidence`` is that below which a model declines to answer.
+
+    ``replace`` takes up the bundle that stands in a model's folder now, and says whether it did.
+    """
 
     services: Mapping[str, ModelService]
     access: Access
@@ -32,7 +37,10 @@ class ServerState:
     metrics: Metrics
     answer_seconds: float = 300.0
     min_confidence: float | None = None
+    replace: Callable[[str], Awaitable[bool]] | None = None
     tickets: ReportTickets = field(default_factory=ReportTickets)
+    log: RequestLog = field(default_factory=RequestLog)
+    console: ConsoleReader = field(default_factory=ConsoleReader)
 
     def text_of(self, decided: Decided) -> str | None:
         """Return what a model answered as text; ``None`` where it gives no answer, or one that is in doubt.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 
 import pytest
@@ -113,3 +114,24 @@ def test_tokens_bound_what_is_let_in_but_one_long_request_alone_is() -> None:
     with pytest.raises(ApiError) as caught, admission.admit(1):
         pass
     assert caught.value.status == 503
+
+
+def test_no_key_takes_the_places_of_the_others() -> None:
+    admission = Admission(AdmissionSpec(requests=8), keys=("ann", "ben"))
+    with contextlib.ExitStack() as held:
+        for _ in range(6):
+            held.enter_context(admission.admit(1, "ann"))
+        with pytest.raises(ApiError):
+            admission.admit(1, "ann").__enter__()
+        for _ in range(2):
+            held.enter_context(admission.admit(1, "ben"))
+        with pytest.raises(ApiError):
+            admission.admit(1, "ben").__enter__()
+    assert admission.requests == 0
+
+
+def test_a_single_key_may_take_all_places() -> None:
+    admission = Admission(AdmissionSpec(requests=3), keys=("main",))
+    with contextlib.ExitStack() as held:
+        for _ in range(3):
+            held.enter_context(admission.admit(1, "main"))
