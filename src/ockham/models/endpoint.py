@@ -78,12 +78,13 @@ class Endpoint:
     def _read(self, reply: Reply | None, text: str) -> Answer:
         if reply is None:
             return Answer(value=None)
-        tokens = {"tokens_in": reply.tokens_in, "tokens_out": reply.tokens_out}
+        value, confidence = reply.content, None
         if asks_decisions(self.spec.url):
-            value = reply.content if reply.content in self._kept.task.labels else None
-            return Answer(value=value, confidence=None if value is None else reply.confidence, **tokens)
-        value = None if reply.content is None else self._kept.task.read(reply.content, text)
-        return Answer(value=value, **tokens)
+            value = value if value in self._kept.task.labels else None
+            confidence = None if value is None else reply.confidence
+        elif value is not None:
+            value = self._kept.task.read(value, text)
+        return Answer(value=value, confidence=confidence, tokens_in=reply.tokens_in, tokens_out=reply.tokens_out)
 
 
 def fit(
