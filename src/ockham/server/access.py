@@ -49,7 +49,7 @@ class Access:
     def key_name(self, headers: Mapping[str, str]) -> str:
         """Return the name of the key of a request. Raises `ApiError` (401) where it has none that is known."""
         key = _sent_key(headers)
-        name = self._known(key)
+        name = self._name_of(key)
         if name is None:
             raise _unknown_key(key)
         return name
@@ -59,11 +59,11 @@ class Access:
         key = _sent_key(headers)
         if self.admin is not None and hmac.compare_digest(key_digest(key), self.admin):
             return
-        if self._known(key) is not None:
+        if self._name_of(key) is not None:
             raise ApiError(403, "The admin routes have a key of their own", code="admin_key_needed")
         raise _unknown_key(key)
 
-    def _known(self, key: str) -> str | None:
+    def _name_of(self, key: str) -> str | None:
         """Return the name of a key; every key that there is is compared."""
         digest = key_digest(key)
         names = [name for name, known in self.keys.items() if hmac.compare_digest(digest, known)]

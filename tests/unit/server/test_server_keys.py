@@ -86,7 +86,7 @@ def test_what_is_no_file_is_refused(tmp_path: Path) -> None:
             read_keys(ServeSpec(keys_file=path))
 
 
-def test_a_short_key_is_refused() -> None:
+def test_h09_a_short_key_is_refused() -> None:
     with pytest.raises(ConfigError, match="16 to 1,024"):
         read_keys(ServeSpec(api_key="secret"))
 
