@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from types import SimpleNamespace
 
 import pytest
 from starlette.requests import Request
 
 from ockham.server.api_error import ApiError
-from ockham.server.asking import _while_connected
+from ockham.server.asking import while_connected
+from ockham.server.bounded_protocol import CONNECTION
 from ockham.server.fair_queue import Entry, FairQueue
 
 
@@ -27,14 +29,12 @@ def wait_in_queue(seconds: float, *, leaves: bool) -> tuple[ApiError, Sequence[s
             finally:
                 entry.future.cancel()
 
-        async def receive() -> dict[str, object]:
-            if not leaves:
-                await asyncio.sleep(60)
-            return {"type": "http.disconnect"}
-
-        request = Request({"type": "http", "headers": []}, receive)
+        connection = SimpleNamespace(on_loss=set(), is_lost=False)
+        request = Request({"type": "http", "headers": [], "state": {CONNECTION: connection}})
+        if leaves:
+            asyncio.get_running_loop().call_later(0.05, lambda: [hear() for hear in tuple(connection.on_loss)])
         with pytest.raises(ApiError) as caught:
-            await _while_connected(request, work("too late"), seconds)
+            await while_connected(request, work("too late"), seconds)
         return caught.value, [entry.text for entry in queue.drain()]
 
     return asyncio.run(scenario())
