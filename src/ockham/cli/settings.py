@@ -24,7 +24,10 @@ _APIS = ("endpoint", "judge")
 _SERVER = "server"
 _API = {"": "url", "_model": "model", "_key_env": "key_env", "_max_cost": "max_cost"}
 
-_OPENING = ("host", "behind_proxy", "allow_host", "allow_hosts", "api_key", "api_key_env", "tls_cert", "tls_key")
+_OPENING = (
+    *("host", "behind_proxy", "allow_host", "allow_hosts", "tls_cert", "tls_key"),
+    *("api_key", "api_key_env", "keys_file", "admin_key_env"),
+)
 """The settings of a server that say who reaches it, and with which key."""
 
 # Said by a flag alone: a file cannot vouch for itself.
