@@ -39,6 +39,7 @@ from ockham.records import Json, Progress, plain
 from ockham.records.curation import CurationReport, in_order
 from ockham.sealed import connector
 from ockham.store import Run, check_folder, encode, file_digest
+from ockham.store.memo import find_or_make
 from ockham.version import __version__, install_command
 
 Source = str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
@@ -151,13 +152,16 @@ def _run(source: Source, spec: CurateSpec, out: Path, effort: _Effort, opening: 
     }
     with opening(out, identity) as run:
         connector.tell_run(str(out.absolute()))
-        report = run.load("curation", "report", CurationReport)
-        if report is None or not _is_whole(run, report):
+
+        def curate_files() -> CurationReport:
             report = _curate_files(run, files, plan, effort, on_progress)
             check_yield(report)
-            report = dataclasses.replace(report, warnings=(*warnings, *report.warnings))
-            run.save("curation", "report", report)
-        report = in_order(report)
+            return dataclasses.replace(report, warnings=(*warnings, *report.warnings))
+
+        def refresh(report: CurationReport) -> CurationReport:
+            return report if _is_whole(run, report) else curate_files()
+
+        report = in_order(find_or_make(run, "curation", "report", CurationReport, curate_files, refresh=refresh))
         _publish(run, report)
         run.discard("chunk")
     return Curated(out, report)

@@ -45,7 +45,7 @@ from ockham.records import (
 from ockham.records.quantities import LATENCIES
 from ockham.rungs.rung import BuiltRung, RunContext, Rung, cache_key
 from ockham.serving.process import BenchmarkSpec, ServingProcess
-from ockham.store.memo import find_or_make_batches
+from ockham.store.memo import find_or_make, find_or_make_batches
 from ockham.verdict.decide import MeasuredCandidate, decide
 from ockham.verdict.plain_numbers import milliseconds
 
@@ -267,19 +267,20 @@ def _ask(context: RunContext, rung: Rung, folder: Path, requirements: Requiremen
     if not rung.is_paid:  # which is paid by the answer
         rows += [second for _, second in _reordered_questions(context)]
     key = digest([cache_key(context, rung), [row.id for row in rows]])
-    served = context.run.load("answers", key, ServedAnswers)
-    if served is not None and _is_worth_another_try(served.profile, requirements):
-        served = dataclasses.replace(served, profile=_profile(context, rung, folder, requirements))
-        context.run.save("answers", key, served)
-    if served is not None:
-        return served
-    context.on_progress(Progress(stage="measure", message=f"opening the test set for {rung.name}"))
-    _announce(context, rung)
-    answers = _answers(context, rung, folder, rows)
-    profile = _profile(context, rung, folder, requirements)
-    served = ServedAnswers(answers=answers[:sealed], profile=profile, again=answers[sealed:])
-    context.run.save("answers", key, served)
-    return served
+
+    def open_test_set() -> ServedAnswers:
+        context.on_progress(Progress(stage="measure", message=f"opening the test set for {rung.name}"))
+        _announce(context, rung)
+        answers = _answers(context, rung, folder, rows)
+        profile = _profile(context, rung, folder, requirements)
+        return ServedAnswers(answers=answers[:sealed], profile=profile, again=answers[sealed:])
+
+    def measure_again(served: ServedAnswers) -> ServedAnswers:
+        if not _is_worth_another_try(served.profile, requirements):
+            return served
+        return dataclasses.replace(served, profile=_profile(context, rung, folder, requirements))
+
+    return find_or_make(context.run, "answers", key, ServedAnswers, open_test_set, refresh=measure_again)
 
 
 def _reordered_questions(context: RunContext) -> list[tuple[int, Example]]:
@@ -342,16 +343,17 @@ def _profile(context: RunContext, rung: Rung, folder: Path, requirements: Requir
 
     What was measured on a busy machine is measured again where that leaves a required latency open.
     """
-    work = cache_key(context, rung)
-    profile = context.run.load("profile", work, Profile)
-    if profile is not None and not _is_worth_another_try(profile, requirements):
-        return profile
-    context.on_progress(Progress(stage="measure", message=f"measuring {rung.name} as it will be served"))
-    with ServingProcess(folder, _destination(context, rung)) as serving:
-        inputs = [row.input for row in context.side("valid") or context.side("train")]
-        profile = serving.profile(inputs, probe(rung.kind))
-    context.run.save("profile", work, profile)
-    return profile
+
+    def take() -> Profile:
+        context.on_progress(Progress(stage="measure", message=f"measuring {rung.name} as it will be served"))
+        with ServingProcess(folder, _destination(context, rung)) as serving:
+            inputs = [row.input for row in context.side("valid") or context.side("train")]
+            return serving.profile(inputs, probe(rung.kind))
+
+    def take_again(profile: Profile) -> Profile:
+        return take() if _is_worth_another_try(profile, requirements) else profile
+
+    return find_or_make(context.run, "profile", cache_key(context, rung), Profile, take, refresh=take_again)
 
 
 def _destination(context: RunContext, rung: Rung) -> Destination | None:

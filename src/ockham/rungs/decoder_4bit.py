@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ockham.convert.gguf_export import convert
@@ -25,6 +26,7 @@ from ockham.rungs import decoder_prompted
 from ockham.rungs.decoder_weights import WEIGHTS, find, gguf_of, is_gguf, repack_or_find, signature
 from ockham.rungs.rung import BuildInfo, BuiltRung, RunContext, Rung, build_rung
 from ockham.rungs.tuning_folder import tuning_folder
+from ockham.store.memo import find_or_make, find_or_make_folder
 
 ADAPTER = "adapter"
 """The folder of a tuned model's bundle with the adapter in PEFT's format."""
@@ -88,14 +90,13 @@ def of_folder(model: str, context: RunContext) -> Path | None:
         path = gguf_of(source)
         return repack_or_find(path, context, "q4_0") if path is not None and is_slow(path) else None
     key = digest(["four", model, signature(source)])
-    folder = context.run.artifact("weights", key)
-    if folder is None:
+
+    def write(folder: Path) -> None:
         context.on_progress(Progress(stage="climb", message=f"converting {source.name} to GGUF, 4 bits"))
-        with context.run.staging() as whole, context.run.staging() as staging:
-            f16_path = convert(source, whole / WEIGHTS, "f16").path
-            quantize(f16_path, staging / WEIGHTS, fit_quantization(f16_path))
-            folder = context.run.commit_artifact("weights", key, staging)
-    return folder / WEIGHTS
+        with context.run.staging() as whole:
+            _quantize(convert(source, whole / WEIGHTS, "f16").path, folder)
+
+    return find_or_make_folder(context.run, "weights", key, write) / WEIGHTS
 
 
 def keep(folder: Path, context: RunContext, whole: Path) -> None:
@@ -103,15 +104,17 @@ def keep(folder: Path, context: RunContext, whole: Path) -> None:
 
     Raises `ModelError` where they cannot be quantized.
     """
-    with context.run.staging() as staging:
-        quantize(whole, staging / WEIGHTS, fit_quantization(whole))
-        context.run.commit_artifact("weights", _tuned_weights(folder, context), staging)
+    find_or_make_folder(context.run, "weights", _tuned_weights(folder, context), partial(_quantize, whole))
 
 
 def of_tuned(model: str, context: RunContext) -> Path | None:
     """Return the 4-bit weights that were kept when a model was tuned in this run."""
     folder = context.run.artifact("weights", _tuned_weights(tuning_folder(model, context), context))
     return None if folder is None else folder / WEIGHTS
+
+
+def _quantize(whole: Path, folder: Path) -> None:
+    quantize(whole, folder / WEIGHTS, fit_quantization(whole))
 
 
 def _tuned_weights(folder: Path, context: RunContext) -> str:
@@ -129,19 +132,17 @@ def _offer(eight: Rung, built_rung: BuiltRung, model: str, weights: Weights, con
     if path is None:
         return _Offer(answers=(), parity=(), why="there are no 16-bit weights to quantize to 4 bits")
     key = context.work("offer", eight.name, eight.cache_inputs(context.config), path.stat().st_size)
-    offer = context.run.load("offer", key, _Offer)
-    if offer is not None:
-        return offer
-    share = path.stat().st_size / causal_lm.parts(built_rung.folder).weights.stat().st_size
-    if share >= SMALLER:
-        offer = _Offer(answers=(), parity=(), why=f"its 4-bit form has {share:.0%} of the 8-bit form's size")
-    else:
+
+    def compare() -> _Offer:
+        share = path.stat().st_size / causal_lm.parts(built_rung.folder).weights.stat().st_size
+        if share >= SMALLER:
+            return _Offer(answers=(), parity=(), why=f"its 4-bit form has {share:.0%} of the 8-bit form's size")
         answers = _answers(eight, built_rung, path, context, key)
         before, after = (context.score_answers("valid", replies) for replies in (built_rung.built.answers, answers))
         compared = parity.compare("quantizing to 4 bits", before, after, context.config.metric)
-        offer = _Offer(answers=answers, parity=(compared,), why=parity.significant_loss(compared, exact=False))
-    context.run.save("offer", key, offer)
-    return offer
+        return _Offer(answers=answers, parity=(compared,), why=parity.significant_loss(compared, exact=False))
+
+    return find_or_make(context.run, "offer", key, _Offer, compare)
 
 
 def _answers(eight: Rung, built_rung: BuiltRung, path: Path, context: RunContext, key: str) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, GgufSpec
 from ockham.records import DeviceName, Example, Progress, TaskName, digest
 from ockham.rungs.rung import RunContext
+from ockham.store.memo import FolderWithRecord, find_or_make_folder
 from ockham.store.model_store import pulled_folder
 
 LONGEST_CONTEXT = 8192
@@ -50,6 +51,9 @@ class _Origin:
     """The folder that weights were converted from, as `ockham.convert.gguf_export.Converted.source` has it."""
 
     digest: str
+
+
+_CONVERTED = FolderWithRecord("weights", "origin")
 
 
 def local(model: str) -> Path:
@@ -115,13 +119,12 @@ def repack_or_find(path: Path, context: RunContext, form: Format) -> Path:
     if at_hand is not None:
         return at_hand
     key = digest(["repacked", signature(path), form])
-    folder = context.run.artifact("weights", key)
-    if folder is None:
+
+    def write(folder: Path) -> None:
         context.on_progress(Progress(stage="climb", message=f"converting {path.name} to {form}"))
-        with context.run.staging() as staging:
-            quantize(path, staging / WEIGHTS, form, packed=True)
-            folder = context.run.commit_artifact("weights", key, staging)
-    return folder / WEIGHTS
+        quantize(path, folder / WEIGHTS, form, packed=True)
+
+    return find_or_make_folder(context.run, "weights", key, write) / WEIGHTS
 
 
 def gguf_of(path: Path) -> Path | None:
@@ -135,13 +138,12 @@ def gguf_of(path: Path) -> Path | None:
 def convert_or_find(source: Path, model: str, context: RunContext, precision: Precision = QUANTIZATION) -> Base:
     """Convert a folder to GGUF, or find what was converted in this run. Raises `ModelError`."""
     key = digest(["weights", model, signature(source), precision])
-    folder, origin = context.run.artifact("weights", key), context.run.load("origin", key, _Origin)
-    if folder is None or origin is None:
+
+    def write(folder: Path) -> _Origin:
         context.on_progress(Progress(stage="climb", message=f"converting {source.name} to GGUF, {precision}"))
-        with context.run.staging() as staging:
-            origin = _Origin(digest=convert(source, staging / WEIGHTS, precision).source)
-            context.run.save("origin", key, origin)
-            folder = context.run.commit_artifact("weights", key, staging)
+        return _Origin(digest=convert(source, folder / WEIGHTS, precision).source)
+
+    folder, origin = _CONVERTED.find_or_make(context.run, key, _Origin, write)
     return Base(weights=folder / WEIGHTS, source=origin.digest)
 
 

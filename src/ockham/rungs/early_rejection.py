@@ -12,6 +12,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ockham.convert.gguf_unpack import unpacked_bytes
@@ -22,6 +23,7 @@ from ockham.rungs.decoder_weights import convert_or_find, find, gguf_of, model_n
 from ockham.rungs.rung import RunContext
 from ockham.rungs.tokenized_rows import tokenize_rows
 from ockham.rungs.tuning_folder import tuning_folder
+from ockham.store.memo import find_or_make
 from ockham.verdict.plain_numbers import digits
 
 LONGEST_HOURS = 12.0
@@ -81,9 +83,10 @@ def first_part(model: str, context: RunContext, *, alone: bool) -> PilotRun:
     """Tune a model on a first part of the rows, once a run; where it is ``alone``, the pace of one batch is enough."""
     source = tuning_folder(model, context)
     key = context.work("first", model, signature(source), context.config.tune, context.config.precision, alone)
-    stored_pilot = context.run.load("first", key, PilotRun)
-    if stored_pilot is not None:
-        return stored_pilot
+    return find_or_make(context.run, "first", key, PilotRun, partial(_tune_first_part, model, source, context, alone))
+
+
+def _tune_first_part(model: str, source: Path, context: RunContext, alone: bool) -> PilotRun:
     from ockham.tuning import decoder_tuning as tuning
 
     context.on_progress(
@@ -109,9 +112,7 @@ def first_part(model: str, context: RunContext, *, alone: bool) -> PilotRun:
         lambda seconds: alone or _hours(PilotRun(seconds=seconds, rows=0, nats={}), context) > LONGEST_HOURS,
     )
     nats = {sample[index].id: value for index, value in zip(tokenized.heard, begun.nats, strict=False)}
-    pilot = PilotRun(seconds=begun.seconds, rows=len(tokenized.train), nats=nats)
-    context.run.save("first", key, pilot)
-    return pilot
+    return PilotRun(seconds=begun.seconds, rows=len(tokenized.train), nats=nats)
 
 
 def weight_bytes(source: Path) -> int:

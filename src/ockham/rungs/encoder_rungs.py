@@ -24,6 +24,7 @@ from ockham.rungs.rung import (
     cache_key,
     note_early_stop,
 )
+from ockham.store.memo import find_or_make_folder
 from ockham.tuning.tune_spec import guardrails
 
 if TYPE_CHECKING:
@@ -202,20 +203,18 @@ def embed_sides(
     from safetensors.numpy import load_file, save_file
 
     key = context.work("vectors", "windows", sentence.sha256)
-    folder = context.run.artifact("vectors", key)
-    if folder is not None:
-        return dict(load_file(folder / VECTORS))
-    vectors: dict[str, NDArray[np.float32]] = {}
-    embedder = load()
-    for side in SEEN:
-        texts = [example.input for example in context.short_side(side)]
-        message = f"reading {len(texts):,} {side} rows with {sentence.name}"
-        context.on_progress(Progress(stage="climb", message=message))
-        vectors[side] = embedder.embed(texts, partial(_report_rows, context, message))
-    with context.run.staging() as staging:
-        save_file(vectors, staging / VECTORS)
-        context.run.commit_artifact("vectors", key, staging)
-    return vectors
+
+    def write(folder: Path) -> None:
+        vectors: dict[str, NDArray[np.float32]] = {}
+        embedder = load()
+        for side in SEEN:
+            texts = [example.input for example in context.short_side(side)]
+            message = f"reading {len(texts):,} {side} rows with {sentence.name}"
+            context.on_progress(Progress(stage="climb", message=message))
+            vectors[side] = embedder.embed(texts, partial(_report_rows, context, message))
+        save_file(vectors, folder / VECTORS)
+
+    return dict(load_file(find_or_make_folder(context.run, "vectors", key, write) / VECTORS))
 
 
 def _report_rows(context: RunContext, message: str, done: int, total: int) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ockham import machine
@@ -14,6 +15,7 @@ from ockham.data import label_issues
 from ockham.errors import Defect
 from ockham.records import Example, Progress
 from ockham.rungs.rung import RunContext, Rung, cache_key, find_built
+from ockham.store.memo import find_or_make_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,6 +81,7 @@ def _find(context: RunContext, rung: Rung) -> NDArray[np.float64] | None:
 def _keep(context: RunContext, rung: Rung, margins: NDArray[np.float64]) -> None:
     from safetensors.numpy import save_file
 
-    with context.run.staging() as staging:
-        save_file({"margins": margins}, staging / MARGINS)
-        context.run.commit_artifact("out-of-fold", cache_key(context, rung), staging, lasting=False)
+    def write(folder: Path) -> None:
+        save_file({"margins": margins}, folder / MARGINS)
+
+    find_or_make_folder(context.run, "out-of-fold", cache_key(context, rung), write, lasting=False)

@@ -8,6 +8,7 @@ import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar, cast
 
@@ -34,6 +35,7 @@ from ockham.records import (
     digest,
 )
 from ockham.sealed import switches
+from ockham.store.memo import FolderWithRecord
 from ockham.tuning.tune_spec import TuneSpec, early_stop
 from ockham.version import __version__, install_command
 
@@ -244,6 +246,9 @@ class BuiltRung:
     built: BuildInfo
 
 
+_BUILT = FolderWithRecord("bundle", "built")
+
+
 def cache_key(context: RunContext, rung: Rung) -> str:
     """Name the work of building a rung."""
     return context.work("rung", rung.built_as or rung.name, rung.cache_inputs(context.config))
@@ -251,44 +256,42 @@ def cache_key(context: RunContext, rung: Rung) -> str:
 
 def find_built(context: RunContext, rung: Rung) -> BuiltRung | None:
     """Find a rung that was built in this run; ``None`` where it was not, or did not stay whole."""
-    key = cache_key(context, rung)
-    built, folder = context.run.load("built", key, BuildInfo), context.run.artifact("bundle", key)
-    return None if built is None or folder is None else BuiltRung(folder, built)
+    both = _BUILT.find(context.run, cache_key(context, rung), BuildInfo)
+    return None if both is None else BuiltRung(*both)
 
 
 def build_rung(context: RunContext, rung: Rung) -> BuiltRung:
     """Find a rung, or build it into a bundle and keep it."""
-    existing = find_built(context, rung)
-    if existing is not None:
-        return existing
-    key, prepared = cache_key(context, rung), context.prepared
+    key, build_bundle = cache_key(context, rung), partial(_build_bundle, context, rung)
+    return BuiltRung(*_BUILT.find_or_make(context.run, key, BuildInfo, build_bundle))
+
+
+def _build_bundle(context: RunContext, rung: Rung, staging: Path) -> BuildInfo:
+    """Make a folder a bundle of a rung, timed."""
+    prepared = context.prepared
     context.on_progress(Progress(stage="climb", message=f"building {rung.name}"))
-    with context.run.staging() as staging:
-        begin = time.monotonic()
-        built = rung.build(context, staging)
-        built = dataclasses.replace(built, seconds=time.monotonic() - begin)
-        manifest = Manifest(
-            format=1,
-            ockham=__version__,
-            task=prepared.dataset.task,
-            kind=rung.kind,
-            candidate=Candidate(
-                name=rung.built_as or rung.name, rung=rung.number, kind=rung.kind, settings=built.settings
-            ),
-            labels=prepared.dataset.labels if prepared.dataset.task in LABELLED else (),
-            inputs=prepared.inputs,
-            target=prepared.target,
-            dataset=prepared.dataset.digest,
-            files={},
-        )
-        if rung.reads_short:
-            save_shared_text(prepared.shared, staging)
-        inputs = {side: [row.input for row in context.side(side)] for side in seen_rows.SIDES}
-        seen = seen_rows.pack(inputs, prepared.dataset.task)
-        store.save_bytes(staging / seen_rows.FILE, seen)
-        store.seal_bundle(staging, manifest)
-        context.run.save("built", key, built)
-        return BuiltRung(context.run.commit_artifact("bundle", key, staging), built)
+    begin = time.monotonic()
+    built = rung.build(context, staging)
+    built = dataclasses.replace(built, seconds=time.monotonic() - begin)
+    manifest = Manifest(
+        format=1,
+        ockham=__version__,
+        task=prepared.dataset.task,
+        kind=rung.kind,
+        candidate=Candidate(name=rung.built_as or rung.name, rung=rung.number, kind=rung.kind, settings=built.settings),
+        labels=prepared.dataset.labels if prepared.dataset.task in LABELLED else (),
+        inputs=prepared.inputs,
+        target=prepared.target,
+        dataset=prepared.dataset.digest,
+        files={},
+    )
+    if rung.reads_short:
+        save_shared_text(prepared.shared, staging)
+    inputs = {side: [row.input for row in context.side(side)] for side in seen_rows.SIDES}
+    seen = seen_rows.pack(inputs, prepared.dataset.task)
+    store.save_bytes(staging / seen_rows.FILE, seen)
+    store.seal_bundle(staging, manifest)
+    return built
 
 
 def note_early_stop(context: RunContext, points: Sequence[EpochPoint], spec: TuneSpec) -> None:

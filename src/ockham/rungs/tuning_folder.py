@@ -10,6 +10,7 @@ from ockham.errors import ModelError
 from ockham.records import Progress, digest
 from ockham.rungs.decoder_weights import WEIGHTS, find, gguf_of, is_gguf, model_name, signature
 from ockham.rungs.rung import RunContext
+from ockham.store.memo import find_or_make_folder
 
 
 def packed_file(model: str) -> Path | None:
@@ -29,15 +30,15 @@ def tuning_folder(model: str, context: RunContext) -> Path:
         return find(model)
     name = model_name(model)
     key = digest(["unpacked", name, signature(path)])
-    folder = context.run.artifact("weights", key)
-    if folder is None:
+
+    def write(folder: Path) -> None:
         context.on_progress(Progress(stage="climb", message=f"unpacking {path.name} for tuning"))
-        with context.run.staging() as staging, context.run.staging() as check:
-            gguf_unpack.write_folder(path, staging / name)
-            converted = convert(staging / name, check / WEIGHTS, "f16").path
+        gguf_unpack.write_folder(path, folder / name)
+        with context.run.staging() as check:
+            converted = convert(folder / name, check / WEIGHTS, "f16").path
             difference = gguf_unpack.find_difference(path, converted)
-            if difference is not None:
-                fix = "name the model's Hugging Face folder instead; the prompted rung is not affected"
-                raise ModelError("E_PARITY", f"unpacking {path.name}: {difference}", fix=fix)
-            folder = context.run.commit_artifact("weights", key, staging)
-    return folder / name
+        if difference is not None:
+            fix = "name the model's Hugging Face folder instead; the prompted rung is not affected"
+            raise ModelError("E_PARITY", f"unpacking {path.name}: {difference}", fix=fix)
+
+    return find_or_make_folder(context.run, "weights", key, write) / name
