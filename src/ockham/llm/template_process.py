@@ -16,6 +16,7 @@ import os
 import signal
 import subprocess
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from ockham import store
@@ -44,6 +45,12 @@ def compile_templates(weights: Path, shots: int) -> tuple[ChatTemplate, ...]:
     Raises `ModelError` (``E_MODEL_FORMAT``) where the template refuses or hides a turn, does not end, or writes
     without end.
     """
+    status = weights.stat()
+    return _compile_file(weights, (status.st_size, status.st_ctime_ns, status.st_ino), shots)
+
+
+@lru_cache(maxsize=8)  # a climb asks about the same weights for each of its trials
+def _compile_file(weights: Path, _state: tuple[int, int, int], shots: int) -> tuple[ChatTemplate, ...]:
     status, output = _run_process([*_COMMAND, str(weights), str(shots)])
     if status is None or (status and status == -_OUT_OF_TIME):
         raise ModelError("E_MODEL_FORMAT", f"{_subject(weights)} does not end", fix=_FIX)
