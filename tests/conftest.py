@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
+from tests.few_mails import write_few_mails
 
 from ockham import machine
 from ockham.sealed import switches
@@ -41,6 +43,12 @@ def cache_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
             patch.delenv(name, raising=False)
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
+
+
+@pytest.fixture(scope="session")
+def mails(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with a third of the example's mails."""
+    return write_few_mails(tmp_path_factory.mktemp("mails") / "support_mail.csv")
 
 
 @pytest.fixture(autouse=True, scope="session")

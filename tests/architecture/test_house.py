@@ -124,17 +124,6 @@ def at_module_level(tree: ast.Module) -> Iterator[tuple[int, str]]:
         waiting += ast.iter_child_nodes(node)
 
 
-def test_the_layers_hold() -> None:
-    done = subprocess.run(
-        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
-        cwd=ROOT,
-        capture_output=True,
-        check=False,
-        text=True,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 def test_heavy_libraries_are_imported_at_module_level_only_where_the_table_says() -> None:
     found = [
         f"{name_of(path)}:{line} imports {module}"

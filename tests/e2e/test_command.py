@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples" / "support_mail.csv"
 OCKHAM = Path(sys.executable).with_name("ockham")
 COLUMNS = ("--input", "subject", "--input", "body", "--target", "label")
 QUICK = ("--rung", "constant", "--rung", "linear")
@@ -28,10 +27,10 @@ def command(*args: str | Path, cwd: Path, **environment: str) -> subprocess.Comp
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+def run(mails: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     """One climb of the two quickest rungs over the example, as JSON."""
     folder = tmp_path_factory.mktemp("climb")
-    done = command("fit", EXAMPLE, *COLUMNS, *QUICK, "--json", "--out", "run", cwd=folder)
+    done = command("fit", mails, *COLUMNS, *QUICK, "--json", "--out", "run", cwd=folder)
     assert done.returncode == 0, done.stderr
     return folder, done
 
@@ -49,7 +48,7 @@ def test_stdout_is_one_verdict_and_stderr_tells_the_way(
     assert verdict.chosen == "linear"
     assert verdict.exit_status == 0
     summary = verdict.dataset
-    assert summary.rows == 700
+    assert summary.rows == 214
     assert summary.rows == summary.train + summary.valid + summary.test + sum(summary.dropped.values())
     measured = {c.name: c for c in verdict.candidates if c.status == "measured"}
     assert set(measured) == {"constant", "linear"}
@@ -61,29 +60,29 @@ def test_stdout_is_one_verdict_and_stderr_tells_the_way(
     assert (folder / "run" / "bundle" / "bundle.json").exists()
 
 
-def test_no_words_of_the_data_stand_on_stderr(run: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_no_words_of_the_data_stand_on_stderr(mails: Path, run: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     _, done = run
-    with EXAMPLE.open(encoding="utf-8", newline="") as stream:
+    with mails.open(encoding="utf-8", newline="") as stream:
         bodies = [row["body"].strip() for row in csv.DictReader(stream)]
     assert [body for body in bodies if len(body) > 20 and body[:20] in done.stderr] == []
 
 
 def test_the_same_command_again_finds_everything_done(
-    run: tuple[Path, subprocess.CompletedProcess[str]],
+    mails: Path, run: tuple[Path, subprocess.CompletedProcess[str]]
 ) -> None:
     folder, done = run
-    again = command("fit", EXAMPLE, *COLUMNS, *QUICK, "--json", "--out", "run", cwd=folder)
+    again = command("fit", mails, *COLUMNS, *QUICK, "--json", "--out", "run", cwd=folder)
     assert again.returncode == 0, again.stderr
     assert json.loads(again.stdout) == json.loads(done.stdout)
 
 
-def test_a_bundle_answers_every_row(run: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_a_bundle_answers_every_row(mails: Path, run: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, _ = run
-    done = command("predict", "run", EXAMPLE, "-o", "answers.csv", cwd=folder)
+    done = command("predict", "run", mails, "-o", "answers.csv", cwd=folder)
     assert (done.returncode, done.stdout) == (0, ""), done.stderr
     with (folder / "answers.csv").open(encoding="utf-8", newline="") as stream:
         answers = list(csv.DictReader(stream))
-    with EXAMPLE.open(encoding="utf-8", newline="") as stream:
+    with mails.open(encoding="utf-8", newline="") as stream:
         given = list(csv.DictReader(stream))
     assert len(answers) == len(given)
     right = sum(a["answer"] == g["label"] for a, g in zip(answers, given, strict=True))
@@ -91,9 +90,9 @@ def test_a_bundle_answers_every_row(run: tuple[Path, subprocess.CompletedProcess
     assert all(0 <= float(a["confidence"]) <= 1 for a in answers)
 
 
-def test_a_bundle_is_measured_on_labelled_rows(run: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
+def test_a_bundle_is_measured_on_labelled_rows(mails: Path, run: tuple[Path, subprocess.CompletedProcess[str]]) -> None:
     folder, _ = run
-    done = command("eval", "run/bundle", EXAMPLE, *COLUMNS, "--json", cwd=folder)
+    done = command("eval", "run/bundle", mails, *COLUMNS, "--json", cwd=folder)
     assert done.returncode == 0, done.stderr
     report = json.loads(done.stdout)
     accuracy = report["metrics"]["accuracy"]
@@ -110,8 +109,8 @@ def test_a_report_is_written_again(run: tuple[Path, subprocess.CompletedProcess[
     assert (folder / done.stdout.strip()).read_bytes().startswith(b"<!")
 
 
-def test_requirements_that_none_meets_leave_with_3(tmp_path: Path) -> None:
-    done = command("fit", EXAMPLE, *COLUMNS, "--rung", "constant", "--min-accuracy", "0.9", cwd=tmp_path)
+def test_requirements_that_none_meets_leave_with_3(mails: Path, tmp_path: Path) -> None:
+    done = command("fit", mails, *COLUMNS, "--rung", "constant", "--min-accuracy", "0.9", cwd=tmp_path)
     assert done.returncode == 3, done.stderr
     assert "constant" in done.stdout
     assert [path.name for path in tmp_path.iterdir()] == ["runs"]
@@ -139,8 +138,8 @@ def test_bad_input_is_two_lines_and_exit_2(tmp_path: Path, content: str, flags: 
 
 
 @pytest.mark.parametrize("stage", ["measure"])
-def test_a_stopped_run_goes_on(tmp_path: Path, stage: str) -> None:
-    args = ("fit", str(EXAMPLE), *COLUMNS, "--rung", "linear", "--json", "--out", "run")
+def test_a_stopped_run_goes_on(mails: Path, tmp_path: Path, stage: str) -> None:
+    args = ("fit", str(mails), *COLUMNS, "--rung", "linear", "--json", "--out", "run")
     # As a terminal does, Ctrl-C reaches every process of the group, the one that serves too.
     with subprocess.Popen(
         [OCKHAM, *args],
@@ -153,7 +152,7 @@ def test_a_stopped_run_goes_on(tmp_path: Path, stage: str) -> None:
         assert child.stderr is not None
         for line in child.stderr:
             if line.startswith(f"{stage}: "):
-                time.sleep(1)
+                time.sleep(0.3)
                 os.killpg(child.pid, signal.SIGINT)
                 break
         out, err = child.communicate(timeout=120)

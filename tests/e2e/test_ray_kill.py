@@ -1,4 +1,4 @@
-"""A Ray cluster curates to the same bytes as one process does, also where one of its processes is killed."""
+"""A Ray cluster curates to the bytes of one process, also where one of its own is killed, and leaves signals alone."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ pytest.importorskip("ray", reason="the extra ray is not installed")
 
 from ockham.curation import map_stage
 from ockham.curation.curate import CurateSpec, RayCluster, curate
+from ockham.curation.executors import open_executor
+from ockham.errors import ConfigError
 from ockham.records import Progress
 
 SPEC = CurateSpec(steps=("encoding", "personal", "language", "exact", "near"), personal="redact", shard_mb=1)
@@ -83,3 +85,26 @@ def test_two_workers_of_which_one_is_killed(tmp_path: Path, monkeypatch: pytest.
     curate(source, SPEC, out=tmp_path / "there", workers=RayCluster(tasks=2), on_progress=kill)
     assert len(killed) == 1
     assert content(tmp_path / "there") == content(tmp_path / "here")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_a_cluster_that_is_not_there(tmp_path: Path) -> None:
+    source = tmp_path / "a.jsonl"
+    source.write_text('{"text": "a b c"}\n')
+    with pytest.raises(ConfigError, match="no Ray cluster answers"):
+        curate(source, CurateSpec(steps=("exact",)), out=tmp_path / "out", workers=RayCluster(address="127.0.0.1:1"))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_k19_ray_leaves_sigterm_to_the_command() -> None:
+    def stop(*_: object) -> None:
+        raise AssertionError
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with open_executor(RayCluster(tasks=1)):
+            assert signal.getsignal(signal.SIGTERM) is stop
+    finally:
+        signal.signal(signal.SIGTERM, before)

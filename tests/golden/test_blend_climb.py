@@ -12,13 +12,11 @@ import ockham
 from ockham.bundles.export import export
 from ockham.bundles.verify import verify
 from ockham.errors import ConfigError, ModelError
-from ockham.ladder import measure
 from ockham.ladder.fit import FitSpec, fit
 from ockham.ladder.run_folder import bundle_of
 from ockham.models.backend import load_model
 from ockham.records import CandidateResult, Verdict
 from ockham.rungs import encoder_rungs
-from ockham.serving.process import BenchmarkSpec
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support_mail.csv"
 NAME = "linear+encoder"
@@ -33,11 +31,6 @@ def mails(count: int) -> list[dict[str, str]]:
 
 def of(verdict: Verdict, name: str) -> CandidateResult:
     return next(one for one in verdict.candidates if one.name == name)
-
-
-@pytest.fixture(autouse=True)
-def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
 
 
 def test_a_blend_is_measured_and_served_as_one_bundle(tmp_path: Path) -> None:

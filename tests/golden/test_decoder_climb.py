@@ -19,21 +19,15 @@ from ockham.api.client import EndpointSpec
 from ockham.bundles.export import export
 from ockham.bundles.predict import predict
 from ockham.errors import ConfigError, ModelError, RunError
-from ockham.ladder import measure, run_folder
+from ockham.ladder import run_folder
 from ockham.ladder.fit import FitSpec, fit
 from ockham.models import causal_lm
 from ockham.records import Answer, Progress, Requirements
 from ockham.rungs import decoder_rungs
-from ockham.serving.process import BenchmarkSpec, ServingProcess
+from ockham.serving.process import ServingProcess
 from ockham.tuning import loop, precision
 
 CITIES = ("Graz", "Linz", "Wels", "Steyr", "Ried", "Enns", "Perg", "Traun")
-
-
-@pytest.fixture(autouse=True)
-def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure latency for a moment only; what is measured is tested elsewhere."""
-    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
 
 
 @pytest.fixture(scope="module")

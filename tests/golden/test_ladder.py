@@ -14,11 +14,10 @@ from tests.stub_api import Response, Seen, refuses, says, serving
 
 from ockham.api.client import EndpointSpec
 from ockham.errors import ConfigError, RunError
-from ockham.ladder import measure, run_folder
+from ockham.ladder import run_folder
 from ockham.ladder.fit import FitSpec, fit
 from ockham.records import Progress, Requirements, Verdict, plain
 from ockham.rungs.rung import RunContext
-from ockham.serving.process import BenchmarkSpec
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "support_mail.csv"
 QUICK = ("constant", "lookup", "linear")
@@ -31,12 +30,6 @@ LINE = ["name", "rung", "status", "why", "metrics", "latency_ms", "throughput_pe
 LINE += ["fit_seconds", "cost_per_day", "meets", "rows_needed", "named"]
 
 Rows = list[dict[str, str]]
-
-
-@pytest.fixture(autouse=True)
-def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure latency for a moment only; what is measured is tested elsewhere."""
-    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +56,7 @@ def untimed(verdict: Verdict) -> Any:
 def climbed(rows: Rows, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Verdict, list[Progress]]:
     """A finished climb, and everything it told."""
     folder, told = tmp_path_factory.mktemp("climb") / "run", list[Progress]()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
-        verdict = fit(rows, SPEC, Requirements(requests_per_day=1000), out=folder, on_progress=told.append)
+    verdict = fit(rows, SPEC, Requirements(requests_per_day=1000), out=folder, on_progress=told.append)
     return folder, verdict, told
 
 
@@ -178,7 +169,7 @@ def test_a_climb_stopped_at_every_message_goes_on_to_the_same_verdict(
 
 
 def test_other_requirements_decide_anew_without_building(
-    climbed: tuple[Path, Verdict, list[Progress]], rows: Rows, monkeypatch: pytest.MonkeyPatch
+    climbed: tuple[Path, Verdict, list[Progress]], rows: Rows
 ) -> None:
     folder, before, _ = climbed
     told: list[Progress] = []

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 from ockham import catalog
 from ockham.convert import gguf_export, gguf_quantize
 from ockham.convert.checkpoint_folder import check_model
-from ockham.ladder import measure, run_folder
+from ockham.ladder import run_folder
 from ockham.ladder.fit import FitSpec, fit
 from ockham.llm.llamacpp import Engine, EngineSpec
 from ockham.rungs import cached_models, decoder_rungs
-from ockham.serving.process import BenchmarkSpec
 
 NAME = "ockham-nano"
 DELIVERIES = Path(__file__).parents[2] / "examples" / "deliveries.jsonl"
@@ -92,10 +91,7 @@ def lost(true: NDArray[np.float64], top: dict[int, float]) -> float:
 
 @pytest.mark.tune
 @pytest.mark.slow
-def test_tuned_on_an_example_it_clearly_beats_what_has_learnt_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
+def test_tuned_on_an_example_it_clearly_beats_what_has_learnt_nothing(tmp_path: Path) -> None:
     lines = DELIVERIES.read_text(encoding="utf-8").splitlines(keepends=True)
     few, test = tmp_path / "few.jsonl", tmp_path / "test.jsonl"
     few.write_text("".join(lines[:160]), encoding="utf-8")

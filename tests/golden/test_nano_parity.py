@@ -1,6 +1,6 @@
 """The parity gate finds each cause in the base model that comes with the package too, tuned and converted for real.
 
-The tests are those of tests/unit/rungs/test_parity_gate.py, in another world.
+The tests are those of tests/golden/test_parity_gate.py, in another world.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.unit.rungs import test_parity_gate as gate
-from tests.unit.rungs.test_parity_gate import (
+from tests.golden import test_parity_gate as gate
+from tests.golden.test_parity_gate import (
     test_a_damaged_file_is_found,
     test_a_start_token_that_stands_twice_is_found,
     test_a_wrong_chat_template_is_found,

@@ -10,21 +10,14 @@ from typing import Any
 import pytest
 
 from ockham.bundles.predict import predict
-from ockham.ladder import measure, run_folder
+from ockham.ladder import run_folder
 from ockham.ladder.fit import FitSpec, fit
 from ockham.records import Requirements
-from ockham.serving.process import BenchmarkSpec
 
 pytestmark = pytest.mark.tune
 
 CITIES = ("Graz", "Linz", "Wels", "Steyr", "Ried", "Enns", "Perg", "Traun")
 Rows = list[dict[str, Any]]
-
-
-@pytest.fixture(autouse=True)
-def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure latency for a moment only; what is measured is tested elsewhere."""
-    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
 
 
 @pytest.fixture(scope="module")

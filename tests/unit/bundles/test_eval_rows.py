@@ -12,20 +12,11 @@ import pytest
 from ockham.bundles.predict import evaluate
 from ockham.data import seen_rows
 from ockham.errors import DataError
-from ockham.ladder import measure
 from ockham.ladder.fit import FitSpec, fit
 from ockham.records import Progress
-from ockham.serving.process import BenchmarkSpec
 
 Rows = list[dict[str, Any]]
 WORDS = {"0.0": ("bread", "rolls", "flour", "oven"), "1.0": ("tyre", "saddle", "chain", "pedal")}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def short_probe() -> Any:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
-        yield
 
 
 def shop_rows(start: int, count: int) -> Rows:

@@ -14,9 +14,7 @@ from tests.unit.cli.test_commands import Run, run
 import ockham
 from ockham import Check, Verification, store, verify
 from ockham.errors import BundleError, ConfigError
-from ockham.ladder import measure
 from ockham.records import Verdict
-from ockham.serving.process import BenchmarkSpec
 
 __all__ = ["run"]
 
@@ -30,9 +28,7 @@ def climbed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Verdict]:
         for n in range(60)
     ]
     folder = tmp_path_factory.mktemp("verify") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
-        return folder, ockham.fit(rows, SPEC, out=folder)
+    return folder, ockham.fit(rows, SPEC, out=folder)
 
 
 @pytest.fixture
@@ -132,9 +128,7 @@ def test_every_change_fails_its_own_check(place: Path, change: Callable[[Path], 
 
 def test_a_run_that_chose_nothing_has_no_bundle_to_check(tmp_path: Path) -> None:
     rows = [{"text": f"{n} {chr(97 + n % 26) * 9}", "label": ("pay", "send")[n % 2]} for n in range(60)]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
-        verdict = ockham.fit(rows, SPEC, ockham.Requirements(max_memory_mb=0.1), out=tmp_path / "run")
+    verdict = ockham.fit(rows, SPEC, ockham.Requirements(max_memory_mb=0.1), out=tmp_path / "run")
     assert (verdict.chosen, verdict.bundle) == (None, None)
     found = verify(tmp_path / "run")
     assert (found.ok, found.digest) == (True, None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import dataclasses
 import importlib
 import json
 import sys
@@ -16,7 +15,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.sample_package import OVERLAP, write_package
 
-import ockham
 from ockham.errors import ConfigError, PlugError
 from ockham.evals import tasks
 from ockham.evals.comparison import compare
@@ -142,37 +140,6 @@ def test_a_required_score_needs_a_scorer() -> None:
         tasks.metric_for("classify", needs)
     assert tasks.metric_for("classify", needs, load_scorer("similarity")) == "score"
     assert tasks.metric_for("classify", Requirements(min_accuracy=0.5), load_scorer("similarity")) == "score"
-
-
-def test_a_climb_is_decided_by_the_scorer(site: Path, data: Path, tmp_path: Path) -> None:
-    spec = FitSpec(rungs=("constant", "linear"), scorer="overlap:case=true", all=True)
-    verdict = fit(data, spec, Requirements(min_score=0.8), out=tmp_path / "run")
-    assert verdict.metric == "score"
-    assert verdict.chosen == "linear"
-    assert "score" in verdict.because
-    assert verdict.scorer is not None
-    assert (verdict.scorer.name, verdict.scorer.package) == ("overlap", "acme-overlap 1.0")
-    assert verdict.scorer.settings == {"case": True}
-    constant = next(one for one in verdict.candidates if one.name == "constant")
-    estimate = constant.metrics["score"]
-    assert constant.metrics["accuracy"].value < estimate.value < 1, "half of the answers share some letters"
-    assert constant.meets == {"min_score": "misses"}
-    result = ockham.load_result(tmp_path / "run")
-    assert result.comparisons[0].metric == "score"
-    assert result.verdict == verdict
-    page = (tmp_path / "run/report.html").read_text("utf-8")
-    assert "the scorer overlap (shared letters) of acme-overlap 1.0" in page
-    again = fit(data, spec, Requirements(min_score=0.8), out=tmp_path / "run")
-    assert again == verdict
-    report = ockham.eval(tmp_path / "run", data, ockham.EvalSpec(scorer="overlap"))
-    assert next(iter(report.metrics)) == "score"
-    assert report.scorer is not None
-    assert report.scorer.settings == {"case": False}
-    plain = fit(data, dataclasses.replace(spec, scorer=None), out=tmp_path / "run")
-    assert plain.metric == "accuracy"
-    assert plain.scorer is None
-    assert "score" not in plain.candidates[0].metrics
-    assert plain.test_evaluations == 2, "another scorer is another look at the test set"
 
 
 def test_the_command_takes_a_scorer_from_a_flag_and_from_the_settings_file(

@@ -10,13 +10,11 @@ import pytest
 from tests import tiny_encoder
 
 from ockham.convert import onnx_graph
-from ockham.ladder import measure
 from ockham.ladder.fit import FitSpec, fit
 from ockham.models import encoder, onnx_encoder, sentence_encoder
 from ockham.models.onnx_encoder import Embedder
 from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.records import Progress
-from ockham.serving.process import BenchmarkSpec
 from ockham.tuning import encoder_tuning, linear_head
 from ockham.tuning.tune_spec import TuneSpec
 
@@ -134,10 +132,7 @@ def test_a_tuned_encoder_answers_long_texts_as_it_was_tuned(found: SentenceEncod
     assert tuned.head.best(served.embed(texts)) == list(tuned.answers)
 
 
-def test_a_fit_says_how_many_texts_are_long_and_serves_them_whole(
-    tmp_path: Path, found: SentenceEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
+def test_a_fit_says_how_many_texts_are_long_and_serves_them_whole(tmp_path: Path, found: SentenceEncoder) -> None:
     ends = {"money": "refund", "post": "courier"}
     rows = [
         {"text": f"{unknown_words(number)} {long_text(number, 60 if number % 10 else 900, end)}", "label": label}

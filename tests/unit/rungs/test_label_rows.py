@@ -13,14 +13,12 @@ from numpy.typing import NDArray
 from ockham.data.prepare import Prepared, prepare
 from ockham.data.split import SplitSpec
 from ockham.errors import DataError
-from ockham.ladder import measure
 from ockham.ladder.fit import FitSpec, fit
 from ockham.ladder.run_folder import load_result
 from ockham.readers.read import ReadSpec
 from ockham.records import Example
 from ockham.rungs.label_rows import choose_label_rows, list_label_rows, readable_name
 from ockham.rungs.rung import BuildConfig, RunContext
-from ockham.serving.process import BenchmarkSpec
 from ockham.tuning.tune_spec import TuneSpec
 
 TOPICS = {"invoice_question": "invoice", "lateDelivery": "delivery", "app crash": "crash"}
@@ -95,9 +93,8 @@ def test_they_are_used_where_unseen_rows_are_told_better(helps: bool) -> None:
     assert len(chosen) == (3 if helps else 0)
 
 
-def test_a_run_learns_from_names_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_learns_from_names_and_says_so(tmp_path: Path) -> None:
     """Each row holds a word of its label's description that no other row has."""
-    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
     random = np.random.default_rng(2)
     words = {label: ["".join(random.choice(list("bcdfgaeiou"), 7)) for _ in range(24)] for label in ("a1", "b2")}
     file = tmp_path / "labels.csv"

@@ -13,13 +13,11 @@ from tests import tiny_classifier, tiny_decoder, tiny_gguf
 from tests.tiny_classifier import LABELS
 
 from ockham.convert.sentence_folder import write_layout
-from ockham.errors import ConfigError, DataError, ModelError
+from ockham.errors import ConfigError, ModelError
 from ockham.ladder.fit import FitSpec, fit
-from ockham.ladder.run_folder import load_result
 from ockham.models import backend, own_folder, sentence_encoder
-from ockham.records import CandidateResult, Example, Requirements, Verdict
+from ockham.records import Example
 from ockham.rungs import own_models
-from ockham.rungs.rung import RunContext
 
 TEXTS = ("parcel late", "where is my invoice", "the pump is broken", "milk " * 60, "", "card \ud800 paid twice")
 WORDS = ("invoice", "parcel", "pump")
@@ -172,67 +170,7 @@ def test_what_cannot_be_read_is_refused_before_any_data_is_read(tmp_path: Path) 
         fit(tmp_path / "no such data.csv", FitSpec(models=(str(folder),)), out=tmp_path / "run")
 
 
-def candidate(verdict: Verdict, name: str) -> CandidateResult:
-    return next(result for result in verdict.candidates if result.name == name)
-
-
-def test_a_named_model_is_measured_on_the_same_rows_although_a_smaller_rung_does(tmp_path: Path) -> None:
-    upper = tuple(label.upper() for label in LABELS)
-    folder = tiny_classifier.write_onnx(tmp_path / "mine", upper, words=WORDS)
-    spec = FitSpec(models=(str(folder),), rungs=("constant", "linear"))
-    verdict = fit(rows_of(), spec, Requirements(min_accuracy=0.4), out=tmp_path / "run")
-    yours, linear = candidate(verdict, "yours:mine"), candidate(verdict, "linear")
-    assert verdict.chosen == "linear"
-    assert (yours.status, yours.rung, yours.named) == ("measured", own_models.NUMBER, True)
-    assert yours.metrics["accuracy"].value == 1.0, "BILLING is billing"
-    assert yours.metrics["accuracy"].n == linear.metrics["accuracy"].n
-    assert verdict.exit_status == 0
-    assert load_result(tmp_path / "run").comparisons[0].metric == "accuracy"
-
-
-def test_labels_that_do_not_meet_fail_the_model_and_the_exit_status_says_so(tmp_path: Path) -> None:
-    folder = tiny_classifier.write_onnx(tmp_path / "mine", ("LABEL_0", "LABEL_1", "LABEL_2"))
-    spec = FitSpec(models=(str(folder),), rungs=("linear",))
-    verdict = fit(rows_of(), spec, Requirements(min_accuracy=0.4), out=tmp_path / "run")
-    yours = candidate(verdict, "yours:mine")
-    assert (verdict.chosen, yours.status) == ("linear", "failed")
-    assert yours.why.startswith("E_LABEL_SET: ")
-    assert verdict.exit_status == 6
-    model = own_models.read_model(str(folder))
-    assert model is not None
-    with pytest.raises(DataError, match="the model mine does not know") as caught:
-        own_models.write_bundle(model, examples(LABELS), LABELS, tmp_path)
-    assert "id2label" in caught.value.fix
-
-
 def test_two_models_of_one_name_are_refused(tmp_path: Path) -> None:
     folders = [tiny_classifier.write_onnx(tmp_path / parent / "mine") for parent in ("a", "b")]
     with pytest.raises(ConfigError, match="two models are called"):
         fit(rows_of(), FitSpec(models=tuple(map(str, folders))), out=tmp_path / "run")
-
-
-def test_a_defect_of_a_rung_keeps_its_traceback_in_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tiny_classifier.write_onnx(tmp_path / "mine", words=WORDS)
-
-    def stumble(_model: object, _context: RunContext, _folder: Path) -> None:
-        raise ZeroDivisionError("a value of the data")
-
-    monkeypatch.setattr(own_models, "_build", stumble)
-    monkeypatch.setenv("OCKHAM_DEBUG", "1")
-    told: list[str] = []
-    spec = FitSpec(models=(str(folder),), rungs=("linear",))
-    verdict = fit(
-        rows_of(),
-        spec,
-        Requirements(min_accuracy=0.4),
-        out=tmp_path / "run",
-        on_progress=lambda progress: told.append(progress.message),
-    )
-    yours = candidate(verdict, "yours:mine")
-    assert (yours.status, verdict.exit_status) == ("failed", 6)
-    assert "ZeroDivisionError: a value of the data" in told
-    assert yours.why == "E_DEFECT: an unexpected ZeroDivisionError (faults/yours-mine.txt has the traceback)"
-    text = (tmp_path / "run" / "faults" / "yours-mine.txt").read_text(encoding="utf-8")
-    assert "in stumble" in text
-    assert "ZeroDivisionError: a value of the data" in text
-    assert "a value of the data" not in yours.why

@@ -12,11 +12,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from tests.jail import ROOT, environment, linux, needs_all
+from tests.jail import environment, linux
 
 from ockham.records import plain
 from ockham.sealed import landlock, ledger
-from ockham.sealed.evidence import check_evidence
 from ockham.sealed.ledger import FIRST, Row, follow, is_whole
 
 
@@ -131,32 +130,3 @@ print("speaks")
 """
     done = subprocess.run([sys.executable, "-c", code], env=environment(), check=False, capture_output=True, text=True)
     assert done.stdout.split() == ["x", "refused", "refused", "speaks"], done.stderr
-
-
-@linux
-@needs_all
-def test_a_sealed_climb_fetches_first_and_its_evidence_holds_the_ledger(hub: Hub, tmp_path: Path) -> None:
-    pytest.importorskip("huggingface_hub")
-    more = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_HOME": str(tmp_path / "hf")}
-    columns = ("--input", "subject", "--input", "body", "--target", "label")
-    command = [sys.executable, "-m", "ockham", "fit", str(ROOT / "examples/support_mail.csv"), *columns]
-    command += ["--rung", "constant", "--rung", "decoder", "--models", "owner/model", "--out", "run", "-q"]
-    for offline, asked in (("1", False), ("0", True)):
-        done = subprocess.run(
-            command,
-            cwd=tmp_path,
-            env=environment(**more, HF_HUB_OFFLINE=offline),
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
-        assert done.returncode == 6, done.stderr  # the model that was named could not be measured
-        assert bool(hub.asked) == asked
-    checks = {name: (ok, detail) for name, ok, detail in check_evidence(tmp_path / "run")}
-    assert checks["invocation 1 of 2: ledger"] == (True, "nothing was downloaded")
-    ok, detail = checks["invocation 2 of 2: ledger"]
-    assert ok
-    assert int(detail.split()[0]) >= 1
-    assert all(ok for ok, _ in checks.values())
-    assert json.loads((tmp_path / "run/verdict.json").read_text())["sealed"] == "sealed"

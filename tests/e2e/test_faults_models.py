@@ -132,7 +132,7 @@ def test_m08_a_chat_template_that_reaches_out_or_hides_a_turn_is_refused(
 BOUNDED = """
 import sys
 from ockham.llm import template_process
-template_process.CPU_SECONDS, template_process.MEMORY_BYTES, template_process.MOST_CHARACTERS = 6, 200_000_000, 1000
+template_process.CPU_SECONDS, template_process.MEMORY_BYTES, template_process.MOST_CHARACTERS = 3, 200_000_000, 1000
 template_process.main(*sys.argv[1:])
 """
 

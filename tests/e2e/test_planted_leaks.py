@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.leaks import WAYS
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[2]
 PATHS = {"PYTHONPATH": f"{ROOT}:{ROOT / 'src'}"}
 
 

@@ -11,22 +11,13 @@ import pytest
 from tests.unit.models.test_linear_tagger import receipts
 
 from ockham.bundles.predict import predict
-from ockham.cli import settings
 from ockham.errors import ConfigError, DataError
-from ockham.ladder import measure
 from ockham.ladder.fit import FitSpec, fit
 from ockham.ladder.run_folder import load_result
 from ockham.records import Requirements
-from ockham.serving.process import BenchmarkSpec
 
 Rows = list[dict[str, Any]]
 SPEC = FitSpec(rungs=("constant", "pattern", "linear-tagger"), all=True)
-
-
-@pytest.fixture(autouse=True)
-def short_probe(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Measure latency for a moment only; what is measured is tested elsewhere."""
-    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
 
 
 def unlike(text: str, number: int) -> str:
@@ -59,15 +50,6 @@ def test_a_field_that_is_required_decides(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the field 'totl', which no target has") as caught:
         fit(rows, SPEC, Requirements(min_field={"totl": 0.5}), out=tmp_path / "other")
     assert "date, total" in str(caught.value.fix)
-
-
-def test_a_field_is_required_as_name_and_share() -> None:
-    needs = settings.requirements({"min_field": ("total=0.95", "a=b=0.5")})
-    assert needs.min_field == {"total": 0.95, "a=b": 0.5}
-    assert settings.requirements({"min_field": {"total": 1}}).min_field == {"total": 1.0}
-    for wrong in ("total", "=0.5", "total=high", "total=1.5"):
-        with pytest.raises(ConfigError):
-            settings.requirements({"min_field": (wrong,)})
 
 
 def test_values_that_stand_nowhere_and_fields_that_are_empty_are_told(tmp_path: Path) -> None:
