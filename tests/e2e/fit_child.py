@@ -14,6 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests import fork_server
+from tests.fork_server import serve
+
 from ockham.ladder import measure
 from ockham.ladder.fit import FitSpec, fit
 from ockham.records import Progress, plain
@@ -41,19 +44,11 @@ def main() -> None:
     vars(loop)["CHECKPOINT_SECONDS"] = -1.0
     for name in ANNOUNCED:
         setattr(Run, name, announced(getattr(Run, name), name))
-    for line in sys.stdin:
-        forked = os.fork()
-        if not forked:
-            climb(json.loads(line))
-            sys.stdout.flush()
-            os._exit(0)
-        os.waitpid(forked, 0)
-        say("end")
+    serve(lambda line: climb(json.loads(line)))
 
 
 def say(words: str) -> None:
-    sys.stdout.write(f"{words}\n")
-    sys.stdout.flush()
+    fork_server.say(words)
     if DEATH["behind"] and words.startswith(DEATH["behind"]):
         os.kill(os.getpid(), signal.SIGKILL)
 

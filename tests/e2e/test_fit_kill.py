@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.fork_server import ForkServer
 
 from ockham.ladder import run_folder
 
@@ -25,42 +22,9 @@ CHILD = Path(__file__).with_name("fit_child.py")
 TIMED = ("fit_seconds", "latency_ms", "throughput_per_s", "memory_mb", "cost_per_day")
 
 
-class Server:
-    """The process that forks a climb for each request."""
-
-    def __init__(self, *heavy: str) -> None:
-        environment = os.environ | {"PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false"}
-        self.process = subprocess.Popen(
-            [sys.executable, CHILD, *heavy],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env=environment,
-        )
-
-    def climb(self, request: dict[str, Any], *, kill: str = "") -> list[str]:
-        """Climb, or let the process be killed (SIGKILL) when it says a line that begins so; give all that it said."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({**request, "kill": kill}) + "\n")
-        self.process.stdin.flush()
-        said: list[str] = []
-        for line in self.process.stdout:
-            if line == "end\n":
-                return said
-            said.append(line.rstrip("\n"))
-        raise AssertionError("the server has ended")
-
-
-@contextmanager
-def server(*heavy: str) -> Iterator[Server]:
-    started = Server(*heavy)
-    try:
-        yield started
-    finally:
-        started.process.kill()
-        started.process.communicate()
+def climb(server: ForkServer, request: dict[str, Any], *, kill: str = "") -> list[str]:
+    """Climb, or let the process kill itself (SIGKILL) when it says a line that begins so; give all that it said."""
+    return server.ask(json.dumps({**request, "kill": kill}))
 
 
 def data(folder: Path, rows: int) -> Path:
@@ -98,12 +62,12 @@ def left_behind(run: Path) -> list[Path]:
     return [*run.glob("staging/*"), *(path for path in run.rglob("*") if path.name.startswith((".tmp-", ".swap-")))]
 
 
-def kill_at_each(stages: Sequence[str], server: Server, request: dict[str, Any], run: Path, expected: Any) -> None:
+def kill_at_each(stages: Sequence[str], server: ForkServer, request: dict[str, Any], run: Path, expected: Any) -> None:
     """Kill one climb in one folder at each stage in turn, and let it end."""
     for stage in stages:
-        said = server.climb({**request, "out": str(run)}, kill=stage)
+        said = climb(server, {**request, "out": str(run)}, kill=stage)
         assert said[-1].startswith(stage), f"{stage} did not come: {said[-3:]}"
-    said = server.climb({**request, "out": str(run)})
+    said = climb(server, {**request, "out": str(run)})
     assert outcome(said, run) == expected
     assert left_behind(run) == []
 
@@ -112,13 +76,13 @@ def kill_at_each(stages: Sequence[str], server: Server, request: dict[str, Any],
 def test_k01_k03_k09_k10_k11_k13_a_fit_killed_at_every_stage_ends_the_same(tmp_path: Path) -> None:
     rungs = ["constant", "lookup"]
     request = {"data": str(data(tmp_path, 160)), "rungs": rungs, "models": [], "epochs": None}
-    with server() as climbing:
+    with ForkServer(CHILD) as server:
         whole = tmp_path / "whole"
-        said = climbing.climb({**request, "out": str(whole)})
+        said = climb(server, {**request, "out": str(whole)})
         expected = outcome(said, whole)
         for early in ("read: ", "split: "):
-            climbing.climb({**request, "out": str(tmp_path / "run")}, kill=early)
+            climb(server, {**request, "out": str(tmp_path / "run")}, kill=early)
             assert not (tmp_path / "run").exists(), "nothing is on the disk before the data are split"
         stages = ["measure: measuring lookup", "append test_evaluations", "measure: opening the test set for lookup"]
         stages += ["publish report.html", "publish_folder bundle", "publish verdict.json"]
-        kill_at_each(stages, climbing, request, tmp_path / "run", expected)
+        kill_at_each(stages, server, request, tmp_path / "run", expected)

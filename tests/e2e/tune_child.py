@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import random
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from tests.fork_server import say, serve
 
 from ockham import store
 from ockham.evals import metrics, tasks
@@ -45,25 +45,10 @@ def main() -> None:
     import transformers  # noqa: F401
 
     vars(loop)["CHECKPOINT_SECONDS"] = -1.0
-    for line in sys.stdin:
-        what, source, folder = line.split()
-        forked = os.fork()
-        if not forked:
-            tune(what, source, folder)
-            sys.stdout.flush()
-            os._exit(0)
-        os.waitpid(forked, 0)
-        say("end")
-
-
-def say(words: str) -> None:
-    sys.stdout.write(f"{words}\n")
-    sys.stdout.flush()
+    serve(lambda line: tune(*line.split()))
 
 
 def tune(what: str, source: str, folder: str) -> None:
-    say(f"process {os.getpid()}")
-
     def on_progress(done: int, _total: int) -> None:
         say(f"step {done}")
 
