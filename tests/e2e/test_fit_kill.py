@@ -54,8 +54,7 @@ def outcome(said: Sequence[str], run: Path) -> tuple[Any, ...]:
         if path.is_file()
     }
     assert len(digests) > 3
-    openings = (run / "test_evaluations.jsonl").read_bytes() if (run / "openings.jsonl").exists() else b""
-    return verdict, answers, digests, openings
+    return verdict, answers, digests, (run / "test_evaluations.jsonl").read_bytes()
 
 
 def left_behind(run: Path) -> list[Path]:
