@@ -118,7 +118,9 @@ def ours(
         rate=RATE,
     )
     part = max(1, batch // (4 if lean else 2))
-    spec = TuneSpec(epochs=1, batch=batch, part=part, rank=RANK, alpha=ALPHA, warmup=WARMUP, patience=9, lean=lean)
+    spec = TuneSpec(
+        epochs=1, batch=batch, part=part, rank=RANK, alpha=ALPHA, warmup=WARMUP, patience=9, recompute_activations=lean
+    )
     begun: list[tuple[float, float]] = []
     lesson = decoder_tuning._lesson(material, spec)
     begun.append((time.perf_counter(), time.process_time()))

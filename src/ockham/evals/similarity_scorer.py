@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ockham.evals.scorer_plugs import Scorer
-from ockham.evals.text_similarity import LIKENESS
+from ockham.evals.text_similarity import TEXT_SIMILARITY
 
 TITLE = "likeness of texts"
 
@@ -24,7 +24,7 @@ Spec = SimilaritySpec
 
 def load(spec: SimilaritySpec) -> Scorer:
     """Return the scorer of a measure."""
-    alike = LIKENESS[spec.measure]
+    alike = TEXT_SIMILARITY[spec.measure]
 
     def score(targets: Sequence[str], answers: Sequence[str]) -> list[float]:
         return [alike(answer, target) for target, answer in zip(targets, answers, strict=True)]

@@ -35,7 +35,7 @@ from ockham.evals.paired_gaps import (
     share_gap,
 )
 from ockham.evals.scorer_plugs import METRIC
-from ockham.evals.text_similarity import LIKENESS
+from ockham.evals.text_similarity import TEXT_SIMILARITY
 from ockham.records import Estimate, Score, TaskName
 
 Likeness: TypeAlias = "Callable[[str | None, str], float]"
@@ -140,7 +140,7 @@ METRICS: Mapping[str, Metric] = {
     "f1_micro": Metric(
         tasks=("extract",), estimate=lambda scores, _: f1_micro(scores), gap=f1_micro_gap, value=_f1_micro_value
     ),
-    **{name: _likeness(alike) for name, alike in LIKENESS.items()},
+    **{name: _likeness(alike) for name, alike in TEXT_SIMILARITY.items()},
     "accuracy": Metric(
         tasks=("classify", "choose", "extract", "generate"),
         estimate=lambda scores, _: metrics.accuracy(scores),

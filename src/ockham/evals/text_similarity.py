@@ -50,7 +50,7 @@ def f1_tokens(answer: str | None, target: str) -> float:
     return _f1(answer, target, lambda words, other: (Counter(words) & Counter(other)).total())
 
 
-LIKENESS: Mapping[str, Callable[[str | None, str], float]] = {
+TEXT_SIMILARITY: Mapping[str, Callable[[str | None, str], float]] = {
     "chrf": chrf,
     "rouge_l": rouge_l,
     "f1_tokens": f1_tokens,

@@ -158,7 +158,7 @@ _STUDIES = {
 
 
 def _once(context: RunContext, name: str, kind: type[T], study: Callable[[], T]) -> T:
-    key = context.work("study", name, sorted(_cheap(context)), context.config.encoder)
+    key = context.cache_key("study", name, sorted(_cheap(context)), context.config.encoder)
 
     def announce_and_study() -> T:
         context.on_progress(Progress(stage="measure", message=_STUDIES[name]))

@@ -123,7 +123,7 @@ class ExampleCollector:
         self._reused: set[str] = set()
         self._replaced = 0
 
-    def gather(
+    def add_table(
         self, table: Table, request: ColumnRequest, *, prefix: str, sha256: str, side: Side | None = None
     ) -> None:
         """Add the rows of one table.
@@ -172,7 +172,7 @@ class ExampleCollector:
                 self.examples[index] = dataclasses.replace(example, target=target if target.strip() else "")
         self.examples = [e for index, e in enumerate(self.examples) if targets.get(index, "") is not None]
 
-    def remark(self) -> None:
+    def add_warnings(self) -> None:
         """Add the remarks that need everything read: ids used for different texts, characters lost before."""
         if self._reused:
             self.warnings.append(

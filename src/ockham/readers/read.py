@@ -81,13 +81,13 @@ def read(source: object, spec: ReadSpec) -> ReadResult:
         for path, prefix, side in _files(Path(source), harvest):
             with open_file(path) as file, open_examples(file, spec.encoding) as opened:
                 table = _with_label_names(opened.table, path, Path(source))
-                harvest.gather(table, request, prefix=prefix, sha256=file.sha256, side=side)
+                harvest.add_table(table, request, prefix=prefix, sha256=file.sha256, side=side)
                 file.verify(content=not opened.in_order)
     else:
-        harvest.gather(memory_table(source), request, prefix="", sha256="")
+        harvest.add_table(memory_table(source), request, prefix="", sha256="")
     rows = len(harvest.examples) + len(harvest.dropped) + len(harvest.quarantined)
     harvest.settle(spec.several_labels)
-    harvest.remark()
+    harvest.add_warnings()
     return ReadResult(
         examples=tuple(harvest.examples),
         dropped=tuple(harvest.dropped),

@@ -119,7 +119,7 @@ def _quantize(whole: Path, folder: Path) -> None:
 
 def _tuned_weights(folder: Path, context: RunContext) -> str:
     config = context.config
-    return context.work(
+    return context.cache_key(
         "four", folder.name, signature(folder), config.tune, config.learning_rate, config.precision, config.metric
     )
 
@@ -131,7 +131,7 @@ def _offer(eight: Rung, built_rung: BuiltRung, model: str, weights: Weights, con
     path = weights(model, context)
     if path is None:
         return _Offer(answers=(), parity=(), why="there are no 16-bit weights to quantize to 4 bits")
-    key = context.work("offer", eight.name, eight.cache_inputs(context.config), path.stat().st_size)
+    key = context.cache_key("offer", eight.name, eight.cache_inputs(context.config), path.stat().st_size)
 
     def compare() -> _Offer:
         share = path.stat().st_size / causal_lm.parts(built_rung.folder).weights.stat().st_size

@@ -75,7 +75,7 @@ def _trials(context: RunContext, base: Base, specs: Sequence[GgufSpec], folder: 
                 engine = engine or causal_lm.start(base.weights, widest)
                 return _asking(context, base, spec, folder, engine)
 
-            key = context.work("trial", base.sha256, spec)
+            key = context.cache_key("trial", base.sha256, spec)
             trials.append(answer_validation(context, key, open_decoder, f"asking the model with {spec.shots} examples"))
     finally:
         if engine is not None:

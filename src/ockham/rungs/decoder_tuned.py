@@ -43,7 +43,7 @@ _TORCH = 100
 _UNPACKED = 20
 """Validation rows that an unpacked model answers beside the file it comes from: their weights were compared before."""
 _CHUNK = 16
-_HELD, _HELD_LEAN = 1024, 384
+_HELD, _HELD_RECOMPUTING = 1024, 384
 """Tokens that a thread computes on at once: 1,024 of a model of 135 million parameters leave behind 1.5 GB."""
 _PRECISIONS: tuple[tuple[str, Precision], ...] = (("merging", "f16"), (f"quantizing to {QUANTIZATION}", QUANTIZATION))
 _log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ def build(model: str, context: RunContext, folder: Path) -> BuildInfo:
     tokenized = tokenize_rows(context, convert_or_find(source, model, context), folder, context.side("train"), judged)
     with Converter() as converter, context.run.staging() as staging:
         setup = _Place(source, converter, tokenized, context, judged, packed_file(model))
-        work = context.work("decoder", model, context.config.tune, context.config.precision)
+        work = context.cache_key("decoder", model, context.config.tune, context.config.precision)
         tuned = _tune_or_load(setup, f"tuning-{work[:16]}")
         held = _pass_gates(setup, tuned, staging)
         everything = [*context.side("train"), *context.side("valid")]
@@ -174,7 +174,7 @@ def _tune_or_load(setup: _Place, name: str) -> tuning.TunedDecoder:
     large = recompute.is_needed(weight_bytes(setup.folder) / 1e9, machine.memory_gb()) and not on_graphics(
         context.config.device
     )
-    spec = _parts(context.config.tune, tokenized.train, lean=large)
+    spec = _parts(context.config.tune, tokenized.train, recompute=large)
     tuned = tuning.tune(learn, spec, RunCheckpoint(context.run, name), on_progress)
     note_early_stop(context, tuned.points, spec)
     return tuned
@@ -205,11 +205,11 @@ def lacks_disk(stored_gb: float, free_gb: float) -> str | None:
     return f"tuning it needs about {needed:.0f} GB of disk, {free_gb:.0f} GB are free" if needed > free_gb else None
 
 
-def _parts(spec: TuneSpec, rows: Sequence[tuning.DecoderRow], *, lean: bool) -> TuneSpec:
-    """Bound what a thread holds at once; ``lean`` is what memory asks for (`ockham.tuning.recompute`)."""
+def _parts(spec: TuneSpec, rows: Sequence[tuning.DecoderRow], *, recompute: bool) -> TuneSpec:
+    """Bound what a thread holds at once; ``recompute`` is what memory asks for (`ockham.tuning.recompute`)."""
     longest = max(len(row.question) + len(row.answer) for row in rows)
-    part = (_HELD_LEAN if lean else _HELD) // longest
-    return dataclasses.replace(spec, part=max(1, min(spec.part, part)), lean=lean)
+    part = (_HELD_RECOMPUTING if recompute else _HELD) // longest
+    return dataclasses.replace(spec, part=max(1, min(spec.part, part)), recompute_activations=recompute)
 
 
 def _left_out_warning(left_out: int, used: int) -> tuple[str, ...]:

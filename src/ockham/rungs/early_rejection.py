@@ -82,7 +82,7 @@ def loss_gap(mine: PilotRun, theirs: PilotRun) -> Estimate | None:
 def first_part(model: str, context: RunContext, *, alone: bool) -> PilotRun:
     """Tune a model on a first part of the rows, once a run; where it is ``alone``, the pace of one batch is enough."""
     source = tuning_folder(model, context)
-    key = context.work("first", model, signature(source), context.config.tune, context.config.precision, alone)
+    key = context.cache_key("first", model, signature(source), context.config.tune, context.config.precision, alone)
     return find_or_make(context.run, "first", key, PilotRun, partial(_tune_first_part, model, source, context, alone))
 
 

@@ -202,7 +202,7 @@ def embed_sides(
     """
     from safetensors.numpy import load_file, save_file
 
-    key = context.work("vectors", "windows", sentence.sha256)
+    key = context.cache_key("vectors", "windows", sentence.sha256)
 
     def write(folder: Path) -> None:
         vectors: dict[str, NDArray[np.float32]] = {}

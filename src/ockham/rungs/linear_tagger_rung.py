@@ -27,23 +27,23 @@ def text_rows(rows: Sequence[Example]) -> list[TextRow]:
     return [TextRow(text=row.input, target=row.target) for row in rows]
 
 
-def place_train_side(material: RunContext) -> PlacedRows:
+def place_train_side(context: RunContext) -> PlacedRows:
     """Find where the values of the training targets stand, once for all rungs of a run."""
-    return material.once("placed", lambda: tagger_learning.place_rows(text_rows(material.side("train"))))
+    return context.once("placed", lambda: tagger_learning.place_rows(text_rows(context.side("train"))))
 
 
-def train_facts(material: RunContext) -> tuple[FieldFacts, ...]:
+def train_facts(context: RunContext) -> tuple[FieldFacts, ...]:
     """Return what the training rows say of each field; nothing where the task is not to extract."""
-    if material.config.task != "extract":
+    if context.config.task != "extract":
         return ()
-    rows = text_rows(material.side("train"))
-    return material.once("field facts", lambda: field_facts.facts_of(place_train_side(material), rows))
+    rows = text_rows(context.side("train"))
+    return context.once("field facts", lambda: field_facts.facts_of(place_train_side(context), rows))
 
 
-def field_notes(material: RunContext) -> tuple[str, ...]:
+def field_notes(context: RunContext) -> tuple[str, ...]:
     """Say what of the fields of the training rows a user should know."""
-    facts = train_facts(material)
-    return tuple(field_facts.notes(facts, text_rows(material.side("train")))) if facts else ()
+    facts = train_facts(context)
+    return tuple(field_facts.notes(facts, text_rows(context.side("train")))) if facts else ()
 
 
 def too_few_reached(placed: PlacedRows) -> str | None:
@@ -61,7 +61,7 @@ def too_few_reached(placed: PlacedRows) -> str | None:
 
 
 def build_extractor(
-    material: RunContext,
+    context: RunContext,
     folder: Path,
     placed: PlacedRows,
     learn: Callable[[PlacedRows, bool], Extractor],
@@ -72,8 +72,8 @@ def build_extractor(
     ``placed`` are the training rows. ``learn`` is called with rows and whether the validation rows are among them: what
     is served learns from those too where that is worthwhile; its answers to them are those of the first model.
     """
-    train: list[TextRow] = text_rows(material.side("train"))
-    valid: list[TextRow] = text_rows(material.side("valid"))
+    train: list[TextRow] = text_rows(context.side("train"))
+    valid: list[TextRow] = text_rows(context.side("valid"))
     model = learn(placed, False)
     rules = field_calibration.calibrate(model.writer, model.shares, valid)
     model = dataclasses.replace(model, writer=model.writer.with_rules(rules))
@@ -97,22 +97,22 @@ def field_confidences(answers: Sequence[Answer]) -> tuple[dict[str, float] | Non
     return sure if any(fields is not None for fields in sure) else ()
 
 
-def _build(material: RunContext, folder: Path) -> BuildInfo:
-    placed = place_train_side(material)
+def _build(context: RunContext, folder: Path) -> BuildInfo:
+    placed = place_train_side(context)
 
     def learn(rows: PlacedRows, has_valid: bool) -> LinearTagger:
         message = "fitting the linear tagger" + (" on the validation rows too" if has_valid else "")
 
         def on_progress(done: int, total: int) -> None:
-            material.on_progress(Progress(stage="climb", message=message, done=done, total=total))
+            context.on_progress(Progress(stage="climb", message=message, done=done, total=total))
 
         return tagger_learning.learn(rows, on_progress)
 
-    return build_extractor(material, folder, placed, learn, lambda model: {"features": len(model.column)})
+    return build_extractor(context, folder, placed, learn, lambda model: {"features": len(model.column)})
 
 
-def _skip_reason(material: RunContext) -> str | None:
-    return too_few_reached(place_train_side(material))
+def _skip_reason(context: RunContext) -> str | None:
+    return too_few_reached(place_train_side(context))
 
 
 LINEAR_TAGGER = Rung(

@@ -12,19 +12,19 @@ from ockham.rungs.linear_tagger_rung import build_extractor, place_train_side, t
 from ockham.rungs.rung import BuildInfo, RunContext, Rung
 
 
-def _build(material: RunContext, folder: Path) -> BuildInfo:
+def _build(context: RunContext, folder: Path) -> BuildInfo:
     def on_progress(done: int, total: int) -> None:
-        material.on_progress(Progress(stage="climb", message="learning rules", done=done, total=total))
+        context.on_progress(Progress(stage="climb", message="learning rules", done=done, total=total))
 
     def learn(rows: PlacedRows, _has_valid: bool) -> Pattern:
         return pattern_learning.learn(rows, on_progress)
 
-    placed = place_train_side(material)
-    return build_extractor(material, folder, placed, learn, lambda model: {"rules": len(model.rules)})
+    placed = place_train_side(context)
+    return build_extractor(context, folder, placed, learn, lambda model: {"rules": len(model.rules)})
 
 
-def _skip_reason(material: RunContext) -> str | None:
-    return too_few_reached(place_train_side(material))
+def _skip_reason(context: RunContext) -> str | None:
+    return too_few_reached(place_train_side(context))
 
 
 PATTERN = Rung(

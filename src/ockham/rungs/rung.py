@@ -130,7 +130,7 @@ class RunContext:
             "(--labels FILE with the columns label and description, or --instructions)",
         )
 
-    def work(self, *parts: object) -> str:
+    def cache_key(self, *parts: object) -> str:
         """Name a piece of work: the digest of the data, its split, and what else decides its outcome."""
         split = self.prepared.split
         if self.config.scorer is not None:
@@ -251,7 +251,7 @@ _BUILT = FolderWithRecord("bundle", "built")
 
 def cache_key(context: RunContext, rung: Rung) -> str:
     """Name the work of building a rung."""
-    return context.work("rung", rung.built_as or rung.name, rung.cache_inputs(context.config))
+    return context.cache_key("rung", rung.built_as or rung.name, rung.cache_inputs(context.config))
 
 
 def find_built(context: RunContext, rung: Rung) -> BuiltRung | None:

@@ -337,7 +337,7 @@ def _lesson(data: DecoderTrainingData, spec: TuneSpec) -> _Lesson:
 
     torch.manual_seed(spec.seed)
     model = load_adapted(data.folder, spec, data.precision, compute_device(data.device))
-    if spec.lean:
+    if spec.recompute_activations:
         recompute.prepare(model)
     rate = data.rate or rate_for(sum(part.numel() for part in model.parameters()))
     workers = 1 if compute_device(data.device) == "cuda" else spec.workers

@@ -25,8 +25,8 @@ class TuneSpec:
     ``learning_rate`` the peak of a warm-up and linear decay over all ``epochs``. LoRA (Hu et al. 2021) of ``rank`` and
     scale ``alpha``/``rank`` goes into all layers of a decoder and into the upper ``depth`` share of an encoder's; the
     layers below run without a backward pass. ``workers`` threads share each batch, at most ``part`` rows at a time;
-    both numbers are part of the result, in its last bits. ``lean``: a decoder computes part of what it needs again,
-    which takes a quarter longer and less memory.
+    both numbers are part of the result, in its last bits. ``recompute_activations``: a decoder computes
+    part of what it needs again, which takes a quarter longer and less memory.
     """
 
     epochs: int = field(default=5, metadata={"min": 1, "max": 1000})
@@ -41,7 +41,7 @@ class TuneSpec:
     seed: int = field(default=0, metadata={"min": 0})
     workers: int = field(default=2, metadata={"min": 1, "max": 256})
     part: int = field(default=32, metadata={"min": 1, "max": 65_536})
-    lean: bool = False
+    recompute_activations: bool = False
 
 
 def batch_for(rows: int) -> int:

@@ -150,7 +150,9 @@ def test_a_lean_tuning_computes_the_same_numbers_and_keeps_less(
     family: str, precision: Precision, tmp_path: Path
 ) -> None:
     place = tiny_decoder.family(family, tmp_path)
-    plain, lean = (lesson(place, precision, dataclasses.replace(SPEC, lean=lean)) for lean in (False, True))
+    plain, lean = (
+        lesson(place, precision, dataclasses.replace(SPEC, recompute_activations=lean)) for lean in (False, True)
+    )
     kept = [0, 0]
     found = []
     for which, made in enumerate((plain, lean)):
@@ -257,7 +259,7 @@ def test_a_run_killed_at_any_step_ends_with_the_same_adapter(
             with pytest.raises(InterruptedError):
                 tuned(folder, kept, killed, precision=precision)
         assert tuned(folder, kept, precision=precision).adapter == straight
-    lean = dataclasses.replace(SPEC, lean=True)
+    lean = dataclasses.replace(SPEC, recompute_activations=True)
     kept = Kept()
     with pytest.raises(InterruptedError):
         tuned(folder, kept, 2, lean, precision)
