@@ -2,7 +2,7 @@
 
 Shares (accuracy, validity): Tango's score interval and the exact McNemar test; in clusters the interval on the
 effective sample size and the sign-flip test over clusters, which is McNemar's where every cluster is one row. F1: the
-paired jackknife. Likeness: Student's interval of the mean difference; grades of a scorer the same, as if each candidate
+paired jackknife. Similarity, and grades of a scorer: the paired jackknife of the mean difference, as if each candidate
 alone had one more row at the end farther off.
 """
 
@@ -67,7 +67,7 @@ def tango(only_first: float, only_second: float, n: float) -> tuple[float, float
 
 
 def share_gap(value: Callable[[Score], float], pairs: Pairs, clusters: Clusters, seed: int) -> Gap:
-    """Compare the mean values of rows, which are 0 and 1 for shares; other values are compared as `mean_gap` does."""
+    """Compare the mean values of rows, which are 0 and 1 for shares; others by Student's paired interval."""
     gaps = np.array([value(a) - value(b) for a, b in pairs])
     n = gaps.size
     if not np.isin(gaps, (-1.0, 0.0, 1.0)).all():
@@ -83,12 +83,6 @@ def share_gap(value: Callable[[Score], float], pairs: Pairs, clusters: Clusters,
     return Estimate(value=gap, low=low, high=high, n=n), _sign_flip(
         np.bincount(codes, weights=gaps).astype(np.float64), seed
     )
-
-
-def mean_gap(value: Callable[[Score], float], pairs: Pairs, clusters: Clusters, seed: int) -> Gap:
-    """Compare mean values of rows between 0 and 1 with Student's paired interval, and the test that agrees with it."""
-    del seed  # nothing is drawn
-    return _mean_gap(np.array([value(a) - value(b) for a, b in pairs]), clusters)
 
 
 def _mean_gap(gaps: Floats, clusters: Clusters) -> Gap:

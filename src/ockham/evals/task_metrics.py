@@ -20,7 +20,6 @@ from ockham.evals.intervals import (
     bounded_mean,
     cluster_numbers,
     jackknife,
-    mean,
     proportion,
     wilson_ends,
 )
@@ -31,14 +30,13 @@ from ockham.evals.paired_gaps import (
     f1_micro_gap,
     grade_gap,
     label_f1_gap,
-    mean_gap,
     share_gap,
 )
 from ockham.evals.scorer_plugs import METRIC
 from ockham.evals.text_similarity import TEXT_SIMILARITY
 from ockham.records import Estimate, Score, TaskName
 
-Likeness: TypeAlias = "Callable[[str | None, str], float]"
+Similarity: TypeAlias = "Callable[[str | None, str], float]"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,21 +101,24 @@ def _valid(score: Score) -> float:
     return float(field_scores.valid(score.answer))
 
 
-def _mean_likeness(alike: Likeness, targets: Sequence[str], answers: Sequence[str | None]) -> float:
-    return sum(alike(answer, target) for answer, target in zip(answers, targets, strict=True)) / len(targets)
+def _mean_similarity(similarity: Similarity, targets: Sequence[str], answers: Sequence[str | None]) -> float:
+    return sum(similarity(answer, target) for answer, target in zip(answers, targets, strict=True)) / len(targets)
 
 
-def _likeness(alike: Likeness) -> Metric:
-    """Return the row of the mean likeness of answers to their targets, with Student's interval."""
+def _similarity(similarity: Similarity) -> Metric:
+    """Return the row of the mean similarity of answers to their targets: grades in [0, 1], as a scorer's are.
+
+    The interval is `bounded_mean`'s: the corpus value is the mean over rows, of which each is one text against one.
+    """
 
     def of_row(score: Score) -> float:
-        return alike(score.answer, score.target)
+        return similarity(score.answer, score.target)
 
     return Metric(
         tasks=("generate",),
-        estimate=lambda scores, _: mean([of_row(score) for score in scores], cluster_numbers(scores)),
-        gap=partial(mean_gap, of_row),
-        value=partial(_mean_likeness, alike),
+        estimate=lambda scores, _: bounded_mean([of_row(score) for score in scores], cluster_numbers(scores)),
+        gap=partial(grade_gap, of_row),
+        value=partial(_mean_similarity, similarity),
     )
 
 
@@ -140,7 +141,7 @@ METRICS: Mapping[str, Metric] = {
     "f1_micro": Metric(
         tasks=("extract",), estimate=lambda scores, _: f1_micro(scores), gap=f1_micro_gap, value=_f1_micro_value
     ),
-    **{name: _likeness(alike) for name, alike in TEXT_SIMILARITY.items()},
+    **{name: _similarity(similarity) for name, similarity in TEXT_SIMILARITY.items()},
     "accuracy": Metric(
         tasks=("classify", "choose", "extract", "generate"),
         estimate=lambda scores, _: metrics.accuracy(scores),

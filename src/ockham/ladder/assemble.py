@@ -13,7 +13,7 @@ from ockham.api import relay
 from ockham.errors import StoreError
 from ockham.evals.cut_texts import describe_cut_texts
 from ockham.evals.selective import choose_threshold, selective_answers
-from ockham.ladder import measure
+from ockham.ladder import costs, measure
 from ockham.ladder.climb import TEST_EVALUATIONS, ClimbDecision
 from ockham.ladder.diagnostics import DataDiagnostics
 from ockham.ladder.llm_judge import JudgeFindings
@@ -189,7 +189,7 @@ def build_result(context: RunContext, outcome: ClimbOutcome) -> RunResult:
         split_optimism=diagnosed.split_optimism,
         coverage=measure.coverage(reports),
         selective=_selective(outcome.rung_results, outcome.requirements),
-        apis=measure.api_costs(
+        apis=costs.api_costs(
             chosen or (reports[-1] if reports else None), context.side("test"), verdict, outcome.prices
         ),
         machine_per_day=24 * outcome.prices.machine.per_hour,

@@ -11,7 +11,8 @@ from ockham.api.client import EndpointSpec
 from ockham.api.judge import JudgeCase, LlmJudge, Opinion, judge_chat
 from ockham.errors import OckhamError
 from ockham.evals import judge_agreement
-from ockham.ladder.measure import CHARACTERS_PER_TOKEN, RungResult
+from ockham.ladder.costs import CHARACTERS_PER_TOKEN
+from ockham.ladder.measure import RungResult
 from ockham.records import JudgeSummary, Progress, Report, digest
 from ockham.rungs.rung import RunContext
 from ockham.store.memo import find_or_make_batches

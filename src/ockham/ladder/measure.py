@@ -11,7 +11,6 @@ from pathlib import Path
 
 from ockham import catalog
 from ockham.api import consent
-from ockham.api.client import EndpointSpec
 from ockham.api.consent import Destination
 from ockham.data import multiple_choice
 from ockham.data.multiple_choice import infer_answer_form
@@ -21,11 +20,11 @@ from ockham.evals.cut_texts import count_cut_texts
 from ockham.evals.intervals import proportion
 from ockham.evals.scorer_plugs import LoadedScorer
 from ockham.ladder.answer_quality import answer_quality, required_fields
+from ockham.ladder.costs import serving_costs
 from ockham.llm import prompts
 from ockham.models.backend import is_networked
 from ockham.records import (
     Answer,
-    ApiCost,
     Candidate,
     CoveragePoint,
     Estimate,
@@ -39,7 +38,6 @@ from ockham.records import (
     Side,
     Status,
     TaskName,
-    Verdict,
     digest,
 )
 from ockham.records.quantities import LATENCIES
@@ -49,8 +47,6 @@ from ockham.store.memo import find_or_make, find_or_make_batches
 from ockham.verdict.decide import MeasuredCandidate, decide
 from ockham.verdict.plain_numbers import milliseconds
 
-CHARACTERS_PER_TOKEN = 4
-"""A rough mean for English; used only to guess what an API that was not asked would cost."""
 _PAID = BenchmarkSpec(seconds=0, most=20, rounds=0)
 _FREE = BenchmarkSpec()
 _REORDERED = 200
@@ -184,32 +180,6 @@ def coverage(reports: Sequence[Report]) -> dict[str, tuple[CoveragePoint, ...]]:
     return {name: points for name, points in curves.items() if points}
 
 
-def api_costs(
-    report: Report | None, rows: Sequence[Example], verdict: Verdict, prices: catalog.Prices
-) -> tuple[ApiCost, ...]:
-    """Guess what the table's APIs would cost for rows like these: list prices, tokens from characters."""
-    if report is None or report.profile is None or not rows:
-        return ()
-    labels = sum(len(label) for label in {row.target for row in rows})
-    tokens_in = (sum(len(row.input) for row in rows) / len(rows) + labels) / CHARACTERS_PER_TOKEN
-    tokens_out = sum(len(row.target) for row in rows) / len(rows) / CHARACTERS_PER_TOKEN
-    daily = verdict.requirements.get("requests_per_day")
-    costs = []
-    for price in prices.apis:
-        million = cost.api_per_million(tokens_in, tokens_out, price)
-        even = cost.break_even(million, report.profile.throughput_per_s.value, prices.machine.per_hour)
-        costs.append(
-            ApiCost(
-                name=price.name,
-                date=price.date.isoformat(),
-                per_million=million,
-                per_day=None if daily is None else million * daily / 1e6,
-                break_even_per_day=even,
-            )
-        )
-    return tuple(costs)
-
-
 def _report(
     context: RunContext,
     rung_result: RungResult,
@@ -228,7 +198,7 @@ def _report(
     scorer = context.config.scorer
     scores = score_with_clusters(task, rows, served.answers, clusters, scorer)
     spec = context.config.endpoint if rung.is_paid else None
-    daily, million = _costs(served, spec, requirements, prices)
+    daily, million = serving_costs(served.answers, served.profile, spec, requirements, prices)
     every = tasks.estimate_metrics(task, scores, context.prepared.dataset.labels)
     first = context.config.metric
     per_label = tasks.per_label_scores(task, scores)
@@ -374,26 +344,3 @@ def _announce(context: RunContext, rung: Rung) -> None:
     if shots:
         why += f", {shots:,} with their answers as examples"
     context.on_progress(Progress(stage="endpoint", message=consent.announcement(spec, test + timed + shots, why)))
-
-
-def _costs(
-    served: ServedAnswers, spec: EndpointSpec | None, requirements: Requirements, prices: catalog.Prices
-) -> tuple[float | None, float | None]:
-    """Return the cost per day (where the traffic is known) and per million requests."""
-    daily = requirements.requests_per_day
-    if spec is not None:
-        counted = [
-            answer for answer in served.answers if answer.tokens_in is not None and answer.tokens_out is not None
-        ]
-        paid = [spec.cost(answer.tokens_in or 0, answer.tokens_out or 0) for answer in counted]
-        costs = [price for price in paid if price is not None]
-        if not costs:
-            return None, None
-        mean_cost = sum(costs) / len(costs)
-        return (None if daily is None else mean_cost * daily), mean_cost * 1e6
-    throughput = served.profile.throughput_per_s.value
-    hourly = prices.machine.per_hour
-    return (
-        None if daily is None else cost.per_day(throughput, daily, hourly),
-        cost.per_million(throughput, hourly),
-    )

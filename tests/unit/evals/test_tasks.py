@@ -8,6 +8,7 @@ import random
 from collections.abc import Callable, Sequence
 from typing import get_args
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -16,8 +17,8 @@ from statsmodels.stats.proportion import proportion_confint
 
 from ockham.errors import ConfigError, Defect
 from ockham.evals import comparison, field_scores, scorers, tasks
-from ockham.evals.task_metrics import f1_micro, metrics_of
-from ockham.evals.text_similarity import chrf, f1_tokens, longest_common, rouge_l
+from ockham.evals.task_metrics import METRICS, f1_micro, metrics_of
+from ockham.evals.text_similarity import TEXT_SIMILARITY, chrf, f1_tokens, longest_common, rouge_l
 from ockham.records import Answer, Example, Requirements, Score, TaskName
 
 
@@ -244,6 +245,38 @@ def test_two_writers_are_compared_by_their_mean_chrf() -> None:
     mean = [chrf(a.answer, target) - chrf(b.answer, target) for a, b in zip(good, mixed, strict=True)]
     assert found.difference.value == pytest.approx(sum(mean) / 40)
     assert found.difference.low <= found.difference.value <= found.difference.high
+
+
+@pytest.mark.parametrize("name", ["chrf", "rouge_l"])
+@pytest.mark.parametrize("size", [1, 3])
+def test_the_interval_of_similarity_is_that_of_a_bootstrap(name: str, size: int) -> None:
+    """Of rows that stand alone, and of clusters of three that lose as many words each; clusters are drawn whole."""
+    draw = np.random.default_rng(4)
+    words = np.array(["".join(draw.choice(list("abcdefghijklmnop"), 6)) for _ in range(200)])
+    lost = np.repeat(draw.integers(0, 10, 240 // size), size)
+    scores = []
+    for row, count in enumerate(lost.tolist()):
+        target = draw.choice(words, 10).tolist()
+        cluster = None if size == 1 else row // size
+        answer, text = " ".join(target[count:]), " ".join(target)
+        scores.append(Score(example=str(row), answer=answer, target=text, value=0.0, cluster=cluster))
+    values = np.array([TEXT_SIMILARITY[name](one.answer, one.target) for one in scores]).reshape(-1, size).mean(axis=1)
+    picks = draw.integers(0, values.size, (4_000, values.size))
+    low, high = np.quantile(values[picks].mean(axis=1), (0.025, 0.975))
+    estimate = METRICS[name].estimate(scores, ())
+    assert estimate.value == pytest.approx(values.mean())
+    assert (estimate.low, estimate.high) == pytest.approx((low, high), abs=0.08 * (high - low))
+
+
+@pytest.mark.parametrize("name", ["chrf", "rouge_l"])
+def test_the_interval_of_similarity_stays_between_0_and_1_and_is_never_a_point(name: str) -> None:
+    same = [Score(example=str(i), answer="a b c", target="a b c", value=1.0) for i in range(20)]
+    none = [dataclasses.replace(score, answer=None, value=0.0) for score in same]
+    almost = [*same[1:], dataclasses.replace(same[0], answer="a b")]
+    for scores in (same, none, almost):
+        estimate = METRICS[name].estimate(scores, ())
+        assert 0 <= estimate.low <= estimate.value <= estimate.high <= 1
+        assert estimate.high - estimate.low > 0.1
 
 
 @pytest.mark.parametrize(
