@@ -112,6 +112,7 @@ def command(
 
     restart = flags.pop("restart")
     values = settings.collect("curate", config, flags)
+    settings.check_cluster(config, flags, values)
     if values.get("out") is None and not dry_run:
         raise ConfigError("E_CONFIG", "no output folder is given", fix="add -o FOLDER, or --dry-run")
     settings.spec(CurateSpec, _spec_values(values))

@@ -72,16 +72,32 @@ def origins(path: Path | None, flags: Mapping[str, object], values: Mapping[str,
     return named
 
 
+def check_cluster(path: Path | None, flags: Mapping[str, object], values: Mapping[str, object]) -> None:
+    """Refuse a Ray cluster where a file names it that was only found: rows go there, and no wall stands there.
+
+    Raises `ConsentError` (``E_CONSENT``).
+    """
+    if values.get("engine") == "ray":
+        what = "would send rows to a Ray cluster, where nothing keeps them from the network"
+        _refuse_found(path, flags, values, ("engine", "address"), f"{what} ({{}}); nothing was read")
+
+
 def check_opening(path: Path | None, flags: Mapping[str, object], values: Mapping[str, object]) -> None:
     """Refuse settings that open a server to others, where a file names them that was only found.
 
     Raises `ConsentError` (``E_CONSENT``), as `origins` does.
     """
-    named = [name for name in _OPENING if name in values and flags.get(name) in (None, ())]
+    _refuse_found(path, flags, values, _OPENING, "says who may reach the server ({}); nothing was served")
+
+
+def _refuse_found(
+    path: Path | None, flags: Mapping[str, object], values: Mapping[str, object], names: Sequence[str], what: str
+) -> None:
+    """Raise `ConsentError` where one of the settings stands in an `ockham.toml` that nobody named."""
+    named = [name for name in names if name in values and flags.get(name) in (None, ())]
     if path is None and named and not flags.get(_YES):
-        what = f"says who may reach the server ({', '.join(named)}); nothing was served"
-        message = f"{FILE}, which was found in the current folder and not named, {what}"
-        fix = f"if you trust the file, add --yes or --config {FILE}; or say it by flags"
+        message = f"{FILE}, which was found in the current folder and not named, {what.format(', '.join(named))}"
+        fix = f"if you trust the file, name it: --config {FILE}; or say it by flags"
         raise ConsentError("E_CONSENT", message, fix=fix)
 
 

@@ -269,6 +269,16 @@ def test_a_found_file_neither_opens_a_server_nor_names_whom_it_asks(
     assert word in err
 
 
+def test_a_found_file_sends_no_row_to_a_cluster(rows: Path, run: Run) -> None:
+    Path("ockham.toml").write_text('[curate]\nengine = "ray"\naddress = "192.0.2.1:10001"\n')
+    for flags in ((), ("--engine", "ray")):
+        status, out, err = run("curate", str(rows), "--out", "clean", *flags)
+        assert (status, out) == (2, "")
+        assert err.startswith("E_CONSENT: ockham.toml, which was found in the current folder")
+        assert "would send rows to a Ray cluster" in err
+        assert not Path("clean").exists()
+
+
 def test_a_found_file_names_no_server_to_be_measured_and_no_key_for_one(rows: Path, api: StubApi, run: Run) -> None:
     Path("ockham.toml").write_text(f'[eval]\nserver = "{api.url}"\nserver_key_env = "{VARIABLE}"\n')
     status, out, err = run("eval", str(rows))
