@@ -135,7 +135,7 @@ def known(monkeypatch: pytest.MonkeyPatch, found: dict[str, PilotRun | None], si
         return first
 
     monkeypatch.setattr(early_rejection, "first_part", first_part)
-    monkeypatch.setattr(early_rejection, "find", Path)
+    monkeypatch.setattr(early_rejection, "find_model", Path)
     monkeypatch.setattr(early_rejection, "weight_bytes", lambda place: sizes[str(place)])
 
 

@@ -24,7 +24,7 @@ from ockham.rungs.decoder_weights import (
     LONGEST_CONTEXT,
     QUANTIZATION,
     SizedRows,
-    find,
+    find_model,
     fit_context,
     is_gguf,
     model_name,
@@ -117,7 +117,7 @@ def _write_classifier(model: OwnModel, rows: Sequence[Example], name: TaskName, 
 
 def _write_decoder(path: Path, rows: SizedRows, folder: Path) -> Candidate:
     """Prompt a language model with what the rows show of the task; it is converted first where it must be."""
-    weights = find(str(path))
+    weights = find_model(str(path))
     if not is_gguf(weights):
         weights = convert(weights, folder / causal_lm.WEIGHTS, QUANTIZATION).path
     elif weights.is_dir():

@@ -30,7 +30,7 @@ class LocalModel:
     stored: Quantization | None = None
 
 
-def find(name: str) -> LocalModel:
+def find_local_model(name: str) -> LocalModel:
     """Return the model of a name: a folder or file that is here, else the catalogue's.
 
     Raises `ConfigError` (``E_CONFIG``) for what is neither, or is of an architecture that is not known; `ModelError`

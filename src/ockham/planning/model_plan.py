@@ -19,7 +19,7 @@ from ockham.planning.forecasts import (
     supports_task,
     usable_of,
 )
-from ockham.planning.local_models import find
+from ockham.planning.local_models import find_local_model
 from ockham.planning.memory import usable_gb
 from ockham.planning.quantization import usual
 from ockham.planning.this_machine import PlanTarget
@@ -43,7 +43,7 @@ def plan(spec: PlanSpec, prices: Prices, today: dt.date, here: PlanTarget | None
     """
     target = _place(spec, here)
     usable = usable_of(target.device, spec, target.free_gb)
-    models = [find(name) for name in spec.models]
+    models = [find_local_model(name) for name in spec.models]
     chosen = tuple(candidate.shape for candidate in models) or architectures()
     stored = {candidate.shape.name: candidate.stored for candidate in models if candidate.stored is not None}
     forecasts: tuple[Forecast, ...] = ()

@@ -23,7 +23,7 @@ from ockham.models import causal_lm
 from ockham.models.causal_lm import Base
 from ockham.records import Parity, Progress, digest
 from ockham.rungs import decoder_prompted
-from ockham.rungs.decoder_weights import WEIGHTS, find, gguf_of, is_gguf, repack_or_find, signature
+from ockham.rungs.decoder_weights import WEIGHTS, find_model, gguf_of, is_gguf, repack_or_find, signature
 from ockham.rungs.rung import BuildInfo, BuiltRung, RunContext, Rung, build_rung
 from ockham.rungs.tuning_folder import tuning_folder
 from ockham.store.memo import find_or_make, find_or_make_folder
@@ -85,7 +85,7 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
 
 def of_folder(model: str, context: RunContext) -> Path | None:
     """Return the 4-bit weights of a model's folder, made once a run; nothing for a GGUF file served as it is."""
-    source = find(model)
+    source = find_model(model)
     if is_gguf(source):
         path = gguf_of(source)
         return repack_or_find(path, context, "q4_0") if path is not None and is_slow(path) else None

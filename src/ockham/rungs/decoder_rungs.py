@@ -15,7 +15,7 @@ from ockham.errors import ConfigError
 from ockham.records import TaskName
 from ockham.rungs import decoder_4bit, decoder_prompted, decoder_tuned, early_rejection
 from ockham.rungs.cached_models import CachedModels, find_cached_models
-from ockham.rungs.decoder_weights import check, find, gguf_of, is_gguf, local, model_name, signature
+from ockham.rungs.decoder_weights import check, find_model, gguf_of, is_gguf, local, model_name, signature
 from ockham.rungs.encoder_rungs import ENCODER
 from ockham.rungs.prompting_time import too_slow
 from ockham.rungs.rung import BuildConfig, RunContext, Rung, missing_packages
@@ -106,7 +106,7 @@ def kind_of(model: str) -> str:
 
     Raises `ModelError` (``E_MODEL_MISSING``, ``E_MODEL_FORMAT``) for what is no model.
     """
-    source = find(model)
+    source = find_model(model)
     if is_gguf(source):
         return PROMPTED
     if not (source / "config.json").is_file():  # sentence encoders may keep theirs in a folder inside

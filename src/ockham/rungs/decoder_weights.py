@@ -64,7 +64,7 @@ def local(model: str) -> Path:
     return pulled_folder(machine.cache(), model) or catalog.shipped_folder(model) or path
 
 
-def find(model: str) -> Path:
+def find_model(model: str) -> Path:
     """Return the folder or file of a model, fetched from the hub where it is not here. Raises `ModelError`."""
     path = local(model)
     return path if path.exists() else hub.find(model, _PATTERNS, extra="gguf", revision=catalog.revision(model))
@@ -101,7 +101,7 @@ def hub_reference(model: str) -> tuple[str, str | None]:
 
 def base_of(model: str, context: RunContext) -> Base:
     """Find the weights; those of a folder are converted once a run."""
-    path = find(model)
+    path = find_model(model)
     if path.is_dir():
         ready = sorted(path.glob("*.gguf"))
         if len(ready) != 1:

@@ -19,7 +19,7 @@ from ockham.convert.gguf_unpack import unpacked_bytes
 from ockham.errors import OckhamError
 from ockham.evals.intervals import mean
 from ockham.records import Estimate, Progress
-from ockham.rungs.decoder_weights import convert_or_find, find, gguf_of, model_name, signature
+from ockham.rungs.decoder_weights import convert_or_find, find_model, gguf_of, model_name, signature
 from ockham.rungs.rung import RunContext
 from ockham.rungs.tokenized_rows import tokenize_rows
 from ockham.rungs.tuning_folder import tuning_folder
@@ -59,10 +59,10 @@ def reject_early(model: str, others: Sequence[str], context: RunContext) -> str 
         passes, rows = context.config.tune.epochs, len(context.side("train"))
         what = f"{digits(mine.seconds)} s per row, {rows:,} rows, up to {passes} epochs"
         return f"tuning it would take about {hours:,.0f} hours here ({what}; --all tunes it)"
-    size = weight_bytes(find(model))
+    size = weight_bytes(find_model(model))
     for other in others:
         try:
-            if weight_bytes(find(other)) > size:
+            if weight_bytes(find_model(other)) > size:
                 continue
             theirs = first_part(other, context, alone=False)
         except OckhamError:  # the other one's own rung says what is wrong with it

@@ -45,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _fetch(kind: str, name: str) -> None:
     if kind == "decoder":
-        decoder_weights.find(name)
+        decoder_weights.find_model(name)
     elif not sentence_encoder.is_packaged(name):
         hub.find(name, sentence_encoder.WANTED, extra="encoder")
 

@@ -23,7 +23,7 @@ from ockham.models.backend import load_model
 from ockham.models.own_folder import OwnHead
 from ockham.models.sequence_classifier import ClassifierSettings
 from ockham.records import Example
-from ockham.rungs.decoder_weights import find, local, model_name, signature
+from ockham.rungs.decoder_weights import find_model, local, model_name, signature
 from ockham.rungs.encoder_rungs import ENCODERS
 from ockham.rungs.rung import BuildConfig, BuildInfo, RunContext, Rung
 
@@ -86,7 +86,7 @@ def _find_or_none(model: str) -> Path | None:
     if path.exists():
         return path
     try:
-        return find(model)
+        return find_model(model)
     except ModelError:
         if hub.is_id(hub.split_revision(model)[0]):
             return None

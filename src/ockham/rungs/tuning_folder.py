@@ -8,14 +8,14 @@ from ockham.convert import gguf_unpack
 from ockham.convert.gguf_export import convert
 from ockham.errors import ModelError
 from ockham.records import Progress, digest
-from ockham.rungs.decoder_weights import WEIGHTS, find, gguf_of, is_gguf, model_name, signature
+from ockham.rungs.decoder_weights import WEIGHTS, find_model, gguf_of, is_gguf, model_name, signature
 from ockham.rungs.rung import RunContext
 from ockham.store.memo import find_or_make_folder
 
 
 def packed_file(model: str) -> Path | None:
-    """Return the GGUF file of a model that is here as one; ``None`` for a folder with its weights. As `find`."""
-    source = find(model)
+    """Return the GGUF file of a model that is here as one; ``None`` for a folder with its weights. As `find_model`."""
+    source = find_model(model)
     return gguf_of(source) if is_gguf(source) else None
 
 
@@ -27,7 +27,7 @@ def tuning_folder(model: str, context: RunContext) -> Path:
     """
     path = packed_file(model)
     if path is None:
-        return find(model)
+        return find_model(model)
     name = model_name(model)
     key = digest(["unpacked", name, signature(path)])
 

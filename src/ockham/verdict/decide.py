@@ -114,7 +114,7 @@ def decide(
         )
     family = max(len(ordered), climb.planned)
     threshold = holm_threshold([_worst_p(c, requirements) for c in ordered], family)
-    meets = {c.name: find(c, requirements, threshold) for c in ordered}
+    meets = {c.name: findings_of(c, requirements, threshold) for c in ordered}
     z = normal_quantile(1 - min(threshold, ALPHA / 2))
     rows = {c.name: _rows(c, requirements, meets[c.name], rows_needed, z) for c in ordered}
     case = CandidateCase(run=climb.run, requirements=requirements, metric=metric, meets=meets, rows=rows, family=family)
@@ -128,7 +128,7 @@ def size(candidate: MeasuredCandidate) -> tuple[int, float, str]:
     return candidate.rung, math.inf if candidate.artifact_mb is None else candidate.artifact_mb, candidate.name
 
 
-def find(candidate: MeasuredCandidate, requirements: Requirements, threshold: float) -> dict[str, Finding]:
+def findings_of(candidate: MeasuredCandidate, requirements: Requirements, threshold: float) -> dict[str, Finding]:
     """Say of each requirement whether the candidate meets it, misses it, or nobody can tell.
 
     A minimum is met where the interval's low end reaches it and its one-sided p-value is at most ``threshold``. A

@@ -15,7 +15,7 @@ from ockham import catalog
 from ockham.catalog import Architecture, prices
 from ockham.errors import ConfigError, ModelError
 from ockham.planning import PlanSpec, plan
-from ockham.planning.local_models import find
+from ockham.planning.local_models import find_local_model
 
 QWEN = {
     "model_type": "qwen2",
@@ -68,16 +68,16 @@ def numbers(one: Architecture) -> Architecture:
     [(QWEN, "Qwen2.5-0.5B"), (MINILM, "all-MiniLM-L6-v2"), (GPT2, "gpt2"), (MIXTRAL, "Mixtral-8x7B")],
 )
 def test_a_folder_gives_the_shape_that_the_catalogue_has(config: dict[str, Any], name: str, tmp_path: Path) -> None:
-    found = find(str(folder(tmp_path / "mine", config)))
+    found = find_local_model(str(folder(tmp_path / "mine", config)))
     assert numbers(found.shape) == numbers(catalog.find_architecture(name))
     assert (found.shape.name, found.stored) == ("mine", None)
-    inside = find(str(folder(tmp_path / "both", {"model_type": "a picture too", "text_config": config})))
+    inside = find_local_model(str(folder(tmp_path / "both", {"model_type": "a picture too", "text_config": config})))
     assert numbers(inside.shape) == numbers(found.shape)
 
 
 def test_a_gguf_file_gives_its_shape_and_its_format(tmp_path: Path) -> None:
     path = tiny_gguf.write(tmp_path / "tiny.gguf")
-    found = find(str(path))
+    found = find_local_model(str(path))
     shape = found.shape
     assert (shape.layers, shape.hidden, shape.heads, shape.kv_heads) == (2, 64, 4, 2)
     assert (shape.ffn, shape.gated, shape.tied, shape.vocabulary) == (128, True, True, 259)
@@ -109,17 +109,17 @@ def test_a_folder_that_says_nothing_usable_is_refused(text: str | None, said: st
     if text is not None:
         (place / "config.json").write_text(text)
     with pytest.raises(ConfigError, match=said):
-        find(str(place))
+        find_local_model(str(place))
 
 
 def test_what_is_not_here_and_not_known_is_refused(tmp_path: Path) -> None:
     for name in (str(tmp_path / "nothing"), "./nothing", "gone.gguf"):
         with pytest.raises(ConfigError, match="there is no folder or file"):
-            find(name)
+            find_local_model(name)
     for name in ("Qwen2.5-8B", "", "A" * 5000, "a\0b"):
         with pytest.raises(ConfigError, match="the catalogue has no model"):
-            find(name)
+            find_local_model(name)
     damaged = tmp_path / "damaged.gguf"
     damaged.write_bytes(b"GGUF\x03\x00\x00\x00 and then nothing")
     with pytest.raises(ModelError):
-        find(str(damaged))
+        find_local_model(str(damaged))

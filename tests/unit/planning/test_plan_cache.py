@@ -15,7 +15,7 @@ from tests.gguf_bytes import BOOL, FLOAT32, INT32, STRING, UINT32, Gguf, array, 
 
 from ockham.catalog import engine, find_architecture
 from ockham.errors import ConfigError
-from ockham.planning.local_models import find
+from ockham.planning.local_models import find_local_model
 from ockham.planning.memory import kv_cache, serving
 
 CPU = engine("cpu", encoders=False)
@@ -65,7 +65,7 @@ def test_the_engine_allocates_what_is_planned(tiny_models: dict[str, Path], tmp_
         account = path.with_name(f"{path.name}.log").read_text()
         parts = re.findall(r"llama_(?:kv_cache|memory_recurrent): size = +([\d.]+) MiB", account)
         allocated = sum(map(float, parts))
-        predicted = kv_cache(find(str(path)).shape, CONTEXT, CPU.batch_tokens, 256) / 2**20
+        predicted = kv_cache(find_local_model(str(path)).shape, CONTEXT, CPU.batch_tokens, 256) / 2**20
         if not parts or predicted != pytest.approx(allocated, abs=0.005 * len(parts) + 1e-6):
             wrong[name] = (predicted, allocated)
     assert wrong == {}
@@ -242,7 +242,7 @@ TOKEN = 2 * 2 * 64 * 2
 )
 def test_a_config_gives_the_cache_of_its_layers(config: dict[str, Any], cache: float, tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
-    shape = find(str(tmp_path)).shape
+    shape = find_local_model(str(tmp_path)).shape
     assert serving(shape, "q4_0", FULL, 1, CPU).kv_cache_mb == pytest.approx(cache / 1e6)
     assert serving(shape, "q4_0", FULL, 3, CPU).kv_cache_mb == pytest.approx(3 * cache / 1e6)
 
@@ -339,7 +339,7 @@ def test_weights_of_mixed_layers_are_those_published(
     config: dict[str, Any], billions: float, used: float, tmp_path: Path
 ) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config))
-    shape = find(str(tmp_path)).shape
+    shape = find_local_model(str(tmp_path)).shape
     assert shape.parameters / 1e9 == pytest.approx(billions, rel=0.005)
     assert (shape.matrices_used + 2 * shape.table) / 1e9 == pytest.approx(used, rel=0.01)
 
@@ -347,12 +347,14 @@ def test_weights_of_mixed_layers_are_those_published(
 def test_mamba_has_no_scores_of_attention(tmp_path: Path) -> None:
     config = {"model_type": "mamba", "hidden_size": 512, "num_hidden_layers": 6, "vocab_size": 1000}
     (tmp_path / "config.json").write_text(json.dumps(config))
-    short, long = (serving(find(str(tmp_path)).shape, "q4_0", context, 1, CPU) for context in (512, 100_000))
+    short, long = (
+        serving(find_local_model(str(tmp_path)).shape, "q4_0", context, 1, CPU) for context in (512, 100_000)
+    )
     assert short.total_mb == long.total_mb
 
 
 def cache_of(path: Path, context: int) -> float:
-    return serving(find(str(path)).shape, "q4_0", context, 1, CPU).kv_cache_mb * 1e6
+    return serving(find_local_model(str(path)).shape, "q4_0", context, 1, CPU).kv_cache_mb * 1e6
 
 
 def header(path: Path, architecture: str, **numbers: int | list[int]) -> Path:
@@ -380,18 +382,18 @@ def test_heads_that_stand_once_a_layer_are_read(tmp_path: Path) -> None:
 def test_a_list_that_is_too_short_is_refused(tmp_path: Path) -> None:
     path = header(tmp_path / "short.gguf", "llama", attention_head_count_kv=[8, 8])
     with pytest.raises(ConfigError, match="not planned with"):
-        find(str(path))
+        find_local_model(str(path))
 
 
 def test_the_format_of_a_file_is_the_one_it_names(tmp_path: Path) -> None:
     tensors = tiny_gguf.matrices(0)
     for number, name in ((15, "q4_k_m"), (18, "q6_k"), (1, "f16"), (1024 + 7, "q8_0")):
         pairs = [*tiny_gguf.metadata(), pair("general.file_type", UINT32, number)]
-        assert find(str(tiny_gguf.lay(tmp_path / f"{number}.gguf", tensors, pairs))).stored == name
+        assert find_local_model(str(tiny_gguf.lay(tmp_path / f"{number}.gguf", tensors, pairs))).stored == name
     # A format that is not planned with, or none: the one that most bytes are in.
     for extra in ([], [pair("general.file_type", UINT32, 30)], [pair("general.file_type", FLOAT32, 1.0)]):
         path = tiny_gguf.lay(tmp_path / "other.gguf", tensors, [*tiny_gguf.metadata(), *extra])
-        assert find(str(path)).stored == "q8_0"
+        assert find_local_model(str(path)).stored == "q8_0"
 
 
 def test_a_scalar_pattern_counts_and_one_by_layer_where_the_engine_reads_it(tmp_path: Path) -> None:
@@ -402,7 +404,7 @@ def test_a_scalar_pattern_counts_and_one_by_layer_where_the_engine_reads_it(tmp_
         pairs = [pair("general.architecture", STRING, architecture)]
         pairs += [pair(f"{architecture}.{key}", UINT32, value) for key, value in numbers.items()]
         pairs += [line for line in tiny_gguf.metadata() if b"tokenizer." in line[:40]]
-        shape = find(str(tiny_gguf.lay(tmp_path / "x.gguf", tensors, [*pairs, *extra]))).shape
+        shape = find_local_model(str(tiny_gguf.lay(tmp_path / "x.gguf", tensors, [*pairs, *extra]))).shape
         return sorted((group.window for group in shape.layer_groups for _ in range(group.layers)), key=str)
 
     def marks(architecture: str) -> bytes:
