@@ -26,7 +26,8 @@ from statistics import quantiles
 from benchmarks import _random_gguf, table
 from ockham import catalog
 from ockham.llm.batch_invariance import is_batch_invariant
-from ockham.llm.llamacpp import DecodingLimits, Engine, EngineSpec
+from ockham.llm.decoding import DecodingLimits
+from ockham.llm.llamacpp import Engine, EngineSpec
 from ockham.llm.trie import Trie
 
 MODEL = "SmolLM2-135M"

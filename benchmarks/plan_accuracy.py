@@ -72,8 +72,9 @@ def points(models: Sequence[str], contexts: Sequence[int], threads: Sequence[int
 
 def child(path: Path, context: int, threads: int) -> None:
     """Serve one model, read a prompt that fills the context, write a few tokens, and say what that took."""
-    from ockham.llm.llamacpp import DecodingLimits, EngineSpec
+    from ockham.llm.decoding import DecodingLimits
     from ockham.llm.llamacpp import Engine as Served
+    from ockham.llm.llamacpp import EngineSpec
 
     served = Served(path, EngineSpec(context=context, slots=1, threads=threads))
     reading, writing = [], []

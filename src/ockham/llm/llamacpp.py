@@ -7,19 +7,21 @@ questions the package has no call for (the template, the tokens); answers are as
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import math
 import secrets
 import threading
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ockham.errors import Defect, ModelError
 from ockham.llm import gguf_file, lora_file
+from ockham.llm.decoding import Completion, DecodingLimits, Generated, Hearer
 from ockham.llm.private_socket import PrivateSocket
 from ockham.llm.spin_limit import short_spins
 from ockham.sealed import connector
@@ -50,25 +52,6 @@ class EngineSpec:
     threads: int
     gpu_layers: int = 0
     own_template: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generated:
-    """A text the model wrote: whether it came to its own end, how many tokens, and their mean log-probability."""
-
-    text: str
-    ended: bool
-    tokens: int
-    mean_logprob: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecodingLimits:
-    """What a written text is bound by: tokens, a JSON schema (as JSON text), and words that end it."""
-
-    tokens: int
-    schema: str | None = None
-    stop: tuple[str, ...] = ()
 
 
 def accelerators() -> tuple[str, ...]:
@@ -102,6 +85,7 @@ class Engine:
         self._read = [0] * spec.slots
         self._seen: list[tuple[int, ...]] = [()] * spec.slots
         self._forgotten: set[int] = set()
+        self._hearers: dict[int, Hearer] = {}
         key = secrets.token_hex(32)
         self._socket = PrivateSocket()
         try:
@@ -125,6 +109,18 @@ class Engine:
         """Let the model and its socket go."""
         self._client = self._server = None
         self._end()
+
+    @contextlib.contextmanager
+    def listen(self, slot: int, hearer: Hearer) -> Iterator[None]:
+        """Let ``hearer`` hear what is written in a slot, and stop its requests, until the block ends.
+
+        A request that is stopped raises `StoppedError`: within a token, or `STEP` tokens of a prompt.
+        """
+        self._hearers[slot] = hearer
+        try:
+            yield
+        finally:
+            del self._hearers[slot]
 
     def read(self, slot: int) -> int:
         """Count the tokens of prompts that a slot has computed so far; those that stood in its cache do not count."""
@@ -208,12 +204,8 @@ class Engine:
     def write(
         self, prompt: Sequence[int], limits: DecodingLimits, *, slot: int, scales: Sequence[float] = ()
     ) -> Generated:
-        """Let the model write: always its most probable next token, within the limits."""
-        bounds: dict[str, Any] = {"stop": list(limits.stop)} if limits.stop else {}
-        if limits.schema is not None:
-            bounds["json_schema"] = json.loads(limits.schema)
-        request = {"max_tokens": limits.tokens, "samplers": ["top_k"], "top_k": 1, "logprobs": 1, **bounds}
-        reply = self._complete(prompt, slot, scales, request)
+        """Let the model write within the limits, as a rule always its most probable next token."""
+        reply = self._complete(prompt, slot, scales, {**limits.request(), "stream": True})
         choice = reply["choices"][0]
         taken = [float(entry["logprob"]) for entry in _token_entries(reply)]
         return Generated(
@@ -269,10 +261,19 @@ class Engine:
         }
         self._forgotten.discard(slot)
         self._seen[slot] = tuple(prompt)
-        reply = _check_reply(self._server.handle_completions(full))
+        reply = _check_reply(self._run(full, self._hearers.get(slot)))
         usage = reply["usage"]
         self._read[slot] += int(usage["prompt_tokens"]) - int(usage["prompt_tokens_details"]["cached_tokens"])
         return reply
+
+    def _run(self, request: dict[str, Any], hearer: Hearer | None) -> Any:  # noqa: ANN401 - JSON
+        """Make a request: in parts where somebody hears them, or what was not ended within a character is left out."""
+        if hearer is None and not request.get("stream"):
+            return self._server.handle_completions(request)
+        completion = Completion(hearer, is_told=bool(request.get("stream")))
+        stream = {"stream": True, "stream_options": {"include_usage": True}, "return_progress": hearer is not None}
+        self._server.handle_completions({**request, **stream}, completion.take)
+        return completion.reply()
 
     def _post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         if self._client is None:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from ockham.llm.llamacpp import DecodingLimits, Engine, EngineSpec
+from ockham.llm.decoding import DecodingLimits
+from ockham.llm.llamacpp import Engine, EngineSpec
 
 PROMPT = 16
 WRITTEN = 4

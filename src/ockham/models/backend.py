@@ -16,7 +16,9 @@ from typing import NamedTuple, Protocol, cast, runtime_checkable
 
 from ockham.data.shared_text import SharedText
 from ockham.errors import ModelError
+from ockham.llm.decoding import Hearer
 from ockham.models import model_files
+from ockham.models.replies import Reply, ReplyModel, ReplyWish
 from ockham.plugs import find_entry, package_name
 from ockham.records import Answer
 from ockham.rung_table import BACKENDS
@@ -75,6 +77,20 @@ class DecisionModel(Protocol):
         ...
 
 
+@runtime_checkable
+class EmbeddingModel(Protocol):
+    """A model that makes vectors of texts on its way to an answer."""
+
+    @property
+    def width(self) -> int:
+        """How many numbers a vector has."""
+        ...
+
+    def embed(self, inputs: Sequence[str]) -> tuple[list[list[float]], list[int]]:
+        """Return the vector of each input, of length 1, and how many tokens were read of it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ShortReader:
     """A model that reads inputs without the text that all rows share, as it learnt from them."""
@@ -85,6 +101,23 @@ class ShortReader:
     def answer(self, inputs: Sequence[str]) -> list[Answer]:
         """Answer every input, in order."""
         return self.model.answer([self.shared.text_to_read(text) for text in inputs])
+
+
+@dataclass(frozen=True, slots=True)
+class ShortReplier:
+    """A model that replies to inputs without the text that all rows share."""
+
+    model: ReplyModel
+    shared: SharedText
+
+    @property
+    def places(self) -> int:
+        """How many texts are answered side by side."""
+        return self.model.places
+
+    def reply(self, text: str, wish: ReplyWish, hearer: Hearer) -> Reply:
+        """Answer a text while it is heard."""
+        return self.model.reply(self.shared.text_to_read(text), wish, hearer)
 
 
 class Backend(Protocol):
@@ -131,6 +164,20 @@ def decide(model: Model, inputs: Sequence[str]) -> Decisions:
         return model.decide(inputs)
     labels, rows = label_probabilities(model, inputs) or (None, [])
     return Decisions(model.answer(inputs), labels, rows)
+
+
+def reply_model(model: Model) -> ReplyModel | None:
+    """Return the model as one that is heard while it answers; ``None`` where it is none."""
+    if isinstance(model, ShortReader):
+        inner = reply_model(model.model)
+        return None if inner is None else ShortReplier(inner, model.shared)
+    return model if isinstance(model, ReplyModel) else None
+
+
+def embedding_model(model: Model) -> EmbeddingModel | None:
+    """Return the model that makes vectors, which read texts whole; ``None`` where it makes none."""
+    inner = model.model if isinstance(model, ShortReader) else model
+    return inner if isinstance(inner, EmbeddingModel) else None
 
 
 def save_shared_text(shared: SharedText, folder: Path) -> None:

@@ -11,21 +11,23 @@ from __future__ import annotations
 import dataclasses
 import math
 import queue
-import shutil
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ockham import machine, store
+from ockham import machine
 from ockham.errors import ModelError
 from ockham.llm import batch_invariance, chat_template, gguf_file, prompts, template_process, thread_count
 from ockham.llm.constraints import AnswerConstraints
-from ockham.llm.llamacpp import DecodingLimits, Engine, EngineSpec
+from ockham.llm.decoding import DecodingLimits, Hearer, Piece, StoppedError, Trimmer
+from ockham.llm.llamacpp import Engine, EngineSpec
 from ockham.llm.prompt_builder import Encode, Prompt, PromptBuilder, PromptTask, task_shown
 from ockham.llm.trie import Trie
 from ockham.models import model_files
+from ockham.models.kept_weights import KeptFile, check_file, keep_file
+from ockham.models.replies import MEASURED, Reply, ReplyWish, TooLongError
 from ockham.records import Answer, Example, TaskName
 
 __all__ = ["Base", "Decoder", "DecoderFiles", "GgufSpec", "fit", "load", "parts"]
@@ -81,12 +83,6 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _File:
-    path: str
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class _Kept:
     """What the bundle's file holds."""
 
@@ -94,8 +90,8 @@ class _Kept:
     task: PromptTask
     pool: tuple[prompts.Shot, ...]
     skeletons: tuple[chat_template.ChatTemplate, ...]
-    weights: _File
-    adapter: _File | None
+    weights: KeptFile
+    adapter: KeptFile | None
 
 
 class Decoder:
@@ -109,6 +105,9 @@ class Decoder:
         # nothing from questions side by side: what takes the time is reading, which is bound by arithmetic.
         self._steady = batch_invariance.is_batch_invariant(engine)
         self._slots = engine.spec.slots if self._steady and record.task.name not in CONSTRAINED_TASKS else 1
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for slot in range(self._slots):
+            self._free.put(slot)
         self._scales = () if record.adapter is None else (1.0,)
         self._pool = prompts.ShotPool(record.pool)
         self._questioner = PromptBuilder(record.task, record.skeletons, _encoder(engine))
@@ -138,19 +137,45 @@ class Decoder:
         """
         if not inputs:
             return []
-        slots: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for slot in range(self._slots):
-            slots.put(slot)
 
-        def one(text: str) -> Answer:
-            slot = slots.get()
+        def answer_one(text: str) -> Answer:
+            slot = self._free.get()
             try:
-                return self._one(text, slot)
+                return self._reply(text, MEASURED, slot).answer
             finally:
-                slots.put(slot)
+                self._free.put(slot)
 
         with ThreadPoolExecutor(max_workers=min(self._slots, len(inputs))) as workers:
-            return list(workers.map(one, inputs))
+            return list(workers.map(answer_one, inputs))
+
+    @property
+    def places(self) -> int:
+        """How many texts are answered side by side."""
+        return self._slots
+
+    def reply(self, text: str, wish: ReplyWish, hearer: Hearer) -> Reply:
+        """Answer a text as `answer` does, within what is wished of one that is written freely, while it is heard.
+
+        Labels and objects are not heard in pieces: they are read first. Raises `StoppedError` and `TooLongError`.
+        """
+        slot, trimmer = self._free.get(), Trimmer()
+        is_free = self._kept.task.name == "generate"
+
+        def hear(piece: Piece) -> bool:
+            said = trimmer.take(piece) if is_free else None
+            return hearer(Piece(text="") if said is None else said)
+
+        try:
+            with self._engine.listen(slot, hear):
+                if hear(Piece(text="")):
+                    raise StoppedError
+                reply = self._reply(text, wish, slot)
+            rest = trimmer.rest()
+            if rest is not None:
+                hearer(rest)
+            return reply
+        finally:
+            self._free.put(slot)
 
     def question(self, text: str) -> Prompt:
         """Return the tokens the model is asked with for a text."""
@@ -173,13 +198,15 @@ class Decoder:
     def _question(self, text: str, trie: Trie | None) -> Prompt:
         return self._questioner.ask(text, self._pool.choose(text, self._kept.spec.shots), self._valid.room(trie))
 
-    def _one(self, text: str, slot: int) -> Answer:
+    def _reply(self, text: str, wish: ReplyWish, slot: int) -> Reply:
         trie = self.trie(text)
         question = self._question(text, trie)
+        if wish.whole and question.unread:
+            raise TooLongError(round(len(question.tokens) / (1 - question.unread)), self._valid.room(trie))
         self._engine.begin(question.tokens, slot=slot, whole=not self._steady, scales=self._scales)
         if trie is None:
-            return self._write_answer(question, text, slot)
-        return self._answer_from_trie(question, trie, slot)
+            return self._write_reply(question, text, wish, slot)
+        return Reply(answer=self._answer_from_trie(question, trie, slot), ended=True)
 
     def _answer_from_trie(self, question: Prompt, trie: Trie, slot: int) -> Answer:
         """Take one of the answers of a trie."""
@@ -205,10 +232,11 @@ class Decoder:
             unread=question.unread,
         )
 
-    def _write_answer(self, question: Prompt, text: str, slot: int) -> Answer:
+    def _write_reply(self, question: Prompt, text: str, wish: ReplyWish, slot: int) -> Reply:
         before = self._engine.read(slot)
-        written = self._engine.write(question.tokens, self._limits, slot=slot, scales=self._scales)
-        return Answer(
+        limits = wish.limits(self._limits, is_free=self._kept.task.name == "generate")
+        written = self._engine.write(question.tokens, limits, slot=slot, scales=self._scales)
+        answer = Answer(
             value=self._kept.task.read(written.text, text),
             confidence=min(1.0, math.exp(written.mean_logprob)),
             tokens_in=len(question.tokens),
@@ -216,6 +244,7 @@ class Decoder:
             tokens_out=written.tokens,
             unread=question.unread,
         )
+        return Reply(answer=answer, ended=written.ended)
 
 
 def fit(
@@ -254,7 +283,7 @@ def fit(
             engine.close()
     digests = (base.sha256, None)
     files = [
-        _kept_file(path, folder / name, sha256, copy=base.copy)
+        keep_file(path, folder / name, sha256, copy=base.copy)
         for path, name, sha256 in zip(paths, (WEIGHTS, ADAPTER), digests, strict=False)
     ]
     record = _Kept(
@@ -277,7 +306,7 @@ def load(folder: Path, engine: Engine | None = None) -> Decoder:
     record = model_files.read(_Kept, folder / FILE)
     if engine is not None:
         return Decoder(record, engine)
-    paths = [_check_file(folder, file) for file in (record.weights, record.adapter) if file is not None]
+    paths = [check_file(folder, file) for file in (record.weights, record.adapter) if file is not None]
     return Decoder(record, start(paths[0], record.spec, paths[1:]))
 
 
@@ -324,7 +353,7 @@ def parts(folder: Path) -> DecoderFiles:
     record = model_files.read(_Kept, folder / FILE)
     skeleton = record.skeletons[0]
     return DecoderFiles(
-        weights=_check_file(folder, record.weights),
+        weights=check_file(folder, record.weights),
         orders=record.task.chat((), "")[0]["content"],
         pieces=skeleton.pieces,
         folded=skeleton.folded,
@@ -369,22 +398,3 @@ def _fitting(
 def _end(engine: Engine) -> int:
     value = engine.head.metadata.get("tokenizer.ggml.eos_token_id")
     return value if type(value) is int else engine.tokens("\n", special=False)[-1]
-
-
-def _kept_file(path: Path, to: Path, sha256: str | None, *, copy: bool) -> _File:
-    if copy and path.resolve() != to.resolve():
-        shutil.copyfile(path, to)
-    return _File(path=to.name if copy else str(path.resolve()), sha256=sha256 or store.file_digest(path))
-
-
-def _check_file(folder: Path, file: _File) -> Path:
-    path = folder / file.path
-    try:
-        sha256 = store.file_digest(path)
-    except OSError as error:
-        what = f"{path.name}: cannot be read ({error.strerror})"
-        raise ModelError("E_MODEL_MISSING", what, fix="put the file back, or make the bundle again") from None
-    if sha256 != file.sha256:
-        what = f"{path.name}: its SHA-256 is not the one written down"
-        raise ModelError("E_MODEL_DIGEST", what, fix="put the file back that was measured, or make the bundle again")
-    return path

@@ -78,6 +78,25 @@ class Encoder:
         """Answer with the most probable label; confidence is its probability."""
         return self.decide(inputs).answers
 
+    @property
+    def width(self) -> int:
+        """How many numbers the vector of a text has."""
+        return self.embedder.settings.hidden
+
+    def embed(self, inputs: Sequence[str]) -> tuple[list[list[float]], list[int]]:
+        """Return the vector of each input, of length 1, and how many tokens were read of it."""
+        import numpy as np
+
+        texts = self.embedder.windows(inputs)
+        vectors = self.embedder.embed_windows(texts)
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        rows: list[list[float]] = (vectors / np.maximum(lengths, 1e-12)).tolist()
+        read, start = [], 0
+        for count in texts.counts:
+            read.append(sum(map(len, texts.rows[start : start + count])))
+            start += count
+        return rows, read
+
     def decide(self, inputs: Sequence[str]) -> Decisions:
         """Return each input's answer with the probability of every label."""
         settings = self.head.settings

@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -26,6 +27,7 @@ from ockham.errors import OckhamError
 from ockham.models import backend, endpoint
 from ockham.records import Answer, plain
 from ockham.serving import contention
+from ockham.serving.reply_desk import ReplyDesk
 
 if TYPE_CHECKING:
     from ockham.models.backend import Model
@@ -42,6 +44,7 @@ TRIES = 2
 PAUSE_SECONDS = 2.0
 AGAIN_SECONDS = 20.0
 """Where other programs take the processor, times are taken so often, so long apart, and none is begun after so long."""
+_SAYING = threading.Lock()
 GRACE_S = 1.0
 """How long the model has to end by itself once nobody asks any more."""
 ROUND_SECONDS = 5.0
@@ -63,10 +66,15 @@ def main(folder: str, scratch: str, *permitted: str) -> int:
         if backend.is_networked(manifest.kind):
             endpoint.permit(Path(folder), Destination(url=permitted[0], key_env=permitted[1]) if permitted else None)
         model = backend.load_model(manifest.kind, Path(folder))
-        _say(out, {"loaded": time.perf_counter() - begin})
+        desk = ReplyDesk(backend.reply_model(model), partial(_say, out))
+        embedding = backend.embedding_model(model)
+        width = 0 if embedding is None else embedding.width
+        _say(out, {"loaded": time.perf_counter() - begin, "places": desk.places, "width": width})
         for line in sys.stdin.buffer:
             request = json.loads(line)
-            _say(out, {"id": request.get("id"), **_serve(model, request)})
+            if not desk.take(request):
+                _say(out, {"id": request.get("id"), **_serve(model, request)})
+        desk.close()
     except OckhamError as error:
         _say(out, {"error": [type(error).__name__, error.code, error.message, error.fix]})
         return error.exit_status
@@ -95,6 +103,10 @@ def _serve(model: Model, request: dict[str, Any]) -> dict[str, Any]:
     if request["do"] == "decide":
         answers, labels, rows = backend.decide(model, inputs)
         return {"answers": [plain(answer) for answer in answers], "labels": labels, "probabilities": rows}
+    if request["do"] == "embed":
+        embedding = backend.embedding_model(model)
+        vectors, tokens = ([], []) if embedding is None else embedding.embed(inputs)
+        return {"vectors": vectors, "tokens": tokens}
     if request["do"] == "probabilities":
         labels, rows = backend.label_probabilities(model, inputs) or (None, [])
         return {"labels": labels, "probabilities": rows}
@@ -172,8 +184,9 @@ def _say(out: BinaryIO, message: dict[str, Any]) -> None:
         line = orjson.dumps(message)
     except TypeError:  # half a character in a text, which it refuses
         line = json.dumps(message).encode()
-    out.write(line + b"\n")
-    out.flush()
+    with _SAYING:
+        out.write(line + b"\n")
+        out.flush()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from tests import tiny_gguf
 from ockham.data import multiple_choice as orders
 from ockham.data.multiple_choice import parse_options
 from ockham.llm.constraints import AnswerConstraints
-from ockham.llm.llamacpp import DecodingLimits, Engine
+from ockham.llm.decoding import DecodingLimits
+from ockham.llm.llamacpp import Engine
 from ockham.llm.prompt_builder import longest, task_shown
 from ockham.models import causal_lm
 from ockham.records import Answer, Example

@@ -22,7 +22,8 @@ from tests.tiny_gguf import HEADS, KEYS, LAYERS, WIDTH, Matrix
 
 from ockham.errors import Defect, ModelError
 from ockham.llm import batch_invariance, prompts, thread_count
-from ockham.llm.llamacpp import DecodingLimits, Engine, EngineSpec
+from ockham.llm.decoding import DecodingLimits
+from ockham.llm.llamacpp import Engine, EngineSpec
 from ockham.models import causal_lm
 from ockham.records import Answer, Example, TaskName
 
