@@ -145,7 +145,7 @@ def _chat(api: _Server, manifest: Manifest, text: str) -> Answer:
     reply = api.post("chat/completions", body)
     choice, usage = reply["choices"][0], reply["usage"]
     tokens = (choice.get("logprobs") or {}).get("content") or []
-    confidence = math.exp(math.fsum(token["logprob"] for token in tokens)) if tokens else None
+    confidence = math.exp(math.fsum(token["logprob"] for token in tokens) / len(tokens)) if tokens else None
     return Answer(
         value=choice["message"]["content"],
         confidence=confidence,

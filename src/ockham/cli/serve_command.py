@@ -74,6 +74,13 @@ EXAMPLES = (
     click.option(
         "--max-waiting-tokens", type=int, metavar="N", help="Tokens of requests in the server [default: 1000000]."
     ),
+    click.option(
+        "--first-token-seconds",
+        type=float,
+        metavar="S",
+        help="Let a language model take so long for its first token at most [default: 120].",
+    ),
+    click.option("--answer-seconds", type=float, metavar="S", help="Take so long to answer at most [default: 300]."),
 )
 @section(
     "Answers",

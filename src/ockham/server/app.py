@@ -22,6 +22,7 @@ from ockham.server import (
     completion_routes,
     console_routes,
     decision_routes,
+    embedding_routes,
     model_routes,
     ollama_routes,
     openapi,
@@ -56,6 +57,11 @@ ROUTES: Sequence[tuple[str, str, Handler]] = (
     ("POST", "/api/chat", ollama_routes.chat),
     ("POST", "/api/generate", ollama_routes.generate),
     ("GET", "/api/tags", ollama_routes.list_tags),
+    ("GET", "/api/ps", ollama_routes.list_loaded),
+    ("POST", "/api/show", ollama_routes.show),
+    ("POST", "/v1/embeddings", embedding_routes.embed),
+    ("POST", "/api/embed", embedding_routes.embed_for_ollama),
+    ("POST", "/api/embeddings", embedding_routes.embed_one_for_ollama),
     ("GET", "/api/version", ollama_routes.tell_version),
     ("GET", "/openapi.json", openapi.show_document),
     ("GET", "/admin/models", admin_routes.list_states),
@@ -103,7 +109,7 @@ class Gate:
         error = await self._try(own, receive, send_noting)
         if error is not None and not status:
             status = error.status
-            await error_response(error)(scope, receive, send)
+            await error_response(error, scope["path"])(scope, receive, send)
         self._note(own, status, time.monotonic() - began)
 
     async def _try(self, scope: Scope, receive: Receive, send: Send) -> ApiError | None:
@@ -131,7 +137,8 @@ class Gate:
         model = scope.get("ockham.model", "")
         self._state.metrics.count(route, status, model, seconds)
         fields = {"route": route, "status": status, "ms": round(1000 * seconds, 2), "model": model}
-        self._state.log.write({**fields, "key": scope.get("ockham.key", "")})
+        failed = {"error": scope["ockham.error"]} if "ockham.error" in scope else {}
+        self._state.log.write({**fields, "key": scope.get("ockham.key", ""), **failed})
 
     def _let_in(self, scope: Scope) -> None:
         headers = Headers(scope=scope)

@@ -1,64 +1,24 @@
-"""Answers in the form of the chat API: whole, or as the events of a stream. Values only, nothing is asked here."""
+"""Answers in the form of the chat API: whole, or as the frames of a stream. Values only, nothing is asked here."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from ockham.server.chat_types import ChatRequest
-from ockham.server.decision_answers import Decided
-from ockham.server.token_usage import Usage, chat_usage
+from ockham.server.answer_schema import Schema
+from ockham.server.answer_wishes import check_written
+from ockham.server.api_error import ApiError
+from ockham.server.open_reply import Said, Token
+from ockham.server.reply_stream import Finished
+from ockham.server.server_state import now
+from ockham.server.token_usage import reply_usage
 
 DONE = b"data: [DONE]\n\n"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChatAnswer:
-    """What a model answered to a conversation; ``text`` is ``None`` where it declined."""
-
-    id: str
-    created: int
-    model: str
-    text: str | None
-    decided: Decided
-    usage: Usage
-
-
 REFUSAL = "The model gives no answer to this input."
-
-
-def completion(answer: ChatAnswer, request: ChatRequest) -> dict[str, Any]:
-    """Return the body of a whole answer."""
-    message: dict[str, Any] = {
-        "role": "assistant",
-        "content": answer.text,
-        "refusal": REFUSAL if answer.text is None else None,
-        "annotations": [],
-    }
-    choices = [
-        {"index": index, "message": message, "finish_reason": "stop", "logprobs": logprobs(answer, request)}
-        for index in range(request.n or 1)
-    ]
-    return {**_head(answer, "chat.completion"), "choices": choices, "usage": chat_usage(answer.usage)}
-
-
-def chunks(answer: ChatAnswer, request: ChatRequest) -> Iterator[bytes]:
-    """Yield the events of a stream: who speaks, what is said, that it is over, what it took where that is asked."""
-    wants_usage = bool(request.stream_options and request.stream_options.include_usage)
-    head = {**_head(answer, "chat.completion.chunk"), **({"usage": None} if wants_usage else {})}
-    said = {"content": answer.text} if answer.text is not None else {"refusal": REFUSAL}
-    for index in range(request.n or 1):
-        first = {"role": "assistant", "content": "", "refusal": None}
-        yield event({**head, "choices": [_delta(index, first)]})
-        yield event({**head, "choices": [{**_delta(index, said), "logprobs": logprobs(answer, request)}]})
-        yield event({**head, "choices": [_delta(index, {}, "stop")]})
-    if wants_usage:
-        yield event({**head, "choices": [], "usage": chat_usage(answer.usage)})
-    yield DONE
 
 
 def event(value: dict[str, Any]) -> bytes:
@@ -66,30 +26,129 @@ def event(value: dict[str, Any]) -> bytes:
     return b"data: " + orjson.dumps(value) + b"\n\n"
 
 
-def _head(answer: ChatAnswer, kind: str) -> dict[str, Any]:
-    return {
-        "id": answer.id,
-        "object": kind,
-        "created": answer.created,
-        "model": answer.model,
-        "service_tier": "default",
-        "system_fingerprint": None,
+def failure(error: ApiError) -> bytes:
+    """Write the end of a stream that failed."""
+    return event(error.body()) + DONE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatForm:
+    """How a conversation is answered: by which model, to which texts, with what beside the answer.
+
+    ``tokens`` is how many alternatives are told of beside each token, ``None`` for no tokens at all. ``tools`` are the
+    functions that an answer may call; ``function`` is the one whose arguments it is.
+    """
+
+    model: str
+    texts: Sequence[str]
+    tokens: int | None = None
+    wants_usage: bool = False
+    tools: frozenset[str] = frozenset()
+    function: str | None = None
+    id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
+    created: int = field(default_factory=now)
+
+    def head(self, kind: str) -> dict[str, Any]:
+        """Return what stands in the answer and in every frame of it."""
+        names = {"id": self.id, "object": kind, "created": self.created, "model": self.model}
+        return {**names, "service_tier": "default", "system_fingerprint": None}
+
+    def call(self, text: str) -> dict[str, str] | None:
+        """Return the call that an answer is: the function's name and its arguments; ``None`` where it is none."""
+        if self.function is not None:
+            return {"name": self.function, "arguments": text}
+        try:
+            value = orjson.loads(text) if self.tools else None
+        except orjson.JSONDecodeError:
+            return None
+        if not isinstance(value, dict) or value.keys() != {"name", "arguments"} or value["name"] not in self.tools:
+            return None
+        arguments = value["arguments"]
+        return {"name": value["name"], "arguments": orjson.dumps(arguments).decode()}
+
+    def logprobs(self, tokens: Sequence[Token]) -> dict[str, Any] | None:
+        """Return what is told of tokens, where it is asked for and known."""
+        if self.tokens is None or not tokens:
+            return None
+        return {"content": [token_entry(token, self.tokens) for token in tokens], "refusal": None}
+
+
+def token_entry(token: Token, alternatives: int) -> dict[str, Any]:
+    """Return a token as the API tells of it."""
+    best: Sequence[Mapping[str, Any]] = token.get("top_logprobs", ())
+    return {**_bare(token), "top_logprobs": [_bare(other) for other in best[:alternatives]]}
+
+
+def _bare(token: Mapping[str, Any]) -> dict[str, Any]:
+    return {"token": token["token"], "logprob": max(float(token["logprob"]), -9999.0), "bytes": token.get("bytes")}
+
+
+def _call_entry(call: Mapping[str, str]) -> dict[str, Any]:
+    return {"id": f"call_{secrets.token_hex(12)}", "type": "function", "function": dict(call)}
+
+
+def completion(form: ChatForm, answers: Sequence[Finished]) -> dict[str, Any]:
+    """Return the body of a whole answer."""
+    choices = [_choice(form, index, answer) for index, answer in enumerate(answers)]
+    usage = reply_usage(form.texts, [answer.decided.answer for answer in answers])
+    return {**form.head("chat.completion"), "choices": choices, "usage": usage}
+
+
+def _choice(form: ChatForm, index: int, answer: Finished) -> dict[str, Any]:
+    call = None if answer.text is None else form.call(answer.text)
+    message: dict[str, Any] = {
+        "role": "assistant",
+        "content": answer.text if call is None else None,
+        "refusal": REFUSAL if answer.text is None else None,
+        "annotations": [],
+        **({} if call is None else {"tool_calls": [_call_entry(call)]}),
     }
+    finish = answer.finish if call is None else "tool_calls"
+    return {"index": index, "message": message, "finish_reason": finish, "logprobs": form.logprobs(answer.tokens)}
 
 
-def _delta(index: int, delta: dict[str, Any], reason: str | None = None) -> dict[str, Any]:
-    return {"index": index, "delta": delta, "finish_reason": reason, "logprobs": None}
+class ChatFrames:
+    """The events of a stream: who speaks, what is said, that it is over, and what it took where that is asked."""
 
+    media_type = "text/event-stream"
 
-def logprobs(answer: ChatAnswer, request: ChatRequest) -> dict[str, Any] | None:
-    """Return the log-probabilities of an answer, where they are asked for and known: a label counts as one token."""
-    if not request.logprobs or answer.text is None or answer.decided.answer.confidence is None:
-        return None
-    shares = answer.decided.probabilities or {answer.text: answer.decided.answer.confidence}
-    best = sorted(shares.items(), key=lambda pair: -pair[1])[: request.top_logprobs or 0]
-    own = _token(answer.text, answer.decided.answer.confidence)
-    return {"content": [{**own, "top_logprobs": [_token(*pair) for pair in best]}], "refusal": None}
+    def __init__(self, form: ChatForm, schema: Schema | None = None) -> None:
+        """Write answers of this form, which fit a schema where there is one."""
+        self._form = form
+        self._schema = schema
+        self._head = {**form.head("chat.completion.chunk"), **({"usage": None} if form.wants_usage else {})}
 
+    def begin(self, index: int) -> bytes:
+        """Write who speaks."""
+        return self._event(index, {"role": "assistant", "content": "", "refusal": None})
 
-def _token(text: str, probability: float) -> dict[str, Any]:
-    return {"token": text, "logprob": math.log(max(probability, 1e-300)), "bytes": list(text.encode())}
+    def piece(self, index: int, said: Said) -> bytes:
+        """Write what is said, or which function is called."""
+        call = self._form.call(said.text)
+        delta = {"content": said.text} if call is None else {"tool_calls": [{"index": 0, **_call_entry(call)}]}
+        return self._event(index, delta, said.tokens)
+
+    def finish(self, index: int, answer: Finished) -> bytes:
+        """Write why no more is said. Raises `ApiError` (500) for an answer that does not fit the schema."""
+        check_written(answer, self._schema)
+        if answer.text is None:
+            return self._event(index, {"refusal": REFUSAL}) + self._event(index, {}, reason=answer.finish)
+        reason = answer.finish if self._form.call(answer.text) is None else "tool_calls"
+        return self._event(index, {}, reason=reason)
+
+    def close(self, answers: Sequence[Finished]) -> bytes:
+        """Write what it took, where that is asked, and the end."""
+        if not self._form.wants_usage:
+            return DONE
+        usage = reply_usage(self._form.texts, [answer.decided.answer for answer in answers])
+        return event({**self._head, "choices": [], "usage": usage}) + DONE
+
+    def fail(self, error: ApiError) -> bytes:
+        """Write what went wrong, and the end."""
+        return failure(error)
+
+    def _event(
+        self, index: int, delta: dict[str, Any], tokens: Sequence[Token] = (), reason: str | None = None
+    ) -> bytes:
+        choice = {"index": index, "delta": delta, "finish_reason": reason, "logprobs": self._form.logprobs(tokens)}
+        return event({**self._head, "choices": [choice]})

@@ -2,47 +2,53 @@
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import AsyncIterator
-
 from starlette.requests import Request
-from starlette.responses import Response, StreamingResponse
+from starlette.responses import Response
 
-from ockham.server.asking import ask
-from ockham.server.chat_answers import ChatAnswer, chunks, completion
+from ockham.server.answer_wishes import (
+    AnswerForm,
+    called_function,
+    check_written,
+    choose_seeds,
+    drawing_wish,
+    schema_of,
+)
+from ockham.server.chat_answers import ChatForm, ChatFrames, completion
 from ockham.server.chat_types import ChatRequest
-from ockham.server.decision_answers import Decided
 from ockham.server.input_text import text_of_input
 from ockham.server.json_response import json_response
-from ockham.server.model_service import ModelService
+from ockham.server.reply_stream import stream_answers, whole_answers
 from ockham.server.request_body import read_body
-from ockham.server.server_state import ServerState, headers_of, now
-from ockham.server.token_usage import usage_of
+from ockham.server.server_state import ServerState, headers_of
 
 
 async def chat(state: ServerState, request: Request) -> Response:
     """Answer a conversation: with the label, the JSON object or the text that the model was made to give."""
     body = await read_body(request, ChatRequest)
     service = state.service(body.model)
-    text = text_of_input(body.messages, service.bundle.manifest, "messages")
-    decided = (await ask(state, request, service, [text]))[0]
-    answer = _chat_answer(state, service, text, decided)
-    if not body.stream:
-        return json_response(completion(answer, body), headers=headers_of(service))
-
-    async def events() -> AsyncIterator[bytes]:
-        for chunk in chunks(answer, body):
-            yield chunk
-
-    return StreamingResponse(events(), headers=headers_of(service), media_type="text/event-stream")
-
-
-def _chat_answer(state: ServerState, service: ModelService, text: str, decided: Decided) -> ChatAnswer:
-    return ChatAnswer(
-        id=f"chatcmpl-{secrets.token_hex(12)}",
-        created=now(),
+    manifest = service.bundle.manifest
+    text = text_of_input(body.messages, manifest, "messages")
+    functions = [tool.function for tool in body.tools or () if body.tool_choice != "none"]
+    function = called_function(functions, body.tool_choice, manifest)
+    names = frozenset(function.name for function in functions)
+    form = AnswerForm(schema=schema_of(body.response_format, function), tools=names, function=function)
+    wish = drawing_wish(body, body.max_completion_tokens or body.max_tokens)
+    if body.logprobs:
+        wish["alternatives"] = body.top_logprobs or 0
+    count = body.n or 1
+    wanting = form.wanting(service, text, choose_seeds(wish, count), count)
+    chat_form = ChatForm(
         model=service.bundle.name,
-        text=state.text_of(decided),
-        decided=decided,
-        usage=usage_of([text], [decided.answer]),
+        texts=[text],
+        tokens=(body.top_logprobs or 0) if body.logprobs else None,
+        wants_usage=bool(body.stream_options and body.stream_options.include_usage),
+        tools=names,
+        function=None if function is None else function.name,
     )
+    schema = None if body.stop else form.schema  # what a word has cut need not fit
+    if body.stream:
+        return await stream_answers(state, request, wanting, ChatFrames(chat_form, schema))
+    answers = await whole_answers(state, request, wanting)
+    for answer in answers:
+        check_written(answer, schema)
+    return json_response(completion(chat_form, answers), headers=headers_of(service))

@@ -12,6 +12,9 @@ MOST_MESSAGES = 10_000
 _SEED = 1 << 63
 Count = Annotated[int, Field(ge=1, le=1 << 31)]
 Penalty = Annotated[float, Field(ge=-2, le=2)]
+Word = Annotated[StrictStr, Field(min_length=1, max_length=1_000)]
+Stop = Word | Annotated[list[Word], Field(max_length=4)]
+MOST_TOOLS = 128
 
 
 class StreamOptions(Strict):
@@ -28,11 +31,40 @@ class ResponseFormat(Strict):
     json_schema: dict[str, Any] | None = None
 
 
+class ToolFunction(Strict):
+    """A function that an answer may call, with the JSON schema of its arguments."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Tool(Strict):
+    """A tool; there are functions alone."""
+
+    type: Literal["function"]
+    function: ToolFunction
+
+
+class NamedFunction(Strict):
+    """The function that is to be called."""
+
+    name: str
+
+
+class ToolChoice(Strict):
+    """The tool that is to be called."""
+
+    type: Literal["function"]
+    function: NamedFunction
+
+
 class ChatRequest(Strict):
     """The body: what is read of it, and what is taken and has no effect.
 
-    Answers are those that were measured, so what would vary them (temperature, seed, penalties) has no effect. What is
-    about accounts, storage and caches at a vendor has none either.
+    What varies a text (temperature, seed, penalties, stop) has an effect where a language model writes freely; labels
+    and objects are those that were measured. What is about accounts, storage and caches at a vendor has no effect.
     """
 
     model: str
@@ -40,8 +72,11 @@ class ChatRequest(Strict):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: Annotated[int, Field(ge=1, le=8)] | None = None
-    stop: StrictStr | Annotated[list[str], Field(max_length=4)] | None = None
+    stop: Stop | None = None
     response_format: ResponseFormat | None = None
+    tools: Annotated[list[Tool], Field(max_length=MOST_TOOLS)] | None = None
+    tool_choice: Literal["none", "auto", "required"] | ToolChoice | None = None
+    parallel_tool_calls: bool | None = None
     logprobs: bool | None = None
     top_logprobs: Annotated[int, Field(ge=0, le=20)] | None = None
     max_tokens: Count | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -21,24 +21,27 @@ class Entry(Generic[T]):
     is_taken: bool = False
 
 
-class FairQueue(Generic[T]):
+E = TypeVar("E", bound=Entry[Any])
+
+
+class FairQueue(Generic[E]):
     """Entries by key; each key has its turn, and gives one entry in it."""
 
     def __init__(self) -> None:
         """Begin empty."""
-        self._by_key: OrderedDict[str, deque[Entry[T]]] = OrderedDict()
+        self._by_key: OrderedDict[str, deque[E]] = OrderedDict()
         self._filled = asyncio.Event()
 
-    def put(self, entry: Entry[T]) -> None:
+    def put(self, entry: E) -> None:
         """Append an entry to those of its key."""
         self._by_key.setdefault(entry.key, deque()).append(entry)
         self._filled.set()
 
-    async def take(self, most: int, most_tokens: int) -> list[Entry[T]]:
+    async def take(self, most: int, most_tokens: int) -> list[E]:
         """Wait for entries and take them in turn: at least one, and no more than fit."""
         while True:
             await self._filled.wait()
-            batch: list[Entry[T]] = []
+            batch: list[E] = []
             tokens = 0
             while len(batch) < most and (entry := self._next()) is not None:
                 if batch and tokens + entry.tokens > most_tokens:
@@ -49,7 +52,7 @@ class FairQueue(Generic[T]):
             if batch:
                 return batch
 
-    def drain(self) -> list[Entry[T]]:
+    def drain(self) -> list[E]:
         """Take all that waits."""
         entries = []
         while (entry := self._next()) is not None:
@@ -60,7 +63,7 @@ class FairQueue(Generic[T]):
         """Return how many wait, those included that nobody waits for any more."""
         return sum(map(len, self._by_key.values()))
 
-    def _next(self) -> Entry[T] | None:
+    def _next(self) -> E | None:
         """Take the next entry that somebody still waits for, and move its key to the end."""
         while self._by_key:
             key, entries = next(iter(self._by_key.items()))
@@ -75,7 +78,7 @@ class FairQueue(Generic[T]):
         self._filled.clear()
         return None
 
-    def _put_back(self, entry: Entry[T]) -> None:
+    def _put_back(self, entry: E) -> None:
         entry.is_taken = False
         self._by_key.setdefault(entry.key, deque()).appendleft(entry)
         self._by_key.move_to_end(entry.key, last=False)

@@ -16,6 +16,7 @@ def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | No
     return Response(orjson.dumps(value), status, dict(headers or {}), "application/json")
 
 
-def error_response(error: ApiError) -> Response:
-    """Return the response that tells a client of an error."""
-    return json_response(error.body(), error.status, error.headers)
+def error_response(error: ApiError, path: str = "") -> Response:
+    """Return the response that tells a client of an error: in Ollama's form where its routes are asked."""
+    body = {"error": error.message} if path.startswith("/api/") else error.body()
+    return json_response(body, error.status, error.headers)

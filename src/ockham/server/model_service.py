@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from ockham.api.consent import Destination
 from ockham.errors import OckhamError
@@ -20,6 +21,8 @@ from ockham.server.admission import estimate_tokens
 from ockham.server.api_error import ApiError
 from ockham.server.decision_answers import Decided
 from ockham.server.fair_queue import Entry, FairQueue
+from ockham.server.open_reply import Deadlines, Ended, OpenReply, turn_missed
+from ockham.server.reply_queue import ReplyQueue
 from ockham.server.served_bundle import ServedBundle
 from ockham.server.worker_link import WorkerDeathError, WorkerLink
 
@@ -40,8 +43,8 @@ class ServiceOptions:
 
     endpoint: Destination | None = None
     before_load: Callable[[ModelService], Awaitable[None]] | None = None
-    queue_seconds: float = 60.0
     on_batch: Callable[[int, float], None] = lambda _answers, _seconds: None
+    deadlines: Deadlines = field(default_factory=Deadlines)
 
 
 class ModelService:
@@ -51,14 +54,15 @@ class ModelService:
         """Begin without a worker: it is started for the first request, or by `load`."""
         self.bundle = bundle
         self.deaths = 0
-        self.last_answer = 0.0
+        self._last_answer = 0.0
         self.last_use = time.monotonic()
         self._options = options
-        self._queue: FairQueue[Decided] = FairQueue()
+        self._queue: FairQueue[Entry[Decided]] = FairQueue()
         self._link: WorkerLink | None = None
         self._starting = asyncio.Lock()
         self._series = 0
         self._in_hand = 0
+        self._replies = ReplyQueue(self.load, options.deadlines, options.on_batch)
         self._loop = asyncio.create_task(self._answer_batches())
 
     async def load(self) -> WorkerLink:
@@ -97,21 +101,96 @@ class ModelService:
         return self._link.pid if self._link is not None and self._link.is_alive else None
 
     @property
+    def last_answer(self) -> float:
+        """When it last answered, by the clock that never goes back."""
+        return max(self._last_answer, self._replies.last_answer)
+
+    @property
     def waiting(self) -> int:
         """How many texts wait or are in hand."""
-        return len(self._queue) + self._in_hand
+        return len(self._queue) + self._in_hand + len(self._replies)
+
+    async def is_heard(self) -> bool:
+        """Whether the model is heard while it answers; it is loaded for that. Raises `ApiError` (503)."""
+        return (await self._living_link()).places > 0
+
+    async def embedding_width(self) -> int:
+        """Return how many numbers a text's vector has, 0 where the model makes none. Raises `ApiError` (503)."""
+        return (await self._living_link()).width
+
+    async def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], list[int]]:
+        """Return the vector of each text, and how many tokens were read of it. Raises `ApiError` (503)."""
+        self.touch()
+        vectors, tokens = list[list[float]](), list[int]()
+        for start in range(0, len(texts), BATCH):
+            link = await self._living_link()
+            try:
+                reply = await link.ask({"do": "embed", "inputs": list(texts[start : start + BATCH])})
+            except (WorkerDeathError, OckhamError):
+                raise ApiError(503, "The model's process ended while it answered", code="model_died") from None
+            vectors += reply["vectors"]
+            tokens += reply["tokens"]
+        self.touch()
+        return vectors, tokens
+
+    def touch(self) -> None:
+        """Note that the model is used now."""
+        self.last_use = time.monotonic()
+
+    async def _living_link(self) -> WorkerLink:
+        """Return the running worker, loaded where need be. Raises `ApiError` (503)."""
+        for _ in range(TRIES):
+            if self._link is None or not self._link.is_alive:
+                await self._try_to_load()
+        if self._link is not None and self._link.is_alive:
+            return self._link
+        raise ApiError(503, "The model's process ended while it loaded", code="model_died")
+
+    async def _try_to_load(self) -> None:
+        """Load the model, also for all others that wait for it: to leave does not end that. Raises `ApiError`."""
+        loading = asyncio.ensure_future(self.load())
+        loading.add_done_callback(lambda task: task.cancelled() or task.exception())
+        try:
+            await asyncio.shield(loading)
+        except WorkerDeathError:
+            pass  # it is tried again
+        except OckhamError as error:
+            _log.error("%s cannot answer: %s: %s", self.bundle.name, error.code, error.message)
+            raise ApiError(503, f"The model cannot answer: {error.code}", code="model_unavailable") from None
+
+    async def open_reply(self, text: str, key: str, wish: Mapping[str, Any]) -> OpenReply:
+        """Begin to answer a text, heard where the model can be: ``wish`` is what `ReplyWish` holds.
+
+        Whoever has the reply reads it to its end, or leaves it. Raises `ApiError` (503) where the model cannot be
+        loaded.
+        """
+        self.touch()
+        if await self.is_heard():
+            return self._replies.open(text, key, wish)
+        reply = OpenReply()
+        task = asyncio.create_task(self._reply_whole(reply, text, key))
+        reply.end.add_done_callback(lambda _end: task.cancel())
+        return reply
+
+    async def _reply_whole(self, reply: OpenReply, text: str, key: str) -> None:
+        try:
+            reply.finish(Ended(decided=(await self.ask([text], key))[0]))
+        except ApiError as error:
+            reply.fail(error)
 
     async def ask(self, texts: Sequence[str], key: str) -> list[Decided]:
         """Return the answer to each text, in order; ``key`` is whose turn it takes. Whoever cancels frees the place.
 
-        Raises `ApiError` (503) where the model cannot be loaded, or died of the request.
+        Raises `ApiError`: 429 where the text waited too long, 503 where the model cannot be loaded, or died of it.
         """
-        self.last_use = time.monotonic()
+        self.touch()
+        if await self.is_heard():
+            return await self._ask_heard(texts, key)
         loop = asyncio.get_running_loop()
         entries = [Entry(key, text, estimate_tokens(text), loop.create_future()) for text in texts]
         for entry in entries:
             self._queue.put(entry)
-        timer = loop.call_later(self._options.queue_seconds, self._give_up, entries)
+        timer = loop.call_later(self._options.deadlines.queue, self._give_up, entries)
         try:
             return [await entry.future for entry in entries]
         finally:
@@ -119,13 +198,25 @@ class ModelService:
             for entry in entries:
                 if not entry.future.cancel() and not entry.future.cancelled():
                     entry.future.exception()  # heard, so that nothing is said of it
-            self.last_use = time.monotonic()
+            self.touch()
+
+    async def _ask_heard(self, texts: Sequence[str], key: str) -> list[Decided]:
+        replies = [self._replies.open(text, key, {}) for text in texts]
+        try:
+            return [(await reply.end).decided for reply in replies]
+        finally:
+            for reply in replies:
+                reply.leave()
+            self.touch()
+
+    def fail_all(self, error: ApiError) -> None:
+        """End whatever waits, or is being written, with an error."""
+        self._replies.fail_all(error)
+        _fail(self._queue.drain(), error)
 
     def _give_up(self, entries: Sequence[Entry[Decided]]) -> None:
         """Tell whoever waited too long in the queue; what the worker has in hand is answered."""
-        waited = f"The request waited {self._options.queue_seconds:g} seconds, and its turn has not come"
-        headers = {"retry-after": "5", "retry-after-ms": "5000"}
-        error = ApiError(429, waited, code="queue_deadline_exceeded", headers=headers)
+        error = turn_missed(self._options.deadlines.queue)
         _fail([entry for entry in entries if not entry.is_taken], error)
 
     async def _answer_batches(self) -> None:
@@ -173,7 +264,7 @@ class ModelService:
             return
         now = time.monotonic()
         self._series = 0 if now - began < _STEADY_S else self._series
-        self.last_answer = now
+        self._last_answer = now
         self._options.on_batch(len(part), now - began)
         labels = reply["labels"]
         rows = reply["probabilities"] if labels is not None else [None] * len(part)
@@ -194,7 +285,9 @@ class ModelService:
         self._loop.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._loop
-        _fail(self._queue.drain(), ApiError(503, "The server is shutting down", code="shutting_down"))
+        shutting = ApiError(503, "The server is shutting down", code="shutting_down")
+        _fail(self._queue.drain(), shutting)
+        await self._replies.close(shutting)
         await self.unload()
 
 

@@ -19,11 +19,13 @@ from ockham.errors import Defect
 from ockham.server import request_log
 from ockham.server.access import Access
 from ockham.server.admission import Admission, AdmissionSpec
+from ockham.server.api_error import ApiError
 from ockham.server.app import describe_failure, make_app
 from ockham.server.bounded_protocol import BoundedProtocol
 from ockham.server.bundle_watch import BundleWatch, WatchOptions
 from ockham.server.memory_guard import MemoryGuard, default_free_mb
 from ockham.server.model_service import ModelService, ServiceOptions
+from ockham.server.open_reply import Deadlines
 from ockham.server.served_bundle import ServedBundle
 from ockham.server.server_metrics import Metrics
 from ockham.server.server_state import ServerState
@@ -33,6 +35,8 @@ _log = logging.getLogger(__name__)
 GRACE_SECONDS = 30
 _NOTE_SECONDS = 10.0
 """A fault of the event loop is noted no more often: where no descriptor is free, each client would be one."""
+LAST_WORD_SECONDS = 2
+"""So long before the end whatever still waits, or is being written, is ended with an error."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +49,7 @@ class ServerPlan:
     endpoint: Destination | None = None
     min_confidence: float | None = None
     idle_seconds: float | None = None
-    queue_seconds: float = 60.0
+    deadlines: Deadlines = field(default_factory=Deadlines)
     free_mb: float | None = None
     certificate: Path | None = None
     certificate_key: Path | None = None
@@ -69,7 +73,7 @@ async def _run(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: C
         endpoint=plan.endpoint,
         on_batch=admission.note_rate,
         before_load=guard.make_room_for,
-        queue_seconds=plan.queue_seconds,
+        deadlines=plan.deadlines,
     )
     services.update((bundle.name, ModelService(bundle, options)) for bundle in plan.bundles)
     watch = BundleWatch(services, WatchOptions(service=options, idle_seconds=plan.idle_seconds, memory=guard))
@@ -80,11 +84,12 @@ async def _run(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: C
         metrics=Metrics(services),
         min_confidence=plan.min_confidence,
         replace=watch.replace,
+        answer_seconds=plan.deadlines.total,
     )
     watching = asyncio.create_task(watch.run())
     try:
         await _load_first(services)
-        server = _Server(_config(state, plan), admission)
+        server = _Server(_config(state, plan), state)
         on_ready()
         await server.serve(list(listeners))
     finally:
@@ -140,12 +145,19 @@ class _FaultLog:
 class _Server(uvicorn.Server):
     """A server whose end by a signal is a good end: it refuses what is new, and answers what it has."""
 
-    def __init__(self, config: uvicorn.Config, admission: Admission) -> None:
+    def __init__(self, config: uvicorn.Config, state: ServerState) -> None:
         super().__init__(config)
-        self._admission = admission
+        self._state = state
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
-        """Stop; the second signal stops without waiting."""
-        self._admission.is_closed = True
+        """Stop; the second signal stops without waiting. What is not answered in time is told so before that."""
+        self._state.admission.is_closed = True
         self.force_exit = self.should_exit
         self.should_exit = True
+        seconds = 0.0 if self.force_exit else GRACE_SECONDS - LAST_WORD_SECONDS
+        asyncio.get_running_loop().call_soon_threadsafe(self._end_after, seconds)
+
+    def _end_after(self, seconds: float) -> None:
+        error = ApiError(503, "The server is shutting down", code="shutting_down")
+        for service in self._state.services.values():
+            asyncio.get_running_loop().call_later(seconds, service.fail_all, error)

@@ -27,9 +27,10 @@ class ServeSpec:
     stands in front speaks TLS. ``allow_hosts`` are the names by which clients call the server then. A model that nobody
     asks for ``idle_seconds`` is unloaded until it is asked again, as the longest unused ones are while less than
     ``free_mb`` of memory is free (a twentieth of the machine's). ``max_waiting`` requests and ``max_waiting_tokens``
-    are let in at once, each for ``queue_seconds`` until its turn comes. Without ``api_key`` the key is in the
-    environment variable ``api_key_env``, or else made up. ``keys_file`` names further keys; ``admin_key_env`` is the
-    variable of the key of the admin routes.
+    are let in at once, each for ``queue_seconds`` until its turn comes; a language model then writes its first token
+    within ``first_token_seconds``, and the whole answer takes ``answer_seconds``. Without ``api_key`` the key is in
+    the environment variable ``api_key_env``, or else made up. ``keys_file`` names further keys; ``admin_key_env`` is
+    the variable of the key of the admin routes.
     ``port`` 0 takes a free one. Below ``min_confidence`` a model gives no answer.
     ``rungs`` are candidates of the runs that are served beside the chosen ones.
     """
@@ -51,6 +52,8 @@ class ServeSpec:
     queue_seconds: float = field(default=60.0, metadata={"above": 0, "max": 3600})
     max_waiting: int = field(default=256, metadata={"min": 1, "max": 100_000})
     max_waiting_tokens: int = field(default=1_000_000, metadata={"min": 1, "max": 1_000_000_000})
+    first_token_seconds: float = field(default=120.0, metadata={"above": 0})
+    answer_seconds: float = field(default=300.0, metadata={"above": 0})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,7 @@ def serve(
     """
     from ockham.server.access import LOOPBACK, Access
     from ockham.server.admission import AdmissionSpec
+    from ockham.server.open_reply import Deadlines
     from ockham.server.run_server import ServerPlan, run_server
 
     spec = spec or ServeSpec()
@@ -96,7 +100,7 @@ def serve(
         access=Access(keys=keys.digests, hosts=hosts, admin=keys.admin),
         admission=AdmissionSpec(requests=spec.max_waiting, tokens=spec.max_waiting_tokens),
         idle_seconds=spec.idle_seconds,
-        queue_seconds=spec.queue_seconds,
+        deadlines=Deadlines(queue=spec.queue_seconds, first=spec.first_token_seconds, total=spec.answer_seconds),
         free_mb=spec.free_mb,
         certificate=spec.tls_cert,
         certificate_key=spec.tls_key,

@@ -45,3 +45,11 @@ def chat_usage(usage: Usage) -> dict[str, Any]:
         "total_tokens": usage.read + usage.written,
         "prompt_tokens_details": {"cached_tokens": usage.kept},
     }
+
+
+def reply_usage(texts: Sequence[str], answers: Sequence[Answer]) -> dict[str, Any]:
+    """Sum up what answers took, in the fields of the chat API, where each text has as many of them as the others."""
+    each = max(1, len(answers) // max(1, len(texts)))
+    read = usage_of(texts, answers[::each])
+    written = sum(answer.tokens_out or 0 for answer in answers)
+    return chat_usage(read._replace(written=written))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ockham.api.consent import Destination
 from ockham.errors import OckhamError
 from ockham.serving.process import told_error, worker_command
 
+Listener = Callable[[dict[str, Any] | None], None]
 _LINE_LIMIT = 1 << 28
 """Bytes that a frame of a worker may have."""
 _PATIENCE_S = 2.0
@@ -38,7 +40,12 @@ class WorkerLink:
         self._numbers = itertools.count()
         self._waiting: dict[int | None, asyncio.Future[dict[str, Any]]] = {}
         self._reader = asyncio.create_task(self._read_frames())
+        self._listeners: dict[int, Listener] = {}
         self.load_seconds = 0.0
+        self.places = 0
+        """Texts that the model answers side by side while it is heard; none of a model that answers in batches."""
+        self.width = 0
+        """Numbers in a vector that the model makes of a text; none where it makes no vectors."""
 
     @classmethod
     async def start(cls, bundle: Path, endpoint: Destination | None = None) -> WorkerLink:
@@ -66,6 +73,7 @@ class WorkerLink:
             await link.close()
             raise
         link.load_seconds = float(loaded["loaded"])
+        link.places, link.width = int(loaded["places"]), int(loaded["width"])
         return link
 
     @property
@@ -94,6 +102,27 @@ class WorkerLink:
             raise WorkerDeathError from None
         return await reply
 
+    def listen(self, request: dict[str, Any], listener: Listener) -> int:
+        """Send a request that is answered in several frames, and return its number; ``None`` is heard at a death.
+
+        Raises `WorkerDeathError`.
+        """
+        number = next(self._numbers)
+        self._write({"id": number, **request})
+        self._listeners[number] = listener
+        return number
+
+    def stop(self, number: int) -> None:
+        """Let the worker end an answer that nobody waits for; it says so when it has."""
+        with contextlib.suppress(WorkerDeathError):
+            self._write({"do": "stop", "of": number})
+
+    def _write(self, frame: dict[str, Any]) -> None:
+        stream = self._process.stdin
+        if stream is None or not self.is_alive or stream.is_closing():
+            raise WorkerDeathError
+        stream.write(orjson.dumps(frame) + b"\n")
+
     async def _expect(self, number: int | None) -> dict[str, Any]:
         if not self.is_alive:
             raise WorkerDeathError
@@ -115,15 +144,26 @@ class WorkerLink:
                     error = told_error(frame["error"])
                     break
                 self._settle(frame)
+                await asyncio.sleep(0)  # lines that have come already would be read without a turn for others
         except (OSError, ValueError):
             pass  # a frame that cannot be read: the worker is of no more use
         finally:
             for future in self._waiting.values():
                 if not future.done():
                     future.set_exception(error)
+            for listener in list(self._listeners.values()):
+                listener(None)
+            self._listeners.clear()
 
     def _settle(self, frame: dict[str, Any]) -> None:
-        future = self._waiting.get(frame.get("id"))
+        number = frame.get("id")
+        listener = self._listeners.get(number) if isinstance(number, int) else None
+        if isinstance(number, int) and listener is not None:
+            if "piece" not in frame:
+                del self._listeners[number]
+            listener(frame)
+            return
+        future = self._waiting.get(number)
         if future is None or future.done():
             return
         if "error" in frame:

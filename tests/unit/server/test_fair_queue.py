@@ -19,7 +19,7 @@ def entry(key: str, text: str, tokens: int = 1) -> Entry[str]:
 
 def test_o02_a_key_with_few_requests_does_not_wait_for_one_with_many() -> None:
     async def scenario() -> list[str]:
-        queue: FairQueue[str] = FairQueue()
+        queue: FairQueue[Entry[str]] = FairQueue()
         for number in range(100):
             queue.put(entry("greedy", f"g{number}", tokens=1000))
         for number in range(3):
@@ -31,7 +31,7 @@ def test_o02_a_key_with_few_requests_does_not_wait_for_one_with_many() -> None:
 
 def test_a_batch_has_no_more_tokens_than_fit_and_one_long_text_goes_alone() -> None:
     async def scenario() -> list[list[str]]:
-        queue: FairQueue[str] = FairQueue()
+        queue: FairQueue[Entry[str]] = FairQueue()
         for text, tokens in (("a", 60), ("b", 50), ("long", 500), ("c", 1)):
             queue.put(entry("key", text, tokens))
         return [[one.text for one in await queue.take(64, 100)] for _ in range(4)]
@@ -41,7 +41,7 @@ def test_a_batch_has_no_more_tokens_than_fit_and_one_long_text_goes_alone() -> N
 
 def test_x03_who_is_cancelled_is_passed_over_and_the_others_stay() -> None:
     async def scenario() -> list[str]:
-        queue: FairQueue[str] = FairQueue()
+        queue: FairQueue[Entry[str]] = FairQueue()
         entries = [entry("key", str(number)) for number in range(6)]
         for one in entries:
             queue.put(one)
@@ -54,7 +54,7 @@ def test_x03_who_is_cancelled_is_passed_over_and_the_others_stay() -> None:
 
 def test_whoever_takes_waits_until_something_comes() -> None:
     async def scenario() -> str:
-        queue: FairQueue[str] = FairQueue()
+        queue: FairQueue[Entry[str]] = FairQueue()
         taking = asyncio.create_task(queue.take(1, 100))
         await asyncio.sleep(0.01)
         assert not taking.done()
@@ -69,7 +69,7 @@ def test_every_entry_is_taken_once_in_the_order_of_its_key(seed: int) -> None:
     pick = random.Random(seed)
 
     async def scenario() -> list[Entry[str]]:
-        queue: FairQueue[str] = FairQueue()
+        queue: FairQueue[Entry[str]] = FairQueue()
         taken: list[Entry[str]] = []
         waiting = 0
         for number in range(200):
