@@ -18,7 +18,7 @@ from ockham.data.shared_text import SharedText
 from ockham.errors import ModelError
 from ockham.llm.decoding import Hearer
 from ockham.models import model_files
-from ockham.models.replies import Reply, ReplyModel, ReplyWish
+from ockham.models.replies import ReplyModel, ReplyWish, WrittenReply
 from ockham.plugs import find_entry, package_name
 from ockham.records import Answer
 from ockham.rung_table import BACKENDS
@@ -115,7 +115,7 @@ class ShortReplier:
         """How many texts are answered side by side."""
         return self.model.places
 
-    def reply(self, text: str, wish: ReplyWish, hearer: Hearer) -> Reply:
+    def reply(self, text: str, wish: ReplyWish, hearer: Hearer) -> WrittenReply:
         """Answer a text while it is heard."""
         return self.model.reply(self.shared.text_to_read(text), wish, hearer)
 

@@ -27,7 +27,7 @@ from ockham.llm.prompt_builder import Encode, Prompt, PromptBuilder, PromptTask,
 from ockham.llm.trie import Trie
 from ockham.models import model_files
 from ockham.models.kept_weights import KeptFile, check_file, keep_file
-from ockham.models.replies import MEASURED, Reply, ReplyWish, TooLongError
+from ockham.models.replies import MEASURED, ReplyWish, TooLongError, WrittenReply
 from ockham.records import Answer, Example, TaskName
 
 __all__ = ["Base", "Decoder", "DecoderFiles", "GgufSpec", "fit", "load", "parts"]
@@ -153,7 +153,7 @@ class Decoder:
         """How many texts are answered side by side."""
         return self._slots
 
-    def reply(self, text: str, wish: ReplyWish, hearer: Hearer) -> Reply:
+    def reply(self, text: str, wish: ReplyWish, hearer: Hearer) -> WrittenReply:
         """Answer a text as `answer` does, within what is wished of one that is written freely, while it is heard.
 
         Labels and objects are not heard in pieces: they are read first. Raises `StoppedError` and `TooLongError`.
@@ -198,7 +198,7 @@ class Decoder:
     def _question(self, text: str, trie: Trie | None) -> Prompt:
         return self._questioner.ask(text, self._pool.choose(text, self._kept.spec.shots), self._valid.room(trie))
 
-    def _reply(self, text: str, wish: ReplyWish, slot: int) -> Reply:
+    def _reply(self, text: str, wish: ReplyWish, slot: int) -> WrittenReply:
         trie = self.trie(text)
         question = self._question(text, trie)
         if wish.whole and question.unread:
@@ -206,7 +206,7 @@ class Decoder:
         self._engine.begin(question.tokens, slot=slot, whole=not self._steady, scales=self._scales)
         if trie is None:
             return self._write_reply(question, text, wish, slot)
-        return Reply(answer=self._answer_from_trie(question, trie, slot), ended=True)
+        return WrittenReply(answer=self._answer_from_trie(question, trie, slot), ended=True)
 
     def _answer_from_trie(self, question: Prompt, trie: Trie, slot: int) -> Answer:
         """Take one of the answers of a trie."""
@@ -232,7 +232,7 @@ class Decoder:
             unread=question.unread,
         )
 
-    def _write_reply(self, question: Prompt, text: str, wish: ReplyWish, slot: int) -> Reply:
+    def _write_reply(self, question: Prompt, text: str, wish: ReplyWish, slot: int) -> WrittenReply:
         before = self._engine.read(slot)
         limits = wish.limits(self._limits, is_free=self._kept.task.name == "generate")
         written = self._engine.write(question.tokens, limits, slot=slot, scales=self._scales)
@@ -244,7 +244,7 @@ class Decoder:
             tokens_out=written.tokens,
             unread=question.unread,
         )
-        return Reply(answer=answer, ended=written.ended)
+        return WrittenReply(answer=answer, ended=written.ended)
 
 
 def fit(

@@ -62,7 +62,7 @@ MEASURED = ReplyWish()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class WrittenReply:
     """An answer, and whether it came to its own end; if not, a limit cut it."""
 
     answer: Answer
@@ -78,7 +78,7 @@ class ReplyModel(Protocol):
         """How many texts are answered side by side."""
         ...
 
-    def reply(self, text: str, wish: ReplyWish, hearer: Hearer) -> Reply:
+    def reply(self, text: str, wish: ReplyWish, hearer: Hearer) -> WrittenReply:
         """Answer a text. The pieces of a text that is written freely are heard; together they are the answer.
 
         Raises `StoppedError` once ``hearer`` wants no more, and `TooLongError`.

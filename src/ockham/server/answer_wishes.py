@@ -74,7 +74,7 @@ def called_function(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AnswerForm:
+class WantedForm:
     """The form that an answer is wanted in: a JSON schema, and the tools that it may call.
 
     ``function`` is the one whose arguments the answer is.

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ockham.server.answer_wishes import (
-    AnswerForm,
+    WantedForm,
     called_function,
     check_written,
     choose_seeds,
@@ -31,7 +31,7 @@ async def chat(state: ServerState, request: Request) -> Response:
     functions = [tool.function for tool in body.tools or () if body.tool_choice != "none"]
     function = called_function(functions, body.tool_choice, manifest)
     names = frozenset(function.name for function in functions)
-    form = AnswerForm(schema=schema_of(body.response_format, function), tools=names, function=function)
+    form = WantedForm(schema=schema_of(body.response_format, function), tools=names, function=function)
     wish = drawing_wish(body, body.max_completion_tokens or body.max_tokens)
     if body.logprobs:
         wish["alternatives"] = body.top_logprobs or 0

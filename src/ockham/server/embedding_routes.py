@@ -47,7 +47,7 @@ async def embed(state: ServerState, request: Request) -> Response:
         {
             "object": "embedding",
             "index": index,
-            "embedding": _packed(vector) if body.encoding_format == "base64" else vector,
+            "embedding": _pack(vector) if body.encoding_format == "base64" else vector,
         }
         for index, vector in enumerate(vectors)
     ]
@@ -95,6 +95,6 @@ async def _vectors(
         return await while_connected(request, service.embed(texts), state.answer_seconds)
 
 
-def _packed(vector: Sequence[float]) -> str:
+def _pack(vector: Sequence[float]) -> str:
     """Write numbers as clients unpack them: 32 bits each, the smallest byte first, in base64."""
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

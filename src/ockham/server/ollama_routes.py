@@ -11,7 +11,7 @@ from starlette.responses import Response
 from ockham.server.answer_schema import Schema, check_schema
 from ockham.server.answer_wishes import (
     ANY_OBJECT,
-    AnswerForm,
+    WantedForm,
     called_function,
     check_written,
     choose_seeds,
@@ -71,7 +71,7 @@ async def _answer(
     text = text_of_input(said, manifest, "messages")
     function = called_function(functions, None, manifest)
     names = frozenset(each.name for each in functions)
-    form = AnswerForm(schema=_schema_of(body.format, function), tools=names, function=function)
+    form = WantedForm(schema=_schema_of(body.format, function), tools=names, function=function)
     options = body.options or OllamaOptions()
     limit = options.num_predict if options.num_predict is not None and options.num_predict > 0 else None
     wish = drawing_wish(options, limit)
