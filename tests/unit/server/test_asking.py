@@ -19,7 +19,7 @@ def wait_in_queue(seconds: float, *, leaves: bool) -> tuple[ApiError, Sequence[s
     """Wait for an answer that nobody gives, and return the error, with the texts that a model would be asked then."""
 
     async def scenario() -> tuple[ApiError, Sequence[str]]:
-        queue: FairQueue[str] = FairQueue()
+        queue: FairQueue[Entry[str]] = FairQueue()
 
         async def work(text: str) -> str:
             entry: Entry[str] = Entry("key", text, 1, asyncio.get_running_loop().create_future())
