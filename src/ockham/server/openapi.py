@@ -17,9 +17,15 @@ from starlette.responses import Response
 from ockham.server.chat_types import ChatRequest
 from ockham.server.completion_routes import CompletionRequest
 from ockham.server.decision_types import DecisionRequest, SystemOneRequest
+from ockham.server.embedding_routes import EmbeddingRequest
 from ockham.server.json_response import json_response
 from ockham.server.model_service import ModelService
-from ockham.server.ollama_routes import OllamaChatRequest, OllamaGenerateRequest
+from ockham.server.ollama_types import (
+    OllamaChatRequest,
+    OllamaEmbedRequest,
+    OllamaGenerateRequest,
+    OllamaShowRequest,
+)
 from ockham.server.server_state import ServerState
 from ockham.version import __version__
 
@@ -55,6 +61,8 @@ _ERROR: Schema = {
 }
 
 
+_OLLAMA_ERROR: Schema = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
+
 _MESSAGE: Schema = {
     "type": "object",
     "description": "A message; most models read the last one of the user, and its text must not be empty.",
@@ -77,10 +85,13 @@ _COUNTS: Schema = {"type": "object"}
 _WORD: Schema = {"type": "string"}
 _CHAT = {"id": _WORD, "object": _WORD, "model": _WORD, "choices": _LIST, "usage": _COUNTS}
 _OLLAMA = {"model": _WORD, "created_at": _WORD, "done": {"type": "boolean"}}
+ENCODER = "encoder"
+"""The kind of model that makes vectors of texts."""
 EVENTS, LINES = "text/event-stream", "application/x-ndjson"
 OPERATIONS = (
     Operation("/v1/models", "List the models.", None, {"object": _WORD, "data": _LIST}),
     Operation("/api/tags", "List the models, for Ollama's clients.", None, {"models": _LIST}),
+    Operation("/api/ps", "List the models that are loaded, for Ollama's clients.", None, {"models": _LIST}),
     Operation("/api/version", "Return the version of the server.", None, {"version": _WORD}),
     Operation(
         "/v1/decisions",
@@ -98,6 +109,9 @@ OPERATIONS = (
     Operation("/v1/completions", "Answer prompts.", CompletionRequest, _CHAT, EVENTS),
     Operation("/api/chat", "Answer a conversation of Ollama's clients.", OllamaChatRequest, _OLLAMA, LINES),
     Operation("/api/generate", "Answer a prompt of Ollama's clients.", OllamaGenerateRequest, _OLLAMA, LINES),
+    Operation("/api/show", "Describe a model to Ollama's clients.", OllamaShowRequest, {"details": _COUNTS}),
+    Operation("/v1/embeddings", "Return vectors of texts.", EmbeddingRequest, {"data": _LIST, "usage": _COUNTS}),
+    Operation("/api/embed", "Return vectors to Ollama's clients.", OllamaEmbedRequest, {"embeddings": _LIST}),
 )
 
 
@@ -111,11 +125,14 @@ def document(services: Mapping[str, ModelService]) -> Schema:
     classifiers = {name: one for name, one in services.items() if one.bundle.manifest.task == "classify"}
     bodies = tuple(operation.body for operation in OPERATIONS if operation.body is not None)
     _, definitions = models_json_schema([(body, "validation") for body in bodies], ref_template=_REFERENCE)
-    schemas: Schema = {**copy.deepcopy(definitions["$defs"]), "Error": _ERROR}
+    schemas: Schema = {**copy.deepcopy(definitions["$defs"]), "Error": _ERROR, "OllamaError": _OLLAMA_ERROR}
     _narrow(schemas, services, classifiers)
     named = {operation.path: _describe(operation) for operation in OPERATIONS}
     if not classifiers:
         for path in ("/v1/decisions", "/v1/systemone"):
+            del named[path]
+    if not any(one.bundle.manifest.kind == ENCODER for one in services.values()):
+        for path in ("/v1/embeddings", "/api/embed"):
             del named[path]
     return {
         "openapi": "3.1.0",
@@ -132,7 +149,8 @@ def _describe(operation: Operation) -> Schema:
     if operation.stream is not None:
         content[operation.stream] = {"schema": {"type": "string"}}
     responses: Schema = {"200": {"description": "The answer.", "content": content}}
-    error = {"application/json": {"schema": {"$ref": _REFERENCE.format(model="Error")}}}
+    kind = "OllamaError" if operation.path.startswith("/api/") else "Error"
+    error = {"application/json": {"schema": {"$ref": _REFERENCE.format(model=kind)}}}
     named = _STATUSES if operation.body is not None else ("401", "403")
     responses |= {status: {"description": _STATUSES[status], "content": error} for status in named}
     method: Schema = {"summary": operation.summary, "operationId": _name(operation.path), "responses": responses}
@@ -153,6 +171,8 @@ def _narrow(schemas: Schema, services: Mapping[str, ModelService], classifiers: 
     for operation in OPERATIONS:
         if operation.body is not None:
             asked = classifiers if operation.body in (DecisionRequest, SystemOneRequest) else services
+            if operation.body in (EmbeddingRequest, OllamaEmbedRequest):
+                asked = {name: one for name, one in services.items() if one.bundle.manifest.kind == ENCODER}
             _properties(schemas, operation.body.__name__)["model"] = {"type": "string", "enum": sorted(asked)}
     _properties(schemas, "ChoiceOption")["value"] = {"enum": [*labels, *_truths(labels)]}
     _properties(schemas, "Level")["label"] = {"enum": labels}
