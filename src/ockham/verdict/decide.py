@@ -132,16 +132,13 @@ def findings_of(candidate: MeasuredCandidate, requirements: Requirements, thresh
     """Say of each requirement whether the candidate meets it, misses it, or nobody can tell.
 
     A minimum is met where the interval's low end reaches it and its one-sided p-value is at most ``threshold``. A
-    latency from a machine that other programs kept busy can meet a limit, since they only make it longer; it misses
-    none.
+    latency from a machine that other programs kept busy neither meets nor misses a limit.
     """
     findings: dict[str, Finding] = {}
     for name, limit in requirements.limits().items():
         seen = quantity(candidate, name)
-        if seen is None:
+        if seen is None or (candidate.disturbed and name in LATENCIES):
             findings[name] = "cannot tell"
-        elif candidate.disturbed and name in LATENCIES:
-            findings[name] = "meets" if isinstance(seen, Estimate) and seen.high <= limit else "cannot tell"
         elif isinstance(seen, Estimate) and name.startswith("min_"):
             sure = seen.low >= limit and p_below(seen, limit) <= threshold
             findings[name] = "meets" if sure else "misses" if seen.high < limit else "cannot tell"

@@ -148,11 +148,11 @@ def test_a_latency_from_a_busy_machine_misses_nothing() -> None:
     assert quiet.meets["linear"]["max_p95_ms"] == "misses"
 
 
-@pytest.mark.parametrize(("p95", "finding"), [(1.0, "meets"), (95.0, "cannot tell")])
-def test_what_is_fast_enough_beside_other_programs_is_fast_enough(p95: float, finding: str) -> None:
+@pytest.mark.parametrize("p95", [1.0, 95.0, 1000.0])
+def test_a_latency_from_a_busy_machine_decides_nothing(p95: float) -> None:
     needs = Requirements(min_accuracy=0.85, max_p95_ms=100)
     busy = decide([candidate(p95, disturbed=True)], needs, (), rows_needed=rows_needed)
-    assert busy.meets["linear"]["max_p95_ms"] == finding
+    assert busy.meets["linear"]["max_p95_ms"] == "cannot tell"
     assert "(measured while other programs took the processor)" in busy.because
 
 
@@ -179,6 +179,6 @@ def test_a_busy_measurement_is_tried_again_where_a_latency_is_required() -> None
     )
     needs = Requirements(max_p99_ms=5)
     assert measure._is_worth_another_try(replace(quiet, contention=0.3), needs)
-    assert not measure._is_worth_another_try(replace(quiet, contention=0.3), Requirements(max_p99_ms=10))
+    assert measure._is_worth_another_try(replace(quiet, contention=0.3), Requirements(max_p50_ms=1000))
     assert not measure._is_worth_another_try(quiet, needs)
     assert not measure._is_worth_another_try(replace(quiet, contention=0.3), Requirements(min_accuracy=0.8))
