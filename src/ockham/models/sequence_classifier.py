@@ -28,8 +28,9 @@ MODEL = "model"
 Engine = Literal["transformers", "onnx"]
 ONNX_INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 _PATIENT = {"session.intra_op.allow_spinning": "0", "session.dynamic_block_base": "4"}
-"""Threads sleep where they wait for one another, and take work in small parts: where another program has a core, one that
-spins keeps the one that it waits for from running. Beside one busy program on two cores, answers took less than half."""
+"""Threads sleep where they wait for one another, and take work in small parts: where another program has a core, one
+that spins keeps the one that it waits for from running. Beside one busy program on two cores, answers took less
+than half the time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

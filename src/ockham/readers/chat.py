@@ -17,6 +17,8 @@ TARGET = "assistant"
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 _TEXT_PARTS = ("text", "input_text", "output_text")
 """Kinds of parts that are text; Bedrock's have no kind."""
+_NO_TEXT = ("tool_use", "thinking", "redacted_thinking")
+"""Kinds of parts that are not said: calls, and what a model thought before it answered."""
 
 
 class Call(NamedTuple):
@@ -59,12 +61,22 @@ def turns_of(cells: Mapping[str, object]) -> list[Turn]:
     messages = holder.get("messages")
     if not isinstance(messages, list) or not messages:
         raise UnsoundError("the conversation has no turns")
-    turns = [turn_of(message) for message in messages]
+    turns = [*system_turns(holder), *map(turn_of, messages)]
     response = cells.get("response")
     if isinstance(response, Mapping) or "choices" in cells:
         turns.append(answer_turn(response if isinstance(response, Mapping) else cells))
     check_order(turns)
     return turns
+
+
+def system_turns(holder: Mapping[str, object]) -> list[Turn]:
+    """Return the system turn that stands beside the messages, in Anthropic's form; none where the messages have one."""
+    system, messages = holder.get("system"), holder.get("messages")
+    first = messages[0] if isinstance(messages, list) and messages else None
+    if isinstance(first, Mapping) and first.get("role") in ("system", "developer"):
+        return []
+    text = _text(system) if isinstance(system, (str, list)) else ""
+    return [Turn("system", text)] if text.strip() else []
 
 
 def split_turns(turns: Sequence[Turn], *, whole: bool, labelled: bool) -> tuple[list[Turn], str]:
@@ -111,12 +123,15 @@ def turn_of(message: object) -> Turn:
     role = message.get("role")
     if not isinstance(role, str) or role not in _ROLES:
         raise UnsoundError("a turn has an unknown role")
-    calls = _calls(message.get("tool_calls")) if message.get("tool_calls") else ()
+    calls = _calls(message.get("tool_calls")) if message.get("tool_calls") else _calls_in_parts(message.get("content"))
     legacy = message.get("function_call")
     if isinstance(legacy, Mapping) and not calls:
         calls = (_call({"id": "function_call", "function": legacy}),)
+    answered = _answered_calls(message.get("content"))
     if role == "tool":
         calls = (Call(_id(message.get("tool_call_id")), "", None),)
+    elif answered:
+        role, calls = "tool", answered
     text = _text(message.get("content"))
     weight = message.get("weight")
     turn = Turn(_ROLES[role], text, calls, weight if isinstance(weight, (int, float)) else None)
@@ -134,14 +149,33 @@ def _text(content: object) -> str:
         return content
     if not isinstance(content, list):
         raise UnsoundError("a turn's content is not text")
-    parts = [
-        part.get("text") if isinstance(part, Mapping) and part.get("type", "text") in _TEXT_PARTS else None
-        for part in content
-    ]
-    texts = [part for part in parts if isinstance(part, str)]
+    parts = [_part_text(part) for part in content if not (isinstance(part, Mapping) and part.get("type") in _NO_TEXT)]
+    texts = [part for part in parts if part is not None]
     if len(texts) < len(parts):
         raise UnsoundError("a turn holds a part that is not text")
     return "\n".join(texts)
+
+
+def _part_text(part: object) -> str | None:
+    if not isinstance(part, Mapping):
+        return None
+    if part.get("type") == "tool_result":
+        return _text(part.get("content"))
+    text = part.get("text") if part.get("type", "text") in _TEXT_PARTS else None
+    return text if isinstance(text, str) else None
+
+
+def _calls_in_parts(content: object) -> tuple[Call, ...]:
+    """Return the calls that are parts of a turn, in Anthropic's form."""
+    parts = content if isinstance(content, list) else []
+    calls = (part for part in parts if isinstance(part, Mapping) and part.get("type") == "tool_use")
+    return tuple(Call(_id(call.get("id")), str(call.get("name") or ""), call.get("input")) for call in calls)
+
+
+def _answered_calls(content: object) -> tuple[Call, ...]:
+    parts = content if isinstance(content, list) else []
+    results = (part for part in parts if isinstance(part, Mapping) and part.get("type") == "tool_result")
+    return tuple(Call(_id(part.get("tool_use_id")), "", None) for part in results)
 
 
 def _calls(calls: object) -> tuple[Call, ...]:
@@ -168,7 +202,14 @@ def _id(value: object) -> str:
 
 
 def answer_turn(response: Mapping[str, object]) -> Turn:
-    """Take the first choice of a response. Raises `UnsoundError` where it has none, or its answer was cut off."""
+    """Take the first choice of a response, or what it is where it is a turn itself (Anthropic).
+
+    Raises `UnsoundError` where it has none, or its answer was cut off.
+    """
+    if "choices" not in response and response.get("role", response.get("type")) in ("assistant", "message"):
+        if response.get("stop_reason") == "max_tokens":
+            raise UnsoundError("the logged answer was cut off")
+        return turn_of({"role": "assistant", "content": response.get("content")})
     choices = response.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
     message = first.get("message") if isinstance(first, Mapping) else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,8 @@ from ockham.printable import printable
 INPUTS = (
     "text", "input", "prompt", "question", "message", "body", "content", "sentence", "utterance", "query", "email",
     "description", "document", "passage", "review", "comment", "ticket", "instruction", "problem", "request", "inputs",
-    "user", "source_text", "input_text", "beschreibung", "nachricht", "anfrage", "texte", "texto", "testo", "tekst",
+    "user", "source_text", "input_text", "user_input", "comment_text", "review_text", "review_body", "tweet",
+    "beschreibung", "nachricht", "anfrage", "texte", "texto", "testo", "tekst",
 )  # fmt: skip
 TARGETS = (
     "label", "target", "answer", "category", "class", "intent", "output", "completion", "response", "tag", "labels",
@@ -25,6 +27,14 @@ _TOGETHER = (
     ("instruction", ("input",)),
     ("context", ("question", "query")),
 )
+_PAIRS = (
+    ("sentence1", "sentence2"), ("premise", "hypothesis"), ("question1", "question2"), ("text1", "text2"),
+    ("sentence_a", "sentence_b"), ("text_a", "text_b"),
+)  # fmt: skip
+"""Two texts of which a label says something together."""
+_NAMES_OF = ("_text", "_name", "_str", "_names")
+"""What the column is called that names the classes whose numbers stand in the one without it."""
+_KEYS = ("id", "index", "unnamed:_0", "row_id", "uuid", "guid")
 _YES_NO = frozenset({"true", "false", "yes", "no"})
 _GROUPS = (
     "group", "contract", "customer", "customer_id", "user_id", "patient", "patient_id", "account", "account_id",
@@ -57,8 +67,18 @@ class ColumnRequest:
     labelled: bool
     source: str
     headerless: bool = False
+    delimiter: str = ","
     aside: tuple[str, ...] = ()
     rows: tuple[Mapping[str, object], ...] = ()
+
+
+def number_repeated(names: Sequence[str]) -> list[str]:
+    """Return names of which each stands once: one that comes again has a number behind it, as in "Comment (2)"."""
+    seen: dict[str, None] = {}
+    for name in names:
+        numbers = (f"{name} ({number})" for number in range(2, len(names) + 2))
+        seen[name if name not in seen else next(other for other in numbers if other not in seen)] = None
+    return list(seen)
 
 
 def known_names(names: Iterable[str]) -> list[str]:
@@ -74,31 +94,29 @@ def choose(names: Sequence[str], request: ColumnRequest) -> Columns:
     """
     remarks: list[str] = []
     if request.headerless and not (request.inputs and (request.target or not request.labelled)):
-        raise _missing(names, (), request, "input")
+        raise _missing(names, names, request, "input")
     every, names = names, [name for name in names if name not in request.aside]
     group = _find_column(names, request.group, request, "--group", "E_COLUMN") if request.group else None
     key = next((name for name in names if plain_name(name) == "id"), None)
     target = _target(names, request)
+    if target and not request.target:
+        target = _with_names(names, target, request, remarks)
     inputs = tuple(_find_column(names, name, request, "--input", "E_COLUMN") for name in request.inputs)
     if not inputs:
         inputs = _inputs([name for name in names if name not in (target, group)], request)
-    free = [name for name in names if name not in (target, group, key, *inputs)]
+    free = [name for name in names if name not in (target, group, key, *inputs) and not _is_key(name, request)]
     if not inputs and len(free) == 1 and (target or not request.labelled) and not request.headerless:
         inputs = (free[0],)
         remarks.append(f"{request.source}: took column {printable(free[0])!r} as the input: the only one left")
     elif not target and inputs and request.labelled and len(free) == 1 and not request.headerless:
         target = free[0]
         remarks.append(f"{request.source}: took column {printable(free[0])!r} as the target: the only one left")
+    _check_alone((*inputs, target), every, request)
     if request.labelled and not target:
-        raise _missing(every, free, request, "target")
+        raise _missing(every, free, request, *(["target"] if inputs else ["input", "target"]))
     if not inputs:
         raise _missing(every, free, request, "input")
-    if target in inputs:
-        raise DataError(
-            "E_COLUMN",
-            f"{request.source}: column {printable(target)!r} is named both as input and as target",
-            fix="name two different columns with --input and --target",
-        )
+    _check_different(inputs, target, request)
     if group is None:
         remarks += [
             f"{request.source}: column {printable(name)!r} may name rows that belong together;"
@@ -118,12 +136,61 @@ def _target(names: Sequence[str], request: ColumnRequest) -> str:
     candidates = [name for name in names if plain_name(name) in TARGETS and plain_name(name) not in taken]
     if len(candidates) > 1 and request.labelled:
         raise _several(candidates, request, "target")
+    if not candidates and "user_input" in map(plain_name, names):  # Ragas
+        candidates = [name for name in names if plain_name(name) == "reference"]
     return candidates[0] if len(candidates) == 1 else ""
+
+
+def _with_names(names: Sequence[str], target: str, request: ColumnRequest, remarks: list[str]) -> str:
+    """Return the column that names the classes whose numbers the target holds, where there is one."""
+    wanted = {f"{plain_name(target)}{end}" for end in _NAMES_OF}
+    beside = [name for name in names if plain_name(name) in wanted and name not in request.inputs]
+    cells = _cells(target, request)
+    if len(beside) != 1 or not cells or not all(str(cell).strip().lstrip("-").isdigit() for cell in cells):
+        return target
+    remarks.append(
+        f"{request.source}: took column {printable(beside[0])!r} as the target: the names of the numbers in"
+        f" {printable(target)!r}"
+    )
+    return beside[0]
+
+
+def _check_different(inputs: Sequence[str], target: str, request: ColumnRequest) -> None:
+    if target in inputs:
+        raise DataError(
+            "E_COLUMN",
+            f"{request.source}: column {printable(target)!r} is named both as input and as target",
+            fix="name two different columns with --input and --target",
+        )
+
+
+def _check_alone(chosen: Sequence[str], names: Sequence[str], request: ColumnRequest) -> None:
+    """Raise `DataError` (``E_FORMAT``) where a column that nobody named has the name of another one."""
+    for name in chosen:
+        if f"{name} (2)" not in names or name in (*request.inputs, request.target):
+            continue
+        first, second = (names.index(each) + 1 for each in (name, f"{name} (2)"))
+        raise DataError(
+            "E_FORMAT",
+            f"{request.source}: columns {first} and {second} have the same name in the first row",
+            fix="name the columns with --input and --target, or give each column a name of its own",
+        )
+
+
+def _is_key(name: str, request: ColumnRequest) -> bool:
+    """Tell a column that numbers the rows or names them, or that is empty as far as the first rows tell."""
+    plain = plain_name(name)
+    if plain in _KEYS or plain.endswith("_id"):
+        return True
+    return any(name in row for row in request.rows) and not _cells(name, request)
 
 
 def _inputs(names: Sequence[str], request: ColumnRequest) -> tuple[str, ...]:
     plain = {plain_name(name): name for name in names}
     candidates = [name for name in names if plain_name(name) in INPUTS]
+    pair = next(((plain[first], plain[second]) for first, second in _PAIRS if {first, second} <= plain.keys()), None)
+    if pair is not None and not candidates:
+        return pair
     for first, seconds in _TOGETHER:
         second = [name for name in seconds if name in plain]
         if first in plain and len(second) == 1 and len([n for n in candidates if plain_name(n) != first]) == 1:
@@ -149,7 +216,7 @@ def _several(candidates: Sequence[str], request: ColumnRequest, what: str) -> Da
     return DataError(
         "E_COLUMN",
         f"{request.source}: several columns could be the {what}: {listing}",
-        fix=f"name it: --{what} {printable(_likelier(candidates, request, what) or candidates[0])}"
+        fix=f"name it: --{what} {shlex.quote(printable(_likelier(candidates, request, what) or candidates[0]))}"
         + (" (give --input several times to use several)" if what == "input" else ""),
     )
 
@@ -169,7 +236,8 @@ def _likelier(candidates: Sequence[str], request: ColumnRequest, what: str) -> s
 
 
 def _cells(name: str, request: ColumnRequest) -> list[object]:
-    return [cell for row in request.rows if (cell := row.get(name)) is not None and cell != ""]
+    cells = (row.get(name) for row in request.rows)
+    return [cell for cell in cells if cell is not None and not (isinstance(cell, str) and not cell)]
 
 
 def _word_rate(cells: Sequence[object]) -> float:
@@ -186,28 +254,40 @@ def _label_fitness(cells: Sequence[object]) -> float:
     return 1 - len(distinct) / len(cells) + worded / len(distinct)
 
 
-def _missing(names: Sequence[str], free: Sequence[str], request: ColumnRequest, what: str) -> DataError:
+def _missing(names: Sequence[str], free: Sequence[str], request: ColumnRequest, *lacking: str) -> DataError:
     if request.headerless:
         return DataError(
             "E_COLUMN",
             f"{request.source}: the first row seems to hold data, not column names",
-            fix=f"add a first row that names the columns: ({_header(request.source)}; cat {request.source}) > new.csv",
+            fix=f"add a first row that names the columns: (printf '{_header(names, request)}\\n';"
+            f" cat {shlex.quote(request.source)}) > new.csv",
         )
+    what = lacking[-1]
     code = "E_COLUMN" if what == "input" else "E_LABEL_MISSING"
     aside = ""
     if request.aside and what == "target":
         listing = ", ".join(repr(printable(name)) for name in request.aside)
         aside = f" ({listing} is taken to say which rows to use)"
-    column = printable(_likelier(free, request, what)) if free and request.rows else ""
+    options, left = list[str](), list(free)
+    for each in lacking:
+        column = _likelier(left, request, each) if left and request.rows else ""
+        left = [name for name in left if name != column]
+        options.append(f"--{each} {shlex.quote(printable(column)) if column else 'COLUMN'}")
     return DataError(
         code,
         f"{request.source} has no column that is clearly the {what}{_listing(names, request)}{aside}",
-        fix=f"name it: --{what} {column or 'COLUMN'}",
+        fix=f"name it: {options[0]}" if len(options) == 1 else f"name both: {' '.join(options)}",
     )
 
 
-def _header(source: str) -> str:
-    return "printf 'text\\tlabel\\n'" if source.endswith(".tsv") else "echo 'text,label'"
+def _header(names: Sequence[str], request: ColumnRequest) -> str:
+    """Return a first row for a file without one: text for the column of the most words, label for the likeliest."""
+    text = _likelier(names, request, "input") or names[0]
+    others = [name for name in names if name != text]
+    label = (_likelier(others, request, "target") or others[0]) if others else ""
+    known = {text: "text", label: "label"}
+    sign = request.delimiter.replace("\t", "\\t")
+    return sign.join(known.get(name, f"column{number}") for number, name in enumerate(names, 1))
 
 
 def _listing(names: Sequence[str], request: ColumnRequest) -> str:

@@ -1,9 +1,12 @@
-"""Packed files (gzip, zstd): unpacked block by block, within limits, and read as if they stood plain on the disk."""
+"""Packed files (gzip, zstd, zip): unpacked in blocks, within limits, and read as if they stood plain on the disk."""
 
 from __future__ import annotations
 
+import shlex
+import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ockham.errors import DataError
@@ -11,7 +14,7 @@ from ockham.printable import printable
 from ockham.readers.local_file import BLOCK, HEAD, RegularFile
 from ockham.version import install_command
 
-GZIP, ZSTD = b"\x1f\x8b", b"\x28\xb5\x2f\xfd"
+GZIP, ZSTD, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 MAX_RATIO = 250
 """How many times its packed size a file may unfold to, once it is over `FREE` bytes; text packs 3 to 30 times."""
 FREE = 64_000_000
@@ -46,8 +49,13 @@ class Unpacked(RegularFile):
             if len(head) >= HEAD:
                 break
         self.head = head[:HEAD]
-        if self.head.startswith((GZIP, ZSTD)):
+        if self.head.startswith((GZIP, ZSTD, ZIP)):
             raise _unsound(packed, "it holds another packed file")
+
+    @property
+    def suffix(self) -> str:
+        """Return the suffix of what is inside."""
+        return Path(self.path.stem).suffix.lower()
 
     def blocks(self) -> Iterator[bytes]:
         """Yield the content in blocks of at most 1 MiB.
@@ -67,6 +75,66 @@ class Unpacked(RegularFile):
 
     def _note_cut(self) -> None:
         self.cut = True
+
+
+class ZipMember(Unpacked):
+    """The only file of a kind that is read in a zip archive, seen as its content; other archives are refused."""
+
+    __slots__ = ("_member",)
+
+    def __init__(self, packed: RegularFile, suffixes: tuple[str, ...]) -> None:
+        """Find the member whose name ends in one of ``suffixes``; ``head`` is unpacked now.
+
+        Raises `DataError` (``E_FORMAT``): no such member or several, one that is locked, and as `Unpacked`.
+        """
+        with _archive(packed) as archive:
+            inside = [entry for entry in archive.infolist() if not entry.is_dir() and _is_data(entry.filename)]
+        members = [entry for entry in inside if PurePosixPath(entry.filename).suffix.lower() in suffixes]
+        if not members:
+            message = f"{printable(packed.path)} is a zip archive with no file that can be read"
+            raise DataError("E_FORMAT", message, fix="unpack it, or save it as CSV (UTF-8), JSONL or Parquet")
+        if len(members) > 1:
+            command = f"unzip {shlex.quote(printable(packed.path))} -d {shlex.quote(printable(packed.path.stem))}"
+            raise DataError(
+                "E_FORMAT",
+                f"{printable(packed.path)} is a zip archive with {len(members)} files that can be read",
+                fix=f"unpack it ({command}) and name a file in it, or the folder if its files belong together",
+            )
+        self._member = members[0]
+        if self._member.flag_bits & 1:
+            raise _unsound(packed, "it is locked with a password")
+        super().__init__(packed)
+
+    @property
+    def suffix(self) -> str:
+        """Return the suffix of the member."""
+        return PurePosixPath(self._member.filename).suffix.lower()
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield the content in blocks of at most 1 MiB; its checksum is compared at the end. Raises as `Unpacked`."""
+        unpacked_bytes = 0
+        try:
+            with _archive(self._packed) as archive, archive.open(self._member) as stream:
+                while block := stream.read(BLOCK):
+                    unpacked_bytes += len(block)
+                    if unfolds_too_far(unpacked_bytes, min(self._member.compress_size, self._packed.size)):
+                        raise _unsound(self._packed, UNFOLDS)
+                    yield block
+        except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
+            raise _unsound(self._packed, "its packed data are damaged") from error
+
+
+def _archive(packed: RegularFile) -> zipfile.ZipFile:
+    try:
+        packed.raw.seek(0)
+        return zipfile.ZipFile(packed.raw)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise _unsound(packed, "its packed data are damaged") from error
+
+
+def _is_data(name: str) -> bool:
+    """Tell a member from what programs add on their own: notes of macOS, hidden files."""
+    return not any(part.startswith((".", "__MACOSX")) for part in PurePosixPath(name).parts)
 
 
 class _Counted:
@@ -139,5 +207,5 @@ def _unsound(file: RegularFile, why: str) -> DataError:
     return DataError(
         "E_FORMAT",
         f"{printable(file.path)} cannot be unpacked: {why}",
-        fix="pack the file again with gzip or zstd, or unpack it yourself and name the plain file",
+        fix="pack the file again with gzip, zstd or zip, or unpack it yourself and name the plain file",
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ockham.readers.chat import Turn, split_turns, turns_of
+from ockham.readers.chat import Turn, split_turns, system_turns, turns_of
 from ockham.readers.table import text_of
 
 LAST = "last assistant turn"
@@ -54,13 +54,17 @@ def with_turns(cells: Mapping[str, Any], before: Sequence[str], after: Sequence[
     """Return the row with changed turns, the first ones of its conversation; each becomes plain text."""
     request = cells.get("request")
     holder = request if isinstance(request, dict) else dict(cells)
+    if system_turns(holder) and before:
+        if before[0] != after[0]:
+            holder = {**holder, "system": after[0]}
+        before, after = before[1:], after[1:]
     turns = zip(before, after, strict=True)
     pairs = _pair_messages(holder, turns)
     changed = [dict(message, content=new) if new != old else message for message, (old, new) in pairs]
     messages = [*changed, *holder["messages"][len(changed) :]]
     if isinstance(request, dict):
-        return {**cells, "request": {**request, "messages": messages}}
-    return {**cells, "messages": messages}
+        return {**cells, "request": {**holder, "messages": messages}}
+    return {**holder, "messages": messages}
 
 
 def _pair_messages(

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ockham.errors import DataError
 from ockham.printable import printable
+from ockham.readers.columns import number_repeated
 from ockham.readers.csv_cells import STRAY, StrayError, cells_alone, scan
 from ockham.readers.csv_header import DELIMITERS, SEPARATOR_LINE, dialect_of, is_headerless, lines_above
 from ockham.readers.local_file import RegularFile
@@ -82,9 +83,12 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
         raise DataError(
             "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file that holds a header and at least one row"
         )
-    names = _names(file, header)
     sample = [row for line in head.splitlines()[1:500] if (row := cells_alone(line, delimiter))]
+    names = _names(file, header)
+    headerless = is_headerless(names, sample)
+    remarks = [f"{above} line{'s' * (above > 1)} above the names of the columns passed over"] if above else []
     literal = delimiter == "\t" or quotes_are_text(head, delimiter, len(names))
+    names = number_repeated(names)
     dialect = Dialect(delimiter, literal and not _quotes_span_lines(head, delimiter, len(names)))
     return Table(
         name=file.name,
@@ -93,8 +97,8 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
         dialect=DELIMITERS.get(delimiter, "one column"),
         columns=names,
         rows=_rows(feed, dialect, names),
-        headerless=is_headerless(names, sample),
-        remarks=(f"{above} line{'s' * (above > 1)} above the names of the columns passed over",) if above else (),
+        headerless=headerless,
+        remarks=tuple(remarks),
     )
 
 
@@ -266,6 +270,7 @@ def _sound(file: RegularFile, encoding: Encoding) -> Iterator[TextLine]:
 
 
 def _names(file: RegularFile, header: Record) -> list[str]:
+    """Return the names of the columns as they stand; the same may come again."""
     if header.cells is None:
         raise DataError(
             "E_FORMAT",
@@ -279,15 +284,6 @@ def _names(file: RegularFile, header: Record) -> list[str]:
             f"{printable(file.path)} has {len(names):,} columns; at most {MAX_COLUMNS:,} can be read",
             fix="save only the columns that are needed",
         )
-    first: dict[str, int] = {}
-    for number, name in enumerate(names, 1):
-        if name in first:
-            raise DataError(
-                "E_FORMAT",
-                f"{printable(file.path)}: columns {first[name]} and {number} have the same name in the first row",
-                fix="give each column a name of its own; if there is no header row, add one, for example text,label",
-            )
-        first[name] = number
     return names
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from ockham.readers.columns import known_names
@@ -14,6 +15,8 @@ _NONE = "\0"
 """The delimiter of a file of one column: a record with a NUL is kept out before its cells are looked at."""
 _MOST_WORDS = 4
 """Words of a name; more are a sentence, which is data."""
+_ENOUGH = 20
+"""Rows from which on what comes again says something."""
 _TOP = 10
 """Lines in which the names of the columns are looked for."""
 SEPARATOR_LINE = re.compile(r"\ufeff?sep=([,;|\t])\r?\n")
@@ -68,8 +71,26 @@ def is_headerless(names: Sequence[str], sample: Sequence[Sequence[str]]) -> bool
     again = {name for row in sample for index, name in enumerate(names) if row[index : index + 1] == [name]}
     if known_names(name for name in names if name not in again):
         return False
+    if _are_questions(names, sample):
+        return False
     if any(len(name) > 64 or len(name.split()) > _MOST_WORDS or name.endswith((".", "!", "?")) for name in names):
         return True
     if any(name.replace(".", "", 1).replace("-", "", 1).isdigit() for name in names):
         return True
     return bool(again)
+
+
+def _are_questions(names: Sequence[str], sample: Sequence[Sequence[str]]) -> bool:
+    """Tell names that are sentences, as forms have them: one of them asks for what comes again and again below it.
+
+    In a row of data the cell of such a column would come again, too.
+    """
+    if any(len(name) > 200 or any(map(str.isdigit, name[:1])) for name in names):
+        return False
+    for index, name in enumerate(names):
+        counts = Counter(row[index] for row in sample if index < len(row) and row[index])
+        rare = sum(count == 1 for count in counts.values())
+        again = counts.total() >= _ENOUGH and 5 * len(counts) <= counts.total() and len(counts) > 1 and not rare
+        if again and name not in counts and (name.endswith("?") or len(name) > max(map(len, counts))):
+            return True
+    return False

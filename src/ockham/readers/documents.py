@@ -19,6 +19,7 @@ from ockham.readers.compressed_file import Unpacked
 from ockham.readers.conversations import LAST, columns_taken
 from ockham.readers.formats import DOCUMENTS, NOTES, PACKED, open_documents
 from ockham.readers.forms.categories import MULTI_HOT
+from ockham.readers.forms.form import FormSample
 from ockham.readers.forms.form_table import SAMPLE, open_form
 from ockham.readers.json_file import TRUNCATED
 from ockham.readers.local_file import Digests, open_file, refusal_of
@@ -120,13 +121,14 @@ def _check_form(table: Table, rows: Sequence[TableRow | BrokenRow], request: Col
     if request.inputs or is_chat(table.columns):
         return
     asked = dataclasses.replace(request, labelled=True, source=table.name)
-    opened = open_form(table.columns, [row.cells for row in rows if isinstance(row, TableRow)], asked)
+    cells = tuple(row.cells for row in rows if isinstance(row, TableRow))
+    opened = open_form(FormSample(columns=tuple(table.columns), rows=cells, request=asked))
     if opened is None or opened[0] is MULTI_HOT:  # columns of 0 and 1 beside a text may say anything
         return
     form, reader = opened
     names = {*reader.inputs, *([reader.target] if reader.target else [])}
-    cells = [row.cells.get(name) for row in rows if isinstance(row, TableRow) for name in names]
-    if names <= set(table.columns) and not reader.spans and not any(map(_holds_objects, cells)):
+    values = [row.get(name) for row in cells for name in names]
+    if names <= set(table.columns) and not reader.spans and not any(map(_holds_objects, values)):
         return
     text = next((name for name in table.columns if plain_name(name) in INPUTS), None)
     raise DataError(

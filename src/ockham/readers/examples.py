@@ -7,13 +7,15 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 
 from ockham.errors import DataError
 from ockham.readers.chat import UnsoundError
 from ockham.readers.columns import INPUTS, TARGETS, ColumnRequest, Columns, choose, plain_name
-from ockham.readers.forms.form import Form, FormReader, LeftOut
+from ockham.readers.csv_header import DELIMITERS
+from ockham.readers.forms.form import Form, FormReader, FormSample, LeftOut
 from ockham.readers.forms.form_table import SAMPLE, complete_request, open_form
 from ockham.readers.json_file import TRUNCATED
 from ockham.readers.label_sets import ListReading, joined_labels, labels_in, settle_labels
@@ -24,7 +26,7 @@ from ockham.records import Dropped, Example, Quarantined, Side, Source
 PEEKED = frozenset({
     *INPUTS, *TARGETS, *NAMES, "messages", "conversations", "conversation", "ideal", "data", "annotations", "accept",
     "options", "spans", "cats", "entities", "relations", "_input_hash", "_view_id", "annotation_id", "vars", "assert",
-    "choices", "tools", "chosen", "rejected",
+    "choices", "tools", "chosen", "rejected", "tokens", "ner_tags", "tags", "words",
 })  # fmt: skip
 """Names of columns that a form or a status is told by."""
 
@@ -65,7 +67,7 @@ class OpenTable:
         cells: Mapping[str, object] | LeftOut = row.cells if self.reader is None else self.reader.convert(row.cells)
         if isinstance(cells, LeftOut) or not self.labelled:
             return cells
-        reason = why_left_out(row.cells, self.status)
+        reason = why_left_out({**row.cells, **cells}, self.status) if self.status else ""
         return LeftOut(reason) if reason else cells
 
 
@@ -74,20 +76,31 @@ def choose_form(table: Table, request: ColumnRequest) -> OpenTable:
 
     Raises `DataError` (``E_COLUMN``, ``E_LABEL_MISSING``) as `choose` and the forms do.
     """
-    table, sample = _peek(table)
-    request = dataclasses.replace(request, source=table.name, headerless=table.headerless)
-    opened = open_form(table.columns, sample, request)
-    form, reader = opened or (None, None)
+    table, rows = _peek(table)
+    delimiter = next((sign for sign, word in DELIMITERS.items() if word == table.dialect), ",")
+    request = dataclasses.replace(request, source=table.name, headerless=table.headerless, delimiter=delimiter)
+    sample = FormSample(columns=tuple(table.columns), rows=tuple(rows), request=request, label_names=table.label_names)
+    form, reader = open_form(sample) or (None, None)
     names: Sequence[str] = table.columns
-    rows: tuple[Mapping[str, object], ...] = tuple(sample)
-    if reader is not None:
-        request, names, rows = complete_request(request, reader), reader.columns, ()
+    if form is not None and reader is not None:
+        request, names = complete_request(request, reader), reader.columns
+        rows = _as_made(rows, form.open(sample) or reader)  # by another reader, since one counts what it reads
     named = [name for name in (*request.inputs, request.target, request.group) if name]
-    status = find_status_columns(names, sample, named) if request.labelled else ()
+    status = find_status_columns(names, rows, named) if request.labelled else ()
     aside = tuple(column.name for column in status)
-    request = dataclasses.replace(request, aside=aside, rows=rows)
+    request = dataclasses.replace(request, aside=aside, rows=tuple(rows))
     columns = choose(names, request) if names else None
     return OpenTable(table=table, form=form, reader=reader, columns=columns, status=status, labelled=request.labelled)
+
+
+def _as_made(rows: Sequence[Mapping[str, object]], reader: FormReader) -> list[Mapping[str, object]]:
+    """Return the records that a form does not leave out, with what it makes of them beside what they hold."""
+    converted: list[Mapping[str, object]] = []
+    for row in rows:
+        with suppress(UnsoundError):
+            cells = reader.convert(row)
+            converted += [] if isinstance(cells, LeftOut) else [{**row, **cells}]
+    return converted
 
 
 def _peek(table: Table) -> tuple[Table, list[Mapping[str, object]]]:
@@ -200,7 +213,7 @@ class ExampleCollector:
             return BrokenRow(row.record, row.offset, "E_FORMAT", str(error))
         except (ValueError, TypeError, RecursionError):  # of values in memory that have no text
             return BrokenRow(row.record, row.offset, "E_FORMAT", "a cell holds a value that cannot be written as JSON")
-        row_side = side_of(row.cells, opened.status) or side
+        row_side = (side_of({**row.cells, **cells}, opened.status) if opened.status else None) or side
         if isinstance(outcome, Example) and row_side is not None and opened.labelled:
             self.sides[outcome.id] = row_side
         return outcome

@@ -10,7 +10,8 @@ from typing import NamedTuple
 from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.dataset_card import class_names_in_card
-from ockham.readers.formats import EXAMPLES, NOTES
+from ockham.readers.formats import EXAMPLES, NOTES, is_examples
+from ockham.readers.forms.dialogflow import USERSAYS
 from ockham.readers.local_file import refusal_of
 from ockham.readers.parquet_file import names_in_features
 from ockham.readers.row_status import SIDES
@@ -79,6 +80,9 @@ def _refuse_annotations(folder: Path) -> None:
 
 def _holds_folders_of_texts(folder: Path) -> bool:
     folders = [entry for entry in _entries(folder) if entry.is_dir()]
+    sides = [entry for entry in folders if side_of_name(entry.name)]
+    if sides:  # train/LABEL/1.txt
+        return all(map(_holds_folders_of_texts, sides))
     return len(folders) > 1 and all(any(file.suffix.lower() == ".txt" for file in _entries(d)) for d in folders)
 
 
@@ -96,14 +100,28 @@ def _paths(folder: Path) -> tuple[list[Path], int]:
     if (folder / _STATE).is_file() and (saved := _arrow_files(folder)):
         return saved, 0
     inside = [entry for entry in _entries(folder) if entry.name not in _NOTES]
-    paths = [entry for entry in inside if not entry.is_dir() and entry.suffix.lower() in EXAMPLES]
+    phrases = _dialogflow_phrases(folder)
+    if phrases:
+        return phrases, len(inside) - 1
+    paths = [entry for entry in inside if not entry.is_dir() and is_examples(entry) and not _is_sample(entry)]
     named = [entry for entry in inside if entry.is_dir() and (entry.name == "data" or side_of_name(entry.name))]
-    paths += [
-        file for entry in named for file in _entries(entry) if not file.is_dir() and file.suffix.lower() in EXAMPLES
-    ]
+    paths += [file for entry in named for file in _entries(entry) if not file.is_dir() and is_examples(file)]
     data = [path for path in paths if path.suffix.lower() not in NOTES]
     paths = data or paths  # beside data, a text or a YAML file is a note
     return paths, len(set(inside) - set(paths) - set(named))
+
+
+def _is_sample(path: Path) -> bool:
+    """Tell the file of made-up answers that Kaggle lays beside the data."""
+    return "submission" in path.stem.casefold()
+
+
+def _dialogflow_phrases(folder: Path) -> list[Path]:
+    """Return the files of what users say, by intent, of an agent of Dialogflow ES."""
+    intents = folder / "intents"
+    if not intents.is_dir():
+        return []
+    return [entry for entry in _entries(intents) if USERSAYS.search(entry.name)]
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -10,11 +10,44 @@ from ockham.readers.local_file import RegularFile
 from ockham.readers.spreadsheet import SUFFIXES as SHEETS
 
 _MARKS = {
-    b"\x1f\x8b": "gzip", b"PK\x03\x04": "zip", b"\xfd7zXZ\x00": "xz", b"\x28\xb5\x2f\xfd": "zstd",
-    b"BZh": "bzip2", b"%PDF": "PDF", b"\xd0\xcf\x11\xe0": "an old Office file", b"ARROW1": "Arrow IPC",
+    b"PK\x03\x04": "zip",
+    b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2", b"SQLite format 3\0": "a SQLite database", b"\x80\x04\x95": "a pickle",
+    b"\x80\x05\x95": "a pickle", b"\x80\x03": "a pickle", b"\x93NUMPY": "an array of NumPy", b"\x89HDF": "HDF5",
+    b"Obj\x01": "Avro", b"ORC": "ORC", b"7z\xbc\xaf": "7-Zip", b"$FL2": "SPSS", b"<stata_dta>": "Stata",
+    b"%PDF": "PDF", b"\xd0\xcf\x11\xe0": "an old Office file", b"ARROW1": "Arrow IPC",
 }  # fmt: skip
 _MARKUP = {"<?xml": "XML", "<!doctype html": "a web page", "<html": "a web page", "<table": "a web page"}
 _BEGINNING = 200
+_JSON_OF_PYTHON = (
+    "python3 -c 'import ast, json, sys; [print(json.dumps(ast.literal_eval(line))) for line in sys.stdin]' < FILE"
+    " > new.jsonl"
+)
+_KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
+    (re.compile(r"\[?\s*\{\s*'"), "what Python prints, not JSON (single quotes)", _JSON_OF_PYTHON),
+    (re.compile(r"#FORMAT=WebAnno TSV"), "WebAnno TSV (INCEpTION)", "export it as CoNLL 2002 or 2003"),
+    (
+        re.compile(r"(?:#[^\n]*\n)+1\t(?:[^\t\n]*\t){8}"),
+        "CoNLL-U (syntax)",
+        "name a file of texts and labels",
+    ),
+    (
+        re.compile(r"(?:%[^\n]*\n|\s)*@relation\s", re.IGNORECASE),
+        "ARFF (Weka)",
+        "save it as CSV in Weka, or with arff2csv",
+    ),
+    (
+        re.compile(r"(?:--[^\n]*\n|\s)*(?:INSERT INTO|CREATE TABLE|DROP TABLE|SET )", re.IGNORECASE),
+        "a dump of SQL",
+        "export the result of a SELECT as CSV",
+    ),
+    (
+        re.compile(r"From \S+ [^\n]*\n(?:[A-Za-z-]+: [^\n]*\n|[ \t][^\n]*\n)+\r?\n"),
+        "a mailbox (mbox)",
+        "write a line of JSON for each mail, with its text and its label",
+    ),
+    (re.compile(r'\{\s*"%(?:TYPES|FEATURE_STRUCTURES|VIEWS)"'), "a CAS of UIMA", "export it as CoNLL 2002 or 2003"),
+)
+"""What text is, by how it begins; its name, and what helps."""
 _MARKDOWN_TABLE = re.compile(r"[^\n]{0,2000}\|[^\n]{0,2000}\n\|?(?: ?:?-{3,}:? ?\|)+(?: ?:?-{3,}:? ?)?\r?(?:\n|\Z)")
 _RASA_MARKDOWN = ("## intent:", "## synonym:", "## lookup:", "## regex:")
 
@@ -40,11 +73,14 @@ def refuse_foreign_text(file: RegularFile, head: str) -> None:
             f"{printable(file.path)} is training data of Rasa in Markdown, which Rasa itself reads no more",
             fix="convert it with Rasa 2: rasa data convert nlu -f yaml --data FILE --out nlu.yml",
         )
+    for begins, kind, helps in _KNOWN:
+        if begins.match(head.lstrip("\ufeff\r\n")):
+            raise DataError("E_FORMAT", f"{printable(file.path)} is {kind}, which is not read", fix=helps)
     if _MARKDOWN_TABLE.match(head.lstrip("\ufeff\r\n")):
         fix = "save the table as CSV (UTF-8) with one header row"
         raise DataError("E_FORMAT", f"{printable(file.path)} is a table in Markdown, which is not read", fix=fix)
     start = head.lstrip("\ufeff \t\r\n")[:_BEGINNING].casefold()
-    kind = next((name for mark, name in _MARKUP.items() if start.startswith(mark)), None)
-    if kind is not None:
+    markup = next((name for mark, name in _MARKUP.items() if start.startswith(mark)), None)
+    if markup is not None:
         fix = "export the rows as CSV (UTF-8) or JSONL, with a column for the text and one for the label"
-        raise DataError("E_FORMAT", f"{printable(file.path)} is {kind}, which is not read", fix=fix)
+        raise DataError("E_FORMAT", f"{printable(file.path)} is {markup}, which is not read", fix=fix)

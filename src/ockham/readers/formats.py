@@ -15,7 +15,7 @@ from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.arrow_file import arrow_table, is_arrow
 from ockham.readers.columns import known_names
-from ockham.readers.compressed_file import GZIP, ZSTD, Unpacked
+from ockham.readers.compressed_file import GZIP, ZIP, ZSTD, Unpacked, ZipMember
 from ockham.readers.csv_file import csv_table
 from ockham.readers.foreign_file import refuse_foreign, refuse_foreign_text
 from ockham.readers.json_fast import quick_table
@@ -113,6 +113,8 @@ TEXT: tuple[TextFormat, ...] = (
 _ALL: tuple[TextFormat | BinaryFormat, ...] = (*TEXT, *BINARY)
 EXAMPLES = tuple(suffix for format_ in _ALL for suffix in format_.suffixes)
 """The suffixes of files of examples."""
+_TEXTS = tuple(suffix for format_ in TEXT for suffix in format_.suffixes if not format_.is_note)
+"""The suffixes of files that are read out of an archive; beside them, texts and YAML are notes."""
 DOCUMENTS = tuple(suffix for format_ in _ALL if format_.documents for suffix in format_.suffixes)
 """The suffixes of files of documents."""
 NOTES = tuple(suffix for format_ in TEXT if format_.is_note for suffix in format_.suffixes)
@@ -139,6 +141,10 @@ def open_examples(file: RegularFile, encoding: str | None) -> Iterator[OpenedTab
     if file.size == 0:
         raise _empty(file, "a header and at least one row")
     binary = next((format_ for format_ in BINARY if format_.matches(file)), None)
+    if binary is None and file.head.startswith((GZIP, ZSTD, ZIP)):
+        file = ZipMember(file, _TEXTS) if file.head.startswith(ZIP) else Unpacked(file)
+        if any(format_.matches(file) for format_ in BINARY):
+            raise not_regular(file.path, "a packed file of a format that packs its own content")
     if binary is not None:
         yield OpenedTable(binary.examples(file), file, in_order=False)
         return
@@ -148,9 +154,9 @@ def open_examples(file: RegularFile, encoding: str | None) -> Iterator[OpenedTab
     if not head.strip() and file.size <= len(file.head):
         raise _empty(file, "a header and at least one row")
     refuse_foreign_text(file, head)
-    suffix = file.path.suffix.lower()
+    suffix = file.suffix if isinstance(file, Unpacked) else file.path.suffix.lower()
     text = next(format_ for format_ in TEXT if format_.matches(head, suffix))
-    yield OpenedTable(text.examples(file, file_encoding), file, in_order=True)
+    yield OpenedTable(text.examples(file, file_encoding), file, in_order=not isinstance(file, ZipMember))
 
 
 @contextmanager
@@ -180,6 +186,12 @@ def open_documents(file: RegularFile, encoding: str | None) -> Iterator[OpenedTa
     if reader is csv_table and suffix not in DOCUMENTS and len(table.columns) == 1 and not known_names(table.columns):
         raise _unknown(file.path, "text of a form that is not known")
     yield OpenedTable(table, file, in_order=True)
+
+
+def is_examples(path: Path) -> bool:
+    """Tell a file of examples by its name, packed with gzip or zstd or not."""
+    suffix = path.suffix.lower()
+    return suffix in EXAMPLES or (suffix in PACKED and Path(path.stem).suffix.lower() in _TEXTS)
 
 
 def _empty(file: RegularFile, least: str) -> DataError:

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 
+from ockham.errors import DataError
 from ockham.printable import printable
-from ockham.readers.columns import ColumnRequest
+from ockham.readers.columns import ColumnRequest, plain_name
+from ockham.readers.compressed_file import Unpacked
 from ockham.readers.csv_header import DELIMITERS
 from ockham.readers.examples import ExampleCollector
 from ockham.readers.folder_files import DataFile, files_of, label_names_beside
@@ -78,11 +80,9 @@ def read(source: object, spec: ReadSpec) -> ReadResult:
         inputs=spec.inputs, target=spec.target, group=spec.group, labelled=spec.labelled, source="", headerless=False
     )
     if isinstance(source, (str, PathLike)):
-        for path, prefix, side in _files(Path(source), harvest):
-            with open_file(path) as file, open_examples(file, spec.encoding) as opened:
-                table = _with_label_names(opened.table, path, Path(source))
-                harvest.add_table(table, request, prefix=prefix, sha256=file.sha256, side=side)
-                file.verify(content=not opened.in_order)
+        files = _files(Path(source), harvest)
+        errors = [_gather_file(harvest, entry, Path(source), request, spec.encoding) for entry in files]
+        _settle_sides(harvest, [error for error in errors if error is not None])
     else:
         harvest.add_table(memory_table(source), request, prefix="", sha256="")
     rows = len(harvest.examples) + len(harvest.dropped) + len(harvest.quarantined)
@@ -98,6 +98,46 @@ def read(source: object, spec: ReadSpec) -> ReadResult:
         sources=tuple(harvest.sources),
         warnings=tuple(harvest.warnings),
     )
+
+
+def _gather_file(
+    harvest: ExampleCollector, entry: DataFile, source: Path, request: ColumnRequest, encoding: str | None
+) -> DataError | None:
+    """Add the rows of a file; return the error of a test or validation file that has no target."""
+    with open_file(entry.path) as file, open_examples(file, encoding) as opened:
+        table = _with_label_names(opened.table, entry.path, source)
+        try:
+            harvest.add_table(table, request, prefix=entry.prefix, sha256=file.sha256, side=entry.side)
+        except DataError as error:
+            if entry.side in (None, "train") or error.code != "E_LABEL_MISSING":
+                raise
+            return error
+        file.verify(content=not opened.in_order)
+        if isinstance(opened.file, Unpacked) and opened.file.cut:
+            harvest.warnings.append(f"{file.name}: the packed data end too early; what stood behind them is missing")
+    return None
+
+
+def _settle_sides(harvest: ExampleCollector, bare: Sequence[DataError]) -> None:
+    """Do without the files of a split that have no target, as Kaggle hides those of its tests.
+
+    Raises the error of the first one where no other file is left, and `DataError` (``E_COLUMN``) where the targets of
+    files have other names.
+    """
+    if bare and not harvest.sources:
+        raise bare[0]
+    harvest.warnings += [f"a file of the split is not used: {error.message}" for error in bare]
+    if bare and set(harvest.sides.values()) <= {"train"}:
+        harvest.sides.clear()
+    targets = {plain_name(source.target): source for source in harvest.sources if source.target}
+    if len(targets) > 1 and (bare or harvest.sides):
+        first, second = list(targets.values())[:2]
+        raise DataError(
+            "E_COLUMN",
+            f"{first.file} and {second.file} have different targets: {printable(first.target)!r} and"
+            f" {printable(second.target)!r}",
+            fix=f"name the one that is meant: --target {printable(second.target)}, or one file alone",
+        )
 
 
 @contextmanager
@@ -116,12 +156,12 @@ def open_inputs(source: object, spec: ReadSpec, names: Sequence[str] = ()) -> It
     if len(files) == 1:
         with open_file(files[0].path) as file, open_examples(file, spec.encoding) as opened:
             rows = _verify_after(rows_of(opened.table, request, names), file, opened)
-            yield dataclasses.replace(_describe(file, opened.table), rows=rows, size=file.size)
+            yield dataclasses.replace(_describe(opened.file, opened.table), rows=rows, size=file.size)
         return
     columns: dict[str, None] = {}
     for entry in files:
         with open_file(entry.path) as file, open_examples(file, spec.encoding) as opened:
-            described = _describe(file, opened.table)
+            described = _describe(opened.file, opened.table)
             columns |= dict.fromkeys(opened.table.columns)
     yield dataclasses.replace(
         described, columns=tuple(columns), rows=_rows_of_files(files, request, spec, names), open_ended=True

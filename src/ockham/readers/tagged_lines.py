@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 
+from ockham.readers.forms.spans import TAG, tagged_spans
 from ockham.readers.local_file import RegularFile
 from ockham.readers.table import BrokenRow, Table, TableRow
 from ockham.readers.text_file import Encoding, TextLine, lines_of
 
 PREFIX = "__label__"
-_TAG = re.compile(r"O|[BIESLU]-\S+")
 _FASTTEXT_LABEL = re.compile(rf"(?:^|\s){PREFIX}(\S+)")
 _LEAST = 0.9
 _CONLL_COLUMNS = ("text", "entities")
+_HEADS = {"tag", "tags", "ner", "ner_tag", "ner_tags", "label", "labels"}
+"""How a line of names, which some programs put first, ends."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +46,7 @@ def _is_fasttext(lines: list[str]) -> bool:
 def _is_conll(lines: list[str]) -> bool:
     """Tell tokens with tags: at least two cells a line, the last a tag, some of them of a span, and blank lines."""
     rows = [line.split() for line in lines if line.strip() and not line.startswith(("#", "-DOCSTART-"))]
-    tagged = [row for row in rows if len(row) > 1 and _TAG.fullmatch(row[-1])]
+    tagged = [row for row in rows if len(row) > 1 and TAG.fullmatch(row[-1])]
     spans = any(row[-1] != "O" for row in tagged)
     return bool(rows) and spans and len(tagged) >= _LEAST * len(rows) and any(not line.strip() for line in lines)
 
@@ -86,8 +89,10 @@ def _conll_table(file: RegularFile, encoding: Encoding) -> Table:
 def _conll_rows(file: RegularFile, encoding: Encoding) -> Iterator[TableRow | BrokenRow]:
     """Yield each sentence as its text, tokens with a blank between them, and spans of start, end and name."""
     record, sentence = 0, list[TextLine]()
-    for line in (*lines_of(file, encoding), TextLine(0, "")):
+    for number, line in enumerate(chain(lines_of(file, encoding), [TextLine(0, "")])):
         text = line.text
+        if not number and text and text.split()[-1:] and text.split()[-1].casefold() in _HEADS:
+            continue
         if text is None or (text.strip() and not text.startswith(("#", "-DOCSTART-"))):
             sentence.append(line)
         elif not text.strip() and sentence:
@@ -97,25 +102,17 @@ def _conll_rows(file: RegularFile, encoding: Encoding) -> Iterator[TableRow | Br
 
 
 def _sentence(record: int, lines: list[TextLine]) -> TableRow | BrokenRow:
-    spans: list[list[object]] = []
-    offset, at, inside = lines[0].offset, 0, ""
-    words: list[str] = []
+    words, tags = list[str](), list[str]()
     for line in lines:
         if line.text is None:
             return BrokenRow(record, line.offset, line.code, line.reason)
         cells = line.text.split()
-        if len(cells) < 2 or not _TAG.fullmatch(cells[-1]):
+        if len(cells) < 2 or not TAG.fullmatch(cells[-1]):
             return BrokenRow(record, line.offset, "E_FORMAT", "a token of the sentence has no tag")
-        word, tag = cells[0], cells[-1]
-        mark, _, name = tag.partition("-")
-        if name and (mark in "BSU" or name != inside):
-            spans.append([at, at + len(word), name])
-        elif name:
-            spans[-1][1] = at + len(word)
-        inside = "" if mark in "OESLU" else name
-        words.append(word)
-        at += len(word) + 1
-    return TableRow(record, offset, dict(zip(_CONLL_COLUMNS, (" ".join(words), spans), strict=True)))
+        words.append(cells[0])
+        tags.append(cells[-1])
+    spans = [list(span) for span in tagged_spans(words, tags)]
+    return TableRow(record, lines[0].offset, dict(zip(_CONLL_COLUMNS, (" ".join(words), spans), strict=True)))
 
 
 LINE_FORMS: tuple[LineForm, ...] = (

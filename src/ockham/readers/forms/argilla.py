@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from ockham.errors import DataError
-from ockham.printable import printable
-from ockham.readers.columns import plain_name
+from ockham.readers.forms.annotators import choose_question, common_value
 from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list, parse_cell
 from ockham.readers.forms.spans import TextSpan, fields_of
 
-_UNLABELLED, _DISAGREE = LeftOut("not_labelled"), LeftOut("annotators_disagree")
 _NOT_GIVEN = ("draft", "discarded", "pending")
 """States of a response that is no answer."""
 _OLD = ("annotation", "annotation_agent", "prediction", "prediction_agent", "event_timestamp")
@@ -26,14 +22,38 @@ def _open(sample: FormSample) -> FormReader | None:
         return _open_records(sample)
     if "annotation" in sample.columns and sum(name in sample.columns for name in _OLD) > 2:
         return _open_old(sample)
-    return _open_hub(sample)
+    return _open_flat(sample) or _open_hub(sample)
+
+
+def _open_flat(sample: FormSample) -> FormReader | None:
+    """Read columns of responses, of users and of states, as `records.to_datasets` writes them."""
+    ends = (
+        ".responses",
+        ".responses.users",
+        ".responses.status",
+        ".suggestion",
+        ".suggestion.score",
+        ".suggestion.agent",
+    )
+    questions = [name.removesuffix(ends[0]) for name in sample.columns if f"{name}.users" in sample.columns]
+    others = sample.others(*_NEW_META, *(f"{question}{end}" for question in questions for end in ends))
+    if not questions or not others:
+        return None
+    question = choose_question(sample, questions, tool="Argilla", what="questions")
+
+    def answer_of(cells: Cells) -> object:
+        values, states = (parse_cell(cells.get(f"{question}{end}")) for end in (".responses", ".responses.status"))
+        values, states = (list(value) if isinstance(value, (list, tuple)) else [] for value in (values, states))
+        return [{"value": v, "status": s} for v, s in zip(values, states or ["submitted"] * len(values), strict=False)]
+
+    return _column_reader(sample, (*others, question), question, others if len(others) == 1 else (), answer_of)
 
 
 def _open_records(sample: FormSample) -> FormReader:
     """Read records with their `fields` and `responses`, as `records.to_json` writes them."""
     fields = list(dict.fromkeys(name for value in sample.values("fields") for name in _mapping(value)))
     questions = [name for value in sample.values("responses") for name in _mapping(value)]
-    question = _choose_question(sample, tuple(dict.fromkeys(questions)))
+    question = choose_question(sample, tuple(dict.fromkeys(questions)), tool="Argilla", what="questions")
 
     def convert(cells: Cells) -> Cells | LeftOut:
         row = dict(_mapping(cells.get("fields")))
@@ -55,7 +75,7 @@ def _open_hub(sample: FormSample) -> FormReader | None:
     others = tuple(name for name in others if "-suggestion" not in name)
     if not questions or not others:
         return None
-    question = _choose_question(sample, questions)
+    question = choose_question(sample, questions, tool="Argilla", what="questions")
     inputs = others if len(others) == 1 else ()
     return _column_reader(sample, (*others, question), question, inputs, lambda cells: cells.get(question))
 
@@ -84,30 +104,22 @@ def _column_reader(
     return FormReader(columns=columns, convert=convert, inputs=inputs, target=target)
 
 
-def _choose_question(sample: FormSample, questions: Sequence[str]) -> str:
-    """Return the question that is the target: the only one, or the one that the user named; "" where none is needed."""
-    request = sample.request
-    named = [name for name in questions if request.target and plain_name(name) == plain_name(request.target)]
-    if named or len(questions) == 1 or not request.labelled:
-        return (named or list(questions) or [""])[0]
-    if not questions:
-        fix = "export records that have responses, or name a field with --target"
-        raise DataError("E_LABEL_MISSING", f"{request.source}: no record of Argilla has a response", fix=fix)
-    listing = ", ".join(repr(printable(name)) for name in questions)
-    message = f"{request.source}: several questions of Argilla could be the target: {listing}"
-    raise DataError("E_COLUMN", message, fix=f"name it: --target {printable(questions[0])}")
-
-
 def _common_answer(responses: object, fields: Cells) -> object:
     """Return what all who answered agree on; spans become the fields of an object."""
+    responses = _as_list(responses)
     entries = [responses] if not is_object_list(responses) else _given_responses(responses)
     values = [parse_cell(entry.get("value") if isinstance(entry, Mapping) else entry) for entry in entries]
     values = [value for value in values if value is not None and value not in ("", [])]
-    if not values:
-        return _UNLABELLED
-    if any(_key(value) != _key(values[0]) for value in values[1:]):
-        return _DISAGREE
-    return _spans_of(values[0], fields) if is_object_list(values[0]) else values[0]
+    answer = common_value(values)
+    return _spans_of(answer, fields) if is_object_list(answer) else answer
+
+
+def _as_list(responses: object) -> object:
+    """Return responses that stand as an object of lists (values, users, states) as a list of objects."""
+    if not isinstance(responses, Mapping) or not {"value", "user_id"} <= set(responses):
+        return responses
+    lists = {name: list(value) for name, value in responses.items() if isinstance(value, (list, tuple))}
+    return [dict(zip(lists, values, strict=False)) for values in zip(*lists.values(), strict=False)]
 
 
 def _given_responses(responses: object) -> list[Mapping[str, object]]:
@@ -125,11 +137,8 @@ def _spans_of(value: object, fields: Cells) -> object:
     return fields_of(max(texts, key=len, default=""), spans)
 
 
-def _key(value: object) -> str:
-    return json.dumps(sorted(map(str, value)) if isinstance(value, list) else value, sort_keys=True, default=str)
-
-
 def _is_responses(value: object) -> bool:
+    value = _as_list(value)
     return is_object_list(value) and isinstance(value, list) and all({"value", "user_id"} <= set(e) for e in value)
 
 
@@ -143,7 +152,8 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 ARGILLA = Form(
     name="Argilla",
-    recognised="`fields` with `responses`; lists of `value` and `user_id` in a column; or `annotation` beside"
+    recognised="`fields` with `responses`; lists of `value` and `user_id` in a column; `NAME.responses` beside"
+    " `NAME.responses.users`; or `annotation` beside"
     " `prediction` and an agent",
     taken="the field is the input, the question's response the target; drafts and discarded responses are no answers,"
     " suggestions and predictions are not used, and a record whose annotators disagree is dropped. Several questions:"

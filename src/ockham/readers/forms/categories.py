@@ -28,7 +28,7 @@ def _open_columns(sample: FormSample) -> FormReader | None:
     if sample.request.target or any(plain_name(name) in TARGETS for name in names):
         return None
     hot = [name for name in names if is_all((row.get(name) for row in sample.rows), _is_bit)]
-    texts = [name for name in names if plain_name(name) in INPUTS]
+    texts = [name for name in names if plain_name(name) in INPUTS and name not in hot]
     if len(hot) < _LEAST or not texts or len(sample.rows) < 2:
         return None
     others = tuple(name for name in sample.columns if name not in hot)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
+from ockham.errors import DataError
 from ockham.readers.chat import UnsoundError
+from ockham.readers.columns import plain_name
 from ockham.readers.forms import spans
+from ockham.readers.forms.annotators import objects_in
 from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list, is_texts
 from ockham.readers.forms.spans import TextSpan
 
@@ -21,6 +24,48 @@ def _open_classes(sample: FormSample) -> FormReader | None:
     if text is None or label is None or "Comments" not in sample.columns or not is_all(sample.values(label), is_texts):
         return None
     return FormReader(columns=sample.columns, convert=lambda cells: cells, inputs=(text,), target=label)
+
+
+def _open_old(sample: FormSample) -> FormReader | None:
+    """Read the older exports, in which annotations name labels by their numbers."""
+    text = _column(sample, _TEXTS)
+    values = sample.values("annotations")
+    if text is None or not is_all(values, is_object_list) or not any(values):
+        return None
+    entries = [entry for value in values for entry in objects_in(value)]
+    if not all("label" in entry and "user" in entry for entry in entries):
+        return None
+    if all("start_offset" in entry for entry in entries):
+        return _span_reader(sample, text, "annotations")
+    others = sample.others("annotations")
+
+    def convert(cells: Cells) -> Cells | LeftOut:
+        row = {name: cells[name] for name in others if name in cells}
+        labels = [str(entry.get("label")) for entry in objects_in(cells.get("annotations"))]
+        if not sample.request.labelled:
+            return row
+        return {**row, "label": labels} if labels else _UNLABELLED
+
+    return FormReader(columns=(*others, "label"), convert=convert, inputs=(text,), target="label")
+
+
+def _open_both(sample: FormSample) -> FormReader | None:
+    """Read intents and slots of one text: the ones or the others, as the user says."""
+    text, named = _column(sample, _TEXTS), plain_name(sample.request.target or "")
+    entities = sample.values("entities")
+    if text is None or not any(entities) or not is_all(entities, _is_span_list) or not any(sample.values("cats")):
+        return None
+    if not is_all(sample.values("cats"), is_texts) or not sample.request.labelled:
+        return None
+    if named == "entities":
+        return _span_reader(sample, text, "entities", target="entities")
+    if named == "cats":
+        return FormReader(columns=sample.others("entities"), convert=lambda cells: cells, inputs=(text,), target="cats")
+    raise DataError(
+        "E_COLUMN",
+        f"{sample.request.source} holds classes (cats) and spans (entities) of each text",
+        fix="name what is to be answered: --target cats or --target entities",
+    )
 
 
 def _open_spans(sample: FormSample) -> FormReader | None:
@@ -38,18 +83,20 @@ def _open_relations(sample: FormSample) -> FormReader | None:
     entities = sample.values("entities")
     if text is None or not any(entities) or not is_all(entities, _is_entity_list):
         return None
-    return _span_reader(sample, text, "entities", "relations")
+    return _span_reader(sample, text, "entities", relations=True)
 
 
-def _span_reader(sample: FormSample, text: str, label: str, *more: str) -> FormReader:
-    others = sample.others(label, *more)
+def _span_reader(
+    sample: FormSample, text: str, label: str, *, relations: bool = False, target: str = spans.TARGET
+) -> FormReader:
+    others = sample.others(label, *(["relations"] if relations else []))
     counts: Counter[str] = Counter()
     # doccano writes an empty list for a text that nobody has looked at; spaCy and CoNLL name what is there.
-    unlabelled = label != "entities" or bool(more)
+    unlabelled = label != "entities" or relations
 
     def convert(cells: Cells) -> Cells | LeftOut:
         row = {name: cells[name] for name in others if name in cells}
-        counts["relations"] += bool(cells.get("relations")) if more else 0
+        counts["relations"] += bool(cells.get("relations")) if relations else 0
         if not sample.request.labelled:
             return row
         words = cells.get(text)
@@ -58,16 +105,16 @@ def _span_reader(sample: FormSample, text: str, label: str, *more: str) -> FormR
         if not cells.get(label) and unlabelled:
             return _UNLABELLED
         fields = spans.fields_of(words, _spans_of(cells.get(label)))
-        return fields if isinstance(fields, LeftOut) else {**row, spans.TARGET: fields}
+        return fields if isinstance(fields, LeftOut) else {**row, target: fields}
 
     def remarks() -> list[str]:
         return [f"{counts['relations']:,} records hold relations, which are not used"] if counts["relations"] else []
 
     return FormReader(
-        columns=(*others, spans.TARGET),
+        columns=(*others, target),
         convert=convert,
         inputs=(text,),
-        target=spans.TARGET,
+        target=target,
         spans=True,
         remarks=remarks,
     )
@@ -81,9 +128,9 @@ def _spans_of(value: object) -> Iterator[TextSpan]:
             start, end, name = entry
         else:
             raise UnsoundError("a span is no start, end and name")
-        if not isinstance(start, int) or not isinstance(end, int) or not isinstance(name, str):
+        if not isinstance(start, int) or not isinstance(end, int) or not isinstance(name, (str, int)):
             raise UnsoundError("a span is no start, end and name")
-        yield TextSpan(start, end, name)
+        yield TextSpan(start, end, str(name))
 
 
 def _column(sample: FormSample, names: tuple[str, ...]) -> str | None:
@@ -109,6 +156,18 @@ def _is_entity_list(value: object) -> bool:
     )
 
 
+DOCCANO_OLD = Form(
+    name="doccano annotations",
+    recognised="`text` beside `annotations` with a `label` and a `user` each",
+    taken="the label, a number in this export, is the target; with `start_offset`, spans become an object (extract)",
+    open=_open_old,
+)
+DOCCANO_BOTH = Form(
+    name="doccano intents and slots",
+    recognised="`text` with lists of labels in `cats` and spans in `entities`",
+    taken="refused until `--target` names `cats` or `entities`",
+    open=_open_both,
+)
 DOCCANO = Form(
     name="doccano classes",
     recognised="`text` (or `data`) and lists of labels in `label`, with `Comments`",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
 from ockham.readers.columns import ColumnRequest
@@ -20,11 +20,15 @@ class LeftOut(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FormSample:
-    """What a form is told by: the columns of a table, its first records, and what the user asked for."""
+    """What a form is told by: the columns of a table, its first records, and what the user asked for.
+
+    ``label_names`` are the names of classes, for columns that hold their numbers.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[Cells, ...]
     request: ColumnRequest
+    label_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def values(self, name: str) -> list[object]:
         """Return the values of a column in the records that have one."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
-from ockham.errors import DataError
-from ockham.printable import printable
 from ockham.readers.chat import UnsoundError
 from ockham.readers.columns import INPUTS, plain_name
 from ockham.readers.forms import spans
+from ockham.readers.forms.annotators import UNLABELLED, choose_question, common_value, objects_in
 from ockham.readers.forms.form import (
     Cells,
     Form,
@@ -24,8 +22,7 @@ from ockham.readers.forms.form import (
 from ockham.readers.forms.spans import TextSpan
 
 _META = ("annotator", "annotation_id", "created_at", "updated_at", "lead_time")
-_CANCELLED, _UNLABELLED = LeftOut("was_cancelled"), LeftOut("not_labelled")
-_DISAGREE = LeftOut("annotators_disagree")
+_CANCELLED = LeftOut("was_cancelled")
 _REGIONS = ("labels", "hypertextlabels", "paragraphlabels", "rectanglelabels", "timeserieslabels")
 
 
@@ -37,11 +34,13 @@ def _open_full(sample: FormSample) -> FormReader | None:
         return None
     fields = dict.fromkeys(str(name) for data in sample.values("data") if isinstance(data, Mapping) for name in data)
     controls: dict[str, bool] = {}
+    notes: set[str] = set()
     for row in sample.rows:
         for result in _results(row.get(holder)):
             name = str(result.get("from_name"))
             controls[name] = controls.get(name, False) or result.get("type") in _REGIONS
-    control = _choose_control(sample, list(controls))
+            notes.update([name] if result.get("type") == "textarea" else [])
+    control = choose_question(sample, sorted(controls, key=notes.__contains__), tool="Label Studio", what="controls")
     others = tuple(name for name in fields if name != control)
     texts = [name for name in others if _is_text_field(sample, name)]
     is_spans = bool(control) and controls[control]
@@ -55,14 +54,12 @@ def _open_full(sample: FormSample) -> FormReader | None:
         if not request.labelled or not control:
             return row
         annotations = cells.get(holder)
-        valid = [entry for entry in _objects(annotations) if not entry.get("was_cancelled")]
+        valid = [entry for entry in objects_in(annotations) if not entry.get("was_cancelled")]
         if not valid:
-            return _CANCELLED if annotations else _UNLABELLED
+            return _CANCELLED if annotations else UNLABELLED
         checked = [entry for entry in valid if entry.get("ground_truth")] or valid
-        values = [_value(entry, control, data) for entry in checked]
-        if any(_key(value) != _key(values[0]) for value in values[1:]):
-            return _DISAGREE
-        return values[0] if isinstance(values[0], LeftOut) else {**row, control: values[0]}
+        answer = common_value([_value(entry, control, data) for entry in checked])
+        return answer if isinstance(answer, LeftOut) else {**row, control: answer}
 
     return FormReader(
         columns=(*others, *([control] if control else [])),
@@ -71,20 +68,6 @@ def _open_full(sample: FormSample) -> FormReader | None:
         target=control or None,
         spans=is_spans,
     )
-
-
-def _choose_control(sample: FormSample, controls: Sequence[str]) -> str:
-    """Return the control that is the target: the only one, or the one that the user named; "" where none is needed."""
-    request = sample.request
-    named = [name for name in controls if request.target and plain_name(name) == plain_name(request.target)]
-    if named or len(controls) == 1 or not request.labelled:
-        return (named or list(controls) or [""])[0]
-    if not controls:
-        fix = "export annotated tasks, or name a column of the task's data with --target"
-        raise DataError("E_LABEL_MISSING", f"{request.source}: no task of Label Studio is annotated", fix=fix)
-    listing = ", ".join(repr(printable(name)) for name in controls)
-    message = f"{request.source}: several controls of Label Studio could be the target: {listing}"
-    raise DataError("E_COLUMN", message, fix=f"name it: --target {printable(controls[0])}")
 
 
 def _is_text_field(sample: FormSample, name: str) -> bool:
@@ -96,15 +79,11 @@ def _is_text_field(sample: FormSample, name: str) -> bool:
     return plain_name(name) in INPUTS or sum(len(text.split()) for text in texts) >= 3 * len(texts)
 
 
-def _objects(value: object) -> list[Mapping[str, object]]:
-    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
-
-
 def _results(annotations: object) -> list[Mapping[str, object]]:
     return [
         result
-        for annotation in _objects(annotations)
-        for result in _objects(annotation.get("result"))
+        for annotation in objects_in(annotations)
+        for result in objects_in(annotation.get("result"))
         if result.get("from_name")
     ]
 
@@ -116,7 +95,7 @@ def _value(annotation: Mapping[str, object], control: str, data: Mapping[str, ob
     if any(result.get("type") in _REGIONS for result in results):
         return _span_fields(values, data)
     if not values:
-        return _UNLABELLED
+        return UNLABELLED
     labels = [label for value in values for label in _labels(value)]
     return labels[0] if len(labels) == 1 else labels
 
@@ -153,12 +132,6 @@ def _list(value: object) -> list[object]:
     return value if isinstance(value, list) else []
 
 
-def _key(value: object) -> str:
-    if isinstance(value, list):
-        value = sorted(map(str, value))
-    return json.dumps(value, sort_keys=True, default=str)
-
-
 def _open_min(sample: FormSample) -> FormReader | None:
     if sum(name in sample.columns for name in _META) < 3 or "annotation_id" not in sample.columns:
         return None
@@ -171,7 +144,9 @@ def _open_min(sample: FormSample) -> FormReader | None:
         row = {name: _plain_value(cells[name]) for name in others if name in cells}
         if spanned is None or not request.labelled:
             return row
-        fields = _span_fields(_objects(parse_cell(cells.get(spanned))), {k: v for k, v in row.items() if k != spanned})
+        fields = _span_fields(
+            objects_in(parse_cell(cells.get(spanned))), {k: v for k, v in row.items() if k != spanned}
+        )
         return fields if isinstance(fields, LeftOut) else {**row, spanned: fields}
 
     return FormReader(columns=others, convert=convert, target=spanned, spans=spanned is not None)

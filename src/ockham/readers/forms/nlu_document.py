@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from ockham.readers.columns import plain_name
 from ockham.readers.forms.form import Cells, is_object_list
 from ockham.readers.forms.json_table import frame_records, squad_records, texts_by_label
+from ockham.readers.row_status import SIDES
 
 Record = dict[str, object]
 _WRAPPERS = (
@@ -87,8 +89,67 @@ def _is_utterances(value: object) -> bool:
     return isinstance(value, list) and bool(value) and all(isinstance(e, Mapping) and "data" in e for e in value)
 
 
+_INTENT_NAMES = ("intent", "displayName", "name", "category")
+_PHRASES = ("examples", "trainingPhrases", "sampleUtterances", "utterances", "phrases")
+
+
+def _intents(document: Cells) -> list[Record] | None:
+    """Return the phrases of a list of intents: of Watson, Dialogflow CX, Lex, or of Azure's utterances."""
+    inner = next((document[name] for name in ("resource", "assets") if isinstance(document.get(name), Mapping)), {})
+    holder = inner if isinstance(inner, Mapping) and "intents" in inner else document
+    intents, utterances = _objects(holder.get("intents")), _objects(holder.get("utterances"))
+    if utterances and holder is not document and all("intent" in entry for entry in utterances):
+        return [{"text": e.get("text"), "intent": e["intent"], "split": e.get("dataset")} for e in utterances]
+    rows: list[Record] = []
+    for intent in intents:
+        name = next((intent[key] for key in _INTENT_NAMES if isinstance(intent.get(key), str)), None)
+        phrases = next((intent[key] for key in _PHRASES if isinstance(intent.get(key), list)), [])
+        rows += [{"text": _phrase(phrase), "intent": name} for phrase in _list(phrases)]
+    return rows if rows and all(row["text"] and row["intent"] for row in rows) else None
+
+
+def _phrase(phrase: object) -> str:
+    """Return a phrase: a text, an object with one, or one in parts."""
+    if not isinstance(phrase, Mapping):
+        return str(phrase)
+    if "parts" in phrase:
+        return "".join(str(part.get("text", "")) for part in _objects(phrase["parts"]))
+    return str(phrase.get("text", phrase.get("utterance", "")))
+
+
+def _sides(document: Cells) -> list[Record] | None:
+    """Return the rows of a document whose keys name the sides of a split, as objects or as pairs of text and label."""
+    sides = {name: SIDES.get(plain_name(name)) for name in document}
+    if len(sides) < 2 or None in sides.values() or "train" not in sides.values():
+        return None
+    rows: list[Record] = []
+    for name, entries in document.items():
+        for entry in _list(entries):
+            if isinstance(entry, list) and len(entry) == 2:
+                rows.append({"text": entry[0], "label": entry[1], "split": name})
+            elif isinstance(entry, Mapping):
+                rows.append({**entry, "split": name})
+            else:
+                return None
+    return rows or None
+
+
+def _annotator(document: Cells) -> list[Record] | None:
+    """Return the texts and spans that the NER Annotator writes, whose skipped texts are empty."""
+    entries = document.get("annotations")
+    if "classes" not in document or not isinstance(entries, list):
+        return None
+    pairs = [
+        entry for entry in entries if isinstance(entry, list) and len(entry) == 2 and isinstance(entry[1], Mapping)
+    ]
+    return [{"text": text, "entities": notes.get("entities")} for text, notes in pairs] or None
+
+
 def _promptfoo(document: Cells) -> list[Record] | None:
     tests = document.get("tests")
+    results = document.get("results")
+    if isinstance(results, Mapping) and "evalId" in document:  # what an evaluation gave, with the tests in it
+        tests = [entry["testCase"] for entry in _objects(results.get("results")) if "testCase" in entry]
     if not is_object_list(tests) or not any("vars" in test for test in _objects(tests)):
         return None
     return [dict(test) for test in _objects(tests)]
@@ -144,6 +205,25 @@ DOCUMENTS: tuple[DocumentForm, ...] = (
         records=_snips,
     ),
     DocumentForm(
+        name="intents",
+        recognised="`intents` with `examples` (Watson), `trainingPhrases` (Dialogflow CX) or `sampleUtterances` (Lex,"
+        " in `resource`), or `utterances` beside them in `assets` (Azure)",
+        taken="each phrase is a row, its intent the target; Azure's `dataset` names the side of the user's own split",
+        records=_intents,
+    ),
+    DocumentForm(
+        name="NER Annotator",
+        recognised="`classes` with `annotations` of texts and their `entities`",
+        taken="each text is a row, as in doccano spans",
+        records=_annotator,
+    ),
+    DocumentForm(
+        name="sides of a split",
+        recognised="an object whose keys all name sides of a split (`train`, `val`, `test`) and hold rows or pairs",
+        taken="each entry is a row on that side: of a pair, the first is the text and the second the label",
+        records=_sides,
+    ),
+    DocumentForm(
         name="SQuAD articles",
         recognised="`data` with articles of `paragraphs` and their `qas`",
         taken="each question is a row, as in SQuAD",
@@ -151,7 +231,7 @@ DOCUMENTS: tuple[DocumentForm, ...] = (
     ),
     DocumentForm(
         name="promptfoo configuration",
-        recognised="`tests` with `vars`, in JSON or YAML",
+        recognised="`tests` with `vars`, in JSON or YAML, or the results of an evaluation",
         taken="each test is a row, as in promptfoo tests",
         records=_promptfoo,
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ockham.readers.chat import Turn, UnsoundError, check_order, turn_of
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, is_all, is_object_list
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, is_all, is_object_list, parse_cell
 from ockham.readers.forms.openai import conversation_reader
 
 _COLUMNS = ("conversations", "conversation")
@@ -13,6 +13,10 @@ _ROLES = {
     "human": "user", "user": "user", "gpt": "assistant", "chatgpt": "assistant", "assistant": "assistant",
     "model": "assistant", "bot": "assistant", "system": "system",
 }  # fmt: skip
+_CALLS = ("function_call", "tool_call")
+_RESULTS = ("observation", "tool", "function_response", "tool_response")
+_ID = "call"
+"""ShareGPT names no calls: a result answers the call before it."""
 
 
 def _open(sample: FormSample) -> FormReader | None:
@@ -38,14 +42,22 @@ def _message(entry: object) -> Mapping[str, object]:
     if not isinstance(entry, Mapping):
         raise UnsoundError("a turn is not an object")
     role = entry.get("from", entry.get("role"))
+    content = entry.get("value", entry.get("content"))
+    if role in _CALLS:
+        call = parse_cell(content)
+        function = call if isinstance(call, Mapping) else {"arguments": content}
+        return {"role": "assistant", "tool_calls": [{"id": _ID, "function": function}]}
+    if role in _RESULTS:
+        return {"role": "tool", "tool_call_id": _ID, "content": content}
     if not isinstance(role, str) or role.casefold() not in _ROLES:
         raise UnsoundError("a turn has an unknown role")
-    return {"role": _ROLES[role.casefold()], "content": entry.get("value", entry.get("content"))}
+    return {"role": _ROLES[role.casefold()], "content": content}
 
 
 SHAREGPT = Form(
     name="ShareGPT",
     recognised="`conversations` of turns with `from` and `value` (or `role` and `content`)",
-    taken="as chat: what the assistant (`gpt`) says last is the target, the turns before it and `system` the input",
+    taken="as chat: what the assistant (`gpt`) says last is the target, the turns before it and `system` the input;"
+    " `function_call` and `observation` are the call of a tool and what it returned",
     open=_open,
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ockham.readers.forms.form import LeftOut
@@ -12,6 +12,8 @@ TARGET = "spans"
 """The column of the object; no tool has one of that name beside it."""
 NOT_UNIQUE = LeftOut("span_text_not_unique")
 OUTSIDE = LeftOut("span_outside_text")
+TAG = re.compile(r"O|[BIESLU]-\S+")
+"""A tag of a token: outside of a span, or where in a span of a name it stands."""
 
 
 class TextSpan(NamedTuple):
@@ -37,6 +39,21 @@ def fields_of(text: str, spans: Iterable[TextSpan]) -> dict[str, object] | LeftO
             return NOT_UNIQUE
         fields.setdefault(span.name, []).append(value)
     return {name: values[0] if len(values) == 1 else values for name, values in fields.items()}
+
+
+def tagged_spans(words: Sequence[str], tags: Sequence[str]) -> list[TextSpan]:
+    """Return the spans that tags (IOB, BIO, BIOES, BILOU) mark in words with a blank between them."""
+    regions: list[TextSpan] = []
+    at, inside = 0, ""
+    for word, tag in zip(words, tags, strict=True):
+        mark, _, name = tag.partition("-")
+        if name and (mark in "BSU" or name != inside):
+            regions.append(TextSpan(at, at + len(word), name))
+        elif name:
+            regions[-1] = regions[-1]._replace(end=at + len(word))
+        inside = "" if mark in "OESLU" else name
+        at += len(word) + 1
+    return regions
 
 
 def _count(text: str, value: str) -> int:
