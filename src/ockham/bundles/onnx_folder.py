@@ -28,6 +28,8 @@ from ockham.models import (
     token_windows,
 )
 from ockham.models.backend import SHARED
+from ockham.models.extraction import chain_crf, span_shares, value_forms
+from ockham.records import plain
 from ockham.store import save_bytes, save_text
 
 GRAPH, PROGRAM, TEST = "model.onnx", "predict.py", "test.json"
@@ -129,9 +131,16 @@ def _tagger(source: ExportSource, out: Path) -> str:
     _write_json(json.loads(settings.schema), out / "schema.json")
     shared = token_windows.shared_tokens(model.embedder.settings)
     _write_settings(
-        source, model.embedder.settings, out, shared_tokens=shared, paths=settings.paths, closed=settings.closed
+        source,
+        model.embedder.settings,
+        out,
+        shared_tokens=shared,
+        paths=settings.paths,
+        closed=settings.closed,
+        rules=[plain(rule) for rule in model.writer.settings.rules],
     )
-    for module in (bio_tags, json_fields):  # they import nothing of ockham
+    # They import nothing of ockham.
+    for module in (bio_tags, json_fields, chain_crf, span_shares, value_forms):
         shutil.copyfile(Path(module.__file__ or ""), out / f"{module.__name__.rpartition('.')[2]}.py")
     write_program("answer_tagger", out)
     return "onnxruntime tokenizers numpy"

@@ -1,4 +1,4 @@
-"""Spans of a text as one tag per token, in BIO, and back: the likeliest tags that mean something.
+"""Spans of a text as one tag per token, in BIO, and the tokens of a word put together.
 
 Tag 0 is outside of every span; field f begins with tag 1 + 2f and goes on with tag 2 + 2f (Ramshaw and Marcus 1995).
 A span begins and ends between words only, never inside of one, so the tokens of a word are decided together.
@@ -10,6 +10,7 @@ import re
 import unicodedata
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 OUTSIDE = 0
 _JOINER = "\u200d"
+_FIRST_ACCENT = "\u0300"
+"""No character before it is a mark that belongs to another."""
 # Scripts that are written without spaces: Thai to Burmese, Khmer, kana, Chinese characters.
 _SPACELESS = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
@@ -34,16 +37,6 @@ class Span:
     start: int
     end: int
     field: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Path:
-    """The likeliest tags of a text: one per token, how likely all of them are together, and each alone."""
-
-    tags: tuple[int, ...]
-    probability: float
-    logs: tuple[float, ...]
-    """The logarithm of each token's share for its tag."""
 
 
 def count(fields: int) -> int:
@@ -65,6 +58,11 @@ def boundary(text: str, at: int) -> bool:
 
 def continues(character: str) -> bool:
     """Tell whether a character belongs to the one before it, as an accent does."""
+    return character >= _FIRST_ACCENT and _continues(character)
+
+
+@lru_cache(maxsize=65_536)
+def _continues(character: str) -> bool:
     return character == _JOINER or unicodedata.category(character).startswith("M")
 
 
@@ -93,6 +91,7 @@ def _opens(text: str, at: int, closed: Collection[str]) -> bool:
     return name not in closed and (boundary(text, at) or name in ("a0", "0a"))
 
 
+@lru_cache(maxsize=65_536)
 def _kind(character: str) -> str:
     if character.isdigit():
         return "0"
@@ -120,61 +119,26 @@ def encode(spans: Sequence[Span], extents: Sequence[Place], free: Sequence[bool]
     return tags, encoded
 
 
-def decode(tags: Sequence[int], extents: Sequence[Place]) -> list[tuple[Span, range]]:
-    """Return the spans that tags stand for, in order, each with its tokens; a tag that continues nothing is skipped.
+def join_tokens(
+    margins: NDArray[np.floating], extents: Sequence[Place], free: Sequence[bool]
+) -> tuple[NDArray[np.float64], list[Place]]:
+    """Put the tokens of each word together: its score for each tag, (words, tags), and where it stands.
 
-    Undoes `encode`.
-    """
-    runs: list[tuple[int, range]] = []
-    for token, tag in enumerate(tags):
-        field = (tag - 1) // 2
-        if tag % 2:
-            runs.append((field, range(token, token + 1)))
-        elif tag and runs and runs[-1] == (field, range(runs[-1][1].start, token)):
-            runs[-1] = (field, range(runs[-1][1].start, token + 1))
-    return [
-        (Span(extents[tokens.start][0], max(extents[token][1] for token in tokens), field), tokens)
-        for field, tokens in runs
-    ]
-
-
-def likeliest(margins: NDArray[np.floating], free: Sequence[bool]) -> Path:
-    """Find the likeliest tags (Viterbi 1967) among those that mean something.
-
-    ``margins`` are (tokens, tags). A token with ``free`` may begin or end a span, another goes on with what stands
-    before it. The probability is the share of these tags among all that mean something.
+    A word begins at a token with ``free``. Its first token begins a span or goes on with one, the others go on.
     """
     import numpy as np
 
-    if not len(margins):
-        return Path(tags=(), probability=1.0, logs=())
-    scores = margins.astype(np.float64)
-    begins, goes_on = slice(1, None, 2), slice(2, None, 2)
-    best = np.full(scores.shape[1], -np.inf)
-    best[OUTSIDE], best[begins] = scores[0, OUTSIDE], scores[0, begins]
-    mass = best.copy()
-    came = np.zeros(scores.shape, np.int64)
-    begun, ongoing = (np.arange(scores.shape[1])[part] for part in (begins, goes_on))
-    for token in range(1, len(scores)):
-        came[token, goes_on] = np.where(best[begins] >= best[goes_on], begun, ongoing)
-        on = np.maximum(best[begins], best[goes_on])
-        on_mass = np.logaddexp(mass[begins], mass[goes_on])
-        if free[token]:
-            top = int(best.argmax())
-            came[token, OUTSIDE] = came[token, begins] = top
-            new, new_mass = np.full_like(best, best[top]), np.full_like(mass, np.logaddexp.reduce(mass))
-        else:
-            new, new_mass = np.full_like(best, -np.inf), np.full_like(mass, -np.inf)
-            new[OUTSIDE], new_mass[OUTSIDE] = best[OUTSIDE], mass[OUTSIDE]
-        new[goes_on], new_mass[goes_on] = on, on_mass
-        best, mass = new + scores[token], new_mass + scores[token]
-    tags = [int(best.argmax())]
-    for token in range(len(scores) - 1, 0, -1):
-        tags.append(int(came[token, tags[-1]]))
-    tags.reverse()
-    chosen = scores[np.arange(len(scores)), tags] - np.logaddexp.reduce(scores, axis=1)
-    probability = float(np.exp(min(0.0, best.max() - np.logaddexp.reduce(mass))))
-    return Path(tags=tuple(tags), probability=probability, logs=tuple(chosen.tolist()))
+    starts = [token for token in range(len(extents)) if free[token] or token == 0]
+    scores = np.zeros((len(starts), margins.shape[1]))
+    places = []
+    for word, (first, stop) in enumerate(zip(starts, [*starts[1:], len(extents)], strict=True)):
+        later = margins[first + 1 : stop].astype(np.float64).sum(axis=0)
+        scores[word] = margins[first]
+        scores[word, OUTSIDE] += later[OUTSIDE]
+        scores[word, 1::2] += later[2::2]
+        scores[word, 2::2] += later[2::2]
+        places.append((extents[first][0], max(end for _, end in extents[first:stop])))
+    return scores, places
 
 
 def _in_word(character: str) -> bool:

@@ -1,22 +1,22 @@
 """A tagger: an encoder that says of each token of a text which field's value it belongs to (`ockham.models.bio_tags`).
 
-Its answer is a JSON object of the schema that the training targets had, and each text in it is cut from the input: it
-has exactly the user's characters.
+Its answer is a JSON object of the schema that the training targets had. A text in it is cut from the input, exactly the
+user's characters, or written from a part of it by a form that was learnt. The shares of all places of one value count
+together, and a value is given from a share on that validation rows choose.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ockham import machine
-from ockham.errors import ModelError
-from ockham.llm.prompt_builder import whole
-from ockham.models import bio_tags, json_fields, model_files, onnx_encoder
-from ockham.models.json_fields import Field
+from ockham.models import bio_tags, model_files, onnx_encoder
+from ockham.models.extraction import chain_crf, span_shares
+from ockham.models.extraction.field_writer import FieldRule, FieldWriter, WriterSettings
+from ockham.models.extraction.span_shares import SpanShare
 from ockham.models.token_windows import Reader, TokenWindows
 from ockham.records import Answer
 
@@ -37,35 +37,8 @@ class TaggerSettings:
     temperature: float = field(metadata={"above": 0})
     closed: tuple[str, ...] | None = None
     """The joints at which values do not end (`ockham.models.bio_tags.free`)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """Writes answers of tags: one object a text, of the schema."""
-
-    schema: Mapping[str, Any]
-    fields: tuple[Field, ...]
-
-    def answer(self, text: str, reading: TokenWindows, margins: NDArray[np.floating]) -> Answer:
-        """Answer a text by the margins of its tokens (tokens, tags), of which the temperature is taken off.
-
-        A field that the schema has once gets its surest span. The confidence is the probability of all tags together.
-        """
-        path = bio_tags.likeliest(margins, reading.free)
-        by_path: dict[json_fields.Path, list[tuple[float, str]]] = {}
-        for span, tokens in bio_tags.decode(path.tags, reading.spans):
-            part = text[span.start : span.end]
-            if json_fields.fits(self.fields[span.field], part):
-                sure = sum(path.logs[token] for token in tokens) / len(tokens)
-                by_path.setdefault(self.fields[span.field].path, []).append((sure, part))
-        once = {field.path for field in self.fields if not field.repeated}
-        texts = {
-            path: [max(parts, key=lambda part: part[0])[1]] if path in once else [part for _, part in parts]
-            for path, parts in by_path.items()
-        }
-        value = json.dumps(json_fields.object_of(self.schema, texts), ensure_ascii=False)
-        tokens_in = sum(len(window.tokens) for window in reading.windows)
-        return Answer(value=whole(value), confidence=path.probability, tokens_in=tokens_in, unread=0.0)
+    rules: tuple[FieldRule, ...] = ()
+    """How the values of each field are written, and how sure they are; none: as they stand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +47,7 @@ class Tagger:
 
     embedder: onnx_encoder.Embedder
     reader: Reader
-    writer: Writer
+    writer: FieldWriter
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
     temperature: float
@@ -85,7 +58,7 @@ class Tagger:
             return []
         readings = self.reader.read(inputs)
         return [
-            self.writer.answer(text, reading, margins / self.temperature)
+            answer_text(self.writer, text, reading, margins / self.temperature)
             for text, reading, margins in zip(inputs, readings, self.margins(readings), strict=True)
         ]
 
@@ -96,17 +69,33 @@ class Tagger:
         return [reading.join([next(parts) for _ in reading.windows]) @ self.weight + self.bias for reading in readings]
 
 
-def writer(settings: TaggerSettings) -> Writer:
+def token_shares(reading: TokenWindows, margins: NDArray[np.floating]) -> list[SpanShare]:
+    """Return the spans of a text with their shares, from one number per tag for each of its tokens (tokens, tags)."""
+    import numpy as np
+
+    if not len(margins):
+        return []
+    scores, words = bio_tags.join_tokens(margins, reading.spans, reading.free)
+    moves = chain_crf.legal_moves((scores.shape[1] - 1) // 2)
+    emissions = np.exp(scores - scores.max(axis=1, keepdims=True))[None]
+    lattice, _ = chain_crf.run_lattice(emissions, moves, np.array([len(words)]))
+    return span_shares.span_shares(lattice.marginals()[0], chain_crf.onward_shares(lattice, moves), words)
+
+
+def answer_text(writer: FieldWriter, text: str, reading: TokenWindows, margins: NDArray[np.floating]) -> Answer:
+    """Answer a text by the margins of its tokens (tokens, tags), of which the temperature is taken off."""
+    answer = writer.answer(text, token_shares(reading, margins))
+    return replace(answer, tokens_in=sum(len(window.tokens) for window in reading.windows), unread=0.0)
+
+
+def writer(settings: TaggerSettings) -> FieldWriter:
     """Make the writer of a tagger's answers.
 
     Raises `ModelError` (``E_MODEL_FORMAT``) where its paths are not those of its schema.
     """
-    try:
-        schema = json.loads(settings.schema)
-        fields = {field.path: field for field in json_fields.of_schema(schema)}
-        return Writer(schema, tuple(fields[path] for path in settings.paths))
-    except (ValueError, RecursionError, KeyError, TypeError, AttributeError):
-        raise _unfit(f"{FILE}: its fields are not those of its schema") from None
+    rules = settings.rules or (FieldRule(),) * len(settings.paths)
+    told = WriterSettings(schema=settings.schema, paths=settings.paths, rules=rules, closed=settings.closed or ())
+    return FieldWriter.of(told, FILE)
 
 
 def save(settings: TaggerSettings, weight: NDArray[np.float32], bias: NDArray[np.float32], folder: Path) -> None:
@@ -125,7 +114,3 @@ def load(folder: Path) -> Tagger:
     model_files.check_shapes(arrays, (body.settings.hidden, bio_tags.count(len(settings.paths))), (WEIGHTS, FILE))
     reader = Reader(body.tokenizer, body.settings, settings.closed)
     return Tagger(body, reader, writer(settings), arrays["weight"], arrays["bias"], settings.temperature)
-
-
-def _unfit(message: str) -> ModelError:
-    return ModelError("E_MODEL_FORMAT", message, fix="create the bundle again: ockham fit")

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ockham.llm import json_schema
-from ockham.models import json_fields, linear_tagger, onnx_encoder, sentence_encoder, softmax, tagger
+from ockham.models import linear_tagger, onnx_encoder, sentence_encoder, softmax, tagger
 from ockham.models.bio_tags import Span
-from ockham.models.extraction import tagger_learning
-from ockham.models.json_fields import Field
+from ockham.models.extraction import field_calibration, tagger_learning
+from ockham.models.extraction.field_writer import FieldRule
+from ockham.models.extraction.value_places import TextRow
+from ockham.models.linear_tagger import LinearTagger
 from ockham.models.tagger import TaggerSettings
 from ockham.models.token_windows import reader
 from ockham.records import Progress
 from ockham.rungs.encoder_rungs import ENCODER_READY, TUNERS, parity_of, save_adapter, static_reason, tuning_inputs
-from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER, field_confidences, text_rows
+from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER, field_confidences, place_train_side, too_few_reached
 from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, Rung, build_rung, cache_key, note_early_stop
 from ockham.tuning import span_alignment
 from ockham.tuning.span_alignment import AlignedRow
@@ -26,8 +25,6 @@ from ockham.tuning.tune_spec import guardrails, memorising
 if TYPE_CHECKING:
     from ockham.tuning import tagger_tuning as tuning
 
-LEAST = 0.5
-"""The share of the values that must stand in their texts: with fewer, most of what is asked for cannot be answered."""
 _TOKENS = 20_000
 """Tokens of the validation rows that the temperature is fitted on."""
 
@@ -41,7 +38,7 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
     train, valid = context.side("train"), context.side("valid")
     settings = _tagger_settings(context)
     writer, reads = tagger.writer(settings), reader(sentence, settings.closed)
-    aligned = _align_train(context, writer)
+    aligned = _align_train(context)
     rows, checked = (
         tuning.rows_of(side, reads.read([row.input for row in side]), alignment)
         for side, alignment in ((train, aligned), (valid, span_alignment.align(valid, writer.fields)))
@@ -58,12 +55,13 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
     save_adapter(tuned.adapter, sentence, context.config.encoder, folder)
     tagger.save(settings, tuned.weight, tuned.bias, folder)
     served = tagger.load(folder)
-    settings = dataclasses.replace(settings, temperature=_temperature(served, checked))
+    served = dataclasses.replace(served, temperature=_temperature(served, checked))
+    settings = dataclasses.replace(settings, temperature=served.temperature, rules=_calibrate(served, checked))
     tagger.save(settings, tuned.weight, tuned.bias, folder)
-    served = dataclasses.replace(served, temperature=settings.temperature)
+    served = dataclasses.replace(served, writer=tagger.writer(settings))
     served_answers = served.answer(checked.texts)
     answers = tuple(str(answer.value) for answer in served_answers)
-    value_count = sum(aligned_row.value_count for aligned_row in aligned)
+    value_count = place_train_side(context).values
     return BuildInfo(
         settings={
             "encoder": sentence.name,
@@ -88,40 +86,44 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
     )
 
 
-def _align_train(context: RunContext, writer: tagger.Writer) -> list[AlignedRow]:
-    """Find where the values of the training rows stand: of several places the one that the linear tagger chooses."""
-    rows = context.side("train")
-    model = linear_tagger.load(build_rung(context, LINEAR_TAGGER).folder)
-    number = {field.path: index for index, field in enumerate(writer.fields)}
-    aligned = span_alignment.align(rows, writer.fields)
-    chosen = tagger_learning.choose_places(model, text_rows(rows))
-    out = []
-    for plain, values in zip(aligned, chosen, strict=True):
-        spans = [
-            Span(value.start, value.end, number[model.writer.fields[value.field].path])
-            for value in values
-            if model.writer.fields[value.field].path in number
-        ]
-        out.append(AlignedRow(spans=tuple(sorted(spans)), value_count=plain.value_count))
-    return out
+def _align_train(context: RunContext) -> list[AlignedRow]:
+    """Return where the values of the training rows stand: of several places the one that the linear tagger chooses."""
+    chosen = tagger_learning.choose_places(_linear_tagger(context), place_train_side(context))
+    return [
+        AlignedRow(
+            spans=tuple(sorted(Span(*place.extent, place.field) for place in places)),
+            value_count=len(places),
+            left_open=tuple(extent for place in places for extent in place.others),
+        )
+        for places in chosen
+    ]
 
 
 def _tagger_settings(context: RunContext) -> TaggerSettings:
-    """Find the schema of the training targets, and those of its fields that the tags are for."""
-    train = context.side("train")
-    schema = json_schema.infer([row.target for row in train])
-    fields = json_fields.of_schema(schema)
-    seen = {
-        fields[span.field].path for aligned_row in span_alignment.align(train, fields) for span in aligned_row.spans
-    }
-    paths = tuple(field.path for field in fields if field.path in seen)
+    """Return the schema of the training targets, and those of its fields that the tags are for."""
+    placed = place_train_side(context)
     return TaggerSettings(
-        schema=json.dumps(schema, ensure_ascii=False), paths=paths, temperature=1.0, closed=_closed_joints(context)
+        schema=placed.schema,
+        paths=tuple(entry.path for entry in placed.fields),
+        temperature=1.0,
+        closed=_linear_tagger(context).writer.settings.closed,
+        rules=tuple(FieldRule(form=form) for form in placed.forms),
     )
 
 
-def _closed_joints(context: RunContext) -> tuple[str, ...]:
-    return linear_tagger.load(build_rung(context, LINEAR_TAGGER).folder).writer.settings.closed
+def _linear_tagger(context: RunContext) -> LinearTagger:
+    return linear_tagger.load(build_rung(context, LINEAR_TAGGER).folder)
+
+
+def _calibrate(served: tagger.Tagger, rows: tuning.TaggerRows) -> tuple[FieldRule, ...]:
+    """Let the validation rows choose from which share on a value of each field is given, and how sure it is."""
+    margins = served.margins(rows.readings)
+    shares = {
+        text: tagger.token_shares(reading, part / served.temperature)
+        for text, reading, part in zip(rows.texts, rows.readings, margins, strict=True)
+    }
+    pairs = [TextRow(text=text, target=target) for text, target in zip(rows.texts, rows.targets, strict=True)]
+    return field_calibration.calibrate(served.writer, lambda text: shares[text], pairs)
 
 
 def _temperature(served: tagger.Tagger, rows: tuning.TaggerRows) -> float:
@@ -146,19 +148,7 @@ def _unreachable_warning(count: int, total: int) -> tuple[str, ...]:
 
 
 def _skip_reason(context: RunContext) -> str | None:
-    if (why := static_reason(context)) is not None:
-        return why
-    train = context.side("train")
-    fields: Sequence[Field] = json_fields.of_schema(json_schema.infer([row.target for row in train]))
-    reached = span_alignment.share(span_alignment.align(train, fields))
-    if reached is None:
-        return "it marks values in the text, and the training targets have no values"
-    if reached < LEAST:
-        return (
-            f"it marks values in the text, and of those of the training targets {reached:.0%} stand in theirs as whole "
-            f"words ({LEAST:.0%} is the minimum)"
-        )
-    return None
+    return static_reason(context) or too_few_reached(place_train_side(context))
 
 
 ENCODER_TAGGER = Rung(

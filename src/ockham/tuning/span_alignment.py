@@ -19,10 +19,11 @@ from ockham.records import Example
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlignedRow:
-    """The spans of one text, in order, and how many values its target has."""
+    """The spans of one text, in order, how many values its target has, and the places that may be values too."""
 
     spans: tuple[Span, ...]
     value_count: int
+    left_open: tuple[Place, ...] = ()
 
 
 def align(rows: Sequence[Example], fields: Sequence[Field]) -> list[AlignedRow]:

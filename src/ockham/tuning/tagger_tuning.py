@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ockham.models import bio_tags
+from ockham.models import bio_tags, tagger
+from ockham.models.extraction.field_writer import FieldWriter
 from ockham.models.sentence_encoder import SentenceEncoder
-from ockham.models.tagger import Writer
 from ockham.models.token_windows import TokenWindows
 from ockham.records import EpochPoint, Example
 from ockham.tuning import linear_head
@@ -50,7 +50,7 @@ class TaggerTrainingData:
     sentence: SentenceEncoder
     train: TaggerRows
     valid: TaggerRows
-    writer: Writer
+    writer: FieldWriter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +133,7 @@ class _Lesson:
         rows, parts, written = self.data.valid, iter(window_margins), []
         for text, reading in zip(rows.texts, rows.readings, strict=True):
             margins = reading.join([next(parts) for _ in reading.windows])
-            written.append(str(self.data.writer.answer(text, reading, margins).value))
+            written.append(str(tagger.answer_text(self.data.writer, text, reading, margins).value))
         return written
 
     def _margins(self, rows: Tokens) -> torch.Tensor:
@@ -163,11 +163,17 @@ def tune(
 
 
 def rows_of(rows: Sequence[Example], readings: Sequence[TokenWindows], aligned: Sequence[AlignedRow]) -> TaggerRows:
-    """Write the spans of rows as tags; a span whose ends are no tokens' ends is passed over."""
-    encoded = [
-        bio_tags.encode(aligned_row.spans, reading.spans, reading.free)
-        for aligned_row, reading in zip(aligned, readings, strict=True)
-    ]
+    """Write the spans of rows as tags; a span whose ends are no tokens' ends is passed over.
+
+    Tokens of the other places of a value are neither right nor wrong, and are not learnt from.
+    """
+    encoded = []
+    for aligned_row, reading in zip(aligned, readings, strict=True):
+        tags, spans = bio_tags.encode(aligned_row.spans, reading.spans, reading.free)
+        for token, (start, end) in enumerate(reading.spans) if aligned_row.left_open else ():
+            if tags[token] == bio_tags.OUTSIDE and any(a <= start and end <= b for a, b in aligned_row.left_open):
+                tags[token] = _IGNORED
+        encoded.append((tags, spans))
     return TaggerRows(
         texts=[row.input for row in rows],
         readings=readings,

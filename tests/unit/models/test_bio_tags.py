@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests import tiny_encoder
 
 from ockham.llm import json_schema
-from ockham.models import bio_tags, json_fields, sentence_encoder, token_windows
+from ockham.models import bio_tags, json_fields, sentence_encoder, tagger, token_windows
 from ockham.models.bio_tags import Span
 from ockham.records import Example
 from ockham.tuning import span_alignment
@@ -44,9 +44,11 @@ def test_tags_give_back_the_spans_they_were_made_of(drawn: tuple[str, Places, li
     text, places, spans = drawn
     marked, said = bio_tags.encode(spans, places, bio_tags.free(text, places))
     assert said == spans
-    found = bio_tags.decode(marked, places)
-    assert [span for span, _ in found] == spans
-    assert [place for _, tokens in found for place in tokens] == [i for i, tag in enumerate(marked) if tag]
+    begun = [i for i, tag in enumerate(marked) if tag % 2]
+    assert [(places[i][0], (marked[i] - 1) // 2) for i in begun] == [(span.start, span.field) for span in spans]
+    assert all(marked[i - 1] in (tag - 1, tag) for i, tag in enumerate(marked) if tag and tag % 2 == 0)
+    inside = {i for i, place in enumerate(places) if any(s.start <= place[0] and place[1] <= s.end for s in spans)}
+    assert inside == {i for i, tag in enumerate(marked) if tag}
 
 
 def test_a_span_that_ends_inside_a_token_or_a_word_is_passed_over() -> None:
@@ -65,12 +67,6 @@ def test_tokens_of_one_character_are_one_place() -> None:
     assert free == (True, True, False, True)
     marked, _ = bio_tags.encode([Span(2, 3, 0)], places, free)
     assert marked == [0, 1, 2, 0]
-    assert bio_tags.decode(marked, places) == [(Span(2, 3, 0), range(1, 3))]
-
-
-def test_tags_that_continue_nothing_say_nothing() -> None:
-    places = [(i, i + 1) for i in range(5)]
-    assert bio_tags.decode([2, 0, 1, 4, 2], places) == [(Span(2, 3, 0), range(2, 3))]
 
 
 def means_something(path: tuple[int, ...], free: list[bool]) -> bool:
@@ -84,24 +80,34 @@ def means_something(path: tuple[int, ...], free: list[bool]) -> bool:
 
 
 @settings(max_examples=40, deadline=None)
-@given(st.integers(1, 4), st.integers(0, 2), st.integers(0, 2**32 - 1))
-def test_the_likeliest_tags_are_those_of_trying_all(tokens: int, count: int, seed: int) -> None:
+@given(st.integers(1, 4), st.integers(1, 2), st.integers(0, 2**32 - 1))
+def test_shares_of_spans_are_those_of_trying_all_tags(tokens: int, count: int, seed: int) -> None:
     pick = np.random.default_rng(seed)
-    margins = pick.normal(size=(tokens, bio_tags.count(count)), scale=3)
+    margins = pick.normal(size=(tokens, bio_tags.count(count)), scale=1.5)
     free = [True, *(pick.random(tokens - 1) < 0.6).tolist()]
+    places = [(token, token + 1) for token in range(tokens)]
     every = [path for path in itertools.product(range(margins.shape[1]), repeat=tokens) if means_something(path, free)]
-    scores = {path: sum(margins[at, tag] for at, tag in enumerate(path)) for path in every}
-    best = max(scores, key=lambda path: scores[path])
-    whole = math.fsum(math.exp(score - scores[best]) for score in scores.values())
-    found = bio_tags.likeliest(margins, free)
-    assert found.tags == best
-    assert found.probability == pytest.approx(1 / whole)
-    shares = np.exp(margins) / np.exp(margins).sum(axis=1, keepdims=True)
-    assert found.logs == pytest.approx([math.log(shares[at, tag]) for at, tag in enumerate(best)])
+    weights = {path: math.exp(sum(margins[at, tag] for at, tag in enumerate(path))) for path in every}
+    whole = math.fsum(weights.values())
+    reading = token_windows.TokenWindows(windows=(), spans=tuple(places), free=tuple(free))
+    shares = tagger.token_shares(reading, margins)
+    assert shares or max(weights.values()) > 0.9 * whole
+    for span in shares:
+        first, last = 1 + 2 * span.field, 2 + 2 * span.field
+        tagged = (first, *[last] * (span.end - span.start - 1))
+        share = math.fsum(
+            weight
+            for path, weight in weights.items()
+            if path[span.start : span.end] == tagged and (span.end == tokens or path[span.end] != last)
+        )
+        assert span.share == pytest.approx(share / whole, abs=1e-9)
+        assert free[span.start]
+        assert span.end == tokens or free[span.end], "spans end where words end"
 
 
-def test_a_text_without_tokens_has_one_path() -> None:
-    assert bio_tags.likeliest(np.zeros((0, 3)), ()) == bio_tags.Path(tags=(), probability=1.0, logs=())
+def test_a_text_without_tokens_has_no_share() -> None:
+    reading = token_windows.TokenWindows(windows=(), spans=(), free=())
+    assert tagger.token_shares(reading, np.zeros((0, 3))) == []
 
 
 @pytest.mark.parametrize(

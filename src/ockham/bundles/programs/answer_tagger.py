@@ -6,6 +6,7 @@ Needs onnxruntime, tokenizers and numpy. From Python: predict.load().answer("a t
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -14,9 +15,12 @@ from typing import Any
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"  # read once, when onnxruntime is imported
 
 import bio_tags
+import chain_crf
 import json_fields
 import numpy as np
 import onnxruntime
+import span_shares
+import value_forms
 from tokenizers import Tokenizer
 
 
@@ -40,22 +44,51 @@ class Extractor:
         self.session = onnxruntime.InferenceSession(str(folder / "model.onnx"), options, ["CPUExecutionProvider"])
 
     def answer(self, text: str) -> dict[str, Any]:
-        """Return the fields of a text as a JSON object, and the probability of all its tags together."""
+        """Return the fields of a text as a JSON object, and the probability that all of them are right."""
+        texts: dict[tuple[str, ...], list[str]] = {}
+        confidence = 1.0
+        choices = self.choose(text)
+        for number, (field, rule) in enumerate(zip(self.fields, self.settings["rules"], strict=True)):
+            values = choices.get(number, [])
+            given = [value for value in values if value.share >= rule["least"]]
+            if given:
+                kept = given if field.repeated else given[:1]
+                texts[field.path] = [str(self.write(text, value)) for value in kept]
+                confidence *= math.prod(sure(rule, value.share) for value in kept)
+            elif rule["empty"] is not None:
+                confidence *= rule["empty"]
+            else:
+                confidence *= math.prod(1 - sure(rule, value.share) for value in values)
+        return {"answer": json_fields.object_of(self.schema, texts), "confidence": confidence}
+
+    def choose(self, text: str) -> dict[int, list[Any]]:
+        """Return what may be said of each field, by its number: of one that has several values all."""
+        spans = [span for span in self.spans(text) if self.write(text, span) is not None]
+        out: dict[int, list[Any]] = {}
+        for value in span_shares.field_values(text, [span for span in spans if not self.fields[span.field].repeated]):
+            out.setdefault(value.field, [value])
+        several = [span for span in spans if self.fields[span.field].repeated]
+        for span in span_shares.without_overlaps(several, span_shares.LEAST):
+            out.setdefault(span.field, []).append(span)
+        return out
+
+    def spans(self, text: str) -> list[Any]:
+        """Return the parts of a text that may be values, with their shares."""
         places, margins = self.read(text)
+        if not len(margins):
+            return []
         free = bio_tags.free(text, places, self.settings["closed"])
-        path = bio_tags.likeliest(margins, free)
-        by_path: dict[tuple[str, ...], list[tuple[float, str]]] = {}
-        for span, tokens in bio_tags.decode(path.tags, places):
-            field, part = self.fields[span.field], text[span.start : span.end]
-            if json_fields.fits(field, part):
-                sure = sum(path.logs[token] for token in tokens) / len(tokens)
-                by_path.setdefault(field.path, []).append((sure, part))
-        once = {field.path for field in self.fields if not field.repeated}
-        texts = {
-            path: [max(parts, key=lambda part: part[0])[1]] if path in once else [part for _, part in parts]
-            for path, parts in by_path.items()
-        }
-        return {"answer": json_fields.object_of(self.schema, texts), "confidence": path.probability}
+        scores, words = bio_tags.join_tokens(margins, places, free)
+        moves = chain_crf.legal_moves(len(self.fields))
+        emissions = np.exp(scores - scores.max(axis=1, keepdims=True))[None]
+        lattice, _ = chain_crf.run_lattice(emissions, moves, np.array([len(words)]))
+        onward = chain_crf.onward_shares(lattice, moves)
+        return list(span_shares.span_shares(lattice.marginals()[0], onward, words))
+
+    def write(self, text: str, span: Any) -> str | None:  # noqa: ANN401 - a SpanShare
+        """Return what a part of a text says in the form of its field; ``None`` where the field cannot hold it."""
+        value = value_forms.write_as(self.settings["rules"][span.field]["form"], text[span.start : span.end])
+        return value if value and json_fields.fits(self.fields[span.field], value) else None
 
     def read(self, text: str) -> tuple[list[tuple[int, int]], np.ndarray]:
         """Return where the tokens of a text stand in it, and their margins (tokens, tags)."""
@@ -82,6 +115,12 @@ class Extractor:
         while start < end and text[end - 1].isspace():
             end -= 1
         return start, end
+
+
+def sure(rule: dict[str, Any], share: float) -> float:
+    """Return how sure a value of such a share is."""
+    inner = min(max(share, 1e-6), 1 - 1e-6)
+    return 1 / (1 + math.exp(-(rule["slope"] * math.log(inner / (1 - inner)) + rule["offset"])))
 
 
 def whole(text: str, places: list[tuple[int, int]]) -> list[tuple[int, int]]:

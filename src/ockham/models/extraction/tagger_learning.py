@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING
 
 from ockham.llm import json_schema
 from ockham.models import json_fields
-from ockham.models.extraction import crf_training, layout_features, text_words, value_forms, value_places
+from ockham.models.extraction import crf_training, layout_features, text_words, value_places
 from ockham.models.extraction.crf_training import CrfWeights, TaggedText
 from ockham.models.extraction.field_writer import FieldRule, FieldWriter, WriterSettings
-from ockham.models.extraction.span_shares import SpanShare
 from ockham.models.extraction.text_words import Extent
 from ockham.models.extraction.value_places import TextRow, ValuePlaces
 from ockham.models.linear_tagger import LinearTagger, feature_matrix
@@ -126,31 +125,38 @@ def learn(rows: PlacedRows, on_progress: Callable[[int, int], None] = lambda _do
     return model
 
 
-def choose_places(model: LinearTagger, rows: Sequence[TextRow]) -> list[list[SpanShare]]:
-    """Return where the values of each row stand by a model: of several places the likeliest, in the model's fields.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChosenPlace:
+    """Where a value stands by a model, in the numbers of the placed fields, and where it stands besides."""
 
-    Fields whose values are written otherwise than they stand in the text are left out.
+    field: int
+    extent: Extent
+    others: tuple[Extent, ...]
+
+
+def choose_places(model: LinearTagger, rows: PlacedRows) -> list[list[ChosenPlace]]:
+    """Return where the values of each row stand by a model: of several places the likeliest.
+
+    Fields that the model does not have, or writes otherwise, are left out.
     """
-    fields, forms = model.writer.fields, [rule.form for rule in model.writer.settings.rules]
+    known = {
+        (entry.path, rule.form): number
+        for number, (entry, rule) in enumerate(zip(model.writer.fields, model.writer.settings.rules, strict=True))
+    }
+    own = [known.get((entry.path, form)) for entry, form in zip(rows.fields, rows.forms, strict=True)]
+    back = {number: placed for placed, number in enumerate(own) if number is not None}
     out = []
-    for row in rows:
-        places = [
-            value
-            for value in value_places.places_of(row, fields, forms)
-            if forms[value.field] == value_forms.AS_IT_STANDS
+    for text, places in zip(rows.texts, rows.places, strict=True):
+        named = [
+            dataclasses.replace(value, field=number) for value in places if (number := own[value.field]) is not None
         ]
-        marked = _mark(row.text, places, model.writer.closed)
-        out.append(
-            [
-                SpanShare(
-                    field=number,
-                    start=marked.words[runs[choice or 0].start][0],
-                    end=marked.words[runs[choice or 0].stop - 1][1],
-                    share=1.0,
-                )
-                for (number, runs), choice in zip(marked.values, _choose(model, row.text, marked), strict=True)
-            ]
-        )
+        marked = _mark(text, named, model.writer.closed)
+        chosen = []
+        for (number, runs), choice in zip(marked.values, _choose(model, text, marked), strict=True):
+            extents = [(marked.words[run.start][0], marked.words[run.stop - 1][1]) for run in runs]
+            first = extents.pop(choice or 0)
+            chosen.append(ChosenPlace(field=back[number], extent=first, others=tuple(extents)))
+        out.append(chosen)
     return out
 
 
