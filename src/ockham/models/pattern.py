@@ -55,7 +55,7 @@ class Pattern:
         for rule in self.rules:
             if rule.field in settled:
                 continue
-            for hit in pattern_rules.apply_rule(rule, candidates):
+            for hit in pattern_rules.apply_rule(rule, page, candidates):
                 span = SpanShare(field=rule.field, start=hit.start, end=hit.end, share=rule.precision)
                 out.setdefault((rule.field, hit.start, hit.end), span)
                 if rule.pick != "all":

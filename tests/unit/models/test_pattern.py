@@ -6,13 +6,14 @@ import dataclasses
 import json
 import time
 from pathlib import Path
+from typing import get_args
 
 import pytest
 from tests.unit.models.test_linear_tagger import receipts
 
 from ockham.errors import ModelError
 from ockham.models import model_files, pattern
-from ockham.models.extraction import pattern_learning, tagger_learning
+from ockham.models.extraction import pattern_learning, pattern_rules, tagger_learning, text_words
 from ockham.models.extraction.value_places import TextRow
 
 
@@ -65,3 +66,20 @@ def test_no_text_takes_more_than_its_length_in_time(model: pattern.Pattern, text
     (answer,) = model.answer([text])
     assert time.process_time() - begin < 5
     assert isinstance(json.loads(str(answer.value)), dict)
+
+
+def test_a_context_that_is_looked_at_alone_is_one_of_all() -> None:
+    """Rules are applied without working out every context; both ways say the same."""
+    text = "SHOP 1\nDATE 22-04-16 a\nTEA 1.50\n\nTOTAL RM 9.00 MYR\nCASH\n10.00"
+    page = pattern_rules.read_text(text, text_words.split_words(text, ("0-", "-0", "0.", ".0")))
+    words = {*page.lows, *map(str, range(1, 9)), ""}
+    for first in range(len(page.words)):
+        for stop in range(first + 1, len(page.words) + 1):
+            run = range(first, stop)
+            every = set(pattern_rules.contexts(page, run))
+            for context in get_args(pattern_rules.Context):
+                alone = {word for word in words if pattern_rules.stands_in(page, run, context, word)}
+                if context == "anywhere":
+                    assert alone == words
+                else:
+                    assert alone == {word for name, word in every if name == context}

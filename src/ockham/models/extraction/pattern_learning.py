@@ -119,7 +119,7 @@ def _try_rules(number: int, keys: Sequence[Key], material: _Material, *, several
         for key, candidates in pattern_rules.find_candidates(page, lookup, most_lines).items():
             if key not in keys:
                 continue
-            for (context, word), hits in _by_context(candidates[:_MOST_CANDIDATES]).items():
+            for (context, word), hits in _by_context(page, candidates[:_MOST_CANDIDATES]).items():
                 right = [_fold(page.text[hit.start : hit.end]) in values for hit in hits]
                 if several:
                     trials[(*key, context, word, "all")].rows[row] = (len(hits), sum(right))
@@ -133,10 +133,12 @@ def _try_rules(number: int, keys: Sequence[Key], material: _Material, *, several
     return trials
 
 
-def _by_context(candidates: Sequence[ValueCandidate]) -> dict[tuple[Context, str], list[ValueCandidate]]:
+def _by_context(
+    page: PatternText, candidates: Sequence[ValueCandidate]
+) -> dict[tuple[Context, str], list[ValueCandidate]]:
     out: dict[tuple[Context, str], list[ValueCandidate]] = defaultdict(list)
     for candidate in candidates:
-        for context in candidate.contexts:
+        for context in pattern_rules.contexts(page, candidate.run):
             out[context].append(candidate)
     return out
 

@@ -23,6 +23,7 @@ LONGEST = 8
 """Words of the longest run that is looked up."""
 MOST_LINES = 6
 _RUNS = re.compile(r"9+|X+|x+")
+_LINE_WORDS = 6
 _TOP = 8
 """Lines at either end of a text whose numbers are looked at."""
 
@@ -53,11 +54,11 @@ class PatternRule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ValueCandidate:
-    """A run of words that has a shape looked for: its extent, and the contexts in which it stands."""
+    """A run of words that has a shape looked for, and its extent."""
 
+    run: range
     start: int
     end: int
-    contexts: tuple[tuple[Context, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,8 @@ class PatternText:
     loose: tuple[str, ...]
     lines: tuple[range, ...]
     line_of: tuple[int, ...]
+    line_words: tuple[frozenset[str], ...]
+    """The words with which each line begins."""
 
 
 Keys = Mapping[int, Mapping[str, frozenset[tuple[Kind, str]]]]
@@ -102,14 +105,19 @@ def read_text(text: str, words: Sequence[Extent]) -> PatternText:
     if words:
         lines.append(range(first, len(words)))
     shapes = tuple(layout_features.shape(text[start:stop]) for start, stop in words)
+    lows = tuple(text[start:stop].lower() for start, stop in words)
     return PatternText(
         text=text,
         words=words,
-        lows=tuple(text[start:stop].lower() for start, stop in words),
+        lows=lows,
         shapes=shapes,
         loose=tuple(loosen(shape) for shape in shapes),
         lines=tuple(lines),
         line_of=tuple(line_of),
+        line_words=tuple(
+            frozenset(low for low in lows[line.start : min(line.stop, line.start + _LINE_WORDS)] if low[0].isalpha())
+            for line in lines
+        ),
     )
 
 
@@ -149,14 +157,16 @@ def find_candidates(page: PatternText, keys: Keys, most_lines: int) -> dict[tupl
 
 
 def apply_rule(
-    rule: PatternRule, candidates: Mapping[tuple[Kind, str], Sequence[ValueCandidate]]
+    rule: PatternRule, page: PatternText, candidates: Mapping[tuple[Kind, str], Sequence[ValueCandidate]]
 ) -> list[ValueCandidate]:
     """Return the values that a rule finds: at most one, unless it takes all."""
-    wanted = (rule.context, rule.word)
-    hits = [c for c in candidates.get((rule.kind, rule.key), ()) if wanted in c.contexts]
-    if rule.pick == "all" or not hits:
-        return hits
-    return [hits[0] if rule.pick == "first" else hits[-1]]
+    alike = candidates.get((rule.kind, rule.key), ())
+    if rule.pick == "all":
+        return [candidate for candidate in alike if stands_in(page, candidate.run, rule.context, rule.word)]
+    for candidate in alike if rule.pick == "first" else reversed(alike):
+        if stands_in(page, candidate.run, rule.context, rule.word):
+            return [candidate]
+    return []
 
 
 def describe_rule(rule: PatternRule, name: str) -> str:
@@ -183,40 +193,61 @@ def describe_rule(rule: PatternRule, name: str) -> str:
 
 
 def _candidate(page: PatternText, run: range) -> ValueCandidate:
-    return ValueCandidate(
-        start=page.words[run.start][0], end=page.words[run.stop - 1][1], contexts=tuple(_contexts(page, run))
-    )
+    return ValueCandidate(run=run, start=page.words[run.start][0], end=page.words[run.stop - 1][1])
 
 
-def _contexts(page: PatternText, run: range) -> Iterator[tuple[Context, str]]:
+def stands_in(page: PatternText, run: range, context: Context, word: str) -> bool:
+    """Tell whether a run of words stands in a context, without looking at the others (`contexts`)."""
+    if context in ("before", "after"):
+        at = run.start - 1 if context == "before" else run.stop
+        return 0 <= at < len(page.lows) and page.lows[at] == word
+    if context in ("anywhere", "label"):
+        return context == "anywhere" or _label_of(page, run) == word
+    number = page.line_of[run.start]
+    if len(page.lines) < 2:
+        return False
+    if context in ("line", "above", "last_line"):
+        at = _last_line(page, run) if context == "last_line" else number - (context == "above")
+        return at >= 0 and word in page.line_words[at]
+    place = number if context == "number" else len(page.lines) - number - 1
+    return place < _TOP and word == str(place + 1)
+
+
+def _label_of(page: PatternText, run: range) -> str | None:
+    """Return the last word with a letter before a run, on its line."""
+    for at in range(run.start - 1, page.lines[page.line_of[run.start]].start - 1, -1):
+        if page.lows[at][0].isalpha():
+            return page.lows[at]
+    return None
+
+
+def _last_line(page: PatternText, run: range) -> int:
+    """Return the last line of a run that is more than a part of a line; -1 for a part."""
+    first, last = page.line_of[run.start], page.line_of[run.stop - 1]
+    line = page.lines[first]
+    return last if last != first or (run.start == line.start and run.stop == line.stop) else -1
+
+
+def contexts(page: PatternText, run: range) -> Iterator[tuple[Context, str]]:
+    """Yield all contexts in which a run of words stands."""
     number, lows = page.line_of[run.start], page.lows
-    line = page.lines[number]
     yield "anywhere", ""
     if run.start > 0:
         yield "before", lows[run.start - 1]
     if run.stop < len(lows):
         yield "after", lows[run.stop]
-    labels = [lows[at] for at in range(line.start, run.start) if lows[at][0].isalpha()]
-    if labels:
-        yield "label", labels[-1]
-    if len(page.lines) > 1:
-        yield from _line_contexts(page, run)
-
-
-def _line_contexts(page: PatternText, run: range) -> Iterator[tuple[Context, str]]:
-    number = page.line_of[run.start]
-    line = page.lines[number]
-    yield from (("line", word) for word in _words_on(page, line))
+    label = _label_of(page, run)
+    if label is not None:
+        yield "label", label
+    if len(page.lines) < 2:
+        return
+    yield from (("line", word) for word in page.line_words[number])
     if number:
-        yield from (("above", word) for word in _words_on(page, page.lines[number - 1]))
+        yield from (("above", word) for word in page.line_words[number - 1])
     if number < _TOP:
         yield "number", str(number + 1)
     if len(page.lines) - number <= _TOP:
         yield "from_end", str(len(page.lines) - number)
-    last = page.line_of[run.stop - 1]
-    if last != number or (run.start == line.start and run.stop == line.stop):
-        yield from (("last_line", word) for word in _words_on(page, page.lines[last]))
-
-
-def _words_on(page: PatternText, line: range) -> set[str]:
-    return {page.lows[at] for at in line[:6] if page.lows[at][0].isalpha()}
+    last = _last_line(page, run)
+    if last >= 0:
+        yield from (("last_line", word) for word in page.line_words[last])
