@@ -1,7 +1,8 @@
 """Receipts and delivery notes made by rules of our own, as a scanner would read them: a text of lines, and its fields.
 
-Totals repeat (subtotal, cash, rounding, a tax table), dates have a dozen forms, addresses go over one to five lines,
-labels and their amounts stand on one line or on several, and single characters are read wrongly. Everything follows
+Totals repeat (subtotal, cash, rounding, a tax table), dates have eighteen forms, addresses go over one to five lines,
+most names are made up and stand in one document alone, labels and their amounts stand on one line, on several, or in
+columns that are read one after the other, words are broken, and single characters are read wrongly. Everything follows
 from the seed. Nothing is taken from real documents.
 """
 
@@ -68,7 +69,13 @@ DATE_STYLES: Sequence[Callable[[date], str]] = (
     lambda d: f"{d.day} {MONTHS[d.month - 1]} {d.year}",
     lambda d: f"{d.day:02d}-{MONTHS[d.month - 1].title()}-{d.year}",
     lambda d: d.strftime("%d.%m.%Y"), lambda d: f"{d.day}/{d.month}/{d.year}", lambda d: d.strftime("%Y/%m/%d"),
-    lambda d: f"{MONTHS[d.month - 1].title()} {d.day}, {d.year}",
+    lambda d: f"{MONTHS[d.month - 1].title()} {d.day}, {d.year}", lambda d: d.strftime("%d/%m/%Y"),
+    lambda d: f"{d.day:02d}-{MONTHS[d.month - 1]}-{d.year}", lambda d: f"{d.day:02d} {MONTHS[d.month - 1]} {d:%y}",
+    lambda d: d.strftime("%Y%m%d"), lambda d: f"{d.day:02d} {d:%B}, {d.year}", lambda d: d.strftime("%d.%m.%y"),
+)  # fmt: skip
+SYLLABLES = (
+    "BA", "CHA", "DOR", "EN", "FIN", "GA", "HOK", "IM", "JU", "KA", "LIN", "MO", "NES", "OR", "PE", "QUI", "RA", "SUN",
+    "TAN", "UL", "VAR", "WEI", "YO", "ZA", "TER", "SON", "LEE", "MAR", "KET", "BRO",
 )  # fmt: skip
 CONFUSED = {
     "O": "0",
@@ -98,6 +105,9 @@ class _Page:
         self.lines: list[str] = []
         self.split = draw.random() < 0.45
         """Labels and amounts stand on lines of their own, as some scanners read columns."""
+        self.columns = draw.random() < 0.08
+        self.broken = draw.choice((0.0, 0.0, 0.01, 0.04))
+        """How often a letter of a label is followed by white space, or lost."""
 
     def add(self, *lines: str) -> None:
         self.lines += [line for line in lines if line]
@@ -109,12 +119,27 @@ class _Page:
         else:
             self.add(f"{label}{self.draw.choice((' ', '  ', ' : '))}{value}")
 
+    def sums(self, pairs: Sequence[tuple[str, str]]) -> None:
+        """Write labels with their amounts; where columns are read apart, all labels stand before all amounts."""
+        if self.columns:
+            self.add(*(label for label, _ in pairs), *(value for _, value in pairs))
+        else:
+            for label, value in pairs:
+                self.pair(label, value)
+
     def text(self, kept: Sequence[str], noise: float) -> str:
         """Return the text, its characters misread here and there; ``kept`` values are misread more rarely."""
-        return "\n".join(
-            "".join(self._misread(c, noise * (0.05 if any(value in line for value in kept) else 1)) for c in line)
-            for line in self.lines
-        )
+        out = []
+        for line in self.lines:
+            is_kept = any(value in line for value in kept)
+            read = "".join(self._misread(c, noise * (0.05 if is_kept else 1)) for c in line)
+            out.append(read if is_kept else "".join(map(self._break, read)))
+        return "\n".join(out)
+
+    def _break(self, character: str) -> str:
+        if not character.isalpha() or self.draw.random() >= self.broken:
+            return character
+        return f"{character} " if self.draw.random() < 0.6 else ""
 
     def _misread(self, character: str, noise: float) -> str:
         if self.draw.random() >= noise:
@@ -134,8 +159,16 @@ def make_notes(count: int, seed: int) -> list[dict[str, object]]:
     return [_note(random.Random(draw.random())) for _ in range(count)]
 
 
+def _word(draw: random.Random) -> str:
+    """Make up a word that no other document is likely to have."""
+    return "".join(draw.choices(SYLLABLES, k=draw.choice((2, 2, 3, 3, 4))))
+
+
 def _company(draw: random.Random) -> str:
-    name = f"{draw.choice(NAMES)} {draw.choice(TRADES)} {draw.choice(ENDINGS)}".strip()
+    own = " ".join(_word(draw) for _ in range(draw.choice((1, 1, 2))))
+    first = draw.choice(NAMES) if draw.random() < 0.4 else own
+    trade = draw.choice(TRADES) if draw.random() < 0.8 else _word(draw)
+    name = f"{first} {trade} {draw.choice(ENDINGS)}".strip()
     if draw.random() < 0.15:
         name = f"{''.join(draw.choices(string.ascii_uppercase, k=draw.choice((2, 3))))} {name}"
     return name
@@ -149,12 +182,18 @@ def _address(draw: random.Random) -> list[str]:
          f"{draw.randint(1, 60)} & {draw.randint(61, 90)}", f"G-{draw.randint(1, 40)}, GROUND FLOOR",
          f"{draw.randint(1, 9)}-{draw.randint(1, 90)}A")
     )  # fmt: skip
-    street = draw.choice(STREETS) + (f" {draw.randint(1, 9)}/{draw.randint(1, 40)}" if draw.random() < 0.4 else "")
+    named = draw.choice(STREETS) if draw.random() < 0.4 else f"{draw.choice(('JALAN', 'JLN', 'LORONG'))} {_word(draw)}"
+    street = named + (f" {draw.randint(1, 9)}/{draw.randint(1, 40)}" if draw.random() < 0.4 else "")
     town, state = draw.choice(TOWNS)
     code = f"{draw.randint(10000, 89999)}"
     parts = [f"{number}, {street}"]
     if draw.random() < 0.65:
-        parts.append(draw.choice(AREAS))
+        area = (
+            draw.choice(AREAS)
+            if draw.random() < 0.5
+            else f"{draw.choice(('TAMAN', 'BANDAR', 'KAWASAN'))} {_word(draw)}"
+        )
+        parts.append(area)
     parts.append(f"{code} {town}")
     if state:
         parts.append(state)
@@ -293,31 +332,29 @@ def _sums(page: _Page, total: int) -> str:
     draw = page.draw
     currency = draw.choice(("", "", "", "RM ", "RM", "$"))
     rounded = round(total / 5) * 5
+    pairs = []
     if draw.random() < 0.5:
-        page.pair(
-            draw.choice(("SUBTOTAL", "SUB TOTAL", "TOTAL QTY: 3  SUBTOTAL", "SUB-TOTAL", "TOTAL SALES EXCL. GST")),
-            currency + _money(total if draw.random() < 0.6 else round(total / 1.06)),
-        )
+        label = draw.choice(("SUBTOTAL", "SUB TOTAL", "TOTAL QTY: 3  SUBTOTAL", "SUB-TOTAL", "TOTAL SALES EXCL. GST"))
+        pairs.append((label, currency + _money(total if draw.random() < 0.6 else round(total / 1.06))))
     if draw.random() < 0.3:
-        page.pair(draw.choice(("DISCOUNT", "DISC (0%)", "TOTAL DISCOUNT")), currency + "0.00")
+        pairs.append((draw.choice(("DISCOUNT", "DISC (0%)", "TOTAL DISCOUNT")), currency + "0.00"))
     if draw.random() < 0.3:
-        page.pair(
-            draw.choice(("GST 6%", "TOTAL GST", "SERVICE TAX", "TAX")),
-            currency + _money(total - round(total / 1.06)),
-        )
+        label = draw.choice(("GST 6%", "TOTAL GST", "SERVICE TAX", "TAX"))
+        pairs.append((label, currency + _money(total - round(total / 1.06))))
+    if draw.random() < 0.2:
+        pairs.append((draw.choice(("TOTAL SALES", "TOTAL (EXCLUDING ROUNDING)", "AMOUNT")), currency + _money(total)))
     if draw.random() < 0.4:
-        page.pair(draw.choice(("ROUNDING", "ROUNDING ADJ", "ROUND ADJ:")), f"{(rounded - total) / 100:.2f}")
+        pairs.append((draw.choice(("ROUNDING", "ROUNDING ADJ", "ROUND ADJ:")), f"{(rounded - total) / 100:.2f}"))
     written = _money(rounded, thousands=draw.random() < 0.9)
-    page.pair(draw.choice(TOTAL_LABELS), currency + written)
+    pairs.append((draw.choice(TOTAL_LABELS), currency + written))
     if draw.random() < 0.7:
         paid = rounded if draw.random() < 0.4 else -(-rounded // draw.choice((500, 1000, 5000))) * 5000
         paid = max(paid, rounded)
-        page.pair(
-            draw.choice(("CASH", "CASH TENDERED", "PAID AMOUNT", "VISA CARD", "TENDER", "PAYMENT")),
-            currency + _money(paid),
-        )
+        label = draw.choice(("CASH", "CASH TENDERED", "PAID AMOUNT", "VISA CARD", "TENDER", "PAYMENT"))
+        pairs.append((label, currency + _money(paid)))
         if draw.random() < 0.8:
-            page.pair(draw.choice(("CHANGE", "CHANGE DUE", "BALANCE")), currency + _money(paid - rounded))
+            pairs.append((draw.choice(("CHANGE", "CHANGE DUE", "BALANCE")), currency + _money(paid - rounded)))
+    page.sums(pairs)
     if draw.random() < 0.4:
         tax = rounded - round(rounded / 1.06)
         page.add(draw.choice(("GST SUMMARY", "GST ANALYSIS  AMOUNT(RM)  TAX(RM)")))
