@@ -61,11 +61,13 @@ GREEDY = Sampling()
 class DecodingLimits:
     """What a written text is bound by: tokens, a JSON schema (as JSON text), words that end it, and how it is drawn.
 
+    A ``grammar`` of the engine's (llguidance) stands in the place of the schema.
     ``alternatives`` are the most probable tokens that are told of beside each one that was taken.
     """
 
     tokens: int
     schema: str | None = None
+    grammar: str | None = None
     stop: tuple[str, ...] = ()
     sampling: Sampling = GREEDY
     alternatives: int = 0
@@ -73,7 +75,9 @@ class DecodingLimits:
     def request(self) -> dict[str, Any]:
         """Return what the engine is told."""
         bounds: dict[str, Any] = {"stop": list(self.stop)} if self.stop else {}
-        if self.schema is not None:
+        if self.grammar is not None:
+            bounds["grammar"] = self.grammar
+        elif self.schema is not None:
             bounds["json_schema"] = json.loads(self.schema)
         return {"max_tokens": self.tokens, "logprobs": max(1, self.alternatives), **self.sampling.request(), **bounds}
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ockham.data import multiple_choice
 from ockham.data.multiple_choice import OptionFormat
 from ockham.errors import ModelError
-from ockham.llm import chat_template, json_schema, prompts
+from ockham.llm import chat_template, copy_grammar, json_schema, prompts
 from ockham.llm.prompts import Shot
 from ockham.records import Example, TaskName
 
@@ -39,6 +39,7 @@ class PromptTask:
     are left out again when the answer is read.
     ``marked``: options are answered by their mark ("B"), not by their text; ``wording`` says how they are written, and
     answers are held to the options that a text lists. Without it, or where a text lists none, any text is an answer.
+    ``copied`` are the fields whose values can only be parts of the text (`ockham.llm.copy_grammar`).
     """
 
     name: TaskName
@@ -47,6 +48,7 @@ class PromptTask:
     instructions: str = ""
     listed: bool = True
     every_field: bool = False
+    copied: tuple[str, ...] = ()
     marked: bool = False
     wording: OptionFormat | None = None
 
@@ -95,6 +97,19 @@ class PromptTask:
     def decoding_schema(self) -> str | None:
         """Return the JSON schema that answers are written under, with what the engine's grammar is told."""
         return None if self.schema is None else json.dumps(self._schema())
+
+    def with_copied_fields(self, examples: Sequence[Example]) -> PromptTask:
+        """Return the task with the fields whose values always stand in the texts of examples, where all are asked."""
+        if not self.every_field or self.schema is None:
+            return self
+        pairs = [(row.input, target) for row in examples if (target := readable(row.target)) is not None]
+        return replace(self, copied=copy_grammar.copied_fields(json.loads(self.schema), pairs))
+
+    def decoding_grammar(self, text: str) -> str | None:
+        """Return the grammar under which the answer to a text is written; ``None`` where its schema alone holds it."""
+        if not self.copied or not self.every_field:
+            return None
+        return copy_grammar.write_grammar(self._schema(), self.copied, whole(text))
 
     def write_target(self, target: str, text: str = "") -> str:
         """Return the target of a text as the model should write it.

@@ -235,6 +235,7 @@ class Decoder:
     def _write_reply(self, question: Prompt, text: str, wish: ReplyWish, slot: int) -> WrittenReply:
         before = self._engine.read(slot)
         limits = wish.limits(self._limits, is_free=self._kept.task.name == "generate")
+        limits = dataclasses.replace(limits, grammar=self._kept.task.decoding_grammar(text))
         written = self._engine.write(question.tokens, limits, slot=slot, scales=self._scales)
         answer = Answer(
             value=self._kept.task.read(written.text, text),
@@ -276,8 +277,8 @@ def fit(
         prompt_task = task_shown(task, examples, instructions)
         # One that has learnt the answers writes objects as the targets are.
         every_field = task == "extract" and not spec.brief
-        prompt_task = dataclasses.replace(prompt_task, listed=not spec.brief, every_field=every_field)
-        prompt_task = _fitting(prompt_task, skeletons, engine, spec)
+        wanted = dataclasses.replace(prompt_task, listed=not spec.brief, every_field=every_field)
+        prompt_task = _fitting(wanted.with_copied_fields(examples), skeletons, engine, spec)
     finally:
         if base.engine is None:
             engine.close()
