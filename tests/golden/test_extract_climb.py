@@ -101,3 +101,22 @@ def test_rows_without_any_field_and_nested_objects(tmp_path: Path) -> None:
     assert next(line for line in verdict.candidates if line.name == "linear-tagger").metrics["f1_micro"].value > 0.9
     with pytest.raises(DataError, match="none of the 40 targets has a field with a value"):
         fit([{"input": f"text {n}", "target": '{"a": ""}'} for n in range(40)], FitSpec(task="extract"))
+
+
+def test_values_that_say_the_same_match_where_that_is_asked_for(tmp_path: Path) -> None:
+    """The targets write days as no text does, now one way and now another, so that no form can be learnt."""
+    rows = rows_with()
+    for number, row in enumerate(rows):
+        target = json.loads(row["target"])
+        row["target"] = json.dumps({**target, "date": target["date"].replace("-", "/" if number % 2 else ".")})
+    spec = FitSpec(rungs=("linear-tagger",), all=True)
+    (exact,) = fit(rows, spec, out=tmp_path / "exact").candidates
+    assert exact.metrics["f1_micro"].value < 0.6
+    loose = FitSpec(rungs=("linear-tagger",), all=True, match=("date=normalised", "total=exact"))
+    (matched,) = fit(rows, loose, out=tmp_path / "loose").candidates
+    assert matched.metrics["f1_micro"].value > 0.9
+    assert any("normalised" in warning for warning in load_result(tmp_path / "loose").warnings)
+    with pytest.raises(ConfigError, match="the field 'totl', which no target has"):
+        fit(rows, FitSpec(match=("totl=normalised",)), out=tmp_path / "other")
+    with pytest.raises(ConfigError, match="FIELD=exact or FIELD=normalised"):
+        fit(rows, FitSpec(match=("total=loose",)), out=tmp_path / "other")

@@ -15,6 +15,7 @@ from ockham.evals import tasks
 from ockham.evals.cut_texts import count_cut_texts
 from ockham.evals.scorer_plugs import load_scorer
 from ockham.ladder.measure import score_with_clusters
+from ockham.models.extraction import field_match
 from ockham.readers.label_sets import SeveralLabels
 from ockham.readers.read import ReadResult, ReadSpec, read
 from ockham.records import Answer, Example, Manifest, PlugRequest, Progress, Quarantined, Report, digest
@@ -28,8 +29,9 @@ _NAMED = 10
 class EvalSpec:
     """How to read the labelled rows; columns that are not named are those the bundle was made with.
 
-    ``scorer`` names a scorer whose mean score is measured too. ``instructions`` and ``labels`` are those of `FitSpec`,
-    for a language model that is measured without a run; a bundle has its own.
+    ``scorer`` names a scorer whose mean score is measured too, ``match`` how extracted fields match, as in `FitSpec`.
+    ``instructions`` and ``labels`` are those of `FitSpec`, for a language model that is measured without a run; a
+    bundle has its own.
     """
 
     inputs: tuple[str, ...] = ()
@@ -39,6 +41,7 @@ class EvalSpec:
     several_labels: SeveralLabels | None = None
     seed: int = field(default=0, metadata={"min": 0})
     scorer: PlugRequest | None = None
+    match: tuple[str, ...] = ()
     instructions: str | None = None
     labels: str | None = None
 
@@ -61,7 +64,9 @@ class MeasuredRows:
     def report(self, answers: Sequence[Answer], spec: EvalSpec) -> Report:
         """Judge the answers: metrics with their intervals. What it took to give them is not known here."""
         task, scorer = self.manifest.task, None if spec.scorer is None else load_scorer(spec.scorer)
-        scores = score_with_clusters(task, self.rows, answers, list(self.clusters), scorer)
+        match = field_match.read_match(spec.match)
+        credited = field_match.credit_answers(self.rows, answers, match)
+        scores = score_with_clusters(task, self.rows, credited, list(self.clusters), scorer)
         return Report(
             candidate=self.manifest.candidate,
             dataset=digest([[row.id, row.input, row.target] for row in self.rows]),
@@ -73,7 +78,7 @@ class MeasuredRows:
             profile=None,
             artifact_mb=None,
             fit_seconds=0.0,
-            remarks=self.remarks,
+            remarks=(*self.remarks, *([field_match.describe_match(match)] if match else [])),
             scorer=None if scorer is None else scorer.use,
             cut=count_cut_texts(answers),
         )

@@ -29,6 +29,7 @@ EXAMPLES = (
 @section(
     "Metric",
     options.scorer,
+    options.match,
     click.option("--seed", type=int, metavar="N", help="Random seed of the intervals [default: 0]."),
 )
 @options.task_words

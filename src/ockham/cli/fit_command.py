@@ -41,6 +41,7 @@ REQUIREMENTS = section(
         "--tolerance", type=float, metavar="POINTS", help="Points below the best score that still do [default: 1]."
     ),
     options.scorer,
+    options.match,
 )
 ROWS = section(
     "Data",

@@ -60,6 +60,16 @@ def scorer(function: F) -> F:
     )(function)
 
 
+def match(function: F) -> F:
+    """Say how the values of extracted fields match."""
+    return click.option(
+        "--match",
+        multiple=True,
+        metavar="FIELD=HOW",
+        help="exact (default), or normalised: as dates, amounts or words; repeat it for several fields.",
+    )(function)
+
+
 def task_words(function: F) -> F:
     """Say what the task is, in words of the user's own."""
     return section(

@@ -18,6 +18,7 @@ from ockham.ladder.climb import TEST_EVALUATIONS, ClimbDecision
 from ockham.ladder.diagnostics import DataDiagnostics
 from ockham.ladder.llm_judge import JudgeFindings
 from ockham.ladder.measure import RungResult
+from ockham.models.extraction import field_match
 from ockham.records import (
     CandidateResult,
     DatasetSummary,
@@ -203,6 +204,7 @@ def build_result(context: RunContext, outcome: ClimbOutcome) -> RunResult:
         warnings=(
             *context.prepared.split.warnings,
             *field_notes(context),
+            *([field_match.describe_match(context.config.match)] if context.config.match else []),
             *outcome.opinions.notes,
             *(text for _, built in builds for text in built.warnings),
             *(

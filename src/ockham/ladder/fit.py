@@ -27,6 +27,7 @@ from ockham.ladder.measure import RungResult
 from ockham.ladder.run_folder import ACCOUNT, run_name
 from ockham.llm.task_words import match_descriptions, read_descriptions, read_instructions, task_words
 from ockham.models import counting
+from ockham.models.extraction import field_match
 from ockham.printable import printable
 from ockham.readers.label_sets import SeveralLabels
 from ockham.readers.read import ReadSpec
@@ -76,6 +77,9 @@ class FitSpec:
     label means (columns ``label`` and ``description``): models that are asked in words read both, and classifiers learn
     from the descriptions where that helps. ``owner`` is who answers for the run, as the report is to cite it.
 
+    ``match`` says of extracted fields how their values match the targets': ``total=normalised`` as dates, amounts or
+    words, without it as they are written.
+
     ``judge`` is a large model that is asked whether written answers are right; the verdict does not rest on it.
     """
 
@@ -105,6 +109,7 @@ class FitSpec:
     labels: str | None = None
     prices: str | None = None
     scorer: PlugRequest | None = None
+    match: tuple[str, ...] = ()
     owner: str | None = None
 
 
@@ -141,7 +146,7 @@ def fit(
         intake = dataclasses.replace(prepared.intake, warnings=(*prepared.intake.warnings, remark))
         prepared = dataclasses.replace(prepared, intake=intake)
     _introduce(prepared, on_progress)
-    _check_fields(prepared, requirements)
+    _check_fields(prepared, [*requirements.min_field, *field_match.read_match(spec.match)])
     config = dataclasses.replace(
         _plan(spec, requirements, prepared, scorer),
         instructions=task_words(instructions, descriptions, prepared.dataset.labels),
@@ -240,19 +245,19 @@ def _check_out(out: str | Path | None) -> None:
         store.check_place(Path("runs") / "run.json")
 
 
-def _check_fields(prepared: Prepared, requirements: Requirements) -> None:
-    """Find out, before any work, whether the fields that something is required of are in the targets.
+def _check_fields(prepared: Prepared, names: Sequence[str]) -> None:
+    """Find out, before any work, whether the fields that the user names are in the targets.
 
     Raises `ConfigError` (``E_CONFIG``) where one is not.
     """
-    if not requirements.min_field or prepared.dataset.task != "extract":
+    if not names or prepared.dataset.task != "extract":
         return  # another task has no fields, which its metrics say
     fields = {path for row in prepared.dataset.examples for path, _ in field_scores.parse_fields(row.target) or ()}
-    strange = next((name for name in requirements.min_field if name not in fields), None)
+    strange = next((name for name in names if name not in fields), None)
     if strange is not None:
-        message = f"an F1 is required of the field {printable(strange)!r}, which no target has"
-        names = ", ".join(printable(name) for name in sorted(fields)[:30])
-        raise ConfigError("E_CONFIG", message, fix=f"name one of {names}")
+        message = f"the settings name the field {printable(strange)!r}, which no target has"
+        known = ", ".join(printable(name) for name in sorted(fields)[:30])
+        raise ConfigError("E_CONFIG", message, fix=f"name one of {known}")
 
 
 def _introduce(prepared: Prepared, on_progress: Callable[[Progress], None]) -> None:
@@ -314,6 +319,7 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared, scorer:
         task=task,
         metric=tasks.metric_for(task, requirements, scorer),
         scorer=scorer,
+        match=field_match.read_match(spec.match),
         seed=spec.seed,
         encoder=next(iter(spec.encoder), None),
         tune=TuneSpec(

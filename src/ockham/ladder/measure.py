@@ -22,6 +22,7 @@ from ockham.ladder.answer_quality import answer_quality, required_fields
 from ockham.ladder.costs import serving_costs
 from ockham.llm import prompts
 from ockham.models.backend import is_networked
+from ockham.models.extraction import field_match
 from ockham.records import (
     Answer,
     Candidate,
@@ -195,7 +196,8 @@ def _report(
     clusters = [context.prepared.split.clusters[index] for index in indices]
     task = context.prepared.dataset.task
     scorer = context.config.scorer
-    scores = score_with_clusters(task, rows, served.answers, clusters, scorer)
+    answers = field_match.credit_answers(rows, served.answers, context.config.match)
+    scores = score_with_clusters(task, rows, answers, clusters, scorer)
     spec = context.config.endpoint if rung.is_paid else None
     daily, million = serving_costs(served.answers, served.profile, spec, requirements, prices)
     every = tasks.estimate_metrics(task, scores, context.prepared.dataset.labels)

@@ -71,6 +71,8 @@ class BuildConfig:
     """What the user says of the task, for models that are asked in words (`ockham.llm.task_words`)."""
     descriptions: Mapping[str, str] = field(default_factory=dict)
     """What the user says of labels, by label as the data spell it; part of ``instructions`` too."""
+    match: frozenset[str] = frozenset()
+    """The fields whose values match where they say the same (`ockham.models.extraction.field_match`)."""
     every: bool = False
     """Every rung is wanted, also one that promises nothing."""
 
