@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+from collections.abc import Iterator
 
 import pytest
 from tests import tiny_gguf
@@ -45,9 +46,11 @@ def test_only_a_prompted_task_that_asks_for_every_field_is_held_to_the_text() ->
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Engine:
+def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     weights = tiny_gguf.write(tmp_path_factory.mktemp("copy") / "tiny.gguf")
-    return Engine(weights, EngineSpec(context=1024, slots=1, threads=1))
+    loaded = Engine(weights, EngineSpec(context=1024, slots=1, threads=1))
+    yield loaded
+    loaded.close()
 
 
 def test_a_model_of_random_weights_copies(engine: Engine) -> None:
