@@ -26,6 +26,10 @@ from ockham.records import Answer, Example
         ("25/12/2018", "26/12/2018", False),
         ("...", "---", False),
         ("12", "1.2", False),
+        ("RM 9.00", "RM 90.0", False),
+        ("DN1234", "DO1234", False),
+        ("DN1234", "DN 1234", True),
+        ("A-1", "a1", True),
     ],
 )
 def test_dates_amounts_and_words_match_by_what_they_say(one: object, other: object, same: bool) -> None:

@@ -7,7 +7,7 @@ and table counts it as right.
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -97,8 +97,9 @@ def says_the_same(one: object, other: object) -> bool:
         return True
     amounts = [value_forms.write_as("amount", text) if _is_amount(text) else None for text in (first, second)]
     if None not in amounts:
-        return float(str(amounts[0])) == float(str(amounts[1]))
-    return _letters(first) == _letters(second) != ""
+        currencies = {letters for text in (first, second) if (letters := _letters(text, str.isalpha))}
+        return len(currencies) < 2 and float(str(amounts[0])) == float(str(amounts[1]))
+    return _letters(first, str.isalnum) == _letters(second, str.isalnum) != ""
 
 
 def _day(text: str, order: str) -> str | None:
@@ -107,8 +108,10 @@ def _day(text: str, order: str) -> str | None:
 
 
 def _is_amount(text: str) -> bool:
-    return list(value_forms.parts_for("amount", text)) == [(0, len(text))]
+    """Tell whether a text is a number, with a currency or without; one letter before it is a name, such as A-1."""
+    whole = list(value_forms.parts_for("amount", text)) == [(0, len(text))]
+    return whole and len(_letters(text, str.isalpha)) != 1
 
 
-def _letters(text: str) -> str:
-    return "".join(character for character in text.casefold() if character.isalnum())
+def _letters(text: str, counts: Callable[[str], bool]) -> str:
+    return "".join(character for character in text.casefold() if counts(character))
