@@ -54,14 +54,14 @@ def write_grammar(schema: Mapping[str, Any], copied: Collection[str], text: str)
     fields, rules = [], []
     for number, (name, kind) in enumerate(schema["properties"].items()):
         fields.append(f"{_literal(json.dumps(name) + ': ')} field{number}")
-        rules.append(f"field{number}: {_copied(kind) if name in copied else _plain(kind)}")
+        rules.append(f"field{number}: {_copied_rule(kind) if name in copied else _plain_rule(kind)}")
     inner = f" {_literal(', ')} ".join(fields)
     copy = f'COPY: %regex {{"substring_chunks": {json.dumps(chunks)}}}'
     start = f"start: {_literal('{')} {inner} {_literal('}')}"
     return "\n".join(["%llguidance {}", start, *rules, f"TEXT: {_literal(chr(34))} COPY {_literal(chr(34))}", copy, ""])
 
 
-def _copied(kind: Mapping[str, Any]) -> str:
+def _copied_rule(kind: Mapping[str, Any]) -> str:
     """Return what a copied field may be: a text, a list of texts, or null, as its schema allows."""
     types = _types(kind)
     forms = []
@@ -74,7 +74,7 @@ def _copied(kind: Mapping[str, Any]) -> str:
     return " | ".join(forms)
 
 
-def _plain(kind: Mapping[str, Any]) -> str:
+def _plain_rule(kind: Mapping[str, Any]) -> str:
     return f"%json {json.dumps({**kind, **json_schema.PLAIN})}"
 
 
