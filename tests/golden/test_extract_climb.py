@@ -111,7 +111,7 @@ def test_values_that_say_the_same_match_where_that_is_asked_for(tmp_path: Path) 
         row["target"] = json.dumps({**target, "date": target["date"].replace("-", "/" if number % 2 else ".")})
     spec = FitSpec(rungs=("linear-tagger",), all=True)
     (exact,) = fit(rows, spec, out=tmp_path / "exact").candidates
-    assert exact.metrics["f1_micro"].value < 0.6
+    assert exact.metrics["f1_micro"].value < 0.8
     loose = FitSpec(rungs=("linear-tagger",), all=True, match=("date=normalised", "total=exact"))
     (matched,) = fit(rows, loose, out=tmp_path / "loose").candidates
     assert matched.metrics["f1_micro"].value > 0.9
