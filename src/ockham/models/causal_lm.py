@@ -274,11 +274,10 @@ def fit(
     engine = base.engine or Engine(base.weights, EngineSpec(context=256, slots=1, threads=1), paths[1:])
     try:
         skeletons = template_process.compile_templates(base.weights, max(1, spec.shots))
-        prompt_task = task_shown(task, examples, instructions)
         # One that has learnt the answers writes objects as the targets are.
-        every_field = task == "extract" and not spec.brief
-        wanted = dataclasses.replace(prompt_task, listed=not spec.brief, every_field=every_field)
-        prompt_task = _fitting(wanted.with_copied_fields(examples), skeletons, engine, spec)
+        every, shown = task == "extract" and not spec.brief, task_shown(task, examples, instructions)
+        asked = dataclasses.replace(shown, listed=not spec.brief, every_field=every).with_copied_fields(examples)
+        prompt_task = _fitting(asked, skeletons, engine, spec)
     finally:
         if base.engine is None:
             engine.close()
