@@ -213,7 +213,10 @@ def _notes(folder: Path, prices: catalog.Prices, today: dt.date | None) -> tuple
         else "Here, no mechanism of the operating system enforces that: libraries are told to stay quiet, and "
         "connections that Python code asks for in Ockham's processes are refused."
     )
-    notes = [f"Commands send nothing unless you name an API or a model on the hub, or use a Ray cluster. {walls}"]
+    sends = (
+        "Commands send nothing unless you name an API, a server to measure or a model on the hub, or use a Ray cluster."
+    )
+    notes = [f"{sends} {walls}"]
     if today is not None and prices.stale(today):
         notes.append(
             f"The built-in prices are from {prices.date.isoformat()}, more than {catalog.FRESH_DAYS} days old; "

@@ -109,7 +109,9 @@ def test_it_is_written_for_a_person_and_as_json(tmp_path: Path, package: Path) -
     found = look(tmp_path, package, CLASSIC)
     text = diagnosis_lines(found, 100)
     assert "For encoder: pip install 'ockham-slm[encoder]'" in text
-    sends = "Commands send nothing unless you name an API or a model on the hub, or use a Ray cluster."
+    sends = (
+        "Commands send nothing unless you name an API, a server to measure or a model on the hub, or use a Ray cluster."
+    )
     assert sends in " ".join(" ".join(text).split())
     assert max(map(len, text)) <= 120
     assert json.loads(json.dumps(plain(found)))["rungs"][0] == {

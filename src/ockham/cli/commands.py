@@ -59,7 +59,7 @@ def ockham() -> None:
     """Find the smallest language model that provably does the job.
 
     Start with `ockham fit FILE`, a file of labelled examples of one task. Nothing leaves this machine unless you name
-    an API or a model on the hub.
+    an API, a server to measure or a model on the hub, or use a Ray cluster.
     """
 
 
