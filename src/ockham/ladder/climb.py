@@ -14,12 +14,13 @@ from ockham.errors import OckhamError, PlugError, StoreError
 from ockham.evals import comparison, sample_size
 from ockham.evals.cut_texts import describe_cut_texts
 from ockham.ladder import measure
+from ockham.ladder.diagnostics import DataDiagnostics, learning_gain
 from ockham.ladder.measure import RungResult
 from ockham.records import Comparison, Json, Progress, Report, Requirements, Score, TaskName, plain
 from ockham.rungs.rung import RunContext, Rung, build_rung, find_built
 from ockham.verdict import decide as verdict
-from ockham.verdict.decide import ClimbFacts, Decision
-from ockham.verdict.sentences import join_words
+from ockham.verdict.decide import Decision
+from ockham.verdict.sentences import ClimbFacts, join_words
 
 FAULTS = "faults"
 """The run's folder of tracebacks."""
@@ -224,9 +225,13 @@ def _open_test(context: RunContext, names: Sequence[str], requirements: Requirem
 
 
 def decide(
-    context: RunContext, rungs: Sequence[Rung], rung_results: Sequence[RungResult], requirements: Requirements
+    context: RunContext,
+    rungs: Sequence[Rung],
+    rung_results: Sequence[RungResult],
+    requirements: Requirements,
+    diagnosed: DataDiagnostics | None = None,
 ) -> ClimbDecision:
-    """Compare every pair of measured candidates on the test rows, and decide."""
+    """Compare every pair of measured candidates on the test rows, and decide; ``diagnosed`` is for the next step."""
     metric = context.config.metric
     tested = [rung_result for rung_result in rung_results if rung_result.test]
     pairs = [(a, b) for index, a in enumerate(tested) for b in tested[index + 1 :]]
@@ -247,7 +252,12 @@ def decide(
         comparisons,
         metric=metric,
         rows_needed=sample_size.rows_needed,
-        climb=ClimbFacts(planned=_count_applicable(rungs, context.config.task), run=str(context.run.path)),
+        climb=ClimbFacts(
+            planned=_count_applicable(rungs, context.config.task),
+            run=str(context.run.path),
+            doubts=len(diagnosed.label_issues) if diagnosed else 0,
+            gain=learning_gain(diagnosed.curve) if diagnosed else None,
+        ),
     )
     return ClimbDecision(decision=decision, comparisons=comparisons)
 

@@ -25,6 +25,7 @@ from ockham.rungs.out_of_fold import out_of_fold_margins
 from ockham.rungs.rung import BuildInfo, BuiltRung, RunContext, find_built
 from ockham.store.memo import find_or_make
 from ockham.tuning import linear_head
+from ockham.verdict.sentences import LearningGain
 
 if TYPE_CHECKING:
     import numpy as np
@@ -95,6 +96,19 @@ def learning_curve(context: RunContext) -> tuple[CurvePoint, ...]:
         return tuple(points)
 
     return _once(context, "curve", tuple[CurvePoint, ...], study)
+
+
+def learning_gain(curve: Sequence[CurvePoint]) -> LearningGain | None:
+    """Return what the last step of the learning curve brought the rung that ends highest; ``None`` without a step."""
+    if not curve:
+        return None
+    best = max((point for point in curve if point.share == 1), key=lambda point: point.metric.value, default=None)
+    fewer = [point for point in curve if best and point.candidate == best.candidate and point.rows < best.rows]
+    if best is None or not fewer:
+        return None
+    before = max(fewer, key=lambda point: point.rows)
+    points = 100 * (best.metric.value - before.metric.value)
+    return LearningGain(name=best.candidate, rows=before.rows, more_rows=best.rows, points=points)
 
 
 def split_optimism(context: RunContext) -> tuple[SplitOptimism, ...]:

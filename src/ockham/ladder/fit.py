@@ -168,7 +168,7 @@ def fit(
             rung_results = climb(context, rungs, requirements, prices, everything=spec.all)
             diagnosed = diagnostics.diagnose(context)
         opinions = llm_judge.ask_judge(context, rung_results)
-        decided = decide(context, rungs, rung_results, requirements)
+        decided = decide(context, rungs, rung_results, requirements, diagnosed)
         outcome = assemble.ClimbOutcome(
             rung_results=rung_results,
             requirements=requirements,

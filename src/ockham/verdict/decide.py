@@ -16,6 +16,7 @@ from ockham.records.quantities import LATENCIES, QUANTITIES
 from ockham.verdict.conclusion import AnswerQuality, best_so_far, details, not_usable, shortfall, use
 from ockham.verdict.p_values import ALPHA, holm_threshold, normal_quantile, p_below, p_worse, widen
 from ockham.verdict.sentences import (
+    ClimbFacts,
     alternatives,
     baseline_note,
     fact,
@@ -68,21 +69,10 @@ class Decision:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClimbFacts:
-    """What a decision is told of the climb: how many candidates it may measure, and the folder that keeps it.
-
-    A climb that stops early has been given as many chances, and is corrected for all of them.
-    """
-
-    planned: int = 0
-    run: str = "RUN"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateCase:
     """What a decision is made from: findings and rows needed by candidate, and how many candidates were tried."""
 
-    run: str
+    climb: ClimbFacts
     requirements: Requirements
     metric: str
     meets: Mapping[str, Mapping[str, Finding]]
@@ -117,7 +107,7 @@ def decide(
     meets = {c.name: findings_of(c, requirements, threshold) for c in ordered}
     z = normal_quantile(1 - min(threshold, ALPHA / 2))
     rows = {c.name: _rows(c, requirements, meets[c.name], rows_needed, z) for c in ordered}
-    case = CandidateCase(run=climb.run, requirements=requirements, metric=metric, meets=meets, rows=rows, family=family)
+    case = CandidateCase(climb=climb, requirements=requirements, metric=metric, meets=meets, rows=rows, family=family)
     if any(name.startswith("min_") for name in requirements.limits()):
         return _smallest_that_meets(ordered, case)
     return _smallest_near_the_best(ordered, case, comparisons, rows_needed)
@@ -208,7 +198,7 @@ def _smallest_that_meets(ordered: Sequence[MeasuredCandidate], case: CandidateCa
     return Decision(
         chosen=chosen.name,
         because=because + baseline_note(chosen.nature),
-        next=f"{use_step(case.run)}{alternatives(open_, case.rows, _lighter(ordered, chosen))}",
+        next=f"{use_step(case.climb.run)}{alternatives(open_, case.rows, _lighter(ordered, chosen))}",
         proven=True,
         meets=case.meets,
         rows_needed=case.rows,
@@ -264,7 +254,7 @@ def _conclusion(
     facts = _facts(chosen, case)
     useless = shortfall(case.metric, chosen.metrics[case.metric], chosen.quality)
     if useless:
-        return not_usable(chosen.name, facts, useless), improvement(case.run), False
+        return not_usable(chosen.name, facts, useless), improvement(case.climb), False
     facts += details(chosen.quality)
     note = baseline_note(chosen.nature, [c.name for c in able if c.rung >= _LANGUAGE], f"over {points}")
     if chosen is not best:
@@ -274,15 +264,15 @@ def _conclusion(
             f"{use(chosen.name, f'the smallest candidate within {points} of the best', facts)} The best, {best.name}, "
             f"scores {percent(best.metrics[case.metric])}; on the same rows it is ahead by {ahead}."
         )
-        return f"{because}{note}", use_step(case.run), True
+        return f"{because}{note}", use_step(case.climb.run), True
     doubt = _chance(chosen, able, comparisons, case)
     if doubt is not None:
-        return best_so_far(chosen.name, facts, doubt) + note, use_step(case.run), False
+        return best_so_far(chosen.name, facts, doubt) + note, use_step(case.climb.run), False
     if chosen is able[0]:
         because = use(chosen.name, "the smallest candidate; no other scores better", facts)
     else:
         because = f"{use(chosen.name, 'which scores best', facts)} Every smaller candidate scores lower, beyond chance."
-    return f"{because}{note}", use_step(case.run), True
+    return f"{because}{note}", use_step(case.climb.run), True
 
 
 def _chance(
@@ -337,7 +327,7 @@ def _none(ordered: Sequence[MeasuredCandidate], case: CandidateCase) -> Decision
     return Decision(
         chosen=None,
         because=because,
-        next=suggestion(closest.name, meets, case.rows[closest.name], case.run),
+        next=suggestion(closest.name, meets, case.rows[closest.name], case.climb),
         meets=case.meets,
         rows_needed=case.rows,
     )

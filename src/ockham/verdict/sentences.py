@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 
 from ockham.records import Estimate, Finding
 from ockham.records.quantities import find_quantity, is_share
@@ -74,12 +75,48 @@ def use_step(run: str) -> str:
     return f"Answer new rows with `ockham predict {shlex.quote(run)} NEW.csv -o answers.csv`."
 
 
-def improvement(run: str) -> str:
-    """Say what may make answers better that are of no use yet."""
-    return (
-        f"Correct the doubted labels (`ockham report {shlex.quote(run)} --open` shows them), label more training rows "
-        "if the learning curve still rises, or try larger models with `--models`."
-    )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearningGain:
+    """What the larger half of the training rows brought a cheap rung on the validation rows, in points."""
+
+    name: str
+    rows: int
+    more_rows: int
+    points: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClimbFacts:
+    """What a decision is told of the climb: how many candidates it may measure, the folder that keeps it, and its data.
+
+    A climb that stops early has been given as many chances, and is corrected for all of them. ``doubts`` is the number
+    of rows whose label is in doubt; ``gain`` is ``None`` where no learning curve was measured.
+    """
+
+    planned: int = 0
+    run: str = "RUN"
+    doubts: int = 0
+    gain: LearningGain | None = None
+
+
+def improvement(climb: ClimbFacts) -> str:
+    """Say what may make answers better that are of no use yet: no more than the run has shown."""
+    report = f"`ockham report {shlex.quote(climb.run)} --open`"
+    if climb.doubts:
+        labels = "1 label" if climb.doubts == 1 else f"{climb.doubts:,} labels"
+        first = f"Check {labels} in doubt, which {report} shows"
+    else:
+        first = f"See in the wrong answers what they have in common ({report})"
+    steps = [first]
+    gain = climb.gain
+    if gain is None:
+        steps.append("label more training rows")
+    elif gain.points > 0:
+        steps.append(
+            f"label more training rows ({gain.name} gained {gain.points:.1f} points on the validation rows from "
+            f"{gain.rows:,} rows to {gain.more_rows:,})"
+        )
+    return f"{', '.join(steps)}, or measure larger models with `--models` (`ockham plan` lists those for this machine)."
 
 
 def alternatives(lower: Sequence[str], rows: Mapping[str, int | None], lighter: Collection[str] = ()) -> str:
@@ -103,18 +140,18 @@ def _standing(names: Sequence[str], lighter: Collection[str]) -> str:
     return "stands lower on the ladder" if one else "stand lower on the ladder"
 
 
-def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None, run: str) -> str:
+def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None, climb: ClimbFacts) -> str:
     """Say what to try when no candidate is chosen and ``name`` comes closest."""
     missed = [r for r, finding in findings.items() if finding == "misses"]
     unsure = [r for r, finding in findings.items() if finding == "cannot tell"]
     if any(r.startswith("min_") for r in missed):
-        return f"{improvement(run)} An endpoint can be measured too, with `--endpoint`."
+        return f"{improvement(climb)} An API can be measured too, with `--endpoint URL --endpoint-model NAME`."
     if missed:
         wide = join_words([find_quantity(r[4:]).words for r in missed])
         return f"Only the {wide} of {name} is over the limit: raise the limit, or serve on another machine."
     if any(r.startswith("min_") for r in unsure):
         if rows is None:
-            return f"{name} is too close to the requirement for any test set to tell: correct the doubted labels."
+            return f"{name} is too close to the requirement for any test set to tell. {improvement(climb)}"
         return f"Label about {rounded_rows(rows)} more test rows: that would tell whether {name} does."
     if "max_cost_per_day" in unsure:
         return "Add `--requests-per-day N`, so that the cost per day can be computed."

@@ -9,9 +9,9 @@ from tests.sample_letters import letters
 
 from ockham.data.prepare import prepare
 from ockham.data.split import SplitSpec
-from ockham.ladder.diagnostics import split_optimism
+from ockham.ladder.diagnostics import learning_gain, split_optimism
 from ockham.readers.read import ReadSpec
-from ockham.records import SplitOptimism
+from ockham.records import CurvePoint, Estimate, SplitOptimism
 from ockham.rungs.rung import BuildConfig, RunContext
 from ockham.tuning.tune_spec import TuneSpec
 
@@ -69,3 +69,17 @@ def test_many_leaks_are_worth_much() -> None:
     found = optimism(rows)
     assert found.leaks > 20
     assert found.difference.low > 0
+
+
+def test_the_gain_of_more_rows_is_that_of_the_rung_that_ends_highest() -> None:
+    def point(name: str, rows: int, share: float, value: float) -> CurvePoint:
+        return CurvePoint(
+            candidate=name, rows=rows, share=share, metric=Estimate(value=value, low=value, high=value, n=69)
+        )
+
+    curve = [point("linear", 242, 0.5, 0.7), point("linear", 484, 1.0, 0.8), point("encoder", 484, 1.0, 0.75)]
+    gain = learning_gain(curve)
+    assert gain is not None
+    assert (gain.name, gain.rows, gain.more_rows, round(gain.points, 9)) == ("linear", 242, 484, 10.0)
+    assert learning_gain([]) is None
+    assert learning_gain(curve[1:]) is None

@@ -16,8 +16,9 @@ from ockham.evals.sample_size import rows_needed
 from ockham.records import Comparison, Estimate, Requirements
 from ockham.rungs.registry import KNOWN
 from ockham.verdict.conclusion import AnswerQuality, WeakSpot
-from ockham.verdict.decide import ClimbFacts, Decision, MeasuredCandidate, decide
+from ockham.verdict.decide import Decision, MeasuredCandidate, decide
 from ockham.verdict.p_values import holm_threshold, normal_quantile, normal_tail, p_below
+from ockham.verdict.sentences import ClimbFacts, LearningGain, improvement
 
 NATURES = {rung.name: rung.nature for rung in KNOWN}
 
@@ -193,7 +194,8 @@ def test_what_is_mostly_wrong_is_not_usable_and_says_where_it_is_weakest() -> No
         "weakest field due_date (F1 10 %, 80 test rows)."
     )
     assert (found.chosen, found.proven) == ("encoder", False)
-    assert found.next.startswith("Correct the doubted labels (`ockham report 'runs/my mails' --open` shows them)")
+    report = "`ockham report 'runs/my mails' --open`"
+    assert found.next.startswith(f"See in the wrong answers what they have in common ({report}), label more training ")
     good = replace(poor, metrics={"f1_micro": wilson(97, 100)}, quality=replace(quality, right=61))
     met = decide([good], Requirements(min_f1_micro=0.9), (), metric="f1_micro", rows_needed=rows_needed)
     assert "where at least 90 % is required; 61 of 80 whole objects right; weakest field due_date" in met.because
@@ -344,3 +346,16 @@ def test_a_candidate_below_the_bar_is_chosen_in_at_most_five_percent(copies: int
         )
         # 400 draws at 5 % stay below 29 with 97.5 %.
         assert wrong <= 29
+
+
+def test_the_next_step_speaks_of_labels_in_doubt_and_of_more_rows_only_where_the_run_has_shown_them() -> None:
+    gain = LearningGain(name="linear", rows=242, more_rows=484, points=4.25)
+    both = improvement(ClimbFacts(run="runs/mails", doubts=12, gain=gain))
+    assert both == (
+        "Check 12 labels in doubt, which `ockham report runs/mails --open` shows, label more training rows (linear "
+        "gained 4.2 points on the validation rows from 242 rows to 484), or measure larger models with `--models` "
+        "(`ockham plan` lists those for this machine)."
+    )
+    flat = improvement(ClimbFacts(run="runs/mails", gain=replace(gain, points=0.0)))
+    assert "label" not in flat
+    assert improvement(ClimbFacts(run="r", doubts=1)).startswith("Check 1 label in doubt, which ")
