@@ -23,6 +23,7 @@ from ockham.records import (
     Verdict,
     plain,
 )
+from ockham.records.quantities import metric_words
 from ockham.verdict.plain_numbers import digits, megabytes, milliseconds, rate
 
 if TYPE_CHECKING:
@@ -73,8 +74,7 @@ def report(report: Report) -> None:
     columns = width()
     lines(f"{report.candidate.name} on {_rows(report)}", "")
     body = [
-        [name.replace("_", " "), _share(value), _interval(value), f"{value.n:,}"]
-        for name, value in report.metrics.items()
+        [metric_words(name), _share(value), _interval(value), f"{value.n:,}"] for name, value in report.metrics.items()
     ]
     lines(*table(("metric", "value", "95 % interval", "n"), body, columns), "")
     notes = [*report.remarks, *([] if report.cut is None else [describe_cut_texts(report.cut)])]
@@ -151,7 +151,7 @@ def _reasons(counts: Mapping[str, int]) -> str:
 
 def _ladder(verdict: Verdict, measured: list[CandidateResult], columns: int) -> list[str]:
     limits = verdict.requirements
-    metric = verdict.metric.replace("_", " ")
+    metric = metric_words(verdict.metric)
     head = ["", metric, "95 % interval", "p95 ms", "memory MB", "size MB", "cost/day"]
     if any(name in limits for candidate in measured for name in candidate.meets):
         head.insert(1, "requirements")
@@ -221,7 +221,7 @@ def _seen_text(share: SeenShare | None) -> list[str]:
     if not share.without:
         return [f"{text} None of the rows is new to it, so they say nothing about new rows."]
     numbers = "; ".join(
-        f"{name.replace('_', ' ')} {_share(value)} ({_interval(value)}, n = {value.n:,})"
+        f"{metric_words(name)} {_share(value)} ({_interval(value)}, n = {value.n:,})"
         for name, value in share.without.items()
     )
     return [f"{text} Without them: {numbers}."]

@@ -40,7 +40,7 @@ from ockham.records import (
     TaskName,
     digest,
 )
-from ockham.records.quantities import LATENCIES
+from ockham.records.quantities import LATENCIES, metric_words
 from ockham.rungs.rung import BuiltRung, RunContext, Rung, cache_key
 from ockham.serving.process import BenchmarkSpec, ServingProcess
 from ockham.store.memo import find_or_make, find_or_make_batches
@@ -142,7 +142,7 @@ def progress_line(report: Report) -> str:
         took += " on a busy machine"
     where = "validation rows" if report.side == "valid" else "test rows"
     return (
-        f"{report.candidate.name}: {name.replace('_', ' ')} {100 * seen.value:.1f} % ({100 * seen.low:.1f} to "
+        f"{report.candidate.name}: {metric_words(name)} {100 * seen.value:.1f} % ({100 * seen.low:.1f} to "
         f"{100 * seen.high:.1f}) on {seen.n:,} {where}{took}"
     )
 

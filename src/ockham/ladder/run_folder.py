@@ -7,7 +7,7 @@ from os import PathLike
 from pathlib import Path
 
 from ockham import machine, store
-from ockham.errors import RunError, StoreError
+from ockham.errors import BundleError, RunError, StoreError
 from ockham.printable import printable
 from ockham.records import RunResult
 from ockham.store import go_record
@@ -75,11 +75,16 @@ def _with_later_goes(result: RunResult, run: Path) -> RunResult:
 def bundle_of(path: Path, rung: str | None = None) -> Path:
     """Find the bundle: the folder itself, or in a run the one that was chosen, or that of a candidate by its name.
 
-    Raises `RunError` (``E_RUN_MISSING``) where the run has no such candidate.
+    Raises `RunError` (``E_RUN_MISSING``) where the run has no such candidate or no verdict yet, and `BundleError`
+    (``E_BUNDLE``) where its verdict chose none.
     """
     if not (path / "run.json").exists():
         return path
     if rung is None:
+        if not (path / "bundle").exists() and load_result(path).verdict.chosen is None:
+            message = f"{printable(path)} has no model to use: its verdict chose no candidate"
+            fix = "ockham report RUN --open shows why; change the requirements or the data, and run ockham fit again"
+            raise BundleError("E_BUNDLE", message, fix=fix)
         return path / "bundle"
     candidates = [report.candidate for report in load_result(path).reports if report.candidate.name == rung]
     for folder in sorted((path / "artifacts" / "bundle").glob("*")):

@@ -69,7 +69,9 @@ def confidences(margins: NDArray[np.floating], temperature: float) -> tuple[floa
 def temperature(margins: NDArray[np.floating], targets: Sequence[str], labels: Sequence[str]) -> float:
     """Fit the one number that makes the probabilities most likely (Guo et al. 2017), between 1/64 and 64.
 
-    Rows whose target is not among the labels say nothing and are left out; with none left the answer is 1.
+    Of n rows each counts as right with (n + 1) / (n + 2) alone (as Platt 1999 does it): n right answers in a row are no
+    proof that the next one is right too. Rows whose target is not among the labels say nothing and are left out; with
+    none left the answer is 1.
     """
     import numpy as np
     from scipy.optimize import minimize_scalar
@@ -80,12 +82,15 @@ def temperature(margins: NDArray[np.floating], targets: Sequence[str], labels: S
         return 1.0
     seen = margins[labelled].astype(np.float64)
     right = np.array([column[targets[row]] for row in labelled])
+    wrong_share = 1 / (len(right) + 2)
 
     def loss(log_temperature: float) -> float:
         scaled = seen / np.exp(log_temperature)
         top = scaled.max(axis=1)
         spread = top + np.log(np.exp(scaled - top[:, None]).sum(axis=1))
-        return float((spread - scaled[np.arange(len(right)), right]).mean())
+        own = scaled[np.arange(len(right)), right]
+        others = (scaled.sum(axis=1) - own) / max(1, scaled.shape[1] - 1)
+        return float((spread - (1 - wrong_share) * own - wrong_share * others).mean())
 
     bound = float(np.log(64))
     return float(np.exp(minimize_scalar(loss, bounds=(-bound, bound), method="bounded").x))

@@ -132,6 +132,11 @@ def is_share(name: str) -> bool:
     return name.startswith(FIELD) or (name in QUANTITIES and QUANTITIES[name].unit == "share")
 
 
+def metric_words(name: str) -> str:
+    """Name a metric as a sentence does, one of the user's own too: "micro F1", "F1 of field total", "my score"."""
+    return find_quantity(name).words if name.startswith(FIELD) or name in QUANTITIES else name.replace("_", " ")
+
+
 def find_quantity(name: str) -> Quantity:
     """Return the row of what is measured, by its name; that of a field is made for it."""
     if not name.startswith(FIELD):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ockham.records import Parity, RunResult, TunedIn, Verdict
+from ockham.records.quantities import metric_words
 from ockham.reporting.formatting import count, full, points, rows, settings_text, shorten
 from ockham.reporting.html import Child, Html, section, tag
 from ockham.reporting.protection import protection
@@ -30,7 +31,7 @@ _WORDS = (
 
 
 def _judged_by(verdict: Verdict) -> str:
-    sentence = f"{verdict.task}, judged by {verdict.metric.replace('_', ' ')}"
+    sentence = f"{verdict.task}, judged by {metric_words(verdict.metric)}"
     scorer = verdict.scorer
     if scorer is None:
         return sentence
@@ -124,7 +125,7 @@ def date(timestamp: str) -> str:
 def _parity(steps: Sequence[Parity]) -> str:
     return "; ".join(
         f"after {parity.step}, {full('accuracy', parity.agreement)} of the validation rows are answered as before; "
-        f"{parity.metric.replace('_', ' ')} changed by {points(parity.difference.value)} points "
+        f"{metric_words(parity.metric)} changed by {points(parity.difference.value)} points "
         f"({points(parity.difference.low)} to {points(parity.difference.high)})"
         for parity in steps
     )

@@ -14,6 +14,7 @@ from tests.unit.cli.test_commands import Run, run
 import ockham
 from ockham import Check, Verification, store, verify
 from ockham.errors import BundleError, ConfigError
+from ockham.ladder.run_folder import bundle_of
 from ockham.records import Verdict
 
 __all__ = ["run"]
@@ -133,6 +134,8 @@ def test_a_run_that_chose_nothing_has_no_bundle_to_check(tmp_path: Path) -> None
     found = verify(tmp_path / "run")
     assert (found.ok, found.digest) == (True, None)
     assert [check.name for check in found.checks] == ["verdict", "artifacts", "evidence"]
+    with pytest.raises(BundleError, match="chose no candidate"):
+        bundle_of(tmp_path / "run")
 
 
 def test_what_is_neither_run_nor_bundle_is_an_error(place: Path, tmp_path: Path) -> None:

@@ -41,15 +41,23 @@ def test_the_temperature_is_the_one_a_grid_finds(seed: int, true: float, count: 
 
     def loss(temperature: float) -> float:
         logs = log_softmax(margins / temperature, axis=1)
-        return -float(logs[np.arange(60), [int(target) for target in targets]].mean())
+        shares = np.full(logs.shape, 1 / 62 / (count - 1))
+        shares[np.arange(60), [int(target) for target in targets]] = 61 / 62
+        return -float((shares * logs).sum(axis=1).mean())
 
     grid = np.geomspace(1 / 64, 64, 801)
     assert loss(found) <= min(loss(float(t)) for t in grid) + 1e-4
 
 
+@pytest.mark.parametrize("count", [2, 30, 400])
+def test_answers_that_were_all_right_are_as_sure_as_their_number_allows(count: int) -> None:
+    margins = np.array([[5.0, 0.0], [0.0, 5.0]] * (count // 2))
+    found = softmax.temperature(margins, ["a", "b"] * (count // 2), ["a", "b"])
+    assert softmax.confidences(margins, found) == pytest.approx([(count + 1) / (count + 2)] * count, abs=1e-3)
+
+
 def test_the_temperature_ends_at_its_bounds() -> None:
     sure = np.array([[5.0, 0.0], [0.0, 5.0]])
-    assert softmax.temperature(sure, ["a", "b"], ["a", "b"]) < 0.2, "always right: as sure as can be"
     assert softmax.temperature(sure, ["b", "a"], ["a", "b"]) == pytest.approx(64, rel=0.01)
 
 
