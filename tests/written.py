@@ -21,6 +21,8 @@ LONG = {
     "json_schema": {"name": "long", "schema": _STRINGS},
 }
 """A form in which an answer takes a thousand tokens, whatever the model would say."""
+_MARKS = slice(256, 259)
+"""The tokens that end a text."""
 ROWS = tuple(Example(id=str(number), input=f"text {number}", target=f"answer {number}") for number in range(4))
 
 
@@ -31,10 +33,17 @@ def writing_bundle(
     context: int = 1024,
     task: TaskName = "generate",
     rows: tuple[Example, ...] = ROWS,
+    is_endless: bool = False,
 ) -> Path:
-    """Write a bundle whose model says something for so many tokens: its text is noise, its protocol is not."""
+    """Write a bundle whose model says something for so many tokens at most, or always for as many where it is endless.
+
+    Its text is noise, its protocol is not.
+    """
     folder.mkdir(parents=True)
-    weights = tiny_gguf.write(folder.with_name(f"{folder.name}.gguf"))
+    named = tiny_gguf.matrices(0)
+    if is_endless:
+        named["token_embd.weight"][_MARKS] = 0  # none of them is ever the most probable
+    weights = tiny_gguf.lay(folder.with_name(f"{folder.name}.gguf"), named, tiny_gguf.metadata())
     spec = causal_lm.GgufSpec(threads=1, context=context, max_output_tokens=tokens)
     causal_lm.fit(rows, folder, causal_lm.Base(weights=weights), spec, task=task)
     return seal(folder, "gguf", sorted({row.target for row in rows}) if task == "classify" else (), task=task)
