@@ -188,6 +188,30 @@ def first_documents(number: int, file: SourceFile, encoding: str | None, most: i
     return [record for record in records if isinstance(record, Document)]
 
 
+def thinned_documents(number: int, file: SourceFile, encoding: str | None, most: int) -> list[Document]:
+    """Return up to ``most`` readable records, evenly spaced over a file that is read to its end, never held whole."""
+    kept: list[TableRow | BrokenRow] = []
+    step = 1
+    with (
+        open_file(file.path, Digests(file.sha256, file.quick)) as opened,
+        open_documents(opened, encoding) as (table, *_),
+    ):
+        for index, row in enumerate(table.rows):
+            if index % step:
+                continue
+            if len(kept) == 2 * most:  # every other one goes, and from now on half as many come
+                kept, step = kept[::2], 2 * step
+                if index % step:
+                    continue
+            kept.append(row)
+        rows = kept[:: max(1, -(-len(kept) // most))]
+        records = [
+            chat_of(number, row, file.target) if file.chat else document_of(number, row, file.inputs, file.target)
+            for row in rows
+        ]
+    return [record for record in records if isinstance(record, Document)]
+
+
 def is_answered(row: TableRow | BrokenRow) -> bool:
     """Tell whether an assistant speaks in a conversation."""
     try:

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeVar
 from ockham.readers.compressed_file import GZIP, ZSTD
 from ockham.readers.csv_cells import cells_alone
 from ockham.readers.csv_header import DELIMITERS
-from ockham.readers.documents import Document, SourceFile, chat_of, document_of, first_documents
+from ockham.readers.documents import Document, SourceFile, chat_of, document_of, first_documents, thinned_documents
 from ockham.readers.formats import open_documents
 from ockham.readers.local_file import Digests, RegularFile, open_file
 from ockham.readers.table import TableRow
@@ -20,7 +20,9 @@ _PIECE = 1 << 15
 """Bytes that are read at a place at least, so that most records fit in."""
 _EVERY = 1 << 40
 _PACKED = (GZIP, ZSTD, b"PAR1")
-"""What begins a file that may unfold to many times its size; of those the first records alone are read."""
+"""What begins a file that may unfold to many times its size."""
+_MOST_PACKED = 1 << 24
+"""Bytes of a packed file that is read to its end for a sample; of larger ones the first records alone are read."""
 _DELIMITER_OF = {word: sign for sign, word in DELIMITERS.items()}
 
 
@@ -42,11 +44,13 @@ def spread_documents(number: int, file: SourceFile, encoding: str | None, sample
     """Return readable records that are evenly spread over a file, of which no more is read than the sample's size.
 
     A larger file is read at up to 64 places where it is lines of JSON, or delimited text, in UTF-8; a record that goes
-    on over lines of its own is passed over there. Of larger files of other kinds, packed ones among them, the first
-    records are returned.
+    on over lines of its own is passed over there. A packed file of up to 16 MB is read to its end. Of larger files of
+    other kinds, packed ones among them, the first records are returned.
     """
     with open_file(file.path, Digests(file.sha256, file.quick)) as opened:
         if opened.head.startswith(_PACKED):
+            if opened.size <= _MOST_PACKED:
+                return thinned_documents(number, file, encoding, sample.rows)
             return first_documents(number, file, encoding, sample.rows)
         if opened.size <= sample.size:
             return _thin_out(first_documents(number, file, encoding, _EVERY), sample.rows)
