@@ -136,3 +136,32 @@ def test_the_broker_stays_small(served: Served) -> None:
         status = Path(f"/proc/{pid}/status").read_text()
         resident = int(status.split("VmHWM:")[1].split()[0]) * 1024 / 1e6
         assert resident < BROKER_MB
+
+
+def test_what_a_server_that_is_stopped_has_taken_is_answered_or_refused_to_the_last(tmp_path: Path) -> None:
+    statuses: list[int] = []
+
+    def ask_until_the_end(server: Served) -> None:
+        address, request = raw_request(server)
+        with contextlib.suppress(OSError), socket.create_connection(address, timeout=60) as connection:
+            while True:
+                connection.sendall(request)
+                said = b""
+                while b"\r\n\r\n" not in said or not said.endswith(b"}"):
+                    part = connection.recv(65_536)
+                    if not part:
+                        return
+                    said += part
+                statuses.append(int(said[9:12]))
+
+    with serve(linear_bundle(tmp_path / "mail")) as server, ThreadPoolExecutor(16) as threads:
+        for _ in range(16):
+            threads.submit(ask_until_the_end, server)
+        time.sleep(1)
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(40) == 0
+    account = json.loads(next(line for line in server.said if '"event":"stopped"' in line))
+    assert account["accepted"] == account["answered"] + account["refused"] + account["abandoned"]
+    assert account["abandoned"] == 0
+    assert statuses.count(200) == account["answered"] > 0
+    assert statuses.count(503) == account["refused"]

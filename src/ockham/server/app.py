@@ -106,11 +106,14 @@ class Gate:
             await send(message)
 
         own = {**scope, "app": self}
-        error = await self._try(own, receive, send_noting)
-        if error is not None and not status:
-            status = error.status
-            await error_response(error, scope["path"])(scope, receive, send)
-        self._note(own, status, time.monotonic() - began)
+        self._state.metrics.accept()
+        try:
+            error = await self._try(own, receive, send_noting)
+            if error is not None and not status:
+                status = error.status
+                await error_response(error, scope["path"])(scope, receive, send)
+        finally:
+            self._note(own, status, time.monotonic() - began)
 
     async def _try(self, scope: Scope, receive: Receive, send: Send) -> ApiError | None:
         """Answer a request, or return what is to be told in place of an answer."""

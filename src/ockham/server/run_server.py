@@ -99,6 +99,7 @@ async def _run(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: C
         await asyncio.gather(watching, return_exceptions=True)
         for service in services.values():
             await service.close()
+        _log.info("stopped", extra={"fields": state.metrics.account})
 
 
 async def _load_first(services: dict[str, ModelService]) -> None:

@@ -28,6 +28,7 @@ OPERATIONS = {
 """The operation of each route, in the words of the conventions; they have none for decisions."""
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _FIRST_ERROR = 400
+_ABANDONED = (0, 499)
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300)
 
 
@@ -52,9 +53,16 @@ class Metrics:
         )
         self._children: dict[tuple[str, int, str], tuple[Counter, Histogram | None]] = {}
         self._registry.register(_ModelCollector(services))
+        self.account = {"accepted": 0, "answered": 0, "refused": 0, "abandoned": 0}
+        """What became of the requests that were accepted, once they are over: the first is the sum of the others."""
+
+    def accept(self) -> None:
+        """Count a request that has come."""
+        self.account["accepted"] += 1
 
     def count(self, route: str, status: int, model: str, seconds: float) -> None:
-        """Count a request that is over."""
+        """Count a request that is over; ``status`` is 0 where no response was begun."""
+        self.account["abandoned" if status in _ABANDONED else "answered" if status < _FIRST_ERROR else "refused"] += 1
         key = (route, status, model)
         if key not in self._children:
             operation = OPERATIONS.get(route)
