@@ -62,12 +62,16 @@ _ERROR: Schema = {
 
 
 _OLLAMA_ERROR: Schema = {"type": "object", "required": ["error"], "properties": {"error": {"type": "string"}}}
-
-_MESSAGE: Schema = {
+_TEXT: Schema = {"type": "string", "pattern": r"\S"}
+"""A text that is not blank."""
+_QUESTION: Schema = {
     "type": "object",
-    "description": "A message; most models read the last one of the user, and its text must not be empty.",
-    "properties": {"role": {"type": "string"}, "content": {"type": ["string", "array", "null"]}},
+    "required": ["role", "content"],
+    "properties": {"role": {"const": "user"}, "content": {"anyOf": [_TEXT, {"type": "array", "minItems": 1}]}},
 }
+"""The message that must be among those of a conversation."""
+_EVENT: Schema = {"type": "object", "required": ["data"], "properties": {"data": {"type": "string"}}}
+_SAID = "please send the invoice again"
 
 
 class Operation(NamedTuple):
@@ -127,13 +131,12 @@ def document(services: Mapping[str, ModelService]) -> Schema:
     _, definitions = models_json_schema([(body, "validation") for body in bodies], ref_template=_REFERENCE)
     schemas: Schema = {**copy.deepcopy(definitions["$defs"]), "Error": _ERROR, "OllamaError": _OLLAMA_ERROR}
     _narrow(schemas, services, classifiers)
-    named = {operation.path: _describe(operation) for operation in OPERATIONS}
-    if not classifiers:
-        for path in ("/v1/decisions", "/v1/systemone"):
-            del named[path]
-    if not any(one.bundle.manifest.kind == ENCODER for one in services.values()):
-        for path in ("/v1/embeddings", "/api/embed"):
-            del named[path]
+    examples = _examples(services, classifiers)
+    named = {
+        operation.path: _describe(operation, examples.get(operation.path))
+        for operation in OPERATIONS
+        if operation.body is None or operation.path in examples
+    }
     return {
         "openapi": "3.1.0",
         "info": {"title": "Ockham", "version": __version__},
@@ -143,11 +146,11 @@ def document(services: Mapping[str, ModelService]) -> Schema:
     }
 
 
-def _describe(operation: Operation) -> Schema:
+def _describe(operation: Operation, example: Schema | None) -> Schema:
     answer = {"type": "object", "required": sorted(operation.answer), "properties": dict(operation.answer)}
     content: Schema = {"application/json": {"schema": answer}}
     if operation.stream is not None:
-        content[operation.stream] = {"schema": {"type": "string"}}
+        content[operation.stream] = {"schema": _EVENT if operation.stream == EVENTS else {"type": "string"}}
     responses: Schema = {"200": {"description": "The answer.", "content": content}}
     kind = "OllamaError" if operation.path.startswith("/api/") else "Error"
     error = {"application/json": {"schema": {"$ref": _REFERENCE.format(model=kind)}}}
@@ -157,7 +160,7 @@ def _describe(operation: Operation) -> Schema:
     if operation.body is None:
         return {"get": method}
     schema = {"$ref": _REFERENCE.format(model=operation.body.__name__)}
-    method["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    method["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema, "example": example}}}
     return {"post": method}
 
 
@@ -179,9 +182,32 @@ def _narrow(schemas: Schema, services: Mapping[str, ModelService], classifiers: 
     _properties(schemas, "SystemOneQuestion")["criteria"]["propertyNames"] = {"enum": labels}
     if not any(len(one.bundle.manifest.labels) == 2 for one in classifiers.values()):
         _leave_out(schemas, "PredicateQuestion")
-    schemas["ChatMessage"] = _MESSAGE
     for name in ("ChatRequest", "OllamaChatRequest"):
-        _properties(schemas, name)["messages"]["items"] = {"$ref": _REFERENCE.format(model="ChatMessage")}
+        _properties(schemas, name)["messages"]["contains"] = _QUESTION
+    for name, field in (("DecisionRequest", "input"), ("CompletionRequest", "prompt"), ("SystemOneRequest", "state")):
+        _properties(schemas, name)[field]["anyOf"][0] = _TEXT
+    _properties(schemas, "CompletionRequest")["prompt"]["anyOf"][1]["items"] = _TEXT
+
+
+def _examples(services: Mapping[str, ModelService], classifiers: Mapping[str, ModelService]) -> dict[str, Schema]:
+    """Return a body for each path."""
+    said, model = [{"role": "user", "content": _SAID}], next(iter(services))
+    examples: dict[str, Schema] = {
+        "/v1/chat/completions": {"model": model, "messages": said},
+        "/v1/completions": {"model": model, "prompt": _SAID},
+        "/api/chat": {"model": model, "messages": said},
+        "/api/generate": {"model": model, "prompt": _SAID},
+        "/api/show": {"model": model},
+    }
+    for name in [name for name, one in services.items() if one.bundle.manifest.kind == ENCODER][:1]:
+        examples["/v1/embeddings"] = examples["/api/embed"] = {"model": name, "input": _SAID}
+    for name, classifier in list(classifiers.items())[:1]:
+        labels = classifier.bundle.manifest.labels[:3]
+        question = {"type": "choice", "instructions": "Which?", "choices": [{"value": label} for label in labels]}
+        examples["/v1/decisions"] = {"model": name, "input": _SAID, "questions": [question]}
+        asked = {"type": "choice", "criteria": dict.fromkeys(labels)}
+        examples["/v1/systemone"] = {"model": name, "state": _SAID, "questions": {"label": asked}}
+    return examples
 
 
 def _properties(schemas: Schema, name: str) -> Schema:
