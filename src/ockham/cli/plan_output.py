@@ -133,7 +133,7 @@ def _tuning(forecasts: tuple[TuningForecast, ...], columns: int) -> list[str]:
             "yes" if forecast.fits else f"needs {forecast.devices}",
             _memory(forecast.total_mb),
             _time(forecast.hours * 3.6e6),
-            f"{forecast.saves:.0%}",
+            f"{100 * forecast.saves:.0f} %",
             _memory(forecast.weights_mb),
             _memory(forecast.gradients_mb),
             _memory(forecast.optimizer_mb),
@@ -189,7 +189,7 @@ def _past(plan: Plan) -> str:
     if past is None:
         return "No prediction has been compared with a measurement on this machine yet."
     kinds = (("memory", past.memory, past.n_memory), ("speed", past.speed, past.n_speed))
-    parts = [f"{what} {error:.0%} (median of {number})" for what, error, number in kinds if error is not None]
+    parts = [f"{what} {100 * error:.0f} % (median of {number})" for what, error, number in kinds if error is not None]
     return f"Error of earlier predictions on this machine: {', '.join(parts)}."
 
 

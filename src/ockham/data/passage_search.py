@@ -64,7 +64,7 @@ def describe_shared_text(shared: SharedText, texts: Sequence[str], *, verb: str 
     less = sorted(n for n in fewer if n > 0)
     if not less:
         return None
-    where = "every input" if len(less) == len(rows) else f"{len(less) / len(rows):.0%} of the inputs"
+    where = "every input" if len(less) == len(rows) else f"{100 * len(less) / len(rows):.0f} % of the inputs"
     middle = less[len(less) // 2]
     count = f"{middle:,} word{'s' * (middle > 1)}" if less[0] == less[-1] else f"{less[0]:,} to {less[-1]:,} words"
     stand, them = ("stands", "it") if less[-1] == 1 else ("stand", "them")

@@ -265,8 +265,8 @@ def _warnings(
     largest = int(np.unique(clusters, return_counts=True)[1].max()) if n else 0
     if largest > _DOMINANT * n:
         warnings.append(
-            f"{largest:,} of {n:,} rows ({largest / n:.0%}) are one cluster of near-duplicates or one group: the data "
-            "look templated, and scores say little about texts of another kind"
+            f"{largest:,} of {n:,} rows ({100 * largest / n:.0f} %) are one cluster of near-duplicates or one group: "
+            "the data look templated, and scores say little about texts of another kind"
         )
     targets = [example.target for example in examples]
     if not are_labels(targets):

@@ -34,9 +34,10 @@ def significant_loss(parity: Parity, *, exact: bool) -> str | None:
     Of an ``exact`` step, which changes numbers in their last bits only, nine answers in ten must have stayed the same.
     """
     cost, agreement = parity.difference, parity.agreement
-    unchanged = f"{agreement.value:.1%} of {agreement.n:,} validation answers stayed the same"
+    unchanged = f"{100 * agreement.value:.1f} % of {agreement.n:,} validation answers stayed the same"
     if cost.high < 0 and cost.value < -LOSS:
-        return f"{parity.step} cost {-cost.value:.1%} ({-cost.high:.1%} to {-cost.low:.1%}; {unchanged})"
+        low, high = -100 * cost.high, -100 * cost.low
+        return f"{parity.step} cost {-100 * cost.value:.1f} % ({low:.1f} % to {high:.1f} %; {unchanged})"
     if exact and agreement.high < AGREED:
         return f"{parity.step} changed the answers ({unchanged})"
     return None

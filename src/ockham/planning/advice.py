@@ -145,10 +145,13 @@ def _choose(case: Questions) -> tuple[Choice, list[str]]:
         ]
     dear = case.accuracy > _VERY_ACCURATE
     if case.task == "rewrite" and dear:
-        return "large", [f"Free text that is right {case.accuracy:.0%} of the time: no small model was seen to do it."]
+        return "large", [
+            f"Free text that is right {100 * case.accuracy:.0f} % of the time: no small model was seen to do it."
+        ]
     if dear:
         labels = [_LABELS] if case.task == "classify" else []
-        last = f"At {case.accuracy:.0%} the last points are expensive: keep the confident answers and hand on the rest."
+        share = f"{100 * case.accuracy:.0f} %"
+        last = f"At {share} the last points are expensive: keep the confident answers and hand on the rest."
         return "small-cascade", [*labels, last]
     if case.task == "classify":
         return "baseline", [_LABELS]
@@ -200,8 +203,9 @@ def _missing(case: Questions, choice: Choice, needed: int) -> list[str]:
     test = int(case.rows * _TEST_SHARE)
     if test < needed:
         missing.append(
-            f"Test rows: about {needed:,} would show that a model 3 points better than {case.accuracy:.0%} truly is; "
-            f"a fifth of your {case.rows:,} rows is {test:,}. Label about {max(0, 5 * needed - case.rows):,} more."
+            f"Test rows: about {needed:,} would show that a model 3 points better than {100 * case.accuracy:.0f} % "
+            f"truly is; a fifth of your {case.rows:,} rows is {test:,}. "
+            f"Label about {max(0, 5 * needed - case.rows):,} more."
         )
     if choice == "large":
         missing.append("Whether a small model fails on your own rows: nobody has measured it; the command does.")

@@ -172,10 +172,11 @@ def _notes(
         notes.append(f"The rates of {target.device.name} are published peaks, not measured here.")
     if costs:
         notes.append(
-            f"Devices are planned to be busy at most {UTILISATION:.0%} of the time. Prices in {prices.currency}."
+            f"Devices are planned to be busy at most {100 * UTILISATION:.0f} % of the time. "
+            f"Prices in {prices.currency}."
         )
     if spec.purpose == "tuning":
         notes.append(
-            f"Hours of tuning assume {TRAIN_SHARE:.0%} of the peak rate; the first epoch shows the true figure."
+            f"Hours of tuning assume {100 * TRAIN_SHARE:.0f} % of the peak rate; the first epoch shows the true figure."
         )
     return notes

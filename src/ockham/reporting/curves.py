@@ -153,11 +153,12 @@ def cost(run_result: RunResult) -> Html | None:
     if apis and here is not None:
         parts.append(_cost_figure(run_result, here))
     if apis:
+        at_traffic = any(a.per_day is not None for a in apis)
         body = [
             (
                 a.name,
                 dollars(a.per_million),
-                dollars(a.per_day) if a.per_day is not None else tag("span", "traffic not given", class_="none"),
+                *((dollars(a.per_day) if a.per_day is not None else "",) if at_traffic else ()),
                 f"{count(a.break_even_per_day)} a day"
                 if a.break_even_per_day is not None
                 else tag("span", "never: the API stays cheaper", class_="none"),
@@ -165,8 +166,9 @@ def cost(run_result: RunResult) -> Html | None:
             )
             for a in apis
         ]
-        heads = ("API", "Per million requests", "Per day, at your traffic", "Break-even", "Price of")
-        parts.append(table(heads, body, label="Costs of APIs", numbers=(1, 2, 3)))
+        daily = ("Per day, at your traffic",) if at_traffic else ()
+        heads = ("API", "Per million requests", *daily, "Break-even", "Price of")
+        parts.append(table(heads, body, label="Costs of APIs", numbers=tuple(range(1, len(heads) - 1))))
         parts.append(note("List prices; rows of this data set's length. Below the break-even the API is cheaper."))
     return section("cost", "Cost, and where an API costs the same", *parts)
 

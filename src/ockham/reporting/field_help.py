@@ -50,7 +50,7 @@ def _row(fact: FieldFacts, score: LabelScore | None) -> list[Child]:
         count(fact.values),
         count(fact.several),
         count(fact.nowhere),
-        " ".join(advice) if advice else tag("span", "nothing: it is good", class_="none"),
+        " ".join(advice) if advice else tag("span", "none needed", class_="none"),
     ]
 
 

@@ -193,8 +193,9 @@ def full(metric: str, estimate: Estimate) -> str:
 
 
 def points(difference: float) -> str:
-    """Write a difference of shares in points, with its sign: ``+1.2``."""
-    return f"{100 * difference:+.1f}".replace("-", _MINUS)
+    """Write a difference of shares in points, with its sign: ``+1.2``; one that rounds to nothing has none: ``0.0``."""
+    tenths = round(1000 * difference)
+    return f"{tenths / 10:+.1f}".replace("-", _MINUS) if tenths else "0.0"
 
 
 def minus(first: str, second: str) -> str:

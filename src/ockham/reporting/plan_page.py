@@ -269,7 +269,7 @@ def _tuning(plan: Plan) -> Html | None:
             megabytes(forecast.optimizer_mb),
             megabytes(forecast.activations_mb),
             f"{figures(forecast.hours)} h",
-            f"{forecast.saves:.0%}",
+            f"{100 * forecast.saves:.0f} %",
         )
         for forecast in plan.tuning
     ]
@@ -284,7 +284,7 @@ def _method(plan: Plan) -> Html:
     errors = "no prediction was compared with a measurement on this machine yet"
     if past is not None:
         kinds = (("memory", past.memory, past.n_memory), ("speed", past.speed, past.n_speed))
-        parts = [f"{what} {value:.0%} (of {number})" for what, value, number in kinds if value is not None]
+        parts = [f"{what} {100 * value:.0f} % (of {number})" for what, value, number in kinds if value is not None]
         errors = f"median error so far: {', '.join(parts)}"
     facts.append(("Past errors", errors))
     listed = [tag("div", tag("dt", term), tag("dd", value)) for term, value in facts]

@@ -136,7 +136,7 @@ def _offer(eight: Rung, built_rung: BuiltRung, model: str, weights: Weights, con
     def compare() -> _Offer:
         share = path.stat().st_size / causal_lm.parts(built_rung.folder).weights.stat().st_size
         if share >= SMALLER:
-            return _Offer(answers=(), parity=(), why=f"its 4-bit form has {share:.0%} of the 8-bit form's size")
+            return _Offer(answers=(), parity=(), why=f"its 4-bit form has {100 * share:.0f} % of the 8-bit form's size")
         answers = _answers(eight, built_rung, path, context, key)
         before, after = (context.score_answers("valid", replies) for replies in (built_rung.built.answers, answers))
         compared = parity.compare("quantizing to 4 bits", before, after, context.config.metric)

@@ -55,8 +55,8 @@ def too_few_reached(placed: PlacedRows) -> str | None:
     if share >= LEAST:
         return None
     return (
-        f"it marks values in the text, and of those of the training targets {share:.0%} stand in theirs as whole "
-        f"words ({LEAST:.0%} is the minimum)"
+        f"it marks values in the text, and of those of the training targets {100 * share:.0f} % stand in theirs as "
+        f"whole words ({100 * LEAST:.0f} % is the minimum)"
     )
 
 

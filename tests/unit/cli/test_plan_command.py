@@ -91,7 +91,7 @@ def test_several_formats_of_a_named_model_are_listed(capsys: pytest.CaptureFixtu
 def test_tuning_is_planned_by_method(capsys: pytest.CaptureFixture[str]) -> None:
     text = said(capsys, "plan", "Qwen2.5-1.5B", "--for", "tuning", "--gpu", "RTX 4090", "--rows", "5000")
     assert [line.split()[1] for line in text.splitlines() if line.startswith("Qwen")] == ["lora", "qlora", "full"]
-    assert "Hours of tuning assume 35%" in text
+    assert "Hours of tuning assume 35 %" in text
 
 
 def test_costs_are_in_the_table_and_the_page(capsys: pytest.CaptureFixture[str], machine: Path) -> None:

@@ -105,7 +105,7 @@ def test_a_giant_cluster_goes_to_training_with_a_warning() -> None:
     made = split(rows(labels), clusters, SplitSpec())
     assert set(range(80)) <= set(made.train)
     assert len(made.test) == 40
-    assert made.warnings[0].startswith("80 of 200 rows (40%) are one cluster")
+    assert made.warnings[0].startswith("80 of 200 rows (40 %) are one cluster")
 
 
 def test_rows_that_are_all_alike_cannot_be_split() -> None:

@@ -38,7 +38,7 @@ def test_rows_without_a_field_and_texts_that_are_too_long_are_counted() -> None:
     facts, notes = told([row("paid 9.00", total="9.00"), row("nothing"), row(long, total="9.00")])
     assert facts == {"total": FieldFacts(field="total", rows=2, values=2, nowhere=1)}
     assert notes == [
-        "field total: 1 of 2 training values do not stand in their texts: such values cannot be extracted",
+        "field total: 1 of 2 training values does not stand in its text: such values cannot be extracted",
         "1 of 3 training rows have no field at all: models learn from them that there may be nothing to find",
         "1 training texts are longer than 200,000 characters: the rest is not learnt from",
     ]

@@ -556,6 +556,7 @@ def test_numbers_are_written_for_readers() -> None:
         words.limit_value("min_accuracy", 0.925): "92.5 %",
         words.limit_value("max_memory_mb", 2000): "2 GB",
         words.p_value(0.0): "< 0.001",
+        words.points(-0.0001): "0.0",
         words.points(-0.012): "\N{MINUS SIGN}1.2",
         words.limit_name("max_tokens_out"): "tokens out at most",
     }

@@ -116,12 +116,11 @@ def _field_notes(fact: FieldFacts, rows: int) -> Iterator[str]:
         )
     if fact.nowhere:
         cannot = "it cannot be extracted" if fact.nowhere == fact.values else "such values cannot be extracted"
-        yield (f"{name}: {fact.nowhere:,} of {fact.values:,} training values do not stand in their texts: {cannot}")
+        stand = "does not stand in its text" if fact.nowhere == 1 else "do not stand in their texts"
+        yield f"{name}: {fact.nowhere:,} of {fact.values:,} training values {stand}: {cannot}"
     if fact.several:
-        yield (
-            f"{name}: {fact.several:,} of {fact.values:,} training values stand several times in their texts: the "
-            "models choose the place"
-        )
+        stand = "stands several times in its text" if fact.several == 1 else "stand several times in their texts"
+        yield f"{name}: {fact.several:,} of {fact.values:,} training values {stand}: the models choose the place"
     if fact.form != value_forms.AS_IT_STANDS:
         yield f"{name}: its values are written as {fact.form}, not as they stand in the text"
 
