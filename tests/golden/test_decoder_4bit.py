@@ -118,8 +118,8 @@ def test_one_that_answers_worse_is_left_out_with_the_figure(
     small = decoder_4bit.rung(dataclasses.replace(eight, name="decoder:other"), str(folder), decoder_4bit.of_folder)
     why = small.skip_reason(context)
     assert why is not None
-    assert why.startswith("quantizing to 4 bits cost 100.0% (")
-    assert why.endswith(f"0.0% of {len(right)} validation answers stayed the same)")
+    assert why.startswith("quantizing to 4 bits cost 100.0 % (")
+    assert why.endswith(f"0.0 % of {len(right)} validation answers stayed the same)")
     with pytest.raises(ModelError, match="quantizing to 4 bits cost"):
         small.build(context, folder)
 
@@ -135,7 +135,7 @@ def test_one_that_is_hardly_smaller_is_left_out(
     same = decoder_4bit.rung(
         dataclasses.replace(eight, name="decoder:same"), str(folder), lambda _model, _context: weights
     )
-    assert same.skip_reason(context) == "its 4-bit form has 100% of the 8-bit form's size"
+    assert same.skip_reason(context) == "its 4-bit form has 100 % of the 8-bit form's size"
     nothing = decoder_4bit.rung(eight, str(folder), lambda _model, _context: None)
     assert nothing.skip_reason(context) == "there are no 16-bit weights to quantize to 4 bits"
     assert small.tasks == eight.tasks

@@ -77,7 +77,7 @@ def test_what_does_not_stand_in_the_texts_is_no_task_for_a_tagger(trips: Rows, t
     line = fit(rows, spec, out=tmp_path / "run").candidates[1]
     assert line.status == "skipped"
     assert line.why.startswith("it marks values in the text, and of those of the training targets 4")
-    assert line.why.endswith("% stand in theirs as whole words (50% is the minimum)")
+    assert line.why.endswith(" % stand in theirs as whole words (50 % is the minimum)")
     labels = [{**row, "target": kinds[len(row["input"]) % 2]} for row in trips]
     line = fit(labels, spec, out=tmp_path / "labels").candidates[1]
     assert (line.status, line.why) == ("skipped", "it extracts fields only, and the task is classify")

@@ -66,7 +66,8 @@ def describe_shared_text(shared: SharedText, texts: Sequence[str], *, verb: str 
         return None
     where = "every input" if len(less) == len(rows) else f"{100 * len(less) / len(rows):.0f} % of the inputs"
     middle = less[len(less) // 2]
-    count = f"{middle:,} word{'s' * (middle > 1)}" if less[0] == less[-1] else f"{less[0]:,} to {less[-1]:,} words"
+    to = "or" if less[-1] == less[0] + 1 else "to"
+    count = f"{middle:,} word{'s' * (middle > 1)}" if less[0] == less[-1] else f"{less[0]:,} {to} {less[-1]:,} words"
     stand, them = ("stands", "it") if less[-1] == 1 else ("stand", "them")
     return f"{count} {stand} in {where}; rows are {verb} without {them}"
 

@@ -54,7 +54,7 @@ def test_a_loss_that_may_be_chance_passes() -> None:
 
 
 def test_a_loss_beyond_chance_stops_and_names_step_and_cause() -> None:
-    with pytest.raises(ModelError, match=r"quantizing cost 7\.5%.*92\.5% of 400.*the cause") as caught:
+    with pytest.raises(ModelError, match=r"quantizing cost 7\.5 %.*92\.5 % of 400.*the cause") as caught:
         check(TARGETS, worse(30))
     assert caught.value.code == "E_PARITY"
     assert caught.value.fix == "the next step"
@@ -68,6 +68,6 @@ def test_a_step_that_should_change_nothing_must_leave_nine_answers_in_ten_as_the
     before = [target if place % 2 else "x" for place, target in enumerate(TARGETS)]
     after = ["y" if answer == "x" else answer for answer in before]
     check(before, after)
-    with pytest.raises(ModelError, match=r"quantizing changed the answers \(50\.0% of 400"):
+    with pytest.raises(ModelError, match=r"quantizing changed the answers \(50\.0 % of 400"):
         check(before, after, exact=True)
     check(TARGETS, worse(1), exact=True)
