@@ -176,6 +176,8 @@ class SplitOptimism:
     guarded: Estimate
     difference: Estimate
     leaks: int
+    learnt_rows: int = 0
+    """How many rows the rung learnt from on the naive split: not all where there are very many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

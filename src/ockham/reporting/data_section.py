@@ -74,10 +74,20 @@ def guard(run_result: RunResult) -> Html | None:
         note(
             "The same rows of a naive split, with their near-duplicates and repeats among the rows learnt from and "
             "without them. Measured inside the training and validation rows; the test rows stayed sealed."
+            + _learnt_rows(run_result)
         )
         if body
         else None,
     )
+
+
+def _learnt_rows(run_result: RunResult) -> str:
+    """Say how many rows were learnt from on the naive split, where that is known and not nearly all."""
+    learnt = [f.learnt_rows for f in run_result.split_optimism if f.learnt_rows]
+    dataset = run_result.verdict.dataset
+    if not learnt or max(learnt) > (dataset.train + dataset.valid) / 2:
+        return ""
+    return f" Of so many rows, {count(max(learnt))} were learnt from, whole clusters drawn at random."
 
 
 def _bars(intake: IngestReport) -> Html:

@@ -9,6 +9,7 @@ from tests.sample_letters import letters
 
 from ockham.data.prepare import prepare
 from ockham.data.split import SplitSpec
+from ockham.ladder import diagnostics
 from ockham.ladder.diagnostics import learning_gain, split_optimism
 from ockham.readers.read import ReadSpec
 from ockham.records import CurvePoint, Estimate, SplitOptimism
@@ -69,6 +70,17 @@ def test_many_leaks_are_worth_much() -> None:
     found = optimism(rows)
     assert found.leaks > 20
     assert found.difference.low > 0
+
+
+def test_of_very_many_rows_whole_clusters_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = hard_rows(120)
+    rows += [{"text": f"{row['text']}!", "label": row["label"]} for row in rows]
+    every = optimism(rows)
+    monkeypatch.setattr(diagnostics, "MOST_SPLIT_ROWS", 120)
+    part = optimism(rows)
+    assert every.learnt_rows > 120 > part.learnt_rows > 60
+    assert part.leaks > 0.5 * part.naive.n, "a twin is drawn with its twin"
+    assert part.difference.low <= part.difference.value <= part.difference.high
 
 
 def test_the_gain_of_more_rows_is_that_of_the_rung_that_ends_highest() -> None:
