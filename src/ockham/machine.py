@@ -104,6 +104,15 @@ def tune_malloc(*, own: int, trim: int) -> None:
             setting(name, value)
 
 
+def trim_memory() -> None:
+    """Hand what has been freed back to the system (malloc_trim), where the C library is glibc."""
+    import ctypes
+
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+    if trim is not None:
+        trim(0)
+
+
 def available_memory_gb(root: Path = ROOT) -> float:
     """Return the memory this process can take now without swapping, in GB.
 

@@ -33,6 +33,8 @@ _TOGETHER = 4
 _NO_TERM = ""
 """Stands for a half without terms: no text has it."""
 
+_MANY_TEXTS = 50_000
+"""From so many texts on, what counting has freed goes back to the system at once: what comes next needs much itself."""
 _SCALED = 256
 """Rows that are scaled at a time, in numbers of 64 bits."""
 _COUNTS: tuple[Callable[..., counting.Counts], ...] = (counting.words, counting.characters)
@@ -121,7 +123,11 @@ def fit(texts: Sequence[str], most: int = MAX_FEATURES) -> tuple[Tfidf, csr_matr
         idf = np.log(np.float32(len(texts) + 1) / seen) + np.float32(1)
         halves.append(TermWeights({term: column for column, term in enumerate(counts.terms)}, idf))
         counted.append(counts)
-    return Tfidf(tuple(halves)), _weigh_counts(halves, counted)
+    matrix = _weigh_counts(halves, counted)
+    if len(texts) >= _MANY_TEXTS:
+        del counted, counts
+        machine.trim_memory()
+    return Tfidf(tuple(halves)), matrix
 
 
 def _weigh_counts(halves: Sequence[TermWeights], counted: Sequence[counting.Counts]) -> csr_matrix:
