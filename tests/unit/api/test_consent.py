@@ -259,6 +259,7 @@ def test_a_found_file_is_no_consent_to_what_a_bundle_asks(
         (f'api_key_env = "{VARIABLE}"', "who may reach the server (api_key_env)"),
     ],
 )
+@pytest.mark.usefixtures("rows")  # the folder that the user stands in
 def test_a_found_file_neither_opens_a_server_nor_names_whom_it_asks(
     setting: str, word: str, bundle: Path, run: Run
 ) -> None:
