@@ -233,7 +233,9 @@ def _pool(
         ones = builder.node("ConstantOfShape", [length], "ones", value=one)
         total = builder.node("MatMul", [ones, hidden], "total")
         count = builder.node("Cast", [length], "count", to=TensorProto.FLOAT)
-        if sentence.is_static:  # whose texts may have no token at all: their vector is 0
+        if sentence.is_static:  # whose texts may have no token at all, of which a product is not defined: 0 it is
+            zero = builder.constant("zero", np.array([0], np.float32))
+            total = builder.node("Where", [builder.node("Equal", [count, zero], "empty"), zero, total], "sum")
             count = builder.node("Max", [count, builder.constant("least", np.array([1], np.float32))], "divisor")
         builder.node("Div", [total, count], out)
     else:
