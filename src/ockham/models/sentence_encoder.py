@@ -142,7 +142,12 @@ def find(name: str | None) -> SentenceEncoder:
     """
     if name is None or is_packaged(name):
         return _packaged_encoder()
-    return _read(hub.find(name, WANTED, extra="encoder"), hub.split_revision(name)[0].rstrip("/").rsplit("/", 1)[-1])
+    return _read(hub.find(name, WANTED, extra="encoder"), short_name(name))
+
+
+def short_name(name: str) -> str:
+    """Return the last part of a folder or hub id, without a revision."""
+    return hub.split_revision(name)[0].rstrip("/").rsplit("/", 1)[-1]
 
 
 def is_packaged(name: str) -> bool:
@@ -173,15 +178,15 @@ def _packaged_encoder() -> SentenceEncoder:
 
 
 def _read(folder: Path, name: str) -> SentenceEncoder:
-    listed = _json(folder / "modules.json", optional=True).get("list", [])
-    kinds = [str(module.get("type", "")).rsplit(".", 1)[-1] for module in listed]
+    layers = _layers(folder)
+    kinds = [kind for kind, _ in layers]
     config = _json(folder / "config.json", optional=static_embedding.MODULE in kinds)
     if static_embedding.is_static(kinds, config):
-        return _read_static(folder, name, listed, config)
+        return _read_static(folder, name, layers, config)
     family = str(config.get("model_type"))
     if family not in FAMILIES:
         raise _unfit(f"its body is {family!a}; this version runs {', '.join(FAMILIES)}")
-    modules = _modules(folder)
+    modules = _modules(folder, layers)
     weights = folder / "model.safetensors"
     if not weights.is_file():
         raise ModelError(
@@ -214,10 +219,15 @@ def _read(folder: Path, name: str) -> SentenceEncoder:
     )
 
 
+def _layers(folder: Path) -> list[tuple[str, str]]:
+    """Return the kind and the folder of each module, in order; none where the folder does not list them."""
+    listed = _json(folder / "modules.json", optional=True).get("list", [])
+    return [(str(module.get("type", "")).rsplit(".", 1)[-1], str(module.get("path", ""))) for module in listed]
+
+
 def _read_static(
-    folder: Path, name: str, listed: Sequence[Mapping[str, Any]], config: Mapping[str, Any]
+    folder: Path, name: str, kinds: Sequence[tuple[str, str]], config: Mapping[str, Any]
 ) -> SentenceEncoder:
-    kinds = [(str(module.get("type", "")).rsplit(".", 1)[-1], str(module.get("path", ""))) for module in listed]
     if [kind for kind, _ in kinds if kind != "Normalize"] not in ([], [static_embedding.MODULE]):
         raise _unfit(f"of layers behind static embeddings this version runs Normalize alone ({', '.join(dict(kinds))})")
     _check_inside(kinds)
@@ -272,10 +282,8 @@ class _Modules:
     normalize: bool = False
 
 
-def _modules(folder: Path) -> _Modules:
-    """Read how tokens become one vector; a plain transformer folder has no such list and is pooled by the mean."""
-    listed = _json(folder / "modules.json", optional=True).get("list", [])
-    kinds = [(str(module.get("type", "")).rsplit(".", 1)[-1], str(module.get("path", ""))) for module in listed]
+def _modules(folder: Path, kinds: Sequence[tuple[str, str]]) -> _Modules:
+    """Read how tokens become one vector; a plain transformer folder lists no layers and is pooled by the mean."""
     order = {"Transformer": 0, "Pooling": 1, "Dense": 2, "Normalize": 3}
     for kind, _ in kinds:
         if kind not in order:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ockham.errors import ConfigError
-from ockham.llm import hub
+from ockham.models.sentence_encoder import short_name
 from ockham.rungs.rung import BuildConfig, BuildInfo, RunContext, Rung
 
 
@@ -27,11 +27,6 @@ def add_encoders(rungs: Iterable[Rung], encoders: Sequence[str]) -> list[Rung]:
         if rung.needs_encoder:
             every += [with_encoder(rung, encoder) for encoder in encoders[1:]]
     return every
-
-
-def short_name(encoder: str) -> str:
-    """Return the last part of a folder or hub id, without a revision."""
-    return hub.split_revision(encoder)[0].rstrip("/").rsplit("/", 1)[-1]
 
 
 def with_encoder(rung: Rung, encoder: str) -> Rung:

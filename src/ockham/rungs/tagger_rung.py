@@ -36,9 +36,10 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
 
     spec, sentence = context.config.tune, sentence_encoder.find(context.config.encoder)
     train, valid = context.side("train"), context.side("valid")
-    settings = _tagger_settings(context)
+    linear = linear_tagger.load(build_rung(context, LINEAR_TAGGER).folder)
+    settings = _tagger_settings(context, linear)
     writer, reads = tagger.writer(settings), reader(sentence, settings.closed)
-    aligned = _align_train(context)
+    aligned = _align_train(context, linear)
     rows, checked = (
         tuning.rows_of(side, reads.read([row.input for row in side]), alignment)
         for side, alignment in ((train, aligned), (valid, span_alignment.align(valid, writer.fields)))
@@ -86,9 +87,9 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
     )
 
 
-def _align_train(context: RunContext) -> list[AlignedRow]:
+def _align_train(context: RunContext, linear: LinearTagger) -> list[AlignedRow]:
     """Return where the values of the training rows stand: of several places the one that the linear tagger chooses."""
-    chosen = tagger_learning.choose_places(_linear_tagger(context), place_train_side(context))
+    chosen = tagger_learning.choose_places(linear, place_train_side(context))
     return [
         AlignedRow(
             spans=tuple(sorted(Span(*place.extent, place.field) for place in places)),
@@ -99,20 +100,16 @@ def _align_train(context: RunContext) -> list[AlignedRow]:
     ]
 
 
-def _tagger_settings(context: RunContext) -> TaggerSettings:
+def _tagger_settings(context: RunContext, linear: LinearTagger) -> TaggerSettings:
     """Return the schema of the training targets, and those of its fields that the tags are for."""
     placed = place_train_side(context)
     return TaggerSettings(
         schema=placed.schema,
         paths=tuple(entry.path for entry in placed.fields),
         temperature=1.0,
-        closed=_linear_tagger(context).writer.settings.closed,
+        closed=linear.writer.settings.closed,
         rules=tuple(FieldRule(form=form) for form in placed.forms),
     )
-
-
-def _linear_tagger(context: RunContext) -> LinearTagger:
-    return linear_tagger.load(build_rung(context, LINEAR_TAGGER).folder)
 
 
 def _calibrate(served: tagger.Tagger, rows: tuning.TaggerRows) -> tuple[FieldRule, ...]:

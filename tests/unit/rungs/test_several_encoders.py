@@ -11,14 +11,12 @@ from tests import tiny_encoder
 
 from ockham import store
 from ockham.errors import ConfigError
-from ockham.ladder import measure
 from ockham.ladder.fit import FitSpec, fit
 from ockham.ladder.run_folder import load_result
 from ockham.models import sentence_encoder
 from ockham.records import RunResult
 from ockham.rungs.registry import LADDER
-from ockham.rungs.several_encoders import add_encoders, short_name
-from ockham.serving.process import BenchmarkSpec
+from ockham.rungs.several_encoders import add_encoders
 
 RUNGS = ("linear", "encoder", "linear+encoder")
 
@@ -33,9 +31,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         {"text": " ".join([*draw.choices(tiny_encoder.WORDS[12:], k=6), ("refund", "courier")[n % 2]]), "label": n % 2}
         for n in range(90)
     ]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=10, rounds=1))
-        fit(rows, FitSpec(rungs=RUNGS, encoder=tuple(map(str, encoders)), all=True), out=folder / "run")
+    fit(rows, FitSpec(rungs=RUNGS, encoder=tuple(map(str, encoders)), all=True), out=folder / "run")
     return folder / "run"
 
 
@@ -74,7 +70,7 @@ def test_two_encoders_of_one_name_are_refused() -> None:
 
 def test_one_encoder_or_none_changes_no_rung() -> None:
     assert add_encoders(LADDER, ()) == add_encoders(LADDER, ("one/small",)) == list(LADDER)
-    assert short_name("models/small/") == "small"
+    assert sentence_encoder.short_name("models/small/") == "small"
 
 
 @pytest.mark.skipif(sentence_encoder.packaged_folder() is None, reason="the packaged encoder is not installed")
