@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from ockham.api import relay
 from ockham.api.client import common_headers, secure_client, server_base
 from ockham.api.consent import Destination, announcement, host
+from ockham.api.decision_question import LEAST_CHOICES, MOST_CHOICES, question
 from ockham.bundles.measured_rows import EvalSpec, read_measured_rows
 from ockham.errors import EndpointError
 from ockham.printable import printable
@@ -20,8 +21,6 @@ from ockham.records import Answer, Candidate, Manifest, Progress, Report, ignore
 if TYPE_CHECKING:
     import httpx
 
-MOST_CHOICES = 255
-"""More labels than this fit into no question; such a model is asked by chat."""
 _AT_ONCE = 8
 _ATTEMPTS = 100
 _SECONDS = 300.0
@@ -49,7 +48,8 @@ def evaluate_server(
         measured = read_measured_rows(manifest, source, spec, on_progress)
         destination = Destination(url=api.base, key_env=key_env)
         on_progress(Progress(stage="server", message=announcement(destination, len(measured.inputs))))
-        asks = _decide if manifest.task == "classify" and 2 <= len(manifest.labels) <= MOST_CHOICES else _chat
+        fits_question = LEAST_CHOICES <= len(manifest.labels) <= MOST_CHOICES
+        asks = _decide if manifest.task == "classify" and fits_question else _chat
         with ThreadPoolExecutor(_AT_ONCE) as threads:
             answers = list(threads.map(lambda text: asks(api, manifest, text), measured.inputs))
     return measured.report(answers, spec)
@@ -129,10 +129,8 @@ def _manifest(api: _Server, name: str | None) -> Manifest:
 
 
 def _decide(api: _Server, manifest: Manifest, text: str) -> Answer:
-    choices = [{"value": label} for label in manifest.labels]
-    question = {"type": "choice", "instructions": "Choose the label.", "choices": choices}
-    body = {"model": manifest.candidate.name, "input": text, "questions": [question]}
-    reply = api.post("decisions", body)
+    asked = question(text, manifest.labels, "Choose the label.")
+    reply = api.post("decisions", {"model": manifest.candidate.name, **asked})
     answer, tokens = reply["answers"][0], reply["usage"]["input_tokens"]
     if answer["type"] == "refusal":
         return Answer(value=None, tokens_in=tokens)

@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StrictBool, StrictStr, model_validator
 
+from ockham.api.decision_question import LEAST_CHOICES, MOST_CHOICES
 from ockham.server.strict_body import Strict
 
-MOST_QUESTIONS, MOST_CHOICES, MOST_MESSAGES = 400, 255, 10_000
+MOST_QUESTIONS, MOST_MESSAGES = 400, 10_000
 LONGEST_NAME = 256
 
 
@@ -51,7 +52,7 @@ class ChoiceQuestion(Strict):
 
     type: Literal["choice"]
     instructions: Content
-    choices: Annotated[list[ChoiceOption], Field(min_length=2, max_length=MOST_CHOICES)]
+    choices: Annotated[list[ChoiceOption], Field(min_length=LEAST_CHOICES, max_length=MOST_CHOICES)]
     name: Annotated[str, Field(max_length=LONGEST_NAME)] | None = None
 
     @model_validator(mode="after")
@@ -83,7 +84,7 @@ class ScoreQuestion(Strict):
 
     type: Literal["score"]
     instructions: Content
-    levels: Annotated[list[Level], Field(min_length=2, max_length=MOST_CHOICES)]
+    levels: Annotated[list[Level], Field(min_length=LEAST_CHOICES, max_length=MOST_CHOICES)]
     name: Annotated[str, Field(max_length=LONGEST_NAME)] | None = None
 
     @model_validator(mode="after")
@@ -114,7 +115,7 @@ class SystemOneQuestion(Strict):
 
     type: Literal["choice"] = "choice"
     instructions: Content | None = None
-    criteria: Annotated[dict[str, str | None], Field(min_length=2, max_length=MOST_CHOICES)]
+    criteria: Annotated[dict[str, str | None], Field(min_length=LEAST_CHOICES, max_length=MOST_CHOICES)]
 
 
 class SystemOneRequest(Strict):

@@ -20,6 +20,11 @@ Say = Callable[[dict[str, Any]], None]
 _PATIENCE_S = 0.5
 
 
+def error_frame(error: OckhamError) -> dict[str, Any]:
+    """Return the frame that tells of an error (`ockham.serving.process.told_error` reads it)."""
+    return {"error": [type(error).__name__, error.code, error.message, error.fix]}
+
+
 class ReplyDesk:
     """What is being written in this process."""
 
@@ -64,7 +69,7 @@ class ReplyDesk:
         except TooLongError as error:
             last = {"too_long": [error.asked, error.room]}
         except OckhamError as error:
-            last = {"error": [type(error).__name__, error.code, error.message, error.fix]}
+            last = error_frame(error)
         except Exception as error:  # told to whoever waits; its words may hold anything, and are left out
             last = {"error": ["Defect", "E_DEFECT", f"the model failed ({type(error).__name__})", "please report this"]}
         del self._stops[number]

@@ -27,7 +27,7 @@ from ockham.errors import OckhamError
 from ockham.models import backend, endpoint
 from ockham.records import Answer, plain
 from ockham.serving import contention
-from ockham.serving.reply_desk import ReplyDesk
+from ockham.serving.reply_desk import ReplyDesk, error_frame
 
 if TYPE_CHECKING:
     from ockham.models.backend import Model
@@ -76,7 +76,7 @@ def main(folder: str, scratch: str, *permitted: str) -> int:
                 _say(out, {"id": request.get("id"), **_serve(model, request)})
         desk.close()
     except OckhamError as error:
-        _say(out, {"error": [type(error).__name__, error.code, error.message, error.fix]})
+        _say(out, error_frame(error))
         return error.exit_status
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
