@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import random
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from tests import tiny_decoder, tiny_gguf
+from tests.two_labels import prepare_two_labels
 
 from ockham import store
 from ockham.convert.gguf_quantize import fit_quantization
-from ockham.data.prepare import prepare
-from ockham.data.split import SplitSpec
 from ockham.errors import ModelError, OckhamError, PlugError, StoreError
 from ockham.models import causal_lm
-from ockham.readers.read import ReadSpec
 from ockham.records import Progress
 from ockham.rungs import decoder_4bit, decoder_prompted, decoder_rungs
 from ockham.rungs.baselines import CONSTANT
@@ -36,19 +33,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunContext]:
-    draw = random.Random(6)
-    rows = [
-        {"text": f"{''.join(draw.choices('abcdefghijklmnop', k=20))} {n}", "label": "ab"[n % 2]} for n in range(100)
-    ]
     told: list[Progress] = []
-    prepared = prepare(
-        rows,
-        ReadSpec(inputs=("text",), target="label"),
-        SplitSpec(),
-        test=None,
-        task_name="classify",
-        on_progress=told.append,
-    )
+    prepared = prepare_two_labels(told.append)
     tune = TuneSpec(epochs=1)
     plan = BuildConfig(task="classify", metric="accuracy", seed=0, encoder=None, tune=tune, endpoint=None)
     with store.open_run(tmp_path_factory.mktemp("runs") / "run", {"dataset": "x"}) as run:

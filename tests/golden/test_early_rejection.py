@@ -11,13 +11,11 @@ from typing import get_args
 import pytest
 import torch
 from tests import tiny_decoder
+from tests.two_labels import prepare_two_labels
 from transformers import AutoModelForCausalLM
 
 from ockham import store
-from ockham.data.prepare import prepare
-from ockham.data.split import SplitSpec
 from ockham.errors import ModelError
-from ockham.readers.read import ReadSpec
 from ockham.records import Precision, Progress
 from ockham.rungs import early_rejection
 from ockham.rungs.early_rejection import PilotRun
@@ -37,19 +35,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def context(tmp_path: Path) -> Iterator[RunContext]:
     """100 rows of two labels; no tuning takes longer than a moment."""
-    draw = random.Random(6)
-    rows = [
-        {"text": f"{''.join(draw.choices('abcdefghijklmnop', k=20))} {n}", "label": "ab"[n % 2]} for n in range(100)
-    ]
     told: list[Progress] = []
-    prepared = prepare(
-        rows,
-        ReadSpec(inputs=("text",), target="label"),
-        SplitSpec(),
-        test=None,
-        task_name="classify",
-        on_progress=told.append,
-    )
+    prepared = prepare_two_labels(told.append)
     plan = BuildConfig(
         task="classify",
         metric="accuracy",

@@ -13,10 +13,8 @@ from tests import tiny_encoder
 from ockham.bundles.export import export
 from ockham.convert import onnx_export
 from ockham.errors import ModelError
-from ockham.ladder import measure
 from ockham.ladder.fit import FitSpec, fit
 from ockham.models import encoder, onnx_encoder, sentence_encoder
-from ockham.serving.process import BenchmarkSpec
 
 TEXTS = ("parcel late", "where is my refund", "unheard words", "milk " * 9000, "a not paid pump twice", "the the card")
 
@@ -49,10 +47,7 @@ def test_a_text_without_a_token_has_the_vector_zero_whatever_stands_beside_it(fo
     assert np.array_equal(beside[[0, 2]], np.zeros((2, 16), np.float32))
 
 
-def test_a_fit_serves_and_exports_it_and_does_not_tune_it(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=10, rounds=1))
+def test_a_fit_serves_and_exports_it_and_does_not_tune_it(folder: Path, tmp_path: Path) -> None:
     draw = random.Random(1)
     words = tiny_encoder.WORDS[12:]
     rows = [
