@@ -18,18 +18,23 @@ switches.apply(os.environ, own=True)
 # the tests of decoder tuning took 92 s of processor time with two threads and 25 s with one. Who measures sets it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+KILLED = ("test_tune_kill.py", "test_fit_kill.py", "test_curate_kill.py")
+"""The files whose tests the option --kills is for."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Let whoever has the time kill each tuning more often than ten times, and ask each route more often than 100."""
-    parser.addoption("--kills", type=int, default=10, help="how often each kind of tuning is killed (10)")
+    """Let whoever has the time kill runs more often than ten times, and ask each route more often than 100."""
+    parser.addoption(
+        "--kills", type=int, default=10, help="how often a fit, a curation and each kind of tuning is killed (10)"
+    )
     parser.addoption("--examples", type=int, default=100, help="how many bodies schemathesis sends to each route (100)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Give a tuning that is killed more often as much more time."""
+    """Give what is killed more often as much more time."""
     often = config.getoption("kills") / 10
     for item in items:
-        if item.path.name == "test_tune_kill.py":
+        if item.path.name in KILLED:
             item.add_marker(pytest.mark.timeout(600 * max(1, often)))
 
 

@@ -1,4 +1,8 @@
-"""K02: `ockham curate` killed for good at many moments ends, when it is called again, with the same bytes."""
+"""K02: `ockham curate` killed for good at many moments ends, when it is called again, with the same bytes.
+
+How many kills there are is an option: ``scripts/test tests/e2e/test_curate_kill.py --kills 30``; those beyond the first
+folder's come at moments that are drawn.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,9 @@ import json
 import os
 import random
 import signal
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -40,8 +46,39 @@ def content(folder: Path) -> dict[str, str]:
     return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
+def left_behind(folder: Path) -> list[Path]:
+    temporary = [path for path in folder.rglob("*") if path.name.startswith(".tmp-")]
+    return [*temporary, *folder.glob("artifacts/chunk")]
+
+
+def kill_at_random(
+    kills: int, server: ForkServer, folder: Path, lines: int, report: str, wanted: dict[str, str]
+) -> None:
+    """Kill curations at moments that are drawn, one to eight times in one folder, and let each end."""
+    draw, runs = random.Random(15), 0
+    while kills > 0:
+        out, runs = folder / f"out-{runs}", runs + 1
+        for _ in range(min(kills, draw.randint(1, 8))):
+            line, seconds = draw.randint(1, lines), draw.uniform(0, 0.05)
+
+            def heard(process: int, said: Sequence[str], line: int = line, seconds: float = seconds) -> None:
+                if len(said) == line:
+                    time.sleep(seconds)
+                    with suppress(ProcessLookupError):  # it may have come to its end meanwhile
+                        os.kill(process, signal.SIGKILL)
+
+            if server.ask(str(out), heard)[-1] == report:
+                break
+            kills -= 1
+        assert server.ask(str(out))[-1] == report
+        assert content(out) == wanted
+        assert left_behind(out) == []
+
+
 @pytest.mark.slow
-def test_K02_killed_at_many_moments(tmp_path: Path) -> None:  # noqa: N802 - the name carries the fault's ID
+def test_K02_killed_at_many_moments(  # noqa: N802 - the name carries the fault's ID
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     source, small, out = corpus(tmp_path / "a.jsonl"), tmp_path / "small.jsonl", str(tmp_path / "out")
     small.write_text('{"text": "one row"}\n{"text": "<b>another</b> one"}\n', encoding="utf-8")
     with ForkServer(CHILD, source, small, tmp_path / "small") as server:
@@ -59,10 +96,9 @@ def test_K02_killed_at_many_moments(tmp_path: Path) -> None:  # noqa: N802 - the
 
             kills += server.ask(out, heard)[-1] != report
         resumed = server.ask(out)
+        kill_at_random(request.config.getoption("kills") - kills, server, tmp_path, said, report, wanted)
     assert kills >= 3
     assert list(json.loads(report)["left_out"]) != sorted(json.loads(report)["left_out"])
     assert resumed[-1] == report
     assert content(tmp_path / "out") == wanted
-    left = [path for path in (tmp_path / "out").rglob("*") if path.name.startswith(".tmp-")]
-    assert left == []
-    assert not (tmp_path / "out/artifacts/chunk").exists()
+    assert left_behind(tmp_path / "out") == []

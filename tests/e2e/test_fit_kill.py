@@ -2,14 +2,21 @@
 
 K01 (reading), K03 (splitting), K09 (measuring), K10 (the report), K11 (the bundle), K13 (what the run is about); with
 a language model K04 (tokens, and converted weights that are kept), K07 (merging) and K08 (quantizing).
+
+How many kills there are is an option: ``scripts/test tests/e2e/test_fit_kill.py --kills 30``; those beyond the stages
+come at moments that are drawn.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
 import random
+import signal
+import time
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +32,18 @@ TIMED = ("fit_seconds", "latency_ms", "throughput_per_s", "memory_mb", "cost_per
 def climb(server: ForkServer, request: dict[str, Any], *, kill: str = "") -> list[str]:
     """Climb, or let the process kill itself (SIGKILL) when it says a line that begins so; give all that it said."""
     return server.ask(json.dumps({**request, "kill": kill}))
+
+
+def climb_until(server: ForkServer, request: dict[str, Any], lines: int, seconds: float) -> list[str]:
+    """Climb, and kill the process so long after it has said so many lines; give what it said, to its end or not."""
+
+    def heard(process: int, said: Sequence[str]) -> None:
+        if len(said) == lines:
+            time.sleep(seconds)
+            with suppress(ProcessLookupError):  # it may have come to its end meanwhile
+                os.kill(process, signal.SIGKILL)
+
+    return server.ask(json.dumps({**request, "kill": ""}), heard)
 
 
 def data(folder: Path, rows: int) -> Path:
@@ -71,17 +90,37 @@ def kill_at_each(stages: Sequence[str], server: ForkServer, request: dict[str, A
     assert left_behind(run) == []
 
 
+def kill_at_random(
+    kills: int, server: ForkServer, request: dict[str, Any], folder: Path, lines: int, expected: Any
+) -> None:
+    """Kill climbs at moments that are drawn, one to eight times in one folder, and let each end."""
+    draw, runs = random.Random(15), 0
+    while kills > 0:
+        run, runs = folder / f"run-{runs}", runs + 1
+        for _ in range(min(kills, draw.randint(1, 8))):
+            said = climb_until(server, {**request, "out": str(run)}, draw.randint(1, lines), draw.uniform(0, 0.05))
+            if said[-1].startswith("verdict "):
+                break
+            kills -= 1
+        assert outcome(climb(server, {**request, "out": str(run)}), run) == expected
+        assert left_behind(run) == []
+
+
 @pytest.mark.slow
-def test_k01_k03_k09_k10_k11_k13_a_fit_killed_at_every_stage_ends_the_same(tmp_path: Path) -> None:
+def test_k01_k03_k09_k10_k11_k13_a_fit_killed_at_every_stage_ends_the_same(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     rungs = ["constant", "lookup"]
-    request = {"data": str(data(tmp_path, 160)), "rungs": rungs, "models": [], "epochs": None}
+    asked = {"data": str(data(tmp_path, 160)), "rungs": rungs, "models": [], "epochs": None}
     with ForkServer(CHILD) as server:
         whole = tmp_path / "whole"
-        said = climb(server, {**request, "out": str(whole)})
+        said = climb(server, {**asked, "out": str(whole)})
         expected = outcome(said, whole)
         for early in ("read: ", "split: "):
-            climb(server, {**request, "out": str(tmp_path / "run")}, kill=early)
+            climb(server, {**asked, "out": str(tmp_path / "run")}, kill=early)
             assert not (tmp_path / "run").exists(), "nothing is on the disk before the data are split"
         stages = ["measure: measuring lookup", "append test_evaluations", "measure: opening the test set for lookup"]
         stages += ["publish report.html", "publish_folder bundle", "publish verdict.json"]
-        kill_at_each(stages, server, request, tmp_path / "run", expected)
+        kill_at_each(stages, server, asked, tmp_path / "run", expected)
+        early_and_late = 2 + len(stages)
+        kill_at_random(request.config.getoption("kills") - early_and_late, server, asked, tmp_path, len(said), expected)
