@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,6 +181,18 @@ def test_h09_without_the_key_nothing_is_told(served: Served, headers: dict[str, 
         assert reply.json()["error"]["code"] == "invalid_api_key"
     assert httpx.get(f"{served.address}/live").status_code == 200
     assert httpx.get(f"{served.address}/ready").json() == {"status": "ready"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no second address of this machine")
+def test_h09_guesses_from_one_address_are_soon_not_compared(served: Served) -> None:
+    models = f"{served.address}/v1/models"
+    with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.9")) as guesser:
+        guesses = [guesser.get(models, headers={"authorization": f"Bearer guess-{number}"}) for number in range(22)]
+        assert [reply.status_code for reply in guesses] == [401] * 20 + [429] * 2
+        assert guesses[-1].json()["error"]["code"] == "too_many_wrong_keys"
+        assert 0 < int(guesses[-1].headers["retry-after"]) <= 60
+        assert guesser.get(models, headers=served.headers).status_code == 429
+    assert httpx.get(models, headers=served.headers).status_code == 200
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ class Access:
 
     def key_name(self, headers: Mapping[str, str]) -> str:
         """Return the name of the key of a request. Raises `ApiError` (401) where it has none that is known."""
-        key = _sent_key(headers)
+        key = sent_key(headers)
         name = self._name_of(key)
         if name is None:
             raise _unknown_key(key)
@@ -56,7 +56,7 @@ class Access:
 
     def check_admin(self, headers: Mapping[str, str]) -> None:
         """Refuse whoever has not the key of the admin routes. Raises `ApiError`: 403 for other keys of ours, or 401."""
-        key = _sent_key(headers)
+        key = sent_key(headers)
         if self.admin is not None and hmac.compare_digest(key_digest(key), self.admin):
             return
         if self._name_of(key) is not None:
@@ -70,7 +70,8 @@ class Access:
         return names[0] if key and names else None
 
 
-def _sent_key(headers: Mapping[str, str]) -> str:
+def sent_key(headers: Mapping[str, str]) -> str:
+    """Return the key that a request brings, or "" where it brings none."""
     scheme, _, word = headers.get("authorization", "").partition(" ")
     key = word.strip() if scheme.lower() == "bearer" else headers.get("x-api-key", "")
     return key[:_LONGEST_KEY]

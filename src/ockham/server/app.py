@@ -27,8 +27,10 @@ from ockham.server import (
     ollama_routes,
     openapi,
 )
+from ockham.server.access import sent_key
 from ockham.server.api_error import ApiError
 from ockham.server.json_response import error_response
+from ockham.server.key_guesses import KeyGuesses
 from ockham.server.server_state import ServerState
 
 _log = logging.getLogger(__name__)
@@ -93,6 +95,7 @@ class Gate:
         """Stand before an application."""
         self._state = state
         self._inner = inner
+        self._guesses = KeyGuesses()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -147,11 +150,15 @@ class Gate:
         headers = Headers(scope=scope)
         access, path = self._state.access, scope["path"]
         access.check_host(headers)
-        if path.startswith(ADMIN_PATHS):
-            access.check_admin(headers)
-            scope["ockham.key"] = "admin"
-        else:
-            scope["ockham.key"] = "" if path in OPEN_PATHS else access.key_name(headers)
+        if path in OPEN_PATHS:
+            scope["ockham.key"] = ""
+            return
+        with self._guesses.count((scope.get("client") or ("",))[0], sent_key(headers)):
+            if path.startswith(ADMIN_PATHS):
+                access.check_admin(headers)
+                scope["ockham.key"] = "admin"
+            else:
+                scope["ockham.key"] = access.key_name(headers)
 
 
 def describe_failure(error: BaseException) -> str:

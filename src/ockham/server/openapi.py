@@ -39,7 +39,7 @@ _STATUSES = {
     "408": "The body did not arrive in time.",
     "413": "The body is too large.",
     "415": "The body is not JSON.",
-    "429": "Too much waits already; Retry-After says when to come again.",
+    "429": "Too much waits already, or too many wrong keys came; Retry-After says when to come again.",
     "503": "The model cannot answer now.",
     "504": "There was no answer in time.",
 }
