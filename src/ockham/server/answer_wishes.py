@@ -41,6 +41,11 @@ def drawing_wish(body: Any, tokens: int | None) -> dict[str, Any]:  # noqa: ANN4
     return {name: value for name, value in wish.items() if value not in (None, [])}
 
 
+def told_alternatives(body: Any) -> int | None:  # noqa: ANN401 - the body of one API or another
+    """Return how many alternatives a body wants to be told of beside each token; ``None`` for no tokens at all."""
+    return (body.top_logprobs or 0) if body.logprobs else None
+
+
 def choose_seeds(wish: Mapping[str, Any], count: int) -> list[dict[str, Any]]:
     """Return a wish for each of several answers to one text; what is not drawn is the same each time, and asked once.
 
@@ -75,21 +80,31 @@ def called_function(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WantedForm:
-    """The form that an answer is wanted in: a JSON schema, and the tools that it may call.
+    """The form that an answer is wanted in: a JSON schema, and the functions that it may call.
 
-    ``function`` is the one whose arguments the answer is.
+    ``function`` is the one whose arguments the answer is. ``tokens`` is how many alternatives are told of beside each
+    token, ``None`` for no tokens at all. ``is_cut`` says that words end the text where they come.
     """
 
     schema: Schema | None = None
-    tools: frozenset[str] = frozenset()
+    functions: Sequence[ToolFunction] = ()
     function: ToolFunction | None = None
+    tokens: int | None = None
+    is_cut: bool = False
 
-    def wanting(self, service: ModelService, text: str, wishes: Sequence[dict[str, Any]], count: int) -> Wanting:
+    @property
+    def held_schema(self) -> Schema | None:
+        """Return the schema that the answer fits; what a word has cut need not fit any."""
+        return None if self.is_cut else self.schema
+
+    def wanting(self, service: ModelService, text: str, wish: dict[str, Any], count: int) -> Wanting:
         """Return what a model is asked for. Raises `ApiError` (400) where its labels cannot have the form."""
         manifest = service.bundle.manifest
+        told = {} if self.tokens is None else {"alternatives": self.tokens}
+        wishes = choose_seeds({**wish, **told}, count)
         form = {**_decoding_schema(self.schema), "whole": manifest.task == "generate"}
         shape = _shape_of(self.schema, manifest)
-        if shape is None and self.tools and manifest.task == "generate":
+        if shape is None and self.functions and manifest.task == "generate":
             shape = str  # a text that may be a call is held back until it is whole
         return Wanting(
             service=service,

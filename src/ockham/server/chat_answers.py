@@ -9,8 +9,7 @@ from typing import Any
 
 import orjson
 
-from ockham.server.answer_schema import Schema
-from ockham.server.answer_wishes import check_written
+from ockham.server.answer_wishes import WantedForm, check_written
 from ockham.server.api_error import ApiError
 from ockham.server.open_reply import Said, Token
 from ockham.server.reply_stream import Finished
@@ -33,18 +32,12 @@ def failure(error: ApiError) -> bytes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChatForm:
-    """How a conversation is answered: by which model, to which texts, with what beside the answer.
-
-    ``tokens`` is how many alternatives are told of beside each token, ``None`` for no tokens at all. ``tools`` are the
-    functions that an answer may call; ``function`` is the one whose arguments it is.
-    """
+    """How a conversation is answered: by which model, to which texts, in which form."""
 
     model: str
     texts: Sequence[str]
-    tokens: int | None = None
+    wanted: WantedForm
     wants_usage: bool = False
-    tools: frozenset[str] = frozenset()
-    function: str | None = None
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=now)
 
@@ -55,22 +48,24 @@ class ChatForm:
 
     def call(self, text: str) -> dict[str, str] | None:
         """Return the call that an answer is: the function's name and its arguments; ``None`` where it is none."""
-        if self.function is not None:
-            return {"name": self.function, "arguments": text}
+        if self.wanted.function is not None:
+            return {"name": self.wanted.function.name, "arguments": text}
+        names = [function.name for function in self.wanted.functions]
         try:
-            value = orjson.loads(text) if self.tools else None
+            value = orjson.loads(text) if names else None
         except orjson.JSONDecodeError:
             return None
-        if not isinstance(value, dict) or value.keys() != {"name", "arguments"} or value["name"] not in self.tools:
+        if not isinstance(value, dict) or value.keys() != {"name", "arguments"} or value["name"] not in names:
             return None
         arguments = value["arguments"]
         return {"name": value["name"], "arguments": orjson.dumps(arguments).decode()}
 
     def logprobs(self, tokens: Sequence[Token]) -> dict[str, Any] | None:
         """Return what is told of tokens, where it is asked for and known."""
-        if self.tokens is None or not tokens:
+        alternatives = self.wanted.tokens
+        if alternatives is None or not tokens:
             return None
-        return {"content": [token_entry(token, self.tokens) for token in tokens], "refusal": None}
+        return {"content": [token_entry(token, alternatives) for token in tokens], "refusal": None}
 
 
 def token_entry(token: Token, alternatives: int) -> dict[str, Any]:
@@ -88,7 +83,9 @@ def _call_entry(call: Mapping[str, str]) -> dict[str, Any]:
 
 
 def completion(form: ChatForm, answers: Sequence[Finished]) -> dict[str, Any]:
-    """Return the body of a whole answer."""
+    """Return the body of whole answers. Raises `ApiError` (500) for one that does not fit the schema."""
+    for answer in answers:
+        check_written(answer, form.wanted.held_schema)
     choices = [_choice(form, index, answer) for index, answer in enumerate(answers)]
     usage = reply_usage(form.texts, [answer.decided.answer for answer in answers])
     return {**form.head("chat.completion"), "choices": choices, "usage": usage}
@@ -112,10 +109,9 @@ class ChatFrames:
 
     media_type = "text/event-stream"
 
-    def __init__(self, form: ChatForm, schema: Schema | None = None) -> None:
-        """Write answers of this form, which fit a schema where there is one."""
+    def __init__(self, form: ChatForm) -> None:
+        """Write answers of this form."""
         self._form = form
-        self._schema = schema
         self._head = {**form.head("chat.completion.chunk"), **({"usage": None} if form.wants_usage else {})}
 
     def begin(self, index: int) -> bytes:
@@ -130,7 +126,7 @@ class ChatFrames:
 
     def finish(self, index: int, answer: Finished) -> bytes:
         """Write why no more is said. Raises `ApiError` (500) for an answer that does not fit the schema."""
-        check_written(answer, self._schema)
+        check_written(answer, self._form.wanted.held_schema)
         if answer.text is None:
             return self._event(index, {"refusal": REFUSAL}) + self._event(index, {}, reason=answer.finish)
         reason = answer.finish if self._form.call(answer.text) is None else "tool_calls"

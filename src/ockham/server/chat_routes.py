@@ -5,14 +5,7 @@ from __future__ import annotations
 from starlette.requests import Request
 from starlette.responses import Response
 
-from ockham.server.answer_wishes import (
-    WantedForm,
-    called_function,
-    check_written,
-    choose_seeds,
-    drawing_wish,
-    schema_of,
-)
+from ockham.server.answer_wishes import WantedForm, called_function, drawing_wish, schema_of, told_alternatives
 from ockham.server.chat_answers import ChatForm, ChatFrames, completion
 from ockham.server.chat_types import ChatRequest
 from ockham.server.input_text import text_of_input
@@ -30,25 +23,18 @@ async def chat(state: ServerState, request: Request) -> Response:
     text = text_of_input(body.messages, manifest, "messages")
     functions = [tool.function for tool in body.tools or () if body.tool_choice != "none"]
     function = called_function(functions, body.tool_choice, manifest)
-    names = frozenset(function.name for function in functions)
-    form = WantedForm(schema=schema_of(body.response_format, function), tools=names, function=function)
-    wish = drawing_wish(body, body.max_completion_tokens or body.max_tokens)
-    if body.logprobs:
-        wish["alternatives"] = body.top_logprobs or 0
-    count = body.n or 1
-    wanting = form.wanting(service, text, choose_seeds(wish, count), count)
-    chat_form = ChatForm(
-        model=service.bundle.name,
-        texts=[text],
-        tokens=(body.top_logprobs or 0) if body.logprobs else None,
-        wants_usage=bool(body.stream_options and body.stream_options.include_usage),
-        tools=names,
-        function=None if function is None else function.name,
+    wanted = WantedForm(
+        schema=schema_of(body.response_format, function),
+        functions=functions,
+        function=function,
+        tokens=told_alternatives(body),
+        is_cut=bool(body.stop),
     )
-    schema = None if body.stop else form.schema  # what a word has cut need not fit
+    wish = drawing_wish(body, body.max_completion_tokens or body.max_tokens)
+    wanting = wanted.wanting(service, text, wish, body.n or 1)
+    wants_usage = bool(body.stream_options and body.stream_options.include_usage)
+    form = ChatForm(model=service.bundle.name, texts=[text], wanted=wanted, wants_usage=wants_usage)
     if body.stream:
-        return await stream_answers(state, request, wanting, ChatFrames(chat_form, schema))
+        return await stream_answers(state, request, wanting, ChatFrames(form))
     answers = await whole_answers(state, request, wanting)
-    for answer in answers:
-        check_written(answer, schema)
-    return json_response(completion(chat_form, answers), headers=headers_of(service))
+    return json_response(completion(form, answers), headers=headers_of(service))

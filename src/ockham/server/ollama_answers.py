@@ -10,7 +10,6 @@ from typing import Any
 
 import orjson
 
-from ockham.server.answer_schema import Schema
 from ockham.server.answer_wishes import check_written
 from ockham.server.api_error import ApiError
 from ockham.server.chat_answers import ChatForm, token_entry
@@ -36,7 +35,7 @@ class OllamaForm:
         if call is not None:
             function = {"name": call["name"], "arguments": orjson.loads(call["arguments"])}
             message["tool_calls"] = [{"function": function}]
-        alternatives = self.chat.tokens
+        alternatives = self.chat.wanted.tokens
         entries = [] if alternatives is None else [token_entry(token, alternatives) for token in tokens]
         return {
             "model": self.model,
@@ -56,7 +55,8 @@ class OllamaForm:
 
 
 def whole_line(form: OllamaForm, answer: Finished) -> dict[str, Any]:
-    """Return the body of a whole answer."""
+    """Return the body of a whole answer. Raises `ApiError` (500) for one that does not fit the schema."""
+    check_written(answer, form.chat.wanted.held_schema)
     return form.line(answer.text or "", answer.tokens, form.last(answer))
 
 
@@ -65,10 +65,9 @@ class OllamaFrames:
 
     media_type = "application/x-ndjson"
 
-    def __init__(self, form: OllamaForm, schema: Schema | None = None) -> None:
-        """Write one answer of this form, which fits a schema where there is one."""
+    def __init__(self, form: OllamaForm) -> None:
+        """Write one answer of this form."""
         self._form = form
-        self._schema = schema
 
     def begin(self, index: int) -> bytes:  # noqa: ARG002 - there is one answer
         """Write nothing: the first piece is the first line."""
@@ -80,7 +79,7 @@ class OllamaFrames:
 
     def finish(self, index: int, answer: Finished) -> bytes:  # noqa: ARG002
         """Write that it is over, and what it took. Raises `ApiError` (500) where it does not fit the schema."""
-        check_written(answer, self._schema)
+        check_written(answer, self._form.chat.wanted.held_schema)
         return orjson.dumps(self._form.line("", (), self._form.last(answer))) + b"\n"
 
     def close(self, answers: Sequence[Finished]) -> bytes:  # noqa: ARG002

@@ -9,14 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from ockham.server.answer_schema import Schema, check_schema
-from ockham.server.answer_wishes import (
-    ANY_OBJECT,
-    WantedForm,
-    called_function,
-    check_written,
-    choose_seeds,
-    drawing_wish,
-)
+from ockham.server.answer_wishes import ANY_OBJECT, WantedForm, called_function, drawing_wish, told_alternatives
 from ockham.server.api_error import ApiError
 from ockham.server.chat_answers import ChatForm
 from ockham.server.chat_types import Tool, ToolFunction
@@ -70,28 +63,22 @@ async def _answer(
     manifest = service.bundle.manifest
     text = text_of_input(said, manifest, "messages")
     function = called_function(functions, None, manifest)
-    names = frozenset(each.name for each in functions)
-    form = WantedForm(schema=_schema_of(body.format, function), tools=names, function=function)
     options = body.options or OllamaOptions()
-    limit = options.num_predict if options.num_predict is not None and options.num_predict > 0 else None
-    wish = drawing_wish(options, limit)
-    if body.logprobs:
-        wish["alternatives"] = body.top_logprobs or 0
-    wanting = form.wanting(service, text, choose_seeds(wish, 1), 1)
-    chat_form = ChatForm(
-        model=body.model,
-        texts=[text],
-        tokens=(body.top_logprobs or 0) if body.logprobs else None,
-        tools=names,
-        function=None if function is None else function.name,
+    wanted = WantedForm(
+        schema=_schema_of(body.format, function),
+        functions=functions,
+        function=function,
+        tokens=told_alternatives(body),
+        is_cut=bool(options.stop),
     )
-    answer_form = OllamaForm(model=body.model, text=text, is_chat=not isinstance(said, str), chat=chat_form)
-    schema = None if options.stop else form.schema  # what a word has cut need not fit
+    limit = options.num_predict if options.num_predict is not None and options.num_predict > 0 else None
+    wanting = wanted.wanting(service, text, drawing_wish(options, limit), 1)
+    chat_form = ChatForm(model=body.model, texts=[text], wanted=wanted)
+    form = OllamaForm(model=body.model, text=text, is_chat=not isinstance(said, str), chat=chat_form)
     if body.stream is not False:
-        return await stream_answers(state, request, wanting, OllamaFrames(answer_form, schema))
+        return await stream_answers(state, request, wanting, OllamaFrames(form))
     (answer,) = await whole_answers(state, request, wanting)
-    check_written(answer, schema)
-    return json_response(whole_line(answer_form, answer), headers=headers_of(service))
+    return json_response(whole_line(form, answer), headers=headers_of(service))
 
 
 def _schema_of(wanted: str | dict[str, Any] | None, function: ToolFunction | None) -> Schema | None:
