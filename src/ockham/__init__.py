@@ -47,7 +47,8 @@ if TYPE_CHECKING:
         Verdict,
     )
     from ockham.sealing import seal
-    from ockham.server.serve import Listening, ServeSpec, serve
+    from ockham.server.serve import Listening, serve
+    from ockham.server.serve_spec import ServeSpec
     from ockham.verbs import (
         decide,
         doctor,
@@ -92,7 +93,8 @@ _HOMES = {
     "ockham.api.client": ("EndpointSpec",),
     "ockham.api.consent": ("Destination",),
     "ockham.sealing": ("seal",),
-    "ockham.server.serve": ("Listening", "ServeSpec", "serve"),
+    "ockham.server.serve": ("Listening", "serve"),
+    "ockham.server.serve_spec": ("ServeSpec",),
     "ockham.records": (
         "RunResult",
         "Candidate",

@@ -238,6 +238,42 @@ def test_no_drawers() -> None:
     assert [name_of(path) for path in FILES if drawers & {*path.parts[len(SOURCE.parts) :], path.stem}] == []
 
 
+def import_graph(root: Path) -> dict[str, set[str]]:
+    """Module → modules of the same tree that it imports anywhere: within functions and for types, too."""
+    files = {".".join(path.relative_to(root).with_suffix("").parts): path for path in root.rglob("*.py")}
+    modules = {
+        name.removesuffix(".__init__"): ast.parse(path.read_text(encoding="utf-8")) for name, path in files.items()
+    }
+    graph: dict[str, set[str]] = {name: set() for name in modules}
+    for name, tree in modules.items():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Import):
+                graph[name] |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                members = {f"{node.module}.{alias.name}" for alias in node.names}
+                graph[name] |= (members & modules.keys()) or {node.module or ""}
+        graph[name] &= modules.keys() - {name}
+    return graph
+
+
+def in_circles(graph: dict[str, set[str]]) -> set[str]:
+    """Return the nodes from which a path leads back, and those between two such."""
+    left = {name: set(targets) for name, targets in graph.items()}
+    while ends := {name for name, targets in left.items() if not targets & left.keys()}:
+        left = {name: targets for name, targets in left.items() if name not in ends}
+    while starts := left.keys() - set().union(*left.values()):
+        left = {name: targets for name, targets in left.items() if name not in starts}
+    return set(left)
+
+
+def test_a_circle_is_seen() -> None:
+    assert in_circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == {"b", "c"}
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert in_circles(import_graph(ROOT / "src")) == set()
+
+
 def test_no_assert_global_or_print_in_the_source() -> None:
     found = []
     for path in FILES:

@@ -16,7 +16,7 @@ from ockham.cli import settings
 from ockham.errors import ConfigError, EndpointError
 from ockham.ladder.run_folder import load_result
 from ockham.models import endpoint
-from ockham.server.serve import ServeSpec
+from ockham.server.serve_spec import ServeSpec
 
 VARIABLE = "OCKHAM_API_KEY"
 TEXTS = ["the parcel was charged twice", "an error of the pump", "a refund", "where is the courier"]

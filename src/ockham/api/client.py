@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
 
 from ockham.api import relay
+from ockham.api.relay_refusal import RefusedError
 from ockham.api.responses import Reply, RetryableError, endpoint_error, parse_response
 from ockham.errors import EndpointError
 
@@ -241,7 +242,7 @@ class Client:
                 self.answered, self._heard = True, self._clock.now()
                 got = parse_response(response.status_code, response.headers, raw)
                 return replace(got, responded=True) if isinstance(got, RetryableError) else got
-        except relay.RefusedError as error:
+        except RefusedError as error:
             raise endpoint_error(*error.words) from None
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout):
             return RetryableError(reason="no connection could be made", billed=False)
@@ -270,7 +271,9 @@ class Client:
         with self._lock:
             if self._client is None:
                 if relay.is_needed():
-                    self._client = relay.client(self._url, self._spec.key_env or None)
+                    from ockham.api.relay_transport import relay_client
+
+                    self._client = relay_client(self._url, self._spec.key_env or None)
                 else:
                     self._client = secure_client(
                         self._url, connections=self._spec.concurrency, trust_env=self._spec.trust_env

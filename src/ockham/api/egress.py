@@ -263,9 +263,9 @@ def _wall_in(pins: Sequence[Pin], write: Path, here: str) -> int:
 
 def _needed_paths(here: str) -> list[str]:
     """List what must be read to import, to look a name up and to check a certificate: nothing of the user's."""
-    import ockham
+    from ockham import version
 
-    package = Path(ockham.__file__).parent
+    package = Path(version.__file__).parent
     paths = [path for path in sys.path if path and os.path.realpath(path) != here and Path(path).is_dir()]
     system = ["/etc", "/usr", "/lib", "/lib64", "/lib32", "/nix/store", "/gnu/store", "/opt/homebrew"]
     resolver = str(Path(os.path.realpath("/etc/resolv.conf")).parent)

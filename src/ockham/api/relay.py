@@ -7,34 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
 from ockham.sealed import connector, frames
 from ockham.sealed.connector import HELD
 from ockham.sealed.frames import Kind
-
-if TYPE_CHECKING:
-    import httpx
-
-_WORDS = {
-    b"ledger": (
-        "the ledger of requests cannot be written, so nothing is sent",
-        "free space on the disk that holds ~/.local/state/ockham, or set XDG_STATE_HOME to a folder on another one",
-    ),
-    b"refused": (
-        "a sealed command sends to the address, and with the key, that its own flags name, and to no other",
-        "name them: --endpoint URL --endpoint-key-env NAME",
-    ),
-}
-
-
-class RefusedError(Exception):
-    """The process that speaks will not send this, now or later; ``words`` say why, and what to do."""
-
-    def __init__(self, reason: bytes) -> None:
-        """Take the word that it gave."""
-        self.words = _WORDS.get(reason, ("the process that asks the endpoint gave no reason", "please report this"))
-        super().__init__(self.words[0])
 
 
 def is_needed() -> bool:
@@ -58,12 +34,3 @@ def count_requests() -> dict[str, int] | None:
         if frame is not None and frame[0] is Kind.COUNT:
             return frames.counts_of(frame[1])
     return None
-
-
-def client(url: str, key_env: str | None) -> httpx.Client:
-    """Return a client whose every request is handed over, for one address."""
-    import httpx
-
-    from ockham.api.relay_transport import RelayTransport
-
-    return httpx.Client(transport=RelayTransport(url, key_env), trust_env=False, follow_redirects=False)

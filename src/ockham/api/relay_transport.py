@@ -8,13 +8,18 @@ from threading import Lock
 
 import httpx
 
-from ockham.api.relay import RefusedError
+from ockham.api.relay_refusal import RefusedError
 from ockham.sealed import connector, frames
 from ockham.sealed.frames import Kind
 
 _HEAD_FIELDS: Mapping[str, type | tuple[type, ...]] = {"status": int, "headers": dict}
 _MORE_SECONDS = 2.0
 """How much longer a reply is waited for than the other side may take for it."""
+
+
+def relay_client(url: str, key_env: str | None) -> httpx.Client:
+    """Return a client whose every request is handed over, for one address."""
+    return httpx.Client(transport=RelayTransport(url, key_env), trust_env=False, follow_redirects=False)
 
 
 class RelayTransport(httpx.BaseTransport):

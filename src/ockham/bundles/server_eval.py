@@ -13,6 +13,7 @@ from ockham.api import relay
 from ockham.api.client import common_headers, secure_client, server_base
 from ockham.api.consent import Destination, announcement, host
 from ockham.api.decision_question import LEAST_CHOICES, MOST_CHOICES, question
+from ockham.api.relay_refusal import RefusedError
 from ockham.bundles.measured_rows import EvalSpec, read_measured_rows
 from ockham.errors import EndpointError
 from ockham.printable import printable
@@ -86,12 +87,14 @@ class _Server:
         """Send a request, again where the server is busy, and return its reply. Raises `EndpointError`."""
         import httpx
 
+        from ockham.api.relay_transport import relay_client
+
         url = f"{self.base}/{call}"
-        client = self._own or self._clients.setdefault(call, relay.client(url, self._key_env))
+        client = self._own or self._clients.setdefault(call, relay_client(url, self._key_env))
         for attempt in range(_ATTEMPTS):
             try:
                 response = client.request(method, url, json=body, timeout=_SECONDS)
-            except relay.RefusedError as error:
+            except RefusedError as error:
                 what, fix = error.words
                 raise EndpointError("E_ENDPOINT", what, fix=fix) from None
             except httpx.HTTPError:

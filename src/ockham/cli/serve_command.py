@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import socket
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -103,9 +102,9 @@ def command(*, bundles: tuple[str, ...], config: Path | None, unsealed: bool, **
     folder's. Clients ask it by POST /v1/decisions, /v1/systemone and /v1/chat/completions. Without a key one is made
     up and printed. Ctrl-C ends the server once it has answered what it was asked.
     """
-    from ockham.server.serve import ServeSpec, open_listener, serve
-    from ockham.server.served_bundle import read_served_bundles, split_name
-    from ockham.server.server_keys import read_keys
+    from ockham.server.serve import open_server, run_opened
+    from ockham.server.serve_spec import ServeSpec
+    from ockham.server.served_bundle import split_name
 
     values = settings.collect("serve", config, flags)
     settings.origins(config, flags, values)
@@ -114,18 +113,14 @@ def command(*, bundles: tuple[str, ...], config: Path | None, unsealed: bool, **
     spec = settings.spec(ServeSpec, values)
     for word in bundles:
         run_names.check(split_name(word)[1])
-    served = read_served_bundles(bundles, spec.rungs)
-    folders = [folder for bundle in served for folder in (bundle.folder, bundle.run) if folder]
+    server = open_server(bundles, spec)
+    folders = [folder for bundle in server.bundles for folder in (bundle.folder, bundle.run) if folder]
     reads = {"bundle": [str(path) for path in (*folders, spec.tls_cert, spec.tls_key) if path]}
     named = [] if endpoint is None else [endpoint]
-    keys = read_keys(spec)
     for name in (spec.api_key_env, spec.admin_key_env):
         os.environ.pop(name, None)  # no process that is started from here on needs it
-    # The socket is opened first: behind the walls no other can be.
-    descriptor = open_listener(spec).detach()
-    sealed_commands.enter("serve", reads, unsealed=unsealed, endpoints=named, listening=(descriptor,))
-    listener = socket.socket(fileno=descriptor)
-    serve(bundles, spec, endpoint=endpoint, on_ready=_announce, listener=listener, keys=keys)
+    sealed_commands.enter("serve", reads, unsealed=unsealed, endpoints=named, listening=(server.listener.fileno(),))
+    run_opened(server, endpoint=endpoint, on_ready=_announce)
 
 
 def _announce(server: Listening) -> None:

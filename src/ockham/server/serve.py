@@ -1,4 +1,4 @@
-"""Serve bundles: the settings, the socket, and the call that a program or the command line makes."""
+"""Serve bundles: the socket, and the call that a program or the command line makes."""
 
 from __future__ import annotations
 
@@ -12,48 +12,9 @@ from pathlib import Path
 from ockham.api.consent import Destination
 from ockham.errors import ConfigError
 from ockham.printable import printable
+from ockham.server.serve_spec import ServeSpec
 from ockham.server.served_bundle import ServedBundle, read_served_bundles
-from ockham.server.server_keys import ADMIN_VARIABLE, ServerKeys, read_keys
-
-DEFAULT_PORT = 8017
-KEY_VARIABLE = "OCKHAM_API_KEY"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServeSpec:
-    """Where the server listens, with which key, and when a model declines to answer.
-
-    A ``host`` that other machines reach needs ``tls_cert`` and ``tls_key`` (files in PEM), or ``behind_proxy``: what
-    stands in front speaks TLS. ``allow_hosts`` are the names by which clients call the server then. A model that nobody
-    asks for ``idle_seconds`` is unloaded until it is asked again, as the longest unused ones are while less than
-    ``free_mb`` of memory is free (a twentieth of the machine's). ``max_waiting`` requests and ``max_waiting_tokens``
-    are let in at once, each for ``queue_seconds`` until its turn comes; a language model then writes its first token
-    within ``first_token_seconds``, and the whole answer takes ``answer_seconds``. Without ``api_key`` the key is in
-    the environment variable ``api_key_env``, or else made up. ``keys_file`` names further keys; ``admin_key_env`` is
-    the variable of the key of the admin routes.
-    ``port`` 0 takes a free one. Below ``min_confidence`` a model gives no answer.
-    ``rungs`` are candidates of the runs that are served beside the chosen ones.
-    """
-
-    host: str = "127.0.0.1"
-    port: int = field(default=DEFAULT_PORT, metadata={"min": 0, "max": 65535})
-    api_key: str | None = field(default=None, repr=False)
-    api_key_env: str = KEY_VARIABLE
-    keys_file: Path | None = None
-    admin_key_env: str = ADMIN_VARIABLE
-    min_confidence: float | None = field(default=None, metadata={"min": 0, "max": 1})
-    rungs: tuple[str, ...] = ()
-    tls_cert: Path | None = None
-    tls_key: Path | None = None
-    behind_proxy: bool = False
-    allow_hosts: tuple[str, ...] = ()
-    idle_seconds: float | None = field(default=None, metadata={"above": 0})
-    free_mb: float | None = field(default=None, metadata={"min": 0})
-    queue_seconds: float = field(default=60.0, metadata={"above": 0, "max": 3600})
-    max_waiting: int = field(default=256, metadata={"min": 1, "max": 100_000})
-    max_waiting_tokens: int = field(default=1_000_000, metadata={"min": 1, "max": 1_000_000_000})
-    first_token_seconds: float = field(default=120.0, metadata={"above": 0})
-    answer_seconds: float = field(default=300.0, metadata={"above": 0})
+from ockham.server.server_keys import ServerKeys, read_keys
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,35 +29,57 @@ class Listening:
     bundles: tuple[ServedBundle, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenServer:
+    """A server that does not listen yet: what was read for it, and the socket, before the process is sealed."""
+
+    spec: ServeSpec
+    bundles: tuple[ServedBundle, ...]
+    keys: ServerKeys = field(repr=False)
+    listener: socket.socket
+
+
 def serve(
     bundles: str | Path | Sequence[str | Path],
     spec: ServeSpec | None = None,
     *,
     endpoint: Destination | None = None,
     on_ready: Callable[[Listening], None],
-    listener: socket.socket | None = None,
-    keys: ServerKeys | None = None,
 ) -> None:
     """Serve runs or bundles over HTTP until SIGINT or SIGTERM comes; each is a folder, or NAME=FOLDER.
 
     ``on_ready`` hears the address and the key when the first model is loaded. An endpoint's bundle is asked only where
-    ``endpoint`` names the address and the variable of the key that the bundle does. ``listener`` is a socket that is
-    open already, in place of `open_listener`, ``keys`` those that were read already. Raises `ConfigError`
-    (``E_CONFIG``) for an address that cannot be listened on, `BundleError` for a folder that is no bundle, and what
-    loading the first model raises.
+    ``endpoint`` names the address and the variable of the key that the bundle does. Raises what `open_server` and
+    loading the first model raise.
     """
+    words = [bundles] if isinstance(bundles, (str, Path)) else bundles
+    run_opened(open_server([str(word) for word in words], spec or ServeSpec()), endpoint=endpoint, on_ready=on_ready)
+
+
+def open_server(bundles: Sequence[str], spec: ServeSpec) -> OpenServer:
+    """Read the bundles' manifests and the keys, and open the socket; behind the walls of a sealed process none can be.
+
+    Raises `ConfigError` (``E_CONFIG``) for an address that cannot be listened on, for keys and for names that cannot be
+    used, and `BundleError` for a folder that is no bundle.
+    """
+    served = tuple(read_served_bundles(bundles, spec.rungs))
+    keys = read_keys(spec)
+    return OpenServer(spec=spec, bundles=served, keys=keys, listener=open_listener(spec))
+
+
+def run_opened(
+    server: OpenServer, *, endpoint: Destination | None = None, on_ready: Callable[[Listening], None]
+) -> None:
+    """Listen until SIGINT or SIGTERM comes. Raises what loading the first model raises."""
     from ockham.server.access import LOOPBACK, Access
     from ockham.server.admission import AdmissionSpec
     from ockham.server.open_reply import Deadlines
     from ockham.server.run_server import ServerPlan, run_server
 
-    spec = spec or ServeSpec()
-    words = [bundles] if isinstance(bundles, (str, Path)) else bundles
-    served = tuple(read_served_bundles([str(word) for word in words], spec.rungs))
-    keys = keys or read_keys(spec)
+    spec, keys = server.spec, server.keys
     hosts = {*LOOPBACK, spec.host, *map(str.lower, spec.allow_hosts)}
     plan = ServerPlan(
-        bundles=served,
+        bundles=server.bundles,
         access=Access(keys=keys.digests, hosts=hosts, admin=keys.admin),
         admission=AdmissionSpec(requests=spec.max_waiting, tokens=spec.max_waiting_tokens),
         idle_seconds=spec.idle_seconds,
@@ -107,10 +90,11 @@ def serve(
         endpoint=endpoint,
         min_confidence=spec.min_confidence,
     )
-    with listener or open_listener(spec) as opened:
+    with server.listener as listener:
         scheme = "http" if spec.tls_cert is None else "https"
-        address = f"{scheme}://{spec.host}:{opened.getsockname()[1]}"
-        run_server(plan, [opened], lambda: on_ready(Listening(address=address, key=keys.shown, bundles=served)))
+        address = f"{scheme}://{spec.host}:{listener.getsockname()[1]}"
+        listening = Listening(address=address, key=keys.shown, bundles=server.bundles)
+        run_server(plan, [listener], lambda: on_ready(listening))
 
 
 def open_listener(spec: ServeSpec) -> socket.socket:

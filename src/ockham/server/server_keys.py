@@ -12,18 +12,14 @@ import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ockham.errors import ConfigError
 from ockham.printable import printable
 from ockham.server.access import key_digest
-
-if TYPE_CHECKING:
-    from ockham.server.serve import ServeSpec
+from ockham.server.serve_spec import ServeSpec
 
 MAIN, ADMIN = "main", "admin"
 """The name of the key that is given or made up, and that of the key of the admin routes in a file of keys."""
-ADMIN_VARIABLE = "OCKHAM_ADMIN_API_KEY"
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 _KEY = re.compile(r"[!-~]{16,1024}")
 _MOST_BYTES = 1 << 20

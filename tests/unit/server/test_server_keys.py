@@ -9,7 +9,7 @@ import pytest
 from ockham.errors import ConfigError
 from ockham.server.access import Access, key_digest
 from ockham.server.api_error import ApiError
-from ockham.server.serve import ServeSpec
+from ockham.server.serve_spec import ServeSpec
 from ockham.server.server_keys import read_keys
 
 ANN, BEN, ADMIN = "key-of-ann-0123456789", "key-of-ben-0123456789", "key-of-the-admin-0123"
