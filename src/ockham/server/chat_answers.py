@@ -36,7 +36,7 @@ class ChatForm:
 
     model: str
     texts: Sequence[str]
-    wanted: WantedForm
+    output: WantedForm
     wants_usage: bool = False
     id: str = field(default_factory=lambda: f"chatcmpl-{secrets.token_hex(12)}")
     created: int = field(default_factory=now)
@@ -48,9 +48,9 @@ class ChatForm:
 
     def call(self, text: str) -> dict[str, str] | None:
         """Return the call that an answer is: the function's name and its arguments; ``None`` where it is none."""
-        if self.wanted.function is not None:
-            return {"name": self.wanted.function.name, "arguments": text}
-        names = [function.name for function in self.wanted.functions]
+        if self.output.function is not None:
+            return {"name": self.output.function.name, "arguments": text}
+        names = [function.name for function in self.output.functions]
         try:
             value = orjson.loads(text) if names else None
         except orjson.JSONDecodeError:
@@ -62,7 +62,7 @@ class ChatForm:
 
     def logprobs(self, tokens: Sequence[Token]) -> dict[str, Any] | None:
         """Return what is told of tokens, where it is asked for and known."""
-        alternatives = self.wanted.tokens
+        alternatives = self.output.tokens
         if alternatives is None or not tokens:
             return None
         return {"content": [token_entry(token, alternatives) for token in tokens], "refusal": None}
@@ -85,7 +85,7 @@ def _call_entry(call: Mapping[str, str]) -> dict[str, Any]:
 def completion(form: ChatForm, answers: Sequence[Finished]) -> dict[str, Any]:
     """Return the body of whole answers. Raises `ApiError` (500) for one that does not fit the schema."""
     for answer in answers:
-        check_written(answer, form.wanted.held_schema)
+        check_written(answer, form.output.held_schema)
     choices = [_choice(form, index, answer) for index, answer in enumerate(answers)]
     usage = reply_usage(form.texts, [answer.decided.answer for answer in answers])
     return {**form.head("chat.completion"), "choices": choices, "usage": usage}
@@ -126,7 +126,7 @@ class ChatFrames:
 
     def finish(self, index: int, answer: Finished) -> bytes:
         """Write why no more is said. Raises `ApiError` (500) for an answer that does not fit the schema."""
-        check_written(answer, self._form.wanted.held_schema)
+        check_written(answer, self._form.output.held_schema)
         if answer.text is None:
             return self._event(index, {"refusal": REFUSAL}) + self._event(index, {}, reason=answer.finish)
         reason = answer.finish if self._form.call(answer.text) is None else "tool_calls"

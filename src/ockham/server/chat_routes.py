@@ -23,7 +23,7 @@ async def chat(state: ServerState, request: Request) -> Response:
     text = text_of_input(body.messages, manifest, "messages")
     functions = [tool.function for tool in body.tools or () if body.tool_choice != "none"]
     function = called_function(functions, body.tool_choice, manifest)
-    wanted = WantedForm(
+    form = WantedForm(
         schema=schema_of(body.response_format, function),
         functions=functions,
         function=function,
@@ -31,10 +31,10 @@ async def chat(state: ServerState, request: Request) -> Response:
         is_cut=bool(body.stop),
     )
     wish = drawing_wish(body, body.max_completion_tokens or body.max_tokens)
-    wanting = wanted.wanting(service, text, wish, body.n or 1)
+    wanting = form.wanting(service, text, wish, body.n or 1)
     wants_usage = bool(body.stream_options and body.stream_options.include_usage)
-    form = ChatForm(model=service.bundle.name, texts=[text], wanted=wanted, wants_usage=wants_usage)
+    chat_form = ChatForm(model=service.bundle.name, texts=[text], output=form, wants_usage=wants_usage)
     if body.stream:
-        return await stream_answers(state, request, wanting, ChatFrames(form))
+        return await stream_answers(state, request, wanting, ChatFrames(chat_form))
     answers = await whole_answers(state, request, wanting)
-    return json_response(completion(form, answers), headers=headers_of(service))
+    return json_response(completion(chat_form, answers), headers=headers_of(service))

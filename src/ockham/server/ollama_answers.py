@@ -35,7 +35,7 @@ class OllamaForm:
         if call is not None:
             function = {"name": call["name"], "arguments": orjson.loads(call["arguments"])}
             message["tool_calls"] = [{"function": function}]
-        alternatives = self.chat.wanted.tokens
+        alternatives = self.chat.output.tokens
         entries = [] if alternatives is None else [token_entry(token, alternatives) for token in tokens]
         return {
             "model": self.model,
@@ -56,7 +56,7 @@ class OllamaForm:
 
 def whole_line(form: OllamaForm, answer: Finished) -> dict[str, Any]:
     """Return the body of a whole answer. Raises `ApiError` (500) for one that does not fit the schema."""
-    check_written(answer, form.chat.wanted.held_schema)
+    check_written(answer, form.chat.output.held_schema)
     return form.line(answer.text or "", answer.tokens, form.last(answer))
 
 
@@ -79,7 +79,7 @@ class OllamaFrames:
 
     def finish(self, index: int, answer: Finished) -> bytes:  # noqa: ARG002
         """Write that it is over, and what it took. Raises `ApiError` (500) where it does not fit the schema."""
-        check_written(answer, self._form.chat.wanted.held_schema)
+        check_written(answer, self._form.chat.output.held_schema)
         return orjson.dumps(self._form.line("", (), self._form.last(answer))) + b"\n"
 
     def close(self, answers: Sequence[Finished]) -> bytes:  # noqa: ARG002

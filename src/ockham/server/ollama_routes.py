@@ -64,7 +64,7 @@ async def _answer(
     text = text_of_input(said, manifest, "messages")
     function = called_function(functions, None, manifest)
     options = body.options or OllamaOptions()
-    wanted = WantedForm(
+    form = WantedForm(
         schema=_schema_of(body.format, function),
         functions=functions,
         function=function,
@@ -72,13 +72,13 @@ async def _answer(
         is_cut=bool(options.stop),
     )
     limit = options.num_predict if options.num_predict is not None and options.num_predict > 0 else None
-    wanting = wanted.wanting(service, text, drawing_wish(options, limit), 1)
-    chat_form = ChatForm(model=body.model, texts=[text], wanted=wanted)
-    form = OllamaForm(model=body.model, text=text, is_chat=not isinstance(said, str), chat=chat_form)
+    wanting = form.wanting(service, text, drawing_wish(options, limit), 1)
+    chat_form = ChatForm(model=body.model, texts=[text], output=form)
+    line_form = OllamaForm(model=body.model, text=text, is_chat=not isinstance(said, str), chat=chat_form)
     if body.stream is not False:
-        return await stream_answers(state, request, wanting, OllamaFrames(form))
+        return await stream_answers(state, request, wanting, OllamaFrames(line_form))
     (answer,) = await whole_answers(state, request, wanting)
-    return json_response(whole_line(form, answer), headers=headers_of(service))
+    return json_response(whole_line(line_form, answer), headers=headers_of(service))
 
 
 def _schema_of(wanted: str | dict[str, Any] | None, function: ToolFunction | None) -> Schema | None:
