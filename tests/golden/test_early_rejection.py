@@ -155,13 +155,21 @@ def test_chance_and_larger_models_leave_nobody_out(context: RunContext, monkeypa
 def test_what_would_take_days_is_left_out_with_its_pace(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = len(context.side("train"))
     slow = 13 * 3600 / (rows * 4)
-    known(monkeypatch, {"s": PilotRun(seconds=slow, rows=8, nats={})}, {"s": 1})
+    known(monkeypatch, {"s": PilotRun(seconds=slow, rows=8, nats={})}, {"s": 10**9})
     said = (
         f"tuning it would take about 13 hours here ({slow:.0f} s per row, {rows} rows, up to 4 epochs; --all tunes it)"
     )
     assert early_rejection.reject_early("s", [], context) == said
-    known(monkeypatch, {"s": PilotRun(seconds=slow * 11 / 13, rows=8, nats={})}, {"s": 1})
+    known(monkeypatch, {"s": PilotRun(seconds=slow * 11 / 13, rows=8, nats={})}, {"s": 10**9})
     assert early_rejection.reject_early("s", [], context) is None
+
+
+def test_what_no_machine_needs_hours_for_is_not_tried(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    known(monkeypatch, {"s": None}, {"s": 10**6})
+    assert early_rejection.reject_early("s", [], context) is None
+    monkeypatch.setattr(early_rejection, "weight_bytes", lambda _: 10**9)
+    with pytest.raises(ModelError):
+        early_rejection.reject_early("s", [], context)
 
 
 def test_who_wants_every_rung_gets_it(context: RunContext, monkeypatch: pytest.MonkeyPatch) -> None:

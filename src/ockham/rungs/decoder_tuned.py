@@ -175,6 +175,7 @@ def _tune_or_load(setup: _Place, name: str) -> tuning.TunedDecoder:
         context.config.device
     )
     spec = _parts(context.config.tune, tokenized.train, recompute=large)
+    context.on_progress(Progress(stage="climb", message=f"loading {setup.folder.name} to tune it"))
     tuned = tuning.tune(learn, spec, RunCheckpoint(context.run, name), on_progress)
     note_early_stop(context, tuned.points, spec)
     return tuned
@@ -252,6 +253,7 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
     few_rows = [rows[i] for i in few]
     learnt, written = setup.tokenized.questions, _in_torch(setup, tuned, few)
 
+    setup.context.on_progress(Progress(stage="climb", message="converting the model and its adapter to GGUF"))
     plain = setup.converter.convert(setup.folder, staging / "base.gguf", "f16")
     parities = _compare_unpacked(setup, plain, staging)
     put = _apart(setup, tuned.adapter, Base(weights=plain.path, source=plain.source), staging)
@@ -267,6 +269,7 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
     before, after = setup.scores(few_rows, written), setup.scores(few_rows, [apart.answers[i] for i in few])
     parities.append(parity_gate.compare_step(step, before, after, metric))
 
+    setup.context.on_progress(Progress(stage="climb", message="merging the adapter into the model"))
     tuned.merge_adapter(staging / "merged")
     for text in [path for pattern in _TEXTS for path in setup.folder.glob(pattern)]:
         if text.name not in {"config.json", "model.safetensors.index.json"}:

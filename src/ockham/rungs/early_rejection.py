@@ -1,6 +1,7 @@
 """Whether a model is worth tuning: told from a first short part of it, before hours are spent.
 
-Two things can be known early. How long the whole would take here, from the pace of the first batch. And, where several
+Two things can be known early. How long the whole would take here, from the pace of the first batch; a tuning so small
+that no machine needs too long for it is not tried for that. And, where several
 models are named, what each has learnt from the same first rows: one that then needs more nats for the validation
 answers than another that is no larger would have to overtake it to be chosen (successive halving, Jamieson and
 Talwalkar 2016, within what is no larger). The prompted rung's answers are no evidence: a model that cannot be prompted
@@ -28,6 +29,12 @@ from ockham.verdict.plain_numbers import digits
 
 LONGEST_HOURS = 12.0
 """A tuning that would take longer is not begun unasked."""
+_SLOWEST = 5e9
+"""Floating-point operations a second of the slowest processor that a model is tuned on."""
+_PER_TOKEN = 8
+"""Operations for each parameter and token: forward, backward and forward again (Kaplan et al. 2020, section 2.1)."""
+_PROMPT_BYTES = 1000
+"""The words around a row and its answer take no more than so many, beside labels and instructions."""
 _SHARE, _ROWS = 20, 256
 """The first part is a twentieth of all that would be learnt from, and no more rows than these."""
 _HEARD = 64
@@ -51,7 +58,7 @@ def reject_early(model: str, others: Sequence[str], context: RunContext) -> str 
 
     Nothing is tried where the user wants every rung. Raises `ModelError` where the model cannot be read or converted.
     """
-    if context.config.every:
+    if context.config.every or (not others and _most_hours(model, context) <= LONGEST_HOURS):
         return None
     mine = first_part(model, context, alone=not others)
     hours = _hours(mine, context)
@@ -89,14 +96,13 @@ def first_part(model: str, context: RunContext, *, alone: bool) -> PilotRun:
 def _tune_first_part(model: str, source: Path, context: RunContext, alone: bool) -> PilotRun:
     from ockham.tuning import decoder_tuning as tuning
 
-    context.on_progress(
-        Progress(stage="climb", message=f"tuning on a first part of the rows, as a trial: {model_name(model)}")
-    )
     config, train, valid = context.config, context.side("train"), context.side("valid")
     few = train[:: max(1, len(train) // _part(len(train), config.tune.epochs))]
     sample = valid[:: max(1, len(valid) // _HEARD)][:_HEARD]
     with context.run.staging() as staging:
         tokenized = tokenize_rows(context, convert_or_find(source, model, context), staging, few, sample)
+    message = f"tuning {model_name(model)} on a first part of the rows, as a trial"
+    context.on_progress(Progress(stage="climb", message=message))
     begun = tuning.begin(
         tuning.DecoderTrainingData(
             folder=source,
@@ -124,6 +130,24 @@ def weight_bytes(source: Path) -> int:
 
 def _part(rows: int, passes: int) -> int:
     return max(1, min(_ROWS, rows, rows * passes // _SHARE))
+
+
+def _most_hours(model: str, context: RunContext) -> float:
+    """Return the hours that tuning takes at most, on the slowest processor: a token is no shorter than a byte."""
+    config, train = context.config, context.side("train")
+    shared = _PROMPT_BYTES + sum(_bytes(text) for text in (config.instructions, *_named_labels(context)))
+    tokens = sum(shared + _bytes(row.input) + _bytes(row.target) for row in train)
+    parameters = weight_bytes(find_model(model)) / 2
+    return _PER_TOKEN * parameters * tokens * config.tune.epochs / _SLOWEST / 3600
+
+
+def _named_labels(context: RunContext) -> Sequence[str]:
+    """Return the labels that a prompt lists."""
+    return context.labels() if context.config.task == "classify" else ()
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode("utf-8", "replace"))
 
 
 def _hours(first: PilotRun, context: RunContext) -> float:

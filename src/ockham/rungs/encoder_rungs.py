@@ -53,6 +53,7 @@ def _encoder(context: RunContext, folder: Path) -> BuildInfo:
     embedder = _write_encoder(context, sentence, sentence.weights(), folder)
     vectors = embed_sides(context, sentence, lambda: embedder)
     train, valid = ([example.target for example in context.short_side(side)] for side in SEEN)
+    context.on_progress(Progress(stage="climb", message="fitting a linear layer on what the encoder read"))
     fitted = linear_head.fit(vectors["train"], train, vectors["valid"], valid, context.metric)
     cross_validate = partial(_cross_margins, vectors, context, embedder.embed, fitted.strength)
     extra = label_rows.choose_label_rows(context, cross_validate)
@@ -229,6 +230,7 @@ def _write_encoder(
 ) -> Embedder:
     from ockham.convert import onnx_export
 
+    context.on_progress(Progress(stage="climb", message=f"writing {sentence.name} as an 8-bit graph"))
     texts = [example.input for example in context.short_side("train")]
     return onnx_export.write(sentence, weights, texts, folder)
 
