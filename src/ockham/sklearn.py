@@ -42,7 +42,7 @@ class Classifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]  # sciki
 
     def fit(self, X: object, y: object = None) -> Self:  # noqa: ARG002, N803 - scikit-learn's names
         """Refuse: the classifier was fitted by `ockham fit`. Raises `ConfigError` (``E_CONFIG``)."""
-        message = "a bundle is fitted already, and learns nothing from scikit-learn"
+        message = "the bundle is already fitted, and scikit-learn cannot fit it again"
         fix = "make it with ockham.fit, or wrap it where a fit is asked for: sklearn.frozen.FrozenEstimator"
         raise ConfigError("E_CONFIG", message, fix=fix)
 

@@ -63,12 +63,12 @@ def test_values_that_stand_nowhere_and_fields_that_are_empty_are_told(tmp_path: 
     verdict = fit(rows_with(change), SPEC, out=tmp_path / "run", on_progress=lambda p: notes.append(p.message))
     lost = [note for note in notes if note.startswith("note: field kind: ")]
     assert lost
-    assert all(note.endswith("do not stand in their texts: it cannot be extracted") for note in lost)
+    assert all(note.endswith("do not occur in their texts: it cannot be extracted") for note in lost)
     assert "not usable: field kind (F1 below 50 %)" in verdict.because
     (empty,) = [note for note in notes if note.startswith("note: field note: ")]
-    assert empty.endswith("training rows: nothing can be learnt of it")
+    assert empty.endswith("training rows: nothing can be learnt about it")
     assert "note: field note: empty in all " in empty
-    assert sum("stand several times in their texts: the models choose the place" in note for note in notes) == 1
+    assert sum("occur several times in their texts: the models choose the place" in note for note in notes) == 1
     facts = {fact.field: fact for fact in load_result(tmp_path / "run").fields}
     assert facts["kind"].nowhere == facts["kind"].values > 0
     assert facts["total"].several == facts["total"].values == facts["total"].rows

@@ -333,7 +333,7 @@ def address(url: str) -> str:
         raise endpoint_error("the endpoint's url is not an http or https address", fix)
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise endpoint_error(
-            "the endpoint's url holds a name, a password or a query", f"leave them out: {fix}; name a key by key_env"
+            "the endpoint's url contains a name, a password or a query", f"leave them out: {fix}; name a key by key_env"
         )
     base = url.rstrip("/")
     return base if base.endswith((CHAT, DECISIONS)) else base + CHAT

@@ -128,8 +128,8 @@ class LoadedModel:
         if isinstance(inputs, (str, Mapping)):
             inputs = [inputs]
         rows: object = inputs if hasattr(inputs, "columns") or hasattr(inputs, "column_names") else _rows(inputs)
-        if isinstance(rows, list) and all(isinstance(row, str) for row in rows):
-            if len(self.inputs) > 1:
+        if isinstance(rows, list) and _are_texts(rows, input_columns(self._manifest)):
+            if rows and len(self.inputs) > 1:
                 names = ", ".join(self.inputs)
                 message = f"the model reads {len(self.inputs)} columns ({names}), and bare texts were given"
                 raise DataError("E_COLUMN", message, fix="give a dict with these columns for each row, or a frame")
@@ -140,6 +140,30 @@ class LoadedModel:
             message = f"{reading.rows - len(reading.examples)} of {reading.rows} rows cannot be read"
             raise DataError("E_FORMAT", f"{message}: {records}" if records else message, fix="leave these rows out")
         return [example.input for example in reading.examples]
+
+
+def _are_texts(rows: Sequence[object], columns: Sequence[str]) -> bool:
+    """Tell whether all inputs are texts, where the others are dicts with the columns that the model reads.
+
+    Raises `DataError`: ``E_FORMAT`` for another type, and for texts and dicts in one list; ``E_COLUMN`` for dicts of
+    which none has a column.
+    """
+    for number, row in enumerate(rows, 1):
+        if not isinstance(row, (str, Mapping)):
+            message = f"input {number} is of type {type(row).__name__}, and neither a text nor a dict"
+            raise DataError("E_FORMAT", message, fix="give a list of texts, a list of dicts, or a frame")
+    texts = [number for number, row in enumerate(rows, 1) if isinstance(row, str)]
+    dicts = [row for row in rows if isinstance(row, Mapping)]
+    if texts and dicts:
+        message = (
+            f"{len(texts)} of {len(rows)} inputs are texts and the others dicts; the first text is input {texts[0]}"
+        )
+        raise DataError("E_FORMAT", message, fix="give either texts or dicts")
+    absent = next((name for name in columns if dicts and not any(name in row for row in dicts)), None)
+    if absent is not None:
+        message = f"no input has {absent!a}, which the model reads"
+        raise DataError("E_COLUMN", message, fix=f"give dicts with {', '.join(columns)}")
+    return not dicts
 
 
 def _rows(inputs: object) -> list[object]:

@@ -181,5 +181,5 @@ def _same(expected: str, seen: str | None) -> str:
 def _digest(text: str) -> str:
     match = _DIGEST.fullmatch(text.strip().lower())
     if match is None:
-        raise ConfigError("E_CONFIG", "the digest is none", fix="give it as ockham fit printed it: sha256:…")
+        raise ConfigError("E_CONFIG", "that is not a digest", fix="give it as ockham fit printed it: sha256:…")
     return f"sha256:{match[1]}"

@@ -18,6 +18,7 @@ from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
 from ockham.records import DeviceName, PrecisionName, Progress, TaskName
 from ockham.records.quantities import LIMITS
+from ockham.rung_table import RUNGS
 
 REQUIREMENTS = section(
     "Requirements",
@@ -74,7 +75,13 @@ TUNING = section(
 )
 CHOICES = section(
     "Models",
-    click.option("--rung", multiple=True, metavar="NAME", help="Try only this rung; repeat it for several rungs."),
+    click.option(
+        "--rung",
+        multiple=True,
+        metavar="NAME",
+        shell_complete=lambda _context, _option, begun: [name for name in RUNGS if name.startswith(begun)],
+        help="Try only this rung; repeat it for several rungs.",
+    ),
     click.option("--all", "all_", is_flag=True, default=None, help="Try every rung, also after one that does the job."),
     click.option(
         "--models",

@@ -68,8 +68,8 @@ def describe_shared_text(shared: SharedText, texts: Sequence[str], *, verb: str 
     middle = less[len(less) // 2]
     to = "or" if less[-1] == less[0] + 1 else "to"
     count = f"{middle:,} word{'s' * (middle > 1)}" if less[0] == less[-1] else f"{less[0]:,} {to} {less[-1]:,} words"
-    stand, them = ("stands", "it") if less[-1] == 1 else ("stand", "them")
-    return f"{count} {stand} in {where}; rows are {verb} without {them}"
+    occur, them = ("occurs", "it") if less[-1] == 1 else ("occur", "them")
+    return f"{count} {occur} in {where}; rows are {verb} without {them}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,11 +66,8 @@ def infer(examples: Sequence[Example], override: TaskName | None = None) -> tupl
     if distinct == 1 or _are_quantities(targets) or _are_identifiers(targets, distinct):
         _check_labels(targets, distinct)
     if are_labels(targets):
-        return (
-            "classify",
-            f"{distinct:,} distinct short targets stand for {len(targets):,} examples: labels to classify",
-        )
-    return "generate", f"{distinct:,} distinct targets stand for {len(targets):,} examples: text to generate"
+        return "classify", f"{len(targets):,} rows share {distinct:,} short targets, so the targets are labels"
+    return "generate", f"{len(targets):,} rows have {distinct:,} different targets, so the task is to write text"
 
 
 def are_labels(targets: Sequence[str]) -> bool:

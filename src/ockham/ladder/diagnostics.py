@@ -188,9 +188,9 @@ def _worth_of_leaks(context: RunContext, pool: Sequence[Example], cluster: dict[
 
 
 _STUDIES = {
-    "label_issues": "looking for labels in doubt",
-    "curve": "measuring what more rows would bring",
-    "split_optimism": "measuring what an ordinary random split would have overstated",
+    "label_issues": "looking for doubtful labels",
+    "curve": "measuring how much more rows would help",
+    "split_optimism": "measuring how much an ordinary random split would overstate the score",
 }
 
 

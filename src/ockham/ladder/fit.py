@@ -275,7 +275,10 @@ def _introduce(prepared: Prepared, on_progress: Callable[[Progress], None]) -> N
     on_progress(Progress(stage="clean", message=f"{intake.rows:,} rows, {intake.kept_rows:,} kept{left_out}"))
     on_progress(Progress(stage="clean", message=f"the task is {prepared.dataset.task}: {intake.task_reason}"))
     sides = f"{len(split.train):,} for training, {len(split.valid):,} for validation, {len(split.test):,} for testing"
-    on_progress(Progress(stage="split", message=f"{sides}; {split.leaks_prevented:,} rows kept from leaking"))
+    on_progress(Progress(stage="split", message=sides))
+    if split.leaks_prevented:
+        leaks = f"an ordinary random split would put near-duplicates of {split.leaks_prevented:,} test rows in training"
+        on_progress(Progress(stage="split", message=leaks))
     for text in merge_notes(intake.merges):
         on_progress(Progress(stage="clean", message=f"note: {text}"))
     for warning in (*intake.warnings, *split.warnings):

@@ -34,7 +34,7 @@ def read_instructions(value: str | None) -> str:
         text = value
     if len(text) > LONGEST:
         message = f"the instructions have {len(text):,} characters, and {LONGEST:,} are the most"
-        raise ConfigError("E_CONFIG", message, fix="shorten them: they stand in every prompt")
+        raise ConfigError("E_CONFIG", message, fix="shorten them: they are part of every prompt")
     return text.strip()
 
 
@@ -62,7 +62,7 @@ def match_descriptions(descriptions: Mapping[str, str], labels: Collection[str])
     match = match_labels(descriptions, labels)
     if match.unknown:
         numbers = [number for number, label in enumerate(descriptions, 1) if label in match.unknown]
-        message = f"{len(match.unknown)} of {len(descriptions)} labels that are described stand nowhere in the data"
+        message = f"{len(match.unknown)} of {len(descriptions)} described labels do not occur in the data"
         message += (
             f" (number {', '.join(map(str, numbers[:_NAMED]))}{' …' if len(numbers) > _NAMED else ''} of the file)"
         )

@@ -91,7 +91,7 @@ def split_turns(turns: Sequence[Turn], *, whole: bool, labelled: bool) -> tuple[
     if not turns[last].text.strip() and not turns[last].calls and labelled:
         raise UnsoundError("the last assistant turn is empty")
     if not any(turn.role == "user" for turn in turns[:last]):
-        raise UnsoundError("no user turn stands before the last assistant turn")
+        raise UnsoundError("no user turn comes before the last assistant turn")
     return list(turns[:last]), turns[last].text
 
 
@@ -152,7 +152,7 @@ def _text(content: object) -> str:
     parts = [_part_text(part) for part in content if not (isinstance(part, Mapping) and part.get("type") in _NO_TEXT)]
     texts = [part for part in parts if part is not None]
     if len(texts) < len(parts):
-        raise UnsoundError("a turn holds a part that is not text")
+        raise UnsoundError("a turn has a part that is not text")
     return "\n".join(texts)
 
 
@@ -225,9 +225,9 @@ def check_order(turns: Sequence[Turn]) -> None:
     before, called = "system", set[str]()
     for turn in turns:
         if turn.role == "system" and before != "system":
-            raise UnsoundError("roles are out of order: a system turn stands behind others")
+            raise UnsoundError("roles are out of order: a system turn comes after other turns")
         if turn.role == "assistant" and before in ("system", "assistant"):
-            raise UnsoundError("roles are out of order: an assistant turn answers no one")
+            raise UnsoundError("roles are out of order: an assistant turn follows no user turn")
         if turn.role == "tool" and not called.issuperset(call.id for call in turn.calls):
             raise UnsoundError("roles are out of order: a tool turn answers no call")
         if turn.role == "assistant":

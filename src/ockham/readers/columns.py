@@ -258,7 +258,7 @@ def _missing(names: Sequence[str], free: Sequence[str], request: ColumnRequest, 
     if request.headerless:
         return DataError(
             "E_COLUMN",
-            f"{request.source}: the first row seems to hold data, not column names",
+            f"{request.source}: the first row seems to be data, not column names",
             fix=f"add a first row that names the columns: (printf '{_header(names, request)}\\n';"
             f" cat {shlex.quote(request.source)}) > new.csv",
         )
@@ -292,7 +292,7 @@ def _header(names: Sequence[str], request: ColumnRequest) -> str:
 
 def _listing(names: Sequence[str], request: ColumnRequest) -> str:
     if request.headerless:
-        return "; its first row seems to hold data, not column names"
+        return "; its first row seems to be data, not column names"
     listing = ", ".join(repr(printable(name[:40])) for name in names[:30])
     return f"; its columns are {listing}" + (f" and {len(names) - 30} more" if len(names) > 30 else "")
 

@@ -50,7 +50,7 @@ class Unpacked(RegularFile):
                 break
         self.head = head[:HEAD]
         if self.head.startswith((GZIP, ZSTD, ZIP)):
-            raise _unsound(packed, "it holds another packed file")
+            raise _unsound(packed, "it contains another packed file")
 
     @property
     def suffix(self) -> str:

@@ -81,7 +81,7 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
     header = read_record(feed, Dialect(delimiter), None)
     if header is None:
         raise DataError(
-            "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file that holds a header and at least one row"
+            "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file that has a header and at least one row"
         )
     sample = [row for line in head.splitlines()[1:500] if (row := cells_alone(line, delimiter))]
     names = _names(file, header)
@@ -264,7 +264,7 @@ def _sound(file: RegularFile, encoding: Encoding) -> Iterator[TextLine]:
         if line.reason == CUT_OFF:  # in a table the last byte may as well be an accented letter of another encoding
             raise undecodable(printable(file.path), encoding, file.size - 1)
         if line.text is not None and "\0" in line.text:
-            yield TextLine(line.offset, None, "E_FORMAT", "the record holds a NUL byte")
+            yield TextLine(line.offset, None, "E_FORMAT", "the record contains a NUL byte")
         else:
             yield line
 

@@ -92,7 +92,7 @@ def describe(path: Path, request: ColumnRequest, encoding: str | None) -> Source
         rows = list(islice(table.rows, SAMPLE))
         if not rows:
             fix = "name a file with at least one document"
-            raise DataError("E_EMPTY", f"{printable(file.path)} holds no row", fix=fix)
+            raise DataError("E_EMPTY", f"{printable(file.path)} has no rows", fix=fix)
         first = rows[0]
         _check_form(table, rows, request, file.path)
         chat = not request.inputs and is_chat(table.columns)
@@ -242,7 +242,7 @@ def document_of(
         texts = tuple([value if type(value) is str else text_of(value) for value in values])
         answer = None if target is None else text_of(row.cells.get(target))
     except (ValueError, TypeError, RecursionError):
-        why = "a cell holds a value that cannot be written as JSON"
+        why = "a cell has a value that cannot be written as JSON"
         return Unreadable(number, row.record, row.offset, "E_FORMAT", why)
     cells = row.cells if isinstance(row.cells, dict) else dict(row.cells)
     return _refuse_unusable(Document(number, row.record, row.offset, cells, texts, answer))

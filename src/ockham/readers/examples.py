@@ -189,12 +189,12 @@ class ExampleCollector:
         """Add the remarks that need everything read: ids used for different texts, characters lost before."""
         if self._reused:
             self.warnings.append(
-                f"ids that stand on rows with different inputs: {len(self._reused)};"
+                f"ids shared by rows with different inputs: {len(self._reused)};"
                 " the id column is not used, but the export that wrote it may be faulty"
             )
         if self._replaced:
             self.warnings.append(
-                f"rows that hold the character U+FFFD: {self._replaced}; text was lost when the file was written,"
+                f"rows that contain the character U+FFFD: {self._replaced}; text was lost when the file was written,"
                 " export it again with the right encoding if you can"
             )
 
@@ -212,7 +212,7 @@ class ExampleCollector:
         except NotFiniteError as error:
             return BrokenRow(row.record, row.offset, "E_FORMAT", str(error))
         except (ValueError, TypeError, RecursionError):  # of values in memory that have no text
-            return BrokenRow(row.record, row.offset, "E_FORMAT", "a cell holds a value that cannot be written as JSON")
+            return BrokenRow(row.record, row.offset, "E_FORMAT", "a cell has a value that cannot be written as JSON")
         row_side = (side_of({**row.cells, **cells}, opened.status) if opened.status else None) or side
         if isinstance(outcome, Example) and row_side is not None and opened.labelled:
             self.sides[outcome.id] = row_side
@@ -302,7 +302,7 @@ def _name_labels(value: object, names: Sequence[str]) -> object:
 def _check_any(table: Table, rows: int, broken: list[BrokenRow]) -> None:
     if not rows:
         raise DataError(
-            "E_EMPTY", f"{table.name} holds no row", fix="name a file with a header and at least one row below it"
+            "E_EMPTY", f"{table.name} has no rows", fix="name a file with a header and at least one row below it"
         )
     if len(broken) == rows:
         first = broken[0]

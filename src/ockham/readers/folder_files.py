@@ -58,7 +58,7 @@ def files_of(folder: Path) -> Folder:
     if not paths:
         raise DataError(
             "E_EMPTY",
-            f"the folder {printable(folder)} holds no file that can be read",
+            f"the folder {printable(folder)} has no file that can be read",
             fix=f"put files in it whose names end in one of {', '.join(EXAMPLES)}",
         )
     names = [path.relative_to(folder).as_posix() for path in paths]

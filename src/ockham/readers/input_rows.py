@@ -69,7 +69,7 @@ def rows_of(
         else:
             yield outcome
     if not rows:
-        raise DataError("E_EMPTY", f"{table.name} holds no row", fix="name a file with at least one row to answer")
+        raise DataError("E_EMPTY", f"{table.name} has no rows", fix="name a file with at least one row to answer")
     if broken == rows:
         message = f"{table.name}: none of its {rows} records can be read"
         raise DataError("E_FORMAT", message, fix="check that the file is in one format from beginning to end")
@@ -89,7 +89,7 @@ def _convert(row: TableRow, opened: OpenTable, names: Sequence[str], prefix: str
     except (UnsoundError, NotFiniteError) as error:
         return BrokenRow(row.record, row.offset, "E_FORMAT", str(error))
     except (ValueError, TypeError, RecursionError):  # of values in memory that have no text
-        return BrokenRow(row.record, row.offset, "E_FORMAT", "a cell holds a value that cannot be written as JSON")
+        return BrokenRow(row.record, row.offset, "E_FORMAT", "a cell has a value that cannot be written as JSON")
     fault = unusable(text)
     if fault:
         return BrokenRow(row.record, row.offset, "E_FORMAT", fault)

@@ -150,7 +150,7 @@ class StrictParser:
     def _members(self, items: list[tuple[str, object]]) -> dict[str, object]:
         members = dict(items)
         if len(members) != len(items):
-            self._faults.append("a key stands twice in one object")
+            self._faults.append("a key occurs twice in one object")
         return members
 
     def _real(self, digits: str) -> float | NotFinite:
@@ -320,9 +320,9 @@ def _comma(file: RegularFile, scroll: _Scroll, record: int) -> bool:
     if mark == ",":
         scroll.step(1)
         if scroll.mark() == "]":
-            raise _unsound(file, scroll, record, "a comma stands before the closing bracket")
+            raise _unsound(file, scroll, record, "there is a comma before the closing bracket")
     elif mark:
-        raise _unsound(file, scroll, record, "no comma stands behind the record")
+        raise _unsound(file, scroll, record, "no comma follows the record")
     return True
 
 

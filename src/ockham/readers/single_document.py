@@ -90,7 +90,7 @@ def _check_events(file: RegularFile, events: Iterator[object], alias: type) -> N
     depth = 0
     for event in events:
         if isinstance(event, alias):
-            raise _unsound(file, "it holds an alias (*name)")
+            raise _unsound(file, "it contains an alias (*name)")
         kind = type(event).__name__
         depth += kind.endswith(("MappingStartEvent", "SequenceStartEvent"))
         depth -= kind.endswith(("MappingEndEvent", "SequenceEndEvent"))

@@ -86,7 +86,7 @@ def check_readable(name: str, records: int, broken: int, reason: str) -> None:
 def unusable(text: str) -> str | None:
     """Say why a text cannot be used as it is: a NUL character, its length, half a character; nothing if it can."""
     if "\0" in text:
-        return "the record holds a NUL character"
+        return "the record contains a NUL character"
     if len(text) > MAX_RECORD:
         return "the record is longer than 16 MB"
     if text.isascii():
@@ -94,7 +94,7 @@ def unusable(text: str) -> str | None:
     try:
         text.encode()
     except UnicodeEncodeError:
-        return "the record holds half a character (a lone surrogate)"
+        return "the record contains half a character (a lone surrogate)"
     return None
 
 

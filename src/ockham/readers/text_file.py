@@ -199,9 +199,9 @@ def _forbidden(pair: bytes) -> str | None:
         return None
     first, second = pair
     if first in (0xC0, 0xC1) or (first == 0xE0 and second < 0xA0) or (first == 0xF0 and second < 0x90):
-        return "the record holds overlong UTF-8"
+        return "the record contains overlong UTF-8"
     if first == 0xED and second >= 0xA0:
-        return "the record holds half a character (an encoded surrogate)"
+        return "the record contains half a character (an encoded surrogate)"
     return None
 
 

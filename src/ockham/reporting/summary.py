@@ -239,7 +239,7 @@ def _is_as_high(line: CandidateView, chosen: CandidateResult | None) -> bool:
 def _standing(lower: CandidateResult, chosen: CandidateResult) -> str:
     """Say how a candidate of a lower rung compares with the chosen one."""
     size, other = lower.artifact_mb, chosen.artifact_mb
-    return "is smaller" if size is not None and other is not None and size < other else "stands lower on the ladder"
+    return "is smaller" if size is not None and other is not None and size < other else "is lower on the ladder"
 
 
 def _unmeasured_lines(run_result: RunResult) -> list[Html]:

@@ -111,11 +111,12 @@ def build(model: str, context: RunContext, folder: Path) -> BuildInfo:
     """
     if not context.side("valid"):
         raise DataError("E_TOO_FEW", "no row is left for early stopping", fix="supply more rows")
-    source = tuning_folder(model, context)
     rows = context.side("valid")
     judged = [rows[i] for i in _spread(len(rows), _JUDGED)]
-    tokenized = tokenize_rows(context, convert_or_find(source, model, context), folder, context.side("train"), judged)
     with Converter() as converter, context.run.staging() as staging:
+        source = tuning_folder(model, context, converter)
+        base = convert_or_find(source, model, context, converter)
+        tokenized = tokenize_rows(context, base, folder, context.side("train"), judged)
         setup = _Place(source, converter, tokenized, context, judged, packed_file(model))
         work = context.cache_key("decoder", model, context.config.tune, context.config.precision)
         tuned = _tune_or_load(setup, f"tuning-{work[:16]}")

@@ -12,7 +12,7 @@ from typing import Literal
 
 from ockham import catalog, machine, store
 from ockham.convert import gguf_repack
-from ockham.convert.gguf_export import Precision, convert
+from ockham.convert.gguf_export import Converter, convert
 from ockham.convert.gguf_quantize import Format, quantize
 from ockham.errors import ConfigError
 from ockham.llm import gguf_file, hub, prompt_builder
@@ -135,13 +135,17 @@ def gguf_of(path: Path) -> Path | None:
     return files[0] if len(files) == 1 else None
 
 
-def convert_or_find(source: Path, model: str, context: RunContext, precision: Precision = QUANTIZATION) -> Base:
-    """Convert a folder to GGUF, or find what was converted in this run. Raises `ModelError`."""
-    key = digest(["weights", model, signature(source), precision])
+def convert_or_find(source: Path, model: str, context: RunContext, converter: Converter | None = None) -> Base:
+    """Convert a folder to GGUF in 8 bits, or find what was converted in this run. Raises `ModelError`.
+
+    ``converter`` is one that may have been started already.
+    """
+    key = digest(["weights", model, signature(source), QUANTIZATION])
 
     def write(folder: Path) -> _Origin:
-        context.on_progress(Progress(stage="climb", message=f"converting {source.name} to GGUF, {precision}"))
-        return _Origin(digest=convert(source, folder / WEIGHTS, precision).source)
+        context.on_progress(Progress(stage="climb", message=f"converting {source.name} to GGUF, {QUANTIZATION}"))
+        to_gguf = convert if converter is None else converter.convert
+        return _Origin(digest=to_gguf(source, folder / WEIGHTS, QUANTIZATION).source)
 
     folder, origin = _CONVERTED.find_or_make(context.run, key, _Origin, write)
     return Base(weights=folder / WEIGHTS, source=origin.digest)

@@ -40,7 +40,7 @@ def out_of_fold_margins(context: RunContext, rungs: Sequence[Rung]) -> dict[str,
         rows = [*context.short_side("train"), *context.short_side("valid")]
         fold_numbers = assign_folds(context, rows)
         names = " and ".join(rung.name for rung in new)
-        message = f"asking {names} about every label, in {_count_folds(rows)} parts"
+        message = f"cross-validating {names} in {_count_folds(rows)} parts"
         context.on_progress(Progress(stage="measure", message=message))
         jobs = [partial(_cross_validate, context, rung, fold_numbers) for rung in new]
         for rung, margins in zip(new, machine.run_parallel(jobs), strict=True):

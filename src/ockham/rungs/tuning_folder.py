@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ockham.convert import gguf_unpack
-from ockham.convert.gguf_export import convert
+from ockham.convert.gguf_export import Converter, convert
 from ockham.errors import ModelError
 from ockham.records import Progress, digest
 from ockham.rungs.decoder_weights import WEIGHTS, find_model, gguf_of, is_gguf, model_name, signature
@@ -19,8 +19,10 @@ def packed_file(model: str) -> Path | None:
     return gguf_of(source) if is_gguf(source) else None
 
 
-def tuning_folder(model: str, context: RunContext) -> Path:
+def tuning_folder(model: str, context: RunContext, converter: Converter | None = None) -> Path:
     """Return a model's Hugging Face folder; a GGUF file is unpacked into one, and compared with it, once a run.
+
+    ``converter`` is one that may have been started already.
 
     Raises `ModelError`: ``E_MODEL_FORMAT`` where the file's family cannot be unpacked, ``E_PARITY`` where what was
     unpacked holds other weights than the file.
@@ -35,7 +37,8 @@ def tuning_folder(model: str, context: RunContext) -> Path:
         context.on_progress(Progress(stage="climb", message=f"unpacking {path.name} for tuning"))
         gguf_unpack.write_folder(path, folder / name)
         with context.run.staging() as check:
-            converted = convert(folder / name, check / WEIGHTS, "f16").path
+            to_gguf = convert if converter is None else converter.convert
+            converted = to_gguf(folder / name, check / WEIGHTS, "f16").path
             difference = gguf_unpack.find_difference(path, converted)
         if difference is not None:
             fix = "name the model's Hugging Face folder instead; the prompted rung is not affected"

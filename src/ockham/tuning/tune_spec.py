@@ -69,9 +69,10 @@ def early_stop(points: Sequence[EpochPoint], spec: TuneSpec) -> str | None:
     gain = max(best, min(losses)[1]) if losses else best
     if last >= spec.epochs or last + 1 - gain <= spec.patience:
         return None
+    kept = f"epoch {best:.0f}" if best else "the model before tuning"
     return (
-        f"tuning stopped early, after epoch {last:.0f} of {spec.epochs}: the validation rows gained nothing for "
-        f"{last - gain:.0f} epochs; epoch {best:.0f} is kept"
+        f"tuning stopped early, after epoch {last:.0f} of {spec.epochs}: no gain on the validation rows for "
+        f"{last - gain:.0f} epochs; {kept} is kept"
     )
 
 

@@ -137,7 +137,7 @@ def _standing(names: Sequence[str], lighter: Collection[str]) -> str:
     one = len(names) == 1
     if set(names) <= set(lighter):
         return "is smaller" if one else "are smaller"
-    return "stands lower on the ladder" if one else "stand lower on the ladder"
+    return "is lower on the ladder" if one else "are lower on the ladder"
 
 
 def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None, climb: ClimbFacts) -> str:

@@ -81,5 +81,5 @@ def test_the_command_says_which_texts_were_not_read_whole_and_what_all_share(
     captured = capsys.readouterr()
     out = " ".join(captured.out.split())
     assert "2 of 120 texts are longer than the model reads: 90 % of each was not read" in out
-    assert "7 words stand in every input; rows are compared without them" in out
-    assert "note: 7 words stand in every input" in captured.err
+    assert "7 words occur in every input; rows are compared without them" in out
+    assert "note: 7 words occur in every input" in captured.err

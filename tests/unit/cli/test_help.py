@@ -69,6 +69,7 @@ def test_a_shell_completes_commands_flags_and_files(
         ("ockham f", 1): "plain,fit",
         ("ockham fit --min-a", 2): "plain,--min-accuracy",
         ("ockham fit mails", 2): "file,mails",
+        ("ockham fit --rung loo", 3): "plain,lookup",
         ("ockham nothing x", 2): "",
     }
     for (words, number), completion in cases.items():

@@ -93,7 +93,7 @@ def test_D01_an_empty_file_beside_others_is_named(tmp_path: Path) -> None:
     write(folder, "c.csv", "text\n")
     done = curate(folder, EXACT, out=tmp_path / "out")
     assert kept(done) == ["x"]
-    assert [warning.rsplit("/", 1)[1] for warning in done.report.warnings] == ["a.jsonl is empty", "c.csv holds no row"]
+    assert [warning.rsplit("/", 1)[1] for warning in done.report.warnings] == ["a.jsonl is empty", "c.csv has no rows"]
 
 
 def test_D02_encodings_are_named_never_guessed(tmp_path: Path) -> None:

@@ -107,9 +107,9 @@ def test_it_is_told_how_much_is_shared() -> None:
         inputs = rows_of(form)
         return describe_shared_text(find_shared_text(inputs, TARGETS), inputs)
 
-    assert told("15 words") == "15 words stand in every input; rows are compared without them"
-    assert told("some without") == "122 words stand in 97 % of the inputs; rows are compared without them"
-    assert told("two prompts") == "35 to 122 words stand in every input; rows are compared without them"
+    assert told("15 words") == "15 words occur in every input; rows are compared without them"
+    assert told("some without") == "122 words occur in 97 % of the inputs; rows are compared without them"
+    assert told("two prompts") == "35 to 122 words occur in every input; rows are compared without them"
 
 
 def source(form: str) -> list[dict[str, str]]:

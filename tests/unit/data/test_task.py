@@ -15,7 +15,7 @@ def examples(targets: list[str], inputs: list[str] | None = None) -> list[Exampl
 def test_few_short_targets_are_labels() -> None:
     assert infer(examples(["spam", "ham"] * 20)) == (
         "classify",
-        "2 distinct short targets stand for 40 examples: labels to classify",
+        "40 rows share 2 short targets, so the targets are labels",
     )
 
 
@@ -37,7 +37,7 @@ def test_options_in_the_input_are_choices() -> None:
 
 def test_everything_else_is_text() -> None:
     task, why = infer(examples([f"an answer about {i} things" for i in range(40)]))
-    assert (task, why) == ("generate", "40 distinct targets stand for 40 examples: text to generate")
+    assert (task, why) == ("generate", "40 rows have 40 different targets, so the task is to write text")
 
 
 def test_an_override_decides() -> None:

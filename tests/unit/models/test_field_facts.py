@@ -27,7 +27,7 @@ def test_a_list_of_objects_is_refused_and_nested_objects_are_flattened() -> None
     assert notes == [
         "field items: a list of objects, which no tagger takes apart: places in a text do not say which values belong "
         "together; language models answer it",
-        "field shop.tel: empty in all 1 training rows: nothing can be learnt of it",
+        "field shop.tel: empty in all 1 training rows: nothing can be learnt about it",
         "the fields of nested objects are told apart by their paths: shop.town",
     ]
     assert not any("tea" in note or "Ipoh" in note for note in notes)
@@ -38,9 +38,9 @@ def test_rows_without_a_field_and_texts_that_are_too_long_are_counted() -> None:
     facts, notes = told([row("paid 9.00", total="9.00"), row("nothing"), row(long, total="9.00")])
     assert facts == {"total": FieldFacts(field="total", rows=2, values=2, nowhere=1)}
     assert notes == [
-        "field total: 1 of 2 training values does not stand in its text: such values cannot be extracted",
+        "field total: 1 of 2 training values does not occur in its text: such values cannot be extracted",
         "1 of 3 training rows have no field at all: models learn from them that there may be nothing to find",
-        "1 training texts are longer than 200,000 characters: the rest is not learnt from",
+        "1 training texts are longer than 200,000 characters: the rest is not used for training",
     ]
 
 
@@ -59,6 +59,6 @@ def test_forms_and_values_of_two_fields_at_one_place_are_told() -> None:
     assert facts["date"].form == "date:dmy:%Y-%m-%d"
     assert facts["a"].shared == ("b",)
     assert notes == [
-        "field date: its values are written as date:dmy:%Y-%m-%d, not as they stand in the text",
+        "field date: its values are written as date:dmy:%Y-%m-%d, not as they appear in the text",
         "fields a, b: the same text in most rows: its places are shared out among them",
     ]

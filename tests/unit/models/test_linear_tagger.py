@@ -131,9 +131,9 @@ def test_every_place_of_a_value_is_learnt_from() -> None:
     assert [value.extents for value in placed.places[0]] == [((6, 10), (16, 20)), ((6, 10), (16, 20))]
     assert placed.missing == (("no", 1, 1),)
     assert field_facts.notes(field_facts.facts_of(placed, [row]), [row]) == [
-        "field total: 1 of 1 training values stands several times in its text: the models choose the place",
-        "field no: 1 of 1 training values does not stand in its text: it cannot be extracted",
-        "field n: 1 of 1 training values stands several times in its text: the models choose the place",
+        "field total: 1 of 1 training values occurs several times in its text: the models choose the place",
+        "field no: 1 of 1 training values does not occur in its text: it cannot be extracted",
+        "field n: 1 of 1 training values occurs several times in its text: the models choose the place",
         "fields total, n: the same text in most rows: its places are shared out among them",
     ]
 

@@ -96,7 +96,7 @@ def test_a_first_row_of_data_is_not_shown(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     said = code(path)
     assert said.startswith("E_COLUMN")
-    assert "seems to hold data" in said
+    assert "seems to be data" in said
     assert not any(cell in said for cell in ("hello there", "yes", "12"))
     assert "hello there" not in code(path, target="label")
 
@@ -152,7 +152,7 @@ def test_what_is_no_table() -> None:
     loop: dict[str, object] = {"text": "a"}
     loop["label"] = [loop]
     reading = read([{"text": "a", "label": "b"}, loop, {"text": "a", "label": {"n": float("nan")}}], ReadSpec())
-    assert [item.reason for item in reading.quarantined] == ["a cell holds a value that cannot be written as JSON"] * 2
+    assert [item.reason for item in reading.quarantined] == ["a cell has a value that cannot be written as JSON"] * 2
 
 
 def test_the_given_rows_stay_as_they_are() -> None:

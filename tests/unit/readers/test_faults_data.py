@@ -120,14 +120,14 @@ def test_D03_half_characters_overlong_and_nul(tmp_path: Path) -> None:
     )
     reading = take(tmp_path, "a.jsonl", lines)
     assert pairs(reading) == [("d 🙂", "x")]
-    half, nul = "the record holds half a character (a lone surrogate)", "the record holds a NUL character"
+    half, nul = "the record contains half a character (a lone surrogate)", "the record contains a NUL character"
     assert [(record, why) for record, _, why in reasons(reading)] == [(1, half), (2, nul), (3, half)]
     reading = take(tmp_path, "a.csv", b"text,label\na\xc0\xaf,x\nb,y\nc\xed\xa0\x80,z\nn\0,q\n")
     assert pairs(reading) == [("b", "y")]
     assert reasons(reading) == [
-        (1, 11, "the record holds overlong UTF-8"),
-        (3, 21, "the record holds half a character (an encoded surrogate)"),
-        (4, 28, "the record holds a NUL byte"),
+        (1, 11, "the record contains overlong UTF-8"),
+        (3, 21, "the record contains half a character (an encoded surrogate)"),
+        (4, 28, "the record contains a NUL byte"),
     ]
     wide = "\ufefftext,label\na\ud800,x\nb,y\n".encode("utf-16-le", "surrogatepass")
     reading = take(tmp_path, "b.csv", wide)
@@ -206,11 +206,11 @@ def test_D06_keys_twice_and_numbers_that_are_not_finite(tmp_path: Path) -> None:
     ]
     reading = take(tmp_path, "a.jsonl", "\n".join(lines))
     assert [(record, why) for record, _, why in reasons(reading)] == [
-        (1, "a key stands twice in one object"),
+        (1, "a key occurs twice in one object"),
         (2, "a number is not finite (NaN or Infinity)"),
         (3, "a number is not finite (NaN or Infinity)"),
         (4, "a number is too large"),
-        (5, "a key stands twice in one object"),
+        (5, "a key occurs twice in one object"),
     ]
     assert [example.target for example in reading.examples] == ["0", "-0.0"]
 
@@ -235,8 +235,8 @@ def test_D07_shapes_of_json(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ('[{"text": "a", "label": "x"},]', "a comma stands before the closing bracket (record 1, byte 29)"),
-        ('[{"text": "a", "label": "x"} {"text": "b"}]', "no comma stands behind the record (record 1, byte 29)"),
+        ('[{"text": "a", "label": "x"},]', "there is a comma before the closing bracket (record 1, byte 29)"),
+        ('[{"text": "a", "label": "x"} {"text": "b"}]', "no comma follows the record (record 1, byte 29)"),
         ('[{"text": "a", "label": "x"}] more', "there is more behind the closing bracket (record 1, byte 30)"),
         ('[{"text": "a", "label": x}]', "not JSON at character"),
     ],
@@ -562,8 +562,8 @@ def test_D17_one_row_and_many(tmp_path: Path) -> None:
 
 def test_D18_same_id_different_text(tmp_path: Path) -> None:
     reading = take(tmp_path, "a.csv", "id,text,label\n1,a,x\n1,b,y\n2,c,z\n2,c,z\n")
-    assert [warning for warning in reading.warnings if warning.startswith("ids that stand on rows")] == [
-        "ids that stand on rows with different inputs: 1; the id column is not used,"
+    assert [warning for warning in reading.warnings if warning.startswith("ids shared by rows")] == [
+        "ids shared by rows with different inputs: 1; the id column is not used,"
         " but the export that wrote it may be faulty"
     ]
 
@@ -578,11 +578,11 @@ def test_D22_conversations_that_are_none(tmp_path: Path) -> None:
         ([user], "the conversation has no assistant turn"),
         ([user, {"role": "assistant", "content": " "}], "the last assistant turn is empty"),
         ([{"role": "bot", "content": "hi"}, answer], "a turn has an unknown role"),
-        ([answer, user], "roles are out of order: an assistant turn answers no one"),
-        ([user, answer, answer], "roles are out of order: an assistant turn answers no one"),
+        ([answer, user], "roles are out of order: an assistant turn follows no user turn"),
+        ([user, answer, answer], "roles are out of order: an assistant turn follows no user turn"),
         (
             [user, {"role": "system", "content": "s"}, answer],
-            "roles are out of order: a system turn stands behind others",
+            "roles are out of order: a system turn comes after other turns",
         ),
         ([{"role": "user", "content": ""}, answer], "a user turn is empty"),
         ([user, {"role": "assistant", "tool_calls": [{}]}, answer], "a tool call has no id"),
@@ -592,7 +592,7 @@ def test_D22_conversations_that_are_none(tmp_path: Path) -> None:
             "roles are out of order: a tool turn answers no call",
         ),
         ([user, call, {"role": "tool", "content": "r", "tool_call_id": "1"}, answer], None),
-        ([{"role": "user", "content": [{"type": "image_url"}]}, answer], "a turn holds a part that is not text"),
+        ([{"role": "user", "content": [{"type": "image_url"}]}, answer], "a turn has a part that is not text"),
     ]
     reading = take(tmp_path, "a.jsonl", "\n".join(json.dumps({"messages": messages}) for messages, _ in cases))
     assert [(record, why) for record, _, why in reasons(reading)] == [

@@ -114,4 +114,4 @@ def test_a_run_learns_from_names_and_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         fit(rows, spec, out=tmp_path / "again")
     assert caught.value.code == "E_LABEL_SET"
-    assert caught.value.message.endswith("stand nowhere in the data (number 2 of the file)")
+    assert caught.value.message.endswith("do not occur in the data (number 2 of the file)")

@@ -419,7 +419,7 @@ def test_an_early_stop_is_told_and_a_whole_tuning_is_not() -> None:
     spec = TuneSpec(epochs=9, patience=3)
     text = early_stop(points([0.5, 0.7, 0.6, 0.6, 0.6]), spec)
     assert text is not None
-    assert text.startswith("tuning stopped early, after epoch 4 of 9: the validation rows gained nothing for 3 epochs")
+    assert text.startswith("tuning stopped early, after epoch 4 of 9: no gain on the validation rows for 3 epochs")
     assert text.endswith("epoch 1 is kept")
     assert early_stop(points([0.5, 0.6, 0.7]), TuneSpec(epochs=2)) is None
     assert early_stop(points([0.5, 0.6]), spec) is None, "it ended for another reason: a loss that is no number"

@@ -67,11 +67,11 @@ def test_a_smaller_one_that_might_do_is_named_with_its_rows() -> None:
     assert found.chosen == "encoder"
     assert found.meets["linear"] == {"min_accuracy": "cannot tell"}
     assert found.rows_needed["linear"] is not None
-    assert "linear stands lower on the ladder and might do: about" in found.next
+    assert "linear is lower on the ladder and might do: about" in found.next
     sizes = [replace(one, artifact_mb=size) for one, size in zip(LADDER, (1.0, 5.0, 20.0), strict=True)]
     assert "linear is smaller and might do: about" in judge(sizes, Requirements(min_accuracy=0.90)).next
     heavy = [replace(one, artifact_mb=size) for one, size in zip(LADDER, (1.0, 50.0, 20.0), strict=True)]
-    assert "linear stands lower on the ladder" in judge(heavy, Requirements(min_accuracy=0.90)).next
+    assert "linear is lower on the ladder" in judge(heavy, Requirements(min_accuracy=0.90)).next
 
 
 def test_none_meets_names_the_closest_with_numbers_and_a_next_step() -> None:
@@ -133,7 +133,7 @@ def test_without_a_minimum_the_smallest_near_the_best_is_chosen() -> None:
     assert far.next == USE
     unsure = judge(LADDER, Requirements(tolerance=3), gap("linear", "encoder", -0.028, 0.010))
     assert unsure.chosen == "encoder"
-    assert "linear stands lower on the ladder and might do" in unsure.next
+    assert "linear is lower on the ladder and might do" in unsure.next
     assert unsure.rows_needed["linear"] is not None
 
 

@@ -101,14 +101,14 @@ def notes(facts: Sequence[FieldFacts], rows: Sequence[TextRow]) -> list[str]:
     long = sum(len(row.text) > value_places.LONGEST_TEXT for row in rows)
     if long:
         most = value_places.LONGEST_TEXT
-        out.append(f"{long:,} training texts are longer than {most:,} characters: the rest is not learnt from")
+        out.append(f"{long:,} training texts are longer than {most:,} characters: the rest is not used for training")
     return out
 
 
 def _field_notes(fact: FieldFacts, rows: int) -> Iterator[str]:
     name = f"field {fact.field}"
     if fact.kind == "empty":
-        yield f"{name}: empty in all {rows:,} training rows: nothing can be learnt of it"
+        yield f"{name}: empty in all {rows:,} training rows: nothing can be learnt about it"
     if fact.kind == "objects":
         yield (
             f"{name}: a list of objects, which no tagger takes apart: places in a text do not say which values belong "
@@ -116,13 +116,13 @@ def _field_notes(fact: FieldFacts, rows: int) -> Iterator[str]:
         )
     if fact.nowhere:
         cannot = "it cannot be extracted" if fact.nowhere == fact.values else "such values cannot be extracted"
-        stand = "does not stand in its text" if fact.nowhere == 1 else "do not stand in their texts"
-        yield f"{name}: {fact.nowhere:,} of {fact.values:,} training values {stand}: {cannot}"
+        occur = "does not occur in its text" if fact.nowhere == 1 else "do not occur in their texts"
+        yield f"{name}: {fact.nowhere:,} of {fact.values:,} training values {occur}: {cannot}"
     if fact.several:
-        stand = "stands several times in its text" if fact.several == 1 else "stand several times in their texts"
-        yield f"{name}: {fact.several:,} of {fact.values:,} training values {stand}: the models choose the place"
+        occur = "occurs several times in its text" if fact.several == 1 else "occur several times in their texts"
+        yield f"{name}: {fact.several:,} of {fact.values:,} training values {occur}: the models choose the place"
     if fact.form != value_forms.AS_IT_STANDS:
-        yield f"{name}: its values are written as {fact.form}, not as they stand in the text"
+        yield f"{name}: its values are written as {fact.form}, not as they appear in the text"
 
 
 def _shared_notes(facts: Sequence[FieldFacts]) -> Iterator[str]:

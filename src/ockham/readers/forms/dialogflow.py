@@ -27,7 +27,7 @@ def _open(sample: FormSample) -> FormReader | None:
 
 def _join(texts: Sequence[object]) -> str:
     if not all(isinstance(text, str) for text in texts):
-        raise UnsoundError("a phrase holds a part that is not text")
+        raise UnsoundError("a phrase has a part that is not text")
     return "".join(map(str, texts)).strip()
 
 

@@ -137,7 +137,7 @@ def _parts_text(entry: Mapping[str, object]) -> str:
         [part.get("text") if isinstance(part, Mapping) else None for part in parts] if isinstance(parts, list) else []
     )
     if not texts or not all(isinstance(text, str) for text in texts):
-        raise UnsoundError("a turn holds a part that is not text")
+        raise UnsoundError("a turn has a part that is not text")
     return "\n".join(map(str, texts))
 
 

@@ -46,7 +46,7 @@ def _spans_of(words: Sequence[str], entries: Sequence[object], names: Sequence[s
         starts = [sum(len(word) + 1 for word in words[:index]) for index in range(len(words))]
         taken = [entry for entry in entries if isinstance(entry, (list, tuple))]
         if any(not 0 <= first <= last < len(words) for first, last, _ in taken):
-            raise UnsoundError("a span lies outside of the tokens")
+            raise UnsoundError("a span lies outside the tokens")
         return [TextSpan(starts[first], starts[last] + len(words[last]), str(name)) for first, last, name in taken]
     if len(entries) != len(words) or not all(_is_tag(entry, names) for entry in entries):
         raise UnsoundError("the tags are not those of the tokens")
