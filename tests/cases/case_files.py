@@ -373,7 +373,7 @@ REFUSALS: tuple[Refusal, ...] = (
         Refusal(name=name, write=write, code="E_LABEL_SEVERAL", says="have several labels", helps="--several-labels")
         for name, write in {
             "label studio": label_studio_several, "doccano": doccano_several, "bars": joined("|"),
-            "semicolons": joined(";"), "doccano csv": joined("#"), "commas": joined(", "),
+            "semicolons": joined(";"), "doccano csv": joined("#"), "commas": joined(", "), "blanks": joined(" "),
         }.items()
     ),
     Refusal(

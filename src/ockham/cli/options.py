@@ -39,8 +39,8 @@ def several_labels(function: F) -> F:
     """Say what to do with rows that have several labels."""
     return click.option(
         "--several-labels",
-        type=click.Choice(["one", "sets"]),
-        help="Rows with several labels: drop them (one), or treat each set as a label of its own (sets).",
+        type=click.Choice(["one", "sets", "as-is"]),
+        help="Rows with several labels: drop them (one), take each set as a label (sets), or cells as they are.",
     )(function)
 
 

@@ -69,8 +69,9 @@ class FitSpec:
     ``precision`` is what they are tuned in: ``auto`` is ``bfloat16`` where that is measured to be faster when the run
     begins, else ``float32``; a run goes on in the precision it began with.
 
-    ``several_labels`` says what to do with rows that have several labels: leave them out (``one``), or take each set of
-    labels as a label of its own (``sets``). ``merge_labels`` takes spellings of what looks like one label as one.
+    ``several_labels`` says what to do with rows that have several labels: leave them out (``one``), take each set of
+    labels as a label of its own (``sets``), or take what stands there as one name (``as-is``). ``merge_labels`` takes
+    spellings of what looks like one label as one.
     ``scorer`` names a scorer whose mean score choices are made by (see `ockham.evals.scorer_plugs`).
 
     ``instructions`` say what the task is, as a text or a file of text, and ``labels`` is a file that says what each
@@ -228,7 +229,7 @@ def read_spec(spec: FitSpec) -> ReadSpec:
         group=spec.group,
         encoding=spec.encoding,
         merge_labels=spec.merge_labels,
-        several_labels="lists" if spec.task in ("generate", "extract") else spec.several_labels,
+        several_labels="as-is" if spec.task in ("generate", "extract") else spec.several_labels,
     )
 
 

@@ -18,7 +18,7 @@ from ockham.readers.csv_header import DELIMITERS
 from ockham.readers.forms.form import Form, FormReader, FormSample, LeftOut
 from ockham.readers.forms.form_table import SAMPLE, complete_request, open_form
 from ockham.readers.json_file import TRUNCATED
-from ockham.readers.label_sets import ListReading, joined_labels, labels_in, settle_labels
+from ockham.readers.label_sets import SeveralLabels, joined_labels, labels_in, settle_labels
 from ockham.readers.row_status import NAMES, StatusColumn, find_status_columns, side_of, why_left_out
 from ockham.readers.table import BrokenRow, NotFiniteError, Table, TableRow, check_readable, text_of, unusable
 from ockham.records import Dropped, Example, Quarantined, Side, Source
@@ -170,13 +170,16 @@ class ExampleCollector:
         self._source(opened, columns, rows, sha256 or (content.hexdigest() if content else ""))
         self._warn_broken(table, broken)
 
-    def settle(self, several: ListReading | None) -> None:
+    def settle(self, several: SeveralLabels | None) -> None:
         """Decide about targets that are lists of labels. Raises `DataError` as `settle_labels` does."""
         name = self.sources[0].file if self.sources else ""
-        if not self._lists and not self.spans and several != "lists":
-            self._lists = joined_labels({index: row.target for index, row in enumerate(self.examples) if row.target})
+        mark = ""
+        if not self._lists and not self.spans and several != "as-is":
+            mark, self._lists = joined_labels(
+                {index: row.target for index, row in enumerate(self.examples) if row.target}
+            )
         others = [e.target for index, e in enumerate(self.examples) if index not in self._lists] if self._lists else []
-        targets = settle_labels(self._lists, others, several, name)
+        targets = settle_labels(self._lists, others, several, name, mark)
         for index, target in targets.items():
             example = self.examples[index]
             if target is None:

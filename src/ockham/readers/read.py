@@ -22,7 +22,7 @@ from ockham.readers.formats import OpenedTable, open_examples
 from ockham.readers.forms.form import LeftOut
 from ockham.readers.in_memory import memory_table
 from ockham.readers.input_rows import InputRow, InputTable, rows_of
-from ockham.readers.label_sets import ListReading
+from ockham.readers.label_sets import SeveralLabels
 from ockham.readers.local_file import RegularFile, open_file, refusal_of
 from ockham.readers.table import Table
 from ockham.records import Dropped, Example, Quarantined, Side, Source
@@ -44,7 +44,7 @@ class ReadSpec:
     group: str | None = None
     encoding: str | None = None
     labelled: bool = True
-    several_labels: ListReading | None = None
+    several_labels: SeveralLabels | None = None
     merge_labels: bool = False
 
 
