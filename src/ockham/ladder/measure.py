@@ -40,7 +40,7 @@ from ockham.records import (
     TaskName,
     digest,
 )
-from ockham.records.quantities import LATENCIES, metric_words
+from ockham.records.quantities import LATENCIES, SPEEDS, metric_words
 from ockham.rungs.rung import BuiltRung, RunContext, Rung, cache_key
 from ockham.serving.process import BenchmarkSpec, ServingProcess
 from ockham.store.memo import find_or_make, find_or_make_batches
@@ -130,8 +130,15 @@ def to_verdict_input(report: Report, nature: str = "") -> MeasuredCandidate:
         artifact_mb=report.artifact_mb,
         cost_per_day=report.cost_per_day,
         quality=answer_quality(report),
-        disturbed=bool(profile and profile.contention),
+        disturbed=_requirements_left_open(report.candidate.kind, profile),
     )
+
+
+def _requirements_left_open(kind: str, profile: Profile | None) -> frozenset[str]:
+    """Name the requirements that a measurement on a busy machine leaves open; an API's price is not of its speed."""
+    if profile is None or not profile.contention:
+        return frozenset()
+    return frozenset(LATENCIES if is_networked(kind) else SPEEDS)
 
 
 def progress_line(report: Report) -> str:
@@ -247,7 +254,7 @@ def _ask(context: RunContext, rung: Rung, folder: Path, requirements: Requiremen
         return ServedAnswers(answers=answers[:sealed], profile=profile, again=answers[sealed:])
 
     def measure_again(served: ServedAnswers) -> ServedAnswers:
-        if not _is_worth_another_try(served.profile, requirements):
+        if not _is_worth_another_try(rung.kind, served.profile, requirements):
             return served
         return dataclasses.replace(served, profile=_profile(context, rung, folder, requirements))
 
@@ -302,15 +309,15 @@ def _answers(context: RunContext, rung: Rung, folder: Path, rows: Sequence[Examp
     return tuple(answers)
 
 
-def _is_worth_another_try(profile: Profile, requirements: Requirements) -> bool:
-    """Say whether latencies from a busy machine leave a requirement open: the machine may be quiet now."""
-    return bool(profile.contention) and any(name in requirements.limits() for name in LATENCIES)
+def _is_worth_another_try(kind: str, profile: Profile, requirements: Requirements) -> bool:
+    """Say whether speeds from a busy machine leave a requirement open: the machine may be quiet now."""
+    return not _requirements_left_open(kind, profile).isdisjoint(requirements.limits())
 
 
 def _profile(context: RunContext, rung: Rung, folder: Path, requirements: Requirements) -> Profile:
     """Take latency, throughput and memory in a serving process, on validation rows, once a run.
 
-    What was measured on a busy machine is measured again where that leaves a required latency open.
+    What was measured on a busy machine is measured again where that leaves a required latency or cost open.
     """
 
     def take() -> Profile:
@@ -320,7 +327,7 @@ def _profile(context: RunContext, rung: Rung, folder: Path, requirements: Requir
             return serving.profile(inputs, probe(rung.kind))
 
     def take_again(profile: Profile) -> Profile:
-        return take() if _is_worth_another_try(profile, requirements) else profile
+        return take() if _is_worth_another_try(rung.kind, profile, requirements) else profile
 
     return find_or_make(context.run, "profile", cache_key(context, rung), Profile, take, refresh=take_again)
 

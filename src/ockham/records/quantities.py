@@ -125,6 +125,8 @@ QUANTITIES: Mapping[str, Quantity] = {name[4:]: quantity for name, quantity in L
 """The same by the name of what is measured (``accuracy``)."""
 LATENCIES = tuple(name for name, quantity in LIMITS.items() if quantity.unit == "ms")
 """The requirements of a latency."""
+SPEEDS = (*LATENCIES, "max_cost_per_day")
+"""The requirements of what follows from the speed of a machine: the fewer answers a second, the more machines."""
 
 
 def is_share(name: str) -> bool:

@@ -13,11 +13,11 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import orjson
 
@@ -31,6 +31,8 @@ from ockham.serving.reply_desk import ReplyDesk, error_frame
 
 if TYPE_CHECKING:
     from ockham.models.backend import Model
+
+T = TypeVar("T")
 
 WARM_UP = 20
 WARM_SECONDS = 5.0
@@ -110,34 +112,35 @@ def _serve(model: Model, request: dict[str, Any]) -> dict[str, Any]:
     if request["do"] == "probabilities":
         labels, rows = backend.label_probabilities(model, inputs) or (None, [])
         return {"labels": labels, "probabilities": rows}
-    times, answers, lost = _quietest_latencies(model, inputs, request["seconds"], request["most"])
-    reply: dict[str, Any] = {"latency": times, "tokens": {name: _mean(answers, name) for name in TOKENS}, "lost": lost}
+    seconds = request["seconds"]
+    (times, answers), lost = _quietest(lambda: _latencies(model, inputs, seconds, request["most"]), seconds)
     # Few rounds over a batch that a busy server would see; the median round is what it can keep up.
-    mean_seconds = sum(reply["latency"]) / len(reply["latency"]) / 1000
-    batch = inputs[: max(LEAST, min(BATCH, int(ROUND_SECONDS / mean_seconds)))]
-    reply["rounds"] = [_round(model, batch) for _ in range(request["rounds"])]
-    reply["memory_mb"] = machine.peak_rss_mb()
-    return reply
+    batch = inputs[: max(LEAST, min(BATCH, int(ROUND_SECONDS / (sum(times) / len(times) / 1000))))]
+    rounds, rounds_lost = _quietest(lambda: [_round(model, batch) for _ in range(request["rounds"])], seconds)
+    return {
+        "latency": times,
+        "tokens": {name: _mean(answers, name) for name in TOKENS},
+        "rounds": rounds,
+        "lost": max((share for share in (lost, rounds_lost) if share is not None), default=None),
+        "memory_mb": machine.peak_rss_mb(),
+    }
 
 
-def _quietest_latencies(
-    model: Model, inputs: Sequence[str], seconds: float, most: int
-) -> tuple[list[float], list[Answer], float | None]:
-    """Time single answers, again after a pause while other programs take the processor, and keep the quietest times.
+def _quietest(measure: Callable[[], T], seconds: float) -> tuple[T, float | None]:
+    """Measure, again after a pause while other programs take the processor, and keep what was measured most quietly.
 
     Also returns the share of the time that was lost to other programs. A probe without ``seconds`` is not repeated.
     """
     begun = time.perf_counter()
-    measured: list[tuple[list[float], list[Answer], float | None]] = []
+    measured: list[tuple[T, float | None]] = []
     while True:
         before = contention.processor_use()
-        times, answers = _latencies(model, inputs, seconds, most)
-        measured.append(
-            (times, answers, contention.lost_share(before, contention.processor_use(), os.cpu_count() or 1))
-        )
+        outcome = measure()
+        lost = contention.lost_share(before, contention.processor_use(), os.cpu_count() or 1)
+        measured.append((outcome, lost))
         took = time.perf_counter() - begun
-        if not measured[-1][2] or not seconds or took > AGAIN_SECONDS or len(measured) == TRIES:
-            return min(measured, key=lambda one: one[2] or 0.0)
+        if not lost or not seconds or took > AGAIN_SECONDS or len(measured) == TRIES:
+            return min(measured, key=lambda outcome_and_share: outcome_and_share[1] or 0.0)
         time.sleep(PAUSE_SECONDS)
 
 

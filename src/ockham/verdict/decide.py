@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 
 from ockham.records import Comparison, Estimate, Finding, Requirements
-from ockham.records.quantities import LATENCIES, QUANTITIES
+from ockham.records.quantities import QUANTITIES
 from ockham.verdict.conclusion import AnswerQuality, best_so_far, details, not_usable, shortfall, use
 from ockham.verdict.p_values import ALPHA, holm_threshold, normal_quantile, p_below, p_worse, widen
 from ockham.verdict.sentences import (
@@ -49,8 +50,8 @@ class MeasuredCandidate:
     artifact_mb: float | None = None
     cost_per_day: float | None = None
     quality: AnswerQuality = field(default_factory=AnswerQuality)
-    disturbed: bool = False
-    """Other programs took the processor while latencies were measured: they decide nothing."""
+    disturbed: AbstractSet[str] = frozenset()
+    """Requirements whose numbers were measured while other programs took the processor: these decide nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,12 +123,12 @@ def findings_of(candidate: MeasuredCandidate, requirements: Requirements, thresh
     """Say of each requirement whether the candidate meets it, misses it, or nobody can tell.
 
     A minimum is met where the interval's low end reaches it and its one-sided p-value is at most ``threshold``. A
-    latency from a machine that other programs kept busy neither meets nor misses a limit.
+    latency or cost from a machine that other programs kept busy neither meets nor misses a limit.
     """
     findings: dict[str, Finding] = {}
     for name, limit in requirements.limits().items():
         seen = quantity(candidate, name)
-        if seen is None or (candidate.disturbed and name in LATENCIES):
+        if seen is None or name in candidate.disturbed:
             findings[name] = "cannot tell"
         elif isinstance(seen, Estimate) and name.startswith("min_"):
             sure = seen.low >= limit and p_below(seen, limit) <= threshold
@@ -317,17 +318,19 @@ def _none(ordered: Sequence[MeasuredCandidate], case: CandidateCase) -> Decision
     else:
         lacking = [_fact(name, closest, limits) for name, finding in meets.items() if finding != "meets"]
         sure = all("misses" in findings.values() for findings in case.meets.values())
+        unsure = {name for findings in case.meets.values() for name in findings if findings[name] == "cannot tell"}
+        what = "test rows" if any(name.startswith("min_") for name in unsure) else "measurements"
         start = (
             "No candidate meets every requirement"
             if sure
-            else "The test rows cannot tell yet whether a candidate will do"
+            else f"The {what} cannot tell yet whether a candidate will do"
         )
         phrases = "; ".join([*lacking, *details(closest.quality)])
         because = f"{start}. {closest.name} comes closest: {phrases}.{_strictness(closest, case)}"
     return Decision(
         chosen=None,
         because=because,
-        next=suggestion(closest.name, meets, case.rows[closest.name], case.climb),
+        next=suggestion(closest.name, meets, case.rows[closest.name], case.climb, closest.disturbed),
         meets=case.meets,
         rows_needed=case.rows,
     )
@@ -359,10 +362,9 @@ def _strictness(candidate: MeasuredCandidate, case: CandidateCase) -> str:
 
 
 def _fact(name: str, candidate: MeasuredCandidate, limits: Mapping[str, float]) -> str:
-    """Write what was measured of a candidate beside a limit, and beside a latency that the machine was busy."""
+    """Write what was measured of a candidate beside a limit, and whether the machine was busy meanwhile."""
     text = fact(name, limits[name], quantity(candidate, name))
-    disturbed = candidate.disturbed and name in LATENCIES
-    return f"{text} (measured while other programs took the processor)" if disturbed else text
+    return f"{text} (measured while other programs took the processor)" if name in candidate.disturbed else text
 
 
 def _facts(candidate: MeasuredCandidate, case: CandidateCase) -> list[str]:

@@ -140,8 +140,13 @@ def _standing(names: Sequence[str], lighter: Collection[str]) -> str:
     return "is lower on the ladder" if one else "are lower on the ladder"
 
 
-def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None, climb: ClimbFacts) -> str:
-    """Say what to try when no candidate is chosen and ``name`` comes closest."""
+def suggestion(
+    name: str, findings: Mapping[str, Finding], rows: int | None, climb: ClimbFacts, disturbed: Collection[str] = ()
+) -> str:
+    """Say what to try when no candidate is chosen and ``name`` comes closest.
+
+    ``disturbed`` are the requirements whose numbers come from a busy machine: the same run measures these again.
+    """
     missed = [r for r, finding in findings.items() if finding == "misses"]
     unsure = [r for r, finding in findings.items() if finding == "cannot tell"]
     if any(r.startswith("min_") for r in missed):
@@ -153,6 +158,13 @@ def suggestion(name: str, findings: Mapping[str, Finding], rows: int | None, cli
         if rows is None:
             return f"{name} is too close to the requirement for any test set to tell. {improvement(climb)}"
         return f"Label about {rounded_rows(rows)} more test rows: that would tell whether {name} does."
+    return _measure_again(name, unsure, [r for r in unsure if r in disturbed])
+
+
+def _measure_again(name: str, unsure: Sequence[str], disturbed: Sequence[str]) -> str:
+    if disturbed:
+        wide = join_words([find_quantity(r[4:]).words for r in disturbed])
+        return f"Run the same command again on an idle machine: it measures the {wide} of {name} again."
     if "max_cost_per_day" in unsure:
         return "Add `--requests-per-day N`, so that the cost per day can be computed."
     wide = join_words([find_quantity(r[4:]).words for r in unsure])

@@ -120,12 +120,20 @@ def test_a_busy_machine_is_waited_for_within_a_bound(
     monkeypatch.setattr(contention, "lost_share", lambda _before, _after, _processors: left.pop(0))
     monkeypatch.setattr("ockham.serving.worker.time.sleep", slept.append)
     monkeypatch.setattr(worker, "WARM_UP", 1)
-    _, answers, lost = worker._quietest_latencies(Quick(), ["a"], seconds, 20)
+    (_, answers), lost = worker._quietest(lambda: worker._latencies(Quick(), ["a"], seconds, 20), seconds)
     assert (lost, len(slept), left) == (kept, pauses, [])
     assert len(answers) == (20 if seconds else 5)
 
 
-def candidate(p95: float, *, disturbed: bool) -> MeasuredCandidate:
+def profile(*, contention: float) -> Profile:
+    seen = Estimate(value=5.0, low=4.0, high=6.0, n=400)
+    return Profile(
+        p50_ms=seen, p95_ms=seen, p99_ms=seen, throughput_per_s=seen, memory_mb=1.0, load_seconds=0.1,
+        contention=contention,
+    )  # fmt: skip
+
+
+def candidate(p95: float, *, disturbed: bool, kind: str = "linear") -> MeasuredCandidate:
     seen = Estimate(value=p95, low=p95 * 0.9, high=p95 * 1.1, n=400)
     return MeasuredCandidate(
         name="linear",
@@ -133,7 +141,8 @@ def candidate(p95: float, *, disturbed: bool) -> MeasuredCandidate:
         metrics={"accuracy": wilson(912, 1000)},
         p95_ms=seen,
         memory_mb=100.0,
-        disturbed=disturbed,
+        cost_per_day=p95 / 100,
+        disturbed=measure._requirements_left_open(kind, profile(contention=0.4 if disturbed else 0.0)),
     )
 
 
@@ -143,7 +152,10 @@ def test_a_latency_from_a_busy_machine_misses_nothing() -> None:
     assert busy.meets["linear"] == {"min_accuracy": "meets", "max_p95_ms": "cannot tell", "max_memory_mb": "meets"}
     assert busy.chosen is None
     assert "(measured while other programs took the processor)" in busy.because
-    assert busy.next.startswith("Measure the 95th percentile latency of linear again")
+    assert busy.because.startswith("The measurements cannot tell yet")
+    assert busy.next == (
+        "Run the same command again on an idle machine: it measures the 95th percentile latency of linear again."
+    )
     quiet = decide([candidate(1000.0, disturbed=False)], needs, (), rows_needed=rows_needed)
     assert quiet.meets["linear"]["max_p95_ms"] == "misses"
 
@@ -154,6 +166,15 @@ def test_a_latency_from_a_busy_machine_decides_nothing(p95: float) -> None:
     busy = decide([candidate(p95, disturbed=True)], needs, (), rows_needed=rows_needed)
     assert busy.meets["linear"]["max_p95_ms"] == "cannot tell"
     assert "(measured while other programs took the processor)" in busy.because
+
+
+def test_a_cost_from_a_busy_machine_is_open_unless_it_is_an_apis_price() -> None:
+    needs = Requirements(min_accuracy=0.85, max_cost_per_day=1, requests_per_day=1000)
+    busy = decide([candidate(1000.0, disturbed=True)], needs, (), rows_needed=rows_needed)
+    assert busy.meets["linear"]["max_cost_per_day"] == "cannot tell"
+    assert busy.next == "Run the same command again on an idle machine: it measures the cost per day of linear again."
+    paid = decide([candidate(1000.0, disturbed=True, kind="endpoint")], needs, (), rows_needed=rows_needed)
+    assert paid.meets["linear"]["max_cost_per_day"] == "misses"
 
 
 def test_the_engine_is_loaded_with_short_spins_and_leaves_no_trace(tmp_path: Path) -> None:
@@ -174,12 +195,19 @@ def test_the_engine_is_loaded_with_short_spins_and_leaves_no_trace(tmp_path: Pat
 
 
 def test_a_busy_measurement_is_tried_again_where_a_latency_is_required() -> None:
-    seen = Estimate(value=5.0, low=4.0, high=6.0, n=400)
-    quiet = Profile(
-        p50_ms=seen, p95_ms=seen, p99_ms=seen, throughput_per_s=seen, memory_mb=1.0, load_seconds=0.1, contention=0.0
-    )
+    quiet, busy = profile(contention=0.0), profile(contention=0.3)
     needs = Requirements(max_p99_ms=5)
-    assert measure._is_worth_another_try(replace(quiet, contention=0.3), needs)
-    assert measure._is_worth_another_try(replace(quiet, contention=0.3), Requirements(max_p50_ms=1000))
-    assert not measure._is_worth_another_try(quiet, needs)
-    assert not measure._is_worth_another_try(replace(quiet, contention=0.3), Requirements(min_accuracy=0.8))
+    assert measure._is_worth_another_try("linear", busy, needs)
+    assert measure._is_worth_another_try("linear", busy, Requirements(max_p50_ms=1000))
+    assert measure._is_worth_another_try("linear", busy, Requirements(max_cost_per_day=1))
+    assert not measure._is_worth_another_try("endpoint", busy, Requirements(max_cost_per_day=1))
+    assert not measure._is_worth_another_try("linear", quiet, needs)
+    assert not measure._is_worth_another_try("linear", busy, Requirements(min_accuracy=0.8))
+
+
+def test_the_throughput_of_a_busy_machine_is_marked_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    left = [0.0, 0.4]
+    monkeypatch.setattr(contention, "lost_share", lambda _before, _after, _processors: left.pop(0))
+    monkeypatch.setattr(worker, "WARM_UP", 1)
+    reply = worker._serve(Quick(), {"do": "profile", "inputs": ["a"], "seconds": 0, "most": 5, "rounds": 2})
+    assert (reply["lost"], len(reply["rounds"]), left) == (0.4, 2, [])
