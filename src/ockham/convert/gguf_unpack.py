@@ -33,7 +33,7 @@ def can_unpack(path: Path) -> str | None:
         import gguf  # noqa: F401 - transformers needs it
         from transformers.modeling_gguf_pytorch_utils import GGUF_SUPPORTED_ARCHITECTURES
     except ImportError:
-        return f"unpacking a GGUF file needs transformers and gguf ({install_command('gguf')})"
+        return f"unpacking a GGUF file needs transformers and gguf ({install_command('convert')})"
     if architecture not in GGUF_SUPPORTED_ARCHITECTURES:
         return f"{path.name} is of a family ({architecture}) that cannot be unpacked for tuning; {_FIX}"
     return None

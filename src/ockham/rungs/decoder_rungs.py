@@ -11,6 +11,7 @@ from typing import get_args
 from ockham import machine
 from ockham.convert import gguf_repack, gguf_unpack
 from ockham.convert.checkpoint_folder import check_model
+from ockham.convert.gguf_export import CONVERTER_PACKAGES
 from ockham.errors import ConfigError
 from ockham.records import TaskName
 from ockham.rungs import decoder_4bit, decoder_prompted, decoder_tuned, early_rejection
@@ -121,7 +122,16 @@ def _prompted_rung(name: str, model: str) -> Rung:
         name=f"{PROMPTED}:{name}",
         build=partial(decoder_prompted.build, model),
         cache_inputs=lambda config: [config.metric, model, signature(local(model))],
+        unavailable_reason=partial(_inconvertible, model),
     )
+
+
+def _inconvertible(model: str, config: BuildConfig) -> str | None:  # noqa: ARG001 - every rung takes the config
+    """Say why a model cannot be brought into the engine's format here, or nothing; a GGUF file needs no conversion."""
+    path = local(model)
+    if not path.exists() or is_gguf(path) or (absent := missing_packages(CONVERTER_PACKAGES, "convert")) is None:
+        return None
+    return f"{model_name(model)} is a folder and must be converted: {absent}"
 
 
 def _tuned_rung(name: str, model: str, others: Sequence[str]) -> Rung:
@@ -180,7 +190,7 @@ DECODER_TUNED = dataclasses.replace(
     number=6,
     summary="a quantized language model, tuned and prompted",
     build=partial(decoder_tuned.build, ""),
-    packages=("xllamacpp", "torch", "transformers", "peft", "llguidance"),
-    extra="gguf,tune",
+    packages=("xllamacpp", *CONVERTER_PACKAGES, "peft", "llguidance"),
+    extra="convert,tune",
     ready_note="its packages are installed; --models names models",
 )
