@@ -27,9 +27,12 @@ from ockham.verdict.sentences import (
     suggestion,
     use_step,
 )
+from ockham.verdict.small_models import LARGE_STEP, no_job_for_small, wrong_results
 
 _LANGUAGE = 3
 """The lowest rung that is a language model: the sentence encoder."""
+_WRITERS = (5, 6)
+"""The rungs of language models that write their answers: prompted and tuned."""
 
 RowsNeeded = Callable[[Estimate, float], "int | None"]
 
@@ -253,9 +256,12 @@ def _conclusion(
     """Return the sentences about a choice near the best, the next step, and whether the choice is proven."""
     points = f"{case.requirements.tolerance:g} {'point' if case.requirements.tolerance == 1 else 'points'}"
     facts = _facts(chosen, case)
-    useless = shortfall(case.metric, chosen.metrics[case.metric], chosen.quality)
+    results = case.climb.results
+    useless = wrong_results(chosen.name, results) or shortfall(case.metric, chosen.metrics[case.metric], chosen.quality)
     if useless:
-        return not_usable(chosen.name, facts, useless), improvement(case.climb), False
+        verdict = not_usable(chosen.name, facts, useless)
+        no_job = _no_job_for_small(chosen, able, case)
+        return f"{verdict}{no_job}", LARGE_STEP if no_job else improvement(case.climb), False
     facts += details(chosen.quality)
     note = baseline_note(chosen.nature, [c.name for c in able if c.rung >= _LANGUAGE], f"over {points}")
     if chosen is not best:
@@ -274,6 +280,13 @@ def _conclusion(
     else:
         because = f"{use(chosen.name, 'which scores best', facts)} Every smaller candidate scores lower, beyond chance."
     return f"{because}{note}", use_step(case.climb.run), True
+
+
+def _no_job_for_small(chosen: MeasuredCandidate, measured: Sequence[MeasuredCandidate], case: CandidateCase) -> str:
+    """Say that the task is no job for a small language model, where none that was measured is of use, or nothing."""
+    writers = [candidate.name for candidate in measured if candidate.rung in _WRITERS]
+    seen = {c.name: c.metrics[case.metric] for c in measured if case.metric in c.metrics}
+    return no_job_for_small(writers, chosen.name, case.metric, seen, case.climb.results)
 
 
 def _chance(

@@ -86,17 +86,31 @@ class LearningGain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkedOutResults:
+    """Test rows whose answer ends with a number that the text does not hold, and so has to be worked out.
+
+    ``rows`` of ``tested`` test rows are such; ``right`` is the share of them that each candidate ends with that number.
+    """
+
+    rows: int
+    tested: int
+    right: Mapping[str, Estimate]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ClimbFacts:
     """What a decision is told of the climb: how many candidates it may measure, the folder that keeps it, and its data.
 
     A climb that stops early has been given as many chances, and is corrected for all of them. ``doubts`` is the number
-    of rows whose label is in doubt; ``gain`` is ``None`` where no learning curve was measured.
+    of rows whose label is in doubt; ``gain`` is ``None`` where no learning curve was measured, ``results`` where at
+    most some answers have to be worked out.
     """
 
     planned: int = 0
     run: str = "RUN"
     doubts: int = 0
     gain: LearningGain | None = None
+    results: WorkedOutResults | None = None
 
 
 def improvement(climb: ClimbFacts) -> str:

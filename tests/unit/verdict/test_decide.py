@@ -18,7 +18,7 @@ from ockham.rungs.registry import KNOWN
 from ockham.verdict.conclusion import AnswerQuality, WeakSpot
 from ockham.verdict.decide import Decision, MeasuredCandidate, decide
 from ockham.verdict.p_values import holm_threshold, normal_quantile, normal_tail, p_below
-from ockham.verdict.sentences import ClimbFacts, LearningGain, improvement
+from ockham.verdict.sentences import ClimbFacts, LearningGain, WorkedOutResults, improvement
 
 NATURES = {rung.name: rung.nature for rung in KNOWN}
 
@@ -359,3 +359,59 @@ def test_the_next_step_speaks_of_labels_in_doubt_and_of_more_rows_only_where_the
     flat = improvement(ClimbFacts(run="runs/mails", gain=replace(gain, points=0.0)))
     assert "label" not in flat
     assert improvement(ClimbFacts(run="r", doubts=1)).startswith("Check 1 label in doubt, which ")
+
+
+NO_JOB = "As measured here, this is no job for a small language model."
+WRITERS = [candidate("constant", 0, 200), candidate("decoder:tiny", 5, 310), candidate("decoder-tuned:tiny", 6, 390)]
+
+
+def test_where_no_language_model_is_of_use_the_verdict_says_that_this_is_no_job_for_one() -> None:
+    pairs = [gap("decoder-tuned:tiny", one.name, 0.1, 0.03) for one in WRITERS[:2]]
+    found = judge(WRITERS, Requirements(), *pairs)
+    assert found.because.endswith(f"not usable yet: more than half of the answers are wrong. {NO_JOB}")
+    assert found.next.startswith("Measure a large model beside these, with `--endpoint URL")
+    assert not found.proven
+    ahead = candidate("encoder", 3, 450)
+    beside = judge([*WRITERS, ahead], Requirements(), *[gap("encoder", one.name, 0.1, 0.03) for one in WRITERS])
+    assert beside.because.endswith(
+        "more than half of the answers are wrong. The best language model measured, decoder-tuned:tiny, has 39.0 % "
+        f"(36.0 to 42.1, n = 1,000) of the answers right. {NO_JOB}"
+    )
+
+
+def test_it_says_so_of_language_models_that_were_measured_and_surely_fail_and_of_no_others() -> None:
+    classic = [candidate("constant", 0, 200), candidate("linear", 2, 390), candidate("encoder", 3, 400)]
+    assert NO_JOB not in judge(classic, Requirements()).because, "no language model that writes was measured"
+    few = [candidate("constant", 0, 2, 10), candidate("decoder:tiny", 5, 4, 10)]
+    assert NO_JOB not in judge(few, Requirements(), gap("decoder:tiny", "constant", 0.2, 0.1)).because, "it may yet do"
+    able = [candidate("constant", 0, 200), candidate("linear", 2, 900), candidate("decoder:tiny", 5, 300)]
+    assert NO_JOB not in judge(able, Requirements(), gap("linear", "constant", 0.7, 0.03)).because, (
+        "another one does it"
+    )
+
+
+def written(name: str, rung: int, chrf: float) -> MeasuredCandidate:
+    similar = Estimate(value=chrf, low=chrf - 0.02, high=chrf + 0.02, n=100)
+    return MeasuredCandidate(name=name, rung=rung, metrics={"chrf": similar})
+
+
+def test_texts_that_look_alike_are_of_no_use_where_their_results_are_wrong() -> None:
+    measured = [written("lookup", 1, 0.3), written("decoder:tiny", 5, 0.4)]
+    pair = gap("decoder:tiny", "lookup", 0.1, 0.02, "chrf")
+
+    def told(right: int) -> Decision:
+        results = WorkedOutResults(
+            rows=95, tested=100, right={"lookup": wilson(1, 95), "decoder:tiny": wilson(right, 95)}
+        )
+        return decide(
+            measured, Requirements(), [pair], metric="chrf", rows_needed=rows_needed, climb=ClimbFacts(results=results)
+        )
+
+    failed = told(2)
+    assert failed.because == (
+        "Best so far: decoder:tiny, chrF 40.0 % (38.0 to 42.0, n = 100), not usable yet: in 95 of 100 test rows the "
+        "answer ends with a number that the text does not hold, and 2.1 % (0.6 to 7.4, n = 95) of these are right. "
+        + NO_JOB
+    )
+    assert "--endpoint" in failed.next
+    assert told(80).because.startswith("Use decoder:tiny, which scores best")
