@@ -16,7 +16,7 @@ from ockham.records import DeviceName, EpochPoint, Precision
 from ockham.tuning import lora_encoder, recompute
 from ockham.tuning.adapter_files import Adapter, write_config
 from ockham.tuning.causal import computing_in_float32, load_adapted
-from ockham.tuning.loop import Batch, Checkpoint, ValidationScore, by_length, train
+from ockham.tuning.loop import Batch, Checkpoint, ValidationScore, by_length, single_threaded, train
 from ockham.tuning.precision import compute_device
 from ockham.tuning.tune_spec import TuneSpec
 
@@ -99,6 +99,7 @@ class _Lesson:
             loss = sum(float(self._loss(part)[0]) for part in parts) / len(rows) if rows else None
         return ValidationScore(metric=self.data.judge(self.adapter()), loss=loss)
 
+    @single_threaded()
     def nats(self) -> tuple[float, ...]:
         """Return the negative log-probability of every validation answer, its end included, in their order."""
         import torch
@@ -134,6 +135,7 @@ class _Lesson:
         config |= {"inference_mode": True, "base_model_name_or_path": self.data.folder.name}
         return Adapter(config=write_config(config), weights=save(tensors, metadata={"format": "pt"}))
 
+    @single_threaded()
     def check_sharing(self) -> None:
         """Compute a few rows both ways; where the model's cache does not allow it, no beginning is shared.
 
@@ -226,6 +228,7 @@ class TunedDecoder:
         """The learning rate that was used."""
         return self._lesson.spec.learning_rate
 
+    @single_threaded()
     def write(self, question: Sequence[int], end: int, limit: int, allowed: Allowed | None = None) -> list[int]:
         """Write after a question, always the likeliest allowed token, until ``end`` (not given) or ``limit`` tokens.
 

@@ -121,7 +121,8 @@ def train(
     best = {name: tensor.detach().clone() for name, tensor in parameters.items()}
     state = _restore(checkpoint.load(), parameters, optimizer, best)
     if state is None:
-        score = lesson.judge()
+        with single_threaded():
+            score = lesson.judge()
         first = EpochPoint(
             epoch=0.0,
             train_loss=None,

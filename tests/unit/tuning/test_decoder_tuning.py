@@ -19,7 +19,7 @@ from ockham.convert import checkpoint_folder
 from ockham.errors import ModelError
 from ockham.records import Precision
 from ockham.store import save_bytes
-from ockham.tuning import decoder_tuning
+from ockham.tuning import decoder_tuning, loop
 from ockham.tuning.adapter_files import Adapter
 from ockham.tuning.decoder_tuning import DecoderRow, DecoderTrainingData
 from ockham.tuning.grammar import Grammar
@@ -343,3 +343,31 @@ def test_without_the_libraries_it_says_what_to_install(folder: Path, monkeypatch
     monkeypatch.setitem(sys.modules, "llguidance.hf", None)
     with pytest.raises(ModelError, match="llguidance"):
         Grammar(folder, "{}", 0)
+
+
+def test_every_pass_through_the_model_keeps_to_one_core_for_a_thread(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two threads inside one small product wait for each other wherever another program has a core.
+    seen: dict[str, set[int]] = {}
+    scores = decoder_tuning._Lesson._scores
+
+    def counting(self: Any, batch: Any) -> Any:
+        seen.setdefault(stage, set()).add(torch.get_num_threads())
+        return scores(self, batch)
+
+    monkeypatch.setattr(decoder_tuning._Lesson, "_scores", counting)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        stage = "sharing"
+        made = lesson(folder, "float32", dataclasses.replace(SPEC, epochs=1))
+        made.check_sharing()
+        stage = "passes, the start included"
+        loop.train(made, made.spec, decoder_tuning._Nowhere(), lambda *_: None)
+        stage = "nats"
+        made.nats()
+        assert torch.get_num_threads() == 2, "what others compute is left alone"
+    finally:
+        torch.set_num_threads(before)
+    assert seen == {name: {1} for name in ("sharing", "passes, the start included", "nats")}
