@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from tests import tiny_gguf
 
+from ockham import store
 from ockham.convert import gguf_repack
 from ockham.convert.gguf_quantize import unpack
 from ockham.llm import gguf_file
+from ockham.rungs import decoder_weights
 
 pytest.importorskip("gguf", reason="the extra gguf is not installed")
 pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
@@ -72,3 +76,18 @@ def test_a_file_that_is_not_slow_is_left_as_it_is(tmp_path: Path) -> None:
     gguf_repack.repack_pulled(tmp_path)
     assert gguf_repack.repacked_file(path, "q8_0") is None
     assert sorted(tmp_path.iterdir()) == [path]
+
+
+def test_a_slow_file_of_the_users_own_is_converted_at_its_first_use_and_once_a_run(
+    slow_file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+
+    with store.open_run(tmp_path / "run", {"data": "x"}) as run:
+        context: Any = SimpleNamespace(run=run, on_progress=lambda progress: heard.append(progress.message))
+        served = decoder_weights.base_of(str(slow_file), context).weights
+        assert gguf_repack.weight_type(served) == "q8_0"
+        assert heard == ["converting slow.gguf to q8_0"]
+        monkeypatch.setattr(decoder_weights, "quantize", None)
+        assert decoder_weights.base_of(str(slow_file), context).weights == served
+    assert not (slow_file.parent / gguf_repack.FOLDER).exists(), "nothing is written beside a file of the user's own"
