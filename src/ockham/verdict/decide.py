@@ -31,6 +31,8 @@ from ockham.verdict.small_models import LARGE_STEP, no_job_for_small, wrong_resu
 
 _LANGUAGE = 3
 """The lowest rung that is a language model: the sentence encoder."""
+_API = 7
+"""The rung of a large model behind an API."""
 _WRITERS = (5, 6)
 """The rungs of language models that write their answers: prompted and tuned."""
 
@@ -261,7 +263,8 @@ def _conclusion(
     if useless:
         verdict = not_usable(chosen.name, facts, useless)
         no_job = _no_job_for_small(chosen, able, case)
-        return f"{verdict}{no_job}", LARGE_STEP if no_job else improvement(case.climb), False
+        is_small = all(candidate.rung < _API for candidate in able)
+        return f"{verdict}{no_job}", LARGE_STEP if no_job and is_small else improvement(case.climb), False
     facts += details(chosen.quality)
     note = baseline_note(chosen.nature, [c.name for c in able if c.rung >= _LANGUAGE], f"over {points}")
     if chosen is not best:

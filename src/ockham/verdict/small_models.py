@@ -51,4 +51,4 @@ def no_job_for_small(
     if best == chosen:
         return f" {_NO_JOB}"
     words = "results" if results is not None else QUANTITIES[metric].right
-    return f" The best language model measured, {best}, has {percent(values[best])} of the {words} right. {_NO_JOB}"
+    return f" The best language model run here, {best}, has {percent(values[best])} of the {words} right. {_NO_JOB}"

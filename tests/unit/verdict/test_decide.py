@@ -374,7 +374,7 @@ def test_where_no_language_model_is_of_use_the_verdict_says_that_this_is_no_job_
     ahead = candidate("encoder", 3, 450)
     beside = judge([*WRITERS, ahead], Requirements(), *[gap("encoder", one.name, 0.1, 0.03) for one in WRITERS])
     assert beside.because.endswith(
-        "more than half of the answers are wrong. The best language model measured, decoder-tuned:tiny, has 39.0 % "
+        "more than half of the answers are wrong. The best language model run here, decoder-tuned:tiny, has 39.0 % "
         f"(36.0 to 42.1, n = 1,000) of the answers right. {NO_JOB}"
     )
 
