@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -84,6 +85,13 @@ def test_the_timer_computes_in_the_precision_it_is_asked_for(monkeypatch: pytest
 
 
 @pytest.mark.tune
+def test_a_processors_own_time_counts_so_that_other_programs_do_not_choose(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = iter(range(10))
+    monkeypatch.setattr(time, "process_time", lambda: float(next(ticks)))
+    monkeypatch.setattr(time, "perf_counter", lambda: pytest.fail("the wall's clock runs for other programs too"))
+    assert precision.step_timer("cpu")("float32") == 1.0
+
+
 def test_a_run_goes_on_in_the_precision_it_began_with(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Begun where bfloat16 is faster, gone on where it is not; the other way round; and asked for either way."""
     pretend(monkeypatch, "new", 3.0)
