@@ -20,9 +20,16 @@ from typing import Any
 
 from benchmarks import table
 
-SIDES = {"ours": Path(sys.executable), "lean": Path(sys.executable), "trl": table.PEERS, "full": table.PEERS}
+SIDES = {
+    "ours": Path(sys.executable),
+    "bf16": Path(sys.executable),
+    "lean": Path(sys.executable),
+    "trl": table.PEERS,
+    "full": table.PEERS,
+}
 NAMES = {
     "ours": "ockham, LoRA, parts of half a batch",
+    "bf16": "ockham, LoRA, parts of half a batch, bfloat16",
     "lean": "ockham, LoRA, lean, parts of a quarter",
     "trl": "TRL, LoRA",
     "full": "TRL, full fine-tuning",
@@ -85,7 +92,7 @@ def validation(model: Any, tokenizer: Any, held: list[tuple[str, str]]) -> float
 
 
 def ours(
-    folder: Path, given: list[tuple[str, str]], steps: int, batch: int, *, lean: bool
+    folder: Path, given: list[tuple[str, str]], steps: int, batch: int, *, side: str
 ) -> tuple[float, float, float]:
     """Tune with ``ockham.tuning.decoder_tuning`` in one pass; gives wall and CPU seconds and the validation loss."""
     from transformers import AutoTokenizer
@@ -114,9 +121,10 @@ def ours(
         train=learnt,
         valid=(),
         judge=lambda _: float(next(judged)),
-        precision="float32",
+        precision="bfloat16" if side == "bf16" else "float32",
         rate=RATE,
     )
+    lean = side == "lean"
     part = max(1, batch // (4 if lean else 2))
     spec = TuneSpec(
         epochs=1, batch=batch, part=part, rank=RANK, alpha=ALPHA, warmup=WARMUP, patience=9, recompute_activations=lean
@@ -180,8 +188,8 @@ def trl(
 def work(side: str, args: argparse.Namespace) -> None:
     """Be one side, and print what was measured."""
     given = rows(args.data, args.steps * args.batch)
-    if side in ("ours", "lean"):
-        wall, cpu, loss = ours(PLACE / "model", given, args.steps, args.batch, lean=side == "lean")
+    if side in ("ours", "bf16", "lean"):
+        wall, cpu, loss = ours(PLACE / "model", given, args.steps, args.batch, side=side)
     else:
         wall, cpu, loss = trl(PLACE / "model", given, args.steps, args.batch, lora=side == "trl")
     print(json.dumps({"wall": wall, "cpu": cpu, "loss": loss}))
@@ -204,6 +212,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--small", action="store_true", help="four layers instead of thirty, to try the benchmark")
     parser.add_argument("--cores", help="hold everything to these cores, as in 0,1")
+    parser.add_argument(
+        "--sides", nargs="+", choices=SIDES, default=list(SIDES), help="only these sides; not published"
+    )
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.side:
@@ -214,15 +225,18 @@ def main() -> None:
     given = rows(args.data, args.steps * args.batch)
     write_model(PLACE / "model", given, args.small)
     count = tokens(given)
-    passes: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES}
+    passes: dict[str, list[dict[str, float]]] = {side: [] for side in SIDES if side in args.sides}
     for turn in range(args.repeats):
-        for side, python in SIDES.items():
+        for side, python in ((side, SIDES[side]) for side in passes):
             words = ["--data", args.data.resolve(), "--steps", str(args.steps), "--batch", str(args.batch)]
             command = [python, "-m", "benchmarks.tune_speed", "--side", side, *words]
             done = table.need(table.run(command, PLACE / f"{side}.log"), command)
             passes[side].append({**json.loads(done.output.splitlines()[-1]), "peak_mb": done.peak_mb})
-            table.say(f"turn {turn + 1}, {side}: {count / passes[side][-1]['wall']:,.0f} tokens/s")
-    publish(passes, count, args, cores)
+            now = passes[side][-1]
+            each = f"{count / now['wall']:,.0f} tokens/s, {count / now['cpu']:,.0f} a CPU second"
+            table.say(f"turn {turn + 1}, {side}: {each}, loss {now['loss']:.3f}, {now['peak_mb']:,.0f} MB")
+    if list(passes) == list(SIDES):
+        publish(passes, count, args, cores)
 
 
 def publish(passes: dict[str, list[dict[str, float]]], count: int, args: argparse.Namespace, cores: list[int]) -> None:
