@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from ockham import catalog, machine
 from ockham.catalog import Architecture
 from ockham.errors import ConfigError
+from ockham.llm.prompt_builder import PromptTask, task_shown
+from ockham.llm.prompts import Shot
 from ockham.planning.speed import prefill_seconds, step_seconds
 from ockham.planning.this_machine import processor
 from ockham.records import Example
@@ -21,8 +23,17 @@ SMALL = 50e6
 """Parameters up to which a model is always tried: it takes seconds."""
 _CHARACTERS = 4
 """Characters of English for a token."""
-_ORDERS = 100
-"""Tokens of a prompt around its texts."""
+_MARKS = 5
+"""Tokens that a template writes around a turn: its marks, its role, its line breaks."""
+_FORKS = {0: 6, 8: 3}
+"""Forks that the search for the best label asks at, for each token of a label, with so many examples in the prompt:
+the mean over the sets of `scripts/bench label_search`."""
+_REQUESTS = 2
+"""Requests that a fork takes (`ockham.llm.llamacpp.Engine.likelihoods`)."""
+_PROFILED, _PROFILE_SECONDS = 100, 120.0
+"""Answers that are timed beside those that are judged, and about how long at most: warm-up, single ones and rounds, for
+the profiles of two sides."""
+_SAMPLE = 50
 
 
 def too_slow(model: str, context: RunContext) -> str | None:
@@ -30,17 +41,23 @@ def too_slow(model: str, context: RunContext) -> str | None:
     shape = _find_shape(model)
     if shape is None or shape.parameters < SMALL or context.config.every or on_graphics(context.config.device):
         return None
-    now = dt.datetime.now(dt.timezone.utc)
-    device = processor(machine.cache(), now, time.process_time)
-    seconds = {shots: _seconds(shape, context.side("train"), shots, device) for shots in SHOTS}
-    valid, test = len(context.side("valid")), len(context.side("test"))
-    minutes = (sum(seconds.values()) * valid + max(seconds.values()) * test) / 60
+    minutes = prompting_seconds(shape, context) / 60
     if minutes <= LONGEST_MINUTES:
         return None
-    rows = f"{valid + test:,} validation and test rows"
+    rows = f"{len(context.side('valid')) + len(context.side('test')):,} validation and test rows"
     return (
         f"prompting it would take about {minutes:,.0f} minutes here ({rows}; --models {model_name(model)} prompts it)"
     )
+
+
+def prompting_seconds(shape: Architecture, context: RunContext) -> float:
+    """Predict the seconds that prompting a model takes in a run: to choose the examples, to answer, and to be timed."""
+    now = dt.datetime.now(dt.timezone.utc)
+    device = processor(machine.cache(), now, time.process_time)
+    seconds = {shots: answer_seconds(shape, context, shots, device) for shots in SHOTS}
+    valid, test = len(context.side("valid")), len(context.side("test"))
+    slowest = max(seconds.values())
+    return sum(seconds.values()) * valid + slowest * test + min(_PROFILED * slowest, _PROFILE_SECONDS)
 
 
 def _find_shape(model: str) -> Architecture | None:
@@ -50,13 +67,40 @@ def _find_shape(model: str) -> Architecture | None:
         return None
 
 
-def _seconds(shape: Architecture, rows: Sequence[Example], shots: int, device: catalog.Device) -> float:
-    """Predict the seconds of one answer with so many examples in its prompt."""
-    if not rows:
+def answer_seconds(shape: Architecture, context: RunContext, shots: int, device: catalog.Device) -> float:
+    """Predict the seconds of one answer with so many examples in its prompt.
+
+    The orders are read once and kept; examples and text are read for each row. A label is then searched for fork by
+    fork; anything else is written token by token.
+    """
+    rows = context.side("train")
+    sample = rows[:: max(1, len(rows) // _SAMPLE)][:_SAMPLE]
+    if not sample:
         return 0.0
-    question = sum(len(row.input) for row in rows) / len(rows) / _CHARACTERS
-    answer = sum(len(row.target) for row in rows) / len(rows) / _CHARACTERS
+    task = asked_task(context)
+    orders, question, answer = _mean_lengths(task, sample)
+    reads = round(question + shots * (question + answer))
     engine = catalog.engine("cpu", encoders=False)
-    prompt = round(_ORDERS + question + shots * (question + answer))
-    reading = prefill_seconds(shape, QUANTIZATION, prompt, device, engine)
-    return reading + answer * step_seconds(shape, QUANTIZATION, prompt, 1, device, engine)
+    reading = prefill_seconds(shape, QUANTIZATION, reads, device, engine, cached=round(orders))
+    steps = answer
+    if task.name == "classify":
+        steps = (answer + 1) * _FORKS[shots] * _REQUESTS if len(task.labels) > 1 else 0.0
+    return reading + steps * step_seconds(shape, QUANTIZATION, round(orders) + reads, 1, device, engine)
+
+
+def asked_task(context: RunContext) -> PromptTask:
+    """Return what a prompted model is asked in a run (`ockham.models.causal_lm.fit`)."""
+    config = context.config
+    return task_shown(config.task, context.side("train"), config.instructions)
+
+
+def _mean_lengths(task: PromptTask, rows: Sequence[Example]) -> tuple[float, float, float]:
+    """Estimate the tokens of the orders, and of the turns of a text and of its answer in the mean over rows."""
+    orders, *_ = task.chat((), "")
+    turns = [task.chat((Shot(text=row.input, label=row.target),), "")[1:3] for row in rows]
+    texts, answers = zip(*turns, strict=True)
+
+    def mean(messages: Sequence[dict[str, str]]) -> float:
+        return sum(len(message["content"]) for message in messages) / len(messages) / _CHARACTERS
+
+    return len(orders["content"]) / _CHARACTERS + _MARKS, mean(texts) + _MARKS, mean(answers) + _MARKS
