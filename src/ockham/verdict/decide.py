@@ -236,8 +236,9 @@ def _smallest_near_the_best(
             open_.append(name)
             rows[name] = None if gap is None else rows_needed(widen(gap, z), allowed)
     chosen = next(c for c in able if c.name in near)
-    smaller = [c.name for c in able[: able.index(chosen)] if c.name in open_]
     because, step, proven = _conclusion(chosen, best, able, comparisons, case)
+    # Where no small model is of use, one that might be as good as another says nothing.
+    smaller = [] if step == LARGE_STEP else [c.name for c in able[: able.index(chosen)] if c.name in open_]
     return Decision(
         chosen=chosen.name,
         because=because,

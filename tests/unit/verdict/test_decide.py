@@ -397,7 +397,7 @@ def written(name: str, rung: int, chrf: float) -> MeasuredCandidate:
 
 def test_texts_that_look_alike_are_of_no_use_where_their_results_are_wrong() -> None:
     measured = [written("lookup", 1, 0.3), written("decoder:tiny", 5, 0.4)]
-    pair = gap("decoder:tiny", "lookup", 0.1, 0.02, "chrf")
+    pair = gap("decoder:tiny", "lookup", 0.1, 0.1, "chrf", p=0.001)  # lookup may yet be as good
 
     def told(right: int) -> Decision:
         results = WorkedOutResults(
@@ -413,5 +413,5 @@ def test_texts_that_look_alike_are_of_no_use_where_their_results_are_wrong() -> 
         "answer ends with a number that the text does not hold, and 2.1 % (0.6 to 7.4, n = 95) of these are right. "
         + NO_JOB
     )
-    assert "--endpoint" in failed.next
+    assert failed.next.endswith("(`ockham plan` lists those for this machine)."), "no smaller one is worth a look"
     assert told(80).because.startswith("Use decoder:tiny, which scores best")
