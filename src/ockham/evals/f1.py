@@ -14,9 +14,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse, stats
+from scipy import sparse
 
-from ockham.evals.intervals import Floats, Matrix, Statistic, Z, cluster_numbers, jackknife, wilson_ends
+from ockham.evals.distributions import Floats, binomial_shares, poisson_shares
+from ockham.evals.intervals import Matrix, Statistic, Z, cluster_numbers, jackknife, wilson_ends
 from ockham.records import Estimate, Score
 
 _PLENTY = 60
@@ -137,8 +138,8 @@ def _expected_f1(rows: int, rate: float, stray: Floats) -> Floats:
     most = float(stray.max())
     right, wrong = np.arange(rows + 1), np.arange(math.ceil(most + 6 * math.sqrt(most)) + 3)
     f1 = 2 * right[:, None] / (rows + right[:, None] + wrong[None, :])
-    by_wrong = stats.binom.pmf(right, rows, rate) @ f1
-    expected: Floats = stats.poisson.pmf(wrong[None, :], stray[:, None]) @ by_wrong
+    by_wrong = binomial_shares(right, rows, rate) @ f1
+    expected: Floats = poisson_shares(wrong[None, :], stray[:, None]) @ by_wrong
     return expected
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
-from ockham.evals.intervals import Floats
+from ockham.evals.distributions import Floats
 from ockham.records import Score
 
 Slot = tuple[str, str]

@@ -13,12 +13,19 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse, stats
+from scipy import sparse
 
 from ockham.errors import DataError, Defect
+from ockham.evals.distributions import (
+    Floats,
+    binomial_quantile,
+    chi_square_quantile,
+    normal_quantile,
+    normal_tail,
+    student_quantile,
+)
 from ockham.records import Estimate, Score
 
-Floats: TypeAlias = npt.NDArray[np.float64]
 Matrix: TypeAlias = "sparse.csr_matrix[np.float64]"
 Statistic: TypeAlias = Callable[[Floats], Floats]
 
@@ -36,7 +43,7 @@ def wilson(successes: float, n: float, level: float = LEVEL) -> Estimate:
     """
     _check(successes, n)
     share = successes / n
-    low, high = wilson_ends(share, n, Z if level == LEVEL else float(stats.norm.ppf(0.5 + level / 2)))
+    low, high = wilson_ends(share, n, Z if level == LEVEL else normal_quantile(0.5 + level / 2))
     return Estimate(value=share, low=low, high=high, n=max(1, round(n)))
 
 
@@ -84,7 +91,7 @@ def effective_size(values: Floats, clusters: Sequence[int], variance: float) -> 
     robust = groups / (groups - 1) * float(np.square(residuals).sum()) / n**2
     if robust <= 0:
         return kish
-    fewness = (Z / float(stats.t.ppf(0.5 + LEVEL / 2, groups - 1))) ** 2
+    fewness = (Z / student_quantile(0.5 + LEVEL / 2, groups - 1)) ** 2
     return max(min(variance / robust, float(n)) * fewness, min(kish, 1.0))
 
 
@@ -154,7 +161,7 @@ def rate(values: Sequence[float]) -> Estimate:
     middle = float(logs.mean())
     if logs.size == 1:
         return Estimate(value=values[0], low=0.0, high=10.68 * values[0], n=1)
-    half = float(stats.t.ppf(0.975, logs.size - 1) * logs.std(ddof=1)) / math.sqrt(logs.size)
+    half = student_quantile(0.975, logs.size - 1) * float(logs.std(ddof=1)) / math.sqrt(logs.size)
     low, value, high = (math.exp(end) for end in (middle - half, middle, middle + half))
     return Estimate(value=value, low=low, high=high, n=logs.size)
 
@@ -173,13 +180,13 @@ def quantile(values: Sequence[float], q: float) -> Estimate:
     if not 0 < q < 1:
         raise Defect("E_DEFECT", "a quantile must lie between 0 and 1", fix="report this defect")
     tail = (1 - LEVEL) / 2
-    first = max(int(stats.binom.ppf(tail, n, q)), 1)
-    last = int(stats.binom.ppf(1 - tail, n, q)) + 1
+    first = max(binomial_quantile(tail, n, q), 1)
+    last = binomial_quantile(1 - tail, n, q) + 1
     value = float(np.quantile(array, q))
     high = float(array[min(last, n) - 1])
     if last > n and n > 1:
         top = array[-max(2, math.ceil(n / 3)) :]
-        excess = 2 * float((top - top[0]).sum()) / float(stats.chi2.ppf(stats.norm.cdf(-1), 2 * (top.size - 1)))
+        excess = 2 * float((top - top[0]).sum()) / chi_square_quantile(normal_tail(1), 2 * (top.size - 1))
         high += max(0.0, math.log(-math.log(tail)) - math.log(n * (1 - q))) * excess
     return Estimate(value=value, low=min(float(array[first - 1]), value), high=max(high, value), n=n)
 
@@ -212,7 +219,7 @@ def jackknife(
     variance = (units - 1) / units * float((many * (left - middle) ** 2).sum())
     few = clusters is not None and units > 1
     return Jackknife(
-        value=value, variance=variance, quantile=float(stats.t.ppf(0.5 + LEVEL / 2, units - 1)) if few else Z
+        value=value, variance=variance, quantile=student_quantile(0.5 + LEVEL / 2, units - 1) if few else Z
     )
 
 

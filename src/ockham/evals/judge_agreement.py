@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ockham.evals.intervals import Floats, cluster_numbers, jackknife, proportion
+from ockham.evals.distributions import Floats
+from ockham.evals.intervals import cluster_numbers, jackknife, proportion
 from ockham.records import Estimate, JudgeSummary, Score
 
 

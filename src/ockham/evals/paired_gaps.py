@@ -13,12 +13,13 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
-from scipy import sparse, stats
+from scipy import sparse
 
 from ockham.evals import field_scores
+from ockham.evals.distributions import Floats, normal_tail, sign_test
 from ockham.evals.f1 import LabelAverage, mistake_cost, shortfall, tabulate
 from ockham.evals.field_scores import one_mistake
-from ockham.evals.intervals import Floats, Jackknife, Z, effective_size, jackknife, mean, one_more, ratio
+from ockham.evals.intervals import Jackknife, Z, effective_size, jackknife, mean, one_more, ratio
 from ockham.records import Estimate, Score
 
 Pairs: TypeAlias = "Sequence[tuple[Score, Score]]"
@@ -32,7 +33,7 @@ def mcnemar(only_first: int, only_second: int) -> float:
     """Return the exact two-sided p-value of McNemar's test from the two counts of rows that one alone got right."""
     if only_first + only_second == 0:
         return 1.0
-    return float(stats.binomtest(only_first, only_first + only_second, 0.5).pvalue)
+    return sign_test(only_first, only_first + only_second)
 
 
 def tango(only_first: float, only_second: float, n: float) -> tuple[float, float]:
@@ -90,7 +91,7 @@ def _mean_gap(gaps: Floats, clusters: Clusters) -> Gap:
     half = estimate.high - estimate.value
     if half == 0:
         return estimate, 1.0 if estimate.value == 0 else 0.0
-    return estimate, 2 * float(stats.norm.sf(Z * abs(estimate.value) / half))
+    return estimate, 2 * normal_tail(Z * abs(estimate.value) / half)
 
 
 def grade_gap(value: Callable[[Score], float], pairs: Pairs, clusters: Clusters, seed: int) -> Gap:
@@ -152,5 +153,5 @@ def _gap(jackknifed: Jackknife, gap: float, extra: float, n: int) -> Gap:
     error = math.sqrt(jackknifed.variance + extra)
     low, high = (min(max(gap + side * jackknifed.quantile * error, -1.0), 1.0) for side in (-1, 1))
     value = jackknifed.value
-    p_value = 2 * float(stats.norm.sf(abs(gap) / error * Z / jackknifed.quantile)) if error > 0 else 1.0
+    p_value = 2 * normal_tail(abs(gap) / error * Z / jackknifed.quantile) if error > 0 else 1.0
     return Estimate(value=value, low=min(low, value), high=max(high, value), n=n), min(1.0, p_value)

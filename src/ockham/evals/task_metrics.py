@@ -13,9 +13,9 @@ from typing import TypeAlias
 
 from ockham.errors import Defect
 from ockham.evals import f1, field_scores, metrics
+from ockham.evals.distributions import Floats
 from ockham.evals.f1 import LabelAverage
 from ockham.evals.intervals import (
-    Floats,
     Z,
     bounded_mean,
     cluster_numbers,

@@ -9,7 +9,8 @@ import numpy as np
 
 from ockham.errors import ConfigError, DataError, Defect
 from ockham.evals import field_scores, metrics, scorers
-from ockham.evals.intervals import Floats, cluster_numbers, proportion
+from ockham.evals.distributions import Floats
+from ockham.evals.intervals import cluster_numbers, proportion
 from ockham.evals.scorer_plugs import METRIC, LoadedScorer
 from ockham.evals.scorers import RightOrWrong
 from ockham.evals.task_metrics import METRICS, f1_of_counts, metrics_of
