@@ -58,7 +58,7 @@ REFUSED_TOOLS: tuple[Refusal, ...] = (
     refusal(
         "label first",
         text_file("a.csv", "".join(f'{label},"{text}"\n' for text, label in LETTERS)),
-        "first row seems to hold data",
+        "first row seems to be data",
         "'label,text\\n'",
         "E_COLUMN",
     ),

@@ -11,13 +11,14 @@ from tests.cases.case_files import CASES, COUNTS, LETTERS, REFUSALS, Case, Refus
 from tests.cases.case_files import label_studio_several as several_choices
 from tests.cases.export_files import EXPORTS, REFUSED_EXPORTS
 from tests.cases.refused_files import REFUSED_TOOLS
+from tests.cases.sheet_files import REFUSED_SHEETS, SHEETS
 from tests.cases.tool_files import TOOLS
 
 from ockham.errors import DataError
 from ockham.readers.read import ReadSpec, read
 
 
-@pytest.mark.parametrize("case", [*CASES, *EXPORTS, *TOOLS], ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*CASES, *EXPORTS, *TOOLS, *SHEETS], ids=lambda case: case.name)
 def test_the_letters_are_read(case: Case, tmp_path: Path) -> None:
     reading = read(case.write(tmp_path), ReadSpec())
     assert [(row.input, row.target) for row in reading.examples] == list(case.rows)
@@ -27,7 +28,9 @@ def test_the_letters_are_read(case: Case, tmp_path: Path) -> None:
     assert case.form in reading.sources[0].format
 
 
-@pytest.mark.parametrize("case", [*REFUSALS, *REFUSED_EXPORTS, *REFUSED_TOOLS], ids=lambda case: case.name)
+@pytest.mark.parametrize(
+    "case", [*REFUSALS, *REFUSED_EXPORTS, *REFUSED_TOOLS, *REFUSED_SHEETS], ids=lambda case: case.name
+)
 def test_the_form_is_refused_by_name(case: Refusal, tmp_path: Path) -> None:
     with pytest.raises(DataError) as caught:
         read(case.write(tmp_path), ReadSpec())

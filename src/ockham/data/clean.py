@@ -16,6 +16,9 @@ from ockham.data.task import are_free_text, are_labels, is_like_label
 from ockham.readers.read import ReadResult
 from ockham.records import Conflict, Dropped, Example, IngestReport, LabelMerge
 
+_MISSING = frozenset({"na", "n/a", "<na>", "nan", "null", "#n/a", "#nv", "nil", "(null)", "\\n"})
+"""How programs write that there is no value, in one case."""
+
 
 def clean(reading: ReadResult, *, labelled: bool = True) -> tuple[tuple[Example, ...], IngestReport]:
     """Keep the rows that can be used, in their order, and account for all others.
@@ -33,6 +36,8 @@ def clean(reading: ReadResult, *, labelled: bool = True) -> tuple[tuple[Example,
     out = {i: Dropped(id=reading.examples[i].id, reason=reason) for i, reason in enumerate(reasons) if reason}
     usable = {i: example for i, example in enumerate(reading.examples) if i not in out}
     warnings = list(reading.warnings)
+    if labelled:
+        warnings += _missing_notes(reading.examples)
     if stripped:
         warnings.append(f"{stripped:,} targets have spaces around them, which were removed")
     conflicts: tuple[Conflict, ...] = ()
@@ -59,6 +64,19 @@ def clean(reading: ReadResult, *, labelled: bool = True) -> tuple[tuple[Example,
         warnings=tuple(warnings),
     )
     return examples, intake
+
+
+def _missing_notes(rows: Sequence[Example]) -> list[str]:
+    """Say which targets may mean that there is none, where the targets are labels and these are not all of them."""
+    counts = Counter(row.target for row in rows if row.target)
+    written = {target: count for target, count in counts.items() if target.casefold() in _MISSING}
+    if not written or len(written) == len(counts) or not are_labels(list(counts.elements())):
+        return []
+    return [
+        f"{count:,} rows have the target {target!r}, as programs write a value that is missing: it is learned as a"
+        " label; leave it empty where none was given"
+        for target, count in written.items()
+    ]
 
 
 def _strip_labels(reading: ReadResult) -> tuple[ReadResult, int]:

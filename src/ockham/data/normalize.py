@@ -10,6 +10,8 @@ import unicodedata
 
 _DIGITS = re.compile(r"[0-9]+")
 _NUMBER = re.compile(r"[\d\s.,:/+-]+")
+_NO_DECIMALS = re.compile(r"([+-]?\d+)\.0+")
+"""A whole number that a program wrote as a decimal, as pandas does where numbers are missing."""
 
 
 class _Fold(dict[int, str]):
@@ -56,11 +58,13 @@ def near_key(text: str) -> str:
 def label_key(label: str) -> str:
     """Return the form in which spellings of one label meet: case, punctuation and white space ignored.
 
-    Symbols that tell labels apart ("C", "C++", "C#") stay, and so does the punctuation of numbers ("1.0", "10").
+    Symbols that tell labels apart ("C", "C++", "C#") stay, and so does the punctuation of numbers ("1.5", "15");
+    a whole number is the same with decimals and without ("1.0", "1").
     """
     text = unicodedata.normalize("NFKC", label).casefold()
     if _NUMBER.fullmatch(text):
-        return " ".join(text.split())
+        whole = _NO_DECIMALS.fullmatch(text.strip())
+        return whole[1] if whole else " ".join(text.split())
     return " ".join("".join(" " if _joins(char) else char for char in text).split()) or text.strip()
 
 

@@ -16,7 +16,11 @@ MIN_ROWS = 20
 """Fewer usable rows than this cannot be split, learned from and measured."""
 
 _LONGEST_LABEL = 100
-_NUMBER = re.compile(r"[+-]?(?:\d{1,3}(?:[ ,'_]\d{3})+|\d+)?(?:[.,]\d+)?(?:[eE][+-]?\d+)?%?")
+_CURRENCY = r"(?:[€$£¥]|EUR|USD|GBP|CHF|JPY)"
+_NUMBER = re.compile(
+    rf"(?:{_CURRENCY}\s?)?[+-]?(?:\d{{1,3}}(?:[ ,'_.\u00a0\u202f]\d{{3}})+|\d+)?(?:[.,]\d+)?(?:[eE][+-]?\d+)?"
+    rf"(?:\s?(?:%|{_CURRENCY}))?"
+)
 _IDENTIFIER = re.compile(r"(?=\S*\d)\S{1,64}")
 
 

@@ -18,10 +18,12 @@ INPUTS = (
 )  # fmt: skip
 TARGETS = (
     "label", "target", "answer", "category", "class", "intent", "output", "completion", "response", "tag", "labels",
-    "expected", "expected_output", "expectedoutput", "ground_truth", "gold", "sentiment", "topic", "reply", "assistant",
-    "target_text", "kategorie", "categorie", "catégorie", "categoría", "categoria", "klasse", "etikett",
+    "expected", "expected_output", "expectedoutput", "ground_truth", "gold", "sentiment", "topic", "reply",
+    "assistant", "target_text", "kategorie", "categorie", "catégorie", "categoría", "categoria", "klasse", "etikett",
+    "kategorien", "categories",
 )  # fmt: skip
 _TOGETHER = (
+    ("summary", ("description",)),
     ("subject", ("body", "text", "message", "content", "email", "description")),
     ("title", ("body", "text", "message", "content", "description")),
     ("instruction", ("input",)),
@@ -35,6 +37,7 @@ _PAIRS = (
 _NAMES_OF = ("_text", "_name", "_str", "_names")
 """What the column is called that names the classes whose numbers stand in the one without it."""
 _KEYS = ("id", "index", "unnamed:_0", "row_id", "uuid", "guid")
+_MANY = 20
 _YES_NO = frozenset({"true", "false", "yes", "no"})
 _GROUPS = (
     "group", "contract", "customer", "customer_id", "user_id", "patient", "patient_id", "account", "account_id",
@@ -188,6 +191,8 @@ def _is_key(name: str, request: ColumnRequest) -> bool:
 def _inputs(names: Sequence[str], request: ColumnRequest) -> tuple[str, ...]:
     plain = {plain_name(name): name for name in names}
     candidates = [name for name in names if plain_name(name) in INPUTS]
+    # A column that comes several times, as Jira's comments do, is no input by itself.
+    candidates = [name for name in candidates if f"{name} (2)" not in names] or candidates
     pair = next(((plain[first], plain[second]) for first, second in _PAIRS if {first, second} <= plain.keys()), None)
     if pair is not None and not candidates:
         return pair
@@ -293,6 +298,8 @@ def _header(names: Sequence[str], request: ColumnRequest) -> str:
 def _listing(names: Sequence[str], request: ColumnRequest) -> str:
     if request.headerless:
         return "; its first row seems to be data, not column names"
+    if len(request.rows) == 1 and len(names) > _MANY:
+        return f"; it is one record of {len(names):,} fields"  # whose names may be the texts themselves
     listing = ", ".join(repr(printable(name[:40])) for name in names[:30])
     return f"; its columns are {listing}" + (f" and {len(names) - 30} more" if len(names) > 30 else "")
 

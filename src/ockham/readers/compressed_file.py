@@ -20,6 +20,8 @@ MAX_RATIO = 250
 FREE = 64_000_000
 UNFOLDS = f"it unfolds to over {MAX_RATIO} times its size"
 _MAX_WINDOW = 1 << 27
+_OFFICE = {"word/": "a document of Word", "ppt/": "slides of PowerPoint"}
+"""What stands in such a document, which is packed as a zip archive."""
 
 
 def unfolds_too_far(unfolded: int, packed: int) -> bool:
@@ -90,6 +92,12 @@ class ZipMember(Unpacked):
         with _archive(packed) as archive:
             inside = [entry for entry in archive.infolist() if not entry.is_dir() and _is_data(entry.filename)]
         members = [entry for entry in inside if PurePosixPath(entry.filename).suffix.lower() in suffixes]
+        office = next(
+            (kind for folder, kind in _OFFICE.items() if any(e.filename.startswith(folder) for e in inside)), ""
+        )
+        if office:
+            message = f"{printable(packed.path)} is {office}, not a table of text"
+            raise DataError("E_FORMAT", message, fix="save it as CSV (UTF-8), JSONL or Parquet")
         if not members:
             message = f"{printable(packed.path)} is a zip archive with no file that can be read"
             raise DataError("E_FORMAT", message, fix="unpack it, or save it as CSV (UTF-8), JSONL or Parquet")

@@ -36,7 +36,9 @@ def lines_above(head: str, *, tab_first: bool) -> int:
         names = cells_alone(lines[above], delimiter)
         if len(names) > 1 and known_names(names):
             narrower = (
-                len(cells_alone(line, delimiter)) < len(names) for line in lines[:above] if not line.startswith("#")
+                sum(map(bool, cells_alone(line, delimiter))) < len(names)
+                for line in lines[:above]
+                if not line.startswith("#")
             )
             return above if all(narrower) else 0
     return 0
@@ -68,6 +70,8 @@ def is_headerless(names: Sequence[str], sample: Sequence[Sequence[str]]) -> bool
     """Tell whether the first row seems to hold data: long or numeric cells, or a cell that comes again below it."""
     if names == [str(number) for number in range(len(names))]:
         return False  # columns without names, as pandas numbers them
+    if known_names(names):  # which come again where files were put one behind the other
+        sample = [row for row in sample if list(row) != list(names)]
     again = {name for row in sample for index, name in enumerate(names) if row[index : index + 1] == [name]}
     if known_names(name for name in names if name not in again):
         return False

@@ -31,6 +31,12 @@ PEEKED = frozenset({
 """Names of columns that a form or a status is told by."""
 
 
+_TOTALS = frozenset({
+    "total", "totals", "grand total", "sum", "count", "summe", "gesamt", "gesamtsumme", "insgesamt", "anzahl", "totale",
+    "somme", "suma", "totaal",
+})  # fmt: skip
+"""What the last row of a sheet is called that sums up the others."""
+_ENOUGH = 3
 _DIGITS = 10
 """A number of a class in a table of text is shorter."""
 
@@ -64,6 +70,8 @@ class OpenTable:
 
         Raises `UnsoundError` where the record is not of the form.
         """
+        if self.labelled and _repeats_names(row.cells):
+            return LeftOut("names_of_columns")
         cells: Mapping[str, object] | LeftOut = row.cells if self.reader is None else self.reader.convert(row.cells)
         if isinstance(cells, LeftOut) or not self.labelled:
             return cells
@@ -148,7 +156,7 @@ class ExampleCollector:
         """
         opened = choose_form(table, request)
         content = None if sha256 else hashlib.sha256()
-        rows, broken = 0, list[BrokenRow]()
+        rows, broken, first_row = 0, list[BrokenRow](), len(self.examples)
         for row in opened.rows():
             rows += 1
             outcome = self._sound(row, opened, prefix, side) if isinstance(row, TableRow) else row
@@ -160,6 +168,7 @@ class ExampleCollector:
                 self.dropped.append(Dropped(id=f"{prefix}{row.record}", reason=outcome.reason))
             else:
                 broken.append(outcome)
+        self._leave_out_total(first_row)
         _check_any(table, rows, broken)
         if request.labelled:
             check_readable(table.name, rows, len(broken), broken[0].reason if broken else "")
@@ -169,6 +178,15 @@ class ExampleCollector:
         ]
         self._source(opened, columns, rows, sha256 or (content.hexdigest() if content else ""))
         self._warn_broken(table, broken)
+
+    def _leave_out_total(self, first_row: int) -> None:
+        """Leave out the last row of a table where it sums the others up: its text says so, its target is a number."""
+        rows = self.examples[first_row:]
+        if len(rows) < _ENOUGH or not _is_number(rows[-1].target) or any(_is_number(row.target) for row in rows[:-1]):
+            return
+        if rows[-1].input.strip(" :").casefold() in _TOTALS:
+            self._lists.pop(len(self.examples) - 1, None)
+            self.dropped.append(Dropped(id=self.examples.pop().id, reason="total_of_rows"))
 
     def settle(self, several: SeveralLabels | None) -> None:
         """Decide about targets that are lists of labels. Raises `DataError` as `settle_labels` does."""
@@ -289,6 +307,15 @@ def input_of(cells: Mapping[str, object], inputs: Sequence[str], names: Sequence
         return text_of(cells.get(inputs[0]))
     texts = [(name, text_of(cells.get(column))) for column, name in zip(inputs, names or inputs, strict=True)]
     return "\n".join(f"{name}: {cell}" for name, cell in texts if cell.strip())
+
+
+def _is_number(text: str) -> bool:
+    return text.strip().replace(".", "").replace(",", "").isdecimal()
+
+
+def _repeats_names(cells: Mapping[str, object]) -> bool:
+    """Tell a row that holds the names of the columns once more, where files were put one behind the other."""
+    return len(cells) > 1 and all(isinstance(cell, str) and cell == name for name, cell in cells.items())
 
 
 def _name_labels(value: object, names: Sequence[str]) -> object:

@@ -9,13 +9,28 @@ from ockham.printable import printable
 from ockham.readers.local_file import RegularFile
 from ockham.readers.spreadsheet import SUFFIXES as SHEETS
 
+_MODEL, _IMAGE, _R = "the weights of a model", "an image", "data of R"
 _MARKS = {
     b"PK\x03\x04": "zip",
     b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2", b"SQLite format 3\0": "a SQLite database", b"\x80\x04\x95": "a pickle",
     b"\x80\x05\x95": "a pickle", b"\x80\x03": "a pickle", b"\x93NUMPY": "an array of NumPy", b"\x89HDF": "HDF5",
-    b"Obj\x01": "Avro", b"ORC": "ORC", b"7z\xbc\xaf": "7-Zip", b"$FL2": "SPSS", b"<stata_dta>": "Stata",
-    b"%PDF": "PDF", b"\xd0\xcf\x11\xe0": "an old Office file", b"ARROW1": "Arrow IPC",
+    b"Obj\x01": "Avro", b"ORC": "ORC", b"7z\xbc\xaf": "7-Zip", b"$FL2": "SPSS", b"$FL3": "SPSS",
+    b"<stata_dta>": "Stata",
+    b"%PDF": "PDF", b"\xd0\xcf\x11\xe0": "an old Office file", b"ARROW1": "Arrow IPC", b"FEA1": "Feather (version 1)",
+    b"\0" * 12 + b"\xc2\xea\x81\x60": "SAS", b"RDX2\n": _R, b"RDX3\n": _R, b"X\n\0\0\0\x02": _R, b"X\n\0\0\0\x03": _R,
+    b"GGUF": _MODEL, b"\x89PNG": _IMAGE, b"\xff\xd8\xff": _IMAGE, b"GIF8": _IMAGE,
 }  # fmt: skip
+_OLD_STATA = re.compile(rb"[\x69-\x73][\x01\x02]\x01\x00")
+"""Releases 105 to 115, in either order of bytes."""
+_SAFETENSORS = re.compile(rb'.{3}\0{5}\{"', re.DOTALL)
+_HELPS = {
+    _R: 'in R: write.csv(DATA, "new.csv", row.names = FALSE, fileEncoding = "UTF-8")',
+    "Stata": "in Stata: export delimited using new.csv",
+    "SPSS": "in SPSS: SAVE TRANSLATE /OUTFILE='new.csv' /TYPE=CSV /ENCODING='UTF8' /FIELDNAMES",
+    "SAS": 'in SAS: proc export data=DATA outfile="new.csv" dbms=csv; run;',
+    _MODEL: "name the file of rows here, and the model with --models",
+    _IMAGE: "name a file with texts and labels",
+}
 _MARKUP = {"<?xml": "XML", "<!doctype html": "a web page", "<html": "a web page", "<table": "a web page"}
 _BEGINNING = 200
 _JSON_OF_PYTHON = (
@@ -45,6 +60,27 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "a mailbox (mbox)",
         "write a line of JSON for each mail, with its text and its label",
     ),
+    (
+        re.compile(
+            r"(?:(?:From|To|Cc|Date|Subject|Received|Return-Path|Delivered-To|Message-I[Dd]|MIME-Version"
+            r"|Content-[A-Za-z-]+|Reply-To|X-[A-Za-z-]+|DKIM-Signature|Sender): [^\n]*\n(?:[ \t][^\n]*\n)*){3}"
+        ),
+        "a mail",
+        "write a line of JSON for each mail, with its text and its label",
+    ),
+    (
+        re.compile(
+            r"\u200e?\[?\d{1,4}[./-]\d{1,2}[./-]\d{2,4},? \d{1,2}:\d{2}(?::\d{2})?[ \u202f]?(?:[AaPp]\.?[Mm]\.?)?"
+            r"(?:\]| -) [^\n]{1,80}"
+        ),
+        "a chat of WhatsApp",
+        "write a line of JSON for each message, with its text and its label",
+    ),
+    (
+        re.compile(r"(?:T\d+\t\S+ \d+ \d+(?:;\d+ \d+)*\t[^\n]*\n)"),
+        "a file of annotations of brat (.ann)",
+        "convert them to CoNLL, for example with tools/anntoconll.py of brat, or to doccano's JSONL",
+    ),
     (re.compile(r'\{\s*"%(?:TYPES|FEATURE_STRUCTURES|VIEWS)"'), "a CAS of UIMA", "export it as CoNLL 2002 or 2003"),
 )
 """What text is, by how it begins; its name, and what helps."""
@@ -55,13 +91,17 @@ _RASA_MARKDOWN = ("## intent:", "## synonym:", "## lookup:", "## regex:")
 def refuse_foreign(file: RegularFile) -> None:
     """Raise `DataError` (``E_FORMAT``) for a packed file, an office document and their like."""
     kind = next((name for mark, name in _MARKS.items() if file.head.startswith(mark)), None)
+    if kind is None and _OLD_STATA.match(file.head):
+        kind = "Stata"
+    elif kind is None and _SAFETENSORS.match(file.head):
+        kind = _MODEL
     if kind == "zip" and file.path.suffix.lower() in SHEETS:
         kind = "a spreadsheet"
     if kind:
         raise DataError(
             "E_FORMAT",
             f"{printable(file.path)} is {kind}, not a table of text",
-            fix="unpack it, or save it as CSV (UTF-8), JSONL or Parquet",
+            fix=_HELPS.get(kind, "unpack it, or save it as CSV (UTF-8), JSONL or Parquet"),
         )
 
 

@@ -44,6 +44,7 @@ def test_plain_text_takes_a_short_cut_to_the_same_form(text: str) -> None:
 def test_label_keys_meet_for_spellings_and_stay_apart_for_labels() -> None:
     assert label_key("Card Arrival\n") == label_key("card_arrival") == label_key(" CARD-ARRIVAL.")
     assert len({label_key(label) for label in ("C", "C++", "C#")}) == 3
-    assert label_key("1.0") != label_key("10")
+    assert label_key("1.0") == label_key("1") != label_key("10")
+    assert label_key("1.5") != label_key("15")
     assert label_key("-1") != label_key("1")
     assert label_key("...") == "..."

@@ -17,14 +17,17 @@ from ockham.readers.forms.instructions import ALPACA, PROMPT_COMPLETION
 from ockham.readers.forms.kili import KILI
 from ockham.readers.forms.label_studio import LABEL_STUDIO, LABEL_STUDIO_MIN
 from ockham.readers.forms.labelbox import LABELBOX
+from ockham.readers.forms.nested import NESTED
 from ockham.readers.forms.openai import CHAT, CHAT_LOG, OPENAI_EVALS
 from ockham.readers.forms.preferences import PREFERENCES
 from ockham.readers.forms.prodigy import PRODIGY
 from ockham.readers.forms.promptfoo import PROMPTFOO, PROMPTFOO_TABLE
 from ockham.readers.forms.sharegpt import SHAREGPT
 from ockham.readers.forms.squad import SQUAD
+from ockham.readers.forms.surveys import QUALTRICS
 from ockham.readers.forms.tickets import INTERCOM, ZENDESK
 from ockham.readers.forms.tokens import TOKEN_ROWS, TOKENS
+from ockham.readers.forms.trackers import GITHUB, JIRA
 
 FORMS: tuple[Form, ...] = (
     LABEL_STUDIO,
@@ -34,6 +37,9 @@ FORMS: tuple[Form, ...] = (
     DIALOGFLOW,
     ZENDESK,
     INTERCOM,
+    GITHUB,
+    JIRA,
+    QUALTRICS,
     LABELBOX,
     KILI,
     GROUND_TRUTH,
@@ -60,6 +66,7 @@ FORMS: tuple[Form, ...] = (
     PROMPT_COMPLETION,
     ALPACA,
     MULTI_HOT,
+    NESTED,
 )
 SAMPLE = 200
 """Records that a form is told by."""

@@ -9,6 +9,7 @@ from ockham.readers.forms.form import Cells, is_object_list, is_texts
 Record = dict[str, object]
 _LEAST = 2
 _MOST_LABELS = 1_000
+_LEAST_TEXTS = 20
 
 
 def frame_records(document: Cells) -> list[Record] | None:
@@ -50,6 +51,16 @@ def texts_by_label(document: Cells) -> list[Record] | None:
     if not _LEAST <= len(lists) <= _MOST_LABELS or not all(value and is_texts(value) for value in lists):
         return None
     return [{"text": text, "label": label} for label, texts in document.items() for text in _texts(texts)]
+
+
+def labels_by_text(document: Cells) -> list[Record] | None:
+    """Return the rows of an object whose keys are texts and whose values are their labels, which come again."""
+    labels = list(document.values())
+    if len(labels) < _LEAST_TEXTS or not all(isinstance(label, str) and "\n" not in label for label in labels):
+        return None
+    if 2 * len(set(labels)) > len(labels):
+        return None
+    return [{"text": text, "label": label} for text, label in document.items()]
 
 
 def _texts(value: object) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ockham.readers.columns import plain_name
 from ockham.readers.forms.form import Cells, is_object_list
-from ockham.readers.forms.json_table import frame_records, squad_records, texts_by_label
+from ockham.readers.forms.json_table import frame_records, labels_by_text, squad_records, texts_by_label
 from ockham.readers.row_status import SIDES
 
 Record = dict[str, object]
@@ -157,13 +157,20 @@ def _promptfoo(document: Cells) -> list[Record] | None:
 
 def _wrapped_rows(document: Cells) -> list[Record] | None:
     name = next((name for name in _WRAPPERS if is_object_list(document.get(name)) and document.get(name)), None)
-    entries = _objects(document.get(name or ""))
+    entries = _objects(document.get(name or "")) or _search_hits(document)
     if not entries or any(keys <= set(entries[0]) for keys in _TURNS):
         return None
     inner = [row for entry in entries if isinstance(row := entry.get("row"), Mapping)]
     names = _class_names(document.get("features"))
     rows = inner if len(inner) == len(entries) else entries
     return [{key: _class_name(value, names.get(key)) for key, value in row.items()} for row in rows]
+
+
+def _search_hits(document: Cells) -> Sequence[Mapping[str, object]]:
+    """Return the documents that Elasticsearch or OpenSearch found."""
+    hits = document.get("hits")
+    sources = [hit.get("_source") for hit in _objects(hits.get("hits"))] if isinstance(hits, Mapping) else []
+    return [source for source in sources if isinstance(source, Mapping)]
 
 
 def _class_names(features: object) -> dict[str, list[object]]:
@@ -238,7 +245,8 @@ DOCUMENTS: tuple[DocumentForm, ...] = (
     DocumentForm(
         name="wrapped rows",
         recognised="an object with a list of objects, in " + ", ".join(f"`{name}`" for name in _WRAPPERS),
-        taken="each object of the list is a row, or what it holds in `row`; class numbers give the names in `features`",
+        taken="each object of the list is a row, or what it holds in `row` (of `hits` in `hits`, as searches give them,"
+        " `_source`); class numbers give the names in `features`",
         records=_wrapped_rows,
     ),
     DocumentForm(
@@ -253,6 +261,12 @@ DOCUMENTS: tuple[DocumentForm, ...] = (
         recognised="an object whose values are lists of texts, not all as long as each other",
         taken="each text is a row, the key that it stands under its label",
         records=texts_by_label,
+    ),
+    DocumentForm(
+        name="labels by text",
+        recognised="an object of at least 20 texts of which half or more come again",
+        taken="each key is a text, what stands under it its label",
+        records=labels_by_text,
     ),
 )
 """The forms of whole documents, in the order in which they are tried."""

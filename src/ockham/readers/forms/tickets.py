@@ -10,6 +10,9 @@ from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftO
 
 _MARKUP = re.compile(r"<[^<>]{0,1000}>")
 _FIELDS = ("type", "priority", "group_id", "brand_id", "ticket_form_id", "tags", "status")
+_EMPTY = {"None", "''", "[]"}
+_ASKED = tuple(name for name in _FIELDS if name != "status")
+"""What may be learned of a ticket; its state is where it stands in the work, and changes."""
 _ZENDESK = {"requester_id", "submitter_id", "assignee_id", "group_id", "brand_id", "satisfaction_rating"}
 
 
@@ -24,7 +27,10 @@ def _open_zendesk(sample: FormSample) -> FormReader | None:
             return LeftOut("status_deleted")
         return {name: cells[name] for name in taken if name in cells}
 
-    return FormReader(columns=taken, convert=convert, inputs=("subject", "description"))
+    used = [row for row in sample.rows if row.get("status") != "deleted"]
+    varied = [name for name in _ASKED if len({repr(row.get(name)) for row in used} - _EMPTY) > 1]
+    target = varied[0] if len(varied) == 1 else None
+    return FormReader(columns=taken, convert=convert, inputs=("subject", "description"), target=target)
 
 
 def _open_intercom(sample: FormSample) -> FormReader | None:
@@ -52,8 +58,9 @@ ZENDESK = Form(
     name="Zendesk tickets",
     recognised="`subject` and `description` beside at least two of `requester_id`, `submitter_id`, `assignee_id`,"
     " `group_id`, `brand_id` and `satisfaction_rating`",
-    taken="subject and description are the input; `--target` names what is to be answered: `type`, `priority`,"
-    " `group_id`, `tags`, …. Deleted tickets are dropped",
+    taken="subject and description are the input; the one field of `type`, `priority`, `group_id`, `brand_id`,"
+    " `ticket_form_id` and `tags` that differs between tickets is the target. Where several do, `--target` names what"
+    " is to be answered. Deleted tickets are dropped",
     open=_open_zendesk,
 )
 INTERCOM = Form(

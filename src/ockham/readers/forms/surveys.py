@@ -1,0 +1,37 @@
+"""Surveys whose file has more than one row of names above the answers."""
+
+from __future__ import annotations
+
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut
+
+_MARK = '{"ImportId":'
+_ROWS = 2
+"""Rows below the names of the columns that hold no answer: the questions, and how the survey names them itself."""
+
+
+def _open_qualtrics(sample: FormSample) -> FormReader | None:
+    if not any(_is_import_row(row) for row in sample.rows[:_ROWS]):
+        return None
+    passed = False
+
+    def convert(cells: Cells) -> Cells | LeftOut:
+        nonlocal passed
+        if passed:
+            return cells
+        passed = _is_import_row(cells)
+        return LeftOut("names_of_columns")
+
+    return FormReader(columns=sample.columns, convert=convert)
+
+
+def _is_import_row(cells: Cells) -> bool:
+    texts = [value for value in cells.values() if isinstance(value, str) and value]
+    return bool(texts) and all(text.startswith(_MARK) for text in texts)
+
+
+QUALTRICS = Form(
+    name="Qualtrics",
+    recognised='a row of `{"ImportId": …}` below the names of the columns',
+    taken="the rows below it; the questions and the row itself are no answers",
+    open=_open_qualtrics,
+)
