@@ -13,7 +13,7 @@ from ockham.curation.steps.examine import StepConfig, changed_texts
 from ockham.data.shared_text import SharedText
 from ockham.readers.blocks import BufferedRecords
 from ockham.readers.documents import Document, SourceFile
-from ockham.readers.file_sample import SampleSize, spread_documents
+from ockham.readers.file_sample import MOST_PACKED, SampleSize, is_sampled_at_its_beginning, spread_documents
 from ockham.readers.plain_text import texts_of
 
 _ROWS, _FILES = 4_000, 64
@@ -40,7 +40,15 @@ def find_in_sample(files: list[SourceFile], plan: StepConfig) -> tuple[SharedTex
             texts += [bytes_at(changed, index).decode() for index in range(len(documents))]
             targets += [document.target or "" for document in documents]
     shared = find_shared_text(texts, targets if plan.labelled else None)
-    return shared, describe_shared_text(shared, texts, verb="judged and compared")
+    remarks = [describe_shared_text(shared, texts, verb="judged and compared")]
+    begun = sum(is_sampled_at_its_beginning(files[number].path) for number in chosen if not files[number].parts)
+    if begun:
+        which = "1 packed file" if begun == 1 else f"{begun:,} packed files"
+        remarks.append(
+            f"{which} of over {MOST_PACKED // 1_000_000} MB: what all rows share is looked for in the first rows alone;"
+            " unpack what is sorted"
+        )
+    return shared, "; ".join(remark for remark in remarks if remark) or None
 
 
 def _sample(number: int, file: SourceFile, plan: StepConfig, size: SampleSize) -> list[Document]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ockham.data import task
 from ockham.data.label_merges import merge_notes
+from ockham.data.own_split import shared_text_of
+from ockham.data.passage_search import describe_shared_text
 from ockham.data.prepare import read_sides
 from ockham.errors import DataError
 from ockham.readers.read import ReadSpec
@@ -38,7 +41,7 @@ class DryRun:
 def dry_run(
     source: object, spec: ReadSpec, *, test: object | None, task_name: TaskName | None
 ) -> tuple[DryRun, tuple[Example, ...]]:
-    """Read and clean as a fit would, and return what there is with the first rows.
+    """Read and clean as a fit would, and return what there is with the first rows, without what all rows share.
 
     Raises `DataError` as `read` does.
     """
@@ -50,6 +53,11 @@ def dry_run(
         why = f"{error.code}: {error.message}"
     intake = sides.intake
     counts = {"train": len(sides.train), "valid": len(sides.valid), "test": len(sides.test)}
+    shared = shared_text_of(sides.train, sides.valid, sides.test)
+    remark = describe_shared_text(shared, [example.input for example in sides.examples])
+    shown = (
+        dataclasses.replace(example, input=shared.text_to_compare(example.input)) for example in sides.examples[:_SHOWN]
+    )
     labels = Counter(example.target for example in sides.examples) if name == "classify" else Counter[str]()
     outcome = DryRun(
         sources=intake.sources,
@@ -60,6 +68,6 @@ def dry_run(
         left_out=intake.dropped_counts(),
         sides=counts if sides.valid or sides.test else {},
         labels=dict(sorted(labels.items(), key=lambda item: (-item[1], item[0]))),
-        warnings=(*intake.warnings, *merge_notes(intake.merges)),
+        warnings=(*intake.warnings, *([remark] if remark else []), *merge_notes(intake.merges)),
     )
-    return outcome, sides.examples[:_SHOWN]
+    return outcome, tuple(shown)

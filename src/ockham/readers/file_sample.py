@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from ockham.readers.compressed_file import GZIP, ZSTD
@@ -21,9 +22,15 @@ _PIECE = 1 << 15
 _EVERY = 1 << 40
 _PACKED = (GZIP, ZSTD, b"PAR1")
 """What begins a file that may unfold to many times its size."""
-_MOST_PACKED = 1 << 24
+MOST_PACKED = 1 << 24
 """Bytes of a packed file that is read to its end for a sample; of larger ones the first records alone are read."""
 _DELIMITER_OF = {word: sign for sign, word in DELIMITERS.items()}
+
+
+def is_sampled_at_its_beginning(path: Path) -> bool:
+    """Tell a packed file that is too large to be read to its end for a sample."""
+    with open_file(path) as opened:
+        return opened.head.startswith(_PACKED) and opened.size > MOST_PACKED
 
 
 class SampleSize(NamedTuple):
@@ -49,7 +56,7 @@ def spread_documents(number: int, file: SourceFile, encoding: str | None, sample
     """
     with open_file(file.path, Digests(file.sha256, file.quick)) as opened:
         if opened.head.startswith(_PACKED):
-            if opened.size <= _MOST_PACKED:
+            if opened.size <= MOST_PACKED:
                 return thinned_documents(number, file, encoding, sample.rows)
             return first_documents(number, file, encoding, sample.rows)
         if opened.size <= sample.size:

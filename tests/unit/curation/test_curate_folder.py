@@ -84,7 +84,7 @@ def test_d12_a_parquet_bomb_leaves_nothing_and_the_folder_takes_other_data(
     tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(compressed_file, "FREE", 200_000)
-    monkeypatch.setattr(file_sample, "_MOST_PACKED", 0)  # a small one is read to its end before anything is written
+    monkeypatch.setattr(file_sample, "MOST_PACKED", 0)  # a small one is read to its end before anything is written
     out = tmp_path / "runs" / "out"
     written: list[int] = []
     look = lambda _: written.append(len(list(out.glob("artifacts/chunk/*"))))  # noqa: E731 - one line of looking

@@ -11,7 +11,7 @@ import pytest
 from ockham.readers import file_sample
 from ockham.readers.columns import ColumnRequest
 from ockham.readers.documents import describe
-from ockham.readers.file_sample import SampleSize, spread_documents
+from ockham.readers.file_sample import SampleSize, is_sampled_at_its_beginning, spread_documents
 
 
 @pytest.mark.parametrize(("rows", "most"), [(1000, 10), (30, 10), (19, 10), (7, 10), (64, 1)])
@@ -29,6 +29,8 @@ def test_a_packed_file_is_sampled_all_over(
     assert len(numbers) > min(rows, most) // 2
     gaps = [after - before for before, after in zip([0, *numbers], [*numbers, rows], strict=True)]
     assert max(gaps) <= 2 * max(1, rows / len(numbers)) + 1
-    monkeypatch.setattr(file_sample, "_MOST_PACKED", 10)
+    assert not is_sampled_at_its_beginning(path)
+    monkeypatch.setattr(file_sample, "MOST_PACKED", 10)
+    assert is_sampled_at_its_beginning(path)
     first = [document.record for document in spread_documents(0, file, None, size)]
     assert first == list(range(1, min(rows, most) + 1))

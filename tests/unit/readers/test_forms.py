@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tests.sample_letters import prompt
 
 from ockham import cli
 from ockham.cli import output
@@ -653,6 +654,15 @@ def test_the_first_rows_are_shown_on_a_terminal(capsys: pytest.CaptureFixture[st
     text = " ".join(capsys.readouterr().out.split())
     assert f"1: {different(0)} -> leak 2: {different(1)} -> noise 3: {different(2)} -> smell" in text
     assert different(3) not in text
+
+
+def test_the_first_rows_are_shown_without_what_all_share(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{**row, "text": f"{prompt(60)}\n{row['text']}"} for row in rows_for(range(30))]
+    preview, first = dry_run(rows, ReadSpec(), test=None, task_name=None)
+    output.preview(preview, first)
+    text = " ".join(capsys.readouterr().out.split())
+    assert "60 words occur in every input; rows are compared without them" in text
+    assert f"1: {different(0)} -> leak" in text
 
 
 def test_an_id_is_not_a_text(tmp_path: Path) -> None:
