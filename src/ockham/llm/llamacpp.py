@@ -294,6 +294,7 @@ def _start(weights: Path, spec: EngineSpec, adapters: Sequence[Path], socket: Pa
     params.api_keys = [key]
     params.ui = False
     params.endpoint_slots = False
+    params.endpoint_metrics = True
     params.offline = True
     params.n_threads_http = 1
     params.verbosity = -1
@@ -318,11 +319,15 @@ def _start(weights: Path, spec: EngineSpec, adapters: Sequence[Path], socket: Pa
         params.chat_template, params.use_jinja = "chatml", False
     params.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 0.0) for path in adapters]
     try:
-        return xllamacpp.Server(params)
+        server = xllamacpp.Server(params)
     except RuntimeError:
         # The engine gives no reason; the file itself is whole, since it was checked.
         what = f"{weights.name}: the engine cannot load it (an architecture it does not know, or too little memory)"
         raise ModelError("E_MODEL_FORMAT", what, fix="use a newer xllamacpp, a smaller model or less context") from None
+    # An engine that is let go before its loop has begun is waited for without end: the loop begins by forgetting that
+    # it was told to stop (llama.cpp, `server_queue::start_loop`). This question is answered in the loop.
+    server.handle_metrics()
+    return server
 
 
 class _Client:
