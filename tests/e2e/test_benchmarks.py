@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
 
 import pytest
+from benchmarks import table
+
+from ockham.sealed import switches
 
 ROOT = Path(__file__).parents[2]
 MAIL = ROOT / "examples" / "support_mail.csv"
+SWITCHES = {switch.name: switch.value for switch in switches.SWITCHES}
 NAMES = sorted(path.stem for path in (ROOT / "benchmarks").glob("[a-z]*.py") if path.stem != "table")
 
 
@@ -46,6 +51,20 @@ def test_bench_lists_the_benchmarks() -> None:
     done = run(ROOT / "scripts" / "bench", "no-such-benchmark")
     assert done.returncode == 2
     assert [name for name in NAMES if name not in done.stderr.split()] == ["handwritten"]
+
+
+def test_benchmarks_and_their_peers_are_told_to_report_nothing(tmp_path: Path) -> None:
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\ncase $1 in -m) env ;; *) exec "{sys.executable}" "$@" ;; esac\n')
+    python.chmod(0o700)
+    environment = {name: value for name, value in os.environ.items() if name not in SWITCHES} | {"PYTHON": str(python)}
+    done = subprocess.run(
+        [ROOT / "scripts" / "bench", "startup"], env=environment, capture_output=True, check=False, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    told = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert {name: told.get(name) for name in SWITCHES} == SWITCHES
+    assert {name: table.ENVIRONMENT.get(name) for name in SWITCHES} == SWITCHES
 
 
 @pytest.mark.slow
