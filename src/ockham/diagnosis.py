@@ -171,7 +171,7 @@ def _better_encoders() -> tuple[str, str]:
     return (
         f"Encoders that classify English better than the built-in one ({own:g} % on MTEB's classification tasks): "
         f"{'; '.join(better)}. One command fetches one from the hub and tries it: "
-        f"ockham fit DATA --encoder {every[0].name}",
+        f"HF_HUB_OFFLINE=0 ockham fit DATA --encoder {every[0].name}",
         f"For other languages: {'; '.join(others)}.",
     )
 

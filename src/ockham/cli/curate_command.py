@@ -88,7 +88,7 @@ EXAMPLES = (
 @options.quiet
 @ENGINE
 @options.configuration
-@options.unsealed_option
+@options.unsealed_option(recorded=True)
 def command(
     *,
     data: tuple[str, ...],

@@ -45,7 +45,7 @@ EXAMPLES = (
 @options.as_json
 @options.quiet
 @options.configuration
-@options.unsealed_option
+@options.unsealed_option(recorded=False)
 def command(
     *, bundle: Path, data: str | None, config: Path | None, as_json: bool, quiet: bool, unsealed: bool, **flags: object
 ) -> None:

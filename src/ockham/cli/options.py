@@ -133,8 +133,7 @@ def configuration(function: F) -> F:
     )(function)
 
 
-def unsealed_option(function: F) -> F:
-    """Ask to work without the walls of sealed mode."""
-    return click.option(
-        "--unsealed", is_flag=True, help="Do not seal the command off from the network; the run records this."
-    )(function)
+def unsealed_option(*, recorded: bool) -> Callable[[F], F]:
+    """Ask to work without the walls of sealed mode; ``recorded`` where there is a run that says so."""
+    told = "; the run records this" if recorded else ""
+    return click.option("--unsealed", is_flag=True, help=f"Do not seal the command off from the network{told}.")

@@ -86,7 +86,7 @@ EXAMPLES = (
 )
 @options.quiet
 @options.configuration
-@options.unsealed_option
+@options.unsealed_option(recorded=False)
 def command(
     *,
     bundle: Path,

@@ -94,7 +94,7 @@ EXAMPLES = (
 )
 @options.endpoint
 @options.configuration
-@options.unsealed_option
+@options.unsealed_option(recorded=False)
 def command(*, bundles: tuple[str, ...], config: Path | None, unsealed: bool, **flags: object) -> None:
     """Serve bundles over HTTP to clients of the OpenAI API.
 

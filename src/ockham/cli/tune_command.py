@@ -37,7 +37,7 @@ EXAMPLES = (
 @options.as_json
 @options.quiet
 @options.configuration
-@options.unsealed_option
+@options.unsealed_option(recorded=True)
 def command(
     *,
     data: str,

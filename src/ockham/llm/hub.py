@@ -65,5 +65,5 @@ def find(name: str, patterns: Sequence[str], *, extra: str, revision: str | None
         return Path(snapshot_download(name, revision=revision, allow_patterns=list(patterns)))
     except Exception as error:  # the hub client raises many kinds, of several libraries
         message = f"{name!a} is not on this machine, and the hub could not provide it ({type(error).__name__})"
-        fix = f"give a folder instead, or run once on a machine with a network: hf download {name}{at}"
+        fix = f"give a folder, say HF_HUB_OFFLINE=0 so that it is fetched, or fetch it yourself: hf download {name}{at}"
         raise ModelError("E_MODEL_MISSING", message, fix=fix) from None
