@@ -20,6 +20,8 @@ IDS = [f"{letter}{number:02}" for letter, last in LAST.items() for number in ran
 ROW = re.compile(r"^\| ([A-Z][0-9]{2}) \| (.+?) \| (.+?) \|$", re.M)
 FILE = re.compile(r"`((?:[a-z0-9_]+/)*test_\w+\.py)`")
 NAMED = re.compile(r"test_((?:[a-z][0-9]{2}_)+)", re.I)
+MENDED = re.compile(r"^\| ([0-9]+\.[0-9]) \| (.+?) \| (.+?) \|$", re.M)
+NAMES = re.compile(r"`((?:[a-z0-9_]+/)*test_\w+\.py)`: ((?:`test_\w+`(?:, )?)+)")
 LEAST_REASON = 30
 """Characters that a reason has at least."""
 
@@ -58,6 +60,31 @@ def wrong(page: str, homes: Mapping[str, set[str]]) -> list[str]:
 
 def test_every_fault_is_tested_where_its_row_says_or_has_a_reason() -> None:
     assert wrong(PAGE.read_text("utf-8"), homes_of_tests()) == []
+
+
+def test_every_fault_that_was_mended_has_its_tests() -> None:
+    rows = MENDED.findall(PAGE.read_text("utf-8"))
+    assert {int(number.partition(".")[0]) for number, _, _ in rows} == set(range(11))
+    for number, _, held in rows:
+        named = NAMES.findall(held)
+        assert named, number
+        assert held == ", ".join(f"`{file}`: {tests.removesuffix(', ')}" for file, tests in named), number
+        for file, tests in named:
+            defined = {
+                node.name
+                for node in ast.walk(ast.parse((TESTS / file).read_text("utf-8")))
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+            }
+            assert {test.strip("`, ") for test in tests.split(", ") if test} <= defined, number
+
+
+def test_every_test_that_a_design_names_is_there() -> None:
+    there = {path.stem for path in TESTS.rglob("test_*.py")}
+    for path in TESTS.rglob("test_*.py"):
+        there |= set(re.findall(r"def (test_\w+)\(", path.read_text("utf-8")))
+    for page in PAGE.parent.glob("*.md"):
+        named = set(re.findall(r"`(?:[a-z0-9_]+/)*(test_\w+)(?:\.py)?`", page.read_text("utf-8")))
+        assert named <= there, page.name
 
 
 def test_what_goes_wrong_is_said_of_every_fault() -> None:
