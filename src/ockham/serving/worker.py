@@ -193,4 +193,8 @@ def _say(out: BinaryIO, message: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    # Whatever is still being computed is left behind. The interpreter would end its threads, and where one is inside
+    # the engine of language models, which is C++, that aborts the process.
+    status = main(*sys.argv[1:])
+    sys.stderr.flush()
+    os._exit(status)
