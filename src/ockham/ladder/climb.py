@@ -13,7 +13,7 @@ from ockham import catalog
 from ockham.errors import OckhamError, PlugError, StoreError
 from ockham.evals import comparison, sample_size
 from ockham.evals.cut_texts import describe_cut_texts
-from ockham.evals.worked_out import judge_results
+from ockham.evals.exact_answers import judge_exact_answers
 from ockham.ladder import measure
 from ockham.ladder.diagnostics import DataDiagnostics, learning_gain
 from ockham.ladder.measure import RungResult
@@ -21,7 +21,7 @@ from ockham.records import Comparison, Json, Progress, Report, Requirements, Sco
 from ockham.rungs.rung import RunContext, Rung, build_rung, find_built
 from ockham.verdict import decide as verdict
 from ockham.verdict.decide import Decision
-from ockham.verdict.sentences import ClimbFacts, WorkedOutResults, join_words
+from ockham.verdict.sentences import ClimbFacts, ExactAnswers, join_words
 
 FAULTS = "faults"
 """The run's folder of tracebacks."""
@@ -258,18 +258,18 @@ def decide(
             run=str(context.run.path),
             doubts=len(diagnosed.label_issues) if diagnosed else 0,
             gain=learning_gain(diagnosed.curve) if diagnosed else None,
-            results=_results_to_work_out(context, tested),
+            exact=_exact_answers(context, tested),
         ),
     )
     return ClimbDecision(decision=decision, comparisons=comparisons)
 
 
-def _results_to_work_out(context: RunContext, tested: Sequence[RungResult]) -> WorkedOutResults | None:
-    """Judge the results that written answers end with; ``None`` for other tasks."""
-    if context.config.task != "generate":
+def _exact_answers(context: RunContext, tested: Sequence[RungResult]) -> ExactAnswers | None:
+    """Judge written answers that are right or wrong as a whole; ``None`` for other tasks and scorers."""
+    if context.config.task != "generate" or context.config.scorer is not None:
         return None
     texts = {row.id: row.input for row in context.side("test")}
-    return judge_results(texts, {rung_result.rung.name: _scores(rung_result.test) for rung_result in tested})
+    return judge_exact_answers(texts, {rung_result.rung.name: _scores(rung_result.test) for rung_result in tested})
 
 
 def _scores(report: Report | None) -> tuple[Score, ...]:

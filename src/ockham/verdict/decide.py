@@ -27,7 +27,7 @@ from ockham.verdict.sentences import (
     suggestion,
     use_step,
 )
-from ockham.verdict.small_models import LARGE_STEP, no_job_for_small, wrong_results
+from ockham.verdict.small_models import LARGE_STEP, mostly_wrong, no_job_for_small
 
 _LANGUAGE = 3
 """The lowest rung that is a language model: the sentence encoder."""
@@ -259,8 +259,8 @@ def _conclusion(
     """Return the sentences about a choice near the best, the next step, and whether the choice is proven."""
     points = f"{case.requirements.tolerance:g} {'point' if case.requirements.tolerance == 1 else 'points'}"
     facts = _facts(chosen, case)
-    results = case.climb.results
-    useless = wrong_results(chosen.name, results) or shortfall(case.metric, chosen.metrics[case.metric], chosen.quality)
+    exact = case.climb.exact
+    useless = mostly_wrong(chosen.name, exact) or shortfall(case.metric, chosen.metrics[case.metric], chosen.quality)
     if useless:
         verdict = not_usable(chosen.name, facts, useless)
         no_job = _no_job_for_small(chosen, able, case)
@@ -290,7 +290,7 @@ def _no_job_for_small(chosen: MeasuredCandidate, measured: Sequence[MeasuredCand
     """Say that the task is no job for a small language model, where none that was measured is of use, or nothing."""
     writers = [candidate.name for candidate in measured if candidate.rung in _WRITERS]
     seen = {c.name: c.metrics[case.metric] for c in measured if case.metric in c.metrics}
-    return no_job_for_small(writers, chosen.name, case.metric, seen, case.climb.results)
+    return no_job_for_small(writers, chosen.name, case.metric, seen, case.climb.exact)
 
 
 def _chance(

@@ -86,14 +86,15 @@ class LearningGain:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WorkedOutResults:
-    """Test rows whose answer ends with a number that the text does not hold, and so has to be worked out.
+class ExactAnswers:
+    """Test rows whose written answer is right or wrong as a whole: ``what`` says why, as a clause.
 
-    ``rows`` of ``tested`` test rows are such; ``right`` is the share of them that each candidate ends with that number.
+    ``rows`` of ``tested`` test rows are such; ``right`` is the share of them that each candidate has right.
     """
 
     rows: int
     tested: int
+    what: str
     right: Mapping[str, Estimate]
 
 
@@ -102,15 +103,15 @@ class ClimbFacts:
     """What a decision is told of the climb: how many candidates it may measure, the folder that keeps it, and its data.
 
     A climb that stops early has been given as many chances, and is corrected for all of them. ``doubts`` is the number
-    of rows whose label is in doubt; ``gain`` is ``None`` where no learning curve was measured, ``results`` where at
-    most some answers have to be worked out.
+    of rows whose label is in doubt; ``gain`` is ``None`` where no learning curve was measured, ``exact`` where
+    most answers may be right in part.
     """
 
     planned: int = 0
     run: str = "RUN"
     doubts: int = 0
     gain: LearningGain | None = None
-    results: WorkedOutResults | None = None
+    exact: ExactAnswers | None = None
 
 
 def improvement(climb: ClimbFacts) -> str:

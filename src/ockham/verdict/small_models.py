@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ockham.records import Estimate
 from ockham.records.quantities import QUANTITIES
 from ockham.verdict.conclusion import HALF
-from ockham.verdict.sentences import WorkedOutResults, percent
+from ockham.verdict.sentences import ExactAnswers, percent
 
 LARGE_STEP = (
     "Measure a large model beside these, with `--endpoint URL --endpoint-model NAME`, or larger ones of your own with "
@@ -17,14 +17,12 @@ LARGE_STEP = (
 _NO_JOB = "As measured here, this is no job for a small language model."
 
 
-def wrong_results(name: str, results: WorkedOutResults | None) -> list[str]:
-    """Say that most of the results a candidate had to work out are wrong, beyond chance; nothing where they are not."""
-    if results is None or name not in results.right or results.right[name].high >= HALF:
+def mostly_wrong(name: str, exact: ExactAnswers | None) -> list[str]:
+    """Say that most of a candidate's exact answers are wrong, beyond chance; nothing where they are not."""
+    if exact is None or name not in exact.right or exact.right[name].high >= HALF:
         return []
-    where = (
-        f"in {results.rows:,} of {results.tested:,} test rows the answer ends with a number that the text does not hold"
-    )
-    return [f"{where}, and {percent(results.right[name])} of these are right"]
+    where = f"in {exact.rows:,} of {exact.tested:,} test rows {exact.what}"
+    return [f"{where}, and {percent(exact.right[name])} of these are right"]
 
 
 def no_job_for_small(
@@ -32,16 +30,16 @@ def no_job_for_small(
     chosen: str,
     metric: str,
     seen: Mapping[str, Estimate],
-    results: WorkedOutResults | None,
+    exact: ExactAnswers | None,
 ) -> str:
     """Say that the task is no job for a small language model, of a run whose best candidate ``chosen`` is of no use.
 
     ``writers`` are the language models that were prompted or tuned, ``seen`` the candidates' values of ``metric``.
-    Empty where none was measured, or where the best of them may yet be right in half of the rows: by the results that
-    have to be worked out, where there are such, else by a metric that says what is right.
+    Empty where none was measured, or where the best of them may yet be right in half of the rows: by the exact
+    answers, where there are such, else by a metric that says what is right.
     """
     tells = metric in QUANTITIES and QUANTITIES[metric].right is not None
-    values = results.right if results is not None else seen if tells else {}
+    values = exact.right if exact is not None else seen if tells else {}
     measured = [name for name in writers if name in values]
     if not measured:
         return ""
@@ -50,5 +48,5 @@ def no_job_for_small(
         return ""
     if best == chosen:
         return f" {_NO_JOB}"
-    words = "results" if results is not None else QUANTITIES[metric].right
-    return f" The best language model run here, {best}, has {percent(values[best])} of the {words} right. {_NO_JOB}"
+    of_what = "these" if exact is not None else f"the {QUANTITIES[metric].right}"
+    return f" The best language model run here, {best}, has {percent(values[best])} of {of_what} right. {_NO_JOB}"

@@ -18,7 +18,7 @@ from ockham.rungs.registry import KNOWN
 from ockham.verdict.conclusion import AnswerQuality, WeakSpot
 from ockham.verdict.decide import Decision, MeasuredCandidate, decide
 from ockham.verdict.p_values import holm_threshold, normal_quantile, normal_tail, p_below
-from ockham.verdict.sentences import ClimbFacts, LearningGain, WorkedOutResults, improvement
+from ockham.verdict.sentences import ClimbFacts, ExactAnswers, LearningGain, improvement
 
 NATURES = {rung.name: rung.nature for rung in KNOWN}
 
@@ -400,18 +400,20 @@ def test_texts_that_look_alike_are_of_no_use_where_their_results_are_wrong() -> 
     pair = gap("decoder:tiny", "lookup", 0.1, 0.1, "chrf", p=0.001)  # lookup may yet be as good
 
     def told(right: int) -> Decision:
-        results = WorkedOutResults(
-            rows=95, tested=100, right={"lookup": wilson(1, 95), "decoder:tiny": wilson(right, 95)}
+        exact = ExactAnswers(
+            rows=95,
+            tested=100,
+            what="the answer is a word or two",
+            right={"lookup": wilson(1, 95), "decoder:tiny": wilson(right, 95)},
         )
         return decide(
-            measured, Requirements(), [pair], metric="chrf", rows_needed=rows_needed, climb=ClimbFacts(results=results)
+            measured, Requirements(), [pair], metric="chrf", rows_needed=rows_needed, climb=ClimbFacts(exact=exact)
         )
 
     failed = told(2)
     assert failed.because == (
         "Best so far: decoder:tiny, chrF 40.0 % (38.0 to 42.0, n = 100), not usable yet: in 95 of 100 test rows the "
-        "answer ends with a number that the text does not hold, and 2.1 % (0.6 to 7.4, n = 95) of these are right. "
-        + NO_JOB
+        "answer is a word or two, and 2.1 % (0.6 to 7.4, n = 95) of these are right. " + NO_JOB
     )
     assert failed.next.endswith("(`ockham plan` lists those for this machine)."), "no smaller one is worth a look"
     assert told(80).because.startswith("Use decoder:tiny, which scores best")

@@ -1,10 +1,10 @@
-"""Results that have to be worked out: which targets ask for one, and how the answers do."""
+"""Answers that are right or wrong as a whole: which targets ask for one, and how the answers do."""
 
 from __future__ import annotations
 
 import pytest
 
-from ockham.evals.worked_out import judge_results, last_number, result_to_work_out
+from ockham.evals.exact_answers import judge_exact_answers, last_number, result_to_work_out
 from ockham.records import Score
 
 
@@ -33,7 +33,7 @@ def test_an_answer_is_judged_by_its_last_number() -> None:
 
 
 def scores(*answers: str | None) -> list[Score]:
-    targets = ("it is 30", "it is 41", "it is 52", "none")
+    targets = ("so it is 30", "so it is 41", "so it is 52", "there is none of them")
     return [
         Score(example=str(place), answer=answer, target=target, value=0.0)
         for place, (answer, target) in enumerate(zip(answers, targets, strict=True))
@@ -42,14 +42,28 @@ def scores(*answers: str | None) -> list[Score]:
 
 def test_each_candidate_is_judged_on_the_rows_that_ask() -> None:
     texts = {str(place): f"question about {place}" for place in range(4)}
-    results = judge_results(texts, {"a": scores("30", "so 41 then", "52.0", "x"), "b": scores("31", None, "it", "52")})
+    results = judge_exact_answers(
+        texts, {"a": scores("30", "so 41 then", "52.0", "x"), "b": scores("31", None, "it", "52")}
+    )
     assert results is not None
     assert (results.rows, results.tested) == (3, 4)
     assert (results.right["a"].value, results.right["b"].value) == (1.0, 0.0)
     assert results.right["a"].n == 3
 
 
+def test_short_answers_are_right_or_wrong_as_a_whole() -> None:
+    targets = ("(A)", "not true", "False", "sorted words that go on")
+    rows = [
+        Score(example=str(place), answer="x", target=target, value=float(place < 1))
+        for place, target in enumerate(targets)
+    ]
+    exact = judge_exact_answers({}, {"a": rows})
+    assert exact is not None
+    assert (exact.rows, exact.tested, exact.what) == (3, 4, "the answer is a word or two")
+    assert exact.right["a"].value == pytest.approx(1 / 3)
+
+
 def test_a_task_of_which_few_rows_ask_is_left_alone() -> None:
     texts = {"0": "question", "1": "is it 41", "2": "is it 52", "3": "question"}
-    assert judge_results(texts, {"a": scores("30", "41", "52", "none")}) is None
-    assert judge_results({}, {}) is None
+    assert judge_exact_answers(texts, {"a": scores("30", "41", "52", "none")}) is None
+    assert judge_exact_answers({}, {}) is None
