@@ -29,7 +29,7 @@ from ockham.llm import template_process
 from ockham.llm.llamacpp import Engine, EngineSpec
 from ockham.llm.prompt_builder import PromptBuilder, PromptTask, infer_prompt_task
 from ockham.llm.prompts import Shot, ShotPool, choose_pool, quote
-from ockham.records import Answer, Estimate, Example
+from ockham.records import Answer, Example
 from ockham.rungs.decoder_weights import find_model, gguf_of
 
 SEED = 0
@@ -307,9 +307,13 @@ def load(folder: Path) -> Any:  # noqa: ANN401 - torch
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16, attn_implementation="sdpa").eval()
 
 
-def percent(share: Estimate | None) -> str:
+def percent(share: dict[str, float] | None) -> str:
     """Write a share in percent with its interval."""
-    return "" if share is None else f"{100 * share.value:.1f} ({100 * share.low:.1f} to {100 * share.high:.1f})"
+    return (
+        ""
+        if share is None
+        else "{:.1f} ({:.1f} to {:.1f})".format(*(100 * share[end] for end in ("value", "low", "high")))
+    )
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -328,18 +332,32 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not (folder / "config.json").exists():
         gguf_unpack.write_folder(source, folder)
     model = functools.cache(lambda: load(folder))
-    body, record = [], {}
+    published = table.RESULTS / "prompt_forms.json"
+    record = json.loads(published.read_text(encoding="utf-8"))["sets"] if published.exists() else {}
     for name in args.sets:
-        record[name] = answer(name, args.rows, source, model)
-        for form, seen in record[name].items():
-            accuracy = seen["accuracy"]
-            body.append([name, *form.rsplit(": ", 1), percent(accuracy), percent(seen["difference"]), str(accuracy.n)])
+        record[name] = records.plain(answer(name, args.rows, source, model))
+        publish(args.model, record)
+
+
+def publish(model: str, record: dict[str, Any]) -> None:
+    """Write the table of every set that was ever measured."""
+    body = [
+        [
+            name,
+            *form.rsplit(": ", 1),
+            percent(seen["accuracy"]),
+            percent(seen["difference"]),
+            str(seen["accuracy"]["n"]),
+        ]
+        for name in SETS
+        for form, seen in record.get(name, {}).items()
+    ]
     head = ["set", "prompt", "label by", "accuracy, %", "difference, points", "n"]
     note = (
-        f"{args.model} in bfloat16 (unpacked from its file). Difference: of mean and calibrated against the same "
-        "prompt's sum, of sum against nearest 8; paired."
+        f"{model} in bfloat16 (unpacked from its file). Difference: of mean and calibrated against the same prompt's "
+        "sum, of sum against nearest 8; paired."
     )
-    table.publish("prompt_forms", f"{table.markdown(head, body)}\n\n{note}", {"sets": records.plain(record)})
+    table.publish("prompt_forms", f"{table.markdown(head, body)}\n\n{note}", {"sets": record})
 
 
 if __name__ == "__main__":
