@@ -120,8 +120,8 @@ def open_answers(
     own = input_columns(manifest)
     if spec.inputs and len(spec.inputs) != len(own):
         columns = ", ".join(own) or "conversations"
-        message = f"the bundle reads {len(own)} columns ({columns}), and {len(spec.inputs)} are named"
-        raise DataError("E_COLUMN", message, fix="name as many, in that order: --input COLUMN once per column")
+        message = f"the model reads {len(own)} columns ({columns}), and --input names {len(spec.inputs)}"
+        raise DataError("E_COLUMN", message, fix=f"repeat --input for each of the {len(own)} columns, in that order")
     reading = ReadSpec(inputs=spec.inputs or own, encoding=spec.encoding, labelled=False)
     if is_networked(manifest.kind) and endpoint is not None:
         with open_inputs(source, reading, own) as table:

@@ -87,13 +87,18 @@ def _row(line: str, model: LoadedModel) -> tuple[str | dict[str, object], bool]:
     return value, not any(str(value.get(name) or "").strip() for name in model.inputs)
 
 
+def confidence_text(confidence: float) -> str:
+    """Write a confidence with three digits; only certainty is 1.000."""
+    return f"{confidence if confidence == 1 else min(confidence, 0.999):.3f}"
+
+
 def _print_answer(answered: AnsweredRow, options: LineOptions) -> None:
     answer = answered.answer
     if options.as_json:
         by_field = {} if answer.fields is None else {"field_confidence": dict(answer.fields)}
         _print({"id": answered.row.id, "answer": answer.value, "confidence": answer.confidence, **by_field})
     else:
-        confidence = "" if answer.confidence is None else f"\t{answer.confidence:.3f}"
+        confidence = "" if answer.confidence is None else f"\t{confidence_text(answer.confidence)}"
         click.echo(f"{printable(answer.value or '')}{confidence}")
     sys.stdout.flush()
 

@@ -84,5 +84,5 @@ def test_a_blank_row_has_no_answer_in_python_either(served: Path) -> None:
     first, blank = predict.predict(served, [{"text": "parcel 1"}, {"text": " "}])
     assert first.answer == "delivery"
     assert (blank.id, blank.answer, blank.confidence) == ("2", None, None)
-    with pytest.raises(DataError, match="2 are named"):
+    with pytest.raises(DataError, match="--input names 2"):
         predict.predict(served, [{"a": "", "b": ""}], predict.PredictSpec(inputs=("a", "b")))

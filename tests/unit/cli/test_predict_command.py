@@ -19,6 +19,7 @@ from tests.unit.serving.test_process import bundle
 from ockham import store
 from ockham.bundles.answered_rows import RowAccount, answer_rows
 from ockham.cli import commands
+from ockham.cli.predict_lines import confidence_text
 from ockham.errors import StoreError
 from ockham.models import fake, model_files
 from ockham.models.fake import Fake
@@ -72,6 +73,10 @@ def table_of(path: Path, comma: str = ",") -> list[dict[str, str]]:
 def write(path: Path, lines: Sequence[str], encoding: str = "utf-8") -> Path:
     path.write_text("".join(f"{line}\n" for line in lines), encoding=encoding)
     return path
+
+
+def test_only_certainty_is_shown_as_such() -> None:
+    assert [confidence_text(share) for share in (1.0, 0.99999, 0.4004)] == ["1.000", "0.999", "0.400"]
 
 
 def test_texts_are_answered_with_their_confidence(served: Path, run: Run) -> None:
@@ -202,7 +207,7 @@ def test_columns_can_be_named(tmp_path: Path, run: Run) -> None:
         assert (status, err.startswith("E_COLUMN: there is no column 'Nummer'")) == (2, True)
     assert not (tmp_path / "no.csv").exists()
     status, _, err = run(two, "new.csv", "--input", "Betreff", "-q")
-    assert (status, err.startswith("E_COLUMN: the bundle reads 2 columns (subject, body), and 1 are named")) == (
+    assert (status, err.startswith("E_COLUMN: the model reads 2 columns (subject, body), and --input names 1")) == (
         2,
         True,
     )
