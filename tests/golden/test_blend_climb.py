@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,7 @@ import pytest
 import ockham
 from ockham.bundles.export import export
 from ockham.bundles.verify import verify
-from ockham.errors import ConfigError, ModelError
+from ockham.errors import ModelError
 from ockham.ladder.fit import FitSpec, fit
 from ockham.ladder.run_folder import bundle_of
 from ockham.models.backend import load_model
@@ -49,8 +52,12 @@ def test_a_blend_is_measured_and_served_as_one_bundle(tmp_path: Path) -> None:
     assert [answer.value for answer in answers] == [answer.value for answer in direct]
     assert all(sum(row) == pytest.approx(1) for row in rows)
     assert [max(row) for row in rows] == [pytest.approx(answer.confidence) for answer in answers]
-    with pytest.raises(ConfigError, match="has no form onnx"):
-        export(run, "onnx", tmp_path / "out", rung=NAME)
+    export(run, "onnx", tmp_path / "out", rung=NAME)
+    command = [sys.executable, "-B", "predict.py", *texts]
+    lines = subprocess.run(command, cwd=tmp_path / "out", capture_output=True, check=True, text=True).stdout
+    exported = [json.loads(line) for line in lines.splitlines()]
+    assert [row["answer"] for row in exported] == [answer.value for answer in direct]
+    assert [row["confidence"] for row in exported] == [pytest.approx(answer.confidence, abs=1e-5) for answer in direct]
 
 
 def test_a_blend_of_a_rung_that_failed_says_which(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def export(source: str | Path, form: Form, out: str | Path, *, rung: str | None 
     """Write a bundle as ``form`` into a new folder; gives the files written.
 
     ``source`` is a bundle, or a run, whose chosen candidate is taken, or the one that ``rung`` names. ``onnx``: a
-    classifier or a tagger as a graph with a program that runs it; ``sklearn``: a linear one as a pipeline. Of a
+    classifier or a tagger as graphs with a program that runs them; ``sklearn``: a linear one as a pipeline. Of a
     language model, ``gguf``: the weights, and the orders that stand before every text; ``ollama``: the same as a model
     that ``ollama create`` takes; ``peft``: the adapter that was tuned. Raises `BundleError` for a folder that is not a
     whole bundle, `ConfigError` (``E_CONFIG``) for a bundle that has no such form, and where ``out`` is there already.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from ockham.data.shared_text import SharedText
 from ockham.errors import ModelError
 from ockham.models import (
     bio_tags,
+    blend,
     encoder,
     json_fields,
     linear,
@@ -146,7 +148,33 @@ def _tagger(source: ExportSource, out: Path) -> str:
     return "onnxruntime tokenizers numpy"
 
 
-KINDS: dict[str, Callable[[ExportSource, Path], str]] = {"linear": _linear, "encoder": _encoder, "tagger": _tagger}
+def _blend(source: ExportSource, out: Path) -> str:
+    settings = model_files.read(blend.BlendSettings, source.folder / blend.FILE)
+    members: list[dict[str, object]] = []
+    for index, member in enumerate(settings.members):
+        folder = blend.member_folder(out, index, member.kind)
+        folder.mkdir(parents=True)
+        part = dataclasses.replace(source, folder=blend.member_folder(source.folder, index, member.kind))
+        KINDS[member.kind](part, folder)
+        # A graph gives probabilities: the logarithm of one is its margin over the temperature.
+        factor = member.weight * _temperature(member.kind, part.folder)
+        members.append({"folder": folder.relative_to(out).as_posix(), "factor": factor})
+    _write_json(members, out / "members.json")
+    write_labels(source, settings.labels, out)
+    write_program("answer_blend", out)
+    return "onnxruntime tokenizers numpy"
+
+
+def _temperature(kind: str, folder: Path) -> float:
+    return (linear.load(folder) if kind == "linear" else encoder.load(folder).head).settings.temperature
+
+
+KINDS: dict[str, Callable[[ExportSource, Path], str]] = {
+    "linear": _linear,
+    "encoder": _encoder,
+    "blend": _blend,
+    "tagger": _tagger,
+}
 """What is written for each kind of bundle; returns the packages that its program needs."""
 
 

@@ -12,7 +12,6 @@ from ockham.bundles import model_card
 from ockham.bundles.export_source import ExportSource
 from ockham.errors import ConfigError
 from ockham.models import encoder, model_files, onnx_encoder, tagger
-from ockham.printable import printable
 from ockham.store import save_bytes, save_text
 from ockham.tuning.adapter_files import CONFIG, WEIGHTS, Adapter
 
@@ -51,7 +50,7 @@ def write_folder(source: ExportSource, out: Path) -> None:
     """
     adapter = source.folder / ADAPTER
     if not adapter.is_dir():
-        message = f"{printable(source.folder)} has no adapter: {source.name} was not tuned"
+        message = f"{source.name} has no adapter: it was not tuned"
         fix = "export a tuned candidate of the run: --rung encoder-tuned or --rung decoder-tuned:NAME"
         raise ConfigError("E_CONFIG", message, fix=fix)
     shutil.copytree(adapter, out, dirs_exist_ok=True)

@@ -93,7 +93,7 @@ def test_what_has_no_such_form_is_refused_and_nothing_is_written(bundle: Path, t
     prompted = tmp_path / "prompted"
     prompted.mkdir()
     causal_lm.fit(ROWS, prompted, Base(weights=tmp_path / "tiny.gguf"), GgufSpec(context=1024, threads=1))
-    with pytest.raises(ConfigError, match="has no adapter: decoder:tiny was not tuned"):
+    with pytest.raises(ConfigError, match="decoder:tiny has no adapter: it was not tuned"):
         export(sealed(prompted, "gguf"), "peft", tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert not list(tmp_path.glob(".out-*")), "no half-written folder is left"

@@ -71,7 +71,7 @@ def test_a_frozen_encoder_has_no_adapter(tmp_path: Path) -> None:
     (tmp_path / "bundle").mkdir()
     onnx_export.write(sentence, sentence.weights(), TEXTS, tmp_path / "bundle", quantize=False)
     bundle(tmp_path / "bundle", "encoder", ("a", "b"))
-    with pytest.raises(ConfigError, match="has no adapter: encoder was not tuned"):
+    with pytest.raises(ConfigError, match="encoder has no adapter: it was not tuned"):
         export(tmp_path / "bundle", "peft", tmp_path / "out")
 
 
