@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TextIO
@@ -16,6 +16,8 @@ from ockham.printable import printable
 from ockham.records import Progress
 
 STAGES = ("read", "clean", "split", "climb", "measure", "decide", "report")
+_NOTE = "note: "
+"""What a remark begins with: it is no work, so what was begun before it goes on."""
 LEAVING = ("endpoint", "judge", "server")
 """Stages that say what leaves this machine; they are announced whatever else is not."""
 _EVERY = 0.1  # a plain line at most every tenth of a stage
@@ -98,6 +100,9 @@ class _Lines:
     def __call__(self, progress: Progress) -> None:
         """Write a line if it says something new, or is the first that can say how long the work will take."""
         with self._lock:
+            if progress.message.startswith(_NOTE):
+                self._line(progress, [])
+                return
             share = progress.done / progress.total if progress.done is not None and progress.total else 0.0
             last = self._last
             is_new = last is None or (last.stage, last.message) != (progress.stage, progress.message)
@@ -112,13 +117,13 @@ class _Lines:
             ):
                 return
             self._share = share
-            self._line()
+            self._line(progress, self._remarks(progress))
 
     def beat(self) -> None:
         """Write where the work stands if nothing was written for a while."""
         with self._lock:
             if self._last is not None and self._clock() - self._written >= _SILENCE_SECONDS:
-                self._line()
+                self._line(self._last, self._remarks(self._last))
 
     @contextmanager
     def heartbeat(self) -> Iterator[None]:
@@ -138,12 +143,11 @@ class _Lines:
             done.set()
             thread.join()
 
-    def _line(self) -> None:
-        progress = self._last
-        if progress is None:
-            return
+    def _remarks(self, progress: Progress) -> list[str]:
+        return [text for text in (_count_text(progress), self._time_text()) if text]
+
+    def _line(self, progress: Progress, remarks: Sequence[str]) -> None:
         self._written = self._clock()
-        remarks = [text for text in (_count_text(progress), self._time_text()) if text]
         text = f"{printable(progress.stage)}: {_rung_text(progress)}{printable(progress.message)}"
         _write(self._stream, f"{text} ({', '.join(remarks)})\n" if remarks else f"{text}\n")
 
@@ -183,6 +187,10 @@ def _bar(*, resumes: bool) -> Iterator[Callable[[Progress], None]]:
 
         def on_progress(progress: Progress) -> None:
             nonlocal last
+            if progress.message.startswith(_NOTE):
+                remark = escape(_rung_text(progress) + printable(progress.message))
+                console.print(f"[green]{escape(printable(progress.stage)):<8}[/] {remark}", soft_wrap=True)
+                return
             heading = (escape(printable(progress.stage)), escape(_rung_text(progress) + printable(progress.message)))
             if heading != last:
                 finish()

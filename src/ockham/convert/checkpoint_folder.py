@@ -97,7 +97,7 @@ def check_weights(path: Path) -> None:
         what = f"{path.name}: cannot be read ({error.strerror or type(error).__name__})"
         raise ModelError("E_MODEL_MISSING", what, fix="name a folder with the model's files") from None
     except SafetensorError:
-        what = f"{path.name}: is damaged, incomplete or not a safetensors file"
+        what = f"{path.name} is damaged, incomplete or not a safetensors file"
         raise ModelError("E_MODEL_FORMAT", what, fix="get the file again from where it came") from None
 
 

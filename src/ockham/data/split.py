@@ -275,9 +275,15 @@ def _warnings(
     trained, tested = {targets[i] for i in train}, {targets[i] for i in test}
     single = sum(number == 1 for number in counts.values())
     if single:
-        warnings.append(f"{single:,} labels have a single row")
+        warnings.append(f"{_labels_have(single)} a single row")
     if untested := len(counts.keys() - tested):
-        warnings.append(f"{untested:,} labels have no row in the test set: nothing can be said about them")
+        them = "it" if untested == 1 else "them"
+        warnings.append(f"{_labels_have(untested)} no row in the test set: nothing can be said about {them}")
     if untrained := len(tested - trained):
-        warnings.append(f"{untrained:,} labels of the test set have no row in training: no model can learn them")
+        them = "it" if untrained == 1 else "them"
+        warnings.append(f"{_labels_have(untrained)} rows in the test set only: no model can learn {them}")
     return tuple(warnings)
+
+
+def _labels_have(number: int) -> str:
+    return "1 label has" if number == 1 else f"{number:,} labels have"

@@ -51,7 +51,7 @@ def details(quality: AnswerQuality) -> list[str]:
     """Write how many whole objects are right and what is weakest, a phrase each."""
     phrases = [] if quality.right is None else [f"{quality.right:,} of {quality.rows:,} whole objects right"]
     spot = quality.weakest
-    if spot is not None:
+    if spot is not None and spot.f1.value < 1:
         test_rows = "1 test row" if spot.rows == 1 else f"{spot.rows:,} test rows"
         phrases.append(f"weakest {spot.kind} {_shorten(spot.name)} (F1 {100 * spot.f1.value:.0f} %, {test_rows})")
     if quality.unusable:

@@ -92,6 +92,20 @@ def test_no_silence_is_long(clock: Clock) -> None:
     ]
 
 
+def test_after_a_note_the_work_before_it_goes_on(clock: Clock) -> None:
+    stream = io.StringIO()
+    on_progress = progress._Lines(stream, clock=clock)
+    on_progress(Progress(stage="measure", message="asking a model about 25 rows"))
+    on_progress(Progress(stage="measure", message="note: 2 labels are spelt otherwise"))
+    clock.now += 10
+    on_progress.beat()
+    assert lines_of(stream) == [
+        "measure: asking a model about 25 rows",
+        "measure: note: 2 labels are spelt otherwise",
+        "measure: asking a model about 25 rows (10 s so far)",
+    ]
+
+
 def test_the_display_of_a_pipe_beats_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
     stream = io.StringIO()
     monkeypatch.setattr(sys, "stderr", stream)

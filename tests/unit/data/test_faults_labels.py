@@ -112,8 +112,8 @@ def test_L02_a_class_with_one_example_stays_in_training_with_a_warning() -> None
     made = split(examples, np.arange(len(examples)), SplitSpec())
     assert len(examples) - 1 in made.train
     assert made.warnings == (
-        "1 labels have a single row",
-        "1 labels have no row in the test set: nothing can be said about them",
+        "1 label has a single row",
+        "1 label has no row in the test set: nothing can be said about it",
     )
 
 

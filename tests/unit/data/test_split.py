@@ -150,7 +150,7 @@ def test_a_test_set_of_the_users_own_stays_whole() -> None:
     made = split_with_test(train, test, alone(230), SplitSpec())
     assert made.test == tuple(range(200, 230))
     assert (len(made.train), len(made.valid)) == (180, 20)
-    assert made.warnings == ("1 labels of the test set have no row in training: no model can learn them",)
+    assert made.warnings == ("1 label has rows in the test set only: no model can learn it",)
 
 
 def test_training_rows_that_resemble_the_users_test_set_are_said() -> None:

@@ -223,6 +223,12 @@ def test_fields_that_are_not_usable_are_named() -> None:
     assert "3 of 80 whole objects right; not usable: fields total, address (F1 below 50 %)" in met.because
 
 
+def test_nothing_is_weakest_where_every_label_is_right() -> None:
+    spot = WeakSpot(kind="label", name="refund", f1=wilson(80, 80), rows=2)
+    found = judge([replace(LADDER[1], quality=AnswerQuality(weakest=spot))], Requirements(min_accuracy=0.8))
+    assert "weakest" not in found.because
+
+
 def test_a_name_of_a_label_is_shortened() -> None:
     spot = WeakSpot(kind="label", name="x" * 400, f1=wilson(8, 80), rows=1)
     found = judge([replace(LADDER[1], quality=AnswerQuality(weakest=spot))], Requirements(min_accuracy=0.8))
