@@ -16,7 +16,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, cast
 
@@ -80,9 +80,7 @@ def build(kind: type[T], values: Mapping[str, object], where: str) -> T:
     another such dataclass. Raises `ConfigError` (``E_CONFIG``); the message names the setting, never its value.
     """
     fields = {field.name: field for field in dataclasses.fields(cast("Any", kind)) if field.init}
-    for name in values:
-        if name not in fields:
-            raise _wrong(f"{where}: there is no setting {_quote_name(str(name))}", _nearest(str(name), tuple(fields)))
+    check_names(values, tuple(fields), where)
     hints = typing.get_type_hints(kind)
     checked: dict[str, object] = {}
     for name, field in fields.items():
@@ -91,6 +89,13 @@ def build(kind: type[T], values: Mapping[str, object], where: str) -> T:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise _wrong(f"{where}: {name} is missing", f"add {name}")
     return kind(**checked)
+
+
+def check_names(names: Iterable[object], known: Sequence[str], where: str) -> None:
+    """Raise `ConfigError` (``E_CONFIG``) for a setting that there is not, with the nearest name."""
+    for name in names:
+        if name not in known:
+            raise _wrong(f"{where}: there is no setting {_quote_name(str(name))}", _nearest(str(name), known))
 
 
 def check_rungs(names: object) -> None:

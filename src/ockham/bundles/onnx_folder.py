@@ -157,7 +157,7 @@ def _blend(source: ExportSource, out: Path) -> str:
         part = dataclasses.replace(source, folder=blend.member_folder(source.folder, index, member.kind))
         KINDS[member.kind](part, folder)
         # A graph gives probabilities: the logarithm of one is its margin over the temperature.
-        factor = member.weight * _temperature(member.kind, part.folder)
+        factor = member.weight * _TEMPERATURES[member.kind](part.folder)
         members.append({"folder": folder.relative_to(out).as_posix(), "factor": factor})
     _write_json(members, out / "members.json")
     write_labels(source, settings.labels, out)
@@ -165,8 +165,11 @@ def _blend(source: ExportSource, out: Path) -> str:
     return "onnxruntime tokenizers numpy"
 
 
-def _temperature(kind: str, folder: Path) -> float:
-    return (linear.load(folder) if kind == "linear" else encoder.load(folder).head).settings.temperature
+_TEMPERATURES: Mapping[str, Callable[[Path], float]] = {
+    "linear": lambda folder: linear.load(folder).settings.temperature,
+    "encoder": lambda folder: encoder.load(folder).head.settings.temperature,
+}
+"""What the margins of each kind of a blend's members are divided by."""
 
 
 KINDS: dict[str, Callable[[ExportSource, Path], str]] = {

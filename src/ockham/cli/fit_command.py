@@ -162,6 +162,7 @@ def command(
     dry_run = flags.pop("dry_run")
     arguments = {"data": data, "out": out and str(out), "all": flags.pop("all_"), **flags}
     values = settings.collect("fit", config, arguments)
+    settings.check_names(values, arguments)
     origins = settings.origins(config, arguments, values)
     if dry_run:
         return show_dry_run(values, as_json=as_json, unsealed=unsealed)

@@ -49,6 +49,15 @@ def collect(verb: str, path: Path | None, flags: Mapping[str, object]) -> dict[s
     return values | {name: value for name, value in flags.items() if value not in (None, ()) and name != _YES}
 
 
+def check_names(values: Mapping[str, object], flags: Mapping[str, object]) -> None:
+    """Refuse a setting of the file that is no flag of its command, before anything heavy is loaded.
+
+    Those of an API are checked with it. Raises `ConfigError` (``E_CONFIG``) with the nearest name.
+    """
+    names = [name for name in values if not any(_of(api, name) for api in _APIS)]
+    config.check_names(names, [*flags, *_SEVERAL.values()], "settings")
+
+
 def origins(path: Path | None, flags: Mapping[str, object], values: Mapping[str, object]) -> dict[str, str]:
     """Say of each API in ``values`` where its address and the variable of its key were named.
 

@@ -56,6 +56,7 @@ def command(
     """
     unsealed = bool(flags.pop("unsealed"))
     values = settings.collect("tune", config, flags)
+    settings.check_names(values, flags)
     origins = settings.origins(config, flags, values)
     settings.requirements(dict(values))
     run_names.check_data(data)

@@ -19,6 +19,7 @@ WRONG = {
     "fit nofile.csv": ("E_IO", "check the path"),
     "fit d.csv --rung liner": ("E_CONFIG", "did you mean linear?"),
     "fit d.csv --min-accuracy 9": ("E_CONFIG", "at most 1"),
+    "fit d.csv --config other.toml": ("E_CONFIG", "did you mean min_accuracy?"),
     "tune nofile.csv --base ockham-nano": ("E_IO", "check the path"),
     "predict runs/none d.csv": ("E_RUN_MISSING", "make a run first"),
     "eval runs/none d.csv": ("E_RUN_MISSING", "make a run first"),
@@ -39,6 +40,7 @@ print("LOADED", *sorted(set({sorted(BANNED)!r}) & set(sys.modules)))
 @pytest.mark.parametrize("line", WRONG)
 def test_what_is_wrong_is_said_before_anything_heavy_is_loaded(tmp_path: Path, line: str) -> None:
     (tmp_path / "d.csv").write_text("text,label\na,b\n")
+    (tmp_path / "other.toml").write_text("[fit]\nmin_acuracy = 0.9\n")
     command = [sys.executable, "-c", SCRIPT, *line.split()]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, check=True, text=True, stdin=subprocess.DEVNULL)
     code, fix = WRONG[line]
