@@ -9,7 +9,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tests.cases.case_files import LETTERS, Case, Refusal, Row, in_array, in_lines, table
+from tests.cases.case_files import LETTERS, Case, Refusal, Row, in_array, in_lines, in_table, table
 from tests.cases.export_files import text_file
 from tests.cases.refused_files import refusal
 
@@ -83,6 +83,28 @@ SHEETS: tuple[Case, ...] = (
         name="qualtrics", write=rows_file(HEAD, ("What happened?", "Which pile?"), CODES, *LETTERS[:-2]),
         rows=LETTERS[:-2], left_out={"names_of_columns": 2}, form="Qualtrics",
     ),
+    Case(
+        name="surveymonkey", rows=LETTERS[:-1], left_out={"names_of_columns": 1}, form="SurveyMonkey",
+        write=rows_file(
+            ("Respondent ID", *HEAD), ("", "Open-Ended Response", "Response"),
+            *((number, *letter) for number, letter in enumerate(LETTERS[:-1], 1)),
+        ),
+    ),
+    Case(
+        name="mturk", rows=LETTERS[1:], left_out={"assignmentstatus_rejected": 1},
+        write=in_table(
+            ("HITId", "AssignmentStatus", *HEAD), lambda n, t, label: [n, "Approved" if n else "Rejected", t, label]
+        ),
+    ),
+    Case(
+        name="a spreadsheet in German", rows=LETTERS[1:], left_out={"is_valid_falsch": 1},
+        write=in_table(("Text", "Kategorie", "is_valid"), lambda n, t, label: [t, label, "WAHR" if n else "FALSCH"]),
+    ),
+    Case(
+        name="cohere", form="chat",
+        write=in_lines(lambda _, t, label: {
+            "messages": [{"role": "User", "content": t}, {"role": "Chatbot", "content": label}]}),
+    ),
     Case(name="github", write=in_array(github), rows=BODIES, form="GitHub issues"),
     Case(name="zendesk of one question", write=in_array(zendesk), rows=TICKETS, form="Zendesk"),
     Case(name="nested records", write=in_lines(nested), form="nested records"),
@@ -96,6 +118,7 @@ SHEETS: tuple[Case, ...] = (
 REFUSED_SHEETS: tuple[Refusal, ...] = (
     refusal("jira", in_array(jira), "clearly the target", "--target issuetype", "E_LABEL_MISSING"),
     refusal("a mail", text_file("a.eml", "From: a@b\nTo: c@d\nSubject: x\n\nhello\n"), "a mail", "JSON"),
+    refusal("xml", text_file("a.xml", "<rows><row><text>a</text></row></rows>\n"), "XML", "JSON"),
     refusal("whatsapp", text_file("a.txt", "[12.03.24, 10:15:00] A: hello\n"), "WhatsApp", "JSON"),
     refusal("brat", text_file("a.ann", "T1\tPER 0 4\tAnna\n"), "brat", "anntoconll"),
     *(

@@ -14,7 +14,10 @@ from ockham.records import canonical
 
 INPUT = "messages"
 TARGET = "assistant"
-_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+_ROLES = {
+    "system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
+    "chatbot": "assistant", "model": "assistant", "tool": "tool",
+}  # fmt: skip
 _TEXT_PARTS = ("text", "input_text", "output_text")
 """Kinds of parts that are text; Bedrock's have no kind."""
 _NO_TEXT = ("tool_use", "thinking", "redacted_thinking")
@@ -121,6 +124,7 @@ def turn_of(message: object) -> Turn:
     if not isinstance(message, Mapping):
         raise UnsoundError("a turn is not an object")
     role = message.get("role")
+    role = role.lower() if isinstance(role, str) else role  # Cohere writes User and Chatbot
     if not isinstance(role, str) or role not in _ROLES:
         raise UnsoundError("a turn has an unknown role")
     calls = _calls(message.get("tool_calls")) if message.get("tool_calls") else _calls_in_parts(message.get("content"))

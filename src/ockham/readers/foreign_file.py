@@ -81,6 +81,11 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "a file of annotations of brat (.ann)",
         "convert them to CoNLL, for example with tools/anntoconll.py of brat, or to doccano's JSONL",
     ),
+    (
+        re.compile(r"<([A-Za-z_][\w.-]*)(?: [^<>]*)?>\s*<[A-Za-z_]"),
+        "XML",
+        "export the rows as CSV (UTF-8) or JSONL, with a column for the text and one for the label",
+    ),
     (re.compile(r'\{\s*"%(?:TYPES|FEATURE_STRUCTURES|VIEWS)"'), "a CAS of UIMA", "export it as CoNLL 2002 or 2003"),
 )
 """What text is, by how it begins; its name, and what helps."""

@@ -12,8 +12,9 @@ from typing import NamedTuple
 from ockham.readers.columns import TARGETS, plain_name
 from ockham.records import Side
 
-_TRUE = {"true", "1", "yes", "t", "y", "1.0"}
-_FALSE = {"false", "0", "no", "f", "n", "0.0"}
+_TRUE = {"true", "1", "yes", "t", "y", "1.0", "wahr", "ja", "vrai", "oui", "verdadero", "vero"}
+_FALSE = {"false", "0", "no", "f", "n", "0.0", "falsch", "nein", "faux", "non", "falso"}
+"""Spreadsheet programs write truth values in the language of the user."""
 _BAD_IF_TRUE = {
     "was_cancelled", "cancelled", "canceled", "rejected", "is_rejected", "ignored", "is_ignored", "skipped",
     "is_skipped", "exclude", "excluded", "discarded", "is_discarded", "deleted", "is_deleted", "invalid", "is_invalid",
@@ -25,7 +26,7 @@ _BAD_IF_FALSE = {
 }  # fmt: skip
 _STATUS = {
     "status", "annotation_status", "review_status", "label_status", "record_status", "state", "answer", "decision",
-    "review",
+    "review", "assignmentstatus",
 }  # fmt: skip
 _GOOD_WORDS = {
     "accept", "accepted", "approve", "approved", "submitted", "complete", "completed", "done", "valid", "validated",

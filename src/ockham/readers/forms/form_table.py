@@ -24,7 +24,7 @@ from ockham.readers.forms.prodigy import PRODIGY
 from ockham.readers.forms.promptfoo import PROMPTFOO, PROMPTFOO_TABLE
 from ockham.readers.forms.sharegpt import SHAREGPT
 from ockham.readers.forms.squad import SQUAD
-from ockham.readers.forms.surveys import QUALTRICS
+from ockham.readers.forms.surveys import QUALTRICS, SURVEYMONKEY
 from ockham.readers.forms.tickets import INTERCOM, ZENDESK
 from ockham.readers.forms.tokens import TOKEN_ROWS, TOKENS
 from ockham.readers.forms.trackers import GITHUB, JIRA
@@ -40,6 +40,7 @@ FORMS: tuple[Form, ...] = (
     GITHUB,
     JIRA,
     QUALTRICS,
+    SURVEYMONKEY,
     LABELBOX,
     KILI,
     GROUND_TRUTH,

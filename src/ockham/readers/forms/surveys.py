@@ -5,6 +5,7 @@ from __future__ import annotations
 from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut
 
 _MARK = '{"ImportId":'
+_KINDS = frozenset({"Response", "Open-Ended Response"})
 _ROWS = 2
 """Rows below the names of the columns that hold no answer: the questions, and how the survey names them itself."""
 
@@ -24,11 +25,37 @@ def _open_qualtrics(sample: FormSample) -> FormReader | None:
     return FormReader(columns=sample.columns, convert=convert)
 
 
+def _open_surveymonkey(sample: FormSample) -> FormReader | None:
+    if not sample.rows or not _is_answer_row(sample.rows[0]):
+        return None
+    passed = False
+
+    def convert(cells: Cells) -> Cells | LeftOut:
+        nonlocal passed
+        if passed:
+            return cells
+        passed = True
+        return LeftOut("names_of_columns")
+
+    return FormReader(columns=sample.columns, convert=convert)
+
+
+def _is_answer_row(cells: Cells) -> bool:
+    """Tell the row of kinds of answers: no respondent has given it."""
+    return not cells.get("Respondent ID") and "Respondent ID" in cells and bool(_KINDS & set(map(str, cells.values())))
+
+
 def _is_import_row(cells: Cells) -> bool:
     texts = [value for value in cells.values() if isinstance(value, str) and value]
     return bool(texts) and all(text.startswith(_MARK) for text in texts)
 
 
+SURVEYMONKEY = Form(
+    name="SurveyMonkey",
+    recognised="`Respondent ID`, and `Response` or `Open-Ended Response` in a first row without one",
+    taken="the rows below it; the row of kinds of answers is none",
+    open=_open_surveymonkey,
+)
 QUALTRICS = Form(
     name="Qualtrics",
     recognised='a row of `{"ImportId": …}` below the names of the columns',
