@@ -36,6 +36,13 @@ _SMALLEST = 2.0**-149
 
 TIMEOUT_S = 60.0
 
+STEP = 32
+"""Tokens that a processor reads of a prompt before it looks whether anybody still wants the answer.
+
+With 16 to 256 a prompt took the same processor time, with the engine's own 2,048 seven percent more; the answers
+are the same to the last bit where batches do not change the arithmetic. The buffers are smaller, too.
+"""
+
 _FIX = install_command("gguf")
 
 
@@ -303,6 +310,8 @@ def _start(weights: Path, spec: EngineSpec, adapters: Sequence[Path], socket: Pa
     params.cpuparams.n_threads = spec.threads
     params.cpuparams_batch.n_threads = spec.threads
     params.n_gpu_layers = spec.gpu_layers
+    if not spec.gpu_layers:
+        params.n_batch = params.n_ubatch = max(STEP, spec.slots)
     params.fit_params = False
     params.warmup = False
     # Each slot has a cache of its own and nothing is kept elsewhere, so no request sees what another one computed.

@@ -22,8 +22,8 @@ from tests.tiny_gguf import HEADS, KEYS, LAYERS, WIDTH, Matrix
 
 from ockham.errors import Defect, ModelError
 from ockham.llm import batch_invariance, prompts, thread_count
-from ockham.llm.decoding import DecodingLimits
-from ockham.llm.llamacpp import Engine, EngineSpec
+from ockham.llm.decoding import DecodingLimits, Piece, StoppedError
+from ockham.llm.llamacpp import STEP, Engine, EngineSpec
 from ockham.models import causal_lm
 from ockham.records import Answer, Example, TaskName
 
@@ -367,6 +367,23 @@ def test_a09_pitfall_1_no_answer_of_one_adapter_is_ever_anothers(weights: Path, 
         found = shared.top(PROMPT, 20, scales=scales[place] if place else ())
         assert found == oracles[place]
     shared.close()
+
+
+def test_x01_a_prompt_that_nobody_wants_any_more_is_read_no_further_than_a_step(engine: Engine) -> None:
+    prompt, heard = list(range(40, 240)), 0
+
+    def hear(_piece: Piece) -> bool:
+        nonlocal heard
+        heard += 1
+        return heard == 2
+
+    with engine.listen(0, hear), pytest.raises(StoppedError):
+        engine.begin(prompt, slot=0, whole=True)
+        engine.write(prompt, DecodingLimits(tokens=1), slot=0)
+    computed = engine.read(0)
+    engine.write(prompt, DecodingLimits(tokens=1), slot=0)
+    # What was read before it stopped stands in the cache; the rest had never been computed.
+    assert len(prompt) - 4 * STEP <= engine.read(0) - computed < len(prompt)
 
 
 def test_a08_an_adapter_that_is_not_there_is_refused_never_left_out(engine: Engine) -> None:
