@@ -29,6 +29,7 @@ from ockham.server import (
 )
 from ockham.server.access import sent_key
 from ockham.server.api_error import ApiError
+from ockham.server.bounded_protocol import CONNECTION
 from ockham.server.json_response import error_response
 from ockham.server.key_guesses import KeyGuesses
 from ockham.server.server_state import ServerState
@@ -107,14 +108,15 @@ class Gate:
             nonlocal status
             status = message.get("status", status)
             await send(message)
+            if message["type"] == "http.response.body" and not message.get("more_body"):
+                scope["state"][CONNECTION].flush()
 
         own = {**scope, "app": self}
         self._state.metrics.accept()
         try:
             error = await self._try(own, receive, send_noting)
             if error is not None and not status:
-                status = error.status
-                await error_response(error, scope["path"])(scope, receive, send)
+                await error_response(error, scope["path"])(scope, receive, send_noting)
         finally:
             self._note(own, status, time.monotonic() - began)
 

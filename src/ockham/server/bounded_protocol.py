@@ -80,6 +80,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_message_complete()
         self._in_headers, self._header_bytes = True, 0
 
+    def flush(self) -> None:
+        """Send what was written of a response now: it is all of it."""
+        cast("JoinedWrites", self.transport).flush()
+
     def pause_writing(self) -> None:
         """Start the clock of a client that does not read."""
         super().pause_writing()

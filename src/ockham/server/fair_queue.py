@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
+
+from ockham.server.api_error import ApiError
 
 T = TypeVar("T")
 
@@ -30,27 +33,22 @@ class FairQueue(Generic[E]):
     def __init__(self) -> None:
         """Begin empty."""
         self._by_key: OrderedDict[str, deque[E]] = OrderedDict()
-        self._filled = asyncio.Event()
 
     def put(self, entry: E) -> None:
         """Append an entry to those of its key."""
         self._by_key.setdefault(entry.key, deque()).append(entry)
-        self._filled.set()
 
-    async def take(self, most: int, most_tokens: int) -> list[E]:
-        """Wait for entries and take them in turn: at least one, and no more than fit."""
-        while True:
-            await self._filled.wait()
-            batch: list[E] = []
-            tokens = 0
-            while len(batch) < most and (entry := self._next()) is not None:
-                if batch and tokens + entry.tokens > most_tokens:
-                    self._put_back(entry)
-                    break
-                batch.append(entry)
-                tokens += entry.tokens
-            if batch:
-                return batch
+    def take(self, most: int, most_tokens: int) -> list[E]:
+        """Take entries in turn, no more than fit; one alone fits whatever its length."""
+        batch: list[E] = []
+        tokens = 0
+        while len(batch) < most and (entry := self._next()) is not None:
+            if batch and tokens + entry.tokens > most_tokens:
+                self._put_back(entry)
+                break
+            batch.append(entry)
+            tokens += entry.tokens
+        return batch
 
     def drain(self) -> list[E]:
         """Take all that waits."""
@@ -75,10 +73,16 @@ class FairQueue(Generic[E]):
             if not entry.future.done():
                 entry.is_taken = True
                 return entry
-        self._filled.clear()
         return None
 
     def _put_back(self, entry: E) -> None:
         entry.is_taken = False
         self._by_key.setdefault(entry.key, deque()).appendleft(entry)
         self._by_key.move_to_end(entry.key, last=False)
+
+
+def fail_entries(entries: Sequence[Entry[Any]], error: ApiError) -> None:
+    """Tell whoever still waits for these that they get no answer."""
+    for entry in entries:
+        if not entry.future.done():
+            entry.future.set_exception(error)

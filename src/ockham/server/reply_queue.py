@@ -17,6 +17,7 @@ from ockham.errors import OckhamError
 from ockham.records import Answer
 from ockham.server.admission import estimate_tokens
 from ockham.server.api_error import ApiError
+from ockham.server.batch_queue import death_error, outage_error
 from ockham.server.decision_answers import Decided
 from ockham.server.fair_queue import Entry, FairQueue
 from ockham.server.open_reply import Deadlines, Ended, OpenReply, Said, turn_missed
@@ -47,9 +48,6 @@ class ReplyQueue:
         self._queue: FairQueue[Wanted] = FairQueue()
         self._places = 1
         self._tasks: dict[asyncio.Task[None], Wanted] = {}
-        self._room = asyncio.Event()
-        self._room.set()
-        self._loop = asyncio.create_task(self._hand_out())
         self.last_answer = 0.0
 
     def __len__(self) -> int:
@@ -65,26 +63,19 @@ class ReplyQueue:
         late = f"There was no answer within {limits.total:g} seconds"
         reply.expire(limits.total, ApiError(504, late, code="deadline_exceeded"))
         self._queue.put(wanted)
+        self._hand_out()
         return reply
 
-    async def _hand_out(self) -> None:
-        while True:
-            await self._room.wait()
-            for entry in await self._queue.take(1, _ANY):
-                task = asyncio.create_task(self._answer(entry))
-                self._tasks[task] = entry
-                task.add_done_callback(self._free)
-                self._mark_room()
+    def _hand_out(self) -> None:
+        """Begin with what waits while there are places."""
+        while len(self._tasks) < self._places and (batch := self._queue.take(1, _ANY)):
+            task = asyncio.create_task(self._answer(batch[0]))
+            self._tasks[task] = batch[0]
+            task.add_done_callback(self._free)
 
     def _free(self, task: asyncio.Task[None]) -> None:
         self._tasks.pop(task, None)
-        self._mark_room()
-
-    def _mark_room(self) -> None:
-        if len(self._tasks) < self._places:
-            self._room.set()
-        else:
-            self._room.clear()
+        self._hand_out()
 
     async def _answer(self, wanted: Wanted) -> None:
         """Have a text answered, and see to it that its reply ends."""
@@ -97,13 +88,13 @@ class ReplyQueue:
                 with contextlib.suppress(WorkerDeathError):
                     link = await self._load()
                     self._places = max(1, link.places)
-                    self._mark_room()
+                    self._hand_out()
                     await self._converse(link, wanted)
                 if reply.end.done() or reply.is_begun:
                     break
         except OckhamError as error:
-            reply.fail(ApiError(503, f"The model cannot answer: {error.code}", code="model_unavailable"))
-        reply.fail(ApiError(503, "The model's process ended while it answered", code="model_died"))
+            reply.fail(outage_error(error))
+        reply.fail(death_error())
         self.last_answer = time.monotonic()
         self._on_batch(1, self.last_answer - began)
 
@@ -142,9 +133,6 @@ class ReplyQueue:
 
     async def close(self, error: ApiError) -> None:
         """End everything."""
-        self._loop.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._loop
         self.fail_all(error)
         for task in list(self._tasks):
             task.cancel()

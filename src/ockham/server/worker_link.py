@@ -1,7 +1,8 @@
 """A worker process seen from the event loop: it holds one model, and answers frames of JSON, a line each.
 
 It is the process that measured the model (`ockham.serving.worker`), started in the same way. It cannot answer while it
-loads, and it may die: whoever waits for it then hears so, and nobody waits for ever.
+loads, and it may die: whoever waits for it then hears so, and nobody waits for ever. A frame is told in the same turn
+of the event loop in which it is read.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
@@ -30,17 +31,49 @@ class WorkerDeathError(Exception):
     """The worker process is gone; what it was asked has no answer."""
 
 
+class _Lines(asyncio.SubprocessProtocol):
+    """Hands on each line that a process writes, and its end."""
+
+    def __init__(self, on_line: Callable[[bytes], None], on_end: Callable[[], None]) -> None:
+        self._on_line, self._on_end = on_line, on_end
+        self._parts: list[bytes] = []
+        self._size = 0
+        self.gone = asyncio.get_running_loop().create_future()
+        """Done when the process has ended."""
+
+    def pipe_data_received(self, fd: int, data: bytes | str) -> None:  # noqa: ARG002 - asyncio's signature
+        first, *others = cast("bytes", data).split(b"\n")
+        self._parts.append(first)
+        self._size += len(first)
+        if self._size > _LINE_LIMIT:
+            self._on_end()
+        for part in others:
+            line, self._parts, self._size = b"".join(self._parts), [part], len(part)
+            self._on_line(line)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
+        if fd == 1:
+            self._on_end()
+
+    def process_exited(self) -> None:
+        if not self.gone.done():
+            self.gone.set_result(None)
+
+
 class WorkerLink:
     """A running worker; `start` makes one, and `close` ends it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, held: contextlib.ExitStack) -> None:
-        """Take a process that has just been started, and what is to be removed with it."""
-        self._process = process
-        self._held = held
+    _transport: asyncio.SubprocessTransport
+    _lines: _Lines
+    _held: contextlib.ExitStack
+
+    def __init__(self) -> None:
+        """Begin without a process."""
         self._numbers = itertools.count()
-        self._waiting: dict[int | None, asyncio.Future[dict[str, Any]]] = {}
-        self._reader = asyncio.create_task(self._read_frames())
         self._listeners: dict[int, Listener] = {}
+        self._loaded: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.is_alive = True
+        """Whether the worker can still answer."""
         self.load_seconds = 0.0
         self.places = 0
         """Texts that the model answers side by side while it is heard; none of a model that answers in batches."""
@@ -54,21 +87,19 @@ class WorkerLink:
         Raises the `OckhamError` that loading met, and `WorkerDeathError`.
         """
         with contextlib.ExitStack() as held:
-            scratch = held.enter_context(store.scratch_folder())
-            command = worker_command(bundle, scratch, endpoint)
-            process = await asyncio.create_subprocess_exec(
+            command = worker_command(bundle, held.enter_context(store.scratch_folder()), endpoint)
+            link = cls()
+            link._transport, link._lines = await asyncio.get_running_loop().subprocess_exec(
+                lambda: _Lines(link._hear_line, link._end),
                 *command.arguments,
-                stdin=asyncio.subprocess.PIPE,
-                stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,
                 env=dict(command.environment),
                 pass_fds=command.inherited,
                 start_new_session=True,
-                limit=_LINE_LIMIT,
             )
-            link = cls(process, held.pop_all())
+            link._held = held.pop_all()
         try:
-            loaded = await link._expect(None)
+            loaded = await link._loaded
         except BaseException:
             await link.close()
             raise
@@ -77,33 +108,18 @@ class WorkerLink:
         return link
 
     @property
-    def is_alive(self) -> bool:
-        """Whether the worker can still answer."""
-        return not self._reader.done()
-
-    @property
     def pid(self) -> int:
         """The number of the process."""
-        return self._process.pid
+        return self._transport.get_pid()
 
     async def ask(self, request: dict[str, Any]) -> dict[str, Any]:
         """Send a request and return its reply. Raises the `OckhamError` of the worker, and `WorkerDeathError`."""
-        number = next(self._numbers)
-        reply = self._expect(number)
-        stream = self._process.stdin
-        if stream is None or not self.is_alive:
-            reply.close()
-            raise WorkerDeathError
-        try:
-            stream.write(orjson.dumps({"id": number, **request}) + b"\n")
-            await stream.drain()
-        except OSError:
-            reply.close()
-            raise WorkerDeathError from None
-        return await reply
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self.listen(request, lambda frame: _settle(future, frame))
+        return await future
 
     def listen(self, request: dict[str, Any], listener: Listener) -> int:
-        """Send a request that is answered in several frames, and return its number; ``None`` is heard at a death.
+        """Send a request and return its number; the listener hears each frame, and ``None`` at a death.
 
         Raises `WorkerDeathError`.
         """
@@ -118,74 +134,70 @@ class WorkerLink:
             self._write({"do": "stop", "of": number})
 
     def _write(self, frame: dict[str, Any]) -> None:
-        stream = self._process.stdin
+        stream = cast("asyncio.WriteTransport | None", self._transport.get_pipe_transport(0))
         if stream is None or not self.is_alive or stream.is_closing():
             raise WorkerDeathError
         stream.write(orjson.dumps(frame) + b"\n")
 
-    async def _expect(self, number: int | None) -> dict[str, Any]:
-        if not self.is_alive:
-            raise WorkerDeathError
-        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        self._waiting[number] = future
+    def _hear_line(self, line: bytes) -> None:
+        """Hand a frame to whoever waits for it; one that cannot be read ends the worker's use."""
         try:
-            return await future
-        finally:
-            self._waiting.pop(number, None)
-
-    async def _read_frames(self) -> None:
-        """Hand every frame to whoever waits for it, until the process ends."""
-        stream = self._process.stdout
-        error: Exception = WorkerDeathError()
-        try:
-            while stream is not None and (line := await stream.readline()):
-                frame = orjson.loads(line)
-                if "error" in frame and frame.get("id") is None:
-                    error = told_error(frame["error"])
-                    break
-                self._settle(frame)
-                await asyncio.sleep(0)  # lines that have come already would be read without a turn for others
-        except (OSError, ValueError):
-            pass  # a frame that cannot be read: the worker is of no more use
-        finally:
-            for future in self._waiting.values():
-                if not future.done():
-                    future.set_exception(error)
-            for listener in list(self._listeners.values()):
-                listener(None)
-            self._listeners.clear()
-
-    def _settle(self, frame: dict[str, Any]) -> None:
+            frame = orjson.loads(line)
+        except ValueError:
+            self._end()
+            return
         number = frame.get("id")
-        listener = self._listeners.get(number) if isinstance(number, int) else None
-        if isinstance(number, int) and listener is not None:
+        if number is None:
+            self._hear_first(frame)
+            return
+        listener = self._listeners.get(number)
+        if listener is not None:
             if "piece" not in frame:
                 del self._listeners[number]
             listener(frame)
-            return
-        future = self._waiting.get(number)
-        if future is None or future.done():
-            return
+
+    def _hear_first(self, frame: dict[str, Any]) -> None:
+        """Hear that the model is loaded, or why it is not."""
         if "error" in frame:
-            future.set_exception(told_error(frame["error"]))
+            self._end(frame)
         else:
-            future.set_result(frame)
+            _settle(self._loaded, frame)
+
+    def _end(self, last: dict[str, Any] | None = None) -> None:
+        """Tell everybody that waits that the worker is gone, in its ``last`` words where it had any."""
+        self.is_alive = False
+        _settle(self._loaded, last)
+        listeners, self._listeners = self._listeners, {}
+        for listener in listeners.values():
+            listener(last)
 
     async def close(self) -> None:
         """End the process: by closing its input, and by force where it does not end."""
         try:
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+            stream = self._transport.get_pipe_transport(0)
+            if stream is not None:
+                stream.close()
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(self._process.wait(), _PATIENCE_S)
+                await asyncio.wait_for(asyncio.shield(self._lines.gone), _PATIENCE_S)
         finally:
             with contextlib.suppress(ProcessLookupError):
-                self._process.kill()
-            await self._process.wait()
-            self._reader.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._reader
+                self._transport.kill()
+            await self._lines.gone
+            self._transport.close()
+            self._end()
             self._held.close()
+
+
+def _settle(future: asyncio.Future[dict[str, Any]], frame: dict[str, Any] | None) -> None:
+    """Give a frame to whoever waits for it: ``None`` is the worker's death."""
+    if future.done():
+        return
+    if frame is None:
+        future.set_exception(WorkerDeathError())
+    elif "error" in frame:
+        future.set_exception(told_error(frame["error"]))
+    else:
+        future.set_result(frame)
 
 
 __all__ = ["OckhamError", "WorkerDeathError", "WorkerLink"]

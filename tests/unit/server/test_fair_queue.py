@@ -24,7 +24,7 @@ def test_o02_a_key_with_few_requests_does_not_wait_for_one_with_many() -> None:
             queue.put(entry("greedy", f"g{number}", tokens=1000))
         for number in range(3):
             queue.put(entry("modest", f"m{number}"))
-        return [one.text for _ in range(3) for one in await queue.take(2, 4096)]
+        return [one.text for _ in range(3) for one in queue.take(2, 4096)]
 
     assert asyncio.run(scenario()) == ["g0", "m0", "g1", "m1", "g2", "m2"]
 
@@ -34,7 +34,7 @@ def test_a_batch_has_no_more_tokens_than_fit_and_one_long_text_goes_alone() -> N
         queue: FairQueue[Entry[str]] = FairQueue()
         for text, tokens in (("a", 60), ("b", 50), ("long", 500), ("c", 1)):
             queue.put(entry("key", text, tokens))
-        return [[one.text for one in await queue.take(64, 100)] for _ in range(4)]
+        return [[one.text for one in queue.take(64, 100)] for _ in range(4)]
 
     assert asyncio.run(scenario()) == [["a"], ["b"], ["long"], ["c"]]
 
@@ -47,21 +47,9 @@ def test_x03_who_is_cancelled_is_passed_over_and_the_others_stay() -> None:
             queue.put(one)
         for one in entries[::2]:
             one.future.cancel()
-        return [one.text for one in await queue.take(64, 100)]
+        return [one.text for one in queue.take(64, 100)]
 
     assert asyncio.run(scenario()) == ["1", "3", "5"]
-
-
-def test_whoever_takes_waits_until_something_comes() -> None:
-    async def scenario() -> str:
-        queue: FairQueue[Entry[str]] = FairQueue()
-        taking = asyncio.create_task(queue.take(1, 100))
-        await asyncio.sleep(0.01)
-        assert not taking.done()
-        queue.put(entry("key", "late"))
-        return (await taking)[0].text
-
-    assert asyncio.run(scenario()) == "late"
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -76,11 +64,11 @@ def test_every_entry_is_taken_once_in_the_order_of_its_key(seed: int) -> None:
             queue.put(entry(pick.choice("abc"), f"{number:03}", pick.randint(1, 50)))
             waiting += 1
             if pick.random() < 0.3:
-                batch = await queue.take(pick.randint(1, 8), 60)
+                batch = queue.take(pick.randint(1, 8), 60)
                 taken += batch
                 waiting -= len(batch)
         while len(queue):
-            taken += await queue.take(8, 60)
+            taken += queue.take(8, 60)
         return taken
 
     taken = asyncio.run(scenario())
