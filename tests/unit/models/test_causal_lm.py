@@ -377,8 +377,8 @@ def test_x01_a_prompt_that_nobody_wants_any_more_is_read_no_further_than_a_step(
         heard += 1
         return heard == 2
 
+    engine.begin(prompt, slot=0, whole=True)
     with engine.listen(0, hear), pytest.raises(StoppedError):
-        engine.begin(prompt, slot=0, whole=True)
         engine.write(prompt, DecodingLimits(tokens=1), slot=0)
     computed = engine.read(0)
     engine.write(prompt, DecodingLimits(tokens=1), slot=0)
