@@ -70,7 +70,7 @@ class BatchQueue:
         return waiting
 
     def _hand_out(self) -> None:
-        """Give the worker its next batch, unless it has one; where there is no worker, have one loaded first."""
+        """Send the worker its next batch, unless it has one; where there is no worker, have one loaded first."""
         while not self._in_hand and self._loading is None:
             link = self._running()
             if link is None:
@@ -158,7 +158,7 @@ def outage_error(error: OckhamError) -> ApiError:
 
 
 def _answer(batch: Sequence[BatchEntry], frame: dict[str, Any]) -> None:
-    """Give each text of a batch its answer, with the probability of every label where the model knows them.
+    """Settle each text of a batch with its answer, and the probability of every label where the model knows them.
 
     A worker of a plug that gives too few leaves the others without one.
     """

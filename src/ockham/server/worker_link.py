@@ -189,7 +189,7 @@ class WorkerLink:
 
 
 def _settle(future: asyncio.Future[dict[str, Any]], frame: dict[str, Any] | None) -> None:
-    """Give a frame to whoever waits for it: ``None`` is the worker's death."""
+    """Hand a frame to whoever waits for it: ``None`` is the worker's death."""
     if future.done():
         return
     if frame is None:
