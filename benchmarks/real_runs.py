@@ -13,6 +13,7 @@ import csv
 import json
 import random
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -122,7 +123,8 @@ def climb(wanted: Run) -> dict[str, Any]:
             words += ["--input", "text", "--target", "label"]
         command: list[str | Path] = [table.OCKHAM, "fit", train, *words]
         done = table.need(table.run(command, folder / "log"), command, ANSWERED)
-        measured = {"wall_seconds": done.wall, "peak_rss_mb": done.peak_mb}
+        today = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+        measured = {"date": today, "wall_seconds": done.wall, "peak_rss_mb": done.peak_mb}
         verdict = json.loads(done.output)
         del verdict["run"]  # where it lies says nothing to others
         cell.write_text(json.dumps({**measured, "verdict": verdict}) + "\n", encoding="utf-8")
@@ -134,9 +136,9 @@ def written(estimate: dict[str, float]) -> str:
     return f"{100 * estimate['value']:.1f} ({100 * estimate['low']:.1f} to {100 * estimate['high']:.1f})"
 
 
-def lines(name: str, verdict: dict[str, Any]) -> list[list[str]]:
+def lines(name: str, run: dict[str, Any]) -> list[list[str]]:
     """Write a line of the table for each rung that was measured or failed."""
-    shown = SETS[name].metrics
+    verdict, shown = run["verdict"], SETS[name].metrics
     rows = f"{verdict['dataset']['train']:,}"
     written_lines = []
     for candidate in verdict["candidates"]:
@@ -145,8 +147,9 @@ def lines(name: str, verdict: dict[str, Any]) -> list[list[str]]:
             continue
         if candidate["status"] != "measured":
             why = f"{candidate['status']}: {candidate['why']}"
-            written_lines.append([name, rows, candidate["name"], why, *[""] * 6])
+            written_lines.append([name, rows, candidate["name"], why, *[""] * 6, run["date"]])
             continue
+        busy = " (busy)" if candidate["latency_ms"].get("lost_to_other_programs") else ""
         chosen = " (chosen)" if candidate["name"] == verdict["chosen"] else ""
         written_lines.append(
             [
@@ -156,9 +159,10 @@ def lines(name: str, verdict: dict[str, Any]) -> list[list[str]]:
                 *(f"{metric} {written(metrics[metric])}" for metric in shown),
                 *[""] * (3 - len(shown)),
                 f"{metrics[shown[0]]['n']:,}",
-                f"{candidate['latency_ms']['p95']:,.1f}",
+                f"{candidate['latency_ms']['p95']:,.1f}{busy}",
                 f"{candidate['memory_mb']:,.0f}",
                 f"{candidate['artifact_mb']:,.1f}",
+                run["date"],
             ]
         )
     return written_lines
@@ -187,7 +191,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         measured = climb(wanted)
         runs = {**known_runs(), wanted.name: measured}
         runs = dict(sorted(runs.items(), key=lambda run: (list(SETS).index(run[0].split("/")[0]), run[0])))
-        rows = [line for key, run in runs.items() for line in lines(key.split("/")[0], run["verdict"])]
+        rows = [line for key, run in runs.items() for line in lines(key.split("/")[0], run)]
         head = [
             "set",
             "training rows",
@@ -199,6 +203,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             "p95 ms",
             "memory MB",
             "size MB",
+            "date",
         ]
         table.publish("real_runs", table.markdown(head, rows), {"runs": runs})
 
