@@ -32,7 +32,7 @@ def test_the_bundle_lists_its_rules_as_sentences(model: pattern.Pattern, tmp_pat
     model.save(tmp_path)
     lines = (tmp_path / pattern.LIST).read_text(encoding="utf-8").splitlines()
     assert len(lines) == len(model.rules) > 1
-    assert lines[0] == "date: the first text of the shape 99-99-99 (right in 60 of 60 rows)"
+    assert lines[0] == "date: the first text of the shape 9+-9+-9+ (right in 60 of 60 rows)"
     assert all(line.startswith(("date: ", "total: ")) and line.endswith(" rows)") for line in lines)
     again = pattern.load(tmp_path)
     texts = [row.text for row in receipts(5, 200)]
@@ -66,6 +66,23 @@ def test_no_text_takes_more_than_its_length_in_time(model: pattern.Pattern, text
     (answer,) = model.answer([text])
     assert time.process_time() - begin < 5
     assert isinstance(json.loads(str(answer.value)), dict)
+
+
+def test_runs_are_found_by_every_key_that_they_have_and_by_no_other() -> None:
+    """The tree of shapes and words says what trying each run by itself says."""
+    text = "SHOP 1\nDATE 22-04-16 a\nTEA 1.50 tea 2.50\n\nTOTAL RM 9.00 MYR\nCASH\n10.00"
+    page = pattern_rules.read_text(text, text_words.split_words(text, ("0-", "-0", "0.", ".0")))
+    runs = [range(a, b) for line in page.lines for a in line for b in range(a + 1, line.stop + 1)]
+    sought = sorted({key for run in runs for key in pattern_rules.run_keys(page, run)})[::2]
+    rules = [
+        pattern_rules.PatternRule(field=0, kind=kind, key=key, context="anywhere", word="", pick="all", right=1, rows=1)
+        for kind, key in sought
+    ]
+    keys, most_lines = pattern_rules.index_rules(rules)
+    hits = pattern_rules.find_candidates(page, keys, most_lines)
+    assert {key: [hit.run for hit in alike] for key, alike in hits.items()} == {
+        key: [run for run in runs if key in set(pattern_rules.run_keys(page, run))] for key in sought
+    }
 
 
 def test_a_context_that_is_looked_at_alone_is_one_of_all() -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from ockham.models.extraction import layout_features
 from ockham.models.extraction.text_words import Extent
@@ -19,6 +19,8 @@ Kind = Literal["shape", "loose", "word", "lines"]
 Context = Literal["anywhere", "label", "line", "above", "before", "after", "number", "from_end", "last_line"]
 Pick = Literal["first", "last", "all"]
 
+_WITHOUT_A_WORD: frozenset[Context] = frozenset({"anywhere", "number", "from_end"})
+"""Contexts that no word of the text makes."""
 LONGEST = 8
 """Words of the longest run that is looked up."""
 MOST_LINES = 6
@@ -52,8 +54,7 @@ class PatternRule:
         return self.right / (self.rows + 1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ValueCandidate:
+class ValueCandidate(NamedTuple):
     """A run of words that has a shape looked for, and its extent."""
 
     run: range
@@ -74,23 +75,50 @@ class PatternText:
     line_of: tuple[int, ...]
     line_words: tuple[frozenset[str], ...]
     """The words with which each line begins."""
+    known: frozenset[str]
+    """All its words."""
 
 
-Keys = Mapping[int, Mapping[str, frozenset[tuple[Kind, str]]]]
-"""By the number of words: by the first word's loose shape, or "=" and the word, what runs that begin so may be."""
+@dataclass(slots=True)
+class _Fork:
+    """What a run of words may be so far: by the next word what it is then, and the keys that end here."""
+
+    onward: dict[str, _Fork] = field(default_factory=dict)
+    loose: tuple[Kind, str] | None = None
+    shapes: dict[tuple[str, ...], tuple[Kind, str]] = field(default_factory=dict)
+    word: tuple[Kind, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """What runs of words are looked up by: a tree over their loose shapes, and one over the words themselves."""
+
+    shapes: _Fork = field(default_factory=_Fork)
+    words: _Fork = field(default_factory=_Fork)
 
 
 def index_rules(rules: Sequence[PatternRule]) -> tuple[Keys, int]:
     """Put the shapes of rules in order for looking them up; returns them, and the most whole lines that one takes."""
-    by_size: dict[int, dict[str, set[tuple[Kind, str]]]] = {}
+    keys = Keys()
     for rule in rules:
-        if rule.kind != "lines":
-            parts = rule.key.split(" ")
-            first = f"={parts[0]}" if rule.kind == "word" else loosen(parts[0])
-            by_size.setdefault(len(parts), {}).setdefault(first, set()).add((rule.kind, rule.key))
-    keys = {size: {first: frozenset(known) for first, known in starts.items()} for size, starts in by_size.items()}
+        if rule.kind == "lines":
+            continue
+        parts = rule.key.split(" ")
+        if rule.kind == "word":
+            _fork_at(keys.words, parts).word = ("word", rule.key)
+            continue
+        if rule.kind == "loose":
+            _fork_at(keys.shapes, parts).loose = ("loose", rule.key)
+        else:
+            _fork_at(keys.shapes, [loosen(part) for part in parts]).shapes[tuple(parts)] = ("shape", rule.key)
     most = max((int(rule.key) for rule in rules if rule.kind == "lines" and rule.key.isdecimal()), default=0)
     return keys, min(most, MOST_LINES)
+
+
+def _fork_at(root: _Fork, parts: Sequence[str]) -> _Fork:
+    for part in parts:
+        root = root.onward.setdefault(part, _Fork())
+    return root
 
 
 def read_text(text: str, words: Sequence[Extent]) -> PatternText:
@@ -114,6 +142,7 @@ def read_text(text: str, words: Sequence[Extent]) -> PatternText:
         loose=tuple(loosen(shape) for shape in shapes),
         lines=tuple(lines),
         line_of=tuple(line_of),
+        known=frozenset(lows),
         line_words=tuple(
             frozenset(low for low in lows[line.start : min(line.stop, line.start + _LINE_WORDS)] if low[0].isalpha())
             for line in lines
@@ -137,22 +166,32 @@ def run_keys(page: PatternText, run: range) -> Iterator[tuple[Kind, str]]:
 def find_candidates(page: PatternText, keys: Keys, most_lines: int) -> dict[tuple[Kind, str], list[ValueCandidate]]:
     """Return the runs of a text that have one of the keys, by key, from the left; and whole lines."""
     out: dict[tuple[Kind, str], list[ValueCandidate]] = {}
-    for size, starts in keys.items():
-        for first in range(len(page.words) - size + 1):
-            by_shape, by_word = starts.get(page.loose[first]), starts.get(f"={page.lows[first]}")
-            if by_shape is None and by_word is None:
-                continue
-            run = range(first, first + size)
-            sought = (by_shape or frozenset()) | (by_word or frozenset())
-            hits = [key for key in run_keys(page, run) if key in sought]
-            if hits and page.line_of[first] == page.line_of[run[-1]]:
-                candidate = _candidate(page, run)
-                for key in hits:
-                    out.setdefault(key, []).append(candidate)
+    for line in page.lines:
+        for first in range(line.start, line.stop):
+            for key, stop in _keys_from(page, keys, first, line.stop):
+                out.setdefault(key, []).append(_candidate(page, range(first, stop)))
     for size in range(1, most_lines + 1):
         for number in range(min(len(page.lines) - size + 1, 3 * _TOP)):
             run = range(page.lines[number].start, page.lines[number + size - 1].stop)
             out.setdefault(("lines", str(size)), []).append(_candidate(page, run))
+    return out
+
+
+def _keys_from(page: PatternText, keys: Keys, first: int, end: int) -> list[tuple[tuple[Kind, str], int]]:
+    """Return the keys of the runs that begin with a word and end before ``end``, each with the word behind its last."""
+    out: list[tuple[tuple[Kind, str], int]] = []
+    fork, at = keys.shapes.onward.get(page.loose[first]), first + 1
+    while fork is not None:
+        if fork.loose is not None:
+            out.append((fork.loose, at))
+        if fork.shapes and (key := fork.shapes.get(page.shapes[first:at])) is not None:
+            out.append((key, at))
+        fork, at = fork.onward.get(page.loose[at]) if at < end else None, at + 1
+    fork, at = keys.words.onward.get(page.lows[first]), first + 1
+    while fork is not None:
+        if fork.word is not None:
+            out.append((fork.word, at))
+        fork, at = fork.onward.get(page.lows[at]) if at < end else None, at + 1
     return out
 
 
@@ -161,6 +200,8 @@ def apply_rule(
 ) -> list[ValueCandidate]:
     """Return the values that a rule finds: at most one, unless it takes all."""
     alike = candidates.get((rule.kind, rule.key), ())
+    if rule.context not in _WITHOUT_A_WORD and rule.word not in page.known:
+        return []
     if rule.pick == "all":
         return [candidate for candidate in alike if stands_in(page, candidate.run, rule.context, rule.word)]
     for candidate in alike if rule.pick == "first" else reversed(alike):
@@ -193,7 +234,7 @@ def describe_rule(rule: PatternRule, name: str) -> str:
 
 
 def _candidate(page: PatternText, run: range) -> ValueCandidate:
-    return ValueCandidate(run=run, start=page.words[run.start][0], end=page.words[run.stop - 1][1])
+    return ValueCandidate(run, page.words[run.start][0], page.words[run.stop - 1][1])
 
 
 def stands_in(page: PatternText, run: range, context: Context, word: str) -> bool:
