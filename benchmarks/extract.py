@@ -1,6 +1,9 @@
 """Extract fields with our rungs and with peers: public sets at several sizes, and documents made by rules.
 
-    scripts/bench extract [--rows 200,1000] [--test 500] [--sets wnut17,…] [--rungs pattern,…] [--out FOLDER]
+    scripts/bench extract [--rows 200,1000] [--test 500] [--sets wnut17,…] [--rungs pattern,…] [--again] [--out FOLDER]
+
+What stands in the folder already is not measured again, so a run may be ended and gone on with, and parts add up; with
+--again it is. receipts and notes are made by `benchmarks._made_documents`, shops by `benchmarks._shop_receipts`.
 
 Each set is shuffled by its seed and cut to so many rows, a tenth of which choose thresholds and passes (validation).
 pattern and linear-tagger are fitted by themselves, and not again on the validation rows. ``fit`` stands for the whole
@@ -24,7 +27,9 @@ import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from benchmarks import _shop_receipts
 from benchmarks._made_documents import make_notes, make_receipts
 from ockham.evals import field_scores, tasks
 from ockham.ladder.fit import FitSpec, fit
@@ -34,8 +39,13 @@ from ockham.models.extraction.value_places import TextRow
 from ockham.records import Score
 
 DATA = Path(__file__).parents[2] / "shared" / "data"
-SETS = ("restaurant8k", "usaddress", "ncbi_disease", "wnut17", "receipts", "notes")
-MADE = {"receipts": (300, make_receipts), "notes": (200, make_notes)}
+SETS = ("restaurant8k", "usaddress", "ncbi_disease", "wnut17", "receipts", "notes", "shops")
+MADE = {
+    "receipts": (300, 200, make_receipts),
+    "notes": (200, 200, make_notes),
+    "shops": (400, 226, _shop_receipts.make),
+}
+"""Of each made set the rows to learn from, the most rows to measure on, and its maker."""
 RUNGS = {"pattern": pattern_learning.learn, "linear-tagger": tagger_learning.learn}
 PEERS = {"spacy": ".bench/venv-spacy", "classifier": ".bench/venv-peers", "gliner": ".bench/venv-peers"}
 WHOLE = "fit"
@@ -46,9 +56,9 @@ SEED = 0
 def read_rows(name: str, rows: int, test: int) -> tuple[list[TextRow], list[TextRow]]:
     """Return the rows to learn from and those to measure on."""
     if name in MADE:
-        count, make = MADE[name]
-        made = [TextRow(text=str(row["input"]), target=str(row["target"])) for row in make(count + test, SEED)]
-        return made[:count], made[count:]
+        count, most, make = MADE[name]
+        made = [TextRow(text=str(row["input"]), target=str(row["target"])) for row in make(count + most, SEED)]
+        return made[:count], made[count:][:test]
     sides = []
     for side, most in (("train", rows), ("test", test)):
         lines = [json.loads(line) for line in (DATA / name / f"{side}.jsonl").read_text("utf-8").splitlines()]
@@ -194,6 +204,7 @@ def main() -> int:
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--rungs", default=",".join((*RUNGS, WHOLE, "spacy", "classifier")))
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results"))
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--one", nargs=3, metavar=("SET", "RUNG", "ROWS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.one:
@@ -206,20 +217,39 @@ def main() -> int:
             lines = measure_peer(name, rung, int(rows), options.test)
         print(json.dumps(lines))
         return 0
-    results = []
+    known = options.out / "extract.json"
+    results = json.loads(known.read_text("utf-8")) if known.exists() else []
     for name in options.sets.split(","):
-        for rows in [0] if name in MADE else map(int, options.rows.split(",")):
+        for rows in [MADE[name][0]] if name in MADE else map(int, options.rows.split(",")):
             for rung in options.rungs.split(","):
+                if any(_is_of(line, name, rung, rows) for line in results) and not options.again:
+                    continue
                 command = [sys.executable, "-m", "benchmarks.extract", "--test", str(options.test)]
                 done = subprocess.run(
                     [*command, "--one", name, rung, str(rows)], stdout=subprocess.PIPE, text=True, check=True
                 )
                 lines = json.loads(done.stdout.splitlines()[-1])
-                results += lines
                 print(*map(json.dumps, lines), sep="\n", flush=True)
-                (options.out / "extract.json").write_text(json.dumps(results, indent=1) + "\n", "utf-8")
+                results = _add_lines(results, lines)
+                known.write_text(json.dumps(results, indent=1) + "\n", "utf-8")
                 (options.out / "extract.md").write_text(write_table(results), "utf-8")
     return 0
+
+
+def _is_of(line: dict[str, Any], name: str, rung: str, rows: int) -> bool:
+    """Tell whether a line of the table is of a measurement; a fit has one line for each of its rungs."""
+    return line["set"] == name and line["rows"] == rows and line["rung"].partition(": ")[0] == rung
+
+
+def _add_lines(results: list[dict[str, Any]], lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put lines in the place of those of the same measurement, in the order of the sets, their rows, and rungs."""
+    order = (*RUNGS, WHOLE, *PEERS)
+
+    def rank(line: dict[str, Any]) -> tuple[int, int, int]:
+        return SETS.index(line["set"]), line["rows"], order.index(line["rung"].partition(": ")[0])
+
+    new = {rank(line) for line in lines}
+    return sorted([*(line for line in results if rank(line) not in new), *lines], key=rank)
 
 
 if __name__ == "__main__":
