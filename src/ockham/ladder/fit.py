@@ -44,7 +44,7 @@ from ockham.records import (
     digest,
     ignore,
 )
-from ockham.rungs import decoder_rungs, own_models
+from ockham.rungs import decoder_rungs, field_blend_rung, own_models
 from ockham.rungs.linear_tagger_rung import field_notes
 from ockham.rungs.registry import LADDER
 from ockham.rungs.rung import BuildConfig, RunContext, Rung
@@ -153,6 +153,8 @@ def fit(
         instructions=task_words(instructions, descriptions, prepared.dataset.labels),
         descriptions=match_descriptions(descriptions, prepared.dataset.labels),
     )
+    if config.task == "extract":
+        rungs = field_blend_rung.add_models_blend(rungs)
     identity = _identity(prepared, spec, config.instructions)
     folder = Path(out) if out else Path("runs") / f"{run_name(source, prepared.dataset.name)}-{digest(identity)[:8]}"
     with store.open_run(folder, identity) as run, assemble.record_requests(run):

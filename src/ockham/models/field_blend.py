@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from ockham.errors import ModelError
 from ockham.models import json_fields, model_files
@@ -16,7 +16,7 @@ from ockham.models.blend import member_folder
 from ockham.records import Answer
 
 FILE = "field_blend.json"
-KINDS = ("pattern", "linear-tagger", "tagger")
+KINDS = ("pattern", "linear-tagger", "tagger", "gguf")
 """The kinds of models that can be members: none asks over a network, and none is code of another package."""
 
 
@@ -31,6 +31,15 @@ class FieldBlendSettings:
     paths: tuple[tuple[str, ...], ...]
     members: tuple[int, ...]
     rest: int
+
+
+@runtime_checkable
+class Closable(Protocol):
+    """A model that holds a process of its own."""
+
+    def close(self) -> None:
+        """End it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +59,12 @@ class FieldBlend:
             return []
         by_member = [model.answer(inputs) for model in self.models]
         return [combine(self.settings, [answers[index] for answers in by_member]) for index in range(len(inputs))]
+
+    def close(self) -> None:
+        """End the engines of language models among the members."""
+        for model in self.models:
+            if isinstance(model, Closable):
+                model.close()
 
 
 def combine(settings: FieldBlendSettings, answers: Sequence[Answer]) -> Answer:

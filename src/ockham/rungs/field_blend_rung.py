@@ -1,10 +1,16 @@
-"""The rung that gives each field to the rung that is best at it on the validation rows, served as one bundle."""
+"""The rung that gives each field to the rung that is best at it on the validation rows, served as one bundle.
+
+There are two of it where a run that extracts has language models: one of rules and taggers, and behind the language
+models one of all of them.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from ockham.evals import field_scores
@@ -15,10 +21,12 @@ from ockham.records import Score
 from ockham.rungs.blend_rung import copy_member
 from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER, field_confidences
 from ockham.rungs.pattern_rung import PATTERN
-from ockham.rungs.rung import BuildInfo, BuiltRung, RunContext, Rung, find_built
+from ockham.rungs.rung import BuildConfig, BuildInfo, BuiltRung, RunContext, Rung, find_built
 from ockham.rungs.tagger_rung import ENCODER_TAGGER
 
 MEMBERS = (PATTERN, LINEAR_TAGGER, ENCODER_TAGGER)
+LANGUAGE_MODEL = "gguf"
+"""The kind of the language models that can be members."""
 _BEYOND = 1.64
 """Standard deviations of the rows that only one of two answers right: a lead must be as large, to be no luck."""
 
@@ -76,44 +84,49 @@ def _micro(answers: Sequence[str], targets: Sequence[str]) -> float:
     return float(field_scores.f1_micro(counts.sum(axis=0)[None, :])[0])
 
 
-def _choice(context: RunContext) -> FieldChoice | None:
+def _choice(members: Sequence[Rung], context: RunContext) -> FieldChoice | None:
     """Choose among the members that stand in this run; ``None`` where there are fewer than two."""
-    built = _members(context)
+    built = _standing(members, context)
     if len(built) < 2 or not context.side("valid"):
         return None
     targets = [row.target for row in context.side("valid")]
     best, fields = choose_fields([whole.built.answers for whole in built.values()], targets)
-    return FieldChoice(members=tuple(member for member in MEMBERS if member.name in built), best=best, fields=fields)
+    return FieldChoice(members=tuple(member for member in members if member.name in built), best=best, fields=fields)
 
 
-def _members(context: RunContext) -> dict[str, BuiltRung]:
-    standing = {member.name: find_built(context, member) for member in MEMBERS}
+def _standing(members: Sequence[Rung], context: RunContext) -> dict[str, BuiltRung]:
+    standing = {member.name: find_built(context, member) for member in members}
     return {name: whole for name, whole in standing.items() if whole is not None and whole.built.answers}
 
 
-def _skip_reason(context: RunContext) -> str | None:
-    choice = _choice(context)
+def _skip_reason(members: Sequence[Rung], context: RunContext) -> str | None:
+    choice = _choice(members, context)
     if choice is None:
         return "it takes fields from several rungs, and fewer than two of them stand in this run"
     if not choice.fields:
         return f"no field is answered better by another rung than by {choice.members[choice.best].name}, beyond luck"
+    used = {choice.members[number] for number in (choice.best, *choice.fields.values())}
+    if set(members) != set(MEMBERS) and used <= set(MEMBERS):
+        return f"no language model answers a field better than the members of {FIELD_BLEND.name}, beyond luck"
     return None
 
 
-def _build(context: RunContext, folder: Path) -> BuildInfo:
-    choice, built = _choice(context), _members(context)
+def _build(members: Sequence[Rung], context: RunContext, folder: Path) -> BuildInfo:
+    choice, built = _choice(members, context), _standing(members, context)
     if choice is None:  # `_skip_reason` has said so before
         return BuildInfo()
+    used = sorted({choice.best, *choice.fields.values()})
     settings = FieldBlendSettings(
-        kinds=tuple(member.kind for member in choice.members),
+        kinds=tuple(choice.members[number].kind for number in used),
         paths=tuple(tuple(name.split(".")) for name in choice.fields),
-        members=tuple(choice.fields.values()),
-        rest=choice.best,
+        members=tuple(used.index(number) for number in choice.fields.values()),
+        rest=used.index(choice.best),
     )
     model_files.write(settings, folder / field_blend.FILE)
-    for index, member in enumerate(choice.members):
-        copy_member(built[member.name].folder, member_folder(folder, index, member.kind))
-    by_row = zip(*(whole.built.valid_answers() for whole in built.values()), strict=True)
+    parts = [built[choice.members[number].name] for number in used]
+    for index, (kind, part) in enumerate(zip(settings.kinds, parts, strict=True)):
+        copy_member(part.folder, member_folder(folder, index, kind))
+    by_row = zip(*(part.built.valid_answers() for part in parts), strict=True)
     answers = [field_blend.combine(settings, row) for row in by_row]
     named = {f"field {name}": choice.members[member].name for name, member in choice.fields.items()}
     return BuildInfo(
@@ -124,15 +137,39 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
     )
 
 
+def _cache_inputs(members: Sequence[Rung], config: BuildConfig) -> object:
+    return [[member.name, member.cache_inputs(config)] for member in members]
+
+
 FIELD_BLEND = Rung(
     name="field-blend",
     number=4,
     kind="field-blend",
     summary="each field from the rung that is best at it on the validation rows",
     ready_note="it takes fields from the rungs that were built",
-    build=_build,
-    cache_inputs=lambda config: [member.cache_inputs(config) for member in MEMBERS],
+    build=partial(_build, MEMBERS),
+    cache_inputs=partial(_cache_inputs, MEMBERS),
     tasks=("extract",),
     task_note="extracts fields only",
-    skip_reason=_skip_reason,
+    skip_reason=partial(_skip_reason, MEMBERS),
 )
+
+
+def add_models_blend(rungs: Sequence[Rung]) -> list[Rung]:
+    """Return a ladder with one more rung behind its language models: the blend by fields of these and the taggers.
+
+    The ladder is as it was where it has no language model, or no blend by fields.
+    """
+    models = [index for index, rung in enumerate(rungs) if rung.kind == LANGUAGE_MODEL]
+    if not models or FIELD_BLEND not in rungs:
+        return list(rungs)
+    members = (*MEMBERS, *(rungs[index] for index in models))
+    blend = dataclasses.replace(
+        FIELD_BLEND,
+        name=f"{FIELD_BLEND.name}:models",
+        number=rungs[models[-1]].number,
+        build=partial(_build, members),
+        cache_inputs=partial(_cache_inputs, members),
+        skip_reason=partial(_skip_reason, members),
+    )
+    return [*rungs[: models[-1] + 1], blend, *rungs[models[-1] + 1 :]]

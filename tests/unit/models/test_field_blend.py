@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from ockham.errors import ModelError
 from ockham.models import field_blend, model_files
+from ockham.models.extraction import pattern_learning, tagger_learning
+from ockham.models.extraction.value_places import TextRow
 from ockham.models.field_blend import FieldBlendSettings, combine
 from ockham.records import Answer
 from ockham.rungs import field_blend_rung
+from ockham.rungs.baselines import ENDPOINT
+from ockham.rungs.decoder_rungs import DECODER, DECODER_TUNED
+from ockham.rungs.field_blend_rung import FIELD_BLEND
+from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER
+from ockham.rungs.pattern_rung import PATTERN
 
 
 def answer(value: object, confidence: float | None = None) -> Answer:
@@ -59,3 +68,35 @@ def test_fields_keep_the_confidence_of_the_member_that_answers_them() -> None:
     assert both.fields == {"a": 0.4, "c": 0.5}
     assert both.confidence == pytest.approx(0.2)
     assert combine(chosen, [first, answer({"a": "3"}, 0.1)]).fields is None
+
+
+class Held:
+    """A member that holds a process."""
+
+    is_open = True
+
+    def answer(self, inputs: Sequence[str]) -> list[Answer]:
+        return [Answer(value='{"a": "1"}') for _ in inputs]
+
+    def close(self) -> None:
+        self.is_open = False
+
+
+def test_a_blend_ends_the_engines_of_its_language_models() -> None:
+    settings = FieldBlendSettings(kinds=("pattern", "gguf"), paths=(("a",),), members=(1,), rest=0)
+    rules = pattern_learning.learn(tagger_learning.place_rows([TextRow(text="x", target="{}")]))
+    blend, held = field_blend.FieldBlend, Held()
+    both = blend(settings, (rules, held))
+    assert [answer.value for answer in both.answer(["x"])] == ['{"a": "1"}']
+    both.close()
+    assert not held.is_open
+
+
+def test_the_blend_with_language_models_stands_behind_them_all() -> None:
+    model = dataclasses.replace(DECODER, name="decoder:m")
+    tuned = dataclasses.replace(DECODER_TUNED, name="decoder-tuned:m")
+    ladder = [PATTERN, LINEAR_TAGGER, FIELD_BLEND, model, tuned, ENDPOINT]
+    names = [rung.name for rung in field_blend_rung.add_models_blend(ladder)]
+    assert names == [*(rung.name for rung in ladder[:-1]), "field-blend:models", "endpoint"]
+    assert field_blend_rung.add_models_blend(ladder[:3]) == ladder[:3]
+    assert field_blend_rung.add_models_blend([PATTERN, model]) == [PATTERN, model]
