@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -228,6 +229,20 @@ def test_a_value_at_two_places_has_the_shares_of_both() -> None:
     first, second = span_shares.field_values("9.00 9.00 7.00", spans)
     assert (first.text, first.start, second.text) == ("9.00", 5, "7.00")
     assert first.share == pytest.approx(1 - 0.7 * 0.6)
+
+
+def test_of_spans_that_overlap_the_likelier_stays() -> None:
+    draw = random.Random(4)
+    for _ in range(50):
+        spans = [
+            SpanShare(field=0, start=start, end=start + draw.randint(1, 8), share=draw.choice((0.1, 0.2, 0.5, 0.9)))
+            for start in draw.choices(range(60), k=draw.randint(0, 40))
+        ]
+        kept: list[SpanShare] = []
+        for span in sorted(spans, key=lambda span: -span.share):
+            if span.share >= 0.15 and all(span.end <= other.start or other.end <= span.start for other in kept):
+                kept.append(span)
+        assert span_shares.without_overlaps(spans, 0.15) == sorted(kept, key=lambda span: span.start)
 
 
 def test_validation_rows_choose_when_a_value_is_given(model: linear_tagger.LinearTagger) -> None:

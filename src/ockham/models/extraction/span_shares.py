@@ -6,6 +6,7 @@ program can hold it.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -91,7 +92,12 @@ def field_values(text: str, spans: Sequence[SpanShare]) -> list[FieldValue]:
 def without_overlaps(spans: Sequence[SpanShare], least: float) -> list[SpanShare]:
     """Return the spans of at least so large a share, of two that overlap the likelier; in the order of the text."""
     kept: list[SpanShare] = []
+    starts: list[int] = []  # of those kept, which do not overlap, so that their neighbours alone are looked at
     for span in sorted(spans, key=lambda span: -span.share):
-        if span.share >= least and all(span.end <= other.start or other.end <= span.start for other in kept):
-            kept.append(span)
-    return sorted(kept, key=lambda span: span.start)
+        at = bisect.bisect_left(starts, span.start)
+        before, behind = kept[at - 1] if at else None, kept[at] if at < len(kept) else None
+        is_free = (before is None or before.end <= span.start) and (behind is None or span.end <= behind.start)
+        if span.share >= least and is_free:
+            kept.insert(at, span)
+            starts.insert(at, span.start)
+    return kept
