@@ -38,7 +38,7 @@ def trips() -> Rows:
 
 @pytest.mark.slow
 def test_a_tagger_extracts_what_stands_in_the_text(trips: Rows, tmp_path: Path) -> None:
-    spec = FitSpec(rungs=("constant", "lookup", "encoder-tuned", "encoder-tagger"), epochs=3, batch=16, all=True)
+    spec = FitSpec(rungs=("constant", "lookup", "encoder-tuned", "encoder-tagger"), epochs=6, batch=4, all=True)
     verdict = fit(trips, spec, Requirements(), out=tmp_path / "run")
     assert (verdict.task, verdict.metric, verdict.chosen) == ("extract", "f1_micro", "encoder-tagger")
     by_name = {line.name: line for line in verdict.candidates}

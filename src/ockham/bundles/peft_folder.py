@@ -50,7 +50,9 @@ def write_folder(source: ExportSource, out: Path) -> None:
     """
     adapter = source.folder / ADAPTER
     if not adapter.is_dir():
-        message = f"{source.name} has no adapter: it was not tuned"
+        is_tagger = source.manifest.kind == "tagger"
+        why = "all of its weights were tuned (--rank N tunes an adapter)" if is_tagger else "it was not tuned"
+        message = f"{source.name} has no adapter: {why}"
         fix = "export a tuned candidate of the run: --rung encoder-tuned or --rung decoder-tuned:NAME"
         raise ConfigError("E_CONFIG", message, fix=fix)
     shutil.copytree(adapter, out, dirs_exist_ok=True)

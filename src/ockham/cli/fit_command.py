@@ -62,7 +62,9 @@ TUNING = section(
     click.option("--epochs", type=int, metavar="N", help="Maximum epochs over the training rows."),
     click.option("--learning-rate", type=float, metavar="RATE", help="Learning rate."),
     click.option("--batch", type=int, metavar="N", help="Batch size [default: 8 to 64, by the number of rows]."),
-    click.option("--rank", type=int, metavar="N", help="Rank of the LoRA adapter."),
+    click.option(
+        "--rank", type=int, metavar="N", help="Rank of the LoRA adapter; with it, an encoder's tagger has one too."
+    ),
     click.option(
         "--device", type=click.Choice(get_args(DeviceName)), help="Where language models run [default: auto]."
     ),

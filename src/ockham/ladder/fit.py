@@ -64,7 +64,8 @@ class FitSpec:
     ``encoder`` are sentence encoders in place of the built-in one: folders or hub ids, each a candidate of its own.
 
     ``epochs``, ``learning_rate``, ``batch`` and ``rank`` are those of `TuneSpec`; without ``epochs`` or ``batch`` they
-    follow from the number of training rows, without ``learning_rate`` each kind of model has its own. ``device`` is
+    follow from the number of training rows, without ``learning_rate`` each kind of model has its own, and without
+    ``rank`` an encoder's tagger tunes all weights where the rows are few. ``device`` is
     where language models compute: ``auto`` takes a graphics processor where the libraries see one, ``cuda`` insists.
     ``precision`` is what they are tuned in: ``auto`` is ``bfloat16`` where that is measured to be faster when the run
     begins, else ``float32``; a run goes on in the precision it began with.
@@ -101,7 +102,7 @@ class FitSpec:
     epochs: int | None = field(default=None, metadata={"min": 1, "max": 1000})
     learning_rate: float | None = field(default=None, metadata={"above": 0, "max": 1})
     batch: int | None = field(default=None, metadata={"min": 1, "max": 65_536})
-    rank: int = field(default=16, metadata={"min": 1, "max": 1024})
+    rank: int | None = field(default=None, metadata={"min": 1, "max": 1024})
     device: DeviceName = "auto"
     precision: PrecisionName = "auto"
     endpoint: EndpointSpec | None = None
@@ -332,11 +333,14 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared, scorer:
             epochs=spec.epochs or passes(rows, batch),
             learning_rate=spec.learning_rate or TuneSpec().learning_rate,
             batch=batch,
-            rank=spec.rank,
+            rank=spec.rank or TuneSpec().rank,
             seed=spec.seed,
         ),
         endpoint=spec.endpoint,
         learning_rate=spec.learning_rate,
+        rank=spec.rank,
+        epochs=spec.epochs,
+        batch=spec.batch,
         device=spec.device,
         judge=spec.judge,
         every=spec.all,

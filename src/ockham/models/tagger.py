@@ -85,7 +85,7 @@ def token_shares(reading: TokenWindows, margins: NDArray[np.floating]) -> list[S
 def answer_text(writer: FieldWriter, text: str, reading: TokenWindows, margins: NDArray[np.floating]) -> Answer:
     """Answer a text by the margins of its tokens (tokens, tags), of which the temperature is taken off."""
     answer = writer.answer(text, token_shares(reading, margins))
-    return replace(answer, tokens_in=sum(len(window.tokens) for window in reading.windows), unread=0.0)
+    return replace(answer, tokens_in=reading.tokens, unread=0.0)
 
 
 def writer(settings: TaggerSettings) -> FieldWriter:

@@ -39,6 +39,11 @@ class TokenWindows:
     spans: tuple[Place, ...]
     free: tuple[bool, ...]
 
+    @property
+    def tokens(self) -> int:
+        """The tokens of all windows, those twice that two share."""
+        return sum(len(window.tokens) for window in self.windows)
+
     def join(self, parts: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Put together what was computed of each window: (its tokens, n) → (the text's tokens, n)."""
         import numpy as np

@@ -60,6 +60,12 @@ class BuildConfig:
     endpoint: EndpointSpec | None
     learning_rate: float | None = None
     """The one that was asked for; without it each kind of model has its own."""
+    rank: int | None = None
+    """The one that was asked for; without it an encoder's tagger may tune all weights."""
+    epochs: int | None = None
+    """Those that were asked for; without them an encoder's tagger has its own."""
+    batch: int | None = None
+    """The one that was asked for; without it an encoder's tagger has its own."""
     precision: Precision = "float32"
     """What language models are tuned in; encoders always in float32."""
     device: DeviceName = "auto"

@@ -1,8 +1,14 @@
-"""The rung that extracts with an encoder: a tagger tuned with LoRA, where targets are made of parts of their texts."""
+"""The rung that extracts with an encoder: a tagger, where targets are made of parts of their texts.
+
+All layers are tuned where the training texts are short together, which gains far more than an adapter; else LoRA in the
+upper ones, whose lower layers are computed once.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,19 +18,38 @@ from ockham.models.extraction import field_calibration, tagger_learning
 from ockham.models.extraction.field_writer import FieldRule
 from ockham.models.extraction.value_places import TextRow
 from ockham.models.linear_tagger import LinearTagger
+from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.models.tagger import TaggerSettings
 from ockham.models.token_windows import reader
 from ockham.records import Progress
 from ockham.rungs.encoder_rungs import ENCODER_READY, TUNERS, parity_of, save_adapter, static_reason, tuning_inputs
 from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER, field_confidences, place_train_side, too_few_reached
-from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, Rung, build_rung, cache_key, note_early_stop
+from ockham.rungs.rung import (
+    BuildConfig,
+    BuildInfo,
+    RunCheckpoint,
+    RunContext,
+    Rung,
+    build_rung,
+    cache_key,
+    note_early_stop,
+)
 from ockham.tuning import span_alignment
 from ockham.tuning.span_alignment import AlignedRow
-from ockham.tuning.tune_spec import guardrails, memorising
+from ockham.tuning.tune_spec import TuneSpec, guardrails, memorising
 
 if TYPE_CHECKING:
     from ockham.tuning import tagger_tuning as tuning
 
+_SHORT_TOKENS = 60_000
+"""Tokens of the training texts up to which all layers are tuned: with two cores that takes minutes."""
+_LARGE = 110e6
+"""Weights of the layers from which on they are not all tuned: AdamW keeps three more numbers of each."""
+_RATE, _WARM_UP = 3e-4, 0.1
+_BATCHES, _SMALLEST, _LARGEST = 11, 4, 16
+"""A pass has so many batches, of 4 to 16 texts: a head that begins from nothing needs some 150 steps."""
+_MOST_PASSES, _READ_TOKENS = 15, 400_000
+"""All layers are tuned for so many passes, or as few as read so many tokens, but at least 3."""
 _TOKENS = 20_000
 """Tokens of the validation rows that the temperature is fitted on."""
 
@@ -34,7 +59,7 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
     from ockham.tuning import tagger_tuning as tuning
     from ockham.tuning.lora_encoder import PRECISION
 
-    spec, sentence = context.config.tune, sentence_encoder.find(context.config.encoder)
+    sentence = sentence_encoder.find(context.config.encoder)
     train, valid = context.side("train"), context.side("valid")
     linear = linear_tagger.load(build_rung(context, LINEAR_TAGGER).folder)
     settings = _tagger_settings(context, linear)
@@ -45,16 +70,21 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
         for side, alignment in ((train, aligned), (valid, span_alignment.align(valid, writer.fields)))
     )
 
-    def on_progress(done: int, total: int) -> None:
-        context.on_progress(Progress(stage="climb", message="tuning the tagger", done=done, total=total))
+    def tell(message: str, done: int | None = None, total: int | None = None) -> None:
+        context.on_progress(Progress(stage="climb", message=message, done=done, total=total))
 
+    spec = choose_spec(context.config, sentence, [reading.tokens for reading in rows.readings])
     checkpoint = RunCheckpoint(context.run, f"tuning-{cache_key(context, ENCODER_TAGGER)[:16]}")
     start = tuning.TaggerTrainingData(sentence=sentence, train=rows, valid=checked, writer=writer)
-    tuned = tuning.tune(start, spec, context.metric, checkpoint, on_progress)
+    on_steps, on_windows = partial(tell, "tuning the tagger"), partial(tell, "reading the texts with the encoder")
+    tuned = tuning.tune(start, spec, context.metric, checkpoint, on_steps, on_windows)
     note_early_stop(context, tuned.points, spec)
+    tell("writing the tuned encoder in 8 bits")
     onnx_export.write(sentence, tuned.weights, rows.texts, folder, output=onnx_encoder.STATES)
-    save_adapter(tuned.adapter, sentence, context.config.encoder, folder)
+    if tuned.adapter is not None:
+        save_adapter(tuned.adapter, sentence, context.config.encoder, folder)
     tagger.save(settings, tuned.weight, tuned.bias, folder)
+    tell("answering the validation rows with what is served")
     served = tagger.load(folder)
     served = dataclasses.replace(served, temperature=_temperature(served, checked))
     settings = dataclasses.replace(settings, temperature=served.temperature, rules=_calibrate(served, checked))
@@ -67,7 +97,7 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
         settings={
             "encoder": sentence.name,
             "passes": next(point.epoch for point in tuned.points if point.is_best),
-            "rank": spec.rank,
+            **({"layers": sentence.layers} if spec.all_weights else {"rank": spec.rank}),
             "learning_rate": spec.learning_rate,
             "precision": PRECISION,
             "temperature": settings.temperature,
@@ -80,11 +110,36 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
         points=tuned.points,
         parity=parity_of(context, tuned.answers, answers),
         warnings=(
-            *guardrails(spec, len(train)),
+            *guardrails(context.config.tune, len(train)),
             *_unreachable_warning(value_count - rows.reached, value_count),
             *memorising(tuned.points),
         ),
     )
+
+
+def choose_spec(config: BuildConfig, sentence: SentenceEncoder, lengths: Sequence[int]) -> TuneSpec:
+    """Return how to tune on texts of so many tokens each: all layers, or an adapter where one is asked for or cheaper.
+
+    What the user asks for stands.
+    """
+    total = sum(lengths)
+    if config.rank is not None or total > _SHORT_TOKENS or 12 * sentence.layers * sentence.hidden**2 > _LARGE:
+        return config.tune
+    passes = config.epochs or min(_MOST_PASSES, max(3, _READ_TOKENS // max(1, total)))
+    return dataclasses.replace(
+        config.tune,
+        all_weights=True,
+        depth=1.0,
+        learning_rate=config.learning_rate or _RATE,
+        batch=config.batch or min(_LARGEST, max(_SMALLEST, len(lengths) // _BATCHES)),
+        epochs=passes,
+        patience=passes,  # a pass at a high rate says little of those at a low one that follow
+        warmup=_WARM_UP,
+    )
+
+
+def _tuning_inputs(config: BuildConfig) -> object:
+    return [tuning_inputs(config), config.learning_rate, config.rank, config.epochs, config.batch]
 
 
 def _align_train(context: RunContext, linear: LinearTagger) -> list[AlignedRow]:
@@ -158,7 +213,7 @@ ENCODER_TAGGER = Rung(
     needs_encoder=True,
     ready_note=ENCODER_READY,
     build=_build,
-    cache_inputs=tuning_inputs,
+    cache_inputs=_tuning_inputs,
     tasks=("extract",),
     task_note="extracts fields only",
     skip_reason=_skip_reason,

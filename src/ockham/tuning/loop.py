@@ -144,8 +144,10 @@ def train(
                     checkpoint.save(_freeze(state, parameters, optimizer, best))
                     saved = time.monotonic()
             _close_epoch(lesson, state, parameters, best)
-            checkpoint.save(_freeze(state, parameters, optimizer, best))
-            saved = time.monotonic()
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                checkpoint.save(_freeze(state, parameters, optimizer, best))
+                saved = time.monotonic()
+        checkpoint.save(_freeze(state, parameters, optimizer, best))
     with torch.no_grad():
         for name, tensor in parameters.items():
             tensor.copy_(best[name])

@@ -1,5 +1,7 @@
 """A sentence encoder with LoRA adapters in its upper layers (Hu et al. 2021), whatever head stands on it.
 
+Where the spec says so, all weights of these layers are tuned instead; the embeddings never are.
+
 Rows of like length stand together in a batch, so hardly any padding is computed. The layers below the tuned ones are
 the same in every pass: the rows go through them once, and what comes out is kept, in half precision, where it fits.
 """
@@ -55,16 +57,20 @@ class LoraEncoder:
     """The number of the first tuned layer."""
     workers: int
     """Threads that share what is not trained on."""
+    has_adapter: bool = True
     lower_outputs: dict[int, torch.Tensor] = field(default_factory=dict)
     """What ``lower`` gave for a row, by the identity of its tokens (they live as long as the training data)."""
 
     def parameters(self, head: torch.nn.Linear) -> dict[str, torch.nn.Parameter]:
-        """Name the adapter's tensors, and those of the head that stands on the body."""
+        """Name the adapter's tensors, or the weights that are tuned, and those of the head that stands on the body."""
         own = {name: tensor for name, tensor in self.upper.named_parameters() if tensor.requires_grad}
         return own | {f"head.{name}": tensor for name, tensor in head.named_parameters()}
 
-    def read(self, rows: Tokens) -> None:
-        """Take every row through the lower layers once, if there is room to keep what comes out."""
+    def read(self, rows: Tokens, on_rows: Callable[[int, int], None] = lambda _done, _total: None) -> None:
+        """Take every row through the lower layers once, if there is room to keep what comes out.
+
+        ``on_rows`` hears (rows read, rows in all).
+        """
         if 2 * self.sentence.hidden * sum(len(row) for row in rows) > _KEPT_BYTES:
             return
         order = sorted(range(len(rows)), key=lambda index: len(rows[index]))
@@ -72,6 +78,7 @@ class LoraEncoder:
             batch = [rows[index] for index in order[start : start + _EVAL_ROWS]]
             for row, hidden in zip(batch, self._lower_layers(batch), strict=True):
                 self.lower_outputs[id(row)] = hidden[: len(row)].half()
+            on_rows(start + len(batch), len(order))
 
     def hidden_states(self, rows: Tokens) -> tuple[torch.Tensor, torch.Tensor]:
         """Run some rows, padded to the longest of them.
@@ -126,7 +133,8 @@ class LoraEncoder:
 
     def merge_adapter(self) -> dict[str, NDArray[np.float32]]:
         """Put the tuned layers in the place of the encoder's own, under their original names; ends the adapter."""
-        whole, weights = self.upper.merge_and_unload(), self.sentence.weights()
+        whole = self.upper.merge_and_unload() if self.has_adapter else self.upper
+        weights = self.sentence.weights()
         for name, tensor in whole.state_dict().items():
             head, mark, rest = name.partition("layer.")
             if not mark:
@@ -165,6 +173,8 @@ def add_lora(sentence: SentenceEncoder, spec: TuneSpec) -> LoraEncoder:
     _keep_layers(upper, slice(first, None))
     upper.embeddings = _as_given(torch.nn.Module)
     upper.pooler = None  # BERT's own pooling over the first token, which sentence encoders do not use
+    if spec.all_weights:
+        return LoraEncoder(sentence, lower.eval(), upper.eval(), first, spec.workers, has_adapter=False)
     config = LoraConfig(
         r=spec.rank,
         lora_alpha=int(spec.alpha),

@@ -1,4 +1,8 @@
-"""Tune a tagger: a sentence encoder with LoRA and a head that tags its tokens, begun from the frozen solution."""
+"""Tune a tagger: a sentence encoder and a head that tags its tokens.
+
+The head begins from nothing: one that knows the training rows already, as a regression on the frozen encoder's states
+does, leaves the layers below it little to learn.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,6 @@ from ockham.models.extraction.field_writer import FieldWriter
 from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.models.token_windows import TokenWindows
 from ockham.records import EpochPoint, Example
-from ockham.tuning import linear_head
 from ockham.tuning.adapter_files import Adapter
 from ockham.tuning.loop import Batch, Checkpoint, ValidationScore, by_length, train
 from ockham.tuning.lora_encoder import LoraEncoder, Tokens, add_lora
@@ -24,10 +27,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _IGNORED = -100
-_FIRST_TOKENS = 8000
-"""Tokens that the frozen head is fitted on: enough for a start."""
-_ABSENT = -10.0
-"""The bias of a tag that none of these tokens has."""
+_SPREAD = 0.02
+"""Standard deviation of the weights that a head begins with."""
 
 Metric = Callable[[Sequence[str], Sequence[str]], float]
 
@@ -57,11 +58,12 @@ class TaggerTrainingData:
 class TunedTagger:
     """What tuning gave: merged weights by their original names, the adapter, the head (hidden, tags), and the curve.
 
-    ``answers`` are those to the validation rows before the adapter was merged.
+    There is no adapter where all weights were tuned. ``answers`` are those to the validation rows before the
+    adapter was merged.
     """
 
     weights: dict[str, NDArray[np.float32]]
-    adapter: Adapter
+    adapter: Adapter | None
     weight: NDArray[np.float32]
     bias: NDArray[np.float32]
     answers: tuple[str, ...]
@@ -148,17 +150,20 @@ def tune(
     metric: Metric,
     checkpoint: Checkpoint,
     on_progress: Callable[[int, int], None],
+    on_read: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> TunedTagger:
     """Tune an encoder and its tags; early stopping on ``metric`` over the validation rows, best pass kept.
 
-    Raises `ModelError` (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
+    ``on_read`` hears how many windows of how many the layers that are not tuned have read. Raises `ModelError`
+    (``E_MODEL_MISSING``) where torch, transformers or peft is not installed.
     """
-    lesson = _lesson(data, spec, metric)
+    lesson = _lesson(data, spec, metric, on_read)
     points = train(lesson, spec, checkpoint, on_progress)
     answers = tuple(lesson.answers())
     weight = lesson.head.weight.detach().numpy().T.copy()
     bias = lesson.head.bias.detach().numpy().copy()
-    adapter, weights = lesson.body.adapter(), lesson.body.merge_adapter()
+    adapter = lesson.body.adapter() if lesson.body.has_adapter else None
+    weights = lesson.body.merge_adapter()
     return TunedTagger(weights=weights, adapter=adapter, weight=weight, bias=bias, answers=answers, points=points)
 
 
@@ -183,17 +188,21 @@ def rows_of(rows: Sequence[Example], readings: Sequence[TokenWindows], aligned: 
     )
 
 
-def _lesson(data: TaggerTrainingData, spec: TuneSpec, metric: Metric) -> _Lesson:
+def _lesson(
+    data: TaggerTrainingData,
+    spec: TuneSpec,
+    metric: Metric,
+    on_read: Callable[[int, int], None] = lambda _done, _total: None,
+) -> _Lesson:
     body = add_lora(data.sentence, spec)  # says what to install where torch is not
     import torch
 
     learn, check = _side(data.train), _side(data.valid)
-    body.read([*learn.tokens, *check.tokens])
-    weight, bias = _fit_frozen_head(body, learn, bio_tags.count(len(data.writer.fields)))
-    head = torch.nn.Linear(*weight.shape)
-    with torch.no_grad():
-        head.weight.copy_(torch.from_numpy(weight.T))
-        head.bias.copy_(torch.from_numpy(bias))
+    body.read([*learn.tokens, *check.tokens], on_read)
+    head = torch.nn.Linear(data.sentence.hidden, bio_tags.count(len(data.writer.fields)))
+    with torch.no_grad():  # as transformers begins its heads
+        head.weight.normal_(0.0, _SPREAD)
+        head.bias.zero_()
     counted = sum(tag != _IGNORED for row in learn.tags for tag in row)
     return _Lesson(body, head, data, metric, spec, learn, check, max(1.0, counted / max(1, len(learn.tags))))
 
@@ -209,26 +218,6 @@ def _side(rows: TaggerRows) -> _Side:
             tokens.append(window.tokens)
             marked.append(row)
     return _Side(tokens, marked)
-
-
-def _fit_frozen_head(body: LoraEncoder, side: _Side, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Fit the head on what the frozen encoder gives for some tokens, evenly spread: (hidden, tags), (tags,)."""
-    import numpy as np
-
-    counted = sum(tag != _IGNORED for row in side.tags for tag in row)
-    step = max(1, -(-counted // _FIRST_TOKENS))
-    rows, marked = side.tokens[::step], side.tags[::step]
-    hidden = body.each(rows, lambda batch: body.hidden_states(batch)[0])
-    positions = [(row, index) for row, tags in enumerate(marked) for index, tag in enumerate(tags) if tag != _IGNORED]
-    weight = np.zeros((body.sentence.hidden, width), np.float32)
-    bias = np.full(width, _ABSENT, np.float32)
-    bias[bio_tags.OUTSIDE] = 0.0
-    if positions:
-        states = np.array([hidden[row][index] for row, index in positions], np.float32)
-        head = linear_head.solve(states, [str(marked[row][index]) for row, index in positions], linear_head.REFIT)
-        columns = [int(label) for label in head.settings.labels]
-        weight[:, columns], bias[columns] = head.weight, head.bias
-    return weight, bias
 
 
 def _pad_rows(rows: Sequence[Sequence[int]], width: int) -> torch.Tensor:

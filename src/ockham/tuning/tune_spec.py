@@ -24,9 +24,10 @@ class TuneSpec:
     nothing (metric or loss) for ``patience`` passes, and keeps the best pass by the task metric. ``batch`` is in rows,
     ``learning_rate`` the peak of a warm-up and linear decay over all ``epochs``. LoRA (Hu et al. 2021) of ``rank`` and
     scale ``alpha``/``rank`` goes into all layers of a decoder and into the upper ``depth`` share of an encoder's; the
-    layers below run without a backward pass. ``workers`` threads share each batch, at most ``part`` rows at a time;
-    both numbers are part of the result, in its last bits. ``recompute_activations``: a decoder computes
-    part of what it needs again, which takes a quarter longer and less memory.
+    layers below run without a backward pass. ``all_weights``: those of an encoder's layers are tuned instead.
+    ``workers`` threads share each batch, at most ``part`` rows at a time; both numbers are part of the result, in its
+    last bits. ``recompute_activations``: a decoder computes part of what it needs again, which takes a quarter longer
+    and less memory.
     """
 
     epochs: int = field(default=5, metadata={"min": 1, "max": 1000})
@@ -42,6 +43,7 @@ class TuneSpec:
     workers: int = field(default=2, metadata={"min": 1, "max": 256})
     part: int = field(default=32, metadata={"min": 1, "max": 65_536})
     recompute_activations: bool = False
+    all_weights: bool = False
 
 
 def batch_for(rows: int) -> int:

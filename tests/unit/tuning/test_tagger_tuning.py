@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -25,7 +26,9 @@ from ockham.tuning.tune_spec import TuneSpec
 
 pytestmark = pytest.mark.tune
 
-SPEC = TuneSpec(epochs=4, learning_rate=0.05, batch=8, rank=2, alpha=4.0, workers=1, patience=9)
+SPEC = TuneSpec(epochs=6, learning_rate=0.05, batch=4, rank=2, alpha=4.0, workers=1, patience=9)
+WHOLE = dataclasses.replace(SPEC, all_weights=True, depth=1.0, learning_rate=0.005)
+"""All layers are tuned."""
 SCHEMA = {
     "type": "object",
     "properties": {
@@ -103,11 +106,10 @@ def test_every_value_is_reached(data: tuning.TaggerTrainingData) -> None:
     assert data.train.reached == wanted
 
 
-def test_it_learns_what_the_frozen_encoder_does_not_know(
+def test_it_learns_from_nothing_and_keeps_the_best_pass(
     whole: tuning.TunedTagger, data: tuning.TaggerTrainingData
 ) -> None:
     start, *passes = whole.points
-    assert start.valid_metric > 0.2, "it starts from the frozen solution"
     best = next(point for point in whole.points if point.is_best)
     assert best.valid_metric == max(point.valid_metric for point in whole.points)
     first, last = passes[0].train_loss, passes[-1].train_loss
@@ -130,16 +132,40 @@ def test_a_run_that_died_goes_on_to_the_same_bytes(
     assert_same(tuned(data, kept), whole)
 
 
-@pytest.mark.parametrize("family", ["bert", "xlm-roberta", "distilbert"])
-def test_merged_weights_tag_as_the_adapter_did(family: str, tmp_path: Path) -> None:
-    """The graph over the merged weights, with the tuned head, gives the margins that the trained adapter gives."""
+def test_all_layers_are_tuned_where_there_is_no_adapter(
+    data: tuning.TaggerTrainingData, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = tuned(data, spec=WHOLE)
+    assert once.adapter is None
+    changed = {
+        name for name, before in data.sentence.weights().items() if not np.array_equal(once.weights[name], before)
+    }
+    assert any("attention.self.query.weight" in name for name in changed)
+    assert any("LayerNorm" in name for name in changed)
+    assert not any("embeddings" in name for name in changed)
+    start, *passes = once.points
+    losses = [point.valid_loss for point in (start, *passes) if point.valid_loss is not None]
+    assert min(losses) < 0.7 * losses[0], "the head begins from nothing"
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    kept = Kept(fail_at=9, after=True)
+    with pytest.raises(InterruptedError):
+        tuned(data, kept, WHOLE)
+    kept.fail_at = None
+    assert_same(tuned(data, kept, WHOLE), once)
+
+
+@pytest.mark.parametrize(
+    ("family", "tuned_by"), [("bert", SPEC), ("xlm-roberta", SPEC), ("distilbert", SPEC), ("bert", WHOLE)]
+)
+def test_merged_weights_tag_as_the_adapter_did(family: str, tuned_by: TuneSpec, tmp_path: Path) -> None:
+    """The graph over the merged weights, with the tuned head, gives the margins that were trained."""
     found = sentence_encoder.find(str(tiny_encoder.write(tmp_path / "tiny", family)))
     (tmp_path / "bundle").mkdir()
     learnt = material_of(found, rows(24, 3), [*rows(8, 4), dataclasses.replace(rows(1, 5)[0], input="my card " * 40)])
     better = itertools.count()
-    lesson = tuning._lesson(learnt, SPEC, lambda _t, _a: next(better))  # so that the last pass is kept
+    lesson = tuning._lesson(learnt, tuned_by, lambda _t, _a: next(better))  # so that the last pass is kept
     lesson.body.lower_outputs.clear()  # they are kept in half precision
-    loop.train(lesson, dataclasses.replace(SPEC, epochs=1), Kept(), quiet)
+    loop.train(lesson, dataclasses.replace(tuned_by, epochs=1), Kept(), quiet)
     parts = iter(lesson.body.each(lesson.check.tokens, lesson._margins))
     wanted = [each.join([next(parts) for _ in each.windows]) for each in learnt.valid.readings]
     weight, bias = lesson.head.weight.detach().numpy().T.copy(), lesson.head.bias.detach().numpy().copy()
@@ -181,6 +207,15 @@ def test_a_bundle_answers_in_the_users_own_characters(bundle: Path) -> None:
         assert answer.confidence is not None
         assert 0 < answer.confidence <= 1
         assert answer.tokens_in == len(text.split()) + 2
+
+
+def test_a_text_of_100_000_characters_is_read_to_its_end_in_the_time_of_its_length(bundle: Path) -> None:
+    served = tagger.load(bundle)
+    begin = time.process_time()
+    (answer,) = served.answer(["my card late " * 8_000])
+    assert time.process_time() - begin < 30
+    assert (answer.tokens_in or 0) > 3 * 8_000
+    assert isinstance(json.loads(str(answer.value)), dict)
 
 
 def test_a_bundle_that_is_not_whole_is_refused(bundle: Path, tmp_path: Path) -> None:

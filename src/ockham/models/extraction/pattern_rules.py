@@ -75,7 +75,7 @@ class PatternText:
     line_of: tuple[int, ...]
     line_words: tuple[frozenset[str], ...]
     """The words with which each line begins."""
-    known: frozenset[str]
+    vocabulary: frozenset[str]
     """All its words."""
 
 
@@ -142,7 +142,7 @@ def read_text(text: str, words: Sequence[Extent]) -> PatternText:
         loose=tuple(loosen(shape) for shape in shapes),
         lines=tuple(lines),
         line_of=tuple(line_of),
-        known=frozenset(lows),
+        vocabulary=frozenset(lows),
         line_words=tuple(
             frozenset(low for low in lows[line.start : min(line.stop, line.start + _LINE_WORDS)] if low[0].isalpha())
             for line in lines
@@ -200,7 +200,7 @@ def apply_rule(
 ) -> list[ValueCandidate]:
     """Return the values that a rule finds: at most one, unless it takes all."""
     alike = candidates.get((rule.kind, rule.key), ())
-    if rule.context not in _WITHOUT_A_WORD and rule.word not in page.known:
+    if rule.context not in _WITHOUT_A_WORD and rule.word not in page.vocabulary:
         return []
     if rule.pick == "all":
         return [candidate for candidate in alike if stands_in(page, candidate.run, rule.context, rule.word)]
