@@ -91,6 +91,7 @@ class Engine:
         self._adapters = len(adapters)
         self._read = [0] * spec.slots
         self._seen: list[tuple[int, ...]] = [()] * spec.slots
+        self._scaled: list[tuple[float, ...]] = [()] * spec.slots
         self._forgotten: set[int] = set()
         self._hearers: dict[int, Hearer] = {}
         key = secrets.token_hex(32)
@@ -141,7 +142,7 @@ class Engine:
         """
         if whole:
             self._forgotten.add(slot)
-        elif self._seen[slot][: len(prompt) - 1] == tuple(prompt[:-1]):
+        elif self._seen[slot][: len(prompt) - 1] == tuple(prompt[:-1]) and self._scaled[slot] == tuple(scales):
             self._complete(prompt[:-2], slot, scales, {"max_tokens": 1, "temperature": 0.0})
 
     def tokens(self, text: str, *, special: bool, begin: bool = False) -> list[int]:
@@ -267,7 +268,7 @@ class Engine:
             **request,
         }
         self._forgotten.discard(slot)
-        self._seen[slot] = tuple(prompt)
+        self._seen[slot], self._scaled[slot] = tuple(prompt), tuple(scales)
         reply = _check_reply(self._run(full, self._hearers.get(slot)))
         usage = reply["usage"]
         self._read[slot] += int(usage["prompt_tokens"]) - int(usage["prompt_tokens_details"]["cached_tokens"])

@@ -143,10 +143,27 @@ def load_model(kind: str, folder: Path) -> Model:
 
     Raises `ModelError` for a kind that nothing provides and for files that are not as they were written.
     """
-    model = load_backend(kind).load(folder)
+    return _without_shared_text(load_backend(kind).load(folder), folder)
+
+
+def _without_shared_text(model: Model, folder: Path) -> Model:
+    """Return the model that reads inputs as it learnt to."""
     if not (folder / SHARED).exists():
         return model
     return ShortReader(model, model_files.read(SharedText, folder / SHARED))
+
+
+def load_models(kinds: Sequence[str], folders: Sequence[Path]) -> list[Model]:
+    """Load the models of bundles: one, or several language models that share a base, which is loaded once.
+
+    Raises as `load_model`, and `ModelError` (``E_MODEL_DIGEST``) where several do not stand on one base.
+    """
+    if len(folders) == 1:
+        return [load_model(kinds[0], folders[0])]
+    from ockham.models import shared_decoders
+
+    models = shared_decoders.load(folders)
+    return [_without_shared_text(model, folder) for model, folder in zip(models, folders, strict=True)]
 
 
 def label_probabilities(model: Model, inputs: Sequence[str]) -> tuple[tuple[str, ...], list[list[float]]] | None:

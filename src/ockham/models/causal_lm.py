@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import queue
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -24,13 +23,14 @@ from ockham.llm.constraints import AnswerConstraints
 from ockham.llm.decoding import DecodingLimits, Hearer, Piece, StoppedError, Trimmer
 from ockham.llm.llamacpp import Engine, EngineSpec
 from ockham.llm.prompt_builder import Encode, Prompt, PromptBuilder, PromptTask, task_shown
+from ockham.llm.shared_slots import SharedSlots
 from ockham.llm.trie import Trie
 from ockham.models import model_files
 from ockham.models.kept_weights import KeptFile, check_file, keep_file
 from ockham.models.replies import MEASURED, ReplyWish, TooLongError, WrittenReply
 from ockham.records import Answer, Example, TaskName
 
-__all__ = ["Base", "Decoder", "DecoderFiles", "GgufSpec", "fit", "load", "parts"]
+__all__ = ["Base", "Decoder", "DecoderFiles", "DecoderRecord", "GgufSpec", "fit", "load", "parts"]
 
 FILE = "gguf.json"
 WEIGHTS = "model.gguf"
@@ -83,7 +83,7 @@ class Base:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
+class DecoderRecord:
     """What the bundle's file holds."""
 
     spec: GgufSpec
@@ -97,18 +97,18 @@ class _Kept:
 class Decoder:
     """A language model ready to answer; ``close`` it when done."""
 
-    def __init__(self, record: _Kept, engine: Engine) -> None:
-        """Take what the bundle holds, and the engine with its weights."""
+    def __init__(
+        self, record: DecoderRecord, engine: Engine, shared: SharedSlots | None = None, adapter: int = 0
+    ) -> None:
+        """Take what the bundle holds, the engine, the slots where others share it, and which adapter is its own."""
         self._kept = record
         self._engine = engine
         # Where batches change the arithmetic, every question is computed alone and from its beginning. Labels gain
         # nothing from questions side by side: what takes the time is reading, which is bound by arithmetic.
         self._steady = batch_invariance.is_batch_invariant(engine)
         self._slots = engine.spec.slots if self._steady and record.task.name not in CONSTRAINED_TASKS else 1
-        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
-        for slot in range(self._slots):
-            self._free.put(slot)
-        self._scales = () if record.adapter is None else (1.0,)
+        self._free = shared or SharedSlots(self._slots)
+        self._scales = () if record.adapter is None else (*[0.0] * adapter, 1.0)
         self._pool = prompts.ShotPool(record.pool)
         self._questioner = PromptBuilder(record.task, record.skeletons, _encoder(engine))
         self.end_token = self._questioner.end(_end(engine))
@@ -139,11 +139,8 @@ class Decoder:
             return []
 
         def answer_one(text: str) -> Answer:
-            slot = self._free.get()
-            try:
+            with self._free.take(self) as slot:
                 return self._reply(text, MEASURED, slot).answer
-            finally:
-                self._free.put(slot)
 
         with ThreadPoolExecutor(max_workers=min(self._slots, len(inputs))) as workers:
             return list(workers.map(answer_one, inputs))
@@ -158,24 +155,25 @@ class Decoder:
 
         Labels and objects are not heard in pieces: they are read first. Raises `StoppedError` and `TooLongError`.
         """
-        slot, trimmer = self._free.get(), Trimmer()
+        trimmer = Trimmer()
         is_free = self._kept.task.name == "generate"
 
         def hear(piece: Piece) -> bool:
             said = trimmer.take(piece) if is_free else None
             return hearer(Piece(text="") if said is None else said)
 
-        try:
+        def check() -> None:
+            if hear(Piece(text="")):
+                raise StoppedError
+
+        with self._free.take(self, check) as slot:
             with self._engine.listen(slot, hear):
-                if hear(Piece(text="")):
-                    raise StoppedError
+                check()
                 reply = self._reply(text, wish, slot)
             rest = trimmer.rest()
             if rest is not None:
                 hearer(rest)
             return reply
-        finally:
-            self._free.put(slot)
 
     def question(self, text: str) -> Prompt:
         """Return the tokens the model is asked with for a text."""
@@ -286,7 +284,7 @@ def fit(
         keep_file(path, folder / name, sha256, copy=base.copy)
         for path, name, sha256 in zip(paths, (WEIGHTS, ADAPTER), digests, strict=False)
     ]
-    record = _Kept(
+    record = DecoderRecord(
         spec=spec,
         task=prompt_task,
         pool=prompts.choose_pool(examples) if spec.shots else (),
@@ -303,7 +301,7 @@ def load(folder: Path, engine: Engine | None = None) -> Decoder:
     ``engine`` has the weights loaded already: they are neither checked nor loaded again. Raises `ModelError`:
     ``E_MODEL_MISSING``, ``E_MODEL_DIGEST`` where a file is not the one that was measured, ``E_MODEL_FORMAT``.
     """
-    record = model_files.read(_Kept, folder / FILE)
+    record = model_files.read(DecoderRecord, folder / FILE)
     if engine is not None:
         return Decoder(record, engine)
     paths = [check_file(folder, file) for file in (record.weights, record.adapter) if file is not None]
@@ -323,7 +321,7 @@ def start(path: Path, spec: GgufSpec, adapters: Sequence[Path] = ()) -> Engine:
 
 def lengths(folder: Path, engine: Engine, texts: Sequence[str]) -> list[int]:
     """Count the tokens of the question to each text, as the bundle in ``folder`` would ask; nothing is computed."""
-    record = model_files.read(_Kept, folder / FILE)
+    record = model_files.read(DecoderRecord, folder / FILE)
     pool, asking = prompts.ShotPool(record.pool), PromptBuilder(record.task, record.skeletons, _encoder(engine))
     valid = _valid(record.task, asking, engine, record.spec)
     shots = record.spec.shots
@@ -350,7 +348,7 @@ class DecoderFiles:
 
 def parts(folder: Path) -> DecoderFiles:
     """Take a bundle's parts, checked against their digests. Raises as `load`."""
-    record = model_files.read(_Kept, folder / FILE)
+    record = model_files.read(DecoderRecord, folder / FILE)
     skeleton = record.skeletons[0]
     return DecoderFiles(
         weights=check_file(folder, record.weights),

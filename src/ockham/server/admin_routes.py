@@ -33,10 +33,10 @@ async def load(state: ServerState, request: Request) -> Response:
 async def unload(state: ServerState, request: Request) -> Response:
     """End a model's process once it has answered what it was asked; the next request loads it again."""
     service = state.service(request.path_params["name"])
-    if service.waiting:
+    if service.is_busy:
         headers = {"retry-after": "1", "retry-after-ms": "1000"}
         raise ApiError(409, "The model is being asked; try again", code="model_busy", headers=headers)
-    await service.unload()
+    await service.host.unload()
     return _answer(service)
 
 

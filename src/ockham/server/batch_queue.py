@@ -40,11 +40,16 @@ class BatchQueue:
 
     def __init__(
         self,
+        seat: int,
         load: Callable[[], Awaitable[WorkerLink]],
         running: Callable[[], WorkerLink | None],
         on_batch: Callable[[int, float], None],
     ) -> None:
-        """Begin with nothing: ``running`` is the worker that can be asked at once, ``load`` brings one."""
+        """Begin with nothing: ``running`` is the worker that can be asked at once, ``load`` brings one.
+
+        ``seat`` is the model's place among those of the worker.
+        """
+        self._seat = seat
         self._load, self._running, self._on_batch = load, running, on_batch
         self._queue: FairQueue[BatchEntry] = FairQueue()
         self._again: deque[BatchEntry] = deque()
@@ -93,7 +98,7 @@ class BatchQueue:
         self._in_hand = batch
         hear = partial(self._hear, batch, time.monotonic())
         try:
-            link.listen({"do": "decide", "inputs": [entry.text for entry in batch]}, hear)
+            link.listen({"do": "decide", "seat": self._seat, "inputs": [entry.text for entry in batch]}, hear)
         except WorkerDeathError:
             self._in_hand = []
             self._ask_again(batch)

@@ -9,16 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import MutableMapping
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass
 
 from ockham import store
 from ockham.errors import OckhamError
 from ockham.server.api_error import ApiError
 from ockham.server.memory_guard import MemoryGuard
-from ockham.server.model_service import ModelService, ServiceOptions
-from ockham.server.served_bundle import read_served_bundle
-from ockham.server.worker_link import WorkerDeathError
+from ockham.server.model_service import ModelService, ServiceOptions, serve_together
+from ockham.server.served_bundle import ServedBundle, read_served_bundle
+from ockham.server.worker_link import ChangedBundleError, WorkerDeathError
 
 _log = logging.getLogger(__name__)
 EVERY_SECONDS = 2.0
@@ -49,7 +49,8 @@ class BundleWatch:
         try:
             while True:
                 await asyncio.sleep(EVERY_SECONDS)
-                for name, service in list(self._services.items()):
+                for name in list(self._services):
+                    service = self._services[name]  # it may have been replaced along with another
                     await _unload_idle(service, self._options.idle_seconds)
                     digest = await asyncio.to_thread(_digest, service)
                     if digest not in (None, service.bundle.digest, self._refused.get(name)):
@@ -68,21 +69,24 @@ class BundleWatch:
             old = self._services[name]
             digest = await asyncio.to_thread(_digest, old)
             newer = await _load_newer(old, self._options.service)
-            if newer is None:
-                self._refused[name] = str(digest)
+            if not newer:
+                if newer is not None:
+                    self._refused[name] = str(digest)
                 return False
             self._refused.pop(name, None)
-            self._services[name] = newer
-            task = asyncio.create_task(_retire(old))
-            self._retiring.add(task)
-            task.add_done_callback(self._retiring.discard)
+            for service in newer:
+                retired = self._services[service.bundle.name]
+                self._services[service.bundle.name] = service
+                task = asyncio.create_task(_retire(retired))
+                self._retiring.add(task)
+                task.add_done_callback(self._retiring.discard)
             return True
 
 
 async def _unload_idle(service: ModelService, seconds: float | None) -> None:
     idle = time.monotonic() - service.last_use
-    if seconds is not None and service.is_loaded and not service.waiting and idle > seconds:
-        await service.unload()
+    if seconds is not None and service.is_loaded and not service.is_busy and idle > seconds:
+        await service.host.unload()
         _log.info("unloaded", extra={"fields": {"model": service.bundle.name, "idle_seconds": round(idle)}})
 
 
@@ -93,21 +97,39 @@ def _digest(service: ModelService) -> str | None:
         return None  # it is being replaced
 
 
-async def _load_newer(service: ModelService, options: ServiceOptions) -> ModelService | None:
-    """Return the model that stands in the folder now, loaded; ``None`` where it cannot be."""
-    newer = None
+async def _load_newer(service: ModelService, options: ServiceOptions) -> list[ModelService] | None:
+    """Return the model that stands in the folder now, loaded; nothing where it cannot be.
+
+    Where it shares a worker, those that it shares it with come along, as they stand in their folders now: the engine
+    takes adapters when it starts. ``None`` where one of them was replaced meanwhile: it is to be tried again.
+    """
+    newer: list[ModelService] = []
     try:
         bundle = await asyncio.to_thread(read_served_bundle, service.bundle.name, service.bundle.folder)
-        newer = ModelService(bundle, options)
-        await newer.load()
+        is_shared = bundle.base is not None and bundle.base == service.bundle.base
+        bundles = await asyncio.to_thread(_read_again, service.host.bundles) if is_shared else [bundle]
+        newer = list(serve_together(bundles, options).values())
+        for one in newer:
+            await one.load()
+    except ChangedBundleError:
+        await _close_all(newer)
+        return None
     except (ApiError, OckhamError, WorkerDeathError, OSError) as error:
         code = error.code if isinstance(error, (ApiError, OckhamError)) else type(error).__name__
         _log.error("not replaced", extra={"fields": {"model": service.bundle.name, "error": code}})
-        if newer is not None:
-            await newer.close()
-        return None
+        await _close_all(newer)
+        return []
     _log.info("replaced", extra={"fields": {"model": bundle.name, "digest": bundle.digest}})
     return newer
+
+
+def _read_again(bundles: Sequence[ServedBundle]) -> list[ServedBundle]:
+    return [read_served_bundle(bundle.name, bundle.folder) for bundle in bundles]
+
+
+async def _close_all(services: Sequence[ModelService]) -> None:
+    for service in services:
+        await service.close()
 
 
 async def _retire(service: ModelService) -> None:

@@ -48,11 +48,15 @@ class MemoryGuard:
     async def make_room(self, need_mb: float = 0.0, keep: ModelService | None = None) -> bool:
         """Unload idle models but ``keep`` until so much memory can be taken; return whether it can."""
         while self.available() - need_mb < self.free_mb:
-            idle = [one for one in self.services.values() if one is not keep and one.is_loaded and not one.waiting]
+            idle = [
+                one
+                for one in self.services.values()
+                if (keep is None or one.host is not keep.host) and one.is_loaded and not one.is_busy
+            ]
             if not idle:
                 return False
             oldest = min(idle, key=lambda service: service.last_use)
-            await oldest.unload()
+            await oldest.host.unload()
             fields = {"model": oldest.bundle.name, "reason": "memory", "free_mb": round(self.available())}
             _log.info("unloaded", extra={"fields": fields})
         return True
@@ -63,7 +67,7 @@ class MemoryGuard:
         A model that would be the only one is loaded whatever it takes: whether it fits is for the system to say.
         """
         fits = await self.make_room(estimated_mb(service.bundle.folder), service)
-        if not fits and any(other.is_loaded for other in self.services.values() if other is not service):
+        if not fits and any(other.is_loaded for other in self.services.values() if other.host is not service.host):
             headers = {"retry-after": "10", "retry-after-ms": "10000"}
             message = "There is no memory for this model while others answer"
             raise ApiError(429, message, code="out_of_memory", headers=headers)
@@ -71,5 +75,5 @@ class MemoryGuard:
     async def relieve(self) -> None:
         """Unload idle models while too little memory is free, all but the one that was used last."""
         loaded = [service for service in self.services.values() if service.is_loaded]
-        if len(loaded) > 1:
+        if len({id(service.host) for service in loaded}) > 1:
             await self.make_room(keep=max(loaded, key=lambda service: service.last_use))

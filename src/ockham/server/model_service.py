@@ -22,13 +22,11 @@ from ockham.server.fair_queue import fail_entries
 from ockham.server.open_reply import Deadlines, Ended, OpenReply, turn_missed
 from ockham.server.reply_queue import ReplyQueue
 from ockham.server.served_bundle import ServedBundle
+from ockham.server.worker_host import WorkerHost
 from ockham.server.worker_link import WorkerDeathError, WorkerLink
 
 _log = logging.getLogger(__name__)
 TRIES = 2
-BACKOFF_S, LONGEST_BACKOFF_S = 0.25, 30.0
-_STEADY_S = 30.0
-"""A worker that has lived so long is no part of a series of deaths any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,58 +45,36 @@ class ServiceOptions:
 class ModelService:
     """A bundle that is being served; `close` it when done."""
 
-    def __init__(self, bundle: ServedBundle, options: ServiceOptions) -> None:
-        """Begin without a worker: it is started for the first request, or by `load`."""
-        self.bundle = bundle
-        self.deaths = 0
-        self.last_use = time.monotonic()
+    def __init__(self, host: WorkerHost, seat: int, options: ServiceOptions) -> None:
+        """Serve the bundle that has this seat; the host's worker is started for the first request, or by `load`."""
+        self.bundle = host.bundles[seat]
+        self.host = host
+        self._seat = seat
         self._options = options
-        self._link: WorkerLink | None = None
-        self._starting = asyncio.Lock()
-        self._series = 0
-        self._loaded_at = 0.0
-        self._batches = BatchQueue(self.load, self._running, options.on_batch)
-        self._replies = ReplyQueue(self.load, options.deadlines, options.on_batch)
+        self._batches = BatchQueue(seat, self.load, lambda: host.running, options.on_batch)
+        self._replies = ReplyQueue(seat, self.load, options.deadlines, options.on_batch)
+        host.join(seat, lambda: self.waiting)
 
     async def load(self) -> WorkerLink:
         """Return the running worker; start one where there is none.
 
         Raises `OckhamError`, `WorkerDeathError`, and `ApiError` where there is no room for it.
         """
-        async with self._starting:
-            if self._link is None or not self._link.is_alive:
-                if self._link is not None:
-                    await self._bury(self._link)
-                if self._options.before_load is not None:
-                    await self._options.before_load(self)
-                began = time.monotonic()
-                self._link = await WorkerLink.start(self.bundle.folder, self._options.endpoint)
-                self._loaded_at = time.monotonic()
-                _log.info("loaded %s in %.2f s", self.bundle.name, self._loaded_at - began)
-            return self._link
+        return await self.host.load(self._make_room)
 
-    async def _bury(self, link: WorkerLink) -> None:
-        """Put a dead worker away, and wait the longer the more have died in a row."""
-        self.deaths += 1
-        self._series = 1 if time.monotonic() - self._loaded_at > _STEADY_S else self._series + 1
-        self._link = None
-        await link.close()
-        _log.warning("the worker of %s ended; it is started again", self.bundle.name)
-        await asyncio.sleep(min(LONGEST_BACKOFF_S, BACKOFF_S * 2 ** (self._series - 1)) if self._series > 1 else 0)
-
-    def _running(self) -> WorkerLink | None:
-        """Return the worker that can be asked at once."""
-        return self._link if self._link is not None and self._link.is_alive else None
+    async def _make_room(self) -> None:
+        if self._options.before_load is not None:
+            await self._options.before_load(self)
 
     @property
     def is_loaded(self) -> bool:
         """Whether a worker runs."""
-        return self._running() is not None
+        return self.host.running is not None
 
     @property
     def worker_pid(self) -> int | None:
         """The number of the worker process; ``None`` where there is none."""
-        link = self._running()
+        link = self.host.running
         return None if link is None else link.pid
 
     @property
@@ -111,13 +87,28 @@ class ModelService:
         """How many texts wait or are in hand."""
         return len(self._batches) + len(self._replies)
 
+    @property
+    def deaths(self) -> int:
+        """How often its worker has died."""
+        return self.host.deaths
+
+    @property
+    def last_use(self) -> float:
+        """When its worker was last used."""
+        return self.host.last_use
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether its worker has something to answer, for this model or for one that shares it."""
+        return self.host.waiting > 0
+
     async def is_heard(self) -> bool:
         """Whether the model is heard while it answers; it is loaded for that. Raises `ApiError` (503)."""
-        return (await self._living_link()).places > 0
+        return (await self._living_link()).places[self._seat] > 0
 
     async def embedding_width(self) -> int:
         """Return how many numbers a text's vector has, 0 where the model makes none. Raises `ApiError` (503)."""
-        return (await self._living_link()).width
+        return (await self._living_link()).widths[self._seat]
 
     async def embed(self, texts: Sequence[str]) -> tuple[list[list[float]], list[int]]:
         """Return the vector of each text, and how many tokens were read of it. Raises `ApiError` (503)."""
@@ -126,7 +117,9 @@ class ModelService:
         for start in range(0, len(texts), BATCH):
             link = await self._living_link()
             try:
-                reply = await link.ask({"do": "embed", "inputs": list(texts[start : start + BATCH])})
+                reply = await link.ask(
+                    {"do": "embed", "seat": self._seat, "inputs": list(texts[start : start + BATCH])}
+                )
             except (WorkerDeathError, OckhamError):
                 raise death_error() from None
             vectors += reply["vectors"]
@@ -136,15 +129,15 @@ class ModelService:
 
     def touch(self) -> None:
         """Note that the model is used now."""
-        self.last_use = time.monotonic()
+        self.host.last_use = time.monotonic()
 
     async def _living_link(self) -> WorkerLink:
         """Return the running worker, loaded where need be. Raises `ApiError` (503)."""
         for _ in range(TRIES):
-            if self._link is None or not self._link.is_alive:
+            if self.host.running is None:
                 await self._try_to_load()
-        if self._link is not None and self._link.is_alive:
-            return self._link
+        if self.host.running is not None:
+            return self.host.running
         raise ApiError(503, "The model's process ended while it loaded", code="model_died")
 
     async def _try_to_load(self) -> None:
@@ -218,16 +211,21 @@ class ModelService:
         error = turn_missed(self._options.deadlines.queue)
         fail_entries([entry for entry in entries if not entry.is_taken], error)
 
-    async def unload(self) -> None:
-        """End the worker; the next request starts another."""
-        async with self._starting:
-            link, self._link = self._link, None
-            if link is not None:
-                await link.close()
-
     async def close(self) -> None:
         """End everything; what still waits is told so."""
         shutting = ApiError(503, "The server is shutting down", code="shutting_down")
         await self._batches.close(shutting)
         await self._replies.close(shutting)
-        await self.unload()
+        await self.host.leave(self._seat)
+
+
+def serve_together(bundles: Sequence[ServedBundle], options: ServiceOptions) -> dict[str, ModelService]:
+    """Return the models of bundles by name: those that share a base have one worker together."""
+    groups: dict[str, list[ServedBundle]] = {}
+    for bundle in bundles:
+        groups.setdefault(bundle.base or bundle.name, []).append(bundle)
+    services = dict[str, ModelService]()
+    for group in groups.values():
+        host = WorkerHost(group, options.endpoint)
+        services |= {bundle.name: ModelService(host, seat, options) for seat, bundle in enumerate(group)}
+    return {bundle.name: services[bundle.name] for bundle in bundles}

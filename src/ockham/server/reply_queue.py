@@ -40,8 +40,12 @@ class Wanted(Entry[Ended]):
 class ReplyQueue:
     """What is asked of one model's worker."""
 
-    def __init__(self, load: Load, deadlines: Deadlines, on_batch: Callable[[int, float], None]) -> None:
-        """Begin with one place; how many there are the worker says once it is loaded."""
+    def __init__(self, seat: int, load: Load, deadlines: Deadlines, on_batch: Callable[[int, float], None]) -> None:
+        """Begin with one place; how many there are the worker says once it is loaded.
+
+        ``seat`` is the model's place among those of the worker.
+        """
+        self._seat = seat
         self._load = load
         self._deadlines = deadlines
         self._on_batch = on_batch
@@ -87,7 +91,7 @@ class ReplyQueue:
             for _ in range(TRIES):
                 with contextlib.suppress(WorkerDeathError):
                     link = await self._load()
-                    self._places = max(1, link.places)
+                    self._places = max(1, link.places[self._seat])
                     self._hand_out()
                     await self._converse(link, wanted)
                 if reply.end.done() or reply.is_begun:
@@ -117,7 +121,7 @@ class ReplyQueue:
 
         if wanted.reply.end.done():
             return
-        number = link.listen({"do": "reply", "text": wanted.text, "wish": dict(wanted.wish)}, hear)
+        number = link.listen({"do": "reply", "seat": self._seat, "text": wanted.text, "wish": dict(wanted.wish)}, hear)
 
         def stop(_end: asyncio.Future[Ended]) -> None:
             if not last.done():

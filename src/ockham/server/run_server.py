@@ -24,7 +24,7 @@ from ockham.server.app import describe_failure, make_app
 from ockham.server.bounded_protocol import BoundedProtocol
 from ockham.server.bundle_watch import BundleWatch, WatchOptions
 from ockham.server.memory_guard import MemoryGuard, default_free_mb
-from ockham.server.model_service import ModelService, ServiceOptions
+from ockham.server.model_service import ModelService, ServiceOptions, serve_together
 from ockham.server.open_reply import Deadlines
 from ockham.server.served_bundle import ServedBundle
 from ockham.server.server_metrics import Metrics
@@ -75,7 +75,7 @@ async def _run(plan: ServerPlan, listeners: Sequence[socket.socket], on_ready: C
         before_load=guard.make_room_for,
         deadlines=plan.deadlines,
     )
-    services.update((bundle.name, ModelService(bundle, options)) for bundle in plan.bundles)
+    services.update(serve_together(plan.bundles, options))
     watch = BundleWatch(services, WatchOptions(service=options, idle_seconds=plan.idle_seconds, memory=guard))
     state = ServerState(
         services=services,

@@ -13,6 +13,7 @@ from ockham.ladder.run_folder import bundle_of
 from ockham.models.backend import is_networked
 from ockham.printable import printable
 from ockham.records import Manifest
+from ockham.serving.shared_base import shared_base
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What a model may be called: it stands in requests, headers and metrics."""
@@ -23,7 +24,7 @@ class ServedBundle:
     """A bundle under the name that clients use; ``digest`` is that of its manifest, which names all its files.
 
     ``created`` is when its manifest was written, in seconds since 1970. ``run`` is the folder of the run that it lies
-    in, where it lies in one.
+    in, where it lies in one. ``base`` is what it has in common with those that can share its process.
     """
 
     name: str
@@ -32,6 +33,7 @@ class ServedBundle:
     digest: str
     created: int
     run: Path | None = None
+    base: str | None = None
 
 
 def read_served_bundles(words: Sequence[str], rungs: Sequence[str] = ()) -> list[ServedBundle]:
@@ -68,6 +70,7 @@ def read_served_bundle(name: str | None, path: Path, rung: str | None = None) ->
         digest=store.bundle_digest(folder),
         created=created,
         run=run_of(folder),
+        base=shared_base(folder, manifest.kind),
     )
 
 

@@ -1,4 +1,4 @@
-"""A worker process seen from the event loop: it holds one model, and answers frames of JSON, a line each.
+"""A worker process seen from the event loop: it holds a model, or several on one base, and answers frames of JSON.
 
 It is the process that measured the model (`ockham.serving.worker`), started in the same way. It cannot answer while it
 loads, and it may die: whoever waits for it then hears so, and nobody waits for ever. A frame is told in the same turn
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +29,10 @@ _PATIENCE_S = 2.0
 
 class WorkerDeathError(Exception):
     """The worker process is gone; what it was asked has no answer."""
+
+
+class ChangedBundleError(WorkerDeathError):
+    """A bundle was replaced since it was read: what the worker holds is not what it would be taken for."""
 
 
 class _Lines(asyncio.SubprocessProtocol):
@@ -75,19 +79,23 @@ class WorkerLink:
         self.is_alive = True
         """Whether the worker can still answer."""
         self.load_seconds = 0.0
-        self.places = 0
-        """Texts that the model answers side by side while it is heard; none of a model that answers in batches."""
-        self.width = 0
-        """Numbers in a vector that the model makes of a text; none where it makes no vectors."""
+        self.places: list[int] = []
+        """Texts that each model answers side by side while it is heard; none of one that answers in batches."""
+        self.widths: list[int] = []
+        """Numbers in a vector that each model makes of a text; none where it makes no vectors."""
 
     @classmethod
-    async def start(cls, bundle: Path, endpoint: Destination | None = None) -> WorkerLink:
-        """Start the worker of a bundle, and return it when the model is loaded.
+    async def start(cls, bundles: Sequence[tuple[Path, str]], endpoint: Destination | None = None) -> WorkerLink:
+        """Start the worker of a bundle, or of several that share a base, and return it when they are loaded.
+
+        ``bundles`` are folders with the digest that each must have, also when it has been loaded.
 
         Raises the `OckhamError` that loading met, and `WorkerDeathError`.
         """
         with contextlib.ExitStack() as held:
-            command = worker_command(bundle, held.enter_context(store.scratch_folder()), endpoint)
+            command = worker_command(
+                [folder for folder, _ in bundles], held.enter_context(store.scratch_folder()), endpoint
+            )
             link = cls()
             link._transport, link._lines = await asyncio.get_running_loop().subprocess_exec(
                 lambda: _Lines(link._hear_line, link._end),
@@ -100,11 +108,13 @@ class WorkerLink:
             link._held = held.pop_all()
         try:
             loaded = await link._loaded
+            if loaded["digests"] != [[digest, digest] for _, digest in bundles]:
+                raise ChangedBundleError
         except BaseException:
             await link.close()
             raise
         link.load_seconds = float(loaded["loaded"])
-        link.places, link.width = int(loaded["places"]), int(loaded["width"])
+        link.places, link.widths = loaded["places"], loaded["widths"]
         return link
 
     @property

@@ -48,15 +48,17 @@ class WorkerCommand:
     inherited: tuple[int, ...]
 
 
-def worker_command(bundle: Path, scratch: Path, endpoint: Destination | None = None) -> WorkerCommand:
-    """Return how to start the process that serves a bundle, measured or asked by clients: it is the same one.
+def worker_command(bundles: Sequence[Path], scratch: Path, endpoint: Destination | None = None) -> WorkerCommand:
+    """Return how to start the process that serves bundles, measured or asked by clients: it is the same one.
 
-    ``scratch`` is its own temporary folder, which it removes in the end.
+    There is one, or several that share a base. ``scratch`` is its own temporary folder, which it removes in the end.
     """
-    permitted = [] if endpoint is None else [endpoint.url, endpoint.key_env or ""]
-    environment = switches.worker_environment(os.environ, asks=_may_ask(bundle)) | {"TMPDIR": str(scratch)}
+    permitted = ("", "") if endpoint is None else (endpoint.url, endpoint.key_env or "")
+    asks = any(map(_may_ask, bundles))
+    environment = switches.worker_environment(os.environ, asks=asks) | {"TMPDIR": str(scratch)}
+    folders = map(str, bundles)
     return WorkerCommand(
-        arguments=(sys.executable, "-m", "ockham.serving.worker", str(bundle), str(scratch), *permitted),
+        arguments=(sys.executable, "-m", "ockham.serving.worker", str(scratch), *permitted, *folders),
         environment=environment,
         inherited=tuple(connector.control()),
     )
@@ -169,7 +171,7 @@ class ServingProcess:
 def _worker(bundle: Path, endpoint: Destination | None) -> Iterator[subprocess.Popen[str]]:
     """Lend a process that serves a bundle; in the end it is gone, with all it left in its temporary folder."""
     with store.scratch_folder() as scratch:
-        command = worker_command(bundle, scratch, endpoint)
+        command = worker_command([bundle], scratch, endpoint)
         process = subprocess.Popen(
             command.arguments,
             stdin=subprocess.PIPE,

@@ -8,7 +8,7 @@ and ``{"id": 7, "error": […]}``. ``{"do": "stop", "of": 7}`` stops it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ockham.errors import OckhamError
@@ -28,13 +28,14 @@ def error_frame(error: OckhamError) -> dict[str, Any]:
 class ReplyDesk:
     """What is being written in this process."""
 
-    def __init__(self, model: ReplyModel | None, say: Say) -> None:
+    def __init__(self, models: Sequence[ReplyModel | None], say: Say) -> None:
         """Begin with nothing; a model that cannot be heard has no places, and takes nothing."""
-        self._model = model
+        self._models = models
         self._say = say
         self._stops: dict[int, threading.Event] = {}
         self._threads: list[threading.Thread] = []
-        self.places = 0 if model is None else model.places
+        self.places = [0 if model is None else model.places for model in models]
+        """How many texts each model answers side by side."""
 
     def take(self, request: dict[str, Any]) -> bool:
         """Take a request if it is about a reply; return whether it is."""
@@ -43,11 +44,12 @@ class ReplyDesk:
             if stop is not None:
                 stop.set()
             return True
-        if request["do"] != "reply" or self._model is None:
+        model = self._models[request.get("seat", 0)]
+        if request["do"] != "reply" or model is None:
             return False
         self._stops[request["id"]] = threading.Event()
         self._threads = [thread for thread in self._threads if thread.is_alive()]
-        self._threads.append(threading.Thread(target=self._answer, args=[self._model, request], daemon=True))
+        self._threads.append(threading.Thread(target=self._answer, args=[model, request], daemon=True))
         self._threads[-1].start()
         return True
 

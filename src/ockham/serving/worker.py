@@ -1,4 +1,6 @@
-"""The process that only serves: loads one bundle, answers, and times itself. Started by `ockham.serving.process`.
+"""The process that only serves: loads a bundle, or several that share a base, answers, and times itself.
+
+Started by `ockham.serving.process`.
 
 It speaks JSON lines over its standard streams. Whatever a library prints goes to standard error instead, so nothing can
 mix with the answers.
@@ -53,29 +55,30 @@ ROUND_SECONDS = 5.0
 """A round has no more inputs than so many seconds of single answers, and no fewer than `LEAST`."""
 
 
-def main(folder: str, scratch: str, *permitted: str) -> int:
-    """Load the bundle and serve requests until standard input ends.
+def main(scratch: str, url: str, key_env: str, *folders: str) -> int:
+    """Load the bundles and serve requests until standard input ends.
 
     ``scratch`` is the temporary folder of this process alone, which is removed in the end: whoever made it may be gone.
-    ``permitted`` are the address that the bundle of an endpoint may ask, and the variable of the key.
+    ``url`` is the address that the bundle of an endpoint may ask, and ``key_env`` the variable of the key. A request
+    says which bundle it is for by the place among ``folders``; without a word it is the first.
     """
     out = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     threading.Thread(target=_leave_with_whoever_asks, args=[scratch], daemon=True).start()
     begin = time.perf_counter()
     try:
-        manifest = store.read_bundle(Path(folder))
-        if backend.is_networked(manifest.kind):
-            endpoint.permit(Path(folder), Destination(url=permitted[0], key_env=permitted[1]) if permitted else None)
-        model = backend.load_model(manifest.kind, Path(folder))
-        desk = ReplyDesk(backend.reply_model(model), partial(_say, out))
-        embedding = backend.embedding_model(model)
-        width = 0 if embedding is None else embedding.width
-        _say(out, {"loaded": time.perf_counter() - begin, "places": desk.places, "width": width})
+        before = [store.bundle_digest(Path(folder)) for folder in folders]
+        models = _load([Path(folder) for folder in folders], Destination(url=url, key_env=key_env) if url else None)
+        desk = ReplyDesk([backend.reply_model(model) for model in models], partial(_say, out))
+        widths = [model.width if model else 0 for model in map(backend.embedding_model, models)]
+        loaded = {"loaded": time.perf_counter() - begin, "places": desk.places, "widths": widths}
+        # Both before and after loading: what was replaced in between is not taken for either.
+        digests = [[digest, store.bundle_digest(Path(folder))] for digest, folder in zip(before, folders, strict=True)]
+        _say(out, {**loaded, "digests": digests})
         for line in sys.stdin.buffer:
             request = json.loads(line)
             if not desk.take(request):
-                _say(out, {"id": request.get("id"), **_serve(model, request)})
+                _say(out, {"id": request.get("id"), **_serve(models[request.get("seat", 0)], request)})
         desk.close()
     except OckhamError as error:
         _say(out, error_frame(error))
@@ -86,6 +89,14 @@ def main(folder: str, scratch: str, *permitted: str) -> int:
         with suppress(OSError):
             out.close()
     return 0
+
+
+def _load(folders: Sequence[Path], permitted: Destination | None) -> list[Model]:
+    kinds = [store.read_bundle(folder).kind for folder in folders]
+    for kind, folder in zip(kinds, folders, strict=True):
+        if backend.is_networked(kind):
+            endpoint.permit(folder, permitted)
+    return backend.load_models(kinds, folders)
 
 
 def _leave_with_whoever_asks(scratch: str) -> None:
