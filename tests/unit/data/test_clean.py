@@ -126,3 +126,13 @@ def test_the_first_of_each_target_stays_unless_only_one_can_be_right(targets: li
         assert stays is None
     else:
         assert stays == [targets.index(target) for target in targets]
+
+
+def test_a_label_that_may_mean_none_is_said() -> None:
+    labels = ["loan", "NA", "rooms"] * 4
+    _, intake = clean(
+        reading([(f"letter {'abcdefghijkl'[n]} about something", label) for n, label in enumerate(labels)])
+    )
+    assert any("4 rows have the target 'NA'" in warning for warning in intake.warnings)
+    _, plain = clean(reading([(f"letter {n}", "NA") for n in range(6)]))
+    assert not any("'NA'" in warning for warning in plain.warnings)

@@ -51,6 +51,10 @@ def test_class_numbers_are_labels_and_quantities_are_not() -> None:
         [str(i) for i in range(100)],
         [f"{i % 40}.50" for i in range(1000)],
         [f"{i % 50},000" for i in range(100)],
+        [f"{i % 40},{i % 10}" for i in range(100)],
+        [f"1.{i:03}" for i in range(100)],
+        [f"{i % 40},50 €" for i in range(1000)],
+        [f"$1,{i:03}.00" for i in range(100)],
     ):
         with pytest.raises(DataError) as caught:
             infer(examples(targets))
