@@ -16,6 +16,7 @@ from ockham import catalog, machine
 from ockham.llm.engine_build import engine_build
 from ockham.machine import ROOT
 from ockham.models.sentence_encoder import PACKAGE, PACKAGE_SHA256, PACKAGED
+from ockham.plain_numbers import percent_limit
 from ockham.planning import gpus
 from ockham.planning.gpus import Gpu
 from ockham.records import Machine
@@ -166,11 +167,15 @@ def _better_encoders() -> tuple[str, str]:
     """Name the encoders that classify better than the built-in one, and those for other languages than English."""
     every = catalog.encoders()
     own = next(entry.score or 0.0 for entry in every if entry.name == PACKAGED)
-    better = [f"{entry.name} {entry.score:g} %, {_size(entry)}" for entry in every if (entry.score or 0.0) > own]
+    better = [
+        f"{entry.name} {percent_limit(entry.score / 100)}, {_size(entry)}"
+        for entry in every
+        if entry.score is not None and entry.score > own
+    ]
     others = [f"{entry.name}, {_size(entry)}" for entry in every if entry.is_multilingual]
     return (
-        f"Encoders that classify English better than the built-in one ({own:g} % on MTEB's classification tasks): "
-        f"{'; '.join(better)}. One command fetches one from the hub and tries it: "
+        f"Encoders that classify English better than the built-in one ({percent_limit(own / 100)} on MTEB's "
+        f"classification tasks): {'; '.join(better)}. One command fetches one from the hub and tries it: "
         f"HF_HUB_OFFLINE=0 ockham fit DATA --encoder {every[0].name}",
         f"For other languages: {'; '.join(others)}.",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from itertools import pairwise
 from pathlib import Path
 
 from ockham.evals.task_metrics import METRICS
@@ -81,3 +82,19 @@ def test_no_file_but_its_own_room_asks_which_kind_a_rung_is() -> None:
     ]
     exporters = ("bundles/model_card.py:", "bundles/peft_folder.py:")
     assert [line for line in compared if not line.startswith(exporters)] == [], "only what exports a kind asks for it"
+
+
+def test_a_percentage_is_written_in_one_place() -> None:
+    """An f-string that ends a number with a percent sign is a second way to write one."""
+    by_hand = [
+        f"{file}:{part.lineno}"
+        for file, tree in TREES.items()
+        for text in ast.walk(tree)
+        if isinstance(text, ast.JoinedStr)
+        for part, after in pairwise(text.values)
+        if isinstance(part, ast.FormattedValue)
+        and part.format_spec is not None
+        and isinstance(after, ast.Constant)
+        and str(after.value).lstrip(" \u00a0").startswith("%")
+    ]
+    assert {place.partition(":")[0] for place in by_hand} == {"plain_numbers.py"}, by_hand

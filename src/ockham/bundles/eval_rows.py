@@ -14,6 +14,7 @@ from ockham.data.label_spellings import respell
 from ockham.data.target_forms import MOST_UNREADABLE, leave_out_unreadable
 from ockham.errors import DataError
 from ockham.evals import tasks
+from ockham.plain_numbers import percent_limit
 from ockham.readers.read import ReadResult
 from ockham.records import Estimate, Example, Manifest, Score, SeenShare, Side
 
@@ -43,7 +44,7 @@ def comparable_rows(manifest: Manifest, reading: ReadResult) -> ComparableRows:
     if unreadable:
         remarks += (
             f"{len(unreadable):,} of {len(rows):,} rows were dropped: their targets are not of the form that the task "
-            f"{manifest.task} reads (up to {100 * MOST_UNREADABLE:.0f} % may be)",
+            f"{manifest.task} reads (up to {percent_limit(MOST_UNREADABLE)} may be)",
         )
     return ComparableRows(rows=readable, remarks=remarks)
 

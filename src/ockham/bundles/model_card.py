@@ -9,7 +9,7 @@ from ockham import catalog
 from ockham.bundles.export_source import ExportSource, base_in_catalogue
 from ockham.records import Estimate
 from ockham.records.quantities import QUANTITIES
-from ockham.verdict.sentences import percent
+from ockham.verdict.sentences import estimated_share
 
 FILE = "README.md"
 _MOST_LABELS = 50
@@ -88,7 +88,9 @@ def _quality(source: ExportSource) -> str:
     if report is None:
         return "Not known here: the bundle was exported without the run that measured it (`ockham eval` measures it)."
     lines = ["| metric | on the test rows, with its 95 % interval |", "|---|---|"]
-    lines += [f"| {QUANTITIES[name].words} | {percent(value)} |" for name, value in _shares(report.metrics).items()]
+    lines += [
+        f"| {QUANTITIES[name].words} | {estimated_share(value)} |" for name, value in _shares(report.metrics).items()
+    ]
     lines.append("")
     lines.append("The test rows were put aside before training and were not used to choose anything.")
     return "\n".join(lines)

@@ -182,13 +182,14 @@ def _workers(values: Mapping[str, object]) -> tuple[int, int | RayCluster]:
 def report_lines(report: CurationReport, out: str | None) -> list[str]:
     """Return the lines a person reads."""
     from ockham.cli.terminal import fill, table, width
+    from ockham.plain_numbers import percent
     from ockham.reporting.curation_page import summary_sentence
 
     columns = width()
     lines = [*fill(summary_sentence(report), columns), ""]
     if report.left_out:
         body = [
-            [name.replace("_", " "), f"{number:,}", f"{100 * number / max(1, report.rows):.1f} %"]
+            [name.replace("_", " "), f"{number:,}", percent(number / max(1, report.rows))]
             for name, number in report.left_out.items()
         ]
         lines += [*table(("dropped", "rows", "share"), body, columns), ""]

@@ -13,7 +13,7 @@ from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
 from ockham.cli.terminal import fill, table, width
 from ockham.errors import ConfigError
-from ockham.verdict.plain_numbers import digits, megabytes, milliseconds
+from ockham.plain_numbers import digits, megabytes, milliseconds
 
 if TYPE_CHECKING:
     from ockham.downloads.model_list import ModelEntry, ModelList

@@ -11,6 +11,7 @@ import click
 
 from ockham.cli.terminal import dull, fill, table, width
 from ockham.evals.cut_texts import describe_cut_texts
+from ockham.plain_numbers import digits, megabytes, milliseconds, percent, percent_range, rate
 from ockham.records import (
     CandidateResult,
     DatasetSummary,
@@ -24,7 +25,6 @@ from ockham.records import (
     plain,
 )
 from ockham.records.quantities import metric_words
-from ockham.verdict.plain_numbers import digits, megabytes, milliseconds, rate
 
 if TYPE_CHECKING:
     from ockham.bundles.verify import Verification
@@ -228,15 +228,15 @@ def _seen_text(share: SeenShare | None) -> list[str]:
 
 
 def _share(value: Estimate | None) -> str:
-    return ABSENT if value is None else f"{100 * value.value:.1f} %"
+    return ABSENT if value is None else percent(value.value)
 
 
 def _interval(value: Estimate | None) -> str:
-    return ABSENT if value is None else f"{100 * value.low:.1f} to {100 * value.high:.1f}"
+    return ABSENT if value is None else percent_range(value.low, value.high)
 
 
 def _estimate_text(value: Estimate | None) -> str:
-    return ABSENT if value is None else f"{100 * value.value:.0f} % ({100 * value.low:.0f} to {100 * value.high:.0f})"
+    return ABSENT if value is None else f"{percent(value.value, 0)} ({percent_range(value.low, value.high, 0)})"
 
 
 def _plain(value: float | None) -> str:
@@ -255,5 +255,7 @@ def _profile(profile: Profile) -> str:
     )
     if not profile.contention:
         return text
-    lost = f"{100 * profile.contention:.0f} %"
-    return f"{text} The machine was busy: other programs took {lost} of the time, so these times are too long."
+    return (
+        f"{text} The machine was busy: other programs took {percent(profile.contention, 0)} of the time, so these "
+        "times are too long."
+    )

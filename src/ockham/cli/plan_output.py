@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ockham.cli.terminal import fill, table, width
+from ockham.plain_numbers import percent
 from ockham.planning.advice import Advice
 from ockham.planning.forecasts import USES, largest
 from ockham.records.plan import Cost, DeviceReach, Forecast, Plan, PlannedDevice, TuningForecast
@@ -133,7 +134,7 @@ def _tuning(forecasts: tuple[TuningForecast, ...], columns: int) -> list[str]:
             "yes" if forecast.fits else f"needs {forecast.devices}",
             _memory(forecast.total_mb),
             _time(forecast.hours * 3.6e6),
-            f"{100 * forecast.saves:.0f} %",
+            percent(forecast.saves, 0),
             _memory(forecast.weights_mb),
             _memory(forecast.gradients_mb),
             _memory(forecast.optimizer_mb),
@@ -189,7 +190,7 @@ def _past(plan: Plan) -> str:
     if past is None:
         return "No prediction has been compared with a measurement on this machine yet."
     kinds = (("memory", past.memory, past.n_memory), ("speed", past.speed, past.n_speed))
-    parts = [f"{what} {100 * error:.0f} % (median of {number})" for what, error, number in kinds if error is not None]
+    parts = [f"{what} {percent(error, 0)} (median of {number})" for what, error, number in kinds if error is not None]
     return f"Error of earlier predictions on this machine: {', '.join(parts)}."
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from ockham.data.normalize import label_key
 from ockham.errors import DataError
+from ockham.plain_numbers import percent_limit
 from ockham.records import Example
 
 MOST_UNKNOWN = 0.05
@@ -72,7 +73,7 @@ def respell(
         distinct = len({row.target for row in labelled})
         message = (
             f"{strange}, however it is spelt ({len(match.unknown):,} of {distinct:,} labels); at most "
-            f"{100 * most:.0f} % may be unknown"
+            f"{percent_limit(most)} may be unknown"
         )
         fix = "name the column with the label (--target), or write the labels as they were at training"
         raise DataError("E_LABEL_SET", message, fix=fix)

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ockham.data.minhash import GOLDEN, mix_bits
 from ockham.data.prompt_slots import PassageSpan, SlotRows, join_over_slots
 from ockham.data.shared_text import Passage, SharedText, count_words, longest_first, tokens_of
+from ockham.plain_numbers import percent
 
 LEAST_ROWS = 20
 """Of fewer different rows nothing is said."""
@@ -64,7 +65,7 @@ def describe_shared_text(shared: SharedText, texts: Sequence[str], *, verb: str 
     less = sorted(n for n in fewer if n > 0)
     if not less:
         return None
-    where = "every input" if len(less) == len(rows) else f"{100 * len(less) / len(rows):.0f} % of the inputs"
+    where = "every input" if len(less) == len(rows) else f"{percent(len(less) / len(rows), 0)} of the inputs"
     middle = less[len(less) // 2]
     to = "or" if less[-1] == less[0] + 1 else "to"
     count = f"{middle:,} word{'s' * (middle > 1)}" if less[0] == less[-1] else f"{less[0]:,} {to} {less[-1]:,} words"

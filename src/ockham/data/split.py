@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ockham.data.task import are_labels
 from ockham.errors import ConfigError, DataError
+from ockham.plain_numbers import percent
 from ockham.records import Example, Split
 
 _LEAST = 100
@@ -265,7 +266,7 @@ def _warnings(
     largest = int(np.unique(clusters, return_counts=True)[1].max()) if n else 0
     if largest > _DOMINANT * n:
         warnings.append(
-            f"{largest:,} of {n:,} rows ({100 * largest / n:.0f} %) are one cluster of near-duplicates or one group: "
+            f"{largest:,} of {n:,} rows ({percent(largest / n, 0)}) are one cluster of near-duplicates or one group: "
             "the data look templated, and scores say little about texts of another kind"
         )
     targets = [example.target for example in examples]

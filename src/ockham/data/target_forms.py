@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ockham.data.multiple_choice import LINE, normalize_option, parse_options
 from ockham.data.task import is_object
 from ockham.errors import DataError
+from ockham.plain_numbers import percent_limit
 from ockham.records import Dropped, Example, TaskName
 
 MOST_UNREADABLE = 0.05
@@ -41,7 +42,7 @@ def leave_out_unreadable(
     if unreadable > MOST_UNREADABLE * rows:
         message = (
             f"{unreadable:,} of {rows:,} targets {form.lacks}, and the task {task} {form.needs}; at most "
-            f"{100 * MOST_UNREADABLE:.0f} % may be of another form"
+            f"{percent_limit(MOST_UNREADABLE)} may be of another form"
         )
         raise DataError("E_LABEL_TASK", message, fix=_FIX)
     if task == "extract" and readable and not any(_has_field(json.loads(example.target)) for example in readable):

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from ockham.errors import ModelError
 from ockham.evals import comparison
 from ockham.evals.intervals import proportion
-from ockham.records import Parity, Score
+from ockham.plain_numbers import percent, percent_range
+from ockham.records import Estimate, Parity, Score
 
 LOSS = 0.01
 """A loss that is beyond chance, and larger than this, ends the rung; a smaller one is told."""
@@ -34,13 +35,17 @@ def significant_loss(parity: Parity, *, exact: bool) -> str | None:
     Of an ``exact`` step, which changes numbers in their last bits only, nine answers in ten must have stayed the same.
     """
     cost, agreement = parity.difference, parity.agreement
-    unchanged = f"{100 * agreement.value:.1f} % of {agreement.n:,} validation answers stayed the same"
     if cost.high < 0 and cost.value < -LOSS:
-        low, high = -100 * cost.high, -100 * cost.low
-        return f"{parity.step} cost {-100 * cost.value:.1f} % ({low:.1f} % to {high:.1f} %; {unchanged})"
+        spread = percent_range(-cost.high, -cost.low)
+        return f"{parity.step} cost {percent(-cost.value)} ({spread}; {unchanged(agreement)})"
     if exact and agreement.high < AGREED:
-        return f"{parity.step} changed the answers ({unchanged})"
+        return f"{parity.step} changed the answers ({unchanged(agreement)})"
     return None
+
+
+def unchanged(agreement: Estimate) -> str:
+    """Say how many answers stayed the same."""
+    return f"{percent(agreement.value)} of {agreement.n:,} validation answers stayed the same"
 
 
 def check(parity: Parity, cause: str, fix: str, *, exact: bool = False) -> None:

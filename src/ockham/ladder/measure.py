@@ -23,6 +23,7 @@ from ockham.ladder.costs import serving_costs
 from ockham.llm import prompts
 from ockham.models.backend import is_networked
 from ockham.models.extraction import field_match
+from ockham.plain_numbers import milliseconds, percent, percent_range
 from ockham.records import (
     Answer,
     Candidate,
@@ -45,7 +46,6 @@ from ockham.rungs.rung import BuiltRung, RunContext, Rung, cache_key
 from ockham.serving.process import BenchmarkSpec, ServingProcess
 from ockham.store.memo import find_or_make, find_or_make_batches
 from ockham.verdict.decide import MeasuredCandidate, decide
-from ockham.verdict.plain_numbers import milliseconds
 
 _PAID = BenchmarkSpec(seconds=0, most=20, rounds=0)
 _FREE = BenchmarkSpec()
@@ -149,8 +149,8 @@ def progress_line(report: Report) -> str:
         took += " on a busy machine"
     where = "validation rows" if report.side == "valid" else "test rows"
     return (
-        f"{report.candidate.name}: {metric_words(name)} {100 * seen.value:.1f} % ({100 * seen.low:.1f} to "
-        f"{100 * seen.high:.1f}) on {seen.n:,} {where}{took}"
+        f"{report.candidate.name}: {metric_words(name)} {percent(seen.value)} "
+        f"({percent_range(seen.low, seen.high)}) on {seen.n:,} {where}{took}"
     )
 
 

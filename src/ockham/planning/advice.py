@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from ockham.catalog import ApiPrice, Prices, find_architecture
 from ockham.evals import cost as money
+from ockham.plain_numbers import percent_limit
 
 Task = Literal[
     "classify",
@@ -146,11 +147,11 @@ def _choose(case: Questions) -> tuple[Choice, list[str]]:
     dear = case.accuracy > _VERY_ACCURATE
     if case.task == "rewrite" and dear:
         return "large", [
-            f"Free text that is right {100 * case.accuracy:.0f} % of the time: no small model was seen to do it."
+            f"Free text that is right {percent_limit(case.accuracy)} of the time: no small model was seen to do it."
         ]
     if dear:
         labels = [_LABELS] if case.task == "classify" else []
-        share = f"{100 * case.accuracy:.0f} %"
+        share = percent_limit(case.accuracy)
         last = f"At {share} the last points are expensive: keep the confident answers and hand on the rest."
         return "small-cascade", [*labels, last]
     if case.task == "classify":
@@ -203,7 +204,7 @@ def _missing(case: Questions, choice: Choice, needed: int) -> list[str]:
     test = int(case.rows * _TEST_SHARE)
     if test < needed:
         missing.append(
-            f"Test rows: about {needed:,} would show that a model 3 points better than {100 * case.accuracy:.0f} % "
+            f"Test rows: about {needed:,} would show that a model 3 points better than {percent_limit(case.accuracy)} "
             f"truly is; a fifth of your {case.rows:,} rows is {test:,}. "
             f"Label about {max(0, 5 * needed - case.rows):,} more."
         )

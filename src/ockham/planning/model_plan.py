@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from ockham.catalog import FRESH_DAYS, Architecture, Device, Prices, architectures, device, devices, find_architecture
 from ockham.errors import ConfigError
 from ockham.evals.cost import UTILISATION
+from ockham.plain_numbers import percent_limit
 from ockham.planning import serving_cost
 from ockham.planning.forecasts import (
     USES,
@@ -172,11 +173,12 @@ def _notes(
         notes.append(f"The rates of {target.device.name} are published peaks, not measured here.")
     if costs:
         notes.append(
-            f"Devices are planned to be busy at most {100 * UTILISATION:.0f} % of the time. "
+            f"Devices are planned to be busy at most {percent_limit(UTILISATION)} of the time. "
             f"Prices in {prices.currency}."
         )
     if spec.purpose == "tuning":
         notes.append(
-            f"Hours of tuning assume {100 * TRAIN_SHARE:.0f} % of the peak rate; the first epoch shows the true figure."
+            f"Hours of tuning assume {percent_limit(TRAIN_SHARE)} of the peak rate; the first epoch shows the true "
+            "figure."
         )
     return notes

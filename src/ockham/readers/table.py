@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ockham.errors import DataError
+from ockham.plain_numbers import percent_limit
 
 MAX_RECORD = 16_000_000
 """Characters (bytes, where a line is not decoded yet) of one record."""
@@ -78,7 +79,7 @@ def check_readable(name: str, records: int, broken: int, reason: str) -> None:
         raise DataError(
             "E_FORMAT",
             f"{name}: {broken:,} of {records:,} records cannot be read, the first since {reason}; at most"
-            f" {100 * MOST_BROKEN:.0f} % may be",
+            f" {percent_limit(MOST_BROKEN)} may be",
             fix="check that the file is of one format from beginning to end, or take the broken records out of it",
         )
 

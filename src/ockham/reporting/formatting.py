@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 
+from ockham import plain_numbers
 from ockham.records import Estimate
 from ockham.records.quantities import FIELD, LIMITS, QUANTITIES, find_quantity, is_share
 
@@ -126,7 +127,7 @@ def rows(number: int) -> str:
 
 def percent(value: float, digits: int = 1) -> str:
     """Write a share in percent: ``91.4 %``."""
-    return f"{100 * value:.{digits}f}{NBSP}%"
+    return _unbroken(plain_numbers.percent(value, digits))
 
 
 def figures(value: float, digits: int = 3) -> str:
@@ -139,8 +140,8 @@ def figures(value: float, digits: int = 3) -> str:
 
 
 def milliseconds(value: float) -> str:
-    """Write a time given in milliseconds: ``1.83 ms``, ``2.40 s``."""
-    return f"{figures(value)}{NBSP}ms" if value < 1000 else f"{figures(value / 1000)}{NBSP}s"
+    """Write a time given in milliseconds: ``1.83 ms``, ``2.4 s``."""
+    return _unbroken(plain_numbers.milliseconds(value))
 
 
 def milliseconds_between(low: float, high: float) -> str:
@@ -158,8 +159,8 @@ def seconds(value: float) -> str:
 
 
 def megabytes(value: float) -> str:
-    """Write a size given in megabytes (10^6): ``412 MB``, ``2.10 GB``."""
-    return f"{figures(value)}{NBSP}MB" if value < 1000 else f"{figures(value / 1000)}{NBSP}GB"
+    """Write a size given in megabytes (10^6): ``412 MB``, ``2.1 GB``."""
+    return _unbroken(plain_numbers.megabytes(value))
 
 
 def dollars(value: float) -> str:
@@ -183,7 +184,7 @@ def interval(metric: str, estimate: Estimate) -> str:
 
 def share_interval(estimate: Estimate) -> str:
     """Write the interval of a share, in percent without the sign."""
-    return f"{100 * estimate.low:.1f} to {100 * estimate.high:.1f}"
+    return plain_numbers.percent_range(estimate.low, estimate.high)
 
 
 def full(metric: str, estimate: Estimate) -> str:
@@ -236,12 +237,17 @@ def limit_value(limit: str, value: float) -> str:
         return f"{value:,g}{NBSP}MB" if value < 1000 else f"{value / 1000:,g}{NBSP}GB"
     if unit == "USD":
         return dollars(value)
-    return f"{100 * value:g}{NBSP}%" if unit == "share" else f"{value:,g}"
+    return _unbroken(plain_numbers.percent_limit(value)) if unit == "share" else f"{value:,g}"
 
 
 def reason_name(reason: str) -> str:
     """Name a rule or class for a reader: ``exact_duplicate`` becomes ``exact duplicate``."""
     return reason.replace("_", " ").strip()
+
+
+def _unbroken(text: str) -> str:
+    """Keep a number and its unit on one line."""
+    return text.replace(" ", NBSP)
 
 
 def _name_character(match: re.Match[str]) -> str:

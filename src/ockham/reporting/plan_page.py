@@ -8,7 +8,7 @@ from ockham.evals.cost import machines
 from ockham.planning.forecasts import USES, largest
 from ockham.records.plan import Cost, Forecast, Plan
 from ockham.reporting import line_chart
-from ockham.reporting.formatting import count, figures, megabytes, milliseconds
+from ockham.reporting.formatting import count, figures, megabytes, milliseconds, percent
 from ockham.reporting.html import Child, Html, join, note, prose, section, table, tag
 from ockham.reporting.page import document
 from ockham.reporting.plan_charts import memory_chart, memory_words, time_chart, time_words
@@ -269,7 +269,7 @@ def _tuning(plan: Plan) -> Html | None:
             megabytes(forecast.optimizer_mb),
             megabytes(forecast.activations_mb),
             f"{figures(forecast.hours)} h",
-            f"{100 * forecast.saves:.0f} %",
+            percent(forecast.saves, 0),
         )
         for forecast in plan.tuning
     ]
@@ -284,7 +284,7 @@ def _method(plan: Plan) -> Html:
     errors = "no prediction was compared with a measurement on this machine yet"
     if past is not None:
         kinds = (("memory", past.memory, past.n_memory), ("speed", past.speed, past.n_speed))
-        parts = [f"{what} {100 * value:.0f} % (of {number})" for what, value, number in kinds if value is not None]
+        parts = [f"{what} {percent(value, 0)} (of {number})" for what, value, number in kinds if value is not None]
         errors = f"median error so far: {', '.join(parts)}"
     facts.append(("Past errors", errors))
     listed = [tag("div", tag("dt", term), tag("dd", value)) for term, value in facts]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TypeAlias
 
-from ockham.reporting.formatting import NBSP
+from ockham.reporting.formatting import NBSP, percent
 
 Write: TypeAlias = Callable[[Sequence[float]], list[str]]
 
@@ -83,7 +83,7 @@ def write_shares(ticks: Sequence[float]) -> list[str]:
     """Write shares in percent, with as many decimals as their distance asks for."""
     gap = min((abs(b - a) for a, b in pairwise(ticks)), default=1.0)
     digits = max(0, math.ceil(-math.log10(100 * gap) - 1e-9)) if gap else 0
-    return [f"{100 * tick:.{digits}f}{NBSP}%" for tick in ticks]
+    return [percent(tick, digits) for tick in ticks]
 
 
 def write_plain(ticks: Sequence[float]) -> list[str]:

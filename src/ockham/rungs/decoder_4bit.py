@@ -21,6 +21,7 @@ from ockham.errors import ModelError, OckhamError, PlugError, StoreError
 from ockham.evals import parity
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base
+from ockham.plain_numbers import percent
 from ockham.records import Parity, Progress, digest
 from ockham.rungs import decoder_prompted
 from ockham.rungs.decoder_weights import WEIGHTS, find_model, gguf_of, is_gguf, repack_or_find, signature
@@ -136,7 +137,7 @@ def _offer(eight: Rung, built_rung: BuiltRung, model: str, weights: Weights, con
     def compare() -> _Offer:
         share = path.stat().st_size / causal_lm.parts(built_rung.folder).weights.stat().st_size
         if share >= SMALLER:
-            return _Offer(answers=(), parity=(), why=f"its 4-bit form has {100 * share:.0f} % of the 8-bit form's size")
+            return _Offer(answers=(), parity=(), why=f"its 4-bit form has {percent(share, 0)} of the 8-bit form's size")
         answers = _answers(eight, built_rung, path, context, key)
         before, after = (context.score_answers("valid", replies) for replies in (built_rung.built.answers, answers))
         compared = parity.compare("quantizing to 4 bits", before, after, context.config.metric)

@@ -19,7 +19,7 @@ from ockham.records import Example, Progress, digest
 from ockham.rungs.decoder_weights import base_of, choose_context, model_name, words
 from ockham.rungs.rung import BuildInfo, RunContext
 from ockham.store.memo import find_or_make_batches
-from ockham.verdict.sentences import percent
+from ockham.verdict.sentences import estimated_share
 
 SHOTS = (0, 8)
 """Examples shown with a text, for validation to choose from."""
@@ -55,7 +55,7 @@ def _metric_text(context: RunContext, answers: Sequence[str]) -> str:
     """Write the metric that choices are made by, as measured on the validation rows."""
     task, metric = context.config.task, context.config.metric
     scores = context.score_answers("valid", answers)
-    return f"{metric} {percent(tasks.estimate_metrics(task, scores, context.labels())[metric])}"
+    return f"{metric} {estimated_share(tasks.estimate_metrics(task, scores, context.labels())[metric])}"
 
 
 def _trials(context: RunContext, base: Base, specs: Sequence[GgufSpec], folder: Path) -> list[tuple[str, ...]]:

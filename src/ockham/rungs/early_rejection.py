@@ -19,13 +19,13 @@ from pathlib import Path
 from ockham.convert.gguf_unpack import unpacked_bytes
 from ockham.errors import OckhamError
 from ockham.evals.intervals import mean
+from ockham.plain_numbers import digits
 from ockham.records import Estimate, Progress
 from ockham.rungs.decoder_weights import convert_or_find, find_model, gguf_of, model_name, signature
 from ockham.rungs.rung import RunContext
 from ockham.rungs.tokenized_rows import tokenize_rows
 from ockham.rungs.tuning_folder import tuning_folder
 from ockham.store.memo import find_or_make
-from ockham.verdict.plain_numbers import digits
 
 LONGEST_HOURS = 12.0
 """A tuning that would take longer is not begun unasked."""

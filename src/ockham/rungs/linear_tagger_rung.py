@@ -13,6 +13,7 @@ from ockham.models.extraction.tagger_learning import PlacedRows
 from ockham.models.extraction.value_places import TextRow
 from ockham.models.linear_tagger import LinearTagger
 from ockham.models.pattern import Pattern
+from ockham.plain_numbers import percent, percent_limit
 from ockham.records import Answer, Example, FieldFacts, Progress
 from ockham.rungs.baselines import CLASSIC
 from ockham.rungs.rung import BuildInfo, RunContext, Rung
@@ -55,8 +56,8 @@ def too_few_reached(placed: PlacedRows) -> str | None:
     if share >= LEAST:
         return None
     return (
-        f"it marks values in the text, and of those of the training targets {100 * share:.0f} % stand in theirs as "
-        f"whole words ({100 * LEAST:.0f} % is the minimum)"
+        f"it marks values in the text, and of those of the training targets {percent(share, 0)} stand in theirs as "
+        f"whole words ({percent_limit(LEAST)} is the minimum)"
     )
 
 

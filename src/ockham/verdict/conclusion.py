@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ockham.plain_numbers import percent
 from ockham.records import Estimate
 from ockham.records.quantities import QUANTITIES
 
@@ -53,7 +54,7 @@ def details(quality: AnswerQuality) -> list[str]:
     spot = quality.weakest
     if spot is not None and spot.f1.value < 1:
         test_rows = "1 test row" if spot.rows == 1 else f"{spot.rows:,} test rows"
-        phrases.append(f"weakest {spot.kind} {_shorten(spot.name)} (F1 {100 * spot.f1.value:.0f} %, {test_rows})")
+        phrases.append(f"weakest {spot.kind} {_shorten(spot.name)} (F1 {percent(spot.f1.value, 0)}, {test_rows})")
     if quality.unusable:
         names = ", ".join(map(_shorten, quality.unusable[:_MOST_NAMED]))
         more = len(quality.unusable) - _MOST_NAMED

@@ -20,10 +20,10 @@ from ockham.verdict.sentences import (
     ClimbFacts,
     alternatives,
     baseline_note,
+    estimated_share,
     fact,
     improvement,
     join_words,
-    percent,
     suggestion,
     use_step,
 )
@@ -273,7 +273,7 @@ def _conclusion(
         ahead = "" if gap is None else f"{100 * gap.value:.1f} points ({100 * gap.low:.1f} to {100 * gap.high:.1f})"
         because = (
             f"{use(chosen.name, f'the smallest candidate within {points} of the best', facts)} The best, {best.name}, "
-            f"scores {percent(best.metrics[case.metric])}; on the same rows it is ahead by {ahead}."
+            f"scores {estimated_share(best.metrics[case.metric])}; on the same rows it is ahead by {ahead}."
         )
         return f"{because}{note}", use_step(case.climb.run), True
     doubt = _chance(chosen, able, comparisons, case)
@@ -389,5 +389,5 @@ def _facts(candidate: MeasuredCandidate, case: CandidateCase) -> list[str]:
     facts = [_fact(name, candidate, limits) for name in limits]
     if not any(name.startswith("min_") for name in limits):
         words = QUANTITIES[case.metric].words if case.metric in QUANTITIES else case.metric
-        facts.insert(0, f"{words} {percent(candidate.metrics[case.metric])}")
+        facts.insert(0, f"{words} {estimated_share(candidate.metrics[case.metric])}")
     return facts

@@ -6,24 +6,25 @@ import shlex
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from ockham.plain_numbers import digits as _digits
+from ockham.plain_numbers import percent, percent_limit, percent_range
 from ockham.records import Estimate, Finding
 from ockham.records.quantities import find_quantity, is_share
-from ockham.verdict.plain_numbers import digits as _digits
 
 _UNITS = {"ms": " ms", "MB": " MB"}
 
 
-def percent(estimate: Estimate) -> str:
+def estimated_share(estimate: Estimate) -> str:
     """Write a share: "91.2 % (90.1 to 92.2, n = 4,500)"."""
-    value, low, high = (100 * number for number in (estimate.value, estimate.low, estimate.high))
-    decimals = 1 if high - low >= 0.2 else 2
-    return f"{value:.{decimals}f} % ({low:.{decimals}f} to {high:.{decimals}f}, n = {estimate.n:,})"
+    decimals = 1 if estimate.high - estimate.low >= 0.002 else 2
+    spread = percent_range(estimate.low, estimate.high, decimals)
+    return f"{percent(estimate.value, decimals)} ({spread}, n = {estimate.n:,})"
 
 
 def amount(name: str, number: float) -> str:
     """Write a limit or a plain number of a quantity: "90 %", "200 ms", "2,000 MB", "2.40"."""
     if is_share(name):
-        return f"{100 * number:.4g} %"
+        return percent_limit(number)
     unit = find_quantity(name).unit
     return f"{number:,.2f}" if unit == "USD" else f"{_digits(number)}{_UNITS[unit]}"
 
@@ -43,7 +44,7 @@ def number(name: str, seen: Estimate | float) -> str:
     if not isinstance(seen, Estimate):
         return amount(name, seen)
     if is_share(name):
-        return percent(seen)
+        return estimated_share(seen)
     low, high = _digits(seen.low), _digits(seen.high)
     return f"{amount(name, seen.value)} ({low} to {high}, n = {seen.n:,})"
 

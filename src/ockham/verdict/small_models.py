@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ockham.records import Estimate
 from ockham.records.quantities import QUANTITIES
 from ockham.verdict.conclusion import HALF
-from ockham.verdict.sentences import ExactAnswers, percent
+from ockham.verdict.sentences import ExactAnswers, estimated_share
 
 LARGE_STEP = (
     "Measure a large model beside these, with `--endpoint URL --endpoint-model NAME`, or larger ones of your own with "
@@ -22,7 +22,7 @@ def mostly_wrong(name: str, exact: ExactAnswers | None) -> list[str]:
     if exact is None or name not in exact.right or exact.right[name].high >= HALF:
         return []
     where = f"in {exact.rows:,} of {exact.tested:,} test rows {exact.what}"
-    return [f"{where}, and {percent(exact.right[name])} of these are right"]
+    return [f"{where}, and {estimated_share(exact.right[name])} of these are right"]
 
 
 def no_job_for_small(
@@ -49,4 +49,6 @@ def no_job_for_small(
     if best == chosen:
         return f" {_NO_JOB}"
     of_what = "these" if exact is not None else f"the {QUANTITIES[metric].right}"
-    return f" The best language model run here, {best}, has {percent(values[best])} of {of_what} right. {_NO_JOB}"
+    return (
+        f" The best language model run here, {best}, has {estimated_share(values[best])} of {of_what} right. {_NO_JOB}"
+    )

@@ -6,6 +6,21 @@ SMALLEST = 0.01
 """What is smaller is said to be so: nobody chooses by it."""
 
 
+def percent(share: float, decimals: int = 1) -> str:
+    """Write a share in percent: ``89.1 %``."""
+    return f"{100 * share:.{decimals}f} %"
+
+
+def percent_range(low: float, high: float, decimals: int = 1) -> str:
+    """Write what two shares bound, in percent and without its sign: ``87.6 to 90.4``."""
+    return f"{100 * low:.{decimals}f} to {100 * high:.{decimals}f}"
+
+
+def percent_limit(share: float) -> str:
+    """Write a share that somebody named, with no more digits than it has: ``90 %``, ``99.5 %``."""
+    return f"{100 * share:.4g} %"
+
+
 def digits(number: float) -> str:
     """Write a number with three significant digits: ``1,630``, ``12.4``, ``0.35``, ``<0.01``."""
     if 0 < abs(number) < SMALLEST:

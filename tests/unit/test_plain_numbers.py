@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ockham.verdict.plain_numbers import digits, megabytes, milliseconds, rate
+from ockham.plain_numbers import digits, megabytes, milliseconds, percent, percent_limit, percent_range, rate
 
 
 def test_numbers_that_were_hard_to_read() -> None:
@@ -20,6 +20,15 @@ def test_numbers_that_were_hard_to_read() -> None:
     assert rate(0.3) == "0.3"
     assert digits(1630.2) == "1,630"
     assert digits(0.0) == "0"
+
+
+def test_shares_are_in_percent_with_a_space_and_with_no_more_digits_than_are_known() -> None:
+    assert percent(0.8909) == "89.1 %"
+    assert percent(0.8909, 0) == "89 %"
+    assert percent_range(0.876, 0.90441) == "87.6 to 90.4"
+    assert percent_limit(0.9) == "90 %"
+    assert percent_limit(0.29) == "29 %"
+    assert percent_limit(0.995) == "99.5 %"
 
 
 @given(st.floats(0, 1e9))
