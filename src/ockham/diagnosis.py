@@ -41,9 +41,13 @@ class RungAvailability:
     """Whether this machine can run a rung, why, and the command that would make it so (if one would)."""
 
     name: str
+    """Name of the rung."""
     can_run: bool
+    """Whether this machine can run it."""
     because: str
+    """Why, or why not."""
     install: str | None = None
+    """Command that installs what is missing; null where none would help."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,8 +55,11 @@ class EncoderAvailability:
     """Where the built-in encoder's weights are (if here), and whether they are the published ones."""
 
     state: Literal["right", "wrong", "missing"]
+    """Whether the published weights are here, others, or none."""
     path: str | None
+    """Where the weights are; null where they are missing."""
     sha256: str | None
+    """SHA-256 of the weights; null where they are missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,14 +67,23 @@ class Diagnosis:
     """What a machine has. Memory and disk in gigabytes (10^9 bytes); ``notes`` are sentences for a person."""
 
     ockham: str
+    """Version of Ockham."""
     machine: Machine
+    """This machine and the installed packages."""
     memory_free_gb: float
+    """Free memory in gigabytes (10^9 bytes)."""
     disk_free_gb: float
+    """Free disk space in gigabytes (10^9 bytes)."""
     encoder: EncoderAvailability
+    """The built-in sentence encoder."""
     graphics: tuple[str, ...]
+    """GPUs that were found."""
     rungs: tuple[RungAvailability, ...]
+    """Which rungs this machine can run."""
     prices_date: str
+    """Date of the price table."""
     notes: tuple[str, ...]
+    """Remarks for a person."""
 
 
 def find_package(name: str) -> Path | None:

@@ -5,6 +5,7 @@ That the generated pages are current is checked by scripts/check.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import runpy
@@ -131,6 +132,21 @@ def test_every_command_and_flag_is_in_the_reference() -> None:
             if parameter.param_type_name == "option":
                 assert parameter.opts[0] in text
                 assert getattr(parameter, "help", None), f"{name} {parameter.opts} has no help"
+
+
+@pytest.mark.parametrize("page", sorted((ROOT / "docs/schema").glob("*.json")), ids=lambda page: page.stem)
+def test_every_property_of_a_schema_has_a_title_and_a_description(page: Path) -> None:
+    schema = json.loads(page.read_text(encoding="utf-8"))
+    properties = [
+        (record["title"], name, value)
+        for record in (schema, *schema.get("$defs", {}).values())
+        for name, value in record.get("properties", {}).items()
+    ]
+    assert properties
+    for record, name, value in properties:
+        assert value["title"][0].isupper(), (record, name)
+        assert "_" not in value["title"], (record, name)
+        assert value.get("description", "").endswith("."), (record, name)
 
 
 def test_every_error_code_is_explained() -> None:

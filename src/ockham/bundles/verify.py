@@ -27,8 +27,11 @@ class Check:
     """One thing that was checked, whether it holds, and what was seen."""
 
     name: str
+    """What was checked."""
     ok: bool
+    """Whether it holds."""
     detail: str
+    """What was seen."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +42,15 @@ class Verification:
     """
 
     path: str
+    """What was checked."""
     kind: Literal["run", "bundle"]
+    """A run or a bundle."""
     digest: str | None
+    """Digest of the bundle; null where a run has none."""
     ok: bool
+    """Whether every check holds."""
     checks: tuple[Check, ...]
+    """The checks, in order."""
 
 
 def verify(path: str | Path, *, digest: str | None = None) -> Verification:

@@ -28,14 +28,23 @@ class DryRun:
     """
 
     sources: tuple[Source, ...]
+    """The files, and how each would be read."""
     task: TaskName | None
+    """The task; null where the rows cannot be used."""
     task_reason: str
+    """Why it is this task, or why the rows cannot be used."""
     rows: int
+    """Rows read."""
     kept_rows: int
+    """Rows that would be used."""
     left_out: Mapping[str, int]
+    """Rows that would be dropped, by reason."""
     sides: Mapping[str, int]
+    """Rows for training, validation and testing, where the data name them."""
     labels: Mapping[str, int]
+    """Rows by label; empty for other tasks than classification."""
     warnings: tuple[str, ...]
+    """Remarks for a person."""
 
 
 def dry_run(

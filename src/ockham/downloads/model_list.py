@@ -25,16 +25,27 @@ class ModelEntry:
     """
 
     name: str
+    """Name of the model."""
     licence: str
+    """Licence of the weights."""
     needs_consent: bool
+    """Whether the licence must be accepted before the download."""
     terms: str
+    """Address of the licence's text."""
     limits: str
+    """What the licence restricts; empty where it restricts nothing."""
     path: str | None
+    """Folder or file of the model; null where it is not here."""
     origin: str | None
+    """Where it was downloaded from; null where it is not here."""
     sources: tuple[str, ...]
+    """Where it can be downloaded from, in the order of trying."""
     download_mb: float | None
+    """Size of the download in megabytes (10^6 bytes); null where unknown."""
     disk_mb: float | None
+    """Space it takes here in megabytes (10^6 bytes); null where it is not here."""
     forecast: Forecast
+    """How it would run on this machine, in its usual format."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +53,15 @@ class ModelList:
     """Every language model that can be had, smallest first. Speeds are for a prompt and an answer of so many tokens."""
 
     device: str
+    """Device that the predictions are for."""
     usable_gb: float
+    """Memory that a model may take, in gigabytes (10^9 bytes)."""
     input_tokens: int
+    """Tokens of the prompt that speeds are predicted for."""
     output_tokens: int
+    """Tokens of the answer that speeds are predicted for."""
     models: tuple[ModelEntry, ...]
+    """The models, smallest first."""
 
 
 def list_models(folders: Sequence[Path], target: PlanTarget) -> ModelList:

@@ -88,14 +88,23 @@ class Advice:
     """What to try first, why, what is not known yet, and the command that finds it out."""
 
     choice: Choice
+    """The answer: what kind of model, or none, fits the task."""
     sentence: str
+    """The answer in one sentence."""
     reasons: tuple[str, ...]
+    """Why, in the order of their weight."""
     missing: tuple[str, ...]
+    """What has to be known or done before the answer is certain."""
     command: str
+    """The command to run next."""
     api_per_day: float | None
+    """Cost per day of an API for this traffic, in the price table's currency."""
     machine_per_day: float
+    """Cost per day of a machine that runs all the time, in the price table's currency."""
     currency: str
+    """The currency of the price table."""
     test_rows_needed: int
+    """How many test rows would prove the accuracy that was asked for."""
 
 
 SENTENCES: Final[dict[Choice, str]] = {

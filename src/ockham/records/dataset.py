@@ -88,14 +88,23 @@ class Source:
     """How one file was read: said to the user, so that nothing is guessed silently."""
 
     file: str
+    """Name of the file."""
     sha256: str
+    """SHA-256 of the file."""
     format: str
+    """Format that it was read as."""
     encoding: str
+    """Text encoding."""
     dialect: str | None
+    """Separator of a table of text; null for other formats."""
     inputs: tuple[str, ...]
+    """Columns with the input."""
     target: str
+    """Column with the correct answer."""
     group: str | None
+    """Column with the group; null where there is none."""
     records: int
+    """Records in the file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,9 +17,13 @@ class Candidate:
     """One model as it would be served, and its place on the ladder (0 is the smallest)."""
 
     name: str
+    """Name of the candidate."""
     rung: int
+    """Place on the ladder; 0 is the smallest."""
     kind: str
+    """Kind of model."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of the model."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,13 +57,21 @@ class Score:
     """
 
     example: str
+    """Identifier of the row."""
     answer: str | None
+    """What was answered; null where there was no valid answer."""
     target: str
+    """The correct answer."""
     value: float | None
+    """1 for right, 0 for wrong; null where it could not be judged."""
     confidence: float | None = None
+    """Confidence from 0 to 1; null where the model gives none."""
     cluster: int | None = None
+    """Number of the row's group of near-duplicates; null where rows are independent."""
     grade: float | None = None
+    """What the named scorer gives the answer, from 0 to 1; null without a scorer."""
     fields: Mapping[str, float] | None = None
+    """Confidence of each extracted field; null where the model gives none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +79,13 @@ class Estimate:
     """A measured number with its 95 % interval and the number of observations behind it."""
 
     value: float
+    """The measured value."""
     low: float
+    """Lower end of the 95 % interval."""
     high: float
+    """Upper end of the 95 % interval."""
     n: int
+    """Observations that it rests on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,16 +99,27 @@ class Profile:
     """
 
     p50_ms: Estimate
+    """Median latency in milliseconds."""
     p95_ms: Estimate
+    """95th-percentile latency in milliseconds."""
     p99_ms: Estimate
+    """99th-percentile latency in milliseconds."""
     throughput_per_s: Estimate
+    """Answers per second."""
     memory_mb: float
+    """Peak resident memory in megabytes (10^6 bytes)."""
     load_seconds: float
+    """Time to load the model in seconds."""
     times_ms: tuple[float, ...] = ()
+    """Each latency that was measured, in order."""
     tokens_in: float | None = None
+    """Mean tokens of a prompt; null for a model without tokens."""
     tokens_kept: float | None = None
+    """Mean tokens of a prompt that were reused from the one before; null for a model without tokens."""
     tokens_out: float | None = None
+    """Mean tokens written; null for a model without tokens."""
     contention: float | None = None
+    """Share of the time that other programs took; null where unknown."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,10 +130,15 @@ class RateLatency:
     """
 
     requests_per_second: float
+    """Requests per second to each machine."""
     machines: int
+    """Machines needed."""
     p50_ms: Estimate | None = None
+    """Median latency in milliseconds; null where requests pile up."""
     p95_ms: Estimate | None = None
+    """95th-percentile latency in milliseconds; null where requests pile up."""
     p99_ms: Estimate | None = None
+    """99th-percentile latency in milliseconds; null where requests pile up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,10 +146,15 @@ class LabelScore:
     """Precision, recall and F1 of one label, with its number of test rows."""
 
     label: str
+    """Label or field."""
     precision: Estimate | None
+    """Share of the answers with this label that are right; null where there are none."""
     recall: Estimate | None
+    """Share of the rows with this label that were answered with it; null where there are none."""
     f1: Estimate | None
+    """Harmonic mean of precision and recall; null where it is undefined."""
     n: int
+    """Test rows with this label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,9 +167,13 @@ class SeenShare:
     """
 
     rows: int
+    """Rows measured on."""
     trained: int
+    """Rows that the bundle was trained on."""
     chosen_by: int
+    """Rows that its settings were chosen by."""
     without: Mapping[str, Estimate] = field(default_factory=dict)
+    """The metrics on all other rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,9 +184,13 @@ class CutTexts:
     """
 
     texts: int
+    """Texts in all."""
     cut: int
+    """Texts that were too long for the model."""
     least: float
+    """Smallest share of such a text that was not read."""
     most: float
+    """Largest share of such a text that was not read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,23 +205,41 @@ class Report:
     """
 
     candidate: Candidate
+    """What was measured."""
     dataset: str
+    """Digest of the data."""
     spec: str
+    """Digest of the settings."""
     side: Side
+    """Which rows it was measured on."""
     metrics: Mapping[str, Estimate]
+    """Each metric with its interval."""
     per_label: tuple[LabelScore, ...]
+    """Precision, recall and F1 of each label or field."""
     scores: tuple[Score, ...]
+    """Every answer with its score."""
     profile: Profile | None
+    """Latency, throughput and memory; null where they were not measured."""
     artifact_mb: float | None
+    """Size on disk in megabytes (10^6 bytes); null where there are no files."""
     fit_seconds: float
+    """Duration of training in seconds."""
     cost_per_day: float | None = None
+    """Cost per day at the expected traffic; null without traffic."""
     cost_per_million: float | None = None
+    """Cost per million requests; null where unknown."""
     at_rate: RateLatency | None = None
+    """Latency at the expected traffic, waiting included; null without traffic."""
     order_consistency: Estimate | None = None
+    """Share of questions answered the same with their options in another order; null where it was not measured."""
     seen: SeenShare | None = None
+    """How many of the rows the bundle was made from; null where that does not apply."""
     remarks: tuple[str, ...] = ()
+    """What was changed in the rows so that they could be compared."""
     scorer: PlugUse | None = None
+    """Scorer whose mean is the metric; null without one."""
     cut: CutTexts | None = None
+    """Texts that were too long for the model; null where there are none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -53,11 +53,17 @@ class Memory:
     """
 
     weights_mb: float
+    """Weights, in megabytes (10^6 bytes)."""
     kv_cache_mb: float
+    """Key-value cache of all concurrent requests, in megabytes."""
     activations_mb: float
+    """Intermediate results, in megabytes."""
     overhead_mb: float
+    """The program and its buffers, in megabytes."""
     total_mb: float
+    """What must fit, in megabytes."""
     reclaimable_mb: float
+    """Memory used on top while there is room, in megabytes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,10 +75,15 @@ class Speed:
     """
 
     first_token_ms: float
+    """Time to the first token in milliseconds."""
     tokens_per_s: float | None
+    """Tokens written per second in one answer; null for an encoder."""
     answer_ms: float
+    """Time of a whole answer in milliseconds."""
     answers_per_s: float
+    """Answers per second, over all concurrent requests."""
     spread: float
+    """Factor by which the truth may differ either way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,19 +91,33 @@ class Forecast:
     """A model in one quantization on the device. ``devices`` is how many of them it needs; ``good_for`` lists uses."""
 
     model: str
+    """Name of the model."""
     kind: Literal["encoder", "decoder"]
+    """Encoder (predicts labels) or decoder (writes text)."""
     parameters_m: float
+    """Parameters in millions."""
     licence: str
+    """Licence of the weights."""
     quantization: Quantization
+    """Number format of the weights."""
     context: int
+    """Tokens of context planned for."""
     fits: bool
+    """Whether it fits into the memory of the device."""
     devices: int
+    """Devices needed to hold it."""
     why: str
+    """Why it fits or does not."""
     memory: Memory
+    """Memory that serving it takes."""
     speed: Speed
+    """How fast it answers."""
     max_p95_ms: Finding | None
+    """Whether it meets the latency limit; null without one."""
     good_for: tuple[str, ...]
+    """Tasks that models like it are used for."""
     engine: str
+    """Program that would run it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,18 +125,31 @@ class TuningForecast:
     """What tuning a model takes. ``saves`` is the share of full tuning's memory that the method spares."""
 
     model: str
+    """Name of the model."""
     method: Method
+    """LoRA, QLoRA or all weights."""
     trained_m: float
+    """Trained parameters in millions."""
     weights_mb: float
+    """Weights, in megabytes (10^6 bytes)."""
     gradients_mb: float
+    """Gradients, in megabytes."""
     optimizer_mb: float
+    """State of the optimizer, in megabytes."""
     activations_mb: float
+    """Intermediate results, in megabytes."""
     overhead_mb: float
+    """The program and its buffers, in megabytes."""
     total_mb: float
+    """All memory needed, in megabytes."""
     hours: float
+    """Duration in hours."""
     fits: bool
+    """Whether it fits into the memory of the device."""
     devices: int
+    """Devices needed to hold it."""
     saves: float
+    """Share of the memory of full tuning that the method saves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,16 +160,27 @@ class Cost:
     """
 
     name: str
+    """Name of the API or machine."""
     kind: Literal["api", "rent", "own"]
+    """An API, a rented machine or one of your own."""
     per_day: float
+    """Cost per day."""
     per_year: float
+    """Cost per year."""
     per_million: float | None
+    """Cost per million requests; null where unknown."""
     machines: int | None
+    """Machines needed; null for an API."""
     answers_per_s: float | None
+    """Answers per second of one machine; null where unknown."""
     break_even_per_day: float | None
+    """Requests per day from which the planned device is cheaper; null where there is no such number."""
     date: str
+    """Date of the price."""
     stale: bool
+    """Whether the price is older than 90 days."""
     how: str
+    """How the cost was computed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,10 +191,15 @@ class DeviceReach:
     """
 
     device: str
+    """Name of the device."""
     limit_ms: float
+    """Latency limit in milliseconds."""
     model: str | None
+    """Largest model within the limit; null where none is."""
     quantization: Quantization | None
+    """Number format of that model; null where none is."""
     ms: float | None
+    """Time of its whole answer in milliseconds; null where none is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,17 +207,29 @@ class PlannedDevice:
     """What was planned for, and where its numbers come from."""
 
     name: str
+    """Name of the device."""
     kind: str
+    """Kind of device, such as cpu, gpu, apple or phone."""
     count: int
+    """Number of devices."""
     memory_gb: float
+    """Memory in gigabytes (10^9 bytes)."""
     usable_gb: float
+    """Memory that a model may take, in gigabytes."""
     bandwidth_gb_s: float
+    """Memory bandwidth in gigabytes per second."""
     tflops: float
+    """Arithmetic rate in TFLOP/s."""
     threads: int | None
+    """Threads used; null for a GPU."""
     features: tuple[str, ...]
+    """Instruction sets that speed the model up."""
     gpus: tuple[str, ...]
+    """GPUs of this machine."""
     measured: bool
+    """Whether the rates were measured here."""
     source: str
+    """Where the numbers come from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,10 +240,15 @@ class PastError:
     """
 
     n: int
+    """Measurements compared."""
     memory: float | None
+    """Median error of memory, as a share of the measurement; null without one."""
     speed: float | None
+    """Median error of speed, as a share of the measurement; null without one."""
     n_memory: int = 0
+    """Measurements of memory."""
     n_speed: int = 0
+    """Measurements of speed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,20 +256,38 @@ class Plan:
     """Everything that one planning found out. ``largest`` is the largest model that surely meets what was asked."""
 
     ockham: str
+    """Version of Ockham."""
     purpose: Purpose
+    """Serving or tuning."""
     device: PlannedDevice
+    """Device that was planned for."""
     input_tokens: int
+    """Tokens of a typical prompt."""
     output_tokens: int
+    """Tokens of a typical answer."""
     concurrency: int
+    """Requests answered at the same time."""
     requests_per_day: float | None
+    """Expected traffic; null where none was given."""
     max_p95_ms: float | None
+    """Latency limit in milliseconds; null without one."""
     forecasts: tuple[Forecast, ...]
+    """Each model in each number format, smallest first."""
     largest: str | None
+    """Largest model that surely meets what was asked; null where none does."""
     tuning: tuple[TuningForecast, ...]
+    """What tuning each model takes."""
     costs: tuple[Cost, ...]
+    """Costs of each way of serving."""
     costs_of: str | None
+    """Model whose serving costs are shown; null where none is."""
     costs_against: str | None
+    """What the traffic at which an API breaks even is computed against; null without costs."""
     currency: str
+    """Currency of the price table."""
     reach: tuple[DeviceReach, ...]
+    """Largest model that each device can serve within the limit."""
     past_error: PastError | None
+    """How wrong earlier predictions on this machine were; null where none was checked."""
     notes: tuple[str, ...]
+    """Remarks for a person."""

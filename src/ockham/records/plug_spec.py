@@ -27,7 +27,12 @@ class PlugUse:
     """
 
     name: str
+    """Name of the filter or scorer."""
     package: str
+    """Package that it comes from."""
     sha256: str
+    """SHA-256 of its file and of the files that its settings name."""
     settings: Mapping[str, Any] = field(default_factory=dict)
+    """Its settings, defaults included."""
     title: str | None = None
+    """What it is called in reports; null where it has no title."""

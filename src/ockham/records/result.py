@@ -215,11 +215,17 @@ class Machine:
     """Where the measuring was done."""
 
     system: str
+    """Operating system."""
     processor: str
+    """Processor and its instruction sets."""
     cores: int
+    """Number of cores."""
     memory_gb: float
+    """Memory in gigabytes (10^9 bytes)."""
     python: str
+    """Version of Python."""
     packages: Mapping[str, str]
+    """Versions of the installed packages."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
