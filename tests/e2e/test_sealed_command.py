@@ -45,7 +45,7 @@ def test_a_fit_is_sealed_and_its_evidence_holds(tmp_path: Path) -> None:
     assert '"HF_TOKEN"' in text
     assert "canary" not in text
     page = (tmp_path / "run/report.html").read_text("utf-8")
-    assert "which stand in a network of their own with nothing in it. Before the first row was read, 10 ways" in page
+    assert "in an empty network of their own. Before the first row was read, 10 ways" in page
     # Files of a run stay as whoever owns it expects.
     assert (tmp_path / "run/evidence.json").stat().st_uid == os.getuid()
     holds = command("verify", "run", cwd=tmp_path)

@@ -12,7 +12,6 @@ from ockham.reporting.formatting import (
     amount,
     count,
     dollars,
-    figures,
     finite,
     finite_estimate,
     interval,
@@ -24,7 +23,7 @@ from ockham.reporting.formatting import (
     p_value,
     points,
     quantity_name,
-    rows,
+    rate,
     seconds,
 )
 from ockham.reporting.html import Child, Html, note, prose, scroll, section, tag
@@ -48,10 +47,9 @@ def table(run_result: RunResult) -> Html:
         "candidates",
         "Candidates, smallest first",
         note(
-            f"All measured on the same {rows(run_result.verdict.dataset.test)} of the test, the way they would be "
-            "served. "
+            f"All measured on the same {count(run_result.verdict.dataset.test)} test rows, as they would be served. "
             "Bars: 95 % intervals on a scale from 0 to 100 %.",
-            " A million requests: the price on a machine that is busy half of the time." if priced else None,
+            " Cost per million requests: on a machine that is busy half of the time." if priced else None,
         ),
         scroll(tag("div", grid_, class_="candidates"), "Candidates"),
     )
@@ -125,18 +123,18 @@ def _columns(run_result: RunResult, views: tuple[CandidateView, ...]) -> list[_C
         for m in _metrics(run_result, views)
         if any(line.metric(m) is not None for line in measured)
     ]
-    if any(line.result.meets or line.result.why or line.result.rows_needed for line in measured):
+    if any(line.result.meets or line.result.why for line in measured):
         columns.insert(0, _Column(head="Requirements", cell=_findings))
     if any(line.latency("p95") or (line.report and line.report.at_rate) for line in measured):
-        columns.append(_Column(head="Latency p95", cell=_latencies))
+        columns.append(_Column(head="p95 latency", cell=_latencies))
     if any(line.memory_mb is not None or finite(line.result.artifact_mb) is not None for line in measured):
         columns.append(_Column(head="Memory", cell=_sizes))
     if any(line.throughput for line in measured):
-        columns.append(_Column(head="Answers a second", cell=_speed))
+        columns.append(_Column(head="Answers per second", cell=_speed))
     if any(line.cost_per_day is not None for line in measured):
-        columns.append(_Column(head="Cost a day", cell=_day_price))
+        columns.append(_Column(head="Cost per day", cell=_day_price))
     elif any(line.cost_per_million is not None for line in measured):
-        columns.append(_Column(head="A million requests", cell=_million_price))
+        columns.append(_Column(head="Cost per million requests", cell=_million_price))
     return [_Column(head="Candidate", cell=lambda line: line.name), *columns]
 
 
@@ -147,6 +145,7 @@ def _row(run_result: RunResult, line: CandidateView, columns: Sequence[_Column])
         tag("span", line.name, class_="name"),
         tag("span", "chosen", class_="badge") if chosen else None,
         tag("span", line.summary, class_="small") if line.summary else None,
+        _needed(line) if columns[1:2] and columns[1].cell is not _findings else None,
         scope="row",
     )
     if line.result.status != "measured":
@@ -179,7 +178,7 @@ def _latencies(line: CandidateView) -> Child:
     if line.report and line.report.profile and line.report.profile.contention:
         rest.append(_small("measured on a busy machine"))
     if at_rate:
-        rest.append(_small(f"at {at_rate.requests_per_second:.3g} requests a second"))
+        rest.append(_small(f"at {at_rate.requests_per_second:.3g} requests per second"))
     return tag("span", milliseconds(p95.value), class_="value"), _small(spread), rest
 
 
@@ -191,12 +190,12 @@ def _sizes(line: CandidateView) -> Child:
 
 def _speed(line: CandidateView) -> Child:
     fit = finite(line.result.fit_seconds)
-    fit_time = _small(f"made in {seconds(fit)}") if fit is not None else None
+    fit_time = _small(f"trained in {seconds(fit)}") if fit is not None else None
     e = line.throughput
     if e is None:
         return _none(), fit_time
-    spread = _small(f"{figures(e.low)} to {figures(e.high)}") if e.n else None
-    return tag("span", figures(e.value), class_="value"), spread, fit_time
+    spread = _small(f"{rate(e.low)} to {rate(e.high)}") if e.n else None
+    return tag("span", rate(e.value), class_="value"), spread, fit_time
 
 
 def _day_price(line: CandidateView) -> Child:
@@ -205,7 +204,7 @@ def _day_price(line: CandidateView) -> Child:
     million = line.cost_per_million
     return (
         tag("span", dollars(line.cost_per_day), class_="value"),
-        _small(f"{dollars(million)} a million") if million is not None else None,
+        _small(f"{dollars(million)} per million requests") if million is not None else None,
     )
 
 
@@ -219,12 +218,17 @@ def _findings(line: CandidateView) -> Child:
     for limit, finding in line.result.meets.items():
         sign = tag("span", _SIGNS[finding], aria_hidden="true", class_="sign")
         items.append(tag("li", sign, tag("b", finding), f" {quantity_name(limit)}", class_=_CLASSES[finding]))
-    need = line.result.rows_needed
     return (
         tag("ul", items, class_="findings") if items else _small("none was set"),
-        _small(f"about {rounded_rows(need)} more test rows would tell") if need else None,
+        _needed(line),
         _small(prose(line.result.why)) if line.result.why else None,
     )
+
+
+def _needed(line: CandidateView) -> Html | None:
+    """Say how many test rows would tell whether a candidate does the job."""
+    need = line.result.rows_needed
+    return _small(f"about {rounded_rows(need)} more test rows would tell") if need else None
 
 
 def _pair(c: Comparison, widest: float) -> list[Child]:

@@ -1,4 +1,4 @@
-"""What is taken for what: the matrix of right labels against answers, and the pairs that are confused most."""
+"""What is mistaken for what: the matrix of right labels against answers, and the pairs that are confused most."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def pairs_table(pairs: Sequence[tuple[str, str | None, int]], of: Mapping[str, i
     ]
     return tag(
         "div",
-        tag("h3", "What is taken for what"),
+        tag("h3", "Confused labels"),
         table(("The label is", "It answered", "Rows", "Of the label's"), body, label="Confusions", numbers=(2, 3)),
         note(f"{count(rest_count)} more wrong answers are spread over rarer pairs.") if rest_count else None,
     )

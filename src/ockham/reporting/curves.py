@@ -1,4 +1,4 @@
-"""Curves: more training rows, passes of tuning, the cascade, and cost against traffic; each with its numbers."""
+"""Curves: more training rows, epochs of tuning, the cascade, and cost against traffic; each with its numbers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from ockham.reporting.html import Child, Html, join, note, section, table, tag
 from ockham.reporting.scales import write_dollars, write_plain, write_shares, write_short
 from ockham.reporting.svg import figure
 
-_PASSES = 60
+_EPOCHS = 60
+_DRAWN = 4
+"""So many APIs stand in the picture of costs: more lines cannot be told apart."""
 
 
 def learning(run_result: RunResult) -> Html | None:
@@ -112,14 +114,15 @@ def cascade(run_result: RunResult) -> Html | None:
         y_zero=True,
     )
     body = [
-        (name, percent(p.share, 0), f"{p.threshold:.2f}", full("accuracy", p.error))
+        (name, percent(p.share, 0), percent(p.threshold, 0), full("accuracy", p.error))
         for name, points in curves.items()
         for p in points
     ]
+    promises = [promise for name, points in curves.items() if (promise := _promise(name, points))]
     return section(
         "cascade",
         "Keep the confident answers, hand on the rest",
-        tag("ul", [tag("li", promise) for name, points in curves.items() if (promise := _promise(name, points))]),
+        tag("ul", [tag("li", promise) for promise in promises]) if promises else None,
         figure(
             "cascade",
             "Error among the kept answers against the share kept",
@@ -128,7 +131,9 @@ def cascade(run_result: RunResult) -> Html | None:
             "Error among the kept answers with its 95 % interval. All other answers go to a person or a larger model.",
         ),
         _numbers(
-            table(("Candidate", "Kept", "Confidence from", "Error among kept"), body, label="Cascade", numbers=(1, 2))
+            table(
+                ("Candidate", "Kept", "Confidence at least", "Error among kept"), body, label="Cascade", numbers=(1, 2)
+            )
         ),
     )
 
@@ -147,7 +152,7 @@ def cost(run_result: RunResult) -> Html | None:
             tag(
                 "p",
                 f"A machine that serves {name} costs {dollars(here)} a day, however few requests come. "
-                "It is planned to be busy half of the time at most; more traffic needs more machines.",
+                "It is planned to be busy at most half of the time; more traffic needs more machines.",
             )
         )
     if apis and here is not None:
@@ -168,9 +173,20 @@ def cost(run_result: RunResult) -> Html | None:
         ]
         daily = ("Per day, at your traffic",) if at_traffic else ()
         heads = ("API", "Per million requests", *daily, "Break-even", "Price of")
-        parts.append(table(heads, body, label="Costs of APIs", numbers=tuple(range(1, len(heads) - 1))))
         parts.append(note("List prices; rows of this data set's length. Below the break-even the API is cheaper."))
+        parts += _price_tables(heads, body)
     return section("cost", "Cost, and where an API costs the same", *parts)
+
+
+def _price_tables(heads: Sequence[str], body: Sequence[Sequence[Child]]) -> list[Html]:
+    """Show the APIs of the picture, and the others behind a fold."""
+    numbers = tuple(range(1, len(heads) - 1))
+    drawn, others = body[:_DRAWN], body[_DRAWN:]
+    tables = [table(heads, drawn, label="Costs of APIs", numbers=numbers)]
+    if others:
+        listed = table(heads, others, label="Costs of other APIs", numbers=numbers)
+        tables.append(tag("details", tag("summary", f"Other APIs ({count(len(others))})"), listed))
+    return tables
 
 
 def _by_name(measured: Sequence[CurvePoint]) -> Mapping[str, list[CurvePoint]]:
@@ -225,8 +241,8 @@ def _run(run_result: RunResult, name: str, points: Sequence[EpochPoint], number:
     metric = metric_name(run_result.verdict.metric)
     shown = (
         points
-        if len(points) <= _PASSES
-        else [points[round(i * (len(points) - 1) / (_PASSES - 1))] for i in range(_PASSES)]
+        if len(points) <= _EPOCHS
+        else [points[round(i * (len(points) - 1) / (_EPOCHS - 1))] for i in range(_EPOCHS)]
     )
     seen = [(p.epoch, value) for p in shown if (value := _training_value(p, p.train_metric)) is not None]
     lines = [
@@ -299,10 +315,10 @@ def _cost_figure(run_result: RunResult, here: float) -> Html:
     steps = [low * (high / low) ** (i / 120) for i in range(121)]
     mine = tuple((r, v, v, v) for r in steps for v in (here * (machines(speed, r) if speed else 1),))
     lines = [line_chart.ChartLine(name="here", points=mine)]
-    for a in apis[:4]:
+    for a in apis[:_DRAWN]:
         ends = tuple((r, a.per_million * r / 1e6) for r in (low, high))
         lines.append(line_chart.ChartLine(name=a.name, points=tuple((r, v, v, v) for r, v in ends)))
-    rings = tuple((a.break_even_per_day, here) for a in apis[:4] if a.break_even_per_day)
+    rings = tuple((a.break_even_per_day, here) for a in apis[:_DRAWN] if a.break_even_per_day)
     chart = line_chart.Chart(
         x_title="requests per day (logarithmic)",
         x_log=True,
@@ -317,10 +333,10 @@ def _cost_figure(run_result: RunResult, here: float) -> Html:
     )
     return figure(
         "cost",
-        "Cost a day against requests a day, here and for the listed APIs",
+        "Cost per day against requests per day, here and for the listed APIs",
         line_chart.description(lines, chart),
         lambda width: line_chart.draw(lines, chart, width),
-        "Cost a day, both axes logarithmic. Rings: where serving here costs the same."
+        "Cost per day, both axes logarithmic. Rings: where serving here costs the same."
         + (" Dashed: your traffic." if traffic else ""),
     )
 

@@ -1,4 +1,4 @@
-"""The data: what was kept, what was left out and why, what the leak guard prevented."""
+"""The data: what was kept, what was left out and why, what leakage was prevented."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def rows(run_result: RunResult) -> Html:
             f"{count(len(intake.dropped))} were dropped by a rule; "
             f"{count(len(intake.quarantined))} could not be read safely and were set aside.",
         ),
-        _bars(intake),
+        _bars(intake) if intake.kept_rows < intake.rows else None,
         _gap(intake),
         _sources(intake),
         tag(
@@ -55,25 +55,29 @@ def guard(run_result: RunResult) -> Html | None:
         )
         for f in pairs
     ]
+    if not leaks and not any(pair.leaks for pair in pairs):
+        return section(
+            "guard", "Leakage", tag("p", "No near-duplicates or groups would have leaked from a random split.")
+        )
     sentence = (
-        f"{rows_of(leaks)} would have stood on both sides of a naive random split, as near-duplicates or members of "
-        "one group. They were kept on one side."
+        f"A random split would have put {rows_of(leaks)} with a near-duplicate or a member of the same group on the "
+        "other side. Here they were kept on one side."
     )
     return section(
         "guard",
-        "Leak guard",
+        "Leakage",
         tag("p", sentence),
         table(
-            ("Candidate", "Leaking rows", "With leaks", "Without", "Difference"),
+            ("Candidate", "Leaked rows", "With leakage", "Without", "Difference"),
             body,
-            label="Split optimism: what a naive split would have overstated",
+            label="What a random split would have overstated",
             numbers=(1, 2, 3, 4),
         )
         if body
         else None,
         note(
-            "The same rows of a naive split, with their near-duplicates and repeats among the rows learnt from and "
-            "without them. Measured inside the training and validation rows; the test rows stayed sealed."
+            "The same rows of a random split, answered with and without their near-duplicates among the rows learnt "
+            "from. Measured within the training and validation rows; the test rows stayed sealed."
             + _learnt_rows(run_result)
         )
         if body
@@ -82,7 +86,7 @@ def guard(run_result: RunResult) -> Html | None:
 
 
 def _learnt_rows(run_result: RunResult) -> str:
-    """Say how many rows were learnt from on the naive split, where that is known and not nearly all."""
+    """Say how many rows were learnt from on the random split, where that is known and not nearly all."""
     learnt = [f.learnt_rows for f in run_result.split_optimism if f.learnt_rows]
     dataset = run_result.verdict.dataset
     if not learnt or max(learnt) > (dataset.train + dataset.valid) / 2:

@@ -25,14 +25,13 @@ def help_section(run_result: RunResult) -> Html | None:
     scores = {score.label: score for score in line.report.per_label}
     order = sorted(run_result.fields, key=lambda fact: (_f1(scores.get(fact.field)) or 0.0, fact.field))
     body = [_row(fact, scores.get(fact.field)) for fact in order]
-    heads = ("Field", "F1", "Training values", "Several times in the text", "Nowhere in the text", "What would help")
+    heads = ("Field", "F1", "Training values", "Several times in text", "Not in text", "What would help")
     return section(
         "help",
         "What would help",
         note(
-            "Counts of the training rows. A value that stands several times leaves open which place is meant: models "
-            "choose it. A value that stands nowhere, as it is written or in a form that could be learnt, cannot be "
-            "extracted."
+            "Counted in the training rows. Where a value occurs several times in its text, models choose which one is "
+            "meant. A value that is not in the text, as written or in a form that can be learnt, cannot be extracted."
         ),
         table(heads, body, label="What would help each field", numbers=range(1, 5)),
     )
@@ -62,16 +61,16 @@ def _f1(score: LabelScore | None) -> float | None:
 def what_helps(fact: FieldFacts, f1: float | None) -> Iterator[str]:
     """Yield what would help a field, the most pressing first; nothing where it is good."""
     if fact.kind == "empty":
-        yield "Rows that have it: all training rows leave it empty."
+        yield "Rows that have it: every training row leaves it empty."
         return
     if fact.kind == "objects":
-        yield "A field of its own for each part: lists of objects are not taken apart."
+        yield "A field for each part: lists of objects are not taken apart."
         return
     if f1 is not None and f1 >= GOOD:
         return
     if fact.nowhere > _MANY * fact.values:
         yield (
-            f"Values as they stand in the text: {count(fact.nowhere)} of {count(fact.values)} training values do not."
+            f"Values copied from the text: {count(fact.nowhere)} of {count(fact.values)} training values are not in it."
         )
     if fact.values < _FEW:
         yield f"More rows that have it: {count(fact.values)} training values are few."
@@ -79,11 +78,11 @@ def what_helps(fact: FieldFacts, f1: float | None) -> Iterator[str]:
         yield f"Texts in which it differs from {_name_some(fact.shared)}: most have the same value."
     if fact.several > _MANY * fact.values:
         yield (
-            f"Rows in which it stands once, or a value that is longer (with its label word): "
-            f"{count(fact.several)} of {count(fact.values)} stand several times."
+            f"Rows in which it occurs once, or a longer value (with its label word): "
+            f"{count(fact.several)} of {count(fact.values)} occur several times in their texts."
         )
     if fact.values >= _FEW:
-        yield "More rows like those that are answered wrong, below."
+        yield "More rows like the wrong answers below."
 
 
 def _name_some(names: Sequence[str]) -> str:

@@ -145,14 +145,19 @@ def milliseconds(value: float) -> str:
 
 
 def milliseconds_between(low: float, high: float) -> str:
-    """Write an interval of times given in milliseconds, the unit once: ``1.8 to 2.1 ms``."""
+    """Write an interval of times given in milliseconds, the unit once: ``1.8 to 2.1 ms``; both ends alike once."""
     first, last = milliseconds(low), milliseconds(high)
+    if first == last:
+        return first
     same = first.rpartition(NBSP)[2] == last.rpartition(NBSP)[2]
     return f"{first.rpartition(NBSP)[0] if same else first} to {last}"
 
 
 def seconds(value: float) -> str:
     """Write a time given in seconds: ``0.41 s``, ``12 min``, ``1.3 h``."""
+    least = plain_numbers.SMALLEST
+    if value < least:
+        return f"<{least:g}{NBSP}s"
     if value < 90:
         return f"{figures(value, 2)}{NBSP}s"
     return f"{value / 60:.0f}{NBSP}min" if value < 5400 else f"{value / 3600:.1f}{NBSP}h"
@@ -161,6 +166,11 @@ def seconds(value: float) -> str:
 def megabytes(value: float) -> str:
     """Write a size given in megabytes (10^6): ``412 MB``, ``2.1 GB``."""
     return _unbroken(plain_numbers.megabytes(value))
+
+
+def rate(value: float) -> str:
+    """Write a number of answers per second: ``41``, ``2,100``, ``1.6 million``."""
+    return _unbroken(plain_numbers.rate(value))
 
 
 def dollars(value: float) -> str:

@@ -104,7 +104,7 @@ def table(head: Sequence[Child], body: Iterable[Sequence[Child]], *, label: str,
         tag(
             "tr",
             [
-                tag("th", cell, scope="row")
+                tag("th", cell, scope="row", data_head=head[0] if wide and head[0] == "Row" else None)
                 if i == 0
                 else tag("td", cell, class_="n" if i in right else None, data_head=_name(head[i]) if wide else None)
                 for i, cell in enumerate(row)

@@ -11,6 +11,7 @@ from ockham.reporting.html import Child, Html, embed_json, note, section, table,
 from ockham.reporting.row_numbers import row_note, row_number
 
 _SHOWN = 100
+_OPEN = 20
 _CHARACTERS = 2000
 
 
@@ -27,20 +28,30 @@ def doubts(run_result: RunResult) -> Html | None:
             (user(number), shown, user(doubt.given_label), user(doubt.suggested_label), percent(doubt.doubt, 0))
         )
     saved = [[shorten(cell, _CHARACTERS) for cell in cells] for cells in doubt_rows(run_result)]
-    more = len(ordered) - len(body)
     heads = ("Row", "Text", "Given label", "Suggested", "Doubt")
     return section(
         "doubts",
         "Labels in doubt",
         note(
-            f"{rows_of(len(ordered))}, worst first. Cheap rungs, cross-validated, answer these rows confidently and "
-            f"differently. Nothing was changed; a person decides. {row_note(run_result.ingest)}"
+            f"{rows_of(len(ordered))}, most doubtful first: cross-validated small models confidently give another "
+            f"answer. Nothing was changed; a person decides. {row_note(run_result.ingest)}"
         ),
-        tag("p", tag("button", "Save as CSV", type="button", id="save-doubts", hidden=True)),
-        tag("div", table(heads, body, label="Labels in doubt", numbers=(4,)), class_="first"),
-        note(f"{count(more)} more: save them as CSV.") if more > 0 else None,
+        tag("p", tag("button", "Save as CSV", type="button", id="save-doubts", hidden=True), class_="saving"),
+        tag("div", table(heads, body[:_OPEN], label="Labels in doubt", numbers=(4,)), class_="first"),
+        _folded(heads, body[_OPEN:], len(ordered) - len(body)),
+        note(f"Printed: the first {_OPEN}. The page itself can save all of them.", class_="printed")
+        if len(body) > _OPEN
+        else None,
         tag("script", Html(embed_json([heads, *saved])), type="application/json", id="doubted"),
     )
+
+
+def _folded(heads: Sequence[str], body: Sequence[Sequence[Child]], more: int) -> Html | None:
+    if not body:
+        return None
+    listed = table(heads, body, label="Further labels in doubt", numbers=(4,))
+    rest = note(f"{count(more)} more: save them as CSV.") if more else None
+    return tag("details", tag("summary", f"The next {count(len(body))}"), listed, rest)
 
 
 def doubt_rows(run_result: RunResult) -> list[list[str]]:

@@ -76,7 +76,7 @@ def caption(run_result: RunResult, candidates: Sequence[Spot], key: str) -> str:
     below = [f"{s.name} ({amount(metric, s.y.value)})" for s in candidates if s not in shown]
     words = ["Lines through the dots are 95 % intervals."]
     if any(limit in run_result.verdict.requirements for limit in (f"min_{metric}", _limit(key, candidates))):
-        words.append("Dashed: what was asked for; the tinted field fulfils it.")
+        words.append("Dashed: the requirement; the tinted area meets it.")
     if below:
         words.append(f"Below the picture: {', '.join(below)}.")
     return " ".join(words)
@@ -116,7 +116,7 @@ def ladder(run_result: RunResult, candidates: Sequence[Spot], key: str, width: i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Wish:
-    """What was asked for: at least so much quality, at most so much of what serving takes, and how that is written."""
+    """What is required: at least so much quality, at most so much of what serving takes, and how that is written."""
 
     least: float | None
     most: float | None
@@ -145,8 +145,8 @@ def _wish(run_result: RunResult, candidates: Sequence[Spot], key: str) -> _Wish:
     return _Wish(
         least=least,
         most=most if most else None,
-        least_words=f"asked: at least {limit_value(quality, least)}" if least is not None else "",
-        most_words=f"asked: at most {limit_value(taken, most)}" if most else "",
+        least_words=f"required: at least {limit_value(quality, least)}" if least is not None else "",
+        most_words=f"required: at most {limit_value(taken, most)}" if most else "",
     )
 
 
@@ -165,7 +165,7 @@ def _plot(shown: Sequence[Spot], wish: _Wish, title: str, width: int) -> Plot:
 
 
 def _field(plot: Plot, wish: _Wish) -> list[Html]:
-    """Tint what fulfils all that was asked for."""
+    """Tint what meets all that is required."""
     if wish.least is None and wish.most is None:
         return []
     right = plot.frame.right if wish.most is None else plot.x.at(wish.most)

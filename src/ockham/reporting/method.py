@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ockham.records import Parity, RunResult, TunedIn, Verdict
 from ockham.records.quantities import metric_words
 from ockham.reporting.formatting import count, full, points, rows, settings_text, shorten
-from ockham.reporting.html import Child, Html, section, tag
+from ockham.reporting.html import Child, Html, prose, section, tag
 from ockham.reporting.protection import protection
 
 _WORDS = (
@@ -25,7 +25,7 @@ _WORDS = (
         "Meets, misses, cannot tell",
         "the whole interval is on the right side of the requirement, on the wrong one, or on both.",
     ),
-    ("Holm's correction", "many comparisons find differences by chance; corrected p-values take that into run_result."),
+    ("Holm's correction", "many comparisons find differences by chance; corrected p-values take that into account."),
     ("Cascade", "confident answers stay here, doubtful ones go to a person or to a larger model."),
 )
 
@@ -70,7 +70,7 @@ def method_section(run_result: RunResult) -> Html:
         ),
         ("Latency", _latency(run_result)),
         ("Memory", "peak resident size of that process"),
-        ("Data protection", (tag("b", run_result.verdict.sealed), ". ", protection(run_result))),
+        ("Data protection", (tag("b", run_result.verdict.sealed), ". ", prose(protection(run_result)))),
         *((f"Parity of {name}", _parity(steps)) for name, steps in sorted(run_result.parity.items())),
     ]
     if run_result.tuned_in is not None:
@@ -91,7 +91,7 @@ def method_section(run_result: RunResult) -> Html:
         facts.append(
             (
                 f"Settings of {name}",
-                ", ".join(shorten(f"{k} = {v}", 120) for k, v in sorted(chosen.items()) if v is not None),
+                ", ".join(shorten(f"{k} = {_setting(v)}", 120) for k, v in sorted(chosen.items()) if v is not None),
             )
         )
     listed = [tag("div", tag("dt", term), tag("dd", detail)) for term, detail in facts]
@@ -120,6 +120,10 @@ def date(timestamp: str) -> str:
         return timestamp
     day, time, zone = match.groups()
     return f"{day}, {time} {'UTC' if zone in ('Z', '+00:00') else zone or ''}".strip()
+
+
+def _setting(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _parity(steps: Sequence[Parity]) -> str:

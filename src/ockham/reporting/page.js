@@ -201,6 +201,7 @@
     const body = found.slice(page * PAGE, (page + 1) * PAGE).map((row) => {
       const id = make("th", "", foreign(row[0]));
       id.scope = "row";
+      id.dataset.head = heads[0];
       const said = make("td", "text", row[1] === "" ? make("span", "none", "not kept") : marked(row, i));
       const right = make("td", "", value(row[2], []));
       right.dataset.head = heads[2];

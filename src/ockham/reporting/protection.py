@@ -6,25 +6,22 @@ from ockham.records import RunResult
 from ockham.reporting.formatting import count
 from ockham.sealed.state import base
 
-_FILTER = "the operating system refuses every connection, to other machines and to services of this one"
+_FILTER = "to which the operating system allows no connection, neither to other machines nor to services on this one"
 _LISTED = ", listed in the ledger"
 _TWO = {
-    "sealed": (
-        f"Your data was read only by processes to which {_FILTER}, and which stand in a network of their own with "
-        "nothing in it."
-    ),
+    "sealed": (f"Your data was read only by processes {_FILTER}, in an empty network of their own."),
     "sealed (without Landlock)": (
-        f"Your data was read only by processes to which {_FILTER}, and which stand in a network of their own with "
-        "nothing in it; this system cannot also limit which folders they may write to."
+        f"Your data was read only by processes {_FILTER}, in an empty network of their own; this system cannot also "
+        "limit which folders they may write to."
     ),
     "sealed (seccomp alone)": (
-        f"Your data was read only by processes to which {_FILTER}; this system does not let them have an empty network "
-        "of their own as well, which would be a second lock."
+        f"Your data was read only by processes {_FILTER}; this system does not also allow an empty network of their "
+        "own, which would be a second lock."
     ),
     "switches only": (
-        "On this system no wall of the operating system stands between the processes that read your data and the "
-        "network: libraries were told to stay quiet, and connections that Python code asked for in Ockham's processes "
-        "were refused; compiled code and other programs could have connected. This is care, not proof."
+        "On this system the operating system does not separate the processes that read your data from the network: "
+        "libraries were told to stay quiet, and connections that Python code asked for in Ockham's processes were "
+        "refused; compiled code and other programs could have connected. This is care, not proof."
     ),
 }
 
@@ -44,17 +41,15 @@ def protection(run_result: RunResult) -> str:
     if label == "switches only":
         return _TWO[label]
     tried = (
-        f" Before the first row was read, {count(run_result.attacks)} ways out were tried from inside, and each "
-        "failed; what the kernel said of these processes while they worked stands in evidence.json, which "
-        "`ockham verify` "
-        "checks."
+        f" Before the first row was read, {count(run_result.attacks)} ways out were tried from inside, and all failed. "
+        "What the kernel reported about these processes is in evidence.json, which `ockham verify` checks."
     )
     asked = run_result.verdict.sealed.partition("; ")[2]
     spoke = ""
     if asked:
         spoke = (
-            " What was sent to endpoints that you named went through a process of its own, which holds the keys and "
-            f"opens no file of yours: {asked.removesuffix(_LISTED)}. The ledger in evidence.json has the "
-            "time, size and SHA-256 of each request, written before it was made."
+            " What was sent to endpoints that you named went through a separate process, which holds the keys and "
+            f"opens none of your files: {asked.removesuffix(_LISTED)}. The ledger in evidence.json has the time, size "
+            "and SHA-256 of each request, written before it was made."
         )
     return _TWO[label] + spoke + (tried if run_result.attacks else "")

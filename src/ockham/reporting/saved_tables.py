@@ -21,17 +21,21 @@ _MARK = "\ufeff"
 def tables(run_result: RunResult) -> dict[str, bytes]:
     """Write the tables of a run, by file name; one without rows has its header alone.
 
-    The wrong answers are those of the candidate that the page is about. Characters that cannot be seen are shown, and
-    cells that a spreadsheet would run as a formula are quoted.
+    Only rows that are classified have a table of labels in doubt. The wrong answers are those of the candidate that the
+    page is about. Characters that cannot be seen are shown, and cells that a spreadsheet would run as a formula are
+    quoted.
     """
     line = focus(run_result)
     wrong = [] if line is None else [score for score in line.scores if is_right(score) is False]
     heads = ["row", "text", "right answer", f"{line.name if line else 'model'} answered", "confidence"]
     if run_result.verdict.task == "extract":
         heads.append("wrong fields")
-    doubts = csv_text(doubt_rows(run_result), ("row", "text", "given label", "suggested", "doubt"))
     answers = csv_text((cells[: len(heads)] for cells in _wrong_rows(run_result, wrong)), heads)
-    return {WRONG: (_MARK + answers).encode(), DOUBTS: (_MARK + doubts).encode()}
+    files = {WRONG: (_MARK + answers).encode()}
+    if run_result.verdict.task == "classify":
+        doubts = csv_text(doubt_rows(run_result), ("row", "text", "given label", "suggested", "doubt"))
+        files[DOUBTS] = (_MARK + doubts).encode()
+    return files
 
 
 def _wrong_rows(run_result: RunResult, wrong: Sequence[Score]) -> Iterator[list[str]]:

@@ -22,7 +22,7 @@ from ockham.reporting.formatting import (
     percent,
     rows,
 )
-from ockham.reporting.html import Html, join, prose, tag
+from ockham.reporting.html import Child, Html, join, prose, tag
 from ockham.reporting.svg import figure
 from ockham.verdict.sentences import rounded_rows
 
@@ -73,17 +73,23 @@ def _alone(run_result: RunResult) -> Html | None:
     ):
         return None
     share, error = selective.share, selective.error
-    return tag(
-        "p",
-        tag("b", line.name),
-        " answers ",
-        tag("strong", percent(share.value, 0)),
-        f" of the rows by itself at {percent(error.value)} errors "
-        f"({interval('accuracy', error)}, n = {count(error.n)}) when answers with a confidence below "
-        f"{selective.threshold:.2f} are passed on; without that, {percent(selective.whole.value)} are wrong. "
-        "The validation rows chose the threshold, the test rows measured it.",
-        class_="alone",
-    )
+    errors = f"{percent(error.value)} errors ({interval('accuracy', error)}, n = {count(error.n)})"
+    if error.value >= selective.whole.value:
+        told: Child = (
+            f": passing on doubtful answers would not help. Of those with a confidence of at least "
+            f"{percent(selective.threshold, 0)}, {errors} were counted; of all, {percent(selective.whole.value)}. "
+        )
+    else:
+        told = (
+            " answers ",
+            tag("strong", percent(share.value, 0)),
+            f" of the rows by itself at {errors} if answers with a confidence below "
+            f"{percent(selective.threshold, 0)} are passed on (",
+            tag("code", f"--min-confidence {selective.threshold:.2f}"),
+            f"); without that, {percent(selective.whole.value)} are wrong. ",
+        )
+    chosen_on = "The threshold was chosen on the validation rows and measured on the test rows."
+    return tag("p", tag("b", line.name), told, chosen_on, class_="alone")
 
 
 def _requirements_line(run_result: RunResult) -> Html | None:

@@ -136,7 +136,7 @@ def build(model: str, context: RunContext, folder: Path) -> BuildInfo:
             "model": model_name(model),
             "weights": QUANTIZATION,
             SETTING: engine_build() or "unknown",
-            "passes": next(point.epoch for point in tuned.points if point.is_best),
+            "epochs": next(point.epoch for point in tuned.points if point.is_best),
             "rank": context.config.tune.rank,
             "learning_rate": tuned.rate,
             "precision": context.config.precision,

@@ -147,7 +147,7 @@ def _encoder_tuned(context: RunContext, folder: Path) -> BuildInfo:
     best = next(point.epoch for point in tuned.points if point.is_best)
     rates = {"rank": spec.rank, "learning_rate": spec.learning_rate, "precision": PRECISION}
     return BuildInfo(
-        settings={"encoder": sentence.name, "passes": best, **rates},
+        settings={"encoder": sentence.name, "epochs": best, **rates},
         answers=answers,
         confidences=sure,
         points=tuned.points,

@@ -96,7 +96,7 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
     return BuildInfo(
         settings={
             "encoder": sentence.name,
-            "passes": next(point.epoch for point in tuned.points if point.is_best),
+            "epochs": next(point.epoch for point in tuned.points if point.is_best),
             **({"layers": sentence.layers} if spec.all_weights else {"rank": spec.rank}),
             "learning_rate": spec.learning_rate,
             "precision": PRECISION,

@@ -281,7 +281,7 @@ def test_nothing_missing_is_shown_as_a_number(text_: str) -> None:
 
 
 def test_columns_that_hold_nothing_are_left_out(sample: str) -> None:
-    heads = ("Latency p95", "Memory", "Answers a second", "Cost a day")
+    heads = ("p95 latency", "Memory", "Answers per second", "Cost per day")
     for page, shown in ((Page(sample), True), (Page(render(bare_account())), False)):
         table = page.said[page.said.index("Candidates, smallest first") : page.said.index("Rows kept and dropped")]
         assert [head in table for head in heads] == [shown] * 4
@@ -399,11 +399,11 @@ def test_each_field_has_its_mean_confidence_and_what_would_help_it() -> None:
     said = Page(render(dataclasses.replace(account, reports=(report,), fields=facts))).said
     assert re.search(r"day 24 12 6 0 6 0 40.0 % ", said)
     assert re.search(r"who 0 0 0 0 0 6 unknown ", said)
-    assert "Values as they stand in the text: 10 of 40 training values do not." in said
+    assert "Values copied from the text: 10 of 40 training values are not in it." in said
     assert "More rows that have it: 40 training values are few." in said
-    assert "30 of 40 stand several times." in said
+    assert "30 of 40 occur several times in their texts." in said
     assert "Texts in which it differs from day: most have the same value." in said
-    assert "Rows that have it: all training rows leave it empty." in said
+    assert "Rows that have it: every training row leaves it empty." in said
     assert "lists of objects are not taken apart" in said
     assert list(field_help.what_helps(facts[0], 0.97)) == []
     assert "What would help" not in Page(render(account)).said
@@ -429,8 +429,47 @@ def test_the_first_screen_says_how_much_is_answered_alone() -> None:
     said = Page(render(dataclasses.replace(account, selective={"encoder": selective}))).said
     first = said[: said.index("Candidates, smallest first")]
     assert "encoder answers 75 % of the rows by itself at 3.2 % errors (1.6 to 13.2, n = 108)" in first
-    assert "confidence below 0.83 are passed on; without that, 5.6 % are wrong" in first
+    assert "confidence below 83 % are passed on ( --min-confidence 0.83 ); without that, 5.6 % are wrong" in first
+    worse = dataclasses.replace(selective, error=dataclasses.replace(error, value=0.06, low=0.03))
+    said = Page(render(dataclasses.replace(account, selective={"encoder": worse}))).said
+    assert "encoder : passing on doubtful answers would not help." in said
+    assert "by itself" not in said
     assert "by itself" not in Page(render(dataclasses.replace(account, selective={"linear": selective}))).said
+
+
+def test_rows_that_were_all_kept_and_did_not_leak_have_no_table() -> None:
+    account = sample_account()
+    intake = dataclasses.replace(account.ingest, rows=account.ingest.kept_rows, dropped=(), quarantined=())
+    dataset = dataclasses.replace(account.verdict.dataset, leaks_prevented=0)
+    pairs = tuple(dataclasses.replace(pair, leaks=0) for pair in account.split_optimism)
+    clean = dataclasses.replace(account, ingest=intake, split_optimism=pairs)
+    clean = dataclasses.replace(clean, verdict=dataclasses.replace(account.verdict, dataset=dataset))
+    for shown, page in ((True, Page(render(account))), (False, Page(render(clean)))):
+        assert ("Kept and dropped rows" in page.said) == shown
+        assert ("With leakage" in page.said) == shown
+    assert "No near-duplicates or groups would have leaked from a random split." in page.said
+
+
+def test_a_run_without_requirements_has_no_column_of_them() -> None:
+    account = sample_account()
+    results = tuple(
+        dataclasses.replace(result, meets={}, why="", rows_needed=240) for result in account.verdict.candidates
+    )
+    free = dataclasses.replace(account, verdict=dataclasses.replace(account.verdict, candidates=results))
+    for shown, page in ((True, Page(render(account))), (False, Page(render(free)))):
+        table = page.said[page.said.index("Candidates, smallest first") : page.said.index("Rows kept and dropped")]
+        assert ("Requirements" in table) == shown
+    assert "about 240 more test rows would tell" in table
+
+
+def test_long_lists_have_a_fold() -> None:
+    account = sample_account()
+    apis = tuple(dataclasses.replace(account.apis[0], name=f"api-{n}") for n in range(6))
+    doubts = tuple(dataclasses.replace(account.label_issues[0], id=f"mails.csv:{n}") for n in range(130))
+    page = Page(render(dataclasses.replace(account, apis=apis, label_issues=doubts)))
+    assert "Other APIs (2)" in page.said
+    assert "The next 80" in page.said
+    assert "30 more: save them as CSV." in page.said
 
 
 def test_the_foot_says_what_to_cite() -> None:
@@ -592,7 +631,12 @@ def test_crowded_ladder_numbers_its_dots() -> None:
         for s in few
     )
     direct = ladder_chart.ladder(account, few, "latency", 560)
-    assert set(words_in(direct)) >= {"linear", "encoder", "asked: at least 85\u00a0%", "asked: at most 200\u00a0ms"}
+    assert set(words_in(direct)) >= {
+        "linear",
+        "encoder",
+        "required: at least 85\u00a0%",
+        "required: at most 200\u00a0ms",
+    }
     assert direct.key == ()
     numbered = ladder_chart.ladder(account, many, "latency", 560)
     assert set(words_in(numbered)) >= {str(i) for i in range(1, 11)}

@@ -58,6 +58,10 @@ def test_extracted_objects_say_which_fields_are_wrong() -> None:
     assert all(row["wrong fields"] for row in rows)
 
 
+def test_only_classified_rows_have_a_table_of_doubts() -> None:
+    assert list(tables(extracting_account())) == [WRONG]
+
+
 def test_a_run_without_doubts_gives_headers_alone(tmp_path: Path) -> None:
     assert tables(bare_account())[DOUBTS] == b"\xef\xbb\xbfrow,text,given label,suggested,doubt\r\n"
     assert command(["report", str(finished(tmp_path / "run")), "--csv", "-o", str(tmp_path / "x/page.html")]) == 0

@@ -114,7 +114,7 @@ def test_doctor_and_report_say_that_nothing_is_proven(tmp_path: Path, monkeypatc
     assert "connections that Python code asks for in Ockham's processes are refused" in notes[0]
     account = sample_account()
     guarded = dataclasses.replace(account, verdict=dataclasses.replace(account.verdict, sealed="switches only"))
-    assert "no wall of the operating system" in protection(guarded)
+    assert "the operating system does not separate" in protection(guarded)
     assert protection(guarded).endswith(
         "compiled code and other programs could have connected. This is care, not proof."
     )
