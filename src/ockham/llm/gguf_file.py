@@ -10,6 +10,7 @@ The format: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md (versions 
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 import struct
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import BinaryIO, NoReturn, TypeAlias
 
 from ockham.errors import ModelError
+from ockham.store.file_identity import file_identity
 
 Scalar: TypeAlias = "bool | int | float | str"
 
@@ -162,18 +164,28 @@ class GgufHeader:
 def inspect(path: Path) -> GgufHeader:
     """Read a GGUF file's head and check that the whole file is laid out as it says.
 
-    Raises `ModelError`: ``E_MODEL_MISSING`` where the file cannot be read, ``E_MODEL_FORMAT`` (with the byte) where
-    anything is not as the format has it, or over a cap.
+    Once only, while the file stays as it is. Raises `ModelError`: ``E_MODEL_MISSING`` where the file cannot be read,
+    ``E_MODEL_FORMAT`` (with the byte) where anything is not as the format has it, or over a cap.
     """
     try:
-        with path.open("rb") as stream:
-            nbytes = stream.seek(0, 2)
-            stream.seek(0)
-            return _Reader(path.name, stream, nbytes).head()
+        identity = file_identity(path)
+        return _read_head(path) if identity is None else _remember_head(path, identity)
     except OSError as error:
         raise ModelError(
             "E_MODEL_MISSING", f"{path.name}: cannot be read ({error.strerror})", fix="name a GGUF file"
         ) from None
+
+
+@functools.lru_cache(maxsize=8)
+def _remember_head(path: Path, identity: tuple[int, ...]) -> GgufHeader:  # noqa: ARG001 - it tells files apart
+    return _read_head(path)
+
+
+def _read_head(path: Path) -> GgufHeader:
+    with path.open("rb") as stream:
+        nbytes = stream.seek(0, 2)
+        stream.seek(0)
+        return _Reader(path.name, stream, nbytes).head()
 
 
 class _Reader:

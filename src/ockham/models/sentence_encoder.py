@@ -8,7 +8,7 @@ static embeddings (model2vec), hence other languages.
 
 from __future__ import annotations
 
-import hashlib
+import functools
 import importlib.util
 import json
 import re
@@ -17,9 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from ockham import store
 from ockham.errors import ModelError
 from ockham.llm import hub
 from ockham.models import static_embedding
+from ockham.store.file_identity import file_identity
 from ockham.version import install_command
 
 if TYPE_CHECKING:
@@ -203,7 +205,7 @@ def _read(folder: Path, name: str) -> SentenceEncoder:
     return SentenceEncoder(
         name=name,
         folder=folder,
-        sha256=hashlib.sha256(weights.read_bytes()).hexdigest(),
+        sha256=_weights_digest(weights),
         family=family,
         hidden=_whole(config, "hidden_size", "dim"),
         layers=_whole(config, "num_hidden_layers", "n_layers"),
@@ -243,7 +245,7 @@ def _read_static(
     return SentenceEncoder(
         name=name,
         folder=home,
-        sha256=hashlib.sha256((home / "model.safetensors").read_bytes()).hexdigest(),
+        sha256=_weights_digest(home / "model.safetensors"),
         family=static_embedding.FAMILY,
         hidden=hidden,
         layers=0,
@@ -256,6 +258,17 @@ def _read_static(
         normalize="Normalize" in dict(kinds) or (not kinds and config.get("normalize") is True),
         prefix=_prefix(folder),
     )
+
+
+def _weights_digest(path: Path) -> str:
+    """Return the SHA-256 of a file of weights, worked out once while the file stays as it is."""
+    identity = file_identity(path)
+    return store.file_digest(path) if identity is None else _remember_digest(path, identity)
+
+
+@functools.lru_cache(maxsize=8)
+def _remember_digest(path: Path, identity: tuple[int, ...]) -> str:  # noqa: ARG001 - it tells files apart
+    return store.file_digest(path)
 
 
 def _check_inside(kinds: Sequence[tuple[str, str]]) -> None:

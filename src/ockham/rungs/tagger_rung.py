@@ -10,12 +10,12 @@ import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from ockham.models import linear_tagger, onnx_encoder, sentence_encoder, softmax, tagger
 from ockham.models.bio_tags import Span
 from ockham.models.extraction import field_calibration, tagger_learning
-from ockham.models.extraction.field_writer import FieldRule
+from ockham.models.extraction.field_writer import FieldRule, FieldWriter
 from ockham.models.extraction.value_places import TextRow
 from ockham.models.linear_tagger import LinearTagger
 from ockham.models.sentence_encoder import SentenceEncoder
@@ -39,8 +39,13 @@ from ockham.tuning.span_alignment import AlignedRow
 from ockham.tuning.tune_spec import TuneSpec, guardrails, memorising
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from ockham.tuning import tagger_tuning as tuning
 
+Margins: TypeAlias = "Sequence[NDArray[np.float32]]"
+"""One number per tag for each token of each text: (tokens, tags) each."""
 _SHORT_TOKENS = 60_000
 """Tokens of the training texts up to which all layers are tuned: with two cores that takes minutes."""
 _LARGE = 110e6
@@ -85,12 +90,17 @@ def _build(context: RunContext, folder: Path) -> BuildInfo:
         save_adapter(tuned.adapter, sentence, context.config.encoder, folder)
     tagger.save(settings, tuned.weight, tuned.bias, folder)
     tell("answering the validation rows with what is served")
-    served = tagger.load(folder)
-    served = dataclasses.replace(served, temperature=_temperature(served, checked))
-    settings = dataclasses.replace(settings, temperature=served.temperature, rules=_calibrate(served, checked))
+    margins = tagger.load(folder).margins(checked.readings)  # as they are served
+    temperature = _temperature(margins, checked)
+    margins = [part / temperature for part in margins]
+    rules = _calibrate(writer, margins, checked)
+    settings = dataclasses.replace(settings, temperature=temperature, rules=rules)
     tagger.save(settings, tuned.weight, tuned.bias, folder)
-    served = dataclasses.replace(served, writer=tagger.writer(settings))
-    served_answers = served.answer(checked.texts)
+    writer = tagger.writer(settings)
+    served_answers = [
+        tagger.answer_text(writer, text, reading, part)
+        for text, reading, part in zip(checked.texts, checked.readings, margins, strict=True)
+    ]
     answers = tuple(str(answer.value) for answer in served_answers)
     value_count = place_train_side(context).values
     return BuildInfo(
@@ -167,24 +177,23 @@ def _tagger_settings(context: RunContext, linear: LinearTagger) -> TaggerSetting
     )
 
 
-def _calibrate(served: tagger.Tagger, rows: tuning.TaggerRows) -> tuple[FieldRule, ...]:
+def _calibrate(writer: FieldWriter, margins: Margins, rows: tuning.TaggerRows) -> tuple[FieldRule, ...]:
     """Let the validation rows choose from which share on a value of each field is given, and how sure it is."""
-    margins = served.margins(rows.readings)
     shares = {
-        text: tagger.token_shares(reading, part / served.temperature)
+        text: tagger.token_shares(reading, part)
         for text, reading, part in zip(rows.texts, rows.readings, margins, strict=True)
     }
     pairs = [TextRow(text=text, target=target) for text, target in zip(rows.texts, rows.targets, strict=True)]
-    return field_calibration.calibrate(served.writer, lambda text: shares[text], pairs)
+    return field_calibration.calibrate(writer, lambda text: shares[text], pairs)
 
 
-def _temperature(served: tagger.Tagger, rows: tuning.TaggerRows) -> float:
-    """Fit the temperature on the tags of the validation rows, as they are served."""
+def _temperature(row_margins: Margins, rows: tuning.TaggerRows) -> float:
+    """Fit the temperature on the tags of the validation rows."""
     import numpy as np
 
     if not rows.texts:
         return 1.0
-    margins = np.concatenate(served.margins(rows.readings))
+    margins = np.concatenate(row_margins)
     marked = [str(tag) for row in rows.tags for tag in row]
     step = max(1, len(marked) // _TOKENS)
     labels = [str(tag) for tag in range(margins.shape[1])]
