@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.at_start import sitecustomize as at_start
 from tests.few_mails import write_few_mails
 
 from ockham import machine
@@ -17,6 +18,10 @@ switches.apply(os.environ, own=True)
 # Tests run side by side, a process for each core, on models so small that threads cost several times what they save:
 # the tests of decoder tuning took 92 s of processor time with two threads and 25 s with one. Who measures sets it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# The processes that tests start time models as briefly as this one does.
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    filter(None, [str(Path(at_start.__file__).parent), os.environ.get("PYTHONPATH")])
+)
 
 KILLED = ("test_tune_kill.py", "test_fit_kill.py", "test_curate_kill.py")
 """The files whose tests the option --kills is for."""
@@ -54,14 +59,3 @@ def cache_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 def mails(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A file with a third of the example's mails."""
     return write_few_mails(tmp_path_factory.mktemp("mails") / "support_mail.csv")
-
-
-@pytest.fixture(autouse=True, scope="session")
-def benchmarks_of_20_answers() -> Iterator[None]:
-    """Time each model of a climb over 20 answers in place of 4 seconds: no test but that of the length looks at it."""
-    from ockham.ladder import measure
-    from ockham.serving.process import BenchmarkSpec
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "_FREE", BenchmarkSpec(seconds=0, most=20, rounds=1))
-        yield

@@ -17,11 +17,9 @@ from typing import Any
 from tests import fork_server
 from tests.fork_server import serve
 
-from ockham.ladder import measure
 from ockham.ladder.fit import FitSpec, fit
 from ockham.records import Progress, plain
 from ockham.reporting import page
-from ockham.serving.process import BenchmarkSpec
 from ockham.store import Run
 from ockham.tuning import loop, precision
 
@@ -39,7 +37,6 @@ def main() -> None:
         import transformers  # noqa: F401
 
     assert page
-    vars(measure)["_FREE"] = BenchmarkSpec(seconds=0, most=20, rounds=1)
     vars(precision)["bfloat16_gain"] = lambda: 1.0
     vars(loop)["CHECKPOINT_SECONDS"] = -1.0
     for name in ANNOUNCED:

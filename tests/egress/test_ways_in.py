@@ -42,7 +42,9 @@ time.sleep({LONG_ENOUGH})
 
 
 def environment(home: Path, **variables: str) -> dict[str, str]:
-    paths = [str(sinkhole.ROOT / "src"), os.environ.get("PYTHONPATH", "")]
+    # Timed at its full length: the longer a process lives, the more it could send.
+    inherited = [path for path in os.environ.get("PYTHONPATH", "").split(os.pathsep) if "at_start" not in path]
+    paths = [str(sinkhole.ROOT / "src"), *inherited]
     return sinkhole.bare_environment(home, **variables) | {"PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
