@@ -176,3 +176,11 @@ def test_the_glossary_has_the_words_of_the_records() -> None:
 def test_no_page_names_a_machine() -> None:
     private = re.compile(r"/(?:home|root|work|Users)/\w|localhost:\d{4}|\b(?:10|192\.168)\.\d+\.\d+\.\d+\b")
     assert [name_of(page) for page in PAGES if private.search(page.read_text(encoding="utf-8"))] == []
+
+
+def test_designs_are_numbered_without_holes_and_say_what_would_change_them() -> None:
+    designs = sorted((ROOT / "docs/design").glob("[0-9]*.md"))
+    assert [page.name[:3] for page in designs] == [f"{number:03}" for number in range(1, len(designs) + 1)]
+    texts = {page.name: page.read_text(encoding="utf-8") for page in designs}
+    assert [name for name, text in texts.items() if not text.startswith(f"# {name[:3]} ")] == []
+    assert [name for name, text in texts.items() if "\n## What would change it\n" not in text] == []
