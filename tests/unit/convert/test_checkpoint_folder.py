@@ -80,7 +80,7 @@ def test_m01_m02_a_file_that_is_not_whole_safetensors_is_refused(fault: str, tmp
     with pytest.raises(ModelError) as caught:
         checkpoint_folder.check_weights(path)
     assert caught.value.code == "E_MODEL_FORMAT"
-    assert caught.value.message.startswith("model.safetensors: ")
+    assert caught.value.message.startswith("model.safetensors is damaged")
 
 
 HARMLESS: dict[str, Callable[[], bytes]] = {
