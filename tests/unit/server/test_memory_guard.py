@@ -16,7 +16,8 @@ from ockham.server.memory_guard import MemoryGuard, estimated_mb
 class FakeService:
     def __init__(self, name: str, folder: Path, last_use: float) -> None:
         self.bundle = SimpleNamespace(name=name, folder=folder)
-        self.last_use, self.waiting, self.is_loaded = last_use, 0, True
+        self.last_use, self.is_busy, self.is_loaded = last_use, False, True
+        self.host = self  # of which it is the only model
 
     async def unload(self) -> None:
         self.is_loaded = False
@@ -53,7 +54,7 @@ def test_a10_the_longest_unused_goes_first_and_the_last_one_stays(tmp_path: Path
 
 def test_a10_a_model_that_is_asked_is_not_touched(tmp_path: Path) -> None:
     guard, services = guarded(tmp_path, free=150.0)
-    services["old"].waiting = 1
+    services["old"].is_busy = True
     asyncio.run(guard.relieve())
     assert loaded(services) == {"old", "new"}
 
@@ -66,7 +67,7 @@ def test_a10_a_model_that_would_not_fit_beside_those_that_answer_is_refused(tmp_
     assert loaded(services) == {"old", "middle"}  # 200 MB are free, and 80 are needed
     guard, services = guarded(tmp_path, free=250.0)
     services["new"].is_loaded = False
-    services["middle"].waiting = 1
+    services["middle"].is_busy = True
     with pytest.raises(ApiError) as caught:
         asyncio.run(guard.make_room_for(cast("Any", services["new"])))
     assert (caught.value.status, caught.value.code) == (429, "out_of_memory")
