@@ -15,6 +15,7 @@ from pathlib import Path
 
 from ockham.catalog import ModelSource
 from ockham.downloads.child_process import run_watched
+from ockham.downloads.recorded_run import recorded_command
 from ockham.errors import ModelError, StoreError
 from ockham.version import install_command
 
@@ -24,11 +25,14 @@ _SECONDS = 10.0
 """The hub is not waited for longer than this before it is called unreachable."""
 
 
-def fetch_folder(source: ModelSource, folder: Path, on_bytes: Callable[[int], None]) -> None:
-    """Fetch a model's folder. Raises `ModelError` (``E_DOWNLOAD``), `StoreError` (``E_DISK``)."""
+def fetch_folder(source: ModelSource, folder: Path, ledger: Path, on_bytes: Callable[[int], None]) -> None:
+    """Fetch a model's folder; each request stands in ``ledger`` before it is made.
+
+    Raises `ModelError` (``E_DOWNLOAD``), `StoreError` (``E_DISK``).
+    """
     if util.find_spec("huggingface_hub") is None:
         raise ModelError("E_DOWNLOAD", "huggingface_hub is not installed", fix=install_command("encoder"))
-    command = [sys.executable, "-m", __name__, str(folder), str(source.hub), str(source.revision)]
+    command = recorded_command(ledger, __name__, str(folder), str(source.hub), str(source.revision))
     environment = {**os.environ, "HF_HUB_OFFLINE": "0", "HF_HUB_DISABLE_XET": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     status, _ = run_watched(command, folder, environment, on_bytes)
     if status == _FULL:

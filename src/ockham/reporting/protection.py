@@ -1,4 +1,4 @@
-"""How the data was kept from the network, in two sentences for whoever answers for it."""
+"""How the data was kept from the network, in two sentences for whoever answers for it; three with an endpoint."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ def protection(run_result: RunResult) -> str:
     if label == "switches only":
         return _TWO[label]
     tried = (
-        f" Before the first row was read, {count(run_result.attacks)} ways out were tried from inside, and all failed. "
-        "What the kernel reported about these processes is in evidence.json, which `ockham verify` checks."
+        f" Before the first row was read, {count(run_result.attacks)} ways out were tried from inside, and all failed; "
+        "what the kernel reported about these processes is in evidence.json, which `ockham verify` checks."
     )
     asked = run_result.verdict.sealed.partition("; ")[2]
     spoke = ""
     if asked:
         spoke = (
-            " What was sent to endpoints that you named went through a separate process, which holds the keys and "
-            f"opens none of your files: {asked.removesuffix(_LISTED)}. The ledger in evidence.json has the time, size "
-            "and SHA-256 of each request, written before it was made."
+            f" What was sent to endpoints that you named ({asked.removesuffix(_LISTED)}) went through a separate "
+            "process, which holds the keys, opens none of your files, and wrote the time, size and SHA-256 of each "
+            "request into evidence.json before making it."
         )
     return _TWO[label] + spoke + (tried if run_result.attacks else "")

@@ -16,27 +16,22 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timezone
 from pathlib import Path
 
 from ockham.errors import OckhamError
 from ockham.llm import hub
 from ockham.models import sentence_encoder
-from ockham.records import canonical
 from ockham.rungs import decoder_weights
 from ockham.sealed import landlock
-from ockham.sealed.ledger import Row, follow
 from ockham.sealed.syscalls import PR_SET_NO_NEW_PRIVS, prctl
-from ockham.store.journal import append_row
-
-EVENTS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
+from ockham.store.ledger_file import LedgerHook
 
 
 def main(arguments: Sequence[str]) -> int:
     """Fetch models; give 0. One that cannot be had is left to the sealed run, which finds it missing and says so."""
     ledger, names, *data = arguments
     keep_from(data, [str(Path(ledger).parent), tempfile.gettempdir(), *caches()])
-    sys.addaudithook(Bookkeeper(Path(ledger)))
+    sys.addaudithook(LedgerHook(Path(ledger)))
     for kind, name in json.loads(names):
         with suppress(OckhamError):
             _fetch(kind, name)
@@ -67,33 +62,6 @@ def keep_from(data: Sequence[str], write: Sequence[str]) -> None:
         prctl(PR_SET_NO_NEW_PRIVS, 1)
         paths = [os.path.realpath(path) for path in data if Path(path).exists()]
         landlock.restrict(landlock.readable(paths, foreign=()), write, version, offline=False)
-
-
-class Bookkeeper:
-    """An audit hook that writes a row before it lets a request go; where it cannot, the request is not made."""
-
-    def __init__(self, path: Path) -> None:
-        """Begin to keep a ledger; one that is there is gone on with by nobody."""
-        self._path = path
-        self._rows: list[Row] = []
-
-    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
-        """Write down who is asked."""
-        if event not in EVENTS:
-            return
-        address = arguments[1] if event in ("socket.connect", "socket.sendto") else arguments[:2]
-        pair = address if isinstance(address, tuple) and len(address) > 1 else (address, None)
-        row = Row(
-            number=len(self._rows),
-            time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            process="fetch",
-            event=event,
-            host=pair[0].decode("ascii", "replace") if isinstance(pair[0], bytes) else str(pair[0]),
-            port=pair[1] if isinstance(pair[1], int) else None,
-            before=follow(self._rows),
-        )
-        append_row(self._path, canonical(row))
-        self._rows.append(row)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from ockham.records import canonical, digest, plain
-from ockham.sealed.ledger import FIRST, REQUEST, Row, destination, row
+from ockham.sealed.ledger import FIRST, REQUEST, Row, destination, follow, row
 from ockham.store.journal import append_row, read_rows
 
 
@@ -52,3 +52,33 @@ def read_ledger(path: Path) -> tuple[Row, ...]:
     Raises `StoreError` for a damaged line, `ValueError` for one that is no row.
     """
     return tuple(row(values) for values in read_rows(path))
+
+
+EVENTS = ("socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto")
+
+
+class LedgerHook:
+    """An audit hook that writes a row before it lets a request go; where it cannot, the request is not made."""
+
+    def __init__(self, path: Path) -> None:
+        """Go on with a ledger that is there, or begin one. Raises as `read_ledger`."""
+        self._path = path
+        self._rows = list(read_ledger(path))
+
+    def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
+        """Write down who is asked."""
+        if event not in EVENTS:
+            return
+        address = arguments[1] if event in ("socket.connect", "socket.sendto") else arguments[:2]
+        pair = address if isinstance(address, tuple) and len(address) > 1 else (address, None)
+        fresh = Row(
+            number=len(self._rows),
+            time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
+            process="fetch",
+            event=event,
+            host=pair[0].decode("ascii", "replace") if isinstance(pair[0], bytes) else str(pair[0]),
+            port=pair[1] if isinstance(pair[1], int) else None,
+            before=follow(self._rows),
+        )
+        append_row(self._path, canonical(fresh))
+        self._rows.append(fresh)

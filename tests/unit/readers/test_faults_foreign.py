@@ -112,7 +112,7 @@ def test_l07_a_column_called_id_is_no_input_unless_it_is_named(tmp_path: Path) -
 FETCH = """
 import errno, os, socket, sys
 from pathlib import Path
-from ockham.rungs import fetch_models
+from ockham.store.ledger_file import LedgerHook
 path, port, full = Path(sys.argv[1]), int(sys.argv[2]), [True]
 write = os.write
 def refuse(descriptor, data):
@@ -120,7 +120,7 @@ def refuse(descriptor, data):
         raise OSError(errno.ENOSPC, "full")
     return write(descriptor, data)
 os.write = refuse
-sys.addaudithook(fetch_models.Bookkeeper(path))
+sys.addaudithook(LedgerHook(path))
 for full[0] in (True, True, False):
     try:
         socket.create_connection(("127.0.0.1", port), 5).close()
