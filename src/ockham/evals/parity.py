@@ -37,13 +37,13 @@ def significant_loss(parity: Parity, *, exact: bool) -> str | None:
     cost, agreement = parity.difference, parity.agreement
     if cost.high < 0 and cost.value < -LOSS:
         spread = percent_range(-cost.high, -cost.low)
-        return f"{parity.step} cost {percent(-cost.value)} ({spread}; {unchanged(agreement)})"
+        return f"{parity.step} cost {percent(-cost.value)} ({spread}; {unchanged_answers(agreement)})"
     if exact and agreement.high < AGREED:
-        return f"{parity.step} changed the answers ({unchanged(agreement)})"
+        return f"{parity.step} changed the answers ({unchanged_answers(agreement)})"
     return None
 
 
-def unchanged(agreement: Estimate) -> str:
+def unchanged_answers(agreement: Estimate) -> str:
     """Say how many answers stayed the same."""
     return f"{percent(agreement.value)} of {agreement.n:,} validation answers stayed the same"
 

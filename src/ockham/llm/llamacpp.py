@@ -39,9 +39,7 @@ TIMEOUT_S = 60.0
 STEP = 32
 """Tokens that a processor reads of a prompt before it looks whether anybody still wants the answer.
 
-With 16 to 256 a prompt took the same processor time, with the engine's own 2,048 seven percent more; the answers
-are the same to the last bit where batches do not change the arithmetic. The buffers are smaller, too.
-"""
+With 16 to 256 a prompt took the same processor time, with the engine's own 2,048 seven percent more."""
 
 _FIX = install_command("gguf")
 
@@ -308,18 +306,15 @@ def _start(weights: Path, spec: EngineSpec, adapters: Sequence[Path], socket: Pa
     params.verbosity = -1
     params.n_ctx = spec.context * spec.slots
     params.n_parallel = spec.slots
-    params.cpuparams.n_threads = spec.threads
-    params.cpuparams_batch.n_threads = spec.threads
+    params.cpuparams.n_threads = params.cpuparams_batch.n_threads = spec.threads
     params.n_gpu_layers = spec.gpu_layers
     if not spec.gpu_layers:
         params.n_batch = params.n_ubatch = max(STEP, spec.slots)
     params.fit_params = False
     params.warmup = False
     # Each slot has a cache of its own and nothing is kept elsewhere, so no request sees what another one computed.
-    params.kv_unified = False
+    params.kv_unified = params.cache_idle_slots = params.ctx_shift = False
     params.cache_ram_mib = 0
-    params.cache_idle_slots = False
-    params.ctx_shift = False
     # Flash attention sums in another order when more tokens come at once: answers then depend on what stands in the
     # cache (differences up to .014 were seen). Without it they are the same to the last bit.
     params.flash_attn_type = int(xllamacpp.llama_flash_attn_type.LLAMA_FLASH_ATTN_TYPE_DISABLED)
@@ -334,8 +329,8 @@ def _start(weights: Path, spec: EngineSpec, adapters: Sequence[Path], socket: Pa
         # The engine gives no reason; the file itself is whole, since it was checked.
         what = f"{weights.name}: the engine cannot load it (an architecture it does not know, or too little memory)"
         raise ModelError("E_MODEL_FORMAT", what, fix="use a newer xllamacpp, a smaller model or less context") from None
-    # An engine that is let go before its loop has begun is waited for without end: the loop begins by forgetting that
-    # it was told to stop (llama.cpp, `server_queue::start_loop`). This question is answered in the loop.
+    # An engine that is let go before its loop has begun never ends: `server_queue::start_loop` forgets that it was told
+    # to stop. This question is answered in the loop.
     server.handle_metrics()
     return server
 

@@ -145,7 +145,7 @@ def _row(run_result: RunResult, line: CandidateView, columns: Sequence[_Column])
         tag("span", line.name, class_="name"),
         tag("span", "chosen", class_="badge") if chosen else None,
         tag("span", line.summary, class_="small") if line.summary else None,
-        _needed(line) if columns[1:2] and columns[1].cell is not _findings else None,
+        _rows_needed(line) if columns[1:2] and columns[1].cell is not _findings else None,
         scope="row",
     )
     if line.result.status != "measured":
@@ -220,12 +220,12 @@ def _findings(line: CandidateView) -> Child:
         items.append(tag("li", sign, tag("b", finding), f" {quantity_name(limit)}", class_=_CLASSES[finding]))
     return (
         tag("ul", items, class_="findings") if items else _small("none was set"),
-        _needed(line),
+        _rows_needed(line),
         _small(prose(line.result.why)) if line.result.why else None,
     )
 
 
-def _needed(line: CandidateView) -> Html | None:
+def _rows_needed(line: CandidateView) -> Html | None:
     """Say how many test rows would tell whether a candidate does the job."""
     need = line.result.rows_needed
     return _small(f"about {rounded_rows(need)} more test rows would tell") if need else None

@@ -38,7 +38,7 @@ def doubts(run_result: RunResult) -> Html | None:
         ),
         tag("p", tag("button", "Save as CSV", type="button", id="save-doubts", hidden=True), class_="saving"),
         tag("div", table(heads, body[:_OPEN], label="Labels in doubt", numbers=(4,)), class_="first"),
-        _folded(heads, body[_OPEN:], len(ordered) - len(body)),
+        _fold(heads, body[_OPEN:], len(ordered) - len(body)),
         note(f"Printed: the first {_OPEN}. The page itself can save all of them.", class_="printed")
         if len(body) > _OPEN
         else None,
@@ -46,7 +46,7 @@ def doubts(run_result: RunResult) -> Html | None:
     )
 
 
-def _folded(heads: Sequence[str], body: Sequence[Sequence[Child]], more: int) -> Html | None:
+def _fold(heads: Sequence[str], body: Sequence[Sequence[Child]], more: int) -> Html | None:
     if not body:
         return None
     listed = table(heads, body, label="Further labels in doubt", numbers=(4,))

@@ -47,7 +47,7 @@ def compare_step(step: Step, before: Sequence[Score], after: Sequence[Score], me
     compared = parity.compare(step.name, before, after, metric)
     fault = cause(step)
     if fault is not None:
-        raise ModelError("E_PARITY", f"{step.name}: {fault} ({parity.unchanged(compared.agreement)})", fix=FIX)
+        raise ModelError("E_PARITY", f"{step.name}: {fault} ({parity.unchanged_answers(compared.agreement)})", fix=FIX)
     left = "the converted model computes something else" if step.exact else "quantizing loses too much"
     parity.check(compared, f"the questions are the same, so {left}", FIX, exact=step.exact)
     return compared
