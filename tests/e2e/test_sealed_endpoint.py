@@ -67,7 +67,7 @@ def test_e9_a_climb_with_an_endpoint_is_sealed_and_its_requests_are_counted(tmp_
         assert KEY not in "".join(path.read_text("utf-8", "replace") for path in tmp_path.rglob("*") if path.is_file())
         assert ledgers(tmp_path) == [], "what the evidence holds need not be kept twice"
         page = (tmp_path / "run/report.html").read_text("utf-8")
-        assert f"opens no file of yours: {asked} requests went to {host}" in page
+        assert f"endpoints that you named ({asked} requests went to {host})" in page
         # The same command once more asks for nothing, and the count of the run stays.
         again = run(tmp_path, *FIT, *naming(api))
         assert json.loads(again.stdout)["sealed"] == label

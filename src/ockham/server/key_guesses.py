@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from ockham.server.access import key_digest
 from ockham.server.api_error import ApiError
 
-MOST = 20
+MOST = 100
 SECONDS = 60.0
 """From one address no more wrong keys than ``MOST`` are compared within so many seconds."""
 ADDRESSES = 4096
