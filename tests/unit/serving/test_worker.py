@@ -23,7 +23,7 @@ def test_a_process_that_is_left_while_the_engine_writes_is_not_aborted(tmp_path:
     pytest.importorskip("xllamacpp", reason="the extra gguf is not installed")
     folder = writing_bundle(tmp_path / "tale", tokens=1_500, context=2_048, is_endless=True)
     (tmp_path / "scratch").mkdir()
-    command = [sys.executable, "-c", WORKER, str(folder), str(tmp_path / "scratch")]
+    command = [sys.executable, "-c", WORKER, str(tmp_path / "scratch"), "", "", str(folder)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as worker:
         assert worker.stdin is not None
         assert worker.stdout is not None
