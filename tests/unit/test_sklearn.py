@@ -95,7 +95,7 @@ def test_what_has_no_label_is_refused_by_its_place(classifier: Classifier) -> No
         classifier.predict(["a", " ", "b"])
     with pytest.raises(DataError, match="1 of 2 texts are blank: 1"):
         classifier.predict_proba(["", "b"])
-    with pytest.raises(ConfigError, match="fitted already"):
+    with pytest.raises(ConfigError, match="already fitted"):
         classifier.fit(TEXTS, TARGETS)
 
 
