@@ -36,9 +36,10 @@ def no_job_for_small(
 
     ``writers`` are the language models that were prompted or tuned, ``seen`` the candidates' values of ``metric``.
     Empty where none was measured, or where the best of them may yet be right in half of the rows: by the exact
-    answers, where there are such, else by a metric that says what is right.
+    answers, where there are such, else by a metric that says what is right. Fields that are extracted badly say
+    nothing of the kind: they stand in the text, and more rows teach a small model to find them.
     """
-    tells = metric in QUANTITIES and QUANTITIES[metric].right is not None
+    tells = metric in QUANTITIES and QUANTITIES[metric].right == "answers"
     values = exact.right if exact is not None else seen if tells else {}
     measured = [name for name in writers if name in values]
     if not measured:

@@ -423,3 +423,14 @@ def test_texts_that_look_alike_are_of_no_use_where_their_results_are_wrong() -> 
     )
     assert failed.next.endswith("(`ockham plan` lists those for this machine)."), "no smaller one is worth a look"
     assert told(80).because.startswith("Use decoder:tiny, which scores best")
+
+
+def test_fields_that_a_model_extracts_badly_do_not_show_that_the_job_is_none_for_a_small_one() -> None:
+    fields = [
+        MeasuredCandidate(name=name, rung=rung, metrics={"f1_micro": wilson(right, 200)})
+        for name, rung, right in (("constant", 0, 0), ("decoder-tuned:tiny", 6, 54))
+    ]
+    pair = gap("decoder-tuned:tiny", "constant", 0.27, 0.05, "f1_micro", p=0.001)
+    decision = decide(fields, Requirements(), [pair], metric="f1_micro", rows_needed=rows_needed, climb=ClimbFacts())
+    assert "not usable yet" in decision.because
+    assert NO_JOB not in decision.because
