@@ -1,10 +1,10 @@
 """The proof of sealed mode for a reviewer: E1 to E11, one line each, with Python, unshare and ip alone.
 
-    scripts/prove-sealed [--quick]
+    scripts/prove-sealed [--quick] [--untimed]
 
 Exit status 0: everything held; 1: something did not; 2: this machine cannot show it. ``--quick`` leaves out tuning and
-the sweep over all libraries, and says so. Each count of nothing stands beside one of something: what is searched for is
-planted first, and must be found.
+the sweep over all libraries, ``--untimed`` the limit of five minutes (E11); both say so. Each count of nothing stands
+beside one of something: what is searched for is planted first, and must be found.
 """
 
 from __future__ import annotations
@@ -357,7 +357,7 @@ class Table:
         sys.stdout.flush()
 
 
-def prove(folder: Path, *, quick: bool) -> list[str]:
+def prove(folder: Path, *, quick: bool, timed: bool) -> list[str]:
     """Run every part and print its line; returns the names of those that did not hold."""
     begun, table = time.monotonic(), Table()
 
@@ -393,7 +393,8 @@ def prove(folder: Path, *, quick: bool) -> list[str]:
         label = label_with(change)
         table.line("E10", "a jail with a wall less says so", wanted in label, label)
     seconds = time.monotonic() - begun
-    table.line("E11", "all of this took less than five minutes", seconds < 300, f"{seconds:.0f} s")
+    within = seconds < 300 if timed else None
+    table.line("E11", "all of this took less than five minutes", within, f"{seconds:.0f} s")
     return table.failed
 
 
@@ -457,7 +458,7 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(f"prove-sealed: {reason or 'ip (iproute2) is not installed'}\n")
         return 2
     with tempfile.TemporaryDirectory(prefix="prove-") as name:
-        failed = prove(Path(name), quick="--quick" in arguments)
+        failed = prove(Path(name), quick="--quick" in arguments, timed="--untimed" not in arguments)
     sys.stdout.write("everything held\n" if not failed else f"did not hold: {', '.join(failed)}\n")
     return 1 if failed else 0
 

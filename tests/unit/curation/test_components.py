@@ -7,6 +7,7 @@ import json
 import random
 import tracemalloc
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -134,8 +135,10 @@ def test_memory_does_not_grow_with_the_number_of_documents(tmp_path: Path, monke
             with monkeypatch.context() as patch:
                 if parted:
                     small(patch, 400, 3_000, 600, 2_000)
-                scratch = tmp_path / f"{count}-{parted}"
-                peaks[count, parted] = peak_of(lambda chunks=chunks, scratch=scratch: work(chunks, scratch))  # type: ignore[misc]  # mypy and a lambda's default
+                # Twice: what another thread of the process allocates meanwhile would count too.
+                peaks[count, parted] = min(
+                    peak_of(partial(work, chunks, tmp_path / f"{count}-{parted}-{turn}")) for turn in range(2)
+                )
     assert peaks[10_000, True] < 1.15 * peaks[1_000, True]
     assert peaks[10_000, False] > peaks[10_000, True] + 18 * 9_000
 
