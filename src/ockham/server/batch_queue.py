@@ -113,7 +113,11 @@ class BatchQueue:
         else:
             self.last_answer = time.monotonic()
             self._on_batch(len(batch), self.last_answer - began)
-            _answer(batch, frame)
+            try:
+                _answer(batch, frame)
+            except (KeyError, TypeError, ValueError) as error:
+                _log.error("a model's answers cannot be read: %s", type(error).__name__)
+            # Whoever has no answer by now must not wait for one.
             fail_entries(batch, ApiError(500, "The server failed to answer", code="internal_error"))
         self._hand_out()
 
