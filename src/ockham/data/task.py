@@ -62,7 +62,7 @@ def infer(examples: Sequence[Example], override: TaskName | None = None) -> tupl
     if override is not None:
         if override == "classify":
             _check_labels(targets, distinct)
-        return override, f"the task is {override}, as requested"
+        return override, "it was requested"
     if distinct > 1 and all(map(is_object, targets)):
         return "extract", f"all {len(targets):,} targets are JSON objects, so the task is to extract their fields"
     if distinct > 1 and _are_choices(examples):

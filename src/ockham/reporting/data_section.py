@@ -152,7 +152,7 @@ def _sources(intake: IngestReport) -> Html | None:
         "Records",
         "SHA-256 begins",
     )
-    reason = note(f"The task was inferred: {intake.task_reason}.") if intake.task_reason else None
+    reason = note(f"How the task was chosen: {intake.task_reason}.") if intake.task_reason else None
     return tag(
         "div",
         (tag("h3", "How the files were read"), table(heads, body, label="Files", numbers=(len(heads) - 2,)), reason),

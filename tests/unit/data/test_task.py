@@ -41,7 +41,7 @@ def test_everything_else_is_text() -> None:
 
 
 def test_an_override_decides() -> None:
-    assert infer(examples(["a", "b"] * 20), "generate") == ("generate", "the task is generate, as requested")
+    assert infer(examples(["a", "b"] * 20), "generate") == ("generate", "it was requested")
 
 
 def test_class_numbers_are_labels_and_quantities_are_not() -> None:
