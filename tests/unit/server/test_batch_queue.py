@@ -32,6 +32,11 @@ def frame(*answers: str) -> Frame:
     return {"labels": None, "answers": [{"value": answer, "confidence": None} for answer in answers]}
 
 
+def _outcome(entry: BatchEntry) -> str:
+    error = entry.future.exception()
+    return str(entry.future.result().answer.value if error is None else cast("ApiError", error).code)
+
+
 def outcomes(link: Link, *batches: list[str]) -> list[str]:
     """Put texts in, batch by batch; return the answer to each, or the code of its error."""
 
@@ -46,11 +51,9 @@ def outcomes(link: Link, *batches: list[str]) -> list[str]:
             entries += fresh
             queue.put(fresh)
             await asyncio.sleep(0)
-        results = await asyncio.wait_for(
-            asyncio.gather(*(entry.future for entry in entries), return_exceptions=True), timeout=5
-        )
+        await asyncio.wait_for(asyncio.wait([entry.future for entry in entries]), timeout=5)
         assert len(queue) == 0
-        return [str(result.code) if isinstance(result, ApiError) else str(result.answer.value) for result in results]
+        return [_outcome(entry) for entry in entries]
 
     return asyncio.run(scenario())
 
