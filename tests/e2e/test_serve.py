@@ -14,6 +14,7 @@ import pytest
 from tests.served import KEY, MAILS, Served, fake_bundle, linear_bundle, serve
 
 from ockham.bundles.loaded_model import load
+from ockham.server.key_guesses import MOST
 
 OBJECT = '{"name":"Ann","city":"Ulm"}'
 
@@ -187,8 +188,10 @@ def test_h09_without_the_key_nothing_is_told(served: Served, headers: dict[str, 
 def test_h09_guesses_from_one_address_are_soon_not_compared(served: Served) -> None:
     models = f"{served.address}/v1/models"
     with httpx.Client(transport=httpx.HTTPTransport(local_address="127.0.0.9")) as guesser:
-        guesses = [guesser.get(models, headers={"authorization": f"Bearer guess-{number}"}) for number in range(22)]
-        assert [reply.status_code for reply in guesses] == [401] * 20 + [429] * 2
+        guesses = [
+            guesser.get(models, headers={"authorization": f"Bearer guess-{number}"}) for number in range(MOST + 2)
+        ]
+        assert [reply.status_code for reply in guesses] == [401] * MOST + [429] * 2
         assert guesses[-1].json()["error"]["code"] == "too_many_wrong_keys"
         assert 0 < int(guesses[-1].headers["retry-after"]) <= 60
         assert guesser.get(models, headers=served.headers).status_code == 429
