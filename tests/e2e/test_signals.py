@@ -108,6 +108,13 @@ def started(child: subprocess.Popen[str], verb: str, settle: float = 0.3) -> set
     return children
 
 
+def is_soon_empty(folder: Path) -> bool:
+    patience = time.monotonic() + 10
+    while any(folder.rglob("*")) and time.monotonic() < patience:
+        time.sleep(0.05)
+    return not any(folder.rglob("*"))
+
+
 def below(parent: int) -> set[int]:
     """The processes that a process has started, and those that these have."""
     parents = {}
@@ -258,7 +265,8 @@ def test_k16_a_killed_command_takes_its_children_along(
         child.kill()
         child.communicate(timeout=60)
     assert gone(children)
-    assert list(place.temporary.rglob("*")) == []
+    # A process that was started since they were counted may still be loading, and clears up when it hears of the end.
+    assert is_soon_empty(place.temporary)
     out = place.whole(*args)
     assert place.left() == []
     if verb == "fit":
