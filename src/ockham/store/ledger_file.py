@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
 from ockham.records import canonical, digest, plain
-from ockham.sealed.ledger import FIRST, REQUEST, Row, destination, follow, row
+from ockham.sealed.ledger import REQUEST, Row, destination, follow, row
 from ockham.store.journal import append_row, read_rows
 
 
 class LedgerFile:
     """A ledger that one process keeps; safe to use from several threads."""
 
-    def __init__(self, path: Path, process: str) -> None:
-        """Begin a ledger; ``process`` names who makes the requests. The file must not be there yet."""
-        self.rows = 0
-        self.last = FIRST
+    def __init__(self, path: Path, process: str, before: Sequence[Row] = ()) -> None:
+        """Begin a ledger; ``process`` names who makes the requests. ``before`` are the rows that the file has."""
+        self.rows = len(before)
+        self.last = follow(before)
         self.requests: dict[str, int] = {}
         self._path = path
         self._process = process
@@ -62,8 +63,7 @@ class LedgerHook:
 
     def __init__(self, path: Path) -> None:
         """Go on with a ledger that is there, or begin one. Raises as `read_ledger`."""
-        self._path = path
-        self._rows = list(read_ledger(path))
+        self._ledger = LedgerFile(path, "fetch", read_ledger(path))
 
     def __call__(self, event: str, arguments: tuple[object, ...]) -> None:
         """Write down who is asked."""
@@ -71,14 +71,5 @@ class LedgerHook:
             return
         address = arguments[1] if event in ("socket.connect", "socket.sendto") else arguments[:2]
         pair = address if isinstance(address, tuple) and len(address) > 1 else (address, None)
-        fresh = Row(
-            number=len(self._rows),
-            time=datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
-            process="fetch",
-            event=event,
-            host=pair[0].decode("ascii", "replace") if isinstance(pair[0], bytes) else str(pair[0]),
-            port=pair[1] if isinstance(pair[1], int) else None,
-            before=follow(self._rows),
-        )
-        append_row(self._path, canonical(fresh))
-        self._rows.append(fresh)
+        host = pair[0].decode("ascii", "replace") if isinstance(pair[0], bytes) else str(pair[0])
+        self._ledger.add(event, host, pair[1] if isinstance(pair[1], int) else None)

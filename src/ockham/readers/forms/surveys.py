@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut
 
 _MARK = '{"ImportId":'
@@ -13,28 +15,24 @@ _ROWS = 2
 def _open_qualtrics(sample: FormSample) -> FormReader | None:
     if not any(_is_import_row(row) for row in sample.rows[:_ROWS]):
         return None
-    passed = False
-
-    def convert(cells: Cells) -> Cells | LeftOut:
-        nonlocal passed
-        if passed:
-            return cells
-        passed = _is_import_row(cells)
-        return LeftOut("names_of_columns")
-
-    return FormReader(columns=sample.columns, convert=convert)
+    return _below(sample, _is_import_row)
 
 
 def _open_surveymonkey(sample: FormSample) -> FormReader | None:
     if not sample.rows or not _is_answer_row(sample.rows[0]):
         return None
+    return _below(sample, _is_answer_row)
+
+
+def _below(sample: FormSample, is_last: Callable[[Cells], bool]) -> FormReader:
+    """Read the rows below the last one that holds no answer."""
     passed = False
 
     def convert(cells: Cells) -> Cells | LeftOut:
         nonlocal passed
         if passed:
             return cells
-        passed = True
+        passed = is_last(cells)
         return LeftOut("names_of_columns")
 
     return FormReader(columns=sample.columns, convert=convert)
