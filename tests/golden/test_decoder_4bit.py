@@ -15,6 +15,7 @@ from ockham import store
 from ockham.convert.gguf_quantize import fit_quantization
 from ockham.errors import ModelError, OckhamError, PlugError, StoreError
 from ockham.models import causal_lm
+from ockham.models.causal_lm import Base
 from ockham.records import Progress
 from ockham.rungs import decoder_4bit, decoder_prompted, decoder_rungs
 from ockham.rungs.baselines import CONSTANT
@@ -119,7 +120,7 @@ def test_one_that_is_hardly_smaller_is_left_out(
     monkeypatch.setattr(decoder_4bit, "_answers", lambda *_: ())
     monkeypatch.setattr(decoder_4bit, "build_rung", lambda _context, _rung: build_rung(context, eight))
     same = decoder_4bit.rung(
-        dataclasses.replace(eight, name="decoder:same"), str(folder), lambda _model, _context: weights
+        dataclasses.replace(eight, name="decoder:same"), str(folder), lambda _model, _context: Base(weights=weights)
     )
     assert same.skip_reason(context) == "its 4-bit form has 100 % of the 8-bit form's size"
     nothing = decoder_4bit.rung(eight, str(folder), lambda _model, _context: None)
@@ -162,6 +163,8 @@ def test_the_adapter_of_a_tuned_model_lies_beside_its_4_bit_form(
     monkeypatch.setattr(causal_lm, "parts", lambda _folder: SimpleNamespace(spec=None))
     monkeypatch.setattr(causal_lm, "fit", lambda *_, **__: None)
     _, eight = forms(tmp_path / "wide")
-    built = decoder_4bit.rung(eight, "wide", lambda _model, _context: tmp_path / "4.gguf").build(context, out)
+    built = decoder_4bit.rung(eight, "wide", lambda _model, _context: Base(weights=tmp_path / "4.gguf")).build(
+        context, out
+    )
     assert (built.answers, built.settings) == (("b",), {"weights": "q4_k", "rank": 4})
     assert (out / decoder_4bit.ADAPTER / "adapter_config.json").read_text() == "{}"

@@ -20,8 +20,10 @@ from ockham.store import save_text
 Form = Literal["onnx", "sklearn", "gguf", "ollama", "peft"]
 
 WEIGHTS, ORDERS, MODELFILE, SCHEMA = "model.gguf", "orders.txt", "Modelfile", "schema.json"
+ADAPTER = "adapter.gguf"
 _GGUF_USE = f"""`{WEIGHTS}` is for llama.cpp and what is built on it; `{ORDERS}` is the system prompt. Send each text
 as a JSON object: `{{"text": "…"}}`."""
+_ADAPTER_USE = f"""`{ADAPTER}` is the LoRA adapter that was tuned. It must be loaded too: `--lora {ADAPTER}`."""
 _OLLAMA_USE = f"""```sh
 ollama create ockham-model -f {MODELFILE}
 ```
@@ -65,17 +67,25 @@ def export(source: str | Path, form: Form, out: str | Path, *, rung: str | None 
 
 
 def _gguf(source: ExportSource, out: Path) -> None:
-    decoder = causal_lm.parts(source.folder)
-    shutil.copyfile(decoder.weights, out / WEIGHTS)
+    decoder = _copy_weights(source, out)
     save_text(out / ORDERS, decoder.orders + "\n")
-    _finish(source, out, decoder, "GGUF", _GGUF_USE)
+    usage = _GGUF_USE if decoder.adapter is None else f"{_GGUF_USE}\n\n{_ADAPTER_USE}"
+    _finish(source, out, decoder, "GGUF", usage)
 
 
 def _ollama(source: ExportSource, out: Path) -> None:
-    decoder = causal_lm.parts(source.folder)
-    shutil.copyfile(decoder.weights, out / WEIGHTS)
+    decoder = _copy_weights(source, out)
     save_text(out / MODELFILE, modelfile(decoder))
     _finish(source, out, decoder, "an Ollama model", _OLLAMA_USE)
+
+
+def _copy_weights(source: ExportSource, out: Path) -> DecoderFiles:
+    """Copy the weights, and the adapter that stands on them where there is one."""
+    decoder = causal_lm.parts(source.folder)
+    shutil.copyfile(decoder.weights, out / WEIGHTS)
+    if decoder.adapter is not None:
+        shutil.copyfile(decoder.adapter, out / ADAPTER)
+    return decoder
 
 
 def _finish(source: ExportSource, out: Path, decoder: DecoderFiles, form: str, usage: str) -> None:
@@ -120,10 +130,12 @@ def modelfile(decoder: DecoderFiles) -> str:
     else:
         before, between, after = decoder.pieces
         template = f"{before}{{{{ .System }}}}{between}{{{{ .Prompt }}}}{after}{{{{ .Response }}}}"
+    adapter = "" if decoder.adapter is None else f"ADAPTER ./{ADAPTER}\n"
     return (
         f"# ollama create NAME -f {MODELFILE}\n"
         '# Send each text as a JSON object: {"text": "..."}\n'
         f"FROM ./{WEIGHTS}\n"
+        f"{adapter}"
         f'TEMPLATE """{template}"""\n'
         f'SYSTEM """{decoder.orders}"""\n'
         "PARAMETER temperature 0\n"

@@ -73,6 +73,12 @@ TUNING = section(
         type=click.Choice(get_args(PrecisionName)),
         help="Precision for tuning language models [default: auto, the one that measures faster].",
     ),
+    click.option(
+        "--keep-adapter",
+        is_flag=True,
+        default=None,
+        help="Do not merge a language model's LoRA adapter into it: `ockham serve` can then share the base in memory.",
+    ),
     click.option("--seed", type=int, metavar="N", help="Random seed [default: 0]."),
 )
 CHOICES = section(

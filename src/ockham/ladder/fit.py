@@ -68,7 +68,8 @@ class FitSpec:
     ``rank`` an encoder's tagger tunes all weights where the rows are few. ``device`` is
     where language models compute: ``auto`` takes a graphics processor where the libraries see one, ``cuda`` insists.
     ``precision`` is what they are tuned in: ``auto`` is ``bfloat16`` where that is measured to be faster when the run
-    begins, else ``float32``; a run goes on in the precision it began with.
+    begins, else ``float32``; a run goes on in the precision it began with. ``keep_adapter``: a tuned language model is
+    published as its base and the adapter, which are not merged, so that bundles on one base can be served together.
 
     ``several_labels`` says what to do with rows that have several labels: leave them out (``one``), take each set of
     labels as a label of its own (``sets``), or take what stands there as one name (``as-is``). ``merge_labels`` takes
@@ -105,6 +106,7 @@ class FitSpec:
     rank: int | None = field(default=None, metadata={"min": 1, "max": 1024})
     device: DeviceName = "auto"
     precision: PrecisionName = "auto"
+    keep_adapter: bool = False
     endpoint: EndpointSpec | None = None
     judge: EndpointSpec | None = None
     instructions: str | None = None
@@ -342,6 +344,7 @@ def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared, scorer:
         epochs=spec.epochs,
         batch=spec.batch,
         device=spec.device,
+        keep_adapter=spec.keep_adapter,
         judge=spec.judge,
         every=spec.all,
     )
@@ -357,4 +360,6 @@ def _identity(prepared: Prepared, spec: FitSpec, instructions: str) -> dict[str,
     about: dict[str, Json] = {"dataset": prepared.dataset.digest, "split": rows, "inputs": list(prepared.inputs)}
     if instructions:
         settings["instructions"] = instructions
+    if spec.keep_adapter:
+        settings["keep_adapter"] = True
     return {"ockham": __version__, **about, **settings}

@@ -32,13 +32,10 @@ from ockham.records import Answer, Example, TaskName
 
 __all__ = ["Base", "Decoder", "DecoderFiles", "DecoderRecord", "GgufSpec", "fit", "load", "parts"]
 
-FILE = "gguf.json"
-WEIGHTS = "model.gguf"
-ADAPTER = "adapter.gguf"
+FILE, WEIGHTS, ADAPTER = "gguf.json", "model.gguf", "adapter.gguf"
 
 CONSTRAINED_TASKS: tuple[TaskName, ...] = ("classify", "choose")
 """The tasks whose answers are held to a trie; their questions are answered one after the other."""
-
 _ENDLESS = 1 << 30
 
 
@@ -106,7 +103,8 @@ class Decoder:
         # Where batches change the arithmetic, every question is computed alone and from its beginning. Labels gain
         # nothing from questions side by side: what takes the time is reading, which is bound by arithmetic.
         self._steady = batch_invariance.is_batch_invariant(engine)
-        self._slots = engine.spec.slots if self._steady and record.task.name not in CONSTRAINED_TASKS else 1
+        is_alone = not self._steady or record.task.name in CONSTRAINED_TASKS
+        self._slots = 1 if is_alone else min(record.spec.slots, engine.spec.slots)
         self._free = shared or SharedSlots(self._slots)
         self._scales = () if record.adapter is None else (*[0.0] * adapter, 1.0)
         self._pool = prompts.ShotPool(record.pool)
@@ -332,12 +330,14 @@ def lengths(folder: Path, engine: Engine, texts: Sequence[str]) -> list[int]:
 class DecoderFiles:
     """What another program needs to ask as a bundle does: weights, orders, and what the template writes around a turn.
 
-    ``pieces`` stand before the orders, between orders and text, and behind the text; ``folded``: the template knows no
-    system turn, so the orders begin the user's, with an empty line behind them, and there are two pieces. ``schema`` is
-    the JSON schema of a valid answer: an object, or one of the labels as a JSON string.
+    ``adapter`` stands on the weights, unless it was merged into them. ``pieces`` stand before the orders, between
+    orders and text, and behind the text; ``folded``: the template knows no system turn, so the orders begin the user's,
+    with an empty line behind them, and there are two pieces. ``schema`` is that of a valid answer: an object, or a
+    label as a JSON string.
     """
 
     weights: Path
+    adapter: Path | None = None
     orders: str
     pieces: tuple[str, ...]
     folded: bool
@@ -352,6 +352,7 @@ def parts(folder: Path) -> DecoderFiles:
     skeleton = record.skeletons[0]
     return DecoderFiles(
         weights=check_file(folder, record.weights),
+        adapter=None if record.adapter is None else check_file(folder, record.adapter),
         orders=record.task.chat((), "")[0]["content"],
         pieces=skeleton.pieces,
         folded=skeleton.folded,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,11 +31,14 @@ def load(folders: Sequence[Path]) -> list[Decoder]:
         places.append(len(adapters))
         if record.adapter is not None:
             adapters.append(check_file(folder, record.adapter))
-    engine = start(weights, first.spec, adapters)
-    slots = SharedSlots(engine.spec.slots if batch_invariance.is_batch_invariant(engine) else 1)
-    return [Decoder(record, engine, slots, place) for record, place in zip(records, places, strict=True)]
+    # As much as the largest needs: each still reads no more than its own context.
+    context = max(record.spec.context for record in records)
+    slots = max(record.spec.slots for record in records)
+    engine = start(weights, dataclasses.replace(first.spec, context=context, slots=slots), adapters)
+    shared = SharedSlots(engine.spec.slots if batch_invariance.is_batch_invariant(engine) else 1)
+    return [Decoder(record, engine, shared, place) for record, place in zip(records, places, strict=True)]
 
 
-def _settings(spec: GgufSpec) -> tuple[int, int, int | None, int]:
-    """Return what an engine is started with."""
-    return spec.context, spec.slots, spec.threads, spec.gpu_layers
+def _settings(spec: GgufSpec) -> tuple[int | None, int]:
+    """Return what bundles of one engine must have in common."""
+    return spec.threads, spec.gpu_layers

@@ -11,7 +11,6 @@ import shutil
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from ockham.convert.gguf_export import convert
@@ -34,8 +33,8 @@ ADAPTER = "adapter"
 SMALLER = 0.9
 """The 4-bit form must have less than this share of the 8-bit form's bytes."""
 
-Weights = Callable[[str, RunContext], Path | None]
-"""(model, context) → its weights in 4 bits, or nothing where they cannot be made."""
+Weights = Callable[[str, RunContext], Base | None]
+"""(model, context) → its weights in 4 bits, and the adapter on them, or nothing where they cannot be made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,32 +63,34 @@ def rung(eight: Rung, model: str, weights: Weights) -> Rung:
 
     def build(context: RunContext, folder: Path) -> BuildInfo:
         built_rung = build_rung(context, eight)
-        offer, path = _offer(eight, built_rung, model, weights, context), weights(model, context)
-        if path is None or offer.why is not None:  # `unsuited` has said so before
+        offer, base = _offer(eight, built_rung, model, weights, context), weights(model, context)
+        if base is None or offer.why is not None:  # `unsuited` has said so before
             raise ModelError("E_PARITY", offer.why or "the 4-bit weights are missing", fix="the 8-bit rung stays")
         spec = causal_lm.parts(built_rung.folder).spec
         causal_lm.fit(
             [*context.side("train"), *context.side("valid")],
             folder,
-            Base(weights=path),
+            base,
             spec,
             task=context.config.task,
             instructions=context.config.instructions,
         )
         if (built_rung.folder / ADAPTER).is_dir():
             shutil.copytree(built_rung.folder / ADAPTER, folder / ADAPTER)
-        settings = {**built_rung.built.settings, "weights": weight_type(path)}
+        settings = {**built_rung.built.settings, "weights": weight_type(base.weights)}
         return BuildInfo(settings=settings, answers=offer.answers, parity=offer.parity)
 
     return dataclasses.replace(eight, name=f"{eight.name}:4bit", build=build, skip_reason=skip_reason)
 
 
-def of_folder(model: str, context: RunContext) -> Path | None:
+def of_folder(model: str, context: RunContext) -> Base | None:
     """Return the 4-bit weights of a model's folder, made once a run; nothing for a GGUF file served as it is."""
     source = find_model(model)
     if is_gguf(source):
         path = gguf_of(source)
-        return repack_or_find(path, context, "q4_0") if path is not None and is_slow(path) else None
+        if path is None or not is_slow(path):
+            return None
+        return Base(weights=repack_or_find(path, context, "q4_0"))
     key = digest(["four", model, signature(source)])
 
     def write(folder: Path) -> None:
@@ -97,21 +98,30 @@ def of_folder(model: str, context: RunContext) -> Path | None:
         with context.run.staging() as whole:
             _quantize(convert(source, whole / WEIGHTS, "f16").path, folder)
 
-    return find_or_make_folder(context.run, "weights", key, write) / WEIGHTS
+    return Base(weights=find_or_make_folder(context.run, "weights", key, write) / WEIGHTS)
 
 
-def keep(folder: Path, context: RunContext, whole: Path) -> None:
-    """Keep the 4-bit weights of a model tuned from a folder, made of its merged weights in 16 bits.
+def keep(folder: Path, context: RunContext, whole: Base) -> None:
+    """Keep the 4-bit weights of a model tuned from a folder, made of its weights in 16 bits, with their adapter if any.
 
     Raises `ModelError` where they cannot be quantized.
     """
-    find_or_make_folder(context.run, "weights", _tuned_weights(folder, context), partial(_quantize, whole))
+
+    def write(staging: Path) -> None:
+        _quantize(whole.weights, staging)
+        if whole.adapter is not None:
+            shutil.copyfile(whole.adapter, staging / causal_lm.ADAPTER)
+
+    find_or_make_folder(context.run, "weights", _tuned_weights(folder, context), write)
 
 
-def of_tuned(model: str, context: RunContext) -> Path | None:
+def of_tuned(model: str, context: RunContext) -> Base | None:
     """Return the 4-bit weights that were kept when a model was tuned in this run."""
     folder = context.run.artifact("weights", _tuned_weights(tuning_folder(model, context), context))
-    return None if folder is None else folder / WEIGHTS
+    if folder is None:
+        return None
+    adapter = folder / causal_lm.ADAPTER
+    return Base(weights=folder / WEIGHTS, adapter=adapter if adapter.exists() else None)
 
 
 def _quantize(whole: Path, folder: Path) -> None:
@@ -120,25 +130,25 @@ def _quantize(whole: Path, folder: Path) -> None:
 
 def _tuned_weights(folder: Path, context: RunContext) -> str:
     config = context.config
-    return context.cache_key(
-        "four", folder.name, signature(folder), config.tune, config.learning_rate, config.precision, config.metric
-    )
+    tuning = (config.tune, config.learning_rate, config.precision, config.metric, config.keep_adapter)
+    return context.cache_key("four", folder.name, signature(folder), *tuning)
 
 
 def _offer(eight: Rung, built_rung: BuiltRung, model: str, weights: Weights, context: RunContext) -> _Offer:
     """Answer the validation rows in 4 bits as the 8-bit form did, and compare, once a run."""
     if not built_rung.built.answers:
         return _Offer(answers=(), parity=(), why="there is no validation row to compare it on")
-    path = weights(model, context)
-    if path is None:
+    base = weights(model, context)
+    if base is None:
         return _Offer(answers=(), parity=(), why="there are no 16-bit weights to quantize to 4 bits")
-    key = context.cache_key("offer", eight.name, eight.cache_inputs(context.config), path.stat().st_size)
+    size = base.weights.stat().st_size
+    key = context.cache_key("offer", eight.name, eight.cache_inputs(context.config), size)
 
     def compare() -> _Offer:
-        share = path.stat().st_size / causal_lm.parts(built_rung.folder).weights.stat().st_size
+        share = size / causal_lm.parts(built_rung.folder).weights.stat().st_size
         if share >= SMALLER:
             return _Offer(answers=(), parity=(), why=f"its 4-bit form has {percent(share, 0)} of the 8-bit form's size")
-        answers = _answers(eight, built_rung, path, context, key)
+        answers = _answers(eight, built_rung, base, context, key)
         before, after = (context.score_answers("valid", replies) for replies in (built_rung.built.answers, answers))
         compared = parity.compare("quantizing to 4 bits", before, after, context.config.metric)
         return _Offer(answers=answers, parity=(compared,), why=parity.significant_loss(compared, exact=False))
@@ -146,7 +156,7 @@ def _offer(eight: Rung, built_rung: BuiltRung, model: str, weights: Weights, con
     return find_or_make(context.run, "offer", key, _Offer, compare)
 
 
-def _answers(eight: Rung, built_rung: BuiltRung, path: Path, context: RunContext, key: str) -> tuple[str, ...]:
+def _answers(eight: Rung, built_rung: BuiltRung, base: Base, context: RunContext, key: str) -> tuple[str, ...]:
     """Answer the validation rows; the model knows the training rows alone, as the 8-bit form did."""
     spec = causal_lm.parts(built_rung.folder).spec
     with ExitStack() as until:
@@ -156,7 +166,7 @@ def _answers(eight: Rung, built_rung: BuiltRung, path: Path, context: RunContext
             causal_lm.fit(
                 context.side("train"),
                 staging,
-                Base(weights=path, copy=False),
+                dataclasses.replace(base, copy=False),
                 spec,
                 task=context.config.task,
                 instructions=context.config.instructions,

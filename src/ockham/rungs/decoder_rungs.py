@@ -138,7 +138,8 @@ def _tuned_rung(name: str, model: str, others: Sequence[str]) -> Rung:
     """Return the rung of a model that is tuned, unless it promises less than the others that are tuned here."""
 
     def cache_inputs(config: BuildConfig) -> object:
-        return [config.metric, model, signature(local(model)), config.tune, config.learning_rate, config.precision]
+        tuning = [config.tune, config.learning_rate, config.precision]
+        return [config.metric, model, signature(local(model)), *tuning, config.keep_adapter]
 
     return dataclasses.replace(
         DECODER_TUNED,

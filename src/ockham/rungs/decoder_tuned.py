@@ -1,6 +1,7 @@
 """The tuned decoder rung: LoRA on the questions exactly as they will be asked, merged, quantized, held to parity.
 
-Early stopping asks the engine that serves, with the adapter apart; what it learns from are training rows alone.
+Early stopping asks the engine that serves, with the adapter apart; what it learns from are training rows alone. A user
+may want the adapter kept apart (``--keep-adapter``): then nothing is merged, and what early stopping asked is served.
 """
 
 from __future__ import annotations
@@ -8,12 +9,12 @@ from __future__ import annotations
 import dataclasses
 import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ockham import machine
+from ockham import machine, store
 from ockham.convert.gguf_export import Converted, Converter, Precision
 from ockham.errors import DataError, ModelError
 from ockham.evals import tasks
@@ -125,7 +126,7 @@ def build(model: str, context: RunContext, folder: Path) -> BuildInfo:
         causal_lm.fit(
             everything,
             folder,
-            Base(weights=held.weights),
+            held.base,
             tokenized.spec,
             task=context.config.task,
             instructions=context.config.instructions,
@@ -135,6 +136,7 @@ def build(model: str, context: RunContext, folder: Path) -> BuildInfo:
         settings={
             "model": model_name(model),
             "weights": QUANTIZATION,
+            **({"adapter": "not merged"} if context.config.keep_adapter else {}),
             SETTING: engine_build() or "unknown",
             "epochs": next(point.epoch for point in tuned.points if point.is_best),
             "rank": context.config.tune.rank,
@@ -240,9 +242,9 @@ def _apart(setup: _Place, adapter: Adapter, base: Base, staging: Path) -> Base:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Held:
-    """What the gate let through: the weights to serve, their answers to all validation rows, and the comparisons."""
+    """What the gate let through: the files to serve, their answers to all validation rows, and the comparisons."""
 
-    weights: Path
+    base: Base
     answers: tuple[str, ...]
     parity: tuple[Parity, ...]
 
@@ -269,32 +271,59 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
     )
     before, after = setup.scores(few_rows, written), setup.scores(few_rows, [apart.answers[i] for i in few])
     parities.append(parity_gate.compare_step(step, before, after, metric))
+    last, valid = apart.answers, setup.context.side("valid")
+    make_forms = _unmerged_forms if setup.context.config.keep_adapter else _merged_forms
+    for form in make_forms(setup, tuned, put, staging):
+        # What serves answers every validation row; a step before it those of the gate.
+        everyone, judged = (valid, _spread(len(valid), _JUDGED)) if form.serves else (rows, range(len(rows)))
+        served = setup.serve(staging / form.folder, form.base, everyone, f"answering after {form.name}")
+        answers = tuple(served.answers[i] for i in judged)
+        step = Step(
+            name=form.name,
+            exact=not form.serves,
+            learnt=learnt,
+            served_questions=[served.questions[i] for i in judged],
+            files=[(form.base.weights, form.sha256)],
+        )
+        parities.append(parity_gate.compare_step(step, setup.scores(rows, last), setup.scores(rows, answers), metric))
+        last = answers
+    return _Held(base=form.base, answers=served.answers, parity=tuple(parities))
 
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Form:
+    """A form that the tuned model takes on its way to the one that ``serves``, and the digest of its weights."""
+
+    name: str
+    folder: str
+    base: Base
+    sha256: str
+    serves: bool
+
+
+def _merged_forms(setup: _Place, tuned: tuning.TunedDecoder, _whole: Base, staging: Path) -> Iterator[_Form]:
+    """Merge the adapter into the model, and quantize what comes of it."""
     setup.context.on_progress(Progress(stage="climb", message="merging the adapter into the model"))
     tuned.merge_adapter(staging / "merged")
     for text in [path for pattern in _TEXTS for path in setup.folder.glob(pattern)]:
         if text.name not in {"config.json", "model.safetensors.index.json"}:
             shutil.copyfile(text, staging / "merged" / text.name)
-    last, valid = apart.answers, setup.context.side("valid")
     for name, precision in _PRECISIONS:
-        # What serves answers every validation row; a step before it those of the gate.
-        serves = precision == QUANTIZATION
-        everyone, judged = (valid, _spread(len(valid), _JUDGED)) if serves else (rows, range(len(rows)))
         converted = setup.converter.convert(staging / "merged", staging / f"{precision}.gguf", precision)
-        served = setup.serve(staging / precision, Base(weights=converted.path), everyone, f"answering after {name}")
-        answers = tuple(served.answers[i] for i in judged)
-        step = Step(
-            name=name,
-            exact=not serves,
-            learnt=learnt,
-            served_questions=[served.questions[i] for i in judged],
-            files=[(converted.path, converted.sha256)],
-        )
-        parities.append(parity_gate.compare_step(step, setup.scores(rows, last), setup.scores(rows, answers), metric))
+        base, serves = Base(weights=converted.path), precision == QUANTIZATION
+        yield _Form(name=name, folder=precision, base=base, sha256=converted.sha256, serves=serves)
         if not serves:
-            _keep_four(setup, converted.path)
-        last = answers
-    return _Held(weights=converted.path, answers=served.answers, parity=tuple(parities))
+            _keep_four(setup, base)
+
+
+def _unmerged_forms(setup: _Place, _tuned: tuning.TunedDecoder, whole: Base, _staging: Path) -> Iterator[_Form]:
+    """Put the adapter on the base in 8 bits, which is the same file for all that is tuned from it."""
+    quantized = setup.tokenized.base
+    base = dataclasses.replace(quantized, adapter=whole.adapter, adapter_source=whole.adapter_source)
+    sha256 = quantized.sha256 or store.file_digest(quantized.weights)
+    name = f"quantizing the base to {QUANTIZATION}"
+    yield _Form(name=name, folder=QUANTIZATION, base=base, sha256=sha256, serves=True)
+    _keep_four(setup, whole)
 
 
 def _compare_unpacked(setup: _Place, plain: Converted, staging: Path) -> list[Parity]:
@@ -317,7 +346,7 @@ def _compare_unpacked(setup: _Place, plain: Converted, staging: Path) -> list[Pa
     return [parity_gate.compare_step(step, before, after, setup.context.config.metric)]
 
 
-def _keep_four(setup: _Place, whole: Path) -> None:
+def _keep_four(setup: _Place, whole: Base) -> None:
     """Keep the 4-bit form too; where it cannot be made, the 8-bit form is what there is."""
     try:
         decoder_4bit.keep(setup.folder, setup.context, whole)

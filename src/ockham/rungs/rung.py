@@ -69,6 +69,8 @@ class BuildConfig:
     precision: Precision = "float32"
     """What language models are tuned in; encoders always in float32."""
     device: DeviceName = "auto"
+    keep_adapter: bool = False
+    """A tuned language model is served as its base with the adapter, which are not merged."""
     judge: EndpointSpec | None = None
     """A large model to judge written answers; no rung and no verdict depends on it."""
     scorer: LoadedScorer | None = None

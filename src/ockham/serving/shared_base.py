@@ -9,7 +9,8 @@ import json
 from pathlib import Path
 
 KIND, FILE = "gguf", "gguf.json"
-_SETTINGS = ("context", "slots", "threads", "gpu_layers")
+_SETTINGS = ("threads", "gpu_layers")
+"""What bundles of one process must have in common; of contexts and slots it takes the most."""
 
 
 def shared_base(folder: Path, kind: str) -> str | None:
