@@ -173,7 +173,7 @@ def _tagger_settings(context: RunContext, linear: LinearTagger) -> TaggerSetting
         paths=tuple(entry.path for entry in placed.fields),
         temperature=1.0,
         closed=linear.writer.settings.closed,
-        rules=tuple(FieldRule(form=form) for form in placed.forms),
+        rules=placed.rules(),
     )
 
 

@@ -28,7 +28,8 @@ from ockham.models.extraction import (
     value_places,
 )
 from ockham.models.extraction.crf_training import TaggedText
-from ockham.models.extraction.span_shares import SpanShare
+from ockham.models.extraction.field_writer import FieldRule, FieldWriter, WriterSettings
+from ockham.models.extraction.span_shares import FieldValue, SpanShare
 from ockham.models.extraction.value_places import TextRow
 from ockham.plugs.batch_contract import WILD_TEXTS
 
@@ -229,6 +230,41 @@ def test_a_value_at_two_places_has_the_shares_of_both() -> None:
     first, second = span_shares.field_values("9.00 9.00 7.00", spans)
     assert (first.text, first.start, second.text) == ("9.00", 5, "7.00")
     assert first.share == pytest.approx(1 - 0.7 * 0.6)
+
+
+def test_a_value_is_expected_where_nearly_every_text_has_one() -> None:
+    likely, other = (
+        FieldValue(field=0, text=text, start=0, end=1, share=share) for text, share in (("a", 0.2), ("b", 0.05))
+    )
+    raised = [value.share for value in span_shares.expect_value([likely, other], 0.98)]
+    none = 0.75 * 0.02 / 0.98
+    assert raised == pytest.approx([0.2 / (none + 0.25), 0.05 / (none + 0.25)])
+    assert sum(raised) < 1
+    for presence in (0.0, 0.3, 0.5):
+        assert span_shares.expect_value([likely, other], presence) == [likely, other], (
+            "the tags know such a field's share"
+        )
+
+
+def test_a_field_that_every_training_text_has_is_answered_though_its_place_is_unlikely() -> None:
+    always = [TextRow(text=f"A {word} b", target=json.dumps({"name": word})) for word in ("oak", "elm", "ash") * 20]
+    seldom = [*always, *(TextRow(text=f"no {number}", target="{}") for number in range(200))]
+    for rows, least in ((always, 0.98), (seldom, 0.2)):
+        (rule,) = tagger_learning.place_rows(rows).rules()
+        assert rule.presence == pytest.approx(least, abs=0.05)
+    writer = FieldWriter.of(
+        WriterSettings(
+            schema=json.dumps({"type": "object", "properties": {"name": {"type": "string"}}}),
+            paths=(("name",),),
+            rules=(FieldRule(presence=0.98),),
+            closed=(),
+        ),
+        "the schema",
+    )
+    spans = [SpanShare(field=0, start=0, end=3, share=0.2)]
+    assert json.loads(str(writer.answer("fir", spans).value)) == {"name": "fir"}
+    rare = writer.with_rules((FieldRule(presence=0.4),))
+    assert json.loads(str(rare.answer("fir", spans).value)) == {}
 
 
 def test_of_spans_that_overlap_the_likelier_stays() -> None:

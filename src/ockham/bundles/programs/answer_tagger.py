@@ -66,7 +66,9 @@ class Extractor:
         spans = [span for span in self.spans(text) if self.write(text, span) is not None]
         out: dict[int, list[Any]] = {}
         for value in span_shares.field_values(text, [span for span in spans if not self.fields[span.field].repeated]):
-            out.setdefault(value.field, [value])
+            out.setdefault(value.field, []).append(value)
+        for number, values in out.items():
+            out[number] = span_shares.expect_value(values, self.settings["rules"][number]["presence"])
         several = [span for span in spans if self.fields[span.field].repeated]
         for span in span_shares.without_overlaps(several, span_shares.LEAST):
             out.setdefault(span.field, []).append(span)

@@ -26,7 +26,9 @@ class FieldRule:
 
     ``form`` is that of `ockham.models.extraction.value_forms`; a value is given where its share is at least ``least``;
     its confidence is the logistic of ``slope`` times the share's log-odds plus ``offset`` (Platt 1999). ``empty`` is
-    how often the field is right where no value is given, ``None`` where that is not known.
+    how often the field is right where no value is given, ``None`` where that is not known. ``presence`` is the share of
+    training texts in which a value of the field stands, where values of a field with one value are to be expected by it
+    (`ockham.models.extraction.span_shares.expect_value`).
     """
 
     form: str = value_forms.AS_IT_STANDS
@@ -34,6 +36,7 @@ class FieldRule:
     slope: float = 1.0
     offset: float = 0.0
     empty: float | None = None
+    presence: float = field(default=0.5, metadata={"min": 0, "max": 1})
 
     def confidence(self, share: float) -> float:
         """Return how sure a value of such a share is, in [0, 1]."""
@@ -120,7 +123,11 @@ class FieldWriter:
         written = [span for span in spans if self.write(text, span) is not None]
         out: dict[int, list[FieldValue]] = {}
         for value in span_shares.field_values(text, [s for s in written if not self.fields[s.field].repeated]):
-            out.setdefault(value.field, [self._write_value(text, value)])
+            out.setdefault(value.field, []).append(self._write_value(text, value))
+        out = {
+            number: span_shares.expect_value(values, self.settings.rules[number].presence)
+            for number, values in out.items()
+        }
         several = [span for span in written if self.fields[span.field].repeated]
         for span in span_shares.without_overlaps(several, span_shares.LEAST):
             value = FieldValue(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -87,6 +87,20 @@ def field_values(text: str, spans: Sequence[SpanShare]) -> list[FieldValue]:
         part = text[best.start : best.end]
         values.append(FieldValue(field=field, text=part, start=best.start, end=best.end, share=1 - missed))
     return sorted(values, key=lambda value: (-value.share, value.start, value.field))
+
+
+def expect_value(values: Sequence[FieldValue], presence: float) -> list[FieldValue]:
+    """Return the values that one field may have, their shares raised where nearly every training text has the field.
+
+    A chain of tags weighs a text word by word, and cannot know that some place has the value if all others do not. So
+    the odds that there is none are multiplied with those of the training texts, where these are below one.
+    """
+    odds = (1 - presence) / presence if presence else 1.0
+    known = sum(value.share for value in values)
+    if odds >= 1 or not 0 < known < 1:
+        return list(values)
+    raised = 1 / ((1 - known) * odds + known)
+    return [replace(value, share=value.share * raised) for value in values]
 
 
 def without_overlaps(spans: Sequence[SpanShare], least: float) -> list[SpanShare]:

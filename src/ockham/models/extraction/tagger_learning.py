@@ -51,6 +51,14 @@ class PlacedRows:
         """The values of all targets, those that stand nowhere too."""
         return sum(len(row) for row in self.places) + sum(total for _, lost, total in self.missing if lost == total)
 
+    def rules(self) -> tuple[FieldRule, ...]:
+        """Return the rule that a tagger begins with for each field: its form, and the share of texts that have it."""
+        present = Counter(field for row in self.places for field in {value.field for value in row if value.extents})
+        return tuple(
+            FieldRule(form=form, presence=round((present[number] + 1) / (len(self.texts) + 2), 6))
+            for number, form in enumerate(self.forms)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _MarkedText:
@@ -96,7 +104,7 @@ def learn(rows: PlacedRows, on_progress: Callable[[int, int], None] = lambda _do
     settings = WriterSettings(
         schema=rows.schema,
         paths=tuple(entry.path for entry in rows.fields),
-        rules=tuple(FieldRule(form=form) for form in rows.forms),
+        rules=rows.rules(),
         closed=closed,
     )
     writer = FieldWriter.of(settings, "the schema")
