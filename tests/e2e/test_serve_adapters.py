@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -25,10 +28,9 @@ def served(adapters: Adapters) -> Iterator[Served]:
         yield server
 
 
-def workers(served: Served) -> list[str]:
-    """Return the command line of each process that holds models."""
-    lines = [cmdline_of(pid) for pid in descendants(served.process.pid)]
-    return [line for line in lines if "ockham.serving.worker" in line]
+def worker_pids(served: Served) -> list[int]:
+    """Return the number of each process that holds models."""
+    return [pid for pid in descendants(served.process.pid) if "ockham.serving.worker" in cmdline_of(pid)]
 
 
 def cmdline_of(pid: int) -> str:
@@ -55,9 +57,37 @@ def test_they_share_one_process_and_an_unknown_name_is_none_of_them(adapters: Ad
         body = {"model": name, "messages": [{"role": "user", "content": TEXTS[0]}]}
         assert httpx.post(f"{served.address}/v1/chat/completions", json=body, headers=served.headers).is_success
     until = time.monotonic() + 20
-    while len(workers(served)) > 1 and time.monotonic() < until:
+    while len(worker_pids(served)) > 1 and time.monotonic() < until:
         time.sleep(0.1)  # those that were replaced leave
-    assert len(workers(served)) == 1
+    assert len(worker_pids(served)) == 1
     body = {"model": "base", "messages": [{"role": "user", "content": TEXTS[0]}]}
     reply = httpx.post(f"{served.address}/v1/chat/completions", json=body, headers=served.headers)
     assert (reply.status_code, reply.json()["error"]["code"]) == (404, "model_not_found")
+
+
+def test_k12_a_worker_that_is_killed_while_it_takes_up_a_swap_leaves_what_was_before(
+    adapters: Adapters, served: Served
+) -> None:
+    name, admin = adapters.names[0], {"authorization": f"Bearer {ADMIN}"}
+    body = {"model": name, "messages": [{"role": "user", "content": TEXTS[0]}]}
+
+    def digest() -> str:
+        reply = httpx.post(f"{served.address}/v1/chat/completions", json=body, headers=served.headers, timeout=60)
+        answered = reply.headers["x-model-digest"]
+        assert reply.json()["choices"][0]["message"]["content"] == adapters.answers[answered][TEXTS[0]]
+        return answered
+
+    before, old = digest(), set(worker_pids(served))
+    adapters.swap(name)
+    with ThreadPoolExecutor(1) as thread:
+        reload = thread.submit(httpx.post, f"{served.address}/admin/models/{name}/reload", headers=admin, timeout=60)
+        until = time.monotonic() + 30
+        while not (fresh := set(worker_pids(served)) - old) and time.monotonic() < until:
+            time.sleep(0.01)
+        for pid in fresh:
+            os.kill(pid, signal.SIGKILL)
+        assert not reload.result().is_success
+    assert digest() == before
+    assert old <= set(worker_pids(served))
+    assert httpx.post(f"{served.address}/admin/models/{name}/reload", headers=admin, timeout=60).is_success
+    assert digest() != before

@@ -136,7 +136,8 @@ def _decide(api: _Server, manifest: Manifest, text: str) -> Answer:
     reply = api.post("decisions", {"model": manifest.candidate.name, **asked})
     answer, tokens = reply["answers"][0], reply["usage"]["input_tokens"]
     if answer["type"] == "refusal":
-        return Answer(value=None, tokens_in=tokens)
+        # It declines, or it answers without a confidence, which a decision must have: chat tells.
+        return _chat(api, manifest, text)
     return Answer(value=answer["choice"], confidence=answer["confidence"], tokens_in=tokens)
 
 

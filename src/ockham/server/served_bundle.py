@@ -17,6 +17,7 @@ from ockham.serving.shared_base import shared_base
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 """What a model may be called: it stands in requests, headers and metrics."""
+_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +60,7 @@ def read_served_bundle(name: str | None, path: Path, rung: str | None = None) ->
     name = name if name is not None else default_name(path if rung is not None else folder)
     name = name if rung is None else f"{name}.{_plain(rung)}"
     if not NAME.fullmatch(name):
-        message = f"{printable(name)!r} cannot be the name of a model"
+        message = f"{printable(name[:_SHOWN])!r} cannot be the name of a model"
         fix = "use up to 64 letters, digits, dots, dashes and underscores: NAME=FOLDER"
         raise ConfigError("E_CONFIG", message, fix=fix)
     created = int((folder / store.BUNDLE).stat().st_mtime)
