@@ -151,6 +151,27 @@ def test_pages_turn_by_keyboard(browser: Browser, sample: Path) -> None:
     seen.page.close()
 
 
+def test_words_that_differ_are_marked_in_written_texts(browser: Browser, tmp_path: Path) -> None:
+    account = sample_account()
+    (report,) = [report for report in account.reports if report.candidate.name == "encoder"]
+    scores = report.scores
+    first = dataclasses.replace(scores[0], target="add milk today", answer="add bread today", value=0.0)
+    second = dataclasses.replace(scores[1], target="add milk", answer="remind me", value=0.0)
+    account = dataclasses.replace(
+        account,
+        verdict=dataclasses.replace(account.verdict, task="generate"),
+        reports=(dataclasses.replace(report, scores=(first, second, *scores[2:])),),
+    )
+    path = tmp_path / "report.html"
+    path.write_text(render(account), encoding="utf-8")
+    seen = visit(browser, path)
+    row = seen.page.locator("#list tbody tr").filter(has_text="add bread today")
+    assert row.locator("mark").all_inner_texts() == ["milk", "bread"]
+    assert seen.page.locator("#list tbody tr").filter(has_text="remind me").locator("mark").count() == 0
+    assert seen.complaints == []
+    seen.page.close()
+
+
 def test_axis_switches_by_mouse_and_keyboard(browser: Browser, sample: Path) -> None:
     seen = visit(browser, sample)
 

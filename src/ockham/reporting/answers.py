@@ -14,6 +14,7 @@ from ockham.reporting.row_numbers import row_note, row_number
 
 _STATIC = 100
 _CHARACTERS = 6_000_000
+_MARKS = "Marked, unless all words differ: words that the right answer does not have, and words of it that A lacks."
 _MODES = (
     ("wrong", "A is wrong"),
     ("ab", "A is right, B is wrong"),
@@ -32,7 +33,9 @@ def explorer(run_result: RunResult) -> Html | None:
         return None
     wrong = [s for s in line.scores if is_right(s) is False]
     unjudged = sum(1 for s in line.scores if is_right(s) is None)
-    sentence = f"{line.name} answers {count(len(wrong))} of {rows(len(line.scores))} wrong."
+    writes = run_result.verdict.task == "generate"
+    told = "differs from the right answer in {wrong} of {rows}." if writes else "answers {wrong} of {rows} wrong."
+    sentence = f"{line.name} {told.format(wrong=count(len(wrong)), rows=rows(len(line.scores)))}"
     if unjudged:
         sentence += f" {rows(unjudged)} could not be judged."
     data = _data(run_result, views)
@@ -40,6 +43,7 @@ def explorer(run_result: RunResult) -> Html | None:
         "answers",
         "Wrong answers",
         tag("p", sentence, " ", row_note(run_result.ingest)),
+        tag("p", _MARKS, class_="note scripted", hidden=True) if writes else None,
         _controls(views, line, data["fields"]),
         tag(
             "div",
@@ -50,9 +54,9 @@ def explorer(run_result: RunResult) -> Html | None:
         tag("div", _static(run_result, line, wrong), id="list", class_="first"),
         tag(
             "div",
-            tag("button", "Earlier", type="button", id="earlier"),
+            tag("button", "Previous", type="button", id="earlier"),
             tag("span", "", id="place"),
-            tag("button", "Later", type="button", id="later"),
+            tag("button", "Next", type="button", id="later"),
             class_="pages",
             id="pages",
             hidden=True,
@@ -118,7 +122,9 @@ def _static(run_result: RunResult, line: CandidateView, wrong: Sequence[Score]) 
     grid = table(heads, body, label="Wrong answers", numbers=(4,))
     if len(wrong) <= _STATIC:
         return grid
-    return tag("div", grid, note(f"The first {_STATIC} of {count(len(wrong))}; all of them show where scripts run."))
+    return tag(
+        "div", grid, note(f"The first {_STATIC} of {count(len(wrong))}; with JavaScript, all of them are shown.")
+    )
 
 
 def _data(run_result: RunResult, views: Sequence[CandidateView]) -> dict[str, Any]:
@@ -167,6 +173,7 @@ def _data(run_result: RunResult, views: Sequence[CandidateView]) -> dict[str, An
         "rows": packed,
         "few": run_result.verdict.task in ("classify", "choose"),
         "fields": [clean(name) for name in fields],
+        "written": run_result.verdict.task == "generate",
     }
 
 

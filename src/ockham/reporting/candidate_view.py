@@ -82,6 +82,10 @@ def measured_views(run_result: RunResult) -> tuple[CandidateView, ...]:
     return tuple(line for line in candidate_views(run_result) if line.result.status == "measured")
 
 
+TOO_WRONG = 0.5
+"""Share of wrong answers from which on nothing is said of what a candidate may answer by itself."""
+
+
 def focus(run_result: RunResult) -> CandidateView | None:
     """Return the candidate the page speaks about: the chosen one, or the best measured one where none was chosen."""
     views = measured_views(run_result)

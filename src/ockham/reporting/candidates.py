@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
+from ockham.plain_numbers import digits
 from ockham.records import Comparison, Estimate, RunResult
 from ockham.reporting.candidate_view import CandidateView, candidate_views, focus
 from ockham.reporting.formatting import (
@@ -172,14 +173,21 @@ def _latencies(line: CandidateView) -> Child:
     p50, p95, p99 = (line.latency(q) for q in ("p50", "p95", "p99"))
     at_rate = line.report.at_rate if line.report else None
     if p95 is None:
-        return (_none(), _small("requests come faster than one at a time is answered")) if at_rate else _none()
+        return (_none(), _small("requests arrive faster than it answers them one at a time")) if at_rate else _none()
     spread = milliseconds_between(p95.low, p95.high) if p95.n else "no interval"
     rest = [_small(f"{q} {milliseconds(e.value)}") for q, e in (("p50", p50), ("p99", p99)) if e]
     if line.report and line.report.profile and line.report.profile.contention:
         rest.append(_small("measured on a busy machine"))
     if at_rate:
-        rest.append(_small(f"at {at_rate.requests_per_second:.3g} requests per second"))
+        rest.append(_small(_rate_words(at_rate.requests_per_second)))
     return tag("span", milliseconds(p95.value), class_="value"), _small(spread), rest
+
+
+def _rate_words(per_second: float) -> str:
+    """Say how often requests arrive: by the second, or how many seconds apart where they are rare."""
+    if per_second >= 1:
+        return f"at {digits(per_second)} requests per second"
+    return f"at one request every {digits(1 / per_second)} s"
 
 
 def _sizes(line: CandidateView) -> Child:

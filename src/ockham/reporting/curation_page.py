@@ -215,7 +215,8 @@ def _doubts(report: CurationReport) -> Html | None:
         )
         for row in report.label_issues
     ]
-    text = f"{rows_of(report.doubted)} may carry a wrong label, say models that did not see them; the worst are shown."
+    trained = "models that were trained without them"
+    text = f"{rows_of(report.doubted)} may have a wrong label, say {trained}; the worst are shown."
     heads = ("Row", "Text", "Given label", "Suggested", "Doubt")
     return section("doubts", "Doubtful labels", note(text), table(heads, body, label="Doubtful labels", numbers=(4,)))
 

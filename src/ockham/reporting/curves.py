@@ -9,7 +9,7 @@ from ockham.evals.cost import machines
 from ockham.evals.curve_crossing import find_crossing
 from ockham.records import CoveragePoint, CurvePoint, EpochPoint, Estimate, RunResult
 from ockham.reporting import line_chart
-from ockham.reporting.candidate_view import focus
+from ockham.reporting.candidate_view import TOO_WRONG, focus
 from ockham.reporting.formatting import count, dollars, finite_estimate, full, metric_name, percent, points
 from ockham.reporting.html import Child, Html, join, note, section, table, tag
 from ockham.reporting.scales import write_dollars, write_plain, write_shares, write_short
@@ -98,7 +98,7 @@ def cascade(run_result: RunResult) -> Html | None:
     """Show how the error among the kept answers falls as doubtful ones are passed on."""
     curves = {n: [p for p in points if finite_estimate(p.error)] for n, points in run_result.coverage.items()}
     curves = {n: sorted(points, key=lambda p: p.share) for n, points in curves.items() if points}
-    if not curves:
+    if not curves or min(p.error.value for points in curves.values() for p in points) >= TOO_WRONG:
         return None
     lines = [
         line_chart.ChartLine(
@@ -121,7 +121,7 @@ def cascade(run_result: RunResult) -> Html | None:
     promises = [promise for name, points in curves.items() if (promise := _promise(name, points))]
     return section(
         "cascade",
-        "Keep the confident answers, hand on the rest",
+        "Keep the confident answers, pass on the rest",
         tag("ul", [tag("li", promise) for promise in promises]) if promises else None,
         figure(
             "cascade",
@@ -151,8 +151,8 @@ def cost(run_result: RunResult) -> Html | None:
         parts.append(
             tag(
                 "p",
-                f"A machine that serves {name} costs {dollars(here)} a day, however few requests come. "
-                "It is planned to be busy at most half of the time; more traffic needs more machines.",
+                f"A machine that serves {name} costs {dollars(here)} a day, however few requests there are. "
+                "It is assumed to be busy at most half of the time; more traffic needs more machines.",
             )
         )
     if apis and here is not None:
@@ -172,10 +172,12 @@ def cost(run_result: RunResult) -> Html | None:
             for a in apis
         ]
         daily = ("Per day, at your traffic",) if at_traffic else ()
-        heads = ("API", "Per million requests", *daily, "Break-even", "Price of")
-        parts.append(note("List prices; rows of this data set's length. Below the break-even the API is cheaper."))
+        heads = ("API", "Per million requests", *daily, "Break-even", "Price from")
+        parts.append(
+            note("List prices, for rows as long as those of this data set. Below the break-even, the API is cheaper.")
+        )
         parts += _price_tables(heads, body)
-    return section("cost", "Cost, and where an API costs the same", *parts)
+    return section("cost", "Cost, compared with APIs", *parts)
 
 
 def _price_tables(heads: Sequence[str], body: Sequence[Sequence[Child]]) -> list[Html]:

@@ -12,6 +12,9 @@ from ockham.reporting.row_numbers import row_note, row_number
 
 _SHOWN = 100
 
+_KINDS = {"iban": "IBAN", "card": "card number", "ip": "IP address", "phone": "phone number", "email": "email address"}
+"""What kinds of personal data are called."""
+
 
 def rows(run_result: RunResult) -> Html:
     """Account for every row: kept, dropped by rule, or set aside unread."""
@@ -20,9 +23,10 @@ def rows(run_result: RunResult) -> Html:
     parts: list[Child] = [
         tag(
             "p",
-            f"{rows_of(intake.rows)} came in; {count(intake.kept_rows)} were kept ({split}); "
-            f"{count(len(intake.dropped))} were dropped by a rule; "
-            f"{count(len(intake.quarantined))} could not be read safely and were set aside.",
+            f"{rows_of(intake.rows)} came in; {count(intake.kept_rows)} were kept ({split})",
+            f"; {count(len(intake.dropped))} were dropped by a rule" if intake.dropped else None,
+            f"; {count(len(intake.quarantined))} could not be read safely" if intake.quarantined else None,
+            ".",
         ),
         _bars(intake) if intake.kept_rows < intake.rows else None,
         _gap(intake),
@@ -60,8 +64,8 @@ def guard(run_result: RunResult) -> Html | None:
             "guard", "Leakage", tag("p", "No near-duplicates or groups would have leaked from a random split.")
         )
     sentence = (
-        f"A random split would have put {rows_of(leaks)} with a near-duplicate or a member of the same group on the "
-        "other side. Here they were kept on one side."
+        f"A random split would have put near-duplicates of {count(leaks)} test {'row' if leaks == 1 else 'rows'}, or "
+        "rows of the same group, into training. Here, they are kept on one side."
     )
     return section(
         "guard",
@@ -76,9 +80,8 @@ def guard(run_result: RunResult) -> Html | None:
         if body
         else None,
         note(
-            "The same rows of a random split, answered with and without their near-duplicates among the rows learnt "
-            "from. Measured within the training and validation rows; the test rows stayed sealed."
-            + _learnt_rows(run_result)
+            "The same rows of a random split, answered with and without their near-duplicates in training. Measured "
+            "within the training and validation rows; the test rows stayed sealed." + _learnt_rows(run_result)
         )
         if body
         else None,
@@ -91,7 +94,7 @@ def _learnt_rows(run_result: RunResult) -> str:
     dataset = run_result.verdict.dataset
     if not learnt or max(learnt) > (dataset.train + dataset.valid) / 2:
         return ""
-    return f" Of so many rows, {count(max(learnt))} were learnt from, whole clusters drawn at random."
+    return f" {count(max(learnt))} of these rows were used for training, drawn at random in whole clusters."
 
 
 def _bars(intake: IngestReport) -> Html:
@@ -226,7 +229,7 @@ def _personal(intake: IngestReport) -> Html | None:
     if not intake.personal:
         return None
     ordered = sorted(intake.personal.items(), key=lambda item: (-item[1], item[0]))
-    body = [(reason_name(kind), count(n)) for kind, n in ordered]
+    body = [(_KINDS.get(kind, reason_name(kind)), count(n)) for kind, n in ordered]
     return tag(
         "div",
         (

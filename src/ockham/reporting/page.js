@@ -146,6 +146,32 @@
     for (const path of differing) if (!given.includes(path)) lines.push(line(path, make("span", "none", "missing")));
     return lines.length ? make("div", "values", ...lines) : make("span", "none", "no field");
   };
+  // Written texts: the words in which an answer and the right one differ are marked (longest common subsequence).
+  const commonWords = (one, other) => {
+    const [x, y] = [one.split(/(\s+)/), other.split(/(\s+)/)];
+    if (x.length * y.length > 640000) return null;
+    const best = Array.from({ length: x.length + 1 }, () => new Uint16Array(y.length + 1));
+    for (let i = x.length - 1; i >= 0; i--) {
+      for (let j = y.length - 1; j >= 0; j--) {
+        best[i][j] = x[i] === y[j] ? best[i + 1][j + 1] + 1 : Math.max(best[i + 1][j], best[i][j + 1]);
+      }
+    }
+    const parts = [];
+    for (let i = 0, j = 0; i < x.length; i++) {
+      while (j < y.length && x[i] !== y[j] && best[i][j + 1] > best[i + 1][j]) j++;
+      const common = j < y.length && x[i] === y[j];
+      if (common) j++;
+      parts.push([x[i], common || /^\s*$/.test(x[i])]);
+    }
+    return parts.some(([word, common]) => common && word.trim()) ? parts : null;
+  };
+  const written = (place, other, kind) => {
+    const parts = other < 0 ? null : commonWords(data.strings[place], data.strings[other]);
+    if (parts === null) return foreign(data.strings[place]);
+    const text = make("bdi", "", ...parts.map(([word, common]) => (common ? word : make("mark", kind, word))));
+    text.dir = "auto";
+    return text;
+  };
   const marked = (row, i) => {
     if (!data.fields.length) return foreign(row[1], "said");
     const letters = [...row[1]];
@@ -163,6 +189,10 @@
     return said;
   };
 
+  const shownAnswer = (row, i, mark, differing) => {
+    if (row[3][i] < 0) return make("span", "none", "no valid answer");
+    return data.written && mark === 0 ? written(row[3][i], row[2], "wrong") : value(row[3][i], differing);
+  };
   const answer = (row, i, head) => {
     const mark = judge(row, i);
     const cell = make("td", mark === 1 ? "yes" : mark === 0 ? "no" : "open");
@@ -171,7 +201,7 @@
     sign.setAttribute("aria-hidden", "true");
     const word = make("span", "unseen", mark === 1 ? "right: " : mark === 0 ? "wrong: " : "not judged: ");
     const differing = data.fields.length ? row[7][i].map((n) => data.fields[n]) : [];
-    cell.append(sign, word, row[3][i] < 0 ? make("span", "none", "no valid answer") : value(row[3][i], differing));
+    cell.append(sign, word, shownAnswer(row, i, mark, differing));
     if (row[5][i] >= 0) cell.append(make("span", "small", `confidence ${row[5][i]}\u00a0%`));
     return cell;
   };
@@ -203,12 +233,12 @@
       id.scope = "row";
       id.dataset.head = heads[0];
       const said = make("td", "text", row[1] === "" ? make("span", "none", "not kept") : marked(row, i));
-      const right = make("td", "", value(row[2], []));
+      const right = make("td", "", data.written && judge(row, i) === 0 ? written(row[2], row[3][i], "") : value(row[2], []));
       right.dataset.head = heads[2];
       return make("tr", "", id, said, right, answer(row, i, heads[3]), ...(single ? [] : [answer(row, j, heads[4])]));
     });
     const caption = make("caption", "unseen", "Answers");
-    const table = make("table", "answers", caption, make("thead", "", head), make("tbody", "", ...body));
+    const table = make("table", data.written ? "answers written" : "answers", caption, make("thead", "", head), make("tbody", "", ...body));
     const scroll = make("div", "scroll", table);
     scroll.tabIndex = 0;
     scroll.setAttribute("role", "region");
@@ -226,6 +256,7 @@
     show();
     byId("found").scrollIntoView({ block: "start" });
   };
+  for (const element of document.querySelectorAll(".scripted")) element.hidden = false;
   byId("filter").hidden = false;
   byId("save-answers").hidden = false;
   byId("save-answers").addEventListener("click", () => save("answers.csv", file()));

@@ -6,7 +6,7 @@ from functools import partial
 
 from ockham.records import CandidateResult, RunResult
 from ockham.reporting import ladder_chart
-from ockham.reporting.candidate_view import CandidateView, candidate_views, focus, measured_views
+from ockham.reporting.candidate_view import TOO_WRONG, CandidateView, candidate_views, focus, measured_views
 from ockham.reporting.formatting import (
     amount,
     count,
@@ -70,14 +70,16 @@ def _alone(run_result: RunResult) -> Html | None:
         or selective is None
         or not finite_estimate(selective.error)
         or not finite_estimate(selective.share)
+        or selective.error.value >= TOO_WRONG
     ):
         return None
     share, error = selective.share, selective.error
     errors = f"{percent(error.value)} errors ({interval('accuracy', error)}, n = {count(error.n)})"
     if error.value >= selective.whole.value:
         told: Child = (
-            f": passing on doubtful answers would not help. Of those with a confidence of at least "
-            f"{percent(selective.threshold, 0)}, {errors} were counted; of all, {percent(selective.whole.value)}. "
+            f": passing on doubtful answers would not help. Of the answers with a confidence of at least "
+            f"{percent(selective.threshold, 0)}, {percent(error.value)} are wrong "
+            f"({interval('accuracy', error)}, n = {count(error.n)}); of all answers, {percent(selective.whole.value)}. "
         )
     else:
         told = (
@@ -204,13 +206,12 @@ def _next(run_result: RunResult) -> Html:
     )
 
 
-def _unknown(run_result: RunResult) -> Html:
+def _unknown(run_result: RunResult) -> Html | None:
     lines = [*_undecided_lines(run_result), *_unmeasured_lines(run_result), *_unresolved_lines(run_result)]
     lines += [prose(warning) for warning in run_result.warnings]
-    content = (
-        tag("ul", [tag("li", q) for q in lines]) if lines else tag("p", "Nothing that this run could have answered.")
-    )
-    return tag("div", tag("h2", "Still unknown"), content, class_="unknown")
+    if not lines:
+        return None
+    return tag("div", tag("h2", "Still unknown"), tag("ul", [tag("li", line) for line in lines]), class_="unknown")
 
 
 def _undecided_lines(run_result: RunResult) -> list[Html]:
@@ -269,10 +270,10 @@ def _unresolved_lines(run_result: RunResult) -> list[Html]:
     lines = []
     n = len(run_result.ingest.conflicts)
     if n:
-        phrase = "1 input carries" if n == 1 else f"{count(n)} inputs carry"
-        decide = tag("a", "wait for a decision", href="#data")
-        lines.append(join((f"{phrase} different labels and ", decide, ".")))
+        phrase = "1 input has" if n == 1 else f"{count(n)} inputs have"
+        link = tag("a", "decide which is right", href="#data")
+        lines.append(join((f"{phrase} different labels in different rows, which were dropped: ", link, ".")))
     if run_result.label_issues:
-        phrase = f"{rows(len(run_result.label_issues))} may carry a wrong label: "
-        lines.append(join((phrase, tag("a", "look at them", href="#doubts"), ".")))
+        phrase = f"{rows(len(run_result.label_issues))} may have a wrong label: "
+        lines.append(join((phrase, tag("a", "check them", href="#doubts"), ".")))
     return lines

@@ -430,11 +430,29 @@ def test_the_first_screen_says_how_much_is_answered_alone() -> None:
     first = said[: said.index("Candidates, smallest first")]
     assert "encoder answers 75 % of the rows by itself at 3.2 % errors (1.6 to 13.2, n = 108)" in first
     assert "confidence below 83 % are passed on ( --min-confidence 0.83 ); without that, 5.6 % are wrong" in first
+    poor = dataclasses.replace(
+        selective, error=dataclasses.replace(error, value=0.6), whole=dataclasses.replace(whole, value=0.7)
+    )
+    assert "by itself" not in Page(render(dataclasses.replace(account, selective={"encoder": poor}))).said
     worse = dataclasses.replace(selective, error=dataclasses.replace(error, value=0.06, low=0.03))
     said = Page(render(dataclasses.replace(account, selective={"encoder": worse}))).said
     assert "encoder : passing on doubtful answers would not help." in said
     assert "by itself" not in said
     assert "by itself" not in Page(render(dataclasses.replace(account, selective={"linear": selective}))).said
+
+
+def test_written_texts_say_where_they_differ_and_hide_a_cascade_of_wrong_answers() -> None:
+    account = sample_account()
+    writes = dataclasses.replace(account, verdict=dataclasses.replace(account.verdict, task="generate"))
+    page = render(writes)
+    assert rows_of(page)["written"]
+    assert "encoder differs from the right answer in" in Page(page).said
+    assert "Keep the confident answers, pass on the rest" in Page(page).said
+    wrong = {
+        name: tuple(dataclasses.replace(p, error=dataclasses.replace(p.error, value=0.9, high=1.0)) for p in points)
+        for name, points in account.coverage.items()
+    }
+    assert "pass on the rest" not in Page(render(dataclasses.replace(writes, coverage=wrong))).said
 
 
 def test_rows_that_were_all_kept_and_did_not_leak_have_no_table() -> None:
