@@ -125,8 +125,9 @@ LINE_FORMS: tuple[LineForm, ...] = (
     ),
     LineForm(
         name="CoNLL",
-        recognised="a token and its tag (`O`, `B-NAME`, `I-NAME`, …) in each line, and a blank line behind a sentence",
-        taken="each sentence is a row, its spans an object of their texts by name (extract)",
+        recognised="a token and its tag (`O`, `B-NAME`, `I-NAME`, …) on each line, and a blank line after each"
+        " sentence",
+        taken="each sentence is a row; its spans become fields",
         matches=_is_conll,
         open=_conll_table,
     ),

@@ -32,10 +32,10 @@ def choose_question(sample: FormSample, questions: Sequence[str], *, tool: str, 
         return (named or list(questions) or [""])[0]
     if not questions:
         fix = "export what was annotated, or name a column of the data with --target"
-        raise DataError("E_LABEL_MISSING", f"{request.source}: nothing of {tool} is annotated", fix=fix)
+        raise DataError("E_LABEL_MISSING", f"{request.source}: no record of this {tool} export is annotated", fix=fix)
     listing = ", ".join(repr(printable(name)) for name in questions)
     message = f"{request.source}: several {what} of {tool} could be the target: {listing}"
-    raise DataError("E_COLUMN", message, fix=f"name it: --target {printable(questions[0])}")
+    raise DataError("E_COLUMN", message, fix=f"name one: --target {printable(questions[0])}")
 
 
 def common_value(values: Sequence[object]) -> object:

@@ -152,11 +152,10 @@ def _mapping(value: object) -> Mapping[str, object]:
 
 ARGILLA = Form(
     name="Argilla",
-    recognised="`fields` with `responses`; lists of `value` and `user_id` in a column; `NAME.responses` beside"
-    " `NAME.responses.users`; or `annotation` beside"
-    " `prediction` and an agent",
-    taken="the field is the input, the question's response the target; drafts and discarded responses are no answers,"
-    " suggestions and predictions are not used, and a record whose annotators disagree is dropped. Several questions:"
-    " name one with `--target`",
+    recognised="`fields` with `responses`; a column of lists of `value` and `user_id`; `NAME.responses` next to"
+    " `NAME.responses.users`; or `annotation` next to `prediction` and an agent",
+    taken="the field is the input, the response to the question the target. Drafts, discarded responses,"
+    " suggestions and predictions are not used, and a record whose annotators disagree is dropped. With several"
+    " questions, name one with `--target`",
     open=_open,
 )

@@ -48,13 +48,15 @@ def _is_bit(value: object) -> bool:
 
 SPACY_CATS = Form(
     name="spaCy cats",
-    recognised='an object of categories and numbers in `cats`, beside a text or as `[text, {"cats": {…}}]`',
-    taken="the category that is at least 0.5 is the target; several are several labels, none is not labelled",
+    recognised='an object of categories and numbers in `cats`, next to a text or as `[text, {"cats": {…}}]`',
+    taken="the category with at least 0.5 is the target; if there are several, the row has several labels, and if"
+    " there is none, it has no label",
     open=_open_cats,
 )
 MULTI_HOT = Form(
     name="a column for each label",
-    recognised="at least three columns of 0 and 1 (or true and false) beside a text, and no usual target",
-    taken="the names of the columns that are 1 are the labels of a row",
+    recognised="at least three columns of 0 and 1 (or true and false), a text, and no column with a usual name"
+    " for the target",
+    taken="the names of the columns with a 1 are the labels of a row",
     open=_open_columns,
 )

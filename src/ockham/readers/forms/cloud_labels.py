@@ -67,16 +67,14 @@ def _open_vertex(sample: FormSample) -> FormReader | None:
 
 GROUND_TRUTH = Form(
     name="SageMaker Ground Truth",
-    recognised="`source` beside a job's column and the same name with `-metadata`",
-    taken="`source` is the input, the job's `class-name` (not its number) the target; entities become an object of"
-    " their texts by label (extract)",
+    recognised="`source`, a column of the job, and a column of the same name with `-metadata`",
+    taken="`source` is the input, the job's `class-name` (not its number) the target; entities become fields",
     open=_open_manifest,
 )
 VERTEX = Form(
     name="Vertex AI",
-    recognised="`textContent` beside `classificationAnnotation`, `classificationAnnotations` or"
-    " `textSegmentAnnotations`",
-    taken="the text is the input, `displayName` the target; segments become an object of their texts by name (extract);"
-    " `ml_use` names the side of the user's own split",
+    recognised="`textContent` with `classificationAnnotation`, `classificationAnnotations` or `textSegmentAnnotations`",
+    taken="the text is the input, `displayName` the target; segments become fields; `ml_use` says which side of"
+    " your own split a row is on",
     open=_open_vertex,
 )

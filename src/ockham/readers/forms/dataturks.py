@@ -52,7 +52,7 @@ def _spans_of(given: object) -> list[TextSpan]:
 
 DATATURKS = Form(
     name="DataTurks",
-    recognised="`content` beside `annotation` with `labels`, or with a `label` and `points` in each entry",
-    taken="the content is the input, the label the target; spans become an object of their texts by label (extract)",
+    recognised="`content` with `annotation`, whose entries have `labels`, or a `label` and `points`",
+    taken="the content is the input, the label the target; spans become fields",
     open=_open,
 )

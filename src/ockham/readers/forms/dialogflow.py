@@ -33,7 +33,7 @@ def _join(texts: Sequence[object]) -> str:
 
 DIALOGFLOW = Form(
     name="Dialogflow ES",
-    recognised="the file is named `INTENT_usersays_LANGUAGE.json`; of a folder with `intents`, these files are read",
+    recognised="a file named `INTENT_usersays_LANGUAGE.json`; in a folder with `intents`, only these files are read",
     taken="the parts of a phrase are the input, the intent in the file's name is the target",
     open=_open,
 )

@@ -63,8 +63,8 @@ def _open_both(sample: FormSample) -> FormReader | None:
         return FormReader(columns=sample.others("entities"), convert=lambda cells: cells, inputs=(text,), target="cats")
     raise DataError(
         "E_COLUMN",
-        f"{sample.request.source} holds classes (cats) and spans (entities) of each text",
-        fix="name what is to be answered: --target cats or --target entities",
+        f"{sample.request.source} contains both classes (cats) and spans (entities) for each text",
+        fix="choose one: --target cats or --target entities",
     )
 
 
@@ -158,32 +158,31 @@ def _is_entity_list(value: object) -> bool:
 
 DOCCANO_OLD = Form(
     name="doccano annotations",
-    recognised="`text` beside `annotations` with a `label` and a `user` each",
-    taken="the label, a number in this export, is the target; with `start_offset`, spans become an object (extract)",
+    recognised="`text`, and `annotations` with a `label` and a `user` each",
+    taken="the label, a number in this export, is the target; annotations with a `start_offset` become fields",
     open=_open_old,
 )
 DOCCANO_BOTH = Form(
     name="doccano intents and slots",
-    recognised="`text` with lists of labels in `cats` and spans in `entities`",
-    taken="refused until `--target` names `cats` or `entities`",
+    recognised="`text`, with lists of labels in `cats` and spans in `entities`",
+    taken="refused until you name `cats` or `entities` with `--target`",
     open=_open_both,
 )
 DOCCANO = Form(
     name="doccano classes",
-    recognised="`text` (or `data`) and lists of labels in `label`, with `Comments`",
-    taken="the one label of a row is the target; a row without a label is dropped; several labels a row are reported",
+    recognised="`text` (or `data`), lists of labels in `label`, and `Comments`",
+    taken="the label of a row is the target; a row without a label is dropped; rows with several labels are reported",
     open=_open_classes,
 )
 DOCCANO_SPANS = Form(
     name="doccano spans",
     recognised="`text` (or `data`), and lists of `[start, end, name]` in `label`, `labels` or `entities`",
-    taken="an object of the spans' texts by their names (extract); rows without a span are not labelled and dropped,"
-    " as are rows in which a span's text stands more than once",
+    taken="spans become fields; rows without a span are not labelled and are dropped",
     open=_open_spans,
 )
 DOCCANO_RELATIONS = Form(
     name="doccano relations",
-    recognised="`text` and objects with `start_offset`, `end_offset` and `label` in `entities`",
-    taken="the entities as spans (extract); relations are counted and not used",
+    recognised="`text`, and objects with `start_offset`, `end_offset` and `label` in `entities`",
+    taken="entities become fields; relations are counted but not used",
     open=_open_relations,
 )

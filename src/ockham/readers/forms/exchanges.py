@@ -179,25 +179,26 @@ def _open_batch(sample: FormSample) -> FormReader | None:
     beside = "that came back" if has == "requests" else "that was sent"
     raise DataError(
         "E_FORMAT",
-        f"{sample.request.source} holds the {has} of a batch without the {lacks}",
-        fix=f"join each line with the one of the same custom_id in the file {beside}, and write JSONL with the"
+        f"{sample.request.source} contains the {has} of a batch without the {lacks}",
+        fix=f"join each line with the line of the same custom_id in the file {beside}, and write JSONL with the"
         " columns input and output",
     )
 
 
 EXCHANGES = Form(
     name="exchanges",
-    recognised="a question beside its answer, as turns or as a choice: `input` and `output` (Langfuse, OpenAI's"
+    recognised="a question and its answer, as turns or as a choice: `input` and `output` (Langfuse, OpenAI's"
     " responses), `input` and `choices` (OpenAI's stored completions), objects with one entry in `inputs` and"
-    " `outputs` (LangSmith) or in `input` and `expectedOutput`, `prompt` and `completion` as turns, `request_body` and"
-    " `response_body` (Helicone), `contents` (Gemini), bodies in `input` and `output` (Bedrock); in CSV as JSON",
-    taken="as chat: the answer is the target, the question's turns are the input. An expected answer counts before the"
-    " one that was given",
+    " `outputs` (LangSmith) or in `input` and `expectedOutput`, `prompt` and `completion` as turns,"
+    " `request_body` and `response_body` (Helicone), `contents` (Gemini), bodies in `input` and `output`"
+    " (Bedrock); in CSV, as JSON in the cells",
+    taken="as in chat: the answer is the target, the turns of the question are the input. An expected answer"
+    " takes precedence over the one that was given",
     open=_open,
 )
 BATCH_ANSWERS = Form(
     name="batch answers",
     recognised="`custom_id` with `response`, `result` or `body` (batches of OpenAI and Anthropic)",
-    taken="refused, since questions and answers stand in two files; `predict` answers a file of questions",
+    taken="refused, since questions and answers are in two files; `predict` can answer a file of questions",
     open=_open_batch,
 )

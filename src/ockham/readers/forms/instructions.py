@@ -86,9 +86,9 @@ def _shared_end(values: list[object], ends: tuple[str, ...]) -> str:
 
 PROMPT_COMPLETION = Form(
     name="prompt and completion",
-    recognised="texts in `prompt` and `completion` (OpenAI's legacy fine-tuning)",
-    taken="`prompt` is the input, `completion` the target, without the separator and the stop sequence that all have;"
-    " where `label` says of each completion whether it is good, the others are left out",
+    recognised="texts in `prompt` and `completion` (OpenAI's former fine-tuning format)",
+    taken="`prompt` is the input, `completion` the target, without the separator and stop sequence that all rows"
+    " share; if `label` says which completions are good, the others are dropped",
     open=_open_pairs,
 )
 ALPACA = Form(

@@ -51,9 +51,8 @@ def _span(entry: Mapping[str, object]) -> TextSpan:
 
 KILI = Form(
     name="Kili",
-    recognised="`content` beside `labels` with a `jsonResponse` each",
-    taken="the content is the input, the category or the text of the job the target; entities become an object of"
-    " their texts by name (extract). Reviews count before labels, predictions are not used. Several jobs: name one with"
-    " `--target`",
+    recognised="`content`, and `labels` with a `jsonResponse` each",
+    taken="the content is the input, the category or text of the job the target; entities become fields. Reviews"
+    " take precedence over labels, and predictions are not used. With several jobs, name one with `--target`",
     open=_open,
 )

@@ -165,16 +165,16 @@ def _plain_value(value: object) -> object:
 
 LABEL_STUDIO = Form(
     name="Label Studio JSON",
-    recognised="`data` with the task's fields, and `annotations` (or `completions`) with their `result`",
-    taken="the field of text is the input; the control's choice, text, rating or taxonomy is the target, and spans"
-    " become an object of their texts by label (extract). Cancelled annotations are dropped; a ground truth counts"
-    " before the others; a task whose annotators disagree is dropped. Several controls: name one with `--target`",
+    recognised="`data` with the fields of the task, and `annotations` (or `completions`) with a `result`",
+    taken="the text field is the input; the chosen label, text, rating or taxonomy is the target, and spans"
+    " become fields. Cancelled annotations are dropped, a ground truth takes precedence, and a task whose"
+    " annotators disagree is dropped. With several controls, name one with `--target`",
     open=_open_full,
 )
 LABEL_STUDIO_MIN = Form(
     name="Label Studio JSON-MIN or CSV",
-    recognised="`annotation_id` with at least two of `annotator`, `created_at`, `updated_at` and `lead_time`",
-    taken='the columns that are not Label Studio\'s own, by their usual names; `{"choices": […]}` in a cell is several'
-    " labels; lists of spans become an object of their texts by label (extract)",
+    recognised="`annotation_id` and at least two of `annotator`, `created_at`, `updated_at` and `lead_time`",
+    taken='the columns that Label Studio did not add, found by their usual names; `{"choices": […]}` in a cell is'
+    " a set of labels, and lists of spans become fields",
     open=_open_min,
 )

@@ -73,8 +73,8 @@ def _regions(entries: object) -> Iterator[TextSpan]:
 LABELBOX = Form(
     name="Labelbox",
     recognised="`data_row` with `projects`, or `Labeled Data` with `Label`",
-    taken="the text is the input, the answer to the question (radio, checklist or text) the target; entities become an"
-    " object of their texts by name (extract). Skipped rows are dropped, as are those whose annotators disagree."
-    " Several questions: name one with `--target`",
+    taken="the text is the input, the answer to the question (radio, checklist or text) the target; entities"
+    " become fields. Skipped rows are dropped, as are rows whose annotators disagree. With several questions,"
+    " name one with `--target`",
     open=_open,
 )

@@ -49,8 +49,8 @@ def _leaves(cells: Mapping[str, object], before: str = "", depth: int = 1) -> It
 _USUAL = frozenset({*INPUTS, *TARGETS})
 NESTED = Form(
     name="nested records",
-    recognised="objects in the records, one with a usual name of an input in it and one with that of a target, and no"
-    " text with such a name outside of them",
+    recognised="objects inside the records, one with a usual name for the input and one with a usual name for the"
+    " target, and no such text outside of them",
     taken="the text and the label, each named by its path (`ticket.text`)",
     open=_open_nested,
 )

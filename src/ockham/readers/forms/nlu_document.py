@@ -201,38 +201,39 @@ DOCUMENTS: tuple[DocumentForm, ...] = (
     DocumentForm(
         name="Rasa",
         recognised="YAML with `nlu` (intents with `examples`), or JSON with `rasa_nlu_data`",
-        taken="each example is a row, its intent the target; marks of entities are taken off the text, and synonyms,"
-        " lookups and regular expressions are no rows",
+        taken="each example is a row, its intent the target; entity marks are removed from the text; synonyms,"
+        " lookup tables and regular expressions are ignored",
         records=_rasa,
     ),
     DocumentForm(
         name="Snips",
-        recognised="`intents` with their `utterances`, one list of utterances per intent, or YAML of `type: intent`",
+        recognised="`intents` with a list of `utterances` each, or YAML of `type: intent`",
         taken="each utterance is a row, its intent the target; `--target slots` extracts the slots",
         records=_snips,
     ),
     DocumentForm(
         name="intents",
-        recognised="`intents` with `examples` (Watson), `trainingPhrases` (Dialogflow CX) or `sampleUtterances` (Lex,"
-        " in `resource`), or `utterances` beside them in `assets` (Azure)",
-        taken="each phrase is a row, its intent the target; Azure's `dataset` names the side of the user's own split",
+        recognised="`intents` with `examples` (Watson), `trainingPhrases` (Dialogflow CX) or `sampleUtterances`"
+        " (Lex, in `resource`), or `utterances` next to `intents` in `assets` (Azure)",
+        taken="each phrase is a row, its intent the target; Azure's `dataset` says which side of your own split a"
+        " row is on",
         records=_intents,
     ),
     DocumentForm(
         name="NER Annotator",
-        recognised="`classes` with `annotations` of texts and their `entities`",
+        recognised="`classes`, and `annotations` of texts with their `entities`",
         taken="each text is a row, as in doccano spans",
         records=_annotator,
     ),
     DocumentForm(
         name="sides of a split",
-        recognised="an object whose keys all name sides of a split (`train`, `val`, `test`) and hold rows or pairs",
-        taken="each entry is a row on that side: of a pair, the first is the text and the second the label",
+        recognised="an object whose keys are all sides of a split (`train`, `val`, `test`) and contain rows or pairs",
+        taken="each entry is a row on that side; in a pair, the text comes first and the label second",
         records=_sides,
     ),
     DocumentForm(
         name="SQuAD articles",
-        recognised="`data` with articles of `paragraphs` and their `qas`",
+        recognised="`data` with articles that contain `paragraphs` and `qas`",
         taken="each question is a row, as in SQuAD",
         records=squad_records,
     ),
@@ -245,27 +246,27 @@ DOCUMENTS: tuple[DocumentForm, ...] = (
     DocumentForm(
         name="wrapped rows",
         recognised="an object with a list of objects, in " + ", ".join(f"`{name}`" for name in _WRAPPERS),
-        taken="each object of the list is a row, or what it holds in `row` (of `hits` in `hits`, as searches give them,"
-        " `_source`); class numbers give the names in `features`",
+        taken="each object in the list is a row, or what it contains under `row` (in search results, `_source`"
+        " under `hits`); class numbers are replaced by the names in `features`",
         records=_wrapped_rows,
     ),
     DocumentForm(
         name="a frame",
-        recognised="JSON as pandas writes a frame: columns of cells by row, rows by number, lists of one length, or"
-        " `columns` with `data`",
+        recognised="JSON as written by pandas: columns with their cells by row, rows by number, lists of equal"
+        " length, or `columns` with `data`",
         taken="its rows",
         records=frame_records,
     ),
     DocumentForm(
         name="texts by label",
-        recognised="an object whose values are lists of texts, not all as long as each other",
-        taken="each text is a row, the key that it stands under its label",
+        recognised="an object whose values are lists of texts of different lengths",
+        taken="each text is a row, and its key is the label",
         records=texts_by_label,
     ),
     DocumentForm(
         name="labels by text",
-        recognised="an object of at least 20 texts of which half or more come again",
-        taken="each key is a text, what stands under it its label",
+        recognised="an object with at least 20 text values, at least half of which occur more than once",
+        taken="each key is a text, its value the label",
         records=labels_by_text,
     ),
 )

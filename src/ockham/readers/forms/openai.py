@@ -114,22 +114,23 @@ def _prompt_turns(value: object) -> list[Turn]:
 
 CHAT = Form(
     name="chat",
-    recognised="a column `messages` of turns with `role` and `content` (OpenAI fine-tuning, and what follows it)",
-    taken="the last assistant turn is the target, the turns before it the input; a single user turn stands as it is. A"
-    " tool call becomes an object of its arguments, with the function's name where several are called, and without its"
-    " id. `weight: 0` on the last turn drops the row",
+    recognised="a column `messages` of turns with `role` and `content` (OpenAI's fine-tuning format and its"
+    " imitations)",
+    taken="the last assistant turn is the target, the turns before it are the input; a single user turn is taken"
+    " as plain text. A tool call becomes an object of its arguments, without its id, and with the function's name"
+    " if there are several functions. A row whose last turn has `weight: 0` is dropped",
     open=_open_chat,
 )
 CHAT_LOG = Form(
     name="chat",
     recognised="logged calls: `request` with its `messages`, and `response` or `choices`",
-    taken="the answer is the target, the request's turns are the input; answers that were cut off are dropped",
+    taken="the answer is the target, the turns of the request are the input; truncated answers are dropped",
     open=_open_log,
 )
 OPENAI_EVALS = Form(
     name="OpenAI evals",
-    recognised="`input` (turns, or a text) beside `ideal`, or turns in `input` beside `target`",
-    taken="the turns of `input` are the input, without a system turn that is the same in every record; `ideal` is the"
-    " target, of several the first",
+    recognised="`input` (turns or a text) with `ideal`, or turns in `input` with `target`",
+    taken="the turns of `input` are the input, without a system turn that is the same in every record; `ideal` is"
+    " the target, or the first one if there are several",
     open=_open_evals,
 )

@@ -25,8 +25,8 @@ def _open(sample: FormSample) -> FormReader | None:
         needs_input = _PROMPT in sample.columns and not (is_turns or is_transcript)
         raise DataError(
             "E_FORMAT",
-            f"{sample.request.source} holds preferences: a better and a worse answer to each prompt",
-            fix=f"to take the better answer as the right one:{' --input prompt' * needs_input} --target {_BETTER}",
+            f"{sample.request.source} contains preferences: a better and a worse answer to each prompt",
+            fix=f"to use the better answers as targets:{' --input prompt' * needs_input} --target {_BETTER}",
         )
     if not (is_turns or is_transcript):
         return None
@@ -59,7 +59,7 @@ def _prompt_turns(prompt: object) -> list[Turn]:
 PREFERENCES = Form(
     name="preferences",
     recognised="`chosen` and `rejected` (preference tuning, reward models), with or without `prompt`",
-    taken="refused, since neither answer need be right; `--target chosen` takes the better one, and what stands before"
-    " it in a conversation as the input",
+    taken="refused, since neither answer has to be right; with `--target chosen`, the better answer is the"
+    " target, and what precedes it in a conversation is the input",
     open=_open,
 )

@@ -115,9 +115,9 @@ def _spans_of(value: object) -> Iterator[TextSpan]:
 
 PRODIGY = Form(
     name="Prodigy",
-    recognised="`answer` is accept, reject or ignore in every record, beside `_input_hash`, `_view_id`, `options` or"
-    " `spans`",
-    taken="accepted records only: `label`, the options in `accept`, the true `cats`, or the `spans` (extract). Where"
-    " one label alone was asked about, rejected records are examples of `not LABEL`",
+    recognised="`answer` is accept, reject or ignore in every record, next to `_input_hash`, `_view_id`,"
+    " `options` or `spans`",
+    taken="only accepted records: the target is `label`, the options in `accept`, the true `cats`, or the `spans`"
+    " as fields. If the task was about a single label, rejected records are examples of `not LABEL`",
     open=_open,
 )

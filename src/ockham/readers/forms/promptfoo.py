@@ -95,13 +95,13 @@ def _exact(cell: object) -> str | None:
 PROMPTFOO = Form(
     name="promptfoo tests",
     recognised="test cases with `vars` and `assert` (a list in JSON or JSONL, `tests` in JSON or YAML)",
-    taken="the variables are the input, the value of the first `equals` assertion is the target; cases with other"
-    " assertions alone are left out",
+    taken="the variables are the input, the value of the first `equals` assertion is the target; cases with only"
+    " other assertions are dropped",
     open=_open_cases,
 )
 PROMPTFOO_TABLE = Form(
     name="promptfoo table",
     recognised="columns `__expected`, `__expected1`, …",
-    taken="the first expected text that is to be equal is the target; the columns without `__` are the input",
+    taken="the first expected text that must be equal is the target; the columns without `__` are the input",
     open=_open_table,
 )

@@ -57,7 +57,7 @@ def _message(entry: object) -> Mapping[str, object]:
 SHAREGPT = Form(
     name="ShareGPT",
     recognised="`conversations` of turns with `from` and `value` (or `role` and `content`)",
-    taken="as chat: what the assistant (`gpt`) says last is the target, the turns before it and `system` the input;"
-    " `function_call` and `observation` are the call of a tool and what it returned",
+    taken="as in chat: the last turn of the assistant (`gpt`) is the target, the turns before it and `system` are"
+    " the input; `function_call` and `observation` are a tool call and its result",
     open=_open,
 )

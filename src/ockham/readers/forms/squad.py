@@ -40,8 +40,8 @@ def _texts(value: object) -> list[str] | None:
 
 SQUAD = Form(
     name="SQuAD",
-    recognised="`context`, `question` and `answers` with their `text`, as rows or nested in articles and paragraphs",
-    taken="the passage and the question are the input, the first answer the target; a question that the passage does"
+    recognised="`context`, `question`, and `answers` with their `text`, as rows or nested in articles and paragraphs",
+    taken="passage and question are the input, the first answer is the target; a question that the passage does"
     " not answer is dropped",
     open=_open,
 )

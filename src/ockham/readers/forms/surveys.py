@@ -50,13 +50,13 @@ def _is_import_row(cells: Cells) -> bool:
 
 SURVEYMONKEY = Form(
     name="SurveyMonkey",
-    recognised="`Respondent ID`, and `Response` or `Open-Ended Response` in a first row without one",
-    taken="the rows below it; the row of kinds of answers is none",
+    recognised="`Respondent ID`, and a first row without one that contains `Response` or `Open-Ended Response`",
+    taken="the rows below the first, which names the kinds of answers",
     open=_open_surveymonkey,
 )
 QUALTRICS = Form(
     name="Qualtrics",
-    recognised='a row of `{"ImportId": …}` below the names of the columns',
-    taken="the rows below it; the questions and the row itself are no answers",
+    recognised='a row of `{"ImportId": …}` below the header',
+    taken="the rows below it; the row of questions and the row itself are dropped",
     open=_open_qualtrics,
 )

@@ -56,16 +56,16 @@ def _plain_text(value: object) -> str:
 
 ZENDESK = Form(
     name="Zendesk tickets",
-    recognised="`subject` and `description` beside at least two of `requester_id`, `submitter_id`, `assignee_id`,"
+    recognised="`subject` and `description`, and at least two of `requester_id`, `submitter_id`, `assignee_id`,"
     " `group_id`, `brand_id` and `satisfaction_rating`",
-    taken="subject and description are the input; the one field of `type`, `priority`, `group_id`, `brand_id`,"
-    " `ticket_form_id` and `tags` that differs between tickets is the target. Where several do, `--target` names what"
-    " is to be answered. Deleted tickets are dropped",
+    taken="subject and description are the input; the target is the one field among `type`, `priority`,"
+    " `group_id`, `brand_id`, `ticket_form_id` and `tags` that differs between tickets. If several differ, name"
+    " one with `--target`. Deleted tickets are dropped",
     open=_open_zendesk,
 )
 INTERCOM = Form(
     name="Intercom conversations",
-    recognised="`source` with a `body`, beside `tags`",
-    taken="the words of subject and body, without HTML, are the input, the names of the tags the target",
+    recognised="`source` with a `body`, next to `tags`",
+    taken="the text of subject and body, without HTML, is the input; the names of the tags are the target",
     open=_open_intercom,
 )

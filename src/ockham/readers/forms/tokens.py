@@ -85,21 +85,21 @@ def _open_rows(sample: FormSample) -> FormReader | None:
         return None
     raise DataError(
         "E_FORMAT",
-        f"{sample.request.source} holds one token in each row, so that a row is no example",
-        fix="write a line of JSON for each sentence, with its tokens and ner_tags in lists, or CoNLL",
+        f"{sample.request.source} has one token per row, so a row is not an example",
+        fix="convert it to CoNLL, or to one line of JSON per sentence with the lists tokens and ner_tags",
     )
 
 
 TOKENS = Form(
     name="tokens and tags",
-    recognised="lists of texts in `tokens` (`words`, `tokenized_text`) beside lists of tags (`O`, `B-NAME`, …), of"
-    " their numbers where their names are known, or of `[first, last, name]` (GLiNER) in `ner_tags`, `tags` or `ner`",
-    taken="the tokens with a blank between them are the input, the spans an object of their texts by name (extract)",
+    recognised="lists of texts in `tokens` (`words`, `tokenized_text`), and in `ner_tags`, `tags` or `ner` lists"
+    " of tags (`O`, `B-NAME`, …), of their numbers if their names are known, or of `[first, last, name]` (GLiNER)",
+    taken="the tokens, joined by spaces, are the input; spans become fields",
     open=_open,
 )
 TOKEN_ROWS = Form(
     name="a token in each row",
-    recognised="a column of words beside one of tags (`O`, `B-NAME`, …)",
-    taken="refused: a row is no example",
+    recognised="a column of words next to a column of tags (`O`, `B-NAME`, …)",
+    taken="refused: a row is not an example",
     open=_open_rows,
 )

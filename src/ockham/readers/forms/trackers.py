@@ -50,15 +50,14 @@ def _plain(value: object) -> object:
 
 GITHUB = Form(
     name="GitHub issues",
-    recognised="`title` and `body` beside objects with a `name` in `labels`",
-    taken="title and body are the input, the names of the labels the target: one of them is the label, several are"
-    " several labels",
+    recognised="`title` and `body`, and objects with a `name` in `labels`",
+    taken="title and body are the input, the names of the labels the target; an issue can have several labels",
     open=_open_github,
 )
 JIRA = Form(
     name="Jira issues",
-    recognised="`key` beside `fields` with a `summary`",
-    taken="summary and description are the input; `--target` names what is to be answered by the name that Jira shows:"
-    " `issuetype`, `priority`, `labels`, `components`, …",
+    recognised="`key`, and `fields` with a `summary`",
+    taken="summary and description are the input; name the target with `--target` as Jira does: `issuetype`,"
+    " `priority`, `labels`, `components`, …",
     open=_open_jira,
 )
