@@ -59,7 +59,7 @@ def test_a_key_is_asked_for_and_a_wrong_one_is_refused(browser: Browser, served:
     assert page.locator("#main").is_hidden()
     page.fill("#key", "wrong")
     page.click("#gate button")
-    page.locator("#gate-error", has_text="does not know this key").wait_for()
+    page.locator("#gate-error", has_text="does not accept this key").wait_for()
     page.fill("#key", KEY)
     page.keyboard.press("Enter")
     page.locator("textarea").first.wait_for()

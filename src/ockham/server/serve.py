@@ -104,10 +104,12 @@ def open_listener(spec: ServeSpec) -> socket.socket:
     nothing protects the key on its way.
     """
     if (spec.tls_cert is None) != (spec.tls_key is None):
-        raise ConfigError("E_CONFIG", "TLS needs a certificate and its key", fix="give --tls-cert and --tls-key")
+        raise ConfigError(
+            "E_CONFIG", "TLS needs both a certificate and its key", fix="add --tls-cert FILE --tls-key FILE"
+        )
     if not _is_loopback(spec.host) and spec.tls_cert is None and not spec.behind_proxy:
-        message = f"{printable(spec.host)} can be reached from other machines, and the key would go there in the open"
-        fix = "give --tls-cert and --tls-key, or --behind-proxy where a proxy in front speaks TLS"
+        message = f"{printable(spec.host)} can be reached from other machines, and the API key would travel unencrypted"
+        fix = "add --tls-cert FILE --tls-key FILE, or --behind-proxy if a proxy in front of the server handles TLS"
         raise ConfigError("E_CONFIG", message, fix=fix)
     try:
         return socket.create_server((spec.host, spec.port), backlog=1024)

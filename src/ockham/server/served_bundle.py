@@ -49,7 +49,7 @@ def read_served_bundles(words: Sequence[str], rungs: Sequence[str] = ()) -> list
     names = [bundle.name for bundle in bundles]
     for name in names:
         if names.count(name) > 1:
-            raise ConfigError("E_CONFIG", f"two bundles are called {name}", fix="name one otherwise: NAME=FOLDER")
+            raise ConfigError("E_CONFIG", f"two bundles are called {name}", fix="give one another name: NAME=FOLDER")
     return bundles
 
 

@@ -83,7 +83,7 @@ def read_key_file(path: Path) -> dict[str, str]:
             continue
         name, _, key = line.strip().partition(" ")
         if not _NAME.fullmatch(name) or not _KEY.fullmatch(key.strip()):
-            fix = "write a name of a-z, 0-9, dots, dashes and underscores, a space, and a key of 16 characters or more"
+            fix = "write a name (a-z, 0-9, dots, dashes, underscores), a space, and a key of at least 16 characters"
             raise _unusable(f"{where}: line {number} is not a name and a key", fix)
         if name in keys:
             raise _unusable(f"{where}: the name on line {number} stands there twice", "give each key its own name")

@@ -76,7 +76,7 @@ async function start() {
   try {
     list = await request("/v1/models");
   } catch (error) {
-    if (error.status === 401) return askForKey("The server does not know this key.");
+    if (error.status === 401) return askForKey("The server does not accept this key.");
     by("gate").hidden = true;
     by("status").textContent = error.message;
     return;
@@ -105,9 +105,13 @@ async function choose() {
   for (const option of by("beside").options) option.disabled = option.value === name;
   if (by("beside").value === name) by("beside").value = "";
   by("answers").replaceChildren();
+  by("status").textContent = "Loading …";
+  by("send").disabled = true;
   try {
     const model = await factsOf(name);
     if (by("model").value !== name) return;
+    by("status").textContent = "";
+    by("send").disabled = false;
     showCells(model);
     showWhy(model);
     showMistakes(model);
@@ -135,7 +139,7 @@ function showCells(model) {
 }
 
 function showWhy(model) {
-  by("because").textContent = model.because ?? `The candidate ${model.candidate} of the run.`;
+  by("because").textContent = model.because ?? `Candidate ${model.candidate} of the run.`;
   by("figures").replaceChildren(
     ...model.figures.map((figure) => {
       const card = element("div");
@@ -151,7 +155,7 @@ function showWhy(model) {
 
 function showMistakes(model) {
   by("mistakes").hidden = model.mistakes.length === 0;
-  by("mistakes-note").textContent = `The ${model.mistakes.length} wrong answers it was most sure of, at most 100. Pick one to try it.`;
+  by("mistakes-note").textContent = `The ${model.mistakes.length} wrong answers it was most confident in (at most 100). Pick one to try it.`;
   by("mistake-rows").replaceChildren(
     ...model.mistakes.map((mistake) => {
       const row = element("tr");
@@ -223,7 +227,7 @@ function showAnswer(box, reply) {
   else if (value === null || value === "") box.append(element("p", "no answer", "value none"));
   else box.append(element("p", value, value.length > LONG ? "value long" : "value"));
   const time = `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
-  const first = asked.has(model.name) ? "" : ", loading the model included";
+  const first = asked.has(model.name) ? "" : ", including the time to load the model";
   asked.add(model.name);
   box.append(element("p", `Answered in ${time}${first}`, "small"));
   if (model.cost) box.append(element("p", `Cost as measured: ${model.cost}`, "small"));
