@@ -200,7 +200,7 @@ def _tuple(arguments: tuple[Any, ...], value: object, where: str, limits: Mappin
     elif len(value) == len(arguments):
         kinds = list(arguments)
     else:
-        raise _wrong(f"{where} has {len(value)} items", f"it takes {len(arguments)}")
+        raise _wrong(f"{where} has {len(value)} items", f"it must have {len(arguments)}")
     return tuple(
         _value(kind, item, f"{where}[{index}]", limits)
         for index, (kind, item) in enumerate(zip(kinds, value, strict=True))

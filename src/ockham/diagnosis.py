@@ -174,8 +174,8 @@ def _computing(gpus: Sequence[Gpu]) -> str:
     if not gpus:
         return "No GPU was found: language models run on the CPU."
     return (
-        f"GPUs: {', '.join(gpu.display_name for gpu in gpus)}. Language models use one where torch and "
-        "llama.cpp were installed with CUDA; --device cuda says what is missing, --device cpu does without."
+        f"GPUs: {', '.join(gpu.display_name for gpu in gpus)}. Language models use one if PyTorch and "
+        "llama.cpp were built with CUDA; `--device cuda` says what is missing, `--device cpu` uses the processor only."
     )
 
 
@@ -191,9 +191,9 @@ def _better_encoders() -> tuple[str, str]:
     others = [f"{entry.name}, {_size(entry)}" for entry in every if entry.is_multilingual]
     return (
         f"Encoders that classify English better than the built-in one ({percent_limit(own / 100)} on MTEB's "
-        f"classification tasks): {'; '.join(better)}. One command fetches one from the hub and tries it: "
-        f"HF_HUB_OFFLINE=0 ockham fit DATA --encoder {every[0].name}",
-        f"For other languages: {'; '.join(others)}.",
+        f"classification tasks): {'; '.join(better)}. To download one from the hub and measure it: "
+        f"`HF_HUB_OFFLINE=0 ockham fit DATA --encoder {every[0].name}`",
+        f"Encoders for other languages: {'; '.join(others)}.",
     )
 
 
@@ -207,8 +207,8 @@ def _builds(find: Find) -> tuple[str, ...]:
     torch = machine.packages(("torch",)).get("torch") if find("torch") is not None else None
     notes = [] if engine is None else [f"Language models are served by {engine}."]
     if torch is not None:
-        build = "without graphics libraries (CPU build)" if "+cpu" in torch else "as its package index built it"
-        notes.append(f"PyTorch {torch} is installed {build}; `scripts/setup` chooses it.")
+        build = ", a build for processors only" if "+cpu" in torch else ""
+        notes.append(f"PyTorch {torch} is installed{build}.")
     return tuple(notes)
 
 
@@ -221,18 +221,18 @@ def _left_behind() -> tuple[str, ...]:
     if folder is None:
         return ()
     return (
-        f"onnxruntime keeps a device id and reports for its vendor in {folder}; a program that did not turn that off "
-        "(early builds of Ockham were one) had it written. Ockham does not need it. To remove it: "
-        f"rm -r {shlex.quote(str(folder))}",
+        f"onnxruntime stored a device id and telemetry for its vendor in {folder}, because a program (perhaps an early "
+        "build of Ockham) did not turn that off. Ockham does not need the folder. To remove it: "
+        f"`rm -r {shlex.quote(str(folder))}`",
     )
 
 
 def _notes(folder: Path, prices: catalog.Prices, today: dt.date | None) -> tuple[str, ...]:
     walls = (
-        "The operating system enforces that for sealed commands."
+        "The operating system enforces this for sealed commands."
         if syscalls.NUMBERS
-        else "Here, no mechanism of the operating system enforces that: libraries are told to stay quiet, and "
-        "connections that Python code asks for in Ockham's processes are refused."
+        else "On this system nothing enforces this from outside: libraries are told to send no telemetry, and "
+        "connections that Python code opens in Ockham's processes are refused."
     )
     sends = (
         "Commands send nothing unless you name an API, a server to measure or a model on the hub, or use a Ray cluster."
@@ -244,5 +244,5 @@ def _notes(folder: Path, prices: catalog.Prices, today: dt.date | None) -> tuple
             "supply your own with --prices FILE."
         )
     if shutil.disk_usage(folder).free / 1e9 < RUN_DISK_GB:
-        notes.append(f"Less than {RUN_DISK_GB:.0f} GB of disk is free in this folder; a run may need more.")
+        notes.append(f"Less than {RUN_DISK_GB:.0f} GB is free on this disk; a run may need more.")
     return tuple(notes)

@@ -381,6 +381,6 @@ REFUSALS: tuple[Refusal, ...] = (
         helps="--input prompt --target chosen",
     ),
     Refusal(
-        name="no header", write=headerless, code="E_COLUMN", says="first row seems to be data", helps="text,label",
+        name="no header", write=headerless, code="E_COLUMN", says="first row looks like data", helps="text,label",
     ),
 )  # fmt: skip

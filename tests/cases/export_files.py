@@ -245,7 +245,7 @@ EXPORTS: tuple[Case, ...] = (
     Case(name="a sheet of notes first", write=sheets([("About",), ("us",)], [HEAD, *LETTERS]), form="sheet 2 of 2"),
 )  # fmt: skip
 REFUSED_EXPORTS: tuple[Refusal, ...] = (
-    Refusal(name="brat", write=brat, code="E_FORMAT", says="annotations of brat", helps="anntoconll.py"),
+    Refusal(name="brat", write=brat, code="E_FORMAT", says="brat annotations", helps="anntoconll.py"),
     Refusal(
         name="batch answers", write=in_lines(batch_answer), code="E_FORMAT", says="without the questions",
         helps="custom_id",
@@ -260,7 +260,7 @@ REFUSED_EXPORTS: tuple[Refusal, ...] = (
     ),
     Refusal(
         name="markdown", write=text_file("a.md", "| text | label |\n|---|---|\n| a b | c |\n"), code="E_FORMAT",
-        says="a table in Markdown", helps="CSV (UTF-8)",
+        says="a Markdown table", helps="CSV (UTF-8)",
     ),
     Refusal(
         name="the likelier target", code="E_LABEL_MISSING", says="no column that is clearly the target",

@@ -58,7 +58,7 @@ REFUSED_TOOLS: tuple[Refusal, ...] = (
     refusal(
         "label first",
         text_file("a.csv", "".join(f'{label},"{text}"\n' for text, label in LETTERS)),
-        "first row seems to be data",
+        "first row looks like data",
         "'label,text\\n'",
         "E_COLUMN",
     ),
@@ -69,7 +69,7 @@ REFUSED_TOOLS: tuple[Refusal, ...] = (
         f"--input '{FORM_HEAD[1]}' --target '{FORM_HEAD[2]}'",
         "E_LABEL_MISSING",
     ),
-    refusal("a token in each row", token_rows, "one token in each row", "ner_tags"),
+    refusal("a token in each row", token_rows, "one token per row", "ner_tags"),
     refusal(
         "python",
         text_file("a.jsonl", "".join(python_line(text) for text, _ in LETTERS)),
@@ -94,8 +94,14 @@ REFUSED_TOOLS: tuple[Refusal, ...] = (
     refusal(
         "sql",
         text_file("a.sql", "-- dump\nCREATE TABLE a (b TEXT);\nINSERT INTO a VALUES ('c');\n"),
-        "dump of SQL",
+        "SQL dump",
         "SELECT",
+    ),
+    refusal(
+        "settings in TOML",
+        text_file("ockham.toml", '# mine\n[fit]\ninput = ["a"]\n'),
+        "a settings file",
+        "--config FILE",
     ),
     refusal("several in a zip", zipped("train.jsonl", "test.jsonl"), "2 files that can be read", "unzip"),
 )

@@ -117,7 +117,7 @@ SHEETS: tuple[Case, ...] = (
 )  # fmt: skip
 REFUSED_SHEETS: tuple[Refusal, ...] = (
     refusal("jira", in_array(jira), "clearly the target", "--target issuetype", "E_LABEL_MISSING"),
-    refusal("a mail", text_file("a.eml", "From: a@b\nTo: c@d\nSubject: x\n\nhello\n"), "a mail", "JSON"),
+    refusal("a mail", text_file("a.eml", "From: a@b\nTo: c@d\nSubject: x\n\nhello\n"), "an email", "JSON"),
     refusal("xml", text_file("a.xml", "<rows><row><text>a</text></row></rows>\n"), "XML", "JSON"),
     refusal("whatsapp", text_file("a.txt", "[12.03.24, 10:15:00] A: hello\n"), "WhatsApp", "JSON"),
     refusal("brat", text_file("a.ann", "T1\tPER 0 4\tAnna\n"), "brat", "anntoconll"),

@@ -164,7 +164,7 @@ def test_a_curation_that_is_stopped_leaves_evidence_that_it_began(tmp_path: Path
     assert (entry["verb"], entry["ended"]) == ("curate", ended)
     code, seen = verify(tmp_path, "clean")
     assert code == 2
-    assert "FAILS  files: the curation has not come to its end" in seen
+    assert "FAILS  files: the curation is not finished" in seen
     assert "self-attack" in seen
     assert ("was killed; how it ended is unknown" in seen) == (ended is None)
     assert run(tmp_path, *CURATE, "--chunk-mb", "1").returncode == 0
@@ -172,7 +172,7 @@ def test_a_curation_that_is_stopped_leaves_evidence_that_it_began(tmp_path: Path
     assert (code, "invocation 2 of 2: kernel" in seen) == (0, True), seen
     shard = next((tmp_path / "clean" / "clean").iterdir())
     shard.write_bytes(shard.read_bytes() + b"{}\n")
-    assert "is not as report.json lists it" in verify(tmp_path, "clean")[1]
+    assert "differs from the entry in report.json" in verify(tmp_path, "clean")[1]
 
 
 def test_a_curation_that_fails_for_its_data_leaves_nothing_and_one_beside_a_finished_one_its_evidence(

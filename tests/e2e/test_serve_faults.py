@@ -202,8 +202,8 @@ def test_a_server_that_is_told_to_stop_answers_what_it_has(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (("--host", "0.0.0.0"), "the key would go there in the open"),
-        (("--tls-cert", "a.pem"), "TLS needs a certificate and its key"),
+        (("--host", "0.0.0.0"), "the API key would travel unencrypted"),
+        (("--tls-cert", "a.pem"), "TLS needs both a certificate and its key"),
     ],
 )
 def test_other_machines_are_not_served_in_the_open(tmp_path: Path, words: tuple[str, ...], says: str) -> None:

@@ -118,7 +118,7 @@ C01 = [
     ({"group": 3}, "group is a whole number", "it must be text in quotes"),
     ({"inputs": "text"}, "inputs is text", "it must be a list"),
     ({"inputs": ["a", 1]}, "inputs[1] is a whole number", "it must be text in quotes"),
-    ({"pair": [1]}, "pair has 1 items", "it takes 2"),
+    ({"pair": [1]}, "pair has 1 items", "it must have 2"),
     ({"prices": [1]}, "prices is a list", "it must be a table"),
     ({"prices": {"a": "b"}}, "prices, entry 1 is text", "it must be a number"),
     ({"inner": 3}, "inner is a whole number", "it must be a table"),

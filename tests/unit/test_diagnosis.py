@@ -81,7 +81,7 @@ def test_the_base_install_runs_the_classic_rungs_and_says_what_is_missing(tmp_pa
 def test_models_of_ones_own_are_named_by_what_can_run_them(tmp_path: Path, package: Path) -> None:
     yours = next(rung for rung in look(tmp_path, package, {"torch", "transformers"}).rungs if rung.name == "yours")
     assert yours.can_run
-    assert yours.because == "off until you name a classifier of your own (transformers): --models FOLDER"
+    assert yours.because == "used when you name a classifier of your own (transformers): --models FOLDER"
 
 
 def test_weights_that_are_not_the_published_ones_are_told(tmp_path: Path, package: Path) -> None:
@@ -135,4 +135,4 @@ def test_graphics_processors_are_named_with_what_they_are_used_for(tmp_path: Pat
     assert none.notes[0].startswith("No GPU was found")
     one = diagnose(tmp_path, find=lambda _: None, graphics=[Gpu(name="NVIDIA L4", memory_gb=23.0)])
     assert one.graphics == ("NVIDIA L4, 23 GB",)
-    assert "--device cuda says what is missing" in one.notes[0]
+    assert "`--device cuda` says what is missing" in one.notes[0]

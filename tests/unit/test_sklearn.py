@@ -105,7 +105,7 @@ def test_a_model_without_probabilities_makes_none_up(tmp_path: Path) -> None:
     lookup.learn(ROWS).save(tmp_path)
     nearest = Classifier(bundle(tmp_path, "lookup", sorted(set(TARGETS))))
     assert nearest.predict(TEXTS[:2]).tolist() == TARGETS[:2]
-    with pytest.raises(ConfigError, match="no probability of each label"):
+    with pytest.raises(ConfigError, match="no probability for each label"):
         nearest.predict_proba(TEXTS[:2])
     assert nearest.predict(TEXTS[:2]).tolist() == TARGETS[:2], "the process goes on"
     nearest.close()

@@ -157,7 +157,7 @@ class _Batch:
             if self._row < self._limit:
                 return
         what = f"{self._limit} answers in a row failed; the last reason: {reason}"
-        self.end(EndpointError("E_ENDPOINT", what, fix="try again later, or check url and the network"))
+        self.end(EndpointError("E_ENDPOINT", what, fix="try again later, or check the URL and the network"))
 
     def end(self, fault: Exception) -> None:
         with self._lock:

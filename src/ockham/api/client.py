@@ -148,7 +148,7 @@ class Client:
         """Make the error for an endpoint that was silent for too long."""
         what = f"the endpoint gave no response to any question for {self._patience:g} s; the last reason: {reason}"
         return endpoint_error(
-            what, "try again later, or check url and the network; a slow API needs a larger timeout_s"
+            what, "try again later, or check the URL and the network; a slow API needs a larger timeout_s"
         )
 
     def close(self) -> None:

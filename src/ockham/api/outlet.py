@@ -41,8 +41,8 @@ class Outlet:
         if not ready.get("ready") or ready["bad"]:
             self.close()
             if not ready.get("ready"):
-                what = "the process that asks endpoints could not be started"
-                raise SealError("E_SEALED", what, fix="--unsealed asks them from the process that reads the data")
+                what = "the process that calls endpoints could not be started"
+                raise SealError("E_SEALED", what, fix="--unsealed calls them from the process that reads the data")
             raise egress.malformed_key()
         self.hosts = tuple(dict.fromkeys(destination(pin.host, pin.port) for pin in pins))
         self.keys = tuple(str(name) for name in ready["keys"])
@@ -70,6 +70,7 @@ class Outlet:
             with suppress(OSError):
                 self.path.unlink()
         counts = count_requests(self.rows)
-        every = [f"{counts.get(host, 0):,} requests went to {host}" for host in {**dict.fromkeys(self.hosts), **counts}]
+        hosts = {**dict.fromkeys(self.hosts, 0), **counts}
+        every = [f"{number:,} request{'' if number == 1 else 's'} went to {host}" for host, number in hosts.items()]
         where = f"; they are listed in {saved or self.path}" if self.rows else ""
         return f"endpoint: {', '.join(every)}{where}"

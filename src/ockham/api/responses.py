@@ -56,11 +56,13 @@ def parse_response(status: int, headers: Mapping[str, str], raw: bytes) -> Reply
     code = _error_code(raw)
     if 300 <= status < 400:
         raise endpoint_error(
-            f"the API answered {status}: it points to another address, and redirects are not followed", "correct url"
+            f"the API answered {status}: it redirects to another address, which Ockham does not follow",
+            "correct the URL",
         )
     if status in {401, 403}:
         raise endpoint_error(
-            f"the API answered {status}: the key is missing, wrong or not allowed", "check the variable key_env names"
+            f"the API answered {status}: the key is missing, wrong or not allowed",
+            "check the environment variable that holds the key (--endpoint-key-env)",
         )
     if status == 402 or code in _QUOTA_CODES:
         raise endpoint_error(
@@ -68,7 +70,8 @@ def parse_response(status: int, headers: Mapping[str, str], raw: bytes) -> Reply
         )
     if status == 404:
         raise endpoint_error(
-            "the API answered 404: it knows no such address or model", "check url (it often ends in /v1) and model"
+            "the API answered 404: no such address or model",
+            "check the URL (it often ends in /v1) and the model's name",
         )
     if status in _PASSING or status >= 500:
         return RetryableError(reason=f"the API answered {status}", billed=False, wait=_retry_after(headers))

@@ -94,7 +94,7 @@ class RowAccount:
             self._fields_left_empty += emptied if answer.value is not None else 0
         elif least is not None:
             if answer.confidence is None:
-                message = "the model gives no confidence with its answers, so a minimum confidence cannot be applied"
+                message = "the model gives no confidence, so a minimum confidence cannot be applied"
                 raise ConfigError("E_CONFIG", message, fix="leave --min-confidence out")
             if answer.confidence < least:
                 state, answer = "doubtful", Answer(value=None, confidence=answer.confidence)

@@ -52,11 +52,11 @@ def export(source: str | Path, form: Form, out: str | Path, *, rung: str | None 
     kind = opened.manifest.kind
     if kind not in KINDS[form]:
         forms = [name for name, kinds in KINDS.items() if kind in kinds]
-        message = f"{printable(opened.folder)} holds {opened.name}, which has no form {form}"
-        fix = f"choose from --to {', '.join(forms)}" if forms else "choose another candidate of the run: --rung NAME"
+        message = f"{printable(opened.folder)} holds {opened.name}, which cannot be exported to {form}"
+        fix = f"use --to {' or --to '.join(forms)}" if forms else "export another candidate of the run: --rung NAME"
         raise ConfigError("E_CONFIG", message, fix=fix)
     if out.exists():
-        raise ConfigError("E_CONFIG", f"{printable(out)} exists already", fix="name a new folder: -o FOLDER")
+        raise ConfigError("E_CONFIG", f"{printable(out)} already exists", fix="name a new folder: -o FOLDER")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as fresh:
         staging = Path(fresh) / "whole"
@@ -122,8 +122,8 @@ def modelfile(decoder: DecoderFiles) -> str:
     piece of the template cannot stand in a Modelfile.
     """
     if '"""' in decoder.orders or any('"""' in piece or "{{" in piece for piece in decoder.pieces):
-        message = "the model's chat template holds marks that a Modelfile cannot"
-        raise BundleError("E_BUNDLE", message, fix="export it with --to gguf, and give its orders yourself")
+        message = "the model's chat template contains characters that a Modelfile cannot represent"
+        raise BundleError("E_BUNDLE", message, fix="use --to gguf, and set the system prompt yourself")
     if decoder.folded:
         before, after = decoder.pieces
         template = f"{before}{{{{ .System }}}}\n\n{{{{ .Prompt }}}}{after}{{{{ .Response }}}}"

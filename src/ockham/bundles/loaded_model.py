@@ -95,8 +95,8 @@ class LoadedModel:
             self._check_open()
             outcome = self._serving.probabilities(texts)
         if outcome is None:
-            message = f"{self.name} knows the confidence of its answer, but no probability of each label"
-            raise ConfigError("E_CONFIG", message, fix="use predict, or a linear or encoder candidate of the run")
+            message = f"{self.name} gives a confidence for its answer, but no probability for each label"
+            raise ConfigError("E_CONFIG", message, fix="use predict, or load a linear or encoder candidate of the run")
         column = {label: index for index, label in enumerate(outcome[0])}
         return [[row[column[label]] if label in column else 0.0 for label in self.labels] for row in outcome[1]]
 
@@ -131,7 +131,7 @@ class LoadedModel:
         if isinstance(rows, list) and _are_texts(rows, input_columns(self._manifest)):
             if rows and len(self.inputs) > 1:
                 names = ", ".join(self.inputs)
-                message = f"the model reads {len(self.inputs)} columns ({names}), and bare texts were given"
+                message = f"the model reads {len(self.inputs)} columns ({names}), but the inputs are plain texts"
                 raise DataError("E_COLUMN", message, fix="give a dict with these columns for each row, or a frame")
             return cast("list[str]", rows)
         reading = read(rows, ReadSpec(inputs=input_columns(self._manifest), labelled=False))
@@ -150,14 +150,12 @@ def _are_texts(rows: Sequence[object], columns: Sequence[str]) -> bool:
     """
     for number, row in enumerate(rows, 1):
         if not isinstance(row, (str, Mapping)):
-            message = f"input {number} is of type {type(row).__name__}, and neither a text nor a dict"
+            message = f"input {number} is of type {type(row).__name__}, neither a text nor a dict"
             raise DataError("E_FORMAT", message, fix="give a list of texts, a list of dicts, or a frame")
     texts = [number for number, row in enumerate(rows, 1) if isinstance(row, str)]
     dicts = [row for row in rows if isinstance(row, Mapping)]
     if texts and dicts:
-        message = (
-            f"{len(texts)} of {len(rows)} inputs are texts and the others dicts; the first text is input {texts[0]}"
-        )
+        message = f"{len(texts)} of {len(rows)} inputs are texts, the others dicts; the first text is input {texts[0]}"
         raise DataError("E_FORMAT", message, fix="give either texts or dicts")
     absent = next((name for name in columns if dicts and not any(name in row for row in dicts)), None)
     if absent is not None:

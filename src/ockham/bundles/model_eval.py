@@ -61,7 +61,7 @@ def evaluate_any(
     path = Path(place)
     if not is_model(path):
         if spec is not None and (spec.instructions or spec.labels):
-            message = "a bundle keeps the instructions and the labels that it was made with"
+            message = "a bundle keeps the instructions and label descriptions it was made with"
             raise ConfigError("E_CONFIG", message, fix="leave --instructions and --labels out, or name a model")
         return evaluate(path, source, spec, endpoint=endpoint, on_progress=on_progress)
     model, spec = own_models.read_model(str(path)), spec or EvalSpec()
@@ -108,7 +108,7 @@ def evaluate_any(
 
 def _write_classifier(model: OwnModel, rows: Sequence[Example], name: TaskName, folder: Path) -> Candidate:
     if name != "classify":
-        message = f"{model.name} answers with labels only, and the task is {name}"
+        message = f"{model.name} answers only with labels, but the task is {name}"
         raise ConfigError("E_CONFIG", message, fix="name the column with the label: --target COLUMN")
     own_models.write_bundle(model, rows, sorted({row.target for row in rows}), folder)
     rung = own_models.rung_of(model)

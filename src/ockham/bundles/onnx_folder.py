@@ -83,7 +83,7 @@ def check_answer(folder: Path, row: Mapping[str, object]) -> None:
     far = sure is None or abs(sure - cast("float", row["confidence"])) > CLOSE
     if answered.get("answer") != row["answer"] or far:
         message = "the exported program does not answer its test row as the bundle does"
-        raise ModelError("E_PARITY", message, fix="please report this, with the versions that ockham doctor names")
+        raise ModelError("E_PARITY", message, fix="please report this with the output of `ockham doctor`")
 
 
 def write_program(name: str, out: Path) -> None:

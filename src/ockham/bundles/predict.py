@@ -98,7 +98,7 @@ def prediction_of(answered: AnsweredRow, id_column: str | None = None) -> Predic
     name = row.id
     if id_column is not None:
         if id_column not in row.cells:
-            message = f"there is no column {printable(id_column)!r} to name the rows by"
+            message = f"there is no column {printable(id_column)!r} to identify the rows"
             names = ", ".join(printable(column) for column in list(row.cells)[:30])
             raise DataError("E_COLUMN", message, fix=f"name one of {names}")
         name = text_of(row.cells[id_column])
@@ -120,7 +120,7 @@ def open_answers(
     own = input_columns(manifest)
     if spec.inputs and len(spec.inputs) != len(own):
         columns = ", ".join(own) or "conversations"
-        message = f"the model reads {len(own)} columns ({columns}), and --input names {len(spec.inputs)}"
+        message = f"the model reads {len(own)} columns ({columns}), but --input names {len(spec.inputs)}"
         raise DataError("E_COLUMN", message, fix=f"repeat --input for each of the {len(own)} columns, in that order")
     reading = ReadSpec(inputs=spec.inputs or own, encoding=spec.encoding, labelled=False)
     if is_networked(manifest.kind) and endpoint is not None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _AT_ONCE = 8
 _ATTEMPTS = 100
 _SECONDS = 300.0
-_FIX = "start it with ockham serve, and name its address: --server http://127.0.0.1:8017"
+_FIX = "start one with `ockham serve RUN`, then name its address: --server http://127.0.0.1:8017"
 
 
 def evaluate_server(
@@ -128,7 +128,7 @@ def _manifest(api: _Server, name: str | None) -> Manifest:
             files={},
         )
     except (KeyError, TypeError):
-        raise EndpointError("E_ENDPOINT", "the server is not one of ockham serve", fix=_FIX) from None
+        raise EndpointError("E_ENDPOINT", "the server was not started by `ockham serve`", fix=_FIX) from None
 
 
 def _decide(api: _Server, manifest: Manifest, text: str) -> Answer:
@@ -158,11 +158,11 @@ def _chat(api: _Server, manifest: Manifest, text: str) -> Answer:
 
 def _json_of(response: httpx.Response) -> Any:  # noqa: ANN401 - any JSON
     if response.status_code == 401:
-        fix = "set its variable; another is named by --server-key-env NAME"
-        raise EndpointError("E_ENDPOINT", "the server does not know the key, or none is set", fix=fix)
+        fix = "put the key into OCKHAM_API_KEY, or name another variable with --server-key-env NAME"
+        raise EndpointError("E_ENDPOINT", "the server does not accept the key, or no key is set", fix=fix)
     if not response.is_success:
         message = f"the server answered with status {response.status_code}"
-        raise EndpointError("E_ENDPOINT", message, fix="look into its log")
+        raise EndpointError("E_ENDPOINT", message, fix="check the server's log")
     try:
         return response.json()
     except ValueError:

@@ -26,7 +26,7 @@ def write_folder(source: ExportSource, out: Path) -> None:
     the test row is not the bundle's.
     """
     if importlib.util.find_spec("skops") is None:
-        raise ModelError("E_MODEL_MISSING", "skops is needed for this form", fix=install_command("sklearn"))
+        raise ModelError("E_MODEL_MISSING", "exporting to scikit-learn needs skops", fix=install_command("sklearn"))
     import sklearn
     from skops import io
 

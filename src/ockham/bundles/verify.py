@@ -19,7 +19,7 @@ from ockham.sealed.policy import UNSEALED
 from ockham.store import go_record
 
 _DIGEST = re.compile(r"(?:sha256:)?([0-9a-f]{64})")
-_FIX = "make it again: ockham fit"
+_FIX = "create it again with `ockham fit`"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,14 +120,20 @@ def _curated_files(run: Path) -> str:
     try:
         report = store.decode((run / "report.json").read_bytes(), CurationReport)
     except OSError:
-        raise RunError("E_RUN_MISSING", "the curation has not come to its end", fix="go on with it") from None
+        raise RunError(
+            "E_RUN_MISSING",
+            "the curation is not finished",
+            fix="run the same `ockham curate` command again to resume it",
+        ) from None
     for shard in report.shards:
         try:
             whole = store.file_digest(run / shard.path) == shard.sha256
         except OSError:
             whole = False
         if not whole:
-            raise RunError("E_RUN_CHANGED", f"{printable(Path(shard.path))} is not as report.json lists it", fix=_FIX)
+            raise RunError(
+                "E_RUN_CHANGED", f"{printable(Path(shard.path))} differs from the entry in report.json", fix=_FIX
+            )
     return f"{len(report.shards):,} file{'' if len(report.shards) == 1 else 's'}, as report.json lists them"
 
 
@@ -149,7 +155,9 @@ def _bundle(path: Path) -> str:
 
 def _recorded_digest(verdict: Verdict, seen: str | None) -> str:
     if verdict.bundle is None:
-        raise BundleError("E_BUNDLE", "the verdict chose no candidate, so this bundle is not its own", fix=_FIX)
+        raise BundleError(
+            "E_BUNDLE", "the verdict chose no candidate, so this bundle does not belong to the run", fix=_FIX
+        )
     if seen != verdict.bundle:
         raise BundleError("E_BUNDLE", "bundle.json is not the one that the verdict recorded", fix=_FIX)
     return "bundle.json is the one that the verdict recorded"
@@ -158,7 +166,7 @@ def _recorded_digest(verdict: Verdict, seen: str | None) -> str:
 def _candidate(run: Path, verdict: Verdict) -> str:
     manifest = store.read_bundle(bundle_of(run))
     if manifest.candidate.name != verdict.chosen or manifest.dataset != verdict.dataset.digest:
-        message = "the bundle is of another candidate, or of other rows, than the verdict"
+        message = "the bundle holds another candidate than the verdict chose, or was made from other rows"
         raise BundleError("E_BUNDLE", message, fix=_FIX)
     return f"{verdict.chosen}, which the verdict chose, from the same rows"
 
@@ -169,7 +177,7 @@ def _verdict(run: Path, verdict: Verdict) -> str:
     except OSError:
         raise RunError("E_RUN_MISSING", "verdict.json is missing", fix=_FIX) from None
     if published != verdict:
-        raise RunError("E_RUN_CHANGED", "verdict.json and account.json say different things", fix=_FIX)
+        raise RunError("E_RUN_CHANGED", "verdict.json and account.json contradict each other", fix=_FIX)
     return "verdict.json says what account.json says"
 
 
@@ -182,12 +190,14 @@ def _artifacts(run: Path) -> str:
 
 def _same(expected: str, seen: str | None) -> str:
     if seen != expected:
-        raise BundleError("E_BUNDLE", "the bundle has another digest than the one given", fix=_FIX)
+        raise BundleError("E_BUNDLE", "the bundle's digest is not the one you gave", fix=_FIX)
     return "the bundle has the digest given"
 
 
 def _digest(text: str) -> str:
     match = _DIGEST.fullmatch(text.strip().lower())
     if match is None:
-        raise ConfigError("E_CONFIG", "that is not a digest", fix="give it as ockham fit printed it: sha256:…")
+        raise ConfigError(
+            "E_CONFIG", "--digest is not a SHA-256 digest", fix="copy it as `ockham fit` printed it: sha256:…"
+        )
     return f"sha256:{match[1]}"

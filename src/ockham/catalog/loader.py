@@ -29,9 +29,9 @@ def read(path: Path | None, own: str, name: str) -> dict[str, Any]:
         source = resources.files("ockham.catalog").joinpath(own) if path is None else path
         return _parse(source.read_bytes())
     except OSError as error:
-        raise ConfigError("E_CONFIG", f"{name} cannot be read: {error.strerror}", fix="check its path") from None
+        raise ConfigError("E_CONFIG", f"{name} cannot be read: {error.strerror}", fix="check the path") from None
     except ValueError:
-        raise ConfigError("E_CONFIG", f"{name} is not TOML in UTF-8", fix="correct the file's syntax") from None
+        raise ConfigError("E_CONFIG", f"{name} is not valid TOML in UTF-8", fix="correct the file's syntax") from None
 
 
 def entries(kind: type[T], own: str, key: str) -> tuple[T, ...]:

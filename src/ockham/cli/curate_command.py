@@ -114,7 +114,7 @@ def command(
     values = settings.collect("curate", config, flags)
     settings.check_cluster(config, flags, values)
     if values.get("out") is None and not dry_run:
-        raise ConfigError("E_CONFIG", "no output folder is given", fix="add -o FOLDER, or --dry-run")
+        raise ConfigError("E_CONFIG", "no output folder is named", fix="add -o FOLDER, or --dry-run for a preview")
     settings.spec(CurateSpec, _spec_values(values))
     folders = (str(values["out"]),) if values.get("out") and not dry_run else ()
     if values.get("engine") == "ray" and not unsealed:
@@ -151,7 +151,7 @@ def _refuse_own_filters(requests: Sequence[object]) -> None:
     foreign = sorted({name.partition(":")[0] for name in names} - set(FILTERS.own))
     if foreign:
         what = f"nothing would keep the code of {' and '.join(foreign)} from the network on a Ray cluster"
-        raise SealError("E_SEALED", what, fix="leave out --engine ray, or add --unsealed, which the run records")
+        raise SealError("E_SEALED", what, fix="omit --engine ray, or add --unsealed, which the run records")
 
 
 def _spec_values(values: Mapping[str, object]) -> dict[str, object]:

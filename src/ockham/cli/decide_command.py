@@ -67,7 +67,9 @@ def _questions(values: dict[str, object]) -> Questions:
     elif missing:
         flags = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
         raise ConfigError(
-            "E_CONFIG", f"missing: {flags}", fix="give these flags, or run the command in a terminal to be asked"
+            "E_CONFIG",
+            f"these options are missing: {flags}",
+            fix="add these options, or run the command in a terminal, where it asks for them",
         )
     return build(Questions, values, "the command line")
 

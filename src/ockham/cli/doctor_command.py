@@ -40,7 +40,7 @@ def diagnosis_lines(diagnosis: Diagnosis, columns: int) -> list[str]:
     lines = [
         f"Ockham {diagnosis.ockham}, Python {machine.python}, {machine.system}",
         f"{machine.processor}: {machine.cores} cores, {machine.memory_gb:.1f} GB of memory "
-        f"({diagnosis.memory_free_gb:.1f} free), {diagnosis.disk_free_gb:.1f} GB of disk free in this folder",
+        f"({diagnosis.memory_free_gb:.1f} free), {diagnosis.disk_free_gb:.1f} GB free on this disk",
         "",
         *_rung_lines(("rung", "can run", "because"), columns),
     ]

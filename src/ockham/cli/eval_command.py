@@ -62,12 +62,18 @@ def command(
     server = _take_server(values)
     if server is not None:
         if data is not None:
-            raise ConfigError("E_CONFIG", "both a bundle and a server are named", fix="ockham eval --server URL DATA")
+            raise ConfigError(
+                "E_CONFIG",
+                "both a bundle and a server are named",
+                fix="name one of them: ockham eval RUN DATA, or ockham eval --server URL DATA",
+            )
         report = _measure_server(server, str(bundle), values, origins, quiet=quiet, unsealed=unsealed)
         _show(report, as_json=as_json)
         return
     if data is None:
-        raise ConfigError("E_CONFIG", "no rows are named to measure on", fix="give BUNDLE and DATA")
+        raise ConfigError(
+            "E_CONFIG", "no data is named to measure on", fix="name the labelled rows: ockham eval RUN DATA"
+        )
     endpoint = settings.destination(values)
     run_names.check(bundle)
     run_names.check_data(data)
@@ -97,7 +103,9 @@ def _take_server(values: dict[str, object]) -> dict[str, str] | None:
     names = ("server", "model", "server_key_env")
     own: dict[str, str] = {name: str(values.pop(name)) for name in names if name in values}
     if own and "server" not in own:
-        raise ConfigError("E_CONFIG", "a model of a server is named, and no server", fix="name it: --server URL")
+        raise ConfigError(
+            "E_CONFIG", "--model names a model of a server, but no server is named", fix="add --server URL"
+        )
     return own or None
 
 

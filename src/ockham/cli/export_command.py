@@ -46,7 +46,7 @@ def command(*, bundle: Path, form: Form, out: Path, rung: str | None) -> None:
     """
     run_names.check(bundle)
     if out.exists():
-        raise ConfigError("E_CONFIG", f"{printable(out)} exists already", fix="name a new folder: -o FOLDER")
+        raise ConfigError("E_CONFIG", f"{printable(out)} already exists", fix="name a new folder: -o FOLDER")
     from ockham.bundles.export import export
     from ockham.cli import output
 

@@ -58,8 +58,8 @@ def command(*, action: Action, name: str | None, everything: bool, as_json: bool
     from ockham.cli import output
 
     if (action == "list") != (name is None):
-        what = "which model is not said" if name is None else "a list takes no name"
-        raise ConfigError("E_CONFIG", what, fix="ockham models pull NAME; `ockham models` lists the names")
+        what = "no model is named" if name is None else "`ockham models list` takes no name"
+        raise ConfigError("E_CONFIG", what, fix="`ockham models pull NAME`; `ockham models` lists the names")
     if name is None:
         from ockham.verbs import list_models
 
@@ -78,7 +78,7 @@ def command(*, action: Action, name: str | None, everything: bool, as_json: bool
         from ockham.verbs import remove_model
 
         freed = remove_model(name)
-        output.lines(f"Removed {name}: {megabytes(freed)} are free again.")
+        output.lines(f"Removed {name} ({megabytes(freed)}).")
 
 
 def _pull(name: str, flags: Mapping[str, object], *, quiet: bool) -> PullResult:
@@ -102,7 +102,7 @@ def listing_lines(listing: ModelList, columns: int, *, everything: bool) -> list
     rows = [_row(entry) for entry in shown]
     head = ("model", "here", "licence", "download", "memory", "answer", "tokens/s")
     lines = [
-        f"Language models for {listing.device} ({listing.usable_gb:.1f} GB of memory free)",
+        f"Language models that fit {listing.device} ({listing.usable_gb:.1f} GB of memory free)",
         "",
         *table(head, rows, columns, left=3),
         "",
@@ -111,8 +111,8 @@ def listing_lines(listing: ModelList, columns: int, *, everything: bool) -> list
     if left_out:
         lines += fill(f"{left_out} more are too large for this machine: `ockham models --all` lists them.", columns)
     predicted = (
-        f"Speeds are predictions for {listing.input_tokens} tokens of prompt and {listing.output_tokens} of answer; "
-        "`ockham plan MODEL` has the details. * the licence must be accepted."
+        f"Speeds are predicted for prompts of {listing.input_tokens} tokens and answers of {listing.output_tokens}; "
+        "`ockham plan MODEL` shows details. *: you must accept the licence (`--accept-licence`)."
     )
     lines += fill(predicted, columns)
     absent = next((entry for entry in shown if entry.path is None and not entry.needs_consent), None)

@@ -20,14 +20,16 @@ def check_output(path: Path, data: str | None, *, force: bool) -> None:
     if path.suffix.lower() not in SUFFIXES:
         names = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
         raise ConfigError(
-            "E_CONFIG", f"{printable(path)}: answers are not written in such a file", fix=f"end it in {names}"
+            "E_CONFIG",
+            f"{printable(path)}: answers cannot be written in this format",
+            fix=f"use a name that ends in {names}",
         )
     check_place(path)
     if not path.exists():
         return
     if data is not None and Path(data).exists() and path.samefile(data):
-        message = f"{printable(path)} is the file of the rows themselves"
+        message = f"{printable(path)} is the input file"
         raise ConfigError("E_CONFIG", message, fix="write the answers to another file")
     if not force:
-        message = f"{printable(path)} exists already"
-        raise ConfigError("E_CONFIG", message, fix="choose another name, or overwrite it with --force")
+        message = f"{printable(path)} already exists"
+        raise ConfigError("E_CONFIG", message, fix="choose another name, or add --force to overwrite it")

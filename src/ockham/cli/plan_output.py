@@ -33,16 +33,16 @@ def advice_lines(advice: Advice) -> list[str]:
     """Return the lines a person reads of a piece of advice."""
     columns = width()
     lines = [*fill(advice.sentence, columns), ""]
-    for title, sentences in (("Because", advice.reasons), ("Not yet known", advice.missing)):
+    for title, sentences in (("Because", advice.reasons), ("Still unknown", advice.missing)):
         lines += [f"{title}:", *(line for sentence in sentences for line in fill(f"- {sentence}", columns)), ""]
-    return [*lines, "Find out:", f"  {advice.command}"]
+    return [*lines, "To find out:", f"  {advice.command}"]
 
 
 def _device(device: PlannedDevice) -> str:
     many = f"{device.count} x " if device.count > 1 else ""
     rate = f"{device.tflops:.3g} TFLOP/s" if device.tflops >= 1 else f"{1000 * device.tflops:.0f} GFLOP/s"
     text = (
-        f"{many}{device.name}: {device.usable_gb:.1f} of {device.memory_gb:.1f} GB can be used, "
+        f"{many}{device.name}: {device.usable_gb:.1f} of {device.memory_gb:.1f} GB usable, "
         f"{device.bandwidth_gb_s:.0f} GB/s, {rate}"
     )
     text += (
@@ -101,14 +101,14 @@ def _split(forecast: Forecast) -> list[str]:
 
 
 def _largest(plan: Plan) -> str:
-    does = "fits" if plan.max_p95_ms is None else f"fits and surely answers within {_time(plan.max_p95_ms)}"
+    does = "fits" if plan.max_p95_ms is None else f"fits and certainly answers within {_time(plan.max_p95_ms)}"
     if plan.largest is None:
-        return f"None of them {does}."
+        return f"No model {does}."
     uses = [
         (use.name, largest([forecast for forecast in plan.forecasts if use.name in forecast.good_for])) for use in USES
     ]
     by_use = "; ".join(f"{name}: {best.model if best else 'none'}" for name, best in uses)
-    return f"Largest that {does}: {plan.largest}. Largest that is surely fast enough for {by_use}."
+    return f"Largest model that {does}: {plan.largest}. Largest that is certainly fast enough, by use: {by_use}."
 
 
 def _reach(reaches: tuple[DeviceReach, ...], columns: int) -> list[str]:
@@ -120,7 +120,7 @@ def _reach(reaches: tuple[DeviceReach, ...], columns: int) -> list[str]:
         for reach in reaches
     ]
     return [
-        *fill(f"Largest that surely answers within {limit}, by device:", columns),
+        *fill(f"Largest model that certainly answers within {limit}, by device:", columns),
         *table(("device", "model", "format", "answer"), body, columns, left=3),
     ]
 
@@ -165,13 +165,15 @@ def _costs(plan: Plan, columns: int) -> list[str]:
         ]
         for cost in shown
     ]
-    head = ("where", "kind", "a day", "a year", "break-even", "devices", "a million", "price of", "how")
+    head = ("where", "kind", "per day", "per year", "break-even", "devices", "per million", "price from", "how")
     rest = len(plan.costs) - len(shown)
     traffic = plan.requests_per_day or 0.0
     return [
-        *fill(f"{traffic:,.0f} requests per day; devices with {plan.costs_of}, in {plan.currency}:", columns),
+        *fill(
+            f"Cost of {traffic:,.0f} requests per day, on devices with {plan.costs_of}, in {plan.currency}:", columns
+        ),
         *table(head, body, columns, left=2),
-        *([f"and {rest} more expensive ones (--json lists them all)"] if rest else []),
+        *([f"{rest} more expensive ones are not shown (--json lists all)"] if rest else []),
         *fill(_remarks(plan, shown), columns),
     ]
 
@@ -179,16 +181,16 @@ def _costs(plan: Plan, columns: int) -> list[str]:
 def _remarks(plan: Plan, shown: list[Cost]) -> str:
     remarks = []
     if any(cost.break_even_per_day is not None for cost in shown):
-        remarks.append(f"Break-even: the traffic at which an API costs as much as {plan.costs_against}.")
+        remarks.append(f"Break-even: the requests per day at which an API costs as much as {plan.costs_against}.")
     if any(cost.stale for cost in shown):
-        remarks.append("!: a price that is more than 90 days old.")
+        remarks.append("!: price more than 90 days old.")
     return " ".join(remarks)
 
 
 def _past(plan: Plan) -> str:
     past = plan.past_error
     if past is None:
-        return "No prediction has been compared with a measurement on this machine yet."
+        return "No prediction has been checked against a measurement on this machine yet."
     kinds = (("memory", past.memory, past.n_memory), ("speed", past.speed, past.n_speed))
     parts = [f"{what} {percent(error, 0)} (median of {number})" for what, error, number in kinds if error is not None]
     return f"Error of earlier predictions on this machine: {', '.join(parts)}."

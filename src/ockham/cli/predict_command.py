@@ -137,16 +137,18 @@ def command(
 def _check(bundle: Path, data: str | None, texts: tuple[str, ...], how: PredictOptions) -> None:
     """Find out what is wrong with the command before anything is loaded. Raises `OckhamError`."""
     if data is None and not texts:
-        fix = "give a file, - for standard input, or --text TEXT"
-        raise ConfigError("E_CONFIG", "nothing is named to answer", fix=fix)
+        fix = "name a file, - for standard input, or --text TEXT"
+        raise ConfigError("E_CONFIG", "there is nothing to answer", fix=fix)
     if data is not None and texts:
-        raise ConfigError("E_CONFIG", "both --text and DATA are given", fix="give one of the two")
+        raise ConfigError("E_CONFIG", "both --text and DATA are given", fix="use only one of them")
     run_names.check(bundle)
     if data is not None and data != STDIN:
         run_names.check_data(data)
     elif how.out is not None:
-        fix = "leave --out out; to keep what is printed: > answers.jsonl"
-        raise ConfigError("E_CONFIG", "answers to texts and lines are printed, not written to --out", fix=fix)
+        fix = "omit --out; to keep the output, redirect it: > answers.jsonl"
+        raise ConfigError(
+            "E_CONFIG", "--out works only with a file of rows; answers to texts and lines are printed", fix=fix
+        )
     if how.out is not None:
         from ockham.cli.output_file import check_output
 
@@ -155,8 +157,8 @@ def _check(bundle: Path, data: str | None, texts: tuple[str, ...], how: PredictO
         try:
             codecs.lookup(how.encoding)
         except (LookupError, ValueError):
-            fix = "name one that Python knows, such as utf-8 or cp1252"
-            raise ConfigError("E_CONFIG", "the encoding is not known", fix=fix) from None
+            fix = "name one that Python knows, for example --encoding cp1252"
+            raise ConfigError("E_CONFIG", "the encoding is unknown", fix=fix) from None
 
 
 def _answer_lines(
@@ -243,9 +245,9 @@ def _account(counts: AnswerCounts, out: Path | None, notes: AnswerFileNotes | No
         lines.append(f"note: {counts.fields_left_empty:,} fields are left empty: below the minimum confidence")
     if notes is not None:
         lines += [
-            f"note: a column {printable(name)!r} is yours already; the answer's is called {printable(new)!r}"
+            f"note: your file already has a column {printable(name)!r}; the new one is called {printable(new)!r}"
             for name, new in notes.renamed.items()
         ]
         if notes.escaped:
-            lines.append(f"note: {notes.escaped:,} cells that a spreadsheet would run as formulas begin with ' now")
+            lines.append(f"note: {notes.escaped:,} cells that a spreadsheet would run as formulas now begin with '")
     return "\n".join(lines)

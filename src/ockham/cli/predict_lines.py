@@ -57,7 +57,7 @@ def lines_of_stdin() -> Iterator[bytes]:
 
 
 def _encoding_fault(encoding: str) -> DataError:
-    return DataError("E_ENCODING", f"the bytes are not {encoding}", fix="name the encoding: --encoding NAME")
+    return DataError("E_ENCODING", f"the line is not valid {encoding}", fix="name its encoding: --encoding NAME")
 
 
 def _row(line: str, model: LoadedModel) -> tuple[str | dict[str, object], bool]:
@@ -82,7 +82,7 @@ def _row(line: str, model: LoadedModel) -> tuple[str | dict[str, object], bool]:
     if not isinstance(value, dict):
         columns = ", ".join(model.inputs)
         example = json.dumps(dict.fromkeys(model.inputs, "…"), ensure_ascii=False)
-        message = f"the model reads several columns ({columns}), and this is not a JSON object"
+        message = f"the model reads several columns ({columns}), but the text is not a JSON object"
         raise DataError("E_FORMAT", message, fix=f"write each text as {example}")
     return value, not any(str(value.get(name) or "").strip() for name in model.inputs)
 

@@ -30,7 +30,7 @@ def check(path: Path) -> None:
     elif names:
         fix = f"the runs here are {', '.join(printable(name) for name in names[:10])}"
     else:
-        fix = "make a run first: ockham fit DATA"
+        fix = "create a run first: ockham fit DATA"
     raise RunError("E_RUN_MISSING", f"there is no run or bundle {printable(path)}", fix=fix)
 
 

@@ -140,7 +140,7 @@ def _announce(server: Listening) -> None:
     data = shlex.quote(json.dumps(body, ensure_ascii=False))
     lines = (
         f"Serving {names} at {address} ({current().label}). Press Ctrl-C to stop.",
-        f"API key: {server.key or 'those of the file'}",
+        f"API key: {server.key or 'one of those in the file'}",
         "",
         f"Page:    {address}/#key={key}",
         f"curl:    curl {address}/v1/{path} -H 'Authorization: Bearer {key}' --json {data}",

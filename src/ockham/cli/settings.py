@@ -106,7 +106,7 @@ def _refuse_found(
     named = [name for name in names if name in values and flags.get(name) in (None, ())]
     if path is None and named and not flags.get(_YES):
         message = f"{FILE}, which was found in the current folder and not named, {what.format(', '.join(named))}"
-        fix = f"if you trust the file, name it: --config {FILE}; or say it by flags"
+        fix = f"if you trust the file, add --config {FILE}; otherwise use options"
         raise ConsentError("E_CONSENT", message, fix=fix)
 
 
@@ -139,7 +139,7 @@ def destination(values: dict[str, object]) -> Destination | None:
     for name, setting in own.items():
         fields["api" if name == "endpoint_api" else _API.get(name.removeprefix("endpoint"), name)] = setting
     if "url" not in fields:
-        raise ConfigError("E_CONFIG", "settings: the endpoint has no address", fix="name it: --endpoint URL")
+        raise ConfigError("E_CONFIG", "settings: the endpoint has no address", fix="add --endpoint URL")
     return config.build(Destination, _with_api(fields), "the endpoint")
 
 
@@ -173,7 +173,9 @@ def _field_share(entry: object) -> tuple[str, float]:
         sign, number = "", 0.0
     if not sign or not name:
         message = "--min-field is not of the form FIELD=SHARE"
-        raise ConfigError("E_CONFIG", message, fix="name the field and its least F1: --min-field total=0.95")
+        raise ConfigError(
+            "E_CONFIG", message, fix="name the field and its minimum F1, for example --min-field total=0.95"
+        )
     return name, number
 
 
@@ -228,11 +230,11 @@ def _api(api: str, values: Mapping[str, object]) -> dict[str, object]:
         else:
             names = ", ".join(sorted(f"{api}{end}" for end in (*_API, "_price")))
             kind = "an endpoint" if api == "endpoint" else f"a {api}"
-            raise ConfigError("E_CONFIG", f"settings: {kind} has no such setting", fix=f"the names are: {names}")
+            raise ConfigError("E_CONFIG", f"settings: {kind} has no such setting", fix=f"use one of: {names}")
     if "url" not in fields:
-        raise ConfigError("E_CONFIG", f"settings: the {api} has no address", fix=f"name it: --{api} URL")
+        raise ConfigError("E_CONFIG", f"settings: the {api} has no address", fix=f"add --{api} URL")
     if "model" not in fields:
-        raise ConfigError("E_CONFIG", f"settings: the {api} has no model", fix=f"name it: --{api}-model NAME")
+        raise ConfigError("E_CONFIG", f"settings: the {api} has no model", fix=f"add --{api}-model NAME")
     return _with_api(fields)
 
 
@@ -242,7 +244,11 @@ def _with_api(fields: dict[str, object]) -> dict[str, object]:
     if api is None:
         return fields
     if api not in ("chat", "decisions"):
-        raise ConfigError("E_CONFIG", "settings: endpoint_api is neither chat nor decisions", fix="name one of them")
+        raise ConfigError(
+            "E_CONFIG",
+            "settings: endpoint_api is neither chat nor decisions",
+            fix="use --endpoint-api chat or --endpoint-api decisions",
+        )
     from ockham.api.client import address_of
 
     return {**fields, "url": address_of(str(fields["url"]), "chat" if api == "chat" else "decisions")}

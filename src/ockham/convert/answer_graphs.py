@@ -70,7 +70,7 @@ def need_onnx() -> None:
     import importlib.util
 
     if importlib.util.find_spec("onnx") is None:
-        raise ModelError("E_MODEL_MISSING", "onnx is needed to write a graph", fix=install_command("encoder"))
+        raise ModelError("E_MODEL_MISSING", "exporting to ONNX needs the package onnx", fix=install_command("encoder"))
 
 
 def linear_graph(model: Linear, idf: Mapping[str, NDArray[np.float32]]) -> bytes:

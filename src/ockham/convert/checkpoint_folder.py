@@ -21,7 +21,7 @@ CODE_KEYS = frozenset({"auto_map", "custom_pipelines", "trust_remote_code", "_at
 
 _TOKENIZER = ("tokenizer.json", "tokenizer.model", "tokenizer_config.json", "vocab.json", "merges.txt")
 _PICKLES = {".bin", ".pt", ".pth", ".ckpt", ".pkl"}
-_FIX = "get the folder again from where it came, with its safetensors files"
+_FIX = "download or copy the folder again, with its safetensors files"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +98,7 @@ def check_weights(path: Path) -> None:
         raise ModelError("E_MODEL_MISSING", what, fix="name a folder with the model's files") from None
     except SafetensorError:
         what = f"{path.name} is damaged, incomplete or not a safetensors file"
-        raise ModelError("E_MODEL_FORMAT", what, fix="get the file again from where it came") from None
+        raise ModelError("E_MODEL_FORMAT", what, fix="download or copy the file again") from None
 
 
 def _shards(folder: Path) -> Iterator[Path]:
@@ -123,8 +123,8 @@ def _shards(folder: Path) -> Iterator[Path]:
 def _settings(folder: Path, name: str) -> dict[str, object]:
     values = _json(folder, name)
     if code_keys := sorted(_keys(values) & CODE_KEYS):
-        what = f"{folder.name}/{name}: {code_keys[0]} asks for code from the folder to be run"
-        raise ModelError("E_REMOTE_CODE", what, fix="use a model whose architecture needs no code of its own")
+        what = f"{folder.name}/{name}: {code_keys[0]} asks to run code from the folder"
+        raise ModelError("E_REMOTE_CODE", what, fix="use a model whose architecture needs no custom code")
     return values
 
 

@@ -111,7 +111,7 @@ class Converter:
         output = self._log.read().decode("utf-8", "replace")
         _log.debug("the converter ended with %s: %s", status, output[-4000:])
         if status < 0:
-            what = f"the converter was ended by signal {-status} (memory?)"
+            what = f"the converter was killed by signal {-status} (perhaps for lack of memory)"
             raise ModelError("E_MODEL_FORMAT", f"{folder.name}: {what}", fix="convert it on a machine with more memory")
         reasons = (reason for sign, reason in _KNOWN.items() if sign in output)
         reason = next(reasons, "the converter refused it")

@@ -136,7 +136,7 @@ def _blocks(
         return
     if tensor.type not in _FLOATS and not packed:
         what = f"{name}: the tensor {tensor.name!a} is in {tensor.type}; only 32 and 16 bits are quantized"
-        raise ModelError("E_MODEL_FORMAT", what, fix="start from the file in 16 bits")
+        raise ModelError("E_MODEL_FORMAT", what, fix="start from the 16-bit file")
     rows, row = tensor.shape[1], tensor.shape[0]
     step = max(1, CHUNK // row)
     for start in range(0, rows, step):
@@ -144,7 +144,7 @@ def _blocks(
         values = _floats(reader.read(count * (tensor.nbytes // rows)), tensor.type)
         if not bool((abs(values) < float("inf")).all()):
             what = f"{name}: the tensor {tensor.name!a} holds a weight that is not a finite number"
-            raise ModelError("E_MODEL_FORMAT", what, fix="get the weights again from where they came")
+            raise ModelError("E_MODEL_FORMAT", what, fix="download or copy the weights again")
         yield quantizer(_NUMBERS[to], values.reshape(count, row))
 
 
@@ -189,7 +189,7 @@ def _quantizer() -> Quantizer:
     try:
         function = ctypes.CDLL(str(library)).ggml_quantize_chunk
     except (OSError, AttributeError):
-        what = "this build of xllamacpp exports no quantizer"
+        what = "this build of xllamacpp has no quantizer"
         raise ModelError("E_MODEL_MISSING", what, fix="use q8_0, which the converter writes itself") from None
     function.restype = ctypes.c_size_t
     int64, floats = ctypes.c_int64, ctypes.POINTER(ctypes.c_float)

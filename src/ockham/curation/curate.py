@@ -187,7 +187,7 @@ def require() -> None:
     if lacking:
         raise ModelError(
             "E_MODEL_MISSING",
-            f"curating needs packages that are not installed: {', '.join(lacking)}",
+            f"curate needs packages that are not installed: {', '.join(lacking)}",
             fix=install_command("curate"),
         )
 
@@ -204,7 +204,7 @@ def prepare_curation(
     files: list[SourceFile] = []
     warnings: list[str] = []
     for done, path in enumerate(paths, 1):
-        on_progress(Progress(stage="read", message="looking at the files", done=done, total=len(paths)))
+        on_progress(Progress(stage="read", message="inspecting the files", done=done, total=len(paths)))
         try:
             is_text = path[0].suffix.lower() == SUFFIX
             files.append(describe_texts(path) if is_text else describe(path[0], request, spec.encoding))
@@ -214,6 +214,7 @@ def prepare_curation(
             warnings.append(error.message)
     labelled = all(file.target is not None for file in files)
     plan = StepConfig(spec=spec, steps=spec.selected_steps(labelled=labelled), labelled=labelled)
+    on_progress(Progress(stage="read", message="loading the steps (compiled the first time they are used)"))
     shared, remark = find_in_sample(files, plan)
     warnings += [remark] if remark else []
     leak = None
@@ -258,9 +259,9 @@ def check_yield(report: CurationReport) -> None:
         steps = list(dict.fromkeys(rule.step for rule in report.rules if rule.left_out and rule.step != "read"))
         raise DataError(
             "E_TOO_FEW",
-            f"{names}: none of {report.rows:,} rows is left: {counts}",
-            fix="look at what is left out and why with --dry-run"
-            + (f"; leave the rule out with --skip {steps[0]}" if steps else ""),
+            f"{names}: all {report.rows:,} rows were dropped: {counts}",
+            fix="--dry-run shows which rows are dropped and why"
+            + (f"; to turn the step off, add --skip {steps[0]}" if steps else ""),
         )
 
 

@@ -46,7 +46,7 @@ def outcome(job: Job) -> Any:  # noqa: ANN401 - whatever the function gives
         return job.result()
     except BrokenExecutor as error:
         fix = "run the same command again, with fewer --workers if memory is short; finished work is kept"
-        raise Defect("E_DEFECT", "a process that examines documents has died", fix=fix) from error
+        raise Defect("E_DEFECT", "a process that examines documents died", fix=fix) from error
 
 
 def in_order(crew: Executor, function: Callable[..., T], argument_lists: Iterable[tuple[Any, ...]]) -> Iterator[T]:

@@ -99,7 +99,7 @@ def configure_filters(requests: Sequence[PlugRequest]) -> tuple[ConfiguredFilter
     names = [configured.use.name for configured in filters]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
-        raise ConfigError("E_CONFIG", f"the filter {twice} is named twice", fix="name it once, with all its settings")
+        raise ConfigError("E_CONFIG", f"the filter {twice} is named twice", fix="name it once with all its settings")
     if sum(len(configured.reasons) for configured in filters) > MOST_REASONS:
         message = f"the filters have more than {MOST_REASONS} reasons together"
         raise ConfigError("E_CONFIG", message, fix="use fewer filters")

@@ -123,8 +123,8 @@ def _check_task(reading: ReadResult, task_name: TaskName | None) -> None:
     if reading.spans and task_name == "classify":
         raise DataError(
             "E_LABEL_MISSING",
-            f"{reading.sources[0].file}: the labels are of spans of the text; the text has none to classify",
-            fix="leave --task out: the spans are extracted; or name a column of labels with --target",
+            f"{reading.sources[0].file}: the labels belong to spans; the texts themselves have none to classify",
+            fix="omit --task to extract the spans, or name a column of labels with --target",
         )
 
 
@@ -140,8 +140,8 @@ def _sides_of(reading: ReadResult, spec: ReadSpec, test: object | None) -> Sides
     if not train:
         raise DataError(
             "E_TOO_FEW",
-            f"all {len(examples):,} training rows stand in the test set, or rows nearly the same do: none is left",
-            fix="give a test set of other rows, or leave --test out and let ockham fit set rows aside",
+            f"all {len(examples):,} training rows, or near-duplicates of them, are in the test set: none is left",
+            fix="use a test set of other rows, or omit --test so that Ockham sets rows aside",
         )
     both = join_intakes((intake, test_intake), len(train) + len(test_rows), seen)
     if reading.sides:
@@ -164,7 +164,7 @@ def _own_test(test: object, spec: ReadSpec, first: Source) -> tuple[tuple[Exampl
     rows, intake = clean(dataclasses.replace(reading, examples=marked))
     if not rows:
         message = f"{reading.sources[0].file}: no row of the test set is left after cleaning"
-        raise DataError("E_TOO_FEW", message, fix="give a test set with inputs and labels, or leave --test out")
+        raise DataError("E_TOO_FEW", message, fix="use a test set with inputs and labels, or omit --test")
     return rows, intake
 
 

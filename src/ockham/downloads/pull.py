@@ -98,7 +98,7 @@ def remove(name: str, cache: Path) -> float:
     known = name if pulled_folder(cache, name) is not None else catalog.find_download(name).name
     if pulled_folder(cache, known) is None:
         fix = "see what is here: ockham models"
-        raise ModelError("E_MODEL_MISSING", f"{known} was not pulled, so there is nothing to remove", fix=fix)
+        raise ModelError("E_MODEL_MISSING", f"{known} is not on this machine, so there is nothing to remove", fix=fix)
     return remove_model(cache, known) / 1e6
 
 
@@ -179,7 +179,7 @@ def _check_files(download: Download, source: ModelSource, staging: Path) -> str:
     sha256 = store.file_digest(path)
     if source.sha256 is not None and sha256 != source.sha256:
         what = f"{download.name}: the SHA-256 of {name} is not the published one, so nothing of it was kept"
-        raise ModelError("E_MODEL_DIGEST", what, fix=f"do not use what {source} gives; try another source")
+        raise ModelError("E_MODEL_DIGEST", what, fix=f"do not use the file from {source}; try another source")
     return sha256
 
 

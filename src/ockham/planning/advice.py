@@ -26,23 +26,23 @@ Choice = Literal["baseline", "small", "small-tuned", "small-cascade", "large"]
 TASKS: Final[dict[Task, str]] = {
     "classify": "give each text one of a few labels",
     "extract": "extract fields from a text",
-    "choose": "pick one of several options that come with the question",
+    "choose": "pick one of the options listed in the question",
     "rewrite": "write a short text from a given one (summary, answer from a template, translation)",
-    "chat": "talk about anything",
-    "long-documents": "draw conclusions from many pages",
+    "chat": "open-ended conversation",
+    "long-documents": "answer questions about many pages",
     "mathematics": "calculate or prove in several steps",
-    "multi-step": "follow instructions that depend on each other, or use tools",
+    "multi-step": "follow instructions that build on each other, or use tools",
 }
 HARD: Final[dict[Task, str]] = {
     "long-documents": (
-        "small models lose track of what is far apart in a long text, and each token costs memory and time"
+        "small models lose track of passages that are far apart in a long text, and each token costs memory and time"
     ),
     "mathematics": "every step must be right, and a small model gets a step wrong far more often than a large one",
     "multi-step": (
-        "an instruction forgotten halfway spoils the rest, and tuning on examples teaches the form of the steps "
-        "rather than the planning"
+        "one forgotten instruction spoils the rest, and tuning on examples teaches what the steps look like, "
+        "not how to plan them"
     ),
-    "chat": "nobody knows in advance what will be asked, so no set of examples proves a small model",
+    "chat": "the questions are not known in advance, so no set of examples can prove that a small model copes",
 }
 """Work for a large model, and why."""
 
@@ -57,9 +57,9 @@ API_MS = 500.0
 
 # From benchmarks/results/fit_speed.md.
 _LABELS = (
-    "On clinc150 (150 intents, 10,000 rows to learn from) a linear model over words and characters reached 91.7 % and "
-    "a frozen encoder with a linear head 94.9 % of 4,500 test rows (scripts/bench fit_speed): try them before anything "
-    "larger."
+    "On clinc150 (150 intents, 10,000 rows for training), a linear model over words and characters reached an accuracy "
+    "of 91.7 % and a frozen encoder with a linear head 94.9 % (n = 4,500; scripts/bench fit_speed): try these before "
+    "anything larger."
 )
 _TEST_SHARE = 0.2
 _Z = 1.959963984540054
@@ -108,10 +108,10 @@ class Advice:
 
 
 SENTENCES: Final[dict[Choice, str]] = {
-    "baseline": "Start with the baselines: a linear model or a frozen sentence encoder probably does this.",
-    "small": "Start with a small model, prompted; label rows before you trust it.",
+    "baseline": "Start with the baselines: a linear model or a frozen sentence encoder is probably enough.",
+    "small": "Start with a small prompted model, and label rows before you trust it.",
     "small-tuned": "Start with a small model and tune it on your rows.",
-    "small-cascade": "Start with a small model for the confident answers; the others go to a large one or a person.",
+    "small-cascade": "Start with a small model, and pass its doubtful answers on to a large one or a person.",
     "large": "Use a large model.",
 }
 
@@ -150,18 +150,16 @@ def _choose(case: Questions) -> tuple[Choice, list[str]]:
         return "large", [f"{TASKS[case.task].capitalize()}: {HARD[case.task]}."]
     if case.rows < FEW_ROWS:
         return "small", [
-            f"With {case.rows:,} labelled rows nothing can be trained or proved; {FEW_ROWS} are the minimum.",
-            "A prompted model needs no rows to start, and its answers become rows to correct.",
+            f"{case.rows:,} labelled rows are too few to train on or to prove anything; {FEW_ROWS} are the minimum.",
+            "A prompted model needs no labelled rows, and you can correct its answers to get some.",
         ]
     dear = case.accuracy > _VERY_ACCURATE
     if case.task == "rewrite" and dear:
-        return "large", [
-            f"Free text that is right {percent_limit(case.accuracy)} of the time: no small model was seen to do it."
-        ]
+        return "large", [f"Free text that is right {percent_limit(case.accuracy)} of the time is beyond small models."]
     if dear:
         labels = [_LABELS] if case.task == "classify" else []
-        share = percent_limit(case.accuracy)
-        last = f"At {share} the last points are expensive: keep the confident answers and hand on the rest."
+        beyond = percent_limit(_VERY_ACCURATE)
+        last = f"Beyond {beyond}, each point is expensive: keep the confident answers and pass on the rest."
         return "small-cascade", [*labels, last]
     if case.task == "classify":
         return "baseline", [_LABELS]
@@ -170,12 +168,19 @@ def _choose(case: Questions) -> tuple[Choice, list[str]]:
 
 def _tuning_choice(case: Questions) -> tuple[Choice, list[str]]:
     if case.rows < TUNE_ROWS:
-        reason = f"{case.rows:,} rows are enough to measure with, but few to tune on ({TUNE_ROWS} are a start)."
+        reason = (
+            f"{case.rows:,} rows are enough to measure on, but few to tune on (tuning pays off from about {TUNE_ROWS})."
+        )
         return "small", [reason]
     return "small-tuned", [
-        "A narrow task with a fixed form of answer is what tuning a small model is good at.",
-        f"{case.rows:,} rows are enough to tune on and to measure with.",
+        "Tuned small models are good at narrow tasks whose answers have a fixed form.",
+        f"{case.rows:,} rows are enough to tune and to measure on.",
     ]
+
+
+def _margin(accuracy: float) -> str:
+    """Say how much better than the required accuracy a model is taken to be, as `test_rows` does."""
+    return f"{100 * min(0.03, (1 - accuracy) / 2):.2g} points"
 
 
 def _side(case: Questions, choice: Choice, api: float | None, machine: float, currency: str) -> list[str]:
@@ -185,14 +190,14 @@ def _side(case: Questions, choice: Choice, api: float | None, machine: float, cu
         if choice == "large":
             reasons.append(slow + "relax the limit, narrow the task, or run the large model yourself.")
         elif choice == "small-cascade":
-            reasons.append(slow + "answers that are handed on will be late.")
+            reasons.append(slow + "answers that are passed on will be late.")
         else:
-            reasons.append(slow + "stay local.")
+            reasons.append(slow + "use a local model.")
     if api is not None and case.privacy == "anywhere":
         cheaper = "your own machine is cheaper" if machine < api else "cost alone is no reason to leave the API"
         reasons.append(
-            f"At {case.requests_per_day:,.0f} requests a day the cheapest listed API costs {_money(api)} {currency} a "
-            f"day, an always-on small machine {_money(machine)}: {cheaper}."
+            f"At {case.requests_per_day:,.0f} requests a day, the cheapest listed API costs {_money(api)} {currency} a "
+            f"day and a small machine that runs all day {_money(machine)}: {cheaper}."
         )
     return reasons
 
@@ -200,12 +205,12 @@ def _side(case: Questions, choice: Choice, api: float | None, machine: float, cu
 def _inside(choice: Choice) -> str:
     if choice == "large":
         return (
-            "Nothing may leave the building, so the large model must run there: "
-            "`ockham plan Llama-3.1-70B --device NAME` says on what."
+            "Nothing may leave the building, so the large model must run there; "
+            "`ockham plan Llama-3.1-70B --device NAME` shows what it needs."
         )
     if choice == "small-cascade":
-        return "Nothing may leave the building: what a model here is not sure of goes to a person."
-    return "Nothing leaves the building."
+        return "Nothing may leave the building, so doubtful answers go to a person."
+    return "Nothing may leave the building: these models run on your own machine."
 
 
 def _missing(case: Questions, choice: Choice, needed: int) -> list[str]:
@@ -213,15 +218,15 @@ def _missing(case: Questions, choice: Choice, needed: int) -> list[str]:
     test = int(case.rows * _TEST_SHARE)
     if test < needed:
         missing.append(
-            f"Test rows: about {needed:,} would show that a model 3 points better than {percent_limit(case.accuracy)} "
-            f"truly is; a fifth of your {case.rows:,} rows is {test:,}. "
+            f"Whether a model reaches {percent_limit(case.accuracy)}: if it is {_margin(case.accuracy)} better, about "
+            f"{needed:,} test rows prove it; a fifth of your {case.rows:,} rows is {test:,}. "
             f"Label about {max(0, 5 * needed - case.rows):,} more."
         )
     if choice == "large":
-        missing.append("Whether a small model fails on your own rows: nobody has measured it; the command does.")
+        missing.append("Whether a small model fails on your own rows: the command below measures it.")
     else:
         missing.append(
-            "What a large model reaches on the same rows: add --endpoint URL --endpoint-model NAME to compare."
+            "What a large model reaches on the same rows: add `--endpoint URL --endpoint-model NAME` to compare."
         )
     return missing
 

@@ -75,6 +75,6 @@ def _rows(file: RegularFile, reader: Any, names: list[str], most: int) -> Iterat
 def _unsound(file: RegularFile, why: str) -> DataError:
     return DataError(
         "E_FORMAT",
-        f"{printable(file.path)} is not an Arrow file that can be read: {why}",
+        f"{printable(file.path)} cannot be read as Arrow: {why}",
         fix="write it again with a current library, or save it as Parquet or JSONL",
     )

@@ -162,7 +162,7 @@ def _check_different(inputs: Sequence[str], target: str, request: ColumnRequest)
     if target in inputs:
         raise DataError(
             "E_COLUMN",
-            f"{request.source}: column {printable(target)!r} is named both as input and as target",
+            f"{request.source}: column {printable(target)!r} is named as both input and target",
             fix="name two different columns with --input and --target",
         )
 
@@ -212,7 +212,7 @@ def _find_column(names: Sequence[str], name: str, request: ColumnRequest, flag: 
     if len(alike) == 1:
         return alike[0]
     near = [] if request.headerless else difflib.get_close_matches(name, names, n=1)
-    guess = f"did you mean {flag} {printable(near[0])}?" if near else f"name one that exists with {flag}"
+    guess = f"did you mean {flag} {printable(near[0])}?" if near else f"name one of its columns with {flag}"
     raise DataError(code, f"{request.source} has no column {printable(name)!r}{_listing(names, request)}", fix=guess)
 
 
@@ -220,9 +220,9 @@ def _several(candidates: Sequence[str], request: ColumnRequest, what: str) -> Da
     listing = ", ".join(repr(printable(name)) for name in candidates)
     return DataError(
         "E_COLUMN",
-        f"{request.source}: several columns could be the {what}: {listing}",
+        f"{request.source} has several columns that could be the {what}: {listing}",
         fix=f"name it: --{what} {shlex.quote(printable(_likelier(candidates, request, what) or candidates[0]))}"
-        + (" (give --input several times to use several)" if what == "input" else ""),
+        + (" (repeat --input to use several)" if what == "input" else ""),
     )
 
 
@@ -263,7 +263,7 @@ def _missing(names: Sequence[str], free: Sequence[str], request: ColumnRequest, 
     if request.headerless:
         return DataError(
             "E_COLUMN",
-            f"{request.source}: the first row seems to be data, not column names",
+            f"{request.source} seems to have no header: its first row looks like data",
             fix=f"add a first row that names the columns: (printf '{_header(names, request)}\\n';"
             f" cat {shlex.quote(request.source)}) > new.csv",
         )
@@ -272,7 +272,7 @@ def _missing(names: Sequence[str], free: Sequence[str], request: ColumnRequest, 
     aside = ""
     if request.aside and what == "target":
         listing = ", ".join(repr(printable(name)) for name in request.aside)
-        aside = f" ({listing} is taken to say which rows to use)"
+        aside = f" ({listing} seems to say which rows to use)"
     options, left = list[str](), list(free)
     for each in lacking:
         column = _likelier(left, request, each) if left and request.rows else ""

@@ -215,5 +215,5 @@ def _unsound(file: RegularFile, why: str) -> DataError:
     return DataError(
         "E_FORMAT",
         f"{printable(file.path)} cannot be unpacked: {why}",
-        fix="pack the file again with gzip, zstd or zip, or unpack it yourself and name the plain file",
+        fix="compress the file again with gzip, zstd or zip, or unpack it and name the plain file",
     )

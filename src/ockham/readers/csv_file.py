@@ -81,7 +81,7 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
     header = read_record(feed, Dialect(delimiter), None)
     if header is None:
         raise DataError(
-            "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file that has a header and at least one row"
+            "E_EMPTY", f"{printable(file.path)} is empty", fix="name a file with a header and at least one row"
         )
     sample = [row for line in head.splitlines()[1:500] if (row := cells_alone(line, delimiter))]
     names = _names(file, header)
@@ -282,7 +282,7 @@ def _names(file: RegularFile, header: Record) -> list[str]:
         raise DataError(
             "E_FORMAT",
             f"{printable(file.path)} has {len(names):,} columns; at most {MAX_COLUMNS:,} can be read",
-            fix="save only the columns that are needed",
+            fix="keep only the columns you need",
         )
     return names
 

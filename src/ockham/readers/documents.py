@@ -77,8 +77,8 @@ def find_files(source: str | os.PathLike[str] | Sequence[str | os.PathLike[str]]
     paths = [path for entry in sources for path in _files_of(os.fspath(entry))]
     if not paths:
         names = ", ".join(printable(os.fspath(entry)) for entry in sources[:3])
-        fix = f"name files that end in one of {', '.join(DOCUMENTS)}, packed with {' or '.join(PACKED)} or not"
-        raise DataError("E_EMPTY", f"no file of documents is found under {names}", fix=fix)
+        fix = f"name files that end in {', '.join(DOCUMENTS)}, optionally followed by {' or '.join(PACKED)}"
+        raise DataError("E_EMPTY", f"no documents were found under {names}", fix=fix)
     return list(dict.fromkeys(paths))
 
 
@@ -133,8 +133,8 @@ def _check_form(table: Table, rows: Sequence[TableRow | BrokenRow], request: Col
     text = next((name for name in table.columns if plain_name(name) in INPUTS), None)
     raise DataError(
         "E_FORMAT",
-        f"{printable(path)} is {form.name}, a form that is not curated",
-        fix="write its texts and labels as lines with a text and a label column"
+        f"{printable(path)} is {form.name}, which `ockham curate` does not read",
+        fix="convert it to rows with a text and a label column"
         + (f"; to take its rows as they are: --input {printable(text)}" if text else ""),
     )
 
@@ -150,7 +150,9 @@ def _check_texts(row: TableRow, inputs: Sequence[str], path: Path) -> None:
             message = (
                 f"{printable(path)}: the column {name!a} holds lists or objects, not texts; this form is not known"
             )
-            fix = f"write lines with a text column or with messages; to take it as it is: --input {printable(name)}"
+            fix = (
+                f"convert it to rows with a text column or with messages; to use it as it is: --input {printable(name)}"
+            )
             raise DataError("E_FORMAT", message, fix=fix)
 
 
@@ -161,7 +163,7 @@ def documents_of(number: int, file: SourceFile, encoding: str | None) -> Iterato
     """
     with open_file(file.path) as opened, open_documents(opened, encoding) as (table, plain, in_order):
         if opened.sha256 != file.sha256:
-            message = f"{printable(file.path)} changed since it was looked at"
+            message = f"{printable(file.path)} changed after it was inspected"
             raise DataError("E_CHANGED", message, fix="start again once nothing writes to the file")
         record = 0
         for row in table.rows:

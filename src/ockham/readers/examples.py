@@ -340,5 +340,5 @@ def _check_any(table: Table, rows: int, broken: list[BrokenRow]) -> None:
             "E_FORMAT",
             f"{table.name}: none of its {rows} records can be read; record {first.record} (byte {first.offset}):"
             f" {first.reason}",
-            fix="check that the file is CSV, TSV, JSONL or Parquet, in one format from beginning to end",
+            fix="check that the whole file is in one format: CSV, TSV, JSONL or Parquet",
         )

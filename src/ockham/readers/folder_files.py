@@ -52,14 +52,14 @@ def files_of(folder: Path) -> Folder:
     if not paths and _holds_folders_of_texts(folder):
         raise DataError(
             "E_EMPTY",
-            f"the folder {printable(folder)} holds folders of texts, which are not read as labels and rows",
+            f"the folder {printable(folder)} contains folders of texts, which are not read as labels and rows",
             fix='write a line of JSONL for each file: {"text": …, "label": NAME_OF_ITS_FOLDER}',
         )
     if not paths:
         raise DataError(
             "E_EMPTY",
-            f"the folder {printable(folder)} has no file that can be read",
-            fix=f"put files in it whose names end in one of {', '.join(EXAMPLES)}",
+            f"the folder {printable(folder)} contains no file that can be read",
+            fix=f"name a folder with files that end in {', '.join(EXAMPLES)}",
         )
     names = [path.relative_to(folder).as_posix() for path in paths]
     sides = [side_of_name(name) for name in names]
@@ -73,8 +73,8 @@ def _refuse_annotations(folder: Path) -> None:
     if any(entry.suffix.lower() == ".ann" for entry in _entries(folder)):
         raise DataError(
             "E_FORMAT",
-            f"the folder {printable(folder)} holds annotations of brat (.ann), which are not read",
-            fix="convert them to CoNLL, for example with tools/anntoconll.py of brat, or to doccano's JSONL",
+            f"the folder {printable(folder)} contains brat annotations (.ann), which Ockham does not read",
+            fix="convert them to CoNLL, for example with brat's tools/anntoconll.py, or to doccano's JSONL",
         )
 
 

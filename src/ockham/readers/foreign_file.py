@@ -38,7 +38,14 @@ _JSON_OF_PYTHON = (
     " > new.jsonl"
 )
 _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
-    (re.compile(r"\[?\s*\{\s*'"), "what Python prints, not JSON (single quotes)", _JSON_OF_PYTHON),
+    (re.compile(r"\[?\s*\{\s*'"), "Python notation, not JSON (single quotes)", _JSON_OF_PYTHON),
+    (
+        re.compile(
+            r"(?:#[^\n]*\n|\s)*\[{1,2}[A-Za-z_][\w.-]*\]{1,2}[ \t]*\r?\n(?:#[^\n]*\n|\s)*[A-Za-z_][\w.-]*[ \t]*="
+        ),
+        "a settings file (TOML or INI)",
+        "name the file of rows here, and the settings with --config FILE",
+    ),
     (re.compile(r"#FORMAT=WebAnno TSV"), "WebAnno TSV (INCEpTION)", "export it as CoNLL 2002 or 2003"),
     (
         re.compile(r"(?:#[^\n]*\n)+1\t(?:[^\t\n]*\t){8}"),
@@ -52,41 +59,41 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
     ),
     (
         re.compile(r"(?:--[^\n]*\n|\s)*(?:INSERT INTO|CREATE TABLE|DROP TABLE|SET )", re.IGNORECASE),
-        "a dump of SQL",
+        "an SQL dump",
         "export the result of a SELECT as CSV",
     ),
     (
         re.compile(r"From \S+ [^\n]*\n(?:[A-Za-z-]+: [^\n]*\n|[ \t][^\n]*\n)+\r?\n"),
         "a mailbox (mbox)",
-        "write a line of JSON for each mail, with its text and its label",
+        "write a line of JSON for each email, with its text and its label",
     ),
     (
         re.compile(
             r"(?:(?:From|To|Cc|Date|Subject|Received|Return-Path|Delivered-To|Message-I[Dd]|MIME-Version"
             r"|Content-[A-Za-z-]+|Reply-To|X-[A-Za-z-]+|DKIM-Signature|Sender): [^\n]*\n(?:[ \t][^\n]*\n)*){3}"
         ),
-        "a mail",
-        "write a line of JSON for each mail, with its text and its label",
+        "an email",
+        "write a line of JSON for each email, with its text and its label",
     ),
     (
         re.compile(
             r"\u200e?\[?\d{1,4}[./-]\d{1,2}[./-]\d{2,4},? \d{1,2}:\d{2}(?::\d{2})?[ \u202f]?(?:[AaPp]\.?[Mm]\.?)?"
             r"(?:\]| -) [^\n]{1,80}"
         ),
-        "a chat of WhatsApp",
+        "a WhatsApp chat",
         "write a line of JSON for each message, with its text and its label",
     ),
     (
         re.compile(r"(?:T\d+\t\S+ \d+ \d+(?:;\d+ \d+)*\t[^\n]*\n)"),
-        "a file of annotations of brat (.ann)",
-        "convert them to CoNLL, for example with tools/anntoconll.py of brat, or to doccano's JSONL",
+        "a brat annotation file (.ann)",
+        "convert it to CoNLL, for example with brat's tools/anntoconll.py, or to doccano's JSONL",
     ),
     (
         re.compile(r"<([A-Za-z_][\w.-]*)(?: [^<>]*)?>\s*<[A-Za-z_]"),
         "XML",
         "export the rows as CSV (UTF-8) or JSONL, with a column for the text and one for the label",
     ),
-    (re.compile(r'\{\s*"%(?:TYPES|FEATURE_STRUCTURES|VIEWS)"'), "a CAS of UIMA", "export it as CoNLL 2002 or 2003"),
+    (re.compile(r'\{\s*"%(?:TYPES|FEATURE_STRUCTURES|VIEWS)"'), "a UIMA CAS", "export it as CoNLL 2002 or 2003"),
 )
 """What text is, by how it begins; its name, and what helps."""
 _MARKDOWN_TABLE = re.compile(r"[^\n]{0,2000}\|[^\n]{0,2000}\n\|?(?: ?:?-{3,}:? ?\|)+(?: ?:?-{3,}:? ?)?\r?(?:\n|\Z)")
@@ -115,17 +122,17 @@ def refuse_foreign_text(file: RegularFile, head: str) -> None:
     if head.lstrip().startswith(_RASA_MARKDOWN):
         raise DataError(
             "E_FORMAT",
-            f"{printable(file.path)} is training data of Rasa in Markdown, which Rasa itself reads no more",
+            f"{printable(file.path)} is Rasa training data in Markdown, which Rasa itself no longer reads",
             fix="convert it with Rasa 2: rasa data convert nlu -f yaml --data FILE --out nlu.yml",
         )
     for begins, kind, helps in _KNOWN:
         if begins.match(head.lstrip("\ufeff\r\n")):
-            raise DataError("E_FORMAT", f"{printable(file.path)} is {kind}, which is not read", fix=helps)
+            raise DataError("E_FORMAT", f"{printable(file.path)} is {kind}, which Ockham does not read", fix=helps)
     if _MARKDOWN_TABLE.match(head.lstrip("\ufeff\r\n")):
         fix = "save the table as CSV (UTF-8) with one header row"
-        raise DataError("E_FORMAT", f"{printable(file.path)} is a table in Markdown, which is not read", fix=fix)
+        raise DataError("E_FORMAT", f"{printable(file.path)} is a Markdown table, which Ockham does not read", fix=fix)
     start = head.lstrip("\ufeff \t\r\n")[:_BEGINNING].casefold()
     markup = next((name for mark, name in _MARKUP.items() if start.startswith(mark)), None)
     if markup is not None:
         fix = "export the rows as CSV (UTF-8) or JSONL, with a column for the text and one for the label"
-        raise DataError("E_FORMAT", f"{printable(file.path)} is {markup}, which is not read", fix=fix)
+        raise DataError("E_FORMAT", f"{printable(file.path)} is {markup}, which Ockham does not read", fix=fix)

@@ -131,8 +131,8 @@ def refuse_marked_lines(path: Path, head: str) -> None:
 
 
 def _unknown(path: Path, form: str) -> DataError:
-    fix = "write lines with a text and a label column, as JSONL, CSV or Parquet"
-    return DataError("E_FORMAT", f"{printable(path)} is {form}, a form that is not curated", fix=fix)
+    fix = "convert it to JSONL, CSV or Parquet with columns for the text and the label"
+    return DataError("E_FORMAT", f"{printable(path)} is {form}, which `ockham curate` does not read", fix=fix)
 
 
 @contextmanager
@@ -144,7 +144,7 @@ def open_examples(file: RegularFile, encoding: str | None) -> Iterator[OpenedTab
     if binary is None and file.head.startswith((GZIP, ZSTD, ZIP)):
         file = ZipMember(file, _TEXTS) if file.head.startswith(ZIP) else Unpacked(file)
         if any(format_.matches(file) for format_ in BINARY):
-            raise not_regular(file.path, "a packed file of a format that packs its own content")
+            raise not_regular(file.path, "a compressed file in a format that compresses its own content")
     if binary is not None:
         yield OpenedTable(binary.examples(file), file, in_order=False)
         return
@@ -169,7 +169,7 @@ def open_documents(file: RegularFile, encoding: str | None) -> Iterator[OpenedTa
     for binary in BINARY:
         if binary.documents is not None and binary.matches(file):
             if isinstance(file, Unpacked):
-                raise not_regular(file.path, "packed Parquet, which packs its columns itself")
+                raise not_regular(file.path, "compressed Parquet, which compresses its columns itself")
             yield OpenedTable(binary.documents(file), file, in_order=False)
             return
     refuse_foreign(file)
@@ -184,7 +184,7 @@ def open_documents(file: RegularFile, encoding: str | None) -> Iterator[OpenedTa
     reader = next(readers)
     table = reader(file, file_encoding)
     if reader is csv_table and suffix not in DOCUMENTS and len(table.columns) == 1 and not known_names(table.columns):
-        raise _unknown(file.path, "text of a form that is not known")
+        raise _unknown(file.path, "text in an unknown format")
     yield OpenedTable(table, file, in_order=True)
 
 

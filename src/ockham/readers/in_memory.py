@@ -42,9 +42,13 @@ def memory_table(source: Any) -> Table:  # noqa: ANN401 - whatever the user hold
 
 def _table(kind: str, names: Sequence[str], rows: Iterator[object]) -> Table:
     if len(names) > MAX_COLUMNS:
-        raise DataError("E_FORMAT", f"the {kind} has over {MAX_COLUMNS:,} columns", fix="keep only those needed")
+        raise DataError(
+            "E_FORMAT", f"the {kind} has over {MAX_COLUMNS:,} columns", fix="keep only the columns you need"
+        )
     if len(set(names)) < len(names):
-        raise DataError("E_FORMAT", f"the {kind} has columns of the same name", fix="give each column its own name")
+        raise DataError(
+            "E_FORMAT", f"the {kind} has several columns of the same name", fix="give each column its own name"
+        )
     return Table(name="table", format=kind, encoding="none", dialect=None, columns=names, rows=_rows(rows))
 
 

@@ -72,7 +72,7 @@ def rows_of(
         raise DataError("E_EMPTY", f"{table.name} has no rows", fix="name a file with at least one row to answer")
     if broken == rows:
         message = f"{table.name}: none of its {rows} records can be read"
-        raise DataError("E_FORMAT", message, fix="check that the file is in one format from beginning to end")
+        raise DataError("E_FORMAT", message, fix="check that the whole file is in one format")
     if opened.columns is None:
         choose(table.columns, request)
 

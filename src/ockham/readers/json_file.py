@@ -46,7 +46,7 @@ def json_table(file: RegularFile, encoding: Encoding, *, finite: bool = True) ->
         raise DataError(
             "E_FORMAT",
             f"{printable(file.path)} has over {MAX_COLUMNS:,} different keys",
-            fix="save only the keys that are needed",
+            fix="keep only the keys you need",
         )
     return Table(
         name=file.name,
@@ -308,7 +308,7 @@ def _element_rows(file: RegularFile, encoding: Encoding, array: bool, finite: bo
             yield BrokenRow(record + 1, scroll.offset, "E_FORMAT", TRUNCATED)
         return
     if scroll.mark():
-        raise _unsound(file, scroll, record, "there is more behind the closing bracket")
+        raise _unsound(file, scroll, record, "there is text after the closing bracket")
 
 
 def _comma(file: RegularFile, scroll: _Scroll, record: int) -> bool:
@@ -322,13 +322,13 @@ def _comma(file: RegularFile, scroll: _Scroll, record: int) -> bool:
         if scroll.mark() == "]":
             raise _unsound(file, scroll, record, "there is a comma before the closing bracket")
     elif mark:
-        raise _unsound(file, scroll, record, "no comma follows the record")
+        raise _unsound(file, scroll, record, "there is no comma after the record")
     return True
 
 
 def _unsound(file: RegularFile, scroll: _Scroll, record: int, why: str) -> DataError:
     return DataError(
         "E_FORMAT",
-        f"{printable(file.path)} is not sound JSON: {why} (record {record}, byte {scroll.offset})",
-        fix="save it as JSONL (one object a line), where a broken record does not spoil the others",
+        f"{printable(file.path)} is not valid JSON: {why} (record {record}, byte {scroll.offset})",
+        fix="correct it, or save it as JSONL (one object per line), where a broken record does not affect the others",
     )

@@ -37,7 +37,7 @@ _IN_NAMES = ", /+"
 """Marks that stand in names, too."""
 
 
-_FIX = "--several-labels one leaves them out, --several-labels sets takes each set as a label of its own"
+_FIX = "--several-labels one drops these rows, --several-labels sets treats each set as a label of its own"
 
 
 def labels_in(value: object) -> tuple[str, ...] | None:
@@ -153,7 +153,7 @@ def settle_labels(
         names = ", --several-labels as-is takes what stands in the cell as one name" if mark else ""
         raise DataError(
             "E_LABEL_SEVERAL",
-            f"{source}: {double:,} of {len(sets) + len(others):,} rows {seen}; a row has one label here",
+            f"{source}: {double:,} of {len(sets) + len(others):,} rows {seen}; Ockham predicts one label per row",
             fix=f"{_FIX}{names}",
         )
     targets: dict[int, str | None] = {}

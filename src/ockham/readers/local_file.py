@@ -113,14 +113,14 @@ class RegularFile:
         return DataError(
             "E_IO",
             f"{printable(self.path)} could not be read{where}: {error.strerror or type(error).__name__}",
-            fix="check the disk or network share, copy the file to a local disk and run again",
+            fix="check the disk or network share, or copy the file to a local disk, then run the command again",
         )
 
     def _change_error(self) -> DataError:
         return DataError(
             "E_CHANGED",
             f"{printable(self.path)} changed while it was read",
-            fix="wait until the program that writes it is done, or copy the file, and run again",
+            fix="wait until the program that writes it is done, or copy the file, then run the command again",
         )
 
 
@@ -167,7 +167,7 @@ def refusal_of(path: Path, error: OSError | ValueError) -> DataError:
     if number == errno.ENOENT and path.is_symlink():
         return not_regular(path, "a symbolic link to nothing")
     why = (error.strerror if isinstance(error, OSError) else None) or "the name is not a path"
-    fix = "check the path" if number == errno.ENOENT else "check the path and who may read it (permissions)"
+    fix = "check the path" if number == errno.ENOENT else "check the path and its permissions"
     return DataError("E_IO", f"{printable(path)} cannot be opened: {why}", fix=fix)
 
 
@@ -175,7 +175,7 @@ def not_regular(path: Path, kind: str) -> DataError:
     """Say that a path is not a regular file."""
     return DataError(
         "E_NOT_REGULAR",
-        f"{printable(path)} is not a regular file but {kind}",
+        f"{printable(path)} is {kind}, not a regular file",
         fix="name a CSV, TSV, JSONL or Parquet file, or a folder of them; write a stream to a file first",
     )
 

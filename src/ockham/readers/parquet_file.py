@@ -214,6 +214,6 @@ def _read_error(file: RegularFile, error: Exception, why: str) -> DataError:
 def _unsound(file: RegularFile, why: str) -> DataError:
     return DataError(
         "E_FORMAT",
-        f"{printable(file.path)} is not a Parquet file that can be read: {why}",
+        f"{printable(file.path)} cannot be read as Parquet: {why}",
         fix="write it again with a current library (plain columns, row groups of usual size), or save it as JSONL",
     )

@@ -136,7 +136,7 @@ def _settle_sides(harvest: ExampleCollector, bare: Sequence[DataError]) -> None:
             "E_COLUMN",
             f"{first.file} and {second.file} have different targets: {printable(first.target)!r} and"
             f" {printable(second.target)!r}",
-            fix=f"name the one that is meant: --target {printable(second.target)}, or one file alone",
+            fix=f"name the column, for example --target {printable(second.target)}, or only one file",
         )
 
 

@@ -71,7 +71,7 @@ def _parse(file: RegularFile, text: str) -> list[object]:
     try:
         import yaml
     except ImportError as error:
-        message = f"{printable(file.path)} is YAML, which cannot be read here"
+        message = f"{printable(file.path)} is YAML, and the package to read it is not installed"
         raise DataError("E_FORMAT", message, fix=f"{install_command('yaml')}, or save it as JSON") from error
     loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)  # every scalar is a text: `no` is a label, not a falsehood
     try:
@@ -80,9 +80,9 @@ def _parse(file: RegularFile, text: str) -> list[object]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         line = "" if mark is None else f" (line {mark.line + 1})"
-        raise _unsound(file, f"it is not sound{line}") from error
+        raise _unsound(file, f"it is not valid{line}") from error
     except (RecursionError, ValueError) as error:
-        raise _unsound(file, "it is not sound") from error
+        raise _unsound(file, "it is not valid") from error
 
 
 def _check_events(file: RegularFile, events: Iterator[object], alias: type) -> None:

@@ -53,7 +53,7 @@ def spreadsheet_table(file: RegularFile) -> Table:
     except calamine.PasswordError as error:
         raise _unsound(file, "it is locked with a password") from error
     except (calamine.CalamineError, OSError, ValueError) as error:
-        raise _unsound(file, "it is not sound") from error
+        raise _unsound(file, "it is damaged") from error
     filled = [index for index, rows in enumerate(sheets) if len(rows) > 1]
     tables = [index for index in filled if len(sheets[index][0].cells) > 1] or filled
     if not tables:
@@ -85,7 +85,7 @@ def _check_size(file: RegularFile) -> None:
         with zipfile.ZipFile(file.raw) as parts:
             total = sum(part.file_size for part in parts.infolist())
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise _unsound(file, "it is not sound") from error
+        raise _unsound(file, "it is damaged") from error
     if unfolds_too_far(total, file.size) or total > _MOST:
         raise _unsound(file, UNFOLDS)
 

@@ -78,9 +78,9 @@ def check_readable(name: str, records: int, broken: int, reason: str) -> None:
     if records >= ENOUGH and broken > MOST_BROKEN * records:
         raise DataError(
             "E_FORMAT",
-            f"{name}: {broken:,} of {records:,} records cannot be read, the first since {reason}; at most"
-            f" {percent_limit(MOST_BROKEN)} may be",
-            fix="check that the file is of one format from beginning to end, or take the broken records out of it",
+            f"{name}: {broken:,} of {records:,} records cannot be read (the first: {reason}); at most"
+            f" {percent_limit(MOST_BROKEN)} are tolerated",
+            fix="check that the whole file is in one format, or remove the broken records",
         )
 
 

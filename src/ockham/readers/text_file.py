@@ -49,8 +49,8 @@ def encoding_of(file: RegularFile, explicit: str | None) -> Encoding:
         if mark is None and _looks_wide(file.head):
             raise DataError(
                 "E_ENCODING",
-                f"{printable(file.path)} has a zero in every second byte:"
-                " it looks like UTF-16 without a byte order mark",
+                f"{printable(file.path)} has a zero in every second byte,"
+                " so it is probably UTF-16 without a byte order mark",
                 fix="name it: --encoding utf-16-le (or utf-16-be)",
             )
         return Encoding(mark[1], mark[0]) if mark else Encoding("utf-8", 0)
@@ -62,7 +62,7 @@ def encoding_of(file: RegularFile, explicit: str | None) -> Encoding:
         raise DataError(
             "E_ENCODING",
             f"{printable(file.path)} begins with the byte order mark of {mark[1]}, but the encoding named is {name}",
-            fix="leave --encoding out",
+            fix="omit --encoding",
         )
     return Encoding(mark[1], mark[0])
 
@@ -180,7 +180,9 @@ def _codec(name: str) -> str:
         b"text".decode(codec, "ignore")  # refuses codecs that are not of text, such as zip
     except (LookupError, ValueError) as error:
         raise DataError(
-            "E_ENCODING", "the encoding that was named is not known", fix="name one such as utf-8, utf-16 or cp1252"
+            "E_ENCODING",
+            "the encoding that was named is unknown",
+            fix="name one that Python knows, such as utf-8, utf-16 or cp1252",
         ) from error
     return {"utf-8-sig": "utf-8", "ascii": "utf-8"}.get(codec, codec)
 
@@ -215,11 +217,14 @@ def _cut_off(raw: bytes, start: int, encoding: Encoding, end: bytes) -> bool:
     return True
 
 
+_OTHERS = "--encoding cp1252 (Western Europe), cp1251 (Cyrillic), shift_jis (Japanese) or gb18030 (Chinese)"
+
+
 def undecodable(name: str, encoding: Encoding, offset: int) -> DataError:
     """Say that the byte of a file at an offset is not of the encoding (``E_ENCODING``)."""
-    other = "cp1252" if encoding.name == "utf-8" else "utf-8"
+    others = _OTHERS if encoding.name == "utf-8" else "--encoding utf-8"
     return DataError(
         "E_ENCODING",
-        f"{name} is not {encoding.name}: the byte at offset {offset} does not fit",
-        fix=f"name the encoding it was written in, for example --encoding {other}, or save it as UTF-8",
+        f"{name} is not valid {encoding.name} (at byte {offset})",
+        fix=f"name its encoding, for example {others}, or save it as UTF-8",
     )

@@ -180,7 +180,7 @@ DECODER = Rung(
     cache_inputs=lambda config: config.metric,
     packages=("xllamacpp",),
     extra="gguf",
-    ready_note="its engine is installed; `ockham models` lists models",
+    ready_note="llama.cpp is installed; `ockham models` lists models",
     tasks=get_args(TaskName),
     saved_every=_SAVED_EVERY,
 )
@@ -193,5 +193,5 @@ DECODER_TUNED = dataclasses.replace(
     build=partial(decoder_tuned.build, ""),
     packages=("xllamacpp", *CONVERTER_PACKAGES, "peft", "llguidance"),
     extra="convert,tune",
-    ready_note="its packages are installed; --models names models",
+    ready_note="its packages are installed; `ockham models` lists models",
 )

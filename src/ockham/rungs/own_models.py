@@ -215,6 +215,6 @@ YOURS = Rung(
         "ONNX": _NEEDS["onnx"],
         "sentence-transformers": _NEEDS["sentence-transformers"],
     },
-    ready_note="off until you name a classifier of your own ({forms}): --models FOLDER",
+    ready_note="used when you name a classifier of your own ({forms}): --models FOLDER",
 )
 """What is true of each model of the user's own; the model itself is named later."""

@@ -76,9 +76,9 @@ def test_threads_and_coroutines_share_it(model: LoadedModel) -> None:
 
 
 def test_what_cannot_be_read_is_refused_with_the_columns(model: LoadedModel, tmp_path: Path) -> None:
-    with pytest.raises(DataError, match="input 2 is of type int, and neither a text nor a dict"):
+    with pytest.raises(DataError, match="input 2 is of type int, neither a text nor a dict"):
         model.predict([{"text": "a parcel"}, 7])
-    with pytest.raises(DataError, match="1 of 2 inputs are texts and the others dicts; the first text is input 2"):
+    with pytest.raises(DataError, match="1 of 2 inputs are texts, the others dicts; the first text is input 2"):
         model.predict([{"text": "a parcel"}, "a parcel"])
     with pytest.raises(DataError, match="no input has 'text', which the model reads"):
         model.predict([{"body": "a parcel"}])

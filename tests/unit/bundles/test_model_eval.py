@@ -51,7 +51,7 @@ def test_a_model_that_cannot_be_read_is_refused_before_the_rows_are(tmp_path: Pa
 def test_a_classifier_is_refused_for_a_task_without_labels(tmp_path: Path) -> None:
     folder = tiny_classifier.write_onnx(tmp_path / "mine")
     rows = [{"text": f"order {n}", "label": f'{{"number": {n}}}'} for n in range(40)]
-    with pytest.raises(ConfigError, match="answers with labels only, and the task is extract"):
+    with pytest.raises(ConfigError, match="answers only with labels, but the task is extract"):
         evaluate_any(folder, rows)
 
 

@@ -21,13 +21,13 @@ WRONG = {
     "fit d.csv --min-accuracy 9": ("E_CONFIG", "at most 1"),
     "fit d.csv --config other.toml": ("E_CONFIG", "did you mean min_accuracy?"),
     "tune nofile.csv --base ockham-nano": ("E_IO", "check the path"),
-    "predict runs/none d.csv": ("E_RUN_MISSING", "make a run first"),
-    "eval runs/none d.csv": ("E_RUN_MISSING", "make a run first"),
-    "export runs/none --to onnx -o x": ("E_RUN_MISSING", "make a run first"),
-    "verify runs/none": ("E_RUN_MISSING", "make a run first"),
-    "report runs/none": ("E_RUN_MISSING", "make a run first"),
+    "predict runs/none d.csv": ("E_RUN_MISSING", "create a run first"),
+    "eval runs/none d.csv": ("E_RUN_MISSING", "create a run first"),
+    "export runs/none --to onnx -o x": ("E_RUN_MISSING", "create a run first"),
+    "verify runs/none": ("E_RUN_MISSING", "create a run first"),
+    "report runs/none": ("E_RUN_MISSING", "create a run first"),
     "curate d.csv": ("E_CONFIG", "add -o FOLDER"),
-    "decide --task classify": ("E_CONFIG", "give these flags"),
+    "decide --task classify": ("E_CONFIG", "these options are missing"),
 }
 SCRIPT = f"""
 import sys

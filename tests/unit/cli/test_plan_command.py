@@ -62,12 +62,10 @@ def test_the_plan_for_this_machine_lists_the_catalogue(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "120")
     text = said(capsys, "plan")
-    assert (
-        "two cores: 12.0 of 16.0 GB can be used, 25 GB/s, 150 GFLOP/s with 2 threads (measured); avx2; Voodoo 2" in text
-    )
+    assert "two cores: 12.0 of 16.0 GB usable, 25 GB/s, 150 GFLOP/s with 2 threads (measured); avx2; Voodoo 2" in text
     assert re.search(r"^Llama-3\.1-70B +q4_k_m +no ", text, re.M)
-    assert "Largest that surely answers within 200 ms, by device:" in text
-    assert "No prediction has been compared with a measurement on this machine yet." in text
+    assert "Largest model that certainly answers within 200 ms, by device:" in text
+    assert "No prediction has been checked against a measurement on this machine yet." in text
 
 
 def test_a_model_on_a_machine_one_does_not_have(capsys: pytest.CaptureFixture[str]) -> None:
@@ -97,9 +95,9 @@ def test_tuning_is_planned_by_method(capsys: pytest.CaptureFixture[str]) -> None
 def test_costs_are_in_the_table_and_the_page(capsys: pytest.CaptureFixture[str], machine: Path) -> None:
     flags = ("--requests-per-day", "10000", "--input-tokens", "500", "--output-tokens", "300")
     text = said(capsys, "plan", "Qwen2.5-7B", "--gpu", "RTX 3090", *flags, "--report", "plan.html")
-    assert "10,000 requests per day; devices with Qwen2.5-7B, in USD:" in text
+    assert "Cost of 10,000 requests per day, on devices with Qwen2.5-7B, in USD:" in text
     assert re.search(r"^RTX 3090 +rented +9\.36 +3,416 ", text, re.M)
-    assert "!: a price that is more than 90 days old." in text.replace("\n", " ")
+    assert "!: price more than 90 days old." in text.replace("\n", " ")
     page = (machine / "plan.html").read_text(encoding="utf-8").replace("\u00a0", " ")
     assert text.rstrip().endswith("Report: plan.html")
     for title in (

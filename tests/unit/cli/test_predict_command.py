@@ -95,13 +95,13 @@ def test_lines_of_standard_input_keep_their_places(served: Path, run: Run) -> No
     status, out, err = run(served, "-", stdin=lines)
     assert (status, out) == (5, "delivery\t1.000\n\n\nrefund\t1.000\n")
     assert err.splitlines() == [
-        "warning: text 3: E_ENCODING: the bytes are not utf-8; name the encoding: --encoding NAME",
+        "warning: text 3: E_ENCODING: the line is not valid utf-8; name its encoding: --encoding NAME",
         "4 rows: 2 answered, 1 empty, 1 unreadable",
     ]
     status, out, err = run(served, "-", "--json", "-q", "--encoding", "utf-8", stdin=lines)
     answers = [json.loads(line) for line in out.splitlines()]
     assert [answer["answer"] for answer in answers] == ["delivery", None, None, "refund"]
-    assert answers[2]["error"] == "E_ENCODING: the bytes are not utf-8"
+    assert answers[2]["error"] == "E_ENCODING: the line is not valid utf-8"
 
 
 def test_a_model_of_several_columns_takes_lines_of_json(tmp_path: Path, run: Run) -> None:
@@ -131,7 +131,7 @@ def test_the_columns_of_the_user_are_kept_and_every_row_is_accounted_for(
     )
     assert err.splitlines()[-2:] == [
         "out.csv: 4 rows: 1 answered, 1 empty, 1 below the minimum confidence, 1 unreadable",
-        "note: 1 cells that a spreadsheet would run as formulas begin with ' now",
+        "note: 1 cells that a spreadsheet would run as formulas now begin with '",
     ]
     assert "warning: left out 1 of 4 records" in err
 
@@ -191,7 +191,7 @@ def test_a_column_that_is_the_users_already_keeps_its_name(served: Path, run: Ru
     (row,) = table_of(tmp_path / "out.csv")
     assert list(row.values()) == ["charged twice", "mine", "sure", "refund", "1"]
     assert list(row)[3:] == ["answer_predicted", "confidence_predicted"]
-    assert "note: a column 'answer' is yours already; the answer's is called 'answer_predicted'" in err
+    assert "note: your file already has a column 'answer'; the new one is called 'answer_predicted'" in err
 
 
 def test_columns_can_be_named(tmp_path: Path, run: Run) -> None:
@@ -207,7 +207,7 @@ def test_columns_can_be_named(tmp_path: Path, run: Run) -> None:
         assert (status, err.startswith("E_COLUMN: there is no column 'Nummer'")) == (2, True)
     assert not (tmp_path / "no.csv").exists()
     status, _, err = run(two, "new.csv", "--input", "Betreff", "-q")
-    assert (status, err.startswith("E_COLUMN: the model reads 2 columns (subject, body), and --input names 1")) == (
+    assert (status, err.startswith("E_COLUMN: the model reads 2 columns (subject, body), but --input names 1")) == (
         2,
         True,
     )
@@ -218,11 +218,11 @@ def test_a_file_that_is_there_gives_way_to_force_alone(served: Path, run: Run, t
     (tmp_path / "out.csv").write_text("mine")
     status, _, err = run(served, "new.csv", "-o", "out.csv")
     assert (status, (tmp_path / "out.csv").read_text()) == (2, "mine")
-    assert "overwrite it with --force" in err
+    assert "add --force to overwrite it" in err
     assert run(served, "new.csv", "-o", "out.csv", "--force", "-q")[0] == 0
     assert table_of(tmp_path / "out.csv")[0]["answer"] == "refund"
     status, _, err = run(served, "new.csv", "-o", "new.csv", "--force")
-    assert (status, "is the file of the rows themselves" in err) == (2, True)
+    assert (status, "is the input file" in err) == (2, True)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, StoreError("E_DISK", "full", fix="free some")])
@@ -260,13 +260,13 @@ def test_confidence_is_asked_of_models_that_have_one(tmp_path: Path, run: Run) -
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        ((), "nothing is named to answer"),
+        ((), "there is nothing to answer"),
         (("new.csv", "--text", "a"), "both --text and DATA are given"),
-        (("-", "-o", "out.csv"), "printed, not written"),
+        (("-", "-o", "out.csv"), "answers to texts and lines are printed"),
         (("new.csv", "-o", "out.xlsx"), ".csv, .tsv, .jsonl or .parquet"),
         (("new.csv", "--min-confidence", "90"), "it must be at least 0 and at most 1"),
         (("nwe.csv",), "did you mean new.csv?"),
-        (("new.csv", "--encoding", "utf-99"), "the encoding is not known"),
+        (("new.csv", "--encoding", "utf-99"), "the encoding is unknown"),
     ],
 )
 def test_what_is_wrong_with_the_command_is_said_before_any_work(

@@ -43,7 +43,7 @@ FORMS = {
     "fastText lines": ("train.txt", "__label__post my parcel is late\n" * 3),
     "CoNLL": ("a.csv", "my O\nparcel B-THING\n\nis O\n"),
     "YAML": ("a.yml", "nlu:\n- intent: post\n  examples: |\n    - late\n"),
-    "text of a form that is not known": ("a.md", "# My parcels\n\nThey are late.\nAll of them.\n"),
+    "text in an unknown format": ("a.md", "# My parcels\n\nThey are late.\nAll of them.\n"),
 }  # fmt: skip
 
 
@@ -83,7 +83,7 @@ def test_a_share_of_records_that_cannot_be_read_is_an_error(tmp_path: Path) -> N
 def test_no_row_left_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text("".join(json.dumps({"text": f"parcel {number} is late"}) + "\n" for number in range(30)))
-    with pytest.raises(DataError, match="none of 30 rows is left: 30 too short") as caught:
+    with pytest.raises(DataError, match="all 30 rows were dropped: 30 too short") as caught:
         curate(path, out=tmp_path / "out")
     assert caught.value.code == "E_TOO_FEW"
     assert "--skip length" in caught.value.fix

@@ -146,7 +146,7 @@ def test_a_test_file_leaves_the_training_rows_that_it_does_not_repeat(tmp_path: 
 
 def test_a_test_file_that_repeats_all_training_rows_is_an_error_that_says_so() -> None:
     rows = source("bare")
-    with pytest.raises(DataError, match="210 training rows stand in the test set") as caught:
+    with pytest.raises(DataError, match="210 training rows, or near-duplicates of them, are in the test set") as caught:
         prepare(rows, ReadSpec(), SplitSpec(), test=rows, task_name=None, on_progress=quiet)
     assert caught.value.code == "E_TOO_FEW"
     assert "--test" in caught.value.fix

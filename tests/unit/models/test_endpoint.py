@@ -206,7 +206,7 @@ def test_waits_double_up_to_20_seconds_and_stop_at_the_deadline(tmp_path: Path) 
         (refuses(404), "no such address or model"),
         (refuses(422), "refuses the request"),
         (refuses(429, "insufficient_quota"), "no credit left"),
-        (refuses(307, Location="http://127.0.0.1:1/v1"), "redirects are not followed"),
+        (refuses(307, Location="http://127.0.0.1:1/v1"), "redirects to another address"),
     ],
 )
 def test_what_cannot_pass_stops_the_work_at_once(tmp_path: Path, response: Response, said: str) -> None:

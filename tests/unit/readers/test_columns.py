@@ -96,7 +96,7 @@ def test_a_first_row_of_data_is_not_shown(tmp_path: Path, text: str) -> None:
     path.write_text(text)
     said = code(path)
     assert said.startswith("E_COLUMN")
-    assert "seems to be data" in said
+    assert "looks like data" in said
     assert not any(cell in said for cell in ("hello there", "yes", "12"))
     assert "hello there" not in code(path, target="label")
 

@@ -85,7 +85,7 @@ def test_D02_byte_order_marks(tmp_path: Path, bom: bytes, encoding: str) -> None
 def test_D02_other_encodings_are_named_never_guessed(tmp_path: Path) -> None:
     content = "text,label\nok,y\ncafé,x\n".encode("cp1252")
     error = refuse(write(tmp_path, "a.csv", content), "E_ENCODING")
-    assert f"offset {content.index(0xE9)}" in error.message
+    assert f"byte {content.index(0xE9)}" in error.message
     assert "--encoding cp1252" in error.fix
     reading = take(tmp_path, "a.csv", content, encoding="cp1252")
     assert pairs(reading) == [("ok", "y"), ("café", "x")]
@@ -95,10 +95,10 @@ def test_D02_other_encodings_are_named_never_guessed(tmp_path: Path) -> None:
 def test_D02_mixed_encodings(tmp_path: Path) -> None:
     content = "text,label\nnaïve,y\n".encode() + "café,x\n".encode("cp1252")
     error = refuse(write(tmp_path, "a.csv", content), "E_ENCODING")
-    assert f"offset {content.index(0xE9)}" in error.message
+    assert f"byte {content.index(0xE9)}" in error.message
     array = b'[{"text": "na\xc3\xafve", "label": "x"}, {"text": "caf\xe9", "label": "x"}]'
     error = refuse(write(tmp_path, "a.json", array), "E_ENCODING")
-    assert f"offset {array.index(0xE9)}" in error.message
+    assert f"byte {array.index(0xE9)}" in error.message
 
 
 @pytest.mark.parametrize("encoding", ["no-such-codec", "zip", "rot13", "idna", "unicode_escape", "a\0b"])
@@ -236,8 +236,8 @@ def test_D07_shapes_of_json(tmp_path: Path) -> None:
     ("text", "why"),
     [
         ('[{"text": "a", "label": "x"},]', "there is a comma before the closing bracket (record 1, byte 29)"),
-        ('[{"text": "a", "label": "x"} {"text": "b"}]', "no comma follows the record (record 1, byte 29)"),
-        ('[{"text": "a", "label": "x"}] more', "there is more behind the closing bracket (record 1, byte 30)"),
+        ('[{"text": "a", "label": "x"} {"text": "b"}]', "there is no comma after the record (record 1, byte 29)"),
+        ('[{"text": "a", "label": "x"}] more', "there is text after the closing bracket (record 1, byte 30)"),
         ('[{"text": "a", "label": x}]', "not JSON at character"),
     ],
 )

@@ -132,7 +132,7 @@ def test_c05_no_setting_takes_a_value_out_of_the_environment(
 
 
 CONTRADICTIONS: list[tuple[str, tuple[str, ...], str]] = [
-    ("fit", ("--input", "label", "--target", "label"), "named both as input and as target"),
+    ("fit", ("--input", "label", "--target", "label"), "named as both input and target"),
     ("fit", ("--judge-model", "m"), "the judge has no address"),
     ("fit", ("--endpoint-key-env", "NAME"), "the endpoint has no address"),
     ("predict", ("--endpoint-key-env", "NAME"), "the endpoint has no address"),

@@ -302,7 +302,7 @@ def test_such_a_column_is_never_the_target_unless_it_is_named(tmp_path: Path) ->
     rows = [{"text": words(n), "status": "approved" if n % 2 else "rejected"} for n in range(6)]
     error = refuse(write_lines(tmp_path, rows))
     assert error.code == "E_LABEL_MISSING"
-    assert "'status' is taken to say which rows to use" in error.message
+    assert "'status' seems to say which rows to use" in error.message
     order = [{"text": words(n), "status": ("lost", "on its way")[n % 2]} for n in range(6)]
     assert {t for _, t in pairs(read(write_lines(tmp_path, order), ReadSpec()))} == {"lost", "on its way"}
 

@@ -110,8 +110,8 @@ def test_where_rows_go_to_an_endpoint_nothing_is_guarded_and_the_label_says_so()
 def test_doctor_and_report_say_that_nothing_is_proven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(syscalls, "NUMBERS", {})
     notes = diagnosis._notes(tmp_path, catalog.prices(), None)
-    assert "no mechanism of the operating system enforces that" in notes[0]
-    assert "connections that Python code asks for in Ockham's processes are refused" in notes[0]
+    assert "On this system nothing enforces this from outside" in notes[0]
+    assert "connections that Python code opens in Ockham's processes are refused" in notes[0]
     account = sample_account()
     guarded = dataclasses.replace(account, verdict=dataclasses.replace(account.verdict, sealed="switches only"))
     assert "the operating system does not separate" in protection(guarded)

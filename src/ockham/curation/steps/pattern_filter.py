@@ -56,4 +56,6 @@ def _compile(patterns: Sequence[str]) -> Any:  # noqa: ANN401
         return re2.compile("|".join(f"(?:{pattern})" for pattern in patterns), options)
     except re2.error:
         message = "a pattern of the filter pattern is no regular expression of RE2"
-        raise ConfigError("E_CONFIG", message, fix="correct it; RE2 has no look-around and no references") from None
+        raise ConfigError(
+            "E_CONFIG", message, fix="correct it; RE2 supports neither look-around nor backreferences"
+        ) from None
