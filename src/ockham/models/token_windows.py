@@ -94,9 +94,9 @@ class Reader:
             inner = [index for index, special in enumerate(part.special_tokens_mask) if not special]
             first = self._shared // 2 if number else 0
             last = len(inner) - (self._shared - self._shared // 2 if number < len(parts) - 1 else 0)
-            counts = []
+            counts, offsets = [], part.offsets  # made anew whenever it is asked for
             for index in inner[first:last]:
-                start, end = self._trim_span(text, part.offsets[index])
+                start, end = self._trim_span(text, offsets[index])
                 if start < end:
                     counts.append(index)
                     extents.append((start, end))

@@ -194,6 +194,16 @@ def test_shares_are_those_of_every_way_to_tag_a_text() -> None:
     assert len(spans) == 18, "all but two have a share of over a hundredth"
 
 
+def test_a_text_alone_has_the_shares_that_it_has_beside_others() -> None:
+    draw = np.random.default_rng(8)
+    emissions, moves = draw.random((2, 40, 5)) + 0.01, chain_crf.legal_moves(2) * (draw.random((5, 5)) + 0.1)
+    together, log_totals = chain_crf.run_lattice(emissions, moves, np.array([40, 40]))
+    alone, log_total = chain_crf.run_lattice(emissions[:1], moves, np.array([40]))
+    assert log_total == pytest.approx(log_totals[:1])
+    for part in ("forward", "backward", "scale"):
+        assert getattr(alone, part)[0] == pytest.approx(getattr(together, part)[0])
+
+
 def test_the_slopes_of_the_loss_are_right() -> None:
     from scipy.sparse import csr_matrix
 

@@ -102,8 +102,9 @@ class Extractor:
             # Neighbouring windows share tokens; each counts where it stands farther from the edge.
             first = self.shared // 2 if number else 0
             last = len(inner) - (self.shared - self.shared // 2 if number < len(parts) - 1 else 0)
+            offsets = part.offsets  # made anew whenever it is asked for
             for index in inner[first:last]:
-                start, end = self.trim(text, part.offsets[index])
+                start, end = self.trim(text, offsets[index])
                 if start < end:
                     places.append((start, end))
                     rows.append(margins[index])

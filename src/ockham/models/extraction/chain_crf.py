@@ -59,6 +59,8 @@ def run_lattice(
     import numpy as np
 
     texts, words, tags = emissions.shape
+    if texts == 1:
+        return _run_one(emissions, moves)
     inside = (np.arange(words)[None, :] < lengths[:, None])[:, :, None]
     forward, backward = np.zeros((texts, words, tags)), np.ones((texts, words, tags))
     scale = np.ones((texts, words))
@@ -77,6 +79,28 @@ def run_lattice(
         backward[:, at] = np.where(inside[:, at + 1], behind, 1.0)
     lattice = Lattice(emissions=emissions, forward=forward, backward=backward, scale=scale)
     return lattice, np.log(scale).sum(axis=1)
+
+
+def _run_one(emissions: NDArray[np.float64], moves: NDArray[np.float64]) -> tuple[Lattice, NDArray[np.float64]]:
+    """Run both passes on one text, as it is when a model answers: nothing is padded, so each step is a few products."""
+    import numpy as np
+
+    _, words, tags = emissions.shape
+    steps, back, ones = list(emissions[0]), np.ascontiguousarray(moves.T), np.ones(tags)
+    forward, backward, scale = np.zeros((words, tags)), np.ones((words, tags)), np.ones(words)
+    current = np.ones(tags)
+    current[2::2] = 0
+    for at, step in enumerate(steps):
+        current = (current @ moves if at else current) * step
+        total = max(float(current @ ones), TINY)
+        current /= total
+        forward[at], scale[at] = current, total
+    sums, behind = scale.tolist(), ones
+    for at in range(words - 2, -1, -1):
+        behind = (steps[at + 1] * behind / sums[at + 1]) @ back
+        backward[at] = behind
+    lattice = Lattice(emissions=emissions, forward=forward[None], backward=backward[None], scale=scale[None])
+    return lattice, np.log(scale).sum(keepdims=True)
 
 
 def expected_moves(lattice: Lattice, moves: NDArray[np.float64], lengths: NDArray[np.int64]) -> NDArray[np.float64]:
