@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +22,12 @@ def write(
     layers: int = 4,
     normalize: bool = True,
     dense: Sequence[str] = (),
+    prompts: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Write an encoder of a family (bert, roberta, xlm-roberta, camembert, distilbert); the same at every call.
+    """Write an encoder of a family (bert, modernbert, gemma3_text …); the same at every call.
 
-    ``dense`` are the activations of layers behind the pooling, each of 24 numbers.
+    ``dense`` are the activations of layers behind the pooling, each of 24 numbers; ``prompts`` is what
+    config_sentence_transformers.json holds.
     """
     import torch
     from transformers import AutoModel
@@ -42,10 +44,14 @@ def write(
         modules.append(_dense(folder, f"{len(modules)}_Dense", activation, 24 if len(modules) > 2 else 32))
     if normalize:
         modules.append({"type": "sentence_transformers.models.Normalize", "path": f"{len(modules)}_Normalize"})
-    (folder / "modules.json").write_text(json.dumps(modules))
+    listed = [{"idx": number, "name": str(number), **module} for number, module in enumerate(modules)]
+    (folder / "modules.json").write_text(json.dumps(listed))
+    if prompts is not None:
+        (folder / "config_sentence_transformers.json").write_text(json.dumps(prompts))
     (folder / "1_Pooling").mkdir()
-    modes = {"pooling_mode_mean_tokens": pooling == "mean", "pooling_mode_cls_token": pooling == "cls"}
-    (folder / "1_Pooling" / "config.json").write_text(json.dumps(modes))
+    old = {"mean": "mean_tokens", "cls": "cls_token", "lasttoken": "lasttoken", "max": "max_tokens"}
+    modes = {f"pooling_mode_{name}": pooling == mode for mode, name in old.items()}
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"word_embedding_dimension": 32, **modes}))
     return folder
 
 
@@ -108,6 +114,11 @@ def _config(family: str, layers: int) -> Any:
     shared: dict[str, Any] = {"vocab_size": len(SPECIAL) + len(WORDS), "max_position_embeddings": 40, "pad_token_id": 1}
     if family == "distilbert":
         return AutoConfig.for_model(family, dim=32, n_layers=layers, n_heads=4, hidden_dim=48, **shared)
+    if family == "modernbert":
+        shared |= {"local_attention": 8, "bos_token_id": 0, "eos_token_id": 2, "cls_token_id": 0, "sep_token_id": 2}
+    if family == "gemma3_text":  # as EmbeddingGemma: both sides, and queries that share the heads of the keys
+        shared |= {"use_bidirectional_attention": True, "sliding_window": 8, "sliding_window_pattern": 2}
+        shared |= {"num_key_value_heads": 2, "head_dim": 16, "query_pre_attn_scalar": 20}
     sizes = {"hidden_size": 32, "num_hidden_layers": layers, "num_attention_heads": 4, "intermediate_size": 48}
     return AutoConfig.for_model(family, **sizes, **shared)
 

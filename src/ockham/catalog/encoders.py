@@ -25,6 +25,8 @@ class EncoderEntry:
     licence: str
     date: str
     score: float | None = field(default=None, metadata={"min": 0, "max": 100})
+    prompt: str = ""
+    """What its authors put before every text to classify, where its folder does not say so."""
 
     @property
     def is_multilingual(self) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ockham.convert.onnx_graph import CONTRIB, OPSET
+from ockham.convert.graph_builder import CONTRIB, OPSET
 from ockham.errors import ModelError
 from ockham.models import onnx_encoder
 from ockham.models.encoder import Encoder

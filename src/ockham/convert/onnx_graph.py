@@ -9,26 +9,22 @@ instruction, and answers would differ from machine to machine.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from ockham.convert import rotary_graph
+from ockham.convert.graph_builder import CONTRIB, OPSET, GraphBuilder, Ranges
 from ockham.errors import ModelError
 from ockham.models.onnx_encoder import EMBEDDING, STATES
-from ockham.models.sentence_encoder import ACTIVATIONS, WORDS, SentenceEncoder
+from ockham.models.sentence_encoder import WORDS, SentenceEncoder
+from ockham.models.sentence_modules import ACTIVATIONS
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-CONTRIB = "com.microsoft"
-OPSET = 20
-_BITS = 7
-
-_SMOOTH = 0.5
-
-Ranges = Mapping[str, "tuple[NDArray[np.float32], NDArray[np.float32]]"]
-"""The smallest and largest value seen in each channel of each tensor that enters a matrix product."""
+Weights = Mapping[str, "NDArray[np.float32]"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,80 +41,9 @@ class _Layer:
     norm2: str
 
 
-@dataclass(slots=True)
-class _Builder:
-    """Collects nodes and constants; ``taps`` are the tensors that enter matrix products, in order."""
-
-    ranges: Ranges | None
-    nodes: list[Any] = field(default_factory=list)
-    constants: list[Any] = field(default_factory=list)
-    taps: list[str] = field(default_factory=list)
-
-    def constant(self, name: str, value: NDArray[Any]) -> str:
-        import numpy as np
-        from onnx import numpy_helper
-
-        # Not `ascontiguousarray`: it gives a scalar an axis, which pooling by the first token would pass on.
-        self.constants.append(numpy_helper.from_array(np.asarray(value, order="C"), name))
-        return name
-
-    def node(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:  # noqa: ANN401
-        from onnx import helper
-
-        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=output, **attributes))
-        return output
-
-    def product(self, entering: str, name: str, weight: NDArray[np.float32], bias: NDArray[np.float32]) -> str:
-        """Multiply by a weight (in, out) and add a bias, in 8 bits where the entering tensor's range is known."""
-        import numpy as np
-
-        if entering not in self.taps:
-            self.taps.append(entering)
-        self.constant(f"{name}.bias", bias)
-        if self.ranges is None:
-            self.constant(f"{name}.weight", weight)
-            product = self.node("MatMul", [entering, f"{name}.weight"], f"{name}.product")
-            return self.node("Add", [product, f"{name}.bias"], f"{name}.out")
-        quantized, weight = f"{entering}.q", weight * self.smooth(entering)[:, None]
-        if not any(node.name == quantized for node in self.nodes):
-            self.quantize(entering, quantized)
-        top = 2 ** (_BITS - 1) - 1
-        scales = np.maximum(np.abs(weight).max(axis=0), 1e-12) / top
-        self.constant(f"{name}.weight", np.clip(np.rint(weight / scales), -top, top).astype(np.int8))
-        self.constant(f"{name}.scales", scales.astype(np.float32))
-        inputs = [quantized, f"{name}.weight", f"{entering}.scale", f"{name}.scales", f"{entering}.zero", ""]
-        return self.node("MatMulIntegerToFloat", [*inputs, f"{name}.bias"], f"{name}.out", domain=CONTRIB)
-
-    def smooth(self, entering: str) -> NDArray[np.float32]:
-        """Return the divisor of each channel (SmoothQuant, Xiao et al. 2023): a few are far larger than the rest.
-
-        What the channel is divided by, its row of the weights is multiplied by, so the product stays what it was.
-        """
-        import numpy as np
-
-        low, high = (self.ranges or {})[entering]
-        size = np.maximum(np.maximum(np.abs(low), np.abs(high)), 1e-6)
-        divisors: NDArray[np.float32] = ((size / np.median(size)) ** _SMOOTH).astype(np.float32)
-        return divisors
-
-    def quantize(self, entering: str, quantized: str) -> None:
-        """Even the channels out, and turn the tensor into 8-bit numbers with one fixed scale."""
-        import numpy as np
-
-        low, high = (self.ranges or {})[entering]
-        divisors = self.smooth(entering)
-        bottom, top = min(0.0, float((low / divisors).min())), max(0.0, float((high / divisors).max()))
-        scale = max(top - bottom, 1e-12) / 255
-        self.constant(f"{entering}.factors", 1 / divisors)
-        self.constant(f"{entering}.scale", np.array(scale, np.float32))
-        self.constant(f"{entering}.zero", np.array(min(255, max(0, round(-bottom / scale))), np.uint8))
-        even = self.node("Mul", [entering, f"{entering}.factors"], f"{entering}.even")
-        self.node("QuantizeLinear", [even, f"{entering}.scale", f"{entering}.zero"], quantized)
-
-
 def build(
     sentence: SentenceEncoder,
-    weights: Mapping[str, NDArray[np.float32]],
+    weights: Weights,
     ranges: Ranges | None = None,
     *,
     taps: bool = False,
@@ -133,11 +58,15 @@ def build(
     """
     from onnx import TensorProto, helper
 
-    builder = _Builder(ranges)
+    builder = GraphBuilder(ranges)
     try:
-        hidden = _words(builder, weights[WORDS]) if sentence.is_static else _embed(builder, sentence, weights)
-        for number in range(sentence.layers):
-            hidden = _layer(builder, sentence, weights, hidden, number)
+        if sentence.rotary is not None:
+            words = _words(builder, weights[WORDS])
+            hidden = rotary_graph.add_body(builder, sentence, sentence.rotary, weights, words)
+        else:
+            hidden = _words(builder, weights[WORDS]) if sentence.is_static else _embed(builder, sentence, weights)
+            for number in range(sentence.layers):
+                hidden = _layer(builder, sentence, weights, hidden, number)
     except KeyError as missing:
         message = f"the encoder has no weight {missing.args[0]!a}"
         raise ModelError("E_MODEL_FORMAT", message, fix="choose another with --encoder") from None
@@ -161,7 +90,7 @@ def build(
     return model.SerializeToString(deterministic=True), tuple(builder.taps)
 
 
-def _embed(builder: _Builder, sentence: SentenceEncoder, weights: Mapping[str, NDArray[np.float32]]) -> str:
+def _embed(builder: GraphBuilder, sentence: SentenceEncoder, weights: Weights) -> str:
     positions = weights["embeddings.position_embeddings.weight"]
     kinds = weights.get("embeddings.token_type_embeddings.weight")
     builder.constant("places", positions if kinds is None else positions + kinds[0])
@@ -171,7 +100,7 @@ def _embed(builder: _Builder, sentence: SentenceEncoder, weights: Mapping[str, N
     return _norm(builder, sentence, weights, both, "embeddings.LayerNorm")
 
 
-def _words(builder: _Builder, table: NDArray[np.float32]) -> str:
+def _words(builder: GraphBuilder, table: NDArray[np.float32]) -> str:
     """Look the tokens up; in the 8-bit graph each row of the table has its own scale, which makes it a quarter."""
     import numpy as np
     from onnx import TensorProto
@@ -187,7 +116,11 @@ def _words(builder: _Builder, table: NDArray[np.float32]) -> str:
 
 
 def _layer(
-    builder: _Builder, sentence: SentenceEncoder, weights: Mapping[str, NDArray[np.float32]], hidden: str, number: int
+    builder: GraphBuilder,
+    sentence: SentenceEncoder,
+    weights: Weights,
+    hidden: str,
+    number: int,
 ) -> str:
     names = _names(sentence.family, number)
     at = f"layer{number}"
@@ -203,13 +136,17 @@ def _layer(
     context = builder.node("MultiHeadAttention", parts, f"{at}.context", domain=CONTRIB, num_heads=sentence.heads)
     attended = builder.node("Add", [hidden, product(context, names.output, "output")], f"{at}.attended")
     middle = _norm(builder, sentence, weights, attended, names.norm1)
-    raised = builder.node(*_activation(sentence, product(middle, names.up, "up")), f"{at}.raised")
+    raised = builder.activate(sentence.activation, product(middle, names.up, "up"), f"{at}.raised")
     lowered = builder.node("Add", [middle, product(raised, names.down, "down")], f"{at}.lowered")
     return _norm(builder, sentence, weights, lowered, names.norm2)
 
 
 def _norm(
-    builder: _Builder, sentence: SentenceEncoder, weights: Mapping[str, NDArray[np.float32]], entering: str, name: str
+    builder: GraphBuilder,
+    sentence: SentenceEncoder,
+    weights: Weights,
+    entering: str,
+    name: str,
 ) -> str:
     gain = builder.constant(f"{name}.weight", weights[f"{name}.weight"])
     shift = builder.constant(f"{name}.bias", weights[f"{name}.bias"])
@@ -217,9 +154,7 @@ def _norm(
     return builder.node("LayerNormalization", inputs, f"{name}.out", axis=-1, epsilon=sentence.epsilon)
 
 
-def _pool(
-    builder: _Builder, sentence: SentenceEncoder, weights: Mapping[str, NDArray[np.float32]], hidden: str
-) -> None:
+def _pool(builder: GraphBuilder, sentence: SentenceEncoder, weights: Weights, hidden: str) -> None:
     """Make one vector of a text's states; the dense layers behind the pooling are small, and stay in float32."""
     import numpy as np
     from onnx import TensorProto, helper
@@ -238,9 +173,29 @@ def _pool(
             total = builder.node("Where", [builder.node("Equal", [count, zero], "empty"), zero, total], "sum")
             count = builder.node("Max", [count, builder.constant("least", np.array([1], np.float32))], "divisor")
         builder.node("Div", [total, count], out)
+    elif sentence.pooling == "max":
+        builder.node("ReduceMax", [hidden, builder.constant("tokens", np.array([1], np.int64))], out, keepdims=0)
     else:
-        builder.constant("first", np.array(0, np.int64))
-        builder.node("Gather", [hidden, "first"], out, axis=1)
+        builder.constant("chosen", np.array(-1 if sentence.pooling == "lasttoken" else 0, np.int64))
+        builder.node("Gather", [hidden, "chosen"], out, axis=1)
+    out = _dense(builder, sentence, weights, out)
+    if sentence.normalize:
+        builder.node("LpNormalization", [out], EMBEDDING, axis=1, p=2)
+    else:
+        builder.node("Identity", [out], EMBEDDING)
+
+
+def _dense(builder: GraphBuilder, sentence: SentenceEncoder, weights: Weights, pooled: str) -> str:
+    """Put the vectors through the dense layers, with one of zeros below them, which is taken away at the end.
+
+    The product of a single row is computed in another order than that of several, and the last bits would differ.
+    """
+    import numpy as np
+
+    if not sentence.dense:
+        return pooled
+    zeros = builder.constant("zeros", np.zeros((1, sentence.hidden), np.float32))
+    out = builder.node("Concat", [pooled, zeros], "pooled.several", axis=0)
     for number, layer in enumerate(sentence.dense):
         at = f"dense.{number}"
         weight = builder.constant(f"{at}.weight", weights[f"{at}.weight"].T)
@@ -248,18 +203,8 @@ def _pool(
         out = builder.node("Add", [product, builder.constant(f"{at}.bias", weights[f"{at}.bias"])], f"{at}.sum")
         operator = ACTIVATIONS[layer.activation]
         out = builder.node(operator, [out], f"{at}.out") if operator else out
-    if sentence.normalize:
-        builder.node("LpNormalization", [out], EMBEDDING, axis=1, p=2)
-    else:
-        builder.node("Identity", [out], EMBEDDING)
-
-
-def _activation(sentence: SentenceEncoder, entering: str) -> tuple[str, list[str]]:
-    kinds = {"gelu": "Gelu", "relu": "Relu"}
-    if sentence.activation not in kinds:
-        message = f"the encoder's activation {sentence.activation!a} is unknown"
-        raise ModelError("E_MODEL_FORMAT", message, fix="choose another with --encoder")
-    return kinds[sentence.activation], [entering]
+    ends = [builder.constant(f"dense.{name}", np.array([end], np.int64)) for name, end in (("from", 0), ("to", -1))]
+    return builder.node("Slice", [out, *ends], "dense.rows")
 
 
 def _names(family: str, number: int) -> _Layer:

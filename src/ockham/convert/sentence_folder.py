@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from ockham.models.sentence_encoder import SentenceEncoder
+from ockham.models.sentence_modules import POOLINGS, PROMPTS, read_json
 from ockham.store import save_text
 
 _TOKENIZER_CONFIG = "tokenizer_config.json"
-_COPIED = ("special_tokens_map.json", "config_sentence_transformers.json")
+_SPECIAL_TOKENS = "special_tokens_map.json"
 _KINDS = "sentence_transformers.models"
 
 
@@ -31,18 +32,27 @@ def write_layout(sentence: SentenceEncoder, folder: Path) -> None:
         (folder / name).mkdir(exist_ok=True)
     _write_json(modules, folder / "modules.json")
     (folder / "1_Pooling").mkdir(exist_ok=True)
-    pooling = {
-        "word_embedding_dimension": sentence.hidden,
-        "pooling_mode_cls_token": sentence.pooling == "cls",
-        "pooling_mode_mean_tokens": sentence.pooling == "mean",
-    }
+    modes = {f"pooling_mode_{old}": sentence.pooling == mode for mode, old in POOLINGS.items()}
+    pooling = {"word_embedding_dimension": sentence.hidden, **modes}
     _write_json(pooling, folder / "1_Pooling" / "config.json")
     _write_json({"max_seq_length": sentence.max_tokens, "do_lower_case": False}, folder / "sentence_bert_config.json")
-    for name in (_TOKENIZER_CONFIG, *_COPIED):
+    _write_json(_with_prompt(sentence), folder / PROMPTS)
+    for name in (_TOKENIZER_CONFIG, _SPECIAL_TOKENS):
         if (sentence.folder / name).is_file():
             shutil.copyfile(sentence.folder / name, folder / name)
     if not (folder / _TOKENIZER_CONFIG).exists():
         _write_json(_tokenizer_config(sentence), folder / _TOKENIZER_CONFIG)
+
+
+def _with_prompt(sentence: SentenceEncoder) -> dict[str, Any]:
+    """Return the settings of sentence-transformers, in which the prompt that was used is the default."""
+    config = read_json(sentence.folder / PROMPTS, optional=True)
+    if not sentence.prefix:
+        return config
+    listed = config.get("prompts")
+    prompts = dict(listed) if isinstance(listed, dict) else {}
+    name = next((name for name, text in prompts.items() if text == sentence.prefix), "classification")
+    return {**config, "prompts": {**prompts, name: sentence.prefix}, "default_prompt_name": name}
 
 
 def _module(number: int, path: str, kind: str) -> dict[str, Any]:

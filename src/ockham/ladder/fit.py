@@ -44,7 +44,7 @@ from ockham.records import (
     digest,
     ignore,
 )
-from ockham.rungs import decoder_rungs, field_blend_rung, own_models
+from ockham.rungs import decoder_rungs, encoder_rungs, field_blend_rung, own_models
 from ockham.rungs.linear_tagger_rung import field_notes
 from ockham.rungs.registry import LADDER
 from ockham.rungs.rung import BuildConfig, RunContext, Rung
@@ -318,7 +318,9 @@ def _choose_rungs(spec: FitSpec) -> list[Rung]:
     decoders = decoder_rungs.rungs([model for model in spec.models if own[model] is None], shelf)
     ladder = add_encoders(LADDER, spec.encoder)
     every = sorted([*ladder, *yours, *decoders], key=lambda rung: rung.number)
-    return [rung for rung in every if not spec.rungs or rung in yours or rung.name.partition(":")[0] in spec.rungs]
+    chosen = [rung for rung in every if not spec.rungs or rung in yours or rung.name.partition(":")[0] in spec.rungs]
+    encoder_rungs.check_encoders(chosen, spec.encoder)
+    return chosen
 
 
 def _plan(spec: FitSpec, requirements: Requirements, prepared: Prepared, scorer: LoadedScorer | None) -> BuildConfig:

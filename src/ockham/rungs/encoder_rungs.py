@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,12 +66,24 @@ def _encoder(context: RunContext, folder: Path) -> BuildInfo:
     temperature = fitted.head.settings.temperature
     numbers = {"C": fitted.strength, "temperature": temperature}
     names = {label_rows.SETTING: len(extra)} if extra else {}
+    prompt = {"prompt": sentence.prefix} if sentence.prefix else {}
     return BuildInfo(
-        settings={"encoder": sentence.name, **numbers, **names},
+        settings={"encoder": sentence.name, **prompt, **numbers, **names},
         answers=fitted.answers,
         confidences=fitted.confidences,
         warnings=warnings,
     )
+
+
+def check_encoders(rungs: Iterable[Rung], names: Iterable[str]) -> None:
+    """Find out, before any work, whether the encoders that were named can be run.
+
+    Raises `ModelError` where one is not here and cannot be fetched (``E_MODEL_MISSING``), or is of a build that this
+    version does not run (``E_MODEL_FORMAT``).
+    """
+    if any(rung.needs_encoder for rung in rungs):
+        for name in names:
+            sentence_encoder.find(name)
 
 
 def frozen_vectors(context: RunContext, built: BuiltRung) -> dict[str, NDArray[np.float32]]:
@@ -156,10 +168,14 @@ def _encoder_tuned(context: RunContext, folder: Path) -> BuildInfo:
     )
 
 
-def static_reason(context: RunContext) -> str | None:
-    """Say that an encoder is a table of vectors, which cannot be tuned, or nothing."""
+def untunable_reason(context: RunContext) -> str | None:
+    """Say that an encoder is a table of vectors, or of a build that is not tuned here, or nothing."""
     sentence = sentence_encoder.find(context.config.encoder)
-    return f"{sentence.name} has static embeddings: no layers to tune" if sentence.is_static else None
+    if sentence.is_static:
+        return f"{sentence.name} has static embeddings: no layers to tune"
+    return (
+        f"{sentence.name} has a {sentence.family} body, which this version does not tune" if sentence.rotary else None
+    )
 
 
 def cut_texts(embedder: Embedder, context: RunContext) -> tuple[str, ...]:
@@ -203,7 +219,7 @@ def embed_sides(
     """
     from safetensors.numpy import load_file, save_file
 
-    key = context.cache_key("vectors", "windows", sentence.sha256)
+    key = context.cache_key("vectors", "windows", *sentence.build)
 
     def write(folder: Path) -> None:
         vectors: dict[str, NDArray[np.float32]] = {}
@@ -285,5 +301,5 @@ ENCODER_TUNED = Rung(
     build=_encoder_tuned,
     cache_inputs=tuning_inputs,
     reads_short=True,
-    skip_reason=static_reason,
+    skip_reason=untunable_reason,
 )

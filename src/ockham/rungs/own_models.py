@@ -94,7 +94,7 @@ def _find_or_none(model: str) -> Path | None:
 
 
 def _read_sentence_encoder(folder: Path, name: str) -> OwnModel:
-    head, sentence = own_folder.read_head(folder), sentence_encoder.find(str(folder))
+    head, sentence = own_folder.read_head(folder), sentence_encoder.find(str(folder), default_prompt_only=True)
     return OwnModel(
         name=name,
         folder=folder,
@@ -186,7 +186,7 @@ def _write_sentence_encoder(model: OwnModel, head: OwnHead, labels: tuple[str, .
     """Write the encoder in float32 and its head; a text is read up to the encoder's limit, as it is at home."""
     from ockham.convert import onnx_export
 
-    sentence = sentence_encoder.find(str(model.folder))
+    sentence = sentence_encoder.find(str(model.folder), default_prompt_only=True)
     onnx_export.write(sentence, sentence.weights(), (), folder, quantize=False)
     settings = dataclasses.replace(onnx_encoder.settings_of(sentence), windows=1)
     model_files.write(settings, folder / onnx_encoder.FILE)

@@ -22,7 +22,7 @@ from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.models.tagger import TaggerSettings
 from ockham.models.token_windows import reader
 from ockham.records import Progress
-from ockham.rungs.encoder_rungs import ENCODER_READY, TUNERS, parity_of, save_adapter, static_reason, tuning_inputs
+from ockham.rungs.encoder_rungs import ENCODER_READY, TUNERS, parity_of, save_adapter, tuning_inputs, untunable_reason
 from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER, field_confidences, place_train_side, too_few_reached
 from ockham.rungs.rung import (
     BuildConfig,
@@ -209,7 +209,7 @@ def _unreachable_warning(count: int, total: int) -> tuple[str, ...]:
 
 
 def _skip_reason(context: RunContext) -> str | None:
-    return static_reason(context) or too_few_reached(place_train_side(context))
+    return untunable_reason(context) or too_few_reached(place_train_side(context))
 
 
 ENCODER_TAGGER = Rung(

@@ -134,10 +134,7 @@ class _Lesson:
         import torch
 
         hidden, mask = self.body.hidden_states(rows)
-        if self.data.sentence.pooling == "mean":
-            vector = (hidden * mask[:, :, None]).sum(dim=1) / mask.sum(dim=1)[:, None]
-        else:
-            vector = hidden[:, 0]
+        vector = _pool_tokens(self.data.sentence.pooling, hidden, mask)
         for number, layer in enumerate(self.data.sentence.dense):
             fixed = _dense_tensors(self.data.sentence)
             vector = torch.nn.functional.linear(vector, fixed[f"dense.{number}.weight"], fixed[f"dense.{number}.bias"])
@@ -196,6 +193,16 @@ def _pool(vectors: torch.Tensor, counts: Sequence[int]) -> torch.Tensor:
             largest = largest * (part.norm(dim=1).mean() / largest.norm().clamp(min=1e-12))
         pooled.append(largest)
     return torch.stack(pooled)
+
+
+def _pool_tokens(pooling: str, hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Make one vector of the states of each text's tokens: (texts, hidden)."""
+    counts = mask.sum(dim=1)
+    if pooling == "mean":
+        return (hidden * mask[:, :, None]).sum(dim=1) / counts[:, None]
+    if pooling == "max":
+        return hidden.masked_fill(~mask[:, :, None], float("-inf")).max(dim=1).values
+    return hidden[:, 0] if pooling == "cls" else hidden[range(len(hidden)), counts - 1]
 
 
 def _lesson(data: EncoderTrainingData, spec: TuneSpec, metric: Metric) -> _Lesson:
