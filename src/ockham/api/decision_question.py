@@ -12,9 +12,12 @@ LEAST_CHOICES, MOST_CHOICES = 2, 255
 INSTRUCTIONS = "Which of these labels belongs to the input?"
 
 
-def question(text: str, labels: Sequence[str], instructions: str) -> dict[str, Any]:
-    """Return what is asked about a text: which of the labels it has."""
-    choices = [{"value": label} for label in labels]
+def question(
+    text: str, labels: Sequence[str], instructions: str, descriptions: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return what is asked about a text: which of the labels it has, with what is said of some of them."""
+    said = descriptions or {}
+    choices = [{"value": label, **({"description": said[label]} if label in said else {})} for label in labels]
     asked = {"type": "choice", "instructions": instructions.strip() or INSTRUCTIONS, "choices": choices}
     return {"input": text, "questions": [asked]}
 

@@ -16,6 +16,7 @@ from ockham.evals.cut_texts import describe_cut_texts
 from ockham.evals.exact_answers import judge_exact_answers
 from ockham.ladder import measure
 from ockham.ladder.diagnostics import DataDiagnostics, learning_gain
+from ockham.ladder.encoder_advice import advise_encoder
 from ockham.ladder.measure import RungResult
 from ockham.records import Comparison, Json, Progress, Report, Requirements, Score, TaskName, plain
 from ockham.rungs.rung import RunContext, Rung, build_rung, find_built
@@ -261,7 +262,15 @@ def decide(
             exact=_exact_answers(context, tested),
         ),
     )
-    return ClimbDecision(decision=decision, comparisons=comparisons)
+    seen = {result.rung.name: estimate for result in tested if (estimate := _estimate(result.test, metric)) is not None}
+    reading = {result.rung.name for result in tested if result.rung.needs_encoder} & seen.keys()
+    step = decision.next + advise_encoder(context, decision, seen, reading)
+    return ClimbDecision(decision=replace(decision, next=step), comparisons=comparisons)
+
+
+def _estimate(report: Report | None, metric: str) -> float | None:
+    estimate = None if report is None else report.metrics.get(metric)
+    return None if estimate is None else estimate.value
 
 
 def _exact_answers(context: RunContext, tested: Sequence[RungResult]) -> ExactAnswers | None:

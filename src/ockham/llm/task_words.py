@@ -77,6 +77,13 @@ def task_words(instructions: str, descriptions: Mapping[str, str], labels: Colle
     Raises `DataError` (``E_LABEL_SET``) for a description of a label that the data do not have.
     """
     meanings = match_descriptions(descriptions, labels)
-    if not meanings:
-        return instructions
-    return f"{instructions}\nWhat the labels mean: {prompts.quote(meanings)}".strip()
+    return f"{instructions}\n{_meanings(meanings)}".strip() if meanings else instructions
+
+
+def without_meanings(words: str, descriptions: Mapping[str, str]) -> str:
+    """Return the instructions alone, of what `task_words` made of them and of descriptions by the data's labels."""
+    return words.removesuffix(_meanings(descriptions)).strip()
+
+
+def _meanings(descriptions: Mapping[str, str]) -> str:
+    return f"What the labels mean: {prompts.quote(dict(descriptions))}"

@@ -17,6 +17,7 @@ from ockham.api.consent import Destination
 from ockham.api.responses import Reply, endpoint_error
 from ockham.llm import prompts
 from ockham.llm.prompt_builder import PromptTask, longest, task_shown
+from ockham.llm.task_words import without_meanings
 from ockham.models import model_files
 from ockham.models.backend import NETWORKED
 from ockham.records import Answer, Example, TaskName
@@ -35,6 +36,8 @@ class _Kept:
     spec: EndpointSpec
     task: PromptTask
     pool: tuple[prompts.Shot, ...]
+    descriptions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What is said of labels, for a decision API, which is told it beside each choice."""
 
 
 class Endpoint:
@@ -72,7 +75,8 @@ class Endpoint:
 
     def _chat(self, text: str) -> Asked:
         if asks_decisions(self.spec.url):
-            return decision_question.question(text, self._kept.task.labels, self._kept.task.instructions)
+            task = self._kept.task
+            return decision_question.question(text, task.labels, task.instructions, self._kept.descriptions)
         return self._kept.task.chat(self._pool.choose(text, self.spec.shots), text)
 
     def _read(self, reply: Reply | None, text: str) -> Answer:
@@ -94,10 +98,12 @@ def fit(
     *,
     task: TaskName = "classify",
     instructions: str = "",
+    descriptions: Mapping[str, str] | None = None,
 ) -> None:
     """Write what prompts are made from; nothing is sent.
 
-    Labels and schema are those of the targets. ``instructions`` are the user's own words about the task. Raises
+    Labels and schema are those of the targets. ``instructions`` are the user's own words about the task, in which
+    the ``descriptions`` of labels stand too: a decision API is told them beside its choices instead. Raises
     `ConfigError` (``E_CONFIG``) for a spec out of range and `EndpointError` (``E_ENDPOINT``) for an address that is
     none, for a cap without prices, and where there is no label to choose from.
     """
@@ -110,10 +116,14 @@ def fit(
             raise endpoint_error("a decision API answers with labels alone", "ask its chat API: --endpoint-api chat")
         decision_question.check_labels(prompt_task.labels)
         spec = dataclasses.replace(spec, shots=0)
+        said = dict(descriptions or {})
+        prompt_task = dataclasses.replace(prompt_task, instructions=without_meanings(prompt_task.instructions, said))
+    else:
+        said = {}
     if task != "classify":
         spec = dataclasses.replace(spec, max_output_tokens=max(spec.max_output_tokens, longest(prompt_task, examples)))
     pool = prompts.choose_pool(examples) if spec.shots else ()
-    record = _Kept(spec=spec, task=prompt_task, pool=pool)
+    record = _Kept(spec=spec, task=prompt_task, pool=pool, descriptions=said)
     model_files.write(record, folder / FILE)
 
 

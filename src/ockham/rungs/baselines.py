@@ -68,7 +68,12 @@ def _endpoint(context: RunContext, folder: Path) -> BuildInfo:
     if spec is None:  # `missing` has said so before
         return BuildInfo()
     endpoint.fit(
-        context.side("train"), folder, spec, task=context.config.task, instructions=context.config.instructions
+        context.side("train"),
+        folder,
+        spec,
+        task=context.config.task,
+        instructions=context.config.instructions,
+        descriptions=context.config.descriptions,
     )
     settings: dict[str, str | int | float | bool] = {"url": spec.url, "model": spec.model, "shots": spec.shots}
     return BuildInfo(settings=settings, warnings=context.label_warnings())

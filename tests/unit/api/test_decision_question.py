@@ -27,6 +27,11 @@ def test_a_text_is_asked_about_all_labels_at_once() -> None:
     assert question("t", ("a", "b"), "Which topic?")["questions"][0]["instructions"] == "Which topic?"
 
 
+def test_what_is_said_of_labels_stands_beside_the_choices() -> None:
+    asked = question("the text", ("a", "b"), "Which topic?", {"b": "all else"})
+    assert asked["questions"][0]["choices"] == [{"value": "a"}, {"value": "b", "description": "all else"}]
+
+
 @pytest.mark.parametrize(
     ("answer", "expected"),
     [

@@ -37,6 +37,8 @@ def test_descriptions_are_read_from_any_table_and_meet_the_labels(form: str, tmp
     descriptions = task_words.read_descriptions(str(file))
     words = task_words.task_words("Sort.", descriptions, tuple(MEANINGS))
     assert words == f"Sort.\nWhat the labels mean: {json.dumps(MEANINGS)}"
+    assert task_words.without_meanings(words, MEANINGS) == "Sort."
+    assert task_words.without_meanings(words, {}) == words
     with pytest.raises(DataError, match="1 of 3 described labels do not occur"):
         task_words.task_words("", descriptions, ("billing", "delivery"))
 

@@ -19,6 +19,7 @@ from tests.stub_api import Response, Seen, StubApi, refuses, says, serving
 from ockham.api.client import Budget, Clock, EndpointSpec, address
 from ockham.api.responses import Reply, RetryableError, parse_response
 from ockham.errors import ConfigError, EndpointError, ModelError
+from ockham.llm.task_words import task_words
 from ockham.models import endpoint
 from ockham.models.backend import load_backend
 from ockham.models.endpoint import Endpoint
@@ -263,6 +264,21 @@ def test_a_dripping_reply_is_given_up_within_its_time(tmp_path: Path) -> None:
         begun = time.monotonic()
         assert "no answer in time" in at.fails(["x"]).message
         assert time.monotonic() - begun < 1.5
+
+
+def test_a_decision_api_is_told_what_labels_mean_beside_its_choices(tmp_path: Path) -> None:
+    answer = {"type": "choice", "choice": "billing", "confidence": 0.9}
+    meanings = {"billing": "questions on invoices"}
+    words = task_words("Mails of a shop.", meanings, ("billing", "shipping"))
+    with serving(always(Response(body=json.dumps({"answers": [answer]}).encode()))) as api:
+        spec = EndpointSpec(url=f"{api.url}/decisions", model="big", key_env="API_KEY", concurrency=1)
+        endpoint.fit(EXAMPLES, tmp_path, spec, instructions=words, descriptions=meanings)
+        model = endpoint.load(tmp_path, environment={"API_KEY": KEY}, clock=Waits().clock)
+        with contextlib.closing(model):
+            assert [answer.value for answer in model.answer([PROMPT])] == ["billing"]
+        [asked] = api.seen[0].body["questions"]
+    assert asked["instructions"] == "Mails of a shop."
+    assert asked["choices"] == [{"value": "billing", "description": meanings["billing"]}, {"value": "shipping"}]
 
 
 def test_no_server_at_all_is_said(tmp_path: Path) -> None:
