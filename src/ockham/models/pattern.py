@@ -55,9 +55,10 @@ class Pattern:
         for rule in self.rules:
             if rule.field in settled:
                 continue
-            for hit in pattern_rules.apply_rule(rule, page, candidates):
-                span = SpanShare(field=rule.field, start=hit.start, end=hit.end, share=rule.precision)
-                out.setdefault((rule.field, hit.start, hit.end), span)
+            for run in pattern_rules.apply_rule(rule, page, candidates):
+                start, end = pattern_rules.extent_of(page, run)
+                span = SpanShare(field=rule.field, start=start, end=end, share=rule.precision)
+                out.setdefault((rule.field, start, end), span)
                 if rule.pick != "all":
                     settled.add(rule.field)
         return list(out.values())

@@ -13,7 +13,7 @@ from typing import get_args
 
 from ockham.models.extraction import pattern_rules, text_words
 from ockham.models.extraction.field_writer import FieldRule, FieldWriter, WriterSettings
-from ockham.models.extraction.pattern_rules import Context, Kind, PatternRule, PatternText, Pick, ValueCandidate
+from ockham.models.extraction.pattern_rules import Context, Kind, PatternRule, PatternText, Pick
 from ockham.models.extraction.tagger_learning import PlacedRows
 from ockham.models.extraction.value_places import ValuePlaces
 from ockham.models.pattern import Pattern
@@ -116,11 +116,11 @@ def _try_rules(number: int, keys: Sequence[Key], material: _Material, *, several
     trials: dict[Name, _Trial] = defaultdict(_Trial)
     for row, page in enumerate(material.pages):
         values = material.values[row].get(number, frozenset())
-        for key, candidates in pattern_rules.find_candidates(page, lookup, most_lines).items():
+        for key, runs in pattern_rules.find_candidates(page, lookup, most_lines).items():
             if key not in keys:
                 continue
-            for (context, word), hits in _by_context(page, candidates[:_MOST_CANDIDATES]).items():
-                right = [_fold(page.text[hit.start : hit.end]) in values for hit in hits]
+            for (context, word), hits in _by_context(page, runs[:_MOST_CANDIDATES]).items():
+                right = [_fold(page.text[slice(*pattern_rules.extent_of(page, run))]) in values for run in hits]
                 if several:
                     trials[(*key, context, word, "all")].rows[row] = (len(hits), sum(right))
                     continue
@@ -133,13 +133,11 @@ def _try_rules(number: int, keys: Sequence[Key], material: _Material, *, several
     return trials
 
 
-def _by_context(
-    page: PatternText, candidates: Sequence[ValueCandidate]
-) -> dict[tuple[Context, str], list[ValueCandidate]]:
-    out: dict[tuple[Context, str], list[ValueCandidate]] = defaultdict(list)
-    for candidate in candidates:
-        for context in pattern_rules.contexts(page, candidate.run):
-            out[context].append(candidate)
+def _by_context(page: PatternText, runs: Sequence[range]) -> dict[tuple[Context, str], list[range]]:
+    out: dict[tuple[Context, str], list[range]] = defaultdict(list)
+    for run in runs:
+        for context in pattern_rules.contexts(page, run):
+            out[context].append(run)
     return out
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from ockham.models.extraction import layout_features
 from ockham.models.extraction.text_words import Extent
@@ -52,14 +52,6 @@ class PatternRule:
     def precision(self) -> float:
         """How often it is right, as one row less would say."""
         return self.right / (self.rows + 1)
-
-
-class ValueCandidate(NamedTuple):
-    """A run of words that has a shape looked for, and its extent."""
-
-    run: range
-    start: int
-    end: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,19 +124,19 @@ def read_text(text: str, words: Sequence[Extent]) -> PatternText:
         end = stop
     if words:
         lines.append(range(first, len(words)))
-    shapes = tuple(layout_features.shape(text[start:stop]) for start, stop in words)
-    lows = tuple(text[start:stop].lower() for start, stop in words)
+    written = [text[start:stop] for start, stop in words]
+    shapes, lows = tuple(map(layout_features.shape, written)), tuple(map(str.lower, written))
     return PatternText(
         text=text,
         words=words,
         lows=lows,
         shapes=shapes,
-        loose=tuple(loosen(shape) for shape in shapes),
+        loose=tuple(map(loosen, shapes)),
         lines=tuple(lines),
         line_of=tuple(line_of),
         vocabulary=frozenset(lows),
         line_words=tuple(
-            frozenset(low for low in lows[line.start : min(line.stop, line.start + _LINE_WORDS)] if low[0].isalpha())
+            frozenset([low for low in lows[line.start : min(line.stop, line.start + _LINE_WORDS)] if low[0].isalpha()])
             for line in lines
         ),
     )
@@ -163,17 +155,21 @@ def run_keys(page: PatternText, run: range) -> Iterator[tuple[Kind, str]]:
     yield "word", " ".join(page.lows[run.start : run.stop])
 
 
-def find_candidates(page: PatternText, keys: Keys, most_lines: int) -> dict[tuple[Kind, str], list[ValueCandidate]]:
+def find_candidates(page: PatternText, keys: Keys, most_lines: int) -> dict[tuple[Kind, str], list[range]]:
     """Return the runs of a text that have one of the keys, by key, from the left; and whole lines."""
-    out: dict[tuple[Kind, str], list[ValueCandidate]] = {}
+    out: dict[tuple[Kind, str], list[range]] = {}
+    shapes, words = keys.shapes.onward, keys.words.onward
     for line in page.lines:
-        for first in range(line.start, line.stop):
-            for key, stop in _keys_from(page, keys, first, line.stop):
-                out.setdefault(key, []).append(_candidate(page, range(first, stop)))
+        for first in line:
+            if page.loose[first] in shapes or page.lows[first] in words:
+                for key, stop in _keys_from(page, keys, first, line.stop):
+                    out.setdefault(key, []).append(range(first, stop))
+    starts = [line.start for line in page.lines[: 3 * _TOP]]
+    stops = [line.stop for line in page.lines[: 3 * _TOP + most_lines]]
     for size in range(1, most_lines + 1):
-        for number in range(min(len(page.lines) - size + 1, 3 * _TOP)):
-            run = range(page.lines[number].start, page.lines[number + size - 1].stop)
-            out.setdefault(("lines", str(size)), []).append(_candidate(page, run))
+        runs = [range(start, stop) for start, stop in zip(starts, stops[size - 1 :], strict=False)]
+        if runs:
+            out["lines", str(size)] = runs
     return out
 
 
@@ -196,17 +192,17 @@ def _keys_from(page: PatternText, keys: Keys, first: int, end: int) -> list[tupl
 
 
 def apply_rule(
-    rule: PatternRule, page: PatternText, candidates: Mapping[tuple[Kind, str], Sequence[ValueCandidate]]
-) -> list[ValueCandidate]:
-    """Return the values that a rule finds: at most one, unless it takes all."""
+    rule: PatternRule, page: PatternText, candidates: Mapping[tuple[Kind, str], Sequence[range]]
+) -> list[range]:
+    """Return the runs of words that a rule finds: at most one, unless it takes all."""
     alike = candidates.get((rule.kind, rule.key), ())
     if rule.context not in _WITHOUT_A_WORD and rule.word not in page.vocabulary:
         return []
     if rule.pick == "all":
-        return [candidate for candidate in alike if stands_in(page, candidate.run, rule.context, rule.word)]
-    for candidate in alike if rule.pick == "first" else reversed(alike):
-        if stands_in(page, candidate.run, rule.context, rule.word):
-            return [candidate]
+        return [run for run in alike if stands_in(page, run, rule.context, rule.word)]
+    for run in alike if rule.pick == "first" else reversed(alike):
+        if stands_in(page, run, rule.context, rule.word):
+            return [run]
     return []
 
 
@@ -233,8 +229,9 @@ def describe_rule(rule: PatternRule, name: str) -> str:
     return f"{name}: {pick} {what}{where} (right in {rule.right:,} of {rule.rows:,} rows)"
 
 
-def _candidate(page: PatternText, run: range) -> ValueCandidate:
-    return ValueCandidate(run, page.words[run.start][0], page.words[run.stop - 1][1])
+def extent_of(page: PatternText, run: range) -> Extent:
+    """Return where a run of words stands in its text."""
+    return page.words[run.start][0], page.words[run.stop - 1][1]
 
 
 def stands_in(page: PatternText, run: range, context: Context, word: str) -> bool:

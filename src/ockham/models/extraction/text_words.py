@@ -29,6 +29,8 @@ _LEAST = 3
 
 def atoms(text: str) -> list[Extent]:
     """Return the atoms of a text, in order; an accent belongs to the letter before it."""
+    if text.isascii():
+        return [match.span() for match in _ATOM.finditer(text)]
     out: list[Extent] = []
     for match in _ATOM.finditer(text):
         start, end = match.span()
@@ -43,11 +45,15 @@ def atoms(text: str) -> list[Extent]:
 def split_words(text: str, closed: Collection[str]) -> list[Extent]:
     """Return the words of a text: its atoms, put together where they touch at a closed joint."""
     out: list[Extent] = []
+    begin, last = 0, -1
     for start, end in atoms(text):
-        if out and out[-1][1] == start and joint(text, start) in closed:
-            out[-1] = (out[-1][0], end)
-        else:
-            out.append((start, end))
+        if last != start or joint(text, start) not in closed:
+            if last >= 0:
+                out.append((begin, last))
+            begin = start
+        last = end
+    if last >= 0:
+        out.append((begin, last))
     return out
 
 
