@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 _LOOK_SECONDS = 0.05
 """Whoever waits for a slot looks so often whether the answer is still wanted."""
@@ -47,3 +48,16 @@ class SharedSlots:
                         self._owners[slot] = owner
                         return slot
             check()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineShare:
+    """What a model is told of an engine that others use too.
+
+    ``adapter`` is the place of its own adapter among all, and ``is_batch_invariant`` what `batch_invariance` says, so
+    that it is tried once and not for each model.
+    """
+
+    slots: SharedSlots
+    adapter: int
+    is_batch_invariant: bool

@@ -23,7 +23,7 @@ from ockham.llm.constraints import AnswerConstraints
 from ockham.llm.decoding import DecodingLimits, Hearer, Piece, StoppedError, Trimmer
 from ockham.llm.llamacpp import Engine, EngineSpec
 from ockham.llm.prompt_builder import Encode, Prompt, PromptBuilder, PromptTask, task_shown
-from ockham.llm.shared_slots import SharedSlots
+from ockham.llm.shared_slots import EngineShare, SharedSlots
 from ockham.llm.trie import Trie
 from ockham.models import model_files
 from ockham.models.kept_weights import KeptFile, check_file, keep_file
@@ -94,19 +94,17 @@ class DecoderRecord:
 class Decoder:
     """A language model ready to answer; ``close`` it when done."""
 
-    def __init__(
-        self, record: DecoderRecord, engine: Engine, shared: SharedSlots | None = None, adapter: int = 0
-    ) -> None:
-        """Take what the bundle holds, the engine, the slots where others share it, and which adapter is its own."""
+    def __init__(self, record: DecoderRecord, engine: Engine, share: EngineShare | None = None) -> None:
+        """Take what the bundle holds, the engine, and the share of it where others use it too."""
         self._kept = record
         self._engine = engine
         # Where batches change the arithmetic, every question is computed alone and from its beginning. Labels gain
         # nothing from questions side by side: what takes the time is reading, which is bound by arithmetic.
-        self._steady = batch_invariance.is_batch_invariant(engine)
+        self._steady = batch_invariance.is_batch_invariant(engine) if share is None else share.is_batch_invariant
         is_alone = not self._steady or record.task.name in CONSTRAINED_TASKS
         self._slots = 1 if is_alone else min(record.spec.slots, engine.spec.slots)
-        self._free = shared or SharedSlots(self._slots)
-        self._scales = () if record.adapter is None else (*[0.0] * adapter, 1.0)
+        self._free = SharedSlots(self._slots) if share is None else share.slots
+        self._scales = () if record.adapter is None else (*[0.0] * (0 if share is None else share.adapter), 1.0)
         self._pool = prompts.ShotPool(record.pool)
         self._questioner = PromptBuilder(record.task, record.skeletons, _encoder(engine))
         self.end_token = self._questioner.end(_end(engine))

@@ -32,7 +32,7 @@ def check_file(folder: Path, file: KeptFile) -> Path:
     """
     path = folder / file.path
     try:
-        sha256 = store.file_digest(path)
+        sha256 = store.remembered_digest(path)  # a bundle's own files were read when it was opened
     except OSError as error:
         what = f"{path.name}: cannot be read ({error.strerror})"
         raise ModelError("E_MODEL_MISSING", what, fix="put the file back, or make the bundle again") from None

@@ -8,7 +8,6 @@ embeddings (model2vec), hence other languages.
 
 from __future__ import annotations
 
-import functools
 import importlib.util
 import json
 import math
@@ -33,7 +32,6 @@ from ockham.models.sentence_modules import (
     unfit,
     whole,
 )
-from ockham.store.file_identity import file_identity
 from ockham.version import install_command
 
 if TYPE_CHECKING:
@@ -232,7 +230,7 @@ def _read(folder: Path, name: str, *, default_prompt_only: bool = False) -> Sent
     return SentenceEncoder(
         name=name,
         folder=folder,
-        sha256=_weights_digest(weights),
+        sha256=store.remembered_digest(weights),
         family=family,
         hidden=whole(config, "hidden_size", "dim"),
         layers=whole(config, "num_hidden_layers", "n_layers"),
@@ -267,7 +265,7 @@ def _read_static(
     return SentenceEncoder(
         name=name,
         folder=home,
-        sha256=_weights_digest(home / "model.safetensors"),
+        sha256=store.remembered_digest(home / "model.safetensors"),
         family=static_embedding.FAMILY,
         hidden=hidden,
         layers=0,
@@ -280,17 +278,6 @@ def _read_static(
         normalize="Normalize" in dict(kinds) or (not kinds and config.get("normalize") is True),
         prefix=prompt,
     )
-
-
-def _weights_digest(path: Path) -> str:
-    """Return the SHA-256 of a file of weights, worked out once while the file stays as it is."""
-    identity = file_identity(path)
-    return store.file_digest(path) if identity is None else _remember_digest(path, identity)
-
-
-@functools.lru_cache(maxsize=8)
-def _remember_digest(path: Path, identity: tuple[int, ...]) -> str:  # noqa: ARG001 - it tells files apart
-    return store.file_digest(path)
 
 
 def _check_size(weights: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ockham.errors import ModelError
 from ockham.llm import batch_invariance
-from ockham.llm.shared_slots import SharedSlots
+from ockham.llm.shared_slots import EngineShare, SharedSlots
 from ockham.models import model_files
 from ockham.models.causal_lm import FILE, Decoder, DecoderRecord, GgufSpec, start
 from ockham.models.kept_weights import check_file
@@ -35,8 +35,10 @@ def load(folders: Sequence[Path]) -> list[Decoder]:
     context = max(record.spec.context for record in records)
     slots = max(record.spec.slots for record in records)
     engine = start(weights, dataclasses.replace(first.spec, context=context, slots=slots), adapters)
-    shared = SharedSlots(engine.spec.slots if batch_invariance.is_batch_invariant(engine) else 1)
-    return [Decoder(record, engine, shared, place) for record, place in zip(records, places, strict=True)]
+    steady = batch_invariance.is_batch_invariant(engine)
+    free = SharedSlots(slots if steady else 1)
+    shares = [EngineShare(slots=free, adapter=place, is_batch_invariant=steady) for place in places]
+    return [Decoder(record, engine, share) for record, share in zip(records, shares, strict=True)]
 
 
 def _settings(spec: GgufSpec) -> tuple[int | None, int]:

@@ -7,6 +7,7 @@ from ockham.store.bundle import (
     file_digest,
     read_bundle,
     read_manifest,
+    remembered_digest,
     seal_bundle,
     verify_folder,
 )
@@ -28,6 +29,7 @@ __all__ = [
     "open_run",
     "read_bundle",
     "read_manifest",
+    "remembered_digest",
     "save_bytes",
     "save_text",
     "scratch_folder",

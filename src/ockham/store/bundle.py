@@ -8,6 +8,7 @@ what a disk has damaged as well, in a tenth of the time.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -21,6 +22,7 @@ from ockham.printable import printable
 from ockham.records import Manifest
 from ockham.store.atomic import disk, save_bytes, walk
 from ockham.store.codec import SCHEMA, decode, encode
+from ockham.store.file_identity import file_identity
 
 BUNDLE = "bundle.json"
 SEAL = "MANIFEST.json"
@@ -38,6 +40,17 @@ def file_digest(path: Path, *, quick: bool = False) -> str:
         while size := reader.readinto(room):
             digest.update(room[:size])
     return (_QUICK if quick else "") + digest.hexdigest()
+
+
+def remembered_digest(path: Path) -> str:
+    """Return the SHA-256 of a file, read once in this process while the file stays as it is. Raises `OSError`."""
+    identity = file_identity(path)
+    return file_digest(path) if identity is None else _remember_digest(path, identity)
+
+
+@functools.lru_cache(maxsize=256)
+def _remember_digest(path: Path, identity: tuple[int, ...]) -> str:  # noqa: ARG001 - it tells files apart
+    return file_digest(path)
 
 
 def _quick() -> Any:  # noqa: ANN401 - a hash of a package that is not always there
@@ -168,7 +181,8 @@ def _check(folder: Path, files: Mapping[str, str], *, besides: tuple[str, ...]) 
                 raise _wrong(folder / name, "is not part of it")
             if name not in plain:
                 raise _wrong(folder / name, "is missing")
-            if file_digest(folder / name, quick=files[name].startswith(_QUICK)) != files[name]:
+            path, is_quick = folder / name, files[name].startswith(_QUICK)
+            if files[name] != (file_digest(path, quick=True) if is_quick else remembered_digest(path)):
                 raise _wrong(folder / name, "was changed (its digest is not the one written down)")
     except OSError as error:
         raise _wrong(folder, f"cannot be read: {os.strerror(error.errno or 0)}") from error

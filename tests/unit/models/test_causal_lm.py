@@ -24,7 +24,7 @@ from ockham.errors import Defect, ModelError
 from ockham.llm import batch_invariance, prompts, thread_count
 from ockham.llm.decoding import DecodingLimits, Piece, StoppedError
 from ockham.llm.llamacpp import STEP, Engine, EngineSpec
-from ockham.models import causal_lm
+from ockham.models import causal_lm, shared_decoders
 from ockham.records import Answer, Example, TaskName
 
 SPEC = causal_lm.GgufSpec(threads=1)
@@ -543,3 +543,22 @@ def test_the_chat_is_the_one_an_endpoint_is_asked_with(classifier: causal_lm.Dec
     rendered = whole.render(chat)
     whole.close()
     assert classifier.engine.tokens(rendered, special=True, begin=True) == list(classifier.question("hello").tokens)
+
+
+def test_whether_batches_change_the_arithmetic_is_tried_once_for_all_on_a_base(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+        causal_lm.fit(ROWS, folder, causal_lm.Base(weights=weights, copy=False), SPEC)
+    tried: list[Engine] = []
+
+    def trying(engine: Engine) -> bool:
+        tried.append(engine)
+        return True
+
+    monkeypatch.setattr(batch_invariance, "is_batch_invariant", trying)
+    models = shared_decoders.load(folders)
+    assert tried == [models[0].engine] == [models[1].engine]
+    models[0].close()

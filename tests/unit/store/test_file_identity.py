@@ -8,9 +8,13 @@ from pathlib import Path
 
 import pytest
 from tests import tiny_gguf
+from tests.written import writing_bundle
 
-from ockham.errors import ModelError
+from ockham import store
+from ockham.errors import BundleError, ModelError
 from ockham.llm import gguf_file
+from ockham.models import causal_lm
+from ockham.store import bundle
 from ockham.store.file_identity import file_identity
 
 
@@ -49,3 +53,28 @@ def test_the_head_of_a_gguf_file_is_read_once_while_it_stays(tmp_path: Path) -> 
     path.write_bytes(b"GGUF" + b"\0" * 100)
     with pytest.raises(ModelError, match="GGUF version 0"):
         gguf_file.inspect(path)
+
+
+@pytest.mark.usefixtures("later")
+def test_a_bundle_that_is_checked_and_loaded_is_read_for_its_digests_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    real = bundle.file_digest
+
+    def reading(path: Path, *, quick: bool = False) -> str:
+        read.append(path.name)
+        return real(path, quick=quick)
+
+    folder = writing_bundle(tmp_path / "tale")
+    monkeypatch.setattr(bundle, "file_digest", reading)
+    store.read_bundle(folder)
+    causal_lm.load(folder).close()
+    assert sorted(read) == ["gguf.json", "model.gguf"]
+    time.sleep(0.02)
+    weights = (folder / "model.gguf").read_bytes()
+    (folder / "model.gguf").write_bytes(weights[:-1] + bytes([weights[-1] ^ 1]))
+    with pytest.raises(BundleError, match="was changed"):
+        store.read_bundle(folder)
+    with pytest.raises(ModelError, match="SHA-256"):
+        causal_lm.load(folder)
