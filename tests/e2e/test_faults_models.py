@@ -214,7 +214,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from ockham.convert import gguf_quantize
 from ockham.records import Progress
-from ockham.rungs import decoder_4bit
+from ockham.rungs import decoder_4bit, decoder_weights
 from ockham.store import open_run
 run_folder, model, whole, stage = map(Path, sys.argv[1:])
 blocks, left = gguf_quantize._blocks, iter(range(4))
@@ -222,12 +222,12 @@ def convert(place, out, precision):
     out.write_bytes(whole.read_bytes()[: 1000 if stage.name == "convert" else None])
     if stage.name == "convert":
         os.kill(os.getpid(), signal.SIGKILL)
-    return SimpleNamespace(path=out)
+    return SimpleNamespace(path=out, sha256="", source="")
 def dying(*words, **options):
     if stage.name == "quantize" and next(left, None) is None:
         os.kill(os.getpid(), signal.SIGKILL)
     yield from blocks(*words, **options)
-decoder_4bit.convert, gguf_quantize._blocks = convert, dying
+decoder_weights.convert, gguf_quantize._blocks = convert, dying
 with open_run(run_folder, {}) as run:
     material = SimpleNamespace(run=run, on_progress=lambda progress: None)
     print(decoder_4bit.of_folder(str(model), material).read_bytes()[:4].decode())
@@ -247,10 +247,10 @@ def test_k04_k08_weights_killed_while_they_are_converted_or_quantized_are_made_a
     assert climb("whole", "none") == 0
     for stage in ("convert", "quantize"):
         assert climb("run", stage) == -signal.SIGKILL
-        assert not (tmp_path / "run" / "artifacts").exists()
+        assert not (tmp_path / "run" / "artifacts" / "weights").exists()
         assert list((tmp_path / "run" / "staging").iterdir()), "it was killed in the middle"
     assert climb("run", "none") == 0
     with open_run(tmp_path / "run", {}):
         assert list((tmp_path / "run" / "staging").iterdir()) == []
-    made = [next((tmp_path / name / "artifacts").rglob("*.gguf")).read_bytes() for name in ("whole", "run")]
+    made = [next((tmp_path / name / "artifacts" / "weights").rglob("*.gguf")).read_bytes() for name in ("whole", "run")]
     assert made[0] == made[1]

@@ -64,6 +64,15 @@ def quantize(path: Path, out: Path, form: Format, *, source: str = "", packed: b
     return Converted(path=out, sha256=store.file_digest(out), nbytes=out.stat().st_size, source=source)
 
 
+def can_quantize() -> bool:
+    """Say whether the engine's library gives its quantizer here."""
+    try:
+        _quantizer()
+    except ModelError:
+        return False
+    return True
+
+
 def fit_quantization(path: Path) -> Format:
     """Say which 4-bit form fits a model: ``q4_k_m``, or ``q4_0`` where the rows of a matrix hold no blocks of 256.
 

@@ -45,6 +45,7 @@ from ockham.records import (
     ignore,
 )
 from ockham.rungs import decoder_rungs, encoder_rungs, field_blend_rung, own_models
+from ockham.rungs.decoder_weights import SIXTEEN_BITS
 from ockham.rungs.linear_tagger_rung import field_notes
 from ockham.rungs.registry import LADDER
 from ockham.rungs.rung import BuildConfig, RunContext, Rung
@@ -303,6 +304,7 @@ def _publish(run: store.Run, run_result: RunResult, rung_results: Sequence[RungR
     if chosen is not None and chosen.built_rung is not None:
         run.publish_folder("bundle", chosen.built_rung.folder)
     run.publish("verdict.json", store.encode(run_result.verdict) + b"\n")
+    run.discard(SIXTEEN_BITS)
 
 
 def _choose_rungs(spec: FitSpec) -> list[Rung]:

@@ -13,7 +13,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from ockham.convert.gguf_export import convert
 from ockham.convert.gguf_quantize import fit_quantization, quantize
 from ockham.convert.gguf_repack import is_slow, weight_type
 from ockham.errors import ModelError, OckhamError, PlugError, StoreError
@@ -23,7 +22,15 @@ from ockham.models.causal_lm import Base
 from ockham.plain_numbers import percent
 from ockham.records import Parity, Progress, digest
 from ockham.rungs import decoder_prompted
-from ockham.rungs.decoder_weights import WEIGHTS, find_model, gguf_of, is_gguf, repack_or_find, signature
+from ockham.rungs.decoder_weights import (
+    WEIGHTS,
+    convert_or_find_16_bits,
+    find_model,
+    gguf_of,
+    is_gguf,
+    repack_or_find,
+    signature,
+)
 from ockham.rungs.rung import BuildInfo, BuiltRung, RunContext, Rung, build_rung
 from ockham.rungs.tuning_folder import tuning_folder
 from ockham.store.memo import find_or_make, find_or_make_folder
@@ -94,9 +101,9 @@ def of_folder(model: str, context: RunContext) -> Base | None:
     key = digest(["four", model, signature(source)])
 
     def write(folder: Path) -> None:
-        context.on_progress(Progress(stage="climb", message=f"converting {source.name} to GGUF, 4 bits"))
-        with context.run.staging() as whole:
-            _quantize(convert(source, whole / WEIGHTS, "f16").path, folder)
+        whole = convert_or_find_16_bits(source, context).path
+        context.on_progress(Progress(stage="climb", message=f"quantizing {source.name} to 4 bits"))
+        _quantize(whole, folder)
 
     return Base(weights=find_or_make_folder(context.run, "weights", key, write) / WEIGHTS)
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ockham import machine, store
-from ockham.convert.gguf_export import Converted, Converter, Precision
+from ockham.convert.gguf_export import Converted, Converter
 from ockham.errors import DataError, ModelError
 from ockham.evals import tasks
 from ockham.llm.engine_build import SETTING, engine_build
@@ -24,7 +24,15 @@ from ockham.models.causal_lm import Base
 from ockham.records import Answer, Example, Parity, Progress, Score
 from ockham.rungs import decoder_4bit, parity_gate
 from ockham.rungs.decoder_4bit import ADAPTER
-from ockham.rungs.decoder_weights import QUANTIZATION, convert_or_find, hub_reference, model_name, on_graphics
+from ockham.rungs.decoder_weights import (
+    QUANTIZATION,
+    convert_or_find,
+    convert_or_find_16_bits,
+    hub_reference,
+    model_name,
+    on_graphics,
+    quantize_converted,
+)
 from ockham.rungs.early_rejection import weight_bytes
 from ockham.rungs.parity_gate import Question, Step
 from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, note_early_stop
@@ -46,7 +54,6 @@ _UNPACKED = 20
 _CHUNK = 16
 _HELD, _HELD_RECOMPUTING = 1024, 384
 """Tokens that a thread computes on at once: 1,024 of a model of 135 million parameters leave behind 1.5 GB."""
-_PRECISIONS: tuple[tuple[str, Precision], ...] = (("merging", "f16"), (f"quantizing to {QUANTIZATION}", QUANTIZATION))
 _log = logging.getLogger(__name__)
 _TEXTS = ("*.json", "*.model", "*.txt", "*.jinja")
 
@@ -256,8 +263,8 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
     few_rows = [rows[i] for i in few]
     learnt, written = setup.tokenized.questions, _in_torch(setup, tuned, few)
 
-    setup.context.on_progress(Progress(stage="climb", message="converting the model and its adapter to GGUF"))
-    plain = setup.converter.convert(setup.folder, staging / "base.gguf", "f16")
+    plain = convert_or_find_16_bits(setup.folder, setup.context, setup.converter)
+    setup.context.on_progress(Progress(stage="climb", message="converting the adapter to GGUF"))
     parities = _compare_unpacked(setup, plain, staging)
     put = _apart(setup, tuned.adapter, Base(weights=plain.path, source=plain.source), staging)
     apart = setup.serve(staging / "apart", put, rows, "answering with the adapter apart")
@@ -308,12 +315,15 @@ def _merged_forms(setup: _Place, tuned: tuning.TunedDecoder, _whole: Base, stagi
     for text in [path for pattern in _TEXTS for path in setup.folder.glob(pattern)]:
         if text.name not in {"config.json", "model.safetensors.index.json"}:
             shutil.copyfile(text, staging / "merged" / text.name)
-    for name, precision in _PRECISIONS:
-        converted = setup.converter.convert(staging / "merged", staging / f"{precision}.gguf", precision)
-        base, serves = Base(weights=converted.path), precision == QUANTIZATION
-        yield _Form(name=name, folder=precision, base=base, sha256=converted.sha256, serves=serves)
-        if not serves:
-            _keep_four(setup, base)
+    merged = setup.converter.convert(staging / "merged", staging / "f16.gguf", "f16")
+    whole = Base(weights=merged.path)
+    yield _Form(name="merging", folder="f16", base=whole, sha256=merged.sha256, serves=False)
+    _keep_four(setup, whole)
+    quantized = quantize_converted(merged, staging / "merged", staging / f"{QUANTIZATION}.gguf", setup.converter)
+    base = Base(weights=quantized.path)
+    yield _Form(
+        name=f"quantizing to {QUANTIZATION}", folder=QUANTIZATION, base=base, sha256=quantized.sha256, serves=True
+    )
 
 
 def _unmerged_forms(setup: _Place, _tuned: tuning.TunedDecoder, whole: Base, _staging: Path) -> Iterator[_Form]:

@@ -12,8 +12,8 @@ from typing import Literal
 
 from ockham import catalog, machine, store
 from ockham.convert import gguf_repack
-from ockham.convert.gguf_export import Converter, convert
-from ockham.convert.gguf_quantize import Format, quantize
+from ockham.convert.gguf_export import Converted, Converter, convert
+from ockham.convert.gguf_quantize import Format, can_quantize, quantize
 from ockham.errors import ConfigError
 from ockham.llm import gguf_file, hub, prompt_builder
 from ockham.llm.llamacpp import Engine, EngineSpec, accelerators
@@ -51,9 +51,14 @@ class _Origin:
     """The folder that weights were converted from, as `ockham.convert.gguf_export.Converted.source` has it."""
 
     digest: str
+    sha256: str = ""
+    """The digest of the weights themselves, where a later step names them by it."""
 
 
+SIXTEEN_BITS = "sixteen-bits"
+"""The kind of the artifacts that every smaller form is made of: large, and needed until the climb is over."""
 _CONVERTED = FolderWithRecord("weights", "origin")
+_CONVERTED_16 = FolderWithRecord(SIXTEEN_BITS, "origin")
 
 
 def local(model: str) -> Path:
@@ -143,12 +148,34 @@ def convert_or_find(source: Path, model: str, context: RunContext, converter: Co
     key = digest(["weights", model, signature(source), QUANTIZATION])
 
     def write(folder: Path) -> _Origin:
-        context.on_progress(Progress(stage="climb", message=f"converting {source.name} to GGUF, {QUANTIZATION}"))
-        to_gguf = convert if converter is None else converter.convert
-        return _Origin(digest=to_gguf(source, folder / WEIGHTS, QUANTIZATION).source)
+        whole = convert_or_find_16_bits(source, context, converter)
+        return _Origin(digest=quantize_converted(whole, source, folder / WEIGHTS, converter).source)
 
     folder, origin = _CONVERTED.find_or_make(context.run, key, _Origin, write)
     return Base(weights=folder / WEIGHTS, source=origin.digest)
+
+
+def convert_or_find_16_bits(source: Path, context: RunContext, converter: Converter | None = None) -> Converted:
+    """Convert a folder to GGUF in 16 bits, once a run: all its smaller forms are made of that. As `convert_or_find`."""
+    key = digest(["sixteen bits", source.name, signature(source)])
+
+    def write(folder: Path) -> _Origin:
+        context.on_progress(Progress(stage="climb", message=f"converting {source.name} to GGUF"))
+        to_gguf = convert if converter is None else converter.convert
+        converted = to_gguf(source, folder / WEIGHTS, "f16")
+        return _Origin(digest=converted.source, sha256=converted.sha256)
+
+    folder, origin = _CONVERTED_16.find_or_make(context.run, key, _Origin, write, lasting=False)
+    path = folder / WEIGHTS
+    return Converted(path=path, sha256=origin.sha256, nbytes=path.stat().st_size, source=origin.digest)
+
+
+def quantize_converted(whole: Converted, source: Path, out: Path, converter: Converter | None = None) -> Converted:
+    """Write the 8-bit form of a folder that was converted to 16 bits. Raises `ModelError`."""
+    if can_quantize():
+        return quantize(whole.path, out, QUANTIZATION, source=whole.source)
+    to_gguf = convert if converter is None else converter.convert
+    return to_gguf(source, out, QUANTIZATION)
 
 
 def on_graphics(device: DeviceName) -> bool:

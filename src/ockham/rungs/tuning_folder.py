@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from ockham.convert import gguf_unpack
-from ockham.convert.gguf_export import Converter, convert
+from ockham.convert.gguf_export import Converter
 from ockham.errors import ModelError
 from ockham.records import Progress, digest
-from ockham.rungs.decoder_weights import WEIGHTS, find_model, gguf_of, is_gguf, model_name, signature
+from ockham.rungs.decoder_weights import convert_or_find_16_bits, find_model, gguf_of, is_gguf, model_name, signature
 from ockham.rungs.rung import RunContext
 from ockham.store.memo import find_or_make_folder
 
@@ -36,10 +36,8 @@ def tuning_folder(model: str, context: RunContext, converter: Converter | None =
     def write(folder: Path) -> None:
         context.on_progress(Progress(stage="climb", message=f"unpacking {path.name} for tuning"))
         gguf_unpack.write_folder(path, folder / name)
-        with context.run.staging() as check:
-            to_gguf = convert if converter is None else converter.convert
-            converted = to_gguf(folder / name, check / WEIGHTS, "f16").path
-            difference = gguf_unpack.find_difference(path, converted)
+        converted = convert_or_find_16_bits(folder / name, context, converter).path
+        difference = gguf_unpack.find_difference(path, converted)
         if difference is not None:
             fix = "name the model's Hugging Face folder instead; the prompted rung is not affected"
             raise ModelError("E_PARITY", f"unpacking {path.name}: {difference}", fix=fix)

@@ -73,12 +73,17 @@ class FolderWithRecord:
         record, folder = run.load(self.records, key, type_), run.artifact(self.folders, key)
         return None if record is None or folder is None else (folder, record)
 
-    def find_or_make(self, run: Run, key: str, type_: type[T], write: Callable[[Path], T]) -> tuple[Path, T]:
-        """Return both; where they are not there, ``write`` fills a new folder and returns the record."""
+    def find_or_make(
+        self, run: Run, key: str, type_: type[T], write: Callable[[Path], T], *, lasting: bool = True
+    ) -> tuple[Path, T]:
+        """Return both; where they are not there, ``write`` fills a new folder and returns the record.
+
+        A folder that is not ``lasting`` is needed on the way alone, see `Run.commit_artifact`.
+        """
         both = self.find(run, key, type_)
         if both is None:
             with run.staging() as staging:
                 record = write(staging)
                 run.save(self.records, key, record)
-                both = run.commit_artifact(self.folders, key, staging), record
+                both = run.commit_artifact(self.folders, key, staging, lasting=lasting), record
         return both
