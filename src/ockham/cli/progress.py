@@ -21,6 +21,8 @@ _NOTE = "note: "
 LEAVING = ("endpoint", "judge", "server")
 """Stages that say what leaves this machine; they are announced whatever else is not."""
 _EVERY = 0.1  # a plain line at most every tenth of a stage
+_PAUSE_SECONDS = 3.0
+"""Between two plain lines about the same work, but for its last: quick work would fill a log."""
 _SILENCE_SECONDS = 9.0
 """After so long a plain line says where the work stands: with the second between two looks, no silence is over 10."""
 _BEAT_SECONDS = 1.0
@@ -85,7 +87,7 @@ class _Estimate:
 
 
 class _Lines:
-    """Plain lines: one per message, for counted work one per tenth, and one at least every ten seconds."""
+    """Plain lines: one per message, for counted work at most one per tenth, and one at least every ten seconds."""
 
     def __init__(self, stream: TextIO, *, resumes: bool = False, clock: Callable[[], float] = time.monotonic) -> None:
         self._stream, self._resumes, self._clock = stream, resumes, clock
@@ -109,15 +111,16 @@ class _Lines:
             if is_new:
                 self._heading_since, self._announced, self._share = self._clock(), False, 0.0
             self._seconds_left, self._last = self._estimate.seconds_left(progress), progress
-            if not (
-                is_new
-                or share >= self._share + _EVERY
-                or (share >= 1.0 > self._share)
-                or (not self._announced and _is_long(self._seconds_left))
-            ):
-                return
-            self._share = share
-            self._line(progress, self._remarks(progress))
+            is_last = share >= 1.0 > self._share
+            if is_new or is_last or (self._has_more_to_say(share) and self._has_paused()):
+                self._share = share
+                self._line(progress, self._remarks(progress))
+
+    def _has_more_to_say(self, share: float) -> bool:
+        return share >= self._share + _EVERY or (not self._announced and _is_long(self._seconds_left))
+
+    def _has_paused(self) -> bool:
+        return self._clock() - self._written >= _PAUSE_SECONDS
 
     def beat(self) -> None:
         """Write where the work stands if nothing was written for a while."""

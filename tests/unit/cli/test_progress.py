@@ -64,9 +64,21 @@ def test_short_work_is_not_announced(clock: Clock) -> None:
     for done in range(101):
         on_progress(Progress(stage="climb", message="tuning", done=done, total=100))
         clock.now += 0.1
-    assert len(lines_of(stream)) == 11
     assert "Ctrl-C" not in stream.getvalue()
-    assert "climb: tuning (52 of 100, about 5 s left)" in lines_of(stream)
+    assert "climb: tuning (62 of 100, about 4 s left)" in lines_of(stream)
+
+
+def test_quick_work_has_a_line_every_few_seconds_and_always_its_last(clock: Clock) -> None:
+    stream = io.StringIO()
+    on_progress = progress._Lines(stream, clock=clock)
+    for done in range(101):
+        on_progress(Progress(stage="climb", message="reading 100 rows", done=done, total=100))
+        clock.now += 0.01
+    assert lines_of(stream) == ["climb: reading 100 rows (0 of 100)", "climb: reading 100 rows (100 of 100)"]
+    for done in range(11):
+        on_progress(Progress(stage="climb", message="learning rules", done=done, total=10))
+        clock.now += 1
+    assert [line.partition(" (")[2].partition(" of ")[0] for line in lines_of(stream)[2:]] == ["0", "3", "6", "9", "10"]
 
 
 def test_work_that_went_on_is_estimated_by_what_was_done_since(clock: Clock) -> None:
