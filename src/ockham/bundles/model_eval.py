@@ -27,21 +27,27 @@ from ockham.rungs.decoder_weights import (
     find_model,
     fit_context,
     is_gguf,
+    local,
     model_name,
 )
 from ockham.rungs.own_models import OwnModel
 from ockham.version import __version__
 
-_MARKS = ("config.json", "modules.json", "*.gguf", "*.onnx")
+_OURS = ("bundle.json", "run.json")
 
 
 def is_model(path: Path) -> bool:
-    """Tell whether a path is a model that was made elsewhere, and neither a bundle nor a run."""
+    """Tell whether a path is a model that was made elsewhere, and neither a bundle nor a run.
+
+    Raises `ModelError` (``E_MODEL_MISSING``) for a folder that is none of these.
+    """
     if path.is_file():
         return True
-    if not path.is_dir() or any((path / name).exists() for name in ("bundle.json", "run.json")):
+    if not path.is_dir() or any((path / name).exists() for name in _OURS):
         return False
-    return any(next(path.glob(mark), None) for mark in _MARKS)
+    if not own_models.holds_model(path):
+        raise own_models.refuse_folder(path, "a run, a bundle or a model", f"a run, a bundle, {own_models.KINDS}")
+    return True
 
 
 def evaluate_any(
@@ -54,11 +60,13 @@ def evaluate_any(
 ) -> Report:
     """Measure a bundle, a run's bundle, or a model that was made elsewhere, on labelled rows; otherwise as `evaluate`.
 
+    A model may be named as `ockham models` does, or by its folder or file.
+
     A classifier's labels are taken for those of the rows where they differ in spelling alone; a language model is
     prompted with the labels, or the schema, of the rows, and with no examples. Raises `ModelError` for a model that
     cannot be read, before the rows are, and `DataError` (``E_LABEL_SET``) where its labels are not those of the rows.
     """
-    path = Path(place)
+    path = local(str(place))
     if not is_model(path):
         if spec is not None and (spec.instructions or spec.labels):
             message = "a bundle keeps the instructions and label descriptions it was made with"

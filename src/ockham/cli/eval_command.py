@@ -23,7 +23,7 @@ EXAMPLES = (
 
 
 @click.command("eval", cls=Command, examples=EXAMPLES)
-@click.argument("bundle", type=PATH, metavar="BUNDLE")
+@click.argument("bundle", type=PATH, metavar="MODEL")
 @click.argument("data", type=options.NAME, required=False, metavar="DATA")
 @options.columns
 @section(
@@ -36,7 +36,7 @@ EXAMPLES = (
 @options.endpoint
 @section(
     "Server",
-    click.option("--server", metavar="URL", help="Measure a running server, in place of BUNDLE."),
+    click.option("--server", metavar="URL", help="Measure a running server, in place of MODEL."),
     click.option("--model", metavar="NAME", help="The server's model to measure, if it has several."),
     click.option(
         "--server-key-env", metavar="NAME", help="Environment variable with the server's key [default: OCKHAM_API_KEY]."
@@ -51,11 +51,11 @@ def command(
 ) -> None:
     """Measure a bundle or a model on labelled rows.
 
-    BUNDLE is the folder of a run or of its bundle, or a model made elsewhere: a folder with a transformers or ONNX
-    classifier, a sentence-transformers folder with a head, or a language model (a folder or a GGUF file). DATA holds
-    rows with their correct answers, preferably rows that the model was not trained on. Every number comes with its
-    95 % interval. If the bundle calls an API, name that API and the variable of its key here too: --endpoint URL
-    --endpoint-key-env NAME. To measure a running server: ockham eval --server URL DATA.
+    MODEL is the folder of a run or of its bundle, or a model made elsewhere: a folder with a transformers or ONNX
+    classifier, a sentence-transformers folder with a head, or a language model (a folder, a GGUF file, or a name of
+    `ockham models`). DATA holds rows with their correct answers, preferably rows that the model was not trained on.
+    Every number comes with its 95 % interval. If the bundle calls an API, name that API and the variable of its key
+    here too: --endpoint URL --endpoint-key-env NAME. To measure a running server: ockham eval --server URL DATA.
     """
     values = settings.collect("eval", config, flags)
     origins = settings.origins(config, flags, values)
@@ -72,10 +72,10 @@ def command(
         return
     if data is None:
         raise ConfigError(
-            "E_CONFIG", "no data is named to measure on", fix="name the labelled rows: ockham eval RUN DATA"
+            "E_CONFIG", "no data is named to measure on", fix="name the labelled rows: ockham eval MODEL DATA"
         )
     endpoint = settings.destination(values)
-    run_names.check(bundle)
+    run_names.check_run_or_model(bundle)
     run_names.check_data(data)
     reads = {"bundle": bundle, "data": data, "instructions": values.get("instructions"), "labels": values.get("labels")}
     named = [] if endpoint is None else [endpoint]

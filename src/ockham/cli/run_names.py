@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,18 +20,45 @@ def check(path: Path) -> None:
 
     Raises `RunError` (``E_RUN_MISSING``).
     """
+    if not _exists(path):
+        raise _absent(path, "run or bundle", _runs_near(path))
+
+
+def check_run_or_model(path: Path) -> None:
+    """Refuse what is no run, bundle, folder or file that is there, and no model that is known by name.
+
+    Raises `RunError` (``E_RUN_MISSING``), which names the nearest one.
+    """
+    if _exists(path) or _is_known_model(str(path)):
+        return
+    folders: list[Path] = []
     with suppress(OSError, ValueError):
-        if path.exists():
-            return
-    names = _runs_near(path)
-    near = _nearest(path, names)
+        folders = sorted(entry for entry in path.parent.iterdir() if entry.is_dir() or entry.suffix == ".gguf")
+    raise _absent(path, "run, bundle or model", _runs_near(path), folders)
+
+
+def _is_known_model(name: str) -> bool:
+    from ockham import catalog, machine
+    from ockham.store.model_store import pulled_folder
+
+    return catalog.shipped_folder(name) is not None or pulled_folder(machine.cache(), name) is not None
+
+
+def _absent(path: Path, what: str, runs: Sequence[Path], others: Sequence[Path] = ()) -> RunError:
+    near = _nearest(path, [*others, *runs])
     if near is not None:
         fix = f"did you mean {printable(near)}?"
-    elif names:
-        fix = f"the runs here are {', '.join(printable(name) for name in names[:10])}"
+    elif runs:
+        fix = f"the runs here are {', '.join(printable(name) for name in runs[:10])}"
     else:
         fix = "create a run first: ockham fit DATA"
-    raise RunError("E_RUN_MISSING", f"there is no run or bundle {printable(path)}", fix=fix)
+    return RunError("E_RUN_MISSING", f"there is no {what} {printable(path)}", fix=fix)
+
+
+def _exists(path: Path) -> bool:
+    with suppress(OSError, ValueError):
+        return path.exists()
+    return False
 
 
 def check_data(name: str) -> None:

@@ -190,4 +190,4 @@ def _json(path: Path) -> Any:  # noqa: ANN401 - whatever the file holds
 
 
 def _unfit(why: str) -> ModelError:
-    return ModelError("E_MODEL_FORMAT", f"the model cannot be used: {why}", fix="give another model with --models")
+    return ModelError("E_MODEL_FORMAT", f"the model cannot be used: {why}", fix="give another model")

@@ -35,6 +35,13 @@ Form = Literal["transformers", "onnx", "sentence-transformers"]
 _UNSEEN = "the model was made elsewhere: if it was trained on rows of this file, its numbers are too good"
 _NEEDS = {"transformers": ("torch", "transformers"), "onnx": ENCODERS[1:], "sentence-transformers": ENCODERS}
 _EXTRAS = {"transformers": "tune", "onnx": "encoder", "sentence-transformers": "encoder"}
+_MARKS = ("config.json", "modules.json", "*.onnx", "onnx/*.onnx", "*.gguf")
+KINDS = (
+    "a fine-tuned \u2026ForSequenceClassification (config.json, model.safetensors, its tokenizer), an ONNX classifier "
+    "(model.onnx, tokenizer.json, labels.json), a sentence-transformers folder with a head (modules.json; "
+    "head.safetensors or a skops file), or a language model (a folder with config.json, or a GGUF file)"
+)
+"""What can be named as a model of the user's own, for a person."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +75,8 @@ def read_model(model: str) -> OwnModel | None:
     if path is None or path.is_file():
         return None
     name = model_name(model)
+    if not holds_model(path):
+        raise refuse_folder(path, "a model", KINDS)
     if (path / "modules.json").is_file():
         return _read_sentence_encoder(path, name)
     graph = own_folder.find_graph(path)
@@ -79,6 +88,21 @@ def read_model(model: str) -> OwnModel | None:
     if not checkpoint.architecture.endswith("ForSequenceClassification"):
         return None
     return _read_classifier(path, name, checkpoint.config, "")
+
+
+def holds_model(folder: Path) -> bool:
+    """Say whether a folder has any of the files that models are recognised by."""
+    return any(next(folder.glob(mark), None) for mark in _MARKS)
+
+
+def refuse_folder(folder: Path, wanted: str, kinds: str) -> ModelError:
+    """Return the error for a folder without any of these files: what it lacks, and what could be named instead."""
+    if (folder / "adapter_config.json").is_file():
+        message = f"{folder.name} holds a LoRA adapter, without the model that it belongs to"
+        fix = "merge it where it was made: model.merge_and_unload().save_pretrained(FOLDER)"
+        return ModelError("E_MODEL_MISSING", message, fix=fix)
+    lacking = "it has no config.json, no modules.json, and no .onnx or .gguf file"
+    return ModelError("E_MODEL_MISSING", f"{folder.name} is not {wanted}: {lacking}", fix=f"name {kinds}")
 
 
 def _find_or_none(model: str) -> Path | None:

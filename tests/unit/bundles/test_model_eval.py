@@ -12,7 +12,7 @@ from tests.unit.rungs.test_own_models import WORDS, rows_of
 
 from ockham.bundles.model_eval import evaluate_any, is_model
 from ockham.cli import run
-from ockham.errors import BundleError, ConfigError, DataError, ModelError
+from ockham.errors import BundleError, ConfigError, DataError, ModelError, RunError
 
 
 def test_a_classifier_is_measured_by_its_own_labels(tmp_path: Path) -> None:
@@ -55,10 +55,38 @@ def test_a_classifier_is_refused_for_a_task_without_labels(tmp_path: Path) -> No
         evaluate_any(folder, rows)
 
 
-def test_what_is_neither_bundle_nor_model_is_refused_as_a_bundle(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_model_is_told_what_it_lacks_and_what_can_be_measured(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=r"is not a run, a bundle or a model: it has no config\.json") as refusal:
+        evaluate_any(tmp_path, rows_of())
+    for kind in ("run", "bundle", "ForSequenceClassification", "ONNX", "sentence-transformers", "GGUF"):
+        assert kind in refusal.value.fix
+    (tmp_path / "adapter_config.json").write_text("{}")
+    with pytest.raises(ModelError, match="holds a LoRA adapter") as refusal:
+        evaluate_any(tmp_path, rows_of())
+    assert "merge_and_unload" in refusal.value.fix
+
+
+def test_a_damaged_bundle_is_refused_as_one(tmp_path: Path) -> None:
+    (tmp_path / "bundle.json").write_text("{}")
     assert not is_model(tmp_path)
     with pytest.raises(BundleError):
         evaluate_any(tmp_path, rows_of())
+
+
+def test_a_model_is_known_by_the_name_that_ockham_models_lists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    pulled = tmp_path / "ockham" / "models" / "tiny-one"
+    pulled.mkdir(parents=True)
+    tiny_gguf.write(pulled / "tiny-one.gguf")
+    (pulled / "pulled.json").write_text("{}")
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text("".join(json.dumps(row) + "\n" for row in rows_of(count=10)))
+    assert run(["eval", "tiny-one", str(rows), "--quiet"]) == 0
+    assert "decoder:tiny-one" in capsys.readouterr().out
+    with pytest.raises(RunError, match="there is no run, bundle or model tiny-two"):
+        run(["eval", "tiny-two", str(rows), "--quiet"])
 
 
 def test_the_command_measures_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
