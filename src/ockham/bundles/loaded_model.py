@@ -14,6 +14,7 @@ from ockham.bundles.measured_rows import input_columns
 from ockham.bundles.predict import open_bundle
 from ockham.errors import BundleError, ConfigError, DataError
 from ockham.readers.read import ReadSpec, read
+from ockham.readers.table import is_missing
 from ockham.records import Answer, Manifest, TaskName, ignore
 from ockham.serving.process import ServingProcess
 
@@ -65,11 +66,16 @@ class LoadedModel:
         """The columns that it reads from dicts and frames."""
         return self._manifest.inputs
 
-    def predict(self, inputs: object) -> list[Answer]:
-        """Answer each input, in order: texts, dicts, a pandas or polars frame, or an Arrow table.
+    def __repr__(self) -> str:
+        """Name the candidate, what it was made for, and what it reads."""
+        answers = f", {len(self.labels)} labels" if self.labels else ""
+        return f"<{type(self).__name__} {self.name}: {self.task}{answers}, reads {', '.join(self.inputs)}>"
 
-        A single text or dict gives a list of one. A blank text gets no answer (``value`` is ``None``). Raises
-        `DataError` for rows that cannot be read, and for bare texts where the model reads several columns, and
+    def predict(self, inputs: object) -> list[Answer]:
+        """Answer each input, in order: texts, dicts, a pandas or polars frame or series, or an Arrow table.
+
+        A single text or dict gives a list of one. A blank or missing text gets no answer (``value`` is ``None``).
+        Raises `DataError` for rows that cannot be read, and for bare texts where the model reads several columns, and
         `BundleError` where the model was closed.
         """
         texts = self._texts(inputs)
@@ -133,7 +139,7 @@ class LoadedModel:
                 names = ", ".join(self.inputs)
                 message = f"the model reads {len(self.inputs)} columns ({names}), but the inputs are plain texts"
                 raise DataError("E_COLUMN", message, fix="give a dict with these columns for each row, or a frame")
-            return cast("list[str]", rows)
+            return ["" if is_missing(row) else cast("str", row) for row in rows]
         reading = read(rows, ReadSpec(inputs=input_columns(self._manifest), labelled=False))
         if len(reading.examples) < reading.rows:
             records = ", ".join(str(bad.record) for bad in reading.quarantined[:10])
@@ -149,7 +155,7 @@ def _are_texts(rows: Sequence[object], columns: Sequence[str]) -> bool:
     which none has a column.
     """
     for number, row in enumerate(rows, 1):
-        if not isinstance(row, (str, Mapping)):
+        if not isinstance(row, (str, Mapping)) and not is_missing(row):
             message = f"input {number} is of type {type(row).__name__}, neither a text nor a dict"
             raise DataError("E_FORMAT", message, fix="give a list of texts, a list of dicts, or a frame")
     texts = [number for number, row in enumerate(rows, 1) if isinstance(row, str)]

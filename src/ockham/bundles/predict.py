@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from ockham import store
 from ockham.api import consent
@@ -23,7 +24,7 @@ from ockham.models.endpoint import permit
 from ockham.printable import printable
 from ockham.readers.input_rows import InputRow, InputTable
 from ockham.readers.read import ReadSpec, open_inputs
-from ockham.readers.table import text_of
+from ockham.readers.table import is_missing, text_of
 from ockham.records import Manifest, Progress, Report, ignore
 from ockham.serving.process import ServingProcess
 
@@ -78,7 +79,9 @@ def predict(
     endpoint: Destination | None = None,
     on_progress: Callable[[Progress], None] = ignore,
 ) -> tuple[Prediction, ...]:
-    """Answer every readable row of a file or table, in order; ``bundle`` may be a run, whose chosen bundle is used.
+    """Answer every readable row of a file or table, or each of some texts, in order.
+
+    ``bundle`` may be a run, whose chosen bundle is used.
 
     A row with a blank input gets no answer. Records that cannot be read are left out, and a warning is logged that
     counts and names them. An endpoint's bundle is asked only where ``endpoint`` names the address and the variable of
@@ -123,6 +126,7 @@ def open_answers(
         message = f"the model reads {len(own)} columns ({columns}), but --input names {len(spec.inputs)}"
         raise DataError("E_COLUMN", message, fix=f"repeat --input for each of the {len(own)} columns, in that order")
     reading = ReadSpec(inputs=spec.inputs or own, encoding=spec.encoding, labelled=False)
+    source = _name_texts(source, reading.inputs)
     if is_networked(manifest.kind) and endpoint is not None:
         with open_inputs(source, reading, own) as table:
             _announce(manifest, endpoint, sum(isinstance(row, InputRow) for row in table.rows), on_progress)
@@ -130,6 +134,23 @@ def open_answers(
     with open_inputs(source, reading, own) as table, ServingProcess(folder, endpoint) as serving:
         rows = answer_rows(serving.answer, table, account, least=spec.min_confidence, on_progress=on_progress)
         yield Answering(manifest, table, _warn_after(rows, account), account)
+
+
+def _name_texts(source: object, columns: Sequence[str]) -> object:
+    """Return bare texts as rows of the one column that a model reads; anything else as it is.
+
+    Raises `DataError` (``E_COLUMN``) where the model reads several.
+    """
+    is_column = (hasattr(source, "to_list") or hasattr(source, "tolist")) and not hasattr(source, "columns")
+    if not is_column and not isinstance(source, (list, tuple)):
+        return source
+    texts = list(cast("Iterable[object]", source))
+    if not any(isinstance(text, str) for text in texts) or not all(isinstance(t, str) or is_missing(t) for t in texts):
+        return source
+    if len(columns) != 1:
+        message = f"the model reads {len(columns)} columns ({', '.join(columns)}), but the inputs are plain texts"
+        raise DataError("E_COLUMN", message, fix="give a dict with these columns for each row, or a frame")
+    return [{columns[0]: text} for text in texts]
 
 
 def _warn_after(rows: Iterator[AnsweredRow], account: RowAccount) -> Iterator[AnsweredRow]:

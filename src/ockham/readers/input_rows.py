@@ -34,7 +34,7 @@ class InputTable:
 
     A record that cannot be read comes as `Quarantined`, one that says itself that it is not to be used as `LeftOut`.
     ``open_ended``: later rows may have columns of which the first ones say nothing. ``delimiter`` and ``marked`` (a
-    byte order mark stands first) are how a CSV file is written, so that another can be written alike.
+    byte order mark stands first) are how a CSV file is written beside it.
     """
 
     columns: tuple[str, ...]

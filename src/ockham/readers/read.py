@@ -176,8 +176,17 @@ def _describe(file: RegularFile, table: Table) -> InputTable:
         rows=iter(()),
         open_ended=not table.format.startswith(_FIXED_COLUMNS),
         delimiter=signs.get(table.dialect or "", ","),
-        marked=file.head.startswith(BOM_UTF8),
+        marked=_is_marked(file, table),
     )
+
+
+def _is_marked(file: RegularFile, table: Table) -> bool:
+    """Say whether a CSV file written alike needs a byte order mark, for its reader to see that it is UTF-8.
+
+    The file has one itself, or is from a program that takes no UTF-8 without: a spreadsheet, or text in another
+    encoding.
+    """
+    return file.head.startswith(BOM_UTF8) or table.encoding != "utf-8" or table.format.startswith("spreadsheet")
 
 
 def _rows_of_files(

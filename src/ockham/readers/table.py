@@ -99,6 +99,11 @@ def unusable(text: str) -> str | None:
     return None
 
 
+def is_missing(value: object) -> bool:
+    """Tell whether a cell holds nothing: ``None``, NaN, NaT or NA."""
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)
+
+
 def text_of(value: object) -> str:
     """Return a cell as text: strings verbatim, nothing (``None``, NaN, NaT) as "", other values as canonical JSON.
 
@@ -110,7 +115,7 @@ def text_of(value: object) -> str:
         value = value.tolist()
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")  # what is not UTF-8 is kept out as half a character
-    if value is None or type(value).__name__ == "NAType" or value != value:  # NaN, NaT, NA
+    if is_missing(value):
         return ""
     if isinstance(value, NotFinite):
         raise NotFiniteError(value.reason)

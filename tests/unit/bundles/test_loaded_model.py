@@ -53,6 +53,7 @@ def test_it_says_what_it_is(model: LoadedModel) -> None:
     assert (model.name, model.task, model.inputs) == ("linear", "classify", ("text",))
     assert model.labels == tuple(sorted({row.target for row in ROWS}))
     assert ockham.load is load
+    assert repr(model) == f"<LoadedModel linear: classify, {len(model.labels)} labels, reads text>"
 
 
 def test_a_blank_text_has_no_answer_and_moves_no_other(model: LoadedModel) -> None:
@@ -62,6 +63,14 @@ def test_a_blank_text_has_no_answer_and_moves_no_other(model: LoadedModel) -> No
         Answer(value=None),
         EXPECTED[1],
     ]
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA, pd.NaT])
+def test_a_missing_text_of_a_column_has_no_answer(model: LoadedModel, missing: object) -> None:
+    expected = [EXPECTED[0], Answer(value=None), EXPECTED[1]]
+    texts = [TEXTS[0], missing, TEXTS[1]]
+    assert model.predict(texts) == model.predict(pd.Series(texts, dtype=object)) == expected
+    assert model.predict(pl.Series([TEXTS[0], None, TEXTS[1]])) == expected
 
 
 def test_threads_and_coroutines_share_it(model: LoadedModel) -> None:

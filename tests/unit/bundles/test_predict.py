@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pandas as pd
+import polars as pl
 import pytest
 from tests.unit.serving.test_process import ROWS, bundle
 
@@ -86,3 +88,13 @@ def test_a_blank_row_has_no_answer_in_python_either(served: Path) -> None:
     assert (blank.id, blank.answer, blank.confidence) == ("2", None, None)
     with pytest.raises(DataError, match="--input names 2"):
         predict.predict(served, [{"a": "", "b": ""}], predict.PredictSpec(inputs=("a", "b")))
+
+
+def test_texts_of_the_one_column_are_rows(served: Path) -> None:
+    texts = ["parcel 1", None, "pump 4"]
+    rows = predict.predict(served, [{"text": text} for text in texts])
+    assert rows[1].answer is None
+    for source in (texts, tuple(texts), pd.Series(texts), pl.Series(texts), pd.Series(texts).to_numpy()):
+        assert predict.predict(served, source) == rows
+    with pytest.raises(DataError, match="none of its 2 records can be read"):
+        predict.predict(served, [1, 2])
