@@ -22,7 +22,12 @@ def printable(text: str | os.PathLike[str]) -> str:
         return text
     with suppress(UnicodeEncodeError):  # of lone surrogates that stand for no byte
         text = text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    return "".join(_escape(c) if unicodedata.category(c) in _UNSAFE else c for c in text)
+    return "".join(_escape(c) if is_unsafe(c) else c for c in text)
+
+
+def is_unsafe(character: str) -> bool:
+    """Tell whether a terminal could act on a character, or show something else than it is."""
+    return unicodedata.category(character) in _UNSAFE
 
 
 def _escape(character: str) -> str:

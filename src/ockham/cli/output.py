@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
-from ockham.cli.terminal import dull, fill, table, width
+from ockham.cli.terminal import dull, fill, json_text, table, width
 from ockham.evals.cut_texts import describe_cut_texts
 from ockham.plain_numbers import digits, megabytes, milliseconds, percent, percent_range, rate
 from ockham.records import (
@@ -40,8 +39,8 @@ _ROW = 300
 
 
 def record(value: object) -> None:
-    """Print a record as one JSON object in ASCII: the same for every terminal, locale and reader."""
-    click.echo(json.dumps(plain(value), ensure_ascii=True, allow_nan=False))
+    """Print a record, or records, as JSON on one line."""
+    click.echo(json_text(plain(value), sys.stdout))
 
 
 def lines(*texts: str) -> None:
@@ -209,7 +208,7 @@ def _rows(report: Report) -> str:
 def _seen_text(share: SeenShare | None) -> list[str]:
     """Say how many of the rows the bundle was made from, and what it scores on the others."""
     if share is None:
-        return ["Whether the bundle was trained on some of these rows is not known: it holds no digests of its rows."]
+        return ["Whether the model was trained on some of these rows is not known: it has no record of its rows."]
     used = share.trained + share.chosen_by
     if not used:
         return []

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from ockham.cli import options, progress, run_names, sealed_commands, settings
+from ockham.cli import options, output, progress, run_names, sealed_commands, settings
 from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
 from ockham.cli.predict_lines import STDIN, LineOptions, answer_texts, lines_of_stdin
@@ -201,7 +200,7 @@ def _answer_rows(
             _print_rows(answering, how.id, as_json=as_json)
         counts = answering.account.counts()
     if how.out is not None and as_json:
-        click.echo(json.dumps(plain(counts)))
+        output.record(counts)
     return counts, notes
 
 
@@ -211,10 +210,10 @@ def _print_rows(answering: Answering, id_column: str | None, *, as_json: bool) -
 
     predictions = (prediction_of(answered, id_column) for answered in answering.rows)
     if as_json:
-        click.echo(json.dumps([_record(prediction) for prediction in predictions], allow_nan=False))
+        output.record([_record(prediction) for prediction in predictions])
         return
     for prediction in predictions:
-        click.echo(json.dumps(_record(prediction), ensure_ascii=True, allow_nan=False))
+        output.record(_record(prediction))
 
 
 def _record(prediction: Prediction) -> dict[str, object]:
@@ -242,12 +241,16 @@ def _account(counts: AnswerCounts, out: Path | None, notes: AnswerFileNotes | No
 
         lines.append(f"note: {describe_cut_texts(counts.cut)}")
     if counts.fields_left_empty:
-        lines.append(f"note: {counts.fields_left_empty:,} fields are left empty: below the minimum confidence")
+        many = "1 field is" if counts.fields_left_empty == 1 else f"{counts.fields_left_empty:,} fields are"
+        lines.append(f"note: {many} left empty: below the minimum confidence")
     if notes is not None:
         lines += [
             f"note: your file already has a column {printable(name)!r}; the new one is called {printable(new)!r}"
             for name, new in notes.renamed.items()
         ]
         if notes.escaped:
-            lines.append(f"note: {notes.escaped:,} cells that a spreadsheet would run as formulas now begin with '")
+            cells = "1 cell that a spreadsheet would run as a formula now begins"
+            if notes.escaped > 1:
+                cells = f"{notes.escaped:,} cells that a spreadsheet would run as formulas now begin"
+            lines.append(f"note: {cells} with '")
     return "\n".join(lines)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
+from ockham.cli import output
 from ockham.errors import DataError
 from ockham.printable import printable
 
@@ -96,7 +97,7 @@ def _print_answer(answered: AnsweredRow, options: LineOptions) -> None:
     answer = answered.answer
     if options.as_json:
         by_field = {} if answer.fields is None else {"field_confidence": dict(answer.fields)}
-        _print({"id": answered.row.id, "answer": answer.value, "confidence": answer.confidence, **by_field})
+        output.record({"id": answered.row.id, "answer": answer.value, "confidence": answer.confidence, **by_field})
     else:
         confidence = "" if answer.confidence is None else f"\t{confidence_text(answer.confidence)}"
         click.echo(f"{printable(answer.value or '')}{confidence}")
@@ -107,12 +108,8 @@ def _print_fault(number: int, fault: DataError, options: LineOptions) -> None:
     """Keep a line for a text that cannot be answered, so that answers stand beside their texts, and say why."""
     words = f"{fault.code}: {fault.message}"
     if options.as_json:
-        _print({"id": str(number), "answer": None, "confidence": None, "error": words})
+        output.record({"id": str(number), "answer": None, "confidence": None, "error": words})
     else:
         click.echo("")
     sys.stdout.flush()
     click.echo(f"warning: text {number}: {printable(words)}; {printable(fault.fix)}", err=True)
-
-
-def _print(record: dict[str, object]) -> None:
-    click.echo(json.dumps(record, ensure_ascii=True, allow_nan=False))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import unicodedata
 from collections.abc import Sequence
 from typing import TextIO
 
-from ockham.printable import printable
+from ockham.printable import is_unsafe, printable
 
 _PLAIN = str.maketrans({"\u2026": "...", "\u2192": "->", "\u00a0": " ", "\u2212": "-", "\u2013": "-", "\u00d7": "x"})
 MAX_WIDTH = 120
@@ -18,8 +19,24 @@ _GLUE = "\ue000"
 
 def speaks_unicode(stream: TextIO) -> bool:
     """Say whether a stream is a terminal that takes UTF-8."""
-    encoding = (getattr(stream, "encoding", None) or "").lower().replace("-", "")
-    return encoding == "utf8" and stream.isatty()
+    return _takes_utf8(stream) and stream.isatty()
+
+
+def _takes_utf8(stream: TextIO) -> bool:
+    return (getattr(stream, "encoding", None) or "").lower().replace("-", "") == "utf8"
+
+
+def json_text(value: object, stream: TextIO) -> str:
+    """Return JSON on one line: letters as they are where the stream takes UTF-8, which readers of JSON expect.
+
+    What a terminal could act on is escaped always, and all but ASCII for a stream in another encoding.
+    """
+    if not _takes_utf8(stream):
+        return json.dumps(value, ensure_ascii=True, allow_nan=False)
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(json.dumps(c)[1:-1] if is_unsafe(c) else c for c in text)
 
 
 def dull(text: str, stream: TextIO) -> str:

@@ -131,7 +131,7 @@ def test_the_columns_of_the_user_are_kept_and_every_row_is_accounted_for(
     )
     assert err.splitlines()[-2:] == [
         "out.csv: 4 rows: 1 answered, 1 empty, 1 below the minimum confidence, 1 unreadable",
-        "note: 1 cells that a spreadsheet would run as formulas now begin with '",
+        "note: 1 cell that a spreadsheet would run as a formula now begins with '",
     ]
     assert "warning: left out 1 of 4 records" in err
 
@@ -183,6 +183,18 @@ def test_an_extracted_object_is_a_column_a_field(tmp_path: Path, run: Run) -> No
         "cut": None,
         "fields_left_empty": 0,
     }
+
+
+@pytest.mark.parametrize(("encoding", "marked"), [("utf-8", False), ("utf-8-sig", True), ("cp1252", True)])
+def test_a_spreadsheet_program_can_tell_the_encoding_of_answers_to_its_own_file(
+    served: Path, run: Run, tmp_path: Path, encoding: str, marked: bool
+) -> None:
+    write(tmp_path / "new.csv", ["text;note", "row;f\u00fcr"], encoding)
+    named = ("--encoding", encoding) if encoding == "cp1252" else ()
+    assert run(served, "new.csv", *named, "-o", "out.csv")[0] == 0
+    written = (tmp_path / "out.csv").read_bytes()
+    assert written.startswith(b"\xef\xbb\xbf") == marked
+    assert "f\u00fcr".encode() in written
 
 
 def test_a_column_that_is_the_users_already_keeps_its_name(served: Path, run: Run, tmp_path: Path) -> None:
@@ -301,5 +313,4 @@ def test_ten_thousand_rows_are_answered_in_batches_and_progress_is_told(served: 
     assert status == 0
     assert len(table_of(tmp_path / "out.csv")) == 10_000
     answering = [line for line in err.splitlines() if line.startswith("measure: answering")]
-    assert len(answering) >= 3
     assert answering[-1] == "measure: answering (10,000 of 10,000)"
