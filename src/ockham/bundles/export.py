@@ -15,11 +15,13 @@ from ockham.errors import BundleError, ConfigError
 from ockham.models import causal_lm
 from ockham.models.causal_lm import DecoderFiles
 from ockham.printable import printable
+from ockham.records import Progress, ignore
 from ockham.store import save_text
+from ockham.store.atomic import disk
 
 Form = Literal["onnx", "sklearn", "gguf", "ollama", "peft"]
 
-WEIGHTS, ORDERS, MODELFILE, SCHEMA = "model.gguf", "orders.txt", "Modelfile", "schema.json"
+WEIGHTS, ORDERS, MODELFILE, SCHEMA = "model.gguf", "system_prompt.txt", "Modelfile", "schema.json"
 ADAPTER = "adapter.gguf"
 _GGUF_USE = f"""`{WEIGHTS}` is for llama.cpp and what is built on it; `{ORDERS}` is the system prompt. Send each text
 as a JSON object: `{{"text": "…"}}`."""
@@ -38,14 +40,22 @@ jq -n --slurpfile schema {SCHEMA} --arg text "where is my parcel" \\
 ```"""
 
 
-def export(source: str | Path, form: Form, out: str | Path, *, rung: str | None = None) -> tuple[Path, ...]:
+def export(
+    source: str | Path,
+    form: Form,
+    out: str | Path,
+    *,
+    rung: str | None = None,
+    on_progress: Callable[[Progress], None] = ignore,
+) -> tuple[Path, ...]:
     """Write a bundle as ``form`` into a new folder; gives the files written.
 
     ``source`` is a bundle, or a run, whose chosen candidate is taken, or the one that ``rung`` names. ``onnx``: a
     classifier or a tagger as graphs with a program that runs them; ``sklearn``: a linear one as a pipeline. Of a
     language model, ``gguf``: the weights, and the orders that stand before every text; ``ollama``: the same as a model
     that ``ollama create`` takes; ``peft``: the adapter that was tuned. Raises `BundleError` for a folder that is not a
-    whole bundle, `ConfigError` (``E_CONFIG``) for a bundle that has no such form, and where ``out`` is there already.
+    whole bundle, `ConfigError` (``E_CONFIG``) for a bundle that has no such form, and where ``out`` is there already,
+    `StoreError` (``E_DISK``) where the disk refuses.
     """
     out = Path(out)
     opened = open_source(Path(source), rung)
@@ -57,13 +67,23 @@ def export(source: str | Path, form: Form, out: str | Path, *, rung: str | None 
         raise ConfigError("E_CONFIG", message, fix=fix)
     if out.exists():
         raise ConfigError("E_CONFIG", f"{printable(out)} already exists", fix="name a new folder: -o FOLDER")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as fresh:
-        staging = Path(fresh) / "whole"
-        staging.mkdir()
-        FORMS[form](opened, staging)
-        staging.rename(out)
+    on_progress(Progress(stage="export", message=f"writing {opened.name} as {form}"))
+    with disk(out, "writing the folder"):
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as fresh:
+            staging = Path(fresh) / "whole"
+            staging.mkdir()
+            FORMS[form](opened, staging)
+            _share(staging)
+            staging.rename(out)
     return tuple(sorted(path for path in out.rglob("*") if path.is_file()))
+
+
+def _share(folder: Path) -> None:
+    """Make a folder as readable as the user's new files are: it is to be given away, unlike what runs hold."""
+    mode = folder.stat().st_mode & 0o777
+    for path in folder.rglob("*"):
+        path.chmod(mode if path.is_dir() else mode & 0o666)
 
 
 def _gguf(source: ExportSource, out: Path) -> None:

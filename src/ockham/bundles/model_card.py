@@ -115,8 +115,6 @@ def _limits(source: ExportSource) -> list[str]:
         limits.append("Its list of terms consists of words and parts of words of the training rows.")
     if source.base is not None and (words := catalog.download_limits(source.base)):
         limits.append(f"Its base model, {source.base}: {words}.")
-    if source.report is not None:
-        limits.append("`test.json` may hold a row of your test set; delete it before you give the folder away.")
     return limits
 
 

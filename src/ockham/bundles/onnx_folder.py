@@ -69,7 +69,10 @@ def finish_folder(source: ExportSource, out: Path, *, form: str, needs: str) -> 
         f'```sh\npip install {needs}\npython {PROGRAM} "a text"\n```\n\n'
         f'or `predict.load().answer("a text")` in Python. `{TEST}` holds a text with the answer that it must get.'
     )
-    save_text(out / model_card.FILE, model_card.write_card(source, form, usage))
+    notes = []
+    if source.report is not None:
+        notes.append(f"`{TEST}` may hold a row of your test set; delete it before you give the folder away.")
+    save_text(out / model_card.FILE, model_card.write_card(source, form, usage, notes))
     check_answer(out, row)
 
 

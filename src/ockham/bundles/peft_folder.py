@@ -77,7 +77,8 @@ def _encoder(source: ExportSource, out: Path) -> str:
     shutil.copyfile(source.folder / encoder.WEIGHTS, out / HEAD)
     settings = model_files.read(encoder.HeadSettings, source.folder / encoder.FILE)
     save_text(out / "labels.json", json.dumps(settings.labels) + "\n")
-    softmax = f"Probabilities are the softmax of the margins divided by {settings.temperature:.6g}."
+    divided = "" if settings.temperature == 1 else f" divided by {settings.temperature:.6g}"
+    softmax = f"Probabilities are the softmax of the margins{divided}."
     return f"```sh\npip install peft sentence-transformers\n```\n\n{_ENCODER_USE}\n\n{softmax}"
 
 

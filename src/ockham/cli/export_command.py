@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from ockham.cli import run_names
-from ockham.cli.help import Command
+from ockham.cli import options, progress, run_names
+from ockham.cli.help import Command, section
 from ockham.cli.options import PATH
 from ockham.errors import ConfigError
 from ockham.printable import printable
@@ -25,24 +25,28 @@ EXAMPLES = (
 
 @click.command("export", cls=Command, examples=EXAMPLES)
 @click.argument("bundle", type=PATH, metavar="RUN_OR_BUNDLE")
-@click.option(
-    "--to",
-    "form",
-    type=click.Choice(["onnx", "sklearn", "gguf", "ollama", "peft"]),
-    required=True,
-    help="Format to write.",
+@section(
+    "Output",
+    click.option(
+        "--to",
+        "form",
+        type=click.Choice(["onnx", "sklearn", "gguf", "ollama", "peft"]),
+        required=True,
+        help="Format to write.",
+    ),
+    click.option("--out", "-o", type=PATH, required=True, metavar="FOLDER", help="New folder for the files."),
+    click.option("--rung", metavar="NAME", help="Candidate to export [default: the chosen one]."),
 )
-@click.option("--out", "-o", type=PATH, required=True, metavar="FOLDER", help="New folder for the files.")
-@click.option("--rung", metavar="NAME", help="Candidate to export [default: the chosen one].")
-def command(*, bundle: Path, form: Form, out: Path, rung: str | None) -> None:
+@options.quiet
+def command(*, bundle: Path, form: Form, out: Path, rung: str | None, quiet: bool) -> None:
     """Export a model for use without ockham.
 
     RUN_OR_BUNDLE is the folder of a run or of its bundle. onnx writes a classifier or a tagger (linear, encoder,
-    encoder-tuned, encoder-tagger) and a program, predict.py, that needs only onnxruntime, tokenizers and numpy and
-    gives the bundle's answers. sklearn writes a linear model as a scikit-learn pipeline (skops, no pickle). For a
-    language model, gguf writes the weights for llama.cpp and the system prompt, ollama the same with a Modelfile. peft
-    writes the LoRA adapter of a tuned encoder or language model. Only ockham restricts the answers of a language model
-    to the labels or the schema: in other programs it writes freely.
+    linear+encoder, encoder-tuned, encoder-tagger) and a program, predict.py, that needs only onnxruntime, tokenizers
+    and numpy and gives the bundle's answers. sklearn writes a linear model as a scikit-learn pipeline (skops, no
+    pickle). For a language model, gguf writes the weights for llama.cpp and the system prompt, ollama the same with a
+    Modelfile. peft writes the LoRA adapter of a tuned encoder or language model. Programs other than ockham restrict a
+    language model's answers to the labels or fields only if they are given schema.json with each request.
     """
     run_names.check(bundle)
     if out.exists():
@@ -50,4 +54,6 @@ def command(*, bundle: Path, form: Form, out: Path, rung: str | None) -> None:
     from ockham.bundles.export import export
     from ockham.cli import output
 
-    output.lines(*(str(path) for path in export(bundle, form, out, rung=rung)))
+    with progress.progress_display(quiet=quiet) as on_progress:
+        written = export(bundle, form, out, rung=rung, on_progress=on_progress)
+    output.lines(*map(str, written))

@@ -10,10 +10,10 @@ from tests import tiny_gguf
 
 from ockham import store
 from ockham.bundles.export import export, modelfile
-from ockham.errors import BundleError, ConfigError
+from ockham.errors import BundleError, ConfigError, StoreError
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, DecoderFiles, GgufSpec
-from ockham.records import Candidate, Example, Manifest
+from ockham.records import Candidate, Example, Manifest, Progress
 
 ROWS = [Example(id=str(place), input="late again", target=("billing", "delivery")[place % 2]) for place in range(8)]
 
@@ -47,11 +47,27 @@ def bundle(tmp_path: Path) -> Path:
     return sealed(folder, "gguf")
 
 
-def test_gguf_is_the_weights_and_the_orders(bundle: Path, tmp_path: Path) -> None:
+def test_gguf_is_the_weights_and_the_system_prompt(bundle: Path, tmp_path: Path) -> None:
     written = export(bundle, "gguf", tmp_path / "out")
-    assert [path.name for path in written] == ["README.md", "model.gguf", "orders.txt", "schema.json"]
+    assert [path.name for path in written] == ["README.md", "model.gguf", "schema.json", "system_prompt.txt"]
     assert written[1].read_bytes() == (bundle / "model.gguf").read_bytes()
-    assert '["billing", "delivery"]' in written[2].read_text(encoding="utf-8")
+    assert '["billing", "delivery"]' in written[3].read_text(encoding="utf-8")
+    card = written[0].read_text(encoding="utf-8")
+    assert "test.json" not in card, "this form has none"
+
+
+def test_what_is_exported_can_be_read_by_others_as_the_users_new_files_can(bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("")
+    written = export(bundle, "ollama", tmp_path / "out")
+    assert {path.stat().st_mode for path in written} == {(tmp_path / "mine").stat().st_mode}
+
+
+def test_a_folder_that_cannot_be_made_is_no_defect_and_the_work_is_told(bundle: Path, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="writing the folder failed"):
+        export(bundle, "gguf", tmp_path / "file" / "out", on_progress=told.append)
+    assert [progress.message for progress in told] == ["writing decoder:tiny as gguf"]
 
 
 def test_ollama_asks_with_the_same_template_and_orders(bundle: Path, tmp_path: Path) -> None:
