@@ -230,7 +230,7 @@ def dying(*words, **options):
 decoder_weights.convert, gguf_quantize._blocks = convert, dying
 with open_run(run_folder, {}) as run:
     material = SimpleNamespace(run=run, on_progress=lambda progress: None)
-    print(decoder_4bit.of_folder(str(model), material).read_bytes()[:4].decode())
+    print(decoder_4bit.of_folder(str(model), material).weights.read_bytes()[:4].decode())
 """
 
 

@@ -65,7 +65,7 @@ def command(
             raise ConfigError(
                 "E_CONFIG",
                 "both a bundle and a server are named",
-                fix="name one of them: ockham eval RUN DATA, or ockham eval --server URL DATA",
+                fix="name one of them: ockham eval MODEL DATA, or ockham eval --server URL DATA",
             )
         report = _measure_server(server, str(bundle), values, origins, quiet=quiet, unsealed=unsealed)
         _show(report, as_json=as_json)

@@ -51,7 +51,7 @@ def test_a_folder_is_converted_once_for_its_8_bit_4_bit_and_16_bit_forms(
         again = decoder_weights.convert_or_find(model, "another name for it", context)
         assert conversions == ["f16"]
         assert four is not None
-        forms = [{tensor.type for tensor in gguf_file.inspect(path).tensors.values()} for path in (eight.weights, four)]
+        forms = [{tensor.type for tensor in gguf_file.inspect(base.weights).tensors.values()} for base in (eight, four)]
         assert [("Q8_0" in forms[0], "Q4_0" in forms[1])] == [(True, True)]
         assert whole.sha256 == store.file_digest(whole.path)
         assert eight.source == again.source == whole.source == "of the folder"
