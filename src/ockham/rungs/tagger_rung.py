@@ -22,7 +22,15 @@ from ockham.models.sentence_encoder import SentenceEncoder
 from ockham.models.tagger import TaggerSettings
 from ockham.models.token_windows import reader
 from ockham.records import Progress
-from ockham.rungs.encoder_rungs import ENCODER_READY, TUNERS, parity_of, save_adapter, tuning_inputs, untunable_reason
+from ockham.rungs.encoder_rungs import (
+    ENCODER_READY,
+    TUNERS,
+    no_weights_reason,
+    parity_of,
+    save_adapter,
+    tuning_inputs,
+    untunable_reason,
+)
 from ockham.rungs.linear_tagger_rung import LINEAR_TAGGER, field_confidences, place_train_side, too_few_reached
 from ockham.rungs.rung import (
     BuildConfig,
@@ -220,6 +228,7 @@ ENCODER_TAGGER = Rung(
     packages=TUNERS,
     extra="tune",
     needs_encoder=True,
+    unavailable_reason=no_weights_reason,
     ready_note=ENCODER_READY,
     build=_build,
     cache_inputs=_tuning_inputs,

