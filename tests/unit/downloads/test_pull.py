@@ -311,7 +311,7 @@ def test_a_folder_without_the_file_or_not_there_says_what_is_missing(download: D
 
 
 def test_what_was_fetched_is_removed_and_nothing_else(index: Index, download: Download, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match="was not pulled"):
+    with pytest.raises(ModelError, match="is not on this machine, so there is nothing to remove"):
         pulling.remove("Tiny-Instruct", tmp_path)
     pull(tmp_path)
     (models_folder(tmp_path) / "mine.gguf").touch()
