@@ -46,6 +46,7 @@ def test_the_document_says_which_models_and_labels_there_are(served: Served) -> 
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(4 * 3600)  # with 1,000 examples
 def test_schemathesis_finds_nothing(served: Served, request: pytest.FixtureRequest, tmp_path: Path) -> None:
     settings = tmp_path / "schemathesis.toml"
     settings.write_text(SETTINGS)
