@@ -29,7 +29,22 @@ def parse_fields(text: str | None) -> Counter[Slot] | None:
         value = json.loads(text)
     except (ValueError, RecursionError):
         return None
-    return Counter(_leaves("", value)) if isinstance(value, dict) else None
+    return Counter((path, _fold(text)) for path, text in field_values(value)) if isinstance(value, dict) else None
+
+
+def field_values(value: object, path: str = "") -> Iterator[Slot]:
+    """Yield the path and the value, as it is written, of each field in a parsed JSON object; blank texts are none."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from field_values(item, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list):
+        for item in value:
+            yield from field_values(item, path)
+    elif isinstance(value, str):
+        if value.strip():
+            yield path, value
+    elif value is not None:
+        yield path, json.dumps(value)
 
 
 def valid(answer: str | None) -> bool:
@@ -89,16 +104,5 @@ def _count(answer: str | None, target: str) -> tuple[int, int, int]:
     return (answer_fields & target_fields).total(), answer_fields.total(), target_fields.total()
 
 
-def _leaves(path: str, value: object) -> Iterator[Slot]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _leaves(f"{path}.{key}" if path else str(key), item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _leaves(path, item)
-    elif isinstance(value, str):
-        folded = " ".join(unicodedata.normalize("NFC", value).casefold().split())
-        if folded:
-            yield path, folded
-    elif value is not None:
-        yield path, json.dumps(value)
+def _fold(text: str) -> str:
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split())

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ockham.evals.field_scores import parse_fields
+from ockham.evals.field_scores import field_values, parse_fields
 from ockham.records import Score
 from ockham.reporting.formatting import clean, shorten
 from ockham.reporting.html import Child, Html, join, tag, user
@@ -123,7 +123,7 @@ def values_list(values: str, differing: Sequence[str], most: int) -> Html:
         return user(shorten(values, most))
     lines = [
         tag("div", tag("span", path, class_="small"), " ", user(shorten(value, most)), class_=_class(path, differing))
-        for path, value in _leaves("", json.loads(values))
+        for path, value in field_values(json.loads(values))
     ]
     lines += [
         tag("div", tag("span", path, class_="small"), " ", tag("span", "missing", class_="none"), class_="no")
@@ -148,19 +148,4 @@ def _texts(values: str | None) -> list[str]:
     """Return the values of a JSON object as they are written."""
     if parse_fields(values) is None or values is None:
         return []
-    return [value for _, value in _leaves("", json.loads(values))]
-
-
-def _leaves(path: str, value: object) -> Iterator[tuple[str, str]]:
-    """Yield each field's path with its value; what is empty says that there is no such field."""
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _leaves(f"{path}.{key}" if path else str(key), item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _leaves(path, item)
-    elif isinstance(value, str):
-        if value.strip():
-            yield path, value
-    elif value is not None:
-        yield path, json.dumps(value)
+    return [value for _, value in field_values(json.loads(values))]
