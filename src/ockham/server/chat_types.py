@@ -18,21 +18,21 @@ MOST_TOOLS = 128
 
 
 class StreamOptions(Strict):
-    """What a stream holds besides the answer."""
+    """What a stream contains in addition to the answer."""
 
     include_usage: bool | None = None
     include_obfuscation: bool | None = None
 
 
 class ResponseFormat(Strict):
-    """The form that an answer is asked in."""
+    """The required form of the answer."""
 
     type: Literal["text", "json_object", "json_schema"]
     json_schema: dict[str, Any] | None = None
 
 
 class ToolFunction(Strict):
-    """A function that an answer may call, with the JSON schema of its arguments."""
+    """A function that the model may call, with the JSON schema of its arguments."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
     description: str | None = None
@@ -41,30 +41,30 @@ class ToolFunction(Strict):
 
 
 class Tool(Strict):
-    """A tool; there are functions alone."""
+    """A tool. All tools are functions."""
 
     type: Literal["function"]
     function: ToolFunction
 
 
 class NamedFunction(Strict):
-    """The function that is to be called."""
+    """The function to call."""
 
     name: str
 
 
 class ToolChoice(Strict):
-    """The tool that is to be called."""
+    """The tool to call."""
 
     type: Literal["function"]
     function: NamedFunction
 
 
 class ChatRequest(Strict):
-    """The body: what is read of it, and what is taken and has no effect.
+    """The body of ``POST /v1/chat/completions``.
 
-    What varies a text (temperature, seed, penalties, stop) has an effect where a language model writes freely; labels
-    and objects are those that were measured. What is about accounts, storage and caches at a vendor has no effect.
+    Sampling parameters (temperature, seed, penalties, stop) have an effect on text from a language model; labels and
+    objects are always the measured ones. Parameters for a vendor's accounts, storage and caches have no effect.
     """
 
     model: str

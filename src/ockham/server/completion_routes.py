@@ -26,7 +26,7 @@ from ockham.server.token_usage import reply_usage
 
 
 class CompletionRequest(Strict):
-    """The body; what varies an answer has an effect where a language model writes freely, as in chat."""
+    """The body of ``POST /v1/completions``. Sampling parameters have an effect on text from a language model only."""
 
     model: str
     prompt: StrictStr | Annotated[list[str], Field(min_length=1, max_length=64)]

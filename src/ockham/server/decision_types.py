@@ -14,7 +14,7 @@ LONGEST_NAME = 256
 
 
 class TextPart(Strict):
-    """A part of a content that is text."""
+    """A text part of a message."""
 
     type: Literal["text", "input_text", "output_text"]
     text: str
@@ -22,7 +22,7 @@ class TextPart(Strict):
 
 
 class JsonPart(Strict):
-    """A part of a content that is a JSON object, or several."""
+    """A part of a message with one or more JSON objects."""
 
     type: Literal["input_json"]
     data: dict[str, Any] | list[dict[str, Any]]
@@ -41,14 +41,14 @@ class DecisionMessage(Strict):
 
 
 class ChoiceOption(Strict):
-    """One of the values of a question."""
+    """A possible value of the answer: a label of the model."""
 
     value: StrictStr | StrictBool
     description: str | None = None
 
 
 class ChoiceQuestion(Strict):
-    """Which of these values the input has."""
+    """A question for one of several values."""
 
     type: Literal["choice"]
     instructions: Content
@@ -65,7 +65,7 @@ class ChoiceQuestion(Strict):
 
 
 class PredicateQuestion(Strict):
-    """Whether what the instructions say is true of the input."""
+    """A question whether a statement about the input is true."""
 
     type: Literal["predicate"]
     instructions: Content
@@ -73,14 +73,14 @@ class PredicateQuestion(Strict):
 
 
 class Level(Strict):
-    """One of the levels of a score."""
+    """A level of a score: a label of the model."""
 
     label: str
     description: str | None = None
 
 
 class ScoreQuestion(Strict):
-    """Which of these levels, from the lowest to the highest, the input has."""
+    """A question for a level, from the lowest to the highest."""
 
     type: Literal["score"]
     instructions: Content
@@ -100,7 +100,7 @@ Question = Annotated[ChoiceQuestion | PredicateQuestion | ScoreQuestion, Field(d
 
 
 class DecisionRequest(Strict):
-    """The body of ``POST /v1/decisions``; what is about caching and identity is taken and has no effect."""
+    """The body of ``POST /v1/decisions``. The parameters for prompt caching and safety identifiers have no effect."""
 
     model: str
     input: StrictStr | Annotated[list[DecisionMessage], Field(min_length=1, max_length=MOST_MESSAGES)]
@@ -111,7 +111,7 @@ class DecisionRequest(Strict):
 
 
 class SystemOneQuestion(Strict):
-    """A question of ``POST /v1/systemone``: the criteria are its values with what they mean."""
+    """A question of ``POST /v1/systemone``. Its criteria map each possible value to a description."""
 
     type: Literal["choice"] = "choice"
     instructions: Content | None = None

@@ -28,7 +28,7 @@ MOST_TEXTS = 2_048
 
 
 class EmbeddingRequest(Strict):
-    """The body of ``POST /v1/embeddings``; tokens in place of texts are refused, and so are fewer dimensions."""
+    """The body of ``POST /v1/embeddings``. Tokens are refused, and so are dimensions other than the model's."""
 
     model: str
     input: StrictStr | Annotated[list[str], Field(min_length=1, max_length=MOST_TEXTS)]

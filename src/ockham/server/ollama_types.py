@@ -11,7 +11,7 @@ from ockham.server.strict_body import Strict
 
 
 class OllamaOptions(BaseModel):
-    """The options that have an effect where a language model writes freely; all others have none."""
+    """The options that have an effect on text from a language model. All others are ignored."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
@@ -25,7 +25,7 @@ class OllamaOptions(BaseModel):
 
 
 class OllamaRequest(Strict):
-    """What the bodies that ask for text have in common."""
+    """The parameters common to all requests for text."""
 
     model: str
     stream: bool | None = None

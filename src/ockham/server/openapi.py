@@ -32,16 +32,16 @@ from ockham.version import __version__
 Schema = dict[str, Any]
 _REFERENCE = "#/components/schemas/{model}"
 _STATUSES = {
-    "400": "The request is not as it must be.",
-    "401": "The key is missing or not known.",
-    "403": "The Host or the Origin is not allowed.",
-    "404": "The model is not served here.",
-    "408": "The body did not arrive in time.",
-    "413": "The body is too large.",
-    "415": "The body is not JSON.",
-    "429": "Too much waits already, or too many wrong keys came; Retry-After says when to come again.",
-    "503": "The model cannot answer now.",
-    "504": "There was no answer in time.",
+    "400": "The request is not valid.",
+    "401": "The API key is missing or wrong.",
+    "403": "Requests to this Host or from this Origin are not allowed.",
+    "404": "There is no model of this name.",
+    "408": "The request body did not arrive in time.",
+    "413": "The request body is too large.",
+    "415": "The request body is not JSON.",
+    "429": "Too many requests are waiting, or too many wrong keys were sent. Retry-After says when to try again.",
+    "503": "The model is not available at the moment.",
+    "504": "The model did not answer in time.",
 }
 _ERROR: Schema = {
     "type": "object",
@@ -94,28 +94,30 @@ ENCODER = "encoder"
 EVENTS, LINES = "text/event-stream", "application/x-ndjson"
 OPERATIONS = (
     Operation("/v1/models", "List the models.", None, {"object": _WORD, "data": _LIST}),
-    Operation("/api/tags", "List the models, for Ollama's clients.", None, {"models": _LIST}),
-    Operation("/api/ps", "List the models that are loaded, for Ollama's clients.", None, {"models": _LIST}),
-    Operation("/api/version", "Return the version of the server.", None, {"version": _WORD}),
+    Operation("/api/tags", "List the models (Ollama).", None, {"models": _LIST}),
+    Operation("/api/ps", "List the models that are loaded (Ollama).", None, {"models": _LIST}),
+    Operation("/api/version", "Return the server's version (Ollama).", None, {"version": _WORD}),
     Operation(
         "/v1/decisions",
-        "Answer typed questions about an input.",
+        "Answer questions about an input, with a probability for each choice.",
         DecisionRequest,
         {"model": _WORD, "answers": _LIST, "usage": _COUNTS},
     ),
     Operation(
         "/v1/systemone",
-        "Answer questions that are given as maps.",
+        "Answer questions about an input; questions and answers are maps.",
         SystemOneRequest,
         {"model": _WORD, "answers": _COUNTS, "usage": _COUNTS},
     ),
-    Operation("/v1/chat/completions", "Answer a conversation.", ChatRequest, _CHAT, EVENTS),
-    Operation("/v1/completions", "Answer prompts.", CompletionRequest, _CHAT, EVENTS),
-    Operation("/api/chat", "Answer a conversation of Ollama's clients.", OllamaChatRequest, _OLLAMA, LINES),
-    Operation("/api/generate", "Answer a prompt of Ollama's clients.", OllamaGenerateRequest, _OLLAMA, LINES),
-    Operation("/api/show", "Describe a model to Ollama's clients.", OllamaShowRequest, {"details": _COUNTS}),
-    Operation("/v1/embeddings", "Return vectors of texts.", EmbeddingRequest, {"data": _LIST, "usage": _COUNTS}),
-    Operation("/api/embed", "Return vectors to Ollama's clients.", OllamaEmbedRequest, {"embeddings": _LIST}),
+    Operation("/v1/chat/completions", "Answer a conversation, at once or as a stream.", ChatRequest, _CHAT, EVENTS),
+    Operation("/v1/completions", "Answer prompts, at once or as a stream.", CompletionRequest, _CHAT, EVENTS),
+    Operation("/api/chat", "Answer a conversation (Ollama).", OllamaChatRequest, _OLLAMA, LINES),
+    Operation("/api/generate", "Answer a prompt (Ollama).", OllamaGenerateRequest, _OLLAMA, LINES),
+    Operation("/api/show", "Describe a model (Ollama).", OllamaShowRequest, {"details": _COUNTS}),
+    Operation(
+        "/v1/embeddings", "Return the embedding of each text.", EmbeddingRequest, {"data": _LIST, "usage": _COUNTS}
+    ),
+    Operation("/api/embed", "Return the embedding of each text (Ollama).", OllamaEmbedRequest, {"embeddings": _LIST}),
 )
 
 
