@@ -35,7 +35,12 @@ EXAMPLES = (
         help="Format to write.",
     ),
     click.option("--out", "-o", type=PATH, required=True, metavar="FOLDER", help="New folder for the files."),
-    click.option("--rung", metavar="NAME", help="Candidate to export [default: the chosen one]."),
+    click.option(
+        "--rung",
+        metavar="NAME",
+        shell_complete=run_names.complete_candidates,
+        help="Candidate to export [default: the chosen one].",
+    ),
 )
 @options.quiet
 def command(*, bundle: Path, form: Form, out: Path, rung: str | None, quiet: bool) -> None:

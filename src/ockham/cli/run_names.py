@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
+
+import click
 
 from ockham.errors import DataError, RunError
 from ockham.printable import printable
@@ -35,6 +38,17 @@ def check_run_or_model(path: Path) -> None:
     with suppress(OSError, ValueError):
         folders = sorted(entry for entry in path.parent.iterdir() if entry.is_dir() or entry.suffix == ".gguf")
     raise _absent(path, "run, bundle or model", _runs_near(path), folders)
+
+
+def complete_candidates(context: click.Context, _option: object, begun: str) -> list[str]:
+    """Return the candidates of the runs on the command line that a shell may complete a name to."""
+    names: list[str] = []
+    for place in context.args:  # where an option has no value yet, click leaves the arguments there
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            verdict = json.loads((Path(place.rpartition("=")[2]) / "verdict.json").read_bytes())
+            measured = [entry for entry in verdict["candidates"] if entry["status"] == "measured"]
+            names += [str(entry["name"]) for entry in measured]
+    return [name for name in dict.fromkeys(names) if name.startswith(begun)]
 
 
 def _is_known_model(name: str) -> bool:

@@ -88,6 +88,7 @@ EXAMPLES = (
         "rungs",
         multiple=True,
         metavar="NAME",
+        shell_complete=run_names.complete_candidates,
         help="Also serve this candidate of the run, as MODEL.NAME, to compare it on the page; repeatable.",
     ),
     click.option("--min-confidence", type=float, metavar="P", help="Decline to answer below this confidence (0 to 1)."),

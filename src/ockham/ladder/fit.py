@@ -317,7 +317,11 @@ def _choose_rungs(spec: FitSpec) -> list[Rung]:
     own = {model: own_models.read_model(model) for model in spec.models}
     yours = [own_models.rung_of(model) for model in own.values() if model is not None]
     own_models.check_names(yours)
-    decoders = decoder_rungs.rungs([model for model in spec.models if own[model] is None], shelf)
+    language_models = [model for model in spec.models if own[model] is None]
+    if language_models and not has_decoders:
+        message = f"--models names a language model ({printable(language_models[0])}), and --rung no rung that runs it"
+        raise ConfigError("E_CONFIG", message, fix="add --rung decoder or --rung decoder-tuned, or leave --rung out")
+    decoders = decoder_rungs.rungs(language_models, shelf)
     ladder = add_encoders(LADDER, spec.encoder)
     every = sorted([*ladder, *yours, *decoders], key=lambda rung: rung.number)
     chosen = [rung for rung in every if not spec.rungs or rung in yours or rung.name.partition(":")[0] in spec.rungs]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import sys
+from pathlib import Path
 
 import click
 import pytest
@@ -63,10 +65,15 @@ def test_many_options_stand_in_sections(name: str) -> None:
 
 
 def test_a_shell_completes_commands_flags_and_files(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    candidates = [{"name": "lookup", "status": "skipped"}, {"name": "linear", "status": "measured"}]
+    (tmp_path / "verdict.json").write_text(json.dumps({"candidates": candidates}))
     cases = {
         ("ockham f", 1): "plain,fit",
+        (f"ockham export {tmp_path} --rung l", 4): "plain,linear",
+        (f"ockham serve mail={tmp_path} --rung l", 4): "plain,linear",
+        (f"ockham export {tmp_path / 'none'} --rung l", 4): "",
         ("ockham fit --min-a", 2): "plain,--min-accuracy",
         ("ockham fit mails", 2): "file,mails",
         ("ockham fit --rung loo", 3): "plain,lookup",
