@@ -4,6 +4,9 @@ A simple classifier answers the rows of a data set; all its scored answers are t
 From it, many samples of n rows are drawn with replacement, and each is measured as a run measures its test set.
 
     python benchmarks/coverage.py --data ../shared/data/hwu64 --data ../shared/data/sms_spam
+
+With ``--small`` samples are of 20 to 100 rows, and a third model is a blend of the two, whose weights are fitted as a
+run fits them: it agrees with its members on most rows, so few rows tell them apart.
 """
 
 from __future__ import annotations
@@ -28,12 +31,16 @@ from sklearn.naive_bayes import MultinomialNB
 
 from ockham.evals.comparison import compare
 from ockham.evals.sample_size import rows_needed
-from ockham.evals.task_metrics import metrics_of
+from ockham.evals.task_metrics import find_metric, metrics_of
 from ockham.evals.tasks import estimate_metrics, metric_value
+from ockham.models import blend, blend_weights
 from ockham.records import Estimate, Requirements, Score
 from ockham.verdict.decide import MeasuredCandidate, decide
 
 SIZES = (50, 100, 200, 500, 1000)
+SMALL = (20, 30, 50, 100)
+LEARNT, FOLDS = 1000, 5
+"""Rows that the members of a blend learn from, and the folds that its weights are fitted on."""
 RARE = 10
 """Labels with fewer rows in the population are left out of it: a sample of 50 says nothing of them."""
 Rows = npt.NDArray[np.int64]
@@ -61,6 +68,42 @@ class Population:
 
 def population(folder: Path) -> Population:
     """Train on one part of a data set and answer the other."""
+    train, test = read_sides(folder)
+    vectors = TfidfVectorizer(sublinear_tf=True).fit(train["text"])
+    seen, asked = vectors.transform(train["text"]), vectors.transform(test["text"])
+    answers = [model.fit(seen, train["label"]).predict(asked).tolist() for model in members()]
+    return score(folder.name, answers, test["label"].tolist())
+
+
+def blend_population(folder: Path) -> Population:
+    """Answer with a blend of both models, by the weights that cross-validation gives, and with each of them."""
+    train, test = read_sides(folder)
+    train = train[:LEARNT]
+    test = test[test["label"].isin(set(train["label"]))]
+    targets, labels = train["label"].tolist(), tuple(sorted(set(train["label"])))
+    vectors = TfidfVectorizer(sublinear_tf=True).fit(train["text"])
+    seen, asked = vectors.transform(train["text"]), vectors.transform(test["text"])
+    folds = np.arange(len(targets)) % FOLDS
+    unseen = [np.full((len(targets), len(labels)), -np.inf) for _ in members()]
+    for fold in range(FOLDS):
+        learns = np.flatnonzero(folds != fold)
+        for margins, model in zip(unseen, members(), strict=True):
+            model.fit(seen[learns], train["label"].iloc[learns])
+            columns = np.searchsorted(labels, model.classes_)
+            margins[np.ix_(np.flatnonzero(folds == fold), columns)] = model.predict_log_proba(seen[folds == fold])
+    weights = blend_weights.fit_weights(unseen, targets, labels).weights
+    logs = [model.fit(seen, train["label"]).predict_log_proba(asked) for model in members()]
+    every = [blend.pool(logs, weights), *logs]
+    answers = [[labels[column] for column in margins.argmax(axis=1)] for margins in every]
+    return score(folder.name, answers, test["label"].tolist())
+
+
+def members() -> tuple[LogisticRegression, MultinomialNB]:
+    return LogisticRegression(C=10, max_iter=200), MultinomialNB(alpha=0.1)
+
+
+def read_sides(folder: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read the rows to learn from and those to answer, without rare labels among the latter."""
     if (folder / "test.csv").exists():
         train, test = (pd.read_csv(folder / f"{side}.csv", dtype=str).dropna() for side in ("train", "test"))
         train = train.sample(min(len(train), 5000), random_state=0)
@@ -68,12 +111,11 @@ def population(folder: Path) -> Population:
         every = pd.read_csv(folder / "all.csv", dtype=str).dropna().sample(frac=1, random_state=0)
         train, test = every[:1500], every[1500:]
     counts = Counter(test["label"])
-    test = test[[counts[label] >= RARE for label in test["label"]]]
-    vectors = TfidfVectorizer(sublinear_tf=True).fit(train["text"])
-    seen, asked = vectors.transform(train["text"]), vectors.transform(test["text"])
-    models = (LogisticRegression(C=10, max_iter=200), MultinomialNB(alpha=0.1))
-    answers = [model.fit(seen, train["label"]).predict(asked).tolist() for model in models]
-    targets = test["label"].tolist()
+    return train, test[[counts[label] >= RARE for label in test["label"]]]
+
+
+def score(name: str, answers: Sequence[Sequence[str]], targets: Sequence[str]) -> Population:
+    """Score the answers of each model."""
     scores = tuple(
         tuple(
             Score(example=str(place), answer=answer, target=target, value=float(answer == target))
@@ -81,7 +123,7 @@ def population(folder: Path) -> Population:
         )
         for given in answers
     )
-    return Population(name=folder.name, scores=scores, labels=tuple(sorted(set(targets))))
+    return Population(name=name, scores=scores, labels=tuple(sorted(set(targets))))
 
 
 def coverage(people: Population, n: int, resamples: int, seed: int) -> dict[str, dict[str, float]]:
@@ -115,6 +157,25 @@ def coverage(people: Population, n: int, resamples: int, seed: int) -> dict[str,
     return result
 
 
+def blend_coverage(people: Population, n: int, resamples: int, seed: int) -> dict[str, dict[str, float]]:
+    """Count hits of a blend's accuracy, and of its differences from its members, also on rows drawn in clusters."""
+    truths = [people.truth(model, "accuracy") for model in range(3)]
+    alike = neighbours(people)
+    rng = np.random.default_rng([seed, n, 2])
+    hits: dict[str, list[bool]] = {}
+    for again in range(resamples):
+        drawn = {"": (rng.integers(0, len(alike), n), None), ", clustered": clustered(alike, n, rng)}
+        for how, (rows, numbers) in drawn.items():
+            given = [people.sample(model, rows, numbers) for model in range(3)]
+            own = find_metric("accuracy").estimate(given[0], people.labels)
+            hits.setdefault(f"accuracy of the blend{how}", []).append(own.low <= truths[0] <= own.high)
+            for model, name in ((1, "LogisticRegression"), (2, "MultinomialNB")):
+                gap = compare(given[0], given[model], "accuracy", seed=again).difference
+                truth = truths[0] - truths[model]
+                hits.setdefault(f"blend - {name}{how}", []).append(gap.low <= truth <= gap.high)
+    return {name: {"coverage": sum(held) / resamples} for name, held in hits.items()}
+
+
 def neighbours(people: Population) -> list[Rows]:
     """Give each row the rows that may stand in for it in a cluster: same target, same outcome."""
     kinds: dict[tuple[str, float | None], list[int]] = {}
@@ -140,7 +201,7 @@ def clustered(alike: Sequence[Rows], n: int, rng: np.random.Generator) -> tuple[
 
 def false_verdicts(people: Population, n: int, resamples: int, seed: int) -> float:
     """Count samples in which a candidate is chosen though every one is just below the requirement."""
-    limit = max(people.truth(0, "accuracy"), people.truth(1, "accuracy")) + 1e-6
+    limit = max(people.truth(model, "accuracy") for model in range(len(people.scores))) + 1e-6
     required = Requirements(min_accuracy=limit)
     rng = np.random.default_rng([seed, n, 1])
     wrong = 0
@@ -184,14 +245,17 @@ def main() -> None:
     parser.add_argument("--resamples", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results")
+    parser.add_argument("--small", action="store_true", help="samples of 20 to 100 rows, and a blend")
     given = parser.parse_args()
+    sizes, name = (SMALL, "coverage_small") if given.small else (SIZES, "coverage")
+    measure, make = (blend_coverage, blend_population) if given.small else (coverage, population)
     results: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     verdicts: dict[str, dict[str, float]] = {}
     for folder in given.data:
-        people = population(folder)
+        people = make(folder)
         shown = f"{people.name} ({len(people.scores[0]):,} answers, {len(people.labels)} labels)"
-        results[shown] = {f"n = {n}": coverage(people, n, given.resamples, given.seed) for n in SIZES}
-        verdicts[shown] = {f"n = {n}": false_verdicts(people, n, given.resamples, given.seed) for n in SIZES}
+        results[shown] = {f"n = {n}": measure(people, n, given.resamples, given.seed) for n in sizes}
+        verdicts[shown] = {f"n = {n}": false_verdicts(people, n, given.resamples, given.seed) for n in sizes}
     about = {
         "date": dt.datetime.now(tz=dt.timezone.utc).date().isoformat(),
         "machine": f"{platform.system()} {platform.machine()}",
@@ -207,10 +271,12 @@ def main() -> None:
     text = table(results, verdicts)
     given.out.mkdir(parents=True, exist_ok=True)
     whole = {**about, "coverage": results, "wrong_verdicts": verdicts}
-    (given.out / "coverage.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
-    head = f"# Coverage of the 95 % intervals\n\n{given.resamples:,} resamplings, seed {given.seed}, {about['date']}, "
+    (given.out / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n", encoding="utf-8")
+    what = ", small samples and a blend" if given.small else ""
+    head = f"# Coverage of the 95 % intervals{what}\n\n{given.resamples:,} resamplings, "
+    head += f"seed {given.seed}, {about['date']}, "
     head += f"{about['machine']}, {', '.join(f'{k} {v}' for k, v in about['versions'].items())}\n\n"
-    (given.out / "coverage.md").write_text(head + text, encoding="utf-8")
+    (given.out / f"{name}.md").write_text(head + text, encoding="utf-8")
     print(text)
 
 
