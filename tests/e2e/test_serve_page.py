@@ -130,6 +130,16 @@ def test_a_mistake_can_be_tried_and_the_report_opens_once(page: Page) -> None:
     report.close()
 
 
+def test_ten_mistakes_are_shown_until_all_are_asked_for(page: Page) -> None:
+    rows = page.locator("#mistake-rows tr")
+    rows.first.wait_for()
+    visible = page.locator("#mistake-rows tr:visible")
+    assert visible.count() == 10 < rows.count()
+    page.click("#mistakes-all")
+    assert visible.count() == rows.count()
+    assert page.locator("#mistakes-all").is_hidden()
+
+
 def test_the_request_that_the_command_prints_is_answered(served: Served) -> None:
     deadline = time.monotonic() + 10
     while not (lines := [line for line in served.said if line.startswith("curl:")]) and time.monotonic() < deadline:

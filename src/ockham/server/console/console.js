@@ -4,6 +4,7 @@
 const MOST_CHOICES = 255; // what /v1/decisions takes
 const SHOWN = 5;
 const LONG = 60;
+const FEW_MISTAKES = 10; // shown until all are asked for
 
 const by = (id) => document.getElementById(id);
 const facts = new Map();
@@ -90,6 +91,7 @@ async function start() {
 }
 
 function fillPickers(names) {
+  asked.add(names[0]); // loaded when the server started
   by("model").replaceChildren(...names.map((name) => new Option(name, name)));
   by("beside").replaceChildren(new Option("no other model", ""), ...names.map((name) => new Option(name, name)));
   by("beside-line").hidden = names.length < 2;
@@ -155,12 +157,26 @@ function showWhy(model) {
 
 function showMistakes(model) {
   by("mistakes").hidden = model.mistakes.length === 0;
-  by("mistakes-note").textContent = `The ${model.mistakes.length} wrong answers it was most confident in (at most 100). Pick one to try it.`;
+  const wrong = model.task === "generate" ? "answers that differ from the right one" : "wrong answers";
+  const [number, all] = [model.mistakes.length, by("mistakes-all")];
+  by("mistakes-note").textContent = `${number} ${wrong}, most confident first (100 at most)${
+    model.task === "extract" ? "; only the fields that differ are shown" : ""
+  }. Pick one to try it.`;
+  all.textContent = `Show all ${number}`;
+  all.hidden = number <= FEW_MISTAKES;
   by("mistake-rows").replaceChildren(
-    ...model.mistakes.map((mistake) => {
+    ...model.mistakes.map((mistake, place) => {
       const row = element("tr");
-      const target = element("td", mistake.target);
-      const answer = element("td", mistake.answer ?? "no valid answer");
+      row.hidden = place >= FEW_MISTAKES;
+      const [target, answer] = [element("td"), element("td")];
+      const [right, given] = [parseObject(mistake.target), parseObject(mistake.answer ?? "")];
+      if (model.task === "extract" && right && given) {
+        target.append(...differingFields(right, given));
+        answer.append(...differingFields(given, right));
+      } else {
+        target.textContent = mistake.target;
+        answer.textContent = mistake.answer ?? "no valid answer";
+      }
       target.dataset.title = "Right answer";
       answer.dataset.title = "Its answer";
       const cell = element("td");
@@ -173,6 +189,23 @@ function showMistakes(model) {
       return row;
     }),
   );
+}
+
+// The fields of an object that the other has otherwise, or not at all; one that only the other has has no value here.
+function differingFields(object, other) {
+  const names = [...new Set([...Object.keys(object), ...Object.keys(other)])].sort();
+  return names
+    .filter((name) => JSON.stringify(object[name]) !== JSON.stringify(other[name]))
+    .map((name) => {
+      const value = object[name] ?? null;
+      const line = element("div");
+      line.append(element("b", name), " ", value === null ? element("span", "no value", "none") : written(value));
+      return line;
+    });
+}
+
+function written(value) {
+  return typeof value === "string" ? value : JSON.stringify(value);
 }
 
 function shorten(text, most) {
@@ -226,12 +259,16 @@ function showAnswer(box, reply) {
   if (object) box.append(objectTable(object));
   else if (value === null || value === "") box.append(element("p", "no answer", "value none"));
   else box.append(element("p", value, value.length > LONG ? "value long" : "value"));
-  const time = `${milliseconds < 10 ? milliseconds.toFixed(1) : Math.round(milliseconds)} ms`;
-  const first = asked.has(model.name) ? "" : ", including the time to load the model";
+  const first = asked.has(model.name) ? "" : " (may include the time to load the model)";
   asked.add(model.name);
-  box.append(element("p", `Answered in ${time}${first}`, "small"));
+  box.append(element("p", `Answered in ${duration(milliseconds)}${first}`, "small"));
   if (model.cost) box.append(element("p", `Cost as measured: ${model.cost}`, "small"));
   if (shares.length) box.append(shareTable(shares));
+}
+
+function duration(milliseconds) {
+  if (milliseconds < 10) return `${milliseconds.toFixed(1)} ms`;
+  return milliseconds < 999.5 ? `${Math.round(milliseconds)} ms` : `${(milliseconds / 1000).toPrecision(3)} s`;
 }
 
 function parseObject(text) {
@@ -247,7 +284,7 @@ function objectTable(object) {
   const table = element("table");
   for (const [name, value] of Object.entries(object)) {
     const row = element("tr");
-    row.append(element("th", name), element("td", typeof value === "string" ? value : JSON.stringify(value)));
+    row.append(element("th", name), element("td", written(value)));
     table.append(row);
   }
   if (!table.rows.length) table.append(element("caption", "no field found"));
@@ -329,6 +366,10 @@ by("gate").addEventListener("submit", (event) => {
 by("model").addEventListener("change", choose);
 by("ask").addEventListener("submit", ask);
 by("report").addEventListener("click", openReport);
+by("mistakes-all").addEventListener("click", () => {
+  for (const row of by("mistake-rows").rows) row.hidden = false;
+  by("mistakes-all").hidden = true;
+});
 by("cells").addEventListener("keydown", (event) => {
   if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) by("ask").requestSubmit();
 });
