@@ -172,7 +172,7 @@ def _prepare(watch: Watch) -> bool:
     watch.walls = Walls(**{**walls, "forgotten": tuple(walls["forgotten"])})
     watch.attacks = tuple(Attack(**attack) for attack in message["attacks"])
     sample = look(watch.pid, watch.begun)
-    problems = [f"the self-attack by {name} got out" for name in self_attack.missing(watch.attacks)]
+    problems = [self_attack.describe_missing(name) for name in self_attack.missing(watch.attacks)]
     problems += ["the kernel says nothing of it"] if sample is None else faults(sample, watch.walls, watch.listening)
     if problems or sample is None:
         _bury(watch)

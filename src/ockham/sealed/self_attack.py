@@ -23,7 +23,8 @@ HOST, HOST6, PORT = "192.0.2.1", "2001:db8::1", 9
 NAME = "self-test.ockham.invalid"
 SERVICES = ("/run/systemd/resolve/io.systemd.Resolve", "/run/nscd/socket", "/run/dbus/system_bus_socket", "/dev/log")
 """Sockets of services that resolve names or send on; most machines have one of them."""
-_SECONDS = 5.0
+_PROGRAM = "subprocess"
+_SECONDS = 15.0
 # What a sealed process starts is sealed too: a Python without its libraries, and without what takes long to import,
 # asks for a socket.
 _CHILD = "import _socket\ntry: _socket.socket(2,2,0);print(0)\nexcept OSError as e: print(e.errno)"
@@ -36,7 +37,7 @@ def attack(*, apart: bool) -> tuple[Attack, ...]:
     """
     child = _child()
     tried = [_try_attack(name, attempt, apart=apart) for name, attempt in ATTEMPTS.items()]
-    tried.append(Attack(name="subprocess", stopped=_outcome(child)))
+    tried.append(Attack(name=_PROGRAM, stopped=_outcome(child)))
     held = all(attack.stopped for attack in tried)
     if apart or held:
         tried.append(_resolve(held=held))
@@ -161,6 +162,12 @@ def _outcome(child: subprocess.Popen[bytes]) -> str | None:
         child.wait()
         return None
     return errno.errorcode.get(number) if number else None
+
+
+def describe_missing(name: str) -> str:
+    """Say of an attack that nothing stopped, or that did not end, what is known of it."""
+    late = f" or did not finish within {_SECONDS:.0f} s" if name == _PROGRAM else ""
+    return f"the self-attack by {name} got out{late}"
 
 
 def missing(tried: tuple[Attack, ...]) -> list[str]:

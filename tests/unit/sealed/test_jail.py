@@ -16,6 +16,8 @@ import pytest
 from tests import tiny_gguf
 from tests.jail import ROOT, environment, jailed, linux, needs_all, script
 
+from ockham.sealed import self_attack
+
 pytestmark = linux
 LABEL = "print(walls.label)"
 NO_NAMESPACES = """
@@ -393,3 +395,8 @@ engine.close()
 """
     done = jailed(code)
     assert done.stdout.split() == ["True"] * 3, done.stderr
+
+
+def test_an_attack_that_may_only_have_been_too_slow_is_not_said_to_have_got_out() -> None:
+    assert self_attack.describe_missing("raw libc") == "the self-attack by raw libc got out"
+    assert self_attack.describe_missing("subprocess").endswith("got out or did not finish within 15 s")
