@@ -194,4 +194,4 @@ def _progress(batch: _Batch, table: InputTable, account: RowAccount, *, is_last:
     if is_last:
         return Progress(stage="measure", message="answering", done=done, total=done)
     total = max(done + 1, round(done * table.size / offset)) if table.size and offset else None
-    return Progress(stage="measure", message="answering, with an estimated number of rows", done=done, total=total)
+    return Progress(stage="measure", message="answering; the number of rows is estimated", done=done, total=total)

@@ -109,7 +109,7 @@ def read_measured_rows(
     rows = comparable.rows
     for remark in comparable.remarks:
         on_progress(Progress(stage="clean", message=f"note: {remark}"))
-    on_progress(Progress(stage="measure", message=f"asking {manifest.candidate.name} about {len(rows):,} rows"))
+    on_progress(Progress(stage="measure", message=f"answering {len(rows):,} rows with {manifest.candidate.name}"))
     shared = shared_text_of(rows)
     described = describe_shared_text(shared, [row.input for row in rows])
     if described is not None:

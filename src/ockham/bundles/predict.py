@@ -198,7 +198,9 @@ def open_bundle(
     manifest = store.read_bundle(folder)
     package = package_of(manifest.kind)
     if package is not None:
-        on_progress(Progress(stage="read", message=f"the bundle is answered by a plug of another package: {package}"))
+        on_progress(
+            Progress(stage="read", message=f"the bundle is answered by a model from another package: {package}")
+        )
     if is_networked(manifest.kind):
         permit(folder, permitted)
     change = engine_build.describe_change(manifest.candidate.settings.get(engine_build.SETTING))

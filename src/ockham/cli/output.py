@@ -213,12 +213,12 @@ def _seen_text(share: SeenShare | None) -> list[str]:
     if not used:
         return []
     text = (
-        f"{used:,} of the {share.rows:,} rows were used to make the bundle ({share.trained:,} for training, "
-        f"{share.chosen_by:,} for validation), apart from case, digits and punctuation: the figures above may be too "
-        "optimistic."
+        f"{used:,} of the {share.rows:,} rows were used to create the bundle ({share.trained:,} for training, "
+        f"{share.chosen_by:,} for validation; compared without case, digits and punctuation), so the figures above may "
+        "be too optimistic."
     )
     if not share.without:
-        return [f"{text} None of the rows is new to it, so they say nothing about new rows."]
+        return [f"{text} None of the rows is new to the model, so they say nothing about new rows."]
     numbers = "; ".join(
         f"{metric_words(name)} {_share(value)} ({_interval(value)}, n = {value.n:,})"
         for name, value in share.without.items()

@@ -166,19 +166,19 @@ def _notes(
         )
     if forecasts:
         spread = max(entry.speed.spread for entry in forecasts)
-        notes.append(f"Speeds are predictions: expect the truth within a factor of {spread:g}.")
+        notes.append(f"Speeds are predictions: actual speeds should be within a factor of {spread:g}.")
     if forecasts and spec.output_tokens > LABEL_TOKENS and any(entry.kind == "encoder" for entry in forecasts):
         notes.append(f"Encoders predict labels: they cannot write answers of {spec.output_tokens:,} tokens.")
     if target.device.kind in ("server-gpu", "gpu", "apple", "phone") and spec.purpose == "serving":
-        notes.append(f"The rates of {target.device.name} are published peaks, not measured here.")
+        notes.append(f"The rates of {target.device.name} are published peak rates, not measured here.")
     if costs:
         notes.append(
-            f"Devices are planned to be busy at most {percent_limit(UTILISATION)} of the time. "
+            f"Devices are assumed to be busy at most {percent_limit(UTILISATION)} of the time. "
             f"Prices in {prices.currency}."
         )
     if spec.purpose == "tuning":
         notes.append(
-            f"Hours of tuning assume {percent_limit(TRAIN_SHARE)} of the peak rate; the first epoch shows the true "
+            f"Hours of tuning assume {percent_limit(TRAIN_SHARE)} of the peak rate; the first epoch shows the actual "
             "figure."
         )
     return notes

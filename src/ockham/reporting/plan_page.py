@@ -26,12 +26,15 @@ _METHOD = (
     ),
     (
         "Speed",
-        "a roofline: reading a prompt waits for arithmetic, writing waits for memory; what engines reach of a device's "
-        "peak rates was measured, and the truth is expected within the factor that is named",
+        "a roofline model: reading a prompt is limited by compute, writing by memory bandwidth; the share of the "
+        "device's peak rates that engines reach was measured; actual speeds should be within the factor given above",
     ),
-    ("Fits", "all parts together in the memory that a model may take of the device"),
-    ("Costs", "devices run all day and are planned to be busy half of the time at most; APIs are paid by the token"),
-    ("Good for", "surely within 200 ms for voice (to the first token), games and code, 1 s for chat, 10 s for mail"),
+    ("Fits", "all parts together fit into the usable memory of the device"),
+    ("Costs", "devices run all day and are assumed to be busy at most half of the time; APIs are paid by the token"),
+    (
+        "Good for",
+        "certainly within 200 ms for voice (to the first token), games and code, 1 s for chat, 10 s for email",
+    ),
 )
 
 
@@ -60,16 +63,16 @@ def _opening(plan: Plan) -> Html:
     if plan.purpose == "tuning":
         title: Child = f"Tuning on {device.name}"
     elif plan.largest is None:
-        title = "None of these models fits" + ("" if plan.max_p95_ms is None else " and is surely fast enough")
+        title = "None of these models fits" + ("" if plan.max_p95_ms is None else " and is certainly fast enough")
     else:
         title = (tag("strong", plan.largest), " is the largest that fits", _within(plan))
     uses = [(use.name, largest([entry for entry in plan.forecasts if use.name in entry.good_for])) for use in USES]
     choices = "; ".join(f"{name}: {best.model if best else 'none'}" for name, best in uses)
-    fast = tag("p", f"The largest that is surely fast enough for {choices}.") if plan.forecasts else None
+    fast = tag("p", f"The largest that is certainly fast enough, by use: {choices}.") if plan.forecasts else None
     many = f"{device.count} x " if device.count > 1 else ""
     facts = (
         ("Device", f"{many}{device.name}"),
-        ("Memory that can be used", f"{figures(device.usable_gb * device.count)} GB"),
+        ("Usable memory", f"{figures(device.usable_gb * device.count)} GB"),
         ("Bandwidth", f"{figures(device.bandwidth_gb_s)} GB/s"),
         (
             "Arithmetic",
@@ -86,7 +89,7 @@ def _opening(plan: Plan) -> Html:
 
 
 def _within(plan: Plan) -> str:
-    return "" if plan.max_p95_ms is None else f" and surely answers within {milliseconds(plan.max_p95_ms)}"
+    return "" if plan.max_p95_ms is None else f" and certainly answers within {milliseconds(plan.max_p95_ms)}"
 
 
 def _memory(plan: Plan) -> Html | None:
@@ -112,7 +115,7 @@ def _memory(plan: Plan) -> Html | None:
         "Memory of each model by part, against what the device has",
         memory_words(shown, limit),
         lambda width: memory_chart(shown, limit, width),
-        "Memory by part, and in all. Dashed: what can be used of the device. Pale: does not fit."
+        "Memory by part, and in total. Dashed: the usable memory of the device. Pale: does not fit."
         + ("" if len(shown) == len(plan.forecasts) else " A selection; the table has them all."),
     )
     heads = ("Model", "Format", "Fits", "Memory", "Weights", "Cache", "Buffers", "Engine")
@@ -281,7 +284,7 @@ def _tuning(plan: Plan) -> Html | None:
 def _method(plan: Plan) -> Html:
     facts = [*_METHOD, ("Device's numbers", plan.device.source)]
     past = plan.past_error
-    errors = "no prediction was compared with a measurement on this machine yet"
+    errors = "no prediction has been checked against a measurement on this machine yet"
     if past is not None:
         kinds = (("memory", past.memory, past.n_memory), ("speed", past.speed, past.n_speed))
         parts = [f"{what} {percent(value, 0)} (of {number})" for what, value, number in kinds if value is not None]

@@ -54,7 +54,7 @@ def _encoder(context: RunContext, folder: Path) -> BuildInfo:
     embedder = _write_encoder(context, sentence, sentence.weights(), folder)
     vectors = embed_sides(context, sentence, lambda: embedder)
     train, valid = ([example.target for example in context.short_side(side)] for side in SEEN)
-    context.on_progress(Progress(stage="climb", message="fitting a linear layer on what the encoder read"))
+    context.on_progress(Progress(stage="climb", message="fitting a linear layer on the encoder's vectors"))
     fitted = linear_head.fit(vectors["train"], train, vectors["valid"], valid, context.metric)
     cross_validate = partial(_cross_margins, vectors, context, embedder.embed, fitted.strength)
     extra = label_rows.choose_label_rows(context, cross_validate)

@@ -195,7 +195,7 @@ def test_a_plug_of_another_package_is_named(echo: Path, monkeypatch: pytest.Monk
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     told: list[Progress] = []
     ockham.predict(echo, [{"text": "a"}], on_progress=told.append)
-    assert "answered by a plug of another package: ockham-echo 1.0" in told[0].message
+    assert "answered by a model from another package: ockham-echo 1.0" in told[0].message
 
 
 FILES = {
