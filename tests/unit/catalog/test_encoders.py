@@ -22,4 +22,4 @@ def test_doctor_names_every_better_one_with_its_size_licence_and_the_command() -
         listed = better if not entry.is_multilingual else others
         assert (entry.name in listed) == (entry.name != PACKAGED)
         assert entry.name == PACKAGED or f"{entry.megabytes:,.0f} MB, {entry.licence}" in listed
-    assert better.endswith(f"ockham fit DATA --encoder {catalog.encoders()[0].name}")
+    assert better.endswith(f"ockham fit DATA --encoder {catalog.encoders()[0].name}`")

@@ -58,7 +58,7 @@ def test_a_table_of_the_users_own_replaces_it(tmp_path: Path) -> None:
         ("per_hour = 0.5", "per_hour = 0.5\nsecret = 3", "machine has an unknown field"),
         ("date = 2025-03-01", 'date = "2025-03-01"', "api 1: date must be a date"),
         ('name = "big"', 'name = " "', "api 1: name must be a text"),
-        ('currency = "EUR"', "currency = EUR", "is not TOML"),
+        ('currency = "EUR"', "currency = EUR", "is not valid TOML"),
         ("[[api]]", "[api]", "api must be a list"),
     ],
 )
