@@ -16,6 +16,8 @@ from ockham.verb_table import VERBS
 from ockham.version import __version__
 
 COMPLETE = "_OCKHAM_COMPLETE"
+STARTING_OVER = ("decide", "doctor", "eval", "export", "plan", "predict", "report", "serve", "verify")
+"""Commands that keep nothing of what they did when they are stopped."""
 """The variable by which a shell asks for completions, or for the script that it completes with."""
 # What libraries would write between our lines; whoever wants it says so.
 QUIET = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -79,7 +81,9 @@ def main(args: Sequence[str] | None = None) -> None:
 
         sys.exit(shell_complete(ockham, {}, "ockham", COMPLETE, os.environ[COMPLETE]))
     # Only a process that is ockham's own is sealed: one that calls this function has other work too.
-    sys.exit(error_report.guard(lambda: run(sys.argv[1:], seal=True) if args is None else run(args)))
+    words = sys.argv[1:] if args is None else args
+    resumes = next(iter(words), "") not in STARTING_OVER
+    sys.exit(error_report.guard(lambda: run(words, seal=args is None), resumes=resumes))
 
 
 def run(args: Sequence[str], *, seal: bool = False) -> int:

@@ -23,8 +23,8 @@ _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP
 _PACKAGE = Path(__file__).resolve().parents[1]
 
 
-def guard(work: Callable[[], int]) -> int:
-    """Do the work and give its exit status; say on stderr what stopped it.
+def guard(work: Callable[[], int], *, resumes: bool = True) -> int:
+    """Do the work and give its exit status; say on stderr what stopped it, and whether it ``resumes`` when run again.
 
     The first SIGINT (Ctrl-C), SIGTERM or SIGHUP lets what is being saved be saved, ends child processes, removes what
     is temporary and leaves with one line and 128 + its number; the second ends the process at once.
@@ -37,20 +37,20 @@ def guard(work: Callable[[], int]) -> int:
         except BaseException as error:
             # A panic of a library in Rust is no Exception, and its words may hold the data. Once the signal has come,
             # whatever else goes wrong is what it stopped: a child may have got it too.
-            return report_error(KeyboardInterrupt() if received else error, *received)
+            return report_error(KeyboardInterrupt() if received else error, *received, resumes=resumes)
         finally:
             for stream in (sys.stdout, sys.stderr):
                 _settle(stream)
 
 
-def report_error(error: BaseException, number: int = signal.SIGINT) -> int:
+def report_error(error: BaseException, number: int = signal.SIGINT, *, resumes: bool = True) -> int:
     """Say on stderr what happened and give the exit status that goes with it; ``number`` is the signal that came."""
     if isinstance(error, OckhamError):
         _say(f"{error.code}: {error.message}", f"  next: {error.fix}")
         return error.exit_status
     if isinstance(error, (KeyboardInterrupt, click.exceptions.Abort)):
         by = "" if number == signal.SIGINT else f" by {signal.Signals(number).name}"
-        _say(f"stopped{by}; run the same command again to resume")
+        _say(f"stopped{by}; run the same command again to {'resume' if resumes else 'start over'}")
         return 128 + number
     if isinstance(error, click.ClickException):
         text = io.StringIO()

@@ -400,6 +400,15 @@ def test_ctrl_c_is_one_line(verbs: Verbs, run: Run) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_command_that_keeps_nothing_is_not_said_to_resume(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_path: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("ockham.cli.run_names.check", stop)
+    words = ("export", "runs/mail", "--to", "onnx", "-o", "new")
+    assert run(*words) == (130, "", "stopped; run the same command again to start over\n")
+
+
 @pytest.fixture
 def ctrl_c() -> Iterator[None]:
     """Let Ctrl-C interrupt, also where the tests run in the background, which ignores it."""
