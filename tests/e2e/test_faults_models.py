@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 from tests import tiny_encoder, tiny_gguf
+from tests.integration.models.test_causal_lm import ROWS, SPEC
+from tests.integration.serving.test_process import bundle
 from tests.sample_account import hostile_account
-from tests.unit.models.test_causal_lm import ROWS, SPEC
 from tests.unit.reporting.test_page import HOSTILE, assert_inert
-from tests.unit.serving.test_process import bundle
 
 from ockham.convert import onnx_export
 from ockham.errors import Defect, ModelError, OckhamError

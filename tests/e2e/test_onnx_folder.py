@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.contract.test_models import UNICODE, examples, fit_encoder, fit_linear, fit_tagger
-from tests.unit.serving.test_process import bundle
+from tests.integration.serving.test_process import bundle
 
 from ockham import store
 from ockham.bundles import onnx_folder

@@ -78,7 +78,7 @@ def test_a_head_answers_the_same_with_every_linear_algebra(tmp_path: Path) -> No
 
 @pytest.mark.tune
 def test_a_tuning_step_is_the_same_within_its_precision(tmp_path: Path) -> None:
-    from tests.unit.tuning.test_decoder_tuning import LOSS, SLOPES
+    from tests.integration.tuning.test_decoder_tuning import LOSS, SLOPES
 
     here = child(tmp_path, "tune", "", str(tmp_path / "here"))
     old = child(tmp_path, "tune", "", str(tmp_path / "old"), **OLD)

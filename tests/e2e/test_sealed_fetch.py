@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from tests.integration.sealed.test_ledger import Hub, hub
 from tests.jail import environment, linux, needs_all
-from tests.unit.sealed.test_ledger import Hub, hub
 
 from ockham.sealed.evidence import check_evidence
 

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 from tests import tiny_encoder, tiny_gguf
 from tests.contract.test_models import PLUGS, Fit, by_hash, examples, fit_encoder
+from tests.integration.tuning.test_encoder_tuning import SPEC, Kept, quiet
 from tests.jail import environment, needs_all
 from tests.served import KEY, Served, seal, serve
 from tests.stub_api import serving
-from tests.unit.tuning.test_encoder_tuning import SPEC, Kept, quiet
 
 from ockham.bundles.loaded_model import load
 from ockham.bundles.server_eval import evaluate_server

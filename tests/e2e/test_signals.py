@@ -1,7 +1,7 @@
 """K16 and K19: a command that is stopped or killed leaves no process and no file, and the same command goes on.
 
 The commands here are not sealed: a sealed one has one process more, which hands signals on to the others
-(`tests/e2e/test_sealed_command.py`, `tests/unit/sealed/test_jail.py`).
+(`tests/e2e/test_sealed_command.py`, `tests/integration/sealed/test_jail.py`).
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 
-from tests.unit.store.test_scratch import ends
+from tests.integration.store.test_scratch import ends
 
 from ockham.convert import gguf_export
 

@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tests.integration.serving.test_process import bundle
 from tests.jail import environment, needs_all
-from tests.unit.serving.test_process import bundle
 
 from ockham.cli import error_report
 from ockham.data.clean import clean

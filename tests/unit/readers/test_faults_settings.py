@@ -9,8 +9,8 @@ import tracemalloc
 from pathlib import Path
 
 import pytest
+from tests.integration.serving.test_process import bundle
 from tests.unit.cli.test_commands import Run, run
-from tests.unit.serving.test_process import bundle
 
 from ockham import config, store
 from ockham.errors import BundleError, ConfigError, DataError

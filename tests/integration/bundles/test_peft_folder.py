@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import tiny_encoder
-from tests.unit.serving.test_process import bundle
-from tests.unit.tuning.test_encoder_tuning import SPEC, Kept, quiet
+from tests.integration.serving.test_process import bundle
+from tests.integration.tuning.test_encoder_tuning import SPEC, Kept, quiet
 
 from ockham import catalog
 from ockham.bundles.export import export

@@ -11,7 +11,7 @@ from pathlib import Path
 import pandas as pd
 import polars as pl
 import pytest
-from tests.unit.serving.test_process import ROWS, bundle
+from tests.integration.serving.test_process import ROWS, bundle
 
 import ockham
 from ockham import store

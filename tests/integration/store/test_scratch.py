@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from tests import tiny_gguf
-from tests.unit.serving.test_process import bundle
+from tests.integration.serving.test_process import bundle
 
 from ockham.errors import Defect, ModelError
 from ockham.llm import llamacpp, private_socket

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests import tiny_encoder
-from tests.unit.tuning.test_encoder_tuning import Kept, quiet
+from tests.integration.tuning.test_encoder_tuning import Kept, quiet
 
 from ockham.convert import onnx_export
 from ockham.errors import ModelError

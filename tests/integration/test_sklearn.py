@@ -13,8 +13,8 @@ from sklearn.base import clone, is_classifier
 from sklearn.metrics import accuracy_score, log_loss
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
-from tests.unit.bundles.test_loaded_model import seal
-from tests.unit.serving.test_process import ROWS
+from tests.integration.bundles.test_loaded_model import seal
+from tests.integration.serving.test_process import ROWS
 
 from ockham.errors import BundleError, ConfigError, DataError
 from ockham.models import linear, lookup
@@ -100,7 +100,7 @@ def test_what_has_no_label_is_refused_by_its_place(classifier: Classifier) -> No
 
 
 def test_a_model_without_probabilities_makes_none_up(tmp_path: Path) -> None:
-    from tests.unit.serving.test_process import bundle
+    from tests.integration.serving.test_process import bundle
 
     lookup.learn(ROWS).save(tmp_path)
     nearest = Classifier(bundle(tmp_path, "lookup", sorted(set(TARGETS))))

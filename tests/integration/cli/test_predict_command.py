@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from tests.unit.serving.test_process import bundle
+from tests.integration.serving.test_process import bundle
 
 from ockham import store
 from ockham.bundles.answered_rows import RowAccount, answer_rows

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.integration.serving.test_process import bundle as sealed
+from tests.integration.serving.test_process import echo
 from tests.stub_api import StubApi, says, serving
 from tests.unit.cli.test_commands import Run, run
-from tests.unit.serving.test_process import bundle as sealed
-from tests.unit.serving.test_process import echo
 
 import ockham
 from ockham import store
