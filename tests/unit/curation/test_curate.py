@@ -226,7 +226,7 @@ def test_the_same_bytes_for_any_number_of_workers(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.slow
 def test_a_process_that_dies_is_told_of() -> None:
-    with open_executor(2) as crew, pytest.raises(Defect, match="has died"):
+    with open_executor(2) as crew, pytest.raises(Defect, match="examines documents died"):
         list(in_order(crew, os._exit, [(3,)]))
     with open_executor(2) as crew:
         assert list(in_order(crew, pow, [(n, 2) for n in range(9)])) == [n * n for n in range(9)]

@@ -103,7 +103,7 @@ def test_D02_encodings_are_named_never_guessed(tmp_path: Path) -> None:
         assert kept(take(write(tmp_path, f"{encoding}.jsonl", mark + lines(text).encode(encoding)))) == [text]
     bad = lines("ok").encode() + b'{"text": "caf\xe9 ' + CANARY.encode() + b'"}\n'
     error = refuse(write(tmp_path, "a.jsonl", bad), "E_ENCODING")
-    assert f"offset {bad.index(0xE9)}" in error.message
+    assert f"byte {bad.index(0xE9)}" in error.message
 
 
 def test_D03_half_characters_and_nul_are_set_aside(tmp_path: Path) -> None:

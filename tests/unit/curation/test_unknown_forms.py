@@ -51,7 +51,7 @@ FORMS = {
 def test_a_form_that_is_not_curated_is_refused_by_name(name: str, tmp_path: Path) -> None:
     file, text = FORMS[name]
     (tmp_path / file).write_text(text)
-    with pytest.raises(DataError, match="not curated") as caught:
+    with pytest.raises(DataError, match="which `ockham curate` does not read") as caught:
         looked_at(tmp_path / file)
     assert caught.value.code == "E_FORMAT"
     assert name in caught.value.message
@@ -74,7 +74,7 @@ def documents(path: Path, rows: int, broken: int = 0) -> Path:
 def test_a_share_of_records_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
     report = curate(documents(tmp_path / "a.jsonl", 30, 20), out=tmp_path / "out").report
     assert report.left_out["unreadable"] == 20
-    with pytest.raises(DataError, match=r"31 of 61 records cannot be read.* at most 50 % may be") as caught:
+    with pytest.raises(DataError, match=r"31 of 61 records cannot be read.* at most 50 % are tolerated") as caught:
         curate(documents(tmp_path / "b.jsonl", 30, 31), out=tmp_path / "bad")
     assert caught.value.code == "E_FORMAT"
     assert not (tmp_path / "bad" / "report.json").exists()

@@ -223,7 +223,7 @@ def test_what_the_library_has_written_is_named_with_the_command_that_removes_it(
     folder.mkdir(parents=True)
     (folder / "deviceid").touch()
     note = next(note for note in diagnose(tmp_path).notes if "device id" in note)
-    assert note.endswith(f"rm -r '{folder}'")
+    assert note.endswith(f"rm -r '{folder}'`")
     assert (folder / "deviceid").exists()
     subprocess.run(note.rpartition(": ")[2], shell=True, check=True)
     assert switches.leftovers(os.environ) is None
