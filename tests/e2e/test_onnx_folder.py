@@ -166,6 +166,6 @@ def test_a_program_that_answers_otherwise_is_not_handed_out(tmp_path: Path, monk
 
 def test_a_bundle_without_that_form_names_those_it_has(tmp_path: Path) -> None:
     folder = sealed(fit_linear, "linear", tmp_path / "bundle", SharedText())
-    with pytest.raises(ConfigError, match="has no form gguf") as caught:
+    with pytest.raises(ConfigError, match="holds linear, which cannot be exported to gguf") as caught:
         export(folder, "gguf", tmp_path / "out")
     assert "--to onnx" in caught.value.fix

@@ -94,10 +94,10 @@ def lost(true: NDArray[np.float64], top: dict[int, float]) -> float:
 def test_tuned_on_an_example_it_clearly_beats_what_has_learnt_nothing(tmp_path: Path) -> None:
     lines = DELIVERIES.read_text(encoding="utf-8").splitlines(keepends=True)
     few, test = tmp_path / "few.jsonl", tmp_path / "test.jsonl"
-    few.write_text("".join(lines[:160]), encoding="utf-8")
-    test.write_text("".join(lines[160:252]), encoding="utf-8")
+    few.write_text("".join(lines[:110]), encoding="utf-8")
+    test.write_text("".join(lines[110:180]), encoding="utf-8")
     rungs = ("constant", "lookup", "decoder-tuned")
-    verdict = fit(few, FitSpec(rungs=rungs, models=(NAME,), epochs=3, all=True, test=str(test)), out=tmp_path / "run")
+    verdict = fit(few, FitSpec(rungs=rungs, models=(NAME,), epochs=2, all=True, test=str(test)), out=tmp_path / "run")
     by_name = {line.name: line for line in verdict.candidates}
     tuned = by_name[f"decoder-tuned:{NAME}"]
     assert tuned.status == "measured", tuned.why
