@@ -47,7 +47,7 @@ class Place:
 
     def curate(self) -> list[str]:
         """So much that two processes are started, in several pieces for each."""
-        texts = (" ".join(map(str, range(start, start + 300))) for start in range(0, 2_400_000, 300))
+        texts = (" ".join(map(str, range(start, start + 300))) for start in range(0, 4_800_000, 300))
         (self.folder / "data.jsonl").write_text("".join(f'{{"text":"{text}"}}\n' for text in texts))
         steps = ("--step", "exact", "--step", "near")
         return ["curate", "data.jsonl", *steps, "--unsealed", "--workers", "2", "--chunk-mb", "1"]

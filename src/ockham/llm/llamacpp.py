@@ -36,10 +36,12 @@ _SMALLEST = 2.0**-149
 
 TIMEOUT_S = 60.0
 
-STEP = 32
+STEP = 16
 """Tokens that a processor reads of a prompt before it looks whether anybody still wants the answer.
 
-With 16 to 256 a prompt took the same processor time, with the engine's own 2,048 seven percent more."""
+With 16 to 256 a prompt takes the same processor time, with the engine's own 2,048 seven percent more. A reader of a
+model of 135 million weights was stopped within 201 ms on two cores, with 32 tokens within 445.
+"""
 
 _FIX = install_command("gguf")
 
