@@ -37,11 +37,8 @@ _SMALLEST = 2.0**-149
 TIMEOUT_S = 60.0
 
 STEP = 16
-"""Tokens that a processor reads of a prompt before it looks whether anybody still wants the answer.
-
-With 16 to 256 a prompt takes the same processor time, with the engine's own 2,048 seven percent more. A reader of a
-model of 135 million weights was stopped within 201 ms on two cores, with 32 tokens within 445.
-"""
+"""Tokens that a processor reads of a prompt before it looks whether anybody still wants the answer: with 16 to 256 a
+prompt takes the same time. With 135 million weights, 16 stop within 201 ms on two cores, 32 within 445."""
 
 _FIX = install_command("gguf")
 
