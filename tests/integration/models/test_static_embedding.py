@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
 import numpy as np
@@ -48,14 +47,8 @@ def test_a_text_without_a_token_has_the_vector_zero_whatever_stands_beside_it(fo
 
 
 def test_a_fit_serves_and_exports_it_and_does_not_tune_it(folder: Path, tmp_path: Path) -> None:
-    draw = random.Random(1)
-    words = tiny_encoder.WORDS[12:]
-    rows = [
-        {"text": " ".join([*draw.choices(words, k=6), ("refund", "courier")[n % 2]]), "label": "ab"[n % 2]}
-        for n in range(90)
-    ]
     spec = FitSpec(rungs=("encoder", "encoder-tuned"), encoder=(str(folder),), all=True)
-    verdict = fit(rows, spec, out=tmp_path / "run")
+    verdict = fit(tiny_encoder.labelled_rows(), spec, out=tmp_path / "run")
     assert [line.status for line in verdict.candidates] == ["measured", "skipped"]
     assert verdict.candidates[1].why == "static has static embeddings: no layers to tune"
     answer = encoder.load(tmp_path / "run" / "bundle").answer(["is the refund"])[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 from pathlib import Path
 
 import pytest
@@ -34,14 +33,8 @@ def test_an_encoder_of_an_unknown_build_is_refused_before_data_is_read(tmp_path:
 
 def test_a_modernbert_with_a_prompt_is_measured_and_exported_and_not_tuned(tmp_path: Path) -> None:
     folder = tiny_encoder.write(tmp_path / "model", "modernbert", layers=2, dense=("Tanh",), prompts=PROMPTS)
-    draw = random.Random(1)
-    words = tiny_encoder.WORDS[12:]
-    rows = [
-        {"text": " ".join([*draw.choices(words, k=6), ("refund", "courier")[n % 2]]), "label": "ab"[n % 2]}
-        for n in range(90)
-    ]
     spec = FitSpec(rungs=("encoder", "encoder-tuned"), encoder=(str(folder),), all=True)
-    verdict = fit(rows, spec, out=tmp_path / "run")
+    verdict = fit(tiny_encoder.labelled_rows(), spec, out=tmp_path / "run")
     assert [line.status for line in verdict.candidates] == ["measured", "skipped"]
     assert verdict.candidates[1].why == "model has a modernbert body, which this version does not tune"
     [report] = load_result(tmp_path / "run").reports
