@@ -238,13 +238,17 @@ def fit_context(rows: SizedRows, base: Base, folder: Path, spec: GgufSpec) -> Gg
     if base.engine is None:
         with words(base) as opened_base:
             return fit_context(rows, opened_base, folder, spec)
-    answer = prompt_builder.longest(prompt_builder.task_shown(rows.task, rows.examples, ""), rows.examples)
-    spec = dataclasses.replace(spec, max_output_tokens=min(answer, spec.context // 2))
+    engine, shown = base.engine, prompt_builder.task_shown(rows.task, rows.examples, "")
+    answer = prompt_builder.longest_in_tokens(
+        shown, rows.examples, lambda text: len(engine.tokens(text, special=False))
+    )
+    room = min(prompt_builder.longest(shown, rows.examples), spec.context // 2)
+    spec = dataclasses.replace(spec, max_output_tokens=min(answer, room))
     lent = dataclasses.replace(base, copy=False)
     causal_lm.fit(rows.examples, folder, lent, spec, task=rows.task, instructions=rows.instructions)
     sample = rows.questions[:: max(1, len(rows.questions) // _SIZED)]
     lengths = sorted(causal_lm.lengths(folder, base.engine, [row.input for row in sample]))
-    need = lengths[int(0.95 * (len(lengths) - 1))] + spec.max_output_tokens + 1
+    need = lengths[int(0.95 * (len(lengths) - 1))] + room + 1
     context = min(spec.context, -(-need // _CONTEXT_STEP) * _CONTEXT_STEP)
     slots = 1 if rows.task in causal_lm.CONSTRAINED_TASKS else SLOTS
     return dataclasses.replace(spec, context=context, slots=slots, threads=None)
