@@ -19,7 +19,7 @@ from ockham.data.multiple_choice import parse_options
 from ockham.llm.constraints import AnswerConstraints
 from ockham.llm.decoding import DecodingLimits
 from ockham.llm.llamacpp import Engine
-from ockham.llm.prompt_builder import longest, task_shown
+from ockham.llm.prompt_builder import longest, longest_in_tokens, task_shown
 from ockham.models import causal_lm
 from ockham.records import Answer, Example
 
@@ -227,6 +227,35 @@ def test_an_answer_may_be_as_long_as_any_option_that_was_listed() -> None:
     assert longest(task, [row]) == len("a very dark green") + 8
     marked = dataclasses.replace(row, target="A")
     assert longest(task_shown("choose", [marked], ""), [marked]) == 1 + 8
+
+
+def count_words(text: str) -> int:
+    return len(text.split())
+
+
+def test_a_text_that_is_written_freely_may_have_half_as_many_tokens_again_as_the_longest_target() -> None:
+    rows = [Example(id=str(n), input="say it", target="a word " * n) for n in range(1, 21)]
+    task = task_shown("generate", rows, "")
+    assert longest_in_tokens(task, rows, count_words) == 1.5 * 40 + 16
+    assert longest_in_tokens(task, rows, lambda text: len(text.encode())) == longest(task, rows), (
+        "never beyond its bytes"
+    )
+
+
+def test_the_fields_that_a_target_leaves_out_count_where_an_object_is_written_with_every_field() -> None:
+    rows = [Example(id="1", input="x", target='{"a": "one"}'), Example(id="2", input="y", target='{"b": "two words"}')]
+    task = task_shown("extract", rows, "")
+    counted: list[dict[str, str | None]] = []
+
+    def count_and_keep(text: str) -> int:
+        counted.append(json.loads(text))
+        return len(text)
+
+    longest_in_tokens(task, rows, count_and_keep)
+    assert sorted(counted, key=str) == [{"a": "one", "b": None}, {"a": None, "b": "two words"}]
+    choice = [Example(id="1", input="Which?\nA) red\nB) a very dark green", target="red")]
+    shown = task_shown("choose", choice, "")
+    assert longest_in_tokens(shown, choice, count_words) == longest(shown, choice)
 
 
 def encode(text: str, special: bool, begin: bool) -> list[int]:
