@@ -213,8 +213,9 @@ def longest_in_tokens(task: PromptTask, examples: Sequence[Example], count: Call
     bytes_bound = longest(task, examples)
     if task.name not in ("generate", "extract"):
         return bytes_bound
-    targets = sorted({task.write_target_whole(example.target) for example in examples}, key=len)[-_COUNTED:]
-    return min(bytes_bound, math.ceil(_ROOM * max(map(count, targets))) + _SPARE)
+    targets = {task.write_target_whole(example.target) for example in examples}
+    longest_targets = sorted(targets, key=lambda target: (len(target), target))[-_COUNTED:]
+    return min(bytes_bound, math.ceil(_ROOM * max(map(count, longest_targets))) + _SPARE)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
