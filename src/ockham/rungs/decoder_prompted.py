@@ -101,6 +101,7 @@ def answer_validation(
 
     chunks = [(start, valid[start : start + _CHUNK]) for start in range(0, len(valid), _CHUNK)]
     batches = [(digest([key, start, len(rows)]), rows) for start, rows in chunks]
+    context.on_progress(Progress(stage="climb", message=message, done=0, total=len(valid)))
     for part in find_or_make_batches(context.run, "trial", batches, tuple[str, ...], ask):
         answers += part
         context.on_progress(Progress(stage="climb", message=message, done=len(answers), total=len(valid)))

@@ -91,8 +91,8 @@ class _Place:
         try:
             questions = tuple(model.question(text).tokens for text in texts)
             for start in range(0, len(texts), _CHUNK):
+                self.context.on_progress(Progress(stage="climb", message=message, done=start, total=len(texts)))
                 answers += [answer.value or "" for answer in model.answer(texts[start : start + _CHUNK])]
-                self.context.on_progress(Progress(stage="climb", message=message, done=len(answers), total=len(texts)))
         finally:
             model.close()
         return _Served(answers=tuple(answers), questions=questions)
