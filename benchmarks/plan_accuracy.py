@@ -127,7 +127,7 @@ def compared(row: Mapping[str, Any], rates: Sequence[float]) -> dict[str, tuple[
 
 def _device(rates: Sequence[float], threads: int) -> Device:
     found = calibrate.Calibration(
-        processor="here", made="", threads=threads, chosen=False, bandwidth_gb_s=rates[0], gflops=rates[1]
+        processor="here", created_at="", threads=threads, chosen=False, bandwidth_gb_s=rates[0], gflops=rates[1]
     )
     return this_machine.this_machine("here", machine.memory_gb(), found)
 

@@ -85,3 +85,12 @@ def test_handwritten_constant_scores_the_share_of_the_largest_label(tmp_path: Pa
     assert set(written.pop("answers")) == {largest}
     assert written == told
     assert told["peak_rss_mb"] > 1
+
+
+def test_the_plan_of_a_measured_model_stands_beside_what_was_measured() -> None:
+    from benchmarks.plan_accuracy import compared
+
+    row = {"model": "SmolLM2-135M", "quantization": "q8_0", "context": 256, "threads": 1}
+    pairs = compared({**row, "prompt": 238, "read": 2.0, "step": 0.02, "peak": 242.0}, (20.0, 100.0))
+    assert [measured for _, measured in pairs.values()] == [242.0, 119.0, 50.0]
+    assert all(predicted > 0 for predicted, _ in pairs.values())
