@@ -32,7 +32,7 @@ def describe(names: Iterable[str] = PACKAGES, root: Path = ROOT) -> Machine:
     """Describe the machine: system, processor, usable cores and memory, Python and the named packages that are here."""
     return Machine(
         system=f"{platform.system()} {platform.release()} {platform.machine()}".strip(),
-        processor=_processor(root),
+        processor=processor(root),
         cores=cores(root),
         memory_gb=round(memory_gb(root), 2),
         python=platform.python_version(),
@@ -148,7 +148,8 @@ def _version(name: str) -> str | None:
         return None
 
 
-def _processor(root: Path) -> str:
+def processor(root: Path = ROOT) -> str:
+    """Return the processor's name as the system writes it, or its kind where the system does not say."""
     for line in _text(root / "proc/cpuinfo").splitlines():
         name, _, value = line.partition(":")
         if name.strip() == "model name" and value.strip():

@@ -12,9 +12,11 @@ from pathlib import Path
 import pytest
 from tests import tiny_gguf
 
+from ockham import machine
 from ockham.evals.intervals import wilson
 from ockham.evals.sample_size import rows_needed
 from ockham.ladder import measure
+from ockham.llm.spin_limit import spins
 from ockham.records import Answer, Estimate, Profile, Requirements
 from ockham.serving import contention, worker
 from ockham.serving.contention import ProcessorUse, lost_share, processor_use
@@ -185,12 +187,13 @@ def test_the_engine_is_loaded_with_short_spins_and_leaves_no_trace(tmp_path: Pat
         # Closed before its loop has begun, the engine may wait for ever: the process just ends.
         "print(os.environ.get('GOMP_SPINCOUNT'), flush=True)\nos._exit(0)"
     )
-    for own, spins in ((None, "300"), ("5000", "5000")):
+    assert (spins("AMD EPYC"), spins("Intel(R) Xeon(R) Processor @ 2.80GHz")) == (300, 1000)
+    for own, wanted in ((None, str(spins(machine.processor()))), ("5000", "5000")):
         environment = {**os.environ, "OMP_DISPLAY_ENV": "VERBOSE", **({} if own is None else {"GOMP_SPINCOUNT": own})}
         run = subprocess.run([sys.executable, "-c", load], env=environment, capture_output=True, text=True, check=True)
         if "GOMP_SPINCOUNT" not in run.stderr:
             pytest.skip("this build of the engine does not use GNU's OpenMP")
-        assert f"GOMP_SPINCOUNT = '{spins}'" in run.stderr
+        assert f"GOMP_SPINCOUNT = '{wanted}'" in run.stderr
         assert run.stdout.strip() == str(own)
 
 
