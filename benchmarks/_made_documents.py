@@ -246,7 +246,7 @@ def _receipt(draw: random.Random) -> dict[str, object]:
         page.add(line)
     if draw.random() < 0.6:
         page.add(draw.choice(("TAX INVOICE", "INVOICE", "CASH BILL", "SIMPLIFIED TAX INVOICE", "OFFICIAL RECEIPT")))
-    head = [lambda: _write_date(page, when)]
+    head: list[Callable[[], object]] = [lambda: _write_date(page, when)]
     head += draw.sample(
         (
             lambda: page.pair("INVOICE NO:", f"{draw.choice(('CS', 'IV', 'A', 'OR'))}{draw.randint(10000, 999999)}"),
@@ -373,7 +373,7 @@ def _note(draw: random.Random) -> dict[str, object]:
     style = draw.choice(DATE_STYLES)
     when, number = style(day), f"{draw.choice(('DN', 'D/O', 'DO-', 'L'))}{draw.randint(1000, 999999)}"
     page.add(sender, *_address(draw), draw.choice(("DELIVERY NOTE", "DELIVERY ORDER", "GOODS DELIVERY NOTE")))
-    blocks = [
+    blocks: list[Callable[[], object]] = [
         lambda: page.pair(draw.choice(("NOTE NO:", "D/O NO.", "NUMBER", "DELIVERY NO :")), number),
         lambda: page.pair(draw.choice(("DELIVERY DATE", "DATE:", "DELIVERED ON", "DATE OF DELIVERY :")), when),
         lambda: page.pair(draw.choice(("ORDER DATE", "ORDERED", "P/O DATE :")), style(ordered)),

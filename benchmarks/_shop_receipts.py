@@ -197,7 +197,7 @@ def _make_shop(draw: random.Random) -> _Shop:
     whole = " ".join(
         part for part in (first, draw.choice((draw.choice(SECOND), _name(draw))), draw.choice(LAST)) if part
     )
-    company = (whole,)
+    company: tuple[str, ...] = (whole,)
     if draw.random() < 0.15 and whole.count(" ") > 1:
         cut = whole.rindex(" ", 0, whole.rindex(" "))
         company = (whole[:cut], whole[cut + 1 :])

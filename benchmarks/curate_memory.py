@@ -97,7 +97,8 @@ def main() -> None:
     full = [(size, peak) for size, peak in zip(args.megabytes, peaks, strict=True) if size >= FULL]
     slope = None
     if len(full) > 1:
-        slope, base = np.polyfit(*zip(*full, strict=True), 1).tolist()
+        sizes, highest = zip(*full, strict=True)
+        slope, base = np.polyfit(sizes, highest, 1).tolist()
         text += (
             f"\n\nA line through the peaks from {FULL:,} MB on: {base:,.0f} MB and {1000 * slope:.1f} MB for each GB."
         )

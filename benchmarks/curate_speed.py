@@ -23,6 +23,7 @@ from typing import Any
 
 from benchmarks import table
 from ockham.curation.executors import keep_memory
+from ockham.records.curation import Step
 
 WORD = re.compile(r"\w+")
 PIECE = 2_500
@@ -135,7 +136,7 @@ def steps(path: Path) -> dict[str, float]:
     import numpy as np
     import xxhash
 
-    from ockham.curation.curate_spec import CurateSpec, Step
+    from ockham.curation.curate_spec import CurateSpec
     from ockham.curation.record_batch import batch_of
     from ockham.curation.steps.examine import StepConfig, examine
     from ockham.readers.blocks import block_work
@@ -186,7 +187,7 @@ def steps(path: Path) -> dict[str, float]:
 def runs(path: Path, folder: Path) -> tuple[dict[str, float], list[dict[str, Any]]]:
     """Measure whole runs, from file to files, in one process; and give what went as exact and near-duplicates."""
     from ockham.curation.curate import CurateSpec, curate
-    from ockham.curation.curate_spec import STEPS, Step
+    from ockham.curation.curate_spec import STEPS
 
     groups: dict[str, tuple[Step, ...]] = {
         "whole run: exact duplicates": ("exact",),

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from multiprocessing.sharedctypes import Synchronized
 from pathlib import Path
 
 from ockham.api import egress
@@ -41,7 +42,7 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-def serve(port: multiprocessing.Value) -> None:
+def serve(port: Synchronized[int]) -> None:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     port.value = server.server_port
     server.serve_forever()
@@ -78,7 +79,7 @@ def main() -> None:
     server.start()
     while not port.value:
         time.sleep(0.01)
-    pin = egress.pin_of(Destination(url=f"http://127.0.0.1:{port.value}/v1"))
+    [pin] = egress.pins_of(Destination(url=f"http://127.0.0.1:{port.value}/v1"))
     with tempfile.TemporaryDirectory(dir=arguments.ledger) as folder:
         pid, control = egress.start([pin], Path(folder) / "ledger.jsonl")
         assert egress.wait_for(control, 30)["ready"]

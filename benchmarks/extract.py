@@ -27,6 +27,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,9 @@ from benchmarks._made_documents import make_notes, make_receipts
 from ockham.evals import field_scores, tasks
 from ockham.ladder.fit import FitSpec, fit
 from ockham.ladder.run_folder import bundle_of, load_result
-from ockham.models.backend import load_backend
+from ockham.models.backend import Model, load_backend
 from ockham.models.extraction import field_calibration, pattern_learning, tagger_learning
+from ockham.models.extraction.tagger_learning import PlacedRows
 from ockham.models.extraction.value_places import TextRow
 from ockham.records import Score
 
@@ -48,7 +50,10 @@ MADE = {
     "shops": (400, 226, _shop_receipts.make),
 }
 """Of each made set the rows to learn from, the most rows to measure on, and its maker."""
-RUNGS = {"pattern": pattern_learning.learn, "linear-tagger": tagger_learning.learn}
+RUNGS: dict[str, Callable[[PlacedRows], Any]] = {
+    "pattern": pattern_learning.learn,
+    "linear-tagger": tagger_learning.learn,
+}
 PEERS = {"spacy": ".bench/venv-spacy", "classifier": ".bench/venv-peers", "gliner": ".bench/venv-peers"}
 WHOLE = "fit"
 FITTED = ("pattern", "linear-tagger", "encoder-tagger", "field-blend")
@@ -70,7 +75,7 @@ def read_rows(name: str, rows: int, test: int) -> tuple[list[TextRow], list[Text
     return sides[0], sides[1]
 
 
-def measure(name: str, rung: str, rows: int, test: int) -> dict[str, object]:
+def measure(name: str, rung: str, rows: int, test: int) -> dict[str, Any]:
     """Fit a rung on a set and measure it, in this process."""
     train, unseen = read_rows(name, rows, test)
     valid = train[-max(1, len(train) // 10) :]
@@ -97,6 +102,10 @@ def measure(name: str, rung: str, rows: int, test: int) -> dict[str, object]:
         "long_ms": _time_long_texts(lambda text: writer.answer(text, model.shares(text)), unseen),
         "memory_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6,
     }
+
+
+def _answer_one(model: Model, text: str) -> object:
+    return model.answer([text])
 
 
 def _time_long_texts(answer: Callable[[str], object], rows: Sequence[TextRow]) -> float:
@@ -143,7 +152,7 @@ def measure_fit(name: str, rows: int, test: int) -> list[dict[str, object]]:
         long_ms = {}
         for report in reports:
             model = load_backend(report.candidate.kind).load(bundle_of(run, report.candidate.name))
-            long_ms[report.candidate.name] = _time_long_texts(lambda text, model=model: model.answer([text]), unseen)
+            long_ms[report.candidate.name] = _time_long_texts(partial(_answer_one, model), unseen)
     return [
         {
             "set": name,
@@ -190,7 +199,7 @@ def _milliseconds(value: float | None) -> str:
     return "" if value is None else f"{value:.1f}"
 
 
-def write_table(results: list[dict[str, object]]) -> str:
+def write_table(results: list[dict[str, Any]]) -> str:
     """Return the measurements as a page of Markdown."""
     head = (
         "| set | rows | rung | micro F1, % | whole objects, % | test rows | fit s | p95 ms | 600 words ms | "
@@ -265,7 +274,7 @@ def main() -> int:
 
 def _is_of(line: dict[str, Any], name: str, rung: str, rows: int) -> bool:
     """Tell whether a line of the table is of a measurement; a fit has one line for each of its rungs."""
-    return line["set"] == name and line["rows"] == rows and line["rung"].partition(": ")[0] == rung
+    return bool((line["set"], line["rows"], line["rung"].partition(": ")[0]) == (name, rows, rung))
 
 
 def _add_lines(results: list[dict[str, Any]], lines: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,6 +51,7 @@ CACHE = table.CELLS / "few_labels"
 SINGLE = (FROZEN, "linear", "encoder")
 RUNGS = (LINEAR, ENCODER, LINEAR_ENCODER)
 Vectors = npt.NDArray[np.float32]
+Margins = tuple[npt.NDArray[np.floating[Any]], tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,11 +164,12 @@ def run_context(rows: Rows, learnt: Sequence[int], plan: BuildConfig, run: store
         return onnx_encoder.load(rows.graph, threads=2)
 
     # What costs most and is the same for all sub-tasks of a data set is done once.
-    encoder_rungs.embed_sides, encoder_rungs._write_encoder = embed_sides, write_encoder
+    monkeypatch: Any = encoder_rungs
+    monkeypatch.embed_sides, monkeypatch._write_encoder = embed_sides, write_encoder
     return context
 
 
-def margins_of(name: str, folder: Path, rows: Rows, asked: Sequence[int]) -> tuple[Vectors, tuple[str, ...]]:
+def margins_of(name: str, folder: Path, rows: Rows, asked: Sequence[int]) -> Margins:
     """Return a bundle's margins for rows whose vectors are known, and its labels."""
     if name == LINEAR.name:
         model = linear.load(folder)

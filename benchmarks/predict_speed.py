@@ -55,7 +55,7 @@ def fit(folder: Path, rung: str) -> Path:
 
 def write_rows(folder: Path, number: int) -> tuple[Path, list[str]]:
     """Write so many emails, each with a number of its own, and return the file with the texts that a model reads."""
-    from ockham.bundles.predict import input_columns
+    from ockham.bundles.measured_rows import input_columns
     from ockham.readers.examples import input_of
     from ockham.store import read_bundle
 

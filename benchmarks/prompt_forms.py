@@ -74,7 +74,9 @@ def log_probabilities(model: Any, tree: Tree, wanted: Sequence[int]) -> list[flo
     """Return the summed log-probability of each wanted branch's tokens behind what leads to it, in nats."""
     import torch
 
-    starts, position, ids = [], [], []
+    starts: list[int] = []
+    position: list[int] = []
+    ids: list[int] = []
     lineage: list[list[tuple[int, int]]] = []
     for tokens, parent in tree.branches:
         start, before = len(ids), lineage[parent] if parent >= 0 else []
