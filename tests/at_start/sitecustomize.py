@@ -1,8 +1,9 @@
 """Python runs this first in each process that a test starts: it times models and the processor only briefly.
 
 Models are timed over 20 answers, not for 4 seconds; while the tests beside it take the processor, the command would
-even time each model twice. The processor, which `ockham plan` knows by 25 passes over 268 MB, is timed over two. No
-test looks at those times but those of the timing itself, which say how long. `tests/conftest.py` has this file found.
+even time each model twice. The processor, which `ockham plan` knows by 25 passes over 268 MB, is timed over two, and
+without the engine. No test looks at those times but those of the timing itself, which say how long. `tests/conftest.py`
+has this file found.
 """
 
 from __future__ import annotations
@@ -22,9 +23,14 @@ def _time_the_processor_briefly(module: ModuleType) -> None:
     module._PASSES = 2  # type: ignore[attr-defined]
 
 
+def _leave_the_engine_out(module: ModuleType) -> None:
+    module._PACKAGES = ("none_such",)  # type: ignore[attr-defined]
+
+
 _CHANGES = {
     "ockham.ladder.measure": _time_models_briefly,
     "ockham.planning.calibrate": _time_the_processor_briefly,
+    "ockham.planning.engine_probe": _leave_the_engine_out,
 }
 
 

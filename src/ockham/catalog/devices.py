@@ -33,6 +33,7 @@ class Device:
     fp32_tflops: float | None = field(default=None, metadata=_ABOVE)
     fp16_tflops: float | None = field(default=None, metadata=_ABOVE)
     int8_tops: float | None = field(default=None, metadata=_ABOVE)
+    decoder_tflops: float | None = field(default=None, metadata=_ABOVE)
     cores: int | None = field(default=None, metadata={"min": 1})
     watts: float | None = field(default=None, metadata=_ABOVE)
 

@@ -28,7 +28,8 @@ What = Literal["memory", "speed"]
 class Calibration:
     """What a machine reaches: gigabytes read a second and 10^9 operations a second in FP32, with so many threads.
 
-    ``chosen`` says that the number of threads was found by measuring, not named.
+    ``chosen`` says that the number of threads was found by measuring, not named; ``engine_seconds`` are those of
+    `engine_probe.read_seconds`.
     """
 
     processor: str
@@ -37,6 +38,7 @@ class Calibration:
     chosen: bool
     bandwidth_gb_s: float = field(metadata={"above": 0})
     gflops: float = field(metadata={"above": 0})
+    engine_seconds: float | None = field(default=None, metadata={"above": 0})
 
 
 def measure(processor: str, threads: Sequence[int], now: dt.datetime, clock: Clock) -> Calibration:

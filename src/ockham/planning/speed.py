@@ -29,14 +29,38 @@ def prefill_seconds(
     spend most of their time there. No faster than the weights can be read. An encoder on a CPU reads one text on one
     core, for many small products are faster apart than divided.
     """
+    held = weights(shape, quantization)
+    reads = (held.matrices + (held.head or held.table)) / (device.bandwidth_gb_s * _GIGA * engine.bandwidth_share)
+    operations = _prefill_operations(shape, quantization, tokens, engine, cached)
+    works = operations / _rate(shape, device) * parallel_speed(shape, device)
+    return shape.layers * engine.layer_us / 1e6 + max(works, reads if shape.kind == "decoder" else 0.0)
+
+
+def tflops_shown(
+    shape: Architecture, quantization: Quantization, tokens: int, engine: ServingEngine, seconds: float
+) -> float:
+    """Return the rate of a device, in 10^12 operations/s, on which a prompt is predicted to be read in ``seconds``.
+
+    Nothing but arithmetic counts: the model has to be small enough not to wait for its weights.
+    """
+    arithmetic = max(seconds - shape.layers * engine.layer_us / 1e6, seconds / 10)
+    return _prefill_operations(shape, quantization, tokens, engine, 0) / arithmetic / _TERA
+
+
+def _prefill_operations(
+    shape: Architecture, quantization: Quantization, tokens: int, engine: ServingEngine, cached: int
+) -> float:
+    """Count what reading a prompt takes in operations at the device's rate, each divided by what of it is reached."""
     attention = _attention(shape, cached + tokens) * tokens / engine.attention_share
     head = 2.0 * shape.table if shape.kind == "decoder" else 0.0
     products = (2.0 * shape.matrices_used * tokens + head) / engine.prefill_in(quantization)
-    between = engine.element_ops * _elements(shape) * tokens
-    held = weights(shape, quantization)
-    reads = (held.matrices + (held.head or held.table)) / (device.bandwidth_gb_s * _GIGA * engine.bandwidth_share)
-    works = (products + attention + between) / (device.tflops * _TERA) * parallel_speed(shape, device)
-    return shape.layers * engine.layer_us / 1e6 + max(works, reads if shape.kind == "decoder" else 0.0)
+    return products + attention + engine.element_ops * _elements(shape) * tokens
+
+
+def _rate(shape: Architecture, device: Device) -> float:
+    """Return the operations/s that shares of the engine refer to: a decoder's as the engine itself showed it, if so."""
+    shown = device.decoder_tflops if shape.kind == "decoder" else None
+    return (device.tflops if shown is None else shown) * _TERA
 
 
 def step_seconds(
@@ -55,7 +79,7 @@ def step_seconds(
         always = (shape.matrices_used - shape.experts_used / shape.experts * shape.expert_matrices) / shape.matrices
         share = always + met * shape.expert_matrices / shape.matrices
     read = held.matrices * share + (held.head or held.table) + batch * kv_cache(shape, context, 0)
-    rate = device.tflops * _TERA
+    rate = _rate(shape, device)
     waits = read / (device.bandwidth_gb_s * _GIGA * engine.bandwidth_share)
     works = batch * 2.0 * (shape.matrices_used + shape.table) / (rate * engine.step_in(quantization))
     attention = batch * _attention(shape, context) / (rate * engine.step_attention_share)

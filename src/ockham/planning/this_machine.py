@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import logging
 import os
@@ -10,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ockham import machine
+from ockham import catalog, machine
 from ockham.catalog import Device
 from ockham.errors import StoreError
 from ockham.machine import ROOT
-from ockham.planning import calibrate
+from ockham.planning import calibrate, engine_probe, speed
 from ockham.planning.calibrate import Calibration, Clock
 from ockham.planning.gpus import best_gpu, gpus
 from ockham.records.plan import PastError
@@ -92,6 +93,7 @@ def processor(
         if on_measure is not None:
             on_measure()
         measured = calibrate.measure(name, sorted({1, cores}) if threads is None else [threads], now, clock)
+        measured = dataclasses.replace(measured, engine_seconds=engine_probe.read_seconds(measured.threads))
         try:
             calibrate.save_calibration(cache, measured)
         except StoreError as error:
@@ -107,8 +109,18 @@ def this_machine(name: str, memory_gb: float, measured: Calibration) -> Device:
         memory_gb=memory_gb,
         bandwidth_gb_s=measured.bandwidth_gb_s,
         fp32_tflops=measured.gflops / 1000,
+        decoder_tflops=_decoder_tflops(measured),
         cores=measured.threads,
         date=measured.created_at[:10],
         source=f"measured {measured.created_at[:10]} with {measured.threads} "
         f"thread{'s' if measured.threads != 1 else ''}",
     )
+
+
+def _decoder_tflops(measured: Calibration) -> float | None:
+    """Return the rate that llama.cpp showed, if it was measured: a product in FP32 may tell little of it."""
+    if measured.engine_seconds is None:
+        return None
+    engine = catalog.engine("cpu", encoders=False)
+    shape, tokens = engine_probe.shape(), engine_probe.TOKENS
+    return speed.tflops_shown(shape, engine_probe.FORMAT, tokens, engine, measured.engine_seconds)

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from ockham import catalog
 from ockham.errors import StoreError
-from ockham.planning import calibrate, this_machine
+from ockham.planning import calibrate, engine_probe, speed, this_machine
 from ockham.planning.calibrate import Calibration
 
+pytestmark = pytest.mark.usefixtures("without_the_engine")
 NOW = dt.datetime(2026, 11, 22, 12, tzinfo=dt.timezone.utc)
 FOUND = Calibration(
     processor="a processor", created_at=NOW.isoformat(), threads=2, chosen=True, bandwidth_gb_s=20.0, gflops=100.0
 )
+
+
+@pytest.fixture
+def without_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine_probe, "read_seconds", lambda threads: None)
 
 
 def ticking(step: float) -> calibrate.Clock:
@@ -86,6 +94,37 @@ def test_this_machine_has_the_measured_rates() -> None:
     assert (found.kind, found.memory_gb, found.bandwidth_gb_s) == ("cpu", 16, 20)
     assert found.tflops == pytest.approx(0.1)
     assert found.source == "measured 2026-11-22 with 2 threads"
+
+
+def test_a_decoder_is_predicted_from_what_the_engine_showed_and_an_encoder_from_the_product(tmp_path: Path) -> None:
+    engine, shape, tokens = catalog.engine("cpu", encoders=False), engine_probe.shape(), engine_probe.TOKENS
+    plain = this_machine.this_machine("it", 16, FOUND)
+    expected = speed.prefill_seconds(shape, engine_probe.FORMAT, tokens, plain, engine)
+    as_expected = dataclasses.replace(FOUND, engine_seconds=expected)
+    assert this_machine.this_machine("it", 16, as_expected).decoder_tflops == pytest.approx(plain.tflops)
+    slow = this_machine.this_machine("it", 16, dataclasses.replace(FOUND, engine_seconds=2 * expected))
+    assert speed.prefill_seconds(shape, engine_probe.FORMAT, tokens, slow, engine) == pytest.approx(2 * expected)
+    decoder, encoder = catalog.find_architecture("SmolLM2-135M"), catalog.find_architecture("all-MiniLM-L6-v2")
+    for model, changes in ((decoder, True), (encoder, False)):
+        its = catalog.engine("cpu", encoders=model.kind == "encoder")
+        first = [speed.prefill_seconds(model, "q8_0", 100, device, its) for device in (plain, slow)]
+        assert (first[1] > 1.5 * first[0]) == changes
+        assert changes or first[0] == first[1]
+    # Wider vectors do not read the memory faster: writing waits for it on both, or for the slower arithmetic.
+    steps = [speed.step_seconds(decoder, "q4_0", 100, 1, device, engine) for device in (plain, slow)]
+    assert steps[0] <= steps[1] < 2 * steps[0]
+
+
+def test_a_calibration_keeps_what_the_engine_showed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calibrate, "measure", lambda *_: FOUND)
+    monkeypatch.setattr(this_machine, "gpus", lambda visible: ())
+    monkeypatch.setattr(engine_probe, "read_seconds", lambda threads: 0.01 * threads)
+    first = this_machine.detect_machine(tmp_path, NOW, ticking(1))
+    monkeypatch.setattr(engine_probe, "read_seconds", lambda threads: pytest.fail("it was measured"))
+    kept = calibrate.load_calibration(tmp_path, FOUND.processor, None, NOW)
+    assert kept is not None
+    assert kept.engine_seconds == 0.02
+    assert first.device.decoder_tflops is not None
 
 
 def test_looking_measures_once_and_keeps_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
