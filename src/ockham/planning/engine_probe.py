@@ -20,6 +20,7 @@ from ockham import catalog
 from ockham.catalog import Architecture
 from ockham.planning.calibrate import Clock
 from ockham.records.plan import Quantization
+from ockham.sealed import connector
 
 TOKENS = 128
 FORMAT: Quantization = "q8_0"
@@ -45,7 +46,9 @@ def read_seconds(threads: int) -> float | None:
         return None
     command = [sys.executable, "-m", "ockham.planning.engine_probe", str(threads)]
     with contextlib.suppress(OSError, ValueError, subprocess.SubprocessError):
-        run = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_TIMEOUT_S)
+        run = subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=_TIMEOUT_S, pass_fds=connector.control()
+        )
         return float(run.stdout)
     return None
 
