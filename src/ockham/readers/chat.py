@@ -6,7 +6,7 @@ roles, order or content are not those of a conversation is kept out with a reaso
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from ockham.readers.json_file import Fault, parse
@@ -16,12 +16,14 @@ INPUT = "messages"
 TARGET = "assistant"
 _ROLES = {
     "system": "system", "developer": "system", "user": "user", "human": "user", "assistant": "assistant",
-    "chatbot": "assistant", "model": "assistant", "tool": "tool",
+    "chatbot": "assistant", "model": "assistant", "tool": "tool", "function": "tool",
 }  # fmt: skip
 _TEXT_PARTS = ("text", "input_text", "output_text")
 """Kinds of parts that are text; Bedrock's have no kind."""
 _NO_TEXT = ("tool_use", "thinking", "redacted_thinking")
 """Kinds of parts that are not said: calls, and what a model thought before it answered."""
+_LEGACY = "function_call"
+"""The id of a call in OpenAI's former form, which has none: a turn of the function answers the call before it."""
 
 
 class Call(NamedTuple):
@@ -105,18 +107,10 @@ def render(turns: Sequence[Turn]) -> str:
     return "\n".join(f"{turn.role}: {turn.text}" for turn in turns)
 
 
-def calls_alone(rows: Iterable[Mapping[str, object]]) -> bool:
+def calls_alone(conversations: Iterable[Sequence[Turn]]) -> bool:
     """Tell whether all tool calls in these conversations are of one function, so that its name says nothing."""
-    names = {call.name for row in rows for call in _calls_in(row)}
-    return len(names) <= 1
-
-
-def _calls_in(row: Mapping[str, object]) -> Iterator[Call]:
-    try:
-        for turn in turns_of(row):
-            yield from turn.calls if turn.role == "assistant" else ()
-    except UnsoundError:
-        return
+    spoken = (turn for turns in conversations for turn in turns if turn.role == "assistant")
+    return len({call.name for turn in spoken for call in turn.calls}) <= 1
 
 
 def turn_of(message: object) -> Turn:
@@ -130,16 +124,16 @@ def turn_of(message: object) -> Turn:
     calls = _calls(message.get("tool_calls")) if message.get("tool_calls") else _calls_in_parts(message.get("content"))
     legacy = message.get("function_call")
     if isinstance(legacy, Mapping) and not calls:
-        calls = (_call({"id": "function_call", "function": legacy}),)
+        calls = (_call({"id": _LEGACY, "function": legacy}),)
     answered = _answered_calls(message.get("content"))
-    if role == "tool":
-        calls = (Call(_id(message.get("tool_call_id")), "", None),)
+    if role in ("tool", "function"):
+        calls = (Call(_LEGACY if role == "function" else _id(message.get("tool_call_id")), "", None),)
     elif answered:
         role, calls = "tool", answered
     text = _text(message.get("content"))
     weight = message.get("weight")
     turn = Turn(_ROLES[role], text, calls, weight if isinstance(weight, (int, float)) else None)
-    if not text and calls and role != "tool":
+    if not text and calls and turn.role != "tool":
         turn = turn._replace(text=canonical(turn.call_object(alone=False)).decode())
     if not text.strip() and role == "user":
         raise UnsoundError("a user turn is empty")

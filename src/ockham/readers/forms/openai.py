@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 
 from ockham.readers import chat
 from ockham.readers.chat import INPUT, TARGET, Turn, UnsoundError, is_chat, render, split_turns, turns_of
@@ -24,17 +25,18 @@ def conversation_reader(
     whole = request.labelled and request.target is not None and request.target != TARGET
     others = sample.others(*own)
     counts: Counter[str] = Counter()
-    alone = chat.calls_alone(row for row in sample.rows)
+    alone = chat.calls_alone(_conversations(sample, turns))
 
     def convert(cells: Cells) -> Cells | LeftOut:
         conversation = turns(cells)
         before, answer = split_turns(conversation, whole=whole, labelled=request.labelled)
-        if request.labelled and not whole and conversation[-1].weight == 0:
+        answering = conversation[len(before)] if len(before) < len(conversation) else None
+        if request.labelled and answering is not None and answering.weight == 0:
             return _UNTRAINED
         counts["several"] += sum(turn.role == "assistant" for turn in conversation) > 1
         target: object = answer
-        if not whole and len(before) < len(conversation) and conversation[-1].calls:
-            target = conversation[-1].call_object(alone=alone)
+        if answering is not None and answering.calls:
+            target = answering.call_object(alone=alone)
         return {INPUT: render(before), TARGET: target, **{name: cells[name] for name in others if name in cells}}
 
     def remarks() -> list[str]:
@@ -45,6 +47,13 @@ def conversation_reader(
     return FormReader(
         columns=(INPUT, TARGET, *others), convert=convert, inputs=(INPUT,), target=TARGET, remarks=remarks
     )
+
+
+def _conversations(sample: FormSample, turns: Callable[[Cells], list[Turn]]) -> Iterator[list[Turn]]:
+    """Yield the conversations among the first records; those that are none are told of when they are read."""
+    for row in sample.rows:
+        with suppress(UnsoundError):
+            yield turns(row)
 
 
 def _open_chat(sample: FormSample) -> FormReader | None:
@@ -118,7 +127,7 @@ CHAT = Form(
     " imitations)",
     taken="the last assistant turn is the target, the turns before it are the input; a single user turn is taken"
     " as plain text. A tool call becomes an object of its arguments, without its id, and with the function's name"
-    " if there are several functions. A row whose last turn has `weight: 0` is dropped",
+    " if there are several functions. A row whose answer has `weight: 0` is dropped",
     open=_open_chat,
 )
 CHAT_LOG = Form(
