@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import json
 import re
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -16,6 +17,9 @@ SeveralLabels = Literal["one", "sets", "as-is"]
 """What to do with rows that have several labels: leave them out, take each set as a label of its own, or take what
 stands there as it is, which is one name."""
 _LONGEST_CELL = 10_000
+_ITEM = r"""(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|-?\d+)"""
+_NUMPY_LIST = re.compile(rf"\[\s*{_ITEM}(?:\s+{_ITEM})+\s*\]")
+"""A list as NumPy prints it, without commas: Python would read two texts side by side as one."""
 _LONGEST_LABEL = 100
 _LONGEST_JOINED = 300
 _MOST_ODD = 0.05
@@ -41,13 +45,18 @@ _FIX = "--several-labels one drops these rows, --several-labels sets treats each
 
 
 def labels_in(value: object) -> tuple[str, ...] | None:
-    """Return the labels of a cell that holds a list of plain values, as JSON or as Python writes one; else ``None``."""
+    """Return the labels of a cell that holds a list or set of plain values; ``None`` for any other cell.
+
+    In a text the list stands as JSON, Python or NumPy write it.
+    """
     if hasattr(value, "tolist"):
         value = value.tolist()
     if isinstance(value, str):
-        if value[:1] != "[" or value[-1:] != "]" or len(value) > _LONGEST_CELL:
+        if not value.startswith(("[", "{'")) or value[-1:] not in ("]", "}") or len(value) > _LONGEST_CELL:
             return None
         value = _parse(value)
+    if isinstance(value, (set, frozenset)):
+        value = sorted(value, key=str)
     if not isinstance(value, (list, tuple)) or not all(isinstance(item, (str, int)) for item in value):
         return None
     return tuple(item if isinstance(item, str) else json.dumps(item) for item in value)
@@ -176,6 +185,10 @@ def _parse(text: str) -> object:
     except (ValueError, RecursionError):
         pass
     try:
-        return ast.literal_eval(text)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of escapes that Python does not know, which would show the text
+            if _NUMPY_LIST.fullmatch(text):
+                return [ast.literal_eval(item) for item in re.findall(_ITEM, text)]
+            return ast.literal_eval(text)
     except (ValueError, SyntaxError, RecursionError, MemoryError):
         return None

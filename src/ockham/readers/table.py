@@ -113,6 +113,8 @@ def text_of(value: object) -> str:
         return value
     if hasattr(value, "tolist"):  # numpy, in the cells of a frame
         value = value.tolist()
+    if isinstance(value, (set, frozenset)):  # whose own order changes from one process to the next
+        value = sorted(value, key=str)
     if isinstance(value, bytes):
         return value.decode("utf-8", "surrogateescape")  # what is not UTF-8 is kept out as half a character
     if is_missing(value):

@@ -16,6 +16,8 @@ PREFIX = "__label__"
 _FASTTEXT_LABEL = re.compile(rf"(?:^|\s){PREFIX}(\S+)")
 _LEAST = 0.9
 _CONLL_COLUMNS = ("text", "entities")
+_PAIR = re.compile(r"#\s*[\w.]+\s*=")
+"""How a comment begins that says something of a sentence: ``# text = …``."""
 _HEADS = {"tag", "tags", "ner", "ner_tag", "ner_tags", "label", "labels"}
 """How a line of names, which some programs put first, ends."""
 
@@ -45,7 +47,7 @@ def _is_fasttext(lines: list[str]) -> bool:
 
 def _is_conll(lines: list[str]) -> bool:
     """Tell tokens with tags: at least two cells a line, the last a tag, some of them of a span, and blank lines."""
-    rows = [line.split() for line in lines if line.strip() and not line.startswith(("#", "-DOCSTART-"))]
+    rows = [_cells(line) for line in lines if line.strip() and not _is_comment(line)]
     tagged = [row for row in rows if len(row) > 1 and TAG.fullmatch(row[-1])]
     spans = any(row[-1] != "O" for row in tagged)
     return bool(rows) and spans and len(tagged) >= _LEAST * len(rows) and any(not line.strip() for line in lines)
@@ -93,7 +95,7 @@ def _conll_rows(file: RegularFile, encoding: Encoding) -> Iterator[TableRow | Br
         text = line.text
         if not number and text and text.split()[-1:] and text.split()[-1].casefold() in _HEADS:
             continue
-        if text is None or (text.strip() and not text.startswith(("#", "-DOCSTART-"))):
+        if text is None or (text.strip() and not _is_comment(text)):
             sentence.append(line)
         elif not text.strip() and sentence:
             record += 1
@@ -101,12 +103,26 @@ def _conll_rows(file: RegularFile, encoding: Encoding) -> Iterator[TableRow | Br
             sentence = []
 
 
+def _cells(line: str) -> list[str]:
+    """Return the cells of a line; between tabs a token may hold blanks, and a blank that does not break is a part."""
+    cells = (cell.strip(" \t\r\n") for cell in line.split("\t" if "\t" in line else " "))
+    return [cell for cell in cells if cell]
+
+
+def _is_comment(line: str) -> bool:
+    """Tell a comment, or the head of a document, from a token: ``#`` and ``#word`` are tokens where they have a tag."""
+    if not line.startswith("#"):
+        return line.startswith("-DOCSTART-")
+    cells = _cells(line)
+    return len(cells) < 2 or TAG.fullmatch(cells[-1]) is None or _PAIR.match(line) is not None
+
+
 def _sentence(record: int, lines: list[TextLine]) -> TableRow | BrokenRow:
     words, tags = list[str](), list[str]()
     for line in lines:
         if line.text is None:
             return BrokenRow(record, line.offset, line.code, line.reason)
-        cells = line.text.split()
+        cells = _cells(line.text)
         if len(cells) < 2 or not TAG.fullmatch(cells[-1]):
             return BrokenRow(record, line.offset, "E_FORMAT", "a token of the sentence has no tag")
         words.append(cells[0])

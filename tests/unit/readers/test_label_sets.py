@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ockham.errors import DataError
-from ockham.readers.label_sets import joined_labels, settle_labels
+from ockham.readers.label_sets import SeveralLabels, joined_labels, labels_in, settle_labels
+from ockham.readers.read import ReadSpec, read
 
 
 def cells(labels: list[str]) -> dict[int, str]:
@@ -51,3 +54,41 @@ NAMES = {
 @pytest.mark.parametrize("labels", NAMES.values(), ids=NAMES)
 def test_a_name_with_such_a_mark_is_one_label(labels: list[str]) -> None:
     assert joined_labels(cells(labels)).lists == {}
+
+
+LISTS = {
+    "JSON": ('["leak", "noise"]', ("leak", "noise")),
+    "Python": ("['leak', \"it's loud\"]", ("leak", "it's loud")),
+    "NumPy": ("['leak' 'noise']", ("leak", "noise")),
+    "NumPy, over lines": ("['leak'\n \"it's loud\"]", ("leak", "it's loud")),
+    "NumPy, numbers": ("[ 3 10]", ("3", "10")),
+    "one": ("['leak']", ("leak",)),
+    "none": ("[]", ()),
+    "a set": ("{'noise', 'leak'}", ("leak", "noise")),
+    "a pattern": (r"['\d+']", (r"\d+",)),
+    "an object of Python": ("{'leak': 1}", None),
+    "words": ("[sic]", None),
+    "two words": ("[see above]", None),
+    "decimals": ("[0.5 1.0]", None),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("cell", "labels"), LISTS.values(), ids=LISTS)
+def test_lists_of_labels_as_programs_write_them(cell: str, labels: tuple[str, ...] | None) -> None:
+    assert labels_in(cell) == labels
+
+
+def test_labels_without_commas_between_them_are_several(tmp_path: Path) -> None:
+    rows = [f"the pump {n} is loud,\"['{first}' '{second}']\"" for n, (first, second) in enumerate([("a", "b")] * 3)]
+    (tmp_path / "a.csv").write_text("\n".join(["text,labels", *rows]))
+    with pytest.raises(DataError) as caught:
+        read(tmp_path / "a.csv", ReadSpec())
+    assert caught.value.code == "E_LABEL_SEVERAL"
+
+
+@pytest.mark.parametrize("several", ["sets", "as-is"])
+def test_a_set_of_labels_has_one_order(several: SeveralLabels) -> None:
+    rows = [{"text": f"the pump {n} is loud", "labels": {"noise", "leak", "smell", "heat"}} for n in range(3)]
+    targets = {row.target for row in read(rows, ReadSpec(several_labels=several)).examples}
+    assert targets == {'["heat","leak","noise","smell"]'}
