@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from ockham.readers.columns import known_names, number_repeated
 from ockham.readers.forms.form import Cells, is_object_list, is_texts
 
 Record = dict[str, object]
@@ -13,36 +14,54 @@ _LEAST_TEXTS = 20
 
 
 def frame_records(document: Cells) -> list[Record] | None:
-    """Return the rows of a frame that pandas wrote in JSON: by columns, by rows, or split into names and rows."""
+    """Return the rows of a frame that pandas wrote in JSON: by columns, by rows, or split into names and rows.
+
+    A frame of one row, or with lists in its cells, is known by a usual name of one of its columns.
+    """
     names, rows = document.get("columns"), document.get("data")
-    if isinstance(names, list) and isinstance(rows, list) and all(isinstance(row, list) for row in rows):
-        return [dict(zip(map(str, names), row, strict=True)) for row in rows if len(row) == len(names)]
+    if isinstance(names, list) and isinstance(rows, list):
+        return _split_records(names, rows)
     values = list(document.values())
-    if len(values) < _LEAST:
-        return None
     if all(isinstance(value, Mapping) for value in values):
         return _nested_records(document)
     lists = [value for value in values if isinstance(value, list)]
-    if len(lists) == len(values) and len({len(value) for value in lists}) == 1 and len(lists[0]) >= _LEAST:
-        return [dict(zip(document, row, strict=True)) for row in zip(*lists, strict=True) if _are_plain(row)] or None
-    return None
+    named = bool(known_names(document))
+    if not _LEAST <= len(lists) == len(values) or len({len(value) for value in lists}) > 1:
+        return None
+    if len(lists[0]) < (1 if named else _LEAST) or not all(_are_cells(value, lists=named) for value in lists):
+        return None
+    return [dict(zip(document, row, strict=True)) for row in zip(*lists, strict=True)]
+
+
+def _split_records(names: Sequence[object], rows: Sequence[object]) -> list[Record] | None:
+    """Return the rows of a frame whose names stand apart; a name that comes again has its number behind it."""
+    columns = number_repeated([str(name) for name in names])
+    lists = [row for row in rows if isinstance(row, list) and len(row) == len(columns)]
+    return [dict(zip(columns, row, strict=True)) for row in lists] if len(lists) == len(rows) else None
 
 
 def _nested_records(document: Cells) -> list[Record] | None:
-    """Return rows of an object of objects: the outer keys are columns where the inner ones count rows, else rows."""
+    """Return rows of an object of objects: the outer keys are columns where the inner ones name rows, else rows."""
     inner = [value for value in document.values() if isinstance(value, Mapping)]
-    keys = list(inner[0])
-    if len(keys) < _LEAST or not all(list(value) == keys for value in inner):
+    keys = list(inner[0]) if inner else []
+    outside, inside = bool(known_names(document)), bool(known_names(keys))
+    named = outside or inside
+    if not all(list(value) == keys and _are_cells(value.values(), lists=named) for value in inner):
         return None
-    if not all(_are_plain(value.values()) for value in inner):
+    numbered = all(map(str.isdecimal, document)), all(map(str.isdecimal, keys))
+    by_column = numbered == (False, True) or (outside and not inside)
+    columns, rows = (inner, keys) if by_column else (keys, inner)
+    least = 1 if named and numbered[by_column] else _LEAST
+    if len(columns) < _LEAST or len(rows) < least:
         return None
-    if all(key.isdecimal() for key in keys) and not all(key.isdecimal() for key in document):
+    if by_column:
         return [{name: value[key] for name, value in zip(document, inner, strict=True)} for key in keys]
     return [dict(value) for value in inner]
 
 
-def _are_plain(values: Iterable[object]) -> bool:
-    return not any(isinstance(value, (Mapping, list)) for value in values)
+def _are_cells(values: Iterable[object], *, lists: bool) -> bool:
+    """Tell whether values may be cells of a frame: no objects, and lists only where its columns have usual names."""
+    return not any(isinstance(value, Mapping if lists else (Mapping, list)) for value in values)
 
 
 def texts_by_label(document: Cells) -> list[Record] | None:
