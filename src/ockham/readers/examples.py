@@ -17,6 +17,7 @@ from ockham.readers.columns import INPUTS, TARGETS, ColumnRequest, Columns, choo
 from ockham.readers.csv_header import DELIMITERS
 from ockham.readers.forms.form import Form, FormReader, FormSample, LeftOut
 from ockham.readers.forms.form_table import SAMPLE, complete_request, open_form
+from ockham.readers.forms.spans import stands_inside_word
 from ockham.readers.json_file import TRUNCATED
 from ockham.readers.label_sets import SeveralLabels, joined_labels, labels_in, settle_labels
 from ockham.readers.row_status import NAMES, StatusColumn, find_status_columns, side_of, why_left_out
@@ -36,6 +37,8 @@ _TOTALS = frozenset({
     "somme", "suma", "totaal",
 })  # fmt: skip
 """What the last row of a sheet is called that sums up the others."""
+_MOST_INSIDE = 0.1
+"""The largest share of spans that may begin or end inside a word, as parts of compounds do."""
 _ENOUGH = 3
 _DIGITS = 10
 """A number of a class in a table of text is shorter."""
@@ -176,7 +179,7 @@ class ExampleCollector:
         self.quarantined += [
             Quarantined(file=table.name, record=b.record, offset=b.offset, code=b.code, reason=b.reason) for b in broken
         ]
-        self._source(opened, columns, rows, sha256 or (content.hexdigest() if content else ""))
+        self._source(opened, columns, rows, sha256 or (content.hexdigest() if content else ""), first_row)
         self._warn_broken(table, broken)
 
     def _leave_out_total(self, first_row: int) -> None:
@@ -265,13 +268,15 @@ class ExampleCollector:
         if key and self._ids.setdefault(key, name) != name:
             self._reused.add(key)
 
-    def _source(self, opened: OpenTable, columns: Columns, rows: int, sha256: str) -> None:
+    def _source(self, opened: OpenTable, columns: Columns, rows: int, sha256: str, first_row: int) -> None:
         table = opened.table
         self.warnings += [f"{table.name}: {remark}" for remark in table.remarks]
         self.warnings += columns.remarks
         if opened.reader is not None:
             self.warnings += [f"{table.name}: {remark}" for remark in opened.reader.remarks()]
-            self.spans = self.spans or (opened.reader.spans and columns.target == opened.reader.target)
+            if opened.reader.spans and columns.target == opened.reader.target:
+                self.spans = True
+                self.warnings += _shifted_note(table.name, self.examples[first_row:])
         self.sources.append(
             Source(
                 file=table.name,
@@ -307,6 +312,23 @@ def input_of(cells: Mapping[str, object], inputs: Sequence[str], names: Sequence
         return text_of(cells.get(inputs[0]))
     texts = [(name, text_of(cells.get(column))) for column, name in zip(inputs, names or inputs, strict=True)]
     return "\n".join(f"{name}: {cell}" for name, cell in texts if cell.strip())
+
+
+def _shifted_note(name: str, rows: Sequence[Example]) -> list[str]:
+    """Say that spans cut words, as they do where a tool counts the characters of a text otherwise."""
+    values = [(row.input, value) for row in rows for value in _span_texts(row.target)]
+    inside = sum(stands_inside_word(text, value) for text, value in values)
+    if inside <= _MOST_INSIDE * len(values):
+        return []
+    return [
+        f"{name}: {inside:,} of {len(values):,} spans begin or end inside a word; check that their offsets count"
+        " characters of the text as it is in the file"
+    ]
+
+
+def _span_texts(target: str) -> Iterator[str]:
+    for value in json.loads(target or "{}").values():
+        yield from value if isinstance(value, list) else [value]
 
 
 def _is_number(text: str) -> bool:

@@ -46,7 +46,7 @@ def _spans_of(given: object) -> list[TextSpan]:
             if not isinstance(start, int) or not isinstance(end, int) or not labels:
                 raise UnsoundError("a span is no start, end and label")
             name = labels[0] if isinstance(labels, list) else labels
-            regions.append(TextSpan(start, end + 1, str(name)))
+            regions.append(TextSpan(start, end + 1, str(name), point.get("text")))
     return regions
 
 

@@ -46,7 +46,7 @@ def _span(entry: Mapping[str, object]) -> TextSpan:
     start, words = entry.get("beginOffset"), entry.get("content")
     begin, length = (start if isinstance(start, int) else -1), (len(words) if isinstance(words, str) else 0)
     names = [str(category.get("name")) for category in objects_in(entry.get("categories"))]
-    return TextSpan(begin, begin + length, names[0] if names else "")
+    return TextSpan(begin, begin + length, names[0] if names else "", words)
 
 
 KILI = Form(

@@ -121,11 +121,10 @@ def _span_fields(values: Sequence[Mapping[str, object]], data: Mapping[str, obje
         labels = [label for name in names for label in _list(value.get(name))]
         if not isinstance(start, int) or not isinstance(end, int) or not labels:
             raise UnsoundError("a span is no start, end and label of a plain text")
-        regions += [TextSpan(start, end, str(label)) for label in labels]
-    texts = [text for text in data.values() if isinstance(text, str) and all(span.end <= len(text) for span in regions)]
-    quoted = [words for value in values if isinstance(words := value.get("text"), str)]
-    texts = [text for text in texts if all(words in text for words in quoted)]
-    return spans.fields_of(max(texts, key=len), regions) if texts else spans.OUTSIDE
+        regions += [TextSpan(start, end, str(label), value.get("text")) for label in labels]
+    texts = sorted((text for text in data.values() if isinstance(text, str)), key=len, reverse=True)
+    fields = (spans.fields_of(text, regions) for text in texts)
+    return next((each for each in fields if each != spans.OUTSIDE), spans.OUTSIDE)
 
 
 def _list(value: object) -> list[object]:

@@ -105,12 +105,11 @@ def _items(value: object) -> list[object]:
 
 def _spans_of(value: object) -> Iterator[TextSpan]:
     for entry in _items(value):
-        start, end, name = (
-            (entry.get(key) for key in ("start", "end", "label")) if isinstance(entry, Mapping) else (None,) * 3
-        )
+        span = entry if isinstance(entry, Mapping) else {}
+        start, end, name = span.get("start"), span.get("end"), span.get("label")
         if not isinstance(start, int) or not isinstance(end, int) or not isinstance(name, str):
             raise UnsoundError("a span is no start, end and label")
-        yield TextSpan(start, end, name)
+        yield TextSpan(start, end, name, span.get("text"))
 
 
 PRODIGY = Form(

@@ -17,21 +17,25 @@ TAG = re.compile(r"O|[BIESLU]-\S+")
 
 
 class TextSpan(NamedTuple):
-    """Characters of a text from ``start`` to before ``end``, and the name that was given to them."""
+    """Characters of a text from ``start`` to before ``end``, and the name that was given to them.
+
+    ``words`` are what stands there as the tool itself quotes it, where it does.
+    """
 
     start: int
     end: int
     name: str
+    words: object = None
 
 
 def fields_of(text: str, spans: Iterable[TextSpan]) -> dict[str, object] | LeftOut:
     """Return the texts of the spans by their names: a list where a name has several, in the order of the text.
 
     A record is left out where a span's text stands in it more than once, since its words then do not say which is
-    meant, or where a span does not lie in the text.
+    meant, or where a span does not lie in the text, or not where its tool says that its words are.
     """
     fields: dict[str, list[str]] = {}
-    for span in sorted(spans):
+    for span in sorted((_find_quoted(text, span) for span in spans), key=lambda span: span[:3]):
         value = text[max(span.start, 0) : span.end].strip()
         if not value or span.start < 0 or span.end > len(text):
             return OUTSIDE
@@ -39,6 +43,29 @@ def fields_of(text: str, spans: Iterable[TextSpan]) -> dict[str, object] | LeftO
             return NOT_UNIQUE
         fields.setdefault(span.name, []).append(value)
     return {name: values[0] if len(values) == 1 else values for name, values in fields.items()}
+
+
+def _find_quoted(text: str, span: TextSpan) -> TextSpan:
+    """Return a span where the words stand that its tool quotes; before the text where they do not stand.
+
+    Tools in a browser count in UTF-16, where an emoji is two characters.
+    """
+    if not isinstance(span.words, str) or _letters(span.words) in ("", _letters(text[max(span.start, 0) : span.end])):
+        return span
+    start, end = (_in_characters(text, at) for at in span[:2])
+    stands = _letters(text[start:end]) == _letters(span.words)
+    return span._replace(start=start, end=end) if stands else span._replace(start=-1)
+
+
+def _letters(words: str) -> str:
+    """Return what of a quotation no tool changes: line ends and blanks may be written otherwise."""
+    return "".join(filter(str.isalnum, words.replace("\\n", " ")))
+
+
+def _in_characters(text: str, units: int) -> int:
+    """Return the character of a text that stands behind so many units of UTF-16."""
+    units_before = text.encode("utf-16-le", "surrogatepass")[: 2 * max(units, 0)]
+    return len(units_before.decode("utf-16-le", "ignore"))
 
 
 def tagged_spans(words: Sequence[str], tags: Sequence[str]) -> list[TextSpan]:
@@ -54,6 +81,17 @@ def tagged_spans(words: Sequence[str], tags: Sequence[str]) -> list[TextSpan]:
         inside = "" if mark in "OESLU" else name
         at += len(word) + 1
     return regions
+
+
+def stands_inside_word(text: str, value: str) -> bool:
+    """Tell whether a value stands in a text only where it cuts a word of Latin letters."""
+    places = [match.span() for match in re.finditer(re.escape(value), text)]
+    return bool(places) and all(_cuts(text, start) or _cuts(text, end) for start, end in places)
+
+
+def _cuts(text: str, at: int) -> bool:
+    around = text[max(at - 1, 0) : at + 1]
+    return len(around) == 2 and around.isascii() and around.isalpha()
 
 
 def _count(text: str, value: str) -> int:
