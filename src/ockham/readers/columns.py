@@ -36,7 +36,9 @@ _PAIRS = (
 """Two texts of which a label says something together."""
 _NAMES_OF = ("_text", "_name", "_str", "_names")
 """What the column is called that names the classes whose numbers stand in the one without it."""
-_KEYS = ("id", "index", "unnamed:_0", "row_id", "uuid", "guid")
+_KEYS = ("id", "index", "unnamed:_0", "__index_level_0__", "level_0", "row_id", "uuid", "guid")
+_UNNAMED_FIRST = "column_1"
+"""A first column without a name, in which pandas writes the numbers of the rows."""
 _MANY = 20
 _YES_NO = frozenset({"true", "false", "yes", "no"})
 _GROUPS = (
@@ -185,6 +187,8 @@ def _is_key(name: str, request: ColumnRequest) -> bool:
     plain = plain_name(name)
     if plain in _KEYS or plain.endswith("_id"):
         return True
+    if plain == _UNNAMED_FIRST and request.rows and all(str(row.get(name)).isdecimal() for row in request.rows):
+        return True
     return any(name in row for row in request.rows) and not _cells(name, request)
 
 
@@ -241,8 +245,9 @@ def _likelier(candidates: Sequence[str], request: ColumnRequest, what: str) -> s
 
 
 def _cells(name: str, request: ColumnRequest) -> list[object]:
+    """Return the cells of a column in the first rows that hold something; an empty list or object holds nothing."""
     cells = (row.get(name) for row in request.rows)
-    return [cell for cell in cells if cell is not None and not (isinstance(cell, str) and not cell)]
+    return [cell for cell in cells if cell is not None and not (isinstance(cell, (str, list, dict)) and not cell)]
 
 
 def _word_rate(cells: Sequence[object]) -> float:

@@ -29,7 +29,8 @@ PEEKED = frozenset({
     "options", "spans", "cats", "entities", "relations", "_input_hash", "_view_id", "annotation_id", "vars", "assert",
     "choices", "tools", "chosen", "rejected", "tokens", "ner_tags", "tags", "words",
 })  # fmt: skip
-"""Names of columns that a form or a status is told by."""
+"""Names of columns that a form or a status is told by, in files of more columns than `_MOST_PEEKED`."""
+_MOST_PEEKED = 100
 
 
 _TOTALS = frozenset({
@@ -117,7 +118,8 @@ def _as_made(rows: Sequence[Mapping[str, object]], reader: FormReader) -> list[M
 def _peek(table: Table) -> tuple[Table, list[Mapping[str, object]]]:
     """Return the table as it was, and its first sound records; of wide files the columns alone that a form may have."""
     if table.project is not None:
-        names = [name for name in table.columns if plain_name(name) in PEEKED]
+        wide = len(table.columns) > _MOST_PEEKED
+        names = [name for name in table.columns if not wide or plain_name(name) in PEEKED]
         first = list(islice(table.project(names), SAMPLE)) if names else []
     else:
         first = list(islice(table.rows, SAMPLE))

@@ -204,3 +204,24 @@ def test_chat_keeps_what_was_broken_before(tmp_path: Path) -> None:
     reading = read(path, ReadSpec())
     assert pairs(reading) == [("a", "b")]
     assert [item.record for item in reading.quarantined] == [1]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [("", "012"), ("Unnamed: 0", "012"), ("__index_level_0__", "012"), ("level_0", "210"), ("notes", ["", "", ""])],
+)
+def test_a_column_of_row_numbers_or_of_nothing_is_no_other_one(tmp_path: Path, name: str, cells: list[str]) -> None:
+    rows = [f"{cell},the pump {n} is loud,kind {n % 2}" for n, cell in enumerate(cells)]
+    (tmp_path / "a.csv").write_text("\n".join([f"{name},text,feeling", *rows]))
+    assert read(tmp_path / "a.csv", ReadSpec()).sources[0].target == "feeling"
+
+
+def test_a_first_column_without_a_name_that_counts_no_rows_may_be_meant(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(",text,feeling\nred,the pump is loud,bad\nblue,the lift is fast,good\n")
+    assert code(tmp_path / "a.csv").startswith("E_LABEL_MISSING")
+
+
+def test_a_column_of_empty_objects_is_not_the_only_one_left() -> None:
+    assert code([{"_id": "1", "text": "a", "metadata": {}}, {"_id": "2", "text": "b", "metadata": {}}]).startswith(
+        "E_LABEL_MISSING"
+    )
