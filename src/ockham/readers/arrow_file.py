@@ -36,8 +36,10 @@ def arrow_table(file: RegularFile, most: int) -> Table:
         label_names = class_names(reader.schema.metadata)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _unsound(file, "its beginning cannot be read") from error
-    if len(names) > MAX_COLUMNS or len(set(names)) < len(names):
-        raise _unsound(file, f"it has over {MAX_COLUMNS:,} columns, or two of the same name")
+    if len(names) > MAX_COLUMNS:
+        raise _unsound(file, f"it has over {MAX_COLUMNS:,} columns")
+    if len(set(names)) < len(names):
+        raise _unsound(file, "two of its columns have the same name")
     return Table(
         name=file.name,
         format="arrow",

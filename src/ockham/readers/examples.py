@@ -346,7 +346,7 @@ def _name_labels(value: object, names: Sequence[str]) -> object:
     """Return the names of class numbers; a number that has none (-1: no label) is no label."""
     if isinstance(value, (list, tuple)):
         return [_name_labels(item, names) for item in value]
-    if isinstance(value, str) and value.isdecimal() and len(value) < _DIGITS:
+    if isinstance(value, str) and value.removeprefix("-").isdecimal() and len(value) < _DIGITS:
         value = int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return names[value] if 0 <= value < len(names) else None

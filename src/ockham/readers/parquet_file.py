@@ -44,8 +44,10 @@ def parquet_table(file: RegularFile, most: int | None = None) -> Table:
         raise _unsound(file, _BAD_NAME) from error
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _read_error(file, error, "its index cannot be read") from error
-    if len(names) > MAX_COLUMNS or groups > _MAX_GROUPS:
-        raise _unsound(file, f"it has over {MAX_COLUMNS:,} columns or {_MAX_GROUPS:,} row groups")
+    if len(names) > MAX_COLUMNS:
+        raise _unsound(file, f"it has over {MAX_COLUMNS:,} columns")
+    if groups > _MAX_GROUPS:
+        raise _unsound(file, f"it has over {_MAX_GROUPS:,} row groups")
     if len(set(names)) < len(names):
         raise _unsound(file, "two of its columns have the same name")
     return Table(

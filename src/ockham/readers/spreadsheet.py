@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from ockham.errors import DataError
 from ockham.printable import printable
+from ockham.readers.columns import number_repeated
 from ockham.readers.compressed_file import UNFOLDS, unfolds_too_far
 from ockham.readers.local_file import RegularFile
 from ockham.readers.table import MAX_COLUMNS, Table, TableRow
@@ -64,8 +65,9 @@ def spreadsheet_table(file: RegularFile) -> Table:
     above = _lines_above([row.cells for row in rows])
     rows = rows[above:]
     names = [str(_value(cell)).strip() or f"column {index}" for index, cell in enumerate(rows[0].cells, 1)]
-    if len(set(names)) < len(names) or len(names) > MAX_COLUMNS:
-        raise _unsound(file, f"two of its columns have the same name in the first row, or it has over {MAX_COLUMNS:,}")
+    if len(names) > MAX_COLUMNS:
+        raise _unsound(file, f"it has over {MAX_COLUMNS:,} columns")
+    names = number_repeated(names)
     return Table(
         name=file.name,
         format=f"spreadsheet, sheet {number + 1} of {len(sheets)}",

@@ -423,6 +423,15 @@ def test_class_numbers_give_names(tmp_path: Path) -> None:
     assert [target for _, target in pairs(read(table, ReadSpec()))] == expected
 
 
+def test_class_numbers_in_a_table_of_text_give_names(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\nthe pump,0\nthe lift,2\nthe door,-1\n")
+    (tmp_path / "dataset_info.json").write_text(json.dumps({
+        "features": {"label": {"names": list(KINDS), "_type": "ClassLabel"}}
+    }))  # fmt: skip
+    reading = read(tmp_path / "a.csv", ReadSpec())
+    assert [target for _, target in pairs(reading)] == ["leak", "smell", ""]
+
+
 @pytest.mark.parametrize("several", [True, False])
 def test_what_save_to_disk_wrote(tmp_path: Path, several: bool) -> None:
     folders = [tmp_path / "train", tmp_path / "test"] if several else [tmp_path]
@@ -755,6 +764,15 @@ def test_a_spreadsheet(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "d.xlsx", "w", zipfile.ZIP_DEFLATED) as parts:
         parts.writestr("xl/worksheets/sheet1.xml", "0" * 70_000_000)
     assert "times its size" in refuse(tmp_path / "d.xlsx").message
+
+
+def test_columns_of_a_spreadsheet_that_have_one_name(tmp_path: Path) -> None:
+    pytest.importorskip("python_calamine", reason="needs the extra excel")
+    write_xlsx(tmp_path / "a.xlsx", [["text", "Comment", "Comment", "label"], ["a b", "first", "second", "x"]])
+    assert pairs(read(tmp_path / "a.xlsx", ReadSpec())) == [("a b", "x")]
+    assert pairs(read(tmp_path / "a.xlsx", ReadSpec(inputs=("Comment (2)",)))) == [("second", "x")]
+    write_xlsx(tmp_path / "a.xlsx", [["text", "label", "label"], ["a b", "x", "y"]])
+    assert "columns 2 and 3 have the same name" in refuse(tmp_path / "a.xlsx").message
 
 
 def test_a_spreadsheet_needs_its_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
