@@ -40,12 +40,31 @@ def scan(text: str, delimiter: str, cells: list[str], part: list[str] | None) ->
             if stop < end and text[stop] != delimiter:
                 raise StrayError(STRAY)
         else:
-            stop = text.find(delimiter, at, end)
-            stop = end if stop == -1 else stop
-            cells.append(text[at:stop])
+            cell, stop = _plain_cell(text, delimiter, at, end)
+            cells.append(cell)
         if stop >= end:
             return None
         at = stop + 1
+
+
+def _plain_cell(text: str, delimiter: str, at: int, end: int) -> tuple[str, int]:
+    """Return the cell that begins without a quote, and where it ends; quotes between blanks are no part of it.
+
+    People write a blank behind a comma: ``1, "a, b"`` has two cells. A tab has no blank behind it.
+    """
+    begin = at
+    while delimiter != "\t" and text.startswith(" ", begin, end):
+        begin += 1
+    if begin > at and text.startswith('"', begin, end):
+        close = _closing(text, begin + 1)
+        stop = close + 1
+        while close != -1 and text.startswith(" ", stop, end):
+            stop += 1
+        if close != -1 and (stop >= end or text[stop] == delimiter):
+            return text[begin + 1 : close].replace('""', '"'), stop
+    stop = text.find(delimiter, at, end)
+    stop = end if stop == -1 else stop
+    return text[at:stop], stop
 
 
 def _closing(text: str, begin: int) -> int:
