@@ -10,6 +10,7 @@ from ockham.readers.local_file import RegularFile
 from ockham.readers.spreadsheet import SUFFIXES as SHEETS
 
 _MODEL, _IMAGE, _R = "the weights of a model", "an image", "data of R"
+_ZLIB, _TAR = "compressed with zlib, such as spaCy's DocBin (.spacy)", "a tar archive"
 _MARKS = {
     b"PK\x03\x04": "zip",
     b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2", b"SQLite format 3\0": "a SQLite database", b"\x80\x04\x95": "a pickle",
@@ -18,7 +19,7 @@ _MARKS = {
     b"<stata_dta>": "Stata",
     b"%PDF": "PDF", b"\xd0\xcf\x11\xe0": "an old Office file", b"ARROW1": "Arrow IPC", b"FEA1": "Feather (version 1)",
     b"\0" * 12 + b"\xc2\xea\x81\x60": "SAS", b"RDX2\n": _R, b"RDX3\n": _R, b"X\n\0\0\0\x02": _R, b"X\n\0\0\0\x03": _R,
-    b"GGUF": _MODEL, b"\x89PNG": _IMAGE, b"\xff\xd8\xff": _IMAGE, b"GIF8": _IMAGE,
+    b"x\x9c": _ZLIB, b"GGUF": _MODEL, b"\x89PNG": _IMAGE, b"\xff\xd8\xff": _IMAGE, b"GIF8": _IMAGE,
 }  # fmt: skip
 _OLD_STATA = re.compile(rb"[\x69-\x73][\x01\x02]\x01\x00")
 """Releases 105 to 115, in either order of bytes."""
@@ -30,7 +31,10 @@ _HELPS = {
     "SAS": 'in SAS: proc export data=DATA outfile="new.csv" dbms=csv; run;',
     _MODEL: "name the file of rows here, and the model with --models",
     _IMAGE: "name a file with texts and labels",
+    _ZLIB: "in Python: write a line of JSON for each doc in DocBin().from_disk(FILE).get_docs(nlp.vocab)",
+    _TAR: "unpack it (tar xf FILE) and name a file in it, or the folder if its files belong together",
 }
+_TAR_MARK, _TAR_PLACE = b"ustar", 257
 _MARKUP = {"<?xml": "XML", "<!doctype html": "a web page", "<html": "a web page", "<table": "a web page"}
 _BEGINNING = 200
 _JSON_OF_PYTHON = (
@@ -93,6 +97,7 @@ _KNOWN: tuple[tuple[re.Pattern[str], str, str], ...] = (
         "XML",
         "export the rows as CSV (UTF-8) or JSONL, with a column for the text and one for the label",
     ),
+    (re.compile(r"\{\\rtf"), "an RTF document", "save it as CSV (UTF-8), JSONL or Parquet"),
     (re.compile(r'\{\s*"%(?:TYPES|FEATURE_STRUCTURES|VIEWS)"'), "a UIMA CAS", "export it as CoNLL 2002 or 2003"),
 )
 """What text is, by how it begins; its name, and what helps."""
@@ -107,6 +112,8 @@ def refuse_foreign(file: RegularFile) -> None:
         kind = "Stata"
     elif kind is None and _SAFETENSORS.match(file.head):
         kind = _MODEL
+    elif kind is None and file.head.startswith(_TAR_MARK, _TAR_PLACE):
+        kind = _TAR
     if kind == "zip" and file.path.suffix.lower() in SHEETS:
         kind = "a spreadsheet"
     if kind:
