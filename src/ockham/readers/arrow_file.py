@@ -9,7 +9,7 @@ from ockham.errors import DataError
 from ockham.printable import printable
 from ockham.readers.compressed_file import UNFOLDS, unfolds_too_far
 from ockham.readers.local_file import RegularFile
-from ockham.readers.parquet_file import class_names, column_cells, plain_storage
+from ockham.readers.parquet_file import batch_rows, class_names
 from ockham.readers.table import MAX_COLUMNS, BrokenRow, Table, TableRow
 
 FILE_MARK, STREAM_MARK = b"ARROW1", b"\xff\xff\xff\xff"
@@ -46,12 +46,12 @@ def arrow_table(file: RegularFile, most: int) -> Table:
         encoding="utf-8",
         dialect=None,
         columns=names,
-        rows=_rows(file, reader, names, most),
+        rows=_rows(file, reader, most),
         label_names=label_names,
     )
 
 
-def _rows(file: RegularFile, reader: Any, names: list[str], most: int) -> Iterator[TableRow | BrokenRow]:  # noqa: ANN401 - pyarrow
+def _rows(file: RegularFile, reader: Any, most: int) -> Iterator[TableRow | BrokenRow]:  # noqa: ANN401 - pyarrow
     import pyarrow as pa
 
     record = total = 0
@@ -66,12 +66,12 @@ def _rows(file: RegularFile, reader: Any, names: list[str], most: int) -> Iterat
             total += batch.nbytes
             if unfolds_too_far(total, file.size) or total > most:
                 raise _unsound(file, UNFOLDS)
-            columns = [column_cells(plain_storage(column)) for column in batch.columns]
+            rows = list(batch_rows(batch))
         except (pa.ArrowException, OSError, ValueError) as error:
             raise _unsound(file, f"the rows after number {record} cannot be read") from error
-        for cells in zip(*columns, strict=True):
+        for cells in rows:
             record += 1
-            yield TableRow(record, None, dict(zip(names, cells, strict=True)))
+            yield TableRow(record, None, cells)
 
 
 def _unsound(file: RegularFile, why: str) -> DataError:

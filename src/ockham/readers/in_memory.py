@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from ockham.errors import DataError
-from ockham.readers.parquet_file import class_names
+from ockham.readers.parquet_file import batch_rows, class_names
 from ockham.readers.table import MAX_COLUMNS, BrokenRow, Table, TableRow
 
 
@@ -26,7 +26,7 @@ def memory_table(source: Any) -> Table:  # noqa: ANN401 - whatever the user hold
     if library == "polars" and hasattr(source, "iter_rows"):
         return _table("polars frame", list(source.columns), source.iter_rows(named=True))
     if library == "pyarrow" and hasattr(source, "to_batches"):
-        rows = (row for batch in source.to_batches() for row in batch.to_pylist())
+        rows = (row for batch in source.to_batches() for row in batch_rows(batch))
         return dataclasses.replace(
             _table("Arrow table", list(source.column_names), rows), label_names=class_names(source.schema.metadata)
         )

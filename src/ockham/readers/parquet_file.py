@@ -171,6 +171,13 @@ def plain_storage(array: Any) -> Any:  # noqa: ANN401 - pyarrow
     return array.storage if isinstance(array, pa.ExtensionArray) else array
 
 
+def batch_rows(batch: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - pyarrow
+    """Yield the rows of a batch of Arrow columns, each by the names of its columns."""
+    columns = [column_cells(plain_storage(column)) for column in batch.columns]
+    for cells in zip(*columns, strict=True):
+        yield dict(zip(batch.schema.names, cells, strict=True))
+
+
 def column_cells(array: Any) -> list[Any]:  # noqa: ANN401 - pyarrow
     """Return the cells of one column of a batch; equal strings of a dictionary column are one string in memory."""
     import pyarrow as pa

@@ -144,6 +144,20 @@ def test_frames_with_odd_cells() -> None:
     assert pairs(read(frame, ReadSpec())) == [("a", ""), ("b", "2020-01-02 00:00:00")]
 
 
+def test_an_arrow_table_with_odd_cells() -> None:
+    days = pa.array([0, 10**9], pa.date32())  # the second is beyond the dates that Python has
+    table = pa.table({"text": pa.array(["a", "b"]).dictionary_encode(), "label": days})
+    first, second = pairs(read(table, ReadSpec()))
+    assert first == ("a", "1970-01-01")
+    assert second[0] == "b"
+    assert second[1]
+    times = pa.array([1, 1_600_000_000_000_000_000], pa.timestamp("ns"))
+    table = pa.table({"text": ["a", "b"], "label": times})
+    assert [target for _, target in pairs(read(table, ReadSpec()))] == [
+        "1970-01-01 00:00:00.000000001", "2020-09-13 12:26:40.000000000",
+    ]  # fmt: skip
+
+
 def test_what_is_no_table() -> None:
     assert code(42).startswith("E_FORMAT")
     assert code(b"text,label").startswith("E_FORMAT")
