@@ -96,7 +96,7 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
         encoding=encoding.name,
         dialect=DELIMITERS.get(delimiter, "one column"),
         columns=names,
-        rows=_rows(feed, dialect, names),
+        rows=_rows(feed, dialect, names, 0 if named else above),  # a spreadsheet hides the line of the separator
         headerless=headerless,
         remarks=tuple(remarks),
     )
@@ -287,8 +287,9 @@ def _names(file: RegularFile, header: Record) -> list[str]:
     return names
 
 
-def _rows(feed: Feed, dialect: Dialect, names: Sequence[str]) -> Iterator[TableRow | BrokenRow]:
-    record = 0
+def _rows(feed: Feed, dialect: Dialect, names: Sequence[str], above: int) -> Iterator[TableRow | BrokenRow]:
+    """Yield the rows, numbered as a spreadsheet numbers them, less one: the lines above the names count."""
+    record = above
     while (row := read_record(feed, dialect, len(names))) is not None:
         record += 1
         if row.cells is None:

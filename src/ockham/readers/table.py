@@ -22,7 +22,10 @@ ENOUGH = 20
 
 
 class TableRow(NamedTuple):
-    """A record that was parsed: its number in the file (from 1, a header not counted), its byte offset, its cells."""
+    """A record that was parsed: its number in the file, its byte offset, its cells.
+
+    Records are numbered from 1; a header does not count, lines above it do.
+    """
 
     record: int
     offset: int | None

@@ -28,7 +28,8 @@ def row_note(intake: IngestReport) -> str:
 
 
 def _header_rows(intake: IngestReport, file: str) -> int:
-    formats = [source.format for source in intake.sources if file in (source.file, PurePath(source.file).name)]
+    name = PurePath(file).name  # of a file in a folder, the id names the folder too
+    formats = [source.format for source in intake.sources if name and name == PurePath(source.file).name]
     if not formats:
         formats = [source.format for source in intake.sources if not file or source.file.endswith(file)]
     return int(bool(formats) and all(map(_has_header, formats)))
