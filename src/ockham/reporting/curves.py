@@ -155,7 +155,7 @@ def cost(run_result: RunResult) -> Html | None:
                 "It is assumed to be busy at most half of the time; more traffic needs more machines.",
             )
         )
-    if apis and here is not None:
+    if apis and here:  # an axis of costs that is logarithmic has no place for a machine that costs nothing
         parts.append(_cost_figure(run_result, here))
     if apis:
         at_traffic = any(a.per_day is not None for a in apis)
