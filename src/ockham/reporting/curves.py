@@ -10,7 +10,7 @@ from ockham.evals.curve_crossing import find_crossing
 from ockham.records import CoveragePoint, CurvePoint, EpochPoint, Estimate, RunResult
 from ockham.reporting import line_chart
 from ockham.reporting.candidate_view import TOO_WRONG, focus
-from ockham.reporting.formatting import count, dollars, finite_estimate, full, metric_name, percent, points
+from ockham.reporting.formatting import count, dollars, finite, finite_estimate, full, metric_name, percent, points
 from ockham.reporting.html import Child, Html, join, note, section, table, tag
 from ockham.reporting.scales import write_dollars, write_plain, write_shares, write_short
 from ockham.reporting.svg import figure
@@ -83,7 +83,11 @@ def learning(run_result: RunResult) -> Html | None:
 
 def training(run_result: RunResult) -> Html | None:
     """Show each tuning run: quality on the rows it learns from against rows it does not."""
-    runs = {name: points for name, points in run_result.training.items() if points}
+    measured = {
+        name: [point for point in points if finite(point.valid_metric) is not None]
+        for name, points in run_result.training.items()
+    }
+    runs = {name: points for name, points in measured.items() if points}
     if not runs:
         return None
     return section(
@@ -283,7 +287,7 @@ def _run(run_result: RunResult, name: str, points: Sequence[EpochPoint], number:
 
 def _training_value(point: EpochPoint, value: float | None) -> float | None:
     """Return what an epoch says of the training rows; the start, of which older runs wrote 0, says nothing."""
-    return None if point.epoch == 0 else value
+    return None if point.epoch == 0 else finite(value)
 
 
 def _number(value: float | None) -> Child:
