@@ -30,6 +30,13 @@ from ockham.records import Answer, Example
         ("DN1234", "DO1234", False),
         ("DN1234", "DN 1234", True),
         ("A-1", "a1", True),
+        ("0.125", "125", False),
+        ("0.125", "0,125", True),
+        ("1,234.567", "1234567", False),
+        ("1,234.5", "1.234,5", True),
+        ("$5", "€5", False),
+        ("$5", "USD 5", True),
+        ("£5", "5", True),
     ],
 )
 def test_dates_amounts_and_words_match_by_what_they_say(one: object, other: object, same: bool) -> None:

@@ -50,6 +50,15 @@ def test_a_rule_of_one_row_is_not_believed() -> None:
     assert pattern_learning.learn(tagger_learning.place_rows(rows)).rules == ()
 
 
+def test_of_shapes_that_are_as_frequent_the_same_are_looked_up_in_every_process() -> None:
+    words = [f"w{number:03}" for number in range(100)]  # all in one row, so that a set holds them
+    rows = tagger_learning.place_rows([TextRow(text=" ".join(words), target=json.dumps({"codes": words}))] * 3)
+    pages = [pattern_rules.read_text(text, text_words.split_words(text, frozenset({"a0"}))) for text in rows.texts]
+    keys = pattern_learning._keys_of(0, rows, pattern_learning._Material(pages=pages, values=[]))
+    assert [key for kind, key in keys if kind == "word"] == words[: len(keys) - 2]
+    assert [kind for kind, _ in keys[:2]] == ["loose", "shape"]
+
+
 def test_several_values_are_taken_where_the_field_has_several() -> None:
     rows = [
         TextRow(text=f"from A{n} via B{n} and C{n} at noon", target=json.dumps({"stops": [f"A{n}", f"B{n}", f"C{n}"]}))

@@ -17,6 +17,7 @@ from ockham.models.extraction import value_forms
 from ockham.records import Answer, Example
 
 EXACT, NORMALISED = "exact", "normalised"
+_SIGNS = {"$": "usd", "€": "eur", "£": "gbp", "¥": "jpy"}
 _ORDERS = ("date:dmy:%Y-%m-%d", "date:mdy:%Y-%m-%d")
 
 
@@ -97,7 +98,7 @@ def says_the_same(one: object, other: object) -> bool:
         return True
     amounts = [value_forms.write_as("amount", text) if _is_amount(text) else None for text in (first, second)]
     if None not in amounts:
-        currencies = {letters for text in (first, second) if (letters := _letters(text, str.isalpha))}
+        currencies = {currency for text in (first, second) if (currency := _currency(text))}
         return len(currencies) < 2 and float(str(amounts[0])) == float(str(amounts[1]))
     return _letters(first, str.isalnum) == _letters(second, str.isalnum) != ""
 
@@ -111,6 +112,12 @@ def _is_amount(text: str) -> bool:
     """Tell whether a text is a number, with a currency or without; one letter before it is a name, such as A-1."""
     whole = list(value_forms.parts_for("amount", text)) == [(0, len(text))]
     return whole and len(_letters(text, str.isalpha)) != 1
+
+
+def _currency(text: str) -> str:
+    """Return the currency of an amount, a sign as the letters that stand for it; "" where it names none."""
+    written = "".join(_SIGNS.get(character, character) for character in text.casefold())
+    return _letters(written, str.isalpha)
 
 
 def _letters(text: str, counts: Callable[[str], bool]) -> str:

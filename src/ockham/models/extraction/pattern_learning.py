@@ -103,7 +103,9 @@ def _keys_of(number: int, rows: PlacedRows, material: _Material) -> list[Key]:
                 if len(page.lines) > 1 and run.start == page.lines[first].start and run.stop == page.lines[last].stop:
                     seen.add(("lines", str(last - first + 1)))
         counts.update(seen)
-    return [key for key, count in counts.most_common(_MOST_KEYS) if count >= _SUPPORT]
+    frequent = [key for key, count in counts.items() if count >= _SUPPORT]
+    # By name where they are as frequent: the order of a set changes from one process to the next.
+    return sorted(frequent, key=lambda key: (-counts[key], key))[:_MOST_KEYS]
 
 
 def _try_rules(number: int, keys: Sequence[Key], material: _Material, *, several: bool) -> dict[Name, _Trial]:

@@ -56,8 +56,10 @@ def _amount(text: str) -> str | None:
         return None
     number = match[0].strip(" .,'").replace(" ", "").replace("'", "")
     last = max(number.rfind("."), number.rfind(","))
-    # The last mark parts the cents where two digits follow it; three digits are thousands.
-    if last >= 0 and len(number) - last - 1 != 3:
+    before, other = number[:last], "," if number[last] == "." else "."
+    # Three digits behind the last mark are thousands, unless nought or the other mark stands before: 0.125, 1,234.567.
+    is_thousands = len(number) - last - 1 == 3 and before.lstrip("-") != "0" and other not in before
+    if last >= 0 and not is_thousands:
         whole, part = re.sub(r"[.,]", "", number[:last]), number[last + 1 :]
         number = f"{whole}.{part}"
     else:
@@ -79,7 +81,9 @@ def _read_date(text: str, order: str) -> date | None:
     else:
         order = "ymd" if len(parts[0]) == 4 else order
         numbers = dict(zip(order, map(int, parts), strict=True))
-    year_number = numbers["y"] + 2000 if numbers["y"] < 100 else numbers["y"]
+    year_number = numbers["y"]
+    if year_number < 100:  # as POSIX reads two digits
+        year_number += 1900 if year_number > 68 else 2000
     try:
         return date(year_number, numbers["m"], numbers["d"])
     except (ValueError, OverflowError):
