@@ -12,6 +12,7 @@ from ockham import machine
 from ockham.convert import onnx_graph
 from ockham.models import model_files, onnx_encoder
 from ockham.models.sentence_encoder import SentenceEncoder
+from ockham.readers.row_sample import evenly_spaced
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,9 +61,8 @@ def calibrate(
     if not taps:
         return {}
     full = onnx_encoder.open_graph(graph, sentence.folder / "tokenizer.json", settings, threads=machine.cores())
-    step = max(1, len(texts) // CALIBRATION_TEXTS)
     ranges: dict[str, tuple[NDArray[np.float32], NDArray[np.float32]]] = {}
-    for tensors in full.tensors(list(texts)[::step][:CALIBRATION_TEXTS], taps):
+    for tensors in full.tensors(evenly_spaced(texts, CALIBRATION_TEXTS), taps):
         for name, values in zip(taps, tensors, strict=True):
             low, high = values.min(axis=(0, 1)), values.max(axis=(0, 1))
             if name in ranges:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
+from ockham.readers.row_sample import evenly_spaced
 from ockham.records import Example
 
 ROWS = 2000
@@ -18,7 +19,7 @@ _WORD = re.compile(r"\w+")
 
 def leak_warning(examples: Sequence[Example]) -> str | None:
     """Return a warning where each label has a word that stands in nearly all of its texts and in hardly any other."""
-    chosen = examples[:: max(1, len(examples) // ROWS)][:ROWS]
+    chosen = evenly_spaced(examples, ROWS)
     rows = Counter(example.target for example in chosen)
     labels = {label for label, count in rows.items() if count >= LEAST}
     if len(labels) < 2:

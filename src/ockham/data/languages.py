@@ -11,6 +11,8 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+from ockham.readers.row_sample import evenly_spaced
+
 SAMPLE = 200
 """Rows that are looked at, evenly spaced."""
 _LEAST_WORDS = 100
@@ -50,7 +52,7 @@ _SCRIPTS = {
 
 def foreign_language(texts: Sequence[str]) -> str | None:
     """Return the language of most texts, as a sentence names it; ``None`` for English and where it cannot be told."""
-    sample = texts[:: max(1, len(texts) // SAMPLE)][:SAMPLE]
+    sample = evenly_spaced(texts, SAMPLE)
     return _by_script("".join(sample)) or _by_small_words(sample)
 
 

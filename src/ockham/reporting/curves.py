@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ockham.evals.cost import machines
 from ockham.evals.curve_crossing import find_crossing
+from ockham.readers.row_sample import evenly_spaced
 from ockham.records import CoveragePoint, CurvePoint, EpochPoint, Estimate, RunResult
 from ockham.reporting import line_chart
 from ockham.reporting.candidate_view import TOO_WRONG, focus
@@ -245,11 +246,7 @@ def _about(number: float) -> str:
 
 def _run(run_result: RunResult, name: str, points: Sequence[EpochPoint], number: int) -> Html:
     metric = metric_name(run_result.verdict.metric)
-    shown = (
-        points
-        if len(points) <= _EPOCHS
-        else [points[round(i * (len(points) - 1) / (_EPOCHS - 1))] for i in range(_EPOCHS)]
-    )
+    shown = evenly_spaced(points, _EPOCHS)
     seen = [(p.epoch, value) for p in shown if (value := _training_value(p, p.train_metric)) is not None]
     lines = [
         line_chart.ChartLine(name="training rows", points=tuple((x, y, y, y) for x, y in seen)),

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from ockham.evals.cost import machines
 from ockham.planning.forecasts import USES, largest
-from ockham.records.plan import Cost, Forecast, Plan
+from ockham.readers.row_sample import evenly_spaced
+from ockham.records.plan import Cost, Plan
 from ockham.reporting import line_chart
 from ockham.reporting.formatting import count, figures, megabytes, milliseconds, percent
 from ockham.reporting.html import Child, Html, join, note, prose, section, table, tag
@@ -95,7 +96,7 @@ def _within(plan: Plan) -> str:
 def _memory(plan: Plan) -> Html | None:
     if not plan.forecasts:
         return None
-    shown = _spread(plan.forecasts, BARS)
+    shown = evenly_spaced(plan.forecasts, BARS)
     body = [
         (
             forecast.model,
@@ -292,13 +293,6 @@ def _method(plan: Plan) -> Html:
     facts.append(("Past errors", errors))
     listed = [tag("div", tag("dt", term), tag("dd", value)) for term, value in facts]
     return section("method", "How it was predicted", tag("dl", listed, class_="facts"))
-
-
-def _spread(forecasts: Sequence[Forecast], most: int) -> list[Forecast]:
-    """Choose forecasts evenly from the smallest to the largest."""
-    if len(forecasts) <= most:
-        return list(forecasts)
-    return [forecasts[round(i * (len(forecasts) - 1) / (most - 1))] for i in range(most)]
 
 
 def _money(value: float, plan: Plan) -> str:

@@ -16,7 +16,7 @@ from ockham.errors import ConfigError
 from ockham.records import TaskName
 from ockham.rungs import decoder_4bit, decoder_prompted, decoder_tuned, early_rejection
 from ockham.rungs.cached_models import CachedModels, find_cached_models
-from ockham.rungs.decoder_weights import check, find_model, gguf_of, is_gguf, local, model_name, signature
+from ockham.rungs.decoder_weights import check, find_model, gguf_of, is_gguf, local, model_name, packed_file, signature
 from ockham.rungs.encoder_rungs import ENCODER
 from ockham.rungs.prompting_time import too_slow
 from ockham.rungs.rung import BuildConfig, RunContext, Rung, missing_packages
@@ -165,7 +165,7 @@ def _untunable(model: str, config: BuildConfig) -> str | None:  # noqa: ARG001 -
     path = local(model)
     if (absent := missing_packages(DECODER_TUNED.packages, DECODER_TUNED.extra)) is not None or not path.exists():
         return absent
-    packed = None if path.is_dir() and any(path.glob("*.safetensors")) else gguf_of(path)
+    packed = packed_file(path)
     if packed is not None and (reason := gguf_unpack.can_unpack(packed)) is not None:
         return reason
     return decoder_tuned.too_large(early_rejection.weight_bytes(path) / 1e9, machine.available_memory_gb())

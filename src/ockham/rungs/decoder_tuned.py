@@ -21,6 +21,7 @@ from ockham.evals import tasks
 from ockham.llm.engine_build import SETTING, engine_build
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base
+from ockham.readers.row_sample import evenly_spaced
 from ockham.records import Answer, Example, Parity, Progress, Score
 from ockham.rungs import decoder_4bit, parity_gate
 from ockham.rungs.decoder_4bit import ADAPTER
@@ -28,16 +29,18 @@ from ockham.rungs.decoder_weights import (
     QUANTIZATION,
     convert_or_find,
     convert_or_find_16_bits,
+    find_model,
     hub_reference,
     model_name,
     on_graphics,
+    packed_file,
     quantize_converted,
 )
 from ockham.rungs.early_rejection import weight_bytes
 from ockham.rungs.parity_gate import Question, Step
 from ockham.rungs.rung import BuildInfo, RunCheckpoint, RunContext, note_early_stop
 from ockham.rungs.tokenized_rows import TokenizedRows, tokenize_rows
-from ockham.rungs.tuning_folder import packed_file, tuning_folder
+from ockham.rungs.tuning_folder import tuning_folder
 from ockham.tuning import recompute
 from ockham.tuning.adapter_files import Adapter
 from ockham.tuning.tune_spec import TuneSpec, guardrails, memorising
@@ -120,12 +123,12 @@ def build(model: str, context: RunContext, folder: Path) -> BuildInfo:
     if not context.side("valid"):
         raise DataError("E_TOO_FEW", "no row is left for early stopping", fix="supply more rows")
     rows = context.side("valid")
-    judged = [rows[i] for i in _spread(len(rows), _JUDGED)]
+    judged = evenly_spaced(rows, _JUDGED)
     with Converter() as converter, context.run.staging() as staging:
         source = tuning_folder(model, context, converter)
         base = convert_or_find(source, model, context, converter)
         tokenized = tokenize_rows(context, base, folder, context.side("train"), judged)
-        setup = _Place(source, converter, tokenized, context, judged, packed_file(model))
+        setup = _Place(source, converter, tokenized, context, judged, packed_file(find_model(model)))
         work = context.cache_key("decoder", model, context.config.tune, context.config.precision)
         tuned = _tune_or_load(setup, f"tuning-{work[:16]}")
         held = _pass_gates(setup, tuned, staging)
@@ -191,11 +194,6 @@ def _tune_or_load(setup: _Place, name: str) -> tuning.TunedDecoder:
     return tuned
 
 
-def _spread(count: int, most: int) -> range:
-    """Return the places of at most so many rows, spread over all of them."""
-    return range(0, count, max(1, count // most))[:most]
-
-
 def too_large(stored_gb: float, free_gb: float) -> str | None:
     """Say that tuning needs more memory than is free, or nothing.
 
@@ -259,7 +257,7 @@ class _Held:
 def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _Held:
     """Go from torch to the weights that serve, and hold the answers of every step to those before it."""
     metric, rows = setup.context.config.metric, setup.validation_rows
-    few = _spread(len(rows), _TORCH)
+    few = evenly_spaced(range(len(rows)), _TORCH)
     few_rows = [rows[i] for i in few]
     learnt, written = setup.tokenized.questions, _in_torch(setup, tuned, few)
 
@@ -282,7 +280,8 @@ def _pass_gates(setup: _Place, tuned: tuning.TunedDecoder, staging: Path) -> _He
     make_forms = _unmerged_forms if setup.context.config.keep_adapter else _merged_forms
     for form in make_forms(setup, tuned, put, staging):
         # What serves answers every validation row; a step before it those of the gate.
-        everyone, judged = (valid, _spread(len(valid), _JUDGED)) if form.serves else (rows, range(len(rows)))
+        everyone = valid if form.serves else rows
+        judged = evenly_spaced(range(len(everyone)), _JUDGED)
         served = setup.serve(staging / form.folder, form.base, everyone, f"answering after {form.name}")
         answers = tuple(served.answers[i] for i in judged)
         step = Step(
@@ -340,7 +339,7 @@ def _compare_unpacked(setup: _Place, plain: Converted, staging: Path) -> list[Pa
     """Answer a few rows with the packed file, and with what was unpacked from it, before anything is tuned."""
     if setup.packed is None:
         return []
-    rows = [setup.validation_rows[i] for i in _spread(len(setup.validation_rows), _UNPACKED)]
+    rows = evenly_spaced(setup.validation_rows, _UNPACKED)
     served = [
         setup.serve(staging / name, Base(weights=path), rows, f"answering with the {name} weights")
         for name, path in (("packed", setup.packed), ("unpacked", plain.path))

@@ -19,6 +19,7 @@ from ockham.llm import gguf_file, hub, prompt_builder
 from ockham.llm.llamacpp import Engine, EngineSpec, accelerators
 from ockham.models import causal_lm
 from ockham.models.causal_lm import Base, GgufSpec
+from ockham.readers.row_sample import evenly_spaced
 from ockham.records import DeviceName, Example, Progress, TaskName, digest
 from ockham.rungs.rung import RunContext
 from ockham.store.memo import FolderWithRecord, find_or_make_folder
@@ -140,6 +141,11 @@ def gguf_of(path: Path) -> Path | None:
     return files[0] if len(files) == 1 else None
 
 
+def packed_file(path: Path) -> Path | None:
+    """Return the GGUF file that a model is unpacked from to be tuned; ``None`` for a folder with weights of its own."""
+    return None if path.is_dir() and any(path.glob("*.safetensors")) else gguf_of(path)
+
+
 def convert_or_find(source: Path, model: str, context: RunContext, converter: Converter | None = None) -> Base:
     """Convert a folder to GGUF in 8 bits, or find what was converted in this run. Raises `ModelError`.
 
@@ -246,7 +252,7 @@ def fit_context(rows: SizedRows, base: Base, folder: Path, spec: GgufSpec) -> Gg
     spec = dataclasses.replace(spec, max_output_tokens=min(answer, room))
     lent = dataclasses.replace(base, copy=False)
     causal_lm.fit(rows.examples, folder, lent, spec, task=rows.task, instructions=rows.instructions)
-    sample = rows.questions[:: max(1, len(rows.questions) // _SIZED)]
+    sample = evenly_spaced(rows.questions, _SIZED)
     lengths = sorted(causal_lm.lengths(folder, base.engine, [row.input for row in sample]))
     need = lengths[int(0.95 * (len(lengths) - 1))] + room + 1
     context = min(spec.context, -(-need // _CONTEXT_STEP) * _CONTEXT_STEP)

@@ -20,8 +20,9 @@ from ockham.convert.gguf_unpack import unpacked_bytes
 from ockham.errors import OckhamError
 from ockham.evals.intervals import mean
 from ockham.plain_numbers import digits
+from ockham.readers.row_sample import evenly_spaced
 from ockham.records import Estimate, Progress
-from ockham.rungs.decoder_weights import convert_or_find, find_model, gguf_of, model_name, signature
+from ockham.rungs.decoder_weights import convert_or_find, find_model, model_name, packed_file, signature
 from ockham.rungs.rung import RunContext
 from ockham.rungs.tokenized_rows import tokenize_rows
 from ockham.rungs.tuning_folder import tuning_folder
@@ -97,8 +98,8 @@ def _tune_first_part(model: str, source: Path, context: RunContext, alone: bool)
     from ockham.tuning import decoder_tuning as tuning
 
     config, train, valid = context.config, context.side("train"), context.side("valid")
-    few = train[:: max(1, len(train) // _part(len(train), config.tune.epochs))]
-    sample = valid[:: max(1, len(valid) // _HEARD)][:_HEARD]
+    few = evenly_spaced(train, _part(len(train), config.tune.epochs))
+    sample = evenly_spaced(valid, _HEARD)
     with context.run.staging() as staging:
         tokenized = tokenize_rows(context, convert_or_find(source, model, context), staging, few, sample)
     message = f"tuning {model_name(model)} on a first part of the rows, as a trial"
@@ -123,9 +124,10 @@ def _tune_first_part(model: str, source: Path, context: RunContext, alone: bool)
 
 def weight_bytes(source: Path) -> int:
     """Return the size in bytes of a folder's weights, or of a GGUF file's as they are unpacked for tuning."""
-    stored = sum(path.stat().st_size for path in source.glob("*.safetensors")) if source.is_dir() else 0
-    packed = None if stored else gguf_of(source)
-    return stored if packed is None else unpacked_bytes(packed)
+    packed = packed_file(source)
+    if packed is not None:
+        return unpacked_bytes(packed)
+    return sum(path.stat().st_size for path in source.glob("*.safetensors")) if source.is_dir() else 0
 
 
 def _part(rows: int, passes: int) -> int:

@@ -13,6 +13,7 @@ from ockham.llm.prompt_builder import PromptTask, task_shown
 from ockham.llm.prompts import Shot
 from ockham.planning.speed import prefill_seconds, step_seconds
 from ockham.planning.this_machine import processor
+from ockham.readers.row_sample import evenly_spaced
 from ockham.records import Example
 from ockham.rungs.decoder_prompted import SHOTS
 from ockham.rungs.decoder_weights import QUANTIZATION, model_name, on_graphics
@@ -74,7 +75,7 @@ def answer_seconds(shape: Architecture, context: RunContext, shots: int, device:
     fork; anything else is written token by token.
     """
     rows = context.side("train")
-    sample = rows[:: max(1, len(rows) // _SAMPLE)][:_SAMPLE]
+    sample = evenly_spaced(rows, _SAMPLE)
     if not sample:
         return 0.0
     task = asked_task(context)

@@ -8,15 +8,9 @@ from ockham.convert import gguf_unpack
 from ockham.convert.gguf_export import Converter
 from ockham.errors import ModelError
 from ockham.records import Progress, digest
-from ockham.rungs.decoder_weights import convert_or_find_16_bits, find_model, gguf_of, is_gguf, model_name, signature
+from ockham.rungs.decoder_weights import convert_or_find_16_bits, find_model, model_name, packed_file, signature
 from ockham.rungs.rung import RunContext
 from ockham.store.memo import find_or_make_folder
-
-
-def packed_file(model: str) -> Path | None:
-    """Return the GGUF file of a model that is here as one; ``None`` for a folder with its weights. As `find_model`."""
-    source = find_model(model)
-    return gguf_of(source) if is_gguf(source) else None
 
 
 def tuning_folder(model: str, context: RunContext, converter: Converter | None = None) -> Path:
@@ -27,9 +21,10 @@ def tuning_folder(model: str, context: RunContext, converter: Converter | None =
     Raises `ModelError`: ``E_MODEL_FORMAT`` where the file's family cannot be unpacked, ``E_PARITY`` where what was
     unpacked holds other weights than the file.
     """
-    path = packed_file(model)
+    source = find_model(model)
+    path = packed_file(source)
     if path is None:
-        return find_model(model)
+        return source
     name = model_name(model)
     key = digest(["unpacked", name, signature(path)])
 
