@@ -19,7 +19,7 @@ def memory_table(source: Any) -> Table:  # noqa: ANN401 - whatever the user hold
     library = type(source).__module__.split(".")[0]
     if library == "pandas" and hasattr(source, "columns"):
         names = [str(name) for name in source.columns]
-        lists = [source.iloc[:, index].tolist() for index in range(len(names))]
+        lists = [map(_plain_cell, source.iloc[:, index].tolist()) for index in range(len(names))]
         return _table(
             "pandas frame", names, (dict(zip(names, cells, strict=True)) for cells in zip(*lists, strict=True))
         )
@@ -38,6 +38,15 @@ def memory_table(source: Any) -> Table:  # noqa: ANN401 - whatever the user hold
         f"examples cannot be read from a {type(source).__name__}",
         fix="give a path, a list of dicts, a pandas or polars frame, or an Arrow table",
     )
+
+
+def _plain_cell(value: Any) -> Any:  # noqa: ANN401 - whatever stands in a frame
+    """Return a cell with lists for the arrays in it, which pandas makes of the lists of a Parquet file."""
+    if type(value).__module__ == "numpy":
+        value = value.tolist()
+    if isinstance(value, list):
+        return [_plain_cell(item) for item in value]
+    return {name: _plain_cell(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def _table(kind: str, names: Sequence[str], rows: Iterator[object]) -> Table:

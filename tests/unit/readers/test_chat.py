@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from ockham.readers.read import ReadSpec, read
@@ -90,3 +92,30 @@ def test_a_function_s_turn_in_openai_s_former_form_answers_the_call_before_it(tm
     assert {row.reason for row in read(write_lines(tmp_path, [*rows, PLAIN]), ReadSpec()).quarantined} == {
         "roles are out of order: a tool turn answers no call"
     }
+
+
+@pytest.mark.parametrize(
+    ("column", "who", "says"), [("messages", "role", "content"), ("conversations", "from", "value")]
+)
+def test_conversations_in_the_cells_of_a_table(tmp_path: Path, column: str, who: str, says: str) -> None:
+    turns = [[{who: "user", says: text}, {who: "assistant", says: f"answer to {text}"}] for text in ASKED]
+    with (tmp_path / "a.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([[column], *([json.dumps(cell)] for cell in turns)])
+    assert targets(tmp_path / "a.csv") == [f"answer to {text}" for text in ASKED]
+
+
+def test_a_column_of_plain_texts_is_no_conversation_whatever_it_is_called(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("messages,label\nthe pump is loud,noise\nthe lift stands,lift\n")
+    assert targets(tmp_path / "a.csv") == ["noise", "lift"]
+
+
+def test_conversations_in_a_frame_that_was_read_from_parquet(tmp_path: Path) -> None:
+    rows = [
+        {"messages": [{"role": "user", "content": text}, {"role": "assistant", "content": "a plumber comes"}]}
+        for text in ASKED
+    ]
+    pd.DataFrame(rows).to_parquet(tmp_path / "a.parquet")
+    frame = pd.read_parquet(tmp_path / "a.parquet")
+    assert [(row.input, row.target) for row in read(frame, ReadSpec()).examples] == [
+        (text, "a plumber comes") for text in ASKED
+    ]

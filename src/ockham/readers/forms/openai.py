@@ -8,7 +8,16 @@ from contextlib import suppress
 
 from ockham.readers import chat
 from ockham.readers.chat import INPUT, TARGET, Turn, UnsoundError, is_chat, render, split_turns, turns_of
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list
+from ockham.readers.forms.form import (
+    Cells,
+    Form,
+    FormReader,
+    FormSample,
+    LeftOut,
+    is_all,
+    is_object_list,
+    parse_cell,
+)
 
 _OWN = ("messages", "request", "response", "choices", "assistant", "tools", "parallel_tool_calls", "functions")
 _UNTRAINED = LeftOut("weight_0")
@@ -57,11 +66,22 @@ def _conversations(sample: FormSample, turns: Callable[[Cells], list[Turn]]) -> 
 
 
 def _open_chat(sample: FormSample) -> FormReader | None:
-    return conversation_reader(sample, turns_of) if "messages" in sample.columns else None
+    values = sample.values(INPUT)
+    if INPUT not in sample.columns or is_all(values, lambda value: isinstance(value, str) and not _is_list(value)):
+        return None
+
+    def turns(cells: Cells) -> list[Turn]:
+        return turns_of({**cells, INPUT: parse_cell(cells.get(INPUT))})
+
+    return conversation_reader(sample, turns)
+
+
+def _is_list(value: object) -> bool:
+    return isinstance(parse_cell(value), list)
 
 
 def _open_log(sample: FormSample) -> FormReader | None:
-    return conversation_reader(sample, turns_of) if is_chat(sample.columns) else None
+    return conversation_reader(sample, turns_of) if INPUT not in sample.columns and is_chat(sample.columns) else None
 
 
 def _open_evals(sample: FormSample) -> FormReader | None:
@@ -124,7 +144,7 @@ def _prompt_turns(value: object) -> list[Turn]:
 CHAT = Form(
     name="chat",
     recognised="a column `messages` of turns with `role` and `content` (OpenAI's fine-tuning format and its"
-    " imitations)",
+    " imitations), in CSV as JSON in the cells",
     taken="the last assistant turn is the target, the turns before it are the input; a single user turn is taken"
     " as plain text. A tool call becomes an object of its arguments, without its id, and with the function's name"
     " if there are several functions. A row whose answer has `weight: 0` is dropped",

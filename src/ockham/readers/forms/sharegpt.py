@@ -20,12 +20,12 @@ _ID = "call"
 
 
 def _open(sample: FormSample) -> FormReader | None:
-    column = next((name for name in _COLUMNS if is_all(sample.values(name), is_object_list)), None)
+    column = next((name for name in _COLUMNS if is_all(map(parse_cell, sample.values(name)), is_object_list)), None)
     if column is None:
         return None
 
     def turns(cells: Cells) -> list[Turn]:
-        entries = cells.get(column)
+        entries = parse_cell(cells.get(column))
         if not isinstance(entries, list) or not entries:
             raise UnsoundError("the conversation has no turns")
         conversation = [turn_of(_message(entry)) for entry in entries]
