@@ -18,7 +18,7 @@ from ockham.readers.columns import number_repeated
 from ockham.readers.csv_cells import STRAY, StrayError, cells_alone, scan
 from ockham.readers.csv_header import DELIMITERS, SEPARATOR_LINE, dialect_of, is_headerless, lines_above
 from ockham.readers.local_file import RegularFile
-from ockham.readers.table import MAX_COLUMNS, MAX_RECORD, BrokenRow, Table, TableRow
+from ockham.readers.table import MAX_COLUMNS, MAX_RECORD, BrokenRow, Table, TableRow, lines_above_remark
 from ockham.readers.text_file import CUT_OFF, Encoding, TextLine, head_of, lines_of, undecodable
 
 _WINDOW = 1 << 16
@@ -86,7 +86,6 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
     sample = [row for line in head.splitlines()[1:500] if (row := cells_alone(line, delimiter))]
     names = _names(file, header)
     headerless = is_headerless(names, sample)
-    remarks = [f"{above} line{'s' * (above > 1)} above the names of the columns passed over"] if above else []
     literal = delimiter == "\t" or quotes_are_text(head, delimiter, len(names))
     names = number_repeated(names)
     dialect = Dialect(delimiter, literal and not _quotes_span_lines(head, delimiter, len(names)))
@@ -98,7 +97,7 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
         columns=names,
         rows=_rows(feed, dialect, names, 0 if named else above),  # a spreadsheet hides the line of the separator
         headerless=headerless,
-        remarks=tuple(remarks),
+        remarks=lines_above_remark(above),
     )
 
 

@@ -23,7 +23,7 @@ from ockham.readers.forms.form import FormSample
 from ockham.readers.forms.form_table import SAMPLE, open_form
 from ockham.readers.json_file import TRUNCATED
 from ockham.readers.local_file import Digests, open_file, refusal_of
-from ockham.readers.table import BrokenRow, Table, TableRow, text_of, unusable
+from ockham.readers.table import UNWRITABLE, BrokenRow, Table, TableRow, text_of, unusable
 
 
 class Document(NamedTuple):
@@ -168,9 +168,7 @@ def documents_of(number: int, file: SourceFile, encoding: str | None) -> Iterato
         record = 0
         for row in table.rows:
             record = row.record
-            yield (
-                chat_of(number, row, file.target) if file.chat else document_of(number, row, file.inputs, file.target)
-            )
+            yield record_of(number, row, file)
         if isinstance(plain, Unpacked) and plain.cut:
             yield Unreadable(number, record + 1, None, "E_FORMAT", TRUNCATED)
         opened.verify(content=not in_order)
@@ -183,10 +181,7 @@ def first_documents(number: int, file: SourceFile, encoding: str | None, most: i
         open_documents(opened, encoding) as (table, *_),
     ):
         rows = islice(table.rows, most)
-        records = [
-            chat_of(number, row, file.target) if file.chat else document_of(number, row, file.inputs, file.target)
-            for row in rows
-        ]
+        records = [record_of(number, row, file) for row in rows]
     return [record for record in records if isinstance(record, Document)]
 
 
@@ -207,10 +202,7 @@ def thinned_documents(number: int, file: SourceFile, encoding: str | None, most:
                     continue
             kept.append(row)
         rows = kept[:: max(1, -(-len(kept) // most))]
-        records = [
-            chat_of(number, row, file.target) if file.chat else document_of(number, row, file.inputs, file.target)
-            for row in rows
-        ]
+        records = [record_of(number, row, file) for row in rows]
     return [record for record in records if isinstance(record, Document)]
 
 
@@ -222,7 +214,12 @@ def is_answered(row: TableRow | BrokenRow) -> bool:
         return True
 
 
-def chat_of(number: int, row: TableRow | BrokenRow, target: str | None) -> Document | Unreadable:
+def record_of(number: int, row: TableRow | BrokenRow, file: SourceFile) -> Document | Unreadable:
+    """Take the texts and the target out of a record of a file: of its columns, or of its conversation."""
+    return _chat_of(number, row, file.target) if file.chat else document_of(number, row, file.inputs, file.target)
+
+
+def _chat_of(number: int, row: TableRow | BrokenRow, target: str | None) -> Document | Unreadable:
     """Take the turns of a conversation and its target; unreadable where it is none, or cannot be used as it is."""
     if isinstance(row, BrokenRow):
         return Unreadable(number, row.record, row.offset, row.code, row.reason)
@@ -244,8 +241,7 @@ def document_of(
         texts = tuple([value if type(value) is str else text_of(value) for value in values])
         answer = None if target is None else text_of(row.cells.get(target))
     except (ValueError, TypeError, RecursionError):
-        why = "a cell has a value that cannot be written as JSON"
-        return Unreadable(number, row.record, row.offset, "E_FORMAT", why)
+        return Unreadable(number, row.record, row.offset, "E_FORMAT", UNWRITABLE)
     cells = row.cells if isinstance(row.cells, dict) else dict(row.cells)
     return _refuse_unusable(Document(number, row.record, row.offset, cells, texts, answer))
 
@@ -305,4 +301,4 @@ def _columns(table: Table, request: ColumnRequest, chat: bool) -> Columns:
 
 
 def _is_target(name: str, request: ColumnRequest) -> bool:
-    return name not in request.inputs and name.strip().casefold().replace(" ", "_").replace("-", "_") in TARGETS
+    return name not in request.inputs and plain_name(name) in TARGETS

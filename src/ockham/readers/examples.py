@@ -21,7 +21,16 @@ from ockham.readers.forms.spans import stands_inside_word
 from ockham.readers.json_file import TRUNCATED
 from ockham.readers.label_sets import SeveralLabels, joined_labels, labels_in, settle_labels
 from ockham.readers.row_status import NAMES, StatusColumn, find_status_columns, side_of, why_left_out
-from ockham.readers.table import BrokenRow, NotFiniteError, Table, TableRow, check_readable, text_of, unusable
+from ockham.readers.table import (
+    UNWRITABLE,
+    BrokenRow,
+    NotFiniteError,
+    Table,
+    TableRow,
+    check_readable,
+    text_of,
+    unusable,
+)
 from ockham.records import Dropped, Example, Quarantined, Side, Source
 
 PEEKED = frozenset({
@@ -238,7 +247,7 @@ class ExampleCollector:
         except NotFiniteError as error:
             return BrokenRow(row.record, row.offset, "E_FORMAT", str(error))
         except (ValueError, TypeError, RecursionError):  # of values in memory that have no text
-            return BrokenRow(row.record, row.offset, "E_FORMAT", "a cell has a value that cannot be written as JSON")
+            return BrokenRow(row.record, row.offset, "E_FORMAT", UNWRITABLE)
         row_side = (side_of({**row.cells, **cells}, opened.status) if opened.status else None) or side
         if isinstance(outcome, Example) and row_side is not None and opened.labelled:
             self.sides[outcome.id] = row_side

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 from ockham.readers.compressed_file import GZIP, ZSTD
 from ockham.readers.csv_cells import cells_alone
 from ockham.readers.csv_header import DELIMITERS
-from ockham.readers.documents import Document, SourceFile, chat_of, document_of, first_documents, thinned_documents
+from ockham.readers.documents import Document, SourceFile, first_documents, record_of, thinned_documents
 from ockham.readers.formats import open_documents
 from ockham.readers.local_file import Digests, RegularFile, open_file
 from ockham.readers.table import TableRow
@@ -77,9 +77,7 @@ def _documents_of_pieces(
     for lines in _pieces(opened, pieces, sample.size // pieces):
         rows = [row for line in lines if (row := _row(line, form)) is not None]
         for row in _thin_out(rows, -(-sample.rows // pieces)):
-            document = (
-                chat_of(number, row, file.target) if file.chat else document_of(number, row, file.inputs, file.target)
-            )
+            document = record_of(number, row, file)
             if isinstance(document, Document):
                 yield document
 

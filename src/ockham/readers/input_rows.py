@@ -11,7 +11,7 @@ from ockham.readers.chat import UnsoundError
 from ockham.readers.columns import ColumnRequest, choose
 from ockham.readers.examples import OpenTable, choose_form, input_of
 from ockham.readers.forms.form import LeftOut
-from ockham.readers.table import BrokenRow, NotFiniteError, Table, TableRow, unusable
+from ockham.readers.table import UNWRITABLE, BrokenRow, NotFiniteError, Table, TableRow, unusable
 from ockham.records import Quarantined
 
 
@@ -89,7 +89,7 @@ def _convert(row: TableRow, opened: OpenTable, names: Sequence[str], prefix: str
     except (UnsoundError, NotFiniteError) as error:
         return BrokenRow(row.record, row.offset, "E_FORMAT", str(error))
     except (ValueError, TypeError, RecursionError):  # of values in memory that have no text
-        return BrokenRow(row.record, row.offset, "E_FORMAT", "a cell has a value that cannot be written as JSON")
+        return BrokenRow(row.record, row.offset, "E_FORMAT", UNWRITABLE)
     fault = unusable(text)
     if fault:
         return BrokenRow(row.record, row.offset, "E_FORMAT", fault)

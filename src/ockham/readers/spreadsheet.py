@@ -17,7 +17,7 @@ from ockham.printable import printable
 from ockham.readers.columns import number_repeated
 from ockham.readers.compressed_file import UNFOLDS, unfolds_too_far
 from ockham.readers.local_file import RegularFile
-from ockham.readers.table import MAX_COLUMNS, Table, TableRow
+from ockham.readers.table import MAX_COLUMNS, Table, TableRow, lines_above_remark
 from ockham.version import install_command
 
 SUFFIXES = (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods")
@@ -126,11 +126,12 @@ def _lines_above(rows: Sequence[Sequence[object]]) -> int:
 
 
 def _remarks(above: int, others: Sequence[str]) -> tuple[str, ...]:
-    remarks = [f"{above} line{'s' * (above > 1)} above the names of the columns passed over"] if above else []
-    if others:
-        listing = ", ".join(printable(name) for name in others[:_TOP])
-        remarks.append(f"{len(others)} other sheet{'s' * (len(others) > 1)} with rows not read: {listing}")
-    return tuple(remarks)
+    if not others:
+        return lines_above_remark(above)
+    listing = ", ".join(printable(name) for name in others[:_TOP])
+    return *lines_above_remark(
+        above
+    ), f"{len(others)} other sheet{'s' * (len(others) > 1)} with rows not read: {listing}"
 
 
 def _rows(names: Sequence[str], rows: Sequence[_SheetRow]) -> Iterator[TableRow]:

@@ -63,6 +63,15 @@ class Table:
     remarks: tuple[str, ...] = ()
 
 
+UNWRITABLE = "a cell has a value that cannot be written as JSON"
+"""Why a record is kept out that holds a value in memory which has no text."""
+
+
+def lines_above_remark(above: int) -> tuple[str, ...]:
+    """Say that lines stand above the header of a table; nothing where there are none."""
+    return (f"skipped {above} line{'s' * (above > 1)} above the column names",) if above else ()
+
+
 class NotFiniteError(ValueError):
     """A cell that is used holds a number that JSON does not know; the message says which kind."""
 

@@ -127,7 +127,7 @@ def _sentence(record: int, lines: list[TextLine]) -> TableRow | BrokenRow:
             return BrokenRow(record, line.offset, "E_FORMAT", "a token of the sentence has no tag")
         words.append(cells[0])
         tags.append(cells[-1])
-    spans = [list(span) for span in tagged_spans(words, tags)]
+    spans = [[span.start, span.end, span.name] for span in tagged_spans(words, tags)]
     return TableRow(record, lines[0].offset, dict(zip(_CONLL_COLUMNS, (" ".join(words), spans), strict=True)))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from ockham.errors import DataError
@@ -11,7 +11,7 @@ from ockham.printable import printable
 from ockham.readers.chat import UnsoundError
 from ockham.readers.columns import plain_name
 from ockham.readers.forms import spans
-from ockham.readers.forms.form import Cells, FormReader, FormSample, LeftOut
+from ockham.readers.forms.form import Cells, FormReader, FormSample, LeftOut, objects_in
 from ockham.readers.forms.spans import TextSpan
 
 UNLABELLED = LeftOut("not_labelled")
@@ -47,18 +47,6 @@ def common_value(values: Sequence[object]) -> object:
 
 def _key(value: object) -> str:
     return json.dumps(sorted(map(str, value)) if isinstance(value, list) else value, sort_keys=True, default=str)
-
-
-def objects_in(value: object) -> list[Mapping[str, object]]:
-    """Return the objects of a list; of anything else none."""
-    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
-
-
-def object_at(value: object, *names: str) -> Mapping[str, object]:
-    """Return the object that stands under these names, one inside of the other; an empty one where there is none."""
-    for name in names:
-        value = value.get(name) if isinstance(value, Mapping) else None
-    return value if isinstance(value, Mapping) else {}
 
 
 def answered_reader(

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from ockham.readers.forms.annotators import choose_question, common_value
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list, parse_cell
+from ockham.readers.forms.form import (
+    Cells,
+    Form,
+    FormReader,
+    FormSample,
+    LeftOut,
+    is_all,
+    is_object_list,
+    object_at,
+    parse_cell,
+)
 from ockham.readers.forms.spans import TextSpan, fields_of
 
 _NOT_GIVEN = ("draft", "discarded", "pending")
@@ -51,15 +61,15 @@ def _open_flat(sample: FormSample) -> FormReader | None:
 
 def _open_records(sample: FormSample) -> FormReader:
     """Read records with their `fields` and `responses`, as `records.to_json` writes them."""
-    fields = list(dict.fromkeys(name for value in sample.values("fields") for name in _mapping(value)))
-    questions = [name for value in sample.values("responses") for name in _mapping(value)]
+    fields = list(dict.fromkeys(name for value in sample.values("fields") for name in object_at(value)))
+    questions = [name for value in sample.values("responses") for name in object_at(value)]
     question = choose_question(sample, tuple(dict.fromkeys(questions)), tool="Argilla", what="questions")
 
     def convert(cells: Cells) -> Cells | LeftOut:
-        row = dict(_mapping(cells.get("fields")))
+        row = dict(object_at(cells.get("fields")))
         if not question or not sample.request.labelled:
             return row
-        answer = _common_answer(_mapping(cells.get("responses")).get(question), row)
+        answer = _common_answer(object_at(cells.get("responses")).get(question), row)
         return answer if isinstance(answer, LeftOut) else {**row, question: answer}
 
     columns = tuple(dict.fromkeys((*fields, *([question] if question else []))))
@@ -144,10 +154,6 @@ def _is_responses(value: object) -> bool:
 
 def _is_object(value: object) -> bool:
     return isinstance(value, Mapping)
-
-
-def _mapping(value: object) -> Mapping[str, object]:
-    return value if isinstance(value, Mapping) else {}
 
 
 ARGILLA = Form(

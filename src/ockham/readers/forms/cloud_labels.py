@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from ockham.readers.chat import UnsoundError
 from ockham.readers.forms import spans
-from ockham.readers.forms.annotators import UNLABELLED, object_at, objects_in, span_list
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all
+from ockham.readers.forms.annotators import UNLABELLED, span_list
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, object_at, objects_in
 
 _METADATA = "-metadata"
 _TEXT = "textContent"

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from ockham.readers.chat import UnsoundError
 from ockham.readers.forms import spans
-from ockham.readers.forms.annotators import UNLABELLED, objects_in
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut
+from ockham.readers.forms.annotators import UNLABELLED
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, objects_in
 from ockham.readers.forms.spans import TextSpan
 
 _TEXT, _GIVEN = "content", "annotation"

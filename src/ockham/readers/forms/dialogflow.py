@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 
 from ockham.readers.chat import UnsoundError
-from ockham.readers.forms.annotators import objects_in
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, is_all, is_object_list
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, is_all, is_object_list, objects_in
 
 USERSAYS = re.compile(r"_usersays_[\w-]+\.json$")
 _COLUMNS = ("text", "intent")

@@ -9,8 +9,18 @@ from ockham.errors import DataError
 from ockham.readers.chat import UnsoundError
 from ockham.readers.columns import plain_name
 from ockham.readers.forms import spans
-from ockham.readers.forms.annotators import objects_in
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list, is_texts
+from ockham.readers.forms.form import (
+    Cells,
+    Form,
+    FormReader,
+    FormSample,
+    LeftOut,
+    is_all,
+    is_object_list,
+    is_texts,
+    items_in,
+    objects_in,
+)
 from ockham.readers.forms.spans import TextSpan
 
 _TEXTS = ("text", "data")
@@ -121,7 +131,7 @@ def _span_reader(
 
 
 def _spans_of(value: object) -> Iterator[TextSpan]:
-    for entry in value if isinstance(value, list) else ():
+    for entry in items_in(value):
         if isinstance(entry, Mapping):
             start, end, name = (entry.get(key) for key in ("start_offset", "end_offset", "label"))
         elif isinstance(entry, list) and len(entry) == 3:

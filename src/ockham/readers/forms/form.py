@@ -91,3 +91,20 @@ def is_texts(value: object) -> bool:
 def is_object_list(value: object) -> bool:
     """Tell whether a value is a list of objects; an empty one is."""
     return isinstance(value, list) and all(isinstance(item, Mapping) for item in value)
+
+
+def items_in(value: object) -> list[object]:
+    """Return the items of a list; of anything else none."""
+    return value if isinstance(value, list) else []
+
+
+def objects_in(value: object) -> list[Mapping[str, object]]:
+    """Return the objects of a list; of anything else none."""
+    return [entry for entry in items_in(value) if isinstance(entry, Mapping)]
+
+
+def object_at(value: object, *names: str) -> Mapping[str, object]:
+    """Return the object that stands under these names, one inside of the other; an empty one where there is none."""
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value if isinstance(value, Mapping) else {}

@@ -13,7 +13,7 @@ _STOPS = (" END", " ###", "###", "<|endoftext|>", " STOP", "\n")
 
 def _open_pairs(sample: FormSample) -> FormReader | None:
     prompts, completions = sample.values("prompt"), sample.values("completion")
-    if not is_all(prompts, lambda value: isinstance(value, str)) or not is_all(completions, _is_text):
+    if not is_all(prompts, _is_text) or not is_all(completions, _is_text):
         return None
     separator, stop = _shared_end(prompts, _SEPARATORS), _shared_end(completions, _STOPS)
     is_judged = is_all(map(_word, sample.values("label")), lambda word: word in ("true", "false"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from ockham.readers.columns import known_names, number_repeated
-from ockham.readers.forms.form import Cells, is_object_list, is_texts
+from ockham.readers.forms.form import Cells, is_object_list, is_texts, objects_in
 
 Record = dict[str, object]
 _LEAST = 2
@@ -89,15 +89,11 @@ def _texts(value: object) -> list[str]:
 def squad_records(document: Cells) -> list[Record] | None:
     """Return a row for each question of SQuAD's articles; one that has no answer in its passage has an empty answer."""
     articles = document.get("data")
-    if not is_object_list(articles) or not any("paragraphs" in article for article in _objects(articles)):
+    if not is_object_list(articles) or not any("paragraphs" in article for article in objects_in(articles)):
         return None
     return [
         {"context": passage.get("context"), "question": entry.get("question"), "answers": entry.get("answers")}
-        for article in _objects(articles)
-        for passage in _objects(article.get("paragraphs"))
-        for entry in _objects(passage.get("qas"))
+        for article in objects_in(articles)
+        for passage in objects_in(article.get("paragraphs"))
+        for entry in objects_in(passage.get("qas"))
     ]
-
-
-def _objects(value: object) -> list[Mapping[str, object]]:
-    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []

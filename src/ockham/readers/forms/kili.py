@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ockham.readers.forms import spans
-from ockham.readers.forms.annotators import Answers, answered_reader, object_at, objects_in
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, is_all, is_object_list
+from ockham.readers.forms.annotators import Answers, answered_reader
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, is_all, is_object_list, object_at, objects_in
 from ockham.readers.forms.spans import TextSpan
 
 _GIVEN, _REVIEW = ("DEFAULT", "REVIEW"), "REVIEW"

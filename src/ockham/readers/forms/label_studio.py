@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from ockham.readers.chat import UnsoundError
 from ockham.readers.columns import INPUTS, plain_name
 from ockham.readers.forms import spans
-from ockham.readers.forms.annotators import UNLABELLED, choose_question, common_value, objects_in
+from ockham.readers.forms.annotators import UNLABELLED, choose_question, common_value
 from ockham.readers.forms.form import (
     Cells,
     Form,
@@ -17,6 +17,8 @@ from ockham.readers.forms.form import (
     is_all,
     is_object_list,
     is_texts,
+    items_in,
+    objects_in,
     parse_cell,
 )
 from ockham.readers.forms.spans import TextSpan
@@ -118,17 +120,13 @@ def _span_fields(values: Sequence[Mapping[str, object]], data: Mapping[str, obje
     regions: list[TextSpan] = []
     for value in values:
         start, end = value.get("start"), value.get("end")
-        labels = [label for name in names for label in _list(value.get(name))]
+        labels = [label for name in names for label in items_in(value.get(name))]
         if not isinstance(start, int) or not isinstance(end, int) or not labels:
             raise UnsoundError("a span is no start, end and label of a plain text")
         regions += [TextSpan(start, end, str(label), value.get("text")) for label in labels]
     texts = sorted((text for text in data.values() if isinstance(text, str)), key=len, reverse=True)
     fields = (spans.fields_of(text, regions) for text in texts)
     return next((each for each in fields if each != spans.OUTSIDE), spans.OUTSIDE)
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
 
 
 def _open_min(sample: FormSample) -> FormReader | None:

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ockham.readers.forms import spans
-from ockham.readers.forms.annotators import Answers, answered_reader, object_at, objects_in
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, parse_cell
+from ockham.readers.forms.annotators import Answers, answered_reader
+from ockham.readers.forms.form import (
+    Cells,
+    Form,
+    FormReader,
+    FormSample,
+    LeftOut,
+    is_all,
+    object_at,
+    objects_in,
+    parse_cell,
+)
 from ockham.readers.forms.spans import TextSpan
 
 _TEXT, _LABEL = "Labeled Data", "Label"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ockham.readers.columns import plain_name
-from ockham.readers.forms.form import Cells, is_object_list
+from ockham.readers.forms.form import Cells, is_object_list, items_in, objects_in
 from ockham.readers.forms.json_table import frame_records, labels_by_text, squad_records, texts_by_label
 from ockham.readers.row_status import SIDES
 
@@ -36,13 +36,13 @@ class DocumentForm:
 def _rasa(document: Cells) -> list[Record] | None:
     data = document.get("rasa_nlu_data")
     if isinstance(data, Mapping) and is_object_list(examples := data.get("common_examples")):
-        return [dict(example) for example in _objects(examples)]
+        return [dict(example) for example in objects_in(examples)]
     groups = document.get("nlu")
-    if not is_object_list(groups) or not any("examples" in group for group in _objects(groups)):
+    if not is_object_list(groups) or not any("examples" in group for group in objects_in(groups)):
         return None
     return [
         {"text": text, "intent": group["intent"]}
-        for group in _objects(groups)
+        for group in objects_in(groups)
         if "intent" in group
         for text in _rasa_examples(group.get("examples"))
     ]
@@ -63,18 +63,18 @@ def _snips(document: Cells) -> list[Record] | None:
     if isinstance(intents, Mapping):
         utterances = {name: value.get("utterances") for name, value in intents.items() if isinstance(value, Mapping)}
     elif document.get("type") == "intent" and isinstance(document.get("utterances"), list):
-        return [_snips_line(line, document.get("name")) for line in _list(document["utterances"])]
+        return [_snips_line(line, document.get("name")) for line in items_in(document["utterances"])]
     else:
         utterances = {name: value for name, value in document.items() if _is_utterances(value)}
         if len(utterances) < len(document):
             return None
     if not utterances or not all(map(_is_utterances, utterances.values())):
         return None
-    return [_snips_row(entry, name) for name, entries in utterances.items() for entry in _objects(entries)]
+    return [_snips_row(entry, name) for name, entries in utterances.items() for entry in objects_in(entries)]
 
 
 def _snips_row(entry: Cells, intent: object) -> Record:
-    parts = _objects(entry.get("data"))
+    parts = objects_in(entry.get("data"))
     text = "".join(str(part.get("text", "")) for part in parts)
     slots = {str(part.get("slot_name", part.get("entity"))): part.get("text") for part in parts if "entity" in part}
     return {"text": text.strip(), "intent": intent, "slots": slots}
@@ -97,14 +97,14 @@ def _intents(document: Cells) -> list[Record] | None:
     """Return the phrases of a list of intents: of Watson, Dialogflow CX, Lex, or of Azure's utterances."""
     inner = next((document[name] for name in ("resource", "assets") if isinstance(document.get(name), Mapping)), {})
     holder = inner if isinstance(inner, Mapping) and "intents" in inner else document
-    intents, utterances = _objects(holder.get("intents")), _objects(holder.get("utterances"))
+    intents, utterances = objects_in(holder.get("intents")), objects_in(holder.get("utterances"))
     if utterances and holder is not document and all("intent" in entry for entry in utterances):
         return [{"text": e.get("text"), "intent": e["intent"], "split": e.get("dataset")} for e in utterances]
     rows: list[Record] = []
     for intent in intents:
         name = next((intent[key] for key in _INTENT_NAMES if isinstance(intent.get(key), str)), None)
         phrases = next((intent[key] for key in _PHRASES if isinstance(intent.get(key), list)), [])
-        rows += [{"text": _phrase(phrase), "intent": name} for phrase in _list(phrases)]
+        rows += [{"text": _phrase(phrase), "intent": name} for phrase in items_in(phrases)]
     return rows if rows and all(row["text"] and row["intent"] for row in rows) else None
 
 
@@ -113,7 +113,7 @@ def _phrase(phrase: object) -> str:
     if not isinstance(phrase, Mapping):
         return str(phrase)
     if "parts" in phrase:
-        return "".join(str(part.get("text", "")) for part in _objects(phrase["parts"]))
+        return "".join(str(part.get("text", "")) for part in objects_in(phrase["parts"]))
     return str(phrase.get("text", phrase.get("utterance", "")))
 
 
@@ -124,7 +124,7 @@ def _sides(document: Cells) -> list[Record] | None:
         return None
     rows: list[Record] = []
     for name, entries in document.items():
-        for entry in _list(entries):
+        for entry in items_in(entries):
             if isinstance(entry, list) and len(entry) == 2:
                 rows.append({"text": entry[0], "label": entry[1], "split": name})
             elif isinstance(entry, Mapping):
@@ -149,15 +149,15 @@ def _promptfoo(document: Cells) -> list[Record] | None:
     tests = document.get("tests")
     results = document.get("results")
     if isinstance(results, Mapping) and "evalId" in document:  # what an evaluation gave, with the tests in it
-        tests = [entry["testCase"] for entry in _objects(results.get("results")) if "testCase" in entry]
-    if not is_object_list(tests) or not any("vars" in test for test in _objects(tests)):
+        tests = [entry["testCase"] for entry in objects_in(results.get("results")) if "testCase" in entry]
+    if not is_object_list(tests) or not any("vars" in test for test in objects_in(tests)):
         return None
-    return [dict(test) for test in _objects(tests)]
+    return [dict(test) for test in objects_in(tests)]
 
 
 def _wrapped_rows(document: Cells) -> list[Record] | None:
     name = next((name for name in _WRAPPERS if is_object_list(document.get(name)) and document.get(name)), None)
-    entries = _objects(document.get(name or "")) or _search_hits(document)
+    entries = objects_in(document.get(name or "")) or _search_hits(document)
     if not entries or any(keys <= set(entries[0]) for keys in _TURNS):
         return None
     inner = [row for entry in entries if isinstance(row := entry.get("row"), Mapping)]
@@ -169,13 +169,13 @@ def _wrapped_rows(document: Cells) -> list[Record] | None:
 def _search_hits(document: Cells) -> Sequence[Mapping[str, object]]:
     """Return the documents that Elasticsearch or OpenSearch found."""
     hits = document.get("hits")
-    sources = [hit.get("_source") for hit in _objects(hits.get("hits"))] if isinstance(hits, Mapping) else []
+    sources = [hit.get("_source") for hit in objects_in(hits.get("hits"))] if isinstance(hits, Mapping) else []
     return [source for source in sources if isinstance(source, Mapping)]
 
 
 def _class_names(features: object) -> dict[str, list[object]]:
     """Return the names of classes by column, of features as Hugging Face's viewer lists them beside its rows."""
-    kinds = {str(feature.get("name")): feature.get("type") for feature in _objects(features)}
+    kinds = {str(feature.get("name")): feature.get("type") for feature in objects_in(features)}
     return {
         name: kind["names"]
         for name, kind in kinds.items()
@@ -187,14 +187,6 @@ def _class_name(value: object, names: list[object] | None) -> object:
     if names is None or not isinstance(value, int) or isinstance(value, bool):
         return value
     return names[value] if 0 <= value < len(names) else None
-
-
-def _objects(value: object) -> Sequence[Mapping[str, object]]:
-    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
 
 
 DOCUMENTS: tuple[DocumentForm, ...] = (

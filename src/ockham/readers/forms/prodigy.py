@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from ockham.readers.chat import UnsoundError
 from ockham.readers.columns import INPUTS, plain_name
 from ockham.readers.forms import spans
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list, items_in
 from ockham.readers.forms.spans import TextSpan
 
 _ANSWERS = ("accept", "reject", "ignore")
@@ -71,7 +71,7 @@ def _kind(sample: FormSample) -> str:
 
 def _target(kind: str, cells: Cells) -> object:
     if kind == "accept":
-        return [_option(cells.get("options"), key) for key in _items(cells.get("accept"))]
+        return [_option(cells.get("options"), key) for key in items_in(cells.get("accept"))]
     if kind == "cats":
         return accepted_cats(cells.get("cats"))
     if kind == "spans":
@@ -99,12 +99,8 @@ def _option(options: object, key: object) -> str:
     return str(key)
 
 
-def _items(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
-
-
 def _spans_of(value: object) -> Iterator[TextSpan]:
-    for entry in _items(value):
+    for entry in items_in(value):
         span = entry if isinstance(entry, Mapping) else {}
         start, end, name = span.get("start"), span.get("end"), span.get("label")
         if not isinstance(start, int) or not isinstance(end, int) or not isinstance(name, str):

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 
 from ockham.readers.chat import UnsoundError
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list, objects_in
 
 EXPECTED = "expected"
 _EXACT = ("equals", "iequals", "is-json")
@@ -63,7 +63,7 @@ def _open_table(sample: FormSample) -> FormReader | None:
 
 
 def _expected_answer(assertions: object, variables: Mapping[str, object]) -> object:
-    for assertion in _objects(assertions):
+    for assertion in objects_in(assertions):
         value = assertion.get("value")
         if assertion.get("type") not in _EXACT or value is None:
             continue
@@ -74,13 +74,9 @@ def _expected_answer(assertions: object, variables: Mapping[str, object]) -> obj
 
 def _answer_names(assertions: object) -> list[str]:
     """Return the variables that assertions name as the answer, which are then no part of the input."""
-    values = [assertion.get("value") for assertion in _objects(assertions) if assertion.get("type") in _EXACT]
+    values = [assertion.get("value") for assertion in objects_in(assertions) if assertion.get("type") in _EXACT]
     matches = [_VARIABLE.fullmatch(value.strip()) for value in values if isinstance(value, str)]
     return [match[1] for match in matches if match]
-
-
-def _objects(value: object) -> list[Mapping[str, object]]:
-    return [entry for entry in value if isinstance(entry, Mapping)] if isinstance(value, list) else []
 
 
 def _exact(cell: object) -> str | None:

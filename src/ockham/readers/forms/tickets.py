@@ -5,8 +5,7 @@ from __future__ import annotations
 import html
 import re
 
-from ockham.readers.forms.annotators import object_at, objects_in
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all
+from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, object_at, objects_in
 
 _MARKUP = re.compile(r"<[^<>]{0,1000}>")
 _FIELDS = ("type", "priority", "group_id", "brand_id", "ticket_form_id", "tags", "status")

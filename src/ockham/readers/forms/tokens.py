@@ -8,7 +8,17 @@ from ockham.errors import DataError
 from ockham.readers.chat import UnsoundError
 from ockham.readers.columns import plain_name
 from ockham.readers.forms import spans
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_texts, parse_cell
+from ockham.readers.forms.form import (
+    Cells,
+    Form,
+    FormReader,
+    FormSample,
+    LeftOut,
+    is_all,
+    is_texts,
+    items_in,
+    parse_cell,
+)
 from ockham.readers.forms.spans import TAG, TextSpan, tagged_spans
 
 _TOKENS, _TAGS = ("tokens", "words", "tokenized_text"), ("ner_tags", "tags", "ner", "labels", "ner_tag", "bio_tags")
@@ -21,19 +31,19 @@ def _open(sample: FormSample) -> FormReader | None:
     if tokens is None or tags is None or not any(map(parse_cell, sample.values(tags))):
         return None
     names = sample.label_names.get(tags, ())
-    entries = [entry for value in sample.values(tags) for entry in _list(parse_cell(value))]
+    entries = [entry for value in sample.values(tags) for entry in items_in(parse_cell(value))]
     if not all(_is_tag(entry, names) or _is_token_span(entry) for entry in entries):
         return None
 
     def convert(cells: Cells) -> Cells | LeftOut:
-        words = _list(parse_cell(cells.get(tokens)))
+        words = items_in(parse_cell(cells.get(tokens)))
         if not words or not is_texts(words):
             raise UnsoundError("the tokens are not texts")
         text = " ".join(map(str, words))
         if not sample.request.labelled:
             return {"text": text}
         fields = spans.fields_of(
-            text, _spans_of([str(word) for word in words], _list(parse_cell(cells.get(tags))), names)
+            text, _spans_of([str(word) for word in words], items_in(parse_cell(cells.get(tags))), names)
         )
         return fields if isinstance(fields, LeftOut) else {"text": text, spans.TARGET: fields}
 
@@ -67,10 +77,6 @@ def _is_token_span(value: object) -> bool:
 
 def _is_list(value: object) -> bool:
     return isinstance(value, list)
-
-
-def _list(value: object) -> list[object]:
-    return value if isinstance(value, list) else []
 
 
 def _open_rows(sample: FormSample) -> FormReader | None:

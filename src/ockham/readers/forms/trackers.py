@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from ockham.readers.forms.annotators import object_at, objects_in
-from ockham.readers.forms.form import Cells, Form, FormReader, FormSample, LeftOut, is_all, is_object_list
+from ockham.readers.forms.form import (
+    Cells,
+    Form,
+    FormReader,
+    FormSample,
+    LeftOut,
+    is_all,
+    is_object_list,
+    object_at,
+    objects_in,
+)
 
 _TEXTS = ("title", "body")
 _FIELDS = ("issuetype", "priority", "status", "resolution", "labels", "components", "project")
