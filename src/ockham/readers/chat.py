@@ -146,7 +146,7 @@ def _text(content: object) -> str:
     if isinstance(content, str):
         return content
     if not isinstance(content, list):
-        raise UnsoundError("a turn's content is not text")
+        raise UnsoundError("the content of a turn is not text")
     parts = [_part_text(part) for part in content if not (isinstance(part, Mapping) and part.get("type") in _NO_TEXT)]
     texts = [part for part in parts if part is not None]
     if len(texts) < len(parts):
@@ -178,7 +178,7 @@ def _answered_calls(content: object) -> tuple[Call, ...]:
 
 def _calls(calls: object) -> tuple[Call, ...]:
     if not isinstance(calls, list):
-        raise UnsoundError("a turn's tool calls are not a list")
+        raise UnsoundError("the tool calls of a turn are not a list")
     return tuple(map(_call, calls))
 
 
@@ -206,7 +206,7 @@ def answer_turn(response: Mapping[str, object]) -> Turn:
     """
     if "choices" not in response and response.get("role", response.get("type")) in ("assistant", "message"):
         if response.get("stop_reason") == "max_tokens":
-            raise UnsoundError("the logged answer was cut off")
+            raise UnsoundError("the logged answer was truncated")
         return turn_of({"role": "assistant", "content": response.get("content")})
     choices = response.get("choices")
     first = choices[0] if isinstance(choices, list) and choices else None
@@ -214,7 +214,7 @@ def answer_turn(response: Mapping[str, object]) -> Turn:
     if not isinstance(first, Mapping) or not isinstance(message, Mapping):
         raise UnsoundError("the logged call has no answer")
     if first.get("finish_reason") in ("length", "content_filter"):
-        raise UnsoundError("the logged answer was cut off")
+        raise UnsoundError("the logged answer was truncated")
     return turn_of({"role": "assistant", **message})
 
 

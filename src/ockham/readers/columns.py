@@ -112,10 +112,10 @@ def choose(names: Sequence[str], request: ColumnRequest) -> Columns:
     free = [name for name in names if name not in (target, group, key, *inputs) and not _is_key(name, request)]
     if not inputs and len(free) == 1 and (target or not request.labelled) and not request.headerless:
         inputs = (free[0],)
-        remarks.append(f"{request.source}: took column {printable(free[0])!r} as the input: the only one left")
+        remarks.append(f"{request.source}: using column {printable(free[0])!r} as the input, the only one left")
     elif not target and inputs and request.labelled and len(free) == 1 and not request.headerless:
         target = free[0]
-        remarks.append(f"{request.source}: took column {printable(free[0])!r} as the target: the only one left")
+        remarks.append(f"{request.source}: using column {printable(free[0])!r} as the target, the only one left")
     _check_alone((*inputs, target), every, request)
     if request.labelled and not target:
         raise _missing(every, free, request, *(["target"] if inputs else ["input", "target"]))
@@ -124,8 +124,8 @@ def choose(names: Sequence[str], request: ColumnRequest) -> Columns:
     _check_different(inputs, target, request)
     if group is None:
         remarks += [
-            f"{request.source}: column {printable(name)!r} may name rows that belong together;"
-            f" if so: --group {printable(name)}"
+            f"{request.source}: rows with the same {printable(name)!r} may belong together;"
+            f" if so, use --group {printable(name)}"
             for name in names
             if plain_name(name) in _GROUPS and name not in (target, *inputs)
         ]
@@ -154,7 +154,7 @@ def _with_names(names: Sequence[str], target: str, request: ColumnRequest, remar
     if len(beside) != 1 or not cells or not all(str(cell).strip().lstrip("-").isdigit() for cell in cells):
         return target
     remarks.append(
-        f"{request.source}: took column {printable(beside[0])!r} as the target: the names of the numbers in"
+        f"{request.source}: using column {printable(beside[0])!r} as the target, which names the numbers in"
         f" {printable(target)!r}"
     )
     return beside[0]

@@ -18,7 +18,7 @@ GZIP, ZSTD, ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 MAX_RATIO = 250
 """How many times its packed size a file may unfold to, once it is over `FREE` bytes; text packs 3 to 30 times."""
 FREE = 64_000_000
-UNFOLDS = f"it unfolds to over {MAX_RATIO} times its size"
+UNFOLDS = f"it expands to over {MAX_RATIO} times its size"
 _MAX_WINDOW = 1 << 27
 _OFFICE = {"word/": "a document of Word", "ppt/": "slides of PowerPoint"}
 """What stands in such a document, which is packed as a zip archive."""
@@ -52,7 +52,7 @@ class Unpacked(RegularFile):
                 break
         self.head = head[:HEAD]
         if self.head.startswith((GZIP, ZSTD, ZIP)):
-            raise _unsound(packed, "it contains another packed file")
+            raise _unsound(packed, "it contains another compressed file")
 
     @property
     def suffix(self) -> str:
@@ -99,7 +99,7 @@ class ZipMember(Unpacked):
             message = f"{printable(packed.path)} is {office}, not a table of text"
             raise DataError("E_FORMAT", message, fix="save it as CSV (UTF-8), JSONL or Parquet")
         if not members:
-            message = f"{printable(packed.path)} is a zip archive with no file that can be read"
+            message = f"{printable(packed.path)} is a zip archive without a file that can be read"
             raise DataError("E_FORMAT", message, fix="unpack it, or save it as CSV (UTF-8), JSONL or Parquet")
         if len(members) > 1:
             command = f"unzip {shlex.quote(printable(packed.path))} -d {shlex.quote(printable(packed.path.stem))}"
@@ -110,7 +110,7 @@ class ZipMember(Unpacked):
             )
         self._member = members[0]
         if self._member.flag_bits & 1:
-            raise _unsound(packed, "it is locked with a password")
+            raise _unsound(packed, "it is protected with a password")
         super().__init__(packed)
 
     @property
@@ -129,7 +129,7 @@ class ZipMember(Unpacked):
                         raise _unsound(self._packed, UNFOLDS)
                     yield block
         except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, OSError) as error:
-            raise _unsound(self._packed, "its packed data are damaged") from error
+            raise _unsound(self._packed, "the compressed data is damaged") from error
 
 
 def _archive(packed: RegularFile) -> zipfile.ZipFile:
@@ -137,7 +137,7 @@ def _archive(packed: RegularFile) -> zipfile.ZipFile:
         packed.raw.seek(0)
         return zipfile.ZipFile(packed.raw)
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        raise _unsound(packed, "its packed data are damaged") from error
+        raise _unsound(packed, "the compressed data is damaged") from error
 
 
 def _is_data(name: str) -> bool:
@@ -178,7 +178,7 @@ def _gunzip(file: RegularFile, source: _Counted, cut: Callable[[], None]) -> Ite
                     yield block
                 data = member.unused_data if member.eof else member.unconsumed_tail
     except zlib.error as error:
-        raise _unsound(file, "its packed data are damaged") from error
+        raise _unsound(file, "the compressed data is damaged") from error
     if not member.eof:
         cut()
 
@@ -189,7 +189,9 @@ def _unzstd(file: RegularFile, source: _Counted, cut: Callable[[], None]) -> Ite
         import zstandard
     except ImportError as error:
         raise DataError(
-            "E_FORMAT", f"{printable(file.path)} is zstd, which cannot be read here", fix=install_command("curate")
+            "E_FORMAT",
+            f"{printable(file.path)} is compressed with zstd, and the package to read it is not installed",
+            fix=install_command("curate"),
         ) from error
     maker: Any = zstandard.ZstdDecompressor(max_window_size=_MAX_WINDOW)
     frame = maker.decompressobj()
@@ -206,7 +208,7 @@ def _unzstd(file: RegularFile, source: _Counted, cut: Callable[[], None]) -> Ite
                         yield block
                     data = frame.unused_data if frame.eof else b""
     except zstandard.ZstdError as error:
-        raise _unsound(file, "its packed data are damaged") from error
+        raise _unsound(file, "the compressed data is damaged") from error
     if not frame.eof:
         cut()
 
@@ -214,6 +216,6 @@ def _unzstd(file: RegularFile, source: _Counted, cut: Callable[[], None]) -> Ite
 def _unsound(file: RegularFile, why: str) -> DataError:
     return DataError(
         "E_FORMAT",
-        f"{printable(file.path)} cannot be unpacked: {why}",
-        fix="compress the file again with gzip, zstd or zip, or unpack it and name the plain file",
+        f"{printable(file.path)} cannot be decompressed: {why}",
+        fix="compress the file again with gzip, zstd or zip, or decompress it and name the plain file",
     )

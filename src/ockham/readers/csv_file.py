@@ -23,8 +23,8 @@ from ockham.readers.text_file import CUT_OFF, Encoding, TextLine, head_of, lines
 
 _WINDOW = 1 << 16
 """Characters after which an open quote is doubted."""
-_OPEN = "a quote is opened and not closed"
-_WITH_IT = "the line belongs to a record that is broken above it"
+_OPEN = "a quoted cell is not closed"
+_WITH_IT = "the line belongs to the broken record above it"
 
 
 class Record(NamedTuple):

@@ -147,9 +147,7 @@ def _check_texts(row: TableRow, inputs: Sequence[str], path: Path) -> None:
     """Refuse a file whose column of texts holds lists or objects, as formats of other tools do."""
     for name in inputs:
         if isinstance(row.cells.get(name), (list, dict)):
-            message = (
-                f"{printable(path)}: the column {name!a} holds lists or objects, not texts; this form is not known"
-            )
+            message = f"{printable(path)}: the column {name!a} contains lists or objects, not text"
             fix = (
                 f"convert it to rows with a text column or with messages; to use it as it is: --input {printable(name)}"
             )

@@ -225,11 +225,11 @@ class ExampleCollector:
         if self._reused:
             self.warnings.append(
                 f"ids shared by rows with different inputs: {len(self._reused)};"
-                " the id column is not used, but the export that wrote it may be faulty"
+                " the id column is not used, but the export may be faulty"
             )
         if self._replaced:
             self.warnings.append(
-                f"rows that contain the character U+FFFD: {self._replaced}; text was lost when the file was written,"
+                f"rows that contain the character U+FFFD: {self._replaced}; text was lost when the file was written;"
                 " export it again with the right encoding if you can"
             )
 
@@ -309,7 +309,7 @@ class ExampleCollector:
         for reason, count in reasons.most_common(5):
             first = next(row for row in broken if row.reason == reason)
             self.warnings.append(
-                f"{table.name}: {count} record{'s' if count > 1 else ''} kept out,"
+                f"{table.name}: skipped {count} record{'s' if count > 1 else ''},"
                 f" the first is number {first.record}: {reason}"
             )
 

@@ -20,7 +20,7 @@ from ockham.readers.csv_file import csv_table
 from ockham.readers.foreign_file import refuse_foreign, refuse_foreign_text
 from ockham.readers.json_fast import quick_table
 from ockham.readers.json_file import is_json, json_table
-from ockham.readers.local_file import RegularFile, not_regular
+from ockham.readers.local_file import RegularFile
 from ockham.readers.parquet_file import parquet_table
 from ockham.readers.single_document import YAML_SUFFIXES, unfold, yaml_table
 from ockham.readers.spreadsheet import SUFFIXES as SHEETS
@@ -144,7 +144,7 @@ def open_examples(file: RegularFile, encoding: str | None) -> Iterator[OpenedTab
     if binary is None and file.head.startswith((GZIP, ZSTD, ZIP)):
         file = ZipMember(file, _TEXTS) if file.head.startswith(ZIP) else Unpacked(file)
         if any(format_.matches(file) for format_ in BINARY):
-            raise not_regular(file.path, "a compressed file in a format that compresses its own content")
+            raise _compressed_twice(file)
     if binary is not None:
         yield OpenedTable(binary.examples(file), file, in_order=False)
         return
@@ -169,7 +169,7 @@ def open_documents(file: RegularFile, encoding: str | None) -> Iterator[OpenedTa
     for binary in BINARY:
         if binary.documents is not None and binary.matches(file):
             if isinstance(file, Unpacked):
-                raise not_regular(file.path, "compressed Parquet, which compresses its columns itself")
+                raise _compressed_twice(file)
             yield OpenedTable(binary.documents(file), file, in_order=False)
             return
     refuse_foreign(file)
@@ -192,6 +192,11 @@ def is_examples(path: Path) -> bool:
     """Tell a file of examples by its name, packed with gzip or zstd or not."""
     suffix = path.suffix.lower()
     return suffix in EXAMPLES or (suffix in PACKED and Path(path.stem).suffix.lower() in _TEXTS)
+
+
+def _compressed_twice(file: RegularFile) -> DataError:
+    message = f"{printable(file.path)} is a Parquet or Arrow file that was compressed once more"
+    return DataError("E_FORMAT", message, fix="decompress it and name the file inside; it is small already")
 
 
 def _empty(file: RegularFile, least: str) -> DataError:

@@ -94,7 +94,7 @@ def parse(text: str, decoder: StrictParser | None = None) -> object:
         return fault
     value, end = (decoder or StrictParser()).decode(text, _filling(text, 0))
     if not isinstance(value, Fault) and _filling(text, end) != len(text):
-        return Fault("there is text behind the JSON value")
+        return Fault("there is text after the JSON value")
     return value
 
 
@@ -294,7 +294,7 @@ def _element_rows(file: RegularFile, encoding: Encoding, array: bool, finite: bo
         value, length = scroll.value()
         if length < 0:
             if not scroll.ended or not _stops_short(scroll.text[scroll.at :]):
-                why = value.reason if isinstance(value, Fault) and scroll.ended else "a record that does not end"
+                why = value.reason if isinstance(value, Fault) and scroll.ended else "a record does not end"
                 raise _unsound(file, scroll, record, why)
             yield BrokenRow(record, scroll.offset, "E_FORMAT", TRUNCATED)
             return

@@ -27,12 +27,12 @@ _MOST_ODD = 0.05
 _THOUSANDS = 3
 """Digits of a group in a number."""
 _MARKS = {
-    "|": ("bars", re.compile(r"\|")),
+    "|": ("vertical bars", re.compile(r"\|")),
     ";": ("semicolons", re.compile(";")),
     "#": ("#", re.compile("#")),
     "\n": ("line breaks", re.compile(r"\r?\n")),
     ",": ("commas", re.compile(",")),
-    " ": ("blanks", re.compile(r"\s+")),
+    " ": ("spaces", re.compile(r"\s+")),
     "/": ("slashes", re.compile("/")),
     "+": ("+", re.compile(r"\+")),
 }
@@ -159,7 +159,7 @@ def settle_labels(
         return {}
     if double and several is None:
         seen = f"seem to have several labels, joined by {mark}" if mark else "have several labels"
-        names = ", --several-labels as-is takes what stands in the cell as one name" if mark else ""
+        names = ", --several-labels as-is treats the whole cell as one label" if mark else ""
         raise DataError(
             "E_LABEL_SEVERAL",
             f"{source}: {double:,} of {len(sets) + len(others):,} rows {seen}; Ockham predicts one label per row",

@@ -102,7 +102,7 @@ class RegularFile:
             raise self.unreadable(error, at) from error
         if at > self.size:
             if self.size == 0:
-                raise not_regular(self.path, "a file of the kernel, not of a disk")
+                raise not_regular(self.path, "a virtual file of the kernel")
             raise self._change_error()
         if at < self.size:
             raise self._change_error()
@@ -119,7 +119,7 @@ class RegularFile:
     def _change_error(self) -> DataError:
         return DataError(
             "E_CHANGED",
-            f"{printable(self.path)} changed while it was read",
+            f"{printable(self.path)} changed while it was being read",
             fix="wait until the program that writes it is done, or copy the file, then run the command again",
         )
 

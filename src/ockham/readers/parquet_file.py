@@ -43,7 +43,7 @@ def parquet_table(file: RegularFile, most: int | None = None) -> Table:
     except UnicodeDecodeError as error:
         raise _unsound(file, _BAD_NAME) from error
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _read_error(file, error, "its index cannot be read") from error
+        raise _read_error(file, error, "its footer cannot be read") from error
     if len(names) > MAX_COLUMNS:
         raise _unsound(file, f"it has over {MAX_COLUMNS:,} columns")
     if groups > _MAX_GROUPS:
@@ -97,7 +97,7 @@ def _check_footer(file: RegularFile) -> None:
     tail = file.tail(8)
     length = int.from_bytes(tail[:4], "little")
     if tail[4:] != b"PAR1" or length > min(_MAX_FOOTER, file.size):
-        raise _unsound(file, "its end is missing or says nonsense; it may be truncated")
+        raise _unsound(file, "its footer is missing or invalid; the file may be truncated")
 
 
 def _rows(file: RegularFile, parquet: Any, names: Sequence[str], most: int | None) -> Iterator[TableRow | BrokenRow]:  # noqa: ANN401 - pyarrow
@@ -135,7 +135,7 @@ def _check_sizes(file: RegularFile, metadata: Any, around: int) -> None:  # noqa
         size = metadata.row_group(group).total_byte_size
         total += size
         if size > _MAX_GROUP:
-            raise _unsound(file, f"row group {group + 1} unfolds to over {_MAX_GROUP:,} bytes")
+            raise _unsound(file, f"row group {group + 1} expands to over {_MAX_GROUP:,} bytes")
     _check_total(file, total, None)
 
 
@@ -143,7 +143,7 @@ def _check_total(file: RegularFile, total: int, most: int | None) -> None:
     if unfolds_too_far(total, file.size):
         raise _unsound(file, UNFOLDS)
     if most is not None and total > most:
-        raise _unsound(file, f"its text unfolds to over {most:,} characters")
+        raise _unsound(file, f"its text expands to over {most:,} characters")
 
 
 def unfolded_size(array: Any) -> int:  # noqa: ANN401 - pyarrow

@@ -82,7 +82,7 @@ def _read(file: RegularFile, encoding: str | None) -> tuple[str, str | None]:
     except DataError as error:
         if error.code != "E_ENCODING":
             raise
-        return "", "the file is not of the encoding it should be of"
+        return "", "the file is not in the expected encoding"
 
 
 def _line(file: RegularFile) -> bytes:

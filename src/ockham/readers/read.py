@@ -114,7 +114,9 @@ def _gather_file(
             return error
         file.verify(content=not opened.in_order)
         if isinstance(opened.file, Unpacked) and opened.file.cut:
-            harvest.warnings.append(f"{file.name}: the packed data end too early; what stood behind them is missing")
+            harvest.warnings.append(
+                f"{file.name}: the compressed data ends early, so rows at the end of the file are missing"
+            )
     return None
 
 
@@ -126,7 +128,7 @@ def _settle_sides(harvest: ExampleCollector, bare: Sequence[DataError]) -> None:
     """
     if bare and not harvest.sources:
         raise bare[0]
-    harvest.warnings += [f"a file of the split is not used: {error.message}" for error in bare]
+    harvest.warnings += [f"one file of the split was not used: {error.message}" for error in bare]
     if bare and set(harvest.sides.values()) <= {"train"}:
         harvest.sides.clear()
     targets = {plain_name(source.target): source for source in harvest.sources if source.target}
@@ -213,9 +215,9 @@ def _files(path: Path, harvest: ExampleCollector) -> tuple[DataFile, ...]:
         raise refusal_of(path, error) from error
     folder = files_of(path)
     if folder.others:
-        harvest.warnings.append(f"{folder.others} other entries of the folder {printable(path)} were not read")
+        harvest.warnings.append(f"{folder.others} other entries in the folder {printable(path)} were not read")
     if any(file.side for file in folder.files):
-        harvest.warnings.append("the files are named as sides of a split, which is taken as it is")
+        harvest.warnings.append("using your own split: files are named train, validation or test")
     return folder.files
 
 

@@ -43,7 +43,7 @@ def spreadsheet_table(file: RegularFile) -> Table:
     try:
         import python_calamine as calamine
     except ImportError as error:
-        message = f"{printable(file.path)} is a spreadsheet, which cannot be read here"
+        message = f"{printable(file.path)} is a spreadsheet, and the package to read it is not installed"
         raise DataError("E_FORMAT", message, fix=f"{install_command('excel')}, or save it as CSV (UTF-8)") from error
     _check_size(file)
     try:
@@ -52,7 +52,7 @@ def spreadsheet_table(file: RegularFile) -> Table:
         names_of_sheets = list(book.sheet_names)
         sheets = [_filled_rows(book.get_sheet_by_index(index)) for index in range(len(names_of_sheets))]
     except calamine.PasswordError as error:
-        raise _unsound(file, "it is locked with a password") from error
+        raise _unsound(file, "it is protected with a password") from error
     except (calamine.CalamineError, OSError, ValueError) as error:
         raise _unsound(file, "it is damaged") from error
     filled = [index for index, rows in enumerate(sheets) if len(rows) > 1]

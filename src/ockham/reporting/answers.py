@@ -110,7 +110,10 @@ def _static(run_result: RunResult, line: CandidateView, wrong: Sequence[Score]) 
         if example:
             shown = shorten(clean(example.input), 600)
             text = tag(
-                "bdi", marked_text(shown, spans(shown, score.target) if extracts else ()), dir="auto", class_="said"
+                "bdi",
+                marked_text(shown, spans(shown[:600], score.target) if extracts else ()),
+                dir="auto",
+                class_="said",
             )
         cells: list[Child] = [user(row_number(run_result.ingest, score.example)), text, right, answer]
         if sure:
@@ -163,9 +166,9 @@ def _data(run_result: RunResult, views: Sequence[CandidateView]) -> dict[str, An
             [round(100 * s.confidence) if s and s.confidence is not None else -1 for s in scores],
         ]
         if extracts:
-            row.append(spans(text, target))
+            row.append(spans(text[:most], target))
             row.append([differing(s) if s and is_right(s) is False else [] for s in scores])
-            row.append([spans(text, s.answer) if s and is_right(s) is False else [] for s in scores])
+            row.append([spans(text[:most], s.answer) if s and is_right(s) is False else [] for s in scores])
         packed.append(row)
     return {
         "names": [clean(line.name) for line in views],

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 
 from ockham.records.curation import CurationReport, RuleCount, Sample
 from ockham.reporting.bar_chart import Series, bars
-from ockham.reporting.formatting import count, figures, percent, settings_text
+from ockham.reporting.formatting import count, figures, percent, reason_name, settings_text
 from ockham.reporting.formatting import rows as rows_of
-from ockham.reporting.html import Child, Html, join, note, prose, section, table, tag, user
+from ockham.reporting.html import Child, Html, join, note, prose, section, share_bar, table, tag, user
 from ockham.reporting.page import document
 from ockham.reporting.svg import COLORS, figure
 
@@ -79,9 +79,11 @@ def _summary(report: CurationReport) -> Html:
     whole = max(1, report.rows)
     parts = {"kept as they are": report.unchanged, "changed and kept": report.changed}
     body: list[Sequence[Child]] = [
-        (name, _bar(n, whole, is_kept=True), count(n), percent(n / whole)) for name, n in parts.items()
+        (name, share_bar(n, whole, is_kept=True), count(n), percent(n / whole)) for name, n in parts.items()
     ]
-    body += [(_name(name), _bar(n, whole), count(n), percent(n / whole)) for name, n in report.left_out.items()]
+    body += [
+        (reason_name(name), share_bar(n, whole), count(n), percent(n / whole)) for name, n in report.left_out.items()
+    ]
     body.append((tag("b", "all rows"), "", tag("b", count(report.rows)), percent(1.0)))
     children: list[Child] = [tag("p", summary_sentence(report))]
     kind = "labelled rows" if report.labelled else "raw text"
@@ -107,17 +109,10 @@ def _summary(report: CurationReport) -> Html:
     return section("summary", "What happened to the rows", *children)
 
 
-def _bar(n: int, whole: int, *, is_kept: bool = False) -> Html:
-    width = f"{max(0.4, 100 * n / whole) if n else 0:.2f}"
-    shape = tag("rect", x=0, y=2, width=width, height=6)
-    style = "bar kept" if is_kept else "bar"
-    return tag("svg", shape, viewBox="0 0 100 10", preserveAspectRatio="none", class_=style, aria_hidden="true")
-
-
 def _count_table(title: str, counts: Mapping[str, int]) -> Html | None:
     if not counts:
         return None
-    body = [(_STEPS.get(name, name.replace("_", " ")), count(n)) for name, n in list(counts.items())[:20]]
+    body = [(_STEPS.get(name, reason_name(name)), count(n)) for name, n in list(counts.items())[:20]]
     return tag("div", tag("h3", title), table((title, "Rows"), body, label=title, numbers=(1,)))
 
 
@@ -160,7 +155,7 @@ def _filters(report: CurationReport) -> Html | None:
 
 def _rule(rule: RuleCount) -> Sequence[Child]:
     return (
-        _name(rule.reason),
+        reason_name(rule.reason),
         _STEPS[rule.step],
         count(rule.left_out),
         "" if rule.limit is None else figures(rule.limit),
@@ -181,7 +176,9 @@ def _samples(samples: Sequence[Sample]) -> Html | None:
     for sample in samples:
         score = "" if sample.score is None else figures(sample.score)
         instead = user(sample.instead) if sample.instead else ""
-        body.append((user(sample.location), _name(sample.reason), score, user(sample.text, class_="said"), instead))
+        body.append(
+            (user(sample.location), reason_name(sample.reason), score, user(sample.text, class_="said"), instead)
+        )
     return section(
         "samples",
         "Examples of dropped rows",
@@ -280,7 +277,3 @@ def _files(report: CurationReport) -> Html:
         if written
         else None,
     )
-
-
-def _name(reason: str) -> str:
-    return reason.replace("_", " ")

@@ -12,7 +12,7 @@ from ockham.records import CoveragePoint, CurvePoint, EpochPoint, Estimate, RunR
 from ockham.reporting import line_chart
 from ockham.reporting.candidate_view import TOO_WRONG, focus
 from ockham.reporting.formatting import count, dollars, finite, finite_estimate, full, metric_name, percent, points
-from ockham.reporting.html import Child, Html, join, note, section, table, tag
+from ockham.reporting.html import Child, Html, fold_numbers, join, note, section, table, tag
 from ockham.reporting.scales import write_dollars, write_plain, write_shares, write_short
 from ockham.reporting.svg import figure
 
@@ -76,7 +76,7 @@ def learning(run_result: RunResult) -> Html | None:
             f"{metric_name(metric)} on the validation rows with 95 % intervals, by share of the training rows."
             + (f" {' and '.join(hosted)}, which learns nothing from them: on the test rows." if hosted else ""),
         ),
-        _numbers(
+        fold_numbers(
             table(("Candidate", "Rows", "Share", metric_name(metric)), body, label="Learning curve", numbers=(1, 2))
         ),
     )
@@ -135,7 +135,7 @@ def cascade(run_result: RunResult) -> Html | None:
             lambda width: line_chart.draw(lines, chart, width),
             "Error among the kept answers with its 95 % interval. All other answers go to a person or a larger model.",
         ),
-        _numbers(
+        fold_numbers(
             table(
                 ("Candidate", "Kept", "Confidence at least", "Error among kept"), body, label="Cascade", numbers=(1, 2)
             )
@@ -279,7 +279,9 @@ def _run(run_result: RunResult, name: str, points: Sequence[EpochPoint], number:
         f"{metric} after each epoch; 0 is the start. The dashed line marks the weights that were kept.",
     )
     heads = ("Epoch", "Training loss", f"{metric}, training", f"{metric}, validation")
-    return join((tag("h3", name), picture, _numbers(table(heads, body, label=f"Tuning of {name}", numbers=(1, 2, 3)))))
+    return join(
+        (tag("h3", name), picture, fold_numbers(table(heads, body, label=f"Tuning of {name}", numbers=(1, 2, 3))))
+    )
 
 
 def _training_value(point: EpochPoint, value: float | None) -> float | None:
@@ -342,7 +344,3 @@ def _cost_figure(run_result: RunResult, here: float) -> Html:
         "Cost per day, both axes logarithmic. Rings: where serving here costs the same."
         + (" Dashed: your traffic." if traffic else ""),
     )
-
-
-def _numbers(content: Html) -> Html:
-    return tag("details", tag("summary", "The numbers"), content)

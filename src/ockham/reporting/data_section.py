@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from ockham.records import IngestReport, RunResult
 from ockham.reporting.formatting import count, finite_estimate, full, percent, points, reason_name
 from ockham.reporting.formatting import rows as rows_of
-from ockham.reporting.html import Child, Html, join, note, prose, section, table, tag, user
+from ockham.reporting.html import Child, Html, join, note, prose, section, share_bar, table, tag, user
 from ockham.reporting.row_numbers import row_note, row_number
 
 _SHOWN = 100
@@ -103,14 +103,7 @@ def _bars(intake: IngestReport) -> Html:
     body: list[Sequence[Child]] = [
         (
             reason_name(reason),
-            tag(
-                "svg",
-                tag("rect", x=0, y=2, width=f"{max(0.4, 100 * n / whole) if n else 0:.2f}", height=6),
-                viewBox="0 0 100 10",
-                preserveAspectRatio="none",
-                class_="bar kept" if reason == "kept" else "bar",
-                aria_hidden="true",
-            ),
+            share_bar(n, whole, is_kept=reason == "kept"),
             count(n),
             percent(n / whole),
         )

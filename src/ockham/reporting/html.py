@@ -116,6 +116,24 @@ def table(head: Sequence[Child], body: Iterable[Sequence[Child]], *, label: str,
     return scroll(tag("table", *parts, class_="stack" if wide else None), label)
 
 
+def fold_numbers(numbers: Html) -> Html:
+    """Put the numbers of a picture behind a fold."""
+    return tag("details", tag("summary", "The numbers"), numbers)
+
+
+def share_bar(part: int, whole: int, *, is_kept: bool = False) -> Html:
+    """Draw a share of rows as a bar for the cell of a table; what is there at all is seen."""
+    width = f"{max(0.4, 100 * part / whole) if part else 0:.2f}"
+    return tag(
+        "svg",
+        tag("rect", x=0, y=2, width=width, height=6),
+        viewBox="0 0 100 10",
+        preserveAspectRatio="none",
+        class_="bar kept" if is_kept else "bar",
+        aria_hidden="true",
+    )
+
+
 def _name(head: Child) -> str | None:
     return head if isinstance(head, str) and head else None
 

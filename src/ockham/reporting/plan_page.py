@@ -10,7 +10,7 @@ from ockham.readers.row_sample import evenly_spaced
 from ockham.records.plan import Cost, Plan
 from ockham.reporting import line_chart
 from ockham.reporting.formatting import count, figures, megabytes, milliseconds, percent
-from ockham.reporting.html import Child, Html, join, note, prose, section, table, tag
+from ockham.reporting.html import Child, Html, fold_numbers, join, note, prose, section, table, tag
 from ockham.reporting.page import document
 from ockham.reporting.plan_charts import memory_chart, memory_words, time_chart, time_words
 from ockham.reporting.scales import write_dollars, write_plain, write_short
@@ -121,7 +121,7 @@ def _memory(plan: Plan) -> Html | None:
     )
     heads = ("Model", "Format", "Fits", "Memory", "Weights", "Cache", "Buffers", "Engine")
     listed = table(heads, body, label="Memory", numbers=(3, 4, 5, 6, 7))
-    return section("memory", "Does it fit?", picture, _numbers(listed))
+    return section("memory", "Does it fit?", picture, fold_numbers(listed))
 
 
 def _times(plan: Plan) -> Html | None:
@@ -153,7 +153,9 @@ def _times(plan: Plan) -> Html | None:
     limit_head = (f"within {milliseconds(plan.max_p95_ms)}?",) if plan.max_p95_ms is not None else ()
     heads = ("Model", "Format", "Answer", *limit_head, "First token", "Tokens/s", "Answers/s", "Good for")
     numbers = tuple(i for i, head in enumerate(heads) if head in ("Answer", "First token", "Tokens/s", "Answers/s"))
-    return section("times", "Is it fast enough?", picture, _numbers(table(heads, body, label="Times", numbers=numbers)))
+    return section(
+        "times", "Is it fast enough?", picture, fold_numbers(table(heads, body, label="Times", numbers=numbers))
+    )
 
 
 def _reach(plan: Plan) -> Html | None:
@@ -298,7 +300,3 @@ def _method(plan: Plan) -> Html:
 def _money(value: float, plan: Plan) -> str:
     text = f"{value:,.2f}" if value < 1000 else f"{value:,.0f}"
     return f"${text}" if plan.currency == "USD" else f"{text} {plan.currency}"
-
-
-def _numbers(content: Html) -> Html:
-    return tag("details", tag("summary", "The numbers"), content)

@@ -91,7 +91,7 @@ def test_d12_a_parquet_bomb_leaves_nothing_and_the_folder_takes_other_data(
     with pytest.raises(DataError) as caught:
         curate([source, bomb(tmp_path / "b.parquet")], EXACT, out=out, on_progress=look)
     assert caught.value.code == "E_FORMAT"
-    assert "it unfolds to over 250 times its size" in caught.value.message
+    assert "it expands to over 250 times its size" in caught.value.message
     assert max(written) > 3, "it had begun to keep chunks"
     assert not out.exists()
     assert curate(source, EXACT, out=out).report.rows == 90

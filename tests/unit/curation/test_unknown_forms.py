@@ -19,7 +19,7 @@ def test_a_column_of_lists_or_objects_is_no_text(value: object, tmp_path: Path) 
     path = tmp_path / "other.jsonl"
     path.write_text("".join(json.dumps({"input": value, "answer": "late"}) + "\n" for _ in range(3)))
     request = ColumnRequest(inputs=(), target=None, group=None, labelled=False, source="")
-    with pytest.raises(DataError, match="'input' holds lists or objects") as caught:
+    with pytest.raises(DataError, match="'input' contains lists or objects") as caught:
         describe(path, request, None)
     assert caught.value.code == "E_FORMAT"
     assert "--input input" in str(caught.value.fix)

@@ -68,7 +68,7 @@ def test_what_is_ambiguous_is_asked() -> None:
 def test_the_only_one_left_is_taken_and_said() -> None:
     reading = read([{"foo": "a", "label": "b", "id": 1}], ReadSpec())
     assert pairs(reading) == [("a", "b")]
-    assert reading.warnings == ("table: took column 'foo' as the input: the only one left",)
+    assert reading.warnings == ("table: using column 'foo' as the input, the only one left",)
     reading = read([{"text": "a", "bar": "b"}], ReadSpec())
     assert pairs(reading) == [("a", "b")]
     assert code([{"foo": "a", "bar": "b"}]).startswith("E_LABEL_MISSING")
@@ -206,7 +206,7 @@ def test_logs_of_chat_calls() -> None:
     reading = read(rows, ReadSpec())
     assert pairs(reading) == [("hi", "yo")]
     assert [(item.record, item.reason) for item in reading.quarantined] == [
-        (2, "the logged answer was cut off"),
+        (2, "the logged answer was truncated"),
         (3, "the logged call has no answer"),
     ]
 

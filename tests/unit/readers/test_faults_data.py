@@ -273,7 +273,7 @@ def test_D08_dialects(tmp_path: Path, delimiter: str, name: str) -> None:
 @pytest.mark.parametrize("rest", ['b,y\n"c",z\n', 'b,y\n"c\nd",z\n', 'b,"y"\nc,z\n'])
 def test_D08_an_unbalanced_quote_costs_its_own_row(tmp_path: Path, rest: str) -> None:
     reading = take(tmp_path, "a.csv", 'text,label\n"a,x\n' + rest)
-    assert reasons(reading) == [(1, 11, "a quote is opened and not closed")]
+    assert reasons(reading) == [(1, 11, "a quoted cell is not closed")]
     assert pairs(reading)[0] == ("b", "y")
     assert pairs(reading)[1][1] == "z"
 
@@ -307,7 +307,7 @@ def test_D08_long_documents_in_quotes_are_whole(tmp_path: Path) -> None:
 def test_D08_the_rest_of_a_broken_text_is_not_taken_for_rows(tmp_path: Path) -> None:
     reading = take(tmp_path, "a.csv", 'text,label\n"He said "hi"\nand, then\nleft",x\nd,w\n')
     assert pairs(reading) == [("d", "w")]
-    with_it = "the line belongs to a record that is broken above it"
+    with_it = "the line belongs to the broken record above it"
     assert reasons(reading) == [(1, 11, "text follows a closing quote"), (2, 25, with_it), (3, 35, with_it)]
 
 
@@ -443,7 +443,7 @@ def test_D12_what_unfolds_too_far_is_refused_within_memory(tmp_path: Path, kind:
     error, peak = traced(path)
     assert isinstance(error, DataError)
     assert error.code == "E_FORMAT"
-    assert "it unfolds to over 250 times its size" in error.message
+    assert "it expands to over 250 times its size" in error.message
     assert peak < 100_000_000
 
 
@@ -522,7 +522,7 @@ def test_D15_a_file_that_changes_while_it_is_read(tmp_path: Path, monkeypatch: p
 
     slow = [replace(row, examples=meanwhile) if row.examples is whole else row for row in formats.TEXT]
     monkeypatch.setattr(formats, "TEXT", slow)
-    assert "changed while it was read" in refuse(path, "E_CHANGED").message
+    assert "changed while it was being read" in refuse(path, "E_CHANGED").message
 
 
 class Failing(FileIO):

@@ -24,10 +24,15 @@ def tar() -> bytes:
     return out.getvalue()
 
 
+def parquet() -> bytes:
+    return b"PAR1" + bytes(60) + b"PAR1"
+
+
 FOREIGN: dict[str, tuple[bytes, str, str]] = {
     "docs.spacy": (zlib.compress(b"\x86\xa7version\xa30.1" * 9), "spaCy's DocBin", "get_docs"),
     "rows.tar": (tar(), "a tar archive", "tar xf"),
     "rows.tar.gz": (gzip.compress(tar()), "a tar archive", "tar xf"),
+    "rows.parquet.gz": (gzip.compress(parquet()), "Parquet or Arrow file that was compressed once more", "decompress"),
     "letter.rtf": (rb"{\rtf1\ansi\deff0 the pump is loud}", "an RTF document", "save it as CSV"),
 }
 

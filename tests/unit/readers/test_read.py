@@ -164,7 +164,7 @@ def test_several_files_in_a_folder(tmp_path: Path) -> None:
     ]
     assert [(item.file, item.record, item.offset) for item in reading.quarantined] == [("b.csv", 2, 15)]
     assert reading.rows == 4
-    assert reading.warnings[0].startswith("2 other entries of the folder")
+    assert reading.warnings[0].startswith("2 other entries in the folder")
 
 
 def test_the_hash_is_that_of_the_file(tmp_path: Path) -> None:

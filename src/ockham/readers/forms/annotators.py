@@ -31,10 +31,10 @@ def choose_question(sample: FormSample, questions: Sequence[str], *, tool: str, 
     if named or len(questions) == 1 or not request.labelled:
         return (named or list(questions) or [""])[0]
     if not questions:
-        fix = "export what was annotated, or name a column of the data with --target"
+        fix = "export annotated records, or name a column of the data with --target"
         raise DataError("E_LABEL_MISSING", f"{request.source}: no record of this {tool} export is annotated", fix=fix)
     listing = ", ".join(repr(printable(name)) for name in questions)
-    message = f"{request.source}: several {what} of {tool} could be the target: {listing}"
+    message = f"{request.source}: several {tool} {what} could be the target: {listing}"
     raise DataError("E_COLUMN", message, fix=f"name one: --target {printable(questions[0])}")
 
 
@@ -64,7 +64,7 @@ def answered_reader(
     def convert(cells: Cells) -> Cells | LeftOut:
         text = text_of(cells)
         if not isinstance(text, str):
-            raise UnsoundError("the text is not text")
+            raise UnsoundError("the text is not a string")
         if not sample.request.labelled or not question:
             return {column: text}
         given = answers_of(cells)
@@ -92,5 +92,5 @@ def span_list(entries: object, start: str, end: str, name: str) -> list[TextSpan
     found = [(entry.get(start), entry.get(end), entry.get(name)) for entry in objects_in(entries)]
     taken = [TextSpan(*each) for each in found if isinstance(each[0], int) and isinstance(each[1], int) and each[2]]  # type: ignore[arg-type]
     if len(taken) < len(found):
-        raise UnsoundError("a span is no start, end and name")
+        raise UnsoundError("a span has no start, end and name")
     return [span._replace(name=str(span.name)) for span in taken]

@@ -48,7 +48,7 @@ def _open_vertex(sample: FormSample) -> FormReader | None:
     def convert(cells: Cells) -> Cells | LeftOut:
         text = cells.get(_TEXT)
         if not isinstance(text, str):
-            raise UnsoundError("the text is not text")
+            raise UnsoundError("the text is not a string")
         row = {_TEXT: text, "ml_use": object_at(cells, "dataItemResourceLabels").get(_USE)}
         if not sample.request.labelled:
             return row

@@ -26,7 +26,7 @@ def _open(sample: FormSample) -> FormReader | None:
     def convert(cells: Cells) -> Cells | LeftOut:
         text, given = cells.get(_TEXT), cells.get(_GIVEN)
         if not isinstance(text, str):
-            raise UnsoundError("the content is not text")
+            raise UnsoundError("the content is not a string")
         if not sample.request.labelled:
             return {_TEXT: text}
         if not given:
@@ -44,7 +44,7 @@ def _spans_of(given: object) -> list[TextSpan]:
         for point in objects_in(entry.get("points")):
             start, end = point.get("start"), point.get("end")
             if not isinstance(start, int) or not isinstance(end, int) or not labels:
-                raise UnsoundError("a span is no start, end and label")
+                raise UnsoundError("a span has no start, end and label")
             name = labels[0] if isinstance(labels, list) else labels
             regions.append(TextSpan(start, end + 1, str(name), point.get("text")))
     return regions

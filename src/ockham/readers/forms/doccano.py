@@ -111,14 +111,14 @@ def _span_reader(
             return row
         words = cells.get(text)
         if not isinstance(words, str):
-            raise UnsoundError("the text is not text")
+            raise UnsoundError("the text is not a string")
         if not cells.get(label) and unlabelled:
             return _UNLABELLED
         fields = spans.fields_of(words, _spans_of(cells.get(label)))
         return fields if isinstance(fields, LeftOut) else {**row, target: fields}
 
     def remarks() -> list[str]:
-        return [f"{counts['relations']:,} records hold relations, which are not used"] if counts["relations"] else []
+        return [f"{counts['relations']:,} records contain relations, which are not used"] if counts["relations"] else []
 
     return FormReader(
         columns=(*others, target),
@@ -137,9 +137,9 @@ def _spans_of(value: object) -> Iterator[TextSpan]:
         elif isinstance(entry, list) and len(entry) == 3:
             start, end, name = entry
         else:
-            raise UnsoundError("a span is no start, end and name")
+            raise UnsoundError("a span has no start, end and name")
         if not isinstance(start, int) or not isinstance(end, int) or not isinstance(name, (str, int)):
-            raise UnsoundError("a span is no start, end and name")
+            raise UnsoundError("a span has no start, end and name")
         yield TextSpan(start, end, str(name))
 
 

@@ -85,7 +85,7 @@ def _question_turns(value: object) -> list[Turn]:
             return [_turn(value)]
         if isinstance(value.get("messages"), list):
             return [*chat.system_turns(value), *_question_turns(value["messages"])]
-    raise UnsoundError("the question is neither a text nor turns")
+    raise UnsoundError("the question is neither text nor turns")
 
 
 def _answer_turn(value: object) -> Turn | None:
@@ -105,7 +105,7 @@ def _answer_turn(value: object) -> Turn | None:
         return chat.answer_turn(value)
     if isinstance(value, Mapping) and ({"role", "parts", "kwargs"} & value.keys() or value.get("type") in _ROLES):
         return _turn(value if "kwargs" in value else {"role": "assistant", **value})
-    raise UnsoundError("the answer is neither a text nor a turn")
+    raise UnsoundError("the answer is neither text nor a turn")
 
 
 def _generation(value: object) -> Turn:
@@ -114,7 +114,7 @@ def _generation(value: object) -> Turn:
         value = value[0]
     text = value.get("text") if isinstance(value, Mapping) else None
     if not isinstance(text, str):
-        raise UnsoundError("the answer is neither a text nor a turn")
+        raise UnsoundError("the answer is neither text nor a turn")
     return Turn("assistant", text)
 
 

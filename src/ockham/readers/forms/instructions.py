@@ -31,9 +31,11 @@ def _open_pairs(sample: FormSample) -> FormReader | None:
 
     def remarks() -> list[str]:
         ends = [
-            what for what, end in (("separator of the prompts", separator), ("stop of the completions", stop)) if end
+            what
+            for what, end in (("separator of the prompts", separator), ("stop sequence of the completions", stop))
+            if end
         ]
-        return [f"left away, the same in every record: the {' and the '.join(ends)}"] if ends else []
+        return [f"removed the {' and the '.join(ends)}, the same in every record"] if ends else []
 
     return FormReader(columns=sample.columns, convert=convert, inputs=("prompt",), target="completion", remarks=remarks)
 
@@ -53,7 +55,9 @@ def _open_alpaca(sample: FormSample) -> FormReader | None:
         return cells
 
     def remarks() -> list[str]:
-        told = ["the instruction, the same in every record, is no part of the input"] if shared is not None else []
+        told = (
+            ["the instruction is the same in every record and was left out of the input"] if shared is not None else []
+        )
         if counts["history"]:
             told.append(f"{counts['history']:,} records have earlier turns in 'history', which are not used")
         return told

@@ -122,7 +122,7 @@ def _span_fields(values: Sequence[Mapping[str, object]], data: Mapping[str, obje
         start, end = value.get("start"), value.get("end")
         labels = [label for name in names for label in items_in(value.get(name))]
         if not isinstance(start, int) or not isinstance(end, int) or not labels:
-            raise UnsoundError("a span is no start, end and label of a plain text")
+            raise UnsoundError("a span has no label, or no start and end in plain text")
         regions += [TextSpan(start, end, str(label), value.get("text")) for label in labels]
     texts = sorted((text for text in data.values() if isinstance(text, str)), key=len, reverse=True)
     fields = (spans.fields_of(text, regions) for text in texts)

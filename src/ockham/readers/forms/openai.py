@@ -51,7 +51,7 @@ def conversation_reader(
     def remarks() -> list[str]:
         if not counts["several"] or whole:
             return []
-        return [f"{counts['several']:,} conversations have several assistant turns: the last one is the answer"]
+        return [f"{counts['several']:,} conversations have several assistant turns; the last one is the answer"]
 
     return FormReader(
         columns=(INPUT, TARGET, *others), convert=convert, inputs=(INPUT,), target=TARGET, remarks=remarks
@@ -109,8 +109,8 @@ def _open_evals(sample: FormSample) -> FormReader | None:
         return [
             text
             for key, text in (
-                ("system", "the system turn, the same in every record, is no part of the input"),
-                ("several", f"{counts['several']:,} records name several ideal answers: the first is taken"),
+                ("system", "the system turn is the same in every record and was left out of the input"),
+                ("several", f"{counts['several']:,} records have several ideal answers; the first one is used"),
             )
             if counts[key]
         ]

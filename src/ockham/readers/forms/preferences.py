@@ -38,7 +38,7 @@ def _open(sample: FormSample) -> FormReader | None:
             before, _, answer = value.rpartition(_SPEAKER)
             return {**cells, _PROMPT: before.strip(), target: answer.strip()}
         if not isinstance(value, list):
-            raise UnsoundError("the answer is no conversation")
+            raise UnsoundError("the answer is not a conversation")
         turns = [turn_of(turn) for turn in value]
         before_turns, answer = split_turns(
             [*_prompt_turns(cells.get(_PROMPT)), *turns] if len(turns) == 1 else turns, whole=False, labelled=True

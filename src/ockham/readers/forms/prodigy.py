@@ -46,9 +46,7 @@ def _open(sample: FormSample) -> FormReader | None:
         return value if isinstance(value, LeftOut) else {**row, target: value}
 
     def remarks() -> list[str]:
-        return (
-            ["one label was accepted or rejected: rejected rows are answered with 'not' and its name"] if counts else []
-        )
+        return ["the task was about one label: the target of rejected rows is 'not' and its name"] if counts else []
 
     text = next((name for name in others if plain_name(name) in INPUTS), None)
     return FormReader(
@@ -77,7 +75,7 @@ def _target(kind: str, cells: Cells) -> object:
     if kind == "spans":
         text = cells.get("text")
         if not isinstance(text, str):
-            raise UnsoundError("the text is not text")
+            raise UnsoundError("the text is not a string")
         return spans.fields_of(text, _spans_of(cells.get("spans")))
     return cells.get(_LABEL)
 
@@ -104,7 +102,7 @@ def _spans_of(value: object) -> Iterator[TextSpan]:
         span = entry if isinstance(entry, Mapping) else {}
         start, end, name = span.get("start"), span.get("end"), span.get("label")
         if not isinstance(start, int) or not isinstance(end, int) or not isinstance(name, str):
-            raise UnsoundError("a span is no start, end and label")
+            raise UnsoundError("a span has no start, end and label")
         yield TextSpan(start, end, name, span.get("text"))
 
 

@@ -38,7 +38,7 @@ def _open(sample: FormSample) -> FormReader | None:
     def convert(cells: Cells) -> Cells | LeftOut:
         words = items_in(parse_cell(cells.get(tokens)))
         if not words or not is_texts(words):
-            raise UnsoundError("the tokens are not texts")
+            raise UnsoundError("the tokens are not a list of texts")
         text = " ".join(map(str, words))
         if not sample.request.labelled:
             return {"text": text}
@@ -59,7 +59,7 @@ def _spans_of(words: Sequence[str], entries: Sequence[object], names: Sequence[s
             raise UnsoundError("a span lies outside the tokens")
         return [TextSpan(starts[first], starts[last] + len(words[last]), str(name)) for first, last, name in taken]
     if len(entries) != len(words) or not all(_is_tag(entry, names) for entry in entries):
-        raise UnsoundError("the tags are not those of the tokens")
+        raise UnsoundError("the tags do not match the tokens")
     return tagged_spans(words, [names[entry] if isinstance(entry, int) else str(entry) for entry in entries])
 
 
