@@ -200,8 +200,8 @@ def option_order_section(run_result: RunResult) -> Html | None:
         note(
             "Every question was asked with its options in a random order, in training and in the test. Some test "
             "questions were then asked once more in a second order: the share of them for which the same option was "
-            "named. A model that goes by position alone "
-            "names the same option about once in as many times as there are options."
+            "named. A model that only looks at positions "
+            "names the same option in one of four questions with four options."
         ),
         table(
             ("Candidate", "Same option named", "95 % interval", "Questions"),
@@ -226,13 +226,23 @@ def judge_section(run_result: RunResult) -> Html | None:
         "judge",
         "What a large model says about the answers",
         note(
-            f"The judge ({models}) saw question, target and answer, and not whose answer it was. The verdict does not "
-            "rest on it. Cohen's kappa is its agreement with exact scoring beyond chance: 0 is chance, 1 is always; "
-            "where it is low, one of the two does not measure what is wanted, and the answers below show which."
+            f"The judge ({models}) saw the question, the right answer and the given answer, but not which candidate "
+            "gave it. The verdict does not depend on it. Cohen's kappa is its agreement with exact scoring beyond "
+            "chance: 0 is chance, 1 is full agreement. Where it is low, one of the two does not measure what you want; "
+            "the answers below show which."
             f"{costs}"
         ),
         table(
-            ("Candidate", "Judged right", "Both right", "Judge alone", "Exact alone", "Both wrong", "No use", "Kappa"),
+            (
+                "Candidate",
+                "Judged right",
+                "Both right",
+                "Judge alone",
+                "Exact alone",
+                "Both wrong",
+                "Unusable",
+                "Kappa",
+            ),
             [_row(name, summary) for name, summary in run_result.judge_summaries.items()],
             label="The judge beside exact scoring",
             numbers=range(1, 8),
@@ -244,7 +254,7 @@ def _row(name: str, summary: JudgeSummary) -> list[Child]:
     right, kappa = summary.accuracy, summary.kappa
     return [
         name,
-        "no usable opinion" if right is None else f"{amount('accuracy', right.value)} ({interval('accuracy', right)})",
+        "no usable judgment" if right is None else f"{amount('accuracy', right.value)} ({interval('accuracy', right)})",
         count(summary.both_right),
         count(summary.judge_alone),
         count(summary.exact_alone),

@@ -38,7 +38,7 @@ def matrix(scores: Sequence[Score]) -> Html | None:
         for i, label in enumerate(shown, 1)
     ]
     if has_other:
-        heads.append(tag("th", "else", scope="col", class_="n"))
+        heads.append(tag("th", "other", scope="col", class_="n"))
     body = []
     for i, target in enumerate(shown, 1):
         cells = [_cell(counts[target, answer], totals[target], right=answer == target) for answer in shown]
@@ -58,7 +58,7 @@ def matrix(scores: Sequence[Score]) -> Html | None:
     return tag(
         "div",
         tag("h3", "Confusion matrix"),
-        note(f"{part}Down: the right label. Across: what was answered, by the same numbers."),
+        note(f"{part}Rows: the right label. Columns: the answer, numbered like the rows."),
         scroll(grid, "Confusion matrix"),
     )
 
@@ -78,7 +78,7 @@ def pairs_table(pairs: Sequence[tuple[str, str | None, int]], of: Mapping[str, i
     return tag(
         "div",
         tag("h3", "Confused labels"),
-        table(("The label is", "It answered", "Rows", "Of the label's"), body, label="Confusions", numbers=(2, 3)),
+        table(("Right label", "Answer", "Rows", "Of the label's rows"), body, label="Confusions", numbers=(2, 3)),
         note(f"{count(rest_count)} more wrong answers are spread over rarer pairs.") if rest_count else None,
     )
 

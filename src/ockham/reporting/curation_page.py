@@ -22,7 +22,7 @@ _CONTENTS = (
     ("files", "Files"),
 )
 _STEPS = {
-    "read": "reading", "encoding": "broken encoding", "html": "leftovers of HTML", "characters": "characters",
+    "read": "reading", "encoding": "broken encoding", "html": "HTML remnants", "characters": "characters",
     "personal": "personal data", "language": "language", "length": "length", "quality": "quality",
     "repetition": "repetition", "leak": "test rows", "filter": "filters", "labels": "labels",
     "exact": "equal documents", "near": "near-duplicates",
@@ -52,8 +52,8 @@ def summary_sentence(report: CurationReport) -> str:
     if report.sample_of_rows is not None:
         return f"A dry run over {rows_of(report.rows)}: {count(report.quarantined)} would be dropped."
     return (
-        f"{rows_of(report.rows)} came in: {count(report.unchanged)} were kept as they are, {count(report.changed)} "
-        f"were changed and kept, {count(report.quarantined)} went to the quarantine."
+        f"Of {rows_of(report.rows)}, {count(report.unchanged)} were kept as they are, {count(report.changed)} were "
+        f"changed and kept, and {count(report.quarantined)} were dropped into the quarantine."
     )
 
 
@@ -69,8 +69,8 @@ def _banner(main: Html) -> Html:
 
 def _foot(report: CurationReport) -> Html:
     notice = (
-        "This file holds pieces of dropped documents, with what looks like personal data masked. It loads "
-        "nothing from anywhere and sends nothing anywhere."
+        "This file contains parts of dropped documents, with what looks like personal data masked. It loads "
+        "nothing from outside and sends nothing."
     )
     return tag("footer", tag("p", f"Ockham {report.ockham}"), tag("p", notice))
 
@@ -90,7 +90,7 @@ def _summary(report: CurationReport) -> Html:
     steps = ", ".join(_STEPS[step] for step in report.steps)
     children.append(
         note(
-            f"Taken for {kind}. Steps: {steps}. "
+            f"Treated as {kind}. Steps: {steps}. "
             f"{count(report.raw_duplicates)} rows repeat an earlier text byte for byte."
         )
     )
@@ -119,18 +119,18 @@ def _count_table(title: str, counts: Mapping[str, int]) -> Html | None:
 def _rules(report: CurationReport) -> Html:
     body = [_rule(rule) for rule in report.rules]
     near = (
-        f"A similarity limit .05 lower would leave out at least {count(report.near_looser)} more near-duplicates; one "
-        f".05 higher would keep {count(report.near_stricter)}."
+        f"A similarity limit 0.05 lower would leave out at least {count(report.near_looser)} more near-duplicates; one "
+        f"0.05 higher would keep {count(report.near_stricter)}."
         if "near" in report.steps
         else None
     )
-    heads = ("Rule", "Step", "Left out", "Limit", "Break it", "One step looser", "One step stricter")
+    heads = ("Rule", "Step", "Left out", "Limit", "Beyond it", "One step looser", "One step stricter")
     return section(
         "rules",
         "Rules and their limits",
         note(
-            "Left out: rows counted under this rule, the first in order that they break. Break it: all rows beyond the "
-            "limit, whatever else they break. Looser and stricter: how many would break it at the limit in brackets."
+            "Left out: rows for which this is the first rule that they break. Beyond it: all rows beyond the limit, "
+            "whatever other rules they break. Looser and stricter: rows beyond the limit in parentheses."
         ),
         table(heads, body, label="Rules", numbers=(2, 3, 4, 5, 6)),
         _filters(report),
@@ -183,7 +183,7 @@ def _samples(samples: Sequence[Sample]) -> Html | None:
         "samples",
         "Examples of dropped rows",
         note("The first of each rule, cut short; what looks like personal data is masked. All are in quarantine/."),
-        table(("Row", "Rule", "Score", "Text", "Stays, or is a test row"), body, label="Examples", numbers=(2,)),
+        table(("Row", "Rule", "Score", "Text", "Kept row, or test row"), body, label="Examples", numbers=(2,)),
     )
 
 
@@ -194,8 +194,12 @@ def _duplicates(report: CurationReport) -> Html | None:
     return section(
         "duplicates",
         "Duplicates",
-        note("The rows that stand for most others. Which ones these are is in quarantine/, under instead."),
-        table(("Row that stays", "Left out for it"), body, label="Duplicates", numbers=(1,)),
+        note(
+            prose(
+                "The rows with the most duplicates. In `quarantine/`, `instead` names the row that was kept for each."
+            )
+        ),
+        table(("Kept row", "Duplicates left out"), body, label="Duplicates", numbers=(1,)),
     )
 
 
@@ -227,8 +231,8 @@ def _lengths(report: CurationReport) -> Html | None:
     body = [(_words(bucket), count(before[bucket]), count(after[bucket])) for bucket in span]
     names = [_words(bucket) for bucket in span]
     series = (
-        Series("came in", "var(--faint)", [before[bucket] for bucket in span]),
-        Series("stay", COLORS[0], [after[bucket] for bucket in span]),
+        Series("before", "var(--faint)", [before[bucket] for bucket in span]),
+        Series("after", COLORS[0], [after[bucket] for bucket in span]),
     )
     listed = "; ".join(
         f"{name}: {count(before[bucket])}, {count(after[bucket])}" for name, bucket in zip(names, span, strict=True)
@@ -236,11 +240,11 @@ def _lengths(report: CurationReport) -> Html | None:
     picture = figure(
         "lengths",
         "Documents by their number of words, before and after",
-        f"Documents that came in, and those that stay, by their number of words. {listed}.",
+        f"Documents by their number of words, before and after. {listed}.",
         lambda width: bars(names, series, ("words", "rows"), width),
-        "Documents by their number of words: all that came in, and those that stay.",
+        "Documents by their number of words, before and after the curation.",
     )
-    heads = ("Words", "Came in", "Stay")
+    heads = ("Words", "Before", "After")
     return section("lengths", "Lengths", picture, table(heads, body, label="Lengths", numbers=(1, 2)))
 
 

@@ -61,7 +61,11 @@ def learning(run_result: RunResult) -> Html | None:
         for name, value in hosted.items()
         for candidate, curve in by_name.items()
     ]
-    absent = f"The curve of {name} was not measured: it takes as long as making it several times." if name else ""
+    absent = (
+        f"The curve of {name} was not measured, because that takes as long as building it several times."
+        if name
+        else ""
+    )
     return section(
         "learning",
         "Would more rows help?",
@@ -74,7 +78,7 @@ def learning(run_result: RunResult) -> Html | None:
             line_chart.description(lines, chart),
             lambda width: line_chart.draw(lines, chart, width),
             f"{metric_name(metric)} on the validation rows with 95 % intervals, by share of the training rows."
-            + (f" {' and '.join(hosted)}, which learns nothing from them: on the test rows." if hosted else ""),
+            + (f" {' and '.join(hosted)}, which does not learn from them: on the test rows." if hosted else ""),
         ),
         fold_numbers(
             table(("Candidate", "Rows", "Share", metric_name(metric)), body, label="Learning curve", numbers=(1, 2))
@@ -211,7 +215,7 @@ def _slope(name: str, curve: Sequence[CurvePoint]) -> str:
     step = f"from {count(before.rows)} to {count(last.rows)} rows"
     if last.metric.low > before.metric.value and gain > 0:
         return f"{name}: still rising ({points(gain)} points {step}); more rows would probably help."
-    return f"{name}: {points(gain)} points {step}, within the interval; no sure gain from more rows."
+    return f"{name}: {points(gain)} points {step}, within the interval; more rows would not clearly help."
 
 
 def _hosted_scores(run_result: RunResult) -> dict[str, Estimate]:

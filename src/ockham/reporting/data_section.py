@@ -23,7 +23,7 @@ def rows(run_result: RunResult) -> Html:
     parts: list[Child] = [
         tag(
             "p",
-            f"{rows_of(intake.rows)} came in; {count(intake.kept_rows)} were kept ({split})",
+            f"The data has {rows_of(intake.rows)}; {count(intake.kept_rows)} were kept ({split})",
             f"; {count(len(intake.dropped))} were dropped by a rule" if intake.dropped else None,
             f"; {count(len(intake.quarantined))} could not be read safely" if intake.quarantined else None,
             ".",
@@ -194,7 +194,7 @@ def _conflicts(intake: IngestReport) -> Html | None:
         "div",
         (
             tag("h3", "Same input, different labels"),
-            note("All of these rows are dropped until a person decides."),
+            note("All of these rows were dropped, since nothing tells which label is right."),
             table(("Rows", "Labels"), body, label="Conflicts"),
             note(f"{count(more)} more are in the run's folder.") if more else None,
         ),
@@ -212,7 +212,7 @@ def _merges(intake: IngestReport) -> Html | None:
         "div",
         (
             tag("h3", "Labels that look like one"),
-            note("Proposed, not done: merge them in the data if they are the same."),
+            note("These are proposals: merge the spellings in your data if they mean the same."),
             table(("Spellings", "Proposed"), body, label="Proposed merges"),
         ),
     )

@@ -34,7 +34,7 @@ def doubts(run_result: RunResult) -> Html | None:
         "Labels in doubt",
         note(
             f"{rows_of(len(ordered))}, most doubtful first: cross-validated small models confidently give another "
-            f"answer. Nothing was changed; a person decides. {row_note(run_result.ingest)}"
+            f"answer. Nothing was changed; check them yourself. {row_note(run_result.ingest)}"
         ),
         tag("p", tag("button", "Save as CSV", type="button", id="save-doubts", hidden=True), class_="saving"),
         tag("div", table(heads, body[:_OPEN], label="Labels in doubt", numbers=(4,)), class_="first"),

@@ -114,7 +114,7 @@ def _foot(run_result: RunResult) -> Html:
     return tag(
         "footer",
         tag("p", method.citation(run_result)),
-        tag("p", "This file holds test rows of your data. It loads nothing from anywhere and sends nothing anywhere."),
+        tag("p", "This file contains test rows of your data. It loads nothing from outside and sends nothing."),
     )
 
 

@@ -55,7 +55,7 @@ def render_plan(plan: Plan) -> str:
     )
     banner = tag("header", tag("p", tag("span", "Ockham", class_="wordmark"), tag("span", "A plan", class_="of")))
     banner = Html(banner.replace("<header>", '<header class="banner">', 1))
-    foot = tag("footer", tag("p", f"Ockham {plan.ockham}"), tag("p", "This file loads nothing from anywhere."))
+    foot = tag("footer", tag("p", f"Ockham {plan.ockham}"), tag("p", "This file loads nothing from outside."))
     return document(f"Ockham: plan for {plan.device.name}", ("Skip to the plan", "#plan"), banner, main, foot)
 
 
@@ -170,8 +170,8 @@ def _reach(plan: Plan) -> Html | None:
     heads = ("Device", "Largest model", "Format", "Answer")
     return section(
         "reach",
-        f"Who answers within {limit}, where?",
-        note(f"As {uses} need it." if uses else "As asked."),
+        f"What answers within {limit} on each device?",
+        note(f"The limit for {uses}." if uses else "The limit you set."),
         table(heads, body, label="Largest model by device", numbers=(3,)),
     )
 
@@ -193,7 +193,7 @@ def _costs(plan: Plan) -> Html | None:
         )
         for cost in sorted(plan.costs, key=lambda cost: cost.per_day)
     ]
-    heads = ("Where", "Kind", "A day", "A year", "A million", "Devices", "Break-even", "Price of", "How")
+    heads = ("Where", "Kind", "Per day", "Per year", "Per million", "Devices", "Break-even", "Price date", "How")
     return section(
         "cost",
         f"What do {count(plan.requests_per_day)} requests per day cost?",

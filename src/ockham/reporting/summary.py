@@ -230,7 +230,7 @@ def _undecided_lines(run_result: RunResult) -> list[Html]:
         more = (
             f"about {rounded_rows(need)} more test rows would tell"
             if need
-            else "it was not measured, or not finely enough"
+            else "it was not measured, or not precisely enough"
         )
         might = " might do"
         if chosen is not None:

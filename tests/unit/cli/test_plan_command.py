@@ -103,7 +103,7 @@ def test_costs_are_in_the_table_and_the_page(capsys: pytest.CaptureFixture[str],
     for title in (
         "Does it fit?",
         "Is it fast enough?",
-        "Who answers within 200 ms, where?",
+        "What answers within 200 ms on each device?",
         "10,000 requests per day cost?",
     ):
         assert title in page

@@ -192,7 +192,7 @@ def test_rows_add_up_kept_dropped_quarantined(sample: str) -> None:
     intake = sample_account().ingest
     said = Page(sample).said
     assert intake.rows == intake.kept_rows + sum(intake.dropped_counts().values())
-    assert "787 rows came in; 720 were kept (432 to train, 144 to validate, 144 to test); 65 were dropped" in said
+    assert "The data has 787 rows; 720 were kept (432 to train, 144 to validate, 144 to test); 65 were dropped" in said
     for shown in ("exact duplicate 41 5.2 %", "quarantined 2 0.3 %", "all rows 787 100.0 %"):
         assert shown in said
     assert "9, 22 refund / return item" in said  # the header of a CSV file is row 1
@@ -309,7 +309,7 @@ def test_the_learning_curve_says_where_it_reaches_a_model_behind_an_api() -> Non
             metrics={account.verdict.metric: value},
         )
         page = Page(render(dataclasses.replace(account, hosted=("big-model",), reports=(*account.reports, hosted))))
-        assert "big-model, which learns nothing from them: on the test rows." in page.said
+        assert "big-model, which does not learn from them: on the test rows." in page.said
         assert sentence in page.said.replace("\xa0", " ")
         assert page.mistakes == []
 
@@ -722,7 +722,7 @@ def test_an_empty_account_is_a_page() -> None:
     )
     page = Page(render(nothing))
     assert page.mistakes == []
-    assert "0 rows came in" in page.said
+    assert "The data has 0 rows" in page.said
 
 
 def test_many_quarantined_rows_are_counted_not_listed() -> None:
