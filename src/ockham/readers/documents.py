@@ -272,8 +272,8 @@ def _inside(folder: Path) -> list[Path]:
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         readable = [Path(root) / name for name in sorted(files) if not name.startswith(".") and _is_known(name)]
         # Beside data, a text file is a note.
-        data = [path for path in readable if path.suffix.lower() not in NOTES]
-        paths += data or readable
+        others = [path for path in readable if path.suffix.lower() not in NOTES]
+        paths += others or readable
     return paths
 
 

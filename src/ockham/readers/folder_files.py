@@ -106,8 +106,8 @@ def _paths(folder: Path) -> tuple[list[Path], int]:
     paths = [entry for entry in inside if not entry.is_dir() and is_examples(entry) and not _is_sample(entry)]
     named = [entry for entry in inside if entry.is_dir() and (entry.name == "data" or side_of_name(entry.name))]
     paths += [file for entry in named for file in _entries(entry) if not file.is_dir() and is_examples(file)]
-    data = [path for path in paths if path.suffix.lower() not in NOTES]
-    paths = data or paths  # beside data, a text or a YAML file is a note
+    others = [path for path in paths if path.suffix.lower() not in NOTES]
+    paths = others or paths  # beside data, a text or a YAML file is a note
     return paths, len(set(inside) - set(paths) - set(named))
 
 

@@ -24,8 +24,8 @@ def unfold(table: Table) -> Table:
     whole = dataclasses.replace(table, rows=chain(first, table.rows))
     if len(first) != 1 or not isinstance(first[0], TableRow):
         return whole
-    hit = _find_records(first[0].cells)
-    return whole if hit is None else _rows_table(table, *hit)
+    records = _find_records(first[0].cells)
+    return whole if records is None else _rows_table(table, *records)
 
 
 def yaml_table(file: RegularFile, encoding: Encoding) -> Table:

@@ -38,13 +38,13 @@ def explorer(run_result: RunResult) -> Html | None:
     sentence = f"{line.name} {told.format(wrong=count(len(wrong)), rows=rows(len(line.scores)))}"
     if unjudged:
         sentence += f" {rows(unjudged)} could not be judged."
-    data = _data(run_result, views)
+    packed = _pack(run_result, views)
     return section(
         "answers",
         "Wrong answers",
         tag("p", sentence, " ", row_note(run_result.ingest)),
         tag("p", _MARKS, class_="note scripted", hidden=True) if writes else None,
-        _controls(views, line, data["fields"]),
+        _controls(views, line, packed["fields"]),
         tag(
             "div",
             tag("p", "", id="found", class_="note", role="status"),
@@ -64,7 +64,7 @@ def explorer(run_result: RunResult) -> Html | None:
         note("Printed: the first 20. The page itself shows all of them.", class_="printed")
         if len(wrong) > 20
         else None,
-        tag("script", Html(embed_json(data)), type="application/json", id="rows"),
+        tag("script", Html(embed_json(packed)), type="application/json", id="rows"),
     )
 
 
@@ -130,7 +130,7 @@ def _static(run_result: RunResult, line: CandidateView, wrong: Sequence[Score]) 
     )
 
 
-def _data(run_result: RunResult, views: Sequence[CandidateView]) -> dict[str, Any]:
+def _pack(run_result: RunResult, views: Sequence[CandidateView]) -> dict[str, Any]:
     """Pack all judged rows: texts cleaned and cut, answers as places in one list of strings.
 
     Of extracted fields also: where the right values stand in the text, and of each candidate the fields that differ
@@ -145,14 +145,14 @@ def _data(run_result: RunResult, views: Sequence[CandidateView]) -> dict[str, An
     fields: dict[str, int] = {}
     extracts = run_result.verdict.task == "extract"
 
-    def place(value: str | None) -> int:
+    def string_number(value: str | None) -> int:
         return -1 if value is None else strings.setdefault(shorten(clean(value), most), len(strings))
 
     def differing(score: Score) -> list[int]:
         return [fields.setdefault(name, len(fields)) for name in wrong_fields(score.answer, score.target)]
 
     tables = [{s.example: s for s in line.scores} for line in views]
-    packed = []
+    packed_rows: list[list[Any]] = []
     for key, target in order.items():
         example = run_result.examples.get(key)
         text = shorten(clean(example.input), most) if example else ""
@@ -160,8 +160,8 @@ def _data(run_result: RunResult, views: Sequence[CandidateView]) -> dict[str, An
         row: list[Any] = [
             clean(row_number(run_result.ingest, key)),
             text,
-            place(target),
-            [place(s.answer) if s else -1 for s in scores],
+            string_number(target),
+            [string_number(s.answer) if s else -1 for s in scores],
             [_mark(s) for s in scores],
             [round(100 * s.confidence) if s and s.confidence is not None else -1 for s in scores],
         ]
@@ -169,11 +169,11 @@ def _data(run_result: RunResult, views: Sequence[CandidateView]) -> dict[str, An
             row.append(spans(text[:most], target))
             row.append([differing(s) if s and is_right(s) is False else [] for s in scores])
             row.append([spans(text[:most], s.answer) if s and is_right(s) is False else [] for s in scores])
-        packed.append(row)
+        packed_rows.append(row)
     return {
         "names": [clean(line.name) for line in views],
         "strings": list(strings),
-        "rows": packed,
+        "rows": packed_rows,
         "few": run_result.verdict.task in ("classify", "choose"),
         "fields": [clean(name) for name in fields],
         "written": run_result.verdict.task == "generate",

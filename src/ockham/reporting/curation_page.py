@@ -143,12 +143,12 @@ def _filters(report: CurationReport) -> Html | None:
         return None
     body = [
         (
-            one.name,
-            user(one.package),
-            user(settings_text(one.settings)),
-            tag("code", one.sha256[:12]),
+            plug.name,
+            user(plug.package),
+            user(settings_text(plug.settings)),
+            tag("code", plug.sha256[:12]),
         )
-        for one in report.filters
+        for plug in report.filters
     ]
     return table(("Filter", "Package", "Settings", "Digest begins"), body, label="Filters")
 

@@ -44,16 +44,16 @@ def _judged_by(verdict: Verdict) -> str:
 
 def method_section(run_result: RunResult) -> Html:
     """Tell how the numbers were made."""
-    data = run_result.verdict.dataset
+    dataset = run_result.verdict.dataset
     facts: list[tuple[str, Child]] = [
         ("Date", date(run_result.created_at)),
         *((("Owner", run_result.owner),) if run_result.owner else ()),
         ("Run", tag("code", run_result.verdict.run)),
         ("Task and metric", _judged_by(run_result.verdict)),
-        ("Data", (f"{rows(data.rows)}, digest ", tag("code", data.digest or "unknown", class_="digest"))),
+        ("Data", (f"{rows(dataset.rows)}, digest ", tag("code", dataset.digest or "unknown", class_="digest"))),
         (
             "Split",
-            f"{count(data.train)} training, {count(data.valid)} validation, {count(data.test)} test rows; "
+            f"{count(dataset.train)} training, {count(dataset.valid)} validation, {count(dataset.test)} test rows; "
             "near-duplicates and rows of one group never stand on both sides",
         ),
         ("Sealed test", _openings(run_result)),

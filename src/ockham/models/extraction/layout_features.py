@@ -181,8 +181,8 @@ def _number_marks(lows: Sequence[str], shapes: Sequence[str]) -> list[tuple[str,
 
 
 def _amount(text: str) -> float:
-    found = _AMOUNT.search(text)
-    digits = re.sub(r"\D", "", found[0] if found else "0")
+    match = _AMOUNT.search(text)
+    digits = re.sub(r"\D", "", match[0] if match else "0")
     return int(digits) / 100
 
 

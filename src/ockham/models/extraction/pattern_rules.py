@@ -247,8 +247,8 @@ def stands_in(page: PatternText, run: range, context: Context, word: str) -> boo
     if context in ("line", "above", "last_line"):
         at = _last_line(page, run) if context == "last_line" else number - (context == "above")
         return at >= 0 and word in page.line_words[at]
-    place = number if context == "number" else len(page.lines) - number - 1
-    return place < _TOP and word == str(place + 1)
+    line = number if context == "number" else len(page.lines) - number - 1
+    return line < _TOP and word == str(line + 1)
 
 
 def _label_of(page: PatternText, run: range) -> str | None:

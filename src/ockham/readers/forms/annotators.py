@@ -89,8 +89,8 @@ def span_list(entries: object, start: str, end: str, name: str) -> list[TextSpan
 
     Raises `UnsoundError` where one has none of these.
     """
-    found = [(entry.get(start), entry.get(end), entry.get(name)) for entry in objects_in(entries)]
-    taken = [TextSpan(*each) for each in found if isinstance(each[0], int) and isinstance(each[1], int) and each[2]]  # type: ignore[arg-type]
-    if len(taken) < len(found):
+    given = [(entry.get(start), entry.get(end), entry.get(name)) for entry in objects_in(entries)]
+    taken = [TextSpan(*each) for each in given if isinstance(each[0], int) and isinstance(each[1], int) and each[2]]  # type: ignore[arg-type]
+    if len(taken) < len(given):
         raise UnsoundError("a span has no start, end and name")
     return [span._replace(name=str(span.name)) for span in taken]

@@ -74,8 +74,8 @@ def _name(answer: Mapping[str, object]) -> object:
 def _regions(entries: object) -> Iterator[TextSpan]:
     """Yield the spans of a text; their last character is a part of them."""
     for entry in objects_in(entries):
-        place = object_at(entry, "location") or object_at(entry, "data", "location")
-        start, end = place.get("start"), place.get("end")
+        location = object_at(entry, "location") or object_at(entry, "data", "location")
+        start, end = location.get("start"), location.get("end")
         if isinstance(start, int) and isinstance(end, int):
             yield TextSpan(start, end + 1, str(entry.get("name", entry.get("title"))))
 

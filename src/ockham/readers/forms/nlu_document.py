@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ockham.readers.columns import plain_name
-from ockham.readers.forms.form import Cells, is_object_list, items_in, objects_in
+from ockham.readers.forms.form import Cells, is_object_list, items_in, object_at, objects_in
 from ockham.readers.forms.json_table import frame_records, labels_by_text, squad_records, texts_by_label
 from ockham.readers.row_status import SIDES
 
@@ -34,8 +34,7 @@ class DocumentForm:
 
 
 def _rasa(document: Cells) -> list[Record] | None:
-    data = document.get("rasa_nlu_data")
-    if isinstance(data, Mapping) and is_object_list(examples := data.get("common_examples")):
+    if is_object_list(examples := object_at(document, "rasa_nlu_data").get("common_examples")):
         return [dict(example) for example in objects_in(examples)]
     groups = document.get("nlu")
     if not is_object_list(groups) or not any("examples" in group for group in objects_in(groups)):

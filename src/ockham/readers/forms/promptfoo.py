@@ -21,7 +21,7 @@ def _open_cases(sample: FormSample) -> FormReader | None:
         return None
     sets = [value for value in sample.values("vars") if isinstance(value, Mapping)]
     answers = {name for row in sample.rows for name in _answer_names(row.get("assert"))}
-    names = [name for name in dict.fromkeys(str(name) for one in sets for name in one) if name not in answers]
+    names = [name for name in dict.fromkeys(str(name) for each in sets for name in each) if name not in answers]
 
     def convert(cells: Cells) -> Cells | LeftOut:
         variables = cells.get("vars")
