@@ -54,9 +54,12 @@ class UnsoundError(Exception):
     """A row is not a conversation; the message says why, without its content."""
 
 
-def is_chat(columns: Sequence[str]) -> bool:
-    """Tell conversations by their columns."""
-    return "messages" in columns or ("request" in columns and ("response" in columns or "choices" in columns))
+def is_chat(columns: Sequence[str], rows: Sequence[Mapping[str, object]] = ()) -> bool:
+    """Tell conversations by their columns, and by the first rows: plain texts in ``messages`` are none."""
+    values = [row[INPUT] for row in rows if row.get(INPUT) is not None]
+    if INPUT in columns:
+        return not values or any(not isinstance(value, str) for value in values)
+    return "request" in columns and ("response" in columns or "choices" in columns)
 
 
 def turns_of(cells: Mapping[str, object]) -> list[Turn]:

@@ -19,7 +19,7 @@ from ockham.readers.compressed_file import Unpacked
 from ockham.readers.conversations import LAST, columns_taken
 from ockham.readers.formats import DOCUMENTS, NOTES, PACKED, open_documents
 from ockham.readers.forms.categories import MULTI_HOT
-from ockham.readers.forms.form import FormSample
+from ockham.readers.forms.form import Cells, FormSample
 from ockham.readers.forms.form_table import SAMPLE, open_form
 from ockham.readers.json_file import TRUNCATED
 from ockham.readers.local_file import Digests, open_file, refusal_of
@@ -93,9 +93,10 @@ def describe(path: Path, request: ColumnRequest, encoding: str | None) -> Source
         if not rows:
             fix = "name a file with at least one document"
             raise DataError("E_EMPTY", f"{printable(file.path)} has no rows", fix=fix)
-        first = rows[0]
-        _check_form(table, rows, request, file.path)
-        chat = not request.inputs and is_chat(table.columns)
+        first, cells = rows[0], tuple(row.cells for row in rows if isinstance(row, TableRow))
+        chat = not request.inputs and is_chat(table.columns, cells)
+        if not (chat or request.inputs):
+            _check_form(table, cells, request, file.path)
         file_request = request if not chat else dataclasses.replace(request, inputs=tuple(table.columns)[:1])
         columns = _columns(table, file_request, chat)
         if not (chat or request.inputs) and isinstance(first, TableRow):
@@ -113,15 +114,12 @@ def describe(path: Path, request: ColumnRequest, encoding: str | None) -> Source
         )
 
 
-def _check_form(table: Table, rows: Sequence[TableRow | BrokenRow], request: ColumnRequest, path: Path) -> None:
-    """Refuse by name a file of a form whose text or label stands in no column of its own, unless columns are named.
+def _check_form(table: Table, cells: tuple[Cells, ...], request: ColumnRequest, path: Path) -> None:
+    """Refuse by name a file of a form whose text or label stands in no column of its own.
 
     Rows are written as they stand, so that what such a form says of them would be lost.
     """
-    if request.inputs or is_chat(table.columns):
-        return
     asked = dataclasses.replace(request, labelled=True, source=table.name)
-    cells = tuple(row.cells for row in rows if isinstance(row, TableRow))
     opened = open_form(FormSample(columns=tuple(table.columns), rows=cells, request=asked))
     if opened is None or opened[0] is MULTI_HOT:  # columns of 0 and 1 beside a text may say anything
         return

@@ -140,6 +140,12 @@ def _settle_sides(harvest: ExampleCollector, bare: Sequence[DataError]) -> None:
             f" {printable(second.target)!r}",
             fix=f"name the column, for example --target {printable(second.target)}, or only one file",
         )
+    if len(targets) > 1:
+        first, second = list(targets.values())[:2]
+        harvest.warnings.append(
+            f"{first.file} and {second.file} have different targets, which are read as one:"
+            f" {printable(first.target)!r} and {printable(second.target)!r}"
+        )
 
 
 @contextmanager

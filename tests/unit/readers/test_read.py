@@ -167,6 +167,15 @@ def test_several_files_in_a_folder(tmp_path: Path) -> None:
     assert reading.warnings[0].startswith("2 other entries in the folder")
 
 
+def test_files_of_a_folder_with_different_targets_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\nthe pump is loud,noise\n")
+    (tmp_path / "b.csv").write_text("text,Label\nthe lift stands,lift\n")
+    assert not read(tmp_path, ReadSpec()).warnings
+    (tmp_path / "b.csv").write_text("text,sentiment\nthe lift stands,bad\n")
+    (warning,) = read(tmp_path, ReadSpec()).warnings
+    assert warning == "a.csv and b.csv have different targets, which are read as one: 'label' and 'sentiment'"
+
+
 def test_the_hash_is_that_of_the_file(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("text,label\nabc,x\n")
