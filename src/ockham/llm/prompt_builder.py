@@ -293,9 +293,16 @@ def whole(text: str) -> str:
 
 
 def readable(reply: str) -> str | None:
-    """Return a JSON object as one line in JSON's plain form, ``None`` where the reply is none."""
+    """Return a JSON object as one line in JSON's plain form, ``None`` where the reply is none.
+
+    Half a character, which JSON can name by its escape, becomes U+FFFD; NaN and Infinity are no JSON.
+    """
     try:
-        value = json.loads(reply)
+        value = json.loads(reply, parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         return None
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else None
+    return whole(json.dumps(value, ensure_ascii=False)) if isinstance(value, dict) else None
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 import json
 
+import pytest
+
 from ockham.llm.prompt_builder import infer_prompt_task
 from ockham.llm.prompts import Shot
 
@@ -22,3 +24,11 @@ def test_an_object_is_asked_for_with_every_field_and_read_without_what_is_null()
     assert json.loads(bare.decoding_schema() or "")["required"] == ["to"]
     assert task.read('{"to": "Graz", "day": null}', "to Graz") == '{"to": "Graz"}'
     assert task.read("{", "to Graz") is None
+
+
+@pytest.mark.parametrize("every_field", [True, False])
+def test_an_object_that_is_read_can_be_written(every_field: bool) -> None:
+    task = dataclasses.replace(infer_prompt_task("extract", ['{"to": "Linz"}'], ""), every_field=every_field)
+    assert task.read('{"to": "Graz \\ud83d!"}', "to Graz") == '{"to": "Graz \ufffd!"}'
+    assert task.read('{"to": "\\ud83d\\ude00"}', "to Graz") == '{"to": "\U0001f600"}'
+    assert task.read('{"to": NaN}', "to Graz") is None
