@@ -7,13 +7,13 @@ choose first, each the first place that no other has taken. What stands nowhere 
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ockham.models import json_fields
 from ockham.models.bio_tags import Place, Span, boundary
-from ockham.models.json_fields import NUMBER, Field
+from ockham.models.extraction.value_places import find_number, find_words
+from ockham.models.json_fields import Field
 from ockham.records import Example
 
 
@@ -52,32 +52,15 @@ def _row(row: Example, number: dict[json_fields.Path, int]) -> AlignedRow:
     named = [(number[path], value) for path, value in values if path is not None and path in number]
     taken: list[Span] = []
     for field, value in sorted(named, key=lambda pair: -len(str(pair[1]))):
-        extents = _find_words(row.input, value) if isinstance(value, str) else _find_number(row.input, value)
+        extents = (
+            find_words(row.input, value, boundary)
+            if isinstance(value, str)
+            else find_number(row.input, value, boundary)
+        )
         extent = next((extent for extent in extents if not any(_overlap(extent, other) for other in taken)), None)
         if extent is not None:
             taken.append(Span(*extent, field))
     return AlignedRow(spans=tuple(sorted(taken)), value_count=len(values))
-
-
-def _find_words(text: str, value: str) -> Iterator[Place]:
-    """Return the places where a text has a value as whole words."""
-    words = re.compile(r"\s+".join(map(re.escape, value.split())), re.IGNORECASE)
-    at = words.search(text)
-    while at is not None:
-        if boundary(text, at.start()) and boundary(text, at.end()):
-            yield at.span()
-        at = words.search(text, at.start() + 1)
-
-
-def _find_number(text: str, value: object) -> Iterator[Place]:
-    """Return the places where a text has a number of the same worth."""
-    for at in NUMBER.finditer(text):
-        start = at.start()
-        if text[start] in "+-" and not boundary(text[:start] + text[start + 1 :], start):
-            start += 1  # "3-5" holds no -5
-        worth = json_fields.number(text[start : at.end()])
-        if worth == value and boundary(text, start) and boundary(text, at.end()):
-            yield start, at.end()
 
 
 def _overlap(extent: Place, other: Span) -> bool:

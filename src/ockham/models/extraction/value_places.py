@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ockham.models import json_fields
@@ -24,6 +24,10 @@ _BETTER = 0.05
 """A form must find so much larger a share of a field's values than the text as it stands."""
 LONGEST_TEXT = 200_000
 """Characters of a text in which values are looked for."""
+
+
+EndTest = Callable[[str, int], bool]
+"""(text, the character in front of which a value would begin or end) → whether it may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,20 +102,11 @@ def places_of(row: TextRow, fields: Sequence[Field], forms: Sequence[str]) -> li
 
 def _extents(text: str, value: object, form: str) -> list[Extent]:
     if not isinstance(value, str):
-        return list(_find_number(text, value))
+        return list(find_number(text, value))
     if form != value_forms.AS_IT_STANDS:
         return list(_find_form(form, text, value))
-    exact = list(find_words(text, value))
-    whole = [extent for extent in exact if boundary(text, extent[0]) and boundary(text, extent[1])]
-    return whole or exact or list(_find_letters(text, value))
-
-
-def find_words(text: str, value: str) -> Iterator[Extent]:
-    """Return the places where a text has a value, no part of a longer number or of a longer word."""
-    words = re.compile(r"\s+".join(map(re.escape, value.split())), re.IGNORECASE)
-    for match in words.finditer(text):
-        if _is_edge(text, match.start()) and _is_edge(text, match.end()):
-            yield match.span()
+    whole = list(find_words(text, value, boundary))
+    return whole or list(find_words(text, value)) or list(_find_letters(text, value))
 
 
 def _is_edge(text: str, at: int) -> bool:
@@ -122,13 +117,29 @@ def _is_edge(text: str, at: int) -> bool:
     return (before.isdigit() and after.isalpha()) or (before.isalpha() and after.isdigit())
 
 
-def _find_number(text: str, value: object) -> Iterator[Extent]:
+def find_words(text: str, value: str, may_end: EndTest = _is_edge) -> Iterator[Extent]:
+    """Return the places where a text has a value, no part of a longer number or of a longer word.
+
+    ``may_end`` tells whether a value may begin or end in front of a character. No two places share one.
+    """
+    words = re.compile(r"\s+".join(map(re.escape, value.split())), re.IGNORECASE)
+    match = words.search(text)
+    while match is not None:
+        stands = may_end(text, match.start()) and may_end(text, match.end())
+        if stands:
+            yield match.span()
+        match = words.search(text, match.end() if stands else match.start() + 1)
+
+
+def find_number(text: str, value: object, may_end: EndTest = _is_edge) -> Iterator[Extent]:
+    """Return the places where a text has a number of the same worth, as `find_words` does."""
     for match in NUMBER.finditer(text):
         start = match.start()
-        if text[start] in "+-" and not boundary(text[:start] + text[start + 1 :], start):
+        before = text[max(start - 1, 0) : start]
+        if text[start] in "+-" and not boundary(before + text[start + 1], len(before)):
             start += 1  # "3-5" holds no -5
         worth = json_fields.number(text[start : match.end()])
-        if worth == value and _is_edge(text, start) and _is_edge(text, match.end()):
+        if worth == value and may_end(text, start) and may_end(text, match.end()):
             yield start, match.end()
 
 
