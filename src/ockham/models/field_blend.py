@@ -69,7 +69,7 @@ class FieldBlend:
 
 def combine(settings: FieldBlendSettings, answers: Sequence[Answer]) -> Answer:
     """Put the answers of the members to one text together; a member without a valid answer gives no field."""
-    objects = [_read(answer.value) for answer in answers]
+    objects = [read_object(answer.value) for answer in answers]
     value: dict[str, Any] = objects[settings.rest]
     for path, member in zip(settings.paths, settings.members, strict=True):
         if member != settings.rest:
@@ -96,7 +96,8 @@ def _field_confidences(settings: FieldBlendSettings, answers: Sequence[Answer]) 
     return sure
 
 
-def _read(text: str | None) -> dict[str, Any]:
+def read_object(text: str | None) -> dict[str, Any]:
+    """Return the object that a text holds as JSON; an empty one for any other text."""
     try:
         value = json.loads(text or "{}")
     except (ValueError, RecursionError):

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from ockham.evals import field_scores
-from ockham.models import field_blend, model_files
+from ockham.models import field_blend, json_fields, model_files
 from ockham.models.blend import member_folder
 from ockham.models.field_blend import FieldBlendSettings
 from ockham.records import Score
@@ -60,6 +60,12 @@ def choose_fields(answers: Sequence[Sequence[str]], targets: Sequence[str]) -> t
         if leads.get(top, 0.0) >= _BEYOND:
             chosen[name] = top
     return best, chosen
+
+
+def field_paths(targets: Sequence[str]) -> dict[str, json_fields.Path]:
+    """Return the path of each field of targets by its name, which joins the keys by dots: a key may hold one itself."""
+    paths = (path for target in targets for path, _ in json_fields.values(field_blend.read_object(target)))
+    return {".".join(path): path for path in paths if path is not None}
 
 
 def _right_in(answers: Sequence[str], targets: Sequence[str]) -> list[dict[str, bool]]:
@@ -116,9 +122,10 @@ def _build(members: Sequence[Rung], context: RunContext, folder: Path) -> BuildI
     if choice is None:  # `_skip_reason` has said so before
         return BuildInfo()
     used = sorted({choice.best, *choice.fields.values()})
+    paths = field_paths([row.target for row in context.side("valid")])
     settings = FieldBlendSettings(
         kinds=tuple(choice.members[number].kind for number in used),
-        paths=tuple(tuple(name.split(".")) for name in choice.fields),
+        paths=tuple(paths.get(name, tuple(name.split("."))) for name in choice.fields),
         members=tuple(used.index(number) for number in choice.fields.values()),
         rest=used.index(choice.best),
     )
