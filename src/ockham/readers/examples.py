@@ -38,7 +38,7 @@ PEEKED = frozenset({
     "options", "spans", "cats", "entities", "relations", "_input_hash", "_view_id", "annotation_id", "vars", "assert",
     "choices", "tools", "chosen", "rejected", "tokens", "ner_tags", "tags", "words",
 })  # fmt: skip
-"""Names of columns that a form or a status is told by, in files of more columns than `_MOST_PEEKED`."""
+"""Names of columns that a form or a status is told by, in files of more columns than `_MOST_PEEKED` or of bytes."""
 _MOST_PEEKED = 100
 
 
@@ -127,8 +127,8 @@ def _as_made(rows: Sequence[Mapping[str, object]], reader: FormReader) -> list[M
 def _peek(table: Table) -> tuple[Table, list[Mapping[str, object]]]:
     """Return the table as it was, and its first sound records; of wide files the columns alone that a form may have."""
     if table.project is not None:
-        wide = len(table.columns) > _MOST_PEEKED
-        names = [name for name in table.columns if not wide or plain_name(name) in PEEKED]
+        unlikely = frozenset(table.columns) if len(table.columns) > _MOST_PEEKED else table.bulky
+        names = [name for name in table.columns if name not in unlikely or plain_name(name) in PEEKED]
         first = list(islice(table.project(names), SAMPLE)) if names else []
     else:
         first = list(islice(table.rows, SAMPLE))

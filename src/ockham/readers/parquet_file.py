@@ -58,6 +58,7 @@ def parquet_table(file: RegularFile, most: int | None = None) -> Table:
         columns=names,
         rows=_rows(file, parquet, names, most),
         project=lambda columns: _rows(file, parquet, columns, most),
+        bulky=frozenset(field.name for field in parquet.schema_arrow if "binary" in str(field.type)),
         label_names=label_names,
     )
 

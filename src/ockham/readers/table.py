@@ -46,7 +46,8 @@ class Table:
     """A source of rows before its columns are chosen.
 
     ``columns`` are the names that exist; ``headerless`` says that the first row seems to hold data, so that its cells
-    must not be repeated in a message. ``project``, where reading fewer columns saves work, gives rows of these alone.
+    must not be repeated in a message. ``project``, where reading fewer columns saves work, gives rows of these alone;
+    ``bulky`` are then columns of bytes, such as pictures, by which no form is told.
     ``label_names`` are the names of classes, for columns that hold their numbers. ``remarks`` say what was passed over
     before the rows.
     """
@@ -59,6 +60,7 @@ class Table:
     rows: Iterator[TableRow | BrokenRow]
     headerless: bool = False
     project: Callable[[Sequence[str]], Iterator[TableRow | BrokenRow]] | None = None
+    bulky: frozenset[str] = frozenset()
     label_names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
 

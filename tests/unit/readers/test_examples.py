@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ockham.errors import DataError
-from ockham.readers import examples
+from ockham.readers import examples, parquet_file
 from ockham.readers.read import ReadResult, ReadSpec, read
 
 TEXTS = ("the pump is loud", "the lift stands still", "who pays for it")
@@ -67,3 +67,19 @@ def test_of_a_wide_file_the_usual_columns_alone_are_looked_at(tmp_path: Path, mo
     assert [(row.input, row.target) for row in as_parquet(tmp_path, rows).examples] == [("the pump is loud", "noise")]
     with pytest.raises(DataError):
         as_parquet(tmp_path, FORMS["SQuAD"])
+
+
+def test_pictures_are_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+    plain = parquet_file.column_cells
+
+    def column_cells(array: pa.Array) -> list[Any]:
+        seen.append(str(array.type))
+        return plain(array)
+
+    monkeypatch.setattr(parquet_file, "column_cells", column_cells)
+    rows = [{"text": t, "mood": s, "picture": {"bytes": b"x" * 9}} for t, s in zip(TEXTS, LABELS, strict=True)]
+    with pytest.raises(DataError):  # there are two columns that may be meant
+        as_parquet(tmp_path, rows)
+    assert seen
+    assert not any("binary" in kind for kind in seen)
