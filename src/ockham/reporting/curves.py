@@ -26,17 +26,36 @@ def learning(run_result: RunResult) -> Html | None:
     measured = [p for p in run_result.curve if finite_estimate(p.metric) and p.rows > 0]
     if not measured:
         return None
-    metric, line = run_result.verdict.metric, focus(run_result)
+    line = focus(run_result)
     name = line.name if line else ""
     by_name = dict(sorted(_by_name(measured).items(), key=lambda item: item[0] != name))
+    hosted = _hosted_scores(run_result)
+    crossings = [
+        _crossing(candidate, curve, name, value.value)
+        for name, value in hosted.items()
+        for candidate, curve in by_name.items()
+    ]
+    absent = f"The curve of {name} was not measured, because that takes as long as building it several times."
+    return section(
+        "learning",
+        "Would more rows help?",
+        tag("ul", [tag("li", _slope(candidate, curve)) for candidate, curve in by_name.items()]),
+        tag("ul", [tag("li", sentence) for sentence in crossings]) if crossings else None,
+        note(absent) if name and name not in by_name else None,
+        _learning_figure(run_result.verdict.metric, by_name, hosted),
+        _learning_numbers(run_result.verdict.metric, by_name, hosted),
+    )
+
+
+def _learning_figure(metric: str, by_name: Mapping[str, Sequence[CurvePoint]], hosted: Mapping[str, Estimate]) -> Html:
+    """Draw the curve of each candidate, and what models behind an API reach as level lines."""
     lines = [
         line_chart.ChartLine(
             name=name, points=tuple((float(p.rows), p.metric.value, p.metric.low, p.metric.high) for p in curve)
         )
         for name, curve in by_name.items()
     ]
-    sizes = [float(p.rows) for p in measured]
-    hosted = _hosted_scores(run_result)
+    sizes = [float(p.rows) for curve in by_name.values() for p in curve]
     lines += [
         line_chart.ChartLine(
             name=name, points=tuple((x, value.value, value.low, value.high) for x in (min(sizes), max(sizes)))
@@ -50,40 +69,28 @@ def learning(run_result: RunResult) -> Html | None:
         write_y=write_shares,
         x_log=True,
     )
+    level = (
+        f"{' and '.join(hosted)}, which {'does' if len(hosted) == 1 else 'do'} not learn from them: on the test rows."
+    )
+    return figure(
+        "learning",
+        f"{metric_name(metric)} against the number of training rows",
+        line_chart.description(lines, chart),
+        lambda width: line_chart.draw(lines, chart, width),
+        f"{metric_name(metric)} on the validation rows with 95 % intervals, by share of the training rows."
+        + (f" {level}" if hosted else ""),
+    )
+
+
+def _learning_numbers(metric: str, by_name: Mapping[str, Sequence[CurvePoint]], hosted: Mapping[str, Estimate]) -> Html:
     body = [
         (p.candidate, count(p.rows), percent(p.share, 0), full(metric, p.metric))
         for curve in by_name.values()
         for p in curve
     ]
     body += [(name, "none", "", full(metric, value)) for name, value in hosted.items()]
-    crossings = [
-        _crossing(candidate, curve, name, value.value)
-        for name, value in hosted.items()
-        for candidate, curve in by_name.items()
-    ]
-    absent = (
-        f"The curve of {name} was not measured, because that takes as long as building it several times."
-        if name
-        else ""
-    )
-    return section(
-        "learning",
-        "Would more rows help?",
-        tag("ul", [tag("li", _slope(candidate, curve)) for candidate, curve in by_name.items()]),
-        tag("ul", [tag("li", sentence) for sentence in crossings]) if crossings else None,
-        note(absent) if absent and name not in by_name else None,
-        figure(
-            "learning",
-            f"{metric_name(metric)} against the number of training rows",
-            line_chart.description(lines, chart),
-            lambda width: line_chart.draw(lines, chart, width),
-            f"{metric_name(metric)} on the validation rows with 95 % intervals, by share of the training rows."
-            + (f" {' and '.join(hosted)}, which does not learn from them: on the test rows." if hosted else ""),
-        ),
-        fold_numbers(
-            table(("Candidate", "Rows", "Share", metric_name(metric)), body, label="Learning curve", numbers=(1, 2))
-        ),
-    )
+    heads = ("Candidate", "Rows", "Share", metric_name(metric))
+    return fold_numbers(table(heads, body, label="Learning curve", numbers=(1, 2)))
 
 
 def training(run_result: RunResult) -> Html | None:

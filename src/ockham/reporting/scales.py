@@ -45,11 +45,6 @@ def linear_ticks(low: float, high: float, most: int = _MOST, *, whole: bool = Fa
         power += 1
 
 
-def log_ticks(low: float, high: float) -> list[float]:
-    """Return round numbers between two positive ones: 1, 2, 5 in each decade, or powers of ten where there are many."""
-    return _log_ticks(low, high, _least_sparse(low, high))
-
-
 def tick_choices(scale: Scale, *, whole: bool = False) -> Iterator[list[float]]:
     """Yield lists of ticks for an axis, from many to few."""
     if scale.log:

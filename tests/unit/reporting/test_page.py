@@ -35,7 +35,7 @@ from ockham.reporting import formatting as words
 from ockham.reporting.candidate_view import candidate_views, confusions, focus
 from ockham.reporting.html import embed_json, tag, text
 from ockham.reporting.row_numbers import row_note, row_number
-from ockham.reporting.scales import log_ticks
+from ockham.reporting.scales import Scale, tick_choices
 from ockham.reporting.svg import Picture
 
 VOID = {"br", "col", "hr", "input", "meta"}
@@ -635,10 +635,16 @@ def test_estimates_are_read_from_what_a_verdict_may_hold() -> None:
         assert words.estimate_of(missing) is None
 
 
-def test_ticks_are_round_and_inside() -> None:
-    assert log_ticks(0.9, 25) == [1, 2, 5, 10, 20]
-    assert log_ticks(0.5, 600) == [1, 3, 10, 30, 100, 300]
-    assert log_ticks(0.004, 900) == [0.01, 0.1, 1, 10, 100]
+@pytest.mark.parametrize(
+    ("low", "high", "ticks"),
+    [
+        (0.9, 25, [1, 2, 5, 10, 20]),
+        (0.5, 600, [1, 3, 10, 30, 100, 300]),
+        (0.004, 900, [0.01, 0.1, 1, 10, 100]),
+    ],
+)
+def test_ticks_are_round_and_inside(low: float, high: float, ticks: list[float]) -> None:
+    assert next(tick_choices(Scale(low=low, high=high, start=0, end=1, log=True))) == ticks
 
 
 def test_ladder_leaves_the_baseline_out_and_says_so(sample: str) -> None:
