@@ -21,10 +21,10 @@ def row_note(intake: IngestReport) -> str:
     """Say in a sentence how rows are numbered; nothing where no file was read."""
     headers = {_has_header(source.format) for source in intake.sources}
     if headers == {True}:
-        return "Rows are numbered as a spreadsheet numbers them: the header is row 1."
+        return "Rows are numbered as in a spreadsheet, where the header counts too."
     if headers == {False}:
         return "Rows are numbered from 1, in the order of the file."
-    return "Rows of CSV files and spreadsheets count the header as row 1; others from 1." if headers else ""
+    return "Rows of CSV files and spreadsheets are numbered with the header, others without one." if headers else ""
 
 
 def _header_rows(intake: IngestReport, file: str) -> int:

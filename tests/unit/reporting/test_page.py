@@ -323,7 +323,7 @@ def test_rows_have_the_numbers_that_the_program_of_the_file_shows() -> None:
     assert [row_number(each, "17") for each in (intake, lines)] == ["18", "17"]
     assert [row_number(both, name) for name in ("mails.csv:17", "more.xlsx:17")] == ["mails.csv:17", "more.xlsx:18"]
     assert row_number(intake, "no number") == "no number"
-    assert "the header is row 1" in row_note(intake)
+    assert "the header counts too" in row_note(intake)
     assert "header" not in row_note(lines)
 
 
