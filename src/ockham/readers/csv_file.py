@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from ockham.errors import DataError
 from ockham.printable import printable
-from ockham.readers.columns import number_repeated
+from ockham.readers.columns import known_names, number_repeated
 from ockham.readers.csv_cells import STRAY, StrayError, cells_alone, scan
 from ockham.readers.csv_header import DELIMITERS, SEPARATOR_LINE, dialect_of, is_headerless, lines_above
 from ockham.readers.local_file import RegularFile
@@ -85,7 +85,9 @@ def csv_table(file: RegularFile, encoding: Encoding) -> Table:
         )
     sample = [row for line in head.splitlines()[1:500] if (row := cells_alone(line, delimiter))]
     names = _names(file, header)
-    headerless = is_headerless(names, sample)
+    # A plain list of texts has no header either, and its first line would be lost.
+    is_list = delimiter not in DELIMITERS and file.path.suffix.lower() == ".txt" and not known_names(names)
+    headerless = is_list or is_headerless(names, sample)
     literal = delimiter == "\t" or quotes_are_text(head, delimiter, len(names))
     names = number_repeated(names)
     dialect = Dialect(delimiter, literal and not _quotes_span_lines(head, delimiter, len(names)))

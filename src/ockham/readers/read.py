@@ -221,7 +221,8 @@ def _files(path: Path, harvest: ExampleCollector) -> tuple[DataFile, ...]:
         raise refusal_of(path, error) from error
     folder = files_of(path)
     if folder.others:
-        harvest.warnings.append(f"{folder.others} other entries in the folder {printable(path)} were not read")
+        entries = "1 other entry" if folder.others == 1 else f"{folder.others} other entries"
+        harvest.warnings.append(f"skipped {entries} in the folder {printable(path)}")
     if any(file.side for file in folder.files):
         harvest.warnings.append("using your own split: files are named train, validation or test")
     return folder.files

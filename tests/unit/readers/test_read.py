@@ -164,7 +164,7 @@ def test_several_files_in_a_folder(tmp_path: Path) -> None:
     ]
     assert [(item.file, item.record, item.offset) for item in reading.quarantined] == [("b.csv", 2, 15)]
     assert reading.rows == 4
-    assert reading.warnings[0].startswith("2 other entries in the folder")
+    assert reading.warnings[0].startswith("skipped 2 other entries in the folder")
 
 
 def test_files_of_a_folder_with_different_targets_are_told(tmp_path: Path) -> None:
@@ -174,6 +174,19 @@ def test_files_of_a_folder_with_different_targets_are_told(tmp_path: Path) -> No
     (tmp_path / "b.csv").write_text("text,sentiment\nthe lift stands,bad\n")
     (warning,) = read(tmp_path, ReadSpec()).warnings
     assert warning == "a.csv and b.csv have different targets, which are read as one: 'label' and 'sentiment'"
+
+
+def test_the_first_line_of_a_plain_list_of_texts_is_no_header(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("the pump is loud\nthe lift stands still\n")
+    spec = ReadSpec(labelled=False)
+    with pytest.raises(DataError, match="seems to have no header") as caught:
+        read(tmp_path / "a.txt", spec)
+    assert "printf 'text\\n'; cat a.txt" in caught.value.fix
+    (tmp_path / "a.txt").write_text("Text\nthe pump is loud\n")
+    assert [row.input for row in read(tmp_path / "a.txt", spec).examples] == ["the pump is loud"]
+    (tmp_path / "a.txt").write_text("mail\nthe pump is loud\n")
+    named = ReadSpec(labelled=False, inputs=("mail",))
+    assert [row.input for row in read(tmp_path / "a.txt", named).examples] == ["the pump is loud"]
 
 
 def test_the_hash_is_that_of_the_file(tmp_path: Path) -> None:
