@@ -129,9 +129,8 @@ def _remarks(above: int, others: Sequence[str]) -> tuple[str, ...]:
     if not others:
         return lines_above_remark(above)
     listing = ", ".join(printable(name) for name in others[:_TOP])
-    return *lines_above_remark(
-        above
-    ), f"{len(others)} other sheet{'s' * (len(others) > 1)} with rows not read: {listing}"
+    unread = f"{len(others)} other sheet{'s' * (len(others) > 1)} with rows not read: {listing}"
+    return *lines_above_remark(above), unread
 
 
 def _rows(names: Sequence[str], rows: Sequence[_SheetRow]) -> Iterator[TableRow]:

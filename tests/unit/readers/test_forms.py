@@ -255,7 +255,7 @@ def test_openai_several_assistant_turns_are_said(tmp_path: Path) -> None:
     row["messages"] += [{"role": "user", "content": "seven"}, {"role": "assistant", "content": "leak"}]
     reading = read(write_lines(tmp_path, [row, chat(2, content="noise")]), ReadSpec())
     assert [target for _, target in pairs(reading)] == ["leak", "noise"]
-    assert "1 conversations have several assistant turns" in reading.warnings[0]
+    assert "conversations with several assistant turns, of which the last is the answer: 1" in reading.warnings[0]
 
 
 def test_openai_evals_are_the_user_s_turn_and_the_ideal_answer(tmp_path: Path) -> None:

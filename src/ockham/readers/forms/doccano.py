@@ -118,7 +118,7 @@ def _span_reader(
         return fields if isinstance(fields, LeftOut) else {**row, target: fields}
 
     def remarks() -> list[str]:
-        return [f"{counts['relations']:,} records contain relations, which are not used"] if counts["relations"] else []
+        return [f"records with relations, which are not used: {counts['relations']:,}"] if counts["relations"] else []
 
     return FormReader(
         columns=(*others, target),

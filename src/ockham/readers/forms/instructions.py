@@ -59,7 +59,7 @@ def _open_alpaca(sample: FormSample) -> FormReader | None:
             ["the instruction is the same in every record and was left out of the input"] if shared is not None else []
         )
         if counts["history"]:
-            told.append(f"{counts['history']:,} records have earlier turns in 'history', which are not used")
+            told.append(f"records with earlier turns in 'history', which are not used: {counts['history']:,}")
         return told
 
     both = ("instruction", "input") if given else ("instruction",)

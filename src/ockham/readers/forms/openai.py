@@ -51,7 +51,7 @@ def conversation_reader(
     def remarks() -> list[str]:
         if not counts["several"] or whole:
             return []
-        return [f"{counts['several']:,} conversations have several assistant turns; the last one is the answer"]
+        return [f"conversations with several assistant turns, of which the last is the answer: {counts['several']:,}"]
 
     return FormReader(
         columns=(INPUT, TARGET, *others), convert=convert, inputs=(INPUT,), target=TARGET, remarks=remarks
@@ -110,7 +110,7 @@ def _open_evals(sample: FormSample) -> FormReader | None:
             text
             for key, text in (
                 ("system", "the system turn is the same in every record and was left out of the input"),
-                ("several", f"{counts['several']:,} records have several ideal answers; the first one is used"),
+                ("several", f"records with several ideal answers, of which the first is used: {counts['several']:,}"),
             )
             if counts[key]
         ]
