@@ -40,7 +40,13 @@ def refusal(name: str, write: Callable[[Path], Path], says: str, helps: str, cod
 
 
 REFUSED_TOOLS: tuple[Refusal, ...] = (
-    refusal("a choice and a comment", in_array(label_studio_comment), "several controls", "--target pile", "E_COLUMN"),
+    refusal(
+        "a choice and a comment",
+        in_array(label_studio_comment),
+        "several Label Studio controls",
+        "--target pile",
+        "E_COLUMN",
+    ),
     refusal("intents and slots", in_lines(intents_and_slots), "classes (cats) and spans", "--target cats", "E_COLUMN"),
     refusal(
         "half a batch",

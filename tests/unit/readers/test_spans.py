@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from ockham.readers.forms.spans import NOT_UNIQUE, OUTSIDE, LeftOut, TextSpan, fields_of, stands_inside_word
+from ockham.readers.forms.form import LeftOut
+from ockham.readers.forms.spans import NOT_UNIQUE, OUTSIDE, TextSpan, fields_of, stands_inside_word
 from ockham.readers.read import ReadResult, ReadSpec, read
 
 TEXT = "\U0001f600\U0001f600 the pump\nin flat 3 is loud"
