@@ -1,12 +1,15 @@
-"""The help of a command: examples first, then its options in sections."""
+"""A command: its help shows examples first, then its options in sections; an option of one value is named once."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 from weakref import WeakKeyDictionary
 
 import click
+
+from ockham.errors import ConfigError
 
 F = TypeVar("F", bound="Callable[..., Any]")
 
@@ -17,12 +20,25 @@ _SECTIONS: WeakKeyDictionary[click.Parameter, str] = WeakKeyDictionary()
 
 
 class Command(click.Command):
-    """A command whose help shows ``examples`` before its options, and the options by section."""
+    """A command whose help shows ``examples`` before its options, and the options by section.
+
+    An option that takes one value may be named once: of two values, one would be lost without a word.
+    """
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:  # noqa: ANN401 - click's
         """Take the command lines to show, and all that click takes."""
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words of the command line.
+
+        Raises `ConfigError` (``E_CONFIG``) for an option of one value that is named more than once.
+        """
+        if not ctx.resilient_parsing:
+            _, _, named = self.make_parser(ctx).parse_args(list(args))
+            _check_single(named)
+        return super().parse_args(ctx, args)
 
     def format_help_text(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the text, then the examples."""
@@ -57,6 +73,17 @@ def section(title: str, *options: Callable[[F], F]) -> Callable[[F], F]:
         return function
 
     return put
+
+
+def _check_single(named: Sequence[click.Parameter]) -> None:
+    """Raise `ConfigError` (``E_CONFIG``) where an option of one value stands among ``named`` several times."""
+    for parameter, times in Counter(named).items():
+        is_single = isinstance(parameter, click.Option) and not (parameter.multiple or parameter.is_flag)
+        if times > 1 and is_single:
+            option = max(parameter.opts, key=len)
+            often = "twice" if times == 2 else f"{times} times"
+            message = f"{option} is given {often}, but takes one value"
+            raise ConfigError("E_CONFIG", message, fix=f"keep one {option}")
 
 
 def _parameters(function: Callable[..., Any]) -> list[click.Parameter]:

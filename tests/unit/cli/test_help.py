@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import shlex
 import sys
@@ -12,6 +13,7 @@ import pytest
 
 from ockham.cli import commands
 from ockham.cli.help import Command
+from ockham.errors import ConfigError
 from ockham.verb_table import VERBS
 
 WORDY = ("least", "greatest", "passes", "card", "orders")
@@ -42,6 +44,34 @@ def test_every_command_shows_two_examples_that_it_takes(name: str) -> None:
         assert (program, verb) == ("ockham", name)
         with command.make_context(name, words):
             pass
+
+
+@pytest.mark.parametrize("name", sorted(VERBS))
+def test_an_option_that_takes_one_value_is_refused_when_it_is_named_twice(name: str) -> None:
+    command = command_of(name)
+    options = [each for each in command.params if isinstance(each, click.Option) and not each.is_flag]
+    assert options or name in ("doctor", "verify")
+    for option in options:
+        for flag in option.opts:
+            with click.Context(command, info_name=name) as context:
+                if option.multiple:  # what is wrong with "1" is said, not that it is there twice
+                    with contextlib.suppress(click.UsageError):
+                        command.parse_args(context, [flag, "1", flag, "1"])
+                    continue
+                with pytest.raises(ConfigError) as caught:
+                    command.parse_args(context, [flag, "1", f"{flag}=2" if flag.startswith("--") else f"{flag}2"])
+                longest = max(option.opts, key=len)
+                assert caught.value.message == f"{longest} is given twice, but takes one value"
+                assert caught.value.fix == f"keep one {longest}"
+
+
+def test_flags_and_options_of_several_values_may_be_named_again() -> None:
+    fit = command_of("fit")
+    words = ["--json", "--json", "--input", "a", "--input", "b", "d.csv"]
+    with fit.make_context("fit", words) as context:
+        assert context.params["input"] == ("a", "b")
+    with pytest.raises(ConfigError, match="--seed is given 3 times"):
+        fit.make_context("fit", ["--seed", "1", "--seed", "1", "--seed", "2", "d.csv"])
 
 
 @pytest.mark.parametrize("name", sorted(VERBS))

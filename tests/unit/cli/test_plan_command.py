@@ -188,7 +188,7 @@ def test_questions_that_are_not_answered_are_named() -> None:
         commands.run(["decide", "--task", "clasify", *flags])
     assert "did you mean classify?" in caught.value.fix
     with pytest.raises(ConfigError, match="accuracy is out of range"):
-        commands.run(["decide", "--task", "classify", *flags, "--accuracy", "90"])
+        commands.run(["decide", "--task", "classify", "--accuracy", "90", *flags[2:]])
 
 
 def test_in_a_terminal_the_questions_are_asked(
