@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import dataclasses
 import json
 import random
 from pathlib import Path
@@ -10,11 +12,13 @@ from typing import Any
 import pytest
 from tests.unit.models.test_linear_tagger import receipts
 
+import ockham
 from ockham.bundles.predict import predict
 from ockham.errors import ConfigError, DataError
 from ockham.ladder.fit import FitSpec, fit
 from ockham.ladder.run_folder import load_result
 from ockham.records import Requirements
+from ockham.store import read_bundle
 
 Rows = list[dict[str, Any]]
 SPEC = FitSpec(rungs=("constant", "pattern", "linear-tagger"), all=True)
@@ -50,6 +54,32 @@ def test_a_field_that_is_required_decides(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="the field 'totl', which no target has") as caught:
         fit(rows, SPEC, Requirements(min_field={"totl": 0.5}), out=tmp_path / "other")
     assert "date, total" in str(caught.value.fix)
+
+
+def test_a_table_with_a_column_for_each_field_is_fitted_measured_and_answered(tmp_path: Path) -> None:
+    """The names of columns are those of the fit, in whatever case another file has them."""
+
+    def write(name: str, head: str, rows: Rows) -> str:
+        with (tmp_path / name).open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(head.split(","))
+            table.writerows([row["input"], *json.loads(row["target"]).values()] for row in rows)
+        return str(tmp_path / name)
+
+    rows, notes = rows_with(), list[str]()
+    train, test = write("train.csv", "text,date,total", rows[:50]), write("test.csv", "text,Date,Total", rows[50:])
+    spec = dataclasses.replace(SPEC, target="date,total", test=test)
+    verdict = fit(
+        train, spec, Requirements(min_f1_micro=0.9), out=tmp_path / "run", on_progress=lambda p: notes.append(p.message)
+    )
+    assert verdict.chosen == "pattern"
+    assert "train.csv: csv, a column for each field, utf-8; text → date,total" in notes
+    assert "note: train.csv: each row's target is one object with the fields date and total" in notes
+    measured = ockham.eval(tmp_path / "run", test)
+    assert measured.metrics["f1_micro"].value > 0.9
+    (answer,) = predict(tmp_path / "run", [{"text": receipts(1, 500)[0].text}])
+    assert json.loads(str(answer.answer)) == json.loads(receipts(1, 500)[0].target)
+    assert read_bundle(tmp_path / "run" / "bundle").target == "date,total"
 
 
 def test_values_that_stand_nowhere_and_fields_that_are_empty_are_told(tmp_path: Path) -> None:

@@ -29,7 +29,8 @@ _NAMED = 10
 class EvalSpec:
     """How to read the labelled rows; columns that are not named are those the bundle was made with.
 
-    ``scorer`` names a scorer whose mean score is measured too, ``match`` how extracted fields match, as in `FitSpec`.
+    ``scorer`` names a scorer whose mean score is measured too; ``target`` (one column or several) and ``match`` (how
+    extracted fields match) are as in `FitSpec`.
     ``instructions`` and ``labels`` are those of `FitSpec`, for a language model that is measured without a run; a
     bundle has its own.
     """

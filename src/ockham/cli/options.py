@@ -24,7 +24,12 @@ def columns(function: F) -> F:
         click.option(
             "--input", multiple=True, metavar="COLUMN", help="Column with the input; repeat it for several columns."
         ),
-        click.option("--target", metavar="COLUMN", help="Column with the correct answer."),
+        click.option(
+            "--target",
+            multiple=True,
+            metavar="COLUMN",
+            help="Column with the correct answer; several (A,B, or repeat it) are the fields to extract.",
+        ),
         click.option(
             "--group",
             metavar="COLUMN",

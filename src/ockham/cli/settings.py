@@ -204,9 +204,16 @@ def text(values: dict[str, object], name: str) -> str | None:
 
 
 def _wrap_single(name: str, value: object) -> object:
-    """Let a setting that may be given several times stand alone: ``input = "text"``; models stand in one flag."""
+    """Let a setting that may be given several times stand alone, as in ``input = "text"``, and columns be one target.
+
+    Models stand in one flag.
+    """
     if name in ("models", "encoder") and isinstance(value, str):
         return tuple(part.strip() for part in value.split(",") if part.strip())
+    if name == "target" and isinstance(value, (list, tuple)) and value and all(isinstance(part, str) for part in value):
+        from ockham.readers.target_names import join_names
+
+        return join_names(value)
     return (value,) if name in _SEVERAL and isinstance(value, str) else value
 
 

@@ -60,6 +60,8 @@ from ockham.version import __version__
 class FitSpec:
     """What to fit, and how: every field has the name of its flag. ``rungs`` empty means all of them.
 
+    ``target`` names the column of the right answers, or several with commas between them: the fields to extract.
+
     ``models`` are language models to try: folders, GGUF files or hub ids. Without any, those of the catalogue are
     taken that stand on this machine and fit into its memory; ``models_folder`` is one more place to look for them.
     ``encoder`` are sentence encoders in place of the built-in one: folders or hub ids, each a candidate of its own.

@@ -217,7 +217,9 @@ def _find_column(names: Sequence[str], name: str, request: ColumnRequest, flag: 
         return alike[0]
     near = [] if request.headerless else difflib.get_close_matches(name, names, n=1)
     guess = f"did you mean {flag} {printable(near[0])}?" if near else f"name one of its columns with {flag}"
-    raise DataError(code, f"{request.source} has no column {printable(name)!r}{_listing(names, request)}", fix=guess)
+    raise DataError(
+        code, f"{request.source} has no column {printable(name)!r}{list_columns(names, request)}", fix=guess
+    )
 
 
 def _several(candidates: Sequence[str], request: ColumnRequest, what: str) -> DataError:
@@ -285,7 +287,7 @@ def _missing(names: Sequence[str], free: Sequence[str], request: ColumnRequest, 
         options.append(f"--{each} {shlex.quote(printable(column)) if column else 'COLUMN'}")
     return DataError(
         code,
-        f"{request.source} has no column that is clearly the {what}{_listing(names, request)}{aside}",
+        f"{request.source} has no column that is clearly the {what}{list_columns(names, request)}{aside}",
         fix=f"name it: {options[0]}" if len(options) == 1 else f"name both: {' '.join(options)}",
     )
 
@@ -300,7 +302,8 @@ def _header(names: Sequence[str], request: ColumnRequest) -> str:
     return sign.join(known.get(name, f"column{number}") for number, name in enumerate(names, 1))
 
 
-def _listing(names: Sequence[str], request: ColumnRequest) -> str:
+def list_columns(names: Sequence[str], request: ColumnRequest) -> str:
+    """Return the columns as a message goes on with them; of rows that seem to be data, that they are."""
     if request.headerless:
         return "; its first row seems to be data, not column names"
     if len(request.rows) == 1 and len(names) > _MANY:

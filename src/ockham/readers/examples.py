@@ -31,6 +31,7 @@ from ockham.readers.table import (
     text_of,
     unusable,
 )
+from ockham.readers.target_names import split_names
 from ockham.records import Dropped, Example, Quarantined, Side, Source
 
 PEEKED = frozenset({
@@ -97,7 +98,7 @@ def choose_form(table: Table, request: ColumnRequest) -> OpenTable:
 
     Raises `DataError` (``E_COLUMN``, ``E_LABEL_MISSING``) as `choose` and the forms do.
     """
-    table, rows = _peek(table)
+    table, rows = _peek(table, request.target or "")
     delimiter = next((sign for sign, word in DELIMITERS.items() if word == table.dialect), ",")
     request = dataclasses.replace(request, source=table.name, headerless=table.headerless, delimiter=delimiter)
     sample = FormSample(columns=tuple(table.columns), rows=tuple(rows), request=request, label_names=table.label_names)
@@ -124,11 +125,13 @@ def _as_made(rows: Sequence[Mapping[str, object]], reader: FormReader) -> list[M
     return converted
 
 
-def _peek(table: Table) -> tuple[Table, list[Mapping[str, object]]]:
+def _peek(table: Table, target: str) -> tuple[Table, list[Mapping[str, object]]]:
     """Return the table as it was, and its first sound records; of wide files the columns alone that a form may have."""
     if table.project is not None:
+        fields = split_names(target, table.columns)
+        wanted = PEEKED.union(map(plain_name, fields) if len(fields) > 1 else ())
         unlikely = frozenset(table.columns) if len(table.columns) > _MOST_PEEKED else table.bulky
-        names = [name for name in table.columns if name not in unlikely or plain_name(name) in PEEKED]
+        names = [name for name in table.columns if name not in unlikely or plain_name(name) in wanted]
         first = list(islice(table.project(names), SAMPLE)) if names else []
     else:
         first = list(islice(table.rows, SAMPLE))

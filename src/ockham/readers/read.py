@@ -35,6 +35,7 @@ _FIXED_COLUMNS = ("csv", "tsv", "parquet", "arrow", "spreadsheet")
 class ReadSpec:
     """How to read: which columns (empty or ``None``: find them), which encoding (``None``: byte order mark or UTF-8).
 
+    ``target`` may name several columns, with commas between them: they are the fields of one object.
     ``labelled=False`` reads inputs only: no target is needed and every target is "". ``several_labels`` says what to do
     with rows that have several labels; ``merge_labels`` is for cleaning: it takes the proposed spelling of each label.
     """

@@ -12,6 +12,7 @@ from ockham.readers.forms.dataturks import DATATURKS
 from ockham.readers.forms.dialogflow import DIALOGFLOW
 from ockham.readers.forms.doccano import DOCCANO, DOCCANO_BOTH, DOCCANO_OLD, DOCCANO_RELATIONS, DOCCANO_SPANS
 from ockham.readers.forms.exchanges import BATCH_ANSWERS, EXCHANGES
+from ockham.readers.forms.field_columns import FIELD_COLUMNS
 from ockham.readers.forms.form import Form, FormReader, FormSample
 from ockham.readers.forms.instructions import ALPACA, PROMPT_COMPLETION
 from ockham.readers.forms.kili import KILI
@@ -30,6 +31,7 @@ from ockham.readers.forms.tokens import TOKEN_ROWS, TOKENS
 from ockham.readers.forms.trackers import GITHUB, JIRA
 
 FORMS: tuple[Form, ...] = (
+    FIELD_COLUMNS,
     LABEL_STUDIO,
     LABEL_STUDIO_MIN,
     PRODIGY,
