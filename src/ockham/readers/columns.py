@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import difflib
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from ockham.errors import DataError
 from ockham.printable import printable
@@ -36,6 +38,20 @@ _PAIRS = (
 """Two texts of which a label says something together."""
 _NAMES_OF = ("_text", "_name", "_str", "_names")
 """What the column is called that names the classes whose numbers stand in the one without it."""
+_LABEL_WORDS = frozenset({
+    "label", "labels", "category", "categories", "class", "intent", "target", "topic", "tag", "type", "issuetype",
+    "kind", "sentiment", "reason", "resolution", "priority", "urgency", "department", "queue", "team", "kategorie",
+    "kategorien", "klasse", "etikett", "thema", "categorie", "catégorie", "categoría", "categoria", "sujet", "tema",
+})  # fmt: skip
+"""Words in the names of columns that hold labels more often than not."""
+_ASIDE_WORDS = frozenset({
+    "language", "lang", "locale", "country", "region", "channel", "source", "platform", "currency", "gender", "date",
+    "day", "month", "year", "created", "updated", "closed", "opened", "version", "author", "assignee", "reporter",
+    "status", "state", "sprache", "land", "datum", "langue", "pays", "idioma", "fecha",
+})  # fmt: skip
+"""Words in the names of columns whose values come again, but say something else of a row than its label."""
+_USUAL_WORDS = frozenset({*_LABEL_WORDS, *(name for name in TARGETS if "_" not in name)})
+_WORDS = re.compile(r"[^\W\d_]+")
 _KEYS = ("id", "index", "unnamed:_0", "__index_level_0__", "level_0", "row_id", "uuid", "guid")
 _UNNAMED_FIRST = "column_1"
 """A first column without a name, in which pandas writes the numbers of the rows."""
@@ -224,26 +240,50 @@ def _find_column(names: Sequence[str], name: str, request: ColumnRequest, flag: 
 
 def _several(candidates: Sequence[str], request: ColumnRequest, what: str) -> DataError:
     listing = ", ".join(repr(printable(name)) for name in candidates)
+    likely, why = _likelier(candidates, request, what)
     return DataError(
         "E_COLUMN",
         f"{request.source} has several columns that could be the {what}: {listing}",
-        fix=f"name it: --{what} {shlex.quote(printable(_likelier(candidates, request, what) or candidates[0]))}"
-        + (" (repeat --input to use several)" if what == "input" else ""),
+        fix=f"name it: --{what} {shlex.quote(printable(likely or candidates[0]))}"
+        + (" (repeat --input to use several)" if what == "input" else f" ({why})" if why else ""),
     )
 
 
-def _likelier(candidates: Sequence[str], request: ColumnRequest, what: str) -> str:
-    """Name the column that is more likely the input, by its words, or the target, by values that come again.
+class _Likely(NamedTuple):
+    """A column that is likely what is asked for, or "", and why."""
 
-    Returns "" where the first rows make none of them likely.
+    name: str
+    why: str = ""
+
+
+def _likelier(candidates: Sequence[str], request: ColumnRequest, what: str) -> _Likely:
+    """Return the column that is more likely the input, by its words, or the target, by its name and its values.
+
+    The name is "" where the first rows make none of them likely.
     """
-    words = {name: _word_rate(_cells(name, request)) for name in candidates}
+    cells = {name: _cells(name, request) for name in candidates}
     if what == "input":
-        best = max(candidates, key=words.__getitem__)
-        return best if words[best] > 0 else ""
-    fit = {name: _label_fitness(_cells(name, request)) for name in candidates}
-    best = max(candidates, key=fit.__getitem__)
-    return best if fit[best] > 0 else ""
+        best = max(candidates, key=lambda name: _word_rate(cells[name]))
+        return _Likely(best if _word_rate(cells[best]) > 0 else "")
+    best = max(
+        candidates, key=lambda name: (_label_fitness(cells[name]) > 0, _name_rank(name), _label_fitness(cells[name]))
+    )
+    if _label_fitness(cells[best]) > 0:
+        distinct = len({str(cell) for cell in cells[best]})
+        name = "its name, and " if _name_rank(best) > 0 else ""
+        return _Likely(best, f"{name}{distinct:,} different values in the first {len(request.rows):,} rows")
+    named = [name for name in candidates if _words_of(name) & _USUAL_WORDS and _word_rate(cells[name]) > 0]
+    return _Likely(named[0], "by its name") if len(named) == 1 else _Likely("")
+
+
+def _name_rank(name: str) -> int:
+    """Say how often a column of this name holds labels: 1 more often than others, -1 less often."""
+    words = _words_of(name)
+    return 1 if words & _LABEL_WORDS else -1 if words & _ASIDE_WORDS else 0
+
+
+def _words_of(name: str) -> set[str]:
+    return {word.casefold() for word in _WORDS.findall(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name))}
 
 
 def _cells(name: str, request: ColumnRequest) -> list[object]:
@@ -280,23 +320,25 @@ def _missing(names: Sequence[str], free: Sequence[str], request: ColumnRequest, 
     if request.aside and what == "target":
         listing = ", ".join(repr(printable(name)) for name in request.aside)
         aside = f" ({listing} seems to say which rows to use)"
-    options, left = list[str](), list(free)
+    options, left, reason = list[str](), list(free), ""
     for each in lacking:
-        column = _likelier(left, request, each) if left and request.rows else ""
+        column, why = _likelier(left, request, each) if left and request.rows else _Likely("")
         left = [name for name in left if name != column]
         options.append(f"--{each} {shlex.quote(printable(column)) if column else 'COLUMN'}")
+        reason = f" ({why})" if why else ""
     return DataError(
         code,
         f"{request.source} has no column that is clearly the {what}{list_columns(names, request)}{aside}",
-        fix=f"name it: {options[0]}" if len(options) == 1 else f"name both: {' '.join(options)}",
+        fix=f"name {'it' if len(options) == 1 else 'both'}: {' '.join(options)}{reason}"
+        + ("; to extract fields, name their columns: --target A,B" if what == "target" and len(left) > 1 else ""),
     )
 
 
 def _header(names: Sequence[str], request: ColumnRequest) -> str:
     """Return a first row for a file without one: text for the column of the most words, label for the likeliest."""
-    text = _likelier(names, request, "input") or names[0]
+    text = _likelier(names, request, "input").name or names[0]
     others = [name for name in names if name != text]
-    label = (_likelier(others, request, "target") or others[0]) if others else ""
+    label = (_likelier(others, request, "target").name or others[0]) if others else ""
     known = {text: "text", label: "label"}
     sign = request.delimiter.replace("\t", "\\t")
     return sign.join(known.get(name, f"column{number}") for number, name in enumerate(names, 1))

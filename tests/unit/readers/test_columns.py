@@ -65,6 +65,35 @@ def test_what_is_ambiguous_is_asked() -> None:
     assert code([{"foo": "a", "label": "b", "bar": "c"}]).startswith("E_COLUMN")
 
 
+def test_the_column_that_is_most_like_labels_is_proposed_with_its_reason() -> None:
+    """Short values that come again are not enough: the language and the channel of a mail are no labels either."""
+    rows = [
+        {
+            "text": f"mail {n}",
+            "language": ("en", "de")[n % 2],
+            "channel": ("mail", "chat")[n % 2],
+            "ticketTopic": f"topic {n % 7}",
+            "customer_name": f"name {n}",
+        }
+        for n in range(60)
+    ]
+    said = code(rows)
+    assert said.startswith("E_LABEL_MISSING")
+    assert said.endswith(
+        "name it: --target ticketTopic (its name, and 7 different values in the first 60 rows);"
+        " to extract fields, name their columns: --target A,B"
+    )
+    others = [{"code" if name == "ticketTopic" else name: cell for name, cell in row.items()} for row in rows]
+    assert "--target code (7 different values in the first 60 rows)" in code(others)
+    only = [{"text": row["text"], "language": row["language"], "customer": row["customer_name"]} for row in rows]
+    assert "--target language (2 different values in the first 60 rows)" in code(only)
+
+
+def test_an_answer_that_is_written_is_proposed_by_its_name() -> None:
+    rows = [{"text": f"question {n}", "bot_answer": f"answer {n}", "seen": f"on day {n}"} for n in range(60)]
+    assert "name it: --target bot_answer (by its name)" in code(rows)
+
+
 def test_the_only_one_left_is_taken_and_said() -> None:
     reading = read([{"foo": "a", "label": "b", "id": 1}], ReadSpec())
     assert pairs(reading) == [("a", "b")]
